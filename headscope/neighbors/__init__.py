@@ -1,0 +1,14 @@
+"""Exact nearest neighbours and ranks among a vocabulary's encodings: tensors in, frozen results out.
+
+>>> import torch
+>>> table = Table.pack(torch.eye(3)[None], torch.zeros(1, 3))
+>>> near = search(table, [Place.none], torch.tensor([[[1.0, 0.5, 0.0]]]), torch.tensor([2]), k=2)["cosine"]
+>>> near.ids[0, 0], near.own_rank[0, 0]
+(tensor([0, 1]), tensor(3))
+"""
+
+from headscope.neighbors.metrics import METRICS, Metric, distances
+from headscope.neighbors.search import Nearest, search
+from headscope.neighbors.table import Place, Table
+
+__all__ = ["METRICS", "Metric", "Nearest", "Place", "Table", "distances", "search"]

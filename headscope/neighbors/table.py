@@ -1,0 +1,71 @@
+"""Encodings of a vocabulary, factored into what every position shares and what one position adds."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Place:
+    """What one position does to a `Table`: R[h, t] = scale[t] · (rows[h, t] + shift[h]) + bias[h]."""
+
+    scale: Tensor | None = None  # float32 [token]; None: 1, at no cost
+    shift: Tensor | None = None  # float32 [head, d_head]; None: 0, at no cost
+
+    none: ClassVar["Place"]
+    """The place of a table that no position changes."""
+
+
+Place.none = Place()
+
+
+@dataclass(frozen=True)
+class Table:
+    """The part of a vocabulary's encodings that no position changes; made by `Table.pack`, then kept."""
+
+    rows: Tensor  # float32 [head, token, d_head], contiguous
+    bias: Tensor  # float32 [head, d_head]
+    norms: Tensor  # float32 [head, token], |rows|
+    finite: Tensor  # bool [token], every head's row is finite
+
+    @classmethod
+    def pack(cls, rows: Tensor, bias: Tensor) -> "Table":
+        """Table of `rows` [head, token, d_head] and `bias` [head, d_head], in float32.
+
+        Raises ValueError where the shapes do not fit or the bias is not finite.
+        """
+        if rows.ndim != 3 or bias.shape != (rows.shape[0], rows.shape[2]):
+            raise ValueError(
+                f"rows {list(rows.shape)} and bias {list(bias.shape)} do not fit "
+                "[head, token, d_head] and [head, d_head]"
+            )
+        if not torch.isfinite(bias).all():
+            raise ValueError("the bias holds values that are not finite")
+        rows = rows.float().contiguous()
+        # float64: squares of large float32 values overflow in float32.
+        norms = torch.stack([head.double().square_().sum(-1).sqrt_().float() for head in rows])
+        finite = torch.isfinite(rows).all(-1).all(0)
+        return cls(rows, bias.float().contiguous(), norms, finite)
+
+    @property
+    def not_finite(self) -> Tensor:
+        """Ids of the tokens that can be nobody's neighbour, because a row of theirs is not finite."""
+        return (~self.finite).nonzero().squeeze(-1)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory the table holds, in bytes."""
+        return sum(
+            part.numel() * part.element_size() for part in (self.rows, self.bias, self.norms, self.finite)
+        )
+
+    def encode(self, place: Place, head: Tensor, token: Tensor) -> Tensor:
+        """Encodings R of pairs `head`, `token` int64 [pair] at a place, float64 [pair, d_head]."""
+        encoded = self.rows[head, token].double()
+        if place.shift is not None:
+            encoded += place.shift.double()[head]
+        if place.scale is not None:
+            encoded *= place.scale.double()[token, None]
+        return encoded.add_(self.bias.double()[head])
