@@ -17,6 +17,11 @@ class Place:
     none: ClassVar["Place"]
     """The place of a table that no position changes."""
 
+    @property
+    def nbytes(self) -> int:
+        """Memory the place holds, in bytes."""
+        return sum(part.nbytes for part in (self.scale, self.shift) if part is not None)
+
 
 Place.none = Place()
 

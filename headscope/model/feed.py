@@ -1,0 +1,305 @@
+"""The way of a token from its id to one layer's attention, walked by the model itself.
+
+Every vocabulary token is a text of one token; block l is fed block 0's input; the run ends at the attention
+call, where v (and q, k) are read. That is the definition of a vocabulary encoding: exact for every
+architecture, because nothing of the model is rewritten here (docs/how-it-works.md, "The vocabulary").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from headscope.errors import ModelError
+from headscope.model.anatomy import Anatomy, Block, Trace, hidden_input, without_cache
+from headscope.model.capture import Attend, Recorder, is_recorded_by, prepared, recording
+from headscope.model.norms import Norm, measure, normalises
+from headscope.model.positions import Positions
+from headscope.model.precision import float32_arithmetic
+
+_CHUNK_BYTES = 32 * 2**20
+Place = tuple[Tensor, ...] | None  # what the position modules return at one position; None: no position
+Steer = Callable[[ExitStack, Recorder], None]
+
+
+class _Arrived(Exception):
+    """The run has come as far as it was wanted."""
+
+    def __init__(self, *tensors: Tensor) -> None:
+        super().__init__()
+        self.tensors = tensors
+
+
+class _StopAtAttention(Trace):
+    """Ends the run at the `last`-th attention call, before that attention is computed."""
+
+    def __init__(self, last: int) -> None:
+        super().__init__()
+        self.last = last
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
+        if layer == self.last:
+            raise _Arrived(q, k, v)
+        return attend()
+
+
+class Feed:
+    """Runs vocabulary tokens, each alone, up to any layer's attention call."""
+
+    def __init__(self, model: PreTrainedModel, anatomy: Anatomy, positions: Positions) -> None:
+        self.model, self.anatomy, self.positions = model, anatomy, positions
+        self._norms: dict[int, Norm | None] = {}
+
+    @property
+    def vocab_size(self) -> int:
+        """How many embeddings the model has: the ids of the vocabulary."""
+        return int(self.model.get_input_embeddings().num_embeddings)
+
+    # ---- the oracle ----
+
+    def qkv(self, ids: Tensor, layer: int, place: Place) -> tuple[Tensor, Tensor, Tensor]:
+        """q, k, v [token, head, d_head] of `ids` [token] at `layer`, with every block before it run as well."""
+        first, block = self.anatomy.blocks[0], self.anatomy.blocks[layer]
+        seen: list[Tensor] = []
+
+        def steer(hooks: ExitStack, recorder: Recorder) -> None:
+            _before(hooks, recorder, first, lambda given: seen.append(given))
+            _before(hooks, recorder, block, lambda given: seen.pop())
+
+        return self._heads(ids, layer, place, steer)
+
+    # ---- the stations that the closed form is made of ----
+
+    def norm(self, layer: int) -> Norm | None:
+        """The last normalisation before `layer`'s attention that v depends on; None if there is none."""
+        if layer not in self._norms:
+            self._norms[layer] = self._find_norm(layer)
+        return self._norms[layer]
+
+    def inputs(self, ids: Tensor, layer: int, place: Place) -> Tensor:
+        """y [token, d]: what the norm of `layer` (where there is none, the block) gets for `ids` [token]."""
+        norm = self.norm(layer)
+
+        def steer(hooks: ExitStack, recorder: Recorder) -> None:
+            self._skip_to(layer, hooks, recorder)
+            _before(hooks, recorder, norm or self.anatomy.blocks[layer], _arrive)
+
+        return self._chunked(ids, lambda chunk: self._run(chunk, 0, place, steer)[0][:, 0])
+
+    def normalised(self, y: Tensor, layer: int) -> Tensor:
+        """N(y), for y [token, d]; y itself where `layer` has no norm."""
+        norm = self.norm(layer)
+        if norm is None:
+            return y
+        with torch.no_grad(), float32_arithmetic(self.model):
+            return norm.module(y[:, None])[:, 0]  # type: ignore[no-any-return]
+
+    def values_of(self, rows: Tensor, layer: int) -> Tensor:
+        """v [row, kv_head, d_head] at `layer` when the norm there returns `rows` [row, d]."""
+
+        def one(chunk: Tensor) -> Tensor:
+            def steer(hooks: ExitStack, recorder: Recorder) -> None:
+                self._skip_to(layer, hooks, recorder)
+                self._replace(layer, chunk[:, None], hooks, recorder)
+
+            ids = torch.full((len(chunk),), self.plain_token, device=chunk.device)
+            return self._run(ids, 0, None, steer)[2][:, :, 0]
+
+        return self._chunked(rows, one)
+
+    @cached_property
+    def plain_token(self) -> int:
+        """A token that is not the padding token, which chooses its own position in RoBERTa-likes."""
+        return 1 if self.model.config.get_text_config().pad_token_id == 0 else 0
+
+    @cached_property
+    def _place_rows(self) -> list[Tensor]:
+        """For each position module, what it returns at every position of a text: [position, width]."""
+        if not self.positions.modules:
+            return []
+        length = self.positions.limit
+        assert length is not None, "a module that gives positions has a limited table, or the config says"
+        rows: dict[nn.Module, Tensor] = {}
+
+        def steer(hooks: ExitStack, recorder: Recorder) -> None:
+            def keep(module: nn.Module, args: Any, output: Tensor) -> None:
+                if is_recorded_by(recorder):
+                    rows[module] = output.reshape(-1, *output.shape[-2:])[0].float()  # (position, width)
+
+            for module in self.positions.modules:
+                hooks.callback(module.register_forward_hook(keep).remove)
+            _before(hooks, recorder, self.anatomy.blocks[0], _arrive)
+
+        self._run_text(torch.full((1, length), self.plain_token, device=self.model.device), 0, steer)
+        return [rows[module] for module in self.positions.modules]
+
+    def place(self, position: int) -> tuple[Tensor, ...]:
+        """What the model's position modules return at `position`: a row [width] for each of them."""
+        return tuple(rows[position] for rows in self._place_rows)
+
+    # ---- how a run is steered ----
+
+    def _heads(self, ids: Tensor, layer: int, place: Place, steer: Steer) -> tuple[Tensor, Tensor, Tensor]:
+        parts = [self._run(chunk, layer, place, steer) for chunk in ids.split(self._chunk)]
+        q, k, v = (torch.cat(part)[:, :, 0] for part in zip(*parts, strict=True))  # (token, head, d_head)
+        return q, k, v
+
+    @cached_property
+    def _chunk(self) -> int:
+        """Tokens a run: few enough that a block's activations stay within bounds."""
+        block = self.anatomy.blocks[0]
+        return max(64, _CHUNK_BYTES // (4 * 3 * block.heads * block.d_head))
+
+    def _chunked(self, rows: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
+        return torch.cat([run(chunk) for chunk in rows.split(self._chunk)])
+
+    def _run(self, ids: Tensor, last: int, place: Place, steer: Steer) -> tuple[Tensor, ...]:
+        """Run `ids` [token], each a text of its own at `place`, until the steering or attention `last` ends it."""
+
+        def placed(hooks: ExitStack, recorder: Recorder) -> None:
+            for number, module in enumerate(self.positions.modules):
+                row = None if place is None else place[number]
+                hooks.callback(module.register_forward_hook(_giving(row, recorder)).remove)
+            steer(hooks, recorder)
+
+        return self._run_text(ids[:, None], last, placed)
+
+    def _run_text(self, ids: Tensor, last: int, steer: Steer) -> tuple[Tensor, ...]:
+        recorder = _StopAtAttention(last)
+        model = self.model
+        try:
+            with prepared(model), ExitStack() as hooks, recording(recorder), float32_arithmetic(model):
+                steer(hooks, recorder)
+                model(input_ids=ids, attention_mask=torch.ones_like(ids), **without_cache(model))
+        except _Arrived as arrived:
+            return tuple(tensor.float() for tensor in arrived.tensors)
+        raise ModelError(f"{type(model).__name__} ran to its end without coming to attention call {last}.")
+
+    def _skip_to(self, layer: int, hooks: ExitStack, recorder: Recorder) -> None:
+        """Let every block before `layer` return what it was given, so that `layer`'s attention is the first."""
+        for module in {block.module for block in self.anatomy.blocks[:layer]}:
+            skipped = sum(block.module is module for block in self.anatomy.blocks[:layer])
+            returns = next(block.returns for block in self.anatomy.blocks if block.module is module)
+            had = module.__dict__.get("forward")
+            module.forward = _passing(module.forward, skipped, returns, recorder)
+            hooks.callback(_restore_forward, module, had)
+
+    def _replace(self, layer: int, hidden: Tensor, hooks: ExitStack, recorder: Recorder) -> None:
+        """Let the norm of `layer` return `hidden` [token, 1, d]; where there is none, let the block get it."""
+        norm = self.norm(layer)
+        if norm is None:
+            _before(hooks, recorder, self.anatomy.blocks[layer], lambda given: hidden)
+            return
+        counter = _Counter(norm.nth)
+
+        def swap(module: nn.Module, args: Any, output: Tensor) -> Tensor | None:
+            return hidden if is_recorded_by(recorder) and counter.hit() else None
+
+        hooks.callback(norm.module.register_forward_hook(swap).remove)
+
+    def _find_norm(self, layer: int) -> Norm | None:
+        """Search backwards from the attention for the first norm whose output, disturbed, changes v."""
+        ids = torch.arange(min(16, self.vocab_size), device=self.model.device)
+        traces: list[Trace] = []
+
+        def watched(hooks: ExitStack, recorder: Recorder) -> None:
+            self._skip_to(layer, hooks, recorder)
+            assert isinstance(recorder, Trace)
+            hooks.enter_context(recorder.watching(self.model))
+            traces.append(recorder)
+
+        v = self._run(ids, 0, None, watched)[2]
+        for call in reversed(traces[0].calls):
+            given, made = (call.inputs[0] if call.inputs else None), call.output
+            if call.children or not isinstance(given, Tensor) or not isinstance(made, Tensor):
+                continue
+            if not given.is_floating_point() or given.dim() != 3:
+                continue
+            with torch.no_grad(), float32_arithmetic(self.model):
+                if not normalises(call.module, given):
+                    continue
+                found = measure(call.module, call.nth, given.shape[-1], given)
+            self._norms[layer] = found
+            disturbed = made.float() + torch.linspace(0.5, 1.5, made.shape[-1], device=made.device)
+            if not torch.allclose(self.values_of(disturbed[:, 0], layer)[:, :, None], v):
+                return found
+        return None
+
+
+class _Counter:
+    """Tells the `wanted`-th of a series of events (from 0)."""
+
+    def __init__(self, wanted: int) -> None:
+        self.left = wanted
+
+    def hit(self) -> bool:
+        self.left -= 1
+        return self.left == -1
+
+
+def _arrive(hidden: Tensor) -> None:
+    raise _Arrived(hidden)
+
+
+def _before(
+    hooks: ExitStack, recorder: Recorder, station: Block | Norm, change: Callable[[Tensor], Tensor | None]
+) -> None:
+    """Show the hidden states that `station` is about to get to `change`; what it returns takes their place."""
+    counter = _Counter(station.nth)
+
+    def hook(
+        module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        if not is_recorded_by(recorder) or not counter.hit():
+            return None
+        given = hidden_input(tuple(x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)))
+        changed = change(given)
+        if changed is None:
+            return None
+        return (
+            tuple(changed if x is given else x for x in args),
+            {key: changed if x is given else x for key, x in kwargs.items()},
+        )
+
+    hooks.callback(station.module.register_forward_pre_hook(hook, with_kwargs=True).remove)
+
+
+def _giving(row: Tensor | None, recorder: Recorder) -> Callable[..., Tensor | None]:
+    """A forward hook: the position module returns `row` [width], or nothing but zeros, for every token."""
+
+    def hook(module: nn.Module, args: Any, output: Tensor) -> Tensor | None:
+        if not is_recorded_by(recorder):
+            return None
+        return torch.zeros_like(output) if row is None else row.to(output).expand_as(output)
+
+    return hook
+
+
+def _passing(
+    forward: Callable[..., Any], skipped: int, returns: int | None, recorder: Recorder
+) -> Callable[..., Any]:
+    """A block's forward whose first `skipped` calls return the hidden states that they were given."""
+    left = skipped
+
+    def passing(*args: Any, **kwargs: Any) -> Any:
+        nonlocal left
+        if left == 0 or not is_recorded_by(recorder):
+            return forward(*args, **kwargs)
+        left -= 1
+        hidden = hidden_input(tuple(x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)))
+        return hidden if returns is None else (hidden, *[None] * (returns - 1))
+
+    return passing
+
+
+def _restore_forward(module: nn.Module, had: Callable[..., Any] | None) -> None:
+    if had is None:
+        del module.forward
+    else:
+        module.forward = had

@@ -1,0 +1,138 @@
+"""A model made ready for reading: dissected, its positions found, the way into its layers laid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from headscope.errors import HeadscopeError, ModelError
+from headscope.model.anatomy import Anatomy, dissect, without_cache
+from headscope.model.capture import Attend, Mask, prepared, recording, require_interface
+from headscope.model.feed import Feed
+from headscope.model.loading import first_line
+from headscope.model.positions import Positions, find_positions
+from headscope.model.tokens import TokenNames
+
+_PROBE = (2, 10)  # texts, tokens
+
+
+@dataclass(frozen=True)
+class Captured:
+    """The heads of one text, float32 on the CPU.
+
+    q, z [layer, position, head, d_head]; k, v [layer, position, kv_head, d_head];
+    pattern [layer, head, query, source].
+    """
+
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    z: Tensor
+    pattern: Tensor
+
+
+class _Heads:
+    """A recorder that keeps every attention call of a pass: tensors [batch, ...] for each layer."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Tensor, ...]] = []
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
+        z, pattern = attend()
+        self.calls.append((q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), z, pattern))
+        return z, pattern
+
+    def text(self, row: int, length: int) -> Captured:
+        """The heads of text `row` of the batch, without its padding."""
+        q, k, v, z = (
+            torch.stack([call[n][row, :length].float().cpu() for call in self.calls]) for n in range(4)
+        )
+        pattern = torch.stack([call[4][row, :, :length, :length].float().cpu() for call in self.calls])
+        return Captured(q, k, v, z, pattern)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model that has proved its capture on a probe."""
+
+    model: PreTrainedModel
+    names: TokenNames
+    anatomy: Anatomy
+    positions: Positions
+    feed: Feed
+    stamp: tuple[Any, ...]
+
+    def run(self, texts: list[list[int]], mask: Mask) -> list[Captured]:
+        """The heads of several texts (token ids), run as one batch padded on the right."""
+        lengths = [len(ids) for ids in texts]
+        padding_id = self.names.tokenizer.pad_token_id
+        ids = torch.full((len(texts), max(lengths)), 0 if padding_id is None else padding_id)
+        for row, text in enumerate(texts):
+            ids[row, : len(text)] = torch.tensor(text)
+        attention_mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
+        ids, attention_mask = ids.to(self.model.device), attention_mask.to(self.model.device)
+        heads = _Heads()
+        with prepared(self.model), recording(heads, mask, attention_mask):
+            self.model(input_ids=ids, attention_mask=attention_mask, **without_cache(self.model))
+        return [heads.text(row, length) for row, length in enumerate(lengths)]
+
+
+def open_model(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, missing: tuple[str, ...] = ()
+) -> Opened:
+    """Dissect `model` and prove its capture; `missing` are parameters that its checkpoint gave no values for.
+
+    Raises ModelError for a model that cannot be read, with what was not found.
+    """
+    kind = type(model).__name__
+    if getattr(model.config, "is_encoder_decoder", False):
+        raise ModelError(
+            f"{kind} is an encoder-decoder model: headscope reads models with one stack of layers."
+        )
+    require_interface(model)
+    embeddings = model.get_input_embeddings()
+    if embeddings is None or not hasattr(embeddings, "num_embeddings"):
+        raise ModelError(f"{kind} has no table of token embeddings, so it has no vocabulary to compare with.")
+    names = TokenNames(tokenizer, embeddings.num_embeddings)
+    try:
+        anatomy = dissect(model, _probe(model, names))
+        positions = find_positions(model, tokenizer, anatomy, _ordinary_ids(names, 1, 1)[0, 0].item())
+    except HeadscopeError:
+        raise
+    except Exception as error:  # whatever a model raises that cannot be run on token ids
+        raise ModelError(f"{kind} cannot be run on token ids alone: {first_line(error)}") from error
+    _check_weights(model, anatomy, missing)
+    return Opened(model, names, anatomy, positions, Feed(model, anatomy, positions), weights_stamp(model))
+
+
+def weights_stamp(model: PreTrainedModel) -> tuple[Any, ...]:
+    """Changes whenever a parameter is replaced or written to in place, as training does."""
+    return tuple((p.data_ptr(), 0 if p.is_inference() else p._version) for p in model.parameters())
+
+
+def _probe(model: PreTrainedModel, names: TokenNames) -> Tensor:
+    texts, length = _PROBE
+    longest = getattr(model.config, "max_position_embeddings", None) or length
+    return _ordinary_ids(names, texts, min(length, longest)).to(model.device)
+
+
+def _ordinary_ids(names: TokenNames, texts: int, length: int) -> Tensor:
+    """Seeded random ids [text, position] that are no special tokens."""
+    ordinary = torch.tensor([id for id in range(names.vocab_size) if id not in names.specials])
+    draw = torch.randint(len(ordinary), (texts, length), generator=torch.Generator().manual_seed(0))
+    return ordinary[draw]
+
+
+def _check_weights(model: PreTrainedModel, anatomy: Anatomy, missing: tuple[str, ...]) -> None:
+    """Refuse a checkpoint that lacks weights on the way to the last layer: they would be random."""
+    lost = [name for name in missing if model.get_submodule(name.rpartition(".")[0]) in anatomy.used]
+    if lost:
+        more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
+        raise ModelError(
+            f"the checkpoint has no values for {', '.join(lost[:3])}{more}, which {type(model).__name__} needs: they "
+            "would be random."
+        )

@@ -1,0 +1,45 @@
+"""Float32 arithmetic on half-precision weights, without a second copy of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+HALF = (torch.float16, torch.bfloat16)
+
+
+class _Float32Arithmetic(TorchFunctionMode):
+    """Every torch function inside sees its half-precision arguments as float32, one operation at a time."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        if func is Tensor.to or getattr(func, "__name__", "") in {
+            "__get__",
+            "__set__",
+            "type",
+            "half",
+            "bfloat16",
+        }:
+            return func(*args, **(kwargs or {}))
+        widened = {key: _widen(value) for key, value in (kwargs or {}).items()}
+        return func(*(_widen(value) for value in args), **widened)
+
+
+def _widen(value: Any) -> Any:
+    return value.float() if isinstance(value, Tensor) and value.dtype in HALF else value
+
+
+def float32_arithmetic(model: nn.Module) -> AbstractContextManager[Any]:
+    """A context in which `model` computes in float32, whatever the precision of its weights."""
+    halves = any(parameter.dtype in HALF for parameter in model.parameters())
+    return _Float32Arithmetic() if halves else nullcontext()

@@ -1,0 +1,224 @@
+"""Tokens of a text and names of vocabulary ids, readable for any tokenizer."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from transformers import PreTrainedTokenizerBase
+
+from headscope.errors import InputError
+
+Sort = Literal["word", "special", "unused", "byte", "unnamed"]
+
+
+@dataclass(frozen=True)
+class TokenName:
+    """What a vocabulary id is called.
+
+    `text` is the token as the tokenizer spells it, fit for copying; `label` is for reading: a leading space is ␣,
+    a newline ⏎, a byte that is no character by itself ⟨F0⟩. `sort` tells words from special, unused and byte
+    tokens, and from ids that the model has and the tokenizer has not ("unnamed").
+    """
+
+    id: int
+    text: str
+    label: str
+    sort: Sort
+
+
+@dataclass(frozen=True)
+class Token:
+    """One token of a text: its position, its vocabulary id and name, and the characters it stands for.
+
+    `span` is the slice of the text (start, end) without white space around it; None for tokens that the
+    tokenizer added, and where a tokenizer cannot tell.
+    """
+
+    position: int
+    id: int
+    text: str
+    label: str
+    special: bool
+    span: tuple[int, int] | None
+
+
+def _unicode_to_byte() -> dict[str, int]:
+    """GPT-2's byte alphabet, inverted: printable bytes stand for themselves, the others are moved up by 256."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    moved = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + n): byte for n, byte in enumerate(moved)}
+
+
+_BYTES = _unicode_to_byte()
+_SIGNS = {"\n": "⏎", "\r": "␍", "\t": "⇥", "\xa0": "⍽"}
+
+
+def readable(text: str) -> str:
+    """`text` with a sign for everything that would not show, or would change how its neighbours show.
+
+    >>> readable(" a\\n\\u202eb")
+    '␣a⏎⟨U+202E⟩b'
+    """
+    shown = "".join(_SIGNS.get(c) or (_code(c) if _hidden(c) else c) for c in text)
+    # Spaces inside a token stay; at its ends they would be lost.
+    inner = shown.strip(" ")
+    if not inner:
+        return "␣" * len(shown)
+    start = len(shown) - len(shown.lstrip(" "))
+    return "␣" * start + inner + "␣" * (len(shown) - start - len(inner))
+
+
+def _hidden(character: str) -> bool:
+    # Cc, Cf, Co, Cs, Cn: controls, format and direction marks, private, surrogate, unassigned; Zl, Zp: line ends.
+    category = unicodedata.category(character)
+    return (category[0] == "C" and character != "\u200d") or category in {"Zl", "Zp"}
+
+
+def _code(character: str) -> str:
+    return f"⟨U+{ord(character):04X}⟩"
+
+
+def _from_bytes(raw: bytes) -> str:
+    """UTF-8 text, with ⟨F0⟩ for each byte that belongs to no whole character."""
+    text = raw.decode("utf-8", errors="surrogateescape")
+    # surrogateescape maps a stray byte b to U+DC00 + b.
+    parts = [f"⟨{ord(c) - 0xDC00:02X}⟩" if "\udc80" <= c <= "\udcff" else c for c in text]
+    return "".join(parts)
+
+
+class TokenNames:
+    """Names of all vocabulary ids of a tokenizer, made when they are asked for."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> None:
+        self.tokenizer, self.vocab_size = tokenizer, vocab_size
+        self._known: dict[int, TokenName] = {}
+        self.specials = special_ids(tokenizer)
+        vocabulary = tokenizer.get_vocab()
+        self._byte_level = all(character in vocabulary for character in _BYTES)
+        self._added = {id for token, id in tokenizer.get_added_vocab().items()}
+
+    def __getitem__(self, id: int) -> TokenName:
+        if id not in self._known:
+            self._known[id] = self._name(id)
+        return self._known[id]
+
+    @cached_property
+    def words(self) -> tuple[bool, ...]:
+        """For each vocabulary id, whether it is a word or a piece of one: no special, unused, byte or unnamed id."""
+        return tuple(self[id].sort == "word" for id in range(self.vocab_size))
+
+    def _name(self, id: int) -> TokenName:
+        # Padded embedding tables have rows that no token leads to.
+        token = self.tokenizer.convert_ids_to_tokens(id) if id < len(self.tokenizer) else None
+        if token is None:
+            return TokenName(id, f"<{id}>", f"⟨id {id}⟩", "unnamed")
+        label, sort = self._read(token, id)
+        if id in self.specials:
+            sort = "special"
+        elif token.strip("[]<>").startswith(("unused", "madeupword", "extra_id_")):
+            sort = "unused"
+        return TokenName(id, token, label, sort)
+
+    def _read(self, token: str, id: int) -> tuple[str, Sort]:
+        if id in self._added:
+            return readable(token), "word"
+        if self._byte_level and all(character in _BYTES for character in token):
+            text = _from_bytes(bytes(_BYTES[character] for character in token))
+            partial = text != bytes(_BYTES[c] for c in token).decode("utf-8", errors="ignore")
+            return readable(text), "byte" if partial else "word"
+        if len(token) == 6 and token.startswith("<0x") and token.endswith(">"):
+            raw = bytes([int(token[3:5], 16)])
+            return (readable(raw.decode()) if raw[0] < 128 else f"⟨{raw[0]:02X}⟩"), "byte"
+        return readable(token.replace("▁", " ")), "word"
+
+
+def special_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Ids with a part in the tokenizer's frame ([CLS], <s>, [MASK] …); an unknown word's id only if it is one too."""
+    ids = frozenset(tokenizer.all_special_ids)
+    unknown = tokenizer.unk_token_id
+    others = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id, tokenizer.cls_token_id}
+    return ids if unknown in others else ids - {unknown}
+
+
+def tokenize(text: str, names: TokenNames, truncate_to: int | None = None) -> tuple[Token, ...]:
+    """The tokens of `text` with those that the tokenizer adds; cut to `truncate_to` where that is given.
+
+    Raises InputError for a text without a token, or with an id that the model has no embedding for.
+    """
+    if not text.strip():
+        raise InputError("the text is empty: give at least one word.")
+    tokenizer = names.tokenizer
+    encoding = tokenizer(
+        text,
+        truncation=truncate_to is not None,
+        max_length=truncate_to,
+        return_offsets_mapping=bool(tokenizer.is_fast),
+        return_special_tokens_mask=True,
+        verbose=False,
+    )
+    ids = encoding["input_ids"]
+    if not ids:
+        raise InputError(f"the tokenizer makes no token of the text {text!r}.")
+    if max(ids) >= names.vocab_size:
+        unknown = tokenizer.convert_ids_to_tokens(max(ids))
+        raise InputError(
+            f"the tokenizer has the token {unknown!r} with id {max(ids)}, but the model has only "
+            f"{names.vocab_size} embeddings: they do not belong together."
+        )
+    spans = encoding["offset_mapping"] if tokenizer.is_fast else [None] * len(ids)
+    added = encoding["special_tokens_mask"]
+    return tuple(
+        Token(
+            position=position,
+            id=id,
+            text=names[id].text,
+            label=names[id].label,
+            special=bool(added[position]) or id in names.specials,
+            span=None if added[position] or span is None else _trimmed(text, span),
+        )
+        for position, (id, span) in enumerate(zip(ids, spans, strict=True))
+    )
+
+
+def _trimmed(text: str, span: tuple[int, int]) -> tuple[int, int]:
+    """The span without the white space that some tokenizers count in; white space alone stays."""
+    start, end = span
+    piece = text[start:end]
+    if not piece.strip():
+        return start, end
+    return start + len(piece) - len(piece.lstrip()), end - (len(piece) - len(piece.rstrip()))
+
+
+def find(token: int | str, tokens: tuple[Token, ...], text: str) -> int:
+    """The position that `token` means: a position, or the text of exactly one token (else ignoring case).
+
+    Raises InputError where there is none, or more than one.
+    """
+    if isinstance(token, bool) or not isinstance(token, (int, str)):
+        raise InputError(f"a token is a position (a number) or its text, not {token!r}.")
+    if isinstance(token, int):
+        if not 0 <= token < len(tokens):
+            raise InputError(f"the text has positions 0 to {len(tokens) - 1}; there is no position {token}.")
+        return token
+    slices = [(t.position, text[slice(*t.span)] if t.span else t.text) for t in tokens]
+    same: list[Callable[[str], bool]] = [lambda s: s == token, lambda s: s.casefold() == token.casefold()]
+    for fits in same:
+        found = [position for position, piece in slices if fits(piece)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise InputError(
+                f"the token {token!r} stands at positions {_listed(found)}: give the position that you mean."
+            )
+    pieces = ", ".join(f"{position} {readable(piece)}" for position, piece in slices[:40])
+    raise InputError(
+        f"no token of the text is {token!r}; its tokens are: {pieces}{' …' if len(slices) > 40 else ''}."
+    )
+
+
+def _listed(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers[:-1])) + f" and {numbers[-1]}"

@@ -1,0 +1,157 @@
+"""What a reading answers: frozen tensors with their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from headscope.model.tokens import Token, TokenName
+from headscope.neighbors import Metric
+from headscope.views import html, record, text
+from headscope.vocabulary.choices import Reference, Space
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True)
+class Question:
+    """The choices that an answer was given for."""
+
+    layer: int | None  # None: all layers
+    space: Space
+    reference: Reference
+    metric: Metric
+    use_position: bool
+    candidates: str  # "all" or "words"
+
+
+@dataclass(frozen=True, repr=False)
+class Neighbors:
+    """For each head, the vocabulary tokens that its output at a token is nearest to.
+
+    ids, distances, ranks [head, k], nearest first; own_rank, own_distance [head]. Tied tokens share a rank and
+    stand in the order of their ids. For a list of tokens each tensor has a leading axis.
+    """
+
+    question: Question
+    tokens: tuple[Token, ...]  # the selected ones
+    ids: Tensor
+    distances: Tensor
+    ranks: Tensor
+    own_rank: Tensor
+    own_distance: Tensor
+    names: Mapping[int, TokenName]  # of every id above
+    notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return text.neighbors(self)
+
+    def _repr_html_(self) -> str:
+        return html.neighbors(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and numbers, ready for JSON."""
+        return record.neighbors(self)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """One row for each neighbour: position, head, rank, id, token, label, distance."""
+        return _frame(record.neighbor_rows(self))
+
+    def each(self) -> tuple[Neighbors, ...]:
+        """One answer for each selected token, without the leading axis."""
+        if self.ids.dim() == 2:
+            return (self,)
+        return tuple(
+            Neighbors(
+                self.question,
+                (token,),
+                self.ids[n],
+                self.distances[n],
+                self.ranks[n],
+                self.own_rank[n],
+                self.own_distance[n],
+                self.names,
+                self.notes,
+            )
+            for n, token in enumerate(self.tokens)
+        )
+
+
+@dataclass(frozen=True, repr=False)
+class PositionNeighbors:
+    """For each head, the positions of the text in the order of their distance from the head's output at a token.
+
+    positions, distances [head, position], nearest first, the own position included. `against` "z": the heads'
+    outputs at those positions; "v": the values there, which are what the head mixes.
+    """
+
+    layer: int
+    metric: Metric
+    against: str
+    token: Token
+    tokens: tuple[Token, ...]  # all of the text, by position
+    positions: Tensor
+    distances: Tensor
+    notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return text.positions(self)
+
+    def _repr_html_(self) -> str:
+        return html.positions(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and numbers, ready for JSON."""
+        return record.positions(self)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """One row for each head and position: head, place in the order, position, token, distance."""
+        return _frame(record.position_rows(self))
+
+
+@dataclass(frozen=True, repr=False)
+class Atlas:
+    """For every layer and head, the one vocabulary token that the head's output at a token is nearest to.
+
+    ids, distances, own_rank [layer, head].
+    """
+
+    question: Question
+    token: Token
+    ids: Tensor
+    distances: Tensor
+    own_rank: Tensor
+    names: Mapping[int, TokenName]
+    notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return text.atlas(self)
+
+    def _repr_html_(self) -> str:
+        return html.atlas(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and numbers, ready for JSON."""
+        return record.atlas(self)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """One row for each layer and head: layer, head, id, token, label, distance, own_rank."""
+        return _frame(record.atlas_rows(self))
+
+
+def named(ids: Tensor, names: Any) -> dict[int, TokenName]:
+    """The names of all ids in a tensor of any shape."""
+    return {id: names[id] for id in torch.unique(ids).tolist()}
+
+
+def _frame(rows: list[dict[str, Any]]) -> pandas.DataFrame:
+    try:
+        import pandas
+    except ImportError:
+        raise ImportError("to_pandas() needs pandas: pip install pandas") from None
+    return pandas.DataFrame(rows)

@@ -1,0 +1,220 @@
+"""Scope: a model opened for reading."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from headscope.errors import InputError, ModelError
+from headscope.model.capture import MASKS, Mask
+from headscope.model.default import default_source, find
+from headscope.model.loading import hash_of_tensors, load
+from headscope.model.opened import Opened, open_model, weights_stamp
+from headscope.model.tokens import Token, tokenize
+from headscope.reading import Reading
+from headscope.vocabulary import Vocabulary, notes
+from headscope.vocabulary.choices import one_of
+
+CACHE_BYTES = 4 * 2**30
+_BATCH_TOKENS = 2048  # with padding; larger batches gain nothing on a CPU
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of an opened model; `positions` None: the model sets no limit.
+
+    `capture_error`: the largest error of z = Σ α v and Σ_h z W_O + b_O on a probe, relative to the largest value.
+    `weights_sha256`: of the safetensors file (of the list of the shards' hashes); for a model that was handed over,
+    of its tensors. `why`: how the model was chosen.
+    """
+
+    name: str
+    revision: str | None
+    weights_sha256: str
+    layers: int
+    heads: int
+    kv_heads: int
+    d_head: int
+    d_model: int
+    vocab_size: int
+    positions: int | None
+    position_embeddings: bool
+    causal: bool
+    capture_error: float
+    dtype: str
+    device: str
+    why: str
+
+
+class Scope:
+    """A model opened for reading: texts go in, readings come out.
+
+    Made by `Scope.from_pretrained` or `Scope.from_model`. May be used from several threads; one forward pass runs
+    at a time.
+    """
+
+    def __init__(
+        self,
+        opened: Opened,
+        card: Card,
+        reopen: Callable[[], tuple[Opened, Card]],
+        cache_bytes: int,
+    ) -> None:
+        self._opened, self.card = opened, card
+        self._reopen, self._cache_bytes = reopen, cache_bytes
+        self._lock = threading.RLock()
+        self._vocabulary = Vocabulary(opened.feed, cache_bytes)
+
+    def __repr__(self) -> str:
+        card = self.card
+        return (
+            f"Scope of {card.name}: {card.layers} layers × {card.heads} heads of {card.d_head}, vocabulary "
+            f"{card.vocab_size:,}, capture error {card.capture_error:.1e}\n{card.why}"
+        )
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | None = None,
+        revision: str | None = None,
+        device: str = "auto",
+        dtype: str | torch.dtype | None = None,
+        *,
+        cache_bytes: int = CACHE_BYTES,
+        progress: Callable[[str], None] | None = None,
+    ) -> Scope:
+        """Open a Hub id, a local directory, or "demo"; None: roberta-base where it can be had, else the demo weights.
+
+        `dtype` None is float32, "auto" the checkpoint's. `cache_bytes` bounds what is kept of vocabulary encodings.
+        `progress` is told what is being done. Weights are read from safetensors only, and no code that comes with a
+        checkpoint is run. Raises ModelError for a model that is not to be had or cannot be read.
+        """
+        say = progress or (lambda step: None)
+        say("looking for the model")
+        if name is None and revision is not None:
+            raise InputError("a revision needs the name of a model.")
+        source = default_source() if name is None else find(name, revision)
+        loaded = load(source, device, dtype, say)
+        say("proving the capture")
+
+        def reopen() -> tuple[Opened, Card]:
+            opened = open_model(loaded.model, loaded.tokenizer, loaded.missing)
+            return opened, _card(opened, source.name, source.revision, loaded.weights_sha256, source.why)
+
+        return cls(*reopen(), reopen, cache_bytes)
+
+    @classmethod
+    def from_model(
+        cls, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, cache_bytes: int = CACHE_BYTES
+    ) -> Scope:
+        """Read a model that is in memory already, and leave it as it was after each read.
+
+        Its mode, hooks and attention implementation are restored. If its weights change (by training, say), the
+        next read sees the new ones.
+        """
+        if not isinstance(model, PreTrainedModel):
+            raise InputError(
+                f"from_model takes a transformers model (a PreTrainedModel), not {type(model).__name__}."
+            )
+        if not isinstance(tokenizer, PreTrainedTokenizerBase):
+            raise InputError(f"from_model takes a transformers tokenizer, not {type(tokenizer).__name__}.")
+
+        def reopen() -> tuple[Opened, Card]:
+            opened = open_model(model, tokenizer)
+            name = model.config.name_or_path or type(model).__name__
+            return opened, _card(opened, name, None, hash_of_tensors(model), "handed over in memory")
+
+        return cls(*reopen(), reopen, cache_bytes)
+
+    def read(self, text: str, mask: Mask = "model", *, truncate: bool = False) -> Reading:
+        """Run `text` through the model and keep what every head did.
+
+        `mask` "model" leaves the model's own, "full" lets every token see all others, "causal" only those before
+        it. Raises InputError for an empty text, or one that is longer than the model reads, unless `truncate`.
+        """
+        return self.read_many([text], mask, truncate=truncate)[0]
+
+    def read_many(
+        self, texts: Sequence[str], mask: Mask = "model", *, truncate: bool = False
+    ) -> list[Reading]:
+        """Read several texts in padded batches: equal to single reads within float32's arithmetic."""
+        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+            raise InputError("texts is a list of strings.")
+        one_of("mask", mask, MASKS)
+        opened = self._current()
+        prepared = [self._tokens(opened, text, truncate) for text in texts]
+        readings = []
+        for batch in _batches([len(tokens) for tokens, _ in prepared]):
+            heads = opened.run([[token.id for token in prepared[n][0]] for n in batch], mask)
+            readings += [
+                Reading(self, texts[n], mask, prepared[n][0], captured, prepared[n][1])
+                for n, captured in zip(batch, heads, strict=True)
+            ]
+        return readings
+
+    def _tokens(self, opened: Opened, text: str, truncate: bool) -> tuple[tuple[Token, ...], tuple[str, ...]]:
+        """The tokens that the model is to read, and a note if the text was cut."""
+        tokens = tokenize(text, opened.names)
+        limit = opened.positions.limit
+        if limit is None or len(tokens) <= limit:
+            return tokens, ()
+        if not truncate:
+            raise InputError(
+                f"the text has {len(tokens)} tokens, and the model reads at most {limit}: shorten it, or let it be cut "
+                "(truncate=True, --truncate)."
+            )
+        return tokenize(text, opened.names, limit), (notes.truncated(limit, len(tokens)),)
+
+    def _current(self) -> Opened:
+        """The opened model, opened anew if its weights were changed since."""
+        with self._lock:
+            if weights_stamp(self._opened.model) != self._opened.stamp:
+                self._opened, self.card = self._reopen()
+                self._vocabulary = Vocabulary(self._opened.feed, self._cache_bytes)
+            return self._opened
+
+    def _vocabulary_for(self, opened: Opened) -> Vocabulary:
+        """The vocabulary's encodings by the weights that a reading was made with."""
+        with self._lock:
+            if self._current() is not opened:
+                raise InputError("the model's weights changed after this text was read: read it again.")
+            return self._vocabulary
+
+
+def _card(opened: Opened, name: str, revision: str | None, weights_sha256: str, why: str) -> Card:
+    block = opened.anatomy.blocks[0]
+    return Card(
+        name=name,
+        revision=revision,
+        weights_sha256=weights_sha256,
+        layers=len(opened.anatomy.blocks),
+        heads=block.heads,
+        kv_heads=block.kv_heads,
+        d_head=block.d_head,
+        d_model=opened.anatomy.d_model,
+        vocab_size=opened.names.vocab_size,
+        positions=opened.positions.limit,
+        position_embeddings=bool(opened.positions.modules),
+        causal=opened.anatomy.causal,
+        capture_error=opened.anatomy.capture_error,
+        dtype=str(opened.model.dtype).removeprefix("torch."),
+        device=str(opened.model.device),
+        why=why,
+    )
+
+
+def _batches(lengths: list[int]) -> list[list[int]]:
+    """Indices of texts, in order, in batches whose padded size stays within bounds."""
+    batches: list[list[int]] = []
+    longest = 0
+    for n, length in enumerate(lengths):
+        longest = max(longest, length)
+        if not batches or longest * (len(batches[-1]) + 1) > _BATCH_TOKENS:
+            batches.append([])
+            longest = length
+        batches[-1].append(n)
+    return batches

@@ -1,0 +1,99 @@
+"""Results as self-contained HTML tables, for notebooks. Text and vocabulary are data: everything is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from headscope.views.text import distance
+
+if TYPE_CHECKING:
+    from headscope.results import Atlas, Neighbors, PositionNeighbors
+
+_OWN = "font-weight:600;text-decoration:underline"
+_CELL = "text-align:left;white-space:pre;padding:1px 8px;unicode-bidi:isolate"
+
+
+def neighbors(near: Neighbors) -> str:
+    """A table for each selected token: one column a head, the own token marked."""
+    parts = []
+    for one in near.each():
+        asked, own = one.question, one.tokens[0]
+        caption = (
+            f"Nearest vocabulary tokens: {own.position} {own.label}, layer {asked.layer}, {asked.space}, "
+            f"{asked.metric}, reference {asked.reference}, position {'on' if asked.use_position else 'off'}"
+        )
+        ids, distances = one.ids.tolist(), one.distances.tolist()
+        rows = [
+            [str(rank + 1), *(_cell(one.names[h[rank]].label, d[rank], h[rank] == own.id) for h, d in both)]
+            for both in [list(zip(ids, distances, strict=True))]
+            for rank in range(one.ids.shape[-1])
+        ]
+        owns = zip(one.own_rank.tolist(), one.own_distance.tolist(), strict=True)
+        rows.append(["own", *(_cell(f"#{rank}", d, rank == 1) for rank, d in owns)])
+        parts.append(_table(caption, [f"head {head}" for head in range(len(ids))], rows, one.notes))
+    return "".join(parts)
+
+
+def positions(found: PositionNeighbors) -> str:
+    """One column a head, the positions of the text nearest first, the own position marked."""
+    caption = (
+        f"Nearest positions of the text: {found.token.position} {found.token.label}, layer {found.layer}, "
+        f"{found.metric}, against {found.against}"
+    )
+    pairs = list(zip(found.positions.tolist(), found.distances.tolist(), strict=True))
+    rows = [
+        [
+            str(n + 1),
+            *(
+                _cell(f"{order[n]} {found.tokens[order[n]].label}", d[n], order[n] == found.token.position)
+                for order, d in pairs
+            ),
+        ]
+        for n in range(len(found.tokens))
+    ]
+    return _table(caption, [f"head {head}" for head in range(len(pairs))], rows, found.notes)
+
+
+def atlas(found: Atlas) -> str:
+    """Layers × heads: the nearest token of each, the own token marked."""
+    asked = found.question
+    caption = (
+        f"Nearest vocabulary token in every layer and head: {found.token.position} {found.token.label}, {asked.space}, "
+        f"{asked.metric}, reference {asked.reference}, position {'on' if asked.use_position else 'off'}"
+    )
+    rows = [
+        [
+            f"L{layer}",
+            *(
+                _cell(found.names[id].label, d, id == found.token.id)
+                for id, d in zip(ids, distances, strict=True)
+            ),
+        ]
+        for layer, (ids, distances) in enumerate(
+            zip(found.ids.tolist(), found.distances.tolist(), strict=True)
+        )
+    ]
+    return _table(caption, [f"head {head}" for head in range(found.ids.shape[1])], rows, found.notes)
+
+
+def _cell(label: str, value: float, marked: bool) -> str:
+    shown = f'<span style="{_OWN}">{escape(label)}</span>' if marked else escape(label)
+    return f'{shown} <small style="opacity:.6">{distance(value)}</small>'
+
+
+def _table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]) -> str:
+    head = "".join(f'<th scope="col" style="{_CELL}">{escape(column)}</th>' for column in ["", *columns])
+    body = "".join(
+        "<tr>"
+        + f'<th scope="row" style="{_CELL}">{escape(row[0])}</th>'
+        + "".join(f'<td style="{_CELL}">{cell}</td>' for cell in row[1:])
+        + "</tr>"
+        for row in rows
+    )
+    shown_notes = "".join(f"<p>{escape(note)}</p>" for note in notes)
+    return (
+        f'<div style="overflow-x:auto"><table><caption style="text-align:left">{escape(caption)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{shown_notes}</div>"
+    )

@@ -1,0 +1,186 @@
+"""Results as plain lists and numbers, for JSON and for data frames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headscope.model.tokens import Token
+    from headscope.reading import Reading
+    from headscope.results import Atlas, Neighbors, PositionNeighbors
+    from headscope.scope import Card
+
+SCHEMA = 1
+Record = dict[str, Any]
+
+
+def token(token: Token) -> Record:
+    """One token of a text."""
+    return {
+        "position": token.position,
+        "id": token.id,
+        "text": token.text,
+        "label": token.label,
+        "special": token.special,
+        "span": list(token.span) if token.span else None,
+    }
+
+
+def model(card: Card) -> Record:
+    """Which model answered, how it was chosen, and how well its capture proved itself."""
+    return {
+        "name": card.name,
+        "revision": card.revision,
+        "weights_sha256": card.weights_sha256,
+        "capture_error": card.capture_error,
+        "why": card.why,
+        "layers": card.layers,
+        "heads": card.heads,
+        "position_embeddings": card.position_embeddings,
+        "positions": card.positions,
+    }
+
+
+def look(card: Card, reading: Reading, near: Neighbors, rows: PositionNeighbors) -> Record:
+    """One selected token, one layer, every head: the object that `headscope look --json` prints."""
+    asked, selected = near.question, near.tokens[0]
+    return {
+        "schema": SCHEMA,
+        "model": model(card),
+        "text": reading.text,
+        "mask": reading.mask,
+        "tokens": [token(one) for one in reading.tokens],
+        "selected": selected.position,
+        "layer": asked.layer,
+        "space": asked.space,
+        "reference": asked.reference,
+        "metric": asked.metric,
+        "use_position": asked.use_position,
+        "candidates": asked.candidates,
+        "notes": list(near.notes),
+        "heads": [
+            neighbors | {"positions": positions}
+            for neighbors, positions in zip(_heads(near), _positions(rows), strict=True)
+        ],
+    }
+
+
+def neighbors(near: Neighbors) -> Record:
+    """The answer for each selected token."""
+    asked = near.question
+    return {
+        "layer": asked.layer,
+        "space": asked.space,
+        "reference": asked.reference,
+        "metric": asked.metric,
+        "use_position": asked.use_position,
+        "candidates": asked.candidates,
+        "notes": list(near.notes),
+        "selected": [{"token": token(one.tokens[0]), "heads": _heads(one)} for one in near.each()],
+    }
+
+
+def neighbor_rows(near: Neighbors) -> list[Record]:
+    """One row for each neighbour."""
+    return [
+        {"position": one.tokens[0].position, "head": head["head"], **neighbor}
+        for one in near.each()
+        for head in _heads(one)
+        for neighbor in head["neighbors"]
+    ]
+
+
+def positions(rows: PositionNeighbors) -> Record:
+    """The positions of the text by their distance, for each head."""
+    return {
+        "layer": rows.layer,
+        "metric": rows.metric,
+        "against": rows.against,
+        "selected": rows.token.position,
+        "notes": list(rows.notes),
+        "heads": [{"head": head, "positions": one} for head, one in enumerate(_positions(rows))],
+    }
+
+
+def position_rows(rows: PositionNeighbors) -> list[Record]:
+    """One row for each head and position."""
+    return [
+        {"head": head, "place": place, **entry}
+        for head, one in enumerate(_positions(rows))
+        for place, entry in enumerate(one, start=1)
+    ]
+
+
+def atlas(found: Atlas) -> Record:
+    """The nearest token of every layer and head."""
+    asked = found.question
+    return {
+        "schema": SCHEMA,
+        "selected": found.token.position,
+        "space": asked.space,
+        "reference": asked.reference,
+        "metric": asked.metric,
+        "use_position": asked.use_position,
+        "candidates": asked.candidates,
+        "notes": list(found.notes),
+        "cells": atlas_rows(found),
+    }
+
+
+def atlas_rows(found: Atlas) -> list[Record]:
+    """One row for each layer and head."""
+    return [
+        {
+            "layer": layer,
+            "head": head,
+            "id": id,
+            "token": found.names[id].text,
+            "label": found.names[id].label,
+            "distance": distance,
+            "own_rank": own_rank,
+        }
+        for layer, (ids, distances, ranks) in enumerate(
+            zip(found.ids.tolist(), found.distances.tolist(), found.own_rank.tolist(), strict=True)
+        )
+        for head, (id, distance, own_rank) in enumerate(zip(ids, distances, ranks, strict=True))
+    ]
+
+
+def _heads(near: Neighbors) -> list[Record]:
+    """For each head its neighbours and the own token's place; `near` is for one token."""
+    return [
+        {
+            "head": head,
+            "neighbors": [
+                {
+                    "rank": rank,
+                    "id": id,
+                    "token": near.names[id].text,
+                    "label": near.names[id].label,
+                    "distance": d,
+                }
+                for rank, id, d in zip(ranks, ids, distances, strict=True)
+            ],
+            "own": {"rank": own_rank, "distance": own_distance},
+        }
+        for head, (ranks, ids, distances, own_rank, own_distance) in enumerate(
+            zip(
+                near.ranks.tolist(),
+                near.ids.tolist(),
+                near.distances.tolist(),
+                near.own_rank.tolist(),
+                near.own_distance.tolist(),
+                strict=True,
+            )
+        )
+    ]
+
+
+def _positions(rows: PositionNeighbors) -> list[list[Record]]:
+    return [
+        [
+            {"position": p, "token": rows.tokens[p].text, "label": rows.tokens[p].label, "distance": distance}
+            for p, distance in zip(order, distances, strict=True)
+        ]
+        for order, distances in zip(rows.positions.tolist(), rows.distances.tolist(), strict=True)
+    ]

@@ -1,0 +1,190 @@
+"""Results as tables for a terminal: one column a head, in blocks that fit the width."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from headscope.reading import Reading
+    from headscope.results import Atlas, Neighbors, PositionNeighbors
+    from headscope.scope import Card
+
+WIDTH = 100
+OWN = "bold green"
+_LABEL, _NUMBER = 9, 6  # characters of a token and of a distance in a cell
+_CELL = _LABEL + _NUMBER + 2
+_MARGIN = 5  # the column of ranks
+
+
+def neighbors(near: Neighbors) -> str:
+    """Plain text, 100 columns wide."""
+    return plain(Group(*(part for one in near.each() for part in neighbor_tables(one, WIDTH))))
+
+
+def positions(rows: PositionNeighbors) -> str:
+    """Plain text, 100 columns wide."""
+    return plain(Group(*position_tables(rows, WIDTH)))
+
+
+def atlas(found: Atlas) -> str:
+    """Plain text, 100 columns wide."""
+    return plain(Group(*atlas_tables(found, WIDTH)))
+
+
+def plain(shown: RenderableType) -> str:
+    """What a terminal without colours would print."""
+    console = Console(file=io.StringIO(), width=WIDTH, no_color=True, highlight=False, legacy_windows=False)
+    console.print(shown)
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())  # type: ignore[attr-defined]
+
+
+def model_line(card: Card) -> Text:
+    """Which model is open, why, and how well its capture proved itself."""
+    shown = Text.assemble(
+        (card.name, "bold"), f"  {card.layers} layers × {card.heads} heads of {card.d_head}"
+    )
+    shown.append(f", {card.vocab_size:,} tokens; capture error {card.capture_error:.1e}\n{card.why}", "dim")
+    return shown
+
+
+def token_line(reading: Reading, selected: int) -> Text:
+    """The tokens of a text with their positions, the selected one marked."""
+    shown = Text()
+    for token in reading.tokens:
+        style = "bold reverse" if token.position == selected else "dim" if token.special else ""
+        shown.append(f"{token.position} ", "dim").append(token.label, style).append("  ")
+    return shown
+
+
+def neighbor_tables(near: Neighbors, width: int) -> list[RenderableType]:
+    """The nearest vocabulary tokens of one selected token, a column a head, own token marked with ▸."""
+    asked, own = near.question, near.tokens[0]
+    title = (
+        f"Nearest vocabulary tokens to the outputs at {own.position} {own.label} · layer {asked.layer} · "
+        f"{asked.space} · {asked.metric} · reference {asked.reference} · "
+        f"position {'on' if asked.use_position else 'off'}"
+    )
+    k = near.ids.shape[-1]
+    ids, distances = near.ids.tolist(), near.distances.tolist()
+    own_ranks, own_distances = near.own_rank.tolist(), near.own_distance.tolist()
+    parts: list[RenderableType] = [Text(title, "bold")]
+    for heads in _blocks(len(ids), width):
+        table = _table([f"head {head}" for head in heads])
+        for row in range(k):
+            table.add_row(
+                str(row + 1),
+                *(
+                    _cell(near.names[ids[h][row]].label, distances[h][row], ids[h][row] == own.id, "▸")
+                    for h in heads
+                ),
+                end_section=row == k - 1,
+            )
+        table.add_row(
+            "own", *(_cell(f"#{own_ranks[h]}", own_distances[h], own_ranks[h] == 1, "") for h in heads)
+        )
+        parts.append(table)
+    return [*parts, *_notes(near.notes)]
+
+
+def position_tables(rows: PositionNeighbors, width: int) -> list[RenderableType]:
+    """The positions of the text by their distance, a column a head, the own position marked with ▸."""
+    what = "outputs" if rows.against == "z" else "values"
+    title = (
+        f"Nearest positions of the text ({what}) to the outputs at {rows.token.position} {rows.token.label} · "
+        f"layer {rows.layer} · {rows.metric}"
+    )
+    order, distances = rows.positions.tolist(), rows.distances.tolist()
+    parts: list[RenderableType] = [Text(title, "bold")]
+    for heads in _blocks(len(order), width):
+        table = _table([f"head {head}" for head in heads])
+        for row in range(len(rows.tokens)):
+            table.add_row(
+                str(row + 1),
+                *(
+                    _cell(
+                        f"{order[h][row]} {rows.tokens[order[h][row]].label}",
+                        distances[h][row],
+                        order[h][row] == rows.token.position,
+                        "▸",
+                    )
+                    for h in heads
+                ),
+            )
+        parts.append(table)
+    return [*parts, *_notes(rows.notes)]
+
+
+def atlas_tables(found: Atlas, width: int) -> list[RenderableType]:
+    """The nearest token of every layer (rows) and head (columns), the own token marked with ▸."""
+    asked = found.question
+    title = (
+        f"Nearest vocabulary token in every layer and head at {found.token.position} {found.token.label} · "
+        f"{asked.space} · {asked.metric} · reference {asked.reference} · "
+        f"position {'on' if asked.use_position else 'off'}"
+    )
+    ids, distances = found.ids.tolist(), found.distances.tolist()
+    parts: list[RenderableType] = [Text(title, "bold")]
+    for heads in _blocks(len(ids[0]), width):
+        table = _table([f"head {head}" for head in heads])
+        for layer, row in enumerate(ids):
+            table.add_row(
+                f"L{layer}",
+                *(
+                    _cell(found.names[row[h]].label, distances[layer][h], row[h] == found.token.id, "▸")
+                    for h in heads
+                ),
+            )
+        parts.append(table)
+    return [*parts, *_notes(found.notes)]
+
+
+def distance(value: float) -> str:
+    """A distance in at most six characters where it can be told in so many.
+
+    >>> [distance(x) for x in (0.0, 0.12345, 1.0, 12.3456, -1234.5, 3e-7, 2.5e12)]
+    ['0.000', '0.123', '1.000', '12.346', '-1234', '3e-07', '2e+12']
+    """
+    size = abs(value)
+    if size and (size < 5e-4 or size >= 1e5):
+        return f"{value:.0e}"
+    for digits in (3, 2, 1, 0):
+        shown = f"{value:.{digits}f}"
+        if len(shown) <= _NUMBER:
+            return shown
+    return shown
+
+
+def _blocks(heads: int, width: int) -> list[range]:
+    """Heads in blocks of nearly equal size that fit the width."""
+    fit = max(1, (width - _MARGIN) // _CELL)
+    blocks = -(-heads // fit)
+    size = -(-heads // blocks)
+    return [range(start, min(start + size, heads)) for start in range(0, heads, size)]
+
+
+def _table(columns: Sequence[str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column("", justify="right", style="dim", width=_MARGIN - 2)
+    for column in columns:
+        table.add_column(column, width=_CELL - 1, no_wrap=True)
+    return table
+
+
+def _cell(label: str, value: float, marked: bool, mark: str) -> Text:
+    label = mark + label if marked else label
+    if cell_len(label) > _LABEL:
+        label = set_cell_size(label, _LABEL - 1).rstrip() + "…"
+    shown = Text(set_cell_size(label, _LABEL), OWN if marked else "", no_wrap=True)
+    return shown.append(f" {distance(value):>{_NUMBER}}", "dim")
+
+
+def _notes(notes: Sequence[str]) -> list[RenderableType]:
+    return [Text.assemble(("Note: ", "bold yellow"), note) for note in notes]

@@ -1,0 +1,140 @@
+"""Every vocabulary token's value encoding without running the vocabulary through the model again and again.
+
+With y_t the input of the last norm that v depends on, a position adds one vector δ to y_t, and from the norm's
+output to v the model is affine, v = W n + β. Then (docs/measurement.md, "Closed form")
+
+    R_p[t] = u_t(p) · (A[t] + a(p)) + β,      A[t] = s(y_t) · W (N(y_t) − N(0)),   u_t(p) = 1 / s(y_t + δ_p)
+
+so A is made once, and a position costs one scale per token and one row. W and β are measured on the basis
+vectors, N is called, not rewritten: nothing here knows a weight or a name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from headscope.model.feed import Feed
+from headscope.model.feed import Place as ModelPlace
+from headscope.neighbors import Place, Table
+
+_ROWS = 8192  # vocabulary rows at a time, so that no second copy of the vocabulary is ever held
+# A power of two: (c·W + β) − β rounds W no more than float32 does anyway, even where |β| ≫ |W|.
+_BASIS = 2.0**10
+
+
+@dataclass(frozen=True)
+class Stem:
+    """What the positions act on: C y_t [token, d] and |C y_t|² [token]; the same for all layers of most models."""
+
+    rows: Tensor
+    squares: Tensor
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return self.rows.nbytes + self.squares.nbytes
+
+
+@dataclass(frozen=True)
+class ClosedForm:
+    """One layer's A, β and W, and how a position enters them."""
+
+    feed: Feed
+    layer: int
+    table: Table  # A [kv_head, token, d_head] and β [kv_head, d_head]
+    matrix: Tensor  # W: [d, kv_head * d_head]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return self.table.nbytes + self.matrix.nbytes
+
+    def place(self, stem: Stem | None, position: ModelPlace) -> Place:
+        """The scale u_t [token] and the shift a [kv_head, d_head] of one position; `stem` None: nothing moves."""
+        if stem is None:
+            return Place.none
+        shift = offset(self.feed, self.layer, position)  # (d,)
+        scale = _inverse_spread(self.feed, self.layer, stem, shift)
+        lifted = _unnormalised(self.feed, self.layer, shift[None]) @ self.matrix  # (1, kv_head * d_head)
+        return Place(scale, lifted.reshape(self.table.bias.shape))
+
+
+def offset(feed: Feed, layer: int, position: ModelPlace) -> Tensor:
+    """δ [d]: what the position adds to y, the same for every token."""
+    ids = feed.plain_token + torch.arange(4, device=feed.model.device)
+    if position is None:
+        return torch.zeros_like(feed.inputs(ids[:1], layer, None)[0])
+    there, bare = feed.inputs(ids, layer, position), feed.inputs(ids, layer, None)
+    return (there.double() - bare.double()).mean(0).float()
+
+
+def stem(feed: Feed, layer: int) -> Stem:
+    """C y_t of the whole vocabulary, at no position."""
+    norm = feed.norm(layer)
+    rows = feed.inputs(_vocabulary(feed), layer, None)  # (V, d)
+    if norm is not None and norm.centres:
+        rows -= rows.mean(-1, keepdim=True)
+    squares = torch.cat([chunk.double().square().sum(-1) for chunk in rows.split(_ROWS)])
+    return Stem(rows, squares)
+
+
+def same_stem(feed: Feed, first: int, second: int) -> bool:
+    """Whether two layers' norms get the same y and measure its length alike."""
+    a, b = feed.norm(first), feed.norm(second)
+    if (a is None) != (b is None) or (a and b and (a.centres, a.eps) != (b.centres, b.eps)):
+        return False
+    ids = _vocabulary(feed)[:16]
+    return torch.equal(feed.inputs(ids, first, None), feed.inputs(ids, second, None))
+
+
+def build(feed: Feed, layer: int, positioned: Stem | None) -> ClosedForm:
+    """Make A, β and W of `layer`; without positions (`positioned` None) A holds R_t − β itself, at scale 1."""
+    block = feed.anatomy.blocks[layer]
+    kv_heads, d_head = block.kv_heads, block.d_head
+    bias, matrix = _affine(feed, layer)
+    table = torch.empty(kv_heads, feed.vocab_size, d_head, device=matrix.device)
+    for start in range(0, feed.vocab_size, _ROWS):
+        ids = _vocabulary(feed)[start : start + _ROWS]
+        y = feed.inputs(ids, layer, None) if positioned is None else positioned.rows[start : start + _ROWS]
+        lifted = _unnormalised(feed, layer, y) if positioned is not None else _deviation(feed, layer, y)
+        table[:, start : start + _ROWS] = (lifted @ matrix).reshape(len(y), kv_heads, d_head).transpose(0, 1)
+    return ClosedForm(feed, layer, Table.pack(table, bias.reshape(kv_heads, d_head)), matrix)
+
+
+def _vocabulary(feed: Feed) -> Tensor:
+    return torch.arange(feed.vocab_size, device=feed.model.device)
+
+
+def _affine(feed: Feed, layer: int) -> tuple[Tensor, Tensor]:
+    """β [kv_head * d_head] and W [d, kv_head * d_head] with v = n W + β for the norm's output n."""
+    width = feed.inputs(_vocabulary(feed)[:1], layer, None).shape[-1]
+    basis = torch.eye(width, device=feed.model.device) * _BASIS
+    bias = feed.values_of(torch.zeros_like(basis[:1]), layer).flatten()
+    return bias, (feed.values_of(basis, layer).flatten(1) - bias) / _BASIS
+
+
+def _deviation(feed: Feed, layer: int, y: Tensor) -> Tensor:
+    """N(y) − N(0) [row, d]: the norm's output without its bias."""
+    return feed.normalised(y, layer) - feed.normalised(torch.zeros_like(y[:1]), layer)
+
+
+def _unnormalised(feed: Feed, layer: int, y: Tensor) -> Tensor:
+    """s(y) · (N(y) − N(0)) = g ⊙ C y, for y [row, d]: linear in y."""
+    norm = feed.norm(layer)
+    if norm is None:
+        return y
+    spread = (norm.centred(y).double().square().mean(-1, keepdim=True) + norm.eps).sqrt().float()
+    return spread * _deviation(feed, layer, y)
+
+
+def _inverse_spread(feed: Feed, layer: int, stem: Stem, shift: Tensor) -> Tensor:
+    """u_t = 1 / sqrt(|C(y_t + δ)|² / d + eps) [token]."""
+    norm = feed.norm(layer)
+    if norm is None:
+        return torch.ones_like(stem.rows[:, 0])
+    moved = norm.centred(shift)
+    squares = stem.squares + 2 * (stem.rows @ moved).double() + moved.double().square().sum()
+    return (squares.clamp_min(0) / len(moved) + norm.eps).rsqrt().float()
