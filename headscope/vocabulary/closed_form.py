@@ -4,9 +4,10 @@ With y_t the input of the last norm that v depends on, a position adds one vecto
 output to v the model is affine, v = W n + β. Then (docs/measurement.md, "Closed form")
 
     R_p[t] = u_t(p) · (A[t] + a(p)) + β,      A[t] = s(y_t) · W (N(y_t) − N(0)),   u_t(p) = 1 / s(y_t + δ_p)
+    a(p) = s(δ_p) · W (N(δ_p) − N(0)),        β = v at N(0)
 
-so A is made once, and a position costs one scale per token and one row. W and β are measured on the basis
-vectors, N is called, not rewritten: nothing here knows a weight or a name.
+so A is made once, and a position costs one scale per token and one row. W is measured on the basis vectors,
+N is called, not rewritten: nothing here knows a weight or a name.
 """
 
 from __future__ import annotations
@@ -94,26 +95,28 @@ def build(feed: Feed, layer: int, positioned: Stem | None) -> ClosedForm:
     """Make A, β and W of `layer`; without positions (`positioned` None) A holds R_t − β itself, at scale 1."""
     block = feed.anatomy.blocks[layer]
     kv_heads, d_head = block.kv_heads, block.d_head
-    bias, matrix = _affine(feed, layer)
+    matrix = _matrix(feed, layer)
+    width = matrix.shape[0]
+    bias = feed.values_of(feed.normalised(matrix.new_zeros(1, width), layer), layer)[0]  # (kv_head, d_head)
     table = torch.empty(kv_heads, feed.vocab_size, d_head, device=matrix.device)
     for start in range(0, feed.vocab_size, _ROWS):
         ids = _vocabulary(feed)[start : start + _ROWS]
         y = feed.inputs(ids, layer, None) if positioned is None else positioned.rows[start : start + _ROWS]
         lifted = _unnormalised(feed, layer, y) if positioned is not None else _deviation(feed, layer, y)
         table[:, start : start + _ROWS] = (lifted @ matrix).reshape(len(y), kv_heads, d_head).transpose(0, 1)
-    return ClosedForm(feed, layer, Table.pack(table, bias.reshape(kv_heads, d_head)), matrix)
+    return ClosedForm(feed, layer, Table.pack(table, bias), matrix)
 
 
 def _vocabulary(feed: Feed) -> Tensor:
     return torch.arange(feed.vocab_size, device=feed.model.device)
 
 
-def _affine(feed: Feed, layer: int) -> tuple[Tensor, Tensor]:
-    """β [kv_head * d_head] and W [d, kv_head * d_head] with v = n W + β for the norm's output n."""
+def _matrix(feed: Feed, layer: int) -> Tensor:
+    """W [d, kv_head * d_head]: what v gains from each coordinate of the norm's output."""
     width = feed.inputs(_vocabulary(feed)[:1], layer, None).shape[-1]
     basis = torch.eye(width, device=feed.model.device) * _BASIS
-    bias = feed.values_of(torch.zeros_like(basis[:1]), layer).flatten()
-    return bias, (feed.values_of(basis, layer).flatten(1) - bias) / _BASIS
+    constant = feed.values_of(torch.zeros_like(basis[:1]), layer).flatten()
+    return (feed.values_of(basis, layer).flatten(1) - constant) / _BASIS
 
 
 def _deviation(feed: Feed, layer: int, y: Tensor) -> Tensor:
