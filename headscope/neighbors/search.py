@@ -7,8 +7,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from headscope.neighbors.exact import scan_row, shared_ranks
+from headscope.neighbors import torch_tiles
+from headscope.neighbors.batch import QUERIES, batches
 from headscope.neighbors.metrics import METRICS, Metric
+from headscope.neighbors.settle import Settled, settle
 from headscope.neighbors.table import Place, Table
 
 Backend = Literal["auto", "torch"]
@@ -53,51 +55,57 @@ def search(
     allowed = table.finite if candidates is None else table.finite & candidates
     _check(table, places, queries, own, place_of, k, metrics, allowed, others)
     wanted = own[:, None] if others is None else torch.cat([own[:, None], others], 1)  # [query, target]
-    at = [0] * len(own) if place_of is None else place_of.tolist()
-    return {
-        metric: _search_one(
-            table, [places[p] for p in at], queries, wanted, k, metric, allowed, others is not None
+    known = (wanted >= 0) & table.finite[wanted.clamp(min=0)]
+    at = torch.zeros_like(own) if place_of is None else place_of
+    results = {metric: _Results.empty(queries, k, wanted.shape[1]) for metric in metrics}
+    # A long list of neighbours takes room too.
+    size = max(1, min(QUERIES, 2**23 // (queries.shape[1] * k)))
+    for batch in batches(table, places, queries, wanted.clamp(min=0), at, size):
+        asked = {metric: batch.target_distances(metric) for metric in metrics}
+        marks = {metric: batch.scores(metric, asked[metric]) for metric in metrics}
+        findings = torch_tiles.scan(batch, metrics, k, allowed, marks)
+        for metric in metrics:
+            settled = settle(batch, metric, k, allowed, asked[metric], findings[metric])
+            results[metric].take(batch.members, settled, asked[metric])
+    return {metric: result.nearest(known, others is not None) for metric, result in results.items()}
+
+
+@dataclass(frozen=True)
+class _Results:
+    """Results of one metric, filled batch by batch."""
+
+    ids: Tensor  # int64 [query, q_head, k]
+    distances: Tensor  # float64 [query, q_head, k]
+    nearer: Tensor  # int64 [query, q_head, target]
+    own_distance: Tensor  # float64 [query, q_head]
+
+    @classmethod
+    def empty(cls, queries: Tensor, k: int, targets: int) -> "_Results":
+        shape, device = queries.shape[:2], queries.device
+        return cls(
+            torch.empty(*shape, k, dtype=torch.int64, device=device),
+            torch.empty(*shape, k, dtype=torch.float64, device=device),
+            torch.empty(*shape, targets, dtype=torch.int64, device=device),
+            torch.empty(*shape, dtype=torch.float64, device=device),
         )
-        for metric in metrics
-    }
 
+    def take(self, members: Tensor, settled: Settled, asked: Tensor) -> None:
+        shape = (len(members), self.ids.shape[1], -1)
+        self.ids[members] = settled.ids.view(shape)
+        self.distances[members] = settled.distances.view(shape)
+        self.nearer[members] = settled.nearer.view(shape)
+        self.own_distance[members] = asked.view(shape)[..., 0]
 
-def _search_one(
-    table: Table,
-    places: Sequence[Place],
-    queries: Tensor,
-    wanted: Tensor,
-    k: int,
-    metric: Metric,
-    allowed: Tensor,
-    with_others: bool,
-) -> Nearest:
-    count, q_heads, _ = queries.shape
-    group = q_heads // table.rows.shape[0]
-    device, targets = queries.device, wanted.shape[1]
-    ids = torch.empty(count, q_heads, k, dtype=torch.int64, device=device)
-    best = torch.empty(count, q_heads, k, dtype=torch.float64, device=device)
-    ranks = torch.empty(count, q_heads, targets, dtype=torch.int64, device=device)
-    own_distance = torch.empty(count, q_heads, device=device)
-    for query in range(count):
-        for q_head in range(q_heads):
-            scores = scan_row(table, places[query], q_head // group, queries[query, q_head], metric)
-            candidates = scores.masked_fill(~allowed, torch.inf)
-            asked = scores[wanted[query].clamp(min=0)]  # [target]
-            known = (wanted[query] >= 0) & table.finite[wanted[query].clamp(min=0)]
-            nearer = (candidates[None, :] < asked[:, None]).sum(-1)
-            ids[query, q_head] = candidates.argsort(stable=True)[:k]
-            best[query, q_head] = candidates[ids[query, q_head]]
-            ranks[query, q_head] = torch.where(known, nearer + 1, 0)
-            own_distance[query, q_head] = asked[0] if known[0] else torch.nan
-    return Nearest(
-        ids=ids,
-        ranks=shared_ranks(best),
-        distances=best.float(),
-        own_rank=ranks[..., 0],
-        own_distance=own_distance,
-        other_ranks=ranks[..., 1:] if with_others else None,
-    )
+    def nearest(self, known: Tensor, with_others: bool) -> Nearest:
+        ranks = torch.where(known[:, None], self.nearer + 1, 0)
+        return Nearest(
+            ids=self.ids,
+            ranks=torch.searchsorted(self.distances, self.distances) + 1,  # ties share a rank
+            distances=self.distances.float(),
+            own_rank=ranks[..., 0],
+            own_distance=torch.where(known[:, :1], self.own_distance, torch.nan).float(),
+            other_ranks=ranks[..., 1:] if with_others else None,
+        )
 
 
 def _check(

@@ -33,6 +33,7 @@ class Table:
     rows: Tensor  # float32 [head, token, d_head], contiguous
     bias: Tensor  # float32 [head, d_head]
     norms: Tensor  # float32 [head, token], |rows|
+    typical: Tensor  # float32 [head], the median of norms
     finite: Tensor  # bool [token], every head's row is finite
 
     @classmethod
@@ -50,9 +51,10 @@ class Table:
             raise ValueError("the bias holds values that are not finite")
         rows = rows.float().contiguous()
         # float64: squares of large float32 values overflow in float32.
-        norms = torch.stack([head.double().square_().sum(-1).sqrt_().float() for head in rows])
-        finite = torch.isfinite(rows).all(-1).all(0)
-        return cls(rows, bias.float().contiguous(), norms, finite)
+        norms = torch.stack([torch.linalg.vector_norm(head, dim=-1, dtype=torch.float64) for head in rows])
+        finite = torch.isfinite(norms).all(0)
+        typical = norms[:, finite].median(-1).values if finite.any() else norms[:, 0]
+        return cls(rows, bias.float().contiguous(), norms.float(), typical.float(), finite)
 
     @property
     def not_finite(self) -> Tensor:
@@ -62,15 +64,5 @@ class Table:
     @property
     def nbytes(self) -> int:
         """Memory the table holds, in bytes."""
-        return sum(
-            part.numel() * part.element_size() for part in (self.rows, self.bias, self.norms, self.finite)
-        )
-
-    def encode(self, place: Place, head: Tensor, token: Tensor) -> Tensor:
-        """Encodings R of pairs `head`, `token` int64 [pair] at a place, float64 [pair, d_head]."""
-        encoded = self.rows[head, token].double()
-        if place.shift is not None:
-            encoded += place.shift.double()[head]
-        if place.scale is not None:
-            encoded *= place.scale.double()[token, None]
-        return encoded.add_(self.bias.double()[head])
+        parts = (self.rows, self.bias, self.norms, self.typical, self.finite)
+        return sum(part.numel() * part.element_size() for part in parts)

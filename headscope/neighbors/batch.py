@@ -1,0 +1,117 @@
+"""A few queries at a few places, as the search works through them, and their distances in float64."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from headscope.neighbors.metrics import Metric, distances
+from headscope.neighbors.table import Place, Table
+
+QUERIES, PLACES = 256, 16  # of one batch at most: what bounds the memory of a search
+_PAIRS = 4096  # scored at a time: a few MB of float64 scratch
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Queries in order of their place. A *row* is one query in one head: row = query · q_heads + q_head."""
+
+    table: Table
+    queries: Tensor  # float32 [query, q_head, d_head]
+    place_of: Tensor  # int64 [query], ascending, into the first axis of scale and shift
+    scale: Tensor | None  # float32 [place, token]
+    shift: Tensor | None  # float32 [place, head, d_head]
+    targets: Tensor  # int64 [query, target], tokens whose ranks are wanted: the own token first
+    members: Tensor  # int64 [query], where the queries stood in the search's input
+
+    @property
+    def rows(self) -> int:
+        return self.queries.shape[0] * self.queries.shape[1]
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """First and last-but-one query of every place."""
+        ends = torch.bincount(self.place_of).cumsum(0).tolist()
+        return list(zip([0, *ends[:-1]], ends, strict=True))
+
+    def distances(self, metric: Metric, row: Tensor, token: Tensor) -> Tensor:
+        """Exact distances of pairs `row`, `token` int64 [pair], float64 [pair]."""
+        out = torch.empty(len(row), dtype=torch.float64, device=row.device)
+        for start in range(0, len(row), _PAIRS):
+            pair = slice(start, start + _PAIRS)
+            query, q_head = row[pair] // self.queries.shape[1], row[pair] % self.queries.shape[1]
+            encoded = self._encode(query, q_head // self.group, token[pair])
+            out[pair] = distances(metric, self.queries[query, q_head], encoded)
+        return out
+
+    def target_distances(self, metric: Metric) -> Tensor:
+        """Exact distances of every row to its query's targets, float64 [row, target]."""
+        token = self.targets.repeat_interleave(self.queries.shape[1], 0)  # [row, target]
+        row = torch.arange(self.rows, device=token.device)[:, None].expand_as(token)
+        return self.distances(metric, row.flatten(), token.flatten()).view(token.shape)
+
+    def scores(self, metric: Metric, asked: Tensor) -> Tensor:
+        """Scores as `bounds` defines them, float64 [row, target], of exact distances [row, target]."""
+        length = torch.linalg.vector_norm(self.queries.flatten(0, 1), dim=-1, dtype=torch.float64)[:, None]
+        if metric == "cosine":
+            return torch.mul(length, 1 - asked)
+        if metric == "euclidean":
+            return torch.mul(0.5, length.square() - asked.square())
+        return -asked
+
+    def rows_by_head(self, place: int, lanes: int) -> Tensor:
+        """Rows of one place by the table head they read, int64 [head, lane].
+
+        The lanes are padded with −1 to a multiple of `lanes`.
+        """
+        start, stop = self.spans[place]
+        row = torch.arange(
+            start * self.queries.shape[1], stop * self.queries.shape[1], device=self.queries.device
+        )
+        row = row.view(stop - start, -1, self.group).transpose(0, 1).flatten(1)  # [head, query · group]
+        return torch.nn.functional.pad(row, (0, -row.shape[1] % lanes), value=-1)
+
+    @property
+    def group(self) -> int:
+        """Query heads that share one table head."""
+        return self.queries.shape[1] // self.table.rows.shape[0]
+
+    def _encode(self, query: Tensor, head: Tensor, token: Tensor) -> Tensor:
+        encoded = self.table.rows[head, token].double()  # [pair, d_head]
+        place = self.place_of[query]
+        if self.shift is not None:
+            encoded += self.shift[place, head]
+        if self.scale is not None:
+            encoded *= self.scale[place, token, None]
+        encoded += self.table.bias[head]
+        return encoded
+
+
+def batches(
+    table: Table, places: Sequence[Place], queries: Tensor, targets: Tensor, place_of: Tensor, size: int
+) -> Iterator[Batch]:
+    """The queries in batches of at most `size`, grouped by place, so that a place is prepared once."""
+    order = place_of.argsort(stable=True)
+    start = 0
+    while start < len(order):
+        members = order[start : start + size]
+        here, local = torch.unique(place_of[members], return_inverse=True)  # type: ignore[no-untyped-call]
+        members, local = members[local < PLACES], local[local < PLACES]
+        start += len(members)
+        chosen = [places[place] for place in here[:PLACES].tolist()]
+        yield Batch(
+            table=table,
+            queries=queries[members].float(),
+            place_of=local,
+            scale=_stack([place.scale for place in chosen], torch.ones_like(table.norms[0])),
+            shift=_stack([place.shift for place in chosen], torch.zeros_like(table.bias)),
+            targets=targets[members],
+            members=members,
+        )
+
+
+def _stack(parts: list[Tensor | None], neutral: Tensor) -> Tensor | None:
+    if all(part is None for part in parts):
+        return None
+    return torch.stack([neutral if part is None else part.float() for part in parts])

@@ -1,0 +1,47 @@
+"""How far a float32 score can be from the exact one: what makes the fast search certain.
+
+A score is bigger where a token is nearer: z·R for `dot`, z·R − ½|R|² for `euclidean` and |z| cos for
+`cosine`. Every score is one number of the product z·R, times a weight of the token, plus an offset.
+
+A float32 sum of n products, in any order and with or without fused multiply-add, is off by at most
+γ_n Σ|zᵢ||Rᵢ| ≤ γ_n |z||R| (Higham, Accuracy and Stability of Numerical Algorithms, §3.1). The encoding
+itself, scale · (row + shift) + bias, is rounded three times, so it is off by at most 3u · w, where
+w = |scale|(|row| + |shift|) + |bias| ≥ |R| is its *reach*: R is less certain the more its parts cancel.
+The functions below add these up, with room for the few roundings that follow. They are plain
+arithmetic, so the same lines serve tensors and compiled loops.
+"""
+
+from typing import TypeVar
+
+from torch import Tensor
+
+UNIT = 2.0**-24  # rounding unit of float32
+LARGEST = 2.0**30  # vectors longer than this, or shorter than
+SMALLEST = 2.0**-30  # this, are left to float64: their squares could overflow or vanish in float32
+CANCELLED = 16.0  # a cosine is left to float64 where |R| is this many times smaller than its reach
+OUTLYING = 8.0  # and a dot product where the reach is this many times a typical row's
+EXACT_UNIT = 2.0**-46  # rounding of float64 distances, with room: |z − R| knows no better than |z| ε
+_ROOM = 1.01  # second-order terms
+
+Number = TypeVar("Number", float, Tensor)
+
+
+def gamma(d_head: int) -> float:
+    """Relative error of a float32 sum of d_head products, and of the two roundings after it."""
+    terms = (d_head + 2) * UNIT
+    return terms / (1 - terms)
+
+
+def cosine_error(gamma: float, norm: Number, reach: Number) -> Number:
+    """Bound on the error of |z| cos per |z|; norm is |R|."""
+    return _ROOM * (1.5 * gamma + (8 * reach / norm + 6) * UNIT)
+
+
+def dot_error(gamma: float, norm: Number, reach: Number) -> Number:
+    """Bound on the error of z·R per |z|; norm is |R|."""
+    return _ROOM * (gamma * norm + 6 * UNIT * reach)
+
+
+def square_error(gamma: float, norm: Number, reach: Number) -> Number:
+    """Bound on the error of ½|R|², and of the exact distance it is compared with; norm is |R|."""
+    return _ROOM * norm * (gamma * norm + 6 * UNIT * reach) + EXACT_UNIT * reach * reach

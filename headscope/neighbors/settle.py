@@ -1,0 +1,66 @@
+"""From what a float32 scan is certain of, and what it leaves open, to exact ids and ranks."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from headscope.neighbors.batch import Batch
+from headscope.neighbors.metrics import Metric
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a scan of the vocabulary knows of one batch under one metric."""
+
+    nearer: Tensor  # int64 [row, target], candidates certainly nearer than the target
+    doubtful: tuple[Tensor, ...]  # row, target, token: int64 [pair], may be nearer or not
+    contenders: tuple[Tensor, ...]  # row, token: int64 [pair], all that may be among the k nearest
+    crowded: Tensor  # bool [row], left to float64 altogether
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Exact results of one batch under one metric."""
+
+    ids: Tensor  # int64 [row, k]
+    distances: Tensor  # float64 [row, k], ascending
+    nearer: Tensor  # int64 [row, target], candidates strictly nearer than the target
+
+
+def settle(
+    batch: Batch, metric: Metric, k: int, allowed: Tensor, asked: Tensor, findings: Findings
+) -> Settled:
+    """Exact results from a scan's findings; `asked` float64 [row, target] are the targets' distances."""
+    row, target, token = findings.doubtful
+    nearer = findings.nearer.clone()
+    closer = batch.distances(metric, row, token) < asked[row, target]
+    nearer.index_put_((row, target), closer.long(), accumulate=True)
+
+    row, token = findings.contenders
+    order = (row * batch.table.rows.shape[1] + token).argsort()
+    row, token = row[order], token[order]
+    count = torch.bincount(row, minlength=batch.rows)
+    column = torch.arange(len(row), device=row.device) - (count.cumsum(0) - count)[row]
+    width = max(k, int(count.max()))
+    scores = torch.full((batch.rows, width), torch.inf, dtype=torch.float64, device=row.device)
+    tokens = torch.zeros(batch.rows, width, dtype=torch.int64, device=row.device)
+    scores[row, column] = batch.distances(metric, row, token)
+    tokens[row, column] = token
+    # Tokens stand in order of their id, and a stable sort keeps ties so.
+    scores, column = scores.sort(dim=1, stable=True)
+    ids, best = tokens.gather(1, column[:, :k]), scores[:, :k].contiguous()
+
+    for row in findings.crowded.nonzero().squeeze(-1).tolist():
+        ids[row], best[row], nearer[row] = _scan(batch, metric, row, k, allowed, asked[row])
+    return Settled(ids, best, nearer)
+
+
+def _scan(
+    batch: Batch, metric: Metric, row: int, k: int, allowed: Tensor, asked: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The k nearest ids and distances of one row, and how many are nearer than its targets, in float64."""
+    token = torch.arange(batch.table.rows.shape[1], device=asked.device)
+    scores = batch.distances(metric, torch.full_like(token, row), token).masked_fill_(~allowed, torch.inf)
+    best, ids = scores.sort(stable=True)
+    return ids[:k], best[:k], torch.searchsorted(best, asked)

@@ -1,0 +1,154 @@
+"""What the torch scan keeps of each tile: counts, near-ties, and whatever may be among the k nearest."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from headscope.neighbors import bounds
+from headscope.neighbors.batch import Batch
+from headscope.neighbors.metrics import Metric
+from headscope.neighbors.settle import Findings
+
+BLOCK = 32  # tokens that are looked at together; at most 255, see `_count`
+LANES = 8  # queries are padded to a multiple of this, see `_count`
+_CROWD = 1024  # pairs that float64 may have to settle for one row, beside those k asks for
+
+
+@dataclass
+class Notes:
+    """Notes on one place under one metric; a lane is one query of the place, padded with row −1."""
+
+    metric: Metric
+    k: int
+    row: Tensor  # int64 [head, lane]
+    live: Tensor  # bool [head, lane], false where padded, or left to float64
+    length: Tensor  # float64 [head, lane], |z|
+    marks: Tensor  # float64 [target, head, lane], exact scores of the targets
+    nearer: Tensor  # int64 [target, head, lane]
+    floor: Tensor  # float32 [head, lane], no score below it can be among the k nearest
+    load: Tensor  # int64 [head, lane], pairs taken
+    peaks: list[Tensor] = field(default_factory=list)  # float32 [head, block, lane], certain ones
+    tiles: int = 0
+    doubtful: list[tuple[Tensor, ...]] = field(default_factory=list)  # head, lane, target, token
+    contenders: list[tuple[Tensor, ...]] = field(default_factory=list)  # head, lane, token, most it can score
+
+    @classmethod
+    def start(
+        cls, metric: Metric, k: int, row: Tensor, live: Tensor, length: Tensor, marks: Tensor
+    ) -> "Notes":
+        own = marks[row.clamp(min=0)].movedim(-1, 0).masked_fill(~live, torch.inf)
+        floor = torch.where(live, -torch.inf, torch.inf).float()
+        none = torch.zeros_like(own, dtype=torch.int64)
+        return cls(metric, k, row, live, length.masked_fill(~live, 0.0), own, none, floor, none[0].clone())
+
+    def read(self, start: int, scores: Tensor, error: Tensor, fixed_error: Tensor) -> None:
+        """Take notes of scores float32 [head, token, lane] of the tokens from `start` on."""
+        heads, tokens, lanes = scores.shape
+        blocks = scores.view(heads, tokens // BLOCK, BLOCK, lanes)
+        error = error.double()[:, None] * self.length + fixed_error.double()[:, None]
+        if self.metric == "euclidean":
+            error = error + bounds.EXACT_UNIT * self.length**2
+        self._read_targets(start, scores, blocks, error)
+        self._read_peaks(start, blocks, error.float())
+        if int(self.load.max()) > _CROWD + 16 * self.k:
+            self._leave(self.load > _CROWD + 16 * self.k)
+        self.tiles += 1
+
+    def _read_targets(self, start: int, scores: Tensor, blocks: Tensor, error: Tensor) -> None:
+        for target, mark in enumerate(self.marks):
+            width = error + 2 * bounds.UNIT * mark.abs()  # the second for its rounding to float32
+            high, low = (mark + width).float(), (mark - width).float()  # [head, lane]
+            above = _count(scores > high[:, None])
+            self.nearer[target] += above.sum(1)
+            head, block, lane = (above != _count(scores >= low[:, None])).nonzero(as_tuple=True)
+            score = blocks[head, block, :, lane]  # [hit, token of the block]
+            inside = (score >= low[head, lane, None]) & (score <= high[head, lane, None])
+            hit, token = (inside & (score > -torch.inf)).nonzero(as_tuple=True)
+            head, lane, token = head[hit], lane[hit], start + block[hit] * BLOCK + token
+            self.doubtful.append((head, lane, torch.full_like(head, target), token))
+            self.load.index_put_((head, lane), torch.ones_like(head), accumulate=True)
+
+    def _read_peaks(self, start: int, blocks: Tensor, error: Tensor) -> None:
+        peak = blocks.amax(2)  # [head, block, lane]
+        self.peaks.append(peak - error[:, None])
+        if self.tiles & (self.tiles + 1) == 0:  # after 1, 2, 4, … tiles
+            self._raise_floor()
+        bar = self.floor - error
+        head, block, lane = (peak >= bar[:, None]).nonzero(as_tuple=True)
+        score = blocks[head, block, :, lane]  # [hit, token of the block]
+        inside = (score >= bar[head, lane, None]) & (score > -torch.inf)
+        hit, token = inside.nonzero(as_tuple=True)
+        head, lane, score = head[hit], lane[hit], score[hit, token]
+        self.contenders.append((head, lane, start + block[hit] * BLOCK + token, score + error[head, lane]))
+        self.load.index_put_((head, lane), torch.ones_like(head), accumulate=True)
+
+    def _raise_floor(self) -> None:
+        # The k-th highest peak, less its error, is passed by k tokens.
+        peaks = torch.cat(self.peaks, 1)
+        if peaks.shape[1] >= self.k:
+            peaks = peaks.topk(self.k, 1).values
+            self.floor = torch.where(self.live, peaks[:, -1], torch.inf)
+        self.peaks = [peaks]
+
+    def _leave(self, lanes: Tensor) -> None:
+        """Leave lanes [head, lane] to float64."""
+        self.live = self.live & ~lanes
+        self.load = self.load.masked_fill(lanes, 0)
+        self.floor = self.floor.masked_fill(lanes, torch.inf)
+        self.marks = self.marks.masked_fill(lanes, torch.inf)
+        self.doubtful = [_where_live(self.live, pairs) for pairs in self.doubtful]
+        self.contenders = [_where_live(self.live, pairs) for pairs in self.contenders]
+
+    def set_aside(self, start: int, tokens: Tensor) -> None:
+        """Tokens of the tile, bool [head, token], that float64 has to score for every row."""
+        if not tokens.any():
+            return
+        self.load = self.load + tokens.sum(1, keepdim=True)
+        if int(self.load.max()) > _CROWD + 16 * self.k:
+            self._leave(self.load > _CROWD + 16 * self.k)
+        head, lane, token = (tokens[:, None] & self.live[..., None]).nonzero(as_tuple=True)
+        token = token + start
+        self.contenders.append((head, lane, token, torch.full_like(head, torch.inf, dtype=torch.float32)))
+        for target in range(len(self.marks)):
+            self.doubtful.append((head, lane, torch.full_like(head, target), token))
+
+    def finish(self) -> None:
+        self._raise_floor()
+
+    @staticmethod
+    def findings(batch: Batch, targets: int, places: list["Notes"]) -> Findings:
+        """What the notes of every place say, by row."""
+        device = batch.queries.device
+        nearer = torch.zeros(batch.rows, targets, dtype=torch.int64, device=device)
+        crowded = torch.ones(batch.rows, dtype=torch.bool, device=device)
+        doubtful, contenders = [], []
+        for notes in places:
+            row = notes.row[notes.live]
+            crowded[row] = False
+            nearer[row] = notes.nearer[:, notes.live].T
+            head, lane, target, token = (torch.cat(parts) for parts in zip(*notes.doubtful, strict=True))
+            doubtful.append((notes.row[head, lane], target, token))
+            head, lane, token, most = (torch.cat(parts) for parts in zip(*notes.contenders, strict=True))
+            kept = most >= notes.floor[head, lane]
+            contenders.append((notes.row[head[kept], lane[kept]], token[kept]))
+        row, target, token = (torch.cat(parts) for parts in zip(*doubtful, strict=True))
+        return Findings(
+            nearer, (row, target, token),
+            tuple(torch.cat(parts) for parts in zip(*contenders, strict=True)), crowded,
+        )  # fmt: skip
+
+
+def _where_live(live: Tensor, pairs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    kept = live[pairs[0], pairs[1]]
+    return tuple(part[kept] for part in pairs)
+
+
+def _count(true: Tensor) -> Tensor:
+    """How many are true in every block, uint8 [head, block, lane], of bool [head, token, lane].
+
+    Eight lanes are one int64, whose bytes count side by side: no block is so long that one overflows.
+    """
+    heads, tokens, lanes = true.shape
+    eight = true.view(torch.int64).view(heads, tokens // BLOCK, BLOCK, lanes // LANES)
+    return eight.sum(2).view(torch.uint8)  # [head, block, lane]

@@ -1,0 +1,171 @@
+"""The scan in pure torch, on any device: one product and a few passes over each tile of the vocabulary."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from headscope.neighbors import bounds
+from headscope.neighbors.batch import Batch
+from headscope.neighbors.metrics import Metric
+from headscope.neighbors.settle import Findings
+from headscope.neighbors.torch_notes import BLOCK, LANES, Notes
+
+_SCORES = {"cpu": 2**20, "cuda": 2**25}  # of one tile: what the caches hold; what keeps a GPU busy
+_LONGEST = 4096  # tokens of one tile, where queries are few
+
+
+def scan(
+    batch: Batch, metrics: Sequence[Metric], k: int, allowed: Tensor, marks: dict[Metric, Tensor]
+) -> dict[Metric, Findings]:
+    """Findings of every metric; `marks` float64 [row, target] are the exact scores of the targets."""
+    notes: dict[Metric, list[Notes]] = {metric: [] for metric in metrics}
+    with _full_float32():
+        for place in range(len(batch.spans)):
+            for metric, taken in _scan_place(batch, place, metrics, k, allowed, marks).items():
+                notes[metric].append(taken)
+    return {metric: Notes.findings(batch, marks[metric].shape[1], notes[metric]) for metric in metrics}
+
+
+@contextmanager
+def _full_float32() -> Iterator[None]:
+    # TF32 keeps ten bits of a float32's 23: no rank would survive it.
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
+
+
+def _scan_place(
+    batch: Batch, place: int, metrics: Sequence[Metric], k: int, allowed: Tensor, marks: dict[Metric, Tensor]
+) -> dict[Metric, Notes]:
+    table = batch.table
+    heads, tokens, d_head = table.rows.shape
+    row = batch.rows_by_head(place, LANES)  # [head, lane]
+    z = batch.queries.flatten(0, 1)[row.clamp(min=0)]  # [head, lane, d_head]
+    length = torch.linalg.vector_norm(z, dim=-1, dtype=torch.float64)
+    live = (row >= 0) & (length >= bounds.SMALLEST) & (length <= bounds.LARGEST)
+    z = torch.where(live[..., None], z, 0.0).transpose(1, 2)  # [head, d_head, lane]
+    notes = {m: Notes.start(m, k, row, live, length, marks[m]) for m in metrics}
+    encoder = Encoder.at(batch, place)
+    size = max(1, min(_LONGEST, _SCORES[z.device.type] // (heads * row.shape[1]), tokens) // BLOCK) * BLOCK
+    product = torch.empty(heads, size, row.shape[1], device=z.device)
+    for start in range(0, tokens, size):
+        tile = encoder.tile(start, size, allowed)
+        torch.bmm(tile.encoded, z, out=product)
+        for metric in metrics:
+            weights = weigh(tile, metric, encoder.cap, bounds.gamma(d_head))
+            # The last metric may use up the product.
+            scores = product if metric == metrics[-1] else product.clone()
+            if weights.weight is not None:
+                scores *= weights.weight[..., None]
+            if weights.offset is not None:
+                scores += weights.offset[..., None]
+            notes[metric].read(start, scores, weights.error, weights.fixed_error)
+            notes[metric].set_aside(start, tile.fit & ~weights.usable)
+    for taken in notes.values():
+        taken.finish()
+    return notes
+
+
+@dataclass(frozen=True)
+class Tile:
+    """The encodings of a stretch of the vocabulary at one place."""
+
+    encoded: Tensor  # float32 [head, token, d_head]; zero where they could overflow
+    norm: Tensor  # float32 [head, token], |encoded|
+    reach: Tensor  # float32 [head, token], see `bounds`
+    fit: Tensor  # bool [token], may be a neighbour
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Encodes one tile after another at one place."""
+
+    batch: Batch
+    scale: Tensor | None  # [token]
+    shift: Tensor | None  # [head, 1, d_head]
+    shift_norm: Tensor  # [head, 1]
+    bias_norm: Tensor  # [head, 1]
+    cap: Tensor  # [head, 1], reach beyond which a row is an outlier here
+
+    @classmethod
+    def at(cls, batch: Batch, place: int) -> "Encoder":
+        table = batch.table
+        scale = None if batch.scale is None else batch.scale[place]
+        shift = torch.zeros_like(table.bias) if batch.shift is None else batch.shift[place]
+        shift_norm, bias_norm = (_norm(part)[:, None] for part in (shift, table.bias))
+        stretch = 1.0 if scale is None else float(scale[table.finite].abs().double().mean())
+        cap = bounds.OUTLYING * (stretch * (table.typical[:, None] + shift_norm) + bias_norm)
+        return cls(
+            batch, scale, None if batch.shift is None else shift[:, None], shift_norm, bias_norm,
+            cap.clamp(max=bounds.LARGEST),
+        )  # fmt: skip
+
+    def tile(self, start: int, size: int, allowed: Tensor) -> Tile:
+        """Tokens start to start + size; past the vocabulary's end they are zero and not fit."""
+        table = self.batch.table
+        stretch = slice(start, start + size)
+        encoded = table.rows[:, stretch]
+        reach = table.norms[:, stretch] + self.shift_norm
+        if self.shift is not None:
+            encoded = encoded + self.shift
+        if self.scale is not None:
+            encoded = encoded * self.scale[stretch, None]
+            reach = reach * self.scale[stretch].abs()
+        encoded = encoded + table.bias[:, None]
+        reach = reach + self.bias_norm + bounds.SMALLEST
+        fit = allowed[stretch]
+        wild = ~(reach <= bounds.LARGEST)
+        if wild.any():
+            encoded = encoded.masked_fill_(wild[..., None], 0.0)
+        if encoded.shape[1] < size:
+            more = size - encoded.shape[1]
+            encoded = torch.nn.functional.pad(encoded, (0, 0, 0, more))
+            reach, fit = torch.nn.functional.pad(reach, (0, more)), torch.nn.functional.pad(fit, (0, more))
+        return Tile(encoded, torch.linalg.vector_norm(encoded, dim=-1), reach, fit)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What makes the product z·R one metric's score: score = product · weight + offset."""
+
+    weight: Tensor | None  # float32 [head, token]; None: 1
+    offset: Tensor | None  # float32 [head, token], −inf where not usable; None: 0
+    usable: Tensor  # bool [head, token], fit, and certain enough
+    error: Tensor  # float32 [head], largest error of a usable score, per |z|
+    fixed_error: Tensor  # float32 [head], and whatever z is
+
+
+def weigh(tile: Tile, metric: Metric, cap: Tensor, gamma: float) -> Weights:
+    """Weights of a tile's tokens under one metric."""
+    norm, reach = tile.norm, tile.reach
+    if metric == "cosine":
+        certain = (norm >= bounds.SMALLEST) & (reach <= bounds.CANCELLED * norm) & (reach <= bounds.LARGEST)
+    else:
+        certain = reach <= cap
+    usable = tile.fit & certain
+    none = torch.zeros_like(norm)
+    fixed = none
+    weight = offset = None
+    if metric == "cosine":
+        weight = torch.where(usable, 1 / norm, 0.0)
+        error = bounds.cosine_error(gamma, norm, reach)
+    else:
+        error = bounds.dot_error(gamma, norm, reach)
+    if metric == "euclidean":
+        offset = -0.5 * norm * norm
+        fixed = bounds.square_error(gamma, norm, reach)
+    if not usable.all():
+        offset = (none if offset is None else offset).masked_fill(~usable, -torch.inf)
+    largest, fixed_largest = (torch.where(usable, part, 0.0).amax(1) for part in (error, fixed))
+    return Weights(weight, offset, usable, largest, fixed_largest)
+
+
+def _norm(vectors: Tensor) -> Tensor:
+    norm: Tensor = torch.linalg.vector_norm(vectors, dim=-1, dtype=torch.float64)
+    return norm.float()
