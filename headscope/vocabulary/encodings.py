@@ -142,6 +142,9 @@ class Vocabulary:
 
 def _encode(table: Table, place: Place, ids: Tensor) -> Tensor:
     """R of `ids` [token] in every head: float64 [token, kv_head, d_head]."""
-    heads = torch.arange(table.rows.shape[0], device=ids.device)
-    pairs = table.encode(place, heads.repeat(len(ids)), ids.repeat_interleave(len(heads)))
-    return pairs.reshape(len(ids), len(heads), -1)  # (token, kv_head, d_head)
+    rows = table.rows[:, ids].double()  # (kv_head, token, d_head)
+    if place.shift is not None:
+        rows += place.shift.double()[:, None]
+    if place.scale is not None:
+        rows *= place.scale.double()[ids, None]
+    return (rows + table.bias.double()[:, None]).transpose(0, 1)  # (token, kv_head, d_head)

