@@ -26,6 +26,9 @@ class Line:
     def __init__(self, waiting: int) -> None:
         self._most = waiting + 1
         self._inside = 0
+
+    def open(self) -> None:
+        """Take jobs, the first time or after `close`."""
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="headscope")
 
     @property

@@ -122,6 +122,7 @@ function paint(answer) {
     );
   }
   byId("steps").replaceChildren(steps(answer, server));
+  performance.mark("tables");
   document.title = `${own.label} · layer ${answer.layer} · headscope`;
 }
 

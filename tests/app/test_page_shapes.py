@@ -1,0 +1,89 @@
+"""Narrow and wide, light and dark, with and without JavaScript, for everyone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.app.browsers import Browser, Chromium
+from tests.app.looks import text
+from tests.app.serving import Server
+
+OPENED = "document.querySelectorAll('details').forEach((e) => { e.open = true; })"
+
+
+def test_narrow_page_scrolls_its_tables_and_never_itself(page: Browser) -> None:
+    page.resize(390, 844)
+    assert page.js("document.documentElement.scrollWidth <= innerWidth")
+    # MiniBrowser's window does not get narrower than its toolbar.
+    assert page.js("innerWidth") <= (390 if page.name != "webkit" else 480)
+    for figure in ("neighbors", "positions"):
+        table = f"document.querySelector('#{figure} .scroll')"
+        assert page.js(f"{table}.scrollWidth > {table}.clientWidth")
+        page.js(f"{table}.scrollLeft = 400")
+        rank, edge = page.js(
+            f"[{table}.querySelector('tbody th'), {table}].map((e) => e.getBoundingClientRect().x)"
+        )
+        assert rank == pytest.approx(edge, abs=1), "the first column stays"
+
+
+def test_theme_switches_and_is_remembered(page: Browser) -> None:
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = page.js(ground)
+    page.click("#theme")
+    dark = page.js(ground)
+    assert dark != light
+    page.go(0)
+    assert page.js(ground) == dark
+    page.click("#theme")
+    assert page.js(ground) == light
+
+
+@pytest.fixture
+def fresh(_browser: Browser) -> Callable[..., Any]:
+    """A fresh Chromium context with settings of its own."""
+    if not isinstance(_browser, Chromium):
+        pytest.skip("one engine is enough: what is checked is the page")
+    engine = _browser.page.context.browser
+    assert engine is not None
+    return lambda **settings: Chromium(engine.new_context(**settings).new_page())
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_axe_finds_no_serious_fault(
+    fresh: Callable[..., Chromium], server: Server, width: int, scheme: str
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = fresh(viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True)
+    page.open(f"{server.address}/?layer=2")
+    page.wait("document.querySelector('#notes p')")
+    page.js(OPENED)
+    found = Axe().run(page.page).response["violations"]
+    serious = {
+        one["id"]: one["nodes"][0]["html"] for one in found if one["impact"] in ("serious", "critical")
+    }
+    assert serious == {}
+
+
+def test_without_javascript_a_sentence_says_what_is_missing(
+    fresh: Callable[..., Chromium], server: Server
+) -> None:
+    page = fresh(java_script_enabled=False)
+    page.open(server.address)
+    assert "JavaScript, which is switched off here" in page.page.locator("noscript").inner_text()
+
+
+def test_first_load_is_light(fresh: Callable[..., Chromium], server: Server) -> None:
+    page = fresh()
+    page.open(server.address)
+    page.wait("document.querySelector('#neighbors td')")
+    wire = page.js(
+        "performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'))"
+        ".reduce((sum, entry) => sum + entry.transferSize, 0)"
+    )
+    assert wire < 60_000
+    assert text(page, "h1") == "headscope"
