@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
+from headscope import Scope
+from headscope.app import create_app
 from tests.app.browsers import Browser, Chromium
 from tests.app.looks import text
 from tests.app.serving import Server
@@ -42,15 +43,17 @@ def test_theme_switches_and_is_remembered(page: Browser) -> None:
 
 
 @pytest.fixture
-def fresh(_browser: Browser) -> Callable[..., Any]:
+def fresh(_browser: Chromium) -> Callable[..., Chromium]:
     """A fresh Chromium context with settings of its own."""
-    if not isinstance(_browser, Chromium):
-        pytest.skip("one engine is enough: what is checked is the page")
     engine = _browser.page.context.browser
-    assert engine is not None
     return lambda **settings: Chromium(engine.new_context(**settings).new_page())
 
 
+# What is checked is the page, not the engine.
+in_chromium = pytest.mark.parametrize("_browser", ["chromium"], indirect=True)
+
+
+@in_chromium
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
 def test_axe_finds_no_serious_fault(
@@ -69,6 +72,7 @@ def test_axe_finds_no_serious_fault(
     assert serious == {}
 
 
+@in_chromium
 def test_without_javascript_a_sentence_says_what_is_missing(
     fresh: Callable[..., Chromium], server: Server
 ) -> None:
@@ -77,6 +81,7 @@ def test_without_javascript_a_sentence_says_what_is_missing(
     assert "JavaScript, which is switched off here" in page.page.locator("noscript").inner_text()
 
 
+@in_chromium
 def test_first_load_is_light(fresh: Callable[..., Chromium], server: Server) -> None:
     page = fresh()
     page.open(server.address)
@@ -87,3 +92,17 @@ def test_first_load_is_light(fresh: Callable[..., Chromium], server: Server) -> 
     )
     assert wire < 60_000
     assert text(page, "h1") == "headscope"
+
+
+@in_chromium
+def test_a_model_without_position_embeddings_has_the_switch_off_and_says_why(
+    fresh: Callable[..., Chromium], scope_of: Callable[[str], Scope]
+) -> None:
+    with Server(create_app(scope_of("llama"))) as tiny:
+        page = fresh()
+        page.open(tiny.address)
+        page.wait("document.querySelector('#neighbors td')")
+        assert page.js("document.querySelector('[name=position]').disabled")
+        assert not page.js("document.querySelector('[name=position]').checked")
+        assert "adds no position embedding" in text(page, "[data-control=position] .says")
+        assert "every token sees itself and those before it" in text(page, "[data-control=mask] .says")

@@ -15,7 +15,7 @@ export class Lost extends Error {}
 export async function post(path, body, signal) {
   let response, answer;
   try {
-    response = await fetch(`/api/v1/${path}`, {
+    response = await fetch(`api/v1/${path}`, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(body),
@@ -35,7 +35,7 @@ export async function returned(signal) {
   while (!signal.aborted) {
     await new Promise((later) => setTimeout(later, 1000));
     try {
-      if ((await fetch("/api/v1/health", { signal, cache: "no-store" })).ok) return;
+      if ((await fetch("api/v1/health", { signal, cache: "no-store" })).ok) return;
     } catch { /* still away */ }
   }
 }

@@ -16,10 +16,11 @@ export function alongTokens(group, choose) {
     const here = event.target.closest("button");
     const all = [...group.children];
     const step = STEPS[event.key];
-    const next = event.key === "Home" ? 0 : event.key === "End" ? all.length - 1 : step ? all.indexOf(here) + step[0] + step[1] : null;
-    if (next === null || !here) return;
+    const ends = { Home: all[0], End: all.at(-1) };
+    const next = step ? all[all.indexOf(here) + step[0] + step[1]] : ends[event.key];
+    if (!here || !(step || next)) return;
     event.preventDefault();
-    const arrived = focus(here, all[next]);
+    const arrived = focus(here, next);
     if (arrived) choose(arrived);
   });
 }

@@ -5,7 +5,7 @@ import { byId, h, label } from "./dom.js";
 import { formula, steps, TABLES } from "./explain.js";
 import { alongTokens, throughCells } from "./keyboard.js";
 import { markTokens } from "./marks.js";
-import { count } from "./numbers.js";
+import { count, tiny } from "./numbers.js";
 import { fromAddress, initial, modelOf, toAddress } from "./state.js";
 import { neighborTable, positionTable } from "./tables.js";
 import { buttons, selection } from "./tokens.js";
@@ -105,13 +105,19 @@ function paintChoices() {
 function paintTokens(answer) {
   read = readKey(answer);
   tokens = answer.tokens;
-  byId("tokens").replaceChildren(...buttons(tokens, state.token));
+  const group = byId("tokens");
+  group.replaceChildren(...buttons(tokens, state.token));
+  group.scrollTop = (group.children[state.token]?.offsetTop ?? 0) - group.clientHeight / 2;
   paintChoices();
 }
 
 function paint(answer) {
   const own = answer.tokens[answer.selected];
-  byId("title").replaceChildren(`Layer ${answer.layer}: what its ${answer.heads.length} heads write at `, label(own.label), ` (position ${own.position})`);
+  byId("title").replaceChildren(
+    `Layer ${answer.layer}: what its ${answer.heads.length} heads write at `,
+    label(own.label),
+    ` (position ${own.position})`,
+  );
   byId("notes").replaceChildren(...answer.notes.map((note) => h("p", {}, h("strong", {}, "Note "), note)));
   for (const [name, table] of [["neighbors", neighborTable], ["positions", positionTable]]) {
     const [sentence, terms] = TABLES[name];
@@ -128,11 +134,16 @@ function paint(answer) {
 
 function paintModel() {
   const asked = modelOf(location.search);
+  const size = `${server.layers} layers × ${server.heads} heads of ${server.d_head}, ${count(server.vocab_size)} tokens`;
+  const meaning = "the largest relative error of the captured outputs against the model itself, on a probe";
   byId("model").replaceChildren(
-    h("p", {}, h("strong", {}, server.name), ` ${server.layers} layers × ${server.heads} heads of ${server.d_head}, ${count(server.vocab_size)} tokens`),
-    h("p", {}, `${server.why}; `, h("span", { title: "the largest relative error of the captured outputs against the model itself, on a probe" }, `capture error ${server.capture_error.toExponential(1)}`)),
+    h("p", {}, h("strong", {}, server.name), ` ${size}`),
+    h("p", {}, `${server.why}; `, h("span", { class: "whole", title: meaning }, `capture error ${tiny(server.capture_error)}`)),
   );
-  if (asked && asked !== server.name) byId("model").append(h("p", { class: "other" }, `This link was made with ${asked}; here it is answered by ${server.name}.`));
+  if (asked && asked !== server.name) {
+    const said = `This link was made with ${asked}; here it is answered by ${server.name}.`;
+    byId("model").append(h("p", { class: "other" }, said));
+  }
 }
 
 byId("text").value = state.text;

@@ -11,7 +11,8 @@ export function markTokens(place, readout) {
   function mark(target) {
     const token = target.closest?.("[data-id]");
     for (const element of marked) element.classList.remove("marked");
-    marked = token ? [...place.querySelectorAll(`[data-id="${token.dataset.id}"]`)].filter((element) => same(element.dataset, token.dataset)) : [];
+    const alike = token ? [...place.querySelectorAll(`[data-id="${token.dataset.id}"]`)] : [];
+    marked = alike.filter((element) => same(element.dataset, token.dataset));
     for (const element of marked) element.classList.add("marked");
     readout.replaceChildren(...(token ? tell(token.dataset, marked) : []));
   }
@@ -25,6 +26,6 @@ export function markTokens(place, readout) {
 function tell(token, marked) {
   const cells = marked.filter((element) => element.matches("#neighbors td")).length;
   const where = token.where ?? `position ${token.position}`;
-  const listed = cells ? `; among the nearest of ${cells} ${cells === 1 ? "head" : "heads"}` : "; among the nearest of no head";
-  return [h("strong", {}, label(token.label)), ` id ${token.id}: ${where}${listed}`];
+  const listed = `among the nearest of ${cells || "no"} ${cells > 1 ? "heads" : "head"}`;
+  return [h("strong", {}, label(token.label)), ` id ${token.id}: ${where}; ${listed}`];
 }

@@ -13,6 +13,9 @@ export function distance(value) {
   }
 }
 
+/** A small number in powers of ten. */
+export const tiny = (value) => minus(value.toExponential(1));
+
 export const count = (value) => value.toLocaleString("en");
 
 /** One linear scale for a whole table; it always holds 0, where every bar starts. */

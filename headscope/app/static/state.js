@@ -24,8 +24,12 @@ export function fromAddress(search, start) {
   const asked = new URLSearchParams(search);
   const state = { ...start };
   if (asked.get("text")?.trim()) state.text = asked.get("text");
-  for (const name of ["token", "layer"]) if (/^\d{1,6}$/.test(asked.get(name) ?? "")) state[name] = Number(asked.get(name));
-  for (const [name, open] of Object.entries(CHOICES)) if (open.includes(asked.get(name))) state[name] = asked.get(name);
+  for (const name of ["token", "layer"]) {
+    if (/^\d{1,6}$/.test(asked.get(name) ?? "")) state[name] = Number(asked.get(name));
+  }
+  for (const [name, open] of Object.entries(CHOICES)) {
+    if (open.includes(asked.get(name))) state[name] = asked.get(name);
+  }
   if (["true", "false"].includes(asked.get("position"))) state.position = asked.get("position") === "true";
   return state;
 }
@@ -33,10 +37,10 @@ export function fromAddress(search, start) {
 /** The address of a view: what differs from `initial`, and the model that it was seen with. */
 export function toAddress(state, start, model) {
   const changed = Object.keys(start).filter((name) => state[name] !== start[name]);
-  if (!changed.length) return "/";
+  if (!changed.length) return "./";
   const query = new URLSearchParams(changed.map((name) => [name, String(state[name])]));
   query.set("model", model);
-  return `/?${query}`;
+  return `./?${query}`;
 }
 
 /** The model that an address was made with, or null. */

@@ -15,9 +15,11 @@ export function neighborTable(answer) {
   const last = answer.heads.map((head) => {
     if (head.neighbors.some((one) => one.id === own.id)) return h("td", { class: "above" }, "listed");
     const rank = head.own.rank ? `#${count(head.own.rank)}` : "no rank";
-    return h("td", { class: "rank" }, h("div", {}, h("span", {}, rank), h("span", { class: "num" }, distance(head.own.distance))));
+    const apart = h("span", { class: "num" }, distance(head.own.distance));
+    return h("td", { class: "rank" }, h("div", {}, h("span", {}, rank), apart));
   });
-  const foot = h("tr", {}, h("th", { scope: "row", title: "the own token’s rank, where it is not listed above" }, "own"), last);
+  const title = "the own token’s rank, where it is not listed above";
+  const foot = h("tr", {}, h("th", { scope: "row", title }, "own"), last);
   return figure("Nearest vocabulary tokens", answer, rows, bars, foot);
 }
 
@@ -45,7 +47,8 @@ function figure(caption, answer, rows, bars, foot) {
     foot && h("tfoot", {}, foot),
   );
   table.querySelector("tbody td").tabIndex = 0;
-  return [h("div", { class: "scroll", role: "region", "aria-label": `${caption}, scrollable`, tabindex: "0" }, table), h("p", { class: "legend" }, legend(bars))];
+  const region = { class: "scroll", role: "region", "aria-label": `${caption}, scrollable`, tabindex: "0" };
+  return [h("div", region, table), h("p", { class: "legend" }, legend(bars))];
 }
 
 function cell(one, id, bars, own, where) {
