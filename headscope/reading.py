@@ -91,9 +91,7 @@ class Reading:
         names = self._opened.names
         tokens = tuple(self.tokens[p] for p in selected)
         return Neighbors(
-            question=Question(
-                layer, space, reference, metric, position and vocabulary.has_positions, candidates
-            ),
+            question=Question(layer, space, reference, metric, position and vocabulary.has_positions, candidates),
             tokens=tokens,
             ids=ids,
             distances=near_distances,
@@ -159,9 +157,7 @@ class Reading:
         names = self._opened.names
         own = self.tokens[selected]
         return Atlas(
-            question=Question(
-                None, space, reference, metric, position and vocabulary.has_positions, candidates
-            ),
+            question=Question(None, space, reference, metric, position and vocabulary.has_positions, candidates),
             token=own,
             ids=ids,
             distances=torch.stack([near.distances[0, :, 0] for near in found]),
@@ -170,9 +166,7 @@ class Reading:
             notes=self._notes(vocabulary, None, reference, position, 0),
         )
 
-    def _ask(
-        self, space: str, reference: str, metric: str, candidates: str, layer: int, k: int
-    ) -> Vocabulary:
+    def _ask(self, space: str, reference: str, metric: str, candidates: str, layer: int, k: int) -> Vocabulary:
         """The vocabulary, once the choices are known to be open."""
         check(space, reference, metric, candidates)
         self._check_layer(layer)
@@ -198,7 +192,7 @@ class Reading:
         k: int,
         candidates: Candidates,
     ) -> Nearest:
-        """The neighbours of the outputs of `layer` at the selected positions, as `projection` encodes the vocabulary."""
+        """Neighbours of the outputs of `layer` at the selected positions; layer `projection` encodes the vocabulary."""
         encoded = [vocabulary.encoded(projection, p if position else None) for p in selected]
         table = encoded[0].table
         device = table.rows.device

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from headscope.errors import InputError, ModelError
+from headscope.errors import InputError
 from headscope.model.capture import MASKS, Mask
 from headscope.model.default import default_source, find
 from headscope.model.loading import hash_of_tensors, load
@@ -117,9 +117,7 @@ class Scope:
         next read sees the new ones.
         """
         if not isinstance(model, PreTrainedModel):
-            raise InputError(
-                f"from_model takes a transformers model (a PreTrainedModel), not {type(model).__name__}."
-            )
+            raise InputError(f"from_model takes a transformers model (a PreTrainedModel), not {type(model).__name__}.")
         if not isinstance(tokenizer, PreTrainedTokenizerBase):
             raise InputError(f"from_model takes a transformers tokenizer, not {type(tokenizer).__name__}.")
 
@@ -138,9 +136,7 @@ class Scope:
         """
         return self.read_many([text], mask, truncate=truncate)[0]
 
-    def read_many(
-        self, texts: Sequence[str], mask: Mask = "model", *, truncate: bool = False
-    ) -> list[Reading]:
+    def read_many(self, texts: Sequence[str], mask: Mask = "model", *, truncate: bool = False) -> list[Reading]:
         """Read several texts in padded batches: equal to single reads within float32's arithmetic."""
         if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
             raise InputError("texts is a list of strings.")

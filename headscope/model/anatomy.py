@@ -6,6 +6,7 @@ A *block* is the outermost module call that contains exactly one attention call.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -37,9 +38,7 @@ class Trace:
 
     def __init__(self) -> None:
         self.attentions: list[Attention] = []
-        self.paths: list[
-            list[Call]
-        ] = []  # for each attention call, the module calls around it, outermost first
+        self.paths: list[list[Call]] = []  # for each attention call, the module calls around it, outermost first
         self.calls: list[Call] = []  # in the order in which they began
         self._stack: list[Call] = []
         self._counts: dict[nn.Module, int] = {}
@@ -98,9 +97,7 @@ class Anatomy:
     d_model: int
     causal: bool
     sinks: bool  # attention weights do not sum to 1: a share goes to no position
-    capture_error: (
-        float  # the largest error of z = Σ α v and Σ_h z W_O + b_O, relative to the largest |value|
-    )
+    capture_error: float  # the largest error of z = Σ α v and Σ_h z W_O + b_O, relative to the largest |value|
     used: frozenset[nn.Module]  # modules that ran up to the last block's end
 
 
@@ -132,7 +129,7 @@ def dissect(model: PreTrainedModel, probe: Tensor) -> Anatomy:
     if not trace.attentions:
         raise ModelError(f"{name} has no attention heads: a text went through it without one attention call.")
     modules = [_block_call(path, layer, model, name) for layer, path in enumerate(trace.paths)]
-    for layer, (before, after) in enumerate(zip(modules, modules[1:], strict=False)):
+    for layer, (before, after) in enumerate(itertools.pairwise(modules)):
         if not torch.equal(hidden_output(before.output), hidden_input(after.inputs)):
             raise ModelError(
                 f"{name} is no chain of attention blocks: layer {layer + 1} does not read what layer {layer} "
@@ -156,9 +153,7 @@ def dissect(model: PreTrainedModel, probe: Tensor) -> Anatomy:
     shapes = {(block.heads, block.kv_heads, block.d_head) for block in blocks}
     if len(shapes) > 1:
         listed = ", ".join(f"{h} heads of {d} ({kv} for keys and values)" for h, kv, d in sorted(shapes))
-        raise ModelError(
-            f"{name} has layers of different shapes ({listed}), which headscope cannot put side by side."
-        )
+        raise ModelError(f"{name} has layers of different shapes ({listed}), which headscope cannot put side by side.")
     last = trace.calls.index(modules[-1])
     inside_last = {call.module for call in _descendants(modules[-1])}
     weights = torch.stack([seen.pattern.float().sum(-1).amin() for seen in trace.attentions])
@@ -189,9 +184,7 @@ def _block_call(path: list[Call], layer: int, model: nn.Module, name: str) -> Ca
     listed = {child for m in model.modules() if isinstance(m, nn.ModuleList) for child in m}
     found = [call for call in alone if call.module in listed] or alone
     if not found:
-        raise ModelError(
-            f"{name}: no module holds attention call {layer} and no other, so it has no layer {layer}."
-        )
+        raise ModelError(f"{name}: no module holds attention call {layer} and no other, so it has no layer {layer}.")
     return found[0]
 
 
@@ -210,16 +203,10 @@ def _output_projection(block: Call, z: Tensor, where: str) -> tuple[Call, float]
             continue
         given = call.inputs[0]
         fits = given.numel() == joined.numel() and given.shape[-1] == joined.shape[-1]
-        if (
-            fits
-            and any(True for _ in call.module.parameters())
-            and torch.equal(given.view_as(joined), joined)
-        ):
+        if fits and any(True for _ in call.module.parameters()) and torch.equal(given.view_as(joined), joined):
             found.append((call, _projection_error(call, z)))
     if not found:
-        raise ModelError(
-            f"{where}: no projection takes the heads' concatenated output, so W_O was not found."
-        )
+        raise ModelError(f"{where}: no projection takes the heads' concatenated output, so W_O was not found.")
     return min(found, key=lambda pair: pair[1])
 
 
@@ -243,12 +230,13 @@ def projection_weights(module: nn.Module, heads: int, d_head: int, like: Tensor)
 
     nn.Linear keeps its weight as (out, in), GPT-2's Conv1D as (in, out); anything else is fed zero and the basis.
     """
+    matrix: Tensor
     if type(module) is nn.Linear:
         matrix, bias = module.weight.T, module.bias
     elif type(module) is Conv1D:
         matrix, bias = module.weight, module.bias
     else:
-        zero = module(like.new_zeros(1, 1, heads * d_head)).reshape(-1)
+        zero: Tensor = module(like.new_zeros(1, 1, heads * d_head)).reshape(-1)
         basis = torch.eye(heads * d_head, dtype=like.dtype, device=like.device)[None]
         return (module(basis)[0] - zero).reshape(heads, d_head, -1), zero
     return matrix.reshape(heads, d_head, -1), matrix.new_zeros(matrix.shape[1]) if bias is None else bias

@@ -99,9 +99,7 @@ def _eager_attention(module: nn.Module) -> Callable[..., tuple[Tensor, Tensor]]:
         found = getattr(sys.modules.get(cls.__module__), "eager_attention_forward", None)
         if found is not None:
             return found  # type: ignore[no-any-return]
-    raise ModelError(
-        f"{type(module).__name__} has no eager attention function in its own file to delegate to."
-    )
+    raise ModelError(f"{type(module).__name__} has no eager attention function in its own file to delegate to.")
 
 
 def _other_mask(mask: Mask, padding: Tensor | None, query: Tensor, key: Tensor) -> Tensor:

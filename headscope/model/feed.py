@@ -281,9 +281,7 @@ def _giving(row: Tensor | None, recorder: Recorder) -> Callable[..., Tensor | No
     return hook
 
 
-def _passing(
-    forward: Callable[..., Any], skipped: int, returns: int | None, recorder: Recorder
-) -> Callable[..., Any]:
+def _passing(forward: Callable[..., Any], skipped: int, returns: int | None, recorder: Recorder) -> Callable[..., Any]:
     """A block's forward whose first `skipped` calls return the hidden states that they were given."""
     left = skipped
 

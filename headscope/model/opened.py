@@ -48,9 +48,7 @@ class _Heads:
 
     def text(self, row: int, length: int) -> Captured:
         """The heads of text `row` of the batch, without its padding."""
-        q, k, v, z = (
-            torch.stack([call[n][row, :length].float().cpu() for call in self.calls]) for n in range(4)
-        )
+        q, k, v, z = (torch.stack([call[n][row, :length].float().cpu() for call in self.calls]) for n in range(4))
         pattern = torch.stack([call[4][row, :, :length, :length].float().cpu() for call in self.calls])
         return Captured(q, k, v, z, pattern)
 
@@ -81,18 +79,14 @@ class Opened:
         return [heads.text(row, length) for row, length in enumerate(lengths)]
 
 
-def open_model(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, missing: tuple[str, ...] = ()
-) -> Opened:
+def open_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, missing: tuple[str, ...] = ()) -> Opened:
     """Dissect `model` and prove its capture; `missing` are parameters that its checkpoint gave no values for.
 
     Raises ModelError for a model that cannot be read, with what was not found.
     """
     kind = type(model).__name__
     if getattr(model.config, "is_encoder_decoder", False):
-        raise ModelError(
-            f"{kind} is an encoder-decoder model: headscope reads models with one stack of layers."
-        )
+        raise ModelError(f"{kind} is an encoder-decoder model: headscope reads models with one stack of layers.")
     require_interface(model)
     embeddings = model.get_input_embeddings()
     if embeddings is None or not hasattr(embeddings, "num_embeddings"):
@@ -100,7 +94,7 @@ def open_model(
     names = TokenNames(tokenizer, embeddings.num_embeddings)
     try:
         anatomy = dissect(model, _probe(model, names))
-        positions = find_positions(model, tokenizer, anatomy, _ordinary_ids(names, 1, 1)[0, 0].item())
+        positions = find_positions(model, tokenizer, anatomy, int(_ordinary_ids(names, 1, 1)))
     except HeadscopeError:
         raise
     except Exception as error:  # whatever a model raises that cannot be run on token ids

@@ -215,9 +215,7 @@ def find(token: int | str, tokens: tuple[Token, ...], text: str) -> int:
                 f"the token {token!r} stands at positions {_listed(found)}: give the position that you mean."
             )
     pieces = ", ".join(f"{position} {readable(piece)}" for position, piece in slices[:40])
-    raise InputError(
-        f"no token of the text is {token!r}; its tokens are: {pieces}{' …' if len(slices) > 40 else ''}."
-    )
+    raise InputError(f"no token of the text is {token!r}; its tokens are: {pieces}{' …' if len(slices) > 40 else ''}.")
 
 
 def _listed(numbers: list[int]) -> str:

@@ -66,9 +66,7 @@ class Batch:
         The lanes are padded with −1 to a multiple of `lanes`.
         """
         start, stop = self.spans[place]
-        row = torch.arange(
-            start * self.queries.shape[1], stop * self.queries.shape[1], device=self.queries.device
-        )
+        row = torch.arange(start * self.queries.shape[1], stop * self.queries.shape[1], device=self.queries.device)
         row = row.view(stop - start, -1, self.group).transpose(0, 1).flatten(1)  # [head, query · group]
         return torch.nn.functional.pad(row, (0, -row.shape[1] % lanes), value=-1)
 

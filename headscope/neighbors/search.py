@@ -134,11 +134,7 @@ def _check(
             raise ValueError(f"{name} holds ids outside the table's {tokens} tokens")
     if place_of is not None and place_of.shape != own.shape:
         raise ValueError(f"place_of {list(place_of.shape)} does not fit [query] {list(own.shape)}")
-    if (
-        place_of is not None
-        and len(own)
-        and not 0 <= int(place_of.min()) <= int(place_of.max()) < len(places)
-    ):
+    if place_of is not None and len(own) and not 0 <= int(place_of.min()) <= int(place_of.max()) < len(places):
         raise ValueError(f"place_of points outside the {len(places)} places")
     unknown = [metric for metric in metrics if metric not in METRICS]
     if unknown or not metrics:

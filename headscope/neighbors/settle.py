@@ -28,9 +28,7 @@ class Settled:
     nearer: Tensor  # int64 [row, target], candidates strictly nearer than the target
 
 
-def settle(
-    batch: Batch, metric: Metric, k: int, allowed: Tensor, asked: Tensor, findings: Findings
-) -> Settled:
+def settle(batch: Batch, metric: Metric, k: int, allowed: Tensor, asked: Tensor, findings: Findings) -> Settled:
     """Exact results from a scan's findings; `asked` float64 [row, target] are the targets' distances."""
     row, target, token = findings.doubtful
     nearer = findings.nearer.clone()

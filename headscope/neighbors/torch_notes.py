@@ -34,9 +34,7 @@ class Notes:
     contenders: list[tuple[Tensor, ...]] = field(default_factory=list)  # head, lane, token, most it can score
 
     @classmethod
-    def start(
-        cls, metric: Metric, k: int, row: Tensor, live: Tensor, length: Tensor, marks: Tensor
-    ) -> "Notes":
+    def start(cls, metric: Metric, k: int, row: Tensor, live: Tensor, length: Tensor, marks: Tensor) -> "Notes":
         own = marks[row.clamp(min=0)].movedim(-1, 0).masked_fill(~live, torch.inf)
         floor = torch.where(live, -torch.inf, torch.inf).float()
         none = torch.zeros_like(own, dtype=torch.int64)

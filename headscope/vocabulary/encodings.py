@@ -88,8 +88,9 @@ class Vocabulary:
         if proved.form is None:
             table = self._cache.get(("model", layer, position), lambda: self._run(layer, position))
             return Encoded(table, Place.none, "model", 0.0)
-        place = self._cache.get(("place", layer, position), lambda: self._place(proved.form, position))
-        return Encoded(proved.form.table, place, "closed form", proved.error)
+        form = proved.form
+        place = self._cache.get(("place", layer, position), lambda: self._place(form, position))
+        return Encoded(form.table, place, "closed form", proved.error)
 
     def _stem(self, layer: int) -> Stem | None:
         if not self.has_positions:
@@ -110,11 +111,7 @@ class Vocabulary:
         size = min(_SAMPLE, self.feed.vocab_size)
         ids = torch.randperm(self.feed.vocab_size, generator=generator)[:size].to(self.feed.model.device)
         limit = self.feed.positions.limit or 1
-        positions = (
-            [None, *sorted({0, 1, limit // 2, limit - 1} & set(range(limit)))]
-            if self.has_positions
-            else [None]
-        )
+        positions = [None, *sorted({0, 1, limit // 2, limit - 1} & set(range(limit)))] if self.has_positions else [None]
         worst = 0.0
         for position in positions:
             expected = self.feed.qkv(ids, layer, self._model_place(position))[2]  # (token, kv_head, d_head)

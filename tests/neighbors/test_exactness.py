@@ -69,13 +69,9 @@ def test_no_table_is_a_counter_example(data: st.DataObject, seed: int) -> None:
     candidates[draw.integers(tokens)] = True
     k = data.draw(st.integers(1, int(candidates.sum())))
     z = torch.tensor(queries).float()
-    found = search(
-        table, places, z, own, place_of=place_of, k=k, metrics=METRICS, candidates=candidates, others=others
-    )
+    found = search(table, places, z, own, place_of=place_of, k=k, metrics=METRICS, candidates=candidates, others=others)
     for metric in METRICS:
-        assert_agrees(
-            found[metric], metric, table, places, z, own, place_of, candidates=candidates, others=others
-        )
+        assert_agrees(found[metric], metric, table, places, z, own, place_of, candidates=candidates, others=others)
 
 
 def test_identical_rows_tie_and_are_listed_by_id() -> None:
@@ -105,9 +101,7 @@ def test_a_vocabulary_of_one_token() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("metric", METRICS)
 def test_a_real_vocabulary_s_size_with_duplicate_rows(metric: Metric) -> None:
-    table, places, queries, own, place_of = random_case(
-        1, heads=2, group=1, tokens=50_265, d_head=64, count=4
-    )
+    table, places, queries, own, place_of = random_case(1, heads=2, group=1, tokens=50_265, d_head=64, count=4)
     rows = table.rows.clone()
     rows[:, 40_000:40_040] = rows[:, 17:18]  # forty unused tokens, all alike
     rows[:, 50_000] = queries[0] - table.bias
