@@ -10,10 +10,10 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from headscope.errors import InputError
-from headscope.model.capture import MASKS, Mask
 from headscope.model.default import default_source, find
 from headscope.model.loading import hash_of_tensors, load
 from headscope.model.opened import Opened, open_model, weights_stamp
+from headscope.model.passes import MASKS, Mask
 from headscope.model.tokens import Token, tokenize
 from headscope.reading import Reading
 from headscope.vocabulary import Vocabulary, notes
@@ -142,6 +142,7 @@ class Scope:
             raise InputError("texts is a list of strings.")
         one_of("mask", mask, MASKS)
         opened = self._current()
+        opened.prove_mask(mask)
         prepared = [self._tokens(opened, text, truncate) for text in texts]
         readings = []
         for batch in _batches([len(tokens) for tokens, _ in prepared]):

@@ -9,6 +9,9 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 
+FAMILIES = ["bert", "gpt2", "llama", "roberta"]
+
+
 @dataclass
 class Heads:
     """Views of one layer's value and output weights, per key/value head and per head."""

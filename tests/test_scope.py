@@ -125,6 +125,7 @@ def test_an_unknown_mask_or_list_of_texts_is_refused(scope_of):
         scope_of("bert").read_many(zoo.TEXT)
 
 
+@pytest.mark.parametrize("name", ["bert", "roberta", "gpt2", "llama", "opt"])
 def test_a_text_longer_than_the_model_is_refused_with_both_numbers_or_cut_when_asked(scope):
     text = "the sea " * 60
     with pytest.raises(InputError, match=r"has \d+ tokens, and the model reads at most 40"):

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,8 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from headscope.errors import ModelError
-from headscope.model.capture import Attend, Attention, is_recorded_by, prepared, recording
+from headscope.model.capture import prepared
+from headscope.model.passes import Attend, Attention, is_recorded_by, recording
 
 
 @dataclass(eq=False)
@@ -43,7 +44,9 @@ class Trace:
         self._stack: list[Call] = []
         self._counts: dict[nn.Module, int] = {}
 
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
+    def attend(
+        self, layer: int, q: Tensor | None, k: Tensor | None, v: Tensor, attend: Attend
+    ) -> tuple[Tensor, Tensor]:
         for call in self._stack:
             call.attentions.append(layer)
         self.paths.append(list(self._stack))
@@ -123,8 +126,9 @@ def dissect(model: PreTrainedModel, probe: Tensor) -> Anatomy:
     Raises ModelError, naming what was not found, for a model that is not a chain of attention blocks.
     """
     trace = Trace()
-    with prepared(model), trace.watching(model), recording(trace):
-        model(input_ids=probe, attention_mask=torch.ones_like(probe), **without_cache(model))
+    everything = torch.ones_like(probe)
+    with prepared(model), trace.watching(model), recording(trace, everything):
+        model(input_ids=probe, attention_mask=everything, **without_cache(model))
     name = type(model).__name__
     if not trace.attentions:
         raise ModelError(f"{name} has no attention heads: a text went through it without one attention call.")
@@ -232,14 +236,16 @@ def projection_weights(module: nn.Module, heads: int, d_head: int, like: Tensor)
     """
     matrix: Tensor
     if type(module) is nn.Linear:
-        matrix, bias = module.weight.T, module.bias
+        matrix = module.weight.T
     elif type(module) is Conv1D:
-        matrix, bias = module.weight, module.bias
+        matrix = cast(Tensor, module.weight)
     else:
-        zero: Tensor = module(like.new_zeros(1, 1, heads * d_head)).reshape(-1)
+        zero = module(like.new_zeros(1, 1, heads * d_head)).reshape(-1)
         basis = torch.eye(heads * d_head, dtype=like.dtype, device=like.device)[None]
         return (module(basis)[0] - zero).reshape(heads, d_head, -1), zero
-    return matrix.reshape(heads, d_head, -1), matrix.new_zeros(matrix.shape[1]) if bias is None else bias
+    bias = module.bias
+    constant = bias if isinstance(bias, Tensor) else matrix.new_zeros(matrix.shape[1])
+    return matrix.reshape(heads, d_head, -1), constant
 
 
 def _relative_error(got: Tensor, expected: Tensor) -> float:

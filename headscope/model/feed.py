@@ -1,7 +1,7 @@
 """The way of a token from its id to one layer's attention, walked by the model itself.
 
 Every vocabulary token is a text of one token; block l is fed block 0's input; the run ends at the attention
-call, where v (and q, k) are read. That is the definition of a vocabulary encoding: exact for every
+call, where v is read. That is the definition of a vocabulary encoding: exact for every
 architecture, because nothing of the model is rewritten here (docs/how-it-works.md, "The vocabulary").
 """
 
@@ -18,8 +18,9 @@ from transformers import PreTrainedModel
 
 from headscope.errors import ModelError
 from headscope.model.anatomy import Anatomy, Block, Trace, hidden_input, without_cache
-from headscope.model.capture import Attend, Recorder, is_recorded_by, prepared, recording
+from headscope.model.capture import prepared
 from headscope.model.norms import Norm, measure, normalises
+from headscope.model.passes import Attend, Recorder, is_recorded_by, recording
 from headscope.model.positions import Positions
 from headscope.model.precision import float32_arithmetic
 
@@ -31,9 +32,9 @@ Steer = Callable[[ExitStack, Recorder], None]
 class _Arrived(Exception):
     """The run has come as far as it was wanted."""
 
-    def __init__(self, *tensors: Tensor) -> None:
+    def __init__(self, tensor: Tensor) -> None:
         super().__init__()
-        self.tensors = tensors
+        self.tensor = tensor
 
 
 class _StopAtAttention(Trace):
@@ -43,9 +44,11 @@ class _StopAtAttention(Trace):
         super().__init__()
         self.last = last
 
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
+    def attend(
+        self, layer: int, q: Tensor | None, k: Tensor | None, v: Tensor, attend: Attend
+    ) -> tuple[Tensor, Tensor]:
         if layer == self.last:
-            raise _Arrived(q, k, v)
+            raise _Arrived(v)
         return attend()
 
 
@@ -63,8 +66,8 @@ class Feed:
 
     # ---- the oracle ----
 
-    def qkv(self, ids: Tensor, layer: int, place: Place) -> tuple[Tensor, Tensor, Tensor]:
-        """q, k, v [token, head, d_head] of `ids` [token] at `layer`, with every block before it run as well."""
+    def values(self, ids: Tensor, layer: int, place: Place) -> Tensor:
+        """v [token, kv_head, d_head] of `ids` [token] at `layer`, with every block before it run as well."""
         first, block = self.anatomy.blocks[0], self.anatomy.blocks[layer]
         seen: list[Tensor] = []
 
@@ -72,7 +75,7 @@ class Feed:
             _before(hooks, recorder, first, lambda given: seen.append(given))
             _before(hooks, recorder, block, lambda given: seen.pop())
 
-        return self._heads(ids, layer, place, steer)
+        return self._chunked(ids, lambda chunk: self._run(chunk, layer, place, steer)[:, :, 0])
 
     # ---- the stations that the closed form is made of ----
 
@@ -90,7 +93,7 @@ class Feed:
             self._skip_to(layer, hooks, recorder)
             _before(hooks, recorder, norm or self.anatomy.blocks[layer], _arrive)
 
-        return self._chunked(ids, lambda chunk: self._run(chunk, 0, place, steer)[0][:, 0])
+        return self._chunked(ids, lambda chunk: self._run(chunk, 0, place, steer)[:, 0])
 
     def normalised(self, y: Tensor, layer: int) -> Tensor:
         """N(y), for y [token, d]; y itself where `layer` has no norm."""
@@ -109,7 +112,7 @@ class Feed:
                 self._replace(layer, chunk[:, None], hooks, recorder)
 
             ids = torch.full((len(chunk),), self.plain_token, device=chunk.device)
-            return self._run(ids, 0, None, steer)[2][:, :, 0]
+            return self._run(ids, 0, None, steer)[:, :, 0]
 
         return self._chunked(rows, one)
 
@@ -145,11 +148,6 @@ class Feed:
 
     # ---- how a run is steered ----
 
-    def _heads(self, ids: Tensor, layer: int, place: Place, steer: Steer) -> tuple[Tensor, Tensor, Tensor]:
-        parts = [self._run(chunk, layer, place, steer) for chunk in ids.split(self._chunk)]
-        q, k, v = (torch.cat(part)[:, :, 0] for part in zip(*parts, strict=True))  # (token, head, d_head)
-        return q, k, v
-
     @cached_property
     def _chunk(self) -> int:
         """Tokens a run: few enough that a block's activations stay within bounds."""
@@ -159,7 +157,7 @@ class Feed:
     def _chunked(self, rows: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
         return torch.cat([run(chunk) for chunk in rows.split(self._chunk)])
 
-    def _run(self, ids: Tensor, last: int, place: Place, steer: Steer) -> tuple[Tensor, ...]:
+    def _run(self, ids: Tensor, last: int, place: Place, steer: Steer) -> Tensor:
         """Run `ids` [token], each a text of its own at `place`, until the steering or attention `last` ends it."""
 
         def placed(hooks: ExitStack, recorder: Recorder) -> None:
@@ -170,15 +168,15 @@ class Feed:
 
         return self._run_text(ids[:, None], last, placed)
 
-    def _run_text(self, ids: Tensor, last: int, steer: Steer) -> tuple[Tensor, ...]:
-        recorder = _StopAtAttention(last)
+    def _run_text(self, ids: Tensor, last: int, steer: Steer) -> Tensor:
+        recorder, everything = _StopAtAttention(last), torch.ones_like(ids)
         model = self.model
         try:
-            with prepared(model), ExitStack() as hooks, recording(recorder), float32_arithmetic(model):
+            with prepared(model), ExitStack() as hooks, recording(recorder, everything), float32_arithmetic(model):
                 steer(hooks, recorder)
-                model(input_ids=ids, attention_mask=torch.ones_like(ids), **without_cache(model))
+                model(input_ids=ids, attention_mask=everything, **without_cache(model))
         except _Arrived as arrived:
-            return tuple(tensor.float() for tensor in arrived.tensors)
+            return arrived.tensor.float()
         raise ModelError(f"{type(model).__name__} ran to its end without coming to attention call {last}.")
 
     def _skip_to(self, layer: int, hooks: ExitStack, recorder: Recorder) -> None:
@@ -214,7 +212,7 @@ class Feed:
             hooks.enter_context(recorder.watching(self.model))
             traces.append(recorder)
 
-        v = self._run(ids, 0, None, watched)[2]
+        self._run(ids, 0, None, watched)
         for call in reversed(traces[0].calls):
             given, made = (call.inputs[0] if call.inputs else None), call.output
             if any(call.module.children()) or not isinstance(given, Tensor) or not isinstance(made, Tensor):
@@ -227,7 +225,8 @@ class Feed:
                 found = measure(call.module, call.nth, given.shape[-1], given)
             self._norms[layer] = found
             disturbed = made.float() + torch.linspace(0.5, 1.5, made.shape[-1], device=made.device)
-            if not torch.allclose(self.values_of(disturbed[:, 0], layer)[:, :, None], v):
+            before, after = (self.values_of(rows[:, 0], layer) for rows in (made.float(), disturbed))
+            if not torch.allclose(before, after):
                 return found
         return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -11,46 +11,15 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from headscope.errors import HeadscopeError, ModelError
 from headscope.model.anatomy import Anatomy, dissect, without_cache
-from headscope.model.capture import Attend, Mask, prepared, recording, require_interface
+from headscope.model.capture import prepared
 from headscope.model.feed import Feed
+from headscope.model.heads import AllHeads, Captured, OnePattern
 from headscope.model.loading import first_line
+from headscope.model.passes import Mask, Recorder, recording
 from headscope.model.positions import Positions, find_positions
 from headscope.model.tokens import TokenNames
 
 _PROBE = (2, 10)  # texts, tokens
-
-
-@dataclass(frozen=True)
-class Captured:
-    """The heads of one text, float32 on the CPU.
-
-    q, z [layer, position, head, d_head]; k, v [layer, position, kv_head, d_head];
-    pattern [layer, head, query, source].
-    """
-
-    q: Tensor
-    k: Tensor
-    v: Tensor
-    z: Tensor
-    pattern: Tensor
-
-
-class _Heads:
-    """A recorder that keeps every attention call of a pass: tensors [batch, ...] for each layer."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[Tensor, ...]] = []
-
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
-        z, pattern = attend()
-        self.calls.append((q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), z, pattern))
-        return z, pattern
-
-    def text(self, row: int, length: int) -> Captured:
-        """The heads of text `row` of the batch, without its padding."""
-        q, k, v, z = (torch.stack([call[n][row, :length].float().cpu() for call in self.calls]) for n in range(4))
-        pattern = torch.stack([call[4][row, :, :length, :length].float().cpu() for call in self.calls])
-        return Captured(q, k, v, z, pattern)
 
 
 @dataclass(frozen=True)
@@ -62,10 +31,40 @@ class Opened:
     anatomy: Anatomy
     positions: Positions
     feed: Feed
+    probe: Tensor  # token ids [text, position]
     stamp: tuple[Any, ...]
+    proved: set[Mask] = field(default_factory=set)  # masks that were seen to work
 
     def run(self, texts: list[list[int]], mask: Mask) -> list[Captured]:
         """The heads of several texts (token ids), run as one batch padded on the right."""
+        recorder = AllHeads([len(ids) for ids in texts])
+        self._run(texts, recorder, mask)
+        return recorder.captured()
+
+    def pattern(self, text: list[int], mask: Mask, layer: int) -> Tensor:
+        """The pattern [head, query, source] of one layer on one text (token ids)."""
+        recorder = OnePattern(layer)
+        self._run([text], recorder, mask)
+        assert recorder.pattern is not None
+        return recorder.pattern
+
+    def prove_mask(self, mask: Mask) -> None:
+        """Show, by changing a probe's last token, that `mask` decides who sees whom; ModelError where it does not."""
+        if mask == "model" or mask in self.proved:
+            return
+        text = self.probe[0].tolist()
+        other = next(int(id) for id in self.probe.flatten() if id != text[-1])
+        one, two = self.run([text, [*text[:-1], other]], mask)
+        moved = (one.z - two.z)[:, :-1].abs().amax((1, 2, 3)) / one.z.abs().amax()  # (layer,)
+        seen = bool(moved[0] > 1e-6) if mask == "full" else bool(moved.amax() > 1e-5)
+        if seen != (mask == "full"):
+            raise ModelError(
+                f"the mask {mask!r} has no hold on {type(self.model).__name__}: on a probe, earlier tokens "
+                f"{'see nothing of' if mask == 'full' else 'still see'} a later one."
+            )
+        self.proved.add(mask)
+
+    def _run(self, texts: list[list[int]], recorder: Recorder, mask: Mask) -> None:
         lengths = [len(ids) for ids in texts]
         padding_id = self.names.tokenizer.pad_token_id
         ids = torch.full((len(texts), max(lengths)), 0 if padding_id is None else padding_id)
@@ -73,10 +72,8 @@ class Opened:
             ids[row, : len(text)] = torch.tensor(text)
         attention_mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
         ids, attention_mask = ids.to(self.model.device), attention_mask.to(self.model.device)
-        heads = _Heads()
-        with prepared(self.model), recording(heads, mask, attention_mask):
+        with prepared(self.model), recording(recorder, attention_mask, mask):
             self.model(input_ids=ids, attention_mask=attention_mask, **without_cache(self.model))
-        return [heads.text(row, length) for row, length in enumerate(lengths)]
 
 
 def open_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, missing: tuple[str, ...] = ()) -> Opened:
@@ -87,20 +84,20 @@ def open_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, missi
     kind = type(model).__name__
     if getattr(model.config, "is_encoder_decoder", False):
         raise ModelError(f"{kind} is an encoder-decoder model: headscope reads models with one stack of layers.")
-    require_interface(model)
     embeddings = model.get_input_embeddings()
     if embeddings is None or not hasattr(embeddings, "num_embeddings"):
         raise ModelError(f"{kind} has no table of token embeddings, so it has no vocabulary to compare with.")
     names = TokenNames(tokenizer, embeddings.num_embeddings)
+    probe = _probe(model, names)
     try:
-        anatomy = dissect(model, _probe(model, names))
+        anatomy = dissect(model, probe)
         positions = find_positions(model, tokenizer, anatomy, int(_ordinary_ids(names, 1, 1)))
     except HeadscopeError:
         raise
     except Exception as error:  # whatever a model raises that cannot be run on token ids
         raise ModelError(f"{kind} cannot be run on token ids alone: {first_line(error)}") from error
     _check_weights(model, anatomy, missing)
-    return Opened(model, names, anatomy, positions, Feed(model, anatomy, positions), weights_stamp(model))
+    return Opened(model, names, anatomy, positions, Feed(model, anatomy, positions), probe, weights_stamp(model))
 
 
 def weights_stamp(model: PreTrainedModel) -> tuple[Any, ...]:

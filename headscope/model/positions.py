@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from headscope.model.anatomy import Anatomy, Call, Trace, without_cache
-from headscope.model.capture import prepared, recording
+from headscope.model.capture import prepared
+from headscope.model.passes import recording
 
 _PROBE = 6
 
@@ -33,8 +34,9 @@ def find_positions(
     length = min(_PROBE, known or _PROBE)
     ids = torch.full((1, length), token, device=model.device)
     trace = Trace()
-    with prepared(model), trace.watching(model), recording(trace):
-        model(input_ids=ids, attention_mask=torch.ones_like(ids), **without_cache(model))
+    everything = torch.ones_like(ids)
+    with prepared(model), trace.watching(model), recording(trace, everything):
+        model(input_ids=ids, attention_mask=everything, **without_cache(model))
     before_blocks = trace.calls[: trace.calls.index(_first_call(trace, anatomy))]
     found = [call for call in before_blocks if not call.children and _gives_position(call, length)]
     limits = [limit for call in found if (limit := _rows_left(call)) is not None]
@@ -57,7 +59,10 @@ def _varies(tensor: object, length: int) -> bool:
 
 
 def _gives_position(call: Call, length: int) -> bool:
-    return _varies(call.output, length) and not any(_varies(given, length) for given in call.inputs)
+    if not _varies(call.output, length) or any(_varies(given, length) for given in call.inputs):
+        return False
+    # One row a position; a relative bias has one for each pair of positions, and acts in the attention.
+    return bool(call.output.numel() == length * call.output.shape[-1])
 
 
 def _rows_left(call: Call) -> int | None:

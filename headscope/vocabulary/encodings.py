@@ -114,7 +114,7 @@ class Vocabulary:
         positions = [None, *sorted({0, 1, limit // 2, limit - 1} & set(range(limit)))] if self.has_positions else [None]
         worst = 0.0
         for position in positions:
-            expected = self.feed.qkv(ids, layer, self._model_place(position))[2]  # (token, kv_head, d_head)
+            expected = self.feed.values(ids, layer, self._model_place(position))  # (token, kv_head, d_head)
             finite = expected.isfinite().all(-1).all(-1)
             got = _encode(form.table, self._place(form, position), ids)[finite]
             scale = expected[finite].abs().amax().clamp_min(1e-30)
@@ -132,7 +132,7 @@ class Vocabulary:
     def _run(self, layer: int, position: int | None) -> Table:
         """The definition itself: every vocabulary id through the model."""
         ids = torch.arange(self.feed.vocab_size, device=self.feed.model.device)
-        v = self.feed.qkv(ids, layer, self._model_place(position))[2]  # (V, kv_head, d_head)
+        v = self.feed.values(ids, layer, self._model_place(position))  # (V, kv_head, d_head)
         rows = v.transpose(0, 1).contiguous()  # (kv_head, V, d_head)
         return Table.pack(rows, rows.new_zeros(rows.shape[0], rows.shape[2]))
 

@@ -11,6 +11,12 @@ from headscope import Scope
 from headscope.vocabulary import Vocabulary, encodings
 
 
+@pytest.fixture(params=plain.FAMILIES)
+def name(request):
+    """The architectures whose arithmetic is written out."""
+    return request.param
+
+
 def encoded(vocabulary: Vocabulary, layer: int, position: int | None) -> torch.Tensor:
     """R of every vocabulary id: [token, kv_head, d_head]."""
     ids = torch.arange(vocabulary.size)
@@ -27,7 +33,7 @@ def test_the_oracle_gives_a_token_the_value_it_has_in_a_text_at_that_position(sc
     reading, feed = scope.read(zoo.TEXT), scope._opened.feed
     for token in reading.tokens:
         place = feed.place(token.position)
-        v = feed.qkv(torch.tensor([token.id]), 0, place)[2][0]
+        v = feed.values(torch.tensor([token.id]), 0, place)[0]
         assert torch.allclose(v, reading.v[0, token.position], atol=2e-6)
 
 
@@ -36,7 +42,7 @@ def test_the_oracle_gives_a_token_the_value_it_has_in_a_text_at_that_position(sc
 def test_the_oracle_is_the_formula(name, scope, layer, position):
     feed = scope._opened.feed
     place = None if position is None or not feed.positions.modules else feed.place(position)
-    v = feed.qkv(torch.arange(feed.vocab_size), layer, place)[2]
+    v = feed.values(torch.arange(feed.vocab_size), layer, place)
     expected = plain.encodings(name, scope._opened.model, layer, place and position)
     assert torch.allclose(v.double(), expected, atol=5e-6)
 
@@ -46,7 +52,7 @@ def test_the_oracle_is_the_formula(name, scope, layer, position):
 def test_the_closed_form_agrees_with_the_oracle_on_the_whole_vocabulary(scope, vocabulary, layer, position):
     feed = scope._opened.feed
     place = None if position is None else feed.place(position)
-    v = feed.qkv(torch.arange(feed.vocab_size), layer, place or None)[2].double()
+    v = feed.values(torch.arange(feed.vocab_size), layer, place or None).double()
     assert vocabulary.encoded(layer, position).way == "closed form"
     assert float((encoded(vocabulary, layer, position) - v).abs().max() / v.abs().max()) < 2e-6
 
