@@ -6,11 +6,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from headscope.neighbors import bounds
 from headscope.neighbors.metrics import Metric, distances
 from headscope.neighbors.table import Place, Table
 
 QUERIES, PLACES = 256, 16  # of one batch at most: what bounds the memory of a search
 _PAIRS = 4096  # scored at a time: a few MB of float64 scratch
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How large a table's parts are at one place; see `bounds`."""
+
+    shift: Tensor  # float32 [head], |shift|
+    bias: Tensor  # float32 [head], |bias|
+    cap: Tensor  # float32 [head], the reach beyond which a row is an outlier
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,16 @@ class Batch:
             return torch.mul(0.5, length.square() - asked.square())
         return -asked
 
+    def extent(self, place: int) -> Extent:
+        """Sizes that bound what a token's encoding at a place can be."""
+        bias = torch.linalg.vector_norm(self.table.bias, dim=-1, dtype=torch.float64).float()
+        shift = torch.zeros_like(bias)
+        if self.shift is not None:
+            shift = torch.linalg.vector_norm(self.shift[place], dim=-1, dtype=torch.float64).float()
+        stretch = 1.0 if self.scale is None else float(self.scale[place][self.table.finite].abs().mean())
+        cap = bounds.OUTLYING * (stretch * (self.table.typical + shift) + bias)
+        return Extent(shift, bias, cap.clamp(max=bounds.LARGEST))
+
     def rows_by_head(self, place: int, lanes: int) -> Tensor:
         """Rows of one place by the table head they read, int64 [head, lane].
 
@@ -96,7 +116,7 @@ def batches(
     start = 0
     while start < len(order):
         members = order[start : start + size]
-        here, local = torch.unique(place_of[members], return_inverse=True)  # type: ignore[no-untyped-call]
+        here, local = torch.unique(place_of[members], return_inverse=True)
         members, local = members[local < PLACES], local[local < PLACES]
         start += len(members)
         chosen = [places[place] for place in here[:PLACES].tolist()]

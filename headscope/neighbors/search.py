@@ -2,18 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from headscope.neighbors import torch_tiles
+from headscope.neighbors.backends import Backend, choose
 from headscope.neighbors.batch import QUERIES, batches
 from headscope.neighbors.metrics import METRICS, Metric
 from headscope.neighbors.settle import Settled, settle
 from headscope.neighbors.table import Place, Table
-
-Backend = Literal["auto", "torch"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,8 @@ def search(
     are. `others` int64 [query, other] are ids whose ranks are wanted too, padded with −1.
 
     Ids and ranks are those of float64 arithmetic on the float32 inputs. Distances beyond float32's
-    range are printed as inf. Raises ValueError where shapes do not fit, a value is not finite, an id is
+    range are printed as inf. `backend` is "torch", "numba" or "auto": numba where it is installed and pays,
+    see `backends.choose`. Raises ValueError where shapes do not fit, a value is not finite, an id is
     not in the table, or k exceeds the number of candidates.
     """
     allowed = table.finite if candidates is None else table.finite & candidates
@@ -58,12 +56,13 @@ def search(
     known = (wanted >= 0) & table.finite[wanted.clamp(min=0)]
     at = torch.zeros_like(own) if place_of is None else place_of
     results = {metric: _Results.empty(queries, k, wanted.shape[1]) for metric in metrics}
+    scan = choose(backend, queries.device, queries.shape[0] * queries.shape[1] * len(table.finite))
     # A long list of neighbours takes room too.
     size = max(1, min(QUERIES, 2**23 // (queries.shape[1] * k)))
     for batch in batches(table, places, queries, wanted.clamp(min=0), at, size):
         asked = {metric: batch.target_distances(metric) for metric in metrics}
         marks = {metric: batch.scores(metric, asked[metric]) for metric in metrics}
-        findings = torch_tiles.scan(batch, metrics, k, allowed, marks)
+        findings = scan(batch, metrics, k, allowed, marks)
         for metric in metrics:
             settled = settle(batch, metric, k, allowed, asked[metric], findings[metric])
             results[metric].take(batch.members, settled, asked[metric])

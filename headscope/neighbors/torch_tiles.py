@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from headscope.neighbors import bounds
-from headscope.neighbors.batch import Batch
+from headscope.neighbors.batch import Batch, Extent
 from headscope.neighbors.metrics import Metric
 from headscope.neighbors.settle import Findings
 from headscope.neighbors.torch_notes import BLOCK, LANES, Notes
@@ -58,7 +58,7 @@ def _scan_place(
         tile = encoder.tile(start, size, allowed)
         torch.bmm(tile.encoded, z, out=product)
         for metric in metrics:
-            weights = weigh(tile, metric, encoder.cap, bounds.gamma(d_head))
+            weights = weigh(tile, metric, encoder.extent.cap[:, None], bounds.gamma(d_head))
             # The last metric may use up the product.
             scores = product if metric == metrics[-1] else product.clone()
             if weights.weight is not None:
@@ -89,36 +89,27 @@ class Encoder:
     batch: Batch
     scale: Tensor | None  # [token]
     shift: Tensor | None  # [head, 1, d_head]
-    shift_norm: Tensor  # [head, 1]
-    bias_norm: Tensor  # [head, 1]
-    cap: Tensor  # [head, 1], reach beyond which a row is an outlier here
+    extent: Extent
 
     @classmethod
     def at(cls, batch: Batch, place: int) -> "Encoder":
-        table = batch.table
         scale = None if batch.scale is None else batch.scale[place]
-        shift = torch.zeros_like(table.bias) if batch.shift is None else batch.shift[place]
-        shift_norm, bias_norm = (_norm(part)[:, None] for part in (shift, table.bias))
-        stretch = 1.0 if scale is None else float(scale[table.finite].abs().double().mean())
-        cap = bounds.OUTLYING * (stretch * (table.typical[:, None] + shift_norm) + bias_norm)
-        return cls(
-            batch, scale, None if batch.shift is None else shift[:, None], shift_norm, bias_norm,
-            cap.clamp(max=bounds.LARGEST),
-        )  # fmt: skip
+        shift = None if batch.shift is None else batch.shift[place][:, None]
+        return cls(batch, scale, shift, batch.extent(place))
 
     def tile(self, start: int, size: int, allowed: Tensor) -> Tile:
         """Tokens start to start + size; past the vocabulary's end they are zero and not fit."""
         table = self.batch.table
         stretch = slice(start, start + size)
         encoded = table.rows[:, stretch]
-        reach = table.norms[:, stretch] + self.shift_norm
+        reach = table.norms[:, stretch] + self.extent.shift[:, None]
         if self.shift is not None:
             encoded = encoded + self.shift
         if self.scale is not None:
             encoded = encoded * self.scale[stretch, None]
             reach = reach * self.scale[stretch].abs()
         encoded = encoded + table.bias[:, None]
-        reach = reach + self.bias_norm + bounds.SMALLEST
+        reach = reach + self.extent.bias[:, None] + bounds.SMALLEST
         fit = allowed[stretch]
         wild = ~(reach <= bounds.LARGEST)
         if wild.any():
@@ -164,8 +155,3 @@ def weigh(tile: Tile, metric: Metric, cap: Tensor, gamma: float) -> Weights:
         offset = (none if offset is None else offset).masked_fill(~usable, -torch.inf)
     largest, fixed_largest = (torch.where(usable, part, 0.0).amax(1) for part in (error, fixed))
     return Weights(weight, offset, usable, largest, fixed_largest)
-
-
-def _norm(vectors: Tensor) -> Tensor:
-    norm: Tensor = torch.linalg.vector_norm(vectors, dim=-1, dtype=torch.float64)
-    return norm.float()

@@ -1,0 +1,254 @@
+"""The compiled scan of one head: encode a tile, multiply it by every query, read the scores, all in cache.
+
+Tokens run along the last axis of every scratch array, so that each loop below is one of vector
+instructions over tokens. `reassoc` lets the compiler count in vector lanes; infinities keep their meaning.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from headscope.neighbors import bounds
+from headscope.neighbors.metrics import METRICS
+
+TOKENS = 512  # of a tile: scores of LANES queries fit the L1 cache, the tile's encodings the L2
+LANES = 4  # queries multiplied at a time, and
+DEPTH = 8  # components added at a time: what the vector registers hold
+BLOCK = 32  # tokens looked at together when a tile holds something worth keeping
+
+_COSINE, _EUCLIDEAN = METRICS.index("cosine"), METRICS.index("euclidean")
+_LARGEST, _SMALLEST = np.float32(bounds.LARGEST), np.float32(bounds.SMALLEST)
+_CANCELLED, _UNIT, _EXACT_UNIT = np.float32(bounds.CANCELLED), bounds.UNIT, bounds.EXACT_UNIT
+_ONE, _ZERO, _INF = np.float32(1), np.float32(0), np.float32(np.inf)
+_FAST = {"contract", "reassoc", "nsz"}
+
+compiled: Any = njit(nogil=True, cache=True, error_model="numpy", fastmath=_FAST)
+inlined: Any = njit(error_model="numpy", fastmath=_FAST)
+_cosine_error, _dot_error = inlined(bounds.cosine_error), inlined(bounds.dot_error)
+_square_error = inlined(bounds.square_error)
+
+
+@compiled
+def _transpose(rows, out):  # type: ignore[no-untyped-def]
+    """rows [token, d_head] → out [d_head, token]; past the rows' end it stays as it is."""
+    whole = len(rows) // 16 * 16
+    for start in range(0, whole, 16):
+        for i in range(rows.shape[1]):
+            for t in range(16):
+                out[i, start + t] = rows[start + t, i]
+    for t in range(whole, len(rows)):
+        for i in range(rows.shape[1]):
+            out[i, t] = rows[t, i]
+
+
+@compiled
+def _encode(rows, scale, shift, bias, out, square):  # type: ignore[no-untyped-def]
+    """R of a tile [d_head, token], and |R|² [token]."""
+    square[:] = 0
+    for i in range(len(bias)):
+        for t in range(TOKENS):
+            encoded = scale[t] * (rows[i, t] + shift[i]) + bias[i]
+            out[i, t] = encoded
+            square[t] += encoded * encoded
+
+
+@compiled
+def _multiply(z, encoded, out):  # type: ignore[no-untyped-def]
+    """Four queries z [4, d_head] times a tile [d_head, token] → out [4, token]."""
+    out[:] = 0
+    for k in range(0, len(encoded), DEPTH):
+        a0, a1, a2, a3 = z[0, k], z[0, k + 1], z[0, k + 2], z[0, k + 3]
+        a4, a5, a6, a7 = z[0, k + 4], z[0, k + 5], z[0, k + 6], z[0, k + 7]
+        b0, b1, b2, b3 = z[1, k], z[1, k + 1], z[1, k + 2], z[1, k + 3]
+        b4, b5, b6, b7 = z[1, k + 4], z[1, k + 5], z[1, k + 6], z[1, k + 7]
+        c0, c1, c2, c3 = z[2, k], z[2, k + 1], z[2, k + 2], z[2, k + 3]
+        c4, c5, c6, c7 = z[2, k + 4], z[2, k + 5], z[2, k + 6], z[2, k + 7]
+        d0, d1, d2, d3 = z[3, k], z[3, k + 1], z[3, k + 2], z[3, k + 3]
+        d4, d5, d6, d7 = z[3, k + 4], z[3, k + 5], z[3, k + 6], z[3, k + 7]
+        for t in range(TOKENS):
+            r0, r1, r2, r3 = encoded[k, t], encoded[k + 1, t], encoded[k + 2, t], encoded[k + 3, t]
+            r4, r5, r6, r7 = encoded[k + 4, t], encoded[k + 5, t], encoded[k + 6, t], encoded[k + 7, t]
+            out[0, t] += a0 * r0 + a1 * r1 + a2 * r2 + a3 * r3 + a4 * r4 + a5 * r5 + a6 * r6 + a7 * r7
+            out[1, t] += b0 * r0 + b1 * r1 + b2 * r2 + b3 * r3 + b4 * r4 + b5 * r5 + b6 * r6 + b7 * r7
+            out[2, t] += c0 * r0 + c1 * r1 + c2 * r2 + c3 * r3 + c4 * r4 + c5 * r5 + c6 * r6 + c7 * r7
+            out[3, t] += d0 * r0 + d1 * r1 + d2 * r2 + d3 * r3 + d4 * r4 + d5 * r5 + d6 * r6 + d7 * r7
+
+
+@compiled
+def _weigh(metric, square, reach, cap, gamma, weight, offset):  # type: ignore[no-untyped-def]
+    """What makes the product one metric's score; returns its largest error per |z|, and whatever z is."""
+    error, fixed = _ZERO, _ZERO
+    for t in range(TOKENS):
+        norm = np.sqrt(square[t])
+        if metric == _COSINE:
+            usable = reach[t] <= min(_LARGEST, _CANCELLED * norm) and norm >= _SMALLEST
+        else:
+            usable = reach[t] <= cap
+        weight[t], offset[t] = _ZERO, -_INF
+        if usable:
+            weight[t], offset[t] = _ONE, _ZERO
+            if metric == _COSINE:
+                weight[t] = _ONE / norm
+                error = max(error, np.float32(_cosine_error(gamma, norm, reach[t])))
+            else:
+                error = max(error, np.float32(_dot_error(gamma, norm, reach[t])))
+            if metric == _EUCLIDEAN:
+                offset[t] = np.float32(-0.5) * square[t]
+                fixed = max(fixed, np.float32(_square_error(gamma, norm, reach[t])))
+    return error * (1 + 4 * _UNIT), fixed * (1 + 4 * _UNIT)
+
+
+@compiled
+def _score(product, weight, offset, bar, low, high, out):  # type: ignore[no-untyped-def]
+    """Scores of one query; how many reach the bar, reach low, and pass high."""
+    kept, reaching, passing = _ZERO, _ZERO, _ZERO
+    for t in range(TOKENS):
+        score = product[t] * weight[t] + offset[t]
+        out[t] = score
+        kept += _ONE if score >= bar else _ZERO
+        reaching += _ONE if score >= low else _ZERO
+        passing += _ONE if score > high else _ZERO
+    return kept, reaching, passing
+
+
+@compiled
+def _count(scores, low, high):  # type: ignore[no-untyped-def]
+    reaching, passing = _ZERO, _ZERO
+    for t in range(TOKENS):
+        reaching += _ONE if scores[t] >= low else _ZERO
+        passing += _ONE if scores[t] > high else _ZERO
+    return reaching, passing
+
+
+@compiled
+def _reach(scores, start, bar):  # type: ignore[no-untyped-def]
+    """Whether anything in one block reaches the bar."""
+    kept = _ZERO
+    for t in range(start, start + BLOCK):
+        kept += _ONE if scores[t] >= bar else _ZERO
+    return kept > 0
+
+
+@compiled
+def _raise_floor(k, least, most, token, size, floor):  # type: ignore[no-untyped-def]
+    """Drop the pool's tokens that k others surely beat; returns how many stay, and the new floor."""
+    if size < k:
+        return size, floor
+    floor = max(floor, np.partition(least[:size], size - k)[size - k])
+    stay = 0
+    for i in range(size):
+        if most[i] >= floor:
+            least[stay], most[stay], token[stay] = least[i], most[i], token[i]
+            stay += 1
+    return stay, floor
+
+
+@compiled
+def _keep(scores, start, error, k, least, most, token, size, floor):  # type: ignore[no-untyped-def]
+    """Put a tile's tokens that may be among the k nearest in the pool; −1 where they do not fit in it."""
+    for block in range(0, TOKENS, BLOCK):
+        if not _reach(scores, block, floor - error):
+            continue
+        for t in range(block, block + BLOCK):
+            if scores[t] >= floor - error and scores[t] > -_INF:
+                if size == len(least):
+                    size, floor = _raise_floor(k, least, most, token, size, floor)
+                    if size == len(least):
+                        return -1, floor
+                    if scores[t] < floor - error:
+                        continue
+                least[size], most[size], token[size] = scores[t] - error, scores[t] + error, start + t
+                size += 1
+    return size, floor
+
+
+@compiled
+def scan_head(  # type: ignore[no-untyped-def]
+    first, last, rows, norms, bias, bias_norm, allowed, scale, shift, shift_norm, caps, starts,
+    metrics, gamma, k, z, length, live, marks,
+    nearer, least, most, token, size, floor, doubtful, aside,
+):  # fmt: skip
+    """Scan tokens first to last of one head, for every place, query and metric.
+
+    In: rows float32 [token, d_head], norms [token], bias [d_head], allowed [token]; scale [place, token],
+    shift [place, d_head], shift_norm [place], caps [place], starts [place + 1], of lanes; metrics [metric],
+    indices of METRICS; z float32 [lane, depth], padded; length float64 [lane]; live bool [metric, lane];
+    marks float64 [metric, lane, target].
+    Out: nearer [metric, lane, target]; least, most and token [metric, lane, pool], size and floor
+    [metric, lane], the pool of tokens that may be among the k nearest; doubtful [pair, 4] of metric, lane,
+    target, token; aside [pair, 3] of metric, place, token. A lane that does not fit is no longer live.
+    Returns how many doubtful and how many aside.
+    """
+    depth = z.shape[1]
+    raw, encoded = np.zeros((depth, TOKENS), np.float32), np.zeros((depth, TOKENS), np.float32)
+    square, reach, scales = np.zeros((3, TOKENS), np.float32)
+    weight, offset = (
+        np.empty((len(metrics), TOKENS), np.float32),
+        np.empty((len(metrics), TOKENS), np.float32),
+    )
+    product, scores = np.empty((LANES, TOKENS), np.float32), np.empty(TOKENS, np.float32)
+    errors = np.empty((len(metrics), 2))
+    doubts = asides = 0
+    for start in range(first, last, TOKENS):
+        count = min(TOKENS, last - start)
+        _transpose(rows[start : start + count], raw)
+        for place in range(len(starts) - 1):
+            scales[:count] = scale[place, start : start + count]
+            _encode(raw, scales, shift[place], bias, encoded, square)
+            reach[:] = np.inf
+            for t in range(count):
+                if allowed[start + t]:
+                    stretch = abs(scales[t]) * (norms[start + t] + shift_norm[place])
+                    reach[t] = stretch + bias_norm + _SMALLEST
+            for m in range(len(metrics)):
+                errors[m] = _weigh(metrics[m], square, reach, caps[place], gamma, weight[m], offset[m])
+                for t in range(count):
+                    if offset[m, t] == -_INF and allowed[start + t]:
+                        if asides == len(aside):
+                            live[m, starts[place] : starts[place + 1]] = False
+                        else:
+                            aside[asides] = m, place, start + t
+                            asides += 1
+            for lane in range(starts[place], starts[place + 1]):
+                if lane % LANES == 0:
+                    _multiply(z[lane : lane + LANES], encoded, product)
+                for m in range(len(metrics)):
+                    if not live[m, lane]:
+                        continue
+                    error = length[lane] * errors[m, 0] + errors[m, 1]
+                    if metrics[m] == _EUCLIDEAN:
+                        error += _EXACT_UNIT * length[lane] ** 2
+                    for target in range(marks.shape[2]):
+                        mark = marks[m, lane, target]
+                        width = error + 2 * _UNIT * abs(mark)
+                        low, high = np.float32(mark - width), np.float32(mark + width)
+                        if target == 0:
+                            bar = floor[m, lane] - np.float32(error)
+                            kept, reaching, passing = _score(
+                                product[lane % LANES], weight[m], offset[m], bar, low, high, scores
+                            )
+                            if kept > 0:
+                                size[m, lane], floor[m, lane] = _keep(
+                                    scores, start, np.float32(error), k, least[m, lane], most[m, lane],
+                                    token[m, lane], size[m, lane], floor[m, lane],
+                                )  # fmt: skip
+                                live[m, lane] &= size[m, lane] >= 0
+                        else:
+                            reaching, passing = _count(scores, low, high)
+                        nearer[m, lane, target] += np.int64(passing)
+                        if reaching != passing:
+                            for t in range(count):
+                                if low <= scores[t] <= high and scores[t] > -_INF:
+                                    if doubts == len(doubtful):
+                                        live[m, lane] = False
+                                        break
+                                    doubtful[doubts] = m, lane, target, start + t
+                                    doubts += 1
+    for m in range(len(metrics)):
+        for lane in range(len(length)):
+            if live[m, lane]:
+                size[m, lane], floor[m, lane] = _raise_floor(
+                    k, least[m, lane], most[m, lane], token[m, lane], size[m, lane], floor[m, lane]
+                )
+    return doubts, asides
