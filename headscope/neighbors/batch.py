@@ -11,7 +11,10 @@ from headscope.neighbors.metrics import Metric, distances
 from headscope.neighbors.table import Place, Table
 
 QUERIES, PLACES = 256, 16  # of one batch at most: what bounds the memory of a search
-_PAIRS = 4096  # scored at a time: a few MB of float64 scratch
+_COMPONENTS = {
+    "cpu": 2**15,
+    "cuda": 2**24,
+}  # scored at a time: on a CPU few enough for one core and its cache
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,9 @@ class Batch:
     def distances(self, metric: Metric, row: Tensor, token: Tensor) -> Tensor:
         """Exact distances of pairs `row`, `token` int64 [pair], float64 [pair]."""
         out = torch.empty(len(row), dtype=torch.float64, device=row.device)
-        for start in range(0, len(row), _PAIRS):
-            pair = slice(start, start + _PAIRS)
+        size = max(1, _COMPONENTS[row.device.type] // self.queries.shape[2])
+        for start in range(0, len(row), size):
+            pair = slice(start, start + size)
             query, q_head = row[pair] // self.queries.shape[1], row[pair] % self.queries.shape[1]
             encoded = self._encode(query, q_head // self.group, token[pair])
             out[pair] = distances(metric, self.queries[query, q_head], encoded)
@@ -76,7 +80,9 @@ class Batch:
         shift = torch.zeros_like(bias)
         if self.shift is not None:
             shift = torch.linalg.vector_norm(self.shift[place], dim=-1, dtype=torch.float64).float()
-        stretch = 1.0 if self.scale is None else float(self.scale[place][self.table.finite].abs().mean())
+        stretch = 1.0
+        if self.scale is not None:
+            stretch = float(torch.where(self.table.finite, self.scale[place], 0.0).abs().mean())
         cap = bounds.OUTLYING * (stretch * (self.table.typical + shift) + bias)
         return Extent(shift, bias, cap.clamp(max=bounds.LARGEST))
 

@@ -15,7 +15,7 @@ from headscope.neighbors.metrics import METRICS
 TOKENS = 512  # of a tile: scores of LANES queries fit the L1 cache, the tile's encodings the L2
 LANES = 4  # queries multiplied at a time, and
 DEPTH = 8  # components added at a time: what the vector registers hold
-BLOCK = 32  # tokens looked at together when a tile holds something worth keeping
+BLOCK = 128  # tokens looked at together when a tile holds something worth keeping
 
 _COSINE, _EUCLIDEAN = METRICS.index("cosine"), METRICS.index("euclidean")
 _LARGEST, _SMALLEST = np.float32(bounds.LARGEST), np.float32(bounds.SMALLEST)
@@ -76,6 +76,18 @@ def _multiply(z, encoded, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def _dot(z, rows, scale, shift, bias, square, out):  # type: ignore[no-untyped-def]
+    """One query z [d_head] times rows [token, d_head] as they lie → out [token], and |R|² [token]."""
+    for t in range(len(rows)):
+        dot, norm = _ZERO, _ZERO
+        for i in range(len(bias)):
+            encoded = scale[t] * (rows[t, i] + shift[i]) + bias[i]
+            dot += encoded * z[i]
+            norm += encoded * encoded
+        out[t], square[t] = dot, norm
+
+
+@compiled
 def _weigh(metric, square, reach, cap, gamma, weight, offset):  # type: ignore[no-untyped-def]
     """What makes the product one metric's score; returns its largest error per |z|, and whatever z is."""
     error, fixed = _ZERO, _ZERO
@@ -122,7 +134,7 @@ def _count(scores, low, high):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _reach(scores, start, bar):  # type: ignore[no-untyped-def]
+def _any_reach(scores, start, bar):  # type: ignore[no-untyped-def]
     """Whether anything in one block reaches the bar."""
     kept = _ZERO
     for t in range(start, start + BLOCK):
@@ -131,43 +143,57 @@ def _reach(scores, start, bar):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _raise_floor(k, least, most, token, size, floor):  # type: ignore[no-untyped-def]
-    """Drop the pool's tokens that k others surely beat; returns how many stay, and the new floor."""
-    if size < k:
-        return size, floor
-    floor = max(floor, np.partition(least[:size], size - k)[size - k])
-    stay = 0
-    for i in range(size):
-        if most[i] >= floor:
-            least[stay], most[stay], token[stay] = least[i], most[i], token[i]
-            stay += 1
-    return stay, floor
+def _push(heap, value):  # type: ignore[no-untyped-def]
+    """Replace the least of a heap of the k highest values seen."""
+    k, i = len(heap), 0
+    while 2 * i + 1 < k:
+        child = 2 * i + 1
+        if child + 1 < k and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[child] >= value:
+            break
+        heap[i] = heap[child]
+        i = child
+    heap[i] = value
 
 
 @compiled
-def _keep(scores, start, error, k, least, most, token, size, floor):  # type: ignore[no-untyped-def]
+def _trim(most, token, size, floor):  # type: ignore[no-untyped-def]
+    """Drop the pool's tokens that k others surely beat; returns how many stay."""
+    stay = 0
+    for i in range(size):
+        if most[i] >= floor:
+            most[stay], token[stay] = most[i], token[i]
+            stay += 1
+    return stay
+
+
+@compiled
+def _keep(scores, start, error, heap, most, token, size):  # type: ignore[no-untyped-def]
     """Put a tile's tokens that may be among the k nearest in the pool; −1 where they do not fit in it."""
     for block in range(0, TOKENS, BLOCK):
-        if not _reach(scores, block, floor - error):
+        bar = heap[0] - error
+        if not _any_reach(scores, block, bar):
             continue
         for t in range(block, block + BLOCK):
-            if scores[t] >= floor - error and scores[t] > -_INF:
-                if size == len(least):
-                    size, floor = _raise_floor(k, least, most, token, size, floor)
-                    if size == len(least):
-                        return -1, floor
-                    if scores[t] < floor - error:
-                        continue
-                least[size], most[size], token[size] = scores[t] - error, scores[t] + error, start + t
+            score = scores[t]
+            if score >= bar and score > -_INF:
+                if size == len(most):
+                    size = _trim(most, token, size, heap[0])
+                    if size == len(most):
+                        return -1
+                most[size], token[size] = score + error, start + t
                 size += 1
-    return size, floor
+                if score - error > heap[0]:
+                    _push(heap, score - error)
+                    bar = heap[0] - error
+    return size
 
 
 @compiled
 def scan_head(  # type: ignore[no-untyped-def]
     first, last, rows, norms, bias, bias_norm, allowed, scale, shift, shift_norm, caps, starts,
-    metrics, gamma, k, z, length, live, marks,
-    nearer, least, most, token, size, floor, doubtful, aside,
+    metrics, gamma, z, length, live, marks, nearer, heaps, most, token, size, doubtful, aside,
 ):  # fmt: skip
     """Scan tokens first to last of one head, for every place, query and metric.
 
@@ -175,27 +201,34 @@ def scan_head(  # type: ignore[no-untyped-def]
     shift [place, d_head], shift_norm [place], caps [place], starts [place + 1], of lanes; metrics [metric],
     indices of METRICS; z float32 [lane, depth], padded; length float64 [lane]; live bool [metric, lane];
     marks float64 [metric, lane, target].
-    Out: nearer [metric, lane, target]; least, most and token [metric, lane, pool], size and floor
-    [metric, lane], the pool of tokens that may be among the k nearest; doubtful [pair, 4] of metric, lane,
+    Out: nearer [metric, lane, target]; heaps [metric, lane, k], of scores that tokens surely reach, the
+    least first; most and token [metric, lane, pool], and size [metric, lane], the pool of tokens that may
+    be among the k nearest, with the most that each can score; doubtful [pair, 4] of metric, lane,
     target, token; aside [pair, 3] of metric, place, token. A lane that does not fit is no longer live.
     Returns how many doubtful and how many aside.
     """
     depth = z.shape[1]
     raw, encoded = np.zeros((depth, TOKENS), np.float32), np.zeros((depth, TOKENS), np.float32)
-    square, reach, scales = np.zeros((3, TOKENS), np.float32)
+    square, reach = np.empty(TOKENS, np.float32), np.empty(TOKENS, np.float32)
+    scales = np.zeros(TOKENS, np.float32)
     weight, offset = (
         np.empty((len(metrics), TOKENS), np.float32),
         np.empty((len(metrics), TOKENS), np.float32),
     )
     product, scores = np.empty((LANES, TOKENS), np.float32), np.empty(TOKENS, np.float32)
     errors = np.empty((len(metrics), 2))
+    single = len(length) == LANES and not length[1:].any()  # one query: no time to lay the table out anew
     doubts = asides = 0
     for start in range(first, last, TOKENS):
         count = min(TOKENS, last - start)
-        _transpose(rows[start : start + count], raw)
+        if not single:
+            _transpose(rows[start : start + count], raw)
         for place in range(len(starts) - 1):
             scales[:count] = scale[place, start : start + count]
-            _encode(raw, scales, shift[place], bias, encoded, square)
+            if single:
+                _dot(z[0], rows[start : start + count], scales, shift[place], bias, square, product[0])
+            else:
+                _encode(raw, scales, shift[place], bias, encoded, square)
             reach[:] = np.inf
             for t in range(count):
                 if allowed[start + t]:
@@ -211,7 +244,7 @@ def scan_head(  # type: ignore[no-untyped-def]
                             aside[asides] = m, place, start + t
                             asides += 1
             for lane in range(starts[place], starts[place + 1]):
-                if lane % LANES == 0:
+                if lane % LANES == 0 and not single:
                     _multiply(z[lane : lane + LANES], encoded, product)
                 for m in range(len(metrics)):
                     if not live[m, lane]:
@@ -224,14 +257,14 @@ def scan_head(  # type: ignore[no-untyped-def]
                         width = error + 2 * _UNIT * abs(mark)
                         low, high = np.float32(mark - width), np.float32(mark + width)
                         if target == 0:
-                            bar = floor[m, lane] - np.float32(error)
+                            bar = heaps[m, lane, 0] - np.float32(error)
                             kept, reaching, passing = _score(
                                 product[lane % LANES], weight[m], offset[m], bar, low, high, scores
                             )
                             if kept > 0:
-                                size[m, lane], floor[m, lane] = _keep(
-                                    scores, start, np.float32(error), k, least[m, lane], most[m, lane],
-                                    token[m, lane], size[m, lane], floor[m, lane],
+                                size[m, lane] = _keep(
+                                    scores, start, np.float32(error), heaps[m, lane],
+                                    most[m, lane], token[m, lane], size[m, lane],
                                 )  # fmt: skip
                                 live[m, lane] &= size[m, lane] >= 0
                         else:
@@ -245,10 +278,4 @@ def scan_head(  # type: ignore[no-untyped-def]
                                         break
                                     doubtful[doubts] = m, lane, target, start + t
                                     doubts += 1
-    for m in range(len(metrics)):
-        for lane in range(len(length)):
-            if live[m, lane]:
-                size[m, lane], floor[m, lane] = _raise_floor(
-                    k, least[m, lane], most[m, lane], token[m, lane], size[m, lane], floor[m, lane]
-                )
     return doubts, asides

@@ -55,7 +55,7 @@ class _Stretch:
     most: Array  # [metric, lane, pool]
     token: Array  # [metric, lane, pool]
     size: Array  # [metric, lane]
-    floor: Array  # [metric, lane]
+    floor: Array  # [metric, lane], k tokens surely score as much
     live: Array  # [metric, lane]
     doubtful: Array  # [pair, 4]: metric, lane, target, token
     aside: Array  # [pair, 3]: metric, place, token
@@ -108,7 +108,7 @@ class _Work:
             np.cumsum([0, *(part.shape[1] for part in lanes)]),
             row.numpy(),
             torch.nn.functional.pad(z, (0, -d_head % DEPTH)).numpy(),
-            length.numpy(),
+            torch.where(live, length, 0.0).numpy(),
             live.numpy(),
             torch.stack([marks[m][row.clamp(min=0)] for m in metrics], 1).numpy(),
         )
@@ -119,20 +119,21 @@ class _Work:
         shape = (len(self.metrics), self.row.shape[1])
         table, width, targets = self.batch.table, self.k + _SPARE + min(self.k, _SPARE), self.marks.shape[-1]
         nearer = np.zeros((*shape, targets), np.int64)
-        least, most = np.empty((*shape, width), np.float32), np.empty((*shape, width), np.float32)
+        heaps, most = np.full((*shape, self.k), -np.inf, np.float32), np.empty((*shape, width), np.float32)
         token, size = np.empty((*shape, width), np.int64), np.zeros(shape, np.int64)
-        floor = np.full(shape, -np.inf, np.float32)
         live = np.repeat(self.live[head][None], shape[0], 0)
         doubtful = np.empty((_DOUBTS * nearer.size + TOKENS, 4), np.int64)
         aside = np.empty((_ASIDE, 3), np.int64)
         doubts, asides = scan_head(
             first, last, table.rows[head].numpy(), table.norms[head].numpy(), table.bias[head].numpy(),
             self.bias_norm[head], self.allowed, self.scale, self.shift[head], self.shift_norm[head],
-            self.caps[head], self.starts, self.metrics, bounds.gamma(table.rows.shape[2]), self.k,
+            self.caps[head], self.starts, self.metrics, bounds.gamma(table.rows.shape[2]),
             self.z[head], self.length[head], live, self.marks[head],
-            nearer, least, most, token, size, floor, doubtful, aside,
+            nearer, heaps, most, token, size, doubtful, aside,
         )  # fmt: skip
-        return _Stretch(head, nearer, most, token, size, floor, live, doubtful[:doubts], aside[:asides])
+        return _Stretch(
+            head, nearer, most, token, size, heaps[..., 0], live, doubtful[:doubts], aside[:asides]
+        )
 
     def findings(self, m: int, stretches: list[_Stretch]) -> Findings:
         """What all stretches say about one metric."""

@@ -143,7 +143,7 @@ def _check(
     if unknown or not metrics:
         raise ValueError(f"metrics are {tuple(metrics)}; choose from {', '.join(METRICS)}")
     for place in places:
-        if place.scale is not None and not torch.isfinite(place.scale[table.finite]).all():
+        if place.scale is not None and not torch.isfinite(place.scale).logical_or_(~table.finite).all():
             raise ValueError("a place's scale is not finite at a token whose row is")
         if place.shift is not None and not torch.isfinite(place.shift).all():
             raise ValueError("a place's shift is not finite")
