@@ -48,22 +48,12 @@ class Batch:
         ends = torch.bincount(self.place_of).cumsum(0).tolist()
         return list(zip([0, *ends[:-1]], ends, strict=True))
 
-    def distances(self, metric: Metric, row: Tensor, token: Tensor) -> Tensor:
-        """Exact distances of pairs `row`, `token` int64 [pair], float64 [pair]."""
-        out = torch.empty(len(row), dtype=torch.float64, device=row.device)
-        size = max(1, _COMPONENTS[row.device.type] // self.queries.shape[2])
-        for start in range(0, len(row), size):
-            pair = slice(start, start + size)
-            query, q_head = row[pair] // self.queries.shape[1], row[pair] % self.queries.shape[1]
-            encoded = self._encode(query, q_head // self.group, token[pair])
-            out[pair] = distances(metric, self.queries[query, q_head], encoded)
-        return out
-
-    def target_distances(self, metric: Metric) -> Tensor:
-        """Exact distances of every row to its query's targets, float64 [row, target]."""
+    @property
+    def target_pairs(self) -> tuple[Tensor, Tensor]:
+        """Every row with every target of its query: row, token, int64 [row · target]."""
         token = self.targets.repeat_interleave(self.queries.shape[1], 0)  # [row, target]
         row = torch.arange(self.rows, device=token.device)[:, None].expand_as(token)
-        return self.distances(metric, row.flatten(), token.flatten()).view(token.shape)
+        return row.flatten(), token.flatten()
 
     def scores(self, metric: Metric, asked: Tensor) -> Tensor:
         """Scores as `bounds` defines them, float64 [row, target], of exact distances [row, target]."""
@@ -103,15 +93,28 @@ class Batch:
         """Query heads that share one table head."""
         return self.queries.shape[1] // self.table.rows.shape[0]
 
-    def _encode(self, query: Tensor, head: Tensor, token: Tensor) -> Tensor:
-        encoded = self.table.rows[head, token].double()  # [pair, d_head]
-        place = self.place_of[query]
-        if self.shift is not None:
-            encoded += self.shift[place, head]
-        if self.scale is not None:
-            encoded *= self.scale[place, token, None]
-        encoded += self.table.bias[head]
-        return encoded
+
+def pair_distances(batch: Batch, metric: Metric, row: Tensor, token: Tensor) -> Tensor:
+    """Exact distances of pairs `row`, `token` int64 [pair], float64 [pair]."""
+    out = torch.empty(len(row), dtype=torch.float64, device=row.device)
+    size = max(1, _COMPONENTS[row.device.type] // batch.queries.shape[2])
+    for start in range(0, len(row), size):
+        pair = slice(start, start + size)
+        query, q_head = row[pair] // batch.queries.shape[1], row[pair] % batch.queries.shape[1]
+        encoded = _encode(batch, query, q_head // batch.group, token[pair])
+        out[pair] = distances(metric, batch.queries[query, q_head], encoded)
+    return out
+
+
+def _encode(batch: Batch, query: Tensor, head: Tensor, token: Tensor) -> Tensor:
+    encoded = batch.table.rows[head, token].double()  # [pair, d_head]
+    place = batch.place_of[query]
+    if batch.shift is not None:
+        encoded += batch.shift[place, head]
+    if batch.scale is not None:
+        encoded *= batch.scale[place, token, None]
+    encoded += batch.table.bias[head]
+    return encoded
 
 
 def batches(

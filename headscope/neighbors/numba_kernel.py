@@ -24,6 +24,7 @@ _ONE, _ZERO, _INF = np.float32(1), np.float32(0), np.float32(np.inf)
 _FAST = {"contract", "reassoc", "nsz"}
 
 compiled: Any = njit(nogil=True, cache=True, error_model="numpy", fastmath=_FAST)
+ordered: Any = njit(nogil=True, cache=True, fastmath={*_FAST, "nnan"})  # where no value is nan
 inlined: Any = njit(error_model="numpy", fastmath=_FAST)
 _cosine_error, _dot_error = inlined(bounds.cosine_error), inlined(bounds.dot_error)
 _square_error = inlined(bounds.square_error)
@@ -88,27 +89,29 @@ def _dot(z, rows, scale, shift, bias, square, out):  # type: ignore[no-untyped-d
 
 
 @compiled
-def _weigh(metric, square, reach, cap, gamma, weight, offset):  # type: ignore[no-untyped-def]
-    """What makes the product one metric's score; returns its largest error per |z|, and whatever z is."""
-    error, fixed = _ZERO, _ZERO
+def _weigh(metric, square, reach, cap, gamma, weight, offset, error, fixed):  # type: ignore[no-untyped-def]
+    """What makes the product one metric's score; and its errors per |z|, and whatever z is, [token]."""
     for t in range(TOKENS):
-        norm = np.sqrt(square[t])
+        norm, usable = np.sqrt(square[t]), reach[t] <= cap
         if metric == _COSINE:
-            usable = reach[t] <= min(_LARGEST, _CANCELLED * norm) and norm >= _SMALLEST
+            usable = (reach[t] <= _LARGEST) & (reach[t] <= _CANCELLED * norm) & (norm >= _SMALLEST)
+        weight[t] = (_ONE / norm if metric == _COSINE else _ONE) if usable else _ZERO
+        half = np.float32(-0.5) * square[t] if metric == _EUCLIDEAN else _ZERO
+        offset[t] = half if usable else -_INF
+        if metric == _COSINE:
+            bound = _cosine_error(gamma, norm, reach[t])
         else:
-            usable = reach[t] <= cap
-        weight[t], offset[t] = _ZERO, -_INF
-        if usable:
-            weight[t], offset[t] = _ONE, _ZERO
-            if metric == _COSINE:
-                weight[t] = _ONE / norm
-                error = max(error, np.float32(_cosine_error(gamma, norm, reach[t])))
-            else:
-                error = max(error, np.float32(_dot_error(gamma, norm, reach[t])))
-            if metric == _EUCLIDEAN:
-                offset[t] = np.float32(-0.5) * square[t]
-                fixed = max(fixed, np.float32(_square_error(gamma, norm, reach[t])))
-    return error * (1 + 4 * _UNIT), fixed * (1 + 4 * _UNIT)
+            bound = _dot_error(gamma, norm, reach[t])
+        error[t] = bound if usable else 0.0
+        fixed[t] = _square_error(gamma, norm, reach[t]) if usable and metric == _EUCLIDEAN else 0.0
+
+
+@ordered
+def _largest(values):  # type: ignore[no-untyped-def]
+    largest = values[0]
+    for t in range(len(values)):
+        largest = values[t] if values[t] > largest else largest
+    return largest
 
 
 @compiled
@@ -216,7 +219,7 @@ def scan_head(  # type: ignore[no-untyped-def]
         np.empty((len(metrics), TOKENS), np.float32),
     )
     product, scores = np.empty((LANES, TOKENS), np.float32), np.empty(TOKENS, np.float32)
-    errors = np.empty((len(metrics), 2))
+    errors, error, fixed = np.empty((len(metrics), 2)), np.empty(TOKENS), np.empty(TOKENS)
     single = len(length) == LANES and not length[1:].any()  # one query: no time to lay the table out anew
     doubts = asides = 0
     for start in range(first, last, TOKENS):
@@ -235,7 +238,8 @@ def scan_head(  # type: ignore[no-untyped-def]
                     stretch = abs(scales[t]) * (norms[start + t] + shift_norm[place])
                     reach[t] = stretch + bias_norm + _SMALLEST
             for m in range(len(metrics)):
-                errors[m] = _weigh(metrics[m], square, reach, caps[place], gamma, weight[m], offset[m])
+                _weigh(metrics[m], square, reach, caps[place], gamma, weight[m], offset[m], error, fixed)
+                errors[m] = _largest(error), _largest(fixed)
                 for t in range(count):
                     if offset[m, t] == -_INF and allowed[start + t]:
                         if asides == len(aside):
@@ -249,21 +253,21 @@ def scan_head(  # type: ignore[no-untyped-def]
                 for m in range(len(metrics)):
                     if not live[m, lane]:
                         continue
-                    error = length[lane] * errors[m, 0] + errors[m, 1]
+                    slack = length[lane] * errors[m, 0] + errors[m, 1]
                     if metrics[m] == _EUCLIDEAN:
-                        error += _EXACT_UNIT * length[lane] ** 2
+                        slack += _EXACT_UNIT * length[lane] ** 2
                     for target in range(marks.shape[2]):
                         mark = marks[m, lane, target]
-                        width = error + 2 * _UNIT * abs(mark)
+                        width = slack + 2 * _UNIT * abs(mark)
                         low, high = np.float32(mark - width), np.float32(mark + width)
                         if target == 0:
-                            bar = heaps[m, lane, 0] - np.float32(error)
+                            bar = heaps[m, lane, 0] - np.float32(slack)
                             kept, reaching, passing = _score(
                                 product[lane % LANES], weight[m], offset[m], bar, low, high, scores
                             )
                             if kept > 0:
                                 size[m, lane] = _keep(
-                                    scores, start, np.float32(error), heaps[m, lane],
+                                    scores, start, np.float32(slack), heaps[m, lane],
                                     most[m, lane], token[m, lane], size[m, lane],
                                 )  # fmt: skip
                                 live[m, lane] &= size[m, lane] >= 0

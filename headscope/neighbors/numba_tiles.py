@@ -1,9 +1,7 @@
 """The scan with the compiled kernel: every head, or stretch of one, on a thread of its own."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +12,7 @@ from headscope.neighbors import bounds
 from headscope.neighbors.batch import Batch
 from headscope.neighbors.metrics import METRICS, Metric
 from headscope.neighbors.numba_kernel import DEPTH, LANES, TOKENS, scan_head
+from headscope.neighbors.pool import pool
 from headscope.neighbors.settle import Findings
 
 Array = np.ndarray[Any, Any]
@@ -35,15 +34,8 @@ def scan(
     tasks = [
         (head, start, min(start + size, tokens)) for head in range(heads) for start in range(0, tokens, size)
     ]
-    stretches = list(_pool(threads).map(work.scan, tasks))
+    stretches = list(pool(threads).map(work.scan, tasks))
     return {metric: work.findings(m, stretches) for m, metric in enumerate(metrics)}
-
-
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    # The kernel lets go of the interpreter's lock. One pool for all searches: callers on several threads
-    # share the cores instead of fighting for them.
-    return ThreadPoolExecutor(threads, "headscope-neighbors")
 
 
 @dataclass(frozen=True)

@@ -56,15 +56,18 @@ def search(
     known = (wanted >= 0) & table.finite[wanted.clamp(min=0)]
     at = torch.zeros_like(own) if place_of is None else place_of
     results = {metric: _Results.empty(queries, k, wanted.shape[1]) for metric in metrics}
-    scan = choose(backend, queries.device, queries.shape[0] * queries.shape[1] * len(table.finite))
+    engine = choose(backend, queries.device, queries.shape[0] * queries.shape[1] * len(table.finite))
     # A long list of neighbours takes room too.
     size = max(1, min(QUERIES, 2**23 // (queries.shape[1] * k)))
     for batch in batches(table, places, queries, wanted.clamp(min=0), at, size):
-        asked = {metric: batch.target_distances(metric) for metric in metrics}
+        asked = {
+            metric: engine.distances(batch, metric, *batch.target_pairs).view(batch.rows, -1)
+            for metric in metrics
+        }
         marks = {metric: batch.scores(metric, asked[metric]) for metric in metrics}
-        findings = scan(batch, metrics, k, allowed, marks)
+        findings = engine.scan(batch, metrics, k, allowed, marks)
         for metric in metrics:
-            settled = settle(batch, metric, k, allowed, asked[metric], findings[metric])
+            settled = settle(batch, metric, k, allowed, asked[metric], findings[metric], engine.distances)
             results[metric].take(batch.members, settled, asked[metric])
     return {metric: result.nearest(known, others is not None) for metric, result in results.items()}
 
