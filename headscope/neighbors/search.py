@@ -146,9 +146,11 @@ def _check(
     if unknown or not metrics:
         raise ValueError(f"metrics are {tuple(metrics)}; choose from {', '.join(METRICS)}")
     for place in places:
-        if place.scale is not None and not torch.isfinite(place.scale).logical_or_(~table.finite).all():
+        scale = place.scale
+        # One pass where all is well: a sum is finite only if its terms are.
+        if scale is not None and not (scale.sum().isfinite() or scale[table.finite].isfinite().all()):
             raise ValueError("a place's scale is not finite at a token whose row is")
-        if place.shift is not None and not torch.isfinite(place.shift).all():
+        if place.shift is not None and not place.shift.isfinite().all():
             raise ValueError("a place's shift is not finite")
     available = int(allowed.sum())
     if not 1 <= k <= available:
