@@ -59,8 +59,8 @@ class Notes:
             width = error + 2 * bounds.UNIT * mark.abs()  # the second for its rounding to float32
             high, low = (mark + width).float(), (mark - width).float()  # [head, lane]
             # Ones and zeros in float32: torch counts those five times as fast as truth values.
-            above = scratch.copy_(blocks).gt_(high[:, None, None]).sum(2)  # [head, block, lane]
-            reaching = scratch.copy_(blocks).ge_(low[:, None, None]).sum(2)
+            above = torch.gt(blocks, high[:, None, None], out=scratch).sum(2)  # [head, block, lane]
+            reaching = torch.ge(blocks, low[:, None, None], out=scratch).sum(2)
             self.nearer[target] += above.sum(1).long()
             head, block, lane = (above != reaching).nonzero(as_tuple=True)
             score = blocks[head, block, :, lane]  # [hit, token of the block]
