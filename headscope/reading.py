@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from headscope.errors import InputError
-from headscope.model.capture import Mask
-from headscope.model.opened import Captured
+from headscope.model.heads import Captured
+from headscope.model.passes import Mask
 from headscope.model.tokens import Token, find
 from headscope.neighbors import METRICS, Metric, Nearest, distances, search
 from headscope.results import Atlas, Neighbors, PositionNeighbors, Question, named
@@ -27,8 +27,8 @@ class Reading:
     """A text as the heads of a model read it; made by `Scope.read`.
 
     `tokens`: the tokens of the text. `z` float32 [layer, position, head, d_head]: each head's output before
-    concatenation. `pattern` float32 [layer, head, query, source]: attention weights. `q` like z; `k`, `v` float32
-    [layer, position, kv_head, d_head], as the attention used them. All on the CPU.
+    concatenation. `q` like z; `k`, `v` float32 [layer, position, kv_head, d_head], as the attention used them (`q`
+    and `k` are None where a model computes its attention itself). All on the CPU.
     """
 
     def __init__(
@@ -39,11 +39,14 @@ class Reading:
         tokens: tuple[Token, ...],
         heads: Captured,
         notes: tuple[str, ...],
+        context: tuple[Token, ...] | None = None,
     ) -> None:
         self._scope = scope
         self._opened = scope._opened
         self.text, self.mask, self.tokens, self.notes = text, mask, tokens, notes
-        self.q, self.k, self.v, self.z, self.pattern = heads.q, heads.k, heads.v, heads.z, heads.pattern
+        self.q, self.k, self.v, self.z = heads.q, heads.k, heads.v, heads.z
+        self._pattern = heads.pattern
+        self._context = context  # what the encoder read, for a decoder
 
     def __repr__(self) -> str:
         labels = " ".join(token.label for token in self.tokens[:12]) + (" …" if len(self.tokens) > 12 else "")
@@ -52,6 +55,25 @@ class Reading:
             f"Reading of {positions} tokens by {self._scope.card.name}, {layers} layers × {heads} heads, "
             f"mask {self.mask!r}\n{labels}"
         )
+
+    @property
+    def pattern(self) -> Tensor:
+        """Attention weights of all layers: float32 [layer, head, query, source]."""
+        if self._pattern is None:
+            self._pattern = torch.stack([self.pattern_of(layer) for layer in range(len(self.z))])
+        return self._pattern
+
+    def pattern_of(self, layer: int) -> Tensor:
+        """Attention weights of one layer: float32 [head, query, source].
+
+        A long text's patterns are not kept; the model is run again for the layer that is asked for.
+        """
+        self._check_layer(layer)
+        if self._pattern is not None:
+            return self._pattern[layer]
+        self._scope._vocabulary_for(self._opened)  # refuses where the weights have changed
+        context = None if self._context is None else [token.id for token in self._context]
+        return self._opened.pattern([token.id for token in self.tokens], self.mask, context, layer)
 
     def position_of(self, token: int | str) -> int:
         """The position that `token` (a position, or the text of exactly one token) means; InputError if none."""
@@ -91,9 +113,7 @@ class Reading:
         names = self._opened.names
         tokens = tuple(self.tokens[p] for p in selected)
         return Neighbors(
-            question=Question(
-                layer, space, reference, metric, position and vocabulary.has_positions, candidates
-            ),
+            question=Question(layer, space, reference, metric, position and vocabulary.has_positions, candidates),
             tokens=tokens,
             ids=ids,
             distances=near_distances,
@@ -159,9 +179,7 @@ class Reading:
         names = self._opened.names
         own = self.tokens[selected]
         return Atlas(
-            question=Question(
-                None, space, reference, metric, position and vocabulary.has_positions, candidates
-            ),
+            question=Question(None, space, reference, metric, position and vocabulary.has_positions, candidates),
             token=own,
             ids=ids,
             distances=torch.stack([near.distances[0, :, 0] for near in found]),
@@ -170,9 +188,7 @@ class Reading:
             notes=self._notes(vocabulary, None, reference, position, 0),
         )
 
-    def _ask(
-        self, space: str, reference: str, metric: str, candidates: str, layer: int, k: int
-    ) -> Vocabulary:
+    def _ask(self, space: str, reference: str, metric: str, candidates: str, layer: int, k: int) -> Vocabulary:
         """The vocabulary, once the choices are known to be open."""
         check(space, reference, metric, candidates)
         self._check_layer(layer)
@@ -198,7 +214,7 @@ class Reading:
         k: int,
         candidates: Candidates,
     ) -> Nearest:
-        """The neighbours of the outputs of `layer` at the selected positions, as `projection` encodes the vocabulary."""
+        """Neighbours of the outputs of `layer` at the selected positions; layer `projection` encodes the vocabulary."""
         encoded = [vocabulary.encoded(projection, p if position else None) for p in selected]
         table = encoded[0].table
         device = table.rows.device

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+FAMILIES = ["bert", "gpt2", "llama", "roberta"]
+
 
 @dataclass
 class Heads:
@@ -34,9 +36,7 @@ def heads(name: str, model: PreTrainedModel, layer: int) -> Heads:
     n, d = config.num_attention_heads, config.hidden_size
     if name in ("roberta", "bert"):
         value, out = block.attention.self.value, block.attention.output.dense
-        return Heads(
-            value.weight.view(n, -1, d), value.bias.view(n, -1), out.weight.T.unflatten(0, (n, -1)), out.bias
-        )
+        return Heads(value.weight.view(n, -1, d), value.bias.view(n, -1), out.weight.T.unflatten(0, (n, -1)), out.bias)
     if name == "gpt2":  # Conv1D keeps (in, out), and q, k, v side by side
         attention = block.attn
         return Heads(
@@ -97,7 +97,7 @@ def z(name: str, model: PreTrainedModel, ids: list[int], layer: int) -> Tensor:
     causal = torch.full((length, length), -torch.inf, dtype=torch.float64).triu(1)
     if name in ("roberta", "bert"):
         own = block.attention.self
-        q, k, v = (x.double() for x in map(lambda m: linear(hidden, m), (own.query, own.key, own.value)))
+        q, k, v = (x.double() for x in (linear(hidden, m) for m in (own.query, own.key, own.value)))
         mask = torch.zeros(length, length)
     elif name == "gpt2":
         fused = layer_norm(hidden, block.ln_1) @ block.attn.c_attn.weight.double() + block.attn.c_attn.bias.double()

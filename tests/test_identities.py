@@ -11,6 +11,12 @@ from tokenizers import processors
 from headscope import Scope
 
 
+@pytest.fixture(params=plain.FAMILIES)
+def name(request):
+    """The architectures whose arithmetic is written out."""
+    return request.param
+
+
 def bare(tokenizer):
     """The same tokenizer without the tokens that it adds around a text."""
     tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(single="$A")

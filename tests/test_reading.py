@@ -12,6 +12,12 @@ from headscope import Scope
 METRICS = ["cosine", "euclidean", "dot"]
 
 
+@pytest.fixture(params=plain.FAMILIES)
+def name(request):
+    """The architectures whose arithmetic is written out."""
+    return request.param
+
+
 @pytest.fixture
 def model(name, scope):
     return scope._opened.model

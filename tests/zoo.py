@@ -6,9 +6,10 @@ import copy
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
-import transformers as tf
+import transformers
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
@@ -88,37 +89,135 @@ def llama_like() -> PreTrainedTokenizerFast:
     return byte_level("<s>", None)
 
 
-Build = Callable[[int], PreTrainedModel]
+Config = tuple[str, dict[str, Any]]  # the model class's name, and what its configuration is given
 _SHAPE = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48}
+_DECODER = _SHAPE | {"max_position_embeddings": 40}
+_GROUPED = _DECODER | {"num_key_value_heads": 2}
+_HEADS_OF_8 = _GROUPED | {"head_dim": 8}
+_ROBERTA = _SHAPE | {"max_position_embeddings": 42, "type_vocab_size": 1, "pad_token_id": 1}
+_BERT = _SHAPE | {"max_position_embeddings": 40}
+_GEMMA = _HEADS_OF_8 | {"query_pre_attn_scalar": 8}
+_FALCON = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "max_position_embeddings": 40}
+_T5 = {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 3, "num_heads": 4, "decoder_start_token_id": 1}
+_BART = {
+    "d_model": 32,
+    "encoder_layers": 3,
+    "decoder_layers": 3,
+    "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4,
+    "encoder_ffn_dim": 48,
+    "decoder_ffn_dim": 48,
+    "max_position_embeddings": 40,
+    "forced_eos_token_id": 2,
+    "decoder_start_token_id": 2,
+}
 
-
-def _roberta(vocab: int) -> PreTrainedModel:
-    return tf.RobertaForMaskedLM(
-        tf.RobertaConfig(vocab_size=vocab, max_position_embeddings=42, type_vocab_size=1, pad_token_id=1, **_SHAPE)
-    )
-
-
-def _bert(vocab: int) -> PreTrainedModel:
-    return tf.BertModel(tf.BertConfig(vocab_size=vocab, max_position_embeddings=40, **_SHAPE))
-
-
-def _gpt2(vocab: int) -> PreTrainedModel:
-    return tf.GPT2LMHeadModel(tf.GPT2Config(vocab_size=vocab, n_positions=40, n_embd=32, n_layer=3, n_head=4))
-
-
-def _llama(vocab: int) -> PreTrainedModel:
-    return tf.LlamaForCausalLM(
-        tf.LlamaConfig(
-            vocab_size=vocab, num_key_value_heads=2, max_position_embeddings=40, attention_bias=True, **_SHAPE
-        )
-    )
-
-
-ZOO: dict[str, tuple[Callable[[], PreTrainedTokenizerFast], Build]] = {
-    "roberta": (roberta_like, _roberta),
-    "bert": (wordpiece, _bert),
-    "gpt2": (gpt_like, _gpt2),
-    "llama": (llama_like, _llama),
+ZOO: dict[str, tuple[Callable[[], PreTrainedTokenizerFast], Config]] = {
+    "bert": (wordpiece, ("BertModel", _BERT)),
+    "roberta": (roberta_like, ("RobertaForMaskedLM", _ROBERTA)),
+    "xlm-roberta": (roberta_like, ("XLMRobertaForMaskedLM", _ROBERTA)),
+    "camembert": (roberta_like, ("CamembertModel", _ROBERTA)),
+    "distilbert": (
+        wordpiece,
+        ("DistilBertModel", {"dim": 32, "n_layers": 3, "n_heads": 4, "hidden_dim": 48, "max_position_embeddings": 40}),
+    ),
+    "electra": (wordpiece, ("ElectraModel", _BERT | {"embedding_size": 20})),
+    "albert": (wordpiece, ("AlbertModel", _BERT | {"embedding_size": 20})),
+    "modernbert": (
+        roberta_like,
+        ("ModernBertModel", _DECODER | {"norm_bias": True, "attention_bias": True, "local_attention": 8}),
+    ),
+    "mpnet": (roberta_like, ("MPNetModel", _ROBERTA)),
+    "deberta-v2": (
+        roberta_like,
+        (
+            "DebertaV2Model",
+            _SHAPE
+            | {
+                "max_position_embeddings": 40,
+                "relative_attention": True,
+                "position_buckets": 8,
+                "norm_rel_ebd": "layer_norm",
+                "share_att_key": True,
+                "pos_att_type": ["p2c", "c2p"],
+                "position_biased_input": False,
+                "type_vocab_size": 0,
+            },
+        ),
+    ),
+    "gpt2": (gpt_like, ("GPT2LMHeadModel", {"n_positions": 40, "n_embd": 32, "n_layer": 3, "n_head": 4})),
+    "gpt-neox": (gpt_like, ("GPTNeoXForCausalLM", _DECODER)),
+    "opt": (
+        llama_like,
+        (
+            "OPTForCausalLM",
+            {
+                "hidden_size": 32,
+                "num_hidden_layers": 3,
+                "num_attention_heads": 4,
+                "ffn_dim": 48,
+                "max_position_embeddings": 40,
+                "word_embed_proj_dim": 32,
+            },
+        ),
+    ),
+    "llama": (llama_like, ("LlamaForCausalLM", _GROUPED | {"attention_bias": True})),
+    "mistral": (llama_like, ("MistralForCausalLM", _GROUPED | {"sliding_window": 6})),
+    "qwen2": (gpt_like, ("Qwen2ForCausalLM", _GROUPED)),
+    "qwen3": (gpt_like, ("Qwen3ForCausalLM", _HEADS_OF_8)),
+    "gemma": (llama_like, ("GemmaForCausalLM", _HEADS_OF_8)),
+    "gemma2": (llama_like, ("Gemma2ForCausalLM", _GEMMA | {"sliding_window": 6})),
+    "gemma3": (llama_like, ("Gemma3ForCausalLM", _GEMMA | {"sliding_window": 6})),
+    "phi": (gpt_like, ("PhiForCausalLM", _DECODER)),
+    "phi3": (llama_like, ("Phi3ForCausalLM", _GROUPED | {"pad_token_id": 1})),
+    "olmo2": (gpt_like, ("Olmo2ForCausalLM", _GROUPED)),
+    "nomic-bert": (wordpiece, ("NomicBertModel", _BERT)),
+    "esm": (wordpiece, ("EsmModel", _BERT | {"pad_token_id": 0, "mask_token_id": 5})),
+    "gpt-neo": (
+        gpt_like,
+        (
+            "GPTNeoForCausalLM",
+            {
+                "hidden_size": 32,
+                "num_layers": 2,
+                "num_heads": 4,
+                "attention_types": [[["global", "local"], 1]],
+                "max_position_embeddings": 40,
+                "window_size": 6,
+            },
+        ),
+    ),
+    "gptj": (
+        gpt_like,
+        ("GPTJForCausalLM", {"n_positions": 40, "n_embd": 32, "n_layer": 3, "n_head": 4, "rotary_dim": 4}),
+    ),
+    "bloom": (llama_like, ("BloomForCausalLM", {"hidden_size": 32, "n_layer": 3, "n_head": 4})),
+    "falcon-rotary": (
+        gpt_like,
+        ("FalconForCausalLM", _FALCON | {"alibi": False, "multi_query": True, "new_decoder_architecture": False}),
+    ),
+    "falcon-alibi": (
+        gpt_like,
+        ("FalconForCausalLM", _FALCON | {"alibi": True, "multi_query": False, "bias": True, "parallel_attn": False}),
+    ),
+    "falcon-grouped": (
+        gpt_like,
+        ("FalconForCausalLM", _FALCON | {"new_decoder_architecture": True, "num_kv_heads": 2, "alibi": False}),
+    ),
+    "mixtral": (llama_like, ("MixtralForCausalLM", _GROUPED | {"num_local_experts": 4})),
+    "stablelm": (gpt_like, ("StableLmForCausalLM", _GROUPED | {"use_qkv_bias": True})),
+    "smollm3": (gpt_like, ("SmolLM3ForCausalLM", _GROUPED)),
+    "granite": (gpt_like, ("GraniteForCausalLM", _GROUPED | {"embedding_multiplier": 3.0})),
+    "cohere": (gpt_like, ("CohereForCausalLM", _GROUPED)),
+    "t5-encoder": (roberta_like, ("T5EncoderModel", _T5)),
+    "t5/encoder": (roberta_like, ("T5ForConditionalGeneration", _T5)),
+    "t5/decoder": (roberta_like, ("T5ForConditionalGeneration", _T5)),
+    "bart/encoder": (roberta_like, ("BartForConditionalGeneration", _BART)),
+    "bart/decoder": (roberta_like, ("BartForConditionalGeneration", _BART)),
+    "gpt-oss": (
+        gpt_like,
+        ("GptOssForCausalLM", _HEADS_OF_8 | {"num_local_experts": 4, "sliding_window": 6}),
+    ),
 }
 
 
@@ -143,10 +242,18 @@ def _trained(make_tokenizer: Callable[[], PreTrainedTokenizerFast]) -> PreTraine
 
 def build(name: str, seed: int = 0) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """A tiny random model of the zoo, and a tokenizer of its kind."""
-    make_tokenizer, make_model = ZOO[name]
+    make_tokenizer, (kind, options) = ZOO[name]
     tokenizer = copy.deepcopy(_trained(make_tokenizer))
+    model_class = getattr(transformers, kind)
+    special = {f"{part}_token_id": getattr(tokenizer, f"{part}_token_id") for part in ("bos", "eos", "pad")}
+    config = model_class.config_class(**({"vocab_size": len(tokenizer)} | special | options))
     torch.manual_seed(seed)
-    return randomise(make_model(len(tokenizer)), seed), tokenizer
+    return randomise(model_class(config), seed), tokenizer
+
+
+def stack_of(name: str) -> str | None:
+    """The stack of an encoder-decoder that a name of the zoo means ("bart/decoder")."""
+    return name.partition("/")[2] or None
 
 
 def save(name: str, directory: Path, seed: int = 0) -> Path:

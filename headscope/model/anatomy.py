@@ -6,10 +6,11 @@ A *block* is the outermost module call that contains exactly one attention call.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,8 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from headscope.errors import ModelError
-from headscope.model.capture import Attend, Attention, is_recorded_by, prepared, recording
+from headscope.model.capture import prepared
+from headscope.model.passes import Attend, Attention, is_recorded_by, recording
 
 
 @dataclass(eq=False)
@@ -37,14 +39,14 @@ class Trace:
 
     def __init__(self) -> None:
         self.attentions: list[Attention] = []
-        self.paths: list[
-            list[Call]
-        ] = []  # for each attention call, the module calls around it, outermost first
+        self.paths: list[list[Call]] = []  # for each attention call, the module calls around it, outermost first
         self.calls: list[Call] = []  # in the order in which they began
         self._stack: list[Call] = []
         self._counts: dict[nn.Module, int] = {}
 
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
+    def attend(
+        self, layer: int, q: Tensor | None, k: Tensor | None, v: Tensor, attend: Attend
+    ) -> tuple[Tensor, Tensor]:
         for call in self._stack:
             call.attentions.append(layer)
         self.paths.append(list(self._stack))
@@ -82,6 +84,7 @@ class Block:
     """One layer: the module that holds one attention call, and the projection that takes its z."""
 
     module: nn.Module
+    attention: nn.Module  # the module that calls the attention function
     nth: int  # which of the module's calls in a pass (ALBERT calls one module many times)
     returns: int | None  # None: the hidden states themselves; n: a tuple of n that begins with them
     output: nn.Module  # the output projection W_O, b_O
@@ -98,9 +101,7 @@ class Anatomy:
     d_model: int
     causal: bool
     sinks: bool  # attention weights do not sum to 1: a share goes to no position
-    capture_error: (
-        float  # the largest error of z = Σ α v and Σ_h z W_O + b_O, relative to the largest |value|
-    )
+    capture_error: float  # the largest error of z = Σ α v and Σ_h z W_O + b_O, relative to the largest |value|
     used: frozenset[nn.Module]  # modules that ran up to the last block's end
 
 
@@ -114,7 +115,7 @@ def hidden_input(call_inputs: tuple[Tensor, ...]) -> Tensor:
 
 def hidden_output(output: Any) -> Tensor:
     """The hidden states that a block returns, alone or first in a tuple."""
-    first = output[0] if isinstance(output, tuple) else output
+    first = output[0] if isinstance(output, (tuple, list)) else output
     if not isinstance(first, Tensor):
         raise ModelError("a block returns no hidden states.")
     return first
@@ -126,26 +127,32 @@ def dissect(model: PreTrainedModel, probe: Tensor) -> Anatomy:
     Raises ModelError, naming what was not found, for a model that is not a chain of attention blocks.
     """
     trace = Trace()
-    with prepared(model), trace.watching(model), recording(trace):
-        model(input_ids=probe, attention_mask=torch.ones_like(probe), **without_cache(model))
+    everything = torch.ones_like(probe)
+    with prepared(model), trace.watching(model), recording(trace, everything):
+        model(input_ids=probe, attention_mask=everything, **without_cache(model))
     name = type(model).__name__
     if not trace.attentions:
-        raise ModelError(f"{name} has no attention heads: a text went through it without one attention call.")
+        raise ModelError(
+            f"{name} has no attention heads that can be found: in its forward pass nothing went through an attention "
+            "function, or through a softmax between two products."
+        )
     modules = [_block_call(path, layer, model, name) for layer, path in enumerate(trace.paths)]
-    for layer, (before, after) in enumerate(zip(modules, modules[1:], strict=False)):
+    _check_only_blocks(trace, modules, model, name)
+    for layer, (before, after) in enumerate(itertools.pairwise(modules)):
         if not torch.equal(hidden_output(before.output), hidden_input(after.inputs)):
             raise ModelError(
                 f"{name} is no chain of attention blocks: layer {layer + 1} does not read what layer {layer} "
                 "returns (other kinds of layers, or several streams, stand between them)."
             )
     blocks, errors = [], []
-    for layer, (call, seen) in enumerate(zip(modules, trace.attentions, strict=True)):
+    for layer, (call, path, seen) in enumerate(zip(modules, trace.paths, trace.attentions, strict=True)):
         projection, projection_error = _output_projection(call, seen.z, f"{name}, layer {layer}")
         blocks.append(
             Block(
                 module=call.module,
+                attention=path[-1].module,
                 nth=call.nth,
-                returns=len(call.output) if isinstance(call.output, tuple) else None,
+                returns=len(call.output) if isinstance(call.output, (tuple, list)) else None,
                 output=projection.module,
                 heads=seen.z.shape[2],
                 kv_heads=seen.v.shape[1],
@@ -156,9 +163,7 @@ def dissect(model: PreTrainedModel, probe: Tensor) -> Anatomy:
     shapes = {(block.heads, block.kv_heads, block.d_head) for block in blocks}
     if len(shapes) > 1:
         listed = ", ".join(f"{h} heads of {d} ({kv} for keys and values)" for h, kv, d in sorted(shapes))
-        raise ModelError(
-            f"{name} has layers of different shapes ({listed}), which headscope cannot put side by side."
-        )
+        raise ModelError(f"{name} has layers of different shapes ({listed}), which headscope cannot put side by side.")
     last = trace.calls.index(modules[-1])
     inside_last = {call.module for call in _descendants(modules[-1])}
     weights = torch.stack([seen.pattern.float().sum(-1).amin() for seen in trace.attentions])
@@ -189,10 +194,22 @@ def _block_call(path: list[Call], layer: int, model: nn.Module, name: str) -> Ca
     listed = {child for m in model.modules() if isinstance(m, nn.ModuleList) for child in m}
     found = [call for call in alone if call.module in listed] or alone
     if not found:
-        raise ModelError(
-            f"{name}: no module holds attention call {layer} and no other, so it has no layer {layer}."
-        )
+        raise ModelError(f"{name}: no module holds attention call {layer} and no other, so it has no layer {layer}.")
     return found[0]
+
+
+def _check_only_blocks(trace: Trace, blocks: list[Call], model: nn.Module, name: str) -> None:
+    """Refuse hybrids: layers of another kind between the attention blocks, or before the first."""
+    ours = {call.module for call in blocks}
+    called = {call.module for call in trace.calls}
+    for module in model.modules():
+        if isinstance(module, nn.ModuleList) and ours & set(module):
+            others = [type(layer).__name__ for layer in module if layer in called and layer not in ours]
+            if others:
+                raise ModelError(
+                    f"{name} is no chain of attention blocks: {len(others)} of its {len(module)} layers have no "
+                    "attention heads (state space, recurrence, convolution or linear attention)."
+                )
 
 
 def _descendants(call: Call) -> Iterator[Call]:
@@ -210,16 +227,10 @@ def _output_projection(block: Call, z: Tensor, where: str) -> tuple[Call, float]
             continue
         given = call.inputs[0]
         fits = given.numel() == joined.numel() and given.shape[-1] == joined.shape[-1]
-        if (
-            fits
-            and any(True for _ in call.module.parameters())
-            and torch.equal(given.view_as(joined), joined)
-        ):
+        if fits and any(True for _ in call.module.parameters()) and torch.equal(given.view_as(joined), joined):
             found.append((call, _projection_error(call, z)))
     if not found:
-        raise ModelError(
-            f"{where}: no projection takes the heads' concatenated output, so W_O was not found."
-        )
+        raise ModelError(f"{where}: no projection takes the heads' concatenated output, so W_O was not found.")
     return min(found, key=lambda pair: pair[1])
 
 
@@ -243,15 +254,18 @@ def projection_weights(module: nn.Module, heads: int, d_head: int, like: Tensor)
 
     nn.Linear keeps its weight as (out, in), GPT-2's Conv1D as (in, out); anything else is fed zero and the basis.
     """
+    matrix: Tensor
     if type(module) is nn.Linear:
-        matrix, bias = module.weight.T, module.bias
+        matrix = module.weight.T
     elif type(module) is Conv1D:
-        matrix, bias = module.weight, module.bias
+        matrix = cast(Tensor, module.weight)
     else:
         zero = module(like.new_zeros(1, 1, heads * d_head)).reshape(-1)
         basis = torch.eye(heads * d_head, dtype=like.dtype, device=like.device)[None]
         return (module(basis)[0] - zero).reshape(heads, d_head, -1), zero
-    return matrix.reshape(heads, d_head, -1), matrix.new_zeros(matrix.shape[1]) if bias is None else bias
+    bias = module.bias
+    constant = bias if isinstance(bias, Tensor) else matrix.new_zeros(matrix.shape[1])
+    return matrix.reshape(heads, d_head, -1), constant
 
 
 def _relative_error(got: Tensor, expected: Tensor) -> float:

@@ -54,9 +54,7 @@ def default_source() -> Source:
             "demo weights were taken",
             True,
         )
-    return Source(
-        source.name, source.path, source.revision, f"the default model, {source.why}", source.local_only
-    )
+    return Source(source.name, source.path, source.revision, f"the default model, {source.why}", source.local_only)
 
 
 def find(name: str, revision: str | None) -> Source:

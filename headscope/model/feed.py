@@ -1,7 +1,7 @@
 """The way of a token from its id to one layer's attention, walked by the model itself.
 
 Every vocabulary token is a text of one token; block l is fed block 0's input; the run ends at the attention
-call, where v (and q, k) are read. That is the definition of a vocabulary encoding: exact for every
+call, where v is read. That is the definition of a vocabulary encoding: exact for every
 architecture, because nothing of the model is rewritten here (docs/how-it-works.md, "The vocabulary").
 """
 
@@ -10,42 +10,48 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from headscope.errors import ModelError
-from headscope.model.anatomy import Anatomy, Block, Trace, hidden_input, without_cache
-from headscope.model.capture import Attend, Recorder, is_recorded_by, prepared, recording
+from headscope.model.anatomy import Anatomy, Trace, hidden_input, without_cache
+from headscope.model.capture import prepared
 from headscope.model.norms import Norm, measure, normalises
+from headscope.model.passes import Attend, Recorder, is_recorded_by, recording
 from headscope.model.positions import Positions
 from headscope.model.precision import float32_arithmetic
 
 _CHUNK_BYTES = 32 * 2**20
 Place = tuple[Tensor, ...] | None  # what the position modules return at one position; None: no position
+Part = Literal["q", "k", "v"]
 Steer = Callable[[ExitStack, Recorder], None]
 
 
 class _Arrived(Exception):
     """The run has come as far as it was wanted."""
 
-    def __init__(self, *tensors: Tensor) -> None:
+    def __init__(self, tensor: Tensor) -> None:
         super().__init__()
-        self.tensors = tensors
+        self.tensor = tensor
 
 
 class _StopAtAttention(Trace):
-    """Ends the run at the `last`-th attention call, before that attention is computed."""
+    """Ends the run at the `last`-th attention call with its q, k or v, before that attention is computed."""
 
-    def __init__(self, last: int) -> None:
+    def __init__(self, last: int, part: Part = "v") -> None:
         super().__init__()
-        self.last = last
+        self.last, self.part = last, part
 
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
+    def attend(
+        self, layer: int, q: Tensor | None, k: Tensor | None, v: Tensor, attend: Attend
+    ) -> tuple[Tensor, Tensor]:
         if layer == self.last:
-            raise _Arrived(q, k, v)
+            wanted = {"q": q, "k": k, "v": v}[self.part]
+            assert wanted is not None, "asked for only where the attention is called by name"
+            raise _Arrived(wanted)
         return attend()
 
 
@@ -63,16 +69,16 @@ class Feed:
 
     # ---- the oracle ----
 
-    def qkv(self, ids: Tensor, layer: int, place: Place) -> tuple[Tensor, Tensor, Tensor]:
-        """q, k, v [token, head, d_head] of `ids` [token] at `layer`, with every block before it run as well."""
+    def values(self, ids: Tensor, layer: int, place: Place) -> Tensor:
+        """v [token, kv_head, d_head] of `ids` [token] at `layer`, with every block before it run as well."""
         first, block = self.anatomy.blocks[0], self.anatomy.blocks[layer]
         seen: list[Tensor] = []
 
         def steer(hooks: ExitStack, recorder: Recorder) -> None:
-            _before(hooks, recorder, first, lambda given: seen.append(given))
-            _before(hooks, recorder, block, lambda given: seen.pop())
+            _before(hooks, recorder, first.module, first.nth, lambda given: seen.append(given))
+            _before(hooks, recorder, block.module, block.nth, lambda given: seen.pop())
 
-        return self._heads(ids, layer, place, steer)
+        return self._chunked(ids, lambda chunk: self._run(chunk, layer, place, steer)[:, :, 0])
 
     # ---- the stations that the closed form is made of ----
 
@@ -88,9 +94,10 @@ class Feed:
 
         def steer(hooks: ExitStack, recorder: Recorder) -> None:
             self._skip_to(layer, hooks, recorder)
-            _before(hooks, recorder, norm or self.anatomy.blocks[layer], _arrive)
+            station = norm.module if norm else self.anatomy.blocks[layer].module
+            _before(hooks, recorder, station, norm.nth if norm else self._turn(layer), _arrive)
 
-        return self._chunked(ids, lambda chunk: self._run(chunk, 0, place, steer)[0][:, 0])
+        return self._chunked(ids, lambda chunk: self._run(chunk, 0, place, steer)[:, 0])
 
     def normalised(self, y: Tensor, layer: int) -> Tensor:
         """N(y), for y [token, d]; y itself where `layer` has no norm."""
@@ -109,14 +116,28 @@ class Feed:
                 self._replace(layer, chunk[:, None], hooks, recorder)
 
             ids = torch.full((len(chunk),), self.plain_token, device=chunk.device)
-            return self._run(ids, 0, None, steer)[2][:, :, 0]
+            return self._run(ids, 0, None, steer)[:, :, 0]
+
+        return self._chunked(rows, one)
+
+    def projected(self, rows: Tensor, layer: int, part: Part) -> Tensor:
+        """q, k or v [row, head, d_head] at `layer` when its attention module gets `rows` [row, d_model]."""
+        attention = self.anatomy.blocks[layer].attention
+
+        def one(chunk: Tensor) -> Tensor:
+            def steer(hooks: ExitStack, recorder: Recorder) -> None:
+                self._skip_to(layer, hooks, recorder)
+                _before(hooks, recorder, attention, 0, lambda given: chunk[:, None])
+
+            ids = torch.full((len(chunk), 1), self.plain_token, device=chunk.device)
+            return self._run_text(ids, 0, steer, part)[:, :, 0]
 
         return self._chunked(rows, one)
 
     @cached_property
     def plain_token(self) -> int:
         """A token that is not the padding token, which chooses its own position in RoBERTa-likes."""
-        return 1 if self.model.config.get_text_config().pad_token_id == 0 else 0
+        return 1 if getattr(self.model.config.get_text_config(), "pad_token_id", None) == 0 else 0
 
     @cached_property
     def _place_rows(self) -> list[Tensor]:
@@ -134,7 +155,7 @@ class Feed:
 
             for module in self.positions.modules:
                 hooks.callback(module.register_forward_hook(keep).remove)
-            _before(hooks, recorder, self.anatomy.blocks[0], _arrive)
+            _before(hooks, recorder, self.anatomy.blocks[0].module, 0, _arrive)
 
         self._run_text(torch.full((1, length), self.plain_token, device=self.model.device), 0, steer)
         return [rows[module] for module in self.positions.modules]
@@ -145,11 +166,6 @@ class Feed:
 
     # ---- how a run is steered ----
 
-    def _heads(self, ids: Tensor, layer: int, place: Place, steer: Steer) -> tuple[Tensor, Tensor, Tensor]:
-        parts = [self._run(chunk, layer, place, steer) for chunk in ids.split(self._chunk)]
-        q, k, v = (torch.cat(part)[:, :, 0] for part in zip(*parts, strict=True))  # (token, head, d_head)
-        return q, k, v
-
     @cached_property
     def _chunk(self) -> int:
         """Tokens a run: few enough that a block's activations stay within bounds."""
@@ -159,7 +175,7 @@ class Feed:
     def _chunked(self, rows: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
         return torch.cat([run(chunk) for chunk in rows.split(self._chunk)])
 
-    def _run(self, ids: Tensor, last: int, place: Place, steer: Steer) -> tuple[Tensor, ...]:
+    def _run(self, ids: Tensor, last: int, place: Place, steer: Steer) -> Tensor:
         """Run `ids` [token], each a text of its own at `place`, until the steering or attention `last` ends it."""
 
         def placed(hooks: ExitStack, recorder: Recorder) -> None:
@@ -170,15 +186,15 @@ class Feed:
 
         return self._run_text(ids[:, None], last, placed)
 
-    def _run_text(self, ids: Tensor, last: int, steer: Steer) -> tuple[Tensor, ...]:
-        recorder = _StopAtAttention(last)
+    def _run_text(self, ids: Tensor, last: int, steer: Steer, part: Part = "v") -> Tensor:
+        recorder, everything = _StopAtAttention(last, part), torch.ones_like(ids)
         model = self.model
         try:
-            with prepared(model), ExitStack() as hooks, recording(recorder), float32_arithmetic(model):
+            with prepared(model), ExitStack() as hooks, recording(recorder, everything), float32_arithmetic(model):
                 steer(hooks, recorder)
-                model(input_ids=ids, attention_mask=torch.ones_like(ids), **without_cache(model))
+                model(input_ids=ids, attention_mask=everything, **without_cache(model))
         except _Arrived as arrived:
-            return tuple(tensor.float() for tensor in arrived.tensors)
+            return arrived.tensor.float()
         raise ModelError(f"{type(model).__name__} ran to its end without coming to attention call {last}.")
 
     def _skip_to(self, layer: int, hooks: ExitStack, recorder: Recorder) -> None:
@@ -190,11 +206,15 @@ class Feed:
             module.forward = _passing(module.forward, skipped, returns, recorder)
             hooks.callback(_restore_forward, module, had)
 
+    def _turn(self, layer: int) -> int:
+        """Which call of its module block `layer` is."""
+        return self.anatomy.blocks[layer].nth
+
     def _replace(self, layer: int, hidden: Tensor, hooks: ExitStack, recorder: Recorder) -> None:
         """Let the norm of `layer` return `hidden` [token, 1, d]; where there is none, let the block get it."""
         norm = self.norm(layer)
         if norm is None:
-            _before(hooks, recorder, self.anatomy.blocks[layer], lambda given: hidden)
+            _before(hooks, recorder, self.anatomy.blocks[layer].module, self._turn(layer), lambda given: hidden)
             return
         counter = _Counter(norm.nth)
 
@@ -214,7 +234,7 @@ class Feed:
             hooks.enter_context(recorder.watching(self.model))
             traces.append(recorder)
 
-        v = self._run(ids, 0, None, watched)[2]
+        self._run(ids, 0, None, watched)
         for call in reversed(traces[0].calls):
             given, made = (call.inputs[0] if call.inputs else None), call.output
             if any(call.module.children()) or not isinstance(given, Tensor) or not isinstance(made, Tensor):
@@ -227,7 +247,8 @@ class Feed:
                 found = measure(call.module, call.nth, given.shape[-1], given)
             self._norms[layer] = found
             disturbed = made.float() + torch.linspace(0.5, 1.5, made.shape[-1], device=made.device)
-            if not torch.allclose(self.values_of(disturbed[:, 0], layer)[:, :, None], v):
+            before, after = (self.values_of(rows[:, 0], layer) for rows in (made.float(), disturbed))
+            if not torch.allclose(before, after):
                 return found
         return None
 
@@ -248,10 +269,10 @@ def _arrive(hidden: Tensor) -> None:
 
 
 def _before(
-    hooks: ExitStack, recorder: Recorder, station: Block | Norm, change: Callable[[Tensor], Tensor | None]
+    hooks: ExitStack, recorder: Recorder, station: nn.Module, nth: int, change: Callable[[Tensor], Tensor | None]
 ) -> None:
-    """Show the hidden states that `station` is about to get to `change`; what it returns takes their place."""
-    counter = _Counter(station.nth)
+    """Show the hidden states that call `nth` of `station` is about to get to `change`, which may replace them."""
+    counter = _Counter(nth)
 
     def hook(
         module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -267,7 +288,7 @@ def _before(
             {key: changed if x is given else x for key, x in kwargs.items()},
         )
 
-    hooks.callback(station.module.register_forward_pre_hook(hook, with_kwargs=True).remove)
+    hooks.callback(station.register_forward_pre_hook(hook, with_kwargs=True).remove)
 
 
 def _giving(row: Tensor | None, recorder: Recorder) -> Callable[..., Tensor | None]:
@@ -281,9 +302,7 @@ def _giving(row: Tensor | None, recorder: Recorder) -> Callable[..., Tensor | No
     return hook
 
 
-def _passing(
-    forward: Callable[..., Any], skipped: int, returns: int | None, recorder: Recorder
-) -> Callable[..., Any]:
+def _passing(forward: Callable[..., Any], skipped: int, returns: int | None, recorder: Recorder) -> Callable[..., Any]:
     """A block's forward whose first `skipped` calls return the hidden states that they were given."""
     left = skipped
 

@@ -22,9 +22,7 @@ def weight_files(directory: Path) -> list[Path]:
         try:
             names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
         except (ValueError, KeyError, AttributeError) as error:
-            raise ModelError(
-                f"{index} cannot be read ({error}): it is damaged, or still being written."
-            ) from None
+            raise ModelError(f"{index} cannot be read ({error}): it is damaged, or still being written.") from None
         return [directory / name for name in names]
     if (directory / "model.safetensors").is_file():
         return [directory / "model.safetensors"]
@@ -34,9 +32,7 @@ def weight_files(directory: Path) -> list[Path]:
             f"{directory} holds a PEFT adapter, not a whole model: load it with peft and hand the model to "
             "Scope.from_model, or merge it into its base model and save that."
         )
-    pickles = [
-        path.name for pattern in ("pytorch_model*.bin", "*.pt", "*.pth") for path in directory.glob(pattern)
-    ]
+    pickles = [path.name for pattern in ("pytorch_model*.bin", "*.pt", "*.pth") for path in directory.glob(pattern)]
     if pickles:
         raise ModelError(f"{directory} has its weights as a pickle ({pickles[0]}). {_CONVERT}.")
     raise ModelError(f"{directory} has no weights: no model.safetensors and no model.safetensors.index.json.")
@@ -45,24 +41,18 @@ def weight_files(directory: Path) -> list[Path]:
 def check_whole(path: Path) -> None:
     """Raise ModelError where a safetensors file is missing, cut short or no safetensors at all."""
     if not path.is_file():
-        raise ModelError(
-            f"{path} is missing: the checkpoint's index names it. Perhaps it is still being written."
-        )
+        raise ModelError(f"{path} is missing: the checkpoint's index names it. Perhaps it is still being written.")
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(8)
         length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
         if not 2 <= length <= min(size - 8, 100_000_000):
-            raise ModelError(
-                f"{path} ({size:,} bytes) is no safetensors file: damaged, or still being written."
-            )
+            raise ModelError(f"{path} ({size:,} bytes) is no safetensors file: damaged, or still being written.")
         try:
             header = json.loads(file.read(length))
             ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
         except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-            raise ModelError(
-                f"{path} has an unreadable header: it is damaged, or still being written."
-            ) from None
+            raise ModelError(f"{path} has an unreadable header: it is damaged, or still being written.") from None
     announced = 8 + length + max(ends, default=0)
     if announced != size:
         raise ModelError(

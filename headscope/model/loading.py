@@ -69,14 +69,10 @@ def load(source: Source, device: str, dtype: str | torch.dtype | None, say: Say)
                 trust_remote_code=False,
                 output_loading_info=True,
             )
-        except (
-            Exception
-        ) as error:  # transformers and safetensors raise many kinds; each is told in one sentence
+        except Exception as error:  # transformers and safetensors raise many kinds; each is told in one sentence
             raise ModelError(f"the weights in {directory} cannot be loaded: {first_line(error)}") from error
     if stamp(files) != before:
-        raise ModelError(
-            f"the weights in {directory} changed while they were being read: try again when written."
-        )
+        raise ModelError(f"the weights in {directory} changed while they were being read: try again when written.")
     model.eval()
     model.to(where)
     return Loaded(model, tokenizer, source, weights_sha256, tuple(sorted(report["missing_keys"])))
@@ -163,7 +159,7 @@ def _class_for(config: Any) -> type[Any]:
     for name in config.architectures or []:
         if name in with_head and hasattr(transformers, name):
             return getattr(transformers, name)  # type: ignore[no-any-return]
-    return AutoModel
+    return AutoModel  # type: ignore[no-any-return]
 
 
 def hash_of_tensors(model: PreTrainedModel) -> str:

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from headscope.model.anatomy import Anatomy, Call, Trace, without_cache
-from headscope.model.capture import prepared, recording
+from headscope.model.capture import prepared
+from headscope.model.passes import recording
 
 _PROBE = 6
 
@@ -29,12 +30,13 @@ def find_positions(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, anatomy: Anatomy, token: int
 ) -> Positions:
     """Watch `token` repeated: a module whose output differs by position, and whose input does not, adds it."""
-    known = getattr(model.config, "max_position_embeddings", None)
+    known = known_positions(model)
     length = min(_PROBE, known or _PROBE)
     ids = torch.full((1, length), token, device=model.device)
     trace = Trace()
-    with prepared(model), trace.watching(model), recording(trace):
-        model(input_ids=ids, attention_mask=torch.ones_like(ids), **without_cache(model))
+    everything = torch.ones_like(ids)
+    with prepared(model), trace.watching(model), recording(trace, everything):
+        model(input_ids=ids, attention_mask=everything, **without_cache(model))
     before_blocks = trace.calls[: trace.calls.index(_first_call(trace, anatomy))]
     found = [call for call in before_blocks if not call.children and _gives_position(call, length)]
     limits = [limit for call in found if (limit := _rows_left(call)) is not None]
@@ -43,6 +45,12 @@ def find_positions(
     if not limits and tokenizer.model_max_length < 10**9:
         limits.append(tokenizer.model_max_length)
     return Positions(tuple(call.module for call in found), min(limits, default=None))
+
+
+def known_positions(model: PreTrainedModel) -> int | None:
+    """How many positions the configuration announces; None where it says nothing (XLNet says −1)."""
+    known = getattr(model.config, "max_position_embeddings", None)
+    return known if known and known > 0 else None
 
 
 def _first_call(trace: Trace, anatomy: Anatomy) -> Call:
@@ -57,7 +65,10 @@ def _varies(tensor: object, length: int) -> bool:
 
 
 def _gives_position(call: Call, length: int) -> bool:
-    return _varies(call.output, length) and not any(_varies(given, length) for given in call.inputs)
+    if not _varies(call.output, length) or any(_varies(given, length) for given in call.inputs):
+        return False
+    # One row a position; a relative bias has one for each pair of positions, and acts in the attention.
+    return bool(call.output.numel() == length * call.output.shape[-1])
 
 
 def _rows_left(call: Call) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -184,6 +184,14 @@ def tokenize(text: str, names: TokenNames, truncate_to: int | None = None) -> tu
     )
 
 
+def started(tokens: tuple[Token, ...], start: int | None, names: TokenNames) -> tuple[Token, ...]:
+    """The tokens behind the token `start`, with which a decoder's text begins; None: as they are."""
+    if start is None:
+        return tokens
+    first = Token(0, start, names[start].text, names[start].label, special=True, span=None)
+    return (first, *(replace(token, position=token.position + 1) for token in tokens))
+
+
 def _trimmed(text: str, span: tuple[int, int]) -> tuple[int, int]:
     """The span without the white space that some tokenizers count in; white space alone stays."""
     start, end = span
@@ -215,9 +223,7 @@ def find(token: int | str, tokens: tuple[Token, ...], text: str) -> int:
                 f"the token {token!r} stands at positions {_listed(found)}: give the position that you mean."
             )
     pieces = ", ".join(f"{position} {readable(piece)}" for position, piece in slices[:40])
-    raise InputError(
-        f"no token of the text is {token!r}; its tokens are: {pieces}{' …' if len(slices) > 40 else ''}."
-    )
+    raise InputError(f"no token of the text is {token!r}; its tokens are: {pieces}{' …' if len(slices) > 40 else ''}.")
 
 
 def _listed(numbers: list[int]) -> str:

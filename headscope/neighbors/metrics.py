@@ -21,9 +21,7 @@ def distances(metric: Metric, query: Tensor, encodings: Tensor) -> Tensor:
     shape = torch.broadcast_shapes(query.shape, encodings.shape)  # type: ignore[no-untyped-call]
     # One row after another in memory: the sum below then adds every row in the same order, whatever the
     # number of rows. A matrix product would not, and equal rows could get scores an ulp apart.
-    z, r = (
-        side.double().expand(shape).reshape(-1, shape[-1]) for side in (query, encodings)
-    )  # [pair, d_head]
+    z, r = (side.double().expand(shape).reshape(-1, shape[-1]) for side in (query, encodings))  # [pair, d_head]
     return _of_pairs(metric, z, r).reshape(shape[:-1])
 
 

@@ -66,14 +66,9 @@ def atlas(found: Atlas) -> str:
     rows = [
         [
             f"L{layer}",
-            *(
-                _cell(found.names[id].label, d, id == found.token.id)
-                for id, d in zip(ids, distances, strict=True)
-            ),
+            *(_cell(found.names[id].label, d, id == found.token.id) for id, d in zip(ids, distances, strict=True)),
         ]
-        for layer, (ids, distances) in enumerate(
-            zip(found.ids.tolist(), found.distances.tolist(), strict=True)
-        )
+        for layer, (ids, distances) in enumerate(zip(found.ids.tolist(), found.distances.tolist(), strict=True))
     ]
     return _table(caption, [f"head {head}" for head in range(found.ids.shape[1])], rows, found.notes)
 

@@ -48,9 +48,7 @@ def plain(shown: RenderableType) -> str:
 
 def model_line(card: Card) -> Text:
     """Which model is open, why, and how well its capture proved itself."""
-    shown = Text.assemble(
-        (card.name, "bold"), f"  {card.layers} layers × {card.heads} heads of {card.d_head}"
-    )
+    shown = Text.assemble((card.name, "bold"), f"  {card.layers} layers × {card.heads} heads of {card.d_head}")
     shown.append(f", {card.vocab_size:,} tokens; capture error {card.capture_error:.1e}\n{card.why}", "dim")
     return shown
 
@@ -81,15 +79,10 @@ def neighbor_tables(near: Neighbors, width: int) -> list[RenderableType]:
         for row in range(k):
             table.add_row(
                 str(row + 1),
-                *(
-                    _cell(near.names[ids[h][row]].label, distances[h][row], ids[h][row] == own.id, "▸")
-                    for h in heads
-                ),
+                *(_cell(near.names[ids[h][row]].label, distances[h][row], ids[h][row] == own.id, "▸") for h in heads),
                 end_section=row == k - 1,
             )
-        table.add_row(
-            "own", *(_cell(f"#{own_ranks[h]}", own_distances[h], own_ranks[h] == 1, "") for h in heads)
-        )
+        table.add_row("own", *(_cell(f"#{own_ranks[h]}", own_distances[h], own_ranks[h] == 1, "") for h in heads))
         parts.append(table)
     return [*parts, *_notes(near.notes)]
 
@@ -137,10 +130,7 @@ def atlas_tables(found: Atlas, width: int) -> list[RenderableType]:
         for layer, row in enumerate(ids):
             table.add_row(
                 f"L{layer}",
-                *(
-                    _cell(found.names[row[h]].label, distances[layer][h], row[h] == found.token.id, "▸")
-                    for h in heads
-                ),
+                *(_cell(found.names[row[h]].label, distances[layer][h], row[h] == found.token.id, "▸") for h in heads),
             )
         parts.append(table)
     return [*parts, *_notes(found.notes)]

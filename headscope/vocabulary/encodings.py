@@ -88,8 +88,9 @@ class Vocabulary:
         if proved.form is None:
             table = self._cache.get(("model", layer, position), lambda: self._run(layer, position))
             return Encoded(table, Place.none, "model", 0.0)
-        place = self._cache.get(("place", layer, position), lambda: self._place(proved.form, position))
-        return Encoded(proved.form.table, place, "closed form", proved.error)
+        form = proved.form
+        place = self._cache.get(("place", layer, position), lambda: self._place(form, position))
+        return Encoded(form.table, place, "closed form", proved.error)
 
     def _stem(self, layer: int) -> Stem | None:
         if not self.has_positions:
@@ -110,14 +111,10 @@ class Vocabulary:
         size = min(_SAMPLE, self.feed.vocab_size)
         ids = torch.randperm(self.feed.vocab_size, generator=generator)[:size].to(self.feed.model.device)
         limit = self.feed.positions.limit or 1
-        positions = (
-            [None, *sorted({0, 1, limit // 2, limit - 1} & set(range(limit)))]
-            if self.has_positions
-            else [None]
-        )
+        positions = [None, *sorted({0, 1, limit // 2, limit - 1} & set(range(limit)))] if self.has_positions else [None]
         worst = 0.0
         for position in positions:
-            expected = self.feed.qkv(ids, layer, self._model_place(position))[2]  # (token, kv_head, d_head)
+            expected = self.feed.values(ids, layer, self._model_place(position))  # (token, kv_head, d_head)
             finite = expected.isfinite().all(-1).all(-1)
             got = _encode(form.table, self._place(form, position), ids)[finite]
             scale = expected[finite].abs().amax().clamp_min(1e-30)
@@ -135,7 +132,7 @@ class Vocabulary:
     def _run(self, layer: int, position: int | None) -> Table:
         """The definition itself: every vocabulary id through the model."""
         ids = torch.arange(self.feed.vocab_size, device=self.feed.model.device)
-        v = self.feed.qkv(ids, layer, self._model_place(position))[2]  # (V, kv_head, d_head)
+        v = self.feed.values(ids, layer, self._model_place(position))  # (V, kv_head, d_head)
         rows = v.transpose(0, 1).contiguous()  # (kv_head, V, d_head)
         return Table.pack(rows, rows.new_zeros(rows.shape[0], rows.shape[2]))
 

@@ -9,10 +9,10 @@ from headscope.model.tokens import TokenName
 
 def foreign_basis(layer: int | None) -> str:
     """For the `input` reference above layer 0."""
-    where = "Layers above 0 have" if layer is None else f"Layer {layer} has"
+    where = "Layers above 0 have value spaces" if layer is None else f"Layer {layer} has a value space"
     return (
-        f"{where} a value space of {'their' if layer is None else 'its'} own, but the vocabulary is encoded in layer 0's "
-        "(reference input): the two bases are unrelated, so nearness here need not mean anything. Reference layer "
+        f"{where} of {'their' if layer is None else 'its'} own, but the vocabulary is encoded in layer 0's (reference "
+        "input): the two bases are unrelated, so nearness here need not mean anything. Reference layer "
         "compares within one basis."
     )
 
@@ -31,10 +31,13 @@ def not_finite(names: Sequence[TokenName]) -> tuple[str, ...]:
     """For vocabulary tokens whose encoding is not a number."""
     if not names:
         return ()
-    listed = ", ".join(name.label for name in names[:5]) + (
-        f" and {len(names) - 5} more" if len(names) > 5 else ""
-    )
+    listed = ", ".join(name.label for name in names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     return (f"Left out, because their encodings are not finite: {listed}.",)
+
+
+def cross_attention() -> str:
+    """For a decoder that reads along with an encoder."""
+    return "The decoder also attends to what the encoder wrote; that cross-attention is not captured."
 
 
 def truncated(kept: int, of: int) -> str:

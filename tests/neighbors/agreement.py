@@ -50,9 +50,7 @@ def assert_agrees(
                 asked = [(int(own[query]), int(found.own_rank[query, q_head]))]
                 if others is not None:
                     assert found.other_ranks is not None
-                    asked += zip(
-                        others[query].tolist(), found.other_ranks[query, q_head].tolist(), strict=True
-                    )
+                    asked += zip(others[query].tolist(), found.other_ranks[query, q_head].tolist(), strict=True)
                 for token, rank in asked:
                     if token < 0 or not table.finite[token]:
                         assert rank == 0

@@ -8,12 +8,7 @@ from headscope.neighbors import METRICS, Metric, distances
 
 def test_a_zero_vector_has_cosine_distance_one_on_either_side() -> None:
     zero, one = torch.zeros(3), torch.ones(3)
-    assert (
-        distances("cosine", zero, one)
-        == distances("cosine", one, zero)
-        == distances("cosine", zero, zero)
-        == 1
-    )
+    assert distances("cosine", zero, one) == distances("cosine", one, zero) == distances("cosine", zero, zero) == 1
 
 
 def test_cosine_does_not_cancel_near_zero() -> None:

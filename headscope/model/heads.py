@@ -1,0 +1,86 @@
+"""What every head of a model did with a text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from headscope.model.passes import Attend
+
+# Patterns grow with the square of the text: beyond this a reading makes them layer by layer when they are asked for.
+PATTERN_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Captured:
+    """The heads of one text, float32 on the CPU.
+
+    q, z [layer, position, head, d_head]; k, v [layer, position, kv_head, d_head];
+    pattern [layer, head, query, source], None where it is too large to keep. q and k are None where the model
+    computes its attention itself.
+    """
+
+    q: Tensor | None
+    k: Tensor | None
+    v: Tensor
+    z: Tensor
+    pattern: Tensor | None
+
+
+class AllHeads:
+    """A recorder that keeps the heads of a pass over texts of these `lengths`, padded on the right."""
+
+    def __init__(self, lengths: list[int]) -> None:
+        self.lengths = lengths
+        # For each text, one [layer] list for each of q, k, v, z and the pattern.
+        self.texts: list[tuple[list[Tensor], ...]] = [([], [], [], [], []) for _ in lengths]
+
+    def attend(
+        self, layer: int, q: Tensor | None, k: Tensor | None, v: Tensor, attend: Attend
+    ) -> tuple[Tensor, Tensor]:
+        z, pattern = attend()
+        for row, (length, kept) in enumerate(zip(self.lengths, self.texts, strict=True)):
+            for tensor, into in zip((q, k, v), kept, strict=False):
+                if tensor is not None:
+                    into.append(_float32(tensor[row, :, :length].transpose(0, 1)))  # (S, heads, d_head)
+            kept[3].append(_float32(z[row, :length]))
+            kept[4].append(_float32(pattern[row, :, :length, :length]))
+            if sum(one.nbytes for one in kept[4]) > PATTERN_BYTES:
+                kept[4].clear()
+        return z, pattern
+
+    def captured(self) -> list[Captured]:
+        """The heads of each text, without its padding."""
+        return [
+            Captured(
+                q=torch.stack(q) if q else None,
+                k=torch.stack(k) if k else None,
+                v=torch.stack(v),
+                z=torch.stack(z),
+                pattern=torch.stack(pattern) if len(pattern) == len(z) else None,
+            )
+            for q, k, v, z, pattern in self.texts
+        ]
+
+
+class OnePattern:
+    """A recorder that keeps the pattern [head, query, source] of one layer of a pass over one text."""
+
+    def __init__(self, layer: int) -> None:
+        self.layer = layer
+        self.pattern: Tensor | None = None
+
+    def attend(
+        self, layer: int, q: Tensor | None, k: Tensor | None, v: Tensor, attend: Attend
+    ) -> tuple[Tensor, Tensor]:
+        z, pattern = attend()
+        if layer == self.layer:
+            self.pattern = _float32(pattern[0])
+        return z, pattern
+
+
+def _float32(tensor: Tensor) -> Tensor:
+    """A copy of its own, so that a padded batch is not kept alive."""
+    return tensor.to("cpu", torch.float32, copy=True).contiguous()

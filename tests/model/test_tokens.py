@@ -1,0 +1,111 @@
+"""Tokens of a text: what they are called, where they stand, and how one is named."""
+
+from __future__ import annotations
+
+import pytest
+import zoo
+
+from headscope import InputError
+from headscope.model.tokens import TokenNames, find, readable, tokenize
+
+
+@pytest.fixture
+def names(build):
+    def of(name):
+        _, tokenizer = build(name)
+        return TokenNames(tokenizer, len(tokenizer) + 3)
+
+    return of
+
+
+def test_positions_ids_and_spans_of_a_byte_level_tokenizer(names):
+    tokens = tokenize("Time flies", names("roberta"))
+    assert [t.position for t in tokens] == list(range(len(tokens)))
+    assert [t.special for t in tokens] == [True, *[False] * (len(tokens) - 2), True]
+    assert tokens[0].span is None
+    assert tokens[0].text == "<s>"
+    assert "".join("Time flies"[slice(*t.span)] for t in tokens[1:-1]) == "Timeflies"  # no white space in a span
+
+
+def test_a_leading_space_shows_and_the_raw_token_is_kept(names):
+    tokens = tokenize("Time flies", names("gpt2"))
+    assert any(t.label.startswith("␣") and t.text.startswith("Ġ") for t in tokens)
+
+
+def test_a_byte_that_is_no_character_shows_as_its_number(names):
+    tokens = tokenize("a😀", names("gpt2"))
+    assert [t.label for t in tokens][-4:] == ["⟨F0⟩", "⟨9F⟩", "⟨98⟩", "⟨80⟩"]
+    assert [names("gpt2")[t.id].sort for t in tokens][-4:] == ["byte"] * 4
+
+
+def test_word_pieces_keep_their_marks(names):
+    assert any(t.label.startswith("##") for t in tokenize("shellings", names("bert")))
+
+
+def test_an_unknown_word_is_a_word_of_the_text_and_a_frame_token_is_not(names):
+    tokens = tokenize("Ω", names("bert"))
+    assert [t.special for t in tokens] == [True, False, True]
+
+
+def test_ids_without_a_token_have_a_name_of_their_own(names):
+    of_bert = names("bert")
+    assert of_bert[of_bert.vocab_size - 1].sort == "unnamed"
+    assert of_bert[1].sort == "unused"
+    assert of_bert[0].sort == "special"
+    assert not of_bert.words[of_bert.vocab_size - 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\n", "⏎"),
+        ("\t", "⇥"),
+        ("a b", "a b"),
+        (" a", "␣a"),
+        ("\u202eabc", "⟨U+202E⟩abc"),
+        ("\x1b[31m", "⟨U+001B⟩[31m"),
+    ],
+)
+def test_nothing_invisible_stays_invisible(text, shown):
+    assert readable(text) == shown
+
+
+def test_a_token_is_named_by_its_position_or_its_text(names):
+    text = "the arrow and the banana"
+    tokens = tokenize(text, names("bert"))
+    assert find(2, tokens, text) == 2
+    arrow = find("arrow", tokens, text)
+    assert text[slice(*tokens[arrow].span)] == "arrow"
+    assert find("ARROW", tokens, text) == arrow
+    assert find("[CLS]", tokens, text) == 0
+
+
+def test_the_exact_text_goes_before_the_same_in_another_case(names):
+    text = "banana Banana"
+    tokens = tokenize(text, names("bert"))
+    assert find("Banana", tokens, text) > find("banana", tokens, text)
+
+
+def test_an_ambiguous_text_is_told_with_its_positions(names):
+    text = "the arrow and the banana"
+    with pytest.raises(InputError, match=r"'the' stands at positions 1 and \d"):
+        find("the", tokenize(text, names("bert")), text)
+
+
+@pytest.mark.parametrize("token", [99, -1, "zebra", True, 1.5, None])
+def test_a_token_that_is_not_there_is_refused(names, token):
+    text = zoo.TEXT
+    with pytest.raises(InputError):
+        find(token, tokenize(text, names("bert")), text)
+
+
+@pytest.mark.parametrize("text", ["", "  \n"])
+def test_an_empty_text_is_refused(names, text):
+    with pytest.raises(InputError, match="empty"):
+        tokenize(text, names("bert"))
+
+
+def test_a_tokenizer_with_more_tokens_than_the_model_has_embeddings_is_told(build):
+    _, tokenizer = build("bert")
+    with pytest.raises(InputError, match="do not belong together"):
+        tokenize(zoo.TEXT, TokenNames(tokenizer, 20))

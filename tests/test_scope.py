@@ -1,0 +1,139 @@
+"""A scope and the model it reads: nothing of the caller's is changed, and changed weights are noticed."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import zoo
+
+from headscope import InputError, Scope
+
+
+@pytest.fixture
+def handed_over():
+    """A model in train mode with dropout, a hook of its own and sdpa attention, as its owner left it."""
+    model, tokenizer = zoo.build("bert")
+    model.train()
+    model.encoder.layer[1].eval()  # a part that its owner froze
+    model.set_attn_implementation("sdpa")
+    return model, tokenizer
+
+
+def state_of(model):
+    return {
+        "training": [module.training for module in model.modules()],
+        "attention": model.config._attn_implementation,
+        "hooks": [(len(m._forward_hooks), len(m._forward_pre_hooks)) for m in model.modules()],
+        "attributes": [sorted(module.__dict__) for module in model.modules()],
+        "gradients": torch.is_grad_enabled(),
+        "weights": [(p.data_ptr(), p._version, p.requires_grad) for p in model.parameters()],
+    }
+
+
+def test_the_callers_model_is_left_as_it_was_found(handed_over):
+    model, tokenizer = handed_over
+    before = state_of(model)
+    scope = Scope.from_model(model, tokenizer)
+    reading = scope.read(zoo.TEXT, "causal")
+    reading.nearest(2, 2, reference="layer")
+    reading.atlas(3)
+    assert state_of(model) == before
+
+
+def test_so_it_is_after_an_error(handed_over):
+    model, tokenizer = handed_over
+    scope, before = Scope.from_model(model, tokenizer), state_of(model)
+    handle = model.encoder.layer[2].register_forward_pre_hook(lambda *args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        scope.read(zoo.TEXT)
+    handle.remove()
+    assert state_of(model) == before
+
+
+def test_a_model_in_train_mode_is_read_in_eval_mode(handed_over):
+    scope = Scope.from_model(*handed_over)
+    first, second = scope.read(zoo.TEXT), scope.read(zoo.TEXT)
+    assert torch.equal(first.z, second.z)
+    model, tokenizer = handed_over
+    assert torch.equal(first.z, Scope.from_model(model.eval(), tokenizer).read(zoo.TEXT).z)
+
+
+def test_the_callers_own_forward_pass_gives_what_it_gave_before(handed_over):
+    model, tokenizer = handed_over
+    model.eval()
+    inputs = tokenizer(zoo.TEXT, return_tensors="pt")
+    before = model(**inputs)[0]
+    Scope.from_model(model, tokenizer).read(zoo.TEXT).nearest(1)
+    assert torch.equal(model(**inputs)[0], before)
+
+
+def test_weights_that_training_changed_are_seen_by_the_next_read(handed_over):
+    model, tokenizer = handed_over
+    scope = Scope.from_model(model, tokenizer)
+    old, hash_before = scope.read(zoo.TEXT), scope.card.weights_sha256
+    old.nearest(2)
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.5)
+    model(**tokenizer(zoo.TEXT, return_tensors="pt")).last_hidden_state.square().mean().backward()
+    optimiser.step()
+    new = scope.read(zoo.TEXT)
+    fresh = Scope.from_model(model, tokenizer)
+    assert scope.card.weights_sha256 == fresh.card.weights_sha256 != hash_before
+    assert torch.equal(new.nearest(2).distances, fresh.read(zoo.TEXT).nearest(2).distances)
+    with pytest.raises(InputError, match="read it again"):
+        old.nearest(2)
+
+
+def test_only_transformers_models_and_tokenizers_are_taken(build):
+    model, tokenizer = build("bert")
+    with pytest.raises(InputError, match="not Linear"):
+        Scope.from_model(torch.nn.Linear(2, 2), tokenizer)
+    with pytest.raises(InputError, match="not str"):
+        Scope.from_model(model, "bert")
+
+
+@pytest.mark.parametrize(
+    ("choice", "sentence"),
+    [
+        ({"layer": 3}, "no layer 3; the model's layers are 0 to 2"),
+        ({"layer": -1}, "no layer -1"),
+        ({"layer": "one"}, "no layer 'one'"),
+        ({"k": 0}, "a number from 1 to"),
+        ({"k": 10**6}, "a number from 1 to"),
+        ({"k": 2.5}, "k is 2.5"),
+        ({"metric": "manhattan"}, "open: cosine, euclidean, dot"),
+        ({"space": "residual"}, "no space 'residual'; open: value"),
+        ({"reference": "output"}, "open: input, layer"),
+        ({"candidates": "nouns"}, "open: all, words"),
+        ({"token": 14}, "positions 0 to 13"),
+        ({"token": "zebra"}, "no token of the text is 'zebra'"),
+        ({"token": "flies"}, "stands at positions 2 and 8"),
+        ({"token": []}, "list of tokens is empty"),
+    ],
+)
+def test_a_choice_that_is_not_open_is_told_with_those_that_are(demo, choice, sentence):
+    reading = demo.read("Time flies like an arrow. Fruit flies like a banana.")
+    if "layer" in choice and choice["layer"] == 3:
+        choice, sentence = {"layer": 6}, "no layer 6; the model's layers are 0 to 5"
+    with pytest.raises(InputError, match=sentence):
+        reading.nearest(**choice)
+
+
+def test_an_unknown_mask_or_list_of_texts_is_refused(scope_of):
+    with pytest.raises(InputError, match="open: model, full, causal"):
+        scope_of("bert").read(zoo.TEXT, "none")
+    with pytest.raises(InputError, match="list of strings"):
+        scope_of("bert").read_many(zoo.TEXT)
+
+
+@pytest.mark.parametrize("name", ["bert", "roberta", "gpt2", "llama", "opt"])
+def test_a_text_longer_than_the_model_is_refused_with_both_numbers_or_cut_when_asked(scope):
+    text = "the sea " * 60
+    with pytest.raises(InputError, match=r"has \d+ tokens, and the model reads at most 40"):
+        scope.read(text)
+    reading = scope.read(text, truncate=True)
+    assert len(reading.tokens) == 40
+    assert "was cut" in reading.nearest(1).notes[0]
+
+
+def test_read_many_of_no_texts_is_no_readings(scope_of):
+    assert scope_of("bert").read_many([]) == []

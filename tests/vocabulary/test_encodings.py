@@ -1,0 +1,105 @@
+"""Encodings of the vocabulary: the oracle is the model itself, and the closed form agrees with it."""
+
+from __future__ import annotations
+
+import plain
+import pytest
+import torch
+import zoo
+
+from headscope import Scope
+from headscope.vocabulary import Vocabulary, encodings
+
+
+@pytest.fixture(params=plain.FAMILIES)
+def name(request):
+    """The architectures whose arithmetic is written out."""
+    return request.param
+
+
+def encoded(vocabulary: Vocabulary, layer: int, position: int | None) -> torch.Tensor:
+    """R of every vocabulary id: [token, kv_head, d_head]."""
+    ids = torch.arange(vocabulary.size)
+    at = vocabulary.encoded(layer, position)
+    return encodings._encode(at.table, at.place, ids)
+
+
+@pytest.fixture
+def vocabulary(scope):
+    return Vocabulary(scope._opened.feed, 2**30)
+
+
+def test_the_oracle_gives_a_token_the_value_it_has_in_a_text_at_that_position(scope):
+    reading, feed = scope.read(zoo.TEXT), scope._opened.feed
+    for token in reading.tokens:
+        place = feed.place(token.position)
+        v = feed.values(torch.tensor([token.id]), 0, place)[0]
+        assert torch.allclose(v, reading.v[0, token.position], atol=2e-6)
+
+
+@pytest.mark.parametrize("layer", [0, 2])
+@pytest.mark.parametrize("position", [None, 0, 7, 39])
+def test_the_oracle_is_the_formula(name, scope, layer, position):
+    feed = scope._opened.feed
+    place = None if position is None or not feed.positions.modules else feed.place(position)
+    v = feed.values(torch.arange(feed.vocab_size), layer, place)
+    expected = plain.encodings(name, scope._opened.model, layer, place and position)
+    assert torch.allclose(v.double(), expected, atol=5e-6)
+
+
+@pytest.mark.parametrize("layer", [0, 1, 2])
+@pytest.mark.parametrize("position", [None, 0, 7, 39])
+def test_the_closed_form_agrees_with_the_oracle_on_the_whole_vocabulary(scope, vocabulary, layer, position):
+    feed = scope._opened.feed
+    place = None if position is None else feed.place(position)
+    v = feed.values(torch.arange(feed.vocab_size), layer, place or None).double()
+    assert vocabulary.encoded(layer, position).way == "closed form"
+    assert float((encoded(vocabulary, layer, position) - v).abs().max() / v.abs().max()) < 2e-6
+
+
+def test_where_the_closed_form_misses_the_model_itself_answers_the_same(scope, vocabulary, monkeypatch):
+    monkeypatch.setattr(encodings, "TOLERANCE", -1.0)
+    by_model = Vocabulary(scope._opened.feed, 2**30)
+    assert by_model.encoded(1, 5).way == "model"
+    for position in (None, 5):
+        assert torch.allclose(encoded(by_model, 1, position), encoded(vocabulary, 1, position), atol=5e-6)
+
+
+def test_a_reading_by_the_oracle_gives_the_same_neighbours(name, build, monkeypatch):
+    model, tokenizer = build(name)
+    fast = Scope.from_model(model, tokenizer).read(zoo.TEXT).nearest([2, 4], 1, reference="layer", k=5)
+    monkeypatch.setattr(encodings, "TOLERANCE", -1.0)
+    slow = Scope.from_model(model, tokenizer).read(zoo.TEXT).nearest([2, 4], 1, reference="layer", k=5)
+    assert torch.equal(fast.ids, slow.ids)
+    assert torch.equal(fast.own_rank, slow.own_rank)
+
+
+def test_half_precision_weights_are_encoded_in_float32(name, build):
+    model, tokenizer = build(name)
+    half = Scope.from_model(model.to(torch.bfloat16), tokenizer)
+    r = encoded(half._vocabulary, 1, None)
+    assert half._vocabulary.encoded(1, None).way == "closed form"
+    widened, _ = build(name)
+    widened.load_state_dict({key: value.float() for key, value in model.state_dict().items()})
+    expected = plain.encodings(name, widened, 1, None)
+    assert torch.allclose(r, expected, atol=5e-6)
+    assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
+
+
+def test_a_second_text_computes_no_encoding_anew(name, build):
+    scope = Scope.from_model(*build(name))
+    scope.read(zoo.TEXT).nearest(3, 2, reference="layer")
+    held = scope._vocabulary.nbytes
+    scope.read("A bird in the hand is worth two").nearest(3, 2, reference="layer")
+    assert scope._vocabulary.nbytes == held
+
+
+def test_the_byte_budget_bounds_what_is_kept(name, build):
+    one = Scope.from_model(*build(name))
+    one.read(zoo.TEXT).nearest(3, 0)
+    budget = one._vocabulary.nbytes
+    scope = Scope.from_model(*build(name), cache_bytes=budget)
+    reading = scope.read(zoo.TEXT)
+    answers = [reading.nearest(3, layer, reference="layer").ids for layer in (0, 1, 2, 0)]
+    assert scope._vocabulary.nbytes <= budget
+    assert torch.equal(answers[0], answers[3])
