@@ -18,7 +18,8 @@ from typing import Any
 
 LAUNCHES = 9
 # From the click to the frame after the one that painted the new table.
-TIMED_CLICK = """(selector) => new Promise((done) => {
+TIMED_CLICK = """(selector) => new Promise((done, fail) => {
+  setTimeout(() => fail(new Error("no new table within 60 s")), 60000);
   const table = document.querySelector("#neighbors");
   const start = performance.now();
   const seen = new MutationObserver(() => {

@@ -96,20 +96,14 @@ def look(
 def serve(
     model: Model = None,
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a Hub model.")] = None,
-    host: Annotated[
-        str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")
-    ] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 7860,
-    browser: Annotated[
-        bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")
-    ] = True,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
     dtype: Annotated[str | None, typer.Option(help="float32 (default), float16, bfloat16, auto.")] = None,
     allow_models: Annotated[
         bool,
-        typer.Option(
-            "--allow-models", help="Let visitors from other machines open other models and directories."
-        ),
+        typer.Option("--allow-models", help="Let visitors from other machines open other models and directories."),
     ] = False,
 ) -> None:
     """Serve the page: type a text, click a token, choose a layer, read every head."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from headscope import defaults
-from headscope.model.capture import Mask
+from headscope.model.passes import Mask
 from headscope.neighbors import Metric
 from headscope.vocabulary.choices import Candidates, Reference, Space
 
@@ -29,9 +29,7 @@ class Ask(BaseModel):
         description="Hub id or directory; null: the server's own model.",
     )
     text: str = Field(default=defaults.TEXT, description="The text to read.", examples=[defaults.TEXT])
-    mask: Mask = Field(
-        default="model", description="Who may see whom: the model's own mask, everyone, or only before."
-    )
+    mask: Mask = Field(default="model", description="Who may see whom: the model's own mask, everyone, or only before.")
 
     @field_validator("text")
     @classmethod
@@ -39,9 +37,7 @@ class Ask(BaseModel):
         try:
             text.encode("utf-8")
         except UnicodeEncodeError as error:
-            raise ValueError(
-                f"character {error.start} is half of a surrogate pair, which is no text"
-            ) from None
+            raise ValueError(f"character {error.start} is half of a surrogate pair, which is no text") from None
         return text
 
 
@@ -64,9 +60,7 @@ class AtlasAsk(Ask):
     )
     metric: Metric = "cosine"
     position: bool = Field(default=True, description="Add the token's position embedding to the vocabulary.")
-    candidates: Candidates = Field(
-        default="all", description='"words" leaves out special, unused and byte tokens.'
-    )
+    candidates: Candidates = Field(default="all", description='"words" leaves out special, unused and byte tokens.')
 
 
 class NearestAsk(AtlasAsk):

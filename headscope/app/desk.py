@@ -103,8 +103,7 @@ class Desk:
         reading = self._readings.get(key)
         if reading is None:
             reading = scope.read(ask.text, ask.mask)
-            kept = (reading.q, reading.k, reading.v, reading.z, reading.pattern)
-            self._readings.put(key, reading, sum(tensor.nbytes for tensor in kept))
+            self._readings.put(key, reading, reading.nbytes)
         return reading
 
     def _key(self, ask: Ask) -> tuple[type[Ask], Ask]:

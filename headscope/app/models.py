@@ -66,9 +66,7 @@ class Models:
         scopes = [self.own, *self._others.values()]
         return {
             "open": [dataclasses.asdict(scope.card) for scope in scopes],
-            "available": [
-                {"name": entry.name, "where": entry.where, "bytes": entry.nbytes} for entry in available()
-            ]
+            "available": [{"name": entry.name, "where": entry.where, "bytes": entry.nbytes} for entry in available()]
             if self.may_open
             else [],
             "may_open": self.may_open,

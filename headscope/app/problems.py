@@ -38,9 +38,7 @@ def handle_problems(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
-        return problem(
-            error.status_code, f"{request.method} {request.url.path}: {error.detail}.", error.headers
-        )
+        return problem(error.status_code, f"{request.method} {request.url.path}: {error.detail}.", error.headers)
 
     @app.exception_handler(LineFull)
     async def full(_: Request, __: Exception) -> Response:

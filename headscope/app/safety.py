@@ -34,9 +34,7 @@ def is_loopback(host: str) -> bool:
 
 def names_of(host: str) -> frozenset[str]:
     """The names that a server listening on `host` answers to, besides addresses in digits."""
-    names = (
-        {"localhost"} if is_loopback(host) else {"localhost", host, socket.gethostname(), socket.getfqdn()}
-    )
+    names = {"localhost"} if is_loopback(host) else {"localhost", host, socket.gethostname(), socket.getfqdn()}
     return frozenset(name.lower() for name in names)
 
 
@@ -73,9 +71,7 @@ class Guard:
     def _refusal(self, headers: Headers) -> Response | None:
         host, origin = headers.get("host", ""), headers.get("origin")
         if not self._allowed(host):
-            return problem(
-                400, f"this server does not go by the name {host!r}: use the address that it printed."
-            )
+            return problem(400, f"this server does not go by the name {host!r}: use the address that it printed.")
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
             return problem(403, f"a page of {origin!r} may not use this server.")
         if "transfer-encoding" in headers:

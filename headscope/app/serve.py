@@ -38,9 +38,7 @@ def serve(
     # Before the model: a port in use is told at once, and a browser that comes early waits.
     listener = _listener(host, port)
     with Console(stderr=True).status("starting …") as status:
-        scope = Scope.from_pretrained(
-            model, revision, device, dtype, progress=lambda step: status.update(f"{step} …")
-        )
+        scope = Scope.from_pretrained(model, revision, device, dtype, progress=lambda step: status.update(f"{step} …"))
     opener = functools.partial(Scope.from_pretrained, device=device, dtype=dtype)
     app = create_app(scope, host=host, open_model=opener if is_loopback(host) or allow_models else None)
     card = scope.card

@@ -100,9 +100,7 @@ class Chromium(Browser):
 
     def __init__(self, page: Any) -> None:
         self.page, self.errors = page, []
-        page.on(
-            "console", lambda message: self.errors.append(message.text) if message.type == "error" else None
-        )
+        page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
     def open(self, address: str) -> None:
@@ -187,9 +185,7 @@ class Firefox(Browser):
         self._ask("input.performActions", context=self._context, actions=[source])
 
     def resize(self, width: int, height: int) -> None:
-        self._ask(
-            "browsingContext.setViewport", context=self._context, viewport={"width": width, "height": height}
-        )
+        self._ask("browsingContext.setViewport", context=self._context, viewport={"width": width, "height": height})
 
     def go(self, steps: int) -> None:
         if steps:

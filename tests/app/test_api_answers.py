@@ -46,17 +46,13 @@ def test_read_gives_the_tokens(client: TestClient, demo: Scope) -> None:
     ],
     ids=["defaults", "own basis", "words"],
 )
-def test_nearest_is_what_the_library_finds(
-    client: TestClient, demo: Scope, question: dict[str, object]
-) -> None:
+def test_nearest_is_what_the_library_finds(client: TestClient, demo: Scope, question: dict[str, object]) -> None:
     answer = client.post(f"{API}/nearest", json=question).json()
     NearestOut.model_validate(answer)
     asked = dict(question)
     reading = demo.read("Time flies like an arrow. Fruit flies like a banana.", asked.pop("mask", "model"))
     near = reading.nearest(**asked)
-    rows = reading.nearest_positions(
-        asked.get("token", 1), asked.get("layer", 0), asked.get("metric", "cosine")
-    )
+    rows = reading.nearest_positions(asked.get("token", 1), asked.get("layer", 0), asked.get("metric", "cosine"))
     assert answer == json.loads(json.dumps(record.look(demo.card, reading, near, rows)))
 
 

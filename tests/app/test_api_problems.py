@@ -47,9 +47,7 @@ def test_a_body_that_is_no_json(client: TestClient) -> None:
 
 
 def test_half_a_surrogate_pair_is_no_text(client: TestClient) -> None:
-    answer = client.post(
-        f"{API}/read", content=rb'{"text": "a\ud800"}', headers={"Content-Type": "application/json"}
-    )
+    answer = client.post(f"{API}/read", content=rb'{"text": "a\ud800"}', headers={"Content-Type": "application/json"})
     assert answer.status_code == 422
     assert "half of a surrogate pair" in answer.json()["error"]
 

@@ -52,9 +52,7 @@ def test_another_mask_is_another_run(client: TestClient, runs: list[int]) -> Non
 
 
 def test_what_was_used_least_recently_is_forgotten(demo: Scope, runs: list[int]) -> None:
-    with TestClient(
-        create_app(demo, limits=Limits(readings=1, answers=1)), base_url="http://127.0.0.1"
-    ) as client:
+    with TestClient(create_app(demo, limits=Limits(readings=1, answers=1)), base_url="http://127.0.0.1") as client:
         client.post(f"{API}/nearest", json={})
         client.post(f"{API}/read", json={"text": "first"})
         runs.clear()

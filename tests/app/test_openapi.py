@@ -19,9 +19,7 @@ def test_answers_are_as_described(server: Server, route: str) -> None:
     from schemathesis.specs.openapi import checks as described
 
     description = schemathesis.openapi.from_url(f"{server.address}{PREFIX}/openapi.json")
-    operation = next(
-        found.ok() for found in description.get_all_operations() if found.ok().path == f"{PREFIX}/{route}"
-    )
+    operation = next(found.ok() for found in description.get_all_operations() if found.ok().path == f"{PREFIX}/{route}")
 
     @given(case=operation.as_strategy())
     @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

@@ -87,9 +87,7 @@ def test_reference_changes_the_table_above_layer_0_and_takes_its_note_away(page:
 def test_own_token_is_marked_or_its_rank_stands_last(page: Browser, ask: Ask) -> None:
     for head in ask()["heads"]:
         cell = f"document.querySelector('#neighbors tfoot tr').cells[{head['head'] + 1}].textContent"
-        marked = page.js(
-            f"document.querySelectorAll('#neighbors tbody td.own:nth-child({head['head'] + 2})').length"
-        )
+        marked = page.js(f"document.querySelectorAll('#neighbors tbody td.own:nth-child({head['head'] + 2})').length")
         listed = any(one["id"] == 2051 for one in head["neighbors"])
         assert marked == listed
         assert (page.js(cell) == "listed") == listed
@@ -115,9 +113,7 @@ def test_overtaken_requests_never_paint(page: Browser, ask: Ask) -> None:
 
 
 def test_each_control_and_table_is_explained_with_its_formula(page: Browser) -> None:
-    sentences = page.js(
-        "[...document.querySelectorAll('#controls .says, .figure .says')].map((e) => e.textContent)"
-    )
+    sentences = page.js("[...document.querySelectorAll('#controls .says, .figure .says')].map((e) => e.textContent)")
     assert len(sentences) == 8
     assert all(len(sentence) > 20 for sentence in sentences)
     page.click("[data-control=metric] summary")

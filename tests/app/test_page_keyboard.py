@@ -56,9 +56,7 @@ def test_arrows_move_through_the_cells_and_mark_their_token(page: Browser) -> No
     _needs_focus(page)
     _tab_to(page, "e.matches('#neighbors td')")
     page.press("ArrowRight", "ArrowDown")
-    assert page.js(
-        "[document.activeElement.cellIndex, document.activeElement.parentElement.sectionRowIndex]"
-    ) == [2, 1]
+    assert page.js("[document.activeElement.cellIndex, document.activeElement.parentElement.sectionRowIndex]") == [2, 1]
     assert page.js("document.activeElement.classList.contains('marked')")
 
 

@@ -24,9 +24,7 @@ def test_narrow_page_scrolls_its_tables_and_never_itself(page: Browser) -> None:
         table = f"document.querySelector('#{figure} .scroll')"
         assert page.js(f"{table}.scrollWidth > {table}.clientWidth")
         page.js(f"{table}.scrollLeft = 400")
-        rank, edge = page.js(
-            f"[{table}.querySelector('tbody th'), {table}].map((e) => e.getBoundingClientRect().x)"
-        )
+        rank, edge = page.js(f"[{table}.querySelector('tbody th'), {table}].map((e) => e.getBoundingClientRect().x)")
         assert rank == pytest.approx(edge, abs=1), "the first column stays"
 
 
@@ -56,9 +54,7 @@ in_chromium = pytest.mark.parametrize("_browser", ["chromium"], indirect=True)
 @in_chromium
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
-def test_axe_finds_no_serious_fault(
-    fresh: Callable[..., Chromium], server: Server, width: int, scheme: str
-) -> None:
+def test_axe_finds_no_serious_fault(fresh: Callable[..., Chromium], server: Server, width: int, scheme: str) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
     page = fresh(viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True)
@@ -66,16 +62,12 @@ def test_axe_finds_no_serious_fault(
     page.wait("document.querySelector('#notes p')")
     page.js(OPENED)
     found = Axe().run(page.page).response["violations"]
-    serious = {
-        one["id"]: one["nodes"][0]["html"] for one in found if one["impact"] in ("serious", "critical")
-    }
+    serious = {one["id"]: one["nodes"][0]["html"] for one in found if one["impact"] in ("serious", "critical")}
     assert serious == {}
 
 
 @in_chromium
-def test_without_javascript_a_sentence_says_what_is_missing(
-    fresh: Callable[..., Chromium], server: Server
-) -> None:
+def test_without_javascript_a_sentence_says_what_is_missing(fresh: Callable[..., Chromium], server: Server) -> None:
     page = fresh(java_script_enabled=False)
     page.open(server.address)
     assert "JavaScript, which is switched off here" in page.page.locator("noscript").inner_text()

@@ -49,9 +49,7 @@ def test_prints_its_address_and_is_ready_within_two_seconds(demo: Scope) -> None
 
 def test_a_port_in_use_is_said_with_the_next_free_one(taken: socket.socket) -> None:
     port = taken.getsockname()[1]
-    done = subprocess.run(
-        _command("--port", str(port)), capture_output=True, text=True, stdin=subprocess.DEVNULL
-    )
+    done = subprocess.run(_command("--port", str(port)), capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert done.returncode == 2
     assert re.search(rf"port {port} is in use; (\d+) is free: headscope serve --port \1", done.stderr)
 

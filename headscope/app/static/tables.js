@@ -16,7 +16,7 @@ export function neighborTable(answer) {
     if (head.neighbors.some((one) => one.id === own.id)) return h("td", { class: "above" }, "listed");
     const rank = head.own.rank ? `#${count(head.own.rank)}` : "no rank";
     const apart = h("span", { class: "num" }, distance(head.own.distance));
-    return h("td", { class: "rank" }, h("div", {}, h("span", {}, rank), apart));
+    return h("td", { class: "rank" }, rank, apart);
   });
   const title = "the own token’s rank, where it is not listed above";
   const foot = h("tr", {}, h("th", { scope: "row", title }, "own"), last);
@@ -65,13 +65,9 @@ function cell(one, id, bars, own, where) {
       "--from": `${from}%`,
       "--to": `${to}%`,
     },
-    h(
-      "div",
-      {},
-      one.position === undefined ? null : h("span", { class: "place" }, one.position),
-      label(one.label),
-      own ? h("span", { class: "hidden" }, " (own token)") : null,
-      h("span", { class: "num" }, distance(one.distance)),
-    ),
+    one.position === undefined ? null : h("span", { class: "place" }, one.position),
+    label(one.label),
+    own ? h("span", { class: "hidden" }, " (own token)") : null,
+    h("span", { class: "num" }, distance(one.distance)),
   );
 }
