@@ -50,7 +50,7 @@ def test_nearest_tokens_distances_and_ranks(name, scope, model, metric, referenc
     token, layer = 3, 2
     near = reading.nearest(token, layer, "value", reference, metric, position, k=7)
     place = token if position and scope.card.position_embeddings else None
-    rows = plain.encodings(name, model, 0 if reference == "input" else layer, place)
+    rows = plain.encodings(name, model, 0 if reference == "input" else layer, place).detach()
     own = reading.tokens[token].id
     for head in range(scope.card.heads):
         kv_head = head * scope.card.kv_heads // scope.card.heads
