@@ -182,3 +182,16 @@ def test_a_scope_can_be_shared_by_threads_with_different_masks(scope: Scope):
     for one, other, near in zip(alone, together, nearest, strict=True):
         assert torch.equal(one.z, other.z)
         assert torch.equal(near.ids, one.nearest(2, 1, reference="layer").ids)
+
+
+def test_a_long_texts_patterns_are_made_layer_by_layer_when_they_are_asked_for(scope, monkeypatch):
+    from headscope.model import heads
+
+    kept = scope.read(zoo.TEXT, "full")
+    monkeypatch.setattr(heads, "PATTERN_BYTES", 0)
+    lean = scope.read(zoo.TEXT, "full")
+    assert lean._pattern is None
+    for layer in range(scope.card.layers):
+        assert torch.allclose(lean.pattern_of(layer), kept.pattern[layer], atol=1e-6)
+    assert lean._pattern is None
+    assert torch.allclose(lean.pattern, kept.pattern, atol=1e-6)
