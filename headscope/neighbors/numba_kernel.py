@@ -104,10 +104,7 @@ def _weigh(metric, square, reach, cap, gamma, weight, offset, error, fixed):  # 
         weight[t] = (_ONE / norm if metric == _COSINE else _ONE) if usable else _ZERO
         half = np.float32(-0.5) * square[t] if metric == _EUCLIDEAN else _ZERO
         offset[t] = half if usable else -_INF
-        if metric == _COSINE:
-            bound = _cosine_error(gamma, norm, reach[t])
-        else:
-            bound = _dot_error(gamma, norm, reach[t])
+        bound = _cosine_error(gamma, norm, reach[t]) if metric == _COSINE else _dot_error(gamma, norm, reach[t])
         error[t] = bound if usable else 0.0
         fixed[t] = _square_error(gamma, norm, reach[t]) if usable and metric == _EUCLIDEAN else 0.0
 
