@@ -30,8 +30,7 @@ def test_tables_have_text_at_first_paint(page: Browser) -> None:
         "[performance.getEntriesByName('first-contentful-paint')[0].startTime,"
         " performance.getEntriesByName('tables')[0].startTime]"
     )
-    # Firefox cannot be told to wait for the script; it may paint the page's head one frame earlier.
-    assert drawn <= painted + (100 if page.name == "firefox" else 0)
+    assert drawn <= painted
     empty = page.js(
         "[...document.querySelectorAll('#neighbors tbody td, #positions tbody td')]"
         ".filter((e) => !e.innerText.trim() || !e.getBoundingClientRect().height).length"

@@ -180,3 +180,4 @@ if (first.answer) {
 } else {
   show();
 }
+document.documentElement.classList.remove("undrawn");
