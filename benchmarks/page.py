@@ -44,7 +44,7 @@ def run() -> dict[str, float]:
             page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
             page.goto(address)
             page.wait_for_selector("#neighbors td")
-            page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
+            page.wait_for_function("() => performance.getEntriesByName('first-contentful-paint').length")
             painted, drawn, bytes_ = page.evaluate(
                 "[performance.getEntriesByName('first-contentful-paint')[0].startTime,"
                 f" performance.getEntriesByName('tables')[0].startTime, {WIRE}]"

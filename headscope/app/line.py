@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from starlette.requests import Request
@@ -26,10 +27,8 @@ class Line:
     def __init__(self, waiting: int) -> None:
         self._most = waiting + 1
         self._inside = 0
-
-    def open(self) -> None:
-        """Take jobs, the first time or after `close`."""
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="headscope")
+        self._lock = threading.Lock()
+        self._worker: ThreadPoolExecutor | None = None
 
     @property
     def waiting(self) -> int:
@@ -38,13 +37,15 @@ class Line:
 
     async def run(self, job: Callable[[], T], request: Request | None = None) -> T:
         """The job's result, when its turn has come; LineFull or ClientGone where it does not come to that."""
-        if self._inside >= self._most:
-            raise LineFull
-        self._inside += 1
-        turn = self._worker.submit(job)
-        loop = asyncio.get_running_loop()
+        with self._lock:
+            if self._inside >= self._most:
+                raise LineFull
+            self._inside += 1
+            if self._worker is None:
+                self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="headscope")
+            turn = self._worker.submit(job)
         # A job that already runs cannot be stopped: it counts until it is done, its client there or not.
-        turn.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave))
+        turn.add_done_callback(self._leave)
         result: asyncio.Future[T] = asyncio.wrap_future(turn)
         if request is None:
             return await result
@@ -59,12 +60,16 @@ class Line:
             if not result.done():
                 result.cancel()
 
-    def _leave(self) -> None:
-        self._inside -= 1
+    def _leave(self, _: Future[T]) -> None:
+        with self._lock:
+            self._inside -= 1
 
     def close(self) -> None:
-        """Let nobody in any more."""
-        self._worker.shutdown(wait=False, cancel_futures=True)
+        """Send everybody away who waits; who comes later finds it open again."""
+        with self._lock:
+            worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.shutdown(wait=False, cancel_futures=True)
 
 
 async def _left(request: Request) -> None:

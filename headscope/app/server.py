@@ -51,7 +51,6 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        desk.line.open()
         # The first view is worked out while the browser opens; who comes sooner waits for the same job.
         first = asyncio.ensure_future(desk.nearest(NearestAsk()))
         first.add_done_callback(lambda task: task.cancelled() or task.exception())

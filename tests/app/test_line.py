@@ -29,7 +29,6 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
 @pytest.fixture
 def line() -> Iterator[Line]:
     one = Line(waiting=1)
-    one.open()
     yield one
     one.close()
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from headscope import Scope
 from headscope.app import create_app
 from tests.app.browsers import Browser, Chromium
-from tests.app.looks import text
+from tests.app.looks import choose, shows, text
 from tests.app.serving import Server
 
 OPENED = "document.querySelectorAll('details').forEach((e) => { e.open = true; })"
@@ -98,3 +100,16 @@ def test_a_model_without_position_embeddings_has_the_switch_off_and_says_why(
         assert not page.js("document.querySelector('[name=position]').checked")
         assert "adds no position embedding" in text(page, "[data-control=position] .says")
         assert "every token sees itself and those before it" in text(page, "[data-control=mask] .says")
+
+
+@in_chromium
+def test_work_that_takes_time_is_shown(fresh: Callable[..., Chromium], server: Server, ask: Callable[..., Any]) -> None:
+    page = fresh()
+    page.open(server.address)
+    page.page.route("**/nearest", lambda route: (time.sleep(0.5), route.continue_()))
+    choose(page, "layer", 3)
+    page.wait("document.querySelector('[data-busy]')")
+    assert "12 heads with 30,522 tokens" in text(page, "#status")
+    shows(page, ask(layer=3))
+    page.wait("!document.querySelector('[data-busy]')")
+    assert text(page, "#status") == ""

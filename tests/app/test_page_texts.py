@@ -66,3 +66,12 @@ def test_a_text_that_cannot_be_read_is_said_and_the_page_goes_on(
     shows(page, ask(text="All is well"))
     assert text(page, "#problem") == ""
     page.errors.clear()  # the browser logs the refused request
+
+
+def test_of_a_long_text_the_nearest_positions_are_shown_and_all_on_request(page: Browser, ask: Ask) -> None:
+    page.js(f"(document.querySelector('#text').value = {'word ' * 500!r})")
+    page.click("#ask button")
+    rows = "document.querySelectorAll('#positions tbody tr').length"
+    page.wait(f"{rows} === 100")
+    page.click("#positions button")
+    page.wait(f"{rows} === 502")

@@ -119,17 +119,20 @@ function paint(answer) {
     ` (position ${own.position})`,
   );
   byId("notes").replaceChildren(...answer.notes.map((note) => h("p", {}, h("strong", {}, "Note "), note)));
-  for (const [name, table] of [["neighbors", neighborTable], ["positions", positionTable]]) {
-    const [sentence, terms] = TABLES[name];
-    byId(name).replaceChildren(
-      ...table(answer),
-      h("p", { class: "says" }, sentence),
-      h("details", {}, h("summary", {}, "Formula"), h("p", { class: "formula" }, formula(terms))),
-    );
-  }
+  paintTable("neighbors", neighborTable(answer));
+  paintTable("positions", positionTable(answer));
+  byId("positions").querySelector("button")?.addEventListener("click", () => {
+    paintTable("positions", positionTable(answer, true));
+  });
   byId("steps").replaceChildren(steps(answer, server));
   performance.mark("tables");
   document.title = `${own.label} · layer ${answer.layer} · headscope`;
+}
+
+function paintTable(name, parts) {
+  const [sentence, terms] = TABLES[name];
+  const details = h("details", {}, h("summary", {}, "Formula"), h("p", { class: "formula" }, formula(terms)));
+  byId(name).replaceChildren(...parts, h("p", { class: "says" }, sentence), details);
 }
 
 function paintModel() {

@@ -23,17 +23,22 @@ export function neighborTable(answer) {
   return figure("Nearest vocabulary tokens", answer, rows, bars, foot);
 }
 
-/** The positions of the text by the distance of their outputs. */
-export function positionTable(answer) {
+const FIRST = 100; // rows that are drawn unasked: a long text has thousands of cells
+
+/** The positions of the text by the distance of their outputs; of a long text the nearest, unless `all` are asked for. */
+export function positionTable(answer, all = false) {
   const bars = scale(answer.heads.flatMap((head) => head.positions.map((one) => one.distance)));
-  const rows = answer.tokens.map((_, row) =>
+  const shown = all ? answer.tokens : answer.tokens.slice(0, FIRST);
+  const rows = shown.map((_, row) =>
     answer.heads.map((head) => {
       const one = head.positions[row];
       const where = `head ${head.head}, place ${row + 1}, position ${one.position}`;
       return cell(one, answer.tokens[one.position].id, bars, one.position === answer.selected, where);
     }),
   );
-  return figure("Nearest positions of the text", answer, rows, bars, null);
+  const more = `Show all ${count(answer.tokens.length)} positions`;
+  const parts = figure("Nearest positions of the text", answer, rows, bars, null);
+  return shown.length === answer.tokens.length ? parts : [...parts, h("button", { type: "button", class: "quiet" }, more)];
 }
 
 function figure(caption, answer, rows, bars, foot) {
