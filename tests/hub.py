@@ -32,7 +32,7 @@ def serving(repositories: dict[str, Path]) -> Iterator[tuple[str, list[str]]]:
                 files = sorted(file.name for file in directory.iterdir())
                 if path.startswith(f"/api/models/{name}"):
                     told = {"id": name, "sha": COMMIT, "siblings": [{"rfilename": file} for file in files]}
-                    if path.endswith("/tree/" + COMMIT):
+                    if "/tree/" in path:
                         told = [{"type": "file", "path": file, "size": 1, "oid": "0"} for file in files]
                     return self.send(json.dumps(told).encode(), "application/json")
                 for file in files:

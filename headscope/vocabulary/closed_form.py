@@ -65,7 +65,7 @@ class ClosedForm:
 
 def offset(feed: Feed, layer: int, position: ModelPlace) -> Tensor:
     """δ [d]: what the position adds to y, the same for every token."""
-    ids = feed.plain_token + torch.arange(4, device=feed.model.device)
+    ids = feed.plain_tokens[:4]
     if position is None:
         return torch.zeros_like(feed.inputs(ids[:1], layer, None)[0])
     there, bare = feed.inputs(ids, layer, position), feed.inputs(ids, layer, None)
@@ -87,8 +87,8 @@ def same_stem(feed: Feed, first: int, second: int) -> bool:
     a, b = feed.norm(first), feed.norm(second)
     if (a is None) != (b is None) or (a and b and (a.centres, a.eps) != (b.centres, b.eps)):
         return False
-    ids = _vocabulary(feed)[:16]
-    return torch.equal(feed.inputs(ids, first, None), feed.inputs(ids, second, None))
+    y, other = (feed.inputs(feed.plain_tokens, layer, None) for layer in (first, second))
+    return torch.equal(y, other)
 
 
 def build(feed: Feed, layer: int, positioned: Stem | None) -> ClosedForm:
