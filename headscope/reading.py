@@ -39,12 +39,14 @@ class Reading:
         tokens: tuple[Token, ...],
         heads: Captured,
         notes: tuple[str, ...],
+        context: tuple[Token, ...] | None = None,
     ) -> None:
         self._scope = scope
         self._opened = scope._opened
         self.text, self.mask, self.tokens, self.notes = text, mask, tokens, notes
         self.q, self.k, self.v, self.z = heads.q, heads.k, heads.v, heads.z
         self._pattern = heads.pattern
+        self._context = context  # what the encoder read, for a decoder
 
     def __repr__(self) -> str:
         labels = " ".join(token.label for token in self.tokens[:12]) + (" …" if len(self.tokens) > 12 else "")
@@ -70,7 +72,8 @@ class Reading:
         if self._pattern is not None:
             return self._pattern[layer]
         self._scope._vocabulary_for(self._opened)  # refuses where the weights have changed
-        return self._opened.pattern([token.id for token in self.tokens], self.mask, layer)
+        context = None if self._context is None else [token.id for token in self._context]
+        return self._opened.pattern([token.id for token in self.tokens], self.mask, context, layer)
 
     def position_of(self, token: int | str) -> int:
         """The position that `token` (a position, or the text of exactly one token) means; InputError if none."""

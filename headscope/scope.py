@@ -10,11 +10,14 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from headscope.errors import InputError
+from headscope.model.capture import takes_attention_by_name
 from headscope.model.default import default_source, find
 from headscope.model.loading import hash_of_tensors, load
 from headscope.model.opened import Opened, open_model, weights_stamp
 from headscope.model.passes import MASKS, Mask
-from headscope.model.tokens import Token, tokenize
+from headscope.model.projections import HeadWeights, measure_projections
+from headscope.model.stacks import StackName, choose
+from headscope.model.tokens import Token, started, tokenize
 from headscope.reading import Reading
 from headscope.vocabulary import Vocabulary, notes
 from headscope.vocabulary.choices import one_of
@@ -84,12 +87,14 @@ class Scope:
         device: str = "auto",
         dtype: str | torch.dtype | None = None,
         *,
+        stack: StackName | None = None,
         cache_bytes: int = CACHE_BYTES,
         progress: Callable[[str], None] | None = None,
     ) -> Scope:
         """Open a Hub id, a local directory, or "demo"; None: roberta-base where it can be had, else the demo weights.
 
-        `dtype` None is float32, "auto" the checkpoint's. `cache_bytes` bounds what is kept of vocabulary encodings.
+        `dtype` None is float32, "auto" the checkpoint's. `stack` is "encoder" or "decoder" for encoder-decoders.
+        `cache_bytes` bounds what is kept of vocabulary encodings.
         `progress` is told what is being done. Weights are read from safetensors only, and no code that comes with a
         checkpoint is run. Raises ModelError for a model that is not to be had or cannot be read.
         """
@@ -102,14 +107,19 @@ class Scope:
         say("proving the capture")
 
         def reopen() -> tuple[Opened, Card]:
-            opened = open_model(loaded.model, loaded.tokenizer, loaded.missing)
+            opened = open_model(choose(loaded.model, stack), loaded.tokenizer, loaded.missing)
             return opened, _card(opened, source.name, source.revision, loaded.weights_sha256, source.why)
 
         return cls(*reopen(), reopen, cache_bytes)
 
     @classmethod
     def from_model(
-        cls, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, cache_bytes: int = CACHE_BYTES
+        cls,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        stack: StackName | None = None,
+        cache_bytes: int = CACHE_BYTES,
     ) -> Scope:
         """Read a model that is in memory already, and leave it as it was after each read.
 
@@ -122,40 +132,66 @@ class Scope:
             raise InputError(f"from_model takes a transformers tokenizer, not {type(tokenizer).__name__}.")
 
         def reopen() -> tuple[Opened, Card]:
-            opened = open_model(model, tokenizer)
+            opened = open_model(choose(model, stack), tokenizer)
             name = model.config.name_or_path or type(model).__name__
             return opened, _card(opened, name, None, hash_of_tensors(model), "handed over in memory")
 
         return cls(*reopen(), reopen, cache_bytes)
 
-    def read(self, text: str, mask: Mask = "model", *, truncate: bool = False) -> Reading:
+    def read(
+        self, text: str, mask: Mask = "model", *, decoder_text: str | None = None, truncate: bool = False
+    ) -> Reading:
         """Run `text` through the model and keep what every head did.
 
         `mask` "model" leaves the model's own, "full" lets every token see all others, "causal" only those before
-        it. Raises InputError for an empty text, or one that is longer than the model reads, unless `truncate`.
+        it. With the stack "decoder" the encoder reads `text`, and the heads are those of the decoder on
+        `decoder_text` (None: `text` again), which its start token begins. Raises InputError for an empty text, or
+        one that is longer than the model reads, unless `truncate`.
         """
-        return self.read_many([text], mask, truncate=truncate)[0]
+        return self._read([text], mask, None if decoder_text is None else [decoder_text], truncate)[0]
 
     def read_many(self, texts: Sequence[str], mask: Mask = "model", *, truncate: bool = False) -> list[Reading]:
         """Read several texts in padded batches: equal to single reads within float32's arithmetic."""
+        return self._read(texts, mask, None, truncate)
+
+    def _read(
+        self, texts: Sequence[str], mask: Mask, decoder_texts: Sequence[str] | None, truncate: bool
+    ) -> list[Reading]:
         if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
             raise InputError("texts is a list of strings.")
         one_of("mask", mask, MASKS)
         opened = self._current()
+        decodes = opened.stack.encoder is not None
+        if decoder_texts is not None and not decodes:
+            raise InputError("decoder_text is for a decoder: open an encoder-decoder with stack='decoder'.")
         opened.prove_mask(mask)
-        prepared = [self._tokens(opened, text, truncate) for text in texts]
+        wanted = texts if decoder_texts is None else decoder_texts
+        prepared = [self._tokens(opened, text, opened.stack.start, truncate) for text in wanted]
+        contexts = [self._tokens(opened, text, None, truncate)[0] for text in texts] if decodes else None
         readings = []
         for batch in _batches([len(tokens) for tokens, _ in prepared]):
-            heads = opened.run([[token.id for token in prepared[n][0]] for n in batch], mask)
+            context = None if contexts is None else [[token.id for token in contexts[n]] for n in batch]
+            heads = opened.run([[token.id for token in prepared[n][0]] for n in batch], mask, context)
             readings += [
-                Reading(self, texts[n], mask, prepared[n][0], captured, prepared[n][1])
+                Reading(
+                    self,
+                    wanted[n],
+                    mask,
+                    prepared[n][0],
+                    captured,
+                    prepared[n][1] + ((notes.cross_attention(),) if decodes else ()),
+                    None if contexts is None else contexts[n],
+                )
                 for n, captured in zip(batch, heads, strict=True)
             ]
         return readings
 
-    def _tokens(self, opened: Opened, text: str, truncate: bool) -> tuple[tuple[Token, ...], tuple[str, ...]]:
-        """The tokens that the model is to read, and a note if the text was cut."""
-        tokens = tokenize(text, opened.names)
+    def _tokens(
+        self, opened: Opened, text: str, start: int | None, truncate: bool
+    ) -> tuple[tuple[Token, ...], tuple[str, ...]]:
+        """The tokens that the stack is to read, and a note if the text was cut."""
+        begin = 0 if start is None else 1
+        tokens = started(tokenize(text, opened.names), start, opened.names)
         limit = opened.positions.limit
         if limit is None or len(tokens) <= limit:
             return tokens, ()
@@ -164,7 +200,15 @@ class Scope:
                 f"the text has {len(tokens)} tokens, and the model reads at most {limit}: shorten it, or let it be cut "
                 "(truncate=True, --truncate)."
             )
-        return tokenize(text, opened.names, limit), (notes.truncated(limit, len(tokens)),)
+        kept = started(tokenize(text, opened.names, limit - begin), start, opened.names)
+        return kept, (notes.truncated(limit, len(tokens)),)
+
+    def weights(self, layer: int) -> HeadWeights:
+        """The projections W_Q, W_K, W_V, W_O of a layer per head, with their biases, measured and checked."""
+        opened = self._current()
+        if not 0 <= layer < len(opened.anatomy.blocks):
+            raise InputError(f"there is no layer {layer!r}; the model's layers are 0 to {self.card.layers - 1}.")
+        return measure_projections(opened.feed, layer, takes_attention_by_name(opened.model))
 
     def _current(self) -> Opened:
         """The opened model, opened anew if its weights were changed since."""

@@ -22,7 +22,7 @@ SHARED = Path(__file__).parents[2] / "shared"
 
 @cache
 def _scope(name: str) -> Scope:
-    return Scope.from_model(*zoo.build(name))
+    return Scope.from_model(*zoo.build(name), stack=zoo.stack_of(name))
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-
 FAMILIES = ["bert", "gpt2", "llama", "roberta"]
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 import zoo
 
-from headscope import InputError, ModelError, Scope
+from headscope import InputError, Scope
 
 
 @pytest.fixture
@@ -133,15 +133,6 @@ def test_a_text_longer_than_the_model_is_refused_with_both_numbers_or_cut_when_a
     reading = scope.read(text, truncate=True)
     assert len(reading.tokens) == 40
     assert "was cut" in reading.nearest(1).notes[0]
-
-
-def test_an_encoder_decoder_is_refused(build):
-    from transformers import T5Config, T5Model
-
-    _, tokenizer = build("roberta")
-    config = T5Config(vocab_size=len(tokenizer), d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
-    with pytest.raises(ModelError, match="encoder-decoder"):
-        Scope.from_model(T5Model(config), tokenizer)
 
 
 def test_read_many_of_no_texts_is_no_readings(scope_of):

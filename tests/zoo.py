@@ -98,6 +98,19 @@ _ROBERTA = _SHAPE | {"max_position_embeddings": 42, "type_vocab_size": 1, "pad_t
 _BERT = _SHAPE | {"max_position_embeddings": 40}
 _GEMMA = _HEADS_OF_8 | {"query_pre_attn_scalar": 8}
 _FALCON = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "max_position_embeddings": 40}
+_T5 = {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 3, "num_heads": 4, "decoder_start_token_id": 1}
+_BART = {
+    "d_model": 32,
+    "encoder_layers": 3,
+    "decoder_layers": 3,
+    "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4,
+    "encoder_ffn_dim": 48,
+    "decoder_ffn_dim": 48,
+    "max_position_embeddings": 40,
+    "forced_eos_token_id": 2,
+    "decoder_start_token_id": 2,
+}
 
 ZOO: dict[str, tuple[Callable[[], PreTrainedTokenizerFast], Config]] = {
     "bert": (wordpiece, ("BertModel", _BERT)),
@@ -196,6 +209,11 @@ ZOO: dict[str, tuple[Callable[[], PreTrainedTokenizerFast], Config]] = {
     "smollm3": (gpt_like, ("SmolLM3ForCausalLM", _GROUPED)),
     "granite": (gpt_like, ("GraniteForCausalLM", _GROUPED | {"embedding_multiplier": 3.0})),
     "cohere": (gpt_like, ("CohereForCausalLM", _GROUPED)),
+    "t5-encoder": (roberta_like, ("T5EncoderModel", _T5)),
+    "t5/encoder": (roberta_like, ("T5ForConditionalGeneration", _T5)),
+    "t5/decoder": (roberta_like, ("T5ForConditionalGeneration", _T5)),
+    "bart/encoder": (roberta_like, ("BartForConditionalGeneration", _BART)),
+    "bart/decoder": (roberta_like, ("BartForConditionalGeneration", _BART)),
     "gpt-oss": (
         gpt_like,
         ("GptOssForCausalLM", _HEADS_OF_8 | {"num_local_experts": 4, "sliding_window": 6}),
@@ -231,6 +249,11 @@ def build(name: str, seed: int = 0) -> tuple[PreTrainedModel, PreTrainedTokenize
     config = model_class.config_class(**({"vocab_size": len(tokenizer)} | special | options))
     torch.manual_seed(seed)
     return randomise(model_class(config), seed), tokenizer
+
+
+def stack_of(name: str) -> str | None:
+    """The stack of an encoder-decoder that a name of the zoo means ("bart/decoder")."""
+    return name.partition("/")[2] or None
 
 
 def save(name: str, directory: Path, seed: int = 0) -> Path:

@@ -84,6 +84,7 @@ class Block:
     """One layer: the module that holds one attention call, and the projection that takes its z."""
 
     module: nn.Module
+    attention: nn.Module  # the module that calls the attention function
     nth: int  # which of the module's calls in a pass (ALBERT calls one module many times)
     returns: int | None  # None: the hidden states themselves; n: a tuple of n that begins with them
     output: nn.Module  # the output projection W_O, b_O
@@ -114,7 +115,7 @@ def hidden_input(call_inputs: tuple[Tensor, ...]) -> Tensor:
 
 def hidden_output(output: Any) -> Tensor:
     """The hidden states that a block returns, alone or first in a tuple."""
-    first = output[0] if isinstance(output, tuple) else output
+    first = output[0] if isinstance(output, (tuple, list)) else output
     if not isinstance(first, Tensor):
         raise ModelError("a block returns no hidden states.")
     return first
@@ -131,8 +132,12 @@ def dissect(model: PreTrainedModel, probe: Tensor) -> Anatomy:
         model(input_ids=probe, attention_mask=everything, **without_cache(model))
     name = type(model).__name__
     if not trace.attentions:
-        raise ModelError(f"{name} has no attention heads: a text went through it without one attention call.")
+        raise ModelError(
+            f"{name} has no attention heads that can be found: in its forward pass nothing went through an attention "
+            "function, or through a softmax between two products."
+        )
     modules = [_block_call(path, layer, model, name) for layer, path in enumerate(trace.paths)]
+    _check_only_blocks(trace, modules, model, name)
     for layer, (before, after) in enumerate(itertools.pairwise(modules)):
         if not torch.equal(hidden_output(before.output), hidden_input(after.inputs)):
             raise ModelError(
@@ -140,13 +145,14 @@ def dissect(model: PreTrainedModel, probe: Tensor) -> Anatomy:
                 "returns (other kinds of layers, or several streams, stand between them)."
             )
     blocks, errors = [], []
-    for layer, (call, seen) in enumerate(zip(modules, trace.attentions, strict=True)):
+    for layer, (call, path, seen) in enumerate(zip(modules, trace.paths, trace.attentions, strict=True)):
         projection, projection_error = _output_projection(call, seen.z, f"{name}, layer {layer}")
         blocks.append(
             Block(
                 module=call.module,
+                attention=path[-1].module,
                 nth=call.nth,
-                returns=len(call.output) if isinstance(call.output, tuple) else None,
+                returns=len(call.output) if isinstance(call.output, (tuple, list)) else None,
                 output=projection.module,
                 heads=seen.z.shape[2],
                 kv_heads=seen.v.shape[1],
@@ -190,6 +196,20 @@ def _block_call(path: list[Call], layer: int, model: nn.Module, name: str) -> Ca
     if not found:
         raise ModelError(f"{name}: no module holds attention call {layer} and no other, so it has no layer {layer}.")
     return found[0]
+
+
+def _check_only_blocks(trace: Trace, blocks: list[Call], model: nn.Module, name: str) -> None:
+    """Refuse hybrids: layers of another kind between the attention blocks, or before the first."""
+    ours = {call.module for call in blocks}
+    called = {call.module for call in trace.calls}
+    for module in model.modules():
+        if isinstance(module, nn.ModuleList) and ours & set(module):
+            others = [type(layer).__name__ for layer in module if layer in called and layer not in ours]
+            if others:
+                raise ModelError(
+                    f"{name} is no chain of attention blocks: {len(others)} of its {len(module)} layers have no "
+                    "attention heads (state space, recurrence, convolution or linear attention)."
+                )
 
 
 def _descendants(call: Call) -> Iterator[Call]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -25,7 +24,8 @@ from headscope.errors import ModelError
 from headscope.model.passes import hand_over, is_recorded, other_mask
 from headscope.model.watching import Watching
 
-IMPLEMENTATION = "headscope"
+BY_NAME = "headscope"
+WATCHED = "headscope-watched"
 
 
 def _attention(
@@ -38,7 +38,7 @@ def _attention(
 ) -> tuple[Tensor, Tensor]:
     # `options` is transformers' own protocol (scaling, dropout, softcap, …): it goes on unread.
     eager = _eager_attention(module)
-    if not is_recorded():
+    if not is_recorded(module):
         return eager(module, query, key, value, attention_mask, **options)
     other = other_mask(query.shape[2], key.shape[2], query.dtype, query.device)
     mask = attention_mask if other is None else other
@@ -58,7 +58,7 @@ def _eager_attention(module: nn.Module) -> Callable[..., tuple[Tensor, Tensor]]:
     raise ModelError(f"{type(module).__name__} has no eager attention function in its own file to delegate to.")
 
 
-def _mask(
+def _mask_of_watched(
     batch_size: int,
     q_length: int,
     kv_length: int,
@@ -67,7 +67,7 @@ def _mask(
     device: torch.device | str = "cpu",
     **options: Any,
 ) -> Tensor:
-    # transformers' own protocol again; models that compute their attention themselves get the other mask here.
+    # transformers' own protocol again. Biases such as ALiBi are merged with this mask, so the other one goes in here.
     other = other_mask(q_length, kv_length, dtype, torch.device(device))
     if other is not None:
         return other.expand(batch_size, -1, -1, -1)
@@ -75,31 +75,31 @@ def _mask(
     return made
 
 
-AttentionInterface.register(IMPLEMENTATION, _attention)
+AttentionInterface.register(BY_NAME, _attention)
 # Without the second registration the mask silently becomes None and causality is lost.
-AttentionMaskInterface.register(IMPLEMENTATION, _mask)
+AttentionMaskInterface.register(BY_NAME, eager_mask)
+AttentionMaskInterface.register(WATCHED, _mask_of_watched)
 
-_locks: weakref.WeakKeyDictionary[nn.Module, threading.RLock] = weakref.WeakKeyDictionary()
-_locks_guard = threading.Lock()
+# One for all models: two stacks of one model share its configuration, and a pass uses every core anyway.
+_one_at_a_time = threading.RLock()
 
 
 @contextmanager
 def prepared(model: PreTrainedModel) -> Iterator[None]:
     """Hold the model in eval mode, without gradients, with the recording attention; then restore it exactly.
 
-    One thread at a time: a forward pass uses every core anyway, and the mode belongs to the whole model.
+    One thread at a time, because the mode belongs to the whole model.
     """
-    with _locks_guard:
-        lock = _locks.setdefault(model, threading.RLock())
-    with lock, torch.no_grad():
+    by_name = takes_attention_by_name(model)
+    with _one_at_a_time, torch.no_grad():
         training = [module for module in model.modules() if module.training]
         configs = {id(m.config): m.config for m in model.modules() if isinstance(m, PreTrainedModel)}
         implementations = {key: config._attn_implementation for key, config in configs.items()}
         try:
             model.eval()
             for config in configs.values():
-                config._attn_implementation = IMPLEMENTATION
-            with nullcontext() if takes_attention_by_name(model) else Watching():
+                config._attn_implementation = BY_NAME if by_name else WATCHED
+            with nullcontext() if by_name else Watching():
                 yield
         finally:
             for key, config in configs.items():

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from headscope.errors import ModelError
-from headscope.model.anatomy import Anatomy, Block, Trace, hidden_input, without_cache
+from headscope.model.anatomy import Anatomy, Trace, hidden_input, without_cache
 from headscope.model.capture import prepared
 from headscope.model.norms import Norm, measure, normalises
 from headscope.model.passes import Attend, Recorder, is_recorded_by, recording
@@ -26,6 +26,7 @@ from headscope.model.precision import float32_arithmetic
 
 _CHUNK_BYTES = 32 * 2**20
 Place = tuple[Tensor, ...] | None  # what the position modules return at one position; None: no position
+Part = Literal["q", "k", "v"]
 Steer = Callable[[ExitStack, Recorder], None]
 
 
@@ -38,17 +39,19 @@ class _Arrived(Exception):
 
 
 class _StopAtAttention(Trace):
-    """Ends the run at the `last`-th attention call, before that attention is computed."""
+    """Ends the run at the `last`-th attention call with its q, k or v, before that attention is computed."""
 
-    def __init__(self, last: int) -> None:
+    def __init__(self, last: int, part: Part = "v") -> None:
         super().__init__()
-        self.last = last
+        self.last, self.part = last, part
 
     def attend(
         self, layer: int, q: Tensor | None, k: Tensor | None, v: Tensor, attend: Attend
     ) -> tuple[Tensor, Tensor]:
         if layer == self.last:
-            raise _Arrived(v)
+            wanted = {"q": q, "k": k, "v": v}[self.part]
+            assert wanted is not None, "asked for only where the attention is called by name"
+            raise _Arrived(wanted)
         return attend()
 
 
@@ -72,8 +75,8 @@ class Feed:
         seen: list[Tensor] = []
 
         def steer(hooks: ExitStack, recorder: Recorder) -> None:
-            _before(hooks, recorder, first, lambda given: seen.append(given))
-            _before(hooks, recorder, block, lambda given: seen.pop())
+            _before(hooks, recorder, first.module, first.nth, lambda given: seen.append(given))
+            _before(hooks, recorder, block.module, block.nth, lambda given: seen.pop())
 
         return self._chunked(ids, lambda chunk: self._run(chunk, layer, place, steer)[:, :, 0])
 
@@ -91,7 +94,8 @@ class Feed:
 
         def steer(hooks: ExitStack, recorder: Recorder) -> None:
             self._skip_to(layer, hooks, recorder)
-            _before(hooks, recorder, norm or self.anatomy.blocks[layer], _arrive)
+            station = norm.module if norm else self.anatomy.blocks[layer].module
+            _before(hooks, recorder, station, norm.nth if norm else self._turn(layer), _arrive)
 
         return self._chunked(ids, lambda chunk: self._run(chunk, 0, place, steer)[:, 0])
 
@@ -116,10 +120,24 @@ class Feed:
 
         return self._chunked(rows, one)
 
+    def projected(self, rows: Tensor, layer: int, part: Part) -> Tensor:
+        """q, k or v [row, head, d_head] at `layer` when its attention module gets `rows` [row, d_model] at position 0."""
+        attention = self.anatomy.blocks[layer].attention
+
+        def one(chunk: Tensor) -> Tensor:
+            def steer(hooks: ExitStack, recorder: Recorder) -> None:
+                self._skip_to(layer, hooks, recorder)
+                _before(hooks, recorder, attention, 0, lambda given: chunk[:, None])
+
+            ids = torch.full((len(chunk), 1), self.plain_token, device=chunk.device)
+            return self._run_text(ids, 0, steer, part)[:, :, 0]
+
+        return self._chunked(rows, one)
+
     @cached_property
     def plain_token(self) -> int:
         """A token that is not the padding token, which chooses its own position in RoBERTa-likes."""
-        return 1 if self.model.config.get_text_config().pad_token_id == 0 else 0
+        return 1 if getattr(self.model.config.get_text_config(), "pad_token_id", None) == 0 else 0
 
     @cached_property
     def _place_rows(self) -> list[Tensor]:
@@ -137,7 +155,7 @@ class Feed:
 
             for module in self.positions.modules:
                 hooks.callback(module.register_forward_hook(keep).remove)
-            _before(hooks, recorder, self.anatomy.blocks[0], _arrive)
+            _before(hooks, recorder, self.anatomy.blocks[0].module, 0, _arrive)
 
         self._run_text(torch.full((1, length), self.plain_token, device=self.model.device), 0, steer)
         return [rows[module] for module in self.positions.modules]
@@ -168,8 +186,8 @@ class Feed:
 
         return self._run_text(ids[:, None], last, placed)
 
-    def _run_text(self, ids: Tensor, last: int, steer: Steer) -> Tensor:
-        recorder, everything = _StopAtAttention(last), torch.ones_like(ids)
+    def _run_text(self, ids: Tensor, last: int, steer: Steer, part: Part = "v") -> Tensor:
+        recorder, everything = _StopAtAttention(last, part), torch.ones_like(ids)
         model = self.model
         try:
             with prepared(model), ExitStack() as hooks, recording(recorder, everything), float32_arithmetic(model):
@@ -188,11 +206,15 @@ class Feed:
             module.forward = _passing(module.forward, skipped, returns, recorder)
             hooks.callback(_restore_forward, module, had)
 
+    def _turn(self, layer: int) -> int:
+        """Which call of its module block `layer` is."""
+        return self.anatomy.blocks[layer].nth
+
     def _replace(self, layer: int, hidden: Tensor, hooks: ExitStack, recorder: Recorder) -> None:
         """Let the norm of `layer` return `hidden` [token, 1, d]; where there is none, let the block get it."""
         norm = self.norm(layer)
         if norm is None:
-            _before(hooks, recorder, self.anatomy.blocks[layer], lambda given: hidden)
+            _before(hooks, recorder, self.anatomy.blocks[layer].module, self._turn(layer), lambda given: hidden)
             return
         counter = _Counter(norm.nth)
 
@@ -247,10 +269,10 @@ def _arrive(hidden: Tensor) -> None:
 
 
 def _before(
-    hooks: ExitStack, recorder: Recorder, station: Block | Norm, change: Callable[[Tensor], Tensor | None]
+    hooks: ExitStack, recorder: Recorder, station: nn.Module, nth: int, change: Callable[[Tensor], Tensor | None]
 ) -> None:
-    """Show the hidden states that `station` is about to get to `change`; what it returns takes their place."""
-    counter = _Counter(station.nth)
+    """Show the hidden states that call `nth` of `station` is about to get to `change`, which may replace them."""
+    counter = _Counter(nth)
 
     def hook(
         module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -266,7 +288,7 @@ def _before(
             {key: changed if x is given else x for key, x in kwargs.items()},
         )
 
-    hooks.callback(station.module.register_forward_pre_hook(hook, with_kwargs=True).remove)
+    hooks.callback(station.register_forward_pre_hook(hook, with_kwargs=True).remove)
 
 
 def _giving(row: Tensor | None, recorder: Recorder) -> Callable[..., Tensor | None]:

@@ -16,7 +16,8 @@ from headscope.model.feed import Feed
 from headscope.model.heads import AllHeads, Captured, OnePattern
 from headscope.model.loading import first_line
 from headscope.model.passes import Mask, Recorder, recording
-from headscope.model.positions import Positions, find_positions
+from headscope.model.positions import Positions, find_positions, known_positions
+from headscope.model.stacks import Stack
 from headscope.model.tokens import TokenNames
 
 _PROBE = (2, 10)  # texts, tokens
@@ -26,7 +27,7 @@ _PROBE = (2, 10)  # texts, tokens
 class Opened:
     """A model that has proved its capture on a probe."""
 
-    model: PreTrainedModel
+    stack: Stack
     names: TokenNames
     anatomy: Anatomy
     positions: Positions
@@ -35,16 +36,24 @@ class Opened:
     stamp: tuple[Any, ...]
     proved: set[Mask] = field(default_factory=set)  # masks that were seen to work
 
-    def run(self, texts: list[list[int]], mask: Mask) -> list[Captured]:
-        """The heads of several texts (token ids), run as one batch padded on the right."""
+    @property
+    def model(self) -> PreTrainedModel:
+        """The stack of layers that is read."""
+        return self.stack.model
+
+    def run(self, texts: list[list[int]], mask: Mask, contexts: list[list[int]] | None = None) -> list[Captured]:
+        """The heads of several texts (token ids), run as one batch padded on the right.
+
+        A decoder attends to `contexts`, the texts that its encoder reads.
+        """
         recorder = AllHeads([len(ids) for ids in texts])
-        self._run(texts, recorder, mask)
+        self._run(texts, recorder, mask, contexts)
         return recorder.captured()
 
-    def pattern(self, text: list[int], mask: Mask, layer: int) -> Tensor:
+    def pattern(self, text: list[int], mask: Mask, context: list[int] | None, layer: int) -> Tensor:
         """The pattern [head, query, source] of one layer on one text (token ids)."""
         recorder = OnePattern(layer)
-        self._run([text], recorder, mask)
+        self._run([text], recorder, mask, None if context is None else [context])
         assert recorder.pattern is not None
         return recorder.pattern
 
@@ -64,26 +73,38 @@ class Opened:
             )
         self.proved.add(mask)
 
-    def _run(self, texts: list[list[int]], recorder: Recorder, mask: Mask) -> None:
+    def _run(
+        self, texts: list[list[int]], recorder: Recorder, mask: Mask, contexts: list[list[int]] | None = None
+    ) -> None:
+        ids, attention_mask = self._batch(texts)
+        options: dict[str, Any] = without_cache(self.model)
+        if contexts is not None and self.stack.encoder is not None:
+            read, seen = self._batch(contexts)
+            with prepared(self.stack.encoder):
+                written = self.stack.encoder(input_ids=read, attention_mask=seen)[0]
+            options |= {"encoder_hidden_states": written, "encoder_attention_mask": seen}
+        own = frozenset(block.attention for block in self.anatomy.blocks)
+        with prepared(self.model), recording(recorder, attention_mask, mask, own):
+            self.model(input_ids=ids, attention_mask=attention_mask, **options)
+
+    def _batch(self, texts: list[list[int]]) -> tuple[Tensor, Tensor]:
+        """Token ids [text, position], padded on the right, and which of them are tokens."""
         lengths = [len(ids) for ids in texts]
         padding_id = self.names.tokenizer.pad_token_id
         ids = torch.full((len(texts), max(lengths)), 0 if padding_id is None else padding_id)
         for row, text in enumerate(texts):
             ids[row, : len(text)] = torch.tensor(text)
         attention_mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
-        ids, attention_mask = ids.to(self.model.device), attention_mask.to(self.model.device)
-        with prepared(self.model), recording(recorder, attention_mask, mask):
-            self.model(input_ids=ids, attention_mask=attention_mask, **without_cache(self.model))
+        return ids.to(self.model.device), attention_mask.to(self.model.device)
 
 
-def open_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, missing: tuple[str, ...] = ()) -> Opened:
-    """Dissect `model` and prove its capture; `missing` are parameters that its checkpoint gave no values for.
+def open_model(stack: Stack, tokenizer: PreTrainedTokenizerBase, missing: tuple[str, ...] = ()) -> Opened:
+    """Dissect the stack and prove its capture; `missing` are parameters that its checkpoint gave no values for.
 
     Raises ModelError for a model that cannot be read, with what was not found.
     """
+    model = stack.model
     kind = type(model).__name__
-    if getattr(model.config, "is_encoder_decoder", False):
-        raise ModelError(f"{kind} is an encoder-decoder model: headscope reads models with one stack of layers.")
     embeddings = model.get_input_embeddings()
     if embeddings is None or not hasattr(embeddings, "num_embeddings"):
         raise ModelError(f"{kind} has no table of token embeddings, so it has no vocabulary to compare with.")
@@ -92,12 +113,29 @@ def open_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, missi
     try:
         anatomy = dissect(model, probe)
         positions = find_positions(model, tokenizer, anatomy, int(_ordinary_ids(names, 1, 1)))
+        opened = Opened(stack, names, anatomy, positions, Feed(model, anatomy, positions), probe, weights_stamp(model))
+        _check_tokens_alone(opened)
     except HeadscopeError:
         raise
     except Exception as error:  # whatever a model raises that cannot be run on token ids
         raise ModelError(f"{kind} cannot be run on token ids alone: {first_line(error)}") from error
     _check_weights(model, anatomy, missing)
-    return Opened(model, names, anatomy, positions, Feed(model, anatomy, positions), probe, weights_stamp(model))
+    return opened
+
+
+def _check_tokens_alone(opened: Opened) -> None:
+    """Refuse a model in which a token's value at layer 0 depends on its neighbours: it has no encoding of its own."""
+    text = opened.probe[0]
+    values = opened.run([text.tolist()], "model")[0].v[0]  # (S, kv_head, d_head)
+    for position in {0, len(text) // 2, len(text) - 1}:
+        place = opened.feed.place(position) if opened.positions.modules else None
+        alone = opened.feed.values(text[position : position + 1], 0, place)[0].cpu()
+        error = float((alone - values[position]).abs().amax() / values.abs().amax())
+        if not error <= (1e-4 if opened.model.dtype == torch.float32 else 0.1):
+            raise ModelError(
+                f"{type(opened.model).__name__}: the value of a token at layer 0 is not that of the token alone (it "
+                f"differs by {error:.1e} of the largest value), so the vocabulary has no encodings to compare with."
+            )
 
 
 def weights_stamp(model: PreTrainedModel) -> tuple[Any, ...]:
@@ -107,7 +145,7 @@ def weights_stamp(model: PreTrainedModel) -> tuple[Any, ...]:
 
 def _probe(model: PreTrainedModel, names: TokenNames) -> Tensor:
     texts, length = _PROBE
-    longest = getattr(model.config, "max_position_embeddings", None) or length
+    longest = known_positions(model) or length
     return _ordinary_ids(names, texts, min(length, longest)).to(model.device)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 Mask = Literal["model", "full", "causal"]
 MASKS: tuple[Mask, ...] = get_args(Mask)
@@ -49,6 +49,7 @@ class _Pass:
     recorder: Recorder
     attention_mask: Tensor  # [batch, position], 1 = a token, 0 = padding
     mask: Mask
+    only: frozenset[nn.Module] | None  # the modules whose attention is meant; None: all
     layer: int = 0
 
 
@@ -57,18 +58,24 @@ _current: ContextVar[_Pass | None] = ContextVar("headscope_pass", default=None)
 
 
 @contextmanager
-def recording(recorder: Recorder, attention_mask: Tensor, mask: Mask = "model") -> Iterator[None]:
-    """Hand the attention calls of the forward pass inside to `recorder`, under another mask if one is named."""
-    token = _current.set(_Pass(recorder, attention_mask, mask))
+def recording(
+    recorder: Recorder, attention_mask: Tensor, mask: Mask = "model", only: frozenset[nn.Module] | None = None
+) -> Iterator[None]:
+    """Hand the attention calls of the forward pass inside to `recorder`, under another mask if one is named.
+
+    `only` names the modules whose attention is meant: the calls of others (cross-attention) run as they would.
+    """
+    token = _current.set(_Pass(recorder, attention_mask, mask, only))
     try:
         yield
     finally:
         _current.reset(token)
 
 
-def is_recorded() -> bool:
-    """Whether the forward pass that runs in this thread of control is recorded."""
-    return _current.get() is not None
+def is_recorded(module: nn.Module | None = None) -> bool:
+    """Whether the forward pass that runs in this thread of control is recorded, and `module`'s attention in it."""
+    current = _current.get()
+    return current is not None and (module is None or current.only is None or module in current.only)
 
 
 def is_recorded_by(recorder: Recorder) -> bool:

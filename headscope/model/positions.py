@@ -30,7 +30,7 @@ def find_positions(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, anatomy: Anatomy, token: int
 ) -> Positions:
     """Watch `token` repeated: a module whose output differs by position, and whose input does not, adds it."""
-    known = getattr(model.config, "max_position_embeddings", None)
+    known = known_positions(model)
     length = min(_PROBE, known or _PROBE)
     ids = torch.full((1, length), token, device=model.device)
     trace = Trace()
@@ -45,6 +45,12 @@ def find_positions(
     if not limits and tokenizer.model_max_length < 10**9:
         limits.append(tokenizer.model_max_length)
     return Positions(tuple(call.module for call in found), min(limits, default=None))
+
+
+def known_positions(model: PreTrainedModel) -> int | None:
+    """How many positions the configuration announces; None where it says nothing (XLNet says −1)."""
+    known = getattr(model.config, "max_position_embeddings", None)
+    return known if known and known > 0 else None
 
 
 def _first_call(trace: Trace, anatomy: Anatomy) -> Call:

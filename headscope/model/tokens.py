@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -182,6 +182,14 @@ def tokenize(text: str, names: TokenNames, truncate_to: int | None = None) -> tu
         )
         for position, (id, span) in enumerate(zip(ids, spans, strict=True))
     )
+
+
+def started(tokens: tuple[Token, ...], start: int | None, names: TokenNames) -> tuple[Token, ...]:
+    """The tokens behind the token `start`, with which a decoder's text begins; None: as they are."""
+    if start is None:
+        return tokens
+    first = Token(0, start, names[start].text, names[start].label, special=True, span=None)
+    return (first, *(replace(token, position=token.position + 1) for token in tokens))
 
 
 def _trimmed(text: str, span: tuple[int, int]) -> tuple[int, int]:

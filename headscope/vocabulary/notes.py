@@ -35,6 +35,11 @@ def not_finite(names: Sequence[TokenName]) -> tuple[str, ...]:
     return (f"Left out, because their encodings are not finite: {listed}.",)
 
 
+def cross_attention() -> str:
+    """For a decoder that reads along with an encoder."""
+    return "The decoder also attends to what the encoder wrote; that cross-attention is not captured."
+
+
 def truncated(kept: int, of: int) -> str:
     """For a text that was cut to the model's length."""
     return f"The text was cut: the model reads {kept} of its {of} tokens."

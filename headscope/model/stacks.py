@@ -1,0 +1,54 @@
+"""Which stack of a model is read: the only one, or an encoder-decoder's encoder or decoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from transformers import PreTrainedModel
+
+from headscope.errors import InputError, ModelError
+
+StackName = Literal["encoder", "decoder"]
+STACKS: tuple[StackName, ...] = get_args(StackName)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The stack that is read; `encoder` runs the text that a decoder attends to, `start` begins a decoder's text."""
+
+    model: PreTrainedModel
+    encoder: PreTrainedModel | None = None
+    start: int | None = None
+
+
+def choose(model: PreTrainedModel, stack: str | None) -> Stack:
+    """The stack that `stack` names; None: the only one.
+
+    Raises ModelError for an encoder-decoder where none is named, InputError for a name that the model has no stack of.
+    """
+    kind = type(model).__name__
+    encoder, decoder = model.get_encoder(), model.get_decoder()
+    # A model with one stack answers with itself, or with the part that both names find.
+    two = (
+        getattr(model.config, "is_encoder_decoder", False)
+        and all(isinstance(part, PreTrainedModel) and part is not model for part in (encoder, decoder))
+        and encoder is not decoder
+    )
+    if not two:
+        if stack is not None:
+            raise InputError(f"{kind} has one stack of layers: leave stack={stack!r} out.")
+        return Stack(model)
+    if stack is None:
+        raise ModelError(
+            f"{kind} is an encoder-decoder model with two stacks of layers: say which one to read, stack='encoder' or "
+            "stack='decoder' (--stack)."
+        )
+    if stack not in STACKS:
+        raise InputError(f"there is no stack {stack!r}; open: {', '.join(STACKS)}.")
+    if stack == "encoder":
+        return Stack(encoder)
+    start = model.config.decoder_start_token_id
+    if start is None:
+        raise ModelError(f"{kind} does not say which token its decoder starts with (decoder_start_token_id).")
+    return Stack(decoder, encoder, int(start))

@@ -1,0 +1,82 @@
+"""W_Q, W_K, W_V, W_O per head, measured: what the attention used comes out, whatever the layout."""
+
+from __future__ import annotations
+
+import plain
+import pytest
+import torch
+import zoo
+
+from headscope import InputError
+
+NORMALISED_AFTERWARDS = {"qwen3", "gemma3", "olmo2"}
+COMPUTES_ITSELF = {"mpnet", "deberta-v2", "gpt-neo", "gptj", "bloom", "falcon-rotary", "falcon-alibi", "falcon-grouped"}
+
+
+def attention_inputs(scope, text, layer):
+    """What the attention module of a layer gets while the text is read: [position, d_model]."""
+    seen = []
+    module = scope._opened.anatomy.blocks[layer].attention
+
+    def keep(module, args, kwargs):
+        seen.append(next(x for x in (*args, *kwargs.values()) if isinstance(x, torch.Tensor) and x.dim() == 3)[0])
+
+    handle = module.register_forward_pre_hook(keep, with_kwargs=True)
+    reading = scope.read(text)
+    handle.remove()
+    turn = layer if len({block.attention for block in scope._opened.anatomy.blocks}) == 1 else 0
+    return seen[turn], reading
+
+
+def test_w_v_gives_the_values_that_the_attention_used(scope):
+    layer = scope.card.layers - 1
+    x, reading = attention_inputs(scope, zoo.TEXT, layer)
+    weights = scope.weights(layer)
+    v = torch.einsum("sd,hde->she", x, weights.v.weight) + weights.v.bias
+    assert torch.allclose(v, reading.v[layer], atol=1e-5)
+
+
+def test_w_q_and_w_k_give_q_and_k_at_position_0_where_they_are_one_matrix(name, scope):
+    layer = scope.card.layers - 1
+    x, reading = attention_inputs(scope, zoo.TEXT, layer)
+    weights = scope.weights(layer)
+    if name in NORMALISED_AFTERWARDS:
+        assert weights.q is None
+        assert weights.k is None
+        assert "cannot be written as one matrix" in weights.notes[0]
+    elif name in COMPUTES_ITSELF:
+        assert weights.q is None
+        assert "computes its attention itself" in weights.notes[0]
+    else:
+        q = torch.einsum("d,hde->he", x[0], weights.q.weight) + weights.q.bias
+        k = torch.einsum("d,hde->he", x[0], weights.k.weight) + weights.k.bias
+        assert torch.allclose(q, reading.q[layer, 0], atol=1e-5)
+        assert torch.allclose(k, reading.k[layer, 0], atol=1e-5)
+        assert not weights.notes
+
+
+def test_the_heads_and_b_o_sum_to_what_the_output_projection_returns(scope):
+    layer = 1
+    block = scope._opened.anatomy.blocks[layer]
+    seen = []
+    handle = block.output.register_forward_hook(lambda module, args, output: seen.append(output))
+    reading = scope.read(zoo.TEXT)
+    handle.remove()
+    weights = scope.weights(layer)
+    written = torch.einsum("she,hed->sd", reading.z[layer], weights.w_o) + weights.b_o
+    turn = layer if len({b.output for b in scope._opened.anatomy.blocks}) == 1 else 0
+    assert torch.allclose(written, seen[turn].reshape(written.shape), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", plain.FAMILIES)
+def test_they_are_the_models_own_weights(name, scope):
+    measured, own = scope.weights(2), plain.heads(name, scope._opened.model, 2)
+    assert torch.allclose(measured.v.weight, own.w_v.transpose(1, 2), atol=1e-7)
+    assert torch.allclose(measured.v.bias, own.b_v, atol=1e-7)
+    assert torch.equal(measured.w_o, own.w_o)
+    assert torch.equal(measured.b_o, own.b_o)
+
+
+def test_a_layer_that_is_not_there_is_refused(scope_of):
+    with pytest.raises(InputError, match="0 to 2"):
+        scope_of("bert").weights(3)

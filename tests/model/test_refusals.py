@@ -1,0 +1,64 @@
+"""Models that cannot be read are refused at load, in one sentence that says what was not found."""
+
+from __future__ import annotations
+
+import pytest
+import transformers
+import zoo
+
+from headscope import ModelError, Scope
+
+SHAPE = zoo._GROUPED
+REFUSED = {
+    "MambaForCausalLM": ({"hidden_size": 16, "num_hidden_layers": 2, "state_size": 4}, "no attention heads"),
+    "RwkvForCausalLM": (
+        {"hidden_size": 16, "num_hidden_layers": 2, "attention_hidden_size": 16},
+        "no attention heads",
+    ),
+    "FNetModel": ({"hidden_size": 32, "num_hidden_layers": 2, "intermediate_size": 48}, "no attention heads"),
+    "JambaForCausalLM": (
+        SHAPE
+        | {
+            "attn_layer_period": 2,
+            "attn_layer_offset": 1,
+            "use_mamba_kernels": False,
+            "num_experts": 2,
+            "mamba_d_state": 4,
+            "mamba_dt_rank": 4,
+        },
+        "2 of its 3 layers have no attention heads",
+    ),
+    "RecurrentGemmaForCausalLM": (
+        zoo._SHAPE | {"lru_width": 32, "attention_window_size": 16},
+        "2 of its 3 layers have no attention heads",
+    ),
+    "Lfm2ForCausalLM": (SHAPE | {"full_attn_idxs": [1]}, "no chain of attention blocks"),
+    "XLMModel": (
+        {"emb_dim": 32, "n_layers": 2, "n_heads": 4, "max_position_embeddings": 40, "pad_index": 1},
+        "no chain of attention blocks",
+    ),
+    "BitNetForCausalLM": (SHAPE, "cannot be read"),  # a norm stands between the heads and W_O
+    "MobileBertModel": (
+        {
+            "hidden_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "intermediate_size": 48,
+            "embedding_size": 16,
+            "intra_bottleneck_size": 16,
+        },
+        "not that of the token alone",  # it mixes neighbouring tokens before its first layer
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(REFUSED))
+def test_it_is_refused_with_a_reason(kind):
+    options, reason = REFUSED[kind]
+    tokenizer = zoo.llama_like()
+    model_class = getattr(transformers, kind)
+    config = model_class.config_class(vocab_size=len(tokenizer), pad_token_id=1, **options)
+    model = zoo.randomise(model_class(config))
+    with pytest.raises(ModelError, match=reason) as caught:
+        Scope.from_model(model, tokenizer)
+    assert "\n" not in str(caught.value)
