@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
-cases = [case for case in ElementTree.parse(sys.argv[1]).iter("testcase")]
+cases = list(ElementTree.parse(sys.argv[1]).iter("testcase"))
 # A module that is skipped as a whole has its name in `name`, and no class.
 page = [case for case in cases if f"{case.get('classname')} {case.get('name')}".find("tests.app") >= 0]
 skipped = [case for case in page if case.find("skipped") is not None]
