@@ -121,7 +121,7 @@ class Feed:
         return self._chunked(rows, one)
 
     def projected(self, rows: Tensor, layer: int, part: Part) -> Tensor:
-        """q, k or v [row, head, d_head] at `layer` when its attention module gets `rows` [row, d_model] at position 0."""
+        """q, k or v [row, head, d_head] at `layer` when its attention module gets `rows` [row, d_model]."""
         attention = self.anatomy.blocks[layer].attention
 
         def one(chunk: Tensor) -> Tensor:

@@ -7,8 +7,19 @@
 (tensor([0, 1]), tensor(3))
 """
 
+from headscope.neighbors.backends import Backend, backend_in_use
 from headscope.neighbors.metrics import METRICS, Metric, distances
 from headscope.neighbors.search import Nearest, search
 from headscope.neighbors.table import Place, Table
 
-__all__ = ["METRICS", "Metric", "Nearest", "Place", "Table", "distances", "search"]
+__all__ = [
+    "METRICS",
+    "Backend",
+    "Metric",
+    "Nearest",
+    "Place",
+    "Table",
+    "backend_in_use",
+    "distances",
+    "search",
+]

@@ -6,11 +6,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from headscope.neighbors import bounds
 from headscope.neighbors.metrics import Metric, distances
 from headscope.neighbors.table import Place, Table
 
 QUERIES, PLACES = 256, 16  # of one batch at most: what bounds the memory of a search
-_PAIRS = 4096  # scored at a time: a few MB of float64 scratch
+_COMPONENTS = {
+    "cpu": 2**15,
+    "cuda": 2**24,
+}  # scored at a time: on a CPU few enough for one core and its cache
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How large a table's parts are at one place; see `bounds`."""
+
+    shift: Tensor  # float32 [head], |shift|
+    bias: Tensor  # float32 [head], |bias|
+    cap: Tensor  # float32 [head], the reach beyond which a row is an outlier
 
 
 @dataclass(frozen=True)
@@ -35,21 +48,12 @@ class Batch:
         ends = torch.bincount(self.place_of).cumsum(0).tolist()
         return list(zip([0, *ends[:-1]], ends, strict=True))
 
-    def distances(self, metric: Metric, row: Tensor, token: Tensor) -> Tensor:
-        """Exact distances of pairs `row`, `token` int64 [pair], float64 [pair]."""
-        out = torch.empty(len(row), dtype=torch.float64, device=row.device)
-        for start in range(0, len(row), _PAIRS):
-            pair = slice(start, start + _PAIRS)
-            query, q_head = row[pair] // self.queries.shape[1], row[pair] % self.queries.shape[1]
-            encoded = self._encode(query, q_head // self.group, token[pair])
-            out[pair] = distances(metric, self.queries[query, q_head], encoded)
-        return out
-
-    def target_distances(self, metric: Metric) -> Tensor:
-        """Exact distances of every row to its query's targets, float64 [row, target]."""
+    @property
+    def target_pairs(self) -> tuple[Tensor, Tensor]:
+        """Every row with every target of its query: row, token, int64 [row · target]."""
         token = self.targets.repeat_interleave(self.queries.shape[1], 0)  # [row, target]
         row = torch.arange(self.rows, device=token.device)[:, None].expand_as(token)
-        return self.distances(metric, row.flatten(), token.flatten()).view(token.shape)
+        return row.flatten(), token.flatten()
 
     def scores(self, metric: Metric, asked: Tensor) -> Tensor:
         """Scores as `bounds` defines them, float64 [row, target], of exact distances [row, target]."""
@@ -59,6 +63,18 @@ class Batch:
         if metric == "euclidean":
             return torch.mul(0.5, length.square() - asked.square())
         return -asked
+
+    def extent(self, place: int) -> Extent:
+        """Sizes that bound what a token's encoding at a place can be."""
+        bias = torch.linalg.vector_norm(self.table.bias, dim=-1, dtype=torch.float64).float()
+        shift = torch.zeros_like(bias)
+        if self.shift is not None:
+            shift = torch.linalg.vector_norm(self.shift[place], dim=-1, dtype=torch.float64).float()
+        stretch = 1.0
+        if self.scale is not None:
+            stretch = float(torch.where(self.table.finite, self.scale[place], 0.0).abs().mean())
+        cap = bounds.OUTLYING * (stretch * (self.table.typical + shift) + bias)
+        return Extent(shift, bias, cap.clamp(max=bounds.LARGEST))
 
     def rows_by_head(self, place: int, lanes: int) -> Tensor:
         """Rows of one place by the table head they read, int64 [head, lane].
@@ -75,15 +91,28 @@ class Batch:
         """Query heads that share one table head."""
         return self.queries.shape[1] // self.table.rows.shape[0]
 
-    def _encode(self, query: Tensor, head: Tensor, token: Tensor) -> Tensor:
-        encoded = self.table.rows[head, token].double()  # [pair, d_head]
-        place = self.place_of[query]
-        if self.shift is not None:
-            encoded += self.shift[place, head]
-        if self.scale is not None:
-            encoded *= self.scale[place, token, None]
-        encoded += self.table.bias[head]
-        return encoded
+
+def pair_distances(batch: Batch, metric: Metric, row: Tensor, token: Tensor) -> Tensor:
+    """Exact distances of pairs `row`, `token` int64 [pair], float64 [pair]."""
+    out = torch.empty(len(row), dtype=torch.float64, device=row.device)
+    size = max(1, _COMPONENTS[row.device.type] // batch.queries.shape[2])
+    for start in range(0, len(row), size):
+        pair = slice(start, start + size)
+        query, q_head = row[pair] // batch.queries.shape[1], row[pair] % batch.queries.shape[1]
+        encoded = _encode(batch, query, q_head // batch.group, token[pair])
+        out[pair] = distances(metric, batch.queries[query, q_head], encoded)
+    return out
+
+
+def _encode(batch: Batch, query: Tensor, head: Tensor, token: Tensor) -> Tensor:
+    encoded = batch.table.rows[head, token].double()  # [pair, d_head]
+    place = batch.place_of[query]
+    if batch.shift is not None:
+        encoded += batch.shift[place, head]
+    if batch.scale is not None:
+        encoded *= batch.scale[place, token, None]
+    encoded += batch.table.bias[head]
+    return encoded
 
 
 def batches(
@@ -94,7 +123,7 @@ def batches(
     start = 0
     while start < len(order):
         members = order[start : start + size]
-        here, local = torch.unique(place_of[members], return_inverse=True)  # type: ignore[no-untyped-call]
+        here, local = torch.unique(place_of[members], return_inverse=True)
         members, local = members[local < PLACES], local[local < PLACES]
         start += len(members)
         chosen = [places[place] for place in here[:PLACES].tolist()]

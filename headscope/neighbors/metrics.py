@@ -18,7 +18,7 @@ def distances(metric: Metric, query: Tensor, encodings: Tensor) -> Tensor:
     >>> distances("cosine", torch.tensor([1.0, 0.0]), torch.tensor([[2.0, 0.0], [0.0, 3.0], [0.0, 0.0]]))
     tensor([0., 1., 1.], dtype=torch.float64)
     """
-    shape = torch.broadcast_shapes(query.shape, encodings.shape)  # type: ignore[no-untyped-call]
+    shape = torch.broadcast_shapes(query.shape, encodings.shape)
     # One row after another in memory: the sum below then adds every row in the same order, whatever the
     # number of rows. A matrix product would not, and equal rows could get scores an ulp apart.
     z, r = (side.double().expand(shape).reshape(-1, shape[-1]) for side in (query, encodings))  # [pair, d_head]

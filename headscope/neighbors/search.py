@@ -2,18 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from headscope.neighbors import torch_tiles
+from headscope.neighbors.backends import Backend, choose
 from headscope.neighbors.batch import QUERIES, batches
 from headscope.neighbors.metrics import METRICS, Metric
 from headscope.neighbors.settle import Settled, settle
 from headscope.neighbors.table import Place, Table
-
-Backend = Literal["auto", "torch"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,8 @@ def search(
     are. `others` int64 [query, other] are ids whose ranks are wanted too, padded with −1.
 
     Ids and ranks are those of float64 arithmetic on the float32 inputs. Distances beyond float32's
-    range are printed as inf. Raises ValueError where shapes do not fit, a value is not finite, an id is
+    range are printed as inf. `backend` is "torch", "numba" or "auto": numba where it is installed and pays,
+    see `backends.choose`. Raises ValueError where shapes do not fit, a value is not finite, an id is
     not in the table, or k exceeds the number of candidates.
     """
     allowed = table.finite if candidates is None else table.finite & candidates
@@ -58,14 +56,17 @@ def search(
     known = (wanted >= 0) & table.finite[wanted.clamp(min=0)]
     at = torch.zeros_like(own) if place_of is None else place_of
     results = {metric: _Results.empty(queries, k, wanted.shape[1]) for metric in metrics}
+    engine = choose(backend, queries.device, queries.shape[0] * queries.shape[1] * len(table.finite))
     # A long list of neighbours takes room too.
     size = max(1, min(QUERIES, 2**23 // (queries.shape[1] * k)))
     for batch in batches(table, places, queries, wanted.clamp(min=0), at, size):
-        asked = {metric: batch.target_distances(metric) for metric in metrics}
+        asked = {
+            metric: engine.distances(batch, metric, *batch.target_pairs).view(batch.rows, -1) for metric in metrics
+        }
         marks = {metric: batch.scores(metric, asked[metric]) for metric in metrics}
-        findings = torch_tiles.scan(batch, metrics, k, allowed, marks)
+        findings = engine.scan(batch, metrics, k, allowed, marks)
         for metric in metrics:
-            settled = settle(batch, metric, k, allowed, asked[metric], findings[metric])
+            settled = settle(batch, metric, k, allowed, asked[metric], findings[metric], engine.distances)
             results[metric].take(batch.members, settled, asked[metric])
     return {metric: result.nearest(known, others is not None) for metric, result in results.items()}
 
@@ -140,9 +141,11 @@ def _check(
     if unknown or not metrics:
         raise ValueError(f"metrics are {tuple(metrics)}; choose from {', '.join(METRICS)}")
     for place in places:
-        if place.scale is not None and not torch.isfinite(place.scale[table.finite]).all():
+        scale = place.scale
+        # One pass where all is well: a sum is finite only if its terms are.
+        if scale is not None and not (scale.sum().isfinite() or scale[table.finite].isfinite().all()):
             raise ValueError("a place's scale is not finite at a token whose row is")
-        if place.shift is not None and not torch.isfinite(place.shift).all():
+        if place.shift is not None and not place.shift.isfinite().all():
             raise ValueError("a place's shift is not finite")
     available = int(allowed.sum())
     if not 1 <= k <= available:

@@ -1,5 +1,6 @@
 """From what a float32 scan is certain of, and what it leaves open, to exact ids and ranks."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -7,6 +8,9 @@ from torch import Tensor
 
 from headscope.neighbors.batch import Batch
 from headscope.neighbors.metrics import Metric
+
+Exact = Callable[[Batch, Metric, Tensor, Tensor], Tensor]
+"""Distances in float64 of pairs of a row and a token."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,13 @@ class Settled:
     nearer: Tensor  # int64 [row, target], candidates strictly nearer than the target
 
 
-def settle(batch: Batch, metric: Metric, k: int, allowed: Tensor, asked: Tensor, findings: Findings) -> Settled:
+def settle(
+    batch: Batch, metric: Metric, k: int, allowed: Tensor, asked: Tensor, findings: Findings, distances: Exact
+) -> Settled:
     """Exact results from a scan's findings; `asked` float64 [row, target] are the targets' distances."""
     row, target, token = findings.doubtful
     nearer = findings.nearer.clone()
-    closer = batch.distances(metric, row, token) < asked[row, target]
+    closer = distances(batch, metric, row, token) < asked[row, target]
     nearer.index_put_((row, target), closer.long(), accumulate=True)
 
     row, token = findings.contenders
@@ -43,22 +49,22 @@ def settle(batch: Batch, metric: Metric, k: int, allowed: Tensor, asked: Tensor,
     width = max(k, int(count.max()))
     scores = torch.full((batch.rows, width), torch.inf, dtype=torch.float64, device=row.device)
     tokens = torch.zeros(batch.rows, width, dtype=torch.int64, device=row.device)
-    scores[row, column] = batch.distances(metric, row, token)
+    scores[row, column] = distances(batch, metric, row, token)
     tokens[row, column] = token
     # Tokens stand in order of their id, and a stable sort keeps ties so.
     scores, column = scores.sort(dim=1, stable=True)
     ids, best = tokens.gather(1, column[:, :k]), scores[:, :k].contiguous()
 
     for row in findings.crowded.nonzero().squeeze(-1).tolist():
-        ids[row], best[row], nearer[row] = _scan(batch, metric, row, k, allowed, asked[row])
+        ids[row], best[row], nearer[row] = _scan(batch, metric, row, k, allowed, asked[row], distances)
     return Settled(ids, best, nearer)
 
 
 def _scan(
-    batch: Batch, metric: Metric, row: int, k: int, allowed: Tensor, asked: Tensor
+    batch: Batch, metric: Metric, row: int, k: int, allowed: Tensor, asked: Tensor, distances: Exact
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The k nearest ids and distances of one row, and how many are nearer than its targets, in float64."""
     token = torch.arange(batch.table.rows.shape[1], device=asked.device)
-    scores = batch.distances(metric, torch.full_like(token, row), token).masked_fill_(~allowed, torch.inf)
+    scores = distances(batch, metric, torch.full_like(token, row), token).masked_fill_(~allowed, torch.inf)
     best, ids = scores.sort(stable=True)
     return ids[:k], best[:k], torch.searchsorted(best, asked)

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from headscope.neighbors import bounds
-from headscope.neighbors.batch import Batch
+from headscope.neighbors.batch import Batch, Extent
 from headscope.neighbors.metrics import Metric
 from headscope.neighbors.settle import Findings
-from headscope.neighbors.torch_notes import BLOCK, LANES, Notes
+from headscope.neighbors.torch_notes import BLOCK, Notes
 
 _SCORES = {"cpu": 2**20, "cuda": 2**25}  # of one tile: what the caches hold; what keeps a GPU busy
 _LONGEST = 4096  # tokens of one tile, where queries are few
@@ -45,27 +45,28 @@ def _scan_place(
 ) -> dict[Metric, Notes]:
     table = batch.table
     heads, tokens, d_head = table.rows.shape
-    row = batch.rows_by_head(place, LANES)  # [head, lane]
+    row = batch.rows_by_head(place, 1)  # [head, lane]
     z = batch.queries.flatten(0, 1)[row.clamp(min=0)]  # [head, lane, d_head]
     length = torch.linalg.vector_norm(z, dim=-1, dtype=torch.float64)
     live = (row >= 0) & (length >= bounds.SMALLEST) & (length <= bounds.LARGEST)
     z = torch.where(live[..., None], z, 0.0).transpose(1, 2)  # [head, d_head, lane]
     notes = {m: Notes.start(m, k, row, live, length, marks[m]) for m in metrics}
-    encoder = Encoder.at(batch, place)
     size = max(1, min(_LONGEST, _SCORES[z.device.type] // (heads * row.shape[1]), tokens) // BLOCK) * BLOCK
-    product = torch.empty(heads, size, row.shape[1], device=z.device)
+    encoder = Encoder.at(batch, place, size)
+    # Written again and again: fresh memory would cost as much as the arithmetic.
+    product, spare, scratch = torch.empty(3, heads, size, row.shape[1], device=z.device)
     for start in range(0, tokens, size):
-        tile = encoder.tile(start, size, allowed)
+        tile = encoder.tile(start, allowed)
         torch.bmm(tile.encoded, z, out=product)
         for metric in metrics:
-            weights = weigh(tile, metric, encoder.cap, bounds.gamma(d_head))
+            weights = weigh(tile, metric, encoder.extent.cap[:, None], bounds.gamma(d_head))
             # The last metric may use up the product.
-            scores = product if metric == metrics[-1] else product.clone()
+            scores = product if metric == metrics[-1] else spare.copy_(product)
             if weights.weight is not None:
                 scores *= weights.weight[..., None]
             if weights.offset is not None:
                 scores += weights.offset[..., None]
-            notes[metric].read(start, scores, weights.error, weights.fixed_error)
+            notes[metric].read(start, scores, weights.error, weights.fixed_error, scratch)
             notes[metric].set_aside(start, tile.fit & ~weights.usable)
     for taken in notes.values():
         taken.finish()
@@ -89,45 +90,38 @@ class Encoder:
     batch: Batch
     scale: Tensor | None  # [token]
     shift: Tensor | None  # [head, 1, d_head]
-    shift_norm: Tensor  # [head, 1]
-    bias_norm: Tensor  # [head, 1]
-    cap: Tensor  # [head, 1], reach beyond which a row is an outlier here
+    extent: Extent
+    buffer: Tensor  # float32 [head, token of the tile, d_head]
 
     @classmethod
-    def at(cls, batch: Batch, place: int) -> "Encoder":
-        table = batch.table
+    def at(cls, batch: Batch, place: int, size: int) -> "Encoder":
+        """Encoder of tiles of `size` tokens."""
+        heads, _, d_head = batch.table.rows.shape
         scale = None if batch.scale is None else batch.scale[place]
-        shift = torch.zeros_like(table.bias) if batch.shift is None else batch.shift[place]
-        shift_norm, bias_norm = (_norm(part)[:, None] for part in (shift, table.bias))
-        stretch = 1.0 if scale is None else float(scale[table.finite].abs().double().mean())
-        cap = bounds.OUTLYING * (stretch * (table.typical[:, None] + shift_norm) + bias_norm)
-        return cls(
-            batch, scale, None if batch.shift is None else shift[:, None], shift_norm, bias_norm,
-            cap.clamp(max=bounds.LARGEST),
-        )  # fmt: skip
+        shift = None if batch.shift is None else batch.shift[place][:, None]
+        buffer = torch.zeros(heads, size, d_head, device=batch.queries.device)
+        return cls(batch, scale, shift, batch.extent(place), buffer)
 
-    def tile(self, start: int, size: int, allowed: Tensor) -> Tile:
-        """Tokens start to start + size; past the vocabulary's end they are zero and not fit."""
-        table = self.batch.table
-        stretch = slice(start, start + size)
-        encoded = table.rows[:, stretch]
-        reach = table.norms[:, stretch] + self.shift_norm
-        if self.shift is not None:
-            encoded = encoded + self.shift
+    def tile(self, start: int, allowed: Tensor) -> Tile:
+        """Tokens from `start` on; past the vocabulary's end they are not fit. The next tile overwrites it."""
+        table, stretch = self.batch.table, slice(start, start + self.buffer.shape[1])
+        reach = table.norms[:, stretch] + self.extent.shift[:, None]
+        encoded = self.buffer[:, : reach.shape[1]]
+        if self.shift is None:
+            encoded.copy_(table.rows[:, stretch])
+        else:
+            torch.add(table.rows[:, stretch], self.shift, out=encoded)
         if self.scale is not None:
-            encoded = encoded * self.scale[stretch, None]
+            encoded *= self.scale[stretch, None]
             reach = reach * self.scale[stretch].abs()
-        encoded = encoded + table.bias[:, None]
-        reach = reach + self.bias_norm + bounds.SMALLEST
-        fit = allowed[stretch]
+        encoded += table.bias[:, None]
+        reach = reach + self.extent.bias[:, None] + bounds.SMALLEST
         wild = ~(reach <= bounds.LARGEST)
         if wild.any():
-            encoded = encoded.masked_fill_(wild[..., None], 0.0)
-        if encoded.shape[1] < size:
-            more = size - encoded.shape[1]
-            encoded = torch.nn.functional.pad(encoded, (0, 0, 0, more))
-            reach, fit = torch.nn.functional.pad(reach, (0, more)), torch.nn.functional.pad(fit, (0, more))
-        return Tile(encoded, torch.linalg.vector_norm(encoded, dim=-1), reach, fit)
+            encoded.masked_fill_(wild[..., None], 0.0)
+        past = (0, self.buffer.shape[1] - reach.shape[1])
+        fit, reach = torch.nn.functional.pad(allowed[stretch], past), torch.nn.functional.pad(reach, past)
+        return Tile(self.buffer, torch.linalg.vector_norm(self.buffer, dim=-1), reach, fit)
 
 
 @dataclass(frozen=True)
@@ -164,8 +158,3 @@ def weigh(tile: Tile, metric: Metric, cap: Tensor, gamma: float) -> Weights:
         offset = (none if offset is None else offset).masked_fill(~usable, -torch.inf)
     largest, fixed_largest = (torch.where(usable, part, 0.0).amax(1) for part in (error, fixed))
     return Weights(weight, offset, usable, largest, fixed_largest)
-
-
-def _norm(vectors: Tensor) -> Tensor:
-    norm: Tensor = torch.linalg.vector_norm(vectors, dim=-1, dtype=torch.float64)
-    return norm.float()

@@ -6,10 +6,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headscope.neighbors import METRICS, Metric, Place, Table, search
+from headscope.neighbors import METRICS, Backend, Metric, Place, Table, backend_in_use, search
 from tests.neighbors.agreement import assert_agrees
 from tests.neighbors.brute import random_case
 
+BACKENDS: tuple[Backend, ...] = ("torch", "numba") if backend_in_use() == "numba" else ("torch",)
 KINDS = (
     "plain",
     "zero",
@@ -24,16 +25,18 @@ KINDS = (
 )
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("metric", METRICS)
-def test_a_table_like_a_model_s(metric: Metric) -> None:
+def test_a_table_like_a_model_s(metric: Metric, backend: Backend) -> None:
     table, places, queries, own, place_of = random_case(0)
-    found = search(table, places, queries, own, place_of=place_of, metrics=(metric,))[metric]
+    found = search(table, places, queries, own, place_of=place_of, metrics=(metric,), backend=backend)[metric]
     assert_agrees(found, metric, table, places, queries, own, place_of)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 2**32 - 1))
-def test_no_table_is_a_counter_example(data: st.DataObject, seed: int) -> None:
+def test_no_table_is_a_counter_example(backend: Backend, data: st.DataObject, seed: int) -> None:
     heads, group, d_head = data.draw(st.tuples(st.integers(1, 2), st.integers(1, 2), st.integers(1, 9)))
     kinds = data.draw(st.lists(st.sampled_from(KINDS), min_size=1, max_size=40))
     query_scales = data.draw(st.lists(st.sampled_from([0.0, 1e-30, 1.0, 1e20]), min_size=1, max_size=3))
@@ -69,14 +72,18 @@ def test_no_table_is_a_counter_example(data: st.DataObject, seed: int) -> None:
     candidates[draw.integers(tokens)] = True
     k = data.draw(st.integers(1, int(candidates.sum())))
     z = torch.tensor(queries).float()
-    found = search(table, places, z, own, place_of=place_of, k=k, metrics=METRICS, candidates=candidates, others=others)
+    found = search(
+        table, places, z, own, place_of=place_of, k=k, metrics=METRICS, candidates=candidates, others=others,
+        backend=backend,
+    )  # fmt: skip
     for metric in METRICS:
         assert_agrees(found[metric], metric, table, places, z, own, place_of, candidates=candidates, others=others)
 
 
-def test_identical_rows_tie_and_are_listed_by_id() -> None:
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_identical_rows_tie_and_are_listed_by_id(backend: Backend) -> None:
     table = Table.pack(torch.ones(1, 7, 4), torch.zeros(1, 4))
-    near = search(table, [Place.none], torch.randn(1, 1, 4), torch.tensor([5]), k=7, metrics=METRICS)
+    near = search(table, [Place.none], torch.randn(1, 1, 4), torch.tensor([5]), k=7, metrics=METRICS, backend=backend)
     for metric in METRICS:
         assert near[metric].ids[0, 0].tolist() == list(range(7))
         assert near[metric].ranks[0, 0].tolist() == [1] * 7
@@ -99,13 +106,14 @@ def test_a_vocabulary_of_one_token() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("metric", METRICS)
-def test_a_real_vocabulary_s_size_with_duplicate_rows(metric: Metric) -> None:
+def test_a_real_vocabulary_s_size_with_duplicate_rows(metric: Metric, backend: Backend) -> None:
     table, places, queries, own, place_of = random_case(1, heads=2, group=1, tokens=50_265, d_head=64, count=4)
     rows = table.rows.clone()
     rows[:, 40_000:40_040] = rows[:, 17:18]  # forty unused tokens, all alike
     rows[:, 50_000] = queries[0] - table.bias
     table = Table.pack(rows, table.bias)
     own[1] = 40_007
-    found = search(table, places, queries, own, place_of=place_of, metrics=(metric,))[metric]
+    found = search(table, places, queries, own, place_of=place_of, metrics=(metric,), backend=backend)[metric]
     assert_agrees(found, metric, table, places, queries, own, place_of)

@@ -1,0 +1,1 @@
+"""What headscope costs, as ratios measured in one run: `python -m benchmarks NAME --json FILE`."""

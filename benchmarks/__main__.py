@@ -1,0 +1,32 @@
+"""Run one benchmark and print it, or write it as JSON."""
+
+import argparse
+import importlib
+import json
+import pkgutil
+from pathlib import Path
+
+import benchmarks
+
+_HELPERS = {"__main__", "tables", "timing"}
+
+
+def names() -> list[str]:
+    """Every module of this package that is a benchmark: it has `run() -> dict`."""
+    return sorted(module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name not in _HELPERS)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=benchmarks.__doc__)
+    parser.add_argument("name", choices=names())
+    parser.add_argument("--json", type=Path, help="write the result to this file")
+    options = parser.parse_args()
+    result = json.dumps(importlib.import_module(f"benchmarks.{options.name}").run(), indent=2)
+    if options.json is None:
+        print(result)
+    else:
+        options.json.write_text(result + "\n")
+
+
+if __name__ == "__main__":
+    main()

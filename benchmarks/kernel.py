@@ -1,0 +1,56 @@
+"""The search at roberta-base size, against one large product (B), one read of the rows, and faiss.
+
+B is the time of the search's multiply-adds at the speed of a square float32 product in the same round.
+`survey` is 256 queries over 4 places; `click` is one query, against one sum over the rows. Own ranks and
+15 neighbours everywhere; faiss, where it is installed, gets the encodings free and computes no ranks.
+"""
+
+import importlib.util
+from collections.abc import Callable
+
+import torch
+
+from benchmarks.tables import Problem
+from benchmarks.timing import interleaved, machine, square_product
+from headscope.neighbors import METRICS, Backend, backend_in_use
+
+
+def run() -> dict[str, object]:
+    """Seconds of every task and the ratios that matter."""
+    survey, click = Problem.random(256, 4), Problem.random(1, 1)
+    product, unit = square_product()
+    backends: list[Backend] = ["torch"]
+    if backend_in_use() == "numba":
+        backends.append("numba")
+    tasks: dict[str, Callable[[], object]] = {"product": product, "read": survey.table.rows.sum}
+    for backend in backends:
+        tasks[f"survey, one metric, {backend}"] = lambda b=backend: survey.search(b, "cosine")  # type: ignore[misc]
+        tasks[f"survey, three metrics, {backend}"] = lambda b=backend: survey.search(b, *METRICS)  # type: ignore[misc]
+        tasks[f"click, {backend}"] = lambda b=backend: click.search(b, "cosine")  # type: ignore[misc]
+    if importlib.util.find_spec("faiss") is not None:
+        tasks["survey, faiss"] = _faiss(survey)
+    times = interleaved(tasks)
+    ratios = {}
+    for name, timing in times.items():
+        if name.startswith("survey"):
+            ratios[f"{name} / B"] = timing.ratio(times["product"]) * unit / survey.multiply_adds
+        if name.startswith("click"):
+            ratios[f"{name} / read"] = timing.ratio(times["read"])
+    return {
+        "machine": machine(),
+        "ratios": ratios,
+        "times": {name: timing.to_dict() for name, timing in times.items()},
+    }
+
+
+def _faiss(problem: Problem) -> Callable[[], object]:
+    import faiss  # type: ignore[import-not-found,unused-ignore]
+
+    faiss.omp_set_num_threads(torch.get_num_threads())
+    indexes = []
+    for head in problem.table.rows:
+        index = faiss.IndexFlatIP(head.shape[1])
+        index.add(torch.nn.functional.normalize(head, dim=-1).numpy())
+        indexes.append(index)
+    queries = problem.queries.transpose(0, 1).contiguous().numpy()  # [head, query, d_head]
+    return lambda: [index.search(z, 15) for index, z in zip(indexes, queries, strict=True)]

@@ -1,0 +1,54 @@
+"""Random vocabularies of a model's shape: the search does not care what the numbers mean."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from headscope.neighbors import Backend, Metric, Place, Table, search
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Queries over a handful of places, and the table they are searched in."""
+
+    table: Table
+    places: list[Place]
+    queries: Tensor  # float32 [query, head, d_head]
+    own: Tensor  # int64 [query]
+    place_of: Tensor  # int64 [query]
+
+    @classmethod
+    def random(cls, queries: int, places: int, *, tokens: int = 50_265, heads: int = 12, d_head: int = 64) -> "Problem":
+        draw = torch.Generator().manual_seed(0)
+        table = Table.pack(
+            torch.randn(heads, tokens, d_head, generator=draw),
+            0.3 * torch.randn(heads, d_head, generator=draw),
+        )
+        at = [
+            Place(1 + torch.rand(tokens, generator=draw), 0.5 * torch.randn(heads, d_head, generator=draw))
+            for _ in range(places)
+        ]
+        own = torch.randint(tokens, (queries,), generator=draw)
+        return cls(
+            table,
+            at,
+            torch.randn(queries, heads, d_head, generator=draw),
+            own,
+            torch.arange(queries) % places,
+        )
+
+    @property
+    def multiply_adds(self) -> int:
+        return self.queries.shape[0] * self.table.rows.numel()
+
+    def search(self, backend: Backend, *metrics: Metric) -> object:
+        return search(
+            self.table,
+            self.places,
+            self.queries,
+            self.own,
+            place_of=self.place_of,
+            metrics=metrics,
+            backend=backend,
+        )

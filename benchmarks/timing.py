@@ -1,0 +1,67 @@
+"""Timing on a machine that others use too: interleaved, as medians with their spread."""
+
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from headscope.neighbors import backend_in_use
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of every round of one task."""
+
+    seconds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+    def ratio(self, other: "Timing") -> float:
+        """Median of the rounds' ratios: both tasks of a round met the same machine."""
+        return statistics.median(a / b for a, b in zip(self.seconds, other.seconds, strict=True))
+
+    def to_dict(self) -> dict[str, float]:
+        return {"median_s": self.median, "min_s": min(self.seconds), "max_s": max(self.seconds)}
+
+
+def interleaved(tasks: Mapping[str, Callable[[], object]], rounds: int = 7) -> dict[str, Timing]:
+    """Time every task once in each round, after one round that is not counted.
+
+    >>> sorted(interleaved({"nothing": lambda: None, "less": lambda: None}, rounds=2))
+    ['less', 'nothing']
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in tasks}
+    for _ in range(rounds + 1):
+        for name, task in tasks.items():
+            start = time.perf_counter()
+            task()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: Timing(tuple(spent[1:])) for name, spent in seconds.items()}
+
+
+def square_product(size: int = 2048) -> tuple[Callable[[], object], int]:
+    """One large square float32 product, and its multiply-adds: the machine's own speed."""
+    left, right = torch.randn(2, size, size)
+    return lambda: left @ right, size**3
+
+
+def machine() -> dict[str, object]:
+    """Where the figures were taken."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return {
+        "cpu": models[0] if models else platform.processor(),
+        "cores": len(models) or None,
+        "load": Path("/proc/loadavg").read_text().split()[:3] if Path("/proc/loadavg").exists() else None,
+        "torch": torch.__version__,
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "backend": backend_in_use(),
+        "python": platform.python_version(),
+    }
