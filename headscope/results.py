@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from headscope.errors import InputError
 from headscope.model.tokens import Token, TokenName
 from headscope.neighbors import Metric
 from headscope.views import html, record, text
@@ -142,6 +143,54 @@ class Atlas:
     def to_pandas(self) -> pandas.DataFrame:
         """One row for each layer and head: layer, head, id, token, label, distance, own_rank."""
         return _frame(record.atlas_rows(self))
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison:
+    """How the neighbours of one selected token differ between two answers: masks, models, references, metrics.
+
+    `overlap` [head]: the share of the k nearest tokens that both have. `moved` [head]: how many places the own token
+    is farther off in `other` than in `one`.
+    """
+
+    one: Neighbors
+    other: Neighbors
+    overlap: Tensor
+    moved: Tensor
+
+    def __repr__(self) -> str:
+        return text.comparison(self)
+
+    def _repr_html_(self) -> str:
+        return html.comparison(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and numbers, ready for JSON."""
+        return record.comparison(self)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """One row for each head: overlap, own rank in both, moved."""
+        return _frame(record.comparison_rows(self))
+
+
+def compared(one: Neighbors, other: Neighbors) -> Comparison:
+    """Two answers for the same token, side by side.
+
+    Raises InputError where they are not about the same vocabulary, token, number of heads or k.
+    """
+    if one.ids.dim() != 2 or other.ids.dim() != 2:
+        raise InputError("a comparison is of one token: give a position or a text, not a list.")
+    if one.ids.shape != other.ids.shape:
+        (heads, k), (other_heads, other_k) = one.ids.shape, other.ids.shape
+        raise InputError(
+            f"a comparison needs as many heads and neighbours on both sides: {heads} heads × {k}, "
+            f"{other_heads} heads × {other_k}."
+        )
+    shared = set(one.names) & set(other.names)
+    if one.tokens[0].id != other.tokens[0].id or any(one.names[id].text != other.names[id].text for id in shared):
+        raise InputError("a comparison needs the same token of one tokenizer on both sides.")
+    both = (one.ids[:, :, None] == other.ids[:, None, :]).any(-1)  # (head, k)
+    return Comparison(one, other, both.float().mean(-1), other.own_rank - one.own_rank)
 
 
 def named(ids: Tensor, names: Any) -> dict[int, TokenName]:

@@ -10,7 +10,6 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from headscope.errors import InputError
-from headscope.model.capture import takes_attention_by_name
 from headscope.model.default import default_source, find
 from headscope.model.loading import hash_of_tensors, load
 from headscope.model.opened import Opened, open_model, weights_stamp
@@ -208,7 +207,7 @@ class Scope:
         opened = self._current()
         if not 0 <= layer < len(opened.anatomy.blocks):
             raise InputError(f"there is no layer {layer!r}; the model's layers are 0 to {self.card.layers - 1}.")
-        return measure_projections(opened.feed, layer, takes_attention_by_name(opened.model))
+        return measure_projections(opened.feed, layer)
 
     def _current(self) -> Opened:
         """The opened model, opened anew if its weights were changed since."""

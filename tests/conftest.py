@@ -20,6 +20,10 @@ torch.set_num_threads(1)
 SHARED = Path(__file__).parents[2] / "shared"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-models", action="store_true", help="write docs/models.md from what the tests ran")
+
+
 @cache
 def _scope(name: str) -> Scope:
     return Scope.from_model(*zoo.build(name), stack=zoo.stack_of(name))

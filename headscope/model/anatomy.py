@@ -44,9 +44,7 @@ class Trace:
         self._stack: list[Call] = []
         self._counts: dict[nn.Module, int] = {}
 
-    def attend(
-        self, layer: int, q: Tensor | None, k: Tensor | None, v: Tensor, attend: Attend
-    ) -> tuple[Tensor, Tensor]:
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
         for call in self._stack:
             call.attentions.append(layer)
         self.paths.append(list(self._stack))

@@ -45,13 +45,9 @@ class _StopAtAttention(Trace):
         super().__init__()
         self.last, self.part = last, part
 
-    def attend(
-        self, layer: int, q: Tensor | None, k: Tensor | None, v: Tensor, attend: Attend
-    ) -> tuple[Tensor, Tensor]:
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
         if layer == self.last:
-            wanted = {"q": q, "k": k, "v": v}[self.part]
-            assert wanted is not None, "asked for only where the attention is called by name"
-            raise _Arrived(wanted)
+            raise _Arrived({"q": q, "k": k, "v": v}[self.part])
         return attend()
 
 

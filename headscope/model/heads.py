@@ -18,12 +18,11 @@ class Captured:
     """The heads of one text, float32 on the CPU.
 
     q, z [layer, position, head, d_head]; k, v [layer, position, kv_head, d_head];
-    pattern [layer, head, query, source], None where it is too large to keep. q and k are None where the model
-    computes its attention itself.
+    pattern [layer, head, query, source], None where it is too large to keep.
     """
 
-    q: Tensor | None
-    k: Tensor | None
+    q: Tensor
+    k: Tensor
     v: Tensor
     z: Tensor
     pattern: Tensor | None
@@ -37,14 +36,11 @@ class AllHeads:
         # For each text, one [layer] list for each of q, k, v, z and the pattern.
         self.texts: list[tuple[list[Tensor], ...]] = [([], [], [], [], []) for _ in lengths]
 
-    def attend(
-        self, layer: int, q: Tensor | None, k: Tensor | None, v: Tensor, attend: Attend
-    ) -> tuple[Tensor, Tensor]:
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
         z, pattern = attend()
         for row, (length, kept) in enumerate(zip(self.lengths, self.texts, strict=True)):
             for tensor, into in zip((q, k, v), kept, strict=False):
-                if tensor is not None:
-                    into.append(_float32(tensor[row, :, :length].transpose(0, 1)))  # (S, heads, d_head)
+                into.append(_float32(tensor[row, :, :length].transpose(0, 1)))  # (S, heads, d_head)
             kept[3].append(_float32(z[row, :length]))
             kept[4].append(_float32(pattern[row, :, :length, :length]))
             if sum(one.nbytes for one in kept[4]) > PATTERN_BYTES:
@@ -55,8 +51,8 @@ class AllHeads:
         """The heads of each text, without its padding."""
         return [
             Captured(
-                q=torch.stack(q) if q else None,
-                k=torch.stack(k) if k else None,
+                q=torch.stack(q),
+                k=torch.stack(k),
                 v=torch.stack(v),
                 z=torch.stack(z),
                 pattern=torch.stack(pattern) if len(pattern) == len(z) else None,
@@ -72,9 +68,7 @@ class OnePattern:
         self.layer = layer
         self.pattern: Tensor | None = None
 
-    def attend(
-        self, layer: int, q: Tensor | None, k: Tensor | None, v: Tensor, attend: Attend
-    ) -> tuple[Tensor, Tensor]:
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
         z, pattern = attend()
         if layer == self.layer:
             self.pattern = _float32(pattern[0])

@@ -20,12 +20,11 @@ class Attention:
     """What one attention call used (after RoPE and q/k norms) and made.
 
     q [batch, head, position, d_head]; k, v [batch, kv_head, position, d_head];
-    pattern [batch, head, query, source]; z [batch, position, head, d_head]. q and k are None where the model
-    computes its attention itself.
+    pattern [batch, head, query, source]; z [batch, position, head, d_head].
     """
 
-    q: Tensor | None
-    k: Tensor | None
+    q: Tensor
+    k: Tensor
     v: Tensor
     pattern: Tensor
     z: Tensor
@@ -37,9 +36,7 @@ Attend = Callable[[], tuple[Tensor, Tensor]]
 class Recorder(Protocol):
     """Sees the attention calls of one forward pass, in order."""
 
-    def attend(
-        self, layer: int, q: Tensor | None, k: Tensor | None, v: Tensor, attend: Attend
-    ) -> tuple[Tensor, Tensor]:
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
         """Return (z [batch, position, head, d_head], pattern), usually what `attend()` returns."""
         ...
 
@@ -95,7 +92,7 @@ def _the_pass() -> _Pass:
     return current
 
 
-def hand_over(q: Tensor | None, k: Tensor | None, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
+def hand_over(q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
     """Show one attention call to the recorder of this pass, which answers with z and the pattern."""
     current = _the_pass()
     layer = current.layer

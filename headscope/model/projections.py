@@ -8,6 +8,7 @@ grouped and adapted (LoRA) weights come out alike, with whatever scale the model
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -45,21 +46,18 @@ class HeadWeights:
     notes: tuple[str, ...]
 
 
-def measure_projections(feed: Feed, layer: int, sees_q_and_k: bool) -> HeadWeights:
+def measure_projections(feed: Feed, layer: int) -> HeadWeights:
     """The projections of `layer`, each checked on random hidden states."""
     block = feed.anatomy.blocks[layer]
     notes = []
-    found: dict[Part, Projection | None] = {"q": None, "k": None}
-    parts: tuple[Part, ...] = ("q", "k", "v") if sees_q_and_k else ("v",)
-    for part in parts:
+    found: dict[Part, Projection | None] = {}
+    for part in get_args(Part):
         found[part] = _affine(feed, layer, part)
         if found[part] is None:
             notes.append(
                 f"W_{part.upper()} cannot be written as one matrix: between the projection and the attention the "
                 f"model normalises or clips {part}."
             )
-    if not sees_q_and_k:
-        notes.append("The model computes its attention itself, so W_Q and W_K were not found.")
     like = torch.zeros(1, device=feed.model.device)
     with torch.no_grad(), float32_arithmetic(feed.model):
         w_o, b_o = projection_weights(block.output, block.heads, block.d_head, like)

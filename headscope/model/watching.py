@@ -3,13 +3,14 @@
 Some models (MPNet, DeBERTa-v2, GPT-Neo, GPT-J, BLOOM, Falcon; code of a user's own) do not take their attention
 from transformers' AttentionInterface. Their heads are found by what attention is: a product that goes through a
 softmax over its last axis, and then times the values; or one call of torch's scaled_dot_product_attention.
-q and k are not told apart from what is scaled, shifted or added to them, so only the latter gives them.
+q and k are the two factors of that product, as they went into it.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -19,7 +20,16 @@ from torch.overrides import TorchFunctionMode
 
 from headscope.model.passes import batch_size, hand_over, is_recorded, other_mask
 
-Stage = Literal["scores", "pattern"]
+
+@dataclass(frozen=True)
+class Stage:
+    """How far a tensor is on the way from q and k to z; q [..., query, d_head], k [..., source, d_head]."""
+
+    name: Literal["scores", "pattern"]
+    q: Tensor
+    k: Tensor
+
+
 _MASKED = -1e4  # an additive mask is at most this where nothing is to be seen
 
 _PRODUCTS = {torch.matmul, torch.bmm, torch.baddbmm, Tensor.matmul, Tensor.bmm, Tensor.baddbmm, Tensor.__matmul__}
@@ -39,21 +49,27 @@ class Watching(TorchFunctionMode):
             return func(*args, **kwargs)
         if func is functional.scaled_dot_product_attention:
             return _whole_attention(*args, **kwargs)
-        stage = next((s for x in args if isinstance(x, Tensor) and (s := _stage(x))), None)
+        source = next((x for x in args if isinstance(x, Tensor) and _stage(x)), None)
+        stage = _stage(source)
         if func in _PRODUCTS:
-            if stage == "pattern" and _stage(args[0]) == "pattern":
-                return _mix(func, *args)
-            return _mark(func(*args, **kwargs), "scores")
-        if stage is None:
+            first = _stage(args[0])
+            if first and first.name == "pattern":
+                return _mix(func, first, *args)
+            left, right = _factors(args, kwargs)
+            product = func(*args, **kwargs)
+            if min(left.dim(), right.dim()) < 3:
+                return product
+            return _mark(product, Stage("scores", left, right.transpose(-1, -2)))
+        if stage is None or source is None:
             return func(*args, **kwargs)
-        if func in _SOFTMAXES and stage == "scores":
-            return _mark(func(_remasked(args[0]), *args[1:], **kwargs), "pattern")
-        if stage == "scores" and func in _CHOICES | _FILLS and _hides(func, args):
+        if func in _SOFTMAXES and stage.name == "scores":
+            scores = _remasked(args[0])
+            return _mark(func(scores, *args[1:], **kwargs), replace(stage, name="pattern"))
+        if stage.name == "scores" and func in _CHOICES | _FILLS and _hides(func, args):
             # The model's own mask: under another one every score stays, and the softmax above sees to it.
             shown = args[1] if func in _CHOICES else args[0]
-            return shown if _other_mask(shown) is not None else _mark(func(*args, **kwargs), "scores")
+            return shown if _other_mask(shown) is not None else _mark(func(*args, **kwargs), stage)
         result = func(*args, **kwargs)
-        source = next(x for x in args if isinstance(x, Tensor) and _stage(x))
         same = isinstance(result, Tensor) and result.shape[-1:] == source.shape[-1:] and result.is_floating_point()
         return _mark(result, stage) if same else result
 
@@ -65,6 +81,13 @@ def _stage(tensor: Any) -> Stage | None:
 def _mark(tensor: Tensor, stage: Stage) -> Tensor:
     tensor._headscope_stage = stage  # type: ignore[attr-defined]
     return tensor
+
+
+def _factors(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    """The two tensors that a product multiplies; baddbmm may name them."""
+    if "batch1" in kwargs:
+        return kwargs["batch1"], kwargs["batch2"]
+    return args[-2], args[-1]
 
 
 def _hides(func: Callable[..., Any], args: tuple[Any, ...]) -> bool:
@@ -89,7 +112,7 @@ def _remasked(scores: Tensor) -> Tensor:
     return (scores.reshape(mask.shape[0], -1, *shape[-2:]) + mask).reshape(shape)
 
 
-def _mix(func: Callable[..., Any], pattern: Tensor, values: Tensor) -> Tensor:
+def _mix(func: Callable[..., Any], stage: Stage, pattern: Tensor, values: Tensor) -> Tensor:
     """The product of a pattern and values, by way of the recorder."""
     batch = batch_size() if pattern.dim() == 3 else pattern.shape[0]
 
@@ -99,7 +122,7 @@ def _mix(func: Callable[..., Any], pattern: Tensor, values: Tensor) -> Tensor:
     def attend() -> tuple[Tensor, Tensor]:
         return by_head(func(pattern, values)).transpose(1, 2), by_head(pattern)
 
-    z, _ = hand_over(None, None, by_head(values), attend)
+    z, _ = hand_over(by_head(stage.q), by_head(stage.k), by_head(values), attend)
     return z.transpose(1, 2).reshape(*pattern.shape[:-1], values.shape[-1])
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from headscope.views.text import distance
 
 if TYPE_CHECKING:
-    from headscope.results import Atlas, Neighbors, PositionNeighbors
+    from headscope.results import Atlas, Comparison, Neighbors, PositionNeighbors
 
 _OWN = "font-weight:600;text-decoration:underline"
 _CELL = "text-align:left;white-space:pre;padding:1px 8px;unicode-bidi:isolate"
@@ -34,6 +34,14 @@ def neighbors(near: Neighbors) -> str:
         rows.append(["own", *(_cell(f"#{rank}", d, rank == 1) for rank, d in owns)])
         parts.append(_table(caption, [f"head {head}" for head in range(len(ids))], rows, one.notes))
     return "".join(parts)
+
+
+def comparison(found: Comparison) -> str:
+    """Both tables, and above them for each head what they share and how far the own token moved."""
+    changes = zip(found.overlap.tolist(), found.moved.tolist(), strict=True)
+    row = ["change", *(f"{overlap:.0%} shared, own {moved:+d}" for overlap, moved in changes)]
+    columns = [f"head {head}" for head in range(len(found.overlap))]
+    return _table("What changed", columns, [row], ()) + neighbors(found.one) + neighbors(found.other)
 
 
 def positions(found: PositionNeighbors) -> str:

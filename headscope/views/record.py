@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from headscope.model.tokens import Token
     from headscope.reading import Reading
-    from headscope.results import Atlas, Neighbors, PositionNeighbors
+    from headscope.results import Atlas, Comparison, Neighbors, PositionNeighbors
     from headscope.scope import Card
 
 SCHEMA = 1
@@ -87,6 +87,27 @@ def neighbor_rows(near: Neighbors) -> list[Record]:
         for one in near.each()
         for head in _heads(one)
         for neighbor in head["neighbors"]
+    ]
+
+
+def comparison(found: Comparison) -> Record:
+    """Two answers and how they differ."""
+    return {"one": neighbors(found.one), "other": neighbors(found.other), "heads": comparison_rows(found)}
+
+
+def comparison_rows(found: Comparison) -> list[Record]:
+    """One row for each head."""
+    return [
+        {"head": head, "overlap": overlap, "own_rank": one, "other_own_rank": other, "moved": moved}
+        for head, (overlap, one, other, moved) in enumerate(
+            zip(
+                found.overlap.tolist(),
+                found.one.own_rank.tolist(),
+                found.other.own_rank.tolist(),
+                found.moved.tolist(),
+                strict=True,
+            )
+        )
     ]
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from headscope.reading import Reading
-    from headscope.results import Atlas, Neighbors, PositionNeighbors
+    from headscope.results import Atlas, Comparison, Neighbors, PositionNeighbors
     from headscope.scope import Card
 
 WIDTH = 100
@@ -37,6 +37,11 @@ def positions(rows: PositionNeighbors) -> str:
 def atlas(found: Atlas) -> str:
     """Plain text, 100 columns wide."""
     return plain(Group(*atlas_tables(found, WIDTH)))
+
+
+def comparison(found: Comparison) -> str:
+    """Plain text, 100 columns wide."""
+    return plain(Group(*comparison_tables(found, WIDTH)))
 
 
 def plain(shown: RenderableType) -> str:
@@ -85,6 +90,16 @@ def neighbor_tables(near: Neighbors, width: int) -> list[RenderableType]:
         table.add_row("own", *(_cell(f"#{own_ranks[h]}", own_distances[h], own_ranks[h] == 1, "") for h in heads))
         parts.append(table)
     return [*parts, *_notes(near.notes)]
+
+
+def comparison_tables(found: Comparison, width: int) -> list[RenderableType]:
+    """What changed for each head, then both tables."""
+    parts: list[RenderableType] = [Text("What changed: tokens shared by both, and how far the own token moved", "bold")]
+    for heads in _blocks(len(found.overlap), width):
+        table = _table([f"head {head}" for head in heads])
+        table.add_row("", *(f"{found.overlap[h]:.0%}, own {int(found.moved[h]):+d}" for h in heads))
+        parts.append(table)
+    return [*parts, *neighbor_tables(found.one, width), *neighbor_tables(found.other, width)]
 
 
 def position_tables(rows: PositionNeighbors, width: int) -> list[RenderableType]:

@@ -10,7 +10,6 @@ import zoo
 from headscope import InputError
 
 NORMALISED_AFTERWARDS = {"qwen3", "gemma3", "olmo2"}
-COMPUTES_ITSELF = {"mpnet", "deberta-v2", "gpt-neo", "gptj", "bloom", "falcon-rotary", "falcon-alibi", "falcon-grouped"}
 
 
 def attention_inputs(scope, text, layer):
@@ -44,9 +43,6 @@ def test_w_q_and_w_k_give_q_and_k_at_position_0_where_they_are_one_matrix(name, 
         assert weights.q is None
         assert weights.k is None
         assert "cannot be written as one matrix" in weights.notes[0]
-    elif name in COMPUTES_ITSELF:
-        assert weights.q is None
-        assert "computes its attention itself" in weights.notes[0]
     else:
         q = torch.einsum("d,hde->he", x[0], weights.q.weight) + weights.q.bias
         k = torch.einsum("d,hde->he", x[0], weights.k.weight) + weights.k.bias
