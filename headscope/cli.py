@@ -89,7 +89,7 @@ def look(
     console = Console(highlight=False)
     console.print(shown.model_line(scope.card))
     console.print()
-    console.print(shown.token_line(reading, near.tokens[0].position))
+    console.print(shown.token_line(reading, near.tokens[0].position, console.width))
     console.print()
     for part in [*shown.neighbor_tables(near, console.width), *shown.position_tables(rows, console.width)]:
         console.print(part)

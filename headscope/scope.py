@@ -15,7 +15,7 @@ from headscope.model.loading import hash_of_tensors, load
 from headscope.model.opened import Opened, open_model, weights_stamp
 from headscope.model.passes import MASKS, Mask
 from headscope.model.projections import HeadWeights, measure_projections
-from headscope.model.stacks import StackName, choose
+from headscope.model.stacks import StackName, choose, unwrapped
 from headscope.model.tokens import Token, started, tokenize
 from headscope.reading import Reading
 from headscope.vocabulary import Vocabulary, notes
@@ -122,18 +122,19 @@ class Scope:
     ) -> Scope:
         """Read a model that is in memory already, and leave it as it was after each read.
 
-        Its mode, hooks and attention implementation are restored. If its weights change (by training, say), the
-        next read sees the new ones.
+        Its mode, hooks and attention implementation are restored. A PEFT model is read with its adapters.
+        If its weights change (by training, say), the next read sees the new ones.
         """
-        if not isinstance(model, PreTrainedModel):
+        inside = unwrapped(model)
+        if not isinstance(inside, PreTrainedModel):
             raise InputError(f"from_model takes a transformers model (a PreTrainedModel), not {type(model).__name__}.")
         if not isinstance(tokenizer, PreTrainedTokenizerBase):
             raise InputError(f"from_model takes a transformers tokenizer, not {type(tokenizer).__name__}.")
 
         def reopen() -> tuple[Opened, Card]:
-            opened = open_model(choose(model, stack), tokenizer)
-            name = model.config.name_or_path or type(model).__name__
-            return opened, _card(opened, name, None, hash_of_tensors(model), "handed over in memory")
+            opened = open_model(choose(inside, stack), tokenizer)
+            name = inside.config.name_or_path or type(inside).__name__
+            return opened, _card(opened, name, None, hash_of_tensors(inside), "handed over in memory")
 
         return cls(*reopen(), reopen, cache_bytes)
 

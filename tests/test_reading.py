@@ -50,7 +50,7 @@ def test_nearest_tokens_distances_and_ranks(name, scope, model, metric, referenc
     token, layer = 3, 2
     near = reading.nearest(token, layer, "value", reference, metric, position, k=7)
     place = token if position and scope.card.position_embeddings else None
-    rows = plain.encodings(name, model, 0 if reference == "input" else layer, place)
+    rows = plain.encodings(name, model, 0 if reference == "input" else layer, place).detach()
     own = reading.tokens[token].id
     for head in range(scope.card.heads):
         kv_head = head * scope.card.kv_heads // scope.card.heads
@@ -182,3 +182,16 @@ def test_a_scope_can_be_shared_by_threads_with_different_masks(scope: Scope):
     for one, other, near in zip(alone, together, nearest, strict=True):
         assert torch.equal(one.z, other.z)
         assert torch.equal(near.ids, one.nearest(2, 1, reference="layer").ids)
+
+
+def test_a_long_texts_patterns_are_made_layer_by_layer_when_they_are_asked_for(scope, monkeypatch):
+    from headscope.model import heads
+
+    kept = scope.read(zoo.TEXT, "full")
+    monkeypatch.setattr(heads, "PATTERN_BYTES", 0)
+    lean = scope.read(zoo.TEXT, "full")
+    assert lean._pattern is None
+    for layer in range(scope.card.layers):
+        assert torch.allclose(lean.pattern_of(layer), kept.pattern[layer], atol=1e-6)
+    assert lean._pattern is None
+    assert torch.allclose(lean.pattern, kept.pattern, atol=1e-6)

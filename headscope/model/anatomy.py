@@ -166,7 +166,7 @@ def dissect(model: PreTrainedModel, probe: Tensor) -> Anatomy:
     inside_last = {call.module for call in _descendants(modules[-1])}
     weights = torch.stack([seen.pattern.float().sum(-1).amin() for seen in trace.attentions])
     error = max(errors)
-    if not error <= (1e-4 if next(model.parameters()).dtype == torch.float32 else 0.1):
+    if not error <= _tolerance(trace.attentions[0].z):
         raise ModelError(
             f"{name} cannot be read: on a probe its captured head outputs miss z = Σ α v or Σ z W_O + b_O by "
             f"{error:.2g} of the largest value."
@@ -229,7 +229,13 @@ def _output_projection(block: Call, z: Tensor, where: str) -> tuple[Call, float]
             found.append((call, _projection_error(call, z)))
     if not found:
         raise ModelError(f"{where}: no projection takes the heads' concatenated output, so W_O was not found.")
-    return min(found, key=lambda pair: pair[1])
+    # The outermost linear one: an adapter (LoRA) wraps the plain layer, and both get z.
+    return next((pair for pair in found if pair[1] <= _tolerance(z)), min(found, key=lambda pair: pair[1]))
+
+
+def _tolerance(z: Tensor) -> float:
+    """What rounding in the model's own precision may add up to, relative to the largest value."""
+    return 1e-4 if z.dtype == torch.float32 else 0.1
 
 
 def _mixing_error(seen: Attention) -> float:

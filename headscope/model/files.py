@@ -32,10 +32,15 @@ def weight_files(directory: Path) -> list[Path]:
             f"{directory} holds a PEFT adapter, not a whole model: load it with peft and hand the model to "
             "Scope.from_model, or merge it into its base model and save that."
         )
-    pickles = [path.name for pattern in ("pytorch_model*.bin", "*.pt", "*.pth") for path in directory.glob(pattern)]
-    if pickles:
-        raise ModelError(f"{directory} has its weights as a pickle ({pickles[0]}). {_CONVERT}.")
+    refuse_pickles(str(directory), [path.name for path in directory.iterdir()])
     raise ModelError(f"{directory} has no weights: no model.safetensors and no model.safetensors.index.json.")
+
+
+def refuse_pickles(where: str, names: list[str]) -> None:
+    """Raise ModelError for a checkpoint that has pickles and no safetensors among its files."""
+    pickles = [name for name in sorted(names) if name.endswith((".bin", ".pt", ".pth")) and "training" not in name]
+    if pickles and not any(name.endswith(".safetensors") for name in names):
+        raise ModelError(f"{where} has its weights as a pickle ({pickles[0]}). {_CONVERT}.")
 
 
 def check_whole(path: Path) -> None:

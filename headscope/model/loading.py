@@ -18,7 +18,7 @@ from transformers.models.auto import modeling_auto
 
 from headscope.errors import InputError, ModelError
 from headscope.model.default import DEMO_SHA256, TOKENIZER_FILES, Source, demo_directory
-from headscope.model.files import check_whole, combined_sha256, stamp, weight_files
+from headscope.model.files import check_whole, combined_sha256, refuse_pickles, stamp, weight_files
 
 Say = Callable[[str], None]
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -42,7 +42,7 @@ def load(source: Source, device: str, dtype: str | torch.dtype | None, say: Say)
     """
     where = pick_device(device)
     precision = _dtype(dtype)
-    directory = Path(source.path) if source.local_only else _download(source, say)
+    directory = _download(source, say) if source.directory is None else Path(source.directory)
     files = weight_files(directory)
     for file in files:
         check_whole(file)
@@ -103,12 +103,15 @@ def _dtype(dtype: str | torch.dtype | None) -> str | torch.dtype:
 
 
 def _download(source: Source, say: Say) -> Path:
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import HfApi, snapshot_download
 
     say(f"fetching {source.name} from the Hub")
-    patterns = ["*.json", "*.txt", "*.model", "*.safetensors"]
+    patterns = ["*.json", "*.txt", "*.model", "model*.safetensors"]
     try:
-        return Path(snapshot_download(source.path, revision=source.revision, allow_patterns=patterns))
+        refuse_pickles(source.name, HfApi().list_repo_files(source.name, revision=source.branch))
+        return Path(snapshot_download(source.name, revision=source.branch, allow_patterns=patterns))
+    except ModelError:
+        raise
     except Exception as error:  # network, disk and access errors alike
         raise ModelError(f"{source.name} could not be fetched from the Hub: {first_line(error)}") from error
 

@@ -22,6 +22,22 @@ class Stack:
     start: int | None = None
 
 
+def unwrapped(model: object) -> object:
+    """The transformers model inside a PEFT model, with its adapters in place; anything else as it is.
+
+    Raises InputError for adapters that act on the input (prompt and prefix tuning), which would be lost.
+    """
+    config = getattr(model, "active_peft_config", None)
+    if config is None or not hasattr(model, "get_base_model"):
+        return model
+    if config.is_prompt_learning:
+        raise InputError(
+            f"a PEFT adapter of the kind {config.peft_type.value} puts learned vectors before the text, which "
+            "headscope does not read; adapters that change weights (LoRA and its kin) are read."
+        )
+    return model.get_base_model()
+
+
 def choose(model: PreTrainedModel, stack: str | None) -> Stack:
     """The stack that `stack` names; None: the only one.
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 OWN = "bold green"
-_LABEL, _NUMBER = 9, 6  # characters of a token and of a distance in a cell
-_CELL = _LABEL + _NUMBER + 2
-_MARGIN = 5  # the column of ranks
+_LABEL, _NUMBER = 9, 5  # characters of a token and of a distance in a cell
+_CELL = _LABEL + 1 + _NUMBER
+_MARGIN = 3  # the column of ranks
 
 
 def neighbors(near: Neighbors) -> str:
@@ -53,17 +53,21 @@ def plain(shown: RenderableType) -> str:
 
 def model_line(card: Card) -> Text:
     """Which model is open, why, and how well its capture proved itself."""
-    shown = Text.assemble((card.name, "bold"), f"  {card.layers} layers × {card.heads} heads of {card.d_head}")
-    shown.append(f", {card.vocab_size:,} tokens; capture error {card.capture_error:.1e}\n{card.why}", "dim")
-    return shown
+    shown = Text.assemble((card.name, "bold"), (f" · {card.why}\n", "dim"))
+    shape = f"{card.layers} layers × {card.heads} heads of {card.d_head}, vocabulary {card.vocab_size:,}"
+    return shown.append(f"{shape}, capture error {card.capture_error:.1e}", "dim")
 
 
-def token_line(reading: Reading, selected: int) -> Text:
-    """The tokens of a text with their positions, the selected one marked."""
-    shown = Text()
+def token_line(reading: Reading, selected: int, width: int) -> Text:
+    """The tokens of a text with their positions, the selected one marked; never broken inside a token."""
+    shown, used = Text(), 0
     for token in reading.tokens:
         style = "bold reverse" if token.position == selected else "dim" if token.special else ""
-        shown.append(f"{token.position} ", "dim").append(token.label, style).append("  ")
+        piece = Text.assemble((f"{token.position} ", "dim"), (token.label, style))
+        if used and used + piece.cell_len > width:
+            shown, used = shown.append("\n"), 0
+        shown.append_text(piece).append("  ")
+        used += piece.cell_len + 2
     return shown
 
 
@@ -88,7 +92,7 @@ def neighbor_tables(near: Neighbors, width: int) -> list[RenderableType]:
                 end_section=row == k - 1,
             )
         table.add_row("own", *(_cell(f"#{own_ranks[h]}", own_distances[h], own_ranks[h] == 1, "") for h in heads))
-        parts.append(table)
+        parts += [table, Text()]
     return [*parts, *_notes(near.notes)]
 
 
@@ -126,7 +130,7 @@ def position_tables(rows: PositionNeighbors, width: int) -> list[RenderableType]
                     for h in heads
                 ),
             )
-        parts.append(table)
+        parts += [table, Text()]
     return [*parts, *_notes(rows.notes)]
 
 
@@ -147,15 +151,15 @@ def atlas_tables(found: Atlas, width: int) -> list[RenderableType]:
                 f"L{layer}",
                 *(_cell(found.names[row[h]].label, distances[layer][h], row[h] == found.token.id, "▸") for h in heads),
             )
-        parts.append(table)
+        parts += [table, Text()]
     return [*parts, *_notes(found.notes)]
 
 
 def distance(value: float) -> str:
-    """A distance in at most six characters where it can be told in so many.
+    """A distance in five characters where it can be told in so many.
 
     >>> [distance(x) for x in (0.0, 0.12345, 1.0, 12.3456, -1234.5, 3e-7, 2.5e12)]
-    ['0.000', '0.123', '1.000', '12.346', '-1234', '3e-07', '2e+12']
+    ['0.000', '0.123', '1.000', '12.35', '-1234', '3e-07', '2e+12']
     """
     size = abs(value)
     if size and (size < 5e-4 or size >= 1e5):
@@ -169,17 +173,17 @@ def distance(value: float) -> str:
 
 def _blocks(heads: int, width: int) -> list[range]:
     """Heads in blocks of nearly equal size that fit the width."""
-    fit = max(1, (width - _MARGIN) // _CELL)
+    fit = max(1, (width - _MARGIN) // (_CELL + 1))
     blocks = -(-heads // fit)
     size = -(-heads // blocks)
     return [range(start, min(start + size, heads)) for start in range(0, heads, size)]
 
 
 def _table(columns: Sequence[str]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
-    table.add_column("", justify="right", style="dim", width=_MARGIN - 2)
+    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False, header_style="bold")
+    table.add_column("", justify="right", style="dim", width=_MARGIN)
     for column in columns:
-        table.add_column(column, width=_CELL - 1, no_wrap=True)
+        table.add_column(column, width=_CELL, no_wrap=True)
     return table
 
 
