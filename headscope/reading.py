@@ -57,6 +57,11 @@ class Reading:
         )
 
     @property
+    def nbytes(self) -> int:
+        """Memory the reading holds, in bytes."""
+        return sum(part.nbytes for part in (self.q, self.k, self.v, self.z, self._pattern) if part is not None)
+
+    @property
     def pattern(self) -> Tensor:
         """Attention weights of all layers: float32 [layer, head, query, source]."""
         if self._pattern is None:
