@@ -59,6 +59,12 @@ class Feed:
         self._norms: dict[int, Norm | None] = {}
 
     @property
+    def device(self) -> torch.device:
+        """Where encodings are kept: with the model, but for mps, which has no float64 to prove and rank them with."""
+        device = self.model.device
+        return torch.device("cpu") if device.type == "mps" else device
+
+    @property
     def vocab_size(self) -> int:
         """How many embeddings the model has: the ids of the vocabulary."""
         return int(self.model.get_input_embeddings().num_embeddings)
@@ -101,7 +107,7 @@ class Feed:
         if norm is None:
             return y
         with torch.no_grad(), float32_arithmetic(self.model):
-            return norm.module(y[:, None])[:, 0]  # type: ignore[no-any-return]
+            return norm.module(y[:, None].to(self.model.device))[:, 0].to(self.device)  # type: ignore[no-any-return]
 
     def values_of(self, rows: Tensor, layer: int) -> Tensor:
         """v [row, kv_head, d_head] at `layer` when the norm there (without one: the block) has `rows` [row, d]."""
@@ -109,7 +115,7 @@ class Feed:
 
     def _values_after(self, norm: Norm | None, rows: Tensor, layer: int) -> Tensor:
         def one(chunk: Tensor) -> Tensor:
-            hidden = chunk[:, None]
+            hidden = chunk[:, None].to(self.model.device)
 
             def steer(hooks: ExitStack, recorder: Recorder) -> None:
                 self._skip_to(layer, hooks, recorder)
@@ -119,7 +125,7 @@ class Feed:
                 else:
                     _instead(hooks, recorder, norm.module, norm.nth, hidden)
 
-            ids = torch.full((len(chunk),), self.plain_token, device=chunk.device)
+            ids = torch.full((len(chunk),), self.plain_token)
             return self._run(ids, 0, None, steer)[:, :, 0]
 
         return self._chunked(rows, one)
@@ -131,9 +137,10 @@ class Feed:
         def one(chunk: Tensor) -> Tensor:
             def steer(hooks: ExitStack, recorder: Recorder) -> None:
                 self._skip_to(layer, hooks, recorder)
-                _before(hooks, recorder, attention, 0, lambda given: chunk[:, None])
+                _before(hooks, recorder, attention, 0, lambda given: hidden)
 
-            ids = torch.full((len(chunk), 1), self.plain_token, device=chunk.device)
+            hidden = chunk[:, None].to(self.model.device)
+            ids = torch.full((len(chunk), 1), self.plain_token)
             return self._run_text(ids, 0, steer, part)[:, :, 0]
 
         return self._chunked(rows, one)
@@ -173,7 +180,7 @@ class Feed:
                 hooks.callback(module.register_forward_hook(keep).remove)
             _before(hooks, recorder, self.anatomy.blocks[0].module, 0, _arrive)
 
-        self._run_text(torch.full((1, length), self.plain_token, device=self.model.device), 0, steer)
+        self._run_text(torch.full((1, length), self.plain_token), 0, steer)
         return [rows[module] for module in self.positions.modules]
 
     def place(self, position: int) -> tuple[Tensor, ...]:
@@ -203,6 +210,7 @@ class Feed:
         return self._run_text(ids[:, None], last, placed)
 
     def _run_text(self, ids: Tensor, last: int, steer: Steer, part: Part = "v") -> Tensor:
+        ids = ids.to(self.model.device)
         recorder, everything = _StopAtAttention(last, part), torch.ones_like(ids)
         model = self.model
         try:
@@ -210,7 +218,7 @@ class Feed:
                 steer(hooks, recorder)
                 model(input_ids=ids, attention_mask=everything, **without_cache(model))
         except _Arrived as arrived:
-            return arrived.tensor.float()
+            return arrived.tensor.float().to(self.device)
         raise ModelError(f"{type(model).__name__} ran to its end without coming to attention call {last}.")
 
     def _skip_to(self, layer: int, hooks: ExitStack, recorder: Recorder) -> None:

@@ -108,13 +108,13 @@ def build(feed: Feed, layer: int, positioned: Stem | None) -> ClosedForm:
 
 
 def _vocabulary(feed: Feed) -> Tensor:
-    return torch.arange(feed.vocab_size, device=feed.model.device)
+    return torch.arange(feed.vocab_size, device=feed.device)
 
 
 def _matrix(feed: Feed, layer: int) -> Tensor:
     """W [d, kv_head * d_head]: what v gains from each coordinate of the norm's output."""
     width = feed.inputs(_vocabulary(feed)[:1], layer, None).shape[-1]
-    basis = torch.eye(width, device=feed.model.device) * _BASIS
+    basis = torch.eye(width, device=feed.device) * _BASIS
     constant = feed.values_of(torch.zeros_like(basis[:1]), layer).flatten()
     return (feed.values_of(basis, layer).flatten(1) - constant) / _BASIS
 
