@@ -106,7 +106,7 @@ def test_work_that_takes_time_is_shown(fresh: Callable[..., Chromium], server: S
     page = fresh()
     page.open(server.address)
     held: list[Any] = []
-    page.page.route("**/nearest", held.append)
+    page.page.route("**/nearest", lambda route: held.append(route))
     choose(page, "layer", 3)
     page.wait("document.querySelector('[data-busy]')")
     assert "12 heads with 30,522 tokens" in text(page, "#status")
