@@ -66,7 +66,7 @@ function cell(one, id, bars, own, where) {
       "data-id": id,
       "data-position": one.position,
       "data-label": one.label,
-      "data-where": `${where}, distance ${one.distance ?? "not finite"}`,
+      "data-where": `${where}, distance ${one.distance?.toPrecision(5) ?? "not finite"}`,
       "--from": `${from}%`,
       "--to": `${to}%`,
     },
