@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -106,10 +105,12 @@ def test_a_model_without_position_embeddings_has_the_switch_off_and_says_why(
 def test_work_that_takes_time_is_shown(fresh: Callable[..., Chromium], server: Server, ask: Callable[..., Any]) -> None:
     page = fresh()
     page.open(server.address)
-    page.page.route("**/nearest", lambda route: (time.sleep(0.5), route.continue_()))
+    held: list[Any] = []
+    page.page.route("**/nearest", lambda route: held.append(route))
     choose(page, "layer", 3)
     page.wait("document.querySelector('[data-busy]')")
     assert "12 heads with 30,522 tokens" in text(page, "#status")
+    held[0].continue_()
     shows(page, ask(layer=3))
     page.wait("!document.querySelector('[data-busy]')")
     assert text(page, "#status") == ""
