@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from headscope.errors import ModelError
+from headscope.errors import InputError, ModelError
 from headscope.model.files import weight_files
 
 DEFAULT = "FacebookAI/roberta-base"
@@ -61,6 +61,9 @@ def find(name: str, revision: str | None) -> Source:
 
     Raises ModelError where it is nowhere; another model never takes its place.
     """
+    local = name == DEMO or Path(name).expanduser().is_dir()
+    if local and revision is not None:
+        raise InputError(f"a revision is of a model on the Hub; {name!r} is on this machine: leave {revision!r} out.")
     if name == DEMO:
         directory = demo_directory()
         if directory is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def atlas_rows(found: Atlas) -> list[Record]:
             "id": id,
             "token": found.names[id].text,
             "label": found.names[id].label,
-            "distance": distance,
+            "distance": _number(distance),
             "own_rank": own_rank,
         }
         for layer, (ids, distances, ranks) in enumerate(
@@ -165,6 +166,11 @@ def atlas_rows(found: Atlas) -> list[Record]:
         )
         for head, (id, distance, own_rank) in enumerate(zip(ids, distances, ranks, strict=True))
     ]
+
+
+def _number(value: float) -> float | None:
+    """A number that JSON has: a distance beyond float32's range is told as null."""
+    return value if isfinite(value) else None
 
 
 def _heads(near: Neighbors) -> list[Record]:
@@ -178,11 +184,11 @@ def _heads(near: Neighbors) -> list[Record]:
                     "id": id,
                     "token": near.names[id].text,
                     "label": near.names[id].label,
-                    "distance": d,
+                    "distance": _number(d),
                 }
                 for rank, id, d in zip(ranks, ids, distances, strict=True)
             ],
-            "own": {"rank": own_rank, "distance": own_distance},
+            "own": {"rank": own_rank, "distance": _number(own_distance)},
         }
         for head, (ranks, ids, distances, own_rank, own_distance) in enumerate(
             zip(
@@ -200,7 +206,7 @@ def _heads(near: Neighbors) -> list[Record]:
 def _positions(rows: PositionNeighbors) -> list[list[Record]]:
     return [
         [
-            {"position": p, "token": rows.tokens[p].text, "label": rows.tokens[p].label, "distance": distance}
+            {"position": p, "token": rows.tokens[p].text, "label": rows.tokens[p].label, "distance": _number(distance)}
             for p, distance in zip(order, distances, strict=True)
         ]
         for order, distances in zip(rows.positions.tolist(), rows.distances.tolist(), strict=True)

@@ -163,6 +163,12 @@ def test_a_model_that_reads_no_text_is_refused(build):
         Scope.from_model(ViTModel(config), tokenizer)
 
 
+def test_a_revision_of_a_local_model_is_refused(directory):
+    for name in (str(directory), "demo"):
+        with pytest.raises(InputError, match="leave 'main' out"):
+            Scope.from_pretrained(name, revision="main")
+
+
 @pytest.mark.parametrize("name", ["./nowhere", "/no/such/directory", "~/no-such", "a/b/c"])
 def test_a_directory_that_does_not_exist_is_told(name):
     with pytest.raises(ModelError, match="no directory"):
