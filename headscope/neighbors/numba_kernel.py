@@ -4,13 +4,11 @@ Tokens run along the last axis of every scratch array, so that each loop below i
 instructions over tokens. `reassoc` lets the compiler count in vector lanes; infinities keep their meaning.
 """
 
-from typing import Any
-
 import numpy as np
-from numba import njit
 
 from headscope.neighbors import bounds
 from headscope.neighbors.metrics import METRICS
+from headscope.neighbors.numba_jit import jit
 
 TOKENS = 512  # of a tile: scores of LANES queries fit the L1 cache, the tile's encodings the L2
 LANES = 8  # queries multiplied at a time, and
@@ -21,13 +19,12 @@ _COSINE, _EUCLIDEAN = METRICS.index("cosine"), METRICS.index("euclidean")
 _LARGEST, _SMALLEST = np.float32(bounds.LARGEST), np.float32(bounds.SMALLEST)
 _CANCELLED, _UNIT, _EXACT_UNIT = np.float32(bounds.CANCELLED), bounds.UNIT, bounds.EXACT_UNIT
 _ONE, _ZERO, _INF = np.float32(1), np.float32(0), np.float32(np.inf)
-_FAST = {"contract", "reassoc", "nsz"}
+_FAST = ("contract", "reassoc", "nsz")
 
-compiled: Any = njit(nogil=True, cache=True, error_model="numpy", fastmath=_FAST)
-ordered: Any = njit(nogil=True, cache=True, fastmath={*_FAST, "nnan"})  # where no value is nan
-inlined: Any = njit(error_model="numpy", fastmath=_FAST)
-_cosine_error, _dot_error = inlined(bounds.cosine_error), inlined(bounds.dot_error)
-_square_error = inlined(bounds.square_error)
+compiled = jit(*_FAST)
+ordered = jit(*_FAST, "nnan")  # where no value is nan
+_cosine_error, _dot_error = compiled(bounds.cosine_error), compiled(bounds.dot_error)
+_square_error = compiled(bounds.square_error)
 
 
 @compiled
