@@ -19,7 +19,7 @@ from torch import Tensor
 
 from headscope.model.feed import Feed
 from headscope.model.feed import Place as ModelPlace
-from headscope.neighbors import Place, Table
+from headscope.neighbors import Table
 
 _ROWS = 8192  # vocabulary rows at a time, so that no second copy of the vocabulary is ever held
 # A power of two: (c·W + β) − β rounds W no more than float32 does anyway, even where |β| ≫ |W|.
@@ -40,6 +40,19 @@ class Stem:
 
 
 @dataclass(frozen=True)
+class Motion:
+    """What one position does to a stem: it adds δ [d] to every y_t, and makes the scale u_t [token]."""
+
+    offset: Tensor
+    scale: Tensor
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return self.offset.nbytes + self.scale.nbytes
+
+
+@dataclass(frozen=True)
 class ClosedForm:
     """One layer's A, β and W, and how a position enters them."""
 
@@ -53,23 +66,25 @@ class ClosedForm:
         """Bytes held."""
         return self.table.nbytes + self.matrix.nbytes
 
-    def place(self, stem: Stem | None, position: ModelPlace) -> Place:
-        """The scale u_t [token] and the shift a [kv_head, d_head] of one position; `stem` None: nothing moves."""
-        if stem is None:
-            return Place.none
-        shift = offset(self.feed, self.layer, position)  # (d,)
-        scale = _inverse_spread(self.feed, self.layer, stem, shift)
-        lifted = _unnormalised(self.feed, self.layer, shift[None]) @ self.matrix  # (1, kv_head * d_head)
-        return Place(scale, lifted.reshape(self.table.bias.shape))
+    def shift(self, motion: Motion) -> Tensor:
+        """a [kv_head, d_head]: what a position adds to every row of A."""
+        lifted = _unnormalised(self.feed, self.layer, motion.offset[None]) @ self.matrix  # (1, kv_head * d_head)
+        return lifted.reshape(self.table.bias.shape)
+
+
+def motion(feed: Feed, layer: int, stem: Stem, position: ModelPlace) -> Motion:
+    """δ and u_t of one position, for all layers that share the stem of `layer`."""
+    added = offset(feed, layer, position)
+    return Motion(added, _inverse_spread(feed, layer, stem, added))
 
 
 def offset(feed: Feed, layer: int, position: ModelPlace) -> Tensor:
     """δ [d]: what the position adds to y, the same for every token."""
     ids = feed.plain_token + torch.arange(4, device=feed.model.device)
+    bare = feed.inputs(ids, layer, None)
     if position is None:
-        return torch.zeros_like(feed.inputs(ids[:1], layer, None)[0])
-    there, bare = feed.inputs(ids, layer, position), feed.inputs(ids, layer, None)
-    return (there.double() - bare.double()).mean(0).float()
+        return torch.zeros_like(bare[0])
+    return (feed.inputs(ids, layer, position).double() - bare.double()).mean(0).float()
 
 
 def stem(feed: Feed, layer: int) -> Stem:
@@ -139,5 +154,5 @@ def _inverse_spread(feed: Feed, layer: int, stem: Stem, shift: Tensor) -> Tensor
     if norm is None:
         return torch.ones_like(stem.rows[:, 0])
     moved = norm.centred(shift)
-    squares = stem.squares + 2 * (stem.rows @ moved).double() + moved.double().square().sum()
-    return (squares.clamp_min(0) / len(moved) + norm.eps).rsqrt().float()
+    squares = (stem.rows @ moved).double().mul_(2).add_(stem.squares).add_(moved.double().square().sum())
+    return squares.clamp_min_(0).div_(len(moved)).add_(norm.eps).rsqrt_().float()
