@@ -245,7 +245,7 @@ class Reading:
         allowed = None
         if candidates == "words":
             allowed = self._opened.names.words.to(device)
-        most = int(table.finite.sum() if allowed is None else (table.finite & allowed).sum())
+        most = table.candidates if allowed is None else int((table.finite & allowed).sum())
         if k > most:
             raise InputError(f"k is {k}; only {most} tokens can be neighbours.")
         own = torch.tensor([self.tokens[p].id for p in selected], device=device)

@@ -141,13 +141,8 @@ def _check(
     unknown = [metric for metric in metrics if metric not in METRICS]
     if unknown or not metrics:
         raise ValueError(f"metrics are {tuple(metrics)}; choose from {', '.join(METRICS)}")
-    for place in places:
-        scale = place.scale
-        # One pass where all is well: a sum is finite only if its terms are.
-        if scale is not None and not (scale.sum().isfinite() or scale[table.finite].isfinite().all()):
-            raise ValueError("a place's scale is not finite at a token whose row is")
-        if place.shift is not None and not place.shift.isfinite().all():
-            raise ValueError("a place's shift is not finite")
-    available = int(allowed.sum())
+    if not all(place.is_finite(table.finite) for place in places):
+        raise ValueError("a place's shift is not finite, or its scale at a token whose row is")
+    available = table.candidates if allowed is table.finite else int(allowed.sum())
     if not 1 <= k <= available:
         raise ValueError(f"k is {k}, but there are {available} candidates")

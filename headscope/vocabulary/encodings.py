@@ -105,8 +105,7 @@ class Vocabulary:
             return Place.none
         owner = self._owner(form.layer)
         motion = self._cache.get(("motion", owner, position), lambda: self._motion(owner, position))
-        shift = self._cache.get(("shift", form.layer, position), lambda: form.shift(motion))
-        return Place(motion.scale, shift)
+        return self._cache.get(("place", form.layer, position), lambda: Place(motion.scale, form.shift(motion)))
 
     def _motion(self, owner: int, position: int | None) -> Motion:
         return closed_form.motion(self.feed, owner, self._stem(owner), self._model_place(position))
