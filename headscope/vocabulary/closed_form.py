@@ -6,8 +6,9 @@ output to v the model is affine, v = W n + β. Then (docs/measurement.md, "Close
     R_p[t] = u_t(p) · (A[t] + a(p)) + β,      A[t] = s(y_t) · W (N(y_t) − N(0)),   u_t(p) = 1 / s(y_t + δ_p)
     a(p) = s(δ_p) · W (N(δ_p) − N(0)),        β = v at N(0)
 
-so A is made once, and a position costs one scale per token and one row. W is measured on the basis vectors,
-N is called, not rewritten: nothing here knows a weight or a name.
+so A is made once, and a position costs one scale per token and one row. s(y) (N(y) − N(0)) is linear in y: it is
+measured on the basis vectors like W, and A is one product. N is called, not rewritten: nothing here knows a weight
+or a name.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class ClosedForm:
     feed: Feed
     layer: int
     table: Table  # A [kv_head, token, d_head] and β [kv_head, d_head]
-    matrix: Tensor  # W: [d, kv_head * d_head]
+    matrix: Tensor  # what A gains from each coordinate of y: [d, kv_head * d_head]
 
     @property
     def nbytes(self) -> int:
@@ -68,8 +69,7 @@ class ClosedForm:
 
     def shift(self, motion: Motion) -> Tensor:
         """a [kv_head, d_head]: what a position adds to every row of A."""
-        lifted = _unnormalised(self.feed, self.layer, motion.offset[None]) @ self.matrix  # (1, kv_head * d_head)
-        return lifted.reshape(self.table.bias.shape)
+        return (motion.offset @ self.matrix).reshape(self.table.bias.shape)
 
 
 def motion(feed: Feed, layer: int, stem: Stem, position: ModelPlace) -> Motion:
@@ -111,14 +111,19 @@ def build(feed: Feed, layer: int, positioned: Stem | None) -> ClosedForm:
     block = feed.anatomy.blocks[layer]
     kv_heads, d_head = block.kv_heads, block.d_head
     matrix = _matrix(feed, layer)
-    width = matrix.shape[0]
-    bias = feed.values_of(feed.normalised(matrix.new_zeros(1, width), layer), layer)[0]  # (kv_head, d_head)
+    basis = torch.eye(matrix.shape[0], device=matrix.device)
+    bias = feed.values_of(feed.normalised(torch.zeros_like(basis[:1]), layer), layer)[0]  # (kv_head, d_head)
+    if positioned is not None:
+        # s(y) (N(y) − N(0)) is linear in y: the whole vocabulary needs one product.
+        matrix = _unnormalised(feed, layer, basis) @ matrix
     table = torch.empty(kv_heads, feed.vocab_size, d_head, device=matrix.device)
     for start in range(0, feed.vocab_size, _ROWS):
-        ids = _vocabulary(feed)[start : start + _ROWS]
-        y = feed.inputs(ids, layer, None) if positioned is None else positioned.rows[start : start + _ROWS]
-        lifted = _unnormalised(feed, layer, y) if positioned is not None else _deviation(feed, layer, y)
-        table[:, start : start + _ROWS] = (lifted @ matrix).reshape(len(y), kv_heads, d_head).transpose(0, 1)
+        if positioned is None:
+            ids = _vocabulary(feed)[start : start + _ROWS]
+            rows = _deviation(feed, layer, feed.inputs(ids, layer, None))
+        else:
+            rows = positioned.rows[start : start + _ROWS]
+        table[:, start : start + _ROWS] = (rows @ matrix).reshape(len(rows), kv_heads, d_head).transpose(0, 1)
     return ClosedForm(feed, layer, Table.pack(table, bias), matrix)
 
 
