@@ -1,4 +1,4 @@
-"""The command line: `headscope look` and `headscope models`. Heavy imports happen where they are used."""
+"""The command line: `headscope look`, `serve` and `models`. Heavy imports happen where they are used."""
 
 from __future__ import annotations
 
@@ -93,6 +93,28 @@ def look(
     console.print()
     for part in [*shown.neighbor_tables(near, console.width), *shown.position_tables(rows, console.width)]:
         console.print(part)
+
+
+@app.command()
+def serve(
+    model: Model = None,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a Hub model.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 7860,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    dtype: Annotated[str | None, typer.Option(help="float32 (default), float16, bfloat16, auto.")] = None,
+    allow_models: Annotated[
+        bool,
+        typer.Option("--allow-models", help="Let visitors from other machines open other models and directories."),
+    ] = False,
+) -> None:
+    """Serve the page: type a text, click a token, choose a layer, read every head."""
+    try:
+        from headscope.app.serve import serve as run
+    except ModuleNotFoundError as error:
+        raise InputError(f'the page needs {error.name}: pip install "headscope[app]"') from None
+    run(model, revision, host, port, browser, device, dtype, allow_models)
 
 
 @app.command()

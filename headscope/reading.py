@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import torch
 from torch import Tensor
 
-from headscope.errors import InputError
+from headscope.errors import InputError, ModelError
 from headscope.model.heads import Captured
 from headscope.model.passes import Mask
 from headscope.model.tokens import Token, find
@@ -55,6 +55,11 @@ class Reading:
             f"Reading of {positions} tokens by {self._scope.card.name}, {layers} layers × {heads} heads, "
             f"mask {self.mask!r}\n{labels}"
         )
+
+    @property
+    def nbytes(self) -> int:
+        """Memory the reading holds, in bytes."""
+        return sum(part.nbytes for part in (self.q, self.k, self.v, self.z, self._pattern) if part is not None)
 
     @property
     def pattern(self) -> Tensor:
@@ -239,6 +244,12 @@ class Reading:
         candidates: Candidates,
     ) -> tuple[Nearest, Table]:
         """Neighbours of the outputs of `layer` at the selected positions, and the table of `projection` they are in."""
+        lost = [p for p in selected if not bool(self.z[layer, p].isfinite().all())]
+        if lost:
+            raise ModelError(
+                f"the outputs of layer {layer} at position {lost[0]} ({self.tokens[lost[0]].label}) are not finite: "
+                "the model itself computes no numbers there."
+            )
         encoded = [vocabulary.encoded(projection, p if position else None) for p in selected]
         table = encoded[0].table
         device = table.rows.device

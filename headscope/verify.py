@@ -65,7 +65,7 @@ def _alone(scope: Scope, name: str) -> Check:
     worst = 0.0
     for id in opened.probe[0, :4].tolist():
         z = opened.run([[id]], "model")[0].z[0, 0]  # (head, d_head)
-        v = opened.feed.values(torch.tensor([id], device=opened.model.device), 0, _first_place(scope))[0].cpu()
+        v = opened.feed.values(torch.tensor([id]), 0, _first_place(scope))[0].cpu()
         own = v.repeat_interleave(z.shape[0] // v.shape[0], dim=0)
         worst = max(worst, float((z - own).abs().amax() / own.abs().amax()))
     return Check(name, worst <= _limit(scope), f"error {worst:.1e}")

@@ -241,15 +241,15 @@ def _tolerance(z: Tensor) -> float:
 def _mixing_error(seen: Attention) -> float:
     """How far z is from Σ_j α_ij v_j, relative to the largest |z|."""
     groups = seen.z.shape[2] // seen.v.shape[1]
-    v = seen.v.double().repeat_interleave(groups, dim=1)  # (B, H, S, d_head)
-    mixed = (seen.pattern.double() @ v).transpose(1, 2)  # (B, S, H, d_head)
+    v = _exact(seen.v).repeat_interleave(groups, dim=1)  # (B, H, S, d_head)
+    mixed = (_exact(seen.pattern) @ v).transpose(1, 2)  # (B, S, H, d_head)
     return _relative_error(mixed, seen.z)
 
 
 def _projection_error(projection: Call, z: Tensor) -> float:
     """How far Σ_h z_h W_O^h + b_O is from what the projection returned, relative to its largest value."""
     weight, bias = projection_weights(projection.module, z.shape[2], z.shape[3], z)
-    written = torch.einsum("bshd,hdm->bsm", z.double(), weight.double()) + bias.double()
+    written = torch.einsum("bshd,hdm->bsm", _exact(z), _exact(weight)) + _exact(bias)
     return _relative_error(written, projection.output.reshape(written.shape))
 
 
@@ -273,8 +273,13 @@ def projection_weights(module: nn.Module, heads: int, d_head: int, like: Tensor)
 
 
 def _relative_error(got: Tensor, expected: Tensor) -> float:
-    scale = expected.abs().amax().clamp_min(torch.finfo(torch.float32).tiny)
-    return float(((got - expected.double()).abs().amax() / scale).detach())
+    expected = _exact(expected)
+    return float((got - expected).abs().amax() / expected.abs().amax().clamp_min(torch.finfo(torch.float32).tiny))
+
+
+def _exact(tensor: Tensor) -> Tensor:
+    # On the CPU: not every device has float64.
+    return tensor.detach().cpu().double()
 
 
 def _is_causal(pattern: Tensor) -> bool:

@@ -59,6 +59,12 @@ class Feed:
         self._norms: dict[int, Norm | None] = {}
 
     @property
+    def device(self) -> torch.device:
+        """Where encodings are kept: with the model, but for mps, which has no float64 to prove and rank them with."""
+        device = self.model.device
+        return torch.device("cpu") if device.type == "mps" else device
+
+    @property
     def vocab_size(self) -> int:
         """How many embeddings the model has: the ids of the vocabulary."""
         return int(self.model.get_input_embeddings().num_embeddings)
@@ -90,8 +96,8 @@ class Feed:
 
         def steer(hooks: ExitStack, recorder: Recorder) -> None:
             self._skip_to(layer, hooks, recorder)
-            station = norm.module if norm else self.anatomy.blocks[layer].module
-            _before(hooks, recorder, station, norm.nth if norm else self._turn(layer), _arrive)
+            station = norm or self.anatomy.blocks[layer]
+            _before(hooks, recorder, station.module, station.nth, _arrive)
 
         return self._chunked(ids, lambda chunk: self._run(chunk, 0, place, steer)[:, 0])
 
@@ -101,17 +107,25 @@ class Feed:
         if norm is None:
             return y
         with torch.no_grad(), float32_arithmetic(self.model):
-            return norm.module(y[:, None])[:, 0]  # type: ignore[no-any-return]
+            return norm.module(y[:, None].to(self.model.device))[:, 0].to(self.device)  # type: ignore[no-any-return]
 
     def values_of(self, rows: Tensor, layer: int) -> Tensor:
-        """v [row, kv_head, d_head] at `layer` when the norm there returns `rows` [row, d]."""
+        """v [row, kv_head, d_head] at `layer` when the norm there (without one: the block) has `rows` [row, d]."""
+        return self._values_after(self.norm(layer), rows, layer)
 
+    def _values_after(self, norm: Norm | None, rows: Tensor, layer: int) -> Tensor:
         def one(chunk: Tensor) -> Tensor:
+            hidden = chunk[:, None].to(self.model.device)
+
             def steer(hooks: ExitStack, recorder: Recorder) -> None:
                 self._skip_to(layer, hooks, recorder)
-                self._replace(layer, chunk[:, None], hooks, recorder)
+                if norm is None:
+                    block = self.anatomy.blocks[layer]
+                    _before(hooks, recorder, block.module, block.nth, lambda given: hidden)
+                else:
+                    _instead(hooks, recorder, norm.module, norm.nth, hidden)
 
-            ids = torch.full((len(chunk),), self.plain_token, device=chunk.device)
+            ids = torch.full((len(chunk),), self.plain_token)
             return self._run(ids, 0, None, steer)[:, :, 0]
 
         return self._chunked(rows, one)
@@ -123,17 +137,30 @@ class Feed:
         def one(chunk: Tensor) -> Tensor:
             def steer(hooks: ExitStack, recorder: Recorder) -> None:
                 self._skip_to(layer, hooks, recorder)
-                _before(hooks, recorder, attention, 0, lambda given: chunk[:, None])
+                _before(hooks, recorder, attention, 0, lambda given: hidden)
 
-            ids = torch.full((len(chunk), 1), self.plain_token, device=chunk.device)
+            hidden = chunk[:, None].to(self.model.device)
+            ids = torch.full((len(chunk), 1), self.plain_token)
             return self._run_text(ids, 0, steer, part)[:, :, 0]
 
         return self._chunked(rows, one)
 
     @cached_property
+    def plain_tokens(self) -> Tensor:
+        """Up to 16 ids from all over the vocabulary that behave like most.
+
+        Their embeddings are finite, and the padding token, which chooses its own position in RoBERTa-likes, is not
+        among them.
+        """
+        padding = getattr(self.model.config.get_text_config(), "pad_token_id", None)
+        ids = finite_ids(self.model)
+        ids = ids[ids != (-1 if padding is None else padding)]
+        return ids[:: max(1, len(ids) // 16)][:16]
+
+    @property
     def plain_token(self) -> int:
-        """A token that is not the padding token, which chooses its own position in RoBERTa-likes."""
-        return 1 if getattr(self.model.config.get_text_config(), "pad_token_id", None) == 0 else 0
+        """One of the plain tokens."""
+        return int(self.plain_tokens[0])
 
     @cached_property
     def _place_rows(self) -> list[Tensor]:
@@ -153,7 +180,7 @@ class Feed:
                 hooks.callback(module.register_forward_hook(keep).remove)
             _before(hooks, recorder, self.anatomy.blocks[0].module, 0, _arrive)
 
-        self._run_text(torch.full((1, length), self.plain_token, device=self.model.device), 0, steer)
+        self._run_text(torch.full((1, length), self.plain_token), 0, steer)
         return [rows[module] for module in self.positions.modules]
 
     def place(self, position: int) -> tuple[Tensor, ...]:
@@ -190,6 +217,7 @@ class Feed:
         return self._run_text(ids[:, None], last, placed)
 
     def _run_text(self, ids: Tensor, last: int, steer: Steer, part: Part = "v") -> Tensor:
+        ids = ids.to(self.model.device)
         recorder, everything = _StopAtAttention(last, part), torch.ones_like(ids)
         model = self.model
         try:
@@ -197,7 +225,7 @@ class Feed:
                 steer(hooks, recorder)
                 model(input_ids=ids, attention_mask=everything, **without_cache(model))
         except _Arrived as arrived:
-            return arrived.tensor.float()
+            return arrived.tensor.float().to(self.device)
         raise ModelError(f"{type(model).__name__} ran to its end without coming to attention call {last}.")
 
     def _skip_to(self, layer: int, hooks: ExitStack, recorder: Recorder) -> None:
@@ -209,26 +237,8 @@ class Feed:
             module.forward = _passing(module.forward, skipped, returns, recorder)
             hooks.callback(_restore_forward, module, had)
 
-    def _turn(self, layer: int) -> int:
-        """Which call of its module block `layer` is."""
-        return self.anatomy.blocks[layer].nth
-
-    def _replace(self, layer: int, hidden: Tensor, hooks: ExitStack, recorder: Recorder) -> None:
-        """Let the norm of `layer` return `hidden` [token, 1, d]; where there is none, let the block get it."""
-        norm = self.norm(layer)
-        if norm is None:
-            _before(hooks, recorder, self.anatomy.blocks[layer].module, self._turn(layer), lambda given: hidden)
-            return
-        counter = _Counter(norm.nth)
-
-        def swap(module: nn.Module, args: Any, output: Tensor) -> Tensor | None:
-            return hidden if is_recorded_by(recorder) and counter.hit() else None
-
-        hooks.callback(norm.module.register_forward_hook(swap).remove)
-
     def _find_norm(self, layer: int) -> Norm | None:
         """Search backwards from the attention for the first norm whose output, disturbed, changes v."""
-        ids = torch.arange(min(16, self.vocab_size), device=self.model.device)
         traces: list[Trace] = []
 
         def watched(hooks: ExitStack, recorder: Recorder) -> None:
@@ -237,7 +247,7 @@ class Feed:
             hooks.enter_context(recorder.watching(self.model))
             traces.append(recorder)
 
-        self._run(ids, 0, None, watched)
+        self._run(self.plain_tokens, 0, None, watched)
         for call in reversed(traces[0].calls):
             given, made = (call.inputs[0] if call.inputs else None), call.output
             if any(call.module.children()) or not isinstance(given, Tensor) or not isinstance(made, Tensor):
@@ -248,12 +258,19 @@ class Feed:
                 if not normalises(call.module, given):
                     continue
                 found = measure(call.module, call.nth, given.shape[-1], given)
-            self._norms[layer] = found
             disturbed = made.float() + torch.linspace(0.5, 1.5, made.shape[-1], device=made.device)
-            before, after = (self.values_of(rows[:, 0], layer) for rows in (made.float(), disturbed))
+            before, after = (self._values_after(found, rows[:, 0], layer) for rows in (made.float(), disturbed))
             if not torch.allclose(before, after):
                 return found
         return None
+
+
+def finite_ids(model: PreTrainedModel) -> Tensor:
+    """The vocabulary ids whose embeddings are finite."""
+    embeddings = model.get_input_embeddings()
+    ids = torch.arange(embeddings.num_embeddings, device=model.device)
+    with torch.no_grad():
+        return ids[torch.cat([embeddings(chunk).isfinite().all(-1) for chunk in ids.split(8192)])]
 
 
 class _Counter:
@@ -292,6 +309,16 @@ def _before(
         )
 
     hooks.callback(station.register_forward_pre_hook(hook, with_kwargs=True).remove)
+
+
+def _instead(hooks: ExitStack, recorder: Recorder, station: nn.Module, nth: int, hidden: Tensor) -> None:
+    """Let call `nth` of `station` return `hidden`."""
+    counter = _Counter(nth)
+
+    def hook(module: nn.Module, args: Any, output: Tensor) -> Tensor | None:
+        return hidden if is_recorded_by(recorder) and counter.hit() else None
+
+    hooks.callback(station.register_forward_hook(hook).remove)
 
 
 def _giving(row: Tensor | None, recorder: Recorder) -> Callable[..., Tensor | None]:

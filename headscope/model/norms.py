@@ -60,11 +60,11 @@ def measure(module: nn.Module, nth: int, width: int, like: Tensor) -> Norm:
     full = answer(1e3 * u)
     centres = bool((answer(1e3 * (u + 10)) - full).norm() < 0.1 * full.norm())
     centred = u - u.mean() if centres else u
-    variance = float(centred.double().square().mean())
+    variance = float(centred.cpu().double().square().mean())
     eps = 0.0
     for exponent in range(0, -13, -1):
         length = 10.0 ** (exponent / 2)
-        share = float(answer(length * u).double().norm() / full.double().norm())
+        share = float(answer(length * u).cpu().double().norm() / full.cpu().double().norm())
         if share < 0.9:  # far enough into the range where eps counts for the quotient to tell it
             eps = variance * length**2 * (1 / share**2 - 1)
             break

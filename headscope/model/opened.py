@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from headscope.errors import HeadscopeError, ModelError
 from headscope.model.anatomy import Anatomy, dissect, without_cache
 from headscope.model.capture import prepared
-from headscope.model.feed import Feed
+from headscope.model.feed import Feed, finite_ids
 from headscope.model.heads import AllHeads, Captured, OnePattern
 from headscope.model.loading import first_line
 from headscope.model.passes import Mask, Recorder, recording
@@ -112,7 +112,7 @@ def open_model(stack: Stack, tokenizer: PreTrainedTokenizerBase, missing: tuple[
     probe = _probe(model, names)
     try:
         anatomy = dissect(model, probe)
-        positions = find_positions(model, tokenizer, anatomy, int(_ordinary_ids(names, 1, 1)))
+        positions = find_positions(model, tokenizer, anatomy, int(probe[0, 0]))
         opened = Opened(stack, names, anatomy, positions, Feed(model, anatomy, positions), probe, weights_stamp(model))
         _check_tokens_alone(opened)
     except HeadscopeError:
@@ -144,16 +144,14 @@ def weights_stamp(model: PreTrainedModel) -> tuple[Any, ...]:
 
 
 def _probe(model: PreTrainedModel, names: TokenNames) -> Tensor:
+    """Seeded random token ids [text, position], no special tokens, with finite embeddings."""
     texts, length = _PROBE
-    longest = known_positions(model) or length
-    return _ordinary_ids(names, texts, min(length, longest)).to(model.device)
-
-
-def _ordinary_ids(names: TokenNames, texts: int, length: int) -> Tensor:
-    """Seeded random ids [text, position] that are no special tokens."""
-    ordinary = torch.tensor([id for id in range(names.vocab_size) if id not in names.specials])
+    length = min(length, known_positions(model) or length)
+    ordinary = [id for id in finite_ids(model).tolist() if id not in names.specials]
+    if not ordinary:
+        raise ModelError(f"{type(model).__name__} has no ordinary token with a finite embedding.")
     draw = torch.randint(len(ordinary), (texts, length), generator=torch.Generator().manual_seed(0))
-    return ordinary[draw]
+    return torch.tensor(ordinary)[draw].to(model.device)
 
 
 def _check_weights(model: PreTrainedModel, anatomy: Anatomy, missing: tuple[str, ...]) -> None:

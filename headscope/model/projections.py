@@ -58,14 +58,14 @@ def measure_projections(feed: Feed, layer: int) -> HeadWeights:
                 f"W_{part.upper()} cannot be written as one matrix: between the projection and the attention the "
                 f"model normalises or clips {part}."
             )
-    like = torch.zeros(1, device=feed.model.device)
+    like = torch.zeros(1, device=feed.device)
     with torch.no_grad(), float32_arithmetic(feed.model):
         w_o, b_o = projection_weights(block.output, block.heads, block.d_head, like)
     return HeadWeights(found["q"], found["k"], found["v"], w_o.float().cpu(), b_o.float().cpu(), tuple(notes))
 
 
 def _affine(feed: Feed, layer: int, part: Part) -> Projection | None:
-    width, device = feed.anatomy.d_model, feed.model.device
+    width, device = feed.anatomy.d_model, feed.device
     zero = torch.zeros(1, width, device=device)
     bias = feed.projected(zero, layer, part)  # (1, heads, d_head)
     rows = (feed.projected(_SCALE * torch.eye(width, device=device), layer, part) - bias) / _SCALE

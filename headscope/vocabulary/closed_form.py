@@ -80,7 +80,7 @@ def motion(feed: Feed, layer: int, stem: Stem, position: ModelPlace) -> Motion:
 
 def offset(feed: Feed, layer: int, position: ModelPlace) -> Tensor:
     """δ [d]: what the position adds to y, the same for every token."""
-    ids = feed.plain_token + torch.arange(4, device=feed.model.device)
+    ids = feed.plain_tokens[:4]
     bare = feed.inputs(ids, layer, None)
     if position is None:
         return torch.zeros_like(bare[0])
@@ -102,8 +102,8 @@ def same_stem(feed: Feed, first: int, second: int) -> bool:
     a, b = feed.norm(first), feed.norm(second)
     if (a is None) != (b is None) or (a and b and (a.centres, a.eps) != (b.centres, b.eps)):
         return False
-    ids = _vocabulary(feed)[:16]
-    return torch.equal(feed.inputs(ids, first, None), feed.inputs(ids, second, None))
+    y, other = (feed.inputs(feed.plain_tokens, layer, None) for layer in (first, second))
+    return torch.equal(y, other)
 
 
 def build(feed: Feed, layer: int, positioned: Stem | None) -> ClosedForm:
@@ -128,13 +128,13 @@ def build(feed: Feed, layer: int, positioned: Stem | None) -> ClosedForm:
 
 
 def _vocabulary(feed: Feed) -> Tensor:
-    return torch.arange(feed.vocab_size, device=feed.model.device)
+    return torch.arange(feed.vocab_size, device=feed.device)
 
 
 def _matrix(feed: Feed, layer: int) -> Tensor:
     """W [d, kv_head * d_head]: what v gains from each coordinate of the norm's output."""
     width = feed.inputs(_vocabulary(feed)[:1], layer, None).shape[-1]
-    basis = torch.eye(width, device=feed.model.device) * _BASIS
+    basis = torch.eye(width, device=feed.device) * _BASIS
     constant = feed.values_of(torch.zeros_like(basis[:1]), layer).flatten()
     return (feed.values_of(basis, layer).flatten(1) - constant) / _BASIS
 

@@ -119,7 +119,7 @@ class Vocabulary:
         form = closed_form.build(self.feed, layer, positioned)
         generator = torch.Generator().manual_seed(layer)
         size = min(_SAMPLE, self.feed.vocab_size)
-        ids = torch.randperm(self.feed.vocab_size, generator=generator)[:size].to(self.feed.model.device)
+        ids = torch.randperm(self.feed.vocab_size, generator=generator)[:size].to(self.feed.device)
         limit = self.feed.positions.limit or 1
         positions = [None, *sorted({0, 1, limit // 2, limit - 1} & set(range(limit)))] if self.has_positions else [None]
         worst = 0.0
@@ -141,7 +141,7 @@ class Vocabulary:
 
     def _run(self, layer: int, position: int | None) -> Table:
         """The definition itself: every vocabulary id through the model."""
-        ids = torch.arange(self.feed.vocab_size, device=self.feed.model.device)
+        ids = torch.arange(self.feed.vocab_size, device=self.feed.device)
         v = self.feed.values(ids, layer, self._model_place(position))  # (V, kv_head, d_head)
         rows = v.transpose(0, 1).contiguous()  # (kv_head, V, d_head)
         return Table.pack(rows, rows.new_zeros(rows.shape[0], rows.shape[2]))

@@ -1,0 +1,54 @@
+"""Make docs/images/page-*.png: the page of the demo weights, wide and narrow, light and dark.
+
+    python docs/screenshots.py
+
+Needs the extras `app`, `demo` and `dev`, and Chromium on the path.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+IMAGES = Path(__file__).parent / "images"
+SIZES = {1440: 1080, 390: 1480}
+# A token in sight, so that the linked marks are in the picture.
+MARKED = "#neighbors td[data-label='flies']"
+
+
+def main() -> None:
+    """Start a server, photograph its first view, end it."""
+    command = [sys.executable, "-m", "headscope", "serve", "--model", "demo", "--port", "0", "--no-browser"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        address = next(found[0] for line in server.stdout if (found := re.search(r"http://\S+", line)))
+        photograph(address)
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def photograph(address: str) -> None:
+    """One picture for each width and colour scheme."""
+    IMAGES.mkdir(exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        for width, height in SIZES.items():
+            for scheme in ("light", "dark"):
+                size = {"width": width, "height": height}
+                page = browser.new_context(viewport=size, color_scheme=scheme).new_page()
+                page.goto(address)
+                page.hover(MARKED)
+                page.evaluate("scrollTo(0, 0)")
+                page.screenshot(path=IMAGES / f"page-{width}-{scheme}.png")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""The shapes of the answers, for the API's documentation and its tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Problem(BaseModel):
+    """What was wrong, and what would work."""
+
+    error: str
+
+
+class Answer(BaseModel):
+    # Later versions of a record may say more.
+    model_config = ConfigDict(extra="allow")
+
+
+class TokenOut(Answer):
+    position: int
+    id: int
+    text: str
+    label: str
+    special: bool
+    span: tuple[int, int] | None
+
+
+class ModelOut(Answer):
+    name: str
+    revision: str | None
+    weights_sha256: str
+    capture_error: float
+    why: str
+
+
+class ReadOut(Answer):
+    """The tokens of a text."""
+
+    model: ModelOut
+    text: str
+    mask: str
+    tokens: list[TokenOut]
+    notes: list[str]
+
+
+class NeighborOut(Answer):
+    rank: int
+    id: int
+    token: str
+    distance: float | None
+
+
+class OwnOut(Answer):
+    rank: int
+    distance: float | None
+
+
+class PositionOut(Answer):
+    position: int
+    token: str
+    distance: float | None
+
+
+class HeadOut(Answer):
+    head: int
+    neighbors: list[NeighborOut]
+    own: OwnOut
+    positions: list[PositionOut]
+
+
+class NearestOut(Answer):
+    """The object that `headscope look --json` prints."""
+
+    schema_: int
+
+    # "schema" is a method of pydantic's own.
+    model_config = ConfigDict(extra="allow", alias_generator=lambda name: name.rstrip("_"))
+
+    model: ModelOut
+    text: str
+    mask: str
+    tokens: list[TokenOut]
+    selected: int
+    layer: int
+    space: str
+    reference: str
+    metric: str
+    use_position: bool
+    candidates: str
+    notes: list[str]
+    heads: list[HeadOut]
+
+
+class CellOut(Answer):
+    layer: int
+    head: int
+    id: int
+    token: str
+    distance: float | None
+    own_rank: int
+
+
+class AtlasOut(Answer):
+    """The nearest token of every layer and head."""
+
+    selected: int
+    space: str
+    reference: str
+    metric: str
+    use_position: bool
+    candidates: str
+    notes: list[str]
+    cells: list[CellOut]
+
+
+class AvailableOut(Answer):
+    name: str
+    where: str
+    bytes: int
+
+
+class ModelsOut(Answer):
+    """The open models, and those that could be opened without the network."""
+
+    open: list[dict[str, Any]]
+    available: list[AvailableOut]
+    may_open: bool
+
+
+class HealthOut(Answer):
+    """The server is there; `waiting` requests stand in line."""
+
+    status: str
+    version: str
+    waiting: int

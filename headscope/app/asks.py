@@ -1,0 +1,88 @@
+"""What a request asks for, typed, with the experiment's question as the default."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from headscope import defaults
+from headscope.model.passes import Mask
+from headscope.neighbors import Metric
+from headscope.vocabulary.choices import Candidates, Reference, Space
+
+Token = Annotated[
+    Annotated[int, Field(ge=0)] | Annotated[str, Field(min_length=1, max_length=200)],
+    Field(union_mode="left_to_right"),
+]
+
+
+class Ask(BaseModel):
+    """A text, and the model that is to read it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    model: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=300,
+        description="Hub id or directory; null: the server's own model.",
+    )
+    text: str = Field(default=defaults.TEXT, description="The text to read.", examples=[defaults.TEXT])
+    mask: Mask = Field(default="model", description="Who may see whom: the model's own mask, everyone, or only before.")
+
+    @field_validator("text")
+    @classmethod
+    def _is_unicode(cls, text: str) -> str:
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise ValueError(f"character {error.start} is half of a surrogate pair, which is no text") from None
+        return text
+
+
+class ReadAsk(Ask):
+    """Read a text."""
+
+
+class AtlasAsk(Ask):
+    """For every layer and head, the vocabulary token that its output at a token is nearest to."""
+
+    token: Token = Field(
+        default=defaults.TOKEN,
+        description="A position (number), or the text of exactly one token (string).",
+        examples=[1, "banana"],
+    )
+    space: Space = "value"
+    reference: Reference = Field(
+        default="layer",
+        description="Whose projection encodes the vocabulary: layer 0's, or the head's own layer's.",
+    )
+    metric: Metric = "cosine"
+    position: bool = Field(default=True, description="Add the token's position embedding to the vocabulary.")
+    candidates: Candidates = Field(default="all", description='"words" leaves out special, unused and byte tokens.')
+
+
+class NearestAsk(AtlasAsk):
+    """For each head of a layer, what its output at a token is nearest to."""
+
+    reference: Reference = Field(
+        default="input",
+        description="Whose projection encodes the vocabulary: layer 0's, or the head's own layer's.",
+    )
+    layer: int = Field(default=0, ge=0, description="From 0.")
+    k: int = Field(default=defaults.K, ge=1, description="How many neighbours.")
+
+
+def from_address(query: dict[str, str]) -> NearestAsk | None:
+    """The view that a page's address asks for; None where it asks for none that could be."""
+    known = {name: value for name, value in query.items() if name in NearestAsk.model_fields}
+    try:
+        return NearestAsk.model_validate_strings(known)
+    except ValueError:
+        return None
+
+
+def example(kind: type[Ask], **given: Any) -> dict[str, Any]:
+    """A request that the documentation shows: the defaults, and what is `given`."""
+    return {"summary": kind.__doc__, "value": kind(**given).model_dump(exclude={"model"})}

@@ -1,0 +1,120 @@
+"""The desk: where requests become readings, and readings become answers; a reading is made once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from starlette.requests import Request
+
+from headscope.app.asks import Ask, AtlasAsk, NearestAsk, ReadAsk
+from headscope.app.limits import Limits
+from headscope.app.line import Line
+from headscope.app.models import Models
+from headscope.app.recent import Recent
+from headscope.errors import InputError
+from headscope.reading import Reading
+from headscope.scope import Scope
+from headscope.views import record
+
+
+class TooLong(Exception):
+    """A text beyond the server's limit."""
+
+
+class Desk:
+    """Answers asks with JSON, and keeps what it read and answered as long as there is room."""
+
+    def __init__(self, models: Models, limits: Limits) -> None:
+        self.models, self.limits = models, limits
+        self.line = Line(limits.waiting)
+        self._readings: Recent[Reading] = Recent(limits.readings)
+        self._answers: Recent[bytes] = Recent(limits.answers)
+
+    async def read(self, ask: ReadAsk, request: Request | None = None) -> bytes:
+        def make(scope: Scope, reading: Reading) -> dict[str, Any]:
+            return {
+                "model": record.model(scope.card),
+                "text": reading.text,
+                "mask": reading.mask,
+                "tokens": [record.token(token) for token in reading.tokens],
+                "notes": list(reading.notes),
+            }
+
+        return await self._answer(ask, make, request)
+
+    async def nearest(self, ask: NearestAsk, request: Request | None = None) -> bytes:
+        if ask.k > self.limits.k:
+            raise InputError(f"k is {ask.k}; this server lists at most {self.limits.k} neighbours.")
+
+        def make(scope: Scope, reading: Reading) -> dict[str, Any]:
+            near = reading.nearest(
+                ask.token,
+                ask.layer,
+                ask.space,
+                ask.reference,
+                ask.metric,
+                ask.position,
+                ask.k,
+                ask.candidates,
+            )
+            rows = reading.nearest_positions(ask.token, ask.layer, ask.metric)
+            return record.look(scope.card, reading, near, rows)
+
+        return await self._answer(ask, make, request)
+
+    async def atlas(self, ask: AtlasAsk, request: Request | None = None) -> bytes:
+        def make(_: Scope, reading: Reading) -> dict[str, Any]:
+            return record.atlas(
+                reading.atlas(ask.token, ask.space, ask.reference, ask.metric, ask.position, ask.candidates)
+            )
+
+        return await self._answer(ask, make, request)
+
+    def known(self, ask: Ask) -> bytes | None:
+        """The answer if it is at hand."""
+        return self._answers.get(self._key(ask))
+
+    async def _answer(
+        self, ask: Ask, make: Callable[[Scope, Reading], dict[str, Any]], request: Request | None
+    ) -> bytes:
+        if len(ask.text) > self.limits.characters:
+            raise TooLong(
+                f"the text has {len(ask.text):,} characters, and this server reads at most "
+                f"{self.limits.characters:,}: shorten it."
+            )
+        key = self._key(ask)
+
+        def job() -> bytes:
+            # Looked up again: the job before this one may have been the same.
+            answer = self._answers.get(key)
+            if answer is None:
+                scope = self.models.get(ask.model)
+                answer = as_json(make(scope, self._reading(scope, ask)))
+                self._answers.put(key, answer, len(answer))
+            return answer
+
+        at_hand = self._answers.get(key)
+        return at_hand if at_hand is not None else await self.line.run(job, request)
+
+    def _reading(self, scope: Scope, ask: Ask) -> Reading:
+        key = (self.models.key(ask.model), ask.text, ask.mask)
+        reading = self._readings.get(key)
+        if reading is None:
+            reading = scope.read(ask.text, ask.mask)
+            self._readings.put(key, reading, reading.nbytes)
+        return reading
+
+    def _key(self, ask: Ask) -> tuple[type[Ask], Ask]:
+        return type(ask), ask.model_copy(update={"model": self.models.key(ask.model)})
+
+
+def as_json(record: dict[str, Any]) -> bytes:
+    """A record as JSON; distances that JSON has no number for (inf, nan) are null."""
+    try:
+        text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        plain = json.loads(json.dumps(record), parse_constant=lambda _: None)
+        text = json.dumps(plain, ensure_ascii=False)
+    return text.encode("utf-8", errors="backslashreplace")

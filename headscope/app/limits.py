@@ -1,0 +1,16 @@
+"""What one server takes on before it says no."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds on one request, on the work in line, and on what is kept."""
+
+    characters: int = 10_000  # of a text
+    k: int = 200
+    body: int = 256 * 1024  # bytes of a request
+    waiting: int = 8  # requests in line behind the one that runs
+    models: int = 2  # held open beside the server's own
+    readings: int = 2**30  # bytes of captured heads
+    answers: int = 64 * 2**20  # bytes of finished answers

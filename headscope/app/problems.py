@@ -1,0 +1,79 @@
+"""Everything that can go wrong, as a status and one sentence: {"error": "…"}."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from headscope.app.desk import TooLong, as_json
+from headscope.app.line import ClientGone, LineFull
+from headscope.app.models import NotAllowed, NotFound
+from headscope.errors import InputError, ModelError
+
+
+def problem(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer that says what was wrong."""
+    return Response(as_json({"error": sentence}), status, headers, media_type="application/json")
+
+
+def handle_problems(app: FastAPI) -> None:
+    """Give every error its status and its sentence."""
+    statuses: dict[type[Exception], int] = {
+        InputError: 422,
+        NotAllowed: 403,
+        NotFound: 404,
+        ModelError: 500,
+        TooLong: 413,
+    }
+    for kind, status in statuses.items():
+        app.add_exception_handler(kind, _with(status))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        return problem(422, " ".join(_sentence(one) for one in error.errors()[:3]))
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> Response:
+        return problem(error.status_code, f"{request.method} {request.url.path}: {error.detail}.", error.headers)
+
+    @app.exception_handler(LineFull)
+    async def full(_: Request, __: Exception) -> Response:
+        return problem(
+            503,
+            "the server works on as many requests as it takes: try again in a moment.",
+            {"Retry-After": "1"},
+        )
+
+    @app.exception_handler(ClientGone)
+    async def gone(_: Request, __: Exception) -> Response:
+        return Response(status_code=499)  # nobody reads it
+
+    @app.exception_handler(Exception)
+    async def fault(_: Request, error: Exception) -> Response:
+        # The traceback is in the server's log; a visitor learns the kind and no paths.
+        return problem(500, f"headscope failed ({type(error).__name__}); its log says where.")
+
+
+def _with(status: int):  # type: ignore[no-untyped-def]
+    async def handler(_: Request, error: Exception) -> Response:
+        return problem(status, str(error))
+
+    return handler
+
+
+def _sentence(error: Mapping[str, object]) -> str:
+    """One fault of a request's body, in words."""
+    place = error.get("loc")
+    names = [str(part) for part in place[1:]] if isinstance(place, tuple) else []
+    name = names[0] if names else "the request"
+    if error.get("type") == "extra_forbidden":
+        return f"there is no field {name!r}."
+    if error.get("type") == "json_invalid":
+        return "the request is no JSON."
+    given = repr(error.get("input"))
+    shown = given if len(given) <= 80 else given[:79] + "…"
+    return f"{name} is {shown}: {error.get('msg')}."

@@ -1,0 +1,75 @@
+"""The data routes, under /api/v1; plain, so that any FastAPI application can carry them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Request, Response
+
+from headscope import __version__
+from headscope.app.answers import AtlasOut, HealthOut, ModelsOut, NearestOut, Problem, ReadOut
+from headscope.app.asks import Ask, AtlasAsk, NearestAsk, ReadAsk, example
+from headscope.app.desk import Desk, as_json
+
+PREFIX = "/api/v1"
+_SAID = {
+    400: "The address this request came by is not the server's.",
+    403: "Not allowed: another site's page asks, or a model that this server does not open.",
+    404: "No such model.",
+    413: "The text or the request is longer than this server takes.",
+    422: "No such token, layer, choice or field; the sentence says what is open.",
+    500: "The model failed.",
+    503: "Too many requests wait; Retry-After says when to come back.",
+}
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": said} for status, said in _SAID.items()
+}
+
+
+def _examples(kind: type[Ask], **others: dict[str, Any]) -> Any:
+    shown: dict[str, dict[str, Any]] = {"the experiment's question": {}, **others}
+    examples: dict[str, Any] = {name: example(kind, **given) for name, given in shown.items()}
+    return Body(openapi_examples=examples)
+
+
+def router(desk: Desk) -> APIRouter:
+    """The routes, answered by `desk`."""
+    routes = APIRouter(prefix=PREFIX, responses=_PROBLEMS)
+
+    @routes.get("/health", response_model=HealthOut, summary="Is the server there?")
+    async def health() -> Any:
+        return {"status": "ok", "version": __version__, "waiting": desk.line.waiting}
+
+    # Not `async`: it looks through the local cache's directories.
+    @routes.get("/models", response_model=ModelsOut, summary="Which models are open, and which could be?")
+    def models() -> Response:
+        return _json(as_json(desk.models.listed()))
+
+    @routes.post("/read", response_model=ReadOut, summary="Read a text: its tokens")
+    async def read(
+        ask: Annotated[ReadAsk, _examples(ReadAsk, **{"no mask": {"mask": "full"}})], request: Request
+    ) -> Response:
+        return _json(await desk.read(ask, request))
+
+    @routes.post("/nearest", response_model=NearestOut, summary="What one layer's heads write at a token")
+    async def nearest(
+        ask: Annotated[
+            NearestAsk,
+            _examples(
+                NearestAsk,
+                **{"layer 3 in its own basis": {"layer": 3, "reference": "layer", "token": "banana"}},
+            ),
+        ],
+        request: Request,
+    ) -> Response:
+        return _json(await desk.nearest(ask, request))
+
+    @routes.post("/atlas", response_model=AtlasOut, summary="The nearest token of every layer and head")
+    async def atlas(ask: Annotated[AtlasAsk, _examples(AtlasAsk)], request: Request) -> Response:
+        return _json(await desk.atlas(ask, request))
+
+    return routes
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json")

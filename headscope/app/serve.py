@@ -1,0 +1,98 @@
+"""`headscope serve`: a port, a model, the page, and a browser that opens it."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import socket
+import sys
+import threading
+import webbrowser
+
+import typer
+import uvicorn
+from rich.console import Console
+
+from headscope.app.safety import is_loopback
+from headscope.app.server import create_app
+from headscope.errors import InputError
+from headscope.neighbors import warm_up
+from headscope.scope import Scope
+
+_TRIED = 50  # ports after the one in use
+
+
+def serve(
+    model: str | None,
+    revision: str | None,
+    host: str,
+    port: int,
+    browser: bool,
+    device: str,
+    dtype: str | None,
+    allow_models: bool,
+) -> None:
+    """Open a model and serve its page until interrupted.
+
+    Raises InputError where the port is not to be had, ModelError where the model is not.
+    """
+    # Before the model: a port in use is told at once, and a browser that comes early waits.
+    listener = _listener(host, port)
+    with Console(stderr=True).status("starting …") as status:
+        scope = Scope.from_pretrained(model, revision, device, dtype, progress=lambda step: status.update(f"{step} …"))
+    opener = functools.partial(Scope.from_pretrained, device=device, dtype=dtype)
+    app = create_app(scope, host=host, open_model=opener if is_loopback(host) or allow_models else None)
+    card = scope.card
+    print(f"{card.name}: {card.layers} layers × {card.heads} heads; {card.why}")
+    address = _address(host, listener.getsockname()[1])
+    print(f"headscope is at {address} (Ctrl+C ends it)", flush=True)
+    warm_up()
+    if browser:
+        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+    uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none", server_header=False)).run([listener])
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """A socket bound to the port; where that is in use, to the next free one if the user agrees."""
+    try:
+        return _bound(host, port)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise InputError(f"cannot listen on {host!r}, port {port}: {error.strerror or error}.") from None
+    free = _next_free(host, port + 1)
+    if free is None:
+        raise InputError(f"port {port} is in use, and so are the {_TRIED} after it: name one with --port.")
+    found = free.getsockname()[1]
+    if sys.stdin.isatty() and typer.confirm(f"Port {port} is in use. Use {found} instead?", default=True):
+        return free
+    free.close()
+    raise InputError(f"port {port} is in use; {found} is free: headscope serve --port {found}")
+
+
+def _next_free(host: str, start: int) -> socket.socket | None:
+    for port in range(start, min(start + _TRIED, 65536)):
+        try:
+            return _bound(host, port)
+        except OSError:
+            continue
+    return None
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    bound = socket.socket(family, kind, protocol)
+    try:
+        # A server that just ended leaves its port waiting; on Windows the option would share a port in use.
+        if sys.platform != "win32":
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(place)
+        bound.listen()
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _address(host: str, port: int) -> str:
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{shown}:{port}/"

@@ -1,0 +1,80 @@
+"""The application: data routes, the page and its files, and what keeps both safe."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import FastAPI, Request
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope as HttpScope
+
+from headscope import __version__
+from headscope.app import routes
+from headscope.app.asks import NearestAsk
+from headscope.app.desk import Desk
+from headscope.app.limits import Limits
+from headscope.app.models import Models, Open
+from headscope.app.page import STATIC, Page
+from headscope.app.problems import handle_problems
+from headscope.app.safety import Guard
+from headscope.scope import Scope
+
+
+class _Files(StaticFiles):
+    """Files that a browser asks about again (ETag), so that a new version is never mixed with an old one."""
+
+    async def get_response(self, path: str, scope: HttpScope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def create_app(
+    scope: Scope,
+    *,
+    host: str = "127.0.0.1",
+    open_model: Open | None = None,
+    limits: Limits | None = None,
+) -> FastAPI:
+    """The page and API of `scope`, for a server that listens on `host`.
+
+    `open_model` opens another model that a request names; None: such requests are refused.
+    """
+    limits = limits or Limits()
+    desk = Desk(Models(scope, open_model, limits.models), limits)
+    page = Page(desk)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # The first view is worked out while the browser opens; who comes sooner waits for the same job.
+        first = asyncio.ensure_future(desk.nearest(NearestAsk()))
+        first.add_done_callback(lambda task: task.cancelled() or task.exception())
+        yield
+        desk.line.close()
+
+    app = FastAPI(
+        title="headscope",
+        description="What every attention head of a transformer writes: the vocabulary tokens, and the "
+        'positions of the text, that its output is nearest to. Every error is {"error": "one sentence"}.',
+        version=__version__,
+        lifespan=lifespan,
+        openapi_url=f"{routes.PREFIX}/openapi.json",
+        docs_url=None,  # they load from another host
+        redoc_url=None,
+    )
+    handle_problems(app)
+    app.include_router(routes.router(desk))
+
+    @app.get("/", include_in_schema=False)
+    async def index(request: Request) -> Any:
+        return HTMLResponse(page.html(dict(request.query_params)), headers={"Cache-Control": "no-store"})
+
+    app.mount("/static", _Files(directory=STATIC), name="static")
+    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
+    app.add_middleware(Guard, host=host, body=limits.body)
+    return app

@@ -1,0 +1,30 @@
+// Making elements. Everything that comes from the text or the vocabulary goes in as text, never as HTML.
+
+/** An element with attributes (null and false: left out), custom properties (names with --) and children. */
+export function h(name, attributes = {}, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    // Through the object model: the page's policy allows no style attributes.
+    if (key.startsWith("--")) element.style.setProperty(key, value);
+    else element.setAttribute(key, value === true ? "" : value);
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+export const byId = (id) => document.getElementById(id);
+
+const SIGNS = /^(?:##|␣+)|␣+$|⟨[^⟩]*⟩|[⏎␍⇥⍽]/gu;
+
+/** A token's label; what is a sign and no part of the text (␣, ##, ⟨F0⟩) is set apart. */
+export function label(text) {
+  const parts = [];
+  let end = 0;
+  for (const sign of text.matchAll(SIGNS)) {
+    parts.push(text.slice(end, sign.index), h("span", { class: "sign" }, sign[0]));
+    end = sign.index + sign[0].length;
+  }
+  parts.push(text.slice(end));
+  return h("span", { class: "label" }, parts.filter((part) => part !== ""));
+}

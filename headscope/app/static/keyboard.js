@@ -1,0 +1,39 @@
+// Arrow keys: along the tokens, and from cell to cell of a table. One member of each can be reached with Tab.
+
+const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+
+function focus(from, to) {
+  if (!to || from === to) return null;
+  from.tabIndex = -1;
+  to.tabIndex = 0;
+  to.focus();
+  return to;
+}
+
+/** Arrows, Home and End move along the buttons of `group`; `choose` is told where they arrive. */
+export function alongTokens(group, choose) {
+  group.addEventListener("keydown", (event) => {
+    const here = event.target.closest("button");
+    const all = [...group.children];
+    const step = STEPS[event.key];
+    const ends = { Home: all[0], End: all.at(-1) };
+    const next = step ? all[all.indexOf(here) + step[0] + step[1]] : ends[event.key];
+    if (!here || !(step || next)) return;
+    event.preventDefault();
+    const arrived = focus(here, next);
+    if (arrived) choose(arrived);
+  });
+}
+
+/** Arrows move from cell to cell of the tables in `place`. */
+export function throughCells(place) {
+  place.addEventListener("keydown", (event) => {
+    const here = event.target.closest("tbody td");
+    const step = STEPS[event.key];
+    if (!here || !step) return;
+    event.preventDefault();
+    const row = here.parentElement.parentElement.rows[here.parentElement.sectionRowIndex + step[0]];
+    const next = row?.cells[here.cellIndex + step[1]];
+    if (next?.matches("td")) focus(here, next);
+  });
+}

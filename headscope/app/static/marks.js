@@ -1,0 +1,31 @@
+// A token under the pointer, or with the focus, is marked wherever it stands, and told in full in the readout.
+import { h, label } from "./dom.js";
+
+/** Whether two places show the same token: the same position where both have one, else the same vocabulary id. */
+const same = (a, b) => a.id === b.id && (!a.position || !b.position || a.position === b.position);
+
+/** Marks tokens inside `place`; `readout` says what is marked. */
+export function markTokens(place, readout) {
+  let marked = [];
+
+  function mark(target) {
+    const token = target.closest?.("[data-id]");
+    for (const element of marked) element.classList.remove("marked");
+    const alike = token ? [...place.querySelectorAll(`[data-id="${token.dataset.id}"]`)] : [];
+    marked = alike.filter((element) => same(element.dataset, token.dataset));
+    for (const element of marked) element.classList.add("marked");
+    readout.replaceChildren(...(token ? tell(token.dataset, marked) : []));
+  }
+
+  place.addEventListener("pointerover", (event) => mark(event.target));
+  place.addEventListener("pointerleave", () => mark(document.activeElement));
+  place.addEventListener("focusin", (event) => mark(event.target));
+  place.addEventListener("focusout", () => mark(place));
+}
+
+function tell(token, marked) {
+  const cells = marked.filter((element) => element.matches("#neighbors td")).length;
+  const where = token.where ?? `position ${token.position}`;
+  const listed = `among the nearest of ${cells || "no"} ${cells > 1 ? "heads" : "head"}`;
+  return [h("strong", {}, label(token.label)), ` id ${token.id}: ${where}; ${listed}`];
+}

@@ -1,0 +1,47 @@
+// The view as one plain object, and as an address that shows it again.
+
+const CHOICES = {
+  mask: ["model", "full", "causal"],
+  metric: ["cosine", "euclidean", "dot"],
+  reference: ["input", "layer"],
+  candidates: ["all", "words"],
+};
+
+/** The view that is shown where nothing else is asked for. */
+export const initial = ({ text, token }) => ({
+  text,
+  mask: "model",
+  token,
+  layer: 0,
+  metric: "cosine",
+  reference: "input",
+  position: true,
+  candidates: "all",
+});
+
+/** The view that an address asks for; what it does not say, or says wrongly, is as in `initial`. */
+export function fromAddress(search, start) {
+  const asked = new URLSearchParams(search);
+  const state = { ...start };
+  if (asked.get("text")?.trim()) state.text = asked.get("text");
+  for (const name of ["token", "layer"]) {
+    if (/^\d{1,6}$/.test(asked.get(name) ?? "")) state[name] = Number(asked.get(name));
+  }
+  for (const [name, open] of Object.entries(CHOICES)) {
+    if (open.includes(asked.get(name))) state[name] = asked.get(name);
+  }
+  if (["true", "false"].includes(asked.get("position"))) state.position = asked.get("position") === "true";
+  return state;
+}
+
+/** The address of a view: what differs from `initial`, and the model that it was seen with. */
+export function toAddress(state, start, model) {
+  const changed = Object.keys(start).filter((name) => state[name] !== start[name]);
+  if (!changed.length) return "./";
+  const query = new URLSearchParams(changed.map((name) => [name, String(state[name])]));
+  query.set("model", model);
+  return `./?${query}`;
+}
+
+/** The model that an address was made with, or null. */
+export const modelOf = (search) => new URLSearchParams(search).get("model");

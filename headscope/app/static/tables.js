@@ -1,0 +1,78 @@
+// An answer as two tables: pure functions from data to elements.
+import { h, label } from "./dom.js";
+import { count, distance, legend, scale } from "./numbers.js";
+
+/** The vocabulary tokens that each head's output is nearest to; the own token's rank last where it is not among them. */
+export function neighborTable(answer) {
+  const own = answer.tokens[answer.selected];
+  const bars = scale(answer.heads.flatMap((head) => head.neighbors.map((one) => one.distance)));
+  const rows = answer.heads[0].neighbors.map((_, row) =>
+    answer.heads.map((head) => {
+      const one = head.neighbors[row];
+      return cell(one, one.id, bars, one.id === own.id, `head ${head.head}, rank ${count(one.rank)}`);
+    }),
+  );
+  const last = answer.heads.map((head) => {
+    if (head.neighbors.some((one) => one.id === own.id)) return h("td", { class: "above" }, "listed");
+    const rank = head.own.rank ? `#${count(head.own.rank)}` : "no rank";
+    const apart = h("span", { class: "num" }, distance(head.own.distance));
+    return h("td", { class: "rank" }, rank, apart);
+  });
+  const title = "the own token’s rank, where it is not listed above";
+  const foot = h("tr", {}, h("th", { scope: "row", title }, "own"), last);
+  return figure("Nearest vocabulary tokens", answer, rows, bars, foot);
+}
+
+const FIRST = 100; // rows that are drawn unasked: a long text has thousands of cells
+
+/** The positions of the text by the distance of their outputs; of a long text the nearest, unless `all` are asked for. */
+export function positionTable(answer, all = false) {
+  const bars = scale(answer.heads.flatMap((head) => head.positions.map((one) => one.distance)));
+  const shown = all ? answer.tokens : answer.tokens.slice(0, FIRST);
+  const rows = shown.map((_, row) =>
+    answer.heads.map((head) => {
+      const one = head.positions[row];
+      const where = `head ${head.head}, place ${row + 1}, position ${one.position}`;
+      return cell(one, answer.tokens[one.position].id, bars, one.position === answer.selected, where);
+    }),
+  );
+  const more = `Show all ${count(answer.tokens.length)} positions`;
+  const parts = figure("Nearest positions of the text", answer, rows, bars, null);
+  return shown.length === answer.tokens.length ? parts : [...parts, h("button", { type: "button", class: "quiet" }, more)];
+}
+
+function figure(caption, answer, rows, bars, foot) {
+  const heads = answer.heads.map(({ head }) => h("th", { scope: "col" }, h("span", {}, "head "), head));
+  const table = h(
+    "table",
+    { "--heads": heads.length },
+    h("caption", {}, h("span", {}, caption)),
+    h("thead", {}, h("tr", {}, h("td", {}), heads)),
+    h("tbody", {}, rows.map((row, n) => h("tr", {}, h("th", { scope: "row" }, n + 1), row))),
+    foot && h("tfoot", {}, foot),
+  );
+  table.querySelector("tbody td").tabIndex = 0;
+  const region = { class: "scroll", role: "region", "aria-label": `${caption}, scrollable`, tabindex: "0" };
+  return [h("div", region, table), h("p", { class: "legend" }, legend(bars))];
+}
+
+function cell(one, id, bars, own, where) {
+  const [from, to] = bars.bar(one.distance);
+  return h(
+    "td",
+    {
+      class: own ? "own" : null,
+      tabindex: "-1",
+      "data-id": id,
+      "data-position": one.position,
+      "data-label": one.label,
+      "data-where": `${where}, distance ${one.distance?.toPrecision(5) ?? "not finite"}`,
+      "--from": `${from}%`,
+      "--to": `${to}%`,
+    },
+    one.position === undefined ? null : h("span", { class: "place" }, one.position),
+    label(one.label),
+    own ? h("span", { class: "hidden" }, " (own token)") : null,
+    h("span", { class: "num" }, distance(one.distance)),
+  );
+}

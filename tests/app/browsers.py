@@ -1,0 +1,334 @@
+"""Three browser engines behind one small interface, each driven as a reader would: real clicks, real keys."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
+WEBKIT_DRIVER = shutil.which("WebKitWebDriver")
+MINI_BROWSER = next(Path("/usr/lib").glob("*/webkit2gtk-4.1/MiniBrowser"), None)
+KEYS = {  # names as in the DOM, codes as in the WebDriver standard
+    "Enter": "\ue007",
+    "Tab": "\ue004",
+    "Home": "\ue011",
+    "End": "\ue010",
+    "ArrowLeft": "\ue012",
+    "ArrowUp": "\ue013",
+    "ArrowRight": "\ue014",
+    "ArrowDown": "\ue015",
+    "Space": "\ue00d",
+}
+
+
+class Missing(Exception):
+    """A browser that is not on this machine."""
+
+
+class Browser(ABC):
+    """A page in a browser. `errors`: what its console reported since the page was opened."""
+
+    name: str
+    errors: list[str]
+
+    @abstractmethod
+    def open(self, address: str) -> None:
+        """Go to an address and wait until it is loaded."""
+
+    @abstractmethod
+    def js(self, expression: str) -> Any:
+        """The value of a JavaScript expression in the page."""
+
+    @abstractmethod
+    def point(self, selector: str, click: bool) -> None:
+        """Move the pointer to the middle of an element, and click there."""
+
+    @abstractmethod
+    def press(self, *keys: str) -> None:
+        """Press keys by name (`Enter`), or type texts."""
+
+    @abstractmethod
+    def resize(self, width: int, height: int) -> None:
+        """Give the page that many pixels."""
+
+    @abstractmethod
+    def go(self, steps: int) -> None:
+        """Back (−1), forward (1), or load again (0)."""
+
+    def click(self, selector: str) -> None:
+        """Click the middle of an element."""
+        self.point(selector, click=True)
+
+    def hover(self, selector: str) -> None:
+        """Hold the pointer over an element."""
+        self.point(selector, click=False)
+
+    def wait(self, condition: str, seconds: float = 10) -> None:
+        """Until a JavaScript expression is true."""
+        end = time.monotonic() + seconds
+        while not self.js(f"Boolean({condition})"):
+            if time.monotonic() > end:
+                says = self.js("document.body.innerText")[:1500]
+                raise TimeoutError(f"{self.name}: not within {seconds} s: {condition}; the page says: {says}")
+            time.sleep(0.02)
+
+    def into_view(self, selector: str) -> dict[str, float]:
+        """The middle of an element, scrolled to the middle of the window."""
+        place: dict[str, float] = self.js(
+            f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
+            " e.scrollIntoView({block: 'center', inline: 'center', behavior: 'instant'});"
+            " const r = e.getBoundingClientRect();"
+            " return {x: Math.round(r.x + r.width / 2), y: Math.round(r.y + r.height / 2)}; })()"
+        )
+        return place
+
+
+class Chromium(Browser):
+    name = "chromium"
+
+    def __init__(self, page: Any) -> None:
+        self.page, self.errors = page, []
+        page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def open(self, address: str) -> None:
+        self.page.goto(address)
+
+    def js(self, expression: str) -> Any:
+        return self.page.evaluate(f"() => ({expression})")
+
+    def point(self, selector: str, click: bool) -> None:
+        place = self.into_view(selector)
+        self.page.mouse.move(place["x"], place["y"])
+        if click:
+            self.page.mouse.click(place["x"], place["y"])
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            if key in KEYS:
+                self.page.keyboard.press(key)
+            else:
+                self.page.keyboard.insert_text(key)
+
+    def resize(self, width: int, height: int) -> None:
+        self.page.set_viewport_size({"width": width, "height": height})
+
+    def go(self, steps: int) -> None:
+        {-1: self.page.go_back, 0: self.page.reload, 1: self.page.go_forward}[steps]()
+
+
+class Firefox(Browser):
+    """Firefox over WebDriver BiDi, which it speaks itself: no driver program in between."""
+
+    name = "firefox"
+
+    def __init__(self, socket: Any) -> None:
+        self._socket, self._ids, self.errors = socket, itertools.count(1), []
+        self._ask("session.new", capabilities={})
+        self._ask("session.subscribe", events=["log.entryAdded"])
+        self._context = self._ask("browsingContext.getTree")["contexts"][0]["context"]
+
+    def _ask(self, method: str, **parameters: Any) -> dict[str, Any]:
+        id = next(self._ids)
+        self._socket.send(json.dumps({"id": id, "method": method, "params": parameters}))
+        while True:
+            answer = json.loads(self._socket.recv(timeout=30))
+            if answer.get("method") == "log.entryAdded" and answer["params"]["level"] == "error":
+                self.errors.append(answer["params"]["text"])
+            if answer.get("id") == id:
+                if answer["type"] == "error":
+                    raise RuntimeError(f"firefox: {answer['message']}")
+                result: dict[str, Any] = answer["result"]
+                return result
+
+    def open(self, address: str) -> None:
+        self._ask("browsingContext.navigate", context=self._context, url=address, wait="complete")
+
+    def js(self, expression: str) -> Any:
+        answer = self._ask(
+            "script.evaluate",
+            expression=f"JSON.stringify(({expression}) ?? null)",
+            target={"context": self._context},
+            awaitPromise=True,
+        )
+        if answer["type"] == "exception":
+            raise RuntimeError(f"firefox: {answer['exceptionDetails']['text']}")
+        return json.loads(answer["result"]["value"])
+
+    def point(self, selector: str, click: bool) -> None:
+        place = self.into_view(selector)
+        steps: list[dict[str, Any]] = [{"type": "pointerMove", **place}]
+        if click:
+            steps += [{"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0}]
+        self._act({"type": "pointer", "id": "mouse", "actions": steps})
+
+    def press(self, *keys: str) -> None:
+        typed = [KEYS[key]] if (key := keys[0]) in KEYS else list(key)
+        steps = [{"type": kind, "value": code} for code in typed for kind in ("keyDown", "keyUp")]
+        self._act({"type": "key", "id": "keys", "actions": steps})
+        if keys[1:]:
+            self.press(*keys[1:])
+
+    def _act(self, source: dict[str, Any]) -> None:
+        self._ask("input.performActions", context=self._context, actions=[source])
+
+    def resize(self, width: int, height: int) -> None:
+        self._ask("browsingContext.setViewport", context=self._context, viewport={"width": width, "height": height})
+
+    def go(self, steps: int) -> None:
+        if steps:
+            self._ask("browsingContext.traverseHistory", context=self._context, delta=steps)
+        else:
+            self._ask("browsingContext.reload", context=self._context, wait="complete")
+
+
+class WebKit(Browser):
+    """WebKitGTK's MiniBrowser: the engine of Safari."""
+
+    name = "webkit"
+
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
+
+    @property
+    def errors(self) -> list[str]:  # type: ignore[override]
+        return self.js("window.faults") or []
+
+    def open(self, address: str) -> None:
+        self._driver.get(address)
+        self._listen()
+
+    def _listen(self) -> None:
+        # WebDriver has no console: the page itself is asked to remember what goes wrong from here on.
+        self._driver.execute_script(
+            "window.faults = [];"
+            "const fault = (e) => faults.push(String(e.message ?? e.reason ?? e.violatedDirective));"
+            "for (const kind of ['error', 'unhandledrejection', 'securitypolicyviolation'])"
+            "  addEventListener(kind, fault);"
+            "console.error = (...what) => faults.push(what.join(' '));"
+        )
+
+    def js(self, expression: str) -> Any:
+        return self._driver.execute_script(f"return ({expression});")
+
+    def point(self, selector: str, click: bool) -> None:
+        from selenium.webdriver import ActionChains
+
+        place = self.into_view(selector)
+        actions = ActionChains(self._driver, duration=0)
+        actions.w3c_actions.pointer_action.move_to_location(place["x"], place["y"])
+        if click:
+            actions.click()
+        actions.perform()
+
+    def press(self, *keys: str) -> None:
+        from selenium.webdriver import ActionChains
+
+        ActionChains(self._driver, duration=0).send_keys(*(KEYS.get(key, key) for key in keys)).perform()
+
+    def resize(self, width: int, height: int) -> None:
+        self._driver.set_window_size(width, height)
+        # The window has a frame; what is asked for is the page's size.
+        inner = self.js("[innerWidth, innerHeight]")
+        self._driver.set_window_size(2 * width - inner[0], 2 * height - inner[1])
+
+    def go(self, steps: int) -> None:
+        {-1: self._driver.back, 0: self._driver.refresh, 1: self._driver.forward}[steps]()
+        if steps == 0:
+            self._listen()
+
+
+@contextmanager
+def chromium(**context: Any) -> Iterator[Chromium]:
+    """A fresh Chromium; `context` as for playwright's new_context."""
+    if CHROMIUM is None:
+        raise Missing("no chromium on the path (apt-get install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
+        )
+        yield Chromium(browser.new_context(**context).new_page())
+        browser.close()
+
+
+@contextmanager
+def firefox() -> Iterator[Firefox]:
+    """A fresh Firefox, without a window."""
+    if FIREFOX is None:
+        raise Missing("no firefox on the path (apt-get install firefox-esr)")
+    from websockets.sync.client import connect
+
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        process = subprocess.Popen(
+            [FIREFOX, "--headless", "--no-remote", "--profile", profile, "--remote-debugging-port", "0"],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "HOME": profile},
+        )
+        try:
+            assert process.stderr is not None
+            address = next(
+                found[1] for line in process.stderr if (found := re.search(r"listening on (ws://\S+)", line))
+            )
+            with connect(f"{address}/session", max_size=None) as socket:
+                yield Firefox(socket)
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+@contextmanager
+def webkit() -> Iterator[WebKit]:
+    """A fresh MiniBrowser, on a screen of its own."""
+    if WEBKIT_DRIVER is None or MINI_BROWSER is None or shutil.which("Xvfb") is None:
+        raise Missing("no WebKitWebDriver, MiniBrowser or Xvfb (apt-get install webkit2gtk-driver xvfb)")
+    from selenium.webdriver import WebKitGTK
+    from selenium.webdriver.webkitgtk.options import Options
+    from selenium.webdriver.webkitgtk.service import Service
+
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory, _screen() as screen:
+        options = Options()
+        options.binary_location = str(MINI_BROWSER)
+        options.add_argument("--automation")
+        service = Service(WEBKIT_DRIVER, env={**os.environ, "DISPLAY": screen, "HOME": directory})
+        driver = WebKitGTK(options=options, service=service)
+        try:
+            yield WebKit(driver)
+        finally:
+            driver.quit()
+
+
+@contextmanager
+def _screen() -> Iterator[str]:
+    """The display of a screen that exists only in memory."""
+    read, write = os.pipe()
+    process = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1600x1200x24", "-nolisten", "tcp"],
+        pass_fds=[write],
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(write)
+    try:
+        with os.fdopen(read) as number:
+            yield f":{number.readline().strip()}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+BROWSERS = {"chromium": chromium, "firefox": firefox, "webkit": webkit}

@@ -1,0 +1,61 @@
+"""What a reader sees on the page."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.app.browsers import Browser
+
+EXPERIMENT = {
+    "text": "Time flies like an arrow. Fruit flies like a banana.",
+    "token": 1,
+    "layer": "0",
+    "metric": "cosine",
+    "reference": "input",
+    "position": True,
+    "candidates": "all",
+    "mask": "model",
+}
+
+
+def labels(figure: str, head: int) -> str:
+    """JavaScript for the labels of one column of a table (`neighbors` or `positions`)."""
+    cells = f"#{figure} tbody td:nth-child({head + 2}) .label"
+    return f"[...document.querySelectorAll('{cells}')].map((e) => e.textContent)"
+
+
+def shows(page: Browser, answer: dict[str, Any]) -> None:
+    """Wait until both tables are those of an answer of the API, in their first and last column."""
+    for figure in ("neighbors", "positions"):
+        for head in (0, len(answer["heads"]) - 1):
+            wanted = json.dumps([entry["label"] for entry in answer["heads"][head][figure]])
+            page.wait(f"JSON.stringify({labels(figure, head)}) === JSON.stringify({wanted})")
+
+
+def text(page: Browser, selector: str) -> str:
+    """An element's text."""
+    return str(page.js(f"document.querySelector({json.dumps(selector)}).textContent"))
+
+
+def chosen(page: Browser) -> dict[str, Any]:
+    """Every control, as it stands."""
+    found: dict[str, Any] = page.js(
+        "Object.fromEntries([['text', document.querySelector('#text').value],"
+        " ['token', Number(document.querySelector('#tokens [aria-pressed=true]').dataset.position)],"
+        " ['position', document.querySelector('[name=position]').checked],"
+        " ...[...document.querySelectorAll('#controls [type=radio]:checked')].map((e) => [e.name, e.value])])"
+    )
+    return found
+
+
+def choose(page: Browser, name: str, value: object) -> None:
+    """Click one choice of a control."""
+    page.click(f"#controls [name={name}][value='{value}']")
+
+
+def write(page: Browser, what: str) -> None:
+    """Put another text into the box, as a reader who selects all of it and types."""
+    page.click("#text")
+    page.js("document.querySelector('#text').select()")
+    page.press(what)

@@ -1,0 +1,99 @@
+"""The API answers as the library does."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from fastapi.testclient import TestClient
+
+from headscope import Scope
+from headscope.app import create_app
+from headscope.app.answers import AtlasOut, ModelsOut, NearestOut, ReadOut
+from headscope.views import record
+
+API = "/api/v1"
+
+
+def test_health(client: TestClient) -> None:
+    assert client.get(f"{API}/health").json()["status"] == "ok"
+
+
+def test_models_names_the_open_model_and_why(client: TestClient, demo: Scope) -> None:
+    answer = client.get(f"{API}/models").json()
+    ModelsOut.model_validate(answer)
+    assert answer["open"][0]["name"] == demo.card.name
+    assert answer["open"][0]["why"] == demo.card.why
+    assert answer["open"][0]["capture_error"] == demo.card.capture_error
+
+
+def test_read_gives_the_tokens(client: TestClient, demo: Scope) -> None:
+    answer = client.post(f"{API}/read", json={"text": "Hello there", "mask": "causal"}).json()
+    ReadOut.model_validate(answer)
+    assert answer["mask"] == "causal"
+    assert answer["tokens"] == [record.token(token) for token in demo.read("Hello there").tokens]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        {},
+        {"token": "banana", "layer": 3, "reference": "layer", "metric": "dot", "k": 3},
+        {"token": 4, "candidates": "words", "position": False, "mask": "causal", "metric": "euclidean"},
+    ],
+    ids=["defaults", "own basis", "words"],
+)
+def test_nearest_is_what_the_library_finds(client: TestClient, demo: Scope, question: dict[str, object]) -> None:
+    answer = client.post(f"{API}/nearest", json=question).json()
+    NearestOut.model_validate(answer)
+    asked = dict(question)
+    reading = demo.read("Time flies like an arrow. Fruit flies like a banana.", asked.pop("mask", "model"))
+    near = reading.nearest(**asked)
+    rows = reading.nearest_positions(asked.get("token", 1), asked.get("layer", 0), asked.get("metric", "cosine"))
+    assert answer == json.loads(json.dumps(record.look(demo.card, reading, near, rows)))
+
+
+def test_nearest_is_what_the_command_line_prints(client: TestClient) -> None:
+    printed = subprocess.run(
+        [sys.executable, "-m", "headscope", "look", "Two words", "--model", "demo", "--json", "-k", "4"],
+        capture_output=True,
+        check=True,
+    )
+    answer = client.post(f"{API}/nearest", json={"text": "Two words", "k": 4}).json()
+    assert answer == json.loads(printed.stdout)
+
+
+def test_atlas_is_what_the_library_finds(client: TestClient, demo: Scope) -> None:
+    answer = client.post(f"{API}/atlas", json={"text": "Hello there", "token": 2}).json()
+    AtlasOut.model_validate(answer)
+    assert answer == json.loads(json.dumps(record.atlas(demo.read("Hello there").atlas(2))))
+
+
+def test_first_view_is_in_the_page(client: TestClient) -> None:
+    answer = client.post(f"{API}/nearest", json={}).json()
+    html = client.get("/").text
+    first = json.loads(html.split('id="first">')[1].split("</script>")[0])
+    assert first["answer"] == answer
+
+
+def test_page_carries_text_as_data(client: TestClient) -> None:
+    text = "</script><script>alert(1)</script>"
+    client.post(f"{API}/nearest", json={"text": text})
+    html = client.get("/", params={"text": text}).text
+    assert "alert(1)</script>" not in html
+    assert json.loads(html.split('id="first">')[1].split("</script>")[0])["answer"]["text"] == text
+
+
+@pytest.fixture
+def tiny(scope_of: object) -> Iterator[TestClient]:
+    with TestClient(create_app(scope_of("llama")), base_url="http://127.0.0.1") as one:  # type: ignore[operator]
+        yield one
+
+
+def test_a_model_without_position_embeddings_says_so(tiny: TestClient) -> None:
+    answer = tiny.post(f"{API}/nearest", json={"k": 2}).json()
+    assert answer["use_position"] is False
+    assert any("adds no position embedding" in note for note in answer["notes"])

@@ -1,0 +1,97 @@
+"""What cannot be done is answered with the right status and one sentence."""
+
+from __future__ import annotations
+
+import pytest
+from fastapi.testclient import TestClient
+
+from headscope import Scope
+from headscope.app import create_app
+from headscope.app.limits import Limits
+from headscope.errors import ModelError
+
+API = "/api/v1"
+
+
+@pytest.mark.parametrize(
+    ("question", "status", "said"),
+    [
+        ({"text": "  "}, 422, "the text is empty"),
+        ({"text": "word " * 600}, 422, "reads at most 512"),
+        ({"text": "x" * 10_001}, 413, "10,001 characters, and this server reads at most 10,000"),
+        ({"text": "x" * 300_000}, 413, "reads at most 262144"),
+        ({"layer": 6}, 422, "the model's layers are 0 to 5"),
+        ({"token": 14}, 422, "positions 0 to 13"),
+        ({"token": "flies"}, 422, "positions 2 and 8"),
+        ({"token": -1}, 422, "token is -1"),
+        ({"k": 201}, 422, "at most 200"),
+        ({"k": 0}, 422, "k is 0"),
+        ({"metric": "manhattan"}, 422, "'cosine', 'euclidean' or 'dot'"),
+        ({"zork": 1}, 422, "there is no field 'zork'"),
+        ({"position": "on"}, 422, "position is 'on'"),
+    ],
+    ids=str,
+)
+def test_a_question_that_cannot_be_answered(
+    client: TestClient, question: dict[str, object], status: int, said: str
+) -> None:
+    answer = client.post(f"{API}/nearest", json=question)
+    assert answer.status_code == status
+    assert list(answer.json()) == ["error"]
+    assert said in answer.json()["error"]
+
+
+def test_a_body_that_is_no_json(client: TestClient) -> None:
+    answer = client.post(f"{API}/read", content=b"{", headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()) == (422, {"error": "the request is no JSON."})
+
+
+def test_half_a_surrogate_pair_is_no_text(client: TestClient) -> None:
+    answer = client.post(f"{API}/read", content=rb'{"text": "a\ud800"}', headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    assert "half of a surrogate pair" in answer.json()["error"]
+
+
+def test_a_body_of_unknown_length_is_refused(client: TestClient) -> None:
+    answer = client.post(f"{API}/read", content=iter([b"{}"]))
+    assert answer.status_code == 411
+
+
+@pytest.mark.parametrize(("path", "status"), [("/zork", 404), (f"{API}/read", 405)])
+def test_an_address_that_is_not_there(client: TestClient, path: str, status: int) -> None:
+    answer = client.get(path)
+    assert answer.status_code == status
+    assert path in answer.json()["error"]
+
+
+def test_another_model_is_opened_where_that_is_allowed(demo: Scope, scope_of: object) -> None:
+    opened = []
+
+    def open_model(name: str) -> Scope:
+        opened.append(name)
+        if name == "nowhere":
+            raise ModelError("there is no model 'nowhere'.")
+        return scope_of(name)  # type: ignore[operator, no-any-return]
+
+    with TestClient(create_app(demo, open_model=open_model), base_url="http://127.0.0.1") as client:
+        for _ in range(2):
+            answer = client.post(f"{API}/read", json={"model": "gpt2"})
+            assert answer.status_code == 200
+        assert opened == ["gpt2"]
+        assert client.post(f"{API}/read", json={"model": demo.card.name}).status_code == 200
+        nowhere = client.post(f"{API}/read", json={"model": "nowhere"})
+        assert (nowhere.status_code, nowhere.json()) == (404, {"error": "there is no model 'nowhere'."})
+
+
+def test_another_model_is_refused_where_it_is_not(client: TestClient) -> None:
+    answer = client.post(f"{API}/nearest", json={"model": "/etc"})
+    assert answer.status_code == 403
+    assert "opens no other model" in answer.json()["error"]
+
+
+def test_limits_are_the_servers(demo: Scope) -> None:
+    limits = Limits(characters=5, k=2)
+    with TestClient(create_app(demo, limits=limits), base_url="http://127.0.0.1") as client:
+        assert client.post(f"{API}/read", json={"text": "123456"}).status_code == 413
+        assert client.post(f"{API}/nearest", json={"text": "1234", "k": 3}).status_code == 422
+        assert client.post(f"{API}/nearest", json={"text": "1234", "k": 2}).status_code == 200

@@ -1,0 +1,63 @@
+"""A text is run through the model once; what only changes the view is answered from that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from fastapi.testclient import TestClient
+
+from headscope import Scope
+from headscope.app import create_app
+from headscope.app.limits import Limits
+
+API = "/api/v1"
+
+
+@pytest.fixture
+def runs(demo: Scope, client: TestClient) -> Iterator[list[int]]:
+    """The lengths of the texts that the model was run on after the first view."""
+    client.post(f"{API}/nearest", json={})
+    seen: list[int] = []
+    handle = demo._opened.model.register_forward_pre_hook(
+        lambda _, __, inputs: seen.append(inputs["input_ids"].shape[1]), with_kwargs=True
+    )
+    yield seen
+    handle.remove()
+
+
+def test_changing_the_view_never_runs_the_model_again(client: TestClient, runs: list[int]) -> None:
+    text = "Only one run of this text"
+    client.post(f"{API}/read", json={"text": text})
+    assert len(runs) == 1
+    for question in (
+        {"token": 2},
+        {"token": 2, "layer": 4},
+        {"metric": "euclidean"},
+        {"position": False},
+        {"reference": "layer", "layer": 1},
+        {"candidates": "words"},
+        {"k": 3},
+    ):
+        assert client.post(f"{API}/nearest", json={"text": text, **question}).status_code == 200
+    client.post(f"{API}/atlas", json={"text": text})
+    long = [length for length in runs if length > 1]  # vocabulary encodings are runs of length one
+    assert len(long) == 1
+
+
+def test_another_mask_is_another_run(client: TestClient, runs: list[int]) -> None:
+    for mask in ("model", "causal", "full", "causal"):
+        client.post(f"{API}/read", json={"text": "Masks", "mask": mask})
+    length = len(client.post(f"{API}/read", json={"text": "Masks"}).json()["tokens"])
+    assert runs.count(length) == 3  # a mask is proved once too, on a probe of another length
+
+
+def test_what_was_used_least_recently_is_forgotten(demo: Scope, runs: list[int]) -> None:
+    with TestClient(create_app(demo, limits=Limits(readings=1, answers=1)), base_url="http://127.0.0.1") as client:
+        client.post(f"{API}/nearest", json={})
+        client.post(f"{API}/read", json={"text": "first"})
+        runs.clear()
+        for text in ("first", "second", "first"):
+            client.post(f"{API}/read", json={"text": text})
+            client.post(f"{API}/nearest", json={"text": text})
+        assert len(runs) == 2

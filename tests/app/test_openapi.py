@@ -1,0 +1,49 @@
+"""The API keeps to its own OpenAPI description, whatever is asked of it."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from headscope.app.routes import PREFIX
+from tests.app.serving import Server
+
+ROUTES = ("health", "models", "read", "nearest", "atlas")
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_answers_are_as_described(server: Server, route: str) -> None:
+    schemathesis = pytest.importorskip("schemathesis")
+    from schemathesis import checks
+    from schemathesis.specs.openapi import checks as described
+
+    description = schemathesis.openapi.from_url(f"{server.address}{PREFIX}/openapi.json")
+    operation = next(found.ok() for found in description.get_all_operations() if found.ok().path == f"{PREFIX}/{route}")
+
+    @given(case=operation.as_strategy())
+    @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    def check(case: schemathesis.Case) -> None:
+        case.call_and_validate(
+            checks=[
+                checks.not_a_server_error,
+                described.status_code_conformance,
+                described.content_type_conformance,
+                described.response_schema_conformance,
+            ],
+            timeout=60,
+        )
+
+    check()
+
+
+def test_every_route_is_described_with_examples(server: Server) -> None:
+    described = httpx.get(f"{server.address}{PREFIX}/openapi.json").json()
+    assert set(described["paths"]) == {f"{PREFIX}/{name}" for name in ROUTES}
+    for path, methods in described["paths"].items():
+        for operation in methods.values():
+            assert operation["summary"], path
+            problem = operation["responses"]["422"]["content"]["application/json"]["schema"]
+            assert problem == {"$ref": "#/components/schemas/Problem"}
+            if "requestBody" in operation:
+                assert operation["requestBody"]["content"]["application/json"]["examples"]

@@ -1,0 +1,72 @@
+"""The address holds the whole view: loading it again, going back or sending it shows the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.app.browsers import Browser
+from tests.app.looks import EXPERIMENT, choose, chosen, shows, text
+from tests.app.serving import Server
+
+Ask = Callable[..., Any]
+
+
+def test_reload_and_a_sent_link_show_the_same_view(page: Browser, server: Server, ask: Ask) -> None:
+    page.click("#tokens [data-position='2']")
+    choose(page, "layer", 4)
+    choose(page, "metric", "euclidean")
+    choose(page, "reference", "layer")
+    choose(page, "position", "on")
+    choose(page, "candidates", "words")
+    choose(page, "mask", "causal")
+    question = {
+        "token": 2,
+        "layer": 4,
+        "metric": "euclidean",
+        "reference": "layer",
+        "position": False,
+        "candidates": "words",
+        "mask": "causal",
+    }
+    shows(page, ask(**question))
+    view, address = chosen(page), page.js("location.href")
+    page.go(0)
+    shows(page, ask(**question))
+    assert chosen(page) == view
+    page.open(server.address)
+    page.open(address)
+    shows(page, ask(**question))
+    assert chosen(page) == view
+
+
+def test_back_and_forward_walk_through_the_views(page: Browser, ask: Ask) -> None:
+    page.click("#tokens [data-position='5']")
+    shows(page, ask(token=5))
+    choose(page, "layer", 1)
+    shows(page, ask(token=5, layer=1))
+    page.go(-1)
+    shows(page, ask(token=5))
+    page.go(-1)
+    shows(page, ask())
+    assert chosen(page) == EXPERIMENT
+    page.go(1)
+    shows(page, ask(token=5))
+    assert chosen(page) == {**EXPERIMENT, "token": 5}
+
+
+def test_address_of_another_model_is_said(page: Browser, server: Server, ask: Ask) -> None:
+    page.open(f"{server.address}/?layer=1&model=FacebookAI/roberta-base")
+    shows(page, ask(layer=1))
+    assert "This link was made with FacebookAI/roberta-base" in text(page, "#model")
+
+
+def test_address_of_a_layer_that_is_not_there_is_said_and_the_page_goes_on(
+    page: Browser, server: Server, ask: Ask
+) -> None:
+    page.open(f"{server.address}/?layer=9")
+    page.wait("document.querySelector('#problem').textContent.includes('layers are 0 to 5')")
+    choose(page, "layer", 2)
+    shows(page, ask(layer=2))
+    assert page.js("document.querySelector('#problem').hidden")
+    page.errors.clear()  # the browser logs the refused request

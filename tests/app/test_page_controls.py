@@ -1,0 +1,121 @@
+"""Every control of the page acts at once, and shows what the API answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.app.browsers import Browser
+from tests.app.looks import EXPERIMENT, choose, chosen, labels, shows, text, write
+
+Ask = Callable[..., Any]
+
+
+def test_first_view_is_the_experiments_question(page: Browser, ask: Ask) -> None:
+    assert chosen(page) == EXPERIMENT
+    assert page.js("document.querySelectorAll('#neighbors tbody td').length") == 15 * 12
+    assert page.js("document.querySelectorAll('#positions tbody td').length") == 14 * 12
+    assert text(page, "#selected") == "time is selected: position 1, id 2051."
+    assert "all-MiniLM-L6-v2" in text(page, "#model")
+    assert "capture error" in text(page, "#model")
+    assert "asked for by name: the demo weights" in text(page, "#model")
+    shows(page, ask())
+
+
+def test_tables_have_text_at_first_paint(page: Browser) -> None:
+    page.wait("performance.getEntriesByName('first-contentful-paint').length")
+    painted, drawn = page.js(
+        "[performance.getEntriesByName('first-contentful-paint')[0].startTime,"
+        " performance.getEntriesByName('tables')[0].startTime]"
+    )
+    assert drawn <= painted
+    empty = page.js(
+        "[...document.querySelectorAll('#neighbors tbody td, #positions tbody td')]"
+        ".filter((e) => !e.innerText.trim() || !e.getBoundingClientRect().height).length"
+    )
+    assert empty == 0
+
+
+def test_text_is_read_by_enter_and_by_the_button(page: Browser, ask: Ask) -> None:
+    write(page, "The bank of the river")
+    page.press("Enter")
+    shows(page, ask(text="The bank of the river"))
+    write(page, "A bank of money")
+    page.click("#ask button")
+    shows(page, ask(text="A bank of money"))
+    assert chosen(page)["text"] == "A bank of money"
+
+
+def test_token_is_selected_by_a_click(page: Browser, ask: Ask) -> None:
+    page.click("#tokens [data-position='11']")
+    shows(page, ask(token=11))
+    assert text(page, "#selected") == "banana is selected: position 11, id 15212."
+    assert "banana" in text(page, "#title")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "question"),
+    [
+        ("layer", 3, {"layer": 3}),
+        ("metric", "euclidean", {"metric": "euclidean"}),
+        ("metric", "dot", {"metric": "dot"}),
+        ("candidates", "words", {"candidates": "words"}),
+        ("mask", "causal", {"mask": "causal"}),
+        ("position", "on", {"position": False}),
+    ],
+)
+def test_control_acts_at_once(page: Browser, ask: Ask, name: str, value: object, question: Any) -> None:
+    choose(page, name, value)
+    shows(page, ask(**question))
+    assert {**EXPERIMENT, **question} == {**chosen(page), "layer": int(chosen(page)["layer"])} | (
+        {} if "layer" in question else {"layer": "0"}
+    )
+
+
+def test_reference_changes_the_table_above_layer_0_and_takes_its_note_away(page: Browser, ask: Ask) -> None:
+    choose(page, "layer", 2)
+    shows(page, ask(layer=2))
+    assert "unrelated" in text(page, "#notes")
+    choose(page, "reference", "layer")
+    shows(page, ask(layer=2, reference="layer"))
+    assert text(page, "#notes") == ""
+
+
+def test_own_token_is_marked_or_its_rank_stands_last(page: Browser, ask: Ask) -> None:
+    for head in ask()["heads"]:
+        cell = f"document.querySelector('#neighbors tfoot tr').cells[{head['head'] + 1}].textContent"
+        marked = page.js(f"document.querySelectorAll('#neighbors tbody td.own:nth-child({head['head'] + 2})').length")
+        listed = any(one["id"] == 2051 for one in head["neighbors"])
+        assert marked == listed
+        assert (page.js(cell) == "listed") == listed
+        assert listed or f"#{head['own']['rank']:,}" in page.js(cell)
+
+
+def test_token_under_the_pointer_is_marked_in_every_column(page: Browser) -> None:
+    page.hover("#tokens [data-position='11']")
+    page.wait("document.querySelectorAll('#positions td.marked').length === 12")
+    marked = page.js("[...document.querySelectorAll('td.marked .label')].map((e) => e.textContent)")
+    assert set(marked) == {"banana"}
+    assert len(marked) == page.js(
+        "[...document.querySelectorAll('td .label')].filter((e) => e.textContent === 'banana').length"
+    )
+    assert "banana id 15212" in text(page, "#readout")
+
+
+def test_overtaken_requests_never_paint(page: Browser, ask: Ask) -> None:
+    page.js("[1, 2, 3, 4, 5].forEach((n) => document.querySelector(`[name=layer][value='${n}']`).click())")
+    shows(page, ask(layer=5))
+    page.wait("!document.querySelector('[data-busy]')")
+    assert page.js(labels("neighbors", 0)) == [one["label"] for one in ask(layer=5)["heads"][0]["neighbors"]]
+
+
+def test_each_control_and_table_is_explained_with_its_formula(page: Browser) -> None:
+    sentences = page.js("[...document.querySelectorAll('#controls .says, .figure .says')].map((e) => e.textContent)")
+    assert len(sentences) == 8
+    assert all(len(sentence) > 20 for sentence in sentences)
+    page.click("[data-control=metric] summary")
+    page.wait("document.querySelector('[data-control=metric] .formula').checkVisibility()")
+    assert text(page, "[data-control=metric] .formula") == "1 − z·R / (|z| |R|)"
+    assert "You selected time, number 2051" in text(page, "#how")

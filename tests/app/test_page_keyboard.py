@@ -1,0 +1,68 @@
+"""Everything can be reached and done with the keyboard alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.app.browsers import Browser
+from tests.app.looks import chosen, shows
+
+Ask = Callable[..., Any]
+
+
+def _needs_focus(page: Browser) -> None:
+    if not page.js("document.hasFocus()"):
+        pytest.skip(f"without a desktop {page.name}'s window is never active, and shows no focus")
+
+
+def _tab_to(page: Browser, condition: str) -> None:
+    """Press Tab until the focused element meets a condition, as a reader would."""
+    for _ in range(40):
+        page.press("Tab")
+        if page.js(f"((e) => Boolean({condition}))(document.activeElement)"):
+            return
+    raise AssertionError(f"Tab never leads to {condition}")
+
+
+def test_a_reading_from_text_to_table_without_the_pointer(page: Browser, ask: Ask) -> None:
+    _tab_to(page, "e.id === 'text'")
+    page.js("document.querySelector('#text').select()")
+    page.press("Nothing is lost", "Enter")
+    shows(page, ask(text="Nothing is lost"))
+    _tab_to(page, "e.closest('#tokens')")
+    page.press("ArrowRight")
+    shows(page, ask(text="Nothing is lost", token=2))
+    page.press("End")
+    shows(page, ask(text="Nothing is lost", token=4))
+    page.press("Home", "ArrowRight")
+    shows(page, ask(text="Nothing is lost", token=1))
+    _tab_to(page, "e.name === 'layer'")
+    page.press("ArrowRight", "ArrowRight")
+    shows(page, ask(text="Nothing is lost", token=1, layer=2))
+    _tab_to(page, "e.name === 'metric'")
+    page.press("ArrowRight")
+    _tab_to(page, "e.name === 'position'")
+    page.press("Space")
+    if page.name == "firefox":  # its remote keys arrive, but without the click that follows a keyboard's
+        page.js("document.activeElement.click()")
+    shows(page, ask(text="Nothing is lost", token=1, layer=2, metric="euclidean", position=False))
+    assert chosen(page)["layer"] == "2"
+
+
+def test_arrows_move_through_the_cells_and_mark_their_token(page: Browser) -> None:
+    _needs_focus(page)
+    _tab_to(page, "e.matches('#neighbors td')")
+    page.press("ArrowRight", "ArrowDown")
+    assert page.js("[document.activeElement.cellIndex, document.activeElement.parentElement.sectionRowIndex]") == [2, 1]
+    assert page.js("document.activeElement.classList.contains('marked')")
+
+
+def test_focus_is_visible(page: Browser) -> None:
+    _needs_focus(page)
+    _tab_to(page, "e.closest('#tokens')")
+    assert page.js("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    _tab_to(page, "e.name === 'layer'")
+    assert page.js("getComputedStyle(document.activeElement.nextSibling).outlineStyle") == "solid"

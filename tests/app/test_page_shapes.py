@@ -1,0 +1,116 @@
+"""Narrow and wide, light and dark, with and without JavaScript, for everyone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from headscope import Scope
+from headscope.app import create_app
+from tests.app.browsers import Browser, Chromium
+from tests.app.looks import choose, shows, text
+from tests.app.serving import Server
+
+OPENED = "document.querySelectorAll('details').forEach((e) => { e.open = true; })"
+
+
+def test_narrow_page_scrolls_its_tables_and_never_itself(page: Browser) -> None:
+    page.resize(390, 844)
+    assert page.js("document.documentElement.scrollWidth <= innerWidth")
+    # MiniBrowser's window does not get narrower than its toolbar.
+    assert page.js("innerWidth") <= (390 if page.name != "webkit" else 480)
+    for figure in ("neighbors", "positions"):
+        table = f"document.querySelector('#{figure} .scroll')"
+        assert page.js(f"{table}.scrollWidth > {table}.clientWidth")
+        page.js(f"{table}.scrollLeft = 400")
+        rank, edge = page.js(f"[{table}.querySelector('tbody th'), {table}].map((e) => e.getBoundingClientRect().x)")
+        assert rank == pytest.approx(edge, abs=1), "the first column stays"
+
+
+def test_theme_switches_and_is_remembered(page: Browser) -> None:
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = page.js(ground)
+    page.click("#theme")
+    dark = page.js(ground)
+    assert dark != light
+    page.go(0)
+    assert page.js(ground) == dark
+    page.click("#theme")
+    assert page.js(ground) == light
+
+
+@pytest.fixture
+def fresh(_browser: Chromium) -> Callable[..., Chromium]:
+    """A fresh Chromium context with settings of its own."""
+    engine = _browser.page.context.browser
+    return lambda **settings: Chromium(engine.new_context(**settings).new_page())
+
+
+# What is checked is the page, not the engine.
+in_chromium = pytest.mark.parametrize("_browser", ["chromium"], indirect=True)
+
+
+@in_chromium
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_axe_finds_no_serious_fault(fresh: Callable[..., Chromium], server: Server, width: int, scheme: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = fresh(viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True)
+    page.open(f"{server.address}/?layer=2")
+    page.wait("document.querySelector('#notes p')")
+    page.js(OPENED)
+    found = Axe().run(page.page).response["violations"]
+    serious = {one["id"]: one["nodes"][0]["html"] for one in found if one["impact"] in ("serious", "critical")}
+    assert serious == {}
+
+
+@in_chromium
+def test_without_javascript_a_sentence_says_what_is_missing(fresh: Callable[..., Chromium], server: Server) -> None:
+    page = fresh(java_script_enabled=False)
+    page.open(server.address)
+    assert "JavaScript, which is switched off here" in page.page.locator("noscript").inner_text()
+
+
+@in_chromium
+def test_first_load_is_light(fresh: Callable[..., Chromium], server: Server) -> None:
+    page = fresh()
+    page.open(server.address)
+    page.wait("document.querySelector('#neighbors td')")
+    wire = page.js(
+        "performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'))"
+        ".reduce((sum, entry) => sum + entry.transferSize, 0)"
+    )
+    assert wire < 60_000
+    assert text(page, "h1") == "headscope"
+
+
+@in_chromium
+def test_a_model_without_position_embeddings_has_the_switch_off_and_says_why(
+    fresh: Callable[..., Chromium], scope_of: Callable[[str], Scope]
+) -> None:
+    with Server(create_app(scope_of("llama"))) as tiny:
+        page = fresh()
+        page.open(tiny.address)
+        page.wait("document.querySelector('#neighbors td')")
+        assert page.js("document.querySelector('[name=position]').disabled")
+        assert not page.js("document.querySelector('[name=position]').checked")
+        assert "adds no position embedding" in text(page, "[data-control=position] .says")
+        assert "every token sees itself and those before it" in text(page, "[data-control=mask] .says")
+
+
+@in_chromium
+def test_work_that_takes_time_is_shown(fresh: Callable[..., Chromium], server: Server, ask: Callable[..., Any]) -> None:
+    page = fresh()
+    page.open(server.address)
+    held: list[Any] = []
+    page.page.route("**/nearest", lambda route: held.append(route))
+    choose(page, "layer", 3)
+    page.wait("document.querySelector('[data-busy]')")
+    assert "12 heads with 30,522 tokens" in text(page, "#status")
+    held[0].continue_()
+    shows(page, ask(layer=3))
+    page.wait("!document.querySelector('[data-busy]')")
+    assert text(page, "#status") == ""

@@ -1,0 +1,96 @@
+"""What the docs say: links, tests, options and fields that exist; and the readings that stand in them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from headscope.cli import app, main
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+CLI = (ROOT / "docs" / "cli.md").read_text()
+COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+
+def headings(page: Path) -> set[str]:
+    """The anchors of a page's headings."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)]+)\)", text) + re.findall(r'(?:src|srcset)="([^"]+)"', text):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        there = page.parent / path if path else page
+        assert there.exists(), f"{page.name} links to {target}"
+        assert not anchor or anchor in headings(there), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_tests_that_are_named_exist(page):
+    text = page.read_text()
+    for path, name in re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", text):
+        assert (ROOT / path).is_file(), f"{page.name} names {path}"
+        assert not name or f"def {name}(" in (ROOT / path).read_text(), f"{page.name} names {path}::{name}"
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_option_of_a_command_is_in_its_section(command):
+    section = re.search(rf"^## headscope {command}\n(.*?)(?=^## |\Z)", CLI, re.MULTILINE | re.DOTALL)
+    assert section, f"docs/cli.md has no section on headscope {command}"
+    for parameter in COMMANDS[command].params:
+        for name in (*parameter.opts, *parameter.secondary_opts):
+            if name.startswith("-"):
+                assert f"`{name}`" in section[1], f"docs/cli.md does not name {name} of headscope {command}"
+
+
+def fields(value: object, path: str = "") -> set[str]:
+    """Every field of a JSON object by its path; a list's entries are []."""
+    if isinstance(value, list):
+        return set().union({path}, *(fields(entry, f"{path}[]") for entry in value if isinstance(entry, dict)))
+    if isinstance(value, dict):
+        return set().union(*(fields(entry, f"{path}.{key}".lstrip(".")) for key, entry in value.items()))
+    return {path}
+
+
+def test_the_fields_of_look_json_are_those_of_the_docs(demo, capsys):
+    succeed(["look", "--model", "demo", "--token", "banana", "-k", "1", "--json"])
+    printed = json.loads(capsys.readouterr().out)
+    named: set[str] = set()
+    for cell in re.findall(r"^\| (`.*?`) \|", CLI.split("## The object of")[1], re.MULTILINE):
+        first, *others = (name.removesuffix("[]") for name in re.findall(r"`([^`]+)`", cell))
+        owner = first.rpartition(".")[0]
+        named |= {first} | {f"{owner}{name}" if name.startswith(".") else name for name in others}
+    assert named == fields(printed)
+
+    (example,) = re.findall(r"^```json\n(.*?)^```$", CLI, re.MULTILINE | re.DOTALL)
+    shown = json.loads(example)
+    assert fields(shown) == fields(printed)
+    kept = printed | {"tokens": [printed["tokens"][11]], "heads": [printed["heads"][7]]}
+    kept["heads"][0]["positions"] = kept["heads"][0]["positions"][:2]
+    assert rounded(shown) == rounded(kept)
+
+
+def rounded(value: Any) -> Any:
+    """The same with its distances to three digits, and the capture error, which depends on the machine, left out."""
+    if isinstance(value, dict):
+        return {key: rounded(entry) for key, entry in value.items() if key != "capture_error"}
+    if isinstance(value, list):
+        return [rounded(entry) for entry in value]
+    return round(value, 3) if isinstance(value, float) else value
+
+
+def succeed(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as leave:
+        main(arguments)
+    assert not leave.value.code
