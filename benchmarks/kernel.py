@@ -8,15 +8,14 @@ B is the time of the search's multiply-adds at the speed of a square float32 pro
 import importlib.util
 from collections.abc import Callable
 
-import torch
-
-from benchmarks.tables import Problem
+from benchmarks.tables import Problem, faiss_search
 from benchmarks.timing import interleaved, machine, square_product
-from headscope.neighbors import METRICS, Backend, backend_in_use
+from headscope.neighbors import METRICS, Backend, backend_in_use, warm_up
 
 
 def run() -> dict[str, object]:
     """Seconds of every task and the ratios that matter."""
+    warm_up(wait=True)
     survey, click = Problem.random(256, 4), Problem.random(1, 1)
     product, unit = square_product()
     backends: list[Backend] = ["torch"]
@@ -28,7 +27,7 @@ def run() -> dict[str, object]:
         tasks[f"survey, three metrics, {backend}"] = lambda b=backend: survey.search(b, *METRICS)  # type: ignore[misc]
         tasks[f"click, {backend}"] = lambda b=backend: click.search(b, "cosine")  # type: ignore[misc]
     if importlib.util.find_spec("faiss") is not None:
-        tasks["survey, faiss"] = _faiss(survey)
+        tasks["survey, faiss"] = faiss_search(survey)
     times = interleaved(tasks)
     ratios = {}
     for name, timing in times.items():
@@ -41,16 +40,3 @@ def run() -> dict[str, object]:
         "ratios": ratios,
         "times": {name: timing.to_dict() for name, timing in times.items()},
     }
-
-
-def _faiss(problem: Problem) -> Callable[[], object]:
-    import faiss  # type: ignore[import-not-found,unused-ignore]
-
-    faiss.omp_set_num_threads(torch.get_num_threads())
-    indexes = []
-    for head in problem.table.rows:
-        index = faiss.IndexFlatIP(head.shape[1])
-        index.add(torch.nn.functional.normalize(head, dim=-1).numpy())
-        indexes.append(index)
-    queries = problem.queries.transpose(0, 1).contiguous().numpy()  # [head, query, d_head]
-    return lambda: [index.search(z, 15) for index, z in zip(indexes, queries, strict=True)]

@@ -12,7 +12,7 @@ from headscope.errors import InputError, ModelError
 from headscope.model.heads import Captured
 from headscope.model.passes import Mask
 from headscope.model.tokens import Token, find
-from headscope.neighbors import METRICS, Metric, Nearest, distances, search
+from headscope.neighbors import METRICS, Metric, Nearest, Table, distances, search
 from headscope.results import Atlas, Comparison, Neighbors, PositionNeighbors, Question, compared, named
 from headscope.vocabulary import Vocabulary, notes
 from headscope.vocabulary.choices import Candidates, Reference, Space, check, one_of
@@ -108,7 +108,7 @@ class Reading:
         if not selected:
             raise InputError("the list of tokens is empty: give at least one.")
         projection = 0 if reference == "input" else layer
-        near = self._search(vocabulary, selected, layer, projection, metric, position, k, candidates)
+        near, table = self._search(vocabulary, selected, layer, projection, metric, position, k, candidates)
         ids, ranks, near_distances = near.ids, near.ranks, near.distances
         own_rank, own_distance = near.own_rank, near.own_distance
         if not listed:
@@ -126,7 +126,7 @@ class Reading:
             own_rank=own_rank,
             own_distance=own_distance,
             names=named(near.ids, names) | {t.id: names[t.id] for t in tokens},
-            notes=self._notes(vocabulary, layer, reference, position, projection),
+            notes=self._notes(vocabulary, layer, reference, position, table),
         )
 
     def compare(
@@ -204,17 +204,17 @@ class Reading:
             )
             for layer in layers
         ]
-        ids = torch.stack([near.ids[0, :, 0] for near in found])  # (L, H)
+        ids = torch.stack([near.ids[0, :, 0] for near, _ in found])  # (L, H)
         names = self._opened.names
         own = self.tokens[selected]
         return Atlas(
             question=Question(None, space, reference, metric, position and vocabulary.has_positions, candidates),
             token=own,
             ids=ids,
-            distances=torch.stack([near.distances[0, :, 0] for near in found]),
-            own_rank=torch.stack([near.own_rank[0] for near in found]),
+            distances=torch.stack([near.distances[0, :, 0] for near, _ in found]),
+            own_rank=torch.stack([near.own_rank[0] for near, _ in found]),
             names=named(ids, names) | {own.id: names[own.id]},
-            notes=self._notes(vocabulary, None, reference, position, 0),
+            notes=self._notes(vocabulary, None, reference, position, found[0][1]),
         )
 
     def _ask(self, space: str, reference: str, metric: str, candidates: str, layer: int, k: int) -> Vocabulary:
@@ -222,7 +222,7 @@ class Reading:
         check(space, reference, metric, candidates)
         self._check_layer(layer)
         vocabulary = self._scope._vocabulary_for(self._opened)
-        most = sum(self._opened.names.words) if candidates == "words" else vocabulary.size
+        most = int(self._opened.names.words.sum()) if candidates == "words" else vocabulary.size
         if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= most:
             raise InputError(f"k is {k!r}; it is a number from 1 to {most} (the candidates).")
         return vocabulary
@@ -242,8 +242,8 @@ class Reading:
         position: bool,
         k: int,
         candidates: Candidates,
-    ) -> Nearest:
-        """Neighbours of the outputs of `layer` at the selected positions; layer `projection` encodes the vocabulary."""
+    ) -> tuple[Nearest, Table]:
+        """Neighbours of the outputs of `layer` at the selected positions, and the table of `projection` they are in."""
         lost = [p for p in selected if not bool(self.z[layer, p].isfinite().all())]
         if lost:
             raise ModelError(
@@ -255,54 +255,43 @@ class Reading:
         device = table.rows.device
         allowed = None
         if candidates == "words":
-            allowed = torch.tensor(self._opened.names.words, device=device)
-        most = int(table.finite.sum() if allowed is None else (table.finite & allowed).sum())
+            allowed = self._opened.names.words.to(device)
+        most = table.candidates if allowed is None else int((table.finite & allowed).sum())
         if k > most:
             raise InputError(f"k is {k}; only {most} tokens can be neighbours.")
         own = torch.tensor([self.tokens[p].id for p in selected], device=device)
-        tables = {id(one.table): one.table for one in encoded}
-        if len(tables) == 1:
-            near = search(
-                table,
-                [one.place for one in encoded],
-                self.z[layer, selected].to(device),
-                own,
-                place_of=torch.arange(len(selected), device=device),
+        z = self.z[layer, selected].to(device)
+        everything = list(range(len(selected)))
+        # Where the closed form does not hold, every position has a table of its own.
+        groups = [everything] if all(one.table is table for one in encoded) else [[n] for n in everything]
+        found = [
+            search(
+                encoded[group[0]].table,
+                [encoded[n].place for n in group],
+                z[group],
+                own[group],
+                place_of=torch.arange(len(group), device=device),
                 k=k,
                 metrics=(metric,),
                 candidates=allowed,
             )[metric]
-            return _on_cpu([near])
-        # Where the closed form does not hold, every position has a table of its own.
-        return _on_cpu(
-            [
-                search(
-                    one.table,
-                    [one.place],
-                    self.z[layer, [p]].to(device),
-                    own[n : n + 1],
-                    k=k,
-                    metrics=(metric,),
-                    candidates=allowed,
-                )[metric]
-                for n, (p, one) in enumerate(zip(selected, encoded, strict=True))
-            ]
-        )
+            for group in groups
+        ]
+        return _on_cpu(found), table
 
     def _values(self, layer: int) -> Tensor:
         """The values that each head mixes: [position, head, d_head]; grouped heads share theirs."""
         return self.v[layer].repeat_interleave(self.z.shape[2] // self.v.shape[2], dim=1)
 
     def _notes(
-        self, vocabulary: Vocabulary, layer: int | None, reference: Reference, position: bool, projection: int
+        self, vocabulary: Vocabulary, layer: int | None, reference: Reference, position: bool, table: Table
     ) -> tuple[str, ...]:
         found = list(self.notes)
         if reference == "input" and layer != 0 and not vocabulary.one_value_space:
             found.append(notes.foreign_basis(layer))
         if not vocabulary.has_positions:
             found += notes.no_positions(position)
-        left_out = vocabulary.encoded(projection, None).table.not_finite.tolist()
-        found += notes.not_finite([self._opened.names[id] for id in left_out])
+        found += notes.not_finite([self._opened.names[id] for id in table.not_finite.tolist()])
         return tuple(found)
 
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from headscope.app.safety import is_loopback
 from headscope.app.server import create_app
 from headscope.errors import InputError
+from headscope.neighbors import warm_up
 from headscope.scope import Scope
 
 _TRIED = 50  # ports after the one in use
@@ -45,6 +46,7 @@ def serve(
     print(f"{card.name}: {card.layers} layers × {card.heads} heads; {card.why}")
     address = _address(host, listener.getsockname()[1])
     print(f"headscope is at {address} (Ctrl+C ends it)", flush=True)
+    warm_up()
     if browser:
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
     uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none", server_header=False)).run([listener])

@@ -196,7 +196,14 @@ class Feed:
         return max(64, _CHUNK_BYTES // (4 * 3 * block.heads * block.d_head))
 
     def _chunked(self, rows: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
-        return torch.cat([run(chunk) for chunk in rows.split(self._chunk)])
+        out: Tensor | None = None
+        for start in range(0, len(rows), self._chunk):
+            part = run(rows[start : start + self._chunk])
+            if out is None:  # filled as it comes, so that nothing is ever held twice
+                out = part.new_empty(len(rows), *part.shape[1:])
+            out[start : start + len(part)] = part
+        assert out is not None, "there are rows to run"
+        return out
 
     def _run(self, ids: Tensor, last: int, place: Place, steer: Steer) -> Tensor:
         """Run `ids` [token], each a text of its own at `place`, until the steering or attention `last` ends it."""

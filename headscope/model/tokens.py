@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
+import torch
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from headscope.errors import InputError
@@ -107,9 +109,9 @@ class TokenNames:
         return self._known[id]
 
     @cached_property
-    def words(self) -> tuple[bool, ...]:
-        """For each vocabulary id, whether it is a word or a piece of one: no special, unused, byte or unnamed id."""
-        return tuple(self[id].sort == "word" for id in range(self.vocab_size))
+    def words(self) -> Tensor:
+        """Which ids are words or pieces of one, not special, unused, byte or unnamed: bool [vocab_size]."""
+        return torch.tensor([self[id].sort == "word" for id in range(self.vocab_size)])
 
     def _name(self, id: int) -> TokenName:
         # Padded embedding tables have rows that no token leads to.

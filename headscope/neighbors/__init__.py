@@ -7,7 +7,7 @@
 (tensor([0, 1]), tensor(3))
 """
 
-from headscope.neighbors.backends import Backend, backend_in_use
+from headscope.neighbors.backends import Backend, backend_in_use, warm_up
 from headscope.neighbors.metrics import METRICS, Metric, distances
 from headscope.neighbors.search import Nearest, search
 from headscope.neighbors.table import Place, Table
@@ -22,4 +22,5 @@ __all__ = [
     "backend_in_use",
     "distances",
     "search",
+    "warm_up",
 ]

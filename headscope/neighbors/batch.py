@@ -35,6 +35,7 @@ class Batch:
     place_of: Tensor  # int64 [query], ascending, into the first axis of scale and shift
     scale: Tensor | None  # float32 [place, token]
     shift: Tensor | None  # float32 [place, head, d_head]
+    stretches: list[float]  # of every place, the mean of |scale|
     targets: Tensor  # int64 [query, target], tokens whose ranks are wanted: the own token first
     members: Tensor  # int64 [query], where the queries stood in the search's input
 
@@ -70,10 +71,7 @@ class Batch:
         shift = torch.zeros_like(bias)
         if self.shift is not None:
             shift = torch.linalg.vector_norm(self.shift[place], dim=-1, dtype=torch.float64).float()
-        stretch = 1.0
-        if self.scale is not None:
-            stretch = float(torch.where(self.table.finite, self.scale[place], 0.0).abs().mean())
-        cap = bounds.OUTLYING * (stretch * (self.table.typical + shift) + bias)
+        cap = bounds.OUTLYING * (self.stretches[place] * (self.table.typical + shift) + bias)
         return Extent(shift, bias, cap.clamp(max=bounds.LARGEST))
 
     def rows_by_head(self, place: int, lanes: int) -> Tensor:
@@ -131,14 +129,16 @@ def batches(
             table=table,
             queries=queries[members].float(),
             place_of=local,
-            scale=_stack([place.scale for place in chosen], torch.ones_like(table.norms[0])),
-            shift=_stack([place.shift for place in chosen], torch.zeros_like(table.bias)),
+            scale=_stack([place.scale for place in chosen], 1.0, table.norms[0]),
+            shift=_stack([place.shift for place in chosen], 0.0, table.bias),
+            stretches=[place.stretch for place in chosen],
             targets=targets[members],
             members=members,
         )
 
 
-def _stack(parts: list[Tensor | None], neutral: Tensor) -> Tensor | None:
+def _stack(parts: list[Tensor | None], neutral: float, like: Tensor) -> Tensor | None:
     if all(part is None for part in parts):
         return None
-    return torch.stack([neutral if part is None else part.float() for part in parts])
+    whole = [torch.full_like(like, neutral) if part is None else part.float() for part in parts]
+    return whole[0][None] if len(whole) == 1 else torch.stack(whole)

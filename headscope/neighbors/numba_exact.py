@@ -1,22 +1,19 @@
 """Float64 distances of many pairs, compiled: the formulas of `metrics` without a pass of memory a step."""
 
-from typing import Any
-
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
 from headscope.neighbors.batch import Batch
 from headscope.neighbors.metrics import METRICS, Metric
+from headscope.neighbors.numba_jit import jit
 from headscope.neighbors.pool import pool
 
 _PAIRS = 4096  # of one task
 _COSINE, _EUCLIDEAN = METRICS.index("cosine"), METRICS.index("euclidean")
 
 # R is defined by its roundings, one after each step; only sums may be taken in vector lanes.
-strict: Any = njit(nogil=True, cache=True, error_model="numpy")
-summed: Any = njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "nsz"})
+strict, summed = jit(), jit("reassoc", "nsz")
 
 
 def pair_distances(batch: Batch, metric: Metric, row: Tensor, token: Tensor) -> Tensor:

@@ -4,30 +4,28 @@ Tokens run along the last axis of every scratch array, so that each loop below i
 instructions over tokens. `reassoc` lets the compiler count in vector lanes; infinities keep their meaning.
 """
 
-from typing import Any
-
 import numpy as np
-from numba import njit
 
 from headscope.neighbors import bounds
 from headscope.neighbors.metrics import METRICS
+from headscope.neighbors.numba_jit import jit, prefetch
 
 TOKENS = 512  # of a tile: scores of LANES queries fit the L1 cache, the tile's encodings the L2
-LANES = 8  # queries multiplied at a time, and
+LANES = 4  # queries multiplied at a time, and
 DEPTH = 4  # components added at a time: what the vector registers hold
 BLOCK = 64  # tokens looked at together when a tile holds something worth keeping
+_AHEAD, _LINE = 32, 16  # rows that memory is asked for in advance, and floats it answers with at a time
 
 _COSINE, _EUCLIDEAN = METRICS.index("cosine"), METRICS.index("euclidean")
 _LARGEST, _SMALLEST = np.float32(bounds.LARGEST), np.float32(bounds.SMALLEST)
 _CANCELLED, _UNIT, _EXACT_UNIT = np.float32(bounds.CANCELLED), bounds.UNIT, bounds.EXACT_UNIT
 _ONE, _ZERO, _INF = np.float32(1), np.float32(0), np.float32(np.inf)
-_FAST = {"contract", "reassoc", "nsz"}
+_FAST = ("contract", "reassoc", "nsz")
 
-compiled: Any = njit(nogil=True, cache=True, error_model="numpy", fastmath=_FAST)
-ordered: Any = njit(nogil=True, cache=True, fastmath={*_FAST, "nnan"})  # where no value is nan
-inlined: Any = njit(error_model="numpy", fastmath=_FAST)
-_cosine_error, _dot_error = inlined(bounds.cosine_error), inlined(bounds.dot_error)
-_square_error = inlined(bounds.square_error)
+compiled = jit(*_FAST)
+ordered = jit(*_FAST, "nnan")  # where no value is nan
+_cosine_error, _dot_error = compiled(bounds.cosine_error), compiled(bounds.dot_error)
+_square_error = compiled(bounds.square_error)
 
 
 @compiled
@@ -56,9 +54,10 @@ def _encode(rows, scale, shift, bias, out, square):  # type: ignore[no-untyped-d
 
 @compiled
 def _multiply(z, encoded, out):  # type: ignore[no-untyped-def]
-    """Eight queries z [8, d_head] times a tile [d_head, token] → out [8, token].
+    """Four queries z [4, d_head] times a tile [d_head, token] → out [4, token].
 
-    Written out by hand: 32 factors stay in registers, and each load of a tile serves eight queries.
+    Written out by hand: 16 factors stay in registers, and each load of a tile serves four queries. Eight
+    would not fit beside what the compiler needs, and are slower.
     """
     out[:] = 0
     for k in range(0, len(encoded), DEPTH):
@@ -66,26 +65,21 @@ def _multiply(z, encoded, out):  # type: ignore[no-untyped-def]
         b0, b1, b2, b3 = z[1, k], z[1, k + 1], z[1, k + 2], z[1, k + 3]
         c0, c1, c2, c3 = z[2, k], z[2, k + 1], z[2, k + 2], z[2, k + 3]
         d0, d1, d2, d3 = z[3, k], z[3, k + 1], z[3, k + 2], z[3, k + 3]
-        e0, e1, e2, e3 = z[4, k], z[4, k + 1], z[4, k + 2], z[4, k + 3]
-        f0, f1, f2, f3 = z[5, k], z[5, k + 1], z[5, k + 2], z[5, k + 3]
-        g0, g1, g2, g3 = z[6, k], z[6, k + 1], z[6, k + 2], z[6, k + 3]
-        h0, h1, h2, h3 = z[7, k], z[7, k + 1], z[7, k + 2], z[7, k + 3]
         for t in range(TOKENS):
             r0, r1, r2, r3 = encoded[k, t], encoded[k + 1, t], encoded[k + 2, t], encoded[k + 3, t]
             out[0, t] += a0 * r0 + a1 * r1 + a2 * r2 + a3 * r3
             out[1, t] += b0 * r0 + b1 * r1 + b2 * r2 + b3 * r3
             out[2, t] += c0 * r0 + c1 * r1 + c2 * r2 + c3 * r3
             out[3, t] += d0 * r0 + d1 * r1 + d2 * r2 + d3 * r3
-            out[4, t] += e0 * r0 + e1 * r1 + e2 * r2 + e3 * r3
-            out[5, t] += f0 * r0 + f1 * r1 + f2 * r2 + f3 * r3
-            out[6, t] += g0 * r0 + g1 * r1 + g2 * r2 + g3 * r3
-            out[7, t] += h0 * r0 + h1 * r1 + h2 * r2 + h3 * r3
 
 
 @compiled
 def _dot(z, rows, scale, shift, bias, square, out):  # type: ignore[no-untyped-def]
     """One query z [d_head] times rows [token, d_head] as they lie → out [token], and |R|² [token]."""
     for t in range(len(rows)):
+        # Left to itself the processor waits for memory half of the time.
+        for i in range(0, len(bias), _LINE):
+            prefetch(rows, t + _AHEAD, i)
         dot, norm = _ZERO, _ZERO
         for i in range(len(bias)):
             encoded = scale[t] * (rows[t, i] + shift[i]) + bias[i]
@@ -95,8 +89,24 @@ def _dot(z, rows, scale, shift, bias, square, out):  # type: ignore[no-untyped-d
 
 
 @compiled
+def _reach(scale, norms, shift_norm, bias_norm, allowed, out):  # type: ignore[no-untyped-def]
+    """The reach of a tile's tokens, see `bounds`: infinite where they may not be a neighbour; returns how many may."""
+    fit = 0
+    for t in range(len(norms)):
+        reach = abs(scale[t]) * (norms[t] + shift_norm) + bias_norm + _SMALLEST
+        out[t] = reach if allowed[t] else _INF
+        fit += np.int64(allowed[t])
+    out[len(norms) :] = _INF
+    return fit
+
+
+@compiled
 def _weigh(metric, square, reach, cap, gamma, weight, offset, error, fixed):  # type: ignore[no-untyped-def]
-    """What makes the product one metric's score; and its errors per |z|, and whatever z is, [token]."""
+    """What makes the product one metric's score; and its errors per |z|, and whatever z is, [token].
+
+    Returns how many tokens float32 can tell apart.
+    """
+    certain = 0
     for t in range(TOKENS):
         norm, usable = np.sqrt(square[t]), reach[t] <= cap
         if metric == _COSINE:
@@ -106,7 +116,9 @@ def _weigh(metric, square, reach, cap, gamma, weight, offset, error, fixed):  # 
         offset[t] = half if usable else -_INF
         bound = _cosine_error(gamma, norm, reach[t]) if metric == _COSINE else _dot_error(gamma, norm, reach[t])
         error[t] = bound if usable else 0.0
+        certain += np.int64(usable)
         fixed[t] = _square_error(gamma, norm, reach[t]) if usable and metric == _EUCLIDEAN else 0.0
+    return certain
 
 
 @ordered
@@ -175,19 +187,23 @@ def _trim(most, token, size, floor):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _keep(scores, start, error, heap, most, token, size):  # type: ignore[no-untyped-def]
-    """Put a tile's tokens that may be among the k nearest in the pool; −1 where they do not fit in it."""
-    for block in range(0, TOKENS, BLOCK):
-        bar = heap[0] - error
+def _keep(scores, start, bar, kept, error, heap, most, token, size):  # type: ignore[no-untyped-def]
+    """Put the `kept` scores of a tile that reach the bar in the pool, if they may still be among the k nearest.
+
+    Returns the pool's new size, −1 where they do not fit in it.
+    """
+    block = 0
+    while kept > 0:
         left, t = _reaching(scores, block, bar), block
-        first_bar = bar
+        kept -= left
+        block += BLOCK
         while left > 0:
             score = scores[t]
             t += 1
-            if not score >= first_bar:
+            if not score >= bar:
                 continue
             left -= _ONE
-            if score >= bar and score > -_INF:
+            if score >= heap[0] - error and score > -_INF:
                 if size == len(most):
                     size = _trim(most, token, size, heap[0])
                     if size == len(most):
@@ -196,7 +212,6 @@ def _keep(scores, start, error, heap, most, token, size):  # type: ignore[no-unt
                 size += 1
                 if score - error > heap[0]:
                     _push(heap, score - error)
-                    bar = heap[0] - error
     return size
 
 
@@ -239,15 +254,12 @@ def scan_head(  # type: ignore[no-untyped-def]
                 _dot(z[0], rows[start : start + count], scales, shift[place], bias, square, product[0])
             else:
                 _encode(raw, scales, shift[place], bias, encoded, square)
-            reach[:] = np.inf
-            for t in range(count):
-                if allowed[start + t]:
-                    stretch = abs(scales[t]) * (norms[start + t] + shift_norm[place])
-                    reach[t] = stretch + bias_norm + _SMALLEST
+            stretch = slice(start, start + count)
+            fit = _reach(scales, norms[stretch], shift_norm[place], bias_norm, allowed[stretch], reach)
             for m in range(len(metrics)):
-                _weigh(metrics[m], square, reach, caps[place], gamma, weight[m], offset[m], error, fixed)
+                certain = _weigh(metrics[m], square, reach, caps[place], gamma, weight[m], offset[m], error, fixed)
                 errors[m] = _largest(error), _largest(fixed)
-                for t in range(count):
+                for t in range(count if certain < fit else 0):
                     if offset[m, t] == -_INF and allowed[start + t]:
                         if asides == len(aside):
                             live[m, starts[place] : starts[place + 1]] = False
@@ -274,7 +286,7 @@ def scan_head(  # type: ignore[no-untyped-def]
                             )
                             if kept > 0:
                                 size[m, lane] = _keep(
-                                    scores, start, np.float32(slack), heaps[m, lane],
+                                    scores, start, bar, kept, np.float32(slack), heaps[m, lane],
                                     most[m, lane], token[m, lane], size[m, lane],
                                 )  # fmt: skip
                                 live[m, lane] &= size[m, lane] >= 0

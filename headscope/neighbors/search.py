@@ -46,8 +46,8 @@ def search(
     are. `others` int64 [query, other] are ids whose ranks are wanted too, padded with −1.
 
     Ids and ranks are those of float64 arithmetic on the float32 inputs. Distances beyond float32's
-    range are printed as inf. `backend` is "torch", "numba" or "auto": numba where it is installed and pays,
-    see `backends.choose`. Raises ValueError where shapes do not fit, a value is not finite, an id is
+    range are printed as inf. `backend` is "torch", "numba" or "auto": numba where it is loaded,
+    see `backends.warm_up`. Raises ValueError where shapes do not fit, a value is not finite, an id is
     not in the table, or k exceeds the number of candidates.
     """
     allowed = table.finite if candidates is None else table.finite & candidates
@@ -56,10 +56,11 @@ def search(
     known = (wanted >= 0) & table.finite[wanted.clamp(min=0)]
     at = torch.zeros_like(own) if place_of is None else place_of
     results = {metric: _Results.empty(queries, k, wanted.shape[1]) for metric in metrics}
-    engine = choose(backend, queries.device, queries.shape[0] * queries.shape[1] * len(table.finite))
+    scores = queries.shape[0] * queries.shape[1] * len(table.finite)
     # A long list of neighbours takes room too.
     size = max(1, min(QUERIES, 2**23 // (queries.shape[1] * k)))
     for batch in batches(table, places, queries, wanted.clamp(min=0), at, size):
+        engine = choose(backend, queries.device, scores)  # a long search changes over when numba is ready
         asked = {
             metric: engine.distances(batch, metric, *batch.target_pairs).view(batch.rows, -1) for metric in metrics
         }
@@ -140,13 +141,8 @@ def _check(
     unknown = [metric for metric in metrics if metric not in METRICS]
     if unknown or not metrics:
         raise ValueError(f"metrics are {tuple(metrics)}; choose from {', '.join(METRICS)}")
-    for place in places:
-        scale = place.scale
-        # One pass where all is well: a sum is finite only if its terms are.
-        if scale is not None and not (scale.sum().isfinite() or scale[table.finite].isfinite().all()):
-            raise ValueError("a place's scale is not finite at a token whose row is")
-        if place.shift is not None and not place.shift.isfinite().all():
-            raise ValueError("a place's shift is not finite")
-    available = int(allowed.sum())
+    if not all(place.is_finite(table.finite) for place in places):
+        raise ValueError("a place's shift is not finite, or its scale at a token whose row is")
+    available = table.candidates if allowed is table.finite else int(allowed.sum())
     if not 1 <= k <= available:
         raise ValueError(f"k is {k}, but there are {available} candidates")

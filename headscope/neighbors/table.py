@@ -1,6 +1,10 @@
-"""Encodings of a vocabulary, factored into what every position shares and what one position adds."""
+"""Encodings of a vocabulary, factored into what every position shares and what one position adds.
+
+What a search needs to know of them beside their numbers is worked out once: a click has no time for it.
+"""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -16,6 +20,21 @@ class Place:
 
     none: ClassVar["Place"]
     """The place of a table that no position changes."""
+
+    @cached_property
+    def stretch(self) -> float:
+        """The mean of |scale|, where it is finite."""
+        return 1.0 if self.scale is None else float(self.scale[self.scale.isfinite()].abs().mean())
+
+    def is_finite(self, needed: Tensor) -> bool:
+        """Whether the shift is finite, and the scale of the `needed` tokens, bool [token]."""
+        if self.shift is not None and not self.shift.isfinite().all():
+            return False
+        return self.scale is None or self._all_finite or bool(self.scale[needed].isfinite().all())
+
+    @cached_property
+    def _all_finite(self) -> bool:
+        return self.scale is None or bool(self.scale.isfinite().all())
 
     @property
     def nbytes(self) -> int:
@@ -56,7 +75,12 @@ class Table:
         typical = norms[:, finite].median(-1).values if finite.any() else norms[:, 0]
         return cls(rows, bias.float().contiguous(), norms.float(), typical.float(), finite)
 
-    @property
+    @cached_property
+    def candidates(self) -> int:
+        """How many tokens can be a neighbour."""
+        return int(self.finite.sum())
+
+    @cached_property
     def not_finite(self) -> Tensor:
         """Ids of the tokens that can be nobody's neighbour, because a row of theirs is not finite."""
         return (~self.finite).nonzero().squeeze(-1)

@@ -143,18 +143,23 @@ def weigh(tile: Tile, metric: Metric, cap: Tensor, gamma: float) -> Weights:
     else:
         certain = reach <= cap
     usable = tile.fit & certain
-    none = torch.zeros_like(norm)
-    fixed = none
+    everything = bool(usable.all())
+
+    def largest(values: Tensor) -> Tensor:
+        return (values if everything else torch.where(usable, values, 0.0)).amax(1)  # [head]
+
+    # Every bound grows with each of its arguments, so a tile's largest ones bound all of its tokens.
+    fixed = torch.zeros_like(norm[:, 0])
     weight = offset = None
     if metric == "cosine":
-        weight = torch.where(usable, 1 / norm, 0.0)
-        error = bounds.cosine_error(gamma, norm, reach)
+        weight = norm.reciprocal() if everything else torch.where(usable, 1 / norm, 0.0)
+        error = bounds.cosine_error(gamma, torch.ones_like(fixed), largest(reach * weight))
     else:
-        error = bounds.dot_error(gamma, norm, reach)
-    if metric == "euclidean":
-        offset = -0.5 * norm * norm
-        fixed = bounds.square_error(gamma, norm, reach)
-    if not usable.all():
-        offset = (none if offset is None else offset).masked_fill(~usable, -torch.inf)
-    largest, fixed_largest = (torch.where(usable, part, 0.0).amax(1) for part in (error, fixed))
-    return Weights(weight, offset, usable, largest, fixed_largest)
+        longest, farthest = largest(norm), largest(reach)
+        error = bounds.dot_error(gamma, longest, farthest)
+        if metric == "euclidean":
+            offset = -0.5 * norm * norm
+            fixed = bounds.square_error(gamma, longest, farthest)
+    if not everything:
+        offset = (torch.zeros_like(norm) if offset is None else offset).masked_fill(~usable, -torch.inf)
+    return Weights(weight, offset, usable, error, fixed)

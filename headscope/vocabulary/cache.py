@@ -30,6 +30,7 @@ class ByteCache:
         self.budget = budget
         self._entries: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = threading.RLock()
+        self._held = 0
 
     def get(self, key: Hashable, build: Callable[[], T]) -> T:
         """The entry of `key`, built first if it is not there; one thread builds at a time."""
@@ -40,8 +41,9 @@ class ByteCache:
                 return found
             built = build()
             self._entries[key] = built
-            while self.nbytes > self.budget and len(self._entries) > 1:
-                self._entries.popitem(last=False)
+            self._held += built.nbytes
+            while self._held > self.budget and len(self._entries) > 1:
+                self._held -= self._entries.popitem(last=False)[1].nbytes
             return built
 
     def __contains__(self, key: Hashable) -> bool:
@@ -50,4 +52,4 @@ class ByteCache:
     @property
     def nbytes(self) -> int:
         """Bytes held now."""
-        return sum(entry.nbytes for entry in self._entries.values())
+        return self._held

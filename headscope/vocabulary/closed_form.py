@@ -6,8 +6,9 @@ output to v the model is affine, v = W n + β. Then (docs/measurement.md, "Close
     R_p[t] = u_t(p) · (A[t] + a(p)) + β,      A[t] = s(y_t) · W (N(y_t) − N(0)),   u_t(p) = 1 / s(y_t + δ_p)
     a(p) = s(δ_p) · W (N(δ_p) − N(0)),        β = v at N(0)
 
-so A is made once, and a position costs one scale per token and one row. W is measured on the basis vectors,
-N is called, not rewritten: nothing here knows a weight or a name.
+so A is made once, and a position costs one scale per token and one row. s(y) (N(y) − N(0)) is linear in y: it is
+measured on the basis vectors like W, and A is one product. N is called, not rewritten: nothing here knows a weight
+or a name.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from headscope.model.feed import Feed
 from headscope.model.feed import Place as ModelPlace
-from headscope.neighbors import Place, Table
+from headscope.neighbors import Table
 
 _ROWS = 8192  # vocabulary rows at a time, so that no second copy of the vocabulary is ever held
 # A power of two: (c·W + β) − β rounds W no more than float32 does anyway, even where |β| ≫ |W|.
@@ -40,36 +41,50 @@ class Stem:
 
 
 @dataclass(frozen=True)
+class Motion:
+    """What one position does to a stem: it adds δ [d] to every y_t, and makes the scale u_t [token]."""
+
+    offset: Tensor
+    scale: Tensor
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return self.offset.nbytes + self.scale.nbytes
+
+
+@dataclass(frozen=True)
 class ClosedForm:
     """One layer's A, β and W, and how a position enters them."""
 
     feed: Feed
     layer: int
     table: Table  # A [kv_head, token, d_head] and β [kv_head, d_head]
-    matrix: Tensor  # W: [d, kv_head * d_head]
+    matrix: Tensor  # what A gains from each coordinate of y: [d, kv_head * d_head]
 
     @property
     def nbytes(self) -> int:
         """Bytes held."""
         return self.table.nbytes + self.matrix.nbytes
 
-    def place(self, stem: Stem | None, position: ModelPlace) -> Place:
-        """The scale u_t [token] and the shift a [kv_head, d_head] of one position; `stem` None: nothing moves."""
-        if stem is None:
-            return Place.none
-        shift = offset(self.feed, self.layer, position)  # (d,)
-        scale = _inverse_spread(self.feed, self.layer, stem, shift)
-        lifted = _unnormalised(self.feed, self.layer, shift[None]) @ self.matrix  # (1, kv_head * d_head)
-        return Place(scale, lifted.reshape(self.table.bias.shape))
+    def shift(self, motion: Motion) -> Tensor:
+        """a [kv_head, d_head]: what a position adds to every row of A."""
+        return (motion.offset @ self.matrix).reshape(self.table.bias.shape)
+
+
+def motion(feed: Feed, layer: int, stem: Stem, position: ModelPlace) -> Motion:
+    """δ and u_t of one position, for all layers that share the stem of `layer`."""
+    added = offset(feed, layer, position)
+    return Motion(added, _inverse_spread(feed, layer, stem, added))
 
 
 def offset(feed: Feed, layer: int, position: ModelPlace) -> Tensor:
     """δ [d]: what the position adds to y, the same for every token."""
     ids = feed.plain_tokens[:4]
+    bare = feed.inputs(ids, layer, None)
     if position is None:
-        return torch.zeros_like(feed.inputs(ids[:1], layer, None)[0])
-    there, bare = feed.inputs(ids, layer, position), feed.inputs(ids, layer, None)
-    return (there.double() - bare.double()).mean(0).float()
+        return torch.zeros_like(bare[0])
+    return (feed.inputs(ids, layer, position).double() - bare.double()).mean(0).float()
 
 
 def stem(feed: Feed, layer: int) -> Stem:
@@ -96,14 +111,19 @@ def build(feed: Feed, layer: int, positioned: Stem | None) -> ClosedForm:
     block = feed.anatomy.blocks[layer]
     kv_heads, d_head = block.kv_heads, block.d_head
     matrix = _matrix(feed, layer)
-    width = matrix.shape[0]
-    bias = feed.values_of(feed.normalised(matrix.new_zeros(1, width), layer), layer)[0]  # (kv_head, d_head)
+    basis = torch.eye(matrix.shape[0], device=matrix.device)
+    bias = feed.values_of(feed.normalised(torch.zeros_like(basis[:1]), layer), layer)[0]  # (kv_head, d_head)
+    if positioned is not None:
+        # s(y) (N(y) − N(0)) is linear in y: the whole vocabulary needs one product.
+        matrix = _unnormalised(feed, layer, basis) @ matrix
     table = torch.empty(kv_heads, feed.vocab_size, d_head, device=matrix.device)
     for start in range(0, feed.vocab_size, _ROWS):
-        ids = _vocabulary(feed)[start : start + _ROWS]
-        y = feed.inputs(ids, layer, None) if positioned is None else positioned.rows[start : start + _ROWS]
-        lifted = _unnormalised(feed, layer, y) if positioned is not None else _deviation(feed, layer, y)
-        table[:, start : start + _ROWS] = (lifted @ matrix).reshape(len(y), kv_heads, d_head).transpose(0, 1)
+        if positioned is None:
+            ids = _vocabulary(feed)[start : start + _ROWS]
+            rows = _deviation(feed, layer, feed.inputs(ids, layer, None))
+        else:
+            rows = positioned.rows[start : start + _ROWS]
+        table[:, start : start + _ROWS] = (rows @ matrix).reshape(len(rows), kv_heads, d_head).transpose(0, 1)
     return ClosedForm(feed, layer, Table.pack(table, bias), matrix)
 
 
@@ -139,5 +159,5 @@ def _inverse_spread(feed: Feed, layer: int, stem: Stem, shift: Tensor) -> Tensor
     if norm is None:
         return torch.ones_like(stem.rows[:, 0])
     moved = norm.centred(shift)
-    squares = stem.squares + 2 * (stem.rows @ moved).double() + moved.double().square().sum()
-    return (squares.clamp_min(0) / len(moved) + norm.eps).rsqrt().float()
+    squares = (stem.rows @ moved).double().mul_(2).add_(stem.squares).add_(moved.double().square().sum())
+    return squares.clamp_min_(0).div_(len(moved)).add_(norm.eps).rsqrt_().float()

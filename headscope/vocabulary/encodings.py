@@ -13,7 +13,7 @@ from headscope.model.feed import Feed
 from headscope.neighbors import Place, Table
 from headscope.vocabulary import closed_form
 from headscope.vocabulary.cache import ByteCache
-from headscope.vocabulary.closed_form import ClosedForm, Stem
+from headscope.vocabulary.closed_form import ClosedForm, Motion, Stem
 
 log = logging.getLogger(__name__)
 TOLERANCE = 1e-5  # of the largest |v|: what float32 arithmetic in another order may differ by
@@ -55,6 +55,7 @@ class Vocabulary:
     def __init__(self, feed: Feed, budget: int) -> None:
         self.feed = feed
         self._cache = ByteCache(budget)
+        self._owners: dict[int, int] = {}
 
     @property
     def has_positions(self) -> bool:
@@ -88,25 +89,34 @@ class Vocabulary:
         if proved.form is None:
             table = self._cache.get(("model", layer, position), lambda: self._run(layer, position))
             return Encoded(table, Place.none, "model", 0.0)
-        form = proved.form
-        place = self._cache.get(("place", layer, position), lambda: self._place(form, position))
-        return Encoded(form.table, place, "closed form", proved.error)
+        return Encoded(proved.form.table, self._place(proved.form, position), "closed form", proved.error)
 
-    def _stem(self, layer: int) -> Stem | None:
-        if not self.has_positions:
-            return None
-        owner = 0 if layer == 0 or closed_form.same_stem(self.feed, 0, layer) else layer
+    def _stem(self, owner: int) -> Stem:
         return self._cache.get(("stem", owner), lambda: closed_form.stem(self.feed, owner))
 
+    def _owner(self, layer: int) -> int:
+        """The layer whose stem this one shares: in most models, layer 0's."""
+        if layer not in self._owners:
+            self._owners[layer] = 0 if layer == 0 or closed_form.same_stem(self.feed, 0, layer) else layer
+        return self._owners[layer]
+
     def _place(self, form: ClosedForm, position: int | None) -> Place:
-        return form.place(self._stem(form.layer), self._model_place(position))
+        if not self.has_positions:
+            return Place.none
+        owner = self._owner(form.layer)
+        motion = self._cache.get(("motion", owner, position), lambda: self._motion(owner, position))
+        return self._cache.get(("place", form.layer, position), lambda: Place(motion.scale, form.shift(motion)))
+
+    def _motion(self, owner: int, position: int | None) -> Motion:
+        return closed_form.motion(self.feed, owner, self._stem(owner), self._model_place(position))
 
     def _model_place(self, position: int | None) -> tuple[Tensor, ...] | None:
         return None if position is None else self.feed.place(position)
 
     def _prove(self, layer: int) -> _Proved:
         """Build the closed form, and compare it with the model itself on random tokens and positions."""
-        form = closed_form.build(self.feed, layer, self._stem(layer))
+        positioned = self._stem(self._owner(layer)) if self.has_positions else None
+        form = closed_form.build(self.feed, layer, positioned)
         generator = torch.Generator().manual_seed(layer)
         size = min(_SAMPLE, self.feed.vocab_size)
         ids = torch.randperm(self.feed.vocab_size, generator=generator)[:size].to(self.feed.device)

@@ -1,11 +1,14 @@
 """Which backend runs, and that it makes no difference to what is found."""
 
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
-from headscope.neighbors import METRICS, Place, backend_in_use, search
+from headscope.neighbors import METRICS, Place, backend_in_use, search, warm_up
 from tests.neighbors.brute import random_case
 
 
@@ -55,6 +58,47 @@ def test_the_thread_count_and_the_matmul_flag_are_left_as_they_were() -> None:
     before = torch.get_num_threads(), torch.backends.cuda.matmul.allow_tf32
     search(table, places, queries, own, place_of=place_of, backend="torch")
     assert (torch.get_num_threads(), torch.backends.cuda.matmul.allow_tf32) == before
+
+
+def test_warming_up_compiles_everything_that_a_search_calls() -> None:
+    pytest.importorskip("numba")
+    warm_up(wait=True)
+    from headscope.neighbors.numba_kernel import scan_head
+
+    for heads, count, places, d_head in ((1, 1, 1, 8), (3, 40, 5, 7)):
+        table, at, queries, own, place_of = random_case(26, heads=heads, d_head=d_head, places=places, count=count)
+        search(table, at, queries, own, place_of=place_of, metrics=METRICS)
+        search(table, [Place.none], queries, own, others=own[:, None], candidates=table.finite)
+    assert len(scan_head.signatures) == 1
+
+
+_WITHOUT_CACHE = """
+import sys, time
+sys.dont_write_bytecode = True
+import torch
+from headscope.neighbors import Place, Table, search, warm_up
+
+table = Table.pack(torch.eye(8)[None], torch.zeros(1, 8))
+asked = (table, [Place.none], torch.ones(1, 1, 8), torch.tensor([0]))
+search(*asked, k=3)
+assert "numba" not in sys.modules, "a small search loads nothing"
+warm_up()
+spent = time.perf_counter()
+search(*asked, k=3)
+print(time.perf_counter() - spent)
+"""
+
+
+def test_no_search_waits_for_the_compiler() -> None:
+    pytest.importorskip("numba")
+    # A cache directory that cannot be made, and no other place to look for one.
+    nowhere = {"NUMBA_CACHE_DIR": "/proc/nowhere", "NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator"}
+    script = _WITHOUT_CACHE + "warm_up(wait=True)\nsearch(*asked, k=3, backend='numba')\n"
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=os.environ | nowhere, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 5
 
 
 def test_an_unknown_backend_is_named() -> None:

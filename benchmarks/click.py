@@ -1,0 +1,62 @@
+"""One position, one layer, all heads: warm and cold, against the experiment's click and one read of the table."""
+
+import time
+from typing import Any
+
+import torch
+
+from benchmarks.experiment import Experiment
+from benchmarks.models import TEXT, scopes
+from benchmarks.timing import interleaved, machine
+from headscope import Scope
+from headscope.neighbors import warm_up
+
+POSITION = 3
+
+
+def run() -> dict[str, object]:
+    """Seconds of every term and the ratios, for both models."""
+    warm_up(wait=True)
+    return {"machine": machine(), **{name: _measure(scope) for name, scope in scopes().items()}}
+
+
+def _measure(scope: Scope) -> dict[str, Any]:
+    reading = scope.read(TEXT)
+    layer = len(reading.z) // 2
+    cold = {
+        "first click, vocabulary not encoded": _once(lambda: reading.nearest(POSITION, layer)),
+        "encode one more layer": _once(lambda: reading.nearest(POSITION, layer, reference="layer")),
+        "first click at another position": _once(lambda: reading.nearest(POSITION + 1, layer)),
+    }
+    table = scope._vocabulary.encoded(0, POSITION).table
+    experiment = Experiment(scope, reading)
+    embeddings, matrix = experiment.embeddings, torch.randn(2, table.bias.numel(), experiment.embeddings.shape[1])[0].T
+    times = interleaved(
+        {
+            "warm click": lambda: reading.nearest(POSITION, layer),
+            "warm click, reference layer": lambda: reading.nearest(POSITION, layer, reference="layer"),
+            "read": table.rows.sum,
+            "experiment": lambda: experiment.click(POSITION, 0),
+            "embedding and one projection": lambda: (
+                torch.nn.functional.layer_norm(embeddings + 1, embeddings.shape[1:]) @ matrix
+            ),
+        }
+    )
+    return {
+        "ratios": {
+            "experiment / warm click": times["experiment"].ratio(times["warm click"]),
+            "warm click / read": times["warm click"].ratio(times["read"]),
+            "encode one more layer / embedding and one projection": cold["encode one more layer"]
+            / times["embedding and one projection"].median,
+            "first click / embedding and one projection": cold["first click, vocabulary not encoded"]
+            / times["embedding and one projection"].median,
+        },
+        "times": {name: timing.to_dict() for name, timing in times.items()},
+        "once_s": cold,
+    }
+
+
+def _once(task: Any) -> float:
+    start = time.perf_counter()
+    task()
+    return time.perf_counter() - start

@@ -1,0 +1,76 @@
+"""Peak memory of a survey-like run above the loaded model, in a process of its own, against the packed vocabulary."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.timing import machine
+
+NAMES = ("roberta-base size", "demo")
+
+
+def run() -> dict[str, object]:
+    """Bytes resident of both models; the process also holds the compiled search, which is loaded before."""
+    found = {}
+    for name in NAMES:
+        done = subprocess.run([sys.executable, "-m", "benchmarks.memory", name], capture_output=True, check=True)
+        found[name] = json.loads(done.stdout)
+    return {"machine": machine(), **found}
+
+
+def _measure(name: str) -> dict[str, Any]:
+    from benchmarks.models import TEXT, roberta_base
+    from benchmarks.survey import problem
+    from headscope import Scope
+    from headscope.neighbors import METRICS, warm_up
+
+    warm_up(wait=True)
+    scope = Scope.from_model(*roberta_base()) if name == NAMES[0] else Scope.from_pretrained("demo")
+    scope.read(TEXT)
+    before = _resident()
+    peak = _Peak()
+    asked = problem(scope, 0, 0)
+    encoded = peak.highest
+    asked.search("auto", *METRICS)
+    table = asked.table.nbytes
+    above = peak.stop() - before
+    return {
+        "packed_vocabulary": table,
+        "above_the_model": above,
+        "of_it_while_encoding": encoded - before,
+        "ratio": above / table,
+    }
+
+
+def _resident() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) * 1024
+    raise OSError("resident memory is read from /proc, which this system has not")
+
+
+class _Peak:
+    """The highest resident memory since it was made, looked at every 2 ms."""
+
+    def __init__(self) -> None:
+        self.highest, self._going = _resident(), True
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        while self._going:
+            self.highest = max(self.highest, _resident())
+            time.sleep(0.002)
+
+    def stop(self) -> int:
+        self._going = False
+        self._thread.join()
+        return max(self.highest, _resident())
+
+
+if __name__ == "__main__":
+    print(json.dumps(_measure(sys.argv[1])))

@@ -1,0 +1,50 @@
+"""Models to measure on: the demo weights, and random weights of roberta-base's and GPT-2's shape."""
+
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaModel,
+)
+
+from headscope import Scope
+
+TEXT = "Time flies like an arrow, fruit flies like a banana and nobody knows where either of them lands"
+
+
+def scopes() -> dict[str, Scope]:
+    """Both models that the benchmarks are run on."""
+    return {"roberta-base size": Scope.from_model(*roberta_base()), "demo": Scope.from_pretrained("demo")}
+
+
+def roberta_base() -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """RobertaConfig's defaults, 12 layers × 12 heads of 64 and 50,265 tokens, with seeded random weights."""
+    torch.manual_seed(0)
+    config = RobertaConfig(vocab_size=50_265, max_position_embeddings=514, type_vocab_size=1)
+    return RobertaModel(config).eval(), _tokenizer(50_265)
+
+
+def gpt2_small() -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """GPT2Config's defaults, 12 layers × 12 heads of 64 and 50,257 tokens, with seeded random weights."""
+    torch.manual_seed(0)
+    return GPT2LMHeadModel(GPT2Config()).eval(), _tokenizer(50_257)
+
+
+def _tokenizer(size: int) -> PreTrainedTokenizerFast:
+    # The words of TEXT, and made-up ones up to the size: an id is all that the arithmetic sees.
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    words = dict.fromkeys([*special, *TEXT.replace(",", " ,").split()])
+    tokens = [*words, *(f"word{n}" for n in range(size - len(words)))]
+    tokenizer = Tokenizer(models.WordLevel({token: id for id, token in enumerate(tokens)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", cls_token="<s>", sep_token="</s>",
+        pad_token="<pad>", unk_token="<unk>", mask_token="<mask>",
+    )  # fmt: skip
