@@ -1,8 +1,8 @@
 """Many positions, grouped by their place in the text: positions per second, × B, and against faiss.
 
 B is the time of the search's multiply-adds at the speed of a square float32 product in the same round. The
-positions are those of 64 texts, short ones more than long ones. faiss, where it is installed (pip install
-faiss-cpu), gets the encodings free, for one place, and computes no ranks.
+positions are those of 64 texts, short ones more than long ones. faiss, where it is installed (extra:
+bench), gets the encodings free, for one place, and computes no ranks.
 """
 
 import importlib.util

@@ -11,6 +11,8 @@ import torch
 
 from headscope.neighbors import backend_in_use
 
+_PAUSE = 0.05  # seconds
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -33,12 +35,15 @@ class Timing:
 def interleaved(tasks: Mapping[str, Callable[[], object]], rounds: int = 7) -> dict[str, Timing]:
     """Time every task once in each round, after one round that is not counted.
 
+    A pause before each: the threads of the task before may still be spinning.
+
     >>> sorted(interleaved({"nothing": lambda: None, "less": lambda: None}, rounds=2))
     ['less', 'nothing']
     """
     seconds: dict[str, list[float]] = {name: [] for name in tasks}
     for _ in range(rounds + 1):
         for name, task in tasks.items():
+            time.sleep(_PAUSE)
             start = time.perf_counter()
             task()
             seconds[name].append(time.perf_counter() - start)
