@@ -76,5 +76,6 @@ class OnePattern:
 
 
 def _float32(tensor: Tensor) -> Tensor:
-    """A copy of its own, so that a padded batch is not kept alive."""
-    return tensor.to("cpu", torch.float32, copy=True).contiguous()
+    """On the CPU; a part of a padded batch as a copy of its own, so that the batch is not kept alive."""
+    part = tensor.untyped_storage().nbytes() > tensor.nbytes
+    return tensor.to("cpu", torch.float32, copy=part)
