@@ -93,6 +93,22 @@ class NearestOut(Answer):
     heads: list[HeadOut]
 
 
+class ChangeOut(Answer):
+    head: int
+    overlap: float
+    own_rank: int
+    other_own_rank: int
+    moved: int
+
+
+class CompareOut(Answer):
+    """Two answers, and for each head what they share and how far its own token moved."""
+
+    one: NearestOut
+    other: NearestOut
+    heads: list[ChangeOut]
+
+
 class CellOut(Answer):
     layer: int
     head: int

@@ -74,6 +74,25 @@ class NearestAsk(AtlasAsk):
     k: int = Field(default=defaults.K, ge=1, description="How many neighbours.")
 
 
+class Other(BaseModel):
+    """What differs on the other side of a comparison; what is null is as on the first."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    mask: Mask | None = None
+    reference: Reference | None = None
+
+
+class CompareAsk(NearestAsk):
+    """For each head of a layer, two answers side by side: under two masks, or with two references."""
+
+    other: Other = Field(default=Other(), description="What differs on the other side.")
+
+    def other_side(self) -> NearestAsk:
+        """The question of the other side."""
+        return self.model_copy(update=self.other.model_dump(exclude_none=True))
+
+
 def from_address(query: dict[str, str]) -> NearestAsk | None:
     """The view that a page's address asks for; None where it asks for none that could be."""
     known = {name: value for name, value in query.items() if name in NearestAsk.model_fields}

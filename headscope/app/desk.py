@@ -8,13 +8,14 @@ from typing import Any
 
 from starlette.requests import Request
 
-from headscope.app.asks import Ask, AtlasAsk, NearestAsk, ReadAsk
+from headscope.app.asks import Ask, AtlasAsk, CompareAsk, NearestAsk, ReadAsk
 from headscope.app.limits import Limits
 from headscope.app.line import Line
 from headscope.app.models import Models
 from headscope.app.recent import Recent
 from headscope.errors import InputError
 from headscope.reading import Reading
+from headscope.results import Neighbors, compared
 from headscope.scope import Scope
 from headscope.views import record
 
@@ -45,22 +46,25 @@ class Desk:
         return await self._answer(ask, make, request)
 
     async def nearest(self, ask: NearestAsk, request: Request | None = None) -> bytes:
-        if ask.k > self.limits.k:
-            raise InputError(f"k is {ask.k}; this server lists at most {self.limits.k} neighbours.")
+        self._check_k(ask)
 
         def make(scope: Scope, reading: Reading) -> dict[str, Any]:
-            near = reading.nearest(
-                ask.token,
-                ask.layer,
-                ask.space,
-                ask.reference,
-                ask.metric,
-                ask.position,
-                ask.k,
-                ask.candidates,
-            )
-            rows = reading.nearest_positions(ask.token, ask.layer, ask.metric)
-            return record.look(scope.card, reading, near, rows)
+            return _look(scope, reading, ask, _near(reading, ask))
+
+        return await self._answer(ask, make, request)
+
+    async def compare(self, ask: CompareAsk, request: Request | None = None) -> bytes:
+        self._check_k(ask)
+
+        def make(scope: Scope, reading: Reading) -> dict[str, Any]:
+            other_ask = ask.other_side()
+            other_reading = self._reading(scope, other_ask)
+            found = compared(_near(reading, ask), _near(other_reading, other_ask))
+            return {
+                "one": _look(scope, reading, ask, found.one),
+                "other": _look(scope, other_reading, other_ask, found.other),
+                "heads": record.comparison_rows(found),
+            }
 
         return await self._answer(ask, make, request)
 
@@ -75,6 +79,10 @@ class Desk:
     def known(self, ask: Ask) -> bytes | None:
         """The answer if it is at hand."""
         return self._answers.get(self._key(ask))
+
+    def _check_k(self, ask: NearestAsk) -> None:
+        if ask.k > self.limits.k:
+            raise InputError(f"k is {ask.k}; this server lists at most {self.limits.k} neighbours.")
 
     async def _answer(
         self, ask: Ask, make: Callable[[Scope, Reading], dict[str, Any]], request: Request | None
@@ -108,6 +116,24 @@ class Desk:
 
     def _key(self, ask: Ask) -> tuple[type[Ask], Ask]:
         return type(ask), ask.model_copy(update={"model": self.models.key(ask.model)})
+
+
+def _near(reading: Reading, ask: NearestAsk) -> Neighbors:
+    return reading.nearest(
+        ask.token,
+        ask.layer,
+        ask.space,
+        ask.reference,
+        ask.metric,
+        ask.position,
+        ask.k,
+        ask.candidates,
+    )
+
+
+def _look(scope: Scope, reading: Reading, ask: NearestAsk, near: Neighbors) -> dict[str, Any]:
+    rows = reading.nearest_positions(ask.token, ask.layer, ask.metric)
+    return record.look(scope.card, reading, near, rows)
 
 
 def as_json(record: dict[str, Any]) -> bytes:

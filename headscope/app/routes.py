@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Request, Response
 
 from headscope import __version__
-from headscope.app.answers import AtlasOut, HealthOut, ModelsOut, NearestOut, Problem, ReadOut
-from headscope.app.asks import Ask, AtlasAsk, NearestAsk, ReadAsk, example
+from headscope.app.answers import AtlasOut, CompareOut, HealthOut, ModelsOut, NearestOut, Problem, ReadOut
+from headscope.app.asks import Ask, AtlasAsk, CompareAsk, NearestAsk, ReadAsk, example
 from headscope.app.desk import Desk, as_json
 
 PREFIX = "/api/v1"
@@ -63,6 +63,22 @@ def router(desk: Desk) -> APIRouter:
         request: Request,
     ) -> Response:
         return _json(await desk.nearest(ask, request))
+
+    @routes.post("/compare", response_model=CompareOut, summary="What changes with another mask or reference")
+    async def compare(
+        ask: Annotated[
+            CompareAsk,
+            _examples(
+                CompareAsk,
+                **{
+                    "layer 3 in both bases": {"layer": 3, "other": {"reference": "layer"}},
+                    "as if it could not look ahead": {"other": {"mask": "causal"}},
+                },
+            ),
+        ],
+        request: Request,
+    ) -> Response:
+        return _json(await desk.compare(ask, request))
 
     @routes.post("/atlas", response_model=AtlasOut, summary="The nearest token of every layer and head")
     async def atlas(ask: Annotated[AtlasAsk, _examples(AtlasAsk)], request: Request) -> Response:

@@ -16,6 +16,7 @@ EXPERIMENT = {
     "position": True,
     "candidates": "all",
     "mask": "model",
+    "compare": "none",
 }
 
 

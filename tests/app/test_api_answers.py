@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 from headscope import Scope
 from headscope.app import create_app
-from headscope.app.answers import AtlasOut, ModelsOut, NearestOut, ReadOut
+from headscope.app.answers import AtlasOut, CompareOut, ModelsOut, NearestOut, ReadOut
 from headscope.views import record
 
 API = "/api/v1"
@@ -64,6 +64,40 @@ def test_nearest_is_what_the_command_line_prints(client: TestClient) -> None:
     )
     answer = client.post(f"{API}/nearest", json={"text": "Two words", "k": 4}).json()
     assert answer == json.loads(printed.stdout)
+
+
+@pytest.mark.parametrize(
+    ("shared", "other_mask", "other_reference"),
+    [
+        ({"layer": 3, "token": "banana", "metric": "dot", "k": 4}, "causal", "input"),
+        ({"layer": 2}, "model", "layer"),
+        ({"layer": 1, "position": False}, "full", "layer"),
+    ],
+    ids=["mask", "reference", "both"],
+)
+def test_compare_is_what_the_library_finds(
+    client: TestClient, demo: Scope, shared: dict[str, object], other_mask: str, other_reference: str
+) -> None:
+    other = {"mask": other_mask, "reference": other_reference}
+    answer = client.post(f"{API}/compare", json={**shared, "other": other}).json()
+    CompareOut.model_validate(answer)
+    text = "Time flies like an arrow. Fruit flies like a banana."
+    found = demo.read(text).compare(demo.read(text, other_mask), **shared, other_reference=other_reference)
+    assert answer["heads"] == record.comparison_rows(found)
+    assert answer["one"] == client.post(f"{API}/nearest", json=shared).json()
+    assert answer["other"] == client.post(f"{API}/nearest", json={**shared, **other}).json()
+
+
+def test_compare_with_nothing_changed_is_the_same_twice(client: TestClient) -> None:
+    answer = client.post(f"{API}/compare", json={"k": 3}).json()
+    assert answer["one"] == answer["other"]
+    assert {(head["overlap"], head["moved"]) for head in answer["heads"]} == {(1.0, 0)}
+
+
+def test_compare_keeps_to_candidates(client: TestClient) -> None:
+    question = {"candidates": "words", "layer": 2}
+    answer = client.post(f"{API}/compare", json={**question, "other": {"mask": "causal"}}).json()
+    assert answer["other"] == client.post(f"{API}/nearest", json={**question, "mask": "causal"}).json()
 
 
 def test_atlas_is_what_the_library_finds(client: TestClient, demo: Scope) -> None:

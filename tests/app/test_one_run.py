@@ -52,6 +52,15 @@ def test_another_mask_is_another_run(client: TestClient, runs: list[int]) -> Non
     assert runs.count(length) == 3  # a mask is proved once too, on a probe of another length
 
 
+def test_a_comparison_runs_the_model_once_for_each_mask(client: TestClient, runs: list[int]) -> None:
+    text = "Two masks and two references"
+    length = len(client.post(f"{API}/read", json={"text": text}).json()["tokens"])
+    for other in ({"reference": "layer"}, {"mask": "causal"}, {"mask": "causal", "reference": "layer"}):
+        question = {"text": text, "layer": 1, "other": other}
+        assert client.post(f"{API}/compare", json=question).status_code == 200
+    assert runs.count(length) == 2
+
+
 def test_what_was_used_least_recently_is_forgotten(demo: Scope, runs: list[int]) -> None:
     with TestClient(create_app(demo, limits=Limits(readings=1, answers=1)), base_url="http://127.0.0.1") as client:
         client.post(f"{API}/nearest", json={})

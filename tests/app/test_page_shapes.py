@@ -55,11 +55,14 @@ in_chromium = pytest.mark.parametrize("_browser", ["chromium"], indirect=True)
 @in_chromium
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
-def test_axe_finds_no_serious_fault(fresh: Callable[..., Chromium], server: Server, width: int, scheme: str) -> None:
+@pytest.mark.parametrize("view", ["layer=2", "layer=2&compare=reference"])
+def test_axe_finds_no_serious_fault(
+    fresh: Callable[..., Chromium], server: Server, view: str, width: int, scheme: str
+) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
     page = fresh(viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True)
-    page.open(f"{server.address}/?layer=2")
+    page.open(f"{server.address}/?{view}")
     page.wait("document.querySelector('#notes p')")
     page.js(OPENED)
     found = Axe().run(page.page).response["violations"]

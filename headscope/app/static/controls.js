@@ -1,4 +1,5 @@
 // The form of the view: its radios and its switch, bound to the state.
+import { closed } from "./compare.js";
 import { byId, h } from "./dom.js";
 import { formula, sentences } from "./explain.js";
 
@@ -22,6 +23,9 @@ export function showControls(state, server) {
   const form = byId("controls");
   for (const input of form.querySelectorAll("input[type=radio]")) input.checked = input.value === String(state[input.name]);
   form.elements.position.checked = state.position && server.position_embeddings;
+  for (const [choice, why] of Object.entries(closed(state, server))) {
+    form.querySelector(`[name=compare][value=${choice}]`).disabled = Boolean(why);
+  }
   const says = sentences(state, server);
   for (const part of form.querySelectorAll("[data-control]")) {
     const [sentence, terms] = says[part.dataset.control];

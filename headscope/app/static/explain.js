@@ -1,4 +1,5 @@
 // What each control and table means: one plain sentence, its formula, and the method told with the reader's own example.
+import { compareSays } from "./compare.js";
 import { h, label } from "./dom.js";
 import { count, distance, tiny } from "./numbers.js";
 
@@ -66,6 +67,7 @@ export function sentences(state, server) {
     position: POSITIONS[!server.position_embeddings ? "none" : state.position ? "on" : "off"],
     candidates: CANDIDATES[state.candidates],
     mask: state.mask === "model" ? OWN_MASK[server.causal ? "causal" : "full"] : MASKS[state.mask],
+    compare: [compareSays(state, server), "overlap = |A ∩ B| / k, moved = rank_B − rank_A"],
   };
 }
 
@@ -75,6 +77,12 @@ export const TABLES = {
     "For each head, the vocabulary tokens whose encoding its output is nearest to, nearest first. The selected " +
       "token itself is marked •; where it is not listed, the last row gives its rank among all candidates.",
     "distance(z_i, R_t), over tokens t of the vocabulary",
+  ],
+  versus: [
+    "For each head, the tokens nearest to its output on both sides of the comparison, the chosen view on the left. " +
+      "A token that both sides list is underlined. The last row counts these, and says by how many places the " +
+      "selected token (•) is farther or nearer on the right.",
+    "A, B: the k tokens t of least distance(z_i, R_t) on the left and on the right; overlap = |A ∩ B| / k",
   ],
   positions: [
     "For each head, all positions of the text by how near its output there is to its output at the selected " +

@@ -1,5 +1,6 @@
 // The page: a view (state.js) becomes a question (api.js), and its answer is painted (tokens.js, tables.js).
 import { Lost, post, Refused, returned } from "./api.js";
+import { question } from "./compare.js";
 import { bindControls, showControls } from "./controls.js";
 import { byId, h, label } from "./dom.js";
 import { formula, steps, TABLES } from "./explain.js";
@@ -9,6 +10,7 @@ import { count, tiny } from "./numbers.js";
 import { fromAddress, initial, modelOf, toAddress } from "./state.js";
 import { neighborTable, positionTable } from "./tables.js";
 import { buttons, selection } from "./tokens.js";
+import { versusTable } from "./versus.js";
 
 const first = JSON.parse(byId("first").textContent);
 const server = first.server;
@@ -32,7 +34,10 @@ async function show() {
       state.token = Math.min(state.token, answer.tokens.length - 1);
       paintTokens(answer);
     }
-    paint(await post("nearest", state, signal));
+    const [route, asked] = question(state, server);
+    const answer = await post(route, asked, signal);
+    if (route === "compare") paint(answer.one, answer);
+    else paint(answer);
     say("");
   } catch (fault) {
     if (signal.aborted) return;
@@ -111,15 +116,20 @@ function paintTokens(answer) {
   paintChoices();
 }
 
-function paint(answer) {
+function paint(answer, comparison = null) {
   const own = answer.tokens[answer.selected];
   byId("title").replaceChildren(
     `Layer ${answer.layer}: what its ${answer.heads.length} heads write at `,
     label(own.label),
     ` (position ${own.position})`,
   );
-  byId("notes").replaceChildren(...answer.notes.map((note) => h("p", {}, h("strong", {}, "Note "), note)));
-  paintTable("neighbors", neighborTable(answer));
+  const others = comparison?.other.notes.filter((note) => !answer.notes.includes(note)) ?? [];
+  byId("notes").replaceChildren(
+    ...answer.notes.map((note) => h("p", {}, h("strong", {}, "Note "), note)),
+    ...others.map((note) => h("p", {}, h("strong", {}, "Note on the right side "), note)),
+  );
+  if (comparison) paintTable("neighbors", versusTable(comparison), "versus");
+  else paintTable("neighbors", neighborTable(answer));
   paintTable("positions", positionTable(answer));
   byId("positions").querySelector("button")?.addEventListener("click", () => {
     paintTable("positions", positionTable(answer, true));
@@ -129,8 +139,8 @@ function paint(answer) {
   document.title = `${own.label} · layer ${answer.layer} · headscope`;
 }
 
-function paintTable(name, parts) {
-  const [sentence, terms] = TABLES[name];
+function paintTable(name, parts, meaning = name) {
+  const [sentence, terms] = TABLES[meaning];
   const details = h("details", {}, h("summary", {}, "Formula"), h("p", { class: "formula" }, formula(terms)));
   byId(name).replaceChildren(...parts, h("p", { class: "says" }, sentence), details);
 }
@@ -177,10 +187,8 @@ addEventListener("popstate", () => {
 });
 
 paintModel();
-if (first.answer) {
-  paintTokens(first.answer);
-  paint(first.answer);
-} else {
-  show();
-}
+if (first.answer) paintTokens(first.answer);
+// What the page was sent with has one side only.
+if (first.answer && question(state, server)[0] === "nearest") paint(first.answer);
+else show();
 document.documentElement.classList.remove("undrawn");

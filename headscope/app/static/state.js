@@ -5,6 +5,7 @@ const CHOICES = {
   metric: ["cosine", "euclidean", "dot"],
   reference: ["input", "layer"],
   candidates: ["all", "words"],
+  compare: ["none", "reference", "full", "causal"],
 };
 
 /** The view that is shown where nothing else is asked for. */
@@ -17,6 +18,7 @@ export const initial = ({ text, token }) => ({
   reference: "input",
   position: true,
   candidates: "all",
+  compare: "none",
 });
 
 /** The view that an address asks for; what it does not say, or says wrongly, is as in `initial`. */

@@ -9,18 +9,21 @@ export function neighborTable(answer) {
   const rows = answer.heads[0].neighbors.map((_, row) =>
     answer.heads.map((head) => {
       const one = head.neighbors[row];
-      return cell(one, one.id, bars, one.id === own.id, `head ${head.head}, rank ${count(one.rank)}`);
+      return cell(one, { id: one.id, bars, own: one.id === own.id, head: head.head, where: `rank ${count(one.rank)}` });
     }),
   );
-  const last = answer.heads.map((head) => {
-    if (head.neighbors.some((one) => one.id === own.id)) return h("td", { class: "above" }, "listed");
-    const rank = head.own.rank ? `#${count(head.own.rank)}` : "no rank";
-    const apart = h("span", { class: "num" }, distance(head.own.distance));
-    return h("td", { class: "rank" }, rank, apart);
-  });
+  const last = answer.heads.map((head) => ownCell(head, own));
   const title = "the own token’s rank, where it is not listed above";
   const foot = h("tr", {}, h("th", { scope: "row", title }, "own"), last);
-  return figure("Nearest vocabulary tokens", answer, rows, bars, foot);
+  return figure("Nearest vocabulary tokens", { columns: last.length, top: heading(answer), rows, bars, foot });
+}
+
+/** Where the own token stands in a head's list: its rank, unless it is listed. */
+export function ownCell(head, own) {
+  if (head.neighbors.some((one) => one.id === own.id)) return h("td", { class: "above" }, "listed");
+  const rank = head.own.rank ? `#${count(head.own.rank)}` : "no rank";
+  const apart = h("span", { class: "num" }, distance(head.own.distance));
+  return h("td", { class: "rank" }, rank, apart);
 }
 
 const FIRST = 100; // rows that are drawn unasked: a long text has thousands of cells
@@ -32,22 +35,29 @@ export function positionTable(answer, all = false) {
   const rows = shown.map((_, row) =>
     answer.heads.map((head) => {
       const one = head.positions[row];
-      const where = `head ${head.head}, place ${row + 1}, position ${one.position}`;
-      return cell(one, answer.tokens[one.position].id, bars, one.position === answer.selected, where);
+      const { id } = answer.tokens[one.position];
+      const where = `place ${row + 1}, position ${one.position}`;
+      return cell(one, { id, bars, own: one.position === answer.selected, head: head.head, where });
     }),
   );
   const more = `Show all ${count(answer.tokens.length)} positions`;
-  const parts = figure("Nearest positions of the text", answer, rows, bars, null);
+  const columns = answer.heads.length;
+  const parts = figure("Nearest positions of the text", { columns, top: heading(answer), rows, bars, foot: null });
   return shown.length === answer.tokens.length ? parts : [...parts, h("button", { type: "button", class: "quiet" }, more)];
 }
 
-function figure(caption, answer, rows, bars, foot) {
+function heading(answer) {
   const heads = answer.heads.map(({ head }) => h("th", { scope: "col" }, h("span", {}, "head "), head));
+  return h("tr", {}, h("td", {}), heads);
+}
+
+/** A table in its own scrolling region, and what its bars mean. */
+export function figure(caption, { columns, top, rows, bars, foot, kind = null }) {
   const table = h(
     "table",
-    { "--heads": heads.length },
+    { class: kind, "--columns": columns },
     h("caption", {}, h("span", {}, caption)),
-    h("thead", {}, h("tr", {}, h("td", {}), heads)),
+    h("thead", {}, top),
     h("tbody", {}, rows.map((row, n) => h("tr", {}, h("th", { scope: "row" }, n + 1), row))),
     foot && h("tfoot", {}, foot),
   );
@@ -56,23 +66,26 @@ function figure(caption, answer, rows, bars, foot) {
   return [h("div", region, table), h("p", { class: "legend" }, legend(bars))];
 }
 
-function cell(one, id, bars, own, where) {
+/** One neighbour of a head; `shared`: the other side of a comparison lists it too. */
+export function cell(one, { id, bars, own, head, where, shared = false }) {
   const [from, to] = bars.bar(one.distance);
   return h(
     "td",
     {
-      class: own ? "own" : null,
+      class: [own && "own", shared && "shared"].filter(Boolean).join(" ") || null,
       tabindex: "-1",
       "data-id": id,
       "data-position": one.position,
       "data-label": one.label,
-      "data-where": `${where}, distance ${one.distance?.toPrecision(5) ?? "not finite"}`,
+      "data-head": head,
+      "data-where": `head ${head}, ${where}, distance ${one.distance?.toPrecision(5) ?? "not finite"}`,
       "--from": `${from}%`,
       "--to": `${to}%`,
     },
     one.position === undefined ? null : h("span", { class: "place" }, one.position),
     label(one.label),
     own ? h("span", { class: "hidden" }, " (own token)") : null,
+    shared ? h("span", { class: "hidden" }, " (on both sides)") : null,
     h("span", { class: "num" }, distance(one.distance)),
   );
 }

@@ -1,0 +1,53 @@
+// What a view is compared with: the other side of the question, and which choices would change nothing.
+
+const REFERENCE = { input: "Input layer", layer: "This layer" };
+const MASK = { model: "Own mask", full: "Mask full", causal: "Mask causal" };
+
+const otherReference = ({ reference }) => (reference === "input" ? "layer" : "input");
+const maskNow = ({ mask }, server) => (mask === "model" ? (server.causal ? "causal" : "full") : mask);
+
+/** For each choice why it is closed, or null: it would show the same answer twice. */
+export function closed(state, server) {
+  const already = (mask) => (maskNow(state, server) === mask ? `the mask is ${mask} already` : null);
+  return {
+    none: null,
+    reference: state.layer === 0 ? "in layer 0 both references are one" : null,
+    full: already("full"),
+    causal: already("causal"),
+  };
+}
+
+/** What differs on the other side, as the API names it; null where nothing does. */
+function other(state, server) {
+  if (state.compare === "none" || closed(state, server)[state.compare]) return null;
+  return state.compare === "reference" ? { reference: otherReference(state) } : { mask: state.compare };
+}
+
+/** The question that a view asks, and the route that answers it. */
+export function question(state, server) {
+  const { compare, ...view } = state;
+  const differs = other(state, server);
+  return differs ? ["compare", { ...view, other: differs }] : ["nearest", view];
+}
+
+/** What the columns of the two sides are called. */
+export function sides({ one, other }) {
+  const names = one.reference === other.reference ? MASK : REFERENCE;
+  const key = names === MASK ? "mask" : "reference";
+  return [names[one[key]], names[other[key]]];
+}
+
+/** What the control says of a choice, with the reasons of those that are closed. */
+export function compareSays(state, server) {
+  const said = {
+    none: "Choose what is to change, and every head shows both answers side by side.",
+    reference: `Every head twice: with the reference chosen above, and with “${REFERENCE[otherReference(state)]}”.`,
+    full: "Every head twice: under the mask chosen above, and with every token seeing all others.",
+    causal: "Every head twice: under the mask chosen above, and with every token seeing itself and those before it.",
+  };
+  const names = { reference: "Other reference", full: "Mask full", causal: "Mask causal" };
+  const why = closed(state, server);
+  const shut = Object.keys(names).filter((choice) => why[choice]).map((choice) => `“${names[choice]}”: ${why[choice]}`);
+  const now = why[state.compare] ? "There is nothing to compare." : said[state.compare];
+  return [now, shut.length ? `Closed here: ${shut.join("; ")}.` : ""].join(" ").trim();
+}
