@@ -102,6 +102,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 7860,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
+    stack: Annotated[str | None, typer.Option(help="Of an encoder-decoder: encoder, decoder.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
     dtype: Annotated[str | None, typer.Option(help="float32 (default), float16, bfloat16, auto.")] = None,
     allow_models: Annotated[
@@ -114,7 +115,7 @@ def serve(
         from headscope.app.serve import serve as run
     except ModuleNotFoundError as error:
         raise InputError(f'the page needs {error.name}: pip install "headscope[app]"') from None
-    run(model, revision, host, port, browser, device, dtype, allow_models)
+    run(model, revision, host, port, browser, stack, device, dtype, allow_models)
 
 
 @app.command()

@@ -139,6 +139,7 @@ class Reading:
         metric: Metric = "cosine",
         position: bool = True,
         k: int = 15,
+        candidates: Candidates = "all",
         *,
         other_reference: Reference | None = None,
     ) -> Comparison:
@@ -149,8 +150,8 @@ class Reading:
         """
         selected = self.position_of(token)
         return compared(
-            self.nearest(selected, layer, space, reference, metric, position, k),
-            other.nearest(selected, layer, space, other_reference or reference, metric, position, k),
+            self.nearest(selected, layer, space, reference, metric, position, k, candidates),
+            other.nearest(selected, layer, space, other_reference or reference, metric, position, k, candidates),
         )
 
     def nearest_positions(

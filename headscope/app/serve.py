@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import webbrowser
+from typing import cast
 
 import typer
 import uvicorn
@@ -16,6 +17,7 @@ from rich.console import Console
 from headscope.app.safety import is_loopback
 from headscope.app.server import create_app
 from headscope.errors import InputError
+from headscope.model.stacks import StackName
 from headscope.neighbors import warm_up
 from headscope.scope import Scope
 
@@ -28,6 +30,7 @@ def serve(
     host: str,
     port: int,
     browser: bool,
+    stack: str | None,
     device: str,
     dtype: str | None,
     allow_models: bool,
@@ -39,7 +42,10 @@ def serve(
     # Before the model: a port in use is told at once, and a browser that comes early waits.
     listener = _listener(host, port)
     with Console(stderr=True).status("starting …") as status:
-        scope = Scope.from_pretrained(model, revision, device, dtype, progress=lambda step: status.update(f"{step} …"))
+        chosen = cast("StackName | None", stack)  # checked when the model is open
+        scope = Scope.from_pretrained(
+            model, revision, device, dtype, stack=chosen, progress=lambda step: status.update(f"{step} …")
+        )
     opener = functools.partial(Scope.from_pretrained, device=device, dtype=dtype)
     app = create_app(scope, host=host, open_model=opener if is_loopback(host) or allow_models else None)
     card = scope.card
