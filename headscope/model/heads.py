@@ -31,8 +31,8 @@ class Captured:
 class AllHeads:
     """A recorder that keeps the heads of a pass over texts of these `lengths`, padded on the right."""
 
-    def __init__(self, lengths: list[int]) -> None:
-        self.lengths = lengths
+    def __init__(self, lengths: list[int], layers: int) -> None:
+        self.lengths, self.layers = lengths, layers
         # For each text, one [layer] list for each of q, k, v, z and the pattern.
         self.texts: list[tuple[list[Tensor], ...]] = [([], [], [], [], []) for _ in lengths]
 
@@ -42,9 +42,8 @@ class AllHeads:
             for tensor, into in zip((q, k, v), kept, strict=False):
                 into.append(_float32(tensor[row, :, :length].transpose(0, 1)))  # (S, heads, d_head)
             kept[3].append(_float32(z[row, :length]))
-            kept[4].append(_float32(pattern[row, :, :length, :length]))
-            if sum(one.nbytes for one in kept[4]) > PATTERN_BYTES:
-                kept[4].clear()
+            if 4 * self.layers * pattern.shape[1] * length**2 <= PATTERN_BYTES:
+                kept[4].append(_float32(pattern[row, :, :length, :length]))
         return z, pattern
 
     def captured(self) -> list[Captured]:
@@ -55,7 +54,7 @@ class AllHeads:
                 k=torch.stack(k),
                 v=torch.stack(v),
                 z=torch.stack(z),
-                pattern=torch.stack(pattern) if len(pattern) == len(z) else None,
+                pattern=torch.stack(pattern) if pattern else None,
             )
             for q, k, v, z, pattern in self.texts
         ]

@@ -46,7 +46,7 @@ class Opened:
 
         A decoder attends to `contexts`, the texts that its encoder reads.
         """
-        recorder = AllHeads([len(ids) for ids in texts])
+        recorder = AllHeads([len(ids) for ids in texts], len(self.anatomy.blocks))
         self._run(texts, recorder, mask, contexts)
         return recorder.captured()
 
