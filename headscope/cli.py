@@ -80,7 +80,9 @@ def look(
         near = reading.nearest(_token(token), **choices)
         rows = reading.nearest_positions(_token(token), layer, metric)  # type: ignore[arg-type]
     if as_json:
-        sys.stdout.write(json.dumps(record.look(scope.card, reading, near, rows), ensure_ascii=False) + "\n")
+        sys.stdout.write(
+            json.dumps(record.look(scope.card, reading, near, rows), ensure_ascii=False, allow_nan=False) + "\n"
+        )
         return
     from rich.console import Console
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+
 import plain
 import pytest
 import torch
@@ -145,6 +148,13 @@ def test_results_print_export_and_keep_their_labels(scope_of):
     assert near.to_dict()["selected"][0]["heads"][1]["neighbors"][2]["id"] == int(near.ids[1, 2])
     assert "head 3" in repr(near)
     assert "<table" in near._repr_html_()
+
+
+def test_a_distance_beyond_float32_is_null_in_json(scope_of):
+    near = scope_of("bert").read(zoo.TEXT).nearest(2, k=3)
+    far = dataclasses.replace(near, distances=torch.full_like(near.distances, torch.inf))
+    told = json.loads(json.dumps(far.to_dict(), allow_nan=False))
+    assert {n["distance"] for head in told["selected"][0]["heads"] for n in head["neighbors"]} == {None}
 
 
 def test_the_text_is_data_in_a_notebook(scope_of):

@@ -137,10 +137,5 @@ def _look(scope: Scope, reading: Reading, ask: NearestAsk, near: Neighbors) -> d
 
 
 def as_json(record: dict[str, Any]) -> bytes:
-    """A record as JSON; distances that JSON has no number for (inf, nan) are null."""
-    try:
-        text = json.dumps(record, ensure_ascii=False, allow_nan=False)
-    except ValueError:
-        plain = json.loads(json.dumps(record), parse_constant=lambda _: None)
-        text = json.dumps(plain, ensure_ascii=False)
-    return text.encode("utf-8", errors="backslashreplace")
+    """A record as JSON; `views.record` has told distances that JSON has no number for as None."""
+    return json.dumps(record, ensure_ascii=False, allow_nan=False).encode("utf-8", errors="backslashreplace")

@@ -77,10 +77,6 @@ class Vocabulary:
         """Bytes held now."""
         return self._cache.nbytes
 
-    def is_ready(self, layer: int) -> bool:
-        """Whether the layer's encodings are in memory."""
-        return ("form", layer) in self._cache
-
     def encoded(self, layer: int, position: int | None) -> Encoded:
         """The vocabulary at `layer` and `position`; ranks need no more than this."""
         if not self.has_positions:
