@@ -32,9 +32,10 @@ class Batch:
 
     table: Table
     queries: Tensor  # float32 [query, q_head, d_head]
-    place_of: Tensor  # int64 [query], ascending, into the first axis of scale and shift
+    place_of: Tensor  # int64 [query], ascending, into the first axis of scale, shift and bias
     scale: Tensor | None  # float32 [place, token]
     shift: Tensor | None  # float32 [place, head, d_head]
+    bias: Tensor  # float32 [place, head, d_head]
     stretches: list[float]  # of every place, the mean of |scale|
     targets: Tensor  # int64 [query, target], tokens whose ranks are wanted: the own token first
     members: Tensor  # int64 [query], where the queries stood in the search's input
@@ -67,7 +68,7 @@ class Batch:
 
     def extent(self, place: int) -> Extent:
         """Sizes that bound what a token's encoding at a place can be."""
-        bias = torch.linalg.vector_norm(self.table.bias, dim=-1, dtype=torch.float64).float()
+        bias = torch.linalg.vector_norm(self.bias[place], dim=-1, dtype=torch.float64).float()
         shift = torch.zeros_like(bias)
         if self.shift is not None:
             shift = torch.linalg.vector_norm(self.shift[place], dim=-1, dtype=torch.float64).float()
@@ -109,7 +110,7 @@ def _encode(batch: Batch, query: Tensor, head: Tensor, token: Tensor) -> Tensor:
         encoded += batch.shift[place, head]
     if batch.scale is not None:
         encoded *= batch.scale[place, token, None]
-    encoded += batch.table.bias[head]
+    encoded += batch.bias[place, head]
     return encoded
 
 
@@ -131,6 +132,7 @@ def batches(
             place_of=local,
             scale=_stack([place.scale for place in chosen], 1.0, table.norms[0]),
             shift=_stack([place.shift for place in chosen], 0.0, table.bias),
+            bias=torch.stack([table.bias_at(place) for place in chosen]),
             stretches=[place.stretch for place in chosen],
             targets=targets[members],
             members=members,

@@ -22,7 +22,7 @@ def pair_distances(batch: Batch, metric: Metric, row: Tensor, token: Tensor) -> 
     places = len(batch.spans)
     scale = torch.ones(1, tokens).expand(places, -1) if batch.scale is None else batch.scale
     shift = torch.zeros(places, heads, d_head) if batch.shift is None else batch.shift
-    parts = [part.numpy() for part in (table.rows, table.bias, scale.contiguous(), shift, batch.place_of)]
+    parts = [part.numpy() for part in (table.rows, batch.bias, scale.contiguous(), shift, batch.place_of)]
     queries, out = batch.queries.contiguous().numpy(), np.empty(len(row))
     rows, ids = row.contiguous().numpy(), token.contiguous().numpy()
 
@@ -46,7 +46,7 @@ def _measure(metric, rows, bias, scale, shift, place_of, queries, row, token, ou
         for i in range(d_head):
             z[i] = queries[query, q_head, i]
             moved = np.float64(rows[head, t, i]) + np.float64(shift[place, head, i])
-            r[i] = moved * u + np.float64(bias[head, i])
+            r[i] = moved * u + np.float64(bias[place, head, i])
         if metric == _COSINE:
             out[pair] = _cosine(z, r)
         elif metric == _EUCLIDEAN:

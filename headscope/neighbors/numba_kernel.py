@@ -222,10 +222,10 @@ def scan_head(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     """Scan tokens first to last of one head, for every place, query and metric.
 
-    In: rows float32 [token, d_head], norms [token], bias [d_head], allowed [token]; scale [place, token],
-    shift [place, d_head], shift_norm [place], caps [place], starts [place + 1], of lanes; metrics [metric],
-    indices of METRICS; z float32 [lane, depth], padded; length float64 [lane]; live bool [metric, lane];
-    marks float64 [metric, lane, target].
+    In: rows float32 [token, d_head], norms [token], allowed [token]; scale [place, token],
+    shift and bias [place, d_head], shift_norm, bias_norm and caps [place], starts [place + 1], of lanes;
+    metrics [metric], indices of METRICS; z float32 [lane, depth], padded; length float64 [lane];
+    live bool [metric, lane]; marks float64 [metric, lane, target].
     Out: nearer [metric, lane, target]; heaps [metric, lane, k], of scores that tokens surely reach, the
     least first; most and token [metric, lane, pool], and size [metric, lane], the pool of tokens that may
     be among the k nearest, with the most that each can score; doubtful [pair, 4] of metric, lane,
@@ -251,11 +251,11 @@ def scan_head(  # type: ignore[no-untyped-def]
         for place in range(len(starts) - 1):
             scales[:count] = scale[place, start : start + count]
             if single:
-                _dot(z[0], rows[start : start + count], scales, shift[place], bias, square, product[0])
+                _dot(z[0], rows[start : start + count], scales, shift[place], bias[place], square, product[0])
             else:
-                _encode(raw, scales, shift[place], bias, encoded, square)
+                _encode(raw, scales, shift[place], bias[place], encoded, square)
             stretch = slice(start, start + count)
-            fit = _reach(scales, norms[stretch], shift_norm[place], bias_norm, allowed[stretch], reach)
+            fit = _reach(scales, norms[stretch], shift_norm[place], bias_norm[place], allowed[stretch], reach)
             for m in range(len(metrics)):
                 certain = _weigh(metrics[m], square, reach, caps[place], gamma, weight[m], offset[m], error, fixed)
                 errors[m] = _largest(error), _largest(fixed)

@@ -62,7 +62,8 @@ class _Work:
     scale: Array  # [place, token]
     shift: Array  # [head, place, d_head]
     shift_norm: Array  # [head, place]
-    bias_norm: Array  # [head]
+    bias: Array  # [head, place, d_head]
+    bias_norm: Array  # [head, place]
     caps: Array  # [head, place]
     starts: Array  # [place + 1], first lane of every place
     row: Array  # [head, lane], −1 where padded
@@ -93,7 +94,8 @@ class _Work:
             (torch.ones(len(places), tokens) if batch.scale is None else batch.scale).numpy(),
             shift.transpose(0, 1).contiguous().numpy(),
             torch.stack([extent.shift for extent in extents], 1).numpy(),
-            extents[0].bias.numpy(),
+            batch.bias.transpose(0, 1).contiguous().numpy(),
+            torch.stack([extent.bias for extent in extents], 1).numpy(),
             torch.stack([extent.cap for extent in extents], 1).numpy(),
             np.cumsum([0, *(part.shape[1] for part in lanes)]),
             row.numpy(),
@@ -115,7 +117,7 @@ class _Work:
         doubtful = np.empty((_DOUBTS * nearer.size + TOKENS, 4), np.int64)
         aside = np.empty((_ASIDE, 3), np.int64)
         doubts, asides = scan_head(
-            first, last, table.rows[head].numpy(), table.norms[head].numpy(), table.bias[head].numpy(),
+            first, last, table.rows[head].numpy(), table.norms[head].numpy(), self.bias[head],
             self.bias_norm[head], self.allowed, self.scale, self.shift[head], self.shift_norm[head],
             self.caps[head], self.starts, self.metrics, bounds.gamma(table.rows.shape[2]),
             self.z[head], self.length[head], live, self.marks[head],

@@ -141,8 +141,8 @@ def _check(
     unknown = [metric for metric in metrics if metric not in METRICS]
     if unknown or not metrics:
         raise ValueError(f"metrics are {tuple(metrics)}; choose from {', '.join(METRICS)}")
-    if not all(place.is_finite(table.finite) for place in places):
-        raise ValueError("a place's shift is not finite, or its scale at a token whose row is")
+    if not all(place.is_finite(table) for place in places):
+        raise ValueError("a place's shift or bias is not finite, or its scale at a token whose row is")
     available = table.candidates if allowed is table.finite else int(allowed.sum())
     if not 1 <= k <= available:
         raise ValueError(f"k is {k}, but there are {available} candidates")

@@ -13,10 +13,14 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Place:
-    """What one position does to a `Table`: R[h, t] = scale[t] · (rows[h, t] + shift[h]) + bias[h]."""
+    """What one position does to a `Table`: R[h, t] = scale[t] · (rows[h, t] + shift[h]) + bias[h].
+
+    bias is the table's own, and where the place has one too, the float32 sum of the two.
+    """
 
     scale: Tensor | None = None  # float32 [token]; None: 1, at no cost
     shift: Tensor | None = None  # float32 [head, d_head]; None: 0, at no cost
+    bias: Tensor | None = None  # float32 [head, d_head]; None: 0
 
     none: ClassVar["Place"]
     """The place of a table that no position changes."""
@@ -26,11 +30,13 @@ class Place:
         """The mean of |scale|, where it is finite."""
         return 1.0 if self.scale is None else float(self.scale[self.scale.isfinite()].abs().mean())
 
-    def is_finite(self, needed: Tensor) -> bool:
-        """Whether the shift is finite, and the scale of the `needed` tokens, bool [token]."""
+    def is_finite(self, table: "Table") -> bool:
+        """Whether the shift is finite, and the scale of the table's finite tokens, and the bias of both together."""
         if self.shift is not None and not self.shift.isfinite().all():
             return False
-        return self.scale is None or self._all_finite or bool(self.scale[needed].isfinite().all())
+        if self.bias is not None and not table.bias_at(self).isfinite().all():
+            return False
+        return self.scale is None or self._all_finite or bool(self.scale[table.finite].isfinite().all())
 
     @cached_property
     def _all_finite(self) -> bool:
@@ -39,7 +45,7 @@ class Place:
     @property
     def nbytes(self) -> int:
         """Memory the place holds, in bytes."""
-        return sum(part.nbytes for part in (self.scale, self.shift) if part is not None)
+        return sum(part.nbytes for part in (self.scale, self.shift, self.bias) if part is not None)
 
 
 Place.none = Place()
@@ -74,6 +80,10 @@ class Table:
         finite = torch.isfinite(norms).all(0)
         typical = norms[:, finite].median(-1).values if finite.any() else norms[:, 0]
         return cls(rows, bias.float().contiguous(), norms.float(), typical.float(), finite)
+
+    def bias_at(self, place: Place) -> Tensor:
+        """The bias of every encoding at a place: float32 [head, d_head]."""
+        return self.bias if place.bias is None else self.bias + place.bias.float()
 
     @cached_property
     def candidates(self) -> int:

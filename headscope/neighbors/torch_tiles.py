@@ -90,6 +90,7 @@ class Encoder:
     batch: Batch
     scale: Tensor | None  # [token]
     shift: Tensor | None  # [head, 1, d_head]
+    bias: Tensor  # [head, 1, d_head]
     extent: Extent
     buffer: Tensor  # float32 [head, token of the tile, d_head]
 
@@ -100,7 +101,7 @@ class Encoder:
         scale = None if batch.scale is None else batch.scale[place]
         shift = None if batch.shift is None else batch.shift[place][:, None]
         buffer = torch.zeros(heads, size, d_head, device=batch.queries.device)
-        return cls(batch, scale, shift, batch.extent(place), buffer)
+        return cls(batch, scale, shift, batch.bias[place][:, None], batch.extent(place), buffer)
 
     def tile(self, start: int, allowed: Tensor) -> Tile:
         """Tokens from `start` on; past the vocabulary's end they are not fit. The next tile overwrites it."""
@@ -114,7 +115,7 @@ class Encoder:
         if self.scale is not None:
             encoded *= self.scale[stretch, None]
             reach = reach * self.scale[stretch].abs()
-        encoded += table.bias[:, None]
+        encoded += self.bias
         reach = reach + self.extent.bias[:, None] + bounds.SMALLEST
         wild = ~(reach <= bounds.LARGEST)
         if wild.any():

@@ -150,4 +150,4 @@ def _encode(table: Table, place: Place, ids: Tensor) -> Tensor:
         rows += place.shift.double()[:, None]
     if place.scale is not None:
         rows *= place.scale.double()[ids, None]
-    return (rows + table.bias.double()[:, None]).transpose(0, 1)  # (token, kv_head, d_head)
+    return (rows + table.bias_at(place).double()[:, None]).transpose(0, 1)  # (token, kv_head, d_head)

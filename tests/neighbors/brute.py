@@ -29,8 +29,9 @@ def encode(table: Table, place: Place, head: int) -> np.ndarray:
     rows = table.rows[head].double().cpu().numpy()
     shift = 0.0 if place.shift is None else place.shift[head].double().cpu().numpy()
     scale = 1.0 if place.scale is None else place.scale.double().cpu().numpy()[:, None]
+    bias = table.bias[head] if place.bias is None else table.bias[head] + place.bias[head]
     with np.errstate(invalid="ignore"):
-        return scale * (rows + shift) + table.bias[head].double().cpu().numpy()
+        return scale * (rows + shift) + bias.double().cpu().numpy()
 
 
 def truth(metric: Metric, query: Tensor, encoded: np.ndarray) -> Truth:
@@ -63,7 +64,10 @@ def random_case(
         return torch.randn(*shape, generator=draw)
 
     table = Table.pack(normal(heads, tokens, d_head), 0.3 * normal(heads, d_head))
-    at = [Place(1 + torch.rand(tokens, generator=draw), 0.5 * normal(heads, d_head)) for _ in range(places)]
+    at = [
+        Place(1 + torch.rand(tokens, generator=draw), 0.5 * normal(heads, d_head), 0.3 * normal(heads, d_head))
+        for _ in range(places)
+    ]
     own = torch.randint(tokens, (count,), generator=draw)
     place_of = torch.randint(places, (count,), generator=draw)
     return table, at, normal(count, heads * group, d_head), own, place_of

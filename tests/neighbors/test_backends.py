@@ -112,9 +112,7 @@ def test_a_gpu_finds_what_the_cpu_finds() -> None:
     table, places, queries, own, place_of = random_case(25, tokens=3000, d_head=64, count=40)
     here = search(table, places, queries, own, place_of=place_of, metrics=METRICS)
     moved = type(table).pack(table.rows.cuda(), table.bias.cuda())
-    at = [
-        Place(None if p.scale is None else p.scale.cuda(), None if p.shift is None else p.shift.cuda()) for p in places
-    ]
+    at = [Place(*(None if part is None else part.cuda() for part in (p.scale, p.shift, p.bias))) for p in places]
     there = search(moved, at, queries.cuda(), own.cuda(), place_of=place_of.cuda(), metrics=METRICS)
     for metric in METRICS:
         assert torch.equal(here[metric].ids, there[metric].ids.cpu())

@@ -55,17 +55,29 @@ def test_each_query_is_searched_at_its_own_place() -> None:
 
 def test_a_place_that_changes_nothing_is_none() -> None:
     table, _, queries, own, _ = random_case(5)
-    same = Place(torch.ones(300), torch.zeros(2, 16))
+    same = Place(torch.ones(300), torch.zeros(2, 16), torch.zeros(2, 16))
     left, right = (search(table, [place], queries, own)["cosine"] for place in (Place.none, same))
     assert torch.equal(left.ids, right.ids)
     assert torch.equal(left.distances, right.distances)
 
 
+def test_a_place_s_bias_is_added_to_the_table_s() -> None:
+    table, places, queries, own, _ = random_case(11)
+    for place in places:
+        unbiased = Place(place.scale, place.shift)
+        moved = Table.pack(table.rows, table.bias_at(place))
+        left, right = (search(*at, queries, own)["cosine"] for at in ((moved, [unbiased]), (table, [place])))
+        assert torch.equal(left.ids, right.ids)
+        assert torch.equal(left.own_rank, right.own_rank)
+        assert torch.equal(left.distances, right.distances)
+
+
 def test_grouped_query_heads_read_their_key_value_head() -> None:
     table, places, queries, own, place_of = random_case(6, heads=2, group=3)
     near = search(table, places, queries, own, place_of=place_of)["cosine"]
-    alone = search(Table.pack(table.rows[1:], table.bias[1:]), [Place(p.scale, p.shift[1:]) for p in places],
-                   queries[:, 4:5], own, place_of=place_of)["cosine"]  # fmt: skip
+    second = [Place(p.scale, p.shift[1:], p.bias[1:]) for p in places]
+    table = Table.pack(table.rows[1:], table.bias[1:])
+    alone = search(table, second, queries[:, 4:5], own, place_of=place_of)["cosine"]
     assert torch.equal(alone.ids[:, 0], near.ids[:, 4])
 
 

@@ -38,3 +38,11 @@ def test_a_place_that_is_not_finite_is_refused_but_where_the_row_is_not_either()
     scale[1] = torch.inf
     with pytest.raises(ValueError, match="scale"):
         search(table, [Place(scale)], torch.ones(1, 1, 2), torch.tensor([0]), k=4)
+
+
+def test_a_place_tells_its_size_and_its_bias_must_be_finite_together_with_the_table_s() -> None:
+    table = Table.pack(torch.ones(1, 5, 2), torch.full((1, 2), 3e38))
+    place = Place(torch.ones(5), torch.zeros(1, 2), torch.full((1, 2), 3e38))
+    assert place.nbytes == 4 * (5 + 2 + 2)
+    with pytest.raises(ValueError, match="bias"):
+        search(table, [place], torch.ones(1, 1, 2), torch.tensor([0]), k=1)
