@@ -28,7 +28,7 @@ def _measure(scope: Scope) -> dict[str, Any]:
         "encode one more layer": _once(lambda: reading.nearest(POSITION, layer, reference="layer")),
         "first click at another position": _once(lambda: reading.nearest(POSITION + 1, layer)),
     }
-    table = scope._vocabulary.encoded(0, POSITION).table
+    table = scope._vocabulary.encoded("value", "input", 0, POSITION).table
     experiment = Experiment(scope, reading)
     embeddings, matrix = experiment.embeddings, torch.randn(2, table.bias.numel(), experiment.embeddings.shape[1])[0].T
     times = interleaved(

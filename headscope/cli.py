@@ -50,8 +50,12 @@ def look(
         str, typer.Option(help="A position (digits), or the text of a token; '=2023' is a text too.")
     ] = str(defaults.TOKEN),
     layer: Annotated[int, typer.Option(help="From 0.")] = 0,
-    space: Annotated[str, typer.Option(help="What is compared: value.")] = "value",
-    reference: Annotated[str, typer.Option(help="Whose projection encodes the vocabulary: input, layer.")] = "input",
+    space: Annotated[
+        str, typer.Option(help="What is compared: value, output, key, query, embedding, unembedding.")
+    ] = "value",
+    reference: Annotated[
+        str | None, typer.Option(help="Whose projection encodes the vocabulary: input (default), layer.")
+    ] = None,
     metric: Annotated[str, typer.Option(help="cosine, euclidean, dot.")] = "cosine",
     position: Annotated[
         bool,
@@ -59,6 +63,13 @@ def look(
     ] = True,
     mask: Annotated[str, typer.Option(help="Attention mask: model, full, causal.")] = "model",
     candidates: Annotated[str, typer.Option(help="Who may be a neighbour: all, words.")] = "all",
+    vector: Annotated[str, typer.Option(help="What the head's side is: z (its output), q, k, v.")] = "z",
+    at: Annotated[
+        int | None, typer.Option(help="The position at which the vocabulary stands; without it, the token's own.")
+    ] = None,
+    why: Annotated[
+        int | None, typer.Option(help="A head: split its neighbours' scores over the positions that it mixed.")
+    ] = None,
     k: Annotated[int, typer.Option("-k", help="How many neighbours.")] = defaults.K,
     stack: Annotated[str | None, typer.Option(help="Of an encoder-decoder: encoder, decoder.")] = None,
     decoder_text: Annotated[str | None, typer.Option(help="What the decoder reads; else the text again.")] = None,
@@ -76,13 +87,15 @@ def look(
         reading = scope.read(text, mask, decoder_text=decoder_text, truncate=truncate)  # type: ignore[arg-type]
         status.update(f"encoding the vocabulary ({scope.card.vocab_size:,} tokens) …")
         choices: dict[str, Any] = {"layer": layer, "space": space, "reference": reference, "metric": metric}
-        choices |= {"position": position, "k": k, "candidates": candidates}  # checked by the library
-        near = reading.nearest(_token(token), **choices)
+        choices |= {"position": position, "k": k, "candidates": candidates, "vector": vector, "at": at}
+        near = reading.nearest(_token(token), **choices)  # the library checks them
         rows = reading.nearest_positions(_token(token), layer, metric)  # type: ignore[arg-type]
+        reasons = [] if why is None else [near.why(why, id) for id in near.ids[why % len(near.ids)].tolist()]
     if as_json:
-        sys.stdout.write(
-            json.dumps(record.look(scope.card, reading, near, rows), ensure_ascii=False, allow_nan=False) + "\n"
-        )
+        told = record.look(scope.card, reading, near, rows)
+        if reasons:
+            told["why"] = [record.why(one) for one in reasons]
+        sys.stdout.write(json.dumps(told, ensure_ascii=False, allow_nan=False) + "\n")
         return
     from rich.console import Console
 
@@ -94,6 +107,8 @@ def look(
     console.print(shown.token_line(reading, near.tokens[0].position, console.width))
     console.print()
     for part in [*shown.neighbor_tables(near, console.width), *shown.position_tables(rows, console.width)]:
+        console.print(part)
+    for part in shown.why_tables(reasons, console.width) if reasons else []:
         console.print(part)
 
 

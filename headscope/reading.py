@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Literal, get_args
 import torch
 from torch import Tensor
 
-from headscope.errors import InputError, ModelError
+from headscope.errors import InputError
+from headscope.finding import Finder, Question
 from headscope.model.heads import Captured
 from headscope.model.passes import Mask
 from headscope.model.tokens import Token, find
-from headscope.neighbors import METRICS, Metric, Nearest, Table, distances, search
-from headscope.results import Atlas, Comparison, Neighbors, PositionNeighbors, Question, compared, named
-from headscope.vocabulary import Vocabulary, notes
-from headscope.vocabulary.choices import Candidates, Reference, Space, check, one_of
+from headscope.neighbors import METRICS, Metric, Table, distances
+from headscope.results import Atlas, Comparison, Ends, Neighbors, PositionNeighbors, Why, compared, named
+from headscope.vocabulary import notes
+from headscope.vocabulary.choices import Candidates, Reference, Space, Vector, check, one_of, resolved
 
 if TYPE_CHECKING:
     from headscope.scope import Scope
@@ -47,6 +48,7 @@ class Reading:
         self.q, self.k, self.v, self.z = heads.q, heads.k, heads.v, heads.z
         self._pattern = heads.pattern
         self._context = context  # what the encoder read, for a decoder
+        self._residual: Tensor | None = None
 
     def __repr__(self) -> str:
         labels = " ".join(token.label for token in self.tokens[:12]) + (" …" if len(self.tokens) > 12 else "")
@@ -77,57 +79,128 @@ class Reading:
         if self._pattern is not None:
             return self._pattern[layer]
         self._scope._vocabulary_for(self._opened)  # refuses where the weights have changed
-        context = None if self._context is None else [token.id for token in self._context]
-        return self._opened.pattern([token.id for token in self.tokens], self.mask, context, layer)
+        return self._opened.pattern(*self._ids, layer)
 
     def position_of(self, token: int | str) -> int:
         """The position that `token` (a position, or the text of exactly one token) means; InputError if none."""
         return find(token, self.tokens, self.text)
+
+    @property
+    def residual(self) -> Tensor:
+        """The residual stream: float32 [layer + 1, position, d_model], what each block gets and the last returns.
+
+        The model is run again for it when it is first asked for.
+        """
+        if self._residual is None:
+            self._scope._vocabulary_for(self._opened)  # refuses where the weights have changed
+            self._residual = self._opened.stream(*self._ids)
+        return self._residual
+
+    def vectors(self, vector: Vector, layer: int) -> Tensor:
+        """z, q, k or v of one layer for every query head: [position, head, d_head]; grouped heads share k and v."""
+        found: Tensor = getattr(self, vector)[layer]
+        return found.repeat_interleave(self.z.shape[2] // found.shape[1], dim=1)
 
     def nearest(
         self,
         token: int | str | Sequence[int | str] = 1,
         layer: int = 0,
         space: Space = "value",
-        reference: Reference = "input",
+        reference: Reference | None = None,
         metric: Metric = "cosine",
         position: bool = True,
         k: int = 15,
         candidates: Candidates = "all",
+        vector: Vector = "z",
+        at: int | None = None,
     ) -> Neighbors:
         """For each head of `layer`, the `k` vocabulary tokens that its output at `token` is nearest to.
 
-        `reference` says whose projection encodes the vocabulary (layer 0's or the layer's own), `position` whether
-        with the position embedding of the token's place, `candidates` which tokens may be neighbours ("words"
-        leaves out special, unused and byte tokens). Exact; ties stand in the order of their ids. For a list of
-        tokens every tensor has a leading axis. Raises InputError for a choice that is not open.
+        `space` is what is compared: the head's values, its keys or queries, its values as W_O passes them on
+        ("output"), or what it adds to the residual stream, with the embeddings or the unembedding. `reference` says
+        whose projection encodes the vocabulary (layer 0's or the layer's own; None: layer 0's, in the spaces that
+        have references), `position` whether with what the model does for positions, at the token's place or at
+        position `at`. `candidates` says which tokens may be neighbours ("words" leaves out special, unused and byte
+        tokens), `vector` what is compared in the place of z: the head's q, k or v at the token. Exact; ties stand in
+        the order of their ids. For a list of tokens every tensor has a leading axis. Raises InputError for a choice
+        that is not open.
         """
-        vocabulary = self._ask(space, reference, metric, candidates, layer, k)
+        check(space, reference, metric, candidates, vector)
         listed = isinstance(token, Sequence) and not isinstance(token, str)
         selected = [self.position_of(one) for one in token] if listed else [self.position_of(token)]  # type: ignore[union-attr, arg-type]
         if not selected:
             raise InputError("the list of tokens is empty: give at least one.")
-        projection = 0 if reference == "input" else layer
-        near, table = self._search(vocabulary, selected, layer, projection, metric, position, k, candidates)
-        ids, ranks, near_distances = near.ids, near.ranks, near.distances
-        own_rank, own_distance = near.own_rank, near.own_distance
-        if not listed:
-            ids, ranks, near_distances, own_rank, own_distance = (
-                tensor[0] for tensor in (ids, ranks, near_distances, own_rank, own_distance)
-            )
+        reference = resolved(space, reference, "input")
+        self._check_layer(layer)
+        finder = self._finder(layer, space, reference, metric, position, k, candidates, vector, at)
+        near, table = finder.search(layer, selected, k)
+        suppressed = None
+        if space in ("embedding", "unembedding") and metric != "euclidean":
+            ends = finder.farthest(layer, selected, k)
+            suppressed = Ends(ends.ids, ends.distances)
         names = self._opened.names
         tokens = tuple(self.tokens[p] for p in selected)
-        return Neighbors(
-            question=Question(layer, space, reference, metric, position and vocabulary.has_positions, candidates),
+        ids = near.ids if suppressed is None else torch.cat([near.ids, suppressed.ids])
+        found = Neighbors(
+            question=finder.question,
             tokens=tokens,
-            ids=ids,
-            distances=near_distances,
-            ranks=ranks,
-            own_rank=own_rank,
-            own_distance=own_distance,
-            names=named(near.ids, names) | {t.id: names[t.id] for t in tokens},
-            notes=self._notes(vocabulary, layer, reference, position, table),
+            ids=near.ids,
+            distances=near.distances,
+            ranks=near.ranks,
+            own_rank=near.own_rank,
+            own_distance=near.own_distance,
+            names=named(ids, names) | {t.id: names[t.id] for t in tokens},
+            notes=self._notes(finder, position, table),
+            suppressed=suppressed,
+            reading=self,
         )
+        return found if listed else found.each()[0]
+
+    def seeks(
+        self,
+        token: int | str | Sequence[int | str] = 1,
+        layer: int = 0,
+        source: int | None = None,
+        k: int = 15,
+        candidates: Candidates = "all",
+    ) -> Neighbors:
+        """For each head of `layer`, the vocabulary tokens that its query at `token` would attend to most.
+
+        q·k over the layer's keys of the vocabulary, standing at position `source` (None: the token's own), with what
+        the model does for positions (position embeddings, RoPE); the distance is −q·k, before any scaling.
+        """
+        return self.nearest(token, layer, "key", "layer", "dot", True, k, candidates, "q", source)
+
+    def sought(
+        self,
+        token: int | str | Sequence[int | str] = 1,
+        layer: int = 0,
+        query: int | None = None,
+        k: int = 15,
+        candidates: Candidates = "all",
+    ) -> Neighbors:
+        """For each head of `layer`, the vocabulary tokens that would attend most to its key at `token`.
+
+        q·k over the layer's queries of the vocabulary, standing at position `query`; see `seeks`.
+        """
+        return self.nearest(token, layer, "query", "layer", "dot", True, k, candidates, "k", query)
+
+    def why(self, near: Neighbors, head: int, id: int) -> Why:
+        """The exact split of a token's score in one head's answer over the positions that the head mixed.
+
+        z = Σ_j α_ij v_j, so ⟨z, R⟩ is the sum of α_ij ⟨v_j, R⟩; for cosine divided by |z||R|; for euclidean these are
+        the dot product's shares. Raises InputError for an answer about several tokens or about q, k or v.
+        """
+        asked = near.question
+        if asked.layer is None or near.ids.dim() != 2 or asked.vector != "z":
+            raise InputError("why is asked of an answer about one token's z: near.each() gives them one by one.")
+        heads, vocabulary = near.ids.shape[0], self._scope._vocabulary_for(self._opened)
+        if not (isinstance(head, int) and 0 <= head < heads):
+            raise InputError(f"there is no head {head!r}; the layer's heads are 0 to {heads - 1}.")
+        if not (isinstance(id, int) and 0 <= id < vocabulary.size):
+            raise InputError(f"there is no token id {id!r}; ids are 0 to {vocabulary.size - 1}.")
+        split = Finder(self, vocabulary, asked).split(asked.layer, near.tokens[0].position, head, id)
+        return Why(asked, near.tokens[0], head, self._opened.names[id], self.tokens, split)
 
     def compare(
         self,
@@ -135,7 +208,7 @@ class Reading:
         token: int | str = 1,
         layer: int = 0,
         space: Space = "value",
-        reference: Reference = "input",
+        reference: Reference | None = None,
         metric: Metric = "cosine",
         position: bool = True,
         k: int = 15,
@@ -165,7 +238,7 @@ class Reading:
         one_of("against", against, get_args(Against))
         self._check_layer(layer)
         position = self.position_of(token)
-        others = self.z[layer] if against == "z" else self._values(layer)  # (S, H, d_head)
+        others = self.vectors(against, layer)  # (S, H, d_head)
         apart = distances(metric, self.z[layer, position], others).T  # (H, S)
         order = apart.argsort(dim=-1, stable=True)
         return PositionNeighbors(
@@ -183,126 +256,78 @@ class Reading:
         self,
         token: int | str = 1,
         space: Space = "value",
-        reference: Reference = "layer",
+        reference: Reference | None = None,
         metric: Metric = "cosine",
         position: bool = True,
         candidates: Candidates = "all",
     ) -> Atlas:
-        """For every layer and head, the vocabulary token that its output at `token` is nearest to."""
-        vocabulary = self._ask(space, reference, metric, candidates, layer=0, k=1)
+        """For every layer and head, the vocabulary token that its output at `token` is nearest to.
+
+        The choices are those of `nearest`; `reference` None is each layer's own, in the spaces that have references.
+        """
+        check(space, reference, metric, candidates)
+        reference = resolved(space, reference, "layer")
+        finder = self._finder(None, space, reference, metric, position, 1, candidates, "z", None)
         selected = self.position_of(token)
-        layers = range(len(self.z))
-        found = [
-            self._search(
-                vocabulary,
-                [selected],
-                layer,
-                0 if reference == "input" else layer,
-                metric,
-                position,
-                1,
-                candidates,
-            )
-            for layer in layers
-        ]
+        found = [finder.search(layer, [selected], 1) for layer in range(len(self.z))]
         ids = torch.stack([near.ids[0, :, 0] for near, _ in found])  # (L, H)
         names = self._opened.names
         own = self.tokens[selected]
         return Atlas(
-            question=Question(None, space, reference, metric, position and vocabulary.has_positions, candidates),
+            question=finder.question,
             token=own,
             ids=ids,
             distances=torch.stack([near.distances[0, :, 0] for near, _ in found]),
             own_rank=torch.stack([near.own_rank[0] for near, _ in found]),
             names=named(ids, names) | {own.id: names[own.id]},
-            notes=self._notes(vocabulary, None, reference, position, found[0][1]),
+            notes=self._notes(finder, position, found[0][1]),
         )
 
-    def _ask(self, space: str, reference: str, metric: str, candidates: str, layer: int, k: int) -> Vocabulary:
-        """The vocabulary, once the choices are known to be open."""
-        check(space, reference, metric, candidates)
-        self._check_layer(layer)
+    def _finder(
+        self,
+        layer: int | None,
+        space: Space,
+        reference: Reference | None,
+        metric: Metric,
+        position: bool,
+        k: int,
+        candidates: Candidates,
+        vector: Vector,
+        at: int | None,
+    ) -> Finder:
+        """What answers a question, once the choices are known to be open."""
         vocabulary = self._scope._vocabulary_for(self._opened)
         most = int(self._opened.names.words.sum()) if candidates == "words" else vocabulary.size
         if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= most:
             raise InputError(f"k is {k!r}; it is a number from 1 to {most} (the candidates).")
-        return vocabulary
+        limit = self._opened.positions.limit
+        if at is not None and (isinstance(at, bool) or not isinstance(at, int) or not 0 <= at < (limit or at + 1)):
+            raise InputError(f"there is no position {at!r}; the model's positions are 0 to {(limit or 0) - 1}.")
+        moves = position and vocabulary.moves(space)
+        question = Question(layer, space, reference, metric, moves, candidates, vector, at if moves else None)
+        return Finder(self, vocabulary, question)
 
     def _check_layer(self, layer: int) -> None:
         last = len(self.z) - 1
         if isinstance(layer, bool) or not isinstance(layer, int) or not 0 <= layer <= last:
             raise InputError(f"there is no layer {layer!r}; the model's layers are 0 to {last}.")
 
-    def _search(
-        self,
-        vocabulary: Vocabulary,
-        selected: list[int],
-        layer: int,
-        projection: int,
-        metric: Metric,
-        position: bool,
-        k: int,
-        candidates: Candidates,
-    ) -> tuple[Nearest, Table]:
-        """Neighbours of the outputs of `layer` at the selected positions, and the table of `projection` they are in."""
-        lost = [p for p in selected if not bool(self.z[layer, p].isfinite().all())]
-        if lost:
-            raise ModelError(
-                f"the outputs of layer {layer} at position {lost[0]} ({self.tokens[lost[0]].label}) are not finite: "
-                "the model itself computes no numbers there."
-            )
-        encoded = [vocabulary.encoded(projection, p if position else None) for p in selected]
-        table = encoded[0].table
-        device = table.rows.device
-        allowed = None
-        if candidates == "words":
-            allowed = self._opened.names.words.to(device)
-        most = table.candidates if allowed is None else int((table.finite & allowed).sum())
-        if k > most:
-            raise InputError(f"k is {k}; only {most} tokens can be neighbours.")
-        own = torch.tensor([self.tokens[p].id for p in selected], device=device)
-        z = self.z[layer, selected].to(device)
-        everything = list(range(len(selected)))
-        # Where the closed form does not hold, every position has a table of its own.
-        groups = [everything] if all(one.table is table for one in encoded) else [[n] for n in everything]
-        found = [
-            search(
-                encoded[group[0]].table,
-                [encoded[n].place for n in group],
-                z[group],
-                own[group],
-                place_of=torch.arange(len(group), device=device),
-                k=k,
-                metrics=(metric,),
-                candidates=allowed,
-            )[metric]
-            for group in groups
-        ]
-        return _on_cpu(found), table
+    @property
+    def _ids(self) -> tuple[list[int], Mask, list[int] | None]:
+        """What the model reads: the text's ids, the mask, and what a decoder attends to."""
+        context = None if self._context is None else [token.id for token in self._context]
+        return [token.id for token in self.tokens], self.mask, context
 
-    def _values(self, layer: int) -> Tensor:
-        """The values that each head mixes: [position, head, d_head]; grouped heads share theirs."""
-        return self.v[layer].repeat_interleave(self.z.shape[2] // self.v.shape[2], dim=1)
-
-    def _notes(
-        self, vocabulary: Vocabulary, layer: int | None, reference: Reference, position: bool, table: Table
-    ) -> tuple[str, ...]:
-        found = list(self.notes)
-        if reference == "input" and layer != 0 and not vocabulary.one_value_space:
-            found.append(notes.foreign_basis(layer))
-        if not vocabulary.has_positions:
+    def _notes(self, finder: Finder, position: bool, table: Table) -> tuple[str, ...]:
+        asked, vocabulary = finder.question, finder.vocabulary
+        found = [*self.notes, *notes.space(asked.space, asked.vector)]
+        if asked.reference == "input" and asked.layer != 0 and not vocabulary.one_value_space:
+            found.append(notes.foreign_basis(asked.layer))
+        if asked.space in ("key", "query") and vocabulary.turns:
+            found.append(notes.turned(asked.use_position))
+        elif position and asked.reference is not None and not vocabulary.has_positions:
             found += notes.no_positions(position)
+        if asked.space == "unembedding" and vocabulary.unembedding.squashed:
+            found.append(notes.squashed())
         found += notes.not_finite([self._opened.names[id] for id in table.not_finite.tolist()])
         return tuple(found)
-
-
-def _on_cpu(parts: list[Nearest]) -> Nearest:
-    """Answers for several queries as one, on the CPU."""
-    return Nearest(
-        ids=torch.cat([part.ids for part in parts]).cpu(),
-        ranks=torch.cat([part.ranks for part in parts]).cpu(),
-        distances=torch.cat([part.distances for part in parts]).cpu(),
-        own_rank=torch.cat([part.own_rank for part in parts]).cpu(),
-        own_distance=torch.cat([part.own_distance for part in parts]).cpu(),
-        other_ranks=None,
-    )

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from headscope.errors import InputError
+from headscope.finding import Question, Split
 from headscope.model.tokens import Token, TokenName
 from headscope.neighbors import Metric
 from headscope.views import html, record, text
-from headscope.vocabulary.choices import Reference, Space
 
 if TYPE_CHECKING:
     import pandas
 
+    from headscope.reading import Reading
+
 
 @dataclass(frozen=True)
-class Question:
-    """The choices that an answer was given for."""
+class Ends:
+    """The tokens in the opposite direction of what a head writes, the farthest first: ids, distances [head, k]."""
 
-    layer: int | None  # None: all layers
-    space: Space
-    reference: Reference
-    metric: Metric
-    use_position: bool
-    candidates: str  # "all" or "words"
+    ids: Tensor
+    distances: Tensor
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,6 +46,8 @@ class Neighbors:
     own_distance: Tensor
     names: Mapping[int, TokenName]  # of every id above
     notes: tuple[str, ...]
+    suppressed: Ends | None = None  # in the spaces embedding and unembedding: what the head writes against
+    reading: Reading | None = field(default=None, compare=False)  # None after unpickling
 
     def __repr__(self) -> str:
         return text.neighbors(self)
@@ -58,6 +58,17 @@ class Neighbors:
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, ready for JSON."""
         return record.neighbors(self)
+
+    def why(self, head: int, id: int) -> Why:
+        """The exact split of a token's score in one head over the positions that it mixed; see `Reading.why`."""
+        if self.reading is None:
+            raise InputError(
+                "this answer was loaded from a file, without its reading: ask reading.why(near, head, id)."
+            )
+        return self.reading.why(self, head, id)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"reading": None}  # a reading holds its model
 
     def to_pandas(self) -> pandas.DataFrame:
         """One row for each neighbour: position, head, rank, id, token, label, distance."""
@@ -78,9 +89,57 @@ class Neighbors:
                 self.own_distance[n],
                 self.names,
                 self.notes,
+                None if self.suppressed is None else Ends(self.suppressed.ids[n], self.suppressed.distances[n]),
+                self.reading,
             )
             for n, token in enumerate(self.tokens)
         )
+
+
+@dataclass(frozen=True, repr=False)
+class Why:
+    """How much of a token's score in one head each source position brought.
+
+    `weights`, `shares` float64 [source]; `rest` belongs to no position (the share of attention sinks); `score` is
+    their sum: 1 − distance for cosine, −distance for dot, the dot product for euclidean.
+    """
+
+    question: Question
+    token: Token  # the selected one
+    head: int
+    neighbor: TokenName
+    tokens: tuple[Token, ...]  # the sources, by position
+    split: Split
+
+    @property
+    def weights(self) -> Tensor:
+        return self.split.weights
+
+    @property
+    def shares(self) -> Tensor:
+        return self.split.shares
+
+    @property
+    def rest(self) -> float:
+        return self.split.rest
+
+    @property
+    def score(self) -> float:
+        return float(self.split.shares.sum()) + self.split.rest
+
+    def __repr__(self) -> str:
+        return text.why(self)
+
+    def _repr_html_(self) -> str:
+        return html.why(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and numbers, ready for JSON."""
+        return record.why(self)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """One row for each source position: position, token, weight, share."""
+        return _frame(record.why_rows(self))
 
 
 @dataclass(frozen=True, repr=False)

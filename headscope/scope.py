@@ -69,7 +69,7 @@ class Scope:
         self._opened, self.card = opened, card
         self._reopen, self._cache_bytes = reopen, cache_bytes
         self._lock = threading.RLock()
-        self._vocabulary = Vocabulary(opened.feed, cache_bytes)
+        self._vocabulary = Vocabulary(opened, cache_bytes)
 
     def __repr__(self) -> str:
         card = self.card
@@ -215,7 +215,7 @@ class Scope:
         with self._lock:
             if weights_stamp(self._opened.model) != self._opened.stamp:
                 self._opened, self.card = self._reopen()
-                self._vocabulary = Vocabulary(self._opened.feed, self._cache_bytes)
+                self._vocabulary = Vocabulary(self._opened, self._cache_bytes)
             return self._opened
 
     def _vocabulary_for(self, opened: Opened) -> Vocabulary:

@@ -65,7 +65,7 @@ def _alone(scope: Scope, name: str) -> Check:
     worst = 0.0
     for id in opened.probe[0, :4].tolist():
         z = opened.run([[id]], "model")[0].z[0, 0]  # (head, d_head)
-        v = opened.feed.values(torch.tensor([id]), 0, _first_place(scope))[0].cpu()
+        v = opened.feed.vectors(torch.tensor([id]), 0, _first_place(scope))[0].cpu()
         own = v.repeat_interleave(z.shape[0] // v.shape[0], dim=0)
         worst = max(worst, float((z - own).abs().amax() / own.abs().amax()))
     return Check(name, worst <= _limit(scope), f"error {worst:.1e}")
@@ -78,7 +78,7 @@ def _first_place(scope: Scope) -> tuple[torch.Tensor, ...] | None:
 
 def _encodings(scope: Scope, name: str) -> Check:
     layers = range(scope.card.layers)
-    encoded = [scope._vocabulary.encoded(layer, 0) for layer in layers]
+    encoded = [scope._vocabulary.encoded("value", "layer", layer, 0) for layer in layers]
     slow = [layer for layer in layers if encoded[layer].way == "model"]
     worst = max(one.error for one in encoded)
     if slow:

@@ -99,3 +99,33 @@ def test_the_input_reference_above_layer_0_does(name, build, scope, turns):
     before = scope.read(zoo.TEXT).nearest(3, 2, reference="input")
     after = Scope.from_model(*rebased(name, build, turns["orthogonal"])).read(zoo.TEXT)
     assert not torch.equal(before.ids, after.nearest(3, 2, reference="input").ids)
+
+
+@pytest.mark.parametrize("reference", ["input", "layer"])
+@pytest.mark.parametrize("kind", ["orthogonal", "any"])
+def test_the_output_space_sees_no_change_of_basis_and_no_split_of_the_bias(name, build, scope, turns, kind, reference):
+    before = scope.read(zoo.TEXT)
+    after = Scope.from_model(*rebased(name, build, turns[kind], moved=0.3)).read(zoo.TEXT)
+    if reference == "input":  # layer 0's vocabulary through layer 2's W_O depends on both bases
+        old, new = (r.nearest(3, 2, "output", "input") for r in (before, after))
+        assert not torch.equal(old.ids, new.ids)
+        return
+    for metric in ("cosine", "euclidean", "dot"):
+        old, new = (r.nearest(3, 2, "output", "layer", metric) for r in (before, after))
+        assert torch.allclose(old.distances, new.distances, rtol=2e-3, atol=2e-4)
+        assert torch.equal(old.ids[:, 0], new.ids[:, 0])
+
+
+def test_the_value_space_sees_any_but_an_orthogonal_change(name, build, scope, turns):
+    before = scope.read(zoo.TEXT).nearest(3, 2, "value", "layer")
+    after = Scope.from_model(*rebased(name, build, turns["any"])).read(zoo.TEXT).nearest(3, 2, "value", "layer")
+    assert not torch.equal(before.ids, after.ids)
+
+
+@pytest.mark.parametrize("space", ["embedding", "unembedding"])
+def test_what_a_head_writes_is_the_same_in_every_basis(name, build, scope, turns, space):
+    if space == "unembedding" and name in ("bert", "roberta"):
+        pytest.skip("no final norm on the residual stream")
+    old = scope.read(zoo.TEXT).nearest(3, 2, space, metric="dot")
+    new = Scope.from_model(*rebased(name, build, turns["any"])).read(zoo.TEXT).nearest(3, 2, space, metric="dot")
+    assert torch.allclose(old.distances, new.distances, rtol=2e-3, atol=2e-4)

@@ -205,3 +205,15 @@ def test_a_long_texts_patterns_are_made_layer_by_layer_when_they_are_asked_for(s
         assert torch.allclose(lean.pattern_of(layer), kept.pattern[layer], atol=1e-6)
     assert lean._pattern is None
     assert torch.allclose(lean.pattern, kept.pattern, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["bert", "gpt2", "albert", "llama"])
+def test_the_residual_stream_is_what_the_blocks_pass_on(name, scope_of):
+    scope = scope_of(name)
+    reading, model = scope.read(zoo.TEXT), scope._opened.model
+    ids = torch.tensor([[token.id for token in reading.tokens]])
+    with torch.no_grad():
+        states = model(ids, output_hidden_states=True).hidden_states
+    assert reading.residual.shape == (scope.card.layers + 1, len(reading.tokens), scope.card.d_model)
+    for layer in range(scope.card.layers):  # the last of these is after the final norm in some models
+        assert torch.allclose(reading.residual[layer], states[layer][0], atol=1e-5)

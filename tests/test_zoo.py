@@ -9,7 +9,6 @@ import zoo
 from tokenizers import processors
 
 from headscope import Scope
-from headscope.vocabulary import encodings
 
 METRICS = ["cosine", "euclidean", "dot"]
 
@@ -23,7 +22,7 @@ def oracle(scope, layer, position):
     """Every vocabulary id through the model itself: [token, kv_head, d_head]."""
     feed = scope._opened.feed
     place = None if position is None else feed.place(position)
-    return feed.values(torch.arange(feed.vocab_size), layer, place)
+    return feed.vectors(torch.arange(feed.vocab_size), layer, place)
 
 
 def test_the_capture_proves_itself(scope):
@@ -53,16 +52,16 @@ def test_capturing_does_not_change_what_the_model_computes(name, build):
 def test_a_vocabulary_encoding_at_layer_0_is_the_value_that_the_token_has_in_a_text(scope):
     reading, feed = scope.read(zoo.TEXT), scope._opened.feed
     for token in reading.tokens:
-        v = feed.values(torch.tensor([token.id]), 0, feed.place(token.position))[0]
+        v = feed.vectors(torch.tensor([token.id]), 0, feed.place(token.position))[0]
         assert torch.allclose(v, reading.v[0, token.position], atol=5e-6)
 
 
 def test_the_closed_form_agrees_with_the_model_on_the_whole_vocabulary(scope):
     for layer in range(scope.card.layers):
         for position in (None, 0, 9):
-            encoded = scope._vocabulary.encoded(layer, position)
+            encoded = scope._vocabulary.encoded("value", "layer", layer, position)
             assert encoded.way == "closed form"
-            got = encodings._encode(encoded.table, encoded.place, torch.arange(scope.card.vocab_size))
+            got = encoded.rows(torch.arange(scope.card.vocab_size))
             expected = oracle(scope, layer, position)
             finite = expected.isfinite().all(-1).all(-1)
             difference = (got - expected)[finite].abs().amax()

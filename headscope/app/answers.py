@@ -85,12 +85,31 @@ class NearestOut(Answer):
     selected: int
     layer: int
     space: str
-    reference: str
+    reference: str | None
     metric: str
     use_position: bool
     candidates: str
     notes: list[str]
     heads: list[HeadOut]
+
+
+class SourceOut(Answer):
+    position: int
+    token: str
+    weight: float
+    share: float
+
+
+class WhyOut(Answer):
+    """One token's score in one head, split over the source positions; `rest` belongs to none."""
+
+    selected: int
+    head: int
+    id: int
+    token: str
+    score: float
+    rest: float
+    sources: list[SourceOut]
 
 
 class ChangeOut(Answer):
@@ -123,7 +142,7 @@ class AtlasOut(Answer):
 
     selected: int
     space: str
-    reference: str
+    reference: str | None
     metric: str
     use_position: bool
     candidates: str

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from headscope import defaults
 from headscope.model.passes import Mask
 from headscope.neighbors import Metric
-from headscope.vocabulary.choices import Candidates, Reference, Space
+from headscope.vocabulary.choices import Candidates, Reference, Space, Vector
 
 Token = Annotated[
     Annotated[int, Field(ge=0)] | Annotated[str, Field(min_length=1, max_length=200)],
@@ -54,9 +54,10 @@ class AtlasAsk(Ask):
         examples=[1, "banana"],
     )
     space: Space = "value"
-    reference: Reference = Field(
-        default="layer",
-        description="Whose projection encodes the vocabulary: layer 0's, or the head's own layer's.",
+    reference: Reference | None = Field(
+        default=None,
+        description="Whose projection encodes the vocabulary: layer 0's, or the head's own layer's (null: each "
+        "layer's own in an atlas, else layer 0's; the spaces embedding and unembedding have none).",
     )
     metric: Metric = "cosine"
     position: bool = Field(default=True, description="Add the token's position embedding to the vocabulary.")
@@ -66,12 +67,19 @@ class AtlasAsk(Ask):
 class NearestAsk(AtlasAsk):
     """For each head of a layer, what its output at a token is nearest to."""
 
-    reference: Reference = Field(
-        default="input",
-        description="Whose projection encodes the vocabulary: layer 0's, or the head's own layer's.",
+    vector: Vector = Field(default="z", description="What the head's side is: its output z, or its q, k or v.")
+    at: int | None = Field(
+        default=None, ge=0, description="The position at which the vocabulary stands; null: the token's own."
     )
     layer: int = Field(default=0, ge=0, description="From 0.")
     k: int = Field(default=defaults.K, ge=1, description="How many neighbours.")
+
+
+class WhyAsk(NearestAsk):
+    """Why one token is near in one head: its score, split over the source positions."""
+
+    head: int = Field(default=0, ge=0, description="From 0.")
+    id: int = Field(ge=0, description="The vocabulary id of the token that is asked about.")
 
 
 class Other(BaseModel):

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from headscope.app.asks import Ask, AtlasAsk, CompareAsk, NearestAsk, ReadAsk
+from headscope.app.asks import Ask, AtlasAsk, CompareAsk, NearestAsk, ReadAsk, WhyAsk
 from headscope.app.limits import Limits
 from headscope.app.line import Line
 from headscope.app.models import Models
@@ -50,6 +50,12 @@ class Desk:
 
         def make(scope: Scope, reading: Reading) -> dict[str, Any]:
             return _look(scope, reading, ask, _near(reading, ask))
+
+        return await self._answer(ask, make, request)
+
+    async def why(self, ask: WhyAsk, request: Request | None = None) -> bytes:
+        def make(_: Scope, reading: Reading) -> dict[str, Any]:
+            return record.why(_near(reading, ask).why(ask.head, ask.id))
 
         return await self._answer(ask, make, request)
 
@@ -128,6 +134,8 @@ def _near(reading: Reading, ask: NearestAsk) -> Neighbors:
         ask.position,
         ask.k,
         ask.candidates,
+        ask.vector,
+        ask.at,
     )
 
 

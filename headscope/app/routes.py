@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Request, Response
 
 from headscope import __version__
-from headscope.app.answers import AtlasOut, CompareOut, HealthOut, ModelsOut, NearestOut, Problem, ReadOut
-from headscope.app.asks import Ask, AtlasAsk, CompareAsk, NearestAsk, ReadAsk, example
+from headscope.app.answers import AtlasOut, CompareOut, HealthOut, ModelsOut, NearestOut, Problem, ReadOut, WhyOut
+from headscope.app.asks import Ask, AtlasAsk, CompareAsk, NearestAsk, ReadAsk, WhyAsk, example
 from headscope.app.desk import Desk, as_json
 
 PREFIX = "/api/v1"
@@ -27,7 +27,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 
 def _examples(kind: type[Ask], **others: dict[str, Any]) -> Any:
-    shown: dict[str, dict[str, Any]] = {"the experiment's question": {}, **others}
+    shown: dict[str, dict[str, Any]] = others if kind is WhyAsk else {"the experiment's question": {}, **others}
     examples: dict[str, Any] = {name: example(kind, **given) for name, given in shown.items()}
     return Body(openapi_examples=examples)
 
@@ -63,6 +63,13 @@ def router(desk: Desk) -> APIRouter:
         request: Request,
     ) -> Response:
         return _json(await desk.nearest(ask, request))
+
+    @routes.post("/why", response_model=WhyOut, summary="Why a token is near: its score by source position")
+    async def why(
+        ask: Annotated[WhyAsk, _examples(WhyAsk, **{"head 6 at flies": {"token": 2, "head": 6, "id": 1000}})],
+        request: Request,
+    ) -> Response:
+        return _json(await desk.why(ask, request))
 
     @routes.post("/compare", response_model=CompareOut, summary="What changes with another mask or reference")
     async def compare(

@@ -60,6 +60,10 @@ class Trace:
                 hooks.callback(module.register_forward_hook(self._leave).remove)
             yield
 
+    def calls_of(self, module: nn.Module) -> int:
+        """How many calls of a module have begun."""
+        return self._counts.get(module, 0)
+
     def _enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not is_recorded_by(self):
             return
@@ -163,7 +167,7 @@ def dissect(model: PreTrainedModel, probe: Tensor) -> Anatomy:
         listed = ", ".join(f"{h} heads of {d} ({kv} for keys and values)" for h, kv, d in sorted(shapes))
         raise ModelError(f"{name} has layers of different shapes ({listed}), which headscope cannot put side by side.")
     last = trace.calls.index(modules[-1])
-    inside_last = {call.module for call in _descendants(modules[-1])}
+    inside_last = {call.module for call in descendants(modules[-1])}
     weights = torch.stack([seen.pattern.float().sum(-1).amin() for seen in trace.attentions])
     error = max(errors)
     if not error <= _tolerance(trace.attentions[0].z):
@@ -210,17 +214,18 @@ def _check_only_blocks(trace: Trace, blocks: list[Call], model: nn.Module, name:
                 )
 
 
-def _descendants(call: Call) -> Iterator[Call]:
+def descendants(call: Call) -> Iterator[Call]:
+    """The calls inside a call, in the order in which they began."""
     for child in call.children:
         yield child
-        yield from _descendants(child)
+        yield from descendants(child)
 
 
 def _output_projection(block: Call, z: Tensor, where: str) -> tuple[Call, float]:
     """The call inside the block that maps the concatenated z linearly, and the error of Σ_h z W_O + b_O."""
     joined = z.flatten(2)  # (B, S, H * d_head)
     found = []
-    for call in _descendants(block):
+    for call in descendants(block):
         if len(call.inputs) != 1 or not isinstance(call.output, Tensor):
             continue
         given = call.inputs[0]

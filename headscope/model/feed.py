@@ -56,7 +56,7 @@ class Feed:
 
     def __init__(self, model: PreTrainedModel, anatomy: Anatomy, positions: Positions) -> None:
         self.model, self.anatomy, self.positions = model, anatomy, positions
-        self._norms: dict[int, Norm | None] = {}
+        self._norms: dict[tuple[int, Part], Norm | None] = {}
 
     @property
     def device(self) -> torch.device:
@@ -71,8 +71,8 @@ class Feed:
 
     # ---- the oracle ----
 
-    def values(self, ids: Tensor, layer: int, place: Place) -> Tensor:
-        """v [token, kv_head, d_head] of `ids` [token] at `layer`, with every block before it run as well."""
+    def vectors(self, ids: Tensor, layer: int, place: Place, part: Part = "v") -> Tensor:
+        """q, k or v [token, head, d_head] of `ids` [token] at `layer`, with every block before it run as well."""
         first, block = self.anatomy.blocks[0], self.anatomy.blocks[layer]
         seen: list[Tensor] = []
 
@@ -80,19 +80,28 @@ class Feed:
             _before(hooks, recorder, first.module, first.nth, lambda given: seen.append(given))
             _before(hooks, recorder, block.module, block.nth, lambda given: seen.pop())
 
-        return self._chunked(ids, lambda chunk: self._run(chunk, layer, place, steer)[:, :, 0])
+        return self._chunked(ids, lambda chunk: self._run(chunk, layer, place, steer, part)[:, :, 0])
+
+    def arrivals(self, ids: Tensor, place: Place) -> Tensor:
+        """x [token, d_model]: what block 0 gets for `ids` [token], the start of the residual stream."""
+        first = self.anatomy.blocks[0]
+
+        def steer(hooks: ExitStack, recorder: Recorder) -> None:
+            _before(hooks, recorder, first.module, first.nth, _arrive)
+
+        return self._chunked(ids, lambda chunk: self._run(chunk, 0, place, steer)[:, 0])
 
     # ---- the stations that the closed form is made of ----
 
-    def norm(self, layer: int) -> Norm | None:
-        """The last normalisation before `layer`'s attention that v depends on; None if there is none."""
-        if layer not in self._norms:
-            self._norms[layer] = self._find_norm(layer)
-        return self._norms[layer]
+    def norm(self, layer: int, part: Part = "v") -> Norm | None:
+        """The last normalisation before `layer`'s attention that q, k or v depends on; None if there is none."""
+        if (layer, part) not in self._norms:
+            self._norms[layer, part] = self._find_norm(layer, part)
+        return self._norms[layer, part]
 
-    def inputs(self, ids: Tensor, layer: int, place: Place) -> Tensor:
+    def inputs(self, ids: Tensor, layer: int, place: Place, part: Part = "v") -> Tensor:
         """y [token, d]: what the norm of `layer` (where there is none, the block) gets for `ids` [token]."""
-        norm = self.norm(layer)
+        norm = self.norm(layer, part)
 
         def steer(hooks: ExitStack, recorder: Recorder) -> None:
             self._skip_to(layer, hooks, recorder)
@@ -101,19 +110,19 @@ class Feed:
 
         return self._chunked(ids, lambda chunk: self._run(chunk, 0, place, steer)[:, 0])
 
-    def normalised(self, y: Tensor, layer: int) -> Tensor:
+    def normalised(self, y: Tensor, layer: int, part: Part = "v") -> Tensor:
         """N(y), for y [token, d]; y itself where `layer` has no norm."""
-        norm = self.norm(layer)
+        norm = self.norm(layer, part)
         if norm is None:
             return y
         with torch.no_grad(), float32_arithmetic(self.model):
             return norm.module(y[:, None].to(self.model.device))[:, 0].to(self.device)  # type: ignore[no-any-return]
 
-    def values_of(self, rows: Tensor, layer: int) -> Tensor:
-        """v [row, kv_head, d_head] at `layer` when the norm there (without one: the block) has `rows` [row, d]."""
-        return self._values_after(self.norm(layer), rows, layer)
+    def vectors_of(self, rows: Tensor, layer: int, part: Part = "v") -> Tensor:
+        """q, k or v [row, head, d_head] at `layer` when the norm (without one: the block) has made `rows` [row, d]."""
+        return self._vectors_after(self.norm(layer, part), rows, layer, part)
 
-    def _values_after(self, norm: Norm | None, rows: Tensor, layer: int) -> Tensor:
+    def _vectors_after(self, norm: Norm | None, rows: Tensor, layer: int, part: Part) -> Tensor:
         def one(chunk: Tensor) -> Tensor:
             hidden = chunk[:, None].to(self.model.device)
 
@@ -126,24 +135,29 @@ class Feed:
                     _instead(hooks, recorder, norm.module, norm.nth, hidden)
 
             ids = torch.full((len(chunk),), self.plain_token)
-            return self._run(ids, 0, None, steer)[:, :, 0]
+            return self._run(ids, 0, None, steer, part)[:, :, 0]
 
         return self._chunked(rows, one)
 
-    def projected(self, rows: Tensor, layer: int, part: Part) -> Tensor:
-        """q, k or v [row, head, d_head] at `layer` when its attention module gets `rows` [row, d_model]."""
+    def projected(self, rows: Tensor, layer: int, part: Part, position: int = 0, alone: bool = False) -> Tensor:
+        """q, k or v [row, head, d_head] at `layer` when its attention module gets `rows` [row, d_model] at `position`.
+
+        The rows stand at every position up to that one, or `alone`, in texts of one token that are told to be there.
+        """
         attention = self.anatomy.blocks[layer].attention
+        length = 1 if alone else position + 1
 
         def one(chunk: Tensor) -> Tensor:
             def steer(hooks: ExitStack, recorder: Recorder) -> None:
                 self._skip_to(layer, hooks, recorder)
                 _before(hooks, recorder, attention, 0, lambda given: hidden)
 
-            hidden = chunk[:, None].to(self.model.device)
-            ids = torch.full((len(chunk), 1), self.plain_token)
-            return self._run_text(ids, 0, steer, part)[:, :, 0]
+            hidden = chunk[:, None].expand(-1, length, -1).contiguous().to(self.model.device)
+            ids = torch.full((len(chunk), length), self.plain_token)
+            return self._run_text(ids, 0, steer, part, position if alone else None)[:, :, -1]
 
-        return self._chunked(rows, one)
+        size = max(1, self._chunk // length)
+        return torch.cat([self._chunked(chunk, one) for chunk in rows.split(size)])
 
     @cached_property
     def plain_tokens(self) -> Tensor:
@@ -205,7 +219,7 @@ class Feed:
         assert out is not None, "there are rows to run"
         return out
 
-    def _run(self, ids: Tensor, last: int, place: Place, steer: Steer) -> Tensor:
+    def _run(self, ids: Tensor, last: int, place: Place, steer: Steer, part: Part = "v") -> Tensor:
         """Run `ids` [token], each a text of its own at `place`, until the steering or attention `last` ends it."""
 
         def placed(hooks: ExitStack, recorder: Recorder) -> None:
@@ -214,16 +228,17 @@ class Feed:
                 hooks.callback(module.register_forward_hook(_giving(row, recorder)).remove)
             steer(hooks, recorder)
 
-        return self._run_text(ids[:, None], last, placed)
+        return self._run_text(ids[:, None], last, placed, part)
 
-    def _run_text(self, ids: Tensor, last: int, steer: Steer, part: Part = "v") -> Tensor:
+    def _run_text(self, ids: Tensor, last: int, steer: Steer, part: Part = "v", position: int | None = None) -> Tensor:
         ids = ids.to(self.model.device)
+        told = {} if position is None else {"position_ids": torch.full_like(ids, position)}
         recorder, everything = _StopAtAttention(last, part), torch.ones_like(ids)
         model = self.model
         try:
             with prepared(model), ExitStack() as hooks, recording(recorder, everything), float32_arithmetic(model):
                 steer(hooks, recorder)
-                model(input_ids=ids, attention_mask=everything, **without_cache(model))
+                model(input_ids=ids, attention_mask=everything, **told, **without_cache(model))
         except _Arrived as arrived:
             return arrived.tensor.float().to(self.device)
         raise ModelError(f"{type(model).__name__} ran to its end without coming to attention call {last}.")
@@ -237,8 +252,8 @@ class Feed:
             module.forward = _passing(module.forward, skipped, returns, recorder)
             hooks.callback(_restore_forward, module, had)
 
-    def _find_norm(self, layer: int) -> Norm | None:
-        """Search backwards from the attention for the first norm whose output, disturbed, changes v."""
+    def _find_norm(self, layer: int, part: Part) -> Norm | None:
+        """Search backwards from the attention for the first norm whose output, disturbed, changes q, k or v."""
         traces: list[Trace] = []
 
         def watched(hooks: ExitStack, recorder: Recorder) -> None:
@@ -259,7 +274,7 @@ class Feed:
                     continue
                 found = measure(call.module, call.nth, given.shape[-1], given)
             disturbed = made.float() + torch.linspace(0.5, 1.5, made.shape[-1], device=made.device)
-            before, after = (self._values_after(found, rows[:, 0], layer) for rows in (made.float(), disturbed))
+            before, after = (self._vectors_after(found, rows[:, 0], layer, part) for rows in (made.float(), disturbed))
             if not torch.allclose(before, after):
                 return found
         return None

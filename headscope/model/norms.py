@@ -28,6 +28,10 @@ class Norm:
         """
         return y - y.mean(-1, keepdim=True) if self.centres else y
 
+    def spread(self, y: Tensor) -> Tensor:
+        """s(y) = sqrt(|C y|² / d + eps) float32 [..., 1], for y [..., d]."""
+        return (self.centred(y).double().square().mean(-1, keepdim=True) + self.eps).sqrt().float()
+
 
 def normalises(module: nn.Module, given: Tensor) -> bool:
     """Whether the module's output ignores the length of its input, and nothing more.

@@ -18,6 +18,7 @@ from headscope.model.loading import first_line
 from headscope.model.passes import Mask, Recorder, recording
 from headscope.model.positions import Positions, find_positions, known_positions
 from headscope.model.stacks import Stack
+from headscope.model.stream import StreamRecorder
 from headscope.model.tokens import TokenNames
 
 _PROBE = (2, 10)  # texts, tokens
@@ -56,6 +57,13 @@ class Opened:
         self._run([text], recorder, mask, None if context is None else [context])
         assert recorder.pattern is not None
         return recorder.pattern
+
+    def stream(self, text: list[int], mask: Mask, context: list[int] | None) -> Tensor:
+        """The residual stream [layer + 1, position, d_model] of one text (token ids), before and after each block."""
+        recorder = StreamRecorder(self.anatomy)
+        with recorder.watching():
+            self._run([text], recorder, mask, None if context is None else [context])
+        return recorder.stream()
 
     def prove_mask(self, mask: Mask) -> None:
         """Show, by changing a probe's last token, that `mask` decides who sees whom; ModelError where it does not."""
@@ -129,7 +137,7 @@ def _check_tokens_alone(opened: Opened) -> None:
     values = opened.run([text.tolist()], "model")[0].v[0]  # (S, kv_head, d_head)
     for position in {0, len(text) // 2, len(text) - 1}:
         place = opened.feed.place(position) if opened.positions.modules else None
-        alone = opened.feed.values(text[position : position + 1], 0, place)[0].cpu()
+        alone = opened.feed.vectors(text[position : position + 1], 0, place)[0].cpu()
         error = float((alone - values[position]).abs().amax() / values.abs().amax())
         if not error <= (1e-4 if opened.model.dtype == torch.float32 else 0.1):
             raise ModelError(

@@ -48,7 +48,6 @@ class HeadWeights:
 
 def measure_projections(feed: Feed, layer: int) -> HeadWeights:
     """The projections of `layer`, each checked on random hidden states."""
-    block = feed.anatomy.blocks[layer]
     notes = []
     found: dict[Part, Projection | None] = {}
     for part in get_args(Part):
@@ -58,10 +57,16 @@ def measure_projections(feed: Feed, layer: int) -> HeadWeights:
                 f"W_{part.upper()} cannot be written as one matrix: between the projection and the attention the "
                 f"model normalises or clips {part}."
             )
-    like = torch.zeros(1, device=feed.device)
+    w_o, b_o = output_weights(feed, layer)
+    return HeadWeights(found["q"], found["k"], found["v"], w_o.cpu(), b_o.cpu(), tuple(notes))
+
+
+def output_weights(feed: Feed, layer: int) -> tuple[Tensor, Tensor]:
+    """W_O float32 [head, d_head, d_model] and b_O [d_model] of `layer`, where encodings are kept."""
+    block, like = feed.anatomy.blocks[layer], torch.zeros(1, device=feed.model.device)
     with torch.no_grad(), float32_arithmetic(feed.model):
         w_o, b_o = projection_weights(block.output, block.heads, block.d_head, like)
-    return HeadWeights(found["q"], found["k"], found["v"], w_o.float().cpu(), b_o.float().cpu(), tuple(notes))
+    return w_o.detach().float().to(feed.device), b_o.detach().float().to(feed.device)
 
 
 def _affine(feed: Feed, layer: int, part: Part) -> Projection | None:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from headscope.views.text import distance
+from headscope.views.text import VECTORS, choices, distance
 
 if TYPE_CHECKING:
-    from headscope.results import Atlas, Comparison, Neighbors, PositionNeighbors
+    from headscope.results import Atlas, Comparison, Neighbors, PositionNeighbors, Why
 
 _OWN = "font-weight:600;text-decoration:underline"
 _CELL = "text-align:left;white-space:pre;padding:1px 8px;unicode-bidi:isolate"
@@ -21,8 +21,8 @@ def neighbors(near: Neighbors) -> str:
     for one in near.each():
         asked, own = one.question, one.tokens[0]
         caption = (
-            f"Nearest vocabulary tokens: {own.position} {own.label}, layer {asked.layer}, {asked.space}, "
-            f"{asked.metric}, reference {asked.reference}, position {'on' if asked.use_position else 'off'}"
+            f"Nearest vocabulary tokens to {VECTORS[asked.vector]}: {own.position} {own.label}, layer {asked.layer}, "
+            f"{choices(asked)}"
         )
         ids, distances = one.ids.tolist(), one.distances.tolist()
         rows = [
@@ -32,8 +32,28 @@ def neighbors(near: Neighbors) -> str:
         ]
         owns = zip(one.own_rank.tolist(), one.own_distance.tolist(), strict=True)
         rows.append(["own", *(_cell(f"#{rank}", d, rank == 1) for rank, d in owns)])
+        if one.suppressed is not None:
+            ends = list(zip(one.suppressed.ids.tolist(), one.suppressed.distances.tolist(), strict=True))
+            rows += [
+                [f"−{rank + 1}", *(_cell(one.names[h[rank]].label, d[rank], h[rank] == own.id) for h, d in ends)]
+                for rank in range(one.ids.shape[-1])
+            ]
         parts.append(_table(caption, [f"head {head}" for head in range(len(ids))], rows, one.notes))
     return "".join(parts)
+
+
+def why(found: Why) -> str:
+    """One row a source position: its weight, and its share of the score."""
+    asked = found.question
+    caption = (
+        f"Why {found.neighbor.label}: {found.token.position} {found.token.label}, layer {asked.layer}, "
+        f"head {found.head}, {choices(asked)}; score {found.score:+.4f}"
+    )
+    shares = zip(found.tokens, found.weights.tolist(), found.shares.tolist(), strict=True)
+    rows = [[str(t.position), escape(t.label), f"{weight:.3f}", f"{share:+.4f}"] for t, weight, share in shares]
+    if found.rest:
+        rows.append(["", "no position", "", f"{found.rest:+.4f}"])
+    return _table(caption, ["source", "weight", "share"], rows, ())
 
 
 def comparison(found: Comparison) -> str:
@@ -68,8 +88,8 @@ def atlas(found: Atlas) -> str:
     """Layers × heads: the nearest token of each, the own token marked."""
     asked = found.question
     caption = (
-        f"Nearest vocabulary token in every layer and head: {found.token.position} {found.token.label}, {asked.space}, "
-        f"{asked.metric}, reference {asked.reference}, position {'on' if asked.use_position else 'off'}"
+        f"Nearest vocabulary token in every layer and head: {found.token.position} {found.token.label}, "
+        f"{choices(asked)}"
     )
     rows = [
         [

@@ -6,9 +6,10 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from headscope.finding import Question
     from headscope.model.tokens import Token
     from headscope.reading import Reading
-    from headscope.results import Atlas, Comparison, Neighbors, PositionNeighbors
+    from headscope.results import Atlas, Comparison, Neighbors, PositionNeighbors, Why
     from headscope.scope import Card
 
 SCHEMA = 1
@@ -52,12 +53,7 @@ def look(card: Card, reading: Reading, near: Neighbors, rows: PositionNeighbors)
         "mask": reading.mask,
         "tokens": [token(one) for one in reading.tokens],
         "selected": selected.position,
-        "layer": asked.layer,
-        "space": asked.space,
-        "reference": asked.reference,
-        "metric": asked.metric,
-        "use_position": asked.use_position,
-        "candidates": asked.candidates,
+        **question(asked),
         "notes": list(near.notes),
         "heads": [
             neighbors | {"positions": positions}
@@ -66,9 +62,8 @@ def look(card: Card, reading: Reading, near: Neighbors, rows: PositionNeighbors)
     }
 
 
-def neighbors(near: Neighbors) -> Record:
-    """The answer for each selected token."""
-    asked = near.question
+def question(asked: Question) -> Record:
+    """The choices of an answer; `layer` null for all, `reference` null where the space has none."""
     return {
         "layer": asked.layer,
         "space": asked.space,
@@ -76,6 +71,39 @@ def neighbors(near: Neighbors) -> Record:
         "metric": asked.metric,
         "use_position": asked.use_position,
         "candidates": asked.candidates,
+        "vector": asked.vector,
+        "at": asked.at,
+    }
+
+
+def why(found: Why) -> Record:
+    """One token's score, split over the source positions."""
+    return {
+        **question(found.question),
+        "selected": found.token.position,
+        "head": found.head,
+        "id": found.neighbor.id,
+        "token": found.neighbor.text,
+        "label": found.neighbor.label,
+        "score": found.score,
+        "rest": found.rest,
+        "sources": why_rows(found),
+    }
+
+
+def why_rows(found: Why) -> list[Record]:
+    """One row for each source position."""
+    return [
+        {"position": token.position, "token": token.text, "label": token.label, "weight": weight, "share": share}
+        for token, weight, share in zip(found.tokens, found.weights.tolist(), found.shares.tolist(), strict=True)
+    ]
+
+
+def neighbors(near: Neighbors) -> Record:
+    """The answer for each selected token."""
+    asked = near.question
+    return {
+        **question(asked),
         "notes": list(near.notes),
         "selected": [{"token": token(one.tokens[0]), "heads": _heads(one)} for one in near.each()],
     }
@@ -139,11 +167,7 @@ def atlas(found: Atlas) -> Record:
     return {
         "schema": SCHEMA,
         "selected": found.token.position,
-        "space": asked.space,
-        "reference": asked.reference,
-        "metric": asked.metric,
-        "use_position": asked.use_position,
-        "candidates": asked.candidates,
+        **question(asked),
         "notes": list(found.notes),
         "cells": atlas_rows(found),
     }
@@ -189,6 +213,7 @@ def _heads(near: Neighbors) -> list[Record]:
                 for rank, id, d in zip(ranks, ids, distances, strict=True)
             ],
             "own": {"rank": own_rank, "distance": _number(own_distance)},
+            **_suppressed(near, head),
         }
         for head, (ranks, ids, distances, own_rank, own_distance) in enumerate(
             zip(
@@ -201,6 +226,19 @@ def _heads(near: Neighbors) -> list[Record]:
             )
         )
     ]
+
+
+def _suppressed(near: Neighbors, head: int) -> Record:
+    """What a head writes against, the farthest first, in the spaces that know it."""
+    if near.suppressed is None:
+        return {}
+    ends = zip(near.suppressed.ids[head].tolist(), near.suppressed.distances[head].tolist(), strict=True)
+    return {
+        "suppressed": [
+            {"id": id, "token": near.names[id].text, "label": near.names[id].label, "distance": _number(distance)}
+            for id, distance in ends
+        ]
+    }
 
 
 def _positions(rows: PositionNeighbors) -> list[list[Record]]:

@@ -13,12 +13,14 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from headscope.finding import Question
     from headscope.reading import Reading
-    from headscope.results import Atlas, Comparison, Neighbors, PositionNeighbors
+    from headscope.results import Atlas, Comparison, Neighbors, PositionNeighbors, Why
     from headscope.scope import Card
 
 WIDTH = 100
 OWN = "bold green"
+VECTORS = {"z": "the outputs", "q": "the queries", "k": "the keys", "v": "the values"}
 _LABEL, _NUMBER = 9, 5  # characters of a token and of a distance in a cell
 _CELL = _LABEL + 1 + _NUMBER
 _MARGIN = 3  # the column of ranks
@@ -37,6 +39,11 @@ def positions(rows: PositionNeighbors) -> str:
 def atlas(found: Atlas) -> str:
     """Plain text, 100 columns wide."""
     return plain(Group(*atlas_tables(found, WIDTH)))
+
+
+def why(found: Why) -> str:
+    """Plain text, 100 columns wide."""
+    return plain(Group(*why_tables([found], WIDTH)))
 
 
 def comparison(found: Comparison) -> str:
@@ -75,9 +82,8 @@ def neighbor_tables(near: Neighbors, width: int) -> list[RenderableType]:
     """The nearest vocabulary tokens of one selected token, a column a head, own token marked with ▸."""
     asked, own = near.question, near.tokens[0]
     title = (
-        f"Nearest vocabulary tokens to the outputs at {own.position} {own.label} · layer {asked.layer} · "
-        f"{asked.space} · {asked.metric} · reference {asked.reference} · "
-        f"position {'on' if asked.use_position else 'off'}"
+        f"Nearest vocabulary tokens to {VECTORS[asked.vector]} at {own.position} {own.label} · layer {asked.layer} · "
+        f"{choices(asked)}"
     )
     k = near.ids.shape[-1]
     ids, distances = near.ids.tolist(), near.distances.tolist()
@@ -92,8 +98,41 @@ def neighbor_tables(near: Neighbors, width: int) -> list[RenderableType]:
                 end_section=row == k - 1,
             )
         table.add_row("own", *(_cell(f"#{own_ranks[h]}", own_distances[h], own_ranks[h] == 1, "") for h in heads))
+        if near.suppressed is not None:
+            ends = near.suppressed
+            for row in range(k):
+                table.add_row(
+                    "−" + str(row + 1),
+                    *(
+                        _cell(near.names[id].label, d, id == own.id, "▸")
+                        for id, d in ((int(ends.ids[h, row]), float(ends.distances[h, row])) for h in heads)
+                    ),
+                )
         parts += [table, Text()]
     return [*parts, *_notes(near.notes)]
+
+
+def why_tables(found: Sequence[Why], width: int) -> list[RenderableType]:
+    """What each source position brought to the scores of several tokens in one head: a column a token."""
+    asked = found[0].question
+    what = "dot product" if asked.metric == "euclidean" else asked.metric
+    title = f"Why: shares of the source positions in the {what} scores of head {found[0].head} · layer {asked.layer}"
+    parts: list[RenderableType] = [Text(title, "bold")]
+    for columns in _blocks(len(found), width - _CELL):
+        table = _table(["source", *(found[n].neighbor.label for n in columns)])
+        rows = [found[n].shares.tolist() for n in columns]
+        weights = found[0].weights.tolist()
+        for position, token in enumerate(found[0].tokens):
+            shares = (Text(f"{row[position]:+.3f}", "" if abs(row[position]) > 0.05 else "dim") for row in rows)
+            table.add_row(
+                str(position), _cell(token.label, weights[position], token == found[0].token, "▸"), *shares,
+                end_section=position == len(found[0].tokens) - 1,
+            )  # fmt: skip
+        if any(found[n].rest for n in columns):
+            table.add_row("", "no position", *(f"{found[n].rest:+.3f}" for n in columns))
+        table.add_row("", "score", *(f"{found[n].score:+.3f}" for n in columns))
+        parts += [table, Text()]
+    return parts
 
 
 def comparison_tables(found: Comparison, width: int) -> list[RenderableType]:
@@ -139,8 +178,7 @@ def atlas_tables(found: Atlas, width: int) -> list[RenderableType]:
     asked = found.question
     title = (
         f"Nearest vocabulary token in every layer and head at {found.token.position} {found.token.label} · "
-        f"{asked.space} · {asked.metric} · reference {asked.reference} · "
-        f"position {'on' if asked.use_position else 'off'}"
+        f"{choices(asked)}"
     )
     ids, distances = found.ids.tolist(), found.distances.tolist()
     parts: list[RenderableType] = [Text(title, "bold")]
@@ -153,6 +191,15 @@ def atlas_tables(found: Atlas, width: int) -> list[RenderableType]:
             )
         parts += [table, Text()]
     return [*parts, *_notes(found.notes)]
+
+
+def choices(asked: Question) -> str:
+    """The choices of an answer, in one line."""
+    parts: list[str] = [asked.space, asked.metric]
+    if asked.reference is not None:
+        where = "" if asked.at is None else f" (at {asked.at})"
+        parts += [f"reference {asked.reference}", f"position {'on' if asked.use_position else 'off'}{where}"]
+    return " · ".join(parts)
 
 
 def distance(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Which spaces, references and metrics there are, and which of them can be combined."""
+"""Which spaces, references, vectors and metrics there are, and which of them can be combined."""
 
 from __future__ import annotations
 
@@ -7,25 +7,67 @@ from typing import Literal, get_args
 from headscope.errors import InputError
 from headscope.neighbors import METRICS
 
-Space = Literal["value"]
+Space = Literal["value", "output", "key", "query", "embedding", "unembedding"]
 Reference = Literal["input", "layer"]
+Vector = Literal["z", "q", "k", "v"]
 Candidates = Literal["all", "words"]
 SPACES: tuple[Space, ...] = get_args(Space)
 REFERENCES: tuple[Reference, ...] = get_args(Reference)
 CANDIDATES: tuple[Candidates, ...] = get_args(Candidates)
 
+OPEN_REFERENCES: dict[Space, tuple[Reference, ...]] = {
+    "value": ("input", "layer"),
+    "output": ("input", "layer"),
+    "key": ("input", "layer"),
+    "query": ("input", "layer"),
+    "embedding": (),
+    "unembedding": (),
+}
+OPEN_VECTORS: dict[Space, tuple[Vector, ...]] = {
+    "value": ("z", "v"),
+    "output": ("z", "v"),
+    "key": ("z", "k", "q"),
+    "query": ("z", "q", "k"),
+    "embedding": ("z", "v"),
+    "unembedding": ("z", "v"),
+}
 
-def check(space: str, reference: str, metric: str, candidates: str = "all") -> None:
-    """Raise InputError, with the open choices, where one of these is not to be had.
+
+def check(space: str, reference: str | None, metric: str, candidates: str = "all", vector: str = "z") -> None:
+    """Raise InputError, with the open choices, where one of these is not to be had, or not with the others.
+
+    `reference` None leaves the choice to the space.
 
     >>> check("value", "input", "manhattan")
     Traceback (most recent call last):
     headscope.errors.InputError: there is no metric 'manhattan'; open: cosine, euclidean, dot.
+    >>> check("embedding", "layer", "dot")
+    Traceback (most recent call last):
+    headscope.errors.InputError: the space embedding has no reference 'layer'; leave the reference out.
     """
     one_of("space", space, SPACES)
-    one_of("reference", reference, REFERENCES)
     one_of("metric", metric, METRICS)
     one_of("candidates", candidates, CANDIDATES)
+    vectors, references = OPEN_VECTORS[space], OPEN_REFERENCES[space]  # type: ignore[index]
+    if reference is not None:
+        one_of("reference", reference, REFERENCES)
+        if reference not in references:
+            raise InputError(
+                f"the space {space} has no reference {reference!r}; "
+                + (f"open: {', '.join(references)}." if references else "leave the reference out.")
+            )
+    one_of("vector", vector, get_args(Vector))
+    if vector not in vectors:
+        raise InputError(f"{vector} is not compared in the space {space}; open: {', '.join(vectors)}.")
+
+
+def resolved(space: Space, reference: Reference | None, usual: Reference) -> Reference | None:
+    """The reference that is meant: what was asked for, else the `usual` one where the space has references.
+
+    >>> resolved("value", None, "layer"), resolved("embedding", None, "layer")
+    ('layer', None)
+    """
+    return reference or (usual if OPEN_REFERENCES[space] else None)
 
 
 def one_of(kind: str, value: object, choices: tuple[str, ...]) -> None:

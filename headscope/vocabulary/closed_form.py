@@ -1,4 +1,4 @@
-"""Every vocabulary token's value encoding without running the vocabulary through the model again and again.
+"""Every vocabulary token's encoding (v, k or q) without running the vocabulary through the model again and again.
 
 With y_t the input of the last norm that v depends on, a position adds one vector δ to y_t, and from the norm's
 output to v the model is affine, v = W n + β. Then (docs/measurement.md, "Closed form")
@@ -18,9 +18,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from headscope.model.feed import Feed
+from headscope.model.feed import Feed, Part
 from headscope.model.feed import Place as ModelPlace
 from headscope.neighbors import Table
+from headscope.vocabulary.lens import Lens
 
 _ROWS = 8192  # vocabulary rows at a time, so that no second copy of the vocabulary is ever held
 # A power of two: (c·W + β) − β rounds W no more than float32 does anyway, even where |β| ≫ |W|.
@@ -42,120 +43,160 @@ class Stem:
 
 @dataclass(frozen=True)
 class Motion:
-    """What one position does to a stem: it adds δ [d] to every y_t, and makes the scale u_t [token]."""
+    """What one position does to a stem: it adds δ [d] to every y_t, and makes the scale u_t [token].
+
+    `centre` [d] is the mean of u_t (y_t + δ) over the vocabulary.
+    """
 
     offset: Tensor
     scale: Tensor
+    centre: Tensor
 
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        return self.offset.nbytes + self.scale.nbytes
+        return self.offset.nbytes + self.scale.nbytes + self.centre.nbytes
 
 
 @dataclass(frozen=True)
 class ClosedForm:
-    """One layer's A, β and W, and how a position enters them."""
+    """One layer's W and β for v, k or q, and what W acts on: the stem, or without positions N(y_t) − N(0)."""
 
     feed: Feed
     layer: int
-    table: Table  # A [kv_head, token, d_head] and β [kv_head, d_head]
-    matrix: Tensor  # what A gains from each coordinate of y: [d, kv_head * d_head]
+    part: Part
+    stem: Stem | None
+    matrix: Tensor  # [d, head * d_head]
+    bias: Tensor  # β [head, d_head]
 
     @property
     def nbytes(self) -> int:
-        """Bytes held."""
-        return self.table.nbytes + self.matrix.nbytes
+        """Bytes held; the stem is kept on its own."""
+        return self.matrix.nbytes + self.bias.nbytes
+
+    def through(self, lens: Lens) -> ClosedForm:
+        """The same without β, seen through W_O."""
+        heads, _, width = lens.matrix.shape
+        matrix = self.matrix.unflatten(1, self.bias.shape)  # (d, head, d_head)
+        seen = lens(matrix).float().flatten(1)  # (d, head * width)
+        return ClosedForm(self.feed, self.layer, self.part, self.stem, seen, seen.new_zeros(heads, width))
+
+    def pack(self) -> Table:
+        """A and β of the whole vocabulary; without a stem A is R − β itself."""
+        tokens, (heads, width) = self.feed.vocab_size, self.bias.shape
+        table = torch.empty(heads, tokens, width, device=self.matrix.device)
+        for start in range(0, tokens, _ROWS):
+            rows = self._before(slice(start, start + _ROWS)) @ self.matrix
+            table[:, start : start + _ROWS] = rows.unflatten(1, (heads, width)).transpose(0, 1)
+        return Table.pack(table, self.bias)
 
     def shift(self, motion: Motion) -> Tensor:
-        """a [kv_head, d_head]: what a position adds to every row of A."""
-        return (motion.offset @ self.matrix).reshape(self.table.bias.shape)
+        """a [head, d_head]: what a position adds to every row of A."""
+        return self.of(motion.offset)
+
+    def of(self, y: Tensor) -> Tensor:
+        """What W makes of one vector y [d]: [head, d_head]."""
+        return (y @ self.matrix).reshape(self.bias.shape)
+
+    def encode(self, ids: Tensor, motion: Motion | None) -> Tensor:
+        """R float64 [token, head, d_head] of `ids` [token]."""
+        rows = (self._before(ids) @ self.matrix).double().unflatten(1, self.bias.shape)  # (token, head, d_head)
+        if motion is not None:
+            rows = (rows + self.shift(motion)) * motion.scale.double()[ids, None, None]
+        encoded: Tensor = rows + self.bias
+        return encoded
+
+    def _before(self, ids: Tensor | slice) -> Tensor:
+        """What W acts on, [token, d]."""
+        if self.stem is not None:
+            return self.stem.rows[ids]
+        y = self.feed.inputs(_vocabulary(self.feed)[ids], self.layer, None, self.part)
+        return _deviation(self.feed, self.layer, self.part, y)
 
 
-def motion(feed: Feed, layer: int, stem: Stem, position: ModelPlace) -> Motion:
-    """δ and u_t of one position, for all layers that share the stem of `layer`."""
-    added = offset(feed, layer, position)
-    return Motion(added, _inverse_spread(feed, layer, stem, added))
+def motion(feed: Feed, layer: int, part: Part, stem: Stem, position: ModelPlace) -> Motion:
+    """δ and u_t of one position, for all that shares the stem."""
+    added = _offset(feed, layer, part, position)
+    scale = _inverse_spread(feed, layer, part, stem, added)
+    total, known = torch.zeros_like(added, dtype=torch.float64), stem.squares.isfinite()
+    for start in range(0, len(scale), _ROWS):
+        chunk, kept = slice(start, start + _ROWS), known[start : start + _ROWS]
+        if kept.all():
+            total += scale[chunk] @ stem.rows[chunk]
+        else:
+            total += scale[chunk][kept] @ stem.rows[chunk][kept]
+    total += scale[known].double().sum() * added
+    return Motion(added, scale, (total / int(known.sum())).float())
 
 
-def offset(feed: Feed, layer: int, position: ModelPlace) -> Tensor:
-    """δ [d]: what the position adds to y, the same for every token."""
-    ids = feed.plain_tokens[:4]
-    bare = feed.inputs(ids, layer, None)
-    if position is None:
-        return torch.zeros_like(bare[0])
-    return (feed.inputs(ids, layer, position).double() - bare.double()).mean(0).float()
-
-
-def stem(feed: Feed, layer: int) -> Stem:
+def stem(feed: Feed, layer: int, part: Part) -> Stem:
     """C y_t of the whole vocabulary, at no position."""
-    norm = feed.norm(layer)
-    rows = feed.inputs(_vocabulary(feed), layer, None)  # (V, d)
+    norm = feed.norm(layer, part)
+    rows = feed.inputs(_vocabulary(feed), layer, None, part)  # (V, d)
     if norm is not None and norm.centres:
         rows -= rows.mean(-1, keepdim=True)
     squares = torch.cat([chunk.double().square().sum(-1) for chunk in rows.split(_ROWS)])
     return Stem(rows, squares)
 
 
-def same_stem(feed: Feed, first: int, second: int) -> bool:
-    """Whether two layers' norms get the same y and measure its length alike."""
-    a, b = feed.norm(first), feed.norm(second)
+def same_stem(feed: Feed, first: tuple[int, Part], second: tuple[int, Part]) -> bool:
+    """Whether two norms get the same y and measure its length alike."""
+    a, b = feed.norm(*first), feed.norm(*second)
     if (a is None) != (b is None) or (a and b and (a.centres, a.eps) != (b.centres, b.eps)):
         return False
-    y, other = (feed.inputs(feed.plain_tokens, layer, None) for layer in (first, second))
+    y, other = (feed.inputs(feed.plain_tokens, layer, None, part) for layer, part in (first, second))
     return torch.equal(y, other)
 
 
-def build(feed: Feed, layer: int, positioned: Stem | None) -> ClosedForm:
-    """Make A, β and W of `layer`; without positions (`positioned` None) A holds R_t − β itself, at scale 1."""
+def fit(feed: Feed, layer: int, part: Part, stem: Stem | None) -> ClosedForm:
+    """Measure W and β; without positions (`stem` None) W acts on the norm's output, where the scale is 1."""
     block = feed.anatomy.blocks[layer]
-    kv_heads, d_head = block.kv_heads, block.d_head
-    matrix = _matrix(feed, layer)
+    heads = block.heads if part == "q" else block.kv_heads
+    matrix = _matrix(feed, layer, part)
     basis = torch.eye(matrix.shape[0], device=matrix.device)
-    bias = feed.values_of(feed.normalised(torch.zeros_like(basis[:1]), layer), layer)[0]  # (kv_head, d_head)
-    if positioned is not None:
+    zero = feed.normalised(torch.zeros_like(basis[:1]), layer, part)
+    bias = feed.vectors_of(zero, layer, part)[0].reshape(heads, block.d_head)
+    if stem is not None:
         # s(y) (N(y) − N(0)) is linear in y: the whole vocabulary needs one product.
-        matrix = _unnormalised(feed, layer, basis) @ matrix
-    table = torch.empty(kv_heads, feed.vocab_size, d_head, device=matrix.device)
-    for start in range(0, feed.vocab_size, _ROWS):
-        if positioned is None:
-            ids = _vocabulary(feed)[start : start + _ROWS]
-            rows = _deviation(feed, layer, feed.inputs(ids, layer, None))
-        else:
-            rows = positioned.rows[start : start + _ROWS]
-        table[:, start : start + _ROWS] = (rows @ matrix).reshape(len(rows), kv_heads, d_head).transpose(0, 1)
-    return ClosedForm(feed, layer, Table.pack(table, bias), matrix)
+        matrix = _unnormalised(feed, layer, part, basis) @ matrix
+    return ClosedForm(feed, layer, part, stem, matrix, bias)
 
 
 def _vocabulary(feed: Feed) -> Tensor:
     return torch.arange(feed.vocab_size, device=feed.device)
 
 
-def _matrix(feed: Feed, layer: int) -> Tensor:
-    """W [d, kv_head * d_head]: what v gains from each coordinate of the norm's output."""
-    width = feed.inputs(_vocabulary(feed)[:1], layer, None).shape[-1]
+def _offset(feed: Feed, layer: int, part: Part, position: ModelPlace) -> Tensor:
+    """δ [d]: what the position adds to y, the same for every token."""
+    ids = feed.plain_tokens[:4]
+    bare = feed.inputs(ids, layer, None, part)
+    if position is None:
+        return torch.zeros_like(bare[0])
+    return (feed.inputs(ids, layer, position, part).double() - bare.double()).mean(0).float()
+
+
+def _matrix(feed: Feed, layer: int, part: Part) -> Tensor:
+    """W [d, head * d_head]: what v, k or q gains from each coordinate of the norm's output."""
+    width = feed.inputs(_vocabulary(feed)[:1], layer, None, part).shape[-1]
     basis = torch.eye(width, device=feed.device) * _BASIS
-    constant = feed.values_of(torch.zeros_like(basis[:1]), layer).flatten()
-    return (feed.values_of(basis, layer).flatten(1) - constant) / _BASIS
+    constant = feed.vectors_of(torch.zeros_like(basis[:1]), layer, part).flatten()
+    return (feed.vectors_of(basis, layer, part).flatten(1) - constant) / _BASIS
 
 
-def _deviation(feed: Feed, layer: int, y: Tensor) -> Tensor:
+def _deviation(feed: Feed, layer: int, part: Part, y: Tensor) -> Tensor:
     """N(y) − N(0) [row, d]: the norm's output without its bias."""
-    return feed.normalised(y, layer) - feed.normalised(torch.zeros_like(y[:1]), layer)
+    return feed.normalised(y, layer, part) - feed.normalised(torch.zeros_like(y[:1]), layer, part)
 
 
-def _unnormalised(feed: Feed, layer: int, y: Tensor) -> Tensor:
+def _unnormalised(feed: Feed, layer: int, part: Part, y: Tensor) -> Tensor:
     """s(y) · (N(y) − N(0)) = g ⊙ C y, for y [row, d]: linear in y."""
-    norm = feed.norm(layer)
-    if norm is None:
-        return y
-    spread = (norm.centred(y).double().square().mean(-1, keepdim=True) + norm.eps).sqrt().float()
-    return spread * _deviation(feed, layer, y)
+    norm = feed.norm(layer, part)
+    return y if norm is None else norm.spread(y) * _deviation(feed, layer, part, y)
 
 
-def _inverse_spread(feed: Feed, layer: int, stem: Stem, shift: Tensor) -> Tensor:
+def _inverse_spread(feed: Feed, layer: int, part: Part, stem: Stem, shift: Tensor) -> Tensor:
     """u_t = 1 / sqrt(|C(y_t + δ)|² / d + eps) [token]."""
-    norm = feed.norm(layer)
+    norm = feed.norm(layer, part)
     if norm is None:
         return torch.ones_like(stem.rows[:, 0])
     moved = norm.centred(shift)

@@ -1,40 +1,81 @@
-"""Encodings of every vocabulary token at a layer and a position: closed form where it is proved, else the oracle."""
+"""The whole vocabulary in every space: closed form where it is proved, else the model itself."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from headscope.model.feed import Feed
+from headscope.errors import ModelError
+from headscope.model.feed import Feed, Part, finite_ids
+from headscope.model.feed import Place as ModelPlace
+from headscope.model.opened import Opened
+from headscope.model.projections import output_weights
+from headscope.model.turns import measure_turn
+from headscope.model.unembedding import Unembedding, find_unembedding
 from headscope.neighbors import Place, Table
 from headscope.vocabulary import closed_form
-from headscope.vocabulary.cache import ByteCache
+from headscope.vocabulary.cache import ByteCache, T
+from headscope.vocabulary.choices import Reference, Space
 from headscope.vocabulary.closed_form import ClosedForm, Motion, Stem
+from headscope.vocabulary.lens import Lens
 
 log = logging.getLogger(__name__)
 TOLERANCE = 1e-5  # of the largest |v|: what float32 arithmetic in another order may differ by
 _SAMPLE = 48
+_PARTS: dict[Space, Part] = {"value": "v", "output": "v", "key": "k", "query": "q"}
 
 Way = Literal["closed form", "model"]
 
 
 @dataclass(frozen=True)
+class Aim:
+    """How the vectors of a layer's heads enter a space: x ↦ x M + c, in every head."""
+
+    matrix: Tensor  # float64 [head, d_head, width]
+    offset: Tensor  # float64 [head, width]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """x M + c float32 [..., head, width], for x [..., head, d_head]."""
+        return (self.linear(x) + self.offset).float()
+
+    def linear(self, x: Tensor) -> Tensor:
+        """x M float64 [..., head, width]."""
+        return torch.einsum("...hd,hde->...he", x.double(), self.matrix)
+
+
+@dataclass(frozen=True)
 class Encoded:
-    """The vocabulary as one layer encodes it at one position: R[h, t] = scale[t] (rows[h, t] + shift[h]) + bias[h]."""
+    """The vocabulary in one space: R[h, t] = scale[t] (rows[h, t] + shift[h]) + bias[h], and how vectors get there."""
 
     table: Table
     place: Place
     way: Way
     error: float  # largest difference from the model's own values on a sample, relative to the largest |v|
+    aim: Aim | None = None  # None: vectors are compared as they are
+
+    def rows(self, ids: Tensor) -> Tensor:
+        """R of `ids` [token] in every head of the table: float64 [token, head, width]."""
+        rows = self.table.rows[:, ids].double()  # (head, token, width)
+        if self.place.shift is not None:
+            rows += self.place.shift.double()[:, None]
+        if self.place.scale is not None:
+            rows *= self.place.scale.double()[ids, None]
+        return (rows + self.table.bias.double()[:, None] + self._bias).transpose(0, 1)  # (token, head, width)
+
+    @property
+    def _bias(self) -> Tensor | float:
+        return 0.0 if self.place.bias is None else self.place.bias.double()[:, None]
 
 
 @dataclass(frozen=True)
 class _Proved:
-    """Whether a layer's closed form agrees with the model, and what it is made of."""
+    """Whether a closed form agrees with the model."""
 
     form: ClosedForm | None
     error: float
@@ -44,23 +85,47 @@ class _Proved:
         return self.form.nbytes if self.form else 0
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """Tensors in the cache."""
+
+    tensors: tuple[Tensor, ...]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(tensor.nbytes for tensor in self.tensors)
+
+
 class Vocabulary:
     """Encodings of a model's whole vocabulary, made when first asked for and kept within `budget` bytes.
 
-    `encoded(layer, position)` is what block `layer` makes of every token that arrives as block 0's input at
-    `position`; position None leaves out what the model adds for positions. Layer 0 is the `input` reference,
-    a head's own layer the `layer` reference.
+    `encoded(space, reference, layer, position)` is what the reference's block makes of every token that arrives as
+    block 0's input at `position`, as `layer` compares it; position None leaves out what the model does for positions.
     """
 
-    def __init__(self, feed: Feed, budget: int) -> None:
-        self.feed = feed
+    def __init__(self, opened: Opened, budget: int) -> None:
+        self.feed: Feed = opened.feed
+        self.names = opened.names
+        self._opened = opened
         self._cache = ByteCache(budget)
-        self._owners: dict[int, int] = {}
+        self._owners: dict[tuple[int, Part], tuple[int, Part]] = {}
 
     @property
     def has_positions(self) -> bool:
         """Whether the model adds something to its input for each position."""
         return bool(self.feed.positions.modules)
+
+    def moves(self, space: Space) -> bool:
+        """Whether encodings in `space` depend on the position."""
+        if space in ("embedding", "unembedding"):
+            return False
+        return self.has_positions or (space in ("key", "query") and self.turns)
+
+    @cached_property
+    def turns(self) -> bool:
+        """Whether the model turns keys and queries by their position (RoPE), at any layer."""
+        layers = range(len(self.feed.anatomy.blocks))
+        return any(measure_turn(self.feed, layer, "k", 1) is not None for layer in layers)
 
     @property
     def size(self) -> int:
@@ -77,77 +142,176 @@ class Vocabulary:
         """Bytes held now."""
         return self._cache.nbytes
 
-    def encoded(self, layer: int, position: int | None) -> Encoded:
-        """The vocabulary at `layer` and `position`; ranks need no more than this."""
-        if not self.has_positions:
-            position = None
-        proved = self._cache.get(("form", layer), lambda: self._prove(layer))
+    def encoded(self, space: Space, reference: Reference | None, layer: int, position: int | None) -> Encoded:
+        """The vocabulary as `layer` compares it in `space`, at `position`.
+
+        `reference` None is for the spaces that have none. Raises InputError where the model has no such space.
+        """
+        if space == "embedding":
+            return Encoded(self._keep(("embedding",), self._embeddings), Place.none, "model", 0.0, self._writes(layer))
+        if space == "unembedding":
+            found = self.unembedding
+            table = self._keep(("unembedding",), lambda: _unbiased(found.rows()[None].to(self.feed.device)))
+            return Encoded(table, Place.none, "closed form", found.error, self._writes(layer))
+        projection = 0 if reference == "input" else layer
+        place = position if self.has_positions else None
+        if space == "output":
+            return self._output(projection, layer, place)
+        encoded = self._part(_PARTS[space], projection, place)
+        if space == "value" or position is None:
+            return encoded
+        return replace(encoded, aim=self._turn(_PARTS[space], projection, position))
+
+    @cached_property
+    def unembedding(self) -> Unembedding:
+        """How this model's residual stream becomes logits; InputError where that cannot be split by heads."""
+        return find_unembedding(self._opened)
+
+    # ---- v, k and q ----
+
+    def _part(self, part: Part, layer: int, position: int | None) -> Encoded:
+        proved = self._proved(part, layer)
         if proved.form is None:
-            table = self._cache.get(("model", layer, position), lambda: self._run(layer, position))
+            table = self._keep(("model", part, layer, position), lambda: self._run(part, layer, position))
             return Encoded(table, Place.none, "model", 0.0)
-        return Encoded(proved.form.table, self._place(proved.form, position), "closed form", proved.error)
+        form = proved.form
+        table = self._keep(("table", part, layer), form.pack)
+        place = Place.none
+        if form.stem is not None:
+            motion = self._motion(part, layer, position)
+            place = self._keep(("place", part, layer, position), lambda: Place(motion.scale, form.shift(motion)))
+        return Encoded(table, place, "closed form", proved.error)
 
-    def _stem(self, owner: int) -> Stem:
-        return self._cache.get(("stem", owner), lambda: closed_form.stem(self.feed, owner))
+    def _run(self, part: Part, layer: int, position: int | None) -> Table:
+        """The definition itself: every vocabulary id through the model."""
+        ids = torch.arange(self.size, device=self.feed.device)
+        found = self.feed.vectors(ids, layer, self._model_place(position), part)  # (V, head, d_head)
+        return _unbiased(found.transpose(0, 1))  # (head, V, d_head)
 
-    def _owner(self, layer: int) -> int:
-        """The layer whose stem this one shares: in most models, layer 0's."""
-        if layer not in self._owners:
-            self._owners[layer] = 0 if layer == 0 or closed_form.same_stem(self.feed, 0, layer) else layer
-        return self._owners[layer]
+    def _turn(self, part: Part, layer: int, position: int) -> Aim | None:
+        """Turning a vector back by the position's turn compares it with the vocabulary at position 0."""
 
-    def _place(self, form: ClosedForm, position: int | None) -> Place:
-        if not self.has_positions:
-            return Place.none
-        owner = self._owner(form.layer)
-        motion = self._cache.get(("motion", owner, position), lambda: self._motion(owner, position))
-        return self._cache.get(("place", form.layer, position), lambda: Place(motion.scale, form.shift(motion)))
+        def measure() -> _Kept:
+            turn = measure_turn(self.feed, layer, part, position)
+            return _Kept(() if turn is None else (turn.mT.contiguous(),))
 
-    def _motion(self, owner: int, position: int | None) -> Motion:
-        return closed_form.motion(self.feed, owner, self._stem(owner), self._model_place(position))
+        kept = self._keep(("turn", part, layer, position), measure).tensors
+        return self._for_all_heads(kept[0]) if kept else None
 
-    def _model_place(self, position: int | None) -> tuple[Tensor, ...] | None:
-        return None if position is None else self.feed.place(position)
+    def _for_all_heads(self, matrix: Tensor) -> Aim:
+        matrix = matrix.repeat_interleave(self.feed.anatomy.blocks[0].heads // len(matrix), dim=0)
+        return Aim(matrix, matrix.new_zeros(len(matrix), matrix.shape[2]))
 
-    def _prove(self, layer: int) -> _Proved:
-        """Build the closed form, and compare it with the model itself on random tokens and positions."""
-        positioned = self._stem(self._owner(layer)) if self.has_positions else None
-        form = closed_form.build(self.feed, layer, positioned)
+    # ---- through W_O ----
+
+    def _output(self, projection: int, layer: int, position: int | None) -> Encoded:
+        """W_O (R − μ), with μ the vocabulary's mean encoding, in the lens's coordinates."""
+        lens, proved = self._lens(layer), self._proved("v", projection)
+        key = ("output", projection, layer)
+        if proved.form is None:
+            values = self._part("v", projection, position).table
+            table = self._keep((*key, position), lambda: _through(values, lens))
+            mean = self._keep((*key, position, "mean"), lambda: _Kept((_mean(values),))).tensors[0]
+            return Encoded(table, Place.none, "model", 0.0, Aim(lens.matrix, -lens(mean)))
+        form = proved.form
+        seen = self._keep((*key, "form"), lambda: form.through(lens))
+        table = self._keep((*key, "table"), seen.pack)
+
+        def place() -> Place:
+            if form.stem is None:
+                return Place(bias=-_mean(table).float())
+            motion = self._motion("v", projection, position)
+            return Place(motion.scale, seen.shift(motion), -seen.of(motion.centre))
+
+        at = self._keep((*key, "place", position), place)
+        assert at.bias is not None, "made above"
+        return Encoded(table, at, "closed form", proved.error, Aim(lens.matrix, at.bias.double() - lens(form.bias)))
+
+    def _lens(self, layer: int) -> Lens:
+        return self._keep(("lens", layer), lambda: Lens.of(output_weights(self.feed, layer)[0]))
+
+    def _writes(self, layer: int) -> Aim:
+        """W_O itself: what a head's vectors add to the residual stream."""
+        kept = self._keep(("w_o", layer), lambda: _Kept((output_weights(self.feed, layer)[0].double(),)))
+        return self._for_all_heads(kept.tensors[0])
+
+    def _embeddings(self) -> Table:
+        return _unbiased(self.feed.arrivals(torch.arange(self.size, device=self.feed.device), None)[None])
+
+    # ---- the closed form, and what it is made of ----
+
+    def _proved(self, part: Part, layer: int) -> _Proved:
+        return self._keep(("form", part, layer), lambda: self._prove(part, layer))
+
+    def _prove(self, part: Part, layer: int) -> _Proved:
+        """Fit the closed form, and compare it with the model itself on random tokens and positions."""
+        stem = self._stem(self._owner(layer, part)) if self.has_positions else None
+        form = closed_form.fit(self.feed, layer, part, stem)
         generator = torch.Generator().manual_seed(layer)
-        size = min(_SAMPLE, self.feed.vocab_size)
-        ids = torch.randperm(self.feed.vocab_size, generator=generator)[:size].to(self.feed.device)
+        known = finite_ids(self.feed.model).to(self.feed.device)
+        ids = known[torch.randperm(len(known), generator=generator)[:_SAMPLE].to(known.device)]
         limit = self.feed.positions.limit or 1
         positions = [None, *sorted({0, 1, limit // 2, limit - 1} & set(range(limit)))] if self.has_positions else [None]
         worst = 0.0
         for position in positions:
-            expected = self.feed.values(ids, layer, self._model_place(position))  # (token, kv_head, d_head)
+            expected = self.feed.vectors(ids, layer, self._model_place(position), part)  # (token, head, d_head)
             finite = expected.isfinite().all(-1).all(-1)
-            got = _encode(form.table, self._place(form, position), ids)[finite]
-            scale = expected[finite].abs().amax().clamp_min(1e-30)
-            difference = float((got - expected[finite]).abs().amax() / scale)
+            if not finite.any():
+                raise ModelError(
+                    f"{type(self.feed.model).__name__} computes no numbers at layer {layer} for {len(ids)} tokens."
+                )
+            got = form.encode(ids, None if stem is None else self._motion(part, layer, position))[finite]
+            difference = float((got - expected[finite]).abs().amax() / expected[finite].abs().amax().clamp_min(1e-30))
             worst = max(worst, difference if difference == difference else float("inf"))
         if worst > TOLERANCE:
-            log.info(
-                "layer %d: the closed form misses the model by %.1e, so the model is run instead",
-                layer,
-                worst,
-            )
+            log.info("layer %d: the closed form of %s misses the model by %.1e: the model is run", layer, part, worst)
             return _Proved(None, worst)
         return _Proved(form, worst)
 
-    def _run(self, layer: int, position: int | None) -> Table:
-        """The definition itself: every vocabulary id through the model."""
-        ids = torch.arange(self.feed.vocab_size, device=self.feed.device)
-        v = self.feed.values(ids, layer, self._model_place(position))  # (V, kv_head, d_head)
-        rows = v.transpose(0, 1).contiguous()  # (kv_head, V, d_head)
-        return Table.pack(rows, rows.new_zeros(rows.shape[0], rows.shape[2]))
+    def _owner(self, layer: int, part: Part) -> tuple[int, Part]:
+        """The layer and part whose stem this one shares: in most models, layer 0's v."""
+        first: tuple[int, Part] = (0, "v")
+        here = (layer, part)
+        if here not in self._owners:
+            self._owners[here] = first if here == first or closed_form.same_stem(self.feed, first, here) else here
+        return self._owners[here]
+
+    def _stem(self, owner: tuple[int, Part]) -> Stem:
+        return self._keep(("stem", *owner), lambda: closed_form.stem(self.feed, *owner))
+
+    def _motion(self, part: Part, layer: int, position: int | None) -> Motion:
+        owner = self._owner(layer, part)
+        place = self._model_place(position)
+        return self._keep(
+            ("motion", *owner, position), lambda: closed_form.motion(self.feed, *owner, self._stem(owner), place)
+        )
+
+    def _model_place(self, position: int | None) -> ModelPlace:
+        return None if position is None else self.feed.place(position)
+
+    def _keep(self, key: tuple[object, ...], build: Callable[[], T]) -> T:
+        return self._cache.get(key, build)
 
 
-def _encode(table: Table, place: Place, ids: Tensor) -> Tensor:
-    """R of `ids` [token] in every head: float64 [token, kv_head, d_head]."""
-    rows = table.rows[:, ids].double()  # (kv_head, token, d_head)
-    if place.shift is not None:
-        rows += place.shift.double()[:, None]
-    if place.scale is not None:
-        rows *= place.scale.double()[ids, None]
-    return (rows + table.bias_at(place).double()[:, None]).transpose(0, 1)  # (token, kv_head, d_head)
+def _unbiased(rows: Tensor) -> Table:
+    """The table of rows [head, token, width] that are encodings as they stand."""
+    return Table.pack(rows, rows.new_zeros(rows.shape[0], rows.shape[2]))
+
+
+def _mean(table: Table) -> Tensor:
+    """The mean of all finite rows, float64 [head, width]; for tables that need no place."""
+    rows = [head[table.finite] if len(table.not_finite) else head for head in table.rows]
+    return torch.stack([head.mean(0, dtype=torch.float64) for head in rows]) + table.bias.double()
+
+
+def _through(values: Table, lens: Lens) -> Table:
+    """(R − μ) U of value encodings R."""
+    mean = _mean(values)[:, None]  # (kv_head, 1, d_head)
+    group = len(lens.matrix) // len(values.rows)
+    rows = torch.stack(
+        [
+            ((values.rows[head // group].double() - mean[head // group]) @ lens.matrix[head]).float()
+            for head in range(len(lens.matrix))
+        ]
+    )  # (head, V, width)
+    return _unbiased(rows)

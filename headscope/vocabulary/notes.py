@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headscope.model.tokens import TokenName
+from headscope.vocabulary.choices import Space, Vector
 
 
 def foreign_basis(layer: int | None) -> str:
@@ -15,6 +16,47 @@ def foreign_basis(layer: int | None) -> str:
         "input): the two bases are unrelated, so nearness here need not mean anything. Reference layer "
         "compares within one basis."
     )
+
+
+def space(space: Space, vector: Vector) -> tuple[str, ...]:
+    """What a space shows, where its name does not say it all."""
+    if space == "output":
+        return (
+            "Vectors and vocabulary are seen through W_O, from the vocabulary's mean: neither the basis of the head's "
+            "value space nor the split of its bias enters.",
+        )
+    if space == "embedding":
+        return (
+            "What the head adds to the residual stream (W_O z; b_O belongs to no head), against what block 0 gets for "
+            "each token, without its position.",
+        )
+    if space == "unembedding":
+        return (
+            "What the head adds to the logits (direct logit attribution): under dot, the distance is minus the logit "
+            "that this head gives the token; biases belong to no head.",
+        )
+    if space in ("key", "query") and vector == "z":
+        kind = "keys" if space == "key" else "queries"
+        return (
+            f"z is a mix of values, and {kind} have a basis of their own, even at layer 0: nearness between the two "
+            "need not mean anything.",
+        )
+    return ()
+
+
+def turned(at_position: bool) -> str:
+    """For keys and queries of a model with RoPE."""
+    if at_position:
+        return "Keys and queries are compared after the rotation (RoPE) for their position."
+    return (
+        "The text's keys and queries are those after the rotation (RoPE) for their position; with the position switch "
+        "off, the vocabulary's stand at position 0, where nothing is turned."
+    )
+
+
+def squashed() -> str:
+    """For a model that bends its logits."""
+    return "The model bends its logits (a soft cap) after this sum."
 
 
 def no_positions(wanted: bool) -> tuple[str, ...]:

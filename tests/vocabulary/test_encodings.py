@@ -20,20 +20,19 @@ def name(request):
 def encoded(vocabulary: Vocabulary, layer: int, position: int | None) -> torch.Tensor:
     """R of every vocabulary id: [token, kv_head, d_head]."""
     ids = torch.arange(vocabulary.size)
-    at = vocabulary.encoded(layer, position)
-    return encodings._encode(at.table, at.place, ids)
+    return vocabulary.encoded("value", "layer", layer, position).rows(ids)
 
 
 @pytest.fixture
 def vocabulary(scope):
-    return Vocabulary(scope._opened.feed, 2**30)
+    return Vocabulary(scope._opened, 2**30)
 
 
 def test_the_oracle_gives_a_token_the_value_it_has_in_a_text_at_that_position(scope):
     reading, feed = scope.read(zoo.TEXT), scope._opened.feed
     for token in reading.tokens:
         place = feed.place(token.position)
-        v = feed.values(torch.tensor([token.id]), 0, place)[0]
+        v = feed.vectors(torch.tensor([token.id]), 0, place)[0]
         assert torch.allclose(v, reading.v[0, token.position], atol=2e-6)
 
 
@@ -42,7 +41,7 @@ def test_the_oracle_gives_a_token_the_value_it_has_in_a_text_at_that_position(sc
 def test_the_oracle_is_the_formula(name, scope, layer, position):
     feed = scope._opened.feed
     place = None if position is None or not feed.positions.modules else feed.place(position)
-    v = feed.values(torch.arange(feed.vocab_size), layer, place)
+    v = feed.vectors(torch.arange(feed.vocab_size), layer, place)
     expected = plain.encodings(name, scope._opened.model, layer, place and position)
     assert torch.allclose(v.double(), expected, atol=5e-6)
 
@@ -52,15 +51,15 @@ def test_the_oracle_is_the_formula(name, scope, layer, position):
 def test_the_closed_form_agrees_with_the_oracle_on_the_whole_vocabulary(scope, vocabulary, layer, position):
     feed = scope._opened.feed
     place = None if position is None else feed.place(position)
-    v = feed.values(torch.arange(feed.vocab_size), layer, place or None).double()
-    assert vocabulary.encoded(layer, position).way == "closed form"
+    v = feed.vectors(torch.arange(feed.vocab_size), layer, place or None).double()
+    assert vocabulary.encoded("value", "layer", layer, position).way == "closed form"
     assert float((encoded(vocabulary, layer, position) - v).abs().max() / v.abs().max()) < 2e-6
 
 
 def test_where_the_closed_form_misses_the_model_itself_answers_the_same(scope, vocabulary, monkeypatch):
     monkeypatch.setattr(encodings, "TOLERANCE", -1.0)
-    by_model = Vocabulary(scope._opened.feed, 2**30)
-    assert by_model.encoded(1, 5).way == "model"
+    by_model = Vocabulary(scope._opened, 2**30)
+    assert by_model.encoded("value", "layer", 1, 5).way == "model"
     for position in (None, 5):
         assert torch.allclose(encoded(by_model, 1, position), encoded(vocabulary, 1, position), atol=5e-6)
 
@@ -78,7 +77,7 @@ def test_half_precision_weights_are_encoded_in_float32(name, build):
     model, tokenizer = build(name)
     half = Scope.from_model(model.to(torch.bfloat16), tokenizer)
     r = encoded(half._vocabulary, 1, None)
-    assert half._vocabulary.encoded(1, None).way == "closed form"
+    assert half._vocabulary.encoded("value", "layer", 1, None).way == "closed form"
     widened, _ = build(name)
     widened.load_state_dict({key: value.float() for key, value in model.state_dict().items()})
     expected = plain.encodings(name, widened, 1, None)
