@@ -26,6 +26,7 @@ def _measure(scope: Scope) -> dict[str, Any]:
     cold = {
         "first click, vocabulary not encoded": _once(lambda: reading.nearest(POSITION, layer)),
         "encode one more layer": _once(lambda: reading.nearest(POSITION, layer, reference="layer")),
+        "first click in space output": _once(lambda: reading.nearest(POSITION, layer, "output", "layer")),
         "first click at another position": _once(lambda: reading.nearest(POSITION + 1, layer)),
     }
     table = scope._vocabulary.encoded("value", "input", 0, POSITION).table
@@ -35,6 +36,7 @@ def _measure(scope: Scope) -> dict[str, Any]:
         {
             "warm click": lambda: reading.nearest(POSITION, layer),
             "warm click, reference layer": lambda: reading.nearest(POSITION, layer, reference="layer"),
+            "warm click, space output": lambda: reading.nearest(POSITION, layer, "output", "layer"),
             "read": table.rows.sum,
             "experiment": lambda: experiment.click(POSITION, 0),
             "embedding and one projection": lambda: (
@@ -46,6 +48,9 @@ def _measure(scope: Scope) -> dict[str, Any]:
         "ratios": {
             "experiment / warm click": times["experiment"].ratio(times["warm click"]),
             "warm click / read": times["warm click"].ratio(times["read"]),
+            "warm click in output / in value, reference layer": times["warm click, space output"].ratio(
+                times["warm click, reference layer"]
+            ),
             "encode one more layer / embedding and one projection": cold["encode one more layer"]
             / times["embedding and one projection"].median,
             "first click / embedding and one projection": cold["first click, vocabulary not encoded"]

@@ -60,10 +60,14 @@ def first_sentences(count: int) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.skipif(not EWT.is_file(), reason=f"no corpus at {EWT}")
 @pytest.mark.parametrize(
-    ("reference", "expected"),
-    [("input", [0.475, 0.007, 0.003, 0.006, 0.003, 0.004]), ("layer", [0.475, 0.429, 0.120, 0.026, 0.013, 0.122])],
+    ("space", "reference", "expected"),
+    [
+        ("value", "input", [0.475, 0.007, 0.003, 0.006, 0.003, 0.004]),
+        ("value", "layer", [0.475, 0.429, 0.120, 0.026, 0.013, 0.122]),
+        ("output", "layer", [0.409, 0.361, 0.119, 0.039, 0.015, 0.087]),
+    ],
 )
-def test_how_often_the_nearest_token_is_one_of_the_text(demo: Scope, reference, expected):
+def test_how_often_the_nearest_token_is_one_of_the_text(demo: Scope, space, reference, expected):
     readings = demo.read_many(first_sentences(100))
     # All outputs at one position share the vocabulary's encodings there: one search for each layer and position.
     at = {}
@@ -76,8 +80,9 @@ def test_how_often_the_nearest_token_is_one_of_the_text(demo: Scope, reference, 
     rates = torch.zeros(6)
     for layer in range(6):
         for position, found in at.items():
-            encoded = demo._vocabulary.encoded("value", reference, layer, position)
+            encoded = demo._vocabulary.encoded(space, reference, layer, position)
             queries = torch.stack([readings[number].z[layer, position] for number, _ in found])
+            queries = queries if encoded.aim is None else encoded.aim(queries)
             own = torch.tensor([id for _, id in found])
             nearest = search(encoded.table, [encoded.place], queries, own, k=1)["cosine"].ids[..., 0]
             for (number, _), row in zip(found, nearest, strict=True):

@@ -66,8 +66,8 @@ def test_the_table_of_verified_models_is_what_was_run(verdicts, request):
 
 def test_a_model_whose_encodings_are_not_its_own_fails(build, monkeypatch):
     scope = Scope.from_model(*build("bert"))
-    original = scope._opened.feed.values
-    monkeypatch.setattr(scope._opened.feed, "values", lambda *a: original(*a) + 0.1)
+    original = scope._opened.feed.vectors
+    monkeypatch.setattr(scope._opened.feed, "vectors", lambda *a: original(*a) + 0.1)
     failed = [check.name for check in verify(scope).checks if check.holds is False]
     assert "a text of one token writes its own encoding at layer 0" in failed
 
