@@ -80,7 +80,8 @@ class _Work:
         places = range(len(batch.spans))
         lanes = [batch.rows_by_head(place, LANES) for place in places]
         row = torch.cat(lanes, 1)
-        z = batch.queries.flatten(0, 1)[row.clamp(min=0)]  # [head, lane, d_head]
+        # numpy takes them on one thread; torch's would go on spinning beside the scan's.
+        z = torch.from_numpy(batch.queries.flatten(0, 1).numpy()[row.clamp(min=0).numpy()])  # [head, lane, d_head]
         length = torch.linalg.vector_norm(z, dim=-1, dtype=torch.float64)
         live = (row >= 0) & (length >= bounds.SMALLEST) & (length <= bounds.LARGEST)
         z = torch.where(live[..., None], z, 0.0)
@@ -140,7 +141,7 @@ class _Work:
             row = self.row[part.head]
             _, lane, target, token = part.doubtful[part.doubtful[:, 0] == m].T
             doubtful.append(np.stack([row[lane], target, token]))
-            lane, place = (np.arange(part.most.shape[2]) < part.size[m][:, None]).nonzero()
+            lane, place = (np.arange(part.size[m].max()) < part.size[m][:, None]).nonzero()
             kept = part.most[m, lane, place] >= floor[row[lane]]
             contenders.append(np.stack([row[lane[kept]], part.token[m, lane[kept], place[kept]]]))
             for _, at, token in part.aside[part.aside[:, 0] == m]:
