@@ -30,7 +30,10 @@ def pair_distances(batch: Batch, metric: Metric, row: Tensor, token: Tensor) -> 
         pair = slice(start, start + _PAIRS)
         _measure(METRICS.index(metric), *parts, queries, rows[pair], ids[pair], out[pair])
 
-    list(pool(torch.get_num_threads()).map(measure, range(0, len(row), _PAIRS)))
+    if len(row) <= _PAIRS:
+        measure(0)  # another thread would not be awake by the time this is done
+    else:
+        list(pool(torch.get_num_threads()).map(measure, range(0, len(row), _PAIRS)))
     return torch.from_numpy(out)
 
 
