@@ -8,6 +8,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+LINE = 16  # floats that memory answers with at a time
 WIDE = 16  # values looked at together: the widest vectors of any processor
 
 

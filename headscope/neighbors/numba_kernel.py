@@ -9,12 +9,12 @@ from numba.cpython.unsafe.numbers import trailing_zeros
 
 from headscope.neighbors import bounds
 from headscope.neighbors.metrics import METRICS
-from headscope.neighbors.numba_jit import WIDE, jit, prefetch, within
+from headscope.neighbors.numba_jit import LINE, WIDE, jit, prefetch, within
 
 TOKENS = 512  # of a tile: scores of LANES queries fit the L1 cache, the tile's encodings the L2
 LANES = 4  # queries multiplied at a time, and
 DEPTH = 4  # components added at a time: what the vector registers hold
-_AHEAD, _LINE = 32, 16  # rows that memory is asked for in advance, and floats it answers with at a time
+_AHEAD = 32  # rows that memory is asked for in advance
 
 _COSINE, _EUCLIDEAN = METRICS.index("cosine"), METRICS.index("euclidean")
 _LARGEST, _SMALLEST = np.float32(bounds.LARGEST), np.float32(bounds.SMALLEST)
@@ -31,9 +31,9 @@ _square_error = compiled(bounds.square_error)
 
 @compiled
 def _rows(count):  # type: ignore[no-untyped-def]
-    """Zeros [count, TOKENS], from the start of a cache line: vectors across two lines would cost a sixth of the scan."""
-    whole = np.zeros(count * TOKENS + _LINE, np.float32)
-    first = -whole.ctypes.data % (4 * _LINE) // 4
+    """Zeros [count, TOKENS] from the start of a cache line: vectors across two would cost a sixth of the scan."""
+    whole = np.zeros(count * TOKENS + LINE, np.float32)
+    first = -whole.ctypes.data % (4 * LINE) // 4
     return whole[first : first + count * TOKENS].reshape(count, TOKENS)
 
 
@@ -87,7 +87,7 @@ def _dot(z, rows, scale, shift, bias, square, out):  # type: ignore[no-untyped-d
     """One query z [d_head] times rows [token, d_head] as they lie → out [token], and |R|² [token]."""
     for t in range(len(rows)):
         # Left to itself the processor waits for memory half of the time.
-        for i in range(0, len(bias), _LINE):
+        for i in range(0, len(bias), LINE):
             prefetch(rows, t + _AHEAD, i)
         dot, norm = _ZERO, _ZERO
         for i in range(len(bias)):
