@@ -6,10 +6,11 @@ from torch import Tensor
 
 from headscope.neighbors.batch import Batch
 from headscope.neighbors.metrics import METRICS, Metric
-from headscope.neighbors.numba_jit import jit
+from headscope.neighbors.numba_jit import LINE, jit, prefetch
 from headscope.neighbors.pool import pool
 
 _PAIRS = 4096  # of one task
+_AHEAD = 8  # pairs
 _COSINE, _EUCLIDEAN = METRICS.index("cosine"), METRICS.index("euclidean")
 
 # R is defined by its roundings, one after each step; only sums may be taken in vector lanes.
@@ -30,7 +31,10 @@ def pair_distances(batch: Batch, metric: Metric, row: Tensor, token: Tensor) -> 
         pair = slice(start, start + _PAIRS)
         _measure(METRICS.index(metric), *parts, queries, rows[pair], ids[pair], out[pair])
 
-    list(pool(torch.get_num_threads()).map(measure, range(0, len(row), _PAIRS)))
+    if len(row) <= _PAIRS:
+        measure(0)  # another thread would not be awake by the time this is done
+    else:
+        list(pool(torch.get_num_threads()).map(measure, range(0, len(row), _PAIRS)))
     return torch.from_numpy(out)
 
 
@@ -40,6 +44,10 @@ def _measure(metric, rows, bias, scale, shift, place_of, queries, row, token, ou
     group = q_heads // len(rows)
     z, r = np.empty(d_head), np.empty(d_head)
     for pair in range(len(row)):
+        # The rows lie anywhere in memory: without asking ahead, most of the time would be spent waiting for them.
+        later = min(pair + _AHEAD, len(row) - 1)
+        for i in range(0, d_head, LINE):
+            prefetch(rows[row[later] % q_heads // group], token[later], i)
         query, q_head = row[pair] // q_heads, row[pair] % q_heads
         place, head, t = place_of[query], q_head // group, token[pair]
         u = np.float64(scale[place, t])

@@ -1,4 +1,4 @@
-"""numba as this package uses it: a decorator, and the one instruction that numba has no word for."""
+"""numba as this package uses it: a decorator, and the two instructions that numba has no word for."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +7,9 @@ from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+LINE = 16  # floats that memory answers with at a time
+WIDE = 16  # values looked at together: the widest vectors of any processor
 
 
 def jit(*fastmath: str) -> Callable[[Callable[..., Any]], Any]:
@@ -39,3 +42,24 @@ def prefetch(typing: Any, array: Any, row: Any, column: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.intp), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def within(typing: Any, array: Any, start: Any, low: Any, high: Any) -> Any:
+    """Which of the WIDE values from array[start] on lie in low … high: bit n stands for array[start + n]."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        made = context.make_array(array)(context, builder, values[0])
+        at = cgutils.get_item_pointer(context, builder, array, made, values[1:2], wraparound=False)
+        wide = ir.VectorType(ir.FloatType(), WIDE)
+        several = builder.load(builder.bitcast(at, wide.as_pointer()), align=4)
+
+        def all_of(value: Any) -> Any:
+            first = builder.insert_element(ir.Constant(wide, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+            return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), WIDE), None))
+
+        reach = builder.fcmp_ordered(">=", several, all_of(values[2]))
+        inside = builder.and_(reach, builder.fcmp_ordered("<=", several, all_of(values[3])))
+        return builder.zext(builder.bitcast(inside, ir.IntType(WIDE)), ir.IntType(64))
+
+    return types.uint64(array, types.intp, types.float32, types.float32), generate

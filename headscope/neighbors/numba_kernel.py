@@ -5,27 +5,36 @@ instructions over tokens. `reassoc` lets the compiler count in vector lanes; inf
 """
 
 import numpy as np
+from numba.cpython.unsafe.numbers import trailing_zeros
 
 from headscope.neighbors import bounds
 from headscope.neighbors.metrics import METRICS
-from headscope.neighbors.numba_jit import jit, prefetch
+from headscope.neighbors.numba_jit import LINE, WIDE, jit, prefetch, within
 
 TOKENS = 512  # of a tile: scores of LANES queries fit the L1 cache, the tile's encodings the L2
 LANES = 4  # queries multiplied at a time, and
 DEPTH = 4  # components added at a time: what the vector registers hold
-BLOCK = 64  # tokens looked at together when a tile holds something worth keeping
-_AHEAD, _LINE = 32, 16  # rows that memory is asked for in advance, and floats it answers with at a time
+_AHEAD = 32  # rows that memory is asked for in advance
 
 _COSINE, _EUCLIDEAN = METRICS.index("cosine"), METRICS.index("euclidean")
 _LARGEST, _SMALLEST = np.float32(bounds.LARGEST), np.float32(bounds.SMALLEST)
 _CANCELLED, _UNIT, _EXACT_UNIT = np.float32(bounds.CANCELLED), bounds.UNIT, bounds.EXACT_UNIT
 _ONE, _ZERO, _INF = np.float32(1), np.float32(0), np.float32(np.inf)
+_NEXT = np.uint64(1)  # hits & (hits − 1) is without the lowest hit
 _FAST = ("contract", "reassoc", "nsz")
 
 compiled = jit(*_FAST)
 ordered = jit(*_FAST, "nnan")  # where no value is nan
 _cosine_error, _dot_error = compiled(bounds.cosine_error), compiled(bounds.dot_error)
 _square_error = compiled(bounds.square_error)
+
+
+@compiled
+def _rows(count):  # type: ignore[no-untyped-def]
+    """Zeros [count, TOKENS] from the start of a cache line: vectors across two would cost a sixth of the scan."""
+    whole = np.zeros(count * TOKENS + LINE, np.float32)
+    first = -whole.ctypes.data % (4 * LINE) // 4
+    return whole[first : first + count * TOKENS].reshape(count, TOKENS)
 
 
 @compiled
@@ -78,7 +87,7 @@ def _dot(z, rows, scale, shift, bias, square, out):  # type: ignore[no-untyped-d
     """One query z [d_head] times rows [token, d_head] as they lie → out [token], and |R|² [token]."""
     for t in range(len(rows)):
         # Left to itself the processor waits for memory half of the time.
-        for i in range(0, len(bias), _LINE):
+        for i in range(0, len(bias), LINE):
             prefetch(rows, t + _AHEAD, i)
         dot, norm = _ZERO, _ZERO
         for i in range(len(bias)):
@@ -152,15 +161,6 @@ def _count(scores, low, high):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _reaching(scores, start, bar):  # type: ignore[no-untyped-def]
-    """How many scores of one block reach the bar."""
-    kept = _ZERO
-    for t in range(start, start + BLOCK):
-        kept += _ONE if scores[t] >= bar else _ZERO
-    return kept
-
-
-@compiled
 def _push(heap, value):  # type: ignore[no-untyped-def]
     """Replace the least of a heap of the k highest values seen."""
     k, i = len(heap), 0
@@ -187,32 +187,41 @@ def _trim(most, token, size, floor):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _keep(scores, start, bar, kept, error, heap, most, token, size):  # type: ignore[no-untyped-def]
-    """Put the `kept` scores of a tile that reach the bar in the pool, if they may still be among the k nearest.
-
-    Returns the pool's new size, −1 where they do not fit in it.
-    """
-    block = 0
-    while kept > 0:
-        left, t = _reaching(scores, block, bar), block
-        kept -= left
-        block += BLOCK
-        while left > 0:
+def _keep(scores, start, error, heap, most, token, size):  # type: ignore[no-untyped-def]
+    """Put what may still be among the k nearest in the pool; returns the pool's new size, −1 where it does not fit."""
+    for some in range(0, TOKENS, WIDE):
+        hits = within(scores, some, heap[0] - error, _INF)
+        while hits:
+            t = some + np.int64(trailing_zeros(hits))
+            hits &= hits - _NEXT
             score = scores[t]
-            t += 1
-            if not score >= bar:
-                continue
-            left -= _ONE
             if score >= heap[0] - error and score > -_INF:
                 if size == len(most):
                     size = _trim(most, token, size, heap[0])
                     if size == len(most):
                         return -1
-                most[size], token[size] = score + error, start + t - 1
+                most[size], token[size] = score + error, start + t
                 size += 1
                 if score - error > heap[0]:
                     _push(heap, score - error)
     return size
+
+
+@compiled
+def _doubt(scores, start, low, high, about, doubtful, doubts):  # type: ignore[no-untyped-def]
+    """List the scores from low to high as doubtful; returns how many there are now, −1 where they do not fit."""
+    for some in range(0, TOKENS, WIDE):
+        hits = within(scores, some, low, high)
+        while hits:
+            t = some + np.int64(trailing_zeros(hits))
+            hits &= hits - _NEXT
+            if scores[t] > -_INF:
+                if doubts == len(doubtful):
+                    return -1
+                doubtful[doubts, 0], doubtful[doubts, 1], doubtful[doubts, 2] = about
+                doubtful[doubts, 3] = start + t
+                doubts += 1
+    return doubts
 
 
 @compiled
@@ -233,14 +242,9 @@ def scan_head(  # type: ignore[no-untyped-def]
     Returns how many doubtful and how many aside.
     """
     depth = z.shape[1]
-    raw, encoded = np.zeros((depth, TOKENS), np.float32), np.zeros((depth, TOKENS), np.float32)
-    square, reach = np.empty(TOKENS, np.float32), np.empty(TOKENS, np.float32)
-    scales = np.zeros(TOKENS, np.float32)
-    weight, offset = (
-        np.empty((len(metrics), TOKENS), np.float32),
-        np.empty((len(metrics), TOKENS), np.float32),
-    )
-    product, scores = np.empty((LANES, TOKENS), np.float32), np.empty(TOKENS, np.float32)
+    raw, encoded, product, pieces = _rows(depth), _rows(depth), _rows(LANES), _rows(4)
+    weight, offset = _rows(len(metrics)), _rows(len(metrics))
+    square, reach, scales, scores = pieces[0], pieces[1], pieces[2], pieces[3]
     errors, error, fixed = np.empty((len(metrics), 2)), np.empty(TOKENS), np.empty(TOKENS)
     single = len(length) == LANES and not length[1:].any()  # one query: no time to lay the table out anew
     doubts = asides = 0
@@ -286,22 +290,19 @@ def scan_head(  # type: ignore[no-untyped-def]
                             )
                             if kept > 0:
                                 size[m, lane] = _keep(
-                                    scores, start, bar, kept, np.float32(slack), heaps[m, lane],
+                                    scores, start, np.float32(slack), heaps[m, lane],
                                     most[m, lane], token[m, lane], size[m, lane],
                                 )  # fmt: skip
                                 live[m, lane] &= size[m, lane] >= 0
                         else:
                             reaching, passing = _count(scores, low, high)
                         nearer[m, lane, target] += np.int64(passing)
-                        left, t = reaching - passing, 0
-                        while left > 0:
-                            if low <= scores[t] <= high:
-                                left -= _ONE
-                                if doubts == len(doubtful):
-                                    live[m, lane] = False
-                                    break
-                                if scores[t] > -_INF:
-                                    doubtful[doubts] = m, lane, target, start + t
-                                    doubts += 1
-                            t += 1
+                        if reaching > passing:
+                            more = _doubt(scores, start, low, high, (m, lane, target), doubtful, doubts)
+                            live[m, lane] &= more >= 0
+                            doubts = max(doubts, more)
+    for m in range(len(metrics)):
+        for lane in range(len(length)):
+            if live[m, lane]:
+                size[m, lane] = _trim(most[m, lane], token[m, lane], size[m, lane], heaps[m, lane, 0])
     return doubts, asides

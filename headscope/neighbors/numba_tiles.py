@@ -29,26 +29,12 @@ def scan(
     heads, tokens, _ = batch.table.rows.shape
     threads = torch.get_num_threads()
     # Two stretches a thread at least, or one thread would wait for the other's last.
-    cuts = -(-2 * threads // heads)
-    size = -(-tokens // (cuts * TOKENS)) * TOKENS
-    tasks = [(head, start, min(start + size, tokens)) for head in range(heads) for start in range(0, tokens, size)]
-    stretches = list(pool(threads).map(work.scan, tasks))
-    return {metric: work.findings(m, stretches) for m, metric in enumerate(metrics)}
-
-
-@dataclass(frozen=True)
-class _Stretch:
-    """What the kernel wrote about a stretch of one head; see `scan_head`."""
-
-    head: int
-    nearer: Array  # [metric, lane, target]
-    most: Array  # [metric, lane, pool]
-    token: Array  # [metric, lane, pool]
-    size: Array  # [metric, lane]
-    floor: Array  # [metric, lane], k tokens surely score as much
-    live: Array  # [metric, lane]
-    doubtful: Array  # [pair, 4]: metric, lane, target, token
-    aside: Array  # [pair, 3]: metric, place, token
+    size = -(-tokens // (-(-2 * threads // heads) * TOKENS)) * TOKENS
+    starts = range(0, tokens, size)
+    notes = _Notes.empty(work, len(starts))
+    tasks = [(head, cut, start, min(start + size, tokens)) for head in range(heads) for cut, start in enumerate(starts)]
+    list(pool(threads).map(lambda task: work.scan(notes, *task), tasks))
+    return {metric: notes.findings(m, work) for m, metric in enumerate(metrics)}
 
 
 @dataclass(frozen=True)
@@ -80,7 +66,8 @@ class _Work:
         places = range(len(batch.spans))
         lanes = [batch.rows_by_head(place, LANES) for place in places]
         row = torch.cat(lanes, 1)
-        z = batch.queries.flatten(0, 1)[row.clamp(min=0)]  # [head, lane, d_head]
+        # numpy takes them on one thread; torch's would go on spinning beside the scan's.
+        z = torch.from_numpy(batch.queries.flatten(0, 1).numpy()[row.clamp(min=0).numpy()])  # [head, lane, d_head]
         length = torch.linalg.vector_norm(z, dim=-1, dtype=torch.float64)
         live = (row >= 0) & (length >= bounds.SMALLEST) & (length <= bounds.LARGEST)
         z = torch.where(live[..., None], z, 0.0)
@@ -105,49 +92,78 @@ class _Work:
             torch.stack([marks[m][row.clamp(min=0)] for m in metrics], 1).numpy(),
         )
 
-    def scan(self, task: tuple[int, int, int]) -> _Stretch:
-        """One head's tokens from first to last."""
-        head, first, last = task
-        shape = (len(self.metrics), self.row.shape[1])
-        table, width, targets = self.batch.table, self.k + _SPARE + min(self.k, _SPARE), self.marks.shape[-1]
-        nearer = np.zeros((*shape, targets), np.int64)
-        heaps, most = np.full((*shape, self.k), -np.inf, np.float32), np.empty((*shape, width), np.float32)
-        token, size = np.empty((*shape, width), np.int64), np.zeros(shape, np.int64)
-        live = np.repeat(self.live[head][None], shape[0], 0)
-        doubtful = np.empty((_DOUBTS * nearer.size + TOKENS, 4), np.int64)
-        aside = np.empty((_ASIDE, 3), np.int64)
-        doubts, asides = scan_head(
+    def scan(self, notes: "_Notes", head: int, cut: int, first: int, last: int) -> None:
+        """Take notes on one head's tokens from first to last, in one cut."""
+        table, at = self.batch.table, (cut, head)
+        notes.live[at] = self.live[head]
+        notes.listed[at] = scan_head(
             first, last, table.rows[head].numpy(), table.norms[head].numpy(), self.bias[head],
             self.bias_norm[head], self.allowed, self.scale, self.shift[head], self.shift_norm[head],
             self.caps[head], self.starts, self.metrics, bounds.gamma(table.rows.shape[2]),
-            self.z[head], self.length[head], live, self.marks[head],
-            nearer, heaps, most, token, size, doubtful, aside,
+            self.z[head], self.length[head], notes.live[at], self.marks[head],
+            notes.nearer[at], notes.heaps[at], notes.most[at], notes.token[at], notes.size[at],
+            notes.doubtful[at], notes.aside[at],
         )  # fmt: skip
-        return _Stretch(head, nearer, most, token, size, heaps[..., 0], live, doubtful[:doubts], aside[:asides])
 
-    def findings(self, m: int, stretches: list[_Stretch]) -> Findings:
-        """What all stretches say about one metric."""
-        rows, targets = self.batch.rows, self.marks.shape[-1]
-        nearer = np.zeros((rows + 1, targets), np.int64)  # the last row is the padded lanes'
-        floor, live = np.full(rows + 1, -np.inf, np.float32), np.ones(rows + 1, np.bool_)
-        for part in stretches:
-            row = self.row[part.head]
-            nearer[row] += part.nearer[m]
-            floor[row] = np.maximum(floor[row], part.floor[m])
-            live[row] &= part.live[m]
-        doubtful, contenders = [np.empty((3, 0), np.int64)], [np.empty((2, 0), np.int64)]
-        for part in stretches:
-            row = self.row[part.head]
-            _, lane, target, token = part.doubtful[part.doubtful[:, 0] == m].T
+
+@dataclass(frozen=True)
+class _Notes:
+    """What the kernel writes, see `scan_head`; the first axes are the cuts of the vocabulary, and the heads."""
+
+    nearer: Array  # [cut, head, metric, lane, target]
+    heaps: Array  # [cut, head, metric, lane, k], the least first
+    most: Array  # [cut, head, metric, lane, pool]
+    token: Array  # [cut, head, metric, lane, pool]
+    size: Array  # [cut, head, metric, lane]
+    live: Array  # [cut, head, metric, lane]
+    doubtful: Array  # [cut, head, pair, 4]: metric, lane, target, token
+    aside: Array  # [cut, head, pair, 3]: metric, place, token
+    listed: Array  # [cut, head, 2], how many doubtful and how many aside
+
+    @classmethod
+    def empty(cls, work: _Work, cuts: int) -> "_Notes":
+        heads, metrics, lanes, targets = work.marks.shape
+        shape, k = (cuts, heads, metrics, lanes), work.k
+        pooled = (*shape, k + _SPARE + min(k, _SPARE))
+        return cls(
+            np.zeros((*shape, targets), np.int64),
+            np.full((*shape, k), -np.inf, np.float32),
+            np.empty(pooled, np.float32),
+            np.empty(pooled, np.int32),
+            np.zeros(shape, np.int64),
+            np.empty(shape, np.bool_),
+            np.empty((cuts, heads, _DOUBTS * metrics * lanes * targets + TOKENS, 4), np.int64),
+            np.empty((cuts, heads, _ASIDE, 3), np.int64),
+            np.empty((cuts, heads, 2), np.int64),
+        )
+
+    def findings(self, m: int, work: _Work) -> Findings:
+        """What all cuts say about one metric."""
+        rows, targets = work.batch.rows, self.nearer.shape[-1]
+        # The last row is the padded lanes'.
+        nearer, floor, live = np.empty((rows + 1, targets), np.int64), np.empty(rows + 1), np.empty(rows + 1, np.bool_)
+        nearer[work.row] = self.nearer[:, :, m].sum(0)
+        floor[work.row] = self.heaps[:, :, m, :, 0].max(0)  # k tokens surely score as much
+        live[work.row] = self.live[:, :, m].all(0)
+        live[-1] = False
+
+        size = self.size[:, :, m]
+        cut, head, lane, place = (np.arange(size.max()) < size[..., None]).nonzero()
+        row = work.row[head, lane]
+        kept = self.most[cut, head, m, lane, place] >= floor[row]
+        contenders = [np.stack([row, self.token[cut, head, m, lane, place]])[:, kept]]
+        doubtful = [np.empty((3, 0), np.int64)]
+        for at in np.ndindex(self.listed.shape[:2]):
+            row, (doubts, asides) = work.row[at[1]], self.listed[at]
+            listed = self.doubtful[at][:doubts]
+            _, lane, target, token = listed[listed[:, 0] == m].T
             doubtful.append(np.stack([row[lane], target, token]))
-            lane, place = (np.arange(part.most.shape[2]) < part.size[m][:, None]).nonzero()
-            kept = part.most[m, lane, place] >= floor[row[lane]]
-            contenders.append(np.stack([row[lane[kept]], part.token[m, lane[kept], place[kept]]]))
-            for _, at, token in part.aside[part.aside[:, 0] == m]:
-                every = row[self.starts[at] : self.starts[at + 1]]
-                contenders.append(np.stack([every, np.full_like(every, token)]))
-                for target in range(targets):
+            for metric, place, token in self.aside[at][:asides]:
+                every = row[work.starts[place] : work.starts[place + 1]]
+                for target in range(targets if metric == m else 0):
                     doubtful.append(np.stack([every, np.full_like(every, target), np.full_like(every, token)]))
+                if metric == m:
+                    contenders.append(np.stack([every, np.full_like(every, token)]))
         return Findings(
             torch.from_numpy(nearer[:-1]),
             _of_live_rows(doubtful, live),
@@ -158,5 +174,5 @@ class _Work:
 
 def _of_live_rows(pairs: list[Array], live: Array) -> tuple[Tensor, ...]:
     joined = np.concatenate(pairs, 1)
-    joined = joined[:, live[joined[0]] & (joined[0] >= 0)]
+    joined = joined[:, live[joined[0]]]
     return tuple(torch.from_numpy(np.ascontiguousarray(part)) for part in joined)
