@@ -50,11 +50,16 @@ def look(
         str, typer.Option(help="A position (digits), or the text of a token; '=2023' is a text too.")
     ] = str(defaults.TOKEN),
     layer: Annotated[int, typer.Option(help="From 0.")] = 0,
+    view: Annotated[str, typer.Option(help="heads, atlas (every layer and head), attention.")] = "heads",
+    weigh: Annotated[str, typer.Option(help="With --view attention: weights, norms.")] = "weights",
     space: Annotated[
         str, typer.Option(help="What is compared: value, output, key, query, embedding, unembedding.")
     ] = "value",
     reference: Annotated[
-        str | None, typer.Option(help="Whose projection encodes the vocabulary: input (default), layer.")
+        str | None,
+        typer.Option(
+            help="Whose projection encodes the vocabulary: input, layer. Without it: input; in the atlas layer."
+        ),
     ] = None,
     metric: Annotated[str, typer.Option(help="cosine, euclidean, dot.")] = "cosine",
     position: Annotated[
@@ -78,38 +83,50 @@ def look(
     truncate: Annotated[bool, typer.Option("--truncate", help="Cut a text that is too long for the model.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")] = False,
 ) -> None:
-    """Show, for every head of a layer, what its output at a token is nearest to."""
+    """Show, for every head of a layer, what its output at a token is nearest to; or the atlas, or the attention."""
+    if view not in ("heads", "atlas", "attention"):
+        raise InputError(f"there is no view {view!r}; open: heads, atlas, attention.")
     with _working("starting") as status:
         from headscope.views import record
+        from headscope.views import text as shown
 
         scope = _open(status, model, revision, device, dtype, stack)
         status.update("reading the text …")
         reading = scope.read(text, mask, decoder_text=decoder_text, truncate=truncate)  # type: ignore[arg-type]
-        status.update(f"encoding the vocabulary ({scope.card.vocab_size:,} tokens) …")
-        choices: dict[str, Any] = {"layer": layer, "space": space, "reference": reference, "metric": metric}
-        choices |= {"position": position, "k": k, "candidates": candidates, "vector": vector, "at": at}
-        near = reading.nearest(_token(token), **choices)  # the library checks them
-        rows = reading.nearest_positions(_token(token), layer, metric)  # type: ignore[arg-type]
-        reasons = [] if why is None else [near.why(why, id) for id in near.ids[why % len(near.ids)].tolist()]
+        asked = _token(token)
+        choices: dict[str, Any] = {"space": space, "reference": reference, "metric": metric}
+        choices |= {"position": position, "candidates": candidates}  # the library checks them
+        if view != "attention":
+            status.update(f"encoding the vocabulary ({scope.card.vocab_size:,} tokens) …")
+        if view == "attention":
+            attention = reading.attention(asked, layer, weigh)  # type: ignore[arg-type]
+            told = record.read(scope.card, reading) | record.attention(attention)
+            results: list[Any] = [(shown.attention_tables, attention)]
+        elif view == "atlas":
+            atlas = reading.atlas(asked, **choices)
+            told, results = record.read(scope.card, reading) | record.atlas(atlas), [(shown.atlas_tables, atlas)]
+        else:
+            near = reading.nearest(asked, layer, k=k, vector=vector, at=at, **choices)  # type: ignore[arg-type]
+            rows = reading.nearest_positions(asked, layer, metric)  # type: ignore[arg-type]
+            reasons = [] if why is None else [near.why(why, id) for id in near.ids[why % len(near.ids)].tolist()]
+            told = record.look(scope.card, reading, near, rows)
+            if reasons:
+                told["why"] = [record.why(one) for one in reasons]
+            results = [(shown.neighbor_tables, near), (shown.position_tables, rows)]
+            results += [(shown.why_tables, reasons)] if reasons else []
     if as_json:
-        told = record.look(scope.card, reading, near, rows)
-        if reasons:
-            told["why"] = [record.why(one) for one in reasons]
         sys.stdout.write(json.dumps(told, ensure_ascii=False, allow_nan=False) + "\n")
         return
     from rich.console import Console
 
-    from headscope.views import text as shown
-
     console = Console(highlight=False)
     console.print(shown.model_line(scope.card))
     console.print()
-    console.print(shown.token_line(reading, near.tokens[0].position, console.width))
+    console.print(shown.token_line(reading, told["selected"], console.width))
     console.print()
-    for part in [*shown.neighbor_tables(near, console.width), *shown.position_tables(rows, console.width)]:
-        console.print(part)
-    for part in shown.why_tables(reasons, console.width) if reasons else []:
-        console.print(part)
+    for tables, result in results:
+        for part in tables(result, console.width):
+            console.print(part)
 
 
 @app.command()

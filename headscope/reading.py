@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
@@ -12,16 +13,19 @@ from headscope.errors import InputError
 from headscope.finding import Finder, Question
 from headscope.model.heads import Captured
 from headscope.model.passes import Mask
+from headscope.model.projections import output_weights
 from headscope.model.tokens import Token, find
 from headscope.neighbors import METRICS, Metric, Table, distances
-from headscope.results import Atlas, Comparison, Ends, Neighbors, PositionNeighbors, Why, compared, named
+from headscope.results import Atlas, Attention, Comparison, Ends, Neighbors, PositionNeighbors, Why, compared, named
 from headscope.vocabulary import notes
 from headscope.vocabulary.choices import Candidates, Reference, Space, Vector, check, one_of, resolved
+from headscope.vocabulary.kinds import TextKinds
 
 if TYPE_CHECKING:
     from headscope.scope import Scope
 
 Against = Literal["z", "v"]
+Weigh = Literal["weights", "norms"]
 
 
 class Reading:
@@ -70,16 +74,51 @@ class Reading:
             self._pattern = torch.stack([self.pattern_of(layer) for layer in range(len(self.z))])
         return self._pattern
 
-    def pattern_of(self, layer: int) -> Tensor:
-        """Attention weights of one layer: float32 [head, query, source].
+    def pattern_of(self, layer: int, weigh: Weigh = "weights") -> Tensor:
+        """Attention of one layer: float32 [head, query, source].
 
-        A long text's patterns are not kept; the model is run again for the layer that is asked for.
+        The weights α_ij, or with `weigh` "norms" the lengths ‖α_ij v_j W_O‖ of what each source adds to the residual
+        stream (Kobayashi et al. 2020, arXiv 2004.10102). A long text's patterns are not kept; the model is run again
+        for the layer that is asked for.
         """
         self._check_layer(layer)
+        one_of("way to weigh", weigh, get_args(Weigh))
         if self._pattern is not None:
-            return self._pattern[layer]
+            weights = self._pattern[layer]
+        else:
+            self._scope._vocabulary_for(self._opened)  # refuses where the weights have changed
+            weights = self._opened.pattern(*self._ids, layer)
+        return weights if weigh == "weights" else weights * self._lengths(layer)[:, None]
+
+    def _lengths(self, layer: int) -> Tensor:
+        """‖v_j W_O‖ for each head and source: [head, source]."""
         self._scope._vocabulary_for(self._opened)  # refuses where the weights have changed
-        return self._opened.pattern(*self._ids, layer)
+        w_o = output_weights(self._opened.feed, layer)[0].double().cpu()  # (H, d_head, d_model)
+        v = self.vectors("v", layer).double()  # (S, H, d_head)
+        squares = torch.einsum("she,hef,shf->hs", v, w_o @ w_o.mT, v)  # (H, S)
+        return squares.clamp_min(0).sqrt().float()
+
+    def attention(self, token: int | str = 1, layer: int = 0, weigh: Weigh = "weights") -> Attention:
+        """For each head of `layer`, how much of each position's value it mixes into its output at `token`.
+
+        By attention weights, or with `weigh` "norms" by the lengths of what they let through; see `pattern_of`.
+        """
+        position = self.position_of(token)
+        one_of("way to weigh", weigh, get_args(Weigh))
+        weights = self.pattern_of(layer)[:, position]  # (H, S)
+        lost = float(1 - weights.sum(-1).min())
+        return Attention(
+            layer=layer,
+            weigh=weigh,
+            token=self.tokens[position],
+            tokens=self.tokens,
+            shares=weights if weigh == "weights" else weights * self._lengths(layer),
+            notes=(*self.notes, *notes.sinks(lost)),
+        )
+
+    @cached_property
+    def _kinds(self) -> TextKinds:
+        return TextKinds(self._opened.names, self.tokens)
 
     def position_of(self, token: int | str) -> int:
         """The position that `token` (a position, or the text of exactly one token) means; InputError if none."""
@@ -149,6 +188,8 @@ class Reading:
             ranks=near.ranks,
             own_rank=near.own_rank,
             own_distance=near.own_distance,
+            kinds=self._kinds.of(near.ids, torch.tensor([token.id for token in tokens])[:, None, None]),
+            places=self._kinds.places(ids),
             names=named(ids, names) | {t.id: names[t.id] for t in tokens},
             notes=self._notes(finder, position, table),
             suppressed=suppressed,
@@ -279,6 +320,8 @@ class Reading:
             ids=ids,
             distances=torch.stack([near.distances[0, :, 0] for near, _ in found]),
             own_rank=torch.stack([near.own_rank[0] for near, _ in found]),
+            kinds=self._kinds.of(ids, torch.tensor(own.id)),
+            places=self._kinds.places(ids),
             names=named(ids, names) | {own.id: names[own.id]},
             notes=self._notes(finder, position, found[0][1]),
         )

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from headscope.errors import InputError
 from headscope.finding import Question, Split
+from headscope.kinds import KINDS
 from headscope.model.tokens import Token, TokenName
 from headscope.neighbors import Metric
 from headscope.views import html, record, text
@@ -34,7 +35,8 @@ class Neighbors:
     """For each head, the vocabulary tokens that its output at a token is nearest to.
 
     ids, distances, ranks [head, k], nearest first; own_rank, own_distance [head]. Tied tokens share a rank and
-    stand in the order of their ids. For a list of tokens each tensor has a leading axis.
+    stand in the order of their ids. kinds uint8 [head, k]: indices of headscope.kinds.KINDS. For a list of tokens
+    each tensor has a leading axis.
     """
 
     question: Question
@@ -44,6 +46,8 @@ class Neighbors:
     ranks: Tensor
     own_rank: Tensor
     own_distance: Tensor
+    kinds: Tensor
+    places: Mapping[int, tuple[int, ...]]  # positions of the ids that the text has, itself or in another form
     names: Mapping[int, TokenName]  # of every id above
     notes: tuple[str, ...]
     suppressed: Ends | None = None  # in the spaces embedding and unembedding: what the head writes against
@@ -71,7 +75,7 @@ class Neighbors:
         return self.__dict__ | {"reading": None}  # a reading holds its model
 
     def to_pandas(self) -> pandas.DataFrame:
-        """One row for each neighbour: position, head, rank, id, token, label, distance."""
+        """One row for each neighbour: position, head, rank, id, token, label, distance, kind, positions."""
         return _frame(record.neighbor_rows(self))
 
     def each(self) -> tuple[Neighbors, ...]:
@@ -87,6 +91,8 @@ class Neighbors:
                 self.ranks[n],
                 self.own_rank[n],
                 self.own_distance[n],
+                self.kinds[n],
+                self.places,
                 self.names,
                 self.notes,
                 None if self.suppressed is None else Ends(self.suppressed.ids[n], self.suppressed.distances[n]),
@@ -178,7 +184,7 @@ class PositionNeighbors:
 class Atlas:
     """For every layer and head, the one vocabulary token that the head's output at a token is nearest to.
 
-    ids, distances, own_rank [layer, head].
+    ids, distances, own_rank [layer, head]; kinds uint8 [layer, head]: indices of headscope.kinds.KINDS.
     """
 
     question: Question
@@ -186,6 +192,8 @@ class Atlas:
     ids: Tensor
     distances: Tensor
     own_rank: Tensor
+    kinds: Tensor
+    places: Mapping[int, tuple[int, ...]]  # positions of the ids that the text has, itself or in another form
     names: Mapping[int, TokenName]
     notes: tuple[str, ...]
 
@@ -200,8 +208,42 @@ class Atlas:
         return record.atlas(self)
 
     def to_pandas(self) -> pandas.DataFrame:
-        """One row for each layer and head: layer, head, id, token, label, distance, own_rank."""
+        """One row for each layer and head: layer, head, id, token, label, distance, own_rank, kind, positions."""
         return _frame(record.atlas_rows(self))
+
+    def rates(self) -> Tensor:
+        """The share of each layer's heads whose nearest token is of a kind: [layer, kind], kinds as in KINDS."""
+        return torch.nn.functional.one_hot(self.kinds.long(), len(KINDS)).double().mean(1)  # (layer, kind)
+
+
+@dataclass(frozen=True, repr=False)
+class Attention:
+    """For each head, how much of each position of the text it mixes into its output at a token.
+
+    shares [head, source]: with `weigh` "weights" the attention weights α_ij, whose sum is 1 but for attention sinks;
+    with "norms" the lengths ‖α_ij v_j W_O‖ of what the sources add to the residual stream.
+    """
+
+    layer: int
+    weigh: str
+    token: Token  # the query
+    tokens: tuple[Token, ...]  # all of the text, by position
+    shares: Tensor
+    notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return text.attention(self)
+
+    def _repr_html_(self) -> str:
+        return html.attention(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and numbers, ready for JSON."""
+        return record.attention(self)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """One row for each head and source: head, position, token, label, share."""
+        return _frame(record.attention_rows(self))
 
 
 @dataclass(frozen=True, repr=False)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from headscope.errors import InputError
+from headscope.errors import HeadscopeError, InputError
 from headscope.model.default import default_source, find
 from headscope.model.loading import hash_of_tensors, load
 from headscope.model.opened import Opened, open_model, weights_stamp
@@ -19,7 +19,7 @@ from headscope.model.stacks import StackName, choose, unwrapped
 from headscope.model.tokens import Token, started, tokenize
 from headscope.reading import Reading
 from headscope.vocabulary import Vocabulary, notes
-from headscope.vocabulary.choices import one_of
+from headscope.vocabulary.choices import Space, one_of
 
 CACHE_BYTES = 4 * 2**30
 _BATCH_TOKENS = 2048  # with padding; larger batches gain nothing on a CPU
@@ -209,6 +209,14 @@ class Scope:
         if not 0 <= layer < len(opened.anatomy.blocks):
             raise InputError(f"there is no layer {layer!r}; the model's layers are 0 to {self.card.layers - 1}.")
         return measure_projections(opened.feed, layer)
+
+    def closed_spaces(self) -> dict[Space, str]:
+        """The spaces that this model does not have, each with the sentence that says why."""
+        try:
+            self._vocabulary_for(self._current()).unembedding  # noqa: B018 - finding it is the question
+        except HeadscopeError as error:
+            return {"unembedding": str(error)}
+        return {}
 
     def _current(self) -> Opened:
         """The opened model, opened anew if its weights were changed since."""

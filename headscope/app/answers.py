@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from headscope.kinds import Kind
+
 
 class Problem(BaseModel):
     """What was wrong, and what would work."""
@@ -50,6 +52,8 @@ class NeighborOut(Answer):
     id: int
     token: str
     distance: float | None
+    kind: Kind
+    positions: list[int]
 
 
 class OwnOut(Answer):
@@ -135,6 +139,19 @@ class CellOut(Answer):
     token: str
     distance: float | None
     own_rank: int
+    kind: Kind
+    positions: list[int]
+
+
+class RatesOut(Answer):
+    """The share of a layer's heads whose nearest token is of each kind."""
+
+    layer: int
+    own: float
+    text: float
+    variant: float
+    special: float
+    elsewhere: float
 
 
 class AtlasOut(Answer):
@@ -148,6 +165,30 @@ class AtlasOut(Answer):
     candidates: str
     notes: list[str]
     cells: list[CellOut]
+    layers: list[RatesOut]
+
+
+class SharesOut(Answer):
+    head: int
+    shares: list[float]
+
+
+class PatternOut(Answer):
+    """One head's whole pattern: a list of sources for each query."""
+
+    head: int
+    queries: list[list[float]]
+
+
+class AttentionOut(Answer):
+    """How much of each position every head of a layer mixes into its output at a token."""
+
+    selected: int
+    layer: int
+    weigh: str
+    notes: list[str]
+    heads: list[SharesOut]
+    pattern: PatternOut | None
 
 
 class AvailableOut(Answer):

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from headscope import defaults
 from headscope.model.passes import Mask
 from headscope.neighbors import Metric
+from headscope.reading import Weigh
 from headscope.vocabulary.choices import Candidates, Reference, Space, Vector
 
 Token = Annotated[
@@ -62,6 +63,18 @@ class AtlasAsk(Ask):
     metric: Metric = "cosine"
     position: bool = Field(default=True, description="Add the token's position embedding to the vocabulary.")
     candidates: Candidates = Field(default="all", description='"words" leaves out special, unused and byte tokens.')
+
+
+class AttentionAsk(Ask):
+    """For each head of a layer, how much of each position it mixes into its output at a token."""
+
+    token: Token = Field(default=defaults.TOKEN, description="The query: a position, or the text of one token.")
+    layer: int = Field(default=0, ge=0, description="From 0.")
+    weigh: Weigh = Field(
+        default="weights",
+        description='The attention weights, or the lengths of what they let through ("norms").',
+    )
+    head: int | None = Field(default=None, ge=0, description="A head whose whole pattern is wanted too.")
 
 
 class NearestAsk(AtlasAsk):

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from headscope.app.asks import Ask, AtlasAsk, CompareAsk, NearestAsk, ReadAsk, WhyAsk
+from headscope.app.asks import Ask, AtlasAsk, AttentionAsk, CompareAsk, NearestAsk, ReadAsk, WhyAsk
 from headscope.app.limits import Limits
 from headscope.app.line import Line
 from headscope.app.models import Models
@@ -35,13 +35,7 @@ class Desk:
 
     async def read(self, ask: ReadAsk, request: Request | None = None) -> bytes:
         def make(scope: Scope, reading: Reading) -> dict[str, Any]:
-            return {
-                "model": record.model(scope.card),
-                "text": reading.text,
-                "mask": reading.mask,
-                "tokens": [record.token(token) for token in reading.tokens],
-                "notes": list(reading.notes),
-            }
+            return record.read(scope.card, reading) | {"notes": list(reading.notes)}
 
         return await self._answer(ask, make, request)
 
@@ -81,6 +75,22 @@ class Desk:
             )
 
         return await self._answer(ask, make, request)
+
+    async def attention(self, ask: AttentionAsk, request: Request | None = None) -> bytes:
+        def make(_: Scope, reading: Reading) -> dict[str, Any]:
+            told = record.attention(reading.attention(ask.token, ask.layer, ask.weigh))
+            return told | {"pattern": None if ask.head is None else self._pattern(reading, ask, ask.head)}
+
+        return await self._answer(ask, make, request)
+
+    def _pattern(self, reading: Reading, ask: AttentionAsk, head: int) -> dict[str, Any]:
+        length, most = len(reading.tokens), self.limits.pattern
+        if length > most:
+            raise InputError(f"the text has {length} tokens; this server gives whole patterns of up to {most}.")
+        heads = reading.pattern_of(ask.layer, ask.weigh)
+        if head >= len(heads):
+            raise InputError(f"there is no head {head}; the layer's heads are 0 to {len(heads) - 1}.")
+        return {"head": head, "queries": heads[head].tolist()}
 
     def known(self, ask: Ask) -> bytes | None:
         """The answer if it is at hand."""

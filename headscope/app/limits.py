@@ -9,6 +9,7 @@ class Limits:
 
     characters: int = 10_000  # of a text
     k: int = 200
+    pattern: int = 100  # tokens of a text whose whole pattern is given
     body: int = 256 * 1024  # bytes of a request
     waiting: int = 8  # requests in line behind the one that runs
     models: int = 2  # held open beside the server's own

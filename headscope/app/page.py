@@ -6,6 +6,7 @@ from pathlib import Path
 
 from headscope import defaults
 from headscope.app.asks import from_address
+from headscope.app.choices import open_choices
 from headscope.app.desk import Desk, as_json
 
 STATIC = Path(__file__).parent / "static"
@@ -17,6 +18,7 @@ class Page:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._choices = open_choices(desk.models.own)
         self._before, self._after = (STATIC / "index.html").read_text("utf-8").split(_PLACE)
 
     def html(self, query: dict[str, str]) -> str:
@@ -42,6 +44,8 @@ class Page:
             "causal": card.causal,
             "capture_error": card.capture_error,
             "characters": limits.characters,
+            "pattern": limits.pattern,
+            "choices": self._choices,
             "defaults": {"text": defaults.TEXT, "token": defaults.TOKEN},
         }
         return as_json(about)

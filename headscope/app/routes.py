@@ -7,8 +7,18 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Request, Response
 
 from headscope import __version__
-from headscope.app.answers import AtlasOut, CompareOut, HealthOut, ModelsOut, NearestOut, Problem, ReadOut, WhyOut
-from headscope.app.asks import Ask, AtlasAsk, CompareAsk, NearestAsk, ReadAsk, WhyAsk, example
+from headscope.app.answers import (
+    AtlasOut,
+    AttentionOut,
+    CompareOut,
+    HealthOut,
+    ModelsOut,
+    NearestOut,
+    Problem,
+    ReadOut,
+    WhyOut,
+)
+from headscope.app.asks import Ask, AtlasAsk, AttentionAsk, CompareAsk, NearestAsk, ReadAsk, WhyAsk, example
 from headscope.app.desk import Desk, as_json
 
 PREFIX = "/api/v1"
@@ -90,6 +100,15 @@ def router(desk: Desk) -> APIRouter:
     @routes.post("/atlas", response_model=AtlasOut, summary="The nearest token of every layer and head")
     async def atlas(ask: Annotated[AtlasAsk, _examples(AtlasAsk)], request: Request) -> Response:
         return _json(await desk.atlas(ask, request))
+
+    @routes.post("/attention", response_model=AttentionOut, summary="What one layer's heads attend to at a token")
+    async def attention(
+        ask: Annotated[
+            AttentionAsk, _examples(AttentionAsk, **{"one head's whole pattern": {"weigh": "norms", "head": 7}})
+        ],
+        request: Request,
+    ) -> Response:
+        return _json(await desk.attention(ask, request))
 
     return routes
 

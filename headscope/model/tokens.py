@@ -102,6 +102,9 @@ class TokenNames:
         vocabulary = tokenizer.get_vocab()
         self._byte_level = all(character in vocabulary for character in _BYTES)
         self._added = {id for token, id in tokenizer.get_added_vocab().items()}
+        pieces = getattr(getattr(tokenizer, "backend_tokenizer", None), "model", None)
+        self._continues = getattr(pieces, "continuing_subword_prefix", None) or ""  # WordPiece: ##
+        self._ends = getattr(pieces, "end_of_word_suffix", None) or ""  # CLIP: </w>
 
     def __getitem__(self, id: int) -> TokenName:
         if id not in self._known:
@@ -112,6 +115,25 @@ class TokenNames:
     def words(self) -> Tensor:
         """Which ids are words or pieces of one, not special, unused, byte or unnamed: bool [vocab_size]."""
         return torch.tensor([self[id].sort == "word" for id in range(self.vocab_size)])
+
+    @cached_property
+    def surfaces(self) -> Tensor:
+        """A number for the word that an id spells, the same for all forms of the word: int64 [vocab_size].
+
+        Forms differ in case, in leading spaces, and in the signs of a word piece (##). −1: special, unused, byte or
+        unnamed.
+        """
+        numbers: dict[str, int] = {}
+        return torch.tensor(
+            [
+                numbers.setdefault(self._surface(self[id].label), len(numbers)) if self[id].sort == "word" else -1
+                for id in range(self.vocab_size)
+            ]
+        )
+
+    def _surface(self, label: str) -> str:
+        word = label.lstrip("␣").removesuffix(self._ends).removeprefix(self._continues).casefold()
+        return word or label  # spaces alone, or a sign alone
 
     def _name(self, id: int) -> TokenName:
         # Padded embedding tables have rows that no token leads to.

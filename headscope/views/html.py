@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from headscope.views.marks import KEY, MARKS, mark
 from headscope.views.text import VECTORS, choices, distance
 
 if TYPE_CHECKING:
-    from headscope.results import Atlas, Comparison, Neighbors, PositionNeighbors, Why
+    from headscope.results import Atlas, Attention, Comparison, Neighbors, PositionNeighbors, Why
 
-_OWN = "font-weight:600;text-decoration:underline"
+_STYLES = {MARKS["own"]: "font-weight:600;text-decoration:underline", MARKS["text"]: "font-weight:600"}
 _CELL = "text-align:left;white-space:pre;padding:1px 8px;unicode-bidi:isolate"
 
 
@@ -24,21 +25,21 @@ def neighbors(near: Neighbors) -> str:
             f"Nearest vocabulary tokens to {VECTORS[asked.vector]}: {own.position} {own.label}, layer {asked.layer}, "
             f"{choices(asked)}"
         )
-        ids, distances = one.ids.tolist(), one.distances.tolist()
+        ids, distances, kinds = one.ids.tolist(), one.distances.tolist(), one.kinds.tolist()
         rows = [
-            [str(rank + 1), *(_cell(one.names[h[rank]].label, d[rank], h[rank] == own.id) for h, d in both)]
-            for both in [list(zip(ids, distances, strict=True))]
+            [str(rank + 1), *(_cell(one.names[h[rank]].label, d[rank], mark(kind[rank])) for h, d, kind in all_three)]
+            for all_three in [list(zip(ids, distances, kinds, strict=True))]
             for rank in range(one.ids.shape[-1])
         ]
         owns = zip(one.own_rank.tolist(), one.own_distance.tolist(), strict=True)
-        rows.append(["own", *(_cell(f"#{rank}", d, rank == 1) for rank, d in owns)])
+        rows.append(["own", *(_cell(f"#{rank}", d, "") for rank, d in owns)])
         if one.suppressed is not None:
             ends = list(zip(one.suppressed.ids.tolist(), one.suppressed.distances.tolist(), strict=True))
             rows += [
-                [f"−{rank + 1}", *(_cell(one.names[h[rank]].label, d[rank], h[rank] == own.id) for h, d in ends)]
+                [f"−{rank + 1}", *(_cell(one.names[h[rank]].label, d[rank], _own(h[rank] == own.id)) for h, d in ends)]
                 for rank in range(one.ids.shape[-1])
             ]
-        parts.append(_table(caption, [f"head {head}" for head in range(len(ids))], rows, one.notes))
+        parts.append(_table(caption, [f"head {head}" for head in range(len(ids))], rows, (KEY, *one.notes)))
     return "".join(parts)
 
 
@@ -75,7 +76,7 @@ def positions(found: PositionNeighbors) -> str:
         [
             str(n + 1),
             *(
-                _cell(f"{order[n]} {found.tokens[order[n]].label}", d[n], order[n] == found.token.position)
+                _cell(f"{order[n]} {found.tokens[order[n]].label}", d[n], _own(order[n] == found.token.position))
                 for order, d in pairs
             ),
         ]
@@ -94,15 +95,36 @@ def atlas(found: Atlas) -> str:
     rows = [
         [
             f"L{layer}",
-            *(_cell(found.names[id].label, d, id == found.token.id) for id, d in zip(ids, distances, strict=True)),
+            *(_cell(found.names[id].label, d, mark(kind)) for id, d, kind in zip(*row, strict=True)),
         ]
-        for layer, (ids, distances) in enumerate(zip(found.ids.tolist(), found.distances.tolist(), strict=True))
+        for layer, row in enumerate(
+            zip(found.ids.tolist(), found.distances.tolist(), found.kinds.tolist(), strict=True)
+        )
     ]
-    return _table(caption, [f"head {head}" for head in range(found.ids.shape[1])], rows, found.notes)
+    return _table(caption, [f"head {head}" for head in range(found.ids.shape[1])], rows, (KEY, *found.notes))
 
 
-def _cell(label: str, value: float, marked: bool) -> str:
-    shown = f'<span style="{_OWN}">{escape(label)}</span>' if marked else escape(label)
+def attention(found: Attention) -> str:
+    """One row a source position, one column a head."""
+    what = "weights" if found.weigh == "weights" else "lengths of what the weights let through"
+    caption = f"Attention of {found.token.position} {found.token.label}, layer {found.layer}, {what}"
+    shares = found.shares.tolist()
+    rows = [
+        [
+            f"{token.position} {_own(token == found.token)}{token.label}",
+            *(distance(one[token.position]) for one in shares),
+        ]
+        for token in found.tokens
+    ]
+    return _table(caption, [f"head {head}" for head in range(len(shares))], rows, found.notes)
+
+
+def _own(is_own: bool) -> str:
+    return MARKS["own"] if is_own else ""
+
+
+def _cell(label: str, value: float, sign: str) -> str:
+    shown = f'<span style="{_STYLES.get(sign, "")}">{sign}{escape(label)}</span>' if sign else escape(label)
     return f'{shown} <small style="opacity:.6">{distance(value)}</small>'
 
 

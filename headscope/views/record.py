@@ -5,11 +5,13 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from headscope.kinds import KINDS
+
 if TYPE_CHECKING:
     from headscope.finding import Question
     from headscope.model.tokens import Token
     from headscope.reading import Reading
-    from headscope.results import Atlas, Comparison, Neighbors, PositionNeighbors, Why
+    from headscope.results import Atlas, Attention, Comparison, Neighbors, PositionNeighbors, Why
     from headscope.scope import Card
 
 SCHEMA = 1
@@ -48,10 +50,7 @@ def look(card: Card, reading: Reading, near: Neighbors, rows: PositionNeighbors)
     asked, selected = near.question, near.tokens[0]
     return {
         "schema": SCHEMA,
-        "model": model(card),
-        "text": reading.text,
-        "mask": reading.mask,
-        "tokens": [token(one) for one in reading.tokens],
+        **read(card, reading),
         "selected": selected.position,
         **question(asked),
         "notes": list(near.notes),
@@ -170,6 +169,7 @@ def atlas(found: Atlas) -> Record:
         **question(asked),
         "notes": list(found.notes),
         "cells": atlas_rows(found),
+        "layers": rate_rows(found),
     }
 
 
@@ -184,12 +184,58 @@ def atlas_rows(found: Atlas) -> list[Record]:
             "label": found.names[id].label,
             "distance": _number(distance),
             "own_rank": own_rank,
+            "kind": KINDS[kind],
+            "positions": list(found.places.get(id, ())),
         }
-        for layer, (ids, distances, ranks) in enumerate(
-            zip(found.ids.tolist(), found.distances.tolist(), found.own_rank.tolist(), strict=True)
+        for layer, (ids, distances, ranks, kinds) in enumerate(
+            zip(
+                found.ids.tolist(),
+                found.distances.tolist(),
+                found.own_rank.tolist(),
+                found.kinds.tolist(),
+                strict=True,
+            )
         )
-        for head, (id, distance, own_rank) in enumerate(zip(ids, distances, ranks, strict=True))
+        for head, (id, distance, own_rank, kind) in enumerate(zip(ids, distances, ranks, kinds, strict=True))
     ]
+
+
+def rate_rows(found: Atlas) -> list[Record]:
+    """For each layer the share of its heads whose nearest token is of each kind."""
+    return [
+        {"layer": layer} | dict(zip(KINDS, shares, strict=True)) for layer, shares in enumerate(found.rates().tolist())
+    ]
+
+
+def attention(found: Attention) -> Record:
+    """How much of each position every head mixes into its output at a token."""
+    return {
+        "schema": SCHEMA,
+        "selected": found.token.position,
+        "layer": found.layer,
+        "weigh": found.weigh,
+        "notes": list(found.notes),
+        "heads": [{"head": head, "shares": shares} for head, shares in enumerate(found.shares.tolist())],
+    }
+
+
+def attention_rows(found: Attention) -> list[Record]:
+    """One row for each head and source."""
+    return [
+        {"head": head, "position": token.position, "token": token.text, "label": token.label, "share": share}
+        for head, shares in enumerate(found.shares.tolist())
+        for token, share in zip(found.tokens, shares, strict=True)
+    ]
+
+
+def read(card: Card, reading: Reading) -> Record:
+    """Which model read which text: its tokens."""
+    return {
+        "model": model(card),
+        "text": reading.text,
+        "mask": reading.mask,
+        "tokens": [token(one) for one in reading.tokens],
+    }
 
 
 def _number(value: float) -> float | None:
@@ -209,17 +255,20 @@ def _heads(near: Neighbors) -> list[Record]:
                     "token": near.names[id].text,
                     "label": near.names[id].label,
                     "distance": _number(d),
+                    "kind": KINDS[kind],
+                    "positions": list(near.places.get(id, ())),
                 }
-                for rank, id, d in zip(ranks, ids, distances, strict=True)
+                for rank, id, d, kind in zip(ranks, ids, distances, kinds, strict=True)
             ],
             "own": {"rank": own_rank, "distance": _number(own_distance)},
             **_suppressed(near, head),
         }
-        for head, (ranks, ids, distances, own_rank, own_distance) in enumerate(
+        for head, (ranks, ids, distances, kinds, own_rank, own_distance) in enumerate(
             zip(
                 near.ranks.tolist(),
                 near.ids.tolist(),
                 near.distances.tolist(),
+                near.kinds.tolist(),
                 near.own_rank.tolist(),
                 near.own_distance.tolist(),
                 strict=True,

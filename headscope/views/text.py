@@ -12,14 +12,17 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from headscope.kinds import KINDS
+from headscope.views.marks import KEY, MARKS, mark
+
 if TYPE_CHECKING:
     from headscope.finding import Question
     from headscope.reading import Reading
-    from headscope.results import Atlas, Comparison, Neighbors, PositionNeighbors, Why
+    from headscope.results import Atlas, Attention, Comparison, Neighbors, PositionNeighbors, Why
     from headscope.scope import Card
 
 WIDTH = 100
-OWN = "bold green"
+STYLES = {MARKS["own"]: "bold green", MARKS["text"]: "cyan", MARKS["variant"]: "cyan", MARKS["special"]: "dim"}
 VECTORS = {"z": "the outputs", "q": "the queries", "k": "the keys", "v": "the values"}
 _LABEL, _NUMBER = 9, 5  # characters of a token and of a distance in a cell
 _CELL = _LABEL + 1 + _NUMBER
@@ -39,6 +42,11 @@ def positions(rows: PositionNeighbors) -> str:
 def atlas(found: Atlas) -> str:
     """Plain text, 100 columns wide."""
     return plain(Group(*atlas_tables(found, WIDTH)))
+
+
+def attention(found: Attention) -> str:
+    """Plain text, 100 columns wide."""
+    return plain(Group(*attention_tables(found, WIDTH)))
 
 
 def why(found: Why) -> str:
@@ -79,14 +87,14 @@ def token_line(reading: Reading, selected: int, width: int) -> Text:
 
 
 def neighbor_tables(near: Neighbors, width: int) -> list[RenderableType]:
-    """The nearest vocabulary tokens of one selected token, a column a head, own token marked with ▸."""
+    """The nearest vocabulary tokens of one selected token, a column a head, each with the mark of its kind."""
     asked, own = near.question, near.tokens[0]
     title = (
         f"Nearest vocabulary tokens to {VECTORS[asked.vector]} at {own.position} {own.label} · layer {asked.layer} · "
         f"{choices(asked)}"
     )
     k = near.ids.shape[-1]
-    ids, distances = near.ids.tolist(), near.distances.tolist()
+    ids, distances, kinds = near.ids.tolist(), near.distances.tolist(), near.kinds.tolist()
     own_ranks, own_distances = near.own_rank.tolist(), near.own_distance.tolist()
     parts: list[RenderableType] = [Text(title, "bold")]
     for heads in _blocks(len(ids), width):
@@ -94,22 +102,22 @@ def neighbor_tables(near: Neighbors, width: int) -> list[RenderableType]:
         for row in range(k):
             table.add_row(
                 str(row + 1),
-                *(_cell(near.names[ids[h][row]].label, distances[h][row], ids[h][row] == own.id, "▸") for h in heads),
+                *(_cell(near.names[ids[h][row]].label, distances[h][row], mark(kinds[h][row])) for h in heads),
                 end_section=row == k - 1,
             )
-        table.add_row("own", *(_cell(f"#{own_ranks[h]}", own_distances[h], own_ranks[h] == 1, "") for h in heads))
+        table.add_row("own", *(_cell(f"#{own_ranks[h]}", own_distances[h], "") for h in heads))
         if near.suppressed is not None:
             ends = near.suppressed
             for row in range(k):
                 table.add_row(
                     "−" + str(row + 1),
                     *(
-                        _cell(near.names[id].label, d, id == own.id, "▸")
+                        _cell(near.names[id].label, d, MARKS["own"] if id == own.id else "")
                         for id, d in ((int(ends.ids[h, row]), float(ends.distances[h, row])) for h in heads)
                     ),
                 )
         parts += [table, Text()]
-    return [*parts, *_notes(near.notes)]
+    return [*parts, Text(KEY, "dim"), Text(), *_notes(near.notes)]
 
 
 def why_tables(found: Sequence[Why], width: int) -> list[RenderableType]:
@@ -124,10 +132,9 @@ def why_tables(found: Sequence[Why], width: int) -> list[RenderableType]:
         weights = found[0].weights.tolist()
         for position, token in enumerate(found[0].tokens):
             shares = (Text(f"{row[position]:+.3f}", "" if abs(row[position]) > 0.05 else "dim") for row in rows)
-            table.add_row(
-                str(position), _cell(token.label, weights[position], token == found[0].token, "▸"), *shares,
-                end_section=position == len(found[0].tokens) - 1,
-            )  # fmt: skip
+            own = MARKS["own"] if token == found[0].token else ""
+            last = position == len(found[0].tokens) - 1
+            table.add_row(str(position), _cell(token.label, weights[position], own), *shares, end_section=last)
         if any(found[n].rest for n in columns):
             table.add_row("", "no position", *(f"{found[n].rest:+.3f}" for n in columns))
         table.add_row("", "score", *(f"{found[n].score:+.3f}" for n in columns))
@@ -163,8 +170,7 @@ def position_tables(rows: PositionNeighbors, width: int) -> list[RenderableType]
                     _cell(
                         f"{order[h][row]} {rows.tokens[order[h][row]].label}",
                         distances[h][row],
-                        order[h][row] == rows.token.position,
-                        "▸",
+                        MARKS["own"] if order[h][row] == rows.token.position else "",
                     )
                     for h in heads
                 ),
@@ -174,23 +180,57 @@ def position_tables(rows: PositionNeighbors, width: int) -> list[RenderableType]
 
 
 def atlas_tables(found: Atlas, width: int) -> list[RenderableType]:
-    """The nearest token of every layer (rows) and head (columns), the own token marked with ▸."""
+    """The nearest token of every layer (rows) and head (columns), and each layer's share of the text's own."""
     asked = found.question
     title = (
         f"Nearest vocabulary token in every layer and head at {found.token.position} {found.token.label} · "
         f"{choices(asked)}"
     )
-    ids, distances = found.ids.tolist(), found.distances.tolist()
+    ids, distances, kinds = found.ids.tolist(), found.distances.tolist(), found.kinds.tolist()
     parts: list[RenderableType] = [Text(title, "bold")]
     for heads in _blocks(len(ids[0]), width):
         table = _table([f"head {head}" for head in heads])
         for layer, row in enumerate(ids):
             table.add_row(
                 f"L{layer}",
-                *(_cell(found.names[row[h]].label, distances[layer][h], row[h] == found.token.id, "▸") for h in heads),
+                *(_cell(found.names[row[h]].label, distances[layer][h], mark(kinds[layer][h])) for h in heads),
+            )
+        parts += [table, Text()]
+    return [*parts, *_rates(found), Text(KEY, "dim"), Text(), *_notes(found.notes)]
+
+
+def _rates(found: Atlas) -> list[RenderableType]:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False, header_style="bold")
+    for column in ("", *KINDS):
+        table.add_column(column, justify="right")
+    for layer, shares in enumerate(found.rates().tolist()):
+        table.add_row(f"L{layer}", *(f"{share:.0%}" for share in shares))
+    return [Text("Share of each layer's heads by the kind of their nearest token", "bold"), table, Text()]
+
+
+def attention_tables(found: Attention, width: int) -> list[RenderableType]:
+    """How much of each source (rows) every head (columns) mixes into its output at a token."""
+    what = "weights" if found.weigh == "weights" else "lengths of what the weights let through"
+    title = f"Attention of {found.token.position} {found.token.label} · layer {found.layer} · {what}"
+    shares = found.shares.tolist()
+    parts: list[RenderableType] = [Text(title, "bold")]
+    for heads in _blocks(len(shares), width - _CELL):
+        table = _table(["source", *(f"head {head}" for head in heads)])
+        for token in found.tokens:
+            own = MARKS["own"] if token == found.token else ""
+            table.add_row(
+                str(token.position),
+                _label(token.label, own, _CELL),
+                *(Text(distance(shares[h][token.position]), _weight(shares[h], token.position)) for h in heads),
             )
         parts += [table, Text()]
     return [*parts, *_notes(found.notes)]
+
+
+def _weight(shares: Sequence[float], position: int) -> str:
+    """The head's largest source stands out; what it hardly uses steps back."""
+    most = max(shares)
+    return "bold" if shares[position] == most else "dim" if shares[position] < most / 10 else ""
 
 
 def choices(asked: Question) -> str:
@@ -234,12 +274,15 @@ def _table(columns: Sequence[str]) -> Table:
     return table
 
 
-def _cell(label: str, value: float, marked: bool, mark: str) -> Text:
-    label = mark + label if marked else label
-    if cell_len(label) > _LABEL:
-        label = set_cell_size(label, _LABEL - 1).rstrip() + "…"
-    shown = Text(set_cell_size(label, _LABEL), OWN if marked else "", no_wrap=True)
-    return shown.append(f" {distance(value):>{_NUMBER}}", "dim")
+def _cell(label: str, value: float, sign: str) -> Text:
+    return _label(label, sign, _LABEL).append(f" {distance(value):>{_NUMBER}}", "dim")
+
+
+def _label(label: str, sign: str, width: int) -> Text:
+    label = sign + label
+    if cell_len(label) > width:
+        label = set_cell_size(label, width - 1).rstrip() + "…"
+    return Text(set_cell_size(label, width), STYLES.get(sign, ""), no_wrap=True)
 
 
 def _notes(notes: Sequence[str]) -> list[RenderableType]:

@@ -82,6 +82,16 @@ def cross_attention() -> str:
     return "The decoder also attends to what the encoder wrote; that cross-attention is not captured."
 
 
+def sinks(lost: float) -> tuple[str, ...]:
+    """For weights that do not sum to 1; `lost` is the most that a head keeps from the text's tokens."""
+    if lost < 1e-3:
+        return ()
+    return (
+        f"Each head of this model can also attend to a sink, which is no token and writes nothing: up to {lost:.0%} of "
+        "a head's weight goes there, so its weights sum to less than 1.",
+    )
+
+
 def truncated(kept: int, of: int) -> str:
     """For a text that was cut to the model's length."""
     return f"The text was cut: the model reads {kept} of its {of} tokens."
