@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headscope import __version__, defaults
+from headscope import __version__, defaults, meanings
 from headscope.errors import HeadscopeError, InputError
 
 if TYPE_CHECKING:
@@ -54,7 +54,11 @@ def look(
         str, typer.Option(help="What is compared: value, output, key, query, embedding, unembedding.")
     ] = "value",
     reference: Annotated[
-        str | None, typer.Option(help="Whose projection encodes the vocabulary: input (default), layer.")
+        str | None,
+        typer.Option(
+            help="input (default), layer, isolated. "
+            + " ".join(f"{name}: {meaning}" for name, meaning in meanings.REFERENCES.items())
+        ),
     ] = None,
     metric: Annotated[str, typer.Option(help="cosine, euclidean, dot.")] = "cosine",
     position: Annotated[
@@ -85,6 +89,8 @@ def look(
         scope = _open(status, model, revision, device, dtype, stack)
         status.update("reading the text …")
         reading = scope.read(text, mask, decoder_text=decoder_text, truncate=truncate)  # type: ignore[arg-type]
+        if reference == "isolated":
+            _isolate(status, scope)
         status.update(f"encoding the vocabulary ({scope.card.vocab_size:,} tokens) …")
         choices: dict[str, Any] = {"layer": layer, "space": space, "reference": reference, "metric": metric}
         choices |= {"position": position, "k": k, "candidates": candidates, "vector": vector, "at": at}
@@ -190,6 +196,17 @@ def _open(
     return Scope.from_pretrained(
         model, revision, device, dtype, stack=chosen, progress=lambda step: status.update(f"{step} …")
     )
+
+
+def _isolate(status: Status, scope: Scope) -> None:
+    """Read every token alone, under a bar of its own; what an interruption leaves is not lost."""
+    status.stop()
+    try:
+        scope.isolate()
+    except KeyboardInterrupt:
+        typer.echo("Stopped; what was read is kept, and the same command goes on from there.", err=True)
+        raise typer.Exit(130) from None
+    status.start()
 
 
 def _token(given: str) -> int | str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headscope import defaults
+from headscope import defaults, meanings
 from headscope.app.asks import from_address
 from headscope.app.desk import Desk, as_json
 
@@ -42,6 +42,7 @@ class Page:
             "causal": card.causal,
             "capture_error": card.capture_error,
             "characters": limits.characters,
+            "references": meanings.REFERENCES,
             "defaults": {"text": defaults.TEXT, "token": defaults.TOKEN},
         }
         return as_json(about)
