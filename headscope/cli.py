@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headscope import __version__, defaults
+from headscope import __version__, defaults, meanings
 from headscope.errors import HeadscopeError, InputError
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def look(
     reference: Annotated[
         str | None,
         typer.Option(
-            help="Whose projection encodes the vocabulary: input, layer. Without it: input; in the atlas layer."
+            help="Without it: input; in the atlas layer. "
+            + " ".join(f"{name}: {meaning}" for name, meaning in meanings.REFERENCES.items())
         ),
     ] = None,
     metric: Annotated[str, typer.Option(help="cosine, euclidean, dot.")] = "cosine",
@@ -93,6 +94,8 @@ def look(
         scope = _open(status, model, revision, device, dtype, stack)
         status.update("reading the text …")
         reading = scope.read(text, mask, decoder_text=decoder_text, truncate=truncate)  # type: ignore[arg-type]
+        if reference == "isolated":
+            _isolate(status, scope)
         asked = _token(token)
         choices: dict[str, Any] = {"space": space, "reference": reference, "metric": metric}
         choices |= {"position": position, "candidates": candidates}  # the library checks them
@@ -207,6 +210,17 @@ def _open(
     return Scope.from_pretrained(
         model, revision, device, dtype, stack=chosen, progress=lambda step: status.update(f"{step} …")
     )
+
+
+def _isolate(status: Status, scope: Scope) -> None:
+    """Read every token alone, under a bar of its own; what an interruption leaves is not lost."""
+    status.stop()
+    try:
+        scope.isolate()
+    except KeyboardInterrupt:
+        typer.echo("Stopped; what was read is kept, and the same command goes on from there.", err=True)
+        raise typer.Exit(130) from None
+    status.start()
 
 
 def _token(given: str) -> int | str:

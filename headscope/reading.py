@@ -157,8 +157,9 @@ class Reading:
 
         `space` is what is compared: the head's values, its keys or queries, its values as W_O passes them on
         ("output"), or what it adds to the residual stream, with the embeddings or the unembedding. `reference` says
-        whose projection encodes the vocabulary (layer 0's or the layer's own; None: layer 0's, in the spaces that
-        have references), `position` whether with what the model does for positions, at the token's place or at
+        how the vocabulary is encoded: by layer 0's projection, the layer's own, or by the model reading each token
+        alone ("isolated", which `Scope.isolate` makes where it is missing; None: layer 0's, in the spaces that have
+        references), `position` whether with what the model does for positions, at the token's place or at
         position `at`. `candidates` says which tokens may be neighbours ("words" leaves out special, unused and byte
         tokens), `vector` what is compared in the place of z: the head's q, k or v at the token. Exact; ties stand in
         the order of their ids. For a list of tokens every tensor has a leading axis. Raises InputError for a choice
@@ -308,8 +309,8 @@ class Reading:
         """
         check(space, reference, metric, candidates)
         reference = resolved(space, reference, "layer")
-        finder = self._finder(None, space, reference, metric, position, 1, candidates, "z", None)
         selected = self.position_of(token)
+        finder = self._finder(None, space, reference, metric, position, 1, candidates, "z", None)
         found = [finder.search(layer, [selected], 1) for layer in range(len(self.z))]
         ids = torch.stack([near.ids[0, :, 0] for near, _ in found])  # (L, H)
         names = self._opened.names
@@ -346,7 +347,9 @@ class Reading:
         limit = self._opened.positions.limit
         if at is not None and (isinstance(at, bool) or not isinstance(at, int) or not 0 <= at < (limit or at + 1)):
             raise InputError(f"there is no position {at!r}; the model's positions are 0 to {(limit or 0) - 1}.")
-        moves = position and vocabulary.moves(space)
+        if reference == "isolated":
+            self._scope.isolate()
+        moves = position and reference != "isolated" and vocabulary.moves(space)
         question = Question(layer, space, reference, metric, moves, candidates, vector, at if moves else None)
         return Finder(self, vocabulary, question)
 
@@ -366,7 +369,9 @@ class Reading:
         found = [*self.notes, *notes.space(asked.space, asked.vector)]
         if asked.reference == "input" and asked.layer != 0 and not vocabulary.one_value_space:
             found.append(notes.foreign_basis(asked.layer))
-        if asked.space in ("key", "query") and vocabulary.turns:
+        if asked.reference == "isolated":
+            found += notes.alone(position, self.mask, self._context is not None)
+        elif asked.space in ("key", "query") and vocabulary.turns:
             found.append(notes.turned(asked.use_position))
         elif position and asked.reference is not None and not vocabulary.has_positions:
             found += notes.no_positions(position)

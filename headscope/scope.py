@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -18,8 +20,10 @@ from headscope.model.projections import HeadWeights, measure_projections
 from headscope.model.stacks import StackName, choose, unwrapped
 from headscope.model.tokens import Token, started, tokenize
 from headscope.reading import Reading
+from headscope.views.progress import bar
 from headscope.vocabulary import Vocabulary, notes
 from headscope.vocabulary.choices import Space, one_of
+from headscope.vocabulary.isolated import Isolated
 
 CACHE_BYTES = 4 * 2**30
 _BATCH_TOKENS = 2048  # with padding; larger batches gain nothing on a CPU
@@ -52,6 +56,16 @@ class Card:
     why: str
 
 
+@dataclass(frozen=True)
+class Isolation:
+    """What the reference "isolated" has on disk: bytes, files, and where; `seconds`: how long this call took."""
+
+    bytes: int
+    shards: int
+    directory: str
+    seconds: float
+
+
 class Scope:
     """A model opened for reading: texts go in, readings come out.
 
@@ -69,7 +83,7 @@ class Scope:
         self._opened, self.card = opened, card
         self._reopen, self._cache_bytes = reopen, cache_bytes
         self._lock = threading.RLock()
-        self._vocabulary = Vocabulary(opened, cache_bytes)
+        self._isolated, self._vocabulary = self._encodings()
 
     def __repr__(self) -> str:
         card = self.card
@@ -105,11 +119,13 @@ class Scope:
         loaded = load(source, device, dtype, say)
         say("proving the capture")
 
-        def reopen() -> tuple[Opened, Card]:
+        def reopen(weights_sha256: str | None = None) -> tuple[Opened, Card]:
             opened = open_model(choose(loaded.model, stack), loaded.tokenizer, loaded.missing)
-            return opened, _card(opened, source.name, source.revision, loaded.weights_sha256, source.why)
+            # Weights that were changed in memory are no longer those of the file.
+            own = weights_sha256 or hash_of_tensors(loaded.model)
+            return opened, _card(opened, source.name, source.revision, own, source.why)
 
-        return cls(*reopen(), reopen, cache_bytes)
+        return cls(*reopen(loaded.weights_sha256), reopen, cache_bytes)
 
     @classmethod
     def from_model(
@@ -203,6 +219,30 @@ class Scope:
         kept = started(tokenize(text, opened.names, limit - begin), start, opened.names)
         return kept, (notes.truncated(limit, len(tokens)),)
 
+    def isolate(self, progress: Callable[[int, int], None] | None = None) -> Isolation:
+        """Read every vocabulary token alone, for the reference "isolated", and keep its values on disk.
+
+        What is there already, from an earlier call or process that was ended, is not made again; so it may be
+        interrupted at any time. `progress` is told how many tokens are done, of how many; None: a bar on standard
+        error, where that is a terminal. Raises ModelError where the disk does not take it.
+        """
+        started = time.monotonic()
+        alone = self.isolated
+        done = alone.done()
+        shown = bar(_announced(alone), "Reading tokens alone") if progress is None and done < alone.tokens else None
+        with shown or nullcontext(progress or (lambda done, total: None)) as tell:
+            tell(done, alone.tokens)
+            for done in alone.steps():
+                tell(done, alone.tokens)
+        return Isolation(alone.nbytes, alone.shards, str(alone.directory), time.monotonic() - started)
+
+    @property
+    def isolated(self) -> Isolated:
+        """The reference "isolated" of the weights as they are: how much of it there is, and the steps to the rest."""
+        with self._lock:
+            self._current()
+            return self._isolated
+
     def weights(self, layer: int) -> HeadWeights:
         """The projections W_Q, W_K, W_V, W_O of a layer per head, with their biases, measured and checked."""
         opened = self._current()
@@ -223,8 +263,12 @@ class Scope:
         with self._lock:
             if weights_stamp(self._opened.model) != self._opened.stamp:
                 self._opened, self.card = self._reopen()
-                self._vocabulary = Vocabulary(self._opened, self._cache_bytes)
+                self._isolated, self._vocabulary = self._encodings()
             return self._opened
+
+    def _encodings(self) -> tuple[Isolated, Vocabulary]:
+        isolated = Isolated(self._opened, self.card.weights_sha256)
+        return isolated, Vocabulary(self._opened, self._cache_bytes, isolated)
 
     def _vocabulary_for(self, opened: Opened) -> Vocabulary:
         """The vocabulary's encodings by the weights that a reading was made with."""
@@ -253,6 +297,13 @@ def _card(opened: Opened, name: str, revision: str | None, weights_sha256: str, 
         dtype=str(opened.model.dtype).removeprefix("torch."),
         device=str(opened.model.device),
         why=why,
+    )
+
+
+def _announced(alone: Isolated) -> str:
+    return (
+        f"The reference isolated reads {alone.tokens:,} tokens alone, once; their values take "
+        f"{alone.nbytes / 2**20:,.0f} MiB in {alone.directory}"
     )
 
 

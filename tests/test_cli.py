@@ -10,6 +10,7 @@ import pytest
 import zoo
 
 from headscope.cli import main
+from headscope.vocabulary.isolated import Isolated
 
 
 @pytest.fixture(scope="module")
@@ -138,3 +139,45 @@ def test_the_installed_command_runs_the_default_question(directory):
         [sys.executable, "-m", "headscope", "look", "--model", directory], capture_output=True, text=True, check=True
     )
     assert "Nearest vocabulary tokens" in result.stdout
+
+
+@pytest.fixture
+def empty_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))
+    return tmp_path
+
+
+def test_the_reference_isolated_is_made_under_a_bar_on_standard_error(run, directory, empty_cache, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    question = ("look", zoo.TEXT, "--model", directory, "--layer", "2", "--reference", "isolated", "--json")
+    code, out, shown = run(*question)
+    assert code == 0
+    told = json.loads(out)
+    assert (told["reference"], told["use_position"]) == ("isolated", False)
+    assert "Reading tokens alone" in shown
+    assert f"in {empty_cache}" in shown
+    assert "Reading tokens alone" not in run(*question)[2]  # it is there
+
+
+def test_an_interruption_says_that_nothing_is_lost(run, directory, empty_cache, monkeypatch):
+    steps = Isolated.steps
+
+    def interrupted(self):
+        yield next(steps(self))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Isolated, "steps", interrupted)
+    code, out, shown = run("look", "--model", directory, "--reference", "isolated")
+    assert (code, out) == (130, "")
+    assert "what was read is kept, and the same command goes on from there" in shown
+
+
+def test_a_cache_that_cannot_be_written_is_one_sentence(run, directory, empty_cache, monkeypatch):
+    (empty_cache / "file").write_text("")
+    monkeypatch.setenv("HEADSCOPE_CACHE", str(empty_cache / "file"))
+    code, out, shown = run("look", "--model", directory, "--reference", "isolated")
+    assert (code, out) == (1, "")
+    assert str(empty_cache / "file") in shown
+    assert "Set HEADSCOPE_CACHE to" in shown
+    assert "Traceback" not in shown

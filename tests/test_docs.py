@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import typer.main
 
+from headscope import meanings
 from headscope.cli import app, main
+from headscope.vocabulary.choices import REFERENCES
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -96,3 +98,10 @@ def succeed(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as leave:
         main(arguments)
     assert not leave.value.code
+
+
+def test_what_the_references_mean_stands_there_in_the_same_words():
+    page = (ROOT / "docs" / "how-it-works.md").read_text()
+    assert tuple(meanings.REFERENCES) == REFERENCES
+    for name, meaning in meanings.REFERENCES.items():
+        assert f"| `{name}` | {meaning} |" in page

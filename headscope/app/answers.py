@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,6 +13,23 @@ class Problem(BaseModel):
     """What was wrong, and what would work."""
 
     error: str
+
+
+class IsolatedOut(BaseModel):
+    """How far the vocabulary has been read alone."""
+
+    state: Literal["absent", "working", "stopped", "failed", "ready"]
+    done: int
+    total: int
+    bytes: int
+    seconds_left: float | None
+    problem: str | None
+
+
+class BeingMadeOut(Problem):
+    """The question has to wait: its reference is being made."""
+
+    isolated: IsolatedOut
 
 
 class Answer(BaseModel):

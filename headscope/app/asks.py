@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from headscope import defaults
+from headscope import defaults, meanings
 from headscope.model.passes import Mask
 from headscope.neighbors import Metric
 from headscope.reading import Weigh
-from headscope.vocabulary.choices import Candidates, Reference, Space, Vector
+from headscope.vocabulary.choices import OPEN_REFERENCES, Candidates, Reference, Space, Vector
 
 Token = Annotated[
     Annotated[int, Field(ge=0)] | Annotated[str, Field(min_length=1, max_length=200)],
@@ -31,6 +31,11 @@ class Ask(BaseModel):
     )
     text: str = Field(default=defaults.TEXT, description="The text to read.", examples=[defaults.TEXT])
     mask: Mask = Field(default="model", description="Who may see whom: the model's own mask, everyone, or only before.")
+
+    @property
+    def needs_isolated(self) -> bool:
+        """Whether the answer needs the reference isolated."""
+        return False
 
     @field_validator("text")
     @classmethod
@@ -57,12 +62,17 @@ class AtlasAsk(Ask):
     space: Space = "value"
     reference: Reference | None = Field(
         default=None,
-        description="Whose projection encodes the vocabulary: layer 0's, or the head's own layer's (null: each "
-        "layer's own in an atlas, else layer 0's; the spaces embedding and unembedding have none).",
+        description=" ".join(f"{name}: {meaning}" for name, meaning in meanings.REFERENCES.items())
+        + " (null: layer in an atlas, else input; the spaces embedding and unembedding have none).",
     )
     metric: Metric = "cosine"
     position: bool = Field(default=True, description="Add the token's position embedding to the vocabulary.")
     candidates: Candidates = Field(default="all", description='"words" leaves out special, unused and byte tokens.')
+
+    @property
+    def needs_isolated(self) -> bool:
+        """Whether the answer needs the reference isolated; where a space has none, the answer is a refusal."""
+        return self.reference == "isolated" and "isolated" in OPEN_REFERENCES[self.space]
 
 
 class AttentionAsk(Ask):
@@ -109,9 +119,15 @@ class CompareAsk(NearestAsk):
 
     other: Other = Field(default=Other(), description="What differs on the other side.")
 
+    @property
+    def needs_isolated(self) -> bool:
+        """Whether one of the sides needs the reference isolated."""
+        return super().needs_isolated or self.other_side().needs_isolated
+
     def other_side(self) -> NearestAsk:
         """The question of the other side."""
-        return self.model_copy(update=self.other.model_dump(exclude_none=True))
+        given = self.model_dump(exclude={"other"}) | self.other.model_dump(exclude_none=True)
+        return NearestAsk(**given)
 
 
 def from_address(query: dict[str, str]) -> NearestAsk | None:

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.requests import Request
 
 from headscope.app.asks import Ask, AtlasAsk, AttentionAsk, CompareAsk, NearestAsk, ReadAsk, WhyAsk
+from headscope.app.isolating import BeingMade, Isolating, NotWhole, Work
 from headscope.app.limits import Limits
 from headscope.app.line import Line
 from headscope.app.models import Models
@@ -30,6 +31,7 @@ class Desk:
     def __init__(self, models: Models, limits: Limits) -> None:
         self.models, self.limits = models, limits
         self.line = Line(limits.waiting)
+        self.isolating = Isolating(self.line)
         self._readings: Recent[Reading] = Recent(limits.readings)
         self._answers: Recent[bytes] = Recent(limits.answers)
 
@@ -92,6 +94,14 @@ class Desk:
             raise InputError(f"there is no head {head}; the layer's heads are 0 to {len(heads) - 1}.")
         return {"head": head, "queries": heads[head].tolist()}
 
+    async def isolated(self, model: str | None, request: Request | None = None) -> dict[str, Any]:
+        """How far the reference isolated of a model is."""
+        key = self.models.key(model)
+        work = self.isolating.known(key)
+        if work is None:
+            work = await self.line.run(lambda: Work.found(self.models.get(key)), request)
+        return work.record()
+
     def known(self, ask: Ask) -> bytes | None:
         """The answer if it is at hand."""
         return self._answers.get(self._key(ask))
@@ -115,12 +125,19 @@ class Desk:
             answer = self._answers.get(key)
             if answer is None:
                 scope = self.models.get(ask.model)
+                if ask.needs_isolated and scope.isolated.done() < scope.isolated.tokens:
+                    raise NotWhole(scope)
                 answer = as_json(make(scope, self._reading(scope, ask)))
                 self._answers.put(key, answer, len(answer))
             return answer
 
         at_hand = self._answers.get(key)
-        return at_hand if at_hand is not None else await self.line.run(job, request)
+        if at_hand is not None:
+            return at_hand
+        try:
+            return await self.line.run(job, request)
+        except NotWhole as missing:
+            raise BeingMade(await self.isolating.start(self.models.key(ask.model), missing.scope)) from None
 
     def _reading(self, scope: Scope, ask: Ask) -> Reading:
         key = (self.models.key(ask.model), ask.text, ask.mask)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headscope import defaults
+from headscope import defaults, meanings
 from headscope.app.asks import from_address
 from headscope.app.choices import open_choices
 from headscope.app.desk import Desk, as_json
@@ -46,6 +46,7 @@ class Page:
             "characters": limits.characters,
             "pattern": limits.pattern,
             "choices": self._choices,
+            "references": meanings.REFERENCES,
             "defaults": {"text": defaults.TEXT, "token": defaults.TOKEN},
         }
         return as_json(about)

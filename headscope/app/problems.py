@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from headscope.app.desk import TooLong, as_json
+from headscope.app.isolating import BeingMade
 from headscope.app.line import ClientGone, LineFull
 from headscope.app.models import NotAllowed, NotFound
 from headscope.errors import InputError, ModelError
@@ -39,6 +40,17 @@ def handle_problems(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
         return problem(error.status_code, f"{request.method} {request.url.path}: {error.detail}.", error.headers)
+
+    @app.exception_handler(BeingMade)
+    async def being_made(_: Request, error: BeingMade) -> Response:
+        work = error.work
+        said = (
+            f"the reference isolated is being made ({work.done:,} of {work.total:,} tokens have been read alone; "
+            f"{work.nbytes / 2**20:,.0f} MiB in all): ask again when GET /isolated says that it is ready."
+        )
+        return Response(
+            as_json({"error": said, "isolated": work.record()}), 409, {"Retry-After": "1"}, "application/json"
+        )
 
     @app.exception_handler(LineFull)
     async def full(_: Request, __: Exception) -> Response:

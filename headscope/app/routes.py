@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Request, Response
+from fastapi import APIRouter, Body, Query, Request, Response
 
 from headscope import __version__
 from headscope.app.answers import (
     AtlasOut,
     AttentionOut,
+    BeingMadeOut,
     CompareOut,
     HealthOut,
+    IsolatedOut,
     ModelsOut,
     NearestOut,
     Problem,
@@ -26,14 +28,16 @@ _SAID = {
     400: "The address this request came by is not the server's.",
     403: "Not allowed: another site's page asks, or a model that this server does not open.",
     404: "No such model.",
+    409: "The reference isolated is being made; `isolated` says how far.",
     413: "The text or the request is longer than this server takes.",
     422: "No such token, layer, choice or field; the sentence says what is open.",
     500: "The model failed.",
     503: "Too many requests wait; Retry-After says when to come back.",
 }
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": said} for status, said in _SAID.items()
+    status: {"model": BeingMadeOut if status == 409 else Problem, "description": said} for status, said in _SAID.items()
 }
+_Model = Annotated[str | None, Query(min_length=1, max_length=300, description="As in the questions.")]
 
 
 def _examples(kind: type[Ask], **others: dict[str, Any]) -> Any:
@@ -109,6 +113,15 @@ def router(desk: Desk) -> APIRouter:
         request: Request,
     ) -> Response:
         return _json(await desk.attention(ask, request))
+
+    @routes.get("/isolated", response_model=IsolatedOut, summary="How far is the reference isolated?")
+    async def isolated(request: Request, model: _Model = None) -> Any:
+        return await desk.isolated(model, request)
+
+    @routes.delete("/isolated", response_model=IsolatedOut, summary="Stop making it; what was made stays")
+    async def stop(request: Request, model: _Model = None) -> Any:
+        desk.isolating.stop(desk.models.key(model))
+        return await desk.isolated(model, request)
 
     return routes
 

@@ -55,6 +55,7 @@ def create_app(
         first = asyncio.ensure_future(desk.nearest(NearestAsk()))
         first.add_done_callback(lambda task: task.cancelled() or task.exception())
         yield
+        desk.isolating.close()
         desk.line.close()
 
     app = FastAPI(

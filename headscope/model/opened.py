@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from headscope.model.heads import AllHeads, Captured, OnePattern
 from headscope.model.loading import first_line
 from headscope.model.passes import Mask, Recorder, recording
 from headscope.model.positions import Positions, find_positions, known_positions
+from headscope.model.precision import float32_arithmetic
 from headscope.model.stacks import Stack
 from headscope.model.stream import StreamRecorder
 from headscope.model.tokens import TokenNames
@@ -48,13 +50,13 @@ class Opened:
         A decoder attends to `contexts`, the texts that its encoder reads.
         """
         recorder = AllHeads([len(ids) for ids in texts], len(self.anatomy.blocks))
-        self._run(texts, recorder, mask, contexts)
+        self.run_recorded(texts, recorder, mask, contexts)
         return recorder.captured()
 
     def pattern(self, text: list[int], mask: Mask, context: list[int] | None, layer: int) -> Tensor:
         """The pattern [head, query, source] of one layer on one text (token ids)."""
         recorder = OnePattern(layer)
-        self._run([text], recorder, mask, None if context is None else [context])
+        self.run_recorded([text], recorder, mask, None if context is None else [context])
         assert recorder.pattern is not None
         return recorder.pattern
 
@@ -62,7 +64,7 @@ class Opened:
         """The residual stream [layer + 1, position, d_model] of one text (token ids), before and after each block."""
         recorder = StreamRecorder(self.anatomy)
         with recorder.watching():
-            self._run([text], recorder, mask, None if context is None else [context])
+            self.run_recorded([text], recorder, mask, None if context is None else [context])
         return recorder.stream()
 
     def prove_mask(self, mask: Mask) -> None:
@@ -81,18 +83,26 @@ class Opened:
             )
         self.proved.add(mask)
 
-    def _run(
-        self, texts: list[list[int]], recorder: Recorder, mask: Mask, contexts: list[list[int]] | None = None
+    def run_recorded(
+        self,
+        texts: list[list[int]],
+        recorder: Recorder,
+        mask: Mask,
+        contexts: list[list[int]] | None = None,
+        *,
+        widened: bool = False,
     ) -> None:
+        """Run several texts (token ids) as one batch before `recorder`; `widened`: half weights compute as float32."""
         ids, attention_mask = self._batch(texts)
         options: dict[str, Any] = without_cache(self.model)
+        arithmetic = float32_arithmetic if widened else nullcontext
         if contexts is not None and self.stack.encoder is not None:
             read, seen = self._batch(contexts)
-            with prepared(self.stack.encoder):
+            with prepared(self.stack.encoder), arithmetic(self.stack.encoder):
                 written = self.stack.encoder(input_ids=read, attention_mask=seen)[0]
             options |= {"encoder_hidden_states": written, "encoder_attention_mask": seen}
         own = frozenset(block.attention for block in self.anatomy.blocks)
-        with prepared(self.model), recording(recorder, attention_mask, mask, own):
+        with prepared(self.model), recording(recorder, attention_mask, mask, own), arithmetic(self.model):
             self.model(input_ids=ids, attention_mask=attention_mask, **options)
 
     def _batch(self, texts: list[list[int]]) -> tuple[Tensor, Tensor]:

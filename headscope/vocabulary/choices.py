@@ -8,7 +8,7 @@ from headscope.errors import InputError
 from headscope.neighbors import METRICS
 
 Space = Literal["value", "output", "key", "query", "embedding", "unembedding"]
-Reference = Literal["input", "layer"]
+Reference = Literal["input", "layer", "isolated"]
 Vector = Literal["z", "q", "k", "v"]
 Candidates = Literal["all", "words"]
 SPACES: tuple[Space, ...] = get_args(Space)
@@ -16,8 +16,8 @@ REFERENCES: tuple[Reference, ...] = get_args(Reference)
 CANDIDATES: tuple[Candidates, ...] = get_args(Candidates)
 
 OPEN_REFERENCES: dict[Space, tuple[Reference, ...]] = {
-    "value": ("input", "layer"),
-    "output": ("input", "layer"),
+    "value": ("input", "layer", "isolated"),
+    "output": ("input", "layer", "isolated"),
     "key": ("input", "layer"),
     "query": ("input", "layer"),
     "embedding": (),

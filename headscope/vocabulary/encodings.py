@@ -23,6 +23,7 @@ from headscope.vocabulary import closed_form
 from headscope.vocabulary.cache import ByteCache, T
 from headscope.vocabulary.choices import Reference, Space
 from headscope.vocabulary.closed_form import ClosedForm, Motion, Stem
+from headscope.vocabulary.isolated import Isolated
 from headscope.vocabulary.lens import Lens
 
 log = logging.getLogger(__name__)
@@ -103,10 +104,10 @@ class Vocabulary:
     block 0's input at `position`, as `layer` compares it; position None leaves out what the model does for positions.
     """
 
-    def __init__(self, opened: Opened, budget: int) -> None:
+    def __init__(self, opened: Opened, budget: int, alone: Isolated) -> None:
         self.feed: Feed = opened.feed
         self.names = opened.names
-        self._opened = opened
+        self._opened, self._alone = opened, alone
         self._cache = ByteCache(budget)
         self._owners: dict[tuple[int, Part], tuple[int, Part]] = {}
 
@@ -153,6 +154,11 @@ class Vocabulary:
             found = self.unembedding
             table = self._keep(("unembedding",), lambda: _unbiased(found.rows()[None].to(self.feed.device)))
             return Encoded(table, Place.none, "closed form", found.error, self._writes(layer))
+        if reference == "isolated":
+            values = self.isolated(layer)
+            if space == "output":
+                return self._seen(("output", "isolated", layer), values, self._lens(layer))
+            return Encoded(values, Place.none, "model", 0.0)
         projection = 0 if reference == "input" else layer
         place = position if self.has_positions else None
         if space == "output":
@@ -161,6 +167,10 @@ class Vocabulary:
         if space == "value" or position is None:
             return encoded
         return replace(encoded, aim=self._turn(_PARTS[space], projection, position))
+
+    def isolated(self, layer: int) -> Table:
+        """Every token's values in `layer` when the model reads it alone."""
+        return self._keep(("isolated", layer), lambda: self._alone.table(layer))
 
     @cached_property
     def unembedding(self) -> Unembedding:
@@ -209,10 +219,7 @@ class Vocabulary:
         lens, proved = self._lens(layer), self._proved("v", projection)
         key = ("output", projection, layer)
         if proved.form is None:
-            values = self._part("v", projection, position).table
-            table = self._keep((*key, position), lambda: _through(values, lens))
-            mean = self._keep((*key, position, "mean"), lambda: _Kept((_mean(values),))).tensors[0]
-            return Encoded(table, Place.none, "model", 0.0, Aim(lens.matrix, -lens(mean)))
+            return self._seen((*key, position), self._part("v", projection, position).table, lens)
         form = proved.form
         seen = self._keep((*key, "form"), lambda: form.through(lens))
         table = self._keep((*key, "table"), seen.pack)
@@ -226,6 +233,12 @@ class Vocabulary:
         at = self._keep((*key, "place", position), place)
         assert at.bias is not None, "made above"
         return Encoded(table, at, "closed form", proved.error, Aim(lens.matrix, at.bias.double() - lens(form.bias)))
+
+    def _seen(self, key: tuple[object, ...], values: Table, lens: Lens) -> Encoded:
+        """Values that the model itself computed, through a lens."""
+        table = self._keep(key, lambda: _through(values, lens))
+        mean = self._keep((*key, "mean"), lambda: _Kept((_mean(values),))).tensors[0]
+        return Encoded(table, Place.none, "model", 0.0, Aim(lens.matrix, -lens(mean)))
 
     def _lens(self, layer: int) -> Lens:
         return self._keep(("lens", layer), lambda: Lens.of(output_weights(self.feed, layer)[0]))

@@ -69,6 +69,21 @@ def no_positions(wanted: bool) -> tuple[str, ...]:
     )
 
 
+def alone(position: bool, mask: str, cross: bool) -> tuple[str, ...]:
+    """For the `isolated` reference: which choices do not reach the texts of one token that it is made of."""
+    found = []
+    if position:
+        found.append(
+            "With the reference isolated every vocabulary token stands at its own place in a text of its own, so the "
+            "position switch does not apply."
+        )
+    if mask != "model":
+        found.append(f"The mask {mask} is for this text only: the vocabulary was read alone under the model's own.")
+    if cross:
+        found.append("While a vocabulary token was read alone, the encoder read that token too, and not this text.")
+    return tuple(found)
+
+
 def not_finite(names: Sequence[TokenName]) -> tuple[str, ...]:
     """For vocabulary tokens whose encoding is not a number."""
     if not names:

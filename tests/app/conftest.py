@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +27,12 @@ def server(demo: Scope) -> Iterator[Server]:
     with Server(create_app(demo)) as running:
         httpx.post(f"{running.address}/api/v1/nearest", json={}, timeout=60).raise_for_status()
         yield running
+
+
+@pytest.fixture(scope="session")
+def isolated(demo: Scope) -> Path:
+    """The directory of the demo weights' reference isolated, all there."""
+    return Path(demo.isolate().directory)
 
 
 @pytest.fixture(scope="session")

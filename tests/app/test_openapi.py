@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from headscope.app.routes import PREFIX
 from tests.app.serving import Server
 
-ROUTES = ("health", "models", "read", "nearest", "why", "compare", "atlas")
+ROUTES = ("health", "models", "read", "nearest", "why", "compare", "atlas", "isolated")
 
 
+@pytest.mark.usefixtures("isolated")  # or a question would set the server to work for long
 @pytest.mark.parametrize("route", ROUTES)
 def test_answers_are_as_described(server: Server, route: str) -> None:
     schemathesis = pytest.importorskip("schemathesis")

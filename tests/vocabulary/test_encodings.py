@@ -25,7 +25,7 @@ def encoded(vocabulary: Vocabulary, layer: int, position: int | None) -> torch.T
 
 @pytest.fixture
 def vocabulary(scope):
-    return Vocabulary(scope._opened, 2**30)
+    return Vocabulary(scope._opened, 2**30, scope.isolated)
 
 
 def test_the_oracle_gives_a_token_the_value_it_has_in_a_text_at_that_position(scope):
@@ -58,7 +58,7 @@ def test_the_closed_form_agrees_with_the_oracle_on_the_whole_vocabulary(scope, v
 
 def test_where_the_closed_form_misses_the_model_itself_answers_the_same(scope, vocabulary, monkeypatch):
     monkeypatch.setattr(encodings, "TOLERANCE", -1.0)
-    by_model = Vocabulary(scope._opened, 2**30)
+    by_model = Vocabulary(scope._opened, 2**30, scope.isolated)
     assert by_model.encoded("value", "layer", 1, 5).way == "model"
     for position in (None, 5):
         assert torch.allclose(encoded(by_model, 1, position), encoded(vocabulary, 1, position), atol=5e-6)

@@ -2,8 +2,9 @@
 
 /** The server said no; the message is its sentence. */
 export class Refused extends Error {
-  constructor(message, status) {
-    super(message);
+  constructor(answer, status) {
+    super(answer.error);
+    this.answer = answer;
     this.status = status;
   }
 }
@@ -12,21 +13,27 @@ export class Refused extends Error {
 export class Lost extends Error {}
 
 /** The answer to a question; `signal` gives it up. */
-export async function post(path, body, signal) {
+export function post(path, body, signal) {
+  const headers = { "Content-Type": "application/json" };
+  return call(path, { method: "POST", headers, body: JSON.stringify(body), signal });
+}
+
+/** How far work is that goes on in the background. */
+export const progress = (path, signal) => call(path, { signal, cache: "no-store" });
+
+/** Stops work that goes on in the background. */
+export const stop = (path) => call(path, { method: "DELETE" });
+
+async function call(path, request) {
   let response, answer;
   try {
-    response = await fetch(`api/v1/${path}`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(body),
-      signal,
-    });
+    response = await fetch(`api/v1/${path}`, request);
     answer = await response.json();
   } catch (fault) {
-    if (signal.aborted) throw fault;
+    if (request.signal?.aborted) throw fault;
     throw new Lost(String(fault));
   }
-  if (!response.ok) throw new Refused(answer.error, response.status);
+  if (!response.ok) throw new Refused(answer, response.status);
   return answer;
 }
 

@@ -1,9 +1,9 @@
 // What a view is compared with: the other side of the question, and which choices would change nothing.
 
-const REFERENCE = { input: "Input layer", layer: "This layer" };
+const REFERENCE = { input: "Input layer", layer: "This layer", isolated: "Isolated" };
 const MASK = { model: "Own mask", full: "Mask full", causal: "Mask causal" };
 
-const otherReference = ({ reference }) => (reference === "input" ? "layer" : "input");
+const otherReference = ({ reference }) => ({ input: "layer", layer: "input", isolated: "layer" })[reference];
 const maskNow = ({ mask }, server) => (mask === "model" ? (server.causal ? "causal" : "full") : mask);
 
 /** For each choice why it is closed, or null: it would show the same answer twice. */
@@ -11,7 +11,7 @@ export function closed(state, server) {
   const already = (mask) => (maskNow(state, server) === mask ? `the mask is ${mask} already` : null);
   return {
     none: null,
-    reference: state.layer === 0 ? "in layer 0 both references are one" : null,
+    reference: state.layer === 0 && state.reference !== "isolated" ? "in layer 0 both references are one" : null,
     full: already("full"),
     causal: already("causal"),
   };

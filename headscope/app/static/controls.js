@@ -1,7 +1,7 @@
 // The form of the view: its radios and its switch, bound to the state.
 import { closed } from "./compare.js";
 import { byId, h } from "./dom.js";
-import { formula, sentences } from "./explain.js";
+import { formula, positionsOpen, sentences } from "./explain.js";
 
 /** Builds the controls for a model, and calls `change` with each choice as it is made. */
 export function bindControls(server, change) {
@@ -10,7 +10,6 @@ export function bindControls(server, change) {
     h("label", {}, h("input", { type: "radio", name: "layer", value: n }), h("span", {}, n)),
   );
   byId("layers").append(...layers);
-  form.elements.position.disabled = !server.position_embeddings;
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("change", ({ target }) => {
     if (target.name === "position") change({ position: target.checked });
@@ -22,7 +21,9 @@ export function bindControls(server, change) {
 export function showControls(state, server) {
   const form = byId("controls");
   for (const input of form.querySelectorAll("input[type=radio]")) input.checked = input.value === String(state[input.name]);
-  form.elements.position.checked = state.position && server.position_embeddings;
+  const open = positionsOpen(state, server);
+  form.elements.position.disabled = !open;
+  form.elements.position.checked = state.position && open;
   for (const [choice, why] of Object.entries(closed(state, server))) {
     form.querySelector(`[name=compare][value=${choice}]`).disabled = Boolean(why);
   }

@@ -15,15 +15,11 @@ const METRICS = {
   ],
 };
 
+// Their sentences come from the server.
 const REFERENCES = {
-  input: [
-    "The vocabulary goes through the value projection of layer 0, as in the experiment that this page continues.",
-    "R_t = LN_0(E_t + P_i) W_V^0 + b_V^0",
-  ],
-  layer: [
-    "The vocabulary goes through the value projection of the layer that is read, so both sides share its basis.",
-    "R_t = LN_ℓ(E_t + P_i) W_V^ℓ + b_V^ℓ",
-  ],
+  input: "R_t = LN_0(E_t + P_i) W_V^0 + b_V^0",
+  layer: "R_t = LN_ℓ(E_t + P_i) W_V^ℓ + b_V^ℓ",
+  isolated: "R_t = v_t in layer ℓ, of a text whose only token is t",
 };
 
 const CANDIDATES = {
@@ -44,6 +40,7 @@ const POSITIONS = {
     "Off: this model adds no position embedding to its input, so there is none to add to the vocabulary.",
     "P_i = 0",
   ],
+  isolated: ["Off: every vocabulary token that was read alone stands at its own place in a text of its own.", "P_t"],
   on: ["Each vocabulary token is encoded as if it stood where the selected token stands.", "E_t + P_i"],
   off: ["Each vocabulary token is encoded without any position.", "E_t"],
 };
@@ -58,13 +55,22 @@ const OWN_MASK = {
   causal: ["The model’s own: every token sees itself and those before it.", MASKS.causal[1]],
 };
 
+function positionNow(state, server) {
+  if (state.reference === "isolated") return "isolated";
+  if (!server.position_embeddings) return "none";
+  return state.position ? "on" : "off";
+}
+
+/** Whether the position switch has a meaning. */
+export const positionsOpen = (state, server) => ["on", "off"].includes(positionNow(state, server));
+
 /** For each control, its sentence and its formula, as it stands. */
 export function sentences(state, server) {
   return {
     layer: LAYER,
     metric: METRICS[state.metric],
-    reference: REFERENCES[state.reference],
-    position: POSITIONS[!server.position_embeddings ? "none" : state.position ? "on" : "off"],
+    reference: [server.references[state.reference], REFERENCES[state.reference]],
+    position: POSITIONS[positionNow(state, server)],
     candidates: CANDIDATES[state.candidates],
     mask: state.mask === "model" ? OWN_MASK[server.causal ? "causal" : "full"] : MASKS[state.mask],
     compare: [compareSays(state, server), "overlap = |A ∩ B| / k, moved = rank_B − rank_A"],
@@ -108,6 +114,15 @@ function standing(token, own) {
   ];
 }
 
+/** How the vocabulary comes to its encodings. */
+function road({ reference, layer }, vocabulary, place) {
+  if (reference === "isolated") {
+    return `Each of the ${vocabulary} vocabulary tokens is read alone by the model, and its value in layer ${layer} is taken`;
+  }
+  const through = reference === "input" ? 0 : layer;
+  return `Each of the ${vocabulary} vocabulary tokens is sent through the value projection of layer ${through}${place}`;
+}
+
 /** The method in steps, with the numbers of this answer. */
 export function steps(answer, server) {
   const own = answer.tokens[answer.selected];
@@ -117,7 +132,6 @@ export function steps(answer, server) {
   const nearest = best.neighbors[0];
   const other = best.positions.find((one) => one.position !== own.position);
   const vocabulary = count(server.vocab_size);
-  const reference = answer.reference === "input" ? 0 : answer.layer;
   const place = answer.use_position ? `, as if it stood at position ${own.position}` : ", without a position";
   const step = (title, ...body) => h("li", {}, h("h3", {}, title), h("p", {}, ...body));
   return h(
@@ -136,8 +150,8 @@ export function steps(answer, server) {
     ),
     step(
       "The vocabulary takes the same road",
-      `Each of the ${vocabulary} vocabulary tokens is sent through the value projection of layer ${reference}${place}: `,
-      "that gives ", formula("R_t"), `, ${server.d_head} numbers as well, for every head.`,
+      `${road(answer, vocabulary, place)}: that gives `, formula("R_t"),
+      `, ${server.d_head} numbers as well, for every head.`,
     ),
     step(
       "Near means alike",

@@ -4,6 +4,7 @@ import { question } from "./compare.js";
 import { bindControls, showControls } from "./controls.js";
 import { byId, h, label } from "./dom.js";
 import { formula, steps, TABLES } from "./explain.js";
+import { made } from "./isolated.js";
 import { alongTokens, throughCells } from "./keyboard.js";
 import { markTokens } from "./marks.js";
 import { count, tiny } from "./numbers.js";
@@ -19,6 +20,7 @@ let state = fromAddress(location.search, start);
 let tokens = null; // of the text that was read last
 let read = null; // which text and mask that was
 let current = new AbortController();
+let slow = 0; // the timer that says so
 
 const readKey = ({ text, mask }) => JSON.stringify([text, mask]);
 
@@ -27,7 +29,8 @@ async function show() {
   current.abort();
   const { signal } = (current = new AbortController());
   paintChoices();
-  const slow = setTimeout(() => busy(true), 120);
+  clearTimeout(slow);
+  slow = setTimeout(() => busy(true), 120);
   try {
     if (readKey(state) !== read) {
       const answer = await post("read", { text: state.text, mask: state.mask }, signal);
@@ -43,8 +46,7 @@ async function show() {
     if (signal.aborted) return;
     await recover(fault, signal);
   } finally {
-    clearTimeout(slow);
-    if (!signal.aborted) busy(false);
+    if (!signal.aborted) settled();
   }
 }
 
@@ -56,6 +58,10 @@ async function recover(fault, signal) {
   } else if (fault instanceof Refused && fault.status === 503) {
     say(`${fault.message} It is asked again in a second.`);
     await new Promise((later) => setTimeout(later, 1000));
+  } else if (fault instanceof Refused && fault.answer.isolated) {
+    settled();
+    say("");
+    if (!(await made(fault.answer.isolated, signal))) return;
   } else if (fault instanceof Refused) {
     return say(fault.message);
   } else {
@@ -89,6 +95,11 @@ function say(sentence) {
   const text = sentence && sentence[0].toUpperCase() + sentence.slice(1);
   if (problem.textContent !== text) problem.textContent = text;
   problem.hidden = !text;
+}
+
+function settled() {
+  clearTimeout(slow);
+  busy(false);
 }
 
 function busy(on) {

@@ -3,7 +3,7 @@
 const CHOICES = {
   mask: ["model", "full", "causal"],
   metric: ["cosine", "euclidean", "dot"],
-  reference: ["input", "layer"],
+  reference: ["input", "layer", "isolated"],
   candidates: ["all", "words"],
   compare: ["none", "reference", "full", "causal"],
 };

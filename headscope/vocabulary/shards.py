@@ -1,0 +1,126 @@
+"""A large table on disk in small files, each whole or not there: whatever ends a process, what is there stays."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import sys
+import tempfile
+import time
+import zlib
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+STEP = 256  # tokens a file: one run of the model, and so what an interruption loses at most
+_NAME = "v"
+_STALE = 3600.0  # seconds after which a file that was begun is no longer being written
+
+
+def cache_directory() -> Path:
+    """Where headscope keeps what was expensive: HEADSCOPE_CACHE, else `headscope` in the user's own cache directory."""
+    own = os.environ.get("HEADSCOPE_CACHE")
+    if own:
+        return Path(own).expanduser().absolute()
+    if os.environ.get("XDG_CACHE_HOME"):
+        base = Path(os.environ["XDG_CACHE_HOME"])
+    elif sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path.home() / ".cache"
+    return base.absolute() / "headscope"
+
+
+def write_whole(path: Path, tensor: Tensor) -> None:
+    """Write `tensor` [layer, …] to `path` with a check sum a layer: other processes see all of it, or nothing.
+
+    Raises OSError, and leaves nothing behind, where the disk does not take it.
+    """
+    tensor = tensor.contiguous()
+    sums = ",".join(f"{_sum_of(layer):08x}" for layer in tensor)
+    begun, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(begun, "wb") as file:
+            file.write(save({_NAME: tensor}, {"crc32": sums}))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+def read_layer(path: Path, shape: tuple[int, ...], layer: int) -> Tensor | None:
+    """One layer of the tensor [layer, …] of `shape` in `path`, nothing else read; None: not there, or damaged."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            part = file.get_slice(_NAME)
+            if tuple(part.get_shape()) != shape:
+                return None
+            rows: Tensor = part[layer]
+            sums = file.metadata()["crc32"].split(",")
+    except (OSError, SafetensorError, KeyError, TypeError):
+        return None
+    return rows if len(sums) == shape[0] and sums[layer] == f"{_sum_of(rows):08x}" else None
+
+
+class Shards:
+    """A float32 tensor [layer, head, token, width] of `shape`, kept in `directory` as files of `STEP` tokens each."""
+
+    def __init__(self, directory: Path, shape: tuple[int, int, int, int]) -> None:
+        self.directory, self.shape = directory, shape
+
+    def __len__(self) -> int:
+        return -(-self.shape[2] // STEP)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the whole tensor."""
+        return 4 * math.prod(self.shape)
+
+    def tokens(self, shard: int) -> range:
+        """The ids whose rows are in a shard."""
+        return range(shard * STEP, min((shard + 1) * STEP, self.shape[2]))
+
+    def has(self, shard: int) -> bool:
+        """Whether a shard is there in full length; what is in it is checked as it is read."""
+        try:
+            with safe_open(self._path(shard), framework="pt") as file:
+                return tuple(file.get_slice(_NAME).get_shape()) == self._shape_of(shard)
+        except (OSError, SafetensorError):
+            return False
+
+    def read(self, shard: int, layer: int) -> Tensor | None:
+        """One layer of a shard [head, token, width]; None: not there, or damaged."""
+        return read_layer(self._path(shard), self._shape_of(shard), layer)
+
+    def write(self, shard: int, rows: Tensor) -> None:
+        """Keep a shard [layer, head, token, width]; OSError where the disk does not take it."""
+        assert tuple(rows.shape) == self._shape_of(shard), f"{tuple(rows.shape)} is no shard of {self.shape}"
+        write_whole(self._path(shard), rows)
+
+    def sweep(self) -> None:
+        """Remove what processes that were killed had begun to write."""
+        with contextlib.suppress(OSError):
+            for begun in self.directory.glob("*.part"):
+                with contextlib.suppress(OSError):
+                    if time.time() - begun.stat().st_mtime > _STALE:
+                        begun.unlink()
+
+    def _path(self, shard: int) -> Path:
+        return self.directory / f"{shard:06d}.safetensors"
+
+    def _shape_of(self, shard: int) -> tuple[int, int, int, int]:
+        layers, heads, _, width = self.shape
+        return layers, heads, len(self.tokens(shard)), width
+
+
+def _sum_of(layer: Tensor) -> int:
+    return zlib.crc32(layer.contiguous().view(torch.uint8).numpy().reshape(-1).data)

@@ -1,0 +1,210 @@
+"""Shards on disk: killed, damaged, written twice at once or not at all, they are right or made again."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import zoo
+
+from headscope import Scope
+from headscope.errors import ModelError
+from headscope.vocabulary import isolated, shards
+
+STEP = 8
+CHILD = f"""
+import sys
+sys.path[:0] = {[str(Path(zoo.__file__).parent), str(Path(zoo.__file__).parents[1])]!r}
+import torch, zoo
+from headscope import Scope
+from headscope.vocabulary import shards
+torch.set_num_threads(1)
+shards.STEP = {STEP}
+Scope.from_model(*zoo.build("roberta")).isolate(lambda done, total: print(done, total, flush=True))
+"""
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """An empty cache, of small shards."""
+    monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(shards, "STEP", STEP)
+    return tmp_path / "cache"
+
+
+def anew() -> Scope:
+    return Scope.from_model(*zoo.build("roberta"))
+
+
+def begin() -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", CHILD], stdout=subprocess.PIPE, text=True)
+
+
+def values(cache: Path) -> list[torch.Tensor]:
+    """Every layer of what is in `cache` when nothing is missing."""
+    scope = anew()
+    assert scope._isolated.done() == scope.card.vocab_size
+    return [scope._isolated.table(layer).rows for layer in range(scope.card.layers)]
+
+
+def assert_same(one: list[torch.Tensor], other: list[torch.Tensor]) -> None:
+    for a, b in zip(one, other, strict=True):
+        assert torch.equal(a, b)  # bit for bit
+
+
+@pytest.fixture
+def undisturbed(tmp_path, monkeypatch):
+    """What one process makes that nothing disturbs."""
+    with monkeypatch.context() as patch:
+        patch.setenv("HEADSCOPE_CACHE", str(tmp_path / "undisturbed"))
+        anew().isolate()
+        return values(tmp_path / "undisturbed")
+
+
+def test_killed_at_any_moment_it_goes_on_where_it_was(cache, undisturbed):
+    moments, had = random.Random(7), 0
+    for _ in range(3):
+        child = begin()
+        assert child.stdout is not None
+        told = (line for line in child.stdout if line.strip())  # training the tokenizer prints empty ones
+        for _ in range(moments.randrange(2, 12)):
+            next(told)
+        time.sleep(moments.random() * 0.02)
+        child.send_signal(signal.SIGKILL)
+        assert child.wait() == -signal.SIGKILL
+        there = anew()._isolated.done()
+        assert had < there < len(zoo.build("roberta")[1])
+        had = there
+    counts: list[int] = []
+    anew().isolate(lambda done, total: counts.append(done))
+    assert counts[0] == had
+    assert_same(values(cache), undisturbed)
+
+
+def test_two_processes_at_once_leave_one_table(cache, undisturbed):
+    children = [begin(), begin()]
+    assert [child.wait() for child in children if child.stdout and child.stdout.read()] == [0, 0]
+    assert_same(values(cache), undisturbed)
+    assert not list(cache.rglob("*.part"))
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 5)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def turn_a_bit(path: Path) -> None:
+    whole = bytearray(path.read_bytes())
+    whole[-1000] ^= 1
+    path.write_bytes(whole)
+
+
+def overwrite(path: Path) -> None:
+    path.write_bytes(random.Random(1).randbytes(path.stat().st_size))
+
+
+def another(path: Path) -> None:
+    shutil.copy(path.with_name("sample.safetensors"), path)
+
+
+@pytest.mark.parametrize("damage", [truncate, empty, turn_a_bit, overwrite, another, Path.unlink])
+def test_a_damaged_shard_is_made_again(cache, undisturbed, damage):
+    directory = Path(anew().isolate().directory)
+    damage(directory / "000003.safetensors")
+    scope = anew()
+    scope.isolate()
+    assert_same([scope._isolated.table(layer).rows for layer in range(3)], undisturbed)
+    assert_same(values(cache), undisturbed)
+
+
+def test_a_shard_that_is_damaged_while_the_scope_is_open_is_made_again(undisturbed):
+    scope = anew()
+    directory = Path(scope.isolate().directory)
+    shutil.rmtree(directory)
+    assert_same([scope._isolated.table(layer).rows for layer in range(3)], undisturbed)
+
+
+def test_an_interruption_keeps_what_was_made():
+    def interrupt(done: int, total: int) -> None:
+        if done >= 5 * STEP:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        anew().isolate(interrupt)
+    assert anew()._isolated.done() == 5 * STEP
+
+
+def test_a_full_disk_is_told_and_costs_nothing(cache, undisturbed):
+    def fill(done: int, total: int) -> None:
+        if done >= 5 * STEP:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, most))
+
+    had, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with pytest.raises(ModelError, match="HEADSCOPE_CACHE") as refused:
+            anew().isolate(fill)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (had, most))
+    assert str(cache) in str(refused.value)
+    assert os.strerror(errno.EFBIG) in str(refused.value)
+    assert not list(cache.rglob("*.part"))
+    told: list[int] = []
+    anew().isolate(lambda done, total: told.append(done))
+    assert told[0] == 5 * STEP
+    assert_same(values(cache), undisturbed)
+
+
+def test_too_little_room_is_told_before_anything_is_made(cache, monkeypatch):
+    usage = shutil.disk_usage("/")._replace(free=1000)
+    monkeypatch.setattr(isolated.shutil, "disk_usage", lambda place: usage)
+    with pytest.raises(ModelError, match=r"MiB more on disk.*0 MiB free.*HEADSCOPE_CACHE"):
+        anew().isolate()
+    assert not cache.exists()
+
+
+def test_a_place_that_is_no_directory_is_told(cache):
+    cache.write_text("")
+    with pytest.raises(ModelError, match=r"cannot be kept in .*HEADSCOPE_CACHE"):
+        anew().isolate()
+
+
+def test_what_a_killed_process_had_begun_is_swept_and_what_another_writes_is_not(cache):
+    directory = anew()._isolated.directory
+    directory.mkdir(parents=True)
+    old, new = directory / "000001.safetensors.a.part", directory / "000001.safetensors.b.part"
+    for begun in (old, new):
+        begun.write_bytes(b"half")
+    os.utime(old, (time.time() - 7200,) * 2)
+    anew().isolate()
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"HEADSCOPE_CACHE": "/a", "XDG_CACHE_HOME": "/b"}, "/a"),
+        ({"XDG_CACHE_HOME": "/b"}, "/b/headscope"),
+        ({"HOME": "/c"}, "/c/.cache/headscope"),
+    ],
+)
+def test_the_place_is_the_users(environment, expected, monkeypatch):
+    if sys.platform != "linux" and list(environment) == ["HOME"]:
+        pytest.skip("another platform's own cache directory")
+    for name in ("HEADSCOPE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert shards.cache_directory() == Path(expected)
