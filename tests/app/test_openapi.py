@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from headscope.app.routes import PREFIX
 from tests.app.serving import Server
 
-ROUTES = ("health", "models", "read", "nearest", "why", "compare", "atlas")
+ROUTES = ("health", "models", "read", "nearest", "why", "compare", "atlas", "attention")
 
 
 @pytest.mark.parametrize("route", ROUTES)

@@ -1,5 +1,7 @@
 // What a view is compared with: the other side of the question, and which choices would change nothing.
 
+import { referencesOf } from "./choices.js";
+
 const REFERENCE = { input: "Input layer", layer: "This layer" };
 const MASK = { model: "Own mask", full: "Mask full", causal: "Mask causal" };
 
@@ -11,7 +13,7 @@ export function closed(state, server) {
   const already = (mask) => (maskNow(state, server) === mask ? `the mask is ${mask} already` : null);
   return {
     none: null,
-    reference: state.layer === 0 ? "in layer 0 both references are one" : null,
+    reference: !referencesOf(state, server).length ? "this space has no references" : state.layer === 0 ? "in layer 0 both references are one" : null,
     full: already("full"),
     causal: already("causal"),
   };
@@ -25,7 +27,8 @@ function other(state, server) {
 
 /** The question that a view asks, and the route that answers it. */
 export function question(state, server) {
-  const { compare, ...view } = state;
+  const { compare, view: _, head, weigh, ...view } = state;
+  if (!referencesOf(state, server).includes(view.reference)) view.reference = null;
   const differs = other(state, server);
   return differs ? ["compare", { ...view, other: differs }] : ["nearest", view];
 }
