@@ -8,6 +8,9 @@ from typing import Any
 from tests.app.browsers import Browser
 
 EXPERIMENT = {
+    "view": "heads",
+    "space": "value",
+    "weigh": "weights",
     "text": "Time flies like an arrow. Fruit flies like a banana.",
     "token": 1,
     "layer": "0",

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 from headscope import Scope
 from headscope.app import create_app
-from headscope.app.answers import AtlasOut, CompareOut, ModelsOut, NearestOut, ReadOut
+from headscope.app.answers import AtlasOut, AttentionOut, CompareOut, ModelsOut, NearestOut, ReadOut
 from headscope.views import record
 
 API = "/api/v1"
@@ -104,6 +104,16 @@ def test_atlas_is_what_the_library_finds(client: TestClient, demo: Scope) -> Non
     answer = client.post(f"{API}/atlas", json={"text": "Hello there", "token": 2}).json()
     AtlasOut.model_validate(answer)
     assert answer == json.loads(json.dumps(record.atlas(demo.read("Hello there").atlas(2))))
+
+
+@pytest.mark.parametrize("weigh", ["weights", "norms"])
+def test_attention_is_what_the_library_finds(client: TestClient, demo: Scope, weigh: str) -> None:
+    answer = client.post(f"{API}/attention", json={"token": "banana", "layer": 2, "weigh": weigh, "head": 7}).json()
+    AttentionOut.model_validate(answer)
+    reading = demo.read("Time flies like an arrow. Fruit flies like a banana.")
+    pattern = {"head": 7, "queries": reading.pattern_of(2, weigh)[7].tolist()}
+    assert answer == record.attention(reading.attention("banana", 2, weigh)) | {"pattern": pattern}
+    assert answer["pattern"]["queries"][11] == answer["heads"][7]["shares"]
 
 
 def test_first_view_is_in_the_page(client: TestClient) -> None:

@@ -41,6 +41,22 @@ def test_a_question_that_cannot_be_answered(
     assert said in answer.json()["error"]
 
 
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ({"head": 12}, "heads are 0 to 11"),
+        ({"layer": 6}, "layers are 0 to 5"),
+        ({"weigh": "rollout"}, "'weights' or 'norms'"),
+        ({"text": "word " * 200, "head": 0}, "202 tokens; this server gives whole patterns of up to 100"),
+    ],
+    ids=str,
+)
+def test_attention_that_cannot_be_given(client: TestClient, question: dict[str, object], said: str) -> None:
+    answer = client.post(f"{API}/attention", json=question)
+    assert answer.status_code == 422
+    assert said in answer.json()["error"]
+
+
 def test_a_body_that_is_no_json(client: TestClient) -> None:
     answer = client.post(f"{API}/read", content=b"{", headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()) == (422, {"error": "the request is no JSON."})

@@ -61,6 +61,8 @@ def test_token_is_selected_by_a_click(page: Browser, ask: Ask) -> None:
         ("layer", 3, {"layer": 3}),
         ("metric", "euclidean", {"metric": "euclidean"}),
         ("metric", "dot", {"metric": "dot"}),
+        ("space", "output", {"space": "output"}),
+        ("space", "embedding", {"space": "embedding"}),
         ("candidates", "words", {"candidates": "words"}),
         ("mask", "causal", {"mask": "causal"}),
         ("position", "on", {"position": False}),
@@ -71,6 +73,33 @@ def test_control_acts_at_once(page: Browser, ask: Ask, name: str, value: object,
     shows(page, ask(**question))
     assert {**EXPERIMENT, **question} == {**chosen(page), "layer": int(chosen(page)["layer"])} | (
         {} if "layer" in question else {"layer": "0"}
+    )
+
+
+def test_a_space_that_the_model_has_not_is_closed_and_says_why(page: Browser) -> None:
+    assert page.js("[...document.querySelectorAll('[name=space]:disabled')].map((e) => e.value)") == ["unembedding"]
+    assert "no language-model head" in text(page, "[data-control=space] .says")
+    choose(page, "space", "embedding")
+    page.wait("document.querySelectorAll('[name=reference]:disabled').length === 2")
+    assert "has no reference" in text(page, "[data-control=reference] .says")
+
+
+def test_every_neighbour_is_marked_by_its_kind(page: Browser, ask: Ask) -> None:
+    page.click("#tokens [data-position='11']")
+    choose(page, "layer", 1)
+    choose(page, "reference", "layer")
+    answer = ask(token=11, layer=1, reference="layer")
+    shows(page, answer)
+    cells = page.js(
+        "[...document.querySelectorAll('#neighbors tbody td')]"
+        ".map((e) => [e.className, e.querySelector('.sign[aria-hidden]')?.textContent ?? ''])"
+    )
+    signs = {"own": "▸", "text": "•", "variant": "≈", "special": "◦", "elsewhere": ""}
+    told = [head["neighbors"][rank]["kind"] for rank in range(15) for head in answer["heads"]]
+    assert cells == [[kind, signs[kind]] for kind in told]
+    assert {"own", "text", "special"} <= set(told)
+    assert "in the text at position 4" in page.js(
+        "[...document.querySelectorAll('#neighbors td.text')].map((e) => e.textContent).join()"
     )
 
 
@@ -113,7 +142,7 @@ def test_overtaken_requests_never_paint(page: Browser, ask: Ask) -> None:
 
 def test_each_control_and_table_is_explained_with_its_formula(page: Browser) -> None:
     sentences = page.js("[...document.querySelectorAll('#controls .says, .figure .says')].map((e) => e.textContent)")
-    assert len(sentences) == 9
+    assert len(sentences) == 12
     assert all(len(sentence) > 20 for sentence in sentences)
     page.click("[data-control=metric] summary")
     page.wait("document.querySelector('[data-control=metric] .formula').checkVisibility()")

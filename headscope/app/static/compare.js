@@ -1,17 +1,24 @@
 // What a view is compared with: the other side of the question, and which choices would change nothing.
 
+import { referencesOf } from "./choices.js";
+
 const REFERENCE = { input: "Input layer", layer: "This layer", isolated: "Isolated" };
 const MASK = { model: "Own mask", full: "Mask full", causal: "Mask causal" };
 
 const otherReference = ({ reference }) => ({ input: "layer", layer: "input", isolated: "layer" })[reference];
 const maskNow = ({ mask }, server) => (mask === "model" ? (server.causal ? "causal" : "full") : mask);
 
+function referenceClosed(state, server) {
+  if (!referencesOf(state, server).length) return "this space has no references";
+  return state.layer === 0 && state.reference !== "isolated" ? "in layer 0 both references are one" : null;
+}
+
 /** For each choice why it is closed, or null: it would show the same answer twice. */
 export function closed(state, server) {
   const already = (mask) => (maskNow(state, server) === mask ? `the mask is ${mask} already` : null);
   return {
     none: null,
-    reference: state.layer === 0 && state.reference !== "isolated" ? "in layer 0 both references are one" : null,
+    reference: referenceClosed(state, server),
     full: already("full"),
     causal: already("causal"),
   };
@@ -25,7 +32,8 @@ function other(state, server) {
 
 /** The question that a view asks, and the route that answers it. */
 export function question(state, server) {
-  const { compare, ...view } = state;
+  const { compare, view: _, head, weigh, ...view } = state;
+  if (!referencesOf(state, server).includes(view.reference)) view.reference = null;
   const differs = other(state, server);
   return differs ? ["compare", { ...view, other: differs }] : ["nearest", view];
 }

@@ -1,15 +1,26 @@
-// The form of the view: its radios and its switch, bound to the state.
+// The form of the view: its radios and its switch, built from the server's choices and bound to the state.
+import { referencesOf } from "./choices.js";
 import { closed } from "./compare.js";
 import { byId, h } from "./dom.js";
-import { formula, positionsOpen, sentences } from "./explain.js";
+import { formula, NAMES, positionsOpen, sentences } from "./explain.js";
+import { VIEWS } from "./views.js";
+
+const capital = (value) => value[0].toUpperCase() + value.slice(1);
+
+const radio = (name, value, shown, shut = false) =>
+  h("label", {}, h("input", { type: "radio", name, value, disabled: shut }), h("span", {}, shown));
 
 /** Builds the controls for a model, and calls `change` with each choice as it is made. */
 export function bindControls(server, change) {
   const form = byId("controls");
-  const layers = Array.from({ length: server.layers }, (_, n) =>
-    h("label", {}, h("input", { type: "radio", name: "layer", value: n }), h("span", {}, n)),
-  );
-  byId("layers").append(...layers);
+  byId("layers").append(...Array.from({ length: server.layers }, (_, n) => radio("layer", n, n)));
+  for (const [name, choices] of Object.entries(server.choices)) {
+    const shown = choices.map((choice) => {
+      const { value, closed: shut } = choice.value ? choice : { value: choice };
+      return radio(name, value, NAMES[name]?.[value] ?? capital(value), Boolean(shut));
+    });
+    form.querySelector(`[data-control=${name}] .segments`).append(...shown);
+  }
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("change", ({ target }) => {
     if (target.name === "position") change({ position: target.checked });
@@ -17,7 +28,7 @@ export function bindControls(server, change) {
   });
 }
 
-/** Sets every control, and says what each choice means. */
+/** Sets every control, shows those that matter to the view, and says what each choice means. */
 export function showControls(state, server) {
   const form = byId("controls");
   for (const input of form.querySelectorAll("input[type=radio]")) input.checked = input.value === String(state[input.name]);
@@ -27,9 +38,13 @@ export function showControls(state, server) {
   for (const [choice, why] of Object.entries(closed(state, server))) {
     form.querySelector(`[name=compare][value=${choice}]`).disabled = Boolean(why);
   }
+  const references = referencesOf(state, server);
+  for (const input of form.querySelectorAll("[name=reference]")) input.disabled = !references.includes(input.value);
   const says = sentences(state, server);
+  const matter = ["view", ...VIEWS[state.view].controls];
   for (const part of form.querySelectorAll("[data-control]")) {
     const [sentence, terms] = says[part.dataset.control];
+    part.hidden = !matter.includes(part.dataset.control);
     part.querySelector(".says").textContent = sentence;
     part.querySelector(".formula").replaceChildren(formula(terms));
   }

@@ -25,6 +25,9 @@ export function alongTokens(group, choose) {
   });
 }
 
+/** What takes the focus of a cell: a button in it, else itself. */
+const inside = (cell) => cell.querySelector("button") ?? cell;
+
 /** Arrows move from cell to cell of the tables in `place`. */
 export function throughCells(place) {
   place.addEventListener("keydown", (event) => {
@@ -34,6 +37,6 @@ export function throughCells(place) {
     event.preventDefault();
     const row = here.parentElement.parentElement.rows[here.parentElement.sectionRowIndex + step[0]];
     const next = row?.cells[here.cellIndex + step[1]];
-    if (next?.matches("td")) focus(here, next);
+    if (next?.matches("td")) focus(inside(here), inside(next));
   });
 }

@@ -1,22 +1,19 @@
-// The page: a view (state.js) becomes a question (api.js), and its answer is painted (tokens.js, tables.js).
+// The page: a view (state.js) becomes a question (api.js), and its answer is painted (tokens.js, views.js).
 import { Lost, post, Refused, returned } from "./api.js";
-import { question } from "./compare.js";
 import { bindControls, showControls } from "./controls.js";
-import { byId, h, label } from "./dom.js";
-import { formula, steps, TABLES } from "./explain.js";
+import { byId, h } from "./dom.js";
 import { made } from "./isolated.js";
 import { alongTokens, throughCells } from "./keyboard.js";
 import { markTokens } from "./marks.js";
 import { count, tiny } from "./numbers.js";
 import { fromAddress, initial, modelOf, toAddress } from "./state.js";
-import { neighborTable, positionTable } from "./tables.js";
 import { buttons, selection } from "./tokens.js";
-import { versusTable } from "./versus.js";
+import { VIEWS } from "./views.js";
 
 const first = JSON.parse(byId("first").textContent);
 const server = first.server;
 const start = initial(server.defaults);
-let state = fromAddress(location.search, start);
+let state = fromAddress(location.search, start, server);
 let tokens = null; // of the text that was read last
 let read = null; // which text and mask that was
 let current = new AbortController();
@@ -37,10 +34,8 @@ async function show() {
       state.token = Math.min(state.token, answer.tokens.length - 1);
       paintTokens(answer);
     }
-    const [route, asked] = question(state, server);
-    const answer = await post(route, asked, signal);
-    if (route === "compare") paint(answer.one, answer);
-    else paint(answer);
+    const asked = VIEWS[state.view].questions(state, server, tokens);
+    paint(await Promise.all(asked.map(([route, question]) => post(route, question, signal))));
     say("");
   } catch (fault) {
     if (signal.aborted) return;
@@ -104,7 +99,12 @@ function settled() {
 
 function busy(on) {
   byId("view").toggleAttribute("data-busy", on);
-  byId("status").textContent = on ? `Comparing ${server.heads} heads with ${count(server.vocab_size)} tokens …` : "";
+  const work = {
+    heads: `Comparing ${server.heads} heads with ${count(server.vocab_size)} tokens …`,
+    atlas: `Comparing ${server.layers} layers of ${server.heads} heads with ${count(server.vocab_size)} tokens …`,
+    attention: "Weighing the attention …",
+  };
+  byId("status").textContent = on ? work[state.view] : "";
 }
 
 function paintChoices() {
@@ -127,33 +127,14 @@ function paintTokens(answer) {
   paintChoices();
 }
 
-function paint(answer, comparison = null) {
-  const own = answer.tokens[answer.selected];
-  byId("title").replaceChildren(
-    `Layer ${answer.layer}: what its ${answer.heads.length} heads write at `,
-    label(own.label),
-    ` (position ${own.position})`,
-  );
-  const others = comparison?.other.notes.filter((note) => !answer.notes.includes(note)) ?? [];
-  byId("notes").replaceChildren(
-    ...answer.notes.map((note) => h("p", {}, h("strong", {}, "Note "), note)),
-    ...others.map((note) => h("p", {}, h("strong", {}, "Note on the right side "), note)),
-  );
-  if (comparison) paintTable("neighbors", versusTable(comparison), "versus");
-  else paintTable("neighbors", neighborTable(answer));
-  paintTable("positions", positionTable(answer));
-  byId("positions").querySelector("button")?.addEventListener("click", () => {
-    paintTable("positions", positionTable(answer, true));
-  });
-  byId("steps").replaceChildren(steps(answer, server));
+function paint(answers) {
+  const { title, name, notes, figures, steps } = VIEWS[state.view].paint(answers, state, server, tokens);
+  byId("title").replaceChildren(...title);
+  byId("notes").replaceChildren(...notes.map(([lead, note]) => h("p", {}, h("strong", {}, lead), note)));
+  for (const place of document.querySelectorAll("#view .figure")) place.replaceChildren(...(figures[place.id] ?? []));
+  byId("steps").replaceChildren(steps);
   performance.mark("tables");
-  document.title = `${own.label} · layer ${answer.layer} · headscope`;
-}
-
-function paintTable(name, parts, meaning = name) {
-  const [sentence, terms] = TABLES[meaning];
-  const details = h("details", {}, h("summary", {}, "Formula"), h("p", { class: "formula" }, formula(terms)));
-  byId(name).replaceChildren(...parts, h("p", { class: "says" }, sentence), details);
+  document.title = `${name} · headscope`;
 }
 
 function paintModel() {
@@ -186,13 +167,18 @@ byId("tokens").addEventListener("click", ({ target }) => {
   if (button) change({ token: Number(button.dataset.position) });
 });
 alongTokens(byId("tokens"), (button) => change({ token: Number(button.dataset.position) }));
+byId("view").addEventListener("click", ({ target }) => {
+  const { choose, layer, head, reference } = target.closest("button")?.dataset ?? {};
+  if (choose) change({ head: Number(choose) === state.head ? null : Number(choose) });
+  if (layer) change({ view: "heads", layer: Number(layer), head: Number(head), reference: reference ?? state.reference });
+});
 throughCells(byId("view"));
 markTokens(document.querySelector("main"), byId("readout"));
 bindControls(server, change);
 addEventListener("keydown", () => { byKey = true; }, true);
 addEventListener("pointerdown", () => { byKey = false; }, true);
 addEventListener("popstate", () => {
-  state = fromAddress(location.search, start);
+  state = fromAddress(location.search, start, server);
   byId("text").value = state.text;
   show();
 });
@@ -200,6 +186,6 @@ addEventListener("popstate", () => {
 paintModel();
 if (first.answer) paintTokens(first.answer);
 // What the page was sent with has one side only.
-if (first.answer && question(state, server)[0] === "nearest") paint(first.answer);
+if (first.answer && state.view === "heads" && VIEWS.heads.questions(state, server)[0][0] === "nearest") paint([first.answer]);
 else show();
 document.documentElement.classList.remove("undrawn");

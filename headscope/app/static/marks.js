@@ -27,6 +27,6 @@ function tell(token, marked) {
   const cells = marked.filter((element) => element.matches("#neighbors td"));
   const heads = new Set(cells.map((element) => element.dataset.head)).size; // a comparison shows each head twice
   const where = token.where ?? `position ${token.position}`;
-  const listed = `among the nearest of ${heads || "no"} ${heads > 1 ? "heads" : "head"}`;
-  return [h("strong", {}, label(token.label)), ` id ${token.id}: ${where}; ${listed}`];
+  const listed = document.querySelector("#neighbors td") ? `; among the nearest of ${heads || "no"} ${heads > 1 ? "heads" : "head"}` : "";
+  return [h("strong", {}, label(token.label)), ` id ${token.id}: ${where}${listed}`];
 }

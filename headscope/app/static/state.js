@@ -1,36 +1,41 @@
 // The view as one plain object, and as an address that shows it again.
 
-const CHOICES = {
-  mask: ["model", "full", "causal"],
-  metric: ["cosine", "euclidean", "dot"],
-  reference: ["input", "layer", "isolated"],
-  candidates: ["all", "words"],
+/** Which choices there are: the server's, and those of the page itself. */
+const open = ({ choices }) => ({
+  ...choices,
+  space: choices.space.filter(({ closed }) => !closed).map(({ value }) => value),
   compare: ["none", "reference", "full", "causal"],
-};
+  view: ["heads", "atlas", "attention"],
+});
 
 /** The view that is shown where nothing else is asked for. */
 export const initial = ({ text, token }) => ({
+  view: "heads",
   text,
   mask: "model",
   token,
   layer: 0,
+  head: null,
+  space: "value",
   metric: "cosine",
   reference: "input",
   position: true,
   candidates: "all",
   compare: "none",
+  weigh: "weights",
 });
 
 /** The view that an address asks for; what it does not say, or says wrongly, is as in `initial`. */
-export function fromAddress(search, start) {
+export function fromAddress(search, start, server) {
   const asked = new URLSearchParams(search);
   const state = { ...start };
   if (asked.get("text")?.trim()) state.text = asked.get("text");
-  for (const name of ["token", "layer"]) {
+  for (const name of ["token", "layer", "head"]) {
     if (/^\d{1,6}$/.test(asked.get(name) ?? "")) state[name] = Number(asked.get(name));
   }
-  for (const [name, open] of Object.entries(CHOICES)) {
-    if (open.includes(asked.get(name))) state[name] = asked.get(name);
+  if (state.head >= server.heads) state.head = null;
+  for (const [name, values] of Object.entries(open(server))) {
+    if (values.includes(asked.get(name))) state[name] = asked.get(name);
   }
   if (["true", "false"].includes(asked.get("position"))) state.position = asked.get("position") === "true";
   return state;
@@ -38,7 +43,7 @@ export function fromAddress(search, start) {
 
 /** The address of a view: what differs from `initial`, and the model that it was seen with. */
 export function toAddress(state, start, model) {
-  const changed = Object.keys(start).filter((name) => state[name] !== start[name]);
+  const changed = Object.keys(start).filter((name) => state[name] !== start[name] && state[name] !== null);
   if (!changed.length) return "./";
   const query = new URLSearchParams(changed.map((name) => [name, String(state[name])]));
   query.set("model", model);

@@ -1,21 +1,22 @@
 // An answer as two tables: pure functions from data to elements.
 import { h, label } from "./dom.js";
+import { KINDS, kindSays } from "./kinds.js";
 import { count, distance, legend, scale } from "./numbers.js";
 
 /** The vocabulary tokens that each head's output is nearest to; the own token's rank last where it is not among them. */
-export function neighborTable(answer) {
+export function neighborTable(answer, chosen) {
   const own = answer.tokens[answer.selected];
   const bars = scale(answer.heads.flatMap((head) => head.neighbors.map((one) => one.distance)));
   const rows = answer.heads[0].neighbors.map((_, row) =>
     answer.heads.map((head) => {
       const one = head.neighbors[row];
-      return cell(one, { id: one.id, bars, own: one.id === own.id, head: head.head, where: `rank ${count(one.rank)}` });
+      return cell(one, { id: one.id, bars, kind: one.kind, head: head.head, where: `rank ${count(one.rank)}, ${kindSays(one)}` });
     }),
   );
   const last = answer.heads.map((head) => ownCell(head, own));
   const title = "the own token’s rank, where it is not listed above";
   const foot = h("tr", {}, h("th", { scope: "row", title }, "own"), last);
-  return figure("Nearest vocabulary tokens", { columns: last.length, top: heading(answer), rows, bars, foot });
+  return figure("Nearest vocabulary tokens", { columns: last.length, top: heading(answer, chosen), rows, bars, foot });
 }
 
 /** Where the own token stands in a head's list: its rank, unless it is listed. */
@@ -29,7 +30,7 @@ export function ownCell(head, own) {
 const FIRST = 100; // rows that are drawn unasked: a long text has thousands of cells
 
 /** The positions of the text by the distance of their outputs; of a long text the nearest, unless `all` are asked for. */
-export function positionTable(answer, all = false) {
+export function positionTable(answer, chosen, all = false) {
   const bars = scale(answer.heads.flatMap((head) => head.positions.map((one) => one.distance)));
   const shown = all ? answer.tokens : answer.tokens.slice(0, FIRST);
   const rows = shown.map((_, row) =>
@@ -37,18 +38,24 @@ export function positionTable(answer, all = false) {
       const one = head.positions[row];
       const { id } = answer.tokens[one.position];
       const where = `place ${row + 1}, position ${one.position}`;
-      return cell(one, { id, bars, own: one.position === answer.selected, head: head.head, where });
+      const kind = one.position === answer.selected ? "own" : null;
+      return cell(one, { id, bars, kind, head: head.head, where });
     }),
   );
   const more = `Show all ${count(answer.tokens.length)} positions`;
   const columns = answer.heads.length;
-  const parts = figure("Nearest positions of the text", { columns, top: heading(answer), rows, bars, foot: null });
+  const parts = figure("Nearest positions of the text", { columns, top: heading(answer, chosen), rows, bars, foot: null });
   return shown.length === answer.tokens.length ? parts : [...parts, h("button", { type: "button", class: "quiet" }, more)];
 }
 
-function heading(answer) {
-  const heads = answer.heads.map(({ head }) => h("th", { scope: "col" }, h("span", {}, "head "), head));
-  return h("tr", {}, h("td", {}), heads);
+function heading(answer, chosen) {
+  return h("tr", {}, h("td", {}), answer.heads.map(({ head }) => headHeading(head, chosen)));
+}
+
+/** The top of a head's column: a button that chooses the head, or lets it go. */
+export function headHeading(head, chosen, wide = { scope: "col" }) {
+  const pressed = { type: "button", class: "head", "data-choose": head, "aria-pressed": String(head === chosen) };
+  return h("th", wide, h("button", pressed, h("span", {}, "head "), head));
 }
 
 /** A table in its own scrolling region, and what its bars mean. */
@@ -67,12 +74,12 @@ export function figure(caption, { columns, top, rows, bars, foot, kind = null })
 }
 
 /** One neighbour of a head; `shared`: the other side of a comparison lists it too. */
-export function cell(one, { id, bars, own, head, where, shared = false }) {
+export function cell(one, { id, bars, kind, head, where, shared = false }) {
   const [from, to] = bars.bar(one.distance);
   return h(
     "td",
     {
-      class: [own && "own", shared && "shared"].filter(Boolean).join(" ") || null,
+      class: [kind, shared && "shared"].filter(Boolean).join(" ") || null,
       tabindex: "-1",
       "data-id": id,
       "data-position": one.position,
@@ -83,8 +90,9 @@ export function cell(one, { id, bars, own, head, where, shared = false }) {
       "--to": `${to}%`,
     },
     one.position === undefined ? null : h("span", { class: "place" }, one.position),
+    kind && KINDS[kind][0] ? h("span", { class: "sign", "aria-hidden": "true" }, KINDS[kind][0]) : null,
     label(one.label),
-    own ? h("span", { class: "hidden" }, " (own token)") : null,
+    kind && kind !== "elsewhere" ? h("span", { class: "hidden" }, ` (${one.kind ? kindSays(one) : "own token"})`) : null,
     shared ? h("span", { class: "hidden" }, " (on both sides)") : null,
     h("span", { class: "num" }, distance(one.distance)),
   );

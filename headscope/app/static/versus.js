@@ -1,11 +1,12 @@
 // Two answers as one table: every head twice, side by side.
 import { sides } from "./compare.js";
 import { h } from "./dom.js";
+import { kindSays } from "./kinds.js";
 import { count, scale } from "./numbers.js";
-import { cell, figure, ownCell } from "./tables.js";
+import { cell, figure, headHeading, ownCell } from "./tables.js";
 
 /** The nearest vocabulary tokens of both sides of a comparison, and for each head what they share. */
-export function versusTable(comparison) {
+export function versusTable(comparison, chosen) {
   const { one, other } = comparison;
   const names = sides(comparison);
   const own = one.tokens[one.selected];
@@ -16,15 +17,15 @@ export function versusTable(comparison) {
     pairs.flatMap((pair, n) =>
       pair.map((head, side) => {
         const near = head.neighbors[row];
-        const where = `${names[side]}, rank ${count(near.rank)}`;
+        const where = `${names[side]}, rank ${count(near.rank)}, ${kindSays(near)}`;
         const shared = listed[n][1 - side].has(near.id);
-        return cell(near, { id: near.id, bars, own: near.id === own.id, head: head.head, where, shared });
+        return cell(near, { id: near.id, bars, kind: near.kind, head: head.head, where, shared });
       }),
     ),
   );
   const wide = { scope: "colgroup", colspan: 2 };
   const top = [
-    h("tr", {}, h("td", { rowspan: 2 }), pairs.map(([{ head }]) => h("th", wide, h("span", {}, "head "), head))),
+    h("tr", {}, h("td", { rowspan: 2 }), pairs.map(([{ head }]) => headHeading(head, chosen, wide))),
     h("tr", {}, pairs.flatMap(() => names.map((name) => h("th", { scope: "col" }, name)))),
   ];
   const ranks = pairs.flat().map((head) => ownCell(head, own));

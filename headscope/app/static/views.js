@@ -1,0 +1,6 @@
+// The views of the page; each has the controls that matter to it, its questions, and how their answers are painted.
+import * as atlas from "./atlas.js";
+import * as attention from "./attention.js";
+import * as heads from "./heads.js";
+
+export const VIEWS = { heads, atlas, attention };
