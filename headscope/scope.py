@@ -258,6 +258,10 @@ class Scope:
             return {"unembedding": str(error)}
         return {}
 
+    def moves(self, space: Space) -> bool:
+        """Whether the vocabulary's encodings in a space depend on the position (position embeddings, RoPE)."""
+        return self._vocabulary_for(self._current()).moves(space)
+
     def _current(self) -> Opened:
         """The opened model, opened anew if its weights were changed since."""
         with self._lock:

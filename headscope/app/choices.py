@@ -8,7 +8,7 @@ from headscope.model.passes import MASKS
 from headscope.neighbors import METRICS
 from headscope.reading import Weigh
 from headscope.scope import Scope
-from headscope.vocabulary.choices import CANDIDATES, OPEN_REFERENCES, REFERENCES, SPACES
+from headscope.vocabulary.choices import CANDIDATES, OPEN_REFERENCES, OPEN_VECTORS, REFERENCES, SPACES, VECTORS
 
 
 def open_choices(scope: Scope) -> dict[str, Any]:
@@ -16,9 +16,16 @@ def open_choices(scope: Scope) -> dict[str, Any]:
     closed = scope.closed_spaces()
     return {
         "space": [
-            {"value": space, "closed": closed.get(space), "references": list(OPEN_REFERENCES[space])}
+            {
+                "value": space,
+                "closed": closed.get(space),
+                "references": list(OPEN_REFERENCES[space]),
+                "vectors": list(OPEN_VECTORS[space]),
+                "moves": scope.moves(space),
+            }
             for space in SPACES
         ],
+        "vector": list(VECTORS),
         "reference": list(REFERENCES),
         "metric": list(METRICS),
         "candidates": list(CANDIDATES),

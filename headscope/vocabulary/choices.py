@@ -14,6 +14,7 @@ Candidates = Literal["all", "words"]
 SPACES: tuple[Space, ...] = get_args(Space)
 REFERENCES: tuple[Reference, ...] = get_args(Reference)
 CANDIDATES: tuple[Candidates, ...] = get_args(Candidates)
+VECTORS: tuple[Vector, ...] = get_args(Vector)
 
 OPEN_REFERENCES: dict[Space, tuple[Reference, ...]] = {
     "value": ("input", "layer", "isolated"),
@@ -56,7 +57,7 @@ def check(space: str, reference: str | None, metric: str, candidates: str = "all
                 f"the space {space} has no reference {reference!r}; "
                 + (f"open: {', '.join(references)}." if references else "leave the reference out.")
             )
-    one_of("vector", vector, get_args(Vector))
+    one_of("vector", vector, VECTORS)
     if vector not in vectors:
         raise InputError(f"{vector} is not compared in the space {space}; open: {', '.join(vectors)}.")
 

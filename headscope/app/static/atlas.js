@@ -7,14 +7,15 @@ import { distance } from "./numbers.js";
 
 export const controls = ["space", "metric", "position", "candidates", "mask"];
 
-const NAMES = { input: "Reference: input layer", layer: "Reference: each layer’s own" };
+const NAMES = { input: "Reference: input layer", layer: "Reference: each layer’s own", isolated: "Reference: each token alone" };
 
 
 /** One question for each reference that the space has. */
 export function questions(state, server) {
   const { text, mask, token, space, metric, position, candidates } = state;
   const ask = { text, mask, token, space, metric, position, candidates };
-  const references = referencesOf(state, server);
+  // Reading every token alone takes its time: only where it was asked for.
+  const references = referencesOf(state, server).filter((one) => one !== "isolated" || state.reference === "isolated");
   return (references.length ? references : [null]).map((reference) => ["atlas", { ...ask, reference }]);
 }
 

@@ -1,6 +1,6 @@
 // What a view is compared with: the other side of the question, and which choices would change nothing.
 
-import { referencesOf } from "./choices.js";
+import { referencesOf, vectorsOf } from "./choices.js";
 
 const REFERENCE = { input: "Input layer", layer: "This layer", isolated: "Isolated" };
 const MASK = { model: "Own mask", full: "Mask full", causal: "Mask causal" };
@@ -32,7 +32,8 @@ function other(state, server) {
 
 /** The question that a view asks, and the route that answers it. */
 export function question(state, server) {
-  const { compare, view: _, head, weigh, ...view } = state;
+  const { compare, view: _, head, weigh, why, ...view } = state;
+  if (!vectorsOf(state, server).includes(view.vector)) view.vector = "z";
   if (!referencesOf(state, server).includes(view.reference)) view.reference = null;
   const differs = other(state, server);
   return differs ? ["compare", { ...view, other: differs }] : ["nearest", view];

@@ -1,5 +1,5 @@
 // The form of the view: its radios and its switch, built from the server's choices and bound to the state.
-import { referencesOf } from "./choices.js";
+import { referencesOf, vectorsOf } from "./choices.js";
 import { closed } from "./compare.js";
 import { byId, h } from "./dom.js";
 import { formula, NAMES, positionsOpen, sentences } from "./explain.js";
@@ -40,6 +40,11 @@ export function showControls(state, server) {
   }
   const references = referencesOf(state, server);
   for (const input of form.querySelectorAll("[name=reference]")) input.disabled = !references.includes(input.value);
+  const vectors = vectorsOf(state, server);
+  for (const input of form.querySelectorAll("[name=vector]")) {
+    input.disabled = !vectors.includes(input.value);
+    input.checked = input.value === (vectors.includes(state.vector) ? state.vector : "z");
+  }
   const says = sentences(state, server);
   const matter = ["view", ...VIEWS[state.view].controls];
   for (const part of form.querySelectorAll("[data-control]")) {

@@ -1,5 +1,5 @@
 // What each control and table means: one plain sentence, its formula, and the method told with the reader's own example.
-import { referencesOf } from "./choices.js";
+import { moves, referencesOf, vectorsOf } from "./choices.js";
 import { compareSays } from "./compare.js";
 import { h, label } from "./dom.js";
 import { count, distance, tiny } from "./numbers.js";
@@ -32,6 +32,13 @@ const SPACES = {
   unembedding: ["Unembedding", "What the head adds to the logits: the tokens that it promotes.", "(g ⊙ W_U[t]) · C z W_O / s_i"],
 };
 
+const VECTORS = {
+  z: ["What the head writes at the selected token, before the heads are concatenated.", "z_i = Σ_j α_ij v_j"],
+  q: ["The query at the selected token: against keys, under Dot, it lists what the head looks for.", "q_i · k_t"],
+  k: ["The key at the selected token: against queries, under Dot, it lists what would look for it.", "k_i · q_t"],
+  v: ["The value at the selected token: what the head would write if it attended to this position alone.", "v_i"],
+};
+
 const WEIGHS = {
   weights: ["How much of each source’s value the head takes.", "α_ij"],
   norms: ["How long what it takes from a source is in the residual stream: a large weight on a short vector counts little.", "‖α_ij v_j W_O‖"],
@@ -47,6 +54,7 @@ const VIEWS = {
 export const NAMES = {
   space: Object.fromEntries(Object.entries(SPACES).map(([value, [name]]) => [value, name])),
   reference: { input: "Input layer", layer: "This layer", isolated: "Isolated" },
+  vector: { z: "Output z", q: "Query q", k: "Key k", v: "Value v" },
   metric: { cosine: "Cosine", euclidean: "Euclidean", dot: "Dot" },
   candidates: { all: "All", words: "Words" },
   mask: { model: "Model’s own", full: "Full", causal: "Causal" },
@@ -99,7 +107,7 @@ const OWN_MASK = {
 
 function positionNow(state, server) {
   if (state.reference === "isolated") return "isolated";
-  if (!server.position_embeddings) return "none";
+  if (!moves(state, server)) return "none";
   return state.position ? "on" : "off";
 }
 
@@ -112,6 +120,7 @@ export function sentences(state, server) {
     view: VIEWS[state.view],
     layer: LAYER,
     space: spaceSays(state, server),
+    vector: VECTORS[vectorsOf(state, server).includes(state.vector) ? state.vector : "z"],
     weigh: WEIGHS[state.weigh],
     metric: METRICS[state.metric] ?? untold(state.metric),
     reference: referencesOf(state, server).length ? [server.references[state.reference], REFERENCES[state.reference]] : NO_REFERENCE,

@@ -3,15 +3,21 @@ import { question } from "./compare.js";
 import { h, label } from "./dom.js";
 import { steps, TABLES, meaning } from "./explain.js";
 import { key } from "./kinds.js";
-import { neighborTable, positionTable } from "./tables.js";
+import { neighborTable, positionTable, suppressedTable } from "./tables.js";
 import { versusTable } from "./versus.js";
+import { whyAsk, whySays, whyTable } from "./why.js";
 
-export const controls = ["layer", "space", "metric", "reference", "position", "candidates", "mask", "compare"];
+export const controls = ["layer", "space", "vector", "metric", "reference", "position", "candidates", "mask", "compare"];
 
-export const questions = (state, server) => [question(state, server)];
+/** The question of the tables, and where a neighbour is chosen, why it is near. */
+export function questions(state, server) {
+  const [route, asked] = question(state, server);
+  const why = route === "nearest" && asked.vector === "z" ? whyAsk(asked, state.why) : null;
+  return why ? [[route, asked], ["why", why]] : [[route, asked]];
+}
 
 /** The answer as a title, notes and figures. */
-export function paint([given], state, server) {
+export function paint([given, why], state, server) {
   const comparison = given.other ? given : null;
   const answer = comparison ? given.one : given;
   const own = answer.tokens[answer.selected];
@@ -23,6 +29,8 @@ export function paint([given], state, server) {
     notes: [...answer.notes.map((note) => ["Note ", note]), ...others.map((note) => ["Note on the right side ", note])],
     figures: {
       neighbors: [...table, key(), ...meaning(TABLES[comparison ? "versus" : "neighbors"])],
+      suppressed: !comparison && answer.heads[0].suppressed ? suppressedTable(answer, state.head) : [],
+      why: why ? [whyTable(why), ...meaning(whySays(why))] : [],
       positions: positions(answer, state.head),
     },
     steps: steps(answer, server),

@@ -28,6 +28,19 @@ export function alongTokens(group, choose) {
 /** What takes the focus of a cell: a button in it, else itself. */
 const inside = (cell) => cell.querySelector("button") ?? cell;
 
+/** A click on a cell, or Enter or Space on it, chooses it. */
+export function onCell(place, choose) {
+  const chosen = (event) => {
+    const cell = event.target.closest("tbody td[data-id]");
+    if (cell && event.target.closest("button") === null) choose(cell.dataset);
+    return cell;
+  };
+  place.addEventListener("click", chosen);
+  place.addEventListener("keydown", (event) => {
+    if (["Enter", " "].includes(event.key) && chosen(event)) event.preventDefault();
+  });
+}
+
 /** Arrows move from cell to cell of the tables in `place`. */
 export function throughCells(place) {
   place.addEventListener("keydown", (event) => {

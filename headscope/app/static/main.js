@@ -3,12 +3,13 @@ import { Lost, post, Refused, returned } from "./api.js";
 import { bindControls, showControls } from "./controls.js";
 import { byId, h } from "./dom.js";
 import { made } from "./isolated.js";
-import { alongTokens, throughCells } from "./keyboard.js";
+import { alongTokens, onCell, throughCells } from "./keyboard.js";
 import { markTokens } from "./marks.js";
 import { count, tiny } from "./numbers.js";
 import { fromAddress, initial, modelOf, toAddress } from "./state.js";
 import { buttons, selection } from "./tokens.js";
 import { VIEWS } from "./views.js";
+import { whyOf } from "./why.js";
 
 const first = JSON.parse(byId("first").textContent);
 const server = first.server;
@@ -67,7 +68,7 @@ async function recover(fault, signal) {
 
 /** Takes a choice: into the state, into the address, onto the page. */
 function change(choice) {
-  const next = { ...state, ...choice };
+  const next = { ...state, why: null, ...choice };
   if (toAddress(next, start, server.name) === toAddress(state, start, server.name)) return;
   state = next;
   // A key held down would fill the history.
@@ -173,6 +174,7 @@ byId("view").addEventListener("click", ({ target }) => {
   if (layer) change({ view: "heads", layer: Number(layer), head: Number(head), reference: reference ?? state.reference });
 });
 throughCells(byId("view"));
+onCell(byId("neighbors"), (cell) => change({ why: whyOf(cell) === state.why ? null : whyOf(cell) }));
 markTokens(document.querySelector("main"), byId("readout"));
 bindControls(server, change);
 addEventListener("keydown", () => { byKey = true; }, true);

@@ -23,6 +23,8 @@ export const initial = ({ text, token }) => ({
   candidates: "all",
   compare: "none",
   weigh: "weights",
+  vector: "z",
+  why: null,
 });
 
 /** The view that an address asks for; what it does not say, or says wrongly, is as in `initial`. */
@@ -33,6 +35,7 @@ export function fromAddress(search, start, server) {
   for (const name of ["token", "layer", "head"]) {
     if (/^\d{1,6}$/.test(asked.get(name) ?? "")) state[name] = Number(asked.get(name));
   }
+  if (/^\d{1,6}\.\d{1,9}$/.test(asked.get("why") ?? "")) state.why = asked.get("why");
   if (state.head >= server.heads) state.head = null;
   for (const [name, values] of Object.entries(open(server))) {
     if (values.includes(asked.get(name))) state[name] = asked.get(name);

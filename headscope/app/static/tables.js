@@ -19,6 +19,21 @@ export function neighborTable(answer, chosen) {
   return figure("Nearest vocabulary tokens", { columns: last.length, top: heading(answer, chosen), rows, bars, foot });
 }
 
+/** The other end of the order, the farthest first: what each head writes against, in the spaces that know it. */
+export function suppressedTable(answer, chosen) {
+  const bars = scale(answer.heads.flatMap((head) => head.suppressed.map((one) => one.distance)));
+  const own = answer.tokens[answer.selected].id;
+  const rows = answer.heads[0].suppressed.map((_, row) =>
+    answer.heads.map((head) => {
+      const one = head.suppressed[row];
+      const kind = one.id === own ? "own" : null;
+      return cell(one, { id: one.id, bars, kind, head: head.head, where: `number ${row + 1} from the far end` });
+    }),
+  );
+  const columns = answer.heads.length;
+  return figure("Suppressed: what the heads write against", { columns, top: heading(answer, chosen), rows, bars, foot: null });
+}
+
 /** Where the own token stands in a head's list: its rank, unless it is listed. */
 export function ownCell(head, own) {
   if (head.neighbors.some((one) => one.id === own.id)) return h("td", { class: "above" }, "listed");
