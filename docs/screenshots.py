@@ -1,4 +1,4 @@
-"""Make docs/images/page-*.png: the page of the demo weights, wide and narrow, light and dark.
+"""Make docs/images/*.png: the page of the demo weights, wide and narrow, light and dark; and its other views.
 
     python docs/screenshots.py
 
@@ -47,6 +47,10 @@ def photograph(address: str) -> None:
                 page.hover(MARKED)
                 page.evaluate("scrollTo(0, 0)")
                 page.screenshot(path=IMAGES / f"page-{width}-{scheme}.png")
+                for view in ("atlas", "attention") if (width, scheme) == (1440, "light") else ():
+                    page.goto(f"{address}?view={view}&token=11&layer=2&head=7")
+                    page.wait_for_selector(f"#{view} td")
+                    page.screenshot(path=IMAGES / f"{view}-{width}-{scheme}.png")
         browser.close()
 
 

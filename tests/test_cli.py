@@ -76,6 +76,21 @@ def test_json_says_what_the_library_says(run, directory):
     assert told["use_position"] is False
 
 
+def test_the_atlas_and_the_attention_are_what_the_library_says(run, directory):
+    from headscope import Scope
+
+    reading = Scope.from_pretrained(directory).read(zoo.TEXT)
+    command = ["look", zoo.TEXT, "--model", directory, "--token", "3"]
+    told = json.loads(run(*command, "--view", "atlas", "--json")[1])
+    assert {name: told[name] for name in reading.atlas(3).to_dict()} == reading.atlas(3).to_dict()
+    assert told["reference"] == "layer"
+    assert len(told["tokens"]) == len(reading.tokens)
+    told = json.loads(run(*command, "--view", "attention", "--weigh", "norms", "--layer", "2", "--json")[1])
+    assert told["heads"] == reading.attention(3, 2, "norms").to_dict()["heads"]
+    for view, said in {"atlas": "by the kind of their nearest token", "attention": "Attention of 3"}.items():
+        assert said in run(*command, "--view", view)[1]
+
+
 def test_digits_are_a_position_and_an_equals_sign_makes_them_a_text(run, directory):
     text = "in 2 0 2 3"
     _, out, _ = run("look", text, "--model", directory, "--token", "2", "--json")
@@ -93,6 +108,8 @@ def test_digits_are_a_position_and_an_equals_sign_makes_them_a_text(run, directo
         (["look", "--layer", "7"], 2, "no layer 7"),
         (["look", "--token", "zebra"], 2, "no token of the text"),
         (["look", "--metric", "taxi"], 2, "open: cosine, euclidean, dot"),
+        (["look", "--view", "map"], 2, "open: heads, atlas, attention"),
+        (["look", "--view", "attention", "--weigh", "rollout"], 2, "open: weights, norms"),
         (["look", "--mask", "half"], 2, "open: model, full, causal"),
         (["look", "-k", "0"], 2, "from 1 to"),
         (["look", "the sea " * 60], 2, "at most 40"),

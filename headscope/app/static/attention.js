@@ -65,7 +65,6 @@ function heat(value, most, token, where, head) {
   return h(
     "td",
     {
-      class: strength > 50 ? "strong" : null,
       tabindex: "-1",
       "data-id": token.id,
       "data-position": token.position,
