@@ -10,6 +10,7 @@ from tests.app.browsers import Browser
 EXPERIMENT = {
     "view": "heads",
     "space": "value",
+    "vector": "z",
     "weigh": "weights",
     "text": "Time flies like an arrow. Fruit flies like a banana.",
     "token": 1,

@@ -187,7 +187,8 @@ addEventListener("popstate", () => {
 
 paintModel();
 if (first.answer) paintTokens(first.answer);
-// What the page was sent with has one side only.
-if (first.answer && state.view === "heads" && VIEWS.heads.questions(state, server)[0][0] === "nearest") paint([first.answer]);
+// What the page was sent with is the answer to one question.
+const asked = VIEWS[state.view].questions(state, server, tokens ?? []);
+if (first.answer && asked.length === 1 && asked[0][0] === "nearest") paint([first.answer]);
 else show();
 document.documentElement.classList.remove("undrawn");
