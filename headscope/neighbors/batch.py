@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -44,7 +45,7 @@ class Batch:
     def rows(self) -> int:
         return self.queries.shape[0] * self.queries.shape[1]
 
-    @property
+    @cached_property
     def spans(self) -> list[tuple[int, int]]:
         """First and last-but-one query of every place."""
         ends = torch.bincount(self.place_of).cumsum(0).tolist()

@@ -70,7 +70,9 @@ class Notes:
 
     def _read_peaks(self, start: int, blocks: Tensor, error: Tensor) -> None:
         peak = blocks.amax(2)  # [head, block, lane]
-        self.peaks.append(peak - error[:, None])
+        # Where the blocks are fewer than k, their peaks say nothing of the k-th: every score is one.
+        few = blocks.shape[1] + sum(peaks.shape[1] for peaks in self.peaks) < self.k
+        self.peaks.append((blocks.flatten(1, 2) if few else peak) - error[:, None])
         if self.tiles & (self.tiles + 1) == 0:  # after 1, 2, 4, … tiles
             self._raise_floor()
         bar = self.floor - error

@@ -112,10 +112,11 @@ class Encoder:
             encoded.copy_(table.rows[:, stretch])
         else:
             torch.add(table.rows[:, stretch], self.shift, out=encoded)
-        if self.scale is not None:
-            encoded *= self.scale[stretch, None]
+        if self.scale is None:
+            encoded += self.bias
+        else:
+            torch.addcmul(self.bias, encoded, self.scale[stretch, None], out=encoded)
             reach = reach * self.scale[stretch].abs()
-        encoded += self.bias
         reach = reach + self.extent.bias[:, None] + bounds.SMALLEST
         wild = ~(reach <= bounds.LARGEST)
         if wild.any():

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from headscope.neighbors import METRICS, Place, backend_in_use, search, warm_up
+from headscope.neighbors import METRICS, Metric, Place, backend_in_use, search, torch_tiles, warm_up
+from headscope.neighbors.batch import Batch, pair_distances
 from tests.neighbors.brute import random_case
 
 
@@ -117,3 +118,14 @@ def test_a_gpu_finds_what_the_cpu_finds() -> None:
     for metric in METRICS:
         assert torch.equal(here[metric].ids, there[metric].ids.cpu())
         assert torch.equal(here[metric].own_rank, there[metric].own_rank.cpu())
+
+
+def test_a_long_list_of_neighbours_is_not_left_to_float64(monkeypatch: pytest.MonkeyPatch) -> None:
+    # One tile holds fewer blocks than the neighbours asked for.
+    monkeypatch.setitem(torch_tiles._SCORES, "cpu", 2**10)
+    table, _, queries, own, place_of = random_case(27, heads=1, group=1, tokens=4000)
+    asked = Batch(table, queries, place_of * 0, None, None, table.bias[None], [1.0], own[:, None], torch.arange(5))
+    exact = pair_distances(asked, "cosine", *asked.target_pairs).view(5, 1)
+    marks: dict[Metric, torch.Tensor] = {"cosine": asked.scores("cosine", exact)}
+    found = torch_tiles.scan(asked, ["cosine"], 100, table.finite, marks)["cosine"]
+    assert not found.crowded.any()
