@@ -41,13 +41,17 @@ class Reading:
         heads: Captured,
         notes: tuple[str, ...],
         context: tuple[Token, ...] | None = None,
+        edit: Edits | None = None,
     ) -> None:
         self._scope = scope
         self._opened = scope._opened
         self.text, self.mask, self.tokens, self.notes = text, mask, tokens, notes
         self.q, self.k, self.v, self.z = heads.q, heads.k, heads.v, heads.z
         self._pattern = heads.pattern
-        self._context = context  # what the encoder read, for a decoder
+        # `context` is what the encoder read, for a decoder.
+        read = None if context is None else [token.id for token in context]
+        self._input = Text([token.id for token in tokens], mask, read, edit or {})
+        self._stages: tuple[Stages, ...] | None = None
         self._residual: Tensor | None = None
 
     def __repr__(self) -> str:
@@ -79,7 +83,7 @@ class Reading:
         if self._pattern is not None:
             return self._pattern[layer]
         self._scope._vocabulary_for(self._opened)  # refuses where the weights have changed
-        return self._opened.pattern(*self._ids, layer)
+        return self._opened.pattern(self._input, layer)
 
     def position_of(self, token: int | str) -> int:
         """The position that `token` (a position, or the text of exactly one token) means; InputError if none."""
@@ -93,7 +97,7 @@ class Reading:
         """
         if self._residual is None:
             self._scope._vocabulary_for(self._opened)  # refuses where the weights have changed
-            self._residual = self._opened.stream(*self._ids)
+            self._residual = self._opened.stream(self._input)
         return self._residual
 
     def vectors(self, vector: Vector, layer: int) -> Tensor:
@@ -283,6 +287,31 @@ class Reading:
             notes=self._notes(finder, position, found[0][1]),
         )
 
+    def journey(self, k: int = 10, position: bool = True) -> Journey:
+        """What becomes of every token on its way up: rank of and cosine to its own input embedding, stage by stage.
+
+        `position`: the embedding as block 0 gets it at the token's place, or without the position. `k`: how many
+        neighbours are compared between stages.
+        """
+        self._check_k(k, self.z.shape[-1] and self._scope.card.vocab_size)
+        return layers.journey(self, k, position)
+
+    def mixing(self) -> Mixing:
+        """How much of every layer's output comes from other positions; see `Mixing`."""
+        return layers.mixing(self)
+
+    def glance(self) -> Glance:
+        """Every head of this text in five numbers; see `Glance`."""
+        return layers.glance(self)
+
+    def effects(self, token: int | str = 1, replaced_by: Kind = "zero") -> Effects:
+        """For each head, what the model's output at `token` loses when that head's z is replaced everywhere.
+
+        By zeros, or by its mean over the text ("mean"). As many forward passes as there are heads, and one.
+        """
+        one_of("replacement", replaced_by, get_args(Kind))
+        return layers.effects(self, self.position_of(token), replaced_by)
+
     def _finder(
         self,
         layer: int | None,
@@ -311,12 +340,6 @@ class Reading:
         last = len(self.z) - 1
         if isinstance(layer, bool) or not isinstance(layer, int) or not 0 <= layer <= last:
             raise InputError(f"there is no layer {layer!r}; the model's layers are 0 to {last}.")
-
-    @property
-    def _ids(self) -> tuple[list[int], Mask, list[int] | None]:
-        """What the model reads: the text's ids, the mask, and what a decoder attends to."""
-        context = None if self._context is None else [token.id for token in self._context]
-        return [token.id for token in self.tokens], self.mask, context
 
     def _notes(self, finder: Finder, position: bool, table: Table) -> tuple[str, ...]:
         asked, vocabulary = finder.question, finder.vocabulary
