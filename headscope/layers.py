@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from headscope.model.alone import frame_of
 from headscope.model.edits import Edits, Kind
+from headscope.model.opened import Text
+from headscope.model.projections import output_weights
 from headscope.model.stages import Stages
 from headscope.model.tokens import Token
 from headscope.neighbors import search
@@ -124,7 +127,7 @@ class Effects:
 
 def journey(reading: Reading, k: int, position: bool) -> Journey:
     """See `Journey`; k is for the overlap."""
-    vocabulary, tokens = reading._vocabulary(), reading.tokens
+    vocabulary, tokens = reading.vocabulary, reading.tokens
     stream = _stream(reading.stages)  # (stage, S, d_model)
     use_position = position and vocabulary.has_positions
     encoded = [vocabulary.arriving(token.position if use_position else None) for token in tokens]
@@ -163,13 +166,17 @@ def journey(reading: Reading, k: int, position: bool) -> Journey:
 
 def mixing(reading: Reading) -> Mixing:
     """See `Mixing`."""
-    weights, norms, together, residual, layernorm = [], [], [], [], []
+    weights: list[Tensor] = []
+    norms: list[Tensor] = []
+    together: list[Tensor] = []
+    residual: list[Tensor] = []
+    layernorm: list[Tensor] = []
     for layer, stages in enumerate(reading.stages):
         pattern = reading.pattern_of(layer).double()  # (H, Q, S)
         own = pattern.diagonal(dim1=1, dim2=2)  # (H, Q)
         total = pattern.sum(-1).clamp_min(torch.finfo(torch.float64).tiny)
         weights.append(1 - own / total)
-        written = torch.einsum("shd,hdm->hsm", reading.vectors("v", layer).double(), reading._w_o(layer).double())
+        written = torch.einsum("shd,hdm->hsm", reading.vectors("v", layer).double(), _w_o(reading, layer).double())
         kept = own[..., None] * written  # (H, Q, d_model)
         mixed = pattern @ written - kept
         norms.append(_ratio(mixed, kept))
@@ -183,8 +190,15 @@ def mixing(reading: Reading) -> Mixing:
         mixed, kept = stages.factor * mixed[None], stages.factor * kept[None] + stages.before.double()
         residual.append(_ratio(mixed, kept)[0])
         layernorm.append(unknown if stages.norm is None else _ratio(stages.norm(mixed), stages.norm(kept))[0])
-    stacked = [torch.stack(part).float() for part in (weights, norms, together, residual, layernorm)]
-    return Mixing(reading.tokens, *stacked, reading.notes)
+    return Mixing(
+        reading.tokens,
+        weights=torch.stack(weights).float(),
+        norms=torch.stack(norms).float(),
+        norms_all=torch.stack(together).float(),
+        residual=torch.stack(residual).float(),
+        layernorm=torch.stack(layernorm).float(),
+        notes=reading.notes,
+    )
 
 
 def glance(reading: Reading) -> Glance:
@@ -196,7 +210,7 @@ def glance(reading: Reading) -> Glance:
         pattern = reading.pattern_of(layer)  # (H, Q, S)
         previous = torch.zeros_like(pattern[..., 0])
         previous[:, 1:] = pattern.diagonal(-1, dim1=1, dim2=2)
-        strength = torch.einsum("shd,hdm->hsm", reading.z[layer], reading._w_o(layer)).norm(dim=-1)  # (H, Q)
+        strength = torch.einsum("shd,hdm->hsm", reading.z[layer], _w_o(reading, layer)).norm(dim=-1)  # (H, Q)
         found = (
             torch.special.entr(pattern).sum(-1),
             pattern.diagonal(dim1=1, dim2=2),
@@ -217,7 +231,7 @@ def effects(reading: Reading, position: int, replaced_by: Kind) -> Effects:
     moved, kl, own_logit = [], [], []
     first: tuple[Tensor, Tensor | None] | None = None
     for start in range(0, len(edits), _TEXTS):
-        last, logits = reading._outputs(edits[start : start + _TEXTS], position)
+        last, logits = reading._opened.outputs(reading._input, edits[start : start + _TEXTS], position)
         if first is None:
             first = last[0], None if logits is None else logits[0].double()
         moved.append((last - first[0]).norm(dim=-1) / first[0].norm())
@@ -246,9 +260,17 @@ def _stream(stages: tuple[Stages, ...], text: int = 0) -> Tensor:
 def _alone(reading: Reading) -> Tensor:
     """The same stages of every token read alone: [stage, position, d_model]."""
     ids = sorted({token.id for token in reading.tokens})
-    stages, place = reading._stages_alone(ids)
-    streams = torch.stack([_stream(stages, n)[:, place] for n in range(len(ids))], 1)  # (stage, id, d_model)
-    return streams[:, [ids.index(token.id) for token in reading.tokens]]
+    frame = frame_of(reading._opened)
+    like = Text([], "model", reading._input.context, {})
+    stages = reading._opened.stages([frame.around(id) for id in ids], like)
+    streams = torch.stack([_stream(stages, n)[:, frame.position] for n in range(len(ids))], 1)  # (stage, id, d_model)
+    which = torch.tensor([ids.index(token.id) for token in reading.tokens])
+    return streams.index_select(1, which)
+
+
+def _w_o(reading: Reading, layer: int) -> Tensor:
+    """W_O [head, d_head, d_model], on the CPU."""
+    return output_weights(reading._opened.feed, layer)[0].cpu()
 
 
 def _cosine(one: Tensor, other: Tensor) -> Tensor:

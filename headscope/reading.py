@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Literal, get_args
 import torch
 from torch import Tensor
 
+from headscope import layers
 from headscope.errors import InputError
 from headscope.finding import Finder, Question
+from headscope.layers import Effects, Glance, Journey, Mixing
+from headscope.model.edits import Edits, Kind
 from headscope.model.heads import Captured
+from headscope.model.opened import Text
 from headscope.model.passes import Mask
+from headscope.model.stages import Stages
 from headscope.model.tokens import Token, find
 from headscope.neighbors import METRICS, Metric, Table, distances
 from headscope.results import Atlas, Comparison, Ends, Neighbors, PositionNeighbors, Why, compared, named
-from headscope.vocabulary import notes
+from headscope.vocabulary import Vocabulary, notes
 from headscope.vocabulary.choices import Candidates, Reference, Space, Vector, check, one_of, resolved
 
 if TYPE_CHECKING:
@@ -50,7 +55,8 @@ class Reading:
         self._pattern = heads.pattern
         # `context` is what the encoder read, for a decoder.
         read = None if context is None else [token.id for token in context]
-        self._input = Text([token.id for token in tokens], mask, read, edit or {})
+        self.edit = edit or {}
+        self._input = Text([token.id for token in tokens], mask, read, self.edit)
         self._stages: tuple[Stages, ...] | None = None
         self._residual: Tensor | None = None
 
@@ -82,12 +88,28 @@ class Reading:
         self._check_layer(layer)
         if self._pattern is not None:
             return self._pattern[layer]
-        self._scope._vocabulary_for(self._opened)  # refuses where the weights have changed
+        self._check_weights()
         return self._opened.pattern(self._input, layer)
 
     def position_of(self, token: int | str) -> int:
         """The position that `token` (a position, or the text of exactly one token) means; InputError if none."""
         return find(token, self.tokens, self.text)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The vocabulary's encodings by the weights that the text was read with; InputError if they have changed."""
+        return self._scope._vocabulary_for(self._opened)
+
+    @property
+    def stages(self) -> tuple[Stages, ...]:
+        """What every block does to the residual stream, [text, position, d_model] of one text.
+
+        The model is run again for it when it is first asked for.
+        """
+        if self._stages is None:
+            self._check_weights()
+            self._stages = self._opened.stages([self._input.ids], self._input)
+        return self._stages
 
     @property
     def residual(self) -> Tensor:
@@ -96,7 +118,7 @@ class Reading:
         The model is run again for it when it is first asked for.
         """
         if self._residual is None:
-            self._scope._vocabulary_for(self._opened)  # refuses where the weights have changed
+            self._check_weights()
             self._residual = self._opened.stream(self._input)
         return self._residual
 
@@ -198,7 +220,7 @@ class Reading:
         asked = near.question
         if asked.layer is None or near.ids.dim() != 2 or asked.vector != "z":
             raise InputError("why is asked of an answer about one token's z: near.each() gives them one by one.")
-        heads, vocabulary = near.ids.shape[0], self._scope._vocabulary_for(self._opened)
+        heads, vocabulary = near.ids.shape[0], self.vocabulary
         if not (isinstance(head, int) and 0 <= head < heads):
             raise InputError(f"there is no head {head!r}; the layer's heads are 0 to {heads - 1}.")
         if not (isinstance(id, int) and 0 <= id < vocabulary.size):
@@ -293,7 +315,7 @@ class Reading:
         `position`: the embedding as block 0 gets it at the token's place, or without the position. `k`: how many
         neighbours are compared between stages.
         """
-        self._check_k(k, self.z.shape[-1] and self._scope.card.vocab_size)
+        self._check_k(k, self._scope.card.vocab_size)
         return layers.journey(self, k, position)
 
     def mixing(self) -> Mixing:
@@ -325,16 +347,23 @@ class Reading:
         at: int | None,
     ) -> Finder:
         """What answers a question, once the choices are known to be open."""
-        vocabulary = self._scope._vocabulary_for(self._opened)
+        vocabulary = self.vocabulary
         most = int(self._opened.names.words.sum()) if candidates == "words" else vocabulary.size
-        if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= most:
-            raise InputError(f"k is {k!r}; it is a number from 1 to {most} (the candidates).")
+        self._check_k(k, most)
         limit = self._opened.positions.limit
         if at is not None and (isinstance(at, bool) or not isinstance(at, int) or not 0 <= at < (limit or at + 1)):
             raise InputError(f"there is no position {at!r}; the model's positions are 0 to {(limit or 0) - 1}.")
         moves = position and vocabulary.moves(space)
         question = Question(layer, space, reference, metric, moves, candidates, vector, at if moves else None)
         return Finder(self, vocabulary, question)
+
+    def _check_weights(self) -> None:
+        """Refuse to run a model again whose weights have changed since the text was read."""
+        self._scope._vocabulary_for(self._opened)
+
+    def _check_k(self, k: int, most: int) -> None:
+        if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= most:
+            raise InputError(f"k is {k!r}; it is a number from 1 to {most} (the candidates).")
 
     def _check_layer(self, layer: int) -> None:
         last = len(self.z) - 1

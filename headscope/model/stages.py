@@ -74,7 +74,9 @@ def _of_block(block: Call, projection: nn.Module) -> Stages:
     normed = next((c for c in later if ends_in_norm and _takes(c, summed) and _is_norm(c)), None)
     middle = summed if normed is None else normed.output
     return Stages(
-        *(tensor.detach().float().cpu() for tensor in (before, middle, after)),
+        before=before.detach().float().cpu(),
+        middle=middle.detach().float().cpu(),
+        after=after.detach().float().cpu(),
         norm=None if normed is None else _sum_norm(normed, summed),
         factor=factor,
     )
@@ -98,7 +100,7 @@ def _factor(before: Tensor, added: Tensor, later: list[Call]) -> float:
         gained = (call.inputs[0] - before).float()
         factor = float((gained * added.float()).sum()) / max(size, 1e-30)
         if factor and float((gained - factor * added.float()).square().sum()) <= _TOLERANCE**2 * factor**2 * size:
-            return factor
+            return round(factor, 6)
     return 1.0
 
 

@@ -181,9 +181,7 @@ class Vocabulary:
         added = self.feed.arrivals(ids, place).double() - self.feed.arrivals(ids, None).double()
         if float((added - added[0]).abs().amax()) <= TOLERANCE * float(plain.typical[0]):
             return Encoded(plain, Place(shift=added.mean(0, keepdim=True).float()), "closed form", 0.0)
-        return Encoded(
-            self._keep(("arrivals", position), lambda: self._embeddings(place)), Place.none, "model", 0.0
-        )
+        return Encoded(self._keep(("arrivals", position), lambda: self._embeddings(place)), Place.none, "model", 0.0)
 
     @cached_property
     def _arrivals(self) -> tuple[ClosedForm | None, float]:
