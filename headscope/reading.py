@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING, Literal, get_args
 import torch
 from torch import Tensor
 
+from headscope import layers
 from headscope.errors import InputError
 from headscope.finding import Finder, Question
+from headscope.layers import Effects, Glance, Journey, Mixing
+from headscope.model.edits import Edits, Kind
 from headscope.model.heads import Captured
+from headscope.model.opened import Text
 from headscope.model.passes import Mask
 from headscope.model.projections import output_weights
+from headscope.model.stages import Stages
 from headscope.model.tokens import Token, find
 from headscope.neighbors import METRICS, Metric, Table, distances
 from headscope.results import Atlas, Attention, Comparison, Ends, Neighbors, PositionNeighbors, Why, compared, named
-from headscope.vocabulary import notes
+from headscope.vocabulary import Vocabulary, notes
 from headscope.vocabulary.choices import Candidates, Reference, Space, Vector, check, one_of, resolved
 from headscope.vocabulary.kinds import TextKinds
 
@@ -45,13 +50,18 @@ class Reading:
         heads: Captured,
         notes: tuple[str, ...],
         context: tuple[Token, ...] | None = None,
+        edit: Edits | None = None,
     ) -> None:
         self._scope = scope
         self._opened = scope._opened
         self.text, self.mask, self.tokens, self.notes = text, mask, tokens, notes
         self.q, self.k, self.v, self.z = heads.q, heads.k, heads.v, heads.z
         self._pattern = heads.pattern
-        self._context = context  # what the encoder read, for a decoder
+        # `context` is what the encoder read, for a decoder.
+        read = None if context is None else [token.id for token in context]
+        self.edit = edit or {}
+        self._input = Text([token.id for token in tokens], mask, read, self.edit)
+        self._stages: tuple[Stages, ...] | None = None
         self._residual: Tensor | None = None
 
     def __repr__(self) -> str:
@@ -86,13 +96,13 @@ class Reading:
         if self._pattern is not None:
             weights = self._pattern[layer]
         else:
-            self._scope._vocabulary_for(self._opened)  # refuses where the weights have changed
-            weights = self._opened.pattern(*self._ids, layer)
+            self._check_weights()
+            weights = self._opened.pattern(self._input, layer)
         return weights if weigh == "weights" else weights * self._lengths(layer)[:, None]
 
     def _lengths(self, layer: int) -> Tensor:
         """‖v_j W_O‖ for each head and source: [head, source]."""
-        self._scope._vocabulary_for(self._opened)  # refuses where the weights have changed
+        self._check_weights()
         w_o = output_weights(self._opened.feed, layer)[0].double().cpu()  # (H, d_head, d_model)
         v = self.vectors("v", layer).double()  # (S, H, d_head)
         squares = torch.einsum("she,hef,shf->hs", v, w_o @ w_o.mT, v)  # (H, S)
@@ -125,14 +135,30 @@ class Reading:
         return find(token, self.tokens, self.text)
 
     @property
+    def vocabulary(self) -> Vocabulary:
+        """The vocabulary's encodings by the weights that the text was read with; InputError if they have changed."""
+        return self._scope._vocabulary_for(self._opened)
+
+    @property
+    def stages(self) -> tuple[Stages, ...]:
+        """What every block does to the residual stream, [text, position, d_model] of one text.
+
+        The model is run again for it when it is first asked for.
+        """
+        if self._stages is None:
+            self._check_weights()
+            self._stages = self._opened.stages([self._input.ids], self._input)
+        return self._stages
+
+    @property
     def residual(self) -> Tensor:
         """The residual stream: float32 [layer + 1, position, d_model], what each block gets and the last returns.
 
         The model is run again for it when it is first asked for.
         """
         if self._residual is None:
-            self._scope._vocabulary_for(self._opened)  # refuses where the weights have changed
-            self._residual = self._opened.stream(*self._ids)
+            self._check_weights()
+            self._residual = self._opened.stream(self._input)
         return self._residual
 
     def vectors(self, vector: Vector, layer: int) -> Tensor:
@@ -236,7 +262,7 @@ class Reading:
         asked = near.question
         if asked.layer is None or near.ids.dim() != 2 or asked.vector != "z":
             raise InputError("why is asked of an answer about one token's z: near.each() gives them one by one.")
-        heads, vocabulary = near.ids.shape[0], self._scope._vocabulary_for(self._opened)
+        heads, vocabulary = near.ids.shape[0], self.vocabulary
         if not (isinstance(head, int) and 0 <= head < heads):
             raise InputError(f"there is no head {head!r}; the layer's heads are 0 to {heads - 1}.")
         if not (isinstance(id, int) and 0 <= id < vocabulary.size):
@@ -327,6 +353,31 @@ class Reading:
             notes=self._notes(finder, position, found[0][1]),
         )
 
+    def journey(self, k: int = 10, position: bool = True) -> Journey:
+        """What becomes of every token on its way up: rank of and cosine to its own input embedding, stage by stage.
+
+        `position`: the embedding as block 0 gets it at the token's place, or without the position. `k`: how many
+        neighbours are compared between stages.
+        """
+        self._check_k(k, self._scope.card.vocab_size)
+        return layers.journey(self, k, position)
+
+    def mixing(self) -> Mixing:
+        """How much of every layer's output comes from other positions; see `Mixing`."""
+        return layers.mixing(self)
+
+    def glance(self) -> Glance:
+        """Every head of this text in five numbers; see `Glance`."""
+        return layers.glance(self)
+
+    def effects(self, token: int | str = 1, replaced_by: Kind = "zero") -> Effects:
+        """For each head, what the model's output at `token` loses when that head's z is replaced everywhere.
+
+        By zeros, or by its mean over the text ("mean"). As many forward passes as there are heads, and one.
+        """
+        one_of("replacement", replaced_by, get_args(Kind))
+        return layers.effects(self, self.position_of(token), replaced_by)
+
     def _finder(
         self,
         layer: int | None,
@@ -340,10 +391,9 @@ class Reading:
         at: int | None,
     ) -> Finder:
         """What answers a question, once the choices are known to be open."""
-        vocabulary = self._scope._vocabulary_for(self._opened)
+        vocabulary = self.vocabulary
         most = int(self._opened.names.words.sum()) if candidates == "words" else vocabulary.size
-        if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= most:
-            raise InputError(f"k is {k!r}; it is a number from 1 to {most} (the candidates).")
+        self._check_k(k, most)
         limit = self._opened.positions.limit
         if at is not None and (isinstance(at, bool) or not isinstance(at, int) or not 0 <= at < (limit or at + 1)):
             raise InputError(f"there is no position {at!r}; the model's positions are 0 to {(limit or 0) - 1}.")
@@ -353,16 +403,18 @@ class Reading:
         question = Question(layer, space, reference, metric, moves, candidates, vector, at if moves else None)
         return Finder(self, vocabulary, question)
 
+    def _check_weights(self) -> None:
+        """Refuse to run a model again whose weights have changed since the text was read."""
+        self._scope._vocabulary_for(self._opened)
+
+    def _check_k(self, k: int, most: int) -> None:
+        if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= most:
+            raise InputError(f"k is {k!r}; it is a number from 1 to {most} (the candidates).")
+
     def _check_layer(self, layer: int) -> None:
         last = len(self.z) - 1
         if isinstance(layer, bool) or not isinstance(layer, int) or not 0 <= layer <= last:
             raise InputError(f"there is no layer {layer!r}; the model's layers are 0 to {last}.")
-
-    @property
-    def _ids(self) -> tuple[list[int], Mask, list[int] | None]:
-        """What the model reads: the text's ids, the mask, and what a decoder attends to."""
-        context = None if self._context is None else [token.id for token in self._context]
-        return [token.id for token in self.tokens], self.mask, context
 
     def _notes(self, finder: Finder, position: bool, table: Table) -> tuple[str, ...]:
         asked, vocabulary = finder.question, finder.vocabulary
@@ -370,7 +422,7 @@ class Reading:
         if asked.reference == "input" and asked.layer != 0 and not vocabulary.one_value_space:
             found.append(notes.foreign_basis(asked.layer))
         if asked.reference == "isolated":
-            found += notes.alone(position, self.mask, self._context is not None)
+            found += notes.alone(position, self.mask, self._input.context is not None)
         elif asked.space in ("key", "query") and vocabulary.turns:
             found.append(notes.turned(asked.use_position))
         elif position and asked.reference is not None and not vocabulary.has_positions:

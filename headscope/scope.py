@@ -13,6 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from headscope.errors import HeadscopeError, InputError
 from headscope.model.default import default_source, find
+from headscope.model.edits import Edits, check_edits
 from headscope.model.loading import hash_of_tensors, load
 from headscope.model.opened import Opened, open_model, weights_stamp
 from headscope.model.passes import MASKS, Mask
@@ -155,23 +156,30 @@ class Scope:
         return cls(*reopen(), reopen, cache_bytes)
 
     def read(
-        self, text: str, mask: Mask = "model", *, decoder_text: str | None = None, truncate: bool = False
+        self,
+        text: str,
+        mask: Mask = "model",
+        *,
+        decoder_text: str | None = None,
+        truncate: bool = False,
+        edit: Edits | None = None,
     ) -> Reading:
         """Run `text` through the model and keep what every head did.
 
         `mask` "model" leaves the model's own, "full" lets every token see all others, "causal" only those before
         it. With the stack "decoder" the encoder reads `text`, and the heads are those of the decoder on
-        `decoder_text` (None: `text` again), which its start token begins. Raises InputError for an empty text, or
-        one that is longer than the model reads, unless `truncate`.
+        `decoder_text` (None: `text` again), which its start token begins. `edit` replaces the z of heads while the
+        model runs: {(layer, head): "zero", "mean" (over the text) or a tensor [position, d_head] or [d_head]}. Raises
+        InputError for an empty text, or one that is longer than the model reads, unless `truncate`.
         """
-        return self._read([text], mask, None if decoder_text is None else [decoder_text], truncate)[0]
+        return self._read([text], mask, None if decoder_text is None else [decoder_text], truncate, edit or {})[0]
 
     def read_many(self, texts: Sequence[str], mask: Mask = "model", *, truncate: bool = False) -> list[Reading]:
         """Read several texts in padded batches: equal to single reads within float32's arithmetic."""
-        return self._read(texts, mask, None, truncate)
+        return self._read(texts, mask, None, truncate, {})
 
     def _read(
-        self, texts: Sequence[str], mask: Mask, decoder_texts: Sequence[str] | None, truncate: bool
+        self, texts: Sequence[str], mask: Mask, decoder_texts: Sequence[str] | None, truncate: bool, edit: Edits
     ) -> list[Reading]:
         if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
             raise InputError("texts is a list of strings.")
@@ -184,10 +192,14 @@ class Scope:
         wanted = texts if decoder_texts is None else decoder_texts
         prepared = [self._tokens(opened, text, opened.stack.start, truncate) for text in wanted]
         contexts = [self._tokens(opened, text, None, truncate)[0] for text in texts] if decodes else None
+        for tokens, _ in prepared:
+            block = opened.anatomy.blocks[0]
+            check_edits(edit, len(opened.anatomy.blocks), block.heads, block.d_head, len(tokens))
         readings = []
         for batch in _batches([len(tokens) for tokens, _ in prepared]):
             context = None if contexts is None else [[token.id for token in contexts[n]] for n in batch]
-            heads = opened.run([[token.id for token in prepared[n][0]] for n in batch], mask, context)
+            ids = [[token.id for token in prepared[n][0]] for n in batch]
+            heads = opened.run(ids, mask, context, [edit] * len(batch) if edit else ())
             readings += [
                 Reading(
                     self,
@@ -197,6 +209,7 @@ class Scope:
                     captured,
                     prepared[n][1] + ((notes.cross_attention(),) if decodes else ()),
                     None if contexts is None else contexts[n],
+                    edit,
                 )
                 for n, captured in zip(batch, heads, strict=True)
             ]

@@ -74,6 +74,13 @@ class OnePattern:
         return z, pattern
 
 
+class Unrecorded:
+    """A recorder that keeps nothing."""
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
+        return attend()
+
+
 def _float32(tensor: Tensor) -> Tensor:
     """On the CPU; a part of a padded batch as a copy of its own, so that the batch is not kept alive."""
     part = tensor.untyped_storage().nbytes() > tensor.nbytes

@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from headscope.errors import HeadscopeError, ModelError
-from headscope.model.anatomy import Anatomy, dissect, without_cache
+from headscope.model.anatomy import Anatomy, Trace, dissect, hidden_output, without_cache
 from headscope.model.capture import prepared
+from headscope.model.edits import Edits
 from headscope.model.feed import Feed, finite_ids
-from headscope.model.heads import AllHeads, Captured, OnePattern
+from headscope.model.heads import AllHeads, Captured, OnePattern, Unrecorded
 from headscope.model.loading import first_line
-from headscope.model.passes import Mask, Recorder, recording
+from headscope.model.passes import Mask, Recorder, is_recorded_by, recording
 from headscope.model.positions import Positions, find_positions, known_positions
 from headscope.model.precision import float32_arithmetic
 from headscope.model.stacks import Stack
+from headscope.model.stages import Stages, stages
 from headscope.model.stream import StreamRecorder
 from headscope.model.tokens import TokenNames
 
 _PROBE = (2, 10)  # texts, tokens
+
+
+@dataclass(frozen=True)
+class Text:
+    """What a model reads: token ids, under a mask; what a decoder attends to; and what takes the place of z."""
+
+    ids: list[int]
+    mask: Mask
+    context: list[int] | None
+    edit: Edits
+
+    def contexts(self, count: int) -> list[list[int]] | None:
+        """The context of as many copies."""
+        return None if self.context is None else [self.context] * count
 
 
 @dataclass(frozen=True)
@@ -44,27 +61,59 @@ class Opened:
         """The stack of layers that is read."""
         return self.stack.model
 
-    def run(self, texts: list[list[int]], mask: Mask, contexts: list[list[int]] | None = None) -> list[Captured]:
+    def run(
+        self, texts: list[list[int]], mask: Mask, contexts: list[list[int]] | None = None, edits: Sequence[Edits] = ()
+    ) -> list[Captured]:
         """The heads of several texts (token ids), run as one batch padded on the right.
 
-        A decoder attends to `contexts`, the texts that its encoder reads.
+        A decoder attends to `contexts`, the texts that its encoder reads. `edits`: what takes the place of z, text
+        by text.
         """
         recorder = AllHeads([len(ids) for ids in texts], len(self.anatomy.blocks))
-        self.run_recorded(texts, recorder, mask, contexts)
+        self.run_recorded(texts, recorder, mask, contexts, edits)
         return recorder.captured()
 
-    def pattern(self, text: list[int], mask: Mask, context: list[int] | None, layer: int) -> Tensor:
-        """The pattern [head, query, source] of one layer on one text (token ids)."""
+    def pattern(self, text: Text, layer: int) -> Tensor:
+        """The pattern [head, query, source] of one layer on one text."""
         recorder = OnePattern(layer)
-        self.run_recorded([text], recorder, mask, None if context is None else [context])
+        self.run_recorded([text.ids], recorder, text.mask, text.contexts(1), [text.edit])
         assert recorder.pattern is not None
         return recorder.pattern
 
-    def stream(self, text: list[int], mask: Mask, context: list[int] | None) -> Tensor:
-        """The residual stream [layer + 1, position, d_model] of one text (token ids), before and after each block."""
+    def outputs(self, text: Text, edits: Sequence[Edits], position: int) -> tuple[Tensor, Tensor | None]:
+        """What the last block returns at one position, and the logits there (None: the model has none), per edit.
+
+        float32 [edit, d_model] and [edit, token], on the CPU. The edits come on top of the text's own.
+        """
+        kept: list[Tensor] = []
+        recorder = Unrecorded()
+
+        def keep(module: nn.Module, args: Any, output: Any) -> None:
+            if is_recorded_by(recorder):
+                kept.append(hidden_output(output)[:, position])
+
+        hook = self.anatomy.blocks[-1].module.register_forward_hook(keep)
+        try:
+            together = [{**text.edit, **edit} for edit in edits]
+            given = self.run_recorded([text.ids] * len(edits), recorder, text.mask, text.contexts(len(edits)), together)
+        finally:
+            hook.remove()
+        logits = given[0] if self.model.get_output_embeddings() is not None else None
+        return kept[-1].float().cpu(), None if logits is None else logits[:, position].float().cpu()
+
+    def stages(self, texts: list[list[int]], like: Text) -> tuple[Stages, ...]:
+        """What every block does to the residual streams of texts of one length, run as `like` is."""
+        trace = Trace()
+        with trace.watching(self.model):
+            self.run_recorded(texts, trace, like.mask, like.contexts(len(texts)), [like.edit] * len(texts))
+        with torch.no_grad(), float32_arithmetic(self.model):
+            return stages(self.anatomy, trace)
+
+    def stream(self, text: Text) -> Tensor:
+        """The residual stream [layer + 1, position, d_model] of one text, before and after each block."""
         recorder = StreamRecorder(self.anatomy)
         with recorder.watching():
-            self.run_recorded([text], recorder, mask, None if context is None else [context])
+            self.run_recorded([text.ids], recorder, text.mask, text.contexts(1), [text.edit])
         return recorder.stream()
 
     def prove_mask(self, mask: Mask) -> None:
@@ -89,10 +138,14 @@ class Opened:
         recorder: Recorder,
         mask: Mask,
         contexts: list[list[int]] | None = None,
+        edits: Sequence[Edits] = (),
         *,
         widened: bool = False,
-    ) -> None:
-        """Run several texts (token ids) as one batch before `recorder`; `widened`: half weights compute as float32."""
+    ) -> Any:
+        """Run several texts (token ids) as one batch before `recorder`, and return what the model does.
+
+        `widened`: half weights compute as float32.
+        """
         ids, attention_mask = self._batch(texts)
         options: dict[str, Any] = without_cache(self.model)
         arithmetic = float32_arithmetic if widened else nullcontext
@@ -102,8 +155,9 @@ class Opened:
                 written = self.stack.encoder(input_ids=read, attention_mask=seen)[0]
             options |= {"encoder_hidden_states": written, "encoder_attention_mask": seen}
         own = frozenset(block.attention for block in self.anatomy.blocks)
-        with prepared(self.model), recording(recorder, attention_mask, mask, own), arithmetic(self.model):
-            self.model(input_ids=ids, attention_mask=attention_mask, **options)
+        recorded = recording(recorder, attention_mask, mask, own, edits)
+        with prepared(self.model), recorded, arithmetic(self.model):
+            return self.model(input_ids=ids, attention_mask=attention_mask, **options)
 
     def _batch(self, texts: list[list[int]]) -> tuple[Tensor, Tensor]:
         """Token ids [text, position], padded on the right, and which of them are tokens."""

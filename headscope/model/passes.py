@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -10,6 +10,8 @@ from typing import Literal, Protocol, get_args
 
 import torch
 from torch import Tensor, nn
+
+from headscope.model.edits import Edits, edited
 
 Mask = Literal["model", "full", "causal"]
 MASKS: tuple[Mask, ...] = get_args(Mask)
@@ -47,6 +49,7 @@ class _Pass:
     attention_mask: Tensor  # [batch, position], 1 = a token, 0 = padding
     mask: Mask
     only: frozenset[nn.Module] | None  # the modules whose attention is meant; None: all
+    edits: Sequence[Edits]  # what takes the place of z, text by text
     layer: int = 0
 
 
@@ -56,13 +59,18 @@ _current: ContextVar[_Pass | None] = ContextVar("headscope_pass", default=None)
 
 @contextmanager
 def recording(
-    recorder: Recorder, attention_mask: Tensor, mask: Mask = "model", only: frozenset[nn.Module] | None = None
+    recorder: Recorder,
+    attention_mask: Tensor,
+    mask: Mask = "model",
+    only: frozenset[nn.Module] | None = None,
+    edits: Sequence[Edits] = (),
 ) -> Iterator[None]:
     """Hand the attention calls of the forward pass inside to `recorder`, under another mask if one is named.
 
-    `only` names the modules whose attention is meant: the calls of others (cross-attention) run as they would.
+    `only` names the modules whose attention is meant: the calls of others (cross-attention) run as they would. `edits`
+    say what takes the place of z, text by text.
     """
-    token = _current.set(_Pass(recorder, attention_mask, mask, only))
+    token = _current.set(_Pass(recorder, attention_mask, mask, only, edits))
     try:
         yield
     finally:
@@ -97,7 +105,15 @@ def hand_over(q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, 
     current = _the_pass()
     layer = current.layer
     current.layer += 1
-    return current.recorder.attend(layer, q, k, v, attend)
+    if not current.edits:
+        return current.recorder.attend(layer, q, k, v, attend)
+    lengths = current.attention_mask.sum(-1).tolist()
+
+    def edited_attend() -> tuple[Tensor, Tensor]:
+        z, pattern = attend()
+        return edited(z, layer, current.edits, lengths), pattern
+
+    return current.recorder.attend(layer, q, k, v, edited_attend)
 
 
 def other_mask(queries: int, sources: int, dtype: torch.dtype, device: torch.device) -> Tensor | None:

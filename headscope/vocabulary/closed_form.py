@@ -162,6 +162,13 @@ def fit(feed: Feed, layer: int, part: Part, stem: Stem | None) -> ClosedForm:
     return ClosedForm(feed, layer, part, stem, matrix, bias)
 
 
+def fit_arrivals(feed: Feed, stem: Stem) -> ClosedForm:
+    """The norm before layer 0's v by itself, in the place of v: one head of d numbers."""
+    basis = torch.eye(stem.rows.shape[1], device=stem.rows.device)
+    bias = feed.normalised(torch.zeros_like(basis[:1]), 0)
+    return ClosedForm(feed, 0, "v", stem, _unnormalised(feed, 0, "v", basis), bias)
+
+
 def _vocabulary(feed: Feed) -> Tensor:
     return torch.arange(feed.vocab_size, device=feed.device)
 

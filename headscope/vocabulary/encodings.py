@@ -177,6 +177,34 @@ class Vocabulary:
         """How this model's residual stream becomes logits; InputError where that cannot be split by heads."""
         return find_unembedding(self._opened)
 
+    def arriving(self, position: int | None) -> Encoded:
+        """What block 0 gets for every token at `position`, the start of the residual stream: a table of one head."""
+        plain = self._keep(("embedding",), self._embeddings)
+        if position is None or not self.has_positions:
+            return Encoded(plain, Place.none, "model", 0.0)
+        form, error = self._arrivals
+        if form is not None:
+            motion = self._motion("v", 0, position)
+            table = self._keep(("arrivals",), form.pack)
+            return Encoded(table, Place(motion.scale, form.shift(motion)), "closed form", error)
+        ids, place = self.feed.plain_tokens, self._model_place(position)
+        added = self.feed.arrivals(ids, place).double() - self.feed.arrivals(ids, None).double()
+        if float((added - added[0]).abs().amax()) <= TOLERANCE * float(plain.typical[0]):
+            return Encoded(plain, Place(shift=added.mean(0, keepdim=True).float()), "closed form", 0.0)
+        return Encoded(self._keep(("arrivals", position), lambda: self._embeddings(place)), Place.none, "model", 0.0)
+
+    @cached_property
+    def _arrivals(self) -> tuple[ClosedForm | None, float]:
+        """Models that norm the sum of embeddings (BERT): that norm's output, where it is what block 0 gets."""
+        form = closed_form.fit_arrivals(self.feed, self._stem((0, "v")))
+        place = self.feed.place(0)
+        expected = self.feed.arrivals(self.feed.plain_tokens, place)
+        got = form.encode(self.feed.plain_tokens, self._motion("v", 0, 0))[:, 0]
+        if got.shape != expected.shape:
+            return None, float("inf")
+        error = float((got - expected).abs().amax() / expected.abs().amax())
+        return (form, error) if error <= TOLERANCE else (None, error)
+
     # ---- v, k and q ----
 
     def _part(self, part: Part, layer: int, position: int | None) -> Encoded:
@@ -248,8 +276,8 @@ class Vocabulary:
         kept = self._keep(("w_o", layer), lambda: _Kept((output_weights(self.feed, layer)[0].double(),)))
         return self._for_all_heads(kept.tensors[0])
 
-    def _embeddings(self) -> Table:
-        return _unbiased(self.feed.arrivals(torch.arange(self.size, device=self.feed.device), None)[None])
+    def _embeddings(self, place: ModelPlace = None) -> Table:
+        return _unbiased(self.feed.arrivals(torch.arange(self.size, device=self.feed.device), place)[None])
 
     # ---- the closed form, and what it is made of ----
 
