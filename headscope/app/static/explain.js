@@ -68,7 +68,7 @@ const untold = (value) => [`${value}.`, "–"];
 function spaceSays({ space }, server) {
   const [, says, terms] = SPACES[space] ?? [null, ...untold(space)];
   const shut = server.choices.space.filter(({ closed }) => closed);
-  const why = shut.map(({ value, closed }) => ` “${NAMES.space[value] ?? value}” is closed: ${closed}`).join("");
+  const why = shut.map(({ value, closed }) => ` “${NAMES.space[value] ?? value}” is closed: ${closed.split(" Open:")[0]}`).join("");
   return [says + why, terms];
 }
 

@@ -9,6 +9,13 @@ import { whyAsk, whySays, whyTable } from "./why.js";
 
 export const controls = ["layer", "space", "vector", "metric", "reference", "position", "candidates", "mask", "compare"];
 
+const SIDES = {
+  z: (heads) => `what its ${heads} heads write`,
+  q: (heads) => `the queries of its ${heads} heads`,
+  k: (heads) => `the keys of its ${heads} heads`,
+  v: (heads) => `the values of its ${heads} heads`,
+};
+
 /** The question of the tables, and where a neighbour is chosen, why it is near. */
 export function questions(state, server) {
   const [route, asked] = question(state, server);
@@ -24,7 +31,7 @@ export function paint([given, why], state, server) {
   const others = comparison?.other.notes.filter((note) => !answer.notes.includes(note)) ?? [];
   const table = comparison ? versusTable(comparison, state.head) : neighborTable(answer, state.head);
   return {
-    title: [`Layer ${answer.layer}: what its ${answer.heads.length} heads write at `, label(own.label), ` (position ${own.position})`],
+    title: [`Layer ${answer.layer}: ${SIDES[answer.vector](answer.heads.length)} at `, label(own.label), ` (position ${own.position})`],
     name: `${own.label} · layer ${answer.layer}`,
     notes: [...answer.notes.map((note) => ["Note ", note]), ...others.map((note) => ["Note on the right side ", note])],
     figures: {
