@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from headscope.neighbors import Metric, Moments, Nearest, Place, Table, search
+from headscope.neighbors import Metric, Nearest, Place, Table, search
 from headscope.survey.frame import Frame
 from headscope.survey.options import Options
+from headscope.survey.scorer import Scorer
 from headscope.survey.signal import Sets
 from headscope.vocabulary import Encoded, Vocabulary
 
@@ -114,14 +115,28 @@ def _signals(
 ) -> dict[Metric, Tensor]:
     """Signal [token, head] in the order of places; the shard's own outputs are the bank that corrects for hubs."""
     bank = torch.cat(list(queries))
-    moments = {metric: Moments.of(metric, bank) for metric in metrics}
+    scorers = {metric: Scorer.of(metric, bank) for metric in metrics}
     ids = sets.types.to(bank.device)
     signals: dict[Metric, list[Tensor]] = {metric: [] for metric in metrics}
+    table: Table | None = None
+    rows = torch.empty(0)
     for (members, encoded), z in zip(encodings, queries, strict=True):
-        for metric, moment in moments.items():
-            scores = moment.scores(encoded.table, encoded.place, z, ids)
-            signals[metric].append(sets.signals(scores, frame.text[members]).cpu())
+        if encoded.table is not table:
+            table, rows = encoded.table, encoded.table.rows[:, ids]
+        here = _at(rows, ids, encoded)
+        for metric, scorer in scorers.items():
+            signals[metric].append(sets.signals(scorer.scores(z, here), frame.text[members]).cpu())
     return {metric: torch.cat(found) for metric, found in signals.items()}
+
+
+def _at(rows: Tensor, ids: Tensor, encoded: Encoded) -> Tensor:
+    """Encodings of a few tokens at a place, float32 [head, token, width], from their rows of the table."""
+    place = encoded.place
+    if place.shift is not None:
+        rows = rows + place.shift[:, None]
+    if place.scale is not None:
+        rows = rows * place.scale[ids, None]
+    return rows + encoded.table.bias_at(place)[:, None]
 
 
 def _compared(frame: Frame, parts: list[Nearest], back: Tensor, candidates: int, signal: Tensor) -> Compared:

@@ -10,23 +10,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from headscope.neighbors import backend_in_use
+
 DISTRACTORS = 99
 LARGEST = 32  # members of a set at most: what bounds the work for long texts
 _FEWEST = 128  # texts to draw distractors from, where there are as many
-_SCORES = 2**22  # scores that are gathered at a time
 
 
 @dataclass(frozen=True)
 class Sets:
     """For every text and each of its distractors D, T∖D and D∖T, cut to the same size by a seeded draw.
 
-    `members` int64 [text, side, set, member] are indices into `types`, side 0 of the text; a set that is smaller
-    than the others is filled with its first member. `valid` bool [text, set]: neither side is empty.
+    `members` int32 [member] are indices into `types`. Those of text n and its set s stand from `starts[n, s]` to
+    `starts[n, s + 1]`: first the text's, then as many of the distractor; none where a side is empty.
     """
 
     types: Tensor  # int64 [type], vocabulary ids
     members: Tensor
-    valid: Tensor
+    starts: Tensor  # int64 [text, set + 1]
 
     @classmethod
     def draw(
@@ -38,76 +39,76 @@ class Sets:
         """Sets for `texts` (their numbers and types), from one another and, where they are few, from the `bank`."""
         numbers = {number for number, _ in texts}
         extra = [one for one in bank if one[0] not in numbers][: max(0, _FEWEST - len(texts))]
-        pool = [types for _, types in [*texts, *extra]]
-        vocabulary = np.unique(np.concatenate(pool))
-        indices = [np.searchsorted(vocabulary, types) for types in pool]
-        longest = max(map(len, indices))
-        padded = np.zeros((len(pool), longest), dtype=np.int64)
-        there = np.zeros((len(pool), longest), dtype=bool)
-        for row, found in enumerate(indices):
-            padded[row, : len(found)], there[row, : len(found)] = found, True
-        drawn = [
-            _of_text(n, number, indices, padded, there, len(vocabulary), seed) for n, (number, _) in enumerate(texts)
-        ]
-        width = max(one.shape[-1] for one, _ in drawn)
-        members = np.stack([np.concatenate([one, one[..., :1].repeat(width - one.shape[-1], -1)], -1) for one, _ in drawn])
-        return cls(
-            torch.from_numpy(vocabulary), torch.from_numpy(members), torch.from_numpy(np.stack([v for _, v in drawn]))
-        )
+        pool = _Pool.of([types for _, types in [*texts, *extra]])
+        drawn = [pool.sets(n, np.random.default_rng([seed, 2, number])) for n, (number, _) in enumerate(texts)]
+        sizes = np.stack([2 * size for _, size in drawn])  # (text, set)
+        ends = np.concatenate([[0], sizes.ravel().cumsum()])
+        starts = np.stack([ends[n * DISTRACTORS : (n + 1) * DISTRACTORS + 1] for n in range(len(texts))])
+        members = np.concatenate([members for members, _ in drawn]).astype(np.int32)
+        return cls(torch.from_numpy(pool.vocabulary), torch.from_numpy(members), torch.from_numpy(starts))
 
     def signals(self, scores: Tensor, text: Tensor) -> Tensor:
-        """Signal of every output: 2 · AUC − 1, float32 [row, head]; nan where a text has no valid set.
+        """Signal of every output: 2 · AUC − 1, float32 [row, head]; nan where a text has no set.
 
-        `scores` [row, head, type]: hub-corrected similarities to `types`. `text` int64 [row]. For each
+        `scores` float32 [head, row, type]: hub-corrected similarities to `types`. `text` int64 [row]. For each
         distractor the best score of either side is compared; a tie counts a half.
         """
-        heads = scores.shape[1]
-        _, sides, sets, width = self.members.shape
-        found = []
-        for rows in torch.arange(len(text)).split(max(1, _SCORES // (heads * sides * sets * width))):
-            index = self.members[text[rows]].to(scores.device).flatten(1)  # (row, side · set · member)
-            taken = scores[rows].gather(2, index[:, None].expand(-1, heads, -1))
-            best = taken.view(len(rows), heads, sides, sets, width).amax(-1)
-            won = torch.sign(best[:, :, 0] - best[:, :, 1])  # (row, head, set)
-            valid = self.valid[text[rows], None].to(scores.device)
-            found.append((won * valid).sum(-1) / valid.sum(-1))  # 0/0 is nan
-        return torch.cat(found)
+        if scores.device.type == "cpu" and backend_in_use() == "numba":
+            from headscope.survey.numba_signal import signals
+
+            return signals(scores, text, self.members, self.starts)
+        return torch.stack([self._signal(scores[:, row], n) for row, n in enumerate(text.tolist())])
+
+    def _signal(self, scores: Tensor, n: int) -> Tensor:
+        """Signal [head] of one output's scores [head, type]."""
+        starts = self.starts[n]
+        sizes = starts.diff() // 2
+        sides = torch.stack([starts[:-1], starts[:-1] + sizes], 1).flatten() - starts[0]  # (set · side)
+        chosen = self.members[int(starts[0]) : int(starts[-1])].long()
+        best = torch.nn.functional.embedding_bag(
+            chosen.to(scores.device), scores.T.contiguous(), sides.to(scores.device), mode="max"
+        ).unflatten(0, (-1, 2))  # (set, side, head)
+        won = torch.sign(best[:, 0] - best[:, 1])[(sizes > 0).to(best.device)]
+        return won.mean(0)  # of nothing: nan
 
 
-def _of_text(
-    n: int,
-    number: int,
-    indices: Sequence[NDArray[np.int64]],
-    padded: NDArray[np.int64],
-    there: NDArray[np.bool_],
-    size: int,
-    seed: int,
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """One text's sets [side, set, member], and which of them are valid."""
-    draw = np.random.default_rng([seed, 2, number])
-    own = indices[n]
-    others = np.delete(np.arange(len(padded)), n)
-    chosen = draw.permutation(others)[:DISTRACTORS]
-    if not len(chosen):
-        return np.zeros((2, DISTRACTORS, 1), dtype=np.int64), np.zeros(DISTRACTORS, dtype=bool)
-    is_own = np.zeros(size, dtype=bool)
-    is_own[own] = True
-    theirs, known = padded[chosen], there[chosen]  # (set, member)
-    in_theirs = np.zeros((len(chosen), size), dtype=bool)
-    np.put_along_axis(in_theirs, np.where(known, theirs, theirs[:, :1]), True, axis=1)
-    sides = [
-        (np.broadcast_to(own, (len(chosen), len(own))), ~in_theirs[:, own]),
-        (theirs, known & ~is_own[theirs]),
-    ]
-    count = np.minimum(sides[0][1].sum(1), sides[1][1].sum(1)).clip(max=LARGEST)  # (set,)
-    width = max(1, int(count.max()))
-    members = np.zeros((2, DISTRACTORS, width), dtype=np.int64)
-    for side, (candidates, fit) in enumerate(sides):
-        keys = np.where(fit, draw.random(fit.shape), np.inf)
-        order = np.take_along_axis(candidates, keys.argsort(1), 1)  # the fit ones first, in random order
-        order = np.pad(order, ((0, 0), (0, max(0, width - order.shape[1]))))[:, :width]
-        beyond = np.arange(width) >= count[:, None]
-        members[side, : len(chosen)] = np.where(beyond, order[:, :1], order)
-    valid = np.zeros(DISTRACTORS, dtype=bool)
-    valid[: len(chosen)] = count > 0
-    return members, valid
+@dataclass(frozen=True)
+class _Pool:
+    """The types of many texts, as indices into their common vocabulary."""
+
+    vocabulary: NDArray[np.int64]
+    indices: list[NDArray[np.int64]]  # of each text
+    padded: NDArray[np.int64]  # [text, member]
+    there: NDArray[np.bool_]  # [text, member]
+
+    @classmethod
+    def of(cls, types: Sequence[NDArray[np.int64]]) -> _Pool:
+        vocabulary = np.unique(np.concatenate(types))
+        indices = [np.searchsorted(vocabulary, some) for some in types]
+        padded = np.zeros((len(types), max(map(len, indices))), dtype=np.int64)
+        there = np.zeros(padded.shape, dtype=bool)
+        for row, found in enumerate(indices):
+            padded[row, : len(found)], there[row, : len(found)] = found, True
+        return cls(vocabulary, indices, padded, there)
+
+    def sets(self, n: int, draw: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """One text's sets one after another, of each T∖D and D∖T; and the size of a side [DISTRACTORS]."""
+        own = self.indices[n]
+        chosen = draw.permutation(np.delete(np.arange(len(self.indices)), n))[:DISTRACTORS]
+        size = np.zeros(DISTRACTORS, dtype=np.int64)
+        theirs, known = self.padded[chosen], self.there[chosen]  # (set, member)
+        is_own = np.zeros(len(self.vocabulary), dtype=bool)
+        is_own[own] = True
+        in_theirs = np.zeros((len(chosen), len(self.vocabulary)), dtype=bool)
+        in_theirs[np.nonzero(known)[0], theirs[known]] = True
+        ours = np.broadcast_to(own, (len(chosen), len(own)))
+        sides = [(ours, ~in_theirs[:, own]), (theirs, known & ~is_own[theirs])]
+        size[: len(chosen)] = np.minimum(*(fit.sum(1) for _, fit in sides)).clip(max=LARGEST)
+        parts: list[NDArray[np.int64]] = []
+        shuffled = [
+            np.take_along_axis(candidates, np.where(fit, draw.random(fit.shape), np.inf).argsort(1), 1)
+            for candidates, fit in sides  # those that fit stand first, in random order
+        ]
+        for row in range(len(chosen)):
+            parts += [side[row, : size[row]] for side in shuffled]
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64), size
