@@ -62,6 +62,11 @@ class Census:
     sha256: str
 
     @property
+    def group_count(self) -> int:
+        """Documents, where all texts are of one; every text without a document is a group by itself."""
+        return int(self.groups.max()) + 1
+
+    @property
     def total(self) -> int:
         """Positions in all."""
         return int(self.positions.sum())

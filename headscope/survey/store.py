@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from headscope.errors import InputError
 from headscope.survey import tables
 
 SCHEMA, FORMULA = 1, 1
-MANIFEST = "manifest.json"
+MANIFEST, VOCABULARY = "manifest.json", "vocabulary.parquet"
 _TEMPORARY = ".unfinished"
 _MUST_AGREE = ("schema", "formula", "versions", "model", "options", "texts", "shards")
 # What says nothing of the figures.
@@ -54,6 +54,16 @@ class Sink:
         with _told(self._directory), ExitStack() as stack:
             for writer in self._writers.values():
                 stack.callback(writer.close)
+
+
+class Discard(Sink):
+    """Keeps nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(Path(), Path())
+
+    def _write(self, name: str, schema: pa.Schema, table: pa.Table) -> None:
+        pass
 
 
 class Store:
@@ -115,13 +125,22 @@ def claim(directory: Path, manifest: Mapping[str, Any]) -> None:
     if before is not None:
         refuse_differences(directory, before, manifest)
         return
+    refuse_foreign(directory)
+    text = json.dumps(manifest, ensure_ascii=False, indent=1) + "\n"
     with _told(directory):
         directory.mkdir(parents=True, exist_ok=True)
-        others = [path.name for path in directory.iterdir() if path.name != "stdin" and _TEMPORARY not in path.name]
-    if others:
-        raise InputError(f"{directory} holds other files ({', '.join(sorted(others)[:3])}): name an empty directory.")
-    text = json.dumps(manifest, ensure_ascii=False, indent=1) + "\n"
     write_whole(directory / MANIFEST, lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def refuse_foreign(directory: Path) -> None:
+    """Raise InputError for a directory with other files in it than a survey's."""
+    if directory.exists() and not directory.is_dir():
+        raise InputError(f"{directory} is a file: name a directory.")
+    if not directory.is_dir() or (directory / MANIFEST).is_file():
+        return
+    others = sorted(path.name for path in directory.iterdir() if path.name != "stdin" and _TEMPORARY not in path.name)
+    if others:
+        raise InputError(f"{directory} holds other files ({', '.join(others[:3])}): name an empty directory.")
 
 
 def read_manifest(directory: Path) -> dict[str, Any] | None:
@@ -184,3 +203,25 @@ def _told(directory: Path) -> Iterator[None]:
             f"{directory} cannot be written ({reason}). What is finished is kept: make room, and run the same command "
             "again."
         ) from error
+
+
+def write_vocabulary(directory: Path, labels: Sequence[str], sorts: Sequence[str], frequencies: Any) -> None:
+    """Write vocabulary.parquet, once: what every id is called, and how often it stands in the texts."""
+    path = directory / VOCABULARY
+    if path.is_file():
+        return
+    columns = {
+        "id": pa.array(range(len(labels)), pa.int32()),
+        "label": pa.array(labels),
+        "sort": pa.array(sorts),
+        "frequency": pa.array(frequencies, pa.int64()),
+    }
+    write_whole(path, lambda beside: pq.write_table(pa.table(columns), beside, compression="zstd"))
+
+
+def read_vocabulary(directory: Path) -> pa.Table:
+    """vocabulary.parquet; InputError where it is not there."""
+    path = directory / VOCABULARY
+    if not path.is_file():
+        raise InputError(f"{directory} is not finished: it has no {VOCABULARY}. Run the survey again.")
+    return pq.read_table(path)
