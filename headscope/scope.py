@@ -14,10 +14,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from headscope.errors import HeadscopeError, InputError
 from headscope.model.default import default_source, find
 from headscope.model.edits import Edits, check_edits
+from headscope.model.fresh import reinitialised
 from headscope.model.loading import hash_of_tensors, load
 from headscope.model.opened import Opened, open_model, weights_stamp
 from headscope.model.passes import MASKS, Mask
-from headscope.model.fresh import reinitialised
 from headscope.model.projections import HeadWeights, measure_projections
 from headscope.model.stacks import StackName, choose, unwrapped
 from headscope.model.tokens import Token, started, tokenize

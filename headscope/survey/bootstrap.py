@@ -68,7 +68,10 @@ def interval(replicates: Array, level: float = LEVEL) -> tuple[Array, Array]:
 
 
 def p_value(replicates: Array) -> Array:
-    """Two-sided, of a difference of 0, along the last axis: twice the rarer side's share, never 0; nan without values."""
+    """Two-sided, of a difference of 0, along the last axis: twice the rarer side's share, never 0.
+
+    nan where no replicate has a value.
+    """
     known = (~np.isnan(replicates)).sum(-1)
     rarer = np.minimum((replicates <= 0).sum(-1), (replicates >= 0).sum(-1))
     p = np.minimum(1.0, 2 * (rarer + 1) / (known + 1))

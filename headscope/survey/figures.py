@@ -121,4 +121,6 @@ def _against_zero(statistic: str, both: _Both, count: Array) -> Figure:
     low, high = interval(replicates)
     zero = np.zeros_like(value)
     n = _count(count)
-    return Figure(statistic, n, n, value, low, high, zero, value, low, high, p_value(replicates), replicates, replicates)
+    return Figure(
+        statistic, n, n, value, low, high, zero, value, low, high, p_value(replicates), replicates, replicates
+    )

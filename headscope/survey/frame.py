@@ -74,9 +74,7 @@ class Frame:
         """The token types of each text."""
         ends = torch.bincount(self.text, minlength=len(self.texts)).cumsum(0).tolist()
         ids = self.ids.numpy()
-        return [
-            np.unique(ids[start:stop]) for start, stop in zip([0, *ends[:-1]], ends, strict=True)
-        ]
+        return [np.unique(ids[start:stop]) for start, stop in zip([0, *ends[:-1]], ends, strict=True)]
 
     def in_text(self, ids: Tensor) -> Tensor:
         """Whether ids int64 [token, ...] are types of each token's text: bool."""
@@ -96,12 +94,14 @@ class Frame:
 
     @cached_property
     def _type_keys(self) -> Tensor:
-        return (self.text * len(self.surfaces) + self.ids).unique()
+        keys: Tensor = (self.text * len(self.surfaces) + self.ids).unique()
+        return keys
 
     @cached_property
     def _surface_keys(self) -> Tensor:
         surface = self.surfaces[self.ids]
-        return (self.text * len(self.surfaces) + surface)[surface >= 0].unique()
+        keys: Tensor = (self.text * len(self.surfaces) + surface)[surface >= 0].unique()
+        return keys
 
     def _keys(self, ids: Tensor, base: int) -> Tensor:
         """One number for a text and an id."""

@@ -46,7 +46,8 @@ def rotations(layers: int, heads: int, d_head: int, seed: int) -> Tensor:
     draw = torch.Generator().manual_seed(seed)
     q, r = torch.linalg.qr(torch.randn(layers, heads, d_head, d_head, generator=draw, dtype=torch.float64))
     # The signs make the distribution that of Haar (Mezzadri 2007, arXiv math-ph/0609050).
-    return (q * torch.diagonal(r, dim1=-2, dim2=-1).sign()[..., None, :]).float()
+    turned: Tensor = q * torch.diagonal(r, dim1=-2, dim2=-1).sign()[..., None, :]
+    return turned.float()
 
 
 def uniform(pattern: Tensor, v: Tensor) -> Tensor:
@@ -57,4 +58,5 @@ def uniform(pattern: Tensor, v: Tensor) -> Tensor:
     """
     seen = (pattern > 0).float()
     values = v.repeat_interleave(seen.shape[0] // v.shape[1], dim=1)  # (S, H, d_head)
-    return torch.einsum("hqs,shd->qhd", seen / seen.sum(-1, keepdim=True).clamp_min(1), values)
+    mixed: Tensor = torch.einsum("hqs,shd->qhd", seen / seen.sum(-1, keepdim=True).clamp_min(1), values)
+    return mixed

@@ -76,8 +76,9 @@ class Options:
             open_ones = [reference for reference in self.references if reference in OPEN_REFERENCES[space]]
             if not open_ones and OPEN_REFERENCES[space]:
                 raise InputError(f"the space {space} has none of the references {', '.join(self.references)}.")
-            for reference in open_ones or [None]:
-                yield space, reference
+            yield from ((space, reference) for reference in open_ones)
+            if not open_ones:
+                yield space, None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as the manifest keeps it."""

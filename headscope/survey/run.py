@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import metadata
 from itertools import takewhile
 from pathlib import Path
@@ -20,7 +21,17 @@ from headscope.survey.census import Census, ShardPlan, take_census
 from headscope.survey.measure import Context, Tick, measure, tokens_of
 from headscope.survey.nulls import variants
 from headscope.survey.options import Options, check_nulls
-from headscope.survey.store import FORMULA, SCHEMA, Discard, Store, claim, refuse_foreign, write_vocabulary, write_whole
+from headscope.survey.store import (
+    FORMULA,
+    SCHEMA,
+    Discard,
+    Store,
+    claim,
+    finished_nulls,
+    refuse_foreign,
+    write_vocabulary,
+    write_whole,
+)
 from headscope.survey.texts import Columns, Corpus, Source, Text, find_sources
 
 if TYPE_CHECKING:
@@ -77,7 +88,9 @@ class Survey:
         where = Path(directory)
         list(options.views())
         refuse_foreign(where)
-        corpus = Corpus(_sources(paths, where, options, standard_input), Columns(options.column, options.document_column))
+        corpus = Corpus(
+            _sources(paths, where, options, standard_input), Columns(options.column, options.document_column)
+        )
         say("counting the texts")
         census = take_census(
             corpus, lambda text: tokens_of(scope, text, options.truncate), options, scope.card.vocab_size
@@ -133,7 +146,7 @@ class Survey:
                 with store.writing(shard.index) as sink:
                     measure(scope, texts, self.options, self._context(shard), sink, null=null, tick=tick)
         say("computing the statistics")
-        statistics.compute(self.directory)
+        statistics.compute(self.directory, finished_nulls(self.directory, len(self.census.shards)))
 
     def _stores(self, nulls: Sequence[str]) -> list[Store]:
         kept = [name for null in nulls for name in variants(null)]  # type: ignore[arg-type]
@@ -187,7 +200,7 @@ def _sources(
         stream = standard_input or sys.stdin.buffer
         directory.mkdir(parents=True, exist_ok=True)
         # The texts are read more than once; and a pipe ends.
-        write_whole(kept, lambda beside: _copy(stream, beside))
+        write_whole(kept, partial(_copy, stream))
         found.append(Source(kept, "text" if options.format == "auto" else options.format, "standard input"))
     if not found:
         raise InputError("no texts are given: name files, directories, or - for standard input.")
@@ -207,7 +220,8 @@ def _manifest(scope: Scope, corpus: Corpus, census: Census, options: Options) ->
         "formula": FORMULA,
         "versions": {"headscope": __version__}
         | {name: metadata.version(name) for name in ("torch", "transformers", "numpy", "pyarrow")},
-        "model": {name: getattr(card, name) for name in (*of_model, "dtype")},
+        "model": {"architecture": type(scope._opened.model).__name__}
+        | {name: getattr(card, name) for name in (*of_model, "dtype")},
         "options": options.to_dict(),
         "texts": {
             "sources": [source.name for source in corpus.sources],

@@ -22,7 +22,13 @@ from headscope.survey.sums import CLASSES, Membership, Totals
 
 STATISTICS, REPLICATES, HUB_TABLE = "statistics.parquet", "replicates.parquet", "hubs.parquet"
 MAIN = ("auc_own", "own_at_1", "in_text", "kappa", "signal")  # whose replicates are kept
-_VIEW = {"null": pa.string(), "space": pa.string(), "reference": pa.string(), "metric": pa.string(), "mask": pa.string()}
+_VIEW = {
+    "null": pa.string(),
+    "space": pa.string(),
+    "reference": pa.string(),
+    "metric": pa.string(),
+    "mask": pa.string(),
+}
 KEYS = _VIEW | {"layer": pa.int16(), "head": pa.int16()}
 _NUMBERS = ("value", "low", "high", "chance", "difference", "difference_low", "difference_high", "p", "q")
 SCHEMA = pa.schema(

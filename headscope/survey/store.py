@@ -103,6 +103,12 @@ class Store:
             raise
 
 
+def finished_nulls(directory: Path, shards: int) -> list[str]:
+    """The names of the nulls whose shards are all there, also of earlier runs."""
+    found = sorted(path.name for path in (directory / "nulls").glob("*") if path.is_dir())
+    return [null for null in found if all(Store(directory, null).has(shard) for shard in range(shards))]
+
+
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file beside its place, and move it there when it is whole."""
     beside = path.with_name(f"{_TEMPORARY}-{path.name}")

@@ -89,7 +89,9 @@ class Totals:
         assert self.whole is not None
         assert self.replicates is not None
         at = self.names.index(name)
-        return self.whole[at], self.replicates[at]
+        whole: Array = self.whole[at]
+        replicates: Array = self.replicates[at]
+        return whole, replicates
 
 
 def of_rows(table: pa.Table, heads: int) -> Array:

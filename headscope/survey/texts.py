@@ -230,7 +230,9 @@ def _conllu(source: Source, columns: Columns) -> Iterator[_Record]:
 def _has_column(names: Sequence[str], columns: Columns, source: Source) -> None:
     if columns.text not in names:
         listed = ", ".join(names) or "none"
-        raise InputError(f"{source.name} has no column {columns.text!r} (its columns: {listed}); name it with --column.")
+        raise InputError(
+            f"{source.name} has no column {columns.text!r} (its columns: {listed}); name it with --column."
+        )
 
 
 def _record(text: object, document: object, columns: Columns, source: Source, line: int) -> _Record:

@@ -19,8 +19,7 @@ BY_TAG: dict[str, WordClass] = {
     **dict.fromkeys(["SYM", "X"], "other"),
 }
 # The closed classes of English (articles, pronouns, auxiliaries, prepositions, conjunctions, particles), lower case.
-ENGLISH_FUNCTION_WORDS = frozenset(
-    """
+_ENGLISH = """
     a an the this that these those each every either neither some any no all both half such another other what
     which whose whatever whichever i me my mine myself we us our ours ourselves you your yours yourself yourselves
     he him his himself she her hers herself it its itself they them their theirs themselves one oneself who whom
@@ -32,8 +31,8 @@ ENGLISH_FUNCTION_WORDS = frozenset(
     throughout till toward towards under underneath until unto up upon via with within without and or nor so yet
     if because although though unless whereas while whether than when where why how once
     don doesn didn isn aren wasn weren hasn haven hadn wouldn shouldn couldn mustn needn s t re ve ll d m
-    """.split()
-)
+"""
+ENGLISH_FUNCTION_WORDS = frozenset(_ENGLISH.split())
 _WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]+")
 
 
