@@ -61,7 +61,8 @@ class Membership:
         """Sums of values [figure, head, token]: [figure, head, class, group]."""
         figures, heads, tokens = values.shape
         summed = self.matrix.T @ values.reshape(-1, tokens).T  # (class · group, figure · head)
-        return np.asarray(summed).T.reshape(figures, heads, len(CLASSES), len(self.groups))
+        by_head: Array = np.asarray(summed).T.reshape(figures, heads, len(CLASSES), len(self.groups))
+        return by_head
 
 
 @dataclass
@@ -126,15 +127,12 @@ def of_patterns(table: pa.Table, heads: int) -> Array:
 
 
 def _numbers(table: pa.Table, name: str) -> Array:
-    """A column as float64; null is nan."""
-    return table[name].cast(pa.float64()).to_numpy() if name not in _TRUTHS else _truths(table[name])
-
-
-_TRUTHS = {"in_text", "chance_in_text"}
-
-
-def _truths(column: pa.ChunkedArray) -> Array:
-    return column.cast(pa.int8()).cast(pa.float64()).to_numpy()
+    """A column of numbers or truth values as float64; null is nan."""
+    column = table[name]
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
+    found: Array = column.cast(pa.float64()).to_numpy()
+    return found
 
 
 def _where(known: NDArray[np.bool_], values: Array) -> Array:
