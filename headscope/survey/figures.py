@@ -37,12 +37,10 @@ class Figure:
 def of_rows(sums: Totals) -> list[Figure]:
     """The figures of one layer, view, metric and mask."""
     return [
-        _against_chance(sums, "auc_own", "auc", "own", "auc_paired", "auc_chance", "own_paired"),
-        _against_chance(sums, "own_at_1", "at_1", "own", "at_1_paired", "at_1_chance", "own_paired"),
-        _against_chance(sums, "own_at_10", "at_10", "own", "at_10_paired", "at_10_chance", "own_paired"),
-        _against_chance(sums, "in_text", "in_text", "all", "in_text_paired", "in_text_chance", "paired"),
+        *(_of_own(sums, statistic, top) for statistic, top in _OWN.items()),
+        _in_text(sums),
         _kappa(sums),
-        _against_zero("signal", _ratio(sums, "signal", "heard"), sums["heard"][0]),
+        _against_zero(sums, "signal", _ratio(sums, "signal", "heard"), "heard"),
         *(_plain(sums, f"kind_{kind}", f"kind_{kind}", "all") for kind in KINDS),
     ]
 
@@ -66,44 +64,32 @@ def _with_mean(heads: Array) -> Array:
     return np.concatenate([heads, heads.mean(0, keepdims=True)])
 
 
-def _count(heads: Array) -> Array:
-    """Tokens of the heads, and of the layer: no more than a head's."""
-    return np.concatenate([heads, heads.max(0, keepdims=True)])
+def _count(sums: Totals, name: str, value: Array) -> Array:
+    """How many tokens a figure is of: [head + 1, class]."""
+    return np.broadcast_to(sums[name][0], value.shape)
 
 
 def _plain(sums: Totals, statistic: str, top: str, bottom: str) -> Figure:
     value, replicates = _ratio(sums, top, bottom)
     low, high = interval(replicates)
-    return Figure(
-        statistic, _count(sums[bottom][0]), None, value, low, high, None, None, None, None, None, replicates, None
-    )
+    n = _count(sums, bottom, value)
+    return Figure(statistic, n, None, value, low, high, None, None, None, None, None, replicates, None)
 
 
-def _against_chance(
-    sums: Totals, statistic: str, top: str, bottom: str, top_paired: str, top_chance: str, bottom_paired: str
-) -> Figure:
+_OWN = {"auc_own": "auc", "own_at_1": "at_1", "own_at_10": "at_10"}
+
+
+def _of_own(sums: Totals, statistic: str, top: str) -> Figure:
     """The value is that of all tokens; chance and difference are those of the paired ones."""
-    value, replicates = _ratio(sums, top, bottom)
-    paired, paired_replicates = _ratio(sums, top_paired, bottom_paired)
-    chance, chance_replicates = _ratio(sums, top_chance, bottom_paired)
-    apart = paired_replicates - chance_replicates
-    low, high = interval(replicates)
-    difference_low, difference_high = interval(apart)
-    return Figure(
-        statistic,
-        _count(sums[bottom][0]),
-        _count(sums[bottom_paired][0]),
-        value,
-        low,
-        high,
-        chance,
-        paired - chance,
-        difference_low,
-        difference_high,
-        p_value(apart),
-        replicates,
-        apart,
-    )
+    more = _ratio(sums, f"{top}_more", "own_paired")
+    chance = _ratio(sums, f"{top}_chance", "own_paired")[0]
+    return _against(sums, statistic, _ratio(sums, top, "own"), "own", chance, more, "own_paired")
+
+
+def _in_text(sums: Totals) -> Figure:
+    paired, chance = (_ratio(sums, f"in_text_{name}", "paired") for name in ("paired", "chance"))
+    more = paired[0] - chance[0], paired[1] - chance[1]
+    return _against(sums, "in_text", _ratio(sums, "in_text", "all"), "all", chance[0], more, "paired")
 
 
 def _kappa(sums: Totals) -> Figure:
@@ -112,15 +98,20 @@ def _kappa(sums: Totals) -> Figure:
         found = []
         for p, p0, n in zip(sums["in_text_paired"], sums["in_text_chance"], sums["paired"], strict=True):
             found.append(_with_mean((p - p0) / (n - p0)))
-    return _against_zero("kappa", (found[0], found[1]), sums["paired"][0])
+    return _against_zero(sums, "kappa", (found[0], found[1]), "paired")
 
 
-def _against_zero(statistic: str, both: _Both, count: Array) -> Figure:
+def _against_zero(sums: Totals, statistic: str, both: _Both, count: str) -> Figure:
     """A figure that chance makes 0 by its definition."""
+    return _against(sums, statistic, both, count, np.zeros_like(both[0]), both, count)
+
+
+def _against(sums: Totals, statistic: str, both: _Both, count: str, chance: Array, more: _Both, paired: str) -> Figure:
     value, replicates = both
     low, high = interval(replicates)
-    zero = np.zeros_like(value)
-    n = _count(count)
+    more_low, more_high = (low, high) if more is both else interval(more[1])
+    n, n_paired = _count(sums, count, value), _count(sums, paired, value)
+    p = p_value(more[1])
     return Figure(
-        statistic, n, n, value, low, high, zero, value, low, high, p_value(replicates), replicates, replicates
+        statistic, n, n_paired, value, low, high, chance, more[0], more_low, more_high, p, replicates, more[1]
     )

@@ -8,13 +8,14 @@ from torch import Tensor
 
 from headscope.neighbors.numba_jit import jit
 from headscope.neighbors.pool import pool
+from headscope.survey.signal import DISTRACTORS as _SETS
 
 
-def signals(scores: Tensor, text: Tensor, members: Tensor, starts: Tensor) -> Tensor:
+def signals(scores: Tensor, text: Tensor, members: Tensor, starts: Tensor, counts: Tensor) -> Tensor:
     """See `signal.Sets.signals`; float32 [row, head]."""
     heads, rows, _ = scores.shape
     out = np.empty((rows, heads), dtype=np.float32)
-    parts = (scores.numpy(), text.numpy(), members.numpy(), starts.numpy())
+    parts = (scores.numpy(), text.numpy(), members.numpy(), starts.numpy(), counts.numpy())
     threads = torch.get_num_threads()
     size = -(-heads // threads)
 
@@ -26,22 +27,22 @@ def signals(scores: Tensor, text: Tensor, members: Tensor, starts: Tensor) -> Te
 
 
 @jit()
-def _signals(scores, text, members, starts, out, first, stop):  # type: ignore[no-untyped-def]
+def _signals(scores, text, members, starts, counts, out, first, stop):  # type: ignore[no-untyped-def]
+    ours, theirs = np.empty(_SETS, np.float32), np.empty(_SETS, np.float32)
     for head in range(first, stop):
         for row in range(scores.shape[1]):
-            score, start = scores[head, row], starts[text[row]]
-            won, sets = 0, 0
-            for s in range(len(start) - 1):
-                half = (start[s + 1] - start[s]) // 2
-                if half == 0:
-                    continue
-                ours = theirs = np.float32(-np.inf)
-                for n in range(start[s], start[s] + half):
-                    ours = max(ours, score[members[n]])
-                    theirs = max(theirs, score[members[n + half]])
-                sets += 1
-                if ours > theirs:
-                    won += 1
-                elif ours < theirs:
-                    won -= 1
+            score, at, count = scores[head, row], starts[text[row]], counts[text[row]]
+            sets = count[0]
+            ours[:] = -np.inf
+            theirs[:] = -np.inf
+            for size in count:
+                # Set after set, so that no comparison waits for the one before it.
+                for s in range(size):
+                    ours[s] = max(ours[s], score[members[at + s]])
+                for s in range(size):
+                    theirs[s] = max(theirs[s], score[members[at + size + s]])
+                at += 2 * size
+            won = 0
+            for s in range(sets):
+                won += (ours[s] > theirs[s]) - (ours[s] < theirs[s])
             out[row, head] = won / sets if sets else np.nan

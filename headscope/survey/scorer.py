@@ -9,7 +9,7 @@ from torch import Tensor
 
 from headscope.neighbors import Metric, Moments
 
-_SILENT = 1e-5  # of the spread that a token's similarities could have: float32 knows no better
+_SILENT = 1e-6  # of the widest spread: a narrower one is float32's rounding
 
 
 @dataclass(frozen=True)
@@ -22,15 +22,13 @@ class Scorer:
     metric: Metric
     mean: Tensor  # float32 [head, feature]
     factor: Tensor  # float32 [head, feature, direction]
-    reach: Tensor  # float32 [head, feature, 1]
 
     @classmethod
     def of(cls, metric: Metric, bank: Tensor) -> Scorer:
         """Scorer over a bank float32 [vector, head, width]; a bank of one tells nothing."""
         moments = Moments.of(metric, bank if len(bank) > 1 else bank.repeat(2, 1, 1))
         factor = moments.factor.float()
-        reach = torch.linalg.vector_norm(factor, dim=1)[..., None]
-        return cls(metric, moments.mean.float(), factor.mT.contiguous(), reach)
+        return cls(metric, moments.mean.float(), factor.mT.contiguous())
 
     def scores(self, queries: Tensor, encodings: Tensor) -> Tensor:
         """Scores float32 [head, query, token] of queries [query, head, width], encodings [table head, token, width]."""
@@ -40,7 +38,7 @@ class Scorer:
         if group > 1:
             rows = rows.repeat_interleave(group, dim=0)
         spread = torch.linalg.vector_norm(rows @ self.factor, dim=-1)  # (head, token)
-        heard = spread > _SILENT * (rows.abs() @ self.reach)[..., 0]
+        heard = spread > _SILENT * spread.amax(-1, keepdim=True)
         return (z @ rows.mT).mul_(torch.where(heard, 1 / spread, 0.0)[:, None])
 
     def _of_queries(self, queries: Tensor) -> Tensor:

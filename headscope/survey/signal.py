@@ -21,13 +21,15 @@ _FEWEST = 128  # texts to draw distractors from, where there are as many
 class Sets:
     """For every text and each of its distractors D, T∖D and D∖T, cut to the same size by a seeded draw.
 
-    `members` int32 [member] are indices into `types`. Those of text n and its set s stand from `starts[n, s]` to
-    `starts[n, s + 1]`: first the text's, then as many of the distractor; none where a side is empty.
+    `members` int32 [member] are indices into `types`, member after member: those of text n begin at `starts[n]`
+    with the first members of its sets, `counts[n, 0]` of the text's side and as many of the distractors'; then the
+    second members of those sets that have two; and so on. The largest sets stand first.
     """
 
     types: Tensor  # int64 [type], vocabulary ids
     members: Tensor
-    starts: Tensor  # int64 [text, set + 1]
+    starts: Tensor  # int64 [text]
+    counts: Tensor  # int64 [text, LARGEST]
 
     @classmethod
     def draw(
@@ -41,11 +43,13 @@ class Sets:
         extra = [one for one in bank if one[0] not in numbers][: max(0, _FEWEST - len(texts))]
         pool = _Pool.of([types for _, types in [*texts, *extra]])
         drawn = [pool.sets(n, np.random.default_rng([seed, 2, number])) for n, (number, _) in enumerate(texts)]
-        sizes = np.stack([2 * size for _, size in drawn])  # (text, set)
-        ends = np.concatenate([[0], sizes.ravel().cumsum()])
-        starts = np.stack([ends[n * DISTRACTORS : (n + 1) * DISTRACTORS + 1] for n in range(len(texts))])
-        members = np.concatenate([members for members, _ in drawn]).astype(np.int32)
-        return cls(torch.from_numpy(pool.vocabulary), torch.from_numpy(members), torch.from_numpy(starts))
+        lengths = np.array([len(members) for members, _ in drawn])
+        return cls(
+            torch.from_numpy(pool.vocabulary),
+            torch.from_numpy(np.concatenate([members for members, _ in drawn]).astype(np.int32)),
+            torch.from_numpy(lengths.cumsum() - lengths),
+            torch.from_numpy(np.stack([counts for _, counts in drawn])),
+        )
 
     def signals(self, scores: Tensor, text: Tensor) -> Tensor:
         """Signal of every output: 2 · AUC − 1, float32 [row, head]; nan where a text has no set.
@@ -56,20 +60,18 @@ class Sets:
         if scores.device.type == "cpu" and backend_in_use() == "numba":
             from headscope.survey.numba_signal import signals
 
-            return signals(scores, text, self.members, self.starts)
+            return signals(scores, text, self.members, self.starts, self.counts)
         return torch.stack([self._signal(scores[:, row], n) for row, n in enumerate(text.tolist())])
 
     def _signal(self, scores: Tensor, n: int) -> Tensor:
         """Signal [head] of one output's scores [head, type]."""
-        starts = self.starts[n]
-        sizes = starts.diff() // 2
-        sides = torch.stack([starts[:-1], starts[:-1] + sizes], 1).flatten() - starts[0]  # (set · side)
-        chosen = self.members[int(starts[0]) : int(starts[-1])].long()
-        best = torch.nn.functional.embedding_bag(
-            chosen.to(scores.device), scores.T.contiguous(), sides.to(scores.device), mode="max"
-        ).unflatten(0, (-1, 2))  # (set, side, head)
-        won = torch.sign(best[:, 0] - best[:, 1])[(sizes > 0).to(best.device)]
-        return won.mean(0)  # of nothing: nan
+        counts, start = self.counts[n].tolist(), int(self.starts[n])
+        sets = counts[0]
+        chosen = self.members[start : start + 2 * sum(counts)].long().to(scores.device)
+        slots = [torch.arange(count) + side * sets for count in counts for side in (0, 1)]
+        slot = torch.cat(slots).to(scores.device).expand(len(scores), -1)
+        best = scores.new_full((len(scores), 2 * sets), -torch.inf).scatter_reduce(1, slot, scores[:, chosen], "amax")
+        return torch.sign(best[:, :sets] - best[:, sets:]).mean(1)  # of nothing: nan
 
 
 @dataclass(frozen=True)
@@ -92,10 +94,9 @@ class _Pool:
         return cls(vocabulary, indices, padded, there)
 
     def sets(self, n: int, draw: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """One text's sets one after another, of each T∖D and D∖T; and the size of a side [DISTRACTORS]."""
+        """One text's `members` and `counts`, see `Sets`."""
         own = self.indices[n]
         chosen = draw.permutation(np.delete(np.arange(len(self.indices)), n))[:DISTRACTORS]
-        size = np.zeros(DISTRACTORS, dtype=np.int64)
         theirs, known = self.padded[chosen], self.there[chosen]  # (set, member)
         is_own = np.zeros(len(self.vocabulary), dtype=bool)
         is_own[own] = True
@@ -103,12 +104,12 @@ class _Pool:
         in_theirs[np.nonzero(known)[0], theirs[known]] = True
         ours = np.broadcast_to(own, (len(chosen), len(own)))
         sides = [(ours, ~in_theirs[:, own]), (theirs, known & ~is_own[theirs])]
-        size[: len(chosen)] = np.minimum(*(fit.sum(1) for _, fit in sides)).clip(max=LARGEST)
-        parts: list[NDArray[np.int64]] = []
+        size = np.minimum(*(fit.sum(1) for _, fit in sides)).clip(max=LARGEST)
+        order = np.argsort(-size, kind="stable")  # (set)
         shuffled = [
-            np.take_along_axis(candidates, np.where(fit, draw.random(fit.shape), np.inf).argsort(1), 1)
+            np.take_along_axis(candidates, np.where(fit, draw.random(fit.shape), np.inf).argsort(1), 1)[order]
             for candidates, fit in sides  # those that fit stand first, in random order
         ]
-        for row in range(len(chosen)):
-            parts += [side[row, : size[row]] for side in shuffled]
-        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64), size
+        counts = (size > np.arange(LARGEST)[:, None]).sum(1)  # (member)
+        parts = [side[:count, k] for k, count in enumerate(counts.tolist()) if count for side in shuffled]
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64), counts

@@ -108,16 +108,16 @@ class _Survey:
         first = self._file(0, "rows")
         for n, mask in enumerate(self.masks):
             for layer in range(self.layers):
-                of_patterns = Totals(self.draws, sums.OF_PATTERNS)
+                of_patterns = Totals(self.draws, sums.OF_PATTERNS, sums.COUNTS_OF_PATTERNS)
                 for shard, member in zip(self.shards, members, strict=True):
                     table = self._file(shard, "patterns").read_row_group(n * self.layers + layer)
-                    of_patterns.add(member(), sums.of_patterns(table, self.heads), self._weights(member()))
+                    of_patterns.add(member(), *sums.of_patterns(table, self.heads))
                 yield View(self.store.null, None, None, None, mask), layer, figures.of_patterns(of_patterns)
         for group in range(first.num_row_groups):
-            totals, hubs = Totals(self.draws, sums.OF_ROWS), Hubs(len(labels), self.heads)
+            totals, hubs = Totals(self.draws, sums.OF_ROWS, sums.COUNTS_OF_ROWS), Hubs(len(labels), self.heads)
             for shard, member in zip(self.shards, members, strict=True):
                 table = self._file(shard, "rows").read_row_group(group)
-                totals.add(member(), sums.of_rows(table, self.heads), self._weights(member()))
+                totals.add(member(), *sums.of_rows(table, self.heads))
                 hubs.add(table)
             view, layer = self._view(table)
             found = figures.of_rows(totals)
@@ -154,9 +154,6 @@ class _Survey:
         numbers, groups = texts["text"].to_numpy(), texts["group"].to_numpy()
         of_tokens = groups[np.searchsorted(numbers, tokens["text"].to_numpy())].astype(np.int64)
         return Membership.of(tokens, of_tokens, self.quarter)
-
-    def _weights(self, member: Membership) -> Array:
-        return self.draws.weights(member.groups)
 
     def _file(self, shard: int, name: str) -> pq.ParquetFile:
         return pq.ParquetFile(self.store.shard(shard) / f"{name}.parquet")

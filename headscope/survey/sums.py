@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from headscope.survey.bootstrap import Array, Draws
 from headscope.survey.tables import PATTERN
 from headscope.survey.words import WORD_CLASSES
 
+_GROUPS = 1024  # whose sums wait for their product
 POSITION_BANDS = (5, 10, 20, 50)
 _POSITIONS = ("0-4", "5-9", "10-19", "20-49", "50+")
 CLASSES: tuple[tuple[str, str], ...] = (
@@ -22,15 +24,16 @@ CLASSES: tuple[tuple[str, str], ...] = (
     *(("frequency", str(quarter)) for quarter in range(1, 5)),
     *(("position", band) for band in _POSITIONS),
 )
-# What is summed over the tokens of a head. `own` and `paired` count the tokens that have an own rank, and a chance.
+# What is summed over the tokens of a head. `own` and `paired` count the tokens that have an own rank, and a chance;
+# `_more` is what a figure has above its chance, over the paired tokens.
 OF_ROWS = (
-    "own", "auc", "at_1", "at_10",
-    "own_paired", "auc_paired", "auc_chance", "at_1_paired", "at_1_chance", "at_10_paired", "at_10_chance",
-    "all", "in_text", "paired", "in_text_paired", "in_text_chance",
-    *(f"kind_{kind}" for kind in KINDS),
-    "heard", "signal",
+    "auc", "at_1", "at_10", "auc_more", "at_1_more", "at_10_more", "auc_chance", "at_1_chance", "at_10_chance",
+    "in_text", "in_text_paired", "in_text_chance", *(f"kind_{kind}" for kind in KINDS), "signal",
 )  # fmt: skip
-OF_PATTERNS = ("all", "with_previous", *PATTERN)
+# Counts, the same for every head.
+COUNTS_OF_ROWS = ("own", "own_paired", "all", "paired", "heard")
+COUNTS_OF_PATTERNS = ("all", "with_previous")
+OF_PATTERNS = PATTERN
 
 
 @dataclass(frozen=True)
@@ -65,38 +68,56 @@ class Membership:
         return by_head
 
 
-@dataclass
 class Totals:
-    """Sums over all shards: of the tokens as they are [figure, head, class], and of every replicate."""
+    """Sums over all shards: of the tokens as they are [figure, head, class], and of every replicate.
 
-    draws: Draws
-    names: tuple[str, ...]
-    whole: Array | None = None
-    replicates: Array | None = None  # [figure, head, class, replicate]
-    groups: NDArray[np.int64] | None = None  # [class], how many groups have a token of it
+    The sums of groups wait until there are enough of them: one large product costs less than many.
+    """
 
-    def add(self, membership: Membership, values: Array, weights: Array) -> None:
-        """Add a shard's values [figure, head, token]; `weights` [replicate, group] are those of its groups."""
-        sums = membership.sums(values)
-        if self.whole is None:
-            self.whole = np.zeros(sums.shape[:-1])
-            self.replicates = np.zeros((*sums.shape[:-1], self.draws.replicates))
-        assert self.replicates is not None
-        self.whole += sums.sum(-1)
-        self.replicates += sums @ weights.T
+    def __init__(self, draws: Draws, names: Sequence[str], counts: Sequence[str]) -> None:
+        self._draws, self._names, self._counts = draws, tuple(names), tuple(counts)
+        self._waiting: list[tuple[NDArray[np.int64], Array]] = []  # groups, sums [column, group]
+        self._whole: Array | None = None  # [column]
+        self._replicates: Array | None = None  # [column, replicate]
+        self._heads = 0
+
+    def add(self, membership: Membership, values: Array, counts: Array) -> None:
+        """Add a shard's values [figure, head, token], and counts [count, token]."""
+        self._heads = values.shape[1]
+        parts = [membership.sums(part).reshape(-1, len(membership.groups)) for part in (values, counts[:, None])]
+        self._waiting.append((membership.groups, np.concatenate(parts)))  # (column, group)
+        if sum(len(groups) for groups, _ in self._waiting) > _GROUPS:
+            self._settle()
+
+    def _settle(self) -> None:
+        groups = np.concatenate([groups for groups, _ in self._waiting])
+        sums = np.concatenate([sums for _, sums in self._waiting], axis=1)
+        self._waiting = []
+        drawn = sums @ self._draws.weights(groups).T
+        if self._whole is None or self._replicates is None:
+            self._whole, self._replicates = sums.sum(1), drawn
+        else:
+            self._whole += sums.sum(1)
+            self._replicates += drawn
 
     def __getitem__(self, name: str) -> tuple[Array, Array]:
-        """A figure's sums [head, class], and those of its replicates [head, class, replicate]."""
-        assert self.whole is not None
-        assert self.replicates is not None
-        at = self.names.index(name)
-        whole: Array = self.whole[at]
-        replicates: Array = self.replicates[at]
-        return whole, replicates
+        """A figure's sums [head, class], and those of its replicates [head, class, replicate]; of a count, one head."""
+        if self._waiting:
+            self._settle()
+        assert self._whole is not None
+        assert self._replicates is not None
+        heads, classes = self._heads, len(CLASSES)
+        if name in self._names:
+            start = self._names.index(name) * heads * classes
+            here = slice(start, start + heads * classes)
+            return self._whole[here].reshape(heads, classes), self._replicates[here].reshape(heads, classes, -1)
+        start = (len(self._names) * heads + self._counts.index(name)) * classes
+        here = slice(start, start + classes)
+        return self._whole[here][None], self._replicates[here][None]
 
 
-def of_rows(table: pa.Table, heads: int) -> Array:
-    """What is summed of a row group: float64 [OF_ROWS, head, token]."""
+def of_rows(table: pa.Table, heads: int) -> tuple[Array, Array]:
+    """What is summed of a row group: float64 [OF_ROWS, head, token], and [COUNTS_OF_ROWS, token]."""
     rank, chance = _numbers(table, "own_rank"), _numbers(table, "chance_own_rank")
     last = table["candidates"].to_numpy() - 1.0
     inside, inside_chance = _numbers(table, "in_text"), _numbers(table, "chance_in_text")
@@ -107,23 +128,26 @@ def of_rows(table: pa.Table, heads: int) -> Array:
     known, heard = ~np.isnan(rank), ~np.isnan(signal)
     both = known & ~np.isnan(chance)
     paired = ~np.isnan(inside_chance)
+    at_1, at_10, chance_1, chance_10 = rank <= 1, rank <= 10, chance <= 1, chance <= 10
     parts = [
-        known, _where(known, auc), known & (rank <= 1), known & (rank <= 10),
-        both, _where(both, auc), _where(both, auc_chance), both & (rank <= 1), both & (chance <= 1),
-        both & (rank <= 10), both & (chance <= 10),
-        np.ones_like(rank), inside, paired, _where(paired, inside), _where(paired, inside_chance),
-        *(kinds == kind for kind in range(len(KINDS))),
-        heard, _where(heard, signal),
+        _where(known, auc), at_1, at_10,
+        _where(both, auc - auc_chance), both * (at_1 * 1.0 - chance_1), both * (at_10 * 1.0 - chance_10),
+        _where(both, auc_chance), both & chance_1, both & chance_10,
+        inside, _where(paired, inside), _where(paired, inside_chance),
+        *(kinds == kind for kind in range(len(KINDS))), _where(heard, signal),
     ]  # fmt: skip
-    return np.stack([part.astype(np.float64) for part in parts]).reshape(len(OF_ROWS), heads, -1)
+    values = np.stack([part.astype(np.float64) for part in parts]).reshape(len(OF_ROWS), heads, -1)
+    one = values.shape[2]  # of one head: which tokens count is the same for all
+    counts = [known, both, np.ones_like(known), paired, heard]
+    return values, np.stack([count[:one].astype(np.float64) for count in counts])
 
 
-def of_patterns(table: pa.Table, heads: int) -> Array:
-    """What is summed of a row group of patterns: float64 [OF_PATTERNS, head, token]."""
-    values = {name: _numbers(table, name) for name in PATTERN}
-    known = ~np.isnan(values["on_previous"])
-    parts = [np.ones(len(known)), known, *(_where(~np.isnan(found), found) for found in values.values())]
-    return np.stack([np.asarray(part, dtype=np.float64) for part in parts]).reshape(len(OF_PATTERNS), heads, -1)
+def of_patterns(table: pa.Table, heads: int) -> tuple[Array, Array]:
+    """What is summed of a row group of patterns: float64 [PATTERN, head, token], and [COUNTS_OF_PATTERNS, token]."""
+    found = [_numbers(table, name) for name in PATTERN]
+    values = np.stack([_where(~np.isnan(one), one) for one in found]).reshape(len(PATTERN), heads, -1)
+    known = ~np.isnan(found[PATTERN.index("on_previous")])[: values.shape[2]]
+    return values, np.stack([np.ones(len(known)), known.astype(np.float64)])
 
 
 def _numbers(table: pa.Table, name: str) -> Array:
