@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -204,7 +205,8 @@ def _told(directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
+        known = re.search(r"errno (\d+)", str(error), re.IGNORECASE)  # pyarrow hides it in its sentence
+        reason = error.strerror or (os.strerror(int(known[1])) if known else str(error))
         raise InputError(
             f"{directory} cannot be written ({reason}). What is finished is kept: make room, and run the same command "
             "again."
