@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -39,15 +39,15 @@ class Frame:
         cls,
         texts: Sequence[Text],
         tokens: Sequence[Sequence[Token]],
+        labelled: Callable[[int, NDArray[np.int64]], NDArray[np.int64]],
         surfaces: Tensor,
         seed: int,
-        labels: NDArray[np.int64] | None = None,
     ) -> Frame:
-        """The frame of a shard's texts and their tokens; `labels` gives ids other names."""
+        """The frame of a shard's texts and their tokens; `labelled` says what a text's ids are called."""
         kept = [(n, token.position, token.id) for n, read in enumerate(tokens) for token in read if not token.special]
         text, position, ids = torch.tensor(kept, dtype=torch.int64).T.contiguous()
-        if labels is not None:
-            ids = torch.from_numpy(labels)[ids]
+        for n, one in enumerate(texts):
+            ids[text == n] = torch.from_numpy(labelled(one.number, ids[text == n].numpy()))
         partner = _partners(position, [int(seed), texts[0].number])
         return cls(tuple(texts), text, position, ids, partner, surfaces)
 

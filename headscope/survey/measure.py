@@ -69,11 +69,17 @@ def measure(
     """
     tokens = [tokens_of(scope, text, options.truncate) for text in texts]
     names = scope._opened.names
-    labels = nulls.permuted_labels(context.frequencies, options.seed) if null == "labels" else None
-    frame = Frame.of(texts, tokens, names.surfaces, options.seed, labels)
+
+
+    def labelled(number: int, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        if null != "labels":
+            return ids
+        return nulls.permuted_labels(context.frequencies, options.seed, number)[ids]
+
+    frame = Frame.of(texts, tokens, labelled, names.surfaces, options.seed)
     sets = Sets.draw(
         [(text.number, types) for text, types in zip(texts, frame.types, strict=True)],
-        [(n, ids if labels is None else np.unique(labels[ids])) for n, ids in context.bank],
+        [(number, np.unique(labelled(number, ids))) for number, ids in context.bank],
         options.seed,
     )
     sink.texts(tables.texts(texts, context.groups))
@@ -147,13 +153,13 @@ def _heads(
             if null == "uniform":
                 outputs = torch.stack([nulls.uniform(w, v) for w, v in zip(weights, reading.v, strict=True)])
             z[n] = outputs[:, ~special]
+            if null == "rotated":
+                turns = nulls.rotations(card.layers, card.heads, card.d_head, options.seed, texts[n].number)
+                z[n] = torch.einsum("lnhd,lhde->lnhe", z[n], turns)
             pattern[n] = torch.stack([pattern_figures(w, special) for w in weights], 1)
     all_z = torch.cat(z, 1)
     if not bool(all_z.isfinite().all()):
         raise ModelError(f"{card.name} computes outputs that are not finite ({card.dtype}): try another dtype.")
-    if null == "rotated":
-        turns = nulls.rotations(card.layers, card.heads, card.d_head, options.seed)
-        all_z = torch.einsum("lnhd,lhde->lnhe", all_z, turns)
     return Heads(all_z, torch.cat(pattern, 2))
 
 

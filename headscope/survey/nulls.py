@@ -1,4 +1,8 @@
-"""Nulls: the same measurement where a head cannot know what it is asked about."""
+"""Nulls: the same measurement where a head cannot know what it is asked about.
+
+What is drawn is drawn for each text by itself: so the chance in the draw is in the interval of every figure. One
+rotation or one permutation for all would bring the same accidents into every text.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +28,13 @@ def variants(null: Null) -> list[str]:
     return [f"random-{seed}" for seed in range(RANDOM_SEEDS)] if null == "random" else [null]
 
 
-def permuted_labels(frequencies: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """A new label for every id of the vocabulary: types of about the same frequency change places.
+def permuted_labels(frequencies: NDArray[np.int64], seed: int, text: int) -> NDArray[np.int64]:
+    """New labels of every id of the vocabulary for one text: types of about the same frequency change places.
 
     Types are put in order of frequency (ties in random order), in bins of 50; within a bin they are permuted so that
     none keeps its place. Ids that no text has keep theirs.
     """
-    draw = np.random.default_rng([seed, 1])
+    draw = np.random.default_rng([seed, 1, text])
     labels = np.arange(len(frequencies))
     types = draw.permutation(np.flatnonzero(frequencies))
     types = types[np.argsort(-frequencies[types], kind="stable")]
@@ -41,10 +45,10 @@ def permuted_labels(frequencies: NDArray[np.int64], seed: int) -> NDArray[np.int
     return labels
 
 
-def rotations(layers: int, heads: int, d_head: int, seed: int) -> Tensor:
-    """A random rotation of each head's value space: float32 [layer, head, d_head, d_head]."""
-    draw = torch.Generator().manual_seed(seed)
-    q, r = torch.linalg.qr(torch.randn(layers, heads, d_head, d_head, generator=draw, dtype=torch.float64))
+def rotations(layers: int, heads: int, d_head: int, seed: int, text: int) -> Tensor:
+    """A random rotation of each head's value space for one text: float32 [layer, head, d_head, d_head]."""
+    normal = np.random.default_rng([seed, 5, text]).standard_normal((layers, heads, d_head, d_head))
+    q, r = torch.linalg.qr(torch.from_numpy(normal))
     # The signs make the distribution that of Haar (Mezzadri 2007, arXiv math-ph/0609050).
     turned: Tensor = q * torch.diagonal(r, dim1=-2, dim2=-1).sign()[..., None, :]
     return turned.float()

@@ -206,7 +206,7 @@ def _told(directory: Path) -> Iterator[None]:
         yield
     except OSError as error:
         known = re.search(r"errno (\d+)", str(error), re.IGNORECASE)  # pyarrow hides it in its sentence
-        reason = error.strerror or (os.strerror(int(known[1])) if known else str(error))
+        reason = os.strerror(int(known[1])) if known else error.strerror or str(error)
         raise InputError(
             f"{directory} cannot be written ({reason}). What is finished is kept: make room, and run the same command "
             "again."

@@ -24,23 +24,28 @@ def directory(tmp_path_factory):
 
 
 def planted() -> Scope:
-    """A tiny BERT: two dimensions hold the position's angle, the others the token."""
+    """A tiny BERT: four dimensions hold the position's angle, the others the token.
+
+    Both parts have mean 0 and one length, so LayerNorm does the same to every token at every position.
+    """
     model, tokenizer = zoo.build("bert")
     table, attention = model.embeddings, model.encoder.layer[0].attention.self
     angles = TURN * torch.arange(40)
     with torch.no_grad():
-        table.word_embeddings.weight.normal_(generator=torch.Generator().manual_seed(0)).mul_(0.5)
-        table.word_embeddings.weight[:, :2] = 0
-        # The tokens leave the mean to LayerNorm; the angle, with its opposite beside it, has none.
+        words = torch.randn(len(table.word_embeddings.weight), 28, generator=torch.Generator().manual_seed(0))
+        words = torch.nn.functional.normalize(words - words.mean(1, keepdim=True), dim=1)
+        table.word_embeddings.weight.zero_()
+        table.word_embeddings.weight[:, 4:] = 3 * words
         table.token_type_embeddings.weight.zero_()
         table.position_embeddings.weight.zero_()
-        table.position_embeddings.weight[:, 0], table.position_embeddings.weight[:, 1] = 4 * angles.cos(), 4 * angles.sin()
+        circle = torch.stack([angles.cos(), angles.sin(), -angles.cos(), -angles.sin()], 1)
+        table.position_embeddings.weight[:, :4] = 3 * circle
         table.LayerNorm.weight.fill_(1)
         table.LayerNorm.bias.zero_()
         for linear in (attention.query, attention.key):
             linear.bias.zero_()
             linear.weight.zero_()
-        attention.value.weight[:, :2] = 0  # values tell nothing of the position
+        attention.value.weight[:, :4] = 0  # values tell nothing of the position
         attention.value.bias.zero_()
         for head, turn in ((OWN, 0.0), (PREVIOUS, TURN)):
             first = head * 8
@@ -81,7 +86,7 @@ def test_a_head_that_copies_its_token_has_an_own_interval_far_above_0(directory)
 def test_a_head_that_copies_the_token_before_has_a_high_signal_and_no_own(directory):
     own, heard = figures(directory, "auc_own", PREVIOUS), figures(directory, "signal", PREVIOUS)
     assert abs(own.difference) < 0.05
-    assert heard.low > 0.5
+    assert heard.low > 0.4  # the token before may be in the other text too
     assert heard.verdict == "above"
     assert figures(directory, "kind_text", PREVIOUS)["value"] > 0.7
 

@@ -59,7 +59,7 @@ def test_few_texts_draw_from_the_bank():
     draw = np.random.default_rng(0)
     texts, bank = texts_of(draw, 5, 300, 12), [(n + 100, ids) for n, ids in texts_of(draw, 128, 300, 12)]
     sets = Sets.draw(texts, [*bank, texts[0]], 0)
-    assert (sets.counts[:, 0] > 90).all()
+    assert (sets.counts[:, 0] > 80).all()
     assert (Sets.draw(texts, [], 0).counts[:, 0] <= 4).all()
 
 
