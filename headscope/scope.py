@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -14,6 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from headscope.errors import HeadscopeError, InputError
 from headscope.model.default import default_source, find
 from headscope.model.edits import Edits, check_edits
+from headscope.model.fresh import reinitialised
 from headscope.model.loading import hash_of_tensors, load
 from headscope.model.opened import Opened, open_model, weights_stamp
 from headscope.model.passes import MASKS, Mask
@@ -274,6 +275,16 @@ class Scope:
     def moves(self, space: Space) -> bool:
         """Whether the vocabulary's encodings in a space depend on the position (position embeddings, RoPE)."""
         return self._vocabulary_for(self._current()).moves(space)
+
+    def randomised(self, seed: int) -> Scope:
+        """The same architecture with the random weights that it starts its training from; ModelError where that fails.
+
+        For comparison: what its heads seem to do, no training has taught them.
+        """
+        opened = self._current()
+        fresh = Scope.from_model(reinitialised(opened.stack, seed), opened.names.tokenizer)
+        fresh.card = replace(fresh.card, name=f"{self.card.name}, randomly initialised (seed {seed})")
+        return fresh
 
     def _current(self) -> Opened:
         """The opened model, opened anew if its weights were changed since."""

@@ -1,0 +1,104 @@
+"""A survey against its parts: the forward passes and the neighbour kernel, each alone, in the same run.
+
+The texts are UD English EWT's (dev), from beside the checkout; without it, sentences drawn from the words of one. The
+kernel alone is the search of every layer's outputs at their own places for the nearest token and the own rank, with
+tables and places at hand. The survey is everything from the census to the statistics, in a fresh directory, with the
+chance, hub correction and Token Signal, but without the estimate of the plan.
+"""
+
+import random
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.models import TEXT, scopes
+from benchmarks.timing import interleaved, machine
+from headscope import Scope
+from headscope.neighbors import search, warm_up
+from headscope.survey.census import take_census
+from headscope.survey.measure import tokens_of
+from headscope.survey.options import Options
+from headscope.survey.run import Survey
+from headscope.survey.texts import Columns, Corpus, Text, find_sources
+
+EWT = Path(__file__).parents[2] / "shared" / "corpora" / "ud-ewt" / "en_ewt-ud-dev.conllu"
+TEXTS = {"demo": 700, "roberta-base size": 60}
+ROUNDS = 3
+
+
+def run() -> dict[str, object]:
+    """Seconds of every task, and the survey's ratio to its parts."""
+    warm_up(wait=True)
+    with tempfile.TemporaryDirectory() as directory:
+        path = EWT if EWT.is_file() else _drawn(Path(directory) / "drawn.txt")
+        found = {name: _measure(scope, path, TEXTS[name], Path(directory)) for name, scope in scopes().items()}
+        return {"machine": machine(), "texts": path.name, **found}
+
+
+def _drawn(path: Path) -> Path:
+    draw, words = random.Random(0), TEXT.split()
+    path.write_text("\n".join(" ".join(draw.choices(words, k=draw.randrange(4, 30))) for _ in range(1000)))
+    return path
+
+
+def _measure(scope: Scope, path: Path, count: int, directory: Path) -> dict[str, Any]:
+    options = Options(sample=count)
+    corpus = Corpus(find_sources([path]), Columns())
+    census = take_census(corpus, lambda text: tokens_of(scope, text, False), options, scope.card.vocab_size)
+    shards = [texts for _, texts in census.texts_of(corpus, set(range(len(census.shards))))]
+    kernel = [_kernel(scope, texts) for texts in shards]
+    runs = 0
+
+    def survey() -> None:
+        nonlocal runs
+        runs += 1
+        where = directory / f"{scope.card.layers}-{scope.card.d_head}-{runs}"
+        Survey.prepare(scope, [path], where, options).run()
+
+    times = interleaved(
+        {
+            "forward": lambda: [_forward(scope, texts) for texts in shards],
+            "kernel": lambda: [search_all() for search_all in kernel],
+            "survey": survey,
+        },
+        ROUNDS,
+    )
+    parts = [f + k for f, k in zip(times["forward"].seconds, times["kernel"].seconds, strict=True)]
+    ratios = sorted(s / p for s, p in zip(times["survey"].seconds, parts, strict=True))
+    return {
+        "texts": len(census.numbers),
+        "positions": census.total,
+        "shards": len(census.shards),
+        "survey / (forward + kernel)": ratios[len(ratios) // 2],
+        "ratios": ratios,
+        "times": {name: timing.to_dict() for name, timing in times.items()},
+    }
+
+
+def _forward(scope: Scope, texts: list[Text]) -> None:
+    contents = sorted((text.content for text in texts), key=len)
+    for start in range(0, len(contents), 64):
+        scope.read_many(contents[start : start + 64])
+
+
+def _kernel(scope: Scope, texts: list[Text]) -> Callable[[], None]:
+    """The searches of one shard."""
+    readings = scope.read_many([text.content for text in texts])
+    kept = [[token for token in reading.tokens if not token.special] for reading in readings]
+    positions = [[token.position for token in tokens] for tokens in kept]
+    z = torch.cat([reading.z[:, place] for reading, place in zip(readings, positions, strict=True)], 1)
+    own = torch.tensor([token.id for tokens in kept for token in tokens])
+    place_of = torch.tensor([p for places in positions for p in places])
+    last = int(place_of.max())
+
+    def search_all() -> None:
+        for reference in ("input", "layer"):
+            for layer in range(scope.card.layers):
+                encoded = [scope._vocabulary.encoded("value", reference, layer, p) for p in range(last + 1)]  # type: ignore[arg-type]
+                places = [one.place for one in encoded]
+                search(encoded[0].table, places, z[layer], own, place_of=place_of, k=1)
+
+    return search_all

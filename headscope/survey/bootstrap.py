@@ -1,0 +1,78 @@
+"""Bootstrap by group: how often each document (or text) is drawn in each of B replicates."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+REPLICATES = 2000
+LEVEL = 0.95
+_BLOCK = 1024  # groups whose weights are drawn together
+
+Array = NDArray[np.float64]
+
+
+class Draws:
+    """Weights of `groups` groups in every replicate: drawn with replacement, so a replicate's weights sum to `groups`.
+
+    The same for the same number of groups and seed, so that figures of different heads, references, masks and
+    models on the same texts can be subtracted replicate by replicate. Weights are made block by block, as they are
+    asked for: first how many draws fall into each block, then into each group of it.
+
+    >>> draws = Draws(5, seed=0)
+    >>> draws.weights(np.arange(5)).sum(1).min(), draws.weights(np.array([3])).shape
+    (np.float64(5.0), (2000, 1))
+    """
+
+    def __init__(self, groups: int, seed: int, replicates: int = REPLICATES) -> None:
+        self.groups, self.seed, self.replicates = groups, seed, replicates
+        sizes = np.diff([*range(0, groups, _BLOCK), groups])
+        draw = np.random.default_rng([seed, 3, groups])
+        self._sizes = sizes
+        self._totals = draw.multinomial(groups, sizes / groups, size=replicates)  # (replicate, block)
+        self._block = lru_cache(maxsize=4)(self._drawn)
+
+    def weights(self, groups: NDArray[np.int64]) -> Array:
+        """Weights of some groups, float64 [replicate, group]."""
+        found = np.empty((self.replicates, len(groups)))
+        blocks = groups // _BLOCK
+        for block in np.unique(blocks).tolist():
+            here = blocks == block
+            found[:, here] = self._block(block)[:, groups[here] % _BLOCK]
+        return found
+
+    def _drawn(self, block: int) -> NDArray[np.int64]:
+        draw = np.random.default_rng([self.seed, 4, self.groups, block])
+        size = int(self._sizes[block])
+        drawn: NDArray[np.int64] = draw.multinomial(self._totals[:, block], np.full(size, 1 / size))
+        return drawn
+
+
+def interval(replicates: Array, level: float = LEVEL) -> tuple[Array, Array]:
+    """Percentile interval along the last axis; replicates in which a figure has no value (nan) are left out."""
+    count = replicates.shape[-1]
+    cut = round(count * (1 - level) / 2)
+    if not np.isnan(replicates).any():
+        sorted_ends = np.partition(replicates, [cut, count - 1 - cut], axis=-1)
+        return sorted_ends[..., cut], sorted_ends[..., count - 1 - cut]
+    flat = replicates.reshape(-1, count)
+    low, high = np.full((2, len(flat)), np.nan)
+    for row, values in enumerate(flat):
+        known = np.sort(values[~np.isnan(values)])
+        if len(known):
+            cut = round(len(known) * (1 - level) / 2)
+            low[row], high[row] = known[cut], known[len(known) - 1 - cut]
+    return low.reshape(replicates.shape[:-1]), high.reshape(replicates.shape[:-1])
+
+
+def p_value(replicates: Array) -> Array:
+    """Two-sided, of a difference of 0, along the last axis: twice the rarer side's share, never 0.
+
+    nan where no replicate has a value.
+    """
+    known = (~np.isnan(replicates)).sum(-1)
+    rarer = np.minimum((replicates <= 0).sum(-1), (replicates >= 0).sum(-1))
+    p = np.minimum(1.0, 2 * (rarer + 1) / (known + 1))
+    return np.where(known > 0, p, np.nan)

@@ -1,0 +1,158 @@
+"""A layer's outputs against the vocabulary in one view: nearest, ranks, chance and signal of every head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from headscope.neighbors import Metric, Nearest, Place, Table, search
+from headscope.survey.frame import Frame
+from headscope.survey.options import Options
+from headscope.survey.scorer import Scorer
+from headscope.survey.signal import Sets
+from headscope.vocabulary import Encoded, Vocabulary
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What one metric finds: [token, head] each, on the CPU. Ranks are 0, and chance −1, where there is none."""
+
+    candidates: int
+    own_rank: Tensor  # int64
+    own_distance: Tensor  # float32
+    nearest: Tensor  # int64
+    distance: Tensor  # float32
+    chance_own_rank: Tensor  # int64
+    chance_in_text: Tensor  # int8: 0, 1
+    signal: Tensor  # float32, nan
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """The tokens of a few places that share a table: their indices, vectors, and each one's place."""
+
+    table: Table
+    places: list[Place]
+    members: list[Tensor]
+    queries: list[Tensor]
+
+
+def compare(
+    vocabulary: Vocabulary,
+    frame: Frame,
+    sets: Sets,
+    z: Tensor,
+    options: Options,
+    space: Any,
+    reference: Any,
+    layer: int,
+) -> dict[Metric, Compared]:
+    """Compare z float32 [token, head, d_head] of one layer, under every metric."""
+    device = vocabulary.feed.device
+    allowed = vocabulary.names.words.to(device) if options.candidates == "words" else None
+
+    def encodings() -> Iterator[tuple[Tensor, Encoded]]:
+        for position, members in frame.places:
+            yield members, vocabulary.encoded(space, reference, layer, position if options.position else None)
+
+    found: list[dict[Metric, Nearest]] = []
+    order: list[Tensor] = []
+    queries: list[Tensor] = []
+    candidates = 0
+    for run in _runs(encodings(), z):
+        members = torch.cat(run.members)
+        place_of = torch.repeat_interleave(torch.tensor([len(one) for one in run.members]))
+        found.append(
+            search(
+                run.table,
+                run.places,
+                torch.cat(run.queries),
+                frame.ids[members].to(device),
+                place_of=place_of.to(device),
+                k=1,
+                metrics=options.metrics,
+                candidates=allowed,
+                others=frame.asked_of[members, None].to(device),
+            )
+        )
+        order.append(members)
+        queries += run.queries
+        candidates = run.table.candidates if allowed is None else int((run.table.finite & allowed).sum())
+    back = torch.cat(order).argsort()  # from the order of places to that of the frame
+    signals = _signals(encodings(), sets, frame, queries, options.metrics)
+    return {
+        metric: _compared(frame, [one[metric] for one in found], back, candidates, signals[metric][back])
+        for metric in options.metrics
+    }
+
+
+def _runs(encodings: Iterator[tuple[Tensor, Encoded]], z: Tensor) -> Iterator[_Placed]:
+    """Places that share a table are searched together: all of them, where the closed form holds."""
+    run: _Placed | None = None
+    for members, encoded in encodings:
+        if run is not None and run.table is not encoded.table:
+            yield run
+            run = None
+        if run is None:
+            run = _Placed(encoded.table, [], [], [])
+        run.places.append(encoded.place)
+        run.members.append(members)
+        run.queries.append(encoded.enter(z[members]))
+    if run is not None:
+        yield run
+
+
+def _signals(
+    encodings: Iterator[tuple[Tensor, Encoded]],
+    sets: Sets,
+    frame: Frame,
+    queries: Sequence[Tensor],
+    metrics: Sequence[Metric],
+) -> dict[Metric, Tensor]:
+    """Signal [token, head] in the order of places; the shard's own outputs are the bank that corrects for hubs."""
+    bank = torch.cat(list(queries))
+    scorers = {metric: Scorer.of(metric, bank) for metric in metrics}
+    ids = sets.types.to(bank.device)
+    signals: dict[Metric, list[Tensor]] = {metric: [] for metric in metrics}
+    table: Table | None = None
+    rows = torch.empty(0)
+    for (members, encoded), z in zip(encodings, queries, strict=True):
+        if encoded.table is not table:
+            table, rows = encoded.table, encoded.table.rows[:, ids]
+        here = _at(rows, ids, encoded)
+        for metric, scorer in scorers.items():
+            signals[metric].append(sets.signals(scorer.scores(z, here), frame.text[members]).cpu())
+    return {metric: torch.cat(found) for metric, found in signals.items()}
+
+
+def _at(rows: Tensor, ids: Tensor, encoded: Encoded) -> Tensor:
+    """Encodings of a few tokens at a place, float32 [head, token, width], from their rows of the table."""
+    place = encoded.place
+    if place.shift is not None:
+        rows = rows + place.shift[:, None]
+    if place.scale is not None:
+        rows = rows * place.scale[ids, None]
+    return rows + encoded.table.bias_at(place)[:, None]
+
+
+def _compared(frame: Frame, parts: list[Nearest], back: Tensor, candidates: int, signal: Tensor) -> Compared:
+    def whole(name: str) -> Tensor:
+        return torch.cat([getattr(part, name) for part in parts]).cpu()[back]
+
+    nearest, others = whole("ids")[..., 0], whole("other_ranks")[..., 0]
+    paired = frame.partner >= 0
+    partner = frame.partner.clamp_min(0)
+    return Compared(
+        candidates=candidates,
+        own_rank=whole("own_rank"),
+        own_distance=whole("own_distance"),
+        nearest=nearest,
+        distance=whole("distances")[..., 0],
+        chance_own_rank=torch.where(paired[:, None], others[partner], 0),
+        chance_in_text=torch.where(paired[:, None], frame.in_text(nearest[partner]), False).to(torch.int8),
+        signal=signal,
+    )

@@ -1,0 +1,66 @@
+"""Nulls: the same measurement where a head cannot know what it is asked about.
+
+What is drawn is drawn for each text by itself: so the chance in the draw is in the interval of every figure. One
+rotation or one permutation for all would bring the same accidents into every text.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Null = Literal["random", "labels", "uniform", "rotated"]
+NULLS: tuple[Null, ...] = get_args(Null)
+RANDOM_SEEDS = 5
+_FEWEST = 50  # types in a bin of equal frequency
+
+
+def variants(null: Null) -> list[str]:
+    """The names under which a null is kept: random initialisation once for every seed.
+
+    >>> variants("labels"), variants("random")[:2]
+    (['labels'], ['random-0', 'random-1'])
+    """
+    return [f"random-{seed}" for seed in range(RANDOM_SEEDS)] if null == "random" else [null]
+
+
+def permuted_labels(frequencies: NDArray[np.int64], seed: int, text: int) -> NDArray[np.int64]:
+    """New labels of every id of the vocabulary for one text: types of about the same frequency change places.
+
+    Types are put in order of frequency (ties in random order), in bins of 50; within a bin they are permuted so that
+    none keeps its place. Ids that no text has keep theirs.
+    """
+    draw = np.random.default_rng([seed, 1, text])
+    labels = np.arange(len(frequencies))
+    types = draw.permutation(np.flatnonzero(frequencies))
+    types = types[np.argsort(-frequencies[types], kind="stable")]
+    for start in range(0, len(types), _FEWEST):
+        # A cycle through a random order keeps nothing in its place; a bin of one would.
+        members = draw.permutation(types[start : start + _FEWEST])
+        labels[members] = np.roll(members, 1)
+    return labels
+
+
+def rotations(layers: int, heads: int, d_head: int, seed: int, text: int) -> Tensor:
+    """A random rotation of each head's value space for one text: float32 [layer, head, d_head, d_head]."""
+    normal = np.random.default_rng([seed, 5, text]).standard_normal((layers, heads, d_head, d_head))
+    q, r = torch.linalg.qr(torch.from_numpy(normal))
+    # The signs make the distribution that of Haar (Mezzadri 2007, arXiv math-ph/0609050).
+    turned: Tensor = q * torch.diagonal(r, dim1=-2, dim2=-1).sign()[..., None, :]
+    return turned.float()
+
+
+def uniform(pattern: Tensor, v: Tensor) -> Tensor:
+    """z if every head attended alike to all that it may see: float32 [position, head, d_head] of one layer.
+
+    `pattern` [head, query, source] is zero where a position is not seen; `v` [position, kv_head, d_head]. The values
+    are those of the model as it is: the layer alone is changed, not what lies below it.
+    """
+    seen = (pattern > 0).float()
+    values = v.repeat_interleave(seen.shape[0] // v.shape[1], dim=1)  # (S, H, d_head)
+    mixed: Tensor = torch.einsum("hqs,shd->qhd", seen / seen.sum(-1, keepdim=True).clamp_min(1), values)
+    return mixed

@@ -1,0 +1,240 @@
+"""A whole survey: census, manifest, every shard that is not there yet, statistics."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib import metadata
+from itertools import takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from headscope import __version__
+from headscope.errors import InputError
+from headscope.neighbors import warm_up
+from headscope.survey import statistics
+from headscope.survey.census import Census, ShardPlan, take_census
+from headscope.survey.measure import Context, Tick, measure, tokens_of
+from headscope.survey.nulls import variants
+from headscope.survey.options import Options, check_nulls
+from headscope.survey.store import (
+    FORMULA,
+    SCHEMA,
+    Discard,
+    Store,
+    claim,
+    finished_nulls,
+    refuse_foreign,
+    write_vocabulary,
+    write_whole,
+)
+from headscope.survey.texts import Columns, Corpus, Source, Text, find_sources
+
+if TYPE_CHECKING:
+    from headscope.scope import Scope
+
+STANDARD_INPUT = "-"
+_TRIAL = 256  # positions on which the time is estimated
+# Bytes of a row as measured on the demo model; they differ little between models.
+_ROW_BYTES, _PATTERN_BYTES, _TOKEN_BYTES = 21, 23, 40
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a survey will cost: positions, scores (positions · heads · tokens compared), seconds, bytes on disk.
+
+    `shards` and `done` count those of the model and of every null. Seconds and bytes are of what is left.
+    """
+
+    texts: int
+    positions: int
+    documents: int | None
+    left_out: dict[str, int]
+    scores: int
+    seconds: float
+    bytes: int
+    free_bytes: int
+    shards: int
+    done: int
+    work: int  # what `run` ticks through
+
+
+class Survey:
+    """A survey that is about to run; made by `Survey.prepare`."""
+
+    def __init__(self, scope: Scope, corpus: Corpus, census: Census, options: Options, directory: Path) -> None:
+        self.scope, self.corpus, self.census, self.options, self.directory = scope, corpus, census, options, directory
+
+    @classmethod
+    def prepare(
+        cls,
+        scope: Scope,
+        paths: Sequence[str | Path],
+        directory: str | Path,
+        options: Options,
+        *,
+        standard_input: BinaryIO | None = None,
+        say: Say = lambda step: None,
+    ) -> Survey:
+        """Find and count the texts, and claim the directory for them; "-" among the paths is standard input.
+
+        Raises InputError for texts that are not there, and a directory that holds something else.
+        """
+        where = Path(directory)
+        list(options.views())
+        refuse_foreign(where)
+        corpus = Corpus(
+            _sources(paths, where, options, standard_input), Columns(options.column, options.document_column)
+        )
+        say("counting the texts")
+        census = take_census(
+            corpus, lambda text: tokens_of(scope, text, options.truncate), options, scope.card.vocab_size
+        )
+        claim(where, _manifest(scope, corpus, census, options))
+        return cls(scope, corpus, census, options, where)
+
+    def plan(self, nulls: Sequence[str] = ()) -> Plan:
+        """What it will cost to run it, with `nulls`; a few texts are measured for that."""
+        check_nulls(tuple(nulls))
+        card, options, census = self.scope.card, self.options, self.census
+        stores = self._stores(nulls)
+        left = sum(shard.positions for store in stores for shard in census.shards if not store.has(shard.index))
+        heads = card.layers * card.heads
+        rows = heads * len(options.masks) * len(list(options.views())) * len(options.metrics)
+        return Plan(
+            texts=len(census.numbers),
+            positions=census.total,
+            documents=census.documents,
+            left_out=census.left_out,
+            scores=left * rows * card.vocab_size,
+            seconds=left * self._seconds() if left else 0.0,
+            bytes=left * (rows * _ROW_BYTES + heads * len(options.masks) * _PATTERN_BYTES + _TOKEN_BYTES),
+            free_bytes=shutil.disk_usage(self.directory).free,
+            shards=len(census.shards) * len(stores),
+            done=sum(store.has(shard.index) for store in stores for shard in census.shards),
+            work=left * self._units,
+        )
+
+    def run(self, nulls: Sequence[str] = (), tick: Tick = lambda positions: None, say: Say = lambda step: None) -> None:
+        """Measure every shard that is not there, of the model and of each null, and compute the statistics.
+
+        It may be killed at any time, and run again.
+        """
+        check_nulls(tuple(nulls))
+        warm_up(wait=True)
+        names = self.scope._opened.names
+        known = [names[id] for id in range(self.scope.card.vocab_size)]
+        write_vocabulary(
+            self.directory, [name.label for name in known], [name.sort for name in known], self.census.frequencies
+        )
+        kept = [name for null in nulls for name in variants(null)]  # type: ignore[arg-type]
+        for null in (None, *kept):
+            store = Store(self.directory, null)
+            missing = {shard.index for shard in self.census.shards if not store.has(shard.index)}
+            if not missing:
+                continue
+            say(f"measuring{'' if null is None else f' the null {null}'}")
+            scope = self.scope
+            if null is not None and null.startswith("random-"):
+                scope = scope.randomised(int(null.removeprefix("random-")))
+            for shard, texts in self.census.texts_of(self.corpus, missing):
+                with store.writing(shard.index) as sink:
+                    measure(scope, texts, self.options, self._context(shard), sink, null=null, tick=tick)
+        say("computing the statistics")
+        statistics.compute(self.directory, finished_nulls(self.directory, len(self.census.shards)))
+
+    def _stores(self, nulls: Sequence[str]) -> list[Store]:
+        kept = [name for null in nulls for name in variants(null)]  # type: ignore[arg-type]
+        return [Store(self.directory, null) for null in (None, *kept)]
+
+    @property
+    def _units(self) -> int:
+        """How often each position is ticked off: once for every layer, view and mask."""
+        return self.scope.card.layers * len(self.options.masks) * len(list(self.options.views()))
+
+    def _context(self, shard: ShardPlan) -> Context:
+        here = slice(shard.first, shard.stop)
+        numbers, groups = self.census.numbers[here].tolist(), self.census.groups[here].tolist()
+        return Context(self.census.frequencies, self.census.bank, dict(zip(numbers, groups, strict=True)))
+
+    def _seconds(self) -> float:
+        """Seconds a position takes, on the first texts and at layer 0; the second time, when all is made ready."""
+        warm_up(wait=True)
+        texts, positions = self._first_texts()
+        groups = dict.fromkeys((text.number for text in texts), 0)
+        context = Context(self.census.frequencies, self.census.bank, groups)
+        spent = 0.0
+        for _ in range(2):
+            start = time.perf_counter()
+            measure(self.scope, texts, self.options, context, Discard(), layers=[0])
+            spent = time.perf_counter() - start
+        return spent * self.scope.card.layers / positions
+
+    def _first_texts(self) -> tuple[list[Text], int]:
+        counts = self.census.positions.cumsum().tolist()
+        size = 1 + sum(1 for _ in takewhile(lambda count: count < _TRIAL, counts[:-1]))
+        numbers = set(self.census.numbers[:size].tolist())
+        texts: list[Text] = []
+        for item in self.corpus:
+            if isinstance(item, Text) and item.number in numbers:
+                texts.append(item)
+            if len(texts) == len(numbers):
+                break
+        return texts, int(counts[size - 1])
+
+
+def _sources(
+    paths: Sequence[str | Path], directory: Path, options: Options, standard_input: BinaryIO | None
+) -> list[Source]:
+    found: list[Source] = []
+    for path in paths:
+        if str(path) != STANDARD_INPUT:
+            found += find_sources([path], options.format)
+            continue
+        kept = directory / "stdin"
+        stream = standard_input or sys.stdin.buffer
+        directory.mkdir(parents=True, exist_ok=True)
+        # The texts are read more than once; and a pipe ends.
+        write_whole(kept, partial(_copy, stream))
+        found.append(Source(kept, "text" if options.format == "auto" else options.format, "standard input"))
+    if not found:
+        raise InputError("no texts are given: name files, directories, or - for standard input.")
+    return found
+
+
+def _copy(stream: BinaryIO, path: Path) -> None:
+    with path.open("wb") as file:
+        shutil.copyfileobj(stream, file)
+
+
+def _manifest(scope: Scope, corpus: Corpus, census: Census, options: Options) -> dict[str, Any]:
+    card = scope.card
+    of_model = ("name", "revision", "weights_sha256", "layers", "heads", "kv_heads", "d_head", "d_model", "vocab_size")
+    return {
+        "schema": SCHEMA,
+        "formula": FORMULA,
+        "versions": {"headscope": __version__}
+        | {name: metadata.version(name) for name in ("torch", "transformers", "numpy", "pyarrow")},
+        "model": {"architecture": type(scope._opened.model).__name__}
+        | {name: getattr(card, name) for name in (*of_model, "dtype")},
+        "options": options.to_dict(),
+        "texts": {
+            "sources": [source.name for source in corpus.sources],
+            "sha256": census.sha256,
+            "texts": len(census.numbers),
+            "positions": census.total,
+            "groups": census.group_count,
+            "documents": census.documents,
+            "left_out": census.left_out,
+            "examples": [asdict(example) for example in census.examples],
+        },
+        "shards": [
+            {"texts": shard.stop - shard.first, "positions": shard.positions, "sha256": shard.sha256}
+            for shard in census.shards
+        ],
+    }

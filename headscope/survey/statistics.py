@@ -1,0 +1,261 @@
+"""The statistics of a survey, from its shards alone: what every figure is, beside its chance, with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from headscope.errors import InputError
+from headscope.survey import figures, sums, verdicts
+from headscope.survey.bootstrap import Array, Draws
+from headscope.survey.figures import Figure
+from headscope.survey.hubs import HUBS, Hubs
+from headscope.survey.store import Store, read_manifest, read_vocabulary, write_whole
+from headscope.survey.sums import CLASSES, Membership, Totals
+
+STATISTICS, REPLICATES, HUB_TABLE = "statistics.parquet", "replicates.parquet", "hubs.parquet"
+MAIN = ("auc_own", "own_at_1", "in_text", "kappa", "signal")  # whose replicates are kept
+_VIEW = {
+    "null": pa.string(),
+    "space": pa.string(),
+    "reference": pa.string(),
+    "metric": pa.string(),
+    "mask": pa.string(),
+}
+KEYS = _VIEW | {"layer": pa.int16(), "head": pa.int16()}
+_NUMBERS = ("value", "low", "high", "chance", "difference", "difference_low", "difference_high", "p", "q")
+SCHEMA = pa.schema(
+    KEYS
+    | {"by": pa.string(), "class": pa.string(), "statistic": pa.string()}
+    | dict.fromkeys(("positions", "paired", "groups"), pa.int64())
+    | dict.fromkeys(_NUMBERS, pa.float64())
+    | {"verdict": pa.string()}
+)
+_REPLICATES = pa.schema(KEYS | {"statistic": pa.string(), "replicates": pa.list_(pa.float32())})
+
+
+@dataclass(frozen=True)
+class View:
+    """What a figure is of, apart from its layer and head."""
+
+    null: str | None
+    space: str | None
+    reference: str | None
+    metric: str | None
+    mask: str
+
+
+@dataclass
+class _Tables:
+    """Rows of the three tables, as they come."""
+
+    figures: list[tuple[View, int, Figure]] = field(default_factory=list)
+    replicates: list[dict[str, Any]] = field(default_factory=list)
+    hubs: list[dict[str, Any]] = field(default_factory=list)
+
+
+def compute(directory: Path, nulls: Sequence[str] = (), tick: Callable[[], None] = lambda: None) -> None:
+    """Write statistics.parquet, replicates.parquet and hubs.parquet of a finished survey and its finished `nulls`.
+
+    Shards are read one after another, layer by layer, so memory does not grow with their number. `tick` is called
+    after every layer of every view. Raises InputError where a shard is not there.
+    """
+    manifest = read_manifest(directory)
+    if manifest is None:
+        raise InputError(f"{directory} is no survey: it has no manifest.json.")
+    vocabulary = read_vocabulary(directory)
+    quarter = sums.quarters(vocabulary["frequency"].to_numpy())
+    labels = vocabulary["label"].to_pylist()
+    found = _Tables()
+    groups: NDArray[np.bool_] | None = None
+    for null in (None, *nulls):
+        survey = _Survey(Store(directory, null), manifest, quarter)
+        groups = survey.groups_of_classes() if groups is None else groups
+        for view, layer, some in survey.figures(found, labels):
+            found.figures += [(view, layer, figure) for figure in some]
+            tick()
+    assert groups is not None
+    columns = _columns(found.figures, groups.sum(1))
+    _write(directory / STATISTICS, pa.table(columns, schema=SCHEMA))
+    _write(directory / REPLICATES, pa.Table.from_pylist(found.replicates, schema=_REPLICATES))
+    _write(directory / HUB_TABLE, pa.Table.from_pylist(found.hubs, schema=pa.schema(KEYS | HUBS)))
+
+
+class _Survey:
+    """The shards of one survey or null, and how their row groups lie."""
+
+    def __init__(self, store: Store, manifest: dict[str, Any], quarter: NDArray[np.int64]) -> None:
+        self.store, self.quarter = store, quarter
+        self.shards = range(len(manifest["shards"]))
+        missing = [n for n in self.shards if not store.has(n)]
+        if missing:
+            raise InputError(f"{store.directory} is not finished: shard {missing[0]} is not there. Run it again.")
+        self.layers, self.heads = manifest["model"]["layers"], manifest["model"]["heads"]
+        self.total_groups = manifest["texts"]["groups"]
+        self.draws = Draws(self.total_groups, manifest["options"]["seed"])
+        self.masks = manifest["options"]["masks"]
+
+    def figures(self, tables: _Tables, labels: Sequence[str]) -> Iterator[tuple[View, int, list[Figure]]]:
+        """The figures of every view and layer; replicates and hubs go into `tables`."""
+        members = [self._membership(shard) for shard in self.shards]
+        first = self._file(0, "rows")
+        for n, mask in enumerate(self.masks):
+            for layer in range(self.layers):
+                of_patterns = Totals(self.draws, sums.OF_PATTERNS, sums.COUNTS_OF_PATTERNS)
+                for shard, member in zip(self.shards, members, strict=True):
+                    table = self._file(shard, "patterns").read_row_group(n * self.layers + layer)
+                    of_patterns.add(member(), *sums.of_patterns(table, self.heads))
+                yield View(self.store.null, None, None, None, mask), layer, figures.of_patterns(of_patterns)
+        for group in range(first.num_row_groups):
+            totals, hubs = Totals(self.draws, sums.OF_ROWS, sums.COUNTS_OF_ROWS), Hubs(len(labels), self.heads)
+            for shard, member in zip(self.shards, members, strict=True):
+                table = self._file(shard, "rows").read_row_group(group)
+                totals.add(member(), *sums.of_rows(table, self.heads))
+                hubs.add(table)
+            view, layer = self._view(table)
+            found = figures.of_rows(totals)
+            keys = _keys(view, layer)
+            tables.replicates += _replicates(keys, found)
+            tables.hubs += [keys | {"head": head} | row for head, row in enumerate(hubs.rows(labels))]
+            yield view, layer, found
+
+    def groups_of_classes(self) -> NDArray[np.bool_]:
+        """Which groups have a token of a class: [class, group]."""
+        found = np.zeros((len(CLASSES), self.total_groups), dtype=bool)
+        for shard in self.shards:
+            member = self._membership(shard)()
+            here = np.asarray(member.matrix.sum(0)).reshape(len(CLASSES), -1) > 0
+            found[:, member.groups] |= here
+        return found
+
+    def _view(self, table: pa.Table) -> tuple[View, int]:
+        one = table.slice(0, 1).to_pylist()[0]
+        return View(self.store.null, one["space"], one["reference"], one["metric"], one["mask"]), one["layer"]
+
+    def _membership(self, shard: int) -> Callable[[], Membership]:
+        """A shard's membership, when it is asked for: made once where there are few shards, else each time."""
+        if len(self.shards) <= _KEPT:
+            made = self._made(shard)
+            return lambda: made
+        return lambda: self._made(shard)
+
+    def _made(self, shard: int) -> Membership:
+        texts = pq.read_table(self.store.shard(shard) / "texts.parquet", columns=["text", "group"])
+        tokens = pq.read_table(
+            self.store.shard(shard) / "tokens.parquet", columns=["text", "position", "id", "word_class"]
+        )
+        numbers, groups = texts["text"].to_numpy(), texts["group"].to_numpy()
+        of_tokens = groups[np.searchsorted(numbers, tokens["text"].to_numpy())].astype(np.int64)
+        return Membership.of(tokens, of_tokens, self.quarter)
+
+    def _file(self, shard: int, name: str) -> pq.ParquetFile:
+        return pq.ParquetFile(self.store.shard(shard) / f"{name}.parquet")
+
+
+_KEPT = 16  # shards whose memberships are held
+
+
+def _keys(view: View, layer: int) -> dict[str, Any]:
+    return vars(view) | {"layer": layer}
+
+
+def _replicates(keys: dict[str, Any], found: Sequence[Figure]) -> list[dict[str, Any]]:
+    """Replicates of the main figures, for all tokens."""
+    rows = []
+    for figure in found:
+        if figure.statistic not in MAIN:
+            continue
+        kept = {figure.statistic: figure.value_replicates}
+        if figure.statistic == "auc_own" and figure.difference_replicates is not None:
+            kept["own"] = figure.difference_replicates
+        for statistic, replicates in kept.items():
+            last = len(replicates) - 1
+            rows += [
+                keys
+                | {"head": None if head == last else head, "statistic": statistic}
+                | {"replicates": replicates[head, 0].astype(np.float32)}
+                for head in range(last + 1)
+            ]
+    return rows
+
+
+def _columns(found: Sequence[tuple[View, int, Figure]], groups: NDArray[np.int64]) -> dict[str, list[Any]]:
+    """The columns of statistics.parquet: a row for every figure, head and class that has tokens."""
+    columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
+    for view, layer, figure in found:
+        heads, classes = figure.value.shape
+        for head in range(heads):
+            for at in range(classes):
+                if not figure.positions[head, at]:
+                    continue
+                known = groups[at] > 1  # the spread of one group tells nothing
+                for name in KEYS:
+                    columns[name].append(
+                        layer if name == "layer" else (head if head < heads - 1 else None) if name == "head"
+                        else getattr(view, name)
+                    )  # fmt: skip
+                columns["by"].append(CLASSES[at][0])
+                columns["class"].append(CLASSES[at][1])
+                columns["statistic"].append(figure.statistic)
+                columns["positions"].append(int(figure.positions[head, at]))
+                columns["paired"].append(None if figure.paired is None else int(figure.paired[head, at]))
+                columns["groups"].append(int(groups[at]))
+                for name in _NUMBERS[:-1]:
+                    of_interval = name not in ("value", "chance", "difference")
+                    values = getattr(figure, name)
+                    columns[name].append(_number(values, head, at) if known or not of_interval else None)
+    columns["q"] = _q_values(columns)
+    columns["verdict"] = _verdicts(columns)
+    return columns
+
+
+def _number(values: Array | None, head: int, at: int) -> float | None:
+    if values is None or np.isnan(values[head, at]):
+        return None
+    return float(values[head, at])
+
+
+def _families(columns: dict[str, list[Any]], names: Sequence[str]) -> dict[tuple[Any, ...], list[int]]:
+    """Rows with a chance that share the named columns, and are all of heads or all of layers."""
+    families: dict[tuple[Any, ...], list[int]] = {}
+    for row in range(len(columns["value"])):
+        if columns["difference"][row] is not None:
+            key = (columns["head"][row] is None, *(columns[name][row] for name in names))
+            families.setdefault(key, []).append(row)
+    return families
+
+
+def _q_values(columns: dict[str, list[Any]]) -> list[float | None]:
+    q: list[float | None] = [None] * len(columns["value"])
+    across = (*_VIEW, "by", "class", "statistic")
+    for rows in _families(columns, across).values():
+        p = np.array([columns["p"][row] for row in rows], dtype=np.float64)
+        for row, value in zip(rows, verdicts.corrected(p).tolist(), strict=True):
+            q[row] = None if np.isnan(value) else value
+    return q
+
+
+def _verdicts(columns: dict[str, list[Any]]) -> list[str | None]:
+    """At chance only where the interval is within the margin under every reference."""
+    found: list[str | None] = [None] * len(columns["value"])
+    same = [name for name in _VIEW if name != "reference"]
+    for rows in _families(columns, (*same, "layer", "head", "by", "class", "statistic")).values():
+        low, high, q = (
+            np.array([columns[name][row] for row in rows], dtype=np.float64)
+            for name in ("difference_low", "difference_high", "q")
+        )
+        everywhere = np.full(len(rows), bool(verdicts.within(low, high).all()))
+        for row, verdict in zip(rows, verdicts.verdicts(low, high, q, everywhere), strict=True):
+            found[row] = verdict
+    return found
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    write_whole(path, lambda beside: pq.write_table(table, beside, compression="zstd"))
