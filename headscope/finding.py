@@ -57,10 +57,7 @@ class Finder:
             )
         stands = (position if asked.at is None else asked.at) if asked.use_position else None
         encoded = self.vocabulary.encoded(asked.space, asked.reference, layer, stands)
-        vectors = vectors.to(encoded.table.rows.device)
-        if encoded.aim is not None:
-            vectors = encoded.aim(vectors)
-        return Placed(encoded, vectors * self._share(position))
+        return Placed(encoded, encoded.enter(vectors) * self._share(position))
 
     def search(self, layer: int, positions: Sequence[int], k: int) -> tuple[Nearest, Table]:
         """The `k` nearest tokens of every head's vector at each of the positions, and a table they are in."""

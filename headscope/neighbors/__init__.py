@@ -8,6 +8,7 @@
 """
 
 from headscope.neighbors.backends import Backend, backend_in_use, warm_up
+from headscope.neighbors.hubs import HubAware, Hubness, Moments, hub_aware, hubness
 from headscope.neighbors.metrics import METRICS, Metric, distances
 from headscope.neighbors.search import Nearest, search
 from headscope.neighbors.table import Place, Table
@@ -15,12 +16,17 @@ from headscope.neighbors.table import Place, Table
 __all__ = [
     "METRICS",
     "Backend",
+    "HubAware",
+    "Hubness",
     "Metric",
+    "Moments",
     "Nearest",
     "Place",
     "Table",
     "backend_in_use",
     "distances",
+    "hub_aware",
+    "hubness",
     "search",
     "warm_up",
 ]

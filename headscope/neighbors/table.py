@@ -85,6 +85,15 @@ class Table:
         """The bias of every encoding at a place: float32 [head, d_head]."""
         return self.bias if place.bias is None else self.bias + place.bias.float()
 
+    def encodings(self, place: Place, tokens: Tensor | slice) -> Tensor:
+        """R of some tokens at a place: float64 [head, token, d_head]."""
+        rows = self.rows[:, tokens].double()  # (head, token, d_head)
+        if place.shift is not None:
+            rows += place.shift[:, None]
+        if place.scale is not None:
+            rows *= place.scale[tokens, None]
+        return rows.add_(self.bias_at(place)[:, None])
+
     @cached_property
     def candidates(self) -> int:
         """How many tokens can be a neighbour."""

@@ -62,16 +62,12 @@ class Encoded:
 
     def rows(self, ids: Tensor) -> Tensor:
         """R of `ids` [token] in every head of the table: float64 [token, head, width]."""
-        rows = self.table.rows[:, ids].double()  # (head, token, width)
-        if self.place.shift is not None:
-            rows += self.place.shift.double()[:, None]
-        if self.place.scale is not None:
-            rows *= self.place.scale.double()[ids, None]
-        return (rows + self.table.bias.double()[:, None] + self._bias).transpose(0, 1)  # (token, head, width)
+        return self.table.encodings(self.place, ids).transpose(0, 1)  # (token, head, width)
 
-    @property
-    def _bias(self) -> Tensor | float:
-        return 0.0 if self.place.bias is None else self.place.bias.double()[:, None]
+    def enter(self, vectors: Tensor) -> Tensor:
+        """Vectors [..., head, d_head] of the layer's heads as they are compared: float32 [..., head, width]."""
+        vectors = vectors.to(self.table.rows.device)
+        return vectors if self.aim is None else self.aim(vectors)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,198 @@
+"""Hubs: tokens that are near to whatever is compared, and scores that tell how much nearer than usual a token is.
+
+s(z, t) is the similarity of a vector z and a token t: the cosine, the dot product, or −|z − R|², which orders tokens
+as the Euclidean distance does. Over a bank Q of other vectors it has a mean μ_t and a standard deviation σ_t, and the
+*hub-aware* score of z is (s(z, t) − μ_t) / σ_t: a token that is near to everything has a high μ_t, and gains nothing by it.
+
+No pass over Q × V is needed. Every s is a(z)·b(t) + c(t):
+
+    cosine      a = z/|z|       b = R/|R|
+    dot         a = z           b = R
+    euclidean   a = (z, |z|²)   b = (2R, −1)    c = −|R|²
+
+so the score is (a(z) − ā)·b / |F b|, with ā the mean over Q, and FᵀF the covariance over Q (both float64); c cancels.
+Where no vector of Q tells anything of a token (σ_t is 0 beside what it could be, as for a zero row), its score is 0: it is
+as near as usual.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from headscope.neighbors.metrics import Metric
+from headscope.neighbors.table import Place, Table
+
+_SILENT = 1e-6  # of the σ_t that b(t) could have: float32 encodings are known no better
+_ROUNDED = 1e-7  # of the widest direction of a bank: no wider than float32's rounding
+_SLACK = 1e-7  # by how much a product of matrices may miss a score, relative to 1 + |score|
+_SCORES = 2**22  # components of encodings held at a time
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean and spread over a bank of the side of a similarity that depends on the vector."""
+
+    metric: Metric
+    mean: Tensor  # float64 [head, feature]
+    factor: Tensor  # float64 [head, direction, feature]: factorᵀ factor is the covariance
+
+    @classmethod
+    def of(cls, metric: Metric, vectors: Tensor) -> Moments:
+        """Moments of a bank's vectors [vector, head, d_head]; ValueError for fewer than two."""
+        if vectors.ndim != 3 or len(vectors) < 2:
+            raise ValueError(f"vectors {list(vectors.shape)} do not fit [vector, head, d_head] with two or more")
+        a = _of_vectors(metric, vectors).transpose(0, 1)  # (head, vector, feature)
+        mean = a.mean(1)
+        centred = (a - mean[:, None]) / len(vectors) ** 0.5
+        # Columns of one length first: |z|² is on another scale than z.
+        length = torch.linalg.vector_norm(centred, dim=1)  # (head, feature)
+        length = length.masked_fill(length == 0, 1.0)
+        _, upper = torch.linalg.qr(centred / length[:, None], mode="r")
+        _, singular, directions = torch.linalg.svd(upper, full_matrices=False)
+        # Vectors that a matrix has widened leave most directions empty, but for what float32 rounds.
+        kept = int((singular > _ROUNDED * singular[:, :1]).sum(1).max()) or 1
+        return cls(metric, mean, singular[:, :kept, None] * directions[:, :kept] * length[:, None])
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held, in bytes."""
+        return self.mean.nbytes + self.factor.nbytes
+
+    def scores(self, table: Table, place: Place, vectors: Tensor, tokens: Tensor | slice) -> Tensor:
+        """Hub-aware scores of some tokens, float64 [vector, head, token]; higher is nearer.
+
+        `vectors` [vector, head, d_head] share the one place; head h reads table head h · heads // q_heads.
+        """
+        a = (_of_vectors(self.metric, vectors) - self.mean).transpose(0, 1)  # (head, vector, feature)
+        b = _of_tokens(self.metric, table.encodings(place, tokens))  # (table head, token, feature)
+        b = b.repeat_interleave(len(a) // len(b), dim=0).mT  # (head, feature, token)
+        spread = torch.linalg.vector_norm(self.factor @ b, dim=1)  # (head, token)
+        heard = spread > _SILENT * (torch.linalg.vector_norm(self.factor, dim=1)[:, None] @ b.abs())[:, 0]
+        return torch.where(heard[:, None], (a @ b) / spread[:, None], 0.0).transpose(0, 1)  # (vector, head, token)
+
+    def _exact(self, table: Table, place: Place, vector: Tensor, head: int, tokens: Tensor) -> Tensor:
+        """Scores of one vector [head, d_head] in one head, float64 [token]; equal rows get equal bits."""
+        a = _of_vectors(self.metric, vector[head]) - self.mean[head]
+        of_table = head * len(table.rows) // len(vector)
+        sizes = torch.linalg.vector_norm(self.factor[head], dim=0)  # (feature,)
+        found = []
+        for some in tokens.split(max(1, _SCORES // self.factor[head].numel())):
+            b = _of_tokens(self.metric, table.encodings(place, some)[of_table])  # (token, feature)
+            # Row by row, not as a product of matrices: see `metrics.distances`.
+            spread = (b[:, None] * self.factor[head]).sum(-1).square().sum(-1).sqrt()
+            heard = spread > _SILENT * (b.abs() * sizes).sum(-1)
+            found.append(torch.where(heard, (b * a).sum(-1) / spread, 0.0))
+        return torch.cat(found) if found else a.new_empty(0)
+
+
+@dataclass(frozen=True)
+class HubAware:
+    """The k tokens of the highest hub-aware scores for one vector in every head."""
+
+    ids: Tensor  # int64 [head, k], highest first; ties by id
+    ranks: Tensor  # int64 [head, k], 1 + the candidates with a higher score; ties share a rank
+    scores: Tensor  # float64 [head, k]
+    own_rank: Tensor  # int64 [head]; 0 where the own token's row is not finite
+    own_score: Tensor  # float64 [head]; nan where the own token's row is not finite
+
+
+def hub_aware(
+    moments: Moments, table: Table, place: Place, vector: Tensor, own: int, k: int, candidates: Tensor | None = None
+) -> HubAware:
+    """The `k` tokens that `vector` [head, d_head] is nearer to than usual, and where the token `own` stands.
+
+    `candidates` bool [token]: who may be a neighbour and is counted in ranks (None: all); never a token whose row
+    is not finite. Scores, ids and ranks are those of float64 arithmetic. Raises ValueError where k exceeds the
+    number of candidates.
+    """
+    allowed = table.finite if candidates is None else table.finite & candidates
+    if not 1 <= k <= int(allowed.sum()):
+        raise ValueError(f"k is {k}, but there are {int(allowed.sum())} candidates")
+    scores = _all_scores(moments, table, place, vector).masked_fill_(~allowed, -torch.inf)  # (head, token)
+    known = bool(table.finite[own])
+    least = scores.topk(k).values[:, -1]
+    ids, best, own_rank, own_score = [], [], [], []
+    for head, row in enumerate(scores):
+        near = (row >= least[head] - _slack(least[head])).nonzero()[:, 0]
+        exact, order = moments._exact(table, place, vector, head, near).sort(descending=True, stable=True)
+        ids.append(near[order[:k]])
+        best.append(exact[:k])
+        mine = moments._exact(table, place, vector, head, near.new_tensor([own]))[0]
+        doubtful = ((row - mine).abs() <= _slack(mine)).nonzero()[:, 0]
+        closer = moments._exact(table, place, vector, head, doubtful) > mine
+        own_rank.append(1 + (row > mine + _slack(mine)).sum() + closer.sum())
+        own_score.append(mine)
+    found = torch.stack(best)
+    return HubAware(
+        ids=torch.stack(ids),
+        ranks=torch.searchsorted(-found, -found) + 1,  # ties share a rank
+        scores=found,
+        own_rank=torch.stack(own_rank) * known,
+        own_score=torch.stack(own_score).masked_fill(torch.tensor(not known, device=found.device), torch.nan),
+    )
+
+
+@dataclass(frozen=True)
+class Hubness:
+    """How unequally the tokens of a vocabulary are near: of N_k(t), how often t is among the k nearest of a bank."""
+
+    skewness: Tensor  # float64 [head], of N_k over the candidates; 0 where all are equal
+    largest: Tensor  # float64 [head], the largest N_k as a share of the bank
+    largest_id: Tensor  # int64 [head], whose it is; the least id of several
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held, in bytes."""
+        return self.skewness.nbytes + self.largest.nbytes + self.largest_id.nbytes
+
+
+def hubness(ids: Tensor, allowed: Tensor) -> Hubness:
+    """Hubness from the k nearest of every vector of a bank, ids [vector, head, k]; `allowed` bool [token]: candidates.
+
+    >>> found = hubness(torch.tensor([[[3, 1]], [[3, 2]], [[3, 0]]]), torch.ones(4, dtype=torch.bool))
+    >>> found.largest_id.item(), found.largest.item(), round(found.skewness.item(), 3)
+    (3, 1.0, 1.155)
+    """
+    counts = torch.stack([torch.bincount(head.flatten(), minlength=len(allowed)) for head in ids.transpose(0, 1)])
+    largest = counts.max(1)
+    apart = counts[:, allowed].double()
+    apart = apart - apart.mean(1, keepdim=True)
+    deviation = apart.square().mean(1).sqrt()
+    skewness = apart.pow(3).mean(1) / deviation.pow(3)
+    least = (counts == largest.values[:, None]).to(torch.int8).argmax(1)
+    return Hubness(skewness.masked_fill(deviation == 0, 0.0), largest.values.double() / len(ids), least)
+
+
+def _slack(score: Tensor) -> Tensor:
+    return _SLACK * (1 + score.abs())
+
+
+def _all_scores(moments: Moments, table: Table, place: Place, vector: Tensor) -> Tensor:
+    """Scores of one vector [head, d_head] for the whole vocabulary, float64 [head, token]."""
+    tokens, size = table.rows.shape[1], max(1, _SCORES // vector.numel())
+    parts = (slice(start, start + size) for start in range(0, tokens, size))
+    return torch.cat([moments.scores(table, place, vector[None], part)[0] for part in parts], dim=1)
+
+
+def _of_vectors(metric: Metric, vectors: Tensor) -> Tensor:
+    """a of vectors [..., d_head], float64 [..., feature]."""
+    z = vectors.double()
+    if metric == "cosine":
+        return _directions(z)
+    return torch.cat([z, z.square().sum(-1, keepdim=True)], -1) if metric == "euclidean" else z
+
+
+def _of_tokens(metric: Metric, encodings: Tensor) -> Tensor:
+    """b of encodings float64 [..., d_head], [..., feature]."""
+    if metric == "cosine":
+        return _directions(encodings)
+    return torch.cat([2 * encodings, -torch.ones_like(encodings[..., :1])], -1) if metric == "euclidean" else encodings
+
+
+def _directions(rows: Tensor) -> Tensor:
+    """Rows at length 1; a zero row stays one, so that its cosine is 0."""
+    length = rows.square().sum(-1, keepdim=True).sqrt()
+    return rows / length.masked_fill(length == 0, 1.0)
