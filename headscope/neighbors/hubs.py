@@ -2,7 +2,8 @@
 
 s(z, t) is the similarity of a vector z and a token t: the cosine, the dot product, or −|z − R|², which orders tokens
 as the Euclidean distance does. Over a bank Q of other vectors it has a mean μ_t and a standard deviation σ_t, and the
-*hub-aware* score of z is (s(z, t) − μ_t) / σ_t: a token that is near to everything has a high μ_t, and gains nothing by it.
+*hub-aware* score of z is (s(z, t) − μ_t) / σ_t. A token that is near to everything has a high μ_t, and gains nothing
+by it.
 
 No pass over Q × V is needed. Every s is a(z)·b(t) + c(t):
 
@@ -11,8 +12,8 @@ No pass over Q × V is needed. Every s is a(z)·b(t) + c(t):
     euclidean   a = (z, |z|²)   b = (2R, −1)    c = −|R|²
 
 so the score is (a(z) − ā)·b / |F b|, with ā the mean over Q, and FᵀF the covariance over Q (both float64); c cancels.
-Where no vector of Q tells anything of a token (σ_t is 0 beside what it could be, as for a zero row), its score is 0: it is
-as near as usual.
+Where the vectors of Q hardly differ for a token (σ_t is next to nothing of what it could be, as for a zero row), its
+score is 0: it is as near as usual.
 """
 
 from __future__ import annotations
