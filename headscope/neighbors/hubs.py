@@ -67,12 +67,17 @@ class Moments:
 
         `vectors` [vector, head, d_head] share the one place; head h reads table head h · heads // q_heads.
         """
-        a = (_of_vectors(self.metric, vectors) - self.mean).transpose(0, 1)  # (head, vector, feature)
-        b = _of_tokens(self.metric, table.encodings(place, tokens))  # (table head, token, feature)
-        b = b.repeat_interleave(len(a) // len(b), dim=0).mT  # (head, feature, token)
-        spread = torch.linalg.vector_norm(self.factor @ b, dim=1)  # (head, token)
-        heard = spread > _SILENT * (torch.linalg.vector_norm(self.factor, dim=1)[:, None] @ b.abs())[:, 0]
-        return torch.where(heard[:, None], (a @ b) / spread[:, None], 0.0).transpose(0, 1)  # (vector, head, token)
+        heads, group = len(table.rows), vectors.shape[1] // len(table.rows)
+        b = _of_tokens(self.metric, table.encodings(place, tokens)).mT  # (table head, feature, token)
+        # The heads that share a table head are rows of one product.
+        factor = self.factor.unflatten(0, (heads, group))  # (table head, group, direction, feature)
+        sizes = torch.linalg.vector_norm(factor, dim=2)  # (table head, group, feature)
+        spread = torch.linalg.vector_norm((factor.flatten(1, 2) @ b).unflatten(1, (group, -1)), dim=2)
+        heard = spread > _SILENT * (sizes @ b.abs())  # (table head, group, token)
+        a = (_of_vectors(self.metric, vectors) - self.mean).unflatten(1, (heads, group))
+        a = a.permute(1, 2, 0, 3).flatten(1, 2)  # (table head, group · vector, feature)
+        scores = (a @ b).unflatten(1, (group, -1)) / spread[:, :, None]  # (table head, group, vector, token)
+        return torch.where(heard[:, :, None], scores, 0.0).flatten(0, 1).transpose(0, 1)  # (vector, head, token)
 
     def _exact(self, table: Table, place: Place, vector: Tensor, head: int, tokens: Tensor) -> Tensor:
         """Scores of one vector [head, d_head] in one head, float64 [token]; equal rows get equal bits."""
@@ -173,7 +178,7 @@ def _slack(score: Tensor) -> Tensor:
 
 def _all_scores(moments: Moments, table: Table, place: Place, vector: Tensor) -> Tensor:
     """Scores of one vector [head, d_head] for the whole vocabulary, float64 [head, token]."""
-    tokens, size = table.rows.shape[1], max(1, _SCORES // vector.numel())
+    tokens, size = table.rows.shape[1], max(1, _SCORES // table.rows[:, 0].numel())
     parts = (slice(start, start + size) for start in range(0, tokens, size))
     return torch.cat([moments.scores(table, place, vector[None], part)[0] for part in parts], dim=1)
 
