@@ -43,6 +43,8 @@ def background(reading: Reading, vocabulary: Vocabulary, kept: ByteCache, near: 
     assert layer is not None, "checked above"
     finder = Finder(reading, vocabulary, asked)
     encoded = finder.placed(layer, position).encoded
+    if encoded.table.rows.shape[2] > reading.z.shape[3] + 1:
+        encoded = kept.get(("narrowed", asked.space, layer), encoded.narrowed)
     allowed, device = finder.allowed(encoded.table), encoded.table.rows.device
     bank = bank.without(reading.text)
     vectors = encoded.enter(bank.z[:, layer])  # (output, head, width)

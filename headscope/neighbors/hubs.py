@@ -27,7 +27,6 @@ from headscope.neighbors.metrics import Metric
 from headscope.neighbors.table import Place, Table
 
 _SILENT = 1e-6  # of the σ_t that b(t) could have: float32 encodings are known no better
-_ROUNDED = 1e-7  # of the widest direction of a bank: no wider than float32's rounding
 _SLACK = 1e-7  # by how much a product of matrices may miss a score, relative to 1 + |score|
 _SCORES = 2**22  # components of encodings held at a time
 
@@ -48,14 +47,8 @@ class Moments:
         a = _of_vectors(metric, vectors).transpose(0, 1)  # (head, vector, feature)
         mean = a.mean(1)
         centred = (a - mean[:, None]) / len(vectors) ** 0.5
-        # Columns of one length first: |z|² is on another scale than z.
-        length = torch.linalg.vector_norm(centred, dim=1)  # (head, feature)
-        length = length.masked_fill(length == 0, 1.0)
-        _, upper = torch.linalg.qr(centred / length[:, None], mode="r")
-        _, singular, directions = torch.linalg.svd(upper, full_matrices=False)
-        # Vectors that a matrix has widened leave most directions empty, but for what float32 rounds.
-        kept = int((singular > _ROUNDED * singular[:, :1]).sum(1).max()) or 1
-        return cls(metric, mean, singular[:, :kept, None] * directions[:, :kept] * length[:, None])
+        _, factor = torch.linalg.qr(centred, mode="r")
+        return cls(metric, mean, factor)
 
     @property
     def nbytes(self) -> int:
