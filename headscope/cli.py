@@ -76,6 +76,12 @@ def look(
     why: Annotated[
         int | None, typer.Option(help="A head: split its neighbours' scores over the positions that it mixed.")
     ] = None,
+    hubs: Annotated[
+        bool, typer.Option("--hubs", help="Hub-aware neighbours beside the raw ones, and what chance would give.")
+    ] = False,
+    bank: Annotated[
+        str | None, typer.Option(help="With --hubs: a file of other texts, one a line; else English sentences.")
+    ] = None,
     k: Annotated[int, typer.Option("-k", help="How many neighbours.")] = defaults.K,
     stack: Annotated[str | None, typer.Option(help="Of an encoder-decoder: encoder, decoder.")] = None,
     decoder_text: Annotated[str | None, typer.Option(help="What the decoder reads; else the text again.")] = None,
@@ -87,6 +93,10 @@ def look(
     """Show, for every head of a layer, what its output at a token is nearest to; or the atlas, or the attention."""
     if view not in ("heads", "atlas", "attention"):
         raise InputError(f"there is no view {view!r}; open: heads, atlas, attention.")
+    if hubs and view != "heads":
+        raise InputError(f"--hubs is for the view heads, not {view}.")
+    if bank is not None and not hubs:
+        raise InputError("--bank is for --hubs: give both.")
     with _working("starting") as status:
         from headscope.views import record
         from headscope.views import text as shown
@@ -116,6 +126,13 @@ def look(
             if reasons:
                 told["why"] = [record.why(one) for one in reasons]
             results = [(shown.neighbor_tables, near), (shown.position_tables, rows)]
+            if hubs:
+                status.update("reading other texts …")
+                held = scope.bank(bank, mask=reading.mask)
+                status.update(f"comparing {len(held):,} other outputs …")
+                background = reading.background(near, held)
+                told["background"] = record.background(background)
+                results[0] = (shown.background_tables, background)
             results += [(shown.why_tables, reasons)] if reasons else []
     if as_json:
         sys.stdout.write(json.dumps(told, ensure_ascii=False, allow_nan=False) + "\n")

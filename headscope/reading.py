@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from headscope import layers
+from headscope.background import background
+from headscope.bank import Bank
 from headscope.errors import InputError
 from headscope.finding import Finder, Question
 from headscope.layers import Effects, Glance, Journey, Mixing
@@ -21,7 +23,18 @@ from headscope.model.projections import output_weights
 from headscope.model.stages import Stages
 from headscope.model.tokens import Token, find
 from headscope.neighbors import METRICS, Metric, Table, distances
-from headscope.results import Atlas, Attention, Comparison, Ends, Neighbors, PositionNeighbors, Why, compared, named
+from headscope.results import (
+    Atlas,
+    Attention,
+    Background,
+    Comparison,
+    Ends,
+    Neighbors,
+    PositionNeighbors,
+    Why,
+    compared,
+    named,
+)
 from headscope.vocabulary import Vocabulary, notes
 from headscope.vocabulary.choices import Candidates, Reference, Space, Vector, check, one_of, resolved
 from headscope.vocabulary.kinds import TextKinds
@@ -269,6 +282,16 @@ class Reading:
             raise InputError(f"there is no token id {id!r}; ids are 0 to {vocabulary.size - 1}.")
         split = Finder(self, vocabulary, asked).split(asked.layer, near.tokens[0].position, head, id)
         return Why(asked, near.tokens[0], head, self._opened.names[id], self.tokens, split)
+
+    def background(self, near: Neighbors, bank: Bank | None = None) -> Background:
+        """What a bank of other texts' outputs says of an answer of this reading: hub-aware neighbours, and chance.
+
+        `near` is an answer about one token's z; `bank` None: the sentences that come with headscope, under the
+        reading's mask. This very text is left out of the bank. Raises InputError for an answer or a bank that do not
+        fit.
+        """
+        held = self._scope.bank(mask=self.mask) if bank is None else bank
+        return background(self, self._scope._vocabulary_for(self._opened), self._scope._banks, near, held)
 
     def compare(
         self,

@@ -13,7 +13,7 @@ from headscope.errors import InputError
 from headscope.finding import Question, Split
 from headscope.kinds import KINDS
 from headscope.model.tokens import Token, TokenName
-from headscope.neighbors import Metric
+from headscope.neighbors import Hubness, Metric
 from headscope.views import html, record, text
 
 if TYPE_CHECKING:
@@ -146,6 +146,64 @@ class Why:
     def to_pandas(self) -> pandas.DataFrame:
         """One row for each source position: position, token, weight, share."""
         return _frame(record.why_rows(self))
+
+
+@dataclass(frozen=True)
+class Chance:
+    """What other texts' outputs give for the same question, at positions `first` to `last`.
+
+    own_rank [head]: the median rank of the selected token under them; as_near [head]: the share of them that rank it
+    at least as near as the answer does (both nan where its encoding is not finite); in_text [head]: the share whose
+    nearest token is a token of this text, and not special; listed [head, k]: for each of the answer's neighbours the
+    share that has it among its k nearest.
+    """
+
+    own_rank: Tensor
+    as_near: Tensor
+    in_text: Tensor
+    listed: Tensor
+    first: int
+    last: int
+    outputs: int
+
+
+@dataclass(frozen=True, repr=False)
+class Background:
+    """An answer, and what a bank of other texts' outputs says of it.
+
+    ids, ranks, scores [head, k]: the hub-aware neighbours, highest score first; kinds as in `near`; own_rank,
+    own_score [head]. A score says by how many standard deviations over the bank the token is nearer than usual.
+    `hubs`: how unequally tokens are among the 10 nearest of the bank's outputs.
+    """
+
+    near: Neighbors
+    ids: Tensor
+    ranks: Tensor
+    scores: Tensor
+    kinds: Tensor
+    own_rank: Tensor
+    own_score: Tensor
+    hubs: Hubness
+    chance: Chance
+    bank: str  # where its texts come from
+    outputs: int  # of the bank
+    places: Mapping[int, tuple[int, ...]]
+    names: Mapping[int, TokenName]  # of every id here and in `near`
+    notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return text.background(self)
+
+    def _repr_html_(self) -> str:
+        return html.background(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and numbers, ready for JSON."""
+        return record.background(self)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """One row for each neighbour of both lists: head, list, rank, id, token, distance, score, kind, chance."""
+        return _frame(record.background_rows(self))
 
 
 @dataclass(frozen=True, repr=False)

@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from headscope.bank import Bank, fill, source
 from headscope.errors import HeadscopeError, InputError
 from headscope.model.default import default_source, find
 from headscope.model.edits import Edits, check_edits
@@ -24,10 +26,12 @@ from headscope.model.tokens import Token, started, tokenize
 from headscope.reading import Reading
 from headscope.views.progress import bar
 from headscope.vocabulary import Vocabulary, notes
+from headscope.vocabulary.cache import ByteCache
 from headscope.vocabulary.choices import Space, one_of
 from headscope.vocabulary.isolated import Isolated
 
 CACHE_BYTES = 4 * 2**30
+_BANK_BYTES = 2**30  # banks, and what was measured over them
 _BATCH_TOKENS = 2048  # with padding; larger batches gain nothing on a CPU
 
 
@@ -86,6 +90,7 @@ class Scope:
         self._reopen, self._cache_bytes = reopen, cache_bytes
         self._lock = threading.RLock()
         self._isolated, self._vocabulary = self._encodings()
+        self._banks = ByteCache(_BANK_BYTES)
 
     def __repr__(self) -> str:
         card = self.card
@@ -233,6 +238,29 @@ class Scope:
         kept = started(tokenize(text, opened.names, limit - begin), start, opened.names)
         return kept, (notes.truncated(limit, len(tokens)),)
 
+    def bank(self, texts: str | Path | Sequence[str] | None = None, size: int = 2000, mask: Mask = "model") -> Bank:
+        """What the heads write at `size` or more non-special positions of other texts; see `Reading.background`.
+
+        `texts` is a text file with one text a line (its path), a list of texts, or None for English sentences that
+        come with headscope; a model of another language needs texts of its own. As many are read as it takes, and cut
+        where they are too long for the model. Kept for these weights, texts and mask. Raises InputError where the
+        texts give too few outputs.
+        """
+        if isinstance(size, bool) or not isinstance(size, int) or size < 2:
+            raise InputError(f"the size of a bank is {size!r}; it is a number of outputs, 2 or more.")
+        one_of("mask", mask, MASKS)
+        self._current()
+        found, weights = source(texts), self.card.weights_sha256
+
+        def make() -> Bank:
+            unknown = self._opened.names.tokenizer.unk_token_id
+            return fill(
+                found, size, mask, weights, lambda some: self.read_many(some, mask, truncate=True), unknown,
+                notes.unknown_words,
+            )  # fmt: skip
+
+        return self._banks.get(("bank", found.key, size, mask), make)
+
     def isolate(self, progress: Callable[[int, int], None] | None = None) -> Isolation:
         """Read every vocabulary token alone, for the reference "isolated", and keep its values on disk.
 
@@ -292,6 +320,7 @@ class Scope:
             if weights_stamp(self._opened.model) != self._opened.stamp:
                 self._opened, self.card = self._reopen()
                 self._isolated, self._vocabulary = self._encodings()
+                self._banks = ByteCache(_BANK_BYTES)
             return self._opened
 
     def _encodings(self) -> tuple[Isolated, Vocabulary]:

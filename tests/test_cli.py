@@ -110,6 +110,9 @@ def test_digits_are_a_position_and_an_equals_sign_makes_them_a_text(run, directo
         (["look", "--metric", "taxi"], 2, "open: cosine, euclidean, dot"),
         (["look", "--view", "map"], 2, "open: heads, atlas, attention"),
         (["look", "--view", "attention", "--weigh", "rollout"], 2, "open: weights, norms"),
+        (["look", "--hubs", "--bank", "nowhere.txt"], 2, "no file 'nowhere.txt'"),
+        (["look", "--bank", "texts.txt"], 2, "--bank is for --hubs"),
+        (["look", "--hubs", "--view", "atlas"], 2, "--hubs is for the view heads"),
         (["look", "--mask", "half"], 2, "open: model, full, causal"),
         (["look", "-k", "0"], 2, "from 1 to"),
         (["look", "the sea " * 60], 2, "at most 40"),
@@ -135,6 +138,27 @@ def test_truncate_cuts_and_says_so(run, directory):
     code, out, _ = run("look", "the sea " * 60, "--model", directory, "--truncate", "--json")
     assert code == 0
     assert "was cut" in json.loads(out)["notes"][0]
+
+
+def test_hubs_stand_beside_the_raw_neighbours_with_chance(run, directory, tmp_path, monkeypatch):
+    from headscope import Scope
+
+    monkeypatch.setenv("COLUMNS", "100")
+    code, out, _ = run("look", zoo.TEXT, "--model", directory, "--token", "2", "-k", "4", "--hubs")
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 100
+    for expected in ("hub-aware", "chance", "in text", "skew", "the project's sentences", "Nearest positions"):
+        assert expected in out
+
+    file = tmp_path / "others.txt"
+    file.write_text("\n".join(f"{text} {n}" for n in range(40) for text in zoo.CORPUS), "utf-8")
+    _, out, _ = run("look", zoo.TEXT, "--model", directory, "-k", "4", "--hubs", "--bank", str(file), "--json")
+    told = json.loads(out)
+    scope = Scope.from_pretrained(directory)
+    reading = scope.read(zoo.TEXT)
+    found = reading.background(reading.nearest(1, k=4), scope.bank(file))
+    assert [[n["id"] for n in head["neighbors"]] for head in told["background"]["heads"]] == found.ids.tolist()
+    assert told["background"]["bank"] == {"name": "others.txt", "outputs": found.outputs}
 
 
 def test_models_lists_what_can_be_opened_now(run):

@@ -70,12 +70,14 @@ def test_the_fields_of_look_json_are_those_of_the_docs(demo, capsys):
     printed = json.loads(capsys.readouterr().out)
     succeed(["look", "--model", "demo", "-k", "1", "--space", "embedding", "--why", "0", "--json"])
     more = json.loads(capsys.readouterr().out)
+    succeed(["look", "--model", "demo", "-k", "1", "--hubs", "--json"])
+    hubs = json.loads(capsys.readouterr().out)
     named: set[str] = set()
     for cell in re.findall(r"^\| (`.*?`) \|", CLI.split("## The object of")[1], re.MULTILINE):
         first, *others = (name.removesuffix("[]") for name in re.findall(r"`([^`]+)`", cell))
         owner = first.rpartition(".")[0]
         named |= {first} | {f"{owner}{name}" if name.startswith(".") else name for name in others}
-    assert named == fields(printed) | fields(more)
+    assert named == fields(printed) | fields(more) | fields(hubs)
 
     (example,) = re.findall(r"^```json\n(.*?)^```$", CLI, re.MULTILINE | re.DOTALL)
     shown = json.loads(example)

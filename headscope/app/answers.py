@@ -114,6 +114,65 @@ class NearestOut(Answer):
     heads: list[HeadOut]
 
 
+class BankOut(Answer):
+    name: str
+    outputs: int
+
+
+class WindowOut(Answer):
+    first: int
+    last: int
+    outputs: int
+
+
+class HubAwareOut(Answer):
+    rank: int
+    id: int
+    token: str
+    label: str
+    score: float
+    kind: Kind
+    positions: list[int]
+
+
+class OwnScoreOut(Answer):
+    rank: int
+    score: float | None
+
+
+class HubsOut(Answer):
+    skewness: float
+    largest: float
+    id: int
+    token: str
+    label: str
+
+
+class ChanceOut(Answer):
+    own_rank: float | None
+    as_near: float | None
+    in_text: float
+    listed: list[float]
+
+
+class HeldHeadOut(Answer):
+    head: int
+    neighbors: list[HubAwareOut]
+    own: OwnScoreOut
+    hubs: HubsOut
+    chance: ChanceOut
+
+
+class BackgroundOut(Answer):
+    """What a bank of other texts' outputs says of the answer to the same question."""
+
+    selected: int
+    bank: BankOut
+    window: WindowOut
+    notes: list[str]
+    heads: list[HeldHeadOut]
+
+
 class SourceOut(Answer):
     position: int
     token: str

@@ -98,6 +98,10 @@ class NearestAsk(AtlasAsk):
     k: int = Field(default=defaults.K, ge=1, description="How many neighbours.")
 
 
+class BackgroundAsk(NearestAsk):
+    """What other texts' outputs say of an answer: hub-aware neighbours, and chance."""
+
+
 class WhyAsk(NearestAsk):
     """Why one token is near in one head: its score, split over the source positions."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from headscope.app.asks import Ask, AtlasAsk, AttentionAsk, CompareAsk, NearestAsk, ReadAsk, WhyAsk
+from headscope.app.asks import Ask, AtlasAsk, AttentionAsk, BackgroundAsk, CompareAsk, NearestAsk, ReadAsk, WhyAsk
 from headscope.app.isolating import BeingMade, Isolating, NotWhole, Work
 from headscope.app.limits import Limits
 from headscope.app.line import Line
@@ -46,6 +46,14 @@ class Desk:
 
         def make(scope: Scope, reading: Reading) -> dict[str, Any]:
             return _look(scope, reading, ask, _near(reading, ask))
+
+        return await self._answer(ask, make, request)
+
+    async def background(self, ask: BackgroundAsk, request: Request | None = None) -> bytes:
+        self._check_k(ask)
+
+        def make(_: Scope, reading: Reading) -> dict[str, Any]:
+            return record.background(reading.background(_near(reading, ask)))
 
         return await self._answer(ask, make, request)
 

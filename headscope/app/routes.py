@@ -10,6 +10,7 @@ from headscope import __version__
 from headscope.app.answers import (
     AtlasOut,
     AttentionOut,
+    BackgroundOut,
     BeingMadeOut,
     CompareOut,
     HealthOut,
@@ -20,7 +21,17 @@ from headscope.app.answers import (
     ReadOut,
     WhyOut,
 )
-from headscope.app.asks import Ask, AtlasAsk, AttentionAsk, CompareAsk, NearestAsk, ReadAsk, WhyAsk, example
+from headscope.app.asks import (
+    Ask,
+    AtlasAsk,
+    AttentionAsk,
+    BackgroundAsk,
+    CompareAsk,
+    NearestAsk,
+    ReadAsk,
+    WhyAsk,
+    example,
+)
 from headscope.app.desk import Desk, as_json
 
 PREFIX = "/api/v1"
@@ -77,6 +88,10 @@ def router(desk: Desk) -> APIRouter:
         request: Request,
     ) -> Response:
         return _json(await desk.nearest(ask, request))
+
+    @routes.post("/background", response_model=BackgroundOut, summary="Hub-aware neighbours, and chance")
+    async def background(ask: Annotated[BackgroundAsk, _examples(BackgroundAsk)], request: Request) -> Response:
+        return _json(await desk.background(ask, request))
 
     @routes.post("/why", response_model=WhyOut, summary="Why a token is near: its score by source position")
     async def why(

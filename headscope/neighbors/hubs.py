@@ -2,7 +2,8 @@
 
 s(z, t) is the similarity of a vector z and a token t: the cosine, the dot product, or −|z − R|², which orders tokens
 as the Euclidean distance does. Over a bank Q of other vectors it has a mean μ_t and a standard deviation σ_t, and the
-*hub-aware* score of z is (s(z, t) − μ_t) / σ_t: a token that is near to everything has a high μ_t, and gains nothing by it.
+*hub-aware* score of z is (s(z, t) − μ_t) / σ_t. A token that is near to everything has a high μ_t, and gains nothing
+by it.
 
 No pass over Q × V is needed. Every s is a(z)·b(t) + c(t):
 
@@ -11,8 +12,8 @@ No pass over Q × V is needed. Every s is a(z)·b(t) + c(t):
     euclidean   a = (z, |z|²)   b = (2R, −1)    c = −|R|²
 
 so the score is (a(z) − ā)·b / |F b|, with ā the mean over Q, and FᵀF the covariance over Q (both float64); c cancels.
-Where no vector of Q tells anything of a token (σ_t is 0 beside what it could be, as for a zero row), its score is 0: it is
-as near as usual.
+Where the vectors of Q hardly differ for a token (σ_t is next to nothing of what it could be, as for a zero row), its
+score is 0: it is as near as usual.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from headscope.neighbors.metrics import Metric
 from headscope.neighbors.table import Place, Table
 
 _SILENT = 1e-6  # of the σ_t that b(t) could have: float32 encodings are known no better
-_ROUNDED = 1e-7  # of the widest direction of a bank: no wider than float32's rounding
 _SLACK = 1e-7  # by how much a product of matrices may miss a score, relative to 1 + |score|
 _SCORES = 2**22  # components of encodings held at a time
 
@@ -47,14 +47,8 @@ class Moments:
         a = _of_vectors(metric, vectors).transpose(0, 1)  # (head, vector, feature)
         mean = a.mean(1)
         centred = (a - mean[:, None]) / len(vectors) ** 0.5
-        # Columns of one length first: |z|² is on another scale than z.
-        length = torch.linalg.vector_norm(centred, dim=1)  # (head, feature)
-        length = length.masked_fill(length == 0, 1.0)
-        _, upper = torch.linalg.qr(centred / length[:, None], mode="r")
-        _, singular, directions = torch.linalg.svd(upper, full_matrices=False)
-        # Vectors that a matrix has widened leave most directions empty, but for what float32 rounds.
-        kept = int((singular > _ROUNDED * singular[:, :1]).sum(1).max()) or 1
-        return cls(metric, mean, singular[:, :kept, None] * directions[:, :kept] * length[:, None])
+        _, factor = torch.linalg.qr(centred, mode="r")
+        return cls(metric, mean, factor)
 
     @property
     def nbytes(self) -> int:
@@ -66,12 +60,17 @@ class Moments:
 
         `vectors` [vector, head, d_head] share the one place; head h reads table head h · heads // q_heads.
         """
-        a = (_of_vectors(self.metric, vectors) - self.mean).transpose(0, 1)  # (head, vector, feature)
-        b = _of_tokens(self.metric, table.encodings(place, tokens))  # (table head, token, feature)
-        b = b.repeat_interleave(len(a) // len(b), dim=0).mT  # (head, feature, token)
-        spread = torch.linalg.vector_norm(self.factor @ b, dim=1)  # (head, token)
-        heard = spread > _SILENT * (torch.linalg.vector_norm(self.factor, dim=1)[:, None] @ b.abs())[:, 0]
-        return torch.where(heard[:, None], (a @ b) / spread[:, None], 0.0).transpose(0, 1)  # (vector, head, token)
+        heads, group = len(table.rows), vectors.shape[1] // len(table.rows)
+        b = _of_tokens(self.metric, table.encodings(place, tokens)).mT  # (table head, feature, token)
+        # The heads that share a table head are rows of one product.
+        factor = self.factor.unflatten(0, (heads, group))  # (table head, group, direction, feature)
+        sizes = torch.linalg.vector_norm(factor, dim=2)  # (table head, group, feature)
+        spread = torch.linalg.vector_norm((factor.flatten(1, 2) @ b).unflatten(1, (group, -1)), dim=2)
+        heard = spread > _SILENT * (sizes @ b.abs())  # (table head, group, token)
+        a = (_of_vectors(self.metric, vectors) - self.mean).unflatten(1, (heads, group))
+        a = a.permute(1, 2, 0, 3).flatten(1, 2)  # (table head, group · vector, feature)
+        scores = (a @ b).unflatten(1, (group, -1)) / spread[:, :, None]  # (table head, group, vector, token)
+        return torch.where(heard[:, :, None], scores, 0.0).flatten(0, 1).transpose(0, 1)  # (vector, head, token)
 
     def _exact(self, table: Table, place: Place, vector: Tensor, head: int, tokens: Tensor) -> Tensor:
         """Scores of one vector [head, d_head] in one head, float64 [token]; equal rows get equal bits."""
@@ -172,7 +171,7 @@ def _slack(score: Tensor) -> Tensor:
 
 def _all_scores(moments: Moments, table: Table, place: Place, vector: Tensor) -> Tensor:
     """Scores of one vector [head, d_head] for the whole vocabulary, float64 [head, token]."""
-    tokens, size = table.rows.shape[1], max(1, _SCORES // vector.numel())
+    tokens, size = table.rows.shape[1], max(1, _SCORES // table.rows[:, 0].numel())
     parts = (slice(start, start + size) for start in range(0, tokens, size))
     return torch.cat([moments.scores(table, place, vector[None], part)[0] for part in parts], dim=1)
 

@@ -7,10 +7,20 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from headscope.views.marks import KEY, MARKS, mark
-from headscope.views.text import VECTORS, choices, distance
+from headscope.views.text import (
+    VECTORS,
+    background_legend,
+    chance_of_own,
+    choices,
+    distance,
+    hubs_of,
+    in_text,
+    percent,
+    score,
+)
 
 if TYPE_CHECKING:
-    from headscope.results import Atlas, Attention, Comparison, Neighbors, PositionNeighbors, Why
+    from headscope.results import Atlas, Attention, Background, Comparison, Neighbors, PositionNeighbors, Why
 
 _STYLES = {MARKS["own"]: "font-weight:600;text-decoration:underline", MARKS["text"]: "font-weight:600"}
 _CELL = "text-align:left;white-space:pre;padding:1px 8px;unicode-bidi:isolate"
@@ -55,6 +65,43 @@ def why(found: Why) -> str:
     if found.rest:
         rows.append(["", "no position", "", f"{found.rest:+.4f}"])
     return _table(caption, ["source", "weight", "share"], rows, ())
+
+
+def background(found: Background) -> str:
+    """Raw and hub-aware neighbours side by side for each head, with chance beside what is of this text."""
+    near, chance, names = found.near, found.chance, found.names
+    asked, own = near.question, near.tokens[0]
+    caption = (
+        f"Nearest vocabulary tokens to the outputs, raw and hub-aware: {own.position} {own.label}, "
+        f"layer {asked.layer}, {choices(asked)}"
+    )
+    raw = list(
+        zip(near.ids.tolist(), near.distances.tolist(), near.kinds.tolist(), chance.listed.tolist(), strict=True)
+    )
+    aware = list(zip(found.ids.tolist(), found.scores.tolist(), found.kinds.tolist(), strict=True))
+    heads = range(len(raw))
+    rows = []
+    for row in range(near.ids.shape[1]):
+        cells = [str(row + 1)]
+        for h in heads:
+            id, apart, kind, share = (one[row] for one in raw[h])
+            beside = f" {share:.0%}" if in_text(kind) else ""
+            cells.append(_told(names[id].label, distance(apart) + beside, mark(kind)))
+            id, scored, kind = (one[row] for one in aware[h])
+            cells.append(_told(names[id].label, score(scored), mark(kind)))
+        rows.append(cells)
+    said: list[list[str]] = [[name] for name in ("own", "chance", "in text", "hubs")]
+    for h in heads:
+        said[0] += [
+            _told(f"#{int(near.own_rank[h])}", distance(float(near.own_distance[h])), ""),
+            _told(f"#{int(found.own_rank[h])}", score(float(found.own_score[h])), ""),
+        ]
+        said[1] += [chance_of_own(found, h), ""]
+        said[2] += [percent(float(chance.in_text[h])), ""]
+        said[3] += map(escape, hubs_of(found, h))
+    rows += said
+    columns = [name for h in heads for name in (f"head {h}", "hub-aware")]
+    return _table(caption, columns, rows, (KEY, *background_legend(found), *near.notes, *found.notes))
 
 
 def comparison(found: Comparison) -> str:
@@ -124,8 +171,12 @@ def _own(is_own: bool) -> str:
 
 
 def _cell(label: str, value: float, sign: str) -> str:
+    return _told(label, distance(value), sign)
+
+
+def _told(label: str, value: str, sign: str) -> str:
     shown = f'<span style="{_STYLES.get(sign, "")}">{sign}{escape(label)}</span>' if sign else escape(label)
-    return f'{shown} <small style="opacity:.6">{distance(value)}</small>'
+    return f'{shown} <small style="opacity:.6">{value}</small>'
 
 
 def _table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]) -> str:

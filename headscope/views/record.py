@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from headscope.finding import Question
     from headscope.model.tokens import Token
     from headscope.reading import Reading
-    from headscope.results import Atlas, Attention, Comparison, Neighbors, PositionNeighbors, Why
+    from headscope.results import Atlas, Attention, Background, Comparison, Neighbors, PositionNeighbors, Why
     from headscope.scope import Card
 
 SCHEMA = 1
@@ -115,6 +115,71 @@ def neighbor_rows(near: Neighbors) -> list[Record]:
         for one in near.each()
         for head in _heads(one)
         for neighbor in head["neighbors"]
+    ]
+
+
+def background(found: Background) -> Record:
+    """An answer's hub-aware neighbours and chance, head by head; the answer itself is not repeated."""
+    near, chance, hubs = found.near, found.chance, found.hubs
+    return {
+        **question(near.question),
+        "selected": near.tokens[0].position,
+        "bank": {"name": found.bank, "outputs": found.outputs},
+        "window": {"first": chance.first, "last": chance.last, "outputs": chance.outputs},
+        "notes": list(found.notes),
+        "heads": [
+            {
+                "head": head,
+                "neighbors": [
+                    {
+                        "rank": rank,
+                        "id": id,
+                        "token": found.names[id].text,
+                        "label": found.names[id].label,
+                        "score": score,
+                        "kind": KINDS[kind],
+                        "positions": list(found.places.get(id, ())),
+                    }
+                    for rank, id, score, kind in zip(
+                        found.ranks[head].tolist(),
+                        found.ids[head].tolist(),
+                        found.scores[head].tolist(),
+                        found.kinds[head].tolist(),
+                        strict=True,
+                    )
+                ],
+                "own": {"rank": int(found.own_rank[head]), "score": _number(float(found.own_score[head]))},
+                "hubs": {
+                    "skewness": float(hubs.skewness[head]),
+                    "largest": float(hubs.largest[head]),
+                    "id": int(hubs.largest_id[head]),
+                    "token": found.names[int(hubs.largest_id[head])].text,
+                    "label": found.names[int(hubs.largest_id[head])].label,
+                },
+                "chance": {
+                    "own_rank": _number(float(chance.own_rank[head])),
+                    "as_near": _number(float(chance.as_near[head])),
+                    "in_text": float(chance.in_text[head]),
+                    "listed": chance.listed[head].tolist(),
+                },
+            }
+            for head in range(len(found.ids))
+        ],
+    }
+
+
+def background_rows(found: Background) -> list[Record]:
+    """One row for each neighbour: the answer's, with their chance, and the hub-aware ones, with their score."""
+    raw = [
+        {"head": row["head"], "list": "raw", "rank": row["rank"], "id": row["id"], "token": row["token"]}
+        | {"distance": row["distance"], "score": None, "kind": row["kind"], "chance": chance}
+        for row, chance in zip(neighbor_rows(found.near), found.chance.listed.flatten().tolist(), strict=True)
+    ]
+    return raw + [
+        {"head": head["head"], "list": "hub-aware", "rank": row["rank"], "id": row["id"], "token": row["token"]}
+        | {"distance": None, "score": row["score"], "kind": row["kind"], "chance": None}
+        for head in background(found)["heads"]
+        for row in head["neighbors"]
     ]
 
 

@@ -18,7 +18,7 @@ from headscope.views.marks import KEY, MARKS, mark
 if TYPE_CHECKING:
     from headscope.finding import Question
     from headscope.reading import Reading
-    from headscope.results import Atlas, Attention, Comparison, Neighbors, PositionNeighbors, Why
+    from headscope.results import Atlas, Attention, Background, Comparison, Neighbors, PositionNeighbors, Why
     from headscope.scope import Card
 
 WIDTH = 100
@@ -47,6 +47,11 @@ def atlas(found: Atlas) -> str:
 def attention(found: Attention) -> str:
     """Plain text, 100 columns wide."""
     return plain(Group(*attention_tables(found, WIDTH)))
+
+
+def background(found: Background) -> str:
+    """Plain text, 100 columns wide."""
+    return plain(Group(*background_tables(found, WIDTH)))
 
 
 def why(found: Why) -> str:
@@ -140,6 +145,73 @@ def why_tables(found: Sequence[Why], width: int) -> list[RenderableType]:
         table.add_row("", "score", *(f"{found[n].score:+.3f}" for n in columns))
         parts += [table, Text()]
     return parts
+
+
+def background_tables(found: Background, width: int) -> list[RenderableType]:
+    """Raw and hub-aware neighbours side by side for each head, with chance beside what is of this text."""
+    near, chance = found.near, found.chance
+    asked, own = near.question, near.tokens[0]
+    title = (
+        f"Nearest vocabulary tokens to the outputs at {own.position} {own.label}, raw and hub-aware · "
+        f"layer {asked.layer} · {choices(asked)}"
+    )
+    listed, names = chance.listed.tolist(), found.names
+    raw = list(zip(near.ids.tolist(), near.distances.tolist(), near.kinds.tolist(), listed, strict=True))
+    aware = list(zip(found.ids.tolist(), found.scores.tolist(), found.kinds.tolist(), strict=True))
+    share = _CELL + 5
+    parts: list[RenderableType] = [Text(title, "bold")]
+    for heads in _blocks(len(raw), width - 4, share + 1 + _CELL):
+        table = _table([name for h in heads for name in (f"head {h}", "hub-aware")], [share, _CELL] * len(heads), 7)
+        for row in range(near.ids.shape[1]):
+            cells = []
+            for h in heads:
+                ids, distances, kinds, shares = (one[row] for one in raw[h])
+                beside = f" {shares:>4.0%}" if in_text(kinds) else ""
+                cells.append(_cell(names[ids].label, distances, mark(kinds)).append(beside))
+                ids, scores, kinds = (one[row] for one in aware[h])
+                cells.append(_label(names[ids].label, mark(kinds), _LABEL).append(f" {score(scores)}", "dim"))
+            table.add_row(str(row + 1), *cells, end_section=row == near.ids.shape[1] - 1)
+        rows = [[name] for name in ("own", "chance", "in text", "hubs")]
+        for h in heads:
+            rows[0] += [
+                f"{f'#{int(near.own_rank[h])}':<{_LABEL}} {distance(float(near.own_distance[h])):>{_NUMBER}}",
+                f"{f'#{int(found.own_rank[h])}':<{_LABEL}} {score(float(found.own_score[h]))}",
+            ]
+            rows[1] += [chance_of_own(found, h), ""]
+            rows[2] += [percent(float(chance.in_text[h])), ""]
+            rows[3] += list(hubs_of(found, h))
+        for cells_of_row in rows:
+            table.add_row(*cells_of_row)
+        parts += [table, Text()]
+    parts += [Text(KEY, "dim"), *(Text(line, "dim") for line in background_legend(found)), Text()]
+    return [*parts, *_notes([*near.notes, *found.notes])]
+
+
+def chance_of_own(found: Background, head: int) -> str:
+    """The own token's median rank under other outputs, and how many rank it as near."""
+    chance = found.chance
+    return f"#{rank(float(chance.own_rank[head]))}, {percent(float(chance.as_near[head]))} as near"
+
+
+def hubs_of(found: Background, head: int) -> tuple[str, str]:
+    """The most frequent neighbour with its share, and the skewness."""
+    hubs = found.hubs
+    label = found.names[int(hubs.largest_id[head])].label
+    return f"{percent(float(hubs.largest[head]))} {label}", f"skew {float(hubs.skewness[head]):.1f}"
+
+
+def background_legend(found: Background) -> tuple[str, ...]:
+    """What the numbers beside an answer are."""
+    chance = found.chance
+    where = f"position {chance.first}" if chance.first == chance.last else f"positions {chance.first} to {chance.last}"
+    return (
+        f"Bank: {found.outputs:,} outputs of other texts ({found.bank}). Hub-aware: by how many standard deviations "
+        "over the bank the token is nearer than usual.",
+        f"Chance, from the {chance.outputs:,} of them at {where}: beside a token of the text, how many list it too; "
+        "chance, the own token's median rank, and how many rank it as near; in text, how many have a token of this "
+        "text nearest.",
+        "Hubs: the token that is most often among the 10 nearest of the bank's outputs, and how skewed that count is.",
+    )
 
 
 def comparison_tables(found: Comparison, width: int) -> list[RenderableType]:
@@ -258,19 +330,54 @@ def distance(value: float) -> str:
     return shown
 
 
-def _blocks(heads: int, width: int) -> list[range]:
+def in_text(kind: int) -> bool:
+    """Whether a kind, by its index in KINDS, is of tokens that the text has."""
+    return KINDS[kind] in ("own", "text")
+
+
+def score(value: float) -> str:
+    """A hub-aware score in five characters where it can be told in so many.
+
+    >>> [score(x) for x in (2.345, -0.5, 12.34, 123.4, float("nan"))]
+    ['+2.35', '-0.50', '+12.3', '+123', '    –']
+    """
+    if value != value:
+        return "    –"
+    size = abs(value)
+    return f"{value:+.{2 if size < 9.995 else 1 if size < 99.95 else 0}f}"
+
+
+def rank(value: float) -> str:
+    """A rank that may lie between two, or be none.
+
+    >>> [rank(x) for x in (3.0, 1204.5, float("nan"))]
+    ['3', '1204.5', '–']
+    """
+    return f"{float(value):.1f}".removesuffix(".0") if value == value else "–"
+
+
+def percent(value: float) -> str:
+    """A share; none where it is not a number.
+
+    >>> [percent(x) for x in (0.123, float("nan"))]
+    ['12%', '–']
+    """
+    return f"{float(value):.0%}" if value == value else "–"
+
+
+def _blocks(heads: int, width: int, cell: int = _CELL) -> list[range]:
     """Heads in blocks of nearly equal size that fit the width."""
-    fit = max(1, (width - _MARGIN) // (_CELL + 1))
+    fit = max(1, (width - _MARGIN) // (cell + 1))
     blocks = -(-heads // fit)
     size = -(-heads // blocks)
     return [range(start, min(start + size, heads)) for start in range(0, heads, size)]
 
 
-def _table(columns: Sequence[str]) -> Table:
+def _table(columns: Sequence[str], widths: Sequence[int] | None = None, margin: int = _MARGIN) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False, header_style="bold")
-    table.add_column("", justify="right", style="dim", width=_MARGIN)
-    for column in columns:
-        table.add_column(column, width=_CELL, no_wrap=True)
+    table.add_column("", justify="right", style="dim", width=margin)
+    for column, cell in zip(columns, widths or [_CELL] * len(columns), strict=True):
+        table.add_column(column, width=cell, no_wrap=True)
     return table
 
 

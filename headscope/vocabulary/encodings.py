@@ -29,6 +29,7 @@ from headscope.vocabulary.lens import Lens
 log = logging.getLogger(__name__)
 TOLERANCE = 1e-5  # of the largest |v|: what float32 arithmetic in another order may differ by
 _SAMPLE = 48
+_STRETCH = 4096  # tokens that are narrowed at a time
 _PARTS: dict[Space, Part] = {"value": "v", "output": "v", "key": "k", "query": "q"}
 
 Way = Literal["closed form", "model"]
@@ -68,6 +69,30 @@ class Encoded:
         """Vectors [..., head, d_head] of the layer's heads as they are compared: float32 [..., head, width]."""
         vectors = vectors.to(self.table.rows.device)
         return vectors if self.aim is None else self.aim(vectors)
+
+    def narrowed(self) -> Encoded:
+        """The same comparison in d_head + 1 numbers, for an aim x M that widens: every product and length stays.
+
+        With Q an orthonormal basis of M's rows, R becomes (R Q, |R − R Q Qᵀ|), and x M becomes (x M Q, 0). Searching
+        many vectors is then as cheap as in the heads' own spaces, at the cost of a table for each layer.
+        """
+        assert self.aim is not None, "only W_O widens"
+        assert not self.aim.offset.any(), "W_O adds nothing of its own"
+        basis, upper = torch.linalg.qr(self.aim.matrix.mT)  # (head, width, d_head), (head, d_head, d_head)
+        tokens, parts = self.table.rows.shape[1], []
+        for start in range(0, tokens, _STRETCH):
+            rows = self.table.encodings(self.place, slice(start, start + _STRETCH))  # (1, token, width)
+            inside = rows @ basis  # (head, token, d_head)
+            outside = (rows.square().sum(-1) - inside.square().sum(-1)).clamp_min(0).sqrt()
+            parts.append(torch.cat([inside, outside[..., None]], -1).float())
+        matrix = torch.nn.functional.pad(upper.mT, (0, 1))
+        aim = Aim(matrix, matrix.new_zeros(len(matrix), matrix.shape[2]))
+        return replace(self, table=_unbiased(torch.cat(parts, dim=1)), place=Place.none, aim=aim)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory the table holds, in bytes."""
+        return self.table.nbytes
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headscope.model.tokens import TokenName
+from headscope.neighbors import Metric
 from headscope.vocabulary.choices import Space, Vector
 
 
@@ -110,3 +111,28 @@ def sinks(lost: float) -> tuple[str, ...]:
 def truncated(kept: int, of: int) -> str:
     """For a text that was cut to the model's length."""
     return f"The text was cut: the model reads {kept} of its {of} tokens."
+
+
+def unknown_words(share: float) -> str:
+    """For a bank of texts in a language that the tokenizer does not know."""
+    return (
+        f"Of the bank's tokens {share:.0%} are unknown words to this model's tokenizer: make a bank of texts in the "
+        "model's own language, scope.bank(FILE) or --bank FILE, one text a line."
+    )
+
+
+def background(position: int, special: bool, first: int, last: int, space: Space, metric: Metric) -> tuple[str, ...]:
+    """For chance and hub-aware scores where the bank is not quite like what is held against it."""
+    found = []
+    if not first <= position <= last:
+        found.append(
+            f"The bank's texts are too short for position {position}: chance is that of positions {first} to {last}."
+        )
+    if special:
+        found.append("The selected token is special; the bank's outputs, and so chance, are those at ordinary tokens.")
+    if space == "unembedding" and metric == "dot":
+        found.append(
+            "Hub-aware scores are those of W_O z before the final norm's scale, which is another for each output and "
+            "changes no order under dot."
+        )
+    return tuple(found)

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 from headscope import Scope
 from headscope.app import create_app
-from headscope.app.answers import AtlasOut, AttentionOut, CompareOut, ModelsOut, NearestOut, ReadOut
+from headscope.app.answers import AtlasOut, AttentionOut, BackgroundOut, CompareOut, ModelsOut, NearestOut, ReadOut
 from headscope.views import record
 
 API = "/api/v1"
@@ -64,6 +64,19 @@ def test_nearest_is_what_the_command_line_prints(client: TestClient) -> None:
     )
     answer = client.post(f"{API}/nearest", json={"text": "Two words", "k": 4}).json()
     assert answer == json.loads(printed.stdout)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [{}, {"token": "banana", "layer": 2, "reference": "layer", "metric": "euclidean", "candidates": "words", "k": 4}],
+    ids=["defaults", "words"],
+)
+def test_background_is_what_the_library_finds(client: TestClient, demo: Scope, question: dict[str, object]) -> None:
+    answer = client.post(f"{API}/background", json=question).json()
+    BackgroundOut.model_validate(answer)
+    reading = demo.read("Time flies like an arrow. Fruit flies like a banana.")
+    found = reading.background(reading.nearest(**question))  # type: ignore[arg-type]
+    assert answer == json.loads(json.dumps(record.background(found)))
 
 
 @pytest.mark.parametrize(
