@@ -142,11 +142,17 @@ class Survey:
             scope = self.scope
             if null is not None and null.startswith("random-"):
                 scope = scope.randomised(int(null.removeprefix("random-")))
+            self._make_ready(scope)
             for shard, texts in self.census.texts_of(self.corpus, missing):
                 with store.writing(shard.index) as sink:
                     measure(scope, texts, self.options, self._context(shard), sink, null=null, tick=tick)
         say("computing the statistics")
         statistics.compute(self.directory, finished_nulls(self.directory, len(self.census.shards)))
+
+    def _make_ready(self, scope: Scope) -> None:
+        """What must be there before the first text: the reference isolated, where it is asked for."""
+        if "isolated" in self.options.references:
+            scope.isolate()
 
     def _stores(self, nulls: Sequence[str]) -> list[Store]:
         kept = [name for null in nulls for name in variants(null)]  # type: ignore[arg-type]
@@ -165,6 +171,7 @@ class Survey:
     def _seconds(self) -> float:
         """Seconds a position takes, on the first texts and at layer 0; the second time, when all is made ready."""
         warm_up(wait=True)
+        self._make_ready(self.scope)
         texts, positions = self._first_texts()
         groups = dict.fromkeys((text.number for text in texts), 0)
         context = Context(self.census.frequencies, self.census.bank, groups)
