@@ -70,7 +70,6 @@ def measure(
     tokens = [tokens_of(scope, text, options.truncate) for text in texts]
     names = scope._opened.names
 
-
     def labelled(number: int, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         if null != "labels":
             return ids
