@@ -207,7 +207,8 @@ def survey(
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a Hub model.")] = None,
     space: Annotated[list[str] | None, typer.Option(help="What is compared; may be repeated. Default: value.")] = None,
     reference: Annotated[
-        list[str] | None, typer.Option(help="Whose projection encodes the vocabulary; may be repeated. Default: all.")
+        list[str] | None,
+        typer.Option(help="Whose projection encodes the vocabulary; may be repeated. Default: input and layer."),
     ] = None,
     metric: Annotated[list[str] | None, typer.Option(help="May be repeated. Default: cosine.")] = None,
     mask: Annotated[list[str] | None, typer.Option(help="May be repeated. Default: model.")] = None,
@@ -254,6 +255,8 @@ def survey(
     check_nulls(nulls)
     with _working("starting") as status:
         scope = _open(status, model, revision, device, dtype, stack)
+        if "isolated" in options.references:
+            _isolate(status, scope)
         prepared = Survey.prepare(scope, texts, output, options, say=lambda step: status.update(f"{step} …"))
         status.update("estimating the time …")
         plan = prepared.plan(nulls)

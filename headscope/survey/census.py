@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,7 +85,8 @@ class Census:
                     texts.append(item)
             if shard.index not in wanted:
                 continue
-            if _hash(_digest(text) for text in texts) != shard.sha256:
+            groups = self.groups[shard.first : shard.stop].tolist()
+            if _hash(map(_digest, texts, groups)) != shard.sha256:
                 raise InputError("the texts changed while they were being surveyed: run the survey again.")
             yield shard, texts
 
@@ -135,7 +136,7 @@ def take_census(corpus: Corpus, tokens: Tokens, options: Options, vocab_size: in
         numbers.append(item.number)
         groups.append(at)
         positions.append(len(ids))
-        digests.append(_digest(item))
+        digests.append(_digest(item, at))
         longest = max(longest, len(read))
         np.add.at(frequencies, ids, 1)
         _keep_some(bank, (item.number, np.unique(ids)), len(numbers), draw)
@@ -199,12 +200,13 @@ def _shards(positions: NDArray[np.int32], digests: list[bytes], size: int) -> It
         yield ShardPlan(index, first, stop, int(positions[first:stop].sum()), _hash(digests[first:stop]))
 
 
-def _digest(text: Text) -> bytes:
+def _digest(text: Text, group: int) -> bytes:
+    """Of what the figures depend on: not of the file's name, nor of the document's."""
     digest = hashlib.blake2b(digest_size=16)
-    for part in (text.content, text.document or "", *(word.tag for word in text.words)):
+    for part in (text.content, str(group), *(word.tag for word in text.words)):
         digest.update(part.encode() + b"\0")
     return digest.digest()
 
 
-def _hash(digests: Iterator[bytes] | list[bytes]) -> str:
+def _hash(digests: Iterable[bytes]) -> str:
     return hashlib.sha256(b"".join(digests)).hexdigest()

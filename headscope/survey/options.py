@@ -34,7 +34,7 @@ class Options:
     """
 
     spaces: tuple[Space, ...] = ("value",)
-    references: tuple[Reference, ...] = REFERENCES
+    references: tuple[Reference, ...] = ("input", "layer")
     metrics: tuple[Metric, ...] = ("cosine",)
     masks: tuple[Mask, ...] = ("model",)
     position: bool = True

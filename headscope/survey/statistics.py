@@ -13,14 +13,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from headscope.errors import InputError
-from headscope.survey import figures, sums, verdicts
+from headscope.survey import contrasts, figures, sums, verdicts
 from headscope.survey.bootstrap import Array, Draws
 from headscope.survey.figures import Figure
 from headscope.survey.hubs import HUBS, Hubs
 from headscope.survey.store import Store, read_manifest, read_vocabulary, write_whole
 from headscope.survey.sums import CLASSES, Membership, Totals
 
-STATISTICS, REPLICATES, HUB_TABLE = "statistics.parquet", "replicates.parquet", "hubs.parquet"
+STATISTICS, HUB_TABLE = "statistics.parquet", "hubs.parquet"
 MAIN = ("auc_own", "own_at_1", "in_text", "kappa", "signal")  # whose replicates are kept
 _VIEW = {
     "null": pa.string(),
@@ -38,7 +38,7 @@ SCHEMA = pa.schema(
     | dict.fromkeys(_NUMBERS, pa.float64())
     | {"verdict": pa.string()}
 )
-_REPLICATES = pa.schema(KEYS | {"statistic": pa.string(), "replicates": pa.list_(pa.float32())})
+_REPLICATES = pa.schema(KEYS | {"statistic": pa.string(), "value": pa.float64(), "replicates": pa.list_(pa.float32())})
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class _Tables:
 
 
 def compute(directory: Path, nulls: Sequence[str] = (), tick: Callable[[], None] = lambda: None) -> None:
-    """Write statistics.parquet, replicates.parquet and hubs.parquet of a finished survey and its finished `nulls`.
+    """Write statistics, contrasts, replicates and hubs of a finished survey and its finished `nulls`.
 
     Shards are read one after another, layer by layer, so memory does not grow with their number. `tick` is called
     after every layer of every view. Raises InputError where a shard is not there.
@@ -84,7 +84,8 @@ def compute(directory: Path, nulls: Sequence[str] = (), tick: Callable[[], None]
     assert groups is not None
     columns = _columns(found.figures, groups.sum(1))
     _write(directory / STATISTICS, pa.table(columns, schema=SCHEMA))
-    _write(directory / REPLICATES, pa.Table.from_pylist(found.replicates, schema=_REPLICATES))
+    _write(directory / contrasts.REPLICATES, pa.Table.from_pylist(found.replicates, schema=_REPLICATES))
+    _write(directory / contrasts.CONTRASTS, contrasts.within(found.replicates))
     _write(directory / HUB_TABLE, pa.Table.from_pylist(found.hubs, schema=pa.schema(KEYS | HUBS)))
 
 
@@ -172,14 +173,16 @@ def _replicates(keys: dict[str, Any], found: Sequence[Figure]) -> list[dict[str,
     for figure in found:
         if figure.statistic not in MAIN:
             continue
-        kept = {figure.statistic: figure.value_replicates}
-        if figure.statistic == "auc_own" and figure.difference_replicates is not None:
-            kept["own"] = figure.difference_replicates
-        for statistic, replicates in kept.items():
+        kept = [(figure.statistic, figure.value, figure.value_replicates)]
+        if figure.statistic == "auc_own":
+            assert figure.difference is not None
+            assert figure.difference_replicates is not None
+            kept.append(("own", figure.difference, figure.difference_replicates))
+        for statistic, value, replicates in kept:
             last = len(replicates) - 1
             rows += [
                 keys
-                | {"head": None if head == last else head, "statistic": statistic}
+                | {"head": None if head == last else head, "statistic": statistic, "value": float(value[head, 0])}
                 | {"replicates": replicates[head, 0].astype(np.float32)}
                 for head in range(last + 1)
             ]

@@ -7,7 +7,9 @@ import pytest
 from scipy import stats
 from survey.corpora import sentences, statistics, surveyed, table, written
 
+from headscope.errors import InputError
 from headscope.survey.bootstrap import Draws, interval, p_value
+from headscope.survey.contrasts import between
 from headscope.survey.verdicts import corrected
 
 TEXTS = sentences(60, seed=3)
@@ -130,6 +132,45 @@ def test_replicates_are_kept_for_contrasts(survey):
     assert len(row.replicates) == 2000
     same = one(found, statistic="signal", head=2, layer=1, reference=row.reference, metric=row.metric, by="all")
     assert np.sort(row.replicates)[50] == pytest.approx(same.low, abs=1e-6)
+
+
+def test_contrasts_are_taken_replicate_by_replicate(survey):
+    import pyarrow.parquet as pq
+
+    kept = pq.read_table(survey / "replicates.parquet").to_pandas()
+    found = pq.read_table(survey / "contrasts.parquet").to_pandas()
+    row = one(found, between="reference", layer=1, head=2, metric="dot", statistic="own")
+    assert (row["first"], row.second) == ("layer", "input")
+    assert row.isna().reference
+    of = {
+        reference: one(kept, reference=reference, layer=1, head=2, metric="dot", statistic="own")
+        for reference in ("layer", "input")
+    }
+    apart = np.sort(of["layer"].replicates.astype(float) - of["input"].replicates)
+    assert row.difference == pytest.approx(of["layer"]["value"] - of["input"]["value"])
+    assert (row.low, row.high) == (pytest.approx(apart[50], abs=1e-6), pytest.approx(apart[-51], abs=1e-6))
+    auc = one(statistics(survey), by="all", reference="layer", layer=1, head=2, metric="dot", statistic="auc_own")
+    assert of["layer"]["value"] == pytest.approx(auc.difference)
+
+
+def test_surveys_of_the_same_texts_can_be_subtracted_and_others_not(survey, tmp_path):
+    from conftest import _scope
+
+    options = {"shard_positions": 100, "metrics": ("cosine", "dot")}
+    path = written(tmp_path / "t.txt", TEXTS, every=3)
+    other = surveyed(_scope("bert"), path, tmp_path / "full", masks=("causal",), **options)
+    found = between(other, survey).to_pandas()
+    row = one(found, layer=2, head=1, metric="cosine", reference="layer", statistic="signal")
+    values = [
+        one(statistics(folder), by="all", layer=2, head=1, metric="cosine", reference="layer", statistic="signal")
+        for folder in (other, survey)
+    ]
+    assert row.difference == pytest.approx(values[0]["value"] - values[1]["value"])
+    assert row.low < row.difference < row.high
+    assert between(survey, survey).to_pandas().difference.abs().max() == 0
+    fewer = surveyed(_scope("bert"), written(tmp_path / "f.txt", TEXTS[:9]), tmp_path / "fewer")
+    with pytest.raises(InputError, match="are not paired: their texts differ"):
+        between(survey, fewer)
 
 
 def test_draws_are_those_of_a_bootstrap():
