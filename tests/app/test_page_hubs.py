@@ -1,4 +1,4 @@
-"""Hub-aware: raw and hub-aware neighbours side by side, the hubs under each head's name, chance beside ranks and marks."""
+"""Hub-aware: both lists side by side, the hubs under each head's name, chance beside ranks and marks."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def test_every_head_shows_both_lists_with_hubs_and_chance(page: Browser, ask: As
     answer, background = ask(), ask("background")
     holds(page, answer, background)
     heads = list(zip(answer["heads"], background["heads"], strict=True))
+    hubs = [held["hubs"] for _, held in heads]
     assert listed(page, "#neighbors thead .largest") == [
-        f" largest hub: {percent(held['hubs']['largest'])} {held['hubs']['label']} · skew {held['hubs']['skewness']:.1f}"
-        for _, held in heads
+        f" largest hub: {percent(one['largest'])} {one['label']} · skew {one['skewness']:.1f}" for one in hubs
     ]
     shown = [
         f" by chance {percent(held['chance']['listed'][row])}"
