@@ -1,0 +1,1 @@
+"""Charts of a survey: each function gives one, with the numbers that it shows."""

@@ -1,0 +1,172 @@
+"""Charts across layers: a mark and a 95 % interval a layer, chance dotted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from matplotlib.axes import Axes
+
+from headscope.report.charts.chart import Cell, Chart, canvas, ticks
+from headscope.report.measures import BY, MEASURES, group, reference, slug, tokens_name, view_name
+from headscope.report.opened import ALL, Stat, Survey, Tokens, View
+from headscope.report.palette import LINES, MARKERS, PAPER, STROKES
+from headscope.report.svg import CHANCE_LINE, style, to_svg
+
+
+class Point(NamedTuple):
+    """A value at a layer, with its interval and chance where there are any."""
+
+    layer: int
+    value: float
+    low: float | None = None
+    high: float | None = None
+    chance: float | None = None
+
+
+class Series(NamedTuple):
+    """Points under one name."""
+
+    label: str
+    points: list[Point]
+
+
+class Panel(NamedTuple):
+    """One pair of axes; `zero` draws chance as a line at 0."""
+
+    title: str
+    series: list[Series]
+    zero: bool = False
+
+
+def references(name: str, survey: Survey, views: Sequence[View]) -> Chart:
+    """The three measures by layer, mean over heads, one line a reference, each with its chance."""
+    panels = []
+    for measure in MEASURES:
+        stats = [(reference(view), _by_layer(survey, view, measure.statistic)) for view in views]
+        zero = measure.statistic == "signal"
+        series = [
+            Series(label, [Point(layer, s.value, s.low, s.high, None if zero else s.chance) for layer, s in found])
+            for label, found in stats
+        ]
+        panels.append(Panel(measure.title, series, zero))
+    return chart(
+        name,
+        f"By layer: {group(views[0])}",
+        "Means over the layer's heads with 95 % intervals; dotted in the same colour: chance, from the outputs of "
+        "other texts at the same positions.",
+        panels,
+        survey.layers,
+    )
+
+
+def nulls(name: str, survey: Survey, view: View) -> Chart:
+    """The model beside every null that was measured, over chance."""
+    panels = []
+    for measure in MEASURES:
+        series = [_over_chance("model", survey, view, measure.statistic)]
+        series += [_over_chance(null, survey, view, measure.statistic, null=null) for null in survey.nulls]
+        panels.append(Panel(measure.over_chance, series, zero=True))
+    return chart(
+        name,
+        f"Against the nulls: {view_name(view)}",
+        "Differences from chance, means over the layer's heads with 95 % intervals.",
+        panels,
+        survey.layers,
+    )
+
+
+def classes(name: str, survey: Survey, view: View) -> Chart:
+    """The three measures over chance, by class of token."""
+    panels = []
+    for by, title in BY.items():
+        kinds = [tokens for tokens in survey.tokens if tokens.by == by]
+        for measure in MEASURES:
+            series = [_over_chance(tokens_name(t), survey, view, measure.statistic, tokens=t) for t in kinds]
+            panels.append(Panel(f"{title}: {measure.over_chance}", [s for s in series if s.points], zero=True))
+    return chart(
+        name,
+        f"By class of token: {view_name(view)}",
+        "Differences from chance, means over the layer's heads with 95 % intervals. Frequency is counted in the "
+        "surveyed texts.",
+        panels,
+        survey.layers,
+    )
+
+
+def chart(name: str, title: str, caption: str, panels: Sequence[Panel], layers: int) -> Chart:
+    """Panels in rows of three; a row's lines have one legend where all its panels show the same ones."""
+    rows_of = [panels[start : start + 3] for start in range(0, len(panels), 3)]
+    with style():
+        drawn = canvas(10.6, 2.6 * len(rows_of) + 0.2)
+        for part, row in zip(drawn.subfigures(len(rows_of), 1, squeeze=False)[:, 0], rows_of, strict=True):
+            part.set_facecolor("none")
+            axes = part.subplots(1, 3, squeeze=False)[0]
+            for ax, panel in zip(axes, row, strict=False):
+                _draw(ax, panel, layers)
+            for ax in axes[len(row) :]:
+                ax.set_visible(False)
+            handles, labels = max((ax.get_legend_handles_labels() for ax in axes[: len(row)]), key=lambda h: len(h[0]))
+            if handles:
+                part.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 6))
+        svg = to_svg(drawn, slug(name))
+    rows: list[tuple[Cell, ...]] = [
+        (panel.title, series.label, *point) for panel in panels for series in panel.series for point in series.points
+    ]
+    columns = ("panel", "line", "layer", "value", "low", "high", "chance")
+    return Chart(slug(name), title, caption, svg, columns, tuple(rows))
+
+
+def _draw(ax: Axes, panel: Panel, layers: int) -> None:
+    ax.set_title(panel.title)
+    ax.grid(axis="y")
+    if panel.zero:
+        ax.axhline(0, **CHANCE_LINE)
+    for n, series in enumerate(panel.series):
+        ink, marker, stroke = (cycle[n % len(cycle)] for cycle in (LINES, MARKERS, STROKES))
+        # Side by side, so that intervals of one layer do not cover each other.
+        shift = (n - (len(panel.series) - 1) / 2) * min(0.12, 0.6 / max(len(panel.series), 1))
+        x = [point.layer + shift for point in series.points]
+        y = [point.value for point in series.points]
+        down = [0 if p.low is None else max(p.value - p.low, 0) for p in series.points]
+        up = [0 if p.high is None else max(p.high - p.value, 0) for p in series.points]
+        ax.errorbar(
+            x,
+            y,
+            yerr=[down, up],
+            label=series.label,
+            color=ink.light,
+            marker=marker,
+            linestyle=stroke,
+            markeredgecolor=PAPER.light,
+            markeredgewidth=0.6,
+            elinewidth=1.1,
+            capsize=1.8,
+        )
+        known = [(at, point.chance) for at, point in zip(x, series.points, strict=True) if point.chance is not None]
+        if known:
+            ax.plot(*zip(*known, strict=True), **CHANCE_LINE | {"color": ink.light})
+    ax.set_xlim(-0.5, layers - 0.5)
+    ax.set_xticks(ticks(layers))
+    ax.set_xlabel("layer")
+
+
+def _by_layer(
+    survey: Survey, view: View, statistic: str, tokens: Tokens = ALL, null: str | None = None
+) -> list[tuple[int, Stat]]:
+    found = ((layer, survey.stat(view, statistic, layer, None, tokens, null)) for layer in range(survey.layers))
+    return [(layer, stat) for layer, stat in found if stat is not None]
+
+
+def _over_chance(
+    label: str, survey: Survey, view: View, statistic: str, tokens: Tokens = ALL, null: str | None = None
+) -> Series:
+    found = _by_layer(survey, view, statistic, tokens, null)
+    return Series(
+        label,
+        [
+            Point(layer, s.difference, s.difference_low, s.difference_high)
+            for layer, s in found
+            if s.difference is not None
+        ],
+    )
