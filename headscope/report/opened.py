@@ -9,14 +9,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from headscope.errors import InputError
 
 SCHEMA = 1  # of the tables that are read here
 FORMULA = 1  # of the definitions that the report states
-_TABLES = ("statistics", "hubs", "replicates")
+_TABLES = ("vocabulary", "statistics", "hubs", "replicates")
 
 
 class View(NamedTuple):
@@ -129,6 +132,24 @@ class Survey:
         }
 
     @cached_property
+    def _replicates(self) -> dict[tuple[View, str, int, int | None], NDArray[np.float32]]:
+        table = pq.read_table(self.path / "replicates.parquet")
+        table = table.filter(pc.is_null(table["null"]))
+        lists = table["replicates"].combine_chunks()
+        values = lists.values.to_numpy(zero_copy_only=False)
+        ends = lists.offsets.to_numpy()
+        keys = table.drop_columns(["replicates", "null"]).to_pylist()
+        return {
+            (
+                View(row["space"], row["reference"], row["metric"], row["mask"]),
+                row["statistic"],
+                row["layer"],
+                row["head"],
+            ): values[start:stop]
+            for row, start, stop in zip(keys, ends[:-1], ends[1:], strict=True)
+        }
+
+    @cached_property
     def views(self) -> tuple[View, ...]:
         """Every combination that was measured, in the order of the options."""
         options = self.manifest["options"]
@@ -171,6 +192,10 @@ class Survey:
     def hub(self, view: View, layer: int, head: int | None = None) -> Hub | None:
         """The most frequent nearest token; None where it was not measured."""
         return self._hubs.get((None, view, layer, head))
+
+    def replicates(self, view: View, statistic: str, layer: int, head: int | None = None) -> NDArray[np.float32] | None:
+        """The bootstrap's replicates of a main figure, float32 [replicate]; None where they are not kept."""
+        return self._replicates.get((view, statistic, layer, head))
 
 
 def open_survey(path: str | Path) -> Survey:
