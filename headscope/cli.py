@@ -1,4 +1,4 @@
-"""The command line: `headscope look`, `survey`, `serve` and `models`. Heavy imports happen where they are used."""
+"""The command line: `headscope look`, `survey`, `report`, `serve` and `models`. Heavy imports happen where they are used."""
 
 from __future__ import annotations
 
@@ -249,6 +249,21 @@ def survey(
     with watched(plan) as progress:
         prepared.run(nulls, progress.tick, progress.say)
     typer.echo(f"Finished: {output}/statistics.parquet")
+
+
+@app.command()
+def report(
+    directories: Annotated[list[str], typer.Argument(metavar="DIR...", help="Directories of finished surveys.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="Where the report is written: a directory.")],
+) -> None:
+    """Write a report on surveys: one HTML page, Markdown with figures as SVG files, and the numbers as CSV."""
+    try:
+        from headscope.report.write import write_report
+    except ModuleNotFoundError as error:
+        raise InputError(f'a report needs {error.name}: pip install "headscope[survey]"') from None
+    with _working("reading the surveys") as status:
+        page = write_report(directories, output, say=lambda step: status.update(f"{step} …"))
+    typer.echo(f"Finished: {page}")
 
 
 def _verify(model: str | None, stack: str | None, device: str, dtype: str | None, as_json: bool) -> None:

@@ -8,17 +8,21 @@ from headscope.report.opened import Stat, Tokens, View
 
 
 class Measure(NamedTuple):
-    """A statistic that has a chance level; `replicated` is the name of its difference from chance in replicates.parquet."""
+    """A statistic that has a chance level.
+
+    `replicated` names in replicates.parquet what is free of chance and can be contrasted, `contrasted` its title.
+    """
 
     statistic: str
     title: str
     over_chance: str
     replicated: str
+    contrasted: str
 
 
-IN_TEXT = Measure("in_text", "In-text rate", "In-text rate − chance", "kappa")
-OWN = Measure("auc_own", "AUC of the own rank", "Own", "own")
-SIGNAL = Measure("signal", "Token Signal", "Signal", "signal")
+IN_TEXT = Measure("in_text", "In-text rate", "In-text rate − chance", "kappa", "κ")
+OWN = Measure("auc_own", "AUC of the own rank", "Own", "own", "Own")
+SIGNAL = Measure("signal", "Token Signal", "Signal", "signal", "Signal")
 MEASURES = (IN_TEXT, OWN, SIGNAL)
 
 KINDS = {

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
 
 from headscope.report.charts.chart import Cell, Chart, canvas, ticks
+from headscope.report.contrasts import Contrast
 from headscope.report.measures import BY, MEASURES, group, reference, slug, tokens_name, view_name
 from headscope.report.opened import ALL, Stat, Survey, Tokens, View
 from headscope.report.palette import LINES, MARKERS, PAPER, STROKES
@@ -91,6 +92,40 @@ def classes(name: str, survey: Survey, view: View) -> Chart:
         "surveyed texts.",
         panels,
         survey.layers,
+    )
+
+
+def surveys(name: str, having: Mapping[str, Survey], view: View) -> Chart:
+    """The three measures over chance, one line a survey."""
+    panels = []
+    for measure in MEASURES:
+        series = [_over_chance(label, survey, view, measure.statistic) for label, survey in having.items()]
+        panels.append(Panel(measure.over_chance, series, zero=True))
+    return chart(
+        name,
+        f"Surveys side by side: {view_name(view)}",
+        "Differences from chance, means over the layer's heads with 95 % intervals.",
+        panels,
+        max(survey.layers for survey in having.values()),
+    )
+
+
+def contrasts(name: str, title: str, found: Sequence[Contrast], layers: int) -> Chart:
+    """The three measures of one side minus those of another, by layer, one line a pair."""
+    panels = []
+    for measure in MEASURES:
+        series: dict[str, list[Point]] = {}
+        for one in found:
+            if one.measure == measure:
+                series.setdefault(one.pair.label, []).append(Point(one.layer, one.difference, one.low, one.high))
+        panels.append(Panel(measure.contrasted, [Series(*both) for both in series.items()], zero=True))
+    return chart(
+        name,
+        title,
+        "First minus second, means over the layer's heads; 95 % intervals of the paired replicates. An interval that "
+        "excludes the dotted 0 tells the two apart.",
+        panels,
+        layers,
     )
 
 

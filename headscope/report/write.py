@@ -1,0 +1,135 @@
+"""A report written: the page, the Markdown with its figures, and every number as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from headscope import __version__
+from headscope.errors import InputError
+from headscope.report import method, sections
+from headscope.report.charts.chart import Cell
+from headscope.report.contrasts import Contrast, contrasts, pairs, unpaired
+from headscope.report.document import Items, Report, Section
+from headscope.report.html import html
+from headscope.report.markdown import markdown
+from headscope.report.opened import Survey, open_surveys
+
+_HOLDS = {"report.html", "report.md", "figures", "numbers"}
+_CONTRASTS = (
+    *("what", "of", "contrast", "first_survey", "second_survey", "space", "first_reference", "second_reference"),
+    *("metric", "first_mask", "second_mask", "statistic", "layer", "head", "difference", "low", "high", "p", "q"),
+)
+
+
+def write_report(
+    directories: Sequence[str | Path], output: str | Path, say: Callable[[str], None] = lambda step: None
+) -> Path:
+    """Write the report on finished surveys into a directory; returns the path of its page.
+
+    Files of an earlier report there are replaced. `say` is told each step. Raises InputError for directories that hold
+    no finished survey, and an output that cannot be written or holds something else.
+    """
+    out = Path(output)
+    _refuse_foreign(out)
+    surveys = open_surveys(directories)
+    found = [
+        contrast
+        for pair in pairs(surveys)
+        if unpaired(surveys, pair) is None
+        for contrast in contrasts(surveys, pair)
+    ]
+    report = _report(surveys, found, say)
+    say("writing")
+    try:
+        _write(out, surveys, found, report)
+    except OSError as error:
+        raise InputError(f"{str(out)!r} cannot be written: {error.strerror or error}.") from error
+    return out / "report.html"
+
+
+def _report(surveys: Mapping[str, Survey], found: Sequence[Contrast], say: Callable[[str], None]) -> Report:
+    parts = [sections.verdicts(surveys), method.measured(surveys), method.how(surveys)]
+    for name, survey in surveys.items():
+        say(f"drawing {name}")
+        parts.append(sections.of_survey(name, survey))
+    beside = sections.side_by_side(surveys, found)
+    parts += [beside] if beside else []
+    names = [survey.model["name"] for survey in surveys.values()]
+    total = sum(survey.manifest["texts"]["positions"] for survey in surveys.values())
+    return Report(
+        f"What attention heads write: {', '.join(dict.fromkeys(names))}",
+        f"{len(surveys)} survey{'s' if len(surveys) > 1 else ''}, {total:,} tokens. "
+        f"Written by headscope {__version__} from the surveys' tables alone.",
+        (*parts, _files()),
+    )
+
+
+def _files() -> Section:
+    return Section(
+        "Files",
+        "files",
+        [
+            Items(
+                (
+                    "numbers/statistics.csv: every figure of every survey, with chance, intervals, p, q and verdict.",
+                    "numbers/hubs.csv: the token that is the nearest most often, for every head.",
+                    "numbers/contrasts.csv: every paired contrast, by layer and head.",
+                    "numbers/NAME.csv and figures/NAME.svg: each figure and its numbers.",
+                )
+            )
+        ],
+    )
+
+
+def _refuse_foreign(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{str(out)!r} is no directory: name one that the report can be written into.")
+    others = sorted({path.name for path in out.iterdir()} - _HOLDS) if out.is_dir() else []
+    if others:
+        raise InputError(
+            f"{str(out)!r} holds something else ({', '.join(others[:3])}): name a new directory, or one of a report."
+        )
+
+
+def _write(out: Path, surveys: Mapping[str, Survey], found: Sequence[Contrast], report: Report) -> None:
+    for folder in ("figures", "numbers"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+        for left in (out / folder).iterdir():  # of an earlier report
+            left.unlink()
+    for name in ("statistics", "hubs"):
+        tables = [_named(label, pq.read_table(survey.path / f"{name}.parquet")) for label, survey in surveys.items()]
+        pacsv.write_csv(pa.concat_tables(tables), out / "numbers" / f"{name}.csv")
+    _rows(out / "numbers" / "contrasts.csv", _CONTRASTS, map(_contrast, found))
+    for chart in report.charts:
+        (out / "figures" / f"{chart.name}.svg").write_text(chart.svg, "utf-8")
+        _rows(out / "numbers" / f"{chart.name}.csv", chart.columns, chart.rows)
+    (out / "report.md").write_text(markdown(report), "utf-8")
+    (out / "report.html").write_text(html(report), "utf-8")
+
+
+def _named(label: str, table: pa.Table) -> pa.Table:
+    return table.add_column(0, "survey", pa.array([label] * len(table), pa.string()))
+
+
+def _contrast(one: Contrast) -> tuple[Cell, ...]:
+    pair, first, second = one.pair, one.pair.first, one.pair.second
+    return (
+        *(pair.what, pair.same, pair.label, first.survey, second.survey, first.view.space),
+        *(first.view.reference, second.view.reference, first.view.metric, first.view.mask, second.view.mask),
+        *(one.measure.replicated, one.layer, one.head, one.difference, one.low, one.high, one.p, one.q),
+    )
+
+
+def _rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    path.write_text(written.getvalue(), "utf-8")
