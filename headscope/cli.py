@@ -1,4 +1,4 @@
-"""The command line: `headscope look`, `survey`, `report`, `serve` and `models`. Heavy imports happen where they are used."""
+"""The command line: every command of `headscope`. Heavy imports happen where they are used."""
 
 from __future__ import annotations
 

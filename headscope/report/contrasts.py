@@ -116,7 +116,10 @@ def _family(
     known, differences, replicates = [], [], []
     for layer, head in places:
         ends = [
-            (_estimate(survey, side.view, measure, layer, head), survey.replicates(side.view, measure.replicated, layer, head))
+            (
+                _estimate(survey, side.view, measure, layer, head),
+                survey.replicates(side.view, measure.replicated, layer, head),
+            )
             for survey, side in ((first, pair.first), (second, pair.second))
         ]
         (one, draws), (other, other_draws) = ends
@@ -132,10 +135,15 @@ def _family(
     p = p_value(drawn)
     if first.manifest["texts"]["groups"] < 2:  # the spread of one document tells nothing
         low, high, p = (np.full(len(known), np.nan) for _ in range(3))
+    columns = zip(known, differences, low, high, p, corrected(p), strict=True)
     return [
-        Contrast(pair, measure, *place, difference, *(None if np.isnan(x) else float(x) for x in numbers))
-        for place, difference, *numbers in zip(known, differences, low, high, p, corrected(p), strict=True)
+        Contrast(pair, measure, layer, head, difference, _known(below), _known(above), _known(chance), _known(rate))
+        for (layer, head), difference, below, above, chance, rate in columns
     ]
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def _estimate(survey: Survey, view: View, measure: Measure, layer: int, head: int | None) -> float | None:

@@ -46,7 +46,9 @@ _DRAWN = """
     FROM (
         SELECT *, row_number() OVER (
             PARTITION BY layer, head
-            ORDER BY (text::BIGINT * 7919 + position * 104729 + layer * 1299709 + head * 15485863) % 100003, text, position
+            ORDER BY
+                (text::BIGINT * 7919 + position * 104729 + layer * 1299709 + head * 15485863) % 100003,
+                text, position
         ) AS place
         FROM read_parquet($rows)
         WHERE space = $space AND reference IS NOT DISTINCT FROM $reference AND metric = $metric AND mask = $mask
@@ -67,6 +69,8 @@ def examples(survey: Survey, view: View, heads: Sequence[tuple[int, int]], count
         return []
     shards = survey.path / "shards" / "*"
     with duckdb.connect() as base:
+        # Bars of progress belong to a person's own queries.
+        base.execute("SET enable_progress_bar = false")
         drawn = base.execute(
             _DRAWN,
             {

@@ -27,7 +27,7 @@ figcaption, caption { text-align: left; color: var(--c5a6066); font-size: .9rem;
 figcaption strong { color: var(--c1a1c1e); }
 caption { padding: .4rem 0; }
 .wide { overflow-x: auto; margin: 1rem 0; }
-table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; min-width: min(100%, 40rem); font-size: .85rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .2rem .6rem .2rem 0; text-align: left; vertical-align: top; border-top: 1px solid var(--cd9dbdd); }
 th { font-weight: 600; }
 td.number { text-align: right; }

@@ -69,7 +69,8 @@ def how(surveys: Mapping[str, Survey]) -> Section:
                     "heads is at most 5 % (Benjamini–Hochberg).",
                     "At chance: the whole interval of the difference lies within ±0.02 under every reference that was "
                     "measured.",
-                    "Undetermined: neither. That is no evidence of chance: the texts were too few to tell.",
+                    "Undetermined: neither. The texts do not tell it apart from chance, and its interval, or that of "
+                    "another reference, is too wide to call it chance.",
                     "Contrasts: the same draws of documents on both sides, subtracted replicate by replicate.",
                 )
             ),

@@ -213,7 +213,15 @@ def open_survey(path: str | Path) -> Survey:
         raise InputError(f"{str(path)!r} is no survey: it has no manifest.json.") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{str(directory / 'manifest.json')!r} is no JSON: {error}.") from None
-    if not isinstance(manifest, dict) or not {"schema", "formula", "model", "options", "texts"} <= set(manifest):
+    if not isinstance(manifest, dict) or not {
+        "schema",
+        "formula",
+        "versions",
+        "model",
+        "options",
+        "texts",
+        "shards",
+    } <= set(manifest):
         raise InputError(f"{str(directory / 'manifest.json')!r} is no manifest of a survey.")
     for name, known in (("schema", SCHEMA), ("formula", FORMULA)):
         if manifest[name] != known:
@@ -229,10 +237,19 @@ def open_survey(path: str | Path) -> Survey:
         )
     survey = Survey(directory, manifest)
     try:
+        for file in (*(directory / f"{name}.parquet" for name in _TABLES), *_shards(survey)):
+            pq.read_schema(file)
         _ = survey.views
     except (pa.ArrowInvalid, OSError, KeyError) as error:
-        raise InputError(f"the figures of the survey in {str(path)!r} cannot be read: {error}.") from None
+        reason = str(error).rstrip(".")
+        raise InputError(f"the tables of the survey in {str(path)!r} cannot be read: {reason}.") from None
     return survey
+
+
+def _shards(survey: Survey) -> list[Path]:
+    """The tables of every shard that is read here."""
+    shards = [survey.path / "shards" / f"{n:05d}" for n in range(len(survey.manifest["shards"]))]
+    return [shard / f"{name}.parquet" for shard in shards for name in ("rows", "tokens")]
 
 
 def open_surveys(paths: Iterable[str | Path]) -> dict[str, Survey]:

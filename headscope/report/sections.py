@@ -20,7 +20,6 @@ from headscope.report.measures import (
     group,
     head_name,
     rate,
-    reference,
     slug,
     view_name,
 )
@@ -203,4 +202,3 @@ def _contrast_table(found: Sequence[Contrast]) -> Table:
         ("Contrast", "Of", "Measure", "Higher", "Lower", "Not told apart", "Largest in", "Difference, 95 %"),
         tuple(rows),
     )
-

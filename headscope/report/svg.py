@@ -7,16 +7,16 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
+from typing import Any
 
 import matplotlib as mpl
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 
 from headscope.report.palette import CHANCE, HATCH, INKS, PAPER, RULE, SOFT, TEXT
 
 _FONTS = ["DejaVu Sans"]  # measured with it; readers without it take the next of the list
 _SHOWN_IN = "'DejaVu Sans', Verdana, 'Liberation Sans', Arial, sans-serif"
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": _FONTS,
     "font.size": 9,
@@ -46,7 +46,7 @@ _STYLE = {
     "xtick.major.size": 0,
     "ytick.major.size": 0,
 }
-CHANCE_LINE = {"color": CHANCE.light, "linestyle": ":", "linewidth": 1.2}
+CHANCE_LINE: dict[str, Any] = {"color": CHANCE.light, "linestyle": ":", "linewidth": 1.2}
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def to_svg(canvas: Canvas, name: str) -> str:
     with style(), mpl.rc_context({"svg.hashsalt": name}):
         written = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        FigureCanvasSVG(canvas).print_svg(written, metadata=nothing)
+        canvas.savefig(written, format="svg", metadata=nothing)
     text = written.getvalue()
     text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
     text = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", text)

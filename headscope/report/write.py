@@ -19,9 +19,11 @@ from headscope.report.contrasts import Contrast, contrasts, pairs, unpaired
 from headscope.report.document import Items, Report, Section
 from headscope.report.html import html
 from headscope.report.markdown import markdown
+from headscope.report.measures import slug
 from headscope.report.opened import Survey, open_surveys
 
 _HOLDS = {"report.html", "report.md", "figures", "numbers"}
+_WRITTEN = {"figures": "*.svg", "numbers": "*.csv"}
 _CONTRASTS = (
     *("what", "of", "contrast", "first_survey", "second_survey", "space", "first_reference", "second_reference"),
     *("metric", "first_mask", "second_mask", "statistic", "layer", "head", "difference", "low", "high", "p", "q"),
@@ -38,12 +40,9 @@ def write_report(
     """
     out = Path(output)
     _refuse_foreign(out)
-    surveys = open_surveys(directories)
+    surveys = _told_apart(open_surveys(directories))
     found = [
-        contrast
-        for pair in pairs(surveys)
-        if unpaired(surveys, pair) is None
-        for contrast in contrasts(surveys, pair)
+        contrast for pair in pairs(surveys) if unpaired(surveys, pair) is None for contrast in contrasts(surveys, pair)
     ]
     report = _report(surveys, found, say)
     say("writing")
@@ -62,11 +61,9 @@ def _report(surveys: Mapping[str, Survey], found: Sequence[Contrast], say: Calla
     beside = sections.side_by_side(surveys, found)
     parts += [beside] if beside else []
     names = [survey.model["name"] for survey in surveys.values()]
-    total = sum(survey.manifest["texts"]["positions"] for survey in surveys.values())
     return Report(
         f"What attention heads write: {', '.join(dict.fromkeys(names))}",
-        f"{len(surveys)} survey{'s' if len(surveys) > 1 else ''}, {total:,} tokens. "
-        f"Written by headscope {__version__} from the surveys' tables alone.",
+        f"Written by headscope {__version__} from the tables of {', '.join(surveys)}, and from nothing else.",
         (*parts, _files()),
     )
 
@@ -88,10 +85,20 @@ def _files() -> Section:
     )
 
 
+def _told_apart(surveys: Mapping[str, Survey]) -> dict[str, Survey]:
+    """The same under names that make different names of files."""
+    files = [slug(name) for name in surveys]
+    again = [bool(not file or files.count(file) > 1) for file in files]
+    named = zip(surveys.items(), again, strict=True)
+    return {f"{name} {n}" if more else name: survey for n, ((name, survey), more) in enumerate(named, start=1)}
+
+
 def _refuse_foreign(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise InputError(f"{str(out)!r} is no directory: name one that the report can be written into.")
-    others = sorted({path.name for path in out.iterdir()} - _HOLDS) if out.is_dir() else []
+    there = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    # Without its page, folders of these names are somebody else's.
+    others = sorted(there - _HOLDS if "report.html" in there else there)
     if others:
         raise InputError(
             f"{str(out)!r} holds something else ({', '.join(others[:3])}): name a new directory, or one of a report."
@@ -99,9 +106,9 @@ def _refuse_foreign(out: Path) -> None:
 
 
 def _write(out: Path, surveys: Mapping[str, Survey], found: Sequence[Contrast], report: Report) -> None:
-    for folder in ("figures", "numbers"):
+    for folder, files in _WRITTEN.items():
         (out / folder).mkdir(parents=True, exist_ok=True)
-        for left in (out / folder).iterdir():  # of an earlier report
+        for left in (out / folder).glob(files):  # of an earlier report
             left.unlink()
     for name in ("statistics", "hubs"):
         tables = [_named(label, pq.read_table(survey.path / f"{name}.parquet")) for label, survey in surveys.items()]

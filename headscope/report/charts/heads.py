@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
@@ -27,12 +28,14 @@ def against_chance(name: str, survey: Survey, view: View) -> Chart:
         for ax, measure in zip(axes, MEASURES, strict=True):
             stats = _grid(survey, view, measure.statistic)
             most = max((abs(s.difference) for s in stats.values() if s and s.difference is not None), default=0.0)
-            _cells(ax, survey, stats, lambda *cell, most=most: _paint(*cell, most, survey.heads <= _NUMBERED))
+            _cells(ax, survey, stats, partial(_paint, most=most, numbered=survey.heads <= _NUMBERED))
             ax.set_title(measure.over_chance)
             ax.set_xlabel(f"head · darkest shade: ±{most:.2f}")
             rows += [
-                (head_name(*place), measure.statistic, s.value, s.low, s.high, s.chance, s.difference)
-                + (s.difference_low, s.difference_high, s.q, s.verdict)
+                (
+                    *(head_name(*place), measure.statistic, s.value, s.low, s.high, s.chance),
+                    *(s.difference, s.difference_low, s.difference_high, s.q, s.verdict),
+                )
                 for place, s in stats.items()
                 if s
             ]
@@ -44,10 +47,12 @@ def against_chance(name: str, survey: Survey, view: View) -> Chart:
         slug(name),
         f"Every head against chance: {view_name(view)}",
         "A number is the difference from chance. White with =: the whole interval lies within ±0.02 of chance under "
-        "every reference. Grey and hatched: the interval includes chance and is wider. Empty: not measured.",
+        "every reference. Grey and hatched: neither that nor told apart from chance. Empty: not measured.",
         svg,
-        ("head", "statistic", "value", "low", "high", "chance", "difference")
-        + ("difference_low", "difference_high", "q", "verdict"),
+        (
+            *("head", "statistic", "value", "low", "high", "chance"),
+            *("difference", "difference_low", "difference_high", "q", "verdict"),
+        ),
         tuple(rows),
     )
 
@@ -61,7 +66,7 @@ def mixing(name: str, survey: Survey, mask_name: str) -> Chart:
         for ax, (statistic, title) in zip(axes, PATTERN.items(), strict=True):
             stats = _grid(survey, view, statistic)
             most = max((s.value for s in stats.values() if s), default=0.0) if statistic == "entropy" else 1.0
-            _cells(ax, survey, stats, lambda *cell, most=most: _amount(*cell, most, survey.heads <= _NUMBERED))
+            _cells(ax, survey, stats, partial(_amount, most=most, numbered=survey.heads <= _NUMBERED))
             ax.set_title(title, fontsize=8.5)
             ax.set_xlabel(f"head · darkest shade: {most:.2f}")
             rows += [(head_name(*place), statistic, s.value, s.low, s.high) for place, s in stats.items() if s]
@@ -131,7 +136,9 @@ def _shade(value: float, most: float) -> int:
 def _box(ax: Axes, x: float, y: float, ground: Ink, hatch: str = "") -> None:
     edge = HATCH if hatch else RULE
     ax.add_patch(
-        Rectangle((x, y), 1, 1, facecolor=ground.light, hatch=hatch, edgecolor=edge.light, linewidth=0.4 if hatch else 0.6)
+        Rectangle(
+            (x, y), 1, 1, facecolor=ground.light, hatch=hatch, edgecolor=edge.light, linewidth=0.4 if hatch else 0.6
+        )
     )
 
 

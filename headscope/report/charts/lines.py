@@ -158,29 +158,32 @@ def _draw(ax: Axes, panel: Panel, layers: int) -> None:
     if panel.zero:
         ax.axhline(0, **CHANCE_LINE)
     for n, series in enumerate(panel.series):
-        ink, marker, stroke = (cycle[n % len(cycle)] for cycle in (LINES, MARKERS, STROKES))
+        ink, marker, stroke = LINES[n % len(LINES)], MARKERS[n % len(MARKERS)], STROKES[n % len(STROKES)]
         # Side by side, so that intervals of one layer do not cover each other.
         shift = (n - (len(panel.series) - 1) / 2) * min(0.12, 0.6 / max(len(panel.series), 1))
         x = [point.layer + shift for point in series.points]
-        y = [point.value for point in series.points]
-        down = [0 if p.low is None else max(p.value - p.low, 0) for p in series.points]
-        up = [0 if p.high is None else max(p.high - p.value, 0) for p in series.points]
-        ax.errorbar(
+        ax.plot(
             x,
-            y,
-            yerr=[down, up],
+            [point.value for point in series.points],
             label=series.label,
             color=ink.light,
             marker=marker,
             linestyle=stroke,
             markeredgecolor=PAPER.light,
             markeredgewidth=0.6,
-            elinewidth=1.1,
-            capsize=1.8,
         )
+        # A percentile interval need not hold the value in its middle, nor at all.
+        ends = [
+            (at, p.low, p.high)
+            for at, p in zip(x, series.points, strict=True)
+            if p.low is not None and p.high is not None
+        ]
+        middles = [(low + high) / 2 for _, low, high in ends]
+        reach = [(high - low) / 2 for _, low, high in ends]
+        ax.errorbar([at for at, *_ in ends], middles, reach, fmt="none", ecolor=ink.light, elinewidth=1.1, capsize=1.8)
         known = [(at, point.chance) for at, point in zip(x, series.points, strict=True) if point.chance is not None]
         if known:
-            ax.plot(*zip(*known, strict=True), **CHANCE_LINE | {"color": ink.light})
+            ax.plot(*zip(*known, strict=True), **(CHANCE_LINE | {"color": ink.light}))
     ax.set_xlim(-0.5, layers - 0.5)
     ax.set_xticks(ticks(layers))
     ax.set_xlabel("layer")
