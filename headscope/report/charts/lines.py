@@ -180,7 +180,7 @@ def _draw(ax: Axes, panel: Panel, layers: int) -> None:
         ]
         middles = [(low + high) / 2 for _, low, high in ends]
         reach = [(high - low) / 2 for _, low, high in ends]
-        ax.errorbar([at for at, *_ in ends], middles, reach, fmt="none", ecolor=ink.light, elinewidth=1.1, capsize=1.8)
+        ax.errorbar([at for at, *_ in ends], middles, reach, fmt="none", color=ink.light, elinewidth=1.1, capsize=1.8)
         known = [(at, point.chance) for at, point in zip(x, series.points, strict=True) if point.chance is not None]
         if known:
             ax.plot(*zip(*known, strict=True), **(CHANCE_LINE | {"color": ink.light}))
