@@ -3,6 +3,7 @@ import { question } from "./compare.js";
 import { h, label } from "./dom.js";
 import { steps, TABLES, meaning } from "./explain.js";
 import { key } from "./kinds.js";
+import { usualAsk, usualRow, usualSays } from "./survey.js";
 import { neighborTable, positionTable, suppressedTable } from "./tables.js";
 import { versusTable } from "./versus.js";
 import { whyAsk, whySays, whyTable } from "./why.js";
@@ -16,26 +17,28 @@ const SIDES = {
   v: (heads) => `the values of its ${heads} heads`,
 };
 
-/** The question of the tables, and where a neighbour is chosen, why it is near. */
+/** The question of the tables; where a neighbour is chosen, why it is near; and how the heads usually behave. */
 export function questions(state, server) {
   const [route, asked] = question(state, server);
   const why = route === "nearest" && asked.vector === "z" ? whyAsk(asked, state.why) : null;
-  return why ? [[route, asked], ["why", why]] : [[route, asked]];
+  return [[route, asked], why && ["why", why], usualAsk(asked, server)].filter(Boolean);
 }
 
 /** The answer as a title, notes and figures. */
-export function paint([given, why], state, server) {
+export function paint([given, ...more], state, server) {
+  const why = more.find((one) => one.sources);
+  const usual = more.find((one) => one.survey);
   const comparison = given.other ? given : null;
   const answer = comparison ? given.one : given;
   const own = answer.tokens[answer.selected];
   const others = comparison?.other.notes.filter((note) => !answer.notes.includes(note)) ?? [];
-  const table = comparison ? versusTable(comparison, state.head) : neighborTable(answer, state.head);
+  const table = comparison ? versusTable(comparison, state.head, usualRow(usual, 2)) : neighborTable(answer, state.head, usualRow(usual));
   return {
     title: [`Layer ${answer.layer}: ${SIDES[answer.vector](answer.heads.length)} at `, label(own.label), ` (position ${own.position})`],
     name: `${own.label} · layer ${answer.layer}`,
     notes: [...answer.notes.map((note) => ["Note ", note]), ...others.map((note) => ["Note on the right side ", note])],
     figures: {
-      neighbors: [...table, key(), ...meaning(TABLES[comparison ? "versus" : "neighbors"])],
+      neighbors: [...table, ...usualSays(usual), key(), ...meaning(TABLES[comparison ? "versus" : "neighbors"])],
       suppressed: !comparison && answer.heads[0].suppressed ? suppressedTable(answer, state.head) : [],
       why: why ? [whyTable(why), ...meaning(whySays(why))] : [],
       positions: positions(answer, state.head),
