@@ -163,13 +163,16 @@ def serve(
         bool,
         typer.Option("--allow-models", help="Let visitors from other machines open other models and directories."),
     ] = False,
+    survey: Annotated[
+        str | None, typer.Option(help="Directory of a finished survey, whose figures stand beside every reading.")
+    ] = None,
 ) -> None:
     """Serve the page: type a text, click a token, choose a layer, read every head."""
     try:
         from headscope.app.serve import serve as run
     except ModuleNotFoundError as error:
         raise InputError(f'the page needs {error.name}: pip install "headscope[app]"') from None
-    run(model, revision, host, port, browser, stack, device, dtype, allow_models)
+    run(model, revision, host, port, browser, stack, device, dtype, allow_models, survey)
 
 
 @app.command()

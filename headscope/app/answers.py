@@ -287,3 +287,46 @@ class HealthOut(Answer):
     status: str
     version: str
     waiting: int
+
+
+class SurveyedOut(BaseModel):
+    """A survey that is open: how much it read, and what it measured."""
+
+    name: str
+    texts: int
+    documents: int | None
+    positions: int
+    views: list[dict[str, str | None]]
+
+
+class SurveyOut(BaseModel):
+    """The survey that is open, and whether a request may open another."""
+
+    survey: SurveyedOut | None
+    may_open: bool
+
+
+class FigureOut(Answer):
+    """A figure of a head: its value and chance, their difference with its 95 % interval, and the verdict."""
+
+    value: float | None
+    chance: float | None
+    difference: float | None
+    difference_low: float | None
+    difference_high: float | None
+    verdict: Literal["above", "below", "at chance", "undetermined"] | None
+
+
+class UsualHeadOut(Answer):
+    head: int
+    in_text: FigureOut | None
+    own: FigureOut | None
+    signal: FigureOut | None
+
+
+class UsualOut(BaseModel):
+    """How every head of a layer usually behaves; where the survey cannot tell, `heads` is null and `says` tells why."""
+
+    survey: SurveyedOut | None
+    says: str | None
+    heads: list[UsualHeadOut] | None

@@ -109,6 +109,29 @@ class WhyAsk(NearestAsk):
     id: int = Field(ge=0, description="The vocabulary id of the token that is asked about.")
 
 
+class SurveyAsk(BaseModel):
+    """Open a finished survey of the server's own model."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    directory: str = Field(min_length=1, max_length=1000, description="On the server's machine.", examples=["survey"])
+
+
+class UsualAsk(BaseModel):
+    """How the heads of a layer usually behave: the figures of the survey that is open."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    layer: int = Field(default=0, ge=0, description="From 0.")
+    space: Space = "value"
+    reference: Reference | None = None
+    metric: Metric = "cosine"
+    position: bool = True
+    candidates: Candidates = "all"
+    vector: Vector = "z"
+    mask: Mask = "model"
+
+
 class Other(BaseModel):
     """What differs on the other side of a comparison; what is null is as on the first."""
 
@@ -143,6 +166,6 @@ def from_address(query: dict[str, str]) -> NearestAsk | None:
         return None
 
 
-def example(kind: type[Ask], **given: Any) -> dict[str, Any]:
+def example(kind: type[BaseModel], **given: Any) -> dict[str, Any]:
     """A request that the documentation shows: the defaults, and what is `given`."""
     return {"summary": kind.__doc__, "value": kind(**given).model_dump(exclude={"model"})}

@@ -14,6 +14,7 @@ from headscope.app.limits import Limits
 from headscope.app.line import Line
 from headscope.app.models import Models
 from headscope.app.recent import Recent
+from headscope.app.surveys import Surveys
 from headscope.errors import InputError
 from headscope.reading import Reading
 from headscope.results import Neighbors, compared
@@ -32,6 +33,7 @@ class Desk:
         self.models, self.limits = models, limits
         self.line = Line(limits.waiting)
         self.isolating = Isolating(self.line)
+        self.surveys = Surveys(models)
         self._readings: Recent[Reading] = Recent(limits.readings)
         self._answers: Recent[bytes] = Recent(limits.answers)
 

@@ -46,6 +46,7 @@ class Page:
             "characters": limits.characters,
             "pattern": limits.pattern,
             "choices": self._choices,
+            "survey": self._desk.surveys.about(),
             "references": meanings.REFERENCES,
             "defaults": {"text": defaults.TEXT, "token": defaults.TOKEN},
         }

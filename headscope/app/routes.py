@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Request, Response
+from pydantic import BaseModel
 
 from headscope import __version__
 from headscope.app.answers import (
@@ -19,16 +20,19 @@ from headscope.app.answers import (
     NearestOut,
     Problem,
     ReadOut,
+    SurveyOut,
+    UsualOut,
     WhyOut,
 )
 from headscope.app.asks import (
-    Ask,
     AtlasAsk,
     AttentionAsk,
     BackgroundAsk,
     CompareAsk,
     NearestAsk,
     ReadAsk,
+    SurveyAsk,
+    UsualAsk,
     WhyAsk,
     example,
 )
@@ -51,7 +55,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 _Model = Annotated[str | None, Query(min_length=1, max_length=300, description="As in the questions.")]
 
 
-def _examples(kind: type[Ask], **others: dict[str, Any]) -> Any:
+def _examples(kind: type[BaseModel], **others: dict[str, Any]) -> Any:
     shown: dict[str, dict[str, Any]] = others if kind is WhyAsk else {"the experiment's question": {}, **others}
     examples: dict[str, Any] = {name: example(kind, **given) for name, given in shown.items()}
     return Body(openapi_examples=examples)
@@ -128,6 +132,26 @@ def router(desk: Desk) -> APIRouter:
         request: Request,
     ) -> Response:
         return _json(await desk.attention(ask, request))
+
+    @routes.get("/survey", response_model=SurveyOut, summary="Which survey is open?")
+    def survey() -> Any:
+        return desk.surveys.about()
+
+    # Neither is `async`: a survey's tables are read from the disk.
+    @routes.post("/survey", response_model=SurveyOut, summary="Open a finished survey of the server's own model")
+    def open_survey(
+        ask: Annotated[SurveyAsk, Body(openapi_examples={"a directory": example(SurveyAsk, directory="survey")})],
+    ) -> Any:
+        desk.surveys.open_for_visitor(ask.directory)
+        return desk.surveys.about()
+
+    @routes.post("/usual", response_model=UsualOut, summary="How one layer's heads usually behave")
+    def usual(
+        ask: Annotated[
+            UsualAsk, _examples(UsualAsk, **{"layer 3 in its own basis": {"layer": 3, "reference": "layer"}})
+        ],
+    ) -> Any:
+        return desk.surveys.usual(ask)
 
     @routes.get("/isolated", response_model=IsolatedOut, summary="How far is the reference isolated?")
     async def isolated(request: Request, model: _Model = None) -> Any:

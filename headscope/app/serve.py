@@ -34,10 +34,11 @@ def serve(
     device: str,
     dtype: str | None,
     allow_models: bool,
+    survey: str | None,
 ) -> None:
     """Open a model and serve its page until interrupted.
 
-    Raises InputError where the port is not to be had, ModelError where the model is not.
+    Raises InputError where the port or the survey is not to be had, ModelError where the model is not.
     """
     # Before the model: a port in use is told at once, and a browser that comes early waits.
     listener = _listener(host, port)
@@ -47,7 +48,7 @@ def serve(
             model, revision, device, dtype, stack=chosen, progress=lambda step: status.update(f"{step} …")
         )
     opener = functools.partial(Scope.from_pretrained, device=device, dtype=dtype)
-    app = create_app(scope, host=host, open_model=opener if is_loopback(host) or allow_models else None)
+    app = create_app(scope, host=host, open_model=opener if is_loopback(host) or allow_models else None, survey=survey)
     card = scope.card
     print(f"{card.name}: {card.layers} layers × {card.heads} heads; {card.why}")
     address = _address(host, listener.getsockname()[1])

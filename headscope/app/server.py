@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -40,13 +41,18 @@ def create_app(
     host: str = "127.0.0.1",
     open_model: Open | None = None,
     limits: Limits | None = None,
+    survey: str | Path | None = None,
 ) -> FastAPI:
     """The page and API of `scope`, for a server that listens on `host`.
 
-    `open_model` opens another model that a request names; None: such requests are refused.
+    `open_model` opens another model that a request names; None: such requests are refused, and so are those for a
+    survey's directory. `survey`: the directory of a finished survey of `scope`, whose figures stand beside readings.
+    Raises InputError where it is none.
     """
     limits = limits or Limits()
     desk = Desk(Models(scope, open_model, limits.models), limits)
+    if survey is not None:
+        desk.surveys.open(survey)
     page = Page(desk)
 
     @contextlib.asynccontextmanager

@@ -9,7 +9,20 @@ from hypothesis import HealthCheck, given, settings
 from headscope.app.routes import PREFIX
 from tests.app.serving import Server
 
-ROUTES = ("health", "models", "read", "nearest", "background", "why", "compare", "atlas", "attention", "isolated")
+ROUTES = (
+    "health",
+    "models",
+    "read",
+    "nearest",
+    "background",
+    "why",
+    "compare",
+    "atlas",
+    "attention",
+    "isolated",
+    "survey",
+    "usual",
+)
 
 
 @pytest.mark.usefixtures("isolated")  # or a question would set the server to work for long

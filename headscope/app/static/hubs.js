@@ -28,7 +28,7 @@ export const hubsAsk = (state, server) =>
   state.hubs && !hubsClosed(state, server) ? ["background", question(state, server)[1]] : null;
 
 /** Raw and hub-aware neighbours of every head, the hubs under its name, chance below. */
-export function hubsTable(answer, background, chosen) {
+export function hubsTable(answer, background, chosen, usual) {
   const own = answer.tokens[answer.selected];
   const pairs = answer.heads.map((head, n) => [head, background.heads[n]]);
   const bars = scale(answer.heads.flatMap((head) => head.neighbors.map((one) => one.distance)));
@@ -43,6 +43,7 @@ export function hubsTable(answer, background, chosen) {
   const top = [
     h("tr", {}, h("td", { rowspan: 2 }), pairs.map(([head, held]) => withHubs(headHeading(head.head, chosen, wide), held.hubs))),
     h("tr", {}, pairs.flatMap(() => ["raw", "hub-aware"].map((name) => h("th", { scope: "col" }, name)))),
+    ...(usual ? [usual] : []),
   ];
   const across = (name, title, told) =>
     h("tr", {}, rowHead(name, title), pairs.map(([, held]) => h("td", { colspan: 2 }, told(held.chance))));

@@ -7,6 +7,7 @@ import { alongTokens, onCell, throughCells } from "./keyboard.js";
 import { markTokens } from "./marks.js";
 import { count, tiny } from "./numbers.js";
 import { fromAddress, initial, modelOf, toAddress } from "./state.js";
+import { bindSurvey } from "./survey.js";
 import { buttons, selection } from "./tokens.js";
 import { VIEWS } from "./views.js";
 import { whyOf } from "./why.js";
@@ -184,6 +185,7 @@ throughCells(byId("view"));
 onCell(byId("neighbors"), (cell) => change({ why: whyOf(cell) === state.why ? null : whyOf(cell) }));
 markTokens(document.querySelector("main"), byId("readout"));
 bindControls(server, change);
+bindSurvey(server, show);
 addEventListener("keydown", () => { byKey = true; }, true);
 addEventListener("pointerdown", () => { byKey = false; }, true);
 addEventListener("popstate", () => {

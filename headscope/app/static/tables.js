@@ -3,8 +3,8 @@ import { h, label } from "./dom.js";
 import { KINDS, kindSays } from "./kinds.js";
 import { count, distance, legend, scale } from "./numbers.js";
 
-/** The vocabulary tokens that each head's output is nearest to; the own token's rank last where it is not among them. */
-export function neighborTable(answer, chosen) {
+/** The vocabulary tokens that each head's output is nearest to, `usual` under its name; the own token's rank last. */
+export function neighborTable(answer, chosen, usual) {
   const own = answer.tokens[answer.selected];
   const bars = scale(answer.heads.flatMap((head) => head.neighbors.map((one) => one.distance)));
   const rows = answer.heads[0].neighbors.map((_, row) =>
@@ -16,7 +16,8 @@ export function neighborTable(answer, chosen) {
   const last = answer.heads.map((head) => ownCell(head, own));
   const title = "the own token’s rank, where it is not listed above";
   const foot = h("tr", {}, h("th", { scope: "row", title }, "own"), last);
-  return figure("Nearest vocabulary tokens", { columns: last.length, top: heading(answer, chosen), rows, bars, foot });
+  const top = [heading(answer, chosen), usual].filter(Boolean);
+  return figure("Nearest vocabulary tokens", { columns: last.length, top, rows, bars, foot });
 }
 
 /** The other end of the order, the farthest first: what each head writes against, in the spaces that know it. */

@@ -6,7 +6,7 @@ import { count, scale } from "./numbers.js";
 import { cell, figure, headHeading, ownCell } from "./tables.js";
 
 /** The nearest vocabulary tokens of both sides of a comparison, and for each head what they share. */
-export function versusTable(comparison, chosen) {
+export function versusTable(comparison, chosen, usual) {
   const { one, other } = comparison;
   const names = sides(comparison);
   const own = one.tokens[one.selected];
@@ -27,6 +27,7 @@ export function versusTable(comparison, chosen) {
   const top = [
     h("tr", {}, h("td", { rowspan: 2 }), pairs.map(([{ head }]) => headHeading(head, chosen, wide))),
     h("tr", {}, pairs.flatMap(() => names.map((name) => h("th", { scope: "col" }, name)))),
+    ...(usual ? [usual] : []),
   ];
   const ranks = pairs.flat().map((head) => ownCell(head, own));
   const shared = comparison.heads.map((head) => h("td", { colspan: 2 }, change(head, rows.length)));

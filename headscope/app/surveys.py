@@ -1,0 +1,117 @@
+"""The survey that a server shows beside its readings: how each head usually behaves."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headscope.app.asks import UsualAsk
+from headscope.app.models import Models, NotAllowed
+from headscope.errors import InputError
+from headscope.vocabulary.choices import OPEN_REFERENCES
+
+if TYPE_CHECKING:
+    from headscope.report.opened import Stat, Survey, View
+
+_MEASURES = {"in_text": "in_text", "own": "auc_own", "signal": "signal"}  # as they are told: the statistic
+
+
+class Surveys:
+    """At most one finished survey of the server's own model, and its figures by layer and head."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+        self._survey: Survey | None = None
+
+    def open(self, directory: str | Path) -> None:
+        """Show the survey in a directory; InputError where there is none, or it is of other weights."""
+        try:
+            from headscope.report.opened import open_survey
+        except ModuleNotFoundError as error:
+            raise InputError(f'a survey needs {error.name}: pip install "headscope[survey]"') from None
+        try:
+            survey = open_survey(directory)
+        except OSError as error:
+            raise InputError(f"{str(directory)!r} cannot be read: {error.strerror or error}.") from None
+        card, model = self._models.own.card, survey.model
+        if model["weights_sha256"] != card.weights_sha256:
+            raise InputError(
+                f"the survey in {str(directory)!r} is of other weights ({model['name']}, SHA-256 "
+                f"{model['weights_sha256'][:12]}…) than {card.name} ({card.weights_sha256[:12]}…)."
+            )
+        if (survey.layers, survey.heads) != (card.layers, card.heads):
+            raise InputError(f"the survey in {str(directory)!r} is of another stack of {card.name}.")
+        self._survey = survey
+
+    def open_for_visitor(self, directory: str) -> None:
+        """The same where a request asks for it; NotAllowed where this server opens nothing for visitors."""
+        if not self._models.may_open:
+            raise NotAllowed(
+                "this server opens no directory for a visitor. Whoever runs it can name a survey with --survey."
+            )
+        self.open(directory)
+
+    def about(self) -> dict[str, Any]:
+        """What is open, if anything is, and whether a request may open another."""
+        return {"survey": self._about(), "may_open": self._models.may_open}
+
+    def usual(self, ask: UsualAsk) -> dict[str, Any]:
+        """The figures of every head of a layer; `heads` is None, and `says` why, where the survey has none."""
+        survey = self._survey
+        told: dict[str, Any] = {"survey": self._about(), "says": None, "heads": None}
+        if survey is None:
+            return told | {"says": "No survey is open."}
+        if ask.layer >= survey.layers:
+            raise InputError(f"layer is {ask.layer}; this model has layers 0 to {survey.layers - 1}.")
+        view = _view(ask)
+        missing = self._missing(survey, view, ask)
+        if missing:
+            return told | {"says": f"The survey has no figures for {missing}."}
+        heads = [
+            {"head": head}
+            | {name: _told(survey.stat(view, statistic, ask.layer, head)) for name, statistic in _MEASURES.items()}
+            for head in range(survey.heads)
+        ]
+        return told | {"heads": heads}
+
+    def _missing(self, survey: Survey, view: View, ask: UsualAsk) -> str | None:
+        """What of the question the survey has not measured."""
+        options = survey.manifest["options"]
+        if ask.vector != "z":
+            return f"vectors {ask.vector}: it measures the heads' outputs"
+        for name, value in view._asdict().items():
+            if value is not None and value not in options[f"{name}s"]:
+                return f"the {name} {value}; it has {', '.join(options[f'{name}s'])}"
+        if view not in survey.views:
+            return f"the space {view.space} with this reference, metric and mask"
+        if ask.candidates != options["candidates"]:
+            return f"the candidates {ask.candidates}; it has {options['candidates']}"
+        if ask.position != options["position"] and self._models.own.moves(ask.space):
+            return f"position embeddings {'on' if ask.position else 'off'}"
+        return None
+
+    def _about(self) -> dict[str, Any] | None:
+        if self._survey is None:
+            return None
+        texts = self._survey.manifest["texts"]
+        return {
+            "name": self._survey.path.resolve().name,
+            "texts": texts["texts"],
+            "documents": texts["documents"],
+            "positions": texts["positions"],
+            "views": [view._asdict() for view in self._survey.views],
+        }
+
+
+def _view(ask: UsualAsk) -> View:
+    from headscope.report.opened import View
+
+    references = OPEN_REFERENCES[ask.space]
+    # As in a reading: where none is named, layer 0's.
+    reference = ask.reference or (references[0] if references else None)
+    return View(ask.space, reference, ask.metric, ask.mask)
+
+
+def _told(stat: Stat | None) -> dict[str, Any] | None:
+    return None if stat is None else dataclasses.asdict(stat)

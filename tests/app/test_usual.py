@@ -1,0 +1,176 @@
+"""A survey beside the readings: opened by the command, over the API, and shown under the heads' names."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pyarrow", reason="surveys are not installed (extra: survey)")
+
+import httpx
+import pyarrow.parquet as pq
+from fastapi.testclient import TestClient
+from survey.corpora import surveyed, written
+
+from headscope import Scope
+from headscope.app import create_app
+from tests.app.browsers import Browser
+from tests.app.looks import choose, shows
+from tests.app.serving import Server
+
+HERE = "http://127.0.0.1"
+TEXTS = [
+    "Time flies like an arrow.", "Fruit flies like a banana.", "The old man the boat.", "We saw her duck in the park.",
+    "A dog chased the cat up a tree.", "Rain fell on the roof all night.", "She sells shells by the shore.",
+    "They are hunting dogs near the river.",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def directory(demo: Scope, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished survey of the demo weights, of a few sentences."""
+    folder = tmp_path_factory.mktemp("usual")
+    return surveyed(demo, written(folder / "t.txt", TEXTS), folder / "few sentences", references=("input", "layer"))
+
+
+@pytest.fixture
+def client(demo: Scope, directory: Path) -> Iterator[TestClient]:
+    with TestClient(create_app(demo, open_model=lambda name: demo, survey=directory), base_url=HERE) as one:
+        yield one
+
+
+def usual(client: TestClient, **ask: Any) -> Any:
+    answer = client.post("/api/v1/usual", json=ask)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_the_api_tells_the_figures_of_the_survey(client: TestClient, directory: Path) -> None:
+    told = usual(client, layer=3, reference="layer")
+    assert told["says"] is None
+    assert told["survey"]["name"] == "few sentences"
+    assert told["survey"]["texts"] == len(TEXTS)
+    assert [head["head"] for head in told["heads"]] == list(range(12))
+    rows = pq.read_table(directory / "statistics.parquet").to_pylist()
+    for statistic, name in (("in_text", "in_text"), ("auc_own", "own"), ("signal", "signal")):
+        found = {
+            row["head"]: row
+            for row in rows
+            if (row["statistic"], row["layer"], row["reference"], row["by"]) == (statistic, 3, "layer", "all")
+        }
+        for head in told["heads"]:
+            for field in ("value", "chance", "difference", "difference_low", "difference_high", "verdict", "positions"):
+                assert head[name][field] == found[head["head"]][field]
+
+
+@pytest.mark.parametrize(
+    ("ask", "says"),
+    [
+        ({"space": "output"}, "the space output; it has value"),
+        ({"reference": "isolated"}, "the reference isolated; it has input, layer"),
+        ({"metric": "dot"}, "the metric dot; it has cosine"),
+        ({"mask": "causal"}, "the mask causal; it has model"),
+        ({"candidates": "words"}, "the candidates words; it has all"),
+        ({"position": False}, "position embeddings off"),
+        ({"vector": "v"}, "vectors v: it measures the heads' outputs"),
+    ],
+)
+def test_what_the_survey_did_not_measure_is_said(client: TestClient, ask: dict[str, Any], says: str) -> None:
+    told = usual(client, **ask)
+    assert told["heads"] is None
+    assert told["says"] == f"The survey has no figures for {says}."
+
+
+def test_a_layer_that_is_not_there_is_refused(client: TestClient) -> None:
+    answer = client.post("/api/v1/usual", json={"layer": 6})
+    assert answer.status_code == 422
+    assert "layers 0 to 5" in answer.json()["error"]
+
+
+def test_a_survey_is_opened_by_its_directory_from_this_machine_only(demo: Scope, directory: Path) -> None:
+    with TestClient(create_app(demo, open_model=lambda name: demo), base_url=HERE) as here:
+        assert here.get("/api/v1/survey").json() == {"survey": None, "may_open": True}
+        assert usual(here)["says"] == "No survey is open."
+        opened = here.post("/api/v1/survey", json={"directory": str(directory)})
+        assert opened.status_code == 200
+        assert opened.json()["survey"]["name"] == "few sentences"
+        for wrong, sentence in ((str(directory / "shards"), "is no survey"), ("x" * 900, "cannot be read")):
+            refused = here.post("/api/v1/survey", json={"directory": wrong})
+            assert refused.status_code == 422
+            assert sentence in refused.json()["error"]
+        assert usual(here)["heads"]
+    with TestClient(create_app(demo, survey=directory), base_url=HERE) as elsewhere:
+        refused = elsewhere.post("/api/v1/survey", json={"directory": str(directory)})
+        assert refused.status_code == 403
+        assert "--survey" in refused.json()["error"]
+        assert elsewhere.get("/api/v1/survey").json()["may_open"] is False
+
+
+def test_a_survey_of_other_weights_is_refused(demo: Scope, directory: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "other"
+    shutil.copytree(directory, copied)
+    manifest = json.loads((copied / "manifest.json").read_text())
+    manifest["model"] |= {"weights_sha256": "0" * 64, "name": "another"}
+    (copied / "manifest.json").write_text(json.dumps(manifest))
+    done = subprocess.run(
+        [sys.executable, "-m", "headscope", "serve", "--model", "demo", "--no-browser", "--survey", str(copied)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "is of other weights (another" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def beside(browser: Browser, demo: Scope, directory: Path) -> Iterator[tuple[Browser, Callable[..., Any]]]:
+    """The page of a server that may open surveys and has none open yet; and how to ask it."""
+    with Server(create_app(demo, open_model=lambda name: demo)) as running:
+
+        def ask(route: str, **question: Any) -> Any:
+            return httpx.post(f"{running.address}/api/v1/{route}", json=question, timeout=60).raise_for_status().json()
+
+        browser.errors.clear()
+        browser.open(running.address)
+        browser.wait("document.readyState === 'complete' && document.querySelector('#neighbors td')")
+        yield browser, ask
+        assert browser.errors == []
+
+
+def test_figures_stand_under_the_heads_names(beside: tuple[Browser, Callable[..., Any]], directory: Path) -> None:
+    page, ask = beside
+    assert not page.js("document.querySelector('.usually')")
+    page.click("#survey-directory")
+    page.press(str(directory / "nowhere"))
+    page.click("#open-survey button")
+    page.wait("document.querySelector('#survey-problem').textContent.includes('is no directory')")
+    page.errors.clear()  # the browser tells a refusal as one
+    page.js("document.querySelector('#survey-directory').value = ''")
+    page.click("#survey-directory")
+    page.press(str(directory))
+    page.click("#open-survey button")
+    page.wait("document.querySelectorAll('#neighbors .usual').length === 12")
+    assert page.js("document.querySelector('#survey-problem').hidden")
+    for layer, reference in ((0, "input"), (4, "layer")):
+        choose(page, "layer", layer)
+        choose(page, "reference", reference)
+        shows(page, ask("nearest", layer=layer, reference=reference))
+        heads = ask("usual", layer=layer, reference=reference)["heads"]
+        marks = [head[name]["verdict"] for head in heads for name in ("in_text", "own", "signal")]
+        found = "[...document.querySelectorAll('#neighbors .usual .verdict')].map((e) => e.dataset.verdict)"
+        page.wait(f"JSON.stringify({found}) === JSON.stringify({json.dumps(marks)})")
+    choose(page, "metric", "dot")
+    page.wait("document.querySelector('.usual-says').textContent.includes('no figures for the metric dot')")
+    assert not page.js("document.querySelector('.usually')")
+    choose(page, "metric", "cosine")
+    choose(page, "compare", "causal")
+    page.wait("document.querySelectorAll('#neighbors.figure .versus .usual[colspan=\"2\"]').length === 12")
+    choose(page, "view", "atlas")
+    page.wait("document.querySelectorAll('#atlas .atlas').length === 2")
