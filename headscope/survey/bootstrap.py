@@ -32,7 +32,7 @@ class Draws:
         draw = np.random.default_rng([seed, 3, groups])
         self._sizes = sizes
         self._totals = draw.multinomial(groups, sizes / groups, size=replicates)  # (replicate, block)
-        self._block = lru_cache(maxsize=4)(self._drawn)
+        self._block = lru_cache(maxsize=2)(self._drawn)
 
     def weights(self, groups: NDArray[np.int64]) -> Array:
         """Weights of some groups, float64 [replicate, group]."""
@@ -43,11 +43,11 @@ class Draws:
             found[:, here] = self._block(block)[:, groups[here] % _BLOCK]
         return found
 
-    def _drawn(self, block: int) -> NDArray[np.int64]:
+    def _drawn(self, block: int) -> NDArray[np.int32]:
         draw = np.random.default_rng([self.seed, 4, self.groups, block])
         size = int(self._sizes[block])
         drawn: NDArray[np.int64] = draw.multinomial(self._totals[:, block], np.full(size, 1 / size))
-        return drawn
+        return drawn.astype(np.int32)
 
 
 def interval(replicates: Array, level: float = LEVEL) -> tuple[Array, Array]:

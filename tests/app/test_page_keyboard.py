@@ -20,7 +20,7 @@ with_a_focused_window = pytest.mark.parametrize("_browser", ["chromium", "webkit
 
 def _tab_to(page: Browser, condition: str) -> None:
     """Press Tab until the focused element meets a condition, as a reader would."""
-    for _ in range(40):
+    for _ in range(60):
         page.press("Tab")
         if page.js(f"((e) => Boolean({condition}))(document.activeElement)"):
             return

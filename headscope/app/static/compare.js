@@ -32,7 +32,7 @@ function other(state, server) {
 
 /** The question that a view asks, and the route that answers it. */
 export function question(state, server) {
-  const { compare, view: _, head, weigh, why, ...view } = state;
+  const { compare, view: _, head, weigh, why, hubs, ...view } = state;
   if (!vectorsOf(state, server).includes(view.vector)) view.vector = "z";
   if (!referencesOf(state, server).includes(view.reference)) view.reference = null;
   const differs = other(state, server);

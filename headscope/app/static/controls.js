@@ -3,6 +3,7 @@ import { referencesOf, vectorsOf } from "./choices.js";
 import { closed } from "./compare.js";
 import { byId, h } from "./dom.js";
 import { formula, NAMES, positionsOpen, sentences } from "./explain.js";
+import { hubsClosed } from "./hubs.js";
 import { VIEWS } from "./views.js";
 
 const capital = (value) => value[0].toUpperCase() + value.slice(1);
@@ -23,7 +24,7 @@ export function bindControls(server, change) {
   }
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("change", ({ target }) => {
-    if (target.name === "position") change({ position: target.checked });
+    if (target.type === "checkbox") change({ [target.name]: target.checked });
     else change({ [target.name]: target.name === "layer" ? Number(target.value) : target.value });
   });
 }
@@ -35,6 +36,9 @@ export function showControls(state, server) {
   const open = positionsOpen(state, server);
   form.elements.position.disabled = !open;
   form.elements.position.checked = state.position && open;
+  const shut = Boolean(hubsClosed(state, server));
+  form.elements.hubs.disabled = shut;
+  form.elements.hubs.checked = state.hubs && !shut;
   for (const [choice, why] of Object.entries(closed(state, server))) {
     form.querySelector(`[name=compare][value=${choice}]`).disabled = Boolean(why);
   }

@@ -2,6 +2,7 @@
 import { moves, referencesOf, vectorsOf } from "./choices.js";
 import { compareSays } from "./compare.js";
 import { h, label } from "./dom.js";
+import { hubsSays } from "./hubs.js";
 import { count, distance, tiny } from "./numbers.js";
 
 const METRICS = {
@@ -127,6 +128,7 @@ export function sentences(state, server) {
     position: POSITIONS[positionNow(state, server)],
     candidates: CANDIDATES[state.candidates],
     mask: state.mask === "model" ? OWN_MASK[server.causal ? "causal" : "full"] : MASKS[state.mask],
+    hubs: [hubsSays(state, server), "score = (s(z_i, R_t) − μ_t) / σ_t"],
     compare: [compareSays(state, server), "overlap = |A ∩ B| / k, moved = rank_B − rank_A"],
   };
 }
@@ -274,7 +276,7 @@ export function steps(answer, server) {
       "A head’s value space has no basis of its own: turned, and its output matrix turned back, it leaves the model ",
       "the same. With Reference “Input layer”, a layer above 0 is therefore compared across two unrelated bases (layers ",
       "that share their weights excepted); “This layer” compares within one. And near tokens alone prove nothing: ",
-      "some tokens are near to everything.",
+      "some tokens are near to everything, and “Hub-aware” tells which.",
     ),
     step(
       "Is the capture right?",

@@ -37,8 +37,15 @@ async function show() {
       paintTokens(answer);
     }
     const asked = VIEWS[state.view].questions(state, server, tokens);
-    paint(await Promise.all(asked.map(([route, question]) => post(route, question, signal))));
+    const answers = await Promise.all(asked.map(([route, question]) => post(route, question, signal)));
+    paint(answers);
     say("");
+    const later = VIEWS[state.view].later?.(state, server);
+    if (later) {
+      settled();
+      byId("status").textContent = "Asking other texts …";
+      paint(answers, await post(...later, signal));
+    }
   } catch (fault) {
     if (signal.aborted) return;
     await recover(fault, signal);
@@ -129,8 +136,8 @@ function paintTokens(answer) {
   paintChoices();
 }
 
-function paint(answers) {
-  const { title, name, notes, figures, steps } = VIEWS[state.view].paint(answers, state, server, tokens);
+function paint(answers, more) {
+  const { title, name, notes, figures, steps } = VIEWS[state.view].paint(answers, state, server, tokens, more);
   byId("title").replaceChildren(...title);
   byId("notes").replaceChildren(...notes.map(([lead, note]) => h("p", {}, h("strong", {}, lead), note)));
   for (const place of document.querySelectorAll("#view .figure")) place.replaceChildren(...(figures[place.id] ?? []));
@@ -191,6 +198,7 @@ paintModel();
 if (first.answer) paintTokens(first.answer);
 // What the page was sent with is the answer to one question.
 const asked = VIEWS[state.view].questions(state, server, tokens ?? []);
-if (first.answer && asked.length === 1 && asked[0][0] === "nearest") paint([first.answer]);
-else show();
+const sent = first.answer && asked.length === 1 && asked[0][0] === "nearest";
+if (sent) paint([first.answer]);
+if (!sent || VIEWS[state.view].later?.(state, server)) show();
 document.documentElement.classList.remove("undrawn");

@@ -21,6 +21,7 @@ export const initial = ({ text, token }) => ({
   reference: "input",
   position: true,
   candidates: "all",
+  hubs: false,
   compare: "none",
   weigh: "weights",
   vector: "z",
@@ -40,7 +41,9 @@ export function fromAddress(search, start, server) {
   for (const [name, values] of Object.entries(open(server))) {
     if (values.includes(asked.get(name))) state[name] = asked.get(name);
   }
-  if (["true", "false"].includes(asked.get("position"))) state.position = asked.get("position") === "true";
+  for (const name of ["position", "hubs"]) {
+    if (["true", "false"].includes(asked.get(name))) state[name] = asked.get(name) === "true";
+  }
   return state;
 }
 

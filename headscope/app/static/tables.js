@@ -90,7 +90,7 @@ export function figure(caption, { columns, top, rows, bars, foot, kind = null })
 }
 
 /** One neighbour of a head; `shared`: the other side of a comparison lists it too. */
-export function cell(one, { id, bars, kind, head, where, shared = false }) {
+export function cell(one, { id, bars, kind, head, where, shared = false, measure = "distance" }) {
   const [from, to] = bars.bar(one.distance);
   return h(
     "td",
@@ -101,7 +101,7 @@ export function cell(one, { id, bars, kind, head, where, shared = false }) {
       "data-position": one.position,
       "data-label": one.label,
       "data-head": head,
-      "data-where": `head ${head}, ${where}, distance ${one.distance?.toPrecision(5) ?? "not finite"}`,
+      "data-where": `head ${head}, ${where}, ${measure} ${one.distance?.toPrecision(5) ?? "not finite"}`,
       "--from": `${from}%`,
       "--to": `${to}%`,
     },

@@ -1,0 +1,107 @@
+"""Hub-aware: both lists side by side, the hubs under each head's name, chance beside ranks and marks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from tests.app.browsers import Browser
+from tests.app.looks import choose, shows, text
+from tests.app.serving import Server
+
+Ask = Callable[..., Any]
+
+
+def percent(share: float) -> str:
+    return "< 1 %" if 0 < share < 0.005 else f"{int(100 * share + 0.5)} %"
+
+
+def column(index: int) -> str:
+    """JavaScript for the labels of one column of the table."""
+    cells = f"#neighbors tbody td:nth-of-type({index + 1}) .label"
+    return f"[...document.querySelectorAll('{cells}')].map((e) => e.textContent)"
+
+
+def holds(page: Browser, answer: dict[str, Any], background: dict[str, Any]) -> None:
+    """Wait until the table shows both lists, in its first and last head."""
+    for head in (0, len(answer["heads"]) - 1):
+        for side, one in enumerate((answer, background)):
+            wanted = json.dumps([near["label"] for near in one["heads"][head]["neighbors"]])
+            page.wait(f"JSON.stringify({column(2 * head + side)}) === JSON.stringify({wanted})", 30)
+
+
+def listed(page: Browser, selector: str) -> list[str]:
+    """The texts of all elements."""
+    found: list[str] = page.js(f"[...document.querySelectorAll({json.dumps(selector)})].map((e) => e.textContent)")
+    return found
+
+
+def test_every_head_shows_both_lists_with_hubs_and_chance(page: Browser, ask: Ask) -> None:
+    page.click("[name=hubs]")
+    answer, background = ask(), ask("background")
+    holds(page, answer, background)
+    heads = list(zip(answer["heads"], background["heads"], strict=True))
+    hubs = [held["hubs"] for _, held in heads]
+    assert listed(page, "#neighbors thead .largest") == [
+        f" largest hub: {percent(one['largest'])} {one['label']} · skew {one['skewness']:.1f}" for one in hubs
+    ]
+    shown = [
+        f" by chance {percent(held['chance']['listed'][row])}"
+        for row in range(15)
+        for head, held in heads
+        if head["neighbors"][row]["kind"] in ("own", "text")
+    ]
+    assert shown
+    assert listed(page, "#neighbors tbody .chance") == shown
+    below = listed(page, "#neighbors tfoot td[colspan]")
+    for n, (_, held) in enumerate(heads):
+        chance = held["chance"]
+        assert below[n] == f"#{int(chance['own_rank'] + 0.5):,} · {percent(chance['as_near'])} as near"
+        assert below[len(heads) + n] == f"{percent(chance['in_text'])} by chance"
+    said = text(page, "#neighbors .says")
+    assert f"{background['bank']['outputs']:,} outputs" in said
+    assert f"{background['window']['outputs']:,} outputs at" in said
+
+
+def test_the_switch_is_in_the_address_and_goes_off_again(page: Browser, server: Server, ask: Ask) -> None:
+    page.open(f"{server.address}/?hubs=true&layer=2&reference=layer")
+    page.wait("document.readyState === 'complete' && document.querySelector('#neighbors .hubs')", 30)
+    asked = {"layer": 2, "reference": "layer"}
+    holds(page, ask(**asked), ask("background", **asked))
+    assert page.js("document.querySelector('[name=hubs]').checked")
+    page.click("[name=hubs]")
+    shows(page, ask(**asked))
+    assert not page.js("document.querySelector('#neighbors .hubs')")
+    assert "hubs" not in page.js("location.search")
+
+
+def test_it_is_closed_where_it_has_no_meaning_and_says_why(page: Browser) -> None:
+    shut = "document.querySelector('[name=hubs]').disabled"
+    assert not page.js(shut)
+    choose(page, "compare", "causal")
+    page.wait(shut)
+    assert "two answers are compared already" in text(page, "[data-control=hubs] .says")
+    choose(page, "compare", "none")
+    page.wait(f"!{shut}")
+    choose(page, "vector", "v")
+    page.wait(shut)
+    assert "not their queries, keys and values" in text(page, "[data-control=hubs] .says")
+
+
+def test_a_hub_aware_neighbour_tells_its_score_and_why_it_is_near(page: Browser, ask: Ask) -> None:
+    page.click("[name=hubs]")
+    page.wait("document.querySelector('#neighbors .hubs')", 30)
+    page.hover("#neighbors tbody td:nth-of-type(2)")
+    page.wait("document.querySelector('#readout').textContent.includes('head 0, hub-aware rank 1')")
+    assert "score" in text(page, "#readout")
+    first = ask("background")["heads"][0]["neighbors"][0]
+    page.click("#neighbors tbody td:nth-of-type(2)")
+    page.wait(f"document.querySelector('#why caption')?.textContent === 'Why {first['label']} is near in head 0'", 30)
+
+
+def test_narrow_it_scrolls_in_its_own_container(page: Browser) -> None:
+    page.resize(390, 844)
+    page.click("[name=hubs]")
+    page.wait("document.querySelector('#neighbors .hubs')", 30)
+    assert page.js("document.documentElement.scrollWidth <= innerWidth")
