@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-STEPS = 5  # shades on either side of chance
+_PARTS = (0.16, 0.32, 0.48, 0.84, 1.0)  # how far each shade on either side of chance is from the paper
+STEPS = len(_PARTS)
 
 
 class Ink(NamedTuple):
@@ -38,9 +39,8 @@ STROKES = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 1)), (0, (1, 1)), (
 
 
 def _shades(strong: Ink) -> tuple[Ink, ...]:
-    """From just off the paper to `strong`."""
-    parts = [(step + 1) / STEPS for step in range(STEPS)]
-    return tuple(Ink(_mixed(PAPER.light, strong.light, part), _mixed(PAPER.dark, strong.dark, part)) for part in parts)
+    """From just off the paper to `strong`, with a gap in the middle: text can be read on each, dark or light."""
+    return tuple(Ink(_mixed(PAPER.light, strong.light, part), _mixed(PAPER.dark, strong.dark, part)) for part in _PARTS)
 
 
 def _mixed(paper: str, strong: str, part: float) -> str:
@@ -50,7 +50,7 @@ def _mixed(paper: str, strong: str, part: float) -> str:
 
 ABOVE = _shades(Ink("#0a5f92", "#6cc0ee"))
 BELOW = _shades(Ink("#a54200", "#ff9f5e"))
-AMOUNT = _shades(Ink("#3b4554", "#ccd5e2"))
+AMOUNT = _shades(Ink("#3b4554", "#aeb9c9"))
 
 KINDS: dict[str, tuple[Ink, str]] = {  # kind of the nearest token → ground and hatch
     "own": (Ink("#0b72b3", "#5cb4e6"), ""),
