@@ -14,13 +14,16 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 LAUNCHES = 9
+LONG = "time and tide wait for no man " * 72  # 506 tokens of 512
+STATIC = Path(__file__).parents[1] / "headscope" / "app" / "static"
 # From the click to the frame after the one that painted the new table.
-TIMED_CLICK = """(selector) => new Promise((done, fail) => {
+TIMED_CLICK = """([selector, figure]) => new Promise((done, fail) => {
   setTimeout(() => fail(new Error("no new table within 60 s")), 60000);
-  const table = document.querySelector("#neighbors");
+  const table = document.querySelector(`#${figure}`);
   const start = performance.now();
   const seen = new MutationObserver(() => {
     seen.disconnect();
@@ -56,6 +59,12 @@ def run() -> dict[str, float]:
         tokens = [_click(page, f"#tokens [data-position='{token}']") for token in range(2, 14)]
         layers = [_click(page, f"[name=layer][value='{layer}']") for layer in (4, 3, 2, 1)]
         seen = [_click(page, f"#tokens [data-position='{token}']") for token in (12, 13) * 4]
+        views = [_click(page, f"[name=view][value={view}]", view) for view in ("atlas", "attention", "heads") * 4]
+        page.fill("#text", LONG)
+        page.press("#text", "Enter")
+        page.wait_for_function("() => document.querySelectorAll('#tokens button').length > 500", timeout=60_000)
+        page.wait_for_function("() => !document.querySelector('[data-busy]')", timeout=60_000)
+        long = [_click(page, f"#tokens [data-position='{token}']") for token in range(101, 113)]
         browser.close()
     median = statistics.median
     return {
@@ -64,13 +73,17 @@ def run() -> dict[str, float]:
         "click_encodings_cached_ms": median(tokens + layers),
         "click_answer_cached_ms": median(seen[2:]),
         "click_encodings_new_ms": median(new_layers),
+        "view_answer_cached_ms": median(views[3:]),
+        "click_long_text_ms": median(long),
+        "long_to_short": median(long) / median(tokens),
         "library_encodings_new_ms": _library(),
         "wire_kb": median(wire) / 1000,
+        "javascript_lines": sum(len(file.read_text("utf-8").splitlines()) for file in STATIC.glob("*.js")),
     }
 
 
-def _click(page: Any, selector: str) -> float:
-    took: float = page.evaluate(TIMED_CLICK, selector)
+def _click(page: Any, selector: str, figure: str = "neighbors") -> float:
+    took: float = page.evaluate(TIMED_CLICK, [selector, "neighbors" if figure == "heads" else figure])
     return took
 
 

@@ -16,9 +16,10 @@ _PAUSE = 0.05  # seconds
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of every round of one task."""
+    """Seconds of every round of one task, by the clock and of all processors together."""
 
     seconds: tuple[float, ...]
+    cpu_seconds: tuple[float, ...]
 
     @property
     def median(self) -> float:
@@ -29,7 +30,8 @@ class Timing:
         return statistics.median(a / b for a, b in zip(self.seconds, other.seconds, strict=True))
 
     def to_dict(self) -> dict[str, float]:
-        return {"median_s": self.median, "min_s": min(self.seconds), "max_s": max(self.seconds)}
+        spread = {"median_s": self.median, "min_s": min(self.seconds), "max_s": max(self.seconds)}
+        return spread | {"cpu_median_s": statistics.median(self.cpu_seconds)}
 
 
 def interleaved(tasks: Mapping[str, Callable[[], object]], rounds: int = 7) -> dict[str, Timing]:
@@ -40,14 +42,15 @@ def interleaved(tasks: Mapping[str, Callable[[], object]], rounds: int = 7) -> d
     >>> sorted(interleaved({"nothing": lambda: None, "less": lambda: None}, rounds=2))
     ['less', 'nothing']
     """
-    seconds: dict[str, list[float]] = {name: [] for name in tasks}
+    spent: dict[str, list[tuple[float, float]]] = {name: [] for name in tasks}
     for _ in range(rounds + 1):
         for name, task in tasks.items():
             time.sleep(_PAUSE)
-            start = time.perf_counter()
+            start, cpu_start = time.perf_counter(), time.process_time()
             task()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: Timing(tuple(spent[1:])) for name, spent in seconds.items()}
+            spent[name].append((time.perf_counter() - start, time.process_time() - cpu_start))
+    counted = {name: list(zip(*rounds[1:], strict=True)) for name, rounds in spent.items()}
+    return {name: Timing(*both) for name, both in counted.items()}
 
 
 def square_product(size: int = 2048) -> tuple[Callable[[], object], int]:

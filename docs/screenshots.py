@@ -16,7 +16,17 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 IMAGES = Path(__file__).parent / "images"
-SIZES = {1440: 1080, 390: 1480}
+SIZES = {1440: 900, 390: 1480}
+# What each picture of a view shows, and what is there when it is drawn.
+VIEWS = {
+    "atlas": ("view=atlas&word=banana&layer=2&head=7", "#atlas td"),
+    "attention": ("view=attention&word=banana&layer=2&head=7", "#pattern td"),
+    "journey": ("view=journey&word=banana", "[data-drawn]"),
+    "layers": ("view=layers&word=banana&layer=1&head=1", "#glance td .label"),
+    "map": ("view=map&word=banana&layer=1&head=1&reference=layer", "[data-drawn]"),
+    "worked": ("teach=true&word=banana&layer=1&head=1&reference=layer", "#worked td"),
+}
+PATIENCE = 180_000  # milliseconds: t-SNE takes its time
 # A token in sight, so that the linked marks are in the picture.
 MARKED = "#neighbors td[data-label='flies']"
 
@@ -47,9 +57,12 @@ def photograph(address: str) -> None:
                 page.hover(MARKED)
                 page.evaluate("scrollTo(0, 0)")
                 page.screenshot(path=IMAGES / f"page-{width}-{scheme}.png")
-                for view in ("atlas", "attention") if (width, scheme) == (1440, "light") else ():
-                    page.goto(f"{address}?view={view}&token=11&layer=2&head=7")
-                    page.wait_for_selector(f"#{view} td")
+                for view, (query, there) in VIEWS.items() if (width, scheme) == (1440, "light") else ():
+                    page.goto(f"{address}?{query}")
+                    page.wait_for_selector(there, timeout=PATIENCE)
+                    if view == "worked":
+                        page.evaluate("document.querySelector('#worked').scrollIntoView({behavior: 'instant'})")
+                    page.wait_for_timeout(500)  # labels of a plot find their places
                     page.screenshot(path=IMAGES / f"{view}-{width}-{scheme}.png")
         browser.close()
 

@@ -70,12 +70,17 @@ class Finder:
         around = 2.0 if self.question.metric == "cosine" else 0.0
         return Nearest(near.ids, near.ranks, around - near.distances, near.own_rank, near.own_distance, None)
 
+    def pair(self, layer: int, position: int, head: int, id: int) -> tuple[Tensor, Tensor]:
+        """The two vectors that a distance is between: a head's, and the vocabulary token's, float64 [width]."""
+        placed = self.placed(layer, position)
+        found = placed.vectors[head].double()
+        rows = placed.encoded.rows(torch.tensor([id], device=found.device))[0]  # (table head, width)
+        return found, rows[head * len(rows) // len(placed.vectors)]
+
     def split(self, layer: int, position: int, head: int, id: int) -> Split:
         """The score of one token, split over the source positions."""
-        asked, placed = self.question, self.placed(layer, position)
-        encoded, found = placed.encoded, placed.vectors[head].double()
-        rows = encoded.rows(torch.tensor([id], device=found.device))[0]  # (table head, width)
-        row = rows[head * len(rows) // len(placed.vectors)]
+        asked, encoded = self.question, self.placed(layer, position).encoded
+        found, row = self.pair(layer, position, head, id)
         values = self.reading.vectors("v", layer)[:, head].double().to(found.device)  # (S, d_head)
         constant = torch.zeros_like(row)
         if encoded.aim is not None:

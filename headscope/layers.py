@@ -5,7 +5,7 @@ Results of one text; `Reading.journey`, `.mixing`, `.glance` and `.effects` make
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,17 +13,20 @@ from torch import Tensor
 
 from headscope.model.alone import frame_of
 from headscope.model.edits import Edits, Kind
-from headscope.model.opened import Text
 from headscope.model.projections import output_weights
-from headscope.model.stages import Stages
 from headscope.model.tokens import Token
-from headscope.neighbors import search
+from headscope.results import frame
+from headscope.stream import joined, ranks_alone, stages_of, streams, walk
 from headscope.views import layers as views
+from headscope.vocabulary import notes
+from headscope.words import WordClass, word_classes
 
 if TYPE_CHECKING:
+    import pandas
+
     from headscope.reading import Reading
 
-_TEXTS = 32  # copies of a text that run together
+_TEXTS, _TOKENS = 32, 4096  # copies of a text that run together, and their tokens
 
 
 @dataclass(frozen=True, repr=False)
@@ -33,10 +36,14 @@ class Journey:
     Stage 0 is block 0's input, stage 2l + 1 the stream after layer l's attention and residual, 2l + 2 after the whole
     layer. own_rank [stage, position] among the vocabulary by cosine; own_cosine, norm [stage, position];
     isolated_cosine [stage, position] with the same stage of the token read alone; overlap [stage − 1, position], the
-    share of the k nearest vocabulary tokens that a stage has in common with the one before.
+    share of the k nearest vocabulary tokens that a stage has in common with the one before. word_classes: content,
+    function, punctuation or other, for each token, by `headscope.words`. norms_input: whether the input embedding has
+    gone through a norm of the model, as block 0 gets it. isolated_rank [stage, position]: of the own token's stream
+    read alone among those of the whole vocabulary at the same stage, by cosine; None where it was not asked for.
     """
 
     tokens: tuple[Token, ...]
+    word_classes: tuple[WordClass, ...]
     stages: tuple[str, ...]
     own_rank: Tensor
     own_cosine: Tensor
@@ -45,7 +52,9 @@ class Journey:
     overlap: Tensor
     k: int
     use_position: bool
+    norms_input: bool
     notes: tuple[str, ...]
+    isolated_rank: Tensor | None = None
 
     def __repr__(self) -> str:
         return views.journey_text(self)
@@ -53,6 +62,10 @@ class Journey:
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, ready for JSON."""
         return views.journey(self)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """One row for each token and stage: position, id, token, word_class, stage and the six numbers."""
+        return frame(views.journey_rows(self))
 
 
 @dataclass(frozen=True, repr=False)
@@ -73,12 +86,26 @@ class Mixing:
     layernorm: Tensor
     notes: tuple[str, ...]
 
+    def means(self) -> dict[str, Tensor]:
+        """The mean ratio of every layer by kind, over the tokens (and the heads, where each has one): [layer]."""
+        return {
+            "weights": self.weights.mean((1, 2)),
+            "norms": self.norms.mean((1, 2)),
+            "norms_all": self.norms_all.mean(1),
+            "residual": self.residual.mean(1),
+            "layernorm": self.layernorm.mean(1),
+        }
+
     def __repr__(self) -> str:
         return views.mixing_text(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, ready for JSON."""
         return views.mixing(self)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """One row for each layer, kind, head (all heads together: none) and token: the ratio."""
+        return frame(views.mixing_rows(self))
 
 
 @dataclass(frozen=True, repr=False)
@@ -94,6 +121,7 @@ class Glance:
     on_previous: Tensor
     on_special: Tensor
     strength: Tensor
+    notes: tuple[str, ...]
 
     def __repr__(self) -> str:
         return views.glance_text(self)
@@ -101,6 +129,10 @@ class Glance:
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, ready for JSON."""
         return views.glance(self)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """One row for each layer and head."""
+        return frame(views.glance_rows(self))
 
 
 @dataclass(frozen=True, repr=False)
@@ -116,6 +148,7 @@ class Effects:
     moved: Tensor
     kl: Tensor | None
     own_logit: Tensor | None
+    notes: tuple[str, ...]
 
     def __repr__(self) -> str:
         return views.effects_text(self)
@@ -124,43 +157,38 @@ class Effects:
         """Plain lists and numbers, ready for JSON."""
         return views.effects(self)
 
+    def to_pandas(self) -> pandas.DataFrame:
+        """One row for each layer and head."""
+        return frame(views.effects_rows(self))
 
-def journey(reading: Reading, k: int, position: bool) -> Journey:
-    """See `Journey`; k is for the overlap."""
-    vocabulary, tokens = reading.vocabulary, reading.tokens
-    stream = _stream(reading.stages)  # (stage, S, d_model)
-    use_position = position and vocabulary.has_positions
-    encoded = [vocabulary.arriving(token.position if use_position else None) for token in tokens]
-    device = encoded[0].table.rows.device
-    own = torch.tensor([token.id for token in tokens], device=device)
-    queries = stream.transpose(0, 1).contiguous().to(device)  # (S, stage, d_model)
-    groups = [range(len(tokens))]
-    if any(one.table is not encoded[0].table for one in encoded):
-        groups = [range(n, n + 1) for n in range(len(tokens))]
-    found = [
-        search(
-            encoded[group.start].table,
-            [encoded[n].place for n in group],
-            queries[group.start : group.stop],
-            own[group.start : group.stop],
-            place_of=torch.arange(len(group), device=device),
-            k=k,
-        )["cosine"]
-        for group in groups
-    ]
-    ids = torch.cat([near.ids for near in found]).transpose(0, 1).cpu()  # (stage, S, k)
-    common = (ids[1:, :, :, None] == ids[:-1, :, None, :]).any(-1).float().mean(-1)
+
+def journey(reading: Reading, k: int, position: bool, isolated: bool) -> Journey:
+    """See `Journey`; k is for the overlap, `isolated` asks for its rank, which the streams on disk are needed for."""
+    tokens = reading.tokens
+    stream = joined(reading.stages)  # (stage, S, d_model)
+    use_position = position and reading.vocabulary.has_positions
+    places = torch.tensor([token.position for token in tokens]) if use_position else None
+    ids = torch.tensor([token.id for token in tokens])
+    found = walk(reading.vocabulary, stream, ids, places, k=k)
+    normed = reading._opened.feed.norms_input
+    if isolated:
+        about_rank = notes.ranked_alone(reading.mask, reading._input.context is not None)
+    else:
+        about_rank = notes.no_rank_alone(reading.vocabulary.size, reading._scope.isolated.streams.nbytes)
     return Journey(
         tokens,
-        ("input", *(f"L{layer} {stage}" for layer in range(len(reading.z)) for stage in ("attention", "layer"))),
-        torch.cat([near.own_rank for near in found]).T.cpu(),
-        1 - torch.cat([near.own_distance for near in found]).T.cpu(),
+        word_classes(reading.text, tokens),
+        tuple(stage.label for stage in stages_of(len(reading.z))),
+        found.rank,
+        found.cosine,
         _cosine(stream, _alone(reading)),
-        stream.norm(dim=-1),
-        common,
+        found.norm,
+        found.overlap_before,
         k,
         use_position,
-        reading.notes,
+        normed,
+        (*reading.notes, *about_rank, notes.input_embedding(normed, position, use_position)),
+        ranks_alone(reading.vocabulary, stream, ids) if isolated else None,
     )
 
 
@@ -190,6 +218,11 @@ def mixing(reading: Reading) -> Mixing:
         mixed, kept = stages.factor * mixed[None], stages.factor * kept[None] + stages.before.double()
         residual.append(_ratio(mixed, kept)[0])
         layernorm.append(unknown if stages.norm is None else _ratio(stages.norm(mixed), stages.norm(kept))[0])
+    told = [*reading.notes]
+    if all(stages.factor is None for stages in reading.stages):
+        told.append(notes.no_residual_ratio())
+    elif all(stages.norm is None for stages in reading.stages):
+        told.append(notes.no_layernorm_ratio())
     return Mixing(
         reading.tokens,
         weights=torch.stack(weights).float(),
@@ -197,7 +230,7 @@ def mixing(reading: Reading) -> Mixing:
         norms_all=torch.stack(together).float(),
         residual=torch.stack(residual).float(),
         layernorm=torch.stack(layernorm).float(),
-        notes=reading.notes,
+        notes=tuple(told),
     )
 
 
@@ -220,18 +253,25 @@ def glance(reading: Reading) -> Glance:
         )
         for part, values in zip(parts, found, strict=True):
             part.append(values[:, ours].mean(-1))
-    return Glance(*(torch.stack(part) for part in parts))
+    entropy, own, previous, on_special, strength = (torch.stack(part) for part in parts)
+    return Glance(entropy, own, previous, on_special, strength, reading.notes)
 
 
 def effects(reading: Reading, position: int, replaced_by: Kind) -> Effects:
     """See `Effects`: as many copies of the text as there are heads, in batches."""
     layers, heads = reading.z.shape[0], reading.z.shape[2]
-    edits: list[Edits] = [{}, *({(layer, head): replaced_by} for layer in range(layers) for head in range(heads))]
+    edits: list[Edits] = [{}]
+    edits += [{(layer, head): replaced_by} for layer in range(layers) for head in range(heads)]
     own = reading.tokens[position].id
     moved, kl, own_logit = [], [], []
     first: tuple[Tensor, Tensor | None] | None = None
-    for start in range(0, len(edits), _TEXTS):
-        last, logits = reading._opened.outputs(reading._input, edits[start : start + _TEXTS], position)
+    together = max(1, min(_TEXTS, _TOKENS // len(reading.tokens)))
+    for start in range(0, len(edits), together):
+        texts = [replace(reading._input, edit={**reading.edit, **edit}) for edit in edits[start : start + together]]
+        last, logits = (
+            None if made is None else made[:, position].float().cpu() for made in reading._opened.outputs(texts)
+        )
+        assert last is not None
         if first is None:
             first = last[0], None if logits is None else logits[0].double()
         moved.append((last - first[0]).norm(dim=-1) / first[0].norm())
@@ -249,23 +289,20 @@ def effects(reading: Reading, position: int, replaced_by: Kind) -> Effects:
         by_head(moved),
         by_head(kl) if kl else None,
         by_head(own_logit) if own_logit else None,
+        (*reading.notes, *(() if kl else (notes.no_logits(),))),
     )
-
-
-def _stream(stages: tuple[Stages, ...], text: int = 0) -> Tensor:
-    """[stage, position, d_model] of one text."""
-    return torch.stack([stages[0].before[text], *(x[text] for one in stages for x in (one.middle, one.after))])
 
 
 def _alone(reading: Reading) -> Tensor:
     """The same stages of every token read alone: [stage, position, d_model]."""
     ids = sorted({token.id for token in reading.tokens})
     frame = frame_of(reading._opened)
-    like = Text([], "model", reading._input.context, {})
-    stages = reading._opened.stages([frame.around(id) for id in ids], like)
-    streams = torch.stack([_stream(stages, n)[:, frame.position] for n in range(len(ids))], 1)  # (stage, id, d_model)
+    context = reading._input.context
+    contexts = None if context is None else [context] * len(ids)
+    alone = streams(reading._opened, [frame.around(id) for id in ids], "model", contexts)
+    streams_alone = torch.stack([one[:, frame.position] for one in alone], 1)  # (stage, id, d_model)
     which = torch.tensor([ids.index(token.id) for token in reading.tokens])
-    chosen: Tensor = streams.index_select(1, which)
+    chosen: Tensor = streams_alone.index_select(1, which)
     return chosen
 
 

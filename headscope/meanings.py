@@ -14,3 +14,14 @@ REFERENCES = {
         "model's own runs on both sides, but without context, and at its place in a text of its own."
     ),
 }
+
+MIXING = {
+    "weights": "The attention weights on other positions, the mean of the heads: what is read off a bare pattern.",
+    "norms": (
+        "How long what comes from other positions is beside what comes from the own one, head by head, the mean of the "
+        "heads: a large weight on a short value mixes little."
+    ),
+    "norms_all": "The same for what all heads of the layer write together, where heads add up or cancel.",
+    "residual": "With the stream that the layer adds to, which is the token's own: the largest part of what is kept.",
+    "layernorm": "With the norm of the sum behind it: what the rest of the model gets of other positions.",
+}

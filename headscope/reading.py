@@ -15,6 +15,9 @@ from headscope.bank import Bank
 from headscope.errors import InputError
 from headscope.finding import Finder, Question
 from headscope.layers import Effects, Glance, Journey, Mixing
+from headscope.maps import Map
+from headscope.maps.layouts import Method, Tell, Way
+from headscope.maps.plan import plan
 from headscope.model.edits import Edits, Kind
 from headscope.model.heads import Captured
 from headscope.model.opened import Text
@@ -38,6 +41,7 @@ from headscope.results import (
 from headscope.vocabulary import Vocabulary, notes
 from headscope.vocabulary.choices import Candidates, Reference, Space, Vector, check, one_of, resolved
 from headscope.vocabulary.kinds import TextKinds
+from headscope.worked import Worked, worked
 
 if TYPE_CHECKING:
     from headscope.scope import Scope
@@ -160,7 +164,8 @@ class Reading:
         """
         if self._stages is None:
             self._check_weights()
-            self._stages = self._opened.stages([self._input.ids], self._input)
+            text = self._input
+            self._stages = self._opened.stages([text.ids], text.mask, text.contexts(1), [text.edit])
         return self._stages
 
     @property
@@ -171,7 +176,7 @@ class Reading:
         """
         if self._residual is None:
             self._check_weights()
-            self._residual = self._opened.stream(self._input)
+            self._residual = self._opened.streams([self._input])[0]
         return self._residual
 
     def vectors(self, vector: Vector, layer: int) -> Tensor:
@@ -272,16 +277,30 @@ class Reading:
         z = Σ_j α_ij v_j, so ⟨z, R⟩ is the sum of α_ij ⟨v_j, R⟩; for cosine divided by |z||R|; for euclidean these are
         the dot product's shares. Raises InputError for an answer about several tokens or about q, k or v.
         """
+        asked, layer = near.question, self._check_asked(near, head, id)
+        split = Finder(self, self.vocabulary, asked).split(layer, near.tokens[0].position, head, id)
+        return Why(asked, near.tokens[0], head, self._opened.names[id], self.tokens, split)
+
+    def work_out(self, near: Neighbors, head: int, id: int) -> Worked:
+        """One distance of an answer worked out from the start: q·k, softmax, Σ α v, and the distance.
+
+        Raises InputError for an answer about several tokens or about q, k or v.
+        """
+        self._check_asked(near, head, id)
+        finder = Finder(self, self.vocabulary, near.question)
+        return worked(self, near, head, id, finder, self._opened.names[id])
+
+    def _check_asked(self, near: Neighbors, head: int, id: int) -> int:
+        """The layer of an answer of one layer about one token's z; InputError for another, or no such head or id."""
         asked = near.question
         if asked.layer is None or near.ids.dim() != 2 or asked.vector != "z":
-            raise InputError("why is asked of an answer about one token's z: near.each() gives them one by one.")
-        heads, vocabulary = near.ids.shape[0], self.vocabulary
+            raise InputError("this is asked of an answer about one token's z: near.each() gives them one by one.")
+        heads, size = near.ids.shape[0], self.vocabulary.size
         if not (isinstance(head, int) and 0 <= head < heads):
             raise InputError(f"there is no head {head!r}; the layer's heads are 0 to {heads - 1}.")
-        if not (isinstance(id, int) and 0 <= id < vocabulary.size):
-            raise InputError(f"there is no token id {id!r}; ids are 0 to {vocabulary.size - 1}.")
-        split = Finder(self, vocabulary, asked).split(asked.layer, near.tokens[0].position, head, id)
-        return Why(asked, near.tokens[0], head, self._opened.names[id], self.tokens, split)
+        if not (isinstance(id, int) and 0 <= id < size):
+            raise InputError(f"there is no token id {id!r}; ids are 0 to {size - 1}.")
+        return asked.layer
 
     def background(self, near: Neighbors, bank: Bank | None = None) -> Background:
         """What a bank of other texts' outputs says of an answer of this reading: hub-aware neighbours, and chance.
@@ -376,14 +395,50 @@ class Reading:
             notes=self._notes(finder, position, found[0][1]),
         )
 
-    def journey(self, k: int = 10, position: bool = True) -> Journey:
+    def map(
+        self,
+        layer: int = 0,
+        head: int = 0,
+        space: Space = "value",
+        reference: Reference | None = None,
+        metric: Metric = "cosine",
+        method: Method = "tsne",
+        *,
+        at: int | None = None,
+        candidates: Candidates = "all",
+        size: int = 2000,
+        k: int = 10,
+        perplexity: float = 30,
+        seed: int = 0,
+        progress: Tell | None = None,
+    ) -> Map:
+        """One head's space in two dimensions: a sample of the vocabulary, and the text's values and outputs.
+
+        `method` is "tsne" or "pca", `metric` cosine or euclidean. The sample has `size` vocabulary tokens: those of
+        the text, the `k` nearest of each output, and a random rest drawn with `seed`. They stand at position `at`;
+        None: at none, for one picture shows many positions. `reference` None: the layer's own. Seeded, and kept in
+        memory and on disk. `progress` hears how many iterations of t-SNE are done, of how many; None: a bar on
+        standard error, where that is a terminal. Other texts are placed into it by `Map.place`. Needs the extra
+        `maps`. Raises InputError for a choice that is not open.
+        """
+        check(space, reference, metric, candidates)
+        reference = resolved(space, reference, "layer")
+        self._check_layer(layer)
+        finder = self._finder(layer, space, reference, metric, at is not None, k, candidates, "z", at)
+        planned = plan(self, finder, head, Way(method, perplexity, seed), size, k, at)
+        return planned.map(self._scope._layouts, progress)
+
+    def journey(self, k: int = 10, position: bool = True, isolated: bool = False) -> Journey:
         """What becomes of every token on its way up: rank of and cosine to its own input embedding, stage by stage.
 
         `position`: the embedding as block 0 gets it at the token's place, or without the position. `k`: how many
-        neighbours are compared between stages.
+        neighbours are compared between stages. `isolated`: the rank among the vocabulary read alone too, for which
+        the model reads every token alone where `Scope.isolate` has not done so.
         """
         self._check_k(k, self._scope.card.vocab_size)
-        return layers.journey(self, k, position)
+        if isolated:
+            self._scope.isolate(what="streams")
+        return layers.journey(self, k, position, isolated)
 
     def mixing(self) -> Mixing:
         """How much of every layer's output comes from other positions; see `Mixing`."""
@@ -442,6 +497,8 @@ class Reading:
     def _notes(self, finder: Finder, position: bool, table: Table) -> tuple[str, ...]:
         asked, vocabulary = finder.question, finder.vocabulary
         found = [*self.notes, *notes.space(asked.space, asked.vector)]
+        if asked.space == "fitted" and self._scope.lens is not None:
+            found += self._scope.lens.notes(asked.layer, self.mask)
         if asked.reference == "input" and asked.layer != 0 and not vocabulary.one_value_space:
             found.append(notes.foreign_basis(asked.layer))
         if asked.reference == "isolated":

@@ -76,7 +76,7 @@ class Neighbors:
 
     def to_pandas(self) -> pandas.DataFrame:
         """One row for each neighbour: position, head, rank, id, token, label, distance, kind, positions."""
-        return _frame(record.neighbor_rows(self))
+        return frame(record.neighbor_rows(self))
 
     def each(self) -> tuple[Neighbors, ...]:
         """One answer for each selected token, without the leading axis."""
@@ -145,7 +145,7 @@ class Why:
 
     def to_pandas(self) -> pandas.DataFrame:
         """One row for each source position: position, token, weight, share."""
-        return _frame(record.why_rows(self))
+        return frame(record.why_rows(self))
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ class Background:
 
     def to_pandas(self) -> pandas.DataFrame:
         """One row for each neighbour of both lists: head, list, rank, id, token, distance, score, kind, chance."""
-        return _frame(record.background_rows(self))
+        return frame(record.background_rows(self))
 
 
 @dataclass(frozen=True, repr=False)
@@ -235,7 +235,7 @@ class PositionNeighbors:
 
     def to_pandas(self) -> pandas.DataFrame:
         """One row for each head and position: head, place in the order, position, token, distance."""
-        return _frame(record.position_rows(self))
+        return frame(record.position_rows(self))
 
 
 @dataclass(frozen=True, repr=False)
@@ -267,7 +267,7 @@ class Atlas:
 
     def to_pandas(self) -> pandas.DataFrame:
         """One row for each layer and head: layer, head, id, token, label, distance, own_rank, kind, positions."""
-        return _frame(record.atlas_rows(self))
+        return frame(record.atlas_rows(self))
 
     def rates(self) -> Tensor:
         """The share of each layer's heads whose nearest token is of a kind: [layer, kind], kinds as in KINDS."""
@@ -301,7 +301,7 @@ class Attention:
 
     def to_pandas(self) -> pandas.DataFrame:
         """One row for each head and source: head, position, token, label, share."""
-        return _frame(record.attention_rows(self))
+        return frame(record.attention_rows(self))
 
 
 @dataclass(frozen=True, repr=False)
@@ -329,7 +329,7 @@ class Comparison:
 
     def to_pandas(self) -> pandas.DataFrame:
         """One row for each head: overlap, own rank in both, moved."""
-        return _frame(record.comparison_rows(self))
+        return frame(record.comparison_rows(self))
 
 
 def compared(one: Neighbors, other: Neighbors) -> Comparison:
@@ -357,7 +357,8 @@ def named(ids: Tensor, names: Any) -> dict[int, TokenName]:
     return {id: names[id] for id in torch.unique(ids).tolist()}
 
 
-def _frame(rows: list[dict[str, Any]]) -> pandas.DataFrame:
+def frame(rows: list[dict[str, Any]]) -> pandas.DataFrame:
+    """Rows as a data frame; ImportError where pandas is not installed."""
     try:
         import pandas
     except ImportError:

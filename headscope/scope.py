@@ -14,8 +14,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from headscope.bank import Bank, fill, source
 from headscope.errors import HeadscopeError, InputError
+from headscope.maps.layouts import Layouts
 from headscope.model.default import default_source, find
-from headscope.model.edits import Edits, check_edits
+from headscope.model.edits import Edits, check_edits, named_edits
 from headscope.model.fresh import reinitialised
 from headscope.model.loading import hash_of_tensors, load
 from headscope.model.opened import Opened, open_model, weights_stamp
@@ -23,12 +24,13 @@ from headscope.model.passes import MASKS, Mask
 from headscope.model.projections import HeadWeights, measure_projections
 from headscope.model.stacks import StackName, choose, unwrapped
 from headscope.model.tokens import Token, started, tokenize
+from headscope.probes.lens import LinearLens
 from headscope.reading import Reading
 from headscope.views.progress import bar
 from headscope.vocabulary import Vocabulary, notes
 from headscope.vocabulary.cache import ByteCache
 from headscope.vocabulary.choices import Space, one_of
-from headscope.vocabulary.isolated import Isolated
+from headscope.vocabulary.isolated import WHAT, Isolated, ReadAlone, What
 
 CACHE_BYTES = 4 * 2**30
 _BANK_BYTES = 2**30  # banks, and what was measured over them
@@ -64,7 +66,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Isolation:
-    """What the reference "isolated" has on disk: bytes, files, and where; `seconds`: how long this call took."""
+    """What there is on disk of the tokens read alone: bytes, files, and where; `seconds`: how long this call took."""
 
     bytes: int
     shards: int
@@ -91,6 +93,8 @@ class Scope:
         self._lock = threading.RLock()
         self._isolated, self._vocabulary = self._encodings()
         self._banks = ByteCache(_BANK_BYTES)
+        self._lens: LinearLens | None = None
+        self._layouts = Layouts()
 
     def __repr__(self) -> str:
         card = self.card
@@ -175,8 +179,10 @@ class Scope:
         `mask` "model" leaves the model's own, "full" lets every token see all others, "causal" only those before
         it. With the stack "decoder" the encoder reads `text`, and the heads are those of the decoder on
         `decoder_text` (None: `text` again), which its start token begins. `edit` replaces the z of heads while the
-        model runs: {(layer, head): "zero", "mean" (over the text) or a tensor [position, d_head] or [d_head]}. Raises
-        InputError for an empty text, or one that is longer than the model reads, unless `truncate`.
+        model runs: {(layer, head): "zero", "mean" (over the text), a tensor [position, d_head] or [d_head], or a
+        function from the z that is there to what takes its place}; (layer, "z") is the z of all its heads side by
+        side, (layer, "residual") the stream that the layer's block returns. Raises InputError for an empty text, or
+        one that is longer than the model reads, unless `truncate`.
         """
         return self._read([text], mask, None if decoder_text is None else [decoder_text], truncate, edit or {})[0]
 
@@ -199,8 +205,8 @@ class Scope:
         prepared = [self._tokens(opened, text, opened.stack.start, truncate) for text in wanted]
         contexts = [self._tokens(opened, text, None, truncate)[0] for text in texts] if decodes else None
         for tokens, _ in prepared:
-            block = opened.anatomy.blocks[0]
-            check_edits(edit, len(opened.anatomy.blocks), block.heads, block.d_head, len(tokens))
+            check_edits(edit, opened.anatomy, len(tokens))
+        told = (*((notes.cross_attention(),) if decodes else ()), *notes.edited(named_edits(edit)))
         readings = []
         for batch in _batches([len(tokens) for tokens, _ in prepared]):
             context = None if contexts is None else [[token.id for token in contexts[n]] for n in batch]
@@ -213,7 +219,7 @@ class Scope:
                     mask,
                     prepared[n][0],
                     captured,
-                    prepared[n][1] + ((notes.cross_attention(),) if decodes else ()),
+                    prepared[n][1] + told,
                     None if contexts is None else contexts[n],
                     edit,
                 )
@@ -261,15 +267,17 @@ class Scope:
 
         return self._banks.get(("bank", found.key, size, mask), make)
 
-    def isolate(self, progress: Callable[[int, int], None] | None = None) -> Isolation:
-        """Read every vocabulary token alone, for the reference "isolated", and keep its values on disk.
+    def isolate(self, progress: Callable[[int, int], None] | None = None, what: What = "values") -> Isolation:
+        """Read every vocabulary token alone, and keep on disk its values, which the reference "isolated" is made of.
 
+        Or its residual streams (`what="streams"`), which journeys are ranked among; they are kept apart, and larger.
         What is there already, from an earlier call or process that was ended, is not made again; so it may be
         interrupted at any time. `progress` is told how many tokens are done, of how many; None: a bar on standard
         error, where that is a terminal. Raises ModelError where the disk does not take it.
         """
         started = time.monotonic()
-        alone = self.isolated
+        one_of("part of the tokens read alone", what, WHAT)
+        alone = self.isolated.kept(what)
         done = alone.done()
         shown = bar(_announced(alone), "Reading tokens alone") if progress is None and done < alone.tokens else None
         with shown or nullcontext(progress or (lambda done, total: None)) as tell:
@@ -292,13 +300,36 @@ class Scope:
             raise InputError(f"there is no layer {layer!r}; the model's layers are 0 to {self.card.layers - 1}.")
         return measure_projections(opened.feed, layer)
 
+    @property
+    def lens(self) -> LinearLens | None:
+        """The lens of the space `fitted`; None: none is in use, or the weights have changed since."""
+        with self._lock:
+            self._current()
+            return self._lens
+
+    def use_lens(self, lens: LinearLens | str | Path | None) -> None:
+        """Open the space `fitted`: by a lens (of `headscope.probes.fit_lens`) or its file; None closes it again.
+
+        Raises InputError for a file that is none, and for a lens that was fitted on other weights.
+        """
+        used = LinearLens.load(lens) if isinstance(lens, (str, Path)) else lens
+        with self._lock:
+            self._current()
+            if used is not None:
+                used.check(self.card)
+            self._lens, self._banks = used, ByteCache(_BANK_BYTES)  # what was measured over a bank was another space
+            self._vocabulary.fitted = None if used is None else used.maps
+
     def closed_spaces(self) -> dict[Space, str]:
-        """The spaces that this model does not have, each with the sentence that says why."""
+        """The spaces that cannot be asked for, each with the sentence that says why."""
+        closed: dict[Space, str] = {}
         try:
             self._vocabulary_for(self._current()).unembedding  # noqa: B018 - finding it is the question
         except HeadscopeError as error:
-            return {"unembedding": str(error)}
-        return {}
+            closed["unembedding"] = str(error)
+        if self.lens is None:
+            closed["fitted"] = notes.no_lens()
+        return closed
 
     def moves(self, space: Space) -> bool:
         """Whether the vocabulary's encodings in a space depend on the position (position embeddings, RoPE)."""
@@ -320,7 +351,7 @@ class Scope:
             if weights_stamp(self._opened.model) != self._opened.stamp:
                 self._opened, self.card = self._reopen()
                 self._isolated, self._vocabulary = self._encodings()
-                self._banks = ByteCache(_BANK_BYTES)
+                self._banks, self._lens = ByteCache(_BANK_BYTES), None
             return self._opened
 
     def _encodings(self) -> tuple[Isolated, Vocabulary]:
@@ -357,9 +388,10 @@ def _card(opened: Opened, name: str, revision: str | None, weights_sha256: str, 
     )
 
 
-def _announced(alone: Isolated) -> str:
+def _announced(alone: ReadAlone) -> str:
+    asker = {"values": "The reference isolated", "streams": "A rank among the vocabulary read alone"}[alone.what]
     return (
-        f"The reference isolated reads {alone.tokens:,} tokens alone, once; their values take "
+        f"{asker} needs {alone.tokens:,} tokens read alone, once; their {alone.what} take "
         f"{alone.nbytes / 2**20:,.0f} MiB in {alone.directory}"
     )
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import plain
 import pytest
 import torch
@@ -197,6 +200,68 @@ def test_z_in_the_place_of_itself_changes_nothing_to_the_bit(name, scope_of):
     assert torch.equal(after.residual, before.residual)
 
 
+EVERYWHERE = ["albert", "bert", "bloom", "deberta-v2", "gemma2", "gpt-oss", "gpt2", "llama"]
+
+
+@pytest.mark.parametrize("name", EVERYWHERE)
+def test_a_function_that_gives_back_what_it_is_given_changes_nothing_to_the_bit(name, scope_of):
+    scope = scope_of(name)
+    before = scope.read(zoo.TEXT)
+    given = []
+
+    def same(part):
+        return lambda there: given.append((part, tuple(there.shape))) or there
+
+    layers, n = range(scope.card.layers), len(before.tokens)
+    after = scope.read(zoo.TEXT, edit={(layer, part): same(part) for layer in layers for part in (1, "z", "residual")})
+    assert torch.equal(after.z, before.z)
+    assert torch.equal(after.residual, before.residual)
+    d_head = scope.card.d_head
+    widths = {1: d_head, "z": scope.card.heads * d_head, "residual": scope.card.d_model}
+    assert set(given) == {(part, (n, width)) for part, width in widths.items()}
+    for one, other in zip(after.stages, before.stages, strict=True):
+        assert torch.equal(one.middle, other.middle)
+        assert torch.equal(one.after, other.after)
+        assert (one.norm is None) == (other.norm is None)
+
+
+@pytest.mark.parametrize("name", EVERYWHERE)
+def test_the_stream_that_is_put_in_a_block_s_place_is_what_the_next_one_reads(name, scope_of):
+    scope = scope_of(name)
+    plain_one = scope.read(zoo.TEXT)
+    shifted = scope.read(zoo.TEXT, edit={(0, "residual"): lambda x: x + 1.0, (2, "residual"): "zero"})
+    assert torch.equal(shifted.residual[1], plain_one.residual[1] + 1.0)
+    assert torch.equal(shifted.residual[3], torch.zeros_like(plain_one.residual[3]))
+    assert torch.equal(shifted.z[0], plain_one.z[0])
+    assert not torch.equal(shifted.z[1], plain_one.z[1])
+    # Each stage says what the block did; where the stream was replaced, its last one is what was passed on.
+    assert torch.equal(shifted.stages[0].middle, plain_one.stages[0].middle)
+    assert torch.equal(shifted.stages[0].after, shifted.stages[1].before)
+    assert (shifted.stages[0].norm is None) == (plain_one.stages[0].norm is None)
+
+
+def test_texts_of_a_batch_are_edited_each_by_its_own(scope_of):
+    scope = scope_of("gpt2")
+    readings = [scope.read(text) for text in zoo.CORPUS[:2]]
+    texts = [replace(one._input, edit={(1, "residual"): lambda x, n=n: x * (n + 2)}) for n, one in enumerate(readings)]
+    last, logits = scope._opened.outputs(texts)
+    for n, one in enumerate(readings):
+        alone = scope.read(one.text, edit={(1, "residual"): lambda x, n=n: x * (n + 2)})
+        length = len(one.tokens)
+        assert torch.allclose(last[n, :length], alone.residual[-1], atol=1e-5)
+        assert logits.shape[1:] == (last.shape[1], scope.card.vocab_size)
+
+
+def test_an_edit_of_the_joined_heads_is_the_edit_of_each(scope_of):
+    scope = scope_of("llama")
+    width = scope.card.heads * scope.card.d_head
+    values = torch.linspace(-1, 1, width)
+    joined = scope.read(zoo.TEXT, edit={(1, "z"): values})
+    each = scope.read(zoo.TEXT, edit={(1, head): values.view(-1, scope.card.d_head)[head] for head in range(4)})
+    assert torch.equal(joined.z, each.z)
+    assert torch.equal(joined.residual, each.residual)
+
+
 def test_an_edit_holds_for_all_that_is_asked_of_the_reading(scope_of):
     scope = scope_of("llama")
     plain_one, edited = scope.read(zoo.TEXT), scope.read(zoo.TEXT, edit={(0, 1): "mean", (1, 2): torch.ones(8)})
@@ -212,7 +277,11 @@ def test_an_edit_holds_for_all_that_is_asked_of_the_reading(scope_of):
     ("edit", "said"),
     [
         ({(3, 0): "zero"}, "layers are 0 to 2, heads 0 to 3"),
-        ({(0, 0): "noise"}, "'zero', 'mean' or a tensor"),
+        ({(0, 0): "noise"}, "'zero', 'mean', a tensor or a function"),
+        ({(0, 0): lambda z: z[:1]}, r"\[1, 8\]; it is given \[\d+, 8\]"),
+        ({(0, "residual"): torch.ones(8)}, r"\[8\]; it is \[32\] or"),
+        ({(0, "q"): "zero"}, r"\(layer, 'z'\) or \(layer, 'residual'\)"),
+        ({(3, "z"): "zero"}, "layers are 0 to 2"),
         ({(0, 0): torch.ones(3)}, r"\[3\]; it is \[8\] or"),
         ({"L0H1": "zero"}, r"\(layer, head\)"),
     ],
@@ -230,10 +299,72 @@ def test_granite_s_factor_is_found(build):
     assert {stages.factor for stages in reading.stages} == {0.25}
 
 
+@pytest.mark.parametrize(
+    ("name", "normed"),
+    [("bert", True), ("albert", True), ("bloom", True), ("gpt2", False), ("llama", False), ("gemma2", False)],
+)
+def test_a_journey_says_what_the_input_embedding_is(name, normed, scope_of):
+    scope = scope_of(name)
+    found = scope.read(zoo.TEXT).journey()
+    model, (token,) = scope._opened.model, found.tokens[2:3]
+    raw = model.get_input_embeddings()(torch.tensor(token.id))
+    arrived = scope._opened.feed.arrivals(torch.tensor([token.id]), None)[0]
+    scaled = raw.shape == arrived.shape and torch.allclose(arrived / arrived.norm(), raw / raw.norm(), atol=1e-5)
+    assert found.norms_input is normed is not scaled
+    assert ("through the model's norm" if normed else "raw, before any norm") in found.notes[-1]
+    assert ("with its position" in found.notes[-1]) == found.use_position == bool(scope._opened.positions.modules)
+
+
+def test_a_journey_tells_function_words_from_content_words(scope_of):
+    text = "The sea, and 7 birds"
+    found = scope_of("gpt2").read(text).journey()
+    kinds = {}  # of the pieces of each word; a space alone belongs to none
+    for token, kind in zip(found.tokens, found.word_classes, strict=True):
+        start, end = token.span
+        kinds.setdefault(None if text[start:end].isspace() else text[:start].count(" "), set()).add(kind)
+    assert kinds.pop(None, {"other"}) == {"other"}
+    assert list(kinds.values()) == [{"function"}, {"content", "punctuation"}, {"function"}, {"content"}, {"content"}]
+    assert set(scope_of("bert").read("The sea").journey().word_classes) == {"function", "content", "other"}
+
+
+def test_means_are_those_of_the_ratios(scope_of):
+    found = scope_of("bert").read(zoo.TEXT).mixing()
+    means = found.means()
+    for layer in range(len(found.norms_all)):
+        assert float(means["norms"][layer]) == pytest.approx(float(found.norms[layer].mean()))
+        assert float(means["layernorm"][layer]) == pytest.approx(float(found.layernorm[layer].mean()))
+    told = found.to_dict()
+    assert [layer["means"]["weights"] for layer in told["layers"]] == means["weights"].tolist()
+    assert [kind["kind"] for kind in told["kinds"]] == list(means)
+
+
+def test_what_a_model_cannot_tell_is_said(scope_of):
+    said = {name: scope_of(name).read(zoo.TEXT).mixing().notes for name in ("bert", "gpt2", "gemma2")}
+    assert said["bert"] == ()
+    assert "no norm right after the sum" in said["gpt2"][0]
+    assert "the ratio with the residual cannot be told" in said["gemma2"][0]
+    assert "no language-model head" in scope_of("bert").read(zoo.TEXT).effects().notes[0]
+    assert scope_of("gpt2").read(zoo.TEXT).effects().notes == ()
+
+
 @pytest.mark.parametrize("kind", ["journey", "mixing", "glance", "effects"])
 def test_every_answer_is_shown_and_told(kind, reading, scope):
     found = getattr(reading, kind)()
     assert repr(found)
-    import json
-
     assert json.loads(json.dumps(found.to_dict(), allow_nan=False))
+
+
+def test_data_frames_have_a_row_for_every_number(reading, scope):
+    layers, heads, tokens = scope.card.layers, scope.card.heads, len(reading.tokens)
+    journey, mixing = reading.journey(), reading.mixing()
+    rows = journey.to_pandas()
+    assert len(rows) == tokens * (2 * layers + 1)
+    third = rows[rows.position == 3]
+    assert third.own_rank.tolist() == journey.own_rank[:, 3].tolist()
+    assert third.overlap.tolist()[1:] == journey.overlap[:, 3].tolist()
+    rows = mixing.to_pandas()
+    assert len(rows) == layers * tokens * (2 * heads + 3)
+    cell = rows[(rows.layer == 1) & (rows["kind"] == "norms") & (rows["head"] == 2) & (rows.position == 4)]
+    assert cell.ratio.tolist() == [float(mixing.norms[1, 2, 4])]
+    for found in (reading.glance(), reading.effects(2)):
+        assert len(found.to_pandas()) == layers * heads

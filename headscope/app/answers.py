@@ -16,8 +16,9 @@ class Problem(BaseModel):
 
 
 class IsolatedOut(BaseModel):
-    """How far the vocabulary has been read alone."""
+    """How far the vocabulary has been read alone, for its values or its streams."""
 
+    what: Literal["values", "streams"]
     state: Literal["absent", "working", "stopped", "failed", "ready"]
     done: int
     total: int
@@ -26,10 +27,22 @@ class IsolatedOut(BaseModel):
     problem: str | None
 
 
-class BeingMadeOut(Problem):
-    """The question has to wait: its reference is being made."""
+class MapWorkOut(BaseModel):
+    """How far a map is."""
 
-    isolated: IsolatedOut
+    key: str
+    state: Literal["waiting", "working", "stopped", "failed", "ready"]
+    done: int
+    total: int
+    seconds_left: float | None
+    problem: str | None
+
+
+class BeingMadeOut(Problem):
+    """The question has to wait: its reference or its map is being made."""
+
+    isolated: IsolatedOut | None = None
+    map: MapWorkOut | None = None
 
 
 class Answer(BaseModel):
@@ -192,6 +205,36 @@ class WhyOut(Answer):
     sources: list[SourceOut]
 
 
+class WorkedSourceOut(Answer):
+    position: int
+    product: float
+    seen: bool
+    softmax: float
+    weight: float
+
+
+class WorkedOut(Answer):
+    """One distance worked out from q·k on; `html` is the same in words and tables, without styles or scripts."""
+
+    selected: int
+    layer: int
+    head: int
+    id: int
+    token: str
+    scale: float
+    softmax_error: float
+    mix_error: float
+    sources: list[WorkedSourceOut]
+    values: list[list[float]]
+    mix: list[float]
+    z: list[float]
+    product: float
+    vector_length: float
+    row_length: float
+    distance: float
+    html: str
+
+
 class ChangeOut(Answer):
     head: int
     overlap: float
@@ -281,12 +324,34 @@ class ModelsOut(Answer):
     may_open: bool
 
 
+class OpeningOut(BaseModel):
+    """How far the model is that was asked for last: what is being done, or why it failed; its card once it is open."""
+
+    name: str
+    step: str
+    state: Literal["working", "failed", "ready"]
+    problem: str | None
+    card: dict[str, Any] | None
+
+
 class HealthOut(Answer):
     """The server is there; `waiting` requests stand in line."""
 
     status: str
     version: str
     waiting: int
+
+
+class FileOut(BaseModel):
+    name: str
+    says: str
+
+
+class TakeOut(BaseModel):
+    """The files that a view can be taken away as (`GET /take/{name}`), and the lines of Python that make it again."""
+
+    files: list[FileOut]
+    script: str
 
 
 class SurveyedOut(BaseModel):
@@ -330,3 +395,31 @@ class UsualOut(BaseModel):
     survey: SurveyedOut | None
     says: str | None
     heads: list[UsualHeadOut] | None
+
+
+class MappedTextOut(Answer):
+    text: str
+    mask: str
+    tokens: list[TokenOut]
+    moved: list[float]
+
+
+class MapOut(Answer):
+    """What a map's points are; where they lie is in GET /map/{key}/points."""
+
+    key: str
+    layer: int
+    head: int
+    space: str
+    reference: str | None
+    metric: str
+    method: str
+    trustworthiness: float
+    explained: list[float] | None
+    of: int
+    sample: dict[str, int]
+    notes: list[str]
+    facts: list[str]
+    ids: list[int]
+    labels: list[str]
+    texts: list[MappedTextOut]

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from typing import Any, get_args
+from weakref import WeakKeyDictionary
 
+from headscope.maps.layouts import METHODS
 from headscope.model.passes import MASKS
 from headscope.neighbors import METRICS
 from headscope.reading import Weigh
 from headscope.scope import Scope
 from headscope.vocabulary.choices import CANDIDATES, OPEN_REFERENCES, OPEN_VECTORS, REFERENCES, SPACES, VECTORS
 
+_told: WeakKeyDictionary[Scope, tuple[object, dict[str, Any]]] = WeakKeyDictionary()  # with the lens in use
+
 
 def open_choices(scope: Scope) -> dict[str, Any]:
     """For each control its choices; a space says which references it has, and why it is `closed`, else null."""
+    known = _told.get(scope)
+    if known is not None and known[0] is scope.lens:
+        return known[1]
     closed = scope.closed_spaces()
-    return {
+    told = {
         "space": [
             {
                 "value": space,
@@ -31,4 +38,7 @@ def open_choices(scope: Scope) -> dict[str, Any]:
         "candidates": list(CANDIDATES),
         "mask": list(MASKS),
         "weigh": list(get_args(Weigh)),
+        "method": list(METHODS),
     }
+    _told[scope] = scope.lens, told
+    return told

@@ -2,24 +2,52 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.requests import Request
 
-from headscope.app.asks import Ask, AtlasAsk, AttentionAsk, BackgroundAsk, CompareAsk, NearestAsk, ReadAsk, WhyAsk
-from headscope.app.isolating import BeingMade, Isolating, NotWhole, Work
+from headscope.app.asks import (
+    Ask,
+    AtlasAsk,
+    AttentionAsk,
+    BackgroundAsk,
+    CompareAsk,
+    EffectsAsk,
+    GlanceAsk,
+    JourneyAsk,
+    MapAsk,
+    MixingAsk,
+    NearestAsk,
+    ReadAsk,
+    ViewAsk,
+    WhyAsk,
+    WorkedAsk,
+)
+from headscope.app.isolating import BeingMade, Isolating, NotWhole, Work, check_whole
 from headscope.app.limits import Limits
 from headscope.app.line import Line
+from headscope.app.mapping import Mapping
 from headscope.app.models import Models
 from headscope.app.recent import Recent
 from headscope.app.surveys import Surveys
 from headscope.errors import InputError
+from headscope.maps import Map
+from headscope.model.edits import Kind
 from headscope.reading import Reading
 from headscope.results import Neighbors, compared
 from headscope.scope import Scope
-from headscope.views import record
+from headscope.views import layers, maps, record
+from headscope.vocabulary.isolated import What
+from headscope.worked import Worked
+
+T = TypeVar("T")
+
+if TYPE_CHECKING:
+    from headscope.layers import Effects
 
 
 class TooLong(Exception):
@@ -33,6 +61,7 @@ class Desk:
         self.models, self.limits = models, limits
         self.line = Line(limits.waiting)
         self.isolating = Isolating(self.line)
+        self.mapping = Mapping(limits.waiting, limits.maps)
         self.surveys = Surveys(models)
         self._readings: Recent[Reading] = Recent(limits.readings)
         self._answers: Recent[bytes] = Recent(limits.answers)
@@ -44,41 +73,81 @@ class Desk:
         return await self._answer(ask, make, request)
 
     async def nearest(self, ask: NearestAsk, request: Request | None = None) -> bytes:
-        self._check_k(ask)
-
         def make(scope: Scope, reading: Reading) -> dict[str, Any]:
-            return _look(scope, reading, ask, _near(reading, ask))
+            return _look(scope, reading, ask, near(reading, ask))
 
         return await self._answer(ask, make, request)
 
     async def background(self, ask: BackgroundAsk, request: Request | None = None) -> bytes:
-        self._check_k(ask)
-
         def make(_: Scope, reading: Reading) -> dict[str, Any]:
-            return record.background(reading.background(_near(reading, ask)))
+            return record.background(reading.background(near(reading, ask)))
 
         return await self._answer(ask, make, request)
 
     async def why(self, ask: WhyAsk, request: Request | None = None) -> bytes:
         def make(_: Scope, reading: Reading) -> dict[str, Any]:
-            return record.why(_near(reading, ask).why(ask.head, ask.id))
+            return record.why(near(reading, ask).why(ask.head, ask.id))
+
+        return await self._answer(ask, make, request)
+
+    async def worked(self, ask: WorkedAsk, request: Request | None = None) -> bytes:
+        def make(_: Scope, reading: Reading) -> dict[str, Any]:
+            found = work_out(reading, near(reading, ask), ask.head, ask.id)
+            return found.to_dict() | {"html": found._repr_html_()}
 
         return await self._answer(ask, make, request)
 
     async def compare(self, ask: CompareAsk, request: Request | None = None) -> bytes:
-        self._check_k(ask)
-
         def make(scope: Scope, reading: Reading) -> dict[str, Any]:
-            other_ask = ask.other_side()
-            other_reading = self._reading(scope, other_ask)
-            found = compared(_near(reading, ask), _near(other_reading, other_ask))
+            other_scope, other_reading, other_ask = self.other_side(reading, ask)
+            found = compared(near(reading, ask), near(other_reading, other_ask))
             return {
                 "one": _look(scope, reading, ask, found.one),
-                "other": _look(scope, other_reading, other_ask, found.other),
+                "other": _look(other_scope, other_reading, other_ask, found.other),
                 "heads": record.comparison_rows(found),
             }
 
         return await self._answer(ask, make, request)
+
+    def other_side(self, reading: Reading, ask: CompareAsk) -> tuple[Scope, Reading, NearestAsk]:
+        """The other side of a comparison, its token found; only in the line's worker."""
+        other = ask.other_side()
+        self._check(other)
+        scope = self.models.get(other.model)
+        if ask.other.model is not None:
+            try:
+                check_whole(scope, other.needs_alone)
+            except NotWhole:
+                raise InputError(
+                    f"{scope.card.name} has not read its vocabulary alone yet: choose another reference, or open that "
+                    "model and ask it for this one first."
+                ) from None
+        there = self.reading(scope, other)
+        if ask.other.text is None:
+            return scope, there, other
+        token = reading.tokens[reading.position_of(ask.token)]
+        places = [one.position for one in there.tokens if one.id == token.id]
+        if not places:
+            raise InputError(
+                f"the other text has no token {token.text!r}: a comparison is of one token in two texts, so write a "
+                "text that holds it, or select another token."
+            )
+        return scope, there, other.model_copy(update={"token": places[0]})
+
+    def view(self, query: dict[str, str]) -> ViewAsk:
+        """The view of an address, which opens no model: the server's own answers for one that is not open."""
+        ask = ViewAsk.of_address(query)
+        closed = {
+            name: None
+            for name in ("model", "other_model")
+            if getattr(ask, name) is not None and self.models.known(getattr(ask, name)) is None
+        }
+        return ask.model_copy(update=closed)
+
+    async def take(self, ask: ViewAsk, make: Callable[[Scope, Reading], bytes], request: Request | None) -> bytes:
+        """What `make` makes of the reading, in its turn."""
+        self._check(ask)
+        return await self._in_turn(ask, lambda: make(*self._opened(ask)), request)
 
     async def atlas(self, ask: AtlasAsk, request: Request | None = None) -> bytes:
         def make(_: Scope, reading: Reading) -> dict[str, Any]:
@@ -95,6 +164,79 @@ class Desk:
 
         return await self._answer(ask, make, request)
 
+    async def map(self, ask: MapAsk, request: Request | None = None) -> bytes:
+        """A map, with the key that its points are to be had by."""
+        answer, key = self.known(ask), self._key_of(ask)
+        if answer is not None and key in self.mapping.points:
+            return answer
+        found = await self.mapped(ask, request)
+        self.mapping.keep_points(key, found)
+        answer = as_json(maps.labelled(found) | {"key": key})
+        self._answers.put(self._key(ask), answer, len(answer))
+        return answer
+
+    async def mapped(self, ask: MapAsk, request: Request | None = None) -> Map:
+        """A map, its text placed into another's where that is asked for; MapBeingMade where it takes its time."""
+        if ask.size > self.limits.map:
+            raise InputError(f"the size is {ask.size:,}; this server's maps hold at most {self.limits.map:,} tokens.")
+        self._check(ask)
+        self._check(ask.ground)
+
+        def read() -> tuple[Reading, Reading | None]:
+            return self._opened(ask.ground)[1], None if ask.into is None else self._opened(ask)[1]
+
+        ground, placed = await self._in_turn(ask, read, request)
+        found = await self.mapping.get(
+            self._key_of(ask.ground),
+            lambda tell: ground.map(
+                ask.layer,
+                ask.head,
+                ask.space,
+                ask.reference,
+                ask.metric,
+                ask.method,
+                at=ask.at,
+                candidates=ask.candidates,
+                size=ask.size,
+                k=ask.k,
+                perplexity=ask.perplexity,
+                seed=ask.seed,
+                progress=tell,
+            ),
+        )
+        return found if placed is None else await self.mapping.place(found, placed)
+
+    def _key_of(self, ask: MapAsk) -> str:
+        """A short name for a question about a map."""
+        return hashlib.sha256(self._key(ask)[1].model_dump_json().encode()).hexdigest()[:24]
+
+    async def journey(self, ask: JourneyAsk, request: Request | None = None) -> bytes:
+        return await self._answer(
+            ask, lambda _, reading: layers.journey(reading.journey(ask.k, ask.position, ask.isolated)), request
+        )
+
+    async def mixing(self, ask: MixingAsk, request: Request | None = None) -> bytes:
+        return await self._answer(ask, lambda _, reading: layers.mixing(reading.mixing()), request)
+
+    async def glance(self, ask: GlanceAsk, request: Request | None = None) -> bytes:
+        return await self._answer(ask, lambda _, reading: layers.glance(reading.glance()), request)
+
+    async def effects(self, ask: EffectsAsk, request: Request | None = None) -> bytes:
+        def make(scope: Scope, reading: Reading) -> dict[str, Any]:
+            return layers.effects(self.effects_of(scope, reading, ask.token, ask.replaced_by))
+
+        return await self._answer(ask, make, request)
+
+    def effects_of(self, scope: Scope, reading: Reading, token: int | str, replaced_by: Kind = "zero") -> Effects:
+        """The effects of all heads, which only the line's worker asks for; InputError where they take too long."""
+        runs, length, most = scope.card.layers * scope.card.heads + 1, len(reading.tokens), self.limits.effects
+        if runs * length > most:
+            raise InputError(
+                f"the effects of all heads take {runs} runs of {length} tokens, and this server does {most:,} tokens "
+                "at most: take a shorter text, or headscope look --view effects."
+            )
+        return reading.effects(token, replaced_by)
+
     def _pattern(self, reading: Reading, ask: AttentionAsk, head: int) -> dict[str, Any]:
         length, most = len(reading.tokens), self.limits.pattern
         if length > most:
@@ -104,52 +246,58 @@ class Desk:
             raise InputError(f"there is no head {head}; the layer's heads are 0 to {len(heads) - 1}.")
         return {"head": head, "queries": heads[head].tolist()}
 
-    async def isolated(self, model: str | None, request: Request | None = None) -> dict[str, Any]:
-        """How far the reference isolated of a model is."""
+    async def isolated(self, model: str | None, what: What, request: Request | None = None) -> dict[str, Any]:
+        """How far a model is with its tokens read alone."""
         key = self.models.key(model)
-        work = self.isolating.known(key)
+        work = self.isolating.known(key, what)
         if work is None:
-            work = await self.line.run(lambda: Work.found(self.models.get(key)), request)
+            work = await self.line.run(lambda: Work.found(self.models.get(key), what), request)
         return work.record()
 
     def known(self, ask: Ask) -> bytes | None:
         """The answer if it is at hand."""
         return self._answers.get(self._key(ask))
 
-    def _check_k(self, ask: NearestAsk) -> None:
-        if ask.k > self.limits.k:
-            raise InputError(f"k is {ask.k}; this server lists at most {self.limits.k} neighbours.")
-
     async def _answer(
         self, ask: Ask, make: Callable[[Scope, Reading], dict[str, Any]], request: Request | None
     ) -> bytes:
-        if len(ask.text) > self.limits.characters:
-            raise TooLong(
-                f"the text has {len(ask.text):,} characters, and this server reads at most "
-                f"{self.limits.characters:,}: shorten it."
-            )
+        self._check(ask)
         key = self._key(ask)
 
         def job() -> bytes:
             # Looked up again: the job before this one may have been the same.
             answer = self._answers.get(key)
             if answer is None:
-                scope = self.models.get(ask.model)
-                if ask.needs_isolated and scope.isolated.done() < scope.isolated.tokens:
-                    raise NotWhole(scope)
-                answer = as_json(make(scope, self._reading(scope, ask)))
+                answer = as_json(make(*self._opened(ask)))
                 self._answers.put(key, answer, len(answer))
             return answer
 
         at_hand = self._answers.get(key)
-        if at_hand is not None:
-            return at_hand
+        return at_hand if at_hand is not None else await self._in_turn(ask, job, request)
+
+    async def _in_turn(self, ask: Ask, job: Callable[[], T], request: Request | None) -> T:
+        """What a job comes to when it is its turn; BeingMade where tokens have to be read alone first."""
         try:
             return await self.line.run(job, request)
         except NotWhole as missing:
-            raise BeingMade(await self.isolating.start(self.models.key(ask.model), missing.scope)) from None
+            raise BeingMade(await self.isolating.start(self.models.key(ask.model), missing)) from None
 
-    def _reading(self, scope: Scope, ask: Ask) -> Reading:
+    def _check(self, ask: Ask) -> None:
+        if len(ask.text) > self.limits.characters:
+            raise TooLong(
+                f"the text has {len(ask.text):,} characters, and this server reads at most "
+                f"{self.limits.characters:,}: shorten it."
+            )
+        if isinstance(ask, NearestAsk | JourneyAsk | MapAsk) and ask.k > self.limits.k:
+            raise InputError(f"k is {ask.k}; this server lists at most {self.limits.k} neighbours.")
+
+    def _opened(self, ask: Ask) -> tuple[Scope, Reading]:
+        scope = self.models.get(ask.model)
+        check_whole(scope, ask.needs_alone)
+        return scope, self.reading(scope, ask)
+
+    def reading(self, scope: Scope, ask: Ask) -> Reading:
+        """The text of a question, read by a model, once; only in the line's worker."""
         key = (self.models.key(ask.model), ask.text, ask.mask)
         reading = self._readings.get(key)
         if reading is None:
@@ -161,7 +309,15 @@ class Desk:
         return type(ask), ask.model_copy(update={"model": self.models.key(ask.model)})
 
 
-def _near(reading: Reading, ask: NearestAsk) -> Neighbors:
+def work_out(reading: Reading, found: Neighbors, head: int, id: int | None) -> Worked:
+    """One distance of an answer worked out; id None: the head's nearest token."""
+    if head >= len(found.ids):
+        raise InputError(f"there is no head {head}; the layer's heads are 0 to {len(found.ids) - 1}.")
+    return reading.work_out(found, head, int(found.ids[head, 0]) if id is None else id)
+
+
+def near(reading: Reading, ask: NearestAsk) -> Neighbors:
+    """A question's nearest tokens, from its reading."""
     return reading.nearest(
         ask.token,
         ask.layer,
@@ -176,9 +332,12 @@ def _near(reading: Reading, ask: NearestAsk) -> Neighbors:
     )
 
 
-def _look(scope: Scope, reading: Reading, ask: NearestAsk, near: Neighbors) -> dict[str, Any]:
+def _look(scope: Scope, reading: Reading, ask: NearestAsk, found: Neighbors) -> dict[str, Any]:
     rows = reading.nearest_positions(ask.token, ask.layer, ask.metric)
-    return record.look(scope.card, reading, near, rows)
+    rows = dataclasses.replace(
+        rows, positions=rows.positions[:, : ask.positions], distances=rows.distances[:, : ask.positions]
+    )
+    return record.look(scope.card, reading, found, rows)
 
 
 def as_json(record: dict[str, Any]) -> bytes:

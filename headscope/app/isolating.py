@@ -1,4 +1,4 @@
-"""The reference `isolated` made in the background: a step at a time through the line, so that others get their turn."""
+"""Tokens read alone in the background: a step at a time through the line, so that others get their turn."""
 
 from __future__ import annotations
 
@@ -11,17 +11,24 @@ from typing import Any, Literal
 from headscope.app.line import Line, LineFull
 from headscope.errors import HeadscopeError
 from headscope.scope import Scope
+from headscope.vocabulary.isolated import What
 
 log = logging.getLogger(__name__)
 State = Literal["absent", "working", "stopped", "failed", "ready"]
 
 
 class NotWhole(Exception):
-    """The question needs values of `scope` that have not been made."""
+    """The question needs `what` of the tokens that `scope` has not read alone."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, what: What) -> None:
         super().__init__()
-        self.scope = scope
+        self.scope, self.what = scope, what
+
+
+def check_whole(scope: Scope, what: What | None) -> None:
+    """NotWhole where something is needed that has not been made."""
+    if what is not None and (alone := scope.isolated.kept(what)).done() < alone.tokens:
+        raise NotWhole(scope, what)
 
 
 class BeingMade(Exception):
@@ -39,16 +46,18 @@ class Work:
     done: int  # tokens
     total: int
     nbytes: int  # of all of them, on disk
+    what: What = "values"
     state: State = "absent"
     problem: str | None = None  # why it failed
     began: tuple[float, int] = (0.0, 0)  # when, and how many tokens were done
     task: asyncio.Task[None] | None = field(default=None, repr=False)
 
     @classmethod
-    def found(cls, scope: Scope) -> Work:
+    def found(cls, scope: Scope, what: What) -> Work:
         """As the disk says; waits for the model."""
-        done, total = scope.isolated.done(), scope.isolated.tokens
-        return cls(done, total, scope.isolated.nbytes, "ready" if done == total else "absent")
+        alone = scope.isolated.kept(what)
+        done, total = alone.done(), alone.tokens
+        return cls(done, total, alone.nbytes, what, "ready" if done == total else "absent")
 
     def seconds_left(self) -> float | None:
         """An estimate, once a first step has been taken."""
@@ -60,6 +69,7 @@ class Work:
     def record(self) -> dict[str, Any]:
         """For JSON."""
         return {
+            "what": self.what,
             "state": self.state,
             "done": self.done,
             "total": self.total,
@@ -70,31 +80,32 @@ class Work:
 
 
 class Isolating:
-    """Makes the reference isolated of a server's models, by name, and tells how far it is. Lives on the event loop."""
+    """Reads the tokens of a server's models alone, by name, and tells how far it is. Lives on the event loop."""
 
     def __init__(self, line: Line) -> None:
         self._line = line
-        self._works: dict[str | None, Work] = {}
+        self._works: dict[tuple[str | None, What], Work] = {}
 
-    def known(self, model: str | None) -> Work | None:
+    def known(self, model: str | None, what: What) -> Work | None:
         """The work on a model that was begun here."""
-        return self._works.get(model)
+        return self._works.get((model, what))
 
-    async def start(self, model: str | None, scope: Scope) -> Work:
-        """Begin, or go on, with a model; does not wait for it."""
-        work = self._works.get(model)
+    async def start(self, model: str | None, missing: NotWhole) -> Work:
+        """Begin, or go on, with what is missing of a model; does not wait for it."""
+        scope, what = missing.scope, missing.what
+        work = self._works.get((model, what))
         if work is None or work.state == "ready":  # ready, and yet asked for: the files were removed
-            work = await self._line.run(lambda: Work.found(scope))
-            self._works[model] = work
+            work = await self._line.run(lambda: Work.found(scope, what))
+            self._works[model, what] = work
         work.state, work.problem = "working", None
         if work.task is None or work.task.done():
             work.began = (time.monotonic(), work.done)
             work.task = asyncio.get_running_loop().create_task(self._make(work, scope))
         return work
 
-    def stop(self, model: str | None) -> None:
+    def stop(self, model: str | None, what: What) -> None:
         """End after the step that runs; what was made stays."""
-        work = self._works.get(model)
+        work = self._works.get((model, what))
         if work is not None and work.state == "working":
             work.state = "stopped"
 
@@ -105,7 +116,7 @@ class Isolating:
                 work.task.cancel()
 
     async def _make(self, work: Work, scope: Scope) -> None:
-        steps = scope.isolated.steps()
+        steps = scope.isolated.kept(work.what).steps()
         try:
             while work.state == "working":
                 try:

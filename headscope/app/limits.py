@@ -10,8 +10,11 @@ class Limits:
     characters: int = 10_000  # of a text
     k: int = 200
     pattern: int = 100  # tokens of a text whose whole pattern is given
+    effects: int = 60_000  # tokens that the runs for the effects of all heads may have together
     body: int = 256 * 1024  # bytes of a request
     waiting: int = 8  # requests in line behind the one that runs
     models: int = 2  # held open beside the server's own
     readings: int = 2**30  # bytes of captured heads
     answers: int = 64 * 2**20  # bytes of finished answers
+    map: int = 5000  # vocabulary tokens of a map
+    maps: int = 128 * 2**20  # bytes of maps, and of their points

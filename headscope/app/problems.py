@@ -12,7 +12,8 @@ from starlette.responses import Response
 from headscope.app.desk import TooLong, as_json
 from headscope.app.isolating import BeingMade
 from headscope.app.line import ClientGone, LineFull
-from headscope.app.models import NotAllowed, NotFound
+from headscope.app.mapping import MapBeingMade, MapNotThere
+from headscope.app.models import Busy, NotAllowed, NotFound
 from headscope.errors import InputError, ModelError
 
 
@@ -27,6 +28,8 @@ def handle_problems(app: FastAPI) -> None:
         InputError: 422,
         NotAllowed: 403,
         NotFound: 404,
+        Busy: 503,
+        MapNotThere: 404,
         ModelError: 500,
         TooLong: 413,
     }
@@ -44,12 +47,20 @@ def handle_problems(app: FastAPI) -> None:
     @app.exception_handler(BeingMade)
     async def being_made(_: Request, error: BeingMade) -> Response:
         work = error.work
+        made = {"values": "the reference isolated is", "streams": "the streams of tokens read alone are"}[work.what]
         said = (
-            f"the reference isolated is being made ({work.done:,} of {work.total:,} tokens have been read alone; "
-            f"{work.nbytes / 2**20:,.0f} MiB in all): ask again when GET /isolated says that it is ready."
+            f"{made} being made ({work.done:,} of {work.total:,} tokens have been read alone; "
+            f"{work.nbytes / 2**20:,.0f} MiB in all): ask again when GET /isolated?what={work.what} says ready."
         )
         return Response(
             as_json({"error": said, "isolated": work.record()}), 409, {"Retry-After": "1"}, "application/json"
+        )
+
+    @app.exception_handler(MapBeingMade)
+    async def map_being_made(_: Request, error: MapBeingMade) -> Response:
+        said = f"the map is being made: ask again when GET /map/{error.work.key} says that it is ready."
+        return Response(
+            as_json({"error": said, "map": error.work.record()}), 409, {"Retry-After": "1"}, "application/json"
         )
 
     @app.exception_handler(LineFull)

@@ -42,6 +42,11 @@ class Recent(Generic[T]):
             while self._held > self._budget and len(self._entries) > 1:
                 self._held -= self._entries.popitem(last=False)[1][1]
 
+    def values(self) -> list[T]:
+        """All entries, the least recently used first."""
+        with self._lock:
+            return [entry for entry, _ in self._entries.values()]
+
     def __len__(self) -> int:
         return len(self._entries)
 

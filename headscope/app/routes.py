@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query, Request, Response
+from fastapi import APIRouter, Body, Path, Query, Request, Response
 from pydantic import BaseModel
 
 from headscope import __version__
+from headscope.app import taking
 from headscope.app.answers import (
     AtlasOut,
     AttentionOut,
@@ -16,34 +18,49 @@ from headscope.app.answers import (
     CompareOut,
     HealthOut,
     IsolatedOut,
+    MapOut,
+    MapWorkOut,
     ModelsOut,
     NearestOut,
+    OpeningOut,
     Problem,
     ReadOut,
     SurveyOut,
+    TakeOut,
     UsualOut,
     WhyOut,
+    WorkedOut,
 )
 from headscope.app.asks import (
     AtlasAsk,
     AttentionAsk,
     BackgroundAsk,
     CompareAsk,
+    EffectsAsk,
+    GlanceAsk,
+    JourneyAsk,
+    MapAsk,
+    MixingAsk,
     NearestAsk,
+    OpenAsk,
     ReadAsk,
     SurveyAsk,
     UsualAsk,
     WhyAsk,
+    WorkedAsk,
     example,
 )
 from headscope.app.desk import Desk, as_json
+from headscope.app.layer_answers import EffectsOut, GlanceOut, JourneyOut, MixingOut
+from headscope.app.script import script
+from headscope.vocabulary.isolated import What
 
 PREFIX = "/api/v1"
 _SAID = {
     400: "The address this request came by is not the server's.",
     403: "Not allowed: another site's page asks, or a model that this server does not open.",
-    404: "No such model.",
-    409: "The reference isolated is being made; `isolated` says how far.",
+    404: "No such model, or no such map (any more).",
+    409: "Tokens are being read alone, or the map is being made; `isolated` or `map` says how far.",
     413: "The text or the request is longer than this server takes.",
     422: "No such token, layer, choice or field; the sentence says what is open.",
     500: "The model failed.",
@@ -52,6 +69,8 @@ _SAID = {
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": BeingMadeOut if status == 409 else Problem, "description": said} for status, said in _SAID.items()
 }
+_MapKey = Annotated[str, Path(min_length=1, max_length=64, description="As the answer to POST /map gives it.")]
+_What = Annotated[What, Query(description="The values of the reference isolated, or the streams of a journey's ranks.")]
 _Model = Annotated[str | None, Query(min_length=1, max_length=300, description="As in the questions.")]
 
 
@@ -73,6 +92,16 @@ def router(desk: Desk) -> APIRouter:
     @routes.get("/models", response_model=ModelsOut, summary="Which models are open, and which could be?")
     def models() -> Response:
         return _json(as_json(desk.models.listed()))
+
+    @routes.post("/models", response_model=OpeningOut, summary="Open a model; does not wait for it")
+    def open_model(
+        ask: Annotated[OpenAsk, Body(openapi_examples={"the demo weights": example(OpenAsk, model="demo")})],
+    ) -> Any:
+        return dataclasses.asdict(desk.models.open(ask.model))
+
+    @routes.get("/models/opening", response_model=OpeningOut | None, summary="How far is the model being opened?")
+    async def opening() -> Any:
+        return desk.models.opening and dataclasses.asdict(desk.models.opening)
 
     @routes.post("/read", response_model=ReadOut, summary="Read a text: its tokens")
     async def read(
@@ -104,6 +133,13 @@ def router(desk: Desk) -> APIRouter:
     ) -> Response:
         return _json(await desk.why(ask, request))
 
+    @routes.post("/worked", response_model=WorkedOut, summary="One distance worked out from q·k on")
+    async def worked(
+        ask: Annotated[WorkedAsk, _examples(WorkedAsk, **{"head 7 at banana": {"token": 11, "head": 7}})],
+        request: Request,
+    ) -> Response:
+        return _json(await desk.worked(ask, request))
+
     @routes.post("/compare", response_model=CompareOut, summary="What changes with another mask or reference")
     async def compare(
         ask: Annotated[
@@ -133,6 +169,74 @@ def router(desk: Desk) -> APIRouter:
     ) -> Response:
         return _json(await desk.attention(ask, request))
 
+    @routes.post("/map", response_model=MapOut, summary="One head's space in two dimensions")
+    async def draw_map(
+        ask: Annotated[
+            MapAsk, _examples(MapAsk, **{"PCA of layer 3, head 5": {"layer": 3, "head": 5, "method": "pca"}})
+        ],
+        request: Request,
+    ) -> Response:
+        return _json(await desk.map(ask, request))
+
+    @routes.get("/map/{key}", response_model=MapWorkOut, summary="How far is a map that is being made?")
+    async def map_work(key: _MapKey) -> Any:
+        return desk.mapping.work(key).record()
+
+    @routes.delete("/map/{key}", response_model=MapWorkOut, summary="Wait for it no longer; where nobody does, it ends")
+    async def leave_map(key: _MapKey) -> Any:
+        return desk.mapping.leave(key).record()
+
+    @routes.get(
+        "/map/{key}/points",
+        response_class=Response,
+        responses={200: {"content": {"application/octet-stream": {}}}},
+        summary="A map's points: float32, little-endian, x and y of each",
+    )
+    async def points(key: _MapKey) -> Response:
+        return Response(desk.mapping.points_of(key), media_type="application/octet-stream")
+
+    @routes.post("/journey", response_model=JourneyOut, summary="Every token's residual stream through the layers")
+    async def journey(
+        ask: Annotated[JourneyAsk, _examples(JourneyAsk, **{"without positions": {"position": False}})],
+        request: Request,
+    ) -> Response:
+        return _json(await desk.journey(ask, request))
+
+    @routes.post("/mixing", response_model=MixingOut, summary="How much comes from other positions")
+    async def mixing(ask: Annotated[MixingAsk, _examples(MixingAsk)], request: Request) -> Response:
+        return _json(await desk.mixing(ask, request))
+
+    @routes.post("/glance", response_model=GlanceOut, summary="Every head of the text in five numbers")
+    async def glance(ask: Annotated[GlanceAsk, _examples(GlanceAsk)], request: Request) -> Response:
+        return _json(await desk.glance(ask, request))
+
+    @routes.post("/effects", response_model=EffectsOut, summary="What the output at a token loses without each head")
+    async def effects(
+        ask: Annotated[EffectsAsk, _examples(EffectsAsk, **{"by the mean": {"replaced_by": "mean"}})],
+        request: Request,
+    ) -> Response:
+        return _json(await desk.effects(ask, request))
+
+    @routes.get("/take", response_model=TakeOut, summary="What a page's view can be taken away as")
+    async def take(request: Request) -> Response:
+        ask = desk.view(dict(request.query_params))
+        program = await desk.take(ask, lambda scope, _: script(scope.card, ask).encode(), request)
+        return _json(as_json({"files": taking.offered(desk, ask), "script": program.decode()}))
+
+    @routes.get(
+        "/take/{name}",
+        summary="A view as a file: CSV, SVG, HTML or Python",
+        response_class=Response,
+        responses={200: {"content": {kind: {} for kind in taking.TYPES.values()}}},
+    )
+    async def file(name: str, request: Request) -> Response:
+        ask = desk.view(dict(request.query_params))
+        body = await taking.taken(desk, name, ask, request)
+        kind = taking.TYPES[name.rpartition(".")[2]]
+        # Shown where it is asked for as a picture, else saved; never run as a page of this server.
+        headers = {"Content-Disposition": f'attachment; filename="headscope-{name}"'}
+        return Response(body, media_type=f"{kind}; charset=utf-8", headers=headers)
+
     @routes.get("/survey", response_model=SurveyOut, summary="Which survey is open?")
     def survey() -> Any:
         return desk.surveys.about()
@@ -153,14 +257,14 @@ def router(desk: Desk) -> APIRouter:
     ) -> Any:
         return desk.surveys.usual(ask)
 
-    @routes.get("/isolated", response_model=IsolatedOut, summary="How far is the reference isolated?")
-    async def isolated(request: Request, model: _Model = None) -> Any:
-        return await desk.isolated(model, request)
+    @routes.get("/isolated", response_model=IsolatedOut, summary="How many tokens have been read alone?")
+    async def isolated(request: Request, model: _Model = None, what: _What = "values") -> Any:
+        return await desk.isolated(model, what, request)
 
     @routes.delete("/isolated", response_model=IsolatedOut, summary="Stop making it; what was made stays")
-    async def stop(request: Request, model: _Model = None) -> Any:
-        desk.isolating.stop(desk.models.key(model))
-        return await desk.isolated(model, request)
+    async def stop(request: Request, model: _Model = None, what: _What = "values") -> Any:
+        desk.isolating.stop(desk.models.key(model), what)
+        return await desk.isolated(model, what, request)
 
     return routes
 

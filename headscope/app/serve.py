@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import errno
-import functools
 import socket
 import sys
 import threading
 import webbrowser
+from collections.abc import Callable
 from typing import cast
 
 import typer
@@ -35,10 +35,11 @@ def serve(
     dtype: str | None,
     allow_models: bool,
     survey: str | None,
+    lens: str | None,
 ) -> None:
     """Open a model and serve its page until interrupted.
 
-    Raises InputError where the port or the survey is not to be had, ModelError where the model is not.
+    Raises InputError where the port, the survey or the lens is not to be had, ModelError where the model is not.
     """
     # Before the model: a port in use is told at once, and a browser that comes early waits.
     listener = _listener(host, port)
@@ -47,7 +48,12 @@ def serve(
         scope = Scope.from_pretrained(
             model, revision, device, dtype, stack=chosen, progress=lambda step: status.update(f"{step} …")
         )
-    opener = functools.partial(Scope.from_pretrained, device=device, dtype=dtype)
+        if lens is not None:
+            scope.use_lens(lens)
+
+    def opener(name: str, progress: Callable[[str], None]) -> Scope:
+        return Scope.from_pretrained(name, device=device, dtype=dtype, progress=progress)
+
     app = create_app(scope, host=host, open_model=opener if is_loopback(host) or allow_models else None, survey=survey)
     card = scope.card
     print(f"{card.name}: {card.layers} layers × {card.heads} heads; {card.why}")

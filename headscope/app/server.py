@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -62,6 +63,7 @@ def create_app(
         first.add_done_callback(lambda task: task.cancelled() or task.exception())
         yield
         desk.isolating.close()
+        desk.mapping.close()
         desk.line.close()
 
     app = FastAPI(
@@ -81,7 +83,23 @@ def create_app(
     async def index(request: Request) -> Any:
         return HTMLResponse(page.html(dict(request.query_params)), headers={"Cache-Control": "no-store"})
 
+    drawing = _plotly()
+
+    @app.get("/plotly.js", include_in_schema=False)
+    async def plotly(request: Request) -> Response:
+        if drawing is None:
+            raise HTTPException(404, 'plots need plotly: pip install "headscope[app]"')
+        return await drawing.get_response("plotly.min.js", request.scope)
+
     app.mount("/static", _Files(directory=STATIC), name="static")
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     app.add_middleware(Guard, host=host, body=limits.body)
     return app
+
+
+def _plotly() -> _Files | None:
+    """Where the package plotly keeps its plotly.js; None where it is not installed. It is not imported for that."""
+    found = importlib.util.find_spec("plotly")
+    places = (found and found.submodule_search_locations) or []
+    folder = next((Path(place) / "package_data" for place in places), None)
+    return None if folder is None else _Files(directory=folder)

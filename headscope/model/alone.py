@@ -1,4 +1,8 @@
-"""A vocabulary token read alone: the model's own run of a text that has no other token but the tokenizer's frame."""
+"""A vocabulary token read alone: the model's own run of a text that has no other token but the tokenizer's frame.
+
+All in float32 arithmetic, under the model's own mask, with the position ids that it gives such a text; a decoder's
+encoder reads the same token. Results are on the CPU.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from headscope.errors import ModelError
 from headscope.model.opened import Opened
 from headscope.model.passes import Attend
 
+_PASS = 512  # tokens of one pass that every module is watched in: all that they see is held until it ends
 _TEXTS = ("a", "The bird", "1")  # a tokenizer frames every text alike: any that becomes tokens would do
 
 
@@ -71,22 +76,46 @@ def frame_of(opened: Opened) -> Frame:
 
 
 def values_alone(opened: Opened, ids: Tensor, frame: Frame) -> Tensor:
-    """v of `ids` [token], each the only token of a text, in every layer: float32 [layer, kv_head, token, d_head].
-
-    The model's own run under its own mask, with the position ids that it gives such a text, in float32 arithmetic. A
-    decoder's encoder reads the same token. On the CPU.
-    """
-    texts = [frame.around(id) for id in ids.tolist()]
-    contexts = None
-    if opened.stack.encoder is not None:
-        own = Frame(frame.before[1:], frame.after)  # the start token is the decoder's alone
-        contexts = [own.around(id) for id in ids.tolist()]
+    """v of `ids` [token], each the only token of a text, in every layer: float32 [layer, kv_head, token, d_head]."""
+    texts, contexts = _texts(opened, ids, frame)
     recorder = _Values(len(opened.anatomy.blocks), frame.position)
     try:
         opened.run_recorded(texts, recorder, "model", contexts, widened=True)
     except _Enough:
         return torch.stack(recorder.kept)
     raise ModelError(f"{type(opened.model).__name__} ran to its end without coming to its last layer.")
+
+
+def streams_alone(opened: Opened, ids: Tensor, frame: Frame) -> Tensor:
+    """The residual stream of `ids` [token], each the only token of a text: float32 [2 · layer + 1, 1, token, d_model].
+
+    Block 0's input, then the stream after each layer's attention and residual, and after the whole layer; nan for a
+    token whose stream is not finite throughout.
+    """
+    some = max(1, _PASS // len(frame.around(0)))
+    return torch.cat([_streams(opened, part, frame) for part in ids.split(some)], 2)
+
+
+def _streams(opened: Opened, ids: Tensor, frame: Frame) -> Tensor:
+    texts, contexts = _texts(opened, ids, frame)
+    blocks = opened.stages(texts, "model", contexts, widened=True)
+    parts = [blocks[0].before, *(stage for one in blocks for stage in (one.middle, one.after))]
+    found = torch.stack([part[:, frame.position] for part in parts])[:, None]  # (stage, 1, token, d_model)
+    if bool(found.isfinite().all()):
+        return found
+    if len(ids) == 1:
+        return torch.full_like(found, torch.nan)
+    # Stages are told apart by their values, all texts of a pass together: one that is not finite is read by itself.
+    return torch.cat([_streams(opened, half, frame) for half in ids.tensor_split(2)], 2)
+
+
+def _texts(opened: Opened, ids: Tensor, frame: Frame) -> tuple[list[list[int]], list[list[int]] | None]:
+    """The texts of one token each, and what a decoder's encoder reads beside them (None: there is none)."""
+    texts = [frame.around(id) for id in ids.tolist()]
+    if opened.stack.encoder is None:
+        return texts, None
+    own = Frame(frame.before[1:], frame.after)  # the start token is the decoder's alone
+    return texts, [own.around(id) for id in ids.tolist()]
 
 
 def _framing(tokenizer: PreTrainedTokenizerBase, text: str) -> Frame | None:

@@ -91,6 +91,22 @@ class Feed:
 
         return self._chunked(ids, lambda chunk: self._run(chunk, 0, place, steer)[:, 0])
 
+    @cached_property
+    def norms_input(self) -> bool:
+        """Whether block 0 gets the embeddings through a norm: then their length makes no difference to it."""
+        first, embeddings = self.anatomy.blocks[0], self.model.get_input_embeddings()
+
+        def steer(hooks: ExitStack, recorder: Recorder) -> None:
+            def lengthen(module: nn.Module, args: Any, output: Tensor) -> Tensor | None:
+                return 1e3 * output if is_recorded_by(recorder) else None
+
+            hooks.callback(embeddings.register_forward_hook(lengthen).remove)
+            _before(hooks, recorder, first.module, first.nth, _arrive)
+
+        some = self.plain_tokens[:8]
+        longer = self._run(some, 0, None, steer)[:, 0].norm(dim=-1)
+        return bool((longer < 100 * self.arrivals(some, None).norm(dim=-1)).all())
+
     # ---- the stations that the closed form is made of ----
 
     def norm(self, layer: int, part: Part = "v") -> Norm | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import logging
 from collections.abc import Callable, Iterator
@@ -109,11 +110,30 @@ def _download(source: Source, say: Say) -> Path:
     patterns = ["*.json", "*.txt", "*.model", "model*.safetensors"]
     try:
         refuse_pickles(source.name, HfApi().list_repo_files(source.name, revision=source.branch))
-        return Path(snapshot_download(source.name, revision=source.branch, allow_patterns=patterns))
+        bars = _telling(f"fetching {source.name} from the Hub", say)
+        return Path(snapshot_download(source.name, revision=source.branch, allow_patterns=patterns, tqdm_class=bars))
     except ModelError:
         raise
     except Exception as error:  # network, disk and access errors alike
         raise ModelError(f"{source.name} could not be fetched from the Hub: {first_line(error)}") from error
+
+
+def _telling(step: str, say: Say) -> type[Any]:
+    """A class of progress bars that draw nothing, and say how many bytes have come."""
+    from huggingface_hub.utils.tqdm import tqdm
+
+    class Bar(tqdm):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options | {"file": io.StringIO(), "disable": False})  # type: ignore[no-untyped-call]
+
+        def update(self, n: float | None = 1) -> Any:
+            shown = super().update(n)
+            if self.unit == "B" and self.n:
+                of = f" of {self.total / 1e6:,.0f}" if self.total else ""
+                say(f"{step}: {self.n / 1e6:,.0f}{of} MB")
+            return shown
+
+    return Bar
 
 
 def _config(directory: Path) -> Any:

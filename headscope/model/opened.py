@@ -14,7 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from headscope.errors import HeadscopeError, ModelError
 from headscope.model.anatomy import Anatomy, Trace, dissect, hidden_output, without_cache
 from headscope.model.capture import prepared
-from headscope.model.edits import Edits
+from headscope.model.edits import Edits, layers_of_stream
 from headscope.model.feed import Feed, finite_ids
 from headscope.model.heads import AllHeads, Captured, OnePattern, Unrecorded
 from headscope.model.loading import first_line
@@ -23,7 +23,7 @@ from headscope.model.positions import Positions, find_positions, known_positions
 from headscope.model.precision import float32_arithmetic
 from headscope.model.stacks import Stack
 from headscope.model.stages import Stages, stages
-from headscope.model.stream import StreamRecorder
+from headscope.model.stream import StreamRecorder, stream_replaced
 from headscope.model.tokens import TokenNames
 
 _PROBE = (2, 10)  # texts, tokens
@@ -31,7 +31,7 @@ _PROBE = (2, 10)  # texts, tokens
 
 @dataclass(frozen=True)
 class Text:
-    """What a model reads: token ids, under a mask; what a decoder attends to; and what takes the place of z."""
+    """What a model reads: token ids, under a mask; what a decoder attends to; and what is replaced on the way."""
 
     ids: list[int]
     mask: Mask
@@ -66,8 +66,8 @@ class Opened:
     ) -> list[Captured]:
         """The heads of several texts (token ids), run as one batch padded on the right.
 
-        A decoder attends to `contexts`, the texts that its encoder reads. `edits`: what takes the place of z, text
-        by text.
+        A decoder attends to `contexts`, the texts that its encoder reads. `edits`: what is replaced, text by
+        text.
         """
         recorder = AllHeads([len(ids) for ids in texts], len(self.anatomy.blocks))
         self.run_recorded(texts, recorder, mask, contexts, edits)
@@ -80,41 +80,66 @@ class Opened:
         assert recorder.pattern is not None
         return recorder.pattern
 
-    def outputs(self, text: Text, edits: Sequence[Edits], position: int) -> tuple[Tensor, Tensor | None]:
-        """What the last block returns at one position, and the logits there (None: the model has none), per edit.
+    def outputs(self, texts: Sequence[Text]) -> tuple[Tensor, Tensor | None]:
+        """What the last block returns for texts under one mask, and the logits (None: the model has none).
 
-        float32 [edit, d_model] and [edit, token], on the CPU. The edits come on top of the text's own.
+        [text, position, d_model] and [text, position, token], padded on the right, where the model computes.
         """
         kept: list[Tensor] = []
         recorder = Unrecorded()
 
         def keep(module: nn.Module, args: Any, output: Any) -> None:
             if is_recorded_by(recorder):
-                kept.append(hidden_output(output)[:, position])
+                kept.append(hidden_output(output))
 
         hook = self.anatomy.blocks[-1].module.register_forward_hook(keep)
+        read = [text.context for text in texts if text.context is not None]
         try:
-            together = [{**text.edit, **edit} for edit in edits]
-            given = self.run_recorded([text.ids] * len(edits), recorder, text.mask, text.contexts(len(edits)), together)
+            given = self.run_recorded(
+                [text.ids for text in texts], recorder, texts[0].mask, read or None, [text.edit for text in texts]
+            )
         finally:
             hook.remove()
-        logits = given[0] if self.model.get_output_embeddings() is not None else None
-        return kept[-1].float().cpu(), None if logits is None else logits[:, position].float().cpu()
+        return kept[-1], given[0] if self.model.get_output_embeddings() is not None else None
 
-    def stages(self, texts: list[list[int]], like: Text) -> tuple[Stages, ...]:
-        """What every block does to the residual streams of texts of one length, run as `like` is."""
+    def stages(
+        self,
+        texts: list[list[int]],
+        mask: Mask,
+        contexts: list[list[int]] | None = None,
+        edits: Sequence[Edits] = (),
+        *,
+        widened: bool = False,
+    ) -> tuple[Stages, ...]:
+        """What every block does to the residual streams of several texts, padded on the right; as `run_recorded` runs
+        them."""
+        trace = self._traced(texts, mask, contexts, edits, widened)
+        # Where a replaced stream hides what the blocks themselves returned, they are seen without it.
+        own = self._traced(texts, mask, contexts, (), widened) if layers_of_stream(edits) else trace
+        with torch.no_grad(), float32_arithmetic(self.model):
+            return stages(self.anatomy, trace, own)
+
+    def _traced(
+        self,
+        texts: list[list[int]],
+        mask: Mask,
+        contexts: list[list[int]] | None,
+        edits: Sequence[Edits],
+        widened: bool,
+    ) -> Trace:
         trace = Trace()
         with trace.watching(self.model):
-            self.run_recorded(texts, trace, like.mask, like.contexts(len(texts)), [like.edit] * len(texts))
-        with torch.no_grad(), float32_arithmetic(self.model):
-            return stages(self.anatomy, trace)
+            self.run_recorded(texts, trace, mask, contexts, edits, widened=widened)
+        return trace
 
-    def stream(self, text: Text) -> Tensor:
-        """The residual stream [layer + 1, position, d_model] of one text, before and after each block."""
-        recorder = StreamRecorder(self.anatomy)
+    def streams(self, texts: Sequence[Text]) -> list[Tensor]:
+        """The residual streams [layer + 1, position, d_model] of texts under one mask, before and after each block."""
+        recorder = StreamRecorder(self.anatomy, [len(text.ids) for text in texts])
+        contexts = [text.context for text in texts if text.context is not None] or None
         with recorder.watching():
-            self.run_recorded([text.ids], recorder, text.mask, text.contexts(1), [text.edit])
-        return recorder.stream()
+            ids, edits = [text.ids for text in texts], [text.edit for text in texts]
+            self.run_recorded(ids, recorder, texts[0].mask, contexts, edits)
+        return recorder.streams()
 
     def prove_mask(self, mask: Mask) -> None:
         """Show, by changing a probe's last token, that `mask` decides who sees whom; ModelError where it does not."""
@@ -156,7 +181,8 @@ class Opened:
             options |= {"encoder_hidden_states": written, "encoder_attention_mask": seen}
         own = frozenset(block.attention for block in self.anatomy.blocks)
         recorded = recording(recorder, attention_mask, mask, own, edits)
-        with prepared(self.model), recorded, arithmetic(self.model):
+        replaced = stream_replaced(self.anatomy, recorder, edits, [len(text) for text in texts])
+        with prepared(self.model), recorded, replaced, arithmetic(self.model):
             return self.model(input_ids=ids, attention_mask=attention_mask, **options)
 
     def _batch(self, texts: list[list[int]]) -> tuple[Tensor, Tensor]:

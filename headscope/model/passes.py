@@ -49,7 +49,7 @@ class _Pass:
     attention_mask: Tensor  # [batch, position], 1 = a token, 0 = padding
     mask: Mask
     only: frozenset[nn.Module] | None  # the modules whose attention is meant; None: all
-    edits: Sequence[Edits]  # what takes the place of z, text by text
+    edits: Sequence[Edits]  # what takes the place of z and of the stream, text by text
     layer: int = 0
 
 
@@ -68,7 +68,7 @@ def recording(
     """Hand the attention calls of the forward pass inside to `recorder`, under another mask if one is named.
 
     `only` names the modules whose attention is meant: the calls of others (cross-attention) run as they would. `edits`
-    say what takes the place of z, text by text.
+    say what takes the place of z, text by text (that of the stream: stream.py).
     """
     token = _current.set(_Pass(recorder, attention_mask, mask, only, edits))
     try:

@@ -37,7 +37,7 @@ class SumNorm:
 
 @dataclass(frozen=True)
 class Stages:
-    """One block on texts of one length: float32 [text, position, d_model], on the CPU.
+    """One block on the texts of a pass, padding included: float32 [text, position, d_model], on the CPU.
 
     `before` is what the block gets; `middle` the stream after attention and residual (normed, in models that norm the
     sum: `norm`); `after` what the block returns. `factor` is what the heads' output is multiplied by when it is
@@ -51,16 +51,28 @@ class Stages:
     factor: float | None
 
 
-def stages(anatomy: Anatomy, trace: Trace) -> tuple[Stages, ...]:
-    """The stages of every block of a traced pass over texts of one length."""
+def stages(anatomy: Anatomy, trace: Trace, own: Trace) -> tuple[Stages, ...]:
+    """The stages of every block of a traced pass.
+
+    `own` is a pass in which the blocks return what they computed: the same, unless the stream was replaced in `trace`.
+    """
     found = []
-    for block, path in zip(anatomy.blocks, trace.paths, strict=True):
-        call = next(call for call in path if call.module is block.module)
-        found.append(_of_block(call, block.output))
+    for block, path, own_path in zip(anatomy.blocks, trace.paths, own.paths, strict=True):
+        call, same = (next(call for call in calls if call.module is block.module) for calls in (path, own_path))
+        found.append(_of_block(call, block.output, _ends_in_norm(same)))
     return tuple(found)
 
 
-def _of_block(block: Call, projection: nn.Module) -> Stages:
+def _ends_in_norm(block: Call) -> bool:
+    """Whether a block's last word is a norm."""
+    after = hidden_output(block.output)
+    return any(
+        isinstance(call.output, Tensor) and torch.equal(call.output, after) and _is_norm(call)
+        for call in descendants(block)
+    )
+
+
+def _of_block(block: Call, projection: nn.Module, ends_in_norm: bool) -> Stages:
     inside = list(descendants(block))
     written_by = next(call for call in inside if call.module is projection)
     before, after = hidden_input(block.inputs), hidden_output(block.output)
@@ -74,7 +86,6 @@ def _of_block(block: Call, projection: nn.Module) -> Stages:
         factor = _factor(before, written, later)
         summed = before + factor * written
     # Norm of the sum, passed on as the stream: then the block's last word is a norm too.
-    ends_in_norm = any(_is_norm(c) and torch.equal(c.output, after) for c in later)
     normed = next((c for c in later if ends_in_norm and _takes(c, summed) and _is_norm(c)), None)
     middle = summed if normed is None else normed.output
     return Stages(

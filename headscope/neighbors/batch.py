@@ -11,7 +11,7 @@ from headscope.neighbors import bounds
 from headscope.neighbors.metrics import Metric, distances
 from headscope.neighbors.table import Place, Table
 
-QUERIES, PLACES = 256, 16  # of one batch at most: what bounds the memory of a search
+QUERIES, PLACES = 512, 32  # of one batch at most: what bounds the memory of a search
 _COMPONENTS = {
     "cpu": 2**15,
     "cuda": 2**24,

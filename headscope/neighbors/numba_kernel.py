@@ -110,10 +110,10 @@ def _reach(scale, norms, shift_norm, bias_norm, allowed, out):  # type: ignore[n
 
 
 @compiled
-def _weigh(metric, square, reach, cap, gamma, weight, offset, error, fixed):  # type: ignore[no-untyped-def]
-    """What makes the product one metric's score; and its errors per |z|, and whatever z is, [token].
+def _weigh(metric, square, reach, cap, weight, offset, length, spread):  # type: ignore[no-untyped-def]
+    """What makes the product one metric's score; and |R|, and the reach (for a cosine, of one |R|), [token].
 
-    Returns how many tokens float32 can tell apart.
+    The last two are 0 for tokens that float32 cannot tell apart. Returns how many it can.
     """
     certain = 0
     for t in range(TOKENS):
@@ -123,10 +123,9 @@ def _weigh(metric, square, reach, cap, gamma, weight, offset, error, fixed):  # 
         weight[t] = (_ONE / norm if metric == _COSINE else _ONE) if usable else _ZERO
         half = np.float32(-0.5) * square[t] if metric == _EUCLIDEAN else _ZERO
         offset[t] = half if usable else -_INF
-        bound = _cosine_error(gamma, norm, reach[t]) if metric == _COSINE else _dot_error(gamma, norm, reach[t])
-        error[t] = bound if usable else 0.0
+        length[t] = norm if usable else _ZERO
+        spread[t] = (reach[t] / norm if metric == _COSINE else reach[t]) if usable else _ZERO
         certain += np.int64(usable)
-        fixed[t] = _square_error(gamma, norm, reach[t]) if usable and metric == _EUCLIDEAN else 0.0
     return certain
 
 
@@ -136,6 +135,15 @@ def _largest(values):  # type: ignore[no-untyped-def]
     for t in range(len(values)):
         largest = values[t] if values[t] > largest else largest
     return largest
+
+
+@compiled
+def _errors(metric, length, spread, gamma):  # type: ignore[no-untyped-def]
+    """The largest errors of a tile's scores, per |z| and whatever z is: every bound grows with what it is made of."""
+    norm, reach = _largest(length), _largest(spread)
+    if metric == _COSINE:
+        return _cosine_error(gamma, 1.0, reach), 0.0
+    return _dot_error(gamma, norm, reach), _square_error(gamma, norm, reach) if metric == _EUCLIDEAN else 0.0
 
 
 @compiled
@@ -242,10 +250,10 @@ def scan_head(  # type: ignore[no-untyped-def]
     Returns how many doubtful and how many aside.
     """
     depth = z.shape[1]
-    raw, encoded, product, pieces = _rows(depth), _rows(depth), _rows(LANES), _rows(4)
+    raw, encoded, product, pieces = _rows(depth), _rows(depth), _rows(LANES), _rows(6)
     weight, offset = _rows(len(metrics)), _rows(len(metrics))
-    square, reach, scales, scores = pieces[0], pieces[1], pieces[2], pieces[3]
-    errors, error, fixed = np.empty((len(metrics), 2)), np.empty(TOKENS), np.empty(TOKENS)
+    square, reach, scales, scores, norm, spread = pieces[0], pieces[1], pieces[2], pieces[3], pieces[4], pieces[5]
+    errors = np.empty((len(metrics), 2))
     single = len(length) == LANES and not length[1:].any()  # one query: no time to lay the table out anew
     doubts = asides = 0
     for start in range(first, last, TOKENS):
@@ -261,8 +269,8 @@ def scan_head(  # type: ignore[no-untyped-def]
             stretch = slice(start, start + count)
             fit = _reach(scales, norms[stretch], shift_norm[place], bias_norm[place], allowed[stretch], reach)
             for m in range(len(metrics)):
-                certain = _weigh(metrics[m], square, reach, caps[place], gamma, weight[m], offset[m], error, fixed)
-                errors[m] = _largest(error), _largest(fixed)
+                certain = _weigh(metrics[m], square, reach, caps[place], weight[m], offset[m], norm, spread)
+                errors[m, 0], errors[m, 1] = _errors(metrics[m], norm, spread, gamma)
                 for t in range(count if certain < fit else 0):
                     if offset[m, t] == -_INF and allowed[start + t]:
                         if asides == len(aside):

@@ -1,20 +1,15 @@
-"""Paired contrasts: two figures of the same texts, subtracted replicate by replicate."""
+"""Paired contrasts in words: what is subtracted from what; `survey.contrasts` subtracts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, groupby
 from typing import NamedTuple
-
-import numpy as np
 
 from headscope.report.measures import MEASURES, Measure, mask
 from headscope.report.opened import Survey, View
-from headscope.survey.bootstrap import Array, interval, p_value
-from headscope.survey.verdicts import corrected
-
-RATE = 0.05  # of false discoveries among the heads of a contrast
+from headscope.survey import contrasts as subtracted
 
 
 class Side(NamedTuple):
@@ -67,92 +62,51 @@ class Contrast:
 
 
 def pairs(surveys: Mapping[str, Survey]) -> list[Pair]:
-    """All pairs of sides that differ in one thing only."""
+    """All pairs of sides that differ in one thing only: of surveys the first less the second, else the later first."""
     sides = [Side(name, view) for name, survey in surveys.items() for view in survey.views]
     found = []
-    for first, second in combinations(sides, 2):
-        one, other = (
-            {"survey": side.survey, "space": side.view.space, "reference": side.view.reference}
-            | {"metric": side.view.metric, "mask": side.view.mask}
-            for side in (first, second)
-        )
-        differ = [name for name in one if one[name] != other[name]]
-        if differ in (["survey"], ["mask"], ["reference"]):
-            found.append(Pair(differ[0], first, second))
+    for one, other in combinations(sides, 2):
+        differ = [name for name, value in _of(one).items() if value != _of(other)[name]]
+        if differ == ["survey"]:
+            found.append(Pair("survey", one, other))
+        elif differ in (["mask"], ["reference"]):
+            found.append(Pair(differ[0], other, one))
     order = ("survey", "mask", "reference")
-    return sorted(found, key=lambda pair: order.index(pair.what))
+    return sorted(found, key=lambda pair: (order.index(pair.what), pair.first.survey, pair.second.survey))
 
 
 def unpaired(surveys: Mapping[str, Survey], pair: Pair) -> str | None:
     """Why two sides cannot be subtracted; None where they can."""
     first, second = surveys[pair.first.survey], surveys[pair.second.survey]
-    for what, one, other in (
-        ("the texts", first.texts_sha256, second.texts_sha256),
-        ("the number of documents", first.manifest["texts"]["groups"], second.manifest["texts"]["groups"]),
-        ("the seed", first.manifest["options"]["seed"], second.manifest["options"]["seed"]),
-        ("the number of layers", first.layers, second.layers),
-    ):
-        if one != other:
-            return f"{pair.label}: not subtracted, {what} differ{'' if what == 'the texts' else 's'} ({one}, {other})."
-    return None
+    reason = subtracted.unpaired(first.manifest, second.manifest)
+    return None if reason is None else f"{pair.label}: not subtracted, {reason}."
 
 
-def contrasts(surveys: Mapping[str, Survey], pair: Pair) -> Iterator[Contrast]:
-    """Every layer's contrast, and every head's where both models have the same number of heads.
-
-    q is corrected over the layers of a measure, and over its heads (Benjamini–Hochberg).
-    """
-    first, second = surveys[pair.first.survey], surveys[pair.second.survey]
-    layers = [(layer, None) for layer in range(first.layers)]
-    heads = [(layer, head) for layer in range(first.layers) for head in range(first.heads)]
-    for measure in MEASURES:
-        for places in (layers, heads if first.heads == second.heads else []):
-            yield from _family(first, second, pair, measure, places)
-
-
-def _family(
-    first: Survey, second: Survey, pair: Pair, measure: Measure, places: list[tuple[int, None]] | list[tuple[int, int]]
-) -> list[Contrast]:
-    known, differences, replicates = [], [], []
-    for layer, head in places:
-        ends = [
-            (
-                _estimate(survey, side.view, measure, layer, head),
-                survey.replicates(side.view, measure.replicated, layer, head),
-            )
-            for survey, side in ((first, pair.first), (second, pair.second))
-        ]
-        (one, draws), (other, other_draws) = ends
-        if one is None or other is None or draws is None or other_draws is None:
-            continue
-        known.append((layer, head))
-        differences.append(one - other)
-        replicates.append(draws.astype(np.float64) - other_draws)
-    if not known:
-        return []
-    drawn: Array = np.stack(replicates)
-    low, high = interval(drawn)
-    p = p_value(drawn)
-    if first.manifest["texts"]["groups"] < 2:  # the spread of one document tells nothing
-        low, high, p = (np.full(len(known), np.nan) for _ in range(3))
-    columns = zip(known, differences, low, high, p, corrected(p), strict=True)
-    return [
-        Contrast(pair, measure, layer, head, difference, _known(below), _known(above), _known(chance), _known(rate))
-        for (layer, head), difference, below, above, chance, rate in columns
-    ]
+def contrasts(surveys: Mapping[str, Survey], found: Sequence[Pair]) -> Iterator[Contrast]:
+    """The contrasts of some pairs: every layer's, and every head's where both models have the same number of heads."""
+    for what, of_both in groupby(found, lambda pair: (pair.what, pair.first.survey, pair.second.survey)):
+        kind, first, second = what
+        if kind == "survey":
+            rows = subtracted.between(surveys[first].path, surveys[second].path).to_pylist()
+        else:
+            rows = surveys[first].contrasts
+        for pair in of_both:
+            one, other = _of(pair.first), _of(pair.second)
+            same = {name: value for name, value in one.items() if name not in (kind, "survey") and value == other[name]}
+            # Where each survey has one mask, it is no key.
+            here = [row for row in rows if row["null"] is None and row["between"] == kind
+                    and (kind == "survey" or (row["first"], row["second"]) == (one[kind], other[kind]))
+                    and all(row[name] in (value, None) for name, value in same.items())]  # fmt: skip
+            for measure in MEASURES:
+                for row in here:
+                    if row["statistic"] == measure.replicated:
+                        numbers = (row[name] for name in ("difference", "low", "high", "p", "q"))
+                        yield Contrast(pair, measure, row["layer"], row["head"], *numbers)
 
 
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
-
-
-def _estimate(survey: Survey, view: View, measure: Measure, layer: int, head: int | None) -> float | None:
-    """What the replicates are of."""
-    if measure.replicated == "own":
-        stat = survey.stat(view, measure.statistic, layer, head)
-        return stat.difference if stat else None
-    stat = survey.stat(view, measure.replicated, layer, head)
-    return stat.value if stat else None
+def _of(side: Side) -> dict[str, str | None]:
+    """Everything in which two sides may differ."""
+    return {"survey": side.survey, **side.view._asdict()}
 
 
 def _named(what: str, side: Side) -> str:

@@ -16,13 +16,14 @@ _CSS = """
 @media print { :root { color-scheme: light; LIGHT } details { display: none } }
 body { margin: 0 auto; max-width: 76rem; padding: 1.5rem; background: var(--cffffff); color: var(--c1a1c1e);
   font: 1rem/1.5 system-ui, sans-serif; }
-h1, h2, h3, h4 { line-height: 1.25; margin: 2rem 0 .5rem; }
+h1, h2, h3, h4 { line-height: 1.25; margin: 2rem 0 .5rem; overflow-wrap: anywhere; }
+h1, h2, h3, h4, nav, p, li { overflow-wrap: anywhere; }
 h2 { border-bottom: 1px solid var(--cd9dbdd); padding-bottom: .25rem; }
 p, li { max-width: 48rem; }
 a { color: inherit; }
 nav ul { padding-left: 1.2rem; margin: .2rem 0; }
 figure { margin: 1.5rem 0; }
-figure svg { max-width: 100%; height: auto; }
+figure svg { display: block; min-width: 44rem; max-width: 100%; height: auto; }
 figcaption, caption { text-align: left; color: var(--c5a6066); font-size: .9rem; max-width: 60rem; }
 figcaption strong { color: var(--c1a1c1e); }
 caption { padding: .4rem 0; }
@@ -84,7 +85,7 @@ def _figure(chart: Chart) -> str:
     rows = tuple(tuple(_number(cell) for cell in row) for row in chart.rows)
     numbers = _table(Table(f"The numbers of the figure, as in numbers/{chart.name}.csv.", chart.columns, rows))
     return (
-        f'<figure id="figure-{chart.name}">\n{in_page(chart.svg, chart.title, chart.name)}\n'
+        f'<figure id="figure-{chart.name}">\n{_scrolling(chart.title, in_page(chart.svg, chart.title, chart.name))}\n'
         f"<figcaption><strong>{escape(chart.title)}.</strong> {escape(chart.caption)}</figcaption>\n"
         f"<details><summary>Numbers</summary>{numbers}</details>\n</figure>"
     )
@@ -102,11 +103,15 @@ def _table(table: Table) -> str:
         f'<tr><th scope="row">{_inline(row[0])}</th>' + "".join(_cell(cell) for cell in row[1:]) + "</tr>\n"
         for row in table.rows
     )
-    # A region that scrolls has to be reached with the keyboard.
-    return (
-        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(table.caption)}"><table>'
-        f"<caption>{escape(table.caption)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>{rows}</tbody></table></div>"
+    return _scrolling(
+        table.caption,
+        f"<table><caption>{escape(table.caption)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>{rows}</tbody></table>",
     )
+
+
+def _scrolling(name: str, inside: str) -> str:
+    """What may be wider than the page; a region that scrolls has to be reached with the keyboard."""
+    return f'<div class="wide" tabindex="0" role="region" aria-label="{escape(name)}">{inside}</div>'
 
 
 def _cell(cell: Cell) -> str:

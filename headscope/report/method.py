@@ -18,6 +18,7 @@ _OPTIONS = {
     "sample": "sample of texts",
     "seed": "seed",
     "truncate": "too long texts are cut",
+    "stream": "residual stream",
     "format": "format",
     "column": "column of the text",
     "document_column": "column of the document",

@@ -9,17 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from headscope.errors import InputError
+from headscope.survey.store import FORMULA, SCHEMA
 
-SCHEMA = 1  # of the tables that are read here
-FORMULA = 1  # of the definitions that the report states
-_TABLES = ("vocabulary", "statistics", "hubs", "replicates")
+_TABLES = ("vocabulary", "statistics", "hubs", "replicates", "contrasts")
 
 
 class View(NamedTuple):
@@ -131,23 +127,29 @@ class Survey:
             for row in pq.read_table(self.path / "hubs.parquet").to_pylist()
         }
 
+    @property
+    def stages(self) -> int:
+        """How many stages of the residual stream were measured: none without --stream."""
+        return 2 * self.layers + 1 if self.manifest["options"].get("stream") else 0
+
+    def stage_stat(self, mask: str, statistic: str, stage: int, tokens: Tokens = ALL) -> Stat | None:
+        """One figure of the residual stream; None where it was not measured."""
+        return self._stage_stats.get((mask, statistic, stage, tokens))
+
     @cached_property
-    def _replicates(self) -> dict[tuple[View, str, int, int | None], NDArray[np.float32]]:
-        table = pq.read_table(self.path / "replicates.parquet")
-        table = table.filter(pc.is_null(table["null"]))
-        lists = table["replicates"].combine_chunks()
-        values = lists.values.to_numpy(zero_copy_only=False)
-        ends = lists.offsets.to_numpy()
-        keys = table.drop_columns(["replicates", "null"]).to_pylist()
+    def _stage_stats(self) -> dict[tuple[str, str, int, Tokens], Stat]:
         return {
-            (
-                View(row["space"], row["reference"], row["metric"], row["mask"]),
-                row["statistic"],
-                row["layer"],
-                row["head"],
-            ): values[start:stop]
-            for row, start, stop in zip(keys, ends[:-1], ends[1:], strict=True)
+            (row["mask"], row["statistic"], row["stage"], Tokens(row["by"], row["class"])): Stat(
+                *(row[name] for name in _FIELDS)
+            )
+            for row in pq.read_table(self.path / "stream.parquet").to_pylist()
+            if row["null"] is None
         }
+
+    @cached_property
+    def contrasts(self) -> list[dict[str, Any]]:
+        """All rows of contrasts.parquet."""
+        return list(pq.read_table(self.path / "contrasts.parquet").to_pylist())
 
     @cached_property
     def views(self) -> tuple[View, ...]:
@@ -193,10 +195,6 @@ class Survey:
         """The most frequent nearest token; None where it was not measured."""
         return self._hubs.get((None, view, layer, head))
 
-    def replicates(self, view: View, statistic: str, layer: int, head: int | None = None) -> NDArray[np.float32] | None:
-        """The bootstrap's replicates of a main figure, float32 [replicate]; None where they are not kept."""
-        return self._replicates.get((view, statistic, layer, head))
-
 
 def open_survey(path: str | Path) -> Survey:
     """The finished survey in a directory.
@@ -229,15 +227,16 @@ def open_survey(path: str | Path) -> Survey:
                 f"the survey in {str(path)!r} has {name} {manifest[name]}, and this version of headscope reads {name} "
                 f"{known}: use the version that wrote it ({manifest.get('versions', {}).get('headscope', 'unknown')})."
             )
-    missing = [name for name in _TABLES if not (directory / f"{name}.parquet").is_file()]
+    survey = Survey(directory, manifest)
+    tables = (*_TABLES, "stream") if survey.stages else _TABLES
+    missing = [name for name in tables if not (directory / f"{name}.parquet").is_file()]
     if missing:
         raise InputError(
             f"the survey in {str(path)!r} is not finished: {', '.join(missing)} still to come. "
             "Run the same headscope survey again, and it goes on where it stopped."
         )
-    survey = Survey(directory, manifest)
     try:
-        for file in (*(directory / f"{name}.parquet" for name in _TABLES), *_shards(survey)):
+        for file in (*(directory / f"{name}.parquet" for name in tables), *_shards(survey)):
             pq.read_schema(file)
         _ = survey.views
     except (pa.ArrowInvalid, OSError, KeyError) as error:

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-from headscope.report.charts import heads, kinds, lines
+from headscope.report.charts import heads, kinds, lines, stream
 from headscope.report.charts.chart import Chart
-from headscope.report.contrasts import RATE, Contrast, Pair, pairs, unpaired
+from headscope.report.contrasts import Contrast, Pair, pairs, unpaired
 from headscope.report.document import Block, Cell, Code, Quote, Section, Table
 from headscope.report.examples import HEADS, TOKENS, examples, strongest
 from headscope.report.measures import (
@@ -24,6 +24,7 @@ from headscope.report.measures import (
     view_name,
 )
 from headscope.report.opened import Survey, View
+from headscope.survey.verdicts import RATE
 
 _HUBS = 12  # rows of the table
 
@@ -64,6 +65,9 @@ def of_survey(name: str, survey: Survey) -> Section:
         )
     mixing = [heads.mixing(slug(name, "pattern", one), survey, one) for one in survey.masks]
     section.sections.append(Section("Where attention goes", slug(name, "patterns"), list(mixing)))
+    if survey.stages:
+        charts = [stream.stream(slug(name, "stream", one), survey, one) for one in survey.masks]
+        section.sections.append(Section("The residual stream", slug(name, "stream"), list(charts)))
     return section
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,13 +15,11 @@ from headscope.report import method, sections
 from headscope.report.charts.chart import Cell
 from headscope.report.contrasts import Contrast, contrasts, pairs, unpaired
 from headscope.report.document import Items, Report, Section
-from headscope.report.html import html
-from headscope.report.markdown import markdown
+from headscope.report.files import FOLDERS, write_csv, write_document
 from headscope.report.measures import slug
 from headscope.report.opened import Survey, open_surveys
 
-_HOLDS = {"report.html", "report.md", "figures", "numbers"}
-_WRITTEN = {"figures": "*.svg", "numbers": "*.csv"}
+_HOLDS = {"report.html", "report.md", *FOLDERS}
 _CONTRASTS = (
     *("what", "of", "contrast", "first_survey", "second_survey", "space", "first_reference", "second_reference"),
     *("metric", "first_mask", "second_mask", "statistic", "layer", "head", "difference", "low", "high", "p", "q"),
@@ -41,9 +37,7 @@ def write_report(
     out = Path(output)
     _refuse_foreign(out)
     surveys = _told_apart(open_surveys(directories))
-    found = [
-        contrast for pair in pairs(surveys) if unpaired(surveys, pair) is None for contrast in contrasts(surveys, pair)
-    ]
+    found = list(contrasts(surveys, [pair for pair in pairs(surveys) if unpaired(surveys, pair) is None]))
     report = _report(surveys, found, say)
     say("writing")
     try:
@@ -77,6 +71,7 @@ def _files() -> Section:
                 (
                     "numbers/statistics.csv: every figure of every survey, with chance, intervals, p, q and verdict.",
                     "numbers/hubs.csv: the token that is the nearest most often, for every head.",
+                    "numbers/stream.csv: the residual stream's figures, where a survey measured it.",
                     "numbers/contrasts.csv: every paired contrast, by layer and head.",
                     "numbers/NAME.csv and figures/NAME.svg: each figure and its numbers.",
                 )
@@ -106,19 +101,13 @@ def _refuse_foreign(out: Path) -> None:
 
 
 def _write(out: Path, surveys: Mapping[str, Survey], found: Sequence[Contrast], report: Report) -> None:
-    for folder, files in _WRITTEN.items():
-        (out / folder).mkdir(parents=True, exist_ok=True)
-        for left in (out / folder).glob(files):  # of an earlier report
-            left.unlink()
-    for name in ("statistics", "hubs"):
-        tables = [_named(label, pq.read_table(survey.path / f"{name}.parquet")) for label, survey in surveys.items()]
-        pacsv.write_csv(pa.concat_tables(tables), out / "numbers" / f"{name}.csv")
-    _rows(out / "numbers" / "contrasts.csv", _CONTRASTS, map(_contrast, found))
-    for chart in report.charts:
-        (out / "figures" / f"{chart.name}.svg").write_text(chart.svg, "utf-8")
-        _rows(out / "numbers" / f"{chart.name}.csv", chart.columns, chart.rows)
-    (out / "report.md").write_text(markdown(report), "utf-8")
-    (out / "report.html").write_text(html(report), "utf-8")
+    write_document(out, "report", report)
+    for name in ("statistics", "hubs", "stream"):
+        having = {label: survey.path / f"{name}.parquet" for label, survey in surveys.items()}
+        tables = [_named(label, pq.read_table(path)) for label, path in having.items() if path.is_file()]
+        if tables:
+            pacsv.write_csv(pa.concat_tables(tables), out / "numbers" / f"{name}.csv")
+    write_csv(out / "numbers" / "contrasts.csv", _CONTRASTS, map(_contrast, found))
 
 
 def _named(label: str, table: pa.Table) -> pa.Table:
@@ -132,11 +121,3 @@ def _contrast(one: Contrast) -> tuple[Cell, ...]:
         *(first.view.reference, second.view.reference, first.view.metric, first.view.mask, second.view.mask),
         *(one.measure.replicated, one.layer, one.head, one.difference, one.low, one.high, one.p, one.q),
     )
-
-
-def _rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
-    written = io.StringIO()
-    writer = csv.writer(written, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    path.write_text(written.getvalue(), "utf-8")

@@ -52,18 +52,15 @@ class Draws:
 
 def interval(replicates: Array, level: float = LEVEL) -> tuple[Array, Array]:
     """Percentile interval along the last axis; replicates in which a figure has no value (nan) are left out."""
-    count = replicates.shape[-1]
-    cut = round(count * (1 - level) / 2)
-    if not np.isnan(replicates).any():
-        sorted_ends = np.partition(replicates, [cut, count - 1 - cut], axis=-1)
-        return sorted_ends[..., cut], sorted_ends[..., count - 1 - cut]
-    flat = replicates.reshape(-1, count)
+    flat = replicates.reshape(-1, replicates.shape[-1])
     low, high = np.full((2, len(flat)), np.nan)
-    for row, values in enumerate(flat):
-        known = np.sort(values[~np.isnan(values)])
-        if len(known):
-            cut = round(len(known) * (1 - level) / 2)
-            low[row], high[row] = known[cut], known[len(known) - 1 - cut]
+    known = (~np.isnan(flat)).sum(-1)
+    for count in np.unique(known[known > 0]).tolist():
+        rows = known == count
+        cut = round(count * (1 - level) / 2)
+        # nan is sorted behind every number
+        ends = np.partition(flat[rows], [cut, count - 1 - cut], axis=-1)
+        low[rows], high[rows] = ends[:, cut], ends[:, count - 1 - cut]
     return low.reshape(replicates.shape[:-1]), high.reshape(replicates.shape[:-1])
 
 

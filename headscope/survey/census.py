@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import random
+from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,7 @@ from headscope.survey.texts import Corpus, Text, Unreadable
 
 BANK = 128  # texts whose types may serve as distractors where a shard has too few texts of its own
 _EXAMPLES = 5
+_DIGEST = 16  # bytes of a text's hash
 Tokens = Callable[[Text], Sequence[Token]]  # raises InputError for a text that cannot be read
 
 
@@ -86,7 +89,7 @@ class Census:
             if shard.index not in wanted:
                 continue
             groups = self.groups[shard.first : shard.stop].tolist()
-            if _hash(map(_digest, texts, groups)) != shard.sha256:
+            if _hash(b"".join(map(_digest, texts, groups))) != shard.sha256:
                 raise InputError("the texts changed while they were being surveyed: run the survey again.")
             yield shard, texts
 
@@ -106,7 +109,7 @@ def take_census(corpus: Corpus, tokens: Tokens, options: Options, vocab_size: in
         if len(examples) < _EXAMPLES:
             examples.append(LeftOut(reason, source, line))
 
-    numbers, groups, positions, digests = [], [], [], []
+    numbers, groups, positions, digests = array("q"), array("i"), array("i"), bytearray()  # a few bytes a text
     names: dict[str, int] = {}
     frequencies = np.zeros(vocab_size, dtype=np.int64)
     bank: list[tuple[int, NDArray[np.int64]]] = []
@@ -136,17 +139,17 @@ def take_census(corpus: Corpus, tokens: Tokens, options: Options, vocab_size: in
         numbers.append(item.number)
         groups.append(at)
         positions.append(len(ids))
-        digests.append(_digest(item, at))
+        digests += _digest(item, at)
         longest = max(longest, len(read))
         np.add.at(frequencies, ids, 1)
         _keep_some(bank, (item.number, np.unique(ids)), len(numbers), draw)
     if not numbers:
         why = "; ".join(f"{count} × {reason}" for reason, count in left_out.items())
         raise InputError(f"there is no text to survey{': ' + why if why else ''}.")
-    counts = np.array(positions, dtype=np.int32)
+    counts = np.frombuffer(positions, dtype=np.int32)
     return Census(
-        numbers=np.array(numbers, dtype=np.int64),
-        groups=np.array(groups, dtype=np.int32),
+        numbers=np.frombuffer(numbers, dtype=np.int64),
+        groups=np.frombuffer(groups, dtype=np.int32),
         positions=counts,
         longest=longest,
         documents=len(names) or None,
@@ -187,26 +190,26 @@ def _keep_some(
         bank[place] = one
 
 
-def _shards(positions: NDArray[np.int32], digests: list[bytes], size: int) -> Iterator[ShardPlan]:
+def _shards(positions: NDArray[np.int32], digests: bytearray, size: int) -> Iterator[ShardPlan]:
     """Shards of about equal size: the last one must not be too small to compare its texts with one another."""
     ends = positions.cumsum(dtype=np.int64)
     total = int(ends[-1])
     count = max(1, round(total / size))
     # A text belongs to the shard in which its middle lies.
     shard_of = ((ends - positions / 2) * count / total).astype(np.int64)
-    for index, number in enumerate(np.unique(shard_of).tolist()):
-        inside = np.flatnonzero(shard_of == number)
-        first, stop = int(inside[0]), int(inside[-1]) + 1
-        yield ShardPlan(index, first, stop, int(positions[first:stop].sum()), _hash(digests[first:stop]))
+    firsts = np.unique(shard_of, return_index=True)[1].tolist()
+    for index, (first, stop) in enumerate(pairwise([*firsts, len(positions)])):
+        digest = _hash(digests[first * _DIGEST : stop * _DIGEST])
+        yield ShardPlan(index, first, stop, int(positions[first:stop].sum()), digest)
 
 
 def _digest(text: Text, group: int) -> bytes:
     """Of what the figures depend on: not of the file's name, nor of the document's."""
-    digest = hashlib.blake2b(digest_size=16)
+    digest = hashlib.blake2b(digest_size=_DIGEST)
     for part in (text.content, str(group), *(word.tag for word in text.words)):
         digest.update(part.encode() + b"\0")
     return digest.digest()
 
 
-def _hash(digests: Iterable[bytes]) -> str:
-    return hashlib.sha256(b"".join(digests)).hexdigest()
+def _hash(digests: bytes | bytearray) -> str:
+    return hashlib.sha256(digests).hexdigest()

@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from headscope.neighbors import Metric, Nearest, Place, Table, search
+from headscope.neighbors import Metric, Nearest, Table
 from headscope.survey.frame import Frame
 from headscope.survey.options import Options
 from headscope.survey.scorer import Scorer
 from headscope.survey.signal import Sets
 from headscope.vocabulary import Encoded, Vocabulary
+from headscope.vocabulary.placed import placed
 
 
 @dataclass(frozen=True)
@@ -29,16 +30,6 @@ class Compared:
     chance_own_rank: Tensor  # int64
     chance_in_text: Tensor  # int8: 0, 1
     signal: Tensor  # float32, nan
-
-
-@dataclass(frozen=True)
-class _Placed:
-    """The tokens of a few places that share a table: their indices, vectors, and each one's place."""
-
-    table: Table
-    places: list[Place]
-    members: list[Tensor]
-    queries: list[Tensor]
 
 
 def compare(
@@ -63,23 +54,9 @@ def compare(
     order: list[Tensor] = []
     queries: list[Tensor] = []
     candidates = 0
-    for run in _runs(encodings(), z):
-        members = torch.cat(run.members)
-        place_of = torch.repeat_interleave(torch.tensor([len(one) for one in run.members]))
-        found.append(
-            search(
-                run.table,
-                run.places,
-                torch.cat(run.queries),
-                frame.ids[members].to(device),
-                place_of=place_of.to(device),
-                k=1,
-                metrics=options.metrics,
-                candidates=allowed,
-                others=frame.asked_of[members, None].to(device),
-            )
-        )
-        order.append(members)
+    for run in placed(encodings(), z):
+        found.append(run.search(frame.ids, frame.asked_of, k=1, metrics=options.metrics, candidates=allowed))
+        order.append(run.which)
         queries += run.queries
         candidates = run.table.candidates if allowed is None else int((run.table.finite & allowed).sum())
     back = torch.cat(order).argsort()  # from the order of places to that of the frame
@@ -88,22 +65,6 @@ def compare(
         metric: _compared(frame, [one[metric] for one in found], back, candidates, signals[metric][back])
         for metric in options.metrics
     }
-
-
-def _runs(encodings: Iterator[tuple[Tensor, Encoded]], z: Tensor) -> Iterator[_Placed]:
-    """Places that share a table are searched together: all of them, where the closed form holds."""
-    run: _Placed | None = None
-    for members, encoded in encodings:
-        if run is not None and run.table is not encoded.table:
-            yield run
-            run = None
-        if run is None:
-            run = _Placed(encoded.table, [], [], [])
-        run.places.append(encoded.place)
-        run.members.append(members)
-        run.queries.append(encoded.enter(z[members]))
-    if run is not None:
-        yield run
 
 
 def _signals(

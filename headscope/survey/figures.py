@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,21 +33,31 @@ class Figure:
     value_replicates: Array
     difference_replicates: Array | None
 
+    def slim(self) -> Figure:
+        """The figure without its replicates, which take 2,000 times as much."""
+        return replace(self, value_replicates=np.empty(0), difference_replicates=None)
+
 
 def of_rows(sums: Totals) -> list[Figure]:
     """The figures of one layer, view, metric and mask."""
     return [
-        *(_of_own(sums, statistic, top) for statistic, top in _OWN.items()),
+        *(against_chance(sums, statistic, top) for statistic, top in _OWN.items()),
         _in_text(sums),
         _kappa(sums),
-        _against_zero(sums, "signal", _ratio(sums, "signal", "heard"), "heard"),
-        *(_plain(sums, f"kind_{kind}", f"kind_{kind}", "all") for kind in KINDS),
+        against_zero(sums, "signal", "signal", "heard"),
+        *(plain(sums, f"kind_{kind}", f"kind_{kind}", "all") for kind in KINDS),
     ]
 
 
 def of_patterns(sums: Totals) -> list[Figure]:
     """The figures of one layer's patterns under one mask."""
-    return [_plain(sums, name, name, "with_previous" if name == "on_previous" else "all") for name in PATTERN]
+    return [plain(sums, name, name, "with_previous" if name == "on_previous" else "all") for name in PATTERN]
+
+
+def without_interval(statistic: str, positions: Array, value: Array) -> Figure:
+    """A figure [head + 1, class] that is not resampled."""
+    unknown, none = np.full_like(value, np.nan), np.empty(0)
+    return Figure(statistic, positions, None, value, unknown, unknown, None, None, None, None, None, none, None)
 
 
 _Both = tuple[Array, Array]  # a figure [head + 1, class], and its replicates [head + 1, class, replicate]
@@ -69,7 +79,8 @@ def _count(sums: Totals, name: str, value: Array) -> Array:
     return np.broadcast_to(sums[name][0], value.shape)
 
 
-def _plain(sums: Totals, statistic: str, top: str, bottom: str) -> Figure:
+def plain(sums: Totals, statistic: str, top: str, bottom: str) -> Figure:
+    """Σ top / Σ bottom, without a chance."""
     value, replicates = _ratio(sums, top, bottom)
     low, high = interval(replicates)
     n = _count(sums, bottom, value)
@@ -79,8 +90,8 @@ def _plain(sums: Totals, statistic: str, top: str, bottom: str) -> Figure:
 _OWN = {"auc_own": "auc", "own_at_1": "at_1", "own_at_10": "at_10"}
 
 
-def _of_own(sums: Totals, statistic: str, top: str) -> Figure:
-    """The value is that of all tokens; chance and difference are those of the paired ones."""
+def against_chance(sums: Totals, statistic: str, top: str) -> Figure:
+    """Σ top over the tokens with an own rank; chance and difference are those of the paired ones."""
     more = _ratio(sums, f"{top}_more", "own_paired")
     chance = _ratio(sums, f"{top}_chance", "own_paired")[0]
     return _against(sums, statistic, _ratio(sums, top, "own"), "own", chance, more, "own_paired")
@@ -93,16 +104,20 @@ def _in_text(sums: Totals) -> Figure:
 
 
 def _kappa(sums: Totals) -> Figure:
-    """(p − p₀)/(1 − p₀) of the paired tokens: 0 by chance, 1 at most."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        found = []
-        for p, p0, n in zip(sums["in_text_paired"], sums["in_text_chance"], sums["paired"], strict=True):
-            found.append(_with_mean((p - p0) / (n - p0)))
-    return _against_zero(sums, "kappa", (found[0], found[1]), "paired")
+    """(p − p₀)/(1 − p₀) of the paired tokens: 0 by chance, 1 at most; nan where chance leaves no room for more."""
+    found = []
+    for p, p0, n in zip(sums["in_text_paired"], sums["in_text_chance"], sums["paired"], strict=True):
+        room = np.where(n - p0 > 1e-9 * n, n - p0, np.nan)
+        found.append(_with_mean((p - p0) / room))
+    return _zero_by_chance(sums, "kappa", (found[0], found[1]), "paired")
 
 
-def _against_zero(sums: Totals, statistic: str, both: _Both, count: str) -> Figure:
-    """A figure that chance makes 0 by its definition."""
+def against_zero(sums: Totals, statistic: str, top: str, count: str) -> Figure:
+    """Σ top / Σ count, that chance makes 0 by its definition."""
+    return _zero_by_chance(sums, statistic, _ratio(sums, top, count), count)
+
+
+def _zero_by_chance(sums: Totals, statistic: str, both: _Both, count: str) -> Figure:
     return _against(sums, statistic, both, count, np.zeros_like(both[0]), both, count)
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from headscope.kinds import KINDS
 from headscope.model.tokens import Token
 from headscope.survey.texts import Text
+from headscope.vocabulary.placed import members_of
 
 _OWN, _TEXT, _VARIANT, _SPECIAL, _ELSEWHERE = range(len(KINDS))
 
@@ -57,9 +58,7 @@ class Frame:
     @cached_property
     def places(self) -> list[tuple[int, Tensor]]:
         """Every position with the indices of its tokens, from the first position on."""
-        order = self.position.argsort(stable=True)
-        positions, counts = self.position[order].unique_consecutive(return_counts=True)
-        return list(zip(positions.tolist(), order.split(counts.tolist()), strict=True))
+        return members_of(self.position)
 
     @cached_property
     def asked_of(self) -> Tensor:

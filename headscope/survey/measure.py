@@ -12,15 +12,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from headscope.errors import ModelError
+from headscope.model.lengths import alike
 from headscope.model.passes import Mask
 from headscope.model.tokens import Token
 from headscope.neighbors import Metric
+from headscope.stream import stages_of
 from headscope.survey import nulls, tables
 from headscope.survey.compare import Compared, compare
 from headscope.survey.frame import Frame
 from headscope.survey.options import Options
 from headscope.survey.signal import Sets
 from headscope.survey.store import Sink
+from headscope.survey.streams import walked
 from headscope.survey.texts import Text
 from headscope.survey.words import tagged
 
@@ -99,9 +102,16 @@ def measure(
         heads = _heads(scope, texts, tokens, options, mask, null)
         for layer in chosen:
             sink.patterns(tables.patterns(frame, layer, mask, heads.pattern[:, layer]))
+        first: dict[str, dict[Metric, Compared]] = {}
         for space, reference in options.views():
-            for metric, layer, found in _compared(scope, frame, sets, heads.z, options, space, reference, chosen, tick):
+            for metric, layer, found in _compared(
+                scope, frame, sets, heads.z, options, space, reference, chosen, first, tick
+            ):
                 sink.rows(tables.rows(frame, layer, space, reference, metric, mask, found))
+        if options.stream and nulls.moves_streams(null):
+            found_streams = walked(scope, frame, tokens, options, mask, tick)
+            for number, stage in enumerate(stages_of(scope.card.layers)):
+                sink.stream(tables.stream(frame, number, stage, mask, found_streams))
 
 
 def tokens_of(scope: Scope, text: Text, truncate: bool) -> tuple[Token, ...]:
@@ -119,12 +129,23 @@ def _compared(
     space: str,
     reference: str | None,
     layers: Sequence[int],
+    first: dict[str, dict[Metric, Compared]],
     tick: Tick,
 ) -> Iterator[tuple[Metric, int, Compared]]:
-    """Every metric and layer of one view, a metric's layers after one another."""
+    """Every metric and layer of one view, a metric's layers after one another.
+
+    `first` keeps what layer 0 is in each space: there the references `input` and `layer` are the same encodings.
+    """
     later: list[tuple[Metric, int, Compared]] = []
     for layer in layers:
-        found = compare(scope._vocabulary_for(scope._opened), frame, sets, z[layer], options, space, reference, layer)
+        same = layer == 0 and reference in ("input", "layer")
+        if same and space in first:
+            found = first[space]
+        else:
+            vocabulary = scope._vocabulary_for(scope._opened)
+            found = compare(vocabulary, frame, sets, z[layer], options, space, reference, layer)
+        if same:
+            first[space] = found
         tick(len(frame))
         yield options.metrics[0], layer, found[options.metrics[0]]
         later += [(metric, layer, found[metric]) for metric in options.metrics[1:]]
@@ -143,7 +164,7 @@ def _heads(
     card = scope.card
     z: list[Tensor] = [torch.empty(0)] * len(texts)
     pattern: list[Tensor] = [torch.empty(0)] * len(texts)
-    for batch in _batches([len(read) for read in tokens]):
+    for batch in alike([len(read) for read in tokens], _BATCH_TOKENS):
         readings = scope.read_many([texts[n].content for n in batch], mask, truncate=options.truncate)
         for n, reading in zip(batch, readings, strict=True):
             special = torch.tensor([token.special for token in tokens[n]])
@@ -171,15 +192,3 @@ def pattern_figures(pattern: Tensor, special: Tensor) -> Tensor:
     previous = torch.nn.functional.pad(pattern.diagonal(-1, dim1=-2, dim2=-1), (1, 0), value=torch.nan)
     figures = [-torch.xlogy(pattern, pattern).sum(-1), own, previous, pattern[..., special].sum(-1)]
     return torch.stack(figures)[..., ~special].transpose(1, 2)  # (figure, token, head)
-
-
-def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Indices of texts of about the same length, in batches whose padded size stays within bounds."""
-    batch: list[int] = []
-    for n in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if batch and lengths[n] * (len(batch) + 1) > _BATCH_TOKENS:
-            yield batch
-            batch = []
-        batch.append(n)
-    if batch:
-        yield batch

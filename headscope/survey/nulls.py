@@ -28,6 +28,11 @@ def variants(null: Null) -> list[str]:
     return [f"random-{seed}" for seed in range(RANDOM_SEEDS)] if null == "random" else [null]
 
 
+def moves_streams(null: str | None) -> bool:
+    """Whether the residual stream's figures are others under a null than in the model itself (None)."""
+    return null not in ("uniform", "rotated")
+
+
 def permuted_labels(frequencies: NDArray[np.int64], seed: int, text: int) -> NDArray[np.int64]:
     """New labels of every id of the vocabulary for one text: types of about the same frequency change places.
 

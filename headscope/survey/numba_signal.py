@@ -36,6 +36,8 @@ def _signals(scores, text, members, starts, counts, out, first, stop):  # type: 
             ours[:] = -np.inf
             theirs[:] = -np.inf
             for size in count:
+                if not size:
+                    break
                 # Set after set, so that no comparison waits for the one before it.
                 for s in range(size):
                     ours[s] = max(ours[s], score[members[at + s]])

@@ -30,7 +30,7 @@ class Options:
     """The choices of a survey; two runs with the same options, texts, model and versions give the same figures.
 
     `sample`: how many texts, drawn with `seed`; None: all. `truncate` cuts texts that are too long, instead of
-    leaving them out. `shard_positions`: about how many tokens a shard has.
+    leaving them out. `stream`: measure the residual streams too. `shard_positions`: about how many tokens a shard has.
     """
 
     spaces: tuple[Space, ...] = ("value",)
@@ -42,6 +42,7 @@ class Options:
     sample: int | None = None
     seed: int = 0
     truncate: bool = False
+    stream: bool = False
     format: Format | Literal["auto"] = "auto"
     column: str = "text"
     document_column: str = "document"
@@ -62,6 +63,8 @@ class Options:
                 raise InputError(f"a {kind} is named twice: {', '.join(values)}.")
         one_of("candidates", self.candidates, CANDIDATES)
         one_of("format", self.format, ("auto", *FORMATS))
+        if "fitted" in self.spaces:
+            raise InputError("a survey does not measure the space fitted: what a lens is worth, its own scores say.")
         if "unembedding" in self.spaces and self.metrics != ("cosine",):
             raise InputError(
                 "in the space unembedding a survey measures cosine only: the scale of its logits is a position's own."

@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib import metadata
 from itertools import takewhile
@@ -19,7 +19,7 @@ from headscope.neighbors import warm_up
 from headscope.survey import statistics
 from headscope.survey.census import Census, ShardPlan, take_census
 from headscope.survey.measure import Context, Tick, measure, tokens_of
-from headscope.survey.nulls import variants
+from headscope.survey.nulls import moves_streams, variants
 from headscope.survey.options import Options, check_nulls
 from headscope.survey.store import (
     FORMULA,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 STANDARD_INPUT = "-"
 _TRIAL = 256  # positions on which the time is estimated
 # Bytes of a row as measured on the demo model; they differ little between models.
-_ROW_BYTES, _PATTERN_BYTES, _TOKEN_BYTES = 21, 23, 40
+_ROW_BYTES, _PATTERN_BYTES, _TOKEN_BYTES, _STREAM_BYTES = 21, 23, 40, 24
 Say = Callable[[str], None]
 
 
@@ -95,7 +95,7 @@ class Survey:
         census = take_census(
             corpus, lambda text: tokens_of(scope, text, options.truncate), options, scope.card.vocab_size
         )
-        claim(where, _manifest(scope, corpus, census, options))
+        claim(where, manifest_of(scope, corpus, census, options.to_dict()))
         return cls(scope, corpus, census, options, where)
 
     def plan(self, nulls: Sequence[str] = ()) -> Plan:
@@ -103,21 +103,23 @@ class Survey:
         check_nulls(tuple(nulls))
         card, options, census = self.scope.card, self.options, self.census
         stores = self._stores(nulls)
-        left = sum(shard.positions for store in stores for shard in census.shards if not store.has(shard.index))
+        left, streams_left = self._left(stores), self._left([one for one in stores if self._with_stream(one)])
         heads = card.layers * card.heads
+        stages = (2 * card.layers + 1) * len(options.masks)
         rows = heads * len(options.masks) * len(list(options.views())) * len(options.metrics)
         return Plan(
             texts=len(census.numbers),
             positions=census.total,
             documents=census.documents,
             left_out=census.left_out,
-            scores=left * rows * card.vocab_size,
-            seconds=left * self._seconds() if left else 0.0,
-            bytes=left * (rows * _ROW_BYTES + heads * len(options.masks) * _PATTERN_BYTES + _TOKEN_BYTES),
+            scores=(left * rows + streams_left * stages) * card.vocab_size,
+            seconds=self._seconds(left, streams_left),
+            bytes=left * (rows * _ROW_BYTES + heads * len(options.masks) * _PATTERN_BYTES + _TOKEN_BYTES)
+            + streams_left * stages * _STREAM_BYTES,
             free_bytes=shutil.disk_usage(self.directory).free,
             shards=len(census.shards) * len(stores),
             done=sum(store.has(shard.index) for store in stores for shard in census.shards),
-            work=left * self._units,
+            work=left * card.layers * len(options.masks) * len(list(options.views())) + streams_left * stages,
         )
 
     def run(self, nulls: Sequence[str] = (), tick: Tick = lambda positions: None, say: Say = lambda step: None) -> None:
@@ -158,29 +160,39 @@ class Survey:
         kept = [name for null in nulls for name in variants(null)]  # type: ignore[arg-type]
         return [Store(self.directory, null) for null in (None, *kept)]
 
-    @property
-    def _units(self) -> int:
-        """How often each position is ticked off: once for every layer, view and mask."""
-        return self.scope.card.layers * len(self.options.masks) * len(list(self.options.views()))
+    def _left(self, stores: Sequence[Store]) -> int:
+        """Positions that are not measured."""
+        shards = self.census.shards
+        return sum(shard.positions for store in stores for shard in shards if not store.has(shard.index))
+
+    def _with_stream(self, store: Store) -> bool:
+        return self.options.stream and moves_streams(store.null)
 
     def _context(self, shard: ShardPlan) -> Context:
         here = slice(shard.first, shard.stop)
         numbers, groups = self.census.numbers[here].tolist(), self.census.groups[here].tolist()
         return Context(self.census.frequencies, self.census.bank, dict(zip(numbers, groups, strict=True)))
 
-    def _seconds(self) -> float:
-        """Seconds a position takes, on the first texts and at layer 0; the second time, when all is made ready."""
+    def _seconds(self, left: int, streams_left: int) -> float:
+        """Seconds that so many positions take, by the first texts and layer 0; the second time, when all is ready."""
+        if not left:
+            return 0.0
         warm_up(wait=True)
         self._make_ready(self.scope)
         texts, positions = self._first_texts()
         groups = dict.fromkeys((text.number for text in texts), 0)
         context = Context(self.census.frequencies, self.census.bank, groups)
-        spent = 0.0
-        for _ in range(2):
-            start = time.perf_counter()
-            measure(self.scope, texts, self.options, context, Discard(), layers=[0])
-            spent = time.perf_counter() - start
-        return spent * self.scope.card.layers / positions
+
+        def spent(options: Options, layers: Sequence[int]) -> float:
+            seconds = 0.0
+            for _ in range(2):
+                start = time.perf_counter()
+                measure(self.scope, texts, options, context, Discard(), layers=layers)
+                seconds = time.perf_counter() - start
+            return seconds / positions
+
+        total = left * self.scope.card.layers * spent(replace(self.options, stream=False), [0])
+        return total + (streams_left * spent(self.options, []) if streams_left else 0.0)
 
     def _first_texts(self) -> tuple[list[Text], int]:
         counts = self.census.positions.cumsum().tolist()
@@ -219,7 +231,8 @@ def _copy(stream: BinaryIO, path: Path) -> None:
         shutil.copyfileobj(stream, file)
 
 
-def _manifest(scope: Scope, corpus: Corpus, census: Census, options: Options) -> dict[str, Any]:
+def manifest_of(scope: Scope, corpus: Corpus, census: Census, options: dict[str, Any]) -> dict[str, Any]:
+    """What a directory's figures depend on: the model, the texts, the options (as plain data), the versions."""
     card = scope.card
     of_model = ("name", "revision", "weights_sha256", "layers", "heads", "kv_heads", "d_head", "d_model", "vocab_size")
     return {
@@ -229,7 +242,7 @@ def _manifest(scope: Scope, corpus: Corpus, census: Census, options: Options) ->
         | {name: metadata.version(name) for name in ("torch", "transformers", "numpy", "pyarrow")},
         "model": {"architecture": type(scope._opened.model).__name__}
         | {name: getattr(card, name) for name in (*of_model, "dtype")},
-        "options": options.to_dict(),
+        "options": options,
         "texts": {
             "sources": [source.name for source in corpus.sources],
             "sha256": census.sha256,

@@ -13,13 +13,12 @@ from torch import Tensor
 from headscope.neighbors import backend_in_use
 
 DISTRACTORS = 99
-LARGEST = 32  # members of a set at most: what bounds the work for long texts
 _FEWEST = 128  # texts to draw distractors from, where there are as many
 
 
 @dataclass(frozen=True)
 class Sets:
-    """For every text and each of its distractors D, T∖D and D∖T, cut to the same size by a seeded draw.
+    """For every text and each of its distractors D, T∖D and D∖T; a seeded draw cuts the larger to the smaller's size.
 
     `members` int32 [member] are indices into `types`, member after member: those of text n begin at `starts[n]`
     with the first members of its sets, `counts[n, 0]` of the text's side and as many of the distractors'; then the
@@ -29,7 +28,7 @@ class Sets:
     types: Tensor  # int64 [type], vocabulary ids
     members: Tensor
     starts: Tensor  # int64 [text]
-    counts: Tensor  # int64 [text, LARGEST]
+    counts: Tensor  # int64 [text, size of the largest set]
 
     @classmethod
     def draw(
@@ -44,11 +43,14 @@ class Sets:
         pool = _Pool.of([types for _, types in [*texts, *extra]])
         drawn = [pool.sets(n, np.random.default_rng([seed, 2, number])) for n, (number, _) in enumerate(texts)]
         lengths = np.array([len(members) for members, _ in drawn])
+        counts = np.zeros((len(texts), max(1, *(len(of_text) for _, of_text in drawn))), dtype=np.int64)
+        for row, (_, of_text) in zip(counts, drawn, strict=True):
+            row[: len(of_text)] = of_text
         return cls(
             torch.from_numpy(pool.vocabulary),
             torch.from_numpy(np.concatenate([members for members, _ in drawn]).astype(np.int32)),
             torch.from_numpy(lengths.cumsum() - lengths),
-            torch.from_numpy(np.stack([counts for _, counts in drawn])),
+            torch.from_numpy(counts),
         )
 
     def signals(self, scores: Tensor, text: Tensor) -> Tensor:
@@ -104,12 +106,12 @@ class _Pool:
         in_theirs[np.nonzero(known)[0], theirs[known]] = True
         ours = np.broadcast_to(own, (len(chosen), len(own)))
         sides = [(ours, ~in_theirs[:, own]), (theirs, known & ~is_own[theirs])]
-        size = np.minimum(*(fit.sum(1) for _, fit in sides)).clip(max=LARGEST)
+        size = np.minimum(*(fit.sum(1) for _, fit in sides))
         order = np.argsort(-size, kind="stable")  # (set)
         shuffled = [
             np.take_along_axis(candidates, np.where(fit, draw.random(fit.shape), np.inf).argsort(1), 1)[order]
             for candidates, fit in sides  # those that fit stand first, in random order
         ]
-        counts = (size > np.arange(LARGEST)[:, None]).sum(1)  # (member)
+        counts = (size > np.arange(size.max(initial=0))[:, None]).sum(1)  # (member)
         parts = [side[:count, k] for k, count in enumerate(counts.tolist()) if count for side in shuffled]
         return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64), counts

@@ -13,14 +13,16 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from headscope.errors import InputError
-from headscope.survey import contrasts, figures, sums, verdicts
-from headscope.survey.bootstrap import Array, Draws
+from headscope.stream import stages_of
+from headscope.survey import columns, contrasts, figures, stream_figures, sums
+from headscope.survey.bootstrap import Draws
 from headscope.survey.figures import Figure
 from headscope.survey.hubs import HUBS, Hubs
+from headscope.survey.nulls import moves_streams
 from headscope.survey.store import Store, read_manifest, read_vocabulary, write_whole
 from headscope.survey.sums import CLASSES, Membership, Totals
 
-STATISTICS, HUB_TABLE = "statistics.parquet", "hubs.parquet"
+STATISTICS, HUB_TABLE, STREAM = "statistics.parquet", "hubs.parquet", "stream.parquet"
 MAIN = ("auc_own", "own_at_1", "in_text", "kappa", "signal")  # whose replicates are kept
 _VIEW = {
     "null": pa.string(),
@@ -30,14 +32,6 @@ _VIEW = {
     "mask": pa.string(),
 }
 KEYS = _VIEW | {"layer": pa.int16(), "head": pa.int16()}
-_NUMBERS = ("value", "low", "high", "chance", "difference", "difference_low", "difference_high", "p", "q")
-SCHEMA = pa.schema(
-    KEYS
-    | {"by": pa.string(), "class": pa.string(), "statistic": pa.string()}
-    | dict.fromkeys(("positions", "paired", "groups"), pa.int64())
-    | dict.fromkeys(_NUMBERS, pa.float64())
-    | {"verdict": pa.string()}
-)
 _REPLICATES = pa.schema(KEYS | {"statistic": pa.string(), "value": pa.float64(), "replicates": pa.list_(pa.float32())})
 
 
@@ -54,9 +48,10 @@ class View:
 
 @dataclass
 class _Tables:
-    """Rows of the three tables, as they come."""
+    """What the tables are made of, as it comes."""
 
-    figures: list[tuple[View, int, Figure]] = field(default_factory=list)
+    figures: list[tuple[dict[str, Any], Figure]] = field(default_factory=list)
+    streams: list[tuple[dict[str, Any], Figure]] = field(default_factory=list)
     replicates: list[dict[str, Any]] = field(default_factory=list)
     hubs: list[dict[str, Any]] = field(default_factory=list)
 
@@ -79,13 +74,18 @@ def compute(directory: Path, nulls: Sequence[str] = (), tick: Callable[[], None]
         survey = _Survey(Store(directory, null), manifest, quarter)
         groups = survey.groups_of_classes() if groups is None else groups
         for view, layer, some in survey.figures(found, labels):
-            found.figures += [(view, layer, figure) for figure in some]
+            found.figures += [(_keys(view, layer), figure.slim()) for figure in some]
             tick()
+        if manifest["options"]["stream"] and moves_streams(null):
+            for keys, some in survey.stream():
+                found.streams += [(keys, figure.slim()) for figure in some]
+                tick()
     assert groups is not None
-    columns = _columns(found.figures, groups.sum(1))
-    _write(directory / STATISTICS, pa.table(columns, schema=SCHEMA))
+    _write(directory / STATISTICS, columns.table(KEYS, found.figures, groups.sum(1)))
+    if found.streams:
+        _write(directory / STREAM, columns.table(stream_figures.KEYS, found.streams, groups.sum(1)))
     _write(directory / contrasts.REPLICATES, pa.Table.from_pylist(found.replicates, schema=_REPLICATES))
-    _write(directory / contrasts.CONTRASTS, contrasts.within(found.replicates))
+    _write(directory / contrasts.CONTRASTS, contrasts.within(found.replicates, manifest["texts"]["groups"]))
     _write(directory / HUB_TABLE, pa.Table.from_pylist(found.hubs, schema=pa.schema(KEYS | HUBS)))
 
 
@@ -126,6 +126,23 @@ class _Survey:
             tables.replicates += _replicates(keys, found)
             tables.hubs += [keys | {"head": head} | row for head, row in enumerate(hubs.rows(labels))]
             yield view, layer, found
+
+    def stream(self) -> Iterator[tuple[dict[str, Any], list[Figure]]]:
+        """The figures of every stage of the residual stream, under each mask."""
+        stages = stages_of(self.layers)
+        members = [self._membership(shard) for shard in self.shards]
+        for n, mask in enumerate(self.masks):
+            for number, stage in enumerate(stages):
+                totals = Totals(self.draws, stream_figures.SUMS, stream_figures.COUNTS)
+                medians = stream_figures.Medians()
+                for shard, member_of in zip(self.shards, members, strict=True):
+                    file, group = self._file(shard, "stream"), n * len(stages) + number
+                    here, before = file.read_row_group(group), file.read_row_group(group - 1) if number else None
+                    member = member_of()
+                    totals.add(member, *stream_figures.of_stage(here, before))
+                    medians.add(member, here)
+                keys = {"null": self.store.null, "mask": mask, "stage": number, **stage._asdict()}
+                yield keys, stream_figures.figures(totals, medians, first=number == 0)
 
     def groups_of_classes(self) -> NDArray[np.bool_]:
         """Which groups have a token of a class: [class, group]."""
@@ -187,77 +204,6 @@ def _replicates(keys: dict[str, Any], found: Sequence[Figure]) -> list[dict[str,
                 for head in range(last + 1)
             ]
     return rows
-
-
-def _columns(found: Sequence[tuple[View, int, Figure]], groups: NDArray[np.int64]) -> dict[str, list[Any]]:
-    """The columns of statistics.parquet: a row for every figure, head and class that has tokens."""
-    columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
-    for view, layer, figure in found:
-        heads, classes = figure.value.shape
-        for head in range(heads):
-            for at in range(classes):
-                if not figure.positions[head, at]:
-                    continue
-                known = groups[at] > 1  # the spread of one group tells nothing
-                for name in KEYS:
-                    columns[name].append(
-                        layer if name == "layer" else (head if head < heads - 1 else None) if name == "head"
-                        else getattr(view, name)
-                    )  # fmt: skip
-                columns["by"].append(CLASSES[at][0])
-                columns["class"].append(CLASSES[at][1])
-                columns["statistic"].append(figure.statistic)
-                columns["positions"].append(int(figure.positions[head, at]))
-                columns["paired"].append(None if figure.paired is None else int(figure.paired[head, at]))
-                columns["groups"].append(int(groups[at]))
-                for name in _NUMBERS[:-1]:
-                    of_interval = name not in ("value", "chance", "difference")
-                    values = getattr(figure, name)
-                    columns[name].append(_number(values, head, at) if known or not of_interval else None)
-    columns["q"] = _q_values(columns)
-    columns["verdict"] = _verdicts(columns)
-    return columns
-
-
-def _number(values: Array | None, head: int, at: int) -> float | None:
-    if values is None or np.isnan(values[head, at]):
-        return None
-    return float(values[head, at])
-
-
-def _families(columns: dict[str, list[Any]], names: Sequence[str]) -> dict[tuple[Any, ...], list[int]]:
-    """Rows with a chance that share the named columns, and are all of heads or all of layers."""
-    families: dict[tuple[Any, ...], list[int]] = {}
-    for row in range(len(columns["value"])):
-        if columns["difference"][row] is not None:
-            key = (columns["head"][row] is None, *(columns[name][row] for name in names))
-            families.setdefault(key, []).append(row)
-    return families
-
-
-def _q_values(columns: dict[str, list[Any]]) -> list[float | None]:
-    q: list[float | None] = [None] * len(columns["value"])
-    across = (*_VIEW, "by", "class", "statistic")
-    for rows in _families(columns, across).values():
-        p = np.array([columns["p"][row] for row in rows], dtype=np.float64)
-        for row, value in zip(rows, verdicts.corrected(p).tolist(), strict=True):
-            q[row] = None if np.isnan(value) else value
-    return q
-
-
-def _verdicts(columns: dict[str, list[Any]]) -> list[str | None]:
-    """At chance only where the interval is within the margin under every reference."""
-    found: list[str | None] = [None] * len(columns["value"])
-    same = [name for name in _VIEW if name != "reference"]
-    for rows in _families(columns, (*same, "layer", "head", "by", "class", "statistic")).values():
-        low, high, q = (
-            np.array([columns[name][row] for row in rows], dtype=np.float64)
-            for name in ("difference_low", "difference_high", "q")
-        )
-        everywhere = np.full(len(rows), bool(verdicts.within(low, high).all()))
-        for row, verdict in zip(rows, verdicts.verdicts(low, high, q, everywhere), strict=True):
-            found[row] = verdict
-    return found
 
 
 def _write(path: Path, table: pa.Table) -> None:

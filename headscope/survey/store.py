@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from headscope.errors import InputError
 from headscope.survey import tables
 
-SCHEMA, FORMULA = 1, 1
+SCHEMA, FORMULA = 1, 2
 MANIFEST, VOCABULARY = "manifest.json", "vocabulary.parquet"
 _TEMPORARY = ".unfinished"
 _MUST_AGREE = ("schema", "formula", "versions", "model", "options", "texts", "shards")
@@ -43,6 +43,9 @@ class Sink:
 
     def rows(self, table: pa.Table) -> None:
         self._write("rows", tables.ROWS, table)
+
+    def stream(self, table: pa.Table) -> None:
+        self._write("stream", tables.STREAM, table)
 
     def _write(self, name: str, schema: pa.Schema, table: pa.Table) -> None:
         with _told(self._directory):

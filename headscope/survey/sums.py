@@ -13,7 +13,7 @@ from scipy import sparse
 from headscope.kinds import KINDS
 from headscope.survey.bootstrap import Array, Draws
 from headscope.survey.tables import PATTERN
-from headscope.survey.words import WORD_CLASSES
+from headscope.words import WORD_CLASSES
 
 _GROUPS = 1024  # whose sums wait for their product
 POSITION_BANDS = (5, 10, 20, 50)
@@ -118,10 +118,10 @@ class Totals:
 
 def of_rows(table: pa.Table, heads: int) -> tuple[Array, Array]:
     """What is summed of a row group: float64 [OF_ROWS, head, token], and [COUNTS_OF_ROWS, token]."""
-    rank, chance = _numbers(table, "own_rank"), _numbers(table, "chance_own_rank")
+    rank, chance = numbers(table, "own_rank"), numbers(table, "chance_own_rank")
     last = table["candidates"].to_numpy() - 1.0
-    inside, inside_chance = _numbers(table, "in_text"), _numbers(table, "chance_in_text")
-    signal = _numbers(table, "signal")
+    inside, inside_chance = numbers(table, "in_text"), numbers(table, "chance_in_text")
+    signal = numbers(table, "signal")
     kind = table["kind"].combine_chunks()
     kinds = np.array([KINDS.index(name) for name in kind.dictionary.to_pylist()])[kind.indices.to_numpy()]
     auc, auc_chance = 1 - (rank - 1) / np.maximum(last, 1), 1 - (chance - 1) / np.maximum(last, 1)
@@ -144,13 +144,13 @@ def of_rows(table: pa.Table, heads: int) -> tuple[Array, Array]:
 
 def of_patterns(table: pa.Table, heads: int) -> tuple[Array, Array]:
     """What is summed of a row group of patterns: float64 [PATTERN, head, token], and [COUNTS_OF_PATTERNS, token]."""
-    found = [_numbers(table, name) for name in PATTERN]
+    found = [numbers(table, name) for name in PATTERN]
     values = np.stack([_where(~np.isnan(one), one) for one in found]).reshape(len(PATTERN), heads, -1)
     known = ~np.isnan(found[PATTERN.index("on_previous")])[: values.shape[2]]
     return values, np.stack([np.ones(len(known)), known.astype(np.float64)])
 
 
-def _numbers(table: pa.Table, name: str) -> Array:
+def numbers(table: pa.Table, name: str) -> Array:
     """A column of numbers or truth values as float64; null is nan."""
     column = table[name]
     if pa.types.is_boolean(column.type):

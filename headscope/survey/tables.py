@@ -12,10 +12,12 @@ from torch import Tensor
 
 from headscope.kinds import KINDS
 from headscope.model.tokens import Token
+from headscope.stream import Stage
 from headscope.survey.compare import Compared
 from headscope.survey.frame import Frame
+from headscope.survey.streams import Walked
 from headscope.survey.texts import Text
-from headscope.survey.words import WORD_CLASSES, WordClass
+from headscope.words import WORD_CLASSES, WordClass
 
 PATTERN = ("entropy", "on_own", "on_previous", "on_special")
 _LABEL = pa.dictionary(pa.int8(), pa.string())
@@ -58,6 +60,24 @@ ROWS = pa.schema(
         "chance_own_rank": pa.int32(),
         "chance_in_text": pa.bool_(),
         "signal": pa.float32(),
+    }
+)
+STREAM = pa.schema(
+    {
+        "text": pa.int32(),
+        "position": pa.int32(),
+        "stage": pa.int16(),
+        "layer": pa.int16(),
+        "after": _LABEL,
+        "mask": _LABEL,
+        "candidates": pa.int32(),
+        "own_rank": pa.int32(),
+        "own_cosine": pa.float32(),
+        "norm": pa.float32(),
+        "overlap_before": pa.float32(),
+        "overlap_input": pa.float32(),
+        "chance_own_rank": pa.int32(),
+        "chance_own_cosine": pa.float32(),
     }
 )
 
@@ -132,6 +152,32 @@ def rows(
             pa.array(chance, pa.int32(), mask=chance == 0),
             pa.array(_order(found.chance_in_text).astype(bool), mask=alone),
             _flat(found.signal),
+        ],
+    )
+
+
+def stream(frame: Frame, number: int, stage: Stage, mask: str, found: Walked) -> pa.Table:
+    """One row for each token, at the stage of this number."""
+    count = len(frame)
+
+    def rank(values: Tensor) -> pa.Array:
+        return pa.array(values.numpy(), pa.int32(), mask=values.numpy() == 0)
+
+    return _table(
+        STREAM,
+        [
+            np.array([text.number for text in frame.texts])[frame.text.numpy()],
+            frame.position.numpy(),
+            np.full(count, number),
+            pa.nulls(count, pa.int16()) if stage.layer is None else np.full(count, stage.layer),
+            _same(stage.after, count),
+            _same(mask, count),
+            np.full(count, found.candidates),
+            rank(found.rank[number]),
+            *(_flat(values[number, :, None]) for values in (found.cosine, found.norm)),
+            *(_flat(values[number, :, None]) for values in (found.overlap_before, found.overlap_input)),
+            rank(found.chance_rank[number]),
+            _flat(found.chance_cosine[number, :, None]),
         ],
     )
 

@@ -1,74 +1,30 @@
-"""Function words and content words: by their tags, else by a list."""
+"""Which class of word a token belongs to: by the tags of the text, else by a list."""
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Literal, get_args
 
 from headscope.model.tokens import Token
 from headscope.survey.texts import Text
+from headscope.words import WordClass, at, word_classes
 
-WordClass = Literal["content", "function", "punctuation", "other"]
-WORD_CLASSES: tuple[WordClass, ...] = get_args(WordClass)
 BY_TAG: dict[str, WordClass] = {
     **dict.fromkeys(["ADJ", "ADV", "INTJ", "NOUN", "NUM", "PROPN", "VERB"], "content"),
     **dict.fromkeys(["ADP", "AUX", "CCONJ", "DET", "PART", "PRON", "SCONJ"], "function"),
     "PUNCT": "punctuation",
     **dict.fromkeys(["SYM", "X"], "other"),
 }
-# The closed classes of English (articles, pronouns, auxiliaries, prepositions, conjunctions, particles), lower case.
-_ENGLISH = """
-    a an the this that these those each every either neither some any no all both half such another other what
-    which whose whatever whichever i me my mine myself we us our ours ourselves you your yours yourself yourselves
-    he him his himself she her hers herself it its itself they them their theirs themselves one oneself who whom
-    whoever someone somebody something anyone anybody anything everyone everybody everything nobody nothing none
-    there am is are was were be been being have has had having do does did doing will would shall should can could
-    may might must ought need dare 'm 're 's 've 'd 'll n't not to aboard about above across after against along
-    amid among around as at before behind below beneath beside besides between beyond but by concerning despite
-    down during except for from in inside into like near of off on onto out outside over past per since through
-    throughout till toward towards under underneath until unto up upon via with within without and or nor so yet
-    if because although though unless whereas while whether than when where why how once
-    don doesn didn isn aren wasn weren hasn haven hadn wouldn shouldn couldn mustn needn s t re ve ll d m
-"""
-ENGLISH_FUNCTION_WORDS = frozenset(_ENGLISH.split())
-_WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]+")
 
 
 def tagged(text: Text, tokens: Sequence[Token]) -> list[tuple[str | None, WordClass]]:
     """The UPOS tag (None: untagged) and the class of the word that each token begins in.
 
-    Without a tag: punctuation has neither letters nor digits; function words are in ENGLISH_FUNCTION_WORDS; the
-    rest is content. A token that stands for no slice of the text is `other`.
+    Without a tag, the class is that of `headscope.words`.
     """
     words = [(word.start, word.end, word.tag) for word in text.words]
-    plain = [(found.start(), found.end(), found.group()) for found in _WORD.finditer(text.content)]
+    untagged = word_classes(text.content, tokens)
     classes: list[tuple[str | None, WordClass]] = []
-    for token in tokens:
-        if token.span is None:
-            classes.append((None, "other"))
-            continue
-        tag = _at(words, token.span[0])
-        if tag:
-            classes.append((tag, BY_TAG.get(tag, "other")))
-        else:
-            classes.append((None, _by_rule(_at(plain, token.span[0]) or "")))
+    for token, otherwise in zip(tokens, untagged, strict=True):
+        tag = None if token.span is None else at(words, token.span[0])
+        classes.append((tag, BY_TAG.get(tag, "other")) if tag else (None, otherwise))
     return classes
-
-
-def _at(slices: Sequence[tuple[int, int, str]], place: int) -> str | None:
-    """What stands at a place of the text."""
-    found = bisect_right(slices, place, key=lambda one: one[0]) - 1
-    if found < 0 or place >= slices[found][1]:
-        return None
-    return slices[found][2]
-
-
-def _by_rule(word: str) -> WordClass:
-    if not any(character.isalnum() for character in word):
-        return "punctuation" if word else "other"
-    lowered = word.lower().replace("’", "'")
-    # "don't" and "she's" are function words, "dog's" is not.
-    parts = [lowered, *lowered.split("'")[:1]]
-    return "function" if any(part in ENGLISH_FUNCTION_WORDS for part in parts) else "content"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -301,6 +304,21 @@ def read(card: Card, reading: Reading) -> Record:
         "mask": reading.mask,
         "tokens": [token(one) for one in reading.tokens],
     }
+
+
+def csv_of(rows: Sequence[Record]) -> str:
+    """Rows as CSV under their names; a list's entries stand apart by spaces, and what there is none of is empty.
+
+    >>> print(csv_of([{"head": 0, "token": "a,b", "positions": [1, 5], "score": None}]), end="")
+    head,token,positions,score
+    0,"a,b",1 5,
+    """
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: " ".join(map(str, v)) if isinstance(v, list) else v for name, v in row.items()})
+    return out.getvalue()
 
 
 def _number(value: float) -> float | None:

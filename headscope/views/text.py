@@ -102,7 +102,7 @@ def neighbor_tables(near: Neighbors, width: int) -> list[RenderableType]:
     ids, distances, kinds = near.ids.tolist(), near.distances.tolist(), near.kinds.tolist()
     own_ranks, own_distances = near.own_rank.tolist(), near.own_distance.tolist()
     parts: list[RenderableType] = [Text(title, "bold")]
-    for heads in _blocks(len(ids), width):
+    for heads in blocks(len(ids), width):
         table = _table([f"head {head}" for head in heads])
         for row in range(k):
             table.add_row(
@@ -122,7 +122,7 @@ def neighbor_tables(near: Neighbors, width: int) -> list[RenderableType]:
                     ),
                 )
         parts += [table, Text()]
-    return [*parts, Text(KEY, "dim"), Text(), *_notes(near.notes)]
+    return [*parts, Text(KEY, "dim"), Text(), *notes(near.notes)]
 
 
 def why_tables(found: Sequence[Why], width: int) -> list[RenderableType]:
@@ -131,7 +131,7 @@ def why_tables(found: Sequence[Why], width: int) -> list[RenderableType]:
     what = "dot product" if asked.metric == "euclidean" else asked.metric
     title = f"Why: shares of the source positions in the {what} scores of head {found[0].head} · layer {asked.layer}"
     parts: list[RenderableType] = [Text(title, "bold")]
-    for columns in _blocks(len(found), width - _CELL):
+    for columns in blocks(len(found), width - _CELL):
         table = _table(["source", *(found[n].neighbor.label for n in columns)])
         rows = [found[n].shares.tolist() for n in columns]
         weights = found[0].weights.tolist()
@@ -160,7 +160,7 @@ def background_tables(found: Background, width: int) -> list[RenderableType]:
     aware = list(zip(found.ids.tolist(), found.scores.tolist(), found.kinds.tolist(), strict=True))
     share = _CELL + 5
     parts: list[RenderableType] = [Text(title, "bold")]
-    for heads in _blocks(len(raw), width - 4, share + 1 + _CELL):
+    for heads in blocks(len(raw), width - 4, share + 1 + _CELL):
         table = _table([name for h in heads for name in (f"head {h}", "hub-aware")], [share, _CELL] * len(heads), 7)
         for row in range(near.ids.shape[1]):
             cells = []
@@ -184,7 +184,7 @@ def background_tables(found: Background, width: int) -> list[RenderableType]:
             table.add_row(*cells_of_row)
         parts += [table, Text()]
     parts += [Text(KEY, "dim"), *(Text(line, "dim") for line in background_legend(found)), Text()]
-    return [*parts, *_notes([*near.notes, *found.notes])]
+    return [*parts, *notes([*near.notes, *found.notes])]
 
 
 def chance_of_own(found: Background, head: int) -> str:
@@ -217,7 +217,7 @@ def background_legend(found: Background) -> tuple[str, ...]:
 def comparison_tables(found: Comparison, width: int) -> list[RenderableType]:
     """What changed for each head, then both tables."""
     parts: list[RenderableType] = [Text("What changed: tokens shared by both, and how far the own token moved", "bold")]
-    for heads in _blocks(len(found.overlap), width):
+    for heads in blocks(len(found.overlap), width):
         table = _table([f"head {head}" for head in heads])
         table.add_row("", *(f"{found.overlap[h]:.0%}, own {int(found.moved[h]):+d}" for h in heads))
         parts.append(table)
@@ -233,7 +233,7 @@ def position_tables(rows: PositionNeighbors, width: int) -> list[RenderableType]
     )
     order, distances = rows.positions.tolist(), rows.distances.tolist()
     parts: list[RenderableType] = [Text(title, "bold")]
-    for heads in _blocks(len(order), width):
+    for heads in blocks(len(order), width):
         table = _table([f"head {head}" for head in heads])
         for row in range(len(rows.tokens)):
             table.add_row(
@@ -248,7 +248,7 @@ def position_tables(rows: PositionNeighbors, width: int) -> list[RenderableType]
                 ),
             )
         parts += [table, Text()]
-    return [*parts, *_notes(rows.notes)]
+    return [*parts, *notes(rows.notes)]
 
 
 def atlas_tables(found: Atlas, width: int) -> list[RenderableType]:
@@ -260,7 +260,7 @@ def atlas_tables(found: Atlas, width: int) -> list[RenderableType]:
     )
     ids, distances, kinds = found.ids.tolist(), found.distances.tolist(), found.kinds.tolist()
     parts: list[RenderableType] = [Text(title, "bold")]
-    for heads in _blocks(len(ids[0]), width):
+    for heads in blocks(len(ids[0]), width):
         table = _table([f"head {head}" for head in heads])
         for layer, row in enumerate(ids):
             table.add_row(
@@ -268,7 +268,7 @@ def atlas_tables(found: Atlas, width: int) -> list[RenderableType]:
                 *(_cell(found.names[row[h]].label, distances[layer][h], mark(kinds[layer][h])) for h in heads),
             )
         parts += [table, Text()]
-    return [*parts, *_rates(found), Text(KEY, "dim"), Text(), *_notes(found.notes)]
+    return [*parts, *_rates(found), Text(KEY, "dim"), Text(), *notes(found.notes)]
 
 
 def _rates(found: Atlas) -> list[RenderableType]:
@@ -286,7 +286,7 @@ def attention_tables(found: Attention, width: int) -> list[RenderableType]:
     title = f"Attention of {found.token.position} {found.token.label} · layer {found.layer} · {what}"
     shares = found.shares.tolist()
     parts: list[RenderableType] = [Text(title, "bold")]
-    for heads in _blocks(len(shares), width - _CELL):
+    for heads in blocks(len(shares), width - _CELL):
         table = _table(["source", *(f"head {head}" for head in heads)])
         for token in found.tokens:
             own = MARKS["own"] if token == found.token else ""
@@ -296,7 +296,7 @@ def attention_tables(found: Attention, width: int) -> list[RenderableType]:
                 *(Text(distance(shares[h][token.position]), _weight(shares[h], token.position)) for h in heads),
             )
         parts += [table, Text()]
-    return [*parts, *_notes(found.notes)]
+    return [*parts, *notes(found.notes)]
 
 
 def _weight(shares: Sequence[float], position: int) -> str:
@@ -365,11 +365,10 @@ def percent(value: float) -> str:
     return f"{float(value):.0%}" if value == value else "–"
 
 
-def _blocks(heads: int, width: int, cell: int = _CELL) -> list[range]:
+def blocks(heads: int, width: int, cell: int = _CELL) -> list[range]:
     """Heads in blocks of nearly equal size that fit the width."""
     fit = max(1, (width - _MARGIN) // (cell + 1))
-    blocks = -(-heads // fit)
-    size = -(-heads // blocks)
+    size = -(-heads // -(-heads // fit))
     return [range(start, min(start + size, heads)) for start in range(0, heads, size)]
 
 
@@ -392,5 +391,6 @@ def _label(label: str, sign: str, width: int) -> Text:
     return Text(set_cell_size(label, width), STYLES.get(sign, ""), no_wrap=True)
 
 
-def _notes(notes: Sequence[str]) -> list[RenderableType]:
-    return [Text.assemble(("Note: ", "bold yellow"), note) for note in notes]
+def notes(sentences: Sequence[str]) -> list[RenderableType]:
+    """What a reader must see, a line each."""
+    return [Text.assemble(("Note: ", "bold yellow"), note) for note in sentences]

@@ -35,9 +35,8 @@ class ByteCache:
     def get(self, key: Hashable, build: Callable[[], T]) -> T:
         """The entry of `key`, built first if it is not there; one thread builds at a time."""
         with self._lock:
-            if key in self._entries:
-                self._entries.move_to_end(key)
-                found: T = self._entries[key]
+            found: T | None = self.peek(key)
+            if found is not None:
                 return found
             built = build()
             self._entries[key] = built
@@ -45,6 +44,14 @@ class ByteCache:
             while self._held > self.budget and len(self._entries) > 1:
                 self._held -= self._entries.popitem(last=False)[1].nbytes
             return built
+
+    def peek(self, key: Hashable) -> Any:
+        """The entry of `key`; None where there is none."""
+        with self._lock:
+            if key not in self._entries:
+                return None
+            self._entries.move_to_end(key)
+            return self._entries[key]
 
     @property
     def nbytes(self) -> int:

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from headscope.errors import InputError
 from headscope.neighbors import METRICS
 
-Space = Literal["value", "output", "key", "query", "embedding", "unembedding"]
+Space = Literal["value", "output", "key", "query", "embedding", "unembedding", "fitted"]
 Reference = Literal["input", "layer", "isolated"]
 Vector = Literal["z", "q", "k", "v"]
 Candidates = Literal["all", "words"]
@@ -23,6 +23,7 @@ OPEN_REFERENCES: dict[Space, tuple[Reference, ...]] = {
     "query": ("input", "layer"),
     "embedding": (),
     "unembedding": (),
+    "fitted": (),
 }
 OPEN_VECTORS: dict[Space, tuple[Vector, ...]] = {
     "value": ("z", "v"),
@@ -31,6 +32,7 @@ OPEN_VECTORS: dict[Space, tuple[Vector, ...]] = {
     "query": ("z", "q", "k"),
     "embedding": ("z", "v"),
     "unembedding": ("z", "v"),
+    "fitted": ("z",),
 }
 
 

@@ -35,6 +35,10 @@ class Stem:
     rows: Tensor
     squares: Tensor
 
+    def of(self, ids: Tensor) -> Stem:
+        """The same of a few tokens."""
+        return Stem(self.rows[ids], self.squares[ids])
+
     @property
     def nbytes(self) -> int:
         """Bytes held."""
@@ -43,19 +47,15 @@ class Stem:
 
 @dataclass(frozen=True)
 class Motion:
-    """What one position does to a stem: it adds δ [d] to every y_t, and makes the scale u_t [token].
-
-    `centre` [d] is the mean of u_t (y_t + δ) over the vocabulary.
-    """
+    """What one position does to a stem: it adds δ [d] to every y_t, and makes the scale u_t [token]."""
 
     offset: Tensor
     scale: Tensor
-    centre: Tensor
 
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        return self.offset.nbytes + self.scale.nbytes + self.centre.nbytes
+        return self.offset.nbytes + self.scale.nbytes
 
 
 @dataclass(frozen=True)
@@ -98,11 +98,13 @@ class ClosedForm:
         """What W makes of one vector y [d]: [head, d_head]."""
         return (y @ self.matrix).reshape(self.bias.shape)
 
-    def encode(self, ids: Tensor, motion: Motion | None) -> Tensor:
-        """R float64 [token, head, d_head] of `ids` [token]."""
+    def encode(self, ids: Tensor, offset: Tensor | None) -> Tensor:
+        """R float64 [token, head, d_head] of `ids` [token], δ [d] away; None: of a form without a stem."""
         rows = (self._before(ids) @ self.matrix).double().unflatten(1, self.bias.shape)  # (token, head, d_head)
-        if motion is not None:
-            rows = (rows + self.shift(motion)) * motion.scale.double()[ids, None, None]
+        if offset is not None:
+            assert self.stem is not None, "a position moves a stem"
+            moved = motion(self.feed, self.layer, self.part, self.stem.of(ids), offset)
+            rows = (rows + self.shift(moved)) * moved.scale.double()[:, None, None]
         encoded: Tensor = rows + self.bias
         return encoded
 
@@ -114,19 +116,23 @@ class ClosedForm:
         return _deviation(self.feed, self.layer, self.part, y)
 
 
-def motion(feed: Feed, layer: int, part: Part, stem: Stem, position: ModelPlace) -> Motion:
-    """δ and u_t of one position, for all that shares the stem."""
-    added = _offset(feed, layer, part, position)
-    scale = _inverse_spread(feed, layer, part, stem, added)
-    total, known = torch.zeros_like(added, dtype=torch.float64), stem.squares.isfinite()
+def motion(feed: Feed, layer: int, part: Part, stem: Stem, offset: Tensor) -> Motion:
+    """What a position with the offset δ [d] does, for all that shares the stem."""
+    return Motion(offset, inverse_spread(feed, layer, part, stem, offset))
+
+
+def centre(stem: Stem, motion: Motion) -> Tensor:
+    """The mean of u_t (y_t + δ) over the vocabulary, [d]."""
+    scale, known = motion.scale, stem.squares.isfinite()
+    total = torch.zeros_like(motion.offset, dtype=torch.float64)
     for start in range(0, len(scale), _ROWS):
         chunk, kept = slice(start, start + _ROWS), known[start : start + _ROWS]
         if kept.all():
             total += scale[chunk] @ stem.rows[chunk]
         else:
             total += scale[chunk][kept] @ stem.rows[chunk][kept]
-    total += scale[known].double().sum() * added
-    return Motion(added, scale, (total / int(known.sum())).float())
+    total += scale[known].double().sum() * motion.offset
+    return (total / int(known.sum())).float()
 
 
 def stem(feed: Feed, layer: int, part: Part) -> Stem:
@@ -158,7 +164,7 @@ def fit(feed: Feed, layer: int, part: Part, stem: Stem | None) -> ClosedForm:
     bias = feed.vectors_of(zero, layer, part)[0].reshape(heads, block.d_head)
     if stem is not None:
         # s(y) (N(y) − N(0)) is linear in y: the whole vocabulary needs one product.
-        matrix = _unnormalised(feed, layer, part, basis) @ matrix
+        matrix = unnormalised(feed, layer, part, basis) @ matrix
     return ClosedForm(feed, layer, part, stem, matrix, bias)
 
 
@@ -166,14 +172,14 @@ def fit_arrivals(feed: Feed, stem: Stem) -> ClosedForm:
     """The norm before layer 0's v by itself, in the place of v: one head of d numbers."""
     basis = torch.eye(stem.rows.shape[1], device=stem.rows.device)
     bias = feed.normalised(torch.zeros_like(basis[:1]), 0)
-    return ClosedForm(feed, 0, "v", stem, _unnormalised(feed, 0, "v", basis), bias)
+    return ClosedForm(feed, 0, "v", stem, unnormalised(feed, 0, "v", basis), bias)
 
 
 def _vocabulary(feed: Feed) -> Tensor:
     return torch.arange(feed.vocab_size, device=feed.device)
 
 
-def _offset(feed: Feed, layer: int, part: Part, position: ModelPlace) -> Tensor:
+def offset(feed: Feed, layer: int, part: Part, position: ModelPlace) -> Tensor:
     """δ [d]: what the position adds to y, the same for every token."""
     ids = feed.plain_tokens[:4]
     bare = feed.inputs(ids, layer, None, part)
@@ -195,13 +201,13 @@ def _deviation(feed: Feed, layer: int, part: Part, y: Tensor) -> Tensor:
     return feed.normalised(y, layer, part) - feed.normalised(torch.zeros_like(y[:1]), layer, part)
 
 
-def _unnormalised(feed: Feed, layer: int, part: Part, y: Tensor) -> Tensor:
+def unnormalised(feed: Feed, layer: int, part: Part, y: Tensor) -> Tensor:
     """s(y) · (N(y) − N(0)) = g ⊙ C y, for y [row, d]: linear in y."""
     norm = feed.norm(layer, part)
     return y if norm is None else norm.spread(y) * _deviation(feed, layer, part, y)
 
 
-def _inverse_spread(feed: Feed, layer: int, part: Part, stem: Stem, shift: Tensor) -> Tensor:
+def inverse_spread(feed: Feed, layer: int, part: Part, stem: Stem, shift: Tensor) -> Tensor:
     """u_t = 1 / sqrt(|C(y_t + δ)|² / d + eps) [token]."""
     norm = feed.norm(layer, part)
     if norm is None:

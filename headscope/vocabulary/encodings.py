@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from headscope.errors import ModelError
+from headscope.errors import InputError, ModelError
 from headscope.model.feed import Feed, Part, finite_ids
 from headscope.model.feed import Place as ModelPlace
 from headscope.model.opened import Opened
@@ -19,16 +19,17 @@ from headscope.model.projections import output_weights
 from headscope.model.turns import measure_turn
 from headscope.model.unembedding import Unembedding, find_unembedding
 from headscope.neighbors import Place, Table
-from headscope.vocabulary import closed_form
+from headscope.vocabulary import closed_form, notes
 from headscope.vocabulary.cache import ByteCache, T
-from headscope.vocabulary.choices import Reference, Space
+from headscope.vocabulary.choices import OPEN_REFERENCES, Reference, Space
 from headscope.vocabulary.closed_form import ClosedForm, Motion, Stem
+from headscope.vocabulary.fitted import Fitted
 from headscope.vocabulary.isolated import Isolated
 from headscope.vocabulary.lens import Lens
 
 log = logging.getLogger(__name__)
 TOLERANCE = 1e-5  # of the largest |v|: what float32 arithmetic in another order may differ by
-_SAMPLE = 48
+_SAMPLE = 96  # tokens that a closed form is proved on, over all positions
 _STRETCH = 4096  # tokens that are narrowed at a time
 _PARTS: dict[Space, Part] = {"value": "v", "output": "v", "key": "k", "query": "q"}
 
@@ -77,7 +78,6 @@ class Encoded:
         many vectors is then as cheap as in the heads' own spaces, at the cost of a table for each layer.
         """
         assert self.aim is not None, "only W_O widens"
-        assert not self.aim.offset.any(), "W_O adds nothing of its own"
         basis, upper = torch.linalg.qr(self.aim.matrix.mT)  # (head, width, d_head), (head, d_head, d_head)
         tokens, parts = self.table.rows.shape[1], []
         for start in range(0, tokens, _STRETCH):
@@ -86,8 +86,9 @@ class Encoded:
             outside = (rows.square().sum(-1) - inside.square().sum(-1)).clamp_min(0).sqrt()
             parts.append(torch.cat([inside, outside[..., None]], -1).float())
         matrix = torch.nn.functional.pad(upper.mT, (0, 1))
-        aim = Aim(matrix, matrix.new_zeros(len(matrix), matrix.shape[2]))
-        return replace(self, table=_unbiased(torch.cat(parts, dim=1)), place=Place.none, aim=aim)
+        # An offset is what x M is at some x (minus a mean, in the space fitted): it lies in M's rows too.
+        offset = torch.nn.functional.pad(torch.einsum("he,hed->hd", self.aim.offset, basis), (0, 1))
+        return replace(self, table=_unbiased(torch.cat(parts, dim=1)), place=Place.none, aim=Aim(matrix, offset))
 
     @property
     def nbytes(self) -> int:
@@ -129,6 +130,7 @@ class Vocabulary:
         self.feed: Feed = opened.feed
         self.names = opened.names
         self._opened, self._alone = opened, alone
+        self.fitted: Fitted | None = None  # what the space fitted is, once a lens is in use
         self._cache = ByteCache(budget)
         self._owners: dict[tuple[int, Part], tuple[int, Part]] = {}
 
@@ -139,7 +141,7 @@ class Vocabulary:
 
     def moves(self, space: Space) -> bool:
         """Whether encodings in `space` depend on the position."""
-        if space in ("embedding", "unembedding"):
+        if not OPEN_REFERENCES[space]:
             return False
         return self.has_positions or (space in ("key", "query") and self.turns)
 
@@ -171,6 +173,13 @@ class Vocabulary:
         """
         if space == "embedding":
             return Encoded(self._keep(("embedding",), self._embeddings), Place.none, "model", 0.0, self._writes(layer))
+        if space == "fitted":
+            if self.fitted is None:
+                raise InputError(notes.no_lens())
+            table = self._keep(("embedding",), self._embeddings)
+            return Encoded(
+                table, Place(bias=-self.fitted.centre[None].to(table.rows)), "model", 0.0, self._lands(layer)
+            )
         if space == "unembedding":
             found = self.unembedding
             table = self._keep(("unembedding",), lambda: _unbiased(found.rows()[None].to(self.feed.device)))
@@ -192,6 +201,10 @@ class Vocabulary:
     def isolated(self, layer: int) -> Table:
         """Every token's values in `layer` when the model reads it alone."""
         return self._keep(("isolated", layer), lambda: self._alone.table(layer))
+
+    def isolated_stream(self, stage: int) -> Table:
+        """Every token's residual stream at `stage` when the model reads it alone: a table of one head."""
+        return self._keep(("isolated stream", stage), lambda: self._alone.streams.table(stage))
 
     @cached_property
     def unembedding(self) -> Unembedding:
@@ -220,7 +233,7 @@ class Vocabulary:
         form = closed_form.fit_arrivals(self.feed, self._stem((0, "v")))
         place = self.feed.place(0)
         expected = self.feed.arrivals(self.feed.plain_tokens, place)
-        got = form.encode(self.feed.plain_tokens, self._motion("v", 0, 0))[:, 0]
+        got = form.encode(self.feed.plain_tokens, self._offset((0, "v"), 0))[:, 0]
         if got.shape != expected.shape:
             return None, float("inf")
         error = float((got - expected).abs().amax() / expected.abs().amax())
@@ -277,7 +290,7 @@ class Vocabulary:
             if form.stem is None:
                 return Place(bias=-_mean(table).float())
             motion = self._motion("v", projection, position)
-            return Place(motion.scale, seen.shift(motion), -seen.of(motion.centre))
+            return Place(motion.scale, seen.shift(motion), -seen.of(closed_form.centre(form.stem, motion)))
 
         at = self._keep((*key, "place", position), place)
         assert at.bias is not None, "made above"
@@ -297,6 +310,13 @@ class Vocabulary:
         kept = self._keep(("w_o", layer), lambda: _Kept((output_weights(self.feed, layer)[0].double(),)))
         return self._for_all_heads(kept.tensors[0])
 
+    def _lands(self, layer: int) -> Aim:
+        """The fitted map of a layer: x ↦ (x − mean) W."""
+        assert self.fitted is not None, "asked before"
+        weight = self.fitted.weight[layer].to(self.feed.device).double()
+        mean = self.fitted.mean[layer].to(weight)
+        return Aim(weight, -torch.einsum("hd,hdm->hm", mean, weight))
+
     def _embeddings(self, place: ModelPlace = None) -> Table:
         return _unbiased(self.feed.arrivals(torch.arange(self.size, device=self.feed.device), place)[None])
 
@@ -306,25 +326,31 @@ class Vocabulary:
         return self._keep(("form", part, layer), lambda: self._prove(part, layer))
 
     def _prove(self, part: Part, layer: int) -> _Proved:
-        """Fit the closed form, and compare it with the model itself on random tokens and positions."""
-        stem = self._stem(self._owner(layer, part)) if self.has_positions else None
+        """Fit the closed form, and compare it with the model on random tokens, each at one of a few positions."""
+        owner = self._owner(layer, part)
+        stem = self._stem(owner) if self.has_positions else None
         form = closed_form.fit(self.feed, layer, part, stem)
         generator = torch.Generator().manual_seed(layer)
         known = finite_ids(self.feed.model).to(self.feed.device)
         ids = known[torch.randperm(len(known), generator=generator)[:_SAMPLE].to(known.device)]
         limit = self.feed.positions.limit or 1
         positions = [None, *sorted({0, 1, limit // 2, limit - 1} & set(range(limit)))] if self.has_positions else [None]
-        worst = 0.0
-        for position in positions:
-            expected = self.feed.vectors(ids, layer, self._model_place(position), part)  # (token, head, d_head)
+        worst, compared = 0.0, False
+        for position, some in zip(positions, ids.tensor_split(len(positions)), strict=True):
+            if not len(some):
+                continue
+            expected = self.feed.vectors(some, layer, self._model_place(position), part)  # (token, head, d_head)
             finite = expected.isfinite().all(-1).all(-1)
             if not finite.any():
-                raise ModelError(
-                    f"{type(self.feed.model).__name__} computes no numbers at layer {layer} for {len(ids)} tokens."
-                )
-            got = form.encode(ids, None if stem is None else self._motion(part, layer, position))[finite]
+                continue
+            compared = True
+            got = form.encode(some, None if stem is None else self._offset(owner, position))[finite]
             difference = float((got - expected[finite]).abs().amax() / expected[finite].abs().amax().clamp_min(1e-30))
             worst = max(worst, difference if difference == difference else float("inf"))
+        if not compared:
+            raise ModelError(
+                f"{type(self.feed.model).__name__} computes no numbers at layer {layer} for {len(ids)} tokens."
+            )
         if worst > TOLERANCE:
             log.info("layer %d: the closed form of %s misses the model by %.1e: the model is run", layer, part, worst)
             return _Proved(None, worst)
@@ -343,10 +369,17 @@ class Vocabulary:
 
     def _motion(self, part: Part, layer: int, position: int | None) -> Motion:
         owner = self._owner(layer, part)
-        place = self._model_place(position)
-        return self._keep(
-            ("motion", *owner, position), lambda: closed_form.motion(self.feed, *owner, self._stem(owner), place)
-        )
+
+        def move() -> Motion:
+            return closed_form.motion(self.feed, *owner, self._stem(owner), self._offset(owner, position))
+
+        return self._keep(("motion", *owner, position), move)
+
+    def _offset(self, owner: tuple[int, Part], position: int | None) -> Tensor:
+        def measure() -> _Kept:
+            return _Kept((closed_form.offset(self.feed, *owner, self._model_place(position)),))
+
+        return self._keep(("offset", *owner, position), measure).tensors[0]
 
     def _model_place(self, position: int | None) -> ModelPlace:
         return None if position is None else self.feed.place(position)

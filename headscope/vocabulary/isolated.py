@@ -1,9 +1,11 @@
-"""The reference `isolated`: every vocabulary token read alone by the model, once, and kept on disk.
+"""Every vocabulary token read alone by the model, once, and kept on disk: the values of the reference `isolated`, and
+the residual streams that a journey is ranked among.
 
-One run of the model gives a token's values in all layers, so a shard holds all layers of some tokens, and reading a
-layer takes its slice of every shard. What is on disk belongs to the weights, named by their hash, and to what else
-is known to change a value. What is not known (an adapter's scale, another version's arithmetic) is seen on a sample,
-which is run anew by every process and compared with the one that the values were made with.
+One run of the model gives a token's values in all layers (its stream at all stages), so a shard holds all layers of
+some tokens, and reading a layer takes its slice of every shard. What is on disk belongs to the weights, named by their
+hash, and to what else is known to change a number. What is not known (an adapter's scale, another version's
+arithmetic) is seen on a sample, which is run anew by every process and compared with the one that the shards were made
+with.
 """
 
 from __future__ import annotations
@@ -11,34 +13,42 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 import os
 import shutil
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from headscope.errors import InputError, ModelError
-from headscope.model.alone import Frame, frame_of, values_alone
+from headscope.model.alone import Frame, frame_of, streams_alone, values_alone
 from headscope.model.opened import Opened, weights_stamp
 from headscope.neighbors import Table
 from headscope.vocabulary.shards import Shards, cache_directory, read_layer, write_whole
 
+What = Literal["values", "streams"]
+WHAT: tuple[What, ...] = get_args(What)
 _FORMAT = 1  # of the files; another number makes other directories
 _SAMPLE, _SAMPLE_FILE = 16, "sample.safetensors"
 _SAME = 1e-3  # of the largest |v|: float32 on another machine stays far below, another model does not
 _ELSEWHERE = "Set HEADSCOPE_CACHE to a directory that has room and can be written to; what was read so far stays."
 
 
-class Isolated:
-    """The values of every vocabulary token read alone, made shard by shard and found again by later processes.
+class ReadAlone(ABC):
+    """What the model makes of every vocabulary token alone, made shard by shard and found again by later processes.
 
-    Raises ModelError, with the place and what would work, where the disk does not take them.
+    Raises ModelError, with the place and what would work, where the disk does not take it.
     """
+
+    what: ClassVar[What]
+    _folder: ClassVar[str]  # of the cache
 
     def __init__(self, opened: Opened, weights_sha256: str) -> None:
         self.opened, self.weights_sha256 = opened, weights_sha256
@@ -53,7 +63,7 @@ class Isolated:
     @property
     def nbytes(self) -> int:
         """Bytes on disk when all is there."""
-        return self._shards.nbytes
+        return 4 * math.prod(self.shape)
 
     @property
     def shards(self) -> int:
@@ -88,10 +98,15 @@ class Isolated:
             yield done
         self._whole = True
 
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, int, int, int]:
+        """Of all that is kept: [layer, head, token, width]."""
+
     def table(self, layer: int) -> Table:
-        """Every token's values [kv_head, token, d_head] in `layer`; what is missing or damaged is made (again)."""
-        _, kv_heads, tokens, d_head = self._shards.shape
-        rows = torch.empty(kv_heads, tokens, d_head)
+        """Every token's rows [head, token, width] in `layer`; what is missing or damaged is made (again)."""
+        _, heads, tokens, width = self.shape
+        rows = torch.empty(heads, tokens, width)
         for shard in range(self.shards):
             part = self._shards.read(shard, layer)
             if part is None:
@@ -102,7 +117,7 @@ class Isolated:
             ids = self._shards.tokens(shard)
             rows[:, ids.start : ids.stop] = part
         rows = rows.to(self.opened.feed.device)
-        return Table.pack(rows, rows.new_zeros(kv_heads, d_head))
+        return Table.pack(rows, rows.new_zeros(heads, width))
 
     def _there(self) -> set[int]:
         return {n for n in range(self.shards) if self._shards.has(n)}
@@ -121,9 +136,9 @@ class Isolated:
                     write_whole(self.directory / _SAMPLE_FILE, self._sample)
                 self._shards.write(shard, rows)
 
+    @abstractmethod
     def _run(self, ids: Tensor) -> Tensor:
-        """Values of `ids` [token] in all layers: [layer, kv_head, token, d_head]."""
-        return values_alone(self.opened, ids, self._frame)
+        """What there is of `ids` [token] in all layers: [layer, head, token, width]."""
 
     def _check_room(self, needed: int) -> None:
         with self._told():
@@ -144,8 +159,8 @@ class Isolated:
             yield
         except OSError as error:
             raise ModelError(
-                f"the values of the tokens read alone cannot be kept in {self.directory} ({error.strerror or error}); "
-                f"they take {_mebibytes(self.nbytes)} in all. {_ELSEWHERE}"
+                f"the {self.what} of the tokens read alone cannot be kept in {self.directory} "
+                f"({error.strerror or error}); they take {_mebibytes(self.nbytes)} in all. {_ELSEWHERE}"
             ) from error
 
     @cached_property
@@ -154,28 +169,26 @@ class Isolated:
 
     @cached_property
     def _sample(self) -> Tensor:
-        """Values of a few tokens from all over the vocabulary, run now: [layer, kv_head, token, d_head]."""
+        """A few tokens from all over the vocabulary, run now: [layer, head, token, width]."""
         return self._run(torch.linspace(0, self.tokens - 1, min(_SAMPLE, self.tokens)).long())
 
     @cached_property
     def _shards(self) -> Shards:
-        """The shards of the first directory of this key that was made with the same values, or by nobody yet."""
-        block = self.opened.anatomy.blocks[0]
-        shape = (len(self.opened.anatomy.blocks), block.kv_heads, self.tokens, block.d_head)
+        """The shards of the first directory of this key that was made with the same numbers, or by nobody yet."""
         key = {
             "format": _FORMAT,
             "weights": self.weights_sha256,
             "dtype": str(self.opened.model.dtype),
             "decoder": self.opened.stack.encoder is not None,
             "frame": [self._frame.before, self._frame.after],
-            "shape": shape,
+            "shape": self.shape,
         }
         name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
         for variant in itertools.count():
-            directory = cache_directory() / "isolated" / (f"{name}-{variant}" if variant else name)
+            directory = cache_directory() / self._folder / (f"{name}-{variant}" if variant else name)
             if not os.path.lexists(directory / _SAMPLE_FILE) or self._made_alike(directory / _SAMPLE_FILE):
                 break
-        return Shards(directory, shape)
+        return Shards(directory, self.shape)
 
     def _made_alike(self, sample: Path) -> bool:
         mine = self._sample
@@ -185,6 +198,47 @@ class Isolated:
             other is not None and torch.allclose(one, other, rtol=0, atol=_SAME * largest, equal_nan=True)
             for one, other in zip(mine, theirs, strict=True)
         )
+
+
+class IsolatedStreams(ReadAlone):
+    """The residual stream of every token read alone; a layer of it is a stage, as `headscope.stream` counts them."""
+
+    what = "streams"
+    _folder = "isolated-streams"
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """[stage, 1, token, d_model]."""
+        anatomy = self.opened.anatomy
+        return 2 * len(anatomy.blocks) + 1, 1, self.tokens, anatomy.d_model
+
+    def _run(self, ids: Tensor) -> Tensor:
+        return streams_alone(self.opened, ids, self._frame)
+
+
+class Isolated(ReadAlone):
+    """The values of every token read alone: the reference `isolated`."""
+
+    what = "values"
+    _folder = "isolated"
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """[layer, kv_head, token, d_head]."""
+        blocks = self.opened.anatomy.blocks
+        return len(blocks), blocks[0].kv_heads, self.tokens, blocks[0].d_head
+
+    @cached_property
+    def streams(self) -> IsolatedStreams:
+        """The residual streams of the same runs, which are kept apart: few ask for them, and they are larger."""
+        return IsolatedStreams(self.opened, self.weights_sha256)
+
+    def kept(self, what: What) -> ReadAlone:
+        """The one or the other."""
+        return self if what == "values" else self.streams
+
+    def _run(self, ids: Tensor) -> Tensor:
+        return values_alone(self.opened, ids, self._frame)
 
 
 def _mebibytes(count: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -41,12 +42,19 @@ class TextKinds:
     def places(self, ids: Tensor) -> dict[int, tuple[int, ...]]:
         """The positions of those `ids` that the text has; for a variant, of the words that it is a variant of."""
         found = {}
-        by_surface: dict[int, list[int]] = defaultdict(list)
-        for id, positions in self._at.items():
-            by_surface[int(self._surfaces[id])] += positions
-        for id in torch.unique(ids).tolist():
+        listed = torch.unique(ids)
+        kinds, surfaces = self._kinds[listed].tolist(), self._surfaces[listed].tolist()
+        for id, kind, surface in zip(listed.tolist(), kinds, surfaces, strict=True):
             if id in self._at:
                 found[id] = tuple(self._at[id])
-            elif self._kinds[id] == _VARIANT:
-                found[id] = tuple(sorted(by_surface[int(self._surfaces[id])]))
+            elif kind == _VARIANT:
+                found[id] = self._spelt[surface]
         return found
+
+    @cached_property
+    def _spelt(self) -> dict[int, tuple[int, ...]]:
+        """The positions of every word that the text spells in whatever form, by its number."""
+        positions: dict[int, list[int]] = defaultdict(list)
+        for id, places in self._at.items():
+            positions[int(self._surfaces[id])] += places
+        return {surface: tuple(sorted(places)) for surface, places in positions.items()}

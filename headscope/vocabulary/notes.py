@@ -85,6 +85,69 @@ def alone(position: bool, mask: str, cross: bool) -> tuple[str, ...]:
     return tuple(found)
 
 
+def ranked_alone(mask: str, cross: bool) -> tuple[str, ...]:
+    """For a journey's rank among the tokens read alone: what those runs do not share with the text's."""
+    found = alone(False, mask, cross)
+    if cross:
+        found += ("The cosine to the same token read alone is to a run whose encoder reads this text.",)
+    return found
+
+
+def no_rank_alone(tokens: int, nbytes: int) -> tuple[str, ...]:
+    """For a journey that was not asked for the rank among the tokens read alone."""
+    return (
+        f"The rank among the vocabulary read alone was not asked for: it needs the model to read {tokens:,} tokens "
+        f"alone, once, and {nbytes / 2**20:,.0f} MiB on disk. The switch “Ranks read alone”, --isolated, or "
+        "journey(isolated=True) gives it.",
+    )
+
+
+def no_lens() -> str:
+    """For the space `fitted` where there is no lens."""
+    return (
+        "the space fitted needs a lens: headscope lens TEXTS -o FILE fits one, and --lens FILE (scope.use_lens) opens "
+        "it."
+    )
+
+
+def fitted_by(target: str, texts: int, positions: int, source: str, fitted: str, mask: str) -> str:
+    """For the space `fitted`: what its lens was fitted on; `fitted` and `mask`: the masks then and now."""
+    what = {
+        "own": "the own token's input embedding",
+        "sources": "its sources' input embeddings, mixed as the head mixes them",
+    }[target]
+    other = "" if fitted == mask else f" under the mask {fitted}, while this text was read under {mask}"
+    return (
+        f"A ridge map for each head takes z to {what}; it was fitted on {texts:,} texts ({positions:,} tokens, "
+        f"{source}){other}. Both sides are compared from their means over those texts."
+    )
+
+
+def fitted_scores(
+    target: str,
+    layer: int | None,
+    top1: tuple[float, float, float, float],
+    top10: tuple[float, float, float, float],
+    r2: tuple[float, float, float, float],
+    weak: Sequence[str],
+    heads: int,
+) -> str:
+    """For the space `fitted`: how its lens does on what was held out; each figure as least, most, mean, control's."""
+    wanted = "the own token" if target == "own" else "the strongest source"
+    where = "over all heads" if layer is None else f"over the heads of layer {layer}"
+    found = (
+        f"On held-out texts and token types, {where}, {wanted} is the nearest of the vocabulary at {top1[2]:.1%} of "
+        f"the positions ({top1[0]:.1%} to {top1[1]:.1%}; with shuffled targets {top1[3]:.1%}) and among the 10 nearest "
+        f"at {top10[2]:.1%} (shuffled {top10[3]:.1%}); R² {r2[2]:.3f} ({r2[0]:.3f} to {r2[1]:.3f}; shuffled "
+        f"{round(r2[3], 3) + 0.0:.3f})."
+    )
+    if not weak:
+        return found
+    listed = "no head" if len(weak) == heads else f"{heads - len(weak)} of {heads} heads"
+    named = "" if len(weak) == heads else f", and not {', '.join(weak[:6])}{' …' if len(weak) > 6 else ''}"
+    return f"{found} Surely above the shuffled targets: {listed}{named}."
+
+
 def not_finite(names: Sequence[TokenName]) -> tuple[str, ...]:
     """For vocabulary tokens whose encoding is not a number."""
     if not names:
@@ -136,3 +199,57 @@ def background(position: int, special: bool, first: int, last: int, space: Space
             "changes no order under dot."
         )
     return tuple(found)
+
+
+def no_place(moves: bool, at: int | None) -> tuple[str, ...]:
+    """For a map, where every vocabulary token has one point, of a vocabulary that depends on the position."""
+    if not moves or at is not None:
+        return ()
+    return ("The vocabulary stands at no position here, the text's values and outputs at their own.",)
+
+
+def low_trust(trust: float, method: str) -> str:
+    """For a picture in which many neighbours are none in the space."""
+    other = " t-SNE keeps neighbours better." if method == "pca" else ""
+    return (
+        f"Do not read nearness off this picture: its trustworthiness is {trust:.2f} (1: whoever is near here is near "
+        f"in the space; about 0.5: a random picture).{other} The tables of the nearest tokens are exact."
+    )
+
+
+def edited(edits: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """For a text that was read with edits: (place, what took the place of what the model computes there)."""
+    if not edits:
+        return ()
+    listed = ", ".join(f"{place} ({by})" for place, by in edits[:8])
+    more = f" and {len(edits) - 8} more" if len(edits) > 8 else ""
+    what = "the residual stream or z" if any(place.endswith("residual") for place, _ in edits) else "z"
+    return (f"While the model read this text, {what} was replaced in {listed}{more}.",)
+
+
+def input_embedding(normed: bool, wanted: bool, added: bool) -> str:
+    """For a journey: what the own input embedding is; whether a position was wanted, and is added."""
+    where = (
+        "with its position" if added else "without a position" + (", which this model does not add" if wanted else "")
+    )
+    return f"The own input embedding is what block 0 gets for the token {where}: " + (
+        "through the model's norm." if normed else "raw, before any norm."
+    )
+
+
+def no_residual_ratio() -> str:
+    """For mixing in a layer that norms what the heads wrote before it is added."""
+    return (
+        "This model norms what the heads wrote before it is added to the residual stream, so the ratio with the "
+        "residual cannot be told."
+    )
+
+
+def no_layernorm_ratio() -> str:
+    """For mixing in a model without a norm after the sum."""
+    return "This model has no norm right after the sum with the residual stream, so there is no ratio behind it."
+
+
+def no_logits() -> str:
+    """For effects in a model without a language-model head."""
+    return "This model has no language-model head here, so the effect is told on the last layer's output alone."

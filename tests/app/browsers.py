@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import itertools
 import json
 import os
@@ -20,6 +22,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
 WEBKIT_DRIVER = shutil.which("WebKitWebDriver")
 MINI_BROWSER = next(Path("/usr/lib").glob("*/webkit2gtk-4.1/MiniBrowser"), None)
+PATIENCE = float(os.environ.get("HEADSCOPE_PATIENCE", "4"))  # on a machine that has other work, waits take longer
 KEYS = {  # names as in the DOM, codes as in the WebDriver standard
     "Enter": "\ue007",
     "Tab": "\ue004",
@@ -30,6 +33,8 @@ KEYS = {  # names as in the DOM, codes as in the WebDriver standard
     "ArrowRight": "\ue014",
     "ArrowDown": "\ue015",
     "Space": "\ue00d",
+    "Escape": "\ue00c",
+    "Delete": "\ue017",
 }
 
 
@@ -60,6 +65,10 @@ class Browser(ABC):
         """Press keys by name (`Enter`), or type texts."""
 
     @abstractmethod
+    def picture(self, selector: str) -> bytes:
+        """What an element looks like, as a PNG; it has to fit into the window."""
+
+    @abstractmethod
     def resize(self, width: int, height: int) -> None:
         """Give the page that many pixels."""
 
@@ -77,22 +86,49 @@ class Browser(ABC):
 
     def wait(self, condition: str, seconds: float = 10) -> None:
         """Until a JavaScript expression is true."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + seconds * PATIENCE
         while not self.js(f"Boolean({condition})"):
             if time.monotonic() > end:
                 says = self.js("document.body.innerText")[:1500]
                 raise TimeoutError(f"{self.name}: not within {seconds} s: {condition}; the page says: {says}")
             time.sleep(0.02)
 
+    def arrive(self, condition: str, seconds: float = 30) -> None:
+        """The same while the page makes way for another, which cannot be asked meanwhile."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                return self.wait(condition, max(0.1, end - time.monotonic()))
+            except TimeoutError:
+                raise
+            except Exception:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
+
     def into_view(self, selector: str) -> dict[str, float]:
-        """The middle of an element, scrolled to the middle of the window."""
-        place: dict[str, float] = self.js(
+        """The middle of an element, scrolled to the middle of the window; asked until it has stopped moving."""
+        middle = (
             f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
             " e.scrollIntoView({block: 'center', inline: 'center', behavior: 'instant'});"
             " const r = e.getBoundingClientRect();"
             " return {x: Math.round(r.x + r.width / 2), y: Math.round(r.y + r.height / 2)}; })()"
         )
+        last: dict[str, float] | None = None
+        for _ in range(20):
+            place: dict[str, float] = self.js(middle)
+            if place == last:
+                break
+            last = place
         return place
+
+    def box(self, selector: str) -> dict[str, float]:
+        """Where an element lies in the window."""
+        found: dict[str, float] = self.js(
+            f"(({{x, y, width, height}}) => ({{x, y, width, height}}))"
+            f"(document.querySelector({json.dumps(selector)}).getBoundingClientRect())"
+        )
+        return found
 
 
 class Chromium(Browser):
@@ -117,10 +153,15 @@ class Chromium(Browser):
 
     def press(self, *keys: str) -> None:
         for key in keys:
-            if key in KEYS:
+            if key in KEYS or len(key) == 1:
                 self.page.keyboard.press(key)
             else:
                 self.page.keyboard.insert_text(key)
+
+    def picture(self, selector: str) -> bytes:
+        self.into_view(selector)
+        shot: bytes = self.page.screenshot(clip=self.box(selector), animations="disabled")
+        return shot
 
     def resize(self, width: int, height: int) -> None:
         self.page.set_viewport_size({"width": width, "height": height})
@@ -184,6 +225,12 @@ class Firefox(Browser):
     def _act(self, source: dict[str, Any]) -> None:
         self._ask("input.performActions", context=self._context, actions=[source])
 
+    def picture(self, selector: str) -> bytes:
+        self.into_view(selector)
+        clip = {"type": "box", **self.box(selector)}
+        shot = self._ask("browsingContext.captureScreenshot", context=self._context, clip=clip)
+        return base64.b64decode(shot["data"])
+
     def resize(self, width: int, height: int) -> None:
         self._ask("browsingContext.setViewport", context=self._context, viewport={"width": width, "height": height})
 
@@ -237,6 +284,17 @@ class WebKit(Browser):
         from selenium.webdriver import ActionChains
 
         ActionChains(self._driver, duration=0).send_keys(*(KEYS.get(key, key) for key in keys)).perform()
+
+    def picture(self, selector: str) -> bytes:
+        self.into_view(selector)
+        from PIL import Image
+
+        # Of the window: an element's own picture has what is scrolled over it elsewhere.
+        box, picture = self.box(selector), io.BytesIO()
+        window = Image.open(io.BytesIO(self._driver.get_screenshot_as_png()))
+        corners = (box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"])
+        window.crop(tuple(round(edge) for edge in corners)).save(picture, "PNG")
+        return picture.getvalue()
 
     def resize(self, width: int, height: int) -> None:
         self._driver.set_window_size(width, height)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from fastapi.testclient import TestClient
 
 from headscope import Scope
 from headscope.app import create_app
-from tests.app.browsers import BROWSERS, Browser, Missing
+from tests.app.browsers import BROWSERS, PATIENCE, Browser, Missing
 from tests.app.serving import Server
 
 HERE = "http://127.0.0.1"
@@ -40,7 +41,7 @@ def ask(server: Server) -> Callable[..., Any]:
     """What the server answers about the demo weights."""
 
     def post(route: str = "nearest", **question: Any) -> Any:
-        answer = httpx.post(f"{server.address}/api/v1/{route}", json=question, timeout=60)
+        answer = httpx.post(f"{server.address}/api/v1/{route}", json=question, timeout=60 * PATIENCE)
         return answer.raise_for_status().json()
 
     return post
@@ -53,23 +54,36 @@ def client(demo: Scope) -> Iterator[TestClient]:
         yield one
 
 
-@pytest.fixture(scope="session", params=sorted(BROWSERS))
-def _browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
+@pytest.fixture(scope="session")
+def _opened() -> Iterator[Callable[[str], Browser]]:
+    """A browser by its name, opened when it is first asked for and kept until the end."""
     with ExitStack() as stack:
-        try:
-            opened: Any = stack.enter_context(BROWSERS[request.param]())
-        except Missing as missing:
-            if os.environ.get("HEADSCOPE_REQUIRE_BROWSERS") == "1":
-                pytest.fail(f"HEADSCOPE_REQUIRE_BROWSERS is set, and there is {missing}")
-            pytest.skip(str(missing))
+
+        @cache
+        def opened(name: str) -> Browser:
+            try:
+                browser: Browser = stack.enter_context(BROWSERS[name]())
+            except Missing as missing:
+                if os.environ.get("HEADSCOPE_REQUIRE_BROWSERS") == "1":
+                    pytest.fail(f"HEADSCOPE_REQUIRE_BROWSERS is set, and there is {missing}")
+                pytest.skip(str(missing))
+            return browser
+
         yield opened
 
 
-@pytest.fixture
-def browser(_browser: Browser) -> Browser:
+@pytest.fixture(params=sorted(BROWSERS))
+def browser(request: pytest.FixtureRequest, _opened: Callable[[str], Browser]) -> Browser:
     """Each browser engine in turn, with a page of 1440 × 900 pixels."""
-    _browser.resize(1440, 900)
-    return _browser
+    one = _opened(request.param)
+    one.resize(1440, 900)
+    return one
+
+
+@pytest.fixture
+def browsers(_opened: Callable[[str], Browser]) -> dict[str, Browser]:
+    """Every browser engine, by its name."""
+    return {name: _opened(name) for name in sorted(BROWSERS)}
 
 
 @pytest.fixture

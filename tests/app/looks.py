@@ -15,12 +15,14 @@ EXPERIMENT = {
     "text": "Time flies like an arrow. Fruit flies like a banana.",
     "token": 1,
     "layer": "0",
+    "head": "none",
     "metric": "cosine",
     "reference": "input",
     "position": True,
     "candidates": "all",
     "mask": "model",
     "compare": "none",
+    "method": "tsne",
 }
 
 
@@ -55,7 +57,9 @@ def chosen(page: Browser) -> dict[str, Any]:
 
 
 def choose(page: Browser, name: str, value: object) -> None:
-    """Click one choice of a control."""
+    """Click one choice of a control; on a narrow page the controls are opened first."""
+    if name != "view" and page.js("document.querySelector('#fold').getAttribute('aria-expanded') === 'false'"):
+        page.click("#fold")
     page.click(f"#controls [name={name}][value='{value}']")
 
 

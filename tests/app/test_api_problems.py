@@ -83,7 +83,7 @@ def test_an_address_that_is_not_there(client: TestClient, path: str, status: int
 def test_another_model_is_opened_where_that_is_allowed(demo: Scope, scope_of: object) -> None:
     opened = []
 
-    def open_model(name: str) -> Scope:
+    def open_model(name: str, progress: object) -> Scope:
         opened.append(name)
         if name == "nowhere":
             raise ModelError("there is no model 'nowhere'.")

@@ -26,10 +26,10 @@ def client(demo: Scope, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         yield one
 
 
-def until(client: TestClient, state: str) -> dict[str, Any]:
+def until(client: TestClient, state: str, what: str = "values") -> dict[str, Any]:
     """What is told once the state is this."""
     for _ in range(1200):
-        told: dict[str, Any] = client.get(f"{API}/isolated").json()
+        told: dict[str, Any] = client.get(f"{API}/isolated?what={what}").json()
         if told["state"] == state:
             return told
         time.sleep(0.1)
@@ -89,6 +89,28 @@ def test_it_is_ready_in_the_end(scope_of: Any, tmp_path: Path, monkeypatch: pyte
         near = own.read(answer["text"]).nearest(1, 2, reference="isolated", k=3)
         assert [[one["id"] for one in head["neighbors"]] for head in answer["heads"]] == near.ids.tolist()
         assert answer["use_position"] is False
+
+
+def test_a_journeys_ranks_are_made_apart_from_the_values(
+    scope_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))
+    tiny = scope_of("llama")
+    own = Scope.from_model(tiny._opened.model, tiny._opened.names.tokenizer)
+    with TestClient(create_app(own), base_url="http://127.0.0.1") as client:
+        plain = client.post(f"{API}/journey", json={})
+        assert plain.status_code == 200
+        assert {str(token["isolated_rank"]) for token in plain.json()["tokens"]} == {"None"}
+        waits = client.post(f"{API}/journey", json={"isolated": True})
+        assert waits.status_code == 409
+        assert waits.json()["isolated"]["what"] == "streams"
+        assert "what=streams" in waits.json()["error"]
+        told = until(client, "ready", "streams")
+        assert told["bytes"] == 4 * own.card.vocab_size * (2 * own.card.layers + 1) * own.card.d_model
+        assert client.get(f"{API}/isolated").json()["state"] == "absent"  # the values were not asked for
+        answer = client.post(f"{API}/journey", json={"isolated": True}).json()
+        found = own.read(client.post(f"{API}/read", json={}).json()["text"]).journey(isolated=True)
+        assert [token["isolated_rank"] for token in answer["tokens"]] == found.isolated_rank.T.tolist()
 
 
 def test_a_disk_that_refuses_is_told(scope_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,17 +71,33 @@ def test_a_comparison_is_in_the_address(page: Browser, server: Server, ask: Ask)
 def test_a_choice_that_would_change_nothing_is_closed_and_says_why(page: Browser, ask: Ask) -> None:
     closed = "[...document.querySelectorAll('[name=compare]:disabled')].map((e) => e.value)"
     says = "[data-control=compare] .says"
-    assert page.js(closed) == ["reference", "full"]
+    assert page.js(closed) == ["reference", "full", "model"]
     assert "in layer 0 both references are one" in text(page, says)
     assert "the mask is full already" in text(page, says)
     choose(page, "mask", "causal")
     choose(page, "layer", 1)
-    assert page.js(closed) == ["causal"]
+    assert page.js(closed) == ["causal", "model"]
     choose(page, "compare", "full")
     compares(page, ask("compare", layer=1, mask="causal", other={"mask": "full"}))
     choose(page, "mask", "full")
     shows(page, ask(layer=1, mask="full"))
     assert "There is nothing to compare." in text(page, says)
+
+
+def test_two_texts_stand_side_by_side(page: Browser, server: Server, ask: Ask) -> None:
+    choose(page, "compare", "text")
+    page.wait("document.querySelector('#other-text').checkVisibility()")
+    page.click("#other-text")
+    page.press("It is no time to lose", "Enter")
+    answer = ask("compare", other={"text": "It is no time to lose"})
+    assert answer["other"]["selected"] == 4
+    compares(page, answer)
+    assert page.js(HEADINGS) == ["This text", "Other text"] * 12
+    page.go(0)
+    compares(page, answer)
+    page.open(f"{server.address}/?token=11&compare=text&other_text=No+such+fruit")
+    page.wait("document.querySelector('#problem').textContent.includes('no token \\'banana\\'')")
+    page.errors.clear()  # the browser logs the refused request
 
 
 def test_keys_and_pointer_reach_both_sides(page: Browser) -> None:

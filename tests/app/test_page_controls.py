@@ -19,8 +19,8 @@ def test_first_view_is_the_experiments_question(page: Browser, ask: Ask) -> None
     assert page.js("document.querySelectorAll('#positions tbody td').length") == 14 * 12
     assert text(page, "#selected") == "time is selected: position 1, id 2051."
     assert "all-MiniLM-L6-v2" in text(page, "#model")
-    assert "capture error" in text(page, "#model")
-    assert "asked for by name: the demo weights" in text(page, "#model")
+    assert "Capture error" in text(page, "#card")
+    assert "asked for by name: the demo weights" in text(page, "#card")
     shows(page, ask())
 
 
@@ -79,11 +79,14 @@ def test_control_acts_at_once(page: Browser, ask: Ask, name: str, value: object,
 
 
 def test_a_space_that_the_model_has_not_is_closed_and_says_why(page: Browser) -> None:
-    assert page.js("[...document.querySelectorAll('[name=space]:disabled')].map((e) => e.value)") == ["unembedding"]
+    shut = page.js("[...document.querySelectorAll('[name=space]:disabled')].map((e) => e.value)")
+    assert shut == ["unembedding", "fitted"]
     assert "no language-model head" in text(page, "[data-control=space] .says")
+    assert "needs a lens" in text(page, "[data-control=space] .says")
     choose(page, "space", "embedding")
     page.wait("document.querySelectorAll('[name=reference]:disabled').length === 3")
     assert "has no reference" in text(page, "[data-control=reference] .says")
+    assert "at no position" in text(page, "[data-control=position] .says")
 
 
 def test_every_neighbour_is_marked_by_its_kind(page: Browser, ask: Ask) -> None:
@@ -144,7 +147,7 @@ def test_overtaken_requests_never_paint(page: Browser, ask: Ask) -> None:
 
 def test_each_control_and_table_is_explained_with_its_formula(page: Browser) -> None:
     sentences = page.js("[...document.querySelectorAll('#controls .says, .figure .says')].map((e) => e.textContent)")
-    assert len(sentences) == 14
+    assert len(sentences) == 19
     assert all(len(sentence) > 20 for sentence in sentences)
     page.click("[data-control=metric] summary")
     page.wait("document.querySelector('[data-control=metric] .formula').checkVisibility()")

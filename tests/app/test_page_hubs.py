@@ -38,7 +38,7 @@ def listed(page: Browser, selector: str) -> list[str]:
 
 
 def test_every_head_shows_both_lists_with_hubs_and_chance(page: Browser, ask: Ask) -> None:
-    page.click("[name=hubs]")
+    choose(page, "hubs", "on")
     answer, background = ask(), ask("background")
     holds(page, answer, background)
     heads = list(zip(answer["heads"], background["heads"], strict=True))
@@ -70,7 +70,7 @@ def test_the_switch_is_in_the_address_and_goes_off_again(page: Browser, server: 
     asked = {"layer": 2, "reference": "layer"}
     holds(page, ask(**asked), ask("background", **asked))
     assert page.js("document.querySelector('[name=hubs]').checked")
-    page.click("[name=hubs]")
+    choose(page, "hubs", "on")
     shows(page, ask(**asked))
     assert not page.js("document.querySelector('#neighbors .hubs')")
     assert "hubs" not in page.js("location.search")
@@ -82,6 +82,7 @@ def test_it_is_closed_where_it_has_no_meaning_and_says_why(page: Browser) -> Non
     choose(page, "compare", "causal")
     page.wait(shut)
     assert "two answers are compared already" in text(page, "[data-control=hubs] .says")
+    page.wait("document.querySelector('#neighbors .versus')")  # the answer moves what is clicked next
     choose(page, "compare", "none")
     page.wait(f"!{shut}")
     choose(page, "vector", "v")
@@ -90,7 +91,7 @@ def test_it_is_closed_where_it_has_no_meaning_and_says_why(page: Browser) -> Non
 
 
 def test_a_hub_aware_neighbour_tells_its_score_and_why_it_is_near(page: Browser, ask: Ask) -> None:
-    page.click("[name=hubs]")
+    choose(page, "hubs", "on")
     page.wait("document.querySelector('#neighbors .hubs')", 30)
     page.hover("#neighbors tbody td:nth-of-type(2)")
     page.wait("document.querySelector('#readout').textContent.includes('head 0, hub-aware rank 1')")
@@ -102,6 +103,6 @@ def test_a_hub_aware_neighbour_tells_its_score_and_why_it_is_near(page: Browser,
 
 def test_narrow_it_scrolls_in_its_own_container(page: Browser) -> None:
     page.resize(390, 844)
-    page.click("[name=hubs]")
+    choose(page, "hubs", "on")
     page.wait("document.querySelector('#neighbors .hubs')", 30)
     assert page.js("document.documentElement.scrollWidth <= innerWidth")

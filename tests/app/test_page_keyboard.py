@@ -15,7 +15,7 @@ Ask = Callable[..., Any]
 
 # Headless Firefox never counts its window as the active one, and matches no :focus in it. What the keys do there is
 # checked below; what focus looks like, in the other two.
-with_a_focused_window = pytest.mark.parametrize("_browser", ["chromium", "webkit"], indirect=True)
+with_a_focused_window = pytest.mark.parametrize("browser", ["chromium", "webkit"], indirect=True)
 
 
 def _tab_to(page: Browser, condition: str) -> None:

@@ -72,6 +72,6 @@ def test_of_a_long_text_the_nearest_positions_are_shown_and_all_on_request(page:
     page.js(f"(document.querySelector('#text').value = {'word ' * 500!r})")
     page.click("#ask button")
     rows = "document.querySelectorAll('#positions tbody tr').length"
-    page.wait(f"{rows} === 100")
+    page.wait(f"{rows} === 50")
     page.click("#positions button.quiet")
     page.wait(f"{rows} === 502")

@@ -42,7 +42,7 @@ def directory(demo: Scope, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def client(demo: Scope, directory: Path) -> Iterator[TestClient]:
-    with TestClient(create_app(demo, open_model=lambda name: demo, survey=directory), base_url=HERE) as one:
+    with TestClient(create_app(demo, open_model=lambda name, progress: demo, survey=directory), base_url=HERE) as one:
         yield one
 
 
@@ -95,7 +95,7 @@ def test_a_layer_that_is_not_there_is_refused(client: TestClient) -> None:
 
 
 def test_a_survey_is_opened_by_its_directory_from_this_machine_only(demo: Scope, directory: Path) -> None:
-    with TestClient(create_app(demo, open_model=lambda name: demo), base_url=HERE) as here:
+    with TestClient(create_app(demo, open_model=lambda name, progress: demo), base_url=HERE) as here:
         assert here.get("/api/v1/survey").json() == {"survey": None, "may_open": True}
         assert usual(here)["says"] == "No survey is open."
         opened = here.post("/api/v1/survey", json={"directory": str(directory)})
@@ -132,7 +132,7 @@ def test_a_survey_of_other_weights_is_refused(demo: Scope, directory: Path, tmp_
 @pytest.fixture
 def beside(browser: Browser, demo: Scope, directory: Path) -> Iterator[tuple[Browser, Callable[..., Any]]]:
     """The page of a server that may open surveys and has none open yet; and how to ask it."""
-    with Server(create_app(demo, open_model=lambda name: demo)) as running:
+    with Server(create_app(demo, open_model=lambda name, progress: demo)) as running:
 
         def ask(route: str, **question: Any) -> Any:
             return httpx.post(f"{running.address}/api/v1/{route}", json=question, timeout=60).raise_for_status().json()
@@ -147,6 +147,8 @@ def beside(browser: Browser, demo: Scope, directory: Path) -> Iterator[tuple[Bro
 def test_figures_stand_under_the_heads_names(beside: tuple[Browser, Callable[..., Any]], directory: Path) -> None:
     page, ask = beside
     assert not page.js("document.querySelector('.usually')")
+    choose(page, "view", "survey")
+    page.wait("document.querySelector('#survey-directory')")
     page.click("#survey-directory")
     page.press(str(directory / "nowhere"))
     page.click("#open-survey button")
@@ -156,8 +158,18 @@ def test_figures_stand_under_the_heads_names(beside: tuple[Browser, Callable[...
     page.click("#survey-directory")
     page.press(str(directory))
     page.click("#open-survey button")
-    page.wait("document.querySelectorAll('#neighbors .usual').length === 12")
+    page.wait("document.querySelectorAll('#survey td button').length === 72")
     assert page.js("document.querySelector('#survey-problem').hidden")
+    verdicts = "[...document.querySelectorAll('#survey .verdict')].map((e) => e.dataset.verdict)"
+    told = [
+        head[name]["verdict"]
+        for layer in range(6)
+        for head in ask("usual", layer=layer)["heads"]
+        for name in ("in_text", "own", "signal")
+    ]
+    assert page.js(verdicts) == told
+    choose(page, "view", "heads")
+    page.wait("document.querySelectorAll('#neighbors .usual').length === 12")
     for layer, reference in ((0, "input"), (4, "layer")):
         choose(page, "layer", layer)
         choose(page, "reference", reference)

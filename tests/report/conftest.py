@@ -23,7 +23,9 @@ def surveys(tmp_path_factory: pytest.TempPathFactory, texts: Path) -> tuple[Path
     """Two surveys of the same texts, by one architecture with two sets of weights; one has two masks and a null."""
     folder = tmp_path_factory.mktemp("surveys")
     one, two = (Scope.from_model(*zoo.build("bert", seed)) for seed in (0, 1))
-    first = surveyed(one, texts, folder / "one", ("uniform",), masks=("model", "causal"), candidates="words")
+    first = surveyed(
+        one, texts, folder / "one", ("uniform",), masks=("model", "causal"), candidates="words", stream=True
+    )
     return first, surveyed(two, texts, folder / "two", candidates="words")
 
 

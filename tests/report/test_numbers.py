@@ -50,11 +50,25 @@ def test_a_figures_numbers_are_the_statistics(report, surveys):
     assert list(both["verdict"]) == list(both["verdict_table"])
 
 
+def test_the_streams_figures_are_those_of_its_table(report, surveys):
+    drawn = read(report / "numbers" / "one-stream-model.csv")
+    table = pd.read_parquet(surveys[0] / "stream.parquet")
+    table = table[(table["mask"] == "model") & table["null"].isna() & (table["by"] == "word")]
+    shown = drawn[(drawn["panel"] == "Cosine to the own embedding") & (drawn["line"] == "content")]
+    expected = table[(table["statistic"] == "cosine") & (table["class"] == "content")]
+    assert list(shown["layer"]) == [stage / 2 for stage in expected["stage"]]
+    for column in ("value", "low", "high"):
+        assert shown[column].to_list() == pytest.approx(expected[column].to_list())
+    ranks = drawn[(drawn["panel"] == "Rank of it (geometric mean)") & (drawn["line"] == "content")]
+    expected = table[(table["statistic"] == "log_rank") & (table["class"] == "content")]
+    assert ranks["value"].to_list() == pytest.approx(np.exp(expected["value"]).to_list())
+
+
 @pytest.mark.parametrize("what", ["survey", "mask", "reference"])
 def test_a_contrast_is_the_difference_of_the_replicates(surveys, what):
     opened = open_surveys(surveys)
     pair = next(pair for pair in pairs(opened) if pair.what == what)
-    found = [c for c in contrasts(opened, pair) if c.measure.replicated == "own" and c.head is not None]
+    found = [c for c in contrasts(opened, [pair]) if c.measure.replicated == "own" and c.head is not None]
     assert len(found) == 12
     tables = {}
     for side in pair.first, pair.second:
@@ -89,8 +103,8 @@ def test_pairs_differ_in_one_thing(surveys):
     opened = open_surveys(surveys)
     named = {(pair.what, pair.label, pair.same) for pair in pairs(opened)}
     assert ("survey", "one − two", "space value, reference input, cosine, the model's own mask") in named
-    assert ("mask", "model − causal", "one, space value, reference layer, cosine") in named
-    assert ("reference", "input − layer", "two, space value, cosine, the model's own mask") in named
+    assert ("mask", "causal − model", "one, space value, reference layer, cosine") in named
+    assert ("reference", "layer − input", "two, space value, cosine, the model's own mask") in named
     assert len(named) == len(pairs(opened)) == 2 + 2 + 3
 
 
@@ -99,9 +113,9 @@ def test_surveys_of_other_texts_are_shown_and_not_subtracted(surveys, texts, tmp
     opened = open_surveys([surveys[1], other])
     refused = [unpaired(opened, pair) for pair in pairs(opened) if pair.what == "survey"]
     assert refused
-    assert all(reason and "the texts differ" in reason for reason in refused)
+    assert all(reason and "their texts differ" in reason for reason in refused)
     out = write_report([surveys[1], other], tmp_path / "out").parent
-    assert "not subtracted, the texts differ" in (out / "report.html").read_text("utf-8")
+    assert "not subtracted, their texts differ" in (out / "report.html").read_text("utf-8")
     assert "survey" not in set(read(out / "numbers" / "contrasts.csv")["what"])
     assert any((out / "figures").glob("side-by-side-*"))
 
@@ -112,7 +126,7 @@ def test_a_survey_against_itself_differs_in_nothing(surveys, tmp_path):
     opened = open_surveys([surveys[1], copy])
     for pair in pairs(opened):
         if pair.what == "survey":
-            assert {(one.difference, one.low, one.high, one.p) for one in contrasts(opened, pair)} == {(0, 0, 0, 1)}
+            assert {(one.difference, one.low, one.high, one.p) for one in contrasts(opened, [pair])} == {(0, 0, 0, 1)}
 
 
 def test_every_statistic_is_found_by_its_key(surveys):

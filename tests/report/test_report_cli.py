@@ -65,8 +65,8 @@ def test_shards_that_are_gone(copy, tmp_path, capsys):
 
 def test_tables_of_another_version(copy, tmp_path, capsys):
     manifest = json.loads((copy / "manifest.json").read_text())
-    (copy / "manifest.json").write_text(json.dumps(manifest | {"formula": 2}))
-    assert "has formula 2, and this version of headscope reads formula 1" in refused(capsys, copy, "-o", tmp_path / "x")
+    (copy / "manifest.json").write_text(json.dumps(manifest | {"formula": 1}))
+    assert "has formula 1, and this version of headscope reads formula 2" in refused(capsys, copy, "-o", tmp_path / "x")
 
 
 def test_an_output_that_holds_something_else(copy, tmp_path, capsys):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import numpy as np
 import pytest
 from scipy import stats
 from survey.corpora import sentences, statistics, surveyed, table, written
 
 from headscope.errors import InputError
+from headscope.survey import figures
 from headscope.survey.bootstrap import Draws, interval, p_value
 from headscope.survey.contrasts import between
 from headscope.survey.verdicts import corrected
@@ -189,6 +192,15 @@ def test_an_interval_leaves_out_replicates_without_a_value():
     assert [float(end) for end in interval(replicates)] == [41, 1559]
     assert np.isnan(p_value(np.full(10, np.nan)))
     assert p_value(np.arange(-1.0, 999.0)) == pytest.approx(2 * 3 / 1001)
+
+
+def test_kappa_has_no_value_where_chance_always_hits():
+    ones = np.ones((1, 1)), np.ones((1, 1, 3))
+    misses = {"in_text_paired": (np.zeros((1, 1)), np.zeros((1, 1, 3)))}
+    found = {one.statistic: one for one in figures.of_rows(defaultdict(lambda: ones, misses))}
+    assert np.isnan(found["kappa"].value).all()
+    assert np.isnan(found["kappa"].value_replicates).all()
+    assert (found["in_text"].difference == -1).all()
 
 
 def test_q_values_are_those_of_benjamini_and_hochberg(survey):

@@ -12,23 +12,33 @@ export class Refused extends Error {
 /** The server did not answer at all. */
 export class Lost extends Error {}
 
+let model = null; // that the page is of, where it is not the server's own
+
+/** Asks a model beside the server's own from here on. */
+export const askOf = (name) => { model = name; };
+
 /** The answer to a question; `signal` gives it up. */
 export function post(path, body, signal) {
   const headers = { "Content-Type": "application/json" };
-  return call(path, { method: "POST", headers, body: JSON.stringify(body), signal });
+  return call(path, { method: "POST", headers, body: JSON.stringify(model ? { model, ...body } : body), signal });
 }
 
-/** How far work is that goes on in the background. */
-export const progress = (path, signal) => call(path, { signal, cache: "no-store" });
+/** Numbers that the server sends as bytes. */
+export const floats = (path) => call(path, {}, async (response) => (response.ok ? new Float32Array(await response.arrayBuffer()) : response.json()));
+
+/** What stands at a path now: how far work is that goes on in the background, say. */
+export const get = (path, signal) => call(named(path), { signal, cache: "no-store" });
 
 /** Stops work that goes on in the background. */
-export const stop = (path) => call(path, { method: "DELETE" });
+export const stop = (path) => call(named(path), { method: "DELETE" });
 
-async function call(path, request) {
+const named = (path) => (model && path.startsWith("isolated") ? `${path}&${new URLSearchParams({ model })}` : path);
+
+async function call(path, request, read = (response) => response.json()) {
   let response, answer;
   try {
     response = await fetch(`api/v1/${path}`, request);
-    answer = await response.json();
+    answer = await read(response);
   } catch (fault) {
     if (request.signal?.aborted) throw fault;
     throw new Lost(String(fault));

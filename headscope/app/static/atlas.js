@@ -1,11 +1,12 @@
 // The view of one token in every layer and head: a grid for each reference, side by side.
 import { h, label } from "./dom.js";
 import { referencesOf } from "./choices.js";
-import { ATLAS, atlasSteps, meaning } from "./explain.js";
+import { meaning, stepsOf, TABLES } from "./explain.js";
 import { key, KINDS, kindSays } from "./kinds.js";
 import { distance } from "./numbers.js";
+import { scrolled } from "./tables.js";
 
-export const controls = ["space", "metric", "position", "candidates", "mask"];
+export const controls = ["layer", "head", "space", "metric", "position", "candidates", "mask"];
 
 const NAMES = { input: "Reference: input layer", layer: "Reference: each layer’s own", isolated: "Reference: each token alone" };
 
@@ -33,30 +34,31 @@ export function paint(answers, state, server, tokens) {
       atlas: [
         h("div", { class: "atlases" }, answers.map((answer) => h("div", {}, grid(answer, state)))),
         key(),
-        ...meaning(ATLAS),
+        h("p", { class: "says found" }, found(answers)),
+        ...meaning(TABLES.atlas),
       ],
     },
-    steps: atlasSteps(),
+    steps: stepsOf("atlas"),
   };
+}
+
+/** How many heads above layer 0 are nearest to a token of the text, under each reference. */
+function found(answers) {
+  const told = answers.map(({ cells, reference }) => {
+    const above = cells.filter(({ layer }) => layer > 0);
+    const own = above.filter(({ kind }) => kind === "own" || kind === "text").length;
+    return `${own} of ${above.length}${NAMES[reference] ? ` (${NAMES[reference][0].toLowerCase()}${NAMES[reference].slice(1)})` : ""}`;
+  });
+  return `Heads above layer 0 that are nearest to the own or another token of the text: ${told.join(", ")}.`;
 }
 
 /** Layers × heads; every cell a button that leads to its layer and head. */
 export function grid(answer, state) {
   const rows = answer.layers.map(({ layer }) => answer.cells.filter((cell) => cell.layer === layer));
   const name = NAMES[answer.reference] ?? `Space: ${answer.space}`;
-  const table = h(
-    "table",
-    { class: "atlas", "--columns": rows[0].length },
-    h("caption", {}, h("span", {}, name)),
-    h(
-      "thead",
-      {},
-      h("tr", {}, h("td", {}, h("span", { class: "axes" }, "layer ↓ head →")), rows[0].map(({ head }) => h("th", { scope: "col" }, head))),
-    ),
-    h("tbody", {}, rows.map((cells, n) => h("tr", {}, rowHead(answer.layers[n], cells), cells.map((cell) => square(cell, answer, state))))),
-  );
-  table.querySelector("tbody button").tabIndex = 0;
-  return h("div", { class: "scroll", role: "region", "aria-label": `${name}, scrollable`, tabindex: "0" }, table);
+  const top = h("tr", {}, h("td", {}, h("span", { class: "axes" }, "layer ↓ head →")), rows[0].map(({ head }) => h("th", { scope: "col" }, head)));
+  const body = rows.map((cells, n) => h("tr", {}, rowHead(answer.layers[n], cells), cells.map((cell) => square(cell, answer, state))));
+  return scrolled(name, { columns: rows[0].length, top, rows: body, kind: "atlas" });
 }
 
 /** A layer, and how many of its heads are nearest to the own token and to others of the text. */

@@ -1,10 +1,10 @@
 // The view of attention: what every head of a layer mixes at the token, and one head's whole pattern.
 import { h, label } from "./dom.js";
-import { attentionSteps, meaning, PATTERN, WEIGH } from "./explain.js";
+import { meaning, stepsOf, TABLES } from "./explain.js";
 import { distance } from "./numbers.js";
-import { headHeading } from "./tables.js";
+import { headHeading, scrolled } from "./tables.js";
 
-export const controls = ["layer", "weigh", "mask"];
+export const controls = ["layer", "head", "weigh", "mask"];
 
 /** The question: the selected token's sources, and the pattern of the chosen head where the text is short enough. */
 export function questions({ text, mask, token, layer, weigh, head }, server, tokens) {
@@ -20,10 +20,10 @@ export function paint([answer], state, server, tokens) {
     name: `${own.label} · attention of layer ${answer.layer}`,
     notes: answer.notes.map((note) => ["Note ", note]),
     figures: {
-      attention: [...sources(answer, state, tokens), ...meaning(WEIGH[answer.weigh])],
+      attention: [...sources(answer, state, tokens), ...meaning(TABLES[answer.weigh])],
       pattern: pattern(answer, state, server, tokens),
     },
-    steps: attentionSteps(),
+    steps: stepsOf("attention"),
   };
 }
 
@@ -51,7 +51,7 @@ function pattern(answer, state, server, tokens) {
     h("tr", {}, place(query, state), tokens.map((source, j) => heat(queries[i][j], most, source, `query ${i} ${query.label}, source ${j}`, head))),
   );
   const top = h("tr", {}, corner("query ↓ source →"), named);
-  return [...matrix(`Head ${head}: its whole pattern`, top, rows, tokens.length, most, "pattern"), ...meaning(PATTERN)];
+  return [...matrix(`Head ${head}: its whole pattern`, top, rows, tokens.length, most, "pattern"), ...meaning(TABLES.pattern)];
 }
 
 const corner = (axes) => h("td", {}, h("span", { class: "axes" }, axes));
@@ -77,15 +77,7 @@ function heat(value, most, token, where, head) {
   );
 }
 
-function matrix(caption, top, rows, columns, most, kind = null) {
-  const table = h(
-    "table",
-    { class: `heat ${kind ?? ""}`.trim(), "--columns": columns },
-    h("caption", {}, h("span", {}, caption)),
-    h("thead", {}, top),
-    h("tbody", {}, rows),
-  );
-  table.querySelector("tbody td").tabIndex = 0;
-  const region = { class: "scroll", role: "region", "aria-label": `${caption}, scrollable`, tabindex: "0" };
-  return [h("div", region, table), h("p", { class: "legend" }, `Ground: clear at 0, full at ${distance(most)} (the largest here).`)];
+function matrix(caption, top, rows, columns, most, kind = "") {
+  const table = scrolled(caption, { columns, top, rows, kind: `heat ${kind}`.trim() });
+  return [table, h("p", { class: "legend" }, `Ground: clear at 0, full at ${distance(most)} (the largest here).`)];
 }

@@ -5,6 +5,10 @@ import { referencesOf, vectorsOf } from "./choices.js";
 const REFERENCE = { input: "Input layer", layer: "This layer", isolated: "Isolated" };
 const MASK = { model: "Own mask", full: "Mask full", causal: "Mask causal" };
 
+/** How many positions a table lists unasked: a long text has hundreds. */
+export const FIRST = 50;
+const ASKED = ["text", "mask", "token", "layer", "space", "metric", "reference", "position", "candidates", "vector"];
+
 const otherReference = ({ reference }) => ({ input: "layer", layer: "input", isolated: "layer" })[reference];
 const maskNow = ({ mask }, server) => (mask === "model" ? (server.causal ? "causal" : "full") : mask);
 
@@ -21,18 +25,24 @@ export function closed(state, server) {
     reference: referenceClosed(state, server),
     full: already("full"),
     causal: already("causal"),
+    text: null,
+    model: server.open.length > 1 ? null : "no other model is open; the model’s name above opens one",
   };
 }
 
 /** What differs on the other side, as the API names it; null where nothing does. */
 function other(state, server) {
   if (state.compare === "none" || closed(state, server)[state.compare]) return null;
+  const { other_text: text, other_model: model } = state;
+  if (state.compare === "text") return text ? { text } : null;
+  // A link opens no model.
+  if (state.compare === "model") return server.open.includes(model) ? { model } : null;
   return state.compare === "reference" ? { reference: otherReference(state) } : { mask: state.compare };
 }
 
 /** The question that a view asks, and the route that answers it. */
 export function question(state, server) {
-  const { compare, view: _, head, weigh, why, hubs, ...view } = state;
+  const view = { ...Object.fromEntries(ASKED.map((name) => [name, state[name]])), positions: FIRST };
   if (!vectorsOf(state, server).includes(view.vector)) view.vector = "z";
   if (!referencesOf(state, server).includes(view.reference)) view.reference = null;
   const differs = other(state, server);
@@ -41,6 +51,8 @@ export function question(state, server) {
 
 /** What the columns of the two sides are called. */
 export function sides({ one, other }) {
+  if (one.model.name !== other.model.name) return [one.model.name, other.model.name];
+  if (one.text !== other.text) return ["This text", "Other text"];
   const names = one.reference === other.reference ? MASK : REFERENCE;
   const key = names === MASK ? "mask" : "reference";
   return [names[one[key]], names[other[key]]];
@@ -53,8 +65,10 @@ export function compareSays(state, server) {
     reference: `Every head twice: with the reference chosen above, and with “${REFERENCE[otherReference(state)]}”.`,
     full: "Every head twice: under the mask chosen above, and with every token seeing all others.",
     causal: "Every head twice: under the mask chosen above, and with every token seeing itself and those before it.",
+    text: "Every head twice: in the text above, and in another text that holds the selected token.",
+    model: "Every head twice: by this model, and by another that is open and has the same tokens and as many heads.",
   };
-  const names = { reference: "Other reference", full: "Mask full", causal: "Mask causal" };
+  const names = { reference: "Other reference", full: "Mask full", causal: "Mask causal", model: "Other model" };
   const why = closed(state, server);
   const shut = Object.keys(names).filter((choice) => why[choice]).map((choice) => `“${names[choice]}”: ${why[choice]}`);
   const now = why[state.compare] ? "There is nothing to compare." : said[state.compare];

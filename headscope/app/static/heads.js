@@ -1,7 +1,8 @@
 // The view of one layer: what every head is nearest to.
+import { post } from "./api.js";
 import { question } from "./compare.js";
 import { h, label } from "./dom.js";
-import { steps, TABLES, meaning } from "./explain.js";
+import { meaning, partsOf, stepsOf, TABLES } from "./explain.js";
 import { hubsAsk, hubsMeaning, hubsTable } from "./hubs.js";
 import { key } from "./kinds.js";
 import { usualAsk, usualRow, usualSays } from "./survey.js";
@@ -9,7 +10,7 @@ import { neighborTable, positionTable, suppressedTable } from "./tables.js";
 import { versusTable } from "./versus.js";
 import { whyAsk, whySays, whyTable } from "./why.js";
 
-export const controls = ["layer", "space", "vector", "metric", "reference", "position", "candidates", "mask", "hubs", "compare"];
+export const controls = ["layer", "head", "space", "vector", "metric", "reference", "position", "candidates", "mask", "hubs", "teach", "compare"];
 
 const SIDES = {
   z: (heads) => `what its ${heads} heads write`,
@@ -22,15 +23,19 @@ const SIDES = {
 export function questions(state, server) {
   const [route, asked] = question(state, server);
   const why = route === "nearest" && asked.vector === "z" ? whyAsk(asked, state.why) : null;
-  return [[route, asked], why && ["why", why], usualAsk(asked, server)].filter(Boolean);
+  const { other, ...one } = asked;
+  const worked = state.teach && asked.vector === "z" ? { ...one, head: state.head ?? 0, ...whyAsk({}, state.why) } : null;
+  return [[route, asked], why && ["why", why], worked && ["worked", worked], usualAsk(asked, server)].filter(Boolean);
 }
 
 /** What is asked once the tables stand: it takes longer, and fills them in. */
 export const later = (state, server) => hubsAsk(state, server);
+export const laterSays = "Asking other texts …";
 
 /** The answer as a title, notes and figures; `background` is what was asked later, if it is there. */
 export function paint([given, ...more], state, server, tokens, background = null) {
-  const why = more.find((one) => one.sources);
+  const worked = more.find((one) => one.html);
+  const why = more.find((one) => one.sources && one !== worked);
   const usual = more.find((one) => one.survey);
   const comparison = given.other ? given : null;
   const answer = comparison ? given.one : given;
@@ -45,9 +50,11 @@ export function paint([given, ...more], state, server, tokens, background = null
       neighbors: [...table, ...usualSays(usual), key(), ...meaning(told)],
       suppressed: !comparison && answer.heads[0].suppressed ? suppressedTable(answer, state.head) : [],
       why: why ? [whyTable(why), ...meaning(whySays(why))] : [],
-      positions: positions(answer, state.head),
+      // Made by the server, with everything of the text and the vocabulary escaped.
+      worked: worked ? [...new DOMParser().parseFromString(worked.html, "text/html").body.children] : [],
+      positions: positions(answer, state, server),
     },
-    steps: steps(answer, server),
+    steps: stepsOf("heads", partsOf(answer, server)),
   };
 }
 
@@ -58,11 +65,12 @@ function neighbors(answer, comparison, background, head, usual) {
   return [neighborTable(answer, head, usualRow(usual)), TABLES.neighbors];
 }
 
-/** The second table; of a long text all positions are drawn when the button under it is pressed. */
-function positions(answer, head) {
-  const whole = h("div", {}, positionTable(answer, head), meaning(TABLES.positions));
-  whole.querySelector("button.quiet")?.addEventListener("click", () => {
-    whole.replaceChildren(...positionTable(answer, head, true), ...meaning(TABLES.positions));
+/** The second table; the rest of a long text is asked for when the button under it is pressed. */
+function positions(answer, state, server) {
+  const whole = h("div", {}, positionTable(answer, state.head), meaning(TABLES.positions));
+  whole.querySelector("button.quiet")?.addEventListener("click", async () => {
+    const [, asked] = question({ ...state, compare: "none" }, server);
+    whole.replaceChildren(...positionTable(await post("nearest", { ...asked, positions: null }), state.head), ...meaning(TABLES.positions));
   });
   return [whole];
 }

@@ -1,5 +1,5 @@
-// The reference “isolated” takes minutes to make: how far it is, and a way to stop it.
-import { progress, stop } from "./api.js";
+// Work that takes its time (the reference “isolated”, a map): how far it is, and a way to stop it.
+import { get, stop } from "./api.js";
 import { byId, h } from "./dom.js";
 import { count } from "./numbers.js";
 
@@ -14,32 +14,60 @@ function rest(seconds) {
 
 const size = (bytes) => `${count(Math.max(1, Math.round(bytes / 2 ** 20)))} MiB`;
 
-/** Shows how far `told` is until it is ready (true), was stopped or failed (false); `signal` takes it off the page. */
-export async function made(told, signal) {
+const WORKS = {
+  isolated: {
+    path: ({ what }) => `isolated?what=${what}`,
+    title: "The model reads every token of the vocabulary alone, once; what comes of it is kept on the server’s disk.",
+    status: "Reading every token alone …", // said aloud once; the numbers are not
+    units: "Tokens read alone",
+    far: ({ done, total, bytes }) => `${count(done)} of ${count(total)} tokens, ${size(bytes)} in all`,
+    ended: ({ done, total }) => `Stopped; what was read is kept. ${count(done)} of ${count(total)} tokens are done.`,
+    leave: false, // it goes on while other views are looked at
+  },
+  map: {
+    path: ({ key }) => `map/${key}`,
+    title: "t-SNE lays the map out, once; it is kept on the server’s disk.",
+    status: "Laying out the map …",
+    units: "Iterations of t-SNE",
+    far: ({ done, total }) => (total ? `${count(done)} of ${count(total)} iterations` : "Waiting for its turn"),
+    ended: () => "Stopped; the map is not there.",
+    leave: true,
+  },
+};
+
+/** Shows how far the work of `answer` is until it is ready (true), was stopped or failed (false); `signal` takes it off the page. */
+export async function made(answer, signal) {
+  const kind = answer.map ? "map" : "isolated";
+  const work = WORKS[kind];
+  let told = answer[kind];
+  const path = work.path(told);
   const place = byId("making");
-  const bar = h("progress", { max: told.total, "aria-label": "Tokens read alone" });
+  const bar = h("progress", { "aria-label": work.units });
   const sentence = h("p", {});
   const button = h("button", { type: "button", class: "quiet" }, "Stop");
+  const leave = () => { if (work.leave) stop(path).catch(() => { /* it ends by itself */ }); };
+  let ended = false;
   button.addEventListener("click", () => {
     button.disabled = true;
-    stop("isolated").catch(() => { button.disabled = false; });
+    signal.removeEventListener("abort", leave);
+    stop(path).then(() => { ended = work.leave; }, () => { button.disabled = false; });
   });
+  signal.addEventListener("abort", leave, { once: true });
   signal.addEventListener("abort", () => { place.hidden = true; }, { once: true });
-  const title = h("p", {}, "The model reads every token of the vocabulary alone, once; the values are kept on the server’s disk.");
-  place.replaceChildren(title, bar, sentence, button);
+  place.replaceChildren(h("p", {}, work.title), bar, sentence, button);
   place.hidden = false;
-  byId("status").textContent = "Reading every token alone …"; // said aloud once; the numbers are not
-  while (told.state === "working") {
-    bar.value = told.done;
-    sentence.textContent =
-      `${count(told.done)} of ${count(told.total)} tokens, ${size(told.bytes)} in all${rest(told.seconds_left)}.`;
+  byId("status").textContent = work.status;
+  while (!ended && ["waiting", "working"].includes(told.state)) {
+    if (told.total) Object.assign(bar, { max: told.total, value: told.done });
+    sentence.textContent = `${work.far(told)}${rest(told.seconds_left)}.`;
     await new Promise((later) => setTimeout(later, EVERY));
     if (signal.aborted) return false;
-    told = await progress("isolated", signal);
+    told = await get(path, signal);
   }
+  signal.removeEventListener("abort", leave);
   place.hidden = told.state === "ready";
   if (told.state === "ready") return true;
-  const why = told.problem ? told.problem[0].toUpperCase() + told.problem.slice(1) : "Stopped; what was read is kept.";
+  const why = told.problem ? told.problem[0].toUpperCase() + told.problem.slice(1) : work.ended(told);
   const again = h("button", { type: "button", class: "quiet" }, "Go on");
   const asked = new Promise((go) => {
     again.addEventListener("click", () => { byId("view").focus(); go(true); }, { once: true });
@@ -47,7 +75,7 @@ export async function made(told, signal) {
   });
   byId("status").textContent = "";
   const here = place.contains(document.activeElement);
-  place.replaceChildren(h("p", {}, `${why} ${count(told.done)} of ${count(told.total)} tokens are done.`), again);
+  place.replaceChildren(h("p", {}, why), again);
   if (here) again.focus();
   return asked;
 }

@@ -1,14 +1,17 @@
 // The page: a view (state.js) becomes a question (api.js), and its answer is painted (tokens.js, views.js).
-import { Lost, post, Refused, returned } from "./api.js";
+import { askOf, Lost, post, Refused, returned } from "./api.js";
 import { bindControls, showControls } from "./controls.js";
 import { byId, h } from "./dom.js";
+import { WORDS } from "./explain.js";
 import { made } from "./isolated.js";
 import { alongTokens, onCell, throughCells } from "./keyboard.js";
-import { markTokens } from "./marks.js";
-import { count, tiny } from "./numbers.js";
+import { markChosen, markTokens } from "./marks.js";
+import { bindModels } from "./models.js";
+import { bindShortcuts } from "./shortcuts.js";
 import { fromAddress, initial, modelOf, toAddress } from "./state.js";
-import { bindSurvey } from "./survey.js";
+import { bindTake } from "./take.js";
 import { buttons, selection } from "./tokens.js";
+import { bindTour } from "./tour.js";
 import { VIEWS } from "./views.js";
 import { whyOf } from "./why.js";
 
@@ -21,6 +24,15 @@ let read = null; // which text and mask that was
 let current = new AbortController();
 let slow = 0; // the timer that says so
 
+askOf(server.model);
+
+/** The model that the address names, where it is another than this page's. */
+function closedModel() {
+  const asked = modelOf(location.search);
+  return asked && asked !== server.name && asked !== server.model ? asked : null;
+}
+
+const address = (view) => toAddress(view, start, server.model ?? server.name, server.model !== null);
 const readKey = ({ text, mask }) => JSON.stringify([text, mask]);
 
 /** Shows `state`: the controls at once, then what the server answers; a later call overtakes an earlier one. */
@@ -36,6 +48,7 @@ async function show() {
       state.token = Math.min(state.token, answer.tokens.length - 1);
       paintTokens(answer);
     }
+    if (state.word) named();
     const asked = VIEWS[state.view].questions(state, server, tokens);
     const answers = await Promise.all(asked.map(([route, question]) => post(route, question, signal)));
     paint(answers);
@@ -43,7 +56,7 @@ async function show() {
     const later = VIEWS[state.view].later?.(state, server);
     if (later) {
       settled();
-      byId("status").textContent = "Asking other texts …";
+      byId("status").textContent = VIEWS[state.view].laterSays;
       paint(answers, await post(...later, signal));
     }
   } catch (fault) {
@@ -54,6 +67,14 @@ async function show() {
   }
 }
 
+/** The token that an address names by its word instead of its position; positions differ from model to model. */
+function named() {
+  const at = tokens.findIndex(({ text }) => text.trim().toLowerCase() === state.word.toLowerCase());
+  state = { ...state, token: at < 0 ? state.token : at, word: null };
+  history.replaceState(null, "", address(state));
+  paintChoices();
+}
+
 /** Says what went wrong; a server that is away or full is asked again. */
 async function recover(fault, signal) {
   if (fault instanceof Lost) {
@@ -62,10 +83,10 @@ async function recover(fault, signal) {
   } else if (fault instanceof Refused && fault.status === 503) {
     say(`${fault.message} It is asked again in a second.`);
     await new Promise((later) => setTimeout(later, 1000));
-  } else if (fault instanceof Refused && fault.answer.isolated) {
+  } else if (fault instanceof Refused && (fault.answer.isolated || fault.answer.map)) {
     settled();
     say("");
-    if (!(await made(fault.answer.isolated, signal))) return;
+    if (!(await made(fault.answer, signal))) return;
   } else if (fault instanceof Refused) {
     return say(fault.message);
   } else {
@@ -77,11 +98,11 @@ async function recover(fault, signal) {
 /** Takes a choice: into the state, into the address, onto the page. */
 function change(choice) {
   const next = { ...state, why: null, ...choice };
-  if (toAddress(next, start, server.name) === toAddress(state, start, server.name)) return;
+  if (address(next) === address(state)) return;
   state = next;
   // A key held down would fill the history.
   const replace = rapid(Object.keys(choice)[0]);
-  history[replace ? "replaceState" : "pushState"](null, "", toAddress(state, start, server.name));
+  history[replace ? "replaceState" : "pushState"](null, "", address(state));
   show();
 }
 
@@ -108,21 +129,22 @@ function settled() {
 
 function busy(on) {
   byId("view").toggleAttribute("data-busy", on);
-  const work = {
-    heads: `Comparing ${server.heads} heads with ${count(server.vocab_size)} tokens …`,
-    atlas: `Comparing ${server.layers} layers of ${server.heads} heads with ${count(server.vocab_size)} tokens …`,
-    attention: "Weighing the attention …",
-  };
-  byId("status").textContent = on ? work[state.view] : "";
+  const size = { ...server, tokens: tokens?.length ?? "the" };
+  const work = WORDS.working[state.view].replace(/\{(\w+)\}/g, (_, name) => size[name].toLocaleString("en"));
+  byId("status").textContent = on ? work : "";
 }
 
 function paintChoices() {
   showControls(state, server);
   if (byId("text").value !== state.text && document.activeElement !== byId("text")) byId("text").value = state.text;
-  for (const button of byId("tokens").children) {
+  const group = byId("tokens");
+  for (const button of group.children) {
     const pressed = Number(button.dataset.position) === state.token;
     button.setAttribute("aria-pressed", String(pressed));
     button.tabIndex = pressed ? 0 : -1;
+    if (!pressed) continue;
+    group.scrollTop = button.offsetTop - (group.clientHeight - button.offsetHeight) / 2;
+    group.scrollLeft = button.offsetLeft - (group.clientWidth - button.offsetWidth) / 2;
   }
   if (tokens?.[state.token]) byId("selected").replaceChildren(...selection(tokens[state.token]));
 }
@@ -130,34 +152,19 @@ function paintChoices() {
 function paintTokens(answer) {
   read = readKey(answer);
   tokens = answer.tokens;
-  const group = byId("tokens");
-  group.replaceChildren(...buttons(tokens, state.token));
-  group.scrollTop = (group.children[state.token]?.offsetTop ?? 0) - group.clientHeight / 2;
+  byId("tokens").replaceChildren(...buttons(tokens, state.token));
   paintChoices();
 }
 
 function paint(answers, more) {
-  const { title, name, notes, figures, steps } = VIEWS[state.view].paint(answers, state, server, tokens, more);
+  const { title, name, notes, figures, steps } = VIEWS[state.view].paint(answers, state, server, tokens, more, show);
   byId("title").replaceChildren(...title);
   byId("notes").replaceChildren(...notes.map(([lead, note]) => h("p", {}, h("strong", {}, lead), note)));
   for (const place of document.querySelectorAll("#view .figure")) place.replaceChildren(...(figures[place.id] ?? []));
   byId("steps").replaceChildren(steps);
+  markChosen(byId("view"), state);
   performance.mark("tables");
   document.title = `${name} · headscope`;
-}
-
-function paintModel() {
-  const asked = modelOf(location.search);
-  const size = `${server.layers} layers × ${server.heads} heads of ${server.d_head}, ${count(server.vocab_size)} tokens`;
-  const meaning = "the largest relative error of the captured outputs against the model itself, on a probe";
-  byId("model").replaceChildren(
-    h("p", {}, h("strong", {}, server.name), ` ${size}`),
-    h("p", {}, `${server.why}; `, h("span", { class: "whole", title: meaning }, `capture error ${tiny(server.capture_error)}`)),
-  );
-  if (asked && asked !== server.name) {
-    const said = `This link was made with ${asked}; here it is answered by ${server.name}.`;
-    byId("model").append(h("p", { class: "other" }, said));
-  }
 }
 
 byId("text").value = state.text;
@@ -169,7 +176,8 @@ byId("text").addEventListener("keydown", (event) => {
 });
 byId("ask").addEventListener("submit", (event) => {
   event.preventDefault();
-  change({ text: byId("text").value });
+  // A map stays as it is, and a new text is placed into it.
+  change({ text: byId("text").value, into: VIEWS[state.view].places ? (state.into ?? state.text) : null });
 });
 byId("tokens").addEventListener("click", ({ target }) => {
   const button = target.closest("button");
@@ -177,15 +185,24 @@ byId("tokens").addEventListener("click", ({ target }) => {
 });
 alongTokens(byId("tokens"), (button) => change({ token: Number(button.dataset.position) }));
 byId("view").addEventListener("click", ({ target }) => {
-  const { choose, layer, head, reference } = target.closest("button")?.dataset ?? {};
+  const { choose, layer, head, reference, ground } = target.closest("button")?.dataset ?? {};
+  if (ground) change({ into: null });
   if (choose) change({ head: Number(choose) === state.head ? null : Number(choose) });
   if (layer) change({ view: "heads", layer: Number(layer), head: Number(head), reference: reference ?? state.reference });
 });
 throughCells(byId("view"));
-onCell(byId("neighbors"), (cell) => change({ why: whyOf(cell) === state.why ? null : whyOf(cell) }));
+onCell(byId("neighbors"), (cell) => change(whyOf(cell) === state.why ? { why: null } : { why: whyOf(cell), head: Number(cell.head) }));
+for (const place of ["positions", "attention", "pattern"]) onCell(byId(place), (cell) => change({ token: Number(cell.position) }));
 markTokens(document.querySelector("main"), byId("readout"));
+new ResizeObserver(() => document.documentElement.style.setProperty("--held", `${byId("bar").offsetHeight}px`)).observe(byId("bar"));
 bindControls(server, change);
-bindSurvey(server, show);
+bindModels(server, closedModel(), (name, { layers, heads }) => {
+  const there = { ...state, layer: Math.min(state.layer, layers - 1), head: state.head < heads ? state.head : null, why: null };
+  location.assign(toAddress(there, start, name, true));
+});
+bindShortcuts();
+bindTake();
+bindTour(server, (search) => change(fromAddress(search, start, server)));
 addEventListener("keydown", () => { byKey = true; }, true);
 addEventListener("pointerdown", () => { byKey = false; }, true);
 addEventListener("popstate", () => {
@@ -194,7 +211,6 @@ addEventListener("popstate", () => {
   show();
 });
 
-paintModel();
 if (first.answer) paintTokens(first.answer);
 // What the page was sent with is the answer to one question.
 const asked = VIEWS[state.view].questions(state, server, tokens ?? []);

@@ -13,6 +13,8 @@ export function markTokens(place, readout) {
     for (const element of marked) element.classList.remove("marked");
     const alike = token ? [...place.querySelectorAll(`[data-id="${token.dataset.id}"]`)] : [];
     marked = alike.filter((element) => same(element.dataset, token.dataset));
+    const { head } = target.closest?.("[data-head], [data-choose]")?.dataset ?? {};
+    if (head) marked.push(...place.querySelectorAll(`[data-choose="${head}"]`));
     for (const element of marked) element.classList.add("marked");
     readout.replaceChildren(...(token ? tell(token.dataset, marked) : []));
   }
@@ -23,8 +25,16 @@ export function markTokens(place, readout) {
   place.addEventListener("focusout", () => mark(place));
 }
 
+/** Marks what is selected wherever a view shows it: the head's column, the layer and head's cell. */
+export function markChosen(place, { layer, head }) {
+  for (const element of place.querySelectorAll("[data-head], [data-choose]")) {
+    const { head: one, choose, layer: at } = element.dataset;
+    element.classList.toggle("chosen", head !== null && Number(one ?? choose) === head && (at === undefined || Number(at) === layer));
+  }
+}
+
 function tell(token, marked) {
-  const cells = marked.filter((element) => element.matches("#neighbors td"));
+  const cells = marked.filter((element) => element.matches("#neighbors td[data-id]"));
   const heads = new Set(cells.map((element) => element.dataset.head)).size; // a comparison shows each head twice
   const where = token.where ?? `position ${token.position}`;
   const listed = document.querySelector("#neighbors td") ? `; among the nearest of ${heads || "no"} ${heads > 1 ? "heads" : "head"}` : "";

@@ -1,11 +1,12 @@
 // The view as one plain object, and as an address that shows it again.
+import { VIEWS } from "./views.js";
 
 /** Which choices there are: the server's, and those of the page itself. */
 const open = ({ choices }) => ({
   ...choices,
   space: choices.space.filter(({ closed }) => !closed).map(({ value }) => value),
-  compare: ["none", "reference", "full", "causal"],
-  view: ["heads", "atlas", "attention"],
+  compare: ["none", "reference", "full", "causal", "text", "model"],
+  view: Object.keys(VIEWS),
 });
 
 /** The view that is shown where nothing else is asked for. */
@@ -22,35 +23,48 @@ export const initial = ({ text, token }) => ({
   position: true,
   candidates: "all",
   hubs: false,
+  teach: false,
   compare: "none",
+  other_text: null,
+  other_model: null,
   weigh: "weights",
   vector: "z",
   why: null,
+  word: null,
+  method: "tsne",
+  into: null,
+  size: 2000,
+  map_at: null,
+  map_k: 10,
+  seed: 0,
+  perplexity: 30,
+  isolated: false,
 });
 
 /** The view that an address asks for; what it does not say, or says wrongly, is as in `initial`. */
 export function fromAddress(search, start, server) {
   const asked = new URLSearchParams(search);
   const state = { ...start };
-  if (asked.get("text")?.trim()) state.text = asked.get("text");
-  for (const name of ["token", "layer", "head"]) {
-    if (/^\d{1,6}$/.test(asked.get(name) ?? "")) state[name] = Number(asked.get(name));
+  for (const name of ["text", "into", "word", "other_text", "other_model"]) if (asked.get(name)?.trim()) state[name] = asked.get(name).trim();
+  for (const name of ["token", "layer", "head", "size", "map_at", "map_k", "seed"]) {
+    if (/^\d{1,10}$/.test(asked.get(name) ?? "")) state[name] = Number(asked.get(name));
   }
+  if (/^\d{1,4}(\.\d{1,3})?$/.test(asked.get("perplexity") ?? "")) state.perplexity = Number(asked.get("perplexity"));
   if (/^\d{1,6}\.\d{1,9}$/.test(asked.get("why") ?? "")) state.why = asked.get("why");
   if (state.head >= server.heads) state.head = null;
   for (const [name, values] of Object.entries(open(server))) {
     if (values.includes(asked.get(name))) state[name] = asked.get(name);
   }
-  for (const name of ["position", "hubs"]) {
+  for (const name of ["position", "hubs", "teach", "isolated"]) {
     if (["true", "false"].includes(asked.get(name))) state[name] = asked.get(name) === "true";
   }
   return state;
 }
 
-/** The address of a view: what differs from `initial`, and the model that it was seen with. */
-export function toAddress(state, start, model) {
+/** The address of a view: what differs from `initial`, and the model that it was seen with; of its own server's only `named`. */
+export function toAddress(state, start, model, named) {
   const changed = Object.keys(start).filter((name) => state[name] !== start[name] && state[name] !== null);
-  if (!changed.length) return "./";
+  if (!changed.length && !named) return "./";
   const query = new URLSearchParams(changed.map((name) => [name, String(state[name])]));
   query.set("model", model);
   return `./?${query}`;

@@ -1,7 +1,10 @@
-// How the heads usually behave: the figures of a survey under the heads' names, and the form that opens one.
+// How the heads usually behave: a survey's figures under the heads' names; and the view of all of them, which opens one.
 import { Lost, post, Refused } from "./api.js";
-import { byId, h } from "./dom.js";
+import { question } from "./compare.js";
+import { h } from "./dom.js";
+import { stepsOf } from "./explain.js";
 import { count, points } from "./numbers.js";
+import { scrolled } from "./tables.js";
 
 const MARKS = { above: "▲", below: "▼", "at chance": "=", undetermined: "?" };
 const NAMES = { in_text: "in text", own: "Own", signal: "Signal" };
@@ -42,34 +45,63 @@ export function usualSays(usual) {
   return [h("p", { class: "says usual-says" }, `${of} ${read}`)];
 }
 
-/** The section that says which survey is open and opens another; `again` shows the view with it. */
-export function bindSurvey(server, again) {
-  const paint = () => {
-    const { survey, may_open } = server.survey;
-    byId("survey").hidden = !survey && !may_open;
-    byId("open-survey").hidden = !may_open;
-    byId("survey-says").textContent = survey
-      ? `Survey ${survey.name} is open: ${count(survey.positions)} tokens of ${count(survey.texts)} texts. Its figures stand under the heads’ names.`
-      : "One sentence proves nothing. Open a survey (headscope survey writes one), and its figures stand under the heads’ names.";
+export const controls = ["layer", "head", "space", "metric", "reference", "position", "candidates", "mask"];
+
+/** The question: the figures of every layer. */
+export function questions(state, server) {
+  const [, asked] = question({ ...state, compare: "none", vector: "z" }, server);
+  return Array.from({ length: server.layers }, (_, layer) => usualAsk({ ...asked, layer }, server)).filter(Boolean);
+}
+
+/** Every layer and head with the marks of its three figures; and the form that opens a survey, which calls `again`. */
+export function paint(answers, state, server, tokens, more, again) {
+  const { survey, may_open } = server.survey;
+  const says = survey
+    ? `Survey ${survey.name} is open: ${count(survey.positions)} tokens of ${count(survey.texts)} texts. Its figures stand under the heads’ names, too.`
+    : "One sentence proves nothing. Open a survey (headscope survey writes one), and its figures stand under the heads’ names, and here for every layer.";
+  const columns = server.heads;
+  const top = h("tr", {}, h("td", {}, h("span", { class: "axes" }, "layer ↓ head →")), Array.from({ length: columns }, (_, head) => h("th", { scope: "col" }, head)));
+  const row = ({ heads }, layer) => h("tr", {}, h("th", { scope: "row" }, h("span", { class: "number" }, layer)), heads.map((head) => square(head, layer, state)));
+  const grid = answers[0]?.heads && scrolled("In text, Own and Signal of every head", { columns, top, rows: answers.map(row), kind: "atlas" });
+  return {
+    title: ["How heads usually behave"],
+    name: "survey",
+    notes: [],
+    steps: stepsOf("survey"),
+    figures: { survey: [h("p", { class: "says" }, says), grid, ...usualSays(answers[0]), may_open ? opener(server, again) : null].filter(Boolean) },
   };
-  const say = (sentence) => {
-    byId("survey-problem").textContent = sentence && sentence[0].toUpperCase() + sentence.slice(1);
-    byId("survey-problem").hidden = !sentence;
-  };
-  byId("open-survey").addEventListener("submit", async (event) => {
+}
+
+function square(figures, layer, state) {
+  const marks = Object.keys(NAMES).map((name) => h("span", { class: "verdict", "data-verdict": figures[name]?.verdict }, MARKS[figures[name]?.verdict] ?? "–"));
+  const told = Object.keys(NAMES).map((name) => `${NAMES[name]} ${points(figures[name]?.difference ?? null, true)} (${figures[name]?.verdict ?? "not measured"})`).join(", ");
+  const here = layer === state.layer && figures.head === state.head;
+  const where = { "data-layer": layer, "data-head": figures.head, "aria-current": here && "true" };
+  return h("td", {}, h("button", { type: "button", tabindex: "-1", title: `L${layer}H${figures.head}, over chance: ${told}`, ...where }, marks, h("span", { class: "hidden" }, ` layer ${layer} head ${figures.head}: ${told}`)));
+}
+
+function opener(server, again) {
+  const field = h("input", { id: "survey-directory", type: "text", maxlength: "1000", spellcheck: "false", autocomplete: "off" });
+  const problem = h("p", { id: "survey-problem", class: "banner", role: "alert", hidden: true });
+  const form = h(
+    "form",
+    { id: "open-survey", class: "line" },
+    h("label", { for: "survey-directory" }, "Directory of a survey, on this machine"),
+    field,
+    h("button", { type: "submit", class: "primary" }, "Open"),
+  );
+  form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const directory = byId("survey-directory").value.trim();
-    if (!directory) return;
+    if (!field.value.trim()) return;
     try {
-      server.survey = await post("survey", { directory });
+      server.survey = await post("survey", { directory: field.value.trim() });
+      again();
     } catch (fault) {
-      if (fault instanceof Refused) return say(fault.message);
-      if (fault instanceof Lost) return say("The server does not answer.");
-      throw fault;
+      if (!(fault instanceof Refused || fault instanceof Lost)) throw fault;
+      const sentence = fault instanceof Refused ? fault.message : "the server does not answer.";
+      problem.textContent = sentence[0].toUpperCase() + sentence.slice(1);
+      problem.hidden = false;
     }
-    say("");
-    paint();
-    again();
   });
-  paint();
+  return h("div", { class: "opener" }, form, problem);
 }

@@ -43,13 +43,10 @@ export function ownCell(head, own) {
   return h("td", { class: "rank" }, rank, apart);
 }
 
-const FIRST = 100; // rows that are drawn unasked: a long text has thousands of cells
-
-/** The positions of the text by the distance of their outputs; of a long text the nearest, unless `all` are asked for. */
-export function positionTable(answer, chosen, all = false) {
+/** The positions of the text by the distance of their outputs; of a long text a button offers the rest. */
+export function positionTable(answer, chosen) {
   const bars = scale(answer.heads.flatMap((head) => head.positions.map((one) => one.distance)));
-  const shown = all ? answer.tokens : answer.tokens.slice(0, FIRST);
-  const rows = shown.map((_, row) =>
+  const rows = answer.heads[0].positions.map((_, row) =>
     answer.heads.map((head) => {
       const one = head.positions[row];
       const { id } = answer.tokens[one.position];
@@ -61,7 +58,7 @@ export function positionTable(answer, chosen, all = false) {
   const more = `Show all ${count(answer.tokens.length)} positions`;
   const columns = answer.heads.length;
   const parts = figure("Nearest positions of the text", { columns, top: heading(answer, chosen), rows, bars, foot: null });
-  return shown.length === answer.tokens.length ? parts : [...parts, h("button", { type: "button", class: "quiet" }, more)];
+  return rows.length === answer.tokens.length ? parts : [...parts, h("button", { type: "button", class: "quiet" }, more)];
 }
 
 function heading(answer, chosen) {
@@ -76,17 +73,16 @@ export function headHeading(head, chosen, wide = { scope: "col" }) {
 
 /** A table in its own scrolling region, and what its bars mean. */
 export function figure(caption, { columns, top, rows, bars, foot, kind = null }) {
-  const table = h(
-    "table",
-    { class: kind, "--columns": columns },
-    h("caption", {}, h("span", {}, caption)),
-    h("thead", {}, top),
-    h("tbody", {}, rows.map((row, n) => h("tr", {}, h("th", { scope: "row" }, n + 1), row))),
-    foot && h("tfoot", {}, foot),
-  );
-  table.querySelector("tbody td").tabIndex = 0;
-  const region = { class: "scroll", role: "region", "aria-label": `${caption}, scrollable`, tabindex: "0" };
-  return [h("div", region, table), h("p", { class: "legend" }, legend(bars))];
+  const body = rows.map((row, n) => h("tr", {}, h("th", { scope: "row" }, n + 1), row));
+  return [scrolled(caption, { columns, top, rows: body, foot, kind }), h("p", { class: "legend" }, legend(bars))];
+}
+
+/** A table in a region that scrolls by itself; one of its cells, or the button in it, can be reached with Tab. */
+export function scrolled(caption, { columns, top, rows, foot = null, kind = null }) {
+  const parts = [h("caption", {}, h("span", {}, caption)), h("thead", {}, top), h("tbody", {}, rows), foot && h("tfoot", {}, foot)];
+  const table = h("table", { class: kind, "--columns": columns }, parts);
+  (table.querySelector("tbody button") ?? table.querySelector("tbody td")).tabIndex = 0;
+  return h("div", { class: "scroll", role: "region", "aria-label": `${caption}, scrollable`, tabindex: "0" }, table);
 }
 
 /** One neighbour of a head; `shared`: the other side of a comparison lists it too. */

@@ -2,5 +2,9 @@
 import * as atlas from "./atlas.js";
 import * as attention from "./attention.js";
 import * as heads from "./heads.js";
+import * as journey from "./journey.js";
+import * as layers from "./layers.js";
+import * as map from "./map.js";
+import * as survey from "./survey.js";
 
-export const VIEWS = { heads, atlas, attention };
+export const VIEWS = { heads, atlas, attention, journey, layers, map, survey };

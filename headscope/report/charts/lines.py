@@ -18,7 +18,7 @@ from headscope.report.svg import CHANCE_LINE, style, to_svg
 class Point(NamedTuple):
     """A value at a layer, with its interval and chance where there are any."""
 
-    layer: int
+    layer: float
     value: float
     low: float | None = None
     high: float | None = None
@@ -33,11 +33,12 @@ class Series(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """One pair of axes; `zero` draws chance as a line at 0."""
+    """One pair of axes; `zero` draws chance as a line at 0, `log` makes the values' axis logarithmic."""
 
     title: str
     series: list[Series]
     zero: bool = False
+    log: bool = False
 
 
 def references(name: str, survey: Survey, views: Sequence[View]) -> Chart:
@@ -129,7 +130,7 @@ def contrasts(name: str, title: str, found: Sequence[Contrast], layers: int) -> 
     )
 
 
-def chart(name: str, title: str, caption: str, panels: Sequence[Panel], layers: int) -> Chart:
+def chart(name: str, title: str, caption: str, panels: Sequence[Panel], layers: int, axis: str = "layer") -> Chart:
     """Panels in rows of three; a row's lines have one legend where all its panels show the same ones."""
     rows_of = [panels[start : start + 3] for start in range(0, len(panels), 3)]
     with style():
@@ -138,7 +139,7 @@ def chart(name: str, title: str, caption: str, panels: Sequence[Panel], layers: 
             part.set_facecolor("none")
             axes = part.subplots(1, 3, squeeze=False)[0]
             for ax, panel in zip(axes, row, strict=False):
-                _draw(ax, panel, layers)
+                _draw(ax, panel, layers, axis)
             for ax in axes[len(row) :]:
                 ax.set_visible(False)
             handles, labels = max((ax.get_legend_handles_labels() for ax in axes[: len(row)]), key=lambda h: len(h[0]))
@@ -152,15 +153,18 @@ def chart(name: str, title: str, caption: str, panels: Sequence[Panel], layers: 
     return Chart(slug(name), title, caption, svg, columns, tuple(rows))
 
 
-def _draw(ax: Axes, panel: Panel, layers: int) -> None:
+def _draw(ax: Axes, panel: Panel, layers: int, axis: str) -> None:
     ax.set_title(panel.title)
     ax.grid(axis="y")
+    if panel.log:
+        ax.set_yscale("log")
     if panel.zero:
         ax.axhline(0, **CHANCE_LINE)
+    gap = 0.5 if any(point.layer % 1 for series in panel.series for point in series.points) else 1
     for n, series in enumerate(panel.series):
         ink, marker, stroke = LINES[n % len(LINES)], MARKERS[n % len(MARKERS)], STROKES[n % len(STROKES)]
         # Side by side, so that intervals of one layer do not cover each other.
-        shift = (n - (len(panel.series) - 1) / 2) * min(0.12, 0.6 / max(len(panel.series), 1))
+        shift = (n - (len(panel.series) - 1) / 2) * gap * min(0.12, 0.6 / max(len(panel.series), 1))
         x = [point.layer + shift for point in series.points]
         ax.plot(
             x,
@@ -186,7 +190,7 @@ def _draw(ax: Axes, panel: Panel, layers: int) -> None:
             ax.plot(*zip(*known, strict=True), **(CHANCE_LINE | {"color": ink.light}))
     ax.set_xlim(-0.5, layers - 0.5)
     ax.set_xticks(ticks(layers))
-    ax.set_xlabel("layer")
+    ax.set_xlabel(axis)
 
 
 def _by_layer(

@@ -1,0 +1,83 @@
+// The sheet of models: what is open, what can be opened, and how far the one is that is being opened.
+import { get, Lost, post, Refused } from "./api.js";
+import { byId, h } from "./dom.js";
+import { count, tiny } from "./numbers.js";
+
+const KEPT = 6; // names of models that a browser remembers
+const recent = () => { try { return JSON.parse(localStorage.getItem("models")) ?? []; } catch { return []; } };
+const remember = (name) => { try { localStorage.setItem("models", JSON.stringify([name, ...recent().filter((one) => one !== name)].slice(0, KEPT))); } catch { /* lasts as long as the page */ } };
+const said = (fault) => (fault instanceof Refused ? fault.message : "the server does not answer; ask again when it is back.");
+
+/** Binds the sheet; `asked` is a model that the address names and that is not open; `go(name, card)` shows a model. */
+export function bindModels(server, asked, go) {
+  paintHead(server, asked);
+  const field = byId("model-name");
+  if (asked) field.value = asked;
+  byId("models").addEventListener("toggle", ({ newState }) => newState === "open" && list(server, go));
+  byId("open-model").addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (field.value.trim()) open(field.value.trim(), go);
+  });
+}
+
+function paintHead(server, asked) {
+  const size = `${server.layers} layers × ${server.heads} heads of ${server.d_head}, ${count(server.vocab_size)} tokens`;
+  byId("model").replaceChildren(
+    h("button", { type: "button", class: "quiet", popovertarget: "models", title: "Open another model" }, server.name),
+    h("p", {}, size),
+  );
+  const error = "the largest relative error of the captured outputs against the model itself, on a probe";
+  byId("card").replaceChildren(
+    h("p", {}, h("strong", {}, server.name), `: ${size}; ${server.why}.`),
+    h("p", { title: error }, `Capture error ${tiny(server.capture_error)}; weights SHA-256 ${server.weights_sha256.slice(0, 16)}…`),
+  );
+  if (!asked) return;
+  const open = server.may_open ? h("button", { type: "button", class: "quiet", popovertarget: "models" }, "Open it") : null;
+  byId("model").append(h("p", { class: "other" }, `This link was made with ${asked}; here it is answered by ${server.name}. `, open));
+}
+
+async function list(server, go) {
+  byId("open-model").hidden = !server.may_open;
+  const line = (name, says, card) => {
+    const button = h("button", { type: "button", class: "quiet" }, name);
+    button.addEventListener("click", () => (card ? go(name, card) : open(name, go)));
+    return h("li", {}, name === server.name ? h("strong", {}, name) : button, says);
+  };
+  try {
+    const { open: opened, available } = await get("models");
+    const here = new Set(opened.map(({ name }) => name));
+    const rest = recent().filter((name) => !here.has(name) && !available.some((one) => one.name === name));
+    byId("known-models").replaceChildren(
+      ...opened.map((card, n) => line(n ? server.open[n] ?? card.name : card.name, " · open", card)),
+      ...available.map(({ name, where, bytes }) => line(name, ` · ${where}, ${count(Math.round(bytes / 1e6))} MB`)),
+      ...(server.may_open ? rest.map((name) => line(name, " · opened before")) : []),
+    );
+  } catch (fault) {
+    if (!(fault instanceof Refused || fault instanceof Lost)) throw fault;
+    say(said(fault));
+  }
+}
+
+function say(sentence, working = false) {
+  byId("opening").hidden = !working;
+  byId("model-says").textContent = sentence && sentence[0].toUpperCase() + sentence.slice(1);
+}
+
+/** Opens a model beside the page, which goes on; shows it when it is there, or says why it is not. */
+async function open(name, go) {
+  try {
+    let told = await post("models", { model: name });
+    while (told.state === "working") {
+      say(`${name}: ${told.step} …`, true);
+      await new Promise((later) => setTimeout(later, 300));
+      told = await get("models/opening");
+    }
+    if (told.state === "failed") return say(told.problem);
+    remember(name);
+    say(`${name} is open.`);
+    go(name, told.card);
+  } catch (fault) {
+    if (!(fault instanceof Refused || fault instanceof Lost)) throw fault;
+    say(said(fault));
+  }
+}

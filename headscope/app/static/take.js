@@ -1,0 +1,46 @@
+// The sheet that gives a view away: files that the server makes, its figure as a picture, the link and the program.
+import { get, Lost, Refused } from "./api.js";
+import { byId, h } from "./dom.js";
+
+const DPI = 300 / 96; // pixels of a picture for each of the figure's: 300 to the inch
+const file = (name) => `api/v1/take/${name}${location.search}`;
+
+/** Fills the sheet whenever it is opened. */
+export function bindTake() {
+  byId("take").addEventListener("toggle", async ({ newState }) => {
+    if (newState !== "open") return;
+    byId("files").replaceChildren("…");
+    try {
+      const { files, script } = await get(`take${location.search}`);
+      byId("files").replaceChildren(...files.map(({ name, says }) => h("li", {}, h("a", { href: file(name), download: `headscope-${name}` }, says), name === "figure.svg" ? png() : null)));
+      byId("files").append(files.length ? "" : h("li", {}, "Each plot of this view has its own downloads beside it."));
+      byId("script").textContent = script;
+    } catch (fault) {
+      if (!(fault instanceof Refused || fault instanceof Lost)) throw fault;
+      byId("files").replaceChildren(h("li", {}, fault instanceof Refused ? fault.message : "The server does not answer."));
+    }
+    byId("link").value = location.href;
+  });
+  for (const [button, text] of [["copy-link", () => byId("link").value], ["copy-script", () => byId("script").textContent]]) {
+    byId(button).addEventListener("click", async ({ target }) => {
+      await navigator.clipboard.writeText(text());
+      target.textContent = "Copied";
+      setTimeout(() => { target.textContent = "Copy"; }, 1500);
+    });
+  }
+}
+
+function png() {
+  const button = h("button", { type: "button", class: "quiet", id: "png" }, "The figure (PNG)");
+  button.addEventListener("click", async () => {
+    const picture = new Image();
+    picture.src = file("figure.svg");
+    await picture.decode();
+    const canvas = h("canvas", { width: Math.round(picture.width * DPI), height: Math.round(picture.height * DPI) });
+    canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+    const href = URL.createObjectURL(await new Promise((done) => canvas.toBlob(done)));
+    h("a", { href, download: "headscope-figure.png" }).click();
+    setTimeout(() => URL.revokeObjectURL(href), 10_000);
+  });
+  return h("span", {}, " · ", button);
+}

@@ -1,0 +1,1 @@
+"""What the experiment that headscope began with concluded, claim by claim, with a verdict on any model."""

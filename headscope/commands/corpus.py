@@ -1,0 +1,209 @@
+"""`headscope survey`, `report`, `claims` and `capacity`: what is asked of many texts."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from headscope.commands.options import (
+    AsJson,
+    Column,
+    Device,
+    DocumentColumn,
+    Dtype,
+    Mask,
+    Model,
+    ModelArgument,
+    Revision,
+    Seed,
+    Stack,
+    TextFormat,
+    Truncate,
+)
+from headscope.commands.running import isolate, open_scope, print_json, print_tables, working
+from headscope.errors import InputError
+
+
+def survey(
+    texts: Annotated[list[str], typer.Argument(help="Files and directories of texts; - is standard input.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="The survey's directory; an unfinished one goes on.")],
+    model: Model = None,
+    revision: Revision = None,
+    space: Annotated[list[str] | None, typer.Option(help="What is compared; may be repeated. Default: value.")] = None,
+    reference: Annotated[
+        list[str] | None,
+        typer.Option(help="Whose projection encodes the vocabulary; may be repeated. Default: input and layer."),
+    ] = None,
+    metric: Annotated[list[str] | None, typer.Option(help="May be repeated. Default: cosine.")] = None,
+    mask: Annotated[list[str] | None, typer.Option(help="May be repeated. Default: model.")] = None,
+    position: Annotated[
+        bool,
+        typer.Option("--position/--no-position", help="Add the token's position embedding to the vocabulary."),
+    ] = True,
+    candidates: Annotated[str, typer.Option(help="Who may be a neighbour: all, words.")] = "all",
+    sample: Annotated[int | None, typer.Option(help="How many texts, drawn at random. Default: all.")] = None,
+    seed: Seed = 0,
+    null: Annotated[
+        list[str] | None, typer.Option(help="Also measure a null: random, labels, uniform, rotated; may be repeated.")
+    ] = None,
+    text_format: TextFormat = "auto",
+    column: Column = "text",
+    document_column: DocumentColumn = "document",
+    truncate: Truncate = False,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Also measure the residual stream, after every attention and layer.")
+    ] = False,
+    shard_positions: Annotated[int, typer.Option(help="About how many tokens a shard has.")] = 4096,
+    stack: Stack = None,
+    device: Device = "auto",
+    dtype: Dtype = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask after the plan.")] = False,
+) -> None:
+    """Measure a corpus: what every head's output is nearest to, and what of it differs from chance."""
+    try:
+        from headscope.survey.run import Survey
+    except ModuleNotFoundError as error:
+        raise InputError(f'a survey needs {error.name}: pip install "headscope[survey]"') from None
+    from headscope.survey.options import Options, check_nulls
+    from headscope.survey.watch import show, watched
+
+    asked: dict[str, Any] = {"spaces": space, "references": reference, "metrics": metric, "masks": mask}
+    asked = {name: tuple(values) for name, values in asked.items() if values}
+    asked |= {"position": position, "candidates": candidates, "sample": sample, "seed": seed, "truncate": truncate}
+    asked |= {"stream": stream, "format": text_format, "column": column, "document_column": document_column}
+    options = Options(**asked, shard_positions=shard_positions)  # checks them
+    nulls: Any = tuple(null or ())
+    check_nulls(nulls)
+    with working("starting") as status:
+        scope = open_scope(status, model, revision, device, dtype, stack)
+        if "isolated" in options.references:
+            isolate(status, scope)
+        prepared = Survey.prepare(scope, texts, output, options, say=lambda step: status.update(f"{step} …"))
+        status.update("estimating the time …")
+        plan = prepared.plan(nulls)
+    typer.echo(show(plan, scope.card, output))
+    if plan.shards > plan.done and not yes and sys.stdin.isatty():
+        typer.confirm("Begin?", default=True, abort=True)
+    with watched(plan) as progress:
+        prepared.run(nulls, progress.tick, progress.say)
+    typer.echo(f"Finished: {output}/statistics.parquet")
+
+
+def report(
+    directories: Annotated[list[str], typer.Argument(metavar="DIR...", help="Directories of finished surveys.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="Where the report is written: a directory.")],
+) -> None:
+    """Write a report on surveys: one HTML page, Markdown with figures as SVG files, and the numbers as CSV."""
+    try:
+        from headscope.report.write import write_report
+    except ModuleNotFoundError as error:
+        raise InputError(f'a report needs {error.name}: pip install "headscope[survey]"') from None
+    with working("reading the surveys") as status:
+        page = write_report(directories, output, say=lambda step: status.update(f"{step} …"))
+    typer.echo(f"Finished: {page}")
+
+
+def claims(
+    model: ModelArgument = None,
+    texts: Annotated[
+        list[str] | None,
+        typer.Option(help="Files and directories of texts, tagged ones (CoNLL-U) best; may be repeated."),
+    ] = None,
+    survey: Annotated[
+        str | None, typer.Option(help="A finished survey of the same weights, whose texts serve.")
+    ] = None,
+    sample: Annotated[int | None, typer.Option(help="How many texts, drawn at random. Default: all.")] = None,
+    seed: Seed = 0,
+    mask: Mask = "model",
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="Write a page there, and keep the work in it: a directory.")
+    ] = None,
+    revision: Revision = None,
+    stack: Stack = None,
+    device: Device = "auto",
+    dtype: Dtype = None,
+    as_json: AsJson = False,
+) -> None:
+    """Every claim of the experiment that headscope began with, and a verdict on it for this model."""
+    try:
+        from headscope.claims.run import Asked, settle
+        from headscope.claims.watch import watched
+    except ModuleNotFoundError as error:
+        raise InputError(f'claims need {error.name}: pip install "headscope[survey]"') from None
+    from headscope.claims.page import refuse_foreign, write_page
+    from headscope.claims.show import tables
+
+    asked = Asked.of(texts, survey, mask, sample, seed)
+    if output is not None:
+        refuse_foreign(output)
+    with working("starting") as status:
+        scope = open_scope(status, model, revision, device, dtype, stack)
+    with watched() as watch:
+        found = settle(scope, asked, output, watch)
+        page = None if output is None else write_page(found, output)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    print_tables(tables(found))
+    if page is not None:
+        typer.echo(f"Finished: {page}")
+
+
+def capacity(
+    model: ModelArgument = None,
+    texts: Annotated[list[str] | None, typer.Option(help="Files and directories of texts; may be repeated.")] = None,
+    revision: Revision = None,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="Write a page there, and keep the work in it: a directory.")
+    ] = None,
+    part: Annotated[
+        list[str] | None,
+        typer.Option(help="dimension, number, reproductions; may be repeated. Default: dimension and number."),
+    ] = None,
+    site: Annotated[
+        list[str] | None,
+        typer.Option(help="heads, z, residual, head; may be repeated. Default: all but head."),
+    ] = None,
+    keep: Annotated[
+        list[float] | None, typer.Option(help="A share of the dimensions and encodings that is kept; may be repeated.")
+    ] = None,
+    mask: Mask = "model",
+    sample: Annotated[int, typer.Option(help="How many texts, drawn at random; 0: all.")] = 200,
+    seed: Seed = 0,
+    text_format: TextFormat = "auto",
+    column: Column = "text",
+    document_column: DocumentColumn = "document",
+    truncate: Truncate = False,
+    stack: Stack = None,
+    device: Device = "auto",
+    dtype: Dtype = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how many dimensions, and how many encodings, each layer needs; and repeat what others measured."""
+    try:
+        from headscope.capacity.page import write_page
+        from headscope.capacity.run import Run
+    except ModuleNotFoundError as error:
+        raise InputError(f'capacity needs {error.name}: pip install "headscope[survey]"') from None
+    from headscope.capacity import show
+    from headscope.capacity.options import Options
+    from headscope.views.progress import bar
+
+    asked: dict[str, Any] = {"parts": part, "sites": site, "keep": keep}
+    asked = {name: tuple(values) for name, values in asked.items() if values}
+    asked |= {"mask": mask, "sample": sample or None, "seed": seed, "truncate": truncate}
+    options = Options(**asked, format=text_format, column=column, document_column=document_column)  # type: ignore[arg-type]
+    with working("starting") as status:
+        scope = open_scope(status, model, revision, device, dtype, stack)
+        run = Run.prepare(scope, texts or [], options, output, say=lambda step: status.update(f"{step} …"))
+    with bar(run.announced, "Measuring") as tell:
+        found = run.run(tell)
+    page = None if output is None else write_page(found, output)
+    if as_json:
+        print_json(show.record(found))
+        return
+    print_tables(show.tables(found))
+    if page is not None:
+        typer.echo(f"Finished: {page}")

@@ -1,0 +1,138 @@
+"""`headscope look`: one text, in tables, JSON or CSV."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from headscope import defaults, meanings
+from headscope.commands.options import AsJson, Device, Dtype, Mask, Model, Revision, Stack
+from headscope.commands.running import isolate, open_scope, print_json, working
+from headscope.errors import InputError
+
+
+def look(
+    text: Annotated[str, typer.Argument(help="The text to read.")] = defaults.TEXT,
+    model: Model = None,
+    revision: Revision = None,
+    token: Annotated[
+        str, typer.Option(help="A position (digits), or the text of a token; '=2023' is a text too.")
+    ] = str(defaults.TOKEN),
+    layer: Annotated[int, typer.Option(help="From 0.")] = 0,
+    view: Annotated[
+        str,
+        typer.Option(
+            help="heads, atlas (every layer and head), attention; through the layers: journey (of every token), "
+            "mixing, glance (every head in five numbers), effects (of every head on the output at the token)."
+        ),
+    ] = "heads",
+    weigh: Annotated[str, typer.Option(help="With --view attention: weights, norms.")] = "weights",
+    space: Annotated[
+        str, typer.Option(help="What is compared: value, output, key, query, embedding, unembedding, fitted.")
+    ] = "value",
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            help="Without it: input; in the atlas layer. "
+            + " ".join(f"{name}: {meaning}" for name, meaning in meanings.REFERENCES.items())
+        ),
+    ] = None,
+    metric: Annotated[str, typer.Option(help="cosine, euclidean, dot.")] = "cosine",
+    position: Annotated[
+        bool,
+        typer.Option("--position/--no-position", help="Add the token's position embedding to the vocabulary."),
+    ] = True,
+    mask: Mask = "model",
+    candidates: Annotated[str, typer.Option(help="Who may be a neighbour: all, words.")] = "all",
+    vector: Annotated[str, typer.Option(help="What the head's side is: z (its output), q, k, v.")] = "z",
+    at: Annotated[
+        int | None, typer.Option(help="The position at which the vocabulary stands; without it, the token's own.")
+    ] = None,
+    why: Annotated[
+        int | None, typer.Option(help="A head: split its neighbours' scores over the positions that it mixed.")
+    ] = None,
+    hubs: Annotated[
+        bool, typer.Option("--hubs", help="Hub-aware neighbours beside the raw ones, and what chance would give.")
+    ] = False,
+    bank: Annotated[
+        str | None, typer.Option(help="With --hubs: a file of other texts, one a line; else English sentences.")
+    ] = None,
+    lens: Annotated[str | None, typer.Option(help="For the space fitted: a file of headscope lens.")] = None,
+    k: Annotated[
+        int | None,
+        typer.Option("-k", help=f"How many neighbours; without it {defaults.K}, in a journey 10."),
+    ] = None,
+    edit: Annotated[
+        list[str] | None,
+        typer.Option(help="L5H1=zero or L5H1=mean: replace the z of a head while the model reads; may be repeated."),
+    ] = None,
+    isolated: Annotated[
+        bool,
+        typer.Option("--isolated", help="With --view journey: the rank among the vocabulary read alone too."),
+    ] = False,
+    replace_by: Annotated[str, typer.Option(help="With --view effects: zero, mean (over the text).")] = "zero",
+    stack: Stack = None,
+    decoder_text: Annotated[str | None, typer.Option(help="What the decoder reads; else the text again.")] = None,
+    device: Device = "auto",
+    dtype: Dtype = None,
+    truncate: Annotated[bool, typer.Option("--truncate", help="Cut a text that is too long for the model.")] = False,
+    as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the rows of the view as CSV, and nothing else.")] = False,
+) -> None:
+    """Show, for every head of a layer, what its output at a token is nearest to; or another view of the text."""
+    from headscope.commands import look_views as views
+
+    if view not in views.VIEWS:
+        raise InputError(f"there is no view {view!r}; open: {', '.join(views.VIEWS)}.")
+    if hubs and view != "heads":
+        raise InputError(f"--hubs is for the view heads, not {view}.")
+    if bank is not None and not hubs:
+        raise InputError("--bank is for --hubs: give both.")
+    if as_csv and (as_json or why is not None):
+        raise InputError(f"--csv prints one table: leave out {'--json' if as_json else '--why'}.")
+    if isolated and view != "journey":
+        raise InputError(f"--isolated is for the view journey, not {view}; the reference is --reference isolated.")
+    edits = views.edits(edit or [])
+    choices: dict[str, Any] = {"space": space, "reference": reference, "metric": metric}
+    choices |= {"position": position, "candidates": candidates}
+    asked = views.Asked(_token(token), layer, choices, k, vector, at, weigh, why, hubs, bank, replace_by, isolated)
+    with working("starting") as status:
+        scope = open_scope(status, model, revision, device, dtype, stack)
+        if lens is not None:
+            scope.use_lens(lens)
+        status.update("reading the text …")
+        reading = scope.read(text, mask, decoder_text=decoder_text, truncate=truncate, edit=edits)  # type: ignore[arg-type]
+        if reference == "isolated":
+            isolate(status, scope)
+        if isolated:
+            isolate(status, scope, "streams")
+        shown = views.VIEWS[view](scope, reading, asked, status.update)
+    if as_json:
+        print_json(shown.told)
+        return
+    if as_csv:
+        from headscope.views.record import csv_of
+
+        sys.stdout.write(csv_of(shown.rows))
+        return
+    from rich.console import Console
+
+    from headscope.views.text import model_line, token_line
+
+    console = Console(highlight=False)
+    console.print(model_line(scope.card))
+    console.print()
+    console.print(token_line(reading, shown.told["selected"], console.width))
+    console.print()
+    for tables in shown.tables:
+        for part in tables(console.width):
+            console.print(part)
+
+
+def _token(given: str) -> int | str:
+    """Digits are a position; `=2023` is a text."""
+    if given.startswith("=") and len(given) > 1:
+        return given[1:]
+    return int(given) if given.isascii() and given.isdigit() else given

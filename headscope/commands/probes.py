@@ -1,0 +1,139 @@
+"""`headscope lens` and `headscope recovery`: what can be read out linearly."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headscope.commands.options import (
+    AsJson,
+    Column,
+    Device,
+    DocumentColumn,
+    Dtype,
+    Mask,
+    Model,
+    Revision,
+    Seed,
+    Stack,
+    TextFormat,
+)
+from headscope.commands.running import bar_instead, open_scope, print_json, print_tables, working
+from headscope.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+    from headscope.probes.texts import Texts
+    from headscope.scope import Scope
+
+
+TextPaths = Annotated[
+    list[str], typer.Argument(metavar="TEXTS...", help="Files and directories of texts, or a survey's directory.")
+]
+
+
+def lens(
+    texts: TextPaths,
+    output: Annotated[str, typer.Option("--output", "-o", help="The lens: a safetensors file.")],
+    target: Annotated[
+        str,
+        typer.Option(help="Whose input embedding z is taken to: own (the own token's), sources (what is mixed)."),
+    ] = "own",
+    model: Model = None,
+    revision: Revision = None,
+    mask: Mask = "model",
+    sample: Annotated[int | None, typer.Option(help="How many texts, drawn at random. Default: all.")] = None,
+    seed: Seed = 0,
+    text_format: TextFormat = "auto",
+    column: Column = "text",
+    document_column: DocumentColumn = "document",
+    stack: Stack = None,
+    device: Device = "auto",
+    dtype: Dtype = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fit a linear lens: for every head a map from z to token embeddings, and what it finds on held-out texts."""
+    with working("starting") as status:
+        from headscope.probes import fit_lens
+        from headscope.views.probes import lens_tables
+
+        scope = open_scope(status, model, revision, device, dtype, stack)
+        found = _texts(status, scope, texts, sample, seed, text_format, column, document_column)
+        with bar_instead(status, f"Fitting a lens on {len(found.contents):,} texts", "Fitting") as tell:
+            made = fit_lens(
+                scope,
+                found.contents,
+                groups=found.groups,
+                target=target,  # type: ignore[arg-type]
+                name=found.name,
+                mask=mask,  # type: ignore[arg-type]
+                seed=seed,
+                tell=tell,
+            )
+        made.save(output)
+    if as_json:
+        print_json(made.to_dict() | {"file": output})
+        return
+    print_tables(lens_tables(made))
+    typer.echo(f"Finished: {output}")
+
+
+def recovery(
+    texts: TextPaths,
+    offset: Annotated[
+        list[int] | None,
+        typer.Option(help="i − j; may be repeated. Default: 0, and 1, 2, 4 and 8 to either side."),
+    ] = None,
+    heads: Annotated[bool, typer.Option("--heads/--no-heads", help="Also from each head alone.")] = True,
+    model: Model = None,
+    revision: Revision = None,
+    mask: Mask = "model",
+    sample: Annotated[int, typer.Option(help="How many texts, drawn at random.")] = 200,
+    seed: Seed = 0,
+    text_format: TextFormat = "auto",
+    column: Column = "text",
+    document_column: DocumentColumn = "document",
+    stack: Stack = None,
+    device: Device = "auto",
+    dtype: Dtype = None,
+    as_json: AsJson = False,
+) -> None:
+    """Where the information is: how well the token at i is read off z and the residual stream at j, by layer."""
+    with working("starting") as status:
+        from headscope import probes
+        from headscope.probes.recovery import OFFSETS
+        from headscope.views.probes import recovery_tables
+
+        scope = open_scope(status, model, revision, device, dtype, stack)
+        found = _texts(status, scope, texts, sample, seed, text_format, column, document_column)
+        with bar_instead(status, f"Recovering tokens in {len(found.contents):,} texts", "Judging maps") as tell:
+            made = probes.recovery(
+                scope,
+                found.contents,
+                groups=found.groups,
+                offsets=offset or OFFSETS,
+                heads=heads,
+                mask=mask,  # type: ignore[arg-type]
+                seed=seed,
+                tell=tell,
+            )
+    if as_json:
+        print_json(made.to_dict())
+    else:
+        print_tables(recovery_tables(made))
+
+
+def _texts(status: Status, scope: Scope, paths: list[str], sample: int | None, seed: int, *names: str) -> Texts:
+    """The texts that are asked for; `names`: format, column, document column."""
+    try:
+        from headscope.probes.texts import find_texts
+        from headscope.survey.options import Options
+
+        status.update("counting the texts …")
+        kind, column, document_column = names
+        asked: dict[str, Any] = {"format": kind, "column": column, "document_column": document_column}
+        return find_texts(scope, paths, Options(sample=sample, seed=seed, truncate=True, **asked))
+    except ModuleNotFoundError as error:
+        raise InputError(f'these texts need {error.name}: pip install "headscope[survey]"') from None

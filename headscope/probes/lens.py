@@ -1,0 +1,164 @@
+"""A linear lens: for every layer and head a ridge map from z to token embeddings, and the file that keeps it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from headscope.errors import InputError
+from headscope.model.passes import Mask
+from headscope.probes.figures import Figure, Scores
+from headscope.views import probes as views
+from headscope.vocabulary.fitted import Fitted
+from headscope.vocabulary.notes import fitted_by, fitted_scores
+
+if TYPE_CHECKING:
+    import pandas
+
+    from headscope.scope import Card
+
+Target = Literal["own", "sources"]
+TARGETS: tuple[Target, ...] = get_args(Target)
+SCHEMA = 1
+_SCORES = ("top1", "top10", "r2")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a lens was made of: whose weights, which texts, which choices, which versions."""
+
+    model: str
+    weights_sha256: str
+    texts: str  # where they come from
+    texts_sha256: str
+    count: int  # of texts
+    positions: int  # that are not special
+    target: Target
+    mask: Mask
+    folds: int
+    seed: int
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True, repr=False)
+class LinearLens:
+    """A ridge map for every head, from its z to the own token's input embedding, or to its sources' (see `fit_lens`).
+
+    z ↦ (z − mean) W + target_mean. weight float32 [layer, head, d_head, d_model]; mean [layer, head, d_head];
+    target_mean [layer, head, d_model]; centre [d_model], the mean embedding of the texts' tokens; alpha [layer, head],
+    the penalties. `scores`: Scores [layer, head] on texts and token types that were held out, with retrieval among the
+    whole vocabulary.
+    """
+
+    weight: Tensor
+    mean: Tensor
+    target_mean: Tensor
+    centre: Tensor
+    alpha: Tensor
+    scores: Scores
+    origin: Origin
+
+    def __call__(self, z: Tensor, layer: int) -> Tensor:
+        """The embeddings that z [..., head, d_head] of a layer is taken to: float32 [..., head, d_model]."""
+        moved = (z - self.mean[layer]).double()
+        found = torch.einsum("...hd,hdm->...hm", moved, self.weight[layer].double()) + self.target_mean[layer]
+        return found.float()
+
+    def __repr__(self) -> str:
+        return views.lens_text(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What it was fitted on, and every head's scores: plain lists and numbers, ready for JSON."""
+        return views.lens(self)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """One row for each layer and head, with every score, its interval and its control."""
+        try:
+            import pandas
+        except ImportError:
+            raise ImportError("to_pandas() needs pandas: pip install pandas") from None
+        return pandas.DataFrame(views.lens_rows(self))
+
+    @property
+    def maps(self) -> Fitted:
+        """What the space `fitted` needs of it."""
+        return Fitted(self.weight, self.mean, self.centre)
+
+    def check(self, card: Card) -> None:
+        """Raise InputError where the lens was fitted on other weights than those of `card`."""
+        if self.origin.weights_sha256 != card.weights_sha256:
+            raise InputError(
+                f"the lens was fitted on {self.origin.model} with the weights {self.origin.weights_sha256}, and "
+                f"{card.name} has {card.weights_sha256}: fit one on this model (headscope lens TEXTS -o FILE)."
+            )
+
+    def notes(self, layer: int | None, mask: Mask) -> tuple[str, ...]:
+        """What a reader of the space `fitted` must see: what it was fitted on, and how far it holds."""
+        made, here = self.origin, slice(None) if layer is None else layer
+        scores = self.scores.each(lambda values: values[here].flatten())
+        said = [fitted_by(made.target, made.count, made.positions, made.texts, made.mask, mask)]
+        above = scores.top10.above | scores.r2.above
+        names = [f"L{n // self.mean.shape[1]}H{n % self.mean.shape[1]}" for n in range(len(above))]
+        if layer is not None:
+            names = [f"L{layer}H{n}" for n in range(len(above))]
+        weak = [name for name, holds in zip(names, above.tolist(), strict=True) if not holds]
+        figures = [(scores.top1.value, scores.top1.control), (scores.top10.value, scores.top10.control)]
+        figures.append((scores.r2.value, scores.r2.control))
+        told = [(float(v.min()), float(v.max()), float(v.mean()), float(c.mean())) for v, c in figures]
+        return (*said, fitted_scores(made.target, layer, told[0], told[1], told[2], weak, len(names)))
+
+    def save(self, path: str | Path) -> None:
+        """Write it to a safetensors file, whole or not at all; InputError where the disk does not take it."""
+        tensors = {name: getattr(self, name) for name in ("weight", "mean", "target_mean", "centre", "alpha")}
+        tensors["samples"] = self.scores.samples
+        for name in _SCORES:
+            tensors |= {f"{name}.{part}": values for part, values in getattr(self.scores, name).__dict__.items()}
+        told = json.dumps({"schema": SCHEMA, "lens": asdict(self.origin)}, ensure_ascii=False)
+        kept = save({name: tensor.contiguous() for name, tensor in tensors.items()}, {"headscope": told})
+        beside = Path(path).with_name(f"{Path(path).name}.part")
+        try:
+            beside.write_bytes(kept)
+            beside.replace(path)
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            raise InputError(f"{path} cannot be written: {error.strerror or error}.") from None
+
+    @classmethod
+    def load(cls, path: str | Path) -> LinearLens:
+        """Read a lens from its file; InputError where that is none."""
+        if not Path(path).is_file():
+            raise InputError(f"there is no file {str(path)!r}: make a lens with headscope lens TEXTS -o FILE.")
+        try:
+            with safe_open(path, framework="pt") as file:
+                told = json.loads((file.metadata() or {}).get("headscope", "{}"))
+                if told.get("schema") != SCHEMA or "lens" not in told:
+                    raise InputError(f"{path} is no lens that this version of headscope can read.")
+                found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        except (OSError, SafetensorError, ValueError) as error:
+            raise InputError(f"{path} is no lens: {error}.") from None
+        try:
+            top1, top10, r2 = (
+                Figure(*(found[f"{name}.{part}"] for part in Figure.__annotations__)) for name in _SCORES
+            )
+            lens = cls(
+                found["weight"],
+                found["mean"],
+                found["target_mean"],
+                found["centre"],
+                found["alpha"],
+                Scores(top1, top10, r2, found["samples"]),
+                Origin(**told["lens"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{path} is a damaged lens: {error}.") from None
+        layers, heads, d_head, d_model = lens.weight.shape
+        if lens.mean.shape != (layers, heads, d_head) or lens.centre.shape != (d_model,):
+            raise InputError(f"{path} is a damaged lens: its tensors do not fit one another.")
+        return lens

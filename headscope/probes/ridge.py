@@ -1,0 +1,121 @@
+"""Ridge regression from sums over samples: XᵀX and XᵀY say all of it, so samples need not be kept.
+
+Hoerl and Kennard 1970, Technometrics 12(1), with an intercept that is not penalised: W = (XᶜᵀXᶜ + αI)⁻¹ XᶜᵀYᶜ, where
+c stands for "minus the mean".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Gram:
+    """Sums over samples of x [..., d] and y [..., m], float64; their leading axes (targets, heads) are kept apart.
+
+    count []; x [..., d]; y [..., m]; xx [..., d, d]; xy [..., d, m]; yy [...], of |y|². Leading axes broadcast: y may
+    have one that x has not.
+    """
+
+    count: Tensor
+    x: Tensor
+    y: Tensor
+    xx: Tensor
+    xy: Tensor
+    yy: Tensor
+
+    @classmethod
+    def of(cls, x: Tensor, y: Tensor) -> Gram:
+        """The sums of samples x [sample, ..., d] and y [sample, ..., m]."""
+        x, y = x.double().movedim(0, -2), y.double().movedim(0, -2)  # (..., sample, d), (..., sample, m)
+        count = torch.tensor(float(x.shape[-2]), dtype=torch.float64)
+        return cls(count, x.sum(-2), y.sum(-2), x.mT @ x, _products(x, y), y.square().sum((-2, -1)))
+
+    @classmethod
+    def sum(cls, grams: Sequence[Gram]) -> Gram:
+        """The sums of all the samples of several."""
+        sums = []
+        for name in (field.name for field in fields(cls)):
+            total = getattr(grams[0], name).clone()
+            for gram in grams[1:]:
+                total += getattr(gram, name)
+            sums.append(total)
+        return cls(*sums)
+
+    def about(self, x: Tensor, y: Tensor) -> Gram:
+        """The sums of the same samples after x [..., d] and y [..., m] were taken from each of them."""
+        n = self.count
+        return Gram(
+            n,
+            self.x - n * x,
+            self.y - n * y,
+            self.xx - _outer(self.x, x) - _outer(x, self.x - n * x),
+            self.xy - _outer(self.x, y) - _outer(x, self.y - n * y),
+            self.yy - 2 * (self.y * y).sum(-1) + n * y.square().sum(-1),
+        )
+
+
+@dataclass(frozen=True)
+class Ridge:
+    """The ridge maps of every penalty, from one eigendecomposition of XᶜᵀXᶜ: x ↦ (x − x_mean) W + y_mean."""
+
+    x_mean: Tensor  # [..., d]
+    y_mean: Tensor  # [..., m]
+    values: Tensor  # [..., d], eigenvalues
+    vectors: Tensor  # [..., d, d]
+    turned: Tensor  # [..., d, m], eigenvectorsᵀ XᶜᵀYᶜ
+
+    @classmethod
+    def of(cls, gram: Gram) -> Ridge:
+        """The maps that fit the samples of `gram`."""
+        x_mean, y_mean = gram.x / gram.count, gram.y / gram.count
+        centred = gram.about(x_mean, y_mean)
+        values, vectors = torch.linalg.eigh(centred.xx)
+        return cls(x_mean, y_mean, values.clamp_min(0), vectors, vectors.mT @ centred.xy)
+
+    def alphas(self, penalties: Sequence[float]) -> Tensor:
+        """Penalties in units of the mean eigenvalue, so that they depend on no scale of x: [penalty, ...]."""
+        unit = self.values.mean(-1).expand(self.turned.shape[:-2])
+        return torch.tensor(penalties, dtype=torch.float64).view(-1, *[1] * unit.dim()) * unit
+
+    def weight(self, alpha: Tensor) -> Tensor:
+        """W [..., d, m] for penalties `alpha` [...], each as scikit-learn's Ridge(alpha) counts it."""
+        return self.vectors @ (self.turned * self._shrunken(alpha)[..., None])
+
+    def losses(self, alphas: Tensor, held: Gram) -> Tensor:
+        """The squared errors [penalty, ...] on the samples of `held`, for penalties `alphas` [penalty, ...]."""
+        there = held.about(self.x_mean, self.y_mean)
+        spread = self.vectors.mT @ there.xx @ self.vectors * self._overlap  # (..., d, d)
+        shared = (self.turned * (self.vectors.mT @ there.xy)).sum(-1)  # (..., d)
+        found = []
+        for alpha in alphas:
+            by = self._shrunken(alpha)  # (..., d)
+            quadratic = (by[..., None, :] @ spread @ by[..., None])[..., 0, 0]
+            found.append(there.yy - 2 * (by * shared).sum(-1) + quadratic)
+        return torch.stack(found)
+
+    @cached_property
+    def _overlap(self) -> Tensor:
+        return self.turned @ self.turned.mT  # (..., d, d)
+
+    def _shrunken(self, alpha: Tensor) -> Tensor:
+        below = self.values + alpha[..., None]
+        return torch.where(below > 0, 1 / below.clamp_min(torch.finfo(torch.float64).tiny), 0.0)
+
+
+def _products(x: Tensor, y: Tensor) -> Tensor:
+    """xᵀy [..., d, m]; where all heads (the axis before the samples) have the same y, as one product."""
+    if x.dim() < 3 or y.shape[-3] != 1:
+        return x.mT @ y
+    heads, _, d = x.shape[-3:]
+    together: Tensor = x.mT.flatten(-3, -2) @ y.squeeze(-3)  # (..., head · d, m)
+    return together.view(*together.shape[:-2], heads, d, -1)
+
+
+def _outer(x: Tensor, y: Tensor) -> Tensor:
+    return x[..., :, None] * y[..., None, :]

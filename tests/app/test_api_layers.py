@@ -1,0 +1,60 @@
+"""The answers of the API about the way through the layers are those of the library."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from headscope import Scope
+from headscope.app import create_app
+from headscope.app.limits import Limits
+
+API = "/api/v1"
+TEXT = "Fruit flies like a banana."
+
+
+@pytest.mark.parametrize(
+    ("route", "ask", "kind", "arguments"),
+    [
+        ("journey", {}, "journey", {}),
+        ("journey", {"position": False, "k": 3}, "journey", {"position": False, "k": 3}),
+        ("mixing", {}, "mixing", {}),
+        ("glance", {}, "glance", {}),
+        ("effects", {"token": "banana"}, "effects", {"token": "banana"}),
+        ("effects", {"token": 2, "replaced_by": "mean"}, "effects", {"token": 2, "replaced_by": "mean"}),
+    ],
+)
+def test_answers_are_the_librarys(
+    client: TestClient, demo: Scope, route: str, ask: dict[str, Any], kind: str, arguments: dict[str, Any]
+) -> None:
+    answer = client.post(f"{API}/{route}", json={"text": TEXT, **ask})
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == getattr(demo.read(TEXT), kind)(**arguments).to_dict()
+
+
+@pytest.mark.parametrize(
+    ("route", "ask", "said"),
+    [
+        ("journey", {"k": 0}, "k is 0"),
+        ("journey", {"k": 1000}, "at most 200"),
+        ("effects", {"token": "zebra"}, "no token of the text"),
+        ("effects", {"replaced_by": "noise"}, "replaced_by is 'noise'"),
+        ("glance", {"token": 1}, "no field 'token'"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_a_sentence(
+    client: TestClient, route: str, ask: dict[str, Any], said: str
+) -> None:
+    answer = client.post(f"{API}/{route}", json={"text": TEXT, **ask})
+    assert answer.status_code == 422
+    assert said in answer.json()["error"]
+
+
+def test_effects_of_a_text_that_takes_too_long_are_left_to_the_command_line(demo: Scope) -> None:
+    with TestClient(create_app(demo, limits=Limits(effects=73 * 8)), base_url="http://127.0.0.1") as client:
+        assert client.post(f"{API}/effects", json={"text": "Fruit flies like a banana."}).status_code == 200
+        answer = client.post(f"{API}/effects", json={"text": "Fruit flies like a ripe banana."})
+    assert answer.status_code == 422
+    assert "73 runs of 9 tokens" in answer.json()["error"]

@@ -1,0 +1,82 @@
+"""The first visit in five steps, and the teacher's view with this text's numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.app.browsers import Browser
+from tests.app.looks import choose, chosen, shows, text
+from tests.app.serving import Server
+
+Ask = Callable[..., Any]
+
+
+def test_five_steps_lead_to_the_discovery_that_noise_was_a_matter_of_basis(page: Browser, ask: Ask) -> None:
+    page.js("(document.querySelector('#text').value = 'Something else')")
+    page.click("#ask button")
+    page.wait("document.querySelectorAll('#tokens button').length === 4")
+    page.click("[popovertarget=tour]")
+    page.wait("document.querySelector('#tour-at').textContent === '1 of 5'")
+    shows(page, ask())
+    page.click("#tour-next")
+    shows(page, ask(token=11))
+    page.click("#tour-next")
+    page.wait("document.querySelector('#attention td')")
+    page.click("#tour-next")
+    shows(page, ask(token=11, layer=5))
+    assert "unrelated" in text(page, "#notes")
+    page.click("#tour-next")
+    page.wait("document.querySelectorAll('#atlas .atlas').length === 2")
+    counts = []
+    for reference in ("input", "layer"):
+        cells = [one for one in ask("atlas", token=11, reference=reference)["cells"] if one["layer"]]
+        counts.append(sum(one["kind"] in ("own", "text") for one in cells))
+    said = text(page, "#atlas .found")
+    assert f"{counts[0]} of 60 (reference: input layer)" in said
+    assert f"{counts[1]} of 60 (reference: each layer’s own)" in said
+    assert counts[0] < counts[1]
+    page.click("#tour-back")
+    shows(page, ask(token=11, layer=5))
+    page.click("#tour-next")
+    page.wait("document.querySelector('#tour-next').textContent === 'Done'")
+    page.click("#tour-next")
+    page.wait("!document.querySelector('#tour').matches(':popover-open')")
+
+
+def test_an_address_may_name_its_token_by_the_word(page: Browser, server: Server, ask: Ask) -> None:
+    page.open(f"{server.address}/?word=Banana&layer=1")
+    shows(page, ask(token=11, layer=1))
+    assert "token=11" in page.js("location.search")
+    assert "word" not in page.js("location.search")
+
+
+def test_the_teachers_view_works_out_the_chosen_heads_nearest(page: Browser, ask: Ask) -> None:
+    page.click("#tokens [data-position='11']")
+    choose(page, "head", 7)
+    choose(page, "teach", "on")
+    page.wait("document.querySelector('#worked h3')")
+    answer = ask("worked", token=11, head=7)
+    shown = page.js(
+        "[...document.querySelectorAll('#worked li')].map((li) => [...li.querySelectorAll('tbody tr')]"
+        ".map((tr) => [...tr.cells].map((td) => td.textContent)))"
+    )
+    assert len(shown) == 4
+    products = [float(row[1].replace("−", "-")) for row in shown[0]]
+    assert all(
+        abs(a - one["product"]) <= 0.006 + 1e-3 * abs(a) for a, one in zip(products, answer["sources"], strict=True)
+    )
+    weights = [float(row[2].replace("−", "-")) for row in shown[1]]
+    assert all(abs(a - one["weight"]) < 6e-5 for a, one in zip(weights, answer["sources"], strict=True))
+    assert abs(float(shown[3][-1][1]) - ask(token=11)["heads"][7]["neighbors"][0]["distance"]) < 6e-5
+
+
+def test_a_neighbour_that_is_clicked_is_worked_out(page: Browser, ask: Ask) -> None:
+    choose(page, "teach", "on")
+    page.wait("document.querySelector('#worked h3')")
+    page.click("#neighbors tbody tr:nth-child(4) td:nth-child(6)")
+    near = ask()["heads"][4]["neighbors"][3]
+    page.wait(f"document.querySelector('#worked h3').textContent.includes('from {near['label']} in L0H4')")
+    assert chosen(page)["head"] == "4"
+    page.go(0)
+    page.wait(f"document.querySelector('#worked h3')?.textContent.includes('from {near['label']} in L0H4')")

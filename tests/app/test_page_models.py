@@ -1,0 +1,142 @@
+"""Another model while working: opened by an explicit act, told as it goes, and never by a link."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+
+from headscope import ModelError, Scope
+from headscope.app import create_app
+from tests.app.browsers import Browser
+from tests.app.looks import choose, shows, text
+from tests.app.serving import Server
+
+
+@pytest.fixture
+def many(demo: Scope, scope_of: Callable[[str], Scope]) -> Iterator[tuple[Server, list[str], list[bool]]]:
+    """A server that opens tiny models and the demo weights again; what it opened; and whether it may go on."""
+    opened: list[str] = []
+    gate = [True]
+
+    def open_model(name: str, progress: Callable[[str], None]) -> Scope:
+        opened.append(name)
+        progress("fetching weights: 12 of 92 MB")
+        while not gate[0]:
+            time.sleep(0.01)
+        if name == "nowhere":
+            raise ModelError("there is no directory 'nowhere'.")
+        return demo if name == "twin" else scope_of(name)
+
+    with Server(create_app(demo, open_model=open_model)) as running:
+        httpx.post(f"{running.address}/api/v1/nearest", json={}, timeout=60).raise_for_status()
+        yield running, opened, gate
+
+
+def asked(server: Server, route: str = "nearest", **question: Any) -> Any:
+    return httpx.post(f"{server.address}/api/v1/{route}", json=question, timeout=60).raise_for_status().json()
+
+
+def named(page: Browser, name: str) -> None:
+    page.click("[popovertarget=models]")
+    page.wait("document.querySelector('#models').matches(':popover-open')")
+    page.wait("document.querySelector('#known-models li')")  # the list moves what stands below it
+    page.js("document.querySelector('#model-name').select()")
+    page.click("#model-name")
+    page.js("document.querySelector('#model-name').select()")
+    page.press(name)
+    page.click("#open-model .primary")
+
+
+def test_a_model_is_opened_beside_the_page_and_then_shown(browser: Browser, many: Any) -> None:
+    server, opened, gate = many
+    browser.errors.clear()
+    browser.open(f"{server.address}/?token=3&layer=5&head=11")
+    shows(browser, asked(server, token=3, layer=5))
+    gate[0] = False
+    named(browser, "gpt2")
+    browser.wait("document.querySelector('#model-says').textContent.includes('12 of 92 MB')")
+    # The page goes on meanwhile.
+    browser.click("#models > .quiet")
+    choose(browser, "layer", 4)
+    shows(browser, asked(server, token=3, layer=4))
+    gate[0] = True
+    browser.arrive("document.querySelectorAll('[name=layer]').length === 3")
+    shows(browser, asked(server, model="gpt2", token=3, layer=2))
+    assert "model=gpt2" in browser.js("location.search")
+    assert opened == ["gpt2"]
+    browser.go(0)
+    shows(browser, asked(server, model="gpt2", token=3, layer=2))
+    choose(browser, "metric", "dot")
+    shows(browser, asked(server, model="gpt2", token=3, layer=2, metric="dot"))
+    browser.click("[popovertarget=models]")
+    browser.wait("document.querySelector('#known-models button')")
+    browser.click("#known-models button")  # the server's own
+    browser.arrive("document.querySelectorAll('[name=layer]').length === 6")
+    assert browser.errors == []
+    browser.js("localStorage.clear()")
+
+
+def test_a_failure_says_why_and_the_page_stays(browser: Browser, many: Any) -> None:
+    server, _, _ = many
+    browser.open(server.address)
+    shows(browser, asked(server))
+    named(browser, "nowhere")
+    browser.wait("document.querySelector('#model-says').textContent === \"There is no directory 'nowhere'.\"")
+    assert browser.js("document.querySelector('#opening').hidden")
+    browser.click("#models > .quiet")
+    choose(browser, "layer", 2)
+    shows(browser, asked(server, layer=2))
+
+
+def test_a_link_opens_nothing(browser: Browser, many: Any) -> None:
+    server, opened, _ = many
+    browser.open(f"{server.address}/?layer=1&model=gpt2&compare=model&other_model=twin")
+    shows(browser, asked(server, layer=1))
+    assert "This link was made with gpt2" in text(browser, "#model")
+    query = browser.js("location.search")
+    httpx.get(f"{server.address}/api/v1/take/view.html{query}", timeout=60).raise_for_status()
+    assert opened == []
+    browser.click("#model .other button")
+    browser.wait("document.querySelector('#model-name').value === 'gpt2'")
+
+
+def test_two_models_stand_side_by_side(browser: Browser, many: Any) -> None:
+    server, _, _ = many
+    for name in ("twin", "gpt2"):
+        httpx.post(f"{server.address}/api/v1/models", json={"model": name}).raise_for_status()
+        while httpx.get(f"{server.address}/api/v1/models/opening").json()["state"] == "working":
+            time.sleep(0.05)
+    browser.open(f"{server.address}/?layer=2&reference=layer")
+    shows(browser, asked(server, layer=2, reference="layer"))
+    choose(browser, "compare", "model")
+    browser.wait("document.querySelectorAll('#neighbors .versus td.shared').length === 360")  # the same weights
+    browser.js("(document.querySelector('#other-model').value = 'gpt2')")
+    browser.js("document.querySelector('#other-model').dispatchEvent(new Event('change', { bubbles: true }))")
+    browser.wait("document.querySelector('#problem').textContent.includes('as many heads')")
+    browser.errors.clear()  # the browser logs the refused request
+
+
+def test_where_no_model_may_be_opened_none_is_offered(demo: Scope) -> None:
+    with TestClient(create_app(demo), base_url="http://127.0.0.1") as client:
+        refused = client.post("/api/v1/models", json={"model": "gpt2"})
+        assert refused.status_code == 403
+        assert "--allow-models" in refused.json()["error"]
+        assert client.get("/api/v1/models/opening").json() is None
+
+
+def test_one_model_is_opened_at_a_time(demo: Scope, many: Any) -> None:
+    server, opened, gate = many
+    gate[0] = False
+    for _ in range(2):
+        told = httpx.post(f"{server.address}/api/v1/models", json={"model": "gpt2"})
+        assert told.json()["state"] == "working"
+    other = httpx.post(f"{server.address}/api/v1/models", json={"model": "llama"})
+    gate[0] = True
+    assert other.status_code == 503
+    assert "gpt2 is being opened" in other.json()["error"]
+    assert opened == ["gpt2"]

@@ -1,0 +1,235 @@
+"""What is taken away of a view holds the numbers of the API, and needs nothing that the reader does not have."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import functools
+import io
+import struct
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+
+from headscope import Scope
+from headscope.app import create_app
+from tests.app.browsers import Browser
+from tests.app.looks import choose, text
+from tests.app.serving import Server
+
+Ask = Callable[..., Any]
+VIEWS = {
+    "first view": "",
+    "another layer": "token=11&layer=2&reference=layer&metric=euclidean&position=false&candidates=words&mask=full",
+    "comparison": "layer=2&compare=causal",
+    "two texts": "token=2&compare=text&other_text=Who+flies+there",
+    "embedding": "space=embedding&metric=dot&token=5",
+    "atlas": "view=atlas&token=11",
+    "attention": "view=attention&token=5&layer=3&head=2&weigh=norms",
+    "journey": "view=journey&position=false",
+    "layers": "view=layers&token=5",
+    "map": "view=map&layer=2&head=1&reference=layer&method=pca&size=120&seed=3&map_at=2&map_k=4",
+}
+
+
+@pytest.fixture(scope="session")
+def take(server: Server) -> Callable[[str, str], httpx.Response]:
+    def get(name: str, query: str) -> httpx.Response:
+        return httpx.get(f"{server.address}/api/v1/take{name and '/' + name}?{query}", timeout=60).raise_for_status()
+
+    return get
+
+
+def rows(response: httpx.Response) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(response.text)))
+
+
+def scope_answers(demo: Scope, name: str) -> Any:
+    """A question of the views through the layers, put to the library."""
+    reading = demo.read("Time flies like an arrow. Fruit flies like a banana.")
+    given: dict[str, Any] = {"journey": {"position": False}, "effects": {"token": 5}}.get(name, {})
+    return getattr(reading, name)(**given).to_pandas()
+
+
+def test_a_map_is_taken_whole(take: Any, ask: Ask, server: Server) -> None:
+    question = {"layer": 2, "head": 1, "reference": "layer", "method": "pca", "size": 120, "seed": 3, "at": 2, "k": 4}
+    told = ask("map", **question)
+    body = httpx.get(f"{server.address}/api/v1/map/{told['key']}/points").content
+    table = rows(take("map.csv", VIEWS["map"]))
+    at = [float(row[axis]) for row in table for axis in "xy"]
+    assert at == pytest.approx(struct.unpack(f"<{len(body) // 4}f", body))
+    assert [row["label"] for row in table][: len(told["labels"])] == told["labels"]
+    assert {row["what"] for row in table} == {"vocabulary", "value", "output"}
+    table = rows(take("moves.csv", VIEWS["map"]))
+    assert [float(row["moved"]) for row in table] == told["texts"][0]["moved"]
+    drawn = ET.fromstring(take("figure.svg", VIEWS["map"]).content)
+    assert any("banana" in str(one.text) for one in drawn.iter("{http://www.w3.org/2000/svg}text"))
+    offered = [file["name"] for file in take("", VIEWS["map"]).json()["files"]]
+    assert offered == ["map.csv", "moves.csv", "figure.svg", "view.html", "reading.py"]
+
+
+def test_a_file_that_has_to_wait_for_tokens_read_alone_says_so(
+    scope_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))
+    tiny = scope_of("gpt2")
+    own = Scope.from_model(tiny._opened.model, tiny._opened.names.tokenizer)
+    with TestClient(create_app(own), base_url="http://127.0.0.1") as client:
+        for query, what in (("reference=isolated", "values"), ("view=journey&isolated=true", "streams")):
+            waits = client.get(f"/api/v1/take/view.html?{query}")
+            assert waits.status_code == 409
+            assert waits.json()["isolated"]["what"] == what
+        # Attention asks nothing of a reference.
+        assert client.get("/api/v1/take/view.html?view=attention&reference=isolated").status_code == 200
+
+
+def test_the_tables_hold_every_number_of_the_api(take: Any, ask: Ask, demo: Scope) -> None:
+    answer = ask(token=11, layer=2, reference="layer")
+    query = "token=11&layer=2&reference=layer"
+    told = [
+        (head["head"], one["rank"], one["id"], one["token"], one["distance"], one["kind"])
+        for head in answer["heads"]
+        for one in head["neighbors"]
+    ]
+    table = rows(take("neighbors.csv", query))
+    assert [
+        (int(r["head"]), int(r["rank"]), int(r["id"]), r["token"], float(r["distance"]), r["kind"]) for r in table
+    ] == told
+    told = [(one["position"], one["distance"]) for head in answer["heads"] for one in head["positions"]]
+    table = rows(take("positions.csv", query))
+    assert [(int(r["position"]), float(r["distance"])) for r in table] == told
+    cells = [one for reference in ("input", "layer") for one in ask("atlas", token=11, reference=reference)["cells"]]
+    table = rows(take("atlas.csv", "view=atlas&token=11"))
+    assert [(int(r["id"]), float(r["distance"])) for r in table] == [(one["id"], one["distance"]) for one in cells]
+    answer = ask("attention", token=5, layer=3, head=2, weigh="norms")
+    table = rows(take("attention.csv", VIEWS["attention"]))
+    assert [float(r["share"]) for r in table] == [share for head in answer["heads"] for share in head["shares"]]
+    for view, names in (("journey", ("journey", "mixing")), ("layers", ("glance", "effects"))):
+        for name in names:
+            found, table = scope_answers(demo, name), rows(take(f"{name}.csv", VIEWS[view]))
+            assert [row.keys() for row in table] == [dict.fromkeys(found.columns).keys()] * len(found)
+            last = found.columns[-1]
+            told = [float(row[last]) if row[last] else None for row in table]
+            assert told == [None if value != value else value for value in found[last]]
+    table = rows(take("pattern.csv", VIEWS["attention"]))
+    assert [float(r["norms"]) for r in table] == [value for row in answer["pattern"]["queries"] for value in row]
+
+
+@pytest.mark.parametrize("query", VIEWS.values(), ids=VIEWS)
+def test_every_file_that_is_offered_is_made(take: Any, query: str) -> None:
+    offered = take("", query).json()
+    for file in offered["files"]:
+        made = take(file["name"], query)
+        assert made.content, file
+        assert f'filename="headscope-{file["name"]}"' in made.headers["content-disposition"]
+    assert take("reading.py", query).text == offered["script"]
+
+
+def test_the_figure_is_an_svg_with_the_views_words(take: Any, ask: Ask) -> None:
+    drawn = ET.fromstring(take("figure.svg", "token=11").content)
+    words = [element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    best = ask(token=11)["heads"][1]["neighbors"][0]
+    assert "▸" + best["label"] in words
+    assert f"{best['distance']:.3f}" in words
+    assert any("own token" in str(word) for word in words)
+    assert "style" not in drawn.attrib
+    assert not [element for element in drawn.iter() if element.tag.endswith("image")]
+
+
+@pytest.mark.parametrize("query", VIEWS.values(), ids=VIEWS)
+def test_the_program_prints_the_views_numbers(
+    take: Any, ask: Ask, demo: Scope, query: str, monkeypatch: Any, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a map's program draws it
+    monkeypatch.setattr(Scope, "from_pretrained", lambda *_, **__: demo)
+    program = take("reading.py", query).text
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        names: dict[str, Any] = {}
+        exec(program, names)  # what a reader would run
+    if "view" not in query:
+        table = rows(take("neighbors.csv", query))
+        assert names["near"].ids.flatten().tolist() == [int(r["id"]) for r in table]
+        distances = names["near"].distances.flatten().tolist()
+        assert distances == pytest.approx([float(r["distance"]) for r in table])
+        table = rows(take("positions.csv", query))
+        assert table[0]["label"] in printed.getvalue()
+    if "compare" in query:
+        assert "shared" in printed.getvalue() or "overlap" in printed.getvalue()
+    if "view=layers" in query:
+        rows_of_glance = names["reading"].glance().to_dict()["heads"]
+        table = rows(take("glance.csv", query))
+        assert [float(r["entropy"]) for r in table] == [one["entropy"] for one in rows_of_glance]
+    if "view=map" in query:
+        found, table = names["found"].to_pandas(), rows(take("map.csv", query))
+        assert found.x.tolist() == pytest.approx([float(r["x"]) for r in table])
+        assert (tmp_path / "map.svg").exists()
+    if "attention" in query:
+        table = rows(take("attention.csv", query))
+        assert names["reading"].attention(5, 3, "norms").shares.flatten().tolist() == [float(r["share"]) for r in table]
+
+
+def test_text_and_vocabulary_cannot_break_out_of_any_file(take: Any) -> None:
+    query = httpx.QueryParams({"text": "</title><script>alert(1)</script> ]]> & \" ' \x0b \\", "token": 3})
+    ET.fromstring(take("figure.svg", str(query)).content)
+    assert "<script>" not in take("view.html", str(query)).text
+    compile(take("reading.py", str(query)).text, "reading.py", "exec")
+
+
+def test_what_a_view_has_not_is_refused(server: Server) -> None:
+    for name in ("pattern.csv", "nothing.exe", "..%2Freading.py"):
+        refused = httpx.get(f"{server.address}/api/v1/take/{name}")
+        assert refused.status_code in (404, 422)
+        assert refused.json()["error"]
+
+
+def test_the_one_file_opens_from_disk_with_the_network_off(
+    browser: Browser, take: Any, ask: Ask, tmp_path: Path
+) -> None:
+    for name, query in (
+        ("heads", "token=11&compare=causal"),
+        ("atlas", "view=atlas"),
+        ("attention", VIEWS["attention"]),
+        ("map", VIEWS["map"]),
+    ):
+        file = tmp_path / f"{name}.html"
+        file.write_bytes(take("view.html", query).content)
+        names = ("http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink")  # of XML: nobody fetches them
+        assert "://" not in functools.reduce(lambda left, one: left.replace(one, ""), names, file.read_text())
+        browser.open(file.as_uri())
+        browser.wait("document.readyState === 'complete'")
+        assert browser.js("document.querySelectorAll('table, pre').length") >= 2
+        assert browser.js("document.querySelector('svg').getBoundingClientRect().width") > 300
+        assert browser.js("performance.getEntriesByType('resource').length") == 0
+        assert "Scope.from_pretrained" in browser.js("[...document.querySelectorAll('pre')].at(-1).textContent")
+
+
+def test_the_sheet_offers_files_link_and_program(page: Browser, take: Any) -> None:
+    choose(page, "layer", 2)
+    choose(page, "view", "attention")
+    page.wait("document.querySelector('#attention td')")
+    page.click("[popovertarget=take]")
+    page.wait("document.querySelectorAll('#files a').length === 4")
+    query = page.js("location.search.slice(1)")
+    assert text(page, "#script") == take("", query).json()["script"]
+    assert page.js("document.querySelector('#link').value === location.href")
+    wanted = page.js("[...document.querySelectorAll('#files a')].map((e) => e.getAttribute('href'))")
+    assert all(href.startswith("api/v1/take/") and href.endswith(f"?{query}") for href in wanted)
+    page.click("#take > .quiet")
+    page.wait("!document.querySelector('#take').matches(':popover-open')")
+
+
+@pytest.mark.parametrize("browser", ["chromium"], indirect=True)
+def test_the_picture_is_the_figure_at_300_to_the_inch(page: Any, take: Any) -> None:
+    page.click("[popovertarget=take]")
+    page.wait("document.querySelector('#png')")
+    with page.page.expect_download() as download:
+        page.click("#png")
+    picture = Path(download.value.path()).read_bytes()
+    width = float(ET.fromstring(take("figure.svg", "").content).attrib["width"])
+    assert struct.unpack(">I", picture[16:20])[0] == round(width * 300 / 96)
+    assert download.value.suggested_filename == "headscope-figure.png"
