@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -54,13 +55,21 @@ def byte_level(prefix: str | None, suffix: str | None) -> PreTrainedTokenizerFas
 
 
 def wordpiece() -> PreTrainedTokenizerFast:
-    """WordPiece in the manner of BERT."""
+    """WordPiece in the manner of BERT: every character, every word of the corpus, and halves of the long ones.
+
+    Not trained: the trainer breaks ties by the process's hash seed, so each process would have another model.
+    """
     specials = ["[PAD]", "[unused0]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    words = sorted({word for text in CORPUS for word in re.findall(r"\w+|[^\w\s]", text.lower())})
+    letters = sorted({letter for word in words for letter in word})
+    halves = [half for word in words if len(word) > 4 for half in (word[:3], f"##{word[3:]}")]
+    pieces = dict.fromkeys([*specials, *letters, *(f"##{one}" for one in letters), *halves, *words])
+    vocabulary = {piece: number for number, piece in enumerate(pieces)}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
-    tokenizer.train_from_iterator(CORPUS * 5, trainers.WordPieceTrainer(vocab_size=300, special_tokens=specials))
+    tokenizer.add_special_tokens(specials)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 3), ("[SEP]", 4)]
     )

@@ -31,6 +31,7 @@ THOUSANDS, NEAR = 1000, 10  # B2
 JUMP = 5  # B3: the layer at which function words jump; they return at the next
 STORIES = 0.5  # B6: a rank correlation from here on is one story
 DENSITY = 10  # B8: nearest neighbours
+FEWEST = 10  # B8: types of a class; an interval resampled from fewer is too narrow to rule by
 LARGE = 24  # B7: layers of the model that it was said of
 _FEWEST = 4  # layers that a correlation or two halves take
 
@@ -227,7 +228,10 @@ def density(survey: Surveyed, scope: Scope) -> Finding:
     counts = {name: int(members.sum()) for name, members in words.members.items()}
     told = "; ".join(f"{name} words {one.value:.3f} ({counts[name]:,} types)" for name, one in means.items())
     figures = [figures_of(one, words=name, types=counts[name]) for name, one in means.items()]
-    return _ruled("B8", [above(apart)], f"mean cosine to the {k - 1} nearest: {told}; {signed(apart)}.", apart, figures)
+    told = f"mean cosine to the {k - 1} nearest: {told}; {signed(apart)}."
+    if min(counts.values()) < FEWEST:
+        return _ruled("B8", [None], f"{told} Fewer than {FEWEST} types of a class rule nothing.", apart, figures)
+    return _ruled("B8", [above(apart)], told, apart, figures)
 
 
 def _types(survey: Surveyed) -> tuple[NDArray[np.int64], NDArray[Any]]:

@@ -44,7 +44,9 @@ def test_both_references_stand_side_by_side_as_the_api_tells_them(page: Browser,
     assert rates == [f"{round(12 * (one['own'] + one['text']))}/12" for one in layers]
     assert not page.js("document.querySelector('#neighbors td')")
     hidden = page.js("[...document.querySelectorAll('#controls [data-control][hidden]')].map((e) => e.dataset.control)")
-    assert set(hidden) == {"weigh", "hubs", "vector", "reference", "compare", "teach", "method"}
+    assert set(hidden) == {
+        *("weigh", "hubs", "vector", "reference", "compare", "teach", "method", "sample", "isolated"),
+    }
 
 
 def test_a_cell_leads_to_its_layer_and_head(page: Browser, ask: Ask) -> None:

@@ -149,7 +149,11 @@ def test_notes_say_what_it_was_fitted_on_and_its_scores_beside_the_control(used,
     assert "planted.txt" in fitted
     assert f"{float(own.scores.top10.value[0].mean()):.1%} (shuffled" in scores
     assert f"{float(own.scores.r2.value[0].mean()):.3f}" in scores
-    assert f"L0H{BLIND}" in scores  # not above the control
+    surely = (own.scores.top10.difference_low[0] > 0) | (own.scores.r2.difference_low[0] > 0)
+    assert surely[OWN]
+    assert not surely.all()
+    others = ", ".join(f"L0H{head}" for head in range(4) if not surely[head])
+    assert scores.endswith(f"Surely above the shuffled targets: {surely.sum()} of 4 heads, and not {others}.")
     under = used.read("the early bird catches the worm.", mask="causal").nearest(2, 0, "fitted").notes
     assert "fitted" in under[0]
     assert "under the mask model, while this text was read under causal" in under[0]
