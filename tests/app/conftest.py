@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 
 from headscope import Scope
 from headscope.app import create_app
-from tests.app.browsers import BROWSERS, PATIENCE, Browser, Missing
+from tests.app.browsers import BROWSERS, PATIENCE, Browser, Chromium, Missing
 from tests.app.serving import Server
 
 HERE = "http://127.0.0.1"
@@ -78,6 +78,20 @@ def browser(request: pytest.FixtureRequest, _opened: Callable[[str], Browser]) -
     one = _opened(request.param)
     one.resize(1440, 900)
     return one
+
+
+@pytest.fixture
+def fresh(browser: Chromium) -> Iterator[Callable[..., Chromium]]:
+    """A fresh Chromium context with settings of its own, closed when the test ends."""
+    engine = browser.page.context.browser
+    with ExitStack() as contexts:
+
+        def opened(**settings: Any) -> Chromium:
+            context = engine.new_context(**settings)
+            contexts.callback(context.close)
+            return Chromium(context.new_page())
+
+        yield opened
 
 
 @pytest.fixture

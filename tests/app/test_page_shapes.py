@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,8 +12,6 @@ from headscope.app import create_app
 from tests.app.browsers import Browser, Chromium
 from tests.app.looks import choose, shows, text
 from tests.app.serving import Server
-
-OPENED = "document.querySelectorAll('details').forEach((e) => { e.open = true; })"
 
 
 def test_narrow_page_scrolls_its_tables_and_never_itself(page: Browser) -> None:
@@ -42,53 +39,8 @@ def test_theme_switches_and_is_remembered(page: Browser) -> None:
     assert page.js(ground) == light
 
 
-@pytest.fixture
-def fresh(browser: Chromium) -> Iterator[Callable[..., Chromium]]:
-    """A fresh Chromium context with settings of its own, closed when the test ends."""
-    engine = browser.page.context.browser
-    with ExitStack() as contexts:
-
-        def opened(**settings: Any) -> Chromium:
-            context = engine.new_context(**settings)
-            contexts.callback(context.close)
-            return Chromium(context.new_page())
-
-        yield opened
-
-
 # What is checked is the page, not the engine.
 in_chromium = pytest.mark.parametrize("browser", ["chromium"], indirect=True)
-
-
-@in_chromium
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
-@pytest.mark.parametrize(
-    "view",
-    [
-        "layer=2",
-        "layer=2&compare=reference",
-        "layer=1&teach=true",
-        "view=atlas",
-        "view=attention&layer=2&head=3",
-        "view=journey",
-        "view=layers&layer=1&head=2",
-        "view=map&layer=1&head=2&method=pca",
-    ],
-)
-def test_axe_finds_no_serious_fault(
-    fresh: Callable[..., Chromium], server: Server, view: str, width: int, scheme: str
-) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
-    page = fresh(viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True)
-    page.open(f"{server.address}/?{view}")
-    page.wait("document.querySelector('#view .figure td, #plot-map')", 60)
-    page.js(OPENED)
-    page.wait("[...document.querySelectorAll('#view .plot details:not([hidden])')].every((e) => e.querySelector('td'))")
-    found = Axe().run(page.page).response["violations"]
-    serious = {one["id"]: one["nodes"][0]["html"] for one in found if one["impact"] in ("serious", "critical")}
-    assert serious == {}
 
 
 @in_chromium

@@ -1,0 +1,92 @@
+"""axe-core finds no serious fault: in every view, in every sheet, narrow and wide, light and dark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from survey.corpora import surveyed, written
+
+from headscope import Scope
+from headscope.app import create_app
+from tests.app.browsers import Chromium
+from tests.app.serving import Server
+
+OPENED = "document.querySelectorAll('details').forEach((e) => { e.open = true; })"
+DRAWN = "[...document.querySelectorAll('#view .plot details:not([hidden])')].every((e) => e.querySelector('td'))"
+SHEETS = ("keys", "models", "take", "tour")
+
+Visit = Callable[[str], Chromium]
+
+# What is checked is the page, not the engine.
+pytestmark = [
+    pytest.mark.parametrize("browser", ["chromium"], indirect=True),
+    pytest.mark.parametrize("scheme", ["light", "dark"]),
+    pytest.mark.parametrize("width", [1440, 390]),
+]
+
+
+@pytest.fixture
+def visit(fresh: Callable[..., Chromium], width: int, scheme: str) -> Visit:
+    """Opens an address, all of its details open, and waits until it is drawn."""
+
+    def opened(address: str) -> Chromium:
+        page = fresh(viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True)
+        page.open(address)
+        page.wait("document.querySelector('#view .figure td, #plot-map')", 60)
+        page.js(OPENED)
+        page.wait(DRAWN)
+        return page
+
+    return opened
+
+
+def serious(page: Chromium) -> dict[str, str]:
+    """The serious and critical faults, each with an element that has it."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page.page).response["violations"]
+    return {one["id"]: one["nodes"][0]["html"] for one in found if one["impact"] in ("serious", "critical")}
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        "layer=2",
+        "layer=2&compare=reference",
+        "layer=1&teach=true",
+        "view=atlas",
+        "view=attention&layer=2&head=3",
+        "view=journey",
+        "view=layers&layer=1&head=2",
+        "view=map&layer=1&head=2&method=pca",
+    ],
+)
+def test_in_a_view(visit: Visit, server: Server, view: str) -> None:
+    assert serious(visit(f"{server.address}/?{view}")) == {}
+
+
+def test_in_the_sheets(visit: Visit, server: Server) -> None:
+    page = visit(server.address)
+    for sheet in SHEETS:
+        page.click(f"[popovertarget={sheet}]")
+        page.wait(f"document.querySelector('#{sheet}').matches(':popover-open')")
+        page.wait("!document.querySelector('[data-busy]')")
+        assert serious(page) == {}, sheet
+        page.click(f"#{sheet} [popovertargetaction=hide]")
+
+
+@pytest.fixture(scope="module")
+def with_survey(demo: Scope, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with a survey of the demo weights beside the readings."""
+    pytest.importorskip("pyarrow", reason="surveys are not installed (extra: survey)")
+    folder = tmp_path_factory.mktemp("axe")
+    texts = ["Time flies like an arrow.", "Fruit flies like a banana.", "Rain fell on the roof all night."]
+    directory = surveyed(demo, written(folder / "t.txt", texts), folder / "three sentences")
+    with Server(create_app(demo, survey=directory)) as running:
+        yield running
+
+
+@pytest.mark.parametrize("view", ["layer=2", "view=survey"])
+def test_beside_a_survey(visit: Visit, with_survey: Server, view: str) -> None:
+    assert serious(visit(f"{with_survey.address}/?{view}")) == {}
