@@ -25,7 +25,7 @@ Ask = Callable[..., Any]
 def test_text_is_shown_as_text(page: Browser, ask: Ask, written: str) -> None:
     write(page, written)
     page.press("Enter")
-    answer = ask(text=written)
+    answer = ask(text=written, positions=20)
     shows(page, answer)
     shown = page.js("[...document.querySelectorAll('#tokens .label')].map((e) => e.textContent)")
     assert shown == [token["label"] for token in answer["tokens"]]
@@ -72,6 +72,6 @@ def test_of_a_long_text_the_nearest_positions_are_shown_and_all_on_request(page:
     page.js(f"(document.querySelector('#text').value = {'word ' * 500!r})")
     page.click("#ask button")
     rows = "document.querySelectorAll('#positions tbody tr').length"
-    page.wait(f"{rows} === 50")
+    page.wait(f"{rows} === 20")
     page.click("#positions button.quiet")
     page.wait(f"{rows} === 502")

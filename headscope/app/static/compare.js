@@ -6,7 +6,7 @@ const REFERENCE = { input: "Input layer", layer: "This layer", isolated: "Isolat
 const MASK = { model: "Own mask", full: "Mask full", causal: "Mask causal" };
 
 /** How many positions a table lists unasked: a long text has hundreds. */
-export const FIRST = 50;
+const FIRST = 20;
 const ASKED = ["text", "mask", "token", "layer", "space", "metric", "reference", "position", "candidates", "vector"];
 
 const otherReference = ({ reference }) => ({ input: "layer", layer: "input", isolated: "layer" })[reference];
