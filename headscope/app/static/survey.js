@@ -56,9 +56,10 @@ export function questions(state, server) {
 /** Every layer and head with the marks of its three figures; and the form that opens a survey, which calls `again`. */
 export function paint(answers, state, server, tokens, more, again) {
   const { survey, may_open } = server.survey;
+  const command = h("code", {}, "headscope survey TEXTS --model MODEL -o DIR");
   const says = survey
-    ? `Survey ${survey.name} is open: ${count(survey.positions)} tokens of ${count(survey.texts)} texts. Its figures stand under the heads’ names, too.`
-    : "One sentence proves nothing. Open a survey (headscope survey writes one), and its figures stand under the heads’ names, and here for every layer.";
+    ? [`Survey ${survey.name} is open: ${count(survey.positions)} tokens of ${count(survey.texts)} texts. Its figures stand under the heads’ names, too.`]
+    : ["One sentence proves nothing. ", command, " measures many; open DIR here, and its figures stand under the heads’ names, and here for every layer."];
   const columns = server.heads;
   const top = h("tr", {}, h("td", {}, h("span", { class: "axes" }, "layer ↓ head →")), Array.from({ length: columns }, (_, head) => h("th", { scope: "col" }, head)));
   const row = ({ heads }, layer) => h("tr", {}, h("th", { scope: "row" }, h("span", { class: "number" }, layer)), heads.map((head) => square(head, layer, state)));
@@ -68,7 +69,7 @@ export function paint(answers, state, server, tokens, more, again) {
     name: "survey",
     notes: [],
     steps: stepsOf("survey"),
-    figures: { survey: [h("p", { class: "says" }, says), grid, ...usualSays(answers[0]), may_open ? opener(server, again) : null].filter(Boolean) },
+    figures: { survey: [h("p", { class: "says" }, ...says), grid, ...usualSays(answers[0]), may_open ? opener(server, again) : null].filter(Boolean) },
   };
 }
 
