@@ -222,5 +222,6 @@ class Run:
             return ()
         return (
             f"The axes are fitted on {fit.count:,} encodings of up to {widest:,} dimensions: too few to tell all "
-            "of them, so participation ratios and 95 % dimensions are lower than they would be with more texts.",
+            "of them, so participation ratios and 95 % dimensions are lower than they would be with more texts; their "
+            "intervals reach up to what those may show.",
         )

@@ -100,7 +100,7 @@ def _sizes(sizes: Sequence[Size]) -> Iterator[Table]:
     """The heads of every layer, and then what they write together and the stream."""
     widths = {size.site: size.width for size in sizes}
     heads = _table(["layer", f"a head ({widths['head']}): PR", "over heads", "95 %", "over heads"])
-    others = _table(["layer", f"z ({widths['z']}): PR", "95 %", f"residual ({widths['residual']}): PR", "95 %"])
+    others = _table(["layer", f"z ({widths['z']}): PR", "95 %", f"stream ({widths['residual']}): PR", "95 %"])
     for layer in sorted({size.layer for size in sizes}):
         here = [size for size in sizes if size.layer == layer]
         heads.add_row(str(layer), *of_heads(here))
@@ -119,7 +119,8 @@ def of_heads(here: Sequence[Size]) -> tuple[str, str, str, str]:
     def told(name: str, style: str) -> tuple[str, str]:
         values, lows, highs = ([getattr(head, name + end) for head in heads] for end in ("", "_low", "_high"))
         low, high = (None if None in ends else median(ends) for ends in (lows, highs))
-        return _size(median(values), low, high, style), f"{min(values):{style}} to {max(values):{style}}"
+        least, most = (_number(value, style) for value in (min(values), max(values)))
+        return _size(median(values), low, high, style), f"{least} to {most}"
 
     return (*told("participation_ratio", ".1f"), *told("dimension_95", ".0f"))
 
@@ -134,8 +135,12 @@ def of_site(here: Sequence[Size], site: str) -> tuple[str, str]:
 
 
 def _size(value: float, low: float | None, high: float | None, style: str) -> str:
-    ends = "" if low is None or high is None else f" [{low:{style}}, {high:{style}}]"
-    return f"{value:{style}}{ends}"
+    ends = "" if low is None or high is None else f" [{_number(low, style)}, {_number(high, style)}]"
+    return f"{_number(value, style)}{ends}"
+
+
+def _number(value: float, style: str) -> str:
+    return f"{value:{style if value < 100 else '.0f'}}"
 
 
 class Need(NamedTuple):

@@ -200,8 +200,8 @@ def test_coverage(documents, width, power, uneven):
     length = (high - low).mean(0)
     for n, name in enumerate(("PR", "95 %")):
         print(
-            f"\n{documents} documents, width {width}, power {power}, uneven {uneven}, {name}: {whole[n]:.1f}, mean {mean[n]:.1f}, "
-            f"covered {of_whole[n]:.3f} and {of_mean[n]:.3f}, length {length[n]:.1f}",
+            f"\n{documents} documents, width {width}, power {power}, uneven {uneven}, {name}: {whole[n]:.1f}, "
+            f"mean {mean[n]:.1f}, covered {of_whole[n]:.3f} and {of_mean[n]:.3f}, length {length[n]:.1f}",
             end="",
         )
     assert of_whole.min() >= 0.9
