@@ -8,21 +8,24 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from conftest import SHARED
 from numpy.typing import NDArray
 from scipy import stats
 from survey.corpora import sentences, written
 
 from headscope.capacity import fitting
-from headscope.capacity.fitting import fitted_groups
+from headscope.capacity.fitting import batches, fitted_groups, watched
 from headscope.capacity.options import Options
 from headscope.capacity.run import Run
 from headscope.capacity.spread import Spread, dimension_interval, participation_interval
 from headscope.capacity.subspaces import Axes, Moments, dimension_at, participation_ratio
 
 Array = NDArray[np.float64]
+Encodings = tuple[Array, NDArray[np.int64]]  # [token, width], the document of each
+EWT = SHARED / "corpora" / "ud-ewt" / "en_ewt-ud-dev.conllu"
 
 
-def encodings(lengths: list[int], spectrum: Array, seed: int, uneven: float = 0.0) -> tuple[Array, NDArray[np.int64]]:
+def encodings(lengths: list[int], spectrum: Array, seed: int, uneven: float = 0.0) -> Encodings:
     """Encodings [token, width] and their documents: normal, of variances in proportion to `spectrum`, 0.3 of them
     shared by a document; `uneven`: how much documents and tokens differ in length."""
     draw = np.random.default_rng([len(lengths), len(spectrum), seed])
@@ -176,33 +179,72 @@ def test_a_run_s_intervals_are_those_of_its_readings(scope_of, tmp_path, monkeyp
         assert size.dimension_95_low <= size.dimension_95 <= size.dimension_95_high
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("uneven", [0.0, 0.4])
-@pytest.mark.parametrize("power", [0.5, 1.0])
-@pytest.mark.parametrize("width", [12, 72])
-@pytest.mark.parametrize("documents", [25, 60, 200])
-def test_coverage(documents, width, power, uneven):
-    """Printed with -s: how often an interval holds the figure of endless texts, and the mean of those of as many."""
-    spectrum = np.arange(1, width + 1.0) ** -power
-    whole = spectrum.sum() ** 2 / np.square(spectrum).sum(), dimension_at(torch.from_numpy(spectrum))
+def covered(draws: list[tuple[Encodings, Encodings]], whole: tuple[float, int]) -> tuple[Array, Array, Array, Array]:
+    """Of draws of fitted and other encodings, both figures' mean, how often the interval holds the `whole` and that
+    mean, and its mean length: [figure]."""
     values, ends = [], []
-    for seed in range(200):
-        x, y = (encodings([20] * documents, spectrum, 2 * seed + side, uneven) for side in (0, 1))
-        axes = fitted(x[0])
-        spreads = spread(axes, *x), spread(axes, *y)
+    for pair in draws:
+        axes = fitted(pair[0][0])
+        spreads = [spread(axes, *side) for side in pair]
         variances = axes.variances[0]
-        values.append((variances.sum() ** 2 / variances.square().sum(), dimension_at(variances)))
+        values.append((float(variances.sum() ** 2 / variances.square().sum()), dimension_at(variances)))
         ends.append((participation_interval(*spreads), dimension_interval(*spreads)))
     low, high = np.moveaxis(np.array(ends), -1, 0)  # (draw, figure)
     mean = np.mean(values, axis=0)
     mean[1] = round(mean[1])  # a dimension is a whole number
     of_whole, of_mean = (((low <= target) & (target <= high)).mean(0) for target in (whole, mean))
-    length = (high - low).mean(0)
-    for n, name in enumerate(("PR", "95 %")):
-        print(
-            f"\n{documents} documents, width {width}, power {power}, uneven {uneven}, {name}: {whole[n]:.1f}, "
-            f"mean {mean[n]:.1f}, covered {of_whole[n]:.3f} and {of_mean[n]:.3f}, length {length[n]:.1f}",
-            end="",
-        )
-    assert of_whole.min() >= 0.9
-    assert of_mean.min() >= 0.88
+    return mean, of_whole, of_mean, (high - low).mean(0)
+
+
+def tell(what: str, whole: tuple[float, int], found: tuple[Array, Array, Array, Array]) -> None:
+    for name, of_all, mean, of_whole, of_mean, length in zip(("PR", "95 %"), whole, *found, strict=True):
+        covers = f"covered {of_whole:.3f} and {of_mean:.3f}, length {length:.1f}"
+        print(f"\n{what}, {name}: {of_all:.1f}, mean {mean:.1f}, {covers}", end="")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("uneven", [0.0, 0.4])
+@pytest.mark.parametrize("power", [0.5, 1.0])
+@pytest.mark.parametrize("width", [12, 72])
+@pytest.mark.parametrize("documents", [25, 60, 200])
+def test_an_interval_holds_the_figure_of_endless_texts_and_of_as_many(documents, width, power, uneven):
+    spectrum = np.arange(1, width + 1.0) ** -power
+    whole = spectrum.sum() ** 2 / np.square(spectrum).sum(), dimension_at(torch.from_numpy(spectrum))
+    lengths = [20] * documents
+    found = covered([tuple(encodings(lengths, spectrum, 2 * n + m, uneven) for m in (0, 1)) for n in range(200)], whole)
+    tell(f"{documents} documents, width {width}, power {power}, uneven {uneven}", whole, found)
+    assert found[1].min() >= 0.9
+    assert found[2].min() >= 0.88
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not EWT.is_file(), reason=f"no corpus at {EWT}")
+def test_an_interval_of_few_documents_holds_the_figure_of_all_in_a_trained_model(demo):
+    run = Run.prepare(demo, [EWT], Options(sample=None))
+    layer, groups = demo.card.layers - 1, []
+    seen: dict[str, list[torch.Tensor]] = {"z": [], "residual": []}
+
+    def see(stage: str, at: int, x: torch.Tensor) -> None:
+        if at == layer:
+            seen[stage].append(x.clone())
+
+    for _, *halves in run._shards():
+        for batch in batches(demo, [one for half in halves for one in half]):
+            groups += [one.group for one in batch for _ in one.ours]
+            demo._opened.outputs([watched(one, demo.card.layers, see) for one in batch])
+    rows = [np.flatnonzero(np.array(groups) == group) for group in range(run.census.group_count)]
+    sites = {stage: torch.cat(x).double().numpy() for stage, x in seen.items()}
+    sites |= {f"head {head}": sites["z"][:, 32 * head : 32 * head + 32] for head in range(demo.card.heads)}
+    for site, x in sites.items():
+        variances = fitted(x).variances[0]
+        whole = float(variances.sum() ** 2 / variances.square().sum()), dimension_at(variances)
+        draws = []
+        for seed in range(40):
+            chosen = np.random.default_rng(seed).permutation(len(rows))[:50]
+            sides = [[x[rows[document]] for document in half] for half in (chosen[:25], chosen[25:])]
+            draws.append(
+                tuple((np.concatenate(side), np.repeat(np.arange(25), [len(one) for one in side])) for side in sides)
+            )
+        found = covered(draws, whole)
+        tell(f"{site} of layer {layer}", whole, found)
+        assert found[1].min() >= 0.9
