@@ -73,7 +73,7 @@ def _asked(found: Capacity) -> Section:
         ("Texts", Code(", ".join(texts["sources"]))),
         ("How many", f"{texts['texts']:,} texts, {texts['positions']:,} tokens; left out: {left}"),
         ("Axes", f"fitted on half of the {drawn}, {found.fitted_on:,} tokens; the other half is measured"),
-        ("Intervals", f"95 %, bootstrap of {drawn}"),
+        ("Intervals", f"95 %, bootstrap of {drawn}; of sizes, jackknife of {drawn}"),
         ("Texts (SHA-256)", Code(texts["sha256"])),
     )
     if not found.fitted_on:
