@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil, isfinite
+from statistics import median
 from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
@@ -28,7 +29,7 @@ _METHODS = {
     "number": ("most alike merged", "random ones merged"),
 }
 
-_SIZES = {"95 % of the variance": "dimension_95", "participation ratio": "participation_ratio"}
+_SIZES = (("95 % of the variance", "dimension_95"), ("participation ratio", "participation_ratio"))
 
 
 def titles(measure: str) -> str:
@@ -96,23 +97,18 @@ def by_layer(found: Sequence[Outcome], what: str, measure: str, layers: int) -> 
 
 
 def sizes(found: Sequence[Size], layers: int) -> Chart:
-    """Participation ratio and 95 % dimension by layer; of the heads the median, with their range."""
+    """Participation ratio and 95 % dimension by layer, with intervals; of the heads the median, with their range."""
     panels = []
     for site, title in (("head", "a head"), ("z", SITES["z"]), ("residual", SITES["residual"])):
         here = [size for size in found if size.site == site]
         by: list[list[Size]] = [[size for size in here if size.layer == layer] for layer in range(layers)]
-        series = [
-            lines.Series(label, [_spread(n, [getattr(size, name) for size in some]) for n, some in enumerate(by)])
-            for label, name in (
-                ("95 % of the variance", "dimension_95"),
-                ("participation ratio", "participation_ratio"),
-            )
-        ]
+        series = [lines.Series(label, [_filled(n, some, name) for n, some in enumerate(by)]) for label, name in _SIZES]
         panels.append(lines.Panel(f"{title} (of {here[0].width})", series))
     return lines.chart(
         "capacity-sizes",
         "How many dimensions the encodings fill",
-        "Of the texts that the axes are fitted on. Of the heads the median, and their range as bars.",
+        "Of the texts that the axes are fitted on, with 95 % intervals by document. Of the heads the median, and their "
+        "range as bars.",
         panels,
         layers,
     )
@@ -193,7 +189,11 @@ def _point(layer: int, one: Figure) -> lines.Point:
     return lines.Point(layer, one.value, low, high)
 
 
-def _spread(layer: int, values: Sequence[float]) -> lines.Point:
-    ordered = sorted(values)
-    middle = (ordered[len(ordered) // 2] + ordered[(len(ordered) - 1) // 2]) / 2
-    return lines.Point(layer, middle, *((ordered[0], ordered[-1]) if len(ordered) > 1 else (None, None)))
+def _filled(layer: int, some: Sequence[Size], name: str) -> lines.Point:
+    """One size with its interval; of several the median, with their range."""
+    values = [getattr(size, name) for size in some]
+    if len(some) == 1:
+        low, high = (getattr(some[0], name + end) for end in ("_low", "_high"))
+    else:
+        low, high = min(values), max(values)
+    return lines.Point(layer, median(values), low, high)

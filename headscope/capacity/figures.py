@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from torch import Tensor
 
-from headscope.capacity.fitting import Fit
-from headscope.capacity.subspaces import Axes, dimension_at, participation_ratio
+from headscope.capacity.fitting import Fit, Spreads
+from headscope.capacity.spread import dimension_interval, participation_interval
+from headscope.capacity.subspaces import dimension_at, participation_ratio
 from headscope.capacity.sweep import Condition, Row
 from headscope.survey.bootstrap import Array, Draws, interval
 
@@ -32,6 +33,7 @@ class Size:
 
     `width`: how many there are. `participation_ratio`: (Σλ)²/Σλ² of the covariance's eigenvalues. `dimension_95`: how
     many principal axes it takes for 95 % of the variance. `positions`: how many encodings the covariance is of.
+    `…_low`, `…_high`: 95 % intervals by document (see docs/capacity.md); None where there is none.
     """
 
     site: str
@@ -41,6 +43,10 @@ class Size:
     participation_ratio: float
     dimension_95: int
     positions: int
+    participation_ratio_low: float | None
+    participation_ratio_high: float | None
+    dimension_95_low: int | None
+    dimension_95_high: int | None
 
 
 @dataclass(frozen=True)
@@ -51,24 +57,31 @@ class Outcome:
     figures: dict[str, Figure]
 
 
-def sizes(fit: Fit) -> list[Size]:
-    """Of every head, of every layer's heads side by side, and of the stream after every layer."""
+def sizes(fit: Fit, fitted: Spreads, other: Spreads) -> list[Size]:
+    """Of every head, of every layer's heads side by side, and of the stream after every layer.
+
+    `fitted`: what the documents that `fit` is of spread along its axes; `other`: what the others do.
+    """
+
+    def size(site: str, layer: int, head: int | None, covariance: Tensor) -> Size:
+        place = ("heads", layer, head) if head is not None else (site, layer, 0)
+        variances = fit.axes[place[:2]].variances
+        assert variances is not None, "principal axes have them"
+        some = variances[place[2]]
+        spreads = fitted.of(*place), other.of(*place)
+        ends = (*(participation_interval(*spreads) or (None, None)), *(dimension_interval(*spreads) or (None, None)))
+        ratio = participation_ratio(covariance)
+        return Size(site, layer, head, len(some), ratio, dimension_at(some), fit.count, *ends)
+
     found = []
     for layer in range(fit.layers):
         joined = fit.moments["z", layer].covariance
         for head in range(fit.heads):
             at = slice(head * fit.d_head, (head + 1) * fit.d_head)
-            found.append(_size("head", layer, head, joined[at, at], fit.axes["heads", layer], fit.count))
-        found.append(_size("z", layer, None, joined, fit.axes["z", layer], fit.count))
-        covariance = fit.moments["residual", layer].covariance
-        found.append(_size("residual", layer, None, covariance, fit.axes["residual", layer], fit.count))
+            found.append(size("head", layer, head, joined[at, at]))
+        found.append(size("z", layer, None, joined))
+        found.append(size("residual", layer, None, fit.moments["residual", layer].covariance))
     return found
-
-
-def _size(site: str, layer: int, head: int | None, covariance: Any, axes: Axes, count: int) -> Size:
-    assert axes.variances is not None, "principal axes have them"
-    variances = axes.variances[head or 0]
-    return Size(site, layer, head, len(variances), participation_ratio(covariance), dimension_at(variances), count)
 
 
 def outcomes(rows: Iterable[Row], seed: int) -> list[Outcome]:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from headscope.capacity.options import Options
 from headscope.capacity.recovery import Readout
+from headscope.capacity.spread import Spread
 from headscope.capacity.subspaces import Axes, Moments
 from headscope.errors import InputError
 from headscope.model.edits import Edits
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _BATCH_TOKENS = 1024
 _LOGITS = 2**25  # numbers of one batch's logits
+_LOTS = 128  # of documents, at most, whose encodings are summed apart
 PENALTY = 0.01  # of a ridge map, in mean eigenvalues of the encodings' sums of squares
 Stage = Literal["z", "residual"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -144,6 +146,36 @@ class Fit:
             found["z", layer] = Axes.principal(self.moments["z", layer], 1)
             found["residual", layer] = Axes.principal(self.moments["residual", layer], 1)
         return found
+
+
+class Spreads:
+    """What every document's encodings spread along the principal axes of every place.
+
+    Where there are many documents, each of `_LOTS` lots of them is summed as one: that is an interval by lots, and what
+    is held does not grow with the corpus.
+    """
+
+    def __init__(self, fit: Fit, groups: Sequence[int]) -> None:
+        """`groups`: the documents, each as the samples name it."""
+        self._fit, self._lots = fit, {group: n % _LOTS for n, group in enumerate(groups)}
+        lots = min(len(groups), _LOTS)
+        self._counts = torch.zeros(lots, dtype=torch.float64)
+        self._squares = {place: axes.mean.new_zeros(lots, *axes.mean.shape) for place, axes in fit.axes.items()}
+
+    def add(self, scope: Scope, batch: Sequence[Sample]) -> None:
+        """Count the encodings of a batch of texts in."""
+        for one in batch:
+            self._counts[self._lots[one.group]] += len(one.ours)
+        layers = self._fit.layers
+        scope._opened.outputs([watched(one, layers, partial(self._see, self._lots[one.group])) for one in batch])
+
+    def _see(self, lot: int, stage: Stage, layer: int, x: Tensor) -> None:
+        for site in ("heads", "z") if stage == "z" else ("residual",):
+            self._squares[site, layer][lot] += self._fit.axes[site, layer].along(x).square().sum(0)
+
+    def of(self, site: str, layer: int, head: int = 0) -> Spread:
+        """Of the heads side by side ("z"), of the stream ("residual"), or of one of the "heads"."""
+        return Spread(self._counts, self._squares[site, layer][:, head])
 
 
 def watched(sample: Sample, layers: int, see: Callable[[Stage, int, Tensor], None]) -> Text:

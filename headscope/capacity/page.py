@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, fields
 from math import isfinite
 from pathlib import Path
 
 from headscope import __version__
 from headscope.capacity import charts, show
-from headscope.capacity.figures import MEASURES, Figure, Outcome, loss_of
+from headscope.capacity.figures import MEASURES, Figure, Outcome, Size, loss_of
 from headscope.capacity.mixed import EVERY, KINDS
 from headscope.capacity.run import Capacity, Reproductions
 from headscope.errors import InputError
@@ -29,6 +30,8 @@ def write_page(found: Capacity, output: str | Path) -> Path:
         (out / "capacity.json").write_text(told, "utf-8")
         ends = tuple(f"{name}{end}" for name in MEASURES for end in ("", "_low", "_high"))
         write_csv(out / "numbers" / "capacity.csv", (*_COLUMNS, *ends), map(_row, found.outcomes))
+        rows = (tuple(asdict(size).values()) for size in found.sizes)
+        write_csv(out / "numbers" / "sizes.csv", tuple(field.name for field in fields(Size)), rows)
     except OSError as error:
         raise InputError(f"{str(out)!r} cannot be written: {error.strerror or error}.") from error
     return page
@@ -70,7 +73,7 @@ def _asked(found: Capacity) -> Section:
         ("Texts", Code(", ".join(texts["sources"]))),
         ("How many", f"{texts['texts']:,} texts, {texts['positions']:,} tokens; left out: {left}"),
         ("Axes", f"fitted on half of the {drawn}, {found.fitted_on:,} tokens; the other half is measured"),
-        ("Intervals", f"95 %, bootstrap of {drawn}"),
+        ("Intervals", f"95 %, bootstrap of {drawn}; of sizes, jackknife of {drawn}"),
         ("Texts (SHA-256)", Code(texts["sha256"])),
     )
     if not found.fitted_on:
@@ -80,24 +83,26 @@ def _asked(found: Capacity) -> Section:
 
 
 def _sizes(found: Capacity) -> Section:
-    rows: list[tuple[Cell, ...]] = []
+    heads: list[tuple[Cell, ...]] = []
+    others: list[tuple[Cell, ...]] = []
     for layer in range(found.card.layers):
         here = [size for size in found.sizes if size.layer == layer]
-        heads = [size for size in here if size.site == "head"]
-        ratios = show.spread([size.participation_ratio for size in heads])
-        row: list[Cell] = [f"layer {layer}", ratios, show.spread([size.dimension_95 for size in heads])]
-        for site in ("z", "residual"):
-            (one,) = (size for size in here if size.site == site)
-            row += [f"{one.participation_ratio:.1f}", str(one.dimension_95)]
-        rows.append(tuple(row))
-    columns = ("", "A head: PR", "95 %", "Side by side: PR", "95 %", "Stream: PR", "95 %")
+        heads.append((f"layer {layer}", *show.of_heads(here)))
+        others.append((f"layer {layer}", *show.of_site(here, "z"), *show.of_site(here, "residual")))
+    of_heads = Table(
+        "Every head by itself: the median of a layer's heads, with the median of their 95 % intervals, and the range "
+        "of the heads. numbers/sizes.csv has them all.",
+        ("", "PR", "PR over heads", "95 %", "95 % over heads"),
+        tuple(heads),
+    )
     caption = (
         "PR: participation ratio, (Σλ)²/Σλ² of the covariance's eigenvalues. 95 %: how many principal axes hold as "
-        "much of the variance. Of the heads the median, with their range."
+        "much of the variance. With 95 % intervals, by document: few texts make the figures too low, and the "
+        "upper ends reach to what the documents show that no axes are fitted on."
     )
-    return Section("How many dimensions are filled", "sizes", [
-        charts.sizes(found.sizes, found.card.layers), Table(caption, columns, tuple(rows))
-    ])  # fmt: skip
+    of_others = Table(caption, ("", "Side by side: PR", "95 %", "Stream: PR", "95 %"), tuple(others))
+    drawn = charts.sizes(found.sizes, found.card.layers)
+    return Section("How many dimensions are filled", "sizes", [drawn, of_others, of_heads])
 
 
 def _swept(found: Capacity, what: str, title: str, some: list[Outcome]) -> Section:
@@ -178,7 +183,8 @@ def _plain(one: Figure) -> str:
 
 def _files() -> Section:
     items = (
-        "capacity.json: everything on this page; numbers/capacity.csv: every condition, with intervals.",
+        "capacity.json: everything on this page; numbers/capacity.csv: every condition, and numbers/sizes.csv: "
+        "every size, with intervals.",
         "figures/NAME.svg and numbers/NAME.csv: each figure and its numbers.",
         "measured/: what was measured, text by text, from which the same command goes on; manifest.json: of what.",
     )

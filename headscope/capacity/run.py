@@ -8,8 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from headscope.capacity.figures import Outcome, Size, outcomes, sizes
-from headscope.capacity.fitting import Fit, Sample, batches, fitted_groups, samples
+from headscope.capacity.fitting import Fit, Sample, Spreads, batches, fitted_groups, samples
 from headscope.capacity.kept import R, read_rows, write_rows
 from headscope.capacity.mixed import Mixed, MixingRow, Published, mixed, published, rows_of
 from headscope.capacity.options import Options
@@ -116,12 +118,14 @@ class Run:
         `tell` is told how much of a step is done, `say` which step it is.
         """
         fit, rows = Fit(self.scope), []
+        filled: list[Size] = []
         reproduced: Reproductions | None = None
         if SWEPT & set(self.options.parts):
             say("Fitting the axes")
             for _, fitted, _ in self._shards():
                 for batch in batches(self.scope, fitted):
                     fit.add(self.scope, batch)
+            filled = self._sizes(fit)
             say("Projecting and merging")
             rows = self._measure(fit, tell)
         if "reproductions" in self.options.parts:
@@ -131,11 +135,20 @@ class Run:
             self.options,
             self.texts,
             fit.count,
-            sizes(fit) if fit.count else [],
+            filled,
             outcomes(rows, self.options.seed) if rows else [],
             reproduced,
             self._notes(fit) if fit.count else (),
         )
+
+    def _sizes(self, fit: Fit) -> list[Size]:
+        """How many dimensions are filled; for the intervals, every text is run once more."""
+        spreads = [Spreads(fit, np.flatnonzero(half).tolist()) for half in (self._fitted, ~self._fitted)]
+        for _, *halves in self._shards():
+            for spread, half in zip(spreads, halves, strict=True):
+                for batch in batches(self.scope, half):
+                    spread.add(self.scope, batch)
+        return sizes(fit, *spreads)
 
     def _reproduce(self, tell: Tell, say: Say) -> Reproductions:
         from headscope.capacity.forgetting import forgetting
@@ -209,5 +222,6 @@ class Run:
             return ()
         return (
             f"The axes are fitted on {fit.count:,} encodings of up to {widest:,} dimensions: too few to tell all "
-            "of them, so participation ratios and 95 % dimensions are lower than they would be with more texts.",
+            "of them, so participation ratios and 95 % dimensions are lower than they would be with more texts; their "
+            "intervals reach up to what those may show.",
         )

@@ -83,8 +83,9 @@ def tables(found: Capacity) -> list[RenderableType]:
     """How many dimensions are filled, and what each layer needs."""
     parts: list[RenderableType] = []
     if found.sizes:
-        title = "How many dimensions are filled: participation ratio (PR) and 95 % dimension"
-        parts += [Text(title, "bold"), _sizes(found.sizes)]
+        title = "How many dimensions are filled: participation ratio (PR) and 95 % dimension, [95 % interval]"
+        heads, others = _sizes(found.sizes)
+        parts += [Text(title, "bold"), heads, Text(), others]
     for what, title in (("dimension", "dimensions"), ("number", "encodings of a text")):
         some = [one for one in found.outcomes if one.condition.what == what]
         if some:
@@ -95,33 +96,51 @@ def tables(found: Capacity) -> list[RenderableType]:
     return [*parts, *(Text(note) for note in found.notes)]
 
 
-def _sizes(sizes: Sequence[Size]) -> Table:
-    of_heads = [size for size in sizes if size.site == "head"]
+def _sizes(sizes: Sequence[Size]) -> Iterator[Table]:
+    """The heads of every layer, and then what they write together and the stream."""
     widths = {size.site: size.width for size in sizes}
-    shown = _table(
-        [
-            *("layer", f"head ({widths['head']}): PR", "95 %"),
-            *(f"z ({widths['z']})", f"residual ({widths['residual']})"),
-        ]
-    )
+    heads = _table(["layer", f"a head ({widths['head']}): PR", "over heads", "95 %", "over heads"])
+    others = _table(["layer", f"z ({widths['z']}): PR", "95 %", f"stream ({widths['residual']}): PR", "95 %"])
     for layer in sorted({size.layer for size in sizes}):
-        heads = [size for size in of_heads if size.layer == layer]
-        row = [str(layer), spread([h.participation_ratio for h in heads]), spread([h.dimension_95 for h in heads])]
-        for site in ("z", "residual"):
-            (one,) = (size for size in sizes if size.layer == layer and size.site == site)
-            row.append(f"{one.participation_ratio:.1f}, {one.dimension_95}")
-        shown.add_row(*row)
-    return shown
+        here = [size for size in sizes if size.layer == layer]
+        heads.add_row(str(layer), *of_heads(here))
+        others.add_row(str(layer), *of_site(here, "z"), *of_site(here, "residual"))
+    yield heads
+    yield others
 
 
-def spread(values: Sequence[float]) -> str:
-    """The median with its range.
+def of_heads(here: Sequence[Size]) -> tuple[str, str, str, str]:
+    """A layer's heads: participation ratio and 95 % dimension, of each the median with its interval, and the range.
 
-    >>> spread([1.0, 2.0, 4.0])
-    '2.0 [1.0, 4.0]'
+    An interval is the median of the heads' intervals, end by end.
     """
-    style = "{:.0f}" if all(isinstance(value, int) for value in values) else "{:.1f}"
-    return f"{style.format(median(values))} [{style.format(min(values))}, {style.format(max(values))}]"
+    heads = [size for size in here if size.site == "head"]
+
+    def told(name: str, style: str) -> tuple[str, str]:
+        values, lows, highs = ([getattr(head, name + end) for head in heads] for end in ("", "_low", "_high"))
+        low, high = (None if None in ends else median(ends) for ends in (lows, highs))
+        least, most = (_number(value, style) for value in (min(values), max(values)))
+        return _size(median(values), low, high, style), f"{least} to {most}"
+
+    return (*told("participation_ratio", ".1f"), *told("dimension_95", ".0f"))
+
+
+def of_site(here: Sequence[Size], site: str) -> tuple[str, str]:
+    """A layer's participation ratio and 95 % dimension of "z" or "residual", with intervals."""
+    (one,) = (size for size in here if size.site == site)
+    return (
+        _size(one.participation_ratio, one.participation_ratio_low, one.participation_ratio_high, ".1f"),
+        _size(one.dimension_95, one.dimension_95_low, one.dimension_95_high, ".0f"),
+    )
+
+
+def _size(value: float, low: float | None, high: float | None, style: str) -> str:
+    ends = "" if low is None or high is None else f" [{_number(low, style)}, {_number(high, style)}]"
+    return f"{_number(value, style)}{ends}"
+
+
+def _number(value: float, style: str) -> str:
+    return f"{value:{style if value < 100 else '.0f'}}"
 
 
 class Need(NamedTuple):

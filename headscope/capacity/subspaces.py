@@ -82,6 +82,10 @@ class Axes:
         variances, basis = torch.linalg.eigh(blocks.permute(2, 0, 1).contiguous())
         return cls(mean, basis.flip(-1), variances.flip(-1).clamp_min(0))
 
+    def along(self, x: Tensor) -> Tensor:
+        """Encodings x [position, group · width] along the axes, from the mean: float64 [position, group, axis]."""
+        return torch.einsum("ngw,gwr->ngr", x.cpu().double().view(len(x), *self.mean.shape) - self.mean, self.basis)
+
     def turned(self, seed: int) -> Axes:
         """Random axes at the same point: uniform over all orthonormal bases."""
         draw = torch.Generator().manual_seed(seed)

@@ -50,12 +50,30 @@ def test_the_object_has_every_condition_with_intervals(run, texts):
     assert told["schema"] == 1
     assert told["model"]["capture_error"] < 1e-4
     assert {size["site"] for size in told["sizes"]} == {"head", "z", "residual"}
+    for size in told["sizes"]:
+        for name in ("participation_ratio", "dimension_95"):
+            assert 1 <= size[f"{name}_low"] <= size[name] <= size[f"{name}_high"] <= size["width"]
     # Half is kept on purpose and at random, nothing and everything once; dimension and number; three layers.
     assert len(told["curves"]) == (2 + 2) * 2 * 3
     for one in told["curves"]:
         assert one["moved"]["low"] <= one["moved"]["value"] <= one["moved"]["high"]
         assert one["kl"]["value"] >= -1e-9
     assert told["reproductions"] is None
+
+
+def test_of_two_documents_there_is_one_on_each_side_and_no_interval(run, tmp_path):
+    two = written(tmp_path / "two.txt", sentences(6), every=3)
+    code, out, err = run("--texts", two, *QUICK, "--json")
+    assert code == 0, err
+    for size in json.loads(out)["sizes"]:
+        assert 1 <= size["participation_ratio"] <= size["width"]
+        for name in ("participation_ratio", "dimension_95"):
+            assert size[f"{name}_low"] is None
+            assert size[f"{name}_high"] is None
+    code, out, err = run("--texts", two, *QUICK, "-o", tmp_path / "out")
+    assert code == 0, err
+    filled = out[out.index("How many dimensions are filled") : out.index("What a layer needs")]
+    assert "[" not in filled.partition("\n")[2]
 
 
 def test_the_terminal_has_a_table_for_each_question(run, texts):
@@ -86,6 +104,14 @@ def test_the_page_has_its_figures_and_their_numbers(run, texts, tmp_path):
     told = json.loads((out / "capacity.json").read_text())
     rows = list(csv.DictReader((out / "numbers" / "capacity.csv").open()))
     assert len(rows) == len(told["curves"])
+    sizes = list(csv.DictReader((out / "numbers" / "sizes.csv").open()))
+    assert len(sizes) == len(told["sizes"])
+    ends = [float(sizes[-1][f"participation_ratio{end}"]) for end in ("", "_low", "_high")]
+    shown = "{:.1f} [{:.1f}, {:.1f}]".format(*ends)
+    assert sizes[-1]["site"] == "residual"
+    assert shown in page
+    drawn = list(csv.DictReader((out / "numbers" / "capacity-sizes.csv").open()))
+    assert [float(drawn[-1][name]) for name in ("value", "low", "high")] == pytest.approx(ends)
     assert float(rows[0]["moved"]) == pytest.approx(told["curves"][0]["moved"]["value"])
     assert "<script" not in page
 
