@@ -47,7 +47,7 @@ def test_answers_are_as_described(server: Server, route: str) -> None:
     operation = next(found.ok() for found in description.get_all_operations() if found.ok().path == f"{PREFIX}/{route}")
 
     @given(case=operation.as_strategy())
-    @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     def check(case: schemathesis.Case) -> None:
         if route == "map" and isinstance(case.body, dict) and case.body.get("method", "tsne") == "tsne":
             case.body["method"] = "pca"  # two dozen t-SNEs of every size would keep the server busy for long

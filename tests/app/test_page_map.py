@@ -17,8 +17,9 @@ from tests.app.serving import Server
 
 pytest.importorskip("openTSNE", reason="maps are not installed (extra: maps)")
 
-VIEW = "view=map&layer=3&head=5&reference=layer&method=pca"
-QUESTION = {"layer": 3, "head": 5, "reference": "layer", "method": "pca"}
+SIZE = 600  # fewer than a user is offered, so that a drawing takes less time
+VIEW = f"view=map&layer=3&head=5&reference=layer&method=pca&size={SIZE}"
+QUESTION = {"layer": 3, "head": 5, "reference": "layer", "method": "pca", "size": SIZE}
 OTHER = "A river bank is not a money bank."
 LABELS = "document.querySelectorAll('#plot-map .textpoint text').length"
 
@@ -228,7 +229,8 @@ def test_a_new_text_is_placed_into_the_map(map_page: Browser, server: Server, as
     map_page.go(0)
     map_page.wait("document.querySelector('#map [data-ground]')", 60)
     map_page.click("#map [data-ground]")
-    map_page.wait("!document.querySelector('#map [data-ground]') && document.querySelector('#plot-map')", 60)
+    map_page.wait("!document.querySelector('#map [data-ground]') && document.querySelector('#plot-map .canvas')", 60)
+    map_page.into_view("#plot-map .canvas")  # it is drawn when it is in sight
     map_page.wait(
         "document.querySelector('#plot-map .canvas')?.data?.find(({name}) => name === 'outputs z')?.x[1] ==="
         f" {json.dumps(outputs(alone)[1][0])}",
@@ -264,7 +266,7 @@ def test_size_position_seed_and_perplexity_are_controls(
 ) -> None:
     names = ("size", "map_k", "map_at", "seed", "perplexity")
     fields = [f"document.querySelector('#controls [name={name}]')" for name in names]
-    assert [map_page.js(f"{field}.value") for field in fields] == ["2000", "10", "", "0", "30"]
+    assert [map_page.js(f"{field}.value") for field in fields] == [str(SIZE), "10", "", "0", "30"]
     assert [map_page.js(f"{field}.labels[0].textContent.trim()") for field in fields] == [
         "Tokens", "Near an output", "Position", "Seed", "Perplexity",
     ]  # fmt: skip
@@ -296,7 +298,7 @@ def test_a_number_that_no_map_has_is_not_taken(map_page: Browser) -> None:
         put(map_page, name, value)
         assert map_page.js(f"document.querySelector('[name={name}]').matches(':invalid')")
         assert map_page.js("location.search") == before
-    put(map_page, "size", "2000")
+    put(map_page, "size", str(SIZE))
     put(map_page, "map_at", "")
     assert map_page.js("location.search") == before
     # A space that no position moves has no place to stand at.

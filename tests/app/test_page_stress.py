@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,22 +43,29 @@ def random_model(layers: int, heads: int) -> Scope:
     return Scope.from_model(BertModel(config), AutoTokenizer.from_pretrained(demo_directory()))
 
 
-@pytest.mark.parametrize(("layers", "heads"), [(24, 16), (32, 32)])
-def test_deep_and_wide_models_keep_their_shape(browser: Browser, layers: int, heads: int) -> None:
+@pytest.fixture(scope="module", params=[(24, 16), (32, 32)], ids=["24 × 16", "32 × 32"])
+def deep(request: pytest.FixtureRequest) -> Iterator[tuple[str, int, int]]:
+    """The address of a deep and wide model's page, with its layers and heads."""
+    layers, heads = request.param
     with Server(create_app(random_model(layers, heads))) as running:
-        browser.open(running.address)
-        browser.wait(f"document.querySelectorAll('#neighbors tbody td').length === {15 * heads}", 60)
-        assert browser.js("document.documentElement.scrollWidth <= innerWidth")
-        assert browser.js("document.querySelectorAll('[name=layer]').length") == layers
-        # The last column can be reached, and the first stays.
-        browser.js("document.querySelector('#neighbors .scroll').scrollLeft = 1e6")
-        browser.click(f"#neighbors [data-choose='{heads - 1}']")
-        browser.wait(f"document.querySelector('#neighbors .head[aria-pressed=true]')?.dataset.choose === '{heads - 1}'")
-        choose(browser, "layer", layers - 1)
-        choose(browser, "view", "atlas")
-        browser.wait(f"document.querySelectorAll('#atlas tbody td').length === {2 * layers * heads}", 120)
-        assert browser.js("document.documentElement.scrollWidth <= innerWidth")
-        assert browser.js("document.querySelectorAll('#atlas button.chosen').length") == 2
+        yield running.address, layers, heads
+
+
+def test_deep_and_wide_models_keep_their_shape(browser: Browser, deep: tuple[str, int, int]) -> None:
+    address, layers, heads = deep
+    browser.open(address)
+    browser.wait(f"document.querySelectorAll('#neighbors tbody td').length === {15 * heads}", 60)
+    assert browser.js("document.documentElement.scrollWidth <= innerWidth")
+    assert browser.js("document.querySelectorAll('[name=layer]').length") == layers
+    # The last column can be reached, and the first stays.
+    browser.js("document.querySelector('#neighbors .scroll').scrollLeft = 1e6")
+    browser.click(f"#neighbors [data-choose='{heads - 1}']")
+    browser.wait(f"document.querySelector('#neighbors .head[aria-pressed=true]')?.dataset.choose === '{heads - 1}'")
+    choose(browser, "layer", layers - 1)
+    choose(browser, "view", "atlas")
+    browser.wait(f"document.querySelectorAll('#atlas tbody td').length === {2 * layers * heads}", 120)
+    assert browser.js("document.documentElement.scrollWidth <= innerWidth")
+    assert browser.js("document.querySelectorAll('#atlas button.chosen').length") == 2
 
 
 def test_a_text_at_the_models_limit(page: Browser, ask: Ask) -> None:

@@ -6,6 +6,7 @@ import gc
 import json
 import shutil
 import tracemalloc
+from collections import Counter
 from contextlib import contextmanager
 from functools import partial
 
@@ -112,8 +113,10 @@ def test_one_shard_is_held_at_a_time(scope_of, tmp_path, monkeypatch):
     def counted(self, index):
         gc.collect()
         objects = gc.get_objects()
-        kinds = [sum(issubclass(type(one), kind) for one in objects) for kind in (Frame, Heads, Text)]
-        held.append([*kinds, sum(one.nbytes for one in objects if issubclass(type(one), torch.Tensor))])
+        types = Counter(map(type, objects))
+        kinds = [sum(count for one, count in types.items() if issubclass(one, kind)) for kind in (Frame, Heads, Text)]
+        tensors = {one for one in types if issubclass(one, torch.Tensor)}
+        held.append([*kinds, sum(one.nbytes for one in objects if type(one) in tensors)])
         return writing(self, index)
 
     monkeypatch.setattr(store.Store, "writing", counted)

@@ -9,7 +9,7 @@ const file = (name) => `api/v1/take/${name}${location.search}`;
 export function bindTake() {
   byId("take").addEventListener("toggle", async ({ newState }) => {
     if (newState !== "open") return;
-    byId("files").replaceChildren("…");
+    byId("files").replaceChildren(h("li", {}, "…"));
     try {
       const { files, script } = await get(`take${location.search}`);
       byId("files").replaceChildren(...files.map(({ name, says }) => h("li", {}, h("a", { href: file(name), download: `headscope-${name}` }, says), name === "figure.svg" ? png() : null)));
