@@ -119,11 +119,8 @@ def test_a_survey_of_other_weights_is_refused(demo: Scope, directory: Path, tmp_
     manifest = json.loads((copied / "manifest.json").read_text())
     manifest["model"] |= {"weights_sha256": "0" * 64, "name": "another"}
     (copied / "manifest.json").write_text(json.dumps(manifest))
-    done = subprocess.run(
-        [sys.executable, "-m", "headscope", "serve", "--model", "demo", "--no-browser", "--survey", str(copied)],
-        capture_output=True,
-        text=True,
-    )
+    command = [sys.executable, "-m", "headscope", "serve", "--model", "demo", "--port", "0", "--no-browser"]
+    done = subprocess.run([*command, "--survey", str(copied)], capture_output=True, text=True)
     assert done.returncode == 2
     assert "is of other weights (another" in done.stderr
     assert "Traceback" not in done.stderr
