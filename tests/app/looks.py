@@ -58,8 +58,12 @@ def chosen(page: Browser) -> dict[str, Any]:
 
 def choose(page: Browser, name: str, value: object) -> None:
     """Click one choice of a control; on a narrow page the controls are opened first."""
-    if name != "view" and page.js("document.querySelector('#fold').getAttribute('aria-expanded') === 'false'"):
-        page.click("#fold")
+    if name != "view":
+        # A page that was just made narrow folds its controls a moment later.
+        shown = "document.querySelector('#side').checkVisibility()"
+        page.wait(f"document.querySelector('#fold').getAttribute('aria-expanded') === String({shown})")
+        if not page.js(shown):
+            page.click("#fold")
     page.click(f"#controls [name={name}][value='{value}']")
 
 
