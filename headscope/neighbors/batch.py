@@ -13,7 +13,7 @@ from headscope.neighbors.table import Place, Table
 
 QUERIES, PLACES = 512, 32  # of one batch at most: what bounds the memory of a search
 _COMPONENTS = {
-    "cpu": 2**15,
+    "cpu": 2**17,
     "cuda": 2**24,
 }  # scored at a time: on a CPU few enough for one core and its cache
 

@@ -20,8 +20,11 @@ LARGEST = 2.0**30  # vectors longer than this, or shorter than
 SMALLEST = 2.0**-30  # this, are left to float64: their squares could overflow or vanish in float32
 CANCELLED = 16.0  # a cosine is left to float64 where |R| is this many times smaller than its reach
 OUTLYING = 8.0  # and a dot product where the reach is this many times a typical row's
+STRETCHED = 2.0**20  # and where no encoding is made, all where the scale is larger
+SHARED_CANCELLED = 8.0  # `CANCELLED` there
 EXACT_UNIT = 2.0**-46  # rounding of float64 distances, with room: |z − R| knows no better than |z| ε
 _ROOM = 1.01  # second-order terms
+_SHARED_ROOM = 1.05  # the same where |R|² can be off by more, for d_head up to 2048
 
 Number = TypeVar("Number", float, Tensor)
 
@@ -45,3 +48,23 @@ def dot_error(gamma: float, norm: Number, reach: Number) -> Number:
 def square_error(gamma: float, norm: Number, reach: Number) -> Number:
     """Bound on the error of ½|R|², and of the exact distance it is compared with; norm is |R|."""
     return _ROOM * norm * (gamma * norm + 6 * UNIT * reach) + EXACT_UNIT * reach * reach
+
+
+# Where no encoding is made (torch_rows.py), a score is made of products that every place shares. The longest
+# of their parts is never longer than the reach, so the reach stands where |R| stood above; and |R|² is
+# off by at most (γ + 8u) · reach².
+
+
+def shared_cosine_error(gamma: float, reach: Number) -> Number:
+    """Bound on the error of |z| cos per |z|; reach is that of one |R|, at most SHARED_CANCELLED."""
+    return _SHARED_ROOM * ((gamma + 6 * UNIT) * reach + 0.5 * (gamma + 8 * UNIT) * reach * reach + 6 * UNIT)
+
+
+def shared_dot_error(gamma: float, reach: Number) -> Number:
+    """Bound on the error of z·R per |z|."""
+    return _SHARED_ROOM * (gamma + 6 * UNIT) * reach
+
+
+def shared_square_error(gamma: float, reach: Number) -> Number:
+    """Bound on the error of ½|R|², and of the exact distance it is compared with."""
+    return _SHARED_ROOM * (0.5 * (gamma + 8 * UNIT) + EXACT_UNIT) * reach * reach

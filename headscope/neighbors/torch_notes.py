@@ -16,80 +16,84 @@ _CROWD = 1024  # pairs that float64 may have to settle for one row, beside those
 
 @dataclass
 class Notes:
-    """Notes on one place under one metric; a lane is one query of the place, padded with row −1."""
+    """Notes on some queries under one metric; a lane is one of them."""
 
     metric: Metric
     k: int
     row: Tensor  # int64 [head, lane]
-    live: Tensor  # bool [head, lane], false where padded, or left to float64
+    live: Tensor  # bool [head, lane], false where left to float64
     length: Tensor  # float64 [head, lane], |z|
     marks: Tensor  # float64 [target, head, lane], exact scores of the targets
     nearer: Tensor  # int64 [target, head, lane]
     floor: Tensor  # float32 [head, lane], no score below it can be among the k nearest
     load: Tensor  # int64 [head, lane], pairs taken
-    peaks: list[Tensor] = field(default_factory=list)  # float32 [head, block, lane], certain ones
+    peaks: list[Tensor] = field(default_factory=list)  # float32 [head, lane, block], certain ones
     tiles: int = 0
     doubtful: list[tuple[Tensor, ...]] = field(default_factory=list)  # head, lane, target, token
     contenders: list[tuple[Tensor, ...]] = field(default_factory=list)  # head, lane, token, most it can score
 
     @classmethod
     def start(cls, metric: Metric, k: int, row: Tensor, live: Tensor, length: Tensor, marks: Tensor) -> "Notes":
-        own = marks[row.clamp(min=0)].movedim(-1, 0).masked_fill(~live, torch.inf)
+        own = marks[row].movedim(-1, 0).masked_fill(~live, torch.inf)
         floor = torch.where(live, -torch.inf, torch.inf).float()
         none = torch.zeros_like(own, dtype=torch.int64)
         return cls(metric, k, row, live, length.masked_fill(~live, 0.0), own, none, floor, none[0].clone())
 
     def read(self, start: int, scores: Tensor, error: Tensor, fixed_error: Tensor, scratch: Tensor) -> None:
-        """Take notes of scores float32 [head, token, lane], and scratch as large, of tokens from `start`."""
-        heads, tokens, lanes = scores.shape
-        blocks = scores.view(heads, tokens // BLOCK, BLOCK, lanes)
-        error = error.double()[:, None] * self.length + fixed_error.double()[:, None]
+        """Take notes of scores float32 [head, lane, token], and scratch as large, of tokens from `start`.
+
+        A score is off by at most error · |z| + fixed_error, both float32 [head, lane].
+        """
+        # A block is every n-th token: passes over all blocks are then of vector instructions, whatever the lanes.
+        blocks = scores.unflatten(2, (BLOCK, -1))  # [head, lane, token of the block, block]
+        error = error.double() * self.length + fixed_error.double()
         if self.metric == "euclidean":
             error = error + bounds.EXACT_UNIT * self.length**2
-        self._read_targets(start, blocks, error, scratch.view_as(blocks))
+        self._read_targets(start, scores, error, scratch)
         self._read_peaks(start, blocks, error.float())
         if int(self.load.max()) > _CROWD + 16 * self.k:
             self._leave(self.load > _CROWD + 16 * self.k)
         self.tiles += 1
 
-    def _read_targets(self, start: int, blocks: Tensor, error: Tensor, scratch: Tensor) -> None:
+    def _read_targets(self, start: int, scores: Tensor, error: Tensor, scratch: Tensor) -> None:
         for target, mark in enumerate(self.marks):
             width = error + 2 * bounds.UNIT * mark.abs()  # the second for its rounding to float32
             high, low = (mark + width).float(), (mark - width).float()  # [head, lane]
             # Ones and zeros in float32: torch counts those five times as fast as truth values.
-            above = torch.gt(blocks, high[:, None, None], out=scratch).sum(2)  # [head, block, lane]
-            reaching = torch.ge(blocks, low[:, None, None], out=scratch).sum(2)
-            self.nearer[target] += above.sum(1).long()
-            head, block, lane = (above != reaching).nonzero(as_tuple=True)
-            score = blocks[head, block, :, lane]  # [hit, token of the block]
+            above = torch.gt(scores, high[..., None], out=scratch).sum(2)  # [head, lane]
+            reaching = torch.ge(scores, low[..., None], out=scratch).sum(2)
+            self.nearer[target] += above.long()
+            head, lane = (above != reaching).nonzero(as_tuple=True)
+            score = scores[head, lane]  # [hit, token]
             inside = (score >= low[head, lane, None]) & (score <= high[head, lane, None])
             hit, token = (inside & (score > -torch.inf)).nonzero(as_tuple=True)
-            head, lane, token = head[hit], lane[hit], start + block[hit] * BLOCK + token
+            head, lane, token = head[hit], lane[hit], start + token
             self.doubtful.append((head, lane, torch.full_like(head, target), token))
             self.load.index_put_((head, lane), torch.ones_like(head), accumulate=True)
 
     def _read_peaks(self, start: int, blocks: Tensor, error: Tensor) -> None:
-        peak = blocks.amax(2)  # [head, block, lane]
+        peak = blocks.amax(2)  # [head, lane, block]
         # Where the blocks are fewer than k, their peaks say nothing of the k-th: every score is one.
-        few = blocks.shape[1] + sum(peaks.shape[1] for peaks in self.peaks) < self.k
-        self.peaks.append((blocks.flatten(1, 2) if few else peak) - error[:, None])
+        few = blocks.shape[3] + sum(peaks.shape[2] for peaks in self.peaks) < self.k
+        self.peaks.append((blocks.flatten(2) if few else peak) - error[..., None])
         if self.tiles & (self.tiles + 1) == 0:  # after 1, 2, 4, … tiles
             self._raise_floor()
         bar = self.floor - error
-        head, block, lane = (peak >= bar[:, None]).nonzero(as_tuple=True)
-        score = blocks[head, block, :, lane]  # [hit, token of the block]
+        head, lane, block = (peak >= bar[..., None]).nonzero(as_tuple=True)
+        score = blocks[head, lane, :, block]  # [hit, token of the block]
         inside = (score >= bar[head, lane, None]) & (score > -torch.inf)
         hit, token = inside.nonzero(as_tuple=True)
         head, lane, score = head[hit], lane[hit], score[hit, token]
-        self.contenders.append((head, lane, start + block[hit] * BLOCK + token, score + error[head, lane]))
+        token = start + token * blocks.shape[3] + block[hit]
+        self.contenders.append((head, lane, token, score + error[head, lane]))
         self.load.index_put_((head, lane), torch.ones_like(head), accumulate=True)
 
     def _raise_floor(self) -> None:
         # The k-th highest peak, less its error, is passed by k tokens.
-        peaks = torch.cat(self.peaks, 1)
-        if peaks.shape[1] >= self.k:
-            peaks = peaks.topk(self.k, 1).values
-            self.floor = torch.where(self.live, peaks[:, -1], torch.inf)
+        peaks = torch.cat(self.peaks, 2)
+        if peaks.shape[2] >= self.k:
+            peaks = peaks.topk(self.k, 2).values
+            self.floor = torch.where(self.live, peaks[..., -1], torch.inf)
         self.peaks = [peaks]
 
     def _leave(self, lanes: Tensor) -> None:
@@ -101,14 +105,13 @@ class Notes:
         self.doubtful = [_where_live(self.live, pairs) for pairs in self.doubtful]
         self.contenders = [_where_live(self.live, pairs) for pairs in self.contenders]
 
-    def set_aside(self, start: int, tokens: Tensor) -> None:
-        """Tokens of the tile, bool [head, token], that float64 has to score for every row."""
-        if not tokens.any():
-            return
-        self.load = self.load + tokens.sum(1, keepdim=True)
+    def set_aside(self, start: int, tokens: Tensor, place_of: Tensor) -> None:
+        """Tokens of the tile, bool [head, place, token], that float64 has to score for every row of the place."""
+        lists = tokens[:, place_of]  # [head, lane, token]
+        self.load = self.load + lists.sum(2)
         if int(self.load.max()) > _CROWD + 16 * self.k:
             self._leave(self.load > _CROWD + 16 * self.k)
-        head, lane, token = (tokens[:, None] & self.live[..., None]).nonzero(as_tuple=True)
+        head, lane, token = (lists & self.live[..., None]).nonzero(as_tuple=True)
         token = token + start
         self.contenders.append((head, lane, token, torch.full_like(head, torch.inf, dtype=torch.float32)))
         for target in range(len(self.marks)):
@@ -118,13 +121,13 @@ class Notes:
         self._raise_floor()
 
     @staticmethod
-    def findings(batch: Batch, targets: int, places: list["Notes"]) -> Findings:
+    def findings(batch: Batch, targets: int, groups: list["Notes"]) -> Findings:
         """What the notes of every place say, by row."""
         device = batch.queries.device
         nearer = torch.zeros(batch.rows, targets, dtype=torch.int64, device=device)
         crowded = torch.ones(batch.rows, dtype=torch.bool, device=device)
         doubtful, contenders = [], []
-        for notes in places:
+        for notes in groups:
             row = notes.row[notes.live]
             crowded[row] = False
             nearer[row] = notes.nearer[:, notes.live].T
