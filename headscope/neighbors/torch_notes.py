@@ -11,6 +11,8 @@ from headscope.neighbors.metrics import Metric
 from headscope.neighbors.settle import Findings
 
 BLOCK = 32  # tokens that are looked at together
+_LEAST = torch.finfo(torch.float32).min  # −inf is the score of what is no candidate
+_MANY = 8  # times k: beyond so many peaks, finding the k-th highest takes longer than larger blocks cost
 _CROWD = 1024  # pairs that float64 may have to settle for one row, beside those k asks for
 
 
@@ -58,7 +60,7 @@ class Notes:
     def _read_targets(self, start: int, scores: Tensor, error: Tensor, scratch: Tensor) -> None:
         for target, mark in enumerate(self.marks):
             width = error + 2 * bounds.UNIT * mark.abs()  # the second for its rounding to float32
-            high, low = (mark + width).float(), (mark - width).float()  # [head, lane]
+            high, low = (mark + width).float(), (mark - width).float().clamp(min=_LEAST)  # [head, lane]
             # Ones and zeros in float32: torch counts those five times as fast as truth values.
             above = torch.gt(scores, high[..., None], out=scratch).sum(2)  # [head, lane]
             reaching = torch.ge(scores, low[..., None], out=scratch).sum(2)
@@ -66,7 +68,7 @@ class Notes:
             head, lane = (above != reaching).nonzero(as_tuple=True)
             score = scores[head, lane]  # [hit, token]
             inside = (score >= low[head, lane, None]) & (score <= high[head, lane, None])
-            hit, token = (inside & (score > -torch.inf)).nonzero(as_tuple=True)
+            hit, token = inside.nonzero(as_tuple=True)
             head, lane, token = head[hit], lane[hit], start + token
             self.doubtful.append((head, lane, torch.full_like(head, target), token))
             self.load.index_put_((head, lane), torch.ones_like(head), accumulate=True)
@@ -78,18 +80,21 @@ class Notes:
         self.peaks.append((blocks.flatten(2) if few else peak) - error[..., None])
         if self.tiles & (self.tiles + 1) == 0:  # after 1, 2, 4, … tiles
             self._raise_floor()
-        bar = self.floor - error
+        bar = (self.floor - error).clamp(min=_LEAST)
         head, lane, block = (peak >= bar[..., None]).nonzero(as_tuple=True)
         score = blocks[head, lane, :, block]  # [hit, token of the block]
-        inside = (score >= bar[head, lane, None]) & (score > -torch.inf)
-        hit, token = inside.nonzero(as_tuple=True)
+        hit, token = (score >= bar[head, lane, None]).nonzero(as_tuple=True)
         head, lane, score = head[hit], lane[hit], score[hit, token]
         token = start + token * blocks.shape[3] + block[hit]
         self.contenders.append((head, lane, token, score + error[head, lane]))
         self.load.index_put_((head, lane), torch.ones_like(head), accumulate=True)
 
     def _raise_floor(self) -> None:
-        # The k-th highest peak, less its error, is passed by k tokens.
+        # The k-th highest peak, less its error, is passed by k tokens; so is that of larger blocks, made of two.
+        while len(self.peaks) > 2 and sum(peaks.shape[2] for peaks in self.peaks[1:]) > _MANY * self.k:
+            kept, *peaks = self.peaks
+            halves = zip(peaks[: len(peaks) // 2], peaks[len(peaks) // 2 :], strict=False)
+            self.peaks = [kept, *peaks[len(peaks) // 2 * 2 :], *(torch.maximum(*pair) for pair in halves)]
         peaks = torch.cat(self.peaks, 2)
         if peaks.shape[2] >= self.k:
             peaks = peaks.topk(self.k, 2).values
