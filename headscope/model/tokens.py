@@ -65,7 +65,8 @@ def readable(text: str) -> str:
     >>> readable(" a\\n\\u202eb")
     '␣a⏎⟨U+202E⟩b'
     """
-    shown = "".join(_SIGNS.get(c) or (_code(c) if _hidden(c) else c) for c in text)
+    # What is printable needs no look at its characters: a first click names a whole vocabulary.
+    shown = text if text.isprintable() else "".join(_SIGNS.get(c) or (_code(c) if _hidden(c) else c) for c in text)
     # Spaces inside a token stay; at its ends they would be lost.
     inner = shown.strip(" ")
     if not inner:
@@ -84,12 +85,15 @@ def _code(character: str) -> str:
     return f"⟨U+{ord(character):04X}⟩"
 
 
-def _from_bytes(raw: bytes) -> str:
-    """UTF-8 text, with ⟨F0⟩ for each byte that belongs to no whole character."""
-    text = raw.decode("utf-8", errors="surrogateescape")
-    # surrogateescape maps a stray byte b to U+DC00 + b.
-    parts = [f"⟨{ord(c) - 0xDC00:02X}⟩" if "\udc80" <= c <= "\udcff" else c for c in text]
-    return "".join(parts)
+def _from_bytes(raw: bytes) -> tuple[str, Sort]:
+    """UTF-8 text, with ⟨F0⟩ for each byte that belongs to no whole character: then the token's sort is byte."""
+    try:
+        return raw.decode(), "word"
+    except UnicodeDecodeError:
+        # surrogateescape maps a stray byte b to U+DC00 + b.
+        text = raw.decode("utf-8", errors="surrogateescape")
+        parts = [f"⟨{ord(c) - 0xDC00:02X}⟩" if "\udc80" <= c <= "\udcff" else c for c in text]
+        return "".join(parts), "byte"
 
 
 class TokenNames:
@@ -98,6 +102,7 @@ class TokenNames:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> None:
         self.tokenizer, self.vocab_size = tokenizer, vocab_size
         self._known: dict[int, TokenName] = {}
+        self._named = len(tokenizer)  # counted anew each time it is asked for
         self.specials = special_ids(tokenizer)
         vocabulary = tokenizer.get_vocab()
         self._byte_level = all(character in vocabulary for character in _BYTES)
@@ -137,7 +142,7 @@ class TokenNames:
 
     def _name(self, id: int) -> TokenName:
         # Padded embedding tables have rows that no token leads to.
-        token = self.tokenizer.convert_ids_to_tokens(id) if id < len(self.tokenizer) else None
+        token = self.tokenizer.convert_ids_to_tokens(id) if id < self._named else None
         if token is None:
             return TokenName(id, f"<{id}>", f"⟨id {id}⟩", "unnamed")
         label, sort = self._read(token, id)
@@ -150,10 +155,9 @@ class TokenNames:
     def _read(self, token: str, id: int) -> tuple[str, Sort]:
         if id in self._added:
             return readable(token), "word"
-        if self._byte_level and all(character in _BYTES for character in token):
-            text = _from_bytes(bytes(_BYTES[character] for character in token))
-            partial = text != bytes(_BYTES[c] for c in token).decode("utf-8", errors="ignore")
-            return readable(text), "byte" if partial else "word"
+        if self._byte_level and _BYTES.keys() >= set(token):
+            text, sort = _from_bytes(bytes([_BYTES[character] for character in token]))
+            return readable(text), sort
         if len(token) == 6 and token.startswith("<0x") and token.endswith(">"):
             raw = bytes([int(token[3:5], 16)])
             return (readable(raw.decode()) if raw[0] < 128 else f"⟨{raw[0]:02X}⟩"), "byte"

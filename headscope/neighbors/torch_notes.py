@@ -92,14 +92,14 @@ class Notes:
     def _raise_floor(self) -> None:
         # The k-th highest peak, less its error, is passed by k tokens; so is that of larger blocks, made of two.
         while len(self.peaks) > 2 and sum(peaks.shape[2] for peaks in self.peaks[1:]) > _MANY * self.k:
-            kept, *peaks = self.peaks
-            halves = zip(peaks[: len(peaks) // 2], peaks[len(peaks) // 2 :], strict=False)
-            self.peaks = [kept, *peaks[len(peaks) // 2 * 2 :], *(torch.maximum(*pair) for pair in halves)]
-        peaks = torch.cat(self.peaks, 2)
-        if peaks.shape[2] >= self.k:
-            peaks = peaks.topk(self.k, 2).values
-            self.floor = torch.where(self.live, peaks[..., -1], torch.inf)
-        self.peaks = [peaks]
+            kept, *fresh = self.peaks
+            odd = [fresh.pop()] if len(fresh) % 2 else []
+            self.peaks = [kept, *odd, *map(torch.maximum, fresh[::2], fresh[1::2])]
+        highest = torch.cat(self.peaks, 2)
+        if highest.shape[2] >= self.k:
+            highest = highest.topk(self.k, 2).values
+            self.floor = torch.where(self.live, highest[..., -1], torch.inf)
+        self.peaks = [highest]
 
     def _leave(self, lanes: Tensor) -> None:
         """Leave lanes [head, lane] to float64."""

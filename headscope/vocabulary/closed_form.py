@@ -141,8 +141,7 @@ def stem(feed: Feed, layer: int, part: Part) -> Stem:
     rows = feed.inputs(_vocabulary(feed), layer, None, part)  # (V, d)
     if norm is not None and norm.centres:
         rows -= rows.mean(-1, keepdim=True)
-    squares = torch.cat([chunk.double().square().sum(-1) for chunk in rows.split(_ROWS)])
-    return Stem(rows, squares)
+    return Stem(rows, torch.linalg.vector_norm(rows, dim=-1, dtype=torch.float64).square())
 
 
 def same_stem(feed: Feed, first: tuple[int, Part], second: tuple[int, Part]) -> bool:
