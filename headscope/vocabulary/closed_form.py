@@ -141,7 +141,9 @@ def stem(feed: Feed, layer: int, part: Part) -> Stem:
     rows = feed.inputs(_vocabulary(feed), layer, None, part)  # (V, d)
     if norm is not None and norm.centres:
         rows -= rows.mean(-1, keepdim=True)
-    return Stem(rows, torch.linalg.vector_norm(rows, dim=-1, dtype=torch.float64).square())
+    # In chunks: a norm in float64 makes a copy in float64.
+    norms = torch.cat([torch.linalg.vector_norm(chunk, dim=-1, dtype=torch.float64) for chunk in rows.split(_ROWS)])
+    return Stem(rows, norms.square())
 
 
 def same_stem(feed: Feed, first: tuple[int, Part], second: tuple[int, Part]) -> bool:
