@@ -10,7 +10,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headscope.survey import verdicts
-from headscope.survey.bootstrap import Array
 from headscope.survey.figures import Figure
 from headscope.survey.sums import CLASSES
 
@@ -40,31 +39,31 @@ def table(
     Where "head" is among the keys, a figure is a row for every head and one for their mean; else one row.
     """
     columns: Columns = {name: [] for name in schema(keys).names}
+    by, of_class = zip(*CLASSES, strict=True)
     for of, figure in found:
         last = len(figure.value) - 1
-        for head in range(last + 1) if "head" in keys else (last,):
-            named = of | {"head": head if head < last else None}
-            for at in np.flatnonzero(figure.positions[head]).tolist():
-                for name in keys:
-                    columns[name].append(named[name])
-                columns["by"].append(CLASSES[at][0])
-                columns["class"].append(CLASSES[at][1])
-                columns["statistic"].append(figure.statistic)
-                columns["positions"].append(int(figure.positions[head, at]))
-                columns["paired"].append(None if figure.paired is None else int(figure.paired[head, at]))
-                columns["groups"].append(int(groups[at]))
-                for name in _NUMBERS[:-1]:
-                    known = groups[at] > 1 or name not in _INTERVALS  # the spread of one group tells nothing
-                    columns[name].append(_number(getattr(figure, name), head, at) if known else None)
+        # Tokens in a head, and in the mean of all; in the order of heads, then of classes.
+        head, at = figure.positions[0 if "head" in keys else last :].nonzero()
+        head += 0 if "head" in keys else last
+        named = of | {"head": [one if one < last else None for one in head.tolist()]}
+        for name in keys:
+            columns[name] += named[name] if name == "head" else [named[name]] * len(head)
+        columns["by"] += [by[one] for one in at.tolist()]
+        columns["class"] += [of_class[one] for one in at.tolist()]
+        columns["statistic"] += [figure.statistic] * len(head)
+        columns["positions"] += figure.positions[head, at].astype(int).tolist()
+        columns["paired"] += (
+            [None] * len(head) if figure.paired is None else figure.paired[head, at].astype(int).tolist()
+        )
+        columns["groups"] += groups[at].tolist()
+        for name in _NUMBERS[:-1]:
+            values = getattr(figure, name)
+            known = (groups[at] > 1) | (name not in _INTERVALS)  # the spread of one group tells nothing
+            numbers = np.full(len(head), np.nan) if values is None else np.where(known, values[head, at], np.nan)
+            columns[name] += [None if number != number else number for number in numbers.tolist()]
     columns["q"] = _q_values(columns, keys)
     columns["verdict"] = _verdicts(columns, keys)
     return pa.table(columns, schema=schema(keys))
-
-
-def _number(values: Array | None, head: int, at: int) -> float | None:
-    if values is None or np.isnan(values[head, at]):
-        return None
-    return float(values[head, at])
 
 
 def _families(columns: Columns, names: Sequence[str]) -> Iterable[list[int]]:
