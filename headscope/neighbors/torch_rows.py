@@ -25,7 +25,7 @@ class Additions:
     borne: Tensor | None  # bool [place, token], it is the place's own; None: everywhere
     shift: Tensor  # float32 [head, place, d_head], 0 where it is far: nothing is certain there
     bias: Tensor  # float32 [head, place or 1, d_head], likewise
-    squares: tuple[Tensor, Tensor, Tensor]  # float32 [head, place, 1]: |shift|², shift·bias, |bias|²
+    squares: tuple[Tensor, Tensor, Tensor]  # float32 [head, place or 1, 1]: |shift|², shift·bias, |bias|²
     far: tuple[Tensor, Tensor]  # float32 [head, place, 1]: |shift| and |bias|
     cap: Tensor  # float32 [head, place, 1], the reach beyond which a row is an outlier
 
@@ -40,16 +40,14 @@ class Additions:
         bias_norm = torch.stack([extent.bias for extent in extents], 1)[..., None]
         bias = batch.bias.transpose(0, 1).masked_fill(bias_norm > _FAR, 0.0)
         shift = torch.zeros_like(bias)
-        if (bias == bias[:, :1]).all():
+        if (bias == bias[:, :1]).all():  # then one product with the rows is enough
             bias = bias[:, :1]
         if batch.shift is not None:
             shift = batch.shift.transpose(0, 1).masked_fill(shift_norm > _FAR, 0.0)
         one, other = shift.double(), bias.double()
         shift_square, mixed, bias_square = (x.sum(2, True).float() for x in (one * one, one * other, other * other))
-        cap = torch.stack([extent.cap for extent in extents], 1)[..., None]
-        return cls(
-            scale, borne, shift, bias, (shift_square, mixed, bias_square), (shift_norm, bias_norm), cap
-        )  # fmt: skip
+        squares, cap = (shift_square, mixed, bias_square), torch.stack([extent.cap for extent in extents], 1)
+        return cls(scale, borne, shift, bias, squares, (shift_norm, bias_norm), cap[..., None])
 
     def at(self, place_of: Tensor) -> tuple[Tensor, Tensor]:
         """Shift and bias float32 [head, lane, d_head] at places int64 [lane]; one bias is everybody's."""
@@ -88,9 +86,7 @@ class Rows:
         if far.any():
             rows.masked_fill_(far[..., None], 0.0)
         along = torch.bmm(self._vectors, self.wide[:, :count].transpose(1, 2))  # [head, vector, token]
-        shifted, biased = along.tensor_split(
-            [adds.shift.shape[1]], 1
-        )  # [head, place, token], [head, place or 1, token]
+        shifted, biased = along.tensor_split([adds.shift.shape[1]], 1)  # by every place's shift, and bias
         square = norms[:, None].square() + adds.squares[0] + 2 * shifted  # |row + shift|² [head, place, token]
         mixed = biased + adds.squares[1]  # (row + shift)·bias
         reach = norms[:, None] + adds.far[0]
