@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+
+# Tiny matrices: a second thread only costs (suites of tiny models run many times faster with one), also in the
+# programs that tests start. Before anything that reads it is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
@@ -14,7 +19,6 @@ import zoo
 
 from headscope import Scope
 
-# Tiny matrices: a second thread only costs (suites of tiny models run many times faster with one).
 torch.set_num_threads(1)
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -25,11 +29,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What headscope keeps on disk goes where the tests' other files go."""
+def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What headscope keeps on disk goes where the tests' other files go: one directory for all of xdist's processes."""
+    base = tmp_path_factory.getbasetemp()
+    kept = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+    kept.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HEADSCOPE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
+        patch.setenv("HEADSCOPE_CACHE", str(kept))
+        yield kept
 
 
 @cache

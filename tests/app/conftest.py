@@ -13,6 +13,7 @@ pytest.importorskip("fastapi", reason="the page is not installed (extra: app)")
 
 import httpx
 from fastapi.testclient import TestClient
+from filelock import FileLock
 
 from headscope import Scope
 from headscope.app import create_app
@@ -31,9 +32,10 @@ def server(demo: Scope) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def isolated(demo: Scope) -> Path:
-    """The directory of the demo weights' reference isolated, all there."""
-    return Path(demo.isolate().directory)
+def isolated(demo: Scope, _cache_of_its_own: Path) -> Path:
+    """The directory of the demo weights' reference isolated, all there; one process makes it, the others wait."""
+    with FileLock(_cache_of_its_own / "isolated.lock"):
+        return Path(demo.isolate().directory)
 
 
 @pytest.fixture(scope="session")

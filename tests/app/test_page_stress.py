@@ -43,7 +43,7 @@ def random_model(layers: int, heads: int) -> Scope:
     return Scope.from_model(BertModel(config), AutoTokenizer.from_pretrained(demo_directory()))
 
 
-@pytest.fixture(scope="module", params=[(24, 16), (32, 32)], ids=["24 × 16", "32 × 32"])
+@pytest.fixture(scope="module")
 def deep(request: pytest.FixtureRequest) -> Iterator[tuple[str, int, int]]:
     """The address of a deep and wide model's page, with its layers and heads."""
     layers, heads = request.param
@@ -51,6 +51,12 @@ def deep(request: pytest.FixtureRequest) -> Iterator[tuple[str, int, int]]:
         yield running.address, layers, heads
 
 
+# What an engine does otherwise shows at 24 × 16 too, and half a minute sooner.
+@pytest.mark.parametrize(
+    ("deep", "browser"),
+    [((24, 16), "chromium"), ((24, 16), "firefox"), ((24, 16), "webkit"), ((32, 32), "chromium")],
+    indirect=True,
+)
 def test_deep_and_wide_models_keep_their_shape(browser: Browser, deep: tuple[str, int, int]) -> None:
     address, layers, heads = deep
     browser.open(address)
