@@ -72,7 +72,8 @@ def files_of(directory):
 
 
 @pytest.mark.slow
-def test_killed_ten_times_it_ends_as_an_uninterrupted_one(path, tmp_path):
+def test_killed_ten_times_it_ends_as_an_uninterrupted_one(tmp_path):
+    path = written(tmp_path / "texts.txt", sentences(160), every=4)  # far more shards than ten runs finish
     directory = str(zoo.save("bert", tmp_path / "model"))
     draw = random.Random(1)
     command = [sys.executable, "-m", "headscope", "survey", str(path), "--model", directory, "--shard-positions", "30"]
