@@ -15,7 +15,7 @@ from headscope.neighbors.torch_notes import BLOCK, Notes
 from headscope.neighbors.torch_rows import Additions, Rows, Tile, Weights, weigh
 
 _SCORES = {"cpu": 2**21, "cuda": 2**25}  # at a time: what the caches hold; what keeps a GPU busy
-_TOKENS = 1024  # of a tile; below 32 blocks, passes over them would not be of vector instructions
+_TOKENS = {"cpu": 1024, "cuda": 4096}  # of a tile; below 32 blocks, passes over them are not of vector instructions
 
 
 def scan(
@@ -23,12 +23,13 @@ def scan(
 ) -> dict[Metric, Findings]:
     """Findings of every metric; `marks` float64 [row, target] are the exact scores of the targets."""
     heads, tokens, d_head = batch.table.rows.shape
-    size = -(-min(_TOKENS, tokens) // BLOCK) * BLOCK
+    device = batch.queries.device
+    size = -(-min(_TOKENS[device.type], tokens) // BLOCK) * BLOCK
     additions = Additions.of(batch)
-    groups = _groups(batch, additions, metrics, k, marks, max(1, _SCORES[batch.queries.device.type] // (heads * size)))
+    groups = _groups(batch, additions, metrics, k, marks, max(1, _SCORES[device.type] // (heads * size)))
     rows = Rows(batch, additions, size)
     # Written again and again: fresh memory would cost as much as the arithmetic.
-    room = torch.empty(3, heads * groups[0].row.shape[1] * size, device=batch.queries.device)
+    room = torch.empty(3, heads * groups[0].row.shape[1] * size, device=device)
     with _full_float32():
         for start in range(0, tokens, size):
             tile = rows.move(start, allowed)
