@@ -12,10 +12,7 @@ from headscope.neighbors.metrics import Metric, distances
 from headscope.neighbors.table import Place, Table
 
 QUERIES, PLACES = 512, 32  # of one batch at most: what bounds the memory of a search
-_COMPONENTS = {
-    "cpu": 2**17,
-    "cuda": 2**24,
-}  # scored at a time: on a CPU few enough for one core and its cache
+_COMPONENTS = {"cpu": 2**17, "cuda": 2**24}  # scored at a time: on a CPU few enough for its caches
 
 
 @dataclass(frozen=True)

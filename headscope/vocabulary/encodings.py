@@ -82,7 +82,7 @@ class Encoded:
         across = basis.transpose(0, 1).flatten(1)  # (width, head · d_head): one product for all heads
         tokens, parts = self.table.rows.shape[1], []
         for start in range(0, tokens, _STRETCH):
-            rows = self.table.encodings(self.place, slice(start, start + _STRETCH))[0]  # (token, width)
+            (rows,) = self.table.encodings(self.place, slice(start, start + _STRETCH))  # (token, width)
             inside = (rows @ across).unflatten(1, (len(basis), -1)).transpose(0, 1)  # (head, token, d_head)
             outside = (rows.square().sum(-1) - inside.square().sum(-1)).clamp_min(0).sqrt()
             parts.append(torch.cat([inside, outside[..., None]], -1).float())
