@@ -214,7 +214,7 @@ addEventListener("popstate", () => {
 if (first.answer) paintTokens(first.answer);
 // What the page was sent with is the answer to one question.
 const asked = VIEWS[state.view].questions(state, server, tokens ?? []);
-const sent = first.answer && asked.length === 1 && asked[0][0] === "nearest";
+const sent = first.answer && !state.word && asked.length === 1 && asked[0][0] === "nearest"; // a word is to be found first
 if (sent) paint([first.answer]);
 if (!sent || VIEWS[state.view].later?.(state, server)) show();
 document.documentElement.classList.remove("undrawn");
