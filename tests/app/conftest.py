@@ -74,9 +74,17 @@ def _opened() -> Iterator[Callable[[str], Browser]]:
         yield opened
 
 
-@pytest.fixture(params=sorted(BROWSERS))
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test of the page runs in Chromium; one marked `engines`, in every engine, or in those that it names."""
+    if "browser" in metafunc.fixturenames:
+        mark = metafunc.definition.get_closest_marker("engines")
+        engines = ["chromium"] if mark is None else sorted(mark.args or BROWSERS)
+        metafunc.parametrize("browser", engines, indirect=True)
+
+
+@pytest.fixture
 def browser(request: pytest.FixtureRequest, _opened: Callable[[str], Browser]) -> Browser:
-    """Each browser engine in turn, with a page of 1440 × 900 pixels."""
+    """A browser engine, with a page of 1440 × 900 pixels."""
     one = _opened(request.param)
     one.resize(1440, 900)
     return one
@@ -104,7 +112,7 @@ def browsers(_opened: Callable[[str], Browser]) -> dict[str, Browser]:
 
 @pytest.fixture
 def page(browser: Browser, server: Server) -> Iterator[Browser]:
-    """The page in each browser, at its first view; nothing may have gone wrong in it by the end."""
+    """The page in a browser, at its first view; nothing may have gone wrong in it by the end."""
     browser.errors.clear()
     browser.open(server.address)
     browser.wait("document.readyState === 'complete' && document.querySelector('#neighbors td')")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.app.browsers import Browser
 from tests.app.looks import EXPERIMENT, choose, chosen, shows, text
 from tests.app.serving import Server
@@ -12,6 +14,7 @@ from tests.app.serving import Server
 Ask = Callable[..., Any]
 
 
+@pytest.mark.engines
 def test_reload_and_a_sent_link_show_the_same_view(page: Browser, server: Server, ask: Ask) -> None:
     page.click("#tokens [data-position='2']")
     choose(page, "layer", 4)
@@ -40,6 +43,7 @@ def test_reload_and_a_sent_link_show_the_same_view(page: Browser, server: Server
     assert chosen(page) == view
 
 
+@pytest.mark.engines
 def test_back_and_forward_walk_through_the_views(page: Browser, ask: Ask) -> None:
     page.click("#tokens [data-position='5']")
     shows(page, ask(token=5))

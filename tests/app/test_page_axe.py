@@ -18,11 +18,7 @@ SHEETS = ("keys", "models", "take", "tour")
 
 Visit = Callable[[str], Chromium]
 
-# What is checked is the page, not the engine.
-pytestmark = [
-    pytest.mark.parametrize("browser", ["chromium"], indirect=True),
-    pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")]),
-]
+pytestmark = pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
 
 
 @pytest.fixture

@@ -13,9 +13,10 @@ from tests.app.serving import Server
 
 Ask = Callable[..., Any]
 TOP = "document.querySelector('{}').getBoundingClientRect().top"
-with_a_focused_window = pytest.mark.parametrize("browser", ["chromium", "webkit"], indirect=True)
+with_a_focused_window = pytest.mark.engines("chromium", "webkit")
 
 
+@pytest.mark.engines
 def test_the_first_table_stands_above_the_fold_whole(page: Browser) -> None:
     bottom = page.js("document.querySelector('#neighbors tfoot').getBoundingClientRect().bottom")
     assert bottom < page.js("innerHeight")
@@ -24,6 +25,7 @@ def test_the_first_table_stands_above_the_fold_whole(page: Browser) -> None:
     ), "all twelve heads are in sight"
 
 
+@pytest.mark.engines
 @pytest.mark.parametrize("width", [1440, 390])
 def test_text_and_tokens_stay_in_view_and_hide_nothing_that_has_the_focus(page: Browser, width: int) -> None:
     page.resize(width, 844)
@@ -99,6 +101,7 @@ def test_a_position_in_the_second_table_leads_to_its_token(page: Browser, ask: A
     shows(page, ask(token=int(position)))
 
 
+@pytest.mark.engines
 def test_single_keys_press_what_the_page_shows(page: Browser, ask: Ask) -> None:
     page.js("document.activeElement.blur()")
     page.press("ArrowRight", "ArrowDown", "ArrowDown", "r")

@@ -13,6 +13,7 @@ from tests.app.looks import EXPERIMENT, choose, chosen, labels, shows, text, wri
 Ask = Callable[..., Any]
 
 
+@pytest.mark.engines
 def test_first_view_is_the_experiments_question(page: Browser, ask: Ask) -> None:
     assert chosen(page) == EXPERIMENT
     assert page.js("document.querySelectorAll('#neighbors tbody td').length") == 15 * 12
@@ -24,6 +25,7 @@ def test_first_view_is_the_experiments_question(page: Browser, ask: Ask) -> None
     shows(page, ask())
 
 
+@pytest.mark.engines
 def test_tables_have_text_at_first_paint(page: Browser) -> None:
     page.wait("performance.getEntriesByName('first-contentful-paint').length")
     painted, drawn = page.js(
@@ -38,6 +40,7 @@ def test_tables_have_text_at_first_paint(page: Browser) -> None:
     assert empty == 0
 
 
+@pytest.mark.engines
 def test_text_is_read_by_enter_and_by_the_button(page: Browser, ask: Ask) -> None:
     write(page, "The bank of the river")
     page.press("Enter")

@@ -15,7 +15,7 @@ Ask = Callable[..., Any]
 
 # Headless Firefox never counts its window as the active one, and matches no :focus in it. What the keys do there is
 # checked below; what focus looks like, in the other two.
-with_a_focused_window = pytest.mark.parametrize("browser", ["chromium", "webkit"], indirect=True)
+with_a_focused_window = pytest.mark.engines("chromium", "webkit")
 
 
 def _tab_to(page: Browser, condition: str) -> None:
@@ -27,6 +27,7 @@ def _tab_to(page: Browser, condition: str) -> None:
     raise AssertionError(f"Tab never leads to {condition}")
 
 
+@pytest.mark.engines
 def test_a_reading_from_text_to_table_without_the_pointer(page: Browser, ask: Ask) -> None:
     _tab_to(page, "e.id === 'text'")
     page.js("document.querySelector('#text').select()")

@@ -140,6 +140,7 @@ def test_it_looks_alike_in_every_browser(browsers: dict[str, Browser], server: S
         assert pixels.alike(drawn["chromium"], drawn[name]) > 0.95, name
 
 
+@pytest.mark.engines
 def test_it_needs_no_webgl(page: Browser, ask: Callable[..., Any]) -> None:
     told = ask()
     page.js(

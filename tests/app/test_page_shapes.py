@@ -14,6 +14,7 @@ from tests.app.looks import choose, shows, text
 from tests.app.serving import Server
 
 
+@pytest.mark.engines
 def test_narrow_page_scrolls_its_tables_and_never_itself(page: Browser) -> None:
     page.resize(390, 844)
     assert page.js("document.documentElement.scrollWidth <= innerWidth")
@@ -27,6 +28,7 @@ def test_narrow_page_scrolls_its_tables_and_never_itself(page: Browser) -> None:
         assert rank == pytest.approx(edge, abs=1), "the first column stays"
 
 
+@pytest.mark.engines
 def test_theme_switches_and_is_remembered(page: Browser) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
     light = page.js(ground)
@@ -39,18 +41,12 @@ def test_theme_switches_and_is_remembered(page: Browser) -> None:
     assert page.js(ground) == light
 
 
-# What is checked is the page, not the engine.
-in_chromium = pytest.mark.parametrize("browser", ["chromium"], indirect=True)
-
-
-@in_chromium
 def test_without_javascript_a_sentence_says_what_is_missing(fresh: Callable[..., Chromium], server: Server) -> None:
     page = fresh(java_script_enabled=False)
     page.open(server.address)
     assert "JavaScript, which is switched off here" in page.page.locator("noscript").inner_text()
 
 
-@in_chromium
 def test_first_load_is_light(fresh: Callable[..., Chromium], server: Server) -> None:
     page = fresh()
     page.open(server.address)
@@ -63,7 +59,6 @@ def test_first_load_is_light(fresh: Callable[..., Chromium], server: Server) -> 
     assert text(page, "h1") == "headscope"
 
 
-@in_chromium
 def test_a_model_without_position_embeddings_has_the_switch_off_and_says_why(
     fresh: Callable[..., Chromium], scope_of: Callable[[str], Scope]
 ) -> None:
@@ -77,7 +72,6 @@ def test_a_model_without_position_embeddings_has_the_switch_off_and_says_why(
         assert "every token sees itself and those before it" in text(page, "[data-control=mask] .says")
 
 
-@in_chromium
 def test_work_that_takes_time_is_shown(fresh: Callable[..., Chromium], server: Server, ask: Callable[..., Any]) -> None:
     page = fresh()
     page.open(server.address)

@@ -13,6 +13,7 @@ from tests.app.looks import chosen, shows, text, write
 Ask = Callable[..., Any]
 
 
+@pytest.mark.engines
 @pytest.mark.parametrize(
     "written",
     [

@@ -187,6 +187,7 @@ def test_what_a_view_has_not_is_refused(server: Server) -> None:
         assert refused.json()["error"]
 
 
+@pytest.mark.engines
 def test_the_one_file_opens_from_disk_with_the_network_off(
     browser: Browser, take: Any, ask: Ask, tmp_path: Path
 ) -> None:
@@ -223,7 +224,6 @@ def test_the_sheet_offers_files_link_and_program(page: Browser, take: Any) -> No
     page.wait("!document.querySelector('#take').matches(':popover-open')")
 
 
-@pytest.mark.parametrize("browser", ["chromium"], indirect=True)
 def test_the_picture_is_the_figure_at_300_to_the_inch(page: Any, take: Any) -> None:
     page.click("[popovertarget=take]")
     page.wait("document.querySelector('#png')")
