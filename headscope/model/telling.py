@@ -1,0 +1,21 @@
+"""What other libraries raise, as one sentence."""
+
+from __future__ import annotations
+
+import re
+
+# "For details look at the above report!": what stands above is not shown.
+_ELSEWHERE = re.compile(r"[^.!?]*\b(see|look at)\b[^.!?]*\b(above|below)\b[^.!?]*[.!?:]?$", re.IGNORECASE)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, ending in a full stop, without what points to other lines."""
+    lines = str(error).strip().splitlines()
+    line = _ELSEWHERE.sub("", lines[0][:1000]).strip() if lines else ""
+    return (line[:300] or type(error).__name__).rstrip(".:") + "."
+
+
+def reraise_ends(error: BaseException) -> None:
+    """Raise what ends a program; what is left are errors, also those that do not derive from Exception (Rust's)."""
+    if isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)):
+        raise error
