@@ -242,7 +242,8 @@ def _class_for(config: Any, directory: Path) -> type[PreTrainedModel]:
         for names in mapping.values()
         for name in ([names] if isinstance(names, str) else names)
     }
-    wanted = config.architectures or []
+    told = config.architectures
+    wanted = [name for name in told if isinstance(name, str)] if isinstance(told, list) else []
     for name in wanted:
         if name in named and hasattr(transformers, name):
             found: type[PreTrainedModel] = getattr(transformers, name)

@@ -9,9 +9,10 @@ _ELSEWHERE = re.compile(r"[^.!?]*\b(see|look at)\b[^.!?]*\b(above|below)\b[^.!?]
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text, ending in a full stop, without what points to other lines."""
-    lines = str(error).strip().splitlines()
-    line = _ELSEWHERE.sub("", lines[0][:1000]).strip() if lines else ""
+    """The first line of an error's text (two where it ends in a colon) and a full stop, without pointers to others."""
+    first, _, rest = str(error).strip().partition("\n")
+    line = f"{first} {rest.strip().partition(chr(10))[0].strip()}" if first.rstrip().endswith(":") else first
+    line = " ".join(_ELSEWHERE.sub("", line[:1000]).split())
     return (line[:300] or type(error).__name__).rstrip(".:") + "."
 
 

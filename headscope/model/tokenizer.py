@@ -28,16 +28,22 @@ def open_tokenizer(directory: Path) -> PreTrainedTokenizerBase:
         _refuse_growth(directory / "tokenizer.json")
     try:
         tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+        files = set(getattr(tokenizer, "vocab_files_names", {}).values())
+        if files and not names & (files | TOKENIZER_FILES):  # transformers makes an empty one then
+            raise _none(directory)
+        ordinary = set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens)
+        frame = tokenizer("")["input_ids"]  # what it puts around every text
+    except ModelError:
+        raise
     except BaseException as error:  # tokenizers' own panics derive from BaseException
         reraise_ends(error)
         if not names & TOKENIZER_FILES:
             raise _none(directory) from None
         raise ModelError(f"the tokenizer in {directory} cannot be loaded: {first_line(error)}") from None
-    files = set(getattr(tokenizer, "vocab_files_names", {}).values())
-    if files and not names & (files | TOKENIZER_FILES):  # transformers makes an empty one then
-        raise _none(directory)
-    if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):
+    if not ordinary:
         raise ModelError(f"the tokenizer in {directory} has no vocabulary: no token that is not special.")
+    if None in frame:
+        raise ModelError(f"the tokenizer in {directory} puts a token around every text that it has no id for.")
     return tokenizer  # type: ignore[no-any-return]
 
 
