@@ -31,7 +31,7 @@ def open_tokenizer(directory: Path) -> PreTrainedTokenizerBase:
         files = set(getattr(tokenizer, "vocab_files_names", {}).values())
         if files and not names & (files | TOKENIZER_FILES):  # transformers makes an empty one then
             raise _none(directory)
-        ordinary = set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens)
+        ordinary = set(tokenizer.get_vocab().values()) - {*tokenizer.all_special_ids, tokenizer.unk_token_id}
         frame = tokenizer("")["input_ids"]  # what it puts around every text
     except ModelError:
         raise

@@ -35,6 +35,12 @@ class Differences:
         where the checkpoint has weights for it that it does not use.
         """
         kind = type(self.model).__name__
+        adapters = [name for name in self.unused if "lora_" in name]
+        if adapters:
+            raise ModelError(
+                f"the checkpoint holds an adapter that is not merged ({listed(adapters)}), and {kind} has no place for "
+                "it: merge it (merge_and_unload) and save that."
+            )
         lost = [name for name in self.missing if self.model.get_submodule(name.rpartition(".")[0]) in used]
         if lost:
             raise ModelError(
@@ -42,13 +48,10 @@ class Differences:
             )
         left = [name for name in self.unused if self._in_the_way(name, used)]
         if left:
-            adapters = [name for name in left if "lora_" in name]
-            how = (
-                "it holds an adapter that is not merged: merge it (merge_and_unload) and save that."
-                if adapters
-                else "what would be read is not the model that these weights are of (is its config.json another's?)."
+            raise ModelError(
+                f"the checkpoint has weights that {kind} has no place for, {listed(left)}: what would be read is not "
+                "the model that they are of. Does its config.json belong to it?"
             )
-            raise ModelError(f"the checkpoint has weights that {kind} has no place for, {listed(left)}: {how}")
         return tuple(name for name in self.unused if self._part(name)[1] or not _ON_TOP.search(self._below(name)))
 
     def _in_the_way(self, name: str, used: Collection[nn.Module]) -> bool:
