@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
@@ -14,7 +15,7 @@ _LAYERS = 10_000  # of anything that is called a layer, and
 _COUNT = 2**24  # of anything else that is counted: lists as long are made before any weight is looked at
 # A checkpoint may lack what is tied, of which a model has up to four, and what no weights are kept of.
 _TIMES, _FREE_VALUES = 4, 2**27
-_PARTS, _FREE_PARTS = 64, 20_000
+_TENSORS_TIMES, _FREE_TENSORS = 64, 20_000
 
 
 def check_counts(config: object, where: str) -> None:
@@ -34,31 +35,38 @@ def _numbers(told: object, key: str = "") -> Iterator[tuple[str, int]]:
 
 
 class Within(TorchFunctionMode):
-    """Stop what this thread builds on the meta device once it has more tensors, or larger ones, than weights can fill.
+    """Stop what this thread builds once it has more tensors, or larger ones, than weights can fill.
 
-    `held`: the weights, tensors of safetensors files. transformers builds a model on that device before it makes room
-    for any weight. Raises ModelError from inside the model's constructor.
+    `held`: the weights, tensors of safetensors files. transformers builds a model on the meta device, loads them, and
+    then makes room for what it found no fitting weights for: for both there is a limit. Raises ModelError from inside.
     """
 
     def __init__(self, held: dict[str, Any], where: str) -> None:
         super().__init__()
         self._held, self._where = len(held), where
-        self._values = _TIMES * sum(_values(tensor) for tensor in held.values()) + _FREE_VALUES
-        self._tensors = _PARTS * len(held) + _FREE_PARTS
+        stored = sum(_values(tensor) for tensor in held.values())
+        self._values, self._without = _TIMES * stored + _FREE_VALUES, stored + _FREE_VALUES
+        self._tensors = _TENSORS_TIMES * len(held) + _FREE_TENSORS
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        if func is torch.empty_like and args[0].is_meta:
+            self._without -= args[0].numel()
+            self._check()
         made = func(*args, **(kwargs or {}))
         if isinstance(made, Tensor) and made.is_meta and not any(isinstance(given, Tensor) for given in args):
             self._values -= made.numel()
             self._tensors -= 1
-            if min(self._values, self._tensors) < 0:
-                raise ModelError(
-                    f"the config.json of {self._where} describes a model that is much larger than the weights beside "
-                    f"it ({self._held:,} tensors): the two do not belong together."
-                )
+            self._check()
         return made
+
+    def _check(self) -> None:
+        if min(self._values, self._without, self._tensors) < 0:
+            raise ModelError(
+                f"the config.json of {self._where} describes a model that is much larger than the weights beside it "
+                f"({self._held:,} tensors): the two do not belong together."
+            )
 
 
 def _values(tensor: Any) -> int:

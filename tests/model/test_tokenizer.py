@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
@@ -129,8 +130,6 @@ def test_code_and_templates_that_come_with_a_tokenizer_are_not_run(directory, tm
     reading = Scope.from_pretrained(str(directory)).read(zoo.TEXT)  # its own class is known
     assert torch.equal(reading.z, Scope.from_model(*zoo.build("bert")).read(zoo.TEXT).z)
     changed(directory, "tokenizer_config.json", tokenizer_class="T")
-    try:
+    with contextlib.suppress(ModelError):
         Scope.from_pretrained(str(directory))
-    except ModelError:
-        pass
     assert not left.exists()
