@@ -257,7 +257,9 @@ def _class_for(config: Any, directory: Path) -> type[PreTrainedModel]:
             "directory: open it with transformers, and hand the part that is to be read to Scope.from_model(model, "
             "tokenizer)."
         ) from None
-    several = {found.__name__: found for found in (bare if isinstance(bare, (tuple, list)) else [bare])}
+    several: dict[str, type[PreTrainedModel]] = {
+        found.__name__: found for found in (bare if isinstance(bare, (tuple, list)) else [bare])
+    }
     return next((several[name] for name in wanted if name in several), next(iter(several.values())))
 
 

@@ -44,7 +44,7 @@ def open_tokenizer(directory: Path) -> PreTrainedTokenizerBase:
         raise ModelError(f"the tokenizer in {directory} has no vocabulary: no token that is not special.")
     if None in frame:
         raise ModelError(f"the tokenizer in {directory} puts a token around every text that it has no id for.")
-    return tokenizer  # type: ignore[no-any-return]
+    return tokenizer
 
 
 def _none(directory: Path) -> ModelError:
