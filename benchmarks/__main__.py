@@ -25,7 +25,7 @@ def main() -> None:
     if options.json is None:
         print(result)
     else:
-        options.json.write_text(result + "\n")
+        options.json.write_text(result + "\n", "utf-8")
 
 
 if __name__ == "__main__":

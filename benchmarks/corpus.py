@@ -43,7 +43,8 @@ def run() -> dict[str, object]:
 
 def _drawn(path: Path) -> Path:
     draw, words = random.Random(0), TEXT.split()
-    path.write_text("\n".join(" ".join(draw.choices(words, k=draw.randrange(4, 30))) for _ in range(1000)))
+    lines = (" ".join(draw.choices(words, k=draw.randrange(4, 30))) for _ in range(1000))
+    path.write_text("\n".join(lines), encoding="utf-8")
     return path
 
 

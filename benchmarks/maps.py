@@ -49,4 +49,4 @@ def _timed(task: Callable[[], T]) -> tuple[T, dict[str, Any]]:
     load, cpu, start = Path("/proc/loadavg"), time.process_time(), time.perf_counter()
     result = task()
     spent = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu}
-    return result, spent | {"load": load.read_text().split()[0] if load.exists() else None}
+    return result, spent | {"load": load.read_text("utf-8").split()[0] if load.exists() else None}

@@ -72,7 +72,7 @@ def _measure_long_text() -> dict[str, Any]:
 
 
 def _resident() -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
+    for line in Path("/proc/self/status").read_text("utf-8").splitlines():
         if line.startswith("VmRSS"):
             return int(line.split()[1]) * 1024
     raise OSError("resident memory is read from /proc, which this system has not")

@@ -61,12 +61,12 @@ def square_product(size: int = 2048) -> tuple[Callable[[], object], int]:
 
 def machine() -> dict[str, object]:
     """Where the figures were taken."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return {
         "cpu": models[0] if models else platform.processor(),
         "cores": len(models) or None,
-        "load": Path("/proc/loadavg").read_text().split()[:3] if Path("/proc/loadavg").exists() else None,
+        "load": Path("/proc/loadavg").read_text("utf-8").split()[:3] if Path("/proc/loadavg").exists() else None,
         "torch": torch.__version__,
         "capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),

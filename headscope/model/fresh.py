@@ -8,8 +8,8 @@ import torch
 from transformers import PreTrainedModel
 
 from headscope.errors import ModelError
-from headscope.model.loading import first_line
 from headscope.model.stacks import Stack
+from headscope.model.telling import first_line
 
 
 def reinitialised(stack: Stack, seed: int) -> PreTrainedModel:

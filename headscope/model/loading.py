@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +13,29 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.models.auto import modeling_auto
 
-from headscope.errors import InputError, ModelError
-from headscope.model.default import DEMO_SHA256, TOKENIZER_FILES, Source, demo_directory
-from headscope.model.files import check_whole, combined_sha256, refuse_pickles, stamp, weight_files
+from headscope.errors import HeadscopeError, InputError, ModelError
+from headscope.model.default import DEMO_SHA256, Source, demo_directory
+from headscope.model.files import (
+    check_whole,
+    combined_sha256,
+    read_json,
+    refuse_adapters,
+    refuse_pickles,
+    stamp,
+    tensors,
+    weight_files,
+)
+from headscope.model.sizes import Within, check_counts
+from headscope.model.telling import first_line, reraise_ends
+from headscope.model.tokenizer import open_tokenizer
+from headscope.model.unused import Differences, is_learnt, listed
 
 Say = Callable[[str], None]
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+_STORED = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -33,7 +46,7 @@ class Loaded:
     tokenizer: PreTrainedTokenizerBase
     source: Source
     weights_sha256: str
-    missing: tuple[str, ...]  # parameters that the checkpoint has no values for
+    differences: Differences  # between the model and the checkpoint
 
 
 def load(source: Source, device: str, dtype: str | torch.dtype | None, say: Say) -> Loaded:
@@ -44,6 +57,13 @@ def load(source: Source, device: str, dtype: str | torch.dtype | None, say: Say)
     where = pick_device(device)
     precision = _dtype(dtype)
     directory = _download(source, say) if source.directory is None else Path(source.directory)
+    try:
+        return _load(source, directory, where, precision, say)
+    except OSError as error:  # a directory or a file that cannot be read
+        raise ModelError(f"{directory} cannot be read: {first_line(error)}") from error
+
+
+def _load(source: Source, directory: Path, where: torch.device, precision: str | torch.dtype, say: Say) -> Loaded:
     files = weight_files(directory)
     for file in files:
         check_whole(file)
@@ -59,24 +79,61 @@ def load(source: Source, device: str, dtype: str | torch.dtype | None, say: Say)
     say("loading the weights")
     with _quiet():
         config = _config(directory)
-        tokenizer = _tokenizer(directory)
-        try:
-            model, report = _class_for(config).from_pretrained(
-                directory,
-                config=config,
-                dtype=precision,
-                use_safetensors=True,
-                local_files_only=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-            )
-        except Exception as error:  # transformers and safetensors raise many kinds; each is told in one sentence
-            raise ModelError(f"the weights in {directory} cannot be loaded: {first_line(error)}") from error
+        tokenizer = open_tokenizer(directory)
+        differences = _model(directory, config, files, precision)
     if stamp(files) != before:
         raise ModelError(f"the weights in {directory} changed while they were being read: try again when written.")
+    model = differences.model
     model.eval()
-    model.to(where)
-    return Loaded(model, tokenizer, source, weights_sha256, tuple(sorted(report["missing_keys"])))
+    try:
+        model.to(where)
+    except RuntimeError as error:  # most often: no memory
+        raise ModelError(f"the model cannot be put on the device {str(where)!r}: {first_line(error)}") from error
+    return Loaded(model, tokenizer, source, weights_sha256, differences)
+
+
+def _model(directory: Path, config: Any, files: list[Path], precision: str | torch.dtype) -> Differences:
+    """The model of `config` with the tensors in `files`, and in what the two differ."""
+    kind = _class_for(config, directory)
+    if not isinstance(config, kind.config_class):  # a text model whose configuration is part of a larger one
+        config = config.get_text_config()
+    try:
+        with tensors(files) as held, Within(held, str(directory)):
+            if precision == "auto" and getattr(config, "dtype", None) is None:
+                precision = next(
+                    (_STORED[t.get_dtype()] for t in held.values() if t.get_dtype() in _STORED), torch.float32
+                )
+            # No directory is named: in one, transformers would choose files anew, and might add an adapter's.
+            model, report = kind.from_pretrained(
+                None,
+                config=config,
+                state_dict=held,
+                dtype=precision,
+                attn_implementation="eager",  # a configuration may name a kernel that is to be fetched and run
+                local_files_only=True,
+                trust_remote_code=False,
+                ignore_mismatched_sizes=True,  # they are told below, by name
+                output_loading_info=True,
+            )
+            unused = tuple(sorted(n for n in report["unexpected_keys"] if is_learnt(n, held.get(n))))
+    except HeadscopeError:
+        raise
+    except BaseException as error:  # transformers and safetensors raise many kinds; each is told in one sentence
+        reraise_ends(error)
+        raise ModelError(f"the weights in {directory} cannot be loaded: {first_line(error)}") from error
+    _refuse_other_shapes(directory, report["mismatched_keys"])
+    model.config.name_or_path = str(directory)
+    return Differences(model, tuple(sorted(report["missing_keys"])), unused)
+
+
+def _refuse_other_shapes(directory: Path, mismatched: Iterable[tuple[str, torch.Size, torch.Size]]) -> None:
+    shapes = {name: (tuple(stored), tuple(wanted)) for name, stored, wanted in mismatched}
+    if shapes:
+        stored, wanted = shapes[min(shapes)]
+        raise ModelError(
+            f"the weights in {directory} are not of the model that its config.json describes: other shapes have "
+            f"{listed(shapes)} ({stored} in the file, {wanted} by the configuration for the first)."
+        )
 
 
 def pick_device(device: str) -> torch.device:
@@ -88,8 +145,12 @@ def pick_device(device: str) -> torch.device:
     try:
         chosen = torch.device(device)
         torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, TypeError, ImportError) as error:
         raise InputError(f"the device {device!r} cannot be used here: {first_line(error)}") from None
+    if chosen.type == "meta":
+        raise InputError("the device 'meta' holds no values, so nothing can be read there: name 'cpu', or 'auto'.")
+    if chosen.type == "cpu" and chosen.index:
+        raise InputError(f"the device {device!r} is not there: a machine has one 'cpu', with all of its cores.")
     return chosen
 
 
@@ -109,7 +170,9 @@ def _download(source: Source, say: Say) -> Path:
     say(f"fetching {source.name} from the Hub")
     patterns = ["*.json", "*.txt", "*.model", "model*.safetensors"]
     try:
-        refuse_pickles(source.name, HfApi().list_repo_files(source.name, revision=source.branch))
+        names = HfApi().list_repo_files(source.name, revision=source.branch)
+        refuse_adapters(source.name, names)
+        refuse_pickles(source.name, names)
         bars = _telling(f"fetching {source.name} from the Hub", say)
         return Path(snapshot_download(source.name, revision=source.branch, allow_patterns=patterns, tqdm_class=bars))
     except ModelError:
@@ -140,49 +203,64 @@ def _config(directory: Path) -> Any:
     path = directory / "config.json"
     if not path.is_file():
         raise ModelError(f"{directory} is no model: it has no config.json.")
+    raw = read_json(path)
+    check_counts(raw, str(path))
+    if raw.get("transformers_weights") is not None:
+        raise ModelError(
+            f"{path} names other weights (transformers_weights: {raw['transformers_weights']!r}), and headscope reads "
+            "model.safetensors or its shards only: rename them, and take that entry out."
+        )
     try:
-        raw = json.loads(path.read_text())
-    except ValueError as error:
-        raise ModelError(f"{path} cannot be read ({error}): it is damaged, or still being written.") from None
-    try:
-        return AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
-    except Exception as error:
+        config = AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+    except BaseException as error:
+        reraise_ends(error)
         if "auto_map" in raw:
             raise ModelError(
                 f"{directory} needs Python code that comes with it, and headscope runs no code from a checkpoint. If "
                 "you trust it, load it yourself and hand it to Scope.from_model(model, tokenizer)."
             ) from None
         raise ModelError(f"{path} describes no model that transformers knows: {first_line(error)}") from None
+    if hasattr(config, "fusion_config"):
+        del config.fusion_config  # another arithmetic than the model's own
+    return config
 
 
-def _tokenizer(directory: Path) -> PreTrainedTokenizerBase:
-    if not TOKENIZER_FILES & {path.name for path in directory.iterdir()}:
-        raise ModelError(
-            f"{directory} has no tokenizer (none of {', '.join(sorted(TOKENIZER_FILES))}): save it there with "
-            "tokenizer.save_pretrained."
-        )
-    try:
-        return AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
-    except Exception as error:
-        raise ModelError(f"the tokenizer in {directory} cannot be loaded: {first_line(error)}") from None
+# The classes that are opened as `architectures` names them; of any other the bare model is opened.
+_WITH_HEAD = (
+    modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    modeling_auto.MODEL_FOR_PRETRAINING_MAPPING_NAMES,
+    modeling_auto.MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES,  # of an encoder-decoder, the encoder alone
+)
 
 
-def _class_for(config: Any) -> type[Any]:
-    """The class named in `architectures` where it has a language-model head, else the bare model."""
-    with_head = {
+def _class_for(config: Any, directory: Path) -> type[PreTrainedModel]:
+    """The class named in `architectures` where it has a language-model head or is an encoder, else the bare model."""
+    named = {
         name
-        for mapping in (
-            modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
-            modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES,
-            modeling_auto.MODEL_FOR_PRETRAINING_MAPPING_NAMES,
-        )
+        for mapping in _WITH_HEAD
         for names in mapping.values()
         for name in ([names] if isinstance(names, str) else names)
     }
-    for name in config.architectures or []:
-        if name in with_head and hasattr(transformers, name):
-            return getattr(transformers, name)  # type: ignore[no-any-return]
-    return AutoModel  # type: ignore[no-any-return]
+    told = config.architectures
+    wanted = [name for name in told if isinstance(name, str)] if isinstance(told, list) else []
+    for name in wanted:
+        if name in named and hasattr(transformers, name):
+            found: type[PreTrainedModel] = getattr(transformers, name)
+            if isinstance(config, found.config_class or ()):
+                return found
+    try:
+        bare = transformers.MODEL_MAPPING[type(config)]
+    except KeyError:
+        raise ModelError(
+            f"{directory} holds a model of the kind {config.model_type!r}, which headscope does not open from a "
+            "directory: open it with transformers, and hand the part that is to be read to Scope.from_model(model, "
+            "tokenizer)."
+        ) from None
+    several: dict[str, type[PreTrainedModel]] = {
+        found.__name__: found for found in (bare if isinstance(bare, (tuple, list)) else [bare])
+    }
+    return next((several[name] for name in wanted if name in several), next(iter(several.values())))
 
 
 def hash_of_tensors(model: PreTrainedModel) -> str:
@@ -192,12 +270,6 @@ def hash_of_tensors(model: PreTrainedModel) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text, ending in a full stop."""
-    lines = str(error).strip().splitlines()
-    return (lines[0].strip()[:300] if lines else type(error).__name__).rstrip(".") + "."
 
 
 @contextmanager

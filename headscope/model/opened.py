@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -17,14 +17,15 @@ from headscope.model.capture import prepared
 from headscope.model.edits import Edits, layers_of_stream
 from headscope.model.feed import Feed, finite_ids
 from headscope.model.heads import AllHeads, Captured, OnePattern, Unrecorded
-from headscope.model.loading import first_line
 from headscope.model.passes import Mask, Recorder, is_recorded_by, recording
 from headscope.model.positions import Positions, find_positions, known_positions
 from headscope.model.precision import float32_arithmetic
 from headscope.model.stacks import Stack
 from headscope.model.stages import Stages, stages
 from headscope.model.stream import StreamRecorder, stream_replaced
+from headscope.model.telling import first_line
 from headscope.model.tokens import TokenNames
+from headscope.model.unused import Differences
 
 _PROBE = (2, 10)  # texts, tokens
 
@@ -54,6 +55,7 @@ class Opened:
     feed: Feed
     probe: Tensor  # token ids [text, position]
     stamp: tuple[Any, ...]
+    unused: tuple[str, ...] = ()  # weights of the checkpoint that the model has no place for, on no way to a layer
     proved: set[Mask] = field(default_factory=set)  # masks that were seen to work
 
     @property
@@ -196,8 +198,8 @@ class Opened:
         return ids.to(self.model.device), attention_mask.to(self.model.device)
 
 
-def open_model(stack: Stack, tokenizer: PreTrainedTokenizerBase, missing: tuple[str, ...] = ()) -> Opened:
-    """Dissect the stack and prove its capture; `missing` are parameters that its checkpoint gave no values for.
+def open_model(stack: Stack, tokenizer: PreTrainedTokenizerBase, differences: Differences | None = None) -> Opened:
+    """Dissect the stack and prove its capture; `differences` are those between the model and its checkpoint.
 
     Raises ModelError for a model that cannot be read, with what was not found.
     """
@@ -217,8 +219,7 @@ def open_model(stack: Stack, tokenizer: PreTrainedTokenizerBase, missing: tuple[
         raise
     except Exception as error:  # whatever a model raises that cannot be run on token ids
         raise ModelError(f"{kind} cannot be run on token ids alone: {first_line(error)}") from error
-    _check_weights(model, anatomy, missing)
-    return opened
+    return opened if differences is None else replace(opened, unused=differences.beside(anatomy.used))
 
 
 def _check_tokens_alone(opened: Opened) -> None:
@@ -250,14 +251,3 @@ def _probe(model: PreTrainedModel, names: TokenNames) -> Tensor:
         raise ModelError(f"{type(model).__name__} has no ordinary token with a finite embedding.")
     draw = torch.randint(len(ordinary), (texts, length), generator=torch.Generator().manual_seed(0))
     return torch.tensor(ordinary)[draw].to(model.device)
-
-
-def _check_weights(model: PreTrainedModel, anatomy: Anatomy, missing: tuple[str, ...]) -> None:
-    """Refuse a checkpoint that lacks weights on the way to the last layer: they would be random."""
-    lost = [name for name in missing if model.get_submodule(name.rpartition(".")[0]) in anatomy.used]
-    if lost:
-        more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
-        raise ModelError(
-            f"the checkpoint has no values for {', '.join(lost[:3])}{more}, which {type(model).__name__} needs: they "
-            "would be random."
-        )

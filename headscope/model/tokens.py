@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from headscope.errors import InputError
+from headscope.model.telling import first_line
 
 Sort = Literal["word", "special", "unused", "byte", "unnamed"]
 
@@ -180,14 +181,17 @@ def tokenize(text: str, names: TokenNames, truncate_to: int | None = None) -> tu
     if not text.strip():
         raise InputError("the text is empty: give at least one word.")
     tokenizer = names.tokenizer
-    encoding = tokenizer(
-        text,
-        truncation=truncate_to is not None,
-        max_length=truncate_to,
-        return_offsets_mapping=bool(tokenizer.is_fast),
-        return_special_tokens_mask=True,
-        verbose=False,
-    )
+    try:
+        encoding = tokenizer(
+            text,
+            truncation=truncate_to is not None,
+            max_length=truncate_to,
+            return_offsets_mapping=bool(tokenizer.is_fast),
+            return_special_tokens_mask=True,
+            verbose=False,
+        )
+    except Exception as error:  # a vocabulary without a token for what it does not know, say
+        raise InputError(f"the tokenizer makes no tokens of this text: {first_line(error)}") from error
     ids = encoding["input_ids"]
     if not ids:
         raise InputError(f"the tokenizer makes no token of the text {text!r}.")

@@ -161,6 +161,17 @@ def cross_attention() -> str:
     return "The decoder also attends to what the encoder wrote; that cross-attention is not captured."
 
 
+def unused(names: Sequence[str]) -> tuple[str, ...]:
+    """For weights of the checkpoint that the model has no place for, and that no layer passes through."""
+    if not names:
+        return ()
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return (
+        f"The checkpoint has weights that the model has no place for, and that are not used: {', '.join(names[:3])}"
+        f"{more}.",
+    )
+
+
 def sinks(lost: float) -> tuple[str, ...]:
     """For weights that do not sum to 1; `lost` is the most that a head keeps from the text's tokens."""
     if lost < 1e-3:
