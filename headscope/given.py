@@ -41,6 +41,20 @@ def texts_of(given: object) -> list[str]:
     return [str(text) for text in texts]
 
 
+def numbers_of(given: object, what: str) -> list[int]:
+    """Whole numbers in the order in which they are given, as ints; `what`: what to call them, in the plural.
+
+    Raises InputError where one is none, with its place.
+    """
+    found = []
+    for place, one in enumerate(in_order(given, what)):
+        plain = whole(one)
+        if plain is None:
+            raise InputError(f"{what} is a list of whole numbers, and what stands at place {place} is {one!r}.")
+        found.append(plain)
+    return found
+
+
 def text_of(given: object, what: str = "text") -> str:
     """A text as a plain string; InputError for anything else."""
     if not isinstance(given, str):
@@ -55,7 +69,7 @@ def whole(given: object) -> int | None:
     (3, None, None, None)
     """
     kind = str(getattr(given, "dtype", type(given).__name__))
-    if "bool" in kind or getattr(given, "ndim", 0):
+    if "bool" in kind or len(getattr(given, "shape", ())):
         return None
     try:
         return operator.index(given)  # type: ignore[arg-type]  # what has no index says so
@@ -71,6 +85,6 @@ def number(given: object, among: range, sentence: str) -> int:
     return found
 
 
-def seed(given: object) -> int:
+def as_seed(given: object) -> int:
     """A seed as an int; InputError for anything else."""
     return number(given, range(2**32), f"the seed is {given!r}; it is a whole number from 0 to {2**32 - 1}.")

@@ -207,14 +207,14 @@ def _check_characters(text: str) -> None:
         text.encode()
     except UnicodeEncodeError as error:
         at, code = error.start, ord(text[error.start])
-        where = f"at character {at} (counted from 0) of the text, in {text[max(0, at - 20) : at + 20]!r}, stands"
+        where = f"at character {at} (counted from 0), in {text[max(0, at - 20) : at + 20]!r}"
         if 0xDC80 <= code <= 0xDCFF:
             raise InputError(
-                f"{where} the byte {code - 0xDC00:02X}, which was no UTF-8: decode the text by the encoding that it is "
-                "in, or replace such bytes (errors='replace')."
+                f"the text has the byte {code - 0xDC00:02X}, which was no UTF-8, {where}: decode it by the encoding "
+                "that it is in, or with errors='replace'."
             ) from None
         raise InputError(
-            f"{where} half a character, U+{code:04X} (a lone surrogate): "
+            f"the text has half a character, U+{code:04X} (a lone surrogate), {where}: "
             "text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace') joins the halves that belong together "
             "and replaces the others."
         ) from None
@@ -249,6 +249,7 @@ def find(token: int | str, tokens: tuple[Token, ...], text: str) -> int:
         if not 0 <= position < len(tokens):
             raise InputError(f"the text has positions 0 to {len(tokens) - 1}; there is no position {position}.")
         return position
+    token = str(token)  # NumPy's strings show themselves otherwise
     slices = [(t.position, text[slice(*t.span)] if t.span else t.text) for t in tokens]
     same: list[Callable[[str], bool]] = [lambda s: s == token, lambda s: s.casefold() == token.casefold()]
     for fits in same:

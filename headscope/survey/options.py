@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from headscope.errors import InputError
+from headscope.given import number
 from headscope.model.passes import MASKS, Mask
 from headscope.neighbors import METRICS, Metric
 from headscope.survey.nulls import NULLS
@@ -69,9 +71,11 @@ class Options:
             raise InputError(
                 "in the space unembedding a survey measures cosine only: the scale of its logits is a position's own."
             )
-        for name, number, least in (("sample", self.sample, 1), ("shard_positions", self.shard_positions, 2)):
-            if number is not None and number < least:
-                raise InputError(f"{name} is {number}; it is a number from {least}.")
+        for name, least in (("sample", 1), ("shard_positions", 2), ("seed", 0)):
+            given = getattr(self, name)
+            if given is not None or name != "sample":
+                plain = number(given, range(least, sys.maxsize), f"{name} is {given!r}; it is a number from {least}.")
+                object.__setattr__(self, name, plain)
 
     def views(self) -> Iterator[tuple[Space, Reference | None]]:
         """Every space with each of its references; None where it has none."""

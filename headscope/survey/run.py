@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib import metadata
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from headscope import __version__
 from headscope.errors import InputError
+from headscope.given import in_order
 from headscope.neighbors import warm_up
 from headscope.survey import statistics
 from headscope.survey.census import Census, ShardPlan, take_census
@@ -74,7 +75,7 @@ class Survey:
     def prepare(
         cls,
         scope: Scope,
-        paths: Sequence[str | Path],
+        paths: Iterable[str | Path],
         directory: str | Path,
         options: Options,
         *,
@@ -208,10 +209,10 @@ class Survey:
 
 
 def _sources(
-    paths: Sequence[str | Path], directory: Path, options: Options, standard_input: BinaryIO | None
+    paths: Iterable[str | Path], directory: Path, options: Options, standard_input: BinaryIO | None
 ) -> list[Source]:
     found: list[Source] = []
-    for path in paths:
+    for path in in_order(paths, "paths"):
         if str(path) != STANDARD_INPUT:
             found += find_sources([path], options.format)
             continue

@@ -1,4 +1,4 @@
-"""How tokens are spelled: a tokenizer's decoder says what is a byte and what a letter, whatever is in its vocabulary."""
+"""How tokens are spelled: by what a tokenizer's decoder makes of them, whatever letters its vocabulary has."""
 
 from __future__ import annotations
 
