@@ -16,7 +16,7 @@ from headscope.claims.run import Asked
 from headscope.given import in_order, numbers_of, whole
 from headscope.probes import fit_lens, recovery
 from headscope.probes.texts import find_texts
-from headscope.survey.options import Options
+from headscope.survey.options import Options, checked_nulls
 from headscope.survey.run import Survey
 from headscope.survey.texts import find_sources
 
@@ -269,3 +269,28 @@ def test_what_is_no_whole_number_is_none():
     with pytest.raises(InputError, match=r"at place 1 is True"):
         numbers_of([1, True], "offsets")
     assert in_order((n for n in "ab"), "paths") == ["a", "b"]
+
+
+def test_the_choices_of_a_survey_in_whatever_holds_them():
+    asked = {"spaces": ["unembedding"], "metrics": ["cosine"], "masks": ["model", "full"]}
+    plain = Options(**{name: tuple(values) for name, values in asked.items()})
+    assert Options(**asked) == Options(**{name: iter(values) for name, values in asked.items()}) == plain
+    assert CapacityOptions(parts=iter(["number"]), keep=np.array([0, 1])) == CapacityOptions(
+        parts=("number",), keep=(0, 1)
+    )
+    for refused in (
+        lambda: Options(masks="full"),
+        lambda: Options(spaces={"value", "output"}),
+        lambda: CapacityOptions(parts="number"),
+        lambda: checked_nulls("random"),
+    ):
+        with pytest.raises(InputError, match=r"is a list, not one str|has no order"):
+            refused()
+
+
+def test_nulls_of_a_generator_are_measured(scope, tmp_path):
+    (tmp_path / "texts.txt").write_text("the early bird\nthe worm is in the hand\n")
+    survey = Survey.prepare(scope, [tmp_path / "texts.txt"], tmp_path / "out", Options(references=("layer",)))
+    assert survey.plan(iter(["labels"])).shards == survey.plan(["labels"]).shards == 2
+    survey.run(iter(["labels"]))
+    assert survey.plan(["labels"]).done == 2

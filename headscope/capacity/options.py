@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from headscope.errors import InputError
-from headscope.given import as_seed, number
+from headscope.given import as_seed, in_order, number
 from headscope.model.passes import MASKS, Mask
 from headscope.survey.texts import FORMATS, Format
 from headscope.vocabulary.choices import one_of
@@ -41,6 +41,8 @@ class Options:
     document_column: str = "document"
 
     def __post_init__(self) -> None:
+        for name in ("parts", "sites", "keep"):
+            object.__setattr__(self, name, tuple(in_order(getattr(self, name), name)))
         named: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
             ("part", self.parts, PARTS),
             ("site", self.sites, SITES),

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from headscope.errors import InputError
+from headscope.given import as_seed
 from headscope.probes.figures import Outcomes, Scores
 from headscope.probes.folds import Folds
 from headscope.probes.ridge import Gram, Ridge
@@ -35,6 +36,7 @@ def held_out(
     (of all `ids`). The control is fitted and judged alike with the targets permuted within the cells of the folds.
     `folds` None: four, drawn with `seed`. Raises InputError for too few texts or types.
     """
+    seed = as_seed(seed)
     chosen = Folds.of(groups, ids, len(embeddings), seed=seed) if folds is None else folds
     cells = chosen.cells(groups, ids)
     sides = torch.stack([ids, permuted(ids, cells, seed)])  # (side, sample)

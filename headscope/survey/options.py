@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from headscope.errors import InputError
-from headscope.given import number
+from headscope.given import in_order, number
 from headscope.model.passes import MASKS, Mask
 from headscope.neighbors import METRICS, Metric
-from headscope.survey.nulls import NULLS
+from headscope.survey.nulls import NULLS, Null
 from headscope.survey.texts import FORMATS, Format
 from headscope.vocabulary.choices import (
     CANDIDATES,
@@ -51,6 +51,8 @@ class Options:
     shard_positions: int = SHARD_POSITIONS
 
     def __post_init__(self) -> None:
+        for name in ("spaces", "references", "metrics", "masks"):
+            object.__setattr__(self, name, tuple(in_order(getattr(self, name), name)))
         for kind, values, choices in (
             ("space", self.spaces, SPACES),
             ("reference", self.references, REFERENCES),
@@ -92,7 +94,9 @@ class Options:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
 
-def check_nulls(nulls: tuple[str, ...]) -> None:
-    """Raise InputError for a null that there is not."""
-    for null in nulls:
+def checked_nulls(nulls: Iterable[str]) -> tuple[Null, ...]:
+    """The nulls that are named; InputError for one that there is not."""
+    named = tuple(in_order(nulls, "nulls"))
+    for null in named:
         one_of("null", null, NULLS)
+    return named
