@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from headscope.neighbors import Place, Table, search
+from headscope.probes.ridge import or_chance
 from headscope.vocabulary import Encoded
 from headscope.vocabulary.placed import members_of, placed
 
@@ -77,14 +78,12 @@ class Readout:
     def ranks(self, stage: Stage, layer: int, x: Tensor, ids: Tensor) -> Tensor:
         """Own ranks int64 [version, token] of encodings `x` [version, token, width] of the tokens `ids` [token].
 
-        Ties share a rank. A guess of length 0 has no direction, so no token is nearer than another: it stands where
-        chance puts it, in the middle. 0 where the own token's embedding is not finite.
+        Ties share a rank; see `or_chance`. 0 where the own token's embedding is not finite.
         """
         mean, weight = self._maps[stage, layer]
         guess = ((x - mean) @ weight).flatten(0, 1)  # (version * token, d_model)
         found = search(self._table, [self._about], guess[:, None], ids.repeat(len(x)), k=1)["cosine"].own_rank[:, 0]
-        silent = (found > 0) & ~guess.any(-1)
-        return found.masked_fill(silent, 1 + (self.candidates - 1) // 2).view(len(x), len(ids))
+        return or_chance(found, guess, self.candidates).view(len(x), len(ids))
 
 
 def told(ranks: Tensor, candidates: int) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,7 @@ from headscope.probes.figures import Outcomes, Scores
 from headscope.probes.folds import FOLDS, Folds
 from headscope.probes.held_out import Chosen, Fits, permuted
 from headscope.probes.lens import TARGETS, LinearLens, Origin, Target
-from headscope.probes.ridge import Gram
+from headscope.probes.ridge import Gram, or_chance
 from headscope.probes.samples import Samples
 from headscope.vocabulary.choices import one_of
 from headscope.vocabulary.encodings import Aim, Encoded
@@ -266,5 +266,6 @@ class _Job:
             to = weight[part].to(device)
             near = Encoded(self.table, place, "model", 0.0, Aim(to, to.new_zeros(len(to), to.shape[2]))).narrowed()
             vectors = near.enter(x[:, part].float())
-            found.append(search(near.table, [near.place], vectors, own, k=1)["cosine"].own_rank.cpu())
+            ranks = search(near.table, [near.place], vectors, own, k=1)["cosine"].own_rank
+            found.append(or_chance(ranks, vectors, near.table.candidates).cpu())
         return torch.cat(found, 1)
