@@ -133,8 +133,8 @@ def permuted(ids: Tensor, cells: Tensor, seed: int) -> Tensor:
 def _ranks(guess: Tensor, rows: Tensor, wanted: Tensor) -> Tensor:
     """1 + how many candidates are strictly nearer by cosine than the wanted one: int64 [side, map, sample].
 
-    See `or_chance`. guess [side, map, sample, d_model]; rows [side, 1, candidate, d_model]; wanted int64 [side, sample],
-    which of them.
+    See `or_chance`. guess [side, map, sample, d_model]; rows [side, 1, candidate, d_model]; wanted int64
+    [side, sample], which of them.
     """
     candidates = torch.nn.functional.normalize(rows.squeeze(1), dim=-1)  # |guess| changes no rank
     scores = (guess.flatten(1, 2) @ candidates.mT).unflatten(1, guess.shape[1:3])  # (side, map, sample, candidate)
