@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from headscope.errors import InputError, ModelError
+from headscope.given import texts_of
 from headscope.model.passes import Mask
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Source:
     lines: Callable[[], Iterator[str]]
 
 
-def source(texts: str | Path | Sequence[str] | None) -> Source:
+def source(texts: str | Path | Iterable[str] | None) -> Source:
     """The project's sentences (None), a text file with one text a line (its path), or a list of texts.
 
     Raises InputError for a file that is not there, or anything else.
@@ -97,9 +98,10 @@ def source(texts: str | Path | Sequence[str] | None) -> Source:
             raise InputError(f"there is no file {str(texts)!r}: a bank is made of a text file, one text a line.")
         found = path.stat()
         return Source(path.name, (path.resolve(), found.st_mtime_ns, found.st_size), lambda: _lines(path))
-    if not isinstance(texts, Sequence) or not all(isinstance(text, str) for text in texts):
-        raise InputError("a bank's texts are the path of a text file, or a list of strings.")
-    listed = tuple(texts)
+    try:
+        listed = tuple(texts_of(texts))
+    except InputError as error:
+        raise InputError(f"a bank's texts are the path of a text file, or a list of strings: {error}") from None
     return Source(f"{len(listed):,} texts", listed, lambda: iter(listed))
 
 

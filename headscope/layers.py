@@ -112,8 +112,8 @@ class Mixing:
 class Glance:
     """Every head of a text in five numbers, each [layer, head], over the tokens that are no special ones.
 
-    `entropy` of the pattern in nats; the share `on_own` position, `on_previous`, on all `on_special` tokens;
-    `strength` |W_O z|.
+    `entropy` of the pattern in nats; the share `on_own` position, `on_previous` (of the tokens that have one before
+    them; nan where none has), on all `on_special` tokens; `strength` |W_O z|.
     """
 
     entropy: Tensor
@@ -241,8 +241,8 @@ def glance(reading: Reading) -> Glance:
     parts: list[list[Tensor]] = [[] for _ in range(5)]
     for layer in range(len(reading.z)):
         pattern = reading.pattern_of(layer)  # (H, Q, S)
-        previous = torch.zeros_like(pattern[..., 0])
-        previous[:, 1:] = pattern.diagonal(-1, dim1=1, dim2=2)
+        # Position 0 has none before it: missing, not 0.
+        previous = torch.nn.functional.pad(pattern.diagonal(-1, dim1=1, dim2=2), (1, 0), value=torch.nan)
         strength = torch.einsum("shd,hdm->hsm", reading.z[layer], _w_o(reading, layer)).norm(dim=-1)  # (H, Q)
         found = (
             torch.special.entr(pattern).sum(-1),
@@ -252,7 +252,7 @@ def glance(reading: Reading) -> Glance:
             strength,
         )
         for part, values in zip(parts, found, strict=True):
-            part.append(values[:, ours].mean(-1))
+            part.append(values[:, ours].nanmean(-1))
     entropy, own, previous, on_special, strength = (torch.stack(part) for part in parts)
     return Glance(entropy, own, previous, on_special, strength, reading.notes)
 

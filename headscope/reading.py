@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from headscope.background import background
 from headscope.bank import Bank
 from headscope.errors import InputError
 from headscope.finding import Finder, Question
+from headscope.given import as_seed, in_order, number, whole
 from headscope.layers import Effects, Glance, Journey, Mixing
 from headscope.maps import Map
 from headscope.maps.layouts import Method, Tell, Way
@@ -108,7 +110,7 @@ class Reading:
         stream (Kobayashi et al. 2020, arXiv 2004.10102). A long text's patterns are not kept; the model is run again
         for the layer that is asked for.
         """
-        self._check_layer(layer)
+        layer = self._layer(layer)
         one_of("way to weigh", weigh, get_args(Weigh))
         if self._pattern is not None:
             weights = self._pattern[layer]
@@ -132,6 +134,7 @@ class Reading:
         """
         position = self.position_of(token)
         one_of("way to weigh", weigh, get_args(Weigh))
+        layer = self._layer(layer)
         weights = self.pattern_of(layer)[:, position]  # (H, S)
         lost = float(1 - weights.sum(-1).min())
         return Attention(
@@ -181,12 +184,12 @@ class Reading:
 
     def vectors(self, vector: Vector, layer: int) -> Tensor:
         """z, q, k or v of one layer for every query head: [position, head, d_head]; grouped heads share k and v."""
-        found: Tensor = getattr(self, vector)[layer]
+        found: Tensor = getattr(self, vector)[self._layer(layer)]
         return found.repeat_interleave(self.z.shape[2] // found.shape[1], dim=1)
 
     def nearest(
         self,
-        token: int | str | Sequence[int | str] = 1,
+        token: int | str | Iterable[int | str] = 1,
         layer: int = 0,
         space: Space = "value",
         reference: Reference | None = None,
@@ -210,13 +213,14 @@ class Reading:
         that is not open.
         """
         check(space, reference, metric, candidates, vector)
-        listed = isinstance(token, Sequence) and not isinstance(token, str)
-        selected = [self.position_of(one) for one in token] if listed else [self.position_of(token)]  # type: ignore[union-attr, arg-type]
+        listed = isinstance(token, Iterable) and not isinstance(token, str) and whole(token) is None
+        selected = [self.position_of(one) for one in (in_order(token, "tokens") if listed else [cast(int, token)])]
         if not selected:
             raise InputError("the list of tokens is empty: give at least one.")
         reference = resolved(space, reference, "input")
-        self._check_layer(layer)
-        finder = self._finder(layer, space, reference, metric, position, k, candidates, vector, at)
+        layer = self._layer(layer)
+        k, at = self._k(k, candidates), self._at(at)
+        finder = self._finder(layer, space, reference, metric, position, candidates, vector, at)
         near, table = finder.search(layer, selected, k)
         suppressed = None
         if space in ("embedding", "unembedding") and metric != "euclidean":
@@ -244,7 +248,7 @@ class Reading:
 
     def seeks(
         self,
-        token: int | str | Sequence[int | str] = 1,
+        token: int | str | Iterable[int | str] = 1,
         layer: int = 0,
         source: int | None = None,
         k: int = 15,
@@ -259,7 +263,7 @@ class Reading:
 
     def sought(
         self,
-        token: int | str | Sequence[int | str] = 1,
+        token: int | str | Iterable[int | str] = 1,
         layer: int = 0,
         query: int | None = None,
         k: int = 15,
@@ -277,7 +281,8 @@ class Reading:
         z = Σ_j α_ij v_j, so ⟨z, R⟩ is the sum of α_ij ⟨v_j, R⟩; for cosine divided by |z||R|; for euclidean these are
         the dot product's shares. Raises InputError for an answer about several tokens or about q, k or v.
         """
-        asked, layer = near.question, self._check_asked(near, head, id)
+        asked = near.question
+        layer, head, id = self._asked(near, head, id)
         split = Finder(self, self.vocabulary, asked).split(layer, near.tokens[0].position, head, id)
         return Why(asked, near.tokens[0], head, self._opened.names[id], self.tokens, split)
 
@@ -286,21 +291,18 @@ class Reading:
 
         Raises InputError for an answer about several tokens or about q, k or v.
         """
-        self._check_asked(near, head, id)
+        _, head, id = self._asked(near, head, id)
         finder = Finder(self, self.vocabulary, near.question)
         return worked(self, near, head, id, finder, self._opened.names[id])
 
-    def _check_asked(self, near: Neighbors, head: int, id: int) -> int:
-        """The layer of an answer of one layer about one token's z; InputError for another, or no such head or id."""
+    def _asked(self, near: Neighbors, head: int, id: int) -> tuple[int, int, int]:
+        """Layer, head and id of an answer of one layer about one token's z; InputError for another, or none such."""
         asked = near.question
         if asked.layer is None or near.ids.dim() != 2 or asked.vector != "z":
             raise InputError("this is asked of an answer about one token's z: near.each() gives them one by one.")
         heads, size = near.ids.shape[0], self.vocabulary.size
-        if not (isinstance(head, int) and 0 <= head < heads):
-            raise InputError(f"there is no head {head!r}; the layer's heads are 0 to {heads - 1}.")
-        if not (isinstance(id, int) and 0 <= id < size):
-            raise InputError(f"there is no token id {id!r}; ids are 0 to {size - 1}.")
-        return asked.layer
+        head = number(head, range(heads), f"there is no head {head!r}; the layer's heads are 0 to {heads - 1}.")
+        return asked.layer, head, number(id, range(size), f"there is no token id {id!r}; ids are 0 to {size - 1}.")
 
     def background(self, near: Neighbors, bank: Bank | None = None) -> Background:
         """What a bank of other texts' outputs says of an answer of this reading: hub-aware neighbours, and chance.
@@ -346,7 +348,7 @@ class Reading:
         """
         one_of("metric", metric, METRICS)
         one_of("against", against, get_args(Against))
-        self._check_layer(layer)
+        layer = self._layer(layer)
         position = self.position_of(token)
         others = self.vectors(against, layer)  # (S, H, d_head)
         apart = distances(metric, self.z[layer, position], others).T  # (H, S)
@@ -378,7 +380,7 @@ class Reading:
         check(space, reference, metric, candidates)
         reference = resolved(space, reference, "layer")
         selected = self.position_of(token)
-        finder = self._finder(None, space, reference, metric, position, 1, candidates, "z", None)
+        finder = self._finder(None, space, reference, metric, position, candidates, "z", None)
         found = [finder.search(layer, [selected], 1) for layer in range(len(self.z))]
         ids = torch.stack([near.ids[0, :, 0] for near, _ in found])  # (L, H)
         names = self._opened.names
@@ -423,9 +425,10 @@ class Reading:
         """
         check(space, reference, metric, candidates)
         reference = resolved(space, reference, "layer")
-        self._check_layer(layer)
-        finder = self._finder(layer, space, reference, metric, at is not None, k, candidates, "z", at)
-        planned = plan(self, finder, head, Way(method, perplexity, seed), size, k, at)
+        layer = self._layer(layer)
+        k, at, way = self._k(k, candidates), self._at(at), Way(method, perplexity, as_seed(seed))
+        finder = self._finder(layer, space, reference, metric, at is not None, candidates, "z", at)
+        planned = plan(self, finder, head, way, size, k, at)
         return planned.map(self._scope._layouts, progress)
 
     def journey(self, k: int = 10, position: bool = True, isolated: bool = False) -> Journey:
@@ -435,7 +438,7 @@ class Reading:
         neighbours are compared between stages. `isolated`: the rank among the vocabulary read alone too, for which
         the model reads every token alone where `Scope.isolate` has not done so.
         """
-        self._check_k(k, self._scope.card.vocab_size)
+        k = self._k(k)
         if isolated:
             self._scope.isolate(what="streams")
         return layers.journey(self, k, position, isolated)
@@ -463,18 +466,12 @@ class Reading:
         reference: Reference | None,
         metric: Metric,
         position: bool,
-        k: int,
         candidates: Candidates,
         vector: Vector,
         at: int | None,
     ) -> Finder:
         """What answers a question, once the choices are known to be open."""
         vocabulary = self.vocabulary
-        most = int(self._opened.names.words.sum()) if candidates == "words" else vocabulary.size
-        self._check_k(k, most)
-        limit = self._opened.positions.limit
-        if at is not None and (isinstance(at, bool) or not isinstance(at, int) or not 0 <= at < (limit or at + 1)):
-            raise InputError(f"there is no position {at!r}; the model's positions are 0 to {(limit or 0) - 1}.")
         if reference == "isolated":
             self._scope.isolate()
         moves = position and reference != "isolated" and vocabulary.moves(space)
@@ -485,14 +482,22 @@ class Reading:
         """Refuse to run a model again whose weights have changed since the text was read."""
         self._scope._vocabulary_for(self._opened)
 
-    def _check_k(self, k: int, most: int) -> None:
-        if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= most:
-            raise InputError(f"k is {k!r}; it is a number from 1 to {most} (the candidates).")
+    def _k(self, k: int, candidates: Candidates = "all") -> int:
+        names = self._opened.names
+        most = int(names.words.sum()) if candidates == "words" else names.vocab_size
+        return number(k, range(1, most + 1), f"k is {k!r}; it is a number from 1 to {most} (the candidates).")
 
-    def _check_layer(self, layer: int) -> None:
-        last = len(self.z) - 1
-        if isinstance(layer, bool) or not isinstance(layer, int) or not 0 <= layer <= last:
-            raise InputError(f"there is no layer {layer!r}; the model's layers are 0 to {last}.")
+    def _layer(self, layer: int) -> int:
+        layers = len(self.z)
+        return number(layer, range(layers), f"there is no layer {layer!r}; the model's layers are 0 to {layers - 1}.")
+
+    def _at(self, at: int | None) -> int | None:
+        if at is None:
+            return None
+        limit = self._opened.positions.limit
+        to = "from 0" if limit is None else f"0 to {limit - 1}"
+        open_ones = range(sys.maxsize if limit is None else limit)
+        return number(at, open_ones, f"there is no position {at!r}; the model's positions are {to}.")
 
     def _notes(self, finder: Finder, position: bool, table: Table) -> tuple[str, ...]:
         asked, vocabulary = finder.question, finder.vocabulary

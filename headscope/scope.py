@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,9 +15,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from headscope.bank import Bank, fill, source
 from headscope.errors import HeadscopeError, InputError
+from headscope.given import as_seed, number, text_of, texts_of
 from headscope.maps.layouts import Layouts
 from headscope.model.default import default_source, find
-from headscope.model.edits import Edits, check_edits, named_edits
+from headscope.model.edits import Edits, check_edits, named_edits, plain_edits
 from headscope.model.fresh import reinitialised
 from headscope.model.loading import hash_of_tensors, load
 from headscope.model.opened import Opened, open_model, weights_stamp
@@ -184,17 +186,19 @@ class Scope:
         side, (layer, "residual") the stream that the layer's block returns. Raises InputError for an empty text, or
         one that is longer than the model reads, unless `truncate`.
         """
-        return self._read([text], mask, None if decoder_text is None else [decoder_text], truncate, edit or {})[0]
+        written = None if decoder_text is None else [text_of(decoder_text, "decoder_text")]
+        return self._read([text_of(text)], mask, written, truncate, plain_edits(edit))[0]
 
-    def read_many(self, texts: Sequence[str], mask: Mask = "model", *, truncate: bool = False) -> list[Reading]:
-        """Read several texts in padded batches: equal to single reads within float32's arithmetic."""
-        return self._read(texts, mask, None, truncate, {})
+    def read_many(self, texts: Iterable[str], mask: Mask = "model", *, truncate: bool = False) -> list[Reading]:
+        """Read several texts in padded batches: equal to single reads within float32's arithmetic.
+
+        `texts` is anything that has an order: a list, a generator, a column of a table. A set has none.
+        """
+        return self._read(texts_of(texts), mask, None, truncate, {})
 
     def _read(
         self, texts: Sequence[str], mask: Mask, decoder_texts: Sequence[str] | None, truncate: bool, edit: Edits
     ) -> list[Reading]:
-        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
-            raise InputError("texts is a list of strings.")
         one_of("mask", mask, MASKS)
         opened = self._current()
         decodes = opened.stack.encoder is not None
@@ -245,7 +249,7 @@ class Scope:
         kept = started(tokenize(text, opened.names, limit - begin), start, opened.names)
         return kept, (notes.truncated(limit, len(tokens)),)
 
-    def bank(self, texts: str | Path | Sequence[str] | None = None, size: int = 2000, mask: Mask = "model") -> Bank:
+    def bank(self, texts: str | Path | Iterable[str] | None = None, size: int = 2000, mask: Mask = "model") -> Bank:
         """What the heads write at `size` or more non-special positions of other texts; see `Reading.background`.
 
         `texts` is a text file with one text a line (its path), a list of texts, or None for English sentences that
@@ -253,8 +257,9 @@ class Scope:
         where they are too long for the model. Kept for these weights, texts and mask. Raises InputError where the
         texts give too few outputs.
         """
-        if isinstance(size, bool) or not isinstance(size, int) or size < 2:
-            raise InputError(f"the size of a bank is {size!r}; it is a number of outputs, 2 or more.")
+        size = number(
+            size, range(2, sys.maxsize), f"the size of a bank is {size!r}; it is a number of outputs, 2 or more."
+        )
         one_of("mask", mask, MASKS)
         self._current()
         found, weights = source(texts), self.card.weights_sha256
@@ -297,8 +302,8 @@ class Scope:
     def weights(self, layer: int) -> HeadWeights:
         """The projections W_Q, W_K, W_V, W_O of a layer per head, with their biases, measured and checked."""
         opened = self._current()
-        if not 0 <= layer < len(opened.anatomy.blocks):
-            raise InputError(f"there is no layer {layer!r}; the model's layers are 0 to {self.card.layers - 1}.")
+        last = len(opened.anatomy.blocks) - 1
+        layer = number(layer, range(last + 1), f"there is no layer {layer!r}; the model's layers are 0 to {last}.")
         return measure_projections(opened.feed, layer)
 
     @property
@@ -342,6 +347,7 @@ class Scope:
         For comparison: what its heads seem to do, no training has taught them.
         """
         opened = self._current()
+        seed = as_seed(seed)
         fresh = Scope.from_model(reinitialised(opened.stack, seed), opened.names.tokenizer)
         fresh.card = replace(fresh.card, name=f"{self.card.name}, randomly initialised (seed {seed})")
         return fresh

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import torch
 
 from headscope.errors import HeadscopeError
+from headscope.model.anatomy import dissect
 from headscope.model.capture import takes_attention_by_name
 from headscope.model.passes import Mask
 from headscope.scope import Scope
 
 # Float32 arithmetic in another order; half-precision models are held to what their own arithmetic gives.
 _EXACT, _HALF = 1e-4, 0.1
+_PLACE = 1  # the position at which encodings are checked
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def verify(scope: Scope, progress: Callable[[str], None] | None = None) -> Verdi
 
 
 def _capture(scope: Scope, name: str) -> Check:
-    error = scope.card.capture_error
+    error = dissect(scope._opened.model, scope._opened.probe).capture_error
     return Check(name, error <= _limit(scope), f"error {error:.1e}")
 
 
@@ -65,25 +67,32 @@ def _alone(scope: Scope, name: str) -> Check:
     worst = 0.0
     for id in opened.probe[0, :4].tolist():
         z = opened.run([[id]], "model")[0].z[0, 0]  # (head, d_head)
-        v = opened.feed.vectors(torch.tensor([id]), 0, _first_place(scope))[0].cpu()
+        v = opened.feed.vectors(torch.tensor([id]), 0, _place(scope, 0))[0].cpu()
         own = v.repeat_interleave(z.shape[0] // v.shape[0], dim=0)
         worst = max(worst, float((z - own).abs().amax() / own.abs().amax()))
     return Check(name, worst <= _limit(scope), f"error {worst:.1e}")
 
 
-def _first_place(scope: Scope) -> tuple[torch.Tensor, ...] | None:
+def _place(scope: Scope, position: int) -> tuple[torch.Tensor, ...] | None:
     opened = scope._opened
-    return opened.feed.place(0) if opened.positions.modules else None
+    return opened.feed.place(position) if opened.positions.modules else None
 
 
 def _encodings(scope: Scope, name: str) -> Check:
-    layers = range(scope.card.layers)
-    encoded = [scope._vocabulary.encoded("value", "layer", layer, 0) for layer in layers]
-    slow = [layer for layer in layers if encoded[layer].way == "model"]
-    worst = max(one.error for one in encoded)
-    if slow:
-        return Check(name, True, f"by the model itself at layers {', '.join(map(str, slow))}; it is exact, and slower")
-    return Check(name, True, f"closed form at all {len(layers)} layers, error {worst:.1e}")
+    """What is searched, table and place together, beside the model's own values of a few tokens, layer by layer."""
+    feed, layers = scope._opened.feed, range(scope.card.layers)
+    ids = scope._opened.probe[0]
+    slow, worst = [], 0.0
+    for layer in layers:
+        encoded = scope._vocabulary.encoded("value", "layer", layer, _PLACE)
+        model = feed.vectors(ids, layer, _place(scope, _PLACE))
+        got = encoded.rows(ids.to(encoded.table.rows.device)).cpu()
+        error = float((got - model.cpu().double()).abs().amax() / model.abs().amax())
+        worst = max(worst, error if error == error else float("inf"))
+        slow += [layer] if encoded.way == "model" else []
+    found = f"by the model itself at layers {', '.join(map(str, slow))}, which is slower" if slow else ""
+    found = found or f"closed form at all {len(layers)} layers"
+    return Check(name, worst <= _EXACT, f"{found}, error {worst:.1e}")
 
 
 def _projections(scope: Scope, name: str) -> Check:
@@ -98,6 +107,7 @@ def _projections(scope: Scope, name: str) -> Check:
 
 def _mask(mask: Mask) -> Callable[[Scope, str], Check]:
     def check(scope: Scope, name: str) -> Check:
+        scope._opened.proved.discard(mask)  # a reading may have proved it before; here it is proved anew
         scope._opened.prove_mask(mask)
         seen = "moved" if mask == "full" else "left alone"
         return Check(name, True, f"earlier tokens are {seen} when a later one changes")
@@ -107,9 +117,9 @@ def _mask(mask: Mask) -> Callable[[Scope, str], Check]:
 
 def _padding(scope: Scope, name: str) -> Check:
     opened = scope._opened
-    text = opened.probe[0].tolist()
+    text, other = opened.probe.tolist()  # another text beside it: of the same one, what leaked would be no other
     short = text[: max(1, len(text) // 2)]
-    alone, together = opened.run([short], "model")[0].z, opened.run([text, short], "model")[1].z
+    alone, together = opened.run([short], "model")[0].z, opened.run([other, short], "model")[1].z
     error = float((alone - together).abs().amax() / alone.abs().amax())
     return Check(name, error <= _limit(scope), f"error {error:.1e}")
 

@@ -9,6 +9,7 @@ import plain
 import pytest
 import torch
 import zoo
+from survey.corpora import statistics, surveyed
 
 from headscope import Scope
 from headscope.errors import InputError
@@ -138,10 +139,31 @@ def test_a_glance_is_the_mean_over_the_tokens_that_are_not_special(scope, readin
     assert float(found.on_own[layer, head]) == pytest.approx(
         float(sum(alpha[i, i] for i in ours) / len(ours)), abs=1e-6
     )
-    previous = sum(alpha[i, i - 1] for i in ours if i) / len(ours)
+    previous = sum(alpha[i, i - 1] for i in ours if i) / len([i for i in ours if i])
     assert float(found.on_previous[layer, head]) == pytest.approx(float(previous), abs=1e-6)
     on_special = sum(float(alpha[i, special].sum()) for i in ours) / len(ours)
     assert float(found.on_special[layer, head]) == pytest.approx(on_special, abs=1e-6)
+
+
+def test_a_text_of_one_token_has_nothing_before_it(scope_of):
+    found = scope_of("gpt2").read("x").glance()
+    assert found.on_previous.isnan().all()
+    assert not found.on_own.isnan().any()
+    assert {head["on_previous"] for head in found.to_dict()["heads"]} == {None}
+    assert " – " in repr(found)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "bert"])
+def test_a_glance_and_a_survey_of_one_text_tell_the_same_of_its_patterns(scope_of, name, tmp_path):
+    (tmp_path / "text.txt").write_text(zoo.TEXT)
+    found = statistics(surveyed(scope_of(name), tmp_path / "text.txt", tmp_path / "survey"))
+    glance = scope_of(name).read(zoo.TEXT).glance()
+    for figure in ("entropy", "on_own", "on_previous", "on_special"):
+        told = found[(found.statistic == figure) & (found.by == "all") & found["head"].notna()]
+        here = getattr(glance, figure)
+        assert len(told) == here.numel()
+        for row in told.itertuples():
+            assert row.value == pytest.approx(float(here[int(row.layer), int(row.head)]), abs=1e-6)
 
 
 def edited_by_hand(scope, ids, layer, head, replacement):

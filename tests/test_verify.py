@@ -11,7 +11,9 @@ import zoo
 
 from headscope import Scope
 from headscope.cli import main
+from headscope.neighbors import Table
 from headscope.verify import Verdict, verify
+from headscope.vocabulary.closed_form import ClosedForm
 
 TABLE = Path(__file__).parents[1] / "docs" / "models.md"
 HEAD = """# Verified models
@@ -64,21 +66,72 @@ def test_the_table_of_verified_models_is_what_was_run(verdicts, request):
     assert TABLE.read_text() == table, "write it anew: python -m pytest tests/test_verify.py --write-models"
 
 
-def test_a_model_whose_encodings_are_not_its_own_fails(build, monkeypatch):
-    scope = Scope.from_model(*build("bert"))
+def projection_that_returns_more(scope, monkeypatch):
+    output = scope._opened.anatomy.blocks[1].output
+    output.register_forward_hook(lambda module, args, returned: returned + 0.1)
+
+
+def encodings_that_are_not_the_model_s(scope, monkeypatch):
     original = scope._opened.feed.vectors
-    monkeypatch.setattr(scope._opened.feed, "vectors", lambda *a: original(*a) + 0.1)
-    failed = [check.name for check in verify(scope).checks if check.holds is False]
-    assert "a text of one token writes its own encoding at layer 0" in failed
+    monkeypatch.setattr(scope._opened.feed, "vectors", lambda *given: original(*given) + 0.1)
 
 
-def test_a_mask_without_a_hold_fails(build, monkeypatch):
-    scope = Scope.from_model(*build("gpt2"))
+def table_that_is_not_the_closed_form(scope, monkeypatch):
+    pack = ClosedForm.pack
+
+    def off(form):
+        table = pack(form)
+        return Table.pack(1.01 * table.rows, table.bias)
+
+    monkeypatch.setattr(ClosedForm, "pack", off)
+
+
+def values_that_are_clipped(scope, monkeypatch):
+    original = scope._opened.feed.projected
+    monkeypatch.setattr(scope._opened.feed, "projected", lambda *given: original(*given).clamp(-0.01, 0.01))
+
+
+def masks_that_nobody_heeds(scope, monkeypatch):
     run = type(scope._opened).run
     monkeypatch.setattr(
         type(scope._opened), "run", lambda self, texts, mask, contexts=None: run(self, texts, "model", contexts)
     )
-    assert [check.name for check in verify(scope).checks if check.holds is False] == ["mask full"]
+
+
+def texts_that_see_their_batch(scope, monkeypatch):
+    first = scope._opened.anatomy.blocks[0].module
+    first.register_forward_pre_hook(lambda module, given: (given[0] + 0.1 * (given[0] - given[0].mean(0)), *given[1:]))
+
+
+FAULTS = [
+    ("z = Σ α v, and Σ z W_O + b_O is what the projection returns", "bert", projection_that_returns_more),
+    ("a text of one token writes its own encoding at layer 0", "bert", encodings_that_are_not_the_model_s),
+    ("vocabulary encodings agree with the model", "gpt2", table_that_is_not_the_closed_form),
+    ("vocabulary encodings agree with the model", "llama", table_that_is_not_the_closed_form),
+    ("projections per head", "llama", values_that_are_clipped),
+    ("mask full", "gpt2", masks_that_nobody_heeds),
+    ("mask causal", "bert", masks_that_nobody_heeds),
+    ("padded batches equal single texts", "bert", texts_that_see_their_batch),
+]
+
+
+@pytest.mark.parametrize(("line", "model", "fault"), FAULTS)
+def test_a_line_fails_where_its_identity_is_broken(build, monkeypatch, line, model, fault):
+    scope = Scope.from_model(*build(model))
+    for mask in ("full", "causal"):
+        scope.read(zoo.TEXT, mask=mask)  # it was proved then; a verdict does not rest on that
+    assert {check.name: check.holds for check in verify(scope).checks}[line]
+    scope = Scope.from_model(*build(model))
+    scope._opened.prove_mask("full")
+    scope._opened.prove_mask("causal")
+    fault(scope, monkeypatch)
+    verdict = verify(scope)
+    assert {check.name: check.holds for check in verdict.checks}[line] is False
+    assert not verdict.holds
+
+
+def test_every_line_has_a_fault_that_it_finds(build):
+    assert {check.name for check in verify(Scope.from_model(*build("bert"))).checks} == {line for line, _, _ in FAULTS}
 
 
 def test_it_runs_from_the_command_line(tmp_path, capsys):

@@ -65,7 +65,7 @@ class GlanceHeadOut(Answer):
     head: int
     entropy: float
     on_own: float
-    on_previous: float
+    on_previous: float | None
     on_special: float
     strength: float
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from headscope.errors import InputError
+from headscope.given import as_seed, in_order, number
 from headscope.model.passes import MASKS, Mask
 from headscope.survey.texts import FORMATS, Format
 from headscope.vocabulary.choices import one_of
@@ -39,6 +41,8 @@ class Options:
     document_column: str = "document"
 
     def __post_init__(self) -> None:
+        for name in ("parts", "sites", "keep"):
+            object.__setattr__(self, name, tuple(in_order(getattr(self, name), name)))
         named: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
             ("part", self.parts, PARTS),
             ("site", self.sites, SITES),
@@ -56,8 +60,10 @@ class Options:
         one_of("format", self.format, ("auto", *FORMATS))
         if not self.keep or not all(0 <= share <= 1 for share in self.keep):
             raise InputError(f"what is kept are shares from 0 to 1, not {list(self.keep)}.")
-        if self.sample is not None and self.sample < 2:
-            raise InputError(f"sample is {self.sample}; it takes 2 texts: one to fit on, and another to measure on.")
+        if self.sample is not None:
+            said = f"sample is {self.sample!r}; it takes 2 texts: one to fit on, and another to measure on."
+            object.__setattr__(self, "sample", number(self.sample, range(2, sys.maxsize), said))
+        object.__setattr__(self, "seed", as_seed(self.seed))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as the manifest keeps it."""

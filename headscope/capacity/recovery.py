@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
+from headscope.neighbors import Place, Table, search
+from headscope.probes.ridge import or_chance
 from headscope.vocabulary import Encoded
 from headscope.vocabulary.placed import members_of, placed
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from headscope.scope import Scope
 
 Stage = Literal["z", "residual"]
-_AT_ONCE = 512  # encodings whose scores with the whole vocabulary are held
 
 
 class Recovery:
@@ -66,29 +66,24 @@ class Readout:
 
     def __init__(self, embeddings: Tensor, centre: Tensor, maps: dict[tuple[str, int], tuple[Tensor, Tensor]]) -> None:
         """`embeddings` float32 [token, d_model], `centre` [d_model]."""
-        self._finite = embeddings.isfinite().all(-1)
-        self._rows = normalize((embeddings - centre).masked_fill(~self._finite[:, None], 0), dim=-1)
+        self._table = Table.pack(embeddings[None], embeddings.new_zeros(1, embeddings.shape[1]))
+        self._about = Place(bias=-centre[None])
         self._maps = maps
 
     @property
     def candidates(self) -> int:
         """Among how many tokens the own one is looked for."""
-        return int(self._finite.sum())
+        return self._table.candidates
 
     def ranks(self, stage: Stage, layer: int, x: Tensor, ids: Tensor) -> Tensor:
-        """Own ranks int64 [version, token] of encodings `x` [version, token, width] of the tokens `ids` [token]."""
+        """Own ranks int64 [version, token] of encodings `x` [version, token, width] of the tokens `ids` [token].
+
+        Ties share a rank; see `or_chance`. 0 where the own token's embedding is not finite.
+        """
         mean, weight = self._maps[stage, layer]
-        guess = normalize((x - mean) @ weight, dim=-1).flatten(0, 1)  # (version * token, d_model)
-        own = ids.repeat(len(x))
-        ranks = []
-        for some, of_own in zip(guess.split(_AT_ONCE), own.split(_AT_ONCE), strict=True):
-            scores = some @ self._rows.T  # (some, V)
-            scores[:, ~self._finite] = -torch.inf
-            of_token = scores.gather(1, of_own[:, None])
-            # Others as near count half: what tells nothing (0) has the middle rank.
-            ranks.append(1 + (scores > of_token).sum(1) + ((scores == of_token).sum(1) - 1) // 2)
-        known: Tensor = torch.cat(ranks).masked_fill(~self._finite[own], 0)
-        return known.view(len(x), len(ids))
+        guess = ((x - mean) @ weight).flatten(0, 1)  # (version * token, d_model)
+        found = search(self._table, [self._about], guess[:, None], ids.repeat(len(x)), k=1)["cosine"].own_rank[:, 0]
+        return or_chance(found, guess, self.candidates).view(len(x), len(ids))
 
 
 def told(ranks: Tensor, candidates: int) -> tuple[Tensor, Tensor]:

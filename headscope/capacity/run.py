@@ -81,7 +81,7 @@ class Run:
     def prepare(
         cls,
         scope: Scope,
-        paths: Sequence[str | Path],
+        paths: Iterable[str | Path],
         options: Options,
         directory: str | Path | None = None,
         say: Say = lambda step: None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -18,6 +18,7 @@ from headscope.claims.store import PARTS, Work, usual_directory
 from headscope.claims.surveyed import Surveyed
 from headscope.claims.verdict import Arithmetic, Finding
 from headscope.errors import InputError
+from headscope.given import in_order
 from headscope.model.passes import MASKS, Mask
 from headscope.scope import Scope
 from headscope.survey.options import Options
@@ -59,10 +60,10 @@ class Asked:
     seed: int = 0
 
     @classmethod
-    def of(cls, texts: Sequence[str] | None, survey: str | None, mask: str, sample: int | None, seed: int) -> Asked:
+    def of(cls, texts: Iterable[str] | None, survey: str | None, mask: str, sample: int | None, seed: int) -> Asked:
         """From the command line; InputError for what cannot be asked."""
         one_of("mask", mask, MASKS)
-        paths = tuple(Path(path) for path in texts) if texts else None
+        paths = tuple(map(Path, in_order([] if texts is None else texts, "texts"))) or None
         return cls(paths, None if survey is None else Path(survey), mask, sample, seed)  # type: ignore[arg-type]
 
     def __post_init__(self) -> None:

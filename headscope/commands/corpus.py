@@ -66,7 +66,7 @@ def survey(
         from headscope.survey.run import Survey
     except ModuleNotFoundError as error:
         raise InputError(f'a survey needs {error.name}: pip install "headscope[survey]"') from None
-    from headscope.survey.options import Options, check_nulls
+    from headscope.survey.options import Options, checked_nulls
     from headscope.survey.watch import show, watched
 
     asked: dict[str, Any] = {"spaces": space, "references": reference, "metrics": metric, "masks": mask}
@@ -74,8 +74,7 @@ def survey(
     asked |= {"position": position, "candidates": candidates, "sample": sample, "seed": seed, "truncate": truncate}
     asked |= {"stream": stream, "format": text_format, "column": column, "document_column": document_column}
     options = Options(**asked, shard_positions=shard_positions)  # checks them
-    nulls: Any = tuple(null or ())
-    check_nulls(nulls)
+    nulls = checked_nulls(null or ())
     with working("starting") as status:
         scope = open_scope(status, model, revision, device, dtype, stack)
         if "isolated" in options.references:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from headscope.errors import InputError
+from headscope.given import as_seed
 from headscope.vocabulary.cache import ByteCache
 from headscope.vocabulary.shards import cache_directory, read_layer, write_whole
 
@@ -176,8 +177,7 @@ def check(way: Way, points: int, width: int) -> None:
         raise InputError(f'a map needs {error.name}: pip install "headscope[maps]"') from None
     if width < 2 or points < 5:
         raise InputError(f"{points} vectors of {width} numbers make no map: it takes 5 vectors of 2 at least.")
-    if isinstance(way.seed, bool) or not isinstance(way.seed, int) or not 0 <= way.seed < 2**32:
-        raise InputError(f"the seed is {way.seed!r}; it is a whole number from 0 to {2**32 - 1}.")
+    as_seed(way.seed)
     most = (points - 1) // 3
     number = isinstance(way.perplexity, (int, float)) and not isinstance(way.perplexity, bool)
     if way.method == "tsne" and not (number and 2 <= way.perplexity <= most):

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from headscope.errors import InputError
 from headscope.finding import Finder, Question
+from headscope.given import number
 from headscope.maps.layouts import METHODS, Layout, Layouts, Tell, Way, check, trustworthiness
 from headscope.maps.result import LOW, Group, Map, MappedText
 from headscope.model.tokens import TokenNames
@@ -98,10 +99,12 @@ def plan(reading: Reading, finder: Finder, head: int, way: Way, size: int, k: in
         spaces = ", ".join(space for space, vectors in OPEN_VECTORS.items() if "v" in vectors)
         raise InputError(f"the space {asked.space} has no map, for it holds no values; open: {spaces}.")
     heads = reading.z.shape[2]
-    if isinstance(head, bool) or not isinstance(head, int) or not 0 <= head < heads:
-        raise InputError(f"there is no head {head!r}; the layer's heads are 0 to {heads - 1}.")
-    if isinstance(size, bool) or not isinstance(size, int) or not LEAST <= size <= MOST:
-        raise InputError(f"the size of a map is {size!r}; it is a number of vocabulary tokens, {LEAST} to {MOST:,}.")
+    head = number(head, range(heads), f"there is no head {head!r}; the layer's heads are 0 to {heads - 1}.")
+    size = number(
+        size,
+        range(LEAST, MOST + 1),
+        f"the size of a map is {size!r}; it is a number of vocabulary tokens, {LEAST} to {MOST:,}.",
+    )
     text = _text_vectors(reading, vocabulary, asked, head)
     check(way, min(size, vocabulary.size) + len(text), text.shape[1])
     near, table = finder.search(asked.layer, range(len(reading.tokens)), k)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor
 
 from headscope.errors import InputError
+from headscope.given import whole
 
 if TYPE_CHECKING:
     from headscope.model.anatomy import Anatomy
@@ -26,15 +27,27 @@ What: zeros, its mean over the text, a tensor [position, width] or [width], or a
 """
 
 
+def plain_edits(edits: Edits | None) -> Edits:
+    """Edits with layers and heads as ints; None: no edit. Raises InputError for what names no place."""
+    if edits is not None and not isinstance(edits, Mapping):
+        raise InputError(f"edit is a dictionary, (layer, head) → what takes its place, not {edits!r}.")
+    plain: dict[tuple[int, int | Part], Kind | Tensor | Change] = {}
+    for key, replacement in (edits or {}).items():
+        named: tuple[Any, Any] = key if isinstance(key, tuple) and len(key) == 2 else (None, None)
+        layer = whole(named[0])
+        is_part = isinstance(named[1], str) and named[1] in get_args(Part)
+        part = cast(Part, named[1]) if is_part else whole(named[1])
+        if layer is None or part is None:
+            raise InputError(f"an edit is of (layer, head), (layer, 'z') or (layer, 'residual'), not {key!r}.")
+        plain[layer, part] = replacement
+    return plain
+
+
 def check_edits(edits: Edits, anatomy: Anatomy, length: int) -> None:
     """Raise InputError for a place that is not there or a replacement that does not fit."""
     layers, block = len(anatomy.blocks), anatomy.blocks[0]
     widths = {"z": block.heads * block.d_head, "residual": anatomy.d_model}
     for key, replacement in edits.items():
-        if not (isinstance(key, tuple) and len(key) == 2 and isinstance(key[0], int)) or not (
-            isinstance(key[1], int) or key[1] in widths
-        ):
-            raise InputError(f"an edit is of (layer, head), (layer, 'z') or (layer, 'residual'), not {key!r}.")
         layer, part = key
         if not 0 <= layer < layers or (isinstance(part, int) and not 0 <= part < block.heads):
             raise InputError(f"there is no head {key!r}: layers are 0 to {layers - 1}, heads 0 to {block.heads - 1}.")
@@ -45,7 +58,7 @@ def check_edits(edits: Edits, anatomy: Anatomy, length: int) -> None:
                     f"the tensor for {key} is {list(replacement.shape)}; it is [{width}] or [{length}, {width}] "
                     "(width, or position and width)."
                 )
-        elif not callable(replacement) and replacement not in get_args(Kind):
+        elif not callable(replacement) and not (isinstance(replacement, str) and replacement in get_args(Kind)):
             raise InputError(
                 f"an edit is {', '.join(map(repr, get_args(Kind)))}, a tensor or a function, not {replacement!r}."
             )
@@ -108,6 +121,8 @@ def _replace(there: Tensor, replacement: Kind | Tensor | Change, layer: int) -> 
         there.zero_()
     else:
         made = replacement(there.float())
+        if not isinstance(made, Tensor):
+            raise InputError(f"the function for layer {layer} gives {made!r}; it gives a tensor.")
         if made.shape != there.shape:
             raise InputError(
                 f"the function for layer {layer} gives {list(made.shape)}; it is given {list(there.shape)} (position "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,6 +15,8 @@ from transformers import PreTrainedTokenizerBase
 
 from headscope.errors import InputError
 from headscope.model.telling import first_line
+from headscope.given import whole
+from headscope.model.spelling import Spelling
 
 Sort = Literal["word", "special", "unused", "byte", "unnamed"]
 
@@ -49,14 +52,7 @@ class Token:
     span: tuple[int, int] | None
 
 
-def _unicode_to_byte() -> dict[str, int]:
-    """GPT-2's byte alphabet, inverted: printable bytes stand for themselves, the others are moved up by 256."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    moved = [byte for byte in range(256) if byte not in printable]
-    return {chr(byte): byte for byte in printable} | {chr(256 + n): byte for n, byte in enumerate(moved)}
-
-
-_BYTES = _unicode_to_byte()
+_UNUSED = re.compile(r"[\[<](unused|madeupword|extra_id_).*[\]>]|madeupword\d+")  # places that a vocabulary keeps free
 _SIGNS = {"\n": "⏎", "\r": "␍", "\t": "⇥", "\xa0": "⍽"}
 
 
@@ -86,15 +82,17 @@ def _code(character: str) -> str:
     return f"⟨U+{ord(character):04X}⟩"
 
 
-def _from_bytes(raw: bytes) -> tuple[str, Sort]:
-    """UTF-8 text, with ⟨F0⟩ for each byte that belongs to no whole character: then the token's sort is byte."""
+def _shown(spelled: str | bytes) -> tuple[str, Sort]:
+    """A label, with ⟨F0⟩ for each byte that belongs to no whole character: then the token's sort is byte."""
+    if isinstance(spelled, str):
+        return readable(spelled), "word"
     try:
-        return raw.decode(), "word"
+        return readable(spelled.decode()), "word"
     except UnicodeDecodeError:
         # surrogateescape maps a stray byte b to U+DC00 + b.
-        text = raw.decode("utf-8", errors="surrogateescape")
+        text = spelled.decode("utf-8", errors="surrogateescape")
         parts = [f"⟨{ord(c) - 0xDC00:02X}⟩" if "\udc80" <= c <= "\udcff" else c for c in text]
-        return "".join(parts), "byte"
+        return readable("".join(parts)), "byte"
 
 
 class TokenNames:
@@ -103,14 +101,10 @@ class TokenNames:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> None:
         self.tokenizer, self.vocab_size = tokenizer, vocab_size
         self._known: dict[int, TokenName] = {}
-        self._named = len(tokenizer)  # counted anew each time it is asked for
+        self._named = set(tokenizer.get_vocab().values())  # not the first so many: a vocabulary may have holes
         self.specials = special_ids(tokenizer)
-        vocabulary = tokenizer.get_vocab()
-        self._byte_level = all(character in vocabulary for character in _BYTES)
-        self._added = {id for token, id in tokenizer.get_added_vocab().items()}
-        pieces = getattr(getattr(tokenizer, "backend_tokenizer", None), "model", None)
-        self._continues = getattr(pieces, "continuing_subword_prefix", None) or ""  # WordPiece: ##
-        self._ends = getattr(pieces, "end_of_word_suffix", None) or ""  # CLIP: </w>
+        self._added = set(tokenizer.get_added_vocab().values())
+        self._spelling = Spelling.of(tokenizer)
 
     def __getitem__(self, id: int) -> TokenName:
         if id not in self._known:
@@ -138,31 +132,24 @@ class TokenNames:
         )
 
     def _surface(self, label: str) -> str:
-        word = label.lstrip("␣").removesuffix(self._ends).removeprefix(self._continues).casefold()
+        spelling = self._spelling
+        word = label.lstrip("␣").removesuffix(spelling.ends).removeprefix(spelling.continues).casefold()
         return word or label  # spaces alone, or a sign alone
 
     def _name(self, id: int) -> TokenName:
         # Padded embedding tables have rows that no token leads to.
-        token = self.tokenizer.convert_ids_to_tokens(id) if id < self._named else None
+        token = self.tokenizer.convert_ids_to_tokens(id) if id in self._named else None
         if token is None:
             return TokenName(id, f"<{id}>", f"⟨id {id}⟩", "unnamed")
-        label, sort = self._read(token, id)
+        # What was added to a tokenizer stands in its vocabulary as it stands in a text.
+        label, sort = _shown(token if id in self._added else self._spelling.read(token))
         if id in self.specials:
             sort = "special"
-        elif token.strip("[]<>").startswith(("unused", "madeupword", "extra_id_")):
+        elif _UNUSED.fullmatch(token):
             sort = "unused"
+        elif self._spelling.falls_back(token):
+            sort = "byte"
         return TokenName(id, token, label, sort)
-
-    def _read(self, token: str, id: int) -> tuple[str, Sort]:
-        if id in self._added:
-            return readable(token), "word"
-        if self._byte_level and _BYTES.keys() >= set(token):
-            text, sort = _from_bytes(bytes([_BYTES[character] for character in token]))
-            return readable(text), sort
-        if len(token) == 6 and token.startswith("<0x") and token.endswith(">"):
-            raw = bytes([int(token[3:5], 16)])
-            return (readable(raw.decode()) if raw[0] < 128 else f"⟨{raw[0]:02X}⟩"), "byte"
-        return readable(token.replace("▁", " ")), "word"
 
 
 def special_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
@@ -176,8 +163,10 @@ def special_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
 def tokenize(text: str, names: TokenNames, truncate_to: int | None = None) -> tuple[Token, ...]:
     """The tokens of `text` with those that the tokenizer adds; cut to `truncate_to` where that is given.
 
-    Raises InputError for a text without a token, or with an id that the model has no embedding for.
+    Raises InputError for a text without a token, with half a character, or with an id that the model has no embedding
+    for.
     """
+    _check_characters(text)
     if not text.strip():
         raise InputError("the text is empty: give at least one word.")
     tokenizer = names.tokenizer
@@ -216,6 +205,25 @@ def tokenize(text: str, names: TokenNames, truncate_to: int | None = None) -> tu
     )
 
 
+def _check_characters(text: str) -> None:
+    """Refuse lone surrogates, which stand for no character: no tokenizer takes them."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        at, code = error.start, ord(text[error.start])
+        where = f"at character {at} (counted from 0), in {text[max(0, at - 20) : at + 20]!r}"
+        if 0xDC80 <= code <= 0xDCFF:
+            raise InputError(
+                f"the text has the byte {code - 0xDC00:02X}, which was no UTF-8, {where}: decode it by the encoding "
+                "that it is in, or with errors='replace'."
+            ) from None
+        raise InputError(
+            f"the text has half a character, U+{code:04X} (a lone surrogate), {where}: "
+            "text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace') joins the halves that belong together "
+            "and replaces the others."
+        ) from None
+
+
 def started(tokens: tuple[Token, ...], start: int | None, names: TokenNames) -> tuple[Token, ...]:
     """The tokens behind the token `start`, with which a decoder's text begins; None: as they are."""
     if start is None:
@@ -238,12 +246,14 @@ def find(token: int | str, tokens: tuple[Token, ...], text: str) -> int:
 
     Raises InputError where there is none, or more than one.
     """
-    if isinstance(token, bool) or not isinstance(token, (int, str)):
-        raise InputError(f"a token is a position (a number) or its text, not {token!r}.")
-    if isinstance(token, int):
-        if not 0 <= token < len(tokens):
-            raise InputError(f"the text has positions 0 to {len(tokens) - 1}; there is no position {token}.")
-        return token
+    if not isinstance(token, str):
+        position = whole(token)
+        if position is None:
+            raise InputError(f"a token is a position (a number) or its text, not {token!r}.")
+        if not 0 <= position < len(tokens):
+            raise InputError(f"the text has positions 0 to {len(tokens) - 1}; there is no position {position}.")
+        return position
+    token = str(token)  # NumPy's strings show themselves otherwise
     slices = [(t.position, text[slice(*t.span)] if t.span else t.text) for t in tokens]
     same: list[Callable[[str], bool]] = [lambda s: s == token, lambda s: s.casefold() == token.casefold()]
     for fits in same:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
@@ -14,13 +14,14 @@ from torch import Tensor
 
 from headscope import __version__
 from headscope.errors import InputError, ModelError
+from headscope.given import as_seed, numbers_of, texts_of
 from headscope.model.passes import Mask
 from headscope.neighbors import Place, Table, search, warm_up
 from headscope.probes.figures import Outcomes, Scores
 from headscope.probes.folds import FOLDS, Folds
 from headscope.probes.held_out import Chosen, Fits, permuted
 from headscope.probes.lens import TARGETS, LinearLens, Origin, Target
-from headscope.probes.ridge import Gram
+from headscope.probes.ridge import Gram, or_chance
 from headscope.probes.samples import Samples
 from headscope.vocabulary.choices import one_of
 from headscope.vocabulary.encodings import Aim, Encoded
@@ -38,9 +39,9 @@ _LAYER = 50  # texts that cost about as much as fitting and judging one layer
 
 def fit_lens(
     scope: Scope,
-    texts: Sequence[str],
+    texts: Iterable[str],
     *,
-    groups: Sequence[int] | None = None,
+    groups: Iterable[int] | None = None,
     target: Target = "own",
     name: str | None = None,
     mask: Mask = "model",
@@ -59,6 +60,8 @@ def fit_lens(
     InputError for too few texts.
     """
     one_of("target", target, TARGETS)
+    texts, seed = texts_of(texts), as_seed(seed)
+    groups = None if groups is None else numbers_of(groups, "groups")
     samples = Samples.of(scope, texts, groups)
     job = _Job.of(scope, target, samples, folds, seed)
     parts = job.parts()
@@ -79,7 +82,7 @@ def fit_lens(
             done += _LAYER
             tell(done, total)
     digest = hashlib.sha256()
-    for text, group in zip(texts, groups or range(len(texts)), strict=True):
+    for text, group in zip(texts, range(len(texts)) if groups is None else groups, strict=True):
         digest.update(f"{group}\0{text}\0".encode())
     card = scope.card
     return LinearLens(
@@ -98,7 +101,7 @@ def fit_lens(
             positions=len(samples),
             target=target,
             mask=mask,
-            folds=folds,
+            folds=job.folds.count,
             seed=seed,
             versions={"headscope": __version__} | {name: metadata.version(name) for name in ("torch", "transformers")},
         ),
@@ -263,5 +266,6 @@ class _Job:
             to = weight[part].to(device)
             near = Encoded(self.table, place, "model", 0.0, Aim(to, to.new_zeros(len(to), to.shape[2]))).narrowed()
             vectors = near.enter(x[:, part].float())
-            found.append(search(near.table, [near.place], vectors, own, k=1)["cosine"].own_rank.cpu())
+            ranks = search(near.table, [near.place], vectors, own, k=1)["cosine"].own_rank
+            found.append(or_chance(ranks, vectors, near.table.candidates).cpu())
         return torch.cat(found, 1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from headscope.errors import InputError
+from headscope.given import number
 
 FOLDS = 4
 
@@ -31,8 +33,11 @@ class Folds:
         Each fold gets about the same number of samples by groups, and by types. Raises InputError where there are
         fewer groups or types than folds.
         """
-        if count < 3:
-            raise InputError(f"there are {count} folds; the penalty is chosen inside the folds, which takes 3 or more.")
+        count = number(
+            count,
+            range(3, sys.maxsize),
+            f"there are {count!r} folds; the penalty is chosen inside the folds, which takes 3 or more.",
+        )
         found = []
         for what, labels in (("texts (or documents)", groups), ("token types", ids)):
             known, sizes = labels.unique(return_counts=True)

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from headscope.errors import InputError
+from headscope.given import as_seed
 from headscope.probes.figures import Outcomes, Scores
 from headscope.probes.folds import Folds
-from headscope.probes.ridge import Gram, Ridge
+from headscope.probes.ridge import Gram, Ridge, or_chance
 
 # In units of the mean eigenvalue of XᶜᵀXᶜ: from next to nothing to next to nothing left.
 PENALTIES = tuple(10.0**power for power in range(-5, 4))
@@ -35,6 +36,7 @@ def held_out(
     (of all `ids`). The control is fitted and judged alike with the targets permuted within the cells of the folds.
     `folds` None: four, drawn with `seed`. Raises InputError for too few texts or types.
     """
+    seed = as_seed(seed)
     chosen = Folds.of(groups, ids, len(embeddings), seed=seed) if folds is None else folds
     cells = chosen.cells(groups, ids)
     sides = torch.stack([ids, permuted(ids, cells, seed)])  # (side, sample)
@@ -131,10 +133,10 @@ def permuted(ids: Tensor, cells: Tensor, seed: int) -> Tensor:
 def _ranks(guess: Tensor, rows: Tensor, wanted: Tensor) -> Tensor:
     """1 + how many candidates are strictly nearer by cosine than the wanted one: int64 [side, map, sample].
 
-    guess [side, map, sample, d_model]; rows [side, 1, candidate, d_model]; wanted int64 [side, sample], which of them.
+    See `or_chance`. guess [side, map, sample, d_model]; rows [side, 1, candidate, d_model]; wanted int64
+    [side, sample], which of them.
     """
     candidates = torch.nn.functional.normalize(rows.squeeze(1), dim=-1)  # |guess| changes no rank
     scores = (guess.flatten(1, 2) @ candidates.mT).unflatten(1, guess.shape[1:3])  # (side, map, sample, candidate)
     own = scores.gather(-1, wanted[:, None, :, None].expand(*guess.shape[:-1], 1))
-    ranks: Tensor = 1 + (scores > own).sum(-1)
-    return ranks
+    return or_chance(1 + (scores > own).sum(-1), guess, candidates.shape[1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from headscope.errors import InputError, ModelError
+from headscope.given import as_seed, numbers_of, texts_of
 from headscope.model.passes import Mask
 from headscope.probes.figures import Scores
 from headscope.probes.folds import FOLDS, Folds
@@ -70,10 +71,10 @@ class Recovery:
 
 def recovery(
     scope: Scope,
-    texts: Sequence[str],
+    texts: Iterable[str],
     *,
-    groups: Sequence[int] | None = None,
-    offsets: Sequence[int] = OFFSETS,
+    groups: Iterable[int] | None = None,
+    offsets: Iterable[int] = OFFSETS,
     heads: bool = True,
     mask: Mask = "model",
     folds: int = FOLDS,
@@ -86,7 +87,8 @@ def recovery(
     the fit, and intervals are bootstrapped by them. `heads` False leaves out the single heads. Texts that are too long
     are cut. Needs about 8 · (layers · d_model) bytes of memory a token. Raises InputError for too few texts.
     """
-    held = Samples.of(scope, texts, groups)
+    texts, offsets, seed = texts_of(texts), numbers_of(offsets, "offsets"), as_seed(seed)
+    held = Samples.of(scope, texts, None if groups is None else numbers_of(groups, "groups"))
     embeddings = scope._vocabulary_for(scope._opened).encoded("embedding", None, 0, None).table.rows[0].cpu()
     chosen = Folds.of(held.group, held.ids, len(embeddings), folds, seed)
     z, residual = _gather(scope, texts, held, mask)
@@ -119,7 +121,7 @@ def recovery(
         texts=len(texts),
         positions=len(held.ids),
         candidates=float(torch.bincount(chosen.of_type[held.ids.unique()]).double().mean()),
-        folds=folds,
+        folds=chosen.count,
         seed=seed,
         mask=mask,
         model=scope.card.name,

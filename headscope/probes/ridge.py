@@ -119,3 +119,12 @@ def _products(x: Tensor, y: Tensor) -> Tensor:
 
 def _outer(x: Tensor, y: Tensor) -> Tensor:
     return x[..., :, None] * y[..., None, :]
+
+
+def or_chance(ranks: Tensor, guesses: Tensor, candidates: int) -> Tensor:
+    """Ranks [...] of guesses [..., width]: the middle one, which is chance, where a guess is of length 0.
+
+    It has no direction, so all candidates are as near by cosine; ties share a rank, and all would be the nearest.
+    """
+    silent = (ranks > 0) & ~guesses.any(-1)
+    return ranks.masked_fill(silent, 1 + (candidates - 1) // 2)

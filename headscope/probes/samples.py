@@ -40,8 +40,6 @@ class Samples:
 
         Raises InputError where there is none.
         """
-        if isinstance(texts, str):
-            raise InputError("texts is a list of strings.")
         if groups is not None and len(groups) != len(texts):
             raise InputError(f"there are {len(groups)} groups for {len(texts)} texts: give one each.")
         opened = scope._current()
@@ -56,7 +54,7 @@ class Samples:
         if not ids:
             raise InputError("the texts have no token that is not special.")
         of_text = torch.tensor(text)
-        labels = torch.arange(len(texts)) if groups is None else torch.tensor(list(groups))
+        labels = torch.arange(len(texts)) if groups is None else torch.tensor(groups)
         group = labels.unique(return_inverse=True)[1][of_text]
         return cls(torch.tensor(ids), of_text, group, torch.tensor(position), tuple(lengths))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headscope.errors import InputError
+from headscope.given import in_order
 from headscope.model.tokens import Token
 from headscope.survey.census import take_census
 from headscope.survey.options import Options
@@ -28,13 +29,13 @@ class Texts:
     name: str
 
 
-def find_texts(scope: Scope, paths: Sequence[str | Path], options: Options | None = None) -> Texts:
+def find_texts(scope: Scope, paths: Iterable[str | Path], options: Options | None = None) -> Texts:
     """The texts of files and directories as a survey with `options` would read them, or of one survey's directory.
 
     Options None: all texts, too long ones cut. Of a survey's directory the texts are those that it measured. Raises
     InputError for paths that are not there, and for a survey whose texts are no longer what they were.
     """
-    chosen = options or Options(truncate=True)
+    chosen, paths = options or Options(truncate=True), in_order(paths, "paths")
     surveys = [Path(path) for path in paths if (Path(path) / _MANIFEST).is_file()]
     expected = None
     if surveys:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from headscope.errors import InputError
+from headscope.given import in_order, number
 from headscope.model.passes import MASKS, Mask
 from headscope.neighbors import METRICS, Metric
-from headscope.survey.nulls import NULLS
+from headscope.survey.nulls import NULLS, Null
 from headscope.survey.texts import FORMATS, Format
 from headscope.vocabulary.choices import (
     CANDIDATES,
@@ -49,6 +51,8 @@ class Options:
     shard_positions: int = SHARD_POSITIONS
 
     def __post_init__(self) -> None:
+        for name in ("spaces", "references", "metrics", "masks"):
+            object.__setattr__(self, name, tuple(in_order(getattr(self, name), name)))
         for kind, values, choices in (
             ("space", self.spaces, SPACES),
             ("reference", self.references, REFERENCES),
@@ -69,9 +73,11 @@ class Options:
             raise InputError(
                 "in the space unembedding a survey measures cosine only: the scale of its logits is a position's own."
             )
-        for name, number, least in (("sample", self.sample, 1), ("shard_positions", self.shard_positions, 2)):
-            if number is not None and number < least:
-                raise InputError(f"{name} is {number}; it is a number from {least}.")
+        for name, least in (("sample", 1), ("shard_positions", 2), ("seed", 0)):
+            given = getattr(self, name)
+            if given is not None or name != "sample":
+                plain = number(given, range(least, sys.maxsize), f"{name} is {given!r}; it is a number from {least}.")
+                object.__setattr__(self, name, plain)
 
     def views(self) -> Iterator[tuple[Space, Reference | None]]:
         """Every space with each of its references; None where it has none."""
@@ -88,7 +94,9 @@ class Options:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
 
-def check_nulls(nulls: tuple[str, ...]) -> None:
-    """Raise InputError for a null that there is not."""
-    for null in nulls:
+def checked_nulls(nulls: Iterable[str]) -> tuple[Null, ...]:
+    """The nulls that are named; InputError for one that there is not."""
+    named = tuple(in_order(nulls, "nulls"))
+    for null in named:
         one_of("null", null, NULLS)
+    return named

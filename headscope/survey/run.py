@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib import metadata
@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from headscope import __version__
 from headscope.errors import InputError
+from headscope.given import in_order
 from headscope.neighbors import warm_up
 from headscope.survey import statistics
 from headscope.survey.census import Census, ShardPlan, take_census
 from headscope.survey.measure import Context, Tick, measure, tokens_of
-from headscope.survey.nulls import moves_streams, variants
-from headscope.survey.options import Options, check_nulls
+from headscope.survey.nulls import Null, moves_streams, variants
+from headscope.survey.options import Options, checked_nulls
 from headscope.survey.store import (
     FORMULA,
     SCHEMA,
@@ -74,7 +75,7 @@ class Survey:
     def prepare(
         cls,
         scope: Scope,
-        paths: Sequence[str | Path],
+        paths: Iterable[str | Path],
         directory: str | Path,
         options: Options,
         *,
@@ -98,9 +99,9 @@ class Survey:
         claim(where, manifest_of(scope, corpus, census, options.to_dict()))
         return cls(scope, corpus, census, options, where)
 
-    def plan(self, nulls: Sequence[str] = ()) -> Plan:
+    def plan(self, nulls: Iterable[str] = ()) -> Plan:
         """What it will cost to run it, with `nulls`; a few texts are measured for that."""
-        check_nulls(tuple(nulls))
+        nulls = checked_nulls(nulls)
         card, options, census = self.scope.card, self.options, self.census
         stores = self._stores(nulls)
         left, streams_left = self._left(stores), self._left([one for one in stores if self._with_stream(one)])
@@ -122,19 +123,19 @@ class Survey:
             work=left * card.layers * len(options.masks) * len(list(options.views())) + streams_left * stages,
         )
 
-    def run(self, nulls: Sequence[str] = (), tick: Tick = lambda positions: None, say: Say = lambda step: None) -> None:
+    def run(self, nulls: Iterable[str] = (), tick: Tick = lambda positions: None, say: Say = lambda step: None) -> None:
         """Measure every shard that is not there, of the model and of each null, and compute the statistics.
 
         It may be killed at any time, and run again.
         """
-        check_nulls(tuple(nulls))
+        nulls = checked_nulls(nulls)
         warm_up(wait=True)
         names = self.scope._opened.names
         known = [names[id] for id in range(self.scope.card.vocab_size)]
         write_vocabulary(
             self.directory, [name.label for name in known], [name.sort for name in known], self.census.frequencies
         )
-        kept = [name for null in nulls for name in variants(null)]  # type: ignore[arg-type]
+        kept = [name for null in nulls for name in variants(null)]
         for null in (None, *kept):
             store = Store(self.directory, null)
             missing = {shard.index for shard in self.census.shards if not store.has(shard.index)}
@@ -156,8 +157,8 @@ class Survey:
         if "isolated" in self.options.references:
             scope.isolate()
 
-    def _stores(self, nulls: Sequence[str]) -> list[Store]:
-        kept = [name for null in nulls for name in variants(null)]  # type: ignore[arg-type]
+    def _stores(self, nulls: Sequence[Null]) -> list[Store]:
+        kept = [name for null in nulls for name in variants(null)]
         return [Store(self.directory, null) for null in (None, *kept)]
 
     def _left(self, stores: Sequence[Store]) -> int:
@@ -208,10 +209,10 @@ class Survey:
 
 
 def _sources(
-    paths: Sequence[str | Path], directory: Path, options: Options, standard_input: BinaryIO | None
+    paths: Iterable[str | Path], directory: Path, options: Options, standard_input: BinaryIO | None
 ) -> list[Source]:
     found: list[Source] = []
-    for path in paths:
+    for path in in_order(paths, "paths"):
         if str(path) != STANDARD_INPUT:
             found += find_sources([path], options.format)
             continue

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 from headscope.errors import InputError
+from headscope.given import in_order
 from headscope.survey.conllu import sentences
 
 Format = Literal["text", "jsonl", "csv", "parquet", "conllu"]
@@ -89,7 +90,7 @@ class Corpus:
                 number += 1
 
 
-def find_sources(paths: Sequence[str | Path], format: Format | Literal["auto"] = "auto") -> list[Source]:
+def find_sources(paths: Iterable[str | Path], format: Format | Literal["auto"] = "auto") -> list[Source]:
     """The files that `paths` name: files as they are, and of directories every file of a known kind.
 
     A file's format is that of its suffix, else plain text. Raises InputError for a path that is not there, and a
@@ -98,7 +99,7 @@ def find_sources(paths: Sequence[str | Path], format: Format | Literal["auto"] =
     if format not in ("auto", *FORMATS):
         raise InputError(f"there is no format {format!r}; open: auto, {', '.join(FORMATS)}.")
     found: list[Source] = []
-    for path in map(Path, paths):
+    for path in map(Path, in_order(paths, "paths")):
         if path.is_dir():
             inside = sorted(p for p in path.rglob("*") if p.is_file() and p.suffix.lower() in _SUFFIXES)
             if not inside:

@@ -137,7 +137,7 @@ def mixing_rows(found: Mixing) -> list[Record]:
 
 
 def glance(found: Glance) -> Record:
-    """One row for each layer and head."""
+    """One row for each layer and head; null where the text cannot tell."""
     return {"schema": record.SCHEMA, "notes": list(found.notes), "heads": glance_rows(found)}
 
 
@@ -297,13 +297,15 @@ def _short(value: float) -> str:
 def _head_table(titles: Sequence[str], rows: list[Record], names: Sequence[str]) -> Table:
     table = _table(["head", *titles])
     for row in rows:
-        table.add_row(f"L{row['layer']}H{row['head']}", *(f"{row[name]:.3f}" for name in names))
+        table.add_row(
+            f"L{row['layer']}H{row['head']}", *("–" if row[name] is None else f"{row[name]:.3f}" for name in names)
+        )
     return table
 
 
 def _by_head(names: Sequence[str], values: Sequence[Any]) -> list[Record]:
     layers, heads = values[0].shape
-    lists = [value.tolist() for value in values]
+    lists = [[_numbers(of_layer) for of_layer in value.tolist()] for value in values]
     return [
         {"layer": layer, "head": head, **{name: part[layer][head] for name, part in zip(names, lists, strict=True)}}
         for layer in range(layers)

@@ -6,7 +6,9 @@ import pytest
 import zoo
 
 from headscope import InputError
+from headscope.model.spelling import Spelling
 from headscope.model.tokens import TokenNames, find, readable, tokenize
+from headscope.probes import fit_lens, recovery
 
 
 @pytest.fixture
@@ -109,3 +111,50 @@ def test_a_tokenizer_with_more_tokens_than_the_model_has_embeddings_is_told(buil
     _, tokenizer = build("bert")
     with pytest.raises(InputError, match="do not belong together"):
         tokenize(zoo.TEXT, TokenNames(tokenizer, 20))
+
+
+HALVES = [
+    ("half an emoji \ud83d here", "half a character, U\\+D83D .* at character 14 "),
+    ("\ude00", "half a character, U\\+DE00 .* at character 0 "),
+    ("caf\udce9 au lait", "the byte E9, which was no UTF-8, at character 3 "),
+]
+
+
+@pytest.mark.parametrize("model", ["bert", "gpt2"])
+@pytest.mark.parametrize(("text", "said"), HALVES)
+def test_half_a_character_is_refused_at_every_door_with_its_place(scope_of, model, text, said):
+    scope = scope_of(model)
+    for ask in (
+        lambda: scope.read(text),
+        lambda: scope.read_many([zoo.TEXT, text]),
+        lambda: scope.bank([zoo.TEXT, text], size=30),
+        lambda: fit_lens(scope, [zoo.TEXT, text]),
+        lambda: recovery(scope, [zoo.TEXT, text]),
+        lambda: scope_of("t5/decoder").read(zoo.TEXT, decoder_text=text),
+        lambda: scope_of("t5/decoder").read(text, decoder_text=zoo.TEXT),
+    ):
+        with pytest.raises(InputError, match=said) as refused:
+            ask()
+        str(refused.value).encode()  # it can be printed
+
+
+def test_what_the_sentence_about_half_a_character_advises_works(names):
+    with pytest.raises(InputError) as refused:
+        tokenize("a \ud83d\ude00 b \ud83d", names("gpt2"))
+    assert "text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')" in str(refused.value)
+    mended = "a \ud83d\ude00 b \ud83d".encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    assert mended == "a 😀 b \ufffd"
+    assert tokenize(mended, names("gpt2"))
+
+
+@pytest.mark.parametrize("model", ["bert", "gpt2"])
+@pytest.mark.parametrize("text", ["a\0b", "\0", "\u202eback", "\u2066to", "\ufeffa", "a\x1b[31m", "e\u0301\u0301"])
+def test_characters_that_do_not_show_are_read_and_shown_by_their_numbers(scope_of, model, text):
+    try:
+        reading = scope_of(model).read(text)
+    except InputError as refused:
+        pytest.fail(str(refused))
+    assert not set("\0\u202e\u2066\ufeff\x1b") & set("".join(token.label for token in reading.tokens) + repr(reading))
+    if model == "gpt2":
+        spelling = Spelling.of(reading._opened.names.tokenizer)
+        assert b"".join(spelling.read(token.text) for token in reading.tokens) == text.encode()

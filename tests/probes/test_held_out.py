@@ -67,3 +67,13 @@ def test_too_few_texts_are_refused():
     ids, _, embeddings, _ = corpus()
     with pytest.raises(InputError, match="4 folds need 4 texts"):
         held_out(torch.zeros(len(ids), 1, 3), ids, torch.zeros(len(ids), dtype=torch.int64), embeddings)
+
+
+@pytest.mark.parametrize("constant", [0, 0.1, -7])
+def test_a_head_that_always_writes_the_same_recovers_nothing(constant):
+    ids, groups, embeddings, draw = corpus()
+    x = torch.cat([torch.full((len(ids), 1, WIDTH), constant), torch.randn(len(ids), 1, WIDTH, generator=draw)], 1)
+    scores = held_out(x, ids, groups, embeddings)
+    for figure in (scores.top1, scores.top10):
+        assert figure.value[0] == figure.control[0] == 0  # the middle of about 30 candidates
+        assert not figure.above[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import plain
 import pytest
 import torch
 from probes.planted import BLIND, OWN, PREVIOUS
@@ -49,6 +50,19 @@ def test_a_head_whose_z_is_independent_of_its_token_is_at_the_control(own):
         assert top10.value[0, head] < 0.25
         assert abs(r2.value[0, head]) < 0.05
         assert abs(r2.control[0, head]) < 0.05
+
+
+def test_a_head_that_writes_nothing_recovers_nothing(build):
+    model, tokenizer = build("bert")
+    scope = Scope.from_model(model, tokenizer)
+    value = plain.blocks("bert", model)[1].attention.self.value
+    with torch.no_grad():
+        value.weight[: scope.card.d_head] = 0
+        value.bias[: scope.card.d_head] = 0
+    scores = fit_lens(Scope.from_model(model, tokenizer), sentences(24, seed=2)).scores
+    for figure in (scores.top1, scores.top10):
+        assert figure.value[1, 0] == figure.control[1, 0] == 0
+        assert not figure.above[1, 0]
 
 
 def test_what_a_head_mixes_is_read_from_its_sources(own, sources):

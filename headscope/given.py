@@ -1,0 +1,90 @@
+"""What a caller hands over, made plain: things in an order, texts, whole numbers, from any library that has them."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from headscope.errors import InputError
+
+
+def in_order(given: object, what: str) -> list[Any]:
+    """The members of anything that has an order: lists, generators, columns of tables, values of dictionaries, arrays.
+
+    `what`: what to call them, in the plural. Raises InputError for one string, a set, a dictionary, a table.
+
+    >>> in_order({"first": "a text", "second": "another"}.values(), "texts")
+    ['a text', 'another']
+    """
+    kind = type(given).__name__
+    if isinstance(given, (set, frozenset)):
+        raise InputError(f"a set of {what} has no order, and the answers come in theirs: give a list, sorted(…) say.")
+    if isinstance(given, Mapping) or hasattr(given, "columns"):
+        raise InputError(f"{what} is a list, and a {kind} would give its keys: give its values, or its one column.")
+    if not isinstance(given, Iterable) or isinstance(given, (str, bytes)) or getattr(given, "ndim", 1) == 0:
+        raise InputError(f"{what} is a list, not one {kind}: put it into brackets, [{given!r}].")
+    return list(given)
+
+
+def texts_of(given: object) -> list[str]:
+    """Texts in the order in which they are given, as plain strings; see `in_order`.
+
+    Raises InputError where one is no string, with its place.
+    """
+    if isinstance(given, (str, bytes)):
+        raise InputError(f"texts is a list of strings, not one {type(given).__name__}: put it into brackets, [text].")
+    texts = in_order(given, "texts")
+    for place, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise InputError(f"texts is a list of strings, and what stands at place {place} is {text!r}.")
+    return [str(text) for text in texts]
+
+
+def numbers_of(given: object, what: str) -> list[int]:
+    """Whole numbers in the order in which they are given, as ints; `what`: what to call them, in the plural.
+
+    Raises InputError where one is none, with its place.
+    """
+    found = []
+    for place, one in enumerate(in_order(given, what)):
+        plain = whole(one)
+        if plain is None:
+            raise InputError(f"{what} is a list of whole numbers, and what stands at place {place} is {one!r}.")
+        found.append(plain)
+    return found
+
+
+def text_of(given: object, what: str = "text") -> str:
+    """A text as a plain string; InputError for anything else."""
+    if not isinstance(given, str):
+        raise InputError(f"the {what} is a string, not {given!r}.")
+    return str(given)
+
+
+def whole(given: object) -> int | None:
+    """The whole number that Python, NumPy or torch hands over, as an int; None for all else, bools too.
+
+    >>> whole(3), whole(3.0), whole(True), whole("3")
+    (3, None, None, None)
+    """
+    kind = str(getattr(given, "dtype", type(given).__name__))
+    if "bool" in kind or len(getattr(given, "shape", ())):
+        return None
+    try:
+        return operator.index(given)  # type: ignore[arg-type]  # what has no index says so
+    except (TypeError, ValueError, RuntimeError):
+        return None
+
+
+def number(given: object, among: range, sentence: str) -> int:
+    """A whole number among others, as an int; InputError with the sentence for anything else."""
+    found = whole(given)
+    if found is None or found not in among:
+        raise InputError(sentence)
+    return found
+
+
+def as_seed(given: object) -> int:
+    """A seed as an int; InputError for anything else."""
+    return number(given, range(2**32), f"the seed is {given!r}; it is a whole number from 0 to {2**32 - 1}.")
