@@ -21,6 +21,7 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.masking_utils import eager_mask
 
 from headscope.errors import ModelError
+from headscope.model.kept import configs_of, left_alone
 from headscope.model.passes import hand_over, is_recorded, other_mask
 from headscope.model.watching import Watching
 
@@ -85,27 +86,33 @@ _one_at_a_time = threading.RLock()
 
 
 @contextmanager
-def prepared(model: PreTrainedModel) -> Iterator[None]:
-    """Hold the model in eval mode, without gradients, with the recording attention; then restore it exactly.
+def prepared(model: PreTrainedModel, *, as_found: bool = False) -> Iterator[None]:
+    """Hold the model in eval mode, without gradients, with the recording attention; then leave it as it was.
 
-    One thread at a time, because the mode belongs to the whole model.
+    One thread at a time, because the mode belongs to the whole model. `as_found`: with the submodules that it had when
+    the context was entered, whatever it exchanged in earlier passes (kept.py).
     """
     by_name = takes_attention_by_name(model)
-    with _one_at_a_time, torch.no_grad():
-        training = [module for module in model.modules() if module.training]
-        configs = {id(m.config): m.config for m in model.modules() if isinstance(m, PreTrainedModel)}
-        implementations = {key: config._attn_implementation for key, config in configs.items()}
-        try:
-            model.eval()
-            for config in configs.values():
+    with _one_at_a_time, torch.no_grad(), _same_draws():
+        configs = configs_of(model)
+        with left_alone(model, configs, as_found=as_found):
+            for module in model.modules():
+                if module.training:
+                    module.training = False
+            for config in configs:
                 config._attn_implementation = BY_NAME if by_name else WATCHED
             with nullcontext() if by_name else Watching():
                 yield
-        finally:
-            for key, config in configs.items():
-                config._attn_implementation = implementations[key]
-            for module in training:
-                module.training = True
+
+
+@contextmanager
+def _same_draws() -> Iterator[None]:
+    """Let torch's generator go on as if nothing had been drawn: modules that a model makes in a pass are initialised."""
+    state = torch.get_rng_state()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(state)
 
 
 def takes_attention_by_name(model: PreTrainedModel) -> bool:
