@@ -33,7 +33,9 @@ from headscope.views.progress import bar
 from headscope.vocabulary import Vocabulary, notes
 from headscope.vocabulary.cache import ByteCache
 from headscope.vocabulary.choices import Space, one_of
+from headscope.vocabulary.closed_form import ClosedForm
 from headscope.vocabulary.isolated import WHAT, Isolated, ReadAlone, What
+from headscope.vocabulary.witness import Witness
 
 CACHE_BYTES = 4 * 2**30
 _BANK_BYTES = 2**30  # banks, and what was measured over them
@@ -210,8 +212,7 @@ class Scope:
         prepared = [self._tokens(opened, text, opened.stack.start, truncate) for text in wanted]
         contexts = [self._tokens(opened, text, None, truncate)[0] for text in texts] if decodes else None
         written = [token.id for tokens in (*(tokens for tokens, _ in prepared), *(contexts or ())) for token in tokens]
-        if written and not opened.freshness.embeds_as_before(torch.tensor(written)):
-            opened = self._current()
+        opened, forms = self._fresh_for(torch.tensor(written))
         for tokens, _ in prepared:
             check_edits(edit, opened.anatomy, len(tokens))
         told = (*((notes.cross_attention(),) if decodes else ()), *notes.edited(named_edits(edit)))
@@ -219,7 +220,12 @@ class Scope:
         for batch in _batches([len(tokens) for tokens, _ in prepared]):
             context = None if contexts is None else [[token.id for token in contexts[n]] for n in batch]
             ids = [[token.id for token in prepared[n][0]] for n in batch]
-            heads = opened.run(ids, mask, context, [edit] * len(batch) if edit else ())
+            witness = Witness(forms)
+            with witness.watching():
+                heads = opened.run(ids, mask, context, [edit] * len(batch) if edit else ())
+            if witness.denied(heads[0]):
+                opened.freshness.deny()
+                return Scope._read(self, texts, mask, decoder_texts, truncate, edit)
             readings += [
                 Reading(
                     self,
@@ -362,6 +368,13 @@ class Scope:
                 self._isolated, self._vocabulary = self._encodings()
                 self._banks, self._lens = ByteCache(_BANK_BYTES), None
             return self._opened
+
+    def _fresh_for(self, ids: Tensor) -> tuple[Opened, list[ClosedForm]]:
+        """The opened model, anew if it embeds `ids` otherwise than before, and what its readings can witness."""
+        with self._lock:
+            if len(ids) and not self._opened.freshness.embeds_as_before(ids):
+                self._current()
+            return self._opened, self._vocabulary.forms()
 
     def _encodings(self) -> tuple[Isolated, Vocabulary]:
         isolated = Isolated(self._opened, self.card.weights_sha256)

@@ -54,6 +54,10 @@ class Freshness:
             self._noted = noted
         return self._changed
 
+    def deny(self) -> None:
+        """Take the model for changed, on the word of who saw it compute something else."""
+        self._changed = True
+
     def embeds_as_before(self, ids: Tensor) -> bool:
         """Whether the model's embeddings of `ids` are those that it was opened with; if not, it has changed."""
         ids = ids.unique()

@@ -108,6 +108,15 @@ class ClosedForm:
         encoded: Tensor = rows + self.bias
         return encoded
 
+    def of_stream(self, y: Tensor) -> Tensor:
+        """v, k or q float32 [row, head, d_head] of what the norm gets somewhere in a text, y [row, d]."""
+        if self.stem is None:
+            rows = _deviation(self.feed, self.layer, self.part, y) @ self.matrix
+        else:
+            norm = self.feed.norm(self.layer, self.part)
+            rows = y @ self.matrix / (1 if norm is None else norm.spread(y))
+        return rows.unflatten(1, self.bias.shape) + self.bias
+
     def _before(self, ids: Tensor | slice) -> Tensor:
         """What W acts on, [token, d]."""
         if self.stem is not None:
