@@ -21,7 +21,7 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.masking_utils import eager_mask
 
 from headscope.errors import ModelError
-from headscope.model.kept import configs_of, left_alone
+from headscope.model.kept import configs_of, left_alone, modules_of
 from headscope.model.passes import hand_over, is_recorded, other_mask
 from headscope.model.watching import Watching
 
@@ -94,9 +94,10 @@ def prepared(model: PreTrainedModel, *, as_found: bool = False) -> Iterator[None
     """
     by_name = takes_attention_by_name(model)
     with _one_at_a_time, torch.no_grad(), _same_draws():
-        configs = configs_of(model)
-        with left_alone(model, configs, as_found=as_found):
-            for module in model.modules():
+        modules = modules_of(model)
+        configs = configs_of(modules)
+        with left_alone(model, modules, configs, as_found=as_found):
+            for module in modules_of(model):
                 if module.training:
                     module.training = False
             for config in configs:
@@ -117,4 +118,4 @@ def _same_draws() -> Iterator[None]:
 
 def takes_attention_by_name(model: PreTrainedModel) -> bool:
     """Whether the model looks its attention function up in transformers' AttentionInterface."""
-    return all(m._can_set_attn_implementation() for m in model.modules() if isinstance(m, PreTrainedModel))
+    return all(m._can_set_attn_implementation() for m in modules_of(model) if isinstance(m, PreTrainedModel))

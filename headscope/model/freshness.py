@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from headscope.model.heads import AllHeads
+from headscope.model.kept import modules_of
 from headscope.model.loading import hash_of_tensors
 from headscope.model.precision import HALF
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _SAME = 1e-5  # of the largest value: what float32 arithmetic in another order may differ by
 _SAME_HALF = 1e-3  # the same run on the same machine: half-precision rounds alike
+_WHOLE = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64, 16: torch.int64}  # by bytes
 _ROWS = 8192  # of the vocabulary at a time
 
 
@@ -39,6 +41,7 @@ class Freshness:
     def __init__(self, opened: Opened) -> None:
         self._opened = opened
         self._tolerance = _SAME_HALF if opened.model.dtype in HALF else _SAME
+        self._direction: Tensor | None = None
         self._noted = self._note(None)
         self._computed = self._compute()
         self._changed = False
@@ -89,8 +92,9 @@ class Freshness:
         embeddings = self._opened.model.get_input_embeddings()
         with torch.no_grad():
             rows = embeddings(ids.to(self._opened.model.device)).float()
-        direction = torch.randn(rows.shape[-1], generator=torch.Generator().manual_seed(0)).to(rows.device)
-        return (rows @ direction).cpu()
+        if self._direction is None:
+            self._direction = torch.randn(rows.shape[-1], generator=torch.Generator().manual_seed(0)).to(rows.device)
+        return (rows @ self._direction).cpu()
 
 
 def weights_sha256(model: PreTrainedModel) -> str:
@@ -111,8 +115,9 @@ class _Tensors:
     sample: tuple[Tensor, ...]
 
     @staticmethod
-    def of(tensors: list[Tensor], before: _Tensors | None) -> _Tensors:
-        places = tuple((t.data_ptr(), 0 if t.is_inference() else t._version, t.dtype, t.device) for t in tensors)
+    def of(found: list[Tensor | None], before: _Tensors | None) -> _Tensors:
+        tensors = [tensor for tensor in found if tensor is not None]
+        places = tuple([(t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors])
         if before is not None and before.places == places:
             views = before.views  # the same memory
         else:
@@ -137,21 +142,21 @@ class _Noted:
 
     @staticmethod
     def of(models: Sequence[nn.Module], before: _Noted | None) -> _Noted:
-        parameters: dict[int, Tensor] = {}
-        buffers: dict[int, Tensor] = {}
+        parameters: list[Tensor | None] = []
+        buffers: list[Tensor | None] = []
         hooks: list[Any] = []
         adapters: list[Any] = []
-        for module in itertools.chain.from_iterable(model.modules() for model in models):
-            parameters.update((id(one), one) for one in module._parameters.values() if one is not None)
-            buffers.update((id(one), one) for one in module._buffers.values() if one is not None)
+        for module in itertools.chain.from_iterable(map(modules_of, models)):
+            parameters += module._parameters.values()
+            buffers += module._buffers.values()
             if module._forward_hooks or module._forward_pre_hooks:
                 hooks.append((id(module), *module._forward_hooks, *module._forward_pre_hooks))
-            if state := _adapters(module):
-                adapters.append(state)
+            if "_disable_adapters" in module.__dict__:
+                adapters.append(_adapters(module))
         return _Noted(
-            _Tensors.of(list(parameters.values()), before and before.parameters),
+            _Tensors.of(parameters, before and before.parameters),
             (
-                _Tensors.of(list(buffers.values()), before and before.others[0]),
+                _Tensors.of(buffers, before and before.others[0]),
                 tuple(hooks),
                 tuple(adapters),
             ),
@@ -187,7 +192,7 @@ def _bytes(views: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     alike: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
     for view in views:
         alike.setdefault((view.dtype, view.device), []).append(view)
-    return tuple(torch.cat(some).view(torch.uint8) for some in alike.values())
+    return tuple(torch.cat(some).view(_WHOLE[some[0].itemsize]) for some in alike.values())
 
 
 def _last(output: Any) -> Tensor:
@@ -198,6 +203,8 @@ def _last(output: Any) -> Tensor:
 
 
 def _close(now: Tensor, before: Tensor, tolerance: float) -> bool:
+    if torch.equal(now, before):
+        return True
     if now.shape != before.shape or not torch.equal(now.isfinite(), before.isfinite()):
         return False
     known = before.isfinite()

@@ -45,10 +45,22 @@ class _Change:
 _exchanged: WeakKeyDictionary[nn.Module, list[_Change]] = WeakKeyDictionary()
 
 
-def configs_of(model: nn.Module) -> list[PreTrainedConfig]:
-    """The configurations of a model and of its parts, each once, with those that stand inside another."""
+def modules_of(model: nn.Module) -> list[nn.Module]:
+    """What `model.modules()` has, several times as fast: it is gone through for every reading."""
+    found: dict[int, nn.Module] = {id(model): model}
+    waiting = [model]
+    while waiting:
+        for child in waiting.pop()._modules.values():
+            if child is not None and id(child) not in found:
+                found[id(child)] = child
+                waiting.append(child)
+    return list(found.values())
+
+
+def configs_of(modules: list[nn.Module]) -> list[PreTrainedConfig]:
+    """The configurations of a model's modules, each once, with those that stand inside another."""
     found: dict[int, PreTrainedConfig] = {}
-    waiting = [module.config for module in model.modules() if isinstance(module, PreTrainedModel)]
+    waiting = [module.config for module in modules if isinstance(module, PreTrainedModel)]
     while waiting:
         config = waiting.pop()
         if id(config) not in found:
@@ -58,16 +70,15 @@ def configs_of(model: nn.Module) -> list[PreTrainedConfig]:
 
 
 @contextmanager
-def left_alone(model: nn.Module, configs: list[PreTrainedConfig], *, as_found: bool = False) -> Iterator[None]:
-    """Put everything that the modules and `configs` hold back where it was when the context was entered.
+def left_alone(
+    model: nn.Module, modules: list[nn.Module], configs: list[PreTrainedConfig], *, as_found: bool = False
+) -> Iterator[None]:
+    """Put everything that the model's modules and `configs` hold back where it was when the context was entered.
 
     Submodules that the model exchanged in an earlier pass are exchanged inside, unless it is wanted `as_found`.
     """
-    held = [
-        one
-        for module in model.modules()
-        for one in (module.__dict__, module._modules, module._buffers, module._parameters)
-    ] + [vars(config) for config in configs]
+    held = [vars(one) for one in (*modules, *configs)]
+    held += [one for module in modules for one in (module._modules, module._buffers) if one]
     before = [(one, dict(one)) for one in held]
     for change in _exchanged.get(model, ()) if not as_found else ():
         if change.is_due:

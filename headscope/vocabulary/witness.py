@@ -1,13 +1,14 @@
 """A reading's own pass, held against the closed forms that are kept.
 
-What a norm gets at the first position of the text, and the q, k and v that the attention then used, are one more sample
-of the map that each closed form is. So every reading tries the forms out at no further run of the model, and sees what
+What the norm before an attention made at the first position of the text, and the q, k and v that were used there, are one
+more sample of the map that each closed form is. So every reading tries the forms out at no further run of the model, and sees what
 cannot be seen from outside: a hook or a function of the user's that does something else than before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -18,7 +19,7 @@ from headscope.model.anatomy import hidden_input
 from headscope.model.heads import Captured
 from headscope.model.passes import is_recorded
 from headscope.model.precision import HALF
-from headscope.vocabulary.closed_form import ClosedForm
+from headscope.vocabulary.closed_form import ClosedForm, Station
 
 _MISSES = 1e-3  # of the largest |v|: a pass in float32 stays far below, also where the stream is large
 _MISSES_HALF = 0.1
@@ -29,29 +30,36 @@ class Witness:
 
     def __init__(self, forms: Sequence[ClosedForm]) -> None:
         self._forms = forms
-        self._seen: dict[tuple[nn.Module, int], Tensor] = {}
+        self._seen: dict[Station, Tensor] = {}
 
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Hooks where the forms begin, for the pass inside."""
-        wanted = {_station(form) for form in self._forms}
         with ExitStack() as hooks:
-            for module in {module for module, _ in wanted}:
-                hook = self._keep({nth for other, nth in wanted if other is module})
-                hooks.callback(module.register_forward_pre_hook(hook, with_kwargs=True).remove)
+            for station in {form.station for form in self._forms}:
+                if station.returns:
+                    hooks.callback(station.module.register_forward_hook(self._returned(station)).remove)
+                else:
+                    hook = station.module.register_forward_pre_hook(self._given(station), with_kwargs=True)
+                    hooks.callback(hook.remove)
             yield
 
-    def _keep(self, calls: set[int]) -> Any:
-        count = -1
+    def _returned(self, station: Station) -> Callable[..., None]:
+        counter = itertools.count()
+
+        def hook(module: nn.Module, args: Any, output: Tensor) -> None:
+            if is_recorded() and next(counter) == station.nth:
+                self._seen[station] = output[0, :1].detach().clone()
+
+        return hook
+
+    def _given(self, station: Station) -> Callable[..., None]:
+        counter = itertools.count()
 
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            nonlocal count
-            if not is_recorded():
-                return
-            count += 1
-            if count in calls:
+            if is_recorded() and next(counter) == station.nth:
                 given = hidden_input(tuple(x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)))
-                self._seen[module, count] = given[0, :1].detach().clone()
+                self._seen[station] = given[0, :1].detach().clone()
 
         return hook
 
@@ -60,13 +68,13 @@ class Witness:
         return [form for form in self._forms if self._misses(form, heads) and is_stale(form)]
 
     def _misses(self, form: ClosedForm, heads: Captured) -> bool:
-        given = self._seen.get(_station(form))
-        if given is None:
+        given = self._seen.get(form.station)
+        if given is None or given.shape[-1] != len(form.zero):  # a projection stands between (ALBERT, ELECTRA)
             return False
         expected: Tensor = getattr(heads, form.part)[form.layer][0]  # (head, d_head)
-        got = form.of_stream(given.float().to(form.matrix.device))[0].cpu()
+        got = form.of_norm(given.float().to(form.matrix.device))[0].cpu()
         tolerance = _MISSES_HALF if form.feed.model.dtype in HALF else _MISSES
-        return not bool((got - expected).abs().amax() <= tolerance * expected.abs().amax())
+        return not bool(torch.dist(got, expected, torch.inf) <= tolerance * expected.abs().amax())
 
 
 def is_stale(form: ClosedForm) -> bool:
@@ -75,9 +83,3 @@ def is_stale(form: ClosedForm) -> bool:
     expected = feed.vectors(ids, form.layer, None, form.part).double()
     got = form.encode(ids, None if form.stem is None else torch.zeros_like(form.stem.rows[0]))
     return not bool((got - expected).abs().amax() <= 1e-4 * expected.abs().amax())
-
-
-def _station(form: ClosedForm) -> tuple[nn.Module, int]:
-    """Where a form begins: the norm before the attention, or where there is none the block."""
-    norm, block = form.feed.norm(form.layer, form.part), form.feed.anatomy.blocks[form.layer]
-    return (block.module, block.nth) if norm is None else (norm.module, norm.nth)
