@@ -101,7 +101,7 @@ class Opened:
 
         def keep(module: nn.Module, args: Any, output: Any) -> None:
             if is_recorded_by(recorder):
-                kept.append(hidden_output(output))
+                kept.append(hidden_output(output).clone())
 
         hook = self.anatomy.blocks[-1].module.register_forward_hook(keep)
         read = [text.context for text in texts if text.context is not None]
@@ -138,7 +138,7 @@ class Opened:
         edits: Sequence[Edits],
         widened: bool,
     ) -> Trace:
-        trace = Trace()
+        trace = Trace(copies=self.anatomy.writes_over)
         with trace.watching(self.model):
             self.run_recorded(texts, trace, mask, contexts, edits, widened=widened)
         return trace
