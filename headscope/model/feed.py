@@ -67,7 +67,7 @@ class Feed:
     @property
     def vocab_size(self) -> int:
         """How many embeddings the model has: the ids of the vocabulary."""
-        return int(self.model.get_input_embeddings().num_embeddings)
+        return rows_of(self.model.get_input_embeddings())
 
     # ---- the oracle ----
 
@@ -296,10 +296,16 @@ class Feed:
         return None
 
 
+def rows_of(embeddings: nn.Module) -> int:
+    """How many embeddings a table has; 0 for what is no table. An adapter's wrapper shows the weight of what it wraps."""
+    weight = getattr(embeddings, "weight", None)
+    return int(getattr(embeddings, "num_embeddings", 0)) or (len(weight) if isinstance(weight, Tensor) else 0)
+
+
 def finite_ids(model: PreTrainedModel) -> Tensor:
     """The vocabulary ids whose embeddings are finite."""
     embeddings = model.get_input_embeddings()
-    ids = torch.arange(embeddings.num_embeddings, device=model.device)
+    ids = torch.arange(rows_of(embeddings), device=model.device)
     with torch.no_grad():
         return ids[torch.cat([embeddings(chunk).isfinite().all(-1) for chunk in ids.split(8192)])]
 

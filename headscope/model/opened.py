@@ -16,7 +16,7 @@ from headscope.errors import HeadscopeError, InputError, ModelError
 from headscope.model.anatomy import Anatomy, Trace, dissect, hidden_output, without_cache
 from headscope.model.capture import prepared
 from headscope.model.edits import Edits, layers_of_stream
-from headscope.model.feed import Feed, finite_ids
+from headscope.model.feed import Feed, finite_ids, rows_of
 from headscope.model.freshness import Freshness
 from headscope.model.heads import AllHeads, Captured, OnePattern, Unrecorded
 from headscope.model.kept import exchanges, forget, is_as_found
@@ -240,9 +240,9 @@ def open_model(stack: Stack, tokenizer: PreTrainedTokenizerBase, missing: tuple[
     model = stack.model
     kind = type(model).__name__
     embeddings = model.get_input_embeddings()
-    if embeddings is None or not hasattr(embeddings, "num_embeddings"):
+    if embeddings is None or not rows_of(embeddings):
         raise ModelError(f"{kind} has no table of token embeddings, so it has no vocabulary to compare with.")
-    names = TokenNames(tokenizer, embeddings.num_embeddings)
+    names = TokenNames(tokenizer, rows_of(embeddings))
     forget(model)
     probe = _probe(model, names)
     try:
