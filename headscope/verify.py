@@ -10,6 +10,7 @@ import torch
 from headscope.errors import HeadscopeError
 from headscope.model.capture import takes_attention_by_name
 from headscope.model.passes import Mask
+from headscope.model.surroundings import settled
 from headscope.scope import Scope
 
 # Float32 arithmetic in another order; half-precision models are held to what their own arithmetic gives.
@@ -39,6 +40,7 @@ class Verdict:
         return all(check.holds is not False for check in self.checks)
 
 
+@settled
 def verify(scope: Scope, progress: Callable[[str], None] | None = None) -> Verdict:
     """Run every check on an opened model; a check that raises has failed."""
     say = progress or (lambda name: None)

@@ -108,7 +108,7 @@ def prepared(model: PreTrainedModel, *, as_found: bool = False) -> Iterator[None
 
 @contextmanager
 def _same_draws() -> Iterator[None]:
-    """Let torch's generator go on as if nothing had been drawn: modules that a model makes in a pass are initialised."""
+    """Let torch's generator go on as if nothing had been drawn: modules that a model makes in a pass draw."""
     state = torch.get_rng_state()
     try:
         yield

@@ -297,7 +297,7 @@ class Feed:
 
 
 def rows_of(embeddings: nn.Module) -> int:
-    """How many embeddings a table has; 0 for what is no table. An adapter's wrapper shows the weight of what it wraps."""
+    """How many embeddings a table has; 0 for what is none. An adapter's wrapper shows the weight of what it wraps."""
     weight = getattr(embeddings, "weight", None)
     return int(getattr(embeddings, "num_embeddings", 0)) or (len(weight) if isinstance(weight, Tensor) else 0)
 

@@ -1,10 +1,11 @@
 """Whether a model still computes what it computed when it was opened.
 
-Two looks. The first is at what a model computes *from*, and is cheap enough for every read: its tensors (where they lie,
-torch's count of writes, and a sample that meets every row and column of each), its hooks, the state of its adapters.
-The second asks the model itself: a fixed text through all layers, and the embedding of every token of the
+Two looks. The first is at what a model computes *from*, and is cheap enough for every read: its tensors (where they
+lie, torch's count of writes, and a sample that meets every row and column of each), its hooks, the state of its
+adapters. The second asks the model itself: a fixed text through all layers, and the embedding of every token of the
 vocabulary. Changed parameters are changed weights; where something else moved, the second look decides, so that a hook
-that only watches changes nothing. Of the tokens of a text and of an answer the model is asked for the embedding each time.
+that only watches changes nothing. For the tokens of a text and of an answer, the model is asked for the embeddings each
+time. What neither look can see, a reading's own pass can (vocabulary/witness.py).
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from torch import Tensor
 from headscope import __version__
 from headscope.errors import InputError, ModelError
 from headscope.model.passes import Mask
+from headscope.model.surroundings import settled
 from headscope.neighbors import Place, Table, search, warm_up
 from headscope.probes.figures import Outcomes, Scores
 from headscope.probes.folds import FOLDS, Folds
@@ -36,6 +37,7 @@ JUDGED = 4000  # held-out positions that the scores are taken from, at most
 _LAYER = 50  # texts that cost about as much as fitting and judging one layer
 
 
+@settled
 def fit_lens(
     scope: Scope,
     texts: Sequence[str],

@@ -1,8 +1,9 @@
 """A reading's own pass, held against the closed forms that are kept.
 
-What the norm before an attention made at the first position of the text, and the q, k and v that were used there, are one
-more sample of the map that each closed form is. So every reading tries the forms out at no further run of the model, and sees what
-cannot be seen from outside: a hook or a function of the user's that does something else than before.
+What the norm before an attention made at the first position of the text, and the q, k and v that were used there, are
+one more sample of the map that each closed form is. So every reading tries the forms out at no further run of the
+model, and sees what cannot be seen from outside: a hook or a function of the user's that does something else than
+before.
 """
 
 from __future__ import annotations
