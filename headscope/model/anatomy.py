@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from headscope.errors import ModelError
-from headscope.model.capture import prepared
+from headscope.model.capture import held, prepared
 from headscope.model.passes import Attend, Attention, is_recorded_by, recording
 
 
@@ -275,7 +275,8 @@ def _mixing_error(seen: Attention) -> float:
 
 def _projection_error(projection: Call, z: Tensor) -> float:
     """How far Σ_h z_h W_O^h + b_O is from what the projection returned, relative to its largest value."""
-    weight, bias = projection_weights(projection.module, z.shape[2], z.shape[3], z)
+    with held(projection.module):
+        weight, bias = projection_weights(projection.module, z.shape[2], z.shape[3], z)
     written = torch.einsum("bshd,hdm->bsm", _exact(z), _exact(weight)) + _exact(bias)
     return _relative_error(written, projection.output.reshape(written.shape))
 

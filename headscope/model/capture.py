@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig, PreTrainedModel
 from transformers.masking_utils import eager_mask
 
 from headscope.errors import ModelError
@@ -93,17 +93,25 @@ def prepared(model: PreTrainedModel, *, as_found: bool = False) -> Iterator[None
     the context was entered, whatever it exchanged in earlier passes (kept.py).
     """
     by_name = takes_attention_by_name(model)
-    with _one_at_a_time, torch.no_grad(), _same_draws():
-        modules = modules_of(model)
-        configs = configs_of(modules)
-        with left_alone(model, modules, configs, as_found=as_found):
-            for module in modules_of(model):
-                if module.training:
-                    module.training = False
-            for config in configs:
-                config._attn_implementation = BY_NAME if by_name else WATCHED
-            with nullcontext() if by_name else Watching():
-                yield
+    configs = configs_of(modules_of(model))
+    with held(model, configs, as_found=as_found):
+        for config in configs:
+            config._attn_implementation = BY_NAME if by_name else WATCHED
+        with nullcontext() if by_name else Watching():
+            yield
+
+
+@contextmanager
+def held(module: nn.Module, configs: Sequence[PreTrainedConfig] = (), *, as_found: bool = False) -> Iterator[None]:
+    """Hold a module of a model in eval mode, without gradients, to call it by itself; then leave it as it was.
+
+    With it `configs`, which are put back too.
+    """
+    with _one_at_a_time, torch.no_grad(), _same_draws(), left_alone(module, configs, as_found=as_found):
+        for one in modules_of(module):
+            if one.training:
+                one.training = False
+        yield
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from headscope.model.capture import held
 from headscope.model.heads import AllHeads
 from headscope.model.kept import modules_of
 from headscope.model.loading import hash_of_tensors
@@ -91,7 +92,7 @@ class Freshness:
     def _embedded(self, ids: Tensor) -> Tensor:
         """A number for each of `ids` [token] that changes with its embedding: float32 [token]."""
         embeddings = self._opened.model.get_input_embeddings()
-        with torch.no_grad():
+        with held(embeddings):
             rows = embeddings(ids.to(self._opened.model.device)).float()
         if self._direction is None:
             self._direction = torch.randn(rows.shape[-1], generator=torch.Generator().manual_seed(0)).to(rows.device)

@@ -7,7 +7,7 @@ put there is kept aside and put in again for the next pass, so that headscope al
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import is_
@@ -70,13 +70,12 @@ def configs_of(modules: list[nn.Module]) -> list[PreTrainedConfig]:
 
 
 @contextmanager
-def left_alone(
-    model: nn.Module, modules: list[nn.Module], configs: list[PreTrainedConfig], *, as_found: bool = False
-) -> Iterator[None]:
+def left_alone(model: nn.Module, configs: Sequence[PreTrainedConfig], *, as_found: bool = False) -> Iterator[None]:
     """Put everything that the model's modules and `configs` hold back where it was when the context was entered.
 
     Submodules that the model exchanged in an earlier pass are exchanged inside, unless it is wanted `as_found`.
     """
+    modules = modules_of(model)
     held = [vars(one) for one in (*modules, *configs)]
     held += [one for module in modules for one in (module._modules, module._buffers) if one]
     before = [(one, dict(one)) for one in held]

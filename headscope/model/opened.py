@@ -14,7 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from headscope.errors import HeadscopeError, InputError, ModelError
 from headscope.model.anatomy import Anatomy, Trace, dissect, hidden_output, without_cache
-from headscope.model.capture import prepared
+from headscope.model.capture import held, prepared
 from headscope.model.edits import Edits, layers_of_stream
 from headscope.model.feed import Feed, finite_ids, rows_of
 from headscope.model.freshness import Freshness
@@ -127,7 +127,7 @@ class Opened:
         trace = self._traced(texts, mask, contexts, edits, widened)
         # Where a replaced stream hides what the blocks themselves returned, they are seen without it.
         own = self._traced(texts, mask, contexts, (), widened) if layers_of_stream(edits) else trace
-        with torch.no_grad(), float32_arithmetic(self.model):
+        with held(self.model), float32_arithmetic(self.model):
             return stages(self.anatomy, trace, own)
 
     def _traced(
