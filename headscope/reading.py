@@ -22,10 +22,11 @@ from headscope.maps.layouts import Method, Tell, Way
 from headscope.maps.plan import plan
 from headscope.model.edits import Edits, Kind
 from headscope.model.heads import Captured
-from headscope.model.opened import Text
+from headscope.model.opened import Opened, Text
 from headscope.model.passes import Mask
 from headscope.model.projections import output_weights
 from headscope.model.stages import Stages
+from headscope.model.surroundings import settled_class
 from headscope.model.tokens import Token, find
 from headscope.neighbors import METRICS, Metric, Table, distances
 from headscope.results import (
@@ -52,6 +53,7 @@ Against = Literal["z", "v"]
 Weigh = Literal["weights", "norms"]
 
 
+@settled_class
 class Reading:
     """A text as the heads of a model read it; made by `Scope.read`.
 
@@ -63,6 +65,7 @@ class Reading:
     def __init__(
         self,
         scope: Scope,
+        opened: Opened,
         text: str,
         mask: Mask,
         tokens: tuple[Token, ...],
@@ -71,8 +74,7 @@ class Reading:
         context: tuple[Token, ...] | None = None,
         edit: Edits | None = None,
     ) -> None:
-        self._scope = scope
-        self._opened = scope._opened
+        self._scope, self._opened = scope, opened
         self.text, self.mask, self.tokens, self.notes = text, mask, tokens, notes
         self.q, self.k, self.v, self.z = heads.q, heads.k, heads.v, heads.z
         self._pattern = heads.pattern
@@ -222,9 +224,11 @@ class Reading:
         k, at = self._k(k, candidates), self._at(at)
         finder = self._finder(layer, space, reference, metric, position, candidates, vector, at)
         near, table = finder.search(layer, selected, k)
+        self._scope._vouch(self._opened, near.ids)
         suppressed = None
         if space in ("embedding", "unembedding") and metric != "euclidean":
             ends = finder.farthest(layer, selected, k)
+            self._scope._vouch(self._opened, ends.ids)
             suppressed = Ends(ends.ids, ends.distances)
         names = self._opened.names
         tokens = tuple(self.tokens[p] for p in selected)
@@ -383,6 +387,7 @@ class Reading:
         finder = self._finder(None, space, reference, metric, position, candidates, "z", None)
         found = [finder.search(layer, [selected], 1) for layer in range(len(self.z))]
         ids = torch.stack([near.ids[0, :, 0] for near, _ in found])  # (L, H)
+        self._scope._vouch(self._opened, ids)
         names = self._opened.names
         own = self.tokens[selected]
         return Atlas(

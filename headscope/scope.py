@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from headscope.bank import Bank, fill, source
@@ -20,11 +21,13 @@ from headscope.maps.layouts import Layouts
 from headscope.model.default import default_source, find
 from headscope.model.edits import Edits, check_edits, named_edits, plain_edits
 from headscope.model.fresh import reinitialised
-from headscope.model.loading import hash_of_tensors, load
-from headscope.model.opened import Opened, open_model, weights_stamp
+from headscope.model.freshness import weights_sha256
+from headscope.model.loading import load
+from headscope.model.opened import Opened, open_model
 from headscope.model.passes import MASKS, Mask
 from headscope.model.projections import HeadWeights, measure_projections
 from headscope.model.stacks import StackName, choose, unwrapped
+from headscope.model.surroundings import settled_class
 from headscope.model.tokens import Token, started, tokenize
 from headscope.probes.lens import LinearLens
 from headscope.reading import Reading
@@ -32,10 +35,13 @@ from headscope.views.progress import bar
 from headscope.vocabulary import Vocabulary, notes
 from headscope.vocabulary.cache import ByteCache
 from headscope.vocabulary.choices import Space, one_of
+from headscope.vocabulary.closed_form import ClosedForm
 from headscope.vocabulary.isolated import WHAT, Isolated, ReadAlone, What
+from headscope.vocabulary.witness import Witness
 
 CACHE_BYTES = 4 * 2**30
 _BANK_BYTES = 2**30  # banks, and what was measured over them
+_CHANGED = "the model's weights changed after this text was read: read it again."
 _BATCH_TOKENS = 2048  # with padding; larger batches gain nothing on a CPU
 
 
@@ -76,6 +82,7 @@ class Isolation:
     seconds: float
 
 
+@settled_class
 class Scope:
     """A model opened for reading: texts go in, readings come out.
 
@@ -132,10 +139,10 @@ class Scope:
         loaded = load(source, device, dtype, say)
         say("proving the capture")
 
-        def reopen(weights_sha256: str | None = None) -> tuple[Opened, Card]:
+        def reopen(of_files: str | None = None) -> tuple[Opened, Card]:
             opened = open_model(choose(loaded.model, stack), loaded.tokenizer, loaded.differences)
             # Weights that were changed in memory are no longer those of the file.
-            own = weights_sha256 or hash_of_tensors(loaded.model)
+            own = of_files or weights_sha256(loaded.model)
             return opened, _card(opened, source.name, source.revision, own, source.why)
 
         return cls(*reopen(loaded.weights_sha256), reopen, cache_bytes)
@@ -163,7 +170,7 @@ class Scope:
         def reopen() -> tuple[Opened, Card]:
             opened = open_model(choose(inside, stack), tokenizer)
             name = inside.config.name_or_path or type(inside).__name__
-            return opened, _card(opened, name, None, hash_of_tensors(inside), "handed over in memory")
+            return opened, _card(opened, name, None, weights_sha256(inside), "handed over in memory")
 
         return cls(*reopen(), reopen, cache_bytes)
 
@@ -208,6 +215,8 @@ class Scope:
         wanted = texts if decoder_texts is None else decoder_texts
         prepared = [self._tokens(opened, text, opened.stack.start, truncate) for text in wanted]
         contexts = [self._tokens(opened, text, None, truncate)[0] for text in texts] if decodes else None
+        written = [token.id for tokens in (*(tokens for tokens, _ in prepared), *(contexts or ())) for token in tokens]
+        opened, forms = self._fresh_for(torch.tensor(written))
         for tokens, _ in prepared:
             check_edits(edit, opened.anatomy, len(tokens))
         cross = (notes.cross_attention(),) if decodes else ()
@@ -216,10 +225,16 @@ class Scope:
         for batch in _batches([len(tokens) for tokens, _ in prepared]):
             context = None if contexts is None else [[token.id for token in contexts[n]] for n in batch]
             ids = [[token.id for token in prepared[n][0]] for n in batch]
-            heads = opened.run(ids, mask, context, [edit] * len(batch) if edit else ())
+            witness = Witness(forms)
+            with witness.watching():
+                heads = opened.run(ids, mask, context, [edit] * len(batch) if edit else ())
+            if witness.denied(heads[0]):
+                opened.freshness.deny()
+                return Scope._read(self, texts, mask, decoder_texts, truncate, edit)
             readings += [
                 Reading(
                     self,
+                    opened,
                     wanted[n],
                     mask,
                     prepared[n][0],
@@ -355,11 +370,18 @@ class Scope:
     def _current(self) -> Opened:
         """The opened model, opened anew if its weights were changed since."""
         with self._lock:
-            if weights_stamp(self._opened.model) != self._opened.stamp:
+            if self._opened.freshness.changed():
                 self._opened, self.card = self._reopen()
                 self._isolated, self._vocabulary = self._encodings()
                 self._banks, self._lens = ByteCache(_BANK_BYTES), None
             return self._opened
+
+    def _fresh_for(self, ids: Tensor) -> tuple[Opened, list[ClosedForm]]:
+        """The opened model, anew if it embeds `ids` otherwise than before, and what its readings can witness."""
+        with self._lock:
+            if len(ids) and not self._opened.freshness.embeds_as_before(ids):
+                self._current()
+            return self._opened, self._vocabulary.forms()
 
     def _encodings(self) -> tuple[Isolated, Vocabulary]:
         isolated = Isolated(self._opened, self.card.weights_sha256)
@@ -369,8 +391,14 @@ class Scope:
         """The vocabulary's encodings by the weights that a reading was made with."""
         with self._lock:
             if self._current() is not opened:
-                raise InputError("the model's weights changed after this text was read: read it again.")
+                raise InputError(_CHANGED)
             return self._vocabulary
+
+    def _vouch(self, opened: Opened, ids: Tensor) -> None:
+        """Refuse an answer with tokens that the model no longer embeds as it did when the text was read."""
+        with self._lock:
+            if not opened.freshness.embeds_as_before(ids.flatten()):
+                raise InputError(_CHANGED)
 
 
 def _card(opened: Opened, name: str, revision: str | None, weights_sha256: str, why: str) -> Card:

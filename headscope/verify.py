@@ -11,6 +11,7 @@ from headscope.errors import HeadscopeError
 from headscope.model.anatomy import dissect
 from headscope.model.capture import takes_attention_by_name
 from headscope.model.passes import Mask
+from headscope.model.surroundings import settled
 from headscope.scope import Scope
 
 # Float32 arithmetic in another order; half-precision models are held to what their own arithmetic gives.
@@ -41,6 +42,7 @@ class Verdict:
         return all(check.holds is not False for check in self.checks)
 
 
+@settled
 def verify(scope: Scope, progress: Callable[[str], None] | None = None) -> Verdict:
     """Run every check on an opened model; a check that raises has failed."""
     say = progress or (lambda name: None)

@@ -16,6 +16,7 @@ from headscope.capacity.kept import R, read_rows, write_rows
 from headscope.capacity.mixed import Mixed, MixingRow, Published, mixed, published, rows_of
 from headscope.capacity.options import Options
 from headscope.capacity.sweep import Row, Sweep
+from headscope.model.surroundings import settled_class
 from headscope.survey.census import Census, ShardPlan, take_census
 from headscope.survey.measure import tokens_of
 from headscope.survey.options import Options as SurveyOptions
@@ -61,6 +62,7 @@ class Capacity:
     notes: tuple[str, ...]
 
 
+@settled_class
 class Run:
     """Texts that are about to be measured; made by `Run.prepare`."""
 

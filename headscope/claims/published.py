@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from headscope.errors import InputError
+from headscope.model.capture import held
 from headscope.model.edits import Edits
 from headscope.model.norms import Norm
 from headscope.model.opened import Opened
@@ -155,8 +156,9 @@ class PublishedVocabulary(Vocabulary):
     def _embedded(self) -> Tensor:
         """E [token, d_model], as the model's own embedding module gives it."""
         ids = torch.arange(self.size, device=self.feed.model.device)
-        with torch.no_grad():
-            found: Tensor = self.feed.model.get_input_embeddings()(ids).float()
+        embeddings = self.feed.model.get_input_embeddings()
+        with held(embeddings):
+            found: Tensor = embeddings(ids).float()
         return found.to(self.feed.device)
 
     def _gained(self, y: Tensor) -> Tensor:

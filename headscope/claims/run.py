@@ -20,6 +20,7 @@ from headscope.claims.verdict import Arithmetic, Finding
 from headscope.errors import InputError
 from headscope.given import in_order
 from headscope.model.passes import MASKS, Mask
+from headscope.model.surroundings import settled
 from headscope.scope import Scope
 from headscope.survey.options import Options
 from headscope.survey.run import Survey
@@ -71,6 +72,7 @@ class Asked:
             raise InputError("a survey has texts of its own: leave out the texts and the sample.")
 
 
+@settled
 def settle(scope: Scope, asked: Asked, directory: str | Path | None = None, watch: Watch | None = None) -> Claims:
     """Every claim's verdict on a model.
 

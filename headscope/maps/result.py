@@ -12,6 +12,7 @@ from torch import Tensor
 from headscope.errors import InputError
 from headscope.finding import Question
 from headscope.maps.layouts import Way
+from headscope.model.surroundings import settled
 from headscope.model.tokens import Token, TokenName
 from headscope.views import figure, maps
 
@@ -66,6 +67,7 @@ class Map:
     notes: tuple[str, ...]
     place_by: Callable[[Map, Reading], Map] | None = field(default=None, compare=False)  # None after unpickling
 
+    @settled
     def place(self, reading: Reading) -> Map:
         """The same map with another text in it: what is in the map stays where it is.
 

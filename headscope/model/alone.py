@@ -52,7 +52,8 @@ class _Values:
         self.kept: list[Tensor] = []
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
-        self.kept.append(v[:, :, self.position].transpose(0, 1).float().cpu())  # (kv_head, B, d_head)
+        values = v[:, :, self.position].transpose(0, 1)  # (kv_head, B, d_head)
+        self.kept.append(values.to("cpu", torch.float32, copy=True))
         if len(self.kept) == self.layers:
             raise _Enough
         return attend()

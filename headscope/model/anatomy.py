@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from headscope.errors import ModelError
-from headscope.model.capture import prepared
+from headscope.model.capture import held, prepared
 from headscope.model.passes import Attend, Attention, is_recorded_by, recording
 
 
@@ -35,9 +35,15 @@ class Call:
 
 
 class Trace:
-    """A recorder that also keeps the tree of module calls of one forward pass."""
+    """A recorder that also keeps the tree of module calls of one forward pass.
 
-    def __init__(self) -> None:
+    Some models write over what a module returned (`+=`): copies of everything stay as they were. They take memory, so a
+    pass over long texts goes without them in a model that was seen to write over nothing.
+    """
+
+    def __init__(self, copies: bool = True) -> None:
+        self._copies = copies
+        self._originals: list[tuple[Tensor, int]] = []  # and how often torch had seen each written to
         self.attentions: list[Attention] = []
         self.paths: list[list[Call]] = []  # for each attention call, the module calls around it, outermost first
         self.calls: list[Call] = []  # in the order in which they began
@@ -49,8 +55,19 @@ class Trace:
             call.attentions.append(layer)
         self.paths.append(list(self._stack))
         z, pattern = attend()
-        self.attentions.append(Attention(q, k, v, pattern, z))
+        self.attentions.append(Attention(*(self._kept(x) for x in (q, k, v, pattern, z))))
         return z, pattern
+
+    @property
+    def written_over(self) -> bool:
+        """Whether the model wrote over anything that was seen."""
+        return any(tensor._version != version for tensor, version in self._originals)
+
+    def _kept(self, tensor: Tensor) -> Tensor:
+        if not self._copies:
+            return tensor
+        self._originals.append((tensor, tensor._version))
+        return tensor.clone()
 
     @contextmanager
     def watching(self, model: nn.Module) -> Iterator[None]:
@@ -67,7 +84,7 @@ class Trace:
     def _enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not is_recorded_by(self):
             return
-        tensors = tuple(x for x in (*args, *kwargs.values()) if isinstance(x, Tensor))
+        tensors = tuple(self._kept(x) for x in (*args, *kwargs.values()) if isinstance(x, Tensor))
         nth = self._counts.get(module, 0)
         self._counts[module] = nth + 1
         call = Call(module, nth, tensors)
@@ -77,8 +94,11 @@ class Trace:
         self.calls.append(call)
 
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
-        if is_recorded_by(self):
-            self._stack.pop().output = output
+        if not is_recorded_by(self):
+            return
+        if isinstance(output, (tuple, list)):
+            output = tuple(self._kept(x) if isinstance(x, Tensor) else x for x in output)
+        self._stack.pop().output = self._kept(output) if isinstance(output, Tensor) else output
 
 
 @dataclass(frozen=True)
@@ -105,6 +125,7 @@ class Anatomy:
     sinks: bool  # attention weights do not sum to 1: a share goes to no position
     capture_error: float  # the largest error of z = Σ α v and Σ_h z W_O + b_O, relative to the largest |value|
     used: frozenset[nn.Module]  # modules that ran up to the last block's end
+    writes_over: bool  # in place, over what a module returned or was given
 
 
 def hidden_input(call_inputs: tuple[Tensor, ...]) -> Tensor:
@@ -182,6 +203,7 @@ def dissect(model: PreTrainedModel, probe: Tensor) -> Anatomy:
         sinks=bool(weights.amin() < 0.99),
         capture_error=error,
         used=frozenset({call.module for call in trace.calls[: last + 1]} | inside_last),
+        writes_over=trace.written_over,
     )
 
 
@@ -253,7 +275,8 @@ def _mixing_error(seen: Attention) -> float:
 
 def _projection_error(projection: Call, z: Tensor) -> float:
     """How far Σ_h z_h W_O^h + b_O is from what the projection returned, relative to its largest value."""
-    weight, bias = projection_weights(projection.module, z.shape[2], z.shape[3], z)
+    with held(projection.module):
+        weight, bias = projection_weights(projection.module, z.shape[2], z.shape[3], z)
     written = torch.einsum("bshd,hdm->bsm", _exact(z), _exact(weight)) + _exact(bias)
     return _relative_error(written, projection.output.reshape(written.shape))
 

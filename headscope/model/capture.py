@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig, PreTrainedModel
 from transformers.masking_utils import eager_mask
 
 from headscope.errors import ModelError
+from headscope.model.kept import configs_of, left_alone, modules_of
 from headscope.model.passes import hand_over, is_recorded, other_mask
 from headscope.model.watching import Watching
 
@@ -85,29 +86,44 @@ _one_at_a_time = threading.RLock()
 
 
 @contextmanager
-def prepared(model: PreTrainedModel) -> Iterator[None]:
-    """Hold the model in eval mode, without gradients, with the recording attention; then restore it exactly.
+def prepared(model: PreTrainedModel, *, as_found: bool = False) -> Iterator[None]:
+    """Hold the model in eval mode, without gradients, with the recording attention; then leave it as it was.
 
-    One thread at a time, because the mode belongs to the whole model.
+    One thread at a time, because the mode belongs to the whole model. `as_found`: with the submodules that it had when
+    the context was entered, whatever it exchanged in earlier passes (kept.py).
     """
     by_name = takes_attention_by_name(model)
-    with _one_at_a_time, torch.no_grad():
-        training = [module for module in model.modules() if module.training]
-        configs = {id(m.config): m.config for m in model.modules() if isinstance(m, PreTrainedModel)}
-        implementations = {key: config._attn_implementation for key, config in configs.items()}
-        try:
-            model.eval()
-            for config in configs.values():
-                config._attn_implementation = BY_NAME if by_name else WATCHED
-            with nullcontext() if by_name else Watching():
-                yield
-        finally:
-            for key, config in configs.items():
-                config._attn_implementation = implementations[key]
-            for module in training:
-                module.training = True
+    configs = configs_of(modules_of(model))
+    with held(model, configs, as_found=as_found):
+        for config in configs:
+            config._attn_implementation = BY_NAME if by_name else WATCHED
+        with nullcontext() if by_name else Watching():
+            yield
+
+
+@contextmanager
+def held(module: nn.Module, configs: Sequence[PreTrainedConfig] = (), *, as_found: bool = False) -> Iterator[None]:
+    """Hold a module of a model in eval mode, without gradients, to call it by itself; then leave it as it was.
+
+    With it `configs`, which are put back too.
+    """
+    with _one_at_a_time, torch.no_grad(), _same_draws(), left_alone(module, configs, as_found=as_found):
+        for one in modules_of(module):
+            if one.training:
+                one.training = False
+        yield
+
+
+@contextmanager
+def _same_draws() -> Iterator[None]:
+    """Let torch's generator go on as if nothing had been drawn: modules that a model makes in a pass draw."""
+    state = torch.get_rng_state()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(state)
 
 
 def takes_attention_by_name(model: PreTrainedModel) -> bool:
     """Whether the model looks its attention function up in transformers' AttentionInterface."""
-    return all(m._can_set_attn_implementation() for m in model.modules() if isinstance(m, PreTrainedModel))
+    return all(m._can_set_attn_implementation() for m in modules_of(model) if isinstance(m, PreTrainedModel))

@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 
 from headscope.errors import ModelError
 from headscope.model.anatomy import Anatomy, Trace, hidden_input, without_cache
-from headscope.model.capture import prepared
+from headscope.model.capture import held, prepared
 from headscope.model.norms import Norm, measure, normalises
 from headscope.model.passes import Attend, Recorder, is_recorded_by, recording
 from headscope.model.positions import Positions
@@ -67,7 +67,7 @@ class Feed:
     @property
     def vocab_size(self) -> int:
         """How many embeddings the model has: the ids of the vocabulary."""
-        return int(self.model.get_input_embeddings().num_embeddings)
+        return rows_of(self.model.get_input_embeddings())
 
     # ---- the oracle ----
 
@@ -131,7 +131,7 @@ class Feed:
         norm = self.norm(layer, part)
         if norm is None:
             return y
-        with torch.no_grad(), float32_arithmetic(self.model):
+        with held(norm.module), float32_arithmetic(self.model):
             return norm.module(y[:, None].to(self.model.device))[:, 0].to(self.device)  # type: ignore[no-any-return]
 
     def vectors_of(self, rows: Tensor, layer: int, part: Part = "v") -> Tensor:
@@ -285,7 +285,7 @@ class Feed:
                 continue
             if not given.is_floating_point() or given.dim() != 3:
                 continue
-            with torch.no_grad(), float32_arithmetic(self.model):
+            with held(call.module), float32_arithmetic(self.model):
                 if not normalises(call.module, given):
                     continue
                 found = measure(call.module, call.nth, given.shape[-1], given)
@@ -296,11 +296,17 @@ class Feed:
         return None
 
 
+def rows_of(embeddings: nn.Module) -> int:
+    """How many embeddings a table has; 0 for what is none. An adapter's wrapper shows the weight of what it wraps."""
+    weight = getattr(embeddings, "weight", None)
+    return int(getattr(embeddings, "num_embeddings", 0)) or (len(weight) if isinstance(weight, Tensor) else 0)
+
+
 def finite_ids(model: PreTrainedModel) -> Tensor:
     """The vocabulary ids whose embeddings are finite."""
     embeddings = model.get_input_embeddings()
-    ids = torch.arange(embeddings.num_embeddings, device=model.device)
-    with torch.no_grad():
+    ids = torch.arange(rows_of(embeddings), device=model.device)
+    with held(embeddings):
         return ids[torch.cat([embeddings(chunk).isfinite().all(-1) for chunk in ids.split(8192)])]
 
 

@@ -82,6 +82,5 @@ class Unrecorded:
 
 
 def _float32(tensor: Tensor) -> Tensor:
-    """On the CPU; a part of a padded batch as a copy of its own, so that the batch is not kept alive."""
-    part = tensor.untyped_storage().nbytes() > tensor.nbytes
-    return tensor.to("cpu", torch.float32, copy=part)
+    """A copy on the CPU: the model may write over what it computed, and a padded batch is not kept alive."""
+    return tensor.to("cpu", torch.float32, copy=True)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from headscope.errors import HeadscopeError, ModelError
+from headscope.errors import HeadscopeError, InputError, ModelError
 from headscope.model.anatomy import Anatomy, Trace, dissect, hidden_output, without_cache
-from headscope.model.capture import prepared
+from headscope.model.capture import held, prepared
 from headscope.model.edits import Edits, layers_of_stream
-from headscope.model.feed import Feed, finite_ids
+from headscope.model.feed import Feed, finite_ids, rows_of
+from headscope.model.freshness import Freshness
 from headscope.model.heads import AllHeads, Captured, OnePattern, Unrecorded
+from headscope.model.kept import exchanges, forget, is_as_found
 from headscope.model.passes import Mask, Recorder, is_recorded_by, recording
 from headscope.model.positions import Positions, find_positions, known_positions
 from headscope.model.precision import float32_arithmetic
@@ -44,6 +47,10 @@ class Text:
         return None if self.context is None else [self.context] * count
 
 
+class _Begun(Exception):
+    """The model has come to its first block."""
+
+
 @dataclass(frozen=True)
 class Opened:
     """A model that has proved its capture on a probe."""
@@ -54,9 +61,13 @@ class Opened:
     positions: Positions
     feed: Feed
     probe: Tensor  # token ids [text, position]
-    stamp: tuple[Any, ...]
     unused: tuple[str, ...] = ()  # weights of the checkpoint that the model has no place for, on no way to a layer
     proved: set[Mask] = field(default_factory=set)  # masks that were seen to work
+
+    @cached_property
+    def freshness(self) -> Freshness:
+        """Whether the model still computes what it did when it was opened."""
+        return Freshness(self)
 
     @property
     def model(self) -> PreTrainedModel:
@@ -92,7 +103,7 @@ class Opened:
 
         def keep(module: nn.Module, args: Any, output: Any) -> None:
             if is_recorded_by(recorder):
-                kept.append(hidden_output(output))
+                kept.append(hidden_output(output).clone())
 
         hook = self.anatomy.blocks[-1].module.register_forward_hook(keep)
         read = [text.context for text in texts if text.context is not None]
@@ -118,7 +129,7 @@ class Opened:
         trace = self._traced(texts, mask, contexts, edits, widened)
         # Where a replaced stream hides what the blocks themselves returned, they are seen without it.
         own = self._traced(texts, mask, contexts, (), widened) if layers_of_stream(edits) else trace
-        with torch.no_grad(), float32_arithmetic(self.model):
+        with held(self.model), float32_arithmetic(self.model):
             return stages(self.anatomy, trace, own)
 
     def _traced(
@@ -129,7 +140,7 @@ class Opened:
         edits: Sequence[Edits],
         widened: bool,
     ) -> Trace:
-        trace = Trace()
+        trace = Trace(copies=self.anatomy.writes_over)
         with trace.watching(self.model):
             self.run_recorded(texts, trace, mask, contexts, edits, widened=widened)
         return trace
@@ -181,11 +192,36 @@ class Opened:
             with prepared(self.stack.encoder), arithmetic(self.stack.encoder):
                 written = self.stack.encoder(input_ids=read, attention_mask=seen)[0]
             options |= {"encoder_hidden_states": written, "encoder_attention_mask": seen}
+        self._check_length(ids, attention_mask, options)
         own = frozenset(block.attention for block in self.anatomy.blocks)
         recorded = recording(recorder, attention_mask, mask, own, edits)
         replaced = stream_replaced(self.anatomy, recorder, edits, [len(text) for text in texts])
         with prepared(self.model), recorded, replaced, arithmetic(self.model):
             return self.model(input_ids=ids, attention_mask=attention_mask, **options)
+
+    def _check_length(self, ids: Tensor, attention_mask: Tensor, options: dict[str, Any]) -> None:
+        """Refuse texts that the model reads with other attention modules than those it was opened with (BigBird)."""
+        if not exchanges(self.model):
+            return
+        recorder = Unrecorded()
+
+        def stop(module: nn.Module, args: Any) -> None:
+            if is_recorded_by(recorder):
+                raise _Begun
+
+        hook = self.anatomy.blocks[0].module.register_forward_pre_hook(stop)
+        try:
+            with prepared(self.model, as_found=True), recording(recorder, attention_mask):
+                with suppress(_Begun):
+                    self.model(input_ids=ids, attention_mask=attention_mask, **options)
+                switched = not is_as_found(self.model)
+        finally:
+            hook.remove()
+        if not switched:
+            raise InputError(
+                f"{type(self.model).__name__} changes its attention with the length of the text, and for one of "
+                f"{ids.shape[1]} tokens it has none whose heads can be read: give a shorter one."
+            )
 
     def _batch(self, texts: list[list[int]]) -> tuple[Tensor, Tensor]:
         """Token ids [text, position], padded on the right, and which of them are tokens."""
@@ -206,20 +242,23 @@ def open_model(stack: Stack, tokenizer: PreTrainedTokenizerBase, differences: Di
     model = stack.model
     kind = type(model).__name__
     embeddings = model.get_input_embeddings()
-    if embeddings is None or not hasattr(embeddings, "num_embeddings"):
+    if embeddings is None or not rows_of(embeddings):
         raise ModelError(f"{kind} has no table of token embeddings, so it has no vocabulary to compare with.")
-    names = TokenNames(tokenizer, embeddings.num_embeddings)
+    names = TokenNames(tokenizer, rows_of(embeddings))
+    forget(model)
     probe = _probe(model, names)
     try:
         anatomy = dissect(model, probe)
         positions = find_positions(model, tokenizer, anatomy, int(probe[0, 0]))
-        opened = Opened(stack, names, anatomy, positions, Feed(model, anatomy, positions), probe, weights_stamp(model))
+        unused = () if differences is None else differences.beside(anatomy.used)
+        opened = Opened(stack, names, anatomy, positions, Feed(model, anatomy, positions), probe, unused)
         _check_tokens_alone(opened)
+        opened.freshness  # noqa: B018 - what it computes now is what it is held against
     except HeadscopeError:
         raise
     except Exception as error:  # whatever a model raises that cannot be run on token ids
         raise ModelError(f"{kind} cannot be run on token ids alone: {first_line(error)}") from error
-    return opened if differences is None else replace(opened, unused=differences.beside(anatomy.used))
+    return opened
 
 
 def _check_tokens_alone(opened: Opened) -> None:
@@ -235,11 +274,6 @@ def _check_tokens_alone(opened: Opened) -> None:
                 f"{type(opened.model).__name__}: the value of a token at layer 0 is not that of the token alone (it "
                 f"differs by {error:.1e} of the largest value), so the vocabulary has no encodings to compare with."
             )
-
-
-def weights_stamp(model: PreTrainedModel) -> tuple[Any, ...]:
-    """Changes whenever a parameter is replaced or written to in place, as training does."""
-    return tuple((p.data_ptr(), 0 if p.is_inference() else p._version) for p in model.parameters())
 
 
 def _probe(model: PreTrainedModel, names: TokenNames) -> Tensor:

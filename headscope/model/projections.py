@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from headscope.model.anatomy import projection_weights
+from headscope.model.capture import held
 from headscope.model.feed import Feed, Part
 from headscope.model.precision import float32_arithmetic
 
@@ -64,7 +65,7 @@ def measure_projections(feed: Feed, layer: int) -> HeadWeights:
 def output_weights(feed: Feed, layer: int) -> tuple[Tensor, Tensor]:
     """W_O float32 [head, d_head, d_model] and b_O [d_model] of `layer`, where encodings are kept."""
     block, like = feed.anatomy.blocks[layer], torch.zeros(1, device=feed.model.device)
-    with torch.no_grad(), float32_arithmetic(feed.model):
+    with held(block.output), float32_arithmetic(feed.model):
         w_o, b_o = projection_weights(block.output, block.heads, block.d_head, like)
     return w_o.detach().float().to(feed.device), b_o.detach().float().to(feed.device)
 

@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 
 from headscope.errors import InputError
 from headscope.model.anatomy import Anatomy, Call, Trace, descendants, hidden_output, without_cache
-from headscope.model.capture import prepared
+from headscope.model.capture import held, prepared
 from headscope.model.norms import Norm, measure, normalises
 from headscope.model.opened import Opened
 from headscope.model.passes import is_recorded_by, recording
@@ -46,7 +46,7 @@ class Unembedding:
 
     def rows(self) -> Tensor:
         """What a unit of each coordinate of f adds to every logit, times s(f): float32 [token, d_model]."""
-        with torch.no_grad(), float32_arithmetic(self.model):
+        with held(self.model), float32_arithmetic(self.model):
             basis = torch.eye(self.width, device=self.model.device)
             made = self.norm.module(basis[:, None])[:, 0] - self._zero  # (d_model, d_model)
             gained = self.head((self.norm.spread(basis) * made)[:, None])[:, 0] - self.head(0 * made[:1])
@@ -55,7 +55,7 @@ class Unembedding:
 
     def constant(self) -> Tensor:
         """What belongs to no component: the norm's and the head's biases, float32 [token]."""
-        with torch.no_grad(), float32_arithmetic(self.model):
+        with held(self.model), float32_arithmetic(self.model):
             constant: Tensor = (self.scale * self.head(self._zero[None, None])).flatten().float()
             return constant
 
@@ -74,7 +74,8 @@ def find_unembedding(opened: Opened) -> Unembedding:
     logits = _run(model, opened.probe, trace)
     stream = _leaving(trace, {block.module for block in anatomy.blocks})
     into_head = [call for call in trace.calls if call.module is head]
-    norms = [call for call in trace.calls if _takes(call, stream) and normalises(call.module, stream.float())]
+    with held(model):
+        norms = [call for call in trace.calls if _takes(call, stream) and normalises(call.module, stream.float())]
     if not into_head or not norms or not _takes(into_head[-1], norms[-1].output):
         raise InputError(
             f"{kind} has no final norm that acts on the residual stream right before its language-model head, so its "
@@ -82,7 +83,7 @@ def find_unembedding(opened: Opened) -> Unembedding:
         )
     _check_additive(model, anatomy, trace, opened.probe, kind)
     width = stream.shape[-1]
-    with torch.no_grad(), float32_arithmetic(model):
+    with held(model), float32_arithmetic(model):
         norm = measure(norms[-1].module, norms[-1].nth, width, stream)
     made = into_head[-1].output.double()
     scale = float((logits.double() * made).sum() / made.square().sum())
@@ -106,7 +107,7 @@ def _takes(call: Call, tensor: Any) -> bool:
 def _run(model: PreTrainedModel, probe: Tensor, trace: Trace) -> Tensor:
     """The logits of the probe, under the eyes of `trace`."""
     everything = torch.ones_like(probe)
-    with torch.no_grad(), prepared(model), trace.watching(model), recording(trace, everything):
+    with prepared(model), trace.watching(model), recording(trace, everything):
         return model(input_ids=probe, attention_mask=everything, **without_cache(model))[0]  # type: ignore[no-any-return]
 
 
@@ -147,7 +148,7 @@ def _is_norm(model: PreTrainedModel, call: Call) -> bool:
     given = call.inputs[0] if call.inputs else None
     if call.children or not isinstance(call.output, Tensor) or given is None or not given.is_floating_point():
         return False
-    with torch.no_grad(), float32_arithmetic(model):
+    with held(call.module), float32_arithmetic(model):
         return normalises(call.module, given[:1])
 
 

@@ -1,7 +1,6 @@
 """The scan in pure torch, on any device: one product and a few passes over each tile of the vocabulary."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,29 +29,17 @@ def scan(
     rows = Rows(batch, additions, size)
     # Written again and again: fresh memory would cost as much as the arithmetic.
     room = torch.empty(3, heads * groups[0].row.shape[1] * size, device=device)
-    with _full_float32():
-        for start in range(0, tokens, size):
-            tile = rows.move(start, allowed)
-            weights = [weigh(tile, metric, additions.cap, d_head) for metric in metrics]
-            for group in groups:
-                group.read(start, rows.wide, tile, weights, room)
+    for start in range(0, tokens, size):
+        tile = rows.move(start, allowed)
+        weights = [weigh(tile, metric, additions.cap, d_head) for metric in metrics]
+        for group in groups:
+            group.read(start, rows.wide, tile, weights, room)
     for notes in (notes for group in groups for notes in group.notes):
         notes.finish()
     return {
         metric: Notes.findings(batch, marks[metric].shape[1], [group.notes[m] for group in groups])
         for m, metric in enumerate(metrics)
     }
-
-
-@contextmanager
-def _full_float32() -> Iterator[None]:
-    # TF32 keeps ten bits of a float32's 23: no rank would survive it.
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from headscope import __version__
 from headscope.errors import InputError, ModelError
 from headscope.given import as_seed, numbers_of, texts_of
 from headscope.model.passes import Mask
+from headscope.model.surroundings import settled
 from headscope.neighbors import Place, Table, search, warm_up
 from headscope.probes.figures import Outcomes, Scores
 from headscope.probes.folds import FOLDS, Folds
@@ -37,6 +38,7 @@ JUDGED = 4000  # held-out positions that the scores are taken from, at most
 _LAYER = 50  # texts that cost about as much as fitting and judging one layer
 
 
+@settled
 def fit_lens(
     scope: Scope,
     texts: Iterable[str],

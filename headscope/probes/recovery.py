@@ -12,6 +12,7 @@ from torch import Tensor
 from headscope.errors import InputError, ModelError
 from headscope.given import as_seed, numbers_of, texts_of
 from headscope.model.passes import Mask
+from headscope.model.surroundings import settled
 from headscope.probes.figures import Scores
 from headscope.probes.folds import FOLDS, Folds
 from headscope.probes.held_out import held_out
@@ -69,6 +70,7 @@ class Recovery:
         return pandas.DataFrame(views.recovery_rows(self))
 
 
+@settled
 def recovery(
     scope: Scope,
     texts: Iterable[str],

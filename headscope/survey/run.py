@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from headscope import __version__
 from headscope.errors import InputError
 from headscope.given import in_order
+from headscope.model.surroundings import settled_class
 from headscope.neighbors import warm_up
 from headscope.survey import statistics
 from headscope.survey.census import Census, ShardPlan, take_census
@@ -65,6 +66,7 @@ class Plan:
     work: int  # what `run` ticks through
 
 
+@settled_class
 class Survey:
     """A survey that is about to run; made by `Survey.prepare`."""
 

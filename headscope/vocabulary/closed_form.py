@@ -13,10 +13,11 @@ or a name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from headscope.model.feed import Feed, Part
 from headscope.model.feed import Place as ModelPlace
@@ -59,6 +60,15 @@ class Motion:
 
 
 @dataclass(frozen=True)
+class Station:
+    """A place on the way through the model: what call `nth` of a module returns, or is given."""
+
+    module: nn.Module
+    nth: int
+    returns: bool
+
+
+@dataclass(frozen=True)
 class ClosedForm:
     """One layer's W and β for v, k or q, and what W acts on: the stem, or without positions N(y_t) − N(0)."""
 
@@ -68,18 +78,29 @@ class ClosedForm:
     stem: Stem | None
     matrix: Tensor  # [d, head * d_head]
     bias: Tensor  # β [head, d_head]
+    weight: Tensor  # W itself, on N(y) − N(0): [d, head * d_head]
+    zero: Tensor  # N(0) [d]
 
     @property
     def nbytes(self) -> int:
         """Bytes held; the stem is kept on its own."""
-        return self.matrix.nbytes + self.bias.nbytes
+        apart = 0 if self.weight is self.matrix else self.weight.nbytes
+        return self.matrix.nbytes + self.bias.nbytes + apart
+
+    @cached_property
+    def station(self) -> Station:
+        """Where N(y) is to be seen in a text: where the block's own norm returns, or else where the block begins."""
+        norm, block = self.feed.norm(self.layer, self.part), self.feed.anatomy.blocks[self.layer]
+        if norm is None or all(module is not norm.module for module in block.module.modules()):
+            return Station(block.module, block.nth, False)
+        return Station(norm.module, norm.nth, True)
 
     def through(self, lens: Lens) -> ClosedForm:
         """The same without β, seen through W_O."""
         heads, _, width = lens.matrix.shape
         matrix = self.matrix.unflatten(1, self.bias.shape)  # (d, head, d_head)
         seen = lens(matrix).float().flatten(1)  # (d, head * width)
-        return ClosedForm(self.feed, self.layer, self.part, self.stem, seen, seen.new_zeros(heads, width))
+        return replace(self, matrix=seen, bias=seen.new_zeros(heads, width))
 
     def pack(self) -> Table:
         """A and β of the whole vocabulary; without a stem A is R − β itself."""
@@ -107,6 +128,11 @@ class ClosedForm:
             rows = (rows + self.shift(moved)) * moved.scale.double()[:, None, None]
         encoded: Tensor = rows + self.bias
         return encoded
+
+    def of_norm(self, n: Tensor) -> Tensor:
+        """v, k or q [row, head, d_head] of what the norm (without one: the block's input) is in a text, n [row, d]."""
+        rows = (n - self.zero) @ self.weight
+        return rows.unflatten(1, self.bias.shape) + self.bias
 
     def _before(self, ids: Tensor | slice) -> Tensor:
         """What W acts on, [token, d]."""
@@ -159,21 +185,21 @@ def fit(feed: Feed, layer: int, part: Part, stem: Stem | None) -> ClosedForm:
     """Measure W and β; without positions (`stem` None) W acts on the norm's output, where the scale is 1."""
     block = feed.anatomy.blocks[layer]
     heads = block.heads if part == "q" else block.kv_heads
-    matrix = _matrix(feed, layer, part)
+    matrix = weight = _matrix(feed, layer, part)
     basis = torch.eye(matrix.shape[0], device=matrix.device)
     zero = feed.normalised(torch.zeros_like(basis[:1]), layer, part)
     bias = feed.vectors_of(zero, layer, part)[0].reshape(heads, block.d_head)
     if stem is not None:
         # s(y) (N(y) − N(0)) is linear in y: the whole vocabulary needs one product.
         matrix = unnormalised(feed, layer, part, basis) @ matrix
-    return ClosedForm(feed, layer, part, stem, matrix, bias)
+    return ClosedForm(feed, layer, part, stem, matrix, bias, weight, zero[0])
 
 
 def fit_arrivals(feed: Feed, stem: Stem) -> ClosedForm:
     """The norm before layer 0's v by itself, in the place of v: one head of d numbers."""
     basis = torch.eye(stem.rows.shape[1], device=stem.rows.device)
     bias = feed.normalised(torch.zeros_like(basis[:1]), 0)
-    return ClosedForm(feed, 0, "v", stem, unnormalised(feed, 0, "v", basis), bias)
+    return ClosedForm(feed, 0, "v", stem, unnormalised(feed, 0, "v", basis), bias, basis, bias[0])
 
 
 def _vocabulary(feed: Feed) -> Tensor:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -239,6 +239,12 @@ class Vocabulary:
             return None, float("inf")
         error = float((got - expected).abs().amax() / expected.abs().amax())
         return (form, error) if error <= TOLERANCE else (None, error)
+
+    def forms(self) -> list[ClosedForm]:
+        """The closed forms that are kept."""
+        layers = range(len(self.feed.anatomy.blocks))
+        kept = [self._cache.peek(("form", part, layer)) for part in get_args(Part) for layer in layers]
+        return [proved.form for proved in kept if proved is not None and proved.form is not None]
 
     # ---- v, k and q ----
 

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from headscope.errors import InputError, ModelError
 from headscope.model.alone import Frame, frame_of, streams_alone, values_alone
-from headscope.model.opened import Opened, weights_stamp
+from headscope.model.opened import Opened
 from headscope.neighbors import Table
 from headscope.vocabulary.shards import Shards, cache_directory, read_layer, write_whole
 
@@ -128,7 +128,7 @@ class ReadAlone(ABC):
             if self._shards.read(shard, layer) is not None:
                 return
             rows = self._run(torch.tensor(self._shards.tokens(shard)))
-            if weights_stamp(self.opened.model) != self.opened.stamp:
+            if self.opened.freshness.changed():
                 raise InputError("the model's weights changed while the vocabulary was read: ask again.")
             with self._told():
                 self.directory.mkdir(parents=True, exist_ok=True)

@@ -58,6 +58,59 @@ def test_the_wrapped_model_is_left_as_it_was(name):
     assert torch.equal(wrapped(**ids)[0], before)
 
 
+def test_an_adapter_that_is_in_training_is_read_without_its_dropout(name):
+    model, tokenizer = zoo.build(name)
+    config = peft.LoraConfig(
+        r=3,
+        target_modules=TARGETS[name],
+        fan_in_fan_out=name == "gpt2",
+        lora_dropout=0.5,
+        init_lora_weights=False,
+    )
+    torch.manual_seed(0)
+    wrapped = peft.get_peft_model(model, config).train()
+    training = numbers(Scope.from_model(wrapped, tokenizer))
+    for got, expected in zip(training, numbers(Scope.from_model(wrapped.eval(), tokenizer)), strict=True):
+        assert torch.equal(got, expected)
+
+
+def numbers(scope):
+    reading = scope.read(zoo.TEXT)
+    answers = [reading.nearest(2, 1, space, k=5).distances for space in ("value", "output", "key")]
+    return [scope.weights(1).w_o, scope.weights(1).v.weight, reading.stages[1].middle, *answers]
+
+
+EMBEDDINGS = {"bert": "word_embeddings", "llama": "embed_tokens", "gpt2": "wte"}
+
+
+@pytest.mark.parametrize("kind", ["lora", "trainable tokens"])
+def test_adapters_on_the_embeddings_are_read_as_the_merged_model_is(name, kind):
+    model, tokenizer = zoo.build(name)
+    target = [EMBEDDINGS[name]]
+    torch.manual_seed(0)
+    if kind == "lora":
+        wrapped = peft.get_peft_model(model, peft.LoraConfig(r=2, target_modules=target, init_lora_weights=False))
+    else:
+        ids = tokenizer(zoo.TEXT)["input_ids"][2:5]
+        config = peft.TrainableTokensConfig(token_indices=sorted(set(ids)), target_modules=target)
+        wrapped = peft.get_peft_model(model, config)
+        with torch.no_grad():
+            for key, parameter in wrapped.named_parameters():
+                if "trainable_tokens_delta" in key:
+                    parameter.normal_()
+    wrapped.eval()
+    spaces = ("value", "output", "embedding")
+    plain = Scope.from_model(*zoo.build(name)).read(zoo.TEXT)
+    reading = Scope.from_model(wrapped, tokenizer).read(zoo.TEXT)
+    found = [reading.nearest([2, 3], 1, space, k=5).distances for space in spaces]
+    own = reading.nearest([2, 3], 0, vector="v", metric="euclidean").own_distance
+    assert float(own.max()) < 1e-5 * float(reading.v[0].norm(dim=-1).max())
+    merged = Scope.from_model(wrapped.merge_and_unload(), tokenizer).read(zoo.TEXT)
+    for got, space in zip(found, spaces, strict=True):
+        torch.testing.assert_close(got, merged.nearest([2, 3], 1, space, k=5).distances, atol=2e-5, rtol=1e-4)
+    assert not torch.allclose(reading.z, plain.z, atol=1e-2)
+
+
 def test_vectors_before_the_text_are_refused():
     model, tokenizer = zoo.build("llama")
     config = peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3)

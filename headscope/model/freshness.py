@@ -1,0 +1,214 @@
+"""Whether a model still computes what it computed when it was opened.
+
+Two looks. The first is at what a model computes *from*, and is cheap enough for every read: its tensors (where they
+lie, torch's count of writes, and a sample that meets every row and column of each), its hooks, the state of its
+adapters. The second asks the model itself: a fixed text through all layers, and the embedding of every token of the
+vocabulary. Changed parameters are changed weights; where something else moved, the second look decides, so that a hook
+that only watches changes nothing. For the tokens of a text and of an answer, the model is asked for the embeddings each
+time. What neither look can see, a reading's own pass can (vocabulary/witness.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from headscope.model.capture import held
+from headscope.model.heads import AllHeads
+from headscope.model.kept import modules_of
+from headscope.model.loading import hash_of_tensors
+from headscope.model.precision import HALF
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from headscope.model.opened import Opened
+
+_SAME = 1e-5  # of the largest value: what float32 arithmetic in another order may differ by
+_SAME_HALF = 1e-3  # the same run on the same machine: half-precision rounds alike
+_WHOLE = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64, 16: torch.int64}  # by bytes
+_ROWS = 8192  # of the vocabulary at a time
+
+
+class Freshness:
+    """Remembers what an opened model computes; says whether it has changed since."""
+
+    def __init__(self, opened: Opened) -> None:
+        self._opened = opened
+        self._tolerance = _SAME_HALF if opened.model.dtype in HALF else _SAME
+        self._direction: Tensor | None = None
+        self._noted = self._note(None)
+        self._computed = self._compute()
+        self._changed = False
+
+    def changed(self) -> bool:
+        """Whether the model computes anything else than when it was opened, as far as the two looks can see."""
+        if self._changed:
+            return True
+        noted = self._note(self._noted)
+        self._changed = noted.parameters != self._noted.parameters
+        if not self._changed and noted.others != self._noted.others:
+            self._changed = not self._same(self._compute(), self._computed)
+            self._noted = noted
+        return self._changed
+
+    def deny(self) -> None:
+        """Take the model for changed, on the word of who saw it compute something else."""
+        self._changed = True
+
+    def embeds_as_before(self, ids: Tensor) -> bool:
+        """Whether the model's embeddings of `ids` are those that it was opened with; if not, it has changed."""
+        ids = ids.unique()
+        if not self._same([self._embedded(ids)], [self._computed[-1][ids]]):
+            self._changed = True
+        return not self._changed
+
+    def _note(self, before: _Noted | None) -> _Noted:
+        stack = self._opened.stack
+        return _Noted.of([model for model in (stack.model, stack.encoder) if model is not None], before)
+
+    def _same(self, now: list[Tensor], before: list[Tensor]) -> bool:
+        return all(_close(*pair, self._tolerance) for pair in zip(now, before, strict=True))
+
+    def _compute(self) -> list[Tensor]:
+        """What a fixed text makes of every head and of the output, and a number for each token's embedding."""
+        opened = self._opened
+        text = opened.probe[0].tolist()
+        recorder = AllHeads([len(text)], len(opened.anatomy.blocks))
+        contexts = None if opened.stack.encoder is None else [text]
+        output = opened.run_recorded([text], recorder, "model", contexts)[0]
+        heads = recorder.captured()[0]
+        everything = torch.arange(opened.feed.vocab_size)
+        embedded = torch.cat([self._embedded(ids) for ids in everything.split(_ROWS)])
+        return [heads.q, heads.k, heads.v, heads.z, _last(output), embedded]
+
+    def _embedded(self, ids: Tensor) -> Tensor:
+        """A number for each of `ids` [token] that changes with its embedding: float32 [token]."""
+        embeddings = self._opened.model.get_input_embeddings()
+        with held(embeddings):
+            rows = embeddings(ids.to(self._opened.model.device)).float()
+        if self._direction is None:
+            self._direction = torch.randn(rows.shape[-1], generator=torch.Generator().manual_seed(0)).to(rows.device)
+        return (rows @ self._direction).cpu()
+
+
+def weights_sha256(model: PreTrainedModel) -> str:
+    """A SHA-256 over a model's tensors, and over which of its adapters act, if it has any."""
+    tensors = hash_of_tensors(model)
+    adapters = [f"{name} {state}" for name, module in model.named_modules() if (state := _adapters(module))]
+    if not adapters:
+        return tensors
+    return hashlib.sha256("\n".join([tensors, *adapters]).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Tensors:
+    """Where tensors lie, how often torch saw them written to, and a sample of what is in them."""
+
+    places: tuple[Any, ...]
+    views: tuple[Tensor, ...]
+    sample: tuple[Tensor, ...]
+
+    @staticmethod
+    def of(found: list[Tensor | None], before: _Tensors | None) -> _Tensors:
+        tensors = [tensor for tensor in found if tensor is not None]
+        places = tuple([(t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors])
+        if before is not None and before.places == places:
+            views = before.views  # the same memory
+        else:
+            views = tuple(_through(tensor.detach()) for tensor in tensors if tensor.numel())
+        return _Tensors(places, views, _bytes(views))
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, _Tensors)
+            and self.places == other.places
+            and len(self.sample) == len(other.sample)
+            and all(map(torch.equal, self.sample, other.sample))
+        )
+
+
+@dataclass(frozen=True)
+class _Noted:
+    """What a model computes from, as far as it can be seen without running it."""
+
+    parameters: _Tensors
+    others: tuple[_Tensors, tuple[Any, ...], tuple[Any, ...]]  # buffers, hooks, adapters
+
+    @staticmethod
+    def of(models: Sequence[nn.Module], before: _Noted | None) -> _Noted:
+        parameters: list[Tensor | None] = []
+        buffers: list[Tensor | None] = []
+        hooks: list[Any] = []
+        adapters: list[Any] = []
+        for module in itertools.chain.from_iterable(map(modules_of, models)):
+            parameters += module._parameters.values()
+            buffers += module._buffers.values()
+            if module._forward_hooks or module._forward_pre_hooks:
+                hooks.append((id(module), *module._forward_hooks, *module._forward_pre_hooks))
+            if "_disable_adapters" in module.__dict__:
+                adapters.append(_adapters(module))
+        return _Noted(
+            _Tensors.of(parameters, before and before.parameters),
+            (
+                _Tensors.of(buffers, before and before.others[0]),
+                tuple(hooks),
+                tuple(adapters),
+            ),
+        )
+
+
+def _adapters(module: nn.Module) -> str:
+    """Which adapters of a PEFT layer act, and how strongly; empty for any other module."""
+    if "_disable_adapters" not in module.__dict__:
+        return ""
+    if module.disable_adapters:
+        return f"off, merged {module.merged_adapters}"
+    return f"{module.active_adapters} {getattr(module, 'scaling', None)}, merged {module.merged_adapters}"
+
+
+def _through(tensor: Tensor) -> Tensor:
+    """A view of some elements of a tensor, that meets every row and every column of a matrix."""
+    if not tensor.is_contiguous():
+        tensor = tensor.t() if tensor.dim() == 2 and tensor.t().is_contiguous() else tensor
+    if not tensor.is_contiguous():
+        return tensor.flatten()[:1] if tensor.dim() < 2 else tensor.select(-1, 0).reshape(-1)
+    flat = tensor.view(-1)
+    width = tensor.shape[-1] if tensor.dim() else 1
+    # No longer than a row, so that none is passed over; prime to its length, so that each column has its turn.
+    step = min(width, len(flat) // width)
+    while math.gcd(step, width) > 1:
+        step -= 1
+    return flat[::step]
+
+
+def _bytes(views: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The bits of all views, for each dtype and device: numbers that are none are not equal to themselves."""
+    alike: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
+    for view in views:
+        alike.setdefault((view.dtype, view.device), []).append(view)
+    return tuple(torch.cat(some).view(_WHOLE[some[0].itemsize]) for some in alike.values())
+
+
+def _last(output: Any) -> Tensor:
+    """What the model makes of the text's last token: logits, or the last layer's hidden state."""
+    first = output if isinstance(output, Tensor) else output[0]
+    found: Tensor = first.reshape(-1, first.shape[-1])[-1].detach().float().cpu()
+    return found
+
+
+def _close(now: Tensor, before: Tensor, tolerance: float) -> bool:
+    if torch.equal(now, before):
+        return True
+    if now.shape != before.shape or not torch.equal(now.isfinite(), before.isfinite()):
+        return False
+    known = before.isfinite()
+    apart, size = (now[known] - before[known]).abs(), before[known].abs()
+    return not len(apart) or bool(apart.amax() <= tolerance * size.amax())

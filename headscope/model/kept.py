@@ -1,0 +1,119 @@
+"""What a pass may change in a model, and how it is put back: modes, attention implementations, submodules, buffers.
+
+Whatever a model's modules and configurations hold is compared before and after, by identity, so that nothing here knows
+what a model changes about itself. BigBird exchanges its attention modules for good when it meets a short text: what it
+put there is kept aside and put in again for the next pass, so that headscope always sees the same modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from operator import is_
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from torch import nn
+from transformers import PreTrainedConfig, PreTrainedModel
+
+_ABSENT: Any = object()
+_OURS = {"training", "_attn_implementation_internal"}  # what headscope itself sets for a pass
+
+
+@dataclass(frozen=True)
+class _Change:
+    """One entry of a module's or a configuration's dictionaries that is another now."""
+
+    held: dict[str, Any]
+    key: str
+    before: Any
+    after: Any
+
+    def put(self, value: Any) -> None:
+        if value is _ABSENT:
+            self.held.pop(self.key, None)
+        else:
+            self.held[self.key] = value
+
+    @property
+    def is_due(self) -> bool:
+        """Whether what was there before is there again."""
+        return self.held.get(self.key, _ABSENT) is self.before
+
+
+_exchanged: WeakKeyDictionary[nn.Module, list[_Change]] = WeakKeyDictionary()
+
+
+def modules_of(model: nn.Module) -> list[nn.Module]:
+    """What `model.modules()` has, several times as fast: it is gone through for every reading."""
+    found: dict[int, nn.Module] = {id(model): model}
+    waiting = [model]
+    while waiting:
+        for child in waiting.pop()._modules.values():
+            if child is not None and id(child) not in found:
+                found[id(child)] = child
+                waiting.append(child)
+    return list(found.values())
+
+
+def configs_of(modules: list[nn.Module]) -> list[PreTrainedConfig]:
+    """The configurations of a model's modules, each once, with those that stand inside another."""
+    found: dict[int, PreTrainedConfig] = {}
+    waiting = [module.config for module in modules if isinstance(module, PreTrainedModel)]
+    while waiting:
+        config = waiting.pop()
+        if id(config) not in found:
+            found[id(config)] = config
+            waiting += [part for part in vars(config).values() if isinstance(part, PreTrainedConfig)]
+    return list(found.values())
+
+
+@contextmanager
+def left_alone(model: nn.Module, configs: Sequence[PreTrainedConfig], *, as_found: bool = False) -> Iterator[None]:
+    """Put everything that the model's modules and `configs` hold back where it was when the context was entered.
+
+    Submodules that the model exchanged in an earlier pass are exchanged inside, unless it is wanted `as_found`.
+    """
+    modules = modules_of(model)
+    held = [vars(one) for one in (*modules, *configs)]
+    held += [one for module in modules for one in (module._modules, module._buffers) if one]
+    before = [(one, dict(one)) for one in held]
+    for change in _exchanged.get(model, ()) if not as_found else ():
+        if change.is_due:
+            change.put(change.after)
+    try:
+        yield
+    finally:
+        changes = [change for one, was in before for change in _changes(one, was)]
+        for change in changes:
+            change.put(change.before)
+        if not as_found and model not in _exchanged and any(_is_exchange(change) for change in changes):
+            _exchanged[model] = [change for change in changes if change.key not in _OURS]
+
+
+def forget(model: nn.Module) -> None:
+    """Let go of the submodules that the model exchanged: it is opened anew."""
+    _exchanged.pop(model, None)
+
+
+def exchanges(model: nn.Module) -> bool:
+    """Whether the model was seen to exchange submodules in a pass."""
+    return model in _exchanged
+
+
+def is_as_found(model: nn.Module) -> bool:
+    """Whether a submodule stands where it stood before the model exchanged it, as a pass is under way."""
+    return any(_is_exchange(change) and change.is_due for change in _exchanged[model])
+
+
+def _changes(held: dict[str, Any], was: dict[str, Any]) -> list[_Change]:
+    if len(held) == len(was) and all(map(is_, held.values(), was.values())):
+        return []
+    keys = {**was, **held}
+    pairs = [(key, was.get(key, _ABSENT), held.get(key, _ABSENT)) for key in keys]
+    return [_Change(held, key, before, after) for key, before, after in pairs if before is not after]
+
+
+def _is_exchange(change: _Change) -> bool:
+    return isinstance(change.before, nn.Module) and isinstance(change.after, nn.Module)
