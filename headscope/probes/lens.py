@@ -13,6 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from headscope.errors import InputError
+from headscope.keep.files import file_to_write, write_bytes
 from headscope.model.passes import Mask
 from headscope.probes.figures import Figure, Scores
 from headscope.views import probes as views
@@ -115,19 +116,17 @@ class LinearLens:
         return (*said, fitted_scores(made.target, layer, told[0], told[1], told[2], weak, len(names)))
 
     def save(self, path: str | Path) -> None:
-        """Write it to a safetensors file, whole or not at all; InputError where the disk does not take it."""
+        """Write it to a safetensors file, whole or not at all; InputError where none can be, or the disk is full."""
+        place = file_to_write(path)
         tensors = {name: getattr(self, name) for name in ("weight", "mean", "target_mean", "centre", "alpha")}
         tensors["samples"] = self.scores.samples
         for name in _SCORES:
             tensors |= {f"{name}.{part}": values for part, values in getattr(self.scores, name).__dict__.items()}
         told = json.dumps({"schema": SCHEMA, "lens": asdict(self.origin)}, ensure_ascii=False)
         kept = save({name: tensor.contiguous() for name, tensor in tensors.items()}, {"headscope": told})
-        beside = Path(path).with_name(f"{Path(path).name}.part")
         try:
-            beside.write_bytes(kept)
-            beside.replace(path)
+            write_bytes(place, kept)
         except OSError as error:
-            beside.unlink(missing_ok=True)
             raise InputError(f"{path} cannot be written: {error.strerror or error}.") from None
 
     @classmethod
