@@ -8,6 +8,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from headscope import __version__
+from headscope.commands.asking import Command
 from headscope.commands.corpus import capacity, claims, report, survey
 from headscope.commands.look import look
 from headscope.commands.maps import draw_map
@@ -36,10 +37,10 @@ def _version(
         raise typer.Exit
 
 
-app.command()(look)
-app.command("map")(draw_map)
+app.command(cls=Command)(look)
+app.command("map", cls=Command)(draw_map)
 for command in (serve, models, survey, report, claims, capacity, lens, recovery):
-    app.command()(command)
+    app.command(cls=Command)(command)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

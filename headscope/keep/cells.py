@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-# Tab and line breaks are no more than themselves in a CSV's quotes; in a terminal's cell they, and what turns the
+# Tab and line feed are no more than themselves in a CSV's quotes; in a terminal's cell they, and what turns the
 # direction of writing, move what stands beside them.
-_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _MOVES = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-_FORMULA = re.compile("'*[=+\\-@\t\r]")
+_FORMULA = re.compile("'*[=+\\-@\t]")
 
 
 def visible(text: str) -> str:
@@ -23,8 +23,9 @@ def visible(text: str) -> str:
 def cell(value: object) -> object:
     """A value as a CSV has it: a number is itself, and a text is never a formula.
 
-    A text that begins with = + - @, a tab or a carriage return gets an apostrophe in front, and so does one that begins
-    with apostrophes and then one of these: who takes one apostrophe from such a cell has the text again.
+    A text that begins with = + - @ or a tab gets an apostrophe in front, and so does one that begins with apostrophes
+    and then one of these: who takes one apostrophe from such a cell has the text again. Control characters, a carriage
+    return among them, are escapes.
 
     >>> [cell(value) for value in ("=1+1", "'-", "a-b", -0.5, None)]
     ["'=1+1", "''-", 'a-b', -0.5, None]

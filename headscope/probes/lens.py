@@ -19,6 +19,7 @@ from headscope.probes.figures import Figure, Scores
 from headscope.views import probes as views
 from headscope.vocabulary.fitted import Fitted
 from headscope.vocabulary.notes import fitted_by, fitted_scores
+from headscope.vocabulary.shards import cache_directory
 
 if TYPE_CHECKING:
     import pandas
@@ -161,3 +162,17 @@ class LinearLens:
         if lens.mean.shape != (layers, heads, d_head) or lens.centre.shape != (d_model,):
             raise InputError(f"{path} is a damaged lens: its tensors do not fit one another.")
         return lens
+
+
+def save_or_keep(lens: LinearLens, path: str | Path) -> None:
+    """Write a lens; where its place does not take it, keep it in the cache, so that no work is lost, and say where."""
+    try:
+        lens.save(path)
+    except InputError as error:
+        try:
+            kept = cache_directory() / "lenses" / f"{Path(path).stem}-{lens.origin.weights_sha256[:12]}.safetensors"
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            lens.save(kept)
+        except (OSError, InputError):
+            raise error from None
+        raise InputError(f"{error} The lens is kept in {str(kept)!r}: move it from there.") from None
