@@ -16,6 +16,7 @@ import uvicorn
 from headscope.app.safety import is_loopback
 from headscope.app.server import create_app
 from headscope.errors import InputError
+from headscope.keep.cells import visible
 from headscope.model.stacks import StackName
 from headscope.neighbors import warm_up
 from headscope.scope import Scope
@@ -56,7 +57,7 @@ def serve(
 
     app = create_app(scope, host=host, open_model=opener if is_loopback(host) or allow_models else None, survey=survey)
     card = scope.card
-    print(f"{card.name}: {card.layers} layers × {card.heads} heads; {card.why}")
+    print(visible(f"{card.name}: {card.layers} layers × {card.heads} heads; {card.why}"))
     address = _address(host, listener.getsockname()[1])
     print(f"headscope is at {address} (Ctrl+C ends it)", flush=True)
     warm_up()

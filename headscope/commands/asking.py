@@ -5,7 +5,10 @@ Checked for every command before it begins, and before a model or torch is waite
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from typer.core import TyperCommand
@@ -37,6 +40,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 _KINDS = {"weigh": "way to weigh", "replace_by": "replacement", "text_format": "format"}
 # They are read, so they have to be texts; everything else may be a path, whose bytes are the file system's affair.
 _TEXTS = ("text", "token", "also", "decoder_text")
+_PATHS = ("model", "texts", "directories", "output", "survey", "lens", "bank")
 
 # Option → the options that it goes with, and which of their values; None: left out.
 Needs = Mapping[str, tuple[tuple[str, tuple[object, ...]], ...]]
@@ -107,15 +111,22 @@ def flag_of(ctx: Any, name: str) -> str:
 
 
 def _check_value(name: str, value: object) -> None:
-    """Raise InputError for a value that is not open, and for a text with bytes that are none."""
+    """Raise InputError for a value that is not open, a text with bytes that are none, a path that nothing can have."""
     if not isinstance(value, str):
         return
+    shown = value if len(value) <= 80 else f"{value[:79]}…"
     if name in CHOICES and value not in CHOICES[name]:
-        shown = value if len(value) <= 80 else f"{value[:79]}…"
         raise InputError(f"there is no {_KINDS.get(name, name)} {shown!r}; open: {listed(name)}.")
     if name in _TEXTS and any("\ud800" <= character <= "\udfff" for character in value):
-        shown = value if len(value) <= 80 else f"{value[:79]}…"
         raise InputError(f"{shown!r} is no text: it has bytes that are not UTF-8, the encoding that texts are read in.")
+    if name in _PATHS:
+        try:
+            os.stat(Path(value).expanduser())
+        except RuntimeError as error:
+            raise InputError(f"{shown!r} is nowhere: {error}") from None
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                raise InputError(f"{shown!r}, of {len(value):,} characters, is too long for a path.") from None
 
 
 def _refused(option: str, other: str, value: object, wanted: Sequence[object]) -> str:

@@ -407,7 +407,7 @@ def _cell(label: str, value: float, sign: str) -> Text:
 
 
 def _label(label: str, sign: str, width: int) -> Text:
-    label = sign + visible(label)  # before it is cut to its width
+    label = sign + label
     if cell_len(label) > width:
         label = set_cell_size(label, width - 1).rstrip() + "…"
     return Text(set_cell_size(label, width), STYLES.get(sign, ""), no_wrap=True)

@@ -18,12 +18,12 @@ NASTY = ("\x1b[31mred", "\x9b2J", "=SUM(A1)", "[/b]", ":x:", "\u202etnacirab")  
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A directory of a tiny model, with tokens in its vocabulary that a terminal or a spreadsheet would obey."""
+    """A directory of a tiny model: its name, and tokens of its vocabulary, a terminal or a spreadsheet would obey."""
     made, tokenizer = zoo.build("gpt2")
     tokenizer.add_tokens(list(NASTY))
     torch.manual_seed(0)
     made.resize_token_embeddings(len(tokenizer), mean_resizing=False)
-    directory = tmp_path_factory.mktemp("nasty")
+    directory = tmp_path_factory.mktemp("models") / "\x1b[31m[b]=1"
     made.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
     return str(directory)
@@ -49,10 +49,11 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
 
     def command(*arguments: object, encoding: str = "utf-8") -> tuple[int, bytes, bytes]:
         out, err = (io.TextIOWrapper(io.BytesIO(), encoding) for _ in "ab")
-        with monkeypatch.context() as patch, pytest.raises(SystemExit) as left:
+        with monkeypatch.context() as patch:
             patch.setattr(sys, "stdout", out)
             patch.setattr(sys, "stderr", err)
-            main([str(argument) for argument in arguments])
+            with pytest.raises(SystemExit) as left:
+                main([str(argument) for argument in arguments])
         written = []
         for stream in (out, err):
             stream.flush()

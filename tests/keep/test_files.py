@@ -106,7 +106,7 @@ def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(place):
 
 def test_of_several_files_all_are_written_or_none(place):
     before = sorted(place.iterdir())
-    with pytest.raises(OSError):
+    with pytest.raises(FileNotFoundError):
         write_all({place / "file": b"after", place / "new": b"", place / "nowhere" / "file": b""})
     assert (place / "file").read_text() == "before"
     assert sorted(place.iterdir()) == before
