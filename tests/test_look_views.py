@@ -136,12 +136,12 @@ def test_ranks_read_alone_are_shown_where_they_are_asked_for(look, reading, tmp_
         (["--view", "effects", "--replace-by", "noise"], "open: zero, mean"),
         (["--view", "journey", "-k", "0"], "from 1 to"),
         (["--view", "mixing", "--token", "zebra"], "no token of the text"),
-        (["--isolated"], "--isolated is for the view journey, not heads"),
+        (["--isolated"], "--isolated is for --view journey, not heads"),
         (["--edit", "L5=zero"], "L5H1=zero"),
         (["--edit", "L9H0=zero"], "layers are 0 to 2"),
         (["--edit", "L0H0=zero", "--edit", "L0H0=mean"], "twice"),
-        (["--csv", "--json"], "leave out --json"),
-        (["--csv", "--why", "0"], "leave out --why"),
+        (["--csv", "--json"], "--csv and --json do not go together"),
+        (["--csv", "--why", "0"], "--csv and --why do not go together"),
     ],
 )
 def test_a_mistake_is_one_sentence(look, arguments, sentence):

@@ -12,14 +12,15 @@ from typing import cast
 
 import typer
 import uvicorn
-from rich.console import Console
 
 from headscope.app.safety import is_loopback
 from headscope.app.server import create_app
 from headscope.errors import InputError
+from headscope.keep.cells import visible
 from headscope.model.stacks import StackName
 from headscope.neighbors import warm_up
 from headscope.scope import Scope
+from headscope.views.text import console
 
 _TRIED = 50  # ports after the one in use
 
@@ -43,7 +44,7 @@ def serve(
     """
     # Before the model: a port in use is told at once, and a browser that comes early waits.
     listener = _listener(host, port)
-    with Console(stderr=True).status("starting …") as status:
+    with console(sys.stderr).status("starting …") as status:
         chosen = cast("StackName | None", stack)  # checked when the model is open
         scope = Scope.from_pretrained(
             model, revision, device, dtype, stack=chosen, progress=lambda step: status.update(f"{step} …")
@@ -56,7 +57,7 @@ def serve(
 
     app = create_app(scope, host=host, open_model=opener if is_loopback(host) or allow_models else None, survey=survey)
     card = scope.card
-    print(f"{card.name}: {card.layers} layers × {card.heads} heads; {card.why}")
+    print(visible(f"{card.name}: {card.layers} layers × {card.heads} heads; {card.why}"))
     address = _address(host, listener.getsockname()[1])
     print(f"headscope is at {address} (Ctrl+C ends it)", flush=True)
     warm_up()
@@ -71,7 +72,9 @@ def _listener(host: str, port: int) -> socket.socket:
         return _bound(host, port)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
-            raise InputError(f"cannot listen on {host!r}, port {port}: {error.strerror or error}.") from None
+            raise InputError(f"cannot listen on {_short(host)}, port {port}: {error.strerror or error}.") from None
+    except UnicodeError:  # no name of a machine: a part of it is too long, or none of its letters
+        raise InputError(f"cannot listen on {_short(host)}: that is no name or address of this machine.") from None
     free = _next_free(host, port + 1)
     if free is None:
         raise InputError(f"port {port} is in use, and so are the {_TRIED} after it: name one with --port.")
@@ -80,6 +83,10 @@ def _listener(host: str, port: int) -> socket.socket:
         return free
     free.close()
     raise InputError(f"port {port} is in use; {found} is free: headscope serve --port {found}")
+
+
+def _short(host: str) -> str:
+    return repr(host if len(host) <= 80 else f"{host[:79]}…")
 
 
 def _next_free(host: str, start: int) -> socket.socket | None:

@@ -12,10 +12,9 @@ from headscope.capacity import charts, show
 from headscope.capacity.figures import MEASURES, Figure, Outcome, Size, loss_of
 from headscope.capacity.mixed import EVERY, KINDS
 from headscope.capacity.run import Capacity, Reproductions
-from headscope.errors import InputError
 from headscope.report.charts.chart import Cell as Number
 from headscope.report.document import Block, Cell, Code, Items, Report, Section, Table
-from headscope.report.files import write_csv, write_document
+from headscope.report.files import csv_of, write_document
 
 _COLUMNS = ("what", "site", "layer", "head", "control", "share", "kept")
 _EVERY = {"all": "all positions", "words": "without special ones"}
@@ -23,18 +22,14 @@ _EVERY = {"all": "all positions", "words": "without special ones"}
 
 def write_page(found: Capacity, output: str | Path) -> Path:
     """Write the page into a directory; returns its path. Raises InputError where it cannot be written."""
-    out = Path(output)
-    try:
-        page = write_document(out, "capacity", _report(found))
-        told = json.dumps(show.record(found), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
-        (out / "capacity.json").write_text(told, "utf-8")
-        ends = tuple(f"{name}{end}" for name in MEASURES for end in ("", "_low", "_high"))
-        write_csv(out / "numbers" / "capacity.csv", (*_COLUMNS, *ends), map(_row, found.outcomes))
-        rows = (tuple(asdict(size).values()) for size in found.sizes)
-        write_csv(out / "numbers" / "sizes.csv", tuple(field.name for field in fields(Size)), rows)
-    except OSError as error:
-        raise InputError(f"{str(out)!r} cannot be written: {error.strerror or error}.") from error
-    return page
+    ends = tuple(f"{name}{end}" for name in MEASURES for end in ("", "_low", "_high"))
+    sizes = (tuple(asdict(size).values()) for size in found.sizes)
+    beside = {
+        "capacity.json": json.dumps(show.record(found), ensure_ascii=False, allow_nan=False, indent=1) + "\n",
+        "numbers/capacity.csv": csv_of((*_COLUMNS, *ends), map(_row, found.outcomes)),
+        "numbers/sizes.csv": csv_of(tuple(field.name for field in fields(Size)), sizes),
+    }
+    return write_document(Path(output), "capacity", _report(found), beside)
 
 
 def _row(one: Outcome) -> tuple[Number, ...]:

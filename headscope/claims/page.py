@@ -15,10 +15,11 @@ from headscope.claims.show import COLUMNS, cells
 from headscope.claims.store import PARTS
 from headscope.claims.verdict import Finding, Ruling
 from headscope.errors import InputError
+from headscope.keep.files import directory_to_write
 from headscope.report.charts import lines
 from headscope.report.charts.chart import Chart
 from headscope.report.document import Block, Cell, Code, Items, Report, Section, Table
-from headscope.report.files import FOLDERS, write_csv, write_document
+from headscope.report.files import FOLDERS, csv_of, write_document
 from headscope.report.measures import between, rate
 
 PAGE = "claims.html"
@@ -39,10 +40,8 @@ _MARKS: dict[Ruling, str] = {
 
 
 def refuse_foreign(output: str | Path) -> None:
-    """Raise InputError for a directory that holds something else than an earlier page and its work."""
-    out = Path(output)
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{str(out)!r} is no directory: name one that the page can be written into.")
+    """Raise InputError for a directory that holds something else than an earlier page and its work, or is none."""
+    out = directory_to_write(output)
     there = {path.name for path in out.iterdir()} if out.is_dir() else set()
     others = sorted(there - _HOLDS if there & {PAGE, PARTS} else there)
     if others:
@@ -53,16 +52,12 @@ def refuse_foreign(output: str | Path) -> None:
 
 def write_page(claims: Claims, output: str | Path) -> Path:
     """Write the page into a directory; returns its path. Raises InputError where it cannot be written."""
-    out = Path(output)
-    try:
-        page = write_document(out, Path(PAGE).stem, _report(claims))
-        write_csv(out / "claims.csv", _COLUMNS, map(_row, claims.findings))
-        _figures(out / "numbers" / "claims.csv", claims)
-        told = json.dumps(claims.to_dict(), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
-        (out / "claims.json").write_text(told, "utf-8")
-    except OSError as error:
-        raise InputError(f"{str(out)!r} cannot be written: {error.strerror or error}.") from error
-    return page
+    beside = {
+        "claims.json": json.dumps(claims.to_dict(), ensure_ascii=False, allow_nan=False, indent=1) + "\n",
+        "claims.csv": csv_of(_COLUMNS, map(_row, claims.findings)),
+        "numbers/claims.csv": _figures(claims),
+    }
+    return write_document(Path(output), Path(PAGE).stem, _report(claims), beside)
 
 
 def _report(claims: Claims) -> Report:
@@ -214,7 +209,7 @@ def _row(one: Finding) -> tuple[Any, ...]:
     return (one.claim, one.arithmetic, one.reference, one.ruling, one.value, one.low, one.high, one.chance, one.found)
 
 
-def _figures(path: Path, claims: Claims) -> None:
+def _figures(claims: Claims) -> str:
     """Every number that a verdict was made from, one a row; the columns are all that any row has."""
     rows = [
         {"claim": one.claim, "arithmetic": one.arithmetic, "reference": one.reference} | row
@@ -222,7 +217,7 @@ def _figures(path: Path, claims: Claims) -> None:
         for row in one.figures
     ]
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    write_csv(path, columns, ([row.get(name) for name in columns] for row in rows))
+    return csv_of(columns, ([row.get(name) for name in columns] for row in rows))
 
 
 def _small(*values: float | None) -> bool:

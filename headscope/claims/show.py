@@ -48,7 +48,7 @@ def tables(claims: Claims) -> list[RenderableType]:
 def text(claims: Claims) -> str:
     """Plain text."""
     written = io.StringIO()
-    Console(file=written, width=WIDTH, color_system=None).print(Group(*tables(claims)))
+    Console(file=written, width=WIDTH, color_system=None, markup=False, emoji=False).print(Group(*tables(claims)))
     return "\n".join(line.rstrip() for line in written.getvalue().splitlines())
 
 

@@ -28,9 +28,10 @@ class Work:
     def claim(cls, directory: Path, asked: Mapping[str, Any]) -> Work:
         """Make the directory that of this question; InputError where another one's work is there."""
         path = directory / ASKED
-        text = json.dumps(dict(asked) | {"formula": FORMULA}, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+        told = json.dumps(dict(asked) | {"formula": FORMULA}, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+        text = told.encode("utf-8", "backslashreplace")  # a byte of a path that is no UTF-8 stays an escape
         if path.is_file():
-            if path.read_text("utf-8") != text:
+            if path.read_bytes() != text:
                 raise InputError(
                     f"{directory} holds the work of other claims (another model, other texts or options): ask the "
                     "same, or name another directory."
@@ -42,7 +43,7 @@ class Work:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"{directory} cannot be made ({error.strerror or error}).") from error
-        write_whole(path, lambda beside: beside.write_text(text, "utf-8"))
+        write_whole(path, lambda beside: beside.write_bytes(text))
         return cls(directory)
 
     def at(self, name: str) -> Path:

@@ -29,7 +29,7 @@ class Bar:
 @contextmanager
 def watched() -> Iterator[Bar]:
     """A bar for the steps of a run."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    console = Console(stderr=True, markup=False, emoji=False)
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         yield Bar(progress, progress.add_task("starting", total=None))

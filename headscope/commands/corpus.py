@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from headscope.commands.asking import listed
 from headscope.commands.options import (
     AsJson,
     Column,
@@ -23,7 +24,10 @@ from headscope.commands.options import (
     Truncate,
 )
 from headscope.commands.running import isolate, open_scope, print_json, print_tables, working
+from headscope.commands.streams import say
 from headscope.errors import InputError
+
+_SURVEYED = listed("space").removesuffix(", fitted")
 
 
 def survey(
@@ -31,22 +35,29 @@ def survey(
     output: Annotated[str, typer.Option("--output", "-o", help="The survey's directory; an unfinished one goes on.")],
     model: Model = None,
     revision: Revision = None,
-    space: Annotated[list[str] | None, typer.Option(help="What is compared; may be repeated. Default: value.")] = None,
+    space: Annotated[
+        list[str] | None, typer.Option(help=f"What is compared: {_SURVEYED}; may be repeated. Default: value.")
+    ] = None,
     reference: Annotated[
         list[str] | None,
-        typer.Option(help="Whose projection encodes the vocabulary; may be repeated. Default: input and layer."),
+        typer.Option(
+            help=f"Whose projection encodes the vocabulary: {listed('reference')}; may be repeated. "
+            "Default: input and layer."
+        ),
     ] = None,
-    metric: Annotated[list[str] | None, typer.Option(help="May be repeated. Default: cosine.")] = None,
-    mask: Annotated[list[str] | None, typer.Option(help="May be repeated. Default: model.")] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(help=f"{listed('metric')}; may be repeated. Default: cosine.")
+    ] = None,
+    mask: Annotated[list[str] | None, typer.Option(help=f"{listed('mask')}; may be repeated. Default: model.")] = None,
     position: Annotated[
         bool,
         typer.Option("--position/--no-position", help="Add the token's position embedding to the vocabulary."),
     ] = True,
-    candidates: Annotated[str, typer.Option(help="Who may be a neighbour: all, words.")] = "all",
+    candidates: Annotated[str, typer.Option(help=f"Who may be a neighbour: {listed('candidates')}.")] = "all",
     sample: Annotated[int | None, typer.Option(help="How many texts, drawn at random. Default: all.")] = None,
     seed: Seed = 0,
     null: Annotated[
-        list[str] | None, typer.Option(help="Also measure a null: random, labels, uniform, rotated; may be repeated.")
+        list[str] | None, typer.Option(help=f"Also measure a null: {listed('null')}; may be repeated.")
     ] = None,
     text_format: TextFormat = "auto",
     column: Column = "text",
@@ -66,6 +77,7 @@ def survey(
         from headscope.survey.run import Survey
     except ModuleNotFoundError as error:
         raise InputError(f'a survey needs {error.name}: pip install "headscope[survey]"') from None
+    from headscope.keep.files import directory_to_write
     from headscope.survey.options import Options, checked_nulls
     from headscope.survey.watch import show, watched
 
@@ -75,6 +87,7 @@ def survey(
     asked |= {"stream": stream, "format": text_format, "column": column, "document_column": document_column}
     options = Options(**asked, shard_positions=shard_positions)  # checks them
     nulls = checked_nulls(null or ())
+    directory_to_write(output)
     with working("starting") as status:
         scope = open_scope(status, model, revision, device, dtype, stack)
         if "isolated" in options.references:
@@ -82,12 +95,12 @@ def survey(
         prepared = Survey.prepare(scope, texts, output, options, say=lambda step: status.update(f"{step} …"))
         status.update("estimating the time …")
         plan = prepared.plan(nulls)
-    typer.echo(show(plan, scope.card, output))
+    say(show(plan, scope.card, output))
     if plan.shards > plan.done and not yes and sys.stdin.isatty():
         typer.confirm("Begin?", default=True, abort=True)
     with watched(plan) as progress:
         prepared.run(nulls, progress.tick, progress.say)
-    typer.echo(f"Finished: {output}/statistics.parquet")
+    say(f"Finished: {output}/statistics.parquet")
 
 
 def report(
@@ -101,7 +114,7 @@ def report(
         raise InputError(f'a report needs {error.name}: pip install "headscope[survey]"') from None
     with working("reading the surveys") as status:
         page = write_report(directories, output, say=lambda step: status.update(f"{step} …"))
-    typer.echo(f"Finished: {page}")
+    say(f"Finished: {page}")
 
 
 def claims(
@@ -147,7 +160,7 @@ def claims(
         return
     print_tables(tables(found))
     if page is not None:
-        typer.echo(f"Finished: {page}")
+        say(f"Finished: {page}")
 
 
 def capacity(
@@ -159,11 +172,11 @@ def capacity(
     ] = None,
     part: Annotated[
         list[str] | None,
-        typer.Option(help="dimension, number, reproductions; may be repeated. Default: dimension and number."),
+        typer.Option(help=f"{listed('part')}; may be repeated. Default: dimension and number."),
     ] = None,
     site: Annotated[
         list[str] | None,
-        typer.Option(help="heads, z, residual, head; may be repeated. Default: all but head."),
+        typer.Option(help=f"{listed('site')}; may be repeated. Default: all but head."),
     ] = None,
     keep: Annotated[
         list[float] | None, typer.Option(help="A share of the dimensions and encodings that is kept; may be repeated.")
@@ -188,12 +201,15 @@ def capacity(
         raise InputError(f'capacity needs {error.name}: pip install "headscope[survey]"') from None
     from headscope.capacity import show
     from headscope.capacity.options import Options
+    from headscope.keep.files import directory_to_write
     from headscope.views.progress import bar
 
     asked: dict[str, Any] = {"parts": part, "sites": site, "keep": keep}
     asked = {name: tuple(values) for name, values in asked.items() if values}
     asked |= {"mask": mask, "sample": sample or None, "seed": seed, "truncate": truncate}
     options = Options(**asked, format=text_format, column=column, document_column=document_column)  # type: ignore[arg-type]
+    if output is not None:
+        directory_to_write(output)
     with working("starting") as status:
         scope = open_scope(status, model, revision, device, dtype, stack)
         run = Run.prepare(scope, texts or [], options, output, say=lambda step: status.update(f"{step} …"))
@@ -205,4 +221,4 @@ def capacity(
         return
     print_tables(show.tables(found))
     if page is not None:
-        typer.echo(f"Finished: {page}")
+        say(f"Finished: {page}")

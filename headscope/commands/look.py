@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Any
 
 import typer
 
 from headscope import defaults, meanings
+from headscope.commands.asking import listed
 from headscope.commands.options import AsJson, Device, Dtype, Mask, Model, Revision, Stack
-from headscope.commands.running import isolate, open_scope, print_json, working
+from headscope.commands.running import isolate, open_scope, print_json, print_tables, terminal_width, working
+from headscope.commands.streams import write_data
 from headscope.errors import InputError
 
 
@@ -28,10 +29,8 @@ def look(
             "mixing, glance (every head in five numbers), effects (of every head on the output at the token)."
         ),
     ] = "heads",
-    weigh: Annotated[str, typer.Option(help="With --view attention: weights, norms.")] = "weights",
-    space: Annotated[
-        str, typer.Option(help="What is compared: value, output, key, query, embedding, unembedding, fitted.")
-    ] = "value",
+    weigh: Annotated[str, typer.Option(help=f"With --view attention: {listed('weigh')}.")] = "weights",
+    space: Annotated[str, typer.Option(help=f"What is compared: {listed('space')}.")] = "value",
     reference: Annotated[
         str | None,
         typer.Option(
@@ -39,13 +38,13 @@ def look(
             + " ".join(f"{name}: {meaning}" for name, meaning in meanings.REFERENCES.items())
         ),
     ] = None,
-    metric: Annotated[str, typer.Option(help="cosine, euclidean, dot.")] = "cosine",
+    metric: Annotated[str, typer.Option(help=f"{listed('metric')}.")] = "cosine",
     position: Annotated[
         bool,
         typer.Option("--position/--no-position", help="Add the token's position embedding to the vocabulary."),
     ] = True,
     mask: Mask = "model",
-    candidates: Annotated[str, typer.Option(help="Who may be a neighbour: all, words.")] = "all",
+    candidates: Annotated[str, typer.Option(help=f"Who may be a neighbour: {listed('candidates')}.")] = "all",
     vector: Annotated[str, typer.Option(help="What the head's side is: z (its output), q, k, v.")] = "z",
     at: Annotated[
         int | None, typer.Option(help="The position at which the vocabulary stands; without it, the token's own.")
@@ -84,16 +83,6 @@ def look(
     """Show, for every head of a layer, what its output at a token is nearest to; or another view of the text."""
     from headscope.commands import look_views as views
 
-    if view not in views.VIEWS:
-        raise InputError(f"there is no view {view!r}; open: {', '.join(views.VIEWS)}.")
-    if hubs and view != "heads":
-        raise InputError(f"--hubs is for the view heads, not {view}.")
-    if bank is not None and not hubs:
-        raise InputError("--bank is for --hubs: give both.")
-    if as_csv and (as_json or why is not None):
-        raise InputError(f"--csv prints one table: leave out {'--json' if as_json else '--why'}.")
-    if isolated and view != "journey":
-        raise InputError(f"--isolated is for the view journey, not {view}; the reference is --reference isolated.")
     edits = views.edits(edit or [])
     choices: dict[str, Any] = {"space": space, "reference": reference, "metric": metric}
     choices |= {"position": position, "candidates": candidates}
@@ -115,24 +104,21 @@ def look(
     if as_csv:
         from headscope.views.record import csv_of
 
-        sys.stdout.write(csv_of(shown.rows))
+        write_data(csv_of(shown.rows))
         return
-    from rich.console import Console
-
     from headscope.views.text import model_line, token_line
 
-    console = Console(highlight=False)
-    console.print(model_line(scope.card))
-    console.print()
-    console.print(token_line(reading, shown.told["selected"], console.width))
-    console.print()
-    for tables in shown.tables:
-        for part in tables(console.width):
-            console.print(part)
+    width, gap = terminal_width(), ""
+    head = [model_line(scope.card), gap, token_line(reading, shown.told["selected"], width), gap]
+    print_tables([*head, *(part for tables in shown.tables for part in tables(width))])
 
 
 def _token(given: str) -> int | str:
     """Digits are a position; `=2023` is a text."""
     if given.startswith("=") and len(given) > 1:
         return given[1:]
-    return int(given) if given.isascii() and given.isdigit() else given
+    if not (given.isascii() and given.isdigit()):
+        return given
+    if len(given) > 18:
+        raise InputError(f"there is no position of {len(given)} digits; ={given[:20]}… is a text.")
+    return int(given)

@@ -161,7 +161,7 @@ def edits(given: Sequence[str]) -> dict[tuple[int, int], Any]:
     """
     found: dict[tuple[int, int], str] = {}
     for one in given:
-        parts = re.fullmatch(r"L(\d+)H(\d+)=(zero|mean)", one, re.ASCII)
+        parts = re.fullmatch(r"L(\d{1,9})H(\d{1,9})=(zero|mean)", one, re.ASCII)
         if parts is None:
             raise InputError(f"--edit is {one!r}; it is a head and what its z becomes: L5H1=zero, L5H1=mean.")
         head = int(parts[1]), int(parts[2])

@@ -8,8 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from headscope import defaults
+from headscope.commands.asking import listed
 from headscope.commands.options import Device, Dtype, Mask, Model, Revision, Stack
 from headscope.commands.running import isolate, open_scope, working
+from headscope.commands.streams import say
+from headscope.errors import InputError
 
 
 def draw_map(
@@ -22,19 +25,21 @@ def draw_map(
     revision: Revision = None,
     layer: Annotated[int, typer.Option(help="From 0.")] = 0,
     head: Annotated[int, typer.Option(help="From 0.")] = 0,
-    method: Annotated[str, typer.Option(help="tsne, pca.")] = "tsne",
+    method: Annotated[str, typer.Option(help=f"{listed('method')}.")] = "tsne",
     space: Annotated[str, typer.Option(help="value, output, embedding, unembedding.")] = "value",
     reference: Annotated[str | None, typer.Option(help="input, layer, isolated. Without it: layer.")] = None,
     metric: Annotated[str, typer.Option(help="cosine, euclidean.")] = "cosine",
     at: Annotated[
         int | None, typer.Option(help="The position at which the vocabulary stands. Without it: none.")
     ] = None,
-    candidates: Annotated[str, typer.Option(help="Which vocabulary tokens are drawn from: all, words.")] = "all",
+    candidates: Annotated[
+        str, typer.Option(help=f"Which vocabulary tokens are drawn from: {listed('candidates')}.")
+    ] = "all",
     size: Annotated[int, typer.Option(help="How many vocabulary tokens.")] = 2000,
     k: Annotated[int, typer.Option("-k", help="How many of the nearest tokens of each output are among them.")] = 10,
     perplexity: Annotated[float, typer.Option(help="Of t-SNE: about how many neighbours count.")] = 30,
     seed: Annotated[int, typer.Option(help="Of the random rest, and of t-SNE.")] = 0,
-    theme: Annotated[str, typer.Option(help="light, dark.")] = "light",
+    theme: Annotated[str | None, typer.Option(help=f"Of a drawing: {listed('theme')}. Without it: light.")] = None,
     mask: Mask = "model",
     stack: Stack = None,
     device: Device = "auto",
@@ -47,7 +52,9 @@ def draw_map(
     with working("starting") as status:
         from headscope.views import figure, maps, record
 
-        path = figure.check(Path(output), theme)  # before the minutes, not after
+        path = figure.check(Path(output), theme or "light")  # before the minutes, not after
+        if theme is not None and path.suffix.lower() in (".json", ".csv"):
+            raise InputError(f"--theme is for a drawing, and {path.suffix} is none: leave it out.")
         scope = open_scope(status, model, revision, device, dtype, stack)
         status.update("reading the text …")
         readings = [scope.read(one, mask, truncate=truncate) for one in (text, *(also or []))]  # type: ignore[arg-type]
@@ -61,9 +68,9 @@ def draw_map(
         status.update("drawing …")
         for other in readings[1:]:
             found = found.place(other)
-        if path.suffix == ".json":
+        if path.suffix.lower() == ".json":
             told = {"schema": record.SCHEMA, **record.read(scope.card, readings[0]), **found.to_dict()}
             figure.write(path, json.dumps(told, ensure_ascii=False, allow_nan=False).encode() + b"\n")
         else:
-            found.save(path, theme)  # type: ignore[arg-type]
-    typer.echo("\n".join([*maps.facts(found), *(f"Note: {note}" for note in found.notes), f"Finished: {path}"]))
+            found.save(path, theme or "light")  # type: ignore[arg-type]
+    say("\n".join([*maps.facts(found), *(f"Note: {note}" for note in found.notes), f"Finished: {path}"]))

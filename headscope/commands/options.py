@@ -6,17 +6,19 @@ from typing import Annotated
 
 import typer
 
+from headscope.commands.asking import listed
+
 Model = Annotated[
     str | None,
     typer.Option(help="Hub id, directory, or 'demo'. Without it: roberta-base, else the demo weights."),
 ]
 ModelArgument = Annotated[str | None, typer.Argument(help="Hub id, directory, or 'demo'; as --model elsewhere.")]
 Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a Hub model.")]
-Stack = Annotated[str | None, typer.Option(help="Of an encoder-decoder: encoder, decoder.")]
+Stack = Annotated[str | None, typer.Option(help=f"Of an encoder-decoder: {listed('stack')}.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
 Dtype = Annotated[str | None, typer.Option(help="float32 (default), float16, bfloat16, auto.")]
-Mask = Annotated[str, typer.Option(help="Attention mask: model, full, causal.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of every draw.")]
+Mask = Annotated[str, typer.Option(help=f"Attention mask: {listed('mask')}.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of every draw.")]
 TextFormat = Annotated[str, typer.Option("--format", help="auto (by suffix), text, jsonl, csv, parquet, conllu.")]
 Column = Annotated[str, typer.Option(help="Where JSONL, CSV and Parquet keep the text.")]
 DocumentColumn = Annotated[str, typer.Option(help="Where they keep the document's name, if anywhere.")]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headscope.commands.asking import flag_of, is_given
 from headscope.commands.options import (
     AsJson,
     Column,
@@ -20,6 +21,7 @@ from headscope.commands.options import (
     TextFormat,
 )
 from headscope.commands.running import bar_instead, open_scope, print_json, print_tables, working
+from headscope.commands.streams import say
 from headscope.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ TextPaths = Annotated[
 
 
 def lens(
+    ctx: typer.Context,
     texts: TextPaths,
     output: Annotated[str, typer.Option("--output", "-o", help="The lens: a safetensors file.")],
     target: Annotated[
@@ -55,12 +58,16 @@ def lens(
     as_json: AsJson = False,
 ) -> None:
     """Fit a linear lens: for every head a map from z to token embeddings, and what it finds on held-out texts."""
+    from headscope.keep.files import file_to_write
+
+    file_to_write(output)  # before the minutes, not after
     with working("starting") as status:
         from headscope.probes import fit_lens
+        from headscope.probes.lens import save_or_keep
         from headscope.views.probes import lens_tables
 
         scope = open_scope(status, model, revision, device, dtype, stack)
-        found = _texts(status, scope, texts, sample, seed, text_format, column, document_column)
+        found = _texts(ctx, status, scope, texts, sample, seed, text_format, column, document_column)
         with bar_instead(status, f"Fitting a lens on {len(found.contents):,} texts", "Fitting") as tell:
             made = fit_lens(
                 scope,
@@ -72,15 +79,16 @@ def lens(
                 seed=seed,
                 tell=tell,
             )
-        made.save(output)
+        save_or_keep(made, output)
     if as_json:
         print_json(made.to_dict() | {"file": output})
         return
     print_tables(lens_tables(made))
-    typer.echo(f"Finished: {output}")
+    say(f"Finished: {output}")
 
 
 def recovery(
+    ctx: typer.Context,
     texts: TextPaths,
     offset: Annotated[
         list[int] | None,
@@ -107,7 +115,7 @@ def recovery(
         from headscope.views.probes import recovery_tables
 
         scope = open_scope(status, model, revision, device, dtype, stack)
-        found = _texts(status, scope, texts, sample, seed, text_format, column, document_column)
+        found = _texts(ctx, status, scope, texts, sample, seed, text_format, column, document_column)
         with bar_instead(status, f"Recovering tokens in {len(found.contents):,} texts", "Judging maps") as tell:
             made = probes.recovery(
                 scope,
@@ -125,11 +133,17 @@ def recovery(
         print_tables(recovery_tables(made))
 
 
-def _texts(status: Status, scope: Scope, paths: list[str], sample: int | None, seed: int, *names: str) -> Texts:
+def _texts(
+    ctx: typer.Context, status: Status, scope: Scope, paths: list[str], sample: int | None, seed: int, *names: str
+) -> Texts:
     """The texts that are asked for; `names`: format, column, document column."""
     try:
-        from headscope.probes.texts import find_texts
+        from headscope.probes.texts import find_texts, surveys_in
         from headscope.survey.options import Options
+
+        for name in ("sample", "text_format", "column", "document_column") if surveys_in(paths) else ():
+            if is_given(ctx, name):
+                raise InputError(f"a survey's texts are those that it measured: leave out {flag_of(ctx, name)}.")
 
         status.update("counting the texts …")
         kind, column, document_column = names

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from headscope.commands.streams import complain, write_data
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -37,7 +40,7 @@ def isolate(status: Status, scope: Scope, what: What = "values") -> None:
     try:
         scope.isolate(what=what)
     except KeyboardInterrupt:
-        typer.echo("Stopped; what was read is kept, and the same command goes on from there.", err=True)
+        complain("stopped; what was read is kept, and the same command goes on from there.")
         raise typer.Exit(130) from None
     status.start()
 
@@ -45,9 +48,9 @@ def isolate(status: Status, scope: Scope, what: What = "values") -> None:
 @contextmanager
 def working(step: str) -> Iterator[Status]:
     """Show on standard error what takes its time."""
-    from rich.console import Console
+    from headscope.views.text import console
 
-    with Console(stderr=True).status(f"{step} …") as status:
+    with console(sys.stderr).status(f"{step} …") as status:
         yield status
 
 
@@ -62,14 +65,22 @@ def bar_instead(status: Status, announced: str, doing: str) -> Iterator[Tell]:
 
 
 def print_json(told: dict[str, Any] | list[dict[str, Any]]) -> None:
-    """Print one JSON document on a line."""
-    sys.stdout.write(json.dumps(told, ensure_ascii=False, allow_nan=False) + "\n")
+    """Print one JSON document on a line, with nothing in it that a terminal would obey."""
+    text = json.dumps(told, ensure_ascii=False, allow_nan=False)
+    write_data(re.sub("[\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+
+
+def terminal_width() -> int:
+    """How many characters a line of standard output has."""
+    from headscope.views.text import console
+
+    return console(sys.stdout).width
 
 
 def print_tables(tables: Iterable[RenderableType]) -> None:
-    """Print tables to the terminal's width."""
-    from rich.console import Console
+    """Print tables to the terminal's width, with nothing in them that it would obey."""
+    from headscope.views.text import Disarmed, console
 
-    console = Console(highlight=False)
+    on = console(sys.stdout)
     for table in tables:
-        console.print(table)
+        on.print(Disarmed(table))

@@ -21,7 +21,7 @@ from torch import Tensor
 from headscope.errors import InputError
 from headscope.given import as_seed
 from headscope.vocabulary.cache import ByteCache
-from headscope.vocabulary.shards import cache_directory, read_layer, write_whole
+from headscope.vocabulary.shards import cache_directory, read_layer, write_tensor
 
 if TYPE_CHECKING:
     from openTSNE.affinity import PerplexityBasedNN
@@ -130,7 +130,10 @@ class Layouts:
             return kept
         if way.method == "pca":
             return self._keep(key, _pca(vectors))
-        points = read_layer(_path(key), (1, len(vectors), 2), 0)
+        try:
+            points = read_layer(_path(key), (1, len(vectors), 2), 0)
+        except InputError:  # there is no place where anything is kept
+            return None
         return None if points is None else self._keep(key, Tsne(vectors, points, way))
 
     def get(self, vectors: Tensor, way: Way, tell: Tell) -> Layout:
@@ -141,10 +144,10 @@ class Layouts:
         key, layout = _key(vectors, way), _tsne(vectors, way, tell)
         try:
             _path(key).parent.mkdir(parents=True, exist_ok=True)
-            write_whole(_path(key), layout.points[None])
-        except OSError as error:
+            write_tensor(_path(key), layout.points[None])
+        except (OSError, InputError) as error:
             # The layout is whole; only the next process will have to make it again.
-            log.warning("this map is not kept in %s: %s", _path(key).parent, error.strerror or error)
+            log.warning("this map is not kept: %s", getattr(error, "strerror", None) or error)
         return self._keep(key, layout)
 
     def _keep(self, key: str, layout: Layout) -> Layout:

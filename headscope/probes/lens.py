@@ -13,11 +13,13 @@ from safetensors.torch import save
 from torch import Tensor
 
 from headscope.errors import InputError
+from headscope.keep.files import file_to_write, write_bytes
 from headscope.model.passes import Mask
 from headscope.probes.figures import Figure, Scores
 from headscope.views import probes as views
 from headscope.vocabulary.fitted import Fitted
 from headscope.vocabulary.notes import fitted_by, fitted_scores
+from headscope.vocabulary.shards import cache_directory
 
 if TYPE_CHECKING:
     import pandas
@@ -115,19 +117,17 @@ class LinearLens:
         return (*said, fitted_scores(made.target, layer, told[0], told[1], told[2], weak, len(names)))
 
     def save(self, path: str | Path) -> None:
-        """Write it to a safetensors file, whole or not at all; InputError where the disk does not take it."""
+        """Write it to a safetensors file, whole or not at all; InputError where none can be, or the disk is full."""
+        place = file_to_write(path)
         tensors = {name: getattr(self, name) for name in ("weight", "mean", "target_mean", "centre", "alpha")}
         tensors["samples"] = self.scores.samples
         for name in _SCORES:
             tensors |= {f"{name}.{part}": values for part, values in getattr(self.scores, name).__dict__.items()}
         told = json.dumps({"schema": SCHEMA, "lens": asdict(self.origin)}, ensure_ascii=False)
         kept = save({name: tensor.contiguous() for name, tensor in tensors.items()}, {"headscope": told})
-        beside = Path(path).with_name(f"{Path(path).name}.part")
         try:
-            beside.write_bytes(kept)
-            beside.replace(path)
+            write_bytes(place, kept)
         except OSError as error:
-            beside.unlink(missing_ok=True)
             raise InputError(f"{path} cannot be written: {error.strerror or error}.") from None
 
     @classmethod
@@ -162,3 +162,17 @@ class LinearLens:
         if lens.mean.shape != (layers, heads, d_head) or lens.centre.shape != (d_model,):
             raise InputError(f"{path} is a damaged lens: its tensors do not fit one another.")
         return lens
+
+
+def save_or_keep(lens: LinearLens, path: str | Path) -> None:
+    """Write a lens; where its place does not take it, keep it in the cache, so that no work is lost, and say where."""
+    try:
+        lens.save(path)
+    except InputError as error:
+        try:
+            kept = cache_directory() / "lenses" / f"{Path(path).stem}-{lens.origin.weights_sha256[:12]}.safetensors"
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            lens.save(kept)
+        except (OSError, InputError):
+            raise error from None
+        raise InputError(f"{error} The lens is kept in {str(kept)!r}: move it from there.") from None

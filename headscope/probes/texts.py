@@ -36,7 +36,7 @@ def find_texts(scope: Scope, paths: Iterable[str | Path], options: Options | Non
     InputError for paths that are not there, and for a survey whose texts are no longer what they were.
     """
     chosen, paths = options or Options(truncate=True), in_order(paths, "paths")
-    surveys = [Path(path) for path in paths if (Path(path) / _MANIFEST).is_file()]
+    surveys = surveys_in(paths)
     expected = None
     if surveys:
         if len(paths) > 1:
@@ -59,6 +59,11 @@ def find_texts(scope: Scope, paths: Iterable[str | Path], options: Options | Non
     wanted = set(census.numbers.tolist())
     contents = tuple(text.content for text in corpus if isinstance(text, Text) and text.number in wanted)
     return Texts(contents, tuple(census.groups.tolist()), ", ".join(Path(path).name for path in paths))
+
+
+def surveys_in(paths: Sequence[str | Path]) -> list[Path]:
+    """Which of the paths are surveys' directories."""
+    return [Path(path) for path in paths if (Path(path) / _MANIFEST).is_file()]
 
 
 def _of_survey(directory: Path) -> tuple[list[Source], Options, str]:

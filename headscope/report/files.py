@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from headscope.errors import InputError
+from headscope.keep.cells import cell
+from headscope.keep.files import write_all
 from headscope.report.charts.chart import Cell
 from headscope.report.document import Report
 from headscope.report.html import html
@@ -15,28 +18,34 @@ from headscope.report.markdown import markdown
 FOLDERS = {"figures": "*.svg", "numbers": "*.csv"}
 
 
-def write_document(out: Path, name: str, report: Report) -> Path:
-    """Write NAME.html, NAME.md, figures/ and numbers/ into a directory; returns the page. May raise OSError.
+def write_document(out: Path, name: str, report: Report, beside: Mapping[str, str]) -> Path:
+    """Write NAME.html, NAME.md, figures/ and numbers/, and what goes with them by its place; returns the page.
 
-    Files of an earlier document in the two folders are removed.
+    All of it or nothing; files of an earlier document in the two folders are removed then. Raises InputError where the
+    disk does not take it.
     """
-    for folder, files in FOLDERS.items():
-        (out / folder).mkdir(parents=True, exist_ok=True)
-        for left in (out / folder).glob(files):
-            left.unlink()
+    texts = {f"{name}.html": html(report), f"{name}.md": markdown(report), **beside}
     for chart in report.charts:
-        (out / "figures" / f"{chart.name}.svg").write_text(chart.svg, "utf-8")
-        write_csv(out / "numbers" / f"{chart.name}.csv", chart.columns, chart.rows)
-    (out / f"{name}.md").write_text(markdown(report), "utf-8")
-    page = out / f"{name}.html"
-    page.write_text(html(report), "utf-8")
-    return page
+        texts[f"figures/{chart.name}.svg"] = chart.svg
+        texts[f"numbers/{chart.name}.csv"] = csv_of(chart.columns, chart.rows)
+    try:
+        for folder in FOLDERS:
+            (out / folder).mkdir(parents=True, exist_ok=True)
+        # A byte of a path that is no UTF-8 is escaped, which in JSON is its own spelling.
+        write_all({out / place: text.encode("utf-8", "backslashreplace") for place, text in texts.items()})
+        for folder, files in FOLDERS.items():
+            for left in (out / folder).glob(files):
+                if f"{folder}/{left.name}" not in texts:
+                    left.unlink()
+    except OSError as error:
+        raise InputError(f"{str(out)!r} cannot be written: {error.strerror or error}.") from error
+    return out / f"{name}.html"
 
 
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
-    """A table with a head line."""
+def csv_of(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
+    """A table with a head line, whose texts no spreadsheet takes for formulas."""
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(rows)
-    path.write_text(written.getvalue(), "utf-8")
+    writer.writerows([cell(value) for value in row] for row in rows)
+    return written.getvalue()

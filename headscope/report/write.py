@@ -11,11 +11,13 @@ import pyarrow.parquet as pq
 
 from headscope import __version__
 from headscope.errors import InputError
+from headscope.keep.cells import cell
+from headscope.keep.files import directory_to_write
 from headscope.report import method, sections
 from headscope.report.charts.chart import Cell
 from headscope.report.contrasts import Contrast, contrasts, pairs, unpaired
 from headscope.report.document import Items, Report, Section
-from headscope.report.files import FOLDERS, write_csv, write_document
+from headscope.report.files import FOLDERS, csv_of, write_document
 from headscope.report.measures import slug
 from headscope.report.opened import Survey, open_surveys
 
@@ -34,17 +36,13 @@ def write_report(
     Files of an earlier report there are replaced. `say` is told each step. Raises InputError for directories that hold
     no finished survey, and an output that cannot be written or holds something else.
     """
-    out = Path(output)
+    out = directory_to_write(output)
     _refuse_foreign(out)
     surveys = _told_apart(open_surveys(directories))
     found = list(contrasts(surveys, [pair for pair in pairs(surveys) if unpaired(surveys, pair) is None]))
     report = _report(surveys, found, say)
     say("writing")
-    try:
-        _write(out, surveys, found, report)
-    except OSError as error:
-        raise InputError(f"{str(out)!r} cannot be written: {error.strerror or error}.") from error
-    return out / "report.html"
+    return write_document(out, "report", report, _numbers(surveys, found))
 
 
 def _report(surveys: Mapping[str, Survey], found: Sequence[Contrast], say: Callable[[str], None]) -> Report:
@@ -89,8 +87,6 @@ def _told_apart(surveys: Mapping[str, Survey]) -> dict[str, Survey]:
 
 
 def _refuse_foreign(out: Path) -> None:
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{str(out)!r} is no directory: name one that the report can be written into.")
     there = {path.name for path in out.iterdir()} if out.is_dir() else set()
     # Without its page, folders of these names are somebody else's.
     others = sorted(there - _HOLDS if "report.html" in there else there)
@@ -100,14 +96,27 @@ def _refuse_foreign(out: Path) -> None:
         )
 
 
-def _write(out: Path, surveys: Mapping[str, Survey], found: Sequence[Contrast], report: Report) -> None:
-    write_document(out, "report", report)
+def _numbers(surveys: Mapping[str, Survey], found: Sequence[Contrast]) -> dict[str, str]:
+    """The surveys' tables and the contrasts as CSV, by their places."""
+    numbers = {"numbers/contrasts.csv": csv_of(_CONTRASTS, map(_contrast, found))}
     for name in ("statistics", "hubs", "stream"):
         having = {label: survey.path / f"{name}.parquet" for label, survey in surveys.items()}
         tables = [_named(label, pq.read_table(path)) for label, path in having.items() if path.is_file()]
         if tables:
-            pacsv.write_csv(pa.concat_tables(tables), out / "numbers" / f"{name}.csv")
-    write_csv(out / "numbers" / "contrasts.csv", _CONTRASTS, map(_contrast, found))
+            sink = pa.BufferOutputStream()
+            pacsv.write_csv(_with_cells(pa.concat_tables(tables)), sink)
+            numbers[f"numbers/{name}.csv"] = sink.getvalue().to_pybytes().decode()
+    return numbers
+
+
+def _with_cells(table: pa.Table) -> pa.Table:
+    """The table, with its texts as a CSV may have them."""
+    for n, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            texts = table.column(n).combine_chunks().dictionary_encode()
+            cells = pa.array([cell(text) for text in texts.dictionary.to_pylist()], pa.string())
+            table = table.set_column(n, field.name, cells.take(texts.indices))
+    return table
 
 
 def _named(label: str, table: pa.Table) -> pa.Table:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headscope.errors import InputError
+from headscope.keep import files
 from headscope.survey import tables
 
 SCHEMA, FORMULA = 1, 2
@@ -114,16 +115,9 @@ def finished_nulls(directory: Path, shards: int) -> list[str]:
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file beside its place, and move it there when it is whole."""
-    beside = path.with_name(f"{_TEMPORARY}-{path.name}")
+    """Write a file, whole or not at all; InputError where the disk does not take it."""
     with _told(path.parent):
-        try:
-            write(beside)
-            _flush(beside)
-            beside.replace(path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
+        files.write_whole(path, write)
 
 
 def claim(directory: Path, manifest: Mapping[str, Any]) -> None:
@@ -139,7 +133,7 @@ def claim(directory: Path, manifest: Mapping[str, Any]) -> None:
     text = json.dumps(manifest, ensure_ascii=False, indent=1) + "\n"
     with _told(directory):
         directory.mkdir(parents=True, exist_ok=True)
-    write_whole(directory / MANIFEST, lambda path: path.write_text(text, encoding="utf-8"))
+    write_whole(directory / MANIFEST, lambda path: path.write_text(text, "utf-8", "backslashreplace"))
 
 
 def refuse_foreign(directory: Path) -> None:

@@ -51,7 +51,7 @@ class Watch:
 @contextmanager
 def watched(plan: Plan) -> Iterator[Watch]:
     """A bar with the time that is left."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         yield Watch(progress, progress.add_task("starting", total=plan.work))
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from headscope.errors import InputError
+from headscope.keep.files import file_to_write, write_bytes
 from headscope.views import maps
 from headscope.views.labels import Box, Place, placed
 from headscope.views.record import csv_of
@@ -68,17 +69,16 @@ def check(path: Path, theme: str) -> Path:
     """The path, where a map can be drawn into such a file; InputError where it cannot."""
     if path.suffix.lower() not in _FORMATS:
         raise InputError(f"a map is drawn as {', '.join(_FORMATS)}, not {path.suffix or 'a file without a suffix'!r}.")
-    if not path.parent.is_dir():
-        raise InputError(f"there is no directory {path.parent}.")
     if theme not in ("light", "dark"):
         raise InputError(f"there is no theme {theme!r}; open: light, dark.")
+    file_to_write(path)
     return path
 
 
 def write(path: Path, what: bytes) -> Path:
-    """Write a file; InputError where it cannot be written."""
+    """Write a file, whole or not at all; InputError where it cannot be written."""
     try:
-        path.write_bytes(what)
+        write_bytes(file_to_write(path), what)
     except OSError as error:
         raise InputError(f"the map cannot be written to {path}: {error.strerror or error}.") from None
     return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -11,15 +12,16 @@ Tell = Callable[[int, int], None]  # how much is done, of how much
 @contextmanager
 def bar(announced: str, doing: str) -> Iterator[Tell]:
     """A sentence and a progress bar, where standard error is a terminal or a notebook's cell; elsewhere nothing."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
-    if not (console.is_terminal or console.is_jupyter):
+    from headscope.views.text import console
+
+    on = console(sys.stderr)
+    if not (on.is_terminal or on.is_jupyter):
         yield lambda done, total: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console.print(announced, highlight=False, soft_wrap=True)
-    with Progress(*columns, console=console) as shown:
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    on.print(announced, soft_wrap=True)
+    with Progress(*columns, console=on) as shown:
         task = shown.add_task(doing, total=None)
         yield lambda done, total: shown.update(task, completed=done, total=total)

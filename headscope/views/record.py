@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from headscope.keep.cells import cell
 from headscope.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -309,15 +310,15 @@ def read(card: Card, reading: Reading) -> Record:
 def csv_of(rows: Sequence[Record]) -> str:
     """Rows as CSV under their names; a list's entries stand apart by spaces, and what there is none of is empty.
 
-    >>> print(csv_of([{"head": 0, "token": "a,b", "positions": [1, 5], "score": None}]), end="")
-    head,token,positions,score
-    0,"a,b",1 5,
+    >>> print(csv_of([{"head": 0, "token": "a,b", "label": "=b", "positions": [1, 5], "score": None}]), end="")
+    head,token,label,positions,score
+    0,"a,b",'=b,1 5,
     """
     out = io.StringIO()
     writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({name: " ".join(map(str, v)) if isinstance(v, list) else v for name, v in row.items()})
+        writer.writerow({name: " ".join(map(str, v)) if isinstance(v, list) else cell(v) for name, v in row.items()})
     return out.getvalue()
 
 

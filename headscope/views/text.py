@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
 
 from rich import box
 from rich.cells import cell_len, set_cell_size
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from headscope.keep.cells import visible
 from headscope.kinds import KINDS
 from headscope.views.marks import KEY, MARKS, mark
 
@@ -64,11 +67,30 @@ def comparison(found: Comparison) -> str:
     return plain(Group(*comparison_tables(found, WIDTH)))
 
 
+def console(file: IO[str]) -> Console:
+    """A console that takes every text as it is: neither "[b]" nor ":x:" in a token means anything to it."""
+    return Console(file=file, highlight=False, markup=False, emoji=False)
+
+
 def plain(shown: RenderableType) -> str:
     """What a terminal without colours would print."""
-    console = Console(file=io.StringIO(), width=WIDTH, no_color=True, highlight=False, legacy_windows=False)
-    console.print(shown)
-    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())  # type: ignore[attr-defined]
+    written = io.StringIO()
+    on = Console(
+        file=written, width=WIDTH, no_color=True, highlight=False, markup=False, emoji=False, legacy_windows=False
+    )
+    on.print(Disarmed(shown))
+    return "\n".join(line.rstrip() for line in written.getvalue().splitlines())
+
+
+@dataclass(frozen=True)
+class Disarmed:
+    """What is shown, with nothing in it that a terminal would obey, whatever tokens and names hold."""
+
+    shown: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self.shown, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
 
 def model_line(card: Card) -> Text:

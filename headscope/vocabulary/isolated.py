@@ -31,7 +31,7 @@ from headscope.errors import InputError, ModelError
 from headscope.model.alone import Frame, frame_of, streams_alone, values_alone
 from headscope.model.opened import Opened
 from headscope.neighbors import Table
-from headscope.vocabulary.shards import Shards, cache_directory, read_layer, write_whole
+from headscope.vocabulary.shards import Shards, cache_directory, read_layer, write_tensor
 
 What = Literal["values", "streams"]
 WHAT: tuple[What, ...] = get_args(What)
@@ -133,7 +133,7 @@ class ReadAlone(ABC):
             with self._told():
                 self.directory.mkdir(parents=True, exist_ok=True)
                 if not (self.directory / _SAMPLE_FILE).exists():
-                    write_whole(self.directory / _SAMPLE_FILE, self._sample)
+                    write_tensor(self.directory / _SAMPLE_FILE, self._sample)
                 self._shards.write(shard, rows)
 
     @abstractmethod

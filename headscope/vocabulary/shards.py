@@ -6,7 +6,6 @@ import contextlib
 import math
 import os
 import sys
-import tempfile
 import time
 import zlib
 from pathlib import Path
@@ -16,13 +15,28 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from headscope.errors import InputError
+from headscope.keep import files
+
 STEP = 256  # tokens a file: one run of the model, and so what an interruption loses at most
 _NAME = "v"
 _STALE = 3600.0  # seconds after which a file that was begun is no longer being written
 
 
 def cache_directory() -> Path:
-    """Where headscope keeps what was expensive: HEADSCOPE_CACHE, else `headscope` in the user's own cache directory."""
+    """Where headscope keeps what was expensive: HEADSCOPE_CACHE, else `headscope` in the user's own cache directory.
+
+    Raises InputError where neither is known.
+    """
+    try:
+        return _cache_directory()
+    except RuntimeError:  # HOME is not set, and the system knows no home of this user
+        raise InputError(
+            "there is no home directory to keep this in: set HEADSCOPE_CACHE to a directory that can be written."
+        ) from None
+
+
+def _cache_directory() -> Path:
     own = os.environ.get("HEADSCOPE_CACHE")
     if own:
         return Path(own).expanduser().absolute()
@@ -37,24 +51,14 @@ def cache_directory() -> Path:
     return base.absolute() / "headscope"
 
 
-def write_whole(path: Path, tensor: Tensor) -> None:
+def write_tensor(path: Path, tensor: Tensor) -> None:
     """Write `tensor` [layer, …] to `path` with a check sum a layer: other processes see all of it, or nothing.
 
     Raises OSError, and leaves nothing behind, where the disk does not take it.
     """
     tensor = tensor.contiguous()
     sums = ",".join(f"{_sum_of(layer):08x}" for layer in tensor)
-    begun, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(begun, "wb") as file:
-            file.write(save({_NAME: tensor}, {"crc32": sums}))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise
+    files.write_bytes(path, save({_NAME: tensor}, {"crc32": sums}))
 
 
 def read_layer(path: Path, shape: tuple[int, ...], layer: int) -> Tensor | None:
@@ -104,7 +108,7 @@ class Shards:
     def write(self, shard: int, rows: Tensor) -> None:
         """Keep a shard [layer, head, token, width]; OSError where the disk does not take it."""
         assert tuple(rows.shape) == self._shape_of(shard), f"{tuple(rows.shape)} is no shard of {self.shape}"
-        write_whole(self._path(shard), rows)
+        write_tensor(self._path(shard), rows)
 
     def sweep(self) -> None:
         """Remove what processes that were killed had begun to write."""

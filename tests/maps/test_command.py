@@ -44,7 +44,7 @@ def test_its_numbers_are_those_of_the_library(demo, tmp_path):
     ("arguments", "said"),
     [
         (("-o", "map.gif"), "not '.gif'"),
-        (("-o", "nowhere/map.svg"), "no directory nowhere"),
+        (("-o", "nowhere/map.svg"), "there is no directory"),
         (("-o", "map.svg", "--theme", "sepia"), "no theme 'sepia'"),
         (("-o", "map.svg", "--model", "demo", "--head", "12"), "no head 12"),
         (("-o", "map.svg", "--model", "demo", "--metric", "dot"), "open: cosine, euclidean"),

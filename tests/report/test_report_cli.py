@@ -72,7 +72,7 @@ def test_tables_of_another_version(copy, tmp_path, capsys):
 def test_an_output_that_holds_something_else(copy, tmp_path, capsys):
     assert "holds something else" in refused(capsys, copy, "-o", copy)
     (tmp_path / "file").write_text("")
-    assert "is no directory" in refused(capsys, copy, "-o", tmp_path / "file")
+    assert "is no directory but a file" in refused(capsys, copy, "-o", tmp_path / "file")
     (tmp_path / "mine" / "figures").mkdir(parents=True)
     assert "holds something else (figures)" in refused(capsys, copy, "-o", tmp_path / "mine")
 

@@ -1,0 +1,144 @@
+"""What may be asked on a command line: the open values of its options, and which option means something with which.
+
+Checked for every command before it begins, and before a model or torch is waited for.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from typer.core import TyperCommand
+
+from headscope.errors import InputError
+
+# The library's own lists, as `--help` shows them; tests hold them together.
+CHOICES: dict[str, tuple[str, ...]] = {
+    "view": ("heads", "atlas", "attention", "journey", "mixing", "glance", "effects"),
+    "weigh": ("weights", "norms"),
+    "replace_by": ("zero", "mean"),
+    "space": ("value", "output", "key", "query", "embedding", "unembedding", "fitted"),
+    "reference": ("input", "layer", "isolated"),
+    "metric": ("cosine", "euclidean", "dot"),
+    "vector": ("z", "q", "k", "v"),
+    "candidates": ("all", "words"),
+    "mask": ("model", "full", "causal"),
+    "stack": ("encoder", "decoder"),
+    "dtype": ("float32", "float16", "bfloat16", "auto"),
+    "method": ("tsne", "pca"),
+    "theme": ("light", "dark"),
+    "target": ("own", "sources"),
+    "part": ("dimension", "number", "reproductions"),
+    "site": ("heads", "z", "residual", "head"),
+    "null": ("random", "labels", "uniform", "rotated"),
+    "text_format": ("auto", "text", "jsonl", "csv", "parquet", "conllu"),
+}
+# What a sentence calls them, where their name does not say it.
+_KINDS = {"weigh": "way to weigh", "replace_by": "replacement", "text_format": "format"}
+# They are read, so they have to be texts; everything else may be a path, whose bytes are the file system's affair.
+_TEXTS = ("text", "token", "also", "decoder_text")
+_PATHS = ("model", "texts", "directories", "output", "survey", "lens", "bank")
+
+# Option → the options that it goes with, and which of their values; None: left out.
+Needs = Mapping[str, tuple[tuple[str, tuple[object, ...]], ...]]
+_ENCODED = ("space", (None, "value", "output", "key", "query"))  # where the vocabulary is encoded by a projection
+_COLUMNS: Needs = dict.fromkeys(("column", "document_column"), (("text_format", ("auto", "jsonl", "csv", "parquet")),))
+_SWEPT = (("part", (None, "dimension", "number")),)
+NEEDS: dict[str, Needs] = {
+    "look": {
+        "layer": (("view", ("heads", "attention")),),
+        "weigh": (("view", ("attention",)),),
+        "space": (("view", ("heads", "atlas")),),
+        "reference": (("view", ("heads", "atlas")),),
+        "metric": (("view", ("heads", "atlas")),),
+        "position": (("view", ("heads", "atlas", "journey")), _ENCODED),
+        "candidates": (("view", ("heads", "atlas")),),
+        "vector": (("view", ("heads",)),),
+        "at": (("view", ("heads",)), _ENCODED),
+        "why": (("view", ("heads",)),),
+        "hubs": (("view", ("heads",)),),
+        "bank": (("hubs", (True,)),),
+        "lens": (("space", ("fitted",)),),
+        "k": (("view", ("heads", "journey")),),
+        "isolated": (("view", ("journey",)),),
+        "replace_by": (("view", ("effects",)),),
+        "decoder_text": (("stack", ("decoder",)),),
+        "as_csv": (("as_json", (False,)), ("why", (None,))),
+    },
+    "map": {"at": (_ENCODED,), "perplexity": (("method", ("tsne",)),)},
+    "models": dict.fromkeys(("stack", "device", "dtype"), (("verify", (True,)),)),
+    "survey": {"position": (_ENCODED,), "reference": (_ENCODED,), **_COLUMNS},
+    "claims": dict.fromkeys(("texts", "sample", "seed"), (("survey", (None,)),)),
+    "capacity": {"site": _SWEPT, "keep": _SWEPT, **_COLUMNS},
+    "lens": _COLUMNS,
+    "recovery": _COLUMNS,
+}
+
+
+class Command(TyperCommand):
+    """A command whose options are checked, each and together, before it begins."""
+
+    def invoke(self, ctx: Any) -> Any:
+        given = [option.name for option in self.params if option.name and is_given(ctx, option.name)]
+        for name in given:
+            for value in _values(ctx.params[name]):
+                _check_value(name, value)
+        for name, others in NEEDS.get(str(self.name), {}).items():
+            for other, wanted in others if name in given else ():
+                if not any(value in wanted for value in _values(ctx.params[other]) or [None]):
+                    raise InputError(_refused(flag_of(ctx, name), flag_of(ctx, other), ctx.params[other], wanted))
+        return super().invoke(ctx)
+
+
+def listed(option: str) -> str:
+    """The open values of an option, as its help has them."""
+    return ", ".join(CHOICES[option])
+
+
+def is_given(ctx: Any, name: str) -> bool:
+    """Whether an option or argument stands on the command line."""
+    source = ctx.get_parameter_source(name)
+    return source is not None and not source.name.startswith("DEFAULT")
+
+
+def flag_of(ctx: Any, name: str) -> str:
+    """An option as it is written, by its longest name."""
+    flags: list[str] = next(option.opts for option in ctx.command.params if option.name == name)
+    return max(flags, key=len)
+
+
+def _check_value(name: str, value: object) -> None:
+    """Raise InputError for a value that is not open, a text with bytes that are none, a path that nothing can have."""
+    if not isinstance(value, str):
+        return
+    shown = value if len(value) <= 80 else f"{value[:79]}…"
+    if name in CHOICES and value not in CHOICES[name]:
+        raise InputError(f"there is no {_KINDS.get(name, name)} {shown!r}; open: {listed(name)}.")
+    if name in _TEXTS and any("\ud800" <= character <= "\udfff" for character in value):
+        raise InputError(f"{shown!r} is no text: it has bytes that are not UTF-8, the encoding that texts are read in.")
+    if name in _PATHS:
+        try:
+            os.stat(Path(value).expanduser())
+        except RuntimeError as error:
+            raise InputError(f"{shown!r} is nowhere: {error}") from None
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                raise InputError(f"{shown!r}, of {len(value):,} characters, is too long for a path.") from None
+
+
+def _refused(option: str, other: str, value: object, wanted: Sequence[object]) -> str:
+    if wanted == (True,):
+        return f"{option} is for {other}: give both."
+    named = [str(one) for one in wanted if one]
+    if not named:
+        return f"{option} and {other} do not go together: leave one out."
+    *most, last = named
+    now = "" if value is None else f", not {', '.join(map(str, _values(value)))}"
+    return f"{option} is for {other} {', '.join(most) + ' or ' if most else ''}{last}{now}."
+
+
+def _values(value: object) -> list[object]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]

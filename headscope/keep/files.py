@@ -1,0 +1,131 @@
+"""Files that are whole or not there, and places that nothing is written to: devices, pipes, what is not ours."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+from headscope.errors import InputError
+
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+}
+
+
+def file_to_write(path: str | Path) -> Path:
+    """The regular file, there or not, that `path` means; of a symbolic link, the one that it leads to.
+
+    Raises InputError where there can be none, before any work is done for it.
+    """
+    shown = repr(str(path))
+    mode = _mode(path)
+    if mode is not None and not stat.S_ISREG(mode):
+        raise InputError(f"{shown} is {_KINDS.get(stat.S_IFMT(mode), 'no file')}: name a regular file, or a new one.")
+    place = Path(path).resolve()
+    if _mode(place.parent) is None:
+        raise InputError(f"{shown} cannot be written: there is no directory {str(place.parent)!r}.")
+    if mode is not None and not os.access(place, os.W_OK):
+        raise InputError(f"{shown} cannot be written: it is read-only.")
+    _check_writable(place.parent, shown)
+    return place
+
+
+def directory_to_write(path: str | Path) -> Path:
+    """`path`, where it is a directory that can be written, or can be made one; InputError elsewhere."""
+    shown, place = repr(str(path)), Path(path)
+    mode = _mode(place)
+    if mode is not None and not stat.S_ISDIR(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "a file")
+        raise InputError(f"{shown} is no directory but {kind}: name a directory, or a new one.")
+    there = next(above for above in (place, *place.absolute().parents) if _mode(above) is not None)
+    _check_writable(there, shown)
+    return place
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` make a file beside `path`, and move it there when it is whole and on the disk.
+
+    What is replaced hands on its mode, and its owner where that is allowed. Raises OSError, or what `write` raises, and
+    leaves nothing behind; `path` is then as it was.
+    """
+    with _begun() as begin:
+        begin(path, write)
+
+
+def write_all(files: Mapping[Path, bytes]) -> None:
+    """Write several files; they are moved to their places when all of them are on the disk. OSError as above."""
+    with _begun() as begin:
+        for path, what in files.items():
+            begin(path, partial(_put, what))
+
+
+@contextmanager
+def _begun() -> Iterator[Callable[[Path, Callable[[Path], object]], None]]:
+    """Begin files beside their places; they get their names when the block ends, or go where it fails."""
+    places: dict[Path, Path] = {}
+
+    def begin(path: Path, write: Callable[[Path], object]) -> None:
+        place = path.resolve()  # of a link, the file that it leads to
+        beside = place.with_name(f".unfinished-{os.getpid()}-{secrets.token_hex(4)}.part")
+        places[beside] = place
+        os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        write(beside)
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())  # before its name is there: a rename alone may come first
+        with suppress(FileNotFoundError):
+            _hand_on(place.stat(), beside)
+
+    try:
+        yield begin
+        for beside, place in places.items():
+            beside.replace(place)
+    except BaseException:
+        for beside in places:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+        raise
+
+
+def write_bytes(path: Path, what: bytes) -> None:
+    """Write a file, whole or not at all; OSError where the disk does not take it."""
+    write_whole(path, partial(_put, what))
+
+
+def _put(what: bytes, beside: Path) -> None:
+    beside.write_bytes(what)
+
+
+def _hand_on(before: os.stat_result, beside: Path) -> None:
+    if hasattr(os, "chown"):
+        with suppress(OSError):
+            os.chown(beside, before.st_uid, before.st_gid)
+    beside.chmod(stat.S_IMODE(before.st_mode))
+
+
+def _mode(path: str | Path) -> int | None:
+    """What is there, links followed; None where nothing is. InputError for a path that no file can have."""
+    try:
+        return os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:  # too long, no access, a circle of links; a null character
+        shown = str(path) if len(str(path)) <= 80 else f"{str(path)[:79]}…"
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{shown!r} cannot be written: {reason}.") from None
+
+
+def _check_writable(directory: Path, shown: str) -> None:
+    mode = _mode(directory)
+    if mode is None or not stat.S_ISDIR(mode):
+        raise InputError(f"{shown} cannot be written: {str(directory)!r} is no directory.")
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise InputError(f"{shown} cannot be written: the directory {str(directory)!r} is read-only.")

@@ -1,0 +1,159 @@
+"""Where commands write: only regular files and directories, whole or not at all, under any name."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from headscope.keep import files
+from headscope.probes import LinearLens
+
+ODD = os.fsdecode(b"caf\xe9 \x1b[31m=1")  # a name that is no UTF-8, and that a terminal would obey
+
+
+def lens(model, texts, output):
+    return ["lens", texts, "-o", output, "--model", model, "--sample", "20"]
+
+
+def drawn(model, output):
+    return ["map", "-o", output, "--model", model, "--method", "pca", "--size", "50"]
+
+
+def test_no_lens_takes_the_place_of_a_device(run, model, texts, tmp_path):
+    device = tmp_path / "link"
+    device.symlink_to("/dev/null")
+    for place in ("/dev/null", device):
+        code, _, err = run(*lens(model, texts, place))
+        assert (code, b"is a device" in err) == (2, True)
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    assert device.is_symlink()
+
+
+def test_a_pipe_is_not_waited_for(run, model, texts, tmp_path):
+    os.mkfifo(tmp_path / "pipe.svg")
+    for command in (lens(model, texts, tmp_path / "pipe.svg"), drawn(model, tmp_path / "pipe.svg")):
+        code, _, err = run(*command)
+        assert (code, b"is a named pipe" in err) == (2, True)
+
+
+def test_a_lens_and_a_map_go_through_a_link_and_keep_the_files_mode(run, model, texts, tmp_path):
+    for kind, command in (("lens", lens(model, texts, tmp_path / "lens")), ("svg", drawn(model, tmp_path / "map.svg"))):
+        file, link = tmp_path / f"file.{kind}", Path(command[command.index("-o") + 1])
+        file.write_text("before")
+        file.chmod(0o600)
+        link.symlink_to(file)
+        assert run(*command)[0] == 0
+        assert link.is_symlink()
+        assert file.stat().st_size > 1000
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_lens_whose_place_fills_up_meanwhile_is_kept_elsewhere(run, model, texts, tmp_path, monkeypatch):
+    monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path / "cache"))
+    write = files.write_bytes
+
+    def full(path, what):
+        if path.parent == tmp_path:
+            raise OSError(28, "No space left on device")
+        write(path, what)
+
+    monkeypatch.setattr("headscope.probes.lens.write_bytes", full)
+    code, out, err = run(*lens(model, texts, tmp_path / "lens"))
+    assert (code, out) == (2, b"")
+    assert b"No space left on device" in err
+    (kept,) = (tmp_path / "cache" / "lenses").iterdir()
+    assert str(kept) in err.decode()
+    assert LinearLens.load(kept).origin.count == 20
+    assert not (tmp_path / "lens").exists()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "ascii"])
+def test_paths_that_are_no_utf_8_are_read_and_written(run, model, texts, survey, tmp_path, encoding):
+    place = tmp_path / ODD
+    place.mkdir()
+    (place / "model").symlink_to(model)
+    (place / "texts.txt").symlink_to(texts)
+    (place / "survey").symlink_to(survey)
+    here = {"encoding": encoding}
+    for command in (
+        ["look", "the sea", "--model", place / "model", "--json"],
+        ["look", "the sea", "--model", place / "model"],
+        lens(place / "model", place / "texts.txt", place / "lens"),
+        drawn(place / "model", place / "map.json"),
+        ["survey", place / "texts.txt", "-o", place / "done", "--model", place / "model"],
+        ["survey", place / "texts.txt", "-o", place / "done", "--model", place / "model"],
+        ["report", place / "survey", "-o", place / "report"],
+        ["claims", place / "model", "--survey", place / "survey", "-o", place / "claims"],
+        ["claims", place / "model", "--survey", place / "survey", "-o", place / "claims"],
+        ["capacity", place / "model", "--texts", place / "texts.txt", "-o", place / "c", "--site", "z", "--keep", "1"],
+    ):
+        code, out, err = run(*command, **here)
+        assert code == 0, (command, err)
+        assert b"\x1b" not in out + err
+        assert b"Traceback" not in err
+    for name in ("map.json", "claims/claims.json", "c/capacity.json", "done/manifest.json"):
+        json.loads((place / name).read_text("utf-8"))
+
+
+def test_a_page_that_cannot_be_written_leaves_the_earlier_one(run, survey, tmp_path, monkeypatch):
+    out = tmp_path / "report"
+    assert run("report", survey, "-o", out)[0] == 0
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    written = files._put
+
+    def full(what, beside):
+        if len(list(beside.parent.glob(".unfinished-*"))) > 3:
+            raise OSError(28, "No space left on device")
+        written(what, beside)
+
+    monkeypatch.setattr(files, "_put", full)
+    code, _, err = run("report", survey, "-o", out)
+    assert (code, b"No space left on device" in err) == (2, True)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+NO_HOME = (
+    "import os, pwd, sys\n"
+    "os.environ.pop('HOME', None)\n"
+    "def nobody(uid): raise KeyError(uid)\n"
+    "pwd.getpwuid = nobody  # as in a container, for a user of any number\n"
+    "from headscope.cli import main\nmain(sys.argv[1:])"
+)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["look", "the sea", "--csv"], 0, ""),
+        (["look", "the sea", "--reference", "isolated"], 2, "set HEADSCOPE_CACHE"),
+        (["map", "-o", "m.svg", "--size", "60", "--perplexity", "5"], 0, "not kept"),
+        (["look", "the sea", "--space", "fitted", "--lens", "~/lens"], 2, "'~/lens'"),
+    ],
+)
+def test_without_a_home_only_what_needs_one_is_refused(model, tmp_path, arguments, code, said):
+    gone = ("HEADSCOPE_CACHE", "XDG_CACHE_HOME")
+    environment = {name: value for name, value in os.environ.items() if name not in gone}
+    command = [sys.executable, "-c", NO_HOME, *arguments, "--model", model]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=tmp_path)
+    assert ran.returncode == code, ran.stderr
+    assert said in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_cache_that_cannot_be_written_hinders_only_what_needs_it(run, model, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    for cache in (tmp_path / "file", tmp_path / ("x" * 300)):
+        monkeypatch.setenv("HEADSCOPE_CACHE", str(cache))
+        assert run("look", "the sea", "--model", model)[0] == 0
+        assert run("map", "-o", tmp_path / "m.svg", "--size", 60, "--perplexity", 5, "--model", model)[0] == 0
+        code, out, err = run("look", "the sea", "--model", model, "--reference", "isolated")
+        assert (code, out) == (1, b"")
+        assert b"HEADSCOPE_CACHE" in err
+        assert err.count(b"\n") == 1
