@@ -48,7 +48,7 @@ _FIELDS: dict[str, Any] = {
     "shards": [{"texts": _ONE, "positions": _ONE, "sha256": str}],
 }
 _OPTIONS: dict[str, Any] = {
-    **dict.fromkeys(("spaces", "references", "metrics", "masks"), [str]),
+    **{name: [str] for name in ("spaces", "references", "metrics", "masks")},
     **dict.fromkeys(("position", "truncate", "stream"), bool),
     **dict.fromkeys(("candidates", "format", "column", "document_column"), str),
     "sample": (_ONE, type(None)),
