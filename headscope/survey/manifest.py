@@ -72,6 +72,7 @@ def read_manifest(directory: Path) -> dict[str, Any] | None:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
     try:
         manifest = json.loads(read_small(path).decode(), parse_constant=_no_number)
+        json.dumps(manifest, ensure_ascii=False).encode()  # JSON can spell half of a character
     except (ValueError, RecursionError) as error:
         reason = "it is nested without end" if isinstance(error, RecursionError) else f"it is no JSON: {error}"
         raise InputError(f"{path} is damaged ({reason}).") from None
@@ -109,7 +110,10 @@ def survey_manifest(directory: Path) -> dict[str, Any]:
 
 def options_of(manifest: Mapping[str, Any]) -> Options:
     """A survey's options."""
-    return Options(**{key: tuple(v) if isinstance(v, list) else v for key, v in manifest["options"].items()})
+    given: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in manifest["options"].items()
+    }
+    return Options(**given)
 
 
 def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,7 +138,7 @@ def refuse_differences(directory: Path, before: Mapping[str, Any], now: Mapping[
     old, new = (dict(_leaves({key: manifest[key] for key in wanted})) for manifest in (before, now))
     different = [
         f"{path} is {_short(old.get(path))} there and {_short(new.get(path))} here"
-        for path in new
+        for path in dict.fromkeys([*new, *(path for path in old if path.startswith("options."))])
         if path not in _MAY_DIFFER and old.get(path) != new.get(path)
     ]
     if different:

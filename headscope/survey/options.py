@@ -69,7 +69,11 @@ class Options:
             raise InputError(
                 "in the space unembedding a survey measures cosine only: the scale of its logits is a position's own."
             )
-        for name, number, least in (("sample", self.sample, 1), ("shard_positions", self.shard_positions, 2)):
+        for name, number, least in (
+            ("sample", self.sample, 1),
+            ("seed", self.seed, 0),
+            ("shard_positions", self.shard_positions, 2),
+        ):
             if number is not None and number < least:
                 raise InputError(f"{name} is {number}; it is a number from {least}.")
 

@@ -151,6 +151,10 @@ class Store:
     def _manifest(self) -> dict[str, Any]:
         return survey_manifest(self.directory)
 
+    @cached_property
+    def _identity(self) -> str:
+        return identity(self._manifest)
+
     @property
     def _tables(self) -> list[str]:
         with_stream = self._manifest["options"].get("stream", False) and moves_streams(self.null)
@@ -159,7 +163,7 @@ class Store:
     def _about(self, index: int) -> dict[str, Any]:
         """What a shard's checksums say that it is."""
         texts = self._manifest["shards"][index]["sha256"]
-        return {"survey": identity(self._manifest), "null": self.null, "shard": index, "texts_sha256": texts}
+        return {"survey": self._identity, "null": self.null, "shard": index, "texts_sha256": texts}
 
     def _name(self, index: int) -> str:
         return f"shard {index}" if self.null is None else f"shard {index} of the null {self.null}"

@@ -10,14 +10,11 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 from headscope.errors import InputError
 from headscope.survey.conllu import sentences
 from headscope.survey.lines import LINE, LONGEST, TOO_LONG, Fault, Unread, lines, opened, unread
-
-if TYPE_CHECKING:
-    from _csv import _reader as CsvReader
 
 Format = Literal["text", "jsonl", "csv", "parquet", "conllu"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -244,14 +241,14 @@ def _csv(source: Source, columns: Columns) -> Iterator[_Record]:
     with opened(source.path) as raw, io.TextIOWrapper(raw, "utf-8-sig", "surrogateescape", newline="") as file:
         read = iter(lambda: file.readline(LINE + 1), "")
         rows = csv.reader(read, delimiter="\t" if source.path.suffix.lower() == ".tsv" else ",")
-        names = _row(rows, source)
+        names = _row(rows, source, lambda: rows.line_num)
         if isinstance(names, str):
             raise Unread(f"has no head line that can be read: {names}", "a table without a head line")
         if names is not None and any(map(_not_utf8, names)):
             raise Unread("is not UTF-8: save it as UTF-8", "not UTF-8")
         _has_column(names or (), columns, source)
         assert names is not None
-        while (row := _row(rows, source)) is not None:
+        while (row := _row(rows, source, lambda: rows.line_num)) is not None:
             if isinstance(row, str):
                 yield Unreadable(row, source.name, rows.line_num)
             elif row:
@@ -263,7 +260,7 @@ def _csv(source: Source, columns: Columns) -> Iterator[_Record]:
                     yield _record(text, found.get(columns.document) or None, columns, source, rows.line_num)
 
 
-def _row(rows: CsvReader, source: Source) -> list[str] | str | None:
+def _row(rows: Iterator[list[str]], source: Source, line: Callable[[], int]) -> list[str] | str | None:
     """The next row of a table; a str: why it is none; None: there is none.
 
     Raises Unread for a field that is larger than any text may be: where it ends, nobody knows.
@@ -277,7 +274,7 @@ def _row(rows: CsvReader, source: Source) -> list[str] | str | None:
     except csv.Error as error:
         if "field limit" in str(error):
             raise Unread(
-                f"has a field of more than {LINE:,} characters at line {rows.line_num}: is a quotation mark open?",
+                f"has a field of more than {LINE:,} characters at line {line():,}: is a quotation mark open?",
                 "the rest of a table after an endless field",
             ) from None
         return "no row of a table"
