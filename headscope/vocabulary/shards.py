@@ -95,6 +95,8 @@ class Shards:
 
     def has(self, shard: int) -> bool:
         """Whether a shard is there in full length; what is in it is checked as it is read."""
+        if not self._path(shard).is_file():
+            return False  # a pipe would be waited for
         try:
             with safe_open(self._path(shard), framework="pt") as file:
                 return tuple(file.get_slice(_NAME).get_shape()) == self._shape_of(shard)

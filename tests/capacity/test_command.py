@@ -158,6 +158,23 @@ def test_a_run_that_was_killed_keeps_its_shards_and_goes_on(run, texts, tmp_path
     assert len(list((out / "measured").glob("*.parquet"))) > 1
 
 
+def test_damaged_rows_are_measured_again(run, texts, tmp_path, monkeypatch):
+    monkeypatch.setattr(capacity_run, "_SHARD_POSITIONS", 30)
+    out = tmp_path / "out"
+    code, whole, err = run("--texts", texts, *QUICK, "-o", out, "--json")
+    assert code == 0, err
+    one, other, *_ = sorted((out / "measured").glob("*.parquet"))
+    before = one.read_bytes()
+    turned = bytearray(before)
+    turned[len(turned) // 2] ^= 1
+    for damaged in (bytes(turned), before[:100], b"", other.read_bytes()):
+        one.write_bytes(damaged)
+        code, again, err = run("--texts", texts, *QUICK, "-o", out, "--json")
+        assert code == 0, err
+        assert json.loads(again) == json.loads(whole)
+        assert one.read_bytes() == before
+
+
 def test_another_question_is_refused_in_the_same_directory(run, texts, tmp_path):
     out = tmp_path / "out"
     assert run("--texts", texts, *QUICK, "-o", out)[0] == 0
