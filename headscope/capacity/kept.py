@@ -10,14 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headscope.errors import InputError
-from headscope.survey.store import write_whole
+from headscope.survey.checksums import intact
+from headscope.survey.store import write_sealed
 
 R = TypeVar("R", bound=tuple[Any, ...])  # a NamedTuple of numbers and strings
 _TYPES = {str: pa.string(), bool: pa.bool_(), int: pa.int64(), float: pa.float64(), type(None): pa.int64()}
 
 
-def write_rows(path: Path, kind: type[R], rows: Sequence[R]) -> None:
-    """Write rows of one kind, a column a field. Raises InputError where the disk does not take it."""
+def write_rows(path: Path, about: str, kind: type[R], rows: Sequence[R]) -> None:
+    """Write rows of one kind, a column a field, and a checksum. Raises InputError where the disk does not take it."""
     fields: tuple[str, ...] = kind._fields  # type: ignore[attr-defined]
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(fields)
     table = pa.table({name: _column(values) for name, values in zip(fields, columns, strict=True)})
@@ -25,15 +26,14 @@ def write_rows(path: Path, kind: type[R], rows: Sequence[R]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{path.parent} cannot be written ({error.strerror}).") from None
-    write_whole(path, lambda beside: pq.write_table(table, beside))
+    write_sealed(path, about, lambda beside: pq.write_table(table, beside))
 
 
-def read_rows(path: Path, kind: type[R]) -> list[R]:
-    """The rows again; InputError for a damaged file."""
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path} is damaged ({error}): remove it, and run the same command again.") from None
+def read_rows(path: Path, about: str, kind: type[R]) -> list[R] | None:
+    """The rows again; None where they are not there, or no longer what was written."""
+    if not intact(path, about):
+        return None
+    table = pq.read_table(path)
     return [kind(*record) for record in zip(*(column.to_pylist() for column in table.columns), strict=True)]
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,12 @@ from headscope.capacity.options import Options
 from headscope.capacity.sweep import Row, Sweep
 from headscope.model.surroundings import settled_class
 from headscope.survey.census import Census, ShardPlan, take_census
+from headscope.survey.lock import held
+from headscope.survey.manifest import identity, read_manifest
 from headscope.survey.measure import tokens_of
 from headscope.survey.options import Options as SurveyOptions
 from headscope.survey.run import manifest_of
-from headscope.survey.store import claim
+from headscope.survey.store import claim, refuse_foreign
 from headscope.survey.texts import Columns, Corpus, Text, find_sources
 from headscope.views.progress import Tell
 
@@ -102,7 +105,9 @@ class Run:
         manifest = manifest_of(scope, corpus, census, {"kind": "capacity"} | options.to_dict())
         where = None if directory is None else Path(directory)
         if where is not None:
-            claim(where, manifest)
+            refuse_foreign(where)
+            with held(where):
+                claim(where, manifest)
         return cls(scope, corpus, census, options, where, manifest["texts"])
 
     @property
@@ -117,8 +122,13 @@ class Run:
     def run(self, tell: Tell = lambda done, total: None, say: Say = lambda step: None) -> Capacity:
         """Fit, and measure every shard that is not there; it may be killed at any time, and run again.
 
-        `tell` is told how much of a step is done, `say` which step it is.
+        `tell` is told how much of a step is done, `say` which step it is. Raises InputError where another run is at
+        work in the directory.
         """
+        with nullcontext() if self.directory is None else held(self.directory):
+            return self._run(tell, say)
+
+    def _run(self, tell: Tell, say: Say) -> Capacity:
         fit, rows = Fit(self.scope), []
         filled: list[Size] = []
         reproduced: Reproductions | None = None
@@ -194,14 +204,22 @@ class Run:
             tick(len(some) * len(sweep.conditions))
         return rows
 
+    @cached_property
+    def _identity(self) -> str:
+        """What every kept file belongs to: the manifest."""
+        assert self.directory is not None
+        manifest = read_manifest(self.directory)
+        return "" if manifest is None else identity(manifest)
+
     def _kept(self, name: str, kind: type[R], make: Callable[[], Iterable[R]]) -> list[R]:
-        """Rows of a file of the directory; made, and written, where it is not there."""
-        path = None if self.directory is None else self.directory / MEASURED / f"{name}.parquet"
-        if path is not None and path.is_file():
-            return read_rows(path, kind)
-        found = list(make())
-        if path is not None:
-            write_rows(path, kind, found)
+        """Rows of a file of the directory; made, and written, where it is not there or damaged."""
+        if self.directory is None:
+            return list(make())
+        path, about = self.directory / MEASURED / f"{name}.parquet", f"{self._identity} {name}"
+        found = read_rows(path, about, kind)
+        if found is None:
+            found = list(make())
+            write_rows(path, about, kind, found)
         return found
 
     def _texts(self) -> Iterator[tuple[ShardPlan, list[tuple[Text, int]]]]:

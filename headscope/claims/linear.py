@@ -16,7 +16,8 @@ from headscope.errors import InputError
 from headscope.model.passes import Mask
 from headscope.probes import recovery
 from headscope.scope import Scope
-from headscope.survey.store import write_whole
+from headscope.survey.checksums import intact
+from headscope.survey.store import write_sealed
 from headscope.survey.verdicts import MARGIN
 
 OFFSETS = (-8, -4, -2, -1, 0, 1, 2, 4, 8)  # i − j
@@ -30,7 +31,8 @@ def maps(
 
     The InputError of texts that are too few is an answer too.
     """
-    if path.is_file():
+    about = f"{survey.manifest['texts']['sha256']} {path.name}"
+    if intact(path, about):
         kept: list[Row] = json.loads(path.read_text("utf-8"))
         return kept
     texts: list[str] = []
@@ -45,7 +47,7 @@ def maps(
     except InputError as error:
         return error
     rows = [_row(row) for row in found.to_dict()["rows"]]
-    write_whole(path, lambda beside: beside.write_text(json.dumps(rows), "utf-8"))
+    write_sealed(path, about, lambda beside: beside.write_text(json.dumps(rows), "utf-8"))
     return rows
 
 

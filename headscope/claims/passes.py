@@ -18,7 +18,8 @@ from headscope.claims.surveyed import Surveyed
 from headscope.model.passes import Mask
 from headscope.reading import Reading
 from headscope.scope import Scope
-from headscope.survey.store import write_whole
+from headscope.survey.checksums import intact
+from headscope.survey.store import write_sealed
 from headscope.vocabulary import Encoded
 from headscope.vocabulary.placed import members_of, placed
 
@@ -41,14 +42,15 @@ def by_shard(
     found: list[Measured] = []
     for n, shard in enumerate(survey.shards):
         path = directory / f"{n:05d}.npz"
-        if not path.is_file():
+        about = f"{survey.manifest['shards'][n]['sha256']} {directory.name} {n}"
+        if not intact(path, about):
             texts = pq.read_table(shard / "texts.parquet", columns=["content"])["content"].to_pylist()
             parts: list[Measured] = []
             for start in range(0, len(texts), _TEXTS):
                 readings = scope.read_many(texts[start : start + _TEXTS], mask, truncate=True)
                 parts.append(measure(scope, readings))
                 tick(sum(len(_places(reading)) for reading in readings))
-            _write(path, _joined(parts))
+            _write(path, about, _joined(parts))
         with np.load(path) as kept:
             found.append({name: kept[name] for name in kept.files})
     return _joined(found)
@@ -99,9 +101,9 @@ def _joined(parts: Sequence[Measured]) -> Measured:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _write(path: Path, found: Measured) -> None:
+def _write(path: Path, about: str, found: Measured) -> None:
     def write(beside: Path) -> None:
         with beside.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **found)
 
-    write_whole(path, write)
+    write_sealed(path, about, write)

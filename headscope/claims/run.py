@@ -22,10 +22,11 @@ from headscope.given import in_order
 from headscope.model.passes import MASKS, Mask
 from headscope.model.surroundings import settled
 from headscope.scope import Scope
+from headscope.survey.finished import is_finished
+from headscope.survey.manifest import options_of, survey_manifest
 from headscope.survey.options import Options
 from headscope.survey.run import Survey
-from headscope.survey.statistics import HUB_TABLE
-from headscope.survey.store import Store, read_manifest
+from headscope.survey.store import Store
 from headscope.survey.texts import find_sources
 from headscope.vocabulary.choices import one_of
 
@@ -80,7 +81,9 @@ def settle(scope: Scope, asked: Asked, directory: str | Path | None = None, watc
     InputError for texts, a survey or a directory that do not fit.
     """
     seen = watch or Unwatched()
-    return _Run(scope, asked, None if directory is None else Path(directory) / PARTS, seen).claims()
+    run = _Run(scope, asked, None if directory is None else Path(directory) / PARTS, seen)
+    with run.work.claimed():
+        return run.claims()
 
 
 class _Run:
@@ -101,7 +104,7 @@ class _Run:
             "sources": [str(path.resolve()) for path in sources],
         }
         where = usual_directory(question, sources) if directory is None else directory
-        self.work = Work.claim(where, question)
+        self.work = Work(where, question)
         try:
             self.published: Published | InputError = Published(scope)
         except InputError as error:
@@ -133,16 +136,13 @@ class _Run:
         """The files that are read, and the options of both surveys."""
         if self.asked.survey is not None:
             manifest = _fitting(self.asked.survey, self.scope, self.mask)
-            kept: dict[str, Any] = {
-                key: tuple(v) if isinstance(v, list) else v for key, v in manifest["options"].items()
-            }
             names = manifest["texts"]["sources"]
             paths = [self.asked.survey / "stdin" if name == "standard input" else Path(name) for name in names]
             lost = [path for path in paths if not path.is_file()]
             if lost:
                 raise InputError(f"the survey's texts are no longer at {lost[0]}: name them with --texts.")
             views: dict[str, Any] = {"spaces": ("value",), "metrics": ("cosine",), "references": REFERENCES}
-            return paths, replace(Options(**kept), masks=(self.mask,), **views)
+            return paths, replace(options_of(manifest), masks=(self.mask,), **views)
         texts = self.asked.texts or (Path(str(files("headscope") / "sentences.txt")),)
         paths = [source.path for source in find_sources(list(texts))]
         options = Options(masks=(self.mask,), sample=self.asked.sample, seed=self.asked.seed, stream=True)
@@ -168,7 +168,7 @@ class _Run:
         store, layers = Store(self.work.at(name)), scope.card.layers
         left = sum(shard.positions for shard in prepared.census.shards if not store.has(shard.index))
         stages = 2 * layers + 1 if options.stream else 0
-        if left or not (self.work.at(name) / HUB_TABLE).is_file():  # the last of the files that a survey writes
+        if left or not is_finished(self.work.at(name)):
             self.watch.step(doing, left * (layers * len(options.references) + stages))
             prepared.run(tick=self.watch.tick, say=lambda step: None)
         return Surveyed(self.work.at(name), self.mask)
@@ -267,9 +267,7 @@ class _Run:
 
 def _fitting(directory: Path, scope: Scope, mask: Mask) -> dict[str, Any]:
     """The manifest of a finished survey that can serve; InputError, with what does not fit, else."""
-    manifest = read_manifest(directory)
-    if manifest is None:
-        raise InputError(f"{directory} is no survey: it has no manifest.json.")
+    manifest = survey_manifest(directory)
     model, options = manifest["model"], manifest["options"]
     if model["weights_sha256"] != scope.card.weights_sha256:
         raise InputError(f"{directory} is a survey of other weights ({model['name']}), not of {scope.card.name}.")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from headscope.errors import InputError
+from headscope.survey.checksums import read_small
+from headscope.survey.lock import LOCK, held
 from headscope.survey.store import write_whole
 from headscope.vocabulary.shards import cache_directory
 
@@ -23,28 +27,37 @@ class Work:
     """Finished parts in a directory: surveys as folders, everything else as files that are whole or not there."""
 
     directory: Path
+    asked: Mapping[str, Any]
 
-    @classmethod
-    def claim(cls, directory: Path, asked: Mapping[str, Any]) -> Work:
-        """Make the directory that of this question; InputError where another one's work is there."""
-        path = directory / ASKED
-        told = json.dumps(dict(asked) | {"formula": FORMULA}, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
-        text = told.encode("utf-8", "backslashreplace")  # a byte of a path that is no UTF-8 stays an escape
-        if path.is_file():
-            if path.read_bytes() != text:
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Have the directory for this question alone, until the block ends.
+
+        Raises InputError where another one's work is there, or another run is at work.
+        """
+        if not os.path.lexists(self.directory / ASKED):
+            self._refuse_foreign()
+        with held(self.directory):
+            path, text = self.directory / ASKED, self._text
+            if not os.path.lexists(path):
+                self._refuse_foreign()
+                write_whole(path, lambda beside: beside.write_bytes(text))
+            elif read_small(path) != text:
                 raise InputError(
-                    f"{directory} holds the work of other claims (another model, other texts or options): ask the "
-                    "same, or name another directory."
+                    f"{self.directory} holds the work of other claims (another model, other texts or options): ask "
+                    "the same, or name another directory."
                 )
-            return cls(directory)
-        if directory.is_dir() and any(directory.iterdir()):
-            raise InputError(f"{directory} holds other files: name an empty directory.")
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{directory} cannot be made ({error.strerror or error}).") from error
-        write_whole(path, lambda beside: beside.write_bytes(text))
-        return cls(directory)
+            yield
+
+    def _refuse_foreign(self) -> None:
+        if self.directory.is_dir() and any(path.name != LOCK for path in self.directory.iterdir()):
+            raise InputError(f"{self.directory} holds other files: name an empty directory.")
+
+    @property
+    def _text(self) -> bytes:
+        asked = dict(self.asked) | {"formula": FORMULA}
+        told = json.dumps(asked, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+        return told.encode("utf-8", "backslashreplace")  # a byte of a path that is no UTF-8 stays an escape
 
     def at(self, name: str) -> Path:
         """Where a part is, or will be."""

@@ -14,11 +14,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from headscope.claims.resampling import Estimate, Sample
-from headscope.errors import InputError
 from headscope.survey.bootstrap import Draws
-from headscope.survey.contrasts import REPLICATES
-from headscope.survey.statistics import STATISTICS
-from headscope.survey.store import Store, read_manifest
+from headscope.survey.finished import REPLICATES, STATISTICS, refuse_unfinished
+from headscope.survey.manifest import survey_manifest
+from headscope.survey.store import Store
 
 
 @dataclass(frozen=True)
@@ -50,15 +49,14 @@ class Surveyed:
     """The value space of a finished survey under cosine and one mask."""
 
     def __init__(self, directory: Path, mask: str) -> None:
-        """Raises InputError for a directory that holds no finished survey."""
-        manifest = read_manifest(directory)
-        if manifest is None or not (directory / STATISTICS).is_file():
-            raise InputError(f"{directory} holds no finished survey.")
+        """Raises InputError for a directory that holds no finished survey, and for damage to its tables."""
+        manifest = survey_manifest(directory)
+        refuse_unfinished(directory, manifest)
         self.directory, self.mask, self.manifest = directory, mask, manifest
         self.layers: int = manifest["model"]["layers"]
         self.heads: int = manifest["model"]["heads"]
         store = Store(directory)
-        self.shards = [store.shard(n) for n in range(len(manifest["shards"]))]
+        self.shards = [store.whole(n) for n in range(len(manifest["shards"]))]
 
     @cached_property
     def texts(self) -> pa.Table:

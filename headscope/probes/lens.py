@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -124,7 +126,8 @@ class LinearLens:
         for name in _SCORES:
             tensors |= {f"{name}.{part}": values for part, values in getattr(self.scores, name).__dict__.items()}
         told = json.dumps({"schema": SCHEMA, "lens": asdict(self.origin)}, ensure_ascii=False)
-        kept = save({name: tensor.contiguous() for name, tensor in tensors.items()}, {"headscope": told})
+        tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        kept = save(tensors, {"headscope": told, "sha256": _sum_of(told, tensors)})
         try:
             write_bytes(place, kept)
         except OSError as error:
@@ -137,12 +140,16 @@ class LinearLens:
             raise InputError(f"there is no file {str(path)!r}: make a lens with headscope lens TEXTS -o FILE.")
         try:
             with safe_open(path, framework="pt") as file:
-                told = json.loads((file.metadata() or {}).get("headscope", "{}"))
-                if told.get("schema") != SCHEMA or "lens" not in told:
+                about = file.metadata() or {}
+                told = json.loads(about.get("headscope", "{}"))
+                if not isinstance(told, dict) or told.get("schema") != SCHEMA or "lens" not in told:
                     raise InputError(f"{path} is no lens that this version of headscope can read.")
                 found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-        except (OSError, SafetensorError, ValueError) as error:
+        except (OSError, SafetensorError, ValueError, RecursionError) as error:
             raise InputError(f"{path} is no lens: {error}.") from None
+        # Lenses of before have no checksum.
+        if "sha256" in about and about["sha256"] != _sum_of(about["headscope"], found):
+            raise InputError(f"{path} is a damaged lens: it is not what was written. Fit it again (headscope lens).")
         try:
             top1, top10, r2 = (
                 Figure(*(found[f"{name}.{part}"] for part in Figure.__annotations__)) for name in _SCORES
@@ -158,8 +165,8 @@ class LinearLens:
             )
         except (KeyError, TypeError) as error:
             raise InputError(f"{path} is a damaged lens: {error}.") from None
-        layers, heads, d_head, d_model = lens.weight.shape
-        if lens.mean.shape != (layers, heads, d_head) or lens.centre.shape != (d_model,):
+        layers, heads, d_head, d_model = (*lens.weight.shape, 0, 0, 0, 0)[:4]
+        if lens.weight.dim() != 4 or lens.mean.shape != (layers, heads, d_head) or lens.centre.shape != (d_model,):
             raise InputError(f"{path} is a damaged lens: its tensors do not fit one another.")
         return lens
 
@@ -176,3 +183,12 @@ def save_or_keep(lens: LinearLens, path: str | Path) -> None:
         except (OSError, InputError):
             raise error from None
         raise InputError(f"{error} The lens is kept in {str(kept)!r}: move it from there.") from None
+
+
+def _sum_of(told: str, tensors: Mapping[str, Tensor]) -> str:
+    """The SHA-256 of all that a lens's file says and holds."""
+    digest = hashlib.sha256(told.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).contiguous().view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from headscope.errors import InputError
 from headscope.given import in_order
 from headscope.model.tokens import Token
 from headscope.survey.census import take_census
+from headscope.survey.manifest import options_of, survey_manifest
 from headscope.survey.options import Options
 from headscope.survey.texts import Columns, Corpus, Source, Text, find_sources
 
@@ -68,14 +69,8 @@ def surveys_in(paths: Sequence[str | Path]) -> list[Path]:
 
 def _of_survey(directory: Path) -> tuple[list[Source], Options, str]:
     """The sources of a survey, its options, and the hash of its texts."""
-    from headscope.survey.store import read_manifest
-
-    manifest = read_manifest(directory)
-    assert manifest is not None, "the file is there"
-    given: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in manifest["options"].items()
-    }
-    options = Options(**given)
+    manifest = survey_manifest(directory)
+    options = options_of(manifest)
     sources = []
     for name in manifest["texts"]["sources"]:
         path = directory / "stdin" if name == "standard input" else Path(name)

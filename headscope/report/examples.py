@@ -67,14 +67,14 @@ def examples(survey: Survey, view: View, heads: Sequence[tuple[int, int]], count
     """`count` tokens of each (layer, head), drawn among all that were measured whatever the head does there."""
     if not heads:
         return []
-    shards = survey.path / "shards" / "*"
+    rows, tokens = ([str(path) for path in survey.tables(name)] for name in ("rows", "tokens"))
     with duckdb.connect() as base:
         # Bars of progress belong to a person's own queries.
         base.execute("SET enable_progress_bar = false")
         drawn = base.execute(
             _DRAWN,
             {
-                "rows": str(shards / "rows.parquet"),
+                "rows": rows,
                 "vocabulary": str(survey.path / "vocabulary.parquet"),
                 "space": view.space,
                 "reference": view.reference,
@@ -86,9 +86,7 @@ def examples(survey: Survey, view: View, heads: Sequence[tuple[int, int]], count
         ).fetchall()
         texts: dict[int, list[tuple[int, str]]] = {}
         wanted = sorted({row[2] for row in drawn})
-        for text, position, label in base.execute(
-            _CONTEXT, {"tokens": str(shards / "tokens.parquet"), "texts": wanted}
-        ).fetchall():
+        for text, position, label in base.execute(_CONTEXT, {"tokens": tokens, "texts": wanted}).fetchall():
             texts.setdefault(text, []).append((position, label))
     return [Example(layer, head, *_context(texts[text], at), *rest) for layer, head, text, at, *rest in drawn]
 

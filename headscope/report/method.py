@@ -32,6 +32,9 @@ def measured(surveys: Mapping[str, Survey]) -> Section:
     names = list(dict.fromkeys(fact for facts in told.values() for fact in facts))
     rows = tuple((name, *(facts.get(name, "–") for facts in told.values())) for name in names)
     section = Section("What was measured", "measured", [Table("From the surveys' manifests.", ("", *surveys), rows)])
+    notes = tuple(f"{name}: {note}" for name, survey in surveys.items() for note in survey.notes)
+    if notes:
+        section.blocks.append(Items(notes))
     left = [
         (name, example["reason"], f"{example['source']}, line {example['line']}")
         for name, survey in surveys.items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,9 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headscope.errors import InputError
-from headscope.survey.store import FORMULA, SCHEMA
-
-_TABLES = ("vocabulary", "statistics", "hubs", "replicates", "contrasts")
+from headscope.survey.finished import refuse_unfinished
+from headscope.survey.manifest import carries_checksums, survey_manifest
+from headscope.survey.store import Store
+from headscope.survey.unsealed import NOTE
 
 
 class View(NamedTuple):
@@ -74,6 +74,20 @@ class Survey:
 
     path: Path
     manifest: dict[str, Any]
+
+    @cached_property
+    def store(self) -> Store:
+        """The shards of the model itself."""
+        return Store(self.path)
+
+    def tables(self, name: str) -> list[Path]:
+        """A table of every shard, in order; InputError, naming the shard, where one is not what was written."""
+        return [self.store.whole(n) / f"{name}.parquet" for n in range(len(self.manifest["shards"]))]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of its figures must know."""
+        return () if carries_checksums(self.manifest) else (NOTE,)
 
     @property
     def model(self) -> dict[str, Any]:
@@ -199,56 +213,20 @@ class Survey:
 def open_survey(path: str | Path) -> Survey:
     """The finished survey in a directory.
 
-    Raises InputError where there is none, where it is unfinished, and where its tables or definitions are not those
-    that this version reads.
+    Raises InputError where there is none, where it is unfinished, where its tables or definitions are not those that
+    this version reads, and where they are damaged; of the shards the bytes are looked at when they are read.
     """
     directory = Path(path)
-    if not directory.is_dir():
-        raise InputError(f"{str(path)!r} is no directory: name the directory of a survey (headscope survey … -o DIR).")
+    survey = Survey(directory, survey_manifest(directory))
+    refuse_unfinished(directory, survey.manifest)
+    for shard in range(len(survey.manifest["shards"])):
+        survey.store.outlined(shard)
     try:
-        manifest = json.loads((directory / "manifest.json").read_text("utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{str(path)!r} is no survey: it has no manifest.json.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{str(directory / 'manifest.json')!r} is no JSON: {error}.") from None
-    if not isinstance(manifest, dict) or not {
-        "schema",
-        "formula",
-        "versions",
-        "model",
-        "options",
-        "texts",
-        "shards",
-    } <= set(manifest):
-        raise InputError(f"{str(directory / 'manifest.json')!r} is no manifest of a survey.")
-    for name, known in (("schema", SCHEMA), ("formula", FORMULA)):
-        if manifest[name] != known:
-            raise InputError(
-                f"the survey in {str(path)!r} has {name} {manifest[name]}, and this version of headscope reads {name} "
-                f"{known}: use the version that wrote it ({manifest.get('versions', {}).get('headscope', 'unknown')})."
-            )
-    survey = Survey(directory, manifest)
-    tables = (*_TABLES, "stream") if survey.stages else _TABLES
-    missing = [name for name in tables if not (directory / f"{name}.parquet").is_file()]
-    if missing:
-        raise InputError(
-            f"the survey in {str(path)!r} is not finished: {', '.join(missing)} still to come. "
-            "Run the same headscope survey again, and it goes on where it stopped."
-        )
-    try:
-        for file in (*(directory / f"{name}.parquet" for name in tables), *_shards(survey)):
-            pq.read_schema(file)
-        _ = survey.views
-    except (pa.ArrowInvalid, OSError, KeyError) as error:
-        reason = str(error).rstrip(".")
+        _ = survey.views, survey._hubs, survey.contrasts, survey.stages and survey._stage_stats
+    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise InputError(f"the tables of the survey in {str(path)!r} cannot be read: {reason}.") from None
     return survey
-
-
-def _shards(survey: Survey) -> list[Path]:
-    """The tables of every shard that is read here."""
-    shards = [survey.path / "shards" / f"{n:05d}" for n in range(len(survey.manifest["shards"]))]
-    return [shard / f"{name}.parquet" for shard in shards for name in ("rows", "tokens")]
 
 
 def open_surveys(paths: Iterable[str | Path]) -> dict[str, Survey]:

@@ -89,7 +89,7 @@ class Census:
             if shard.index not in wanted:
                 continue
             groups = self.groups[shard.first : shard.stop].tolist()
-            if _hash(b"".join(map(_digest, texts, groups))) != shard.sha256:
+            if hash_of(b"".join(map(digest_of, texts, groups))) != shard.sha256:
                 raise InputError("the texts changed while they were being surveyed: run the survey again.")
             yield shard, texts
 
@@ -139,7 +139,7 @@ def take_census(corpus: Corpus, tokens: Tokens, options: Options, vocab_size: in
         numbers.append(item.number)
         groups.append(at)
         positions.append(len(ids))
-        digests += _digest(item, at)
+        digests += digest_of(item, at)
         longest = max(longest, len(read))
         np.add.at(frequencies, ids, 1)
         _keep_some(bank, (item.number, np.unique(ids)), len(numbers), draw)
@@ -158,7 +158,7 @@ def take_census(corpus: Corpus, tokens: Tokens, options: Options, vocab_size: in
         left_out=dict(left_out),
         examples=tuple(examples),
         shards=tuple(_shards(counts, digests, options.shard_positions)),
-        sha256=_hash(digests),
+        sha256=hash_of(digests),
     )
 
 
@@ -199,17 +199,18 @@ def _shards(positions: NDArray[np.int32], digests: bytearray, size: int) -> Iter
     shard_of = ((ends - positions / 2) * count / total).astype(np.int64)
     firsts = np.unique(shard_of, return_index=True)[1].tolist()
     for index, (first, stop) in enumerate(pairwise([*firsts, len(positions)])):
-        digest = _hash(digests[first * _DIGEST : stop * _DIGEST])
+        digest = hash_of(digests[first * _DIGEST : stop * _DIGEST])
         yield ShardPlan(index, first, stop, int(positions[first:stop].sum()), digest)
 
 
-def _digest(text: Text, group: int) -> bytes:
-    """Of what the figures depend on: not of the file's name, nor of the document's."""
+def digest_of(text: Text, group: int) -> bytes:
+    """A text's, of what the figures depend on: not of the file's name, nor of the document's."""
     digest = hashlib.blake2b(digest_size=_DIGEST)
     for part in (text.content, str(group), *(word.tag for word in text.words)):
         digest.update(part.encode() + b"\0")
     return digest.digest()
 
 
-def _hash(digests: bytes | bytearray) -> str:
+def hash_of(digests: bytes | bytearray) -> str:
+    """Of several texts, by their digests."""
     return hashlib.sha256(digests).hexdigest()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from headscope.survey.lines import Fault
+
 _TEXT, _DOCUMENT = "# text =", "# newdoc"
+_NUMBER = re.compile(r"[0-9]{1,9}(-[0-9]{1,9})?")
+_MOST = 10_000  # lines of a sentence
 
 
 @dataclass(frozen=True)
@@ -28,19 +33,20 @@ class _Form:
     space: bool  # a space follows, where the text is not given
 
 
-def sentences(lines: Iterable[tuple[int, str | None]]) -> Iterator[Sentence]:
-    """Sentences of numbered lines; a line is None where it could not be decoded.
+def sentences(lines: Iterable[tuple[int, str | Fault]]) -> Iterator[Sentence]:
+    """Sentences of numbered lines.
 
     A sentence without `# text` is put together from its forms. Where a form does not stand in the text, the words
     from there on have no tag.
     """
-    block: list[tuple[int, str | None]] = []
+    block: list[tuple[int, str | Fault]] = []
     document: str | None = None
     documents = 0
     for number, line in lines:
-        if line is None or line.strip():
-            block.append((number, line))
-            if line is not None and line.startswith(_DOCUMENT):
+        if isinstance(line, Fault) or line.strip():
+            if len(block) <= _MOST:  # the rest is not held
+                block.append((number, line))
+            if isinstance(line, str) and line.startswith(_DOCUMENT):
                 documents += 1
                 document = line.partition("=")[2].strip() or f"document {documents}"
             continue
@@ -51,16 +57,18 @@ def sentences(lines: Iterable[tuple[int, str | None]]) -> Iterator[Sentence]:
         yield _sentence(block, document)
 
 
-def _sentence(block: list[tuple[int, str | None]], document: str | None) -> Sentence:
+def _sentence(block: list[tuple[int, str | Fault]], document: str | None) -> Sentence:
     start = block[0][0]
+    if len(block) > _MOST:
+        return Sentence(start, "", document, (), f"no CoNLL-U: a sentence of more than {_MOST:,} lines")
     text: str | None = None
     forms: list[_Form] = []
     inside: list[_Form] = []  # the words of the multi-word token that is open
     last = 0  # the id of its last word
     whole = ""
     for _, line in block:
-        if line is None:
-            return Sentence(start, "", document, (), "not UTF-8")
+        if isinstance(line, Fault):
+            return Sentence(start, "", document, (), line.reason)
         if line.startswith("#"):
             if line.startswith(_TEXT):
                 text = line.removeprefix(_TEXT).strip()
@@ -73,7 +81,7 @@ def _sentence(block: list[tuple[int, str | None]], document: str | None) -> Sent
         if "." in number:  # an empty node stands for nothing in the text
             continue
         first, dash, final = number.partition("-")
-        if not (first + final).isdigit():
+        if not _NUMBER.fullmatch(number):
             return Sentence(start, "", document, (), "no CoNLL-U: a word needs a number")
         if dash:
             whole, last, inside = form, int(final), []

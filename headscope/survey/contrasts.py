@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from headscope.errors import InputError
 from headscope.survey.bootstrap import Array, interval, p_value
-from headscope.survey.store import read_manifest
+from headscope.survey.finished import REPLICATES, refuse_unfinished
+from headscope.survey.manifest import survey_manifest
 from headscope.survey.verdicts import corrected
 
-CONTRASTS, REPLICATES = "contrasts.parquet", "replicates.parquet"
 KEYS = {
     "null": pa.string(),
     "space": pa.string(),
@@ -125,9 +125,8 @@ def read_replicates(directory: Path) -> dict[Key, Kept]:
 
 
 def _manifest(directory: Path) -> dict[str, Any]:
-    manifest = read_manifest(directory)
-    if manifest is None or not (directory / REPLICATES).is_file():
-        raise InputError(f"{directory} is no finished survey.")
+    manifest = survey_manifest(directory)
+    refuse_unfinished(directory, manifest)
     return manifest
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from importlib import metadata
 from itertools import takewhile
 from pathlib import Path
@@ -20,21 +19,23 @@ from headscope.model.surroundings import settled_class
 from headscope.neighbors import warm_up
 from headscope.survey import statistics
 from headscope.survey.census import Census, ShardPlan, take_census
+from headscope.survey.lock import held, refuse_at_work
+from headscope.survey.manifest import (
+    FORMULA,
+    SCHEMA,
+    carries_checksums,
+    read_manifest,
+    refuse_differences,
+    survey_manifest,
+)
 from headscope.survey.measure import Context, Tick, measure, tokens_of
 from headscope.survey.nulls import Null, moves_streams, variants
 from headscope.survey.options import Options, checked_nulls
-from headscope.survey.store import (
-    FORMULA,
-    SCHEMA,
-    Discard,
-    Store,
-    claim,
-    finished_nulls,
-    refuse_foreign,
-    write_vocabulary,
-    write_whole,
-)
+from headscope.survey.standard_input import Arrived, arriving
+from headscope.survey.store import STANDARD_INPUT as KEPT
+from headscope.survey.store import Discard, Store, claim, clean, nulls_there, refuse_foreign, write_vocabulary
 from headscope.survey.texts import Columns, Corpus, Source, Text, find_sources
+from headscope.survey.unsealed import NOTE
 
 if TYPE_CHECKING:
     from headscope.scope import Scope
@@ -64,6 +65,7 @@ class Plan:
     shards: int
     done: int
     work: int  # what `run` ticks through
+    notes: tuple[str, ...] = ()  # what its reader must know: shards that are damaged, or have no checksums
 
 
 @settled_class
@@ -72,6 +74,8 @@ class Survey:
 
     def __init__(self, scope: Scope, corpus: Corpus, census: Census, options: Options, directory: Path) -> None:
         self.scope, self.corpus, self.census, self.options, self.directory = scope, corpus, census, options, directory
+
+        self._stores: dict[str | None, Store] = {}
 
     @classmethod
     def prepare(
@@ -91,21 +95,35 @@ class Survey:
         where = Path(directory)
         list(options.views())
         refuse_foreign(where)
-        corpus = Corpus(
-            _sources(paths, where, options, standard_input), Columns(options.column, options.document_column)
-        )
-        say("counting the texts")
-        census = take_census(
-            corpus, lambda text: tokens_of(scope, text, options.truncate), options, scope.card.vocab_size
-        )
-        claim(where, manifest_of(scope, corpus, census, options.to_dict()))
-        return cls(scope, corpus, census, options, where)
+        refuse_at_work(where)
+        before = read_manifest(where)
+        if before is not None:
+            refuse_differences(where, before, asked_of(scope, options.to_dict()))
+        columns = Columns(options.column, options.document_column)
+        with ExitStack() as stack:
+            sources = _sources(paths, where, options, standard_input, stack)
+            corpus = Corpus([one.source(options) if isinstance(one, Arrived) else one for one in sources], columns)
+            say("counting the texts")
+            census = take_census(
+                corpus, lambda text: tokens_of(scope, text, options.truncate), options, scope.card.vocab_size
+            )
+            with held(where):
+                before = read_manifest(where)
+                for one in (one for one in sources if isinstance(one, Arrived)):
+                    if before is None:
+                        one.refuse_other()
+                    else:
+                        _refuse_other_texts(where, before, census)
+                    one.keep()
+                claim(where, manifest_of(scope, corpus, census, options.to_dict()))
+        kept = [replace(one.source(options), path=where / KEPT) if isinstance(one, Arrived) else one for one in sources]
+        return cls(scope, Corpus(kept, columns), census, options, where)
 
     def plan(self, nulls: Iterable[str] = ()) -> Plan:
         """What it will cost to run it, with `nulls`; a few texts are measured for that."""
         nulls = checked_nulls(nulls)
         card, options, census = self.scope.card, self.options, self.census
-        stores = self._stores(nulls)
+        stores = self._all(nulls)
         left, streams_left = self._left(stores), self._left([one for one in stores if self._with_stream(one)])
         heads = card.layers * card.heads
         stages = (2 * card.layers + 1) * len(options.masks)
@@ -117,6 +135,7 @@ class Survey:
             left_out=census.left_out,
             scores=(left * rows + streams_left * stages) * card.vocab_size,
             seconds=self._seconds(left, streams_left),
+            notes=tuple(self._notes(stores)),
             bytes=left * (rows * _ROW_BYTES + heads * len(options.masks) * _PATTERN_BYTES + _TOKEN_BYTES)
             + streams_left * stages * _STREAM_BYTES,
             free_bytes=shutil.disk_usage(self.directory).free,
@@ -132,36 +151,53 @@ class Survey:
         """
         nulls = checked_nulls(nulls)
         warm_up(wait=True)
+        with held(self.directory):
+            clean(self.directory)
+            self._write_vocabulary()
+            for store in self._all(nulls):
+                self._measure(store, tick, say)
+            say("computing the statistics")
+            statistics.compute(self.directory, nulls_there(self.directory, len(self.census.shards)))
+
+    def _write_vocabulary(self) -> None:
         names = self.scope._opened.names
         known = [names[id] for id in range(self.scope.card.vocab_size)]
         write_vocabulary(
             self.directory, [name.label for name in known], [name.sort for name in known], self.census.frequencies
         )
-        kept = [name for null in nulls for name in variants(null)]
-        for null in (None, *kept):
-            store = Store(self.directory, null)
-            missing = {shard.index for shard in self.census.shards if not store.has(shard.index)}
-            if not missing:
-                continue
-            say(f"measuring{'' if null is None else f' the null {null}'}")
-            scope = self.scope
-            if null is not None and null.startswith("random-"):
-                scope = scope.randomised(int(null.removeprefix("random-")))
-            self._make_ready(scope)
-            for shard, texts in self.census.texts_of(self.corpus, missing):
-                with store.writing(shard.index) as sink:
-                    measure(scope, texts, self.options, self._context(shard), sink, null=null, tick=tick)
-        say("computing the statistics")
-        statistics.compute(self.directory, finished_nulls(self.directory, len(self.census.shards)))
+
+    def _measure(self, store: Store, tick: Tick, say: Say) -> None:
+        """Measure what is not there of the model, or of a null."""
+        null = store.null
+        missing = {shard.index for shard in self.census.shards if not store.has(shard.index)}
+        if not missing:
+            return
+        say(f"measuring{'' if null is None else f' the null {null}'}")
+        scope = self.scope
+        if null is not None and null.startswith("random-"):
+            scope = scope.randomised(int(null.removeprefix("random-")))
+        self._make_ready(scope)
+        for shard, texts in self.census.texts_of(self.corpus, missing):
+            with store.writing(shard.index) as sink:
+                measure(scope, texts, self.options, self._context(shard), sink, null=null, tick=tick)
 
     def _make_ready(self, scope: Scope) -> None:
         """What must be there before the first text: the reference isolated, where it is asked for."""
         if "isolated" in self.options.references:
             scope.isolate()
 
-    def _stores(self, nulls: Sequence[Null]) -> list[Store]:
-        kept = [name for null in nulls for name in variants(null)]
-        return [Store(self.directory, null) for null in (None, *kept)]
+    def _all(self, nulls: Sequence[Null]) -> list[Store]:
+        """The model's shards, those of the nulls that are asked for, and of the nulls that are there already."""
+        asked = [name for null in nulls for name in variants(null)]
+        names = dict.fromkeys([None, *asked, *nulls_there(self.directory, len(self.census.shards))])
+        return [self._stores.setdefault(name, Store(self.directory, name)) for name in names]
+
+    def _notes(self, stores: Sequence[Store]) -> Iterator[str]:
+        for store in stores:
+            for index, fault in store.faults().items():
+                yield f"{store.named(index, fault)}: it is measured again."
+        if not carries_checksums(survey_manifest(self.directory)):
+            yield NOTE
 
     def _left(self, stores: Sequence[Store]) -> int:
         """Positions that are not measured."""
@@ -211,31 +247,32 @@ class Survey:
 
 
 def _sources(
-    paths: Iterable[str | Path], directory: Path, options: Options, standard_input: BinaryIO | None
-) -> list[Source]:
-    found: list[Source] = []
-    for path in in_order(paths, "paths"):
-        if str(path) != STANDARD_INPUT:
+    paths: Iterable[str | Path], directory: Path, options: Options, standard_input: BinaryIO | None, stack: ExitStack
+) -> list[Source | Arrived]:
+    paths = in_order(paths, "paths")
+    if [str(path) for path in paths].count(STANDARD_INPUT) > 1:
+        raise InputError("- is named twice: standard input is read once.")
+    found: list[Source | Arrived] = []
+    for path in paths:
+        if str(path) == STANDARD_INPUT:
+            found.append(stack.enter_context(arriving(directory, standard_input)))
+        else:
             found += find_sources([path], options.format)
-            continue
-        kept = directory / "stdin"
-        stream = standard_input or sys.stdin.buffer
-        directory.mkdir(parents=True, exist_ok=True)
-        # The texts are read more than once; and a pipe ends.
-        write_whole(kept, partial(_copy, stream))
-        found.append(Source(kept, "text" if options.format == "auto" else options.format, "standard input"))
     if not found:
         raise InputError("no texts are given: name files, directories, or - for standard input.")
     return found
 
 
-def _copy(stream: BinaryIO, path: Path) -> None:
-    with path.open("wb") as file:
-        shutil.copyfileobj(stream, file)
+def _refuse_other_texts(directory: Path, before: Mapping[str, Any], census: Census) -> None:
+    if before["texts"]["sha256"] != census.sha256:
+        raise InputError(
+            f"{directory} is a survey of other texts than those on standard input, or than what is left of them in "
+            f"{directory / KEPT}: give the same ones, or name another directory."
+        )
 
 
-def manifest_of(scope: Scope, corpus: Corpus, census: Census, options: dict[str, Any]) -> dict[str, Any]:
-    """What a directory's figures depend on: the model, the texts, the options (as plain data), the versions."""
+def asked_of(scope: Scope, options: dict[str, Any]) -> dict[str, Any]:
+    """What a directory's figures depend on, but for the texts: the model, the options (as plain data), the versions."""
     card = scope.card
     of_model = ("name", "revision", "weights_sha256", "layers", "heads", "kv_heads", "d_head", "d_model", "vocab_size")
     return {
@@ -246,6 +283,12 @@ def manifest_of(scope: Scope, corpus: Corpus, census: Census, options: dict[str,
         "model": {"architecture": type(scope._opened.model).__name__}
         | {name: getattr(card, name) for name in (*of_model, "dtype")},
         "options": options,
+    }
+
+
+def manifest_of(scope: Scope, corpus: Corpus, census: Census, options: dict[str, Any]) -> dict[str, Any]:
+    """What a directory's figures depend on: what is asked, and the texts."""
+    return asked_of(scope, options) | {
         "texts": {
             "sources": [source.name for source in corpus.sources],
             "sha256": census.sha256,

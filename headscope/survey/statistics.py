@@ -12,17 +12,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from headscope.errors import InputError
 from headscope.stream import stages_of
-from headscope.survey import columns, contrasts, figures, stream_figures, sums
+from headscope.survey import columns, contrasts, figures, finished, stream_figures, sums
 from headscope.survey.bootstrap import Draws
 from headscope.survey.figures import Figure
 from headscope.survey.hubs import HUBS, Hubs
+from headscope.survey.manifest import survey_manifest
 from headscope.survey.nulls import moves_streams
-from headscope.survey.store import Store, read_manifest, read_vocabulary, write_whole
+from headscope.survey.store import Store, read_vocabulary, write_whole
 from headscope.survey.sums import CLASSES, Membership, Totals
 
-STATISTICS, HUB_TABLE, STREAM = "statistics.parquet", "hubs.parquet", "stream.parquet"
 MAIN = ("auc_own", "own_at_1", "in_text", "kappa", "signal")  # whose replicates are kept
 _VIEW = {
     "null": pa.string(),
@@ -60,11 +59,9 @@ def compute(directory: Path, nulls: Sequence[str] = (), tick: Callable[[], None]
     """Write statistics, contrasts, replicates and hubs of a finished survey and its finished `nulls`.
 
     Shards are read one after another, layer by layer, so memory does not grow with their number. `tick` is called
-    after every layer of every view. Raises InputError where a shard is not there.
+    after every layer of every view. Raises InputError, naming it, where a shard is not there or is damaged.
     """
-    manifest = read_manifest(directory)
-    if manifest is None:
-        raise InputError(f"{directory} is no survey: it has no manifest.json.")
+    manifest = survey_manifest(directory)
     vocabulary = read_vocabulary(directory)
     quarter = sums.quarters(vocabulary["frequency"].to_numpy())
     labels = vocabulary["label"].to_pylist()
@@ -81,12 +78,14 @@ def compute(directory: Path, nulls: Sequence[str] = (), tick: Callable[[], None]
                 found.streams += [(keys, figure.slim()) for figure in some]
                 tick()
     assert groups is not None
-    _write(directory / STATISTICS, columns.table(KEYS, found.figures, groups.sum(1)))
+    finished.begin(directory)
+    _write(directory / finished.STATISTICS, columns.table(KEYS, found.figures, groups.sum(1)))
     if found.streams:
-        _write(directory / STREAM, columns.table(stream_figures.KEYS, found.streams, groups.sum(1)))
-    _write(directory / contrasts.REPLICATES, pa.Table.from_pylist(found.replicates, schema=_REPLICATES))
-    _write(directory / contrasts.CONTRASTS, contrasts.within(found.replicates, manifest["texts"]["groups"]))
-    _write(directory / HUB_TABLE, pa.Table.from_pylist(found.hubs, schema=pa.schema(KEYS | HUBS)))
+        _write(directory / finished.STREAM, columns.table(stream_figures.KEYS, found.streams, groups.sum(1)))
+    _write(directory / finished.REPLICATES, pa.Table.from_pylist(found.replicates, schema=_REPLICATES))
+    _write(directory / finished.CONTRASTS, contrasts.within(found.replicates, manifest["texts"]["groups"]))
+    _write(directory / finished.HUBS, pa.Table.from_pylist(found.hubs, schema=pa.schema(KEYS | HUBS)))
+    finished.finish(directory, manifest)
 
 
 class _Survey:
@@ -95,9 +94,8 @@ class _Survey:
     def __init__(self, store: Store, manifest: dict[str, Any], quarter: NDArray[np.int64]) -> None:
         self.store, self.quarter = store, quarter
         self.shards = range(len(manifest["shards"]))
-        missing = [n for n in self.shards if not store.has(n)]
-        if missing:
-            raise InputError(f"{store.directory} is not finished: shard {missing[0]} is not there. Run it again.")
+        for shard in self.shards:
+            store.whole(shard)
         self.layers, self.heads = manifest["model"]["layers"], manifest["model"]["heads"]
         self.total_groups = manifest["texts"]["groups"]
         self.draws = Draws(self.total_groups, manifest["options"]["seed"])

@@ -27,6 +27,7 @@ def show(plan: Plan, card: Card, directory: str) -> str:
         f"about {_time(plan.seconds)} ({plan.scores:.1e} distances) and {_size(plan.bytes)} of disk "
         f"({_size(plan.free_bytes)} free)",
     ]
+    lines += plan.notes
     if plan.bytes > plan.free_bytes:
         lines.append("That is more than the disk has room for.")
     return "\n".join(lines)

@@ -54,23 +54,27 @@ def _cache_directory() -> Path:
 def write_tensor(path: Path, tensor: Tensor) -> None:
     """Write `tensor` [layer, …] to `path` with a check sum a layer: other processes see all of it, or nothing.
 
-    Raises OSError, and leaves nothing behind, where the disk does not take it.
+    The file also says which one it is, so that none is read in another's place. Raises OSError, and leaves nothing
+    behind, where the disk does not take it.
     """
     tensor = tensor.contiguous()
     sums = ",".join(f"{_sum_of(layer):08x}" for layer in tensor)
-    files.write_bytes(path, save({_NAME: tensor}, {"crc32": sums}))
+    files.write_bytes(path, save({_NAME: tensor}, {"crc32": sums, "is": _own_name(path)}))
 
 
 def read_layer(path: Path, shape: tuple[int, ...], layer: int) -> Tensor | None:
     """One layer of the tensor [layer, …] of `shape` in `path`, nothing else read; None: not there, or damaged."""
+    if not path.is_file():
+        return None  # a pipe would be waited for
     try:
         with safe_open(path, framework="pt") as file:
             part = file.get_slice(_NAME)
-            if tuple(part.get_shape()) != shape:
+            told = file.metadata()
+            if tuple(part.get_shape()) != shape or told.get("is", _own_name(path)) != _own_name(path):
                 return None
             rows: Tensor = part[layer]
-            sums = file.metadata()["crc32"].split(",")
-    except (OSError, SafetensorError, KeyError, TypeError):
+            sums = told["crc32"].split(",")
+    except (OSError, SafetensorError, KeyError, TypeError, AttributeError):
         return None
     return rows if len(sums) == shape[0] and sums[layer] == f"{_sum_of(rows):08x}" else None
 
@@ -95,6 +99,8 @@ class Shards:
 
     def has(self, shard: int) -> bool:
         """Whether a shard is there in full length; what is in it is checked as it is read."""
+        if not self._path(shard).is_file():
+            return False  # a pipe would be waited for
         try:
             with safe_open(self._path(shard), framework="pt") as file:
                 return tuple(file.get_slice(_NAME).get_shape()) == self._shape_of(shard)
@@ -124,6 +130,10 @@ class Shards:
     def _shape_of(self, shard: int) -> tuple[int, int, int, int]:
         layers, heads, _, width = self.shape
         return layers, heads, len(self.tokens(shard)), width
+
+
+def _own_name(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
 
 
 def _sum_of(layer: Tensor) -> int:

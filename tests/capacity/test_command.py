@@ -121,7 +121,7 @@ def test_an_ended_run_goes_on_and_gives_the_same(run, texts, tmp_path, monkeypat
     assert code == 0, err
     out = tmp_path / "out"
     run("--texts", texts, *QUICK, "-o", out)
-    (kept,) = (out / "measured").iterdir()
+    (kept,) = (out / "measured").glob("*.parquet")
     before = kept.read_bytes()
 
     def fail(*arguments):
@@ -150,12 +150,29 @@ def test_a_run_that_was_killed_keeps_its_shards_and_goes_on(run, texts, tmp_path
         patch.setattr(sweep.Sweep, "rows", ends)
         run("--texts", texts, *QUICK, "-o", out)
     assert len(calls) == 2
-    assert [path.name for path in (out / "measured").iterdir()] == ["sweep-00000.parquet"]
+    assert [path.name for path in (out / "measured").glob("*.parquet")] == ["sweep-00000.parquet"]
     assert not (out / "capacity.html").exists()
     code, again, err = run("--texts", texts, *QUICK, "-o", out, "--json")
     assert code == 0, err
     assert json.loads(again)["curves"] == json.loads(whole)["curves"]
-    assert len(list((out / "measured").iterdir())) > 1
+    assert len(list((out / "measured").glob("*.parquet"))) > 1
+
+
+def test_damaged_rows_are_measured_again(run, texts, tmp_path, monkeypatch):
+    monkeypatch.setattr(capacity_run, "_SHARD_POSITIONS", 30)
+    out = tmp_path / "out"
+    code, whole, err = run("--texts", texts, *QUICK, "-o", out, "--json")
+    assert code == 0, err
+    one, other, *_ = sorted((out / "measured").glob("*.parquet"))
+    before = one.read_bytes()
+    turned = bytearray(before)
+    turned[len(turned) // 2] ^= 1
+    for damaged in (bytes(turned), before[:100], b"", other.read_bytes()):
+        one.write_bytes(damaged)
+        code, again, err = run("--texts", texts, *QUICK, "-o", out, "--json")
+        assert code == 0, err
+        assert json.loads(again) == json.loads(whole)
+        assert one.read_bytes() == before
 
 
 def test_another_question_is_refused_in_the_same_directory(run, texts, tmp_path):

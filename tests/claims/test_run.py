@@ -161,7 +161,7 @@ def test_the_command_prints_the_verdicts_and_writes_the_page(corpus, tmp_path, c
     [
         (["--texts", "nowhere.txt"], "there is no file or directory 'nowhere.txt'"),
         (["--mask", "half"], "there is no mask 'half'"),
-        (["--survey", "nowhere"], "nowhere is no survey"),
+        (["--survey", "nowhere"], "'nowhere' is no directory"),
     ],
 )
 def test_a_mistake_is_one_sentence(tmp_path, capsys, arguments, said):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import random
 
 import numpy as np
 import plain
 import pytest
 import torch
 from probes.planted import BLIND, OWN, PREVIOUS
+from safetensors import safe_open
+from safetensors.torch import save
 from survey.corpora import sentences
 
 from headscope import InputError, Scope
@@ -225,6 +228,38 @@ def test_a_file_of_other_tensors_is_refused(tmp_path, built):
     save_file({"weight": torch.zeros(2)}, tmp_path / "other.safetensors")
     with pytest.raises(InputError, match="is no lens that this version"):
         built.use_lens(tmp_path / "other.safetensors")
+
+
+def test_a_turned_bit_or_a_cut_end_is_noticed_or_changes_nothing(own, tmp_path):
+    path = tmp_path / "lens.safetensors"
+    own.save(path)
+    whole, draw, noticed = path.read_bytes(), random.Random(0), 0
+    header = 8 * (8 + int.from_bytes(whole[:8], "little"))
+    bits = [*draw.sample(range(header), 60), *draw.sample(range(header, 8 * len(whole)), 20)]
+    for bit in [*bits, None]:
+        spoiled = bytearray(whole if bit is not None else whole[:-4])
+        if bit is not None:
+            spoiled[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(spoiled)
+        try:
+            found = LinearLens.load(path)
+        except InputError as error:
+            noticed += 1
+            assert len(str(error).splitlines()) == 1  # noqa: PT017 - or nothing is raised
+        else:
+            assert found.origin == own.origin
+            assert all(torch.equal(getattr(found, name), getattr(own, name)) for name in ("weight", "mean", "centre"))
+    assert noticed > 60
+
+
+def test_a_lens_of_before_there_were_checksums_is_read(own, tmp_path):
+    path = tmp_path / "lens.safetensors"
+    own.save(path)
+    with safe_open(path, framework="pt") as file:
+        told = {"headscope": file.metadata()["headscope"]}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    path.write_bytes(save(tensors, told))
+    assert torch.equal(LinearLens.load(path).weight, own.weight)
 
 
 def test_a_lens_is_written_where_there_is_room_or_not_at_all(own, tmp_path):

@@ -20,7 +20,9 @@ from survey.corpora import sentences, surveyed, written
 from headscope.model.tokens import Token
 from headscope.survey import bootstrap, statistics, store, sums
 from headscope.survey.census import take_census
+from headscope.survey.checksums import CHECKSUMS, seal
 from headscope.survey.frame import Frame
+from headscope.survey.manifest import MANIFEST, sealed
 from headscope.survey.measure import Heads
 from headscope.survey.options import Options
 from headscope.survey.run import Survey
@@ -82,8 +84,13 @@ def repeated(survey, directory, times):
             moved = texts["group"].to_numpy() + n * groups
             pq.write_table(texts.set_column(at, "group", pa.array(moved, pa.int32())), folder / "texts.parquet")
     manifest["shards"] = shards * times
-    manifest["texts"]["groups"] = groups * times
-    (directory / store.MANIFEST).write_text(json.dumps(manifest))
+    for name in ("groups", "texts", "positions"):
+        manifest["texts"][name] *= times
+    del manifest["checksum"]
+    (directory / MANIFEST).write_text(json.dumps(sealed(manifest)))
+    made = store.Store(directory)
+    for index in range(len(shards) * times):
+        seal(made.shard(index), made._tables, made._about(index), made.shard(index) / CHECKSUMS)
     return directory, groups * times
 
 

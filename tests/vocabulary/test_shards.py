@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 import torch
 import zoo
+from safetensors import safe_open
+from safetensors.torch import save
 
 from headscope import Scope
 from headscope.errors import ModelError
@@ -120,7 +122,20 @@ def another(path: Path) -> None:
     shutil.copy(path.with_name("sample.safetensors"), path)
 
 
-@pytest.mark.parametrize("damage", [truncate, empty, turn_a_bit, overwrite, another, Path.unlink])
+def exchange(path: Path) -> None:
+    """With the next shard, of the same shape: its sums are right, and its tokens are others."""
+    other = path.with_name("000004.safetensors")
+    path.rename(path.with_name("aside"))
+    other.rename(path)
+    path.with_name("aside").rename(other)
+
+
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("damage", [truncate, empty, turn_a_bit, overwrite, another, exchange, pipe, Path.unlink])
 def test_a_damaged_shard_is_made_again(cache, undisturbed, damage):
     directory = Path(anew().isolate().directory)
     damage(directory / "000003.safetensors")
@@ -128,6 +143,32 @@ def test_a_damaged_shard_is_made_again(cache, undisturbed, damage):
     scope.isolate()
     assert_same([scope._isolated.table(layer).rows for layer in range(3)], undisturbed)
     assert_same(values(cache), undisturbed)
+
+
+def test_a_turned_bit_anywhere_is_noticed_or_changes_nothing(tmp_path):
+    rows, path = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0)), tmp_path / "x.safetensors"
+    shards.write_whole(path, rows)
+    whole = path.read_bytes()
+    noticed = 0
+    for bit in range(8 * len(whole)):
+        turned = bytearray(whole)
+        turned[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(turned)
+        found = [shards.read_layer(path, (2, 3, 4), layer) for layer in range(2)]
+        noticed += any(one is None for one in found)
+        assert all(one is None or torch.equal(one, rows[layer]) for layer, one in enumerate(found))
+    assert noticed > 8 * rows.nbytes
+
+
+def test_shards_of_before_they_said_which_they_are_are_read(tmp_path):
+    rows, path = torch.ones(1, 2, 3), tmp_path / "x.safetensors"
+    shards.write_whole(path, rows)
+    with safe_open(path, framework="pt") as file:
+        sums = file.metadata()["crc32"]
+    path.write_bytes(save({"v": rows}, {"crc32": sums}))
+    kept = shards.read_layer(path, (1, 2, 3), 0)
+    assert kept is not None
+    assert torch.equal(kept, rows[0])
 
 
 def test_a_shard_that_is_damaged_while_the_scope_is_open_is_made_again(undisturbed):

@@ -1,0 +1,256 @@
+"""Damage to a survey: noticed wherever its tables are read, and measured again; what is noticed changes no figure."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+from hashlib import sha256
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import zoo
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from survey.corpora import sentences, statistics, surveyed, table, written
+
+from headscope import Scope
+from headscope.claims.surveyed import Surveyed
+from headscope.errors import InputError
+from headscope.report.examples import examples
+from headscope.report.opened import open_survey
+from headscope.survey import contrasts
+from headscope.survey import statistics as tables_of_figures
+from headscope.survey.options import Options
+from headscope.survey.run import Survey
+
+TEXTS = sentences(12, seed=5)
+SHARDS = {"shard_positions": 36, "stream": True}
+
+
+@pytest.fixture(scope="module")
+def scope():
+    return Scope.from_model(*zoo.build("gpt2"))
+
+
+@pytest.fixture(scope="module")
+def finished(scope, tmp_path_factory):
+    """A survey of a few shards, a null among them, and the file of its texts."""
+    folder = tmp_path_factory.mktemp("finished")
+    path = written(folder / "texts.txt", TEXTS, every=3)
+    return surveyed(scope, path, folder / "s", ("labels",), **SHARDS), path
+
+
+@pytest.fixture(scope="module")
+def whole(finished) -> object:
+    """What is read of it."""
+    return read_all(finished[0])
+
+
+@pytest.fixture
+def copy(finished, tmp_path) -> Path:
+    """A survey that may be spoiled."""
+    shutil.copytree(finished[0], tmp_path / "s")
+    return tmp_path / "s"
+
+
+def flip(path: Path, bit: int) -> None:
+    whole = bytearray(path.read_bytes())
+    whole[bit // 8 % len(whole)] ^= 1 << bit % 8
+    path.write_bytes(whole)
+
+
+def read_all(directory: Path) -> object:
+    """Everything that the report, claims and contrasts make figures of."""
+    survey = open_survey(directory)
+    asked = Surveyed(directory, "model")
+    view = survey.views[0]
+    rows = asked.rows(1, "layer")
+    return (
+        survey.statistics.to_pydict(),
+        survey._hubs,
+        survey._stage_stats,
+        survey.contrasts,
+        examples(survey, view, [(0, 1), (1, 0)]),
+        {name: values.tolist() for name, values in asked.tokens.items()},
+        {name: repr(values.tolist()) for name, values in vars(rows).items()},
+        repr(asked.streams),
+        repr(sorted(map(repr, contrasts.read_replicates(directory).items()))),
+    )
+
+
+def files(directory: Path) -> list[Path]:
+    return sorted(path.relative_to(directory) for path in directory.rglob("*") if path.is_file())
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_flipped_bit_or_an_end_cut_off_is_noticed_or_changes_no_figure(finished, whole, data):
+    directory = finished[0]
+    path = directory / data.draw(st.sampled_from(files(directory)))
+    before = path.read_bytes()
+    try:
+        if data.draw(st.booleans()) and before:
+            flip(path, data.draw(st.integers(0, 8 * len(before) - 1)))
+        else:
+            os.truncate(path, data.draw(st.integers(0, max(0, len(before) - 1))))
+        try:
+            found = read_all(directory)
+        except InputError as noticed:
+            told = str(noticed)
+        else:
+            told = "the same"
+            assert found == whole
+        assert len(told.splitlines()) == 1
+    finally:
+        path.write_bytes(before)
+
+
+def test_every_bit_of_a_shards_table_counts(copy):
+    # Parquet alone lets many of these through, and reads other values.
+    path = copy / "shards" / "00001" / "rows.parquet"
+    before, draw = path.read_bytes(), random.Random(0)
+    for bit in draw.sample(range(8 * len(before)), 20):
+        flip(path, bit)
+        with pytest.raises(InputError, match=r"shard 1 is damaged \(rows\.parquet is not what was written\)"):
+            tables_of_figures.compute(copy)
+        path.write_bytes(before)
+    tables_of_figures.compute(copy)
+
+
+def exchange(copy: Path) -> None:
+    one, two = (copy / "shards" / name for name in ("00000", "00001"))
+    one.rename(copy / "aside")
+    two.rename(one)
+    (copy / "aside").rename(two)
+
+
+def of_the_null(copy: Path) -> None:
+    shutil.rmtree(copy / "shards" / "00000")
+    shutil.copytree(copy / "nulls" / "labels" / "shards" / "00000", copy / "shards" / "00000")
+
+
+def cut(copy: Path) -> None:
+    os.truncate(copy / "shards" / "00000" / "tokens.parquet", 100)
+
+
+def empty(copy: Path) -> None:
+    (copy / "shards" / "00001" / "patterns.parquet").write_bytes(b"")
+
+
+def gone(copy: Path) -> None:
+    (copy / "shards" / "00001" / "stream.parquet").unlink()
+
+
+def pipe(copy: Path) -> None:
+    gone(copy)
+    os.mkfifo(copy / "shards" / "00001" / "stream.parquet")
+
+
+def device(copy: Path) -> None:
+    gone(copy)
+    (copy / "shards" / "00001" / "stream.parquet").symlink_to("/dev/zero")
+
+
+def a_file(copy: Path) -> None:
+    shutil.rmtree(copy / "shards" / "00000")
+    (copy / "shards" / "00000").write_text("")
+
+
+def unsealed(copy: Path) -> None:
+    (copy / "shards" / "00000" / "checksums.json").unlink()
+
+
+def bit_in_the_null(copy: Path) -> None:
+    flip(copy / "nulls" / "labels" / "shards" / "00000" / "rows.parquet", 3210)
+
+
+SPOILED = [exchange, of_the_null, cut, empty, gone, pipe, device, unsealed, bit_in_the_null]
+
+
+@pytest.mark.parametrize("spoil", SPOILED)
+def test_a_damaged_shard_is_named_and_measured_again(finished, whole, scope, copy, spoil):
+    spoil(copy)
+    survey = Survey.prepare(scope, [finished[1]], copy, Options(**SHARDS))
+    plan = survey.plan()
+    assert plan.shards - plan.done == len(plan.notes) == (2 if spoil is exchange else 1)
+    assert all(note.startswith("shard ") and note.endswith("it is measured again.") for note in plan.notes)
+    survey.run()
+    assert survey.plan().notes == ()
+    assert read_all(copy) == whole
+    for name in ("texts", "tokens", "patterns", "rows", "stream"):
+        assert table(copy, name).equals(table(finished[0], name))
+    assert set(statistics(copy)["null"].dropna()) == {"labels"}
+
+
+@pytest.mark.parametrize("spoil", [*SPOILED[:-1], a_file])
+def test_figures_are_not_made_of_a_damaged_shard(copy, spoil):
+    spoil(copy)
+    for reads in (tables_of_figures.compute, lambda directory: Surveyed(directory, "model"), read_all):
+        with pytest.raises(InputError, match=r"shard [01] is (not there|damaged \()[^\n]*[Rr]un") as refused:
+            reads(copy)
+        assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["statistics", "hubs", "contrasts", "replicates", "vocabulary", "stream"])
+def test_a_damaged_table_of_figures_is_named_and_made_again(finished, whole, scope, copy, name):
+    path = copy / f"{name}.parquet"
+    flip(path, 8 * (path.stat().st_size // 3))
+    with pytest.raises(InputError, match=rf"{name}\.parquet is not what was written\. Run the same headscope survey"):
+        open_survey(copy)
+    Survey.prepare(scope, [finished[1]], copy, Options(**SHARDS)).run()
+    assert read_all(copy) == whole
+
+
+def test_a_folder_that_is_no_shard_of_the_survey_changes_nothing(whole, copy):
+    shutil.copytree(copy / "shards" / "00000", copy / "shards" / "00007")
+    assert read_all(copy) == whole
+
+
+# ---- surveys of before there were checksums ----
+
+
+def of_before(directory: Path) -> Path:
+    """The same survey as earlier versions wrote it."""
+    for path in directory.rglob("checksums.json"):
+        path.unlink()
+    manifest = json.loads((directory / "manifest.json").read_text())
+    del manifest["checksum"]
+    (directory / "manifest.json").write_text(json.dumps(manifest, indent=1))
+    return directory
+
+
+def test_a_survey_without_checksums_opens_and_says_so(whole, copy):
+    assert open_survey(copy).notes == ()
+    assert read_all(of_before(copy)) == whole
+    (note,) = open_survey(copy).notes
+    assert "shards without checksums" in note
+
+
+def test_a_survey_without_checksums_goes_on(finished, whole, scope, copy, monkeypatch):
+    shutil.rmtree(of_before(copy) / "shards" / "00001")
+    survey = Survey.prepare(scope, [finished[1]], copy, Options(**SHARDS))
+    assert [note for note in survey.plan().notes if "without checksums" in note]
+    survey.run()
+    assert [path.parent.name for path in (copy / "shards").rglob("checksums.json")] == ["00001"]
+    assert read_all(copy) == whole
+
+
+@pytest.mark.parametrize("spoil", [exchange, of_the_null, cut, empty, gone, pipe, device])
+def test_what_shows_without_checksums_is_noticed(finished, whole, scope, copy, spoil):
+    spoil(of_before(copy))
+    if spoil is not of_the_null:  # of the same texts, and so of the same shape
+        with pytest.raises(InputError, match=r"shard [01] is damaged"):
+            read_all(copy)
+        Survey.prepare(scope, [finished[1]], copy, Options(**SHARDS)).run()
+        assert read_all(copy) == whole
+
+
+def test_the_checksums_are_those_of_the_files(finished):
+    folders = ["", "shards/00000", "nulls/labels/shards/00001"]
+    for folder in (finished[0] / name for name in folders):
+        for name, kept in json.loads((folder / "checksums.json").read_text())["files"].items():
+            assert kept["sha256"] == sha256((folder / name).read_bytes()).hexdigest()
+            assert pq.ParquetFile(folder / name).metadata.num_rows > 0
