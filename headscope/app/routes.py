@@ -52,7 +52,6 @@ from headscope.app.asks import (
 )
 from headscope.app.desk import Desk, as_json
 from headscope.app.layer_answers import EffectsOut, GlanceOut, JourneyOut, MixingOut
-from headscope.app.script import script
 from headscope.vocabulary.isolated import What
 
 PREFIX = "/api/v1"
@@ -220,8 +219,12 @@ def router(desk: Desk) -> APIRouter:
     @routes.get("/take", response_model=TakeOut, summary="What a page's view can be taken away as")
     async def take(request: Request) -> Response:
         ask = desk.view(dict(request.query_params))
-        program = await desk.take(ask, lambda scope, _: script(scope.card, ask).encode(), request)
-        return _json(as_json({"files": taking.offered(desk, ask), "script": program.decode()}))
+        return _json(as_json({"files": taking.offered(desk, ask), "script": taking.program(desk, ask).decode()}))
+
+    @routes.post("/take", response_model=TakeOut, summary="The same, and what its files need is read")
+    async def prepare(request: Request) -> Response:
+        await desk.prepare(desk.view(dict(request.query_params)), request)
+        return await take(request)
 
     @routes.get(
         "/take/{name}",

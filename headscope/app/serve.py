@@ -14,7 +14,7 @@ import typer
 import uvicorn
 from rich.console import Console
 
-from headscope.app.safety import is_loopback
+from headscope.app.door import is_loopback
 from headscope.app.server import create_app
 from headscope.errors import InputError
 from headscope.model.stacks import StackName

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from headscope import __version__
 from headscope.app import routes
 from headscope.app.asks import NearestAsk
 from headscope.app.desk import Desk
+from headscope.app.door import Door
 from headscope.app.limits import Limits
 from headscope.app.models import Models, Open
 from headscope.app.page import STATIC, Page
@@ -40,16 +41,23 @@ def create_app(
     scope: Scope,
     *,
     host: str = "127.0.0.1",
+    allow_hosts: Sequence[str] = (),
+    allow_frames: Sequence[str] = (),
+    root_path: str = "",
     open_model: Open | None = None,
     limits: Limits | None = None,
     survey: str | Path | None = None,
 ) -> FastAPI:
     """The page and API of `scope`, for a server that listens on `host`.
 
+    `allow_hosts`: further names that it answers to. `allow_frames`: origins whose pages may show it in a frame.
+    `root_path`: the prefix under which a proxy passes it on, whether that takes it off or not.
+
     `open_model` opens another model that a request names; None: such requests are refused, and so are those for a
     survey's directory. `survey`: the directory of a finished survey of `scope`, whose figures stand beside readings.
-    Raises InputError where it is none.
+    Raises InputError where one of them is none.
     """
+    door = Door(host, allow_hosts, allow_frames, root_path)
     limits = limits or Limits()
     desk = Desk(Models(scope, open_model, limits.models), limits)
     if survey is not None:
@@ -72,6 +80,7 @@ def create_app(
         'positions of the text, that its output is nearest to. Every error is {"error": "one sentence"}.',
         version=__version__,
         lifespan=lifespan,
+        root_path=door.root_path,
         openapi_url=f"{routes.PREFIX}/openapi.json",
         docs_url=None,  # they load from another host
         redoc_url=None,
@@ -93,7 +102,7 @@ def create_app(
 
     app.mount("/static", _Files(directory=STATIC), name="static")
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
-    app.add_middleware(Guard, host=host, body=limits.body)
+    app.add_middleware(Guard, door=door, body=limits.body, api=routes.PREFIX)
     return app
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter
+
+from headscope.app.answers import SurveyedOut, UsualHeadOut
 from headscope.app.asks import UsualAsk
 from headscope.app.models import Models, NotAllowed
+from headscope.app.places import no_place
 from headscope.errors import InputError
 from headscope.vocabulary.choices import OPEN_REFERENCES
 
@@ -42,6 +47,7 @@ class Surveys:
             )
         if (survey.layers, survey.heads) != (card.layers, card.heads):
             raise InputError(f"the survey in {str(directory)!r} is of another stack of {card.name}.")
+        _check_told(survey, str(directory))
         self._survey = survey
 
     def open_for_visitor(self, directory: str) -> None:
@@ -50,16 +56,19 @@ class Surveys:
             raise NotAllowed(
                 "this server opens no directory for a visitor. Whoever runs it can name a survey with --survey."
             )
+        why = no_place(directory)
+        if why is not None:
+            raise NotAllowed(f"{directory!r} is {why}: a survey is a directory of the server's own disks.")
         self.open(directory)
 
     def about(self) -> dict[str, Any]:
         """What is open, if anything is, and whether a request may open another."""
-        return {"survey": self._about(), "may_open": self._models.may_open}
+        return {"survey": _about(self._survey), "may_open": self._models.may_open}
 
     def usual(self, ask: UsualAsk) -> dict[str, Any]:
         """The figures of every head of a layer; `heads` is None, and `says` why, where the survey has none."""
         survey = self._survey
-        told: dict[str, Any] = {"survey": self._about(), "says": None, "heads": None}
+        told: dict[str, Any] = {"survey": _about(survey), "says": None, "heads": None}
         if survey is None:
             return told | {"says": "No survey is open."}
         if ask.layer >= survey.layers:
@@ -68,12 +77,7 @@ class Surveys:
         missing = self._missing(survey, view, ask)
         if missing:
             return told | {"says": f"The survey has no figures for {missing}."}
-        heads = [
-            {"head": head}
-            | {name: _told(survey.stat(view, statistic, ask.layer, head)) for name, statistic in _MEASURES.items()}
-            for head in range(survey.heads)
-        ]
-        return told | {"heads": heads}
+        return told | {"heads": _heads(survey, view, ask.layer)}
 
     def _missing(self, survey: Survey, view: View, ask: UsualAsk) -> str | None:
         """What of the question the survey has not measured."""
@@ -91,17 +95,41 @@ class Surveys:
             return f"position embeddings {'on' if ask.position else 'off'}"
         return None
 
-    def _about(self) -> dict[str, Any] | None:
-        if self._survey is None:
-            return None
-        texts = self._survey.manifest["texts"]
-        return {
-            "name": self._survey.path.resolve().name,
-            "texts": texts["texts"],
-            "documents": texts["documents"],
-            "positions": texts["positions"],
-            "views": [view._asdict() for view in self._survey.views],
-        }
+
+def _check_told(survey: Survey, directory: str) -> None:
+    """Make all that a page may ask of a survey, as its answers describe it; InputError where that cannot be."""
+    try:
+        SurveyedOut.model_validate(_about(survey), strict=True)
+        options = survey.manifest["options"]
+        for name in ("spaces", "references", "metrics", "masks"):
+            TypeAdapter(list[str]).validate_python(options[name], strict=True)
+        told = [_heads(survey, view, layer) for view in survey.views for layer in range(survey.layers)]
+        TypeAdapter(list[list[UsualHeadOut]]).validate_python(told)
+        _ = options["candidates"], options["position"], json.dumps((_about(survey), told), allow_nan=False)
+    except (ValueError, KeyError, TypeError) as error:  # a ValidationError is a ValueError
+        raise InputError(
+            f"the survey in {directory!r} does not hold what a page shows of it: {str(error).splitlines()[0]}."
+        ) from None
+
+
+def _about(survey: Survey | None) -> dict[str, Any] | None:
+    if survey is None:
+        return None
+    texts = survey.manifest["texts"]
+    return {
+        "name": survey.path.resolve().name,
+        "texts": texts["texts"],
+        "documents": texts["documents"],
+        "positions": texts["positions"],
+        "views": [view._asdict() for view in survey.views],
+    }
+
+
+def _heads(survey: Survey, view: View, layer: int) -> list[dict[str, Any]]:
+    return [
+        {"head": head} | {name: _told(survey.stat(view, statistic, layer, head)) for name, statistic in _MEASURES.items()}
+        for head in range(survey.heads)
+    ]
 
 
 def _view(ask: UsualAsk) -> View:

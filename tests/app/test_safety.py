@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from headscope import Scope
 from headscope.app import create_app
 from headscope.app.page import STATIC
-from headscope.app.safety import is_loopback
+from headscope.app.door import is_loopback
 
 READ = "/api/v1/read"
 
