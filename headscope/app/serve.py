@@ -12,10 +12,12 @@ from typing import cast
 
 import typer
 import uvicorn
+from fastapi import FastAPI
 from rich.console import Console
 
 from headscope.app.door import is_loopback
 from headscope.app.server import create_app
+from headscope.app.slow import protocol
 from headscope.errors import InputError
 from headscope.model.stacks import StackName
 from headscope.neighbors import warm_up
@@ -62,7 +64,12 @@ def serve(
     warm_up()
     if browser:
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-    uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none", server_header=False)).run([listener])
+    uvicorn.Server(configured(app)).run([listener])
+
+
+def configured(app: FastAPI, seconds: float = 30) -> uvicorn.Config:
+    """How uvicorn serves the application: a request that has not come whole after so many seconds is given up."""
+    return uvicorn.Config(app, log_level="warning", ws="none", server_header=False, http=protocol(seconds))
 
 
 def _listener(host: str, port: int) -> socket.socket:

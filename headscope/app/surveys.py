@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +14,14 @@ from headscope.app.answers import SurveyedOut, UsualHeadOut
 from headscope.app.asks import UsualAsk
 from headscope.app.models import Models, NotAllowed
 from headscope.app.places import no_place
-from headscope.errors import InputError
+from headscope.errors import HeadscopeError, InputError
+from headscope.model.loading import first_line
 from headscope.vocabulary.choices import OPEN_REFERENCES
 
 if TYPE_CHECKING:
     from headscope.report.opened import Stat, Survey, View
 
+log = logging.getLogger(__name__)
 _MEASURES = {"in_text": "in_text", "own": "auc_own", "signal": "signal"}  # as they are told: the statistic
 
 
@@ -30,25 +33,39 @@ class Surveys:
         self._survey: Survey | None = None
 
     def open(self, directory: str | Path) -> None:
-        """Show the survey in a directory; InputError where there is none, or it is of other weights."""
+        """Show the survey in a directory; InputError where there is none, it is of other weights, or not to be shown.
+
+        The one that is open stays until another is whole.
+        """
         try:
             from headscope.report.opened import open_survey
         except ModuleNotFoundError as error:
             raise InputError(f'a survey needs {error.name}: pip install "headscope[survey]"') from None
         try:
             survey = open_survey(directory)
+            self._check_stack(survey, str(directory))
+            _make_all(survey)
+        except HeadscopeError:
+            raise
         except OSError as error:
             raise InputError(f"{str(directory)!r} cannot be read: {error.strerror or error}.") from None
+        except Exception as error:  # files that anyone may have written go wrong in many ways
+            log.warning("a survey that cannot be shown", exc_info=True)
+            raise InputError(
+                f"the survey in {str(directory)!r} does not hold what a page shows of it "
+                f"({type(error).__name__}: {first_line(error)[:200]}) Make it anew with headscope survey."
+            ) from None
+        self._survey = survey
+
+    def _check_stack(self, survey: Survey, directory: str) -> None:
         card, model = self._models.own.card, survey.model
         if model["weights_sha256"] != card.weights_sha256:
             raise InputError(
-                f"the survey in {str(directory)!r} is of other weights ({model['name']}, SHA-256 "
+                f"the survey in {directory!r} is of other weights ({model['name']}, SHA-256 "
                 f"{model['weights_sha256'][:12]}…) than {card.name} ({card.weights_sha256[:12]}…)."
             )
         if (survey.layers, survey.heads) != (card.layers, card.heads):
-            raise InputError(f"the survey in {str(directory)!r} is of another stack of {card.name}.")
-        _check_told(survey, str(directory))
-        self._survey = survey
+            raise InputError(f"the survey in {directory!r} is of another stack of {card.name}.")
 
     def open_for_visitor(self, directory: str) -> None:
         """The same where a request asks for it; NotAllowed where this server opens nothing for visitors."""
@@ -96,20 +113,15 @@ class Surveys:
         return None
 
 
-def _check_told(survey: Survey, directory: str) -> None:
-    """Make all that a page may ask of a survey, as its answers describe it; InputError where that cannot be."""
-    try:
-        SurveyedOut.model_validate(_about(survey), strict=True)
-        options = survey.manifest["options"]
-        for name in ("spaces", "references", "metrics", "masks"):
-            TypeAdapter(list[str]).validate_python(options[name], strict=True)
-        told = [_heads(survey, view, layer) for view in survey.views for layer in range(survey.layers)]
-        TypeAdapter(list[list[UsualHeadOut]]).validate_python(told)
-        _ = options["candidates"], options["position"], json.dumps((_about(survey), told), allow_nan=False)
-    except (ValueError, KeyError, TypeError) as error:  # a ValidationError is a ValueError
-        raise InputError(
-            f"the survey in {directory!r} does not hold what a page shows of it: {str(error).splitlines()[0]}."
-        ) from None
+def _make_all(survey: Survey) -> None:
+    """Make all that a page may ask of a survey, as its answers are described; what cannot be raises."""
+    SurveyedOut.model_validate(_about(survey), strict=True)
+    for name in ("spaces", "references", "metrics", "masks"):
+        TypeAdapter(list[str]).validate_python(survey.manifest["options"][name], strict=True)
+    told = [_heads(survey, view, layer) for view in survey.views for layer in range(survey.layers)]
+    TypeAdapter(list[list[UsualHeadOut]]).validate_python(told, strict=True)
+    options = survey.manifest["options"]
+    json.dumps((_about(survey), told, options["candidates"], options["position"]), allow_nan=False)
 
 
 def _about(survey: Survey | None) -> dict[str, Any] | None:
