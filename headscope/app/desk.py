@@ -31,11 +31,13 @@ from headscope.app.isolating import BeingMade, Isolating, NotWhole, Work, check_
 from headscope.app.limits import Limits
 from headscope.app.line import Line
 from headscope.app.mapping import Mapping
-from headscope.app.models import Models
+from headscope.app.models import Models, NotAllowed
 from headscope.app.recent import Recent
 from headscope.app.surveys import Surveys
+from headscope.app.visitors import Visitors
 from headscope.errors import InputError
 from headscope.maps import Map
+from headscope.maps.layouts import Tell
 from headscope.model.edits import Kind
 from headscope.reading import Reading, Weigh
 from headscope.results import Neighbors, compared
@@ -67,6 +69,7 @@ class Desk:
         self.isolating = Isolating(self.line)
         self.mapping = Mapping(limits.waiting, limits.maps)
         self.surveys = Surveys(models)
+        self.visitors = Visitors(limits.work, limits.at_once)
         self._readings: Recent[Reading] = Recent(limits.readings)
         self._answers: Recent[bytes] = Recent(limits.answers)
 
@@ -174,7 +177,7 @@ class Desk:
             return make(scope, self.at_hand(scope, ask))
 
         try:
-            return await self.line.run(job, request)
+            return await self._work(job, request)
         except NotWhole as missing:
             work = self.isolating.known(self.models.key(ask.model), missing.what)
             raise BeingMade(work or await self.line.run(lambda: Work.found(missing.scope, missing.what))) from None
@@ -224,9 +227,9 @@ class Desk:
             return self._opened(ask.ground)[1], None if ask.into is None else self._opened(ask)[1]
 
         ground, placed = await self._in_turn(ask, read, request)
-        found = await self.mapping.get(
-            self._key_of(ask.ground),
-            lambda tell: ground.map(
+
+        def make(tell: Tell) -> Map:
+            return ground.map(
                 ask.layer,
                 ask.head,
                 ask.space,
@@ -240,8 +243,12 @@ class Desk:
                 perplexity=ask.perplexity,
                 seed=ask.seed,
                 progress=tell,
-            ),
-        )
+            )
+
+        with self.visitors.admitted(request):
+            found = await self.mapping.get(
+                self._key_of(ask.ground), lambda tell: self.visitors.timed(request, lambda: make(tell))()
+            )
         return found if placed is None else await self.mapping.place(found, placed)
 
     def _key_of(self, ask: MapAsk) -> str:
@@ -313,9 +320,19 @@ class Desk:
     async def _in_turn(self, ask: Ask, job: Callable[[], T], request: Request | None) -> T:
         """What a job comes to when it is its turn; BeingMade where tokens have to be read alone first."""
         try:
-            return await self.line.run(job, request)
+            return await self._work(job, request)
         except NotWhole as missing:
+            if not self.limits.alone:
+                raise NotAllowed(
+                    "this server reads no vocabulary alone for a visitor: choose another reference, or no ranks read "
+                    "alone. Whoever runs it can make them with headscope look before."
+                ) from None
             raise BeingMade(await self.isolating.start(self.models.key(ask.model), missing)) from None
+
+    async def _work(self, job: Callable[[], T], request: Request | None) -> T:
+        """What a job comes to in its turn, as long as its visitor has not had too much."""
+        with self.visitors.admitted(request):
+            return await self.line.run(self.visitors.timed(request, job), request)
 
     def _check(self, ask: Ask) -> None:
         if len(ask.text) > self.limits.characters:

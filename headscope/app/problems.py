@@ -15,6 +15,7 @@ from headscope.app.isolating import BeingMade
 from headscope.app.line import ClientGone, LineFull
 from headscope.app.mapping import MapBeingMade, MapNotThere
 from headscope.app.models import Busy, NotAllowed, NotFound
+from headscope.app.visitors import TooMuch
 from headscope.errors import InputError, ModelError
 
 _SHOWN = reprlib.Repr()  # of what was given: a long or deeply nested value is cut while it is written
@@ -79,6 +80,10 @@ def handle_problems(app: FastAPI) -> None:
             "the server works on as many requests as it takes: try again in a moment.",
             {"Retry-After": "1"},
         )
+
+    @app.exception_handler(TooMuch)
+    async def too_much(_: Request, error: Exception) -> Response:
+        return problem(429, str(error), {"Retry-After": "5"})
 
     @app.exception_handler(ClientGone)
     async def gone(_: Request, __: Exception) -> Response:

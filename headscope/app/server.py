@@ -20,11 +20,12 @@ from headscope.app import routes
 from headscope.app.asks import NearestAsk
 from headscope.app.desk import Desk
 from headscope.app.door import Door
-from headscope.app.limits import Limits
+from headscope.app.limits import PUBLIC, Limits
 from headscope.app.models import Models, Open
 from headscope.app.page import STATIC, Page
 from headscope.app.problems import handle_problems
 from headscope.app.safety import Guard
+from headscope.errors import InputError
 from headscope.scope import Scope
 
 
@@ -44,6 +45,7 @@ def create_app(
     allow_hosts: Sequence[str] = (),
     allow_frames: Sequence[str] = (),
     root_path: str = "",
+    read_only: bool = False,
     open_model: Open | None = None,
     limits: Limits | None = None,
     survey: str | Path | None = None,
@@ -52,13 +54,16 @@ def create_app(
 
     `allow_hosts`: further names that it answers to. `allow_frames`: origins whose pages may show it in a frame.
     `root_path`: the prefix under which a proxy passes it on, whether that takes it off or not.
+    `read_only`: for visitors whom nobody knows; no other model is opened, and the limits are `limits.PUBLIC`.
 
     `open_model` opens another model that a request names; None: such requests are refused, and so are those for a
     survey's directory. `survey`: the directory of a finished survey of `scope`, whose figures stand beside readings.
     Raises InputError where one of them is none.
     """
     door = Door(host, allow_hosts, allow_frames, root_path)
-    limits = limits or Limits()
+    limits = limits or (PUBLIC if read_only else Limits())
+    if read_only and open_model is not None:
+        raise InputError("a read-only server opens no other model for its visitors: leave out one or the other.")
     desk = Desk(Models(scope, open_model, limits.models), limits)
     if survey is not None:
         desk.surveys.open(survey)
