@@ -42,8 +42,9 @@ class Guard:
             await self.app(scope, receive, send)
             return
         root = self._door.root_path
-        if root and not f"{scope['path']}/".startswith(f"{root}/"):  # the proxy took the prefix off
-            scope = {**scope, "path": root + scope["path"]}
+        if root:
+            stripped = not f"{scope['path']}/".startswith(f"{root}/")  # the proxy took the prefix off
+            scope = {**scope, "root_path": root, "path": (root if stripped else "") + scope["path"]}
         api, started = f"{scope['path']}/".startswith(f"{self._api}/"), False
 
         async def send_safely(message: Message) -> None:

@@ -85,7 +85,6 @@ def create_app(
         'positions of the text, that its output is nearest to. Every error is {"error": "one sentence"}.',
         version=__version__,
         lifespan=lifespan,
-        root_path=door.root_path,
         openapi_url=f"{routes.PREFIX}/openapi.json",
         docs_url=None,  # they load from another host
         redoc_url=None,

@@ -13,7 +13,6 @@ from headscope.app import create_app
 from headscope.app.mapping import Mapping
 from headscope.app.models import Busy, Models
 from headscope.app.page import STATIC
-from headscope.app.door import is_loopback
 
 API = "/api/v1"
 READ = f"{API}/read"
@@ -121,11 +120,3 @@ def test_the_page_names_no_other_host_and_has_no_inline_code() -> None:
         assert "innerHTML" not in source, path
     html = (STATIC / "index.html").read_text("utf-8")
     assert not re.search(r"\son\w+=|style=|<script>", html)
-
-
-@pytest.mark.parametrize(
-    ("host", "inside"),
-    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("lab", False)],
-)
-def test_loopback_is_told_from_the_rest(host: str, inside: bool) -> None:
-    assert is_loopback(host) is inside
