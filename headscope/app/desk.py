@@ -179,8 +179,9 @@ class Desk:
         try:
             return await self._work(job, request)
         except NotWhole as missing:
-            work = self.isolating.known(self.models.key(ask.model), missing.what)
-            raise BeingMade(work or await self.line.run(lambda: Work.found(missing.scope, missing.what))) from None
+            scope, what = missing.scope, missing.what
+            work = self.isolating.known(self.models.key(ask.model), what)
+            raise BeingMade(work or await self.line.run(lambda: Work.found(scope, what))) from None
 
     async def map_at_hand(self, ask: MapAsk) -> Map:
         """A map that was made lately, its text placed into another's where that is asked for; MapNotThere without."""

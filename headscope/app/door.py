@@ -1,4 +1,4 @@
-"""Whom a server lets in: the names that it goes by, the sites that may show it in a frame, the prefix it stands behind."""
+"""Whom a server lets in: its names, the sites that may show it in a frame, and its prefix behind a proxy."""
 
 from __future__ import annotations
 

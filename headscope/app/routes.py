@@ -59,7 +59,7 @@ _SAID = {
     400: "The address this request came by is not the server's.",
     403: "Not allowed: another site's page asks, or for something that this server does not open or make.",
     404: "No such model, or no such map (any more).",
-    409: "Tokens are being read alone, or the map is being made (`isolated` or `map` says how far), or is not read yet.",
+    409: "Tokens are being read alone, or the map is being made (`isolated` or `map` says how far), or not read yet.",
     413: "The text or the request is longer than this server takes.",
     422: "No such token, layer, choice or field; the sentence says what is open.",
     429: "More work than one visitor of this server may ask for; Retry-After says when to come back.",

@@ -42,7 +42,7 @@ class Whom:
         """Raise InputError where two of them exclude each other, or one is none."""
         Door(self.host, self.allow_hosts, self.allow_frames, self.root_path)
         if self.read_only and self.allow_models:
-            raise InputError("--read-only opens no model for a visitor, and --allow-models does: leave one of them out.")
+            raise InputError("--read-only opens no model for visitors, and --allow-models does: leave one of them out.")
 
     @property
     def opens_models(self) -> bool:

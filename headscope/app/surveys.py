@@ -139,7 +139,8 @@ def _about(survey: Survey | None) -> dict[str, Any] | None:
 
 def _heads(survey: Survey, view: View, layer: int) -> list[dict[str, Any]]:
     return [
-        {"head": head} | {name: _told(survey.stat(view, statistic, layer, head)) for name, statistic in _MEASURES.items()}
+        {"head": head}
+        | {name: _told(survey.stat(view, statistic, layer, head)) for name, statistic in _MEASURES.items()}
         for head in range(survey.heads)
     ]
 

@@ -39,7 +39,7 @@ class Visitors:
             yield
             return
         if self._inside[who] >= self._at_once:
-            raise TooMuch(f"this server works on {self._at_once} requests of a visitor at a time: wait for their answers.")
+            raise TooMuch(f"this server works on {self._at_once} requests of a visitor at a time: wait for answers.")
         if self.spent(who) >= self._seconds:
             raise TooMuch(
                 f"this server works for {self._seconds:g} seconds a minute for each visitor, and you have had them: "

@@ -27,11 +27,15 @@ _CONFIGURATION = """
 daemon off; pid {folder}/pid; error_log {folder}/errors; worker_processes 1; user root;
 events {{ worker_connections 64; }}
 http {{
-  access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
   server {{
     listen 127.0.0.1:{port};
-    location {prefix}/ {{ proxy_pass {upstream}{path}; proxy_set_header Host {host}; proxy_set_header X-Forwarded-For $remote_addr; }}
+    location {prefix}/ {{
+      proxy_pass {upstream}{path};
+      proxy_set_header Host {host};
+      proxy_set_header X-Forwarded-For $remote_addr;
+    }}
   }}
 }}
 """
@@ -75,7 +79,8 @@ def nginx(folder: Path, upstream: str, strips: bool, keeps_host: bool = True) ->
     (folder / "nginx.conf").write_text(
         _CONFIGURATION.format(folder=folder, port=port, prefix=PREFIX, upstream=upstream, path=path, host=host)
     )
-    process = subprocess.Popen([NGINX, "-e", str(folder / "errors"), "-p", str(folder), "-c", str(folder / "nginx.conf")])
+    command = [NGINX, "-e", str(folder / "errors"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
+    process = subprocess.Popen(command)
     try:
         for _ in range(200):
             with socket.socket() as attempt:

@@ -1,4 +1,4 @@
-"""The page behind a reverse proxy with a prefix, which takes the prefix off or does not, and keeps the name or does not."""
+"""The page behind a reverse proxy with a prefix, which takes that off or does not, and keeps the name or does not."""
 
 from __future__ import annotations
 
@@ -72,7 +72,11 @@ def asked(address: str, **question: Any) -> Any:
 @pytest.mark.parametrize("strips", [True, False], ids=["stripped", "whole"])
 def test_a_foreign_page_is_refused_behind_it_too(prefixed: Server, proxy: Proxy, strips: bool) -> None:
     with proxy(prefixed.address, strips) as address:
-        for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "http://evil.example"}):
+        for headers in (
+            {"Sec-Fetch-Site": "cross-site"},
+            {"Sec-Fetch-Site": "same-site"},
+            {"Origin": "http://evil.example"},
+        ):
             refused = httpx.get(f"{address}/api/v1/health", headers=headers)
             assert (refused.status_code, refused.headers["cache-control"]) == (403, "no-store")
         assert httpx.get(f"{address}/api/v1/health").status_code == 200

@@ -97,15 +97,19 @@ def test_it_is_refused_and_the_page_stays(
         assert client.post("/api/v1/usual", json={"layer": 1}).json()["survey"]["name"] == "whole"
 
 
-@pytest.mark.parametrize("directory", [r"\\host\share", "//host/share", r"\\.\C:", r"\\?\C:\x", "/dev/fd", "/proc/self",
-                                       "../../../../../../../../dev/shm", "NUL", "dir/con.txt", "aux:", "a\0b"])  # fmt: skip
+@pytest.mark.parametrize(
+    "directory",
+    [r"\\host\share", "//host/share", r"\\.\C:", r"\\?\C:\x", "/dev/fd", "/proc/self", "NUL", "dir/con.txt", "aux:",
+     "../../../../../../../../dev/shm", "a\0b"],
+)  # fmt: skip
 def test_a_share_or_a_device_is_not_looked_at(
     whole: tuple[Scope, Path], directory: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def looked(path: Path) -> bool:
         raise AssertionError(f"{path} was looked up")
 
-    with TestClient(create_app(whole[0], open_model=lambda name, progress: whole[0]), base_url="http://127.0.0.1") as client:
+    app = create_app(whole[0], open_model=lambda name, progress: whole[0])
+    with TestClient(app, base_url="http://127.0.0.1") as client:
         monkeypatch.setattr(Path, "is_dir", looked)
         for route, field in (("survey", "directory"), ("models", "model"), ("read", "model")):
             refused = client.post(f"/api/v1/{route}", json={field: directory})
@@ -115,5 +119,6 @@ def test_a_share_or_a_device_is_not_looked_at(
 
 @pytest.mark.parametrize("name", ["control", "nullify/model", "./devices", "~/dev", "console", "com10"])
 def test_what_only_looks_alike_is_looked_up(whole: tuple[Scope, Path], name: str) -> None:
-    with TestClient(create_app(whole[0], open_model=lambda name, progress: whole[0]), base_url="http://127.0.0.1") as client:
+    app = create_app(whole[0], open_model=lambda name, progress: whole[0])
+    with TestClient(app, base_url="http://127.0.0.1") as client:
         assert client.post("/api/v1/read", json={"model": name}).status_code == 200

@@ -66,7 +66,8 @@ def test_its_own_origins_are_told_from_others(origin: str, host: str, own: bool)
 def test_more_than_one_name_may_be_told(demo: Scope) -> None:
     app = create_app(demo, allow_hosts=["lab.example", "other.example:81"])
     with TestClient(app, base_url="http://127.0.0.1") as client:
-        for host, status in {"lab.example": 200, "other.example:81": 200, "other.example": 400, "x.example": 400}.items():
+        known = {"lab.example": 200, "other.example:81": 200, "other.example": 400, "x.example": 400}
+        for host, status in known.items():
             assert client.get("/", headers={"Host": host}).status_code == status
         own = {"Host": "lab.example", "Origin": "https://lab.example"}
         assert client.post("/api/v1/read", json={}, headers=own).status_code == 200
@@ -82,7 +83,7 @@ def test_frames_that_are_allowed_stand_in_the_policy(demo: Scope) -> None:
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        *[("--allow-host", one) for one in ("", "*", "http://lab.example", "lab.example/x", "a b", "*.lab.example", "a:b")],
+        *[("--allow-host", one) for one in ("", "*", "http://lab.example", "lab.example/x", "a b", "*.example", "a:b")],
         *[("--allow-frame", one) for one in ("", "*", "lab.example", "https://lab.example/x", "https://*.example",
                                              "https://a; script-src *", "'self'", "data:", "https://a https://b")],
         *[("--root-path", one) for one in ("headscope", "/a b", "/../x", "//x", "/x?y", "/api", "/static/x", "http://x")],

@@ -28,7 +28,8 @@ def asked(demo: Scope) -> Iterator[Callable[..., int]]:
     with TestClient(app, base_url="http://127.0.0.1") as client:
 
         def ask(method: str, path: str, **headers: str) -> int:
-            return client.request(method, path, headers={k.replace("_", "-"): v for k, v in headers.items()}).status_code
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            return client.request(method, path, headers=named).status_code
 
         yield ask
 
@@ -60,7 +61,17 @@ def test_a_link_from_another_site_leads_to_the_page(asked: Callable[..., int]) -
 
 @pytest.mark.parametrize(
     "origin",
-    ["http://[", "http://]", "://", "null", "", "http://a b", "http://127.0.0.1@evil.example", "127.0.0.1", "file://127.0.0.1"],
+    [
+        "http://[",
+        "http://]",
+        "://",
+        "null",
+        "",
+        "http://a b",
+        "http://127.0.0.1@evil.example",
+        "127.0.0.1",
+        "file://127.0.0.1",
+    ],
 )
 def test_an_origin_that_is_none_is_refused(asked: Callable[..., int], origin: str) -> None:
     for method, path in (("GET", "/"), ("POST", f"{PREFIX}/read"), ("GET", f"{PREFIX}/health")):
@@ -89,8 +100,8 @@ ATTACK = """<!doctype html><title>attack</title><body><script>
     document.body.innerHTML = `
       <img src="${{victim}}isolated?model=gpt2"><img src="${{victim}}take/figure.svg?text=foreign">
       <iframe src="${{victim}}survey"></iframe><link rel="stylesheet" href="${{victim}}health">
-      <form action="${{victim}}read" method="post" target="aside" enctype="text/plain"><input name='{{"a"' value='1}}'></form>
-      <iframe name="aside"></iframe>`;
+      <form action="${{victim}}read" method="post" target="aside" enctype="text/plain">
+      <input name='{{"a"' value='1}}'></form><iframe name="aside"></iframe>`;
     document.forms[0].submit();
     for (const path of ["models", "read", "survey"])
       fetch(victim + path, {{ method: "POST", mode: "no-cors", body: '{{"model": "gpt2"}}' }}).catch(() => 0);

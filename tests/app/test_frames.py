@@ -26,7 +26,9 @@ def embedding() -> Iterator[str]:
     """The origin of a site that shows the page of `?of=` in a frame; cross-site, because its name is another."""
 
     def page(request: Request) -> HTMLResponse:
-        return HTMLResponse(f'<!doctype html><link rel="icon" href="data:,"><iframe width="1200" height="800" src="{request.query_params["of"]}"></iframe>')
+        source = request.query_params["of"]
+        frame = f'<iframe width="1200" height="800" src="{source}"></iframe>'
+        return HTMLResponse(f'<!doctype html><link rel="icon" href="data:,">{frame}')
 
     with Server(Starlette(routes=[Route("/", page)])) as running:
         yield running.address.replace("127.0.0.1", "localhost")

@@ -113,5 +113,3 @@ def test_the_program_of_a_view_needs_no_reading(watched: Watched) -> None:
     assert program.status_code == 200
     assert "scope.read('New')" in program.text
     assert watched.read == []
-
-

@@ -115,10 +115,10 @@ def test_work_is_counted_even_where_it_fails_and_forgotten_after_a_minute(monkey
 
     def fail() -> None:
         now[0] += 12
-        raise ValueError
+        raise ValueError("planted")
 
     ada: Any = _Request("198.51.100.1")
-    with pytest.raises(ValueError), visitors.admitted(ada):
+    with pytest.raises(ValueError, match="planted"), visitors.admitted(ada):
         visitors.timed(ada, fail)()
     assert visitors.spent("198.51.100.1") == 12
     with pytest.raises(TooMuch, match="10 seconds"), visitors.admitted(ada):

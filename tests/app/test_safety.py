@@ -23,7 +23,10 @@ def test_own_names_are_answered(client: TestClient, host: str) -> None:
     assert client.get("/", headers={"Host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "192.168.0.7:7860", "", "[::1", "a@b", "a@127.0.0.1", "localhost/"])
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "127.0.0.1.evil.example", "192.168.0.7:7860", "", "[::1", "a@b", "a@127.0.0.1", "localhost/"],
+)
 def test_a_foreign_name_is_refused(client: TestClient, host: str) -> None:
     answer = client.get("/", headers={"Host": host})
     assert answer.status_code == 400

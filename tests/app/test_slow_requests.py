@@ -40,7 +40,11 @@ def until_closed(line: socket.socket, trickled: bytes = b"", most: float = 20) -
     return time.monotonic() - begin
 
 
-@pytest.mark.parametrize("sent", [b"", b"G", HEAD, BODY, BODY + b"{"], ids=["nothing", "a letter", "a head", "no body", "half a body"])  # fmt: skip
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"G", HEAD, BODY, BODY + b"{"],
+    ids=["nothing", "a letter", "a head", "no body", "half a body"],
+)
 def test_a_request_that_stops_coming_is_closed(port: int, sent: bytes) -> None:
     with socket.create_connection(("127.0.0.1", port)) as line:
         line.sendall(sent)
@@ -67,5 +71,3 @@ def test_an_answer_that_takes_longer_is_given(demo: Scope) -> None:
         with line:
             line.sendall(BODY + b"{}")
             assert line.recv(100).startswith(b"HTTP/1.1 200")
-
-

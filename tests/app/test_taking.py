@@ -42,7 +42,9 @@ def take(server: Server) -> Callable[[str, str], httpx.Response]:
     def get(name: str, query: str) -> httpx.Response:
         # As the page's sheet does: what the files need is read before any of them is asked for.
         sheet = httpx.post(f"{server.address}/api/v1/take?{query}", timeout=60).raise_for_status()
-        return httpx.get(f"{server.address}/api/v1/take/{name}?{query}", timeout=60).raise_for_status() if name else sheet
+        if not name:
+            return sheet
+        return httpx.get(f"{server.address}/api/v1/take/{name}?{query}", timeout=60).raise_for_status()
 
     return get
 
