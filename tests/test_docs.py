@@ -15,7 +15,7 @@ from headscope.cli import app, main
 from headscope.vocabulary.choices import REFERENCES
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 CLI = (ROOT / "docs" / "cli.md").read_text()
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
@@ -44,6 +44,14 @@ def test_tests_that_are_named_exist(page):
     for path, name in re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", text):
         assert (ROOT / path).is_file(), f"{page.name} names {path}"
         assert not name or f"def {name}(" in (ROOT / path).read_text(), f"{page.name} names {path}::{name}"
+
+
+def test_every_promise_of_security_names_its_tests():
+    told = (ROOT / "SECURITY.md").read_text()
+    promised = told.partition("## What it promises")[2].partition("## What it does not")[0]
+    promises = re.split(r"^- ", promised, flags=re.MULTILINE)[1:]
+    assert len(promises) > 12
+    assert [one for one in promises if not re.search(r"`tests/[\w/]+\.py::\w+`", one)] == []
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))

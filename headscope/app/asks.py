@@ -260,13 +260,13 @@ class ViewAsk(NearestAsk):
     weigh: Weigh = "weights"
     hubs: bool = False
     teach: bool = False
-    why: str | None = None
+    why: str | None = Field(default=None, pattern=r"^[0-9]{1,6}\.[0-9]{1,9}$", description="A head, and an id.")
     compare: Literal["none", "reference", "full", "causal", "text", "model"] = "none"
     other_text: Text | None = None
-    other_model: str | None = None
+    other_model: str | None = Field(default=None, min_length=1, max_length=300)
     isolated: bool = False
     method: Method = "tsne"
-    into: Text | None = None
+    into: Text | None = Field(default=None, min_length=1)
     size: Size = MapAsk.model_fields["size"].default
     perplexity: Perplexity = MapAsk.model_fields["perplexity"].default
     seed: Seed = MapAsk.model_fields["seed"].default
@@ -288,8 +288,8 @@ class ViewAsk(NearestAsk):
             try:
                 return cls.model_validate_strings(known)
             except ValidationError as error:
-                for fault in error.errors():
-                    del known[str(fault["loc"][0])]
+                for name in {str(fault["loc"][0]) for fault in error.errors()}:
+                    del known[name]
 
     def as_map(self) -> MapAsk:
         """The map that is shown."""

@@ -31,13 +31,15 @@ from headscope.app.isolating import BeingMade, Isolating, NotWhole, Work, check_
 from headscope.app.limits import Limits
 from headscope.app.line import Line
 from headscope.app.mapping import Mapping
-from headscope.app.models import Models
+from headscope.app.models import Models, NotAllowed
 from headscope.app.recent import Recent
 from headscope.app.surveys import Surveys
+from headscope.app.visitors import Visitors
 from headscope.errors import InputError
 from headscope.maps import Map
+from headscope.maps.layouts import Tell
 from headscope.model.edits import Kind
-from headscope.reading import Reading
+from headscope.reading import Reading, Weigh
 from headscope.results import Neighbors, compared
 from headscope.scope import Scope
 from headscope.views import layers, maps, record
@@ -54,6 +56,10 @@ class TooLong(Exception):
     """A text beyond the server's limit."""
 
 
+class NotRead(Exception):
+    """A text that is not at hand, asked for by what may not have it read."""
+
+
 class Desk:
     """Answers asks with JSON, and keeps what it read and answered as long as there is room."""
 
@@ -63,6 +69,7 @@ class Desk:
         self.isolating = Isolating(self.line)
         self.mapping = Mapping(limits.waiting, limits.maps)
         self.surveys = Surveys(models)
+        self.visitors = Visitors(limits.work, limits.at_once)
         self._readings: Recent[Reading] = Recent(limits.readings)
         self._answers: Recent[bytes] = Recent(limits.answers)
 
@@ -109,8 +116,10 @@ class Desk:
 
         return await self._answer(ask, make, request)
 
-    def other_side(self, reading: Reading, ask: CompareAsk) -> tuple[Scope, Reading, NearestAsk]:
-        """The other side of a comparison, its token found; only in the line's worker."""
+    def other_side(
+        self, reading: Reading, ask: CompareAsk, read: Callable[[Scope, Ask], Reading] | None = None
+    ) -> tuple[Scope, Reading, NearestAsk]:
+        """The other side of a comparison, its token found and its text read by `read`; only in the line's worker."""
         other = ask.other_side()
         self._check(other)
         scope = self.models.get(other.model)
@@ -122,7 +131,7 @@ class Desk:
                     f"{scope.card.name} has not read its vocabulary alone yet: choose another reference, or open that "
                     "model and ask it for this one first."
                 ) from None
-        there = self.reading(scope, other)
+        there = (read or self.reading)(scope, other)
         if ask.other.text is None:
             return scope, there, other
         token = reading.tokens[reading.position_of(ask.token)]
@@ -144,10 +153,43 @@ class Desk:
         }
         return ask.model_copy(update=closed)
 
-    async def take(self, ask: ViewAsk, make: Callable[[Scope, Reading], bytes], request: Request | None) -> bytes:
-        """What `make` makes of the reading, in its turn."""
+    async def prepare(self, ask: ViewAsk, request: Request | None = None) -> None:
+        """Read what a view's files are made of, and begin what they have to wait for."""
         self._check(ask)
-        return await self._in_turn(ask, lambda: make(*self._opened(ask)), request)
+        comparison = ask.as_compare() if ask.view == "heads" else None
+
+        def job() -> None:
+            _, reading = self._opened(ask)
+            if comparison is not None:
+                self.other_side(reading, comparison)
+
+        if ask.view == "map":
+            await self.mapped(ask.as_map(), request)
+        await self._in_turn(ask, job, request)
+
+    async def take(self, ask: ViewAsk, make: Callable[[Scope, Reading], bytes], request: Request | None) -> bytes:
+        """What `make` makes of a reading that is at hand: nothing is read or begun for it."""
+        self._check(ask)
+
+        def job() -> bytes:
+            scope = self.models.there(ask.model)
+            check_whole(scope, ask.needs_alone)
+            return make(scope, self.at_hand(scope, ask))
+
+        try:
+            return await self._work(job, request)
+        except NotWhole as missing:
+            scope, what = missing.scope, missing.what
+            work = self.isolating.known(self.models.key(ask.model), what)
+            raise BeingMade(work or await self.line.run(lambda: Work.found(scope, what))) from None
+
+    async def map_at_hand(self, ask: MapAsk) -> Map:
+        """A map that was made lately, its text placed into another's where that is asked for; MapNotThere without."""
+        found = self.mapping.known(self._key_of(ask.ground))
+        if ask.into is None:
+            return found
+        placed = await self.line.run(lambda: self.at_hand(self.models.there(ask.model), ask))
+        return await self.mapping.place(found, placed)
 
     async def atlas(self, ask: AtlasAsk, request: Request | None = None) -> bytes:
         def make(_: Scope, reading: Reading) -> dict[str, Any]:
@@ -186,9 +228,9 @@ class Desk:
             return self._opened(ask.ground)[1], None if ask.into is None else self._opened(ask)[1]
 
         ground, placed = await self._in_turn(ask, read, request)
-        found = await self.mapping.get(
-            self._key_of(ask.ground),
-            lambda tell: ground.map(
+
+        def make(tell: Tell) -> Map:
+            return ground.map(
                 ask.layer,
                 ask.head,
                 ask.space,
@@ -202,8 +244,12 @@ class Desk:
                 perplexity=ask.perplexity,
                 seed=ask.seed,
                 progress=tell,
-            ),
-        )
+            )
+
+        with self.visitors.admitted(request):
+            found = await self.mapping.get(
+                self._key_of(ask.ground), lambda tell: self.visitors.timed(request, lambda: make(tell))()
+            )
         return found if placed is None else await self.mapping.place(found, placed)
 
     def _key_of(self, ask: MapAsk) -> str:
@@ -241,17 +287,14 @@ class Desk:
         length, most = len(reading.tokens), self.limits.pattern
         if length > most:
             raise InputError(f"the text has {length} tokens; this server gives whole patterns of up to {most}.")
-        heads = reading.pattern_of(ask.layer, ask.weigh)
-        if head >= len(heads):
-            raise InputError(f"there is no head {head}; the layer's heads are 0 to {len(heads) - 1}.")
-        return {"head": head, "queries": heads[head].tolist()}
+        return {"head": head, "queries": pattern_of(reading, ask.layer, ask.weigh, head)}
 
     async def isolated(self, model: str | None, what: What, request: Request | None = None) -> dict[str, Any]:
         """How far a model is with its tokens read alone."""
-        key = self.models.key(model)
+        key, scope = self.models.key(model), self.models.there(model)
         work = self.isolating.known(key, what)
         if work is None:
-            work = await self.line.run(lambda: Work.found(self.models.get(key), what), request)
+            work = await self.line.run(lambda: Work.found(scope, what), request)
         return work.record()
 
     def known(self, ask: Ask) -> bytes | None:
@@ -278,9 +321,19 @@ class Desk:
     async def _in_turn(self, ask: Ask, job: Callable[[], T], request: Request | None) -> T:
         """What a job comes to when it is its turn; BeingMade where tokens have to be read alone first."""
         try:
-            return await self.line.run(job, request)
+            return await self._work(job, request)
         except NotWhole as missing:
+            if not self.limits.alone:
+                raise NotAllowed(
+                    "this server reads no vocabulary alone for a visitor: choose another reference, or no ranks read "
+                    "alone. Whoever runs it can make them with headscope look before."
+                ) from None
             raise BeingMade(await self.isolating.start(self.models.key(ask.model), missing)) from None
+
+    async def _work(self, job: Callable[[], T], request: Request | None) -> T:
+        """What a job comes to in its turn, as long as its visitor has not had too much."""
+        with self.visitors.admitted(request):
+            return await self.line.run(self.visitors.timed(request, job), request)
 
     def _check(self, ask: Ask) -> None:
         if len(ask.text) > self.limits.characters:
@@ -298,21 +351,46 @@ class Desk:
 
     def reading(self, scope: Scope, ask: Ask) -> Reading:
         """The text of a question, read by a model, once; only in the line's worker."""
-        key = (self.models.key(ask.model), ask.text, ask.mask)
+        key = self._key_of_reading(ask)
         reading = self._readings.get(key)
         if reading is None:
             reading = scope.read(ask.text, ask.mask)
             self._readings.put(key, reading, reading.nbytes)
         return reading
 
+    def at_hand(self, _: Scope, ask: Ask) -> Reading:
+        """The same where it was read lately; NotRead where it was not."""
+        reading = self._readings.get(self._key_of_reading(ask))
+        if reading is None:
+            raise NotRead(
+                "the text has not been read here, or not lately, and a GET reads none: ask for the same address by "
+                "POST /take before."
+            )
+        return reading
+
+    def _key_of_reading(self, ask: Ask) -> tuple[str | None, str, str]:
+        return self.models.key(ask.model), ask.text, ask.mask
+
     def _key(self, ask: Ask) -> tuple[type[Ask], Ask]:
         return type(ask), ask.model_copy(update={"model": self.models.key(ask.model)})
 
 
+def pattern_of(reading: Reading, layer: int, weigh: Weigh, head: int) -> list[list[float]]:
+    """The whole pattern of a head: what each query (a row) mixes of each source."""
+    heads = reading.pattern_of(layer, weigh)
+    _check_head(head, len(heads))
+    queries: list[list[float]] = heads[head].tolist()
+    return queries
+
+
+def _check_head(head: int, heads: int) -> None:
+    if head >= heads:
+        raise InputError(f"there is no head {head}; the layer's heads are 0 to {heads - 1}.")
+
+
 def work_out(reading: Reading, found: Neighbors, head: int, id: int | None) -> Worked:
     """One distance of an answer worked out; id None: the head's nearest token."""
-    if head >= len(found.ids):
-        raise InputError(f"there is no head {head}; the layer's heads are 0 to {len(found.ids) - 1}.")
+    _check_head(head, len(found.ids))
     return reading.work_out(found, head, int(found.ids[head, 0]) if id is None else id)
 
 

@@ -18,3 +18,11 @@ class Limits:
     answers: int = 64 * 2**20  # bytes of finished answers
     map: int = 5000  # vocabulary tokens of a map
     maps: int = 128 * 2**20  # bytes of maps, and of their points
+    alone: bool = True  # whether a question may have the vocabulary read alone, which takes minutes and disk
+    work: float | None = None  # seconds in a minute that the server works for one visitor
+    at_once: int | None = None  # requests of one visitor that it works on at a time
+
+
+PUBLIC = Limits(
+    characters=2000, k=50, effects=10_000, body=64 * 1024, map=2000, models=0, alone=False, work=20, at_once=4
+)  # for visitors whom nobody knows

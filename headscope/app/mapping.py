@@ -81,6 +81,13 @@ class Mapping:
             raise MapNotThere(f"there is no map {key!r} in the making: ask for it by POST /map.")
         return found
 
+    def known(self, key: str) -> Map:
+        """A map that was made lately; MapNotThere where none was."""
+        found = self._maps.get(key)
+        if found is None:
+            raise MapNotThere("the map is not here (any more): ask for it by POST /map, or its files by POST /take.")
+        return found
+
     async def get(self, key: str, make: Make) -> Map:
         """The map; MapBeingMade where it takes longer than a question waits, and its own error where it failed."""
         found = self._maps.get(key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any, Literal, Protocol
 
 from headscope import defaults
 from headscope.app.choices import open_choices
+from headscope.app.places import no_place
 from headscope.errors import HeadscopeError
 from headscope.model.available import available
 from headscope.scope import Scope
@@ -88,8 +90,15 @@ class Models:
             try:
                 found = self._opener(name)(name, lambda step: None)
             except HeadscopeError as error:
-                raise NotFound(str(error)) from error
+                raise NotFound(_said(error, name)) from error
         return self._keep(self.key(name), found)
+
+    def there(self, name: str | None) -> Scope:
+        """The model called `name` where it is open; NotFound where it is not."""
+        found = self.known(name)
+        if found is None:
+            raise NotFound(f"the model {name!r} is not open here: open it by POST /models.")
+        return found
 
     def open(self, name: str) -> Opening:
         """Begin to open a model beside the work that goes on; NotAllowed where it may not be, Busy with another."""
@@ -116,7 +125,7 @@ class Models:
             opening.card = dataclasses.asdict(scope.card)
             opening.state = "ready"
         except HeadscopeError as error:
-            opening.state, opening.problem = "failed", str(error)
+            opening.state, opening.problem = "failed", _said(error, opening.name)
         except Exception as error:
             log.exception("opening a model failed")
             opening.state, opening.problem = "failed", f"headscope failed ({type(error).__name__}); its log says where."
@@ -127,6 +136,9 @@ class Models:
                 f"this server opens no other model than {self.own.card.name}; it was asked for {name!r}. "
                 "Whoever runs it can allow that with --allow-models."
             )
+        why = no_place(name)
+        if why is not None:
+            raise NotAllowed(f"{name!r} is {why}: a model is a Hub id or a directory of the server's own disks.")
         return self._open
 
     def _keep(self, key: str | None, scope: Scope) -> Scope:
@@ -149,3 +161,8 @@ class Models:
             else [],
             "may_open": self.may_open,
         }
+
+
+def _said(error: HeadscopeError, name: str) -> str:
+    """What was wrong with a model, by the name that it was asked for: where that lies is the server's own business."""
+    return str(error).replace(os.path.realpath(os.path.expanduser(name)), name)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from headscope import defaults, meanings
 from headscope.app.asks import from_address
 from headscope.app.choices import open_choices
 from headscope.app.desk import Desk, as_json
 from headscope.scope import Scope
+from headscope.vocabulary.isolated import WHAT
 
 STATIC = Path(__file__).parent / "static"
 _WORDS = (Path(__file__).parent / "words.json").read_bytes()  # what every control and table means
@@ -21,6 +23,9 @@ class Page:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         open_choices(desk.models.own)  # before the first visitor
+        # Where no vocabulary is read alone for a visitor, only what was read before can be chosen.
+        kept = desk.models.own.isolated.kept
+        self._alone = {what: desk.limits.alone or (one := kept(what)).done() == one.tokens for what in WHAT}
         self._before, self._after = (STATIC / "index.html").read_text("utf-8").split(_PLACE)
 
     def html(self, query: dict[str, str]) -> str:
@@ -37,6 +42,24 @@ class Page:
         data = first.decode("utf-8").replace("<", "\\u003c")
         block = f'<script type="application/json" id="first">{data}</script>'
         return self._before + block + self._after
+
+    def _choices(self, scope: Scope) -> dict[str, Any]:
+        told = open_choices(scope)
+        if self._alone["values"]:
+            return told
+        spaces = [one | {"references": _without(one["references"])} for one in told["space"]]
+        return told | {"reference": _without(told["reference"]), "space": spaces}
+
+    def _closed(self) -> str | None:
+        """What a visitor of a read-only server cannot do, in a sentence; None where nothing is closed."""
+        limits = self._desk.limits
+        if limits.work is None:
+            return None
+        alone = "" if self._alone["values"] else ", no tokens read alone"
+        return (
+            f"This page is open to everyone, so it is bounded: this model only, texts of up to {limits.characters:,} "
+            f"characters{alone}, and {limits.work:g} seconds of work a minute for each visitor."
+        )
 
     def _about(self, scope: Scope, name: str | None) -> bytes:
         card, limits, surveys = scope.card, self._desk.limits, self._desk.surveys
@@ -58,9 +81,15 @@ class Page:
             "pattern": limits.pattern,
             "map": limits.map,
             "positions": card.positions,
-            "choices": open_choices(scope),
+            "choices": self._choices(scope),
+            "closed": self._closed(),
+            "alone": self._alone,
             "survey": surveys.about() if name is None else {"survey": None, "may_open": False},
             "references": meanings.REFERENCES,
             "defaults": {"text": defaults.TEXT, "token": defaults.TOKEN},
         }
         return as_json(about)
+
+
+def _without(references: list[str]) -> list[str]:
+    return [one for one in references if one != "isolated"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 
 from fastapi import FastAPI, Request
@@ -9,12 +10,16 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from headscope.app.desk import TooLong, as_json
+from headscope.app.desk import NotRead, TooLong, as_json
 from headscope.app.isolating import BeingMade
 from headscope.app.line import ClientGone, LineFull
 from headscope.app.mapping import MapBeingMade, MapNotThere
 from headscope.app.models import Busy, NotAllowed, NotFound
+from headscope.app.visitors import TooMuch
 from headscope.errors import InputError, ModelError
+
+_SHOWN = reprlib.Repr()  # of what was given: a long or deeply nested value is cut while it is written
+_SHOWN.maxstring = _SHOWN.maxother = _SHOWN.maxlong = 80
 
 
 def problem(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -30,6 +35,7 @@ def handle_problems(app: FastAPI) -> None:
         NotFound: 404,
         Busy: 503,
         MapNotThere: 404,
+        NotRead: 409,
         ModelError: 500,
         TooLong: 413,
     }
@@ -42,15 +48,19 @@ def handle_problems(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 400:  # FastAPI's, where a body is no UTF-8, nested too deeply, or has too long a number
+            return problem(422, "the request is no JSON that can be read.")
         return problem(error.status_code, f"{request.method} {request.url.path}: {error.detail}.", error.headers)
 
     @app.exception_handler(BeingMade)
     async def being_made(_: Request, error: BeingMade) -> Response:
         work = error.work
         made = {"values": "the reference isolated is", "streams": "the streams of tokens read alone are"}[work.what]
+        then = f"ask again when GET /isolated?what={work.what} says ready"
+        doing, do = ("being made", then) if work.state == "working" else ("not there", f"a POST begins it; {then}")
         said = (
-            f"{made} being made ({work.done:,} of {work.total:,} tokens have been read alone; "
-            f"{work.nbytes / 2**20:,.0f} MiB in all): ask again when GET /isolated?what={work.what} says ready."
+            f"{made} {doing} ({work.done:,} of {work.total:,} tokens have been read alone; "
+            f"{work.nbytes / 2**20:,.0f} MiB in all): {do}."
         )
         return Response(
             as_json({"error": said, "isolated": work.record()}), 409, {"Retry-After": "1"}, "application/json"
@@ -71,14 +81,18 @@ def handle_problems(app: FastAPI) -> None:
             {"Retry-After": "1"},
         )
 
+    @app.exception_handler(TooMuch)
+    async def too_much(_: Request, error: Exception) -> Response:
+        return problem(429, str(error), {"Retry-After": "5"})
+
     @app.exception_handler(ClientGone)
     async def gone(_: Request, __: Exception) -> Response:
         return Response(status_code=499)  # nobody reads it
 
-    @app.exception_handler(Exception)
-    async def fault(_: Request, error: Exception) -> Response:
-        # The traceback is in the server's log; a visitor learns the kind and no paths.
-        return problem(500, f"headscope failed ({type(error).__name__}); its log says where.")
+
+def fault(error: Exception) -> Response:
+    """The answer where headscope itself failed: the traceback is in its log; a visitor learns the kind and no paths."""
+    return problem(500, f"headscope failed ({type(error).__name__}); its log says where.")
 
 
 def _with(status: int):  # type: ignore[no-untyped-def]
@@ -97,6 +111,6 @@ def _sentence(error: Mapping[str, object]) -> str:
         return f"there is no field {name!r}."
     if error.get("type") == "json_invalid":
         return "the request is no JSON."
-    given = repr(error.get("input"))
+    given = _SHOWN.repr(error.get("input"))
     shown = given if len(given) <= 80 else given[:79] + "…"
     return f"{name} is {shown}: {error.get('msg')}."

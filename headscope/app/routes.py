@@ -52,17 +52,17 @@ from headscope.app.asks import (
 )
 from headscope.app.desk import Desk, as_json
 from headscope.app.layer_answers import EffectsOut, GlanceOut, JourneyOut, MixingOut
-from headscope.app.script import script
 from headscope.vocabulary.isolated import What
 
 PREFIX = "/api/v1"
 _SAID = {
     400: "The address this request came by is not the server's.",
-    403: "Not allowed: another site's page asks, or a model that this server does not open.",
+    403: "Not allowed: another site's page asks, or for something that this server does not open or make.",
     404: "No such model, or no such map (any more).",
-    409: "Tokens are being read alone, or the map is being made; `isolated` or `map` says how far.",
+    409: "Tokens are being read alone, or the map is being made (`isolated` or `map` says how far), or not read yet.",
     413: "The text or the request is longer than this server takes.",
     422: "No such token, layer, choice or field; the sentence says what is open.",
+    429: "More work than one visitor of this server may ask for; Retry-After says when to come back.",
     500: "The model failed.",
     503: "Too many requests wait; Retry-After says when to come back.",
 }
@@ -220,8 +220,12 @@ def router(desk: Desk) -> APIRouter:
     @routes.get("/take", response_model=TakeOut, summary="What a page's view can be taken away as")
     async def take(request: Request) -> Response:
         ask = desk.view(dict(request.query_params))
-        program = await desk.take(ask, lambda scope, _: script(scope.card, ask).encode(), request)
-        return _json(as_json({"files": taking.offered(desk, ask), "script": program.decode()}))
+        return _json(as_json({"files": taking.offered(desk, ask), "script": taking.program(desk, ask).decode()}))
+
+    @routes.post("/take", response_model=TakeOut, summary="The same, and what its files need is read")
+    async def prepare(request: Request) -> Response:
+        await desk.prepare(desk.view(dict(request.query_params)), request)
+        return await take(request)
 
     @routes.get(
         "/take/{name}",

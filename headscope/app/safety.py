@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-import ipaddress
-import socket
-from urllib.parse import urlsplit
-
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from headscope.app.problems import problem
+from headscope.app.door import Door
+from headscope.app.problems import fault, problem
 
-HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; "
-    # A plot's PNG is made of its SVG, which the browser draws from memory.
-    "img-src 'self' data: blob:; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
+_HOME = ("same-origin", "none")  # Sec-Fetch-Site of the own page, and of an address that a reader typed
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server that listens on `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def names_of(host: str) -> frozenset[str]:
-    """The names that a server listening on `host` answers to, besides addresses in digits."""
-    names = {"localhost"} if is_loopback(host) else {"localhost", host, socket.gethostname(), socket.getfqdn()}
-    return frozenset(name.lower() for name in names)
+def headers_of(door: Door) -> dict[str, str]:
+    """What every answer tells the browser."""
+    return {
+        "Content-Security-Policy": "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; "
+        # A plot's PNG is made of its SVG, which the browser draws from memory.
+        f"img-src 'self' data: blob:; frame-ancestors {' '.join(door.frames) or chr(39) + 'none' + chr(39)}",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
 
 
 class Guard:
@@ -43,54 +29,57 @@ class Guard:
 
     A page of another site that has its own name point at 127.0.0.1 sends that name as Host: so the name must
     be one of the server's. A form or script of another site sends its Origin: so that must be the
-    server's own.
+    server's own. A picture or a link of another site sends no Origin, but the browser says whence it came:
+    under `api` that must be the server's own page, too.
     """
 
-    def __init__(self, app: ASGIApp, host: str, body: int) -> None:
+    def __init__(self, app: ASGIApp, door: Door, body: int, api: str) -> None:
         self.app, self.body = app, body
-        self._loopback = is_loopback(host)
-        self._names = names_of(host)
+        self._door, self._api, self._headers = door, door.root_path + api, headers_of(door)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        root = self._door.root_path
+        if root:
+            stripped = not f"{scope['path']}/".startswith(f"{root}/")  # the proxy took the prefix off
+            scope = {**scope, "root_path": root, "path": (root if stripped else "") + scope["path"]}
+        api, started = f"{scope['path']}/".startswith(f"{self._api}/"), False
 
         async def send_safely(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                started = True
+                MutableHeaders(scope=message).update(self._headers | ({"Cache-Control": "no-store"} if api else {}))
             await send(message)
 
-        headers = Headers(scope=scope)
-        refused = self._refusal(headers)
-        if refused is not None:
-            await refused(scope, receive, send_safely)
+        answer = self._refusal(Headers(scope=scope), api)
+        if answer is None and root and scope["path"] == root:
+            query = scope["query_string"].decode("latin-1")
+            answer = RedirectResponse(f"{root}/" + (f"?{query}" if query else ""))
+        if answer is not None:
+            await answer(scope, receive, send_safely)
             return
-        await self.app(scope, receive, send_safely)
+        try:
+            await self.app(scope, receive, send_safely)
+        except Exception as error:
+            if not started:
+                await fault(error)(scope, receive, send_safely)
+            raise  # into the server's log
 
-    def _refusal(self, headers: Headers) -> Response | None:
-        host, origin = headers.get("host", ""), headers.get("origin")
-        if not self._allowed(host):
+    def _refusal(self, headers: Headers, api: bool) -> Response | None:
+        host = headers.get("host", "")
+        if not self._door.knows(host):
             return problem(400, f"this server does not go by the name {host!r}: use the address that it printed.")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
-            return problem(403, f"a page of {origin!r} may not use this server.")
+        for origin in headers.getlist("origin"):
+            if not self._door.owns(origin, host):
+                return problem(403, f"a page of {origin!r} may not use this server.")
+        if api and not set(headers.getlist("sec-fetch-site")) <= set(_HOME):
+            return problem(403, "a page of another site may not use this server: open the server's own page.")
         if "transfer-encoding" in headers:
             return problem(411, "the request does not say how long it is: send it with a Content-Length.")
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > self.body:
-            return problem(413, f"the request has {length} bytes, and this server reads at most {self.body}.")
+        if not (length.isascii() and length.isdigit()) or int(length[:20]) > self.body:
+            return problem(413, f"the request has {length[:20]} bytes, and this server reads at most {self.body}.")
         return None
-
-    def _allowed(self, host: str) -> bool:
-        try:
-            name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
-        except ValueError:
-            return False
-        if name in self._names:
-            return True
-        try:
-            address = ipaddress.ip_address(name)
-        except ValueError:
-            return False
-        # Digits cannot be made to point elsewhere; off loopback a server has addresses that it does not know.
-        return address.is_loopback or not self._loopback

@@ -7,14 +7,17 @@ import socket
 import sys
 import threading
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import typer
 import uvicorn
+from fastapi import FastAPI
 
-from headscope.app.safety import is_loopback
+from headscope.app.door import Door, is_loopback
 from headscope.app.server import create_app
+from headscope.app.slow import protocol
 from headscope.errors import InputError
 from headscope.keep.cells import visible
 from headscope.model.stacks import StackName
@@ -25,16 +28,39 @@ from headscope.views.text import console
 _TRIED = 50  # ports after the one in use
 
 
+@dataclass(frozen=True)
+class Whom:
+    """Whom a server lets in, and to what: as the options of the command say it."""
+
+    host: str = "127.0.0.1"
+    allow_hosts: Sequence[str] = ()
+    allow_frames: Sequence[str] = ()
+    root_path: str = ""
+    allow_models: bool = False
+    read_only: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise InputError where two of them exclude each other, or one is none."""
+        Door(self.host, self.allow_hosts, self.allow_frames, self.root_path)
+        if self.read_only and self.allow_models:
+            raise InputError("--read-only opens no model for visitors, and --allow-models does: leave one of them out.")
+
+    @property
+    def opens_models(self) -> bool:
+        """Whether visitors may open models and directories: the user of this machine, unless others are let in."""
+        here = is_loopback(self.host) and not self.allow_hosts
+        return not self.read_only and (here or self.allow_models)
+
+
 def serve(
     model: str | None,
     revision: str | None,
-    host: str,
+    whom: Whom,
     port: int,
     browser: bool,
     stack: str | None,
     device: str,
     dtype: str | None,
-    allow_models: bool,
     survey: str | None,
     lens: str | None,
 ) -> None:
@@ -43,7 +69,7 @@ def serve(
     Raises InputError where the port, the survey or the lens is not to be had, ModelError where the model is not.
     """
     # Before the model: a port in use is told at once, and a browser that comes early waits.
-    listener = _listener(host, port)
+    listener = _listener(whom.host, port)
     with console(sys.stderr).status("starting …") as status:
         chosen = cast("StackName | None", stack)  # checked when the model is open
         scope = Scope.from_pretrained(
@@ -55,15 +81,29 @@ def serve(
     def opener(name: str, progress: Callable[[str], None]) -> Scope:
         return Scope.from_pretrained(name, device=device, dtype=dtype, progress=progress)
 
-    app = create_app(scope, host=host, open_model=opener if is_loopback(host) or allow_models else None, survey=survey)
+    app = create_app(
+        scope,
+        host=whom.host,
+        allow_hosts=whom.allow_hosts,
+        allow_frames=whom.allow_frames,
+        root_path=whom.root_path,
+        read_only=whom.read_only,
+        open_model=opener if whom.opens_models else None,
+        survey=survey,
+    )
     card = scope.card
     print(visible(f"{card.name}: {card.layers} layers × {card.heads} heads; {card.why}"))
-    address = _address(host, listener.getsockname()[1])
+    address = _address(whom.host, listener.getsockname()[1])
     print(f"headscope is at {address} (Ctrl+C ends it)", flush=True)
     warm_up()
     if browser:
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-    uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none", server_header=False)).run([listener])
+    uvicorn.Server(configured(app)).run([listener])
+
+
+def configured(app: FastAPI, seconds: float = 30) -> uvicorn.Config:
+    """How uvicorn serves the application: a request that has not come whole after so many seconds is given up."""
+    return uvicorn.Config(app, log_level="warning", ws="none", server_header=False, http=protocol(seconds))
 
 
 def _listener(host: str, port: int) -> socket.socket:

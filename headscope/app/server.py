@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,13 @@ from headscope import __version__
 from headscope.app import routes
 from headscope.app.asks import NearestAsk
 from headscope.app.desk import Desk
-from headscope.app.limits import Limits
+from headscope.app.door import Door
+from headscope.app.limits import PUBLIC, Limits
 from headscope.app.models import Models, Open
 from headscope.app.page import STATIC, Page
 from headscope.app.problems import handle_problems
 from headscope.app.safety import Guard
+from headscope.errors import InputError
 from headscope.scope import Scope
 
 
@@ -40,17 +42,28 @@ def create_app(
     scope: Scope,
     *,
     host: str = "127.0.0.1",
+    allow_hosts: Sequence[str] = (),
+    allow_frames: Sequence[str] = (),
+    root_path: str = "",
+    read_only: bool = False,
     open_model: Open | None = None,
     limits: Limits | None = None,
     survey: str | Path | None = None,
 ) -> FastAPI:
     """The page and API of `scope`, for a server that listens on `host`.
 
+    `allow_hosts`: further names that it answers to. `allow_frames`: origins whose pages may show it in a frame.
+    `root_path`: the prefix under which a proxy passes it on, whether that takes it off or not.
+    `read_only`: for visitors whom nobody knows; no other model is opened, and the limits are `limits.PUBLIC`.
+
     `open_model` opens another model that a request names; None: such requests are refused, and so are those for a
     survey's directory. `survey`: the directory of a finished survey of `scope`, whose figures stand beside readings.
-    Raises InputError where it is none.
+    Raises InputError where one of them is none.
     """
-    limits = limits or Limits()
+    door = Door(host, allow_hosts, allow_frames, root_path)
+    limits = limits or (PUBLIC if read_only else Limits())
+    if read_only and open_model is not None:
+        raise InputError("a read-only server opens no other model for its visitors: leave out one or the other.")
     desk = Desk(Models(scope, open_model, limits.models), limits)
     if survey is not None:
         desk.surveys.open(survey)
@@ -93,7 +106,7 @@ def create_app(
 
     app.mount("/static", _Files(directory=STATIC), name="static")
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
-    app.add_middleware(Guard, host=host, body=limits.body)
+    app.add_middleware(Guard, door=door, body=limits.body, api=routes.PREFIX)
     return app
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.requests import Request
 
 from headscope.app.asks import ViewAsk
-from headscope.app.desk import Desk, near, work_out
+from headscope.app.desk import Desk, near, pattern_of, work_out
 from headscope.app.script import script
 from headscope.errors import InputError
 from headscope.maps import Map
@@ -46,7 +46,7 @@ def _heads(desk: Desk, scope: Scope, reading: Reading, ask: ViewAsk) -> Taken:
     )
     comparison = ask.as_compare()
     if comparison is not None:
-        _, there, other = desk.other_side(reading, comparison)
+        _, there, other = desk.other_side(reading, comparison, desk.at_hand)
         both = compared(found, near(there, other))
         taken.tables["other"] = record.neighbor_rows(both.other)
         taken.tables["changes"] = record.comparison_rows(both)
@@ -81,7 +81,7 @@ def _attention(desk: Desk, scope: Scope, reading: Reading, ask: ViewAsk) -> Take
     title = f"Attention of {own.label} (position {own.position}), layer {ask.layer}"
     taken = Taken(title, {"attention": record.attention_rows(found)}, [svg.attention(found)], [found])
     if ask.head is not None and len(reading.tokens) <= desk.limits.pattern:
-        queries = reading.pattern_of(ask.layer, ask.weigh)[ask.head].tolist()
+        queries = pattern_of(reading, ask.layer, ask.weigh, ask.head)
         labels = [f"{one.position} {one.label}" for one in reading.tokens]
         taken.grids.append(svg.pattern(f"L{ask.layer}H{ask.head}, rows: query, columns: source", labels, queries))
         taken.tables["pattern"] = [
@@ -157,12 +157,18 @@ def offered(desk: Desk, ask: ViewAsk) -> list[dict[str, str]]:
     ]
 
 
+def program(desk: Desk, ask: ViewAsk) -> bytes:
+    """The lines of Python that make the view again."""
+    return script(desk.models.there(ask.model).card, ask).encode()
+
+
 async def taken(desk: Desk, name: str, ask: ViewAsk, request: Request | None) -> bytes:
     """The file called `name` of a view; InputError where the view has none such."""
     if name not in [one["name"] for one in offered(desk, ask)]:
         raise InputError(f"the view {ask.view!r} has no file {name!r}.")
-    # A map has a line of its own: it is laid out before, and only drawn in the line of the model.
-    found = await desk.mapped(ask.as_map(), request) if ask.view == "map" and name != "reading.py" else None
+    if name == "reading.py":
+        return program(desk, ask)
+    found = await desk.map_at_hand(ask.as_map()) if ask.view == "map" else None
     return await desk.take(ask, _made(desk, name, ask, found), request)
 
 
@@ -170,9 +176,6 @@ def _made(desk: Desk, name: str, ask: ViewAsk, found: Map | None) -> Callable[[S
     stem, _, kind = name.rpartition(".")
 
     def make(scope: Scope, reading: Reading) -> bytes:
-        lines = script(scope.card, ask)
-        if kind == "py":
-            return lines.encode()
         if stem == "effects":  # as many runs as there are heads: only where they are asked for
             return record.csv_of(layers.effects_rows(desk.effects_of(scope, reading, ask.token))).encode()
         taken = _VIEWS[ask.view](desk, scope, reading, ask) if found is None else _map(found)
@@ -193,6 +196,6 @@ def _made(desk: Desk, name: str, ask: ViewAsk, found: Map | None) -> Callable[[S
             for one in taken.results
         ]
         inline = drawn[max(0, drawn.find("<svg")) :]  # a file of its own begins with a declaration
-        return document(taken.title, ask.text, facts, reading.notes, inline, tables, lines).encode()
+        return document(taken.title, ask.text, facts, reading.notes, inline, tables, script(card, ask)).encode()
 
     return make

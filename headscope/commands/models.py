@@ -25,6 +25,16 @@ def serve(
         bool,
         typer.Option("--allow-models", help="Let visitors from other machines open other models and directories."),
     ] = False,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="A further name that the page is reached by, as a proxy's; repeatable.")
+    ] = None,
+    allow_frame: Annotated[
+        list[str] | None, typer.Option(help="An origin whose pages may show it in a frame; repeatable.")
+    ] = None,
+    root_path: Annotated[str, typer.Option(help="The prefix under which a proxy passes it on, as /headscope.")] = "",
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="For the public: this model only, bounded texts and work.")
+    ] = False,
     survey: Annotated[
         str | None, typer.Option(help="Directory of a finished survey, whose figures stand beside every reading.")
     ] = None,
@@ -32,10 +42,12 @@ def serve(
 ) -> None:
     """Serve the page: type a text, click a token, choose a layer, read every head."""
     try:
+        from headscope.app.serve import Whom
         from headscope.app.serve import serve as run
     except ModuleNotFoundError as error:
         raise InputError(f'the page needs {error.name}: pip install "headscope[app]"') from None
-    run(model, revision, host, port, browser, stack, device, dtype, allow_models, survey, lens)
+    whom = Whom(host, tuple(allow_host or ()), tuple(allow_frame or ()), root_path, allow_models, read_only)
+    run(model, revision, whom, port, browser, stack, device, dtype, survey, lens)
 
 
 def models(

@@ -21,7 +21,7 @@ from torch import Tensor
 from headscope.errors import InputError
 from headscope.given import as_seed
 from headscope.vocabulary.cache import ByteCache
-from headscope.vocabulary.shards import cache_directory, read_layer, write_tensor
+from headscope.vocabulary.shards import cache_directory, keep_within, read_layer, touch, write_tensor
 
 if TYPE_CHECKING:
     from openTSNE.affinity import PerplexityBasedNN
@@ -35,6 +35,7 @@ ITERATIONS = (250, 500)  # openTSNE's own: with early exaggeration, and without
 _EVERY = 10  # iterations between two words about progress
 _FORMAT = 1  # of the files; another number makes other names
 _BYTES = 2**28  # of layouts that are kept in memory
+_ON_DISK = 2**26  # bytes of files: about 4,000 maps of 2,000 tokens
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,8 @@ class Layouts:
             points = read_layer(_path(key), (1, len(vectors), 2), 0)
         except InputError:  # there is no place where anything is kept
             return None
+        if points is not None:
+            touch(_path(key))
         return None if points is None else self._keep(key, Tsne(vectors, points, way))
 
     def get(self, vectors: Tensor, way: Way, tell: Tell) -> Layout:
@@ -145,6 +148,7 @@ class Layouts:
         try:
             _path(key).parent.mkdir(parents=True, exist_ok=True)
             write_tensor(_path(key), layout.points[None])
+            keep_within(_path(key).parent, _ON_DISK)
         except (OSError, InputError) as error:
             # The layout is whole; only the next process will have to make it again.
             log.warning("this map is not kept: %s", getattr(error, "strerror", None) or error)

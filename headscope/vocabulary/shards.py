@@ -79,6 +79,27 @@ def read_layer(path: Path, shape: tuple[int, ...], layer: int) -> Tensor | None:
     return rows if len(sums) == shape[0] and sums[layer] == f"{_sum_of(rows):08x}" else None
 
 
+def touch(path: Path) -> None:
+    """Mark a file as used now, where that can be."""
+    with contextlib.suppress(OSError):
+        os.utime(path)
+
+
+def keep_within(directory: Path, budget: int) -> None:
+    """Remove the files of a directory that were used the longest ago, until the rest has `budget` bytes at most."""
+    kept = []
+    for path in directory.iterdir():
+        with contextlib.suppress(OSError):  # another process removes files too
+            found = path.stat()
+            kept.append((found.st_mtime_ns, found.st_size, path))
+    total = 0
+    for _, size, path in sorted(kept, reverse=True):
+        total += size
+        if total > budget:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
 class Shards:
     """A float32 tensor [layer, head, token, width] of `shape`, kept in `directory` as files of `STEP` tokens each."""
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 from types import TracebackType
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
 
 class Server:
-    """Serves an application on a free port of 127.0.0.1."""
+    """Serves an application on a free port of 127.0.0.1; `configure`: how, where not as usual."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, configure: Callable[[Any], uvicorn.Config] | None = None) -> None:
         self._app, self._port = app, 0
+        self._configure = configure or (lambda app: uvicorn.Config(app, log_level="warning", ws="none"))
         self.start()
 
     @property
@@ -27,7 +30,7 @@ class Server:
         listener.bind(("127.0.0.1", self._port))
         listener.listen()
         self._port = listener.getsockname()[1]
-        self._server = uvicorn.Server(uvicorn.Config(self._app, log_level="warning", ws="none"))
+        self._server = uvicorn.Server(self._configure(self._app))
         self._thread = threading.Thread(target=self._server.run, args=([listener],), daemon=True)
         self._thread.start()
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
 from fastapi.testclient import TestClient
 
@@ -11,6 +15,17 @@ from headscope.app.limits import Limits
 from headscope.errors import ModelError
 
 API = "/api/v1"
+
+
+@pytest.fixture
+def tiny(scope_of: Any) -> Iterator[TestClient]:
+    """A client of a server of a tiny model, which opens others as the command does."""
+
+    def open_model(name: str, progress: Any) -> Scope:
+        return Scope.from_pretrained(name)
+
+    with TestClient(create_app(scope_of("roberta"), open_model=open_model), base_url="http://127.0.0.1") as one:
+        yield one
 
 
 @pytest.mark.parametrize(
@@ -57,9 +72,59 @@ def test_attention_that_cannot_be_given(client: TestClient, question: dict[str, 
     assert said in answer.json()["error"]
 
 
+def body(client: TestClient, content: bytes) -> tuple[int, str]:
+    answer = client.post(f"{API}/read", content=content, headers={"Content-Type": "application/json"})
+    return answer.status_code, answer.json()["error"]
+
+
 def test_a_body_that_is_no_json(client: TestClient) -> None:
-    answer = client.post(f"{API}/read", content=b"{", headers={"Content-Type": "application/json"})
-    assert (answer.status_code, answer.json()) == (422, {"error": "the request is no JSON."})
+    assert body(client, b"{") == (422, "the request is no JSON.")
+
+
+@pytest.mark.parametrize("levels", [100, 900, 990, 1000, 1100, 5000, 100_000])
+@pytest.mark.parametrize(("begin", "end"), [(b"[", b"]"), (b'{"text":', b"}")])
+def test_a_body_that_is_nested_deeply(client: TestClient, levels: int, begin: bytes, end: bytes) -> None:
+    nested = begin * min(levels, 250_000 // len(begin + end)) + b"1" + end * min(levels, 250_000 // len(begin + end))
+    for content in (nested, b'{"text":' + nested[:250_000] + b"}", b'{"token":' + nested + b"}"):
+        status, said = body(client, content)
+        assert status == 422
+        assert len(said) < 300
+
+
+@pytest.mark.parametrize("content", [b"\x80", b'{"text":"\xff"}', b'{"token":' + b"9" * 5000 + b"}"])
+def test_a_body_that_cannot_be_read(client: TestClient, content: bytes) -> None:
+    assert body(client, content) == (422, "the request is no JSON that can be read.")
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["token=", f"token={'x' * 300}", "head=99&view=attention", "head=99999999999999999999999&view=attention", "into=",
+     "into=&view=map&method=pca&size=60", "why=abc.&teach=true", "why=.&teach=true", "why=99.1&teach=true",
+     "why=0.99999999&teach=true", "why=٣.٣&teach=true", "teach=true&head=99", "other_text=&compare=text",
+     "other_model=&compare=model", "model=", "layer=999", "k=99999", "view=map&method=pca&size=60&head=99",
+     "view=map&method=pca&size=99999999999", "text=%ff", "at=99999999999999999999"],
+)  # fmt: skip
+def test_an_address_that_says_odd_things(tiny: TestClient, query: str) -> None:
+    for name in ("", "/neighbors.csv", "/view.html", "/pattern.csv", "/attention.csv", "/figure.svg", "/map.csv"):
+        for method in ("POST", "GET") if name == "" else ("GET",):
+            answer = tiny.request(method, f"{API}/take{name}?{query}")
+            assert answer.status_code in (200, 404, 409, 413, 422), answer.text
+            assert answer.status_code == 200 or answer.json()["error"]
+    assert tiny.get(f"/?{query}").status_code == 200
+
+
+def test_a_head_beyond_the_layer_is_said(tiny: TestClient) -> None:
+    tiny.post(f"{API}/take?view=attention")
+    answer = tiny.get(f"{API}/take/pattern.csv?view=attention&head=99")
+    assert (answer.status_code, answer.json()["error"]) == (422, "there is no head 99; the layer's heads are 0 to 3.")
+
+
+@pytest.mark.parametrize("name", ["~nosuch", "x" * 300, "x/" * 140, "~nosuch/model", ".", "/", "C:", "-x", "a b"])
+def test_a_model_that_is_nowhere(tiny: TestClient, name: str) -> None:
+    answer = tiny.post(f"{API}/read", json={"model": name})
+    assert answer.status_code == 404
+    assert name in answer.json()["error"]
+    assert str(Path.cwd()) not in answer.text
 
 
 def test_half_a_surrogate_pair_is_no_text(client: TestClient) -> None:

@@ -71,6 +71,18 @@ def test_in_the_sheets(visit: Visit, server: Server) -> None:
         page.click(f"#{sheet} [popovertargetaction=hide]")
 
 
+def test_where_a_link_asks_for_another_model(visit: Visit, demo: Scope) -> None:
+    with Server(create_app(demo, open_model=lambda name, progress: demo)) as running:
+        page = visit(f"{running.address}/?model=another/model")
+        page.wait("document.querySelector('#asked').open")
+        assert serious(page) == {}
+
+
+def test_where_the_page_is_read_only(visit: Visit, demo: Scope) -> None:
+    with Server(create_app(demo, read_only=True)) as running:
+        assert serious(visit(running.address)) == {}
+
+
 @pytest.fixture(scope="module")
 def with_survey(demo: Scope, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with a survey of the demo weights beside the readings."""

@@ -93,16 +93,63 @@ def test_a_failure_says_why_and_the_page_stays(browser: Browser, many: Any) -> N
     shows(browser, asked(server, layer=2))
 
 
-def test_a_link_opens_nothing(browser: Browser, many: Any) -> None:
+LINK = "/?layer=1&token=2&model=gpt2&compare=model&other_model=twin"
+
+
+def followed(browser: Browser, server: Server) -> None:
+    """A link that was made with another model, opened; the page asks what is to be done."""
+    browser.open(f"{server.address}{LINK}")
+    shows(browser, asked(server, layer=1, token=2))
+    browser.wait("document.querySelector('#asked').open")
+    assert "This link asks to open gpt2." in text(browser, "#asked")
+
+
+def test_a_link_opens_nothing_where_its_reader_stays(browser: Browser, many: Any) -> None:
     server, opened, _ = many
-    browser.open(f"{server.address}/?layer=1&model=gpt2&compare=model&other_model=twin")
-    shows(browser, asked(server, layer=1))
+    browser.errors.clear()
+    followed(browser, server)
+    assert browser.js("document.activeElement.value") == "stay"  # what Enter does
+    browser.press("Escape")
+    browser.wait("!document.querySelector('#asked').open")
     assert "This link was made with gpt2" in text(browser, "#model")
-    query = browser.js("location.search")
-    httpx.get(f"{server.address}/api/v1/take/view.html{query}", timeout=60).raise_for_status()
+    httpx.get(f"{server.address}/api/v1/take/view.html{browser.js('location.search')}", timeout=60).raise_for_status()
+    browser.click("#model .other button")  # asks again
+    browser.wait("document.querySelector('#asked').open")
+    browser.click("#asked [value=stay]")
+    browser.wait("!document.querySelector('#asked').open")
+    choose(browser, "layer", 3)
+    shows(browser, asked(server, layer=3, token=2))
     assert opened == []
-    browser.click("#model .other button")
-    browser.wait("document.querySelector('#model-name').value === 'gpt2'")
+    assert browser.errors == []
+
+
+def test_a_link_is_shown_with_its_model_where_its_reader_opens_it(browser: Browser, many: Any) -> None:
+    server, opened, _ = many
+    browser.errors.clear()
+    followed(browser, server)
+    browser.click("#asked [value=open]")
+    browser.arrive("document.querySelectorAll('[name=layer]').length === 3")
+    shows(browser, asked(server, model="gpt2", layer=1, token=2))
+    assert browser.js("document.querySelector('#asked').open") is False
+    assert "token=2" in browser.js("location.search")
+    assert opened == ["gpt2"]
+    assert browser.errors == []
+
+
+def test_a_link_to_a_model_that_is_nowhere_says_why(browser: Browser, many: Any) -> None:
+    server, opened, _ = many
+    browser.open(f"{server.address}/?model=nowhere")
+    browser.wait("document.querySelector('#asked').open")
+    browser.click("#asked [value=open]")
+    browser.wait("document.querySelector('#model-says').textContent === \"There is no directory 'nowhere'.\"")
+    assert opened == ["nowhere"]
+
+
+def test_where_no_model_may_be_opened_a_link_asks_nothing(browser: Browser, server: Server) -> None:
+    browser.open(f"{server.address}{LINK}")
+    shows(browser, asked(server, layer=1, token=2))
+    assert "This link was made with gpt2" in text(browser, "#model")
+    assert not browser.js("document.querySelector('#asked').open || document.querySelector('#model .other button')")
 
 
 def test_two_models_stand_side_by_side(browser: Browser, many: Any) -> None:

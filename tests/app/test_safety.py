@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
 from headscope import Scope
 from headscope.app import create_app
+from headscope.app.mapping import Mapping
+from headscope.app.models import Busy, Models
 from headscope.app.page import STATIC
-from headscope.app.safety import is_loopback
 
-READ = "/api/v1/read"
+API = "/api/v1"
+READ = f"{API}/read"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:7860", "localhost", "localhost:1234", "[::1]:7860"])
@@ -20,7 +23,10 @@ def test_own_names_are_answered(client: TestClient, host: str) -> None:
     assert client.get("/", headers={"Host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "192.168.0.7:7860", "", "[::1", "a@b"])
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "127.0.0.1.evil.example", "192.168.0.7:7860", "", "[::1", "a@b", "a@127.0.0.1", "localhost/"],
+)
 def test_a_foreign_name_is_refused(client: TestClient, host: str) -> None:
     answer = client.get("/", headers={"Host": host})
     assert answer.status_code == 400
@@ -43,13 +49,66 @@ def test_off_loopback_addresses_and_the_given_name_are_answered(demo: Scope) -> 
             assert client.get("/", headers={"Host": host}).status_code == status
 
 
-@pytest.mark.parametrize("path", ["/", "/static/main.js", "/api/v1/health", "/zork"])
-def test_every_answer_carries_strict_headers(client: TestClient, path: str) -> None:
-    headers = client.get(path).headers
+def failing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(Mapping, "work", fail)
+
+
+def full(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object, __: str) -> None:
+        raise Busy("another model is being opened.")
+
+    monkeypatch.setattr(Models, "open", refuse)
+
+
+ANSWERS: list[tuple[str, str, int, dict[str, Any]]] = [
+    ("GET", "/", 200, {}),
+    ("HEAD", "/", 405, {}),
+    ("OPTIONS", "/", 405, {}),
+    ("GET", "/static/main.js", 200, {}),
+    ("HEAD", "/static/main.js", 200, {}),
+    ("GET", "/static/zork", 404, {}),
+    ("POST", "/static/main.js", 405, {}),
+    ("GET", "/plotly.js", 200, {}),
+    ("GET", "/zork", 404, {}),
+    ("GET", "/", 400, {"headers": {"Host": "evil.example"}}),
+    ("GET", f"{API}/health", 200, {}),
+    ("GET", f"{API}/openapi.json", 200, {}),
+    ("HEAD", f"{API}/health", 405, {}),
+    ("OPTIONS", f"{API}/read", 405, {}),
+    ("GET", f"{API}/zork", 404, {}),
+    ("GET", f"{API}/health", 403, {"headers": {"Sec-Fetch-Site": "cross-site"}}),
+    ("POST", f"{API}/read", 422, {"content": b"{"}),
+    ("POST", f"{API}/read", 413, {"content": b" " * 300_000}),
+    ("POST", f"{API}/read", 411, {"content": iter([b"{}"])}),
+    ("POST", f"{API}/models", 503, {"json": {"model": "gpt2"}}),
+    ("GET", f"{API}/map/0", 500, {}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "status", "more"), ANSWERS, ids=lambda one: str(one)[:40])
+def test_every_answer_carries_strict_headers(
+    demo: Scope, monkeypatch: pytest.MonkeyPatch, method: str, path: str, status: int, more: dict[str, Any]
+) -> None:
+    failing(monkeypatch)
+    full(monkeypatch)
+    with TestClient(create_app(demo), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+        answer = client.request(method, path, **more)
+    headers = answer.headers
+    assert answer.status_code == status
     assert "default-src 'self'" in headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
     assert "unsafe" not in headers["Content-Security-Policy"]
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    if path.startswith("/api"):
+        assert headers["Cache-Control"] == "no-store"
+    if status >= 400 and method not in ("HEAD",):
+        assert list(answer.json()) == ["error"]
+    assert "planted" not in answer.text
 
 
 def test_files_outside_the_static_directory_are_not_served(client: TestClient) -> None:
@@ -64,11 +123,3 @@ def test_the_page_names_no_other_host_and_has_no_inline_code() -> None:
         assert "innerHTML" not in source, path
     html = (STATIC / "index.html").read_text("utf-8")
     assert not re.search(r"\son\w+=|style=|<script>", html)
-
-
-@pytest.mark.parametrize(
-    ("host", "inside"),
-    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("lab", False)],
-)
-def test_loopback_is_told_from_the_rest(host: str, inside: bool) -> None:
-    assert is_loopback(host) is inside

@@ -40,7 +40,11 @@ VIEWS = {
 @pytest.fixture(scope="session")
 def take(server: Server) -> Callable[[str, str], httpx.Response]:
     def get(name: str, query: str) -> httpx.Response:
-        return httpx.get(f"{server.address}/api/v1/take{name and '/' + name}?{query}", timeout=60).raise_for_status()
+        # As the page's sheet does: what the files need is read before any of them is asked for.
+        sheet = httpx.post(f"{server.address}/api/v1/take?{query}", timeout=60).raise_for_status()
+        if not name:
+            return sheet
+        return httpx.get(f"{server.address}/api/v1/take/{name}?{query}", timeout=60).raise_for_status()
 
     return get
 
@@ -81,11 +85,17 @@ def test_a_file_that_has_to_wait_for_tokens_read_alone_says_so(
     own = Scope.from_model(tiny._opened.model, tiny._opened.names.tokenizer)
     with TestClient(create_app(own), base_url="http://127.0.0.1") as client:
         for query, what in (("reference=isolated", "values"), ("view=journey&isolated=true", "streams")):
-            waits = client.get(f"/api/v1/take/view.html?{query}")
-            assert waits.status_code == 409
-            assert waits.json()["isolated"]["what"] == what
+            for _ in range(2):  # a GET begins nothing
+                waits = client.get(f"/api/v1/take/view.html?{query}")
+                assert waits.status_code == 409
+                assert (waits.json()["isolated"]["what"], waits.json()["isolated"]["state"]) == (what, "absent")
+            begun = client.post(f"/api/v1/take?{query}")
+            assert begun.status_code == 409
+            assert begun.json()["isolated"]["state"] == "working"
         # Attention asks nothing of a reference.
-        assert client.get("/api/v1/take/view.html?view=attention&reference=isolated").status_code == 200
+        query = "view=attention&reference=isolated"
+        assert client.post(f"/api/v1/take?{query}").status_code == 200
+        assert client.get(f"/api/v1/take/view.html?{query}").status_code == 200
 
 
 def test_the_tables_hold_every_number_of_the_api(take: Any, ask: Ask, demo: Scope) -> None:

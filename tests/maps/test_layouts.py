@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 from sklearn.manifold import trustworthiness as of_sklearn
@@ -159,3 +161,29 @@ def test_trustworthiness_is_scikit_learns(clusters, count):
 def test_what_cannot_be_laid_out_is_said(way, points, width, said):
     with pytest.raises(InputError, match=said):
         check(way, points, width)
+
+
+def test_what_is_kept_on_disk_is_bounded_and_the_oldest_goes_first(directory, monkeypatch):
+    some = [normal(30, 4, seed=seed) for seed in range(5)]
+    Layouts().get(some[0], Way("tsne", 5, 0), quiet)
+    each = sum(file.stat().st_size for file in directory.iterdir())
+    monkeypatch.setattr(layouts, "_ON_DISK", 3 * each)
+    made = []
+    for n, vectors in enumerate(some):
+        Layouts().get(vectors, Way("tsne", 5, 0), quiet)
+        made += [file for file in directory.iterdir() if file not in made]
+        os.utime(made[-1], (1000 + n,) * 2)  # as if they had been made one after another
+    assert {file for file in made if file.exists()} == set(made[2:])
+    # What is asked for again is young again.
+    assert Layouts().known(some[2], Way("tsne", 5, 0)) is not None
+    Layouts().get(normal(30, 4, seed=9), Way("tsne", 5, 0), quiet)
+    assert made[2].exists()
+    assert not made[3].exists()
+
+
+def test_a_cache_that_cannot_be_written_costs_only_the_next_process_its_time(directory, caplog):
+    directory.write_text("no directory")
+    vectors = normal(30, 4)
+    layout = Layouts().get(vectors, Way("tsne", 5, 0), quiet)
+    assert layout.points.shape == (30, 2)
+    assert "not kept" in caplog.text

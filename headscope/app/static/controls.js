@@ -62,6 +62,7 @@ export function showControls(state, server) {
   form.elements.hubs.checked = state.hubs && !shut;
   form.elements.teach.checked = state.teach;
   form.elements.isolated.checked = state.isolated;
+  form.elements.isolated.disabled = !server.alone.streams;
   for (const input of form.querySelectorAll("[type=number]")) if (input !== document.activeElement) input.value = state[input.name] ?? "";
   form.elements.map_at.disabled = !open;
   form.elements.perplexity.disabled = state.method === "pca";

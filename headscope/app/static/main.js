@@ -80,7 +80,7 @@ async function recover(fault, signal) {
   if (fault instanceof Lost) {
     say("The server does not answer. It is asked again every second; the page goes on when it is back.");
     await returned(signal);
-  } else if (fault instanceof Refused && fault.status === 503) {
+  } else if (fault instanceof Refused && [429, 503].includes(fault.status)) {
     say(`${fault.message} It is asked again in a second.`);
     await new Promise((later) => setTimeout(later, 1000));
   } else if (fault instanceof Refused && (fault.answer.isolated || fault.answer.map)) {

@@ -12,7 +12,7 @@ const said = (fault) => (fault instanceof Refused ? fault.message : "the server 
 export function bindModels(server, asked, go) {
   paintHead(server, asked);
   const field = byId("model-name");
-  if (asked) field.value = asked;
+  if (asked && server.may_open) askFirst(asked);
   byId("models").addEventListener("toggle", ({ newState }) => newState === "open" && list(server, go));
   byId("open-model").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -31,9 +31,24 @@ function paintHead(server, asked) {
     h("p", {}, h("strong", {}, server.name), `: ${size}; ${server.why}.`),
     h("p", { title: error }, `Capture error ${tiny(server.capture_error)}; weights SHA-256 ${server.weights_sha256.slice(0, 16)}…`),
   );
+  if (server.closed) byId("model").append(h("p", { class: "closed" }, server.closed));
   if (!asked) return;
-  const open = server.may_open ? h("button", { type: "button", class: "quiet", popovertarget: "models" }, "Open it") : null;
+  const open = server.may_open ? h("button", { type: "button", class: "quiet" }, "Open it …") : null;
+  open?.addEventListener("click", () => byId("asked").showModal());
   byId("model").append(h("p", { class: "other" }, `This link was made with ${asked}; here it is answered by ${server.name}. `, open));
+}
+
+/** A link opens nothing by itself: its reader is asked, and then shown what it names. */
+function askFirst(asked) {
+  const link = location.href;
+  const dialog = byId("asked");
+  dialog.querySelector("strong").textContent = asked;
+  dialog.addEventListener("close", () => {
+    if (dialog.returnValue !== "open") return;
+    byId("models").showPopover();
+    open(asked, () => location.assign(link));
+  });
+  dialog.showModal();
 }
 
 async function list(server, go) {

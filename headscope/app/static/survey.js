@@ -59,7 +59,7 @@ export function paint(answers, state, server, tokens, more, again) {
   const command = h("code", {}, "headscope survey TEXTS --model MODEL -o DIR");
   const says = survey
     ? [`Survey ${survey.name} is open: ${count(survey.positions)} tokens of ${count(survey.texts)} texts. Its figures stand under the heads’ names, too.`]
-    : ["One sentence proves nothing. ", command, " measures many; open DIR here, and its figures stand under the heads’ names, and here for every layer."];
+    : ["One sentence proves nothing. ", command, ` measures many; ${may_open ? "open DIR here, and its" : "whoever runs this server can open one with --survey DIR, and its"} figures stand under the heads’ names, and here for every layer.`];
   const columns = server.heads;
   const top = h("tr", {}, h("td", {}, h("span", { class: "axes" }, "layer ↓ head →")), Array.from({ length: columns }, (_, head) => h("th", { scope: "col" }, head)));
   const row = ({ heads }, layer) => h("tr", {}, h("th", { scope: "row" }, h("span", { class: "number" }, layer)), heads.map((head) => square(head, layer, state)));

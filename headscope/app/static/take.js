@@ -1,5 +1,5 @@
 // The sheet that gives a view away: files that the server makes, its figure as a picture, the link and the program.
-import { get, Lost, Refused } from "./api.js";
+import { Lost, post, Refused } from "./api.js";
 import { byId, h } from "./dom.js";
 
 const DPI = 300 / 96; // pixels of a picture for each of the figure's: 300 to the inch
@@ -11,7 +11,7 @@ export function bindTake() {
     if (newState !== "open") return;
     byId("files").replaceChildren(h("li", {}, "…"));
     try {
-      const { files, script } = await get(`take${location.search}`);
+      const { files, script } = await post(`take${location.search}`, {});
       byId("files").replaceChildren(...files.map(({ name, says }) => h("li", {}, h("a", { href: file(name), download: `headscope-${name}` }, says), name === "figure.svg" ? png() : null)));
       byId("files").append(files.length ? "" : h("li", {}, "Each plot of this view has its own downloads beside it."));
       byId("script").textContent = script;
