@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.requests import Request
@@ -27,13 +27,14 @@ from headscope.app.asks import (
     WhyAsk,
     WorkedAsk,
 )
-from headscope.app.isolating import BeingMade, Isolating, NotWhole, Work, check_whole
+from headscope.app.isolating import BeingMade, Isolating, NotWhole, TokensAlone, check_whole
 from headscope.app.limits import Limits
 from headscope.app.line import Line
 from headscope.app.mapping import Mapping
 from headscope.app.models import Models
 from headscope.app.recent import Recent
 from headscope.app.surveys import Surveys
+from headscope.app.work import visitor
 from headscope.errors import InputError
 from headscope.maps import Map
 from headscope.model.edits import Kind
@@ -60,8 +61,8 @@ class Desk:
     def __init__(self, models: Models, limits: Limits) -> None:
         self.models, self.limits = models, limits
         self.line = Line(limits.waiting)
-        self.isolating = Isolating(self.line)
-        self.mapping = Mapping(limits.waiting, limits.maps)
+        self.isolating = Isolating(self.line, limits.patience)
+        self.mapping = Mapping(limits.waiting, limits.maps, limits.patience)
         self.surveys = Surveys(models)
         self._readings: Recent[Reading] = Recent(limits.readings)
         self._answers: Recent[bytes] = Recent(limits.answers)
@@ -203,8 +204,9 @@ class Desk:
                 seed=ask.seed,
                 progress=tell,
             ),
+            request,
         )
-        return found if placed is None else await self.mapping.place(found, placed)
+        return found if placed is None else await self.mapping.place(found, placed, request)
 
     def _key_of(self, ask: MapAsk) -> str:
         """A short name for a question about a map."""
@@ -249,9 +251,9 @@ class Desk:
     async def isolated(self, model: str | None, what: What, request: Request | None = None) -> dict[str, Any]:
         """How far a model is with its tokens read alone."""
         key = self.models.key(model)
-        work = self.isolating.known(key, what)
+        work = self.isolating.known(key, what, visitor(request))
         if work is None:
-            work = await self.line.run(lambda: Work.found(self.models.get(key), what), request)
+            work = await self.line.run(lambda: TokensAlone.found(self.models.get(key), what), request)
         return work.record()
 
     def known(self, ask: Ask) -> bytes | None:
@@ -273,14 +275,14 @@ class Desk:
             return answer
 
         at_hand = self._answers.get(key)
-        return at_hand if at_hand is not None else await self._in_turn(ask, job, request)
+        return at_hand if at_hand is not None else await self._in_turn(ask, job, request, key)
 
-    async def _in_turn(self, ask: Ask, job: Callable[[], T], request: Request | None) -> T:
+    async def _in_turn(self, ask: Ask, job: Callable[[], T], request: Request | None, key: Hashable | None = None) -> T:
         """What a job comes to when it is its turn; BeingMade where tokens have to be read alone first."""
         try:
-            return await self.line.run(job, request)
+            return await self.line.run(job, request, key)
         except NotWhole as missing:
-            raise BeingMade(await self.isolating.start(self.models.key(ask.model), missing)) from None
+            raise BeingMade(self.isolating.start(self.models.key(ask.model), missing, visitor(request))) from None
 
     def _check(self, ask: Ask) -> None:
         if len(ask.text) > self.limits.characters:

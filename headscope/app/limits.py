@@ -18,3 +18,6 @@ class Limits:
     answers: int = 64 * 2**20  # bytes of finished answers
     map: int = 5000  # vocabulary tokens of a map
     maps: int = 128 * 2**20  # bytes of maps, and of their points
+    # Seconds without a word after which those count as gone who wait for a map or for tokens read alone. A browser lets
+    # a page that is out of sight ask once a minute.
+    patience: float = 90.0

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from headscope.errors import InputError
+from headscope.stopping import stop_point
 from headscope.vocabulary.cache import ByteCache
 from headscope.vocabulary.shards import cache_directory, read_layer, write_whole
 
@@ -133,7 +134,7 @@ class Layouts:
         return None if points is None else self._keep(key, Tsne(vectors, points, way))
 
     def get(self, vectors: Tensor, way: Way, tell: Tell) -> Layout:
-        """The layout; `tell` hears how many iterations are done, and may end them by an exception."""
+        """The layout; `tell` hears how many iterations are done."""
         found = self.known(vectors, way)
         if found is not None:
             return found
@@ -206,9 +207,11 @@ def _tsne(vectors: Tensor, way: Way, tell: Tell) -> Tsne:
 
     def heard(iteration: int, error: float, embedding: object) -> None:
         nonlocal done
+        stop_point()
         done += _EVERY
         tell(min(done, total), total)
 
+    stop_point()
     tell(0, total)
     # The Barnes-Hut gradient is the same for any number of threads; the linear algebra at the start is not.
     with threadpool_limits(1, user_api="blas"):
