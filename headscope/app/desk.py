@@ -279,10 +279,14 @@ class Desk:
 
     async def _in_turn(self, ask: Ask, job: Callable[[], T], request: Request | None, key: Hashable | None = None) -> T:
         """What a job comes to when it is its turn; BeingMade where tokens have to be read alone first."""
+        model, who = self.models.key(ask.model), visitor(request)
+        going = self.isolating.joined(model, ask.needs_alone, who)
+        if going is not None:
+            raise BeingMade(going)  # nothing to wait in line for
         try:
             return await self.line.run(job, request, key)
         except NotWhole as missing:
-            raise BeingMade(self.isolating.start(self.models.key(ask.model), missing, visitor(request))) from None
+            raise BeingMade(self.isolating.start(model, missing, who)) from None
 
     def _check(self, ask: Ask) -> None:
         if len(ask.text) > self.limits.characters:

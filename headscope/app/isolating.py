@@ -73,11 +73,16 @@ class Isolating:
             work.job.hear(who)
         return work
 
+    def joined(self, model: str | None, what: What | None, who: str | None) -> TokensAlone | None:
+        """The work that goes on, if it does: one more waits for it."""
+        work = None if what is None else self._works.get((model, what))
+        return work if work is not None and work.joined(who) else None
+
     def start(self, model: str | None, missing: NotWhole, who: str | None) -> TokensAlone:
         """Begin, or go on, with what is missing of a model, for the one who asks; does not wait for it."""
         alone, what = missing.alone, missing.alone.what
-        work = self._works.get((model, what))
-        if work is None or not work.joined(who):
+        work = self.joined(model, what, who)
+        if work is None:
             work = TokensAlone(
                 what=what,
                 nbytes=alone.nbytes,
