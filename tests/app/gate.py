@@ -13,7 +13,7 @@ class Gate:
     """Counts the attention calls of a model, and holds the one that it is set to; open when the block ends."""
 
     def __init__(self, scope: Scope) -> None:
-        self.steps = 0
+        self.scope, self.steps = scope, 0
         self.reached, self._open = threading.Event(), threading.Event()
         self._at: int | None = None
         modules = {block.attention for block in scope._opened.anatomy.blocks}
