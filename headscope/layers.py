@@ -16,6 +16,7 @@ from headscope.model.edits import Edits, Kind
 from headscope.model.projections import output_weights
 from headscope.model.tokens import Token
 from headscope.results import frame
+from headscope.stopping import stop_point
 from headscope.stream import joined, ranks_alone, stages_of, streams, walk
 from headscope.views import layers as views
 from headscope.vocabulary import notes
@@ -200,6 +201,7 @@ def mixing(reading: Reading) -> Mixing:
     residual: list[Tensor] = []
     layernorm: list[Tensor] = []
     for layer, stages in enumerate(reading.stages):
+        stop_point()
         pattern = reading.pattern_of(layer).double()  # (H, Q, S)
         own = pattern.diagonal(dim1=1, dim2=2)  # (H, Q)
         total = pattern.sum(-1).clamp_min(torch.finfo(torch.float64).tiny)
@@ -240,6 +242,7 @@ def glance(reading: Reading) -> Glance:
     ours = ~special if not special.all() else special
     parts: list[list[Tensor]] = [[] for _ in range(5)]
     for layer in range(len(reading.z)):
+        stop_point()
         pattern = reading.pattern_of(layer)  # (H, Q, S)
         # Position 0 has none before it: missing, not 0.
         previous = torch.nn.functional.pad(pattern.diagonal(-1, dim1=1, dim2=2), (1, 0), value=torch.nan)

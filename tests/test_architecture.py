@@ -83,7 +83,11 @@ def test_what_help_loads_brings_no_heavy_library(name):
 def test_the_searchs_tensors_come_from_no_model():
     for path in (PACKAGE / "neighbors").rglob("*.py"):
         named = {name for name, _ in imported_by(path)}
-        assert all(n.startswith(("headscope.neighbors", "headscope.errors")) for n in named if "headscope" in n)
+        assert all(
+            n.startswith(("headscope.neighbors", "headscope.errors", "headscope.stopping"))
+            for n in named
+            if "headscope" in n
+        )
 
 
 def test_views_compute_nothing():

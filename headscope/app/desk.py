@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.requests import Request
@@ -27,7 +27,7 @@ from headscope.app.asks import (
     WhyAsk,
     WorkedAsk,
 )
-from headscope.app.isolating import BeingMade, Isolating, NotWhole, Work, check_whole
+from headscope.app.isolating import BeingMade, Isolating, NotWhole, TokensAlone, check_whole
 from headscope.app.limits import Limits
 from headscope.app.line import Line
 from headscope.app.mapping import Mapping
@@ -35,6 +35,7 @@ from headscope.app.models import Models, NotAllowed
 from headscope.app.recent import Recent
 from headscope.app.surveys import Surveys
 from headscope.app.visitors import Visitors
+from headscope.app.work import visitor
 from headscope.errors import InputError
 from headscope.maps import Map
 from headscope.maps.layouts import Tell
@@ -66,8 +67,8 @@ class Desk:
     def __init__(self, models: Models, limits: Limits) -> None:
         self.models, self.limits = models, limits
         self.line = Line(limits.waiting)
-        self.isolating = Isolating(self.line)
-        self.mapping = Mapping(limits.waiting, limits.maps)
+        self.isolating = Isolating(self.line, limits.patience)
+        self.mapping = Mapping(limits.waiting, limits.maps, limits.patience)
         self.surveys = Surveys(models)
         self.visitors = Visitors(limits.work, limits.at_once)
         self._readings: Recent[Reading] = Recent(limits.readings)
@@ -248,9 +249,9 @@ class Desk:
 
         with self.visitors.admitted(request):
             found = await self.mapping.get(
-                self._key_of(ask.ground), lambda tell: self.visitors.timed(request, lambda: make(tell))()
+                self._key_of(ask.ground), lambda tell: self.visitors.timed(request, lambda: make(tell))(), request
             )
-        return found if placed is None else await self.mapping.place(found, placed)
+        return found if placed is None else await self.mapping.place(found, placed, request)
 
     def _key_of(self, ask: MapAsk) -> str:
         """A short name for a question about a map."""
@@ -292,9 +293,9 @@ class Desk:
     async def isolated(self, model: str | None, what: What, request: Request | None = None) -> dict[str, Any]:
         """How far a model is with its tokens read alone."""
         key, scope = self.models.key(model), self.models.there(model)
-        work = self.isolating.known(key, what)
+        work = self.isolating.known(key, what, visitor(request))
         if work is None:
-            work = await self.line.run(lambda: Work.found(scope, what), request)
+            work = await self.line.run(lambda: TokensAlone.found(scope, what), request)
         return work.record()
 
     def known(self, ask: Ask) -> bytes | None:
@@ -316,24 +317,28 @@ class Desk:
             return answer
 
         at_hand = self._answers.get(key)
-        return at_hand if at_hand is not None else await self._in_turn(ask, job, request)
+        return at_hand if at_hand is not None else await self._in_turn(ask, job, request, key)
 
-    async def _in_turn(self, ask: Ask, job: Callable[[], T], request: Request | None) -> T:
+    async def _in_turn(self, ask: Ask, job: Callable[[], T], request: Request | None, key: Hashable | None = None) -> T:
         """What a job comes to when it is its turn; BeingMade where tokens have to be read alone first."""
+        model, who = self.models.key(ask.model), visitor(request)
+        going = self.isolating.joined(model, ask.needs_alone, who)
+        if going is not None:
+            raise BeingMade(going)  # nothing to wait in line for
         try:
-            return await self._work(job, request)
+            return await self._work(job, request, key)
         except NotWhole as missing:
             if not self.limits.alone:
                 raise NotAllowed(
                     "this server reads no vocabulary alone for a visitor: choose another reference, or no ranks read "
                     "alone. Whoever runs it can make them with headscope look before."
                 ) from None
-            raise BeingMade(await self.isolating.start(self.models.key(ask.model), missing)) from None
+            raise BeingMade(self.isolating.start(model, missing, who)) from None
 
-    async def _work(self, job: Callable[[], T], request: Request | None) -> T:
+    async def _work(self, job: Callable[[], T], request: Request | None, key: Hashable | None = None) -> T:
         """What a job comes to in its turn, as long as its visitor has not had too much."""
         with self.visitors.admitted(request):
-            return await self.line.run(self.visitors.timed(request, job), request)
+            return await self.line.run(self.visitors.timed(request, job), request, key)
 
     def _check(self, ask: Ask) -> None:
         if len(ask.text) > self.limits.characters:

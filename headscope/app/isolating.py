@@ -3,133 +3,118 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
+from headscope.app.job import Job
 from headscope.app.line import Line, LineFull
-from headscope.errors import HeadscopeError
+from headscope.app.work import Work
 from headscope.scope import Scope
-from headscope.vocabulary.isolated import What
-
-log = logging.getLogger(__name__)
-State = Literal["absent", "working", "stopped", "failed", "ready"]
+from headscope.vocabulary.isolated import ReadAlone, What
 
 
 class NotWhole(Exception):
-    """The question needs `what` of the tokens that `scope` has not read alone."""
+    """The question needs what is not there of tokens read alone; `done` of them are."""
 
-    def __init__(self, scope: Scope, what: What) -> None:
+    def __init__(self, alone: ReadAlone, done: int) -> None:
         super().__init__()
-        self.scope, self.what = scope, what
+        self.alone, self.done = alone, done
 
 
 def check_whole(scope: Scope, what: What | None) -> None:
     """NotWhole where something is needed that has not been made."""
-    if what is not None and (alone := scope.isolated.kept(what)).done() < alone.tokens:
-        raise NotWhole(scope, what)
+    if what is not None and (done := (alone := scope.isolated.kept(what)).done()) < alone.tokens:
+        raise NotWhole(alone, done)
 
 
 class BeingMade(Exception):
     """The question has to wait for `work`."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: TokensAlone) -> None:
         super().__init__()
         self.work = work
 
 
-@dataclass
-class Work:
+@dataclass(kw_only=True)
+class TokensAlone(Work):
     """How far the tokens of one model have been read alone."""
 
-    done: int  # tokens
-    total: int
+    what: What
     nbytes: int  # of all of them, on disk
-    what: What = "values"
-    state: State = "absent"
-    problem: str | None = None  # why it failed
-    began: tuple[float, int] = (0.0, 0)  # when, and how many tokens were done
-    task: asyncio.Task[None] | None = field(default=None, repr=False)
 
     @classmethod
-    def found(cls, scope: Scope, what: What) -> Work:
+    def found(cls, scope: Scope, what: What) -> TokensAlone:
         """As the disk says; waits for the model."""
         alone = scope.isolated.kept(what)
         done, total = alone.done(), alone.tokens
-        return cls(done, total, alone.nbytes, what, "ready" if done == total else "absent")
-
-    def seconds_left(self) -> float | None:
-        """An estimate, once a first step has been taken."""
-        when, had = self.began
-        if self.state != "working" or self.done == had:
-            return None
-        return round((self.total - self.done) * (time.monotonic() - when) / (self.done - had), 1)
+        state = "ready" if done == total else "absent"
+        return cls(what=what, nbytes=alone.nbytes, done=done, total=total, state=state)
 
     def record(self) -> dict[str, Any]:
         """For JSON."""
-        return {
-            "what": self.what,
-            "state": self.state,
-            "done": self.done,
-            "total": self.total,
-            "bytes": self.nbytes,
-            "seconds_left": self.seconds_left(),
-            "problem": self.problem,
-        }
+        return super().record() | {"what": self.what, "bytes": self.nbytes}
 
 
 class Isolating:
-    """Reads the tokens of a server's models alone, by name, and tells how far it is. Lives on the event loop."""
+    """Reads the tokens of a server's models alone, by name, and tells how far it is. Lives on the event loop.
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
-        self._works: dict[tuple[str | None, What], Work] = {}
+    `patience`: how many seconds those who wait may say nothing.
+    """
 
-    def known(self, model: str | None, what: What) -> Work | None:
-        """The work on a model that was begun here."""
-        return self._works.get((model, what))
+    def __init__(self, line: Line, patience: float) -> None:
+        self._line, self._patience = line, patience
+        self._works: dict[tuple[str | None, What], TokensAlone] = {}
 
-    async def start(self, model: str | None, missing: NotWhole) -> Work:
-        """Begin, or go on, with what is missing of a model; does not wait for it."""
-        scope, what = missing.scope, missing.what
+    def known(self, model: str | None, what: What, who: str | None) -> TokensAlone | None:
+        """The work on a model that was begun here; `who` asks, and is heard."""
         work = self._works.get((model, what))
-        if work is None or work.state == "ready":  # ready, and yet asked for: the files were removed
-            work = await self._line.run(lambda: Work.found(scope, what))
-            self._works[model, what] = work
-        work.state, work.problem = "working", None
-        if work.task is None or work.task.done():
-            work.began = (time.monotonic(), work.done)
-            work.task = asyncio.get_running_loop().create_task(self._make(work, scope))
+        if work is not None:
+            work.job.hear(who)
         return work
 
-    def stop(self, model: str | None, what: What) -> None:
-        """End after the step that runs; what was made stays."""
+    def joined(self, model: str | None, what: What | None, who: str | None) -> TokensAlone | None:
+        """The work that goes on, if it does: one more waits for it."""
+        work = None if what is None else self._works.get((model, what))
+        return work if work is not None and work.joined(who) else None
+
+    def start(self, model: str | None, missing: NotWhole, who: str | None) -> TokensAlone:
+        """Begin, or go on, with what is missing of a model, for the one who asks; does not wait for it."""
+        alone, what = missing.alone, missing.alone.what
+        work = self.joined(model, what, who)
+        if work is None:
+            work = TokensAlone(
+                what=what,
+                nbytes=alone.nbytes,
+                done=missing.done,
+                total=alone.tokens,
+                state="working",
+                began=(time.monotonic(), missing.done),
+                job=Job(who, self._patience),
+            )
+            self._works[model, what] = work
+            work.start(self._make(work, alone))
+        return work
+
+    def leave(self, model: str | None, what: What, who: str | None) -> None:
+        """One who waited waits no longer; where nobody does, the work ends, and what was made stays."""
         work = self._works.get((model, what))
-        if work is not None and work.state == "working":
-            work.state = "stopped"
+        if work is not None:
+            work.leave(who)
 
     def close(self) -> None:
         """End all work."""
         for work in self._works.values():
-            if work.task is not None:
-                work.task.cancel()
+            work.close()
 
-    async def _make(self, work: Work, scope: Scope) -> None:
-        steps = scope.isolated.kept(work.what).steps()
-        try:
-            while work.state == "working":
-                try:
-                    done = await self._line.run(lambda: next(steps, None))
-                except LineFull:
-                    await asyncio.sleep(0.2)
-                    continue
-                if done is None:
-                    work.state = "ready"
-                else:
-                    work.done = done
-        except HeadscopeError as error:
-            work.state, work.problem = "failed", str(error)
-        except Exception as error:
-            log.exception("reading the vocabulary alone failed")
-            work.state, work.problem = "failed", f"headscope failed ({type(error).__name__}); its log says where."
+    async def _make(self, work: TokensAlone, alone: ReadAlone) -> None:
+        steps = alone.steps()
+        while True:
+            try:
+                done = await self._line.run(lambda: work.job.run(lambda: next(steps, None)))
+            except LineFull:
+                await asyncio.sleep(0.2)
+                continue
+            if done is None:
+                return
+            work.done = done

@@ -21,6 +21,9 @@ class Limits:
     alone: bool = True  # whether a question may have the vocabulary read alone, which takes minutes and disk
     work: float | None = None  # seconds in a minute that the server works for one visitor
     at_once: int | None = None  # requests of one visitor that it works on at a time
+    # Seconds without a word after which those count as gone who wait for a map or for tokens read alone. A browser lets
+    # a page that is out of sight ask once a minute.
+    patience: float = 90.0
 
 
 PUBLIC = Limits(

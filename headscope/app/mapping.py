@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
-from headscope.app.line import Line, LineFull
+from starlette.requests import Request
+
+from headscope.app.job import Job
+from headscope.app.line import ClientGone, Line, unless_left
 from headscope.app.recent import Recent
+from headscope.app.work import Work, visitor
 from headscope.errors import HeadscopeError
 from headscope.maps import Map
 from headscope.maps.layouts import Tell
 from headscope.reading import Reading
 
-log = logging.getLogger(__name__)
-State = Literal["waiting", "working", "stopped", "failed", "ready"]
 Make = Callable[[Tell], Map]
 _PATIENCE = 1.5  # seconds that a question waits for its map, before it is told to ask for progress instead
 
@@ -34,51 +34,41 @@ class MapNotThere(Exception):
     """No such map was asked for lately."""
 
 
-class _Ended(Exception):
-    """Nobody waits for the map any more."""
-
-
-@dataclass
-class MapWork:
-    """How far one map is; `wanted`: how many wait for it."""
+@dataclass(kw_only=True)
+class MapWork(Work):
+    """How far one map is, in iterations: of 0 in all until it begins, and for PCA."""
 
     key: str
-    done: int = 0  # iterations; of 0 in all until it begins, and for PCA
-    total: int = 0
-    state: State = "waiting"
-    problem: HeadscopeError | str | None = None
-    wanted: int = 0
-    began: float = 0.0
-    task: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    def tell(self, done: int, total: int) -> None:
+        """So many iterations are done."""
+        if self.state == "waiting":
+            self.state, self.began = "working", (time.monotonic(), 0)
+        self.done, self.total = done, total
 
     def record(self) -> dict[str, Any]:
         """For JSON."""
-        running = self.state == "working" and self.done > 0
-        left = (self.total - self.done) * (time.monotonic() - self.began) / self.done if running else None
-        return {
-            "key": self.key,
-            "state": self.state,
-            "done": self.done,
-            "total": self.total,
-            "seconds_left": None if left is None else round(left, 1),
-            "problem": None if self.problem is None else str(self.problem),
-        }
+        return super().record() | {"key": self.key}
 
 
 class Mapping:
-    """Makes maps by their key, one at a time, and keeps them as long as there is room. Lives on the event loop."""
+    """Makes maps by their key, one at a time, and keeps them as long as there is room. Lives on the event loop.
 
-    def __init__(self, waiting: int, budget: int) -> None:
-        self._line = Line(waiting)
+    `patience`: how many seconds those who wait may say nothing.
+    """
+
+    def __init__(self, waiting: int, budget: int, patience: float) -> None:
+        self._line, self._patience = Line(waiting), patience
         self._maps: Recent[Map] = Recent(budget)
         self._works: Recent[MapWork] = Recent(256)  # each counts as one
         self.points: Recent[bytes] = Recent(budget // 4)
 
-    def work(self, key: str) -> MapWork:
-        """How far a map is that was asked for; MapNotThere where none was."""
+    def work(self, key: str, who: str | None) -> MapWork:
+        """How far a map is that was asked for, and who asks is heard; MapNotThere where none was."""
         found = self._works.get(key)
         if found is None:
             raise MapNotThere(f"there is no map {key!r} in the making: ask for it by POST /map.")
+        found.job.hear(who)
         return found
 
     def known(self, key: str) -> Map:
@@ -88,18 +78,22 @@ class Mapping:
             raise MapNotThere("the map is not here (any more): ask for it by POST /map, or its files by POST /take.")
         return found
 
-    async def get(self, key: str, make: Make) -> Map:
+    async def get(self, key: str, make: Make, request: Request | None = None) -> Map:
         """The map; MapBeingMade where it takes longer than a question waits, and its own error where it failed."""
         found = self._maps.get(key)
         if found is not None:
             return found
-        work = self._works.get(key)
-        if work is None or work.task is None or work.task.done() or work.state == "stopped":
-            work = MapWork(key)
-            work.task = asyncio.get_running_loop().create_task(self._make(work, make))
+        work, who = self._works.get(key), visitor(request)
+        if work is None or not work.joined(who):
+            work = MapWork(key=key, state="waiting", job=Job(who, self._patience))
+            work.start(self._make(work, make))
             self._works.put(key, work, 1)
-        work.wanted += 1
-        await asyncio.wait((work.task,), timeout=_PATIENCE)
+        assert work.task is not None, "it was started"
+        try:
+            await unless_left(work.task, request, _PATIENCE)
+        except ClientGone:
+            work.leave(who)
+            raise
         if isinstance(work.problem, HeadscopeError):
             raise work.problem
         found = self._maps.get(key)
@@ -107,9 +101,9 @@ class Mapping:
             raise MapBeingMade(work)
         return found
 
-    async def place(self, found: Map, reading: Reading) -> Map:
+    async def place(self, found: Map, reading: Reading, request: Request | None = None) -> Map:
         """The map with another text in it, when it is its turn."""
-        return await self._line.run(lambda: found.place(reading))
+        return await self._line.run(lambda: found.place(reading), request)
 
     def keep_points(self, key: str, found: Map) -> None:
         """Keep a map's points as bytes: float32, little-endian, x and y of the vocabulary, then of each text's values
@@ -125,43 +119,18 @@ class Mapping:
             raise MapNotThere(f"there is no map {key!r} here (any more): ask for it by POST /map.")
         return found
 
-    def leave(self, key: str) -> MapWork:
+    def leave(self, key: str, who: str | None) -> MapWork:
         """One who waited waits no longer; where nobody does, the work ends."""
-        work = self.work(key)
-        work.wanted = max(0, work.wanted - 1)
-        if not work.wanted and work.state in ("waiting", "working"):
-            work.state = "stopped"
+        work = self.work(key, who)
+        work.leave(who)
         return work
 
     def close(self) -> None:
         """End all work."""
         for work in self._works.values():
-            work.state = "stopped"
+            work.close()
         self._line.close()
 
     async def _make(self, work: MapWork, make: Make) -> None:
-        def tell(done: int, total: int) -> None:
-            if work.state == "stopped":
-                raise _Ended
-            if work.state == "waiting":
-                work.state, work.began = "working", time.monotonic()
-            work.done, work.total = done, total
-
-        def job() -> Map:
-            if work.state == "stopped":
-                raise _Ended
-            return make(tell)
-
-        try:
-            found = await self._line.run(job)
-            self._maps.put(work.key, found, found.space.nbytes)
-            work.state = "ready"
-        except _Ended:
-            pass  # the state says so
-        except LineFull:
-            work.state, work.problem = "failed", "as many maps are being made as this server takes: ask again later."
-        except HeadscopeError as error:
-            work.state, work.problem = "failed", error
-        except Exception as error:
-            log.exception("making a map failed")
-            work.state, work.problem = "failed", f"headscope failed ({type(error).__name__}); its log says where."
+        found = await self._line.run(lambda: work.job.run(lambda: make(work.tell)))
+        self._maps.put(work.key, found, found.space.nbytes)

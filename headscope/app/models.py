@@ -17,6 +17,7 @@ from headscope.app.places import no_place
 from headscope.errors import HeadscopeError
 from headscope.model.available import available
 from headscope.scope import Scope
+from headscope.stopping import stop_point
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,8 @@ class Models:
         if found is None:
             assert name is not None  # the server's own is always open
             try:
-                found = self._opener(name)(name, lambda step: None)
+                found = self._opener(name)(name, lambda step: stop_point())
+                open_choices(found)  # or the page would have to work them out, and everybody wait
             except HeadscopeError as error:
                 raise NotFound(_said(error, name)) from error
         return self._keep(self.key(name), found)

@@ -52,6 +52,7 @@ from headscope.app.asks import (
 )
 from headscope.app.desk import Desk, as_json
 from headscope.app.layer_answers import EffectsOut, GlanceOut, JourneyOut, MixingOut
+from headscope.app.work import visitor
 from headscope.vocabulary.isolated import What
 
 PREFIX = "/api/v1"
@@ -179,12 +180,12 @@ def router(desk: Desk) -> APIRouter:
         return _json(await desk.map(ask, request))
 
     @routes.get("/map/{key}", response_model=MapWorkOut, summary="How far is a map that is being made?")
-    async def map_work(key: _MapKey) -> Any:
-        return desk.mapping.work(key).record()
+    async def map_work(key: _MapKey, request: Request) -> Any:
+        return desk.mapping.work(key, visitor(request)).record()
 
     @routes.delete("/map/{key}", response_model=MapWorkOut, summary="Wait for it no longer; where nobody does, it ends")
-    async def leave_map(key: _MapKey) -> Any:
-        return desk.mapping.leave(key).record()
+    async def leave_map(key: _MapKey, request: Request) -> Any:
+        return desk.mapping.leave(key, visitor(request)).record()
 
     @routes.get(
         "/map/{key}/points",
@@ -265,9 +266,9 @@ def router(desk: Desk) -> APIRouter:
     async def isolated(request: Request, model: _Model = None, what: _What = "values") -> Any:
         return await desk.isolated(model, what, request)
 
-    @routes.delete("/isolated", response_model=IsolatedOut, summary="Stop making it; what was made stays")
+    @routes.delete("/isolated", response_model=IsolatedOut, summary="Wait for it no longer; where nobody does, it ends")
     async def stop(request: Request, model: _Model = None, what: _What = "values") -> Any:
-        desk.isolating.stop(desk.models.key(model), what)
+        desk.isolating.leave(desk.models.key(model), what, visitor(request))
         return await desk.isolated(model, what, request)
 
     return routes

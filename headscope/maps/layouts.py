@@ -20,6 +20,7 @@ from torch import Tensor
 
 from headscope.errors import InputError
 from headscope.given import as_seed
+from headscope.stopping import stop_point
 from headscope.vocabulary.cache import ByteCache
 from headscope.vocabulary.shards import cache_directory, keep_within, read_layer, touch, write_tensor
 
@@ -140,7 +141,7 @@ class Layouts:
         return None if points is None else self._keep(key, Tsne(vectors, points, way))
 
     def get(self, vectors: Tensor, way: Way, tell: Tell) -> Layout:
-        """The layout; `tell` hears how many iterations are done, and may end them by an exception."""
+        """The layout; `tell` hears how many iterations are done."""
         found = self.known(vectors, way)
         if found is not None:
             return found
@@ -213,9 +214,11 @@ def _tsne(vectors: Tensor, way: Way, tell: Tell) -> Tsne:
 
     def heard(iteration: int, error: float, embedding: object) -> None:
         nonlocal done
+        stop_point()
         done += _EVERY
         tell(min(done, total), total)
 
+    stop_point()
     tell(0, total)
     # The Barnes-Hut gradient is the same for any number of threads; the linear algebra at the start is not.
     with threadpool_limits(1, user_api="blas"):

@@ -23,6 +23,7 @@ from headscope.model.norms import Norm, measure, normalises
 from headscope.model.passes import Attend, Recorder, is_recorded_by, recording
 from headscope.model.positions import Positions
 from headscope.model.precision import float32_arithmetic
+from headscope.stopping import stop_point
 
 _CHUNK_BYTES = 32 * 2**20
 Place = tuple[Tensor, ...] | None  # what the position modules return at one position; None: no position
@@ -228,6 +229,7 @@ class Feed:
     def _chunked(self, rows: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
         out: Tensor | None = None
         for start in range(0, len(rows), self._chunk):
+            stop_point()
             part = run(rows[start : start + self._chunk])
             if out is None:  # filled as it comes, so that nothing is ever held twice
                 out = part.new_empty(len(rows), *part.shape[1:])

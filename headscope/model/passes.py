@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from headscope.model.edits import Edits, edited
+from headscope.stopping import stop_point
 
 Mask = Literal["model", "full", "causal"]
 MASKS: tuple[Mask, ...] = get_args(Mask)
@@ -102,6 +103,7 @@ def _the_pass() -> _Pass:
 
 def hand_over(q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
     """Show one attention call to the recorder of this pass, which answers with z and the pattern."""
+    stop_point()
     current = _the_pass()
     layer = current.layer
     current.layer += 1

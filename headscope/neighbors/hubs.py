@@ -25,6 +25,7 @@ from torch import Tensor
 
 from headscope.neighbors.metrics import Metric
 from headscope.neighbors.table import Place, Table
+from headscope.stopping import stop_point
 
 _SILENT = 1e-6  # of the σ_t that b(t) could have: float32 encodings are known no better
 _SLACK = 1e-7  # by how much a product of matrices may miss a score, relative to 1 + |score|
@@ -60,6 +61,7 @@ class Moments:
 
         `vectors` [vector, head, d_head] share the one place; head h reads table head h · heads // q_heads.
         """
+        stop_point()
         heads, group = len(table.rows), vectors.shape[1] // len(table.rows)
         b = _of_tokens(self.metric, table.encodings(place, tokens)).mT  # (table head, feature, token)
         # The heads that share a table head are rows of one product.

@@ -8,6 +8,7 @@ from headscope.neighbors.batch import Batch
 from headscope.neighbors.metrics import METRICS, Metric
 from headscope.neighbors.numba_jit import LINE, jit, prefetch
 from headscope.neighbors.pool import pool
+from headscope.stopping import stop_point
 
 _PAIRS = 4096  # of one task
 _AHEAD = 8  # pairs
@@ -34,7 +35,8 @@ def pair_distances(batch: Batch, metric: Metric, row: Tensor, token: Tensor) -> 
     if len(row) <= _PAIRS:
         measure(0)  # another thread would not be awake by the time this is done
     else:
-        list(pool(torch.get_num_threads()).map(measure, range(0, len(row), _PAIRS)))
+        for _ in pool(torch.get_num_threads()).map(measure, range(0, len(row), _PAIRS)):
+            stop_point()
     return torch.from_numpy(out)
 
 

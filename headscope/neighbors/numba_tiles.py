@@ -14,6 +14,7 @@ from headscope.neighbors.metrics import METRICS, Metric
 from headscope.neighbors.numba_kernel import DEPTH, LANES, TOKENS, scan_head
 from headscope.neighbors.pool import pool
 from headscope.neighbors.settle import Findings
+from headscope.stopping import stop_point
 
 Array = np.ndarray[Any, Any]
 _SPARE = 112  # places in a row's pool beside k: ties and near-ties at the k-th
@@ -33,7 +34,8 @@ def scan(
     starts = range(0, tokens, size)
     notes = _Notes.empty(work, len(starts))
     tasks = [(head, cut, start, min(start + size, tokens)) for head in range(heads) for cut, start in enumerate(starts)]
-    list(pool(threads).map(lambda task: work.scan(notes, *task), tasks))
+    for _ in pool(threads).map(lambda task: work.scan(notes, *task), tasks):
+        stop_point()  # here, for the pool's threads do not know whose work they do; those not begun are called off
     return {metric: notes.findings(m, work) for m, metric in enumerate(metrics)}
 
 

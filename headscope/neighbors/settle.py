@@ -8,6 +8,7 @@ from torch import Tensor
 
 from headscope.neighbors.batch import Batch
 from headscope.neighbors.metrics import Metric
+from headscope.stopping import stop_point
 
 Exact = Callable[[Batch, Metric, Tensor, Tensor], Tensor]
 """Distances in float64 of pairs of a row and a token."""
@@ -56,6 +57,7 @@ def settle(
     ids, best = tokens.gather(1, column[:, :k]), scores[:, :k].contiguous()
 
     for row in findings.crowded.nonzero().squeeze(-1).tolist():
+        stop_point()
         ids[row], best[row], nearer[row] = _scan(batch, metric, row, k, allowed, asked[row], distances)
     return Settled(ids, best, nearer)
 

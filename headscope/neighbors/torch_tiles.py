@@ -12,6 +12,7 @@ from headscope.neighbors.metrics import Metric
 from headscope.neighbors.settle import Findings
 from headscope.neighbors.torch_notes import BLOCK, Notes
 from headscope.neighbors.torch_rows import Additions, Rows, Tile, Weights, weigh
+from headscope.stopping import stop_point
 
 _SCORES = {"cpu": 2**21, "cuda": 2**25}  # at a time: what the caches hold; what keeps a GPU busy
 _TOKENS = {"cpu": 1024, "cuda": 4096}  # of a tile; below 32 blocks, passes over them are not of vector instructions
@@ -30,6 +31,7 @@ def scan(
     # Written again and again: fresh memory would cost as much as the arithmetic.
     room = torch.empty(3, heads * groups[0].row.shape[1] * size, device=device)
     for start in range(0, tokens, size):
+        stop_point()
         tile = rows.move(start, allowed)
         weights = [weigh(tile, metric, additions.cap, d_head) for metric in metrics]
         for group in groups:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from headscope.model.feed import Feed, Part
 from headscope.model.feed import Place as ModelPlace
 from headscope.neighbors import Table
+from headscope.stopping import stop_point
 from headscope.vocabulary.lens import Lens
 
 _ROWS = 8192  # vocabulary rows at a time, so that no second copy of the vocabulary is ever held
@@ -107,6 +108,7 @@ class ClosedForm:
         tokens, (heads, width) = self.feed.vocab_size, self.bias.shape
         table = torch.empty(heads, tokens, width, device=self.matrix.device)
         for start in range(0, tokens, _ROWS):
+            stop_point()
             rows = self._before(slice(start, start + _ROWS)) @ self.matrix
             table[:, start : start + _ROWS] = rows.unflatten(1, (heads, width)).transpose(0, 1)
         return Table.pack(table, self.bias)

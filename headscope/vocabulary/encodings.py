@@ -19,6 +19,7 @@ from headscope.model.projections import output_weights
 from headscope.model.turns import measure_turn
 from headscope.model.unembedding import Unembedding, find_unembedding
 from headscope.neighbors import Place, Table
+from headscope.stopping import stop_point
 from headscope.vocabulary import closed_form, notes
 from headscope.vocabulary.cache import ByteCache, T
 from headscope.vocabulary.choices import OPEN_REFERENCES, Reference, Space
@@ -82,6 +83,7 @@ class Encoded:
         across = basis.transpose(0, 1).flatten(1)  # (width, head · d_head): one product for all heads
         tokens, parts = self.table.rows.shape[1], []
         for start in range(0, tokens, _STRETCH):
+            stop_point()
             (rows,) = self.table.encodings(self.place, slice(start, start + _STRETCH))  # (token, width)
             inside = (rows @ across).unflatten(1, (len(basis), -1)).transpose(0, 1)  # (head, token, d_head)
             outside = (rows.square().sum(-1) - inside.square().sum(-1)).clamp_min(0).sqrt()
@@ -410,10 +412,8 @@ def _through(values: Table, lens: Lens) -> Table:
     """(R − μ) U of value encodings R."""
     mean = _mean(values)[:, None]  # (kv_head, 1, d_head)
     group = len(lens.matrix) // len(values.rows)
-    rows = torch.stack(
-        [
-            ((values.rows[head // group].double() - mean[head // group]) @ lens.matrix[head]).float()
-            for head in range(len(lens.matrix))
-        ]
-    )  # (head, V, width)
-    return _unbiased(rows)
+    rows = []
+    for head, matrix in enumerate(lens.matrix):
+        stop_point()
+        rows.append(((values.rows[head // group].double() - mean[head // group]) @ matrix).float())
+    return _unbiased(torch.stack(rows))  # (head, V, width)

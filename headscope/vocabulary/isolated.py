@@ -31,6 +31,7 @@ from headscope.errors import InputError, ModelError
 from headscope.model.alone import Frame, frame_of, streams_alone, values_alone
 from headscope.model.opened import Opened
 from headscope.neighbors import Table
+from headscope.stopping import stop_point
 from headscope.vocabulary.shards import Shards, cache_directory, read_layer, write_tensor
 
 What = Literal["values", "streams"]
@@ -108,6 +109,7 @@ class ReadAlone(ABC):
         _, heads, tokens, width = self.shape
         rows = torch.empty(heads, tokens, width)
         for shard in range(self.shards):
+            stop_point()
             part = self._shards.read(shard, layer)
             if part is None:
                 self._make(shard, layer)

@@ -12,14 +12,27 @@ export class Refused extends Error {
 /** The server did not answer at all. */
 export class Lost extends Error {}
 
+const named = () => ({ "Headscope-Visitor": Math.random().toString(36).slice(2) });
+let visitor = named(); // a view, as the server knows it: one that is left waits no longer, and the next may for the same
+let view = new AbortController(); // gives up what it asked for
 let model = null; // that the page is of, where it is not the server's own
 
 /** Asks a model beside the server's own from here on. */
 export const askOf = (name) => { model = name; };
 
+/** A view begins: what the one before has asked for is given up. The signal that will give up this one's. */
+export function begin() {
+  view.abort();
+  [view, visitor] = [new AbortController(), named()];
+  return view.signal;
+}
+
+/** The signal of the view that stands. */
+export const standing = () => view.signal;
+
 /** The answer to a question; `signal` gives it up. */
 export function post(path, body, signal) {
-  const headers = { "Content-Type": "application/json" };
+  const headers = { "Content-Type": "application/json", ...visitor };
   return call(path, { method: "POST", headers, body: JSON.stringify(model ? { model, ...body } : body), signal });
 }
 
@@ -27,12 +40,12 @@ export function post(path, body, signal) {
 export const floats = (path) => call(path, {}, async (response) => (response.ok ? new Float32Array(await response.arrayBuffer()) : response.json()));
 
 /** What stands at a path now: how far work is that goes on in the background, say. */
-export const get = (path, signal) => call(named(path), { signal, cache: "no-store" });
+export const get = (path, signal) => call(ofModel(path), { signal, cache: "no-store", headers: visitor });
 
-/** Stops work that goes on in the background. */
-export const stop = (path) => call(named(path), { method: "DELETE" });
+/** Waits no longer for work that goes on in the background: where nobody does, it ends. */
+export const leave = (path) => call(ofModel(path), { method: "DELETE", headers: visitor, keepalive: true });
 
-const named = (path) => (model && path.startsWith("isolated") ? `${path}&${new URLSearchParams({ model })}` : path);
+const ofModel = (path) => (model && path.startsWith("isolated") ? `${path}&${new URLSearchParams({ model })}` : path);
 
 async function call(path, request, read = (response) => response.json()) {
   let response, answer;

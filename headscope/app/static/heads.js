@@ -1,5 +1,5 @@
 // The view of one layer: what every head is nearest to.
-import { post } from "./api.js";
+import { post, standing } from "./api.js";
 import { question } from "./compare.js";
 import { h, label } from "./dom.js";
 import { meaning, partsOf, stepsOf, TABLES } from "./explain.js";
@@ -70,7 +70,9 @@ function positions(answer, state, server) {
   const whole = h("div", {}, positionTable(answer, state.head), meaning(TABLES.positions));
   whole.querySelector("button.quiet")?.addEventListener("click", async () => {
     const [, asked] = question({ ...state, compare: "none" }, server);
-    whole.replaceChildren(...positionTable(await post("nearest", { ...asked, positions: null }), state.head), ...meaning(TABLES.positions));
+    const signal = standing();
+    const answer = await post("nearest", { ...asked, positions: null }, signal).catch((fault) => { if (!signal.aborted) throw fault; });
+    if (answer) whole.replaceChildren(...positionTable(answer, state.head), ...meaning(TABLES.positions));
   });
   return [whole];
 }

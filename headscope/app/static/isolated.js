@@ -1,5 +1,5 @@
 // Work that takes its time (the reference “isolated”, a map): how far it is, and a way to stop it.
-import { get, stop } from "./api.js";
+import { get, leave } from "./api.js";
 import { byId, h } from "./dom.js";
 import { count } from "./numbers.js";
 
@@ -22,7 +22,6 @@ const WORKS = {
     units: "Tokens read alone",
     far: ({ done, total, bytes }) => `${count(done)} of ${count(total)} tokens, ${size(bytes)} in all`,
     ended: ({ done, total }) => `Stopped; what was read is kept. ${count(done)} of ${count(total)} tokens are done.`,
-    leave: false, // it goes on while other views are looked at
   },
   map: {
     path: ({ key }) => `map/${key}`,
@@ -31,7 +30,6 @@ const WORKS = {
     units: "Iterations of t-SNE",
     far: ({ done, total }) => (total ? `${count(done)} of ${count(total)} iterations` : "Waiting for its turn"),
     ended: () => "Stopped; the map is not there.",
-    leave: true,
   },
 };
 
@@ -45,26 +43,26 @@ export async function made(answer, signal) {
   const bar = h("progress", { "aria-label": work.units });
   const sentence = h("p", {});
   const button = h("button", { type: "button", class: "quiet" }, "Stop");
-  const leave = () => { if (work.leave) stop(path).catch(() => { /* it ends by itself */ }); };
-  let ended = false;
+  const waits = new AbortController(); // until the work has ended, or another view is asked for, or the page is left
+  const go = () => leave(path).catch(() => { /* it ends by itself */ });
   button.addEventListener("click", () => {
     button.disabled = true;
-    signal.removeEventListener("abort", leave);
-    stop(path).then(() => { ended = work.leave; }, () => { button.disabled = false; });
+    leave(path).then(() => waits.abort(), () => { button.disabled = false; });
   });
-  signal.addEventListener("abort", leave, { once: true });
-  signal.addEventListener("abort", () => { place.hidden = true; }, { once: true });
+  signal.addEventListener("abort", go, { signal: waits.signal });
+  addEventListener("pagehide", go, { signal: waits.signal });
+  signal.addEventListener("abort", () => { place.hidden = true; waits.abort(); }, { once: true });
   place.replaceChildren(h("p", {}, work.title), bar, sentence, button);
   place.hidden = false;
   byId("status").textContent = work.status;
-  while (!ended && ["waiting", "working"].includes(told.state)) {
+  while (!waits.signal.aborted && ["waiting", "working"].includes(told.state)) {
     if (told.total) Object.assign(bar, { max: told.total, value: told.done });
     sentence.textContent = `${work.far(told)}${rest(told.seconds_left)}.`;
     await new Promise((later) => setTimeout(later, EVERY));
     if (signal.aborted) return false;
     told = await get(path, signal);
   }
-  signal.removeEventListener("abort", leave);
+  waits.abort();
   place.hidden = told.state === "ready";
   if (told.state === "ready") return true;
   const why = told.problem ? told.problem[0].toUpperCase() + told.problem.slice(1) : work.ended(told);

@@ -1,5 +1,5 @@
 // The view of all heads in numbers: a table that can be sorted, with what each is near to beside what it matters.
-import { post, Refused } from "./api.js";
+import { post, Refused, standing } from "./api.js";
 import { referencesOf } from "./choices.js";
 import { h, label } from "./dom.js";
 import { meaning, stepsOf } from "./explain.js";
@@ -85,7 +85,9 @@ function request(state, server, effects, again) {
     const [{ text, mask, token }, which] = [state, key(state, server)];
     if (!asked.get(which)?.heads) {
       asked.set(which, { pending: true });
-      asked.set(which, await post("effects", { text, mask, token, replaced_by: by }).catch((fault) => ({ error: fault instanceof Refused ? fault.message : "The server does not answer." })));
+      const signal = standing();
+      asked.set(which, await post("effects", { text, mask, token, replaced_by: by }, signal).catch((fault) => ({ error: fault instanceof Refused ? fault.message : "The server does not answer." })));
+      if (signal.aborted) return asked.delete(which); // another view was asked for
     }
     again();
   });

@@ -1,5 +1,5 @@
 // The page: a view (state.js) becomes a question (api.js), and its answer is painted (tokens.js, views.js).
-import { askOf, Lost, post, Refused, returned } from "./api.js";
+import { askOf, begin, Lost, post, Refused, returned } from "./api.js";
 import { bindControls, showControls } from "./controls.js";
 import { byId, h } from "./dom.js";
 import { WORDS } from "./explain.js";
@@ -21,7 +21,6 @@ const start = initial(server.defaults);
 let state = fromAddress(location.search, start, server);
 let tokens = null; // of the text that was read last
 let read = null; // which text and mask that was
-let current = new AbortController();
 let slow = 0; // the timer that says so
 
 askOf(server.model);
@@ -37,8 +36,7 @@ const readKey = ({ text, mask }) => JSON.stringify([text, mask]);
 
 /** Shows `state`: the controls at once, then what the server answers; a later call overtakes an earlier one. */
 async function show() {
-  current.abort();
-  const { signal } = (current = new AbortController());
+  const signal = begin();
   paintChoices();
   clearTimeout(slow);
   slow = setTimeout(() => busy(true), 120);

@@ -7,15 +7,19 @@ const file = (name) => `api/v1/take/${name}${location.search}`;
 
 /** Fills the sheet whenever it is opened. */
 export function bindTake() {
+  let open = new AbortController();
   byId("take").addEventListener("toggle", async ({ newState }) => {
+    open.abort();
     if (newState !== "open") return;
+    const { signal } = (open = new AbortController());
     byId("files").replaceChildren(h("li", {}, "…"));
     try {
-      const { files, script } = await post(`take${location.search}`, {});
+      const { files, script } = await post(`take${location.search}`, {}, signal);
       byId("files").replaceChildren(...files.map(({ name, says }) => h("li", {}, h("a", { href: file(name), download: `headscope-${name}` }, says), name === "figure.svg" ? png() : null)));
       byId("files").append(files.length ? "" : h("li", {}, "Each plot of this view has its own downloads beside it."));
       byId("script").textContent = script;
     } catch (fault) {
+      if (signal.aborted) return;
       if (!(fault instanceof Refused || fault instanceof Lost)) throw fault;
       byId("files").replaceChildren(h("li", {}, fault instanceof Refused ? fault.message : "The server does not answer."));
     }

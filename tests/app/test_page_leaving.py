@@ -1,0 +1,118 @@
+"""The page: a view that is left gives up what it asked for, and the server the work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import zoo
+
+from headscope import Scope
+from headscope.app import create_app
+from headscope.app.limits import Limits
+from headscope.vocabulary import shards
+from tests.app.browsers import Browser
+from tests.app.gate import Gate
+from tests.app.looks import choose, shows
+from tests.app.serving import Server
+from tests.app.test_leaving import ask, far, free, noticed, until
+
+PATIENCE = 5.0  # seconds; the page asks twice in one
+SHOWN = "document.readyState === 'complete' && document.querySelector('#neighbors td')"
+
+
+@pytest.fixture
+def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    """A gate in a tiny model that has read nothing alone."""
+    monkeypatch.setattr(shards, "STEP", 8)
+    monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))
+    with Gate(Scope.from_model(*zoo.build("bert"))) as one:
+        yield one
+
+
+@pytest.fixture
+def server(gate: Gate) -> Iterator[Server]:
+    with Server(create_app(gate.scope, limits=Limits(patience=PATIENCE))) as running:
+        ask(running, "nearest")
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server) -> Browser:
+    browser.errors.clear()
+    browser.open(server.address)
+    browser.wait(SHOWN)
+    return browser
+
+
+def ended(server: Server, gate: Gate) -> bool:
+    """Whether the work that is held ends where it is."""
+    noticed(server)
+    held = gate.steps
+    gate.open()
+    free(server)
+    return gate.steps == held
+
+
+def test_another_view_gives_up_what_the_one_before_asked_for(page: Browser, server: Server, gate: Gate) -> None:
+    gate.close(after=1)
+    choose(page, "view", "journey")
+    assert gate.reached.wait(60)
+    choose(page, "view", "attention")
+    assert ended(server, gate)
+    page.wait("document.querySelector('#attention td')")
+    choose(page, "view", "journey")  # and it can be had again
+    page.wait("document.querySelector('#journey td')", 60)
+    assert page.errors == []
+
+
+def test_another_token_gives_up_the_effects_that_were_asked_for(page: Browser, server: Server, gate: Gate) -> None:
+    choose(page, "view", "layers")
+    page.wait("document.querySelectorAll('#glance td[data-id]').length === 12", 60)
+    gate.close(after=1)
+    page.click("#glance [data-by=zero]")
+    assert gate.reached.wait(60)
+    page.click("#tokens [data-position='3']")
+    assert ended(server, gate)
+    page.click("#tokens [data-position='1']")
+    page.wait("document.querySelectorAll('#glance td[data-id]').length === 12", 60)
+    page.click("#glance [data-by=zero]")
+    page.wait("document.querySelector('#glance [data-sort=moved]')", 60)
+    assert page.errors == []
+
+
+def test_a_view_that_is_left_waits_for_no_tokens_read_alone(page: Browser, server: Server, gate: Gate) -> None:
+    gate.close(after=20)
+    choose(page, "reference", "isolated")
+    page.wait("document.querySelector('#making:not([hidden]) progress')")
+    assert gate.reached.wait(60)
+    choose(page, "reference", "input")  # whose answer is at hand
+    assert ended(server, gate)
+    done = until("stopped", lambda: far(server))["done"]
+    assert 0 < done < gate.scope.card.vocab_size
+
+
+def test_another_layer_waits_for_the_same_tokens(page: Browser, server: Server, gate: Gate) -> None:
+    gate.close(after=20)
+    choose(page, "layer", 2)
+    choose(page, "reference", "isolated")
+    page.wait("document.querySelector('#making:not([hidden]) progress')")
+    assert gate.reached.wait(60)
+    choose(page, "layer", 1)
+    noticed(server)
+    gate.open()
+    until("ready", lambda: far(server))
+    shows(page, ask(server, "nearest", layer=1, reference="isolated").json())
+
+
+def test_a_page_that_is_closed_waits_for_nothing(page: Browser, server: Server, gate: Gate) -> None:
+    gate.close(after=20)
+    choose(page, "reference", "isolated")
+    page.wait("document.querySelector('#making:not([hidden]) progress')")
+    assert gate.reached.wait(60)
+    page.open("about:blank")
+    time.sleep(PATIENCE + 1)  # not every browser lets a page say that it is being closed
+    assert ended(server, gate)
+    until("stopped", lambda: far(server))
