@@ -180,9 +180,11 @@ class Desk:
         try:
             return await self._work(job, request)
         except NotWhole as missing:
-            scope, what = missing.scope, missing.what
-            work = self.isolating.known(self.models.key(ask.model), what)
-            raise BeingMade(work or await self.line.run(lambda: Work.found(scope, what))) from None
+            scope, what = self.models.there(ask.model), missing.alone.what
+            work = self.isolating.known(self.models.key(ask.model), what, visitor(request))
+            if work is None:
+                work = await self.line.run(lambda: TokensAlone.found(scope, what))
+            raise BeingMade(work) from None
 
     async def map_at_hand(self, ask: MapAsk) -> Map:
         """A map that was made lately, its text placed into another's where that is asked for; MapNotThere without."""

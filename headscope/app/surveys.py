@@ -15,7 +15,7 @@ from headscope.app.asks import UsualAsk
 from headscope.app.models import Models, NotAllowed
 from headscope.app.places import no_place
 from headscope.errors import HeadscopeError, InputError
-from headscope.model.loading import first_line
+from headscope.model.telling import first_line
 from headscope.vocabulary.choices import OPEN_REFERENCES
 
 if TYPE_CHECKING:
