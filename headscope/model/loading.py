@@ -222,6 +222,7 @@ def _config(directory: Path) -> Any:
         raise ModelError(f"{path} describes no model that transformers knows: {first_line(error)}") from None
     if hasattr(config, "fusion_config"):
         del config.fusion_config  # another arithmetic than the model's own
+    config._experts_implementation = None  # transformers' own choice: a kernel may be named here, too
     return config
 
 

@@ -171,6 +171,15 @@ def test_a_kernel_that_the_configuration_names_is_neither_fetched_nor_run(direct
     assert Scope.from_pretrained(str(directory))._opened.model.config._attn_implementation == "eager"
 
 
+@pytest.mark.parametrize("kernel", ["sonicmoe", "deepgemm"])
+def test_a_kernel_for_experts_that_the_configuration_names_is_not_run(tmp_path, kernel):
+    directory = zoo.save("mixtral", tmp_path)
+    config = json.loads((directory / "config.json").read_text("utf-8"))
+    (directory / "config.json").write_text(json.dumps(config | {"experts_implementation": kernel}), "utf-8")
+    z = Scope.from_model(*zoo.build("mixtral")).read(zoo.TEXT).z
+    assert torch.equal(Scope.from_pretrained(str(directory)).read(zoo.TEXT).z, z)
+
+
 def test_another_arithmetic_that_the_configuration_asks_for_is_not_used(directory, honest):
     config = json.loads((directory / "config.json").read_text("utf-8"))
     fused = {"fusion_config": {"patch_embeddings": True, "no_such_fusion": True}}
