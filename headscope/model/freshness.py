@@ -152,7 +152,13 @@ class _Noted:
             parameters += module._parameters.values()
             buffers += module._buffers.values()
             if module._forward_hooks or module._forward_pre_hooks:
-                hooks.append((id(module), *module._forward_hooks, *module._forward_pre_hooks))
+                # Those of headscope's own passes, which may be under way in another thread, change nothing.
+                theirs = [*module._forward_hooks.items(), *module._forward_pre_hooks.items()]
+                hooks += [
+                    key
+                    for key, hook in theirs
+                    if not (getattr(hook, "__module__", None) or "").startswith("headscope.")
+                ]
             if "_disable_adapters" in module.__dict__:
                 adapters.append(_adapters(module))
         return _Noted(
