@@ -298,15 +298,18 @@ class Desk:
 
     def reading(self, scope: Scope, ask: Ask) -> Reading:
         """The text of a question, read by a model, once; only in the line's worker."""
-        key = (self.models.key(ask.model), ask.text, ask.mask)
+        key = (self.models.key(ask.model), ask.text, ask.mask, scope.card.weights_sha256)
         reading = self._readings.get(key)
         if reading is None:
             reading = scope.read(ask.text, ask.mask)
             self._readings.put(key, reading, reading.nbytes)
         return reading
 
-    def _key(self, ask: Ask) -> tuple[type[Ask], Ask]:
-        return type(ask), ask.model_copy(update={"model": self.models.key(ask.model)})
+    def _key(self, ask: Ask) -> tuple[type[Ask], Ask, str | None]:
+        """What an answer belongs to: the question, and the weights as they are."""
+        scope = self.models.known(ask.model)
+        weights = None if scope is None else scope.card.weights_sha256
+        return type(ask), ask.model_copy(update={"model": self.models.key(ask.model)}), weights
 
 
 def work_out(reading: Reading, found: Neighbors, head: int, id: int | None) -> Worked:
