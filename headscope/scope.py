@@ -97,7 +97,7 @@ class Scope:
         reopen: Callable[[], tuple[Opened, Card]],
         cache_bytes: int,
     ) -> None:
-        self._opened, self.card = opened, card
+        self._opened, self._card = opened, card
         self._reopen, self._cache_bytes = reopen, cache_bytes
         self._lock = threading.RLock()
         self._isolated, self._vocabulary = self._encodings()
@@ -111,6 +111,16 @@ class Scope:
             f"Scope of {card.name}: {card.layers} layers × {card.heads} heads of {card.d_head}, vocabulary "
             f"{card.vocab_size:,}, capture error {card.capture_error:.1e}\n{card.why}"
         )
+
+    @property
+    def card(self) -> Card:
+        """What is known of the model as it is now; while another thread looks at it, as it was before."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._current()
+            finally:
+                self._lock.release()
+        return self._card
 
     @classmethod
     def from_pretrained(
@@ -364,14 +374,14 @@ class Scope:
         opened = self._current()
         seed = as_seed(seed)
         fresh = Scope.from_model(reinitialised(opened.stack, seed), opened.names.tokenizer)
-        fresh.card = replace(fresh.card, name=f"{self.card.name}, randomly initialised (seed {seed})")
+        fresh._card = replace(fresh.card, name=f"{self.card.name}, randomly initialised (seed {seed})")
         return fresh
 
     def _current(self) -> Opened:
         """The opened model, opened anew if its weights were changed since."""
         with self._lock:
             if self._opened.freshness.changed():
-                self._opened, self.card = self._reopen()
+                self._opened, self._card = self._reopen()
                 self._isolated, self._vocabulary = self._encodings()
                 self._banks, self._lens = ByteCache(_BANK_BYTES), None
             return self._opened
@@ -384,7 +394,7 @@ class Scope:
             return self._opened, self._vocabulary.forms()
 
     def _encodings(self) -> tuple[Isolated, Vocabulary]:
-        isolated = Isolated(self._opened, self.card.weights_sha256)
+        isolated = Isolated(self._opened, self._card.weights_sha256)
         return isolated, Vocabulary(self._opened, self._cache_bytes, isolated)
 
     def _vocabulary_for(self, opened: Opened) -> Vocabulary:

@@ -358,16 +358,16 @@ class Desk:
 
     def reading(self, scope: Scope, ask: Ask) -> Reading:
         """The text of a question, read by a model, once; only in the line's worker."""
-        key = self._key_of_reading(ask)
+        key = self._key_of_reading(scope, ask)
         reading = self._readings.get(key)
         if reading is None:
             reading = scope.read(ask.text, ask.mask)
             self._readings.put(key, reading, reading.nbytes)
         return reading
 
-    def at_hand(self, _: Scope, ask: Ask) -> Reading:
+    def at_hand(self, scope: Scope, ask: Ask) -> Reading:
         """The same where it was read lately; NotRead where it was not."""
-        reading = self._readings.get(self._key_of_reading(ask))
+        reading = self._readings.get(self._key_of_reading(scope, ask))
         if reading is None:
             raise NotRead(
                 "the text has not been read here, or not lately, and a GET reads none: ask for the same address by "
@@ -375,11 +375,14 @@ class Desk:
             )
         return reading
 
-    def _key_of_reading(self, ask: Ask) -> tuple[str | None, str, str]:
-        return self.models.key(ask.model), ask.text, ask.mask
+    def _key_of_reading(self, scope: Scope, ask: Ask) -> tuple[str | None, str, str, str]:
+        return self.models.key(ask.model), ask.text, ask.mask, scope.card.weights_sha256
 
-    def _key(self, ask: Ask) -> tuple[type[Ask], Ask]:
-        return type(ask), ask.model_copy(update={"model": self.models.key(ask.model)})
+    def _key(self, ask: Ask) -> tuple[type[Ask], Ask, str | None]:
+        """What an answer belongs to: the question, and the weights as they are."""
+        scope = self.models.known(ask.model)
+        weights = None if scope is None else scope.card.weights_sha256
+        return type(ask), ask.model_copy(update={"model": self.models.key(ask.model)}), weights
 
 
 def pattern_of(reading: Reading, layer: int, weigh: Weigh, head: int) -> list[list[float]]:

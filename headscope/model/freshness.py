@@ -96,7 +96,8 @@ class Freshness:
             rows = embeddings(ids.to(self._opened.model.device)).float()
         if self._direction is None:
             self._direction = torch.randn(rows.shape[-1], generator=torch.Generator().manual_seed(0)).to(rows.device)
-        return (rows @ self._direction).cpu()
+        found: Tensor = (rows @ self._direction).cpu()
+        return found
 
 
 def weights_sha256(model: PreTrainedModel) -> str:
@@ -152,17 +153,23 @@ class _Noted:
             parameters += module._parameters.values()
             buffers += module._buffers.values()
             if module._forward_hooks or module._forward_pre_hooks:
-                hooks.append((id(module), *module._forward_hooks, *module._forward_pre_hooks))
+                found = [*module._forward_hooks.items(), *module._forward_pre_hooks.items()]
+                hooks += [key for key, hook in found if not _is_ours(hook)]
             if "_disable_adapters" in module.__dict__:
                 adapters.append(_adapters(module))
         return _Noted(
-            _Tensors.of(parameters, before and before.parameters),
+            _Tensors.of(parameters, None if before is None else before.parameters),
             (
-                _Tensors.of(buffers, before and before.others[0]),
+                _Tensors.of(buffers, None if before is None else before.others[0]),
                 tuple(hooks),
                 tuple(adapters),
             ),
         )
+
+
+def _is_ours(hook: object) -> bool:
+    """Whether a hook is of a pass of headscope's own, which may be under way in another thread: it changes nothing."""
+    return str(getattr(hook, "__module__", "")).startswith("headscope.")
 
 
 def _adapters(module: nn.Module) -> str:

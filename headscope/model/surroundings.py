@@ -57,7 +57,7 @@ def settled_class(cls: C) -> C:
         if name.startswith("_"):
             continue
         if isinstance(member, property) and member.fget is not None:
-            setattr(cls, name, property(settled(member.fget), doc=member.__doc__))
+            setattr(cls, name, property(settled(member.fget), member.fset, member.fdel, member.__doc__))
         elif isinstance(member, classmethod):
             setattr(cls, name, classmethod(settled(member.__func__)))
         elif inspect.isfunction(member):

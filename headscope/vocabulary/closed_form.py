@@ -134,7 +134,8 @@ class ClosedForm:
     def of_norm(self, n: Tensor) -> Tensor:
         """v, k or q [row, head, d_head] of what the norm (without one: the block's input) is in a text, n [row, d]."""
         rows = (n - self.zero) @ self.weight
-        return rows.unflatten(1, self.bias.shape) + self.bias
+        found: Tensor = rows.unflatten(1, self.bias.shape) + self.bias
+        return found
 
     def _before(self, ids: Tensor | slice) -> Tensor:
         """What W acts on, [token, d]."""

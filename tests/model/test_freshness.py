@@ -52,8 +52,8 @@ def test_a_write_through_data_to_any_matrix_is_followed(opened):
     for name, matrix in matrices(model, 1).items():
         hash_before = scope.card.weights_sha256
         matrix.data.mul_(1.5)
-        check_follows(scope, model, tokenizer)
         assert scope.card.weights_sha256 != hash_before, name
+        check_follows(scope, model, tokenizer)
 
 
 def test_so_is_one_to_a_single_row_or_column(opened):
