@@ -9,7 +9,7 @@ from typing import Any
 
 from headscope.app.job import Job
 from headscope.app.line import Line, LineFull
-from headscope.app.work import Work
+from headscope.app.work import State, Work
 from headscope.scope import Scope
 from headscope.vocabulary.isolated import ReadAlone, What
 
@@ -48,7 +48,7 @@ class TokensAlone(Work):
         """As the disk says; waits for the model."""
         alone = scope.isolated.kept(what)
         done, total = alone.done(), alone.tokens
-        state = "ready" if done == total else "absent"
+        state: State = "ready" if done == total else "absent"
         return cls(what=what, nbytes=alone.nbytes, done=done, total=total, state=state)
 
     def record(self) -> dict[str, Any]:
