@@ -167,9 +167,8 @@ def journey(reading: Reading, k: int, position: bool, isolated: bool) -> Journey
     tokens = reading.tokens
     stream = joined(reading.stages)  # (stage, S, d_model)
     use_position = position and reading.vocabulary.has_positions
-    places = torch.tensor([token.position for token in tokens]) if use_position else None
     ids = torch.tensor([token.id for token in tokens])
-    found = walk(reading.vocabulary, stream, ids, places, k=k)
+    found = walk(reading.vocabulary, stream, ids, reading.spots if use_position else None, k=k)
     normed = reading._opened.feed.norms_input
     if isolated:
         about_rank = notes.ranked_alone(reading.mask, reading._input.context is not None)

@@ -18,6 +18,7 @@ from headscope.maps.layouts import Layouts
 from headscope.model.default import default_source, find
 from headscope.model.edits import Edits, check_edits, named_edits
 from headscope.model.fresh import reinitialised
+from headscope.model.lengths import apart
 from headscope.model.loading import hash_of_tensors, load
 from headscope.model.opened import Opened, open_model, weights_stamp
 from headscope.model.passes import MASKS, Mask
@@ -208,7 +209,7 @@ class Scope:
             check_edits(edit, opened.anatomy, len(tokens))
         told = (*((notes.cross_attention(),) if decodes else ()), *notes.edited(named_edits(edit)))
         readings = []
-        for batch in _batches([len(tokens) for tokens, _ in prepared]):
+        for batch in _batches([len(tokens) for tokens, _ in prepared], opened.positions.together):
             context = None if contexts is None else [[token.id for token in contexts[n]] for n in batch]
             ids = [[token.id for token in prepared[n][0]] for n in batch]
             heads = opened.run(ids, mask, context, [edit] * len(batch) if edit else ())
@@ -396,13 +397,14 @@ def _announced(alone: ReadAlone) -> str:
     )
 
 
-def _batches(lengths: list[int]) -> list[list[int]]:
-    """Indices of texts, in order, in batches whose padded size stays within bounds."""
+def _batches(lengths: list[int], together: int | None) -> list[list[int]]:
+    """Indices of texts, in order, in batches whose padded size stays within bounds; `together` as `apart` has it."""
     batches: list[list[int]] = []
     longest = 0
     for n, length in enumerate(lengths):
         longest = max(longest, length)
-        if not batches or longest * (len(batches[-1]) + 1) > _BATCH_TOKENS:
+        full = not batches or longest * (len(batches[-1]) + 1) > _BATCH_TOKENS
+        if full or any(apart(lengths[other], length, together) for other in batches[-1]):
             batches.append([])
             longest = length
         batches[-1].append(n)

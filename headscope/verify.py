@@ -77,8 +77,8 @@ def _first_place(scope: Scope) -> tuple[torch.Tensor, ...] | None:
 
 
 def _encodings(scope: Scope, name: str) -> Check:
-    layers = range(scope.card.layers)
-    encoded = [scope._vocabulary.encoded("value", "layer", layer, 0) for layer in layers]
+    layers, first = range(scope.card.layers), scope._opened.feed.spot(0)
+    encoded = [scope._vocabulary.encoded("value", "layer", layer, first) for layer in layers]
     slow = [layer for layer in layers if encoded[layer].way == "model"]
     worst = max(one.error for one in encoded)
     if slow:

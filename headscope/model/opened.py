@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from headscope.model.feed import Feed, finite_ids
 from headscope.model.heads import AllHeads, Captured, OnePattern, Unrecorded
 from headscope.model.loading import first_line
 from headscope.model.passes import Mask, Recorder, is_recorded_by, recording
-from headscope.model.positions import Positions, find_positions, known_positions
+from headscope.model.positions import Positions, Spotter, find_positions, known_positions
 from headscope.model.precision import float32_arithmetic
 from headscope.model.stacks import Stack
 from headscope.model.stages import Stages, stages
@@ -70,8 +70,12 @@ class Opened:
         text.
         """
         recorder = AllHeads([len(ids) for ids in texts], len(self.anatomy.blocks))
-        self.run_recorded(texts, recorder, mask, contexts, edits)
-        return recorder.captured()
+        spotter = Spotter(self.positions, self.anatomy)
+        with spotter.watching(recorder):
+            self.run_recorded(texts, recorder, mask, contexts, edits)
+        return [
+            replace(heads, spots=spots) for heads, spots in zip(recorder.captured(), spotter.spots(texts), strict=True)
+        ]
 
     def pattern(self, text: Text, layer: int) -> Tensor:
         """The pattern [head, query, source] of one layer on one text."""
@@ -210,8 +214,11 @@ def open_model(stack: Stack, tokenizer: PreTrainedTokenizerBase, missing: tuple[
     probe = _probe(model, names)
     try:
         anatomy = dissect(model, probe)
-        positions = find_positions(model, tokenizer, anatomy, int(probe[0, 0]))
-        opened = Opened(stack, names, anatomy, positions, Feed(model, anatomy, positions), probe, weights_stamp(model))
+        positions = find_positions(model, tokenizer, anatomy, _two(probe))
+        feed = Feed(model, anatomy, positions)
+        if feed.counts_padding:
+            positions = replace(positions, together=0)
+        opened = Opened(stack, names, anatomy, positions, feed, probe, weights_stamp(model))
         _check_tokens_alone(opened)
     except HeadscopeError:
         raise
@@ -224,10 +231,10 @@ def open_model(stack: Stack, tokenizer: PreTrainedTokenizerBase, missing: tuple[
 def _check_tokens_alone(opened: Opened) -> None:
     """Refuse a model in which a token's value at layer 0 depends on its neighbours: it has no encoding of its own."""
     text = opened.probe[0]
-    values = opened.run([text.tolist()], "model")[0].v[0]  # (S, kv_head, d_head)
+    captured = opened.run([text.tolist()], "model")[0]
+    values = captured.v[0]  # (S, kv_head, d_head)
     for position in {0, len(text) // 2, len(text) - 1}:
-        place = opened.feed.place(position) if opened.positions.modules else None
-        alone = opened.feed.vectors(text[position : position + 1], 0, place)[0].cpu()
+        alone = opened.feed.vectors(text[position : position + 1], 0, captured.spots[position].rows)[0].cpu()
         error = float((alone - values[position]).abs().amax() / values.abs().amax())
         if not error <= (1e-4 if opened.model.dtype == torch.float32 else 0.1):
             raise ModelError(
@@ -250,6 +257,12 @@ def _probe(model: PreTrainedModel, names: TokenNames) -> Tensor:
         raise ModelError(f"{type(model).__name__} has no ordinary token with a finite embedding.")
     draw = torch.randint(len(ordinary), (texts, length), generator=torch.Generator().manual_seed(0))
     return torch.tensor(ordinary)[draw].to(model.device)
+
+
+def _two(probe: Tensor) -> tuple[int, int]:
+    """Two different tokens of a probe, if there are two."""
+    first = int(probe[0, 0])
+    return first, next((id for id in probe.flatten().tolist() if id != first), first)
 
 
 def _check_weights(model: PreTrainedModel, anatomy: Anatomy, missing: tuple[str, ...]) -> None:

@@ -201,6 +201,16 @@ def background(position: int, special: bool, first: int, last: int, space: Space
     return tuple(found)
 
 
+def beyond(at: int | None, length: int) -> tuple[str, ...]:
+    """For a vocabulary that is asked to stand at a position that the text does not have."""
+    if at is None or at < length:
+        return ()
+    return (
+        f"Position {at} is beyond this text: the vocabulary stands where the last token of a text of {at + 1} tokens "
+        "does.",
+    )
+
+
 def no_place(moves: bool, at: int | None) -> tuple[str, ...]:
     """For a map, where every vocabulary token has one point, of a vocabulary that depends on the position."""
     if not moves or at is not None:
