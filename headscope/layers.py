@@ -277,7 +277,8 @@ def effects(reading: Reading, position: int, replaced_by: Kind) -> Effects:
         if logits is not None and first[1] is not None:
             before, after = first[1].log_softmax(-1), logits.double().log_softmax(-1)
             kl.append((before.exp() * (before - after)).sum(-1).float())
-            own_logit.append((logits[:, own] - first[1][own]).float())
+            if own < logits.shape[-1]:
+                own_logit.append((logits[:, own] - first[1][own]).float())
 
     def by_head(parts: list[Tensor]) -> Tensor:
         return torch.cat(parts)[1:].view(layers, heads)  # the first was the text as it is
@@ -288,8 +289,14 @@ def effects(reading: Reading, position: int, replaced_by: Kind) -> Effects:
         by_head(moved),
         by_head(kl) if kl else None,
         by_head(own_logit) if own_logit else None,
-        (*reading.notes, *(() if kl else (notes.no_logits(),))),
+        (*reading.notes, *_about_logits(bool(kl), bool(own_logit))),
     )
+
+
+def _about_logits(any_logits: bool, own_logit: bool) -> tuple[str, ...]:
+    if not any_logits:
+        return (notes.no_logits(),)
+    return () if own_logit else (notes.no_own_logit(),)
 
 
 def _alone(reading: Reading) -> Tensor:

@@ -510,5 +510,10 @@ class Reading:
         found += notes.beyond(asked.at, len(self.tokens))
         if asked.space == "unembedding" and vocabulary.unembedding.squashed:
             found.append(notes.squashed())
-        found += notes.not_finite([self._opened.names[id] for id in table.not_finite.tolist()])
+        lacking = range(0)
+        if asked.space == "unembedding":
+            logits = vocabulary.unembedding.logits
+            found += notes.other_rows(logits, vocabulary.size)
+            lacking = range(logits, vocabulary.size)
+        found += notes.not_finite([self._opened.names[id] for id in table.not_finite.tolist() if id not in lacking])
         return tuple(found)

@@ -12,12 +12,12 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig, PreTrainedModel
 from transformers.masking_utils import eager_mask
 
 from headscope.errors import ModelError
@@ -93,19 +93,26 @@ def prepared(model: PreTrainedModel) -> Iterator[None]:
     by_name = takes_attention_by_name(model)
     with _one_at_a_time, torch.no_grad():
         training = [module for module in model.modules() if module.training]
-        configs = {id(m.config): m.config for m in model.modules() if isinstance(m, PreTrainedModel)}
+        # Of every module, for not all hold the configuration that the model around them has (EncoderDecoderModel).
+        held = [getattr(module, "config", None) for module in model.modules()]
+        configs = {id(config): config for config in held if isinstance(config, PreTrainedConfig)}
         implementations = {key: config._attn_implementation for key, config in configs.items()}
         try:
             model.eval()
             for config in configs.values():
                 config._attn_implementation = BY_NAME if by_name else WATCHED
-            with nullcontext() if by_name else Watching():
+            with nullcontext() if by_name else Watching(), _uncompiled():
                 yield
         finally:
             for key, config in configs.items():
                 config._attn_implementation = implementations[key]
             for module in training:
                 module.training = True
+
+
+def _uncompiled() -> AbstractContextManager[Any]:
+    """Let what torch.compile made run as it is written; nothing can be compiled where the compiler was never loaded."""
+    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
 
 
 def takes_attention_by_name(model: PreTrainedModel) -> bool:

@@ -27,6 +27,7 @@ from headscope.model.stream import StreamRecorder, stream_replaced
 from headscope.model.tokens import TokenNames
 
 _PROBE = (2, 10)  # texts, tokens
+_NOT_ALONE = "cannot be run on token ids alone"
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,12 @@ def open_model(stack: Stack, tokenizer: PreTrainedTokenizerBase, missing: tuple[
     """
     model = stack.model
     kind = type(model).__name__
-    embeddings = model.get_input_embeddings()
+    if any(parameter.is_meta for parameter in model.parameters()):
+        raise ModelError(
+            f"{kind} has weights that are placeholders on the device meta (offloaded by accelerate, or never loaded), "
+            "and headscope needs them in memory: load it without a device_map."
+        )
+    embeddings = _embeddings(model)
     if embeddings is None or not hasattr(embeddings, "num_embeddings"):
         raise ModelError(f"{kind} has no table of token embeddings, so it has no vocabulary to compare with.")
     names = TokenNames(tokenizer, embeddings.num_embeddings)
@@ -222,10 +228,39 @@ def open_model(stack: Stack, tokenizer: PreTrainedTokenizerBase, missing: tuple[
         _check_tokens_alone(opened)
     except HeadscopeError:
         raise
-    except Exception as error:  # whatever a model raises that cannot be run on token ids
-        raise ModelError(f"{kind} cannot be run on token ids alone: {first_line(error)}") from error
+    except Exception as error:  # whatever a model raises
+        inner = model.base_model
+        if inner is not model and model.get_output_embeddings() is None:
+            # What stands on top takes no batch, or no plain text (rerankers, multiple choice): it is no part of a head.
+            return open_model(replace(stack, model=inner), tokenizer, _inside(model, inner, missing))
+        said = "runs on token ids, but not under the eyes of headscope" if _runs(model, probe) else _NOT_ALONE
+        raise ModelError(f"{kind} {said}: {first_line(error)}") from error
     _check_weights(model, anatomy, missing)
     return opened
+
+
+def _embeddings(model: PreTrainedModel) -> Any:
+    """The module that has a row for each token; None where the model names none (CANINE hashes characters)."""
+    try:
+        return model.get_input_embeddings()
+    except NotImplementedError:
+        return None
+
+
+def _inside(model: PreTrainedModel, inner: PreTrainedModel, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of a model's parameters `names` that belong to a model inside it, as that one calls them."""
+    prefix = next(name for name, module in model.named_modules() if module is inner) + "."
+    return tuple(name.removeprefix(prefix) for name in names if name.startswith(prefix))
+
+
+def _runs(model: PreTrainedModel, probe: Tensor) -> bool:
+    """Whether the model itself, left to itself, takes one text of token ids."""
+    try:
+        with torch.no_grad():
+            model(input_ids=probe[:1])
+    except Exception:
+        return False
+    return True
 
 
 def _check_tokens_alone(opened: Opened) -> None:

@@ -24,14 +24,13 @@ def measure_turn(feed: Feed, layer: int, part: Part, spot: Spot) -> Tensor | Non
     others. Raises InputError where what the position does is no rotation.
     """
     generator = torch.Generator().manual_seed(layer)
-    width = feed.anatomy.blocks[layer].d_head
-    rows = torch.randn(2 * width + _HELD_OUT, feed.anatomy.d_model, generator=generator).to(feed.device)
-    held, fitted = rows[:_HELD_OUT], rows[_HELD_OUT:]
+    held = torch.randn(_HELD_OUT, feed.anatomy.d_model, generator=generator).to(feed.device)
     # The whole text that the spot is in: what the model itself does there.
     before, after = feed.projected(held, layer, part).double(), feed.projected(held, layer, part, spot).double()
     limit = _TOLERANCE * float(after.abs().amax())
     if not float((after - before).abs().amax()) > limit:
         return None
+    fitted = torch.randn(2 * after.shape[-1], feed.anatomy.d_model, generator=generator).to(feed.device)
     still = feed.projected(fitted, layer, part)
     for moved_by in (feed.told, feed.projected):
         moved = moved_by(fitted, layer, part, spot)

@@ -70,6 +70,12 @@ class Encoded:
     def enter(self, vectors: Tensor) -> Tensor:
         """Vectors [..., head, d_head] of the layer's heads as they are compared: float32 [..., head, width]."""
         vectors = vectors.to(self.table.rows.device)
+        wanted = self.table.rows.shape[2] if self.aim is None else self.aim.matrix.shape[1]
+        if vectors.shape[-1] != wanted:
+            raise InputError(
+                f"each head's keys and queries have {wanted} numbers here, and what is to be compared with them has "
+                f"{vectors.shape[-1]}: compare the head's own k or q (vector), or ask for the space value."
+            )
         return vectors if self.aim is None else self.aim(vectors)
 
     def narrowed(self) -> Encoded:
@@ -186,7 +192,7 @@ class Vocabulary:
             )
         if space == "unembedding":
             found = self.unembedding
-            table = self._keep(("unembedding",), lambda: _unbiased(found.rows()[None].to(self.feed.device)))
+            table = self._keep(("unembedding",), lambda: _unbiased(found.rows(self.size)[None].to(self.feed.device)))
             return Encoded(table, Place.none, "closed form", found.error, self._writes(layer))
         if reference == "isolated":
             values = self.isolated(layer)

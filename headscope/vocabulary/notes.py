@@ -260,6 +260,19 @@ def no_layernorm_ratio() -> str:
     return "This model has no norm right after the sum with the residual stream, so there is no ratio behind it."
 
 
+def other_rows(rows: int, tokens: int) -> tuple[str, ...]:
+    """For a language-model head that does not have one row for each token of the vocabulary."""
+    if rows == tokens:
+        return ()
+    left = "tokens without a logit are" if rows < tokens else "logits that belong to no token are"
+    return (f"The language-model head gives {rows:,} logits for a vocabulary of {tokens:,} tokens: {left} left out.",)
+
+
+def no_own_logit() -> str:
+    """For effects on a token that the language-model head has no row for."""
+    return "The language-model head has no logit for this token, so what it gains cannot be told."
+
+
 def no_logits() -> str:
     """For effects in a model without a language-model head."""
     return "This model has no language-model head here, so the effect is told on the last layer's output alone."
