@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from headscope.model.anatomy import Anatomy, Call, Trace, without_cache
 from headscope.model.capture import prepared
-from headscope.model.passes import Recorder, is_recorded_by, recording
+from headscope.model.passes import Attend, Recorder, is_recorded_by, recording
 
 _PROBE = 7  # odd: no width of a rotation
 _GROWING = ("dynamic", "longrope")  # rotations whose angles follow the length of the text
@@ -102,7 +102,17 @@ class Spotter:
                 digest.update(tensor[index].numpy().tobytes())
             if not ours and not heard:  # nothing tells how the attention counts but the place in a text of this length
                 digest.update(f"{index} of {len(text)}".encode())
-            yield Spot(digest.digest(), text, index, tuple(tensor[index] for tensor in ours))
+            # Copies: a spot that is kept must not keep a batch.
+            yield Spot(digest.digest(), text, index, tuple(tensor[index].clone() for tensor in ours))
+
+
+class _Arrived(Exception):
+    """The run has come to its first attention."""
+
+
+class _UpToAttention(Trace):
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
+        raise _Arrived
 
 
 def find_positions(
@@ -191,9 +201,9 @@ def _growing_beyond(model: PreTrainedModel) -> int | None:
 
 
 def _watched(model: PreTrainedModel, anatomy: Anatomy, token: int, length: int) -> tuple[Trace, dict[Path, Tensor]]:
-    """A run of one token repeated, and what its first block is told."""
+    """A run of one token repeated, up to its first attention, and what its first block is told."""
     ids = torch.full((1, length), token, device=model.device)
-    trace, everything = Trace(), torch.ones_like(ids)
+    trace, everything = _UpToAttention(), torch.ones_like(ids)
     heard: dict[Path, Tensor] = {}
 
     def hear(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -203,7 +213,7 @@ def _watched(model: PreTrainedModel, anatomy: Anatomy, token: int, length: int) 
     with ExitStack() as hooks:
         for module in {block.module for block in anatomy.blocks}:
             hooks.callback(module.register_forward_pre_hook(hear, with_kwargs=True).remove)
-        with prepared(model), trace.watching(model), recording(trace, everything):
+        with suppress(_Arrived), prepared(model), trace.watching(model), recording(trace, everything):
             model(input_ids=ids, attention_mask=everything, **without_cache(model))
     return trace, heard
 

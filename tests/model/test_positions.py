@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import torch
 import transformers
 import zoo
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from headscope import InputError, Scope
 
@@ -93,6 +97,20 @@ def test_every_answer_encodes_the_vocabulary_where_the_model_put_it(scope_of, na
     worked = reading.work_out(asked, 0, int(asked.ids[0, 0]))
     assert worked.distance == pytest.approx(float(asked.distances[0, 0]), rel=1e-5, abs=1e-5)
     assert float(reading.why(asked, 0, int(asked.ids[0, 0])).shares.sum()) == pytest.approx(-worked.distance, rel=1e-4)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.sampled_from(["<pad>", " time", " flies", "<mask>", " like", "</s>", " a"]), min_size=1, max_size=20)
+)
+def test_a_token_is_its_own_encoding_whatever_stands_around_it(words):
+    reading = roberta().read("".join(words))
+    assert missed(reading, "v") < 2e-5
+
+
+@cache
+def roberta():
+    return Scope.from_model(*zoo.build("roberta"))
 
 
 LONGROPE = {
