@@ -55,8 +55,7 @@ def background(reading: Reading, vocabulary: Vocabulary, kept: ByteCache, near: 
         ids = _search(finder, encoded, vectors, own.id, k, allowed)[0]
         return _Usual(Moments.of(asked.metric, vectors), hubness(ids, candidates.cpu()))
 
-    stands = position if asked.use_position and asked.at is None else None
-    usual = kept.get(("usual", bank.texts, bank.mask, asked, stands), measure)
+    usual = kept.get(("usual", bank.texts, bank.mask, asked, finder.stands(position)), measure)
     vector, k = encoded.enter(reading.z[layer, position]), near.ids.shape[1]
     aware = hub_aware(usual.moments, encoded.table, encoded.place, vector, own.id, k, allowed)
     window = bank.around(position, WINDOW)

@@ -15,6 +15,7 @@ from headscope.vocabulary import Encoded, Vocabulary
 from headscope.vocabulary.choices import Candidates, Reference, Space, Vector
 
 if TYPE_CHECKING:
+    from headscope.model.positions import Spot
     from headscope.reading import Reading
 
 
@@ -55,9 +56,19 @@ class Finder:
                 f"the outputs of layer {layer} at position {position} ({self.reading.tokens[position].label}) are not "
                 "finite: the model itself computes no numbers there."
             )
-        stands = (position if asked.at is None else asked.at) if asked.use_position else None
-        encoded = self.vocabulary.encoded(asked.space, asked.reference, layer, stands)
+        encoded = self.vocabulary.encoded(asked.space, asked.reference, layer, self.stands(position))
         return Placed(encoded, encoded.enter(vectors) * self._share(position))
+
+    def stands(self, position: int) -> Spot | None:
+        """Where the vocabulary stands that vectors at `position` are compared with; None: at no position.
+
+        As the model counted in this text; a position that the text does not have is that of an ordinary longer one.
+        """
+        if not self.question.use_position:
+            return None
+        at = position if self.question.at is None else self.question.at
+        spots = self.reading.spots
+        return spots[at] if at < len(spots) else self.vocabulary.feed.spot(at)
 
     def search(self, layer: int, positions: Sequence[int], k: int) -> tuple[Nearest, Table]:
         """The `k` nearest tokens of every head's vector at each of the positions, and a table they are in."""

@@ -168,9 +168,8 @@ def journey(reading: Reading, k: int, position: bool, isolated: bool) -> Journey
     tokens = reading.tokens
     stream = joined(reading.stages)  # (stage, S, d_model)
     use_position = position and reading.vocabulary.has_positions
-    places = torch.tensor([token.position for token in tokens]) if use_position else None
     ids = torch.tensor([token.id for token in tokens])
-    found = walk(reading.vocabulary, stream, ids, places, k=k)
+    found = walk(reading.vocabulary, stream, ids, reading.spots if use_position else None, k=k)
     normed = reading._opened.feed.norms_input
     if isolated:
         about_rank = notes.ranked_alone(reading.mask, reading._input.context is not None)
@@ -281,7 +280,8 @@ def effects(reading: Reading, position: int, replaced_by: Kind) -> Effects:
         if logits is not None and first[1] is not None:
             before, after = first[1].log_softmax(-1), logits.double().log_softmax(-1)
             kl.append((before.exp() * (before - after)).sum(-1).float())
-            own_logit.append((logits[:, own] - first[1][own]).float())
+            if own < logits.shape[-1]:
+                own_logit.append((logits[:, own] - first[1][own]).float())
 
     def by_head(parts: list[Tensor]) -> Tensor:
         return torch.cat(parts)[1:].view(layers, heads)  # the first was the text as it is
@@ -292,8 +292,14 @@ def effects(reading: Reading, position: int, replaced_by: Kind) -> Effects:
         by_head(moved),
         by_head(kl) if kl else None,
         by_head(own_logit) if own_logit else None,
-        (*reading.notes, *(() if kl else (notes.no_logits(),))),
+        (*reading.notes, *_about_logits(bool(kl), bool(own_logit))),
     )
+
+
+def _about_logits(any_logits: bool, own_logit: bool) -> tuple[str, ...]:
+    if not any_logits:
+        return (notes.no_logits(),)
+    return () if own_logit else (notes.no_own_logit(),)
 
 
 def _alone(reading: Reading) -> Tensor:

@@ -59,7 +59,7 @@ class Reading:
 
     `tokens`: the tokens of the text. `z` float32 [layer, position, head, d_head]: each head's output before
     concatenation. `q` like z; `k`, `v` float32 [layer, position, kv_head, d_head], as the attention used them. All on
-    the CPU.
+    the CPU. `spots`: where each token stood, as the model counted it.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Reading:
         self._scope, self._opened = scope, opened
         self.text, self.mask, self.tokens, self.notes = text, mask, tokens, notes
         self.q, self.k, self.v, self.z = heads.q, heads.k, heads.v, heads.z
-        self._pattern = heads.pattern
+        self._pattern, self.spots = heads.pattern, heads.spots
         # `context` is what the encoder read, for a decoder.
         read = None if context is None else [token.id for token in context]
         self.edit = edit or {}
@@ -517,7 +517,13 @@ class Reading:
             found.append(notes.turned(asked.use_position))
         elif position and asked.reference is not None and not vocabulary.has_positions:
             found += notes.no_positions(position)
+        found += notes.beyond(asked.at, len(self.tokens))
         if asked.space == "unembedding" and vocabulary.unembedding.squashed:
             found.append(notes.squashed())
-        found += notes.not_finite([self._opened.names[id] for id in table.not_finite.tolist()])
+        lacking = range(0)
+        if asked.space == "unembedding":
+            logits = vocabulary.unembedding.logits
+            found += notes.other_rows(logits, vocabulary.size)
+            lacking = range(logits, vocabulary.size)
+        found += notes.not_finite([self._opened.names[id] for id in table.not_finite.tolist() if id not in lacking])
         return tuple(found)

@@ -22,6 +22,7 @@ from headscope.model.default import default_source, find
 from headscope.model.edits import Edits, check_edits, named_edits, plain_edits
 from headscope.model.fresh import reinitialised
 from headscope.model.freshness import weights_sha256
+from headscope.model.lengths import apart
 from headscope.model.loading import load
 from headscope.model.opened import Opened, open_model
 from headscope.model.passes import MASKS, Mask
@@ -232,7 +233,7 @@ class Scope:
         cross = (notes.cross_attention(),) if decodes else ()
         told = (*cross, *notes.unused(opened.unused), *notes.edited(named_edits(edit)))
         readings = []
-        for batch in _batches([len(tokens) for tokens, _ in prepared]):
+        for batch in _batches([len(tokens) for tokens, _ in prepared], opened.positions.together):
             context = None if contexts is None else [[token.id for token in contexts[n]] for n in batch]
             ids = [[token.id for token in prepared[n][0]] for n in batch]
             witness = Witness(forms)
@@ -441,13 +442,14 @@ def _announced(alone: ReadAlone) -> str:
     )
 
 
-def _batches(lengths: list[int]) -> list[list[int]]:
-    """Indices of texts, in order, in batches whose padded size stays within bounds."""
+def _batches(lengths: list[int], together: int | None) -> list[list[int]]:
+    """Indices of texts, in order, in batches whose padded size stays within bounds; `together` as `apart` has it."""
     batches: list[list[int]] = []
     longest = 0
     for n, length in enumerate(lengths):
         longest = max(longest, length)
-        if not batches or longest * (len(batches[-1]) + 1) > _BATCH_TOKENS:
+        full = not batches or longest * (len(batches[-1]) + 1) > _BATCH_TOKENS
+        if full or any(apart(lengths[other], length, together) for other in batches[-1]):
             batches.append([])
             longest = length
         batches[-1].append(n)

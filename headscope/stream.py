@@ -17,6 +17,7 @@ from headscope.errors import ModelError
 from headscope.model.lengths import alike
 from headscope.model.opened import Opened
 from headscope.model.passes import Mask
+from headscope.model.positions import Spot
 from headscope.model.stages import Stages
 from headscope.neighbors import Nearest, Place, search
 from headscope.vocabulary import Encoded, Vocabulary
@@ -62,7 +63,7 @@ def streams(
     A decoder attends to `contexts`. Raises ModelError where the model computes what is not finite.
     """
     found: list[Tensor] = [torch.empty(0)] * len(texts)
-    for batch in alike([len(ids) for ids in texts], _BATCH_TOKENS):
+    for batch in alike([len(ids) for ids in texts], _BATCH_TOKENS, opened.positions.together):
         read = None if contexts is None else [contexts[n] for n in batch]
         stages = opened.stages([texts[n] for n in batch], mask, read)
         for row, n in enumerate(batch):
@@ -104,19 +105,19 @@ def walk(
     vocabulary: Vocabulary,
     stream: Tensor,
     ids: Tensor,
-    position: Tensor | None,
+    spots: Sequence[Spot] | None,
     *,
     k: int,
     others: Tensor | None = None,
 ) -> Walk:
     """Compare `stream` float32 [stage, token, d_model] with what block 0 gets for every token of the vocabulary.
 
-    `ids` int64 [token] are the own tokens, `position` int64 [token] where they stand; None leaves the positions out of
-    the embeddings. `others` int64 [token]: a second token to rank, −1 for none. Exact, as `neighbors.search` is.
+    `ids` int64 [token] are the own tokens, `spots` [token] where they stood; None leaves the positions out of the
+    embeddings. `others` int64 [token]: a second token to rank, −1 for none. Exact, as `neighbors.search` is.
     """
     others = torch.full_like(ids, -1) if others is None else others
     vectors = stream.transpose(0, 1).contiguous()  # (token, stage, d_model)
-    places = [(None, torch.arange(len(ids)))] if position is None else members_of(position)
+    places = [(None, torch.arange(len(ids)))] if spots is None else members_of(spots)
 
     def encodings() -> Iterator[tuple[Tensor, Encoded]]:
         for place, members in places:

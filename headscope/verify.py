@@ -83,11 +83,11 @@ def _place(scope: Scope, position: int) -> tuple[torch.Tensor, ...] | None:
 def _encodings(scope: Scope, name: str) -> Check:
     """What is searched, table and place together, beside the model's own values of a few tokens, layer by layer."""
     feed, layers = scope._opened.feed, range(scope.card.layers)
-    ids = scope._opened.probe[0]
+    ids, spot = scope._opened.probe[0], feed.spot(_PLACE)
     slow, worst = [], 0.0
     for layer in layers:
-        encoded = scope._vocabulary.encoded("value", "layer", layer, _PLACE)
-        model = feed.vectors(ids, layer, _place(scope, _PLACE))
+        encoded = scope._vocabulary.encoded("value", "layer", layer, spot)
+        model = feed.vectors(ids, layer, spot.rows)
         got = encoded.rows(ids.to(encoded.table.rows.device)).cpu()
         error = float((got - model.cpu().double()).abs().amax() / model.abs().amax())
         worst = max(worst, error if error == error else float("inf"))

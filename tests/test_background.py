@@ -144,7 +144,7 @@ def test_every_space_has_a_background(scope, space):
         found = reading.background(near, bank)
         for head in range(scope.card.heads):
             # Similarities of the bank, by asking of one output after another what the reading was asked.
-            encoded = scope._vocabulary.encoded(space, near.question.reference, LAYER, TOKEN)
+            encoded = scope._vocabulary.encoded(space, near.question.reference, LAYER, reading.spots[TOKEN])
             rows = encoded.rows(torch.arange(scope.card.vocab_size))
             row = rows[:, head * rows.shape[1] // scope.card.heads]
             over = torch.stack([-plain.distance(metric, encoded.enter(z[LAYER])[head], row) for z in bank.z])

@@ -46,17 +46,14 @@ def test_a_walk_ranks_the_own_and_another_token_as_brute_force_does(scope_of):
         stream = torch.cat(streams(scope._opened, [reading._input.ids for reading in readings]), 1)
         tokens = [token for reading in readings for token in reading.tokens]
         ids = torch.tensor([token.id for token in tokens])
-        position = torch.tensor([token.position for token in tokens])
+        spots = [spot for reading in readings for spot in reading.spots]
         others = ids.roll(3)
         others[::4] = -1
         vocabulary = scope._vocabulary
-        found = walk(vocabulary, stream, ids, position, k=5, others=others)
+        found = walk(vocabulary, stream, ids, spots, k=5, others=others)
         nearest = []
-        for n, place in enumerate(position.tolist()):
-            rows = vocabulary.feed.arrivals(
-                torch.arange(scope.card.vocab_size),
-                vocabulary.feed.place(place) if vocabulary.has_positions else None,
-            )
+        for n, token in enumerate(tokens):
+            rows = vocabulary.feed.arrivals(torch.arange(scope.card.vocab_size), vocabulary.feed.place(token.position))
             cosine = torch.nn.functional.cosine_similarity(stream[:, n, None].double(), rows.double()[None], dim=-1)
             nearest.append(cosine.topk(5).indices)
             for token, rank, close in (

@@ -57,9 +57,11 @@ def test_a_vocabulary_encoding_at_layer_0_is_the_value_that_the_token_has_in_a_t
 
 
 def test_the_closed_form_agrees_with_the_model_on_the_whole_vocabulary(scope):
+    feed = scope._opened.feed
     for layer in range(scope.card.layers):
         for position in (None, 0, 9):
-            encoded = scope._vocabulary.encoded("value", "layer", layer, position)
+            spot = None if position is None else feed.spot(position)
+            encoded = scope._vocabulary.encoded("value", "layer", layer, spot)
             assert encoded.way == "closed form"
             got = encoded.rows(torch.arange(scope.card.vocab_size))
             expected = oracle(scope, layer, position)

@@ -70,7 +70,7 @@ def batches(scope: Scope, some: Sequence[Sample]) -> Iterator[list[Sample]]:
     """Texts of about the same length together, as many as the memory for their logits allows."""
     heads = scope._opened.model.get_output_embeddings() is not None
     tokens = min(_BATCH_TOKENS, _LOGITS // scope.card.vocab_size) if heads else _BATCH_TOKENS
-    for batch in alike([len(one.input.ids) for one in some], tokens):
+    for batch in alike([len(one.input.ids) for one in some], tokens, scope._opened.positions.together):
         yield [some[n] for n in batch]
 
 

@@ -172,8 +172,9 @@ def _own(
     """The median rank of the own input embedding by level, and the area above the ranks with its interval."""
     vocabulary = scope._vocabulary_for(scope._opened)
     ids = torch.tensor([samples[n].input.ids[at] for n, at in places])
-    positions = torch.tensor([at for _, at in places]) if vocabulary.has_positions else None
-    ranks = walk(vocabulary, stream, ids, positions, k=1).rank  # (level, sample)
+    stood = {n: vocabulary.feed.spots([samples[n].input.ids])[0] for n in {n for n, _ in places}}
+    spots = [stood[n][at] for n, at in places] if vocabulary.has_positions else None
+    ranks = walk(vocabulary, stream, ids, spots, k=1).rank  # (level, sample)
     _, area = told(ranks[..., None], vocabulary.size)
     groups = [samples[n].group for n, _ in places]
     numbers = {group: n for n, group in enumerate(sorted(set(groups)))}

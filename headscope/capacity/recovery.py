@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
+from headscope.model.positions import Spot
 from headscope.neighbors import Place, Table, search
 from headscope.probes.ridge import or_chance
 from headscope.vocabulary import Encoded
@@ -22,12 +23,12 @@ Stage = Literal["z", "residual"]
 class Recovery:
     """Own ranks of encodings at some tokens: z in each head's own value space, the stream among the input embeddings.
 
-    By cosine, each at the token's own position. `ids`, `positions` int64 [token].
+    By cosine, each at the token's own place. `ids` int64 [token], `spots` [token] where they stood.
     """
 
-    def __init__(self, scope: Scope, ids: Tensor, positions: Tensor) -> None:
+    def __init__(self, scope: Scope, ids: Tensor, spots: Sequence[Spot]) -> None:
         self._vocabulary = scope._vocabulary_for(scope._opened)
-        self._ids, self._positions = ids, positions
+        self._ids, self._spots = ids, spots
 
     def ranks(self, stage: Stage, layer: int, vectors: Tensor) -> tuple[Tensor, int]:
         """Own ranks int64 [version, token, head] of `vectors` [version, token, head, width], and among how many.
@@ -41,14 +42,14 @@ class Recovery:
         ids = self._ids.repeat(versions)
         everyone = torch.arange(versions * tokens)
         has_positions = self._vocabulary.has_positions
-        places = members_of(self._positions.repeat(versions)) if has_positions else [(None, everyone)]
+        places = members_of([*self._spots] * versions) if has_positions else [(None, everyone)]
 
         def encodings() -> Iterator[tuple[Tensor, Encoded]]:
-            for position, members in places:
+            for spot, members in places:
                 if stage == "z":
-                    yield members, self._vocabulary.encoded("value", "layer", layer, position)
+                    yield members, self._vocabulary.encoded("value", "layer", layer, spot)
                 else:
-                    yield members, self._vocabulary.arriving(position)
+                    yield members, self._vocabulary.arriving(spot)
 
         ranks = torch.zeros(versions * tokens, vectors.shape[2], dtype=torch.int64)
         candidates = 0

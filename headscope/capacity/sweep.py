@@ -205,7 +205,9 @@ class _Before:
         self._last, self._logits = self._outputs([watched(one, scope.card.layers, see) for one in batch])
         at = [one.ours[rows] for one, rows in zip(batch, drawn, strict=True)]
         self._ids = torch.cat([one.ids[rows] for one, rows in zip(batch, drawn, strict=True)])
-        self._recovery = Recovery(scope, self._ids, torch.cat(at))
+        stood = scope._opened.feed.spots([one.input.ids for one in batch])
+        spots = [text[n] for text, rows in zip(stood, at, strict=True) for n in rows.tolist()]
+        self._recovery = Recovery(scope, self._ids, spots)
 
     def under(self, condition: Condition, changes: Sequence[Change]) -> _Effect:
         """The model with each text's encodings changed, one way for each text."""

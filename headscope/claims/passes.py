@@ -62,14 +62,13 @@ def overlaps(scope: Scope, readings: Sequence[Reading]) -> Measured:
     at = [(reading, position) for reading in readings for position in _places(reading)]
     z = torch.stack([reading.z[0, position] for reading, position in at])  # (token, head, d_head)
     own = torch.tensor([reading.tokens[position].id for reading, position in at])
-    position = torch.tensor([position for _, position in at])
 
     def encodings(moved: bool) -> Iterator[tuple[Tensor, Encoded]]:
         if not moved:
             yield torch.arange(len(at)), vocabulary.encoded("value", "input", 0, None)
             return
-        for place, members in members_of(position):
-            yield members, vocabulary.encoded("value", "input", 0, place)
+        for spot, members in members_of(reading.spots[position] for reading, position in at):
+            yield members, vocabulary.encoded("value", "input", 0, spot)
 
     k = min(NEAREST, vocabulary.encoded("value", "input", 0, None).table.candidates)
     both = []

@@ -21,6 +21,7 @@ from headscope.model.edits import Edits
 from headscope.model.norms import Norm
 from headscope.model.opened import Opened
 from headscope.model.passes import Mask
+from headscope.model.positions import Spot
 from headscope.neighbors import Place, Table
 from headscope.reading import Reading
 from headscope.scope import CACHE_BYTES, Scope
@@ -128,7 +129,7 @@ class PublishedVocabulary(Vocabulary):
         super().__init__(opened, budget, alone)
         self._stored = kept
 
-    def encoded(self, space: Space, reference: Reference | None, layer: int, position: int | None) -> Encoded:
+    def encoded(self, space: Space, reference: Reference | None, layer: int, spot: Spot | None) -> Encoded:
         """As `Vocabulary.encoded`; InputError for all but the value space under layer 0's reference."""
         if (space, reference) != ("value", "input"):
             raise InputError(
@@ -136,7 +137,7 @@ class PublishedVocabulary(Vocabulary):
                 "value, reference input."
             )
         table = self._keep(("published",), self._table)
-        place = self._keep(("published", position), lambda: self._at(position))
+        place = self._keep(("published", spot), lambda: self._at(spot))
         return Encoded(table, place, "closed form", 0.0)
 
     def _table(self) -> Table:
@@ -144,9 +145,9 @@ class PublishedVocabulary(Vocabulary):
         bias = self.feed.normalised(torch.zeros_like(self._embedded()[:1]), 0)
         return Table.pack(rows.transpose(0, 1), self._through(bias)[0])  # (head, V, d_head)
 
-    def _at(self, position: int | None) -> Place:
+    def _at(self, spot: Spot | None) -> Place:
         stem = self._keep(("published", "stem"), self._stem_of_embeddings)
-        added = torch.zeros_like(stem.rows[0]) if position is None else self.feed.place(position)[0].to(stem.rows)
+        added = torch.zeros_like(stem.rows[0]) if spot is None else spot.rows[0].to(stem.rows)
         return Place(inverse_spread(self.feed, 0, "v", stem, added), self._through(self._gained(added[None]))[0])
 
     def _stem_of_embeddings(self) -> Stem:

@@ -160,6 +160,7 @@ def dissect(model: PreTrainedModel, probe: Tensor) -> Anatomy:
             "function, or through a softmax between two products."
         )
     modules = [_block_call(path, layer, model, name) for layer, path in enumerate(trace.paths)]
+    _check_finite(trace, modules, model, name)
     _check_only_blocks(trace, modules, model, name)
     for layer, (before, after) in enumerate(itertools.pairwise(modules)):
         if not torch.equal(hidden_output(before.output), hidden_input(after.inputs)):
@@ -222,6 +223,25 @@ def _block_call(path: list[Call], layer: int, model: nn.Module, name: str) -> Ca
     return found[0]
 
 
+def _check_finite(trace: Trace, blocks: list[Call], model: nn.Module, name: str) -> None:
+    """Refuse a model that computes no numbers, and name the first layer where it stops."""
+    for layer, (call, seen) in enumerate(zip(blocks, trace.attentions, strict=True)):
+        made = (hidden_output(call.output),) if layer + 1 < len(blocks) else ()  # nothing is read behind the last
+        if all(bool(tensor.isfinite().all()) for tensor in (seen.v, seen.z, seen.pattern, *made)):
+            continue
+        inside = {id(parameter) for parameter in call.module.parameters()}
+        named = ((key, one) for key, one in model.named_parameters() if id(one) in inside)
+        broken = next((key for key, one in named if not bool(one.isfinite().all())), None)
+        raise ModelError(
+            f"{name} computes numbers that are not finite, first in layer {layer}: "
+            + (
+                f"its weight {broken} holds some, so it is damaged or was never trained well."
+                if broken
+                else f"they are too large for {str(seen.z.dtype).removeprefix('torch.')}; another dtype may hold them."
+            )
+        )
+
+
 def _check_only_blocks(trace: Trace, blocks: list[Call], model: nn.Module, name: str) -> None:
     """Refuse hybrids: layers of another kind between the attention blocks, or before the first."""
     ours = {call.module for call in blocks}
@@ -252,12 +272,20 @@ def _output_projection(block: Call, z: Tensor, where: str) -> tuple[Call, float]
             continue
         given = call.inputs[0]
         fits = given.numel() == joined.numel() and given.shape[-1] == joined.shape[-1]
-        if fits and any(True for _ in call.module.parameters()) and torch.equal(given.view_as(joined), joined):
+        if fits and _changes(call) and torch.equal(given.view_as(joined), joined):
             found.append((call, _projection_error(call, z)))
     if not found:
         raise ModelError(f"{where}: no projection takes the heads' concatenated output, so W_O was not found.")
     # The outermost linear one: an adapter (LoRA) wraps the plain layer, and both get z.
     return next((pair for pair in found if pair[1] <= _tolerance(z)), min(found, key=lambda pair: pair[1]))
+
+
+def _changes(call: Call) -> bool:
+    """Whether a call may be a projection: packed weights (GPTQ, AWQ) are no parameters, and dropout changes nothing."""
+    if any(True for _ in call.module.parameters()):
+        return True
+    given = call.inputs[0]
+    return call.output.shape[: given.dim() - 1] == given.shape[:-1] and not torch.equal(call.output, given)
 
 
 def _tolerance(z: Tensor) -> float:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -97,7 +97,7 @@ def prepared(model: PreTrainedModel, *, as_found: bool = False) -> Iterator[None
     with held(model, configs, as_found=as_found):
         for config in configs:
             config._attn_implementation = BY_NAME if by_name else WATCHED
-        with nullcontext() if by_name else Watching():
+        with nullcontext() if by_name else Watching(), _uncompiled():
             yield
 
 
@@ -122,6 +122,11 @@ def _same_draws() -> Iterator[None]:
         yield
     finally:
         torch.set_rng_state(state)
+
+
+def _uncompiled() -> AbstractContextManager[Any]:
+    """Let what torch.compile made run as it is written; nothing can be compiled where the compiler was never loaded."""
+    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
 
 
 def takes_attention_by_name(model: PreTrainedModel) -> bool:

@@ -7,7 +7,7 @@ architecture, because nothing of the model is rewritten here (docs/how-it-works.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from typing import Any, Literal
@@ -17,26 +17,19 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from headscope.errors import ModelError
-from headscope.model.anatomy import Anatomy, Trace, hidden_input, without_cache
+from headscope.model.anatomy import Anatomy, Trace, without_cache
 from headscope.model.capture import held, prepared
 from headscope.model.norms import Norm, measure, normalises
 from headscope.model.passes import Attend, Recorder, is_recorded_by, recording
-from headscope.model.positions import Positions
+from headscope.model.positions import Path, Positions, Spot, Spotter, arguments, replaced
 from headscope.model.precision import float32_arithmetic
+from headscope.model.steering import Arrived, arrive, before, giving, instead, passing, restore_forward, told_at
 from headscope.stopping import stop_point
 
 _CHUNK_BYTES = 32 * 2**20
 Place = tuple[Tensor, ...] | None  # what the position modules return at one position; None: no position
 Part = Literal["q", "k", "v"]
 Steer = Callable[[ExitStack, Recorder], None]
-
-
-class _Arrived(Exception):
-    """The run has come as far as it was wanted."""
-
-    def __init__(self, tensor: Tensor) -> None:
-        super().__init__()
-        self.tensor = tensor
 
 
 class _StopAtAttention(Trace):
@@ -48,7 +41,7 @@ class _StopAtAttention(Trace):
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
         if layer == self.last:
-            raise _Arrived({"q": q, "k": k, "v": v}[self.part])
+            raise Arrived({"q": q, "k": k, "v": v}[self.part])
         return attend()
 
 
@@ -58,6 +51,7 @@ class Feed:
     def __init__(self, model: PreTrainedModel, anatomy: Anatomy, positions: Positions) -> None:
         self.model, self.anatomy, self.positions = model, anatomy, positions
         self._norms: dict[tuple[int, Part], Norm | None] = {}
+        self._plain_spots: dict[int, Spot] = {}
 
     @property
     def device(self) -> torch.device:
@@ -78,8 +72,8 @@ class Feed:
         seen: list[Tensor] = []
 
         def steer(hooks: ExitStack, recorder: Recorder) -> None:
-            _before(hooks, recorder, first.module, first.nth, lambda given: seen.append(given))
-            _before(hooks, recorder, block.module, block.nth, lambda given: seen.pop())
+            before(hooks, recorder, first.module, first.nth, lambda given: seen.append(given))
+            before(hooks, recorder, block.module, block.nth, lambda given: seen.pop())
 
         return self._chunked(ids, lambda chunk: self._run(chunk, layer, place, steer, part)[:, :, 0])
 
@@ -88,7 +82,7 @@ class Feed:
         first = self.anatomy.blocks[0]
 
         def steer(hooks: ExitStack, recorder: Recorder) -> None:
-            _before(hooks, recorder, first.module, first.nth, _arrive)
+            before(hooks, recorder, first.module, first.nth, arrive)
 
         return self._chunked(ids, lambda chunk: self._run(chunk, 0, place, steer)[:, 0])
 
@@ -102,7 +96,7 @@ class Feed:
                 return 1e3 * output if is_recorded_by(recorder) else None
 
             hooks.callback(embeddings.register_forward_hook(lengthen).remove)
-            _before(hooks, recorder, first.module, first.nth, _arrive)
+            before(hooks, recorder, first.module, first.nth, arrive)
 
         some = self.plain_tokens[:8]
         longer = self._run(some, 0, None, steer)[:, 0].norm(dim=-1)
@@ -123,7 +117,7 @@ class Feed:
         def steer(hooks: ExitStack, recorder: Recorder) -> None:
             self._skip_to(layer, hooks, recorder)
             station = norm or self.anatomy.blocks[layer]
-            _before(hooks, recorder, station.module, station.nth, _arrive)
+            before(hooks, recorder, station.module, station.nth, arrive)
 
         return self._chunked(ids, lambda chunk: self._run(chunk, 0, place, steer)[:, 0])
 
@@ -147,34 +141,67 @@ class Feed:
                 self._skip_to(layer, hooks, recorder)
                 if norm is None:
                     block = self.anatomy.blocks[layer]
-                    _before(hooks, recorder, block.module, block.nth, lambda given: hidden)
+                    before(hooks, recorder, block.module, block.nth, lambda given: hidden)
                 else:
-                    _instead(hooks, recorder, norm.module, norm.nth, hidden)
+                    instead(hooks, recorder, norm.module, norm.nth, hidden)
 
             ids = torch.full((len(chunk),), self.plain_token)
             return self._run(ids, 0, None, steer, part)[:, :, 0]
 
         return self._chunked(rows, one)
 
-    def projected(self, rows: Tensor, layer: int, part: Part, position: int = 0, alone: bool = False) -> Tensor:
-        """q, k or v [row, head, d_head] at `layer` when its attention module gets `rows` [row, d_model] at `position`.
+    def projected(self, rows: Tensor, layer: int, part: Part, spot: Spot | None = None) -> Tensor:
+        """q, k or v [row, head, d_head] at `layer` when its attention module gets `rows` [row, d_model] at `spot`.
 
-        The rows stand at every position up to that one, or `alone`, in texts of one token that are told to be there.
+        The rows stand everywhere in the spot's text; None: each is a text of one token.
         """
         attention = self.anatomy.blocks[layer].attention
-        length = 1 if alone else position + 1
+        text, index = ([self.plain_token], 0) if spot is None else (spot.text, spot.index)
+        length = len(text)
 
         def one(chunk: Tensor) -> Tensor:
             def steer(hooks: ExitStack, recorder: Recorder) -> None:
                 self._skip_to(layer, hooks, recorder)
-                _before(hooks, recorder, attention, 0, lambda given: hidden)
+                before(hooks, recorder, attention, 0, lambda given: hidden)
 
             hidden = chunk[:, None].expand(-1, length, -1).contiguous().to(self.model.device)
-            ids = torch.full((len(chunk), length), self.plain_token)
-            return self._run_text(ids, 0, steer, part, position if alone else None)[:, :, -1]
+            ids = torch.tensor(text).expand(len(chunk), length)
+            return self._run_text(ids, 0, steer, part)[:, :, index]
 
         size = max(1, self._chunk // length)
         return torch.cat([self._chunked(chunk, one) for chunk in rows.split(size)])
+
+    def told(self, rows: Tensor, layer: int, part: Part, spot: Spot) -> Tensor:
+        """As `projected`, by texts of one token whose attention module is told what it is told at the spot.
+
+        The same where the attention knows the position from its arguments alone, and a long text cheaper.
+        """
+        attention = self.anatomy.blocks[layer].attention
+        heard: dict[Path, Tensor] = {}
+
+        def listen(hooks: ExitStack, recorder: Recorder) -> None:
+            def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+                if is_recorded_by(recorder):
+                    heard.update(arguments(args, kwargs))
+
+            self._skip_to(layer, hooks, recorder)
+            hooks.callback(attention.register_forward_pre_hook(hook, with_kwargs=True).remove)
+
+        def steer(hooks: ExitStack, recorder: Recorder) -> None:
+            def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+                if not is_recorded_by(recorder):
+                    return None
+                given = arguments(args, kwargs)
+                there = {path: told_at(heard[path], now, spot.index) for path, now in given if path in heard}
+                return replaced(args, kwargs, there)
+
+            self._skip_to(layer, hooks, recorder)
+            hooks.callback(attention.register_forward_pre_hook(hook, with_kwargs=True).remove)
+            before(hooks, recorder, attention, 0, lambda given: hidden[:, None])
+
+        self._run_text(torch.tensor(spot.text)[None], 0, listen)
+        hidden = rows.to(self.model.device)
+        return self._run_text(torch.full((len(rows), 1), self.plain_token), 0, steer, part)[:, :, 0]
 
     @cached_property
     def plain_tokens(self) -> Tensor:
@@ -193,30 +220,37 @@ class Feed:
         """One of the plain tokens."""
         return int(self.plain_tokens[0])
 
-    @cached_property
-    def _place_rows(self) -> list[Tensor]:
-        """For each position module, what it returns at every position of a text: [position, width]."""
-        if not self.positions.modules:
-            return []
-        length = self.positions.limit
-        assert length is not None, "a module that gives positions has a limited table, or the config says"
-        rows: dict[nn.Module, Tensor] = {}
+    def spots(self, texts: Sequence[Sequence[int]]) -> list[tuple[Spot, ...]]:
+        """Where the tokens of each text (their ids) stand, as the model counts them; texts are padded on the right."""
+        longest = max(len(text) for text in texts)
+        padding = getattr(self.model.config.get_text_config(), "pad_token_id", None) or 0
+        ids = torch.tensor([[*text, *[padding] * (longest - len(text))] for text in texts])
+        seen = torch.arange(longest) < torch.tensor([len(text) for text in texts])[:, None]
+        spotter = Spotter(self.positions, self.anatomy)
 
         def steer(hooks: ExitStack, recorder: Recorder) -> None:
-            def keep(module: nn.Module, args: Any, output: Tensor) -> None:
-                if is_recorded_by(recorder):
-                    rows[module] = output.reshape(-1, *output.shape[-2:])[0].float()  # (position, width)
+            self._skip_to(len(self.anatomy.blocks) - 1, hooks, recorder)
+            hooks.enter_context(spotter.watching(recorder))
 
-            for module in self.positions.modules:
-                hooks.callback(module.register_forward_hook(keep).remove)
-            _before(hooks, recorder, self.anatomy.blocks[0].module, 0, _arrive)
+        self._run_text(ids, 0, steer, seen=seen.long())
+        return spotter.spots(texts)
 
-        self._run_text(torch.full((1, length), self.plain_token), 0, steer)
-        return [rows[module] for module in self.positions.modules]
+    @property
+    def counts_padding(self) -> bool:
+        """Whether padding behind a text changes how the model counts the text itself."""
+        longer = min(7, self.positions.limit or 7)
+        short = [self.plain_token] * max(1, longer // 2)
+        return self.spots([short]) != self.spots([short, [self.plain_token] * longer])[:1]
+
+    def spot(self, position: int) -> Spot:
+        """Where the last token of an ordinary text of `position` + 1 tokens stands."""
+        if position not in self._plain_spots:
+            self._plain_spots[position] = self.spots([[self.plain_token] * (position + 1)])[0][position]
+        return self._plain_spots[position]
 
     def place(self, position: int) -> tuple[Tensor, ...]:
-        """What the model's position modules return at `position`: a row [width] for each of them."""
-        return tuple(rows[position] for rows in self._place_rows)
+        """What the model's position modules return at `position` of an ordinary text: a row [width] for each."""
+        return self.spot(position).rows
 
     # ---- how a run is steered ----
 
@@ -243,21 +277,22 @@ class Feed:
         def placed(hooks: ExitStack, recorder: Recorder) -> None:
             for number, module in enumerate(self.positions.modules):
                 row = None if place is None else place[number]
-                hooks.callback(module.register_forward_hook(_giving(row, recorder)).remove)
+                hooks.callback(module.register_forward_hook(giving(row, recorder)).remove)
             steer(hooks, recorder)
 
         return self._run_text(ids[:, None], last, placed, part)
 
-    def _run_text(self, ids: Tensor, last: int, steer: Steer, part: Part = "v", position: int | None = None) -> Tensor:
+    def _run_text(self, ids: Tensor, last: int, steer: Steer, part: Part = "v", seen: Tensor | None = None) -> Tensor:
+        """Run texts [text, position] until the steering or attention `last` ends it; `seen`: what is no padding."""
         ids = ids.to(self.model.device)
-        told = {} if position is None else {"position_ids": torch.full_like(ids, position)}
-        recorder, everything = _StopAtAttention(last, part), torch.ones_like(ids)
+        recorder = _StopAtAttention(last, part)
+        everything = torch.ones_like(ids) if seen is None else seen.to(ids)
         model = self.model
         try:
             with prepared(model), ExitStack() as hooks, recording(recorder, everything), float32_arithmetic(model):
                 steer(hooks, recorder)
-                model(input_ids=ids, attention_mask=everything, **told, **without_cache(model))
-        except _Arrived as arrived:
+                model(input_ids=ids, attention_mask=everything, **without_cache(model))
+        except Arrived as arrived:
             return arrived.tensor.float().to(self.device)
         raise ModelError(f"{type(model).__name__} ran to its end without coming to attention call {last}.")
 
@@ -267,8 +302,8 @@ class Feed:
             skipped = sum(block.module is module for block in self.anatomy.blocks[:layer])
             returns = next(block.returns for block in self.anatomy.blocks if block.module is module)
             had = module.__dict__.get("forward")
-            module.forward = _passing(module.forward, skipped, returns, recorder)
-            hooks.callback(_restore_forward, module, had)
+            module.forward = passing(module.forward, skipped, returns, recorder)
+            hooks.callback(restore_forward, module, had)
 
     def _find_norm(self, layer: int, part: Part) -> Norm | None:
         """Search backwards from the attention for the first norm whose output, disturbed, changes q, k or v."""
@@ -310,84 +345,3 @@ def finite_ids(model: PreTrainedModel) -> Tensor:
     ids = torch.arange(rows_of(embeddings), device=model.device)
     with held(embeddings):
         return ids[torch.cat([embeddings(chunk).isfinite().all(-1) for chunk in ids.split(8192)])]
-
-
-class _Counter:
-    """Tells the `wanted`-th of a series of events (from 0)."""
-
-    def __init__(self, wanted: int) -> None:
-        self.left = wanted
-
-    def hit(self) -> bool:
-        self.left -= 1
-        return self.left == -1
-
-
-def _arrive(hidden: Tensor) -> None:
-    raise _Arrived(hidden)
-
-
-def _before(
-    hooks: ExitStack, recorder: Recorder, station: nn.Module, nth: int, change: Callable[[Tensor], Tensor | None]
-) -> None:
-    """Show the hidden states that call `nth` of `station` is about to get to `change`, which may replace them."""
-    counter = _Counter(nth)
-
-    def hook(
-        module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
-        if not is_recorded_by(recorder) or not counter.hit():
-            return None
-        given = hidden_input(tuple(x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)))
-        changed = change(given)
-        if changed is None:
-            return None
-        return (
-            tuple(changed if x is given else x for x in args),
-            {key: changed if x is given else x for key, x in kwargs.items()},
-        )
-
-    hooks.callback(station.register_forward_pre_hook(hook, with_kwargs=True).remove)
-
-
-def _instead(hooks: ExitStack, recorder: Recorder, station: nn.Module, nth: int, hidden: Tensor) -> None:
-    """Let call `nth` of `station` return `hidden`."""
-    counter = _Counter(nth)
-
-    def hook(module: nn.Module, args: Any, output: Tensor) -> Tensor | None:
-        return hidden if is_recorded_by(recorder) and counter.hit() else None
-
-    hooks.callback(station.register_forward_hook(hook).remove)
-
-
-def _giving(row: Tensor | None, recorder: Recorder) -> Callable[..., Tensor | None]:
-    """A forward hook: the position module returns `row` [width], or nothing but zeros, for every token."""
-
-    def hook(module: nn.Module, args: Any, output: Tensor) -> Tensor | None:
-        if not is_recorded_by(recorder):
-            return None
-        return torch.zeros_like(output) if row is None else row.to(output).expand_as(output)
-
-    return hook
-
-
-def _passing(forward: Callable[..., Any], skipped: int, returns: int | None, recorder: Recorder) -> Callable[..., Any]:
-    """A block's forward whose first `skipped` calls return the hidden states that they were given."""
-    left = skipped
-
-    def passing(*args: Any, **kwargs: Any) -> Any:
-        nonlocal left
-        if left == 0 or not is_recorded_by(recorder):
-            return forward(*args, **kwargs)
-        left -= 1
-        hidden = hidden_input(tuple(x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)))
-        return hidden if returns is None else (hidden, *[None] * (returns - 1))
-
-    return passing
-
-
-def _restore_forward(module: nn.Module, had: Callable[..., Any] | None) -> None:
-    if had is None:
-        del module.forward
-    else:
-        module.forward = had

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from headscope.model.passes import Attend
+from headscope.model.positions import Spot
 
 # Patterns grow with the square of the text: beyond this a reading makes them layer by layer when they are asked for.
 PATTERN_BYTES = 64 * 2**20
@@ -18,7 +19,8 @@ class Captured:
     """The heads of one text, float32 on the CPU.
 
     q, z [layer, position, head, d_head]; k, v [layer, position, kv_head, d_head];
-    pattern [layer, head, query, source], None where it is too large to keep.
+    pattern [layer, head, query, source], None where it is too large to keep. `spots`: where each token stood, as the
+    model counted it in this pass, where that was watched.
     """
 
     q: Tensor
@@ -26,6 +28,7 @@ class Captured:
     v: Tensor
     z: Tensor
     pattern: Tensor | None
+    spots: tuple[Spot, ...] = ()
 
 
 class AllHeads:

@@ -15,7 +15,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from torch import nn
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedConfig
 
 _ABSENT: Any = object()
 _OURS = {"training", "_attn_implementation_internal"}  # what headscope itself sets for a pass
@@ -58,9 +58,13 @@ def modules_of(model: nn.Module) -> list[nn.Module]:
 
 
 def configs_of(modules: list[nn.Module]) -> list[PreTrainedConfig]:
-    """The configurations of a model's modules, each once, with those that stand inside another."""
+    """The configurations of a model's modules, each once, with those that stand inside another.
+
+    Of every module: not all hold the configuration that the model around them has (EncoderDecoderModel).
+    """
     found: dict[int, PreTrainedConfig] = {}
-    waiting = [module.config for module in modules if isinstance(module, PreTrainedModel)]
+    held = [vars(module).get("config") for module in modules]
+    waiting = [config for config in held if isinstance(config, PreTrainedConfig)]
     while waiting:
         config = waiting.pop()
         if id(config) not in found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -21,7 +21,7 @@ from headscope.model.freshness import Freshness
 from headscope.model.heads import AllHeads, Captured, OnePattern, Unrecorded
 from headscope.model.kept import exchanges, forget, is_as_found
 from headscope.model.passes import Mask, Recorder, is_recorded_by, recording
-from headscope.model.positions import Positions, find_positions, known_positions
+from headscope.model.positions import Positions, Spotter, find_positions, known_positions
 from headscope.model.precision import float32_arithmetic
 from headscope.model.stacks import Stack
 from headscope.model.stages import Stages, stages
@@ -31,6 +31,7 @@ from headscope.model.tokens import TokenNames
 from headscope.model.unused import Differences
 
 _PROBE = (2, 10)  # texts, tokens
+_NOT_ALONE = "cannot be run on token ids alone"
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,12 @@ class Opened:
         text.
         """
         recorder = AllHeads([len(ids) for ids in texts], len(self.anatomy.blocks))
-        self.run_recorded(texts, recorder, mask, contexts, edits)
-        return recorder.captured()
+        spotter = Spotter(self.positions, self.anatomy)
+        with spotter.watching(recorder):
+            self.run_recorded(texts, recorder, mask, contexts, edits)
+        return [
+            replace(heads, spots=spots) for heads, spots in zip(recorder.captured(), spotter.spots(texts), strict=True)
+        ]
 
     def pattern(self, text: Text, layer: int) -> Tensor:
         """The pattern [head, query, source] of one layer on one text."""
@@ -241,7 +246,12 @@ def open_model(stack: Stack, tokenizer: PreTrainedTokenizerBase, differences: Di
     """
     model = stack.model
     kind = type(model).__name__
-    embeddings = model.get_input_embeddings()
+    if any(parameter.is_meta for parameter in model.parameters()):
+        raise ModelError(
+            f"{kind} has weights that are placeholders on the device meta (offloaded by accelerate, or never loaded), "
+            "and headscope needs them in memory: load it without a device_map."
+        )
+    embeddings = _embeddings(model)
     if embeddings is None or not rows_of(embeddings):
         raise ModelError(f"{kind} has no table of token embeddings, so it has no vocabulary to compare with.")
     names = TokenNames(tokenizer, rows_of(embeddings))
@@ -249,25 +259,51 @@ def open_model(stack: Stack, tokenizer: PreTrainedTokenizerBase, differences: Di
     probe = _probe(model, names)
     try:
         anatomy = dissect(model, probe)
-        positions = find_positions(model, tokenizer, anatomy, int(probe[0, 0]))
+        positions = find_positions(model, tokenizer, anatomy, _two(probe))
+        feed = Feed(model, anatomy, positions)
+        if feed.counts_padding:
+            positions = replace(positions, together=0)
         unused = () if differences is None else differences.beside(anatomy.used)
-        opened = Opened(stack, names, anatomy, positions, Feed(model, anatomy, positions), probe, unused)
+        opened = Opened(stack, names, anatomy, positions, feed, probe, unused)
         _check_tokens_alone(opened)
         opened.freshness  # noqa: B018 - what it computes now is what it is held against
     except HeadscopeError:
         raise
-    except Exception as error:  # whatever a model raises that cannot be run on token ids
-        raise ModelError(f"{kind} cannot be run on token ids alone: {first_line(error)}") from error
+    except Exception as error:  # whatever a model raises
+        inner = model.base_model
+        if inner is not model and model.get_output_embeddings() is None:
+            # What stands on top takes no batch, or no plain text (rerankers, multiple choice): it is no part of a head.
+            return open_model(replace(stack, model=inner), tokenizer, differences)
+        said = "runs on token ids, but not under the eyes of headscope" if _runs(model, probe) else _NOT_ALONE
+        raise ModelError(f"{kind} {said}: {first_line(error)}") from error
     return opened
+
+
+def _embeddings(model: PreTrainedModel) -> Any:
+    """The module that has a row for each token; None where the model names none (CANINE hashes characters)."""
+    try:
+        return model.get_input_embeddings()
+    except NotImplementedError:
+        return None
+
+
+def _runs(model: PreTrainedModel, probe: Tensor) -> bool:
+    """Whether the model itself, left to itself, takes one text of token ids."""
+    try:
+        with torch.no_grad():
+            model(input_ids=probe[:1])
+    except Exception:
+        return False
+    return True
 
 
 def _check_tokens_alone(opened: Opened) -> None:
     """Refuse a model in which a token's value at layer 0 depends on its neighbours: it has no encoding of its own."""
     text = opened.probe[0]
-    values = opened.run([text.tolist()], "model")[0].v[0]  # (S, kv_head, d_head)
+    captured = opened.run([text.tolist()], "model")[0]
+    values = captured.v[0]  # (S, kv_head, d_head)
     for position in {0, len(text) // 2, len(text) - 1}:
-        place = opened.feed.place(position) if opened.positions.modules else None
-        alone = opened.feed.vectors(text[position : position + 1], 0, place)[0].cpu()
+        alone = opened.feed.vectors(text[position : position + 1], 0, captured.spots[position].rows)[0].cpu()
         error = float((alone - values[position]).abs().amax() / values.abs().amax())
         if not error <= (1e-4 if opened.model.dtype == torch.float32 else 0.1):
             raise ModelError(
@@ -285,3 +321,9 @@ def _probe(model: PreTrainedModel, names: TokenNames) -> Tensor:
         raise ModelError(f"{type(model).__name__} has no ordinary token with a finite embedding.")
     draw = torch.randint(len(ordinary), (texts, length), generator=torch.Generator().manual_seed(0))
     return torch.tensor(ordinary)[draw].to(model.device)
+
+
+def _two(probe: Tensor) -> tuple[int, int]:
+    """Two different tokens of a probe, if there are two."""
+    first = int(probe[0, 0])
+    return first, next((id for id in probe.flatten().tolist() if id != first), first)

@@ -23,10 +23,11 @@ class Stack:
 
 
 def unwrapped(model: object) -> object:
-    """The transformers model inside a PEFT model, with its adapters in place; anything else as it is.
+    """The transformers model inside a compiled or a PEFT model, with its adapters in place; anything else as it is.
 
     Raises InputError for adapters that act on the input (prompt and prefix tuning), which would be lost.
     """
+    model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
     config = getattr(model, "active_peft_config", None)
     if config is None or not hasattr(model, "get_base_model"):
         return model

@@ -6,37 +6,34 @@ function differs by the turn and by nothing else, whatever the model does before
 
 from __future__ import annotations
 
-import inspect
-
 import torch
 from torch import Tensor
 
 from headscope.errors import InputError
 from headscope.model.feed import Feed, Part
+from headscope.model.positions import Spot
 
 _HELD_OUT = 8
 _TOLERANCE = 1e-4  # of the largest |q| or |k|; the angles themselves are float32 numbers
 
 
-def measure_turn(feed: Feed, layer: int, part: Part, position: int) -> Tensor | None:
-    """T float64 [head, d_head, d_head], orthogonal, with k_p = k_0 T; None where `position` turns nothing.
+def measure_turn(feed: Feed, layer: int, part: Part, spot: Spot) -> Tensor | None:
+    """T float64 [head, d_head, d_head], orthogonal, with k = k_0 T at `spot`; None where nothing is turned there.
 
-    The orthogonal Procrustes problem on random hidden states, checked on others. Raises InputError where what the
-    position does is no rotation.
+    k_0 is the key of a text of one token. The orthogonal Procrustes problem on random hidden states, checked on
+    others. Raises InputError where what the position does is no rotation.
     """
-    block = feed.anatomy.blocks[layer]
     generator = torch.Generator().manual_seed(layer)
-    rows = torch.randn(2 * block.d_head + _HELD_OUT, feed.anatomy.d_model, generator=generator).to(feed.device)
-    held, fitted = rows[:_HELD_OUT], rows[_HELD_OUT:]
-    # The whole text up to the position: what the model itself does there.
-    before, after = feed.projected(held, layer, part).double(), feed.projected(held, layer, part, position).double()
+    held = torch.randn(_HELD_OUT, feed.anatomy.d_model, generator=generator).to(feed.device)
+    # The whole text that the spot is in: what the model itself does there.
+    before, after = feed.projected(held, layer, part).double(), feed.projected(held, layer, part, spot).double()
     limit = _TOLERANCE * float(after.abs().amax())
     if not float((after - before).abs().amax()) > limit:
         return None
+    fitted = torch.randn(2 * after.shape[-1], feed.anatomy.d_model, generator=generator).to(feed.device)
     still = feed.projected(fitted, layer, part)
-    accepted = "position_ids" in inspect.signature(feed.model.forward).parameters
-    for text_of_one in (True, False) if accepted else (False,):
-        moved = feed.projected(fitted, layer, part, position, text_of_one)
+    for moved_by in (feed.told, feed.projected):
+        moved = moved_by(fitted, layer, part, spot)
         products = torch.einsum("nhd,nhe->hde", still.double(), moved.double())
         u, _, v = torch.linalg.svd(products)
         turn: Tensor = u @ v  # (head, d_head, d_head)
@@ -44,6 +41,6 @@ def measure_turn(feed: Feed, layer: int, part: Part, position: int) -> Tensor | 
             return turn
     raise InputError(
         f"{type(feed.model).__name__} changes its {'keys' if part == 'k' else 'queries'} at layer {layer} by their "
-        f"position ({position}), but not by a rotation: the vocabulary cannot be encoded there. Open: value, output, "
-        "embedding."
+        f"position ({spot.index} of {len(spot.text)}), but not by a rotation: the vocabulary cannot be encoded there. "
+        "Open: value, output, embedding."
     )

@@ -44,8 +44,21 @@ class Unembedding:
     squashed: bool
     error: float
 
-    def rows(self) -> Tensor:
-        """What a unit of each coordinate of f adds to every logit, times s(f): float32 [token, d_model]."""
+    def rows(self, tokens: int) -> Tensor:
+        """What a unit of each coordinate of f adds to every token's logit, times s(f): float32 [token, d_model].
+
+        nan for tokens that the head has no logit for; logits that belong to no token are left out.
+        """
+        rows = self._rows[:tokens]
+        return torch.cat([rows, rows.new_full((tokens - len(rows), rows.shape[1]), torch.nan)])
+
+    @property
+    def logits(self) -> int:
+        """How many logits the head gives."""
+        return len(self.constant())
+
+    @property
+    def _rows(self) -> Tensor:
         with held(self.model), float32_arithmetic(self.model):
             basis = torch.eye(self.width, device=self.model.device)
             made = self.norm.module(basis[:, None])[:, 0] - self._zero  # (d_model, d_model)
@@ -90,7 +103,7 @@ def find_unembedding(opened: Opened) -> Unembedding:
     bent = float((logits - scale * made).abs().amax() / logits.abs().amax())
     squashed = bent > _TOLERANCE
     found = Unembedding(model, head, norm, width, 1.0 if squashed else scale, squashed, 0.0)
-    split = (norm.centred(stream.float()) / norm.spread(stream.float())) @ found.rows().T + found.constant()
+    split = (norm.centred(stream.float()) / norm.spread(stream.float())) @ found._rows.T + found.constant()
     expected = found.scale * made
     error = float((split - expected).abs().amax() / expected.abs().amax())
     if not error <= (_TOLERANCE if model.dtype == torch.float32 else 0.1):

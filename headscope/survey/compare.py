@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from headscope.model.positions import Spot
 from headscope.neighbors import Metric, Nearest, Table
 from headscope.survey.frame import Frame
 from headscope.survey.options import Options
 from headscope.survey.scorer import Scorer
 from headscope.survey.signal import Sets
 from headscope.vocabulary import Encoded, Vocabulary
-from headscope.vocabulary.placed import placed
+from headscope.vocabulary.placed import members_of, placed
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Compared:
 def compare(
     vocabulary: Vocabulary,
     frame: Frame,
+    spots: Sequence[Spot],
     sets: Sets,
     z: Tensor,
     options: Options,
@@ -42,13 +44,17 @@ def compare(
     reference: Any,
     layer: int,
 ) -> dict[Metric, Compared]:
-    """Compare z float32 [token, head, d_head] of one layer, under every metric."""
+    """Compare z float32 [token, head, d_head] of one layer, under every metric; `spots` [token]: where they stood."""
     device = vocabulary.feed.device
     allowed = vocabulary.names.words.to(device) if options.candidates == "words" else None
 
+    moves = options.position and vocabulary.moves(space)
+    # Where the vocabulary is the same everywhere, positions only keep the groups small.
+    places = members_of(spots) if moves else [(None, members) for _, members in frame.places]
+
     def encodings() -> Iterator[tuple[Tensor, Encoded]]:
-        for position, members in frame.places:
-            yield members, vocabulary.encoded(space, reference, layer, position if options.position else None)
+        for spot, members in places:
+            yield members, vocabulary.encoded(space, reference, layer, spot)
 
     found: list[dict[Metric, Nearest]] = []
     order: list[Tensor] = []

@@ -58,7 +58,7 @@ class Frame:
     @cached_property
     def places(self) -> list[tuple[int, Tensor]]:
         """Every position with the indices of its tokens, from the first position on."""
-        return members_of(self.position)
+        return sorted(members_of(self.position.tolist()), key=lambda place: place[0])
 
     @cached_property
     def asked_of(self) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from torch import Tensor
 from headscope.errors import ModelError
 from headscope.model.lengths import alike
 from headscope.model.passes import Mask
+from headscope.model.positions import Spot
 from headscope.model.tokens import Token
 from headscope.neighbors import Metric
 from headscope.stream import stages_of
@@ -48,11 +50,12 @@ class Heads:
     """What the heads of a shard did at its tokens, under one mask, in the frame's order.
 
     z float32 [layer, token, head, d_head]; pattern float32 [figure, layer, token, head], figures as in
-    `tables.PATTERN`.
+    `tables.PATTERN`; spots [token]: where each stood, as the model counted it.
     """
 
     z: Tensor
     pattern: Tensor
+    spots: tuple[Spot, ...]
 
 
 def measure(
@@ -105,11 +108,11 @@ def measure(
         first: dict[str, dict[Metric, Compared]] = {}
         for space, reference in options.views():
             for metric, layer, found in _compared(
-                scope, frame, sets, heads.z, options, space, reference, chosen, first, tick
+                scope, frame, sets, heads, options, space, reference, chosen, first, tick
             ):
                 sink.rows(tables.rows(frame, layer, space, reference, metric, mask, found))
         if options.stream and nulls.moves_streams(null):
-            found_streams = walked(scope, frame, tokens, options, mask, tick)
+            found_streams = walked(scope, frame, heads.spots, tokens, options, mask, tick)
             for number, stage in enumerate(stages_of(scope.card.layers)):
                 sink.stream(tables.stream(frame, number, stage, mask, found_streams))
 
@@ -124,7 +127,7 @@ def _compared(
     scope: Scope,
     frame: Frame,
     sets: Sets,
-    z: Tensor,
+    heads: Heads,
     options: Options,
     space: str,
     reference: str | None,
@@ -143,7 +146,7 @@ def _compared(
             found = first[space]
         else:
             vocabulary = scope._vocabulary_for(scope._opened)
-            found = compare(vocabulary, frame, sets, z[layer], options, space, reference, layer)
+            found = compare(vocabulary, frame, heads.spots, sets, heads.z[layer], options, space, reference, layer)
         if same:
             first[space] = found
         tick(len(frame))
@@ -164,6 +167,7 @@ def _heads(
     card = scope.card
     z: list[Tensor] = [torch.empty(0)] * len(texts)
     pattern: list[Tensor] = [torch.empty(0)] * len(texts)
+    spots: list[tuple[Spot, ...]] = [()] * len(texts)
     for batch in alike([len(read) for read in tokens], _BATCH_TOKENS):
         readings = scope.read_many([texts[n].content for n in batch], mask, truncate=options.truncate)
         for n, reading in zip(batch, readings, strict=True):
@@ -177,10 +181,11 @@ def _heads(
                 turns = nulls.rotations(card.layers, card.heads, card.d_head, options.seed, texts[n].number)
                 z[n] = torch.einsum("lnhd,lhde->lnhe", z[n], turns)
             pattern[n] = torch.stack([pattern_figures(w, special) for w in weights], 1)
+            spots[n] = tuple(spot for spot, token in zip(reading.spots, tokens[n], strict=True) if not token.special)
     all_z = torch.cat(z, 1)
     if not bool(all_z.isfinite().all()):
         raise ModelError(f"{card.name} computes outputs that are not finite ({card.dtype}): try another dtype.")
-    return Heads(all_z, torch.cat(pattern, 2))
+    return Heads(all_z, torch.cat(pattern, 2), tuple(itertools.chain(*spots)))
 
 
 def pattern_figures(pattern: Tensor, special: Tensor) -> Tensor:

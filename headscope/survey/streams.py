@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from headscope.model.passes import Mask
+from headscope.model.positions import Spot
 from headscope.model.tokens import Token
 from headscope.stream import Walk, streams, walk
 from headscope.survey.frame import Frame
@@ -42,17 +43,18 @@ class Walked:
 def walked(
     scope: Scope,
     frame: Frame,
+    spots: Sequence[Spot],
     tokens: Sequence[Sequence[Token]],
     options: Options,
     mask: Mask,
     tick: Callable[[int], None] = lambda positions: None,
 ) -> Walked:
-    """Walk every token of the frame through the model, some texts at a time."""
+    """Walk every token of the frame through the model, some texts at a time; `spots` [token]: where they stood."""
     opened = scope._opened
     opened.prove_mask(mask)
     vocabulary = scope._vocabulary_for(opened)
     candidates = vocabulary.arriving(None).table.candidates
-    position = frame.position if options.position and vocabulary.has_positions else None
+    placed = options.position and vocabulary.has_positions
     parts: list[Walk] = []
     for chunk, members in _chunks(frame, _BYTES // (4 * scope.card.d_model * (2 * scope.card.layers + 1))):
         found = streams(opened, *_read(scope, frame, tokens, options, chunk, mask))
@@ -60,14 +62,13 @@ def walked(
             stream[:, [token.position for token in tokens[n] if not token.special]]
             for n, stream in zip(chunk, found, strict=True)
         ]
-        place = None if position is None else position[members]
         together = torch.cat(ours, 1)  # (stage, token, d_model)
         parts.append(
             walk(
                 vocabulary,
                 together,
                 frame.ids[members],
-                place,
+                [spots[n] for n in members.tolist()] if placed else None,
                 k=min(NEAREST, candidates),
                 others=frame.asked_of[members],
             )

@@ -186,12 +186,10 @@ def same_stem(feed: Feed, first: tuple[int, Part], second: tuple[int, Part]) -> 
 
 def fit(feed: Feed, layer: int, part: Part, stem: Stem | None) -> ClosedForm:
     """Measure W and β; without positions (`stem` None) W acts on the norm's output, where the scale is 1."""
-    block = feed.anatomy.blocks[layer]
-    heads = block.heads if part == "q" else block.kv_heads
     matrix = weight = _matrix(feed, layer, part)
     basis = torch.eye(matrix.shape[0], device=matrix.device)
     zero = feed.normalised(torch.zeros_like(basis[:1]), layer, part)
-    bias = feed.vectors_of(zero, layer, part)[0].reshape(heads, block.d_head)
+    bias = feed.vectors_of(zero, layer, part)[0]  # (head, width)
     if stem is not None:
         # s(y) (N(y) − N(0)) is linear in y: the whole vocabulary needs one product.
         matrix = unnormalised(feed, layer, part, basis) @ matrix

@@ -15,6 +15,7 @@ from headscope.errors import InputError, ModelError
 from headscope.model.feed import Feed, Part, finite_ids
 from headscope.model.feed import Place as ModelPlace
 from headscope.model.opened import Opened
+from headscope.model.positions import Spot
 from headscope.model.projections import output_weights
 from headscope.model.turns import measure_turn
 from headscope.model.unembedding import Unembedding, find_unembedding
@@ -70,6 +71,12 @@ class Encoded:
     def enter(self, vectors: Tensor) -> Tensor:
         """Vectors [..., head, d_head] of the layer's heads as they are compared: float32 [..., head, width]."""
         vectors = vectors.to(self.table.rows.device)
+        wanted = self.table.rows.shape[2] if self.aim is None else self.aim.matrix.shape[1]
+        if vectors.shape[-1] != wanted:
+            raise InputError(
+                f"each head's keys and queries have {wanted} numbers here, and what is to be compared with them has "
+                f"{vectors.shape[-1]}: compare the head's own k or q (vector), or ask for the space value."
+            )
         return vectors if self.aim is None else self.aim(vectors)
 
     def narrowed(self) -> Encoded:
@@ -125,8 +132,8 @@ class _Kept:
 class Vocabulary:
     """Encodings of a model's whole vocabulary, made when first asked for and kept within `budget` bytes.
 
-    `encoded(space, reference, layer, position)` is what the reference's block makes of every token that arrives as
-    block 0's input at `position`, as `layer` compares it; position None leaves out what the model does for positions.
+    `encoded(space, reference, layer, spot)` is what the reference's block makes of every token that arrives as
+    block 0's input at `spot`, as `layer` compares it; None leaves out what the model does for positions.
     """
 
     def __init__(self, opened: Opened, budget: int, alone: Isolated) -> None:
@@ -151,8 +158,10 @@ class Vocabulary:
     @cached_property
     def turns(self) -> bool:
         """Whether the model turns keys and queries by their position (RoPE), at any layer."""
+        # Both ends of a text: some count from its end.
+        text = self.feed.spots([[self.feed.plain_token] * min(3, self.feed.positions.limit or 3)])[0]
         layers = range(len(self.feed.anatomy.blocks))
-        return any(measure_turn(self.feed, layer, "k", 1) is not None for layer in layers)
+        return any(measure_turn(self.feed, layer, "k", spot) is not None for layer in layers for spot in text[::2])
 
     @property
     def size(self) -> int:
@@ -169,8 +178,8 @@ class Vocabulary:
         """Bytes held now."""
         return self._cache.nbytes
 
-    def encoded(self, space: Space, reference: Reference | None, layer: int, position: int | None) -> Encoded:
-        """The vocabulary as `layer` compares it in `space`, at `position`.
+    def encoded(self, space: Space, reference: Reference | None, layer: int, spot: Spot | None) -> Encoded:
+        """The vocabulary as `layer` compares it in `space`, at `spot`.
 
         `reference` None is for the spaces that have none. Raises InputError where the model has no such space.
         """
@@ -185,7 +194,7 @@ class Vocabulary:
             )
         if space == "unembedding":
             found = self.unembedding
-            table = self._keep(("unembedding",), lambda: _unbiased(found.rows()[None].to(self.feed.device)))
+            table = self._keep(("unembedding",), lambda: _unbiased(found.rows(self.size)[None].to(self.feed.device)))
             return Encoded(table, Place.none, "closed form", found.error, self._writes(layer))
         if reference == "isolated":
             values = self.isolated(layer)
@@ -193,13 +202,13 @@ class Vocabulary:
                 return self._seen(("output", "isolated", layer), values, self._lens(layer))
             return Encoded(values, Place.none, "model", 0.0)
         projection = 0 if reference == "input" else layer
-        place = position if self.has_positions else None
+        place = spot if self.has_positions else None
         if space == "output":
             return self._output(projection, layer, place)
         encoded = self._part(_PARTS[space], projection, place)
-        if space == "value" or position is None:
+        if space == "value" or spot is None:
             return encoded
-        return replace(encoded, aim=self._turn(_PARTS[space], projection, position))
+        return replace(encoded, aim=self._turn(_PARTS[space], projection, spot))
 
     def isolated(self, layer: int) -> Table:
         """Every token's values in `layer` when the model reads it alone."""
@@ -214,29 +223,29 @@ class Vocabulary:
         """How this model's residual stream becomes logits; InputError where that cannot be split by heads."""
         return find_unembedding(self._opened)
 
-    def arriving(self, position: int | None) -> Encoded:
-        """What block 0 gets for every token at `position`, the start of the residual stream: a table of one head."""
+    def arriving(self, spot: Spot | None) -> Encoded:
+        """What block 0 gets for every token at `spot`, the start of the residual stream: a table of one head."""
         plain = self._keep(("embedding",), self._embeddings)
-        if position is None or not self.has_positions:
+        if spot is None or not self.has_positions:
             return Encoded(plain, Place.none, "model", 0.0)
         form, error = self._arrivals
         if form is not None:
-            motion = self._motion("v", 0, position)
+            motion = self._motion("v", 0, spot)
             table = self._keep(("arrivals",), form.pack)
             return Encoded(table, Place(motion.scale, form.shift(motion)), "closed form", error)
-        ids, place = self.feed.plain_tokens, self._model_place(position)
+        ids, place = self.feed.plain_tokens, spot.rows
         added = self.feed.arrivals(ids, place).double() - self.feed.arrivals(ids, None).double()
         if float((added - added[0]).abs().amax()) <= TOLERANCE * float(plain.typical[0]):
             return Encoded(plain, Place(shift=added.mean(0, keepdim=True).float()), "closed form", 0.0)
-        return Encoded(self._keep(("arrivals", position), lambda: self._embeddings(place)), Place.none, "model", 0.0)
+        return Encoded(self._keep(("arrivals", spot), lambda: self._embeddings(place)), Place.none, "model", 0.0)
 
     @cached_property
     def _arrivals(self) -> tuple[ClosedForm | None, float]:
         """Models that norm the sum of embeddings (BERT): that norm's output, where it is what block 0 gets."""
         form = closed_form.fit_arrivals(self.feed, self._stem((0, "v")))
-        place = self.feed.place(0)
-        expected = self.feed.arrivals(self.feed.plain_tokens, place)
-        got = form.encode(self.feed.plain_tokens, self._offset((0, "v"), 0))[:, 0]
+        spot = self.feed.spot(0)
+        expected = self.feed.arrivals(self.feed.plain_tokens, spot.rows)
+        got = form.encode(self.feed.plain_tokens, self._offset((0, "v"), spot))[:, 0]
         if got.shape != expected.shape:
             return None, float("inf")
         error = float((got - expected).abs().amax() / expected.abs().amax())
@@ -250,33 +259,33 @@ class Vocabulary:
 
     # ---- v, k and q ----
 
-    def _part(self, part: Part, layer: int, position: int | None) -> Encoded:
+    def _part(self, part: Part, layer: int, spot: Spot | None) -> Encoded:
         proved = self._proved(part, layer)
         if proved.form is None:
-            table = self._keep(("model", part, layer, position), lambda: self._run(part, layer, position))
+            table = self._keep(("model", part, layer, spot), lambda: self._run(part, layer, spot))
             return Encoded(table, Place.none, "model", 0.0)
         form = proved.form
         table = self._keep(("table", part, layer), form.pack)
         place = Place.none
         if form.stem is not None:
-            motion = self._motion(part, layer, position)
-            place = self._keep(("place", part, layer, position), lambda: Place(motion.scale, form.shift(motion)))
+            motion = self._motion(part, layer, spot)
+            place = self._keep(("place", part, layer, spot), lambda: Place(motion.scale, form.shift(motion)))
         return Encoded(table, place, "closed form", proved.error)
 
-    def _run(self, part: Part, layer: int, position: int | None) -> Table:
+    def _run(self, part: Part, layer: int, spot: Spot | None) -> Table:
         """The definition itself: every vocabulary id through the model."""
         ids = torch.arange(self.size, device=self.feed.device)
-        found = self.feed.vectors(ids, layer, self._model_place(position), part)  # (V, head, d_head)
+        found = self.feed.vectors(ids, layer, _rows_at(spot), part)  # (V, head, d_head)
         return _unbiased(found.transpose(0, 1))  # (head, V, d_head)
 
-    def _turn(self, part: Part, layer: int, position: int) -> Aim | None:
+    def _turn(self, part: Part, layer: int, spot: Spot) -> Aim | None:
         """Turning a vector back by the position's turn compares it with the vocabulary at position 0."""
 
         def measure() -> _Kept:
-            turn = measure_turn(self.feed, layer, part, position)
+            turn = measure_turn(self.feed, layer, part, spot)
             return _Kept(() if turn is None else (turn.mT.contiguous(),))
 
-        kept = self._keep(("turn", part, layer, position), measure).tensors
+        kept = self._keep(("turn", part, layer, spot), measure).tensors
         return self._for_all_heads(kept[0]) if kept else None
 
     def _for_all_heads(self, matrix: Tensor) -> Aim:
@@ -285,12 +294,12 @@ class Vocabulary:
 
     # ---- through W_O ----
 
-    def _output(self, projection: int, layer: int, position: int | None) -> Encoded:
+    def _output(self, projection: int, layer: int, spot: Spot | None) -> Encoded:
         """W_O (R − μ), with μ the vocabulary's mean encoding, in the lens's coordinates."""
         lens, proved = self._lens(layer), self._proved("v", projection)
         key = ("output", projection, layer)
         if proved.form is None:
-            return self._seen((*key, position), self._part("v", projection, position).table, lens)
+            return self._seen((*key, spot), self._part("v", projection, spot).table, lens)
         form = proved.form
         seen = self._keep((*key, "form"), lambda: form.through(lens))
         table = self._keep((*key, "table"), seen.pack)
@@ -298,10 +307,10 @@ class Vocabulary:
         def place() -> Place:
             if form.stem is None:
                 return Place(bias=-_mean(table).float())
-            motion = self._motion("v", projection, position)
+            motion = self._motion("v", projection, spot)
             return Place(motion.scale, seen.shift(motion), -seen.of(closed_form.centre(form.stem, motion)))
 
-        at = self._keep((*key, "place", position), place)
+        at = self._keep((*key, "place", spot), place)
         assert at.bias is not None, "made above"
         return Encoded(table, at, "closed form", proved.error, Aim(lens.matrix, at.bias.double() - lens(form.bias)))
 
@@ -343,17 +352,18 @@ class Vocabulary:
         known = finite_ids(self.feed.model).to(self.feed.device)
         ids = known[torch.randperm(len(known), generator=generator)[:_SAMPLE].to(known.device)]
         limit = self.feed.positions.limit or 1
-        positions = [None, *sorted({0, 1, limit // 2, limit - 1} & set(range(limit)))] if self.has_positions else [None]
+        positions = sorted({0, 1, limit // 2, limit - 1} & set(range(limit))) if self.has_positions else []
+        spots = [None, *(self.feed.spot(position) for position in positions)]
         worst, compared = 0.0, False
-        for position, some in zip(positions, ids.tensor_split(len(positions)), strict=True):
+        for spot, some in zip(spots, ids.tensor_split(len(spots)), strict=True):
             if not len(some):
                 continue
-            expected = self.feed.vectors(some, layer, self._model_place(position), part)  # (token, head, d_head)
+            expected = self.feed.vectors(some, layer, _rows_at(spot), part)  # (token, head, d_head)
             finite = expected.isfinite().all(-1).all(-1)
             if not finite.any():
                 continue
             compared = True
-            got = form.encode(some, None if stem is None else self._offset(owner, position))[finite]
+            got = form.encode(some, None if stem is None else self._offset(owner, spot))[finite]
             difference = float((got - expected[finite]).abs().amax() / expected[finite].abs().amax().clamp_min(1e-30))
             worst = max(worst, difference if difference == difference else float("inf"))
         if not compared:
@@ -376,25 +386,27 @@ class Vocabulary:
     def _stem(self, owner: tuple[int, Part]) -> Stem:
         return self._keep(("stem", *owner), lambda: closed_form.stem(self.feed, *owner))
 
-    def _motion(self, part: Part, layer: int, position: int | None) -> Motion:
+    def _motion(self, part: Part, layer: int, spot: Spot | None) -> Motion:
         owner = self._owner(layer, part)
 
         def move() -> Motion:
-            return closed_form.motion(self.feed, *owner, self._stem(owner), self._offset(owner, position))
+            return closed_form.motion(self.feed, *owner, self._stem(owner), self._offset(owner, spot))
 
-        return self._keep(("motion", *owner, position), move)
+        return self._keep(("motion", *owner, spot), move)
 
-    def _offset(self, owner: tuple[int, Part], position: int | None) -> Tensor:
+    def _offset(self, owner: tuple[int, Part], spot: Spot | None) -> Tensor:
         def measure() -> _Kept:
-            return _Kept((closed_form.offset(self.feed, *owner, self._model_place(position)),))
+            return _Kept((closed_form.offset(self.feed, *owner, _rows_at(spot)),))
 
-        return self._keep(("offset", *owner, position), measure).tensors[0]
-
-    def _model_place(self, position: int | None) -> ModelPlace:
-        return None if position is None else self.feed.place(position)
+        return self._keep(("offset", *owner, spot), measure).tensors[0]
 
     def _keep(self, key: tuple[object, ...], build: Callable[[], T]) -> T:
         return self._cache.get(key, build)
+
+
+def _rows_at(spot: Spot | None) -> ModelPlace:
+    """What the model's position modules return at a spot; None: no position."""
+    return None if spot is None else spot.rows
 
 
 def _unbiased(rows: Tensor) -> Table:

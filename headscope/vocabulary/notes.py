@@ -212,6 +212,16 @@ def background(position: int, special: bool, first: int, last: int, space: Space
     return tuple(found)
 
 
+def beyond(at: int | None, length: int) -> tuple[str, ...]:
+    """For a vocabulary that is asked to stand at a position that the text does not have."""
+    if at is None or at < length:
+        return ()
+    return (
+        f"Position {at} is beyond this text: the vocabulary stands where the last token of a text of {at + 1} tokens "
+        "does.",
+    )
+
+
 def no_place(moves: bool, at: int | None) -> tuple[str, ...]:
     """For a map, where every vocabulary token has one point, of a vocabulary that depends on the position."""
     if not moves or at is not None:
@@ -259,6 +269,19 @@ def no_residual_ratio() -> str:
 def no_layernorm_ratio() -> str:
     """For mixing in a model without a norm after the sum."""
     return "This model has no norm right after the sum with the residual stream, so there is no ratio behind it."
+
+
+def other_rows(rows: int, tokens: int) -> tuple[str, ...]:
+    """For a language-model head that does not have one row for each token of the vocabulary."""
+    if rows == tokens:
+        return ()
+    left = "tokens without a logit are" if rows < tokens else "logits that belong to no token are"
+    return (f"The language-model head gives {rows:,} logits for a vocabulary of {tokens:,} tokens: {left} left out.",)
+
+
+def no_own_logit() -> str:
+    """For effects on a token that the language-model head has no row for."""
+    return "The language-model head has no logit for this token, so what it gains cannot be told."
 
 
 def no_logits() -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from headscope.neighbors import Metric, Nearest, Place, Table, search
 from headscope.vocabulary.encodings import Encoded
+
+P = TypeVar("P", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -51,15 +54,16 @@ class Placed:
         )
 
 
-def members_of(position: Tensor) -> list[tuple[int, Tensor]]:
-    """Every value of `position` int64 [vector] with the indices that have it, in ascending order.
+def members_of(places: Iterable[P]) -> list[tuple[P, Tensor]]:
+    """Every place with the indices that have it, in the order in which they come.
 
-    >>> members_of(torch.tensor([3, 1, 3]))
-    [(1, tensor([1])), (3, tensor([0, 2]))]
+    >>> members_of([3, 1, 3])
+    [(3, tensor([0, 2])), (1, tensor([1]))]
     """
-    order = position.argsort(stable=True)
-    values, counts = position[order].unique_consecutive(return_counts=True)
-    return list(zip(values.tolist(), order.split(counts.tolist()), strict=True))
+    found: dict[P, list[int]] = {}
+    for index, place in enumerate(places):
+        found.setdefault(place, []).append(index)
+    return [(place, torch.tensor(members)) for place, members in found.items()]
 
 
 def placed(encodings: Iterable[tuple[Tensor, Encoded]], vectors: Tensor) -> Iterator[Placed]:

@@ -54,7 +54,8 @@ def test_the_vocabulary_is_the_formula_at_every_layer(case, position):
     name, model, published = case
     expected = vocabulary(name, model, position)
     for layer in range(3):
-        encoded = published._vocabulary.encoded("value", "input", layer, position)
+        spot = None if position is None else published._vocabulary.feed.spot(position)
+        encoded = published._vocabulary.encoded("value", "input", layer, spot)
         got = encoded.rows(torch.arange(len(expected)))
         assert got == pytest.approx(expected, abs=1e-5 * float(expected.abs().amax()))
 

@@ -8,7 +8,7 @@ import torch
 import zoo
 
 from headscope import Scope
-from headscope.vocabulary import Vocabulary, encodings
+from headscope.vocabulary import Encoded, Vocabulary, encodings
 
 
 @pytest.fixture(params=plain.FAMILIES)
@@ -19,8 +19,12 @@ def name(request):
 
 def encoded(vocabulary: Vocabulary, layer: int, position: int | None) -> torch.Tensor:
     """R of every vocabulary id: [token, kv_head, d_head]."""
-    ids = torch.arange(vocabulary.size)
-    return vocabulary.encoded("value", "layer", layer, position).rows(ids)
+    return at(vocabulary, layer, position).rows(torch.arange(vocabulary.size))
+
+
+def at(vocabulary: Vocabulary, layer: int, position: int | None) -> Encoded:
+    spot = None if position is None else vocabulary.feed.spot(position)
+    return vocabulary.encoded("value", "layer", layer, spot)
 
 
 @pytest.fixture
@@ -52,14 +56,14 @@ def test_the_closed_form_agrees_with_the_oracle_on_the_whole_vocabulary(scope, v
     feed = scope._opened.feed
     place = None if position is None else feed.place(position)
     v = feed.vectors(torch.arange(feed.vocab_size), layer, place or None).double()
-    assert vocabulary.encoded("value", "layer", layer, position).way == "closed form"
+    assert at(vocabulary, layer, position).way == "closed form"
     assert float((encoded(vocabulary, layer, position) - v).abs().max() / v.abs().max()) < 2e-6
 
 
 def test_where_the_closed_form_misses_the_model_itself_answers_the_same(scope, vocabulary, monkeypatch):
     monkeypatch.setattr(encodings, "TOLERANCE", -1.0)
     by_model = Vocabulary(scope._opened, 2**30, scope.isolated)
-    assert by_model.encoded("value", "layer", 1, 5).way == "model"
+    assert at(by_model, 1, 5).way == "model"
     for position in (None, 5):
         assert torch.allclose(encoded(by_model, 1, position), encoded(vocabulary, 1, position), atol=5e-6)
 
