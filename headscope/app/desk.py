@@ -181,7 +181,9 @@ class Desk:
         except NotWhole as missing:
             scope, what = missing.scope, missing.what
             work = self.isolating.known(self.models.key(ask.model), what)
-            raise BeingMade(work or await self.line.run(lambda: Work.found(scope, what))) from None
+            if work is None:
+                work = await self.line.run(lambda: Work.found(scope, what))
+            raise BeingMade(work) from None
 
     async def map_at_hand(self, ask: MapAsk) -> Map:
         """A map that was made lately, its text placed into another's where that is asked for; MapNotThere without."""
