@@ -44,6 +44,8 @@ def ask(server: Server) -> Callable[..., Any]:
 
     def post(route: str = "nearest", **question: Any) -> Any:
         answer = httpx.post(f"{server.address}/api/v1/{route}", json=question, timeout=60 * PATIENCE)
+        while answer.status_code == 409 and "map" in answer.json():  # its libraries are imported for the first map
+            answer = httpx.post(f"{server.address}/api/v1/{route}", json=question, timeout=60 * PATIENCE)
         return answer.raise_for_status().json()
 
     return post

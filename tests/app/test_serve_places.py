@@ -1,4 +1,4 @@
-"""`headscope serve` where the disk is full, the cache cannot be written, or there is no home: it serves nevertheless."""
+"""`headscope serve` where the disk is full, the cache cannot be written, or there is no home: it serves anyway."""
 
 from __future__ import annotations
 

@@ -41,7 +41,10 @@ VIEWS = {
 def take(server: Server) -> Callable[[str, str], httpx.Response]:
     def get(name: str, query: str) -> httpx.Response:
         # As the page's sheet does: what the files need is read before any of them is asked for.
-        sheet = httpx.post(f"{server.address}/api/v1/take?{query}", timeout=60).raise_for_status()
+        sheet = httpx.post(f"{server.address}/api/v1/take?{query}", timeout=60)
+        while sheet.status_code == 409 and "map" in sheet.json():
+            sheet = httpx.post(f"{server.address}/api/v1/take?{query}", timeout=60)
+        sheet.raise_for_status()
         if not name:
             return sheet
         return httpx.get(f"{server.address}/api/v1/take/{name}?{query}", timeout=60).raise_for_status()
