@@ -34,7 +34,8 @@ def told(directory: Path, manifest: Mapping[str, Any]) -> Iterator[None]:
             raise
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise InputError(
-            f"the tables of {directory}, which have no checksums, are damaged ({reason}): survey again in a new directory."
+            f"the tables of {directory}, which have no checksums, are damaged ({reason}): survey again in a new "
+            "directory."
         ) from error
 
 
