@@ -21,6 +21,7 @@ from headscope.survey.manifest import survey_manifest
 from headscope.survey.nulls import moves_streams
 from headscope.survey.store import Store, read_vocabulary, write_whole
 from headscope.survey.sums import CLASSES, Membership, Totals
+from headscope.survey.unsealed import told
 
 MAIN = ("auc_own", "own_at_1", "in_text", "kappa", "signal")  # whose replicates are kept
 _VIEW = {
@@ -62,6 +63,11 @@ def compute(directory: Path, nulls: Sequence[str] = (), tick: Callable[[], None]
     after every layer of every view. Raises InputError, naming it, where a shard is not there or is damaged.
     """
     manifest = survey_manifest(directory)
+    with told(directory, manifest):
+        _compute(directory, manifest, nulls, tick)
+
+
+def _compute(directory: Path, manifest: dict[str, Any], nulls: Sequence[str], tick: Callable[[], None]) -> None:
     vocabulary = read_vocabulary(directory)
     quarter = sums.quarters(vocabulary["frequency"].to_numpy())
     labels = vocabulary["label"].to_pylist()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from headscope.errors import InputError
 from headscope.survey import tables
 from headscope.survey.census import digest_of, hash_of
 from headscope.survey.checksums import file_fault
-from headscope.survey.manifest import options_of
+from headscope.survey.manifest import carries_checksums, options_of
 from headscope.survey.texts import Text
 
 _SCHEMAS = {
@@ -20,6 +22,21 @@ _SCHEMAS = {
     "stream": tables.STREAM,
 }  # fmt: skip
 NOTE = "the survey was begun by an earlier version, and has shards without checksums: damage to them may not show."
+
+
+@contextmanager
+def told(directory: Path, manifest: Mapping[str, Any]) -> Iterator[None]:
+    """Tell in a sentence that tables without checksums cannot be made sense of, whatever it is that fails on them."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        if carries_checksums(manifest):
+            raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise InputError(
+            f"the tables of {directory}, which have no checksums, are damaged ({reason}): survey again in a new "
+            "directory."
+        ) from error
 
 
 def unsealed_fault(folder: Path, names: Sequence[str], manifest: Mapping[str, Any], index: int) -> str | None:

@@ -9,6 +9,7 @@ import shutil
 from hashlib import sha256
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zoo
@@ -254,3 +255,12 @@ def test_the_checksums_are_those_of_the_files(finished):
         for name, kept in json.loads((folder / "checksums.json").read_text())["files"].items():
             assert kept["sha256"] == sha256((folder / name).read_bytes()).hexdigest()
             assert pq.ParquetFile(folder / name).metadata.num_rows > 0
+
+
+def test_nonsense_without_checksums_is_a_sentence(copy):
+    path = of_before(copy) / "shards" / "00000" / "tokens.parquet"
+    tokens = pq.read_table(path)
+    at = tokens.schema.get_field_index("id")
+    pq.write_table(tokens.set_column(at, tokens.schema.field(at), pa.array([10**9] * len(tokens), pa.int32())), path)
+    with pytest.raises(InputError, match="which have no checksums, are damaged"):
+        tables_of_figures.compute(copy)
