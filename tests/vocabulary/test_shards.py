@@ -147,7 +147,7 @@ def test_a_damaged_shard_is_made_again(cache, undisturbed, damage):
 
 def test_a_turned_bit_anywhere_is_noticed_or_changes_nothing(tmp_path):
     rows, path = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0)), tmp_path / "x.safetensors"
-    shards.write_whole(path, rows)
+    shards.write_tensor(path, rows)
     whole = path.read_bytes()
     noticed = 0
     for bit in range(8 * len(whole)):
@@ -162,7 +162,7 @@ def test_a_turned_bit_anywhere_is_noticed_or_changes_nothing(tmp_path):
 
 def test_shards_of_before_they_said_which_they_are_are_read(tmp_path):
     rows, path = torch.ones(1, 2, 3), tmp_path / "x.safetensors"
-    shards.write_whole(path, rows)
+    shards.write_tensor(path, rows)
     with safe_open(path, framework="pt") as file:
         sums = file.metadata()["crc32"]
     path.write_bytes(save({"v": rows}, {"crc32": sums}))
