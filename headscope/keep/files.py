@@ -29,7 +29,8 @@ def file_to_write(path: str | Path) -> Path:
     shown = repr(str(path))
     mode = _mode(path)
     if mode is not None and not stat.S_ISREG(mode):
-        raise InputError(f"{shown} is {_KINDS.get(stat.S_IFMT(mode), 'no file')}: name a regular file, or a new one.")
+        kind = _KINDS.get(stat.S_IFMT(mode), "no file")
+        raise InputError(f"{shown} cannot be written: it is {kind}; name a regular file, or a new one.")
     place = Path(path).resolve()
     if _mode(place.parent) is None:
         raise InputError(f"{shown} cannot be written: there is no directory {str(place.parent)!r}.")
