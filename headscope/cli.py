@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, cast
 
 import typer
 
@@ -17,7 +17,8 @@ from headscope.commands.probes import lens, recovery
 from headscope.commands.streams import complain, give_up, say, standard_streams
 from headscope.errors import HeadscopeError, InputError
 
-_Mistyped = typer.BadParameter.__mro__[2]  # ClickException, of the click that this typer brings
+# ClickException, of the click that this typer brings.
+_Mistyped = cast("type[Exception]", typer.BadParameter.__mro__[2])
 
 app = typer.Typer(
     name="headscope",

@@ -40,6 +40,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 _KINDS = {"weigh": "way to weigh", "replace_by": "replacement", "text_format": "format"}
 # They are read, so they have to be texts; everything else may be a path, whose bytes are the file system's affair.
 _TEXTS = ("text", "token", "also", "decoder_text")
+_TABLES = ("directories", "survey")
 _PATHS = ("model", "texts", "directories", "output", "survey", "lens", "bank")
 
 # Option → the options that it goes with, and which of their values; None: left out.
@@ -119,6 +120,10 @@ def _check_value(name: str, value: object) -> None:
         raise InputError(f"there is no {_KINDS.get(name, name)} {shown!r}; open: {listed(name)}.")
     if name in _TEXTS and any("\ud800" <= character <= "\udfff" for character in value):
         raise InputError(f"{shown!r} is no text: it has bytes that are not UTF-8, the encoding that texts are read in.")
+    if name in _TABLES:
+        from headscope.keep.files import utf_8
+
+        utf_8(value)
     if name in _PATHS:
         try:
             os.stat(Path(value).expanduser())

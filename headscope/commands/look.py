@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from headscope.commands.options import AsJson, Device, Dtype, Mask, Model, Revis
 from headscope.commands.running import isolate, open_scope, print_json, print_tables, terminal_width, working
 from headscope.commands.streams import write_data
 from headscope.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
 def look(
@@ -109,7 +112,7 @@ def look(
     from headscope.views.text import model_line, token_line
 
     width, gap = terminal_width(), ""
-    head = [model_line(scope.card), gap, token_line(reading, shown.told["selected"], width), gap]
+    head: list[RenderableType] = [model_line(scope.card), gap, token_line(reading, shown.told["selected"], width), gap]
     print_tables([*head, *(part for tables in shown.tables for part in tables(width))])
 
 

@@ -73,8 +73,12 @@ def standard_streams() -> Iterator[Watched]:
     for stream in (out, error):
         with suppress(AttributeError):  # no file: a notebook's, or a test's
             stream.reconfigure(errors=_ERRORS)  # type: ignore[union-attr]
-    watched = Watched(out)
-    sys.stdin, sys.stdout, sys.stderr = given, cast("TextIO", watched), cast("TextIO", Dispensable(error))
+    watched = Watched(cast("TextIO", out))
+    sys.stdin, sys.stdout, sys.stderr = (
+        given,
+        cast("TextIO", watched),
+        cast("TextIO", Dispensable(cast("TextIO", error))),
+    )
     try:
         yield watched
     finally:

@@ -29,7 +29,8 @@ def file_to_write(path: str | Path) -> Path:
     shown = repr(str(path))
     mode = _mode(path)
     if mode is not None and not stat.S_ISREG(mode):
-        raise InputError(f"{shown} is {_KINDS.get(stat.S_IFMT(mode), 'no file')}: name a regular file, or a new one.")
+        kind = _KINDS.get(stat.S_IFMT(mode), "no file")
+        raise InputError(f"{shown} cannot be written: it is {kind}; name a regular file, or a new one.")
     place = Path(path).resolve()
     if _mode(place.parent) is None:
         raise InputError(f"{shown} cannot be written: there is no directory {str(place.parent)!r}.")
@@ -41,7 +42,7 @@ def file_to_write(path: str | Path) -> Path:
 
 def directory_to_write(path: str | Path) -> Path:
     """`path`, where it is a directory that can be written, or can be made one; InputError elsewhere."""
-    shown, place = repr(str(path)), Path(path)
+    shown, place = repr(str(path)), utf_8(path)
     mode = _mode(place)
     if mode is not None and not stat.S_ISDIR(mode):
         kind = _KINDS.get(stat.S_IFMT(mode), "a file")
@@ -49,6 +50,13 @@ def directory_to_write(path: str | Path) -> Path:
     there = next(above for above in (place, *place.absolute().parents) if _mode(above) is not None)
     _check_writable(there, shown)
     return place
+
+
+def utf_8(path: str | Path) -> Path:
+    """The path of a directory with Parquet files in it, which are found under names in UTF-8 only; else InputError."""
+    if any("\ud800" <= character <= "\udfff" for character in str(path)):
+        raise InputError(f"{str(path)!r} has bytes that are not UTF-8, and tables are kept under names in UTF-8 only.")
+    return Path(path)
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:

@@ -88,13 +88,18 @@ def texts(items: Sequence[Text], groups: dict[int, int]) -> pa.Table:
         {
             "text": [text.number for text in items],
             "group": [groups[text.number] for text in items],
-            "document": [text.document for text in items],
-            "source": [text.source for text in items],
+            "document": [None if text.document is None else _spelled(text.document) for text in items],
+            "source": [_spelled(text.source) for text in items],
             "line": [text.line for text in items],
             "content": [text.content for text in items],
         },
         schema=TEXTS,
     )
+
+
+def _spelled(name: str) -> str:
+    """A name for Parquet, which has UTF-8 only: a byte of a file's name that is none is escaped."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def tokens(
