@@ -22,6 +22,7 @@ from headscope.model.default import default_source, find
 from headscope.model.edits import Edits, check_edits, named_edits, plain_edits
 from headscope.model.fresh import reinitialised
 from headscope.model.freshness import weights_sha256
+from headscope.model.hooks import judged
 from headscope.model.lengths import apart
 from headscope.model.loading import load
 from headscope.model.opened import Opened, open_model
@@ -218,7 +219,7 @@ class Scope:
         self, texts: Sequence[str], mask: Mask, decoder_texts: Sequence[str] | None, truncate: bool, edit: Edits
     ) -> list[Reading]:
         one_of("mask", mask, MASKS)
-        opened = self._current()
+        opened, come, forms = self._to_read()
         decodes = opened.stack.encoder is not None
         if decoder_texts is not None and not decodes:
             raise InputError("decoder_text is for a decoder: open an encoder-decoder with stack='decoder'.")
@@ -226,8 +227,6 @@ class Scope:
         wanted = texts if decoder_texts is None else decoder_texts
         prepared = [self._tokens(opened, text, opened.stack.start, truncate) for text in wanted]
         contexts = [self._tokens(opened, text, None, truncate)[0] for text in texts] if decodes else None
-        written = [token.id for tokens in (*(tokens for tokens, _ in prepared), *(contexts or ())) for token in tokens]
-        opened, forms = self._fresh_for(torch.tensor(written))
         for tokens, _ in prepared:
             check_edits(edit, opened.anatomy, len(tokens))
         cross = (notes.cross_attention(),) if decodes else ()
@@ -236,10 +235,10 @@ class Scope:
         for batch in _batches([len(tokens) for tokens, _ in prepared], opened.positions.together):
             context = None if contexts is None else [[token.id for token in contexts[n]] for n in batch]
             ids = [[token.id for token in prepared[n][0]] for n in batch]
-            witness = Witness(forms)
-            with witness.watching():
+            witness = Witness(forms, opened.model.get_input_embeddings())
+            with witness.watching(), judged(opened.model, come) as changing:
                 heads = opened.run(ids, mask, context, [edit] * len(batch) if edit else ())
-            if witness.denied(heads[0]):
+            if changing or not _same_embeddings(opened, ids, witness.embedded) or witness.denied(heads[0]):
                 opened.freshness.deny()
                 return Scope._read(self, texts, mask, decoder_texts, truncate, edit)
             readings += [
@@ -256,6 +255,8 @@ class Scope:
                 )
                 for n, captured in zip(batch, heads, strict=True)
             ]
+        if come and readings:
+            opened.freshness.only_watch()
         return readings
 
     def _tokens(
@@ -387,12 +388,12 @@ class Scope:
                 self._banks, self._lens = ByteCache(_BANK_BYTES), None
             return self._opened
 
-    def _fresh_for(self, ids: Tensor) -> tuple[Opened, list[ClosedForm]]:
-        """The opened model, anew if it embeds `ids` otherwise than before, and what its readings can witness."""
+    def _to_read(self) -> tuple[Opened, frozenset[int], list[ClosedForm]]:
+        """The opened model, hooks that the pass is to judge, and what it can witness of the encodings."""
         with self._lock:
-            if len(ids) and not self._opened.freshness.embeds_as_before(ids):
-                self._current()
-            return self._opened, self._vocabulary.forms()
+            come = self._opened.freshness.new_hooks()
+            opened = self._opened if come else self._current()
+            return opened, come, self._vocabulary.forms()
 
     def _encodings(self) -> tuple[Isolated, Vocabulary]:
         isolated = Isolated(self._opened, self._card.weights_sha256)
@@ -432,6 +433,14 @@ def _card(opened: Opened, name: str, revision: str | None, weights_sha256: str, 
         device=str(opened.model.device),
         why=why,
     )
+
+
+def _same_embeddings(opened: Opened, ids: list[list[int]], embedded: Tensor | None) -> bool:
+    """Whether a pass over texts (token ids) embedded them as the model did when it was opened."""
+    if embedded is None or embedded.shape[:2] != (len(ids), max(map(len, ids))):
+        return True  # the table is not asked for whole texts
+    rows = torch.cat([embedded[row, : len(text)] for row, text in enumerate(ids)])
+    return opened.freshness.embedded_as_before(torch.tensor([id for text in ids for id in text]), rows)
 
 
 def _announced(alone: ReadAlone) -> str:

@@ -4,7 +4,7 @@ Two looks. The first is at what a model computes *from*, and is cheap enough for
 lie, torch's count of writes, and a sample that meets every row and column of each), its hooks, the state of its
 adapters. The second asks the model itself: a fixed text through all layers, and the embedding of every token of the
 vocabulary. Changed parameters are changed weights; where something else moved, the second look decides, so that a hook
-that only watches changes nothing. For the tokens of a text and of an answer, the model is asked for the embeddings each
+that only watches changes nothing. The embeddings that a pass used, and those of an answer's tokens, are compared each
 time. What neither look can see, a reading's own pass can (vocabulary/witness.py).
 """
 
@@ -42,6 +42,7 @@ class Freshness:
 
     def __init__(self, opened: Opened) -> None:
         self._opened = opened
+        self._models = [model for model in (opened.stack.model, opened.stack.encoder) if model is not None]
         self._tolerance = _SAME_HALF if opened.model.dtype in HALF else _SAME
         self._direction: Tensor | None = None
         self._noted = self._note(None)
@@ -54,10 +55,27 @@ class Freshness:
             return True
         noted = self._note(self._noted)
         self._changed = noted.parameters != self._noted.parameters
-        if not self._changed and noted.others != self._noted.others:
+        if not self._changed and (noted.hooks, noted.rest) != (self._noted.hooks, self._noted.rest):
             self._changed = not self._same(self._compute(), self._computed)
             self._noted = noted
         return self._changed
+
+    def new_hooks(self) -> frozenset[int]:
+        """The hooks that have come, if nothing else moved: a reading's own pass can show whether they only watch.
+
+        Whoever registers a hook and reads a text then sees that text's pass alone.
+        """
+        if _hooks(self._models) == self._noted.hooks:
+            return frozenset()
+        noted = self._note(self._noted)
+        if self._changed or noted.parameters != self._noted.parameters or noted.rest != self._noted.rest:
+            return frozenset()
+        come = frozenset(noted.hooks) - frozenset(self._noted.hooks)
+        return come if len(noted.hooks) == len(self._noted.hooks) + len(come) else frozenset()
+
+    def only_watch(self) -> None:
+        """Take the hooks that have come for such as change nothing, on the word of who watched them."""
+        self._noted = self._note(self._noted)
 
     def deny(self) -> None:
         """Take the model for changed, on the word of who saw it compute something else."""
@@ -66,13 +84,19 @@ class Freshness:
     def embeds_as_before(self, ids: Tensor) -> bool:
         """Whether the model's embeddings of `ids` are those that it was opened with; if not, it has changed."""
         ids = ids.unique()
-        if not self._same([self._embedded(ids)], [self._computed[-1][ids]]):
+        return self._embedding_is(ids, self._embedded(ids))
+
+    def embedded_as_before(self, ids: Tensor, rows: Tensor) -> bool:
+        """The same of the embeddings [token, d] that a pass has used for `ids` [token]."""
+        return self._embedding_is(ids, self._number(rows))
+
+    def _embedding_is(self, ids: Tensor, numbers: Tensor) -> bool:
+        if not self._same([numbers], [self._computed[-1][ids]]):
             self._changed = True
         return not self._changed
 
     def _note(self, before: _Noted | None) -> _Noted:
-        stack = self._opened.stack
-        return _Noted.of([model for model in (stack.model, stack.encoder) if model is not None], before)
+        return _Noted.of(self._models, before)
 
     def _same(self, now: list[Tensor], before: list[Tensor]) -> bool:
         return all(_close(*pair, self._tolerance) for pair in zip(now, before, strict=True))
@@ -93,10 +117,12 @@ class Freshness:
         """A number for each of `ids` [token] that changes with its embedding: float32 [token]."""
         embeddings = self._opened.model.get_input_embeddings()
         with held(embeddings):
-            rows = embeddings(ids.to(self._opened.model.device)).float()
+            return self._number(embeddings(ids.to(self._opened.model.device)))
+
+    def _number(self, rows: Tensor) -> Tensor:
         if self._direction is None:
             self._direction = torch.randn(rows.shape[-1], generator=torch.Generator().manual_seed(0)).to(rows.device)
-        found: Tensor = (rows @ self._direction).cpu()
+        found: Tensor = (rows.float() @ self._direction).cpu()
         return found
 
 
@@ -141,30 +167,34 @@ class _Noted:
     """What a model computes from, as far as it can be seen without running it."""
 
     parameters: _Tensors
-    others: tuple[_Tensors, tuple[Any, ...], tuple[Any, ...]]  # buffers, hooks, adapters
+    hooks: tuple[int, ...]  # by the numbers that torch gives them, each once
+    rest: tuple[_Tensors, tuple[str, ...]]  # buffers, adapters
 
     @staticmethod
     def of(models: Sequence[nn.Module], before: _Noted | None) -> _Noted:
         parameters: list[Tensor | None] = []
         buffers: list[Tensor | None] = []
-        hooks: list[Any] = []
-        adapters: list[Any] = []
+        adapters: list[str] = []
         for module in itertools.chain.from_iterable(map(modules_of, models)):
             parameters += module._parameters.values()
             buffers += module._buffers.values()
-            if module._forward_hooks or module._forward_pre_hooks:
-                found = [*module._forward_hooks.items(), *module._forward_pre_hooks.items()]
-                hooks += [key for key, hook in found if not _is_ours(hook)]
             if "_disable_adapters" in module.__dict__:
                 adapters.append(_adapters(module))
         return _Noted(
             _Tensors.of(parameters, None if before is None else before.parameters),
-            (
-                _Tensors.of(buffers, None if before is None else before.others[0]),
-                tuple(hooks),
-                tuple(adapters),
-            ),
+            _hooks(models),
+            (_Tensors.of(buffers, None if before is None else before.rest[0]), tuple(adapters)),
         )
+
+
+def _hooks(models: Sequence[nn.Module]) -> tuple[int, ...]:
+    """The hooks of all modules but headscope's own, by the numbers that torch gives them."""
+    found: list[int] = []
+    for module in itertools.chain.from_iterable(map(modules_of, models)):
+        if module._forward_hooks or module._forward_pre_hooks:
+            hooks = [*module._forward_hooks.items(), *module._forward_pre_hooks.items()]
+            found += [key for key, hook in hooks if not _is_ours(hook)]
+    return tuple(found)
 
 
 def _is_ours(hook: object) -> bool:

@@ -29,14 +29,16 @@ _MISSES_HALF = 0.1
 class Witness:
     """Closed forms, and what one recorded pass shows of them at the first position of its first text."""
 
-    def __init__(self, forms: Sequence[ClosedForm]) -> None:
-        self._forms = forms
+    def __init__(self, forms: Sequence[ClosedForm], embeddings: nn.Module) -> None:
+        self._forms, self._embeddings = forms, embeddings
+        self.embedded: Tensor | None = None  # what the pass took for its tokens: [text, position, d]
         self._seen: dict[Station, Tensor] = {}
 
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Hooks where the forms begin, for the pass inside."""
         with ExitStack() as hooks:
+            hooks.callback(self._embeddings.register_forward_hook(self._embed).remove)
             for station in {form.station for form in self._forms}:
                 if station.returns:
                     hooks.callback(station.module.register_forward_hook(self._returned(station)).remove)
@@ -44,6 +46,10 @@ class Witness:
                     hook = station.module.register_forward_pre_hook(self._given(station), with_kwargs=True)
                     hooks.callback(hook.remove)
             yield
+
+    def _embed(self, module: nn.Module, args: Any, output: Tensor) -> None:
+        if is_recorded() and self.embedded is None:
+            self.embedded = output.detach().clone()
 
     def _returned(self, station: Station) -> Callable[..., None]:
         counter = itertools.count()

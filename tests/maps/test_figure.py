@@ -93,7 +93,7 @@ def test_a_file_that_cannot_be_is_refused(found, tmp_path, name, theme, said):
 
 def test_a_place_that_cannot_be_written_to_is_said(found, tmp_path):
     (tmp_path / "map.svg").mkdir()
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(InputError, match="is a directory"):
         found.save(tmp_path / "map.svg")
 
 

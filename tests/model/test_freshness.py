@@ -119,6 +119,16 @@ def test_a_hook_that_only_watches_changes_nothing(opened):
     assert torch.equal(reading.nearest(2).distances, near.distances)
 
 
+def test_who_registers_a_hook_sees_the_pass_of_the_text_and_no_other(opened):
+    model, _, scope = opened
+    seen = []
+    handle = model.get_input_embeddings().register_forward_hook(lambda module, given, output: seen.append(output))
+    reading = scope.read(zoo.TEXT)
+    assert [output.shape[1] for output in seen] == [len(reading.tokens)]
+    handle.remove()
+    assert reading.nearest(1).distances.isfinite().all()
+
+
 def test_a_buffer_that_changes_is_followed():
     model, tokenizer = zoo.build("qwen3")
     scope = Scope.from_model(model, tokenizer)

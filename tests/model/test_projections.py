@@ -23,7 +23,6 @@ def attention_inputs(scope, text, layer):
     handle = module.register_forward_pre_hook(keep, with_kwargs=True)
     reading = scope.read(text)
     handle.remove()
-    seen = [x for x in seen if len(x) == len(reading.tokens)]  # a hook that is new makes headscope look anew first
     turn = layer if len({block.attention for block in scope._opened.anatomy.blocks}) == 1 else 0
     return seen[turn], reading
 
@@ -61,7 +60,6 @@ def test_the_heads_and_b_o_sum_to_what_the_output_projection_returns(scope):
     handle.remove()
     weights = scope.weights(layer)
     written = torch.einsum("she,hed->sd", reading.z[layer], weights.w_o) + weights.b_o
-    seen = [x for x in seen if x.numel() == written.numel()]  # a hook that is new makes headscope look anew first
     turn = layer if len({b.output for b in scope._opened.anatomy.blocks}) == 1 else 0
     assert torch.allclose(written, seen[turn].reshape(written.shape), atol=1e-5)
 
