@@ -11,3 +11,13 @@ class InputError(HeadscopeError):
 
 class ModelError(HeadscopeError):
     """A model that cannot be found, loaded or read; the command line exits with 1."""
+
+
+def cut(given: object, most: int = 80) -> str:
+    """What was given, as a sentence may hold it: no longer than `most` characters.
+
+    >>> cut("a" * 1000, 5)
+    'aaaa…'
+    """
+    text = str(given)
+    return text if len(text) <= most else f"{text[: most - 1]}…"

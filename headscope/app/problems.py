@@ -16,7 +16,7 @@ from headscope.app.line import ClientGone, LineFull
 from headscope.app.mapping import MapBeingMade, MapNotThere
 from headscope.app.models import Busy, NotAllowed, NotFound
 from headscope.app.visitors import TooMuch
-from headscope.errors import InputError, ModelError
+from headscope.errors import InputError, ModelError, cut
 
 _SHOWN = reprlib.Repr()  # of what was given: a long or deeply nested value is cut while it is written
 _SHOWN.maxstring = _SHOWN.maxother = _SHOWN.maxlong = 80
@@ -50,7 +50,8 @@ def handle_problems(app: FastAPI) -> None:
     async def http(request: Request, error: HTTPException) -> Response:
         if error.status_code == 400:  # FastAPI's, where a body is no UTF-8, nested too deeply, or has too long a number
             return problem(422, "the request is no JSON that can be read.")
-        return problem(error.status_code, f"{request.method} {request.url.path}: {error.detail}.", error.headers)
+        asked = f"{request.method} {cut(request.url.path, 200)}"
+        return problem(error.status_code, f"{asked}: {error.detail}.", error.headers)
 
     @app.exception_handler(BeingMade)
     async def being_made(_: Request, error: BeingMade) -> Response:
@@ -111,6 +112,4 @@ def _sentence(error: Mapping[str, object]) -> str:
         return f"there is no field {name!r}."
     if error.get("type") == "json_invalid":
         return "the request is no JSON."
-    given = _SHOWN.repr(error.get("input"))
-    shown = given if len(given) <= 80 else given[:79] + "…"
-    return f"{name} is {shown}: {error.get('msg')}."
+    return f"{name} is {cut(_SHOWN.repr(error.get('input')))}: {error.get('msg')}."

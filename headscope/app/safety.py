@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headscope.app.door import Door
 from headscope.app.problems import fault, problem
+from headscope.errors import cut
 
 _HOME = ("same-origin", "none")  # Sec-Fetch-Site of the own page, and of an address that a reader typed
 
@@ -71,10 +72,10 @@ class Guard:
     def _refusal(self, headers: Headers, api: bool) -> Response | None:
         host = headers.get("host", "")
         if not self._door.knows(host):
-            return problem(400, f"this server does not go by the name {host!r}: use the address that it printed.")
+            return problem(400, f"this server does not go by the name {cut(host)!r}: use the address that it printed.")
         for origin in headers.getlist("origin"):
             if not self._door.owns(origin, host):
-                return problem(403, f"a page of {origin!r} may not use this server.")
+                return problem(403, f"a page of {cut(origin)!r} may not use this server.")
         if api and not set(headers.getlist("sec-fetch-site")) <= set(_HOME):
             return problem(403, "a page of another site may not use this server: open the server's own page.")
         if "transfer-encoding" in headers:

@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from headscope.app.door import Door, is_loopback
 from headscope.app.server import create_app
 from headscope.app.slow import protocol
-from headscope.errors import InputError
+from headscope.errors import InputError, cut
 from headscope.keep.cells import visible
 from headscope.model.stacks import StackName
 from headscope.neighbors import warm_up
@@ -112,9 +112,9 @@ def _listener(host: str, port: int) -> socket.socket:
         return _bound(host, port)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
-            raise InputError(f"cannot listen on {_short(host)}, port {port}: {error.strerror or error}.") from None
+            raise InputError(f"cannot listen on {cut(host)!r}, port {port}: {error.strerror or error}.") from None
     except UnicodeError:  # no name of a machine: a part of it is too long, or none of its letters
-        raise InputError(f"cannot listen on {_short(host)}: that is no name or address of this machine.") from None
+        raise InputError(f"cannot listen on {cut(host)!r}: that is no name or address of this machine.") from None
     free = _next_free(host, port + 1)
     if free is None:
         raise InputError(f"port {port} is in use, and so are the {_TRIED} after it: name one with --port.")
@@ -123,10 +123,6 @@ def _listener(host: str, port: int) -> socket.socket:
         return free
     free.close()
     raise InputError(f"port {port} is in use; {found} is free: headscope serve --port {found}")
-
-
-def _short(host: str) -> str:
-    return repr(host if len(host) <= 80 else f"{host[:79]}…")
 
 
 def _next_free(host: str, start: int) -> socket.socket | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-from headscope.errors import InputError
+from headscope.errors import InputError, cut
 
 # The library's own lists, as `--help` shows them; tests hold them together.
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -115,7 +115,7 @@ def _check_value(name: str, value: object) -> None:
     """Raise InputError for a value that is not open, a text with bytes that are none, a path that nothing can have."""
     if not isinstance(value, str):
         return
-    shown = value if len(value) <= 80 else f"{value[:79]}…"
+    shown = cut(value)
     if name in CHOICES and value not in CHOICES[name]:
         raise InputError(f"there is no {_KINDS.get(name, name)} {shown!r}; open: {listed(name)}.")
     if name in _TEXTS and any("\ud800" <= character <= "\udfff" for character in value):

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from headscope.errors import InputError
+from headscope.errors import InputError, cut
 
 _KINDS = {
     stat.S_IFDIR: "a directory",
@@ -126,9 +126,8 @@ def _mode(path: str | Path) -> int | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:  # too long, no access, a circle of links; a null character
-        shown = str(path) if len(str(path)) <= 80 else f"{str(path)[:79]}…"
         reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"{shown!r} cannot be written: {reason}.") from None
+        raise InputError(f"{cut(path)!r} cannot be written: {reason}.") from None
 
 
 def _check_writable(directory: Path, shown: str) -> None:

@@ -9,7 +9,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from headscope.errors import InputError, ModelError
+from headscope.errors import InputError, ModelError, cut
 from headscope.model.files import CONVERT, read_json, weight_files
 
 DEFAULT = "FacebookAI/roberta-base"
@@ -81,21 +81,21 @@ def find(name: str, revision: str | None) -> Source:
     if there is not None:
         return Source(str(there), str(there), None, "asked for by name: a local directory")
     if name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name:
-        raise ModelError(f"there is no directory {_shown(name)}.")
+        raise ModelError(f"there is no directory {cut(name)!r}.")
     return hub_source(name, revision)
 
 
 def _directory(name: str) -> Path | None:
     """The directory that a name is; None where it is none. ModelError for a file, and where the system will not say."""
     if not name.strip() or any(unicodedata.category(character) == "Cc" for character in name):
-        raise ModelError(f"{_shown(name)} is no name of a model: it is empty, or has control characters.")
+        raise ModelError(f"{cut(name)!r} is no name of a model: it is empty, or has control characters.")
     try:
         path = Path(os.path.expanduser(name))
         if path.is_file():
             raise ModelError(_instead_of(path))
         return path.resolve() if path.is_dir() else None
     except OSError as error:
-        raise ModelError(f"{_shown(name)} cannot be looked up: {error.strerror or error}.") from None
+        raise ModelError(f"{cut(name)!r} cannot be looked up: {error.strerror or error}.") from None
 
 
 def _instead_of(path: Path) -> str:
@@ -123,7 +123,7 @@ def hub_source(name: str, revision: str | None) -> Source:
     try:
         cached = snapshot_download(name, revision=revision, local_files_only=True)
     except HFValidationError:
-        raise ModelError(f"{_shown(name)} is neither a directory nor the id of a model on the Hub.") from None
+        raise ModelError(f"{cut(name)!r} is neither a directory nor the id of a model on the Hub.") from None
     except (LocalEntryNotFoundError, OSError, ValueError):
         pass
     commit = Path(cached).name if cached and is_complete(Path(cached)) else None
@@ -192,7 +192,3 @@ def _ask_hub(name: str, revision: str | None) -> tuple[str | None, str]:
 
 def _short(error: Exception) -> str:
     return str(error).splitlines()[0][:120].rstrip(". ") if str(error).strip() else type(error).__name__
-
-
-def _shown(name: str) -> str:
-    return repr(name if len(name) <= 100 else f"{name[:100]}…")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from headscope.errors import InputError
+from headscope.errors import InputError, cut
 from headscope.survey.checksums import read_small
 from headscope.survey.options import Options
 
@@ -215,5 +215,4 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _short(value: Any) -> str:
-    shown = json.dumps(value, ensure_ascii=False)
-    return shown if len(shown) <= 40 else f"{shown[:37]}…"
+    return cut(json.dumps(value, ensure_ascii=False), 40)

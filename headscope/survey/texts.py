@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from headscope.errors import InputError
+from headscope.errors import InputError, cut
 from headscope.given import in_order
 from headscope.survey.conllu import sentences
 from headscope.survey.lines import LINE, LONGEST, TOO_LONG, Fault, Unread, lines, opened, unread
@@ -328,8 +328,7 @@ def _conllu(source: Source, columns: Columns) -> Iterator[_Record]:
 
 def _has_column(names: Sequence[str], columns: Columns, source: Source) -> None:
     if columns.text not in names:
-        listed = ", ".join(names[:20]) or "none"
-        shown = listed if len(listed) <= 300 else f"{listed[:299]}…"
+        shown = cut(", ".join(names[:20]) or "none", 300)
         raise InputError(f"{source.name} has no column {columns.text!r} (its columns: {shown}); name it with --column.")
 
 

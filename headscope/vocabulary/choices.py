@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from headscope.errors import InputError
+from headscope.errors import InputError, cut
 from headscope.neighbors import METRICS
 
 Space = Literal["value", "output", "key", "query", "embedding", "unembedding", "fitted"]
@@ -76,4 +76,4 @@ def resolved(space: Space, reference: Reference | None, usual: Reference) -> Ref
 def one_of(kind: str, value: object, choices: tuple[str, ...]) -> None:
     """Raise InputError where `value` is none of `choices`."""
     if value not in choices:
-        raise InputError(f"there is no {kind} {value!r}; open: {', '.join(choices)}.")
+        raise InputError(f"there is no {kind} {cut(value)!r}; open: {', '.join(choices)}.")
