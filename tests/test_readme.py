@@ -52,3 +52,17 @@ def succeed(arguments: list[str]) -> None:
 def test_readme_holds_the_two_commands():
     assert 'python -m pip install -c constraints.txt ".[app,demo,maps]" && headscope serve\n' in blocks("")
     assert 'python -m pip install -c constraints.txt -e ".[dev]" && python -m pytest\n' in blocks("")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "test"),
+    [
+        ("Your model is left alone", "test_left_alone.py"),
+        ("no code from a checkpoint is run", "model/test_damaged.py"),
+        ("left out and counted", "survey/test_spoiled_texts.py"),
+        ("refused with one sentence", "model/test_refusals.py"),
+    ],
+)
+def test_what_readme_promises_is_a_test_that_names_it(sentence, test):
+    for path in (ROOT / "README.md", ROOT / "tests" / test):
+        assert sentence in " ".join(path.read_text("utf-8").split()), path

@@ -1,4 +1,4 @@
-"""Models that cannot be read are refused at load, in one sentence that says what was not found."""
+"""README: "a model that cannot be read is refused with one sentence that says why". At load, with what was not found."""
 
 from __future__ import annotations
 
