@@ -124,6 +124,18 @@ class Scope:
                 self._lock.release()
         return self._card
 
+    def known_card(self) -> Card | None:
+        """The card where nothing has moved since the model was last looked at; None where that has to be done anew.
+
+        A glance: the model is not run, and no other thread is waited for; while one looks, the card is as it was.
+        """
+        if not self._lock.acquire(blocking=False):
+            return self._card
+        try:
+            return None if self._opened.freshness.moved() else self._card
+        finally:
+            self._lock.release()
+
     @classmethod
     def from_pretrained(
         cls,

@@ -217,7 +217,7 @@ class Desk:
         found = await self.mapped(ask, request)
         self.mapping.keep_points(key, found)
         answer = as_json(maps.labelled(found) | {"key": key})
-        self._answers.put(self._key(ask), answer, len(answer))
+        self._keep(ask, answer)
         return answer
 
     async def mapped(self, ask: MapAsk, request: Request | None = None) -> Map:
@@ -257,7 +257,7 @@ class Desk:
 
     def _key_of(self, ask: MapAsk) -> str:
         """A short name for a question about a map."""
-        return hashlib.sha256(self._key(ask)[1].model_dump_json().encode()).hexdigest()[:24]
+        return hashlib.sha256(self._asked(ask)[1].model_dump_json().encode()).hexdigest()[:24]
 
     async def journey(self, ask: JourneyAsk, request: Request | None = None) -> bytes:
         return await self._answer(
@@ -302,24 +302,29 @@ class Desk:
 
     def known(self, ask: Ask) -> bytes | None:
         """The answer if it is at hand."""
-        return self._answers.get(self._key(ask))
+        key = self._key(ask)
+        return None if key is None else self._answers.get(key)
+
+    def _keep(self, ask: Ask, answer: bytes) -> None:
+        key = self._key(ask)
+        if key is not None:
+            self._answers.put(key, answer, len(answer))
 
     async def _answer(
         self, ask: Ask, make: Callable[[Scope, Reading], dict[str, Any]], request: Request | None
     ) -> bytes:
         self._check(ask)
-        key = self._key(ask)
 
         def job() -> bytes:
             # Looked up again: the job before this one may have been the same.
-            answer = self._answers.get(key)
+            answer = self.known(ask)
             if answer is None:
                 answer = as_json(make(*self._opened(ask)))
-                self._answers.put(key, answer, len(answer))
+                self._keep(ask, answer)
             return answer
 
-        at_hand = self._answers.get(key)
-        return at_hand if at_hand is not None else await self._in_turn(ask, job, request, key)
+        at_hand = self.known(ask)
+        return at_hand if at_hand is not None else await self._in_turn(ask, job, request, self._asked(ask))
 
     async def _in_turn(self, ask: Ask, job: Callable[[], T], request: Request | None, key: Hashable | None = None) -> T:
         """What a job comes to when it is its turn; BeingMade where tokens have to be read alone first."""
@@ -358,16 +363,21 @@ class Desk:
 
     def reading(self, scope: Scope, ask: Ask) -> Reading:
         """The text of a question, read by a model, once; only in the line's worker."""
-        key = self._key_of_reading(scope, ask)
-        reading = self._readings.get(key)
+        reading = self._read(scope, ask)
         if reading is None:
-            reading = scope.read(ask.text, ask.mask)
-            self._readings.put(key, reading, reading.nbytes)
+            reading = scope.read(ask.text, ask.mask)  # looks at the model
+            key = self._key_of_reading(scope, ask)
+            if key is not None:
+                self._readings.put(key, reading, reading.nbytes)
         return reading
+
+    def _read(self, scope: Scope, ask: Ask) -> Reading | None:
+        key = self._key_of_reading(scope, ask)
+        return None if key is None else self._readings.get(key)
 
     def at_hand(self, scope: Scope, ask: Ask) -> Reading:
         """The same where it was read lately; NotRead where it was not."""
-        reading = self._readings.get(self._key_of_reading(scope, ask))
+        reading = self._read(scope, ask)
         if reading is None:
             raise NotRead(
                 "the text has not been read here, or not lately, and a GET reads none: ask for the same address by "
@@ -375,14 +385,22 @@ class Desk:
             )
         return reading
 
-    def _key_of_reading(self, scope: Scope, ask: Ask) -> tuple[str | None, str, str, str]:
-        return self.models.key(ask.model), ask.text, ask.mask, scope.card.weights_sha256
+    def _key_of_reading(self, scope: Scope, ask: Ask) -> tuple[str | None, str, str, str] | None:
+        """What a reading belongs to; None where the model has to be looked at first."""
+        card = scope.known_card()
+        return None if card is None else (self.models.key(ask.model), ask.text, ask.mask, card.weights_sha256)
 
-    def _key(self, ask: Ask) -> tuple[type[Ask], Ask, str | None]:
-        """What an answer belongs to: the question, and the weights as they are."""
+    def _key(self, ask: Ask) -> tuple[type[Ask], Ask, str] | None:
+        """What an answer belongs to: the question, and the weights as they are; None as above, or where none is open.
+
+        The event loop asks for it, so that the model is not looked at here: that may run it.
+        """
         scope = self.models.known(ask.model)
-        weights = None if scope is None else scope.card.weights_sha256
-        return type(ask), ask.model_copy(update={"model": self.models.key(ask.model)}), weights
+        card = None if scope is None else scope.known_card()
+        return None if card is None else (*self._asked(ask), card.weights_sha256)
+
+    def _asked(self, ask: Ask) -> tuple[type[Ask], Ask]:
+        return type(ask), ask.model_copy(update={"model": self.models.key(ask.model)})
 
 
 def pattern_of(reading: Reading, layer: int, weigh: Weigh, head: int) -> list[list[float]]:

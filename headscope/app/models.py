@@ -58,7 +58,7 @@ class Models:
     """
 
     def __init__(self, own: Scope, open_model: Open | None, most: int) -> None:
-        self.own = own
+        self.own, self.name = own, own.card.name  # asked for at every request: a card looks at the model
         self._open, self._most = open_model, most
         self._others: OrderedDict[str, Scope] = OrderedDict()
         self._lock = threading.Lock()
@@ -70,7 +70,7 @@ class Models:
 
     def key(self, name: str | None) -> str | None:
         """One name for each model: None is the server's own."""
-        return None if name == self.own.card.name else name
+        return None if name == self.name else name
 
     def known(self, name: str | None) -> Scope | None:
         """The model called `name` if it is open; nothing is opened for it."""
@@ -135,7 +135,7 @@ class Models:
     def _opener(self, name: str) -> Open:
         if self._open is None:
             raise NotAllowed(
-                f"this server opens no other model than {self.own.card.name}; it was asked for {name!r}. "
+                f"this server opens no other model than {self.name}; it was asked for {name!r}. "
                 "Whoever runs it can allow that with --allow-models."
             )
         why = no_place(name)

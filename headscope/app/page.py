@@ -65,7 +65,7 @@ class Page:
         card, limits, surveys = scope.card, self._desk.limits, self._desk.surveys
         about = {
             "model": name,
-            "open": [one or self._desk.models.own.card.name for one in self._desk.models.names()],
+            "open": [one or self._desk.models.name for one in self._desk.models.names()],
             "may_open": self._desk.models.may_open,
             "name": card.name,
             "why": card.why,

@@ -87,15 +87,19 @@ def find(name: str, revision: str | None) -> Source:
 
 def _directory(name: str) -> Path | None:
     """The directory that a name is; None where it is none. ModelError for a file, and where the system will not say."""
-    if not name.strip() or any(unicodedata.category(character) == "Cc" for character in name):
-        raise ModelError(f"{cut(name)!r} is no name of a model: it is empty, or has control characters.")
+    if not name.strip() or "\0" in name:
+        raise ModelError(f"{cut(name)!r} is no name of a model: it is empty, or has a null character.")
     try:
         path = Path(os.path.expanduser(name))
         if path.is_file():
             raise ModelError(_instead_of(path))
-        return path.resolve() if path.is_dir() else None
+        if path.is_dir():
+            return path.resolve()
     except OSError as error:
         raise ModelError(f"{cut(name)!r} cannot be looked up: {error.strerror or error}.") from None
+    if any(unicodedata.category(character) == "Cc" for character in name):
+        raise ModelError(f"{cut(name)!r} is no name of a model: it has control characters, and is no directory.")
+    return None
 
 
 def _instead_of(path: Path) -> str:

@@ -60,6 +60,10 @@ class Freshness:
             self._noted = noted
         return self._changed
 
+    def moved(self) -> bool:
+        """Whether anything that the model computes from is another than when it was last looked at; runs nothing."""
+        return self._changed or self._note(self._noted) != self._noted
+
     def new_hooks(self) -> frozenset[int]:
         """The hooks that have come, if nothing else moved: a reading's own pass can show whether they only watch.
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
@@ -17,8 +16,6 @@ from headscope import Scope
 from headscope.app import create_app
 from tests.app.browsers import Chromium
 from tests.app.serving import Server
-
-pytestmark = pytest.mark.parametrize("browser", ["chromium"], indirect=True)
 
 
 @contextmanager

@@ -135,7 +135,9 @@ def test_work_ends_with_the_visitor_at_the_next_step(route: str, server: Server,
 @pytest.mark.parametrize("file", ["neighbors.csv", "view.html", "effects.csv"])
 def test_a_file_is_not_made_for_nobody(file: str, server: Server, gate: Gate) -> None:
     view = "layers" if file == "effects.csv" else "heads"
-    address = f"take/{file}?text=A+bird+likes&layer=2&view={view}"
+    address = f"take/{file}?text=A+bird+likes&layer=2&reference=layer&view={view}"
+    read = f"take?text=A+bird+likes&layer=2&reference=layer&view={view}"
+    assert ask(server, read).status_code == 200
     gate.close(after=1)
     visitor = Visitor(server, address, None)
     assert gate.reached.wait(60)
@@ -146,6 +148,7 @@ def test_a_file_is_not_made_for_nobody(file: str, server: Server, gate: Gate) ->
     free(server)
     assert gate.steps == held
     with Server(create_app(anew())) as other:
+        assert ask(other, read).status_code == 200
         one, two = (httpx.get(f"{here.address}{API}/{address}", timeout=60) for here in (server, other))
         assert one.status_code == 200
         assert one.content == two.content

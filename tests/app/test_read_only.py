@@ -137,7 +137,10 @@ def test_without_limits_nobody_is_counted() -> None:
     assert (len(ran), visitors.spent("198.51.100.1")) == (1, 0)
 
 
-def test_the_page_says_what_is_closed_and_hides_it(browser: Browser, demo: Scope) -> None:
+def test_the_page_says_what_is_closed_and_hides_it(
+    browser: Browser, demo: Scope, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))  # where nothing was read alone, by another test say
     with Server(create_app(demo, read_only=True)) as running:
         browser.errors.clear()
         browser.open(f"{running.address}/?layer=2")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -38,11 +39,16 @@ def began(model: Path, what: What, cache: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def files(cache: Path) -> dict[str, bytes]:
-    """Every file below a directory that was not left half written."""
-    return {
-        str(file.relative_to(cache)): file.read_bytes() for file in cache.rglob("*") if file.suffix == ".safetensors"
-    }
+def files(cache: Path) -> dict[str, tuple[object, bytes]]:
+    """What is in every file below a directory that was not left half written: its metadata, in whatever order the
+    library wrote them, and its tensors."""
+    return {str(file.relative_to(cache)): contents(file) for file in cache.rglob("*.safetensors")}
+
+
+def contents(file: Path) -> tuple[object, bytes]:
+    written = file.read_bytes()
+    length = int.from_bytes(written[:8], "little")
+    return json.loads(written[8 : 8 + length]), written[8 + length :]
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""README: "a model that cannot be read is refused with one sentence that says why". At load, with what was not found."""
+"""README: "a model that cannot be read is refused with one sentence that says why", at load."""
 
 from __future__ import annotations
 
