@@ -24,17 +24,17 @@ def _measure(scope: Scope) -> dict[str, Any]:
     reading = scope.read(TEXT)
     layer = len(reading.z) // 2
     cold = {
-        "first click, vocabulary not encoded": _once(lambda: reading.nearest(POSITION, layer)),
+        "first click, vocabulary not encoded": _once(lambda: reading.nearest(POSITION, layer, reference="input")),
         "encode one more layer": _once(lambda: reading.nearest(POSITION, layer, reference="layer")),
         "first click in space output": _once(lambda: reading.nearest(POSITION, layer, "output", "layer")),
-        "first click at another position": _once(lambda: reading.nearest(POSITION + 1, layer)),
+        "first click at another position": _once(lambda: reading.nearest(POSITION + 1, layer, reference="input")),
     }
     table = scope._vocabulary.encoded("value", "input", 0, POSITION).table
     experiment = Experiment(scope, reading)
     embeddings, matrix = experiment.embeddings, torch.randn(2, table.bias.numel(), experiment.embeddings.shape[1])[0].T
     times = interleaved(
         {
-            "warm click": lambda: reading.nearest(POSITION, layer),
+            "warm click": lambda: reading.nearest(POSITION, layer, reference="input"),
             "warm click, reference layer": lambda: reading.nearest(POSITION, layer, reference="layer"),
             "warm click, space output": lambda: reading.nearest(POSITION, layer, "output", "layer"),
             "read": table.rows.sum,

@@ -54,7 +54,6 @@ def run() -> dict[str, float]:
             )
             first.append(max(painted, drawn))
             wire.append(bytes_)
-        page.click("[name=reference][value=layer]")
         new_layers = [_click(page, f"[name=layer][value='{layer}']") for layer in (1, 2, 3, 4, 5)]
         tokens = [_click(page, f"#tokens [data-position='{token}']") for token in range(2, 14)]
         layers = [_click(page, f"[name=layer][value='{layer}']") for layer in (4, 3, 2, 1)]
@@ -96,7 +95,7 @@ def _library() -> float:
     took = []
     for layer in (1, 2, 3, 4, 5):
         start = time.perf_counter()
-        reading.nearest(1, layer, reference="layer")
+        reading.nearest(1, layer)
         reading.nearest_positions(1, layer)
         took.append(1000 * (time.perf_counter() - start))
     return statistics.median(took)

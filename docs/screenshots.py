@@ -23,8 +23,8 @@ VIEWS = {
     "attention": ("view=attention&word=banana&layer=2&head=7", "#pattern td"),
     "journey": ("view=journey&word=banana", "[data-drawn]"),
     "layers": ("view=layers&word=banana&layer=1&head=1", "#glance td .label"),
-    "map": ("view=map&word=banana&layer=1&head=1&reference=layer", "[data-drawn]"),
-    "worked": ("teach=true&word=banana&layer=1&head=1&reference=layer", "#worked td"),
+    "map": ("view=map&word=banana&layer=1&head=1", "[data-drawn]"),
+    "worked": ("teach=true&word=banana&layer=1&head=1", "#worked td"),
 }
 PATIENCE = 180_000  # milliseconds: t-SNE takes its time
 # A token in sight, so that the linked marks are in the picture.

@@ -207,8 +207,8 @@ class Reading:
         `space` is what is compared: the head's values, its keys or queries, its values as W_O passes them on
         ("output"), or what it adds to the residual stream, with the embeddings or the unembedding. `reference` says
         how the vocabulary is encoded: by layer 0's projection, the layer's own, or by the model reading each token
-        alone ("isolated", which `Scope.isolate` makes where it is missing; None: layer 0's, in the spaces that have
-        references), `position` whether with what the model does for positions, at the token's place or at
+        alone ("isolated", which `Scope.isolate` makes where it is missing; None: the layer's own, in the spaces that
+        have references), `position` whether with what the model does for positions, at the token's place or at
         position `at`. `candidates` says which tokens may be neighbours ("words" leaves out special, unused and byte
         tokens), `vector` what is compared in the place of z: the head's q, k or v at the token. Exact; ties stand in
         the order of their ids. For a list of tokens every tensor has a leading axis. Raises InputError for a choice
@@ -219,7 +219,7 @@ class Reading:
         selected = [self.position_of(one) for one in (in_order(token, "tokens") if listed else [cast(int, token)])]
         if not selected:
             raise InputError("the list of tokens is empty: give at least one.")
-        reference = resolved(space, reference, "input")
+        reference = resolved(space, reference)
         layer = self._layer(layer)
         k, at = self._k(k, candidates), self._at(at)
         finder = self._finder(layer, space, reference, metric, position, candidates, vector, at)
@@ -382,7 +382,7 @@ class Reading:
         The choices are those of `nearest`; `reference` None is each layer's own, in the spaces that have references.
         """
         check(space, reference, metric, candidates)
-        reference = resolved(space, reference, "layer")
+        reference = resolved(space, reference)
         selected = self.position_of(token)
         finder = self._finder(None, space, reference, metric, position, candidates, "z", None)
         found = [finder.search(layer, [selected], 1) for layer in range(len(self.z))]
@@ -429,7 +429,7 @@ class Reading:
         `maps`. Raises InputError for a choice that is not open.
         """
         check(space, reference, metric, candidates)
-        reference = resolved(space, reference, "layer")
+        reference = resolved(space, reference)
         layer = self._layer(layer)
         k, at, way = self._k(k, candidates), self._at(at), Way(method, perplexity, as_seed(seed))
         finder = self._finder(layer, space, reference, metric, at is not None, candidates, "z", at)

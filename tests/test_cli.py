@@ -54,8 +54,8 @@ def test_look_json_is_one_object_of_the_contract_and_nothing_else(run, directory
     }  # fmt: skip
     assert set(told["model"]) >= {"name", "revision", "weights_sha256", "capture_error", "why"}
     assert set(told["tokens"][0]) >= {"position", "id", "text", "special"}
-    assert (told["selected"], told["layer"], told["space"], told["reference"]) == (1, 1, "value", "input")
-    assert told["notes"]
+    assert (told["selected"], told["layer"], told["space"], told["reference"]) == (1, 1, "value", "layer")
+    assert told["notes"] == []
     assert [head["head"] for head in told["heads"]] == [0, 1, 2, 3]
     head = told["heads"][0]
     assert len(head["neighbors"]) == 4

@@ -30,9 +30,9 @@ def test_overlap_and_moved_are_counted_from_both_answers(scope_of):
 
 def test_two_references_of_one_reading(scope_of):
     reading = scope_of("bert").read(zoo.TEXT)
-    found = reading.compare(reading, 2, 2, other_reference="layer")
-    assert torch.equal(found.one.ids, reading.nearest(2, 2, reference="input").ids)
-    assert torch.equal(found.other.ids, reading.nearest(2, 2, reference="layer").ids)
+    found = reading.compare(reading, 2, 2, other_reference="input")
+    assert torch.equal(found.one.ids, reading.nearest(2, 2, reference="layer").ids)
+    assert torch.equal(found.other.ids, reading.nearest(2, 2, reference="input").ids)
     assert float(found.overlap.min()) < 1
 
 

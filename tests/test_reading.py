@@ -167,8 +167,8 @@ def test_the_text_is_data_in_a_notebook(scope_of):
 def test_a_note_says_where_bases_are_unrelated_and_where_the_position_switch_is_off(scope_of):
     roberta, llama = scope_of("roberta").read(zoo.TEXT), scope_of("llama").read(zoo.TEXT)
     assert not roberta.nearest(1, 0).notes
-    assert "unrelated" in roberta.nearest(1, 2).notes[0]
-    assert not roberta.nearest(1, 2, reference="layer").notes
+    assert "unrelated" in roberta.nearest(1, 2, reference="input").notes[0]
+    assert not roberta.nearest(1, 2).notes
     assert "no position embedding" in llama.nearest(1, 0).notes[0]
     assert not llama.nearest(1, 0).question.use_position
 

@@ -12,7 +12,7 @@ from headscope.model.edits import Kind
 from headscope.model.passes import Mask
 from headscope.neighbors import Metric
 from headscope.reading import Weigh
-from headscope.vocabulary.choices import OPEN_REFERENCES, Candidates, Reference, Space, Vector
+from headscope.vocabulary.choices import OPEN_REFERENCES, Candidates, Reference, Space, Vector, resolved
 from headscope.vocabulary.isolated import What
 
 Token = Annotated[
@@ -74,7 +74,7 @@ class AtlasAsk(Ask):
     reference: Reference | None = Field(
         default=None,
         description=" ".join(f"{name}: {meaning}" for name, meaning in meanings.REFERENCES.items())
-        + " (null: layer in an atlas, else input; the spaces embedding, unembedding and fitted have none).",
+        + f" (null: {defaults.REFERENCE}; the spaces embedding, unembedding and fitted have none).",
     )
     metric: Metric = "cosine"
     position: bool = Field(default=True, description="Add the token's position embedding to the vocabulary.")
@@ -109,7 +109,7 @@ class MapAsk(Ask):
     layer: int = Field(default=0, ge=0, description="From 0.")
     head: int = Field(default=0, ge=0, description="From 0.")
     space: Space = "value"
-    reference: Reference | None = Field(default=None, description="null: layer.")
+    reference: Reference | None = Field(default=None, description=f"null: {defaults.REFERENCE}.")
     metric: Metric = Field(default="cosine", description="cosine or euclidean.")
     method: Method = "tsne"
     at: int | None = Field(default=None, ge=0, description="The position at which the vocabulary stands; null: none.")
@@ -213,7 +213,7 @@ class UsualAsk(BaseModel):
 
     layer: int = Field(default=0, ge=0, description="From 0.")
     space: Space = "value"
-    reference: Reference | None = None
+    reference: Reference | None = Field(default=None, description=f"null: {defaults.REFERENCE}.")
     metric: Metric = "cosine"
     position: bool = True
     candidates: Candidates = "all"
@@ -295,13 +295,13 @@ class ViewAsk(NearestAsk):
         """The map that is shown."""
         names = ("model", "text", "mask", "into", "layer", "space", "metric", "method", "candidates")
         given = {name: getattr(self, name) for name in (*names, "size", "perplexity", "seed")}
-        reference = (self.reference or "input") if OPEN_REFERENCES[self.space] else None
+        reference = self.reference if OPEN_REFERENCES[self.space] else None
         return MapAsk(**given, head=self.head or 0, reference=reference, at=self.map_at, k=self.map_k)
 
     def as_compare(self) -> CompareAsk | None:
         """The comparison that is shown; None where none is."""
         given: dict[str, dict[str, str | None]] = {
-            "reference": {"reference": "input" if self.reference == "layer" else "layer"},
+            "reference": {"reference": "input" if resolved(self.space, self.reference) == "layer" else "layer"},
             "full": {"mask": "full"},
             "causal": {"mask": "causal"},
             "text": {"text": self.other_text},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args
 from weakref import WeakKeyDictionary
 
+from headscope import defaults
 from headscope.maps.layouts import METHODS
 from headscope.model.passes import MASKS
 from headscope.neighbors import METRICS
@@ -33,7 +34,7 @@ def open_choices(scope: Scope) -> dict[str, Any]:
             for space in SPACES
         ],
         "vector": list(VECTORS),
-        "reference": list(REFERENCES),
+        "reference": sorted(REFERENCES, key=lambda one: one != defaults.REFERENCE),  # the default first
         "metric": list(METRICS),
         "candidates": list(CANDIDATES),
         "mask": list(MASKS),

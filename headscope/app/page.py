@@ -86,7 +86,7 @@ class Page:
             "alone": self._alone,
             "survey": surveys.about() if name is None else {"survey": None, "may_open": False},
             "references": meanings.REFERENCES,
-            "defaults": {"text": defaults.TEXT, "token": defaults.TOKEN},
+            "defaults": {"text": defaults.TEXT, "token": defaults.TOKEN, "reference": defaults.REFERENCE},
         }
         return as_json(about)
 

@@ -116,7 +116,7 @@ def router(desk: Desk) -> APIRouter:
             NearestAsk,
             _examples(
                 NearestAsk,
-                **{"layer 3 in its own basis": {"layer": 3, "reference": "layer", "token": "banana"}},
+                **{"layer 3 in the experiment's basis": {"layer": 3, "reference": "input", "token": "banana"}},
             ),
         ],
         request: Request,
@@ -148,7 +148,7 @@ def router(desk: Desk) -> APIRouter:
             _examples(
                 CompareAsk,
                 **{
-                    "layer 3 in both bases": {"layer": 3, "other": {"reference": "layer"}},
+                    "layer 3 in both bases": {"layer": 3, "other": {"reference": "input"}},
                     "as if it could not look ahead": {"other": {"mask": "causal"}},
                 },
             ),
@@ -257,7 +257,7 @@ def router(desk: Desk) -> APIRouter:
     @routes.post("/usual", response_model=UsualOut, summary="How one layer's heads usually behave")
     def usual(
         ask: Annotated[
-            UsualAsk, _examples(UsualAsk, **{"layer 3 in its own basis": {"layer": 3, "reference": "layer"}})
+            UsualAsk, _examples(UsualAsk, **{"layer 3 in the experiment's basis": {"layer": 3, "reference": "input"}})
         ],
     ) -> Any:
         return desk.surveys.usual(ask)

@@ -46,7 +46,7 @@ def script(card: Card, ask: ViewAsk) -> str:
     elif ask.view == "layers":
         lines += ["print(reading.glance())", f"print(reading.effects({token}))"]
     elif ask.view == "map":
-        reference = (ask.reference or "input") if OPEN_REFERENCES[ask.space] else None
+        reference = ask.reference if OPEN_REFERENCES[ask.space] else None
         asked = ask.model_copy(update={"reference": reference, "at": ask.map_at})
         ground = "reading" if ask.into is None else _read(ask.into, ask.mask)
         names = ("space", "reference", "metric", "candidates", "method", "at", "size", "perplexity", "seed")

@@ -16,7 +16,7 @@ from headscope.app.models import Models, NotAllowed
 from headscope.app.places import no_place
 from headscope.errors import HeadscopeError, InputError
 from headscope.model.telling import first_line
-from headscope.vocabulary.choices import OPEN_REFERENCES
+from headscope.vocabulary.choices import resolved
 
 if TYPE_CHECKING:
     from headscope.report.opened import Stat, Survey, View
@@ -148,10 +148,7 @@ def _heads(survey: Survey, view: View, layer: int) -> list[dict[str, Any]]:
 def _view(ask: UsualAsk) -> View:
     from headscope.report.opened import View
 
-    references = OPEN_REFERENCES[ask.space]
-    # As in a reading: where none is named, layer 0's.
-    reference = ask.reference or (references[0] if references else None)
-    return View(ask.space, reference, ask.metric, ask.mask)
+    return View(ask.space, resolved(ask.space, ask.reference), ask.metric, ask.mask)
 
 
 def _told(stat: Stat | None) -> dict[str, Any] | None:

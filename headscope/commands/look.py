@@ -37,7 +37,7 @@ def look(
     reference: Annotated[
         str | None,
         typer.Option(
-            help="Without it: input; in the atlas layer. "
+            help=f"Without it: {defaults.REFERENCE}. "
             + " ".join(f"{name}: {meaning}" for name, meaning in meanings.REFERENCES.items())
         ),
     ] = None,

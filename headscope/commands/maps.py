@@ -27,7 +27,9 @@ def draw_map(
     head: Annotated[int, typer.Option(help="From 0.")] = 0,
     method: Annotated[str, typer.Option(help=f"{listed('method')}.")] = "tsne",
     space: Annotated[str, typer.Option(help="value, output, embedding, unembedding.")] = "value",
-    reference: Annotated[str | None, typer.Option(help="input, layer, isolated. Without it: layer.")] = None,
+    reference: Annotated[
+        str | None, typer.Option(help=f"{listed('reference')}. Without it: {defaults.REFERENCE}.")
+    ] = None,
     metric: Annotated[str, typer.Option(help="cosine, euclidean.")] = "cosine",
     at: Annotated[
         int | None, typer.Option(help="The position at which the vocabulary stands. Without it: none.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+from headscope import defaults
 from headscope.errors import InputError, cut
 from headscope.neighbors import METRICS
 
@@ -64,13 +65,13 @@ def check(space: str, reference: str | None, metric: str, candidates: str = "all
         raise InputError(f"{vector} is not compared in the space {space}; open: {', '.join(vectors)}.")
 
 
-def resolved(space: Space, reference: Reference | None, usual: Reference) -> Reference | None:
-    """The reference that is meant: what was asked for, else the `usual` one where the space has references.
+def resolved(space: Space, reference: Reference | None) -> Reference | None:
+    """The reference that is meant: what was asked for, else the default where the space has references.
 
-    >>> resolved("value", None, "layer"), resolved("embedding", None, "layer")
-    ('layer', None)
+    >>> resolved("value", None), resolved("value", "input"), resolved("embedding", None)
+    ('layer', 'input', None)
     """
-    return reference or (usual if OPEN_REFERENCES[space] else None)
+    return reference or (defaults.REFERENCE if OPEN_REFERENCES[space] else None)
 
 
 def one_of(kind: str, value: object, choices: tuple[str, ...]) -> None:

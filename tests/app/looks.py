@@ -17,7 +17,7 @@ EXPERIMENT = {
     "layer": "0",
     "head": "none",
     "metric": "cosine",
-    "reference": "input",
+    "reference": "layer",
     "position": True,
     "candidates": "all",
     "mask": "model",

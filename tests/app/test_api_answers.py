@@ -41,10 +41,10 @@ def test_read_gives_the_tokens(client: TestClient, demo: Scope) -> None:
     "question",
     [
         {},
-        {"token": "banana", "layer": 3, "reference": "layer", "metric": "dot", "k": 3},
+        {"token": "banana", "layer": 3, "reference": "input", "metric": "dot", "k": 3},
         {"token": 4, "candidates": "words", "position": False, "mask": "causal", "metric": "euclidean"},
     ],
-    ids=["defaults", "own basis", "words"],
+    ids=["defaults", "the experiment's basis", "words"],
 )
 def test_nearest_is_what_the_library_finds(client: TestClient, demo: Scope, question: dict[str, object]) -> None:
     answer = client.post(f"{API}/nearest", json=question).json()
@@ -68,7 +68,7 @@ def test_nearest_is_what_the_command_line_prints(client: TestClient) -> None:
 
 @pytest.mark.parametrize(
     "question",
-    [{}, {"token": "banana", "layer": 2, "reference": "layer", "metric": "euclidean", "candidates": "words", "k": 4}],
+    [{}, {"token": "banana", "layer": 2, "reference": "input", "metric": "euclidean", "candidates": "words", "k": 4}],
     ids=["defaults", "words"],
 )
 def test_background_is_what_the_library_finds(client: TestClient, demo: Scope, question: dict[str, object]) -> None:
@@ -82,9 +82,9 @@ def test_background_is_what_the_library_finds(client: TestClient, demo: Scope, q
 @pytest.mark.parametrize(
     ("shared", "other_mask", "other_reference"),
     [
-        ({"layer": 3, "token": "banana", "metric": "dot", "k": 4}, "causal", "input"),
-        ({"layer": 2}, "model", "layer"),
-        ({"layer": 1, "position": False}, "full", "layer"),
+        ({"layer": 3, "token": "banana", "metric": "dot", "k": 4}, "causal", "layer"),
+        ({"layer": 2}, "model", "input"),
+        ({"layer": 1, "position": False}, "full", "input"),
     ],
     ids=["mask", "reference", "both"],
 )

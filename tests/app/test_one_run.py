@@ -35,7 +35,7 @@ def test_changing_the_view_never_runs_the_model_again(client: TestClient, runs: 
         {"token": 2, "layer": 4},
         {"metric": "euclidean"},
         {"position": False},
-        {"reference": "layer", "layer": 1},
+        {"reference": "input", "layer": 1},
         {"candidates": "words"},
         {"k": 3},
     ):
@@ -55,7 +55,7 @@ def test_another_mask_is_another_run(client: TestClient, runs: list[int]) -> Non
 def test_a_comparison_runs_the_model_once_for_each_mask(client: TestClient, runs: list[int]) -> None:
     text = "Two masks and two references"
     length = len(client.post(f"{API}/read", json={"text": text}).json()["tokens"])
-    for other in ({"reference": "layer"}, {"mask": "causal"}, {"mask": "causal", "reference": "layer"}):
+    for other in ({"reference": "input"}, {"mask": "causal"}, {"mask": "causal", "reference": "input"}):
         question = {"text": text, "layer": 1, "other": other}
         assert client.post(f"{API}/compare", json=question).status_code == 200
     assert runs.count(length) == 2

@@ -19,7 +19,7 @@ def test_reload_and_a_sent_link_show_the_same_view(page: Browser, server: Server
     page.click("#tokens [data-position='2']")
     choose(page, "layer", 4)
     choose(page, "metric", "euclidean")
-    choose(page, "reference", "layer")
+    choose(page, "reference", "input")
     choose(page, "position", "on")
     choose(page, "candidates", "words")
     choose(page, "mask", "causal")
@@ -27,7 +27,7 @@ def test_reload_and_a_sent_link_show_the_same_view(page: Browser, server: Server
         "token": 2,
         "layer": 4,
         "metric": "euclidean",
-        "reference": "layer",
+        "reference": "input",
         "position": False,
         "candidates": "words",
         "mask": "causal",
@@ -57,6 +57,19 @@ def test_back_and_forward_walk_through_the_views(page: Browser, ask: Ask) -> Non
     page.go(1)
     shows(page, ask(token=5))
     assert chosen(page) == {**EXPERIMENT, "token": 5}
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"), [("", "layer"), ("&reference=layer", "layer"), ("&reference=input", "input")]
+)
+def test_an_address_that_names_no_reference_means_the_layers_own(
+    page: Browser, server: Server, ask: Ask, said: str, meant: str
+) -> None:
+    page.open(f"{server.address}/?token=11&layer=3{said}")
+    shows(page, ask(token=11, layer=3, reference=meant))
+    assert chosen(page)["reference"] == meant
+    page.go(0)
+    shows(page, ask(token=11, layer=3, reference=meant))
 
 
 def test_address_of_another_model_is_said(page: Browser, server: Server, ask: Ask) -> None:

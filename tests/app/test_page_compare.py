@@ -33,7 +33,7 @@ def compares(page: Browser, answer: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("choice", "other", "names"),
     [
-        ("reference", {"reference": "layer"}, ["Input layer", "This layer"]),
+        ("reference", {"reference": "input"}, ["This layer", "Input layer"]),
         ("causal", {"mask": "causal"}, ["Own mask", "Mask causal"]),
     ],
 )
@@ -63,8 +63,8 @@ def test_a_comparison_is_in_the_address(page: Browser, server: Server, ask: Ask)
     shows(page, ask())
     assert chosen(page) == EXPERIMENT
     assert not page.js("document.querySelector('#neighbors .versus')")
-    page.open(f"{server.address}/?layer=1&reference=layer&compare=reference")
-    compares(page, ask("compare", layer=1, reference="layer", other={"reference": "input"}))
+    page.open(f"{server.address}/?layer=1&compare=reference")
+    compares(page, ask("compare", layer=1, other={"reference": "input"}))
     assert "Note on the right side" in text(page, "#notes")
 
 

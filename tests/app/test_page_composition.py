@@ -105,9 +105,9 @@ def test_a_position_in_the_second_table_leads_to_its_token(page: Browser, ask: A
 def test_single_keys_press_what_the_page_shows(page: Browser, ask: Ask) -> None:
     page.js("document.activeElement.blur()")
     page.press("ArrowRight", "ArrowDown", "ArrowDown", "r")
-    shows(page, ask(token=2, layer=2, reference="layer"))
+    shows(page, ask(token=2, layer=2, reference="input"))
     page.press("ArrowUp", "ArrowLeft", "m")
-    shows(page, ask(token=1, layer=1, reference="layer", metric="euclidean"))
+    shows(page, ask(token=1, layer=1, reference="input", metric="euclidean"))
     page.press("h", "h")
     page.wait("document.querySelector('#neighbors .head[aria-pressed=true]')?.dataset.choose === '1'")
     page.press("2")

@@ -95,8 +95,7 @@ def test_a_space_that_the_model_has_not_is_closed_and_says_why(page: Browser) ->
 def test_every_neighbour_is_marked_by_its_kind(page: Browser, ask: Ask) -> None:
     page.click("#tokens [data-position='11']")
     choose(page, "layer", 1)
-    choose(page, "reference", "layer")
-    answer = ask(token=11, layer=1, reference="layer")
+    answer = ask(token=11, layer=1)
     shows(page, answer)
     cells = page.js(
         "[...document.querySelectorAll('#neighbors tbody td')]"
@@ -111,12 +110,15 @@ def test_every_neighbour_is_marked_by_its_kind(page: Browser, ask: Ask) -> None:
     )
 
 
-def test_reference_changes_the_table_above_layer_0_and_takes_its_note_away(page: Browser, ask: Ask) -> None:
+def test_the_experiments_reference_changes_the_table_above_layer_0_and_says_what_it_is(page: Browser, ask: Ask) -> None:
     choose(page, "layer", 2)
     shows(page, ask(layer=2))
+    assert text(page, "#notes") == ""
+    choose(page, "reference", "input")
+    shows(page, ask(layer=2, reference="input"))
     assert "unrelated" in text(page, "#notes")
     choose(page, "reference", "layer")
-    shows(page, ask(layer=2, reference="layer"))
+    shows(page, ask(layer=2))
     assert text(page, "#notes") == ""
 
 

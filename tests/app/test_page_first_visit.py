@@ -24,10 +24,12 @@ def test_five_steps_lead_to_the_discovery_that_noise_was_a_matter_of_basis(page:
     page.click("#tour-next")
     page.wait("document.querySelector('#attention td')")
     page.click("#tour-next")
-    shows(page, ask(token=11, layer=5))
+    shows(page, ask(token=11, layer=5, reference="input"))
+    assert chosen(page)["reference"] == "input"
     assert "unrelated" in text(page, "#notes")
     page.click("#tour-next")
     page.wait("document.querySelectorAll('#atlas .atlas').length === 2")
+    assert chosen(page)["reference"] == "layer"
     counts = []
     for reference in ("input", "layer"):
         cells = [one for one in ask("atlas", token=11, reference=reference)["cells"] if one["layer"]]
@@ -37,7 +39,7 @@ def test_five_steps_lead_to_the_discovery_that_noise_was_a_matter_of_basis(page:
     assert f"{counts[1]} of 60 (reference: each layer’s own)" in said
     assert counts[0] < counts[1]
     page.click("#tour-back")
-    shows(page, ask(token=11, layer=5))
+    shows(page, ask(token=11, layer=5, reference="input"))
     page.click("#tour-next")
     page.wait("document.querySelector('#tour-next').textContent === 'Done'")
     page.click("#tour-next")

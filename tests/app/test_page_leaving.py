@@ -88,15 +88,16 @@ def test_a_view_that_is_left_waits_for_no_tokens_read_alone(page: Browser, serve
     choose(page, "reference", "isolated")
     page.wait("document.querySelector('#making:not([hidden]) progress')")
     assert gate.reached.wait(60)
-    choose(page, "reference", "input")  # whose answer is at hand
+    choose(page, "reference", "layer")  # whose answer is at hand
     assert ended(server, gate)
     done = until("stopped", lambda: far(server))["done"]
     assert 0 < done < gate.scope.card.vocab_size
 
 
 def test_another_layer_waits_for_the_same_tokens(page: Browser, server: Server, gate: Gate) -> None:
-    gate.close(after=20)
     choose(page, "layer", 2)
+    shows(page, ask(server, "nearest", layer=2).json())
+    gate.close(after=20)
     choose(page, "reference", "isolated")
     page.wait("document.querySelector('#making:not([hidden]) progress')")
     assert gate.reached.wait(60)

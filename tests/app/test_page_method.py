@@ -32,8 +32,8 @@ def test_it_names_the_head_that_ranks_the_own_token_best(page: Browser, ask: Ask
 @pytest.mark.parametrize(
     ("control", "value", "asked", "says"),
     [
-        ("reference", "layer", {"reference": "layer"}, "the value projection of layer 3, as if it stood at position 1"),
-        ("position", "on", {"position": False}, "the value projection of layer 0, without a position"),
+        ("reference", "input", {"reference": "input"}, "the value projection of layer 0, as if it stood at position 1"),
+        ("position", "on", {"position": False}, "the value projection of layer 3, without a position"),
         ("space", "output", {"space": "output"}, "you chose Output"),
     ],
 )
@@ -42,7 +42,7 @@ def test_the_road_of_the_vocabulary_is_the_one_that_was_asked_for(
 ) -> None:
     choose(page, "layer", 3)
     shows(page, ask(layer=3))
-    assert "the value projection of layer 0, as if it stood at position 1" in told(page)
+    assert "the value projection of layer 3, as if it stood at position 1" in told(page)
     choose(page, control, value)
     shows(page, ask(layer=3, **asked))
     assert says in told(page)

@@ -146,8 +146,8 @@ def test_at_twice_the_size_everything_is_still_there(page: Browser, ask: Ask) ->
     assert page.js("document.documentElement.scrollWidth <= innerWidth")
     page.wait("document.querySelector('#fold').getAttribute('aria-expanded') === 'false'")
     choose(page, "layer", 2)
-    choose(page, "reference", "layer")
-    shows(page, ask(layer=2, reference="layer"))
+    choose(page, "reference", "input")
+    shows(page, ask(layer=2, reference="input"))
     for sheet in ("take", "keys", "models"):
         page.click(f"[popovertarget={sheet}]")
         page.wait(f"document.querySelector('#{sheet}').matches(':popover-open')")

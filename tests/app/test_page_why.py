@@ -56,9 +56,9 @@ def test_another_token_closes_it(page: Browser) -> None:
 
 
 def test_the_query_against_the_keys_is_what_the_head_looks_for(page: Browser, ask: Ask) -> None:
-    for control, value in (("space", "key"), ("vector", "q"), ("metric", "dot"), ("reference", "layer")):
+    for control, value in (("space", "key"), ("vector", "q"), ("metric", "dot")):
         choose(page, control, value)
-    answer = ask("nearest", space="key", vector="q", metric="dot", reference="layer")
+    answer = ask("nearest", space="key", vector="q", metric="dot")
     first = [head["neighbors"][0]["label"] for head in answer["heads"]]
     page.wait(f"document.querySelector('#neighbors tbody td .label').textContent === {first[0]!r}")
     assert page.js(LABELS.format(table="neighbors"))[0] == first

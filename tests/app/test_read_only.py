@@ -150,7 +150,7 @@ def test_the_page_says_what_is_closed_and_hides_it(
         assert f"{PUBLIC.work:g} seconds of work a minute" in says
         assert browser.js("document.querySelector('#text').maxLength") == PUBLIC.characters + 1
         references = "[...document.querySelectorAll('[name=reference]')].map((one) => one.value)"
-        assert browser.js(references) == ["input", "layer"]
+        assert browser.js(references) == ["layer", "input"]
         browser.click("[popovertarget=models]")
         browser.wait("document.querySelector('#known-models li')")
         assert browser.js("document.querySelector('#open-model').hidden")

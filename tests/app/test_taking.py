@@ -25,8 +25,9 @@ from tests.app.serving import Server
 Ask = Callable[..., Any]
 VIEWS = {
     "first view": "",
-    "another layer": "token=11&layer=2&reference=layer&metric=euclidean&position=false&candidates=words&mask=full",
+    "another layer": "token=11&layer=2&reference=input&metric=euclidean&position=false&candidates=words&mask=full",
     "comparison": "layer=2&compare=causal",
+    "two references": "layer=2&compare=reference",
     "two texts": "token=2&compare=text&other_text=Who+flies+there",
     "embedding": "space=embedding&metric=dot&token=5",
     "atlas": "view=atlas&token=11",
@@ -102,8 +103,8 @@ def test_a_file_that_has_to_wait_for_tokens_read_alone_says_so(
 
 
 def test_the_tables_hold_every_number_of_the_api(take: Any, ask: Ask, demo: Scope) -> None:
-    answer = ask(token=11, layer=2, reference="layer")
-    query = "token=11&layer=2&reference=layer"
+    answer = ask(token=11, layer=2, reference="input")
+    query = "token=11&layer=2&reference=input"
     told = [
         (head["head"], one["rank"], one["id"], one["token"], one["distance"], one["kind"])
         for head in answer["heads"]

@@ -53,7 +53,7 @@ def usual(client: TestClient, **ask: Any) -> Any:
 
 
 def test_the_api_tells_the_figures_of_the_survey(client: TestClient, directory: Path) -> None:
-    told = usual(client, layer=3, reference="layer")
+    told = usual(client, layer=3)
     assert told["says"] is None
     assert told["survey"]["name"] == "few sentences"
     assert told["survey"]["texts"] == len(TEXTS)

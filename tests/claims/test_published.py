@@ -65,7 +65,7 @@ def test_the_vocabulary_is_the_formula_at_every_layer(case, position):
 def test_neighbours_are_those_of_the_formula(case, layer):
     name, model, published = case
     reading = published.read(TEXT)
-    near = reading.nearest(POSITION, layer, k=5)
+    near = reading.nearest(POSITION, layer, reference="input", k=5)
     rows = vocabulary(name, model, POSITION)
     for head in range(HEADS):
         apart = plain.distance("cosine", reading.z[layer, POSITION, head], rows[:, head])

@@ -196,7 +196,7 @@ def test_what_a_choice_cannot_mean_is_said(bert, scope_of):
 def test_other_spaces_have_maps_too(scope_of, space):
     reading = scope_of("gpt2").read(zoo.TEXT)
     found = reading.map(**ODD | {"space": space})
-    near = reading.nearest(4, 1, space, None if space != "output" else "layer", position=False, k=5)
+    near = reading.nearest(4, 1, space, position=False, k=5)
     vocabulary, output = found.space[: len(found.ids)], found.space[len(found.ids) + len(reading.tokens) + 4]
     at = {int(id): n for n, id in enumerate(found.ids)}
     for id, distance in zip(near.ids[2].tolist(), near.distances[2].tolist(), strict=True):

@@ -19,7 +19,7 @@ def test_every_combination_is_answered_or_refused_with_the_open_choices(space, r
     reading = scope_of("gpt2").read(zoo.TEXT)
     if vector in OPEN_VECTORS[space] and (reference is None or reference in OPEN_REFERENCES[space]):
         near = reading.nearest(2, 1, space, reference, k=2, vector=vector)
-        assert near.question.reference == (reference or ("input" if OPEN_REFERENCES[space] else None))
+        assert near.question.reference == (reference or ("layer" if OPEN_REFERENCES[space] else None))
         return
     with pytest.raises(InputError) as refused:
         reading.nearest(2, 1, space, reference, k=2, vector=vector)

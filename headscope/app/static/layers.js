@@ -1,6 +1,5 @@
 // The view of all heads in numbers: a table that can be sorted, with what each is near to beside what it matters.
 import { post, Refused, standing } from "./api.js";
-import { referencesOf } from "./choices.js";
 import { h, label } from "./dom.js";
 import { meaning, stepsOf } from "./explain.js";
 import { KINDS } from "./kinds.js";
@@ -31,13 +30,8 @@ let order = { by: "head", down: false };
 /** The heads in numbers, and what they mix. */
 export const questions = ({ text, mask }) => [["glance", { text, mask }], ["mixing", { text, mask }]];
 
-/** What is asked once the table stands: what every head is nearest to at the selected token, in a basis of its own layer. */
-export function later(state, server) {
-  const { text, mask, token, space, metric, position, candidates } = state;
-  const open = referencesOf(state, server);
-  const reference = open.includes("layer") ? "layer" : open[0] ?? null;
-  return ["atlas", { text, mask, token, space, metric, position, candidates, reference }];
-}
+/** What is asked once the table stands: what every head is nearest to at the selected token, under the reference that stands where none is chosen. */
+export const later = ({ text, mask, token, space, metric, position, candidates }) => ["atlas", { text, mask, token, space, metric, position, candidates }];
 export const laterSays = "Comparing every head with the vocabulary …";
 
 /** The answers as a title, notes and figures; `again` shows the view anew. */

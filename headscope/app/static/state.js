@@ -10,7 +10,7 @@ const open = ({ choices }) => ({
 });
 
 /** The view that is shown where nothing else is asked for. */
-export const initial = ({ text, token }) => ({
+export const initial = ({ text, token, reference }) => ({
   view: "heads",
   text,
   mask: "model",
@@ -19,7 +19,7 @@ export const initial = ({ text, token }) => ({
   head: null,
   space: "value",
   metric: "cosine",
-  reference: "input",
+  reference,
   position: true,
   candidates: "all",
   hubs: false,
