@@ -19,6 +19,7 @@ class Gate:
         modules = {block.attention for block in scope._opened.anatomy.blocks}
         self._hooks = [module.register_forward_pre_hook(self._step) for module in modules]
         assert scope.card  # looked at: the hooks are known, and no question has to try them
+        self.steps = 0
 
     def close(self, after: int) -> None:
         """Hold the step after so many more."""
