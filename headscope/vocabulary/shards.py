@@ -64,9 +64,9 @@ def write_tensor(path: Path, tensor: Tensor) -> None:
 
 def read_layer(path: Path, shape: tuple[int, ...], layer: int) -> Tensor | None:
     """One layer of the tensor [layer, …] of `shape` in `path`, nothing else read; None: not there, or damaged."""
-    if not path.is_file():
-        return None  # a pipe would be waited for
     try:
+        if not path.is_file():
+            return None  # a pipe would be waited for
         with safe_open(path, framework="pt") as file:
             part = file.get_slice(_NAME)
             told = file.metadata()

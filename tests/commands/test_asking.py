@@ -242,7 +242,7 @@ def test_no_command_line_ends_in_a_traceback(run, tmp_path, monkeypatch, command
         return
     model = [] if command in ("report", "claims", "capacity", "models") else ["--model", "./nosuch"]
     if command in ("claims", "capacity"):
-        words = [*words, "./nosuch"]
+        words = ["./nosuch", *words]
     code, _, err = run(command, *words, *model)
     assert b"Traceback" not in err
     assert b"\x1b" not in err
