@@ -16,13 +16,12 @@ import zoo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from survey.corpora import sentences, statistics, surveyed, table, written
+from survey.damage import files, flip, of_before, read_all
 
 from headscope import Scope
 from headscope.claims.surveyed import Surveyed
 from headscope.errors import InputError
-from headscope.report.examples import examples
 from headscope.report.opened import open_survey
-from headscope.survey import contrasts
 from headscope.survey import statistics as tables_of_figures
 from headscope.survey.options import Options
 from headscope.survey.run import Survey
@@ -55,35 +54,6 @@ def copy(finished, tmp_path) -> Path:
     """A survey that may be spoiled."""
     shutil.copytree(finished[0], tmp_path / "s")
     return tmp_path / "s"
-
-
-def flip(path: Path, bit: int) -> None:
-    whole = bytearray(path.read_bytes())
-    whole[bit // 8 % len(whole)] ^= 1 << bit % 8
-    path.write_bytes(whole)
-
-
-def read_all(directory: Path) -> object:
-    """Everything that the report, claims and contrasts make figures of."""
-    survey = open_survey(directory)
-    asked = Surveyed(directory, "model")
-    view = survey.views[0]
-    rows = asked.rows(1, "layer")
-    return (
-        survey.statistics.to_pydict(),
-        survey._hubs,
-        survey._stage_stats,
-        survey.contrasts,
-        examples(survey, view, [(0, 1), (1, 0)]),
-        {name: values.tolist() for name, values in asked.tokens.items()},
-        {name: repr(values.tolist()) for name, values in vars(rows).items()},
-        repr(asked.streams),
-        repr(sorted(map(repr, contrasts.read_replicates(directory).items()))),
-    )
-
-
-def files(directory: Path) -> list[Path]:
-    return sorted(path.relative_to(directory) for path in directory.rglob("*") if path.is_file())
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -211,16 +181,6 @@ def test_a_folder_that_is_no_shard_of_the_survey_changes_nothing(whole, copy):
 
 
 # ---- surveys of before there were checksums ----
-
-
-def of_before(directory: Path) -> Path:
-    """The same survey as earlier versions wrote it."""
-    for path in directory.rglob("checksums.json"):
-        path.unlink()
-    manifest = json.loads((directory / "manifest.json").read_text())
-    del manifest["checksum"]
-    (directory / "manifest.json").write_text(json.dumps(manifest, indent=1))
-    return directory
 
 
 def test_a_survey_without_checksums_opens_and_says_so(whole, copy):
