@@ -58,12 +58,15 @@ if hasattr(os, "geteuid") and os.geteuid() != 0:  # nothing is closed to root
 def replace(path: Path, kind: str) -> None:
     """Put something nasty in the place of a file or folder, there or not."""
     remove(path)
-    NASTY[kind](path)
+    if path.parent.is_dir():  # it may be gone, or something nasty itself
+        NASTY[kind](path)
 
 
 def remove(path: Path) -> None:
     """Remove a file or folder, there or not."""
+    if not os.path.lexists(path):
+        return
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
-        path.unlink(missing_ok=True)
+        path.unlink()

@@ -39,7 +39,11 @@ def opens_right_or_is_refused(directory: Path) -> str:
         assert "above report" not in told
         return told
     opened = scope._opened.model
-    theirs = type(opened).from_pretrained(directory, attn_implementation="eager", dtype=torch.float32).eval()
+    ways: dict[str, Any] = {
+        "attn_implementation": "eager",
+        "experts_implementation": "eager",
+    }
+    theirs = type(opened).from_pretrained(directory, dtype=torch.float32, **ways).eval()
     assert torch.equal(reading.z, Scope.from_model(theirs, scope._opened.names.tokenizer).read(zoo.TEXT).z)
     own = _projected(theirs, torch.tensor([[token.id for token in reading.tokens]]))
     if own:

@@ -12,6 +12,8 @@ from headscope.claims.surveyed import Surveyed
 from headscope.report.examples import examples
 from headscope.report.opened import open_survey
 from headscope.survey import contrasts
+from headscope.survey.checksums import sha256_of
+from headscope.survey.manifest import identity, sealed
 
 Place = tuple[str | int, ...]
 GONE = object()
@@ -82,3 +84,20 @@ def of_before(directory: Path) -> Path:
     del manifest["checksum"]
     (directory / "manifest.json").write_text(json.dumps(manifest, indent=1))
     return directory
+
+
+def make_to_fit(directory: Path) -> None:
+    """Make checksums say what is there now, as whoever means harm would."""
+    path = directory / "manifest.json"
+    try:
+        manifest = sealed({name: told for name, told in json.loads(path.read_text()).items() if name != "checksum"})
+        path.write_text(json.dumps(manifest))
+        for sums in directory.rglob("checksums.json"):
+            told = json.loads(sums.read_text())
+            told["survey"] = identity(manifest)
+            for name in told["files"]:
+                file = sums.parent / name
+                told["files"][name] = {"bytes": file.stat().st_size, "sha256": sha256_of(file)}
+            sums.write_text(json.dumps(told))
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+        return  # what is wrong leaves nothing to fit

@@ -16,12 +16,14 @@ import zoo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from survey.corpora import sentences, statistics, surveyed, table, written
-from survey.damage import files, flip, of_before, read_all
+from survey.damage import files, flip, make_to_fit, of_before, read_all
 
 from headscope import Scope
 from headscope.claims.surveyed import Surveyed
 from headscope.errors import InputError
 from headscope.report.opened import open_survey
+from headscope.report.write import write_report
+from headscope.survey import contrasts
 from headscope.survey import statistics as tables_of_figures
 from headscope.survey.options import Options
 from headscope.survey.run import Survey
@@ -224,3 +226,50 @@ def test_nonsense_without_checksums_is_a_sentence(copy):
     pq.write_table(tokens.set_column(at, tokens.schema.field(at), pa.array([10**9] * len(tokens), pa.int32())), path)
     with pytest.raises(InputError, match="which have no checksums, are damaged"):
         tables_of_figures.compute(copy)
+
+
+# ---- checksums that were made to fit what was changed ----
+
+
+@pytest.mark.parametrize("table", ["rows", "tokens", "stream"])
+def test_a_table_of_other_columns_is_noticed_though_its_checksum_fits(copy, table):
+    shutil.copy(copy / "shards" / "00000" / "patterns.parquet", copy / "shards" / "00001" / f"{table}.parquet")
+    make_to_fit(copy)
+    for reads in (tables_of_figures.compute, lambda directory: Surveyed(directory, "model"), read_all):
+        with pytest.raises(InputError, match=rf"shard 1 is damaged \({table}\.parquet has other columns\)"):
+            reads(copy)
+
+
+def test_nonsense_in_a_table_is_a_sentence_though_its_checksum_fits(copy):
+    path = copy / "shards" / "00000" / "rows.parquet"
+    with pq.ParquetFile(path) as file:
+        groups = [file.read_row_group(n) for n in range(file.num_row_groups)]
+    with pq.ParquetWriter(path, groups[0].schema) as writer:
+        for group in groups:
+            at = group.schema.get_field_index("nearest")
+            field = group.schema.field(at)
+            writer.write_table(group.set_column(at, field, pa.array([2**31 - 1] * len(group)).cast(field.type)))
+    make_to_fit(copy)
+    with pytest.raises(InputError, match=r"the tables of .* are damaged \("):
+        tables_of_figures.compute(copy)
+
+
+@pytest.mark.parametrize(("table", "reads"), [("vocabulary", "report"), ("replicates", "contrasts")])
+def test_a_table_of_figures_of_elsewhere_is_a_sentence_though_its_checksum_fits(copy, tmp_path, table, reads):
+    shutil.copy(copy / "hubs.parquet", copy / f"{table}.parquet")
+    make_to_fit(copy)
+    with pytest.raises(InputError, match=r"the tables of .* (cannot be read|are damaged)"):
+        write_report([copy], tmp_path / "report") if reads == "report" else contrasts.between(copy, copy)
+
+
+@pytest.mark.parametrize("kind", [pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
+def test_a_label_is_no_formula_in_a_reports_csv_however_arrow_keeps_it(copy, tmp_path, kind):
+    path = copy / "hubs.parquet"
+    hubs = pq.read_table(path)
+    at = hubs.schema.get_field_index("label")
+    pq.write_table(hubs.set_column(at, "label", pa.array(["=1+1"] * len(hubs)).cast(kind)), path)
+    make_to_fit(copy)
+    write_report([copy], tmp_path / "report")
+    written_down = (tmp_path / "report" / "numbers" / "hubs.csv").read_text("utf-8")
+    assert "'=1+1" in written_down
+    assert ',"=1+1"' not in written_down
