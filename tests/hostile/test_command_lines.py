@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
 import os
 import pickle
 import shutil
@@ -33,7 +34,7 @@ from headscope.probes import fit_lens
 from tests.hostile import laws
 from tests.hostile.apart import Apart, apart
 from tests.hostile.nasty import NASTY, remove, replace
-from tests.model.damage import Leaves, arm
+from tests.model.damage import Leaves, arm, header_of, with_header
 from tests.survey.corpora import sentences, surveyed, written
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
@@ -56,7 +57,13 @@ VALUES: dict[str, list[str]] = {
     "survey": ["survey", "survey", "lies", "model", "texts.txt", *NASTIES],
     "output": [f"out/{name}{suffix}" for name in ("x", "y") for suffix in SUFFIXES[:5]]
     + ["survey", "model", "/dev/full", "/dev/null", "out/none/x.svg", *NASTIES],
-    "lens": ["lens.safetensors", "fitted.safetensors", "fitted.safetensors", "texts.txt", *PICKLED, *NASTIES],
+    "lens": [
+        *(f"lies{number}.safetensors" for number in range(3)),
+        "fitted.safetensors",
+        "fitted.safetensors",
+        *PICKLED,
+        *NASTIES,
+    ],
     "bank": ["texts.txt", "texts.txt", *PICKLED, *NASTIES],
     "edit": ["L0H0=zero", "L1H1=mean", "L9H9=zero", "L0H0=", "L99999999999999999999H0=zero", "x"],
     "keep": ["0.5", "0", "1", "nan", "-1", "1e400"],
@@ -194,9 +201,19 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(here / "survey", here / "lies")
     (here / "lies" / "manifest.json").write_text('{"schema": 1}')
     fit_lens(scope, [one for one in lines if one]).save(here / "fitted.safetensors")
+    for number, told in enumerate(({"count": "x"}, {"target": []}, {"weights_sha256": 1})):
+        _lying(here / "fitted.safetensors", here / f"lies{number}.safetensors", told)
     for name in PICKLED:
         (here / name).write_bytes(pickle.dumps(Leaves(made / "left")))
     return made
+
+
+def _lying(whole: Path, path: Path, about: dict[str, Any]) -> None:
+    """A lens that says of itself what is not so."""
+    header, values = header_of(whole)
+    told = json.loads(header["__metadata__"]["headscope"])
+    told["lens"] |= about
+    with_header(path, {**header, "__metadata__": {"headscope": json.dumps(told)}}, values)
 
 
 @pytest.fixture(scope="module")
