@@ -122,7 +122,7 @@ def _with_cells(table: pa.Table) -> pa.Table:
 def _holds_texts(kind: pa.DataType) -> bool:
     """Whether a column is of texts, in whichever of Arrow's ways to keep them."""
     inner = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return pa.types.is_string(inner) or pa.types.is_large_string(inner) or pa.types.is_string_view(inner)
+    return any(is_text(inner) for is_text in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view))
 
 
 def _named(label: str, table: pa.Table) -> pa.Table:

@@ -86,6 +86,9 @@ ALWAYS = {"model": "model", "output": "out/x", "texts": "texts.txt", "directorie
 # The work of many texts: tried with few.
 SMALL = {"claims": ["--sample", "3"], "capacity": ["--sample", "3"], "recovery": ["--sample", "3"]}
 
+# Without these, what they need is all that is said.
+NEEDED = {"--lens": ["--space", "fitted"], "--bank": ["--hubs"]}
+
 
 @dataclass(frozen=True)
 class Line:
@@ -109,6 +112,8 @@ def lines(draw: st.DrawFn) -> Line:
             [] if option.param_type_name == "argument" else [draw(st.sampled_from(option.opts + option.secondary_opts))]
         )
         words += flag if getattr(option, "is_flag", False) else [*flag, value]
+    for flag, needed in NEEDED.items():
+        words += needed if command == "look" and flag in words else []
     words += draw(st.sampled_from([[], [], ["--json"], ["--csv"], ["--nosuch"], ["x", "y"]]))
     given = draw(st.sampled_from([b"", b"time flies\n\nlike an arrow\n" * 4, b"\xff\xfe\x00", b"PK\x03\x04"]))
     return Line(tuple(words), given)
