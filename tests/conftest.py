@@ -62,7 +62,7 @@ def scope(name: str) -> Scope:
     return _scope(name)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def scope_of() -> Callable[[str], Scope]:
     """A scope of a named tiny model; shared, so leave it as it is."""
     return _scope
