@@ -122,7 +122,7 @@ def _listener(host: str, port: int) -> socket.socket:
     if sys.stdin.isatty() and typer.confirm(f"Port {port} is in use. Use {found} instead?", default=True):
         return free
     free.close()
-    raise InputError(f"port {port} is in use; {found} is free: headscope serve --port {found}")
+    raise InputError(f"port {port} is in use; {found} is free: headscope serve --port {found} takes it.")
 
 
 def _next_free(host: str, start: int) -> socket.socket | None:

@@ -18,6 +18,7 @@ from headscope.survey.bootstrap import Draws
 from headscope.survey.finished import REPLICATES, STATISTICS, refuse_unfinished
 from headscope.survey.manifest import survey_manifest
 from headscope.survey.store import Store
+from headscope.survey.unsealed import told
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Surveyed:
         asked = [("layer", "==", layer), ("reference", "==", reference), *self._view]
         parts: dict[str, list[NDArray[Any]]] = {name: [] for name in names}
         for shard in self.shards:
-            table = pq.read_table(shard / "rows.parquet", columns=names, filters=asked)
+            table = self._table(shard / "rows.parquet", names, asked)
             for name in names:
                 column = table[name]
                 if name == "kind":
@@ -115,7 +116,7 @@ class Surveyed:
             return None
         names = ("own_rank", "own_cosine", "overlap_input")
         parts = [
-            pq.read_table(shard / "stream.parquet", columns=["stage", *names], filters=[("mask", "==", self.mask)])
+            self._table(shard / "stream.parquet", ["stage", *names], [("mask", "==", self.mask)])
             for shard in self.shards
         ]
         whole = pa.concat_tables(parts)
@@ -135,14 +136,14 @@ class Surveyed:
     def replicated(self, statistic: str, reference: str, layer: int, head: int | None = None) -> Estimate:
         """A figure of replicates.parquet."""
         asked = [("statistic", "==", statistic), ("reference", "==", reference), ("layer", "==", layer), *self._view]
-        found = pq.read_table(self.directory / REPLICATES, filters=asked).to_pylist()
+        found = self._table(self.directory / REPLICATES, None, asked).to_pylist()
         one = next(row for row in found if row["head"] == head and row["null"] is None)
         return Estimate(one["value"], np.asarray(one["replicates"], dtype=np.float64))
 
     @cached_property
     def _statistics(self) -> dict[tuple[str, str, int, int | None], dict[str, Any]]:
         asked = [("by", "==", "all"), *self._view]
-        rows = pq.read_table(self.directory / STATISTICS, filters=asked).to_pylist()
+        rows = self._table(self.directory / STATISTICS, None, asked).to_pylist()
         return {
             (row["statistic"], row["reference"], row["layer"], row["head"]): row for row in rows if row["null"] is None
         }
@@ -152,6 +153,10 @@ class Surveyed:
         return [("space", "==", "value"), ("metric", "==", "cosine"), ("mask", "==", self.mask)]
 
     def _whole(self, name: str, columns: Sequence[str]) -> pa.Table:
-        return pa.concat_tables(
-            [pq.read_table(shard / f"{name}.parquet", columns=list(columns)) for shard in self.shards]
-        )
+        return pa.concat_tables([self._table(shard / f"{name}.parquet", columns) for shard in self.shards])
+
+    def _table(
+        self, path: Path, columns: Sequence[str] | None, filters: list[tuple[str, str, Any]] | None = None
+    ) -> Any:
+        with told(self.directory, self.manifest):
+            return pq.read_table(path, columns=columns and list(columns), filters=filters)

@@ -129,6 +129,8 @@ def _check_value(name: str, value: object) -> None:
             os.stat(Path(value).expanduser())
         except RuntimeError as error:
             raise InputError(f"{shown!r} is nowhere: {error}") from None
+        except ValueError:
+            raise InputError(f"{shown!r} is no path: it has a null character.") from None
         except OSError as error:
             if error.errno == errno.ENAMETOOLONG:
                 raise InputError(f"{shown!r}, of {len(value):,} characters, is too long for a path.") from None

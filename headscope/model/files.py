@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,6 +20,13 @@ CONVERT = (
 
 
 _WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
+_LARGEST = 2**28  # bytes of a file that is read as a whole: tokenizers of a million tokens are below 2**26
+# What transformers itself reads as a whole, of any tokenizer.
+_READ_WHOLE = {
+    *("config.json", "generation_config.json", "tokenizer_config.json", "tokenizer.json", "tokenizer.model"),
+    *("special_tokens_map.json", "added_tokens.json", "chat_template.jinja", "chat_template.json", "vocab.json"),
+    *("processor_config.json", "merges.txt", "vocab.txt", "spiece.model", "sentencepiece.bpe.model", "tekken.json"),
+}
 
 
 def weight_files(directory: Path) -> list[Path]:
@@ -72,9 +80,28 @@ def _shards(index: Path) -> list[str]:
     return names
 
 
+def refuse_endless(directory: Path) -> None:
+    """Raise ModelError where a file that transformers reads as a whole has no end that can be waited for."""
+    for path in [*directory.iterdir(), *directory.glob("additional_chat_templates/*.jinja")]:
+        if (path.name in _READ_WHOLE or path.suffix == ".jinja") and path.is_file():
+            _check_small(path)
+
+
+def _check_small(path: Path) -> None:
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):  # a pipe or a device may have no end
+        raise ModelError(f"{path} cannot be read: it is no regular file.")
+    if found.st_size > _LARGEST:
+        raise ModelError(
+            f"{path} cannot be read: it has {found.st_size:,} bytes, and of files beside the weights at most "
+            f"{_LARGEST:,} are read."
+        )
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file of a checkpoint, in UTF-8 as transformers writes it; ModelError where it is none."""
     try:
+        _check_small(path)
         told = json.loads(path.read_text(encoding="utf-8"))
     except RecursionError:
         raise ModelError(f"{path} cannot be read: it is nested too deeply.") from None

@@ -23,6 +23,7 @@ from headscope.model.files import (
     combined_sha256,
     read_json,
     refuse_adapters,
+    refuse_endless,
     refuse_pickles,
     stamp,
     tensors,
@@ -64,6 +65,7 @@ def load(source: Source, device: str, dtype: str | torch.dtype | None, say: Say)
 
 
 def _load(source: Source, directory: Path, where: torch.device, precision: str | torch.dtype, say: Say) -> Loaded:
+    refuse_endless(directory)
     files = weight_files(directory)
     for file in files:
         check_whole(file)

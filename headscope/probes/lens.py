@@ -16,7 +16,7 @@ from torch import Tensor
 
 from headscope.errors import InputError
 from headscope.keep.files import file_to_write, write_bytes
-from headscope.model.passes import Mask
+from headscope.model.passes import MASKS, Mask
 from headscope.probes.figures import Figure, Scores
 from headscope.views import probes as views
 from headscope.vocabulary.fitted import Fitted
@@ -165,10 +165,40 @@ class LinearLens:
             )
         except (KeyError, TypeError) as error:
             raise InputError(f"{path} is a damaged lens: {error}.") from None
-        layers, heads, d_head, d_model = (*lens.weight.shape, 0, 0, 0, 0)[:4]
-        if lens.weight.dim() != 4 or lens.mean.shape != (layers, heads, d_head) or lens.centre.shape != (d_model,):
-            raise InputError(f"{path} is a damaged lens: its tensors do not fit one another.")
+        fault = _tensors_fault(found) or _origin_fault(lens.origin)
+        if fault is not None:
+            raise InputError(f"{path} is a damaged lens: {fault}.")
         return lens
+
+
+def _tensors_fault(found: Mapping[str, Tensor]) -> str | None:
+    """What of a lens's tensors is not as `save` writes them, though they may be those that were read; None: nothing."""
+    if found["weight"].dim() != 4:
+        return "its tensors do not fit one another"
+    layers, heads, d_head, d_model = found["weight"].shape
+    maps = {"weight": (d_head, d_model), "mean": (d_head,), "target_mean": (d_model,)}
+    for name, tensor in found.items():
+        wanted = (d_model,) if name == "centre" else (layers, heads, *maps.get(name, ()))
+        if tensor.shape != wanted:
+            return "its tensors do not fit one another"
+        if tensor.is_floating_point() == (name == "samples"):
+            return f"{name} holds numbers of another kind"
+        if name in ("centre", *maps) and not bool(tensor.isfinite().all()):
+            return f"{name} holds values that are not finite"
+    return None
+
+
+def _origin_fault(origin: Origin) -> str | None:
+    """What of what a lens says of itself cannot be; None: nothing."""
+    kinds: dict[str, type] = dict.fromkeys(("count", "positions", "folds", "seed"), int)
+    kinds |= dict.fromkeys(("model", "weights_sha256", "texts", "texts_sha256"), str)
+    for name, kind in kinds.items():
+        if type(getattr(origin, name)) is not kind:
+            return f"its {name} is {getattr(origin, name)!r:.40}"
+    for name, known in (("target", TARGETS), ("mask", MASKS)):
+        if getattr(origin, name) not in list(known):
+            return f"its {name} is {getattr(origin, name)!r:.40}"
+    return None
 
 
 def save_or_keep(lens: LinearLens, path: str | Path) -> None:

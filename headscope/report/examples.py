@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import duckdb
 
+from headscope.errors import InputError
 from headscope.report.measures import Measure
 from headscope.report.opened import Stat, Survey, View
 
@@ -68,7 +70,7 @@ def examples(survey: Survey, view: View, heads: Sequence[tuple[int, int]], count
     if not heads:
         return []
     rows, tokens = ([str(path) for path in survey.tables(name)] for name in ("rows", "tokens"))
-    with duckdb.connect() as base:
+    with _told(survey), duckdb.connect() as base:
         # Bars of progress belong to a person's own queries.
         base.execute("SET enable_progress_bar = false")
         drawn = base.execute(
@@ -89,6 +91,16 @@ def examples(survey: Survey, view: View, heads: Sequence[tuple[int, int]], count
         for text, position, label in base.execute(_CONTEXT, {"tokens": tokens, "texts": wanted}).fetchall():
             texts.setdefault(text, []).append((position, label))
     return [Example(layer, head, *_context(texts[text], at), *rest) for layer, head, text, at, *rest in drawn]
+
+
+@contextmanager
+def _told(survey: Survey) -> Iterator[None]:
+    """Tell in a sentence that the tables cannot be asked: a vocabulary may be another's, and its checksum with it."""
+    try:
+        yield
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise InputError(f"the tables of the survey in {str(survey.path)!r} cannot be read: {reason[:300]}.") from None
 
 
 def _context(tokens: list[tuple[int, str]], position: int) -> tuple[str, str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -235,7 +236,7 @@ def open_surveys(paths: Iterable[str | Path]) -> dict[str, Survey]:
     Raises InputError as `open_survey` does, and where one directory is named twice.
     """
     given = [Path(path) for path in paths]
-    whole = [path.resolve() for path in given]
+    whole = [Path(os.path.realpath(path)) for path in given]  # also where links lead in a circle
     for path, first in zip(given, whole, strict=True):
         if whole.count(first) > 1:
             raise InputError(f"the directory {str(path)!r} is named twice.")

@@ -112,11 +112,17 @@ def _numbers(surveys: Mapping[str, Survey], found: Sequence[Contrast]) -> dict[s
 def _with_cells(table: pa.Table) -> pa.Table:
     """The table, with its texts as a CSV may have them."""
     for n, field in enumerate(table.schema):
-        if pa.types.is_string(field.type):
-            texts = table.column(n).combine_chunks().dictionary_encode()
+        if _holds_texts(field.type):
+            texts = table.column(n).cast(pa.string()).combine_chunks().dictionary_encode()
             cells = pa.array([cell(text) for text in texts.dictionary.to_pylist()], pa.string())
             table = table.set_column(n, field.name, cells.take(texts.indices))
     return table
+
+
+def _holds_texts(kind: pa.DataType) -> bool:
+    """Whether a column is of texts, in whichever of Arrow's ways to keep them."""
+    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return any(is_text(inner) for is_text in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view))
 
 
 def _named(label: str, table: pa.Table) -> pa.Table:

@@ -17,6 +17,7 @@ from headscope.errors import InputError
 from headscope.survey.bootstrap import Array, interval, p_value
 from headscope.survey.finished import REPLICATES, refuse_unfinished
 from headscope.survey.manifest import survey_manifest
+from headscope.survey.unsealed import told
 from headscope.survey.verdicts import corrected
 
 KEYS = {
@@ -113,15 +114,16 @@ def unpaired(first: Mapping[str, Any], second: Mapping[str, Any]) -> str | None:
 
 
 def read_replicates(directory: Path) -> dict[Key, Kept]:
-    """replicates.parquet by key."""
-    table = pq.read_table(directory / REPLICATES)
-    lists = table["replicates"].combine_chunks()
-    values, ends = lists.values.to_numpy(zero_copy_only=False), lists.offsets.to_numpy()
-    rows = table.drop_columns(["replicates"]).to_pylist()
-    return {
-        tuple(row[name] for name in KEYS): Kept(row["value"], values[start:stop])
-        for row, start, stop in zip(rows, ends[:-1], ends[1:], strict=True)
-    }
+    """replicates.parquet by key; InputError where it cannot be made sense of."""
+    with told(directory, survey_manifest(directory)):
+        table = pq.read_table(directory / REPLICATES)
+        lists = table["replicates"].combine_chunks()
+        values, ends = lists.values.to_numpy(zero_copy_only=False), lists.offsets.to_numpy()
+        rows = table.drop_columns(["replicates"]).to_pylist()
+        return {
+            tuple(row[name] for name in KEYS): Kept(row["value"], values[start:stop])
+            for row, start, stop in zip(rows, ends[:-1], ends[1:], strict=True)
+        }
 
 
 def _manifest(directory: Path) -> dict[str, Any]:

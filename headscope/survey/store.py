@@ -31,7 +31,7 @@ from headscope.survey.manifest import (
     survey_manifest,
 )
 from headscope.survey.nulls import NULLS, moves_streams, variants
-from headscope.survey.unsealed import texts_fault, unsealed_fault
+from headscope.survey.unsealed import shape_fault, texts_fault
 
 VOCABULARY = "vocabulary.parquet"
 STANDARD_INPUT = "stdin"
@@ -180,7 +180,8 @@ class Store:
         if index not in self._faults:
             fault = self._outline_fault(index)
             if fault is None and self._sealed(index):
-                fault = content_fault(self.shard(index), self._tables)
+                whole = content_fault(self.shard(index), self._tables)
+                fault = whole or shape_fault(self.shard(index), self._tables, self._manifest, index)
             elif fault is None:
                 fault = texts_fault(self.shard(index), self._manifest, index)
             self._faults[index] = fault
@@ -189,7 +190,7 @@ class Store:
     def _outline_fault(self, index: int) -> str | None:
         if self._sealed(index):
             return outline_fault(self.shard(index), self._tables, self._about(index))
-        return unsealed_fault(self.shard(index), self._tables, self._manifest, index)
+        return shape_fault(self.shard(index), self._tables, self._manifest, index)
 
     def _sealed(self, index: int) -> bool:
         """Whether a shard has checksums, or must have them: those of surveys of before have none."""

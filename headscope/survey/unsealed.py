@@ -26,21 +26,22 @@ NOTE = "the survey was begun by an earlier version, and has shards without check
 
 @contextmanager
 def told(directory: Path, manifest: Mapping[str, Any]) -> Iterator[None]:
-    """Tell in a sentence that tables without checksums cannot be made sense of, whatever it is that fails on them."""
+    """Tell in a sentence that tables cannot be made sense of, whatever it is that fails on them.
+
+    Of before there were checksums they may be anything, and checksums can be made to fit by whoever changes a table.
+    """
     try:
         yield
     except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        if carries_checksums(manifest):
-            raise
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        which = "" if carries_checksums(manifest) else ", which have no checksums,"
         raise InputError(
-            f"the tables of {directory}, which have no checksums, are damaged ({reason}): survey again in a new "
-            "directory."
+            f"the tables of {directory}{which} are damaged ({reason[:300]}): survey again in a new directory."
         ) from error
 
 
-def unsealed_fault(folder: Path, names: Sequence[str], manifest: Mapping[str, Any], index: int) -> str | None:
-    """What of a shard without checksums is not as the manifest has it; None: nothing that shows."""
+def shape_fault(folder: Path, names: Sequence[str], manifest: Mapping[str, Any], index: int) -> str | None:
+    """What of a shard's tables is not as the manifest has it, whatever their checksums; None: nothing that shows."""
     for name in names:
         path, table = folder / name, name.removesuffix(".parquet")
         fault = file_fault(path)

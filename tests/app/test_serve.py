@@ -51,7 +51,7 @@ def test_a_port_in_use_is_said_with_the_next_free_one(taken: socket.socket) -> N
     port = taken.getsockname()[1]
     done = subprocess.run(_command("--port", str(port)), capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert done.returncode == 2
-    assert re.search(rf"port {port} is in use; (\d+) is free: headscope serve --port \1", done.stderr)
+    assert re.search(rf"port {port} is in use; (\d+) is free: headscope serve --port \1 takes it\.", done.stderr)
 
 
 def test_a_host_that_is_not_this_machines_is_said() -> None:

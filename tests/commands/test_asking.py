@@ -193,6 +193,7 @@ def test_a_view_takes_the_options_that_it_uses_and_names_the_views_of_others(run
         ("look --model " + "x/" * 5_000, "of 10,000 characters, is too long for a path"),
         ("look --space fitted --lens " + "x" * 300, "is too long for a path"),
         ("look --hubs --bank " + "x" * 300, "is too long for a path"),
+        ("look --model a\0b", "'a\\x00b' is no path: it has a null character"),
         ("look --model ~nosuchuser/x", "'~nosuchuser/x' is nowhere"),
         ("serve --survey " + "x" * 300, "is too long for a path"),
         ("report " + "x" * 300 + " -o y", "is too long for a path"),

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-import copy
 import json
-import pickle
 import shutil
 import signal
 import time
 from pathlib import Path
 
 import pytest
-import torch
 import zoo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from headscope import InputError, ModelError, Scope
+from headscope import ModelError, Scope
 from headscope.model import sizes
+from tests.model.damage import (
+    AUTO_MAP,
+    WRONG,
+    arm,
+    header_of,
+    opens_right_or_is_refused,
+    places,
+    put,
+    with_header,
+)
 
 KINDS = ("bert", "gpt2", "llama")
-WRONG = [None, True, 0, -1, 10**9, 10**30, 2.5, float("inf"), "x", "", [], {}, [1], {"a": 1}, [[]], ["x", None]]
 
 
 @pytest.fixture(scope="module")
@@ -54,56 +60,6 @@ def refused(directory, sentence):
         Scope.from_pretrained(str(directory))
     assert "\n" not in str(caught.value)
     return time.monotonic() - start
-
-
-def opens_right_or_is_refused(directory):
-    """The law. "Right" is what transformers computes with what it makes of the same directory."""
-    try:
-        scope = Scope.from_pretrained(str(directory))
-        reading = scope.read(zoo.TEXT)
-    except (ModelError, InputError) as refusal:
-        told = str(refusal)
-    else:
-        told = ""
-    if told:
-        assert "\n" not in told
-        assert "above report" not in told
-        return
-    opened = scope._opened.model
-    theirs = type(opened).from_pretrained(directory, attn_implementation="eager", dtype=torch.float32)
-    assert torch.equal(reading.z, Scope.from_model(theirs, scope._opened.names.tokenizer).read(zoo.TEXT).z)
-
-
-def places(told, path=()):
-    """Every path into a piece of JSON."""
-    if isinstance(told, dict):
-        for key, part in told.items():
-            yield (*path, key)
-            yield from places(part, (*path, key))
-    elif isinstance(told, list) and told:
-        yield (*path, 0)
-        yield from places(told[0], (*path, 0))
-
-
-def put(told, path, value):
-    """The same JSON with `value` at one place."""
-    changed = copy.deepcopy(told)
-    inside = changed
-    for key in path[:-1]:
-        inside = inside[key]
-    inside[path[-1]] = value
-    return changed
-
-
-def header_of(path):
-    raw = path.read_bytes()
-    length = int.from_bytes(raw[:8], "little")
-    return json.loads(raw[8 : 8 + length]), raw[8 + length :]
-
-
-def with_header(path, header, values):
-    told = json.dumps(header).encode()
-    path.write_bytes(len(told).to_bytes(8, "little") + told + values)
 
 
 FILES = ("config.json", "tokenizer_config.json", "tokenizer.json", "model.safetensors")
@@ -220,31 +176,12 @@ def test_a_configuration_in_utf8_opens_whatever_the_locale(saved, tmp_path):
     assert done.stdout == "3\n", done.stderr
 
 
-class Leaves:
-    """Pickled, it writes a file when it is loaded."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return open, (str(self.path), "w")
-
-
 def test_no_code_from_a_checkpoint_is_run(directory, tmp_path):
     """README: no code from a checkpoint is run. Pickles, modules and templates that would leave a file leave none."""
     left = tmp_path / "left"
-    code = f"open({str(left)!r}, 'w')\nclass M: pass\nclass C: pass"
-    for name in ("mine.py", "modeling_llama.py", "__init__.py", "custom_generate/generate.py", "sitecustomize.py"):
-        (directory / name).parent.mkdir(exist_ok=True)
-        (directory / name).write_text(code, "utf-8")
-    for name in ("pytorch_model.bin", "training_args.bin", "optimizer.pt", "adapter_model.bin", "tokenizer.pkl"):
-        (directory / name).write_bytes(pickle.dumps(Leaves(left)))
-    config = json.loads((directory / "config.json").read_text("utf-8"))
-    auto_map = {"AutoConfig": "mine.C", "AutoModel": "mine.M", "AutoModelForCausalLM": "mine.M"}
-    (directory / "config.json").write_text(json.dumps(config | {"auto_map": auto_map}), "utf-8")
-    (directory / "chat_template.jinja").write_text("{{ cycler.__init__.__globals__.os.system('true') }}", "utf-8")
-    opens_right_or_is_refused(directory)
-    (directory / "config.json").write_text(json.dumps({"model_type": "mine", "auto_map": auto_map}), "utf-8")
+    arm(directory, left)
+    assert opens_right_or_is_refused(directory) == ""
+    (directory / "config.json").write_text(json.dumps({"model_type": "mine", "auto_map": AUTO_MAP}), "utf-8")
     refused(directory, "runs no code from a checkpoint")
     (directory / "model.safetensors").unlink()
     refused(directory, r"as a pickle \(adapter_model.bin\)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 
 import pytest
@@ -185,3 +186,24 @@ def test_another_arithmetic_that_the_configuration_asks_for_is_not_used(director
     fused = {"fusion_config": {"patch_embeddings": True, "no_such_fusion": True}}
     (directory / "config.json").write_text(json.dumps(config | fused), "utf-8")
     opens(directory, honest)
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "special_tokens_map.json", "chat_template.jinja", "config.json"])
+def test_a_file_beside_the_weights_that_has_no_end_is_not_read(tmp_path, name):
+    directory = zoo.save("bert", tmp_path / "model")
+    with (directory / name).open("wb") as file:
+        file.truncate(3 * 2**30)  # takes no room
+    with pytest.raises(ModelError, match=rf"{name} cannot be read: it has 3,221,225,472 bytes"):
+        Scope.from_pretrained(str(directory))
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "vocab.txt"])
+def test_a_pipe_among_its_files_is_not_waited_for(tmp_path, name):
+    directory = zoo.save("bert", tmp_path / "model")
+    (directory / name).unlink(missing_ok=True)
+    os.mkfifo(directory / name)
+    if name == "tokenizer.json":
+        with pytest.raises(ModelError, match=r"tokenizer\.json cannot be read: it is no regular file\."):
+            Scope.from_pretrained(str(directory))
+    else:
+        Scope.from_pretrained(str(directory))

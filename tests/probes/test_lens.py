@@ -302,3 +302,41 @@ def test_too_few_texts_are_refused(built):
         fit_lens(built, ["the early bird", "the worm"])
     with pytest.raises(InputError, match="no target 'next'; open: own, sources"):
         fit_lens(built, ["the early bird"], target="next")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("count", "x"), ("count", True), ("positions", [1]), ("seed", None), ("target", []), ("mask", "x"), ("texts", 3)],
+)
+def test_a_lens_that_says_of_itself_what_cannot_be_is_refused(own, tmp_path, field, value):
+    tensors, about = _of(own, tmp_path)
+    told = json.loads(about["headscope"])
+    told["lens"][field] = value
+    (tmp_path / "lies").write_bytes(save(tensors, {"headscope": json.dumps(told)}))
+    with pytest.raises(InputError, match=rf"is a damaged lens: its {field} is "):
+        LinearLens.load(tmp_path / "lies")
+
+
+@pytest.mark.parametrize("name", ["weight", "mean", "centre", "alpha", "samples", "top10.high"])
+def test_a_lens_whose_tensors_are_of_another_kind_is_refused(own, tmp_path, name):
+    tensors, about = _of(own, tmp_path)
+    other = tensors[name].long() if tensors[name].is_floating_point() else tensors[name].double()
+    for spoiled in (torch.zeros(0), torch.tensor(1.0), torch.zeros(2, 2), other):
+        (tmp_path / "lies").write_bytes(save({**tensors, name: spoiled}, {"headscope": about["headscope"]}))
+        with pytest.raises(InputError, match="is a damaged lens"):
+            LinearLens.load(tmp_path / "lies")
+
+
+def test_a_lens_with_maps_that_are_not_finite_is_refused(own, tmp_path):
+    tensors, about = _of(own, tmp_path)
+    spoiled = {**tensors, "mean": tensors["mean"] * torch.nan}
+    (tmp_path / "lies").write_bytes(save(spoiled, {"headscope": about["headscope"]}))
+    with pytest.raises(InputError, match="mean holds values that are not finite"):
+        LinearLens.load(tmp_path / "lies")
+
+
+def _of(lens, tmp_path):
+    """The tensors of a lens's file, and what it says."""
+    lens.save(tmp_path / "whole")
+    with safe_open(tmp_path / "whole", framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118 - no mapping

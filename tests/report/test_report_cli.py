@@ -82,3 +82,8 @@ def test_without_the_extra(copy, tmp_path, capsys, monkeypatch):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert 'pip install "headscope[survey]"' in refused(capsys, copy, "-o", tmp_path / "out")
+
+
+def test_a_directory_whose_link_leads_in_a_circle_is_refused(capsys, tmp_path):
+    (tmp_path / "circle").symlink_to("circle/inside")
+    assert "circle' is no directory" in refused(capsys, tmp_path / "circle", "-o", tmp_path / "x")

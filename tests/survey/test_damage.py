@@ -16,12 +16,13 @@ import zoo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from survey.corpora import sentences, statistics, surveyed, table, written
+from survey.damage import files, flip, make_to_fit, of_before, read_all
 
 from headscope import Scope
 from headscope.claims.surveyed import Surveyed
 from headscope.errors import InputError
-from headscope.report.examples import examples
 from headscope.report.opened import open_survey
+from headscope.report.write import write_report
 from headscope.survey import contrasts
 from headscope.survey import statistics as tables_of_figures
 from headscope.survey.options import Options
@@ -55,35 +56,6 @@ def copy(finished, tmp_path) -> Path:
     """A survey that may be spoiled."""
     shutil.copytree(finished[0], tmp_path / "s")
     return tmp_path / "s"
-
-
-def flip(path: Path, bit: int) -> None:
-    whole = bytearray(path.read_bytes())
-    whole[bit // 8 % len(whole)] ^= 1 << bit % 8
-    path.write_bytes(whole)
-
-
-def read_all(directory: Path) -> object:
-    """Everything that the report, claims and contrasts make figures of."""
-    survey = open_survey(directory)
-    asked = Surveyed(directory, "model")
-    view = survey.views[0]
-    rows = asked.rows(1, "layer")
-    return (
-        survey.statistics.to_pydict(),
-        survey._hubs,
-        survey._stage_stats,
-        survey.contrasts,
-        examples(survey, view, [(0, 1), (1, 0)]),
-        {name: values.tolist() for name, values in asked.tokens.items()},
-        {name: repr(values.tolist()) for name, values in vars(rows).items()},
-        repr(asked.streams),
-        repr(sorted(map(repr, contrasts.read_replicates(directory).items()))),
-    )
-
-
-def files(directory: Path) -> list[Path]:
-    return sorted(path.relative_to(directory) for path in directory.rglob("*") if path.is_file())
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -213,16 +185,6 @@ def test_a_folder_that_is_no_shard_of_the_survey_changes_nothing(whole, copy):
 # ---- surveys of before there were checksums ----
 
 
-def of_before(directory: Path) -> Path:
-    """The same survey as earlier versions wrote it."""
-    for path in directory.rglob("checksums.json"):
-        path.unlink()
-    manifest = json.loads((directory / "manifest.json").read_text())
-    del manifest["checksum"]
-    (directory / "manifest.json").write_text(json.dumps(manifest, indent=1))
-    return directory
-
-
 def test_a_survey_without_checksums_opens_and_says_so(whole, copy):
     assert open_survey(copy).notes == ()
     assert read_all(of_before(copy)) == whole
@@ -264,3 +226,50 @@ def test_nonsense_without_checksums_is_a_sentence(copy):
     pq.write_table(tokens.set_column(at, tokens.schema.field(at), pa.array([10**9] * len(tokens), pa.int32())), path)
     with pytest.raises(InputError, match="which have no checksums, are damaged"):
         tables_of_figures.compute(copy)
+
+
+# ---- checksums that were made to fit what was changed ----
+
+
+@pytest.mark.parametrize("table", ["rows", "tokens", "stream"])
+def test_a_table_of_other_columns_is_noticed_though_its_checksum_fits(copy, table):
+    shutil.copy(copy / "shards" / "00000" / "patterns.parquet", copy / "shards" / "00001" / f"{table}.parquet")
+    make_to_fit(copy)
+    for reads in (tables_of_figures.compute, lambda directory: Surveyed(directory, "model"), read_all):
+        with pytest.raises(InputError, match=rf"shard 1 is damaged \({table}\.parquet has other columns\)"):
+            reads(copy)
+
+
+def test_nonsense_in_a_table_is_a_sentence_though_its_checksum_fits(copy):
+    path = copy / "shards" / "00000" / "rows.parquet"
+    with pq.ParquetFile(path) as file:
+        groups = [file.read_row_group(n) for n in range(file.num_row_groups)]
+    with pq.ParquetWriter(path, groups[0].schema) as writer:
+        for group in groups:
+            at = group.schema.get_field_index("nearest")
+            field = group.schema.field(at)
+            writer.write_table(group.set_column(at, field, pa.array([2**31 - 1] * len(group)).cast(field.type)))
+    make_to_fit(copy)
+    with pytest.raises(InputError, match=r"the tables of .* are damaged \("):
+        tables_of_figures.compute(copy)
+
+
+@pytest.mark.parametrize(("table", "reads"), [("vocabulary", "report"), ("replicates", "contrasts")])
+def test_a_table_of_figures_of_elsewhere_is_a_sentence_though_its_checksum_fits(copy, tmp_path, table, reads):
+    shutil.copy(copy / "hubs.parquet", copy / f"{table}.parquet")
+    make_to_fit(copy)
+    with pytest.raises(InputError, match=r"the tables of .* (cannot be read|are damaged)"):
+        write_report([copy], tmp_path / "report") if reads == "report" else contrasts.between(copy, copy)
+
+
+@pytest.mark.parametrize("kind", [pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
+def test_a_label_is_no_formula_in_a_reports_csv_however_arrow_keeps_it(copy, tmp_path, kind):
+    path = copy / "hubs.parquet"
+    hubs = pq.read_table(path)
+    at = hubs.schema.get_field_index("label")
+    pq.write_table(hubs.set_column(at, "label", pa.array(["=1+1"] * len(hubs)).cast(kind)), path)
+    make_to_fit(copy)
+    write_report([copy], tmp_path / "report")
+    written_down = (tmp_path / "report" / "numbers" / "hubs.csv").read_text("utf-8")
+    assert "'=1+1" in written_down
+    assert ',"=1+1"' not in written_down

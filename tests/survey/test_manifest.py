@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import copy as copies
 import json
 import os
 import shutil
 import tracemalloc
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import zoo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from survey.corpora import sentences, surveyed, written
+from survey.damage import GONE, STRANGE, changed, fields
 
 from headscope import Scope
 from headscope.capacity.options import Options as CapacityOptions
@@ -72,50 +70,6 @@ def refused(scope: Scope, directory: Path, texts: Path, out: Path) -> str:
     return told
 
 
-def fields(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """The places of all values of a manifest."""
-    if path:
-        yield path
-    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
-        yield from fields(inner, (*path, key))
-
-
-def changed(whole: dict[str, Any], path: tuple[str | int, ...], value: Any) -> dict[str, Any]:
-    made: Any = copies.deepcopy(whole)
-    at = made
-    for key in path[:-1]:
-        at = at[key]
-    if value is GONE:
-        del at[path[-1]]
-    else:
-        at[path[-1]] = value
-    return made
-
-
-GONE = object()
-STRANGE = st.sampled_from(
-    [
-        GONE,
-        None,
-        True,
-        -1,
-        0,
-        1.5,
-        float("nan"),
-        float("inf"),
-        10**9,
-        10**30,
-        "",
-        "x",
-        "\ud83d",
-        [],
-        [[]],
-        {},
-        {"a": {}},
-    ]
-)
-
-
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_field_may_be_missing_or_anything(scope, finished, tmp_path, data):
@@ -127,7 +81,7 @@ def test_any_field_may_be_missing_or_anything(scope, finished, tmp_path, data):
     whole = json.loads((finished[0] / "manifest.json").read_text())
     del whole["checksum"]
     path = data.draw(st.sampled_from(list(fields(whole))))
-    made = changed(whole, path, data.draw(STRANGE))
+    made = changed(whole, path, data.draw(st.sampled_from([GONE, *STRANGE])))
     (tmp_path / "s" / "manifest.json").write_text(json.dumps(made))
     try:
         survey = open_survey(tmp_path / "s")
