@@ -145,7 +145,7 @@ class ReadAlone(ABC):
     def _check_room(self, needed: int) -> None:
         with self._told():
             place = self.directory
-            while not place.exists():
+            while not os.path.exists(place):  # nor does what no path can be
                 place = place.parent
             free = shutil.disk_usage(place).free
         if free < needed:

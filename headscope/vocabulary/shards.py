@@ -64,9 +64,9 @@ def write_tensor(path: Path, tensor: Tensor) -> None:
 
 def read_layer(path: Path, shape: tuple[int, ...], layer: int) -> Tensor | None:
     """One layer of the tensor [layer, …] of `shape` in `path`, nothing else read; None: not there, or damaged."""
+    if not os.path.isfile(path):
+        return None  # a pipe would be waited for; nor is a file where no path can be
     try:
-        if not path.is_file():
-            return None  # a pipe would be waited for
         with safe_open(path, framework="pt") as file:
             part = file.get_slice(_NAME)
             told = file.metadata()
@@ -120,7 +120,7 @@ class Shards:
 
     def has(self, shard: int) -> bool:
         """Whether a shard is there in full length; what is in it is checked as it is read."""
-        if not self._path(shard).is_file():
+        if not os.path.isfile(self._path(shard)):
             return False  # a pipe would be waited for
         try:
             with safe_open(self._path(shard), framework="pt") as file:

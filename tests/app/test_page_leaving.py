@@ -108,6 +108,7 @@ def test_another_layer_waits_for_the_same_tokens(page: Browser, server: Server, 
     shows(page, ask(server, "nearest", layer=1, reference="isolated").json())
 
 
+@pytest.mark.engines
 def test_a_page_that_is_closed_waits_for_nothing(page: Browser, server: Server, gate: Gate) -> None:
     gate.close(after=20)
     choose(page, "reference", "isolated")
