@@ -41,6 +41,8 @@ COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 # Names of what is there beside the nasty: as a file of its kind is called.
 SUFFIXES = ("", ".txt", ".svg", ".json", ".csv", ".parquet", ".conllu", ".safetensors")
 NASTIES = [f"nasty/{kind}{suffix}" for kind in NASTY for suffix in SUFFIXES[:3]]
+# Texts may be of any size: to read them takes its time.
+READABLE = [name for name in NASTIES if "endless file" not in name]
 PICKLED = ["lens.pt", "lens.safetensors", "texts.csv", "texts.parquet", "bank.txt"]
 TEXT = [zoo.TEXT, "banana", "", " ", "\x00", "\x1b[31mred", "caf\udce9", "a" * 3000, "-", "{{7*7}}", "\u202e", "=1+1"]
 NUMBERS = ["0", "1", "2", "3", "-1", "99999999999999999999", "nan", "1e400", "", "x", "1.5", "0x1", "١"]
@@ -52,7 +54,7 @@ VALUES: dict[str, list[str]] = {
     "also": TEXT,
     "token": ["1", "0", "=banana", "banana", "999", *TEXT],
     "model": ["model", "model", "model", "armed", "survey", "texts.txt", "demo", "nowhere/x", *NASTIES],
-    "texts": ["texts.txt", "texts.txt", "texts.csv", "texts.jsonl", "survey", "model", "-", *PICKLED, *NASTIES],
+    "texts": ["texts.txt", "texts.txt", "texts.csv", "texts.jsonl", "survey", "model", "-", *PICKLED, *READABLE],
     "directories": ["survey", "survey", "model", "lies", "texts.txt", *NASTIES],
     "survey": ["survey", "survey", "lies", "model", "texts.txt", *NASTIES],
     "output": [f"out/{name}{suffix}" for name in ("x", "y") for suffix in SUFFIXES[:5]]
