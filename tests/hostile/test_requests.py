@@ -274,7 +274,7 @@ def _bytes(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
-@pytest.mark.parametrize("examples", [150, pytest.param(6000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [150, pytest.param(6000, marks=pytest.mark.long)])
 def test_every_request_is_answered_in_order(
     client: TestClient, described: Described, cache: Path, examples: int
 ) -> None:

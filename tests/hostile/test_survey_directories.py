@@ -248,7 +248,7 @@ def tried(scope_of: Callable[[str], Scope], root: Path, _cache_of_its_own: Path)
         yield one
 
 
-@pytest.mark.parametrize("count", [30, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [30, pytest.param(500, marks=pytest.mark.long)])
 def test_every_directory_is_read_as_it_was_written_or_refused_in_a_sentence(
     root: Path, tried: Apart, count: int
 ) -> None:

@@ -39,7 +39,7 @@ PIECES = st.one_of(
 TEXTS = st.lists(PIECES, max_size=8).map(" ".join)
 
 
-@pytest.mark.parametrize("examples", [20, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [20, pytest.param(500, marks=pytest.mark.long)])
 @pytest.mark.parametrize("model", MODELS)
 def test_every_text_is_read_right_or_refused_in_a_sentence(
     scope_of: Callable[[str], Scope], model: str, examples: int
