@@ -141,7 +141,8 @@ def test_the_page_says_what_is_closed_and_hides_it(
     browser: Browser, demo: Scope, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))  # where nothing was read alone, by another test say
-    with Server(create_app(demo, read_only=True)) as running:
+    own = Scope.from_model(demo._opened.model, demo._opened.names.tokenizer)
+    with Server(create_app(own, read_only=True)) as running:
         browser.errors.clear()
         browser.open(f"{running.address}/?layer=2")
         shows(browser, httpx.post(f"{running.address}{API}/nearest", json={"layer": 2}, timeout=60).json())

@@ -78,7 +78,7 @@ def test_ids_of_any_shape_with_an_own_token_for_each_row(demo):
 
 
 def test_every_view_tells_the_kind(demo):
-    near = demo.read(zoo.TEXT).nearest("banana", 1, k=3)
+    near = demo.read(zoo.TEXT).nearest("banana", 1, reference="input", k=3)
     (cell,) = [n for n in near.to_dict()["selected"][0]["heads"][7]["neighbors"] if n["token"] == "an"]
     assert (cell["kind"], cell["positions"]) == ("text", [4])
     assert "•an " in repr(near)
