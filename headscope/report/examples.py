@@ -90,6 +90,9 @@ def examples(survey: Survey, view: View, heads: Sequence[tuple[int, int]], count
         wanted = sorted({row[2] for row in drawn})
         for text, position, label in base.execute(_CONTEXT, {"tokens": tokens, "texts": wanted}).fetchall():
             texts.setdefault(text, []).append((position, label))
+    there = {(text, position) for text, found in texts.items() for position, _ in found}
+    if not all((text, at) in there for _, _, text, at, *_ in drawn):
+        raise InputError(f"the tables of the survey in {str(survey.path)!r} do not agree on which tokens there are.")
     return [Example(layer, head, *_context(texts[text], at), *rest) for layer, head, text, at, *rest in drawn]
 
 

@@ -21,6 +21,7 @@ from survey.damage import files, flip, make_to_fit, of_before, read_all
 from headscope import Scope
 from headscope.claims.surveyed import Surveyed
 from headscope.errors import InputError
+from headscope.report.examples import examples
 from headscope.report.opened import open_survey
 from headscope.report.write import write_report
 from headscope.survey import contrasts
@@ -226,6 +227,17 @@ def test_nonsense_without_checksums_is_a_sentence(copy):
     pq.write_table(tokens.set_column(at, tokens.schema.field(at), pa.array([10**9] * len(tokens), pa.int32())), path)
     with pytest.raises(InputError, match="which have no checksums, are damaged"):
         tables_of_figures.compute(copy)
+
+
+def test_rows_of_tokens_that_are_not_there_are_not_quoted(copy):
+    for path in (of_before(copy) / "shards").glob("*/tokens.parquet"):
+        tokens = pq.read_table(path)
+        at = tokens.schema.get_field_index("position")
+        moved = pa.array([1000 + n for n in range(len(tokens))], tokens.schema.field(at).type)
+        pq.write_table(tokens.set_column(at, tokens.schema.field(at), moved), path)
+    survey = open_survey(copy)
+    with pytest.raises(InputError, match="do not agree on which tokens there are"):
+        examples(survey, survey.views[0], [(0, 1)])
 
 
 # ---- checksums that were made to fit what was changed ----
