@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import random
+import threading
 from pathlib import Path
 
 import numpy
@@ -122,6 +123,22 @@ def test_it_is_by_opening_and_by_every_question(handed_over):
     scope.read(zoo.TEXT, edit={(0, 1): "zero", (1, "residual"): "mean"})
     scope.closed_spaces()
     check_same(state_of(model), before)
+
+
+def test_what_another_thread_draws_during_a_reading_stays_drawn():
+    scope = Scope.from_model(*zoo.build("bert"))
+    drawn = []
+    other = threading.Thread(target=lambda: drawn.append(torch.rand(3)))
+
+    def wait_for_it(*_):
+        if not drawn:
+            other.start()
+            other.join()
+
+    handle = scope._opened.anatomy.blocks[1].module.register_forward_pre_hook(wait_for_it)
+    scope.read(zoo.TEXT)
+    handle.remove()
+    assert not torch.equal(torch.rand(3), drawn[0])
 
 
 def test_so_it_is_after_an_error(handed_over):

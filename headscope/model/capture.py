@@ -107,21 +107,11 @@ def held(module: nn.Module, configs: Sequence[PreTrainedConfig] = (), *, as_foun
 
     With it `configs`, which are put back too.
     """
-    with _one_at_a_time, torch.no_grad(), _same_draws(), left_alone(module, configs, as_found=as_found):
+    with _one_at_a_time, torch.no_grad(), left_alone(module, configs, as_found=as_found):
         for one in modules_of(module):
             if one.training:
                 one.training = False
         yield
-
-
-@contextmanager
-def _same_draws() -> Iterator[None]:
-    """Let torch's generator go on as if nothing had been drawn: modules that a model makes in a pass draw."""
-    state = torch.get_rng_state()
-    try:
-        yield
-    finally:
-        torch.set_rng_state(state)
 
 
 def _uncompiled() -> AbstractContextManager[Any]:

@@ -2,7 +2,9 @@
 
 Whatever a model's modules and configurations hold is compared before and after, by identity, so that nothing here knows
 what a model changes about itself. BigBird exchanges its attention modules for good when it meets a short text: what it
-put there is kept aside and put in again for the next pass, so that headscope always sees the same modules.
+put there is kept aside and put in again for the next pass, so that headscope always sees the same modules. Modules that
+are made draw their weights: torch's generator goes on as if they had not, and only then, since other threads draw from
+the same one.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from operator import is_
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import torch
 from torch import nn
 from transformers import PreTrainedConfig
 
@@ -83,6 +86,7 @@ def left_alone(model: nn.Module, configs: Sequence[PreTrainedConfig], *, as_foun
     held = [vars(one) for one in (*modules, *configs)]
     held += [one for module in modules for one in (module._modules, module._buffers) if one]
     before = [(one, dict(one)) for one in held]
+    generator = torch.get_rng_state()
     for change in _exchanged.get(model, ()) if not as_found else ():
         if change.is_due:
             change.put(change.after)
@@ -92,8 +96,10 @@ def left_alone(model: nn.Module, configs: Sequence[PreTrainedConfig], *, as_foun
         changes = [change for one, was in before for change in _changes(one, was)]
         for change in changes:
             change.put(change.before)
-        if not as_found and model not in _exchanged and any(_is_exchange(change) for change in changes):
-            _exchanged[model] = [change for change in changes if change.key not in _OURS]
+        if any(_is_exchange(change) for change in changes):
+            torch.set_rng_state(generator)
+            if not as_found and model not in _exchanged:
+                _exchanged[model] = [change for change in changes if change.key not in _OURS]
 
 
 def forget(model: nn.Module) -> None:
