@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 
-from headscope.capacity.figures import Figure, Outcome, Size, curve
+from headscope.capacity.figures import Outcome, Size, curve
 from headscope.capacity.mixed import EVERY, KINDS, Mixed
 from headscope.capacity.show import LOSSES, SITES
+from headscope.inference.estimates import Estimate, number
 from headscope.report.charts import lines
 from headscope.report.charts.chart import Cell, Chart, canvas
 from headscope.report.measures import slug
@@ -159,7 +160,7 @@ def forgetting(found: Forgetting, layers: int) -> Chart:
     )
 
 
-def _line(ax: Axes, n: int, label: str, x: Sequence[float], figures: Sequence[Figure]) -> None:
+def _line(ax: Axes, n: int, label: str, x: Sequence[float], figures: Sequence[Estimate[float]]) -> None:
     ink = LINES[n].light
     ax.plot(
         x,
@@ -180,13 +181,12 @@ def _kept(one: Outcome) -> float:
     return one.condition.share if one.condition.kept is None else one.condition.kept
 
 
-def _cells(one: Figure) -> tuple[Cell, ...]:
-    return tuple(number if isfinite(number) else None for number in (one.value, one.low, one.high))
+def _cells(one: Estimate[float]) -> tuple[Cell, ...]:
+    return number(one.value), number(one.low), number(one.high)
 
 
-def _point(layer: int, one: Figure) -> lines.Point:
-    low, high = (end if isfinite(end) else None for end in (one.low, one.high))
-    return lines.Point(layer, one.value, low, high)
+def _point(layer: int, one: Estimate[float]) -> lines.Point:
+    return lines.Point(layer, one.value, number(one.low), number(one.high))
 
 
 def _filled(layer: int, some: Sequence[Size], name: str) -> lines.Point:

@@ -9,7 +9,9 @@ import numpy as np
 
 from headscope.claims.passes import by_shard, overlaps
 from headscope.claims.surveyed import Surveyed
-from headscope.claims.verdict import Arithmetic, Finding, below, figures_of, number, ruling, signed
+from headscope.claims.verdict import Arithmetic, Finding, figures_of, signed
+from headscope.inference.estimates import number
+from headscope.inference.verdicts import below, ruling
 from headscope.model.passes import Mask
 from headscope.scope import Scope
 

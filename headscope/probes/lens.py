@@ -17,7 +17,7 @@ from torch import Tensor
 from headscope.errors import InputError
 from headscope.keep.files import file_to_write, write_bytes
 from headscope.model.passes import MASKS, Mask
-from headscope.probes.figures import Figure, Scores
+from headscope.probes.figures import Controlled, Scores
 from headscope.views import probes as views
 from headscope.vocabulary.fitted import Fitted
 from headscope.vocabulary.notes import fitted_by, fitted_scores
@@ -152,7 +152,7 @@ class LinearLens:
             raise InputError(f"{path} is a damaged lens: it is not what was written. Fit it again (headscope lens).")
         try:
             top1, top10, r2 = (
-                Figure(*(found[f"{name}.{part}"] for part in Figure.__annotations__)) for name in _SCORES
+                Controlled(*(found[f"{name}.{part}"] for part in Controlled.__annotations__)) for name in _SCORES
             )
             lens = cls(
                 found["weight"],

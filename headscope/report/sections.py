@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
+from headscope.inference.verdicts import RATE
 from headscope.report.charts import heads, kinds, lines, stream
 from headscope.report.charts.chart import Chart
 from headscope.report.contrasts import Contrast, Pair, pairs, unpaired
@@ -24,7 +25,6 @@ from headscope.report.measures import (
     view_name,
 )
 from headscope.report.opened import Survey, View
-from headscope.survey.verdicts import RATE
 
 _HUBS = 12  # rows of the table
 

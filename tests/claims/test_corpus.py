@@ -9,10 +9,10 @@ from survey.corpora import sentences, surveyed
 
 from headscope.claims.corpus import abstraction, noise
 from headscope.claims.linear import distributed, linked
-from headscope.claims.resampling import Sample
 from headscope.claims.surveyed import Rows
 from headscope.errors import InputError
-from headscope.survey.bootstrap import Draws
+from headscope.inference.bootstrap import Draws
+from headscope.inference.grouped import Grouped
 
 TAGS = ("NOUN", "VERB", "DET")
 TEXTS, LENGTH, HEADS = 60, 6, 2
@@ -34,7 +34,7 @@ class Written:
         ids = draw.integers(0, 3 * WORDS_OF_A_TAG, TOKENS)
         tags = np.array([TAGS[id % 3] if tagged else None for id in ids], dtype=object)
         self.tokens = {"id": ids, "tag": tags}
-        self.sample = Sample(np.arange(TOKENS) // LENGTH, Draws(TEXTS, seed=0))
+        self.sample = Grouped(np.arange(TOKENS) // LENGTH, Draws(TEXTS, seed=0))
         # The output of the text before, at the same place.
         self.partners = (np.arange(TOKENS) - LENGTH) % TOKENS
         self._nearest = [self._drawn(draw, ids, share) for share in right]

@@ -10,9 +10,9 @@ from survey.corpora import sentences, surveyed, written
 from headscope import Scope
 from headscope.claims import stream
 from headscope.claims.passes import mixing
-from headscope.claims.resampling import Sample
 from headscope.claims.surveyed import Streams, Surveyed
-from headscope.survey.bootstrap import Draws
+from headscope.inference.bootstrap import Draws
+from headscope.inference.grouped import Grouped
 
 TOKENS, GROUPS = 120, 30
 
@@ -20,7 +20,7 @@ TOKENS, GROUPS = 120, 30
 def words() -> stream.Words:
     """Every other token is a content word."""
     members = np.arange(TOKENS) % 2 == 0
-    sample = Sample(np.arange(TOKENS) // 4, Draws(GROUPS, seed=0))
+    sample = Grouped(np.arange(TOKENS) // 4, Draws(GROUPS, seed=0))
     return stream.Words(sample, {"content": members, "function": ~members})
 
 

@@ -17,8 +17,9 @@ import pytest
 import torch
 from survey.corpora import sentences, surveyed, written
 
+from headscope.inference import bootstrap, estimates
 from headscope.model.tokens import Token
-from headscope.survey import bootstrap, statistics, store, sums
+from headscope.survey import statistics, store
 from headscope.survey.census import take_census
 from headscope.survey.checksums import CHECKSUMS, seal
 from headscope.survey.frame import Frame
@@ -95,7 +96,7 @@ def repeated(survey, directory, times):
 
 
 def test_the_statistics_of_more_shards_take_no_more_memory(survey, tmp_path, monkeypatch):
-    monkeypatch.setattr(sums, "_GROUPS", 64)
+    monkeypatch.setattr(estimates, "_GROUPS", 64)
     monkeypatch.setattr(bootstrap, "_BLOCK", 64)
     # Few replicates: a shard that is held must show beside them.
     monkeypatch.setattr(statistics, "Draws", partial(bootstrap.Draws, replicates=50))

@@ -9,9 +9,9 @@ import torch
 from scipy import stats
 from survey.corpora import sentences, surveyed, table, written
 
+from headscope.inference.bootstrap import Draws
 from headscope.stream import stages_of
 from headscope.survey import streams
-from headscope.survey.bootstrap import Draws
 
 TEXTS = sentences(8)
 
