@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headscope.cli import main
+from headscope.commands.cli import main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
