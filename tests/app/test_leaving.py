@@ -17,8 +17,8 @@ import zoo
 
 from headscope import Scope
 from headscope.app import create_app
-from headscope.app.limits import Limits
-from headscope.maps import layouts
+from headscope.app.api.limits import Limits
+from headscope.reading.map import layouts
 from headscope.vocabulary import shards
 from tests.app.gate import Gate
 from tests.app.serving import Server

@@ -1,0 +1,58 @@
+"""A finished survey's tables as the claims ask for them, and figures that are the survey's own where it has them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import zoo
+
+from headscope import Scope
+from headscope.studies.claims.surveyed import Surveyed
+from tests.studies.survey.corpora import sentences, statistics, surveyed, written
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("survey")
+    path = written(folder / "t.txt", sentences(20, seed=1), every=2)
+    return surveyed(Scope.from_model(*zoo.build("bert")), path, folder / "s", stream=True)
+
+
+def test_a_mean_is_the_surveys_figure_interval_included(directory):
+    survey = Surveyed(directory, "model")
+    rows = survey.rows(1, "layer")
+    found = survey.sample.mean((rows.own_rank <= 10).astype(float).mean(0))
+    told = statistics(directory)
+    told = told[
+        (told.statistic == "own_at_10") & (told.reference == "layer") & (told.layer == 1) & told["head"].isna()
+        & (told.by == "all")
+    ].iloc[0]  # fmt: skip
+    assert (found.value, found.low, found.high) == pytest.approx((told.value, told.low, told.high), abs=1e-12)
+
+
+def test_the_partners_of_the_surveys_tables_are_found(directory):
+    survey = Surveyed(directory, "model")
+    tokens, partners = survey.tokens, survey.partners
+    paired = partners >= 0
+    assert paired.any()
+    assert (tokens["partner"][paired] == tokens["text"][partners[paired]]).all()
+    assert (tokens["position"][paired] == tokens["position"][partners[paired]]).all()
+    rows = survey.rows(0, "input")
+    types = {text: set(tokens["id"][tokens["text"] == text]) for text in set(tokens["text"])}
+    for n in np.flatnonzero(paired):
+        nearest = rows.nearest[:, partners[n]]
+        assert [id in types[tokens["text"][n]] for id in nearest] == rows.chance_in_text[:, n].astype(bool).tolist()
+
+
+def test_a_survey_without_streams_has_none(tmp_path):
+    path = written(tmp_path / "t.txt", sentences(4))
+    plain = surveyed(Scope.from_model(*zoo.build("bert")), path, tmp_path / "s")
+    assert Surveyed(plain, "model").streams is None
+
+
+def test_streams_lie_stage_by_stage(directory):
+    streams = Surveyed(directory, "model").streams
+    assert streams is not None
+    assert (len(streams.rank_after_attention), len(streams.cosine)) == (3, 4)
+    assert streams.cosine[0] == pytest.approx(np.ones(len(streams.cosine[0])), abs=1e-5)  # the input itself
+    assert (streams.rank[0] == 1).all()
