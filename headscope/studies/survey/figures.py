@@ -9,8 +9,8 @@ import numpy as np
 from headscope.inference.bootstrap import Array
 from headscope.inference.estimates import Estimate, Resampled, together
 from headscope.question.kinds import KINDS
+from headscope.reading.patterns import PATTERN
 from headscope.studies.survey.sums import Totals
-from headscope.studies.survey.tables import PATTERN
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from headscope.inference.bootstrap import Array, Draws
 from headscope.inference.estimates import Resampled, RunningSums
 from headscope.inference.ranks import auc
 from headscope.question.kinds import KINDS
+from headscope.reading.patterns import PATTERN
 from headscope.reading.words import WORD_CLASSES
-from headscope.studies.survey.tables import PATTERN
 
 POSITION_BANDS = (5, 10, 20, 50)
 _POSITIONS = ("0-4", "5-9", "10-19", "20-49", "50+")
