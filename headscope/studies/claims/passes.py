@@ -5,7 +5,8 @@ Each shard is a file that is there as a whole or not at all, so a run that was k
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,7 @@ from headscope.scope import Scope
 from headscope.studies.claims.surveyed import Surveyed
 from headscope.studies.survey.checksums import intact
 from headscope.studies.survey.store import write_sealed
-from headscope.vocabulary import Encoded
-from headscope.vocabulary.placed import members_of, placed
+from headscope.vocabulary.placed import places_of, search_placed
 
 NEAREST = 15
 _TEXTS = 32  # read at a time
@@ -63,22 +63,14 @@ def overlaps(scope: Scope, readings: Sequence[Reading]) -> Measured:
     z = torch.stack([reading.z[0, position] for reading, position in at])  # (token, head, d_head)
     own = torch.tensor([reading.tokens[position].id for reading, position in at])
 
-    def encodings(moved: bool) -> Iterator[tuple[Tensor, Encoded]]:
-        if not moved:
-            yield torch.arange(len(at)), vocabulary.encoded("value", "input", 0, None)
-            return
-        for spot, members in members_of(reading.spots[position] for reading, position in at):
-            yield members, vocabulary.encoded("value", "input", 0, spot)
-
-    k = min(NEAREST, vocabulary.encoded("value", "input", 0, None).table.candidates)
-    both = []
-    for moved in (True, False):
-        ids, order = [], []
-        for run in placed(encodings(moved), z):
-            ids.append(run.search(own, torch.full_like(own, -1), k=k)["cosine"].ids.cpu())
-            order.append(run.which)
-        both.append(torch.cat(ids)[torch.cat(order).argsort()])  # (token, head, k)
-    common = (both[0][..., :, None] == both[1][..., None, :]).any(-1).sum(-1)
+    encode = partial(vocabulary.encoded, "value", "input", 0)
+    k = min(NEAREST, encode(None).table.candidates)
+    spots = [reading.spots[position] for reading, position in at]
+    with_position, without = (
+        search_placed(places_of(some, len(at)), encode, z, own, k=k).nearest["cosine"].ids  # (token, head, k)
+        for some in (spots, None)
+    )
+    common = (with_position[..., :, None] == without[..., None, :]).any(-1).sum(-1)
     return {"jaccard": (common / (2 * k - common)).float().numpy()}
 
 
