@@ -24,7 +24,7 @@ from headscope.corpus.census import take_census
 from headscope.corpus.texts import Columns, Corpus, Text, find_sources
 from headscope.neighbors import search, warm_up
 from headscope.studies.survey.measure import tokens_of
-from headscope.studies.survey.options import Options
+from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.run import Survey
 
 EWT = Path(__file__).parents[2] / "shared" / "corpora" / "ud-ewt" / "en_ewt-ud-dev.conllu"
@@ -49,7 +49,7 @@ def _drawn(path: Path) -> Path:
 
 
 def _measure(scope: Scope, path: Path, count: int, directory: Path) -> dict[str, Any]:
-    options = Options(sample=count)
+    options = SurveyOptions(sample=count)
     corpus = Corpus(find_sources([path]), Columns())
     census = take_census(corpus, lambda text: tokens_of(scope, text, False), options, scope.card.vocab_size)
     shards = [texts for _, texts in census.texts_of(corpus, set(range(len(census.shards))))]

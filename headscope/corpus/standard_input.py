@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from headscope.corpus.asked import CorpusOptions
 from headscope.corpus.texts import Source
 from headscope.errors import InputError
-from headscope.studies.survey.options import Options
 from headscope.studies.survey.store import STANDARD_INPUT, TEMPORARY, told
 
 NAME = "standard input"  # what its texts say they come from
@@ -28,7 +28,7 @@ class Arrived:
     directory: Path
     new: Path | None
 
-    def source(self, options: Options) -> Source:
+    def source(self, options: CorpusOptions) -> Source:
         """The texts, where they are until `keep`."""
         path = self.new or self.directory / STANDARD_INPUT
         return Source(path, "text" if options.format == "auto" else options.format, NAME)

@@ -107,5 +107,11 @@ def _joined(parts: Sequence[Nearest], back: Tensor) -> Nearest:
     def whole(name: str) -> Tensor:
         return torch.cat([getattr(part, name) for part in parts]).cpu()[back]
 
-    others = None if parts[0].other_ranks is None else whole("other_ranks")
-    return Nearest(*(whole(name) for name in ("ids", "ranks", "distances", "own_rank", "own_distance")), others)
+    return Nearest(
+        ids=whole("ids"),
+        ranks=whole("ranks"),
+        distances=whole("distances"),
+        own_rank=whole("own_rank"),
+        own_distance=whole("own_distance"),
+        other_ranks=None if parts[0].other_ranks is None else whole("other_ranks"),
+    )

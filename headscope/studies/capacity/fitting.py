@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from headscope.corpus.census import Census
+from headscope.corpus.counted import tokens_of
 from headscope.corpus.texts import Text as Source
 from headscope.errors import InputError
 from headscope.model.capture.edits import Edits
 from headscope.model.lengths import alike
 from headscope.model.opened import Text
-from headscope.studies.capacity.options import Options
+from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.capacity.recovery import Readout
 from headscope.studies.capacity.spread import Spread
 from headscope.studies.capacity.subspaces import Axes, Moments
 from headscope.studies.probes.ridge import Gram, Ridge
-from headscope.studies.survey.measure import tokens_of
 
 if TYPE_CHECKING:
     from headscope.scope import Scope
@@ -52,7 +52,7 @@ class Sample:
         return torch.tensor(self.input.ids)[self.ours]
 
 
-def samples(scope: Scope, texts: Iterable[tuple[Source, int]], options: Options) -> list[Sample]:
+def samples(scope: Scope, texts: Iterable[tuple[Source, int]], options: CapacityOptions) -> list[Sample]:
     """Texts with their groups, as the model reads them."""
     opened, found = scope._opened, []
     for text, group in texts:

@@ -16,7 +16,7 @@ from headscope.model.capture.edits import Part as Where
 from headscope.model.opened import Text
 from headscope.studies.capacity.fitting import STAGES, Fit, Sample, Stage, batches, watched
 from headscope.studies.capacity.merging import Tree
-from headscope.studies.capacity.options import Options, Site
+from headscope.studies.capacity.options import CapacityOptions, Site
 from headscope.studies.capacity.recovery import Readout, Recovery, told
 from headscope.studies.capacity.subspaces import Axes
 
@@ -88,7 +88,7 @@ class Only:
         return changed
 
 
-def conditions(options: Options, layers: int, heads: int, widths: dict[Site, int]) -> list[Condition]:
+def conditions(options: CapacityOptions, layers: int, heads: int, widths: dict[Site, int]) -> list[Condition]:
     """All that is measured, layer by layer; shares that keep the same number of dimensions are one.
 
     Where nothing or everything is kept, chance is no other condition.
@@ -119,7 +119,7 @@ def conditions(options: Options, layers: int, heads: int, widths: dict[Site, int
 class Sweep:
     """The conditions, and what is needed to measure texts under them."""
 
-    def __init__(self, scope: Scope, fit: Fit, options: Options, tokens: int) -> None:
+    def __init__(self, scope: Scope, fit: Fit, options: CapacityOptions, tokens: int) -> None:
         """`tokens`: how many will be measured in all."""
         self.scope, self.fit, self.options = scope, fit, options
         card = scope.card
@@ -133,7 +133,7 @@ class Sweep:
         for batch in batches(self.scope, samples):
             before = _Before(self.scope, batch, [self._drawn(one) for one in batch], self.fit.readout)
             for layer, some in groupby(self.conditions, key=lambda condition: condition.layer):
-                changes = _Changes(self.fit, batch, before, layer, self.options)
+                changes = _Changes(self.fit, batch, before, layer, self.options.seed)
                 found = []
                 for condition in some:
                     made = changes.of(condition)
@@ -161,8 +161,8 @@ class _Effect:
 class _Changes:
     """What each text's encodings of one layer become under a condition."""
 
-    def __init__(self, fit: Fit, batch: Sequence[Sample], before: _Before, layer: int, options: Options) -> None:
-        self._fit, self._batch, self._before, self._layer, self._seed = fit, batch, before, layer, options.seed
+    def __init__(self, fit: Fit, batch: Sequence[Sample], before: _Before, layer: int, seed: int) -> None:
+        self._fit, self._batch, self._before, self._layer, self._seed = fit, batch, before, layer, seed
         self._turned: dict[str, list[Axes]] = {}
         self._trees: dict[str, list[Tree]] = {}
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from headscope.model.feed.positions import Spot
 from headscope.neighbors import Metric, Nearest, Table
 from headscope.studies.survey.frame import Frame
-from headscope.studies.survey.options import Options
+from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.scorer import Scorer
 from headscope.studies.survey.signal import Sets
 from headscope.vocabulary import Encoded, Vocabulary
@@ -39,7 +39,7 @@ def compare(
     spots: Sequence[Spot],
     sets: Sets,
     z: Tensor,
-    options: Options,
+    options: SurveyOptions,
     space: Any,
     reference: Any,
     layer: int,

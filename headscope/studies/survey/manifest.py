@@ -10,7 +10,7 @@ from typing import Any
 
 from headscope.errors import InputError, cut
 from headscope.studies.survey.checksums import read_small
-from headscope.studies.survey.options import Options
+from headscope.studies.survey.options import SurveyOptions
 
 SCHEMA, FORMULA = 1, 2
 MANIFEST = "manifest.json"
@@ -108,12 +108,12 @@ def survey_manifest(directory: Path) -> dict[str, Any]:
     return manifest
 
 
-def options_of(manifest: Mapping[str, Any]) -> Options:
+def options_of(manifest: Mapping[str, Any]) -> SurveyOptions:
     """A survey's options."""
     given: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in manifest["options"].items()
     }
-    return Options(**given)
+    return SurveyOptions(**given)
 
 
 def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:

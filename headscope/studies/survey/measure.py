@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from headscope.corpus.counted import tokens_of
 from headscope.corpus.tags import tagged
 from headscope.corpus.texts import Text
 from headscope.errors import ModelError
@@ -24,7 +25,7 @@ from headscope.reading.stream import stages_of
 from headscope.studies.survey import nulls, tables
 from headscope.studies.survey.compare import Compared, compare
 from headscope.studies.survey.frame import Frame
-from headscope.studies.survey.options import Options
+from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.signal import Sets
 from headscope.studies.survey.store import Sink
 from headscope.studies.survey.streams import walked
@@ -61,7 +62,7 @@ class Heads:
 def measure(
     scope: Scope,
     texts: Sequence[Text],
-    options: Options,
+    options: SurveyOptions,
     context: Context,
     sink: Sink,
     *,
@@ -117,18 +118,12 @@ def measure(
                 sink.stream(tables.stream(frame, number, stage, mask, found_streams))
 
 
-def tokens_of(scope: Scope, text: Text, truncate: bool) -> tuple[Token, ...]:
-    """A text's tokens as the model reads them; InputError for a text that it cannot read."""
-    opened = scope._opened
-    return scope._tokens(opened, text.content, opened.stack.start, truncate)[0]
-
-
 def _compared(
     scope: Scope,
     frame: Frame,
     sets: Sets,
     heads: Heads,
-    options: Options,
+    options: SurveyOptions,
     space: str,
     reference: str | None,
     layers: Sequence[int],
@@ -160,7 +155,7 @@ def _heads(
     scope: Scope,
     texts: Sequence[Text],
     tokens: Sequence[Sequence[Token]],
-    options: Options,
+    options: SurveyOptions,
     mask: Mask,
     null: str | None,
 ) -> Heads:

@@ -10,6 +10,7 @@ import zoo
 from headscope import Scope
 from headscope.commands.cli import main
 from headscope.errors import InputError
+from headscope.show.progress import Progress
 from headscope.studies.claims import passes
 from headscope.studies.claims.page import write_page
 from headscope.studies.claims.run import Asked, settle
@@ -21,18 +22,16 @@ class Ended(Exception):
     """What ends a run."""
 
 
-class EndsAt:
+class EndsAt(Progress):
     """Ends a run when it comes to a step."""
 
     def __init__(self, doing: str) -> None:
-        self.doing = doing
+        super().__init__(self.end)
+        self._last = doing
 
-    def step(self, doing: str, total: int | None) -> None:
-        if doing == self.doing:
+    def end(self, progress: Progress) -> None:
+        if progress.doing == self._last:
             raise Ended
-
-    def tick(self, done: int) -> None:
-        pass
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from headscope.studies.survey.checksums import CHECKSUMS, seal
 from headscope.studies.survey.frame import Frame
 from headscope.studies.survey.manifest import MANIFEST, sealed
 from headscope.studies.survey.measure import Heads
-from headscope.studies.survey.options import Options
+from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.run import Survey
 from tests.studies.survey.corpora import sentences, surveyed, written
 
@@ -55,7 +55,7 @@ def test_the_census_holds_a_few_bytes_a_text(tmp_path):
         path = tmp_path / f"{count}.txt"
         path.write_text("\n".join(f"text number {n} of a corpus that nobody keeps in memory" for n in range(count)))
         with peak() as found:
-            census = take_census(Corpus(find_sources([path]), Columns()), lambda text: read, Options(), 10)
+            census = take_census(Corpus(find_sources([path]), Columns()), lambda text: read, SurveyOptions(), 10)
         assert census.total == 5 * count
         peaks.append(found[0])
     assert peaks[1] - peaks[0] < A_TEXT * 20000
@@ -114,7 +114,7 @@ def test_the_statistics_of_more_shards_take_no_more_memory(survey, tmp_path, mon
 
 def test_one_shard_is_held_at_a_time(scope_of, tmp_path, monkeypatch):
     path = written(tmp_path / "t.txt", sentences(160, seed=2, least=6, most=6))
-    survey = Survey.prepare(scope_of("bert"), [path], tmp_path / "s", Options(shard_positions=60, stream=True))
+    survey = Survey.prepare(scope_of("bert"), [path], tmp_path / "s", SurveyOptions(shard_positions=60, stream=True))
     assert len(survey.census.shards) > 15
     held, writing = [], store.Store.writing
 
