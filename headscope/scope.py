@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from headscope.bank import Bank, fill, source
 from headscope.errors import HeadscopeError, InputError
 from headscope.given import as_seed, number, text_of, texts_of
+from headscope.keep.memory import Recent
 from headscope.maps.layouts import Layouts
 from headscope.model.default import default_source, find
 from headscope.model.edits import Edits, check_edits, named_edits, plain_edits
@@ -35,7 +37,6 @@ from headscope.probes.lens import LinearLens
 from headscope.reading import Reading
 from headscope.views.progress import bar
 from headscope.vocabulary import Vocabulary, notes
-from headscope.vocabulary.cache import ByteCache
 from headscope.vocabulary.choices import Space, one_of
 from headscope.vocabulary.closed_form import ClosedForm
 from headscope.vocabulary.isolated import WHAT, Isolated, ReadAlone, What
@@ -103,7 +104,7 @@ class Scope:
         self._reopen, self._cache_bytes = reopen, cache_bytes
         self._lock = threading.RLock()
         self._isolated, self._vocabulary = self._encodings()
-        self._banks = ByteCache(_BANK_BYTES)
+        self._banks: Recent[Any] = Recent(_BANK_BYTES)
         self._lens: LinearLens | None = None
         self._layouts = Layouts()
 
@@ -310,7 +311,7 @@ class Scope:
                 notes.unknown_words,
             )  # fmt: skip
 
-        return self._banks.get(("bank", found.key, size, mask), make)
+        return self._banks.made(("bank", found.key, size, mask), make)
 
     def isolate(self, progress: Callable[[int, int], None] | None = None, what: What = "values") -> Isolation:
         """Read every vocabulary token alone, and keep on disk its values, which the reference "isolated" is made of.
@@ -362,7 +363,7 @@ class Scope:
             self._current()
             if used is not None:
                 used.check(self.card)
-            self._lens, self._banks = used, ByteCache(_BANK_BYTES)  # what was measured over a bank was another space
+            self._lens, self._banks = used, Recent(_BANK_BYTES)  # what was measured over a bank was another space
             self._vocabulary.fitted = None if used is None else used.maps
 
     def closed_spaces(self) -> dict[Space, str]:
@@ -397,7 +398,7 @@ class Scope:
             if self._opened.freshness.changed():
                 self._opened, self._card = self._reopen()
                 self._isolated, self._vocabulary = self._encodings()
-                self._banks, self._lens = ByteCache(_BANK_BYTES), None
+                self._banks, self._lens = Recent(_BANK_BYTES), None
             return self._opened
 
     def _to_read(self) -> tuple[Opened, frozenset[int], list[ClosedForm]]:

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from headscope.errors import InputError
 from headscope.given import as_seed
+from headscope.keep.memory import Recent
 from headscope.stopping import stop_point
-from headscope.vocabulary.cache import ByteCache
 from headscope.vocabulary.shards import cache_directory, keep_within, read_layer, touch, write_tensor
 
 if TYPE_CHECKING:
@@ -122,12 +122,12 @@ class Layouts:
     """Layouts by what they are of, in memory and t-SNE's on disk: the same vectors are never laid out twice."""
 
     def __init__(self) -> None:
-        self._cache = ByteCache(_BYTES)
+        self._cache: Recent[Layout] = Recent(_BYTES)
 
     def known(self, vectors: Tensor, way: Way) -> Layout | None:
         """The layout, where it takes no time: it is kept, or PCA."""
         key = _key(vectors, way)
-        kept: Layout | None = self._cache.peek(key)
+        kept = self._cache.get(key)
         if kept is not None:
             return kept
         if way.method == "pca":
@@ -156,8 +156,7 @@ class Layouts:
         return self._keep(key, layout)
 
     def _keep(self, key: str, layout: Layout) -> Layout:
-        # Built outside the cache, whose lock would make every other question wait for it.
-        return self._cache.get(key, lambda: layout)
+        return self._cache.made(key, lambda: layout)  # another thread's, if it came first
 
 
 def trustworthiness(vectors: Tensor, points: Tensor) -> float:
