@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from headscope.errors import InputError
+from headscope.keep.cache import cache_directory
 from headscope.survey.checksums import read_small
 from headscope.survey.lock import LOCK, held
 from headscope.survey.store import write_whole
-from headscope.vocabulary.shards import cache_directory
 
 FORMULA = 1  # of the verdicts and of what is kept for them; another number begins anew
 ASKED = "asked.json"

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
@@ -21,8 +20,8 @@ from torch import Tensor
 from headscope.errors import InputError
 from headscope.given import as_seed
 from headscope.keep.memory import Recent
+from headscope.keep.tensors import Tensors
 from headscope.stopping import stop_point
-from headscope.vocabulary.shards import cache_directory, keep_within, read_layer, touch, write_tensor
 
 if TYPE_CHECKING:
     from openTSNE.affinity import PerplexityBasedNN
@@ -123,6 +122,7 @@ class Layouts:
 
     def __init__(self) -> None:
         self._cache: Recent[Layout] = Recent(_BYTES)
+        self._disk = Tensors("maps", _ON_DISK)
 
     def known(self, vectors: Tensor, way: Way) -> Layout | None:
         """The layout, where it takes no time: it is kept, or PCA."""
@@ -132,12 +132,7 @@ class Layouts:
             return kept
         if way.method == "pca":
             return self._keep(key, _pca(vectors))
-        try:
-            points = read_layer(_path(key), (1, len(vectors), 2), 0)
-        except InputError:  # there is no place where anything is kept
-            return None
-        if points is not None:
-            touch(_path(key))
+        points = self._disk.get(key, (len(vectors), 2))
         return None if points is None else self._keep(key, Tsne(vectors, points, way))
 
     def get(self, vectors: Tensor, way: Way, tell: Tell) -> Layout:
@@ -147,9 +142,7 @@ class Layouts:
             return found
         key, layout = _key(vectors, way), _tsne(vectors, way, tell)
         try:
-            _path(key).parent.mkdir(parents=True, exist_ok=True)
-            write_tensor(_path(key), layout.points[None])
-            keep_within(_path(key).parent, _ON_DISK)
+            self._disk.put(key, layout.points)
         except (OSError, InputError) as error:
             # The layout is whole; only the next process will have to make it again.
             log.warning("this map is not kept: %s", getattr(error, "strerror", None) or error)
@@ -250,7 +243,3 @@ def _key(vectors: Tensor, way: Way) -> str:
     digest = hashlib.sha256(repr(parts).encode())
     digest.update(vectors.contiguous().numpy().tobytes())
     return digest.hexdigest()[:32]
-
-
-def _path(key: str) -> Path:
-    return cache_directory() / "maps" / f"{key}.safetensors"
