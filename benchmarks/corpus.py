@@ -20,12 +20,12 @@ import torch
 from benchmarks.models import TEXT, scopes
 from benchmarks.timing import Timing, interleaved, machine
 from headscope import Scope
+from headscope.corpus.census import take_census
+from headscope.corpus.texts import Columns, Corpus, Text, find_sources
 from headscope.neighbors import search, warm_up
-from headscope.survey.census import take_census
-from headscope.survey.measure import tokens_of
-from headscope.survey.options import Options
-from headscope.survey.run import Survey
-from headscope.survey.texts import Columns, Corpus, Text, find_sources
+from headscope.studies.survey.measure import tokens_of
+from headscope.studies.survey.options import Options
+from headscope.studies.survey.run import Survey
 
 EWT = Path(__file__).parents[2] / "shared" / "corpora" / "ud-ewt" / "en_ewt-ud-dev.conllu"
 TEXTS = {"demo": 700, "roberta-base size": 60}

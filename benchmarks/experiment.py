@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from headscope import Scope
-from headscope.reading import Reading
+from headscope.reading.reading import Reading
 
 
 class Experiment:

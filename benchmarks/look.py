@@ -6,7 +6,7 @@ import sys
 
 from benchmarks.models import TEXT
 from benchmarks.timing import interleaved, machine
-from headscope.model.default import demo_directory
+from headscope.model.opening.default import demo_directory
 
 _PLAIN = """
 import sys

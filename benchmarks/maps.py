@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from benchmarks.models import TEXT, scopes
 from benchmarks.timing import machine
 from headscope import Scope
-from headscope.maps import Map
+from headscope.reading.map import Map
 
 SIZE, LAYER, HEAD = 5000, 3, 5
 OTHER = "A river bank is not where the money is, and nobody knows why"

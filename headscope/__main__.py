@@ -1,5 +1,5 @@
 """`python -m headscope` is `headscope`."""
 
-from headscope.cli import main
+from headscope.commands.cli import main
 
 main()

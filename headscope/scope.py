@@ -15,29 +15,30 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from headscope.bank import Bank, fill, source
 from headscope.errors import HeadscopeError, InputError
-from headscope.given import as_seed, number, text_of, texts_of
 from headscope.keep.memory import Recent
-from headscope.maps.layouts import Layouts
-from headscope.model.default import default_source, find
-from headscope.model.edits import Edits, check_edits, named_edits, plain_edits
-from headscope.model.fresh import reinitialised
+from headscope.model.capture.edits import Edits, check_edits, named_edits, plain_edits
+from headscope.model.capture.hooks import judged
+from headscope.model.capture.passes import MASKS, Mask
+from headscope.model.feed.projections import HeadWeights, measure_projections
 from headscope.model.freshness import weights_sha256
-from headscope.model.hooks import judged
 from headscope.model.lengths import apart
-from headscope.model.loading import load
 from headscope.model.opened import Opened, open_model
-from headscope.model.passes import MASKS, Mask
-from headscope.model.projections import HeadWeights, measure_projections
-from headscope.model.stacks import StackName, choose, unwrapped
+from headscope.model.opening.default import default_source, find
+from headscope.model.opening.fresh import reinitialised
+from headscope.model.opening.loading import load
+from headscope.model.opening.stacks import StackName, choose, unwrapped
 from headscope.model.surroundings import settled_class
 from headscope.model.tokens import Token, started, tokenize
-from headscope.probes.lens import LinearLens
-from headscope.reading import Reading
-from headscope.views.progress import bar
-from headscope.vocabulary import Vocabulary, notes
-from headscope.vocabulary.choices import Space, one_of
+from headscope.question import notes
+from headscope.question.choices import Space, one_of
+from headscope.question.given import as_seed, number, text_of, texts_of
+from headscope.reading.bank import Bank, fill, source
+from headscope.reading.lens import LinearLens
+from headscope.reading.map.layouts import Layouts
+from headscope.reading.reading import Reading
+from headscope.show.progress import bar
+from headscope.vocabulary import Vocabulary
 from headscope.vocabulary.closed_form import ClosedForm
 from headscope.vocabulary.isolated import WHAT, Isolated, ReadAlone, What
 from headscope.vocabulary.witness import Witness

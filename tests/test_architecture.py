@@ -14,7 +14,7 @@ PACKAGE = ROOT / "headscope"
 HEAVY = {"torch", "transformers", "numpy", "numba", "pandas", "huggingface_hub", "fastapi", "uvicorn"}
 # `headscope --help` loads these.
 LIGHT = (
-    *("__init__.py", "__main__.py", "cli.py", "defaults.py", "errors.py", "meanings.py"),
+    *("__init__.py", "__main__.py", "commands/cli.py", "question/defaults.py", "errors.py", "question/meanings.py"),
     *(f"commands/{path.name}" for path in sorted((PACKAGE / "commands").glob("*.py"))),
 )
 
@@ -84,7 +84,7 @@ def test_the_searchs_tensors_come_from_no_model():
     for path in (PACKAGE / "neighbors").rglob("*.py"):
         named = {name for name, _ in imported_by(path)}
         assert all(
-            n.startswith(("headscope.neighbors", "headscope.errors", "headscope.stopping"))
+            n.startswith(("headscope.neighbors", "headscope.errors", "headscope.question.stopping"))
             for n in named
             if "headscope" in n
         )

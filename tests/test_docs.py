@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import typer.main
 
-from headscope import meanings
-from headscope.cli import app, main
-from headscope.vocabulary.choices import REFERENCES
+from headscope.commands.cli import app, main
+from headscope.question import meanings
+from headscope.question.choices import REFERENCES
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headscope.cli import main
+from headscope.commands.cli import main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -59,7 +59,7 @@ def test_readme_holds_the_two_commands():
     [
         ("Your model is left alone", "test_left_alone.py"),
         ("no code from a checkpoint is run", "model/test_damaged.py"),
-        ("left out and counted", "survey/test_spoiled_texts.py"),
+        ("left out and counted", "studies/survey/test_spoiled_texts.py"),
         ("refused with one sentence", "model/test_refusals.py"),
     ],
 )

@@ -20,10 +20,10 @@ from headscope.app.server import create_app
 from headscope.app.slow import protocol
 from headscope.errors import InputError, cut
 from headscope.keep.cells import visible
-from headscope.model.stacks import StackName
+from headscope.model.opening.stacks import StackName
 from headscope.neighbors import warm_up
 from headscope.scope import Scope
-from headscope.views.text import console
+from headscope.show.terminal import console
 
 _TRIED = 50  # ports after the one in use
 

@@ -16,15 +16,15 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope as HttpScope
 
 from headscope import __version__
-from headscope.app import routes
-from headscope.app.asks import NearestAsk
-from headscope.app.desk import Desk
+from headscope.app.api import routes
+from headscope.app.api.asks import NearestAsk
+from headscope.app.api.desk import Desk
+from headscope.app.api.limits import PUBLIC, Limits
+from headscope.app.api.models import Models, Open
+from headscope.app.api.problems import handle_problems
+from headscope.app.api.safety import Guard
 from headscope.app.door import Door
-from headscope.app.limits import PUBLIC, Limits
-from headscope.app.models import Models, Open
-from headscope.app.page import STATIC, Page
-from headscope.app.problems import handle_problems
-from headscope.app.safety import Guard
+from headscope.app.page.page import STATIC, Page
 from headscope.errors import InputError
 from headscope.scope import Scope
 

@@ -74,12 +74,12 @@ def survey(
 ) -> None:
     """Measure a corpus: what every head's output is nearest to, and what of it differs from chance."""
     try:
-        from headscope.survey.run import Survey
+        from headscope.studies.survey.run import Survey
     except ModuleNotFoundError as error:
         raise InputError(f'a survey needs {error.name}: pip install "headscope[survey]"') from None
     from headscope.keep.files import directory_to_write
-    from headscope.survey.options import Options, checked_nulls
-    from headscope.survey.watch import show, watched
+    from headscope.studies.survey.options import Options, checked_nulls
+    from headscope.studies.survey.watch import show, watched
 
     asked: dict[str, Any] = {"spaces": space, "references": reference, "metrics": metric, "masks": mask}
     asked = {name: tuple(values) for name, values in asked.items() if values}
@@ -109,7 +109,7 @@ def report(
 ) -> None:
     """Write a report on surveys: one HTML page, Markdown with figures as SVG files, and the numbers as CSV."""
     try:
-        from headscope.report.write import write_report
+        from headscope.studies.survey.report.write import write_report
     except ModuleNotFoundError as error:
         raise InputError(f'a report needs {error.name}: pip install "headscope[survey]"') from None
     with working("reading the surveys") as status:
@@ -140,12 +140,12 @@ def claims(
 ) -> None:
     """Every claim of the experiment that headscope began with, and a verdict on it for this model."""
     try:
-        from headscope.claims.run import Asked, settle
-        from headscope.claims.watch import watched
+        from headscope.studies.claims.run import Asked, settle
+        from headscope.studies.claims.watch import watched
     except ModuleNotFoundError as error:
         raise InputError(f'claims need {error.name}: pip install "headscope[survey]"') from None
-    from headscope.claims.page import refuse_foreign, write_page
-    from headscope.claims.show import tables
+    from headscope.studies.claims.page import refuse_foreign, write_page
+    from headscope.studies.claims.show import tables
 
     asked = Asked.of(texts, survey, mask, sample, seed)
     if output is not None:
@@ -195,14 +195,14 @@ def capacity(
 ) -> None:
     """Measure how many dimensions, and how many encodings, each layer needs; and repeat what others measured."""
     try:
-        from headscope.capacity.page import write_page
-        from headscope.capacity.run import Run
+        from headscope.studies.capacity.page import write_page
+        from headscope.studies.capacity.run import Run
     except ModuleNotFoundError as error:
         raise InputError(f'capacity needs {error.name}: pip install "headscope[survey]"') from None
-    from headscope.capacity import show
-    from headscope.capacity.options import Options
     from headscope.keep.files import directory_to_write
-    from headscope.views.progress import bar
+    from headscope.show.progress import bar
+    from headscope.studies.capacity import show
+    from headscope.studies.capacity.options import Options
 
     asked: dict[str, Any] = {"parts": part, "sites": site, "keep": keep}
     asked = {name: tuple(values) for name, values in asked.items() if values}

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headscope import defaults, meanings
 from headscope.commands.asking import listed
 from headscope.commands.options import AsJson, Device, Dtype, Mask, Model, Revision, Stack
 from headscope.commands.running import isolate, open_scope, print_json, print_tables, terminal_width, working
 from headscope.commands.streams import write_data
 from headscope.errors import InputError
+from headscope.question import defaults, meanings
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -105,11 +105,11 @@ def look(
         print_json(shown.told)
         return
     if as_csv:
-        from headscope.views.record import csv_of
+        from headscope.show.record import csv_of
 
         write_data(csv_of(shown.rows))
         return
-    from headscope.views.text import model_line, token_line
+    from headscope.show.terminal import model_line, token_line
 
     width, gap = terminal_width(), ""
     head: list[RenderableType] = [model_line(scope.card), gap, token_line(reading, shown.told["selected"], width), gap]

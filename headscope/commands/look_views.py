@@ -12,7 +12,7 @@ from headscope.errors import InputError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from headscope.reading import Reading
+    from headscope.reading.reading import Reading
     from headscope.scope import Scope
 
 Record = dict[str, Any]
@@ -49,8 +49,9 @@ class Shown:
 
 def heads(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     """What every head of a layer is nearest to; its rows are the neighbours."""
-    from headscope import defaults
-    from headscope.views import record, text
+    from headscope.question import defaults
+    from headscope.show import record
+    from headscope.show import terminal as text
 
     say(f"encoding the vocabulary ({scope.card.vocab_size:,} tokens) …")
     k = defaults.K if asked.k is None else asked.k
@@ -80,7 +81,8 @@ def heads(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
 
 def atlas(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     """The nearest token of every layer and head."""
-    from headscope.views import record, text
+    from headscope.show import record
+    from headscope.show import terminal as text
 
     say(f"encoding the vocabulary ({scope.card.vocab_size:,} tokens) …")
     found = reading.atlas(asked.token, **asked.choices)
@@ -90,7 +92,8 @@ def atlas(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
 
 def attention(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     """What every head of a layer mixes at a token."""
-    from headscope.views import record, text
+    from headscope.show import record
+    from headscope.show import terminal as text
 
     found = reading.attention(asked.token, asked.layer, asked.weigh)  # type: ignore[arg-type]
     told = record.read(scope.card, reading) | record.attention(found)
@@ -99,7 +102,7 @@ def attention(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
 
 def journey(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     """Every token's residual stream against its own input embedding."""
-    from headscope.views import layers
+    from headscope.show import layers
 
     say(f"following {len(reading.tokens)} tokens through {scope.card.layers} layers …")
     k: Record = {} if asked.k is None else {"k": asked.k}
@@ -113,7 +116,7 @@ def journey(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
 
 def mixing(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     """How much of every layer's output comes from other positions."""
-    from headscope.views import layers
+    from headscope.show import layers
 
     found, selected = reading.mixing(), reading.position_of(asked.token)
     return Shown(
@@ -125,7 +128,7 @@ def mixing(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
 
 def glance(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     """Every head in five numbers."""
-    from headscope.views import layers
+    from headscope.show import layers
 
     found = reading.glance()
     return Shown(
@@ -137,7 +140,7 @@ def glance(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
 
 def effects(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     """What the output at a token loses without each head."""
-    from headscope.views import layers
+    from headscope.show import layers
 
     say(f"running the text {scope.card.layers * scope.card.heads + 1} times …")
     found = reading.effects(asked.token, asked.replace_by)  # type: ignore[arg-type]
@@ -172,6 +175,6 @@ def edits(given: Sequence[str]) -> dict[tuple[int, int], Any]:
 
 def _of_text(scope: Scope, reading: Reading, asked: Asked) -> Record:
     """What was read, and which token is selected, for the views that are about the whole text too."""
-    from headscope.views import record
+    from headscope.show import record
 
     return record.read(scope.card, reading) | {"selected": reading.position_of(asked.token)}

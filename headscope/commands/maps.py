@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from headscope import defaults
 from headscope.commands.asking import listed
 from headscope.commands.options import Device, Dtype, Mask, Model, Revision, Stack
 from headscope.commands.running import isolate, open_scope, working
 from headscope.commands.streams import say
 from headscope.errors import InputError
+from headscope.question import defaults
 
 
 def draw_map(
@@ -52,7 +52,8 @@ def draw_map(
     from pathlib import Path
 
     with working("starting") as status:
-        from headscope.views import figure, maps, record
+        from headscope.show import maps, record
+        from headscope.show import scatter as figure
 
         path = figure.check(Path(output), theme or "light")  # before the minutes, not after
         if theme is not None and path.suffix.lower() in (".json", ".csv"):

@@ -64,7 +64,7 @@ def models(
         return
     if model is not None:
         raise InputError(f"{model!r} is one argument too many: did you mean --verify {model}?")
-    from headscope.model.available import available
+    from headscope.model.opening.available import available
 
     found = available()
     if as_json:
@@ -78,7 +78,7 @@ def models(
 
 def _verify(model: str | None, stack: str | None, device: str, dtype: str | None, as_json: bool) -> None:
     with working("starting") as status:
-        from headscope.verify import verify
+        from headscope.studies.verify import verify
 
         verdict = verify(open_scope(status, model, None, device, dtype, stack), lambda name: status.update(f"{name} …"))
     if as_json:

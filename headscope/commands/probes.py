@@ -27,7 +27,7 @@ from headscope.errors import InputError
 if TYPE_CHECKING:
     from rich.status import Status
 
-    from headscope.probes.texts import Texts
+    from headscope.corpus.work import Texts
     from headscope.scope import Scope
 
 
@@ -62,9 +62,9 @@ def lens(
 
     file_to_write(output)  # before the minutes, not after
     with working("starting") as status:
-        from headscope.probes import fit_lens
-        from headscope.probes.lens import save_or_keep
-        from headscope.views.probes import lens_tables
+        from headscope.reading.lens import save_or_keep
+        from headscope.show.probes import lens_tables
+        from headscope.studies.probes import fit_lens
 
         scope = open_scope(status, model, revision, device, dtype, stack)
         found = _texts(ctx, status, scope, texts, sample, seed, text_format, column, document_column)
@@ -110,9 +110,9 @@ def recovery(
 ) -> None:
     """Where the information is: how well the token at i is read off z and the residual stream at j, by layer."""
     with working("starting") as status:
-        from headscope import probes
-        from headscope.probes.recovery import OFFSETS
-        from headscope.views.probes import recovery_tables
+        from headscope.show.probes import recovery_tables
+        from headscope.studies import probes
+        from headscope.studies.probes.recovery import OFFSETS
 
         scope = open_scope(status, model, revision, device, dtype, stack)
         found = _texts(ctx, status, scope, texts, sample, seed, text_format, column, document_column)
@@ -138,8 +138,8 @@ def _texts(
 ) -> Texts:
     """The texts that are asked for; `names`: format, column, document column."""
     try:
-        from headscope.probes.texts import find_texts, surveys_in
-        from headscope.survey.options import Options
+        from headscope.corpus.work import find_texts, surveys_in
+        from headscope.studies.survey.options import Options
 
         for name in ("sample", "text_format", "column", "document_column") if surveys_in(paths) else ():
             if is_given(ctx, name):

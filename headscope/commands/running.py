@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.status import Status
 
     from headscope.scope import Scope
-    from headscope.views.progress import Tell
+    from headscope.show.progress import Tell
     from headscope.vocabulary.isolated import What
 
 
@@ -48,7 +48,7 @@ def isolate(status: Status, scope: Scope, what: What = "values") -> None:
 @contextmanager
 def working(step: str) -> Iterator[Status]:
     """Show on standard error what takes its time."""
-    from headscope.views.text import console
+    from headscope.show.terminal import console
 
     with console(sys.stderr).status(f"{step} …") as status:
         yield status
@@ -57,7 +57,7 @@ def working(step: str) -> Iterator[Status]:
 @contextmanager
 def bar_instead(status: Status, announced: str, doing: str) -> Iterator[Tell]:
     """A progress bar in the place of the status."""
-    from headscope.views.progress import bar
+    from headscope.show.progress import bar
 
     status.stop()
     with bar(announced, doing) as tell:
@@ -72,14 +72,14 @@ def print_json(told: dict[str, Any] | list[dict[str, Any]]) -> None:
 
 def terminal_width() -> int:
     """How many characters a line of standard output has."""
-    from headscope.views.text import console
+    from headscope.show.terminal import console
 
     return console(sys.stdout).width
 
 
 def print_tables(tables: Iterable[RenderableType]) -> None:
     """Print tables to the terminal's width, with nothing in them that it would obey."""
-    from headscope.views.text import Disarmed, console
+    from headscope.show.terminal import Disarmed, console
 
     on = console(sys.stdout)
     for table in tables:

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from headscope.model.capture import held
-from headscope.model.heads import AllHeads
-from headscope.model.kept import modules_of
-from headscope.model.loading import hash_of_tensors
-from headscope.model.precision import HALF
+from headscope.model.capture.capture import held
+from headscope.model.capture.heads import AllHeads
+from headscope.model.capture.kept import modules_of
+from headscope.model.capture.precision import HALF
+from headscope.model.opening.loading import hash_of_tensors
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -13,22 +13,22 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from headscope.errors import HeadscopeError, InputError, ModelError
-from headscope.model.anatomy import Anatomy, Trace, dissect, hidden_output, without_cache
-from headscope.model.capture import held, prepared
-from headscope.model.edits import Edits, layers_of_stream
-from headscope.model.feed import Feed, finite_ids, rows_of
+from headscope.model.capture.anatomy import Anatomy, Trace, dissect, hidden_output, without_cache
+from headscope.model.capture.capture import held, prepared
+from headscope.model.capture.edits import Edits, layers_of_stream
+from headscope.model.capture.heads import AllHeads, Captured, OnePattern, Unrecorded
+from headscope.model.capture.kept import exchanges, forget, is_as_found
+from headscope.model.capture.passes import Mask, Recorder, is_recorded_by, recording
+from headscope.model.capture.precision import float32_arithmetic
+from headscope.model.capture.stages import Stages, stages
+from headscope.model.capture.stream import StreamRecorder, stream_replaced
+from headscope.model.feed.feed import Feed, finite_ids, rows_of
+from headscope.model.feed.positions import Positions, Spotter, find_positions, known_positions
 from headscope.model.freshness import Freshness
-from headscope.model.heads import AllHeads, Captured, OnePattern, Unrecorded
-from headscope.model.kept import exchanges, forget, is_as_found
-from headscope.model.passes import Mask, Recorder, is_recorded_by, recording
-from headscope.model.positions import Positions, Spotter, find_positions, known_positions
-from headscope.model.precision import float32_arithmetic
-from headscope.model.stacks import Stack
-from headscope.model.stages import Stages, stages
-from headscope.model.stream import StreamRecorder, stream_replaced
+from headscope.model.opening.stacks import Stack
+from headscope.model.opening.unused import Differences
 from headscope.model.telling import first_line
 from headscope.model.tokens import TokenNames
-from headscope.model.unused import Differences
 
 _PROBE = (2, 10)  # texts, tokens
 _NOT_ALONE = "cannot be run on token ids alone"

@@ -14,9 +14,9 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from headscope.errors import InputError
-from headscope.given import whole
 from headscope.model.spelling import Spelling
 from headscope.model.telling import first_line
+from headscope.question.given import whole
 
 Sort = Literal["word", "special", "unused", "byte", "unnamed"]
 

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from headscope.errors import InputError
-from headscope.model.anatomy import Anatomy, Call, Trace, descendants, hidden_output, without_cache
-from headscope.model.capture import held, prepared
-from headscope.model.norms import Norm, measure, normalises
+from headscope.model.capture.anatomy import Anatomy, Call, Trace, descendants, hidden_output, without_cache
+from headscope.model.capture.capture import held, prepared
+from headscope.model.capture.norms import Norm, measure, normalises
+from headscope.model.capture.passes import is_recorded_by, recording
+from headscope.model.capture.precision import float32_arithmetic
 from headscope.model.opened import Opened
-from headscope.model.passes import is_recorded_by, recording
-from headscope.model.precision import float32_arithmetic
 
 _TOLERANCE = 1e-4
 _OPEN = "Open: value, output, key, query, embedding (what the heads write, without the head of the model)."

@@ -7,9 +7,9 @@
 (tensor([0, 1]), tensor(3))
 """
 
-from headscope.neighbors.backends import Backend, backend_in_use, warm_up
 from headscope.neighbors.hubs import HubAware, Hubness, Moments, hub_aware, hubness
 from headscope.neighbors.metrics import METRICS, Metric, distances
+from headscope.neighbors.scan.backends import Backend, backend_in_use, warm_up
 from headscope.neighbors.search import Nearest, search
 from headscope.neighbors.table import Place, Table
 

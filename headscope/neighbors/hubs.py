@@ -25,7 +25,7 @@ from torch import Tensor
 
 from headscope.neighbors.metrics import Metric
 from headscope.neighbors.table import Place, Table
-from headscope.stopping import stop_point
+from headscope.question.stopping import stop_point
 
 _SILENT = 1e-6  # of the σ_t that b(t) could have: float32 encodings are known no better
 _SLACK = 1e-7  # by how much a product of matrices may miss a score, relative to 1 + |score|

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from headscope.neighbors.backends import Backend, choose
 from headscope.neighbors.batch import QUERIES, batches
 from headscope.neighbors.metrics import METRICS, Metric
+from headscope.neighbors.scan.backends import Backend, choose
 from headscope.neighbors.settle import Settled, settle
 from headscope.neighbors.table import Place, Table
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from headscope.neighbors.batch import Batch
 from headscope.neighbors.metrics import Metric
-from headscope.stopping import stop_point
+from headscope.question.stopping import stop_point
 
 Exact = Callable[[Batch, Metric, Tensor, Tensor], Tensor]
 """Distances in float64 of pairs of a row and a token."""

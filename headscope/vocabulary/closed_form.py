@@ -19,11 +19,11 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from headscope.model.feed import Feed, Part
-from headscope.model.feed import Place as ModelPlace
+from headscope.model.feed.feed import Feed, Part
+from headscope.model.feed.feed import Place as ModelPlace
 from headscope.neighbors import Table
-from headscope.stopping import stop_point
-from headscope.vocabulary.lens import Lens
+from headscope.question.stopping import stop_point
+from headscope.vocabulary.through_w_o import Lens
 
 _ROWS = 8192  # vocabulary rows at a time, so that no second copy of the vocabulary is ever held
 # A power of two: (c·W + β) − β rounds W no more than float32 does anyway, even where |β| ≫ |W|.

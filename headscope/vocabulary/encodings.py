@@ -13,21 +13,22 @@ from torch import Tensor
 
 from headscope.errors import InputError, ModelError
 from headscope.keep.memory import M, Recent
-from headscope.model.feed import Feed, Part, finite_ids
-from headscope.model.feed import Place as ModelPlace
+from headscope.model.feed.feed import Feed, Part, finite_ids
+from headscope.model.feed.feed import Place as ModelPlace
+from headscope.model.feed.positions import Spot
+from headscope.model.feed.projections import output_weights
+from headscope.model.feed.turns import measure_turn
 from headscope.model.opened import Opened
-from headscope.model.positions import Spot
-from headscope.model.projections import output_weights
-from headscope.model.turns import measure_turn
 from headscope.model.unembedding import Unembedding, find_unembedding
 from headscope.neighbors import Place, Table
-from headscope.stopping import stop_point
-from headscope.vocabulary import closed_form, notes
-from headscope.vocabulary.choices import OPEN_REFERENCES, Reference, Space
+from headscope.question import notes
+from headscope.question.choices import OPEN_REFERENCES, Reference, Space
+from headscope.question.stopping import stop_point
+from headscope.vocabulary import closed_form
 from headscope.vocabulary.closed_form import ClosedForm, Motion, Stem
 from headscope.vocabulary.fitted import Fitted
 from headscope.vocabulary.isolated import Isolated
-from headscope.vocabulary.lens import Lens
+from headscope.vocabulary.through_w_o import Lens
 
 log = logging.getLogger(__name__)
 TOLERANCE = 1e-5  # of the largest |v|: what float32 arithmetic in another order may differ by

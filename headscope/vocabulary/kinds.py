@@ -9,8 +9,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from headscope.kinds import KINDS
 from headscope.model.tokens import Token, TokenNames
+from headscope.question.kinds import KINDS
 
 _OWN, _TEXT, _VARIANT, _SPECIAL, _ELSEWHERE = range(len(KINDS))
 

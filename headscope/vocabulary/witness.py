@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from headscope.model.anatomy import hidden_input
-from headscope.model.heads import Captured
-from headscope.model.passes import is_recorded
-from headscope.model.precision import HALF
+from headscope.model.capture.anatomy import hidden_input
+from headscope.model.capture.heads import Captured
+from headscope.model.capture.passes import is_recorded
+from headscope.model.capture.precision import HALF
 from headscope.vocabulary.closed_form import ClosedForm, Station
 
 _MISSES = 1e-3  # of the largest |v|: a pass in float32 stays far below, also where the stream is large

@@ -12,8 +12,8 @@ from fastapi.testclient import TestClient
 
 from headscope import Scope
 from headscope.app import create_app
-from headscope.app.answers import AtlasOut, AttentionOut, BackgroundOut, CompareOut, ModelsOut, NearestOut, ReadOut
-from headscope.views import record
+from headscope.app.api.answers import AtlasOut, AttentionOut, BackgroundOut, CompareOut, ModelsOut, NearestOut, ReadOut
+from headscope.show import record
 
 API = "/api/v1"
 

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from headscope import Scope
 from headscope.app import create_app
-from headscope.app.limits import Limits
+from headscope.app.api.limits import Limits
 
 API = "/api/v1"
 TEXT = "Fruit flies like a banana."

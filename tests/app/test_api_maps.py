@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 
 from headscope import Scope
 from headscope.app import create_app
-from headscope.app.limits import Limits
+from headscope.app.api.limits import Limits
 
 pytest.importorskip("openTSNE", reason="maps are not installed (extra: maps)")
 

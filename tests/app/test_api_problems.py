@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from headscope import Scope
 from headscope.app import create_app
-from headscope.app.limits import Limits
+from headscope.app.api.limits import Limits
 from headscope.errors import ModelError
 
 API = "/api/v1"

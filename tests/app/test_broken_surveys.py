@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from fastapi.testclient import TestClient
-from survey.corpora import surveyed, written
 
 from headscope import Scope
 from headscope.app import create_app
+from tests.studies.survey.corpora import surveyed, written
 
 TEXTS = [f"{who} {does} the {what}." for who in ("a", "the") for does in ("time", "b") for what in ("c", "fly", "d e")]
 

@@ -16,7 +16,7 @@ from starlette.types import Scope as HttpScope
 
 from headscope import Scope
 from headscope.app import create_app
-from headscope.app.routes import PREFIX
+from headscope.app.api.routes import PREFIX
 from tests.app.browsers import Browser
 from tests.app.serving import Server
 

@@ -17,9 +17,9 @@ import zoo
 
 from headscope import Scope
 from headscope.app import create_app
-from headscope.app.limits import Limits
+from headscope.app.api.limits import Limits
 from headscope.keep import tensors
-from headscope.maps import layouts
+from headscope.reading.map import layouts
 from tests.app.gate import Gate
 from tests.app.serving import Server
 

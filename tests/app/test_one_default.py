@@ -13,9 +13,10 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from headscope import Scope, defaults
+from headscope import Scope
 from headscope.app import create_app
-from headscope.cli import main
+from headscope.commands.cli import main
+from headscope.question import defaults
 from tests.app.browsers import Browser
 from tests.app.looks import chosen, shows, text
 from tests.app.serving import Server

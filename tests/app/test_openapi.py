@@ -6,7 +6,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from headscope.app.routes import PREFIX
+from headscope.app.api.routes import PREFIX
 from tests.app.serving import Server
 
 ROUTES = (

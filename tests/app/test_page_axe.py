@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from survey.corpora import surveyed, written
 
 from headscope import Scope
 from headscope.app import create_app
 from tests.app.browsers import Chromium
 from tests.app.serving import Server
+from tests.studies.survey.corpora import surveyed, written
 
 OPENED = "document.querySelectorAll('details').forEach((e) => { e.open = true; })"
 DRAWN = "[...document.querySelectorAll('#view .plot details:not([hidden])')].every((e) => e.querySelector('td'))"

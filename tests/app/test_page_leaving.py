@@ -11,7 +11,7 @@ import zoo
 
 from headscope import Scope
 from headscope.app import create_app
-from headscope.app.limits import Limits
+from headscope.app.api.limits import Limits
 from headscope.keep import tensors
 from tests.app.browsers import Browser
 from tests.app.gate import Gate

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from survey.corpora import sentences
 
 from headscope import InputError, Scope
 from headscope.app import create_app
-from headscope.app.asks import ViewAsk
-from headscope.app.script import script
-from headscope.probes import LinearLens, fit_lens
+from headscope.app.api.asks import ViewAsk
+from headscope.app.page.script import script
+from headscope.studies.probes import LinearLens, fit_lens
 from tests.app.browsers import Browser
 from tests.app.looks import choose, shows
 from tests.app.serving import Server
+from tests.studies.survey.corpora import sentences
 
 
 @pytest.fixture(scope="module")

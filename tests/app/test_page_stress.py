@@ -15,8 +15,8 @@ from transformers import AutoTokenizer, BertConfig, BertModel
 
 from headscope import Scope
 from headscope.app import create_app
-from headscope.app.page import STATIC
-from headscope.model.default import demo_directory
+from headscope.app.page.page import STATIC
+from headscope.model.opening.default import demo_directory
 from tests.app.browsers import Browser, Chromium
 from tests.app.looks import choose, chosen, shows, text
 from tests.app.serving import Server

@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 
 from headscope import Scope
 from headscope.app import create_app
-from headscope.app.limits import PUBLIC, Limits
+from headscope.app.api.limits import PUBLIC, Limits
 from headscope.app.visitors import TooMuch, Visitors
 from tests.app.browsers import Browser
 from tests.app.looks import choose, shows

@@ -10,9 +10,9 @@ from fastapi.testclient import TestClient
 
 from headscope import Scope
 from headscope.app import create_app
-from headscope.app.mapping import Mapping
-from headscope.app.models import Busy, Models
-from headscope.app.page import STATIC
+from headscope.app.api.mapping import Mapping
+from headscope.app.api.models import Busy, Models
+from headscope.app.page.page import STATIC
 
 API = "/api/v1"
 READ = f"{API}/read"

@@ -17,13 +17,13 @@ pytest.importorskip("pyarrow", reason="surveys are not installed (extra: survey)
 import httpx
 import pyarrow.parquet as pq
 from fastapi.testclient import TestClient
-from survey.corpora import surveyed, written
 
 from headscope import Scope
 from headscope.app import create_app
 from tests.app.browsers import Browser
 from tests.app.looks import choose, shows
 from tests.app.serving import Server
+from tests.studies.survey.corpora import surveyed, written
 
 HERE = "http://127.0.0.1"
 TEXTS = [

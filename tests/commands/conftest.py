@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 import zoo
-from survey.corpora import sentences, surveyed, written
 
 from headscope import Scope
-from headscope.cli import main
+from headscope.commands.cli import main
+from tests.studies.survey.corpora import sentences, surveyed, written
 
 NASTY = ("\x1b[31mred", "\x9b2J", "=SUM(A1)", "[/b]", ":x:", "\u202etnacirab")  # tokens, as a vocabulary may have them
 

@@ -10,22 +10,22 @@ import typer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from headscope.capacity.options import PARTS, SITES
-from headscope.cli import app
 from headscope.commands.asking import CHOICES, NEEDS
+from headscope.commands.cli import app
 from headscope.commands.look_views import VIEWS
-from headscope.maps.layouts import METHODS
-from headscope.model.edits import Kind
-from headscope.model.loading import DTYPES
-from headscope.model.passes import MASKS
-from headscope.model.stacks import STACKS
+from headscope.corpus.texts import FORMATS
+from headscope.model.capture.edits import Kind
+from headscope.model.capture.passes import MASKS
+from headscope.model.opening.loading import DTYPES
+from headscope.model.opening.stacks import STACKS
 from headscope.neighbors import METRICS
-from headscope.probes.lens import TARGETS
-from headscope.reading import Weigh
-from headscope.survey.nulls import NULLS
-from headscope.survey.texts import FORMATS
-from headscope.views.figure import Theme
-from headscope.vocabulary.choices import CANDIDATES, REFERENCES, SPACES, VECTORS
+from headscope.question.choices import CANDIDATES, REFERENCES, SPACES, VECTORS
+from headscope.reading.lens import TARGETS
+from headscope.reading.map.layouts import METHODS
+from headscope.reading.reading import Weigh
+from headscope.show.scatter import Theme
+from headscope.studies.capacity.options import PARTS, SITES
+from headscope.studies.survey.nulls import NULLS
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 LIBRARY = {

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from headscope.keep import files
-from headscope.probes import LinearLens
+from headscope.studies.probes import LinearLens
 
 ODD = os.fsdecode(b"caf\xe9 \x1b[31m=1")  # a name that is no UTF-8, and that a terminal would obey
 
@@ -64,7 +64,7 @@ def test_a_lens_whose_place_fills_up_meanwhile_is_kept_elsewhere(run, model, tex
             raise OSError(28, "No space left on device")
         write(path, what)
 
-    monkeypatch.setattr("headscope.probes.lens.write_bytes", full)
+    monkeypatch.setattr("headscope.reading.lens.write_bytes", full)
     code, out, err = run(*lens(model, texts, tmp_path / "lens"))
     assert (code, out) == (2, b"")
     assert b"No space left on device" in err
@@ -136,7 +136,7 @@ NO_HOME = (
     "os.environ.pop('HOME', None)\n"
     "def nobody(uid): raise KeyError(uid)\n"
     "pwd.getpwuid = nobody  # as in a container, for a user of any number\n"
-    "from headscope.cli import main\nmain(sys.argv[1:])"
+    "from headscope.commands.cli import main\nmain(sys.argv[1:])"
 )
 
 

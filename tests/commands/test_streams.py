@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from commands.conftest import NASTY
 
-from headscope.cli import main
 from headscope.commands.asking import CHOICES
+from headscope.commands.cli import main
 
 TEXT = "café in the 海 " + " ".join(NASTY)
 VIEWS = [*CHOICES["view"], "hubs", "why"]

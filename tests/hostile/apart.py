@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from headscope.neighbors.pool import pool
+from headscope.neighbors.scan.pool import pool
 from tests.hostile import laws
 
 _LOOK = 0.2  # seconds between two looks at what an example uses

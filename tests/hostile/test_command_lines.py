@@ -28,14 +28,14 @@ from hypothesis import strategies as st
 pytest.importorskip("pyarrow", reason="surveys are not installed (extra: survey)")
 
 from headscope import Scope
-from headscope.cli import app, main
 from headscope.commands.asking import CHOICES
-from headscope.probes import fit_lens
+from headscope.commands.cli import app, main
+from headscope.studies.probes import fit_lens
 from tests.hostile import laws
 from tests.hostile.apart import Apart, apart
 from tests.hostile.nasty import NASTY, remove, replace
 from tests.model.damage import Leaves, arm, header_of, with_header
-from tests.survey.corpora import sentences, surveyed, written
+from tests.studies.survey.corpora import sentences, surveyed, written
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 # Names of what is there beside the nasty: as a file of its kind is called.

@@ -18,7 +18,7 @@ pytest.importorskip("fastapi", reason="the page is not installed (extra: app)")
 
 from headscope import Scope
 from headscope.app import create_app
-from headscope.app.limits import Limits
+from headscope.app.api.limits import Limits
 from tests.app.serving import Server
 
 READERS, EACH = 50, 16  # questions of each reader

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from headscope import Scope
 from headscope.app import create_app
+from headscope.app.api.limits import Limits
+from headscope.app.api.safety import headers_of
 from headscope.app.door import Door
-from headscope.app.limits import Limits
-from headscope.app.safety import headers_of
 from tests.hostile import laws
 
 API = "/api/v1"

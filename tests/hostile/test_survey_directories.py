@@ -27,18 +27,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headscope import Scope
+from headscope.corpus.work import find_texts
 from headscope.errors import HeadscopeError
-from headscope.probes.texts import find_texts
-from headscope.report.write import write_report
-from headscope.survey import contrasts, statistics
-from headscope.survey.options import Options
-from headscope.survey.run import Survey
+from headscope.studies.survey import contrasts, statistics
+from headscope.studies.survey.options import Options
+from headscope.studies.survey.report.write import write_report
+from headscope.studies.survey.run import Survey
 from tests.hostile import laws
 from tests.hostile.apart import Apart, apart
 from tests.hostile.nasty import NASTY, remove, replace
 from tests.model.damage import Leaves
-from tests.survey.corpora import sentences, surveyed, written
-from tests.survey.damage import STRANGE, changed, fields, files, make_to_fit, of_before, read_all
+from tests.studies.survey.corpora import sentences, surveyed, written
+from tests.studies.survey.damage import STRANGE, changed, fields, files, make_to_fit, of_before, read_all
 
 SHARDS: dict[str, Any] = {"shard_positions": 36, "stream": True}
 MARK = "<script>alert(1)</script>"

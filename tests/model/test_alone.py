@@ -8,7 +8,7 @@ from tokenizers import Regex, normalizers
 
 from headscope import Scope
 from headscope.errors import ModelError
-from headscope.model.alone import Frame, frame_of, values_alone
+from headscope.model.feed.alone import Frame, frame_of, values_alone
 
 
 @pytest.mark.parametrize(

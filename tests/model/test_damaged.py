@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headscope import ModelError, Scope
-from headscope.model import sizes
+from headscope.model.opening import sizes
 from tests.model.damage import (
     AUTO_MAP,
     WRONG,

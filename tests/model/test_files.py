@@ -14,7 +14,7 @@ from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
 from headscope import ModelError, Scope
-from headscope.model import files
+from headscope.model.opening import files
 
 INDEX = "model.safetensors.index.json"
 

@@ -12,8 +12,8 @@ import zoo
 from transformers import MambaConfig, MambaForCausalLM, ViTConfig, ViTModel
 
 from headscope import InputError, ModelError, Scope
-from headscope.model import default, files
-from headscope.model.available import available
+from headscope.model.opening import default, files
+from headscope.model.opening.available import available
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_a_shard_that_has_not_been_written_yet_is_named(directory):
 
 def test_weights_that_change_while_they_are_read_are_refused(directory, monkeypatch):
     times = iter([[(1, 1)], [(1, 2)]])
-    monkeypatch.setattr("headscope.model.loading.stamp", lambda paths: next(times))
+    monkeypatch.setattr("headscope.model.opening.loading.stamp", lambda paths: next(times))
     refused(directory, "changed while")
 
 

@@ -7,7 +7,7 @@ import torch
 import zoo
 
 from headscope import HeadscopeError, InputError, ModelError, Scope
-from headscope.model.loading import pick_device
+from headscope.model.opening.loading import pick_device
 from headscope.model.telling import first_line
 
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from transformers import ByT5Tokenizer, CanineTokenizer, PerceiverTokenizer
 
 from headscope import Scope
-from headscope.kinds import KINDS
 from headscope.model.spelling import Spelling
 from headscope.model.tokens import TokenNames, tokenize
-from headscope.survey.options import Options
-from headscope.survey.run import Survey
+from headscope.question.kinds import KINDS
+from headscope.studies.survey.options import Options
+from headscope.studies.survey.run import Survey
 
 LACKING, FULL, BYT5, PERCEIVER = (
     spelled.byte_level(),

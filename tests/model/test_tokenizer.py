@@ -11,7 +11,7 @@ import zoo
 from transformers import ByT5Tokenizer, T5Config, T5EncoderModel
 
 from headscope import InputError, ModelError, Scope
-from headscope.model.default import is_complete
+from headscope.model.opening.default import is_complete
 
 
 @pytest.fixture

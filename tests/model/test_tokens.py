@@ -8,7 +8,7 @@ import zoo
 from headscope import InputError
 from headscope.model.spelling import Spelling
 from headscope.model.tokens import TokenNames, find, readable, tokenize
-from headscope.probes import fit_lens, recovery
+from headscope.studies.probes import fit_lens, recovery
 
 
 @pytest.fixture

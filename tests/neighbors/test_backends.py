@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from headscope.neighbors import METRICS, Metric, Place, backend_in_use, search, torch_tiles, warm_up
+from headscope.neighbors import METRICS, Metric, Place, backend_in_use, search, warm_up
 from headscope.neighbors.batch import Batch, pair_distances
+from headscope.neighbors.scan import torch_tiles
 from tests.neighbors.brute import random_case
 
 
@@ -64,7 +65,7 @@ def test_the_thread_count_and_the_matmul_flag_are_left_as_they_were() -> None:
 def test_warming_up_compiles_everything_that_a_search_calls() -> None:
     pytest.importorskip("numba")
     warm_up(wait=True)
-    from headscope.neighbors.numba_kernel import scan_head
+    from headscope.neighbors.scan.numba_kernel import scan_head
 
     for heads, count, places, d_head in ((1, 1, 1, 8), (3, 40, 5, 7)):
         table, at, queries, own, place_of = random_case(26, heads=heads, d_head=d_head, places=places, count=count)

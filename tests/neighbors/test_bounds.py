@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from headscope.neighbors import METRICS, Metric, Place, Table, bounds
 from headscope.neighbors.batch import Batch, batches
-from headscope.neighbors.torch_rows import Additions, Rows, Weights, weigh
+from headscope.neighbors.scan.torch_rows import Additions, Rows, Weights, weigh
 
 
 def _batch(draw: torch.Generator, d_head: int, signs: str, cancelling: float) -> Batch:

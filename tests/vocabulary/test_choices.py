@@ -9,7 +9,7 @@ import pytest
 import zoo
 
 from headscope.errors import InputError
-from headscope.vocabulary.choices import OPEN_REFERENCES, OPEN_VECTORS, REFERENCES, SPACES, Vector
+from headscope.question.choices import OPEN_REFERENCES, OPEN_VECTORS, REFERENCES, SPACES, Vector
 
 
 @pytest.mark.parametrize(

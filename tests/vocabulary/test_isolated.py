@@ -11,7 +11,7 @@ import zoo
 from headscope import Scope
 from headscope.errors import InputError
 from headscope.keep import tensors
-from headscope.model.alone import frame_of, values_alone
+from headscope.model.feed.alone import frame_of, values_alone
 from headscope.neighbors import METRICS, distances
 
 

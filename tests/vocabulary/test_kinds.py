@@ -6,7 +6,7 @@ import pytest
 import torch
 import zoo
 
-from headscope.kinds import KINDS
+from headscope.question.kinds import KINDS
 from headscope.vocabulary.kinds import TextKinds
 
 TEXT = "The sea and the Sea shells; she sells sea shells."

@@ -1,0 +1,335 @@
+"""What a request asks for, typed, with the experiment's question as the default."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from headscope.model.capture.edits import Kind
+from headscope.model.capture.passes import Mask
+from headscope.neighbors import Metric
+from headscope.question import defaults, meanings
+from headscope.question.choices import OPEN_REFERENCES, Candidates, Reference, Space, Vector, resolved
+from headscope.reading.map.layouts import Method
+from headscope.reading.reading import Weigh
+from headscope.vocabulary.isolated import What
+
+Token = Annotated[
+    Annotated[int, Field(ge=0)] | Annotated[str, Field(min_length=1, max_length=200)],
+    Field(union_mode="left_to_right"),
+]
+
+
+def _unicode(text: str) -> str:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(f"character {error.start} is half of a surrogate pair, which is no text") from None
+    return text
+
+
+Text = Annotated[str, AfterValidator(_unicode)]
+
+
+Size = Annotated[int, Field(ge=50, description="How many vocabulary tokens.")]
+Near = Annotated[int, Field(ge=1, description="How many of the nearest tokens of each output are among them.")]
+Perplexity = Annotated[float, Field(ge=2, allow_inf_nan=False, description="Of t-SNE.")]
+Seed = Annotated[int, Field(ge=0, lt=2**32, description="Of the random rest, and of t-SNE.")]
+
+
+class Ask(BaseModel):
+    """A text, and the model that is to read it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    model: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=300,
+        description="Hub id or directory; null: the server's own model.",
+    )
+    text: Text = Field(default=defaults.TEXT, description="The text to read.", examples=[defaults.TEXT])
+    mask: Mask = Field(default="model", description="Who may see whom: the model's own mask, everyone, or only before.")
+
+    @property
+    def needs_alone(self) -> What | None:
+        """What of the tokens read alone the answer needs: values (the reference isolated), streams, or nothing."""
+        return None
+
+
+class ReadAsk(Ask):
+    """Read a text."""
+
+
+class AtlasAsk(Ask):
+    """For every layer and head, the vocabulary token that its output at a token is nearest to."""
+
+    token: Token = Field(
+        default=defaults.TOKEN,
+        description="A position (number), or the text of exactly one token (string).",
+        examples=[1, "banana"],
+    )
+    space: Space = "value"
+    reference: Reference | None = Field(
+        default=None,
+        description=" ".join(f"{name}: {meaning}" for name, meaning in meanings.REFERENCES.items())
+        + f" (null: {defaults.REFERENCE}; the spaces embedding, unembedding and fitted have none).",
+    )
+    metric: Metric = "cosine"
+    position: bool = Field(default=True, description="Add the token's position embedding to the vocabulary.")
+    candidates: Candidates = Field(default="all", description='"words" leaves out special, unused and byte tokens.')
+
+    @property
+    def needs_alone(self) -> What | None:
+        """The values, for the reference isolated; where a space has none, the answer is a refusal."""
+        return _values(self.reference, self.space)
+
+
+class AttentionAsk(Ask):
+    """For each head of a layer, how much of each position it mixes into its output at a token."""
+
+    token: Token = Field(default=defaults.TOKEN, description="The query: a position, or the text of one token.")
+    layer: int = Field(default=0, ge=0, description="From 0.")
+    weigh: Weigh = Field(
+        default="weights",
+        description='The attention weights, or the lengths of what they let through ("norms").',
+    )
+    head: int | None = Field(default=None, ge=0, description="A head whose whole pattern is wanted too.")
+
+
+class MapAsk(Ask):
+    """One head's space in two dimensions: the vocabulary, and the values and outputs of the text."""
+
+    into: Text | None = Field(
+        default=None,
+        min_length=1,
+        description="The text that the map is made of, in which `text` is placed; null: the text itself.",
+    )
+    layer: int = Field(default=0, ge=0, description="From 0.")
+    head: int = Field(default=0, ge=0, description="From 0.")
+    space: Space = "value"
+    reference: Reference | None = Field(default=None, description=f"null: {defaults.REFERENCE}.")
+    metric: Metric = Field(default="cosine", description="cosine or euclidean.")
+    method: Method = "tsne"
+    at: int | None = Field(default=None, ge=0, description="The position at which the vocabulary stands; null: none.")
+    candidates: Candidates = Field(default="all", description='"words" leaves out special, unused and byte tokens.')
+    size: Size = 2000
+    k: Near = 10
+    perplexity: Perplexity = 30
+    seed: Seed = 0
+
+    @property
+    def needs_alone(self) -> What | None:
+        """The values, for the reference isolated."""
+        return _values(self.reference, self.space)
+
+    @property
+    def ground(self) -> MapAsk:
+        """The question of the map itself, which no text was placed in."""
+        return self if self.into is None else self.model_copy(update={"text": self.into, "into": None})
+
+
+class JourneyAsk(Ask):
+    """What becomes of every token's residual stream on its way through the layers."""
+
+    position: bool = Field(default=True, description="The own input embedding with its position, or without one.")
+    k: int = Field(default=10, ge=1, description="How many nearest tokens are compared between stages.")
+    isolated: bool = Field(
+        default=False, description="The rank among the vocabulary read alone too, which is made where it is missing."
+    )
+
+    @property
+    def needs_alone(self) -> What | None:
+        """The streams, for the rank among them."""
+        return "streams" if self.isolated else None
+
+
+class MixingAsk(Ask):
+    """How much of every layer's output comes from other positions."""
+
+
+class GlanceAsk(Ask):
+    """Every head of the text in five numbers."""
+
+
+class EffectsAsk(Ask):
+    """What the model's output at a token loses without each head: as many forward passes as there are heads."""
+
+    token: Token = Field(default=defaults.TOKEN, description="A position, or the text of one token.")
+    replaced_by: Kind = Field(default="zero", description='What takes the place of z: zeros, or its mean ("mean").')
+
+
+class NearestAsk(AtlasAsk):
+    """For each head of a layer, what its output at a token is nearest to."""
+
+    vector: Vector = Field(default="z", description="What the head's side is: its output z, or its q, k or v.")
+    at: int | None = Field(
+        default=None, ge=0, description="The position at which the vocabulary stands; null: the token's own."
+    )
+    layer: int = Field(default=0, ge=0, description="From 0.")
+    k: int = Field(default=defaults.K, ge=1, description="How many neighbours.")
+    positions: int | None = Field(default=None, ge=1, description="How many positions each head lists; null: all.")
+
+
+class BackgroundAsk(NearestAsk):
+    """What other texts' outputs say of an answer: hub-aware neighbours, and chance."""
+
+
+class WhyAsk(NearestAsk):
+    """Why one token is near in one head: its score, split over the source positions."""
+
+    head: int = Field(default=0, ge=0, description="From 0.")
+    id: int = Field(ge=0, description="The vocabulary id of the token that is asked about.")
+
+
+class WorkedAsk(NearestAsk):
+    """One distance worked out: q·k, softmax, the mix of the values, the distance."""
+
+    head: int = Field(default=0, ge=0, description="From 0.")
+    id: int | None = Field(default=None, ge=0, description="A vocabulary id; null: the head's nearest token.")
+
+
+class OpenAsk(BaseModel):
+    """Open a model beside those that are open."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    model: str = Field(min_length=1, max_length=300, description="Hub id or directory.", examples=["demo"])
+
+
+class SurveyAsk(BaseModel):
+    """Open a finished survey of the server's own model."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    directory: str = Field(min_length=1, max_length=1000, description="On the server's machine.", examples=["survey"])
+
+
+class UsualAsk(BaseModel):
+    """How the heads of a layer usually behave: the figures of the survey that is open."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    layer: int = Field(default=0, ge=0, description="From 0.")
+    space: Space = "value"
+    reference: Reference | None = Field(default=None, description=f"null: {defaults.REFERENCE}.")
+    metric: Metric = "cosine"
+    position: bool = True
+    candidates: Candidates = "all"
+    vector: Vector = "z"
+    mask: Mask = "model"
+
+
+class Other(BaseModel):
+    """What differs on the other side of a comparison; what is null is as on the first."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    mask: Mask | None = None
+    reference: Reference | None = None
+    text: Text | None = Field(
+        default=None, description="Another text; the token is its first that equals the token of the first side."
+    )
+    model: str | None = Field(default=None, min_length=1, max_length=300, description="Another with the same tokens.")
+
+
+class CompareAsk(NearestAsk):
+    """For each head of a layer, two answers side by side: under two masks, references, in two texts or models."""
+
+    other: Other = Field(default=Other(), description="What differs on the other side.")
+
+    @property
+    def needs_alone(self) -> What | None:
+        """The values, where one of the sides has the reference isolated."""
+        return super().needs_alone or self.other_side().needs_alone
+
+    def other_side(self) -> NearestAsk:
+        """The question of the other side; of another text, the token is still to be found."""
+        given = self.model_dump(exclude={"other"}) | self.other.model_dump(exclude_none=True)
+        return NearestAsk(**given)
+
+
+class ViewAsk(NearestAsk):
+    """A view as a page's address names it: what is asked, and how it is shown."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    view: str = "heads"
+    head: int | None = Field(default=None, ge=0)
+    weigh: Weigh = "weights"
+    hubs: bool = False
+    teach: bool = False
+    why: str | None = Field(default=None, pattern=r"^[0-9]{1,6}\.[0-9]{1,9}$", description="A head, and an id.")
+    compare: Literal["none", "reference", "full", "causal", "text", "model"] = "none"
+    other_text: Text | None = None
+    other_model: str | None = Field(default=None, min_length=1, max_length=300)
+    isolated: bool = False
+    method: Method = "tsne"
+    into: Text | None = Field(default=None, min_length=1)
+    size: Size = MapAsk.model_fields["size"].default
+    perplexity: Perplexity = MapAsk.model_fields["perplexity"].default
+    seed: Seed = MapAsk.model_fields["seed"].default
+    map_at: int | None = Field(default=None, ge=0, description="`at` of a map; `at` and `k` are of the other views.")
+    map_k: Near = MapAsk.model_fields["k"].default
+
+    @property
+    def needs_alone(self) -> What | None:
+        """What the view that is shown needs."""
+        if self.view == "journey":
+            return "streams" if self.isolated else None
+        return super().needs_alone if self.view in ("heads", "atlas", "map") else None
+
+    @classmethod
+    def of_address(cls, query: dict[str, str]) -> ViewAsk:
+        """The view of an address; what it does not say, or says wrongly, is as in the first view."""
+        known = {name: value for name, value in query.items() if name in cls.model_fields}
+        while True:
+            try:
+                return cls.model_validate_strings(known)
+            except ValidationError as error:
+                for name in {str(fault["loc"][0]) for fault in error.errors()}:
+                    del known[name]
+
+    def as_map(self) -> MapAsk:
+        """The map that is shown."""
+        names = ("model", "text", "mask", "into", "layer", "space", "metric", "method", "candidates")
+        given = {name: getattr(self, name) for name in (*names, "size", "perplexity", "seed")}
+        reference = self.reference if OPEN_REFERENCES[self.space] else None
+        return MapAsk(**given, head=self.head or 0, reference=reference, at=self.map_at, k=self.map_k)
+
+    def as_compare(self) -> CompareAsk | None:
+        """The comparison that is shown; None where none is."""
+        given: dict[str, dict[str, str | None]] = {
+            "reference": {"reference": "input" if resolved(self.space, self.reference) == "layer" else "layer"},
+            "full": {"mask": "full"},
+            "causal": {"mask": "causal"},
+            "text": {"text": self.other_text},
+            "model": {"model": self.other_model},
+        }
+        other = given.get(self.compare)
+        if other is None or None in other.values():
+            return None
+        first = {name: getattr(self, name) for name in NearestAsk.model_fields}
+        return CompareAsk(**first, other=Other(**other))  # type: ignore[arg-type]
+
+
+def from_address(query: dict[str, str], model: str | None = None) -> NearestAsk | None:
+    """The view that a page's address asks of a model; None where it asks for none that could be."""
+    known = {name: value for name, value in query.items() if name in NearestAsk.model_fields}
+    if model is not None:
+        known["model"] = model
+    try:
+        return NearestAsk.model_validate_strings(known)
+    except ValueError:
+        return None
+
+
+def _values(reference: Reference | None, space: Space) -> What | None:
+    return "values" if reference == "isolated" and "isolated" in OPEN_REFERENCES[space] else None
+
+
+def example(kind: type[BaseModel], **given: Any) -> dict[str, Any]:
+    """A request that the documentation shows: the defaults, and what is `given`."""
+    left_out = {"model"} - set(given)
+    return {"summary": kind.__doc__, "value": kind(**given).model_dump(exclude=left_out)}

@@ -1,0 +1,118 @@
+"""One job at a time; the others wait in a bounded line, and leave it when those who wait for them do."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+
+from headscope.app.api.job import Job
+from headscope.question.stopping import Stopped
+
+T = TypeVar("T")
+
+
+class LineFull(Exception):
+    """As many requests wait as may."""
+
+
+class ClientGone(Exception):
+    """The client left before its job was done."""
+
+
+@dataclass(eq=False)
+class _Place:
+    """A place in the line; others who ask with the same key share it."""
+
+    key: Hashable | None
+    job: Job
+    turn: Future[Any]
+
+
+class Line:
+    """A model's device runs one job; `waiting` more may stand in line."""
+
+    def __init__(self, waiting: int) -> None:
+        self._most = waiting + 1
+        self._inside: list[_Place] = []
+        self._lock = threading.Lock()
+        self._worker: ThreadPoolExecutor | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many stand in line behind the running job."""
+        return max(0, len(self._inside) - 1)
+
+    async def run(self, work: Callable[[], T], request: Request | None = None, key: Hashable | None = None) -> T:
+        """What the work comes to when its turn has come; LineFull or ClientGone where it does not come to that.
+
+        Who asks with the `key` of work that stands in the line already, or runs, waits for the same. It goes on while
+        one of them waits; then it leaves the line, or ends at its next stop point.
+        """
+        place = self._shared(key) or self._enter(work, key)
+        result: asyncio.Future[T] = asyncio.wrap_future(place.turn)
+        result.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, though all have left
+        try:
+            await unless_left(result, request)
+            return result.result()
+        except Stopped:
+            raise ClientGone from None
+        finally:
+            place.job.leave()
+            if not place.job.wanted:
+                place.turn.cancel()
+
+    def _shared(self, key: Hashable | None) -> _Place | None:
+        with self._lock:
+            found = (place for place in self._inside if key is not None and place.key == key)
+            return next((place for place in found if place.job.join()), None)
+
+    def _enter(self, work: Callable[[], T], key: Hashable | None) -> _Place:
+        with self._lock:
+            if len(self._inside) >= self._most:
+                raise LineFull
+            if self._worker is None:
+                self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="headscope")
+            job = Job()
+            place = _Place(key, job, self._worker.submit(job.run, work))
+            self._inside.append(place)
+        # A job that runs counts until it has come to a stop point, whether anybody waits or not.
+        place.turn.add_done_callback(lambda _: self._leave(place))
+        return place
+
+    def _leave(self, place: _Place) -> None:
+        with self._lock:
+            self._inside.remove(place)
+
+    def close(self) -> None:
+        """Send everybody away; who comes later finds it open again."""
+        with self._lock:
+            worker, self._worker = self._worker, None
+            inside = list(self._inside)
+        for place in inside:
+            place.job.end()
+        if worker is not None:
+            worker.shutdown(wait=False, cancel_futures=True)
+
+
+async def unless_left(awaited: asyncio.Future[Any], request: Request | None, timeout: float | None = None) -> None:
+    """Wait until it is done, or the time is over; ClientGone where the request's client leaves before."""
+    left = None if request is None else asyncio.ensure_future(_left(request))
+    try:
+        both = (awaited,) if left is None else (awaited, left)
+        await asyncio.wait(both, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        if left is not None and left.done() and not awaited.done():
+            raise ClientGone
+    finally:
+        if left is not None:
+            left.cancel()
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,155 @@
+"""The survey that a server shows beside its readings: how each head usually behaves."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+
+from headscope.app.api.answers import SurveyedOut, UsualHeadOut
+from headscope.app.api.asks import UsualAsk
+from headscope.app.api.models import Models, NotAllowed
+from headscope.app.places import no_place
+from headscope.errors import HeadscopeError, InputError
+from headscope.model.telling import first_line
+from headscope.question.choices import resolved
+
+if TYPE_CHECKING:
+    from headscope.studies.survey.opened import Stat, Survey, View
+
+log = logging.getLogger(__name__)
+_MEASURES = {"in_text": "in_text", "own": "auc_own", "signal": "signal"}  # as they are told: the statistic
+
+
+class Surveys:
+    """At most one finished survey of the server's own model, and its figures by layer and head."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+        self._survey: Survey | None = None
+
+    def open(self, directory: str | Path) -> None:
+        """Show the survey in a directory; InputError where there is none, it is of other weights, or not to be shown.
+
+        The one that is open stays until another is whole.
+        """
+        try:
+            from headscope.studies.survey.opened import open_survey
+        except ModuleNotFoundError as error:
+            raise InputError(f'a survey needs {error.name}: pip install "headscope[survey]"') from None
+        try:
+            survey = open_survey(directory)
+            self._check_stack(survey, str(directory))
+            _make_all(survey)
+        except HeadscopeError:
+            raise
+        except OSError as error:
+            raise InputError(f"{str(directory)!r} cannot be read: {error.strerror or error}.") from None
+        except Exception as error:  # files that anyone may have written go wrong in many ways
+            log.warning("a survey that cannot be shown", exc_info=True)
+            raise InputError(
+                f"the survey in {str(directory)!r} does not hold what a page shows of it "
+                f"({type(error).__name__}: {first_line(error)[:200]}) Make it anew with headscope survey."
+            ) from None
+        self._survey = survey
+
+    def _check_stack(self, survey: Survey, directory: str) -> None:
+        card, model = self._models.own.card, survey.model
+        if model["weights_sha256"] != card.weights_sha256:
+            raise InputError(
+                f"the survey in {directory!r} is of other weights ({model['name']}, SHA-256 "
+                f"{model['weights_sha256'][:12]}…) than {card.name} ({card.weights_sha256[:12]}…)."
+            )
+        if (survey.layers, survey.heads) != (card.layers, card.heads):
+            raise InputError(f"the survey in {directory!r} is of another stack of {card.name}.")
+
+    def open_for_visitor(self, directory: str) -> None:
+        """The same where a request asks for it; NotAllowed where this server opens nothing for visitors."""
+        if not self._models.may_open:
+            raise NotAllowed(
+                "this server opens no directory for a visitor. Whoever runs it can name a survey with --survey."
+            )
+        why = no_place(directory)
+        if why is not None:
+            raise NotAllowed(f"{directory!r} is {why}: a survey is a directory of the server's own disks.")
+        self.open(directory)
+
+    def about(self) -> dict[str, Any]:
+        """What is open, if anything is, and whether a request may open another."""
+        return {"survey": _about(self._survey), "may_open": self._models.may_open}
+
+    def usual(self, ask: UsualAsk) -> dict[str, Any]:
+        """The figures of every head of a layer; `heads` is None, and `says` why, where the survey has none."""
+        survey = self._survey
+        told: dict[str, Any] = {"survey": _about(survey), "says": None, "heads": None}
+        if survey is None:
+            return told | {"says": "No survey is open."}
+        if ask.layer >= survey.layers:
+            raise InputError(f"layer is {ask.layer}; this model has layers 0 to {survey.layers - 1}.")
+        view = _view(ask)
+        missing = self._missing(survey, view, ask)
+        if missing:
+            return told | {"says": f"The survey has no figures for {missing}."}
+        return told | {"heads": _heads(survey, view, ask.layer)}
+
+    def _missing(self, survey: Survey, view: View, ask: UsualAsk) -> str | None:
+        """What of the question the survey has not measured."""
+        options = survey.manifest["options"]
+        if ask.vector != "z":
+            return f"vectors {ask.vector}: it measures the heads' outputs"
+        for name, value in view._asdict().items():
+            if value is not None and value not in options[f"{name}s"]:
+                return f"the {name} {value}; it has {', '.join(options[f'{name}s'])}"
+        if view not in survey.views:
+            return f"the space {view.space} with this reference, metric and mask"
+        if ask.candidates != options["candidates"]:
+            return f"the candidates {ask.candidates}; it has {options['candidates']}"
+        if ask.position != options["position"] and self._models.own.moves(ask.space):
+            return f"position embeddings {'on' if ask.position else 'off'}"
+        return None
+
+
+def _make_all(survey: Survey) -> None:
+    """Make all that a page may ask of a survey, as its answers are described; what cannot be raises."""
+    SurveyedOut.model_validate(_about(survey), strict=True)
+    for name in ("spaces", "references", "metrics", "masks"):
+        TypeAdapter(list[str]).validate_python(survey.manifest["options"][name], strict=True)
+    told = [_heads(survey, view, layer) for view in survey.views for layer in range(survey.layers)]
+    TypeAdapter(list[list[UsualHeadOut]]).validate_python(told, strict=True)
+    options = survey.manifest["options"]
+    json.dumps((_about(survey), told, options["candidates"], options["position"]), allow_nan=False)
+
+
+def _about(survey: Survey | None) -> dict[str, Any] | None:
+    if survey is None:
+        return None
+    texts = survey.manifest["texts"]
+    return {
+        "name": survey.path.resolve().name,
+        "texts": texts["texts"],
+        "documents": texts["documents"],
+        "positions": texts["positions"],
+        "views": [view._asdict() for view in survey.views],
+    }
+
+
+def _heads(survey: Survey, view: View, layer: int) -> list[dict[str, Any]]:
+    return [
+        {"head": head}
+        | {name: _told(survey.stat(view, statistic, layer, head)) for name, statistic in _MEASURES.items()}
+        for head in range(survey.heads)
+    ]
+
+
+def _view(ask: UsualAsk) -> View:
+    from headscope.studies.survey.opened import View
+
+    return View(ask.space, resolved(ask.space, ask.reference), ask.metric, ask.mask)
+
+
+def _told(stat: Stat | None) -> dict[str, Any] | None:
+    return None if stat is None else dataclasses.asdict(stat)

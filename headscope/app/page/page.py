@@ -1,0 +1,95 @@
+"""The page as it is first sent: the static HTML, with the answer to its address inside to paint at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from headscope.app.api.asks import from_address
+from headscope.app.api.choices import open_choices
+from headscope.app.api.desk import Desk, as_json
+from headscope.question import defaults, meanings
+from headscope.scope import Scope
+from headscope.vocabulary.isolated import WHAT
+
+STATIC = Path(__file__).parents[1] / "static"
+_WORDS = (Path(__file__).parent / "words.json").read_bytes()  # what every control and table means
+_PLACE = "<!-- first -->"
+
+
+class Page:
+    """Makes index.html for an address."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        open_choices(desk.models.own)  # before the first visitor
+        # Where no vocabulary is read alone for a visitor, only what was read before can be chosen.
+        kept = desk.models.own.isolated.kept
+        self._alone = {what: desk.limits.alone or (one := kept(what)).done() == one.tokens for what in WHAT}
+        self._before, self._after = (STATIC / "index.html").read_text("utf-8").split(_PLACE)
+
+    def html(self, query: dict[str, str]) -> str:
+        """The page; the answer to its address is in it where it is at hand."""
+        # A link opens no model: where the one that it names is not open, the server's own answers.
+        name = self._desk.models.key(query.get("model"))
+        scope = self._desk.models.known(name)
+        if scope is None:
+            name, scope = None, self._desk.models.own
+        ask = from_address({one: value for one, value in query.items() if one != "model"}, name)
+        answer = self._desk.known(ask) if ask else None
+        first = b'{"server":%s,"answer":%s,"words":%s}' % (self._about(scope, name), answer or b"null", _WORDS)
+        # "<" as an escape: the data cannot end the element that it stands in.
+        data = first.decode("utf-8").replace("<", "\\u003c")
+        block = f'<script type="application/json" id="first">{data}</script>'
+        return self._before + block + self._after
+
+    def _choices(self, scope: Scope) -> dict[str, Any]:
+        told = open_choices(scope)
+        if self._alone["values"]:
+            return told
+        spaces = [one | {"references": _without(one["references"])} for one in told["space"]]
+        return told | {"reference": _without(told["reference"]), "space": spaces}
+
+    def _closed(self) -> str | None:
+        """What a visitor of a read-only server cannot do, in a sentence; None where nothing is closed."""
+        limits = self._desk.limits
+        if limits.work is None:
+            return None
+        alone = "" if self._alone["values"] else ", no tokens read alone"
+        return (
+            f"This page is open to everyone, so it is bounded: this model only, texts of up to {limits.characters:,} "
+            f"characters{alone}, and {limits.work:g} seconds of work a minute for each visitor."
+        )
+
+    def _about(self, scope: Scope, name: str | None) -> bytes:
+        card, limits, surveys = scope.card, self._desk.limits, self._desk.surveys
+        about = {
+            "model": name,
+            "open": [one or self._desk.models.name for one in self._desk.models.names()],
+            "may_open": self._desk.models.may_open,
+            "name": card.name,
+            "why": card.why,
+            "layers": card.layers,
+            "heads": card.heads,
+            "d_head": card.d_head,
+            "vocab_size": card.vocab_size,
+            "position_embeddings": card.position_embeddings,
+            "causal": card.causal,
+            "weights_sha256": card.weights_sha256,
+            "capture_error": card.capture_error,
+            "characters": limits.characters,
+            "pattern": limits.pattern,
+            "map": limits.map,
+            "positions": card.positions,
+            "choices": self._choices(scope),
+            "closed": self._closed(),
+            "alone": self._alone,
+            "survey": surveys.about() if name is None else {"survey": None, "may_open": False},
+            "references": meanings.REFERENCES,
+            "defaults": {"text": defaults.TEXT, "token": defaults.TOKEN, "reference": defaults.REFERENCE},
+        }
+        return as_json(about)
+
+
+def _without(references: list[str]) -> list[str]:
+    return [one for one in references if one != "isolated"]

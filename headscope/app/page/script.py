@@ -1,0 +1,102 @@
+"""The lines of Python that make a view again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headscope.app.api.asks import MapAsk, NearestAsk, ViewAsk
+from headscope.model.opening.default import DEMO, DEMO_SHA256
+from headscope.question.choices import OPEN_REFERENCES
+from headscope.scope import Card
+
+_NEAREST = ("space", "reference", "metric", "position", "k", "candidates", "vector", "at")
+_ATLAS = (*_NEAREST[:4], "candidates")
+
+
+def script(card: Card, ask: ViewAsk) -> str:
+    """A program that prints what the view shows; `card` is of the model that answers."""
+    imports = ["from headscope.results import compared"] if ask.view == "heads" and ask.as_compare() else []
+    lines = [
+        "from headscope import Scope",
+        *imports,
+        "",
+        f"scope = {_opened(card)}",
+        *(
+            ['scope.use_lens("lens.safetensors")  # the file of the lens that was in use']
+            if ask.space == "fitted"
+            else []
+        ),
+        f"reading = {_read(ask.text, ask.mask)}",
+    ]
+    token, place = repr(ask.token), f"{ask.token!r}, layer={ask.layer}"
+    if ask.view == "atlas":
+        references = [ask.reference] if ask.reference == "isolated" else ["input", "layer"]
+        for reference in references if OPEN_REFERENCES[ask.space] else [None]:
+            asked = ask.model_copy(update={"reference": reference})
+            lines.append(f"print(reading.atlas({token}{_given(asked, _ATLAS)}))")
+    elif ask.view == "attention":
+        weigh = "" if ask.weigh == "weights" else f", weigh={ask.weigh!r}"
+        lines.append(f"print(reading.attention({place}{weigh}))")
+        if ask.head is not None:
+            lines.append(f"print(reading.pattern_of({ask.layer}{weigh})[{ask.head}])  # [query, source]")
+    elif ask.view == "journey":
+        choices = [] if ask.position else ["position=False"]
+        choices += ["isolated=True"] if ask.isolated else []
+        lines += [f"print(reading.journey({', '.join(choices)}))", "print(reading.mixing())"]
+    elif ask.view == "layers":
+        lines += ["print(reading.glance())", f"print(reading.effects({token}))"]
+    elif ask.view == "map":
+        reference = ask.reference if OPEN_REFERENCES[ask.space] else None
+        asked = ask.model_copy(update={"reference": reference, "at": ask.map_at})
+        ground = "reading" if ask.into is None else _read(ask.into, ask.mask)
+        names = ("space", "reference", "metric", "candidates", "method", "at", "size", "perplexity", "seed")
+        near = "" if ask.map_k == MapAsk.model_fields["k"].default else f", k={ask.map_k}"
+        given = _given(asked, names) + near
+        lines.append(f"found = {ground}.map(layer={ask.layer}, head={ask.head or 0}{given})")
+        lines += ["found = found.place(reading)"] if ask.into is not None else []
+        lines += ["print(found)", 'found.save("map.svg")']
+    else:
+        lines.append(f"near = reading.nearest({place}{_given(ask, _NEAREST)})")
+        lines += ["print(near)", *_besides(card, ask)]
+        metric = "" if ask.metric == "cosine" else f", metric={ask.metric!r}"
+        lines.append(f"print(reading.nearest_positions({place}{metric}))")
+    return "\n".join(lines) + "\n"
+
+
+def _besides(card: Card, ask: ViewAsk) -> list[str]:
+    """What stands beside the nearest tokens: the other side of a comparison, or other texts."""
+    compare = ask.as_compare()
+    if compare is None:
+        return ["print(reading.background(near))"] if ask.hubs else []
+    other = compare.other_side()
+    lines = []
+    if compare.other.model is not None:
+        lines.append(f"scope = Scope.from_pretrained({compare.other.model!r})")
+    lines.append(f"other = {_read(other.text, other.mask)}")
+    token: Any = ask.token
+    if compare.other.text is not None:
+        lines.append("token = next(t.position for t in other.tokens if t.id == near.tokens[0].id)")
+        token = "token"
+    else:
+        token = repr(token)
+    lines.append(f"print(compared(near, other.nearest({token}, layer={ask.layer}{_given(other, _NEAREST)})))")
+    return lines
+
+
+def _opened(card: Card) -> str:
+    name = DEMO if card.weights_sha256 == DEMO_SHA256 and card.revision is None else card.name
+    revision = f", revision={card.revision!r}" if card.revision else ""
+    dtype = "" if card.dtype == "float32" else ', dtype="auto"'
+    return f"Scope.from_pretrained({name!r}{revision}{dtype})"
+
+
+def _read(text: str, mask: str) -> str:
+    return f"scope.read({text!r}" + ("" if mask == "model" else f", mask={mask!r}") + ")"
+
+
+def _given(ask: NearestAsk, names: tuple[str, ...]) -> str:
+    """The choices that differ from the library's own defaults, as keyword arguments."""
+    given = {name: getattr(ask, name) for name in names}
+    return "".join(
+        f", {name}={value!r}" for name, value in given.items() if value != ViewAsk.model_fields[name].default
+    )

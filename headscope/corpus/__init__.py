@@ -1,0 +1,1 @@
+"""Many texts: read, counted, drawn, measured shard by shard, resumed."""

@@ -1,0 +1,358 @@
+"""Texts from files of any common kind, one after another, with their document marks and tags."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from headscope.corpus.conllu import sentences
+from headscope.corpus.lines import LINE, LONGEST, TOO_LONG, Fault, Unread, lines, opened, unread
+from headscope.errors import InputError, cut
+from headscope.question.given import in_order
+
+Format = Literal["text", "jsonl", "csv", "parquet", "conllu"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+_SUFFIXES: dict[str, Format] = {
+    ".txt": "text", ".text": "text", ".md": "text", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv",
+    ".tsv": "csv", ".parquet": "parquet", ".conllu": "conllu",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of a tagged text: its slice of the text, and its part of speech (UPOS)."""
+
+    start: int
+    end: int
+    tag: str
+
+
+@dataclass(frozen=True)
+class Text:
+    """One text: its number among all that the sources hold, its document where one is marked, where it stands."""
+
+    number: int
+    content: str
+    document: str | None
+    source: str
+    line: int
+    words: tuple[Word, ...] = ()
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A line, record or sentence that is no text, and why."""
+
+    reason: str
+    source: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file and its format; `name` is what its texts say they come from.
+
+    `fault`: why it cannot be read, of what was found in a directory. `named`: it was asked for by its name, so that
+    what keeps it from being read is the asker's to know; of a directory's files it is counted.
+    """
+
+    path: Path
+    format: Format
+    name: str
+    fault: str | None = None
+    named: bool = True
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the text and the document are called in JSONL, CSV and Parquet."""
+
+    text: str = "text"
+    document: str = "document"
+
+
+_BATCH = 256  # rows of Parquet that are held
+_PACKED = {
+    b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip",
+}  # fmt: skip
+
+
+# A record before it is numbered: line, text, document, words; or why it is none.
+_Record = tuple[int, str, str | None, tuple[Word, ...]] | Unreadable
+
+
+class Corpus:
+    """The texts of several sources, in order; every iteration reads the files again."""
+
+    def __init__(self, sources: Sequence[Source], columns: Columns) -> None:
+        self.sources, self.columns = tuple(sources), columns
+
+    def __iter__(self) -> Iterator[Text | Unreadable]:
+        number = 0
+        for source in self.sources:
+            for record in _records(source, self.columns):
+                if isinstance(record, Unreadable):
+                    yield record
+                    continue
+                line, content, document, words = record
+                yield Text(number, content, document, source.name, line, words)
+                number += 1
+
+
+def find_sources(paths: Iterable[str | Path], format: Format | Literal["auto"] = "auto") -> list[Source]:
+    """The files that `paths` name: files as they are, and of directories every file of a known kind.
+
+    A file's format is that of its suffix, else plain text. Raises InputError for a path that is not there or no file,
+    and for a directory with no file of a known kind; what of a directory cannot be read is a source with a fault.
+    """
+    if format not in ("auto", *FORMATS):
+        raise InputError(f"there is no format {format!r}; open: auto, {', '.join(FORMATS)}.")
+    found: list[Source] = []
+    for path in map(Path, in_order(paths, "paths")):
+        try:
+            mode = path.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            raise InputError(f"there is no file or directory {str(path)!r}.") from None
+        except OSError as error:
+            raise InputError(f"{str(path)!r} cannot be read: {error.strerror or error}.") from None
+        if stat.S_ISDIR(mode):
+            inside = list(_inside(path, format))
+            if not inside:
+                raise InputError(f"{path} holds no file of a known kind ({', '.join(_SUFFIXES)}).")
+            found += inside
+        elif stat.S_ISREG(mode):
+            _refuse_packed(path)
+            found.append(Source(path, _format(path, format), _name(path)))
+        else:
+            raise InputError(
+                f"{str(path)!r} is no regular file: texts are read more than once. Give what it holds on standard "
+                "input (headscope survey -)."
+            )
+    if not found:
+        raise InputError("no texts are given: name files, directories, or - for standard input.")
+    return found
+
+
+def _inside(directory: Path, format: Format | Literal["auto"]) -> Iterator[Source]:
+    """The files of a known kind in a directory, in order of their paths, and what of it cannot be read."""
+    faults: dict[Path, str] = {}
+
+    def note(error: OSError) -> None:
+        faults[Path(error.filename)] = f"a directory that cannot be read ({error.strerror})"
+
+    files = [Path(folder, name) for folder, _, names in os.walk(directory, onerror=note) for name in names]
+    for path in sorted({*faults, *(path for path in files if path.suffix.lower() in _SUFFIXES)}):
+        fault = faults.get(path)
+        try:
+            if fault is None and not stat.S_ISREG(path.stat().st_mode):
+                fault = "no regular file"
+        except OSError as error:
+            fault = unread(error)
+        yield Source(path, _format(path, format), _name(path), fault, named=False)
+
+
+def _refuse_packed(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            start = file.read(max(map(len, _PACKED)))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
+    kind = next((kind for begins, kind in _PACKED.items() if start.startswith(begins)), None)
+    if kind is not None:
+        raise InputError(f"{path} is packed ({kind}): unpack it first, or give its texts on standard input (-).")
+
+
+def _format(path: Path, asked: Format | Literal["auto"]) -> Format:
+    return _SUFFIXES.get(path.suffix.lower(), "text") if asked == "auto" else asked
+
+
+def _name(path: Path) -> str:
+    """A path that can be written: bytes of it that are no UTF-8 as their numbers."""
+    return os.fsencode(path).decode("utf-8", errors="backslashreplace")
+
+
+def _records(source: Source, columns: Columns) -> Iterator[_Record]:
+    """What a file holds. Raises InputError where a named one cannot be read, or its rest; of others that is told."""
+    if source.fault is not None:
+        yield Unreadable(source.fault, source.name, 0)
+        return
+    try:
+        yield from _READERS[source.format](source, columns)
+    except Unread as error:
+        if source.named:
+            raise InputError(f"{source.name} {error}.") from None
+        yield Unreadable(error.reason, source.name, 0)
+
+
+def _plain(source: Source, columns: Columns) -> Iterator[_Record]:
+    """One text a line; a blank line between texts ends a document."""
+    marked, document, ended = _has_marks(source), 1, False
+    begun = False
+    for number, line in lines(source.path):
+        if isinstance(line, Fault):
+            yield Unreadable(line.reason, source.name, number)
+        elif not line.strip():
+            ended = begun
+        else:
+            document += ended
+            begun, ended = True, False
+            yield _record(line, f"{source.name}#{document}" if marked else None, columns, source, number)
+
+
+def _has_marks(source: Source) -> bool:
+    """Whether a blank line stands between two texts of the file."""
+    begun = ended = False
+    for _, line in lines(source.path):
+        blank = isinstance(line, str) and not line.strip()
+        if not blank and ended:
+            return True
+        ended = begun and blank
+        begun = begun or not blank
+    return False
+
+
+def _jsonl(source: Source, columns: Columns) -> Iterator[_Record]:
+    for number, line in lines(source.path):
+        if isinstance(line, Fault):
+            yield Unreadable(line.reason, source.name, number)
+            continue
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):  # also of what is nested without end
+            yield Unreadable("not JSON", source.name, number)
+            continue
+        if not isinstance(record, dict):
+            yield Unreadable("no JSON object", source.name, number)
+            continue
+        yield _record(record.get(columns.text), record.get(columns.document), columns, source, number)
+
+
+def _csv(source: Source, columns: Columns) -> Iterator[_Record]:
+    """A header line, then one text a row; tabs between the columns of a .tsv file."""
+    # surrogateescape: a byte that is not UTF-8 must not end the whole file.
+    with opened(source.path) as raw, io.TextIOWrapper(raw, "utf-8-sig", "surrogateescape", newline="") as file:
+        read = iter(lambda: file.readline(LINE + 1), "")
+        rows = csv.reader(read, delimiter="\t" if source.path.suffix.lower() == ".tsv" else ",")
+        names = _row(rows, source, lambda: rows.line_num)
+        if isinstance(names, str):
+            raise Unread(f"has no head line that can be read: {names}", "a table without a head line")
+        if names is not None and any(map(_not_utf8, names)):
+            raise Unread("is not UTF-8: save it as UTF-8", "not UTF-8")
+        _has_column(names or (), columns, source)
+        assert names is not None
+        while (row := _row(rows, source, lambda: rows.line_num)) is not None:
+            if isinstance(row, str):
+                yield Unreadable(row, source.name, rows.line_num)
+            elif row:
+                found = dict(zip(names, row))  # noqa: B905 - rows may be short
+                text = found.get(columns.text)
+                if text is not None and _not_utf8(text):
+                    yield Unreadable("not UTF-8", source.name, rows.line_num)
+                else:
+                    yield _record(text, found.get(columns.document) or None, columns, source, rows.line_num)
+
+
+def _row(rows: Iterator[list[str]], source: Source, line: Callable[[], int]) -> list[str] | str | None:
+    """The next row of a table; a str: why it is none; None: there is none.
+
+    Raises Unread for a field that is larger than any text may be: where it ends, nobody knows.
+    """
+    # The module keeps one limit for all, so it is put back at once.
+    before = csv.field_size_limit(LINE)
+    try:
+        return next(rows)
+    except StopIteration:
+        return None
+    except csv.Error as error:
+        if "field limit" in str(error):
+            raise Unread(
+                f"has a field of more than {LINE:,} characters at line {line():,}: is a quotation mark open?",
+                "the rest of a table after an endless field",
+            ) from None
+        return "no row of a table"
+    finally:
+        csv.field_size_limit(before)
+
+
+def _not_utf8(text: str) -> bool:
+    return any("\udc80" <= c <= "\udcff" for c in text)
+
+
+def _parquet(source: Source, columns: Columns) -> Iterator[_Record]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with opened(source.path) as raw, pq.ParquetFile(raw) as file:
+            names = file.schema_arrow.names
+            _has_column(names, columns, source)
+            wanted = [name for name in (columns.text, columns.document) if name in names]
+            number = 0
+            for batch in file.iter_batches(batch_size=_BATCH, columns=wanted):
+                at = [
+                    batch.schema.names.index(name) if name in names else None
+                    for name in (columns.text, columns.document)
+                ]
+                for row in range(len(batch)):
+                    number += 1
+                    try:
+                        text, document = (None if n is None else batch.column(n)[row].as_py() for n in at)
+                    except UnicodeDecodeError:
+                        yield Unreadable("not UTF-8", source.name, number)
+                    else:
+                        yield _record(text, document, columns, source, number)
+    except (pa.ArrowException, OSError, MemoryError, KeyError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise Unread(f"cannot be read as Parquet: {reason}", "a damaged Parquet file, or its rest") from None
+
+
+def _conllu(source: Source, columns: Columns) -> Iterator[_Record]:
+    for sentence in sentences(lines(source.path)):
+        if sentence.fault is not None:
+            yield Unreadable(sentence.fault, source.name, sentence.line)
+            continue
+        words = tuple(Word(start, end, tag) for start, end, tag in sentence.words)
+        document = None if sentence.document is None else f"{source.name}#{sentence.document}"
+        record = _record(sentence.text, document, columns, source, sentence.line)
+        yield record if isinstance(record, Unreadable) else (*record[:3], words)
+
+
+def _has_column(names: Sequence[str], columns: Columns, source: Source) -> None:
+    if columns.text not in names:
+        shown = cut(", ".join(names[:20]) or "none", 300)
+        raise InputError(f"{source.name} has no column {columns.text!r} (its columns: {shown}); name it with --column.")
+
+
+def _record(text: object, document: object, columns: Columns, source: Source, line: int) -> _Record:
+    if not isinstance(text, str):
+        return Unreadable(f"no text under {columns.text!r}", source.name, line)
+    if len(text) > LONGEST:
+        return Unreadable(TOO_LONG, source.name, line)
+    if not text.strip():
+        return Unreadable("empty", source.name, line)
+    if "\0" in text:  # UTF-16 that was read as UTF-8, or no text at all
+        return Unreadable("no text: it holds NUL characters", source.name, line)
+    named = None if document is None else str(document)
+    try:
+        (text + (named or "")).encode()
+    except UnicodeEncodeError:  # half of a pair, which JSON can spell
+        return Unreadable("not UTF-8", source.name, line)
+    return line, text, named, ()
+
+
+_READERS: dict[Format, Callable[[Source, Columns], Iterator[_Record]]] = {
+    "text": _plain,
+    "jsonl": _jsonl,
+    "csv": _csv,
+    "parquet": _parquet,
+    "conllu": _conllu,
+}

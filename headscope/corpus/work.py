@@ -1,0 +1,83 @@
+"""Texts for a probe: of files of any kind that a survey reads, or those of a survey."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headscope.corpus.census import take_census
+from headscope.corpus.texts import Columns, Corpus, Source, Text, find_sources
+from headscope.errors import InputError
+from headscope.model.tokens import Token
+from headscope.question.given import in_order
+from headscope.studies.survey.manifest import options_of, survey_manifest
+from headscope.studies.survey.options import Options
+
+if TYPE_CHECKING:
+    from headscope.scope import Scope
+
+_MANIFEST = "manifest.json"  # of a survey's directory
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Texts, the group of each (its document, where documents are marked), and where they come from."""
+
+    contents: tuple[str, ...]
+    groups: tuple[int, ...]
+    name: str
+
+
+def find_texts(scope: Scope, paths: Iterable[str | Path], options: Options | None = None) -> Texts:
+    """The texts of files and directories as a survey with `options` would read them, or of one survey's directory.
+
+    Options None: all texts, too long ones cut. Of a survey's directory the texts are those that it measured. Raises
+    InputError for paths that are not there, and for a survey whose texts are no longer what they were.
+    """
+    chosen, paths = options or Options(truncate=True), in_order(paths, "paths")
+    surveys = surveys_in(paths)
+    expected = None
+    if surveys:
+        if len(paths) > 1:
+            raise InputError(f"{surveys[0]} is a survey's directory: name it alone, or the files of its texts.")
+        sources, chosen, expected = _of_survey(surveys[0])
+    else:
+        sources = find_sources(paths, chosen.format)
+    corpus = Corpus(sources, Columns(chosen.column, chosen.document_column))
+
+    def tokens(text: Text) -> Sequence[Token]:
+        opened = scope._current()
+        return scope._tokens(opened, text.content, opened.stack.start, chosen.truncate)[0]
+
+    census = take_census(corpus, tokens, chosen, scope.card.vocab_size)
+    if expected is not None and census.sha256 != expected:
+        raise InputError(
+            f"the texts of {surveys[0]} are not those that it measured: they have changed, or this model cuts them "
+            "otherwise. Name the files of texts."
+        )
+    wanted = set(census.numbers.tolist())
+    contents = tuple(text.content for text in corpus if isinstance(text, Text) and text.number in wanted)
+    return Texts(contents, tuple(census.groups.tolist()), ", ".join(Path(path).name for path in paths))
+
+
+def surveys_in(paths: Sequence[str | Path]) -> list[Path]:
+    """Which of the paths are surveys' directories."""
+    return [Path(path) for path in paths if (Path(path) / _MANIFEST).is_file()]
+
+
+def _of_survey(directory: Path) -> tuple[list[Source], Options, str]:
+    """The sources of a survey, its options, and the hash of its texts."""
+    manifest = survey_manifest(directory)
+    options = options_of(manifest)
+    sources = []
+    for name in manifest["texts"]["sources"]:
+        path = directory / "stdin" if name == "standard input" else Path(name)
+        if not path.is_file():
+            raise InputError(f"{directory} is a survey of {name}, which is not there (from here): name files of texts.")
+        if name == "standard input":
+            sources.append(Source(path, "text" if options.format == "auto" else options.format, name))
+        else:
+            sources += find_sources([path], options.format)
+    return sources, options, str(manifest["texts"]["sha256"])

@@ -1,0 +1,1 @@
+"""What one pass leaves, seen without touching the model."""

@@ -1,0 +1,124 @@
+"""One attention function for every architecture.
+
+transformers lets a model's attention be swapped by name (`AttentionInterface`). The function registered here
+delegates to the model's own eager attention, so softcaps, sinks and biases stay right, and hands q, k, v, the
+pattern and z of each call to the recorder that is active in the current thread of control. Nothing is
+recomputed, and no module name is known here. Models that compute their attention themselves are watched
+instead (watching.py); both end in `hand_over`.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig, PreTrainedModel
+from transformers.masking_utils import eager_mask
+
+from headscope.errors import ModelError
+from headscope.model.capture.kept import configs_of, left_alone, modules_of
+from headscope.model.capture.passes import hand_over, is_recorded, other_mask
+from headscope.model.capture.watching import Watching
+
+BY_NAME = "headscope"
+WATCHED = "headscope-watched"
+
+
+def _attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    **options: Any,
+) -> tuple[Tensor, Tensor]:
+    # `options` is transformers' own protocol (scaling, dropout, softcap, …): it goes on unread.
+    eager = _eager_attention(module)
+    if not is_recorded(module):
+        return eager(module, query, key, value, attention_mask, **options)
+    other = other_mask(query.shape[2], key.shape[2], query.dtype, query.device)
+    mask = attention_mask if other is None else other
+
+    def attend() -> tuple[Tensor, Tensor]:
+        return eager(module, query, key, value, mask, **options)
+
+    return hand_over(query, key, value, attend)
+
+
+def _eager_attention(module: nn.Module) -> Callable[..., tuple[Tensor, Tensor]]:
+    """The eager attention that stands in the file of the module's class, or of a class it derives from."""
+    for cls in type(module).__mro__:
+        found = getattr(sys.modules.get(cls.__module__), "eager_attention_forward", None)
+        if found is not None:
+            return found  # type: ignore[no-any-return]
+    raise ModelError(f"{type(module).__name__} has no eager attention function in its own file to delegate to.")
+
+
+def _mask_of_watched(
+    batch_size: int,
+    q_length: int,
+    kv_length: int,
+    *positional: Any,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    **options: Any,
+) -> Tensor:
+    # transformers' own protocol again. Biases such as ALiBi are merged with this mask, so the other one goes in here.
+    other = other_mask(q_length, kv_length, dtype, torch.device(device))
+    if other is not None:
+        return other.expand(batch_size, -1, -1, -1)
+    made: Tensor = eager_mask(batch_size, q_length, kv_length, *positional, dtype=dtype, device=device, **options)
+    return made
+
+
+AttentionInterface.register(BY_NAME, _attention)
+# Without the second registration the mask silently becomes None and causality is lost.
+AttentionMaskInterface.register(BY_NAME, eager_mask)
+AttentionMaskInterface.register(WATCHED, _mask_of_watched)
+
+# One for all models: two stacks of one model share its configuration, and a pass uses every core anyway.
+_one_at_a_time = threading.RLock()
+
+
+@contextmanager
+def prepared(model: PreTrainedModel, *, as_found: bool = False) -> Iterator[None]:
+    """Hold the model in eval mode, without gradients, with the recording attention; then leave it as it was.
+
+    One thread at a time, because the mode belongs to the whole model. `as_found`: with the submodules that it had when
+    the context was entered, whatever it exchanged in earlier passes (kept.py).
+    """
+    by_name = takes_attention_by_name(model)
+    configs = configs_of(modules_of(model))
+    with held(model, configs, as_found=as_found):
+        for config in configs:
+            config._attn_implementation = BY_NAME if by_name else WATCHED
+        with nullcontext() if by_name else Watching(), _uncompiled():
+            yield
+
+
+@contextmanager
+def held(module: nn.Module, configs: Sequence[PreTrainedConfig] = (), *, as_found: bool = False) -> Iterator[None]:
+    """Hold a module of a model in eval mode, without gradients, to call it by itself; then leave it as it was.
+
+    With it `configs`, which are put back too.
+    """
+    with _one_at_a_time, torch.no_grad(), left_alone(module, configs, as_found=as_found):
+        for one in modules_of(module):
+            if one.training:
+                one.training = False
+        yield
+
+
+def _uncompiled() -> AbstractContextManager[Any]:
+    """Let what torch.compile made run as it is written; nothing can be compiled where the compiler was never loaded."""
+    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
+
+
+def takes_attention_by_name(model: PreTrainedModel) -> bool:
+    """Whether the model looks its attention function up in transformers' AttentionInterface."""
+    return all(m._can_set_attn_implementation() for m in modules_of(model) if isinstance(m, PreTrainedModel))

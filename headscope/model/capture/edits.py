@@ -1,0 +1,131 @@
+"""Interventions: a head's z, all heads' of a layer, or the residual stream, replaced while the model runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+
+import torch
+from torch import Tensor
+
+from headscope.errors import InputError
+from headscope.question.given import whole
+
+if TYPE_CHECKING:
+    from headscope.model.capture.anatomy import Anatomy
+
+Kind = Literal["zero", "mean"]
+Part = Literal["z", "residual"]
+Change = Callable[[Tensor], Tensor]
+Edits = Mapping[tuple[int, int | Part], Kind | Tensor | Change]
+"""Where → what takes its place, in the order of the mapping.
+
+Where: (layer, head), that head's z [position, d_head]; (layer, "z"), the z of all its heads side by side
+[position, head · d_head]; (layer, "residual"), the stream that the layer's block returns [position, d_model].
+What: zeros, its mean over the text, a tensor [position, width] or [width], or a function from what is there, float32
+[position, width] without padding, to what takes its place.
+"""
+
+
+def plain_edits(edits: Edits | None) -> Edits:
+    """Edits with layers and heads as ints; None: no edit. Raises InputError for what names no place."""
+    if edits is not None and not isinstance(edits, Mapping):
+        raise InputError(f"edit is a dictionary, (layer, head) → what takes its place, not {edits!r}.")
+    plain: dict[tuple[int, int | Part], Kind | Tensor | Change] = {}
+    for key, replacement in (edits or {}).items():
+        named: tuple[Any, Any] = key if isinstance(key, tuple) and len(key) == 2 else (None, None)
+        layer = whole(named[0])
+        is_part = isinstance(named[1], str) and named[1] in get_args(Part)
+        part = cast(Part, named[1]) if is_part else whole(named[1])
+        if layer is None or part is None:
+            raise InputError(f"an edit is of (layer, head), (layer, 'z') or (layer, 'residual'), not {key!r}.")
+        plain[layer, part] = replacement
+    return plain
+
+
+def check_edits(edits: Edits, anatomy: Anatomy, length: int) -> None:
+    """Raise InputError for a place that is not there or a replacement that does not fit."""
+    layers, block = len(anatomy.blocks), anatomy.blocks[0]
+    widths = {"z": block.heads * block.d_head, "residual": anatomy.d_model}
+    for key, replacement in edits.items():
+        layer, part = key
+        if not 0 <= layer < layers or (isinstance(part, int) and not 0 <= part < block.heads):
+            raise InputError(f"there is no head {key!r}: layers are 0 to {layers - 1}, heads 0 to {block.heads - 1}.")
+        width = block.d_head if isinstance(part, int) else widths[part]
+        if isinstance(replacement, Tensor):
+            if replacement.shape not in ((width,), (length, width)):
+                raise InputError(
+                    f"the tensor for {key} is {list(replacement.shape)}; it is [{width}] or [{length}, {width}] "
+                    "(width, or position and width)."
+                )
+        elif not callable(replacement) and not (isinstance(replacement, str) and replacement in get_args(Kind)):
+            raise InputError(
+                f"an edit is {', '.join(map(repr, get_args(Kind)))}, a tensor or a function, not {replacement!r}."
+            )
+
+
+def named_edits(edits: Edits) -> list[tuple[str, str]]:
+    """Every edit in words, layer by layer: the place, and "zero", "mean", "tensor" or "function".
+
+    >>> named_edits({(1, 0): "mean", (0, "residual"): "zero"})
+    [('L0 residual', 'zero'), ('L1H0', 'mean')]
+    """
+    named: list[tuple[str, str]] = []
+    for layer, part in sorted(edits, key=lambda key: (key[0], isinstance(key[1], str), key[1])):
+        by = edits[layer, part]
+        place = f"L{layer} {part}" if isinstance(part, str) else f"L{layer}H{part}"
+        named.append((place, by if isinstance(by, str) else "tensor" if isinstance(by, Tensor) else "function"))
+    return named
+
+
+def edited(z: Tensor, layer: int, edits: Sequence[Edits], lengths: Sequence[int]) -> Tensor:
+    """z [text, position, head, d_head] of one layer with what each text's edits put in its place."""
+    wanted = [found for found in _of_layer(edits, layer) if found[1] != "residual"]
+    if not wanted:
+        return z
+    z = z.clone(memory_format=torch.contiguous_format)
+    for row, part, replacement in wanted:
+        there = z[row, : lengths[row]]  # (S, H, d_head)
+        _replace(there.flatten(1) if part == "z" else there[:, int(part)], replacement, layer)
+    return z
+
+
+def edited_stream(hidden: Tensor, layer: int, edits: Sequence[Edits], lengths: Sequence[int]) -> Tensor:
+    """What a block returns [text, position, d_model] with what each text's edits put in its place."""
+    wanted = [found for found in _of_layer(edits, layer) if found[1] == "residual"]
+    if not wanted:
+        return hidden
+    hidden = hidden.clone()
+    for row, _, replacement in wanted:
+        _replace(hidden[row, : lengths[row]], replacement, layer)
+    return hidden
+
+
+def layers_of_stream(edits: Sequence[Edits]) -> set[int]:
+    """The layers whose residual stream any text's edits replace."""
+    return {layer for of_text in edits for layer, part in of_text if part == "residual"}
+
+
+def _of_layer(edits: Sequence[Edits], layer: int) -> Iterator[tuple[int, int | Part, Kind | Tensor | Change]]:
+    for row, of_text in enumerate(edits):
+        yield from ((row, part, what) for (where, part), what in of_text.items() if where == layer)
+
+
+def _replace(there: Tensor, replacement: Kind | Tensor | Change, layer: int) -> None:
+    """Write a replacement over a view [position, width]."""
+    if isinstance(replacement, Tensor):
+        there.copy_(replacement)
+    elif replacement == "mean":
+        there.copy_(there.float().mean(0))
+    elif replacement == "zero":
+        there.zero_()
+    else:
+        made = replacement(there.float())
+        if not isinstance(made, Tensor):
+            raise InputError(f"the function for layer {layer} gives {made!r}; it gives a tensor.")
+        if made.shape != there.shape:
+            raise InputError(
+                f"the function for layer {layer} gives {list(made.shape)}; it is given {list(there.shape)} (position "
+                "and width), and gives as much."
+            )
+        there.copy_(made)

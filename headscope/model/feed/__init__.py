@@ -1,0 +1,1 @@
+"""The way of a token from its id to any layer's attention."""

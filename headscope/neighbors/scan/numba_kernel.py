@@ -1,0 +1,316 @@
+"""The compiled scan of one head: encode a tile, multiply it by every query, read the scores, all in cache.
+
+Tokens run along the last axis of every scratch array, so that each loop below is one of vector
+instructions over tokens. `reassoc` lets the compiler count in vector lanes; infinities keep their meaning.
+"""
+
+import numpy as np
+from numba.cpython.unsafe.numbers import trailing_zeros
+
+from headscope.neighbors import bounds
+from headscope.neighbors.metrics import METRICS
+from headscope.neighbors.scan.numba_jit import LINE, WIDE, jit, prefetch, within
+
+TOKENS = 512  # of a tile: scores of LANES queries fit the L1 cache, the tile's encodings the L2
+LANES = 4  # queries multiplied at a time, and
+DEPTH = 4  # components added at a time: what the vector registers hold
+_AHEAD = 32  # rows that memory is asked for in advance
+
+_COSINE, _EUCLIDEAN = METRICS.index("cosine"), METRICS.index("euclidean")
+_LARGEST, _SMALLEST = np.float32(bounds.LARGEST), np.float32(bounds.SMALLEST)
+_CANCELLED, _UNIT, _EXACT_UNIT = np.float32(bounds.CANCELLED), bounds.UNIT, bounds.EXACT_UNIT
+_ONE, _ZERO, _INF = np.float32(1), np.float32(0), np.float32(np.inf)
+_NEXT = np.uint64(1)  # hits & (hits − 1) is without the lowest hit
+_FAST = ("contract", "reassoc", "nsz")
+
+compiled = jit(*_FAST)
+ordered = jit(*_FAST, "nnan")  # where no value is nan
+_cosine_error, _dot_error = compiled(bounds.cosine_error), compiled(bounds.dot_error)
+_square_error = compiled(bounds.square_error)
+
+
+@compiled
+def _rows(count):  # type: ignore[no-untyped-def]
+    """Zeros [count, TOKENS] from the start of a cache line: vectors across two would cost a sixth of the scan."""
+    whole = np.zeros(count * TOKENS + LINE, np.float32)
+    first = -whole.ctypes.data % (4 * LINE) // 4
+    return whole[first : first + count * TOKENS].reshape(count, TOKENS)
+
+
+@compiled
+def _transpose(rows, out):  # type: ignore[no-untyped-def]
+    """rows [token, d_head] → out [d_head, token]; past the rows' end it stays as it is."""
+    whole = len(rows) // 16 * 16
+    for start in range(0, whole, 16):
+        for i in range(rows.shape[1]):
+            for t in range(16):
+                out[i, start + t] = rows[start + t, i]
+    for t in range(whole, len(rows)):
+        for i in range(rows.shape[1]):
+            out[i, t] = rows[t, i]
+
+
+@compiled
+def _encode(rows, scale, shift, bias, out, square):  # type: ignore[no-untyped-def]
+    """R of a tile [d_head, token], and |R|² [token]."""
+    square[:] = 0
+    for i in range(len(bias)):
+        for t in range(TOKENS):
+            encoded = scale[t] * (rows[i, t] + shift[i]) + bias[i]
+            out[i, t] = encoded
+            square[t] += encoded * encoded
+
+
+@compiled
+def _multiply(z, encoded, out):  # type: ignore[no-untyped-def]
+    """Four queries z [4, d_head] times a tile [d_head, token] → out [4, token].
+
+    Written out by hand: 16 factors stay in registers, and each load of a tile serves four queries. Eight
+    would not fit beside what the compiler needs, and are slower.
+    """
+    out[:] = 0
+    for k in range(0, len(encoded), DEPTH):
+        a0, a1, a2, a3 = z[0, k], z[0, k + 1], z[0, k + 2], z[0, k + 3]
+        b0, b1, b2, b3 = z[1, k], z[1, k + 1], z[1, k + 2], z[1, k + 3]
+        c0, c1, c2, c3 = z[2, k], z[2, k + 1], z[2, k + 2], z[2, k + 3]
+        d0, d1, d2, d3 = z[3, k], z[3, k + 1], z[3, k + 2], z[3, k + 3]
+        for t in range(TOKENS):
+            r0, r1, r2, r3 = encoded[k, t], encoded[k + 1, t], encoded[k + 2, t], encoded[k + 3, t]
+            out[0, t] += a0 * r0 + a1 * r1 + a2 * r2 + a3 * r3
+            out[1, t] += b0 * r0 + b1 * r1 + b2 * r2 + b3 * r3
+            out[2, t] += c0 * r0 + c1 * r1 + c2 * r2 + c3 * r3
+            out[3, t] += d0 * r0 + d1 * r1 + d2 * r2 + d3 * r3
+
+
+@compiled
+def _dot(z, rows, scale, shift, bias, square, out):  # type: ignore[no-untyped-def]
+    """One query z [d_head] times rows [token, d_head] as they lie → out [token], and |R|² [token]."""
+    for t in range(len(rows)):
+        # Left to itself the processor waits for memory half of the time.
+        for i in range(0, len(bias), LINE):
+            prefetch(rows, t + _AHEAD, i)
+        dot, norm = _ZERO, _ZERO
+        for i in range(len(bias)):
+            encoded = scale[t] * (rows[t, i] + shift[i]) + bias[i]
+            dot += encoded * z[i]
+            norm += encoded * encoded
+        out[t], square[t] = dot, norm
+
+
+@compiled
+def _reach(scale, norms, shift_norm, bias_norm, allowed, out):  # type: ignore[no-untyped-def]
+    """The reach of a tile's tokens, see `bounds`: infinite where they may not be a neighbour; returns how many may."""
+    fit = 0
+    for t in range(len(norms)):
+        reach = abs(scale[t]) * (norms[t] + shift_norm) + bias_norm + _SMALLEST
+        out[t] = reach if allowed[t] else _INF
+        fit += np.int64(allowed[t])
+    out[len(norms) :] = _INF
+    return fit
+
+
+@compiled
+def _weigh(metric, square, reach, cap, weight, offset, length, spread):  # type: ignore[no-untyped-def]
+    """What makes the product one metric's score; and |R|, and the reach (for a cosine, of one |R|), [token].
+
+    The last two are 0 for tokens that float32 cannot tell apart. Returns how many it can.
+    """
+    certain = 0
+    for t in range(TOKENS):
+        norm, usable = np.sqrt(square[t]), reach[t] <= cap
+        if metric == _COSINE:
+            usable = (reach[t] <= _LARGEST) & (reach[t] <= _CANCELLED * norm) & (norm >= _SMALLEST)
+        weight[t] = (_ONE / norm if metric == _COSINE else _ONE) if usable else _ZERO
+        half = np.float32(-0.5) * square[t] if metric == _EUCLIDEAN else _ZERO
+        offset[t] = half if usable else -_INF
+        length[t] = norm if usable else _ZERO
+        spread[t] = (reach[t] / norm if metric == _COSINE else reach[t]) if usable else _ZERO
+        certain += np.int64(usable)
+    return certain
+
+
+@ordered
+def _largest(values):  # type: ignore[no-untyped-def]
+    largest = values[0]
+    for t in range(len(values)):
+        largest = values[t] if values[t] > largest else largest
+    return largest
+
+
+@compiled
+def _errors(metric, length, spread, gamma):  # type: ignore[no-untyped-def]
+    """The largest errors of a tile's scores, per |z| and whatever z is: every bound grows with what it is made of."""
+    norm, reach = _largest(length), _largest(spread)
+    if metric == _COSINE:
+        return _cosine_error(gamma, 1.0, reach), 0.0
+    return _dot_error(gamma, norm, reach), _square_error(gamma, norm, reach) if metric == _EUCLIDEAN else 0.0
+
+
+@compiled
+def _score(product, weight, offset, bar, low, high, out):  # type: ignore[no-untyped-def]
+    """Scores of one query; how many reach the bar, reach low, and pass high."""
+    kept, reaching, passing = _ZERO, _ZERO, _ZERO
+    for t in range(TOKENS):
+        score = product[t] * weight[t] + offset[t]
+        out[t] = score
+        kept += _ONE if score >= bar else _ZERO
+        reaching += _ONE if score >= low else _ZERO
+        passing += _ONE if score > high else _ZERO
+    return kept, reaching, passing
+
+
+@compiled
+def _count(scores, low, high):  # type: ignore[no-untyped-def]
+    reaching, passing = _ZERO, _ZERO
+    for t in range(TOKENS):
+        reaching += _ONE if scores[t] >= low else _ZERO
+        passing += _ONE if scores[t] > high else _ZERO
+    return reaching, passing
+
+
+@compiled
+def _push(heap, value):  # type: ignore[no-untyped-def]
+    """Replace the least of a heap of the k highest values seen."""
+    k, i = len(heap), 0
+    while 2 * i + 1 < k:
+        child = 2 * i + 1
+        if child + 1 < k and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[child] >= value:
+            break
+        heap[i] = heap[child]
+        i = child
+    heap[i] = value
+
+
+@compiled
+def _trim(most, token, size, floor):  # type: ignore[no-untyped-def]
+    """Drop the pool's tokens that k others surely beat; returns how many stay."""
+    stay = 0
+    for i in range(size):
+        if most[i] >= floor:
+            most[stay], token[stay] = most[i], token[i]
+            stay += 1
+    return stay
+
+
+@compiled
+def _keep(scores, start, error, heap, most, token, size):  # type: ignore[no-untyped-def]
+    """Put what may still be among the k nearest in the pool; returns the pool's new size, −1 where it does not fit."""
+    for some in range(0, TOKENS, WIDE):
+        hits = within(scores, some, heap[0] - error, _INF)
+        while hits:
+            t = some + np.int64(trailing_zeros(hits))
+            hits &= hits - _NEXT
+            score = scores[t]
+            if score >= heap[0] - error and score > -_INF:
+                if size == len(most):
+                    size = _trim(most, token, size, heap[0])
+                    if size == len(most):
+                        return -1
+                most[size], token[size] = score + error, start + t
+                size += 1
+                if score - error > heap[0]:
+                    _push(heap, score - error)
+    return size
+
+
+@compiled
+def _doubt(scores, start, low, high, about, doubtful, doubts):  # type: ignore[no-untyped-def]
+    """List the scores from low to high as doubtful; returns how many there are now, −1 where they do not fit."""
+    for some in range(0, TOKENS, WIDE):
+        hits = within(scores, some, low, high)
+        while hits:
+            t = some + np.int64(trailing_zeros(hits))
+            hits &= hits - _NEXT
+            if scores[t] > -_INF:
+                if doubts == len(doubtful):
+                    return -1
+                doubtful[doubts, 0], doubtful[doubts, 1], doubtful[doubts, 2] = about
+                doubtful[doubts, 3] = start + t
+                doubts += 1
+    return doubts
+
+
+@compiled
+def scan_head(  # type: ignore[no-untyped-def]
+    first, last, rows, norms, bias, bias_norm, allowed, scale, shift, shift_norm, caps, starts,
+    metrics, gamma, z, length, live, marks, nearer, heaps, most, token, size, doubtful, aside,
+):  # fmt: skip
+    """Scan tokens first to last of one head, for every place, query and metric.
+
+    In: rows float32 [token, d_head], norms [token], allowed [token]; scale [place, token],
+    shift and bias [place, d_head], shift_norm, bias_norm and caps [place], starts [place + 1], of lanes;
+    metrics [metric], indices of METRICS; z float32 [lane, depth], padded; length float64 [lane];
+    live bool [metric, lane]; marks float64 [metric, lane, target].
+    Out: nearer [metric, lane, target]; heaps [metric, lane, k], of scores that tokens surely reach, the
+    least first; most and token [metric, lane, pool], and size [metric, lane], the pool of tokens that may
+    be among the k nearest, with the most that each can score; doubtful [pair, 4] of metric, lane,
+    target, token; aside [pair, 3] of metric, place, token. A lane that does not fit is no longer live.
+    Returns how many doubtful and how many aside.
+    """
+    depth = z.shape[1]
+    raw, encoded, product, pieces = _rows(depth), _rows(depth), _rows(LANES), _rows(6)
+    weight, offset = _rows(len(metrics)), _rows(len(metrics))
+    square, reach, scales, scores, norm, spread = pieces[0], pieces[1], pieces[2], pieces[3], pieces[4], pieces[5]
+    errors = np.empty((len(metrics), 2))
+    single = len(length) == LANES and not length[1:].any()  # one query: no time to lay the table out anew
+    doubts = asides = 0
+    for start in range(first, last, TOKENS):
+        count = min(TOKENS, last - start)
+        if not single:
+            _transpose(rows[start : start + count], raw)
+        for place in range(len(starts) - 1):
+            scales[:count] = scale[place, start : start + count]
+            if single:
+                _dot(z[0], rows[start : start + count], scales, shift[place], bias[place], square, product[0])
+            else:
+                _encode(raw, scales, shift[place], bias[place], encoded, square)
+            stretch = slice(start, start + count)
+            fit = _reach(scales, norms[stretch], shift_norm[place], bias_norm[place], allowed[stretch], reach)
+            for m in range(len(metrics)):
+                certain = _weigh(metrics[m], square, reach, caps[place], weight[m], offset[m], norm, spread)
+                errors[m, 0], errors[m, 1] = _errors(metrics[m], norm, spread, gamma)
+                for t in range(count if certain < fit else 0):
+                    if offset[m, t] == -_INF and allowed[start + t]:
+                        if asides == len(aside):
+                            live[m, starts[place] : starts[place + 1]] = False
+                        else:
+                            aside[asides] = m, place, start + t
+                            asides += 1
+            for lane in range(starts[place], starts[place + 1]):
+                if lane % LANES == 0 and not single:
+                    _multiply(z[lane : lane + LANES], encoded, product)
+                for m in range(len(metrics)):
+                    if not live[m, lane]:
+                        continue
+                    slack = length[lane] * errors[m, 0] + errors[m, 1]
+                    if metrics[m] == _EUCLIDEAN:
+                        slack += _EXACT_UNIT * length[lane] ** 2
+                    for target in range(marks.shape[2]):
+                        mark = marks[m, lane, target]
+                        width = slack + 2 * _UNIT * abs(mark)
+                        low, high = np.float32(mark - width), np.float32(mark + width)
+                        if target == 0:
+                            bar = heaps[m, lane, 0] - np.float32(slack)
+                            kept, reaching, passing = _score(
+                                product[lane % LANES], weight[m], offset[m], bar, low, high, scores
+                            )
+                            if kept > 0:
+                                size[m, lane] = _keep(
+                                    scores, start, np.float32(slack), heaps[m, lane],
+                                    most[m, lane], token[m, lane], size[m, lane],
+                                )  # fmt: skip
+                                live[m, lane] &= size[m, lane] >= 0
+                        else:
+                            reaching, passing = _count(scores, low, high)
+                        nearer[m, lane, target] += np.int64(passing)
+                        if reaching > passing:
+                            more = _doubt(scores, start, low, high, (m, lane, target), doubtful, doubts)
+                            live[m, lane] &= more >= 0
+                            doubts = max(doubts, more)
+    for m in range(len(metrics)):
+        for lane in range(len(length)):
+            if live[m, lane]:
+                size[m, lane] = _trim(most[m, lane], token[m, lane], size[m, lane], heaps[m, lane, 0])
+    return doubts, asides

@@ -1,0 +1,180 @@
+"""The scan with the compiled kernel: every head, or stretch of one, on a thread of its own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headscope.neighbors import bounds
+from headscope.neighbors.batch import Batch
+from headscope.neighbors.metrics import METRICS, Metric
+from headscope.neighbors.scan.numba_kernel import DEPTH, LANES, TOKENS, scan_head
+from headscope.neighbors.scan.pool import pool
+from headscope.neighbors.settle import Findings
+from headscope.question.stopping import stop_point
+
+Array = np.ndarray[Any, Any]
+_SPARE = 112  # places in a row's pool beside k: ties and near-ties at the k-th
+_DOUBTS = 16  # near-ties of a row with a target that there is room for, on average
+_ASIDE = 4096  # tokens of one stretch, metric and place that float64 may have to score for every row
+
+
+def scan(
+    batch: Batch, metrics: Sequence[Metric], k: int, allowed: Tensor, marks: dict[Metric, Tensor]
+) -> dict[Metric, Findings]:
+    """Findings of every metric; `marks` float64 [row, target] are the exact scores of the targets."""
+    work = _Work.of(batch, metrics, k, allowed, marks)
+    heads, tokens, _ = batch.table.rows.shape
+    threads = torch.get_num_threads()
+    # Two stretches a thread at least, or one thread would wait for the other's last.
+    size = -(-tokens // (-(-2 * threads // heads) * TOKENS)) * TOKENS
+    starts = range(0, tokens, size)
+    notes = _Notes.empty(work, len(starts))
+    tasks = [(head, cut, start, min(start + size, tokens)) for head in range(heads) for cut, start in enumerate(starts)]
+    for _ in pool(threads).map(lambda task: work.scan(notes, *task), tasks):
+        stop_point()  # here, for the pool's threads do not know whose work they do; those not begun are called off
+    return {metric: notes.findings(m, work) for m, metric in enumerate(metrics)}
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A batch laid out for the kernel."""
+
+    batch: Batch
+    k: int
+    metrics: Array  # [metric]
+    allowed: Array  # [token]
+    scale: Array  # [place, token]
+    shift: Array  # [head, place, d_head]
+    shift_norm: Array  # [head, place]
+    bias: Array  # [head, place, d_head]
+    bias_norm: Array  # [head, place]
+    caps: Array  # [head, place]
+    starts: Array  # [place + 1], first lane of every place
+    row: Array  # [head, lane], −1 where padded
+    z: Array  # [head, lane, depth]
+    length: Array  # [head, lane]
+    live: Array  # [head, lane]
+    marks: Array  # [head, metric, lane, target]
+
+    @classmethod
+    def of(
+        cls, batch: Batch, metrics: Sequence[Metric], k: int, allowed: Tensor, marks: dict[Metric, Tensor]
+    ) -> "_Work":
+        heads, tokens, d_head = batch.table.rows.shape
+        places = range(len(batch.spans))
+        lanes = [batch.rows_by_head(place, LANES) for place in places]
+        row = torch.cat(lanes, 1)
+        # numpy takes them on one thread; torch's would go on spinning beside the scan's.
+        z = torch.from_numpy(batch.queries.flatten(0, 1).numpy()[row.clamp(min=0).numpy()])  # [head, lane, d_head]
+        length = torch.linalg.vector_norm(z, dim=-1, dtype=torch.float64)
+        live = (row >= 0) & (length >= bounds.SMALLEST) & (length <= bounds.LARGEST)
+        z = torch.where(live[..., None], z, 0.0)
+        extents = [batch.extent(place) for place in places]
+        shift = torch.zeros(len(places), heads, d_head) if batch.shift is None else batch.shift
+        return cls(
+            batch,
+            k,
+            np.array([METRICS.index(metric) for metric in metrics]),
+            allowed.numpy(),
+            (torch.ones(len(places), tokens) if batch.scale is None else batch.scale).numpy(),
+            shift.transpose(0, 1).contiguous().numpy(),
+            torch.stack([extent.shift for extent in extents], 1).numpy(),
+            batch.bias.transpose(0, 1).contiguous().numpy(),
+            torch.stack([extent.bias for extent in extents], 1).numpy(),
+            torch.stack([extent.cap for extent in extents], 1).numpy(),
+            np.cumsum([0, *(part.shape[1] for part in lanes)]),
+            row.numpy(),
+            torch.nn.functional.pad(z, (0, -d_head % DEPTH)).numpy(),
+            torch.where(live, length, 0.0).numpy(),
+            live.numpy(),
+            torch.stack([marks[m][row.clamp(min=0)] for m in metrics], 1).numpy(),
+        )
+
+    def scan(self, notes: "_Notes", head: int, cut: int, first: int, last: int) -> None:
+        """Take notes on one head's tokens from first to last, in one cut."""
+        table, at = self.batch.table, (cut, head)
+        notes.live[at] = self.live[head]
+        notes.listed[at] = scan_head(
+            first, last, table.rows[head].numpy(), table.norms[head].numpy(), self.bias[head],
+            self.bias_norm[head], self.allowed, self.scale, self.shift[head], self.shift_norm[head],
+            self.caps[head], self.starts, self.metrics, bounds.gamma(table.rows.shape[2]),
+            self.z[head], self.length[head], notes.live[at], self.marks[head],
+            notes.nearer[at], notes.heaps[at], notes.most[at], notes.token[at], notes.size[at],
+            notes.doubtful[at], notes.aside[at],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Notes:
+    """What the kernel writes, see `scan_head`; the first axes are the cuts of the vocabulary, and the heads."""
+
+    nearer: Array  # [cut, head, metric, lane, target]
+    heaps: Array  # [cut, head, metric, lane, k], the least first
+    most: Array  # [cut, head, metric, lane, pool]
+    token: Array  # [cut, head, metric, lane, pool]
+    size: Array  # [cut, head, metric, lane]
+    live: Array  # [cut, head, metric, lane]
+    doubtful: Array  # [cut, head, pair, 4]: metric, lane, target, token
+    aside: Array  # [cut, head, pair, 3]: metric, place, token
+    listed: Array  # [cut, head, 2], how many doubtful and how many aside
+
+    @classmethod
+    def empty(cls, work: _Work, cuts: int) -> "_Notes":
+        heads, metrics, lanes, targets = work.marks.shape
+        shape, k = (cuts, heads, metrics, lanes), work.k
+        pooled = (*shape, k + _SPARE + min(k, _SPARE))
+        return cls(
+            np.zeros((*shape, targets), np.int64),
+            np.full((*shape, k), -np.inf, np.float32),
+            np.empty(pooled, np.float32),
+            np.empty(pooled, np.int32),
+            np.zeros(shape, np.int64),
+            np.empty(shape, np.bool_),
+            np.empty((cuts, heads, _DOUBTS * metrics * lanes * targets + TOKENS, 4), np.int64),
+            np.empty((cuts, heads, _ASIDE, 3), np.int64),
+            np.empty((cuts, heads, 2), np.int64),
+        )
+
+    def findings(self, m: int, work: _Work) -> Findings:
+        """What all cuts say about one metric."""
+        rows, targets = work.batch.rows, self.nearer.shape[-1]
+        # The last row is the padded lanes'.
+        nearer, floor, live = np.empty((rows + 1, targets), np.int64), np.empty(rows + 1), np.empty(rows + 1, np.bool_)
+        nearer[work.row] = self.nearer[:, :, m].sum(0)
+        floor[work.row] = self.heaps[:, :, m, :, 0].max(0)  # k tokens surely score as much
+        live[work.row] = self.live[:, :, m].all(0)
+        live[-1] = False
+
+        size = self.size[:, :, m]
+        cut, head, lane, place = (np.arange(size.max()) < size[..., None]).nonzero()
+        row = work.row[head, lane]
+        kept = self.most[cut, head, m, lane, place] >= floor[row]
+        contenders = [np.stack([row, self.token[cut, head, m, lane, place]])[:, kept]]
+        doubtful = [np.empty((3, 0), np.int64)]
+        for at in np.ndindex(self.listed.shape[:2]):
+            row, (doubts, asides) = work.row[at[1]], self.listed[at]
+            listed = self.doubtful[at][:doubts]
+            _, lane, target, token = listed[listed[:, 0] == m].T
+            doubtful.append(np.stack([row[lane], target, token]))
+            for metric, place, token in self.aside[at][:asides]:
+                every = row[work.starts[place] : work.starts[place + 1]]
+                for target in range(targets if metric == m else 0):
+                    doubtful.append(np.stack([every, np.full_like(every, target), np.full_like(every, token)]))
+                if metric == m:
+                    contenders.append(np.stack([every, np.full_like(every, token)]))
+        return Findings(
+            torch.from_numpy(nearer[:-1]),
+            _of_live_rows(doubtful, live),
+            _of_live_rows(contenders, live),
+            torch.from_numpy(~live[:-1]),
+        )
+
+
+def _of_live_rows(pairs: list[Array], live: Array) -> tuple[Tensor, ...]:
+    joined = np.concatenate(pairs, 1)
+    joined = joined[:, live[joined[0]]]
+    return tuple(torch.from_numpy(np.ascontiguousarray(part)) for part in joined)

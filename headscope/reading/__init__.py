@@ -1,0 +1,1 @@
+"""One text: what was captured, and one file an answer."""

@@ -1,0 +1,179 @@
+"""A bank: what the heads write in other texts, so that a reading can be told from what any text would give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from headscope.errors import InputError, ModelError
+from headscope.model.capture.passes import Mask
+from headscope.question.given import texts_of
+
+if TYPE_CHECKING:
+    from headscope.reading.reading import Reading
+
+SENTENCES = "the project's sentences"
+_CHARACTERS = 8192  # of the texts that are read at a time: what bounds the memory beside the bank itself
+_UNKNOWN = 0.1  # of a bank's tokens: beyond it, the texts are in a language that the tokenizer does not know
+
+
+@dataclass(frozen=True, eq=False)
+class Bank:
+    """Outputs of all heads at the non-special positions of several texts; made by `Scope.bank`.
+
+    `z` float32 [output, layer, head, d_head]; `positions`, `ids`, `text_of` int64 [output]: where each output stands in
+    its text, the token there, and which of `texts` it is. All on the CPU.
+    """
+
+    z: Tensor
+    positions: Tensor
+    ids: Tensor
+    text_of: Tensor
+    texts: tuple[str, ...]
+    name: str  # where the texts come from
+    mask: Mask
+    weights_sha256: str  # of the model that read them
+    notes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.z)
+
+    def __repr__(self) -> str:
+        return f"Bank of {len(self):,} outputs from {len(self.texts):,} texts ({self.name}), mask {self.mask!r}"
+
+    @property
+    def nbytes(self) -> int:
+        """Memory the bank holds, in bytes."""
+        return sum(part.nbytes for part in (self.z, self.positions, self.ids, self.text_of))
+
+    def without(self, text: str) -> Bank:
+        """The bank without the outputs of `text`."""
+        if text.strip() not in self.texts:
+            return self
+        number = self.texts.index(text.strip())
+        kept = self.text_of != number
+        return replace(
+            self,
+            z=self.z[kept],
+            positions=self.positions[kept],
+            ids=self.ids[kept],
+            text_of=self.text_of[kept] - (self.text_of[kept] > number).long(),
+            texts=(*self.texts[:number], *self.texts[number + 1 :]),
+        )
+
+    def around(self, position: int, least: int) -> Tensor:
+        """The outputs in the smallest window around `position` that holds `least` of them, or all: int64 [output]."""
+        apart = (self.positions - position).abs()
+        radius = apart.sort().values[min(least, len(apart)) - 1]
+        return (apart <= radius).nonzero()[:, 0]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Texts that a bank can be made of: what they are called, what tells them from others, the way through them."""
+
+    name: str
+    key: Hashable
+    lines: Callable[[], Iterator[str]]
+
+
+def source(texts: str | Path | Iterable[str] | None) -> Source:
+    """The project's sentences (None), a text file with one text a line (its path), or a list of texts.
+
+    Raises InputError for a file that is not there, or anything else.
+    """
+    if texts is None:
+        return Source(
+            SENTENCES, None, lambda: iter((files("headscope.reading") / "sentences.txt").read_text("utf-8").split("\n"))
+        )
+    if isinstance(texts, (str, Path)):
+        path = Path(texts)
+        if not path.is_file():
+            raise InputError(f"there is no file {str(texts)!r}: a bank is made of a text file, one text a line.")
+        found = path.stat()
+        return Source(path.name, (path.resolve(), found.st_mtime_ns, found.st_size), lambda: _lines(path))
+    try:
+        listed = tuple(texts_of(texts))
+    except InputError as error:
+        raise InputError(f"a bank's texts are the path of a text file, or a list of strings: {error}") from None
+    return Source(f"{len(listed):,} texts", listed, lambda: iter(listed))
+
+
+def _lines(path: Path) -> Iterator[str]:
+    try:
+        with path.open(encoding="utf-8") as file:
+            yield from file
+    except UnicodeDecodeError as error:
+        raise InputError(f"the file {str(path)!r} is no UTF-8 text: {error}.") from None
+
+
+def fill(
+    source: Source,
+    size: int,
+    mask: Mask,
+    weights_sha256: str,
+    read: Callable[[list[str]], list[Reading]],
+    unknown: int | None,
+    note: Callable[[float], str],
+) -> Bank:
+    """A bank of the first texts that give `size` outputs, whichever one of them is left out.
+
+    `unknown` is the id of the tokenizer's unknown word, and `note` the sentence for a share of them that is too large.
+    Raises InputError where the texts give fewer than `size`.
+    """
+    z, positions, ids, lengths, texts = [], [], [], [], []
+    for some in _portions(source.lines()):
+        for reading in read(some):
+            here = [token.position for token in reading.tokens if not token.special]
+            outputs = reading.z[:, here].transpose(0, 1).clone()  # (output, L, H, d_head)
+            if not bool(outputs.isfinite().all()):
+                raise ModelError(f"the model computes no numbers for the bank's text {reading.text[:60]!r}.")
+            z.append(outputs)
+            positions += here
+            ids += [reading.tokens[position].id for position in here]
+            lengths.append(len(here))
+            texts.append(reading.text)
+            if sum(lengths) - max(lengths) >= size:
+                break
+        if lengths and sum(lengths) - max(lengths) >= size:
+            break
+    if sum(lengths) < size:
+        raise InputError(
+            f"{source.name}: {len(texts):,} texts give {sum(lengths):,} outputs at tokens that are not special, and "
+            f"the bank is to hold {size:,}: give more texts, or a smaller size."
+        )
+    share = sum(id == unknown for id in ids) / len(ids)
+    return Bank(
+        z=torch.cat(z),
+        positions=torch.tensor(positions),
+        ids=torch.tensor(ids),
+        text_of=torch.arange(len(texts)).repeat_interleave(torch.tensor(lengths)),
+        texts=tuple(texts),
+        name=source.name,
+        mask=mask,
+        weights_sha256=weights_sha256,
+        notes=(note(share),) if share > _UNKNOWN else (),
+    )
+
+
+def _portions(lines: Iterator[str]) -> Iterator[list[str]]:
+    """Texts without white space around them, each once, none empty, some at a time."""
+    seen: set[str] = set()
+    portion: list[str] = []
+    for line in lines:
+        text = line.strip()
+        if not text or text in seen:
+            continue
+        if portion and sum(map(len, portion)) + len(text) > _CHARACTERS:
+            yield portion
+            portion = []
+        seen.add(text)
+        portion.append(text)
+    if portion:
+        yield portion

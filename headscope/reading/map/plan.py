@@ -1,0 +1,159 @@
+"""What a map is made of: which vocabulary tokens, which vectors of the text, and how they are compared."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from headscope.errors import InputError
+from headscope.model.tokens import TokenNames
+from headscope.neighbors import distances
+from headscope.question import notes
+from headscope.question.choices import OPEN_VECTORS, Vector, one_of
+from headscope.question.given import number
+from headscope.reading.finding import Finder, Question
+from headscope.reading.map.layouts import METHODS, Layout, Layouts, Tell, Way, check, trustworthiness
+from headscope.reading.map.result import LOW, Group, Map, MappedText
+from headscope.show.progress import bar
+from headscope.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from headscope.reading.reading import Reading
+
+LEAST, MOST = 50, 10_000  # vocabulary tokens of a map; trustworthiness compares every point with every other
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One head's space as a reading meets it: what is to be laid out, and how.
+
+    `ids` int64 [token] are the vocabulary's sample, `groups` [token] why each is in it.
+    `vectors` float32 [point, width]: the sample's encodings, then the text's values, then its outputs; of length 1
+    for the metric cosine.
+    """
+
+    reading: Reading
+    question: Question
+    head: int
+    way: Way
+    ids: Tensor
+    groups: tuple[Group, ...]
+    vectors: Tensor
+    names: TokenNames
+    said: tuple[str, ...]  # what the choices cannot mean
+
+    def map(self, layouts: Layouts, progress: Tell | None) -> Map:
+        """The map, made where it has not been made before; `progress` None: a bar, where there is a terminal."""
+        layout = layouts.known(self.vectors, self.way)
+        if layout is None:
+            announced = f"t-SNE of {len(self.vectors):,} points; kept for next time"
+            with nullcontext(progress) if progress else bar(announced, "t-SNE") as tell:
+                layout = layouts.get(self.vectors, self.way, tell)
+        sample = len(self.ids)
+        text = _mapped(self.reading, self.question, layout.points[sample:], self.vectors[sample:])
+        return self._told(layout, (text,), self.vectors, layout.trust)
+
+    def place(self, found: Map, layout: Layout, reading: Reading) -> Map:
+        """The map with another reading's values and outputs in it."""
+        vocabulary = reading.vocabulary
+        if vocabulary is not self.reading.vocabulary:
+            raise InputError("only a text that was read by the map's own model, with its weights, has a place in it.")
+        vectors = _text_vectors(reading, vocabulary, self.question, self.head)
+        points = layout.place(vectors)
+        texts = (*found.texts, _mapped(reading, self.question, points, vectors))
+        shown = torch.cat([layout.points, *(torch.cat([text.values, text.outputs]) for text in texts[1:])])
+        space = torch.cat([found.space, vectors])
+        trust = trustworthiness(space, shown)
+        return self._told(layout, texts, space, trust)
+
+    def _told(self, layout: Layout, texts: tuple[MappedText, ...], space: Tensor, trust: float) -> Map:
+        return Map(
+            question=self.question,
+            head=self.head,
+            way=self.way,
+            ids=self.ids,
+            groups=self.groups,
+            vocabulary=layout.points[: len(self.ids)],
+            texts=texts,
+            space=space,
+            trustworthiness=trust,
+            explained=layout.explained,
+            of=self.names.vocab_size,
+            names={id: self.names[id] for id in self.ids.tolist()},
+            notes=(*self.said, *((notes.low_trust(trust, self.way.method),) if trust < LOW else ())),
+            place_by=lambda found, reading: self.place(found, layout, reading),
+        )
+
+
+def plan(reading: Reading, finder: Finder, head: int, way: Way, size: int, k: int, at: int | None) -> Plan:
+    """The plan of a map of one head: `size` vocabulary tokens, of them `k` for each output of the text."""
+    one_of("method", way.method, METHODS)
+    asked, vocabulary = finder.question, finder.vocabulary
+    assert asked.layer is not None, "a map is of one head"
+    if asked.metric == "dot":
+        raise InputError("a map is of distances, and dot is none; open: cosine, euclidean.")
+    if "v" not in OPEN_VECTORS[asked.space]:
+        spaces = ", ".join(space for space, vectors in OPEN_VECTORS.items() if "v" in vectors)
+        raise InputError(f"the space {asked.space} has no map, for it holds no values; open: {spaces}.")
+    heads = reading.z.shape[2]
+    head = number(head, range(heads), f"there is no head {head!r}; the layer's heads are 0 to {heads - 1}.")
+    size = number(
+        size,
+        range(LEAST, MOST + 1),
+        f"the size of a map is {size!r}; it is a number of vocabulary tokens, {LEAST} to {MOST:,}.",
+    )
+    text = _text_vectors(reading, vocabulary, asked, head)
+    check(way, min(size, vocabulary.size) + len(text), text.shape[1])
+    near, table = finder.search(asked.layer, range(len(reading.tokens)), k)
+    allowed = finder.allowed(table)
+    open_ids = table.finite if allowed is None else table.finite & allowed
+    ids, groups = _sample(reading, near.ids[:, head], open_ids.cpu(), size, way.seed)
+    rows = finder.placed(asked.layer, 0).encoded.rows(ids.to(table.rows.device))  # (token, table head, width)
+    encodings = _compared(rows[:, head * rows.shape[1] // heads].float().cpu(), asked)
+    moves = asked.reference != "isolated" and vocabulary.moves(asked.space)
+    said = (*reading._notes(finder, at is not None, table), *notes.no_place(moves, at))
+    return Plan(reading, asked, head, way, ids, groups, torch.cat([encodings, text]), reading._opened.names, said)
+
+
+def _sample(reading: Reading, near: Tensor, open_ids: Tensor, size: int, seed: int) -> tuple[Tensor, tuple[Group, ...]]:
+    """Tokens of the text, then what is near its outputs (the nearest of all first), then a random rest.
+
+    `near` int64 [position, k]; `open_ids` bool [token]: who may be in the sample.
+    """
+    own = list(dict.fromkeys(token.id for token in reading.tokens))
+    close = list(dict.fromkeys(near.T.flatten().tolist()))
+    drawn = torch.randperm(len(open_ids), generator=torch.Generator().manual_seed(seed)).tolist()
+    groups: dict[int, Group] = {}
+    parts: tuple[tuple[Group, list[int]], ...] = (("text", own), ("near", close), ("random", drawn))
+    for group, some in parts:
+        for id in some:
+            if len(groups) < size and bool(open_ids[id]):
+                groups.setdefault(id, group)
+    return torch.tensor(list(groups)), tuple(groups.values())
+
+
+def _text_vectors(reading: Reading, vocabulary: Vocabulary, asked: Question, head: int) -> Tensor:
+    """The head's values, then its outputs, at every position: [2 position, width]."""
+    assert asked.layer is not None, "checked above"
+    parts = []
+    vectors: tuple[Vector, ...] = ("v", "z")
+    for vector in vectors:
+        finder = Finder(reading, vocabulary, replace(asked, vector=vector))
+        parts += [finder.placed(asked.layer, n).vectors[head] for n in range(len(reading.tokens))]
+    return _compared(torch.stack(parts).float().cpu(), asked)
+
+
+def _compared(vectors: Tensor, asked: Question) -> Tensor:
+    """Cosine sees directions alone; between vectors of length 1, Euclidean distance orders as cosine does."""
+    return torch.nn.functional.normalize(vectors, dim=-1) if asked.metric == "cosine" else vectors
+
+
+def _mapped(reading: Reading, asked: Question, points: Tensor, vectors: Tensor) -> MappedText:
+    """A text by the places of its values and outputs, and their vectors."""
+    count = len(reading.tokens)
+    moved = distances(asked.metric, vectors[:count], vectors[count:]).float()
+    return MappedText(reading.text, reading.mask, reading.tokens, points[:count], points[count:], moved)

@@ -1,0 +1,179 @@
+"""The residual stream of texts against every token's own input embedding, stage by stage.
+
+Stage 0 is block 0's input, stage 2l + 1 the stream after layer l's attention and residual, 2l + 2 after the whole
+layer. One text's journey and a survey's figures are both made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args
+
+import torch
+from torch import Tensor
+
+from headscope.errors import ModelError
+from headscope.model.capture.passes import Mask
+from headscope.model.capture.stages import Stages
+from headscope.model.feed.positions import Spot
+from headscope.model.lengths import alike
+from headscope.model.opened import Opened
+from headscope.neighbors import Nearest, Place, search
+from headscope.vocabulary import Encoded, Vocabulary
+from headscope.vocabulary.placed import members_of, placed
+
+After = Literal["input", "attention", "layer"]
+AFTER: tuple[After, ...] = get_args(After)
+_BATCH_TOKENS = 512  # of one pass, padding included: all that its modules see is held until it ends
+
+
+class Stage(NamedTuple):
+    """Where in the model a stream is read: before all layers (`layer` None), or after a layer's attention or all of it.
+
+    >>> [stage.label for stage in stages_of(1)]
+    ['input', 'L0 attention', 'L0 layer']
+    """
+
+    layer: int | None
+    after: After
+
+    @property
+    def label(self) -> str:
+        """The stage in a word or two."""
+        return self.after if self.layer is None else f"L{self.layer} {self.after}"
+
+
+def stages_of(layers: int) -> tuple[Stage, ...]:
+    """The stages of a model with so many layers, in order."""
+    later = (Stage(layer, after) for layer in range(layers) for after in AFTER[1:])
+    return (Stage(None, "input"), *later)
+
+
+def joined(stages: Sequence[Stages], text: int = 0) -> Tensor:
+    """The stream of one text of a pass: float32 [stage, position, d_model]."""
+    return torch.stack([stages[0].before[text], *(x[text] for one in stages for x in (one.middle, one.after))])
+
+
+def streams(
+    opened: Opened, texts: Sequence[list[int]], mask: Mask = "model", contexts: Sequence[list[int]] | None = None
+) -> list[Tensor]:
+    """The streams of many texts (token ids), in padded batches: float32 [stage, position, d_model] each, on the CPU.
+
+    A decoder attends to `contexts`. Raises ModelError where the model computes what is not finite.
+    """
+    found: list[Tensor] = [torch.empty(0)] * len(texts)
+    for batch in alike([len(ids) for ids in texts], _BATCH_TOKENS, opened.positions.together):
+        read = None if contexts is None else [contexts[n] for n in batch]
+        stages = opened.stages([texts[n] for n in batch], mask, read)
+        for row, n in enumerate(batch):
+            found[n] = joined(stages, row)[:, : len(texts[n])].clone()
+            if not bool(found[n].isfinite().all()):
+                name = type(opened.model).__name__
+                raise ModelError(f"{name} computes a residual stream that is not finite: try another dtype.")
+    return found
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Tokens' streams against the vocabulary's input embeddings, by cosine: [stage, token] each, on the CPU.
+
+    `rank` of the own input embedding (0 where it is not finite), `cosine` to it, `norm` of the stream;
+    `other_rank`, `other_cosine`: of the other token that was asked for (0 and nan where there is none). `nearest`
+    int64 [stage, token, k] are the tokens whose input embeddings are nearest.
+    """
+
+    rank: Tensor  # int64
+    cosine: Tensor  # float32
+    norm: Tensor  # float32
+    other_rank: Tensor  # int64
+    other_cosine: Tensor  # float32
+    nearest: Tensor
+
+    @property
+    def overlap_before(self) -> Tensor:
+        """The share of the k nearest that a stage has in common with the one before: float32 [stage − 1, token]."""
+        return _common(self.nearest[1:], self.nearest[:-1])
+
+    @property
+    def overlap_input(self) -> Tensor:
+        """The share of the k nearest that a stage has in common with the input: float32 [stage, token]."""
+        return _common(self.nearest, self.nearest[:1].expand_as(self.nearest))
+
+
+def walk(
+    vocabulary: Vocabulary,
+    stream: Tensor,
+    ids: Tensor,
+    spots: Sequence[Spot] | None,
+    *,
+    k: int,
+    others: Tensor | None = None,
+) -> Walk:
+    """Compare `stream` float32 [stage, token, d_model] with what block 0 gets for every token of the vocabulary.
+
+    `ids` int64 [token] are the own tokens, `spots` [token] where they stood; None leaves the positions out of the
+    embeddings. `others` int64 [token]: a second token to rank, −1 for none. Exact, as `neighbors.search` is.
+    """
+    others = torch.full_like(ids, -1) if others is None else others
+    vectors = stream.transpose(0, 1).contiguous()  # (token, stage, d_model)
+    places = [(None, torch.arange(len(ids)))] if spots is None else members_of(spots)
+
+    def encodings() -> Iterator[tuple[Tensor, Encoded]]:
+        for place, members in places:
+            yield members, vocabulary.arriving(place)
+
+    found: list[Nearest] = []
+    order: list[Tensor] = []
+    for run in placed(encodings(), vectors):
+        found.append(run.search(ids, others, k=k)["cosine"])
+        order.append(run.which)
+    back = torch.cat(order).argsort()
+
+    def whole(parts: Iterator[Tensor]) -> Tensor:
+        together: Tensor = torch.cat([part.cpu() for part in parts])[back].transpose(0, 1)
+        return together
+
+    return Walk(
+        rank=whole(near.own_rank for near in found),
+        cosine=1 - whole(near.own_distance for near in found),
+        norm=stream.norm(dim=-1),
+        other_rank=whole(near.other_ranks[..., 0] for near in found if near.other_ranks is not None),
+        other_cosine=_other_cosine(encodings(), vectors, others),
+        nearest=whole(near.ids for near in found),
+    )
+
+
+def ranks_alone(vocabulary: Vocabulary, stream: Tensor, ids: Tensor) -> Tensor:
+    """Ranks of the own tokens' streams read alone among all tokens' at the same stage: int64 [stage, token], by cosine.
+
+    `stream` float32 [stage, token, d_model], `ids` int64 [token]; 1 + the tokens whose stream is strictly nearer, 0
+    where the own token's is not finite. Exact, and one stage's vocabulary at a time.
+    """
+    found = []
+    for stage, vectors in enumerate(stream):
+        table = vocabulary.isolated_stream(stage)
+        device = table.rows.device
+        near = search(table, [Place.none], vectors[:, None].to(device), ids.to(device), k=1)["cosine"]
+        found.append(near.own_rank[:, 0].cpu())
+    return torch.stack(found)
+
+
+def _other_cosine(encodings: Iterable[tuple[Tensor, Encoded]], vectors: Tensor, others: Tensor) -> Tensor:
+    """Cosine of every stream to its other token's input embedding, [stage, token]; nan where there is none."""
+    found = torch.full(vectors.shape[:2], torch.nan)
+    for members, one in encodings:
+        asked = members[others[members] >= 0]
+        rows = one.rows(others[asked].to(one.table.rows.device)).cpu()  # (token, 1, d_model)
+        found[asked] = torch.nn.functional.cosine_similarity(vectors[asked].double(), rows, dim=-1).float()
+    return found.T
+
+
+def _common(one: Tensor, other: Tensor) -> Tensor:
+    """The share of ids [stage, token, k] that are in both."""
+    shares = [
+        # Sorted together, an id that is in both stands twice in a row.
+        (pair[..., 1:] == pair[..., :-1]).sum(-1) / one.shape[-1]
+        for pair in (torch.cat([a, b], -1).sort(-1).values for a, b in zip(one, other, strict=True))
+    ]
+    return torch.stack(shares)

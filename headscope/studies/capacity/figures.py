@@ -1,0 +1,155 @@
+"""From rows to figures: means over tokens with intervals by document, and what a layer needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from headscope.corpus.bootstrap import Array, Draws, interval
+from headscope.studies.capacity.fitting import Fit, Spreads
+from headscope.studies.capacity.spread import dimension_interval, participation_interval
+from headscope.studies.capacity.subspaces import dimension_at, participation_ratio
+from headscope.studies.capacity.sweep import Condition, Row
+
+MEASURES = ("moved", "kl", "own_at_1", "own_auc", "linear_at_1", "linear_auc")
+ENOUGH = 0.1  # of what is lost when nothing is kept
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A mean over tokens with its 95 % interval (bootstrap by document); nan where there is none."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many dimensions encodings fill: those of a head, of a layer's heads side by side ("z"), of the stream.
+
+    `width`: how many there are. `participation_ratio`: (Σλ)²/Σλ² of the covariance's eigenvalues. `dimension_95`: how
+    many principal axes it takes for 95 % of the variance. `positions`: how many encodings the covariance is of.
+    `…_low`, `…_high`: 95 % intervals by document (see docs/capacity.md); None where there is none.
+    """
+
+    site: str
+    layer: int
+    head: int | None
+    width: int
+    participation_ratio: float
+    dimension_95: int
+    positions: int
+    participation_ratio_low: float | None
+    participation_ratio_high: float | None
+    dimension_95_low: int | None
+    dimension_95_high: int | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A condition, and its figures by measure (see `MEASURES`)."""
+
+    condition: Condition
+    figures: dict[str, Figure]
+
+
+def sizes(fit: Fit, fitted: Spreads, other: Spreads) -> list[Size]:
+    """Of every head, of every layer's heads side by side, and of the stream after every layer.
+
+    `fitted`: what the documents that `fit` is of spread along its axes; `other`: what the others do.
+    """
+
+    def size(site: str, layer: int, head: int | None, covariance: Tensor) -> Size:
+        place = ("heads", layer, head) if head is not None else (site, layer, 0)
+        variances = fit.axes[place[:2]].variances
+        assert variances is not None, "principal axes have them"
+        some = variances[place[2]]
+        spreads = fitted.of(*place), other.of(*place)
+        ends = (*(participation_interval(*spreads) or (None, None)), *(dimension_interval(*spreads) or (None, None)))
+        ratio = participation_ratio(covariance)
+        return Size(site, layer, head, len(some), ratio, dimension_at(some), fit.count, *ends)
+
+    found = []
+    for layer in range(fit.layers):
+        joined = fit.moments["z", layer].covariance
+        for head in range(fit.heads):
+            at = slice(head * fit.d_head, (head + 1) * fit.d_head)
+            found.append(size("head", layer, head, joined[at, at]))
+        found.append(size("z", layer, None, joined))
+        found.append(size("residual", layer, None, fit.moments["residual", layer].covariance))
+    return found
+
+
+def outcomes(rows: Iterable[Row], seed: int) -> list[Outcome]:
+    """Figures of every condition; the same draws of documents for all, so that they can be compared."""
+    by_condition: dict[Condition, list[Row]] = {}
+    for row in rows:
+        by_condition.setdefault(row.condition, []).append(row)
+    groups = sorted({row.group for some in by_condition.values() for row in some})
+    place = {group: n for n, group in enumerate(groups)}
+    draws = Draws(len(groups), seed)
+    weights = draws.weights(np.arange(len(groups)))  # (replicate, group)
+    return [
+        Outcome(
+            condition,
+            {
+                name: mean(
+                    [getattr(row, name) for row in some],
+                    [row.tokens if name in ("moved", "kl") else row.recovered for row in some],
+                    [place[row.group] for row in some],
+                    weights,
+                )
+                for name in MEASURES
+            },
+        )
+        for condition, some in by_condition.items()
+    ]
+
+
+def mean(values: Sequence[float], counts: Sequence[int], groups: Sequence[int], weights: Array) -> Figure:
+    """The mean of texts' `values` over their tokens, resampled by group; `weights` [replicate, group]."""
+    known = ~np.isnan(values)
+    value, count = np.asarray(values)[known], np.asarray(counts, dtype=np.float64)[known]
+    if not count.sum():
+        return Figure(float("nan"), float("nan"), float("nan"))
+    at = np.asarray(groups)[known]
+    size = weights.shape[1]
+    sums = np.bincount(at, value * count, size)
+    totals = np.bincount(at, count, size)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        replicates = (weights @ sums) / (weights @ totals)
+    low, high = interval(replicates) if size > 1 else (np.nan, np.nan)
+    return Figure(float(sums.sum() / totals.sum()), float(low), float(high))
+
+
+def loss_of(found: Sequence[Outcome]) -> str:
+    """Which measure says what the model's output loses: "kl" where there is one, else "moved"."""
+    return "moved" if all(np.isnan(one.figures["kl"].value) for one in found) else "kl"
+
+
+def curve(found: Sequence[Outcome], control: bool, **place: object) -> list[Outcome]:
+    """The outcomes of one place in ascending order of what is kept; chance shares its ends with the rest."""
+    here = [one for one in found if all(getattr(one.condition, name) == value for name, value in place.items())]
+    middle = {one.condition.share for one in here if one.condition.control}
+    kept = [one for one in here if one.condition.control == control or one.condition.share not in middle]
+    return sorted(kept, key=lambda one: one.condition.share)
+
+
+def needed(curve: Sequence[Outcome], measure: str) -> Outcome | None:
+    """The least that is kept from which on the loss is at most `ENOUGH` of that when nothing is kept.
+
+    None where that is not measured, or nothing is lost.
+    """
+    if not curve or curve[0].condition.share != 0:
+        return None
+    most = curve[0].figures[measure].value
+    enough = None
+    for one in reversed(curve):
+        if not one.figures[measure].value <= ENOUGH * most:
+            break
+        enough = one
+    return enough

@@ -1,0 +1,42 @@
+"""Rows that were measured, kept in files that are whole or not there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from headscope.errors import InputError
+from headscope.studies.survey.checksums import intact
+from headscope.studies.survey.store import write_sealed
+
+R = TypeVar("R", bound=tuple[Any, ...])  # a NamedTuple of numbers and strings
+_TYPES = {str: pa.string(), bool: pa.bool_(), int: pa.int64(), float: pa.float64(), type(None): pa.int64()}
+
+
+def write_rows(path: Path, about: str, kind: type[R], rows: Sequence[R]) -> None:
+    """Write rows of one kind, a column a field, and a checksum. Raises InputError where the disk does not take it."""
+    fields: tuple[str, ...] = kind._fields  # type: ignore[attr-defined]
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(fields)
+    table = pa.table({name: _column(values) for name, values in zip(fields, columns, strict=True)})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path.parent} cannot be written ({error.strerror}).") from None
+    write_sealed(path, about, lambda beside: pq.write_table(table, beside))
+
+
+def read_rows(path: Path, about: str, kind: type[R]) -> list[R] | None:
+    """The rows again; None where they are not there, or no longer what was written."""
+    if not intact(path, about):
+        return None
+    table = pq.read_table(path)
+    return [kind(*record) for record in zip(*(column.to_pylist() for column in table.columns), strict=True)]
+
+
+def _column(values: Sequence[Any]) -> pa.Array:
+    known = next((value for value in values if value is not None), None)
+    return pa.array(values, _TYPES[type(known)])

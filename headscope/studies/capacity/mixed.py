@@ -1,0 +1,110 @@
+"""Mixing ratios over a corpus (Kobayashi et al. 2021, arXiv 2109.07152)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+
+from headscope.corpus.bootstrap import Draws
+from headscope.studies.capacity.figures import Figure, mean
+
+if TYPE_CHECKING:
+    from headscope.reading.layers import Mixing
+    from headscope.scope import Card
+
+KINDS = {
+    "weights": "attention weights",
+    "norms": "with norms",
+    "residual": "with residual",
+    "layernorm": "with LayerNorm",
+}
+EVERY = ("all", "words")  # all positions; those that are not special
+
+
+@dataclass(frozen=True)
+class Published:
+    """The mean ratios that the paper gives for a model, in the order of `KINDS`; `shape`: layers, heads, d_model,
+    vocabulary."""
+
+    names: tuple[str, ...]
+    shape: tuple[int, int, int, int]
+    ratios: tuple[float, float, float, float]
+
+
+PUBLISHED = (
+    Published(("roberta-base",), (12, 12, 768, 50265), (0.958, 0.844, 0.196, 0.162)),
+    Published(("bert-base-uncased", "bert-base"), (12, 12, 768, 30522), (0.971, 0.852, 0.223, 0.188)),
+)
+
+
+class MixingRow(NamedTuple):
+    """The mean ratio of a text's tokens in one layer: `tokens` of them, all positions or those that are not special."""
+
+    text: int
+    group: int
+    layer: int
+    kind: str
+    of: str
+    tokens: int
+    ratio: float  # nan where the model has no such ratio
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """The mean ratio over the corpus's tokens, in one layer or (`layer` None) in all."""
+
+    layer: int | None
+    kind: str
+    of: str
+    figure: Figure
+
+
+def rows_of(found: Mixing, text: int, group: int) -> list[MixingRow]:
+    """The four ratios of a reading, layer by layer. Of the bare weights, the mean over heads; of the norms, all heads
+    together."""
+    ours = torch.tensor([not token.special for token in found.tokens])
+    ratios = {
+        "weights": found.weights.mean(1), "norms": found.norms_all,
+        "residual": found.residual, "layernorm": found.layernorm,
+    }  # fmt: skip
+    return [
+        MixingRow(text, group, layer, kind, of, int(which.sum()), float(ratio[layer, which].double().mean()))
+        for kind, ratio in ratios.items()
+        for of, which in zip(EVERY, (torch.ones_like(ours), ours), strict=True)
+        for layer in range(len(ratio))
+    ]
+
+
+def mixed(rows: Iterable[MixingRow], seed: int) -> list[Mixed]:
+    """Means over tokens, by layer and over all layers, with intervals by document."""
+    kept = list(rows)
+    groups = {group: n for n, group in enumerate(sorted({row.group for row in kept}))}
+    weights = Draws(len(groups), seed).weights(np.arange(len(groups)))
+    layers = sorted({row.layer for row in kept})
+
+    def of_rows(some: Sequence[MixingRow]) -> Figure:
+        return mean(
+            [row.ratio for row in some], [row.tokens for row in some], [groups[row.group] for row in some], weights
+        )
+
+    found = []
+    for kind in KINDS:
+        for of in EVERY:
+            here = [row for row in kept if row.kind == kind and row.of == of]
+            found.append(Mixed(None, kind, of, of_rows(here)))
+            by_layer: dict[int, list[MixingRow]] = {layer: [] for layer in layers}
+            for row in here:
+                by_layer[row.layer].append(row)
+            found += [Mixed(layer, kind, of, of_rows(some)) for layer, some in by_layer.items()]
+    return found
+
+
+def published(card: Card) -> Published | None:
+    """The paper's ratios, where the model has the name and the shape of one of its models."""
+    name = card.name.rstrip("/").rpartition("/")[2]
+    shape = (card.layers, card.heads, card.d_model, card.vocab_size)
+    return next((one for one in PUBLISHED if name in one.names and one.shape == shape), None)

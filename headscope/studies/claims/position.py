@@ -1,0 +1,34 @@
+"""S7: how much the position embedding changes what a head's output is nearest to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headscope.model.capture.passes import Mask
+from headscope.scope import Scope
+from headscope.studies.claims.passes import by_shard, overlaps
+from headscope.studies.claims.surveyed import Surveyed
+from headscope.studies.claims.verdict import Arithmetic, Finding, below, figures_of, number, ruling, signed
+
+HALF = 0.5
+
+
+def changed(survey: Surveyed, scope: Scope, arithmetic: Arithmetic, mask: Mask, directory: Path, tick: Any) -> Finding:
+    """S7, over all tokens and heads of layer 0."""
+    if not scope.moves("value"):
+        return Finding("S7", arithmetic, None, "not applicable", "the model adds no positions to its input.")
+    jaccard = by_shard(survey, scope, mask, directory, overlaps, tick)["jaccard"].astype(np.float64)  # (token, head)
+    heads = jaccard.shape[1]
+    every = survey.sample.repeated(heads)
+    median = every.median(jaccard.ravel())
+    figures = tuple(
+        figures_of(survey.sample.median(jaccard[:, head]), head=head, figure="median Jaccard") for head in range(heads)
+    )
+    told = f"median Jaccard {signed(median).removeprefix('+')}."
+    return Finding(
+        "S7", arithmetic, None, ruling([below(median, HALF)]), told, number(median.value), number(median.low),
+        number(median.high), figures=figures,
+    )  # fmt: skip

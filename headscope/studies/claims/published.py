@@ -1,0 +1,172 @@
+"""The arithmetic that the experiment published, so that its findings can be told from what it did not compute.
+
+Its code multiplied by `nn.Linear.weight` as it is stored, (out, in), and left the bias out: with X [position, d_model]
+a layer's hidden states and W the stored matrix of its value projection, Ṽ = X W, where the model has X Wᵀ + b. The
+columns are split by head, and mixed with the model's own pattern, z̃_i = Σ_j α_ij ṽ_j. The vocabulary is
+R̃_t = LN(E_t + P_p) W⁰ at every layer, LN the embedding norm, P_p what the model adds at position p (RoBERTa keeps it
+in row p + 2); without the token type. It takes a square W_V, absolute positions and an embedding norm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from headscope.errors import InputError
+from headscope.model.capture.capture import held
+from headscope.model.capture.edits import Edits
+from headscope.model.capture.norms import Norm
+from headscope.model.capture.passes import Mask
+from headscope.model.feed.positions import Spot
+from headscope.model.opened import Opened
+from headscope.neighbors import Place, Table
+from headscope.question.choices import Reference, Space
+from headscope.reading.reading import Reading
+from headscope.scope import CACHE_BYTES, Scope
+from headscope.vocabulary import Encoded, Vocabulary
+from headscope.vocabulary.closed_form import Stem, inverse_spread, unnormalised
+from headscope.vocabulary.isolated import Isolated
+
+_SAME = 1e-3  # of the largest entry: how the stored matrix is told among a layer's parameters
+_ROWS = 8192
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the published arithmetic takes from a model: W of every layer [d_model, d_model] as stored, and the norm."""
+
+    weights: tuple[Tensor, ...]
+    heads: int
+    norm: Norm
+
+
+def stored(scope: Scope) -> Stored:
+    """The weights that the published arithmetic takes; InputError, with what is missing, where it has no meaning."""
+    opened = scope._current()
+    card, feed, first = scope.card, opened.feed, opened.anatomy.blocks[0]
+    missing = []
+    width = card.kv_heads * card.d_head
+    if width != card.d_model:
+        missing.append(f"its W_V is {card.d_model} × {width}, not square")
+    if len(opened.positions.modules) != 1:
+        missing.append("it adds no absolute positions to its input")
+    norm = feed.norm(0)
+    inside = {id(module) for module in first.module.modules()}
+    if norm is None or id(norm.module) in inside:
+        missing.append("it has no norm of the embeddings")
+    embedded = opened.model.get_input_embeddings()(torch.zeros(1, 1, dtype=torch.int64, device=opened.model.device))
+    if embedded.shape[-1] != card.d_model:
+        missing.append(f"its embeddings have {embedded.shape[-1]} numbers, its layers {card.d_model}")
+    if missing:
+        raise InputError(f"the published arithmetic has no meaning for {card.name}: {'; '.join(missing)}.")
+    assert norm is not None, "else it is missing"
+    weights = []
+    for layer in range(card.layers):
+        found = _as_stored(scope, opened, layer)
+        if found is None:
+            raise InputError(
+                f"the published arithmetic has no meaning for {card.name}: layer {layer} does not keep W_V as a matrix "
+                "of its own."
+            )
+        weights.append(found)
+    return Stored(tuple(weights), card.heads, norm)
+
+
+def _as_stored(scope: Scope, opened: Opened, layer: int) -> Tensor | None:
+    """The parameter of the layer that is its value projection, as it lies in memory; None where there is none."""
+    measured = scope.weights(layer).v
+    if measured is None:
+        return None
+    matrix = measured.weight.transpose(0, 1).flatten(1)  # (in, head · d_head): v = x · matrix
+    for parameter in opened.anatomy.blocks[layer].attention.parameters():
+        if parameter.shape != matrix.shape:
+            continue
+        kept = parameter.detach().float().cpu()
+        if any(float((kept - way).abs().amax()) <= _SAME * float(way.abs().amax()) for way in (matrix.T, matrix)):
+            return kept
+    return None
+
+
+class Published(Scope):
+    """A scope whose readings follow the published arithmetic; their patterns, tokens and streams are the model's own.
+
+    Only the space `value` under the reference `input` is open: the published code had no other.
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        """Raises InputError where the published arithmetic has no meaning for the model."""
+        self._stored = stored(scope)
+        card = replace(scope.card, why=f"{scope.card.why}; read by the published arithmetic")
+        super().__init__(scope._opened, card, scope._reopen, CACHE_BYTES)
+
+    def _encodings(self) -> tuple[Isolated, Vocabulary]:
+        isolated = Isolated(self._opened, self.card.weights_sha256)
+        return isolated, PublishedVocabulary(self._opened, self._cache_bytes, isolated, self._stored)
+
+    def _read(
+        self, texts: Sequence[str], mask: Mask, decoder_texts: Sequence[str] | None, truncate: bool, edit: Edits
+    ) -> list[Reading]:
+        readings = super()._read(texts, mask, decoder_texts, truncate, edit)
+        for reading in readings:
+            weights = torch.stack(self._stored.weights)  # (L, d_model, d_model)
+            values = reading.residual[:-1] @ weights  # (L, S, d_model)
+            reading.v = values.unflatten(-1, (self._stored.heads, -1))  # (L, S, H, d_head)
+            patterns = torch.stack([reading.pattern_of(layer) for layer in range(len(values))])
+            reading.z = torch.einsum("lhqs,lshd->lqhd", patterns, reading.v)
+        return readings
+
+
+class PublishedVocabulary(Vocabulary):
+    """R̃_t of the whole vocabulary, factored like every table: R̃ = u_t(p) (G(E_t) W + G(P_p) W) + b W.
+
+    G(y) = s(y) (N(y) − b) is linear in y, N the embedding norm, b = N(0), s(y) its spread, u_t(p) = 1 / s(E_t + P_p).
+    """
+
+    def __init__(self, opened: Opened, budget: int, alone: Isolated, kept: Stored) -> None:
+        super().__init__(opened, budget, alone)
+        self._stored = kept
+
+    def encoded(self, space: Space, reference: Reference | None, layer: int, spot: Spot | None) -> Encoded:
+        """As `Vocabulary.encoded`; InputError for all but the value space under layer 0's reference."""
+        if (space, reference) != ("value", "input"):
+            raise InputError(
+                f"the published arithmetic has no space {space!r} under the reference {reference!r}; open: space "
+                "value, reference input."
+            )
+        table = self._keep(("published",), self._table)
+        place = self._keep(("published", spot), lambda: self._at(spot))
+        return Encoded(table, place, "closed form", 0.0)
+
+    def _table(self) -> Table:
+        rows = torch.cat([self._through(self._gained(part)) for part in self._embedded().split(_ROWS)])
+        bias = self.feed.normalised(torch.zeros_like(self._embedded()[:1]), 0)
+        return Table.pack(rows.transpose(0, 1), self._through(bias)[0])  # (head, V, d_head)
+
+    def _at(self, spot: Spot | None) -> Place:
+        stem = self._keep(("published", "stem"), self._stem_of_embeddings)
+        added = torch.zeros_like(stem.rows[0]) if spot is None else spot.rows[0].to(stem.rows)
+        return Place(inverse_spread(self.feed, 0, "v", stem, added), self._through(self._gained(added[None]))[0])
+
+    def _stem_of_embeddings(self) -> Stem:
+        rows = self._stored.norm.centred(self._embedded())
+        return Stem(rows, torch.cat([part.double().square().sum(-1) for part in rows.split(_ROWS)]))
+
+    def _embedded(self) -> Tensor:
+        """E [token, d_model], as the model's own embedding module gives it."""
+        ids = torch.arange(self.size, device=self.feed.model.device)
+        embeddings = self.feed.model.get_input_embeddings()
+        with held(embeddings):
+            found: Tensor = embeddings(ids).float()
+        return found.to(self.feed.device)
+
+    def _gained(self, y: Tensor) -> Tensor:
+        """G(y) [row, d_model]."""
+        return unnormalised(self.feed, 0, "v", y)
+
+    def _through(self, rows: Tensor) -> Tensor:
+        """rows W⁰ by head: [row, head, d_head]."""
+        found: Tensor = (rows @ self._stored.weights[0].to(rows)).unflatten(-1, (self._stored.heads, -1))
+        return found

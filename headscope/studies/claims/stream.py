@@ -1,0 +1,296 @@
+"""What was said of the residual stream, asked of a corpus: B2 to B7 from a survey's streams, B8 and B9.
+
+"Function words" are function words and punctuation here: the claims count "." among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import stats
+
+from headscope.corpus.bootstrap import Draws
+from headscope.corpus.estimates import Estimate, Sample, rise
+from headscope.corpus.verdicts import MARGIN
+from headscope.model.capture.passes import Mask
+from headscope.neighbors import search
+from headscope.scope import Scope
+from headscope.studies.claims.passes import by_shard, mixing
+from headscope.studies.claims.surveyed import Streams, Surveyed
+from headscope.studies.claims.verdict import (
+    Condition,
+    Finding,
+    above,
+    below,
+    figures_of,
+    number,
+    ruling,
+    signed,
+    within,
+)
+
+CLASSES = {"content": ("content",), "function": ("function", "punctuation")}
+THOUSANDS, NEAR = 1000, 10  # B2
+JUMP = 5  # B3: the layer at which function words jump; they return at the next
+STORIES = 0.5  # B6: a rank correlation from here on is one story
+DENSITY = 10  # B8: nearest neighbours
+FEWEST = 10  # B8: types of a class; an interval resampled from fewer is too narrow to rule by
+LARGE = 24  # B7: layers of the model that it was said of
+_FEWEST = 4  # layers that a correlation or two halves take
+
+
+@dataclass(frozen=True)
+class Words:
+    """The tokens of each class, bool [token], and how to take means and medians of them."""
+
+    sample: Sample
+    members: dict[str, NDArray[np.bool_]]
+
+    @classmethod
+    def of(cls, survey: Surveyed) -> Words:
+        """The content words, and the function words with punctuation, of a survey."""
+        word_class = survey.tokens["word_class"]
+        return cls(survey.sample, {name: np.isin(word_class, some) for name, some in CLASSES.items()})
+
+    def mean(self, values: NDArray[np.float64], name: str) -> Estimate:
+        """The mean of a class."""
+        return self.sample.mean(np.where(self.members[name], values, np.nan))
+
+    def median(self, values: NDArray[np.float64], name: str) -> Estimate:
+        """The median of a class."""
+        return self.sample.median(np.where(self.members[name], values, np.nan))
+
+
+def by_layer(survey: Surveyed) -> list[Finding]:
+    """B2 to B7, for a survey that measured the residual stream; undetermined for one that did not."""
+    streams = survey.streams
+    if streams is None:
+        said = "the survey measured no residual streams (--stream)."
+        return [_said(id, "undetermined", said) for id in ("B2", "B3", "B4", "B5", "B6", "B7")]
+    words = Words.of(survey)
+    last = survey.layers - 1
+    return [
+        _leap(words, streams, last, survey.manifest["model"]["vocab_size"]),
+        _jump(words, streams, last),
+        _reverse(words, streams, last),
+        _drift(words, streams, last),
+        _three(survey.sample, streams, last),
+        _steady(survey.sample, streams, last),
+    ]
+
+
+def _leap(words: Words, streams: Streams, last: int, vocab_size: int) -> Finding:
+    """B2."""
+    if vocab_size < 2 * THOUSANDS:
+        return _said("B2", "not applicable", f"among {vocab_size:,} tokens no rank is in the thousands.")
+    medians = {name: words.median(streams.rank_after_attention[last], name) for name in CLASSES}
+    figures = [
+        figures_of(words.median(streams.rank_after_attention[layer], name), layer=layer, words=name)
+        for layer in range(last + 1)
+        for name in CLASSES
+    ]
+    told = "; ".join(f"{name} words {_count(one)}" for name, one in medians.items())
+    conditions = [above(medians["content"], THOUSANDS - 0.5), below(medians["function"], NEAR + 0.5)]
+    content = medians["content"]
+    return _ruled("B2", conditions, f"median rank at layer {last}: {told}.", content, figures)
+
+
+def _changes(words: Words, streams: Streams, layer: int, id: str) -> tuple[dict[str, Estimate], list[dict[str, Any]]]:
+    """Change of the log10 rank from the layer before to `layer`, by class, and content less function."""
+    change = np.log10(streams.rank_after_attention[layer]) - np.log10(streams.rank_after_attention[layer - 1])
+    found = {name: words.mean(change, name) for name in CLASSES}
+    return found, [figures_of(one, layer=layer, words=name) for name, one in found.items()]
+
+
+def _jump(words: Words, streams: Streams, last: int) -> Finding:
+    """B3."""
+    if last < JUMP + 1:
+        return _said("B3", "not applicable", f"the model has no layer {JUMP + 1}: its last is {last}.")
+    there, figures = _changes(words, streams, JUMP, "B3")
+    back, more = _changes(words, streams, JUMP + 1, "B3")
+    apart = there["function"] - there["content"]
+    conditions: list[Condition] = [above(there["function"]), below(back["function"]), above(apart)]
+    conditions.append(_not(above(there["content"])))
+    told = (
+        f"log10 rank at layer {JUMP}: function words {signed(there['function'])}, content words "
+        f"{signed(there['content'])}; at layer {JUMP + 1}: function words {signed(back['function'])}."
+    )
+    return _ruled("B3", conditions, told, apart, [*figures, *more])
+
+
+def _reverse(words: Words, streams: Streams, last: int) -> Finding:
+    """B4."""
+    if last < 1:
+        return _said("B4", "not applicable", "the model has one layer.")
+    there, figures = _changes(words, streams, last, "B4")
+    apart = there["content"] - there["function"]
+    conditions = [above(there["content"]), above(apart), _not(above(there["function"]))]
+    told = (
+        f"log10 rank at layer {last}: content words {signed(there['content'])}, function words "
+        f"{signed(there['function'])}."
+    )
+    return _ruled("B4", conditions, told, apart, figures)
+
+
+def _drift(words: Words, streams: Streams, last: int) -> Finding:
+    """B5."""
+    steps = last + 1
+    if steps < _FEWEST:
+        return _said("B5", "not applicable", f"{steps} layers have no two halves.")
+    middle = steps // 2
+    halves = {"first": range(middle + 1), "second": range(middle, steps + 1)}
+    slopes: dict[tuple[str, str], Estimate] = {}
+    for half, places in halves.items():
+        for name in CLASSES:
+            risen = rise([words.mean(streams.cosine[place], name) for place in places])
+            count = len(places) - 1
+            slopes[half, name] = Estimate(risen.value / count, risen.replicates / count)
+    conditions: list[Condition] = []
+    for name in CLASSES:
+        first, second = slopes["first", name], slopes["second", name]
+        total = Estimate(first.value + second.value, first.replicates + second.replicates)
+        conditions += [below(first), above(second), below(total)]
+    apart = {half: slopes[half, "content"] - slopes[half, "function"] for half in halves}
+    conditions += [within(one, MARGIN) for one in apart.values()]
+    told = "; ".join(
+        f"{half} half: " + ", ".join(f"{name} words {signed(slopes[half, name])}" for name in CLASSES)
+        for half in halves
+    )
+    figures = [figures_of(one, half=half, words=name) for (half, name), one in slopes.items()]
+    figures += [figures_of(one, half=half, words="content − function") for half, one in apart.items()]
+    return _ruled("B5", conditions, f"cosine by layer, {told}.", slopes["first", "content"], figures)
+
+
+def _three(sample: Sample, streams: Streams, last: int) -> Finding:
+    """B6."""
+    if last + 1 < _FEWEST:
+        return _said("B6", "not applicable", f"{last + 1} layers are too few to correlate.")
+    places = range(1, last + 2)
+    stories = {
+        "cosine": [sample.mean(streams.cosine[place]) for place in places],
+        "rank": [sample.mean(-np.log10(streams.rank[place])) for place in places],
+        "overlap": [sample.mean(streams.overlap[place]) for place in places],
+    }
+    names = list(stories)
+    pairs = {(a, b): _correlation(stories[a], stories[b]) for n, a in enumerate(names) for b in names[n + 1 :]}
+    told = "; ".join(f"{a} and {b} {signed(one)}" for (a, b), one in pairs.items())
+    closest = max(pairs.values(), key=lambda one: one.value)
+    figures = [figures_of(one, pair=f"{a}, {b}") for (a, b), one in pairs.items()]
+    conditions = [below(one, STORIES) for one in pairs.values()]
+    return _ruled("B6", conditions, f"rank correlation across layers: {told}.", closest, figures)
+
+
+def _correlation(one: Sequence[Estimate], other: Sequence[Estimate]) -> Estimate:
+    """Spearman's, across layers: of the values, and in every replicate."""
+
+    def of(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+        a, b = (stats.rankdata(x, axis=-1) for x in (first, second))
+        a, b = (x - x.mean(-1, keepdims=True) for x in (a, b))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found: NDArray[np.float64] = (a * b).sum(-1) / np.sqrt((a**2).sum(-1) * (b**2).sum(-1))
+        return found
+
+    values = of(*(np.array([x.value for x in side]) for side in (one, other)))
+    replicates = [np.stack([x.replicates for x in side], -1) for side in (one, other)]
+    return Estimate(float(values), np.where(np.isnan(replicates[0][:, 0]), np.nan, of(*replicates)))
+
+
+def _steady(sample: Sample, streams: Streams, last: int) -> Finding:
+    """B7."""
+    cosines = [sample.mean(one) for one in streams.cosine]
+    steps = [after - before for before, after in pairwise(cosines)]
+    figures = [figures_of(step, layer=layer, figure="cosine, change") for layer, step in enumerate(steps)]
+    signs = "".join({True: "−", False: "+", None: "·"}[below(step)] for step in steps)
+    largest = max(steps, key=lambda step: step.value)
+    told = f"change of the cosine at each layer (− falls, + rises, · either): {signs}"
+    if last + 1 != LARGE:
+        told += f"; it was said of a model with {LARGE} layers, and is asked of this one"
+    return _ruled("B7", [below(step) for step in steps], f"{told}.", largest, figures)
+
+
+def density(survey: Surveyed, scope: Scope) -> Finding:
+    """B8: how near the 10 nearest input embeddings of a token type are, by the class that its tokens are mostly of."""
+    ids, names = _types(survey)
+    table = scope._vocabulary_for(scope._opened).arriving(None).table
+    rows = table.rows[0][torch.from_numpy(ids).to(table.rows.device)]  # (type, d_model)
+    own = torch.from_numpy(ids).to(table.rows.device)
+    k = min(DENSITY + 1, table.candidates)
+    near = search(table, [scope._vocabulary_for(scope._opened).arriving(None).place], rows[:, None], own, k=k)["cosine"]
+    others = near.ids[:, 0] != own[:, None]
+    # Identical rows tie with the own one, which may then be cut off.
+    others &= others.cumsum(-1) <= k - 1
+    cosines = torch.where(others, 1 - near.distances[:, 0], torch.nan).nanmean(-1).double().cpu().numpy()
+    draws = Draws(len(ids), survey.manifest["options"]["seed"])
+    words = Words(
+        Sample(np.arange(len(ids)), draws), {name: np.isin(names, some) for name, some in CLASSES.items()}
+    )  # fmt: skip
+    means = {name: words.mean(cosines, name) for name in CLASSES}
+    if any(np.isnan(one.value) for one in means.values()):
+        return _said("B8", "undetermined", "the texts have no word of one of the classes.")
+    apart = means["content"] - means["function"]
+    counts = {name: int(members.sum()) for name, members in words.members.items()}
+    told = "; ".join(f"{name} words {one.value:.3f} ({counts[name]:,} types)" for name, one in means.items())
+    figures = [figures_of(one, words=name, types=counts[name]) for name, one in means.items()]
+    told = f"mean cosine to the {k - 1} nearest: {told}; {signed(apart)}."
+    if min(counts.values()) < FEWEST:
+        return _ruled("B8", [None], f"{told} Fewer than {FEWEST} types of a class rule nothing.", apart, figures)
+    return _ruled("B8", [above(apart)], told, apart, figures)
+
+
+def _types(survey: Surveyed) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """The token types of the texts, and the class that most of their tokens are of."""
+    ids, word_class = survey.tokens["id"].astype(np.int64), survey.tokens["word_class"]
+    classes = sorted(set(word_class))
+    types, which = np.unique(ids, return_inverse=True)
+    counts = np.stack([np.bincount(which, word_class == name, len(types)) for name in classes])
+    return types, np.array(classes, dtype=object)[counts.argmax(0)]
+
+
+def unaffected(survey: Surveyed, scope: Scope, mask: Mask, directory: Path, tick: Any) -> Finding:
+    """B9: how much of a layer's output at a token comes from other positions (Kobayashi et al. 2021)."""
+    found = by_shard(survey, scope, mask, directory, mixing, tick)
+    name = next((n for n in ("layernorm", "residual") if not np.isnan(found[n]).all()), None)
+    if name is None:
+        return _said("B9", "not applicable", "a norm stands between attention and residual: no ratio is defined.")
+    words, ratios = Words.of(survey), found[name].astype(np.float64)  # (token, layer)
+    means = {one: words.mean(ratios.mean(1), one) for one in CLASSES}
+    apart = means["function"] - means["content"]
+    figures = [
+        figures_of(words.mean(ratios[:, layer], one), layer=layer, words=one)
+        for layer in range(survey.layers)
+        for one in CLASSES
+    ]
+    told = "; ".join(f"{one} words {mean.value:.3f}" for one, mean in means.items())
+    with_what = {"layernorm": "with residual and LayerNorm", "residual": "with residual"}[name]
+    return _ruled("B9", [below(apart)], f"mixing ratio {with_what}: {told}; {signed(apart)}.", apart, figures)
+
+
+def _ruled(
+    id: str, conditions: Sequence[Condition], told: str, main: Estimate, figures: Sequence[dict[str, Any]]
+) -> Finding:
+    return Finding(
+        id, "right", None, ruling(conditions), told, number(main.value), number(main.low), number(main.high),
+        figures=tuple(figures),
+    )  # fmt: skip
+
+
+def _said(id: str, ruled: Any, told: str) -> Finding:
+    return Finding(id, "right", None, ruled, told)
+
+
+def _not(condition: Condition) -> Condition:
+    """That a figure is not shown to be above: True unless its interval is."""
+    return condition is not True
+
+
+def _count(estimate: Estimate) -> str:
+    if not np.isfinite(estimate.low):
+        return f"{estimate.value:,.1f}"
+    return f"{estimate.value:,.0f} [{estimate.low:,.0f}, {estimate.high:,.0f}]"

@@ -1,0 +1,162 @@
+"""A finished survey's tables, as the claims ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from headscope.corpus.bootstrap import Draws
+from headscope.corpus.estimates import Estimate, Sample
+from headscope.studies.survey.finished import REPLICATES, STATISTICS, refuse_unfinished
+from headscope.studies.survey.manifest import survey_manifest
+from headscope.studies.survey.store import Store
+from headscope.studies.survey.unsealed import told
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One layer of one view: arrays [head, token], in the order of the tokens; a number that is not there is nan."""
+
+    own_rank: NDArray[np.float64]
+    nearest: NDArray[np.int64]
+    kind: NDArray[np.str_]
+    chance_own_rank: NDArray[np.float64]
+    chance_in_text: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Streams:
+    """The residual stream at every token, float64 [token] each; of the own input embedding, nan where it has none.
+
+    `rank_after_attention` of every layer; `rank`, `cosine` and `overlap` (of the 100 nearest with those of the input)
+    before all layers and after each: one more than there are layers.
+    """
+
+    rank_after_attention: list[NDArray[np.float64]]
+    rank: list[NDArray[np.float64]]
+    cosine: list[NDArray[np.float64]]
+    overlap: list[NDArray[np.float64]]
+
+
+class Surveyed:
+    """The value space of a finished survey under cosine and one mask."""
+
+    def __init__(self, directory: Path, mask: str) -> None:
+        """Raises InputError for a directory that holds no finished survey, and for damage to its tables."""
+        manifest = survey_manifest(directory)
+        refuse_unfinished(directory, manifest)
+        self.directory, self.mask, self.manifest = directory, mask, manifest
+        self.layers: int = manifest["model"]["layers"]
+        self.heads: int = manifest["model"]["heads"]
+        store = Store(directory)
+        self.shards = [store.whole(n) for n in range(len(manifest["shards"]))]
+
+    @cached_property
+    def texts(self) -> pa.Table:
+        """texts.parquet of all shards."""
+        return self._whole("texts", ["text", "group", "content"])
+
+    @cached_property
+    def tokens(self) -> dict[str, NDArray[Any]]:
+        """The columns of tokens.parquet, in order; `partner` −1 where there is none."""
+        table = self._whole("tokens", ["text", "position", "id", "tag", "word_class", "partner"])
+        found = {name: table[name].to_numpy() for name in ("text", "position", "id")}
+        found |= {name: np.array(table[name].to_pylist(), dtype=object) for name in ("tag", "word_class")}
+        return found | {"partner": table["partner"].fill_null(-1).to_numpy()}
+
+    @cached_property
+    def sample(self) -> Sample:
+        """The tokens' groups, and the survey's own draws of them."""
+        numbers, groups = self.texts["text"].to_numpy(), self.texts["group"].to_numpy()
+        order = np.argsort(numbers)
+        at = order[np.searchsorted(numbers[order], self.tokens["text"])]
+        draws = Draws(self.manifest["texts"]["groups"], self.manifest["options"]["seed"])
+        return Sample(groups[at].astype(np.int64), draws)
+
+    @cached_property
+    def partners(self) -> NDArray[np.int64]:
+        """For each token the index of the token whose output is its chance; −1: none."""
+        text, position, partner = (self.tokens[name].astype(np.int64) for name in ("text", "position", "partner"))
+        length = int(position.max()) + 1
+        keys = text * length + position
+        order = np.argsort(keys)
+        found = order[np.searchsorted(keys[order], partner * length + position).clip(max=len(keys) - 1)]
+        return np.where(partner >= 0, found, -1)
+
+    def rows(self, layer: int, reference: str) -> Rows:
+        """One layer under one reference."""
+        names = ["own_rank", "nearest", "kind", "chance_own_rank", "chance_in_text"]
+        asked = [("layer", "==", layer), ("reference", "==", reference), *self._view]
+        parts: dict[str, list[NDArray[Any]]] = {name: [] for name in names}
+        for shard in self.shards:
+            table = self._table(shard / "rows.parquet", names, asked)
+            for name in names:
+                column = table[name]
+                if name == "kind":
+                    values = np.array(column.to_pylist())
+                elif name == "nearest":
+                    values = column.to_numpy().astype(np.int64)
+                else:
+                    values = column.cast(pa.int32()).cast(pa.float64()).to_numpy()
+                parts[name].append(values.reshape(self.heads, -1))
+        return Rows(*(np.concatenate(parts[name], axis=1) for name in names))
+
+    @cached_property
+    def streams(self) -> Streams | None:
+        """The residual streams; None where the survey did not measure them."""
+        if not all((shard / "stream.parquet").is_file() for shard in self.shards):
+            return None
+        names = ("own_rank", "own_cosine", "overlap_input")
+        parts = [
+            self._table(shard / "stream.parquet", ["stage", *names], [("mask", "==", self.mask)])
+            for shard in self.shards
+        ]
+        whole = pa.concat_tables(parts)
+        stage = whole["stage"].to_numpy()
+        rank, cosine, overlap = (whole[name].cast(pa.float64()).to_numpy() for name in names)
+        before_and_after = [stage == 2 * layer for layer in range(self.layers + 1)]
+        return Streams(
+            [rank[stage == 2 * layer + 1] for layer in range(self.layers)],
+            *([values[here] for here in before_and_after] for values in (rank, cosine, overlap)),
+        )
+
+    def statistic(self, statistic: str, reference: str, layer: int, head: int | None = None) -> dict[str, Any] | None:
+        """A row of statistics.parquet for all tokens that has a chance, or None; `head` None: the mean over heads."""
+        row = self._statistics.get((statistic, reference, layer, head))
+        return None if row is None or row["difference"] is None else row
+
+    def replicated(self, statistic: str, reference: str, layer: int, head: int | None = None) -> Estimate:
+        """A figure of replicates.parquet."""
+        asked = [("statistic", "==", statistic), ("reference", "==", reference), ("layer", "==", layer), *self._view]
+        found = self._table(self.directory / REPLICATES, None, asked).to_pylist()
+        one = next(row for row in found if row["head"] == head and row["null"] is None)
+        return Estimate(one["value"], np.asarray(one["replicates"], dtype=np.float64))
+
+    @cached_property
+    def _statistics(self) -> dict[tuple[str, str, int, int | None], dict[str, Any]]:
+        asked = [("by", "==", "all"), *self._view]
+        rows = self._table(self.directory / STATISTICS, None, asked).to_pylist()
+        return {
+            (row["statistic"], row["reference"], row["layer"], row["head"]): row for row in rows if row["null"] is None
+        }
+
+    @property
+    def _view(self) -> list[tuple[str, str, str]]:
+        return [("space", "==", "value"), ("metric", "==", "cosine"), ("mask", "==", self.mask)]
+
+    def _whole(self, name: str, columns: Sequence[str]) -> pa.Table:
+        return pa.concat_tables([self._table(shard / f"{name}.parquet", columns) for shard in self.shards])
+
+    def _table(
+        self, path: Path, columns: Sequence[str] | None, filters: list[tuple[str, str, Any]] | None = None
+    ) -> Any:
+        with told(self.directory, self.manifest):
+            return pq.read_table(path, columns=columns and list(columns), filters=filters)

@@ -1,0 +1,274 @@
+"""Fitting a linear lens: sums over the texts, then ridge maps, judged on the folds that they know nothing of."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from headscope import __version__
+from headscope.corpus.samples import Samples
+from headscope.errors import InputError, ModelError
+from headscope.model.capture.passes import Mask
+from headscope.model.surroundings import settled
+from headscope.neighbors import Place, Table, search, warm_up
+from headscope.question.choices import one_of
+from headscope.question.given import as_seed, numbers_of, texts_of
+from headscope.reading.lens import TARGETS, LinearLens, Origin, Target
+from headscope.reading.scores import Scores
+from headscope.studies.probes.figures import Outcomes
+from headscope.studies.probes.folds import FOLDS, Folds
+from headscope.studies.probes.held_out import Chosen, Fits, permuted
+from headscope.studies.probes.ridge import Gram, or_chance
+from headscope.vocabulary.encodings import Aim, Encoded
+
+if TYPE_CHECKING:
+    from headscope.reading.reading import Reading
+    from headscope.scope import Scope
+
+Tell = Callable[[int, int], None]  # how much is done, of how much
+_SUMS = 2**30  # bytes of sums that are kept at a time; the texts are read once for each part of the layers
+_TABLE = 2**28  # bytes of encodings that are searched at a time
+JUDGED = 4000  # held-out positions that the scores are taken from, at most
+_LAYER = 50  # texts that cost about as much as fitting and judging one layer
+
+
+@settled
+def fit_lens(
+    scope: Scope,
+    texts: Iterable[str],
+    *,
+    groups: Iterable[int] | None = None,
+    target: Target = "own",
+    name: str | None = None,
+    mask: Mask = "model",
+    folds: int = FOLDS,
+    seed: int = 0,
+    tell: Tell = lambda done, total: None,
+) -> LinearLens:
+    """A ridge map for every layer and head, from z to the input embedding of the own token, or of its sources.
+
+    With `target` "own" to E_t of the token t at the position, with "sources" to Σ_j α_ij E_j, both as the residual
+    stream receives embeddings, without their positions. Fitted at all positions that are not special. The scores are
+    those of maps that were fitted on other texts (`groups`: documents) and other token types, with the penalty chosen
+    in the same way inside; a sample's type is its own token, or its strongest source that is not special. They come
+    with those of a control, whose token labels are permuted within the folds' cells. Memory holds sums over positions,
+    not the positions; the texts are read again for every 1 GiB of sums. `name` says where the texts come from. Raises
+    InputError for too few texts.
+    """
+    one_of("target", target, TARGETS)
+    texts, seed = texts_of(texts), as_seed(seed)
+    groups = None if groups is None else numbers_of(groups, "groups")
+    samples = Samples.of(scope, texts, groups)
+    job = _Job.of(scope, target, samples, folds, seed)
+    parts = job.parts()
+    warm_up()
+    fitted, scores, done = [], [], 0
+    total = len(parts) * len(texts) + scope.card.layers * _LAYER
+    for layers in parts:
+        units = {layer: job.units() for layer in layers}
+        for batch in samples.walk(scope, texts, mask):
+            for layer in layers:
+                job.take(units[layer], layer, batch)
+            done += len(batch)
+            tell(done, total)
+        for layer in layers:
+            of_layer = [(unit, unit.fits()) for unit in units.pop(layer)]
+            fitted.append([fits.whole() for _, fits in of_layer])
+            scores.append(Scores.join([job.scores(unit, fits) for unit, fits in of_layer]))
+            done += _LAYER
+            tell(done, total)
+    digest = hashlib.sha256()
+    for text, group in zip(texts, range(len(texts)) if groups is None else groups, strict=True):
+        digest.update(f"{group}\0{text}\0".encode())
+    card = scope.card
+    return LinearLens(
+        weight=torch.stack([torch.cat([one.weight[0] for one in layer]) for layer in fitted]).float(),
+        mean=torch.stack([torch.cat([one.ridge.x_mean for one in layer]) for layer in fitted]).float(),
+        target_mean=torch.stack([_each_head(layer) for layer in fitted]).float(),
+        centre=job.embeddings[samples.ids].double().mean(0).float(),
+        alpha=torch.stack([torch.cat([one.alpha[0] for one in layer]) for layer in fitted]),
+        scores=Scores.stack(scores),
+        origin=Origin(
+            model=card.name,
+            weights_sha256=card.weights_sha256,
+            texts=name or "texts that were handed over",
+            texts_sha256=digest.hexdigest(),
+            count=len(texts),
+            positions=len(samples),
+            target=target,
+            mask=mask,
+            folds=job.folds.count,
+            seed=seed,
+            versions={"headscope": __version__} | {name: metadata.version(name) for name in ("torch", "transformers")},
+        ),
+    )
+
+
+def _each_head(layer: list[Chosen]) -> Tensor:
+    """The mean targets [head, d_model] of a layer's heads, which may share one."""
+    return torch.cat([one.ridge.y_mean[0].expand(len(one.ridge.x_mean), -1) for one in layer])
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Samples of one layer whose heads have their targets in common.
+
+    z [sample, head, d_head]; targets [sample, side, d_model]; labels [sample, side], the token that is looked for; side
+    0 the texts' own, 1 the control's. cells, groups int64 [sample]; judged bool [sample]: whether scores may use it.
+    """
+
+    z: Tensor
+    targets: Tensor
+    labels: Tensor
+    cells: Tensor
+    groups: Tensor
+    judged: Tensor
+
+    def where(self, chosen: Tensor) -> _Batch:
+        return _Batch(*(part[chosen] for part in self.__dict__.values()))
+
+    @classmethod
+    def join(cls, parts: Sequence[_Batch]) -> _Batch:
+        return cls(*(torch.cat([getattr(part, name) for part in parts]) for name in cls.__annotations__))
+
+
+class _Unit:
+    """Heads of one layer that have their targets in common: their sums over each cell, and the samples to be judged."""
+
+    def __init__(self, folds: Folds) -> None:
+        self._folds = folds
+        self._grams: list[Gram | None] = [None] * folds.count**2
+        self._judged: list[_Batch] = []
+
+    def add(self, batch: _Batch) -> None:
+        """Take a batch into the sums."""
+        for cell in batch.cells.unique().tolist():
+            here = batch.where(batch.cells == cell)
+            new, known = Gram.of(here.z, here.targets[:, :, None]), self._grams[cell]
+            self._grams[cell] = new if known is None else Gram.sum([known, new])
+        diagonal = batch.cells // self._folds.count == batch.cells % self._folds.count
+        if bool((kept := batch.judged & diagonal).any()):
+            self._judged.append(batch.where(kept))
+
+    def fits(self) -> Fits:
+        """The maps, once all sums are there."""
+        some = next(gram for gram in self._grams if gram is not None)
+        nothing = Gram(*(torch.zeros_like(part) for part in some.__dict__.values()))
+        return Fits([gram or nothing for gram in self._grams], self._folds)
+
+    def judged(self, fold: int) -> _Batch | None:
+        """The samples that a fold is judged on."""
+        if not self._judged:
+            return None
+        self._judged = [_Batch.join(self._judged)]
+        here = self._folds.judges(self._judged[0].cells, fold)
+        return self._judged[0].where(here) if bool(here.any()) else None
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a fit is about. labels int64 [sample, side]; cells int64 [sample]; judged bool [sample]."""
+
+    scope: Scope
+    target: Target
+    samples: Samples
+    folds: Folds
+    cells: Tensor
+    labels: Tensor
+    judged: Tensor
+    table: Table  # of one head: the embeddings
+    seed: int
+
+    @classmethod
+    def of(cls, scope: Scope, target: Target, samples: Samples, count: int, seed: int) -> _Job:
+        table = scope._vocabulary_for(scope._opened).encoded("embedding", None, 0, None).table
+        folds = Folds.of(samples.group, samples.ids, table.rows.shape[1], count, seed)
+        cells = folds.cells(samples.group, samples.ids)
+        labels = torch.stack([samples.ids, permuted(samples.ids, cells, seed)], 1)
+        draw = torch.rand(len(samples), generator=torch.Generator().manual_seed(seed + 2))
+        judged = draw < JUDGED * count / len(samples)
+        return cls(scope, target, samples, folds, cells, labels, judged, table, seed)
+
+    @cached_property
+    def embeddings(self) -> Tensor:
+        """float32 [vocabulary, d_model], on the CPU."""
+        return self.table.rows[0].cpu()
+
+    def parts(self) -> list[range]:
+        """The layers, in parts whose sums fit into memory together."""
+        card = self.scope.card
+        a_layer = 8 * self.folds.count**2 * card.heads * card.d_head * (card.d_head + 2 * card.d_model)
+        size = max(1, _SUMS // a_layer)
+        return [range(first, min(first + size, card.layers)) for first in range(0, card.layers, size)]
+
+    def units(self) -> list[_Unit]:
+        """For one layer: all its heads together, where they have one target, else each alone."""
+        return [_Unit(self.folds) for _ in range(1 if self.target == "own" else self.scope.card.heads)]
+
+    def take(self, units: list[_Unit], layer: int, texts: Sequence[tuple[int, Reading]]) -> None:
+        """Add the samples of some texts to a layer's sums."""
+        found = [self._of_text(reading, n, layer) for n, reading in texts if self.samples.count(n)]
+        if not found:
+            return
+        for unit, parts in zip(units, zip(*found, strict=True), strict=True):
+            unit.add(_Batch.join(parts))
+
+    def _of_text(self, reading: Reading, text: int, layer: int) -> list[_Batch]:
+        """A text's samples at one layer, a batch for each unit."""
+        here = self.samples.of_text(text)
+        positions = self.samples.position[here]
+        z = reading.z[layer, positions]  # (n, H, d_head)
+        if not bool(z.isfinite().all()):
+            raise ModelError(f"the model computes no numbers at layer {layer} for the text {reading.text[:60]!r}.")
+        common = self.samples.group[here], self.judged[here]
+        labels, cells = self.labels[here], self.cells[here]
+        if self.target == "own":
+            return [_Batch(z, self.embeddings[labels], labels, cells, *common)]
+        pattern = reading.pattern_of(layer)[:, positions]  # (H, n, S)
+        strongest = pattern[:, :, positions].argmax(-1)  # (H, n), among the ordinary ones
+        ids = torch.tensor([token.id for token in reading.tokens])[:, None].repeat(1, 2)  # (S, side)
+        ids[positions] = labels
+        mixed = torch.einsum("hns,sim->hnim", pattern, self.embeddings[ids])  # (H, n, side, d_model)
+        return [
+            _Batch(z[:, h : h + 1], mixed[h], labels[strongest[h]], cells[strongest[h]], *common)
+            for h in range(len(pattern))
+        ]
+
+    def scores(self, unit: _Unit, fits: Fits) -> Scores:
+        """How the maps of a unit do on what they know nothing of: tensors [head]."""
+        outcomes = []
+        for fold in range(self.folds.count):
+            fitted, held = fits.without(fold), unit.judged(fold)
+            if fitted is None or held is None:
+                continue
+            centre = self.embeddings[self.samples.ids[self.folds.fits(self.cells, fold)]].double().mean(0)
+            x = (held.z.double() - fitted.ridge.x_mean).movedim(1, 0)  # (head, sample, d_head)
+            guess = x @ fitted.weight  # (side, head, sample, d_model)
+            wanted = held.targets.movedim(1, 0).double()[:, None] - fitted.ridge.y_mean[..., None, :]
+            ranks = [self._ranks(x.movedim(0, 1), fitted.weight[side], centre, held.labels[:, side]) for side in (0, 1)]
+            loss, spread = (guess - wanted).square().sum(-1).mT, wanted.square().sum(-1).mT  # (side, sample, head or 1)
+            outcomes.append(Outcomes(held.groups, held.labels.T, torch.stack(ranks), loss, spread.expand(loss.shape)))
+        if not outcomes:
+            raise InputError("no text has a token that another fold's texts do not have: give more texts.")
+        return Outcomes.join(outcomes).scores(self.seed)
+
+    def _ranks(self, x: Tensor, weight: Tensor, centre: Tensor, wanted: Tensor) -> Tensor:
+        """Ranks int64 [sample, head] of tokens among the vocabulary, as the space `fitted` compares them."""
+        heads, width, device = weight.shape[0], weight.shape[1] + 1, self.table.rows.device
+        size = max(1, _TABLE // (4 * len(self.embeddings) * width))
+        place, own = Place(bias=-centre.float()[None].to(device)), wanted.to(device)
+        found = []
+        for part in (slice(first, first + size) for first in range(0, heads, size)):
+            to = weight[part].to(device)
+            near = Encoded(self.table, place, "model", 0.0, Aim(to, to.new_zeros(len(to), to.shape[2]))).narrowed()
+            vectors = near.enter(x[:, part].float())
+            ranks = search(near.table, [near.place], vectors, own, k=1)["cosine"].own_rank
+            found.append(or_chance(ranks, vectors, near.table.candidates).cpu())
+        return torch.cat(found, 1)

@@ -1,0 +1,143 @@
+"""Cross-validated ridge maps from vectors to token embeddings, judged on unseen texts and unseen token types."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from headscope.errors import InputError
+from headscope.question.given import as_seed
+from headscope.reading.scores import Scores
+from headscope.studies.probes.figures import Outcomes
+from headscope.studies.probes.folds import Folds
+from headscope.studies.probes.ridge import Gram, Ridge, or_chance
+
+# In units of the mean eigenvalue of XᶜᵀXᶜ: from next to nothing to next to nothing left.
+PENALTIES = tuple(10.0**power for power in range(-5, 4))
+
+
+def held_out(
+    x: Tensor,
+    ids: Tensor,
+    groups: Tensor,
+    embeddings: Tensor,
+    *,
+    folds: Folds | None = None,
+    seed: int = 0,
+) -> Scores:
+    """How well the token at a position can be read off a vector there by a linear map: Scores of tensors [map].
+
+    `x` float [sample, map, d] are the vectors, one map each (heads, say; unsqueeze for one map); `ids` int64 [sample]
+    the tokens to be recovered; `groups` int64 [sample] the text (or document) that each sample is from; `embeddings`
+    [vocabulary, d_model] what the maps aim at. Every fold is fitted on texts and token types that it is not judged on,
+    its penalty is chosen in the same way inside it, and a token is looked for among the types that the fold holds out
+    (of all `ids`). The control is fitted and judged alike with the targets permuted within the cells of the folds.
+    `folds` None: four, drawn with `seed`. Raises InputError for too few texts or types.
+    """
+    seed = as_seed(seed)
+    chosen = Folds.of(groups, ids, len(embeddings), seed=seed) if folds is None else folds
+    cells = chosen.cells(groups, ids)
+    sides = torch.stack([ids, permuted(ids, cells, seed)])  # (side, sample)
+    x = x.double()
+    targets = embeddings[sides.T].double()[:, :, None]  # (sample, side, 1, d_model)
+    inside = [cells == cell for cell in range(chosen.count**2)]
+    fits = Fits([Gram.of(x[here], targets[here]) for here in inside], chosen)
+    outcomes = []
+    for fold in range(chosen.count):
+        here = chosen.judges(cells, fold)
+        fitted = fits.without(fold)
+        if fitted is None or not here.any():
+            continue
+        candidates = ids[chosen.of_type[ids] == fold].unique()
+        centre = fitted.ridge.y_mean[..., None, :]  # (side, 1, 1, d_model)
+        guess = (x[here] - fitted.ridge.x_mean).transpose(0, 1) @ fitted.weight  # (side, map, sample, d_model)
+        wanted = targets[here].movedim(0, 2) - centre  # (side, 1, sample, d_model)
+        rank = _ranks(guess, embeddings[candidates].double() - centre, torch.searchsorted(candidates, sides[:, here]))
+        outcomes.append(
+            Outcomes(
+                groups[here],
+                sides[:, here],
+                rank.mT,
+                (guess - wanted).square().sum(-1).mT,
+                wanted.square().sum(-1).mT.expand(rank.mT.shape),
+            )
+        )
+    if not outcomes:
+        raise InputError("no text has a token that another fold's texts do not have: give more texts.")
+    return Outcomes.join(outcomes).scores(seed)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Ridge maps with the penalties that were chosen for them: alpha [side, map], weight [side, map, d, m]."""
+
+    ridge: Ridge
+    alpha: Tensor
+    weight: Tensor
+
+
+class Fits:
+    """Ridge maps from the sums over each cell of the folds."""
+
+    def __init__(self, grams: Sequence[Gram], folds: Folds) -> None:
+        self._grams, self._folds = grams, folds
+        self._cells = torch.arange(folds.count**2)
+        self._known: dict[frozenset[int], Ridge | None] = {}
+
+    def without(self, *held: int) -> Chosen | None:
+        """The maps that know nothing of the folds `held`; None where nothing is left to fit.
+
+        The penalty of each map is the one that does best on the other folds, each held out from the fit in turn.
+        """
+        ridge = self._ridge(*held)
+        if ridge is None:
+            return None
+        alphas = ridge.alphas(PENALTIES)
+        losses = torch.zeros_like(alphas)
+        for fold in set(range(self._folds.count)) - set(held):
+            inner = self._ridge(fold, *held)
+            if inner is not None:
+                judge = int(self._cells[self._folds.judges(self._cells, fold)])
+                losses += inner.losses(inner.alphas(PENALTIES), self._grams[judge])
+        alpha = alphas.gather(0, losses.argmin(0)[None])[0]
+        return Chosen(ridge, alpha, ridge.weight(alpha))
+
+    def whole(self) -> Chosen:
+        """The maps that all samples were fitted with."""
+        found = self.without()
+        assert found is not None, "folds have samples"
+        return found
+
+    def _ridge(self, *held: int) -> Ridge | None:
+        """The maps of every penalty without some folds; two folds leave the same, whichever is the outer one."""
+        key = frozenset(held)
+        if key not in self._known:
+            used = self._cells[self._folds.fits(self._cells, *held)].tolist()
+            whole = Gram.sum([self._grams[cell] for cell in used])
+            self._known[key] = Ridge.of(whole) if float(whole.count) > 1 else None
+        return self._known[key]
+
+
+def permuted(ids: Tensor, cells: Tensor, seed: int) -> Tensor:
+    """The ids in another order, each within its cell, so that no fold meets texts or types that it must not."""
+    draw = torch.Generator().manual_seed(seed + 1)
+    found = ids.clone()
+    for cell in cells.unique().tolist():
+        inside = (cells == cell).nonzero()[:, 0]
+        found[inside] = ids[inside[torch.randperm(len(inside), generator=draw)]]
+    return found
+
+
+def _ranks(guess: Tensor, rows: Tensor, wanted: Tensor) -> Tensor:
+    """1 + how many candidates are strictly nearer by cosine than the wanted one: int64 [side, map, sample].
+
+    See `or_chance`. guess [side, map, sample, d_model]; rows [side, 1, candidate, d_model]; wanted int64
+    [side, sample], which of them.
+    """
+    candidates = torch.nn.functional.normalize(rows.squeeze(1), dim=-1)  # |guess| changes no rank
+    scores = (guess.flatten(1, 2) @ candidates.mT).unflatten(1, guess.shape[1:3])  # (side, map, sample, candidate)
+    own = scores.gather(-1, wanted[:, None, :, None].expand(*guess.shape[:-1], 1))
+    return or_chance(1 + (scores > own).sum(-1), guess, candidates.shape[1])

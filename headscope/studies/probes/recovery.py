@@ -1,0 +1,147 @@
+"""Where the information is: how well the token at i can be read off what the model holds at j, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from headscope.corpus.samples import Samples
+from headscope.errors import InputError, ModelError
+from headscope.model.capture.passes import Mask
+from headscope.model.surroundings import settled
+from headscope.question.given import as_seed, numbers_of, texts_of
+from headscope.reading.scores import Scores
+from headscope.show import probes as views
+from headscope.studies.probes.folds import FOLDS, Folds
+from headscope.studies.probes.held_out import held_out
+
+if TYPE_CHECKING:
+    import pandas
+
+    from headscope.scope import Scope
+
+OFFSETS = (-8, -4, -2, -1, 0, 1, 2, 4, 8)
+Tell = Callable[[int, int], None]  # how many maps are judged, of how many
+
+
+@dataclass(frozen=True, repr=False)
+class Recovery:
+    """How well the token at i is recovered, by cross-validated ridge, from what is at j = i − offset.
+
+    `z`: Scores [layer, offset] from the outputs of all heads at j, concatenated; `heads`: [layer, head, offset] from
+    one head's (None: not asked for); `residual`: [layer + 1, offset] from the residual stream at j, as each block gets
+    it and as the last returns it. Only positions that are not special take part. A token is looked for by cosine among
+    the token types that its fold holds out: `candidates` of them, on average. See `held_out`.
+
+    A word says something of its neighbours before any attention: at offsets other than 0, compare with `residual`'s
+    layer 0 too, not only with the control.
+    """
+
+    offsets: tuple[int, ...]
+    z: Scores
+    heads: Scores | None
+    residual: Scores
+    texts: int
+    positions: int
+    candidates: float
+    folds: int
+    seed: int
+    mask: Mask
+    model: str
+    weights_sha256: str
+
+    def __repr__(self) -> str:
+        return views.recovery_text(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and numbers, ready for JSON."""
+        return views.recovery(self)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """One row for each place, layer, head and offset, with every figure, its intervals and its control."""
+        try:
+            import pandas
+        except ImportError:
+            raise ImportError("to_pandas() needs pandas: pip install pandas") from None
+        return pandas.DataFrame(views.recovery_rows(self))
+
+
+@settled
+def recovery(
+    scope: Scope,
+    texts: Iterable[str],
+    *,
+    groups: Iterable[int] | None = None,
+    offsets: Iterable[int] = OFFSETS,
+    heads: bool = True,
+    mask: Mask = "model",
+    folds: int = FOLDS,
+    seed: int = 0,
+    tell: Tell = lambda done, total: None,
+) -> Recovery:
+    """Recovery of token i from z_j and from the residual stream at j, for i − j in `offsets` and every layer.
+
+    `groups` says which document each text belongs to (None: each is one by itself): a held-out fold shares none with
+    the fit, and intervals are bootstrapped by them. `heads` False leaves out the single heads. Texts that are too long
+    are cut. Needs about 8 · (layers · d_model) bytes of memory a token. Raises InputError for too few texts.
+    """
+    texts, offsets, seed = texts_of(texts), numbers_of(offsets, "offsets"), as_seed(seed)
+    held = Samples.of(scope, texts, None if groups is None else numbers_of(groups, "groups"))
+    embeddings = scope._vocabulary_for(scope._opened).encoded("embedding", None, 0, None).table.rows[0].cpu()
+    chosen = Folds.of(held.group, held.ids, len(embeddings), folds, seed)
+    z, residual = _gather(scope, texts, held, mask)
+    layers = len(z)
+    total = len(offsets) * (2 * layers + 1 + layers * heads)
+    parts: list[tuple[Scores, Scores, Scores | None]] = []
+    done = 0
+
+    def judge(x: Tensor, source: Tensor, target: Tensor) -> Scores:
+        nonlocal done
+        found = held_out(x[source], held.ids[target], held.group[target], embeddings, folds=chosen, seed=seed)
+        done += 1
+        tell(done, total)
+        return found
+
+    for offset in offsets:
+        source, target = held.pairs(offset)
+        if not len(source):
+            raise InputError(f"no text has two ordinary tokens {abs(offset)} apart: leave the offset {offset} out.")
+        together = Scores.stack([judge(one.flatten(1)[:, None], source, target) for one in z])
+        stream = Scores.stack([judge(one[:, None], source, target) for one in residual])
+        single = Scores.stack([judge(one, source, target) for one in z]) if heads else None
+        parts.append((together, stream, single))
+    last = [part[2] for part in parts if part[2] is not None]
+    return Recovery(
+        offsets=tuple(offsets),
+        z=Scores.stack([part[0] for part in parts]).each(lambda x: x[..., 0].T),
+        heads=Scores.stack(last).each(lambda x: x.movedim(0, -1)) if last else None,
+        residual=Scores.stack([part[1] for part in parts]).each(lambda x: x[..., 0].T),
+        texts=len(texts),
+        positions=len(held.ids),
+        candidates=float(torch.bincount(chosen.of_type[held.ids.unique()]).double().mean()),
+        folds=chosen.count,
+        seed=seed,
+        mask=mask,
+        model=scope.card.name,
+        weights_sha256=scope.card.weights_sha256,
+    )
+
+
+def _gather(scope: Scope, texts: Sequence[str], held: Samples, mask: Mask) -> tuple[Tensor, Tensor]:
+    """z float32 [layer, sample, head, d_head] and the residual stream float32 [layer + 1, sample, d_model]."""
+    card = scope.card
+    z = torch.empty(card.layers, len(held), card.heads, card.d_head)
+    residual = torch.empty(card.layers + 1, len(held), card.d_model)
+    for batch in held.walk(scope, texts, mask):
+        streams = scope._opened.streams([reading._input for _, reading in batch])
+        for (text, reading), stream in zip(batch, streams, strict=True):
+            here = held.of_text(text)
+            z[:, here] = reading.z[:, held.position[here]]
+            residual[:, here] = stream[:, held.position[here]]
+    if not bool(z.isfinite().all() and residual.isfinite().all()):
+        raise ModelError(f"{card.name} computes numbers that are not finite ({card.dtype}): try another dtype.")
+    return z, residual

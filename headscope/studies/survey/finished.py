@@ -1,0 +1,63 @@
+"""The tables of a finished survey beside its shards: which there are, and whether they are what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from headscope.errors import InputError
+from headscope.studies.survey.checksums import CHECKSUMS, content_fault, file_fault, outline_fault, seal
+from headscope.studies.survey.manifest import carries_checksums, identity, survey_manifest
+from headscope.studies.survey.store import VOCABULARY, write_whole
+
+STATISTICS, HUBS, STREAM = "statistics.parquet", "hubs.parquet", "stream.parquet"
+CONTRASTS, REPLICATES = "contrasts.parquet", "replicates.parquet"
+
+
+def tables_of(manifest: Mapping[str, Any]) -> list[str]:
+    """The names of the tables."""
+    with_stream = [STREAM] if manifest["options"].get("stream", False) else []
+    return [VOCABULARY, STATISTICS, HUBS, REPLICATES, CONTRASTS, *with_stream]
+
+
+def begin(directory: Path) -> None:
+    """Let a survey be unfinished until `finish`: its tables are about to be written anew."""
+    (directory / CHECKSUMS).unlink(missing_ok=True)
+
+
+def finish(directory: Path, manifest: Mapping[str, Any]) -> None:
+    """Write the tables' checksums: the last of the files that a survey writes."""
+    names, about = tables_of(manifest), {"survey": identity(manifest)}
+    write_whole(directory / CHECKSUMS, lambda beside: seal(directory, names, about, beside))
+
+
+def is_finished(directory: Path) -> bool:
+    """Whether the tables are all there, and are what was written."""
+    try:
+        refuse_unfinished(directory, survey_manifest(directory))
+    except InputError:
+        return False
+    return True
+
+
+def refuse_unfinished(directory: Path, manifest: Mapping[str, Any]) -> None:
+    """Raise InputError for a survey whose tables are not all there, or are not what was written."""
+    names = tables_of(manifest)
+    missing = [name.removesuffix(".parquet") for name in names if not (directory / name).exists()]
+    checked = carries_checksums(manifest) or (directory / CHECKSUMS).exists()
+    if not missing and checked and not (directory / CHECKSUMS).exists():
+        missing = [CHECKSUMS]
+    if missing:
+        raise InputError(
+            f"the survey in {str(directory)!r} is not finished: {', '.join(missing)} still to come. "
+            "Run the same headscope survey again, and it goes on where it stopped."
+        )
+    fault = next((fault for name in names if (fault := file_fault(directory / name)) is not None), None)
+    if fault is None and checked:
+        fault = outline_fault(directory, names, {"survey": identity(manifest)}) or content_fault(directory, names)
+    if fault is not None:
+        raise InputError(
+            f"the tables of the survey in {str(directory)!r} cannot be read: {fault}. Run the same headscope survey "
+            "again, and it makes them anew."
+        )

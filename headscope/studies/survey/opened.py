@@ -1,0 +1,247 @@
+"""A survey's directory, opened for reading."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from headscope.errors import InputError
+from headscope.studies.survey.finished import refuse_unfinished
+from headscope.studies.survey.manifest import carries_checksums, survey_manifest
+from headscope.studies.survey.store import Store
+from headscope.studies.survey.unsealed import NOTE
+
+
+class View(NamedTuple):
+    """What is compared, how, and under which mask; figures of the pattern have a mask only."""
+
+    space: str | None
+    reference: str | None
+    metric: str | None
+    mask: str
+
+
+class Tokens(NamedTuple):
+    """Which tokens a figure is of: `by` names a classification, `kind` one of its classes."""
+
+    by: str
+    kind: str
+
+
+ALL = Tokens("all", "all")
+
+
+@dataclass(frozen=True)
+class Stat:
+    """One figure: its value and 95 % interval, chance, their difference and its interval, and the verdict."""
+
+    positions: int
+    paired: int | None
+    groups: int
+    value: float
+    low: float
+    high: float
+    chance: float | None
+    difference: float | None
+    difference_low: float | None
+    difference_high: float | None
+    p: float | None
+    q: float | None
+    verdict: str | None
+
+
+class Hub(NamedTuple):
+    """The token that is the nearest most often, and how skewed the count of every candidate is."""
+
+    label: str
+    share: float
+    skewness: float
+
+
+_Key = tuple[str | None, View, str, int, int | None, Tokens]
+_FIELDS = tuple(Stat.__dataclass_fields__)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A finished survey: its manifest, and its figures as they are asked for. Made by `open_survey`."""
+
+    path: Path
+    manifest: dict[str, Any]
+
+    @cached_property
+    def store(self) -> Store:
+        """The shards of the model itself."""
+        return Store(self.path)
+
+    def tables(self, name: str) -> list[Path]:
+        """A table of every shard, in order; InputError, naming the shard, where one is not what was written."""
+        return [self.store.whole(n) / f"{name}.parquet" for n in range(len(self.manifest["shards"]))]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of its figures must know."""
+        return () if carries_checksums(self.manifest) else (NOTE,)
+
+    @property
+    def model(self) -> dict[str, Any]:
+        """The manifest's `model`."""
+        return dict(self.manifest["model"])
+
+    @property
+    def layers(self) -> int:
+        """How many layers the model has."""
+        return int(self.manifest["model"]["layers"])
+
+    @property
+    def heads(self) -> int:
+        """How many heads each layer has."""
+        return int(self.manifest["model"]["heads"])
+
+    @property
+    def texts_sha256(self) -> str:
+        """What identifies the surveyed texts."""
+        return str(self.manifest["texts"]["sha256"])
+
+    @cached_property
+    def statistics(self) -> pa.Table:
+        """All of statistics.parquet."""
+        return pq.read_table(self.path / "statistics.parquet")
+
+    @cached_property
+    def _stats(self) -> dict[_Key, Stat]:
+        rows = self.statistics.to_pylist()
+        return {
+            (
+                row["null"],
+                View(row["space"], row["reference"], row["metric"], row["mask"]),
+                row["statistic"],
+                row["layer"],
+                row["head"],
+                Tokens(row["by"], row["class"]),
+            ): Stat(*(row[name] for name in _FIELDS))
+            for row in rows
+        }
+
+    @cached_property
+    def _hubs(self) -> dict[tuple[str | None, View, int, int | None], Hub]:
+        return {
+            (
+                row["null"],
+                View(row["space"], row["reference"], row["metric"], row["mask"]),
+                row["layer"],
+                row["head"],
+            ): Hub(row["label"], row["share"], row["skewness"])
+            for row in pq.read_table(self.path / "hubs.parquet").to_pylist()
+        }
+
+    @property
+    def stages(self) -> int:
+        """How many stages of the residual stream were measured: none without --stream."""
+        return 2 * self.layers + 1 if self.manifest["options"].get("stream") else 0
+
+    def stage_stat(self, mask: str, statistic: str, stage: int, tokens: Tokens = ALL) -> Stat | None:
+        """One figure of the residual stream; None where it was not measured."""
+        return self._stage_stats.get((mask, statistic, stage, tokens))
+
+    @cached_property
+    def _stage_stats(self) -> dict[tuple[str, str, int, Tokens], Stat]:
+        return {
+            (row["mask"], row["statistic"], row["stage"], Tokens(row["by"], row["class"])): Stat(
+                *(row[name] for name in _FIELDS)
+            )
+            for row in pq.read_table(self.path / "stream.parquet").to_pylist()
+            if row["null"] is None
+        }
+
+    @cached_property
+    def contrasts(self) -> list[dict[str, Any]]:
+        """All rows of contrasts.parquet."""
+        return list(pq.read_table(self.path / "contrasts.parquet").to_pylist())
+
+    @cached_property
+    def views(self) -> tuple[View, ...]:
+        """Every combination that was measured, in the order of the options."""
+        options = self.manifest["options"]
+        orders = [list(options[name]) for name in ("spaces", "references", "metrics", "masks")]
+
+        def place(view: View) -> list[int]:
+            # In the order of: space, metric, mask, reference, so that references stand side by side.
+            at = [order.index(part) if part in order else -1 for order, part in zip(orders, view, strict=True)]
+            return [at[0], at[2], at[3], at[1]]
+
+        return tuple(sorted({key[1] for key in self._stats if key[1].space is not None}, key=place))
+
+    @cached_property
+    def masks(self) -> tuple[str, ...]:
+        """The masks that the model was read under."""
+        return tuple(self.manifest["options"]["masks"])
+
+    @cached_property
+    def nulls(self) -> tuple[str, ...]:
+        """Labels of the nulls that were measured beside other texts."""
+        return tuple(sorted({key[0] for key in self._stats if key[0] is not None}))
+
+    @cached_property
+    def tokens(self) -> tuple[Tokens, ...]:
+        """The classes of tokens that have figures of their own, `ALL` left out."""
+        return tuple(dict.fromkeys(key[5] for key in self._stats if key[5] != ALL))
+
+    def stat(
+        self,
+        view: View,
+        statistic: str,
+        layer: int,
+        head: int | None = None,
+        tokens: Tokens = ALL,
+        null: str | None = None,
+    ) -> Stat | None:
+        """One figure; `head` None: the mean over the layer's heads. None where it was not measured."""
+        return self._stats.get((null, view, statistic, layer, head, tokens))
+
+    def hub(self, view: View, layer: int, head: int | None = None) -> Hub | None:
+        """The most frequent nearest token; None where it was not measured."""
+        return self._hubs.get((None, view, layer, head))
+
+
+def open_survey(path: str | Path) -> Survey:
+    """The finished survey in a directory.
+
+    Raises InputError where there is none, where it is unfinished, where its tables or definitions are not those that
+    this version reads, and where they are damaged; of the shards the bytes are looked at when they are read.
+    """
+    directory = Path(path)
+    survey = Survey(directory, survey_manifest(directory))
+    refuse_unfinished(directory, survey.manifest)
+    for shard in range(len(survey.manifest["shards"])):
+        survey.store.outlined(shard)
+    try:
+        _ = survey.views, survey._hubs, survey.contrasts, survey.stages and survey._stage_stats
+    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise InputError(f"the tables of the survey in {str(path)!r} cannot be read: {reason}.") from None
+    return survey
+
+
+def open_surveys(paths: Iterable[str | Path]) -> dict[str, Survey]:
+    """Several surveys by a short name that tells them apart: their directory's, with as much before it as is needed.
+
+    Raises InputError as `open_survey` does, and where one directory is named twice.
+    """
+    given = [Path(path) for path in paths]
+    whole = [Path(os.path.realpath(path)) for path in given]  # also where links lead in a circle
+    for path, first in zip(given, whole, strict=True):
+        if whole.count(first) > 1:
+            raise InputError(f"the directory {str(path)!r} is named twice.")
+    surveys = [open_survey(path) for path in given]
+    depth = 1
+    while len({path.parts[-depth:] for path in whole}) < len(whole):
+        depth += 1
+    return {"/".join(path.parts[-depth:]): survey for path, survey in zip(whole, surveys, strict=True)}

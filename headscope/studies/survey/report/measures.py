@@ -1,0 +1,110 @@
+"""What the report shows of a survey, in its own words."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from headscope.studies.survey.opened import Stat, Tokens, View
+
+
+class Measure(NamedTuple):
+    """A statistic that has a chance level.
+
+    `replicated` names in replicates.parquet what is free of chance and can be contrasted, `contrasted` its title.
+    """
+
+    statistic: str
+    title: str
+    over_chance: str
+    replicated: str
+    contrasted: str
+
+
+IN_TEXT = Measure("in_text", "In-text rate", "In-text rate − chance", "kappa", "κ")
+OWN = Measure("auc_own", "AUC of the own rank", "Own", "own", "Own")
+SIGNAL = Measure("signal", "Token Signal", "Signal", "signal", "Signal")
+MEASURES = (IN_TEXT, OWN, SIGNAL)
+
+KINDS = {
+    "own": "its own token",
+    "text": "another token of the text",
+    "variant": "a variant of one",
+    "special": "a special token",
+    "elsewhere": "elsewhere",
+}
+PATTERN = {
+    "entropy": "Entropy (nats)",
+    "on_own": "Weight on the own position",
+    "on_previous": "Weight on the previous one",
+    "on_special": "Weight on special ones",
+}
+VERDICTS = ("above", "below", "at chance", "undetermined")
+BY = {"word": "Word class", "frequency": "Frequency", "position": "Position"}
+_MASKS = {"model": "the model's own mask", "full": "every token visible", "causal": "causal mask"}
+_CLASSES = {("frequency", "1"): "most frequent quarter", ("frequency", "4"): "rarest quarter"}
+
+
+def reference(view: View) -> str:
+    """The reference in words; spaces without one are named themselves."""
+    return view.reference or view.space or ""
+
+
+def group(view: View) -> str:
+    """What views that differ only in their reference have in common."""
+    return f"space {view.space}, {view.metric}, {mask(view.mask)}"
+
+
+def view_name(view: View) -> str:
+    """A view in words."""
+    named = f", reference {view.reference}" if view.reference else ""
+    return f"space {view.space}{named}, {view.metric}, {mask(view.mask)}"
+
+
+def mask(name: str) -> str:
+    """A mask in words."""
+    return _MASKS.get(name, name)
+
+
+def tokens_name(tokens: Tokens) -> str:
+    """A class of tokens in words."""
+    return _CLASSES.get((tokens.by, tokens.kind), tokens.kind)
+
+
+def slug(*parts: str | None) -> str:
+    """A file's name, and an id, from words."""
+    words = "-".join(part for part in parts if part)
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in words).strip("-").lower()
+
+
+def head_name(layer: int, head: int) -> str:
+    """The field's short name of a head.
+
+    >>> head_name(5, 1)
+    'L5H1'
+    """
+    return f"L{layer}H{head}"
+
+
+def rate(value: float | None, signed: bool = False) -> str:
+    """Three digits; a real minus sign.
+
+    >>> rate(-0.0214), rate(0.5, signed=True), rate(None)
+    ('−0.021', '+0.500', '–')
+    """
+    if value is None:
+        return "–"
+    shown = f"{abs(value):.3f}"
+    sign = "" if float(shown) == 0 else "−" if value < 0 else "+" if signed else ""
+    return sign + shown
+
+
+def between(low: float | None, high: float | None) -> str:
+    """An interval."""
+    return "–" if low is None or high is None else f"[{rate(low)}, {rate(high)}]"
+
+
+def difference(stat: Stat | None) -> str:
+    """A difference from chance with its interval."""
+    if stat is None or stat.difference is None:
+        return "–"
+    return f"{rate(stat.difference, signed=True)} {between(stat.difference_low, stat.difference_high)}"

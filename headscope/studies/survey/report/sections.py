@@ -1,0 +1,209 @@
+"""What a report says of one survey, and of several side by side."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+
+from headscope.corpus.verdicts import RATE
+from headscope.show.charts.chart import Chart
+from headscope.show.document import Block, Cell, Code, Quote, Section, Table
+from headscope.studies.survey.opened import Survey, View
+from headscope.studies.survey.report import heads, kinds, stream
+from headscope.studies.survey.report import layers as lines
+from headscope.studies.survey.report.contrasts import Contrast, Pair, pairs, unpaired
+from headscope.studies.survey.report.examples import HEADS, TOKENS, examples, strongest
+from headscope.studies.survey.report.measures import (
+    KINDS,
+    MEASURES,
+    VERDICTS,
+    between,
+    difference,
+    group,
+    head_name,
+    rate,
+    slug,
+    view_name,
+)
+
+_HUBS = 12  # rows of the table
+
+
+def verdicts(surveys: Mapping[str, Survey]) -> Section:
+    """How many heads differ from chance."""
+    rows: list[tuple[Cell, ...]] = []
+    for name, survey in surveys.items():
+        for view in survey.views:
+            for measure in MEASURES:
+                places = [(layer, head) for layer in range(survey.layers) for head in range(survey.heads)]
+                stats = [survey.stat(view, measure.statistic, *place) for place in places]
+                count = Counter(stat.verdict for stat in stats if stat)
+                unknown = len(places) - sum(count[verdict] for verdict in VERDICTS)
+                rows.append((name, view_name(view), measure.over_chance, *(count[v] for v in VERDICTS), unknown))
+    columns = ("Survey", "View", "Measure", *VERDICTS, "no figure")
+    caption = "How many heads are above chance, below it, at chance, or undetermined."
+    return Section("In short", "short", [Table(caption, columns, tuple(rows))])
+
+
+def of_survey(name: str, survey: Survey) -> Section:
+    """All figures of one survey."""
+    section = Section(f"{name}: {survey.model['name']}", slug("survey", name))
+    for _, found in groupby(survey.views, group):
+        views = list(found)
+        alike = slug(name, views[0].space, views[0].metric, views[0].mask)
+        section.sections.append(
+            Section(
+                group(views[0]).capitalize(),
+                alike,
+                [
+                    lines.references(f"{alike}-layers", survey, views),
+                    *(_by_layer(survey, view) for view in views),
+                    kinds.kinds(f"{alike}-kinds", survey, views),
+                ],
+                [_of_view(slug(alike, view.reference or "view"), survey, view) for view in views],
+            )
+        )
+    mixing = [heads.mixing(slug(name, "pattern", one), survey, one) for one in survey.masks]
+    section.sections.append(Section("Where attention goes", slug(name, "patterns"), list(mixing)))
+    if survey.stages:
+        charts = [stream.stream(slug(name, "stream", one), survey, one) for one in survey.masks]
+        section.sections.append(Section("The residual stream", slug(name, "stream"), list(charts)))
+    return section
+
+
+def _of_view(anchor: str, survey: Survey, view: View) -> Section:
+    blocks: list[Block] = [heads.against_chance(f"{anchor}-heads", survey, view)]
+    if survey.tokens:
+        blocks.append(lines.classes(f"{anchor}-classes", survey, view))
+    if survey.nulls:
+        blocks.append(lines.nulls(f"{anchor}-nulls", survey, view))
+    return Section(view_name(view).capitalize(), anchor, [*blocks, *_strongest(survey, view), _hubs(survey, view)])
+
+
+def _by_layer(survey: Survey, view: View) -> Table:
+    rows: list[tuple[Cell, ...]] = []
+    for measure in MEASURES:
+        for layer in range(survey.layers):
+            stat = survey.stat(view, measure.statistic, layer)
+            if stat is not None:
+                cells = (rate(stat.value), between(stat.low, stat.high), rate(stat.chance), difference(stat))
+                counts = (f"{stat.positions:,}", "–" if stat.paired is None else f"{stat.paired:,}")
+                rows.append((measure.title, layer, *cells, stat.verdict or "–", *counts))
+    return Table(
+        f"Means over the layer's heads: {view_name(view)}. Tokens and pairs are counted in every head.",
+        ("Measure", "Layer", "Value", "95 %", "Chance", "Difference, 95 %", "Verdict", "Tokens", "Paired"),
+        tuple(rows),
+    )
+
+
+def _strongest(survey: Survey, view: View) -> list[Block]:
+    found = {measure: strongest(survey, view, measure) for measure in MEASURES}
+    rows: list[tuple[Cell, ...]] = [
+        (measure.over_chance, head_name(layer, head), rate(stat.value), rate(stat.chance), difference(stat))
+        for measure, some in found.items()
+        for layer, head, stat in some
+    ]
+    if not rows:
+        return [f"No head is above chance: {view_name(view)}."]
+    caption = f"The strongest heads, at most {HEADS} a measure, of those above chance: {view_name(view)}."
+    table = Table(caption, ("Measure", "Head", "Value", "Chance", "Difference, 95 %"), tuple(rows))
+    shown = examples(survey, view, [(layer, head) for some in found.values() for layer, head, _ in some])
+    quoted: tuple[tuple[Cell, ...], ...] = tuple(
+        (
+            head_name(one.layer, one.head),
+            Quote(one.before, one.token, one.after),
+            Code(one.nearest),
+            KINDS[one.kind],
+            "–" if one.own_rank is None else f"{one.own_rank:,}",
+            rate(one.signal),
+        )
+        for one in shown
+    )
+    caption = (
+        f"What these heads are nearest to, at {TOKENS} tokens each. The tokens are drawn whatever the head does there; "
+        "they are not chosen."
+    )
+    columns = ("Head", "Token in its text", "Nearest", "Which is", "Own rank", "Signal")
+    return [table, Table(caption, columns, quoted)]
+
+
+def _hubs(survey: Survey, view: View) -> Table:
+    found = [
+        (layer, head, hub)
+        for layer in range(survey.layers)
+        for head in range(survey.heads)
+        if (hub := survey.hub(view, layer, head)) is not None
+    ]
+    found.sort(key=lambda one: -one[2].share)
+    return Table(
+        f"Hubs: the {min(_HUBS, len(found))} heads in which one token is the nearest most often: {view_name(view)}. "
+        "Skewness is that of how often each candidate is the nearest.",
+        ("Head", "Token", "Share of tokens", "Skewness"),
+        tuple(
+            (head_name(layer, head), Code(hub.label), rate(hub.share), f"{hub.skewness:,.1f}")
+            for layer, head, hub in found[:_HUBS]
+        ),
+    )
+
+
+def side_by_side(surveys: Mapping[str, Survey], found: Sequence[Contrast]) -> Section | None:
+    """Surveys in one chart, and what differs in one thing only subtracted; None where nothing is to be compared."""
+    compared = pairs(surveys)
+    if not compared:
+        return None
+    section = Section("Side by side", "side-by-side")
+    if len(surveys) > 1:
+        section.blocks += _charts_of_surveys(surveys)
+    section.blocks += [why for pair in compared if (why := unpaired(surveys, pair))]
+    section.blocks += _contrast_charts(surveys, found)
+    if found:
+        section.blocks.append(_contrast_table(found))
+    return section
+
+
+def _charts_of_surveys(surveys: Mapping[str, Survey]) -> list[Chart]:
+    views = dict.fromkeys(view for survey in surveys.values() for view in survey.views)
+    charts = []
+    for view in views:
+        having = {name: survey for name, survey in surveys.items() if view in survey.views}
+        if len(having) > 1:
+            name = slug("side-by-side", view.space, view.reference, view.metric, view.mask)
+            charts.append(lines.surveys(name, having, view))
+    return charts
+
+
+def _contrast_charts(surveys: Mapping[str, Survey], found: Sequence[Contrast]) -> list[Chart]:
+    by_subject: dict[tuple[str, str], list[Contrast]] = {}
+    for contrast in found:
+        if contrast.head is None:
+            by_subject.setdefault((contrast.pair.what, contrast.pair.same), []).append(contrast)
+    return [
+        lines.contrasts(slug("contrast", what, same), f"Contrasts of {what}s: {same}", some, _layers(surveys, some))
+        for (what, same), some in by_subject.items()
+    ]
+
+
+def _layers(surveys: Mapping[str, Survey], found: Sequence[Contrast]) -> int:
+    return max(surveys[contrast.pair.first.survey].layers for contrast in found)
+
+
+def _contrast_table(found: Sequence[Contrast]) -> Table:
+    by_pair: dict[tuple[Pair, str], list[Contrast]] = {}
+    for contrast in found:
+        if contrast.head is not None:
+            by_pair.setdefault((contrast.pair, contrast.measure.contrasted), []).append(contrast)
+    rows: list[tuple[Cell, ...]] = []
+    for (pair, title), some in by_pair.items():
+        told = [c for c in some if c.q is not None and c.q <= RATE]
+        higher = sum(c.difference > 0 for c in told)
+        most = max(some, key=lambda c: abs(c.difference))
+        largest = f"{rate(most.difference, signed=True)} {between(most.low, most.high)}"
+        counts = (higher, len(told) - higher, len(some) - len(told))
+        rows.append((pair.label, pair.same, title, *counts, head_name(most.layer, most.head or 0), largest))
+    return Table(
+        "In how many heads the first side is higher or lower than the second, at a false discovery rate of 5 % over "
+        "the heads of a contrast.",
+        ("Contrast", "Of", "Measure", "Higher", "Lower", "Not told apart", "Largest in", "Difference, 95 %"),
+        tuple(rows),
+    )

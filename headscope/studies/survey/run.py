@@ -1,0 +1,306 @@
+"""A whole survey: census, manifest, every shard that is not there yet, statistics."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from importlib import metadata
+from itertools import takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from headscope import __version__
+from headscope.corpus.census import Census, ShardPlan, take_census
+from headscope.corpus.standard_input import Arrived, arriving
+from headscope.corpus.texts import Columns, Corpus, Source, Text, find_sources
+from headscope.errors import InputError
+from headscope.model.surroundings import settled_class
+from headscope.neighbors import warm_up
+from headscope.question.given import in_order
+from headscope.studies.survey import statistics
+from headscope.studies.survey.lock import held, refuse_at_work
+from headscope.studies.survey.manifest import (
+    FORMULA,
+    SCHEMA,
+    carries_checksums,
+    read_manifest,
+    refuse_differences,
+    survey_manifest,
+)
+from headscope.studies.survey.measure import Context, Tick, measure, tokens_of
+from headscope.studies.survey.nulls import Null, moves_streams, variants
+from headscope.studies.survey.options import Options, checked_nulls
+from headscope.studies.survey.store import STANDARD_INPUT as KEPT
+from headscope.studies.survey.store import Discard, Store, claim, clean, nulls_there, refuse_foreign, write_vocabulary
+from headscope.studies.survey.unsealed import NOTE
+
+if TYPE_CHECKING:
+    from headscope.scope import Scope
+
+STANDARD_INPUT = "-"
+_TRIAL = 256  # positions on which the time is estimated
+# Bytes of a row as measured on the demo model; they differ little between models.
+_ROW_BYTES, _PATTERN_BYTES, _TOKEN_BYTES, _STREAM_BYTES = 21, 23, 40, 24
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a survey will cost: positions, scores (positions · heads · tokens compared), seconds, bytes on disk.
+
+    `shards` and `done` count those of the model and of every null. Seconds and bytes are of what is left.
+    """
+
+    texts: int
+    positions: int
+    documents: int | None
+    left_out: dict[str, int]
+    scores: int
+    seconds: float
+    bytes: int
+    free_bytes: int
+    shards: int
+    done: int
+    work: int  # what `run` ticks through
+    notes: tuple[str, ...] = ()  # what its reader must know: shards that are damaged, or have no checksums
+
+
+@settled_class
+class Survey:
+    """A survey that is about to run; made by `Survey.prepare`."""
+
+    def __init__(self, scope: Scope, corpus: Corpus, census: Census, options: Options, directory: Path) -> None:
+        self.scope, self.corpus, self.census, self.options, self.directory = scope, corpus, census, options, directory
+
+        self._stores: dict[str | None, Store] = {}
+
+    @classmethod
+    def prepare(
+        cls,
+        scope: Scope,
+        paths: Iterable[str | Path],
+        directory: str | Path,
+        options: Options,
+        *,
+        standard_input: BinaryIO | None = None,
+        say: Say = lambda step: None,
+    ) -> Survey:
+        """Find and count the texts, and claim the directory for them; "-" among the paths is standard input.
+
+        Raises InputError for texts that are not there, and a directory that holds something else.
+        """
+        where = Path(directory)
+        list(options.views())
+        refuse_foreign(where)
+        refuse_at_work(where)
+        before = read_manifest(where)
+        if before is not None:
+            refuse_differences(where, before, asked_of(scope, options.to_dict()))
+        columns = Columns(options.column, options.document_column)
+        with ExitStack() as stack:
+            sources = _sources(paths, where, options, standard_input, stack)
+            corpus = Corpus([one.source(options) if isinstance(one, Arrived) else one for one in sources], columns)
+            say("counting the texts")
+            census = take_census(
+                corpus, lambda text: tokens_of(scope, text, options.truncate), options, scope.card.vocab_size
+            )
+            with held(where):
+                before = read_manifest(where)
+                for one in (one for one in sources if isinstance(one, Arrived)):
+                    if before is None:
+                        one.refuse_other()
+                    else:
+                        _refuse_other_texts(where, before, census)
+                    one.keep()
+                claim(where, manifest_of(scope, corpus, census, options.to_dict()))
+        kept = [replace(one.source(options), path=where / KEPT) if isinstance(one, Arrived) else one for one in sources]
+        return cls(scope, Corpus(kept, columns), census, options, where)
+
+    def plan(self, nulls: Iterable[str] = ()) -> Plan:
+        """What it will cost to run it, with `nulls`; a few texts are measured for that."""
+        nulls = checked_nulls(nulls)
+        card, options, census = self.scope.card, self.options, self.census
+        stores = self._all(nulls)
+        left, streams_left = self._left(stores), self._left([one for one in stores if self._with_stream(one)])
+        heads = card.layers * card.heads
+        stages = (2 * card.layers + 1) * len(options.masks)
+        rows = heads * len(options.masks) * len(list(options.views())) * len(options.metrics)
+        return Plan(
+            texts=len(census.numbers),
+            positions=census.total,
+            documents=census.documents,
+            left_out=census.left_out,
+            scores=(left * rows + streams_left * stages) * card.vocab_size,
+            seconds=self._seconds(left, streams_left),
+            notes=tuple(self._notes(stores)),
+            bytes=left * (rows * _ROW_BYTES + heads * len(options.masks) * _PATTERN_BYTES + _TOKEN_BYTES)
+            + streams_left * stages * _STREAM_BYTES,
+            free_bytes=shutil.disk_usage(self.directory).free,
+            shards=len(census.shards) * len(stores),
+            done=sum(store.has(shard.index) for store in stores for shard in census.shards),
+            work=left * card.layers * len(options.masks) * len(list(options.views())) + streams_left * stages,
+        )
+
+    def run(self, nulls: Iterable[str] = (), tick: Tick = lambda positions: None, say: Say = lambda step: None) -> None:
+        """Measure every shard that is not there, of the model and of each null, and compute the statistics.
+
+        It may be killed at any time, and run again.
+        """
+        nulls = checked_nulls(nulls)
+        warm_up(wait=True)
+        with held(self.directory):
+            clean(self.directory)
+            self._write_vocabulary()
+            for store in self._all(nulls):
+                self._measure(store, tick, say)
+            say("computing the statistics")
+            statistics.compute(self.directory, nulls_there(self.directory, len(self.census.shards)))
+
+    def _write_vocabulary(self) -> None:
+        names = self.scope._opened.names
+        known = [names[id] for id in range(self.scope.card.vocab_size)]
+        write_vocabulary(
+            self.directory, [name.label for name in known], [name.sort for name in known], self.census.frequencies
+        )
+
+    def _measure(self, store: Store, tick: Tick, say: Say) -> None:
+        """Measure what is not there of the model, or of a null."""
+        null = store.null
+        missing = {shard.index for shard in self.census.shards if not store.has(shard.index)}
+        if not missing:
+            return
+        say(f"measuring{'' if null is None else f' the null {null}'}")
+        scope = self.scope
+        if null is not None and null.startswith("random-"):
+            scope = scope.randomised(int(null.removeprefix("random-")))
+        self._make_ready(scope)
+        for shard, texts in self.census.texts_of(self.corpus, missing):
+            with store.writing(shard.index) as sink:
+                measure(scope, texts, self.options, self._context(shard), sink, null=null, tick=tick)
+
+    def _make_ready(self, scope: Scope) -> None:
+        """What must be there before the first text: the reference isolated, where it is asked for."""
+        if "isolated" in self.options.references:
+            scope.isolate()
+
+    def _all(self, nulls: Sequence[Null]) -> list[Store]:
+        """The model's shards, those of the nulls that are asked for, and of the nulls that are there already."""
+        asked = [name for null in nulls for name in variants(null)]
+        names = dict.fromkeys([None, *asked, *nulls_there(self.directory, len(self.census.shards))])
+        return [self._stores.setdefault(name, Store(self.directory, name)) for name in names]
+
+    def _notes(self, stores: Sequence[Store]) -> Iterator[str]:
+        for store in stores:
+            for index, fault in store.faults().items():
+                yield f"{store.named(index, fault)}: it is measured again."
+        if not carries_checksums(survey_manifest(self.directory)):
+            yield NOTE
+
+    def _left(self, stores: Sequence[Store]) -> int:
+        """Positions that are not measured."""
+        shards = self.census.shards
+        return sum(shard.positions for store in stores for shard in shards if not store.has(shard.index))
+
+    def _with_stream(self, store: Store) -> bool:
+        return self.options.stream and moves_streams(store.null)
+
+    def _context(self, shard: ShardPlan) -> Context:
+        here = slice(shard.first, shard.stop)
+        numbers, groups = self.census.numbers[here].tolist(), self.census.groups[here].tolist()
+        return Context(self.census.frequencies, self.census.bank, dict(zip(numbers, groups, strict=True)))
+
+    def _seconds(self, left: int, streams_left: int) -> float:
+        """Seconds that so many positions take, by the first texts and layer 0; the second time, when all is ready."""
+        if not left:
+            return 0.0
+        warm_up(wait=True)
+        self._make_ready(self.scope)
+        texts, positions = self._first_texts()
+        groups = dict.fromkeys((text.number for text in texts), 0)
+        context = Context(self.census.frequencies, self.census.bank, groups)
+
+        def spent(options: Options, layers: Sequence[int]) -> float:
+            seconds = 0.0
+            for _ in range(2):
+                start = time.perf_counter()
+                measure(self.scope, texts, options, context, Discard(), layers=layers)
+                seconds = time.perf_counter() - start
+            return seconds / positions
+
+        total = left * self.scope.card.layers * spent(replace(self.options, stream=False), [0])
+        return total + (streams_left * spent(self.options, []) if streams_left else 0.0)
+
+    def _first_texts(self) -> tuple[list[Text], int]:
+        counts = self.census.positions.cumsum().tolist()
+        size = 1 + sum(1 for _ in takewhile(lambda count: count < _TRIAL, counts[:-1]))
+        numbers = set(self.census.numbers[:size].tolist())
+        texts: list[Text] = []
+        for item in self.corpus:
+            if isinstance(item, Text) and item.number in numbers:
+                texts.append(item)
+            if len(texts) == len(numbers):
+                break
+        return texts, int(counts[size - 1])
+
+
+def _sources(
+    paths: Iterable[str | Path], directory: Path, options: Options, standard_input: BinaryIO | None, stack: ExitStack
+) -> list[Source | Arrived]:
+    paths = in_order(paths, "paths")
+    if [str(path) for path in paths].count(STANDARD_INPUT) > 1:
+        raise InputError("- is named twice: standard input is read once.")
+    found: list[Source | Arrived] = []
+    for path in paths:
+        if str(path) == STANDARD_INPUT:
+            found.append(stack.enter_context(arriving(directory, standard_input)))
+        else:
+            found += find_sources([path], options.format)
+    if not found:
+        raise InputError("no texts are given: name files, directories, or - for standard input.")
+    return found
+
+
+def _refuse_other_texts(directory: Path, before: Mapping[str, Any], census: Census) -> None:
+    if before["texts"]["sha256"] != census.sha256:
+        raise InputError(
+            f"{directory} is a survey of other texts than those on standard input, or than what is left of them in "
+            f"{directory / KEPT}: give the same ones, or name another directory."
+        )
+
+
+def asked_of(scope: Scope, options: dict[str, Any]) -> dict[str, Any]:
+    """What a directory's figures depend on, but for the texts: the model, the options (as plain data), the versions."""
+    card = scope.card
+    of_model = ("name", "revision", "weights_sha256", "layers", "heads", "kv_heads", "d_head", "d_model", "vocab_size")
+    return {
+        "schema": SCHEMA,
+        "formula": FORMULA,
+        "versions": {"headscope": __version__}
+        | {name: metadata.version(name) for name in ("torch", "transformers", "numpy", "pyarrow")},
+        "model": {"architecture": type(scope._opened.model).__name__}
+        | {name: getattr(card, name) for name in (*of_model, "dtype")},
+        "options": options,
+    }
+
+
+def manifest_of(scope: Scope, corpus: Corpus, census: Census, options: dict[str, Any]) -> dict[str, Any]:
+    """What a directory's figures depend on: what is asked, and the texts."""
+    return asked_of(scope, options) | {
+        "texts": {
+            "sources": [source.name for source in corpus.sources],
+            "sha256": census.sha256,
+            "texts": len(census.numbers),
+            "positions": census.total,
+            "groups": census.group_count,
+            "documents": census.documents,
+            "left_out": census.left_out,
+            "examples": [asdict(example) for example in census.examples],
+        },
+        "shards": [
+            {"texts": shard.stop - shard.first, "positions": shard.positions, "sha256": shard.sha256}
+            for shard in census.shards
+        ],
+    }

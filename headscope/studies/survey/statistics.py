@@ -1,0 +1,214 @@
+"""The statistics of a survey, from its shards alone: what every figure is, beside its chance, with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from headscope.corpus.bootstrap import Draws
+from headscope.reading.stream import stages_of
+from headscope.studies.survey import columns, contrasts, figures, finished, stream_figures, sums
+from headscope.studies.survey.figures import Figure
+from headscope.studies.survey.hubs import HUBS, Hubs
+from headscope.studies.survey.manifest import survey_manifest
+from headscope.studies.survey.nulls import moves_streams
+from headscope.studies.survey.store import Store, read_vocabulary, write_whole
+from headscope.studies.survey.sums import CLASSES, Membership, Totals
+from headscope.studies.survey.unsealed import told
+
+MAIN = ("auc_own", "own_at_1", "in_text", "kappa", "signal")  # whose replicates are kept
+_VIEW = {
+    "null": pa.string(),
+    "space": pa.string(),
+    "reference": pa.string(),
+    "metric": pa.string(),
+    "mask": pa.string(),
+}
+KEYS = _VIEW | {"layer": pa.int16(), "head": pa.int16()}
+_REPLICATES = pa.schema(KEYS | {"statistic": pa.string(), "value": pa.float64(), "replicates": pa.list_(pa.float32())})
+
+
+@dataclass(frozen=True)
+class View:
+    """What a figure is of, apart from its layer and head."""
+
+    null: str | None
+    space: str | None
+    reference: str | None
+    metric: str | None
+    mask: str
+
+
+@dataclass
+class _Tables:
+    """What the tables are made of, as it comes."""
+
+    figures: list[tuple[dict[str, Any], Figure]] = field(default_factory=list)
+    streams: list[tuple[dict[str, Any], Figure]] = field(default_factory=list)
+    replicates: list[dict[str, Any]] = field(default_factory=list)
+    hubs: list[dict[str, Any]] = field(default_factory=list)
+
+
+def compute(directory: Path, nulls: Sequence[str] = (), tick: Callable[[], None] = lambda: None) -> None:
+    """Write statistics, contrasts, replicates and hubs of a finished survey and its finished `nulls`.
+
+    Shards are read one after another, layer by layer, so memory does not grow with their number. `tick` is called
+    after every layer of every view. Raises InputError, naming it, where a shard is not there or is damaged.
+    """
+    manifest = survey_manifest(directory)
+    with told(directory, manifest):
+        _compute(directory, manifest, nulls, tick)
+
+
+def _compute(directory: Path, manifest: dict[str, Any], nulls: Sequence[str], tick: Callable[[], None]) -> None:
+    vocabulary = read_vocabulary(directory)
+    quarter = sums.quarters(vocabulary["frequency"].to_numpy())
+    labels = vocabulary["label"].to_pylist()
+    found = _Tables()
+    groups: NDArray[np.bool_] | None = None
+    for null in (None, *nulls):
+        survey = _Survey(Store(directory, null), manifest, quarter)
+        groups = survey.groups_of_classes() if groups is None else groups
+        for view, layer, some in survey.figures(found, labels):
+            found.figures += [(_keys(view, layer), figure.slim()) for figure in some]
+            tick()
+        if manifest["options"]["stream"] and moves_streams(null):
+            for keys, some in survey.stream():
+                found.streams += [(keys, figure.slim()) for figure in some]
+                tick()
+    assert groups is not None
+    finished.begin(directory)
+    _write(directory / finished.STATISTICS, columns.table(KEYS, found.figures, groups.sum(1)))
+    if found.streams:
+        _write(directory / finished.STREAM, columns.table(stream_figures.KEYS, found.streams, groups.sum(1)))
+    _write(directory / finished.REPLICATES, pa.Table.from_pylist(found.replicates, schema=_REPLICATES))
+    _write(directory / finished.CONTRASTS, contrasts.within(found.replicates, manifest["texts"]["groups"]))
+    _write(directory / finished.HUBS, pa.Table.from_pylist(found.hubs, schema=pa.schema(KEYS | HUBS)))
+    finished.finish(directory, manifest)
+
+
+class _Survey:
+    """The shards of one survey or null, and how their row groups lie."""
+
+    def __init__(self, store: Store, manifest: dict[str, Any], quarter: NDArray[np.int64]) -> None:
+        self.store, self.quarter = store, quarter
+        self.shards = range(len(manifest["shards"]))
+        for shard in self.shards:
+            store.whole(shard)
+        self.layers, self.heads = manifest["model"]["layers"], manifest["model"]["heads"]
+        self.total_groups = manifest["texts"]["groups"]
+        self.draws = Draws(self.total_groups, manifest["options"]["seed"])
+        self.masks = manifest["options"]["masks"]
+
+    def figures(self, tables: _Tables, labels: Sequence[str]) -> Iterator[tuple[View, int, list[Figure]]]:
+        """The figures of every view and layer; replicates and hubs go into `tables`."""
+        members = [self._membership(shard) for shard in self.shards]
+        first = self._file(0, "rows")
+        for n, mask in enumerate(self.masks):
+            for layer in range(self.layers):
+                of_patterns = Totals(self.draws, sums.OF_PATTERNS, sums.COUNTS_OF_PATTERNS)
+                for shard, member in zip(self.shards, members, strict=True):
+                    table = self._file(shard, "patterns").read_row_group(n * self.layers + layer)
+                    of_patterns.add(member(), *sums.of_patterns(table, self.heads))
+                yield View(self.store.null, None, None, None, mask), layer, figures.of_patterns(of_patterns)
+        for group in range(first.num_row_groups):
+            totals, hubs = Totals(self.draws, sums.OF_ROWS, sums.COUNTS_OF_ROWS), Hubs(len(labels), self.heads)
+            for shard, member in zip(self.shards, members, strict=True):
+                table = self._file(shard, "rows").read_row_group(group)
+                totals.add(member(), *sums.of_rows(table, self.heads))
+                hubs.add(table)
+            view, layer = self._view(table)
+            found = figures.of_rows(totals)
+            keys = _keys(view, layer)
+            tables.replicates += _replicates(keys, found)
+            tables.hubs += [keys | {"head": head} | row for head, row in enumerate(hubs.rows(labels))]
+            yield view, layer, found
+
+    def stream(self) -> Iterator[tuple[dict[str, Any], list[Figure]]]:
+        """The figures of every stage of the residual stream, under each mask."""
+        stages = stages_of(self.layers)
+        members = [self._membership(shard) for shard in self.shards]
+        for n, mask in enumerate(self.masks):
+            for number, stage in enumerate(stages):
+                totals = Totals(self.draws, stream_figures.SUMS, stream_figures.COUNTS)
+                medians = stream_figures.Medians()
+                for shard, member_of in zip(self.shards, members, strict=True):
+                    file, group = self._file(shard, "stream"), n * len(stages) + number
+                    here, before = file.read_row_group(group), file.read_row_group(group - 1) if number else None
+                    member = member_of()
+                    totals.add(member, *stream_figures.of_stage(here, before))
+                    medians.add(member, here)
+                keys = {"null": self.store.null, "mask": mask, "stage": number, **stage._asdict()}
+                yield keys, stream_figures.figures(totals, medians, first=number == 0)
+
+    def groups_of_classes(self) -> NDArray[np.bool_]:
+        """Which groups have a token of a class: [class, group]."""
+        found = np.zeros((len(CLASSES), self.total_groups), dtype=bool)
+        for shard in self.shards:
+            member = self._membership(shard)()
+            here = np.asarray(member.matrix.sum(0)).reshape(len(CLASSES), -1) > 0
+            found[:, member.groups] |= here
+        return found
+
+    def _view(self, table: pa.Table) -> tuple[View, int]:
+        one = table.slice(0, 1).to_pylist()[0]
+        return View(self.store.null, one["space"], one["reference"], one["metric"], one["mask"]), one["layer"]
+
+    def _membership(self, shard: int) -> Callable[[], Membership]:
+        """A shard's membership, when it is asked for: made once where there are few shards, else each time."""
+        if len(self.shards) <= _KEPT:
+            made = self._made(shard)
+            return lambda: made
+        return lambda: self._made(shard)
+
+    def _made(self, shard: int) -> Membership:
+        texts = pq.read_table(self.store.shard(shard) / "texts.parquet", columns=["text", "group"])
+        tokens = pq.read_table(
+            self.store.shard(shard) / "tokens.parquet", columns=["text", "position", "id", "word_class"]
+        )
+        numbers, groups = texts["text"].to_numpy(), texts["group"].to_numpy()
+        of_tokens = groups[np.searchsorted(numbers, tokens["text"].to_numpy())].astype(np.int64)
+        return Membership.of(tokens, of_tokens, self.quarter)
+
+    def _file(self, shard: int, name: str) -> pq.ParquetFile:
+        return pq.ParquetFile(self.store.shard(shard) / f"{name}.parquet")
+
+
+_KEPT = 16  # shards whose memberships are held
+
+
+def _keys(view: View, layer: int) -> dict[str, Any]:
+    return vars(view) | {"layer": layer}
+
+
+def _replicates(keys: dict[str, Any], found: Sequence[Figure]) -> list[dict[str, Any]]:
+    """Replicates of the main figures, for all tokens."""
+    rows = []
+    for figure in found:
+        if figure.statistic not in MAIN:
+            continue
+        kept = [(figure.statistic, figure.value, figure.value_replicates)]
+        if figure.statistic == "auc_own":
+            assert figure.difference is not None
+            assert figure.difference_replicates is not None
+            kept.append(("own", figure.difference, figure.difference_replicates))
+        for statistic, value, replicates in kept:
+            last = len(replicates) - 1
+            rows += [
+                keys
+                | {"head": None if head == last else head, "statistic": statistic, "value": float(value[head, 0])}
+                | {"replicates": replicates[head, 0].astype(np.float32)}
+                for head in range(last + 1)
+            ]
+    return rows
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    write_whole(path, lambda beside: pq.write_table(table, beside, compression="zstd"))

@@ -1,0 +1,91 @@
+"""What a stage of the residual stream is like, over all tokens and by class: sums and medians of stream.parquet."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from headscope.corpus.bootstrap import Array
+from headscope.studies.survey.figures import Figure, against_chance, against_zero, plain, without_interval
+from headscope.studies.survey.sums import CLASSES, Membership, Totals, numbers
+
+KEYS = {
+    "null": pa.string(),
+    "mask": pa.string(),
+    "stage": pa.int16(),
+    "layer": pa.int16(),
+    "after": pa.string(),
+}
+_CHANCED = ("auc_own", "own_at_1", "log_rank", "cosine")
+_STEPS = ("log_rank_step", "cosine_step")
+_PLAIN = ("norm", "overlap_before", "overlap_input")
+SUMS = (
+    *_CHANCED, *(f"{name}_more" for name in _CHANCED), *(f"{name}_chance" for name in _CHANCED), *_STEPS, *_PLAIN,
+)  # fmt: skip
+COUNTS = ("own", "own_paired", "stepped", "all")
+
+
+class Medians:
+    """The median own rank of every class, exactly: a count of every rank."""
+
+    def __init__(self) -> None:
+        self._counts: NDArray[np.int64] | None = None  # [class, rank]
+
+    def add(self, membership: Membership, table: pa.Table) -> None:
+        """Add a shard's row group."""
+        rank = numbers(table, "own_rank")
+        token, column = membership.matrix.nonzero()
+        known = ~np.isnan(rank[token])
+        if self._counts is None:
+            self._counts = np.zeros((len(CLASSES), table["candidates"][0].as_py() + 1), dtype=np.int64)
+        where = (column[known] // len(membership.groups), rank[token][known].astype(np.int64))
+        np.add.at(self._counts, where, 1)
+
+    def figure(self) -> Figure:
+        """`median_rank`, without an interval."""
+        assert self._counts is not None, "there is a shard"
+        ends, totals = self._counts.cumsum(1), self._counts.sum(1)
+        value = np.full((1, len(CLASSES)), np.nan)
+        for at in np.flatnonzero(totals):
+            middle = [(totals[at] - 1) // 2, totals[at] // 2]
+            value[0, at] = np.searchsorted(ends[at], middle, side="right").mean()
+        return without_interval("median_rank", totals[None].astype(float), value)
+
+
+def of_stage(here: pa.Table, before: pa.Table | None) -> tuple[Array, Array]:
+    """What is summed of a stage's row group, `before` that of the stage before: [SUMS, 1, token], [COUNTS, token]."""
+    last = np.maximum(here["candidates"].to_numpy() - 1.0, 1)
+    rank, chance = numbers(here, "own_rank"), numbers(here, "chance_own_rank")
+    own = _of_rank(rank, last, numbers(here, "own_cosine"))
+    by_chance = _of_rank(chance, last, numbers(here, "chance_own_cosine"))
+    both = ~np.isnan(rank) & ~np.isnan(chance)
+    steps = [np.full_like(rank, np.nan)] * len(_STEPS)
+    if before is not None:
+        earlier = _of_rank(numbers(before, "own_rank"), last, numbers(before, "own_cosine"))
+        steps = [now - then for now, then in zip(own[2:], earlier[2:], strict=True)]
+    parts = [
+        *own,
+        *(np.where(both, one - other, np.nan) for one, other in zip(own, by_chance, strict=True)),
+        *(np.where(both, other, np.nan) for other in by_chance),
+        *steps,
+        *(numbers(here, name) for name in _PLAIN),
+    ]
+    counts = [~np.isnan(rank), both, ~np.isnan(steps[0]), np.ones_like(both)]
+    return np.nan_to_num(np.stack(parts))[:, None], np.stack(counts).astype(np.float64)
+
+
+def _of_rank(rank: Array, last: Array, cosine: Array) -> list[Array]:
+    """AUC, rank 1, log rank and cosine, in the order of _CHANCED; nan where there is no rank."""
+    known = ~np.isnan(rank)
+    return [1 - (rank - 1) / last, np.where(known, rank <= 1, np.nan), np.log(rank), np.where(known, cosine, np.nan)]
+
+
+def figures(sums: Totals, medians: Medians, first: bool) -> list[Figure]:
+    """The figures of one stage; the `first` has none before it."""
+    return [
+        *(against_chance(sums, name, name) for name in _CHANCED),
+        *(against_zero(sums, name, name, "stepped") for name in _STEPS if not first),
+        *(plain(sums, name, name, "all") for name in _PLAIN if not (first and name == "overlap_before")),
+        medians.figure(),
+    ]

@@ -1,0 +1,226 @@
+"""A shard's tables as Arrow: the columns that docs/survey.md describes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from torch import Tensor
+
+from headscope.corpus.texts import Text
+from headscope.model.tokens import Token
+from headscope.question.kinds import KINDS
+from headscope.reading.stream import Stage
+from headscope.reading.words import WORD_CLASSES, WordClass
+from headscope.studies.survey.compare import Compared
+from headscope.studies.survey.frame import Frame
+from headscope.studies.survey.streams import Walked
+
+PATTERN = ("entropy", "on_own", "on_previous", "on_special")
+_LABEL = pa.dictionary(pa.int8(), pa.string())
+
+TEXTS = pa.schema(
+    {
+        "text": pa.int32(),
+        "group": pa.int32(),
+        "document": pa.string(),
+        "source": pa.string(),
+        "line": pa.int32(),
+        "content": pa.string(),
+    }
+)
+TOKENS = pa.schema(
+    {
+        "text": pa.int32(),
+        "position": pa.int32(),
+        "id": pa.int32(),
+        "label": pa.string(),
+        "tag": pa.string(),
+        "word_class": _LABEL,
+        "frequency": pa.int64(),
+        "partner": pa.int32(),
+    }
+)
+_KEYS = {"text": pa.int32(), "position": pa.int32(), "layer": pa.int16(), "head": pa.int16()}
+PATTERNS = pa.schema(_KEYS | {"mask": _LABEL} | dict.fromkeys(PATTERN, pa.float32()))
+ROWS = pa.schema(
+    _KEYS
+    | dict.fromkeys(("space", "reference", "metric", "mask"), _LABEL)
+    | {
+        "candidates": pa.int32(),
+        "own_rank": pa.int32(),
+        "own_distance": pa.float32(),
+        "nearest": pa.int32(),
+        "distance": pa.float32(),
+        "kind": _LABEL,
+        "in_text": pa.bool_(),
+        "chance_own_rank": pa.int32(),
+        "chance_in_text": pa.bool_(),
+        "signal": pa.float32(),
+    }
+)
+STREAM = pa.schema(
+    {
+        "text": pa.int32(),
+        "position": pa.int32(),
+        "stage": pa.int16(),
+        "layer": pa.int16(),
+        "after": _LABEL,
+        "mask": _LABEL,
+        "candidates": pa.int32(),
+        "own_rank": pa.int32(),
+        "own_cosine": pa.float32(),
+        "norm": pa.float32(),
+        "overlap_before": pa.float32(),
+        "overlap_input": pa.float32(),
+        "chance_own_rank": pa.int32(),
+        "chance_own_cosine": pa.float32(),
+    }
+)
+
+
+def texts(items: Sequence[Text], groups: dict[int, int]) -> pa.Table:
+    """One row for each text."""
+    return pa.table(
+        {
+            "text": [text.number for text in items],
+            "group": [groups[text.number] for text in items],
+            "document": [None if text.document is None else _spelled(text.document) for text in items],
+            "source": [_spelled(text.source) for text in items],
+            "line": [text.line for text in items],
+            "content": [text.content for text in items],
+        },
+        schema=TEXTS,
+    )
+
+
+def _spelled(name: str) -> str:
+    """A name for Parquet, which has UTF-8 only: a byte of a file's name that is none is escaped."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def tokens(
+    frame: Frame, found: Sequence[tuple[Token, str | None, WordClass]], frequencies: NDArray[np.int64]
+) -> pa.Table:
+    """One row for each token of the frame."""
+    numbers = np.array([text.number for text in frame.texts])
+    ids = np.array([token.id for token, _, _ in found])
+    alone = frame.partner.numpy() < 0
+    partner = numbers[frame.text.numpy()[frame.partner.clamp_min(0).numpy()]]
+    classes = np.array([WORD_CLASSES.index(word_class) for _, _, word_class in found])
+    columns = [
+        numbers[frame.text.numpy()],
+        frame.position.numpy(),
+        ids,
+        [token.label for token, _, _ in found],
+        [tag for _, tag, _ in found],
+        _named(classes, WORD_CLASSES),
+        frequencies[ids],
+        pa.array(partner, pa.int32(), mask=alone),
+    ]
+    return _table(TOKENS, columns)
+
+
+def patterns(frame: Frame, layer: int, mask: str, figures: Tensor) -> pa.Table:
+    """One row for each token and head, of figures float32 [figure, token, head]; nan becomes null."""
+    heads = figures.shape[2]
+    return _table(
+        PATTERNS,
+        [*_keys(frame, layer, heads), _same(mask, len(frame) * heads), *(_flat(figure) for figure in figures)],
+    )
+
+
+def rows(
+    frame: Frame, layer: int, space: str, reference: str | None, metric: str, mask: str, found: Compared
+) -> pa.Table:
+    """One row for each token and head."""
+    heads = found.nearest.shape[1]
+    count = len(frame) * heads
+    alone = np.tile(frame.partner.numpy() < 0, heads)
+    chance = _order(found.chance_own_rank)
+    own = _order(found.own_rank)
+    return _table(
+        ROWS,
+        [
+            *_keys(frame, layer, heads),
+            *(_same(value, count) for value in (space, reference, metric, mask)),
+            np.full(count, found.candidates),
+            pa.array(own, pa.int32(), mask=own == 0),
+            _flat(found.own_distance),
+            _order(found.nearest),
+            _flat(found.distance),
+            _named(_order(frame.kinds(found.nearest)), KINDS),
+            _order(frame.in_text(found.nearest)),
+            pa.array(chance, pa.int32(), mask=chance == 0),
+            pa.array(_order(found.chance_in_text).astype(bool), mask=alone),
+            _flat(found.signal),
+        ],
+    )
+
+
+def stream(frame: Frame, number: int, stage: Stage, mask: str, found: Walked) -> pa.Table:
+    """One row for each token, at the stage of this number."""
+    count = len(frame)
+
+    def rank(values: Tensor) -> pa.Array:
+        return pa.array(values.numpy(), pa.int32(), mask=values.numpy() == 0)
+
+    return _table(
+        STREAM,
+        [
+            np.array([text.number for text in frame.texts])[frame.text.numpy()],
+            frame.position.numpy(),
+            np.full(count, number),
+            pa.nulls(count, pa.int16()) if stage.layer is None else np.full(count, stage.layer),
+            _same(stage.after, count),
+            _same(mask, count),
+            np.full(count, found.candidates),
+            rank(found.rank[number]),
+            *(_flat(values[number, :, None]) for values in (found.cosine, found.norm)),
+            *(_flat(values[number, :, None]) for values in (found.overlap_before, found.overlap_input)),
+            rank(found.chance_rank[number]),
+            _flat(found.chance_cosine[number, :, None]),
+        ],
+    )
+
+
+def _keys(frame: Frame, layer: int, heads: int) -> list[NDArray[np.int64]]:
+    """text, position, layer, head of every row: head after head."""
+    count = len(frame)
+    numbers = np.array([text.number for text in frame.texts])[frame.text.numpy()]
+    return [
+        np.tile(numbers, heads),
+        np.tile(frame.position.numpy(), heads),
+        np.full(count * heads, layer),
+        np.repeat(np.arange(heads), count),
+    ]
+
+
+def _order(values: Tensor) -> NDArray[Any]:
+    """[token, head] as rows, head after head."""
+    return values.T.contiguous().numpy().ravel()
+
+
+def _flat(values: Tensor) -> pa.Array:
+    return pa.array(_order(values), pa.float32(), from_pandas=True)  # from_pandas: nan is null
+
+
+def _same(value: str | None, count: int) -> pa.Array:
+    if value is None:
+        return pa.nulls(count, _LABEL)
+    return _named(np.zeros(count, dtype=np.int8), (value,))
+
+
+def _named(indices: NDArray[Any], names: Sequence[str]) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(indices.astype(np.int8)), pa.array(names))
+
+
+def _table(schema: pa.Schema, columns: Sequence[Any]) -> pa.Table:
+    arrays = [
+        column if isinstance(column, pa.Array) else pa.array(column, field.type)
+        for column, field in zip(columns, schema, strict=True)
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)

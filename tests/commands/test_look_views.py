@@ -1,0 +1,151 @@
+"""The views of `headscope look`: through the layers, as tables, JSON and CSV; edits; CSV of every view."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+import zoo
+
+from headscope import Scope
+from headscope.commands.cli import main
+from headscope.commands.look_views import VIEWS
+
+LAYERS = ["journey", "mixing", "glance", "effects"]
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    return str(zoo.save("gpt2", tmp_path_factory.mktemp("gpt2")))
+
+
+@pytest.fixture(scope="module")
+def reading(directory):
+    return Scope.from_pretrained(directory).read(zoo.TEXT)
+
+
+@pytest.fixture
+def look(directory, capsys):
+    """Run `headscope look` in this process: exit code, standard output, standard error."""
+
+    def command(*arguments):
+        try:
+            main(["look", zoo.TEXT, "--model", directory, *arguments])
+            code = 0
+        except SystemExit as leave:
+            code = leave.code or 0
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return command
+
+
+def answers(reading, token):
+    """What the library says of each view."""
+    return {
+        "journey": reading.journey(),
+        "mixing": reading.mixing(),
+        "glance": reading.glance(),
+        "effects": reading.effects(token),
+        "heads": reading.nearest(token, reference="layer"),
+        "atlas": reading.atlas(token),
+        "attention": reading.attention(token),
+    }
+
+
+@pytest.mark.parametrize("view", LAYERS)
+def test_json_says_what_the_library_says(look, reading, view):
+    code, out, _ = look("--view", view, "--token", "3", "--json")
+    assert code == 0
+    told, found = json.loads(out), answers(reading, 3)[view].to_dict()
+    assert {name: told[name] for name in found} == found
+    assert (told["schema"], told["text"], told["selected"]) == (1, zoo.TEXT, 3)
+    assert [token["id"] for token in told["tokens"]] == [token.id for token in reading.tokens]
+    assert set(told["tokens"][0]) >= {"position", "id", "text", "special"}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_csv_has_the_rows_of_the_data_frame(look, reading, view):
+    options = ["--reference", "layer"] if view == "heads" else []
+    code, out, err = look("--view", view, "--token", "3", "--csv", *options)
+    assert (code, err) == (0, "")
+    rows, frame = list(csv.DictReader(io.StringIO(out))), answers(reading, 3)[view].to_pandas()
+    assert list(rows[0]) == list(frame.columns)
+    assert len(rows) == len(frame)
+    for name in frame.columns:
+        for row, value in zip(rows, frame[name], strict=True):
+            if isinstance(value, list):
+                assert row[name] == " ".join(map(str, value))
+            elif isinstance(value, float):
+                assert row[name] == "" if value != value else float(row[name]) == value
+            else:
+                assert row[name] == ("" if value is None else str(value))
+
+
+@pytest.mark.parametrize("width", [60, 100, 200])
+@pytest.mark.parametrize("view", LAYERS)
+def test_tables_stay_within_the_terminals_width(look, view, width, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    code, out, _ = look("--view", view, "--token", "3")
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= width
+    assert "…" not in out
+
+
+def test_an_edit_reaches_every_view_and_is_told(look, directory):
+    code, out, _ = look("--view", "glance", "--edit", "L1H2=zero", "--edit", "L0H1=mean", "--json")
+    assert code == 0
+    edited = Scope.from_pretrained(directory).read(zoo.TEXT, edit={(1, 2): "zero", (0, 1): "mean"})
+    told = json.loads(out)
+    assert told["heads"] == edited.glance().to_dict()["heads"]
+    assert told["heads"][4 + 2]["strength"] == 0
+    assert told["notes"] == ["While the model read this text, z was replaced in L0H1 (mean), L1H2 (zero)."]
+    _, out, _ = look("--edit", "L1H2=zero", "--edit", "L0H1=mean")
+    assert told["notes"][0] in " ".join(out.split())
+
+
+def test_k_is_what_a_journey_compares_between_stages(look, reading):
+    told = json.loads(look("--view", "journey", "-k", "3", "--json")[1])
+    assert told["k"] == 3
+    assert told["tokens"] == reading.journey(3).to_dict()["tokens"]
+
+
+def test_ranks_read_alone_are_shown_where_they_are_asked_for(look, reading, tmp_path, monkeypatch):
+    monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))
+    with monkeypatch.context() as terminal:
+        terminal.setenv("FORCE_COLOR", "1")
+        terminal.setenv("COLUMNS", "200")
+        code, out, said = look("--view", "journey", "--isolated", "--json")
+    assert code == 0
+    assert "tokens read alone, once; their streams take" in " ".join(said.split())
+    assert json.loads(out)["tokens"] == reading.journey(isolated=True).to_dict()["tokens"]
+    _, out, said = look("--view", "journey", "--isolated", "--csv")
+    assert said == ""  # they are there
+    ranks = [row["isolated_rank"] for row in csv.DictReader(io.StringIO(out))]
+    assert ranks == [str(rank) for rank in reading.journey(isolated=True).isolated_rank.T.flatten().tolist()]
+    assert "among the vocabulary read alone" in look("--view", "journey", "--isolated")[1]
+    assert "--isolated" in " ".join(look("--view", "journey")[1].split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--view", "voyage"], "open: heads, atlas, attention, journey, mixing, glance, effects"),
+        (["--view", "effects", "--replace-by", "noise"], "open: zero, mean"),
+        (["--view", "journey", "-k", "0"], "from 1 to"),
+        (["--view", "mixing", "--token", "zebra"], "no token of the text"),
+        (["--isolated"], "--isolated is for --view journey, not heads"),
+        (["--edit", "L5=zero"], "L5H1=zero"),
+        (["--edit", "L9H0=zero"], "layers are 0 to 2"),
+        (["--edit", "L0H0=zero", "--edit", "L0H0=mean"], "twice"),
+        (["--csv", "--json"], "--csv and --json do not go together"),
+        (["--csv", "--why", "0"], "--csv and --why do not go together"),
+    ],
+)
+def test_a_mistake_is_one_sentence(look, arguments, sentence):
+    code, out, err = look(*arguments)
+    assert (code, out) == (2, "")
+    assert sentence in err
+    assert len(err.strip().splitlines()) == 1

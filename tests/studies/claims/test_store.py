@@ -1,0 +1,92 @@
+"""The work of claims on disk: damage is measured again, and never read as other values."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+
+from headscope.errors import InputError
+from headscope.studies.claims.passes import by_shard, mixing
+from headscope.studies.claims.run import Asked, settle
+from headscope.studies.claims.store import Work
+from headscope.studies.claims.surveyed import Surveyed
+from tests.studies.claims.planted import planted
+from tests.studies.survey.corpora import sentences, surveyed, written
+
+
+@pytest.fixture(scope="module")
+def scope():
+    return planted()
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return written(tmp_path_factory.mktemp("corpus") / "t.txt", sentences(30, seed=2, least=6, most=12), every=2)
+
+
+@pytest.fixture(scope="module")
+def survey(scope, corpus, tmp_path_factory):
+    return Surveyed(surveyed(scope, corpus, tmp_path_factory.mktemp("s") / "s", shard_positions=100), "model")
+
+
+def flip(path: Path, bit: int) -> None:
+    whole = bytearray(path.read_bytes())
+    whole[bit // 8 % len(whole)] ^= 1 << bit % 8
+    path.write_bytes(whole)
+
+
+def exchange(directory: Path) -> None:
+    for name in ("npz", "npz.sha256"):
+        one, other = (directory / f"{n:05d}.{name}" for n in (0, 1))
+        one.rename(directory / "aside")
+        other.rename(one)
+        (directory / "aside").rename(other)
+
+
+def test_what_is_kept_of_a_shard_is_what_was_measured(scope, survey, tmp_path):
+    whole = by_shard(survey, scope, "model", tmp_path / "mixing", mixing)
+    draw = random.Random(0)
+    spoilers = [
+        *(lambda directory: flip(directory / "00001.npz", draw.randrange(10**6)) for _ in range(10)),
+        lambda directory: os.truncate(directory / "00000.npz", 50),
+        lambda directory: (directory / "00000.npz").write_bytes(b""),
+        lambda directory: (directory / "00000.npz.sha256").unlink(),
+        lambda directory: shutil.copy(directory / "00001.npz", directory / "00000.npz"),
+        exchange,
+    ]
+    for spoil in spoilers:
+        spoil(tmp_path / "mixing")
+        measured: list[int] = []
+        found = by_shard(survey, scope, "model", tmp_path / "mixing", mixing, measured.append)
+        assert measured
+        assert {name: values.tolist() for name, values in found.items()} == {
+            name: values.tolist() for name, values in whole.items()
+        }
+
+
+def test_claims_of_damaged_work_are_those_of_whole_work(scope, corpus, tmp_path):
+    asked = Asked(texts=(corpus,))
+    whole = settle(scope, asked, tmp_path).to_dict()
+    parts = tmp_path / "parts"
+    flip(parts / "maps.json", 4321)
+    flip(parts / "right" / "shards" / "00000" / "rows.parquet", 54321)
+    flip(parts / "published" / "statistics.parquet", 5432)
+    flip(parts / "mixing" / "00000.npz", 5432)
+    assert settle(scope, asked, tmp_path).to_dict() == whole
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [(b"\xff", "the work of other claims"), (b"", "the work of other claims"), (None, "no regular file")],
+)
+def test_a_question_that_cannot_be_read_is_a_sentence(tmp_path, raw, said):
+    if raw is None:
+        os.mkfifo(tmp_path / "asked.json")
+    else:
+        (tmp_path / "asked.json").write_bytes(raw)
+    with pytest.raises(InputError, match=said), Work(tmp_path, {"seed": 0}).claimed():
+        pass

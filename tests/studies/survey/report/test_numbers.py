@@ -1,0 +1,138 @@
+"""The numbers of a report are those of the surveys' tables, and contrasts those of their replicates."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import zoo
+from scipy import stats
+
+from headscope import Scope
+from headscope.studies.survey.opened import open_survey, open_surveys
+from headscope.studies.survey.report.contrasts import contrasts, pairs, unpaired
+from headscope.studies.survey.report.write import write_report
+from tests.studies.survey.corpora import surveyed
+
+
+def read(path: Path) -> pd.DataFrame:
+    """A CSV in which only an empty field is missing: a token may be called NA."""
+    return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype_backend="numpy_nullable")
+
+
+@pytest.mark.parametrize("name", ["statistics", "hubs"])
+def test_the_csv_equals_the_table(report, surveys, name):
+    written = read(report / "numbers" / f"{name}.csv")
+    assert list(written["survey"].unique()) == ["one", "two"]
+    for survey in surveys:
+        table = pd.read_parquet(survey / f"{name}.parquet", dtype_backend="numpy_nullable").reset_index(drop=True)
+        here = written[written["survey"] == survey.name].drop(columns="survey").reset_index(drop=True)
+        assert list(here) == list(table)
+        for column in table:
+            assert here[column].isna().equals(table[column].isna()), column
+            known = table[column].notna()
+            assert here[column][known].astype(table[column].dtype).equals(table[column][known]), column
+
+
+def test_a_figures_numbers_are_the_statistics(report, surveys):
+    drawn = read(report / "numbers" / "one-value-cosine-model-layer-heads.csv")
+    table = pd.read_parquet(surveys[0] / "statistics.parquet")
+    table = table[table["null"].isna() & (table["reference"] == "layer") & (table["mask"] == "model")]
+    table = table[(table["by"] == "all") & table["head"].notna()]
+    table["head"] = [f"L{layer}H{head:.0f}" for layer, head in zip(table["layer"], table["head"], strict=True)]
+    both = drawn.merge(table, on=["head", "statistic"], suffixes=("", "_table"), validate="one_to_one")
+    assert len(both) == len(drawn) == 3 * 3 * 4
+    for column in ("value", "low", "high", "chance", "difference", "difference_low", "difference_high", "q"):
+        np.testing.assert_array_equal(both[column].to_numpy(float), both[f"{column}_table"].to_numpy(float))
+    assert list(both["verdict"]) == list(both["verdict_table"])
+
+
+def test_the_streams_figures_are_those_of_its_table(report, surveys):
+    drawn = read(report / "numbers" / "one-stream-model.csv")
+    table = pd.read_parquet(surveys[0] / "stream.parquet")
+    table = table[(table["mask"] == "model") & table["null"].isna() & (table["by"] == "word")]
+    shown = drawn[(drawn["panel"] == "Cosine to the own embedding") & (drawn["line"] == "content")]
+    expected = table[(table["statistic"] == "cosine") & (table["class"] == "content")]
+    assert list(shown["layer"]) == [stage / 2 for stage in expected["stage"]]
+    for column in ("value", "low", "high"):
+        assert shown[column].to_list() == pytest.approx(expected[column].to_list())
+    ranks = drawn[(drawn["panel"] == "Rank of it (geometric mean)") & (drawn["line"] == "content")]
+    expected = table[(table["statistic"] == "log_rank") & (table["class"] == "content")]
+    assert ranks["value"].to_list() == pytest.approx(np.exp(expected["value"]).to_list())
+
+
+@pytest.mark.parametrize("what", ["survey", "mask", "reference"])
+def test_a_contrast_is_the_difference_of_the_replicates(surveys, what):
+    opened = open_surveys(surveys)
+    pair = next(pair for pair in pairs(opened) if pair.what == what)
+    found = [c for c in contrasts(opened, [pair]) if c.measure.replicated == "own" and c.head is not None]
+    assert len(found) == 12
+    tables = {}
+    for side in pair.first, pair.second:
+        path = next(survey for survey in surveys if survey.name == side.survey)
+        keys = {"reference": side.view.reference, "mask": side.view.mask, "space": side.view.space}
+        for name in ("replicates", "statistics"):
+            table = pd.read_parquet(path / f"{name}.parquet")
+            table = table[table["null"].isna() & table["head"].notna()]
+            for key, value in keys.items():
+                table = table[table[key] == value]
+            tables[side, name] = table
+    p = []
+    for one in found:
+        draws, values = [], []
+        for side in pair.first, pair.second:
+            table = tables[side, "replicates"]
+            chosen = table[(table["layer"] == one.layer) & (table["head"] == one.head) & (table["statistic"] == "own")]
+            draws.append(chosen["replicates"].item().astype(np.float64))
+            table = tables[side, "statistics"]
+            chosen = table[(table["layer"] == one.layer) & (table["head"] == one.head) & (table["by"] == "all")]
+            values.append(chosen[chosen["statistic"] == "auc_own"]["difference"].item())
+        subtracted = np.sort(draws[0] - draws[1])
+        assert one.difference == values[0] - values[1]
+        assert (one.low, one.high) == (subtracted[50], subtracted[-51])
+        rarer = min((subtracted <= 0).sum(), (subtracted >= 0).sum())
+        p.append(min(1.0, 2 * (rarer + 1) / (len(subtracted) + 1)))
+        assert one.p == pytest.approx(p[-1])
+    np.testing.assert_allclose([one.q for one in found], stats.false_discovery_control(p))
+
+
+def test_pairs_differ_in_one_thing(surveys):
+    opened = open_surveys(surveys)
+    named = {(pair.what, pair.label, pair.same) for pair in pairs(opened)}
+    assert ("survey", "one − two", "space value, reference input, cosine, the model's own mask") in named
+    assert ("mask", "causal − model", "one, space value, reference layer, cosine") in named
+    assert ("reference", "layer − input", "two, space value, cosine, the model's own mask") in named
+    assert len(named) == len(pairs(opened)) == 2 + 2 + 3
+
+
+def test_surveys_of_other_texts_are_shown_and_not_subtracted(surveys, texts, tmp_path):
+    other = surveyed(Scope.from_model(*zoo.build("bert", 1)), texts, tmp_path / "fewer", sample=12, candidates="words")
+    opened = open_surveys([surveys[1], other])
+    refused = [unpaired(opened, pair) for pair in pairs(opened) if pair.what == "survey"]
+    assert refused
+    assert all(reason and "their texts differ" in reason for reason in refused)
+    out = write_report([surveys[1], other], tmp_path / "out").parent
+    assert "not subtracted, their texts differ" in (out / "report.html").read_text("utf-8")
+    assert "survey" not in set(read(out / "numbers" / "contrasts.csv")["what"])
+    assert any((out / "figures").glob("side-by-side-*"))
+
+
+def test_a_survey_against_itself_differs_in_nothing(surveys, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(surveys[1], copy)
+    opened = open_surveys([surveys[1], copy])
+    for pair in pairs(opened):
+        if pair.what == "survey":
+            assert {(one.difference, one.low, one.high, one.p) for one in contrasts(opened, [pair])} == {(0, 0, 0, 1)}
+
+
+def test_every_statistic_is_found_by_its_key(surveys):
+    survey = open_survey(surveys[0])
+    assert [view.reference for view in survey.views] == ["input", "layer"] * 2
+    assert survey.nulls == ("uniform",)
+    found = survey.stat(survey.views[0], "signal", 1, 2, null="uniform")
+    assert found is not None
+    assert found.positions == survey.manifest["texts"]["positions"]

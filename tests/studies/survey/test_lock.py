@@ -1,0 +1,130 @@
+"""Two runs in one directory: one works, and the other is told so; what a killed one leaves is in nobody's way."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import zoo
+
+from headscope.errors import InputError
+from headscope.studies.capacity.options import Options as CapacityOptions
+from headscope.studies.capacity.run import Run
+from headscope.studies.claims.run import Asked, settle
+from headscope.studies.survey.lock import held
+from headscope.studies.survey.options import Options
+from headscope.studies.survey.run import Survey
+from headscope.studies.survey.store import Store
+from tests.studies.survey.corpora import sentences, surveyed, table, written
+
+SHARDS = {"shard_positions": 30}
+# Another process, which begins the survey of its arguments, and stops within its second shard until it is killed.
+OTHER = f"""
+import sys, time
+sys.path[:0] = {[str(Path(zoo.__file__).parent), str(Path(zoo.__file__).parents[1])]!r}
+import zoo
+from headscope import Scope
+from headscope.survey import run
+from headscope.survey.options import Options
+from headscope.survey.store import Store
+measure, count = run.measure, 0
+def stopping(*arguments, **named):
+    global count
+    count += 1
+    measure(*arguments, **named)
+    if count == 2:
+        print("within", flush=True)
+        time.sleep(600)
+run.measure = stopping
+run.Survey.prepare(Scope.from_model(*zoo.build("bert")), [sys.argv[1]], sys.argv[2], Options(**{SHARDS!r})).run()
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    return written(tmp_path / "texts.txt", sentences(30), every=4)
+
+
+@pytest.fixture
+def at_work(path, tmp_path):
+    """Another process within a shard of the survey in `tmp_path / "s"`."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", OTHER, str(path), str(tmp_path / "s")], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    said = child.stdout.readline()
+    while said and said != "within\n":  # training the tokenizer prints empty lines
+        said = child.stdout.readline()
+    assert said == "within\n"
+    yield child
+    child.kill()
+    child.wait()
+
+
+def test_the_second_of_two_runs_is_told_and_one_that_was_killed_is_in_nobodys_way(at_work, scope_of, path, tmp_path):
+    scope, directory = scope_of("bert"), tmp_path / "s"
+    (begun,) = directory.glob(".unfinished-*")
+    with pytest.raises(InputError, match=r"another run is at work in .*s: wait until it has ended[^\n]*another dir"):
+        Survey.prepare(scope, [path], directory, Options(**SHARDS))
+    assert begun.is_dir()
+    assert Store(directory).has(0)
+    assert not Store(directory).has(1)
+    at_work.send_signal(signal.SIGKILL)
+    at_work.wait()
+    surveyed(scope, path, directory, **SHARDS)
+    assert not list(directory.rglob(".unfinished*"))
+    whole = surveyed(scope, path, tmp_path / "whole", **SHARDS)
+    for name in ("texts", "tokens", "patterns", "rows"):
+        assert table(directory, name).equals(table(whole, name))
+
+
+def test_a_run_that_was_prepared_before_another_began_is_told_too(scope_of, path, tmp_path):
+    scope, directory = scope_of("bert"), tmp_path / "s"
+    one, other = (Survey.prepare(scope, [path], directory, Options(**SHARDS)) for _ in range(2))
+    refused = []
+
+    def tick(positions: int) -> None:
+        with pytest.raises(InputError, match="another run is at work") as error:
+            other.run()
+        refused.append(str(error.value))
+
+    one.run(tick=tick)
+    assert refused
+    other.run()  # nothing is left to do, and nobody is at work
+
+
+def test_no_two_runs_write_into_one_folder(scope_of, path, tmp_path):
+    # Where a file system has no locks, this alone keeps half a shard from being published.
+    Survey.prepare(scope_of("bert"), [path], tmp_path / "s", Options(**SHARDS))
+    one, other = Store(tmp_path / "s"), Store(tmp_path / "s")
+    with one.writing(0) as first, other.writing(0) as second:
+        for sink in (first, second):
+            for name in ("texts", "tokens", "patterns", "rows"):
+                with (sink._folder / f"{name}.parquet").open("x") as file:  # there is none yet
+                    file.write(name)
+    assert one.shard(0).is_dir()
+    assert not list((tmp_path / "s").glob(".unfinished*"))
+
+
+def test_claims_and_capacity_are_told_as_well(scope_of, path, tmp_path):
+    scope = scope_of("bert")
+    run = Run.prepare(scope, [path], CapacityOptions(sample=None), tmp_path / "capacity")
+    with held(tmp_path / "capacity"), pytest.raises(InputError, match="another run is at work"):
+        run.run()
+    with held(tmp_path / "capacity"), pytest.raises(InputError, match="another run is at work"):
+        Run.prepare(scope, [path], CapacityOptions(sample=None), tmp_path / "capacity")
+    with held(tmp_path / "claims" / "parts"), pytest.raises(InputError, match="another run is at work"):
+        settle(scope, Asked(texts=(path,)), tmp_path / "claims")
+
+
+def test_the_command_line_ends_with_2(at_work, path, tmp_path):
+    model = zoo.save("bert", tmp_path / "model")
+    command = ["survey", str(path), "-o", str(tmp_path / "s"), "--model", str(model), "--shard-positions", "30"]
+    ended = subprocess.run([sys.executable, "-m", "headscope", *command], capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 2
+    assert "another run is at work in" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert at_work.poll() is None

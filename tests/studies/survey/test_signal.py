@@ -1,0 +1,118 @@
+"""Token Signal against its definition, written out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headscope.neighbors import METRICS, Moments, Place, Table
+from headscope.studies.survey import signal
+from headscope.studies.survey.scorer import Scorer
+from headscope.studies.survey.signal import DISTRACTORS, Sets
+
+
+def texts_of(draw: np.random.Generator, count: int, vocabulary: int, longest: int) -> list[tuple[int, np.ndarray]]:
+    """Types of texts whose words are few and common: they share many."""
+    common = 1 / np.arange(1, vocabulary + 1)
+    return [
+        (n, np.unique(draw.choice(vocabulary, size=draw.integers(1, longest), p=common / common.sum())))
+        for n in range(count)
+    ]
+
+
+def pairs(sets: Sets, n: int) -> list[tuple[list[int], list[int]]]:
+    """The sets of one text as lists of ids: the text's side, the distractor's."""
+    at, counts = int(sets.starts[n]), sets.counts[n].tolist()
+    found: list[tuple[list[int], list[int]]] = [([], []) for _ in range(counts[0])]
+    for count in counts:
+        for side in (0, 1):
+            for s in range(count):
+                found[s][side].append(int(sets.types[sets.members[at]]))
+                at += 1
+    return found
+
+
+@given(st.integers(0, 10**6), st.integers(2, 140), st.integers(3, 200))
+@settings(max_examples=20, deadline=None)
+def test_sets_are_equal_draws_of_what_the_two_texts_do_not_share(seed, count, longest):
+    texts = texts_of(np.random.default_rng(seed), count, 80, longest)
+    sets = Sets.draw(texts, [], seed)
+    types = [set(ids.tolist()) for _, ids in texts]
+    for n in range(0, count, 7):
+        found = pairs(sets, n)
+        fitting = [other for m, other in enumerate(types) if m != n and types[n] - other and other - types[n]]
+        assert len(found) == min(DISTRACTORS, len(fitting)) or (count > DISTRACTORS and len(found) <= DISTRACTORS)
+        for ours, theirs in found:
+            assert len(ours) == len(set(ours)) == len(theirs) == len(set(theirs))
+            assert any(
+                set(ours) <= types[n] - other
+                and set(theirs) <= other - types[n]
+                and len(ours) == min(len(types[n] - other), len(other - types[n]))
+                for other in fitting
+            )
+
+
+def test_few_texts_draw_from_the_bank():
+    draw = np.random.default_rng(0)
+    texts, bank = texts_of(draw, 5, 300, 12), [(n + 100, ids) for n, ids in texts_of(draw, 128, 300, 12)]
+    sets = Sets.draw(texts, [*bank, texts[0]], 0)
+    assert (sets.counts[:, 0] > 80).all()
+    assert (Sets.draw(texts, [], 0).counts[:, 0] <= 4).all()
+
+
+@pytest.mark.parametrize("backend", ["torch", "numba"])
+def test_signal_is_that_of_the_definition(backend, monkeypatch):
+    if backend == "numba":
+        pytest.importorskip("numba")
+    monkeypatch.setattr(signal, "backend_in_use", lambda: backend)
+    draw = np.random.default_rng(1)
+    texts = texts_of(draw, 30, 60, 15)
+    texts[3] = texts[4] = (3, np.array([0, 1]))  # nothing to tell these two apart
+    sets = Sets.draw(texts, [], 0)
+    text = torch.tensor([0, 3, 8, 8, 29])
+    # Rounded, so that some scores tie.
+    scores = torch.randn(3, 5, len(sets.types), generator=torch.Generator().manual_seed(0)).mul(2).round()
+    got = sets.signals(scores, text)
+    place = {int(id): at for at, id in enumerate(sets.types)}
+    for row, n in enumerate(text.tolist()):
+        for head in range(3):
+            won = []
+            for ours, theirs in pairs(sets, n):
+                best = [max(float(scores[head, row, place[id]]) for id in side) for side in (ours, theirs)]
+                won.append(1.0 if best[0] > best[1] else 0.5 if best[0] == best[1] else 0.0)
+            assert got[row, head] == pytest.approx(2 * np.mean(won) - 1, abs=1e-6)
+
+
+@pytest.mark.parametrize("backend", ["torch", "numba"])
+def test_a_text_without_a_set_has_no_signal(backend, monkeypatch):
+    monkeypatch.setattr(signal, "backend_in_use", lambda: backend)
+    sets = Sets.draw([(0, np.array([1, 2])), (1, np.array([1, 2]))], [], 0)
+    assert sets.signals(torch.ones(2, 1, 2), torch.tensor([0])).isnan().all()
+
+
+@pytest.mark.parametrize("vocabulary", [40, 2000])
+def test_the_signal_of_noise_is_zero_also_where_texts_share_many_types(vocabulary):
+    draw = np.random.default_rng(2)
+    texts = texts_of(draw, 300, vocabulary, 25)
+    sets = Sets.draw(texts, [], 0)
+    scores = torch.randn(4, 300, len(sets.types), generator=torch.Generator().manual_seed(1))
+    found = sets.signals(scores, torch.arange(300)).double()
+    mean, error = found.nanmean(0), (found - found.nanmean(0)).square().nanmean(0).sqrt() / 300**0.5
+    assert (mean.abs() < 3 * error).all()
+    assert (mean.abs() < 0.1).all()
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("group", [1, 2])
+def test_scores_are_the_hub_aware_ones(metric, group):
+    draw = torch.Generator().manual_seed(0)
+    table = Table.pack(torch.randn(2, 50, 8, generator=draw), torch.randn(2, 8, generator=draw))
+    bank = torch.randn(400, 2 * group, 8, generator=draw) + 0.5
+    queries = torch.randn(5, 2 * group, 8, generator=draw)
+    ids = torch.tensor([3, 17, 49])
+    expected = Moments.of(metric, bank).scores(table, Place.none, queries, ids)  # (query, head, token)
+    got = Scorer.of(metric, bank).scores(queries, table.encodings(Place.none, ids).float())
+    assert torch.allclose(got.transpose(0, 1).double(), expected, atol=1e-4)

@@ -1,0 +1,170 @@
+"""A survey that is interrupted goes on, and one that differs is refused."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import zoo
+
+from headscope import Scope
+from headscope.errors import InputError
+from headscope.studies.survey.options import Options
+from headscope.studies.survey.run import Survey
+from tests.studies.survey.corpora import sentences, statistics, surveyed, table, written
+
+TEXTS = sentences(40)
+SHARDS = {"shard_positions": 30}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return written(tmp_path / "texts.txt", TEXTS, every=4)
+
+
+@pytest.fixture
+def scope(scope_of):
+    return scope_of("bert")
+
+
+def same(one: Path, other: Path) -> None:
+    """Every table of two surveys is the same."""
+    for name in ("texts", "tokens", "patterns", "rows"):
+        assert table(one, name).equals(table(other, name))
+    assert statistics(one).equals(statistics(other))
+
+
+def test_interrupted_ten_times_it_ends_as_an_uninterrupted_one(scope, path, tmp_path):
+    whole = surveyed(scope, path, tmp_path / "whole", **SHARDS)
+    draw = random.Random(0)
+    work, kept = 0, []
+
+    def tick(positions):
+        nonlocal work
+        work -= positions
+        if work < 0:
+            raise KeyboardInterrupt
+
+    for _ in range(10):
+        survey = Survey.prepare(scope, [path], tmp_path / "broken", Options(**SHARDS))
+        work = draw.randint(0, 600)
+        try:
+            survey.run(tick=tick)
+        except KeyboardInterrupt:
+            kept.append(survey.plan().done)
+    assert len(kept) > 2
+    assert kept == sorted(kept)
+    assert kept[0] < kept[-1]
+    assert not list((tmp_path / "broken").rglob(".unfinished*"))
+    same(surveyed(scope, path, tmp_path / "broken", **SHARDS), whole)
+
+
+def files_of(directory):
+    """What is in a directory, at any depth, while it is written to."""
+    return {Path(root, name) for root, folders, files in os.walk(directory) for name in (*folders, *files)}
+
+
+@pytest.mark.slow
+def test_killed_ten_times_it_ends_as_an_uninterrupted_one(tmp_path):
+    path = written(tmp_path / "texts.txt", sentences(160), every=4)  # far more shards than ten runs finish
+    directory = str(zoo.save("bert", tmp_path / "model"))
+    draw = random.Random(1)
+    command = [sys.executable, "-m", "headscope", "survey", str(path), "--model", directory, "--shard-positions", "30"]
+    killed = 0
+    for _ in range(30):
+        running = subprocess.Popen([*command, "-o", str(tmp_path / "broken")], stderr=subprocess.DEVNULL)
+        # Killed while shards are being written: some time after this run's first new file.
+        before = files_of(tmp_path / "broken")
+        while running.poll() is None and files_of(tmp_path / "broken") <= before:
+            time.sleep(0.005)
+        time.sleep(draw.random() * 0.1)
+        killed += running.poll() is None
+        running.send_signal(signal.SIGKILL)
+        running.wait()
+        if killed == 10:
+            break
+    assert killed == 10
+    for name in ("broken", "whole"):
+        subprocess.run([*command, "-o", str(tmp_path / name)], check=True, stderr=subprocess.DEVNULL)
+    same(tmp_path / "broken", tmp_path / "whole")
+
+
+def test_a_full_disk_is_a_sentence_and_the_run_can_go_on(scope, path, tmp_path):
+    whole = surveyed(scope, path, tmp_path / "whole", **SHARDS)
+    biggest = max(file.stat().st_size for file in whole.rglob("rows.parquet"))
+    survey = Survey.prepare(scope, [path], tmp_path / "full", Options(**SHARDS))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (biggest // 2, limits[1]))
+    try:
+        with pytest.raises(InputError, match=r"cannot be written \(File too large\)[^\n]*run the same command again"):
+            survey.run()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list((tmp_path / "full").rglob(".unfinished*"))
+    same(surveyed(scope, path, tmp_path / "full", **SHARDS), whole)
+
+
+def test_other_options_texts_and_models_are_refused_by_name(scope, scope_of, path, tmp_path):
+    directory = surveyed(scope, path, tmp_path / "s")
+    for options, named in (
+        ({"seed": 3}, "options.seed is 0 there and 3 here"),
+        ({"metrics": ("dot",)}, 'options.metrics is ["cosine"] there and ["dot"] here'),
+    ):
+        with pytest.raises(InputError, match="holds another survey") as error:
+            Survey.prepare(scope, [path], directory, Options(**options))
+        assert named in str(error.value)
+    with pytest.raises(InputError, match=r"texts\.sha256"):
+        Survey.prepare(scope, [written(tmp_path / "other.txt", TEXTS[1:], every=4)], directory, Options())
+    with pytest.raises(InputError, match=r"model\.weights_sha256"):
+        Survey.prepare(Scope.from_model(*zoo.build("bert", seed=1)), [path], directory, Options())
+    Survey.prepare(scope, [path], directory, Options())
+
+
+def test_a_directory_with_other_files_is_refused(scope, path, tmp_path):
+    with pytest.raises(InputError, match=r"holds other files \(texts.txt\)"):
+        Survey.prepare(scope, [path], tmp_path, Options())
+    assert [file.name for file in tmp_path.iterdir()] == ["texts.txt"]
+    with pytest.raises(InputError, match="is a file"):
+        Survey.prepare(scope, [path], path, Options())
+
+
+def test_texts_that_change_while_they_are_surveyed_are_noticed(scope, path, tmp_path):
+    survey = Survey.prepare(scope, [path], tmp_path / "s", Options())
+    written(path, TEXTS[1:], every=4)
+    with pytest.raises(InputError, match="changed while they were being surveyed"):
+        survey.run()
+
+
+def test_a_damaged_manifest_is_named(scope, path, tmp_path):
+    directory = surveyed(scope, path, tmp_path / "s")
+    (directory / "manifest.json").write_text("{")
+    with pytest.raises(InputError, match=r"manifest\.json is damaged"):
+        Survey.prepare(scope, [path], directory, Options())
+
+
+def test_the_plan_says_what_will_be_done(scope, path, tmp_path):
+    survey = Survey.prepare(scope, [path], tmp_path / "s", Options(**SHARDS, metrics=("cosine", "dot")))
+    plan = survey.plan(["labels"])
+    positions = sum(not token.special for text in TEXTS for token in scope.read(text).tokens)
+    assert (plan.texts, plan.documents, plan.positions, plan.done) == (40, 10, positions, 0)
+    assert plan.scores == 2 * positions * 12 * 2 * 2 * scope.card.vocab_size  # heads, references, metrics; and a null
+    assert plan.seconds > 0
+    ticked = 0
+
+    def tick(positions):
+        nonlocal ticked
+        ticked += positions
+
+    survey.run(["labels"], tick)
+    assert ticked == plan.work
+    after = survey.plan(["labels"])
+    assert (after.done, after.seconds, after.bytes, after.scores) == (plan.shards, 0, 0, 0)
+    written_bytes = sum(file.stat().st_size for file in (tmp_path / "s").rglob("*/rows.parquet"))
+    assert written_bytes < 20 * plan.bytes

@@ -1,0 +1,161 @@
+"""`headscope models --verify`: a verdict from what was run, and the table of verified architectures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import zoo
+
+from headscope import Scope
+from headscope.commands.cli import main
+from headscope.neighbors import Table
+from headscope.studies.verify import Verdict, verify
+from headscope.vocabulary.closed_form import ClosedForm
+
+TABLE = Path(__file__).parents[2] / "docs" / "models.md"
+HEAD = """# Verified models
+
+Written by `python -m pytest tests/studies/test_verify.py --write-models` from what the tests ran: for each
+architecture a tiny model with random weights, biases and norm gains. `headscope models --verify MODEL` runs the same
+checks on yours.
+
+- *attention*: "by name", the model's attention is replaced by name; "watched", the model computes its attention itself
+  and is watched while it does.
+- *encodings*: "closed form", agrees with the model itself on a sample of the vocabulary at every layer.
+- *W_Q and W_K*: "not one matrix", q and k are normalised after their projection; `reading.q` and `reading.k` have them.
+- *masks*: changing a later token moves earlier outputs under "full", and does not under "causal".
+
+| architecture | attention | encodings | W_Q and W_K | masks | verdict |
+|---|---|---|---|---|---|
+"""
+
+
+def row(name: str, verdict: Verdict) -> str:
+    found = {check.name: check for check in verdict.checks}
+    encodings, projections = (
+        found[check].found for check in ("vocabulary encodings agree with the model", "projections per head")
+    )
+    matrices = "found" if "W_Q, W_K, W_V and W_O found" in projections else "not one matrix"
+    masks = [mask for mask in ("full", "causal") if found[f"mask {mask}"].holds]
+    cells = [
+        name,
+        verdict.capture,
+        "closed form" if encodings.startswith("closed form") else "model",
+        matrices,
+        " and ".join(masks),
+        "all hold" if verdict.holds else "FAILS",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+@pytest.fixture(scope="module")
+def verdicts():
+    return {name: verify(Scope.from_model(*zoo.build(name), stack=zoo.stack_of(name))) for name in sorted(zoo.ZOO)}
+
+
+def test_every_identity_holds_for_every_architecture(verdicts):
+    assert [name for name, verdict in verdicts.items() if not verdict.holds] == []
+
+
+def test_the_table_of_verified_models_is_what_was_run(verdicts, request):
+    table = HEAD + "".join(row(name, verdict) + "\n" for name, verdict in verdicts.items())
+    if request.config.getoption("--write-models"):
+        TABLE.write_text(table)
+    assert TABLE.read_text() == table, "write it anew: python -m pytest tests/studies/test_verify.py --write-models"
+
+
+def projection_that_returns_more(scope, monkeypatch):
+    output = scope._opened.anatomy.blocks[1].output
+    output.register_forward_hook(lambda module, args, returned: returned + 0.1)
+
+
+def encodings_that_are_not_the_model_s(scope, monkeypatch):
+    original = scope._opened.feed.vectors
+    monkeypatch.setattr(scope._opened.feed, "vectors", lambda *given: original(*given) + 0.1)
+
+
+def table_that_is_not_the_closed_form(scope, monkeypatch):
+    pack = ClosedForm.pack
+
+    def off(form):
+        table = pack(form)
+        return Table.pack(1.01 * table.rows, table.bias)
+
+    monkeypatch.setattr(ClosedForm, "pack", off)
+
+
+def values_that_are_clipped(scope, monkeypatch):
+    original = scope._opened.feed.projected
+    monkeypatch.setattr(scope._opened.feed, "projected", lambda *given: original(*given).clamp(-0.01, 0.01))
+
+
+def masks_that_nobody_heeds(scope, monkeypatch):
+    run = type(scope._opened).run
+    monkeypatch.setattr(
+        type(scope._opened), "run", lambda self, texts, mask, contexts=None: run(self, texts, "model", contexts)
+    )
+
+
+def texts_that_see_their_batch(scope, monkeypatch):
+    first = scope._opened.anatomy.blocks[0].module
+    first.register_forward_pre_hook(lambda module, given: (given[0] + 0.1 * (given[0] - given[0].mean(0)), *given[1:]))
+
+
+FAULTS = [
+    ("z = Σ α v, and Σ z W_O + b_O is what the projection returns", "bert", projection_that_returns_more),
+    ("a text of one token writes its own encoding at layer 0", "bert", encodings_that_are_not_the_model_s),
+    ("vocabulary encodings agree with the model", "gpt2", table_that_is_not_the_closed_form),
+    ("vocabulary encodings agree with the model", "llama", table_that_is_not_the_closed_form),
+    ("projections per head", "llama", values_that_are_clipped),
+    ("mask full", "gpt2", masks_that_nobody_heeds),
+    ("mask causal", "bert", masks_that_nobody_heeds),
+    ("padded batches equal single texts", "bert", texts_that_see_their_batch),
+]
+
+
+@pytest.mark.parametrize(("line", "model", "fault"), FAULTS)
+def test_a_line_fails_where_its_identity_is_broken(build, monkeypatch, line, model, fault):
+    scope = Scope.from_model(*build(model))
+    for mask in ("full", "causal"):
+        scope.read(zoo.TEXT, mask=mask)  # it was proved then; a verdict does not rest on that
+    assert {check.name: check.holds for check in verify(scope).checks}[line]
+    scope = Scope.from_model(*build(model))
+    scope._opened.prove_mask("full")
+    scope._opened.prove_mask("causal")
+    fault(scope, monkeypatch)
+    verdict = verify(scope)
+    assert {check.name: check.holds for check in verdict.checks}[line] is False
+    assert not verdict.holds
+
+
+def test_every_line_has_a_fault_that_it_finds(build):
+    assert {check.name for check in verify(Scope.from_model(*build("bert"))).checks} == {line for line, _, _ in FAULTS}
+
+
+def test_it_runs_from_the_command_line(tmp_path, capsys):
+    directory = str(zoo.save("llama", tmp_path))
+    main_exits(["models", "--verify", directory])
+    assert "Every identity holds." in capsys.readouterr().out
+    main_exits(["models", "--verify", directory, "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert told["holds"]
+    assert len(told["checks"]) == 7
+
+
+def test_real_weights_hold(demo, stories):
+    assert verify(demo).holds
+    assert verify(stories).holds
+
+
+def test_half_precision_is_held_to_its_own_arithmetic(build):
+    model, tokenizer = build("roberta")
+    assert verify(Scope.from_model(model.to(torch.bfloat16), tokenizer)).holds
+
+
+def main_exits(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as leave:
+        main(arguments)
+    assert not leave.value.code
