@@ -14,12 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from headscope.keep.checksums import intact, write_sealed
 from headscope.model.capture.passes import Mask
 from headscope.reading.reading import Reading
 from headscope.scope import Scope
 from headscope.studies.claims.surveyed import Surveyed
-from headscope.studies.survey.checksums import intact
-from headscope.studies.survey.store import write_sealed
 from headscope.vocabulary import Encoded
 from headscope.vocabulary.placed import members_of, placed
 
@@ -38,7 +37,6 @@ def by_shard(
     tick: Callable[[int], None] = lambda tokens: None,
 ) -> Measured:
     """What `measure` finds at every token of a survey's texts, kept in `directory`, one file a shard."""
-    directory.mkdir(parents=True, exist_ok=True)
     found: list[Measured] = []
     for n, shard in enumerate(survey.shards):
         path = directory / f"{n:05d}.npz"

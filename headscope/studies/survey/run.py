@@ -14,27 +14,28 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from headscope import __version__
 from headscope.corpus.census import Census, ShardPlan, take_census
-from headscope.corpus.standard_input import Arrived, arriving
+from headscope.corpus.standard_input import KEPT, Arrived, arriving
 from headscope.corpus.texts import Columns, Corpus, Source, Text, find_sources
 from headscope.errors import InputError
+from headscope.keep.lock import held, refuse_at_work
+from headscope.keep.record import is_sealed
 from headscope.model.surroundings import settled_class
 from headscope.neighbors import warm_up
 from headscope.question.given import in_order
 from headscope.studies.survey import statistics
-from headscope.studies.survey.lock import held, refuse_at_work
 from headscope.studies.survey.manifest import (
     FORMULA,
     SCHEMA,
-    carries_checksums,
+    claim,
     read_manifest,
     refuse_differences,
     survey_manifest,
+    work_of,
 )
 from headscope.studies.survey.measure import Context, Tick, measure, tokens_of
 from headscope.studies.survey.nulls import Null, moves_streams, variants
 from headscope.studies.survey.options import Options, checked_nulls
-from headscope.studies.survey.store import STANDARD_INPUT as KEPT
-from headscope.studies.survey.store import Discard, Store, claim, clean, nulls_there, refuse_foreign, write_vocabulary
+from headscope.studies.survey.store import Discard, Store, nulls_there, write_vocabulary
 from headscope.studies.survey.unsealed import NOTE
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Survey:
         """
         where = Path(directory)
         list(options.views())
-        refuse_foreign(where)
+        work_of(where).refuse_foreign()
         refuse_at_work(where)
         before = read_manifest(where)
         if before is not None:
@@ -152,7 +153,7 @@ class Survey:
         nulls = checked_nulls(nulls)
         warm_up(wait=True)
         with held(self.directory):
-            clean(self.directory)
+            work_of(self.directory).clean()
             self._write_vocabulary()
             for store in self._all(nulls):
                 self._measure(store, tick, say)
@@ -196,7 +197,7 @@ class Survey:
         for store in stores:
             for index, fault in store.faults().items():
                 yield f"{store.named(index, fault)}: it is measured again."
-        if not carries_checksums(survey_manifest(self.directory)):
+        if not is_sealed(survey_manifest(self.directory)):
             yield NOTE
 
     def _left(self, stores: Sequence[Store]) -> int:

@@ -11,10 +11,10 @@ import pytest
 import zoo
 
 from headscope.errors import InputError
+from headscope.keep.lock import held
 from headscope.studies.capacity.options import Options as CapacityOptions
 from headscope.studies.capacity.run import Run
 from headscope.studies.claims.run import Asked, settle
-from headscope.studies.survey.lock import held
 from headscope.studies.survey.options import Options
 from headscope.studies.survey.run import Survey
 from headscope.studies.survey.store import Store
@@ -27,9 +27,9 @@ import sys, time
 sys.path[:0] = {[str(Path(zoo.__file__).parent), str(Path(zoo.__file__).parents[1])]!r}
 import zoo
 from headscope import Scope
-from headscope.survey import run
-from headscope.survey.options import Options
-from headscope.survey.store import Store
+from headscope.studies.survey import run
+from headscope.studies.survey.options import Options
+from headscope.studies.survey.store import Store
 measure, count = run.measure, 0
 def stopping(*arguments, **named):
     global count

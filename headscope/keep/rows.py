@@ -1,4 +1,4 @@
-"""Rows that were measured, kept in files that are whole or not there."""
+"""Rows that were measured, kept as Parquet in files that are whole or not there, and can be told from others."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from headscope.errors import InputError
-from headscope.studies.survey.checksums import intact
-from headscope.studies.survey.store import write_sealed
+from headscope.keep.checksums import intact, write_sealed
+from headscope.keep.files import told, write_whole
 
 R = TypeVar("R", bound=tuple[Any, ...])  # a NamedTuple of numbers and strings
 _TYPES = {str: pa.string(), bool: pa.bool_(), int: pa.int64(), float: pa.float64(), type(None): pa.int64()}
@@ -22,10 +21,6 @@ def write_rows(path: Path, about: str, kind: type[R], rows: Sequence[R]) -> None
     fields: tuple[str, ...] = kind._fields  # type: ignore[attr-defined]
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(fields)
     table = pa.table({name: _column(values) for name, values in zip(fields, columns, strict=True)})
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{path.parent} cannot be written ({error.strerror}).") from None
     write_sealed(path, about, lambda beside: pq.write_table(table, beside))
 
 
@@ -35,6 +30,12 @@ def read_rows(path: Path, about: str, kind: type[R]) -> list[R] | None:
         return None
     table = pq.read_table(path)
     return [kind(*record) for record in zip(*(column.to_pylist() for column in table.columns), strict=True)]
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a table, whole or not at all; InputError where the disk does not take it."""
+    with told(path.parent):
+        write_whole(path, lambda beside: pq.write_table(table, beside, compression="zstd"))
 
 
 def _column(values: Sequence[Any]) -> pa.Array:
