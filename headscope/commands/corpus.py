@@ -214,8 +214,7 @@ def capacity(
     with working("starting") as status:
         scope = open_scope(status, model, revision, device, dtype, stack)
         run = Run.prepare(scope, texts or [], options, output, say=lambda step: status.update(f"{step} …"))
-    say(run.announced)
-    with watched() as progress:
+    with watched(run.announced) as progress:
         found = run.run(progress)
     page = None if output is None else write_page(found, output)
     if as_json:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from headscope.studies.survey.checksums import intact
-from headscope.studies.survey.store import told, write_sealed
+from headscope.keep.checksums import intact, write_sealed
 
 T = TypeVar("T")
 S_co = TypeVar("S_co", covariant=True)
@@ -90,8 +89,6 @@ class RowFiles(Generic[R]):
         """Take its rows; InputError where the disk does not."""
         rows: list[R] = []
         yield rows
-        with told(self.path(shard).parent):
-            self.path(shard).parent.mkdir(parents=True, exist_ok=True)
         write_sealed(self.path(shard), self.about(shard), lambda beside: self.write(beside, rows))
 
     def read(self, shard: int) -> list[R]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import filecmp
 import os
-import secrets
 import shutil
 import sys
 from collections.abc import Iterator
@@ -16,9 +15,10 @@ from typing import BinaryIO
 from headscope.corpus.asked import CorpusOptions
 from headscope.corpus.texts import Source
 from headscope.errors import InputError
-from headscope.studies.survey.store import STANDARD_INPUT, TEMPORARY, told
+from headscope.keep.files import told, unfinished
 
 NAME = "standard input"  # what its texts say they come from
+KEPT = "stdin"  # the file that keeps them
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ class Arrived:
 
     def source(self, options: CorpusOptions) -> Source:
         """The texts, where they are until `keep`."""
-        path = self.new or self.directory / STANDARD_INPUT
+        path = self.new or self.directory / KEPT
         return Source(path, "text" if options.format == "auto" else options.format, NAME)
 
     def refuse_other(self) -> None:
         """Raise InputError where other input is kept and no manifest says which texts it has: it would be lost."""
-        kept = self.directory / STANDARD_INPUT
+        kept = self.directory / KEPT
         if self.new is not None and kept.exists() and not filecmp.cmp(self.new, kept, shallow=False):
             raise InputError(
                 f"{kept} keeps other texts from standard input: remove it, or name another directory; with nothing on "
@@ -46,7 +46,7 @@ class Arrived:
         """Put what came in its place: the texts are those that are asked for."""
         if self.new is not None:
             with told(self.directory):
-                self.new.replace(self.directory / STANDARD_INPUT)
+                self.new.replace(self.directory / KEPT)
 
 
 @contextmanager
@@ -56,11 +56,11 @@ def arriving(directory: Path, stream: BinaryIO | None) -> Iterator[Arrived]:
     Raises InputError where nothing comes and nothing is kept.
     """
     given = stream or (None if sys.stdin is None else sys.stdin.buffer)
-    kept, made = directory / STANDARD_INPUT, not directory.exists()
+    kept, made = directory / KEPT, not directory.exists()
     if kept.is_file() and (given is None or given.isatty()):
         yield Arrived(directory, None)
         return
-    new = directory / f"{TEMPORARY}-{STANDARD_INPUT}-{os.getpid()}-{secrets.token_hex(4)}"
+    new = unfinished(directory)
     try:
         with told(directory):
             directory.mkdir(parents=True, exist_ok=True)

@@ -61,13 +61,18 @@ class Progress:
 
 
 @contextmanager
-def watched() -> Iterator[Progress]:
-    """A bar for work of several steps; where standard error is no terminal and no notebook's cell, a line for each."""
+def watched(announced: str = "") -> Iterator[Progress]:
+    """A bar for work of several steps; where standard error is no terminal and no notebook's cell, a line for each.
+
+    `announced`: what is said before the first, if anything.
+    """
     from rich.progress import TaskProgressColumn
 
     from headscope.show.terminal import console
 
     on, told = console(sys.stderr), [""]
+    if announced:
+        on.print(announced, soft_wrap=True)
     if on.is_terminal or on.is_jupyter:
         with _drawn(TaskProgressColumn()) as progress:
             yield progress

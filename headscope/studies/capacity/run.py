@@ -14,18 +14,18 @@ import numpy as np
 from headscope.corpus.counted import CountedCorpus, Shard
 from headscope.corpus.run import RowFiles, Rows, RowsInMemory, collected, missing
 from headscope.corpus.texts import find_sources
+from headscope.keep.lock import held
+from headscope.keep.record import identity
+from headscope.keep.rows import R, read_rows, write_rows
 from headscope.model.surroundings import settled_class
 from headscope.show.progress import Progress
 from headscope.studies.capacity.figures import Outcome, Size, outcomes, sizes
 from headscope.studies.capacity.fitting import Fit, Sample, Spreads, batches, fitted_groups, samples
-from headscope.studies.capacity.kept import R, read_rows, write_rows
 from headscope.studies.capacity.mixed import Mixed, MixingRow, Published, mixed, published, rows_of
 from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.capacity.sweep import Row, Sweep
-from headscope.studies.survey.lock import held
-from headscope.studies.survey.manifest import identity, read_manifest
+from headscope.studies.survey.manifest import claimed, read_manifest
 from headscope.studies.survey.run import manifest_of
-from headscope.studies.survey.store import claim, refuse_foreign
 
 if TYPE_CHECKING:
     from headscope.scope import Card, Scope
@@ -100,9 +100,8 @@ class Run:
         manifest = manifest_of(scope, counted, {"kind": "capacity"} | options.to_dict())
         where = None if directory is None else Path(directory)
         if where is not None:
-            refuse_foreign(where)
-            with held(where):
-                claim(where, manifest)
+            with claimed(where, manifest):
+                pass
         return cls(scope, counted, options, where, manifest["texts"])
 
     @property

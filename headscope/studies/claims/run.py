@@ -23,7 +23,7 @@ from headscope.studies.claims import corpus, linear, position, sentence, stream
 from headscope.studies.claims.catalogue import CLAIMS
 from headscope.studies.claims.published import Published
 from headscope.studies.claims.result import Claims
-from headscope.studies.claims.store import PARTS, Work, usual_directory
+from headscope.studies.claims.store import PARTS, claimed, usual_directory, work_in
 from headscope.studies.claims.surveyed import Surveyed
 from headscope.studies.claims.verdict import Arithmetic, Finding
 from headscope.studies.survey.finished import is_finished
@@ -66,7 +66,7 @@ def settle(scope: Scope, asked: Asked, directory: str | Path | None = None, prog
     """
     where = None if directory is None else Path(directory) / PARTS
     run = _Run(scope, asked, where, progress or Progress())
-    with run.work.claimed():
+    with claimed(run.work, run.question):
         return run.claims()
 
 
@@ -78,7 +78,7 @@ class _Run:
         self.mask = asked.mask
         sources, self.options = self._sources()
         self.paths = sources
-        question = {
+        self.question = {
             "headscope": __version__,
             "weights_sha256": scope.card.weights_sha256,
             "dtype": scope.card.dtype,
@@ -87,8 +87,8 @@ class _Run:
             "options": self.options.to_dict(),
             "sources": [str(path.resolve()) for path in sources],
         }
-        where = usual_directory(question, sources) if directory is None else directory
-        self.work = Work(where, question)
+        where = usual_directory(self.question, sources) if directory is None else directory
+        self.work = work_in(where)
         try:
             self.published: Published | InputError = Published(scope)
         except InputError as error:

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headscope.errors import InputError
+from headscope.keep.record import is_sealed
 from headscope.studies.survey.finished import refuse_unfinished
-from headscope.studies.survey.manifest import carries_checksums, survey_manifest
+from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.store import Store
 from headscope.studies.survey.unsealed import NOTE
 
@@ -88,7 +89,7 @@ class Survey:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of its figures must know."""
-        return () if carries_checksums(self.manifest) else (NOTE,)
+        return () if is_sealed(self.manifest) else (NOTE,)
 
     @property
     def model(self) -> dict[str, Any]:

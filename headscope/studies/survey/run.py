@@ -16,38 +16,30 @@ from headscope import __version__
 from headscope.corpus.census import Census
 from headscope.corpus.counted import CountedCorpus, Shard
 from headscope.corpus.run import missing, run_missing
-from headscope.corpus.standard_input import Arrived, arriving
+from headscope.corpus.standard_input import KEPT, Arrived, arriving
 from headscope.corpus.texts import Corpus, Source, Text, find_sources
 from headscope.errors import InputError
+from headscope.keep.lock import held, refuse_at_work
+from headscope.keep.record import is_sealed
 from headscope.model.surroundings import settled_class
 from headscope.neighbors import warm_up
 from headscope.question.given import in_order
 from headscope.show.progress import Progress
 from headscope.studies.survey import statistics
-from headscope.studies.survey.lock import held, refuse_at_work
 from headscope.studies.survey.manifest import (
     FORMULA,
     SCHEMA,
-    carries_checksums,
+    claim,
     read_manifest,
     refuse_differences,
     survey_manifest,
+    work_of,
 )
 from headscope.studies.survey.measure import Context, measure
 from headscope.studies.survey.nulls import Null, moves_streams, variants
 from headscope.studies.survey.options import SurveyOptions, checked_nulls
 from headscope.studies.survey.plan import Plan
-from headscope.studies.survey.store import STANDARD_INPUT as KEPT
-from headscope.studies.survey.store import (
-    Discard,
-    Sink,
-    Store,
-    claim,
-    clean,
-    nulls_there,
-    refuse_foreign,
-    write_vocabulary,
-)
+from headscope.studies.survey.store import Discard, Sink, Store, nulls_there, write_vocabulary
 from headscope.studies.survey.unsealed import NOTE
 
 if TYPE_CHECKING:
@@ -86,7 +78,7 @@ class Survey:
         """
         where = Path(directory)
         list(options.views())
-        refuse_foreign(where)
+        work_of(where).refuse_foreign()
         refuse_at_work(where)
         before = read_manifest(where)
         if before is not None:
@@ -142,7 +134,7 @@ class Survey:
         nulls, progress = checked_nulls(nulls), progress or Progress()
         warm_up(wait=True)
         with held(self.directory):
-            clean(self.directory)
+            work_of(self.directory).clean()
             self._write_vocabulary()
             stores = self._all(nulls)
             progress.step(doing, self._work(stores))
@@ -191,7 +183,7 @@ class Survey:
         for store in stores:
             for index, fault in store.faults().items():
                 yield f"{store.named(index, fault)}: it is measured again."
-        if not carries_checksums(survey_manifest(self.directory)):
+        if not is_sealed(survey_manifest(self.directory)):
             yield NOTE
 
     def _left(self, stores: Sequence[Store]) -> int:

@@ -13,13 +13,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from headscope.corpus.bootstrap import Draws
+from headscope.keep.rows import write_table
 from headscope.reading.stream import stages_of
 from headscope.studies.survey import columns, contrasts, figures, finished, stream_figures, sums
 from headscope.studies.survey.figures import Figure
 from headscope.studies.survey.hubs import HUBS, Hubs
 from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.nulls import moves_streams
-from headscope.studies.survey.store import Store, read_vocabulary, write_whole
+from headscope.studies.survey.store import Store, read_vocabulary
 from headscope.studies.survey.sums import CLASSES, Membership, Totals
 from headscope.studies.survey.unsealed import told
 
@@ -85,12 +86,12 @@ def _compute(directory: Path, manifest: dict[str, Any], nulls: Sequence[str], ti
                 tick()
     assert groups is not None
     finished.begin(directory)
-    _write(directory / finished.STATISTICS, columns.table(KEYS, found.figures, groups.sum(1)))
+    write_table(directory / finished.STATISTICS, columns.table(KEYS, found.figures, groups.sum(1)))
     if found.streams:
-        _write(directory / finished.STREAM, columns.table(stream_figures.KEYS, found.streams, groups.sum(1)))
-    _write(directory / finished.REPLICATES, pa.Table.from_pylist(found.replicates, schema=_REPLICATES))
-    _write(directory / finished.CONTRASTS, contrasts.within(found.replicates, manifest["texts"]["groups"]))
-    _write(directory / finished.HUBS, pa.Table.from_pylist(found.hubs, schema=pa.schema(KEYS | HUBS)))
+        write_table(directory / finished.STREAM, columns.table(stream_figures.KEYS, found.streams, groups.sum(1)))
+    write_table(directory / finished.REPLICATES, pa.Table.from_pylist(found.replicates, schema=_REPLICATES))
+    write_table(directory / finished.CONTRASTS, contrasts.within(found.replicates, manifest["texts"]["groups"]))
+    write_table(directory / finished.HUBS, pa.Table.from_pylist(found.hubs, schema=pa.schema(KEYS | HUBS)))
     finished.finish(directory, manifest)
 
 
@@ -208,7 +209,3 @@ def _replicates(keys: dict[str, Any], found: Sequence[Figure]) -> list[dict[str,
                 for head in range(last + 1)
             ]
     return rows
-
-
-def _write(path: Path, table: pa.Table) -> None:
-    write_whole(path, lambda beside: pq.write_table(table, beside, compression="zstd"))

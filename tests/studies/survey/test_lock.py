@@ -11,11 +11,11 @@ import pytest
 import zoo
 
 from headscope.errors import InputError
+from headscope.keep.lock import held
 from headscope.show.progress import Progress
 from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.capacity.run import Run
 from headscope.studies.claims.run import Asked, settle
-from headscope.studies.survey.lock import held
 from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.run import Survey
 from headscope.studies.survey.store import Store
@@ -29,8 +29,6 @@ sys.path[:0] = {[str(Path(zoo.__file__).parent), str(Path(zoo.__file__).parents[
 import zoo
 from headscope import Scope
 from headscope.studies.survey import run
-from headscope.studies.survey.options import SurveyOptions
-from headscope.studies.survey.store import Store
 measure, count = run.measure, 0
 def stopping(*arguments, **named):
     global count

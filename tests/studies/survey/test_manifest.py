@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 from headscope import Scope
 from headscope.errors import InputError
-from headscope.studies.capacity.options import SurveyOptions as CapacityOptions
+from headscope.keep.record import sealed
+from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.capacity.run import Run
 from headscope.studies.claims.run import Asked, settle
 from headscope.studies.probes.texts import find_texts
-from headscope.studies.survey import contrasts, manifest, statistics
+from headscope.studies.survey import contrasts, statistics
 from headscope.studies.survey.opened import open_survey
 from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.report.method import measured
@@ -135,7 +136,7 @@ def test_what_is_no_manifest(scope, finished, copy, tmp_path, text, said):
 def test_a_field_that_lies_is_named(scope, finished, copy, tmp_path, path, value, said):
     made = changed(json.loads((copy / "manifest.json").read_text()), path, value)
     if path == ("options", "kind") or path[:2] == ("options", "spaces"):
-        made = manifest.sealed({name: inner for name, inner in made.items() if name != "checksum"})
+        made = sealed({name: inner for name, inner in made.items() if name != "checksum"})
     spoiled(copy, json.dumps(made))
     with pytest.raises(InputError) as error:
         open_survey(copy)

@@ -19,11 +19,12 @@ import torch
 from headscope.corpus import bootstrap
 from headscope.corpus.census import take_census
 from headscope.corpus.texts import Columns, Corpus, Text, find_sources
+from headscope.keep.checksums import CHECKSUMS, seal
+from headscope.keep.record import sealed
 from headscope.model.tokens import Token
 from headscope.studies.survey import statistics, store, sums
-from headscope.studies.survey.checksums import CHECKSUMS, seal
 from headscope.studies.survey.frame import Frame
-from headscope.studies.survey.manifest import MANIFEST, sealed
+from headscope.studies.survey.manifest import MANIFEST
 from headscope.studies.survey.measure import Heads
 from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.run import Survey
@@ -74,7 +75,7 @@ def survey(tmp_path_factory):
 def repeated(survey, directory, times):
     """The same survey of so many times the shards: all texts anew, and each a group of its own."""
     shutil.copytree(survey, directory)
-    manifest = json.loads((directory / store.MANIFEST).read_text())
+    manifest = json.loads((directory / MANIFEST).read_text())
     shards, groups = manifest["shards"], manifest["texts"]["groups"]
     for n in range(1, times):
         for index in range(len(shards)):
