@@ -91,7 +91,7 @@ class Census:
                 continue
             groups = self.groups[shard.first : shard.stop].tolist()
             if hash_of(b"".join(map(digest_of, texts, groups))) != shard.sha256:
-                raise InputError("the texts changed while they were being read: run it again.")
+                raise InputError("the texts changed while they were being surveyed: run the survey again.")
             yield shard, texts
 
 
