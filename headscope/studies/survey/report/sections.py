@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-from headscope.corpus.verdicts import RATE
+from headscope.inference.verdicts import RATE
 from headscope.show.charts.chart import Chart
 from headscope.show.document import Block, Cell, Code, Quote, Section, Table
 from headscope.studies.survey.opened import Survey, View
