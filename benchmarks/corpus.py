@@ -21,7 +21,7 @@ from benchmarks.models import TEXT, scopes
 from benchmarks.timing import Timing, interleaved, machine
 from headscope import Scope
 from headscope.corpus.census import take_census
-from headscope.corpus.texts import Columns, Corpus, Text, find_sources
+from headscope.corpus.texts import Columns, Corpus, CorpusText, find_sources
 from headscope.neighbors import search, warm_up
 from headscope.studies.survey.measure import tokens_of
 from headscope.studies.survey.options import SurveyOptions
@@ -87,13 +87,13 @@ def _ratios(times: Mapping[str, Timing], clock: Callable[[Timing], Sequence[floa
     return {"median": statistics.median(found), "min": min(found), "max": max(found)}
 
 
-def _forward(scope: Scope, texts: list[Text]) -> None:
+def _forward(scope: Scope, texts: list[CorpusText]) -> None:
     contents = sorted((text.content for text in texts), key=len)
     for start in range(0, len(contents), 64):
         scope.read_many(contents[start : start + 64])
 
 
-def _kernel(scope: Scope, texts: list[Text]) -> Callable[[], None]:
+def _kernel(scope: Scope, texts: list[CorpusText]) -> Callable[[], None]:
     """The searches of one shard."""
     readings = scope.read_many([text.content for text in texts])
     kept = [[token for token in reading.tokens if not token.special] for reading in readings]

@@ -141,14 +141,14 @@ def claims(
 ) -> None:
     """Every claim of the experiment that headscope began with, and a verdict on it for this model."""
     try:
-        from headscope.studies.claims.run import Asked, settle
+        from headscope.studies.claims.run import ClaimsAsked, settle
     except ModuleNotFoundError as error:
         raise InputError(f'claims need {error.name}: pip install "headscope[survey]"') from None
     from headscope.show.progress import watched
     from headscope.studies.claims.page import refuse_foreign, write_page
     from headscope.studies.claims.show import tables
 
-    asked = Asked.of(texts, survey, mask, sample, seed)
+    asked = ClaimsAsked.of(texts, survey, mask, sample, seed)
     if output is not None:
         refuse_foreign(output)
     with working("starting") as status:

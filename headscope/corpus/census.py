@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headscope.corpus.asked import CorpusOptions
-from headscope.corpus.texts import Corpus, Text, Unreadable
+from headscope.corpus.texts import Corpus, CorpusText, Unreadable
 from headscope.errors import InputError
 from headscope.model.tokens import Token
 
@@ -22,7 +22,7 @@ SHARD_POSITIONS = 4096  # about how many tokens a shard has: what a run that is 
 BANK = 128  # texts whose types may serve as distractors where a shard has too few texts of its own
 _EXAMPLES = 5
 _DIGEST = 16  # bytes of a text's hash
-Tokens = Callable[[Text], Sequence[Token]]  # raises InputError for a text that cannot be read
+Tokens = Callable[[CorpusText], Sequence[Token]]  # raises InputError for a text that cannot be read
 
 
 @dataclass(frozen=True)
@@ -75,17 +75,17 @@ class Census:
         """Positions in all."""
         return int(self.positions.sum())
 
-    def texts_of(self, corpus: Corpus, wanted: set[int]) -> Iterator[tuple[ShardPlan, list[Text]]]:
+    def texts_of(self, corpus: Corpus, wanted: set[int]) -> Iterator[tuple[ShardPlan, list[CorpusText]]]:
         """The texts of each wanted shard, read again; InputError where they are not what they were."""
         reading = iter(corpus)
         for shard in self.shards:
             numbers = set(self.numbers[shard.first : shard.stop].tolist())
-            texts: list[Text] = []
+            texts: list[CorpusText] = []
             while len(texts) < len(numbers):
                 item = next(reading, None)
                 if item is None:
                     break
-                if isinstance(item, Text) and item.number in numbers:
+                if isinstance(item, CorpusText) and item.number in numbers:
                     texts.append(item)
             if shard.index not in wanted:
                 continue
@@ -133,13 +133,13 @@ class _Count:
         self._examples: list[LeftOut] = []
         self._longest = self._next_group = 0
 
-    def leave_out(self, reason: str, item: Text | Unreadable) -> None:
+    def leave_out(self, reason: str, item: CorpusText | Unreadable) -> None:
         """Count what is not surveyed, and keep the first few as examples."""
         self._left_out[reason] += 1
         if len(self._examples) < _EXAMPLES:
             self._examples.append(LeftOut(reason, item.source, item.line))
 
-    def take(self, text: Text, read: Sequence[Token]) -> None:
+    def take(self, text: CorpusText, read: Sequence[Token]) -> None:
         """Count a text in; one with nothing but special tokens is left out."""
         ids = np.array([token.id for token in read if not token.special], dtype=np.int64)
         if not len(ids):
@@ -189,7 +189,7 @@ def _chosen(corpus: Corpus, options: CorpusOptions) -> set[int] | None:
     """Numbers of the sampled texts; None: all."""
     if options.sample is None:
         return None
-    total = sum(isinstance(item, Text) for item in corpus)
+    total = sum(isinstance(item, CorpusText) for item in corpus)
     if options.sample >= total:
         return None
     return set(random.Random(options.seed).sample(range(total), options.sample))
@@ -227,7 +227,7 @@ def _shards(positions: NDArray[np.int32], digests: bytearray, size: int) -> Iter
         yield ShardPlan(index, first, stop, int(positions[first:stop].sum()), digest)
 
 
-def digest_of(text: Text, group: int) -> bytes:
+def digest_of(text: CorpusText, group: int) -> bytes:
     """A text's, of what the figures depend on: not of the file's name, nor of the document's."""
     digest = hashlib.blake2b(digest_size=_DIGEST)
     for part in (text.content, str(group), *(word.tag for word in text.words)):

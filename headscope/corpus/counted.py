@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from headscope.corpus.asked import CorpusOptions
 from headscope.corpus.census import SHARD_POSITIONS, Census, ShardPlan, take_census
-from headscope.corpus.texts import Corpus, Source, Text
+from headscope.corpus.texts import Corpus, CorpusText, TextFile
 from headscope.model.tokens import Token
 from headscope.scope import Scope
 
@@ -17,7 +17,7 @@ class Shard:
     """Some texts that are measured together, and each one's group: its document, or it alone."""
 
     plan: ShardPlan
-    texts: list[Text]
+    texts: list[CorpusText]
     groups: list[int]
 
 
@@ -30,7 +30,7 @@ class CountedCorpus:
 
     @classmethod
     def of(
-        cls, scope: Scope, sources: Sequence[Source], asked: CorpusOptions, shard_positions: int = SHARD_POSITIONS
+        cls, scope: Scope, sources: Sequence[TextFile], asked: CorpusOptions, shard_positions: int = SHARD_POSITIONS
     ) -> CountedCorpus:
         """Count the texts that are asked for, as the model reads them. Raises InputError where nothing is left."""
         corpus = Corpus(sources, asked.columns)
@@ -49,7 +49,7 @@ class CountedCorpus:
             yield plan.index, Shard(plan, texts, self.census.groups[plan.first : plan.stop].tolist())
 
 
-def tokens_of(scope: Scope, text: Text, truncate: bool) -> tuple[Token, ...]:
+def tokens_of(scope: Scope, text: CorpusText, truncate: bool) -> tuple[Token, ...]:
     """A text's tokens as the model reads them; InputError for a text that it cannot read."""
     opened = scope._opened
     return scope._tokens(opened, text.content, opened.stack.start, truncate)[0]

@@ -30,7 +30,7 @@ class Shards(Protocol[S_co]):
         ...
 
 
-class Kept(Protocol[S_co]):
+class KeptShards(Protocol[S_co]):
     """What was measured of shards: of each all, or nothing."""
 
     def has(self, shard: int) -> bool:
@@ -42,12 +42,12 @@ class Kept(Protocol[S_co]):
         ...
 
 
-def missing(shards: Shards[object], kept: Kept[object]) -> set[int]:
+def missing(shards: Shards[object], kept: KeptShards[object]) -> set[int]:
     """The shards that are not measured."""
     return {shard for shard in range(len(shards)) if not kept.has(shard)}
 
 
-def run_missing(shards: Shards[S], kept: Kept[T], measure: Callable[[S, T], None]) -> None:
+def run_missing(shards: Shards[S], kept: KeptShards[T], measure: Callable[[S, T], None]) -> None:
     """Measure every shard that is not there."""
     wanted = missing(shards, kept)
     for number, shard in shards.read(wanted) if wanted else ():
@@ -55,13 +55,13 @@ def run_missing(shards: Shards[S], kept: Kept[T], measure: Callable[[S, T], None
             measure(shard, sink)
 
 
-def collected(shards: Shards[S], kept: Rows[R], measure: Callable[[S], Iterable[R]]) -> list[R]:
+def collected(shards: Shards[S], kept: KeptRows[R], measure: Callable[[S], Iterable[R]]) -> list[R]:
     """The rows of all shards, in order; those of shards that are not there are measured."""
     run_missing(shards, kept, lambda shard, rows: rows.extend(measure(shard)))
     return [row for shard in range(len(shards)) for row in kept.read(shard)]
 
 
-class Rows(Protocol[R]):
+class KeptRows(Protocol[R]):
     """What was measured of shards, as rows of one kind."""
 
     def has(self, shard: int) -> bool: ...

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from headscope.corpus.asked import CorpusOptions
-from headscope.corpus.texts import Source
+from headscope.corpus.texts import TextFile
 from headscope.errors import InputError
 from headscope.keep.files import told, unfinished
 
@@ -22,16 +22,16 @@ KEPT = "stdin"  # the file that keeps them
 
 
 @dataclass(frozen=True)
-class Arrived:
+class ArrivedTexts:
     """What came: `new`, a file beside the place where it is kept; None: nothing came, and what is kept serves."""
 
     directory: Path
     new: Path | None
 
-    def source(self, options: CorpusOptions) -> Source:
+    def source(self, options: CorpusOptions) -> TextFile:
         """The texts, where they are until `keep`."""
         path = self.new or self.directory / KEPT
-        return Source(path, "text" if options.format == "auto" else options.format, NAME)
+        return TextFile(path, "text" if options.format == "auto" else options.format, NAME)
 
     def refuse_other(self) -> None:
         """Raise InputError where other input is kept and no manifest says which texts it has: it would be lost."""
@@ -50,7 +50,7 @@ class Arrived:
 
 
 @contextmanager
-def arriving(directory: Path, stream: BinaryIO | None) -> Iterator[Arrived]:
+def arriving(directory: Path, stream: BinaryIO | None) -> Iterator[ArrivedTexts]:
     """Take what comes from standard input; nothing of it is left where the block ends without `keep`.
 
     Raises InputError where nothing comes and nothing is kept.
@@ -58,7 +58,7 @@ def arriving(directory: Path, stream: BinaryIO | None) -> Iterator[Arrived]:
     given = stream or (None if sys.stdin is None else sys.stdin.buffer)
     kept, made = directory / KEPT, not directory.exists()
     if kept.is_file() and (given is None or given.isatty()):
-        yield Arrived(directory, None)
+        yield ArrivedTexts(directory, None)
         return
     new = unfinished(directory)
     try:
@@ -71,7 +71,7 @@ def arriving(directory: Path, stream: BinaryIO | None) -> Iterator[Arrived]:
                 os.fsync(file.fileno())
         if new.stat().st_size == 0 and not kept.is_file():
             raise InputError("nothing came on standard input: give texts there, or name files and directories.")
-        yield Arrived(directory, new if new.stat().st_size else None)
+        yield ArrivedTexts(directory, new if new.stat().st_size else None)
     finally:
         with suppress(OSError):  # what kept us from writing is told already
             new.unlink(missing_ok=True)

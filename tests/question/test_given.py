@@ -14,7 +14,7 @@ from headscope import InputError
 from headscope.corpus.texts import find_sources
 from headscope.question.given import in_order, numbers_of, whole
 from headscope.studies.capacity.options import CapacityOptions
-from headscope.studies.claims.run import Asked
+from headscope.studies.claims.run import ClaimsAsked
 from headscope.studies.probes import fit_lens, recovery
 from headscope.studies.probes.texts import find_texts
 from headscope.studies.survey.options import SurveyOptions, checked_nulls
@@ -245,7 +245,7 @@ def test_paths_in_whatever_holds_them(scope, tmp_path):
     assert find_sources(iter(paths)) == find_sources(paths)
     assert find_texts(scope, iter(paths)) == find_texts(scope, paths)
     assert Survey.prepare(scope, iter(paths), tmp_path / "out", SurveyOptions()).census.total > 0
-    assert Asked.of(iter(map(str, paths)), None, "model", None, 0).texts == tuple(paths)
+    assert ClaimsAsked.of(iter(map(str, paths)), None, "model", None, 0).texts == tuple(paths)
 
 
 @pytest.mark.parametrize("path", ["texts.txt", {"texts.txt"}])
@@ -254,7 +254,7 @@ def test_one_path_where_a_list_is_expected_is_refused(scope, tmp_path, path):
         lambda: find_sources(path),
         lambda: find_texts(scope, path),
         lambda: Survey.prepare(scope, path, tmp_path / "out", SurveyOptions()),
-        lambda: Asked.of(path, None, "model", None, 0),
+        lambda: ClaimsAsked.of(path, None, "model", None, 0),
     ):
         with pytest.raises(InputError, match=r"is a list, not one str|has no order"):
             ask()

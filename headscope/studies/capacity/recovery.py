@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Stage = Literal["z", "residual"]
 
 
-class Recovery:
+class OwnRanks:
     """Own ranks of encodings at some tokens: z in each head's own value space, the stream among the input embeddings.
 
     By cosine, each at the token's own place. `ids` int64 [token], `spots` [token] where they stood.

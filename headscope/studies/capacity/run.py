@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headscope.corpus.counted import CountedCorpus, Shard
-from headscope.corpus.run import RowFiles, Rows, RowsInMemory, collected, missing
+from headscope.corpus.run import KeptRows, RowFiles, RowsInMemory, collected, missing
 from headscope.corpus.texts import find_sources
 from headscope.keep.lock import held
 from headscope.keep.record import identity
@@ -20,8 +20,8 @@ from headscope.keep.rows import R, read_rows, write_rows
 from headscope.model.surroundings import settled_class
 from headscope.show.progress import Progress
 from headscope.studies.capacity.figures import Outcome, Size, outcomes, sizes
-from headscope.studies.capacity.fitting import Fit, Sample, Spreads, batches, fitted_groups, samples
-from headscope.studies.capacity.mixed import Mixed, MixingRow, Published, mixed, published, rows_of
+from headscope.studies.capacity.fitting import Fit, Spreads, TextInput, batches, fitted_groups, samples
+from headscope.studies.capacity.mixed import Mixed, MixingRow, PublishedRatios, mixed, published, rows_of
 from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.capacity.sweep import Row, Sweep
 from headscope.studies.survey.manifest import claimed, read_manifest
@@ -42,7 +42,7 @@ class Reproductions:
     """Mixing ratios (with those that were published for this model, if any), and forgetting and recreating."""
 
     mixed: list[Mixed]
-    published: Published | None
+    published: PublishedRatios | None
     forgetting: Forgetting | None
     notes: tuple[str, ...]
 
@@ -190,7 +190,7 @@ class Run:
         manifest = read_manifest(self.directory)
         return "" if manifest is None else identity(manifest)
 
-    def _kept(self, name: str, kind: type[R]) -> Rows[R]:
+    def _kept(self, name: str, kind: type[R]) -> KeptRows[R]:
         """Where rows of a kind are kept: a file a shard in the directory, or in memory where none is named."""
         if self.directory is None:
             return RowsInMemory()
@@ -206,10 +206,10 @@ class Run:
     def _every(self) -> set[int]:
         return set(range(len(self.counted)))
 
-    def _samples(self, shard: Shard) -> list[Sample]:
+    def _samples(self, shard: Shard) -> list[TextInput]:
         return samples(self.scope, zip(shard.texts, shard.groups, strict=True), self.options)
 
-    def _halves(self, shard: Shard) -> tuple[list[Sample], list[Sample]]:
+    def _halves(self, shard: Shard) -> tuple[list[TextInput], list[TextInput]]:
         """The texts of a shard that are fitted on, and those that are measured."""
         some = self._samples(shard)
         return [one for one in some if self._fitted[one.group]], [one for one in some if not self._fitted[one.group]]

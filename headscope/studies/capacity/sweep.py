@@ -15,10 +15,10 @@ from headscope.model.capture.edits import Change
 from headscope.model.capture.edits import Part as Where
 from headscope.model.opened import Text
 from headscope.reading.losses import kl, moved
-from headscope.studies.capacity.fitting import STAGES, Fit, Sample, Stage, batches, watched
+from headscope.studies.capacity.fitting import STAGES, Fit, Stage, TextInput, batches, watched
 from headscope.studies.capacity.merging import Tree
 from headscope.studies.capacity.options import CapacityOptions, Site
-from headscope.studies.capacity.recovery import Readout, Recovery, told
+from headscope.studies.capacity.recovery import OwnRanks, Readout, told
 from headscope.studies.capacity.subspaces import Axes
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class Sweep:
         self.conditions = conditions(options, card.layers, card.heads, widths)
         self._recovered = min(1.0, RECOVERED / max(tokens, 1))
 
-    def rows(self, samples: Sequence[Sample], tick: Tick = lambda texts: None) -> Iterator[Row]:
+    def rows(self, samples: Sequence[TextInput], tick: Tick = lambda texts: None) -> Iterator[Row]:
         """Every text under every condition; `tick` is told of each condition how many texts it was measured on."""
         for batch in batches(self.scope, samples):
             before = _Before(self.scope, batch, [self._drawn(one) for one in batch], self.fit.readout)
@@ -141,7 +141,7 @@ class Sweep:
                     tick(len(batch))
                 yield from before.rows(layer, found)
 
-    def _drawn(self, one: Sample) -> Tensor:
+    def _drawn(self, one: TextInput) -> Tensor:
         """The tokens of a text at which own ranks are measured: indices into its tokens that are not special."""
         draw = torch.Generator().manual_seed(seed_of(self.options.seed, "recovered", one.number))
         return (torch.rand(len(one.ours), generator=draw) < self._recovered).nonzero()[:, 0]
@@ -161,7 +161,7 @@ class _Effect:
 class _Changes:
     """What each text's encodings of one layer become under a condition."""
 
-    def __init__(self, fit: Fit, batch: Sequence[Sample], before: _Before, layer: int, seed: int) -> None:
+    def __init__(self, fit: Fit, batch: Sequence[TextInput], before: _Before, layer: int, seed: int) -> None:
         self._fit, self._batch, self._before, self._layer, self._seed = fit, batch, before, layer, seed
         self._turned: dict[str, list[Axes]] = {}
         self._trees: dict[str, list[Tree]] = {}
@@ -195,7 +195,7 @@ class _Changes:
 class _Before:
     """A batch of texts as the model reads them, unchanged, and how far it is from that under a condition."""
 
-    def __init__(self, scope: Scope, batch: Sequence[Sample], drawn: Sequence[Tensor], readout: Readout) -> None:
+    def __init__(self, scope: Scope, batch: Sequence[TextInput], drawn: Sequence[Tensor], readout: Readout) -> None:
         self._scope, self._batch, self._drawn, self._readout = scope, batch, drawn, readout
         self.encodings: dict[tuple[Stage, int], list[Tensor]] = {}
 
@@ -207,7 +207,7 @@ class _Before:
         self._ids = torch.cat([one.ids[rows] for one, rows in zip(batch, drawn, strict=True)])
         stood = scope._opened.feed.spots([one.input.ids for one in batch])
         spots = [text[n] for text, rows in zip(stood, at, strict=True) for n in rows.tolist()]
-        self._recovery = Recovery(scope, self._ids, spots)
+        self._recovery = OwnRanks(scope, self._ids, spots)
 
     def under(self, condition: Condition, changes: Sequence[Change]) -> _Effect:
         """The model with each text's encodings changed, one way for each text."""

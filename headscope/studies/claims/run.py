@@ -36,7 +36,7 @@ REFERENCES = ("input", "layer")
 
 
 @dataclass(frozen=True)
-class Asked:
+class ClaimsAsked:
     """What is asked: texts, or a finished survey; None and None: the sentences that come with headscope."""
 
     texts: tuple[Path, ...] | None = None
@@ -46,7 +46,9 @@ class Asked:
     seed: int = 0
 
     @classmethod
-    def of(cls, texts: Iterable[str] | None, survey: str | None, mask: str, sample: int | None, seed: int) -> Asked:
+    def of(
+        cls, texts: Iterable[str] | None, survey: str | None, mask: str, sample: int | None, seed: int
+    ) -> ClaimsAsked:
         """From the command line; InputError for what cannot be asked."""
         one_of("mask", mask, MASKS)
         paths = tuple(map(Path, in_order([] if texts is None else texts, "texts"))) or None
@@ -58,7 +60,9 @@ class Asked:
 
 
 @settled
-def settle(scope: Scope, asked: Asked, directory: str | Path | None = None, progress: Progress | None = None) -> Claims:
+def settle(
+    scope: Scope, asked: ClaimsAsked, directory: str | Path | None = None, progress: Progress | None = None
+) -> Claims:
     """Every claim's verdict on a model.
 
     The work is kept below `directory` (None: in headscope's cache): a run that was killed goes on from there. Raises
@@ -73,7 +77,7 @@ def settle(scope: Scope, asked: Asked, directory: str | Path | None = None, prog
 class _Run:
     """One run: its surveys, under both arithmetics, and the findings on them."""
 
-    def __init__(self, scope: Scope, asked: Asked, directory: Path | None, progress: Progress) -> None:
+    def __init__(self, scope: Scope, asked: ClaimsAsked, directory: Path | None, progress: Progress) -> None:
         self.scope, self.asked, self.progress = scope, asked, progress
         self.mask = asked.mask
         sources, self.options = self._sources()
@@ -162,7 +166,7 @@ class _Run:
         if published is not None and isinstance(self.published, Published):
             both.append((self.published, "published", published))
         for scope, arithmetic, survey in both:
-            for one in sentence.Sentence.read(scope, arithmetic, self.mask).findings():
+            for one in sentence.SentenceRead.read(scope, arithmetic, self.mask).findings():
                 found.append(corpus.preserved(survey, arithmetic, one) if one.claim == "S3" else one)
         return [*found, sentence.on_the_way(self.scope, self.mask)]
 

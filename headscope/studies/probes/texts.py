@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from headscope.corpus.asked import CorpusOptions
 from headscope.corpus.counted import CountedCorpus
-from headscope.corpus.texts import Source, find_sources
+from headscope.corpus.texts import TextFile, find_sources
 from headscope.errors import InputError
 from headscope.question.given import in_order
 from headscope.studies.survey.manifest import options_of, survey_manifest
@@ -61,7 +61,7 @@ def surveys_in(paths: Sequence[str | Path]) -> list[Path]:
     return [Path(path) for path in paths if (Path(path) / _MANIFEST).is_file()]
 
 
-def _of_survey(directory: Path) -> tuple[list[Source], CorpusOptions, str]:
+def _of_survey(directory: Path) -> tuple[list[TextFile], CorpusOptions, str]:
     """The sources of a survey, its options, and the hash of its texts."""
     manifest = survey_manifest(directory)
     options = options_of(manifest)
@@ -71,7 +71,7 @@ def _of_survey(directory: Path) -> tuple[list[Source], CorpusOptions, str]:
         if not path.is_file():
             raise InputError(f"{directory} is a survey of {name}, which is not there (from here): name files of texts.")
         if name == "standard input":
-            sources.append(Source(path, "text" if options.format == "auto" else options.format, name))
+            sources.append(TextFile(path, "text" if options.format == "auto" else options.format, name))
         else:
             sources += find_sources([path], options.format)
     return sources, options, str(manifest["texts"]["sha256"])

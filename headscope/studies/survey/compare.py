@@ -11,7 +11,7 @@ from torch import Tensor
 
 from headscope.model.feed.positions import Spot
 from headscope.neighbors import Metric, Nearest, Table
-from headscope.studies.survey.frame import Frame
+from headscope.studies.survey.frame import ShardFrame
 from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.scorer import Scorer
 from headscope.studies.survey.signal import Sets
@@ -35,7 +35,7 @@ class Compared:
 
 def compare(
     vocabulary: Vocabulary,
-    frame: Frame,
+    frame: ShardFrame,
     spots: Sequence[Spot],
     sets: Sets,
     z: Tensor,
@@ -68,7 +68,7 @@ def _signals(
     places: Spots,
     encode: Encode,
     sets: Sets,
-    frame: Frame,
+    frame: ShardFrame,
     queries: Sequence[Tensor],
     metrics: Sequence[Metric],
 ) -> dict[Metric, Tensor]:
@@ -101,7 +101,7 @@ def _at(rows: Tensor, ids: Tensor, encoded: Encoded) -> Tensor:
     return rows + encoded.table.bias_at(place)[:, None]
 
 
-def _compared(frame: Frame, found: Nearest, candidates: int, signal: Tensor) -> Compared:
+def _compared(frame: ShardFrame, found: Nearest, candidates: int, signal: Tensor) -> Compared:
     assert found.other_ranks is not None, "the tokens of partners were asked for"
     nearest, others = found.ids[..., 0], found.other_ranks[..., 0]
     paired = frame.partner >= 0

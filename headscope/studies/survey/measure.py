@@ -14,7 +14,7 @@ from torch import Tensor
 
 from headscope.corpus.counted import tokens_of
 from headscope.corpus.tags import tagged
-from headscope.corpus.texts import Text
+from headscope.corpus.texts import CorpusText
 from headscope.errors import ModelError
 from headscope.model.capture.passes import Mask
 from headscope.model.feed.positions import Spot
@@ -25,7 +25,7 @@ from headscope.reading.patterns import pattern_figures
 from headscope.reading.stream import stages_of
 from headscope.studies.survey import nulls, tables
 from headscope.studies.survey.compare import Compared, compare
-from headscope.studies.survey.frame import Frame
+from headscope.studies.survey.frame import ShardFrame
 from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.signal import Sets
 from headscope.studies.survey.store import Sink
@@ -62,7 +62,7 @@ class Heads:
 
 def measure(
     scope: Scope,
-    texts: Sequence[Text],
+    texts: Sequence[CorpusText],
     options: SurveyOptions,
     context: Context,
     sink: Sink,
@@ -83,7 +83,7 @@ def measure(
             return ids
         return nulls.permuted_labels(context.frequencies, options.seed, number)[ids]
 
-    frame = Frame.of(texts, tokens, labelled, names.surfaces, options.seed)
+    frame = ShardFrame.of(texts, tokens, labelled, names.surfaces, options.seed)
     sets = Sets.draw(
         [(text.number, types) for text, types in zip(texts, frame.types, strict=True)],
         [(number, np.unique(labelled(number, ids))) for number, ids in context.bank],
@@ -121,7 +121,7 @@ def measure(
 
 def _compared(
     scope: Scope,
-    frame: Frame,
+    frame: ShardFrame,
     sets: Sets,
     heads: Heads,
     options: SurveyOptions,
@@ -154,7 +154,7 @@ def _compared(
 
 def _heads(
     scope: Scope,
-    texts: Sequence[Text],
+    texts: Sequence[CorpusText],
     tokens: Sequence[Sequence[Token]],
     options: SurveyOptions,
     mask: Mask,

@@ -71,7 +71,7 @@ _FIELDS = tuple(Stat.__dataclass_fields__)
 
 
 @dataclass(frozen=True)
-class Survey:
+class OpenedSurvey:
     """A finished survey: its manifest, and its figures as they are asked for. Made by `open_survey`."""
 
     path: Path
@@ -212,14 +212,14 @@ class Survey:
         return self._hubs.get((None, view, layer, head))
 
 
-def open_survey(path: str | Path) -> Survey:
+def open_survey(path: str | Path) -> OpenedSurvey:
     """The finished survey in a directory.
 
     Raises InputError where there is none, where it is unfinished, where its tables or definitions are not those that
     this version reads, and where they are damaged; of the shards the bytes are looked at when they are read.
     """
     directory = Path(path)
-    survey = Survey(directory, survey_manifest(directory))
+    survey = OpenedSurvey(directory, survey_manifest(directory))
     refuse_unfinished(directory, survey.manifest)
     for shard in range(len(survey.manifest["shards"])):
         survey.store.outlined(shard)
@@ -231,7 +231,7 @@ def open_survey(path: str | Path) -> Survey:
     return survey
 
 
-def open_surveys(paths: Iterable[str | Path]) -> dict[str, Survey]:
+def open_surveys(paths: Iterable[str | Path]) -> dict[str, OpenedSurvey]:
     """Several surveys by a short name that tells them apart: their directory's, with as much before it as is needed.
 
     Raises InputError as `open_survey` does, and where one directory is named twice.

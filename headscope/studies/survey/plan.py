@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SurveyPlan:
     """What a survey will cost: positions, scores (positions · heads · tokens compared), seconds, bytes on disk.
 
     `shards` and `done` count those of the model and of every null. Seconds and bytes are of what is left.
@@ -30,7 +30,7 @@ class Plan:
     notes: tuple[str, ...] = ()  # what its reader must know: shards that are damaged, or have no checksums
 
 
-def show(plan: Plan, card: Card, directory: str) -> str:
+def show(plan: SurveyPlan, card: Card, directory: str) -> str:
     """The plan in a few lines."""
     documents = "" if plan.documents is None else f" of {plan.documents:,} documents"
     lines = [

@@ -16,8 +16,8 @@ from headscope import __version__
 from headscope.corpus.census import Census
 from headscope.corpus.counted import CountedCorpus, Shard
 from headscope.corpus.run import missing, run_missing
-from headscope.corpus.standard_input import KEPT, Arrived, arriving
-from headscope.corpus.texts import Corpus, Source, Text, find_sources
+from headscope.corpus.standard_input import KEPT, ArrivedTexts, arriving
+from headscope.corpus.texts import Corpus, CorpusText, TextFile, find_sources
 from headscope.errors import InputError
 from headscope.keep.lock import held, refuse_at_work
 from headscope.keep.record import is_sealed
@@ -38,7 +38,7 @@ from headscope.studies.survey.manifest import (
 from headscope.studies.survey.measure import Context, measure
 from headscope.studies.survey.nulls import Null, moves_streams, variants
 from headscope.studies.survey.options import SurveyOptions, checked_nulls
-from headscope.studies.survey.plan import Plan
+from headscope.studies.survey.plan import SurveyPlan
 from headscope.studies.survey.store import Discard, Sink, Store, nulls_there, write_vocabulary
 from headscope.studies.survey.unsealed import NOTE
 
@@ -85,22 +85,24 @@ class Survey:
             refuse_differences(where, before, asked_of(scope, options.to_dict()))
         with ExitStack() as stack:
             sources = _sources(paths, where, options, standard_input, stack)
-            read = [one.source(options) if isinstance(one, Arrived) else one for one in sources]
+            read = [one.source(options) if isinstance(one, ArrivedTexts) else one for one in sources]
             say("counting the texts")
             texts = CountedCorpus.of(scope, read, options, options.shard_positions)
             with held(where):
                 before = read_manifest(where)
-                for one in (one for one in sources if isinstance(one, Arrived)):
+                for one in (one for one in sources if isinstance(one, ArrivedTexts)):
                     if before is None:
                         one.refuse_other()
                     else:
                         _refuse_other_texts(where, before, texts.census)
                     one.keep()
                 claim(where, manifest_of(scope, texts, options.to_dict()))
-        kept = [replace(one.source(options), path=where / KEPT) if isinstance(one, Arrived) else one for one in sources]
+        kept = [
+            replace(one.source(options), path=where / KEPT) if isinstance(one, ArrivedTexts) else one for one in sources
+        ]
         return cls(scope, replace(texts, corpus=Corpus(kept, options.columns)), options, where)
 
-    def plan(self, nulls: Iterable[str] = ()) -> Plan:
+    def plan(self, nulls: Iterable[str] = ()) -> SurveyPlan:
         """What it will cost to run it, with `nulls`; a few texts are measured for that."""
         nulls = checked_nulls(nulls)
         card, options, census = self.scope.card, self.options, self.census
@@ -109,7 +111,7 @@ class Survey:
         heads = card.layers * card.heads
         stages = (2 * card.layers + 1) * len(options.masks)
         rows = heads * len(options.masks) * len(list(options.views())) * len(options.metrics)
-        return Plan(
+        return SurveyPlan(
             texts=len(census.numbers),
             positions=census.total,
             documents=census.documents,
@@ -202,7 +204,7 @@ class Survey:
     def _with_stream(self, store: Store) -> bool:
         return self.options.stream and moves_streams(store.null)
 
-    def _context(self, texts: Sequence[Text], groups: Sequence[int]) -> Context:
+    def _context(self, texts: Sequence[CorpusText], groups: Sequence[int]) -> Context:
         group_of = {text.number: group for text, group in zip(texts, groups, strict=True)}
         return Context(self.census.frequencies, self.census.bank, group_of)
 
@@ -226,13 +228,13 @@ class Survey:
         total = left * self.scope.card.layers * spent(replace(self.options, stream=False), [0])
         return total + (streams_left * spent(self.options, []) if streams_left else 0.0)
 
-    def _first_texts(self) -> tuple[list[Text], int]:
+    def _first_texts(self) -> tuple[list[CorpusText], int]:
         counts = self.census.positions.cumsum().tolist()
         size = 1 + sum(1 for _ in takewhile(lambda count: count < _TRIAL, counts[:-1]))
         numbers = set(self.census.numbers[:size].tolist())
-        texts: list[Text] = []
+        texts: list[CorpusText] = []
         for item in self.texts.corpus:
-            if isinstance(item, Text) and item.number in numbers:
+            if isinstance(item, CorpusText) and item.number in numbers:
                 texts.append(item)
             if len(texts) == len(numbers):
                 break
@@ -241,11 +243,11 @@ class Survey:
 
 def _sources(
     paths: Iterable[str | Path], directory: Path, options: SurveyOptions, stream: BinaryIO | None, stack: ExitStack
-) -> list[Source | Arrived]:
+) -> list[TextFile | ArrivedTexts]:
     paths = in_order(paths, "paths")
     if [str(path) for path in paths].count(STANDARD_INPUT) > 1:
         raise InputError("- is named twice: standard input is read once.")
-    found: list[Source | Arrived] = []
+    found: list[TextFile | ArrivedTexts] = []
     for path in paths:
         if str(path) == STANDARD_INPUT:
             found.append(stack.enter_context(arriving(directory, stream)))

@@ -38,7 +38,7 @@ _REPLICATES = pa.schema(KEYS | {"statistic": pa.string(), "value": pa.float64(),
 
 
 @dataclass(frozen=True)
-class View:
+class Subject:
     """What a figure is of, apart from its layer and head."""
 
     null: str | None
@@ -109,7 +109,7 @@ class _Survey:
         self.draws = Draws(self.total_groups, manifest["options"]["seed"])
         self.masks = manifest["options"]["masks"]
 
-    def figures(self, tables: _Tables, labels: Sequence[str]) -> Iterator[tuple[View, int, list[Figure]]]:
+    def figures(self, tables: _Tables, labels: Sequence[str]) -> Iterator[tuple[Subject, int, list[Figure]]]:
         """The figures of every view and layer; replicates and hubs go into `tables`."""
         members = [self._membership(shard) for shard in self.shards]
         first = self._file(0, "rows")
@@ -119,7 +119,7 @@ class _Survey:
                 for shard, member in zip(self.shards, members, strict=True):
                     table = self._file(shard, "patterns").read_row_group(n * self.layers + layer)
                     of_patterns.add(member(), *sums.of_patterns(table, self.heads))
-                yield View(self.store.null, None, None, None, mask), layer, figures.of_patterns(of_patterns)
+                yield Subject(self.store.null, None, None, None, mask), layer, figures.of_patterns(of_patterns)
         for group in range(first.num_row_groups):
             totals, hubs = Totals(self.draws, sums.OF_ROWS, sums.COUNTS_OF_ROWS), Hubs(len(labels), self.heads)
             for shard, member in zip(self.shards, members, strict=True):
@@ -159,9 +159,9 @@ class _Survey:
             found[:, member.groups] |= here
         return found
 
-    def _view(self, table: pa.Table) -> tuple[View, int]:
+    def _view(self, table: pa.Table) -> tuple[Subject, int]:
         one = table.slice(0, 1).to_pylist()[0]
-        return View(self.store.null, one["space"], one["reference"], one["metric"], one["mask"]), one["layer"]
+        return Subject(self.store.null, one["space"], one["reference"], one["metric"], one["mask"]), one["layer"]
 
     def _membership(self, shard: int) -> Callable[[], Membership]:
         """A shard's membership, when it is asked for: made once where there are few shards, else each time."""
@@ -186,7 +186,7 @@ class _Survey:
 _KEPT = 16  # shards whose memberships are held
 
 
-def _keys(view: View, layer: int) -> dict[str, Any]:
+def _keys(view: Subject, layer: int) -> dict[str, Any]:
     return vars(view) | {"layer": layer}
 
 

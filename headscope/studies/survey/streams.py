@@ -13,7 +13,7 @@ from headscope.model.capture.passes import Mask
 from headscope.model.feed.positions import Spot
 from headscope.model.tokens import Token
 from headscope.reading.stream import Walk, streams, walk
-from headscope.studies.survey.frame import Frame
+from headscope.studies.survey.frame import ShardFrame
 from headscope.studies.survey.options import SurveyOptions
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Walked:
 
 def walked(
     scope: Scope,
-    frame: Frame,
+    frame: ShardFrame,
     spots: Sequence[Spot],
     tokens: Sequence[Sequence[Token]],
     options: SurveyOptions,
@@ -93,7 +93,7 @@ def walked(
     )
 
 
-def _chunks(frame: Frame, size: int) -> Iterator[tuple[list[int], Tensor]]:
+def _chunks(frame: ShardFrame, size: int) -> Iterator[tuple[list[int], Tensor]]:
     """Texts one after another, with the indices of their tokens, so that no chunk but of one text is above `size`."""
     lengths = torch.bincount(frame.text, minlength=len(frame.texts)).tolist()
     texts: list[int] = []
@@ -108,7 +108,7 @@ def _chunks(frame: Frame, size: int) -> Iterator[tuple[list[int], Tensor]]:
 
 
 def _read(
-    scope: Scope, frame: Frame, tokens: Sequence[Sequence[Token]], truncate: bool, chunk: Sequence[int], mask: Mask
+    scope: Scope, frame: ShardFrame, tokens: Sequence[Sequence[Token]], truncate: bool, chunk: Sequence[int], mask: Mask
 ) -> tuple[list[list[int]], Mask, list[list[int]] | None]:
     """What the model reads of some texts: ids, mask, and what an encoder reads for a decoder."""
     opened = scope._opened

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headscope.corpus.census import digest_of, hash_of
-from headscope.corpus.texts import Text
+from headscope.corpus.texts import CorpusText
 from headscope.errors import InputError
 from headscope.keep.files import file_fault
 from headscope.keep.record import is_sealed
@@ -71,7 +71,7 @@ def texts_fault(folder: Path, manifest: Mapping[str, Any], index: int) -> str | 
         if tags.null_count < len(tags):
             return None
         both = zip(texts["content"].to_pylist(), texts["group"].to_pylist(), strict=True)
-        digests = b"".join(digest_of(Text(0, content, None, "", 0), group) for content, group in both)
+        digests = b"".join(digest_of(CorpusText(0, content, None, "", 0), group) for content, group in both)
     except (pa.ArrowException, OSError, ValueError, AttributeError):
         return "its texts cannot be read"
     return None if hash_of(digests) == manifest["shards"][index]["sha256"] else "it holds other texts"

@@ -11,7 +11,7 @@ import pytest
 
 from headscope.errors import InputError
 from headscope.studies.claims.passes import by_shard, mixing
-from headscope.studies.claims.run import Asked, settle
+from headscope.studies.claims.run import ClaimsAsked, settle
 from headscope.studies.claims.store import claimed, work_in
 from headscope.studies.claims.surveyed import Surveyed
 from tests.studies.claims.planted import planted
@@ -69,7 +69,7 @@ def test_what_is_kept_of_a_shard_is_what_was_measured(scope, survey, tmp_path):
 
 
 def test_claims_of_damaged_work_are_those_of_whole_work(scope, corpus, tmp_path):
-    asked = Asked(texts=(corpus,))
+    asked = ClaimsAsked(texts=(corpus,))
     whole = settle(scope, asked, tmp_path).to_dict()
     parts = tmp_path / "parts"
     flip(parts / "maps.json", 4321)

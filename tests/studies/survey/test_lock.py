@@ -15,7 +15,7 @@ from headscope.keep.lock import held
 from headscope.show.progress import Progress
 from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.capacity.run import Run
-from headscope.studies.claims.run import Asked, settle
+from headscope.studies.claims.run import ClaimsAsked, settle
 from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.run import Survey
 from headscope.studies.survey.store import Store
@@ -116,7 +116,7 @@ def test_claims_and_capacity_are_told_as_well(scope_of, path, tmp_path):
     with held(tmp_path / "capacity"), pytest.raises(InputError, match="another run is at work"):
         Run.prepare(scope, [path], CapacityOptions(sample=None), tmp_path / "capacity")
     with held(tmp_path / "claims" / "parts"), pytest.raises(InputError, match="another run is at work"):
-        settle(scope, Asked(texts=(path,)), tmp_path / "claims")
+        settle(scope, ClaimsAsked(texts=(path,)), tmp_path / "claims")
 
 
 def test_the_command_line_ends_with_2(at_work, path, tmp_path):

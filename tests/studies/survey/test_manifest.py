@@ -18,7 +18,7 @@ from headscope.errors import InputError
 from headscope.keep.record import sealed
 from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.capacity.run import Run
-from headscope.studies.claims.run import Asked, settle
+from headscope.studies.claims.run import ClaimsAsked, settle
 from headscope.studies.probes.texts import find_texts
 from headscope.studies.survey import contrasts, statistics
 from headscope.studies.survey.opened import open_survey
@@ -59,7 +59,7 @@ def refused(scope: Scope, directory: Path, texts: Path, out: Path) -> str:
         lambda: statistics.compute(directory),
         lambda: contrasts.between(directory, directory),
         lambda: find_texts(scope, [directory]),
-        lambda: settle(scope, Asked(survey=directory), out / "claims"),
+        lambda: settle(scope, ClaimsAsked(survey=directory), out / "claims"),
     )
     told = ""
     for opens in openers:

@@ -17,13 +17,13 @@ import pytest
 import torch
 
 from headscope.corpus.census import take_census
-from headscope.corpus.texts import Columns, Corpus, Text, find_sources
+from headscope.corpus.texts import Columns, Corpus, CorpusText, find_sources
 from headscope.inference import bootstrap, estimates
 from headscope.keep.checksums import CHECKSUMS, seal
 from headscope.keep.record import sealed
 from headscope.model.tokens import Token
 from headscope.studies.survey import statistics, store
-from headscope.studies.survey.frame import Frame
+from headscope.studies.survey.frame import ShardFrame
 from headscope.studies.survey.manifest import MANIFEST
 from headscope.studies.survey.measure import Heads
 from headscope.studies.survey.options import SurveyOptions
@@ -123,7 +123,10 @@ def test_one_shard_is_held_at_a_time(scope_of, tmp_path, monkeypatch):
         gc.collect()
         objects = gc.get_objects()
         types = Counter(map(type, objects))
-        kinds = [sum(count for one, count in types.items() if issubclass(one, kind)) for kind in (Frame, Heads, Text)]
+        kinds = [
+            sum(count for one, count in types.items() if issubclass(one, kind))
+            for kind in (ShardFrame, Heads, CorpusText)
+        ]
         tensors = {one for one in types if issubclass(one, torch.Tensor)}
         held.append([*kinds, sum(one.nbytes for one in objects if type(one) in tensors)])
         return writing(self, index)

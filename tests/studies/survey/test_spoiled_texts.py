@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from headscope.corpus.census import take_census
-from headscope.corpus.texts import FORMATS, Columns, Corpus, Text, Unreadable, find_sources
+from headscope.corpus.texts import FORMATS, Columns, Corpus, CorpusText, Unreadable, find_sources
 from headscope.errors import InputError
 from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.run import Survey
@@ -29,7 +29,7 @@ LONGEST = 2**20
 def read(path: Path, format: str = "auto") -> tuple[list[str], Counter[str]]:
     """Texts, and how often which reason to leave something out."""
     items = list(Corpus(find_sources([path], format), Columns()))  # type: ignore[arg-type]
-    texts = [item.content for item in items if isinstance(item, Text)]
+    texts = [item.content for item in items if isinstance(item, CorpusText)]
     return texts, Counter(item.reason for item in items if isinstance(item, Unreadable))
 
 
