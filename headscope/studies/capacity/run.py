@@ -113,6 +113,10 @@ class Run:
             f"{len(measured) - int(measured.sum()):,} of them, the others are measured"
         )
 
+    def halves(self) -> Iterator[tuple[list[TextInput], list[TextInput]]]:
+        """Shard by shard, the texts that are fitted on, and those that are measured."""
+        return (self._halves(shard) for _, shard in self.counted.read(self._every))
+
     def run(self, progress: Progress | None = None) -> Capacity:
         """Fit, and measure every shard that is not there; it may be killed at any time, and run again.
 
@@ -127,8 +131,8 @@ class Run:
         reproduced: Reproductions | None = None
         if SWEPT & set(self.options.parts):
             progress.step("fitting the axes")
-            for _, shard in self.counted.read(self._every):
-                for batch in batches(self.scope, self._halves(shard)[0]):
+            for fitted, _ in self.halves():
+                for batch in batches(self.scope, fitted):
                     fit.add(self.scope, batch)
             filled = self._sizes(fit)
             rows = self._measure(fit, progress)
@@ -148,8 +152,8 @@ class Run:
     def _sizes(self, fit: Fit) -> list[Size]:
         """How many dimensions are filled; for the intervals, every text is run once more."""
         spreads = [Spreads(fit, np.flatnonzero(half).tolist()) for half in (self._fitted, ~self._fitted)]
-        for _, shard in self.counted.read(self._every):
-            for spread, half in zip(spreads, self._halves(shard), strict=True):
+        for halves in self.halves():
+            for spread, half in zip(spreads, halves, strict=True):
                 for batch in batches(self.scope, half):
                     spread.add(self.scope, batch)
         return sizes(fit, *spreads)

@@ -161,7 +161,7 @@ def test_own_ranks_are_those_of_the_journey(scope_of, texts, monkeypatch):
     scope = scope_of("bert")
     run = Run.prepare(scope, [texts], CapacityOptions(parts=("reproductions",)))
     found = run.run().reproductions.forgetting
-    some = [one for _, fitted, measured in run._shards() for one in (*fitted, *measured)]
+    some = [one for fitted, measured in run.halves() for one in (*fitted, *measured)]
     some.sort(key=lambda one: one.number)
     labelled = forgetting._labelled(some, "input token")
     counts = Counter(labelled.values())

@@ -228,7 +228,7 @@ def test_an_interval_of_few_documents_holds_the_figure_of_all_in_a_trained_model
         if at == layer:
             seen[stage].append(x.clone())
 
-    for _, *halves in run._shards():
+    for halves in run.halves():
         for batch in batches(demo, [one for half in halves for one in half]):
             groups += [one.group for one in batch for _ in one.ours]
             demo._opened.outputs([watched(one, demo.card.layers, see) for one in batch])

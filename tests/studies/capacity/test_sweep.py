@@ -162,7 +162,7 @@ def test_texts_of_which_no_token_is_drawn_have_no_own_ranks(scope_of, texts, mon
 def test_a_document_is_fitted_on_or_measured_not_both(scope_of, tmp_path):
     path = written(tmp_path / "documents.txt", sentences(12), every=3)
     run = Run.prepare(scope_of("bert"), [path], CapacityOptions())
-    for _, fitted, measured_ones in run._shards():
+    for fitted, measured_ones in run.halves():
         assert not {one.group for one in fitted} & {one.group for one in measured_ones}
         assert fitted
         assert measured_ones

@@ -29,6 +29,7 @@ sys.path[:0] = {[str(Path(zoo.__file__).parent), str(Path(zoo.__file__).parents[
 import zoo
 from headscope import Scope
 from headscope.studies.survey import run
+from headscope.studies.survey.options import SurveyOptions
 measure, count = run.measure, 0
 def stopping(*arguments, **named):
     global count
