@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from headscope.errors import HeadscopeError, InputError
+from headscope.keep.memory import Recent
 from headscope.model.capture.edits import Edits, check_edits, named_edits, plain_edits
 from headscope.model.capture.hooks import judged
 from headscope.model.capture.passes import MASKS, Mask
@@ -37,7 +39,6 @@ from headscope.reading.map.layouts import Layouts
 from headscope.reading.reading import Reading
 from headscope.show.progress import bar
 from headscope.vocabulary import Vocabulary
-from headscope.vocabulary.cache import ByteCache
 from headscope.vocabulary.closed_form import ClosedForm
 from headscope.vocabulary.isolated import WHAT, Isolated, ReadAlone, What
 from headscope.vocabulary.witness import Witness
@@ -104,7 +105,7 @@ class Scope:
         self._reopen, self._cache_bytes = reopen, cache_bytes
         self._lock = threading.RLock()
         self._isolated, self._vocabulary = self._encodings()
-        self._banks = ByteCache(_BANK_BYTES)
+        self._banks: Recent[Any] = Recent(_BANK_BYTES)
         self._lens: LinearLens | None = None
         self._layouts = Layouts()
 
@@ -311,7 +312,7 @@ class Scope:
                 notes.unknown_words,
             )  # fmt: skip
 
-        return self._banks.get(("bank", found.key, size, mask), make)
+        return self._banks.made(("bank", found.key, size, mask), make)
 
     def isolate(self, progress: Callable[[int, int], None] | None = None, what: What = "values") -> Isolation:
         """Read every vocabulary token alone, and keep on disk its values, which the reference "isolated" is made of.
@@ -363,7 +364,7 @@ class Scope:
             self._current()
             if used is not None:
                 used.check(self.card)
-            self._lens, self._banks = used, ByteCache(_BANK_BYTES)  # what was measured over a bank was another space
+            self._lens, self._banks = used, Recent(_BANK_BYTES)  # what was measured over a bank was another space
             self._vocabulary.fitted = None if used is None else used.maps
 
     def closed_spaces(self) -> dict[Space, str]:
@@ -398,7 +399,7 @@ class Scope:
             if self._opened.freshness.changed():
                 self._opened, self._card = self._reopen()
                 self._isolated, self._vocabulary = self._encodings()
-                self._banks, self._lens = ByteCache(_BANK_BYTES), None
+                self._banks, self._lens = Recent(_BANK_BYTES), None
             return self._opened
 
     def _to_read(self) -> tuple[Opened, frozenset[int], list[ClosedForm]]:

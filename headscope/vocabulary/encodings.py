@@ -6,12 +6,13 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from headscope.errors import InputError, ModelError
+from headscope.keep.memory import M, Recent
 from headscope.model.feed.feed import Feed, Part, finite_ids
 from headscope.model.feed.feed import Place as ModelPlace
 from headscope.model.feed.positions import Spot
@@ -24,7 +25,6 @@ from headscope.question import notes
 from headscope.question.choices import OPEN_REFERENCES, Reference, Space
 from headscope.question.stopping import stop_point
 from headscope.vocabulary import closed_form
-from headscope.vocabulary.cache import ByteCache, T
 from headscope.vocabulary.closed_form import ClosedForm, Motion, Stem
 from headscope.vocabulary.fitted import Fitted
 from headscope.vocabulary.isolated import Isolated
@@ -142,7 +142,7 @@ class Vocabulary:
         self.names = opened.names
         self._opened, self._alone = opened, alone
         self.fitted: Fitted | None = None  # what the space fitted is, once a lens is in use
-        self._cache = ByteCache(budget)
+        self._cache: Recent[Any] = Recent(budget)
         self._owners: dict[tuple[int, Part], tuple[int, Part]] = {}
 
     @property
@@ -255,7 +255,7 @@ class Vocabulary:
     def forms(self) -> list[ClosedForm]:
         """The closed forms that are kept."""
         layers = range(len(self.feed.anatomy.blocks))
-        kept = [self._cache.peek(("form", part, layer)) for part in get_args(Part) for layer in layers]
+        kept = [self._cache.get(("form", part, layer)) for part in get_args(Part) for layer in layers]
         return [proved.form for proved in kept if proved is not None and proved.form is not None]
 
     # ---- v, k and q ----
@@ -401,8 +401,8 @@ class Vocabulary:
 
         return self._keep(("offset", *owner, spot), measure).tensors[0]
 
-    def _keep(self, key: tuple[object, ...], build: Callable[[], T]) -> T:
-        return self._cache.get(key, build)
+    def _keep(self, key: tuple[object, ...], build: Callable[[], M]) -> M:
+        return self._cache.made(key, build)
 
 
 def _rows_at(spot: Spot | None) -> ModelPlace:

@@ -28,11 +28,12 @@ import torch
 from torch import Tensor
 
 from headscope.errors import InputError, ModelError
+from headscope.keep.cache import cache_directory
+from headscope.keep.tensors import Shards, read_layer, write_tensor
 from headscope.model.feed.alone import Frame, frame_of, streams_alone, values_alone
 from headscope.model.opened import Opened
 from headscope.neighbors import Table
 from headscope.question.stopping import stop_point
-from headscope.vocabulary.shards import Shards, cache_directory, read_layer, write_tensor
 
 What = Literal["values", "streams"]
 WHAT: tuple[What, ...] = get_args(What)

@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from headscope.corpus.census import Census
-from headscope.corpus.texts import Text as Source
+from headscope.corpus.counted import tokens_of
+from headscope.corpus.texts import CorpusText
 from headscope.errors import InputError
 from headscope.model.capture.edits import Edits
 from headscope.model.lengths import alike
 from headscope.model.opened import Text
-from headscope.studies.capacity.options import Options
+from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.capacity.recovery import Readout
 from headscope.studies.capacity.spread import Spread
 from headscope.studies.capacity.subspaces import Axes
 from headscope.studies.probes.ridge import Gram, Ridge
-from headscope.studies.survey.measure import tokens_of
 
 if TYPE_CHECKING:
     from headscope.scope import Scope
@@ -37,7 +37,7 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
 @dataclass(frozen=True)
-class Sample:
+class TextInput:
     """A text of the corpus: its number there, its group (document), what the model reads, and which of its positions
     are not special, int64 [token]."""
 
@@ -52,7 +52,7 @@ class Sample:
         return torch.tensor(self.input.ids)[self.ours]
 
 
-def samples(scope: Scope, texts: Iterable[tuple[Source, int]], options: Options) -> list[Sample]:
+def samples(scope: Scope, texts: Iterable[tuple[CorpusText, int]], options: CapacityOptions) -> list[TextInput]:
     """Texts with their groups, as the model reads them."""
     opened, found = scope._opened, []
     for text, group in texts:
@@ -62,11 +62,11 @@ def samples(scope: Scope, texts: Iterable[tuple[Source, int]], options: Options)
             context = [token.id for token in scope._tokens(opened, text.content, None, options.truncate)[0]]
         ours = torch.tensor([token.position for token in tokens if not token.special])
         read = Text([token.id for token in tokens], options.mask, context, {})
-        found.append(Sample(text.number, group, read, ours))
+        found.append(TextInput(text.number, group, read, ours))
     return found
 
 
-def batches(scope: Scope, some: Sequence[Sample]) -> Iterator[list[Sample]]:
+def batches(scope: Scope, some: Sequence[TextInput]) -> Iterator[list[TextInput]]:
     """Texts of about the same length together, as many as the memory for their logits allows."""
     heads = scope._opened.model.get_output_embeddings() is not None
     tokens = min(_BATCH_TOKENS, _LOGITS // scope.card.vocab_size) if heads else _BATCH_TOKENS
@@ -101,7 +101,7 @@ class Fit:
             for layer in range(card.layers)
         }
 
-    def add(self, scope: Scope, batch: Sequence[Sample]) -> None:
+    def add(self, scope: Scope, batch: Sequence[TextInput]) -> None:
         """Count the encodings of a batch of texts in."""
         targets = (self._embeddings[one.ids].double() for one in batch)
         shown = zip(batch, targets, strict=True)
@@ -151,7 +151,7 @@ class Spreads:
         self._counts = torch.zeros(lots, dtype=torch.float64)
         self._squares = {place: axes.mean.new_zeros(lots, *axes.mean.shape) for place, axes in fit.axes.items()}
 
-    def add(self, scope: Scope, batch: Sequence[Sample]) -> None:
+    def add(self, scope: Scope, batch: Sequence[TextInput]) -> None:
         """Count the encodings of a batch of texts in."""
         for one in batch:
             self._counts[self._lots[one.group]] += len(one.ours)
@@ -167,7 +167,7 @@ class Spreads:
         return Spread(self._counts, self._squares[site, layer][:, head])
 
 
-def watched(sample: Sample, layers: int, see: Callable[[Stage, int, Tensor], None]) -> Text:
+def watched(sample: TextInput, layers: int, see: Callable[[Stage, int, Tensor], None]) -> Text:
     """The text, its encodings shown to `see` (stage, layer, [token, width] of the tokens that are not special).
 
     That is an edit which gives back what it is given: nothing changes.

@@ -20,7 +20,7 @@ from headscope.errors import ModelError
 from headscope.inference.estimates import Estimate
 from headscope.inference.grouped import Grouped
 from headscope.reading.stream import walk
-from headscope.studies.capacity.fitting import Sample
+from headscope.studies.capacity.fitting import TextInput
 from headscope.studies.capacity.information import clustered, information
 from headscope.studies.capacity.recovery import told
 from headscope.studies.capacity.sweep import seed_of
@@ -72,7 +72,7 @@ class Forgetting:
 
 
 def forgetting(
-    scope: Scope, samples: Sequence[Sample], seed: int, tell: Callable[[int, int], None] = lambda done, total: None
+    scope: Scope, samples: Sequence[TextInput], seed: int, tell: Callable[[int, int], None] = lambda done, total: None
 ) -> tuple[Forgetting | None, tuple[str, ...]]:
     """The curves, and what a reader must know; None where too few tokens come often enough."""
     curves, notes = [], []
@@ -118,7 +118,7 @@ def _asked(scope: Scope) -> list[Of]:
     return ["input token"]
 
 
-def _labelled(samples: Sequence[Sample], of: Of) -> dict[tuple[int, int], int]:
+def _labelled(samples: Sequence[TextInput], of: Of) -> dict[tuple[int, int], int]:
     """Every place that has a label, and the label: the token there, or the next one."""
     found: dict[tuple[int, int], int] = {}
     for n, one in enumerate(samples):
@@ -141,7 +141,7 @@ def _drawn(labelled: dict[tuple[int, int], int], types: Sequence[int], seed: int
     return sorted(chosen)
 
 
-def _streams(scope: Scope, samples: Sequence[Sample], places: Places, masked: bool) -> Tensor:
+def _streams(scope: Scope, samples: Sequence[TextInput], places: Places, masked: bool) -> Tensor:
     """The residual stream [level, sample, d_model] at places; `masked`: with the token there replaced by the mask."""
     by_text: dict[int, list[int]] = {}
     for n, at in places:
@@ -150,7 +150,7 @@ def _streams(scope: Scope, samples: Sequence[Sample], places: Places, masked: bo
     return torch.cat(found, 1)
 
 
-def _of_text(scope: Scope, one: Sample, ats: Sequence[int], masked: bool) -> Iterator[Tensor]:
+def _of_text(scope: Scope, one: TextInput, ats: Sequence[int], masked: bool) -> Iterator[Tensor]:
     opened = scope._opened
     size = max(1, int(_MASKED * len(one.ours))) if masked else len(ats)
     for start in range(0, len(ats), size):
@@ -167,7 +167,7 @@ def _of_text(scope: Scope, one: Sample, ats: Sequence[int], masked: bool) -> Ite
 
 
 def _own(
-    scope: Scope, samples: Sequence[Sample], places: Places, stream: Tensor, seed: int
+    scope: Scope, samples: Sequence[TextInput], places: Places, stream: Tensor, seed: int
 ) -> tuple[tuple[float, ...], tuple[Estimate[float], ...]]:
     """The median rank of the own input embedding by level, and the area above the ranks with its interval."""
     vocabulary = scope._vocabulary_for(scope._opened)

@@ -26,7 +26,7 @@ EVERY = ("all", "words")  # all positions; those that are not special
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedRatios:
     """The mean ratios that the paper gives for a model, in the order of `KINDS`; `shape`: layers, heads, d_model,
     vocabulary."""
 
@@ -36,8 +36,8 @@ class Published:
 
 
 PUBLISHED = (
-    Published(("roberta-base",), (12, 12, 768, 50265), (0.958, 0.844, 0.196, 0.162)),
-    Published(("bert-base-uncased", "bert-base"), (12, 12, 768, 30522), (0.971, 0.852, 0.223, 0.188)),
+    PublishedRatios(("roberta-base",), (12, 12, 768, 50265), (0.958, 0.844, 0.196, 0.162)),
+    PublishedRatios(("bert-base-uncased", "bert-base"), (12, 12, 768, 30522), (0.971, 0.852, 0.223, 0.188)),
 )
 
 
@@ -101,7 +101,7 @@ def mixed(rows: Iterable[MixingRow], seed: int) -> list[Mixed]:
     return found
 
 
-def published(card: Card) -> Published | None:
+def published(card: Card) -> PublishedRatios | None:
     """The paper's ratios, where the model has the name and the shape of one of its models."""
     name = card.name.rstrip("/").rpartition("/")[2]
     shape = (card.layers, card.heads, card.d_model, card.vocab_size)

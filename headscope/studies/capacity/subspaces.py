@@ -69,13 +69,13 @@ class Axes:
         noise = torch.randn(self.basis.shape, generator=draw, dtype=torch.float64)
         return Axes(self.mean, torch.linalg.qr(noise).Q)
 
-    def projection(self, kept: int) -> Projection:
+    def projection(self, kept: int) -> SubspaceProjection:
         """Into the first `kept` axes."""
-        return Projection(self.mean.float(), self.basis[..., :kept].float().contiguous())
+        return SubspaceProjection(self.mean.float(), self.basis[..., :kept].float().contiguous())
 
 
 @dataclass(frozen=True)
-class Projection:
+class SubspaceProjection:
     """x ↦ μ + B Bᵀ (x − μ), in every group of coordinates: mean [group, width], basis [group, width, axis]."""
 
     mean: Tensor

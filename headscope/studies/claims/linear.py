@@ -12,14 +12,13 @@ import pyarrow.parquet as pq
 from headscope.errors import InputError
 from headscope.inference.estimates import number, recorded
 from headscope.inference.verdicts import MARGIN, Condition, above, includes, not_above, ruling
+from headscope.keep.checksums import intact, write_sealed
 from headscope.model.capture.passes import Mask
 from headscope.scope import Scope
 from headscope.studies.claims.corpus import NO_CHANCE, own_by_layer
 from headscope.studies.claims.surveyed import Surveyed
 from headscope.studies.claims.verdict import Arithmetic, Finding
 from headscope.studies.probes import recovery
-from headscope.studies.survey.checksums import intact
-from headscope.studies.survey.store import write_sealed
 
 OFFSETS = (-8, -4, -2, -1, 0, 1, 2, 4, 8)  # i − j
 Row = dict[str, Any]  # of a map: place (z, residual), layer, offset, value, control, difference, low, high

@@ -23,7 +23,7 @@ from headscope.studies.survey.unsealed import told
 
 
 @dataclass(frozen=True)
-class Rows:
+class LayerRows:
     """One layer of one view: arrays [head, token], in the order of the tokens; a number that is not there is nan."""
 
     own_rank: NDArray[np.float64]
@@ -92,7 +92,7 @@ class Surveyed:
         found = order[np.searchsorted(keys[order], partner * length + position).clip(max=len(keys) - 1)]
         return np.where(partner >= 0, found, -1)
 
-    def rows(self, layer: int, reference: str) -> Rows:
+    def rows(self, layer: int, reference: str) -> LayerRows:
         """One layer under one reference."""
         names = ["own_rank", "nearest", "kind", "chance_own_rank", "chance_in_text"]
         asked = [("layer", "==", layer), ("reference", "==", reference), *self._view]
@@ -108,7 +108,7 @@ class Surveyed:
                 else:
                     values = column.cast(pa.int32()).cast(pa.float64()).to_numpy()
                 parts[name].append(values.reshape(self.heads, -1))
-        return Rows(*(np.concatenate(parts[name], axis=1) for name in names))
+        return LayerRows(*(np.concatenate(parts[name], axis=1) for name in names))
 
     @cached_property
     def streams(self) -> Streams | None:

@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from headscope.corpus.counted import tokens_of
 from headscope.corpus.tags import tagged
-from headscope.corpus.texts import Text
+from headscope.corpus.texts import CorpusText
 from headscope.errors import ModelError
 from headscope.model.capture.passes import Mask
 from headscope.model.feed.positions import Spot
@@ -24,8 +25,8 @@ from headscope.reading.patterns import pattern_figures
 from headscope.reading.stream import stages_of
 from headscope.studies.survey import nulls, tables
 from headscope.studies.survey.compare import Compared, compare
-from headscope.studies.survey.frame import Frame
-from headscope.studies.survey.options import Options
+from headscope.studies.survey.frame import ShardFrame
+from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.signal import Sets
 from headscope.studies.survey.store import Sink
 from headscope.studies.survey.streams import walked
@@ -61,8 +62,8 @@ class Heads:
 
 def measure(
     scope: Scope,
-    texts: Sequence[Text],
-    options: Options,
+    texts: Sequence[CorpusText],
+    options: SurveyOptions,
     context: Context,
     sink: Sink,
     *,
@@ -82,7 +83,7 @@ def measure(
             return ids
         return nulls.permuted_labels(context.frequencies, options.seed, number)[ids]
 
-    frame = Frame.of(texts, tokens, labelled, names.surfaces, options.seed)
+    frame = ShardFrame.of(texts, tokens, labelled, names.surfaces, options.seed)
     sets = Sets.draw(
         [(text.number, types) for text, types in zip(texts, frame.types, strict=True)],
         [(number, np.unique(labelled(number, ids))) for number, ids in context.bank],
@@ -118,18 +119,12 @@ def measure(
                 sink.stream(tables.stream(frame, number, stage, mask, found_streams))
 
 
-def tokens_of(scope: Scope, text: Text, truncate: bool) -> tuple[Token, ...]:
-    """A text's tokens as the model reads them; InputError for a text that it cannot read."""
-    opened = scope._opened
-    return scope._tokens(opened, text.content, opened.stack.start, truncate)[0]
-
-
 def _compared(
     scope: Scope,
-    frame: Frame,
+    frame: ShardFrame,
     sets: Sets,
     heads: Heads,
-    options: Options,
+    options: SurveyOptions,
     space: str,
     reference: str | None,
     layers: Sequence[int],
@@ -159,9 +154,9 @@ def _compared(
 
 def _heads(
     scope: Scope,
-    texts: Sequence[Text],
+    texts: Sequence[CorpusText],
     tokens: Sequence[Sequence[Token]],
-    options: Options,
+    options: SurveyOptions,
     mask: Mask,
     null: str | None,
 ) -> Heads:

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from headscope.inference.bootstrap import Array, Draws
 from headscope.inference.estimates import Resampled
+from headscope.keep.rows import write_table
 from headscope.reading.stream import stages_of
 from headscope.studies.survey import columns, contrasts, figures, finished, stream_figures, sums
 from headscope.studies.survey.figures import Figure
 from headscope.studies.survey.hubs import HUBS, Hubs
 from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.nulls import moves_streams
-from headscope.studies.survey.store import Store, read_vocabulary, write_whole
+from headscope.studies.survey.store import Store, read_vocabulary
 from headscope.studies.survey.sums import CLASSES, Membership, Totals
 from headscope.studies.survey.unsealed import told
 
@@ -37,7 +38,7 @@ _REPLICATES = pa.schema(KEYS | {"statistic": pa.string(), "value": pa.float64(),
 
 
 @dataclass(frozen=True)
-class View:
+class Subject:
     """What a figure is of, apart from its layer and head."""
 
     null: str | None
@@ -86,12 +87,12 @@ def _compute(directory: Path, manifest: dict[str, Any], nulls: Sequence[str], ti
                 tick()
     assert groups is not None
     finished.begin(directory)
-    _write(directory / finished.STATISTICS, columns.table(KEYS, found.figures, groups.sum(1)))
+    write_table(directory / finished.STATISTICS, columns.table(KEYS, found.figures, groups.sum(1)))
     if found.streams:
-        _write(directory / finished.STREAM, columns.table(stream_figures.KEYS, found.streams, groups.sum(1)))
-    _write(directory / finished.REPLICATES, pa.Table.from_pylist(found.replicates, schema=_REPLICATES))
-    _write(directory / finished.CONTRASTS, contrasts.within(found.replicates, manifest["texts"]["groups"]))
-    _write(directory / finished.HUBS, pa.Table.from_pylist(found.hubs, schema=pa.schema(KEYS | HUBS)))
+        write_table(directory / finished.STREAM, columns.table(stream_figures.KEYS, found.streams, groups.sum(1)))
+    write_table(directory / finished.REPLICATES, pa.Table.from_pylist(found.replicates, schema=_REPLICATES))
+    write_table(directory / finished.CONTRASTS, contrasts.within(found.replicates, manifest["texts"]["groups"]))
+    write_table(directory / finished.HUBS, pa.Table.from_pylist(found.hubs, schema=pa.schema(KEYS | HUBS)))
     finished.finish(directory, manifest)
 
 
@@ -108,7 +109,7 @@ class _Survey:
         self.draws = Draws(self.total_groups, manifest["options"]["seed"])
         self.masks = manifest["options"]["masks"]
 
-    def figures(self, tables: _Tables, labels: Sequence[str]) -> Iterator[tuple[View, int, list[Figure]]]:
+    def figures(self, tables: _Tables, labels: Sequence[str]) -> Iterator[tuple[Subject, int, list[Figure]]]:
         """The figures of every view and layer; replicates and hubs go into `tables`."""
         members = [self._membership(shard) for shard in self.shards]
         first = self._file(0, "rows")
@@ -118,7 +119,7 @@ class _Survey:
                 for shard, member in zip(self.shards, members, strict=True):
                     table = self._file(shard, "patterns").read_row_group(n * self.layers + layer)
                     of_patterns.add(member(), *sums.of_patterns(table, self.heads))
-                yield View(self.store.null, None, None, None, mask), layer, figures.of_patterns(of_patterns)
+                yield Subject(self.store.null, None, None, None, mask), layer, figures.of_patterns(of_patterns)
         for group in range(first.num_row_groups):
             totals, hubs = Totals(self.draws, sums.OF_ROWS, sums.COUNTS_OF_ROWS), Hubs(len(labels), self.heads)
             for shard, member in zip(self.shards, members, strict=True):
@@ -158,9 +159,9 @@ class _Survey:
             found[:, member.groups] |= here
         return found
 
-    def _view(self, table: pa.Table) -> tuple[View, int]:
+    def _view(self, table: pa.Table) -> tuple[Subject, int]:
         one = table.slice(0, 1).to_pylist()[0]
-        return View(self.store.null, one["space"], one["reference"], one["metric"], one["mask"]), one["layer"]
+        return Subject(self.store.null, one["space"], one["reference"], one["metric"], one["mask"]), one["layer"]
 
     def _membership(self, shard: int) -> Callable[[], Membership]:
         """A shard's membership, when it is asked for: made once where there are few shards, else each time."""
@@ -185,7 +186,7 @@ class _Survey:
 _KEPT = 16  # shards whose memberships are held
 
 
-def _keys(view: View, layer: int) -> dict[str, Any]:
+def _keys(view: Subject, layer: int) -> dict[str, Any]:
     return vars(view) | {"layer": layer}
 
 
@@ -209,7 +210,3 @@ def _replicates(keys: dict[str, Any], found: Sequence[Figure]) -> list[dict[str,
                 for head in range(last + 1)
             ]
     return rows
-
-
-def _write(path: Path, table: pa.Table) -> None:
-    write_whole(path, lambda beside: pq.write_table(table, beside, compression="zstd"))

@@ -10,7 +10,7 @@ from headscope.inference.bootstrap import Draws
 from headscope.inference.grouped import Grouped
 from headscope.studies.claims.corpus import abstraction, noise
 from headscope.studies.claims.linear import distributed, linked
-from headscope.studies.claims.surveyed import Rows
+from headscope.studies.claims.surveyed import LayerRows
 from tests.studies.claims.planted import planted
 from tests.studies.survey.corpora import sentences, surveyed
 
@@ -43,9 +43,9 @@ class Written:
         step = np.where(draw.random((HEADS, TOKENS)) < share, 3, draw.integers(1, 3, (HEADS, TOKENS)))
         return (ids + step) % (3 * WORDS_OF_A_TAG)  # three on: another word of the same tag
 
-    def rows(self, layer: int, reference: str) -> Rows:
+    def rows(self, layer: int, reference: str) -> LayerRows:
         nothing = np.zeros((HEADS, TOKENS))
-        return Rows(nothing, self._nearest[layer], nothing.astype(str), nothing, nothing)
+        return LayerRows(nothing, self._nearest[layer], nothing.astype(str), nothing, nothing)
 
 
 SURFACES = np.arange(3 * WORDS_OF_A_TAG)

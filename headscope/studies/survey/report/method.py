@@ -7,7 +7,7 @@ from typing import Any
 
 from headscope.inference.verdicts import MARGIN
 from headscope.show.document import Cell, Code, Items, Section, Table
-from headscope.studies.survey.opened import Survey
+from headscope.studies.survey.opened import OpenedSurvey
 
 _OPTIONS = {
     "spaces": "spaces",
@@ -27,7 +27,7 @@ _OPTIONS = {
 }
 
 
-def measured(surveys: Mapping[str, Survey]) -> Section:
+def measured(surveys: Mapping[str, OpenedSurvey]) -> Section:
     """A table with one column for each survey."""
     told = {name: _facts(survey) for name, survey in surveys.items()}
     names = list(dict.fromkeys(fact for facts in told.values() for fact in facts))
@@ -46,7 +46,7 @@ def measured(surveys: Mapping[str, Survey]) -> Section:
     return section
 
 
-def how(surveys: Mapping[str, Survey]) -> Section:
+def how(surveys: Mapping[str, OpenedSurvey]) -> Section:
     """The definitions, in the words of docs/measurement.md and docs/survey.md."""
     formulas = sorted({survey.manifest["formula"] for survey in surveys.values()})
     return Section(
@@ -83,7 +83,7 @@ def how(surveys: Mapping[str, Survey]) -> Section:
     )
 
 
-def _facts(survey: Survey) -> dict[str, Cell]:
+def _facts(survey: OpenedSurvey) -> dict[str, Cell]:
     model, texts, options = survey.model, survey.manifest["texts"], survey.manifest["options"]
     drawn = texts["documents"] is not None
     facts: dict[str, Cell] = {
