@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from headscope.neighbors import Metric, Nearest, Place, Table, search
-from headscope.vocabulary.encodings import Encoded
+from headscope.vocabulary.encoded import Encoded
 
 P = TypeVar("P", bound=Hashable)
 
