@@ -397,17 +397,21 @@ class Scope:
         """The opened model, opened anew if its weights were changed since."""
         with self._lock:
             if self._opened.freshness.changed():
-                self._opened, self._card = self._reopen()
-                self._isolated, self._vocabulary = self._encodings()
-                self._banks, self._lens = Recent(_BANK_BYTES), None
+                self._open_anew()
             return self._opened
+
+    def _open_anew(self) -> None:
+        self._opened, self._card = self._reopen()
+        self._isolated, self._vocabulary = self._encodings()
+        self._banks, self._lens = Recent(_BANK_BYTES), None
 
     def _to_read(self) -> tuple[Opened, frozenset[int], list[ClosedForm]]:
         """The opened model, hooks that the pass is to judge, and what it can witness of the encodings."""
         with self._lock:
-            come = self._opened.freshness.new_hooks()
-            opened = self._opened if come else self._current()
-            return opened, come, self._vocabulary.forms()
+            changed, come = self._opened.freshness.before_pass()
+            if changed:
+                self._open_anew()
+            return self._opened, come, self._vocabulary.forms()
 
     def _encodings(self) -> tuple[Isolated, Vocabulary]:
         isolated = Isolated(self._opened, self._card.weights_sha256)

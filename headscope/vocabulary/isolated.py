@@ -34,6 +34,7 @@ from headscope.model.feed.alone import Frame, frame_of, streams_alone, values_al
 from headscope.model.opened import Opened
 from headscope.neighbors import Table
 from headscope.question.stopping import stop_point
+from headscope.vocabulary.encoded import unbiased
 
 What = Literal["values", "streams"]
 WHAT: tuple[What, ...] = get_args(What)
@@ -119,8 +120,7 @@ class ReadAlone(ABC):
                 raise ModelError(f"{self.directory} does not give back what was written to it. {_ELSEWHERE}")
             ids = self._shards.tokens(shard)
             rows[:, ids.start : ids.stop] = part
-        rows = rows.to(self.opened.feed.device)
-        return Table.pack(rows, rows.new_zeros(heads, width))
+        return unbiased(rows.to(self.opened.feed.device))
 
     def _there(self) -> set[int]:
         return {n for n in range(self.shards) if self._shards.has(n)}

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from headscope.model.feed.positions import Spot
 from headscope.neighbors import Metric, Nearest, Table, search
-from headscope.vocabulary.encodings import Encoded
+from headscope.vocabulary.encoded import Encoded
 
 P = TypeVar("P", bound=Hashable)
 Spots = Sequence[tuple[Spot | None, Tensor]]  # where vectors stand (None: nowhere), and which do: int64 [member]

@@ -26,7 +26,7 @@ from headscope.studies.probes.figures import Outcomes
 from headscope.studies.probes.folds import FOLDS, Folds
 from headscope.studies.probes.held_out import Chosen, Fits, permuted
 from headscope.studies.probes.ridge import Gram, or_chance
-from headscope.vocabulary.encodings import Aim, Encoded
+from headscope.vocabulary.encoded import Aim, Encoded
 
 if TYPE_CHECKING:
     from headscope.reading.reading import Reading
