@@ -15,6 +15,9 @@ from headscope.question import defaults, meanings
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.text import Text
+
+    from headscope.model.card import Card
 
 
 def look(
@@ -109,11 +112,18 @@ def look(
 
         write_data(csv_of(shown.rows))
         return
-    from headscope.show.terminal import model_line, token_line
+    from headscope.show.terminal import token_line
 
     width, gap = terminal_width(), ""
-    head: list[RenderableType] = [model_line(scope.card), gap, token_line(reading, shown.told["selected"], width), gap]
+    head: list[RenderableType] = [_model_line(scope.card), gap, token_line(reading, shown.told["selected"], width), gap]
     print_tables([*head, *(part for tables in shown.tables for part in tables(width))])
+
+
+def _model_line(card: Card) -> Text:
+    """Which model is open, why, and how well its capture proved itself."""
+    from rich.text import Text
+
+    return Text.assemble((card.name, "bold"), (f" · {card.why}\n{card.shape}", "dim"))
 
 
 def _token(given: str) -> int | str:

@@ -48,8 +48,7 @@ def find_texts(scope: Scope, paths: Iterable[str | Path], options: Options | Non
     corpus = Corpus(sources, Columns(chosen.column, chosen.document_column))
 
     def tokens(text: Text) -> Sequence[Token]:
-        opened = scope._current()
-        return scope._tokens(opened, text.content, opened.stack.start, chosen.truncate)[0]
+        return scope.tokens(text.content, truncate=chosen.truncate)
 
     census = take_census(corpus, tokens, chosen, scope.card.vocab_size)
     if expected is not None and census.sha256 != expected:

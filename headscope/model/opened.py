@@ -16,9 +16,9 @@ from headscope.errors import HeadscopeError, InputError, ModelError
 from headscope.model.capture.anatomy import Anatomy, Trace, dissect, hidden_output, without_cache
 from headscope.model.capture.capture import held, prepared
 from headscope.model.capture.edits import Edits, layers_of_stream
-from headscope.model.capture.heads import AllHeads, Captured, OnePattern, Unrecorded
+from headscope.model.capture.heads import AllHeads, HeadTensors, OnePattern, Unrecorded
 from headscope.model.capture.kept import exchanges, forget, is_as_found
-from headscope.model.capture.passes import Mask, Recorder, is_recorded_by, recording
+from headscope.model.capture.passes import Recorder, is_recorded_by, recording
 from headscope.model.capture.precision import float32_arithmetic
 from headscope.model.capture.stages import Stages, stages
 from headscope.model.capture.stream import StreamRecorder, stream_replaced
@@ -29,6 +29,7 @@ from headscope.model.opening.stacks import Stack
 from headscope.model.opening.unused import Differences
 from headscope.model.telling import first_line
 from headscope.model.tokens import TokenNames
+from headscope.question.choices import Mask
 
 _PROBE = (2, 10)  # texts, tokens
 _NOT_ALONE = "cannot be run on token ids alone"
@@ -77,7 +78,7 @@ class Opened:
 
     def run(
         self, texts: list[list[int]], mask: Mask, contexts: list[list[int]] | None = None, edits: Sequence[Edits] = ()
-    ) -> list[Captured]:
+    ) -> list[HeadTensors]:
         """The heads of several texts (token ids), run as one batch padded on the right.
 
         A decoder attends to `contexts`, the texts that its encoder reads. `edits`: what is replaced, text by

@@ -9,7 +9,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from headscope.neighbors import Metric, Nearest, Place, Table, search
+from headscope.neighbors import Nearest, Place, Table, search
+from headscope.question.choices import Metric
 from headscope.vocabulary.encodings import Encoded
 
 P = TypeVar("P", bound=Hashable)

@@ -33,7 +33,7 @@ def run(scope, ids, module=None):
     seen = []
     hooks = [m.register_forward_hook(lambda _, args, out: seen.append(out)) for m in module or ()]
     with torch.no_grad():
-        output = scope._opened.model(torch.tensor([ids]), output_hidden_states=True)
+        output = scope.bench.opened.model(torch.tensor([ids]), output_hidden_states=True)
     for hook in hooks:
         hook.remove()
     return output, seen
@@ -41,7 +41,7 @@ def run(scope, ids, module=None):
 
 def after_attention(name, scope, ids):
     """The stream after each layer's attention and residual, from the model's own modules."""
-    model = scope._opened.model
+    model = scope.bench.opened.model
     if name in ("bert", "albert"):
         blocks = plain.blocks("bert", model) if name == "bert" else None
         norms = (
@@ -67,7 +67,7 @@ def after_attention(name, scope, ids):
 def test_a_journey_is_the_stream_against_the_own_input_embedding(name, scope, reading, position):
     ids = [token.id for token in reading.tokens]
     states, middle = run(scope, ids)[0].hidden_states, after_attention(name, scope, ids)
-    found, feed = reading.journey(k=4, position=position), scope._opened.feed
+    found, feed = reading.journey(k=4, position=position), scope.bench.opened.feed
     assert found.own_rank.shape == (2 * scope.card.layers + 1, len(ids))
     for n, id in enumerate(ids):
         place = feed.place(n) if position and feed.positions.modules else None
@@ -98,7 +98,7 @@ def test_a_token_alone_is_the_model_s_run_of_it_in_the_tokenizer_s_frame(name, s
 
 @pytest.mark.parametrize("name", ["bert", "gpt2", "llama"])
 def test_mixing_is_the_ratio_of_what_others_bring(name, scope, reading):
-    found, model, layer, i = reading.mixing(), scope._opened.model, 1, 4
+    found, model, layer, i = reading.mixing(), scope.bench.opened.model, 1, 4
     weights = plain.heads(name, model, layer)
     alpha = reading.pattern[layer, :, i].double()  # (H, S)
     values = reading.vectors("v", layer).double()
@@ -175,7 +175,7 @@ def edited_by_hand(scope, ids, layer, head, replacement):
         joined[..., head * d : (head + 1) * d] = replacement
         return (joined, *args[1:])
 
-    hook = scope._opened.anatomy.blocks[layer].output.register_forward_pre_hook(change)
+    hook = scope.bench.opened.anatomy.blocks[layer].output.register_forward_pre_hook(change)
     output, _ = run(scope, ids)
     hook.remove()
     return output
@@ -201,9 +201,9 @@ def test_effects_are_those_of_the_model_with_the_head_put_out(name, scope, readi
 def test_effects_take_as_many_runs_as_there_are_heads_and_one(scope_of, monkeypatch):
     scope = scope_of("gpt2")
     reading, texts = scope.read(zoo.TEXT), []
-    original = type(scope._opened).run_recorded
+    original = type(scope.bench.opened).run_recorded
     monkeypatch.setattr(
-        type(scope._opened),
+        type(scope.bench.opened),
         "run_recorded",
         lambda self, given, *rest: texts.append(len(given)) or original(self, given, *rest),
     )
@@ -265,8 +265,8 @@ def test_the_stream_that_is_put_in_a_block_s_place_is_what_the_next_one_reads(na
 def test_texts_of_a_batch_are_edited_each_by_its_own(scope_of):
     scope = scope_of("gpt2")
     readings = [scope.read(text) for text in zoo.CORPUS[:2]]
-    texts = [replace(one._input, edit={(1, "residual"): lambda x, n=n: x * (n + 2)}) for n, one in enumerate(readings)]
-    last, logits = scope._opened.outputs(texts)
+    texts = [replace(one.input, edit={(1, "residual"): lambda x, n=n: x * (n + 2)}) for n, one in enumerate(readings)]
+    last, logits = scope.bench.opened.outputs(texts)
     for n, one in enumerate(readings):
         alone = scope.read(one.text, edit={(1, "residual"): lambda x, n=n: x * (n + 2)})
         length = len(one.tokens)
@@ -328,13 +328,13 @@ def test_granite_s_factor_is_found(build):
 def test_a_journey_says_what_the_input_embedding_is(name, normed, scope_of):
     scope = scope_of(name)
     found = scope.read(zoo.TEXT).journey()
-    model, (token,) = scope._opened.model, found.tokens[2:3]
+    model, (token,) = scope.bench.opened.model, found.tokens[2:3]
     raw = model.get_input_embeddings()(torch.tensor(token.id))
-    arrived = scope._opened.feed.arrivals(torch.tensor([token.id]), None)[0]
+    arrived = scope.bench.opened.feed.arrivals(torch.tensor([token.id]), None)[0]
     scaled = raw.shape == arrived.shape and torch.allclose(arrived / arrived.norm(), raw / raw.norm(), atol=1e-5)
     assert found.norms_input is normed is not scaled
     assert ("through the model's norm" if normed else "raw, before any norm") in found.notes[-1]
-    assert ("with its position" in found.notes[-1]) == found.use_position == bool(scope._opened.positions.modules)
+    assert ("with its position" in found.notes[-1]) == found.use_position == bool(scope.bench.opened.positions.modules)
 
 
 def test_a_journey_tells_function_words_from_content_words(scope_of):

@@ -6,14 +6,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from headscope.model.capture.edits import Kind
-from headscope.model.capture.passes import Mask
-from headscope.neighbors import Metric
 from headscope.question import defaults, meanings
-from headscope.question.choices import OPEN_REFERENCES, Candidates, Reference, Space, Vector, resolved
-from headscope.reading.map.layouts import Method
-from headscope.reading.reading import Weigh
-from headscope.vocabulary.isolated import What
+from headscope.question.choices import (
+    OPEN_REFERENCES,
+    Candidates,
+    Mask,
+    Method,
+    Metric,
+    Reference,
+    Replacement,
+    Space,
+    Vector,
+    Weigh,
+    What,
+    resolved,
+)
 
 Token = Annotated[
     Annotated[int, Field(ge=0)] | Annotated[str, Field(min_length=1, max_length=200)],
@@ -157,7 +164,9 @@ class EffectsAsk(Ask):
     """What the model's output at a token loses without each head: as many forward passes as there are heads."""
 
     token: Token = Field(default=defaults.TOKEN, description="A position, or the text of one token.")
-    replaced_by: Kind = Field(default="zero", description='What takes the place of z: zeros, or its mean ("mean").')
+    replaced_by: Replacement = Field(
+        default="zero", description='What takes the place of z: zeros, or its mean ("mean").'
+    )
 
 
 class NearestAsk(AtlasAsk):

@@ -37,15 +37,14 @@ from headscope.app.api.work import visitor
 from headscope.app.recent import Recent
 from headscope.app.visitors import Visitors
 from headscope.errors import InputError
-from headscope.model.capture.edits import Kind
+from headscope.question.choices import Replacement, Weigh, What
 from headscope.reading.map import Map
 from headscope.reading.map.layouts import Tell
-from headscope.reading.reading import Reading, Weigh
+from headscope.reading.reading import Reading
 from headscope.reading.results import Neighbors, compared
 from headscope.reading.worked import Worked
 from headscope.scope import Scope
 from headscope.show import layers, maps, record
-from headscope.vocabulary.isolated import What
 
 T = TypeVar("T")
 
@@ -276,7 +275,9 @@ class Desk:
 
         return await self._answer(ask, make, request)
 
-    def effects_of(self, scope: Scope, reading: Reading, token: int | str, replaced_by: Kind = "zero") -> Effects:
+    def effects_of(
+        self, scope: Scope, reading: Reading, token: int | str, replaced_by: Replacement = "zero"
+    ) -> Effects:
         """The effects of all heads, which only the line's worker asks for; InputError where they take too long."""
         runs, length, most = scope.card.layers * scope.card.heads + 1, len(reading.tokens), self.limits.effects
         if runs * length > most:

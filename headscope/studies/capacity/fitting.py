@@ -54,12 +54,11 @@ class Sample:
 
 def samples(scope: Scope, texts: Iterable[tuple[Source, int]], options: Options) -> list[Sample]:
     """Texts with their groups, as the model reads them."""
-    opened, found = scope._opened, []
+    bench, found = scope.bench, []
     for text, group in texts:
         tokens = tokens_of(scope, text, options.truncate)
-        context = None
-        if opened.stack.encoder is not None:
-            context = [token.id for token in scope._tokens(opened, text.content, None, options.truncate)[0]]
+        along = bench.context(text.content, truncate=options.truncate)
+        context = None if along is None else [token.id for token in along]
         ours = torch.tensor([token.position for token in tokens if not token.special])
         read = Text([token.id for token in tokens], options.mask, context, {})
         found.append(Sample(text.number, group, read, ours))
@@ -68,9 +67,10 @@ def samples(scope: Scope, texts: Iterable[tuple[Source, int]], options: Options)
 
 def batches(scope: Scope, some: Sequence[Sample]) -> Iterator[list[Sample]]:
     """Texts of about the same length together, as many as the memory for their logits allows."""
-    heads = scope._opened.model.get_output_embeddings() is not None
-    tokens = min(_BATCH_TOKENS, _LOGITS // scope.card.vocab_size) if heads else _BATCH_TOKENS
-    for batch in alike([len(one.input.ids) for one in some], tokens, scope._opened.positions.together):
+    bench = scope.bench
+    heads = bench.opened.model.get_output_embeddings() is not None
+    tokens = min(_BATCH_TOKENS, _LOGITS // bench.card.vocab_size) if heads else _BATCH_TOKENS
+    for batch in alike([len(one.input.ids) for one in some], tokens, bench.opened.positions.together):
         yield [some[n] for n in batch]
 
 
@@ -96,7 +96,7 @@ class Fit:
         widths: dict[Stage, int] = {"z": card.heads * card.d_head, "residual": card.d_model}
         places = [(stage, layer) for stage in STAGES for layer in range(card.layers)]
         self.moments = {(stage, layer): Moments(widths[stage]) for stage, layer in places}
-        self._embeddings = scope._vocabulary_for(scope._opened).arriving(None).table.rows[0].cpu()  # (V, d_model)
+        self._embeddings = scope.bench.vocabulary.arriving(None).table.rows[0].cpu()  # (V, d_model)
         shape = self._embeddings.shape[1]
         self._with_targets = {
             (stage, layer): torch.zeros(widths[stage], shape, dtype=torch.float64) for stage, layer in places
@@ -106,7 +106,9 @@ class Fit:
 
     def add(self, scope: Scope, batch: Sequence[Sample]) -> None:
         """Count the encodings of a batch of texts in."""
-        scope._opened.outputs([watched(one, self.layers, partial(self._see, self._targets_of(one))) for one in batch])
+        scope.bench.opened.outputs(
+            [watched(one, self.layers, partial(self._see, self._targets_of(one))) for one in batch]
+        )
 
     def _targets_of(self, one: Sample) -> Tensor:
         """The embeddings of a text's own tokens, float64 [token, d_model]."""
@@ -167,7 +169,7 @@ class Spreads:
         for one in batch:
             self._counts[self._lots[one.group]] += len(one.ours)
         layers = self._fit.layers
-        scope._opened.outputs([watched(one, layers, partial(self._see, self._lots[one.group])) for one in batch])
+        scope.bench.opened.outputs([watched(one, layers, partial(self._see, self._lots[one.group])) for one in batch])
 
     def _see(self, lot: int, stage: Stage, layer: int, x: Tensor) -> None:
         for site in ("heads", "z") if stage == "z" else ("residual",):

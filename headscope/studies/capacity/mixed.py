@@ -13,8 +13,8 @@ from headscope.corpus.bootstrap import Draws
 from headscope.studies.capacity.figures import Figure, mean
 
 if TYPE_CHECKING:
+    from headscope.model.card import Card
     from headscope.reading.layers import Mixing
-    from headscope.scope import Card
 
 KINDS = {
     "weights": "attention weights",

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from headscope.corpus.texts import FORMATS, Format
 from headscope.errors import InputError
-from headscope.model.capture.passes import MASKS, Mask
-from headscope.question.choices import one_of
+from headscope.question.choices import CAPACITY_PARTS, FORMATS, MASKS, SITES, CapacityPart, Format, Mask, Site, one_of
 from headscope.question.given import as_seed, in_order, number
 
-Part = Literal["dimension", "number", "reproductions"]
-PARTS: tuple[Part, ...] = get_args(Part)
-Site = Literal["heads", "z", "residual", "head"]
-SITES: tuple[Site, ...] = get_args(Site)
 KEEP = (0.0, 0.0625, 0.125, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -29,7 +23,7 @@ class Options:
     dimensions, and of the encodings, that are kept. `sample`: how many texts, drawn with `seed`; None: all.
     """
 
-    parts: tuple[Part, ...] = ("dimension", "number")
+    parts: tuple[CapacityPart, ...] = ("dimension", "number")
     sites: tuple[Site, ...] = ("heads", "z", "residual")
     keep: tuple[float, ...] = KEEP
     mask: Mask = "model"
@@ -44,7 +38,7 @@ class Options:
         for name in ("parts", "sites", "keep"):
             object.__setattr__(self, name, tuple(in_order(getattr(self, name), name)))
         named: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
-            ("part", self.parts, PARTS),
+            ("part", self.parts, CAPACITY_PARTS),
             ("site", self.sites, SITES),
         )
         for kind, values, choices in named:

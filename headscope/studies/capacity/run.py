@@ -29,7 +29,8 @@ from headscope.studies.survey.run import manifest_of
 from headscope.studies.survey.store import claim, refuse_foreign
 
 if TYPE_CHECKING:
-    from headscope.scope import Card, Scope
+    from headscope.model.card import Card
+    from headscope.scope import Scope
     from headscope.studies.capacity.forgetting import Forgetting
 
 _SHARD_POSITIONS = 1024
@@ -95,7 +96,7 @@ class Run:
 
         Raises InputError for texts that are not there, and a directory that holds something else.
         """
-        scope._current().prove_mask(options.mask)
+        scope.bench.opened.prove_mask(options.mask)
         corpus = Corpus(find_sources(paths, options.format), Columns(options.column, options.document_column))
         say("counting the texts")
         counted = SurveyOptions(sample=options.sample, seed=options.seed, shard_positions=_SHARD_POSITIONS)

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from headscope.corpus.verdicts import MARGIN
 from headscope.errors import InputError
-from headscope.model.capture.passes import Mask
+from headscope.question.choices import Mask
 from headscope.scope import Scope
 from headscope.studies.claims.corpus import NO_CHANCE, own_by_layer
 from headscope.studies.claims.surveyed import Surveyed

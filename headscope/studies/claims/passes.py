@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from headscope.model.capture.passes import Mask
+from headscope.question.choices import Mask
 from headscope.reading.reading import Reading
 from headscope.scope import Scope
 from headscope.studies.claims.surveyed import Surveyed
@@ -58,7 +58,7 @@ def by_shard(
 
 def overlaps(scope: Scope, readings: Sequence[Reading]) -> Measured:
     """`jaccard` [token, head]: the 15 nearest of layer 0's outputs with and without the position embedding."""
-    vocabulary = scope._vocabulary_for(readings[0]._opened)
+    vocabulary = readings[0].vocabulary
     at = [(reading, position) for reading in readings for position in _places(reading)]
     z = torch.stack([reading.z[0, position] for reading, position in at])  # (token, head, d_head)
     own = torch.tensor([reading.tokens[position].id for reading, position in at])

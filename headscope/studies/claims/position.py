@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from headscope.model.capture.passes import Mask
+from headscope.question.choices import Mask
 from headscope.scope import Scope
 from headscope.studies.claims.passes import by_shard, overlaps
 from headscope.studies.claims.surveyed import Surveyed

@@ -19,8 +19,8 @@ from scipy import stats
 from headscope.corpus.bootstrap import Draws
 from headscope.corpus.estimates import Estimate, Sample, rise
 from headscope.corpus.verdicts import MARGIN
-from headscope.model.capture.passes import Mask
 from headscope.neighbors import search
+from headscope.question.choices import Mask
 from headscope.scope import Scope
 from headscope.studies.claims.passes import by_shard, mixing
 from headscope.studies.claims.surveyed import Streams, Surveyed
@@ -218,11 +218,12 @@ def _steady(sample: Sample, streams: Streams, last: int) -> Finding:
 def density(survey: Surveyed, scope: Scope) -> Finding:
     """B8: how near the 10 nearest input embeddings of a token type are, by the class that its tokens are mostly of."""
     ids, names = _types(survey)
-    table = scope._vocabulary_for(scope._opened).arriving(None).table
+    arriving = scope.bench.vocabulary.arriving(None)
+    table = arriving.table
     rows = table.rows[0][torch.from_numpy(ids).to(table.rows.device)]  # (type, d_model)
     own = torch.from_numpy(ids).to(table.rows.device)
     k = min(DENSITY + 1, table.candidates)
-    near = search(table, [scope._vocabulary_for(scope._opened).arriving(None).place], rows[:, None], own, k=k)["cosine"]
+    near = search(table, [arriving.place], rows[:, None], own, k=k)["cosine"]
     others = near.ids[:, 0] != own[:, None]
     # Identical rows tie with the own one, which may then be cut off.
     others &= others.cumsum(-1) <= k - 1

@@ -15,11 +15,10 @@ from torch import Tensor
 from headscope.corpus.tags import tagged
 from headscope.corpus.texts import Text
 from headscope.errors import ModelError
-from headscope.model.capture.passes import Mask
 from headscope.model.feed.positions import Spot
 from headscope.model.lengths import alike
 from headscope.model.tokens import Token
-from headscope.neighbors import Metric
+from headscope.question.choices import Mask, Metric
 from headscope.reading.stream import stages_of
 from headscope.studies.survey import nulls, tables
 from headscope.studies.survey.compare import Compared, compare
@@ -74,7 +73,7 @@ def measure(
     The figures depend on these arguments alone: not on other shards, nor on what ran before.
     """
     tokens = [tokens_of(scope, text, options.truncate) for text in texts]
-    names = scope._opened.names
+    names = scope.bench.opened.names
 
     def labelled(number: int, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         if null != "labels":
@@ -119,8 +118,7 @@ def measure(
 
 def tokens_of(scope: Scope, text: Text, truncate: bool) -> tuple[Token, ...]:
     """A text's tokens as the model reads them; InputError for a text that it cannot read."""
-    opened = scope._opened
-    return scope._tokens(opened, text.content, opened.stack.start, truncate)[0]
+    return scope.tokens(text.content, truncate=truncate)
 
 
 def _compared(
@@ -145,7 +143,7 @@ def _compared(
         if same and space in first:
             found = first[space]
         else:
-            vocabulary = scope._vocabulary_for(scope._opened)
+            vocabulary = scope.bench.vocabulary
             found = compare(vocabulary, frame, heads.spots, sets, heads.z[layer], options, space, reference, layer)
         if same:
             first[space] = found

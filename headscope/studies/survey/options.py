@@ -7,22 +7,26 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from headscope.corpus.texts import FORMATS, Format
 from headscope.errors import InputError
-from headscope.model.capture.passes import MASKS, Mask
-from headscope.neighbors import METRICS, Metric
 from headscope.question.choices import (
     CANDIDATES,
+    FORMATS,
+    MASKS,
+    METRICS,
+    NULLS,
     OPEN_REFERENCES,
     REFERENCES,
     SPACES,
     Candidates,
+    Format,
+    Mask,
+    Metric,
+    Null,
     Reference,
     Space,
     one_of,
 )
 from headscope.question.given import in_order, number
-from headscope.studies.survey.nulls import NULLS, Null
 
 SHARD_POSITIONS = 4096
 

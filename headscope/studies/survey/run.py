@@ -19,6 +19,7 @@ from headscope.corpus.texts import Columns, Corpus, Source, Text, find_sources
 from headscope.errors import InputError
 from headscope.model.surroundings import settled_class
 from headscope.neighbors import warm_up
+from headscope.question.choices import Null
 from headscope.question.given import in_order
 from headscope.studies.survey import statistics
 from headscope.studies.survey.lock import held, refuse_at_work
@@ -31,7 +32,7 @@ from headscope.studies.survey.manifest import (
     survey_manifest,
 )
 from headscope.studies.survey.measure import Context, Tick, measure, tokens_of
-from headscope.studies.survey.nulls import Null, moves_streams, variants
+from headscope.studies.survey.nulls import moves_streams, variants
 from headscope.studies.survey.options import Options, checked_nulls
 from headscope.studies.survey.store import STANDARD_INPUT as KEPT
 from headscope.studies.survey.store import Discard, Store, claim, clean, nulls_there, refuse_foreign, write_vocabulary
@@ -160,7 +161,7 @@ class Survey:
             statistics.compute(self.directory, nulls_there(self.directory, len(self.census.shards)))
 
     def _write_vocabulary(self) -> None:
-        names = self.scope._opened.names
+        names = self.scope.bench.opened.names
         known = [names[id] for id in range(self.scope.card.vocab_size)]
         write_vocabulary(
             self.directory, [name.label for name in known], [name.sort for name in known], self.census.frequencies
@@ -280,7 +281,7 @@ def asked_of(scope: Scope, options: dict[str, Any]) -> dict[str, Any]:
         "formula": FORMULA,
         "versions": {"headscope": __version__}
         | {name: metadata.version(name) for name in ("torch", "transformers", "numpy", "pyarrow")},
-        "model": {"architecture": type(scope._opened.model).__name__}
+        "model": {"architecture": type(scope.bench.opened.model).__name__}
         | {name: getattr(card, name) for name in (*of_model, "dtype")},
         "options": options,
     }

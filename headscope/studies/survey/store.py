@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from headscope.errors import InputError
 from headscope.keep import files
+from headscope.question.choices import NULLS
 from headscope.studies.survey import tables
 from headscope.studies.survey.checksums import CHECKSUMS, content_fault, outline_fault, seal, seal_beside
 from headscope.studies.survey.lock import LOCK
@@ -30,7 +31,7 @@ from headscope.studies.survey.manifest import (
     sealed,
     survey_manifest,
 )
-from headscope.studies.survey.nulls import NULLS, moves_streams, variants
+from headscope.studies.survey.nulls import moves_streams, variants
 from headscope.studies.survey.unsealed import shape_fault, texts_fault
 
 VOCABULARY = "vocabulary.parquet"

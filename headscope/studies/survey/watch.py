@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from headscope.studies.survey.run import Plan
 
 if TYPE_CHECKING:
-    from headscope.scope import Card
+    from headscope.model.card import Card
 
 
 def show(plan: Plan, card: Card, directory: str) -> str:
