@@ -12,6 +12,7 @@ from headscope.commands.running import isolate, open_scope, print_json, print_ta
 from headscope.commands.streams import write_data
 from headscope.errors import InputError
 from headscope.question import defaults, meanings
+from headscope.question.question import Question
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -90,9 +91,10 @@ def look(
     from headscope.commands import look_views as views
 
     edits = views.edits(edit or [])
-    choices: dict[str, Any] = {"space": space, "reference": reference, "metric": metric}
-    choices |= {"position": position, "candidates": candidates}
-    asked = views.Asked(_token(token), layer, choices, k, vector, at, weigh, why, hubs, bank, replace_by, isolated)
+    choices: dict[str, Any] = {"space": space, "reference": reference, "metric": metric, "candidates": candidates}
+    choices |= {"use_position": position, "vector": vector, "at": at, "k": defaults.K if k is None else k}
+    question = Question(layer, **choices)
+    asked = views.Asked(_token(token), question, k, weigh, why, hubs, bank, replace_by, isolated)
     with working("starting") as status:
         scope = open_scope(status, model, revision, device, dtype, stack)
         if lens is not None:

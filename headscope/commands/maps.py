@@ -75,5 +75,5 @@ def draw_map(
             told = {"schema": record.SCHEMA, **record.read(scope.card, readings[0]), **found.to_dict()}
             figure.write(path, json.dumps(told, ensure_ascii=False, allow_nan=False).encode() + b"\n")
         else:
-            found.save(path, theme or "light")
+            found.save(path, theme or "light")  # type: ignore[arg-type]
     say("\n".join([*maps.facts(found), *(f"Note: {note}" for note in found.notes), f"Finished: {path}"]))

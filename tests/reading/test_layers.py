@@ -28,12 +28,12 @@ def reading(scope):
     return scope.read(zoo.TEXT)
 
 
-def run(scope, ids, module=None):
+def run(model, ids, module=None):
     """What the model makes of one text: (hidden states, output), with what `module`s returned in order."""
     seen = []
     hooks = [m.register_forward_hook(lambda _, args, out: seen.append(out)) for m in module or ()]
     with torch.no_grad():
-        output = scope.bench.opened.model(torch.tensor([ids]), output_hidden_states=True)
+        output = model(torch.tensor([ids]), output_hidden_states=True)
     for hook in hooks:
         hook.remove()
     return output, seen
@@ -49,7 +49,7 @@ def after_attention(name, scope, ids):
             if blocks is not None
             else [model.encoder.albert_layer_groups[0].albert_layers[0].attention]
         )
-        _, seen = run(scope, ids, norms)
+        _, seen = run(model, ids, norms)
         return torch.stack([out[0] if out[0].dim() == 2 else out[0][0] for out in seen])
     layers = model.transformer.h if name == "gpt2" else model.model.layers
     norm = {"gpt2": "ln_2", "llama": "post_attention_layernorm", "gemma2": "pre_feedforward_layernorm"}[name]
@@ -57,7 +57,7 @@ def after_attention(name, scope, ids):
     hooks = [
         getattr(layer, norm).register_forward_pre_hook(lambda _, args: kept.append(args[0][0])) for layer in layers
     ]
-    run(scope, ids)
+    run(model, ids)
     for hook in hooks:
         hook.remove()
     return torch.stack(kept)
@@ -66,7 +66,7 @@ def after_attention(name, scope, ids):
 @pytest.mark.parametrize("position", [True, False])
 def test_a_journey_is_the_stream_against_the_own_input_embedding(name, scope, reading, position):
     ids = [token.id for token in reading.tokens]
-    states, middle = run(scope, ids)[0].hidden_states, after_attention(name, scope, ids)
+    states, middle = run(scope.bench.opened.model, ids)[0].hidden_states, after_attention(name, scope, ids)
     found, feed = reading.journey(k=4, position=position), scope.bench.opened.feed
     assert found.own_rank.shape == (2 * scope.card.layers + 1, len(ids))
     for n, id in enumerate(ids):
@@ -90,8 +90,8 @@ def test_a_token_alone_is_the_model_s_run_of_it_in_the_tokenizer_s_frame(name, s
     added = [t.id for t in reading.tokens if t.special]
     before = [t.id for t in reading.tokens[:1] if t.special]
     frame, place = [*before, token.id, *added[len(before) :]], len(before)
-    alone = run(scope, frame)[0].hidden_states[1][0, place]
-    here = run(scope, [t.id for t in reading.tokens])[0].hidden_states[1][0, 3]
+    alone = run(scope.bench.opened.model, frame)[0].hidden_states[1][0, place]
+    here = run(scope.bench.opened.model, [t.id for t in reading.tokens])[0].hidden_states[1][0, 3]
     expected = torch.nn.functional.cosine_similarity(alone, here, dim=-1)
     assert float(found.isolated_cosine[2, 3]) == pytest.approx(float(expected), abs=1e-5)
 
@@ -175,8 +175,9 @@ def edited_by_hand(scope, ids, layer, head, replacement):
         joined[..., head * d : (head + 1) * d] = replacement
         return (joined, *args[1:])
 
-    hook = scope.bench.opened.anatomy.blocks[layer].output.register_forward_pre_hook(change)
-    output, _ = run(scope, ids)
+    opened = scope.bench.opened
+    hook = opened.anatomy.blocks[layer].output.register_forward_pre_hook(change)
+    output, _ = run(opened.model, ids)
     hook.remove()
     return output
 
@@ -185,7 +186,7 @@ def edited_by_hand(scope, ids, layer, head, replacement):
 def test_effects_are_those_of_the_model_with_the_head_put_out(name, scope, reading):
     found, token = reading.effects(4), reading.tokens[4]
     ids = [t.id for t in reading.tokens]
-    before, after = run(scope, ids)[0], edited_by_hand(scope, ids, 1, 2, 0.0)
+    before, after = run(scope.bench.opened.model, ids)[0], edited_by_hand(scope, ids, 1, 2, 0.0)
     if name == "bert":
         f, g = before[0][0, 4], after[0][0, 4]
         assert float(found.moved[1, 2]) == pytest.approx(float((g - f).norm() / f.norm()), rel=1e-3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -21,6 +22,8 @@ from headscope.question.choices import (
     What,
     resolved,
 )
+from headscope.question.question import Question
+from headscope.reading.map.layouts import Way
 
 Token = Annotated[
     Annotated[int, Field(ge=0)] | Annotated[str, Field(min_length=1, max_length=200)],
@@ -92,6 +95,11 @@ class AtlasAsk(Ask):
         """The values, for the reference isolated; where a space has none, the answer is a refusal."""
         return _values(self.reference, self.space)
 
+    @property
+    def of_all_layers(self) -> Question:
+        """The question of an atlas; InputError for choices that do not go together."""
+        return Question(None, self.space, self.reference, self.metric, self.position, self.candidates, k=1)
+
 
 class AttentionAsk(Ask):
     """For each head of a layer, how much of each position it mixes into its output at a token."""
@@ -130,6 +138,19 @@ class MapAsk(Ask):
     def needs_alone(self) -> What | None:
         """The values, for the reference isolated."""
         return _values(self.reference, self.space)
+
+    @property
+    def question(self) -> Question:
+        """What is asked of one head; InputError for choices that do not go together."""
+        placed = self.at is not None
+        return Question(
+            self.layer, self.space, self.reference, self.metric, placed, self.candidates, at=self.at, k=self.k
+        )
+
+    @property
+    def way(self) -> Way:
+        """How its vectors are laid out."""
+        return Way(self.method, self.perplexity, self.seed)
 
     @property
     def ground(self) -> MapAsk:
@@ -179,6 +200,11 @@ class NearestAsk(AtlasAsk):
     layer: int = Field(default=0, ge=0, description="From 0.")
     k: int = Field(default=defaults.K, ge=1, description="How many neighbours.")
     positions: int | None = Field(default=None, ge=1, description="How many positions each head lists; null: all.")
+
+    @property
+    def question(self) -> Question:
+        """What is asked of the heads of the layer; InputError for choices that do not go together."""
+        return replace(self.of_all_layers, layer=self.layer, vector=self.vector, at=self.at, k=self.k)
 
 
 class BackgroundAsk(NearestAsk):

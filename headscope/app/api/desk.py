@@ -195,9 +195,7 @@ class Desk:
 
     async def atlas(self, ask: AtlasAsk, request: Request | None = None) -> bytes:
         def make(_: Scope, reading: Reading) -> dict[str, Any]:
-            return record.atlas(
-                reading.atlas(ask.token, ask.space, ask.reference, ask.metric, ask.position, ask.candidates)
-            )
+            return record.atlas(reading.ask_atlas(ask.of_all_layers, ask.token))
 
         return await self._answer(ask, make, request)
 
@@ -232,21 +230,7 @@ class Desk:
         ground, placed = await self._in_turn(ask, read, request)
 
         def make(tell: Tell) -> Map:
-            return ground.map(
-                ask.layer,
-                ask.head,
-                ask.space,
-                ask.reference,
-                ask.metric,
-                ask.method,
-                at=ask.at,
-                candidates=ask.candidates,
-                size=ask.size,
-                k=ask.k,
-                perplexity=ask.perplexity,
-                seed=ask.seed,
-                progress=tell,
-            )
+            return ground.ask_map(ask.question, ask.head, ask.way, ask.size, tell)
 
         with self.visitors.admitted(request):
             found = await self.mapping.get(
@@ -425,18 +409,7 @@ def work_out(reading: Reading, found: Neighbors, head: int, id: int | None) -> W
 
 def near(reading: Reading, ask: NearestAsk) -> Neighbors:
     """A question's nearest tokens, from its reading."""
-    return reading.nearest(
-        ask.token,
-        ask.layer,
-        ask.space,
-        ask.reference,
-        ask.metric,
-        ask.position,
-        ask.k,
-        ask.candidates,
-        ask.vector,
-        ask.at,
-    )
+    return reading.ask_nearest(ask.question, ask.token)
 
 
 def _look(scope: Scope, reading: Reading, ask: NearestAsk, found: Neighbors) -> dict[str, Any]:
