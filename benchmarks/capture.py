@@ -24,7 +24,7 @@ def run() -> dict[str, object]:
 
 
 def _read(scope: Scope) -> dict[str, Any]:
-    opened = scope._opened
+    opened = scope.bench.opened
     model = opened.model
     before = model.config._attn_implementation
     words = TEXT.split()

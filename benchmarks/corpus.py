@@ -107,7 +107,7 @@ def _kernel(scope: Scope, texts: list[CorpusText]) -> Callable[[], None]:
         for reference in ("input", "layer"):
             # At layer 0 both references are the same encodings.
             for layer in range(0 if reference == "input" else 1, scope.card.layers):
-                encoded = [scope._vocabulary.encoded("value", reference, layer, p) for p in range(last + 1)]  # type: ignore[arg-type]
+                encoded = [scope.bench.vocabulary.encoded("value", reference, layer, p) for p in range(last + 1)]  # type: ignore[arg-type]
                 places = [one.place for one in encoded]
                 search(encoded[0].table, places, z[layer], own, place_of=place_of, k=1)
 

@@ -15,7 +15,7 @@ class Experiment:
     """The experiment's arithmetic on an opened model's own embeddings and projections."""
 
     def __init__(self, scope: Scope, reading: Reading) -> None:
-        opened = scope._opened
+        opened = scope.bench.opened
         self.embeddings = opened.model.get_input_embeddings().weight.detach()  # [token, d_model]
         self.positions = torch.stack([opened.feed.place(token.position)[0] for token in reading.tokens])
         self.norm = opened.feed.norm(0)

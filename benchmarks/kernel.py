@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from benchmarks.tables import Problem, faiss_search
 from benchmarks.timing import interleaved, machine, square_product
-from headscope.neighbors import METRICS, Backend, backend_in_use, warm_up
+from headscope.neighbors import Backend, backend_in_use, warm_up
+from headscope.question.choices import METRICS
 
 
 def run() -> dict[str, object]:

@@ -57,7 +57,7 @@ def _both(reading: Any) -> object:
 def _counted(scope: Scope, reading: Any) -> tuple[int, int]:
     """How many copies of the text the effects ran, in how many forward passes: counted at the model itself."""
     sizes: list[int] = []
-    hook = scope._opened.model.register_forward_pre_hook(
+    hook = scope.bench.opened.model.register_forward_pre_hook(
         lambda _, __, given: sizes.append(given["input_ids"].shape[0]), with_kwargs=True
     )
     try:

@@ -27,7 +27,8 @@ def _measure(name: str) -> dict[str, Any]:
     from benchmarks.models import TEXT, roberta_base
     from benchmarks.survey import problem
     from headscope import Scope
-    from headscope.neighbors import METRICS, warm_up
+    from headscope.neighbors import warm_up
+    from headscope.question.choices import METRICS
 
     warm_up(wait=True)
     scope = Scope.from_model(*roberta_base()) if name == NAMES[0] else Scope.from_pretrained("demo")

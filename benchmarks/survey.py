@@ -15,7 +15,8 @@ from benchmarks.models import TEXT, scopes
 from benchmarks.tables import Problem, faiss_search
 from benchmarks.timing import interleaved, machine, square_product
 from headscope import Scope
-from headscope.neighbors import METRICS, Backend, backend_in_use, warm_up
+from headscope.neighbors import Backend, backend_in_use, warm_up
+from headscope.question.choices import METRICS
 
 TEXTS = 64
 LENGTHS = (8, 12, 16, 24)  # tokens of a text, in turn
@@ -32,7 +33,7 @@ def problem(scope: Scope, layer: int, projection: int) -> Problem:
     reading = scope.read(TEXT)
     lengths = [min(LENGTHS[n % len(LENGTHS)], len(reading.tokens)) for n in range(TEXTS)]
     place_of = torch.tensor([p for length in lengths for p in range(length)])
-    encoded = [scope._vocabulary.encoded("value", "layer", projection, p) for p in range(max(lengths))]
+    encoded = [scope.bench.vocabulary.encoded("value", "layer", projection, p) for p in range(max(lengths))]
     # Other texts' outputs differ: a little noise, so that no two queries are the same.
     z = reading.z[layer, place_of]
     z = z + 0.3 * z.std() * torch.randn(z.shape, generator=torch.Generator().manual_seed(0))

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from headscope.neighbors import Backend, Metric, Place, Table, search
+from headscope.neighbors import Backend, Place, Table, search
+from headscope.question.choices import Metric
 
 
 @dataclass(frozen=True)

@@ -40,15 +40,15 @@ def test_a_text_of_one_token_writes_the_tokens_own_encoding_at_layer_0(name, bui
 def test_so_does_the_demo_model(demo):
     import copy
 
-    tokenizer = bare(copy.deepcopy(demo._opened.names.tokenizer))
-    assert_z_is_the_own_encoding(Scope.from_model(demo._opened.model, tokenizer), "time")
+    tokenizer = bare(copy.deepcopy(demo.bench.opened.names.tokenizer))
+    assert_z_is_the_own_encoding(Scope.from_model(demo.bench.opened.model, tokenizer), "time")
 
 
 def test_so_does_a_real_llama(stories):
     import copy
 
-    tokenizer = bare(copy.deepcopy(stories._opened.names.tokenizer))
-    assert_z_is_the_own_encoding(Scope.from_model(stories._opened.model, tokenizer), "time")
+    tokenizer = bare(copy.deepcopy(stories.bench.opened.names.tokenizer))
+    assert_z_is_the_own_encoding(Scope.from_model(stories.bench.opened.model, tokenizer), "time")
 
 
 def rebased(name, build, turn, moved=0.0):

@@ -135,7 +135,7 @@ def test_what_another_thread_draws_during_a_reading_stays_drawn():
             other.start()
             other.join()
 
-    handle = scope._opened.anatomy.blocks[1].module.register_forward_pre_hook(wait_for_it)
+    handle = scope.bench.opened.anatomy.blocks[1].module.register_forward_pre_hook(wait_for_it)
     scope.read(zoo.TEXT)
     handle.remove()
     assert not torch.equal(torch.rand(3), drawn[0])
@@ -144,7 +144,7 @@ def test_what_another_thread_draws_during_a_reading_stays_drawn():
 def test_so_it_is_after_an_error(handed_over):
     model, tokenizer, stack = handed_over
     scope = Scope.from_model(model, tokenizer, stack=stack)
-    handle = scope._opened.anatomy.blocks[1].module.register_forward_pre_hook(lambda *all: 1 / 0)
+    handle = scope.bench.opened.anatomy.blocks[1].module.register_forward_pre_hook(lambda *all: 1 / 0)
     before = state_of(model)
     with pytest.raises(ZeroDivisionError):
         scope.read(zoo.TEXT)

@@ -20,7 +20,7 @@ def test_the_demo_models_heads_that_keep_flies_at_layer_0(demo):
 
 
 def test_the_demo_models_values_neighbours_and_z_are_those_of_the_formulas(demo):
-    model, reading = demo._opened.model, demo.read(TEXT)
+    model, reading = demo.bench.opened.model, demo.read(TEXT)
     ids = [token.id for token in reading.tokens]
     for layer in (0, 3, 5):
         assert torch.allclose(reading.z[layer].double(), plain.z("bert", model, ids, layer), atol=2e-5)
@@ -34,7 +34,7 @@ def test_the_demo_models_values_neighbours_and_z_are_those_of_the_formulas(demo)
 def test_the_closed_form_is_used_on_real_weights(demo, stories):
     for scope in (demo, stories):
         for layer in range(scope.card.layers):
-            encoded = scope._vocabulary.encoded("value", "layer", layer, scope._vocabulary.feed.spot(3))
+            encoded = scope.bench.vocabulary.encoded("value", "layer", layer, scope.bench.vocabulary.feed.spot(3))
             assert encoded.way == "closed form"
             assert encoded.error < 5e-6
         assert scope.card.capture_error < 5e-6
@@ -80,7 +80,7 @@ def test_how_often_the_nearest_token_is_one_of_the_text(demo: Scope, space, refe
     rates = torch.zeros(6)
     for layer in range(6):
         for position, found in at.items():
-            encoded = demo._vocabulary.encoded(space, reference, layer, demo._vocabulary.feed.spot(position))
+            encoded = demo.bench.vocabulary.encoded(space, reference, layer, demo.bench.vocabulary.feed.spot(position))
             queries = torch.stack([readings[number].z[layer, position] for number, _ in found])
             queries = queries if encoded.aim is None else encoded.aim(queries)
             own = torch.tensor([id for _, id in found])

@@ -20,7 +20,7 @@ def grouped(scope, tensor):
 
 def oracle(scope, layer, position):
     """Every vocabulary id through the model itself: [token, kv_head, d_head]."""
-    feed = scope._opened.feed
+    feed = scope.bench.opened.feed
     place = None if position is None else feed.place(position)
     return feed.vectors(torch.arange(feed.vocab_size), layer, place)
 
@@ -42,7 +42,7 @@ def test_capturing_does_not_change_what_the_model_computes(name, build):
         expected = model(**inputs)[0]
     scope = Scope.from_model(model, tokenizer, stack=zoo.stack_of(name))
     seen = []
-    read = scope._opened.model
+    read = scope.bench.opened.model
     handle = read.register_forward_hook(lambda module, args, output: seen.append(output[0]))
     scope.read(zoo.TEXT)
     handle.remove()
@@ -50,18 +50,18 @@ def test_capturing_does_not_change_what_the_model_computes(name, build):
 
 
 def test_a_vocabulary_encoding_at_layer_0_is_the_value_that_the_token_has_in_a_text(scope):
-    reading, feed = scope.read(zoo.TEXT), scope._opened.feed
+    reading, feed = scope.read(zoo.TEXT), scope.bench.opened.feed
     for token in reading.tokens:
         v = feed.vectors(torch.tensor([token.id]), 0, feed.place(token.position))[0]
         assert torch.allclose(v, reading.v[0, token.position], atol=5e-6)
 
 
 def test_the_closed_form_agrees_with_the_model_on_the_whole_vocabulary(scope):
-    feed = scope._opened.feed
+    feed = scope.bench.opened.feed
     for layer in range(scope.card.layers):
         for position in (None, 0, 9):
             spot = None if position is None else feed.spot(position)
-            encoded = scope._vocabulary.encoded("value", "layer", layer, spot)
+            encoded = scope.bench.vocabulary.encoded("value", "layer", layer, spot)
             assert encoded.way == "closed form"
             got = encoded.rows(torch.arange(scope.card.vocab_size))
             expected = oracle(scope, layer, position)
@@ -96,7 +96,7 @@ def test_a_text_of_one_token_writes_its_own_encoding(name, build):
         pytest.skip("a decoder's text always begins with its start token, so it has two tokens")
     assert len(reading.tokens) == 1
     near = reading.nearest(0, 0)
-    if scope._opened.anatomy.sinks:
+    if scope.bench.opened.anatomy.sinks:
         assert float(reading.pattern.sum(-1).max()) < 1  # a share of the attention goes to no token
     else:
         assert float(near.own_distance.abs().max()) < 1e-5
@@ -114,7 +114,7 @@ def test_texts_read_together_equal_texts_read_alone(scope):
 def test_the_mask_decides_whether_a_later_token_is_seen(scope, mask):
     # Changing the last word must move earlier outputs, or must not; no flag is trusted.
     texts = [f"the early bird catches {word}" for word in ("worms", "shells")]
-    if scope._opened.stack.encoder is None:
+    if scope.bench.opened.stack.encoder is None:
         one, two = (scope.read(text, mask) for text in texts)
     else:
         one, two = (scope.read(zoo.TEXT, mask, decoder_text=text) for text in texts)
@@ -130,5 +130,5 @@ def test_the_mask_decides_whether_a_later_token_is_seen(scope, mask):
 def test_the_mask_full_lets_every_token_see_every_other(scope):
     pattern = scope.read(zoo.TEXT, "full").pattern
     assert bool((pattern > 0).all())
-    if not scope._opened.anatomy.sinks:
+    if not scope.bench.opened.anatomy.sinks:
         assert torch.allclose(pattern.sum(-1), torch.ones(()), atol=1e-5)

@@ -20,8 +20,8 @@ from headscope.app.server import create_app
 from headscope.app.slow import protocol
 from headscope.errors import InputError, cut
 from headscope.keep.cells import visible
-from headscope.model.opening.stacks import StackName
 from headscope.neighbors import warm_up
+from headscope.question.choices import StackName
 from headscope.scope import Scope
 from headscope.show.terminal import console
 

@@ -14,27 +14,28 @@ from typing import Any
 from typer.core import TyperCommand
 
 from headscope.errors import InputError, cut
+from headscope.question import choices
 
-# The library's own lists, as `--help` shows them; tests hold them together.
+# The library's own lists, as `--help` shows them. Views and dtypes are torch's company: a test holds them together.
 CHOICES: dict[str, tuple[str, ...]] = {
     "view": ("heads", "atlas", "attention", "journey", "mixing", "glance", "effects"),
-    "weigh": ("weights", "norms"),
-    "replace_by": ("zero", "mean"),
-    "space": ("value", "output", "key", "query", "embedding", "unembedding", "fitted"),
-    "reference": ("input", "layer", "isolated"),
-    "metric": ("cosine", "euclidean", "dot"),
-    "vector": ("z", "q", "k", "v"),
-    "candidates": ("all", "words"),
-    "mask": ("model", "full", "causal"),
-    "stack": ("encoder", "decoder"),
+    "weigh": choices.WEIGH,
+    "replace_by": choices.REPLACEMENTS,
+    "space": choices.SPACES,
+    "reference": choices.REFERENCES,
+    "metric": choices.METRICS,
+    "vector": choices.VECTORS,
+    "candidates": choices.CANDIDATES,
+    "mask": choices.MASKS,
+    "stack": choices.STACKS,
     "dtype": ("float32", "float16", "bfloat16", "auto"),
-    "method": ("tsne", "pca"),
-    "theme": ("light", "dark"),
-    "target": ("own", "sources"),
-    "part": ("dimension", "number", "reproductions"),
-    "site": ("heads", "z", "residual", "head"),
-    "null": ("random", "labels", "uniform", "rotated"),
-    "text_format": ("auto", "text", "jsonl", "csv", "parquet", "conllu"),
+    "method": choices.METHODS,
+    "theme": choices.THEMES,
+    "target": choices.TARGETS,
+    "part": choices.CAPACITY_PARTS,
+    "site": choices.SITES,
+    "null": choices.NULLS,
+    "text_format": ("auto", *choices.FORMATS),
 }
 # What a sentence calls them, where their name does not say it.
 _KINDS = {"weigh": "way to weigh", "replace_by": "replacement", "text_format": "format"}

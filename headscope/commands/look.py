@@ -12,9 +12,13 @@ from headscope.commands.running import isolate, open_scope, print_json, print_ta
 from headscope.commands.streams import write_data
 from headscope.errors import InputError
 from headscope.question import defaults, meanings
+from headscope.question.question import Question
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.text import Text
+
+    from headscope.model.card import Card
 
 
 def look(
@@ -87,9 +91,10 @@ def look(
     from headscope.commands import look_views as views
 
     edits = views.edits(edit or [])
-    choices: dict[str, Any] = {"space": space, "reference": reference, "metric": metric}
-    choices |= {"position": position, "candidates": candidates}
-    asked = views.Asked(_token(token), layer, choices, k, vector, at, weigh, why, hubs, bank, replace_by, isolated)
+    choices: dict[str, Any] = {"space": space, "reference": reference, "metric": metric, "candidates": candidates}
+    choices |= {"use_position": position, "vector": vector, "at": at, "k": defaults.K if k is None else k}
+    question = Question(layer, **choices)
+    asked = views.Asked(_token(token), question, k, weigh, why, hubs, bank, replace_by, isolated)
     with working("starting") as status:
         scope = open_scope(status, model, revision, device, dtype, stack)
         if lens is not None:
@@ -109,11 +114,18 @@ def look(
 
         write_data(csv_of(shown.rows))
         return
-    from headscope.show.terminal import model_line, token_line
+    from headscope.show.terminal import token_line
 
     width, gap = terminal_width(), ""
-    head: list[RenderableType] = [model_line(scope.card), gap, token_line(reading, shown.told["selected"], width), gap]
+    head: list[RenderableType] = [_model_line(scope.card), gap, token_line(reading, shown.told["selected"], width), gap]
     print_tables([*head, *(part for tables in shown.tables for part in tables(width))])
+
+
+def _model_line(card: Card) -> Text:
+    """Which model is open, why, and how well its capture proved itself."""
+    from rich.text import Text
+
+    return Text.assemble((card.name, "bold"), (f" · {card.why}\n{card.shape}", "dim"))
 
 
 def _token(given: str) -> int | str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from headscope.errors import InputError
@@ -12,6 +12,7 @@ from headscope.errors import InputError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from headscope.question.question import Question
     from headscope.reading.reading import Reading
     from headscope.scope import Scope
 
@@ -25,11 +26,8 @@ class Asked:
     """The options that a view may depend on, as they were given; the library checks them."""
 
     token: int | str
-    layer: int
-    choices: Record  # space, reference, metric, position, candidates
+    question: Question  # its k is the default where none was given
     k: int | None
-    vector: str
-    at: int | None
     weigh: str
     why: int | None
     hubs: bool
@@ -49,16 +47,12 @@ class Shown:
 
 def heads(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     """What every head of a layer is nearest to; its rows are the neighbours."""
-    from headscope.question import defaults
     from headscope.show import record
     from headscope.show import terminal as text
 
     say(f"encoding the vocabulary ({scope.card.vocab_size:,} tokens) …")
-    k = defaults.K if asked.k is None else asked.k
-    near: Any = reading.nearest(
-        asked.token, asked.layer, k=k, vector=asked.vector, at=asked.at, **asked.choices  # type: ignore[arg-type]
-    )  # fmt: skip
-    positions = reading.nearest_positions(asked.token, asked.layer, asked.choices["metric"])
+    near = reading.ask_nearest(asked.question, asked.token)
+    positions = reading.nearest_positions(asked.token, near.question.layer or 0, near.question.metric)
     told = record.look(scope.card, reading, near, positions)
     shown = Shown(told, record.neighbor_rows(near))
     if asked.hubs:
@@ -85,7 +79,7 @@ def atlas(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     from headscope.show import terminal as text
 
     say(f"encoding the vocabulary ({scope.card.vocab_size:,} tokens) …")
-    found = reading.atlas(asked.token, **asked.choices)
+    found = reading.ask_atlas(replace(asked.question, layer=None, k=1), asked.token)
     told = record.read(scope.card, reading) | record.atlas(found)
     return Shown(told, record.atlas_rows(found), [lambda width: text.atlas_tables(found, width)])
 
@@ -95,7 +89,7 @@ def attention(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     from headscope.show import record
     from headscope.show import terminal as text
 
-    found = reading.attention(asked.token, asked.layer, asked.weigh)  # type: ignore[arg-type]
+    found = reading.attention(asked.token, asked.question.layer or 0, asked.weigh)  # type: ignore[arg-type]
     told = record.read(scope.card, reading) | record.attention(found)
     return Shown(told, record.attention_rows(found), [lambda width: text.attention_tables(found, width)])
 
@@ -106,7 +100,7 @@ def journey(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
 
     say(f"following {len(reading.tokens)} tokens through {scope.card.layers} layers …")
     k: Record = {} if asked.k is None else {"k": asked.k}
-    found = reading.journey(**k, position=asked.choices["position"], isolated=asked.isolated)
+    found = reading.journey(**k, position=asked.question.use_position, isolated=asked.isolated)
     return Shown(
         _of_text(scope, reading, asked) | layers.journey(found),
         layers.journey_rows(found),

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.status import Status
 
+    from headscope.question.choices import What
     from headscope.scope import Scope
     from headscope.show.progress import Tell
-    from headscope.vocabulary.isolated import What
 
 
 def open_scope(

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from headscope.corpus.texts import FORMATS, Columns, Format
+from headscope.corpus.texts import Columns
 from headscope.errors import InputError
-from headscope.question.choices import one_of
+from headscope.question.choices import FORMATS, Format, one_of
 from headscope.question.given import number
 
 

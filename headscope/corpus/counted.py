@@ -51,5 +51,4 @@ class CountedCorpus:
 
 def tokens_of(scope: Scope, text: CorpusText, truncate: bool) -> tuple[Token, ...]:
     """A text's tokens as the model reads them; InputError for a text that it cannot read."""
-    opened = scope._opened
-    return scope._tokens(opened, text.content, opened.stack.start, truncate)[0]
+    return scope.tokens(text.content, truncate=truncate)

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from headscope.errors import InputError
-from headscope.model.capture.passes import Mask
 from headscope.model.lengths import alike
+from headscope.question.choices import Mask
 
 if TYPE_CHECKING:
     from headscope.reading.reading import Reading
@@ -42,10 +42,9 @@ class Samples:
         """
         if groups is not None and len(groups) != len(texts):
             raise InputError(f"there are {len(groups)} groups for {len(texts)} texts: give one each.")
-        opened = scope._current()
         ids, text, position, lengths = [], [], [], []
         for n, content in enumerate(texts):
-            tokens = scope._tokens(opened, content, opened.stack.start, True)[0]
+            tokens = scope.tokens(content, truncate=True)
             here = [token for token in tokens if not token.special]
             ids += [token.id for token in here]
             position += [token.position for token in here]

@@ -10,15 +10,14 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from headscope.corpus.conllu import sentences
 from headscope.corpus.lines import LINE, LONGEST, TOO_LONG, Fault, Unread, lines, opened, unread
 from headscope.errors import InputError, cut
+from headscope.question.choices import FORMATS, Format
 from headscope.question.given import in_order
 
-Format = Literal["text", "jsonl", "csv", "parquet", "conllu"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 _SUFFIXES: dict[str, Format] = {
     ".txt": "text", ".text": "text", ".md": "text", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv",
     ".tsv": "csv", ".parquet": "parquet", ".conllu": "conllu",

@@ -16,9 +16,9 @@ from headscope.model.capture.anatomy import Anatomy, hidden_output
 from headscope.model.capture.capture import held
 from headscope.model.capture.dissect import dissect
 from headscope.model.capture.edits import Edits, layers_of_stream
-from headscope.model.capture.heads import AllHeads, Captured, OnePattern, Unrecorded
+from headscope.model.capture.heads import AllHeads, HeadTensors, OnePattern, Unrecorded
 from headscope.model.capture.kept import forget
-from headscope.model.capture.passes import Mask, is_recorded_by
+from headscope.model.capture.passes import is_recorded_by
 from headscope.model.capture.precision import float32_arithmetic
 from headscope.model.capture.runner import Runner
 from headscope.model.capture.stages import Stages, stages
@@ -31,6 +31,7 @@ from headscope.model.opening.stacks import Stack
 from headscope.model.opening.unused import Differences
 from headscope.model.telling import first_line
 from headscope.model.tokens import TokenNames
+from headscope.question.choices import Mask
 
 _PROBE = (2, 10)  # texts, tokens
 _NOT_ALONE = "cannot be run on token ids alone"
@@ -81,7 +82,7 @@ class Opened:
 
     def run(
         self, texts: list[list[int]], mask: Mask, contexts: list[list[int]] | None = None, edits: Sequence[Edits] = ()
-    ) -> list[Captured]:
+    ) -> list[HeadTensors]:
         """The heads of several texts (token ids), run as one batch padded on the right.
 
         A decoder attends to `contexts`, the texts that its encoder reads. `edits`: what is replaced, text by

@@ -8,17 +8,15 @@
 """
 
 from headscope.neighbors.hubs import HubAware, Hubness, Moments, hub_aware, hubness
-from headscope.neighbors.metrics import METRICS, Metric, distances
+from headscope.neighbors.metrics import distances
 from headscope.neighbors.scan.backends import Backend, backend_in_use, warm_up
 from headscope.neighbors.search import Nearest, search
 from headscope.neighbors.table import Place, Table
 
 __all__ = [
-    "METRICS",
     "Backend",
     "HubAware",
     "Hubness",
-    "Metric",
     "Moments",
     "Nearest",
     "Place",

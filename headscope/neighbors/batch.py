@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from headscope.neighbors import bounds
-from headscope.neighbors.metrics import Metric, distances
+from headscope.neighbors.metrics import distances
 from headscope.neighbors.table import Place, Table
+from headscope.question.choices import Metric
 
 QUERIES, PLACES = 512, 32  # of one batch at most: what bounds the memory of a search
 _COMPONENTS = {"cpu": 2**17, "cuda": 2**24}  # scored at a time: on a CPU few enough for its caches

@@ -23,8 +23,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from headscope.neighbors.metrics import Metric, ranks_of
+from headscope.neighbors.metrics import ranks_of
 from headscope.neighbors.table import Place, Table
+from headscope.question.choices import Metric
 from headscope.question.stopping import stop_point
 
 _SILENT = 1e-6  # of the σ_t that b(t) could have: float32 encodings are known no better

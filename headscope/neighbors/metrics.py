@@ -1,12 +1,9 @@
 """The three distances, in float64: the one definition that every rank and printed distance comes from."""
 
-from typing import Literal, get_args
-
 import torch
 from torch import Tensor
 
-Metric = Literal["cosine", "euclidean", "dot"]
-METRICS: tuple[Metric, ...] = get_args(Metric)
+from headscope.question.choices import METRICS, Metric
 
 
 def distances(metric: Metric, query: Tensor, encodings: Tensor) -> Tensor:

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from headscope.neighbors.batch import QUERIES, batches
-from headscope.neighbors.metrics import METRICS, Metric, ranks_of
+from headscope.neighbors.metrics import ranks_of
 from headscope.neighbors.scan.backends import Backend, choose
 from headscope.neighbors.settle import Settled, settle
 from headscope.neighbors.table import Place, Table
+from headscope.question.choices import METRICS, Metric
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from headscope.neighbors.batch import Batch
-from headscope.neighbors.metrics import Metric
+from headscope.question.choices import Metric
 from headscope.question.stopping import stop_point
 
 Exact = Callable[[Batch, Metric, Tensor, Tensor], Tensor]

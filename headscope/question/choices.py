@@ -5,17 +5,51 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 from headscope.errors import InputError, cut
-from headscope.neighbors import METRICS
 from headscope.question import defaults
 
+# What is compared, with what, and how.
 Space = Literal["value", "output", "key", "query", "embedding", "unembedding", "fitted"]
-Reference = Literal["input", "layer", "isolated"]
-Vector = Literal["z", "q", "k", "v"]
-Candidates = Literal["all", "words"]
 SPACES: tuple[Space, ...] = get_args(Space)
+Reference = Literal["input", "layer", "isolated"]
 REFERENCES: tuple[Reference, ...] = get_args(Reference)
+Metric = Literal["cosine", "euclidean", "dot"]
+METRICS: tuple[Metric, ...] = get_args(Metric)
+Candidates = Literal["all", "words"]
 CANDIDATES: tuple[Candidates, ...] = get_args(Candidates)
+Vector = Literal["z", "q", "k", "v"]
 VECTORS: tuple[Vector, ...] = get_args(Vector)
+Against = Literal["z", "v"]  # what a text's own positions are compared by
+AGAINST: tuple[Against, ...] = get_args(Against)
+Weigh = Literal["weights", "norms"]  # attention, by its weights or by what they let through
+WEIGH: tuple[Weigh, ...] = get_args(Weigh)
+
+# How a text is read, and by what.
+Mask = Literal["model", "full", "causal"]
+MASKS: tuple[Mask, ...] = get_args(Mask)
+Replacement = Literal["zero", "mean"]  # of a head's z
+REPLACEMENTS: tuple[Replacement, ...] = get_args(Replacement)
+StackName = Literal["encoder", "decoder"]
+STACKS: tuple[StackName, ...] = get_args(StackName)
+
+# What is made once: of the tokens read alone, of a map, of a lens.
+What = Literal["values", "streams"]
+WHAT: tuple[What, ...] = get_args(What)
+Method = Literal["tsne", "pca"]
+METHODS: tuple[Method, ...] = get_args(Method)
+Theme = Literal["light", "dark"]
+THEMES: tuple[Theme, ...] = get_args(Theme)
+Target = Literal["own", "sources"]
+TARGETS: tuple[Target, ...] = get_args(Target)
+
+# What a study asks of a corpus, and how its texts are kept.
+Format = Literal["text", "jsonl", "csv", "parquet", "conllu"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+Null = Literal["random", "labels", "uniform", "rotated"]
+NULLS: tuple[Null, ...] = get_args(Null)
+CapacityPart = Literal["dimension", "number", "reproductions"]
+CAPACITY_PARTS: tuple[CapacityPart, ...] = get_args(CapacityPart)
+Site = Literal["heads", "z", "residual", "head"]
+SITES: tuple[Site, ...] = get_args(Site)
 
 OPEN_REFERENCES: dict[Space, tuple[Reference, ...]] = {
     "value": ("input", "layer", "isolated"),

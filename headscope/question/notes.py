@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from headscope.model.tokens import TokenName
-from headscope.neighbors import Metric
-from headscope.question.choices import Space, Vector
+from headscope.question.choices import Metric, Space, Vector
 
 
 def foreign_basis(layer: int | None) -> str:
@@ -148,11 +146,11 @@ def fitted_scores(
     return f"{found} Surely above the shuffled targets: {listed}{named}."
 
 
-def not_finite(names: Sequence[TokenName]) -> tuple[str, ...]:
+def not_finite(labels: Sequence[str]) -> tuple[str, ...]:
     """For vocabulary tokens whose encoding is not a number."""
-    if not names:
+    if not labels:
         return ()
-    listed = ", ".join(name.label for name in names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    listed = ", ".join(labels[:5]) + (f" and {len(labels) - 5} more" if len(labels) > 5 else "")
     return (f"Left out, because their encodings are not finite: {listed}.",)
 
 

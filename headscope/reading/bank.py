@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from headscope.errors import InputError, ModelError
-from headscope.model.capture.passes import Mask
-from headscope.question.given import texts_of
-
-if TYPE_CHECKING:
-    from headscope.reading.reading import Reading
+from headscope.question import notes
+from headscope.question.choices import MASKS, Mask, one_of
+from headscope.question.given import number, texts_of
+from headscope.reading.bench import Bench
+from headscope.reading.captured import Captured, capture
 
 SENTENCES = "the project's sentences"
 _CHARACTERS = 8192  # of the texts that are read at a time: what bounds the memory beside the bank itself
@@ -113,32 +113,27 @@ def _lines(path: Path) -> Iterator[str]:
         raise InputError(f"the file {str(path)!r} is no UTF-8 text: {error}.") from None
 
 
-def fill(
-    source: Source,
-    size: int,
-    mask: Mask,
-    weights_sha256: str,
-    read: Callable[[list[str]], list[Reading]],
-    unknown: int | None,
-    note: Callable[[float], str],
-) -> Bank:
-    """A bank of the first texts that give `size` outputs, whichever one of them is left out.
+def bank_of(bench: Bench, texts: Source, size: int = 2000, mask: Mask = "model") -> Bank:
+    """See `Scope.bank`: the first texts that give `size` outputs, whichever one of them is left out."""
+    size = number(size, range(2, sys.maxsize), f"the size of a bank is {size!r}; it is a number of outputs, 2 or more.")
+    one_of("mask", mask, MASKS)
+    bench.check()
+    return bench.kept.made(("bank", texts.key, size, mask), lambda: _filled(bench, texts, size, mask))
 
-    `unknown` is the id of the tokenizer's unknown word, and `note` the sentence for a share of them that is too large.
-    Raises InputError where the texts give fewer than `size`.
-    """
+
+def _filled(bench: Bench, source: Source, size: int, mask: Mask) -> Bank:
     z, positions, ids, lengths, texts = [], [], [], [], []
     for some in _portions(source.lines()):
-        for reading in read(some):
-            here = [token.position for token in reading.tokens if not token.special]
-            outputs = reading.z[:, here].transpose(0, 1).clone()  # (output, L, H, d_head)
+        for read in capture(Captured, bench, some, mask, truncate=True):
+            here = [token.position for token in read.tokens if not token.special]
+            outputs = read.z[:, here].transpose(0, 1).clone()  # (output, L, H, d_head)
             if not bool(outputs.isfinite().all()):
-                raise ModelError(f"the model computes no numbers for the bank's text {reading.text[:60]!r}.")
+                raise ModelError(f"the model computes no numbers for the bank's text {read.text[:60]!r}.")
             z.append(outputs)
             positions += here
-            ids += [reading.tokens[position].id for position in here]
+            ids += [read.tokens[position].id for position in here]
             lengths.append(len(here))
-            texts.append(reading.text)
+            texts.append(read.text)
             if sum(lengths) - max(lengths) >= size:
                 break
         if lengths and sum(lengths) - max(lengths) >= size:
@@ -148,6 +143,7 @@ def fill(
             f"{source.name}: {len(texts):,} texts give {sum(lengths):,} outputs at tokens that are not special, and "
             f"the bank is to hold {size:,}: give more texts, or a smaller size."
         )
+    unknown = bench.opened.names.tokenizer.unk_token_id
     share = sum(id == unknown for id in ids) / len(ids)
     return Bank(
         z=torch.cat(z),
@@ -157,8 +153,8 @@ def fill(
         texts=tuple(texts),
         name=source.name,
         mask=mask,
-        weights_sha256=weights_sha256,
-        notes=(note(share),) if share > _UNKNOWN else (),
+        weights_sha256=bench.card.weights_sha256,
+        notes=(notes.unknown_words(share),) if share > _UNKNOWN else (),
     )
 
 

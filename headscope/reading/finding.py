@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from headscope.errors import InputError, ModelError
-from headscope.neighbors import Metric, Nearest, Place, Table, search
-from headscope.question.choices import Candidates, Reference, Space, Vector
+from headscope.model.feed.positions import Spot
+from headscope.neighbors import Nearest, Place, Table, search
+from headscope.question import notes
+from headscope.question.question import Question
+from headscope.reading.captured import Captured
+from headscope.reading.lens import LinearLens
 from headscope.vocabulary import Encoded, Vocabulary
-
-if TYPE_CHECKING:
-    from headscope.model.feed.positions import Spot
-    from headscope.reading.reading import Reading
-
-
-@dataclass(frozen=True)
-class Question:
-    """The choices that an answer was given for."""
-
-    layer: int | None  # None: all layers
-    space: Space
-    reference: Reference | None  # None: the space has none
-    metric: Metric
-    use_position: bool
-    candidates: Candidates
-    vector: Vector = "z"
-    at: int | None = None  # the position at which the vocabulary stands; None: the token's own
 
 
 @dataclass(frozen=True)
@@ -42,18 +27,22 @@ class Placed:
 
 
 class Finder:
-    """Answers one question, at any layer and positions of one reading."""
+    """Answers one question, at any layer and positions of one text.
 
-    def __init__(self, reading: Reading, vocabulary: Vocabulary, question: Question) -> None:
-        self.reading, self.vocabulary, self.question = reading, vocabulary, question
+    The question is one that an answer was given for: `finder` makes one of what a caller asks.
+    """
+
+    def __init__(self, captured: Captured, question: Question) -> None:
+        self.captured, self.question = captured, question
+        self.vocabulary: Vocabulary = captured.vocabulary
 
     def placed(self, layer: int, position: int) -> Placed:
         """The heads' vectors at `position`, and the vocabulary that they are compared with."""
         asked = self.question
-        vectors = self.reading.vectors(asked.vector, layer)[position]  # (H, d_head)
+        vectors = self.captured.vectors(asked.vector, layer)[position]  # (H, d_head)
         if not bool(vectors.isfinite().all()):
             raise ModelError(
-                f"the outputs of layer {layer} at position {position} ({self.reading.tokens[position].label}) are not "
+                f"the outputs of layer {layer} at position {position} ({self.captured.tokens[position].label}) are not "
                 "finite: the model itself computes no numbers there."
             )
         encoded = self.vocabulary.encoded(asked.space, asked.reference, layer, self.stands(position))
@@ -67,17 +56,17 @@ class Finder:
         if not self.question.use_position:
             return None
         at = position if self.question.at is None else self.question.at
-        spots = self.reading.spots
+        spots = self.captured.spots
         return spots[at] if at < len(spots) else self.vocabulary.feed.spot(at)
 
-    def search(self, layer: int, positions: Sequence[int], k: int) -> tuple[Nearest, Table]:
-        """The `k` nearest tokens of every head's vector at each of the positions, and a table they are in."""
-        return self._search([self.placed(layer, position) for position in positions], positions, k)
+    def search(self, layer: int, positions: Sequence[int]) -> tuple[Nearest, Table]:
+        """The nearest tokens of every head's vector at each of the positions, as many as asked, and a table of them."""
+        return self._search([self.placed(layer, position) for position in positions], positions)
 
-    def farthest(self, layer: int, positions: Sequence[int], k: int) -> Nearest:
-        """The `k` tokens in the opposite direction, the farthest first; for cosine and dot."""
+    def farthest(self, layer: int, positions: Sequence[int]) -> Nearest:
+        """As many tokens in the opposite direction, the farthest first; for cosine and dot."""
         placed = [self.placed(layer, position) for position in positions]
-        near, _ = self._search([Placed(one.encoded, -one.vectors) for one in placed], positions, k)
+        near, _ = self._search([Placed(one.encoded, -one.vectors) for one in placed], positions)
         around = 2.0 if self.question.metric == "cosine" else 0.0
         return Nearest(near.ids, near.ranks, around - near.distances, near.own_rank, near.own_distance, None)
 
@@ -92,14 +81,14 @@ class Finder:
         """The score of one token, split over the source positions."""
         asked, encoded = self.question, self.placed(layer, position).encoded
         found, row = self.pair(layer, position, head, id)
-        values = self.reading.vectors("v", layer)[:, head].double().to(found.device)  # (S, d_head)
+        values = self.captured.vectors("v", layer)[:, head].double().to(found.device)  # (S, d_head)
         constant = torch.zeros_like(row)
         if encoded.aim is not None:
             values, constant = values @ encoded.aim.matrix[head], encoded.aim.offset[head]
         share = self._share(position)
         if asked.metric == "cosine":
             share /= max(float(found.norm() * row.norm()), torch.finfo(torch.float64).tiny)
-        weights = self.reading.pattern_of(layer)[head, position].double().to(found.device)  # (S,)
+        weights = self.captured.pattern_of(layer)[head, position].double().to(found.device)  # (S,)
         return Split(
             weights.cpu(),
             (weights * ((values + constant) @ row) * share).cpu(),
@@ -110,15 +99,15 @@ class Finder:
         """What a head's output is divided by on its way to the logits: the final norm's scale at the position."""
         if self.question.space != "unembedding":
             return 1.0
-        return 1.0 / float(self.vocabulary.unembedding.norm.spread(self.reading.residual[-1, position]))
+        return 1.0 / float(self.vocabulary.unembedding.norm.spread(self.captured.residual[-1, position]))
 
-    def _search(self, placed: list[Placed], positions: Sequence[int], k: int) -> tuple[Nearest, Table]:
-        table = placed[0].encoded.table
+    def _search(self, placed: list[Placed], positions: Sequence[int]) -> tuple[Nearest, Table]:
+        table, k = placed[0].encoded.table, self.question.k
         allowed = self.allowed(table)
         most = table.candidates if allowed is None else int((table.finite & allowed).sum())
         if k > most:
             raise InputError(f"k is {k}; only {most} tokens can be neighbours.")
-        own = torch.tensor([self.reading.tokens[p].id for p in positions], device=table.rows.device)
+        own = torch.tensor([self.captured.tokens[p].id for p in positions], device=table.rows.device)
         # Where the closed form does not hold, every position has a table of its own.
         one_table = all(one.encoded.table is table for one in placed)
         groups = [range(len(placed))] if one_table else [range(n, n + 1) for n in range(len(placed))]
@@ -144,6 +133,48 @@ class Finder:
         if self.question.candidates == "all":
             return None
         return self.vocabulary.names.words.to(table.rows.device)
+
+    def notes(self, table: Table, wanted: bool) -> tuple[str, ...]:
+        """What a reader of an answer must see; `wanted`: whether the position was asked for."""
+        asked, vocabulary, text = self.question, self.vocabulary, self.captured
+        found = [*text.notes, *notes.space(asked.space, asked.vector)]
+        lens = text.bench.held(LinearLens)
+        if asked.space == "fitted" and lens is not None:
+            found += lens.notes(asked.layer, text.mask)
+        if asked.reference == "input" and asked.layer != 0 and not vocabulary.one_value_space:
+            found.append(notes.foreign_basis(asked.layer))
+        if asked.reference == "isolated":
+            found += notes.alone(wanted, text.mask, text.input.context is not None)
+        elif asked.space in ("key", "query") and vocabulary.turns:
+            found.append(notes.turned(asked.use_position))
+        elif wanted and asked.reference is not None and not vocabulary.has_positions:
+            found += notes.no_positions(wanted)
+        found += notes.beyond(asked.at, len(text.tokens))
+        if asked.space == "unembedding" and vocabulary.unembedding.squashed:
+            found.append(notes.squashed())
+        lacking = range(0)
+        if asked.space == "unembedding":
+            logits = vocabulary.unembedding.logits
+            found += notes.other_rows(logits, vocabulary.size)
+            lacking = range(logits, vocabulary.size)
+        strange = [id for id in table.not_finite.tolist() if id not in lacking]
+        return (*found, *notes.not_finite([vocabulary.names[id].label for id in strange]))
+
+
+def finder(captured: Captured, asked: Question) -> Finder:
+    """What answers a question about a text: its choices are held against the model, and the tokens read alone made.
+
+    In the answer's question `use_position` is whether the vocabulary moves at all. Raises InputError for a layer, a
+    position or a number of neighbours that the model has not.
+    """
+    bench = captured.bench
+    layer = None if asked.layer is None else bench.layer(asked.layer)
+    k, at = bench.count(asked.k, asked.candidates), bench.place(asked.at)
+    vocabulary = bench.vocabulary
+    if asked.reference == "isolated":
+        bench.isolate()
+    moves = asked.use_position and asked.reference != "isolated" and vocabulary.moves(asked.space)
+    return Finder(captured, replace(asked, layer=layer, k=k, use_position=moves, at=at if moves else None))
 
 
 @dataclass(frozen=True)

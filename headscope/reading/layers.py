@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from headscope.model.capture.edits import Edits, Kind
+from headscope.model.capture.edits import Edits
 from headscope.model.feed.alone import frame_of
-from headscope.model.feed.projections import output_weights
 from headscope.model.tokens import Token
 from headscope.question import notes
+from headscope.question.choices import Replacement
 from headscope.question.stopping import stop_point
+from headscope.reading.captured import Captured
 from headscope.reading.losses import kl, moved
 from headscope.reading.patterns import pattern_figures
 from headscope.reading.results import frame
@@ -26,8 +27,6 @@ from headscope.show import layers as views
 
 if TYPE_CHECKING:
     import pandas
-
-    from headscope.reading.reading import Reading
 
 _TEXTS, _TOKENS = 32, 4096  # copies of a text that run together, and their tokens
 
@@ -147,7 +146,7 @@ class Effects:
     """
 
     token: Token
-    replaced_by: Kind
+    replaced_by: Replacement
     moved: Tensor
     kl: Tensor | None
     own_logit: Tensor | None
@@ -165,49 +164,55 @@ class Effects:
         return frame(views.effects_rows(self))
 
 
-def journey(reading: Reading, k: int, position: bool, isolated: bool) -> Journey:
+def journey(captured: Captured, k: int, position: bool, isolated: bool) -> Journey:
     """See `Journey`; k is for the overlap, `isolated` asks for its rank, which the streams on disk are needed for."""
-    tokens = reading.tokens
-    stream = joined(reading.stages)  # (stage, S, d_model)
-    use_position = position and reading.vocabulary.has_positions
-    ids = torch.tensor([token.id for token in tokens])
-    found = walk(reading.vocabulary, stream, ids, reading.spots if use_position else None, k=k)
-    normed = reading._opened.feed.norms_input
+    k, bench = captured.bench.count(k), captured.bench
     if isolated:
-        about_rank = notes.ranked_alone(reading.mask, reading._input.context is not None)
+        bench.isolate(what="streams")
+    tokens = captured.tokens
+    stream = joined(captured.stages)  # (stage, S, d_model)
+    use_position = position and captured.vocabulary.has_positions
+    ids = torch.tensor([token.id for token in tokens])
+    found = walk(captured.vocabulary, stream, ids, captured.spots if use_position else None, k=k)
+    normed = bench.opened.feed.norms_input
+    if isolated:
+        about_rank = notes.ranked_alone(captured.mask, captured.input.context is not None)
     else:
-        about_rank = notes.no_rank_alone(reading.vocabulary.size, reading._scope.isolated.streams.nbytes)
+        about_rank = notes.no_rank_alone(captured.vocabulary.size, bench.isolated.streams.nbytes)
     return Journey(
         tokens,
-        word_classes(reading.text, tokens),
-        tuple(stage.label for stage in stages_of(len(reading.z))),
+        word_classes(captured.text, tokens),
+        tuple(stage.label for stage in stages_of(len(captured.z))),
         found.rank,
         found.cosine,
-        _cosine(stream, _alone(reading)),
+        _cosine(stream, _alone(captured)),
         found.norm,
         found.overlap_before,
         k,
         use_position,
         normed,
-        (*reading.notes, *about_rank, notes.input_embedding(normed, position, use_position)),
-        ranks_alone(reading.vocabulary, stream, ids) if isolated else None,
+        (*captured.notes, *about_rank, notes.input_embedding(normed, position, use_position)),
+        ranks_alone(captured.vocabulary, stream, ids) if isolated else None,
     )
 
 
-def mixing(reading: Reading) -> Mixing:
+def mixing(captured: Captured) -> Mixing:
     """See `Mixing`."""
+    captured.bench.check()
     weights: list[Tensor] = []
     norms: list[Tensor] = []
     together: list[Tensor] = []
     residual: list[Tensor] = []
     layernorm: list[Tensor] = []
-    for layer, stages in enumerate(reading.stages):
+    for layer, stages in enumerate(captured.stages):
         stop_point()
-        pattern = reading.pattern_of(layer).double()  # (H, Q, S)
+        pattern = captured.pattern_of(layer).double()  # (H, Q, S)
         own = pattern.diagonal(dim1=1, dim2=2)  # (H, Q)
         total = pattern.sum(-1).clamp_min(torch.finfo(torch.float64).tiny)
         weights.append(1 - own / total)
-        written = torch.einsum("shd,hdm->hsm", reading.vectors("v", layer).double(), _w_o(reading, layer).double())
+        written = torch.einsum(
+            "shd,hdm->hsm", captured.vectors("v", layer).double(), captured.bench.w_o(layer).double()
+        )
         kept = own[..., None] * written  # (H, Q, d_model)
         mixed = pattern @ written - kept
         norms.append(_ratio(mixed, kept))
@@ -221,13 +226,13 @@ def mixing(reading: Reading) -> Mixing:
         mixed, kept = stages.factor * mixed[None], stages.factor * kept[None] + stages.before.double()
         residual.append(_ratio(mixed, kept)[0])
         layernorm.append(unknown if stages.norm is None else _ratio(stages.norm(mixed), stages.norm(kept))[0])
-    told = [*reading.notes]
-    if all(stages.factor is None for stages in reading.stages):
+    told = [*captured.notes]
+    if all(stages.factor is None for stages in captured.stages):
         told.append(notes.no_residual_ratio())
-    elif all(stages.norm is None for stages in reading.stages):
+    elif all(stages.norm is None for stages in captured.stages):
         told.append(notes.no_layernorm_ratio())
     return Mixing(
-        reading.tokens,
+        captured.tokens,
         weights=torch.stack(weights).float(),
         norms=torch.stack(norms).float(),
         norms_all=torch.stack(together).float(),
@@ -237,34 +242,36 @@ def mixing(reading: Reading) -> Mixing:
     )
 
 
-def glance(reading: Reading) -> Glance:
+def glance(captured: Captured) -> Glance:
     """See `Glance`."""
-    special = torch.tensor([token.special for token in reading.tokens])
+    captured.bench.check()
+    special = torch.tensor([token.special for token in captured.tokens])
     ours = ~special if not special.all() else special
     parts: list[list[Tensor]] = [[] for _ in range(5)]
-    for layer in range(len(reading.z)):
+    for layer in range(len(captured.z)):
         stop_point()
-        pattern = reading.pattern_of(layer)  # (H, Q, S)
-        strength = torch.einsum("shd,hdm->hsm", reading.z[layer], _w_o(reading, layer)).norm(dim=-1)  # (H, Q)
+        pattern = captured.pattern_of(layer)  # (H, Q, S)
+        strength = torch.einsum("shd,hdm->hsm", captured.z[layer], captured.bench.w_o(layer)).norm(dim=-1)  # (H, Q)
         for part, values in zip(parts, (*pattern_figures(pattern, special), strength), strict=True):
             part.append(values[:, ours].nanmean(-1))
     entropy, own, previous, on_special, strength = (torch.stack(part) for part in parts)
-    return Glance(entropy, own, previous, on_special, strength, reading.notes)
+    return Glance(entropy, own, previous, on_special, strength, captured.notes)
 
 
-def effects(reading: Reading, position: int, replaced_by: Kind) -> Effects:
+def effects(captured: Captured, position: int, replaced_by: Replacement) -> Effects:
     """See `Effects`: as many copies of the text as there are heads, in batches."""
-    layers, heads = reading.z.shape[0], reading.z.shape[2]
+    captured.bench.check()
+    layers, heads = captured.z.shape[0], captured.z.shape[2]
     edits: list[Edits] = [{}]
     edits += [{(layer, head): replaced_by} for layer in range(layers) for head in range(heads)]
-    own = reading.tokens[position].id
+    own = captured.tokens[position].id
     moves, apart, own_logit = [], [], []
     first: tuple[Tensor, Tensor | None] | None = None
-    together = max(1, min(_TEXTS, _TOKENS // len(reading.tokens)))
+    together = max(1, min(_TEXTS, _TOKENS // len(captured.tokens)))
     for start in range(0, len(edits), together):
-        texts = [replace(reading._input, edit={**reading.edit, **edit}) for edit in edits[start : start + together]]
+        texts = [replace(captured.input, edit={**captured.edit, **edit}) for edit in edits[start : start + together]]
         last, logits = (
-            None if made is None else made[:, position].float().cpu() for made in reading._opened.outputs(texts)
+            None if made is None else made[:, position].float().cpu() for made in captured.bench.opened.outputs(texts)
         )
         assert last is not None
         if first is None:
@@ -279,12 +286,12 @@ def effects(reading: Reading, position: int, replaced_by: Kind) -> Effects:
         return torch.cat(parts)[1:].view(layers, heads)  # the first was the text as it is
 
     return Effects(
-        reading.tokens[position],
+        captured.tokens[position],
         replaced_by,
         by_head(moves),
         by_head(apart) if apart else None,
         by_head(own_logit) if own_logit else None,
-        (*reading.notes, *_about_logits(bool(apart), bool(own_logit))),
+        (*captured.notes, *_about_logits(bool(apart), bool(own_logit))),
     )
 
 
@@ -294,22 +301,17 @@ def _about_logits(any_logits: bool, own_logit: bool) -> tuple[str, ...]:
     return () if own_logit else (notes.no_own_logit(),)
 
 
-def _alone(reading: Reading) -> Tensor:
+def _alone(captured: Captured) -> Tensor:
     """The same stages of every token read alone: [stage, position, d_model]."""
-    ids = sorted({token.id for token in reading.tokens})
-    frame = frame_of(reading._opened)
-    context = reading._input.context
+    ids = sorted({token.id for token in captured.tokens})
+    frame = frame_of(captured.bench.opened)
+    context = captured.input.context
     contexts = None if context is None else [context] * len(ids)
-    alone = streams(reading._opened, [frame.around(id) for id in ids], "model", contexts)
+    alone = streams(captured.bench.opened, [frame.around(id) for id in ids], "model", contexts)
     streams_alone = torch.stack([one[:, frame.position] for one in alone], 1)  # (stage, id, d_model)
-    which = torch.tensor([ids.index(token.id) for token in reading.tokens])
+    which = torch.tensor([ids.index(token.id) for token in captured.tokens])
     chosen: Tensor = streams_alone.index_select(1, which)
     return chosen
-
-
-def _w_o(reading: Reading, layer: int) -> Tensor:
-    """W_O [head, d_head, d_model], on the CPU."""
-    return output_weights(reading._opened.feed, layer)[0].cpu()
 
 
 def _cosine(one: Tensor, other: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,7 +17,8 @@ from torch import Tensor
 from headscope.errors import InputError
 from headscope.keep.cache import cache_directory
 from headscope.keep.files import file_to_write, write_bytes
-from headscope.model.capture.passes import MASKS, Mask
+from headscope.model.card import Card
+from headscope.question.choices import MASKS, TARGETS, Mask, Target
 from headscope.question.notes import fitted_by, fitted_scores
 from headscope.reading.scores import Controlled, Scores
 from headscope.show import probes as views
@@ -26,10 +27,6 @@ from headscope.vocabulary.fitted import Fitted
 if TYPE_CHECKING:
     import pandas
 
-    from headscope.scope import Card
-
-Target = Literal["own", "sources"]
-TARGETS: tuple[Target, ...] = get_args(Target)
 SCHEMA = 1
 _SCORES = ("top1", "top10", "r2")
 

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
 
 from headscope.errors import InputError
 from headscope.model.tokens import Token, TokenName
-from headscope.neighbors import Hubness, Metric
+from headscope.neighbors import Hubness
+from headscope.question.choices import Metric
 from headscope.question.kinds import KINDS
-from headscope.reading.finding import Question, Split
+from headscope.question.question import Question
+from headscope.reading.finding import Split
 from headscope.show import html, record
 from headscope.show import terminal as text
 
 if TYPE_CHECKING:
     import pandas
 
-    from headscope.reading.reading import Reading
+
+class Explains(Protocol):
+    """A reading, as an answer knows it."""
+
+    def why(self, near: Neighbors, head: int, id: int) -> Why:
+        """The split of a token's score in one head over the positions that it mixed."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ class Neighbors:
     names: Mapping[int, TokenName]  # of every id above
     notes: tuple[str, ...]
     suppressed: Ends | None = None  # in the spaces embedding and unembedding: what the head writes against
-    reading: Reading | None = field(default=None, compare=False)  # None after unpickling
+    reading: Explains | None = field(default=None, compare=False)  # None after unpickling
 
     def __repr__(self) -> str:
         return text.neighbors(self)

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from headscope.errors import ModelError
-from headscope.model.capture.passes import Mask
 from headscope.model.capture.stages import Stages
 from headscope.model.feed.positions import Spot
 from headscope.model.lengths import alike
 from headscope.model.opened import Opened
 from headscope.neighbors import Place, search
+from headscope.question.choices import Mask
 from headscope.vocabulary import Vocabulary
 from headscope.vocabulary.placed import Encode, Spots, places_of, search_placed
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from headscope.model.tokens import Token, TokenName
-from headscope.reading.finding import Finder, Question
+from headscope.question.question import Question
+from headscope.reading.finding import Finder
 from headscope.show import worked as views
 
 if TYPE_CHECKING:
-    from headscope.reading.reading import Reading
     from headscope.reading.results import Neighbors
 
 
@@ -72,20 +72,20 @@ class Worked:
         return views.record(self)
 
 
-def worked(reading: Reading, near: Neighbors, head: int, id: int, row_of: Finder, neighbor: TokenName) -> Worked:
+def worked(near: Neighbors, head: int, id: int, search: Finder, neighbor: TokenName) -> Worked:
     """The steps to the distance of vocabulary token `id` in `head` of an answer about one token's z."""
-    asked, token = near.question, near.tokens[0]
+    asked, token, captured = near.question, near.tokens[0], search.captured
     layer = asked.layer
     assert layer is not None  # an answer about one layer
-    q = reading.vectors("q", layer)[token.position, head].double()
-    k = reading.vectors("k", layer)[:, head].double()
+    q = captured.vectors("q", layer)[token.position, head].double()
+    k = captured.vectors("k", layer)[:, head].double()
     products = k @ q
-    weights = reading.pattern_of(layer)[head, token.position].double()
+    weights = captured.pattern_of(layer)[head, token.position].double()
     scale = _scale(products, weights, q.shape[-1])
     scores = products * scale
     # A weight of exactly 0 is a mask, unless its score alone explains it in float32.
     seen = (weights > 0) | (scores < scores[weights > 0].max() - 80)
-    vector, row = row_of.pair(layer, token.position, head, id)
+    vector, row = search.pair(layer, token.position, head, id)
     product = float(vector @ row)
     lengths = float(vector.norm() * row.norm())
     distance = {
@@ -98,13 +98,13 @@ def worked(reading: Reading, near: Neighbors, head: int, id: int, row_of: Finder
         token=token,
         head=head,
         neighbor=neighbor,
-        tokens=reading.tokens,
+        tokens=captured.tokens,
         products=products,
         scale=scale,
         seen=seen,
         weights=weights,
-        values=reading.vectors("v", layer)[:, head].double(),
-        z=reading.z[layer, token.position, head].double(),
+        values=captured.vectors("v", layer)[:, head].double(),
+        z=captured.z[layer, token.position, head].double(),
         vector=vector.cpu(),
         row=row.cpu(),
         distance=distance,

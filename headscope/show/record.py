@@ -12,11 +12,11 @@ from headscope.keep.cells import cell
 from headscope.question.kinds import KINDS
 
 if TYPE_CHECKING:
+    from headscope.model.card import Card
     from headscope.model.tokens import Token
-    from headscope.reading.finding import Question
-    from headscope.reading.reading import Reading
+    from headscope.question.question import Question
+    from headscope.reading.captured import Captured
     from headscope.reading.results import Atlas, Attention, Background, Comparison, Neighbors, PositionNeighbors, Why
-    from headscope.scope import Card
 
 SCHEMA = 1
 Record = dict[str, Any]
@@ -49,7 +49,7 @@ def model(card: Card) -> Record:
     }
 
 
-def look(card: Card, reading: Reading, near: Neighbors, rows: PositionNeighbors) -> Record:
+def look(card: Card, reading: Captured, near: Neighbors, rows: PositionNeighbors) -> Record:
     """One selected token, one layer, every head: the object that `headscope look --json` prints."""
     asked, selected = near.question, near.tokens[0]
     return {
@@ -297,7 +297,7 @@ def attention_rows(found: Attention) -> list[Record]:
     ]
 
 
-def read(card: Card, reading: Reading) -> Record:
+def read(card: Card, reading: Captured) -> Record:
     """Which model read which text: its tokens."""
     return {
         "model": model(card),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from headscope.errors import InputError
 from headscope.keep.files import file_to_write, write_bytes
+from headscope.question.choices import Theme
 from headscope.show import maps
 from headscope.show.labels import Box, Place, placed
 from headscope.show.record import csv_of
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from headscope.reading.map import Map
 
-Theme = Literal["light", "dark"]
 _SIZE = (11.69, 8.27)  # A4, in inches
 _FORMATS = (".svg", ".png", ".pdf", ".json", ".csv")
 _RANDOM_LABELS = 400  # of the random rest, how many are tried

@@ -19,10 +19,9 @@ from headscope.question.kinds import KINDS
 from headscope.show.marks import KEY, MARKS, mark
 
 if TYPE_CHECKING:
-    from headscope.reading.finding import Question
-    from headscope.reading.reading import Reading
+    from headscope.question.question import Question
+    from headscope.reading.captured import Captured
     from headscope.reading.results import Atlas, Attention, Background, Comparison, Neighbors, PositionNeighbors, Why
-    from headscope.scope import Card
 
 WIDTH = 100
 STYLES = {MARKS["own"]: "bold green", MARKS["text"]: "cyan", MARKS["variant"]: "cyan", MARKS["special"]: "dim"}
@@ -93,14 +92,7 @@ class Disarmed:
             yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
 
-def model_line(card: Card) -> Text:
-    """Which model is open, why, and how well its capture proved itself."""
-    shown = Text.assemble((card.name, "bold"), (f" · {card.why}\n", "dim"))
-    shape = f"{card.layers} layers × {card.heads} heads of {card.d_head}, vocabulary {card.vocab_size:,}"
-    return shown.append(f"{shape}, capture error {card.capture_error:.1e}", "dim")
-
-
-def token_line(reading: Reading, selected: int, width: int) -> Text:
+def token_line(reading: Captured, selected: int, width: int) -> Text:
     """The tokens of a text with their positions, the selected one marked; never broken inside a token."""
     shown, used = Text(), 0
     for token in reading.tokens:

@@ -10,8 +10,10 @@ import torch
 from headscope.errors import HeadscopeError
 from headscope.model.capture.dissect import dissect
 from headscope.model.capture.parts import Parts
-from headscope.model.capture.passes import Mask
+from headscope.model.feed.projections import measure_projections
 from headscope.model.surroundings import settled
+from headscope.question.choices import Mask
+from headscope.reading.bench import Bench
 from headscope.scope import Scope
 
 # Float32 arithmetic in another order; half-precision models are held to what their own arithmetic gives.
@@ -46,47 +48,47 @@ class Verdict:
 def verify(scope: Scope, progress: Callable[[str], None] | None = None) -> Verdict:
     """Run every check on an opened model; a check that raises has failed."""
     say = progress or (lambda name: None)
-    checks = []
+    bench, checks = scope.bench, []
     for name, run in _CHECKS:
         say(name)
         try:
-            checks.append(run(scope, name))
+            checks.append(run(bench, name))
         except HeadscopeError as error:
             checks.append(Check(name, False, str(error)))
-    by_name = Parts.of(scope._opened.model).take_attention_by_name
-    return Verdict(scope.card.name, "by name" if by_name else "watched", tuple(checks))
+    by_name = Parts.of(bench.opened.model).take_attention_by_name
+    return Verdict(bench.card.name, "by name" if by_name else "watched", tuple(checks))
 
 
-def _capture(scope: Scope, name: str) -> Check:
-    error = dissect(scope._opened.model, scope._opened.probe).capture_error
-    return Check(name, error <= _limit(scope), f"error {error:.1e}")
+def _capture(bench: Bench, name: str) -> Check:
+    error = dissect(bench.opened.model, bench.opened.probe).capture_error
+    return Check(name, error <= _limit(bench), f"error {error:.1e}")
 
 
-def _alone(scope: Scope, name: str) -> Check:
-    opened = scope._opened
+def _alone(bench: Bench, name: str) -> Check:
+    opened = bench.opened
     if opened.anatomy.sinks:
         return Check(name, None, "attention sinks take a share, so z is shorter than the encoding")
     worst = 0.0
     for id in opened.probe[0, :4].tolist():
         z = opened.run([[id]], "model")[0].z[0, 0]  # (head, d_head)
-        v = opened.feed.vectors(torch.tensor([id]), 0, _place(scope, 0))[0].cpu()
+        v = opened.feed.vectors(torch.tensor([id]), 0, _place(bench, 0))[0].cpu()
         own = v.repeat_interleave(z.shape[0] // v.shape[0], dim=0)
         worst = max(worst, float((z - own).abs().amax() / own.abs().amax()))
-    return Check(name, worst <= _limit(scope), f"error {worst:.1e}")
+    return Check(name, worst <= _limit(bench), f"error {worst:.1e}")
 
 
-def _place(scope: Scope, position: int) -> tuple[torch.Tensor, ...] | None:
-    opened = scope._opened
+def _place(bench: Bench, position: int) -> tuple[torch.Tensor, ...] | None:
+    opened = bench.opened
     return opened.feed.place(position) if opened.positions.modules else None
 
 
-def _encodings(scope: Scope, name: str) -> Check:
+def _encodings(bench: Bench, name: str) -> Check:
     """What is searched, table and place together, beside the model's own values of a few tokens, layer by layer."""
-    feed, layers = scope._opened.feed, range(scope.card.layers)
-    ids, spot = scope._opened.probe[0], feed.spot(_PLACE)
+    feed, layers = bench.opened.feed, range(bench.card.layers)
+    ids, spot = bench.opened.probe[0], feed.spot(_PLACE)
     slow, worst = [], 0.0
     for layer in layers:
-        encoded = scope._vocabulary.encoded("value", "layer", layer, spot)
+        encoded = bench.encodings.encoded("value", "layer", layer, spot)
         model = feed.vectors(ids, layer, spot.rows)
         got = encoded.rows(ids.to(encoded.table.rows.device)).cpu()
         error = float((got - model.cpu().double()).abs().amax() / model.abs().amax())
@@ -97,40 +99,40 @@ def _encodings(scope: Scope, name: str) -> Check:
     return Check(name, worst <= _EXACT, f"{found}, error {worst:.1e}")
 
 
-def _projections(scope: Scope, name: str) -> Check:
+def _projections(bench: Bench, name: str) -> Check:
     notes: list[str] = []
-    for layer in {0, scope.card.layers - 1}:
-        weights = scope.weights(layer)
+    for layer in {0, bench.card.layers - 1}:
+        weights = measure_projections(bench.opened.feed, layer)
         if weights.v is None:
             return Check(name, False, f"W_V was not found at layer {layer}: {' '.join(weights.notes)}")
         notes += [note for note in weights.notes if note not in notes]
     return Check(name, True, " ".join(notes) or "W_Q, W_K, W_V and W_O found")
 
 
-def _mask(mask: Mask) -> Callable[[Scope, str], Check]:
-    def check(scope: Scope, name: str) -> Check:
-        scope._opened.proved.discard(mask)  # a reading may have proved it before; here it is proved anew
-        scope._opened.prove_mask(mask)
+def _mask(mask: Mask) -> Callable[[Bench, str], Check]:
+    def check(bench: Bench, name: str) -> Check:
+        bench.opened.proved.discard(mask)  # a reading may have proved it before; here it is proved anew
+        bench.opened.prove_mask(mask)
         seen = "moved" if mask == "full" else "left alone"
         return Check(name, True, f"earlier tokens are {seen} when a later one changes")
 
     return check
 
 
-def _padding(scope: Scope, name: str) -> Check:
-    opened = scope._opened
+def _padding(bench: Bench, name: str) -> Check:
+    opened = bench.opened
     text, other = opened.probe.tolist()  # another text beside it: of the same one, what leaked would be no other
     short = text[: max(1, len(text) // 2)]
     alone, together = opened.run([short], "model")[0].z, opened.run([other, short], "model")[1].z
     error = float((alone - together).abs().amax() / alone.abs().amax())
-    return Check(name, error <= _limit(scope), f"error {error:.1e}")
+    return Check(name, error <= _limit(bench), f"error {error:.1e}")
 
 
-def _limit(scope: Scope) -> float:
-    return _EXACT if scope.card.dtype == "float32" else _HALF
+def _limit(bench: Bench) -> float:
+    return _EXACT if bench.card.dtype == "float32" else _HALF
 
 
-_CHECKS: tuple[tuple[str, Callable[[Scope, str], Check]], ...] = (
+_CHECKS: tuple[tuple[str, Callable[[Bench, str], Check]], ...] = (
     ("z = Σ α v, and Σ z W_O + b_O is what the projection returns", _capture),
     ("a text of one token writes its own encoding at layer 0", _alone),
     ("vocabulary encodings agree with the model", _encodings),

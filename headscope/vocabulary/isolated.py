@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -33,11 +33,10 @@ from headscope.keep.tensors import Shards, read_layer, write_tensor
 from headscope.model.feed.alone import Frame, frame_of, streams_alone, values_alone
 from headscope.model.opened import Opened
 from headscope.neighbors import Table
+from headscope.question.choices import What
 from headscope.question.stopping import stop_point
 from headscope.vocabulary.encoded import unbiased
 
-What = Literal["values", "streams"]
-WHAT: tuple[What, ...] = get_args(What)
 _FORMAT = 1  # of the files; another number makes other directories
 _SAMPLE, _SAMPLE_FILE = 16, "sample.safetensors"
 _SAME = 1e-3  # of the largest |v|: float32 on another machine stays far below, another model does not

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from headscope.model.feed.positions import Spot
-from headscope.neighbors import Metric, Nearest, Table, search
+from headscope.neighbors import Nearest, Table, search
+from headscope.question.choices import Metric
 from headscope.vocabulary.encoded import Encoded
 
 P = TypeVar("P", bound=Hashable)

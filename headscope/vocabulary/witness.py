@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from headscope.model.capture.anatomy import hidden_input
-from headscope.model.capture.heads import Captured
+from headscope.model.capture.heads import HeadTensors
 from headscope.model.capture.passes import is_recorded
 from headscope.model.capture.precision import HALF
 from headscope.vocabulary.closed_form import ClosedForm, Station
@@ -70,11 +70,11 @@ class Witness:
 
         return hook
 
-    def denied(self, heads: Captured) -> list[ClosedForm]:
+    def denied(self, heads: HeadTensors) -> list[ClosedForm]:
         """The forms that do not give what the pass did, and that the model itself no longer gives either."""
         return [form for form in self._forms if self._misses(form, heads) and is_stale(form)]
 
-    def _misses(self, form: ClosedForm, heads: Captured) -> bool:
+    def _misses(self, form: ClosedForm, heads: HeadTensors) -> bool:
         given = self._seen.get(form.station)
         if given is None or given.shape[-1] != len(form.zero):  # a projection stands between (ALBERT, ELECTRA)
             return False

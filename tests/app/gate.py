@@ -16,7 +16,7 @@ class Gate:
         self.scope, self.steps = scope, 0
         self.reached, self._open = threading.Event(), threading.Event()
         self._at: int | None = None
-        modules = {block.attention for block in scope._opened.anatomy.blocks}
+        modules = {block.attention for block in scope.bench.opened.anatomy.blocks}
         self._hooks = [module.register_forward_pre_hook(self._step) for module in modules]
         assert scope.card  # looked at: the hooks are known, and no question has to try them
         self.steps = 0

@@ -28,7 +28,7 @@ def own(scope_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scope
     """A tiny model whose maps nobody has made yet."""
     monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))
     tiny = scope_of("bert")
-    return Scope.from_model(tiny._opened.model, tiny._opened.names.tokenizer)
+    return Scope.from_model(tiny.bench.opened.model, tiny.bench.opened.names.tokenizer)
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ class Watched:
 def watched(scope_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
     monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path / "cache"))
     tiny = scope_of("roberta")
-    own = Scope.from_model(tiny._opened.model, tiny._opened.names.tokenizer)
+    own = Scope.from_model(tiny.bench.opened.model, tiny.bench.opened.names.tokenizer)
     texts: list[str] = []
     opened: list[str] = []
     read = own.read

@@ -21,7 +21,7 @@ QUESTION = {"reference": "isolated", "layer": 2, "k": 3}
 def client(demo: Scope, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     """A server whose cache is empty."""
     monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))
-    own = Scope.from_model(demo._opened.model, demo._opened.names.tokenizer)
+    own = Scope.from_model(demo.bench.opened.model, demo.bench.opened.names.tokenizer)
     with TestClient(create_app(own), base_url="http://127.0.0.1") as one:
         yield one
 
@@ -72,7 +72,7 @@ def test_a_question_starts_it_and_is_answered_at_once(client: TestClient) -> Non
 def test_it_is_ready_in_the_end(scope_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))
     tiny = scope_of("roberta")
-    own = Scope.from_model(tiny._opened.model, tiny._opened.names.tokenizer)
+    own = Scope.from_model(tiny.bench.opened.model, tiny.bench.opened.names.tokenizer)
     with TestClient(create_app(own), base_url="http://127.0.0.1") as client:
         questions = {
             "nearest": QUESTION,
@@ -96,7 +96,7 @@ def test_a_journeys_ranks_are_made_apart_from_the_values(
 ) -> None:
     monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))
     tiny = scope_of("llama")
-    own = Scope.from_model(tiny._opened.model, tiny._opened.names.tokenizer)
+    own = Scope.from_model(tiny.bench.opened.model, tiny.bench.opened.names.tokenizer)
     with TestClient(create_app(own), base_url="http://127.0.0.1") as client:
         plain = client.post(f"{API}/journey", json={})
         assert plain.status_code == 200
@@ -117,7 +117,7 @@ def test_a_disk_that_refuses_is_told(scope_of: Any, tmp_path: Path, monkeypatch:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path / "file"))
     tiny = scope_of("gpt2")
-    own = Scope.from_model(tiny._opened.model, tiny._opened.names.tokenizer)
+    own = Scope.from_model(tiny.bench.opened.model, tiny.bench.opened.names.tokenizer)
     with TestClient(create_app(own), base_url="http://127.0.0.1") as client:
         assert client.post(f"{API}/nearest", json=QUESTION).status_code == 409
         told = until(client, "failed")

@@ -19,7 +19,7 @@ def runs(demo: Scope, client: TestClient) -> Iterator[list[int]]:
     """The lengths of the texts that the model was run on after the first view."""
     client.post(f"{API}/nearest", json={})
     seen: list[int] = []
-    handle = demo._opened.model.register_forward_pre_hook(
+    handle = demo.bench.opened.model.register_forward_pre_hook(
         lambda _, __, inputs: seen.append(inputs["input_ids"].shape[1]), with_kwargs=True
     )
     yield seen

@@ -177,7 +177,7 @@ def test_ranks_read_alone_are_drawn_when_they_are_asked_for(
 ) -> None:
     monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))
     tiny = scope_of("bert")
-    own = Scope.from_model(tiny._opened.model, tiny._opened.names.tokenizer)
+    own = Scope.from_model(tiny.bench.opened.model, tiny.bench.opened.names.tokenizer)
     with Server(create_app(own)) as running:
         browser.open(f"{running.address}/?view=journey&token=4")
         drawable(browser)

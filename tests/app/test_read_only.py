@@ -28,7 +28,7 @@ def own(scope_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scope
     """A tiny model of its own, whose vocabulary has not been read alone."""
     monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path / "cache"))
     tiny = scope_of("roberta")
-    return Scope.from_model(tiny._opened.model, tiny._opened.names.tokenizer)
+    return Scope.from_model(tiny.bench.opened.model, tiny.bench.opened.names.tokenizer)
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_the_page_says_what_is_closed_and_hides_it(
     browser: Browser, demo: Scope, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))  # where nothing was read alone, by another test say
-    own = Scope.from_model(demo._opened.model, demo._opened.names.tokenizer)
+    own = Scope.from_model(demo.bench.opened.model, demo.bench.opened.names.tokenizer)
     with Server(create_app(own, read_only=True)) as running:
         browser.errors.clear()
         browser.open(f"{running.address}/?layer=2")

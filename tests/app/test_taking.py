@@ -86,7 +86,7 @@ def test_a_file_that_has_to_wait_for_tokens_read_alone_says_so(
 ) -> None:
     monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))
     tiny = scope_of("gpt2")
-    own = Scope.from_model(tiny._opened.model, tiny._opened.names.tokenizer)
+    own = Scope.from_model(tiny.bench.opened.model, tiny.bench.opened.names.tokenizer)
     with TestClient(create_app(own), base_url="http://127.0.0.1") as client:
         for query, what in (("reference=isolated", "values"), ("view=journey&isolated=true", "streams")):
             for _ in range(2):  # a GET begins nothing

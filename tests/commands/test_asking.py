@@ -13,25 +13,31 @@ from hypothesis import strategies as st
 from headscope.commands.asking import CHOICES, NEEDS
 from headscope.commands.cli import app
 from headscope.commands.look_views import VIEWS
-from headscope.corpus.texts import FORMATS
-from headscope.model.capture.edits import Kind
-from headscope.model.capture.passes import MASKS
 from headscope.model.opening.loading import DTYPES
-from headscope.model.opening.stacks import STACKS
-from headscope.neighbors import METRICS
-from headscope.question.choices import CANDIDATES, REFERENCES, SPACES, VECTORS
-from headscope.reading.lens import TARGETS
-from headscope.reading.map.layouts import METHODS
-from headscope.reading.reading import Weigh
-from headscope.show.scatter import Theme
-from headscope.studies.capacity.options import PARTS, SITES
-from headscope.studies.survey.nulls import NULLS
+from headscope.question.choices import (
+    CANDIDATES,
+    CAPACITY_PARTS,
+    FORMATS,
+    MASKS,
+    METHODS,
+    METRICS,
+    NULLS,
+    REFERENCES,
+    SITES,
+    SPACES,
+    STACKS,
+    TARGETS,
+    VECTORS,
+    Replacement,
+    Theme,
+    Weigh,
+)
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 LIBRARY = {
     "view": VIEWS,
     "weigh": typing.get_args(Weigh),
-    "replace_by": typing.get_args(Kind),
+    "replace_by": typing.get_args(Replacement),
     "space": SPACES,
     "reference": REFERENCES,
     "metric": METRICS,
@@ -43,7 +49,7 @@ LIBRARY = {
     "method": METHODS,
     "theme": typing.get_args(Theme),
     "target": TARGETS,
-    "part": PARTS,
+    "part": CAPACITY_PARTS,
     "site": SITES,
     "null": NULLS,
     "text_format": ("auto", *FORMATS),

@@ -16,7 +16,7 @@ import torch
 import zoo
 
 from headscope import Scope
-from headscope.vocabulary.isolated import What
+from headscope.question.choices import What
 
 MODEL, KILLS = "llama", 5
 PROGRAM = """

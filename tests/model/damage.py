@@ -38,13 +38,13 @@ def opens_right_or_is_refused(directory: Path) -> str:
         assert "\n" not in told
         assert "above report" not in told
         return told
-    opened = scope._opened.model
+    opened = scope.bench.opened.model
     ways: dict[str, Any] = {
         "attn_implementation": "eager",
         "experts_implementation": "eager",
     }
     theirs = type(opened).from_pretrained(directory, dtype=torch.float32, **ways).eval()
-    assert torch.equal(reading.z, Scope.from_model(theirs, scope._opened.names.tokenizer).read(zoo.TEXT).z)
+    assert torch.equal(reading.z, Scope.from_model(theirs, scope.bench.opened.names.tokenizer).read(zoo.TEXT).z)
     own = _projected(theirs, torch.tensor([[token.id for token in reading.tokens]]))
     if own:
         assert torch.allclose(reading.z.flatten(2), torch.stack(own), atol=1e-5)

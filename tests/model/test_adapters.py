@@ -38,7 +38,7 @@ def test_a_reading_is_that_of_the_merged_model(name):
     one = Scope.from_model(wrapped, tokenizer)
     before = one.read(zoo.TEXT)
     near = before.nearest(3, 2, reference="layer", k=5)
-    assert one._vocabulary.encoded("value", "layer", 2, one._vocabulary.feed.spot(3)).way == "closed form"
+    assert one.bench.vocabulary.encoded("value", "layer", 2, one.bench.vocabulary.feed.spot(3)).way == "closed form"
     weights = one.weights(2)
     other = Scope.from_model(wrapped.merge_and_unload(), tokenizer)
     merged = other.read(zoo.TEXT)

@@ -169,7 +169,7 @@ def test_a_kernel_that_the_configuration_names_is_neither_fetched_nor_run(direct
     config = json.loads((directory / "config.json").read_text("utf-8"))
     (directory / "config.json").write_text(json.dumps(config | {key: "somebody/kernel"}), "utf-8")
     opens(directory, honest)
-    assert Scope.from_pretrained(str(directory))._opened.model.config._attn_implementation == "eager"
+    assert Scope.from_pretrained(str(directory)).bench.opened.model.config._attn_implementation == "eager"
 
 
 @pytest.mark.parametrize("kernel", ["sonicmoe", "deepgemm"])

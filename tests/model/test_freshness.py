@@ -186,7 +186,8 @@ class TestAdapters:
         scope = Scope.from_model(model, tokenizer)
         reading = scope.read(zoo.TEXT)
         model.set_adapter("rest")
-        for ask in (lambda: reading.nearest(1), lambda: reading.atlas(1), lambda: reading.residual):
+        asks = (lambda: reading.nearest(1), lambda: reading.atlas(1), lambda: reading.residual)
+        for ask in (*asks, lambda: reading.effects(1), reading.glance, reading.mixing):
             with pytest.raises(InputError, match="read it again"):
                 ask()
         assert reading.nearest_positions(1).distances.isfinite().all()  # of what the reading itself holds

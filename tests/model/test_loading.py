@@ -41,7 +41,7 @@ def test_a_local_directory_opens_with_its_language_model_head_and_a_card(tmp_pat
     directory = zoo.save("roberta", tmp_path)
     scope = Scope.from_pretrained(str(directory))
     card = scope.card
-    assert type(scope._opened.model).__name__ == "RobertaForMaskedLM"
+    assert type(scope.bench.opened.model).__name__ == "RobertaForMaskedLM"
     assert (card.layers, card.heads, card.kv_heads, card.d_head, card.d_model) == (3, 4, 4, 8, 32)
     assert (card.positions, card.causal, card.position_embeddings) == (40, False, True)
     assert card.weights_sha256 == files.sha256(directory / "model.safetensors")

@@ -90,7 +90,7 @@ def test_every_answer_encodes_the_vocabulary_where_the_model_put_it(scope_of, na
     assert journey.own_rank[0].tolist() == [1] * len(reading.tokens)
     token = len(reading.tokens) - 2
     near = reading.nearest(token, 0, metric="euclidean", vector="v", k=3)
-    v = scope._opened.feed.vectors(torch.arange(scope.card.vocab_size), 0, reading.spots[token].rows)
+    v = scope.bench.opened.feed.vectors(torch.arange(scope.card.vocab_size), 0, reading.spots[token].rows)
     expected = (v[:, 0].double() - reading.v[0, token, 0].double()).norm(dim=-1).sort().values[:3]
     assert torch.allclose(near.distances[0].double(), expected, atol=1e-4)
     asked = reading.nearest(token, 0, "value", "layer", "dot", k=3)
@@ -134,13 +134,13 @@ def longrope():
 
 @pytest.mark.parametrize("count", [11, 12, 13, 30])
 def test_longrope_turns_a_text_by_its_length(longrope, count):
-    reading = longrope.read(words(count, longrope._opened.names.tokenizer))
+    reading = longrope.read(words(count, longrope.bench.opened.names.tokenizer))
     assert len(reading.tokens) == count
     assert missed(reading) < 1e-5
 
 
 def test_longrope_turns_a_text_in_a_batch_as_it_does_alone(longrope):
-    texts = [words(count, longrope._opened.names.tokenizer) for count in (8, 30, 13, 8, 10, 30)]
+    texts = [words(count, longrope.bench.opened.names.tokenizer) for count in (8, 30, 13, 8, 10, 30)]
     for text, reading in zip(texts, longrope.read_many(texts), strict=True):
         assert missed(reading, "k") < 1e-5
         alone = longrope.read(text)
@@ -237,7 +237,7 @@ def test_keys_stand_where_the_text_s_own_token_stood(scope_of):
     scope = scope_of("roberta")
     reading = scope.read("the early <pad> bird catches")
     source = len(reading.tokens) - 2
-    feed = scope._opened.feed
+    feed = scope.bench.opened.feed
     keys = feed.vectors(torch.arange(scope.card.vocab_size), 1, reading.spots[source].rows, "k")  # (token, head, …)
     products = torch.einsum("hd,thd->ht", reading.q[1, 1], keys)
     assert torch.allclose(reading.seeks(1, 1, source=source, k=1).distances[:, 0], -products.amax(-1), rtol=1e-4)

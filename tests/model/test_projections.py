@@ -15,7 +15,7 @@ NORMALISED_AFTERWARDS = {"qwen3", "gemma3", "olmo2"}
 def attention_inputs(scope, text, layer):
     """What the attention module of a layer gets while the text is read: [position, d_model]."""
     seen = []
-    module = scope._opened.anatomy.blocks[layer].attention
+    module = scope.bench.opened.anatomy.blocks[layer].attention
 
     def keep(module, args, kwargs):
         seen.append(next(x for x in (*args, *kwargs.values()) if isinstance(x, torch.Tensor) and x.dim() == 3)[0])
@@ -23,7 +23,7 @@ def attention_inputs(scope, text, layer):
     handle = module.register_forward_pre_hook(keep, with_kwargs=True)
     reading = scope.read(text)
     handle.remove()
-    turn = layer if len({block.attention for block in scope._opened.anatomy.blocks}) == 1 else 0
+    turn = layer if len({block.attention for block in scope.bench.opened.anatomy.blocks}) == 1 else 0
     return seen[turn], reading
 
 
@@ -53,20 +53,20 @@ def test_w_q_and_w_k_give_q_and_k_at_position_0_where_they_are_one_matrix(name, 
 
 def test_the_heads_and_b_o_sum_to_what_the_output_projection_returns(scope):
     layer = 1
-    block = scope._opened.anatomy.blocks[layer]
+    block = scope.bench.opened.anatomy.blocks[layer]
     seen = []
     handle = block.output.register_forward_hook(lambda module, args, output: seen.append(output))
     reading = scope.read(zoo.TEXT)
     handle.remove()
     weights = scope.weights(layer)
     written = torch.einsum("she,hed->sd", reading.z[layer], weights.w_o) + weights.b_o
-    turn = layer if len({b.output for b in scope._opened.anatomy.blocks}) == 1 else 0
+    turn = layer if len({b.output for b in scope.bench.opened.anatomy.blocks}) == 1 else 0
     assert torch.allclose(written, seen[turn].reshape(written.shape), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", plain.FAMILIES)
 def test_they_are_the_models_own_weights(name, scope):
-    measured, own = scope.weights(2), plain.heads(name, scope._opened.model, 2)
+    measured, own = scope.weights(2), plain.heads(name, scope.bench.opened.model, 2)
     assert torch.allclose(measured.v.weight, own.w_v.transpose(1, 2), atol=1e-7)
     assert torch.allclose(measured.v.bias, own.b_v, atol=1e-7)
     assert torch.equal(measured.w_o, own.w_o)

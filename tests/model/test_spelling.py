@@ -132,7 +132,7 @@ def test_a_word_with_its_space_is_a_form_of_the_word(scope):
     assert KINDS[kinds[id]] == "variant"
     assert near.places[id] == (0,)
     words = reading.nearest(0, 1, k=10, candidates="words").ids
-    stray = torch.tensor([id for id in range(len(LACKING)) if scope._opened.names[id].sort == "byte"])
+    stray = torch.tensor([id for id in range(len(LACKING)) if scope.bench.opened.names[id].sort == "byte"])
     assert len(stray) > 100
     assert not torch.isin(words, stray).any()
 

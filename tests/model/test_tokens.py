@@ -156,5 +156,5 @@ def test_characters_that_do_not_show_are_read_and_shown_by_their_numbers(scope_o
         pytest.fail(str(refused))
     assert not set("\0\u202e\u2066\ufeff\x1b") & set("".join(token.label for token in reading.tokens) + repr(reading))
     if model == "gpt2":
-        spelling = Spelling.of(reading._opened.names.tokenizer)
+        spelling = Spelling.of(reading.bench.opened.names.tokenizer)
         assert b"".join(spelling.read(token.text) for token in reading.tokens) == text.encode()

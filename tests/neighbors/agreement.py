@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headscope.neighbors import Metric, Nearest, Place, Table
+from headscope.neighbors import Nearest, Place, Table
+from headscope.question.choices import Metric
 from tests.neighbors.brute import encode, truth
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headscope.neighbors import Metric, Place, Table
+from headscope.neighbors import Place, Table
+from headscope.question.choices import Metric
 
 
 @dataclass(frozen=True)

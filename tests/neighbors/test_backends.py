@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from headscope.neighbors import METRICS, Metric, Place, backend_in_use, search, warm_up
+from headscope.neighbors import Place, backend_in_use, search, warm_up
 from headscope.neighbors.batch import Batch, pair_distances
 from headscope.neighbors.scan import torch_tiles
+from headscope.question.choices import METRICS, Metric
 from tests.neighbors.brute import random_case
 
 

@@ -5,9 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headscope.neighbors import METRICS, Metric, Place, Table, bounds
+from headscope.neighbors import Place, Table, bounds
 from headscope.neighbors.batch import Batch, batches
 from headscope.neighbors.scan.torch_rows import Additions, Rows, Weights, weigh
+from headscope.question.choices import METRICS, Metric
 
 
 def _batch(draw: torch.Generator, d_head: int, signs: str, cancelling: float) -> Batch:

@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headscope.neighbors import METRICS, Backend, Metric, Place, Table, backend_in_use, search
+from headscope.neighbors import Backend, Place, Table, backend_in_use, search
+from headscope.question.choices import METRICS, Metric
 from tests.neighbors.agreement import assert_agrees
 from tests.neighbors.brute import random_case
 

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headscope.neighbors import METRICS, Metric, Moments, Place, Table, hub_aware, hubness, search
+from headscope.neighbors import Moments, Place, Table, hub_aware, hubness, search
+from headscope.question.choices import METRICS, Metric
 from tests.neighbors.brute import encode, random_case
 
 

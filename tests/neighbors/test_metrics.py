@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from headscope.neighbors import METRICS, Metric, distances
+from headscope.neighbors import distances
+from headscope.question.choices import METRICS, Metric
 
 
 def test_a_zero_vector_has_cosine_distance_one_on_either_side() -> None:

@@ -106,7 +106,7 @@ def test_however_often_it_is_stopped_it_comes_to_the_same(
 
     new_cache(cache.parent / "other", monkeypatch)
     scope, other = anew(name), anew(name)
-    before, stopped = as_it_is(scope._opened.model), 0
+    before, stopped = as_it_is(scope.bench.opened.model), 0
     # Each time it may go on for longer, and finds what the times before have finished, and nothing half done.
     for most in (0, *(2**n for n in range(12))):
         try:
@@ -116,7 +116,7 @@ def test_however_often_it_is_stopped_it_comes_to_the_same(
         except Stopped:
             stopped += 1
             assert len(seen) == most + 1, "it went on after it was to stop"
-            assert as_it_is(scope._opened.model) == before
+            assert as_it_is(scope.bench.opened.model) == before
     else:
         raise AssertionError("it never came to its end")
     assert stopped >= 2
@@ -145,7 +145,7 @@ def test_a_bank_that_was_stopped_takes_no_room() -> None:
     scope = anew("bert")
     with pytest.raises(Stopped), steps(5):
         scope.bank(size=60)
-    assert scope._banks.nbytes == 0
+    assert scope.bench.kept.nbytes == 0
 
 
 @pytest.mark.parametrize("backend", ["torch", pytest.param("numba", marks=pytest.mark.slow)])

@@ -14,7 +14,7 @@ from headscope import InputError
 def test_norms_are_the_lengths_of_what_each_source_adds_to_the_residual_stream(name, scope_of):
     scope = scope_of(name)
     reading = scope.read(zoo.TEXT)
-    w_o = plain.heads(name, scope._opened.model, 1).w_o.detach().double()
+    w_o = plain.heads(name, scope.bench.opened.model, 1).w_o.detach().double()
     found = reading.attention(3, 1, "norms")
     whole = reading.pattern_of(1, "norms")
     for head in range(scope.card.heads):

@@ -34,7 +34,7 @@ def asked(scope, **choices):
 def rows_of(scope, name, head):
     """The vocabulary's encodings of one head, at the reading's place: float64 [token, d_head]."""
     place = TOKEN if scope.card.position_embeddings else None
-    rows = plain.encodings(name, scope._opened.model, LAYER, place).detach()
+    rows = plain.encodings(name, scope.bench.opened.model, LAYER, place).detach()
     return rows[:, head * scope.card.kv_heads // scope.card.heads]
 
 
@@ -103,7 +103,7 @@ def test_words_only_holds_for_hub_aware_neighbours_and_for_chance(scope_of):
     reading, _, bank, found = asked(scope, candidates="words")
     assert {found.names[id].sort for id in found.ids.flatten().tolist()} == {"word"}
     assert {found.names[id].sort for id in found.hubs.largest_id.tolist()} == {"word"}
-    words = [id for id in range(scope.card.vocab_size) if scope._opened.names[id].sort == "word"]
+    words = [id for id in range(scope.card.vocab_size) if scope.bench.opened.names[id].sort == "word"]
     whole = reading.background(reading.nearest(TOKEN, LAYER, k=scope.card.vocab_size), bank)
     for head in range(scope.card.heads):
         assert found.ids[head].tolist() == [id for id in whole.ids[head].tolist() if id in words][:K]
@@ -144,7 +144,7 @@ def test_every_space_has_a_background(scope, space):
         found = reading.background(near, bank)
         for head in range(scope.card.heads):
             # Similarities of the bank, by asking of one output after another what the reading was asked.
-            encoded = scope._vocabulary.encoded(space, near.question.reference, LAYER, reading.spots[TOKEN])
+            encoded = scope.bench.vocabulary.encoded(space, near.question.reference, LAYER, reading.spots[TOKEN])
             rows = encoded.rows(torch.arange(scope.card.vocab_size))
             row = rows[:, head * rows.shape[1] // scope.card.heads]
             over = torch.stack([-plain.distance(metric, encoded.enter(z[LAYER])[head], row) for z in bank.z])
@@ -187,7 +187,7 @@ def test_a_token_without_a_finite_encoding_has_no_chance(build):
     id = tokenizer(zoo.TEXT)["input_ids"][2]
     scope = Scope.from_model(model, tokenizer)
     bank, reading = scope.bank(size=50), scope.read(zoo.TEXT)
-    table = scope._vocabulary.encoded("value", "layer", 1, None).table
+    table = scope.bench.vocabulary.encoded("value", "layer", 1, None).table
     table.rows[:, id], table.finite[id] = torch.nan, False
     found = reading.background(reading.nearest(2, 1, reference="layer", position=False, k=3), bank)
     assert found.own_rank.tolist() == [0] * scope.card.heads

@@ -62,7 +62,7 @@ def test_it_is_made_once_for_its_weights_texts_and_mask(build):
     causal = scope.bank(TEXTS, size=40, mask="causal")
     assert not torch.allclose(causal.z, bank.z)
     with torch.no_grad():
-        next(scope._opened.model.parameters()).mul_(1.5)
+        next(scope.bench.opened.model.parameters()).mul_(1.5)
     again = scope.bank(TEXTS, size=40)
     assert again.weights_sha256 != bank.weights_sha256
     near = scope.read(zoo.TEXT).nearest(2, k=3)

@@ -47,11 +47,11 @@ def ends(scope: Scope, texts: list[list[int]], place: int) -> torch.Tensor:
     def later(_, args, output):
         kept.append(output[0] if isinstance(output, tuple) else output)
 
-    blocks, model = scope._opened.anatomy.blocks, scope._opened.model
+    blocks, model = scope.bench.opened.anatomy.blocks, scope.bench.opened.model
     options = {}
-    if scope._opened.stack.encoder is not None:
+    if scope.bench.opened.stack.encoder is not None:
         read = torch.tensor([text[1:] for text in texts])  # the start token is the decoder's alone
-        options["encoder_hidden_states"] = scope._opened.stack.encoder(input_ids=read)[0]
+        options["encoder_hidden_states"] = scope.bench.opened.stack.encoder(input_ids=read)[0]
     # A model that shares its weights calls one module for every block.
     modules = {id(block.module): block.module for block in blocks}.values()
     hooks = [module.register_forward_hook(later) for module in modules]
@@ -69,7 +69,7 @@ def test_ranks_are_those_of_brute_force_among_every_token_read_alone(of):
     reading = scope.read(zoo.TEXT)
     found = reading.journey(isolated=True)
     vocabulary = ends(scope, *texts_of_one_token(scope))  # (layer + 1, token, d_model)
-    alone = streams_alone(scope._opened, torch.arange(scope.card.vocab_size), frame_of(scope._opened))[:, 0]
+    alone = streams_alone(scope.bench.opened, torch.arange(scope.card.vocab_size), frame_of(scope.bench.opened))[:, 0]
     assert torch.allclose(alone[0::2].double(), vocabulary, atol=1e-4, rtol=1e-4)
     assert found.isolated_rank.shape == (2 * scope.card.layers + 1, len(reading.tokens))
     residual = reading.residual.double()  # (layer + 1, position, d_model)
@@ -89,7 +89,7 @@ def test_ranks_at_every_stage_are_exact_on_what_is_kept(of):
     found = reading.journey(isolated=True)
     for n, stages in enumerate(reading.stages):
         for stage, stream in ((2 * n + 1, stages.middle[0]), (2 * n + 2, stages.after[0])):
-            table = scope._vocabulary.isolated_stream(stage).rows[0].double()
+            table = scope.bench.vocabulary.isolated_stream(stage).rows[0].double()
             unit = stream.double() / stream.double().norm(dim=-1, keepdim=True)
             cosine = unit @ (table / table.norm(dim=-1, keepdim=True)).T
             own = cosine.gather(1, torch.tensor([[token.id] for token in reading.tokens]))
@@ -101,7 +101,7 @@ def test_ranks_at_every_stage_are_exact_on_what_is_kept(of):
 @pytest.mark.parametrize("of", ["bert", "gpt2", "llama", "granite"])
 def test_the_stream_after_attention_is_the_one_that_the_text_alone_has(of):
     scope = anew(of)
-    alone = streams_alone(scope._opened, torch.arange(scope.card.vocab_size), frame_of(scope._opened))[:, 0]
+    alone = streams_alone(scope.bench.opened, torch.arange(scope.card.vocab_size), frame_of(scope.bench.opened))[:, 0]
     for text in ("e", "a"):
         reading = scope.read(text)
         (own,) = (token for token in reading.tokens if not token.special)
@@ -188,13 +188,13 @@ def test_a_token_whose_stream_is_not_finite_is_nobodys_neighbour_and_spoils_no_o
         layer.residual_multiplier = 0.25  # which is told by the values of a whole pass
     whole = Scope.from_model(model, tokenizer)
     ids = torch.arange(whole.card.vocab_size)
-    expected = streams_alone(whole._opened, ids, frame_of(whole._opened))
+    expected = streams_alone(whole.bench.opened, ids, frame_of(whole.bench.opened))
     text = whole.read(zoo.TEXT)
     lost = next(id for id in range(5, 200) if id not in {token.id for token in text.tokens})
     with torch.no_grad():
         model.get_input_embeddings().weight[lost] = torch.nan
     scope = Scope.from_model(model, tokenizer)
-    found = streams_alone(scope._opened, ids, frame_of(scope._opened))
+    found = streams_alone(scope.bench.opened, ids, frame_of(scope.bench.opened))
     assert found[:, 0, lost].isnan().all()
     others = ids != lost
     assert torch.allclose(found[:, :, others], expected[:, :, others], atol=1e-5)

@@ -29,12 +29,12 @@ def reading(scope):
     return scope.read(zoo.TEXT)
 
 
-def run(scope, ids, module=None):
+def run(model, ids, module=None):
     """What the model makes of one text: (hidden states, output), with what `module`s returned in order."""
     seen = []
     hooks = [m.register_forward_hook(lambda _, args, out: seen.append(out)) for m in module or ()]
     with torch.no_grad():
-        output = scope._opened.model(torch.tensor([ids]), output_hidden_states=True)
+        output = model(torch.tensor([ids]), output_hidden_states=True)
     for hook in hooks:
         hook.remove()
     return output, seen
@@ -42,7 +42,7 @@ def run(scope, ids, module=None):
 
 def after_attention(name, scope, ids):
     """The stream after each layer's attention and residual, from the model's own modules."""
-    model = scope._opened.model
+    model = scope.bench.opened.model
     if name in ("bert", "albert"):
         blocks = plain.blocks("bert", model) if name == "bert" else None
         norms = (
@@ -50,7 +50,7 @@ def after_attention(name, scope, ids):
             if blocks is not None
             else [model.encoder.albert_layer_groups[0].albert_layers[0].attention]
         )
-        _, seen = run(scope, ids, norms)
+        _, seen = run(model, ids, norms)
         return torch.stack([out[0] if out[0].dim() == 2 else out[0][0] for out in seen])
     layers = model.transformer.h if name == "gpt2" else model.model.layers
     norm = {"gpt2": "ln_2", "llama": "post_attention_layernorm", "gemma2": "pre_feedforward_layernorm"}[name]
@@ -58,7 +58,7 @@ def after_attention(name, scope, ids):
     hooks = [
         getattr(layer, norm).register_forward_pre_hook(lambda _, args: kept.append(args[0][0])) for layer in layers
     ]
-    run(scope, ids)
+    run(model, ids)
     for hook in hooks:
         hook.remove()
     return torch.stack(kept)
@@ -67,8 +67,8 @@ def after_attention(name, scope, ids):
 @pytest.mark.parametrize("position", [True, False])
 def test_a_journey_is_the_stream_against_the_own_input_embedding(name, scope, reading, position):
     ids = [token.id for token in reading.tokens]
-    states, middle = run(scope, ids)[0].hidden_states, after_attention(name, scope, ids)
-    found, feed = reading.journey(k=4, position=position), scope._opened.feed
+    states, middle = run(scope.bench.opened.model, ids)[0].hidden_states, after_attention(name, scope, ids)
+    found, feed = reading.journey(k=4, position=position), scope.bench.opened.feed
     assert found.own_rank.shape == (2 * scope.card.layers + 1, len(ids))
     for n, id in enumerate(ids):
         place = feed.place(n) if position and feed.positions.modules else None
@@ -91,15 +91,15 @@ def test_a_token_alone_is_the_model_s_run_of_it_in_the_tokenizer_s_frame(name, s
     added = [t.id for t in reading.tokens if t.special]
     before = [t.id for t in reading.tokens[:1] if t.special]
     frame, place = [*before, token.id, *added[len(before) :]], len(before)
-    alone = run(scope, frame)[0].hidden_states[1][0, place]
-    here = run(scope, [t.id for t in reading.tokens])[0].hidden_states[1][0, 3]
+    alone = run(scope.bench.opened.model, frame)[0].hidden_states[1][0, place]
+    here = run(scope.bench.opened.model, [t.id for t in reading.tokens])[0].hidden_states[1][0, 3]
     expected = torch.nn.functional.cosine_similarity(alone, here, dim=-1)
     assert float(found.isolated_cosine[2, 3]) == pytest.approx(float(expected), abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["bert", "gpt2", "llama"])
 def test_mixing_is_the_ratio_of_what_others_bring(name, scope, reading):
-    found, model, layer, i = reading.mixing(), scope._opened.model, 1, 4
+    found, model, layer, i = reading.mixing(), scope.bench.opened.model, 1, 4
     weights = plain.heads(name, model, layer)
     alpha = reading.pattern[layer, :, i].double()  # (H, S)
     values = reading.vectors("v", layer).double()
@@ -176,8 +176,9 @@ def edited_by_hand(scope, ids, layer, head, replacement):
         joined[..., head * d : (head + 1) * d] = replacement
         return (joined, *args[1:])
 
-    hook = scope._opened.anatomy.blocks[layer].output.register_forward_pre_hook(change)
-    output, _ = run(scope, ids)
+    opened = scope.bench.opened
+    hook = opened.anatomy.blocks[layer].output.register_forward_pre_hook(change)
+    output, _ = run(opened.model, ids)
     hook.remove()
     return output
 
@@ -186,7 +187,7 @@ def edited_by_hand(scope, ids, layer, head, replacement):
 def test_effects_are_those_of_the_model_with_the_head_put_out(name, scope, reading):
     found, token = reading.effects(4), reading.tokens[4]
     ids = [t.id for t in reading.tokens]
-    before, after = run(scope, ids)[0], edited_by_hand(scope, ids, 1, 2, 0.0)
+    before, after = run(scope.bench.opened.model, ids)[0], edited_by_hand(scope, ids, 1, 2, 0.0)
     if name == "bert":
         f, g = before[0][0, 4], after[0][0, 4]
         assert float(found.moved[1, 2]) == pytest.approx(float((g - f).norm() / f.norm()), rel=1e-3)
@@ -264,8 +265,8 @@ def test_the_stream_that_is_put_in_a_block_s_place_is_what_the_next_one_reads(na
 def test_texts_of_a_batch_are_edited_each_by_its_own(scope_of):
     scope = scope_of("gpt2")
     readings = [scope.read(text) for text in zoo.CORPUS[:2]]
-    texts = [replace(one._input, edit={(1, "residual"): lambda x, n=n: x * (n + 2)}) for n, one in enumerate(readings)]
-    last, logits = scope._opened.outputs(texts)
+    texts = [replace(one.input, edit={(1, "residual"): lambda x, n=n: x * (n + 2)}) for n, one in enumerate(readings)]
+    last, logits = scope.bench.opened.outputs(texts)
     for n, one in enumerate(readings):
         alone = scope.read(one.text, edit={(1, "residual"): lambda x, n=n: x * (n + 2)})
         length = len(one.tokens)
@@ -327,13 +328,13 @@ def test_granite_s_factor_is_found(build):
 def test_a_journey_says_what_the_input_embedding_is(name, normed, scope_of):
     scope = scope_of(name)
     found = scope.read(zoo.TEXT).journey()
-    model, (token,) = scope._opened.model, found.tokens[2:3]
+    model, (token,) = scope.bench.opened.model, found.tokens[2:3]
     raw = model.get_input_embeddings()(torch.tensor(token.id))
-    arrived = scope._opened.feed.arrivals(torch.tensor([token.id]), None)[0]
+    arrived = scope.bench.opened.feed.arrivals(torch.tensor([token.id]), None)[0]
     scaled = raw.shape == arrived.shape and torch.allclose(arrived / arrived.norm(), raw / raw.norm(), atol=1e-5)
     assert found.norms_input is normed is not scaled
     assert ("through the model's norm" if normed else "raw, before any norm") in found.notes[-1]
-    assert ("with its position" in found.notes[-1]) == found.use_position == bool(scope._opened.positions.modules)
+    assert ("with its position" in found.notes[-1]) == found.use_position == bool(scope.bench.opened.positions.modules)
 
 
 def test_a_journey_tells_function_words_from_content_words(scope_of):

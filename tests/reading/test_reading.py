@@ -23,7 +23,7 @@ def name(request):
 
 @pytest.fixture
 def model(name, scope):
-    return scope._opened.model
+    return scope.bench.opened.model
 
 
 def ids_of(reading):
@@ -133,7 +133,7 @@ def test_the_padding_token_has_the_encoding_of_its_embedding_at_that_position(sc
     scope = scope_of("roberta")
     reading = scope.read(zoo.TEXT)
     near = reading.nearest(3, 0, k=scope.card.vocab_size, metric="euclidean")
-    rows = plain.encodings("roberta", scope._opened.model, 0, 3)
+    rows = plain.encodings("roberta", scope.bench.opened.model, 0, 3)
     for head in range(scope.card.heads):
         place = near.ids[head].tolist().index(1)
         expected = plain.distance("euclidean", reading.z[0, 3, head], rows[1:2, head])
@@ -200,17 +200,17 @@ def test_a_long_texts_patterns_are_made_layer_by_layer_when_they_are_asked_for(s
     kept = scope.read(zoo.TEXT, "full")
     monkeypatch.setattr(heads, "PATTERN_BYTES", 0)
     lean = scope.read(zoo.TEXT, "full")
-    assert lean._pattern is None
+    assert not lean.keeps_pattern
     for layer in range(scope.card.layers):
         assert torch.allclose(lean.pattern_of(layer), kept.pattern[layer], atol=1e-6)
-    assert lean._pattern is None
+    assert not lean.keeps_pattern
     assert torch.allclose(lean.pattern, kept.pattern, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["bert", "gpt2", "albert", "llama"])
 def test_the_residual_stream_is_what_the_blocks_pass_on(name, scope_of):
     scope = scope_of(name)
-    reading, model = scope.read(zoo.TEXT), scope._opened.model
+    reading, model = scope.read(zoo.TEXT), scope.bench.opened.model
     ids = torch.tensor([[token.id for token in reading.tokens]])
     with torch.no_grad():
         states = model(ids, output_hidden_states=True).hidden_states

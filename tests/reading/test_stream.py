@@ -19,10 +19,10 @@ def read(scope):
 
 def test_padded_streams_are_those_of_single_readings(scope):
     readings = read(scope)
-    contexts = [reading._input.context for reading in readings]
+    contexts = [reading.input.context for reading in readings]
     together = streams(
-        scope._opened,
-        [reading._input.ids for reading in readings],
+        scope.bench.opened,
+        [reading.input.ids for reading in readings],
         contexts=None if contexts[0] is None else contexts,
     )
     for reading, stream in zip(readings, together, strict=True):
@@ -43,13 +43,13 @@ def test_a_walk_ranks_the_own_and_another_token_as_brute_force_does(scope_of):
     for name in ("bert", "electra", "gpt2", "llama"):
         scope = scope_of(name)
         readings = read(scope)
-        stream = torch.cat(streams(scope._opened, [reading._input.ids for reading in readings]), 1)
+        stream = torch.cat(streams(scope.bench.opened, [reading.input.ids for reading in readings]), 1)
         tokens = [token for reading in readings for token in reading.tokens]
         ids = torch.tensor([token.id for token in tokens])
         spots = [spot for reading in readings for spot in reading.spots]
         others = ids.roll(3)
         others[::4] = -1
-        vocabulary = scope._vocabulary
+        vocabulary = scope.bench.vocabulary
         found = walk(vocabulary, stream, ids, spots, k=5, others=others)
         nearest = []
         for n, token in enumerate(tokens):
@@ -84,4 +84,4 @@ def test_what_is_not_finite_is_named(build):
     with torch.no_grad():
         model.transformer.h[1].mlp.c_proj.bias[0] = torch.inf
     with pytest.raises(ModelError, match="not finite"):
-        streams(scope._opened, [ids])
+        streams(scope.bench.opened, [ids])

@@ -35,7 +35,9 @@ def test_a_share_is_the_weight_times_the_source_values_product(scope_of):
     reading = scope.read(zoo.TEXT)
     near = reading.nearest(6, 2, metric="euclidean", k=3)
     id = int(near.ids[3, 1])
-    row = scope._vocabulary.encoded("value", "layer", 2, None).rows(torch.tensor([id]))[0, 1]  # head 3 reads kv head 1
+    row = scope.bench.vocabulary.encoded("value", "layer", 2, None).rows(torch.tensor([id]))[
+        0, 1
+    ]  # head 3 reads kv head 1
     expected = reading.pattern[2, 3, 6].double() * (reading.v[2, :, 1].double() @ row)
     why = near.why(3, id)
     assert torch.allclose(why.shares, expected, atol=1e-6)

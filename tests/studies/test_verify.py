@@ -68,13 +68,13 @@ def test_the_table_of_verified_models_is_what_was_run(verdicts, request):
 
 
 def projection_that_returns_more(scope, monkeypatch):
-    output = scope._opened.anatomy.blocks[1].output
+    output = scope.bench.opened.anatomy.blocks[1].output
     output.register_forward_hook(lambda module, args, returned: returned + 0.1)
 
 
 def encodings_that_are_not_the_model_s(scope, monkeypatch):
-    original = scope._opened.feed.vectors
-    monkeypatch.setattr(scope._opened.feed, "vectors", lambda *given: original(*given) + 0.1)
+    original = scope.bench.opened.feed.vectors
+    monkeypatch.setattr(scope.bench.opened.feed, "vectors", lambda *given: original(*given) + 0.1)
 
 
 def table_that_is_not_the_closed_form(scope, monkeypatch):
@@ -88,19 +88,19 @@ def table_that_is_not_the_closed_form(scope, monkeypatch):
 
 
 def values_that_are_clipped(scope, monkeypatch):
-    original = scope._opened.feed.projected
-    monkeypatch.setattr(scope._opened.feed, "projected", lambda *given: original(*given).clamp(-0.01, 0.01))
+    original = scope.bench.opened.feed.projected
+    monkeypatch.setattr(scope.bench.opened.feed, "projected", lambda *given: original(*given).clamp(-0.01, 0.01))
 
 
 def masks_that_nobody_heeds(scope, monkeypatch):
-    run = type(scope._opened).run
+    run = type(scope.bench.opened).run
     monkeypatch.setattr(
-        type(scope._opened), "run", lambda self, texts, mask, contexts=None: run(self, texts, "model", contexts)
+        type(scope.bench.opened), "run", lambda self, texts, mask, contexts=None: run(self, texts, "model", contexts)
     )
 
 
 def texts_that_see_their_batch(scope, monkeypatch):
-    first = scope._opened.anatomy.blocks[0].module
+    first = scope.bench.opened.anatomy.blocks[0].module
     first.register_forward_pre_hook(lambda module, given: (given[0] + 0.1 * (given[0] - given[0].mean(0)), *given[1:]))
 
 
@@ -123,8 +123,8 @@ def test_a_line_fails_where_its_identity_is_broken(build, monkeypatch, line, mod
         scope.read(zoo.TEXT, mask=mask)  # it was proved then; a verdict does not rest on that
     assert {check.name: check.holds for check in verify(scope).checks}[line]
     scope = Scope.from_model(*build(model))
-    scope._opened.prove_mask("full")
-    scope._opened.prove_mask("causal")
+    scope.bench.opened.prove_mask("full")
+    scope.bench.opened.prove_mask("causal")
     fault(scope, monkeypatch)
     verdict = verify(scope)
     assert {check.name: check.holds for check in verdict.checks}[line] is False

@@ -29,11 +29,11 @@ def at(vocabulary: Vocabulary, layer: int, position: int | None) -> Encoded:
 
 @pytest.fixture
 def vocabulary(scope):
-    return Vocabulary(scope._opened, 2**30, scope.isolated)
+    return Vocabulary(scope.bench.opened, 2**30, scope.isolated)
 
 
 def test_the_oracle_gives_a_token_the_value_it_has_in_a_text_at_that_position(scope):
-    reading, feed = scope.read(zoo.TEXT), scope._opened.feed
+    reading, feed = scope.read(zoo.TEXT), scope.bench.opened.feed
     for token in reading.tokens:
         place = feed.place(token.position)
         v = feed.vectors(torch.tensor([token.id]), 0, place)[0]
@@ -43,17 +43,17 @@ def test_the_oracle_gives_a_token_the_value_it_has_in_a_text_at_that_position(sc
 @pytest.mark.parametrize("layer", [0, 2])
 @pytest.mark.parametrize("position", [None, 0, 7, 39])
 def test_the_oracle_is_the_formula(name, scope, layer, position):
-    feed = scope._opened.feed
+    feed = scope.bench.opened.feed
     place = None if position is None or not feed.positions.modules else feed.place(position)
     v = feed.vectors(torch.arange(feed.vocab_size), layer, place)
-    expected = plain.encodings(name, scope._opened.model, layer, place and position)
+    expected = plain.encodings(name, scope.bench.opened.model, layer, place and position)
     assert torch.allclose(v.double(), expected, atol=5e-6)
 
 
 @pytest.mark.parametrize("layer", [0, 1, 2])
 @pytest.mark.parametrize("position", [None, 0, 7, 39])
 def test_the_closed_form_agrees_with_the_oracle_on_the_whole_vocabulary(scope, vocabulary, layer, position):
-    feed = scope._opened.feed
+    feed = scope.bench.opened.feed
     place = None if position is None else feed.place(position)
     v = feed.vectors(torch.arange(feed.vocab_size), layer, place or None).double()
     assert at(vocabulary, layer, position).way == "closed form"
@@ -62,7 +62,7 @@ def test_the_closed_form_agrees_with_the_oracle_on_the_whole_vocabulary(scope, v
 
 def test_where_the_closed_form_misses_the_model_itself_answers_the_same(scope, vocabulary, monkeypatch):
     monkeypatch.setattr(encodings, "TOLERANCE", -1.0)
-    by_model = Vocabulary(scope._opened, 2**30, scope.isolated)
+    by_model = Vocabulary(scope.bench.opened, 2**30, scope.isolated)
     assert at(by_model, 1, 5).way == "model"
     for position in (None, 5):
         assert torch.allclose(encoded(by_model, 1, position), encoded(vocabulary, 1, position), atol=5e-6)
@@ -80,8 +80,8 @@ def test_a_reading_by_the_oracle_gives_the_same_neighbours(name, build, monkeypa
 def test_half_precision_weights_are_encoded_in_float32(name, build):
     model, tokenizer = build(name)
     half = Scope.from_model(model.to(torch.bfloat16), tokenizer)
-    r = encoded(half._vocabulary, 1, None)
-    assert half._vocabulary.encoded("value", "layer", 1, None).way == "closed form"
+    r = encoded(half.bench.vocabulary, 1, None)
+    assert half.bench.vocabulary.encoded("value", "layer", 1, None).way == "closed form"
     widened, _ = build(name)
     widened.load_state_dict({key: value.float() for key, value in model.state_dict().items()})
     expected = plain.encodings(name, widened, 1, None)
@@ -92,17 +92,17 @@ def test_half_precision_weights_are_encoded_in_float32(name, build):
 def test_a_second_text_computes_no_encoding_anew(name, build):
     scope = Scope.from_model(*build(name))
     scope.read(zoo.TEXT).nearest(3, 2, reference="layer")
-    held = scope._vocabulary.nbytes
+    held = scope.bench.vocabulary.nbytes
     scope.read("A bird in the hand is worth two").nearest(3, 2, reference="layer")
-    assert scope._vocabulary.nbytes == held
+    assert scope.bench.vocabulary.nbytes == held
 
 
 def test_the_byte_budget_bounds_what_is_kept(name, build):
     one = Scope.from_model(*build(name))
     one.read(zoo.TEXT).nearest(3, 0)
-    budget = one._vocabulary.nbytes
+    budget = one.bench.vocabulary.nbytes
     scope = Scope.from_model(*build(name), cache_bytes=budget)
     reading = scope.read(zoo.TEXT)
     answers = [reading.nearest(3, layer, reference="layer").ids for layer in (0, 1, 2, 0)]
-    assert scope._vocabulary.nbytes <= budget
+    assert scope.bench.vocabulary.nbytes <= budget
     assert torch.equal(answers[0], answers[3])

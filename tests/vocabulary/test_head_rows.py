@@ -20,14 +20,14 @@ def scope(request, build):
 
 
 def rows(scope):
-    return scope._opened.model.get_output_embeddings().weight.shape[0]
+    return scope.bench.opened.model.get_output_embeddings().weight.shape[0]
 
 
 def test_each_token_has_the_logit_that_the_model_gives_it(scope):
     reading, size, logits = scope.read(zoo.TEXT), scope.card.vocab_size, rows(scope)
     known = min(size, logits)
     near = reading.nearest(2, 1, "unembedding", metric="dot", k=known)
-    whole = scope._vocabulary.unembedding
+    whole = scope.bench.vocabulary.unembedding
     table = whole.rows(size)
     assert table.shape[0] == size
     assert table[:known].isfinite().all()
@@ -35,7 +35,7 @@ def test_each_token_has_the_logit_that_the_model_gives_it(scope):
     assert sorted(near.ids[0].tolist()) == list(range(known))
     stream = reading.residual[-1, 2]
     split = whole.norm.centred(stream) / whole.norm.spread(stream) @ table[:known].T + whole.constant()[:known]
-    made = scope._opened.outputs([reading._input])[1][0, 2, :known].float().cpu()
+    made = scope.bench.opened.outputs([reading.input])[1][0, 2, :known].float().cpu()
     assert torch.allclose(split, made, atol=1e-4)
 
 

@@ -12,7 +12,8 @@ from headscope import Scope
 from headscope.errors import InputError
 from headscope.keep import tensors
 from headscope.model.feed.alone import frame_of, values_alone
-from headscope.neighbors import METRICS, distances
+from headscope.neighbors import distances
+from headscope.question.choices import METRICS
 
 
 @pytest.fixture(autouse=True)
@@ -30,10 +31,10 @@ def anew(of: str, seed: int = 0, **choices: object) -> Scope:
 def test_the_table_of_a_layer_is_the_values_of_all_tokens_there(of):
     scope = anew(of)
     scope.isolate()
-    opened = scope._opened
+    opened = scope.bench.opened
     expected = values_alone(opened, torch.arange(scope.card.vocab_size), frame_of(opened))
     for layer in range(scope.card.layers):
-        table = scope._vocabulary.isolated(layer)
+        table = scope.bench.vocabulary.isolated(layer)
         assert not table.bias.any()
         close = torch.allclose(table.rows, expected[layer], rtol=1e-5, atol=1e-5, equal_nan=True)
         assert close, f"layer {layer}"
@@ -44,7 +45,7 @@ def test_neighbours_are_those_of_brute_force(metric):
     scope = anew("llama")
     reading = scope.read(zoo.TEXT)
     near = reading.nearest(3, 2, reference="isolated", metric=metric, k=5)
-    opened = scope._opened
+    opened = scope.bench.opened
     values = values_alone(opened, torch.arange(scope.card.vocab_size), frame_of(opened))[2]
     for head in range(scope.card.heads):
         rows = values[head * scope.card.kv_heads // scope.card.heads]  # (V, d_head)
@@ -58,7 +59,7 @@ def test_neighbours_are_those_of_brute_force(metric):
 @pytest.mark.parametrize("metric", METRICS)
 def test_neighbours_in_the_output_space_are_those_of_brute_force_after_w_o(metric):
     scope = anew("llama")
-    reading, opened = scope.read(zoo.TEXT), scope._opened
+    reading, opened = scope.read(zoo.TEXT), scope.bench.opened
     near = reading.nearest(3, 2, "output", "isolated", metric, k=5)
     values = values_alone(opened, torch.arange(scope.card.vocab_size), frame_of(opened))[2].double()
     w_o = scope.weights(2).w_o.double()  # (head, d_head, d_model)
@@ -143,13 +144,13 @@ def test_whatever_changes_the_values_changes_the_key():
 def test_what_no_weight_shows_is_seen_on_a_sample():
     before = directory(anew("bert"))
     model, tokenizer = zoo.build("bert")
-    block = Scope.from_model(model, tokenizer)._opened.anatomy.blocks[0].module
+    block = Scope.from_model(model, tokenizer).bench.opened.anatomy.blocks[0].module
     # As an adapter's scale: the weights are the same, and so is their hash.
     block.register_forward_hook(lambda _, __, output: output * 1.5)
     scope = Scope.from_model(model, tokenizer)
     assert directory(scope) == before.with_name(f"{before.name}-1")
-    expected = values_alone(scope._opened, torch.arange(scope.card.vocab_size), frame_of(scope._opened))
-    assert torch.allclose(scope._vocabulary.isolated(2).rows, expected[2], atol=1e-5)
+    expected = values_alone(scope.bench.opened, torch.arange(scope.card.vocab_size), frame_of(scope.bench.opened))
+    assert torch.allclose(scope.bench.vocabulary.isolated(2).rows, expected[2], atol=1e-5)
 
 
 @pytest.mark.parametrize("opened", ["from_model", "from_pretrained"])
@@ -158,11 +159,11 @@ def test_weights_that_were_changed_have_other_values(opened, tmp_path):
         scope = anew("roberta")
     else:
         scope = Scope.from_pretrained(str(zoo.save("roberta", tmp_path / "model")))
-    before, rows = directory(scope), scope._vocabulary.isolated(2).rows
+    before, rows = directory(scope), scope.bench.vocabulary.isolated(2).rows
     with torch.no_grad():
-        next(scope._opened.model.parameters()).mul_(1.25)
+        next(scope.bench.opened.model.parameters()).mul_(1.25)
     assert directory(scope) != before
-    assert not torch.allclose(scope._vocabulary.isolated(2).rows, rows, atol=1e-2)
+    assert not torch.allclose(scope.bench.vocabulary.isolated(2).rows, rows, atol=1e-2)
 
 
 def test_weights_that_change_meanwhile_are_never_mixed():
@@ -171,8 +172,8 @@ def test_weights_that_change_meanwhile_are_never_mixed():
     def train(done: int, total: int) -> None:
         if done == 64:
             with torch.no_grad():
-                next(scope._opened.model.parameters()).mul_(1.25)
+                next(scope.bench.opened.model.parameters()).mul_(1.25)
 
     with pytest.raises(InputError, match="weights changed"):
         scope.isolate(train)
-    assert len(list(tmp.glob("0*")) if (tmp := Path(scope._isolated.directory)).exists() else []) <= 1
+    assert len(list(tmp.glob("0*")) if (tmp := Path(scope.isolated.directory)).exists() else []) <= 1

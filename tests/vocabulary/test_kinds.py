@@ -36,7 +36,7 @@ def expected(names, id, own, tokens, wordpiece):
 @pytest.mark.parametrize("token", [0, 2])
 def test_the_kind_of_every_id_is_that_of_the_definition(scope_of, model, token):
     reading = scope_of(model).read(TEXT)
-    names, own = reading._opened.names, reading.tokens[token].id
+    names, own = reading.bench.opened.names, reading.tokens[token].id
     near = reading.nearest(token, 1, k=scope_of(model).card.vocab_size)
     want = {id: expected(names, id, own, reading.tokens, model == "bert") for id in range(len(near.ids[0]))}
     assert [[KINDS[kind] for kind in row] for row in near.kinds.tolist()] == [
@@ -57,8 +57,8 @@ def test_the_kind_of_every_id_is_that_of_the_definition(scope_of, model, token):
 )
 def test_kinds_on_a_real_vocabulary(demo, token, kind, positions):
     reading = demo.read(zoo.TEXT)
-    vocabulary = reading._opened.names.tokenizer.get_vocab()
-    kinds = TextKinds(reading._opened.names, reading.tokens)
+    vocabulary = reading.bench.opened.names.tokenizer.get_vocab()
+    kinds = TextKinds(reading.bench.opened.names, reading.tokens)
     id = torch.tensor([vocabulary[token]])
     assert KINDS[int(kinds.of(id, torch.tensor(vocabulary["flies"])))] == kind
     assert list(kinds.places(id)[int(id)]) == positions

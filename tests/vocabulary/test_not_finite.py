@@ -28,10 +28,13 @@ def test_they_are_nobodys_neighbours_and_the_notes_name_them(name):
     reading = scope.read(TEXT)
     for layer in range(scope.card.layers):
         near = reading.nearest(2, layer, reference="layer", k=scope.card.vocab_size - 2)
-        assert scope._vocabulary.encoded("value", "layer", layer, scope._vocabulary.feed.spot(2)).way == "closed form"
+        assert (
+            scope.bench.vocabulary.encoded("value", "layer", layer, scope.bench.vocabulary.feed.spot(2)).way
+            == "closed form"
+        )
         assert not set(ids) & set(near.ids.flatten().tolist())
         assert bool(near.distances.isfinite().all())
-        names = scope._opened.names
+        names = scope.bench.opened.names
         assert f"not finite: {names[ids[0]].label}, {names[ids[1]].label}." in near.notes[-1]
 
 

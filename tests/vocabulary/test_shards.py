@@ -54,8 +54,8 @@ def begin() -> subprocess.Popen[str]:
 def values(cache: Path) -> list[torch.Tensor]:
     """Every layer of what is in `cache` when nothing is missing."""
     scope = anew()
-    assert scope._isolated.done() == scope.card.vocab_size
-    return [scope._isolated.table(layer).rows for layer in range(scope.card.layers)]
+    assert scope.isolated.done() == scope.card.vocab_size
+    return [scope.isolated.table(layer).rows for layer in range(scope.card.layers)]
 
 
 def assert_same(one: list[torch.Tensor], other: list[torch.Tensor]) -> None:
@@ -83,7 +83,7 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(cache, undisturbed):
         time.sleep(moments.random() * 0.02)
         child.send_signal(signal.SIGKILL)
         assert child.wait() == -signal.SIGKILL
-        there = anew()._isolated.done()
+        there = anew().isolated.done()
         assert had < there < len(zoo.build("roberta")[1])
         had = there
     counts: list[int] = []
@@ -140,7 +140,7 @@ def test_a_damaged_shard_is_made_again(cache, undisturbed, damage):
     damage(directory / "000003.safetensors")
     scope = anew()
     scope.isolate()
-    assert_same([scope._isolated.table(layer).rows for layer in range(3)], undisturbed)
+    assert_same([scope.isolated.table(layer).rows for layer in range(3)], undisturbed)
     assert_same(values(cache), undisturbed)
 
 
@@ -148,7 +148,7 @@ def test_a_shard_that_is_damaged_while_the_scope_is_open_is_made_again(undisturb
     scope = anew()
     directory = Path(scope.isolate().directory)
     shutil.rmtree(directory)
-    assert_same([scope._isolated.table(layer).rows for layer in range(3)], undisturbed)
+    assert_same([scope.isolated.table(layer).rows for layer in range(3)], undisturbed)
 
 
 def test_an_interruption_keeps_what_was_made():
@@ -158,7 +158,7 @@ def test_an_interruption_keeps_what_was_made():
 
     with pytest.raises(KeyboardInterrupt):
         anew().isolate(interrupt)
-    assert anew()._isolated.done() == 5 * STEP
+    assert anew().isolated.done() == 5 * STEP
 
 
 def test_a_full_disk_is_told_and_costs_nothing(cache, undisturbed):
@@ -196,7 +196,7 @@ def test_a_place_that_is_no_directory_is_told(cache):
 
 
 def test_what_a_killed_process_had_begun_is_swept_and_what_another_writes_is_not(cache):
-    directory = anew()._isolated.directory
+    directory = anew().isolated.directory
     directory.mkdir(parents=True)
     old, new = directory / "000001.safetensors.a.part", directory / "000001.safetensors.b.part"
     for begun in (old, new):

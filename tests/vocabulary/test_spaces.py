@@ -23,7 +23,7 @@ def name(request):
 
 @pytest.fixture
 def model(scope):
-    return scope._opened.model
+    return scope.bench.opened.model
 
 
 def assert_nearest(near, metric, vectors, vocabulary):
@@ -97,13 +97,13 @@ def test_what_a_head_writes_against_is_the_other_end_of_the_order(scope_of, spac
 def test_all_components_sum_to_the_logit(name, scope_of):
     """Embeddings, every head, every b_O and every MLP, each through the final norm: nothing is missing."""
     scope = scope_of(name)
-    model, reading, token = scope._opened.model, scope.read(zoo.TEXT), 5
+    model, reading, token = scope.bench.opened.model, scope.read(zoo.TEXT), 5
     ids = torch.tensor([[t.id for t in reading.tokens]])
     with torch.no_grad():
         logits = model(ids)[0][0, token].double()
-    table = scope._vocabulary.encoded("unembedding", None, 0, None)
+    table = scope.bench.vocabulary.encoded("unembedding", None, 0, None)
     rows, f = table.rows(torch.arange(scope.card.vocab_size))[:, 0], reading.residual[-1, token]
-    spread = float(scope._vocabulary.unembedding.norm.spread(f))
+    spread = float(scope.bench.vocabulary.unembedding.norm.spread(f))
     heads = torch.zeros_like(logits)
     written = torch.zeros(scope.card.d_model, dtype=torch.float64)
     for layer in range(scope.card.layers):
@@ -111,7 +111,7 @@ def test_all_components_sum_to_the_logit(name, scope_of):
         heads -= torch.zeros_like(near.distances).scatter(1, near.ids, near.distances).double().sum(0)
         written += torch.einsum("he,hed->d", reading.z[layer, token], scope.weights(layer).w_o).double()
     others = rows @ (f.double() - written) / spread  # embeddings, b_O and MLPs: the rest of the stream
-    constant = table.table.bias.new_zeros(len(rows)) + scope._vocabulary.unembedding.constant()
+    constant = table.table.bias.new_zeros(len(rows)) + scope.bench.vocabulary.unembedding.constant()
     assert torch.allclose(heads + others + constant.double(), logits, atol=2e-4)
     assert heads.abs().max() > 0.05
 

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from headscope.model.capture.edits import Kind
-from headscope.model.capture.passes import Mask
-from headscope.neighbors import Metric
 from headscope.question import defaults, meanings
-from headscope.question.choices import OPEN_REFERENCES, Candidates, Reference, Space, Vector, resolved
-from headscope.reading.map.layouts import Method
-from headscope.reading.reading import Weigh
-from headscope.vocabulary.isolated import What
+from headscope.question.choices import (
+    OPEN_REFERENCES,
+    Candidates,
+    Mask,
+    Method,
+    Metric,
+    Reference,
+    Replacement,
+    Space,
+    Vector,
+    Weigh,
+    What,
+    resolved,
+)
+from headscope.question.question import Question
+from headscope.reading.map.layouts import Way
 
 Token = Annotated[
     Annotated[int, Field(ge=0)] | Annotated[str, Field(min_length=1, max_length=200)],
@@ -85,6 +95,11 @@ class AtlasAsk(Ask):
         """The values, for the reference isolated; where a space has none, the answer is a refusal."""
         return _values(self.reference, self.space)
 
+    @property
+    def of_all_layers(self) -> Question:
+        """The question of an atlas; InputError for choices that do not go together."""
+        return Question(None, self.space, self.reference, self.metric, self.position, self.candidates, k=1)
+
 
 class AttentionAsk(Ask):
     """For each head of a layer, how much of each position it mixes into its output at a token."""
@@ -125,6 +140,19 @@ class MapAsk(Ask):
         return _values(self.reference, self.space)
 
     @property
+    def question(self) -> Question:
+        """What is asked of one head; InputError for choices that do not go together."""
+        placed = self.at is not None
+        return Question(
+            self.layer, self.space, self.reference, self.metric, placed, self.candidates, at=self.at, k=self.k
+        )
+
+    @property
+    def way(self) -> Way:
+        """How its vectors are laid out."""
+        return Way(self.method, self.perplexity, self.seed)
+
+    @property
     def ground(self) -> MapAsk:
         """The question of the map itself, which no text was placed in."""
         return self if self.into is None else self.model_copy(update={"text": self.into, "into": None})
@@ -157,7 +185,9 @@ class EffectsAsk(Ask):
     """What the model's output at a token loses without each head: as many forward passes as there are heads."""
 
     token: Token = Field(default=defaults.TOKEN, description="A position, or the text of one token.")
-    replaced_by: Kind = Field(default="zero", description='What takes the place of z: zeros, or its mean ("mean").')
+    replaced_by: Replacement = Field(
+        default="zero", description='What takes the place of z: zeros, or its mean ("mean").'
+    )
 
 
 class NearestAsk(AtlasAsk):
@@ -170,6 +200,11 @@ class NearestAsk(AtlasAsk):
     layer: int = Field(default=0, ge=0, description="From 0.")
     k: int = Field(default=defaults.K, ge=1, description="How many neighbours.")
     positions: int | None = Field(default=None, ge=1, description="How many positions each head lists; null: all.")
+
+    @property
+    def question(self) -> Question:
+        """What is asked of the heads of the layer; InputError for choices that do not go together."""
+        return replace(self.of_all_layers, layer=self.layer, vector=self.vector, at=self.at, k=self.k)
 
 
 class BackgroundAsk(NearestAsk):

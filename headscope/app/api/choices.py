@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 from weakref import WeakKeyDictionary
 
-from headscope.model.capture.passes import MASKS
-from headscope.neighbors import METRICS
 from headscope.question import defaults
-from headscope.question.choices import CANDIDATES, OPEN_REFERENCES, OPEN_VECTORS, REFERENCES, SPACES, VECTORS
-from headscope.reading.map.layouts import METHODS
-from headscope.reading.reading import Weigh
+from headscope.question.choices import (
+    CANDIDATES,
+    MASKS,
+    METHODS,
+    METRICS,
+    OPEN_REFERENCES,
+    OPEN_VECTORS,
+    REFERENCES,
+    SPACES,
+    VECTORS,
+    WEIGH,
+)
 from headscope.scope import Scope
 
 _told: WeakKeyDictionary[Scope, tuple[object, dict[str, Any]]] = WeakKeyDictionary()  # with the lens in use
@@ -38,7 +45,7 @@ def open_choices(scope: Scope) -> dict[str, Any]:
         "metric": list(METRICS),
         "candidates": list(CANDIDATES),
         "mask": list(MASKS),
-        "weigh": list(get_args(Weigh)),
+        "weigh": list(WEIGH),
         "method": list(METHODS),
     }
     _told[scope] = scope.lens, told

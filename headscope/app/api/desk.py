@@ -37,15 +37,14 @@ from headscope.app.api.work import visitor
 from headscope.app.visitors import Visitors
 from headscope.errors import InputError
 from headscope.keep.memory import Recent
-from headscope.model.capture.edits import Kind
+from headscope.question.choices import Replacement, Weigh, What
 from headscope.reading.map import Map
 from headscope.reading.map.layouts import Tell
-from headscope.reading.reading import Reading, Weigh
+from headscope.reading.reading import Reading
 from headscope.reading.results import Neighbors, compared
 from headscope.reading.worked import Worked
 from headscope.scope import Scope
 from headscope.show import layers, maps, record
-from headscope.vocabulary.isolated import What
 
 T = TypeVar("T")
 
@@ -196,9 +195,7 @@ class Desk:
 
     async def atlas(self, ask: AtlasAsk, request: Request | None = None) -> bytes:
         def make(_: Scope, reading: Reading) -> dict[str, Any]:
-            return record.atlas(
-                reading.atlas(ask.token, ask.space, ask.reference, ask.metric, ask.position, ask.candidates)
-            )
+            return record.atlas(reading.ask_atlas(ask.of_all_layers, ask.token))
 
         return await self._answer(ask, make, request)
 
@@ -233,21 +230,7 @@ class Desk:
         ground, placed = await self._in_turn(ask, read, request)
 
         def make(tell: Tell) -> Map:
-            return ground.map(
-                ask.layer,
-                ask.head,
-                ask.space,
-                ask.reference,
-                ask.metric,
-                ask.method,
-                at=ask.at,
-                candidates=ask.candidates,
-                size=ask.size,
-                k=ask.k,
-                perplexity=ask.perplexity,
-                seed=ask.seed,
-                progress=tell,
-            )
+            return ground.ask_map(ask.question, ask.head, ask.way, ask.size, tell)
 
         with self.visitors.admitted(request):
             found = await self.mapping.get(
@@ -276,7 +259,9 @@ class Desk:
 
         return await self._answer(ask, make, request)
 
-    def effects_of(self, scope: Scope, reading: Reading, token: int | str, replaced_by: Kind = "zero") -> Effects:
+    def effects_of(
+        self, scope: Scope, reading: Reading, token: int | str, replaced_by: Replacement = "zero"
+    ) -> Effects:
         """The effects of all heads, which only the line's worker asks for; InputError where they take too long."""
         runs, length, most = scope.card.layers * scope.card.heads + 1, len(reading.tokens), self.limits.effects
         if runs * length > most:
@@ -424,18 +409,7 @@ def work_out(reading: Reading, found: Neighbors, head: int, id: int | None) -> W
 
 def near(reading: Reading, ask: NearestAsk) -> Neighbors:
     """A question's nearest tokens, from its reading."""
-    return reading.nearest(
-        ask.token,
-        ask.layer,
-        ask.space,
-        ask.reference,
-        ask.metric,
-        ask.position,
-        ask.k,
-        ask.candidates,
-        ask.vector,
-        ask.at,
-    )
+    return reading.ask_nearest(ask.question, ask.token)
 
 
 def _look(scope: Scope, reading: Reading, ask: NearestAsk, found: Neighbors) -> dict[str, Any]:

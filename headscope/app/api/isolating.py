@@ -10,8 +10,9 @@ from typing import Any
 from headscope.app.api.job import Job
 from headscope.app.api.line import Line, LineFull
 from headscope.app.api.work import State, Work
+from headscope.question.choices import What
 from headscope.scope import Scope
-from headscope.vocabulary.isolated import ReadAlone, What
+from headscope.vocabulary.isolated import ReadAlone
 
 
 class NotWhole(Exception):

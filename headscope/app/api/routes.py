@@ -53,7 +53,7 @@ from headscope.app.api.desk import Desk, as_json
 from headscope.app.api.layer_answers import EffectsOut, GlanceOut, JourneyOut, MixingOut
 from headscope.app.api.work import visitor
 from headscope.app.page import taking
-from headscope.vocabulary.isolated import What
+from headscope.question.choices import What
 
 PREFIX = "/api/v1"
 _SAID = {

@@ -9,8 +9,8 @@ from headscope.app.api.asks import from_address
 from headscope.app.api.choices import open_choices
 from headscope.app.api.desk import Desk, as_json
 from headscope.question import defaults, meanings
+from headscope.question.choices import WHAT
 from headscope.scope import Scope
-from headscope.vocabulary.isolated import WHAT
 
 STATIC = Path(__file__).parents[1] / "static"
 _WORDS = (Path(__file__).parent / "words.json").read_bytes()  # what every control and table means

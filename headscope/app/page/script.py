@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from headscope.app.api.asks import MapAsk, NearestAsk, ViewAsk
+from headscope.model.card import Card
 from headscope.model.opening.default import DEMO, DEMO_SHA256
 from headscope.question.choices import OPEN_REFERENCES
-from headscope.scope import Card
 
 _NEAREST = ("space", "reference", "metric", "position", "k", "candidates", "vector", "at")
 _ATLAS = (*_NEAREST[:4], "candidates")

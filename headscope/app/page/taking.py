@@ -69,7 +69,8 @@ def _atlas(desk: Desk, scope: Scope, reading: Reading, ask: ViewAsk) -> Taken:
     references: tuple[Any, ...] = ("isolated",) if ask.reference == "isolated" else ("input", "layer")
     if not OPEN_REFERENCES[ask.space]:
         references = (None,)
-    found = [reading.atlas(ask.token, ask.space, one, ask.metric, ask.position, ask.candidates) for one in references]
+    asked = [ask.model_copy(update={"reference": one}).of_all_layers for one in references]
+    found = [reading.ask_atlas(one, ask.token) for one in asked]
     rows = [{"reference": one.question.reference} | row for one in found for row in record.atlas_rows(one)]
     own = found[0].token
     title = f"{own.label} (position {own.position}), every layer and head"

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from headscope.errors import InputError
 from headscope.model.capture.anatomy import Anatomy
+from headscope.question.choices import REPLACEMENTS, Replacement
 from headscope.question.given import whole
 
-Kind = Literal["zero", "mean"]
 Part = Literal["z", "residual"]
 Change = Callable[[Tensor], Tensor]
-Edits = Mapping[tuple[int, int | Part], Kind | Tensor | Change]
+Edits = Mapping[tuple[int, int | Part], Replacement | Tensor | Change]
 """Where → what takes its place, in the order of the mapping.
 
 Where: (layer, head), that head's z [position, d_head]; (layer, "z"), the z of all its heads side by side
@@ -29,7 +29,7 @@ def plain_edits(edits: Edits | None) -> Edits:
     """Edits with layers and heads as ints; None: no edit. Raises InputError for what names no place."""
     if edits is not None and not isinstance(edits, Mapping):
         raise InputError(f"edit is a dictionary, (layer, head) → what takes its place, not {edits!r}.")
-    plain: dict[tuple[int, int | Part], Kind | Tensor | Change] = {}
+    plain: dict[tuple[int, int | Part], Replacement | Tensor | Change] = {}
     for key, replacement in (edits or {}).items():
         named: tuple[Any, Any] = key if isinstance(key, tuple) and len(key) == 2 else (None, None)
         layer = whole(named[0])
@@ -56,9 +56,9 @@ def check_edits(edits: Edits, anatomy: Anatomy, length: int) -> None:
                     f"the tensor for {key} is {list(replacement.shape)}; it is [{width}] or [{length}, {width}] "
                     "(width, or position and width)."
                 )
-        elif not callable(replacement) and not (isinstance(replacement, str) and replacement in get_args(Kind)):
+        elif not callable(replacement) and not (isinstance(replacement, str) and replacement in REPLACEMENTS):
             raise InputError(
-                f"an edit is {', '.join(map(repr, get_args(Kind)))}, a tensor or a function, not {replacement!r}."
+                f"an edit is {', '.join(map(repr, REPLACEMENTS))}, a tensor or a function, not {replacement!r}."
             )
 
 
@@ -104,12 +104,12 @@ def layers_of_stream(edits: Sequence[Edits]) -> set[int]:
     return {layer for of_text in edits for layer, part in of_text if part == "residual"}
 
 
-def _of_layer(edits: Sequence[Edits], layer: int) -> Iterator[tuple[int, int | Part, Kind | Tensor | Change]]:
+def _of_layer(edits: Sequence[Edits], layer: int) -> Iterator[tuple[int, int | Part, Replacement | Tensor | Change]]:
     for row, of_text in enumerate(edits):
         yield from ((row, part, what) for (where, part), what in of_text.items() if where == layer)
 
 
-def _replace(there: Tensor, replacement: Kind | Tensor | Change, layer: int) -> None:
+def _replace(there: Tensor, replacement: Replacement | Tensor | Change, layer: int) -> None:
     """Write a replacement over a view [position, width]."""
     if isinstance(replacement, Tensor):
         there.copy_(replacement)

@@ -15,7 +15,7 @@ PATTERN_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
-class Captured:
+class HeadTensors:
     """The heads of one text, float32 on the CPU.
 
     q, z [layer, position, head, d_head]; k, v [layer, position, kv_head, d_head];
@@ -49,10 +49,10 @@ class AllHeads:
                 kept[4].append(_float32(pattern[row, :, :length, :length]))
         return z, pattern
 
-    def captured(self) -> list[Captured]:
+    def captured(self) -> list[HeadTensors]:
         """The heads of each text, without its padding."""
         return [
-            Captured(
+            HeadTensors(
                 q=torch.stack(q),
                 k=torch.stack(k),
                 v=torch.stack(v),

@@ -6,16 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from headscope.model.capture.edits import Edits, edited
+from headscope.question.choices import Mask
 from headscope.question.stopping import stop_point
-
-Mask = Literal["model", "full", "causal"]
-MASKS: tuple[Mask, ...] = get_args(Mask)
 
 
 @dataclass(frozen=True)

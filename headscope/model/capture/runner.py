@@ -16,10 +16,11 @@ from headscope.model.capture.capture import prepared, without_cache
 from headscope.model.capture.edits import Edits
 from headscope.model.capture.heads import Unrecorded
 from headscope.model.capture.kept import exchanges, is_as_found
-from headscope.model.capture.passes import Mask, Recorder, is_recorded_by, recording
+from headscope.model.capture.passes import Recorder, is_recorded_by, recording
 from headscope.model.capture.precision import float32_arithmetic
 from headscope.model.capture.stream import stream_replaced
 from headscope.model.opening.stacks import Stack
+from headscope.question.choices import Mask
 
 
 class _Begun(Exception):

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from transformers import PreTrainedModel
 
 from headscope.errors import InputError, ModelError
-
-StackName = Literal["encoder", "decoder"]
-STACKS: tuple[StackName, ...] = get_args(StackName)
+from headscope.question.choices import STACKS
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from headscope.neighbors.batch import Batch, batches, pair_distances
-from headscope.neighbors.metrics import METRICS, Metric
 from headscope.neighbors.scan import torch_tiles
 from headscope.neighbors.settle import Exact, Findings
 from headscope.neighbors.table import Place, Table
+from headscope.question.choices import METRICS, Metric
 
 Backend = Literal["auto", "torch", "numba"]
 log = logging.getLogger(__name__)

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 
 from headscope.neighbors.batch import Batch
-from headscope.neighbors.metrics import METRICS, Metric
 from headscope.neighbors.scan.numba_jit import LINE, jit, prefetch
 from headscope.neighbors.scan.pool import pool
+from headscope.question.choices import METRICS, Metric
 from headscope.question.stopping import stop_point
 
 _PAIRS = 4096  # of one task

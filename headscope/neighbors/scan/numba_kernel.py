@@ -8,8 +8,8 @@ import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros
 
 from headscope.neighbors import bounds
-from headscope.neighbors.metrics import METRICS
 from headscope.neighbors.scan.numba_jit import LINE, WIDE, jit, prefetch, within
+from headscope.question.choices import METRICS
 
 TOKENS = 512  # of a tile: scores of LANES queries fit the L1 cache, the tile's encodings the L2
 LANES = 4  # queries multiplied at a time, and

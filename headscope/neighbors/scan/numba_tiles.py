@@ -10,10 +10,10 @@ from torch import Tensor
 
 from headscope.neighbors import bounds
 from headscope.neighbors.batch import Batch
-from headscope.neighbors.metrics import METRICS, Metric
 from headscope.neighbors.scan.numba_kernel import DEPTH, LANES, TOKENS, scan_head
 from headscope.neighbors.scan.pool import pool
 from headscope.neighbors.settle import Findings
+from headscope.question.choices import METRICS, Metric
 from headscope.question.stopping import stop_point
 
 Array = np.ndarray[Any, Any]

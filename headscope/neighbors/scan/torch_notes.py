@@ -7,8 +7,8 @@ from torch import Tensor
 
 from headscope.neighbors import bounds
 from headscope.neighbors.batch import Batch
-from headscope.neighbors.metrics import Metric
 from headscope.neighbors.settle import Findings
+from headscope.question.choices import Metric
 
 BLOCK = 32  # tokens that are looked at together
 _LEAST = torch.finfo(torch.float32).min  # −inf is the score of what is no candidate

@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 
 from headscope.neighbors import bounds
 from headscope.neighbors.batch import Batch
-from headscope.neighbors.metrics import Metric
+from headscope.question.choices import Metric
 
 _FAR = 2.0**60  # a longer row, shift or bias could make a product overflow
 

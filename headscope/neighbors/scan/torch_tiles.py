@@ -8,10 +8,10 @@ from torch import Tensor
 
 from headscope.neighbors import bounds
 from headscope.neighbors.batch import Batch
-from headscope.neighbors.metrics import Metric
 from headscope.neighbors.scan.torch_notes import BLOCK, Notes
 from headscope.neighbors.scan.torch_rows import Additions, Rows, Tile, Weights, weigh
 from headscope.neighbors.settle import Findings
+from headscope.question.choices import Metric
 from headscope.question.stopping import stop_point
 
 _SCORES = {"cpu": 2**21, "cuda": 2**25}  # at a time: what the caches hold; what keeps a GPU busy

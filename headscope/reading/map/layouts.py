@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from torch import Tensor
 from headscope.errors import InputError
 from headscope.keep.memory import Recent
 from headscope.keep.tensors import Tensors
+from headscope.question.choices import Method
 from headscope.question.given import as_seed
 from headscope.question.stopping import stop_point
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from openTSNE.affinity import PerplexityBasedNN
 
 log = logging.getLogger(__name__)
-Method = Literal["tsne", "pca"]
-METHODS: tuple[Method, ...] = get_args(Method)
 Tell = Callable[[int, int], None]  # how much is done, of how much
 NEIGHBORS = 15  # that trustworthiness looks at
 ITERATIONS = (250, 500)  # openTSNE's own: with early exaggeration, and without

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -13,30 +12,28 @@ from headscope.errors import InputError
 from headscope.model.tokens import TokenNames
 from headscope.neighbors import distances
 from headscope.question import notes
-from headscope.question.choices import OPEN_VECTORS, Vector, one_of
+from headscope.question.choices import METHODS, OPEN_VECTORS, Vector, one_of
 from headscope.question.given import number
-from headscope.reading.finding import Finder, Question
-from headscope.reading.map.layouts import METHODS, Layout, Layouts, Tell, Way, check, trustworthiness
+from headscope.question.question import Question
+from headscope.reading.captured import Captured
+from headscope.reading.finding import Finder, finder
+from headscope.reading.map.layouts import Layout, Layouts, Tell, Way, check, trustworthiness
 from headscope.reading.map.result import LOW, Group, Map, MappedText
 from headscope.show.progress import bar
-from headscope.vocabulary import Vocabulary
-
-if TYPE_CHECKING:
-    from headscope.reading.reading import Reading
 
 LEAST, MOST = 50, 10_000  # vocabulary tokens of a map; trustworthiness compares every point with every other
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One head's space as a reading meets it: what is to be laid out, and how.
+    """One head's space as a text meets it: what is to be laid out, and how.
 
     `ids` int64 [token] are the vocabulary's sample, `groups` [token] why each is in it.
     `vectors` float32 [point, width]: the sample's encodings, then the text's values, then its outputs; of length 1
     for the metric cosine.
     """
 
-    reading: Reading
+    captured: Captured
     question: Question
     head: int
     way: Way
@@ -46,25 +43,25 @@ class Plan:
     names: TokenNames
     said: tuple[str, ...]  # what the choices cannot mean
 
-    def map(self, layouts: Layouts, progress: Tell | None) -> Map:
+    def map(self, progress: Tell | None) -> Map:
         """The map, made where it has not been made before; `progress` None: a bar, where there is a terminal."""
+        layouts = self.captured.bench.the(Layouts)
         layout = layouts.known(self.vectors, self.way)
         if layout is None:
             announced = f"t-SNE of {len(self.vectors):,} points; kept for next time"
             with nullcontext(progress) if progress else bar(announced, "t-SNE") as tell:
                 layout = layouts.get(self.vectors, self.way, tell)
         sample = len(self.ids)
-        text = _mapped(self.reading, self.question, layout.points[sample:], self.vectors[sample:])
+        text = _mapped(self.captured, self.question, layout.points[sample:], self.vectors[sample:])
         return self._told(layout, (text,), self.vectors, layout.trust)
 
-    def place(self, found: Map, layout: Layout, reading: Reading) -> Map:
+    def place(self, found: Map, layout: Layout, captured: Captured) -> Map:
         """The map with another reading's values and outputs in it."""
-        vocabulary = reading.vocabulary
-        if vocabulary is not self.reading.vocabulary:
+        if captured.bench is not self.captured.bench:
             raise InputError("only a text that was read by the map's own model, with its weights, has a place in it.")
-        vectors = _text_vectors(reading, vocabulary, self.question, self.head)
+        vectors = _text_vectors(captured, self.question, self.head)
         points = layout.place(vectors)
-        texts = (*found.texts, _mapped(reading, self.question, points, vectors))
+        texts = (*found.texts, _mapped(captured, self.question, points, vectors))
         shown = torch.cat([layout.points, *(torch.cat([text.values, text.outputs]) for text in texts[1:])])
         space = torch.cat([found.space, vectors])
         trust = trustworthiness(space, shown)
@@ -85,46 +82,50 @@ class Plan:
             of=self.names.vocab_size,
             names={id: self.names[id] for id in self.ids.tolist()},
             notes=(*self.said, *((notes.low_trust(trust, self.way.method),) if trust < LOW else ())),
-            place_by=lambda found, reading: self.place(found, layout, reading),
+            place_by=lambda found, captured: self.place(found, layout, captured),
         )
 
 
-def plan(reading: Reading, finder: Finder, head: int, way: Way, size: int, k: int, at: int | None) -> Plan:
-    """The plan of a map of one head: `size` vocabulary tokens, of them `k` for each output of the text."""
+def plan(captured: Captured, asked: Question, head: int, way: Way, size: int) -> Plan:
+    """The plan of a map of one head: `size` vocabulary tokens, of them the nearest of each output of the text."""
+    search, wanted = finder(captured, asked), asked.use_position
+    asked, vocabulary, layer = search.question, search.vocabulary, search.question.layer
+    assert layer is not None, "a map is of one head"
     one_of("method", way.method, METHODS)
-    asked, vocabulary = finder.question, finder.vocabulary
-    assert asked.layer is not None, "a map is of one head"
     if asked.metric == "dot":
         raise InputError("a map is of distances, and dot is none; open: cosine, euclidean.")
     if "v" not in OPEN_VECTORS[asked.space]:
         spaces = ", ".join(space for space, vectors in OPEN_VECTORS.items() if "v" in vectors)
         raise InputError(f"the space {asked.space} has no map, for it holds no values; open: {spaces}.")
-    heads = reading.z.shape[2]
+    heads = captured.z.shape[2]
     head = number(head, range(heads), f"there is no head {head!r}; the layer's heads are 0 to {heads - 1}.")
     size = number(
         size,
         range(LEAST, MOST + 1),
         f"the size of a map is {size!r}; it is a number of vocabulary tokens, {LEAST} to {MOST:,}.",
     )
-    text = _text_vectors(reading, vocabulary, asked, head)
+    text = _text_vectors(captured, asked, head)
     check(way, min(size, vocabulary.size) + len(text), text.shape[1])
-    near, table = finder.search(asked.layer, range(len(reading.tokens)), k)
-    allowed = finder.allowed(table)
+    near, table = search.search(layer, range(len(captured.tokens)))
+    allowed = search.allowed(table)
     open_ids = table.finite if allowed is None else table.finite & allowed
-    ids, groups = _sample(reading, near.ids[:, head], open_ids.cpu(), size, way.seed)
-    rows = finder.placed(asked.layer, 0).encoded.rows(ids.to(table.rows.device))  # (token, table head, width)
+    ids, groups = _sample(captured, near.ids[:, head], open_ids.cpu(), size, way.seed)
+    rows = search.placed(layer, 0).encoded.rows(ids.to(table.rows.device))  # (token, table head, width)
     encodings = _compared(rows[:, head * rows.shape[1] // heads].float().cpu(), asked)
     moves = asked.reference != "isolated" and vocabulary.moves(asked.space)
-    said = (*reading._notes(finder, at is not None, table), *notes.no_place(moves, at))
-    return Plan(reading, asked, head, way, ids, groups, torch.cat([encodings, text]), reading._opened.names, said)
+    said = (*search.notes(table, wanted), *notes.no_place(moves, asked.at))
+    names = captured.bench.opened.names
+    return Plan(captured, asked, head, way, ids, groups, torch.cat([encodings, text]), names, said)
 
 
-def _sample(reading: Reading, near: Tensor, open_ids: Tensor, size: int, seed: int) -> tuple[Tensor, tuple[Group, ...]]:
+def _sample(
+    captured: Captured, near: Tensor, open_ids: Tensor, size: int, seed: int
+) -> tuple[Tensor, tuple[Group, ...]]:
     """Tokens of the text, then what is near its outputs (the nearest of all first), then a random rest.
 
     `near` int64 [position, k]; `open_ids` bool [token]: who may be in the sample.
     """
-    own = list(dict.fromkeys(token.id for token in reading.tokens))
+    own = list(dict.fromkeys(token.id for token in captured.tokens))
     close = list(dict.fromkeys(near.T.flatten().tolist()))
     drawn = torch.randperm(len(open_ids), generator=torch.Generator().manual_seed(seed)).tolist()
     groups: dict[int, Group] = {}
@@ -136,14 +137,14 @@ def _sample(reading: Reading, near: Tensor, open_ids: Tensor, size: int, seed: i
     return torch.tensor(list(groups)), tuple(groups.values())
 
 
-def _text_vectors(reading: Reading, vocabulary: Vocabulary, asked: Question, head: int) -> Tensor:
+def _text_vectors(captured: Captured, asked: Question, head: int) -> Tensor:
     """The head's values, then its outputs, at every position: [2 position, width]."""
     assert asked.layer is not None, "checked above"
     parts = []
     vectors: tuple[Vector, ...] = ("v", "z")
     for vector in vectors:
-        finder = Finder(reading, vocabulary, replace(asked, vector=vector))
-        parts += [finder.placed(asked.layer, n).vectors[head] for n in range(len(reading.tokens))]
+        search = Finder(captured, replace(asked, vector=vector))
+        parts += [search.placed(asked.layer, n).vectors[head] for n in range(len(captured.tokens))]
     return _compared(torch.stack(parts).float().cpu(), asked)
 
 
@@ -152,8 +153,8 @@ def _compared(vectors: Tensor, asked: Question) -> Tensor:
     return torch.nn.functional.normalize(vectors, dim=-1) if asked.metric == "cosine" else vectors
 
 
-def _mapped(reading: Reading, asked: Question, points: Tensor, vectors: Tensor) -> MappedText:
+def _mapped(captured: Captured, asked: Question, points: Tensor, vectors: Tensor) -> MappedText:
     """A text by the places of its values and outputs, and their vectors."""
-    count = len(reading.tokens)
+    count = len(captured.tokens)
     moved = distances(asked.metric, vectors[:count], vectors[count:]).float()
-    return MappedText(reading.text, reading.mask, reading.tokens, points[:count], points[count:], moved)
+    return MappedText(captured.text, captured.mask, captured.tokens, points[:count], points[count:], moved)

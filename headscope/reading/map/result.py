@@ -12,15 +12,15 @@ from torch import Tensor
 from headscope.errors import InputError
 from headscope.model.surroundings import settled
 from headscope.model.tokens import Token, TokenName
-from headscope.reading.finding import Question
+from headscope.question.choices import Theme
+from headscope.question.question import Question
+from headscope.reading.captured import Captured
 from headscope.reading.map.layouts import Way
 from headscope.show import maps
 from headscope.show import scatter as figure
 
 if TYPE_CHECKING:
     import pandas
-
-    from headscope.reading.reading import Reading
 
 # Why a vocabulary token is in the picture: it is a token of the text, near one of its outputs, or drawn at random.
 Group = Literal["text", "near", "random"]
@@ -66,10 +66,10 @@ class Map:
     of: int
     names: Mapping[int, TokenName]
     notes: tuple[str, ...]
-    place_by: Callable[[Map, Reading], Map] | None = field(default=None, compare=False)  # None after unpickling
+    place_by: Callable[[Map, Captured], Map] | None = field(default=None, compare=False)  # None after unpickling
 
     @settled
-    def place(self, reading: Reading) -> Map:
+    def place(self, reading: Captured) -> Map:
         """The same map with another text in it: what is in the map stays where it is.
 
         PCA projects; t-SNE lets each new vector settle among its neighbours. The text must have been read by the same
@@ -100,7 +100,7 @@ class Map:
             raise ImportError("to_pandas() needs pandas: pip install pandas") from None
         return pandas.DataFrame(maps.rows(self))
 
-    def save(self, path: str | Path, theme: figure.Theme = "light") -> Path:
+    def save(self, path: str | Path, theme: Theme = "light") -> Path:
         """Draw the map into a file, .svg, .png or .pdf by its name, at A4 size; or its numbers: .json, .csv (points).
 
         The same map gives the same SVG, byte for byte. Raises InputError for another suffix, or a place that cannot

@@ -54,12 +54,11 @@ class TextInput:
 
 def samples(scope: Scope, texts: Iterable[tuple[CorpusText, int]], options: CapacityOptions) -> list[TextInput]:
     """Texts with their groups, as the model reads them."""
-    opened, found = scope._opened, []
+    bench, found = scope.bench, []
     for text, group in texts:
         tokens = tokens_of(scope, text, options.truncate)
-        context = None
-        if opened.stack.encoder is not None:
-            context = [token.id for token in scope._tokens(opened, text.content, None, options.truncate)[0]]
+        along = bench.context(text.content, truncate=options.truncate)
+        context = None if along is None else [token.id for token in along]
         ours = torch.tensor([token.position for token in tokens if not token.special])
         read = Text([token.id for token in tokens], options.mask, context, {})
         found.append(TextInput(text.number, group, read, ours))
@@ -68,9 +67,10 @@ def samples(scope: Scope, texts: Iterable[tuple[CorpusText, int]], options: Capa
 
 def batches(scope: Scope, some: Sequence[TextInput]) -> Iterator[list[TextInput]]:
     """Texts of about the same length together, as many as the memory for their logits allows."""
-    heads = scope._opened.model.get_output_embeddings() is not None
-    tokens = min(_BATCH_TOKENS, _LOGITS // scope.card.vocab_size) if heads else _BATCH_TOKENS
-    for batch in alike([len(one.input.ids) for one in some], tokens, scope._opened.positions.together):
+    bench = scope.bench
+    heads = bench.opened.model.get_output_embeddings() is not None
+    tokens = min(_BATCH_TOKENS, _LOGITS // bench.card.vocab_size) if heads else _BATCH_TOKENS
+    for batch in alike([len(one.input.ids) for one in some], tokens, bench.opened.positions.together):
         yield [some[n] for n in batch]
 
 
@@ -94,7 +94,7 @@ class Fit:
         card = scope.card
         self.layers, self.heads, self.d_head = card.layers, card.heads, card.d_head
         widths: dict[Stage, int] = {"z": card.heads * card.d_head, "residual": card.d_model}
-        self._embeddings = scope._vocabulary_for(scope._opened).arriving(None).table.rows[0].cpu()  # (V, d_model)
+        self._embeddings = scope.bench.vocabulary.arriving(None).table.rows[0].cpu()  # (V, d_model)
         self.grams = {
             (stage, layer): Gram.zeros(widths[stage], self._embeddings.shape[1])
             for stage in STAGES
@@ -105,7 +105,7 @@ class Fit:
         """Count the encodings of a batch of texts in."""
         targets = (self._embeddings[one.ids].double() for one in batch)
         shown = zip(batch, targets, strict=True)
-        scope._opened.outputs([watched(one, self.layers, partial(self._see, wanted)) for one, wanted in shown])
+        scope.bench.opened.outputs([watched(one, self.layers, partial(self._see, wanted)) for one, wanted in shown])
 
     def _see(self, targets: Tensor, stage: Stage, layer: int, x: Tensor) -> None:
         self.grams[stage, layer].add(Gram.of(x.cpu(), targets))  # not every device has float64
@@ -156,7 +156,7 @@ class Spreads:
         for one in batch:
             self._counts[self._lots[one.group]] += len(one.ours)
         layers = self._fit.layers
-        scope._opened.outputs([watched(one, layers, partial(self._see, self._lots[one.group])) for one in batch])
+        scope.bench.opened.outputs([watched(one, layers, partial(self._see, self._lots[one.group])) for one in batch])
 
     def _see(self, lot: int, stage: Stage, layer: int, x: Tensor) -> None:
         for site in ("heads", "z") if stage == "z" else ("residual",):

@@ -108,7 +108,7 @@ def forgetting(
 
 def _asked(scope: Scope) -> list[Of]:
     """The tokens that this model's stream can be asked for: what it reads, and what it was trained to predict."""
-    opened = scope._opened
+    opened = scope.bench.opened
     if opened.model.get_output_embeddings() is None:
         return ["input token"]
     if opened.anatomy.causal:
@@ -151,7 +151,7 @@ def _streams(scope: Scope, samples: Sequence[TextInput], places: Places, masked:
 
 
 def _of_text(scope: Scope, one: TextInput, ats: Sequence[int], masked: bool) -> Iterator[Tensor]:
-    opened = scope._opened
+    opened = scope.bench.opened
     size = max(1, int(_MASKED * len(one.ours))) if masked else len(ats)
     for start in range(0, len(ats), size):
         some, ids = ats[start : start + size], list(one.input.ids)
@@ -170,7 +170,7 @@ def _own(
     scope: Scope, samples: Sequence[TextInput], places: Places, stream: Tensor, seed: int
 ) -> tuple[tuple[float, ...], tuple[Estimate[float], ...]]:
     """The median rank of the own input embedding by level, and the area above the ranks with its interval."""
-    vocabulary = scope._vocabulary_for(scope._opened)
+    vocabulary = scope.bench.vocabulary
     ids = torch.tensor([samples[n].input.ids[at] for n, at in places])
     stood = {n: vocabulary.feed.spots([samples[n].input.ids])[0] for n in {n for n, _ in places}}
     spots = [stood[n][at] for n, at in places] if vocabulary.has_positions else None

@@ -13,8 +13,8 @@ from headscope.inference.estimates import Estimate
 from headscope.inference.grouped import Grouped
 
 if TYPE_CHECKING:
+    from headscope.model.card import Card
     from headscope.reading.layers import Mixing
-    from headscope.scope import Card
 
 KINDS = {
     "weights": "attention weights",

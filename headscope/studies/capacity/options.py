@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from headscope.corpus.asked import CorpusOptions, refuse_unnamed
 from headscope.errors import InputError
-from headscope.model.capture.passes import MASKS, Mask
-from headscope.question.choices import one_of
+from headscope.question.choices import CAPACITY_PARTS, MASKS, SITES, CapacityPart, Mask, Site, one_of
 from headscope.question.given import as_seed, in_order, number
 
-Part = Literal["dimension", "number", "reproductions"]
-PARTS: tuple[Part, ...] = get_args(Part)
-Site = Literal["heads", "z", "residual", "head"]
-SITES: tuple[Site, ...] = get_args(Site)
 KEEP = (0.0, 0.0625, 0.125, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -29,7 +23,7 @@ class CapacityOptions(CorpusOptions):
     dimensions, and of the encodings, that are kept. `sample`: 2 texts or more.
     """
 
-    parts: tuple[Part, ...] = ("dimension", "number")
+    parts: tuple[CapacityPart, ...] = ("dimension", "number")
     sites: tuple[Site, ...] = ("heads", "z", "residual")
     keep: tuple[float, ...] = KEEP
     mask: Mask = "model"
@@ -39,7 +33,7 @@ class CapacityOptions(CorpusOptions):
         for name in ("parts", "sites", "keep"):
             object.__setattr__(self, name, tuple(in_order(getattr(self, name), name)))
         named: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
-            ("part", self.parts, PARTS),
+            ("part", self.parts, CAPACITY_PARTS),
             ("site", self.sites, SITES),
         )
         for kind, values, choices in named:

@@ -28,7 +28,7 @@ class OwnRanks:
     """
 
     def __init__(self, scope: Scope, ids: Tensor, spots: Sequence[Spot]) -> None:
-        self._vocabulary = scope._vocabulary_for(scope._opened)
+        self._vocabulary = scope.bench.vocabulary
         self._ids, self._spots = ids, spots
 
     def ranks(self, stage: Stage, layer: int, vectors: Tensor) -> tuple[Tensor, int]:

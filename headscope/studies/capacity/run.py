@@ -28,7 +28,8 @@ from headscope.studies.survey.manifest import claimed, read_manifest
 from headscope.studies.survey.run import manifest_of
 
 if TYPE_CHECKING:
-    from headscope.scope import Card, Scope
+    from headscope.model.card import Card
+    from headscope.scope import Scope
     from headscope.studies.capacity.forgetting import Forgetting
 
 _SHARD_POSITIONS = 1024  # fewer than a survey's: a text is run once for each of hundreds of conditions
@@ -93,7 +94,7 @@ class Run:
 
         Raises InputError for texts that are not there, and a directory that holds something else.
         """
-        scope._current().prove_mask(options.mask)
+        scope.bench.opened.prove_mask(options.mask)
         sources = find_sources(paths, options.format)
         say("counting the texts")
         counted = CountedCorpus.of(scope, sources, options, _SHARD_POSITIONS)

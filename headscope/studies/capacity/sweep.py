@@ -14,10 +14,11 @@ from torch import Tensor
 from headscope.model.capture.edits import Change
 from headscope.model.capture.edits import Part as Where
 from headscope.model.opened import Text
+from headscope.question.choices import Site
 from headscope.reading.losses import kl, moved
 from headscope.studies.capacity.fitting import STAGES, Fit, Stage, TextInput, batches, watched
 from headscope.studies.capacity.merging import Tree
-from headscope.studies.capacity.options import CapacityOptions, Site
+from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.capacity.recovery import OwnRanks, Readout, told
 from headscope.studies.capacity.subspaces import Axes
 
@@ -196,7 +197,7 @@ class _Before:
     """A batch of texts as the model reads them, unchanged, and how far it is from that under a condition."""
 
     def __init__(self, scope: Scope, batch: Sequence[TextInput], drawn: Sequence[Tensor], readout: Readout) -> None:
-        self._scope, self._batch, self._drawn, self._readout = scope, batch, drawn, readout
+        self._bench, self._batch, self._drawn, self._readout = scope.bench, batch, drawn, readout
         self.encodings: dict[tuple[Stage, int], list[Tensor]] = {}
 
         def see(stage: Stage, layer: int, x: Tensor) -> None:
@@ -205,7 +206,7 @@ class _Before:
         self._last, self._logits = self._outputs([watched(one, scope.card.layers, see) for one in batch])
         at = [one.ours[rows] for one, rows in zip(batch, drawn, strict=True)]
         self._ids = torch.cat([one.ids[rows] for one, rows in zip(batch, drawn, strict=True)])
-        stood = scope._opened.feed.spots([one.input.ids for one in batch])
+        stood = self._bench.opened.feed.spots([one.input.ids for one in batch])
         spots = [text[n] for text, rows in zip(stood, at, strict=True) for n in rows.tolist()]
         self._recovery = OwnRanks(scope, self._ids, spots)
 
@@ -225,7 +226,7 @@ class _Before:
         if condition.site != "head":
             stage = _stage(condition)
             parts = zip(changes, self.encodings[stage, condition.layer], self._drawn, strict=True)
-            heads = self._scope.card.heads if stage == "z" else 1
+            heads = self._bench.card.heads if stage == "z" else 1
             # (token, head, width)
             encodings = torch.cat([change(x)[rows] for change, x, rows in parts]).cpu().unflatten(1, (heads, -1))
         return _Effect(condition, moves, apart, encodings)
@@ -255,7 +256,7 @@ class _Before:
     def _outputs(self, texts: Sequence[Text]) -> tuple[Tensor, Tensor | None]:
         """The last block's output and the logits at the tokens that are not special: float32 [token, …], one after
         another."""
-        last, logits = self._scope._opened.outputs(texts)
+        last, logits = self._bench.opened.outputs(texts)
         rows = [(n, one.ours.to(last.device)) for n, one in enumerate(self._batch)]
         joined = torch.cat([last[n, ours] for n, ours in rows]).float()
         return joined, None if logits is None else torch.cat([logits[n, ours] for n, ours in rows]).float()

@@ -13,7 +13,7 @@ from headscope.errors import InputError
 from headscope.inference.estimates import number, recorded
 from headscope.inference.verdicts import MARGIN, Condition, above, includes, not_above, ruling
 from headscope.keep.checksums import intact, write_sealed
-from headscope.model.capture.passes import Mask
+from headscope.question.choices import Mask
 from headscope.scope import Scope
 from headscope.studies.claims.corpus import NO_CHANCE, own_by_layer
 from headscope.studies.claims.surveyed import Surveyed

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from headscope.corpus.run import RowFiles, collected
-from headscope.model.capture.passes import Mask
+from headscope.question.choices import Mask
 from headscope.reading.reading import Reading
 from headscope.scope import Scope
 from headscope.studies.claims.surveyed import Surveyed
@@ -73,7 +73,7 @@ class _Contents:
 
 def overlaps(scope: Scope, readings: Sequence[Reading]) -> Measured:
     """`jaccard` [token, head]: the 15 nearest of layer 0's outputs with and without the position embedding."""
-    vocabulary = scope._vocabulary_for(readings[0]._opened)
+    vocabulary = readings[0].vocabulary
     at = [(reading, position) for reading in readings for position in _places(reading)]
     z = torch.stack([reading.z[0, position] for reading, position in at])  # (token, head, d_head)
     own = torch.tensor([reading.tokens[position].id for reading, position in at])

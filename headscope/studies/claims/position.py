@@ -9,7 +9,7 @@ import numpy as np
 
 from headscope.inference.estimates import number
 from headscope.inference.verdicts import below, ruling
-from headscope.model.capture.passes import Mask
+from headscope.question.choices import Mask
 from headscope.scope import Scope
 from headscope.studies.claims.passes import by_shard, overlaps
 from headscope.studies.claims.surveyed import Surveyed

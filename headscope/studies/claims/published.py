@@ -17,14 +17,15 @@ from torch import Tensor
 
 from headscope.errors import InputError
 from headscope.model.capture.capture import held
-from headscope.model.capture.edits import Edits
+from headscope.model.capture.heads import HeadTensors
 from headscope.model.capture.norms import Norm
-from headscope.model.capture.passes import Mask
 from headscope.model.feed.positions import Spot
-from headscope.model.opened import Opened
+from headscope.model.feed.projections import measure_projections
+from headscope.model.opened import Opened, Text
+from headscope.model.surroundings import settled
 from headscope.neighbors import Place, Table
 from headscope.question.choices import Reference, Space
-from headscope.reading.reading import Reading
+from headscope.reading.bench import Bench
 from headscope.scope import CACHE_BYTES, Scope
 from headscope.vocabulary import Encoded, Vocabulary
 from headscope.vocabulary.closed_form import Stem, inverse_spread, unnormalised
@@ -43,10 +44,11 @@ class Stored:
     norm: Norm
 
 
-def stored(scope: Scope) -> Stored:
+@settled
+def stored(bench: Bench) -> Stored:
     """The weights that the published arithmetic takes; InputError, with what is missing, where it has no meaning."""
-    opened = scope._current()
-    card, feed, first = scope.card, opened.feed, opened.anatomy.blocks[0]
+    opened, card = bench.opened, bench.card
+    feed, first = opened.feed, opened.anatomy.blocks[0]
     missing = []
     width = card.kv_heads * card.d_head
     if width != card.d_model:
@@ -65,7 +67,7 @@ def stored(scope: Scope) -> Stored:
     assert norm is not None, "else it is missing"
     weights = []
     for layer in range(card.layers):
-        found = _as_stored(scope, opened, layer)
+        found = _as_stored(opened, layer)
         if found is None:
             raise InputError(
                 f"the published arithmetic has no meaning for {card.name}: layer {layer} does not keep W_V as a matrix "
@@ -75,9 +77,9 @@ def stored(scope: Scope) -> Stored:
     return Stored(tuple(weights), card.heads, norm)
 
 
-def _as_stored(scope: Scope, opened: Opened, layer: int) -> Tensor | None:
+def _as_stored(opened: Opened, layer: int) -> Tensor | None:
     """The parameter of the layer that is its value projection, as it lies in memory; None where there is none."""
-    measured = scope.weights(layer).v
+    measured = measure_projections(opened.feed, layer).v
     if measured is None:
         return None
     matrix = measured.weight.transpose(0, 1).flatten(1)  # (in, head · d_head): v = x · matrix
@@ -98,25 +100,33 @@ class Published(Scope):
 
     def __init__(self, scope: Scope) -> None:
         """Raises InputError where the published arithmetic has no meaning for the model."""
-        self._stored = stored(scope)
-        card = replace(scope.card, why=f"{scope.card.why}; read by the published arithmetic")
-        super().__init__(scope._opened, card, scope._reopen, CACHE_BYTES)
+        super().__init__(PublishedBench(scope.bench))
 
-    def _encodings(self) -> tuple[Isolated, Vocabulary]:
-        isolated = Isolated(self._opened, self.card.weights_sha256)
-        return isolated, PublishedVocabulary(self._opened, self._cache_bytes, isolated, self._stored)
 
-    def _read(
-        self, texts: Sequence[str], mask: Mask, decoder_texts: Sequence[str] | None, truncate: bool, edit: Edits
-    ) -> list[Reading]:
-        readings = super()._read(texts, mask, decoder_texts, truncate, edit)
-        for reading in readings:
-            weights = torch.stack(self._stored.weights)  # (L, d_model, d_model)
-            values = reading.residual[:-1] @ weights  # (L, S, d_model)
-            reading.v = values.unflatten(-1, (self._stored.heads, -1))  # (L, S, H, d_head)
-            patterns = torch.stack([reading.pattern_of(layer) for layer in range(len(values))])
-            reading.z = torch.einsum("lhqs,lshd->lqhd", patterns, reading.v)
-        return readings
+class PublishedBench(Bench):
+    """A model's bench, with the vocabulary, the values and the outputs of the published arithmetic."""
+
+    def __init__(self, own: Bench) -> None:
+        """Raises InputError where the published arithmetic has no meaning for the model."""
+        self.stored = stored(own)
+        super().__init__(
+            own.opened,
+            replace(own.card, why=f"{own.card.why}; read by the published arithmetic"),
+            lambda: PublishedBench(own.anew()),
+            CACHE_BYTES,
+            lambda opened, budget, alone: PublishedVocabulary(opened, budget, alone, self.stored),
+        )
+
+    def seen(self, heads: Sequence[HeadTensors], texts: Sequence[Text]) -> Sequence[HeadTensors]:
+        """Ṽ and z̃ of every layer in the place of the model's own, mixed with its own pattern."""
+        found = []
+        for one, text, stream in zip(heads, texts, self.opened.streams(texts), strict=True):
+            values = (stream[:-1] @ torch.stack(self.stored.weights)).unflatten(-1, (self.stored.heads, -1))
+            patterns = one.pattern  # (L, H, Q, S)
+            if patterns is None:
+                patterns = torch.stack([self.opened.pattern(text, layer) for layer in range(len(values))])
+            found.append(replace(one, v=values, z=torch.einsum("lhqs,lshd->lqhd", patterns, values)))
+        return found
 
 
 class PublishedVocabulary(Vocabulary):

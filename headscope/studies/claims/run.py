@@ -12,9 +12,8 @@ from headscope import __version__
 from headscope.corpus.run import missing
 from headscope.corpus.texts import find_sources
 from headscope.errors import InputError
-from headscope.model.capture.passes import MASKS, Mask
 from headscope.model.surroundings import settled
-from headscope.question.choices import one_of
+from headscope.question.choices import MASKS, Mask, one_of
 from headscope.question.given import in_order
 from headscope.reading.bank import SENTENCES
 from headscope.scope import Scope
@@ -173,7 +172,7 @@ class _Run:
     def _of_corpus(self, survey: Surveyed, arithmetic: Arithmetic, references: Sequence[str]) -> list[Finding]:
         self.progress.step("counting nearest tokens")
         scope = self.scope if isinstance(self.published, InputError) or arithmetic == "right" else self.published
-        surfaces = self.scope._opened.names.surfaces.numpy()
+        surfaces = self.scope.bench.opened.names.surfaces.numpy()
         tokens = len(survey.tokens["id"])
         found = [corpus.noise(survey, arithmetic, reference) for reference in references]
         found.append(corpus.elsewhere(survey, arithmetic))
@@ -208,7 +207,9 @@ class _Run:
     def _model(self) -> dict[str, Any]:
         card = self.scope.card
         names = ("name", "revision", "weights_sha256", "layers", "heads", "causal", "why")
-        return {"architecture": type(self.scope._opened.model).__name__} | {name: getattr(card, name) for name in names}
+        return {"architecture": type(self.scope.bench.opened.model).__name__} | {
+            name: getattr(card, name) for name in names
+        }
 
     def _texts(self, right: Surveyed) -> dict[str, Any]:
         texts = right.manifest["texts"]

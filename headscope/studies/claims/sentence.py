@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from headscope.errors import InputError
-from headscope.model.capture.passes import Mask
+from headscope.question.choices import Mask
 from headscope.reading.reading import Reading
 from headscope.reading.results import Neighbors
 from headscope.scope import Scope

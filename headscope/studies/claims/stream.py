@@ -20,8 +20,8 @@ from headscope.inference.bootstrap import Draws
 from headscope.inference.estimates import Resampled, number, slope, together, weighted
 from headscope.inference.grouped import Grouped
 from headscope.inference.verdicts import Condition, above, below, ruling, within
-from headscope.model.capture.passes import Mask
 from headscope.neighbors import search
+from headscope.question.choices import Mask
 from headscope.scope import Scope
 from headscope.studies.claims.passes import by_shard, mixing
 from headscope.studies.claims.surveyed import Streams, Surveyed
@@ -205,11 +205,12 @@ def _steady(sample: Grouped, streams: Streams, last: int) -> Finding:
 def density(survey: Surveyed, scope: Scope) -> Finding:
     """B8: how near the 10 nearest input embeddings of a token type are, by the class that its tokens are mostly of."""
     ids, names = _types(survey)
-    table = scope._vocabulary_for(scope._opened).arriving(None).table
+    arriving = scope.bench.vocabulary.arriving(None)
+    table = arriving.table
     rows = table.rows[0][torch.from_numpy(ids).to(table.rows.device)]  # (type, d_model)
     own = torch.from_numpy(ids).to(table.rows.device)
     k = min(DENSITY + 1, table.candidates)
-    near = search(table, [scope._vocabulary_for(scope._opened).arriving(None).place], rows[:, None], own, k=k)["cosine"]
+    near = search(table, [arriving.place], rows[:, None], own, k=k)["cosine"]
     others = near.ids[:, 0] != own[:, None]
     # Identical rows tie with the own one, which may then be cut off.
     others &= others.cumsum(-1) <= k - 1

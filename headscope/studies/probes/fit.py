@@ -15,12 +15,11 @@ from torch import Tensor
 from headscope import __version__
 from headscope.corpus.samples import Samples
 from headscope.errors import InputError, ModelError
-from headscope.model.capture.passes import Mask
 from headscope.model.surroundings import settled
 from headscope.neighbors import Place, Table, search, warm_up
-from headscope.question.choices import one_of
+from headscope.question.choices import TARGETS, Mask, Target, one_of
 from headscope.question.given import as_seed, numbers_of, texts_of
-from headscope.reading.lens import TARGETS, LinearLens, Origin, Target
+from headscope.reading.lens import LinearLens, Origin
 from headscope.reading.scores import Scores
 from headscope.studies.probes.figures import Outcomes
 from headscope.studies.probes.folds import FOLDS, Folds
@@ -191,7 +190,7 @@ class _Job:
 
     @classmethod
     def of(cls, scope: Scope, target: Target, samples: Samples, count: int, seed: int) -> _Job:
-        table = scope._vocabulary_for(scope._opened).encoded("embedding", None, 0, None).table
+        table = scope.bench.vocabulary.encoded("embedding", None, 0, None).table
         folds = Folds.of(samples.group, samples.ids, table.rows.shape[1], count, seed)
         cells = folds.cells(samples.group, samples.ids)
         labels = torch.stack([samples.ids, permuted(samples.ids, cells, seed)], 1)

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from headscope.corpus.samples import Samples
 from headscope.errors import InputError, ModelError
-from headscope.model.capture.passes import Mask
 from headscope.model.surroundings import settled
+from headscope.question.choices import Mask
 from headscope.question.given import as_seed, numbers_of, texts_of
 from headscope.reading.scores import Scores
 from headscope.show import probes as views
@@ -91,7 +91,7 @@ def recovery(
     """
     texts, offsets, seed = texts_of(texts), numbers_of(offsets, "offsets"), as_seed(seed)
     held = Samples.of(scope, texts, None if groups is None else numbers_of(groups, "groups"))
-    embeddings = scope._vocabulary_for(scope._opened).encoded("embedding", None, 0, None).table.rows[0].cpu()
+    embeddings = scope.bench.vocabulary.encoded("embedding", None, 0, None).table.rows[0].cpu()
     chosen = Folds.of(held.group, held.ids, len(embeddings), folds, seed)
     z, residual = _gather(scope, texts, held, mask)
     layers = len(z)
@@ -137,7 +137,7 @@ def _gather(scope: Scope, texts: Sequence[str], held: Samples, mask: Mask) -> tu
     z = torch.empty(card.layers, len(held), card.heads, card.d_head)
     residual = torch.empty(card.layers + 1, len(held), card.d_model)
     for batch in held.walk(scope, texts, mask):
-        streams = scope._opened.streams([reading._input for _, reading in batch])
+        streams = scope.bench.opened.streams([reading.input for _, reading in batch])
         for (text, reading), stream in zip(batch, streams, strict=True):
             here = held.of_text(text)
             z[:, here] = reading.z[:, held.position[here]]

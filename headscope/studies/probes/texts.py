@@ -44,7 +44,6 @@ def find_texts(scope: Scope, paths: Iterable[str | Path], options: CorpusOptions
         sources, chosen, expected = _of_survey(surveys[0])
     else:
         sources = find_sources(paths, chosen.format)
-    scope._current()
     counted = CountedCorpus.of(scope, sources, chosen)
     if expected is not None and counted.census.sha256 != expected:
         raise InputError(

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from headscope.model.feed.positions import Spot
-from headscope.neighbors import Metric, Nearest, Table
+from headscope.neighbors import Nearest, Table
+from headscope.question.choices import Metric
 from headscope.studies.survey.frame import ShardFrame
 from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.scorer import Scorer

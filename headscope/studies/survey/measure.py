@@ -16,11 +16,10 @@ from headscope.corpus.counted import tokens_of
 from headscope.corpus.tags import tagged
 from headscope.corpus.texts import CorpusText
 from headscope.errors import ModelError
-from headscope.model.capture.passes import Mask
 from headscope.model.feed.positions import Spot
 from headscope.model.lengths import alike
 from headscope.model.tokens import Token
-from headscope.neighbors import Metric
+from headscope.question.choices import Mask, Metric
 from headscope.reading.patterns import pattern_figures
 from headscope.reading.stream import stages_of
 from headscope.studies.survey import nulls, tables
@@ -76,7 +75,7 @@ def measure(
     The figures depend on these arguments alone: not on other shards, nor on what ran before.
     """
     tokens = [tokens_of(scope, text, options.truncate) for text in texts]
-    names = scope._opened.names
+    names = scope.bench.opened.names
 
     def labelled(number: int, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         if null != "labels":
@@ -141,7 +140,7 @@ def _compared(
         if same and space in first:
             found = first[space]
         else:
-            vocabulary = scope._vocabulary_for(scope._opened)
+            vocabulary = scope.bench.vocabulary
             found = compare(vocabulary, frame, heads.spots, sets, heads.z[layer], options, space, reference, layer)
         if same:
             first[space] = found

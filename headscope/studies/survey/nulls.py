@@ -6,15 +6,13 @@ rotation or one permutation for all would bring the same accidents into every te
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-Null = Literal["random", "labels", "uniform", "rotated"]
-NULLS: tuple[Null, ...] = get_args(Null)
+from headscope.question.choices import Null
+
 RANDOM_SEEDS = 5
 _FEWEST = 50  # types in a bin of equal frequency
 

@@ -8,20 +8,23 @@ from dataclasses import dataclass
 from headscope.corpus.asked import CorpusOptions, refuse_unnamed
 from headscope.corpus.census import SHARD_POSITIONS
 from headscope.errors import InputError
-from headscope.model.capture.passes import MASKS, Mask
-from headscope.neighbors import METRICS, Metric
 from headscope.question.choices import (
     CANDIDATES,
+    MASKS,
+    METRICS,
+    NULLS,
     OPEN_REFERENCES,
     REFERENCES,
     SPACES,
     Candidates,
+    Mask,
+    Metric,
+    Null,
     Reference,
     Space,
     one_of,
 )
 from headscope.question.given import in_order
-from headscope.studies.survey.nulls import NULLS, Null
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from headscope.scope import Card
+    from headscope.model.card import Card
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from headscope.keep.lock import held, refuse_at_work
 from headscope.keep.record import is_sealed
 from headscope.model.surroundings import settled_class
 from headscope.neighbors import warm_up
+from headscope.question.choices import Null
 from headscope.question.given import in_order
 from headscope.show.progress import Progress
 from headscope.studies.survey import statistics
@@ -36,7 +37,7 @@ from headscope.studies.survey.manifest import (
     work_of,
 )
 from headscope.studies.survey.measure import Context, measure
-from headscope.studies.survey.nulls import Null, moves_streams, variants
+from headscope.studies.survey.nulls import moves_streams, variants
 from headscope.studies.survey.options import SurveyOptions, checked_nulls
 from headscope.studies.survey.plan import SurveyPlan
 from headscope.studies.survey.store import Discard, Sink, Store, nulls_there, write_vocabulary
@@ -146,7 +147,7 @@ class Survey:
             statistics.compute(self.directory, nulls_there(self.directory, len(self.census.shards)))
 
     def _write_vocabulary(self) -> None:
-        names = self.scope._opened.names
+        names = self.scope.bench.opened.names
         known = [names[id] for id in range(self.scope.card.vocab_size)]
         write_vocabulary(
             self.directory, [name.label for name in known], [name.sort for name in known], self.census.frequencies
@@ -275,7 +276,7 @@ def asked_of(scope: Scope, options: dict[str, Any]) -> dict[str, Any]:
         "formula": FORMULA,
         "versions": {"headscope": __version__}
         | {name: metadata.version(name) for name in ("torch", "transformers", "numpy", "pyarrow")},
-        "model": {"architecture": type(scope._opened.model).__name__}
+        "model": {"architecture": type(scope.bench.opened.model).__name__}
         | {name: getattr(card, name) for name in (*of_model, "dtype")},
         "options": options,
     }

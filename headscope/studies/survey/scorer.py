@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from headscope.neighbors import Metric, Moments
+from headscope.neighbors import Moments
+from headscope.question.choices import Metric
 
 _SILENT = 1e-6  # of the widest spread: a narrower one is float32's rounding
 

@@ -17,9 +17,10 @@ from headscope.keep.checksums import CHECKSUMS, content_fault, outline_fault, se
 from headscope.keep.files import told, whole_folder
 from headscope.keep.record import identity, is_sealed
 from headscope.keep.rows import write_table
+from headscope.question.choices import NULLS
 from headscope.studies.survey import tables
 from headscope.studies.survey.manifest import survey_manifest
-from headscope.studies.survey.nulls import NULLS, moves_streams, variants
+from headscope.studies.survey.nulls import moves_streams, variants
 from headscope.studies.survey.unsealed import shape_fault, texts_fault
 
 VOCABULARY = "vocabulary.parquet"

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from headscope.model.capture.passes import Mask
 from headscope.model.feed.positions import Spot
 from headscope.model.tokens import Token
+from headscope.question.choices import Mask
+from headscope.reading.bench import Bench
 from headscope.reading.stream import Walk, streams, walk
 from headscope.studies.survey.frame import ShardFrame
 from headscope.studies.survey.options import SurveyOptions
@@ -50,14 +51,14 @@ def walked(
     tick: Callable[[int], None] = lambda positions: None,
 ) -> Walked:
     """Walk every token of the frame through the model, some texts at a time; `spots` [token]: where they stood."""
-    opened = scope._opened
-    opened.prove_mask(mask)
-    vocabulary = scope._vocabulary_for(opened)
+    bench = scope.bench
+    bench.opened.prove_mask(mask)
+    vocabulary = bench.vocabulary
     candidates = vocabulary.arriving(None).table.candidates
     placed = options.position and vocabulary.has_positions
     parts: list[Walk] = []
     for chunk, members in _chunks(frame, _BYTES // (4 * scope.card.d_model * (2 * scope.card.layers + 1))):
-        found = streams(opened, *_read(scope, frame, tokens, options.truncate, chunk, mask))
+        found = streams(bench.opened, *_read(bench, frame, tokens, options.truncate, chunk, mask))
         ours = [
             stream[:, [token.position for token in tokens[n] if not token.special]]
             for n, stream in zip(chunk, found, strict=True)
@@ -108,12 +109,9 @@ def _chunks(frame: ShardFrame, size: int) -> Iterator[tuple[list[int], Tensor]]:
 
 
 def _read(
-    scope: Scope, frame: ShardFrame, tokens: Sequence[Sequence[Token]], truncate: bool, chunk: Sequence[int], mask: Mask
+    bench: Bench, frame: ShardFrame, tokens: Sequence[Sequence[Token]], truncate: bool, chunk: Sequence[int], mask: Mask
 ) -> tuple[list[list[int]], Mask, list[list[int]] | None]:
     """What the model reads of some texts: ids, mask, and what an encoder reads for a decoder."""
-    opened = scope._opened
     ids = [[token.id for token in tokens[n]] for n in chunk]
-    if opened.stack.encoder is None:
-        return ids, mask, None
-    contexts = [scope._tokens(opened, frame.texts[n].content, None, truncate)[0] for n in chunk]
-    return ids, mask, [[token.id for token in context] for context in contexts]
+    contexts = [bench.context(frame.texts[n].content, truncate=truncate) for n in chunk]
+    return ids, mask, [[token.id for token in context] for context in contexts if context is not None] or None

@@ -46,7 +46,7 @@ def apart(vectors):
 @pytest.mark.parametrize("at", [None, 3])
 def test_the_space_is_the_vocabularys_encodings_and_the_texts_values_and_outputs(name, scope, reading, reference, at):
     found = reading.map(**ODD, reference=reference, metric="euclidean", at=at)
-    encodings = plain.encodings(name, scope._opened.model, 0 if reference == "input" else 1, at)
+    encodings = plain.encodings(name, scope.bench.opened.model, 0 if reference == "input" else 1, at)
     kv_head = 2 * encodings.shape[1] // scope.card.heads
     own = torch.cat([reading.vectors("v", 1)[:, 2], reading.z[1, :, 2]]).double()
     expected = torch.cat([encodings[found.ids, kv_head], own])

@@ -229,7 +229,7 @@ def test_an_interval_of_few_documents_holds_the_figure_of_all_in_a_trained_model
     for halves in run.halves():
         for batch in batches(demo, [one for half in halves for one in half]):
             groups += [one.group for one in batch for _ in one.ours]
-            demo._opened.outputs([watched(one, demo.card.layers, see) for one in batch])
+            demo.bench.opened.outputs([watched(one, demo.card.layers, see) for one in batch])
     rows = [np.flatnonzero(np.array(groups) == group) for group in range(run.census.group_count)]
     sites = {stage: torch.cat(x).double().numpy() for stage, x in seen.items()}
     sites |= {f"head {head}": sites["z"][:, 32 * head : 32 * head + 32] for head in range(demo.card.heads)}

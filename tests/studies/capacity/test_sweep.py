@@ -40,7 +40,7 @@ def test_all_axes_and_no_merging_change_nothing(name, scope_of, texts):
     nothing = [one for one in found.outcomes if one.condition.share == 0]
     layers, heads = scope.card.layers, scope.card.heads
     assert len(everything) == len(nothing) == layers * (3 + heads + 2)
-    has_head = scope._opened.model.get_output_embeddings() is not None
+    has_head = scope.bench.opened.model.get_output_embeddings() is not None
     for one in everything:
         assert one.figures["moved"].value < 1e-5
         assert np.isnan(one.figures["kl"].value) or abs(one.figures["kl"].value) < 1e-9
@@ -121,7 +121,7 @@ def test_a_projection_s_loss_is_that_of_the_model_edited_by_hand(site, scope_of,
     apart = (edited.residual[-1] - clean.residual[-1]).norm(dim=-1) / clean.residual[-1].norm(dim=-1)
     (one,) = (one for one in found.outcomes if one.condition.layer == layer and not one.condition.control)
     assert one.figures["moved"].value == pytest.approx(float(apart.mean()), rel=1e-4)
-    model = scope._opened.model
+    model = scope.bench.opened.model
     p, q = (
         model.lm_head(model.transformer.ln_f(reading.residual[-1])).detach().double().log_softmax(-1)
         for reading in (clean, edited)
@@ -190,7 +190,7 @@ def test_a_linear_map_is_scikit_learn_s_ridge_on_the_fitted_texts(name, scope_of
     found = run.run()
     lines = [line for line in texts.read_text().splitlines() if line]
     fitted = fitted_groups(run.census, 0)
-    embeddings = scope._vocabulary_for(scope._opened).arriving(None).rows(torch.arange(scope.card.vocab_size))[:, 0]
+    embeddings = scope.bench.vocabulary.arriving(None).rows(torch.arange(scope.card.vocab_size))[:, 0]
     sides: dict[bool, list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]] = {True: [], False: []}
     for line, group in zip(lines, run.census.groups, strict=True):
         one = scope.read(line)

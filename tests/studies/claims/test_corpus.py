@@ -95,7 +95,7 @@ def test_tags_come_from_tagged_texts(tmp_path):
     path.write_text("\n".join(lines))
     scope = planted()
     survey = Surveyed(surveyed(scope, path, tmp_path / "s"), "model")
-    found = abstraction(survey, "right", "layer", scope._opened.names.surfaces.numpy())
+    found = abstraction(survey, "right", "layer", scope.bench.opened.names.surfaces.numpy())
     assert len(found.figures) == 3 * survey.layers
     assert found.value is not None
 

@@ -54,8 +54,8 @@ def test_the_vocabulary_is_the_formula_at_every_layer(case, position):
     name, model, published = case
     expected = vocabulary(name, model, position)
     for layer in range(3):
-        spot = None if position is None else published._vocabulary.feed.spot(position)
-        encoded = published._vocabulary.encoded("value", "input", layer, spot)
+        spot = None if position is None else published.bench.vocabulary.feed.spot(position)
+        encoded = published.bench.vocabulary.encoded("value", "input", layer, spot)
         got = encoded.rows(torch.arange(len(expected)))
         assert got == pytest.approx(expected, abs=1e-5 * float(expected.abs().amax()))
 
@@ -78,7 +78,7 @@ def test_neighbours_are_those_of_the_formula(case, layer):
 def test_it_is_not_what_the_heads_compute(case):
     """The stored matrix is not its own transpose, and the bias is not 0."""
     _, model, published = case
-    own = Scope.from_model(model, published._opened.names.tokenizer).read(TEXT)
+    own = Scope.from_model(model, published.bench.opened.names.tokenizer).read(TEXT)
     assert (published.read(TEXT).z - own.z).abs().amax() > 0.1
     assert published.read(TEXT).pattern == pytest.approx(own.pattern)
 

@@ -36,7 +36,7 @@ def seen(scope, texts):
 
 
 def embeddings(scope):
-    return scope._vocabulary.encoded("embedding", None, 0, None).table.rows[0]
+    return scope.bench.vocabulary.encoded("embedding", None, 0, None).table.rows[0]
 
 
 def test_a_head_whose_z_is_an_invertible_image_of_its_token_is_read(own):
@@ -134,7 +134,7 @@ def test_the_atlas_why_and_other_texts_know_the_space(used):
 
 
 def test_a_narrowed_space_keeps_every_distance(used):
-    encoded = used._vocabulary.encoded("fitted", None, 1, None)
+    encoded = used.bench.vocabulary.encoded("fitted", None, 1, None)
     narrow = encoded.narrowed()
     z = used.read("the early bird catches the worm.").z[1]
     ids = torch.arange(used.card.vocab_size)
@@ -207,7 +207,7 @@ def test_changed_weights_close_the_space(texts, build):
     scope = Scope.from_model(*build("bert"))
     scope.use_lens(fit_lens(scope, texts))
     with torch.no_grad():
-        scope._opened.model.embeddings.word_embeddings.weight.mul_(1.5)
+        scope.bench.opened.model.embeddings.word_embeddings.weight.mul_(1.5)
     assert scope.lens is None
     with pytest.raises(InputError, match="needs a lens"):
         scope.read("the bird").nearest(1, 0, "fitted")

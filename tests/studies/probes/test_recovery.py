@@ -97,7 +97,7 @@ def test_samples_are_those_of_readings_whatever_the_batches(built, texts):
 def test_streams_of_several_texts_are_those_of_each(scope, name):
     texts = ["time flies like an arrow.", "the worm", "she sells sea shells by the sea shore"]
     readings = scope.read_many(texts)
-    together = scope._opened.streams([reading._input for reading in readings])
+    together = scope.bench.opened.streams([reading.input for reading in readings])
     for text, stream in zip(texts, together, strict=True):
         assert torch.allclose(stream, scope.read(text).residual, atol=2e-5)
 

@@ -60,7 +60,7 @@ def test_masks_positions_and_candidates_are_those_asked_for(scope_of, mask, tmp_
     options = {"masks": ("full", "model"), "position": False, "candidates": "words", "references": ("layer",)}
     rows = table(surveyed(scope, path, tmp_path / "s", **options), "rows")
     rows = rows[rows["mask"] == mask]
-    assert set(rows.candidates) == {int(scope._opened.names.words.sum())}
+    assert set(rows.candidates) == {int(scope.bench.opened.names.words.sum())}
     for row in rows.sample(30, random_state=0).itertuples():
         near = scope.read(TEXTS[row.text], mask).nearest(
             row.position, row.layer, "value", "layer", position=False, k=1, candidates="words"

@@ -61,12 +61,12 @@ def test_every_null_is_measured_and_named(scope_of, tmp_path):
 
 def test_a_model_is_initialised_anew_by_its_own_rules(scope_of):
     scope = scope_of("gpt2")
-    before = {name: value.clone() for name, value in scope._opened.model.state_dict().items()}
+    before = {name: value.clone() for name, value in scope.bench.opened.model.state_dict().items()}
     state = torch.random.get_rng_state()
     fresh = scope.randomised(3)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert fresh.card.name.endswith("randomly initialised (seed 3)")
     assert fresh.card.weights_sha256 == scope.randomised(3).card.weights_sha256 != scope.card.weights_sha256
-    weights = fresh._opened.model.state_dict()
-    assert all(torch.equal(value, before[name]) for name, value in scope._opened.model.state_dict().items())
+    weights = fresh.bench.opened.model.state_dict()
+    assert all(torch.equal(value, before[name]) for name, value in scope.bench.opened.model.state_dict().items())
     assert weights["transformer.wte.weight"].std() == pytest.approx(0.02, rel=0.1)

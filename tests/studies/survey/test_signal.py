@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headscope.neighbors import METRICS, Moments, Place, Table
+from headscope.neighbors import Moments, Place, Table
+from headscope.question.choices import METRICS
 from headscope.studies.survey import signal
 from headscope.studies.survey.scorer import Scorer
 from headscope.studies.survey.signal import DISTRACTORS, Sets

@@ -18,8 +18,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from headscope.corpus.census import take_census
-from headscope.corpus.texts import FORMATS, Columns, Corpus, CorpusText, Unreadable, find_sources
+from headscope.corpus.texts import Columns, Corpus, CorpusText, Unreadable, find_sources
 from headscope.errors import InputError
+from headscope.question.choices import FORMATS
 from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.run import Survey
 

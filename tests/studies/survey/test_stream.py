@@ -45,7 +45,7 @@ def test_chance_is_the_same_question_asked_of_the_partner(scope_of, tmp_path):
     directory = surveyed(scope, written(tmp_path / "t.txt", TEXTS), tmp_path / "s", stream=True, references=("input",))
     tokens = table(directory, "tokens").set_index(["text", "position"])
     readings = [scope.read(text) for text in TEXTS]
-    feed, alone = scope._opened.feed, 0
+    feed, alone = scope.bench.opened.feed, 0
     for row in table(directory, "stream").itertuples():
         partner, id = tokens.loc[(row.text, row.position), ["partner", "id"]]
         if np.isnan(partner):

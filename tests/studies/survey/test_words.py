@@ -8,7 +8,7 @@ from headscope.model.tokens import tokenize
 
 
 def classes(scope, text: CorpusText):
-    tokens = tokenize(text.content, scope._opened.names)
+    tokens = tokenize(text.content, scope.bench.opened.names)
     found = tagged(text, tokens)
     return {token.label: one for token, one in zip(tokens, found, strict=True) if not token.special}
 

@@ -1,0 +1,234 @@
+"""What one pass over a text left: its tokens, what every head did with them, and the bench it was read on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from headscope.errors import InputError
+from headscope.model.capture.edits import Edits, check_edits, named_edits
+from headscope.model.capture.heads import HeadTensors
+from headscope.model.capture.hooks import judged
+from headscope.model.capture.stages import Stages
+from headscope.model.lengths import apart
+from headscope.model.opened import Opened, Text
+from headscope.model.surroundings import settled_class
+from headscope.model.tokens import Token, find
+from headscope.question import notes
+from headscope.question.choices import MASKS, WEIGH, Mask, Vector, Weigh, one_of
+from headscope.reading.bench import Bench, Changed
+from headscope.vocabulary import Vocabulary
+from headscope.vocabulary.kinds import TextKinds
+from headscope.vocabulary.witness import Witness
+
+_BATCH_TOKENS = 2048  # with padding; larger batches gain nothing on a CPU
+
+
+@settled_class
+class Captured:
+    """A text as the heads of a model read it; it holds what the pass left, and asks nothing.
+
+    `tokens`: the tokens of the text. `z` float32 [layer, position, head, d_head]: each head's output before
+    concatenation. `q` like z; `k`, `v` float32 [layer, position, kv_head, d_head], as the attention used them. All on
+    the CPU. `spots`: where each token stood, as the model counted it. `input`: what the model was given, `bench`: the
+    model with the weights that it had.
+    """
+
+    def __init__(
+        self,
+        bench: Bench,
+        text: str,
+        tokens: tuple[Token, ...],
+        given: Text,
+        heads: HeadTensors,
+        notes: tuple[str, ...],
+    ) -> None:
+        self.bench, self.text, self.tokens, self.notes = bench, text, tokens, notes
+        self.input, self.mask, self.edit = given, given.mask, given.edit
+        self.q, self.k, self.v, self.z = heads.q, heads.k, heads.v, heads.z
+        self._pattern, self.spots = heads.pattern, heads.spots
+        self._stages: tuple[Stages, ...] | None = None
+        self._residual: Tensor | None = None
+
+    def __repr__(self) -> str:
+        labels = " ".join(token.label for token in self.tokens[:12]) + (" …" if len(self.tokens) > 12 else "")
+        layers, positions, heads, _ = self.z.shape
+        return (
+            f"{type(self).__name__} of {positions} tokens by {self.bench.card.name}, {layers} layers × {heads} heads, "
+            f"mask {self.mask!r}\n{labels}"
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """Memory the reading holds, in bytes."""
+        return sum(part.nbytes for part in (self.q, self.k, self.v, self.z, self._pattern) if part is not None)
+
+    @property
+    def keeps_pattern(self) -> bool:
+        """Whether the patterns of all layers are held, and the model is not run again for them."""
+        return self._pattern is not None
+
+    @property
+    def pattern(self) -> Tensor:
+        """Attention weights of all layers: float32 [layer, head, query, source]."""
+        if self._pattern is None:
+            self._pattern = torch.stack([self.pattern_of(layer) for layer in range(len(self.z))])
+        return self._pattern
+
+    def pattern_of(self, layer: int, weigh: Weigh = "weights") -> Tensor:
+        """Attention of one layer: float32 [head, query, source].
+
+        The weights α_ij, or with `weigh` "norms" the lengths ‖α_ij v_j W_O‖ of what each source adds to the residual
+        stream (Kobayashi et al. 2020, arXiv 2004.10102). A long text's patterns are not kept; the model is run again
+        for the layer that is asked for.
+        """
+        layer = self.bench.layer(layer)
+        one_of("way to weigh", weigh, WEIGH)
+        if self._pattern is not None:
+            weights = self._pattern[layer]
+        else:
+            self.bench.check()
+            weights = self.bench.opened.pattern(self.input, layer)
+        return weights if weigh == "weights" else weights * self.lengths(layer)[:, None]
+
+    def lengths(self, layer: int) -> Tensor:
+        """‖v_j W_O‖, the length of what each source would add to the stream: float32 [head, source]."""
+        self.bench.check()
+        w_o = self.bench.w_o(layer).double()  # (H, d_head, d_model)
+        v = self.vectors("v", layer).double()  # (S, H, d_head)
+        squares = torch.einsum("she,hef,shf->hs", v, w_o @ w_o.mT, v)  # (H, S)
+        return squares.clamp_min(0).sqrt().float()
+
+    def position_of(self, token: int | str) -> int:
+        """The position that `token` (a position, or the text of exactly one token) means; InputError if none."""
+        return find(token, self.tokens, self.text)
+
+    @cached_property
+    def _kinds(self) -> TextKinds:
+        return TextKinds(self.bench.opened.names, self.tokens)
+
+    def kinds_of(self, ids: Tensor, own: Tensor) -> Tensor:
+        """The kinds of vocabulary `ids`, seen from this text: uint8, indices of KINDS; `own` are the own tokens."""
+        return self._kinds.of(ids, own)
+
+    def places_of(self, ids: Tensor) -> dict[int, tuple[int, ...]]:
+        """The positions of those `ids` that the text has, itself or in another form."""
+        return self._kinds.places(ids)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The vocabulary's encodings by the weights that the text was read with; InputError if they have changed."""
+        return self.bench.vocabulary
+
+    @property
+    def stages(self) -> tuple[Stages, ...]:
+        """What every block does to the residual stream, [text, position, d_model] of one text.
+
+        The model is run again for it when it is first asked for.
+        """
+        if self._stages is None:
+            self.bench.check()
+            text = self.input
+            self._stages = self.bench.opened.stages([text.ids], text.mask, text.contexts(1), [text.edit])
+        return self._stages
+
+    @property
+    def residual(self) -> Tensor:
+        """The residual stream: float32 [layer + 1, position, d_model], what each block gets and the last returns.
+
+        The model is run again for it when it is first asked for.
+        """
+        if self._residual is None:
+            self.bench.check()
+            self._residual = self.bench.opened.streams([self.input])[0]
+        return self._residual
+
+    def vectors(self, vector: Vector, layer: int) -> Tensor:
+        """z, q, k or v of one layer for every query head: [position, head, d_head]; grouped heads share k and v."""
+        found: Tensor = getattr(self, vector)[self.bench.layer(layer)]
+        return found.repeat_interleave(self.z.shape[2] // found.shape[1], dim=1)
+
+
+C = TypeVar("C", bound=Captured)
+
+
+def capture(
+    make: type[C],
+    bench: Bench,
+    texts: Sequence[str],
+    mask: Mask,
+    *,
+    decoder_texts: Sequence[str] | None = None,
+    truncate: bool = False,
+    edit: Edits | None = None,
+) -> list[C]:
+    """Run texts through the model of a bench in padded batches, and `make` of each what was captured.
+
+    Raises `Changed` where the model turns out to compute something else than when the bench was made.
+    """
+    one_of("mask", mask, MASKS)
+    opened, edit = bench.opened, edit or {}
+    with bench.lock:
+        # Hooks that have come since are judged by the pass itself, so that who registered them sees no other.
+        changed, come = opened.freshness.before_pass()
+        if changed:
+            raise Changed
+        forms = bench.encodings.forms()
+    if decoder_texts is not None and opened.stack.encoder is None:
+        raise InputError("decoder_text is for a decoder: open an encoder-decoder with stack='decoder'.")
+    opened.prove_mask(mask)
+    wanted = texts if decoder_texts is None else decoder_texts
+    cut = [bench.cut(text, truncate) for text in wanted]
+    contexts = [bench.context(text, truncate=truncate) for text in texts]
+    for tokens, _ in cut:
+        check_edits(edit, opened.anatomy, len(tokens))
+    cross = () if opened.stack.encoder is None else (notes.cross_attention(),)
+    told = (*cross, *notes.unused(opened.unused), *notes.edited(named_edits(edit)))
+    given = [
+        Text([token.id for token in tokens], mask, None if context is None else [token.id for token in context], edit)
+        for (tokens, _), context in zip(cut, contexts, strict=True)
+    ]
+    made: list[C] = []
+    for batch in _batches([len(text.ids) for text in given], opened.positions.together):
+        some = [given[n] for n in batch]
+        ids = [text.ids for text in some]
+        read = [text.context for text in some if text.context is not None] or None
+        witness = Witness(forms, opened.model.get_input_embeddings())
+        with witness.watching(), judged(opened.model, come) as changing:
+            heads = opened.run(ids, mask, read, [edit] * len(batch) if edit else ())
+        if changing or not _same_embeddings(opened, ids, witness.embedded) or witness.denied(heads[0]):
+            opened.freshness.deny()
+            raise Changed
+        made += [
+            make(bench, wanted[n], cut[n][0], given[n], one, cut[n][1] + told)
+            for n, one in zip(batch, bench.seen(heads, some), strict=True)
+        ]
+    if come and made:
+        opened.freshness.only_watch()
+    return made
+
+
+def _same_embeddings(opened: Opened, ids: list[list[int]], embedded: Tensor | None) -> bool:
+    """Whether a pass over texts (token ids) embedded them as the model did when it was opened."""
+    if embedded is None or embedded.shape[:2] != (len(ids), max(map(len, ids))):
+        return True  # the table is not asked for whole texts
+    rows = torch.cat([embedded[row, : len(text)] for row, text in enumerate(ids)])
+    return opened.freshness.embedded_as_before(torch.tensor([id for text in ids for id in text]), rows)
+
+
+def _batches(lengths: list[int], together: int | None) -> list[list[int]]:
+    """Indices of texts, in order, in batches whose padded size stays within bounds; `together` as `apart` has it."""
+    batches: list[list[int]] = []
+    longest = 0
+    for n, length in enumerate(lengths):
+        longest = max(longest, length)
+        full = not batches or longest * (len(batches[-1]) + 1) > _BATCH_TOKENS
+        if full or any(apart(lengths[other], length, together) for other in batches[-1]):
+            batches.append([])
+            longest = length
+        batches[-1].append(n)
+    return batches
