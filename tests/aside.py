@@ -90,6 +90,6 @@ def _run(code: str, arguments: list[str], environment: dict[str, str], cwd: Path
     os.chdir(cwd)
     for number, file in enumerate(said, 1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_APPEND), number)
-    sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, closefd=False) for number in (1, 2))
     sys.argv = ["-c", *arguments]
     exec(compile(code, "<program>", "exec"), {"__name__": "__main__"})
