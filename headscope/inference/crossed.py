@@ -7,8 +7,8 @@ look like many independent ones.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
-from math import prod
+from functools import lru_cache, reduce
+from operator import mul
 
 import numpy as np
 import torch
@@ -30,8 +30,8 @@ def crossed(sums: Tensor, factors: Sequence[Tensor], seed: int) -> Tensor:
     size = max(1, _WEIGHTS // len(flat))
     for start in range(0, len(weights[0]), size):
         here = slice(start, start + size)
-        counts = prod(of[here][:, levels] for of, levels in zip(weights, factors, strict=True))
-        drawn.append(counts @ flat)
+        counts = [of[here][:, levels] for of, levels in zip(weights, factors, strict=True)]
+        drawn.append(reduce(mul, counts) @ flat)
     return torch.cat(drawn).view(-1, *sums.shape[1:])
 
 

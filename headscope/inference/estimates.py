@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import sub, truediv
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +71,7 @@ class Resampled(Generic[T]):
         return together(truediv, self, other)
 
     def _like(self, found: Array) -> T:
-        return cast(T, found if isinstance(self.value, np.ndarray) else float(found))
+        return found if isinstance(self.value, np.ndarray) else float(found)
 
 
 def together(change: Callable[..., Any], *parts: Resampled[T]) -> Resampled[T]:
@@ -108,7 +108,7 @@ def rise(parts: Sequence[Resampled[T]]) -> Resampled[T]:
     return weighted([slope(parts)], [len(parts) - 1])
 
 
-def median_of(levels: Array, counts: Array) -> Array:
+def median_of(levels: Array, counts: Array | NDArray[np.int64]) -> Array:
     """The median of each row of counts [row, level] of ascending levels; nan where a row is empty.
 
     >>> median_of(np.array([1.0, 5.0, 9.0]), np.array([[2, 0, 2], [0, 1, 2], [0, 0, 0]]))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from headscope.inference.bootstrap import Array
 from headscope.inference.estimates import Estimate, Resampled
 
-Verdict = Literal["at chance", "undetermined", "above", "below"]
+Verdict = Literal["above", "below", "at chance", "undetermined"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 Ruling = Literal["holds", "fails", "undetermined", "not applicable"]
 Condition: TypeAlias = bool | None  # of a claim; None: the interval does not decide
 Interval: TypeAlias = Estimate[float] | Resampled[float]
@@ -25,6 +25,8 @@ def corrected(p: Array) -> Array:
     q = np.full(p.shape, np.nan)
     known = ~np.isnan(p)
     if known.any():
+        from scipy import stats
+
         q[known] = stats.false_discovery_control(p[known], method="bh")
     return q
 

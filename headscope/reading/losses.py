@@ -10,7 +10,8 @@ _LOGITS = 2**22  # that are compared at a time
 
 def moved(before: Tensor, after: Tensor) -> Tensor:
     """|f' − f| / |f| of outputs [..., d_model]: how far each is moved, [...]; `before` may be one for all."""
-    return (after - before).norm(dim=-1) / before.norm(dim=-1).clamp_min(1e-30)
+    found: Tensor = (after - before).norm(dim=-1) / before.norm(dim=-1).clamp_min(1e-30)
+    return found
 
 
 def kl(before: Tensor, after: Tensor) -> Tensor:

@@ -67,12 +67,12 @@ def sizes(fit: Fit, fitted: Spreads, other: Spreads) -> list[Size]:
 
     found = []
     for layer in range(fit.layers):
-        joined = fit.moments["z", layer].covariance
+        joined = fit.grams["z", layer].covariance
         for head in range(fit.heads):
             at = slice(head * fit.d_head, (head + 1) * fit.d_head)
             found.append(size("head", layer, head, joined[at, at]))
         found.append(size("z", layer, None, joined))
-        found.append(size("residual", layer, None, fit.moments["residual", layer].covariance))
+        found.append(size("residual", layer, None, fit.grams["residual", layer].covariance))
     return found
 
 
