@@ -8,7 +8,6 @@ from torch import Tensor
 
 from headscope.neighbors.scan.numba_jit import jit
 from headscope.neighbors.scan.pool import pool
-from headscope.studies.survey.signal import DISTRACTORS as _SETS
 
 
 def signals(scores: Tensor, text: Tensor, members: Tensor, starts: Tensor, counts: Tensor) -> Tensor:
@@ -28,7 +27,8 @@ def signals(scores: Tensor, text: Tensor, members: Tensor, starts: Tensor, count
 
 @jit()
 def _signals(scores, text, members, starts, counts, out, first, stop):  # type: ignore[no-untyped-def]
-    ours, theirs = np.empty(_SETS, np.float32), np.empty(_SETS, np.float32)
+    most = counts[:, 0].max()  # sets of a text
+    ours, theirs = np.empty(most, np.float32), np.empty(most, np.float32)
     for head in range(first, stop):
         for row in range(scores.shape[1]):
             score, at, count = scores[head, row], starts[text[row]], counts[text[row]]
