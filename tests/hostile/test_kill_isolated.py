@@ -21,9 +21,9 @@ PROGRAM = """
 import sys
 import torch
 from headscope import Scope
-from headscope.vocabulary import shards
+from headscope.keep import tensors
 torch.set_num_threads(1)
-shards.STEP = 2
+tensors.STEP = 2
 scope = Scope.from_pretrained(sys.argv[1])
 scope.isolate(lambda done, total: None, what=sys.argv[2])
 """
@@ -70,7 +70,7 @@ def test_killed_at_random_moments_it_ends_as_an_undisturbed_one(
         assert began(model, what, cache).wait() == 0
     assert files(broken) == files(whole)
     monkeypatch.setenv("HEADSCOPE_CACHE", str(whole))
-    monkeypatch.setattr("headscope.vocabulary.shards.STEP", 2)
+    monkeypatch.setattr("headscope.keep.tensors.STEP", 2)
     kept = Scope.from_pretrained(str(model)).isolated.kept(what)
     assert kept.done() == kept.tokens, "an undisturbed run left some out"
     assert all(torch.isfinite(kept.table(layer).rows).all() for layer in range(kept.shape[0]))

@@ -8,7 +8,6 @@ import random
 import resource
 import shutil
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -16,20 +15,19 @@ import pytest
 import torch
 import zoo
 from aside import Program
-from safetensors import safe_open
-from safetensors.torch import save
 
 from headscope import Scope
 from headscope.errors import ModelError
-from headscope.vocabulary import isolated, shards
+from headscope.keep import tensors
+from headscope.vocabulary import isolated
 
 STEP = 8
 CHILD = f"""
 import torch, zoo
 from headscope import Scope
-from headscope.vocabulary import shards
+from headscope.keep import tensors
 torch.set_num_threads(1)
-shards.STEP = {STEP}
+tensors.STEP = {STEP}
 Scope.from_model(*zoo.build("roberta")).isolate(lambda done, total: print(done, total, flush=True))
 """
 
@@ -38,7 +36,7 @@ Scope.from_model(*zoo.build("roberta")).isolate(lambda done, total: print(done, 
 def cache(tmp_path, monkeypatch):
     """An empty cache, of small shards."""
     monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(shards, "STEP", STEP)
+    monkeypatch.setattr(tensors, "STEP", STEP)
     return tmp_path / "cache"
 
 
@@ -145,33 +143,6 @@ def test_a_damaged_shard_is_made_again(cache, undisturbed, damage):
     assert_same(values(cache), undisturbed)
 
 
-def test_a_turned_bit_anywhere_is_noticed_or_changes_nothing(tmp_path):
-    rows, path = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0)), tmp_path / "x.safetensors"
-    shards.write_tensor(path, rows)
-    whole = path.read_bytes()
-    noticed = 0
-    for bit in range(8 * len(whole)):
-        with path.open("r+b") as file:  # in place: a file that is emptied first is put on the disk each time
-            for at, byte in ((bit // 8 - 1, whole[bit // 8 - 1]), (bit // 8, whole[bit // 8] ^ 1 << bit % 8)):
-                file.seek(max(0, at))
-                file.write(bytes([byte]))
-        found = [shards.read_layer(path, (2, 3, 4), layer) for layer in range(2)]
-        noticed += any(one is None for one in found)
-        assert all(one is None or torch.equal(one, rows[layer]) for layer, one in enumerate(found))
-    assert noticed > 8 * rows.nbytes
-
-
-def test_shards_of_before_they_said_which_they_are_are_read(tmp_path):
-    rows, path = torch.ones(1, 2, 3), tmp_path / "x.safetensors"
-    shards.write_tensor(path, rows)
-    with safe_open(path, framework="pt") as file:
-        sums = file.metadata()["crc32"]
-    path.write_bytes(save({"v": rows}, {"crc32": sums}))
-    kept = shards.read_layer(path, (1, 2, 3), 0)
-    assert kept is not None
-    assert torch.equal(kept, rows[0])
-
-
 def test_a_shard_that_is_damaged_while_the_scope_is_open_is_made_again(undisturbed):
     scope = anew()
     directory = Path(scope.isolate().directory)
@@ -232,21 +203,3 @@ def test_what_a_killed_process_had_begun_is_swept_and_what_another_writes_is_not
     os.utime(old, (time.time() - 7200,) * 2)
     anew().isolate()
     assert (old.exists(), new.exists()) == (False, True)
-
-
-@pytest.mark.parametrize(
-    ("environment", "expected"),
-    [
-        ({"HEADSCOPE_CACHE": "/a", "XDG_CACHE_HOME": "/b"}, "/a"),
-        ({"XDG_CACHE_HOME": "/b"}, "/b/headscope"),
-        ({"HOME": "/c"}, "/c/.cache/headscope"),
-    ],
-)
-def test_the_place_is_the_users(environment, expected, monkeypatch):
-    if sys.platform != "linux" and list(environment) == ["HOME"]:
-        pytest.skip("another platform's own cache directory")
-    for name in ("HEADSCOPE_CACHE", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert shards.cache_directory() == Path(expected)

@@ -34,9 +34,9 @@ from headscope.app.api.mapping import Mapping
 from headscope.app.api.models import Models, NotAllowed
 from headscope.app.api.surveys import Surveys
 from headscope.app.api.work import visitor
-from headscope.app.recent import Recent
 from headscope.app.visitors import Visitors
 from headscope.errors import InputError
+from headscope.keep.memory import Recent
 from headscope.model.capture.edits import Kind
 from headscope.reading.map import Map
 from headscope.reading.map.layouts import Tell
@@ -72,7 +72,7 @@ class Desk:
         self.surveys = Surveys(models)
         self.visitors = Visitors(limits.work, limits.at_once)
         self._readings: Recent[Reading] = Recent(limits.readings)
-        self._answers: Recent[bytes] = Recent(limits.answers)
+        self._answers: Recent[bytes] = Recent(limits.answers, len)
 
     async def read(self, ask: ReadAsk, request: Request | None = None) -> bytes:
         def make(scope: Scope, reading: Reading) -> dict[str, Any]:
@@ -308,7 +308,7 @@ class Desk:
     def _keep(self, ask: Ask, answer: bytes) -> None:
         key = self._key(ask)
         if key is not None:
-            self._answers.put(key, answer, len(answer))
+            self._answers.put(key, answer)
 
     async def _answer(
         self, ask: Ask, make: Callable[[Scope, Reading], dict[str, Any]], request: Request | None
@@ -368,7 +368,7 @@ class Desk:
             reading = scope.read(ask.text, ask.mask)  # looks at the model
             key = self._key_of_reading(scope, ask)
             if key is not None:
-                self._readings.put(key, reading, reading.nbytes)
+                self._readings.put(key, reading)
         return reading
 
     def _read(self, scope: Scope, ask: Ask) -> Reading | None:

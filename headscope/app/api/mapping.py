@@ -12,8 +12,8 @@ from starlette.requests import Request
 from headscope.app.api.job import Job
 from headscope.app.api.line import ClientGone, Line, unless_left
 from headscope.app.api.work import Work, visitor
-from headscope.app.recent import Recent
 from headscope.errors import HeadscopeError
+from headscope.keep.memory import Recent
 from headscope.reading.map import Map
 from headscope.reading.map.layouts import Tell
 from headscope.reading.reading import Reading
@@ -59,9 +59,9 @@ class Mapping:
 
     def __init__(self, waiting: int, budget: int, patience: float) -> None:
         self._line, self._patience = Line(waiting), patience
-        self._maps: Recent[Map] = Recent(budget)
-        self._works: Recent[MapWork] = Recent(256)  # each counts as one
-        self.points: Recent[bytes] = Recent(budget // 4)
+        self._maps: Recent[Map] = Recent(budget, lambda found: found.space.nbytes)
+        self._works: Recent[MapWork] = Recent(256, lambda work: 1)
+        self.points: Recent[bytes] = Recent(budget // 4, len)
 
     def work(self, key: str, who: str | None) -> MapWork:
         """How far a map is that was asked for, and who asks is heard; MapNotThere where none was."""
@@ -87,7 +87,7 @@ class Mapping:
         if work is None or not work.joined(who):
             work = MapWork(key=key, state="waiting", job=Job(who, self._patience))
             work.start(self._make(work, make))
-            self._works.put(key, work, 1)
+            self._works.put(key, work)
         assert work.task is not None, "it was started"
         try:
             await unless_left(work.task, request, _PATIENCE)
@@ -110,7 +110,7 @@ class Mapping:
         and outputs."""
         parts = [found.vocabulary, *(part for text in found.texts for part in (text.values, text.outputs))]
         packed = b"".join(part.contiguous().numpy().astype("<f4").tobytes() for part in parts)
-        self.points.put(key, packed, len(packed))
+        self.points.put(key, packed)
 
     def points_of(self, key: str) -> bytes:
         """The points of a map that was answered; MapNotThere where they are gone."""
@@ -127,10 +127,10 @@ class Mapping:
 
     def close(self) -> None:
         """End all work."""
-        for work in self._works.values():
+        for _, work in self._works.items():
             work.close()
         self._line.close()
 
     async def _make(self, work: MapWork, make: Make) -> None:
         found = await self._line.run(lambda: work.job.run(lambda: make(work.tell)))
-        self._maps.put(work.key, found, found.space.nbytes)
+        self._maps.put(work.key, found)

@@ -19,7 +19,7 @@ from headscope.model.telling import first_line
 from headscope.question.choices import resolved
 
 if TYPE_CHECKING:
-    from headscope.studies.survey.opened import Stat, Survey, View
+    from headscope.studies.survey.opened import OpenedSurvey, Stat, View
 
 log = logging.getLogger(__name__)
 _MEASURES = {"in_text": "in_text", "own": "auc_own", "signal": "signal"}  # as they are told: the statistic
@@ -30,7 +30,7 @@ class Surveys:
 
     def __init__(self, models: Models) -> None:
         self._models = models
-        self._survey: Survey | None = None
+        self._survey: OpenedSurvey | None = None
 
     def open(self, directory: str | Path) -> None:
         """Show the survey in a directory; InputError where there is none, it is of other weights, or not to be shown.
@@ -57,7 +57,7 @@ class Surveys:
             ) from None
         self._survey = survey
 
-    def _check_stack(self, survey: Survey, directory: str) -> None:
+    def _check_stack(self, survey: OpenedSurvey, directory: str) -> None:
         card, model = self._models.own.card, survey.model
         if model["weights_sha256"] != card.weights_sha256:
             raise InputError(
@@ -96,7 +96,7 @@ class Surveys:
             return told | {"says": f"The survey has no figures for {missing}."}
         return told | {"heads": _heads(survey, view, ask.layer)}
 
-    def _missing(self, survey: Survey, view: View, ask: UsualAsk) -> str | None:
+    def _missing(self, survey: OpenedSurvey, view: View, ask: UsualAsk) -> str | None:
         """What of the question the survey has not measured."""
         options = survey.manifest["options"]
         if ask.vector != "z":
@@ -113,7 +113,7 @@ class Surveys:
         return None
 
 
-def _make_all(survey: Survey) -> None:
+def _make_all(survey: OpenedSurvey) -> None:
     """Make all that a page may ask of a survey, as its answers are described; what cannot be raises."""
     SurveyedOut.model_validate(_about(survey), strict=True)
     for name in ("spaces", "references", "metrics", "masks"):
@@ -124,7 +124,7 @@ def _make_all(survey: Survey) -> None:
     json.dumps((_about(survey), told, options["candidates"], options["position"]), allow_nan=False)
 
 
-def _about(survey: Survey | None) -> dict[str, Any] | None:
+def _about(survey: OpenedSurvey | None) -> dict[str, Any] | None:
     if survey is None:
         return None
     texts = survey.manifest["texts"]
@@ -137,7 +137,7 @@ def _about(survey: Survey | None) -> dict[str, Any] | None:
     }
 
 
-def _heads(survey: Survey, view: View, layer: int) -> list[dict[str, Any]]:
+def _heads(survey: OpenedSurvey, view: View, layer: int) -> list[dict[str, Any]]:
     return [
         {"head": head}
         | {name: _told(survey.stat(view, statistic, layer, head)) for name, statistic in _MEASURES.items()}

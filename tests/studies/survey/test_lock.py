@@ -7,11 +7,12 @@ import zoo
 from aside import HEADSCOPE, Program
 
 from headscope.errors import InputError
-from headscope.studies.capacity.options import Options as CapacityOptions
+from headscope.keep.lock import held
+from headscope.show.progress import Progress
+from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.capacity.run import Run
-from headscope.studies.claims.run import Asked, settle
-from headscope.studies.survey.lock import held
-from headscope.studies.survey.options import Options
+from headscope.studies.claims.run import ClaimsAsked, settle
+from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.run import Survey
 from headscope.studies.survey.store import Store
 from tests.studies.survey.corpora import sentences, surveyed, table, written
@@ -22,8 +23,7 @@ OTHER = f"""
 import sys, time, zoo
 from headscope import Scope
 from headscope.studies.survey import run
-from headscope.studies.survey.options import Options
-from headscope.studies.survey.store import Store
+from headscope.studies.survey.options import SurveyOptions
 measure, count = run.measure, 0
 def stopping(*arguments, **named):
     global count
@@ -33,7 +33,7 @@ def stopping(*arguments, **named):
         print("within", flush=True)
         time.sleep(600)
 run.measure = stopping
-run.Survey.prepare(Scope.from_model(*zoo.build("bert")), [sys.argv[1]], sys.argv[2], Options(**{SHARDS!r})).run()
+run.Survey.prepare(Scope.from_model(*zoo.build("bert")), [sys.argv[1]], sys.argv[2], SurveyOptions(**{SHARDS!r})).run()
 """
 
 
@@ -57,7 +57,7 @@ def test_the_second_of_two_runs_is_told_and_one_that_was_killed_is_in_nobodys_wa
     scope, directory = scope_of("bert"), tmp_path / "s"
     (begun,) = directory.glob(".unfinished-*")
     with pytest.raises(InputError, match=r"another run is at work in .*s: wait until it has ended[^\n]*another dir"):
-        Survey.prepare(scope, [path], directory, Options(**SHARDS))
+        Survey.prepare(scope, [path], directory, SurveyOptions(**SHARDS))
     assert begun.is_dir()
     assert Store(directory).has(0)
     assert not Store(directory).has(1)
@@ -72,22 +72,22 @@ def test_the_second_of_two_runs_is_told_and_one_that_was_killed_is_in_nobodys_wa
 
 def test_a_run_that_was_prepared_before_another_began_is_told_too(scope_of, path, tmp_path):
     scope, directory = scope_of("bert"), tmp_path / "s"
-    one, other = (Survey.prepare(scope, [path], directory, Options(**SHARDS)) for _ in range(2))
+    one, other = (Survey.prepare(scope, [path], directory, SurveyOptions(**SHARDS)) for _ in range(2))
     refused = []
 
-    def tick(positions: int) -> None:
+    def meanwhile(progress: Progress) -> None:
         with pytest.raises(InputError, match="another run is at work") as error:
             other.run()
         refused.append(str(error.value))
 
-    one.run(tick=tick)
+    one.run(progress=Progress(meanwhile))
     assert refused
     other.run()  # nothing is left to do, and nobody is at work
 
 
 def test_no_two_runs_write_into_one_folder(scope_of, path, tmp_path):
     # Where a file system has no locks, this alone keeps half a shard from being published.
-    Survey.prepare(scope_of("bert"), [path], tmp_path / "s", Options(**SHARDS))
+    Survey.prepare(scope_of("bert"), [path], tmp_path / "s", SurveyOptions(**SHARDS))
     one, other = Store(tmp_path / "s"), Store(tmp_path / "s")
     with one.writing(0) as first, other.writing(0) as second:
         for sink in (first, second):
@@ -106,7 +106,7 @@ def test_claims_and_capacity_are_told_as_well(scope_of, path, tmp_path):
     with held(tmp_path / "capacity"), pytest.raises(InputError, match="another run is at work"):
         Run.prepare(scope, [path], CapacityOptions(sample=None), tmp_path / "capacity")
     with held(tmp_path / "claims" / "parts"), pytest.raises(InputError, match="another run is at work"):
-        settle(scope, Asked(texts=(path,)), tmp_path / "claims")
+        settle(scope, ClaimsAsked(texts=(path,)), tmp_path / "claims")
 
 
 def test_the_command_line_ends_with_2(at_work, path, tmp_path):
