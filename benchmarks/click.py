@@ -29,7 +29,7 @@ def _measure(scope: Scope) -> dict[str, Any]:
         "first click in space output": _once(lambda: reading.nearest(POSITION, layer, "output", "layer")),
         "first click at another position": _once(lambda: reading.nearest(POSITION + 1, layer, reference="input")),
     }
-    table = scope.bench.vocabulary.encoded("value", "input", 0, POSITION).table
+    table = scope.bench.vocabulary.encoded("value", "input", 0, reading.spots[POSITION]).table
     experiment = Experiment(scope, reading)
     embeddings, matrix = experiment.embeddings, torch.randn(2, table.bias.numel(), experiment.embeddings.shape[1])[0].T
     times = interleaved(

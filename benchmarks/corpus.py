@@ -101,13 +101,13 @@ def _kernel(scope: Scope, texts: list[CorpusText]) -> Callable[[], None]:
     z = torch.cat([reading.z[:, place] for reading, place in zip(readings, positions, strict=True)], 1)
     own = torch.tensor([token.id for tokens in kept for token in tokens])
     place_of = torch.tensor([p for places in positions for p in places])
-    last = int(place_of.max())
+    spots = max((reading.spots for reading in readings), key=len)[: int(place_of.max()) + 1]
 
     def search_all() -> None:
         for reference in ("input", "layer"):
             # At layer 0 both references are the same encodings.
             for layer in range(0 if reference == "input" else 1, scope.card.layers):
-                encoded = [scope.bench.vocabulary.encoded("value", reference, layer, p) for p in range(last + 1)]  # type: ignore[arg-type]
+                encoded = [scope.bench.vocabulary.encoded("value", reference, layer, spot) for spot in spots]
                 places = [one.place for one in encoded]
                 search(encoded[0].table, places, z[layer], own, place_of=place_of, k=1)
 

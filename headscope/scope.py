@@ -244,7 +244,7 @@ class Scope:
         return self.bench.held(LinearLens)
 
     def use_lens(self, lens: LinearLens | str | Path | None) -> None:
-        """Open the space `fitted`: by a lens (of `headscope.studies.probes.fit_lens`) or its file; None closes it.
+        """Open the space `fitted`: by a lens (of `studies.probes.fit_lens`) or its file; None closes it.
 
         Raises InputError for a file that is none, and for a lens that was fitted on other weights.
         """

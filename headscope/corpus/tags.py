@@ -19,7 +19,7 @@ BY_TAG: dict[str, WordClass] = {
 def tagged(text: CorpusText, tokens: Sequence[Token]) -> list[tuple[str | None, WordClass]]:
     """The UPOS tag (None: untagged) and the class of the word that each token begins in.
 
-    Without a tag, the class is that of `headscope.words`.
+    Without a tag, the class is that of `headscope.reading.words`.
     """
     words = [(word.start, word.end, word.tag) for word in text.words]
     untagged = word_classes(text.content, tokens)

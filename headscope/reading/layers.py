@@ -39,7 +39,7 @@ class Journey:
     layer. own_rank [stage, position] among the vocabulary by cosine; own_cosine, norm [stage, position];
     isolated_cosine [stage, position] with the same stage of the token read alone; overlap [stage − 1, position], the
     share of the k nearest vocabulary tokens that a stage has in common with the one before. word_classes: content,
-    function, punctuation or other, for each token, by `headscope.words`. norms_input: whether the input embedding has
+    function, punctuation or other, for each token, by `reading.words`. norms_input: whether the input embedding has
     gone through a norm of the model, as block 0 gets it. isolated_rank [stage, position]: of the own token's stream
     read alone among those of the whole vocabulary at the same stage, by cosine; None where it was not asked for.
     """

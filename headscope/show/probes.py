@@ -1,4 +1,4 @@
-"""What `headscope.probes` answers, as plain lists and as text."""
+"""What `headscope.studies.probes` answers, as plain lists and as text."""
 
 from __future__ import annotations
 

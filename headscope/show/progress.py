@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from headscope.keep.cells import visible
+
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
 
@@ -72,7 +74,7 @@ def watched(announced: str = "") -> Iterator[Progress]:
 
     on, told = console(sys.stderr), [""]
     if announced:
-        on.print(announced, soft_wrap=True)
+        on.print(visible(announced), soft_wrap=True)
     if on.is_terminal or on.is_jupyter:
         with _drawn(TaskProgressColumn()) as progress:
             yield progress
@@ -81,7 +83,7 @@ def watched(announced: str = "") -> Iterator[Progress]:
     def say(progress: Progress) -> None:
         if progress.doing != told[-1]:
             told.append(progress.doing)
-            on.print(f"{progress.doing} …", highlight=False, markup=False)
+            on.print(f"{visible(progress.doing)} …", soft_wrap=True)
 
     yield Progress(say)
 
@@ -97,7 +99,7 @@ def bar(announced: str, doing: str) -> Iterator[Tell]:
     if not (on.is_terminal or on.is_jupyter):
         yield Progress().tell
         return
-    on.print(announced, soft_wrap=True)
+    on.print(visible(announced), soft_wrap=True)
     with _drawn(MofNCompleteColumn()) as progress:
         progress.step(doing)
         yield progress.tell
@@ -124,7 +126,7 @@ def _drawn(counted: ProgressColumn) -> Iterator[Progress]:
 
     def draw(now: Progress) -> None:
         shown.tasks[0].total = now.total  # `update` takes None for what it was before
-        shown.update(task, description=now.doing, completed=now.done)
+        shown.update(task, description=visible(now.doing), completed=now.done)
 
     progress = Progress(draw)
     left = RenderableColumn(_Left(progress))

@@ -203,7 +203,7 @@ class ReadAlone(ABC):
 
 
 class IsolatedStreams(ReadAlone):
-    """The residual stream of every token read alone; a layer of it is a stage, as `headscope.stream` counts them."""
+    """The residual stream of every token read alone; a layer of it is a stage, as `reading.stream` counts them."""
 
     what = "streams"
     _folder = "isolated-streams"

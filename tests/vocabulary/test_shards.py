@@ -8,14 +8,13 @@ import random
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
 import zoo
+from aside import Program
 
 from headscope import Scope
 from headscope.errors import ModelError
@@ -24,8 +23,6 @@ from headscope.vocabulary import isolated
 
 STEP = 8
 CHILD = f"""
-import sys
-sys.path[:0] = {[str(Path(zoo.__file__).parent), str(Path(zoo.__file__).parents[1])]!r}
 import torch, zoo
 from headscope import Scope
 from headscope.keep import tensors
@@ -47,8 +44,13 @@ def anew() -> Scope:
     return Scope.from_model(*zoo.build("roberta"))
 
 
-def begin() -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", CHILD], stdout=subprocess.PIPE, text=True)
+def begin(cache: Path) -> Program:
+    """A process that makes all shards, and tells of each."""
+    return Program(CHILD, folder=cache.with_name("said"))
+
+
+def told(child: Program) -> list[str]:
+    return [line for line in child.out.splitlines() if line.strip()]  # training the tokenizer prints empty ones
 
 
 def values(cache: Path) -> list[torch.Tensor]:
@@ -75,13 +77,10 @@ def undisturbed(tmp_path, monkeypatch):
 def test_killed_at_any_moment_it_goes_on_where_it_was(cache, undisturbed):
     moments, had = random.Random(7), 0
     for _ in range(3):
-        child = begin()
-        assert child.stdout is not None
-        told = (line for line in child.stdout if line.strip())  # training the tokenizer prints empty ones
-        for _ in range(moments.randrange(2, 12)):
-            next(told)
+        child, lines = begin(cache), moments.randrange(2, 12)
+        child.until(lambda child=child, lines=lines: len(told(child)) >= lines)
         time.sleep(moments.random() * 0.02)
-        child.send_signal(signal.SIGKILL)
+        child.kill()
         assert child.wait() == -signal.SIGKILL
         there = anew().isolated.done()
         assert had < there < len(zoo.build("roberta")[1])
@@ -93,8 +92,8 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(cache, undisturbed):
 
 
 def test_two_processes_at_once_leave_one_table(cache, undisturbed):
-    children = [begin(), begin()]
-    assert [child.wait() for child in children if child.stdout and child.stdout.read()] == [0, 0]
+    children = [begin(cache), begin(cache)]
+    assert [child.wait() for child in children] == [0, 0]
     assert_same(values(cache), undisturbed)
     assert not list(cache.rglob("*.part"))
 

@@ -82,6 +82,7 @@ def fitted_groups(census: Census, seed: int) -> NDArray[np.bool_]:
     groups = census.group_count
     if groups < 2:
         raise InputError("all texts are of one document: it takes two, one to fit on and another to measure on.")
+    # By documents, not by texts: the texts of one are alike, and axes fitted on them would fit the rest too well.
     chosen = np.zeros(groups, dtype=bool)
     chosen[np.random.default_rng([seed, 9, groups]).permutation(groups)[: groups // 2]] = True
     return chosen

@@ -168,6 +168,7 @@ class Run:
         progress.step("mixing ratios", sum(here), sum(here) - sum(here[n] for n in left))
         rows = collected(self.counted, kept, partial(self._mixing, progress))
         progress.step("forgetting and recreating")
+        # Of all texts at once: types are counted, and their occurrences drawn, over the whole corpus.
         some = [one for _, shard in self.counted.read(self._every) for one in self._samples(shard)]
         found, notes = forgetting(self.scope, some, self.options.seed, progress.tell)
         return Reproductions(mixed(rows, self.options.seed), published(self.scope.card), found, notes)

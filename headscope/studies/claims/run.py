@@ -143,6 +143,7 @@ class _Run:
     def _published(self, right: Surveyed) -> Surveyed | None:
         if isinstance(self.published, InputError):
             return None
+        # Its code had one vocabulary, that of layer 0; its streams are the model's own, and are measured already.
         options = replace(self.options, references=("input",), stream=False)
         found = self._surveyed(self.published, "published", options, "measuring under the published arithmetic")
         if found.manifest["texts"]["sha256"] != right.manifest["texts"]["sha256"]:

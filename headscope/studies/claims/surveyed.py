@@ -79,6 +79,7 @@ class Surveyed:
         numbers, groups = self.texts["text"].to_numpy(), self.texts["group"].to_numpy()
         order = np.argsort(numbers)
         at = order[np.searchsorted(numbers[order], self.tokens["text"])]
+        # The survey's seed gives its draws again: so what is computed here can be subtracted from its own figures.
         draws = Draws(self.manifest["texts"]["groups"], self.manifest["options"]["seed"])
         return Grouped(groups[at].astype(np.int64), draws)
 

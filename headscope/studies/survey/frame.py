@@ -49,6 +49,7 @@ class ShardFrame:
         text, position, ids = torch.tensor(kept, dtype=torch.int64).T.contiguous()
         for n, one in enumerate(texts):
             ids[text == n] = torch.from_numpy(labelled(one.number, ids[text == n].numpy()))
+        # Seeded by its first text, so that a shard draws the same whatever ran before it, in whichever process.
         partner = _partners(position, [int(seed), texts[0].number])
         return cls(tuple(texts), text, position, ids, partner, surfaces)
 
@@ -109,6 +110,7 @@ class ShardFrame:
 
 def _partners(position: Tensor, seed: list[int]) -> Tensor:
     """At every position a random cycle through its tokens: nobody is their own partner, and everybody is one's."""
+    # At the same position, since what is near there depends on it; within a shard, so that no other need be at hand.
     draw = np.random.default_rng(seed)
     partner = np.full(len(position), -1)
     places = position.numpy()

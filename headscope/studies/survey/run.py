@@ -81,6 +81,7 @@ class Survey:
         list(options.views())
         work_of(where).refuse_foreign()
         refuse_at_work(where)
+        # All that can be refused is refused before the texts are counted, which may take minutes.
         before = read_manifest(where)
         if before is not None:
             refuse_differences(where, before, asked_of(scope, options.to_dict()))
@@ -220,7 +221,7 @@ class Survey:
 
         def spent(options: SurveyOptions, layers: Sequence[int]) -> float:
             seconds = 0.0
-            for _ in range(2):
+            for _ in range(2):  # tables are made in the first, and stay
                 start = time.perf_counter()
                 measure(self.scope, texts, options, context, Discard(), layers=layers)
                 seconds = time.perf_counter() - start

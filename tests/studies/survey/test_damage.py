@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 from headscope import Scope
 from headscope.errors import InputError
+from headscope.inference.bootstrap import Draws
 from headscope.studies.claims.surveyed import Surveyed
 from headscope.studies.survey import contrasts
 from headscope.studies.survey import statistics as tables_of_figures
@@ -31,6 +33,14 @@ from tests.studies.survey.damage import files, flip, make_to_fit, of_before, rea
 
 TEXTS = sentences(12, seed=5)
 SHARDS = {"shard_positions": 36, "stream": True}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_replicates():
+    """Of 2,000 replicates 200 tell as well whether a figure has changed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tables_of_figures, "Draws", partial(Draws, replicates=200))
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import zoo
+from aside import HEADSCOPE, Program
 
 from headscope.errors import InputError
 from headscope.keep.lock import held
@@ -24,9 +20,7 @@ from tests.studies.survey.corpora import sentences, surveyed, table, written
 SHARDS = {"shard_positions": 30}
 # Another process, which begins the survey of its arguments, and stops within its second shard until it is killed.
 OTHER = f"""
-import sys, time
-sys.path[:0] = {[str(Path(zoo.__file__).parent), str(Path(zoo.__file__).parents[1])]!r}
-import zoo
+import sys, time, zoo
 from headscope import Scope
 from headscope.studies.survey import run
 from headscope.studies.survey.options import SurveyOptions
@@ -51,14 +45,9 @@ def path(tmp_path):
 @pytest.fixture
 def at_work(path, tmp_path):
     """Another process within a shard of the survey in `tmp_path / "s"`."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", OTHER, str(path), str(tmp_path / "s")], stdout=subprocess.PIPE, text=True
-    )
-    assert child.stdout is not None
-    said = child.stdout.readline()
-    while said and said != "within\n":  # training the tokenizer prints empty lines
-        said = child.stdout.readline()
-    assert said == "within\n"
+    child = Program(OTHER, path, tmp_path / "s", folder=tmp_path / "said")
+    child.until(lambda: "within" in child.out)
+    assert child.poll() is None, child.err
     yield child
     child.kill()
     child.wait()
@@ -72,7 +61,7 @@ def test_the_second_of_two_runs_is_told_and_one_that_was_killed_is_in_nobodys_wa
     assert begun.is_dir()
     assert Store(directory).has(0)
     assert not Store(directory).has(1)
-    at_work.send_signal(signal.SIGKILL)
+    at_work.kill()
     at_work.wait()
     surveyed(scope, path, directory, **SHARDS)
     assert not list(directory.rglob(".unfinished*"))
@@ -122,9 +111,9 @@ def test_claims_and_capacity_are_told_as_well(scope_of, path, tmp_path):
 
 def test_the_command_line_ends_with_2(at_work, path, tmp_path):
     model = zoo.save("bert", tmp_path / "model")
-    command = ["survey", str(path), "-o", str(tmp_path / "s"), "--model", str(model), "--shard-positions", "30"]
-    ended = subprocess.run([sys.executable, "-m", "headscope", *command], capture_output=True, text=True, timeout=300)
-    assert ended.returncode == 2
-    assert "another run is at work in" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    command = ["survey", path, "-o", tmp_path / "s", "--model", model, "--shard-positions", 30]
+    other = Program(HEADSCOPE, *command, folder=tmp_path / "said")
+    assert other.wait() == 2
+    assert "another run is at work in" in other.err
+    assert "Traceback" not in other.err
     assert at_work.poll() is None

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import random
 import resource
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import zoo
+from aside import HEADSCOPE, Program
 
 from headscope import Scope
 from headscope.errors import InputError
@@ -73,25 +71,27 @@ def files_of(directory):
 @pytest.mark.slow
 def test_killed_ten_times_it_ends_as_an_uninterrupted_one(tmp_path):
     path = written(tmp_path / "texts.txt", sentences(160), every=4)  # far more shards than ten runs finish
-    directory = str(zoo.save("bert", tmp_path / "model"))
+    directory = zoo.save("bert", tmp_path / "model")
     draw = random.Random(1)
-    command = [sys.executable, "-m", "headscope", "survey", str(path), "--model", directory, "--shard-positions", "30"]
+
+    def begun(name):
+        command = ["survey", path, "--model", directory, "--shard-positions", 30, "-o", tmp_path / name]
+        return Program(HEADSCOPE, *command, folder=tmp_path / "said")
+
     killed = 0
     for _ in range(30):
-        running = subprocess.Popen([*command, "-o", str(tmp_path / "broken")], stderr=subprocess.DEVNULL)
         # Killed while shards are being written: some time after this run's first new file.
-        before = files_of(tmp_path / "broken")
-        while running.poll() is None and files_of(tmp_path / "broken") <= before:
-            time.sleep(0.005)
+        before, running = files_of(tmp_path / "broken"), begun("broken")
+        running.until(lambda before=before: not files_of(tmp_path / "broken") <= before)
         time.sleep(draw.random() * 0.1)
         killed += running.poll() is None
-        running.send_signal(signal.SIGKILL)
+        running.kill()
         running.wait()
         if killed == 10:
             break
     assert killed == 10
     for name in ("broken", "whole"):
-        subprocess.run([*command, "-o", str(tmp_path / name)], check=True, stderr=subprocess.DEVNULL)
+        assert begun(name).wait() == 0
     same(tmp_path / "broken", tmp_path / "whole")
 
 

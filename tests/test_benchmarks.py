@@ -1,0 +1,32 @@
+"""Benchmarks still ask for what there is: each runs on a tiny model. What it measures there means nothing."""
+
+from __future__ import annotations
+
+import importlib
+import math
+
+import pytest
+import zoo
+
+from benchmarks.__main__ import names
+
+# These open a browser, a server or whole models of their own, or take minutes whatever the model.
+LEFT_OUT = {"page", "scaling", "memory", "look", "maps", "kernel", "capture"}
+
+
+def numbers(result):
+    """Every number that a benchmark tells, however deep."""
+    if isinstance(result, dict):
+        return [number for part in result.values() for number in numbers(part)]
+    return [result] if isinstance(result, float) else []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(set(names()) - LEFT_OUT))
+def test_it_runs(name, scope_of, monkeypatch):
+    benchmark = importlib.import_module(f"benchmarks.{name}")
+    monkeypatch.setattr(benchmark, "scopes", lambda: {"demo": scope_of("bert")})
+    monkeypatch.setattr(benchmark, "TEXT", zoo.TEXT)
+    told = numbers(benchmark.run())
+    assert told
+    assert all(math.isfinite(number) and number >= 0 for number in told)
