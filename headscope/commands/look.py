@@ -105,7 +105,7 @@ def look(
         print_json(shown.told)
         return
     if as_csv:
-        from headscope.show.record import csv_of
+        from headscope.show.rows import csv_of
 
         write_data(csv_of(shown.rows))
         return

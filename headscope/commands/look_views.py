@@ -50,6 +50,7 @@ class Shown:
 def heads(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     """What every head of a layer is nearest to; its rows are the neighbours."""
     from headscope.question import defaults
+    from headscope.reading.why import together
     from headscope.show import record
     from headscope.show import terminal as text
 
@@ -60,7 +61,7 @@ def heads(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     )  # fmt: skip
     positions = reading.nearest_positions(asked.token, asked.layer, asked.choices["metric"])
     told = record.look(scope.card, reading, near, positions)
-    shown = Shown(told, record.neighbor_rows(near))
+    shown = Shown(told, near.rows())
     if asked.hubs:
         say("reading other texts …")
         held = scope.bank(asked.bank, mask=reading.mask)
@@ -70,12 +71,12 @@ def heads(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
         shown = Shown(told, record.background_rows(background))
         shown.tables.append(lambda width: text.background_tables(background, width))
     else:
-        shown.tables.append(lambda width: text.neighbor_tables(near, width))
+        shown.tables.append(lambda width: text.tables(near.sheets(), width))
     shown.tables.append(lambda width: text.position_tables(positions, width))
     if asked.why is not None:
         reasons = [near.why(asked.why, id) for id in near.ids[asked.why % len(near.ids)].tolist()]
-        told["why"] = [record.why(one) for one in reasons]
-        shown.tables.append(lambda width: text.why_tables(reasons, width))
+        told["why"] = [why.to_dict() for why in reasons]
+        shown.tables.append(lambda width: text.tables([together(reasons)], width))
     return shown
 
 

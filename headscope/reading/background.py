@@ -11,9 +11,11 @@ from torch import Tensor
 from headscope.errors import InputError
 from headscope.neighbors import Hubness, Moments, hub_aware, hubness, search
 from headscope.question import notes
+from headscope.reading.answer import named
 from headscope.reading.bank import Bank
 from headscope.reading.finding import Finder
-from headscope.reading.results import Background, Chance, Neighbors, named
+from headscope.reading.nearest import Neighbors
+from headscope.reading.results import Background, Chance
 from headscope.vocabulary import Encoded, Vocabulary
 from headscope.vocabulary.cache import ByteCache
 

@@ -24,6 +24,7 @@ from headscope.question import notes
 from headscope.question.choices import Candidates, Reference, Space, Vector, check, one_of, resolved
 from headscope.question.given import as_seed, in_order, number, whole
 from headscope.reading import layers
+from headscope.reading.answer import named
 from headscope.reading.background import background
 from headscope.reading.bank import Bank
 from headscope.reading.finding import Finder, Question
@@ -31,18 +32,16 @@ from headscope.reading.layers import Effects, Glance, Journey, Mixing
 from headscope.reading.map import Map
 from headscope.reading.map.layouts import Method, Tell, Way
 from headscope.reading.map.plan import plan
+from headscope.reading.nearest import Ends, Neighbors
 from headscope.reading.results import (
     Atlas,
     Attention,
     Background,
     Comparison,
-    Ends,
-    Neighbors,
     PositionNeighbors,
-    Why,
     compared,
-    named,
 )
+from headscope.reading.why import Why
 from headscope.reading.worked import Worked, worked
 from headscope.vocabulary import Vocabulary
 from headscope.vocabulary.kinds import TextKinds

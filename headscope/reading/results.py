@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,140 +13,14 @@ from headscope.errors import InputError
 from headscope.model.tokens import Token, TokenName
 from headscope.neighbors import Hubness, Metric
 from headscope.question.kinds import KINDS
-from headscope.reading.finding import Question, Split
-from headscope.show import html, record
+from headscope.reading.finding import Question
+from headscope.reading.nearest import Neighbors
+from headscope.show import oldhtml as html
+from headscope.show import record
 from headscope.show import terminal as text
 
 if TYPE_CHECKING:
     import pandas
-
-    from headscope.reading.reading import Reading
-
-
-@dataclass(frozen=True)
-class Ends:
-    """The tokens in the opposite direction of what a head writes, the farthest first: ids, distances [head, k]."""
-
-    ids: Tensor
-    distances: Tensor
-
-
-@dataclass(frozen=True, repr=False)
-class Neighbors:
-    """For each head, the vocabulary tokens that its output at a token is nearest to.
-
-    ids, distances, ranks [head, k], nearest first; own_rank, own_distance [head]. Tied tokens share a rank and
-    stand in the order of their ids. kinds uint8 [head, k]: indices of headscope.kinds.KINDS. For a list of tokens
-    each tensor has a leading axis.
-    """
-
-    question: Question
-    tokens: tuple[Token, ...]  # the selected ones
-    ids: Tensor
-    distances: Tensor
-    ranks: Tensor
-    own_rank: Tensor
-    own_distance: Tensor
-    kinds: Tensor
-    places: Mapping[int, tuple[int, ...]]  # positions of the ids that the text has, itself or in another form
-    names: Mapping[int, TokenName]  # of every id above
-    notes: tuple[str, ...]
-    suppressed: Ends | None = None  # in the spaces embedding and unembedding: what the head writes against
-    reading: Reading | None = field(default=None, compare=False)  # None after unpickling
-
-    def __repr__(self) -> str:
-        return text.neighbors(self)
-
-    def _repr_html_(self) -> str:
-        return html.neighbors(self)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain lists and numbers, ready for JSON."""
-        return record.neighbors(self)
-
-    def why(self, head: int, id: int) -> Why:
-        """The exact split of a token's score in one head over the positions that it mixed; see `Reading.why`."""
-        if self.reading is None:
-            raise InputError(
-                "this answer was loaded from a file, without its reading: ask reading.why(near, head, id)."
-            )
-        return self.reading.why(self, head, id)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"reading": None}  # a reading holds its model
-
-    def to_pandas(self) -> pandas.DataFrame:
-        """One row for each neighbour: position, head, rank, id, token, label, distance, kind, positions."""
-        return frame(record.neighbor_rows(self))
-
-    def each(self) -> tuple[Neighbors, ...]:
-        """One answer for each selected token, without the leading axis."""
-        if self.ids.dim() == 2:
-            return (self,)
-        return tuple(
-            Neighbors(
-                self.question,
-                (token,),
-                self.ids[n],
-                self.distances[n],
-                self.ranks[n],
-                self.own_rank[n],
-                self.own_distance[n],
-                self.kinds[n],
-                self.places,
-                self.names,
-                self.notes,
-                None if self.suppressed is None else Ends(self.suppressed.ids[n], self.suppressed.distances[n]),
-                self.reading,
-            )
-            for n, token in enumerate(self.tokens)
-        )
-
-
-@dataclass(frozen=True, repr=False)
-class Why:
-    """How much of a token's score in one head each source position brought.
-
-    `weights`, `shares` float64 [source]; `rest` belongs to no position (the share of attention sinks); `score` is
-    their sum: 1 − distance for cosine, −distance for dot, the dot product for euclidean.
-    """
-
-    question: Question
-    token: Token  # the selected one
-    head: int
-    neighbor: TokenName
-    tokens: tuple[Token, ...]  # the sources, by position
-    split: Split
-
-    @property
-    def weights(self) -> Tensor:
-        return self.split.weights
-
-    @property
-    def shares(self) -> Tensor:
-        return self.split.shares
-
-    @property
-    def rest(self) -> float:
-        return self.split.rest
-
-    @property
-    def score(self) -> float:
-        return float(self.split.shares.sum()) + self.split.rest
-
-    def __repr__(self) -> str:
-        return text.why(self)
-
-    def _repr_html_(self) -> str:
-        return html.why(self)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain lists and numbers, ready for JSON."""
-        return record.why(self)
-
-    def to_pandas(self) -> pandas.DataFrame:
-        """One row for each source position: position, token, weight, share."""
-        return frame(record.why_rows(self))
 
 
 @dataclass(frozen=True)
@@ -351,11 +225,6 @@ def compared(one: Neighbors, other: Neighbors) -> Comparison:
         raise InputError("a comparison needs the same token of one tokenizer on both sides.")
     both = (one.ids[:, :, None] == other.ids[:, None, :]).any(-1)  # (head, k)
     return Comparison(one, other, both.float().mean(-1), other.own_rank - one.own_rank)
-
-
-def named(ids: Tensor, names: Any) -> dict[int, TokenName]:
-    """The names of all ids in a tensor of any shape."""
-    return {id: names[id] for id in torch.unique(ids).tolist()}
 
 
 def frame(rows: list[dict[str, Any]]) -> pandas.DataFrame:

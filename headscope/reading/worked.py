@@ -14,8 +14,8 @@ from headscope.reading.finding import Finder, Question
 from headscope.show import worked as views
 
 if TYPE_CHECKING:
+    from headscope.reading.nearest import Neighbors
     from headscope.reading.reading import Reading
-    from headscope.reading.results import Neighbors
 
 
 @dataclass(frozen=True, repr=False)

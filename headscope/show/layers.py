@@ -13,7 +13,8 @@ from rich.text import Text
 
 from headscope.question.meanings import MIXING
 from headscope.show import record
-from headscope.show.terminal import WIDTH, blocks, distance, notes, plain
+from headscope.show.numbers import distance
+from headscope.show.terminal import WIDTH, blocks, notes, plain
 
 if TYPE_CHECKING:
     from headscope.reading.layers import Effects, Glance, Journey, Mixing

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from headscope.keep.cells import cell
 from headscope.question.kinds import KINDS
 
 if TYPE_CHECKING:
     from headscope.model.tokens import Token
     from headscope.reading.finding import Question
     from headscope.reading.reading import Reading
-    from headscope.reading.results import Atlas, Attention, Background, Comparison, Neighbors, PositionNeighbors, Why
+    from headscope.reading.results import Atlas, Attention, Background, Comparison, Neighbors, PositionNeighbors
     from headscope.scope import Card
 
 SCHEMA = 1
@@ -60,7 +56,7 @@ def look(card: Card, reading: Reading, near: Neighbors, rows: PositionNeighbors)
         "notes": list(near.notes),
         "heads": [
             neighbors | {"positions": positions}
-            for neighbors, positions in zip(_heads(near), _positions(rows), strict=True)
+            for neighbors, positions in zip(near.heads(), _positions(rows), strict=True)
         ],
     }
 
@@ -77,49 +73,6 @@ def question(asked: Question) -> Record:
         "vector": asked.vector,
         "at": asked.at,
     }
-
-
-def why(found: Why) -> Record:
-    """One token's score, split over the source positions."""
-    return {
-        **question(found.question),
-        "selected": found.token.position,
-        "head": found.head,
-        "id": found.neighbor.id,
-        "token": found.neighbor.text,
-        "label": found.neighbor.label,
-        "score": found.score,
-        "rest": found.rest,
-        "sources": why_rows(found),
-    }
-
-
-def why_rows(found: Why) -> list[Record]:
-    """One row for each source position."""
-    return [
-        {"position": token.position, "token": token.text, "label": token.label, "weight": weight, "share": share}
-        for token, weight, share in zip(found.tokens, found.weights.tolist(), found.shares.tolist(), strict=True)
-    ]
-
-
-def neighbors(near: Neighbors) -> Record:
-    """The answer for each selected token."""
-    asked = near.question
-    return {
-        **question(asked),
-        "notes": list(near.notes),
-        "selected": [{"token": token(one.tokens[0]), "heads": _heads(one)} for one in near.each()],
-    }
-
-
-def neighbor_rows(near: Neighbors) -> list[Record]:
-    """One row for each neighbour."""
-    return [
-        {"position": one.tokens[0].position, "head": head["head"], **neighbor}
-        for one in near.each()
-        for head in _heads(one)
-        for neighbor in head["neighbors"]
-    ]
 
 
 def background(found: Background) -> Record:
@@ -177,7 +130,7 @@ def background_rows(found: Background) -> list[Record]:
     raw = [
         {"head": row["head"], "list": "raw", "rank": row["rank"], "id": row["id"], "token": row["token"]}
         | {"distance": row["distance"], "score": None, "kind": row["kind"], "chance": chance}
-        for row, chance in zip(neighbor_rows(found.near), found.chance.listed.flatten().tolist(), strict=True)
+        for row, chance in zip(found.near.rows(), found.chance.listed.flatten().tolist(), strict=True)
     ]
     return raw + [
         {"head": head["head"], "list": "hub-aware", "rank": row["rank"], "id": row["id"], "token": row["token"]}
@@ -189,7 +142,7 @@ def background_rows(found: Background) -> list[Record]:
 
 def comparison(found: Comparison) -> Record:
     """Two answers and how they differ."""
-    return {"one": neighbors(found.one), "other": neighbors(found.other), "heads": comparison_rows(found)}
+    return {"one": found.one.to_dict(), "other": found.other.to_dict(), "heads": comparison_rows(found)}
 
 
 def comparison_rows(found: Comparison) -> list[Record]:
@@ -307,71 +260,9 @@ def read(card: Card, reading: Reading) -> Record:
     }
 
 
-def csv_of(rows: Sequence[Record]) -> str:
-    """Rows as CSV under their names; a list's entries stand apart by spaces, and what there is none of is empty.
-
-    >>> print(csv_of([{"head": 0, "token": "a,b", "label": "=b", "positions": [1, 5], "score": None}]), end="")
-    head,token,label,positions,score
-    0,"a,b",'=b,1 5,
-    """
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: " ".join(map(str, v)) if isinstance(v, list) else cell(v) for name, v in row.items()})
-    return out.getvalue()
-
-
 def _number(value: float) -> float | None:
     """A number that JSON has: a distance beyond float32's range is told as null."""
     return value if isfinite(value) else None
-
-
-def _heads(near: Neighbors) -> list[Record]:
-    """For each head its neighbours and the own token's place; `near` is for one token."""
-    return [
-        {
-            "head": head,
-            "neighbors": [
-                {
-                    "rank": rank,
-                    "id": id,
-                    "token": near.names[id].text,
-                    "label": near.names[id].label,
-                    "distance": _number(d),
-                    "kind": KINDS[kind],
-                    "positions": list(near.places.get(id, ())),
-                }
-                for rank, id, d, kind in zip(ranks, ids, distances, kinds, strict=True)
-            ],
-            "own": {"rank": own_rank, "distance": _number(own_distance)},
-            **_suppressed(near, head),
-        }
-        for head, (ranks, ids, distances, kinds, own_rank, own_distance) in enumerate(
-            zip(
-                near.ranks.tolist(),
-                near.ids.tolist(),
-                near.distances.tolist(),
-                near.kinds.tolist(),
-                near.own_rank.tolist(),
-                near.own_distance.tolist(),
-                strict=True,
-            )
-        )
-    ]
-
-
-def _suppressed(near: Neighbors, head: int) -> Record:
-    """What a head writes against, the farthest first, in the spaces that know it."""
-    if near.suppressed is None:
-        return {}
-    ends = zip(near.suppressed.ids[head].tolist(), near.suppressed.distances[head].tolist(), strict=True)
-    return {
-        "suppressed": [
-            {"id": id, "token": near.names[id].text, "label": near.names[id].label, "distance": _number(distance)}
-            for id, distance in ends
-        ]
-    }
 
 
 def _positions(rows: PositionNeighbors) -> list[list[Record]]:

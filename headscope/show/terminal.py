@@ -1,9 +1,9 @@
-"""Results as tables for a terminal: one column a head, in blocks that fit the width."""
+"""Sheets as tables for a terminal, in blocks that fit the width."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
@@ -15,26 +15,113 @@ from rich.table import Table
 from rich.text import Text
 
 from headscope.keep.cells import visible
-from headscope.question.kinds import KINDS
+from headscope.question.kinds import KINDS, Kind
 from headscope.show.marks import KEY, MARKS, mark
+from headscope.show.numbers import distance, percent, rank, score
+from headscope.show.sheet import Cell, Row, Sheet
+
+WIDTH = 100
+STYLES: dict[Kind, str] = {"own": "bold green", "text": "cyan", "variant": "cyan", "special": "dim", "elsewhere": ""}
+_LABEL, _ALONE = 9, 20  # characters of a label beside a number, and of one that stands alone
+_HEAD = 7  # heads of rows that are no longer stand on the right
+
+
+def text(sheets: Sequence[Sheet]) -> str:
+    """Plain text, 100 columns wide."""
+    return plain(Group(*tables(sheets, WIDTH)))
+
+
+def tables(sheets: Sequence[Sheet], width: int) -> list[RenderableType]:
+    """Each sheet with its caption, in blocks of columns that fit the width, and what must be said below."""
+    parts: list[RenderableType] = []
+    for sheet in sheets:
+        parts += [Text(sheet.caption, "bold"), *map(Text, sheet.lead)]
+        for block in _blocks(sheet, width):
+            parts += [block, Text()]
+        if sheet.legend:
+            parts += [*(Text(line, "dim") for line in sheet.legend), Text()]
+        parts += notes(sheet.notes)
+        if sheet.notes and sheet is not sheets[-1]:
+            parts.append(Text())
+    return parts
+
+
+@dataclass(frozen=True)
+class _Room:
+    """Characters of a column: its whole width, and those of its labels, numbers, and what stands beside them."""
+
+    whole: int
+    label: int
+    number: int
+    beside: int
+
+    @staticmethod
+    def of(title: str, cells: Sequence[Cell]) -> _Room:
+        number = max((cell_len(cell.number) for cell in cells), default=0)
+        beside = max((cell_len(cell.beside) for cell in cells), default=0)
+        label = max((min(cell_len(cell.marked), _LABEL) for cell in cells if cell.number), default=0)
+        alone = max((min(cell_len(cell.marked), _ALONE) for cell in cells if not cell.number), default=0)
+        rest = number + bool(label) + beside + bool(beside)
+        whole = max(label + rest, alone, min(cell_len(title), _ALONE), 1)
+        return _Room(whole, whole - rest if label else 0, number, beside)
+
+
+def _blocks(sheet: Sheet, width: int) -> list[Table]:
+    head = _Room.of(sheet.stub, [row.head for row in sheet.rows])
+    rooms = [_Room.of(title, [row.cells[n] for row in sheet.rows]) for n, title in enumerate(sheet.columns)]
+    groups = [range(n, n + sheet.together) for n in range(0, len(rooms), sheet.together)]
+    widest = max(sum(rooms[n].whole + 1 for n in group) - 1 for group in groups)
+    on_right = all(cell_len(row.head.marked) <= _HEAD and not row.head.number for row in sheet.rows)
+    found = []
+    for block in blocks(len(groups), width, widest, head.whole):
+        columns = [n for group in groups[block.start : block.stop] for n in group]
+        table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False, header_style="bold")
+        table.add_column(Text(sheet.stub), justify="right" if on_right else "left", width=head.whole, no_wrap=True)
+        for n in columns:
+            table.add_column(_fitted(sheet.columns[n], rooms[n].whole), width=rooms[n].whole, no_wrap=True)
+        for row, below in zip(sheet.rows, [*sheet.rows[1:], None], strict=True):
+            named = Text(row.head.marked, STYLES[row.head.kind] or "dim") if on_right else _shown(row.head, head)
+            shown = (_shown(row.cells[n], rooms[n], _weight(sheet.rows, n, row.cells[n])) for n in columns)
+            table.add_row(named, *shown, end_section=below is not None and below.apart and not row.apart)
+        found.append(table)
+    return found
+
+
+def _shown(cell: Cell, room: _Room, weight: str = "") -> Text:
+    if not cell.number:
+        return _fitted(cell.marked, room.whole, STYLES[cell.kind])
+    shown = _fitted(cell.marked, room.label, STYLES[cell.kind])
+    if room.label:
+        shown.append(" ")
+    shown.append(f"{cell.number:>{room.number}}", "dim" if cell.label else weight)
+    return shown.append(f" {cell.beside:>{room.beside}}") if cell.beside else shown
+
+
+def _weight(rows: Iterable[Row], column: int, cell: Cell) -> str:
+    """The largest share of a column stands out; what is hardly any steps back."""
+    if cell.share is None:
+        return ""
+    most = max(row.cells[column].share or 0.0 for row in rows)
+    return "bold" if cell.share == most else "dim" if cell.share < most / 10 else ""
+
+
+def _fitted(label: str, width: int, style: str = "") -> Text:
+    if cell_len(label) > width:
+        label = set_cell_size(label, width - 1).rstrip() + "…"
+    return Text(set_cell_size(label, width), style, no_wrap=True)
+
 
 if TYPE_CHECKING:
     from headscope.reading.finding import Question
     from headscope.reading.reading import Reading
-    from headscope.reading.results import Atlas, Attention, Background, Comparison, Neighbors, PositionNeighbors, Why
+    from headscope.reading.results import Atlas, Attention, Background, Comparison, PositionNeighbors
     from headscope.scope import Card
 
-WIDTH = 100
-STYLES = {MARKS["own"]: "bold green", MARKS["text"]: "cyan", MARKS["variant"]: "cyan", MARKS["special"]: "dim"}
 VECTORS = {"z": "the outputs", "q": "the queries", "k": "the keys", "v": "the values"}
-_LABEL, _NUMBER = 9, 5  # characters of a token and of a distance in a cell
+_SIGNS = {MARKS[kind]: style for kind, style in STYLES.items() if style}
+_NUMBER = 5
 _CELL = _LABEL + 1 + _NUMBER
 _MARGIN = 3  # the column of ranks
-
-
-def neighbors(near: Neighbors) -> str:
-    """Plain text, 100 columns wide."""
-    return plain(Group(*(part for one in near.each() for part in neighbor_tables(one, WIDTH))))
 
 
 def positions(rows: PositionNeighbors) -> str:
@@ -57,11 +144,6 @@ def background(found: Background) -> str:
     return plain(Group(*background_tables(found, WIDTH)))
 
 
-def why(found: Why) -> str:
-    """Plain text, 100 columns wide."""
-    return plain(Group(*why_tables([found], WIDTH)))
-
-
 def comparison(found: Comparison) -> str:
     """Plain text, 100 columns wide."""
     return plain(Group(*comparison_tables(found, WIDTH)))
@@ -75,8 +157,16 @@ def console(file: IO[str]) -> Console:
 def plain(shown: RenderableType) -> str:
     """What a terminal without colours would print."""
     written = io.StringIO()
+    # In a notebook rich would show what it prints as an output of its own, and write nothing into the file.
     on = Console(
-        file=written, width=WIDTH, no_color=True, highlight=False, markup=False, emoji=False, legacy_windows=False
+        file=written,
+        width=WIDTH,
+        no_color=True,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+        force_jupyter=False,
     )
     on.print(Disarmed(shown))
     return "\n".join(line.rstrip() for line in written.getvalue().splitlines())
@@ -111,62 +201,6 @@ def token_line(reading: Reading, selected: int, width: int) -> Text:
         shown.append_text(piece).append("  ")
         used += piece.cell_len + 2
     return shown
-
-
-def neighbor_tables(near: Neighbors, width: int) -> list[RenderableType]:
-    """The nearest vocabulary tokens of one selected token, a column a head, each with the mark of its kind."""
-    asked, own = near.question, near.tokens[0]
-    title = (
-        f"Nearest vocabulary tokens to {VECTORS[asked.vector]} at {own.position} {own.label} · layer {asked.layer} · "
-        f"{choices(asked)}"
-    )
-    k = near.ids.shape[-1]
-    ids, distances, kinds = near.ids.tolist(), near.distances.tolist(), near.kinds.tolist()
-    own_ranks, own_distances = near.own_rank.tolist(), near.own_distance.tolist()
-    parts: list[RenderableType] = [Text(title, "bold")]
-    for heads in blocks(len(ids), width):
-        table = _table([f"head {head}" for head in heads])
-        for row in range(k):
-            table.add_row(
-                str(row + 1),
-                *(_cell(near.names[ids[h][row]].label, distances[h][row], mark(kinds[h][row])) for h in heads),
-                end_section=row == k - 1,
-            )
-        table.add_row("own", *(_cell(f"#{own_ranks[h]}", own_distances[h], "") for h in heads))
-        if near.suppressed is not None:
-            ends = near.suppressed
-            for row in range(k):
-                table.add_row(
-                    "−" + str(row + 1),
-                    *(
-                        _cell(near.names[id].label, d, MARKS["own"] if id == own.id else "")
-                        for id, d in ((int(ends.ids[h, row]), float(ends.distances[h, row])) for h in heads)
-                    ),
-                )
-        parts += [table, Text()]
-    return [*parts, Text(KEY, "dim"), Text(), *notes(near.notes)]
-
-
-def why_tables(found: Sequence[Why], width: int) -> list[RenderableType]:
-    """What each source position brought to the scores of several tokens in one head: a column a token."""
-    asked = found[0].question
-    what = "dot product" if asked.metric == "euclidean" else asked.metric
-    title = f"Why: shares of the source positions in the {what} scores of head {found[0].head} · layer {asked.layer}"
-    parts: list[RenderableType] = [Text(title, "bold")]
-    for columns in blocks(len(found), width - _CELL):
-        table = _table(["source", *(found[n].neighbor.label for n in columns)])
-        rows = [found[n].shares.tolist() for n in columns]
-        weights = found[0].weights.tolist()
-        for position, token in enumerate(found[0].tokens):
-            shares = (Text(f"{row[position]:+.3f}", "" if abs(row[position]) > 0.05 else "dim") for row in rows)
-            own = MARKS["own"] if token == found[0].token else ""
-            last = position == len(found[0].tokens) - 1
-            table.add_row(str(position), _cell(token.label, weights[position], own), *shares, end_section=last)
-        if any(found[n].rest for n in columns):
-            table.add_row("", "no position", *(f"{found[n].rest:+.3f}" for n in columns))
-        table.add_row("", "score", *(f"{found[n].score:+.3f}" for n in columns))
-        parts += [table, Text()]
-    return parts
 
 
 def background_tables(found: Background, width: int) -> list[RenderableType]:
@@ -243,7 +277,7 @@ def comparison_tables(found: Comparison, width: int) -> list[RenderableType]:
         table = _table([f"head {head}" for head in heads])
         table.add_row("", *(f"{found.overlap[h]:.0%}, own {int(found.moved[h]):+d}" for h in heads))
         parts.append(table)
-    return [*parts, *neighbor_tables(found.one, width), *neighbor_tables(found.other, width)]
+    return [*parts, *tables(found.one.sheets(), width), *tables(found.other.sheets(), width)]
 
 
 def position_tables(rows: PositionNeighbors, width: int) -> list[RenderableType]:
@@ -315,13 +349,13 @@ def attention_tables(found: Attention, width: int) -> list[RenderableType]:
             table.add_row(
                 str(token.position),
                 _label(token.label, own, _CELL),
-                *(Text(distance(shares[h][token.position]), _weight(shares[h], token.position)) for h in heads),
+                *(Text(distance(shares[h][token.position]), _old_weight(shares[h], token.position)) for h in heads),
             )
         parts += [table, Text()]
     return [*parts, *notes(found.notes)]
 
 
-def _weight(shares: Sequence[float], position: int) -> str:
+def _old_weight(shares: Sequence[float], position: int) -> str:
     """The head's largest source stands out; what it hardly uses steps back."""
     most = max(shares)
     return "bold" if shares[position] == most else "dim" if shares[position] < most / 10 else ""
@@ -336,60 +370,14 @@ def choices(asked: Question) -> str:
     return " · ".join(parts)
 
 
-def distance(value: float) -> str:
-    """A distance in five characters where it can be told in so many.
-
-    >>> [distance(x) for x in (0.0, 0.12345, 1.0, 12.3456, -1234.5, 3e-7, 2.5e12)]
-    ['0.000', '0.123', '1.000', '12.35', '-1234', '3e-07', '2e+12']
-    """
-    size = abs(value)
-    if size and (size < 5e-4 or size >= 1e5):
-        return f"{value:.0e}"
-    for digits in (3, 2, 1, 0):
-        shown = f"{value:.{digits}f}"
-        if len(shown) <= _NUMBER:
-            return shown
-    return shown
-
-
 def in_text(kind: int) -> bool:
     """Whether a kind, by its index in KINDS, is of tokens that the text has."""
     return KINDS[kind] in ("own", "text")
 
 
-def score(value: float) -> str:
-    """A hub-aware score in five characters where it can be told in so many.
-
-    >>> [score(x) for x in (2.345, -0.5, 12.34, 123.4, float("nan"))]
-    ['+2.35', '-0.50', '+12.3', '+123', '    –']
-    """
-    if value != value:
-        return "    –"
-    size = abs(value)
-    return f"{value:+.{2 if size < 9.995 else 1 if size < 99.95 else 0}f}"
-
-
-def rank(value: float) -> str:
-    """A rank that may lie between two, or be none.
-
-    >>> [rank(x) for x in (3.0, 1204.5, float("nan"))]
-    ['3', '1204.5', '–']
-    """
-    return f"{float(value):.1f}".removesuffix(".0") if value == value else "–"
-
-
-def percent(value: float) -> str:
-    """A share; none where it is not a number.
-
-    >>> [percent(x) for x in (0.123, float("nan"))]
-    ['12%', '–']
-    """
-    return f"{float(value):.0%}" if value == value else "–"
-
-
-def blocks(heads: int, width: int, cell: int = _CELL) -> list[range]:
+def blocks(heads: int, width: int, cell: int = _CELL, margin: int = _MARGIN) -> list[range]:
     """Heads in blocks of nearly equal size that fit the width."""
-    fit = max(1, (width - _MARGIN) // (cell + 1))
+    fit = max(1, (width - margin) // (cell + 1))
     size = -(-heads // -(-heads // fit))
     return [range(start, min(start + size, heads)) for start in range(0, heads, size)]
 
@@ -410,7 +398,7 @@ def _label(label: str, sign: str, width: int) -> Text:
     label = sign + label
     if cell_len(label) > width:
         label = set_cell_size(label, width - 1).rstrip() + "…"
-    return Text(set_cell_size(label, width), STYLES.get(sign, ""), no_wrap=True)
+    return Text(set_cell_size(label, width), _SIGNS.get(sign, ""), no_wrap=True)
 
 
 def notes(sentences: Sequence[str]) -> list[RenderableType]:

@@ -40,8 +40,9 @@ from headscope.errors import InputError
 from headscope.model.capture.edits import Kind
 from headscope.reading.map import Map
 from headscope.reading.map.layouts import Tell
+from headscope.reading.nearest import Neighbors
 from headscope.reading.reading import Reading, Weigh
-from headscope.reading.results import Neighbors, compared
+from headscope.reading.results import compared
 from headscope.reading.worked import Worked
 from headscope.scope import Scope
 from headscope.show import layers, maps, record
@@ -94,7 +95,7 @@ class Desk:
 
     async def why(self, ask: WhyAsk, request: Request | None = None) -> bytes:
         def make(_: Scope, reading: Reading) -> dict[str, Any]:
-            return record.why(near(reading, ask).why(ask.head, ask.id))
+            return near(reading, ask).why(ask.head, ask.id).to_dict()
 
         return await self._answer(ask, make, request)
 

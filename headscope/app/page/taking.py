@@ -17,9 +17,11 @@ from headscope.reading.map import Map
 from headscope.reading.reading import Reading
 from headscope.reading.results import compared
 from headscope.scope import Scope
-from headscope.show import layers, maps, record, svg
+from headscope.show import grids as svg
+from headscope.show import layers, maps, record
 from headscope.show import scatter as figure
 from headscope.show.one_file import document, pre
+from headscope.show.rows import csv_of
 
 Rows = list[dict[str, Any]]
 TYPES = {"csv": "text/csv", "svg": "image/svg+xml", "html": "text/html", "py": "text/x-python"}
@@ -41,7 +43,7 @@ def _heads(desk: Desk, scope: Scope, reading: Reading, ask: ViewAsk) -> Taken:
     own = found.tokens[0]
     taken = Taken(
         f"{own.label} (position {own.position}), layer {ask.layer}",
-        {"neighbors": record.neighbor_rows(found), "positions": record.position_rows(rows)},
+        {"neighbors": found.rows(), "positions": record.position_rows(rows)},
         [svg.neighbors(found)],
         [found, rows],
     )
@@ -49,7 +51,7 @@ def _heads(desk: Desk, scope: Scope, reading: Reading, ask: ViewAsk) -> Taken:
     if comparison is not None:
         _, there, other = desk.other_side(reading, comparison, desk.at_hand)
         both = compared(found, near(there, other))
-        taken.tables["other"] = record.neighbor_rows(both.other)
+        taken.tables["other"] = both.other.rows()
         taken.tables["changes"] = record.comparison_rows(both)
         other_side = " ".join(
             f"{name} {value}" for name, value in comparison.other.model_dump(exclude_none=True).items()
@@ -178,12 +180,12 @@ def _made(desk: Desk, name: str, ask: ViewAsk, found: Map | None) -> Callable[[S
 
     def make(scope: Scope, reading: Reading) -> bytes:
         if stem == "effects":  # as many runs as there are heads: only where they are asked for
-            return record.csv_of(layers.effects_rows(desk.effects_of(scope, reading, ask.token))).encode()
+            return csv_of(layers.effects_rows(desk.effects_of(scope, reading, ask.token))).encode()
         taken = _VIEWS[ask.view](desk, scope, reading, ask) if found is None else _map(found)
         if kind == "csv":
             if stem not in taken.tables:
                 raise InputError(f"there is no table {stem!r} of this view: its text is too long.")
-            return record.csv_of(taken.tables[stem]).encode()
+            return csv_of(taken.tables[stem]).encode()
         drawn = svg.drawn(taken.grids) if taken.grids else taken.figure
         if kind == "svg":
             return drawn.encode()
