@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,6 +16,10 @@ from headscope.question import defaults, meanings
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.text import Text
+
+    from headscope.model.tokens import Token
+    from headscope.scope import Card
 
 
 def look(
@@ -109,10 +114,10 @@ def look(
 
         write_data(csv_of(shown.rows))
         return
-    from headscope.show.terminal import model_line, token_line
 
     width, gap = terminal_width(), ""
-    head: list[RenderableType] = [model_line(scope.card), gap, token_line(reading, shown.told["selected"], width), gap]
+    tokens = _token_line(reading.tokens, shown.told["selected"], width)
+    head: list[RenderableType] = [_model_line(scope.card), gap, tokens, gap]
     print_tables([*head, *(part for tables in shown.tables for part in tables(width))])
 
 
@@ -125,3 +130,27 @@ def _token(given: str) -> int | str:
     if len(given) > 18:
         raise InputError(f"there is no position of {len(given)} digits; ={given[:20]}… is a text.")
     return int(given)
+
+
+def _model_line(card: Card) -> Text:
+    """Which model is open, why, and how well its capture proved itself."""
+    from rich.text import Text
+
+    shown = Text.assemble((card.name, "bold"), (f" · {card.why}\n", "dim"))
+    shape = f"{card.layers} layers × {card.heads} heads of {card.d_head}, vocabulary {card.vocab_size:,}"
+    return shown.append(f"{shape}, capture error {card.capture_error:.1e}", "dim")
+
+
+def _token_line(tokens: Iterable[Token], selected: int, width: int) -> Text:
+    """The tokens of a text with their positions, the selected one marked; never broken inside a token."""
+    from rich.text import Text
+
+    shown, used = Text(), 0
+    for token in tokens:
+        style = "bold reverse" if token.position == selected else "dim" if token.special else ""
+        piece = Text.assemble((f"{token.position} ", "dim"), (token.label, style))
+        if used and used + piece.cell_len > width:
+            shown, used = shown.append("\n"), 0
+        shown.append_text(piece).append("  ")
+        used += piece.cell_len + 2
+    return shown

@@ -15,11 +15,13 @@ from torch import Tensor
 from headscope.errors import InputError
 from headscope.keep.files import file_to_write, write_bytes
 from headscope.model.tokens import Token, TokenName, TokenNames
+from headscope.question.kinds import Kind
 from headscope.reading.finding import Question
 from headscope.show import html, markdown, terminal
+from headscope.show.numbers import distance
 from headscope.show.paint import painted
 from headscope.show.rows import csv_of
-from headscope.show.sheet import Sheet
+from headscope.show.sheet import Cell, Sheet
 from headscope.show.svg import svg
 
 if TYPE_CHECKING:
@@ -44,6 +46,11 @@ class Answer(ABC):
     def sheets(self) -> tuple[Sheet, ...]:
         """The answer laid out, for any medium."""
 
+    @property
+    def title(self) -> str:
+        """What the answer is, in a line."""
+        return self.sheets()[0].caption
+
     def __repr__(self) -> str:
         return terminal.text(self.sheets())
 
@@ -52,15 +59,11 @@ class Answer(ABC):
 
     def to_html(self) -> str:
         """A file that needs nothing else."""
-        return html.page(self.sheets())
+        return html.page(self.title, self.sheets())
 
     def to_pandas(self) -> pandas.DataFrame:
         """The rows as a data frame; ImportError where pandas is not installed."""
-        try:
-            import pandas
-        except ImportError:
-            raise ImportError("to_pandas() needs pandas: pip install pandas") from None
-        return pandas.DataFrame(self.rows())
+        return frame(self.rows())
 
     def figures(self) -> Mapping[str, Callable[[], bytes]]:
         """What draws the answer into a file of each ending; none where it has no figure."""
@@ -97,6 +100,15 @@ class Answer(ABC):
         except OSError as error:
             raise InputError(f"{str(path)!r} cannot be written: {error.strerror or error}.") from None
         return Path(path)
+
+
+def frame(rows: list[Record]) -> pandas.DataFrame:
+    """Rows as a data frame; ImportError where pandas is not installed."""
+    try:
+        import pandas
+    except ImportError:
+        raise ImportError("to_pandas() needs pandas: pip install pandas") from None
+    return pandas.DataFrame(rows)
 
 
 def as_json(record: Record) -> bytes:
@@ -151,3 +163,11 @@ def choices(asked: Question) -> str:
 def named(ids: Tensor, names: TokenNames | Mapping[int, TokenName]) -> dict[int, TokenName]:
     """The names of all ids in a tensor of any shape."""
     return {id: names[id] for id in torch.unique(ids).tolist()}
+
+
+def token_cell(
+    id: int, apart: float, kind: Kind, names: Mapping[int, TokenName], places: Mapping[int, tuple[int, ...]]
+) -> Cell:
+    """A vocabulary token with its distance, what it is to the text, and its first place there, if it has one."""
+    where = places.get(id)
+    return Cell(names[id].label, distance(apart), kind, id=id, position=where[0] if where else None)

@@ -17,7 +17,7 @@ from headscope.model.feed.projections import output_weights
 from headscope.model.tokens import Token
 from headscope.question import notes
 from headscope.question.stopping import stop_point
-from headscope.reading.results import frame
+from headscope.reading.answer import frame
 from headscope.reading.stream import joined, ranks_alone, stages_of, streams, walk
 from headscope.reading.words import WordClass, word_classes
 from headscope.show import layers as views

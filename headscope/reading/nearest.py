@@ -11,7 +11,7 @@ from torch import Tensor
 from headscope.errors import InputError
 from headscope.model.tokens import Token, TokenName
 from headscope.question.kinds import KINDS
-from headscope.reading.answer import Answer, Record, choices, number, question_record, token_record
+from headscope.reading.answer import Answer, Record, choices, number, question_record, token_cell, token_record
 from headscope.reading.finding import Question
 from headscope.reading.why import Why
 from headscope.show.marks import KEY
@@ -157,18 +157,17 @@ class Neighbors(Answer):
 
     def _sheet(self) -> Sheet:
         asked, own = self.question, self.tokens[0]
-        nearest = zip(self.ids.T.tolist(), self.distances.T.tolist(), self.kinds.T.tolist(), strict=True)
-        rows = [
-            Row(Cell(str(rank)), tuple(map(self.cell, ids, distances, kinds)))
-            for rank, (ids, distances, kinds) in enumerate(nearest, start=1)
-        ]
+        rows = [Row(Cell(str(place)), cells) for place, cells in enumerate(zip(*self.cells(), strict=True), start=1)]
         owns = zip(self.own_rank.tolist(), self.own_distance.tolist(), strict=True)
         rows.append(Row(Cell("own"), tuple(Cell(f"#{rank}", distance(apart)) for rank, apart in owns), apart=True))
         if self.suppressed is not None:
             ends = zip(self.suppressed.ids.T.tolist(), self.suppressed.distances.T.tolist(), strict=True)
-            for rank, (ids, distances) in enumerate(ends, start=1):
-                kinds = [KINDS.index("own" if id == own.id else "elsewhere") for id in ids]
-                rows.append(Row(Cell(f"−{rank}"), tuple(map(self.cell, ids, distances, kinds)), apart=True))
+            for place, pairs in enumerate(ends, start=1):
+                cells = (
+                    token_cell(id, apart, "own" if id == own.id else "elsewhere", self.names, self.places)
+                    for id, apart in zip(*pairs, strict=True)
+                )
+                rows.append(Row(Cell(f"−{place}"), tuple(cells), apart=True))
         return Sheet(
             "neighbors",
             f"Nearest vocabulary tokens to {_VECTORS[asked.vector]} at {own.position} {own.label} · "
@@ -180,7 +179,12 @@ class Neighbors(Answer):
             figure="cells",
         )
 
-    def cell(self, id: int, apart: float, kind: int) -> Cell:
-        """A vocabulary token with its distance, and its first place in the text, if it has one."""
-        where = self.places.get(id)
-        return Cell(self.names[id].label, distance(apart), KINDS[kind], id=id, position=where[0] if where else None)
+    def cells(self) -> list[list[Cell]]:
+        """The neighbours of each head, in an answer about one token."""
+        return [
+            [
+                token_cell(id, apart, KINDS[kind], self.names, self.places)
+                for id, apart, kind in zip(*parts, strict=True)
+            ]
+            for parts in zip(self.ids.tolist(), self.distances.tolist(), self.kinds.tolist(), strict=True)
+        ]

@@ -25,22 +25,18 @@ from headscope.question.choices import Candidates, Reference, Space, Vector, che
 from headscope.question.given import as_seed, in_order, number, whole
 from headscope.reading import layers
 from headscope.reading.answer import named
-from headscope.reading.background import background
+from headscope.reading.atlas import Atlas
+from headscope.reading.attention import Attention
+from headscope.reading.background import Background, background
 from headscope.reading.bank import Bank
+from headscope.reading.comparison import Comparison, compared
 from headscope.reading.finding import Finder, Question
 from headscope.reading.layers import Effects, Glance, Journey, Mixing
 from headscope.reading.map import Map
 from headscope.reading.map.layouts import Method, Tell, Way
 from headscope.reading.map.plan import plan
 from headscope.reading.nearest import Ends, Neighbors
-from headscope.reading.results import (
-    Atlas,
-    Attention,
-    Background,
-    Comparison,
-    PositionNeighbors,
-    compared,
-)
+from headscope.reading.positions import PositionNeighbors
 from headscope.reading.why import Why
 from headscope.reading.worked import Worked, worked
 from headscope.vocabulary import Vocabulary

@@ -20,9 +20,9 @@ def fragment(sheets: Sequence[Sheet]) -> str:
     return f"<style>{SHEETS}</style>{tables(sheets)}"
 
 
-def page(sheets: Sequence[Sheet]) -> str:
+def page(title: str, sheets: Sequence[Sheet]) -> str:
     """The same as a file that opens anywhere."""
-    return document(sheets[0].caption, tables=[tables(sheets)])
+    return document(title, tables=[tables(sheets)])
 
 
 def steps(title: str, sheets: Sequence[Sheet]) -> str:

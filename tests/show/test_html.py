@@ -46,10 +46,10 @@ def test_a_share_is_the_strength_of_a_ground():
 
 
 def test_a_notebook_and_a_file_have_the_style_and_a_step_has_none():
-    for html in (fragment([sheets.plain()]), page([sheets.plain()])):
+    for html in (fragment([sheets.plain()]), page("Plain", [sheets.plain()])):
         assert ".hs-own {" in html
         assert tables([sheets.plain()]) in html
-    assert page([sheets.plain()]).startswith("<!doctype html>")
+    assert page("Plain", [sheets.plain()]).startswith("<!doctype html>")
     assert "style" not in steps("Worked out", [sheets.plain()])
 
 
@@ -60,7 +60,11 @@ def test_a_step_is_named_by_its_caption_and_led_to_by_its_sentences():
 
 
 def test_hostile_labels_are_inert():
-    for html in (fragment([sheets.hostile()]), page([sheets.hostile()]), steps(sheets.HOSTILE, [sheets.hostile()])):
+    for html in (
+        fragment([sheets.hostile()]),
+        page(sheets.HOSTILE, [sheets.hostile()]),
+        steps(sheets.HOSTILE, [sheets.hostile()]),
+    ):
         parsed = Text(html)
         assert "script" not in parsed.tags
         assert parsed.said.count("<script>alert(1)</script>") >= 9

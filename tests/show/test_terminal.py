@@ -55,8 +55,8 @@ def test_the_largest_share_of_a_column_stands_out_and_hardly_any_steps_back():
     console = Console(file=written, width=80, force_terminal=True, color_system="standard", legacy_windows=False)
     for table in tables([sheets.heat()], 80):
         console.print(table)
-    assert "\x1b[1m0.900" in written.getvalue()
-    assert "\x1b[2m0.010" in written.getvalue()
+    assert "\x1b[1m 0.900" in written.getvalue()
+    assert "\x1b[2m 0.010" in written.getvalue()
     assert "\x1b[1;32m" in written.getvalue()  # the own token
 
 

@@ -38,14 +38,15 @@ from headscope.app.recent import Recent
 from headscope.app.visitors import Visitors
 from headscope.errors import InputError
 from headscope.model.capture.edits import Kind
+from headscope.reading.comparison import compared
 from headscope.reading.map import Map
 from headscope.reading.map.layouts import Tell
 from headscope.reading.nearest import Neighbors
 from headscope.reading.reading import Reading, Weigh
-from headscope.reading.results import compared
+from headscope.reading.told import look_record, read_record
 from headscope.reading.worked import Worked
 from headscope.scope import Scope
-from headscope.show import layers, maps, record
+from headscope.show import layers, maps
 from headscope.vocabulary.isolated import What
 
 T = TypeVar("T")
@@ -77,7 +78,7 @@ class Desk:
 
     async def read(self, ask: ReadAsk, request: Request | None = None) -> bytes:
         def make(scope: Scope, reading: Reading) -> dict[str, Any]:
-            return record.read(scope.card, reading) | {"notes": list(reading.notes)}
+            return read_record(scope.card, reading) | {"notes": list(reading.notes)}
 
         return await self._answer(ask, make, request)
 
@@ -89,7 +90,7 @@ class Desk:
 
     async def background(self, ask: BackgroundAsk, request: Request | None = None) -> bytes:
         def make(_: Scope, reading: Reading) -> dict[str, Any]:
-            return record.background(reading.background(near(reading, ask)))
+            return reading.background(near(reading, ask)).to_dict()
 
         return await self._answer(ask, make, request)
 
@@ -113,7 +114,7 @@ class Desk:
             return {
                 "one": _look(scope, reading, ask, found.one),
                 "other": _look(other_scope, other_reading, other_ask, found.other),
-                "heads": record.comparison_rows(found),
+                "heads": found.rows(),
             }
 
         return await self._answer(ask, make, request)
@@ -197,15 +198,14 @@ class Desk:
 
     async def atlas(self, ask: AtlasAsk, request: Request | None = None) -> bytes:
         def make(_: Scope, reading: Reading) -> dict[str, Any]:
-            return record.atlas(
-                reading.atlas(ask.token, ask.space, ask.reference, ask.metric, ask.position, ask.candidates)
-            )
+            found = reading.atlas(ask.token, ask.space, ask.reference, ask.metric, ask.position, ask.candidates)
+            return found.to_dict()
 
         return await self._answer(ask, make, request)
 
     async def attention(self, ask: AttentionAsk, request: Request | None = None) -> bytes:
         def make(_: Scope, reading: Reading) -> dict[str, Any]:
-            told = record.attention(reading.attention(ask.token, ask.layer, ask.weigh))
+            told = reading.attention(ask.token, ask.layer, ask.weigh).to_dict()
             return told | {"pattern": None if ask.head is None else self._pattern(reading, ask, ask.head)}
 
         return await self._answer(ask, make, request)
@@ -444,7 +444,7 @@ def _look(scope: Scope, reading: Reading, ask: NearestAsk, found: Neighbors) -> 
     rows = dataclasses.replace(
         rows, positions=rows.positions[:, : ask.positions], distances=rows.distances[:, : ask.positions]
     )
-    return record.look(scope.card, reading, found, rows)
+    return look_record(scope.card, reading, found, rows)
 
 
 def as_json(record: dict[str, Any]) -> bytes:
