@@ -21,7 +21,7 @@ from headscope.show.sheet import Cell, Row, Sheet
 class Atlas(Answer):
     """For every layer and head, the one vocabulary token that the head's output at a token is nearest to.
 
-    ids, distances, own_rank [layer, head]; kinds uint8 [layer, head]: indices of headscope.kinds.KINDS.
+    ids, distances, own_rank [layer, head]; kinds uint8 [layer, head]: indices of headscope.question.kinds.KINDS.
     """
 
     question: Question

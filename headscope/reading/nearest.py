@@ -41,8 +41,8 @@ class Neighbors(Answer):
     """For each head, the vocabulary tokens that its output at a token is nearest to.
 
     ids, distances, ranks [head, k], nearest first; own_rank, own_distance [head]. Tied tokens share a rank and
-    stand in the order of their ids. kinds uint8 [head, k]: indices of headscope.kinds.KINDS. For a list of tokens
-    each tensor has a leading axis.
+    stand in the order of their ids. kinds uint8 [head, k]: indices of headscope.question.kinds.KINDS. For a list of
+    tokens each tensor has a leading axis.
     """
 
     question: Question
