@@ -8,6 +8,7 @@ from torch import Tensor
 
 from headscope.model.tokens import Token
 from headscope.neighbors import Metric
+from headscope.question.kinds import Kind
 from headscope.reading.answer import Answer, Record, number
 from headscope.show.numbers import distance
 from headscope.show.sheet import Cell, Row, Sheet
@@ -80,5 +81,5 @@ class PositionNeighbors(Answer):
         )
 
     def _cell(self, position: int, apart: float) -> Cell:
-        kind = "own" if position == self.token.position else "elsewhere"
+        kind: Kind = "own" if position == self.token.position else "elsewhere"
         return Cell(f"{position} {self.tokens[position].label}", distance(apart), kind, position=position)

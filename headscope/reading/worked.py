@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -190,7 +191,7 @@ class Worked(Answer):
         rows = tuple(Row(Cell(name), _numbers((decimals(value),))) for name, value in values.items())
         return Sheet("distance", "distance", ("value",), rows, "number", (said,))
 
-    def _by_source(self, numbers: list[tuple[str, ...]]) -> tuple[Row, ...]:
+    def _by_source(self, numbers: Sequence[tuple[str, ...]]) -> tuple[Row, ...]:
         return tuple(
             Row(Cell(f"{token.position} {token.label}", position=token.position), _numbers(row))
             for token, row in zip(self.tokens, numbers, strict=True)

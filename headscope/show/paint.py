@@ -31,7 +31,7 @@ def painted(sheets: Sequence[Sheet], kind: Literal["pdf", "png"]) -> bytes:
 
 
 @contextmanager
-def settings(own: Mapping[str, Any]) -> Iterator[None]:
+def settings(own: Mapping[Any, Any]) -> Iterator[None]:
     """matplotlib with `own` settings, whatever the user's are; InputError where it is not installed."""
     try:
         import matplotlib as mpl
@@ -41,7 +41,7 @@ def settings(own: Mapping[str, Any]) -> Iterator[None]:
         # Vocabularies hold every script; a glyph that no font here has is a box, in SVG the reader's own.
         warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
         mpl.rcdefaults()
-        mpl.rcParams.update({"text.parse_math": False, **own})  # type: ignore[arg-type]
+        mpl.rcParams.update({"text.parse_math": False, **own})
         yield
 
 
