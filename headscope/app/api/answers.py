@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from headscope.inference.verdicts import Verdict
 from headscope.question.kinds import Kind
 
 
@@ -379,7 +380,7 @@ class FigureOut(Answer):
     difference: float | None
     difference_low: float | None
     difference_high: float | None
-    verdict: Literal["above", "below", "at chance", "undetermined"] | None
+    verdict: Verdict | None
 
 
 class UsualHeadOut(Answer):

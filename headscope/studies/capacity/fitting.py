@@ -21,7 +21,7 @@ from headscope.model.opened import Text
 from headscope.studies.capacity.options import Options
 from headscope.studies.capacity.recovery import Readout
 from headscope.studies.capacity.spread import Spread
-from headscope.studies.capacity.subspaces import Axes, Moments
+from headscope.studies.capacity.subspaces import Axes
 from headscope.studies.probes.ridge import Gram, Ridge
 from headscope.studies.survey.measure import tokens_of
 
@@ -88,63 +88,52 @@ def fitted_groups(census: Census, seed: int) -> NDArray[np.bool_]:
 
 
 class Fit:
-    """Moments of the encodings of every layer, and the axes that follow from them."""
+    """Sums over the encodings of every layer, with the embeddings of their own tokens, and what follows from them."""
 
     def __init__(self, scope: Scope) -> None:
         card = scope.card
         self.layers, self.heads, self.d_head = card.layers, card.heads, card.d_head
         widths: dict[Stage, int] = {"z": card.heads * card.d_head, "residual": card.d_model}
-        places = [(stage, layer) for stage in STAGES for layer in range(card.layers)]
-        self.moments = {(stage, layer): Moments(widths[stage]) for stage, layer in places}
         self._embeddings = scope._vocabulary_for(scope._opened).arriving(None).table.rows[0].cpu()  # (V, d_model)
-        shape = self._embeddings.shape[1]
-        self._with_targets = {
-            (stage, layer): torch.zeros(widths[stage], shape, dtype=torch.float64) for stage, layer in places
+        self.grams = {
+            (stage, layer): Gram.zeros(widths[stage], self._embeddings.shape[1])
+            for stage in STAGES
+            for layer in range(card.layers)
         }
-        self._targets = torch.zeros(shape, dtype=torch.float64)
-        self._squares = torch.zeros((), dtype=torch.float64)
 
     def add(self, scope: Scope, batch: Sequence[Sample]) -> None:
         """Count the encodings of a batch of texts in."""
-        scope._opened.outputs([watched(one, self.layers, partial(self._see, self._targets_of(one))) for one in batch])
-
-    def _targets_of(self, one: Sample) -> Tensor:
-        """The embeddings of a text's own tokens, float64 [token, d_model]."""
-        found = self._embeddings[one.ids].double()
-        self._targets += found.sum(0)
-        self._squares += found.square().sum()
-        return found
+        targets = (self._embeddings[one.ids].double() for one in batch)
+        shown = zip(batch, targets, strict=True)
+        scope._opened.outputs([watched(one, self.layers, partial(self._see, wanted)) for one, wanted in shown])
 
     def _see(self, targets: Tensor, stage: Stage, layer: int, x: Tensor) -> None:
-        self.moments[stage, layer].add(x)
-        self._with_targets[stage, layer] += x.cpu().double().T @ targets
+        self.grams[stage, layer].add(Gram.of(x.cpu(), targets))  # not every device has float64
 
     @cached_property
     def readout(self) -> Readout:
         """The ridge maps of every (stage, layer) from encodings to the embeddings of their own tokens."""
         maps: dict[tuple[str, int], tuple[Tensor, Tensor]] = {}
-        for place, moments in self.moments.items():
-            count = torch.tensor(float(moments.count), dtype=torch.float64)
-            products = self._with_targets[place]
-            gram = Gram(count, moments.sum, self._targets, moments.products, products, self._squares)
+        for place, gram in self.grams.items():
             ridge = Ridge.of(gram)
             weight = ridge.weight(ridge.alphas([PENALTY])[0])
-            maps[place] = moments.mean.float(), weight.float()
-        return Readout(self._embeddings, (self._targets / max(self.count, 1)).float(), maps)
+            maps[place] = gram.x_mean.float(), weight.float()
+        return Readout(self._embeddings, ridge.y_mean.float(), maps)
 
     @property
     def count(self) -> int:
         """How many positions were counted in."""
-        return self.moments["z", 0].count
+        return int(self.grams["z", 0].count)
 
     @cached_property
     def axes(self) -> dict[tuple[str, int], Axes]:
         """The principal axes of (site, layer): "heads" in groups, "z" and "residual" in one."""
-        found = {}
-        for layer in range(self.layers):
-            found["heads", layer] = Axes.principal(self.moments["z", layer], self.heads)
-            found["z", layer] = Axes.principal(self.moments["z", layer], 1)
-            found["residual", layer] = Axes.principal(self.moments["residual", layer], 1)
+        found: dict[tuple[str, int], Axes] = {}
+        for (stage, layer), gram in self.grams.items():
+            mean, covariance = gram.x_mean, gram.covariance
+            found[stage, layer] = Axes.principal(mean, covariance)
+            if stage == "z":
+                found["heads", layer] = Axes.principal(mean, covariance, self.heads)
         return found
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from headscope.corpus.bootstrap import Draws
-from headscope.studies.capacity.figures import Figure, mean
+from headscope.inference.estimates import Estimate
+from headscope.inference.grouped import Grouped
 
 if TYPE_CHECKING:
     from headscope.reading.layers import Mixing
@@ -60,7 +60,7 @@ class Mixed:
     layer: int | None
     kind: str
     of: str
-    figure: Figure
+    figure: Estimate[float]
 
 
 def rows_of(found: Mixing, text: int, group: int) -> list[MixingRow]:
@@ -82,24 +82,22 @@ def rows_of(found: Mixing, text: int, group: int) -> list[MixingRow]:
 def mixed(rows: Iterable[MixingRow], seed: int) -> list[Mixed]:
     """Means over tokens, by layer and over all layers, with intervals by document."""
     kept = list(rows)
-    groups = {group: n for n, group in enumerate(sorted({row.group for row in kept}))}
-    weights = Draws(len(groups), seed).weights(np.arange(len(groups)))
+    grouped = Grouped.of([row.group for row in kept], seed)
     layers = sorted({row.layer for row in kept})
 
-    def of_rows(some: Sequence[MixingRow]) -> Figure:
-        return mean(
-            [row.ratio for row in some], [row.tokens for row in some], [groups[row.group] for row in some], weights
-        )
+    def mean(some: Sequence[int]) -> Estimate[float]:
+        tokens = [kept[n].tokens for n in some]
+        return grouped.only(some).mean(np.array([kept[n].ratio for n in some]) * tokens, tokens).estimate
 
     found = []
     for kind in KINDS:
         for of in EVERY:
-            here = [row for row in kept if row.kind == kind and row.of == of]
-            found.append(Mixed(None, kind, of, of_rows(here)))
-            by_layer: dict[int, list[MixingRow]] = {layer: [] for layer in layers}
-            for row in here:
-                by_layer[row.layer].append(row)
-            found += [Mixed(layer, kind, of, of_rows(some)) for layer, some in by_layer.items()]
+            here = [n for n, row in enumerate(kept) if row.kind == kind and row.of == of]
+            found.append(Mixed(None, kind, of, mean(here)))
+            by_layer: dict[int, list[int]] = {layer: [] for layer in layers}
+            for n in here:
+                by_layer[kept[n].layer].append(n)
+            found += [Mixed(layer, kind, of, mean(some)) for layer, some in by_layer.items()]
     return found
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
+from headscope.inference.ranks import auc
 from headscope.model.feed.positions import Spot
 from headscope.neighbors import Place, Table, search
 from headscope.studies.probes.ridge import or_chance
@@ -94,5 +95,5 @@ def told(ranks: Tensor, candidates: int) -> tuple[Tensor, Tensor]:
     """
     known = ranks > 0
     nearest = (ranks == 1).double().masked_fill(~known, torch.nan)
-    area = (1 - (ranks.double() - 1) / max(candidates - 1, 1)).masked_fill(~known, torch.nan)
+    area = auc(ranks.double(), candidates).masked_fill(~known, torch.nan)
     return nearest.nanmean(-1), area.nanmean(-1)

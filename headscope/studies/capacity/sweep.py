@@ -14,6 +14,7 @@ from torch import Tensor
 from headscope.model.capture.edits import Change
 from headscope.model.capture.edits import Part as Where
 from headscope.model.opened import Text
+from headscope.reading.losses import kl, moved
 from headscope.studies.capacity.fitting import STAGES, Fit, Sample, Stage, batches, watched
 from headscope.studies.capacity.merging import Tree
 from headscope.studies.capacity.options import Options, Site
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 DRAWS = 4  # random subspaces of a place, which the texts take in turns
 RECOVERED = 128  # tokens of the whole corpus, about, at which own ranks are measured
-_ROWS = 2**22  # numbers of the logits that are compared at a time
 Tick = Callable[[int], None]
 
 
@@ -217,10 +217,10 @@ class _Before:
             for one, change in zip(self._batch, changes, strict=True)
         ]
         last, logits = self._outputs(texts)
-        moved = (last - self._last).norm(dim=-1) / self._last.norm(dim=-1).clamp_min(1e-30)
-        kl = torch.full_like(moved, torch.nan)
+        moves = moved(self._last, last)
+        apart = torch.full_like(moves, torch.nan)
         if logits is not None and self._logits is not None:
-            kl = _kl(self._logits, logits)  # on the CPU
+            apart = kl(self._logits, logits)
         encodings = None
         if condition.site != "head":
             stage = _stage(condition)
@@ -228,7 +228,7 @@ class _Before:
             heads = self._scope.card.heads if stage == "z" else 1
             # (token, head, width)
             encodings = torch.cat([change(x)[rows] for change, x, rows in parts]).cpu().unflatten(1, (heads, -1))
-        return _Effect(condition, moved, kl, encodings)
+        return _Effect(condition, moves, apart, encodings)
 
     def rows(self, layer: int, effects: Sequence[_Effect]) -> Iterator[Row]:
         """What was found at a layer: one row for each text and condition."""
@@ -239,15 +239,15 @@ class _Before:
             read = told(mapped[effect.condition][:, None], self._readout.candidates)
             parts = (effect.moved.split(lengths), effect.kl.split(lengths), nearest.split(drawn), area.split(drawn))
             linears = zip(*(part.split(drawn) for part in read), strict=True)
-            for one, moved, kl, at_1, auc, linear in zip(self._batch, *parts, linears, strict=True):
+            for one, moves, apart, at_1, auc, linear in zip(self._batch, *parts, linears, strict=True):
                 known = int((~at_1.isnan()).sum())
                 yield Row(
                     *effect.condition,
                     one.number,
                     one.group,
                     len(one.ours),
-                    float(moved.mean()),
-                    float(kl.mean()),
+                    float(moves.mean()),
+                    float(apart.mean()),
                     known,
                     *(float(part.nanmean()) for part in (at_1, auc, *linear)),
                 )
@@ -296,16 +296,6 @@ def _stage(condition: Condition) -> Stage:
 def _head(axes: Axes, head: int | None) -> Axes:
     """The axes of one of the groups; None: all."""
     return axes if head is None else Axes(axes.mean[head : head + 1], axes.basis[head : head + 1])
-
-
-def _kl(before: Tensor, after: Tensor) -> Tensor:
-    """KL of the distributions before from those after, in nats: float64 [token], of logits [token, id]."""
-    found = []
-    size = max(1, _ROWS // before.shape[1])
-    for one, other in zip(before.split(size), after.split(size), strict=True):
-        p, q = (x.cpu().double().log_softmax(-1) for x in (one, other))  # not every device has float64
-        found.append((p.exp() * (p - q)).sum(-1))
-    return torch.cat(found)
 
 
 def seed_of(*parts: object) -> int:

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from headscope.corpus.bootstrap import Draws
-from headscope.corpus.estimates import Estimate, Sample
+from headscope.inference.bootstrap import Draws
+from headscope.inference.estimates import Resampled
+from headscope.inference.grouped import Grouped
 from headscope.studies.survey.finished import REPLICATES, STATISTICS, refuse_unfinished
 from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.store import Store
@@ -73,13 +74,13 @@ class Surveyed:
         return found | {"partner": table["partner"].fill_null(-1).to_numpy()}
 
     @cached_property
-    def sample(self) -> Sample:
+    def sample(self) -> Grouped:
         """The tokens' groups, and the survey's own draws of them."""
         numbers, groups = self.texts["text"].to_numpy(), self.texts["group"].to_numpy()
         order = np.argsort(numbers)
         at = order[np.searchsorted(numbers[order], self.tokens["text"])]
         draws = Draws(self.manifest["texts"]["groups"], self.manifest["options"]["seed"])
-        return Sample(groups[at].astype(np.int64), draws)
+        return Grouped(groups[at].astype(np.int64), draws)
 
     @cached_property
     def partners(self) -> NDArray[np.int64]:
@@ -133,12 +134,12 @@ class Surveyed:
         row = self._statistics.get((statistic, reference, layer, head))
         return None if row is None or row["difference"] is None else row
 
-    def replicated(self, statistic: str, reference: str, layer: int, head: int | None = None) -> Estimate:
+    def replicated(self, statistic: str, reference: str, layer: int, head: int | None = None) -> Resampled[float]:
         """A figure of replicates.parquet."""
         asked = [("statistic", "==", statistic), ("reference", "==", reference), ("layer", "==", layer), *self._view]
         found = self._table(self.directory / REPLICATES, None, asked).to_pylist()
         one = next(row for row in found if row["head"] == head and row["null"] is None)
-        return Estimate(one["value"], np.asarray(one["replicates"], dtype=np.float64))
+        return Resampled(one["value"], np.asarray(one["replicates"], dtype=np.float64))
 
     @cached_property
     def _statistics(self) -> dict[tuple[str, str, int, int | None], dict[str, Any]]:

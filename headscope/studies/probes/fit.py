@@ -152,7 +152,10 @@ class _Unit:
         for cell in batch.cells.unique().tolist():
             here = batch.where(batch.cells == cell)
             new, known = Gram.of(here.z, here.targets[:, :, None]), self._grams[cell]
-            self._grams[cell] = new if known is None else Gram.sum([known, new])
+            if known is None:
+                self._grams[cell] = new
+            else:
+                known.add(new)
         diagonal = batch.cells // self._folds.count == batch.cells % self._folds.count
         if bool((kept := batch.judged & diagonal).any()):
             self._judged.append(batch.where(kept))

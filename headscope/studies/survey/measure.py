@@ -20,6 +20,7 @@ from headscope.model.feed.positions import Spot
 from headscope.model.lengths import alike
 from headscope.model.tokens import Token
 from headscope.neighbors import Metric
+from headscope.reading.patterns import pattern_figures
 from headscope.reading.stream import stages_of
 from headscope.studies.survey import nulls, tables
 from headscope.studies.survey.compare import Compared, compare
@@ -50,7 +51,7 @@ class Heads:
     """What the heads of a shard did at its tokens, under one mask, in the frame's order.
 
     z float32 [layer, token, head, d_head]; pattern float32 [figure, layer, token, head], figures as in
-    `tables.PATTERN`; spots [token]: where each stood, as the model counted it.
+    `reading.patterns`; spots [token]: where each stood, as the model counted it.
     """
 
     z: Tensor
@@ -180,7 +181,7 @@ def _heads(
             if null == "rotated":
                 turns = nulls.rotations(card.layers, card.heads, card.d_head, options.seed, texts[n].number)
                 z[n] = torch.einsum("lnhd,lhde->lnhe", z[n], turns)
-            pattern[n] = torch.stack([pattern_figures(w, special) for w in weights], 1)
+            pattern[n] = torch.stack([_of_ordinary(w, special) for w in weights], 1)
             spots[n] = tuple(spot for spot, token in zip(reading.spots, tokens[n], strict=True) if not token.special)
     all_z = torch.cat(z, 1)
     if not bool(all_z.isfinite().all()):
@@ -188,12 +189,6 @@ def _heads(
     return Heads(all_z, torch.cat(pattern, 2), tuple(itertools.chain(*spots)))
 
 
-def pattern_figures(pattern: Tensor, special: Tensor) -> Tensor:
-    """Entropy (nats), weight on the own, the previous and all special positions, of the tokens that are not special.
-
-    float32 [figure, token, head] of `pattern` [head, query, source]; nan for the previous of position 0.
-    """
-    own = pattern.diagonal(dim1=-2, dim2=-1)  # (head, query)
-    previous = torch.nn.functional.pad(pattern.diagonal(-1, dim1=-2, dim2=-1), (1, 0), value=torch.nan)
-    figures = [-torch.xlogy(pattern, pattern).sum(-1), own, previous, pattern[..., special].sum(-1)]
-    return torch.stack(figures)[..., ~special].transpose(1, 2)  # (figure, token, head)
+def _of_ordinary(pattern: Tensor, special: Tensor) -> Tensor:
+    """The figures of a pattern at the tokens that are not special: float32 [figure, token, head]."""
+    return pattern_figures(pattern, special)[..., ~special].transpose(1, 2)

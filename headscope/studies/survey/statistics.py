@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from headscope.corpus.bootstrap import Draws
+from headscope.inference.bootstrap import Array, Draws
+from headscope.inference.estimates import Resampled
 from headscope.reading.stream import stages_of
 from headscope.studies.survey import columns, contrasts, figures, finished, stream_figures, sums
 from headscope.studies.survey.figures import Figure
@@ -194,17 +195,17 @@ def _replicates(keys: dict[str, Any], found: Sequence[Figure]) -> list[dict[str,
     for figure in found:
         if figure.statistic not in MAIN:
             continue
-        kept = [(figure.statistic, figure.value, figure.value_replicates)]
+        assert figure.resampled is not None, "figures are slimmed later"
+        kept: dict[str, Resampled[Array] | None] = {figure.statistic: figure.resampled[0]}
         if figure.statistic == "auc_own":
-            assert figure.difference is not None
-            assert figure.difference_replicates is not None
-            kept.append(("own", figure.difference, figure.difference_replicates))
-        for statistic, value, replicates in kept:
-            last = len(replicates) - 1
+            kept["own"] = figure.resampled[1]
+        for statistic, one in kept.items():
+            assert one is not None, "Own has a chance"
+            last = len(one.value) - 1
             rows += [
                 keys
-                | {"head": None if head == last else head, "statistic": statistic, "value": float(value[head, 0])}
-                | {"replicates": replicates[head, 0].astype(np.float32)}
+                | {"head": None if head == last else head, "statistic": statistic, "value": float(one.value[head, 0])}
+                | {"replicates": one.replicates[head, 0].astype(np.float32)}
                 for head in range(last + 1)
             ]
     return rows

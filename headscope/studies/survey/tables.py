@@ -13,13 +13,13 @@ from torch import Tensor
 from headscope.corpus.texts import Text
 from headscope.model.tokens import Token
 from headscope.question.kinds import KINDS
+from headscope.reading.patterns import PATTERN
 from headscope.reading.stream import Stage
 from headscope.reading.words import WORD_CLASSES, WordClass
 from headscope.studies.survey.compare import Compared
 from headscope.studies.survey.frame import Frame
 from headscope.studies.survey.streams import Walked
 
-PATTERN = ("entropy", "on_own", "on_previous", "on_special")
 _LABEL = pa.dictionary(pa.int8(), pa.string())
 
 TEXTS = pa.schema(

@@ -17,7 +17,7 @@ from headscope.studies.capacity.fitting import batches, fitted_groups, watched
 from headscope.studies.capacity.options import Options
 from headscope.studies.capacity.run import Run
 from headscope.studies.capacity.spread import Spread, dimension_interval, participation_interval
-from headscope.studies.capacity.subspaces import Axes, Moments, dimension_at, participation_ratio
+from headscope.studies.capacity.subspaces import Axes, dimension_at, participation_ratio
 from tests.studies.survey.corpora import sentences, written
 
 Array = NDArray[np.float64]
@@ -37,9 +37,7 @@ def encodings(lengths: list[int], spectrum: Array, seed: int, uneven: float = 0.
 
 
 def fitted(x: Array) -> Axes:
-    moments = Moments(x.shape[1])
-    moments.add(torch.from_numpy(x))
-    return Axes.principal(moments, 1)
+    return Axes.principal(torch.from_numpy(x.mean(0)), torch.from_numpy(covariance(x, np.ones(len(x)))))
 
 
 def spread(axes: Axes, x: Array, documents: NDArray[np.int64]) -> Spread:

@@ -17,7 +17,7 @@ from headscope.studies.capacity.figures import curve, needed
 from headscope.studies.capacity.fitting import fitted_groups
 from headscope.studies.capacity.options import Options
 from headscope.studies.capacity.run import Capacity, Run
-from headscope.studies.capacity.subspaces import Axes, Moments
+from headscope.studies.capacity.subspaces import Axes
 from tests.studies.survey.corpora import sentences, written
 
 EIGHTHS = tuple(n / 8 for n in range(9))
@@ -115,9 +115,8 @@ def test_a_projection_s_loss_is_that_of_the_model_edited_by_hand(site, scope_of,
     fitted, other = (zoo.CORPUS[n] for n in order)
     layer = 1
     before = scope.read(fitted)
-    moments = Moments(32)
-    moments.add(before.z[layer].flatten(1) if site == "z" else before.residual[layer + 1])
-    projection = Axes.principal(moments, 1).projection(8)
+    x = (before.z[layer].flatten(1) if site == "z" else before.residual[layer + 1]).double()
+    projection = Axes.principal(x.mean(0), x.T.cov(correction=0)).projection(8)
     clean, edited = scope.read(other), scope.read(other, edit={(layer, site): projection})
     apart = (edited.residual[-1] - clean.residual[-1]).norm(dim=-1) / clean.residual[-1].norm(dim=-1)
     (one,) = (one for one in found.outcomes if one.condition.layer == layer and not one.condition.control)

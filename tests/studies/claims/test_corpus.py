@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headscope.corpus.bootstrap import Draws
-from headscope.corpus.estimates import Sample
 from headscope.errors import InputError
+from headscope.inference.bootstrap import Draws
+from headscope.inference.grouped import Grouped
 from headscope.studies.claims.corpus import abstraction, noise
 from headscope.studies.claims.linear import distributed, linked
 from headscope.studies.claims.surveyed import Rows
@@ -34,7 +34,7 @@ class Written:
         ids = draw.integers(0, 3 * WORDS_OF_A_TAG, TOKENS)
         tags = np.array([TAGS[id % 3] if tagged else None for id in ids], dtype=object)
         self.tokens = {"id": ids, "tag": tags}
-        self.sample = Sample(np.arange(TOKENS) // LENGTH, Draws(TEXTS, seed=0))
+        self.sample = Grouped(np.arange(TOKENS) // LENGTH, Draws(TEXTS, seed=0))
         # The output of the text before, at the same place.
         self.partners = (np.arange(TOKENS) - LENGTH) % TOKENS
         self._nearest = [self._drawn(draw, ids, share) for share in right]

@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from headscope.corpus import bootstrap
 from headscope.corpus.census import take_census
 from headscope.corpus.texts import Columns, Corpus, Text, find_sources
+from headscope.inference import bootstrap, estimates
 from headscope.model.tokens import Token
-from headscope.studies.survey import statistics, store, sums
+from headscope.studies.survey import statistics, store
 from headscope.studies.survey.checksums import CHECKSUMS, seal
 from headscope.studies.survey.frame import Frame
 from headscope.studies.survey.manifest import MANIFEST, sealed
@@ -96,7 +96,7 @@ def repeated(survey, directory, times):
 
 
 def test_the_statistics_of_more_shards_take_no_more_memory(survey, tmp_path, monkeypatch):
-    monkeypatch.setattr(sums, "_GROUPS", 64)
+    monkeypatch.setattr(estimates, "_GROUPS", 64)
     monkeypatch.setattr(bootstrap, "_BLOCK", 64)
     # Few replicates: a shard that is held must show beside them.
     monkeypatch.setattr(statistics, "Draws", partial(bootstrap.Draws, replicates=50))

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Patch, Rectangle
 
+from headscope.inference.verdicts import MARGIN
 from headscope.show.charts.chart import Cell, Chart, canvas, ticks
 from headscope.show.charts.palette import (
     ABOVE,
@@ -59,8 +60,8 @@ def against_chance(name: str, survey: Survey, view: View) -> Chart:
     return Chart(
         slug(name),
         f"Every head against chance: {view_name(view)}",
-        "A number is the difference from chance. White with =: the whole interval lies within ±0.02 of chance under "
-        "every reference. Grey and hatched: neither that nor told apart from chance. Empty: not measured.",
+        f"A number is the difference from chance. White with =: the whole interval lies within ±{MARGIN} of chance "
+        "under every reference. Grey and hatched: neither that nor told apart from chance. Empty: not measured.",
         svg,
         (
             *("head", "statistic", "value", "low", "high", "chance"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from headscope.inference.verdicts import MARGIN
 from headscope.show.document import Cell, Code, Items, Section, Table
 from headscope.studies.survey.opened import Survey
 
@@ -71,8 +72,8 @@ def how(surveys: Mapping[str, Survey]) -> Section:
                     "Intervals: 95 %, bootstrap of 2,000 draws of documents where documents are marked, else of texts.",
                     "Above, below: the interval of the difference excludes 0, and the false discovery rate over the "
                     "heads is at most 5 % (Benjamini–Hochberg).",
-                    "At chance: the whole interval of the difference lies within ±0.02 under every reference that was "
-                    "measured.",
+                    f"At chance: the whole interval of the difference lies within ±{MARGIN} under every reference "
+                    "that was measured.",
                     "Undetermined: neither. The texts do not tell it apart from chance, and its interval, or that of "
                     "another reference, is too wide to call it chance.",
                     "Contrasts: the same draws of documents on both sides, subtracted replicate by replicate.",

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-from headscope.corpus.verdicts import RATE
+from headscope.inference.verdicts import RATE, VERDICTS
 from headscope.show.charts.chart import Chart
 from headscope.show.document import Block, Cell, Code, Quote, Section, Table
 from headscope.studies.survey.opened import Survey, View
@@ -17,7 +17,6 @@ from headscope.studies.survey.report.examples import HEADS, TOKENS, examples, st
 from headscope.studies.survey.report.measures import (
     KINDS,
     MEASURES,
-    VERDICTS,
     between,
     difference,
     group,
