@@ -117,16 +117,18 @@ def console(file: IO[str]) -> Console:
 def plain(shown: RenderableType) -> str:
     """What a terminal without colours would print."""
     written = io.StringIO()
-    # In a notebook rich would show what it prints as an output of its own, and write nothing into the file.
+    # In a notebook rich would show what it prints as an output of its own, and write nothing into the file; and where
+    # FORCE_COLOR is set, as in a notebook's kernel, it would write bold and dim into it.
     on = Console(
         file=written,
         width=WIDTH,
-        no_color=True,
         highlight=False,
         markup=False,
         emoji=False,
         legacy_windows=False,
         force_jupyter=False,
+        force_terminal=False,
+        color_system=None,
     )
     on.print(Disarmed(shown))
     return "\n".join(line.rstrip() for line in written.getvalue().splitlines())

@@ -73,6 +73,7 @@ def test_hostile_labels_are_inert():
 def test_the_text_is_the_same_in_a_notebook(monkeypatch: pytest.MonkeyPatch):
     """rich takes what answers `get_ipython` in a kernel for a notebook, and displays there what it should write."""
     outside = text([sheets.plain()])
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as a kernel does
     kernel = type("ZMQInteractiveShell", (), {})()
     monkeypatch.setattr(builtins, "get_ipython", lambda: kernel, raising=False)
     assert Console().is_jupyter
