@@ -33,7 +33,8 @@ def problem(scope: Scope, layer: int, projection: int) -> Problem:
     reading = scope.read(TEXT)
     lengths = [min(LENGTHS[n % len(LENGTHS)], len(reading.tokens)) for n in range(TEXTS)]
     place_of = torch.tensor([p for length in lengths for p in range(length)])
-    encoded = [scope.bench.vocabulary.encoded("value", "layer", projection, spot) for spot in reading.spots[: max(lengths)]]
+    vocabulary, spots = scope.bench.vocabulary, reading.spots[: max(lengths)]
+    encoded = [vocabulary.encoded("value", "layer", projection, spot) for spot in spots]
     # Other texts' outputs differ: a little noise, so that no two queries are the same.
     z = reading.z[layer, place_of]
     z = z + 0.3 * z.std() * torch.randn(z.shape, generator=torch.Generator().manual_seed(0))

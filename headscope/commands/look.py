@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from headscope.model.card import Card
+    from headscope.model.tokens import Token
 
 
 def look(
@@ -110,14 +112,14 @@ def look(
         print_json(shown.told)
         return
     if as_csv:
-        from headscope.show.record import csv_of
+        from headscope.show.rows import csv_of
 
         write_data(csv_of(shown.rows))
         return
-    from headscope.show.terminal import token_line
 
     width, gap = terminal_width(), ""
-    head: list[RenderableType] = [_model_line(scope.card), gap, token_line(reading, shown.told["selected"], width), gap]
+    tokens = _token_line(reading.tokens, shown.told["selected"], width)
+    head: list[RenderableType] = [_model_line(scope.card), gap, tokens, gap]
     print_tables([*head, *(part for tables in shown.tables for part in tables(width))])
 
 
@@ -137,3 +139,18 @@ def _token(given: str) -> int | str:
     if len(given) > 18:
         raise InputError(f"there is no position of {len(given)} digits; ={given[:20]}… is a text.")
     return int(given)
+
+
+def _token_line(tokens: Iterable[Token], selected: int, width: int) -> Text:
+    """The tokens of a text with their positions, the selected one marked; never broken inside a token."""
+    from rich.text import Text
+
+    shown, used = Text(), 0
+    for token in tokens:
+        style = "bold reverse" if token.position == selected else "dim" if token.special else ""
+        piece = Text.assemble((f"{token.position} ", "dim"), (token.label, style))
+        if used and used + piece.cell_len > width:
+            shown, used = shown.append("\n"), 0
+        shown.append_text(piece).append("  ")
+        used += piece.cell_len + 2
+    return shown

@@ -47,51 +47,52 @@ class Shown:
 
 def heads(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     """What every head of a layer is nearest to; its rows are the neighbours."""
-    from headscope.show import record
-    from headscope.show import terminal as text
+    from headscope.reading.told import look_record
+    from headscope.reading.why import together
+    from headscope.show.terminal import tables
 
     say(f"encoding the vocabulary ({scope.card.vocab_size:,} tokens) …")
     near = reading.ask_nearest(asked.question, asked.token)
     positions = reading.nearest_positions(asked.token, near.question.layer or 0, near.question.metric)
-    told = record.look(scope.card, reading, near, positions)
-    shown = Shown(told, record.neighbor_rows(near))
+    told = look_record(scope.card, reading, near, positions)
+    shown = Shown(told, near.rows())
     if asked.hubs:
         say("reading other texts …")
         held = scope.bank(asked.bank, mask=reading.mask)
         say(f"comparing {len(held):,} other outputs …")
         background = reading.background(near, held)
-        told["background"] = record.background(background)
-        shown = Shown(told, record.background_rows(background))
-        shown.tables.append(lambda width: text.background_tables(background, width))
+        told["background"] = background.to_dict()
+        shown = Shown(told, background.rows())
+        shown.tables.append(lambda width: tables(background.sheets(), width))
     else:
-        shown.tables.append(lambda width: text.neighbor_tables(near, width))
-    shown.tables.append(lambda width: text.position_tables(positions, width))
+        shown.tables.append(lambda width: tables(near.sheets(), width))
+    shown.tables.append(lambda width: tables(positions.sheets(), width))
     if asked.why is not None:
         reasons = [near.why(asked.why, id) for id in near.ids[asked.why % len(near.ids)].tolist()]
-        told["why"] = [record.why(one) for one in reasons]
-        shown.tables.append(lambda width: text.why_tables(reasons, width))
+        told["why"] = [why.to_dict() for why in reasons]
+        shown.tables.append(lambda width: tables([together(reasons)], width))
     return shown
 
 
 def atlas(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     """The nearest token of every layer and head."""
-    from headscope.show import record
-    from headscope.show import terminal as text
+    from headscope.reading.told import read_record
+    from headscope.show.terminal import tables
 
     say(f"encoding the vocabulary ({scope.card.vocab_size:,} tokens) …")
     found = reading.ask_atlas(replace(asked.question, layer=None, k=1), asked.token)
-    told = record.read(scope.card, reading) | record.atlas(found)
-    return Shown(told, record.atlas_rows(found), [lambda width: text.atlas_tables(found, width)])
+    told = read_record(scope.card, reading) | found.to_dict()
+    return Shown(told, found.rows(), [lambda width: tables(found.sheets(), width)])
 
 
 def attention(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     """What every head of a layer mixes at a token."""
-    from headscope.show import record
-    from headscope.show import terminal as text
+    from headscope.reading.told import read_record
+    from headscope.show.terminal import tables
 
     found = reading.attention(asked.token, asked.question.layer or 0, asked.weigh)  # type: ignore[arg-type]
-    told = record.read(scope.card, reading) | record.attention(found)
-    return Shown(told, record.attention_rows(found), [lambda width: text.attention_tables(found, width)])
+    told = read_record(scope.card, reading) | found.to_dict()
+    return Shown(told, found.rows(), [lambda width: tables(found.sheets(), width)])
 
 
 def journey(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
@@ -169,6 +170,6 @@ def edits(given: Sequence[str]) -> dict[tuple[int, int], Any]:
 
 def _of_text(scope: Scope, reading: Reading, asked: Asked) -> Record:
     """What was read, and which token is selected, for the views that are about the whole text too."""
-    from headscope.show import record
+    from headscope.reading.told import read_record
 
-    return record.read(scope.card, reading) | {"selected": reading.position_of(asked.token)}
+    return read_record(scope.card, reading) | {"selected": reading.position_of(asked.token)}

@@ -52,7 +52,9 @@ def draw_map(
     from pathlib import Path
 
     with working("starting") as status:
-        from headscope.show import maps, record
+        from headscope.reading.answer import SCHEMA
+        from headscope.reading.told import read_record
+        from headscope.show import maps
         from headscope.show import scatter as figure
 
         path = figure.check(Path(output), theme or "light")  # before the minutes, not after
@@ -72,7 +74,7 @@ def draw_map(
         for other in readings[1:]:
             found = found.place(other)
         if path.suffix.lower() == ".json":
-            told = {"schema": record.SCHEMA, **record.read(scope.card, readings[0]), **found.to_dict()}
+            told = {"schema": SCHEMA, **read_record(scope.card, readings[0]), **found.to_dict()}
             figure.write(path, json.dumps(told, ensure_ascii=False, allow_nan=False).encode() + b"\n")
         else:
             found.save(path, theme or "light")  # type: ignore[arg-type]

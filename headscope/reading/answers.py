@@ -13,9 +13,14 @@ from headscope.question import notes
 from headscope.question.choices import AGAINST, METRICS, WEIGH, Against, Metric, Weigh, one_of
 from headscope.question.given import in_order, number, whole
 from headscope.question.question import Question
+from headscope.reading.answer import named
+from headscope.reading.atlas import Atlas
+from headscope.reading.attention import Attention
 from headscope.reading.captured import Captured
 from headscope.reading.finding import Finder, finder
-from headscope.reading.results import Atlas, Attention, Ends, Explains, Neighbors, PositionNeighbors, Why, named
+from headscope.reading.nearest import Ends, Explains, Neighbors
+from headscope.reading.positions import PositionNeighbors
+from headscope.reading.why import Why
 from headscope.reading.worked import Worked, worked
 
 Tokens = int | str | Iterable[int | str]

@@ -2,22 +2,218 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from headscope.errors import InputError
+from headscope.model.tokens import TokenName
 from headscope.neighbors import Hubness, Moments, hub_aware, hubness, search
 from headscope.question import notes
+from headscope.question.kinds import KINDS
+from headscope.reading.answer import Answer, Record, choices, named, number, question_record
 from headscope.reading.bank import Bank
 from headscope.reading.captured import Captured
 from headscope.reading.finding import Finder
-from headscope.reading.results import Background, Chance, Neighbors, named
+from headscope.reading.nearest import Neighbors
+from headscope.show.marks import KEY
+from headscope.show.numbers import distance, percent, rank, score
+from headscope.show.sheet import Cell, Row, Sheet
 from headscope.vocabulary import Encoded
 
 NEAREST = 10  # hubness counts how often a token is among so many nearest
 WINDOW = 100  # outputs that chance is taken from, at least
+
+
+@dataclass(frozen=True)
+class Chance:
+    """What other texts' outputs give for the same question, at positions `first` to `last`.
+
+    own_rank [head]: the median rank of the selected token under them; as_near [head]: the share of them that rank it
+    at least as near as the answer does (both nan where its encoding is not finite); in_text [head]: the share whose
+    nearest token is a token of this text, and not special; listed [head, k]: for each of the answer's neighbours the
+    share that has it among its k nearest.
+    """
+
+    own_rank: Tensor
+    as_near: Tensor
+    in_text: Tensor
+    listed: Tensor
+    first: int
+    last: int
+    outputs: int
+
+    @property
+    def where(self) -> str:
+        """At which positions."""
+        return f"position {self.first}" if self.first == self.last else f"positions {self.first} to {self.last}"
+
+
+@dataclass(frozen=True, repr=False)
+class Background(Answer):
+    """An answer, and what a bank of other texts' outputs says of it.
+
+    ids, ranks, scores [head, k]: the hub-aware neighbours, highest score first; kinds as in `near`; own_rank,
+    own_score [head]. A score says by how many standard deviations over the bank the token is nearer than usual.
+    `hubs`: how unequally tokens are among the 10 nearest of the bank's outputs.
+    """
+
+    near: Neighbors
+    ids: Tensor
+    ranks: Tensor
+    scores: Tensor
+    kinds: Tensor
+    own_rank: Tensor
+    own_score: Tensor
+    hubs: Hubness
+    chance: Chance
+    bank: str  # where its texts come from
+    outputs: int  # of the bank
+    places: Mapping[int, tuple[int, ...]]
+    names: Mapping[int, TokenName]  # of every id here and in `near`
+    notes: tuple[str, ...]
+
+    def rows(self) -> list[Record]:
+        """One row for each neighbour of both lists: head, list, rank, id, token, distance, score, kind, chance."""
+        raw = [
+            {"head": row["head"], "list": "raw", "rank": row["rank"], "id": row["id"], "token": row["token"]}
+            | {"distance": row["distance"], "score": None, "kind": row["kind"], "chance": chance}
+            for row, chance in zip(self.near.rows(), self.chance.listed.flatten().tolist(), strict=True)
+        ]
+        return raw + [
+            {"head": head, "list": "hub-aware", "rank": row["rank"], "id": row["id"], "token": row["token"]}
+            | {"distance": None, "score": row["score"], "kind": row["kind"], "chance": None}
+            for head in range(len(self.ids))
+            for row in self._neighbors(head)
+        ]
+
+    def to_dict(self) -> Record:
+        """The hub-aware neighbours and chance, head by head, ready for JSON; the answer itself is not repeated."""
+        near, chance = self.near, self.chance
+        return {
+            **question_record(near.question),
+            "selected": near.tokens[0].position,
+            "bank": {"name": self.bank, "outputs": self.outputs},
+            "window": {"first": chance.first, "last": chance.last, "outputs": chance.outputs},
+            "notes": list(self.notes),
+            "heads": [self._head(head) for head in range(len(self.ids))],
+        }
+
+    def _head(self, head: int) -> Record:
+        chance, hubs = self.chance, self.hubs
+        hub = self.names[int(hubs.largest_id[head])]
+        return {
+            "head": head,
+            "neighbors": self._neighbors(head),
+            "own": {"rank": int(self.own_rank[head]), "score": number(float(self.own_score[head]))},
+            "hubs": {
+                "skewness": float(hubs.skewness[head]),
+                "largest": float(hubs.largest[head]),
+                "id": hub.id,
+                "token": hub.text,
+                "label": hub.label,
+            },
+            "chance": {
+                "own_rank": number(float(chance.own_rank[head])),
+                "as_near": number(float(chance.as_near[head])),
+                "in_text": float(chance.in_text[head]),
+                "listed": chance.listed[head].tolist(),
+            },
+        }
+
+    def _neighbors(self, head: int) -> list[Record]:
+        """A head's hub-aware neighbours."""
+        return [
+            {
+                "rank": rank,
+                "id": id,
+                "token": self.names[id].text,
+                "label": self.names[id].label,
+                "score": score,
+                "kind": KINDS[kind],
+                "positions": list(self.places.get(id, ())),
+            }
+            for rank, id, score, kind in zip(
+                self.ranks[head].tolist(),
+                self.ids[head].tolist(),
+                self.scores[head].tolist(),
+                self.kinds[head].tolist(),
+                strict=True,
+            )
+        ]
+
+    def sheets(self) -> tuple[Sheet, ...]:
+        """Raw and hub-aware neighbours side by side for each head, with chance beside what is of this text."""
+        asked, own = self.near.question, self.near.tokens[0]
+        heads = range(len(self.ids))
+        columns = [column for head in heads for column in (self._raw(head), self._aware(head))]
+        rows = [Row(Cell(str(place)), cells) for place, cells in enumerate(zip(*columns, strict=True), start=1)]
+        rows += [
+            Row(Cell(name), tuple(cell for head in heads for cell in pair(head)), apart=True)
+            for name, pair in (
+                ("own", self._own),
+                ("chance", self._chance_of_own),
+                ("in text", self._in_text),
+                ("hubs", self._hubs),
+            )
+        ]
+        return (
+            Sheet(
+                "hub-aware",
+                f"Nearest vocabulary tokens to the outputs at {own.position} {own.label}, raw and hub-aware · "
+                f"layer {asked.layer} · {choices(asked)}",
+                tuple(name for head in heads for name in (f"head {head}", "hub-aware")),
+                tuple(rows),
+                legend=(KEY, *self._legend()),
+                notes=(*self.near.notes, *self.notes),
+                together=2,
+            ),
+        )
+
+    def _raw(self, head: int) -> list[Cell]:
+        """The answer's own neighbours, with chance beside those that the text has."""
+        return [
+            replace(cell, beside=percent(share)) if cell.kind in ("own", "text") else cell
+            for cell, share in zip(self.near.cells()[head], self.chance.listed[head].tolist(), strict=True)
+        ]
+
+    def _aware(self, head: int) -> list[Cell]:
+        return [Cell(row["label"], score(row["score"]), row["kind"], id=row["id"]) for row in self._neighbors(head)]
+
+    def _own(self, head: int) -> tuple[Cell, Cell]:
+        near = self.near
+        return (
+            Cell(f"#{int(near.own_rank[head])}", distance(float(near.own_distance[head]))),
+            Cell(f"#{int(self.own_rank[head])}", score(float(self.own_score[head]))),
+        )
+
+    def _chance_of_own(self, head: int) -> tuple[Cell, Cell]:
+        chance = self.chance
+        near = percent(float(chance.as_near[head]))
+        return Cell(f"#{rank(float(chance.own_rank[head]))}, {near} as near"), Cell()
+
+    def _in_text(self, head: int) -> tuple[Cell, Cell]:
+        return Cell(percent(float(self.chance.in_text[head]))), Cell()
+
+    def _hubs(self, head: int) -> tuple[Cell, Cell]:
+        """The most frequent neighbour with its share, and the skewness."""
+        hubs, id = self.hubs, int(self.hubs.largest_id[head])
+        label = f"{percent(float(hubs.largest[head]))} {self.names[id].label}"
+        return Cell(label, id=id), Cell(f"skew {float(hubs.skewness[head]):.1f}")
+
+    def _legend(self) -> tuple[str, ...]:
+        """What the numbers beside an answer are."""
+        return (
+            f"Bank: {self.outputs:,} outputs of other texts ({self.bank}). Hub-aware: by how many standard deviations "
+            "over the bank the token is nearer than usual.",
+            f"Chance, from the {self.chance.outputs:,} of them at {self.chance.where}: beside a token of the text, how "
+            "many list it too; chance, the own token's median rank, and how many rank it as near; in text, how many "
+            "have a token of this text nearest.",
+            "Hubs: the token that is most often among the 10 nearest of the bank's outputs, and how skewed that count "
+            "is.",
+        )
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from headscope.model.tokens import Token
 from headscope.question import notes
 from headscope.question.choices import Replacement
 from headscope.question.stopping import stop_point
+from headscope.reading.answer import frame
 from headscope.reading.captured import Captured
 from headscope.reading.losses import kl, moved
 from headscope.reading.patterns import pattern_figures
-from headscope.reading.results import frame
 from headscope.reading.stream import joined, ranks_alone, stages_of, streams, walk
 from headscope.reading.words import WordClass, word_classes
 from headscope.show import layers as views

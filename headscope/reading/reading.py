@@ -22,23 +22,19 @@ from headscope.question.choices import (
 from headscope.question.given import as_seed
 from headscope.question.question import Question
 from headscope.reading import answers, layers
-from headscope.reading.background import background
+from headscope.reading.atlas import Atlas
+from headscope.reading.attention import Attention
+from headscope.reading.background import Background, background
 from headscope.reading.bank import Bank, bank_of, source
 from headscope.reading.captured import Captured
+from headscope.reading.comparison import Comparison, compared
 from headscope.reading.layers import Effects, Glance, Journey, Mixing
 from headscope.reading.map import Map
 from headscope.reading.map.layouts import Tell, Way
 from headscope.reading.map.plan import plan
-from headscope.reading.results import (
-    Atlas,
-    Attention,
-    Background,
-    Comparison,
-    Neighbors,
-    PositionNeighbors,
-    Why,
-    compared,
-)
+from headscope.reading.nearest import Neighbors
+from headscope.reading.positions import PositionNeighbors
+from headscope.reading.why import Why
 from headscope.reading.worked import Worked
 
 

@@ -12,8 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from headscope.question.meanings import MIXING
-from headscope.show import record
-from headscope.show.terminal import WIDTH, blocks, distance, notes, plain
+from headscope.reading.answer import SCHEMA, token_record
+from headscope.show.numbers import distance
+from headscope.show.terminal import WIDTH, blocks, notes, plain
 
 if TYPE_CHECKING:
     from headscope.reading.layers import Effects, Glance, Journey, Mixing
@@ -38,14 +39,14 @@ _TOKEN, _CLASS = 14, 11  # characters of a token's column and of its class of wo
 def journey(found: Journey) -> Record:
     """Every stage of every token."""
     return {
-        "schema": record.SCHEMA,
+        "schema": SCHEMA,
         "stages": list(found.stages),
         "use_position": found.use_position,
         "norms_input": found.norms_input,
         "k": found.k,
         "notes": list(found.notes),
         "tokens": [
-            record.token(token)
+            token_record(token)
             | {
                 "word_class": found.word_classes[n],
                 "own_rank": found.own_rank[:, n].tolist(),
@@ -87,8 +88,8 @@ def mixing(found: Mixing) -> Record:
     """The ratios of every layer and position, and per head; null where there is none."""
     means = {kind: _numbers(values.tolist()) for kind, values in found.means().items()}
     return {
-        "schema": record.SCHEMA,
-        "tokens": [record.token(token) for token in found.tokens],
+        "schema": SCHEMA,
+        "tokens": [token_record(token) for token in found.tokens],
         "notes": list(found.notes),
         "kinds": [{"kind": kind, "name": _MIXING_NAMES[kind], "says": says} for kind, says in MIXING.items()],
         "layers": [
@@ -138,7 +139,7 @@ def mixing_rows(found: Mixing) -> list[Record]:
 
 def glance(found: Glance) -> Record:
     """One row for each layer and head; null where the text cannot tell."""
-    return {"schema": record.SCHEMA, "notes": list(found.notes), "heads": glance_rows(found)}
+    return {"schema": SCHEMA, "notes": list(found.notes), "heads": glance_rows(found)}
 
 
 def glance_rows(found: Glance) -> list[Record]:
@@ -149,7 +150,7 @@ def glance_rows(found: Glance) -> list[Record]:
 def effects(found: Effects) -> Record:
     """One row for each layer and head; what only a language-model head tells is left out where there is none."""
     return {
-        "schema": record.SCHEMA,
+        "schema": SCHEMA,
         "selected": found.token.position,
         "replaced_by": found.replaced_by,
         "notes": list(found.notes),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from headscope.show.record import Record, question, token
-from headscope.show.terminal import choices
+from headscope.reading.answer import Record, choices, question_record, token_record
 
 if TYPE_CHECKING:
     from headscope.reading.map import Map
@@ -27,7 +26,7 @@ def record(found: Map) -> Record:
                 "text": text.text,
                 "mask": text.mask,
                 "tokens": [
-                    {**token(one), "value": value, "output": output, "moved": moved}
+                    {**token_record(one), "value": value, "output": output, "moved": moved}
                     for one, value, output, moved in zip(
                         text.tokens, text.values.tolist(), text.outputs.tolist(), text.moved.tolist(), strict=True
                     )
@@ -50,7 +49,7 @@ def labelled(found: Map) -> Record:
             {
                 "text": text.text,
                 "mask": text.mask,
-                "tokens": [token(one) for one in text.tokens],
+                "tokens": [token_record(one) for one in text.tokens],
                 "moved": text.moved.tolist(),
             }
             for text in found.texts
@@ -61,7 +60,7 @@ def labelled(found: Map) -> Record:
 def _about(found: Map) -> Record:
     """What a map is of, how it was made, and how far it is to be trusted."""
     return {
-        **question(found.question),
+        **question_record(found.question),
         "head": found.head,
         "method": found.way.method,
         "perplexity": found.way.perplexity if found.way.method == "tsne" else None,

@@ -1,11 +1,14 @@
-"""A report as Markdown; its figures are files beside it."""
+"""A report as Markdown, whose figures are files beside it; and sheets."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from headscope.show.charts.chart import Chart
 from headscope.show.document import Block, Cell, Code, Items, Quote, Report, Section, Table
+from headscope.show.sheet import Cell as SheetCell
+from headscope.show.sheet import Sheet
 
 
 def markdown(report: Report) -> str:
@@ -14,6 +17,22 @@ def markdown(report: Report) -> str:
     for section in report.sections:
         parts += _section(section, 2)
     return "\n\n".join(parts) + "\n"
+
+
+def of_sheets(sheets: Sequence[Sheet]) -> str:
+    """A table for each sheet, and what must be said around it."""
+    parts = [part for sheet in sheets for part in _sheet(sheet)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _sheet(sheet: Sheet) -> list[str]:
+    rows = tuple((_said(row.head), *map(_said, row.cells)) for row in sheet.rows)
+    table = Table(sheet.caption, (sheet.stub, *sheet.columns), rows)
+    return [*map(_plain, sheet.lead), _table(table), *map(_plain, (*sheet.legend, *sheet.notes))]
+
+
+def _said(cell: SheetCell) -> str:
+    return " ".join(part for part in (cell.marked, cell.number, cell.beside) if part)
 
 
 def _section(section: Section, level: int) -> list[str]:

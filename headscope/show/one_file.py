@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from headscope.show.style import SHEETS
+
 _STYLE = """
 :root { color-scheme: light dark; }
 body { max-width: 1400px; margin: 0 auto; padding: 24px; font: 15px/1.5 system-ui, sans-serif; }
@@ -19,30 +21,30 @@ pre { padding: 12px; background: light-dark(#f5f5f1, #1a1d20); }
 
 
 def document(
-    title: str, text: str, facts: Sequence[str], notes: Sequence[str], svg: str, tables: Sequence[str], script: str
+    title: str,
+    text: str = "",
+    facts: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    svg: str = "",
+    tables: Sequence[str] = (),
+    script: str = "",
 ) -> str:
-    """The file; `svg` (or none) and `tables` are HTML of other views, everything else is text."""
-
-    def paragraphs(lines: Sequence[str]) -> str:
-        return "".join(f"<p>{escape(line)}</p>" for line in lines)
-
+    """The file; `svg` and `tables` are HTML of other views, everything else is text, and what is empty left out."""
+    parts = [f"<h1>{escape(title)}</h1>"]
+    if text:
+        parts.append(f'<blockquote dir="auto">{escape(text)}</blockquote>')
+    parts += [f"<p>{escape(line)}</p>" for line in (*facts, *notes)]
+    if svg:
+        parts.append(f'<h2>Figure</h2><div class="wide" tabindex="0" role="region" aria-label="Figure">{svg}</div>')
+    parts += ["<h2>Tables</h2>", *tables]
+    if script:
+        parts.append(f"<h2>In Python</h2>{pre(script)}")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>{escape(title)} · headscope</title><style>{_STYLE}</style></head><body><main>"
-        f'<h1>{escape(title)}</h1><blockquote dir="auto">{escape(text)}</blockquote>'
-        + paragraphs([*facts, *notes])
-        + (
-            f'<h2>Figure</h2><div class="wide" tabindex="0" role="region" aria-label="Figure">{svg}</div>'
-            if svg
-            else ""
-        )
-        + "<h2>Tables</h2>"
-        + "".join(
-            f'<div tabindex="0" role="region" aria-label="Table {n}">{one}</div>' for n, one in enumerate(tables, 1)
-        )
-        + f"<h2>In Python</h2>{pre(script)}</main></body></html>\n"
+        f"<title>{escape(title)} · headscope</title><style>{_STYLE}{SHEETS}</style></head><body><main>"
+        f"{''.join(parts)}</main></body></html>\n"
     )
 
 

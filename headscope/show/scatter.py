@@ -19,7 +19,7 @@ from headscope.keep.files import file_to_write, write_bytes
 from headscope.question.choices import Theme
 from headscope.show import maps
 from headscope.show.labels import Box, Place, placed
-from headscope.show.record import csv_of
+from headscope.show.rows import csv_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

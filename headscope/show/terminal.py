@@ -1,11 +1,11 @@
-"""Results as tables for a terminal: one column a head, in blocks that fit the width."""
+"""Sheets as tables for a terminal, in blocks that fit the width."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from rich import box
 from rich.cells import cell_len, set_cell_size
@@ -15,55 +15,98 @@ from rich.table import Table
 from rich.text import Text
 
 from headscope.keep.cells import visible
-from headscope.question.kinds import KINDS
-from headscope.show.marks import KEY, MARKS, mark
-
-if TYPE_CHECKING:
-    from headscope.question.question import Question
-    from headscope.reading.captured import Captured
-    from headscope.reading.results import Atlas, Attention, Background, Comparison, Neighbors, PositionNeighbors, Why
+from headscope.question.kinds import Kind
+from headscope.show.sheet import Cell, Sheet
 
 WIDTH = 100
-STYLES = {MARKS["own"]: "bold green", MARKS["text"]: "cyan", MARKS["variant"]: "cyan", MARKS["special"]: "dim"}
-VECTORS = {"z": "the outputs", "q": "the queries", "k": "the keys", "v": "the values"}
-_LABEL, _NUMBER = 9, 5  # characters of a token and of a distance in a cell
-_CELL = _LABEL + 1 + _NUMBER
-_MARGIN = 3  # the column of ranks
+STYLES: dict[Kind, str] = {"own": "bold green", "text": "cyan", "variant": "cyan", "special": "dim", "elsewhere": ""}
+_LABEL, _ALONE = 9, 20  # characters of a label beside a number, and of one that stands alone
+_RANK = 7  # heads of rows that are no longer, as ranks are, stand on the right
 
 
-def neighbors(near: Neighbors) -> str:
+def text(sheets: Sequence[Sheet]) -> str:
     """Plain text, 100 columns wide."""
-    return plain(Group(*(part for one in near.each() for part in neighbor_tables(one, WIDTH))))
+    return plain(Group(*tables(sheets, WIDTH)))
 
 
-def positions(rows: PositionNeighbors) -> str:
-    """Plain text, 100 columns wide."""
-    return plain(Group(*position_tables(rows, WIDTH)))
+def tables(sheets: Sequence[Sheet], width: int) -> list[RenderableType]:
+    """Each sheet with its caption, in blocks of columns that fit the width, and what must be said below."""
+    parts: list[RenderableType] = []
+    for sheet in sheets:
+        parts += [Text(sheet.caption, "bold"), *map(Text, sheet.lead)]
+        for block in _blocks(sheet, width):
+            parts += [block, Text()]
+        if sheet.legend:
+            parts += [*(Text(line, "dim") for line in sheet.legend), Text()]
+        parts += notes(sheet.notes)
+        if sheet.notes and sheet is not sheets[-1]:
+            parts.append(Text())
+    return parts
 
 
-def atlas(found: Atlas) -> str:
-    """Plain text, 100 columns wide."""
-    return plain(Group(*atlas_tables(found, WIDTH)))
+@dataclass(frozen=True)
+class _Room:
+    """Characters of a column: its whole width, and those of its labels, numbers, and what stands beside them."""
+
+    whole: int
+    label: int
+    number: int
+    beside: int
+
+    @staticmethod
+    def of(title: str, cells: Sequence[Cell]) -> _Room:
+        number = max((cell_len(cell.number) for cell in cells), default=0)
+        beside = max((cell_len(cell.beside) for cell in cells), default=0)
+        label = max((min(cell_len(cell.marked), _LABEL) for cell in cells if cell.number), default=0)
+        alone = max((min(cell_len(cell.marked), _ALONE) for cell in cells if not cell.number), default=0)
+        rest = number + bool(label) + beside + bool(beside)
+        whole = max(label + rest, alone, min(cell_len(title), _ALONE), 1)
+        return _Room(whole, whole - rest if label else 0, number, beside)
 
 
-def attention(found: Attention) -> str:
-    """Plain text, 100 columns wide."""
-    return plain(Group(*attention_tables(found, WIDTH)))
+def _blocks(sheet: Sheet, width: int) -> list[Table]:
+    head = _Room.of(sheet.stub, [row.head for row in sheet.rows])
+    rooms = [_Room.of(title, [row.cells[n] for row in sheet.rows]) for n, title in enumerate(sheet.columns)]
+    groups = [range(n, n + sheet.together) for n in range(0, len(rooms), sheet.together)]
+    widest = max(sum(rooms[n].whole + 1 for n in group) - 1 for group in groups)
+    found = []
+    for block in blocks(len(groups), width, widest, head.whole):
+        columns = [n for group in groups[block.start : block.stop] for n in group]
+        found.append(_table(sheet, head, {n: rooms[n] for n in columns}))
+    return found
 
 
-def background(found: Background) -> str:
-    """Plain text, 100 columns wide."""
-    return plain(Group(*background_tables(found, WIDTH)))
+def _table(sheet: Sheet, head: _Room, rooms: Mapping[int, _Room]) -> Table:
+    """The rows of a sheet under those columns that have `rooms`."""
+    ranks = not sheet.stub and not head.number and head.whole <= _RANK
+    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False, header_style="bold")
+    table.add_column(Text(sheet.stub), justify="right" if ranks else "left", width=head.whole, no_wrap=True)
+    for n, room in rooms.items():
+        title = _cut(sheet.columns[n], room.whole)
+        table.add_column(Text(title), justify="left" if room.label else "right", width=room.whole, no_wrap=True)
+    most = {n: max((row.cells[n].share or 0.0 for row in sheet.rows), default=0.0) for n in rooms}
+    for row, below in zip(sheet.rows, [*sheet.rows[1:], None], strict=True):
+        named = Text(row.head.marked, STYLES[row.head.kind] or "dim") if ranks else _shown(row.head, head, 0)
+        shown = (_shown(row.cells[n], room, most[n]) for n, room in rooms.items())
+        table.add_row(named, *shown, end_section=below is not None and below.apart and not row.apart)
+    return table
 
 
-def why(found: Why) -> str:
-    """Plain text, 100 columns wide."""
-    return plain(Group(*why_tables([found], WIDTH)))
+def _shown(cell: Cell, room: _Room, most: float) -> Text:
+    """A cell; `most`: the largest share of its column, which stands out, and what is hardly any of it steps back."""
+    style = STYLES[cell.kind]
+    if not cell.number:
+        return Text(set_cell_size(_cut(cell.marked, room.whole), room.whole), style)
+    if not room.label:
+        weak = cell.share is not None and cell.share < most / 10
+        return Text(cell.number, "dim" if weak else "bold" if cell.share == most else "")
+    shown = Text(set_cell_size(_cut(cell.marked, room.label), room.label), style)
+    shown.append(f" {cell.number:>{room.number}}", "dim")
+    return shown.append(f" {cell.beside:>{room.beside}}") if cell.beside else shown
 
 
-def comparison(found: Comparison) -> str:
-    """Plain text, 100 columns wide."""
-    return plain(Group(*comparison_tables(found, WIDTH)))
+def _cut(label: str, width: int) -> str:
+    return label if cell_len(label) <= width else set_cell_size(label, width - 1).rstrip() + "…"
 
 
 def console(file: IO[str]) -> Console:
@@ -74,8 +117,18 @@ def console(file: IO[str]) -> Console:
 def plain(shown: RenderableType) -> str:
     """What a terminal without colours would print."""
     written = io.StringIO()
+    # In a notebook rich would show what it prints as an output of its own, and write nothing into the file; and where
+    # FORCE_COLOR is set, as in a notebook's kernel, it would write bold and dim into it.
     on = Console(
-        file=written, width=WIDTH, no_color=True, highlight=False, markup=False, emoji=False, legacy_windows=False
+        file=written,
+        width=WIDTH,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+        force_jupyter=False,
+        force_terminal=False,
+        color_system=None,
     )
     on.print(Disarmed(shown))
     return "\n".join(line.rstrip() for line in written.getvalue().splitlines())
@@ -92,317 +145,11 @@ class Disarmed:
             yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
 
-def token_line(reading: Captured, selected: int, width: int) -> Text:
-    """The tokens of a text with their positions, the selected one marked; never broken inside a token."""
-    shown, used = Text(), 0
-    for token in reading.tokens:
-        style = "bold reverse" if token.position == selected else "dim" if token.special else ""
-        piece = Text.assemble((f"{token.position} ", "dim"), (token.label, style))
-        if used and used + piece.cell_len > width:
-            shown, used = shown.append("\n"), 0
-        shown.append_text(piece).append("  ")
-        used += piece.cell_len + 2
-    return shown
-
-
-def neighbor_tables(near: Neighbors, width: int) -> list[RenderableType]:
-    """The nearest vocabulary tokens of one selected token, a column a head, each with the mark of its kind."""
-    asked, own = near.question, near.tokens[0]
-    title = (
-        f"Nearest vocabulary tokens to {VECTORS[asked.vector]} at {own.position} {own.label} · layer {asked.layer} · "
-        f"{choices(asked)}"
-    )
-    k = near.ids.shape[-1]
-    ids, distances, kinds = near.ids.tolist(), near.distances.tolist(), near.kinds.tolist()
-    own_ranks, own_distances = near.own_rank.tolist(), near.own_distance.tolist()
-    parts: list[RenderableType] = [Text(title, "bold")]
-    for heads in blocks(len(ids), width):
-        table = _table([f"head {head}" for head in heads])
-        for row in range(k):
-            table.add_row(
-                str(row + 1),
-                *(_cell(near.names[ids[h][row]].label, distances[h][row], mark(kinds[h][row])) for h in heads),
-                end_section=row == k - 1,
-            )
-        table.add_row("own", *(_cell(f"#{own_ranks[h]}", own_distances[h], "") for h in heads))
-        if near.suppressed is not None:
-            ends = near.suppressed
-            for row in range(k):
-                table.add_row(
-                    "−" + str(row + 1),
-                    *(
-                        _cell(near.names[id].label, d, MARKS["own"] if id == own.id else "")
-                        for id, d in ((int(ends.ids[h, row]), float(ends.distances[h, row])) for h in heads)
-                    ),
-                )
-        parts += [table, Text()]
-    return [*parts, Text(KEY, "dim"), Text(), *notes(near.notes)]
-
-
-def why_tables(found: Sequence[Why], width: int) -> list[RenderableType]:
-    """What each source position brought to the scores of several tokens in one head: a column a token."""
-    asked = found[0].question
-    what = "dot product" if asked.metric == "euclidean" else asked.metric
-    title = f"Why: shares of the source positions in the {what} scores of head {found[0].head} · layer {asked.layer}"
-    parts: list[RenderableType] = [Text(title, "bold")]
-    for columns in blocks(len(found), width - _CELL):
-        table = _table(["source", *(found[n].neighbor.label for n in columns)])
-        rows = [found[n].shares.tolist() for n in columns]
-        weights = found[0].weights.tolist()
-        for position, token in enumerate(found[0].tokens):
-            shares = (Text(f"{row[position]:+.3f}", "" if abs(row[position]) > 0.05 else "dim") for row in rows)
-            own = MARKS["own"] if token == found[0].token else ""
-            last = position == len(found[0].tokens) - 1
-            table.add_row(str(position), _cell(token.label, weights[position], own), *shares, end_section=last)
-        if any(found[n].rest for n in columns):
-            table.add_row("", "no position", *(f"{found[n].rest:+.3f}" for n in columns))
-        table.add_row("", "score", *(f"{found[n].score:+.3f}" for n in columns))
-        parts += [table, Text()]
-    return parts
-
-
-def background_tables(found: Background, width: int) -> list[RenderableType]:
-    """Raw and hub-aware neighbours side by side for each head, with chance beside what is of this text."""
-    near, chance = found.near, found.chance
-    asked, own = near.question, near.tokens[0]
-    title = (
-        f"Nearest vocabulary tokens to the outputs at {own.position} {own.label}, raw and hub-aware · "
-        f"layer {asked.layer} · {choices(asked)}"
-    )
-    listed, names = chance.listed.tolist(), found.names
-    raw = list(zip(near.ids.tolist(), near.distances.tolist(), near.kinds.tolist(), listed, strict=True))
-    aware = list(zip(found.ids.tolist(), found.scores.tolist(), found.kinds.tolist(), strict=True))
-    share = _CELL + 5
-    parts: list[RenderableType] = [Text(title, "bold")]
-    for heads in blocks(len(raw), width - 4, share + 1 + _CELL):
-        table = _table([name for h in heads for name in (f"head {h}", "hub-aware")], [share, _CELL] * len(heads), 7)
-        for row in range(near.ids.shape[1]):
-            cells = []
-            for h in heads:
-                ids, distances, kinds, shares = (one[row] for one in raw[h])
-                beside = f" {shares:>4.0%}" if in_text(kinds) else ""
-                cells.append(_cell(names[ids].label, distances, mark(kinds)).append(beside))
-                ids, scores, kinds = (one[row] for one in aware[h])
-                cells.append(_label(names[ids].label, mark(kinds), _LABEL).append(f" {score(scores)}", "dim"))
-            table.add_row(str(row + 1), *cells, end_section=row == near.ids.shape[1] - 1)
-        rows = [[name] for name in ("own", "chance", "in text", "hubs")]
-        for h in heads:
-            rows[0] += [
-                f"{f'#{int(near.own_rank[h])}':<{_LABEL}} {distance(float(near.own_distance[h])):>{_NUMBER}}",
-                f"{f'#{int(found.own_rank[h])}':<{_LABEL}} {score(float(found.own_score[h]))}",
-            ]
-            rows[1] += [chance_of_own(found, h), ""]
-            rows[2] += [percent(float(chance.in_text[h])), ""]
-            rows[3] += list(hubs_of(found, h))
-        for cells_of_row in rows:
-            table.add_row(*cells_of_row)
-        parts += [table, Text()]
-    parts += [Text(KEY, "dim"), *(Text(line, "dim") for line in background_legend(found)), Text()]
-    return [*parts, *notes([*near.notes, *found.notes])]
-
-
-def chance_of_own(found: Background, head: int) -> str:
-    """The own token's median rank under other outputs, and how many rank it as near."""
-    chance = found.chance
-    return f"#{rank(float(chance.own_rank[head]))}, {percent(float(chance.as_near[head]))} as near"
-
-
-def hubs_of(found: Background, head: int) -> tuple[str, str]:
-    """The most frequent neighbour with its share, and the skewness."""
-    hubs = found.hubs
-    label = found.names[int(hubs.largest_id[head])].label
-    return f"{percent(float(hubs.largest[head]))} {label}", f"skew {float(hubs.skewness[head]):.1f}"
-
-
-def background_legend(found: Background) -> tuple[str, ...]:
-    """What the numbers beside an answer are."""
-    chance = found.chance
-    where = f"position {chance.first}" if chance.first == chance.last else f"positions {chance.first} to {chance.last}"
-    return (
-        f"Bank: {found.outputs:,} outputs of other texts ({found.bank}). Hub-aware: by how many standard deviations "
-        "over the bank the token is nearer than usual.",
-        f"Chance, from the {chance.outputs:,} of them at {where}: beside a token of the text, how many list it too; "
-        "chance, the own token's median rank, and how many rank it as near; in text, how many have a token of this "
-        "text nearest.",
-        "Hubs: the token that is most often among the 10 nearest of the bank's outputs, and how skewed that count is.",
-    )
-
-
-def comparison_tables(found: Comparison, width: int) -> list[RenderableType]:
-    """What changed for each head, then both tables."""
-    parts: list[RenderableType] = [Text("What changed: tokens shared by both, and how far the own token moved", "bold")]
-    for heads in blocks(len(found.overlap), width):
-        table = _table([f"head {head}" for head in heads])
-        table.add_row("", *(f"{found.overlap[h]:.0%}, own {int(found.moved[h]):+d}" for h in heads))
-        parts.append(table)
-    return [*parts, *neighbor_tables(found.one, width), *neighbor_tables(found.other, width)]
-
-
-def position_tables(rows: PositionNeighbors, width: int) -> list[RenderableType]:
-    """The positions of the text by their distance, a column a head, the own position marked with ▸."""
-    what = "outputs" if rows.against == "z" else "values"
-    title = (
-        f"Nearest positions of the text ({what}) to the outputs at {rows.token.position} {rows.token.label} · "
-        f"layer {rows.layer} · {rows.metric}"
-    )
-    order, distances = rows.positions.tolist(), rows.distances.tolist()
-    parts: list[RenderableType] = [Text(title, "bold")]
-    for heads in blocks(len(order), width):
-        table = _table([f"head {head}" for head in heads])
-        for row in range(len(rows.tokens)):
-            table.add_row(
-                str(row + 1),
-                *(
-                    _cell(
-                        f"{order[h][row]} {rows.tokens[order[h][row]].label}",
-                        distances[h][row],
-                        MARKS["own"] if order[h][row] == rows.token.position else "",
-                    )
-                    for h in heads
-                ),
-            )
-        parts += [table, Text()]
-    return [*parts, *notes(rows.notes)]
-
-
-def atlas_tables(found: Atlas, width: int) -> list[RenderableType]:
-    """The nearest token of every layer (rows) and head (columns), and each layer's share of the text's own."""
-    asked = found.question
-    title = (
-        f"Nearest vocabulary token in every layer and head at {found.token.position} {found.token.label} · "
-        f"{choices(asked)}"
-    )
-    ids, distances, kinds = found.ids.tolist(), found.distances.tolist(), found.kinds.tolist()
-    parts: list[RenderableType] = [Text(title, "bold")]
-    for heads in blocks(len(ids[0]), width):
-        table = _table([f"head {head}" for head in heads])
-        for layer, row in enumerate(ids):
-            table.add_row(
-                f"L{layer}",
-                *(_cell(found.names[row[h]].label, distances[layer][h], mark(kinds[layer][h])) for h in heads),
-            )
-        parts += [table, Text()]
-    return [*parts, *_rates(found), Text(KEY, "dim"), Text(), *notes(found.notes)]
-
-
-def _rates(found: Atlas) -> list[RenderableType]:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False, header_style="bold")
-    for column in ("", *KINDS):
-        table.add_column(column, justify="right")
-    for layer, shares in enumerate(found.rates().tolist()):
-        table.add_row(f"L{layer}", *(f"{share:.0%}" for share in shares))
-    return [Text("Share of each layer's heads by the kind of their nearest token", "bold"), table, Text()]
-
-
-def attention_tables(found: Attention, width: int) -> list[RenderableType]:
-    """How much of each source (rows) every head (columns) mixes into its output at a token."""
-    what = "weights" if found.weigh == "weights" else "lengths of what the weights let through"
-    title = f"Attention of {found.token.position} {found.token.label} · layer {found.layer} · {what}"
-    shares = found.shares.tolist()
-    parts: list[RenderableType] = [Text(title, "bold")]
-    for heads in blocks(len(shares), width - _CELL):
-        table = _table(["source", *(f"head {head}" for head in heads)])
-        for token in found.tokens:
-            own = MARKS["own"] if token == found.token else ""
-            table.add_row(
-                str(token.position),
-                _label(token.label, own, _CELL),
-                *(Text(distance(shares[h][token.position]), _weight(shares[h], token.position)) for h in heads),
-            )
-        parts += [table, Text()]
-    return [*parts, *notes(found.notes)]
-
-
-def _weight(shares: Sequence[float], position: int) -> str:
-    """The head's largest source stands out; what it hardly uses steps back."""
-    most = max(shares)
-    return "bold" if shares[position] == most else "dim" if shares[position] < most / 10 else ""
-
-
-def choices(asked: Question) -> str:
-    """The choices of an answer, in one line."""
-    parts: list[str] = [asked.space, asked.metric]
-    if asked.reference is not None:
-        where = "" if asked.at is None else f" (at {asked.at})"
-        parts += [f"reference {asked.reference}", f"position {'on' if asked.use_position else 'off'}{where}"]
-    return " · ".join(parts)
-
-
-def distance(value: float) -> str:
-    """A distance in five characters where it can be told in so many.
-
-    >>> [distance(x) for x in (0.0, 0.12345, 1.0, 12.3456, -1234.5, 3e-7, 2.5e12)]
-    ['0.000', '0.123', '1.000', '12.35', '-1234', '3e-07', '2e+12']
-    """
-    size = abs(value)
-    if size and (size < 5e-4 or size >= 1e5):
-        return f"{value:.0e}"
-    for digits in (3, 2, 1, 0):
-        shown = f"{value:.{digits}f}"
-        if len(shown) <= _NUMBER:
-            return shown
-    return shown
-
-
-def in_text(kind: int) -> bool:
-    """Whether a kind, by its index in KINDS, is of tokens that the text has."""
-    return KINDS[kind] in ("own", "text")
-
-
-def score(value: float) -> str:
-    """A hub-aware score in five characters where it can be told in so many.
-
-    >>> [score(x) for x in (2.345, -0.5, 12.34, 123.4, float("nan"))]
-    ['+2.35', '-0.50', '+12.3', '+123', '    –']
-    """
-    if value != value:
-        return "    –"
-    size = abs(value)
-    return f"{value:+.{2 if size < 9.995 else 1 if size < 99.95 else 0}f}"
-
-
-def rank(value: float) -> str:
-    """A rank that may lie between two, or be none.
-
-    >>> [rank(x) for x in (3.0, 1204.5, float("nan"))]
-    ['3', '1204.5', '–']
-    """
-    return f"{float(value):.1f}".removesuffix(".0") if value == value else "–"
-
-
-def percent(value: float) -> str:
-    """A share; none where it is not a number.
-
-    >>> [percent(x) for x in (0.123, float("nan"))]
-    ['12%', '–']
-    """
-    return f"{float(value):.0%}" if value == value else "–"
-
-
-def blocks(heads: int, width: int, cell: int = _CELL) -> list[range]:
-    """Heads in blocks of nearly equal size that fit the width."""
-    fit = max(1, (width - _MARGIN) // (cell + 1))
-    size = -(-heads // -(-heads // fit))
-    return [range(start, min(start + size, heads)) for start in range(0, heads, size)]
-
-
-def _table(columns: Sequence[str], widths: Sequence[int] | None = None, margin: int = _MARGIN) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False, header_style="bold")
-    table.add_column("", justify="right", style="dim", width=margin)
-    for column, cell in zip(columns, widths or [_CELL] * len(columns), strict=True):
-        table.add_column(column, width=cell, no_wrap=True)
-    return table
-
-
-def _cell(label: str, value: float, sign: str) -> Text:
-    return _label(label, sign, _LABEL).append(f" {distance(value):>{_NUMBER}}", "dim")
-
-
-def _label(label: str, sign: str, width: int) -> Text:
-    label = sign + label
-    if cell_len(label) > width:
-        label = set_cell_size(label, width - 1).rstrip() + "…"
-    return Text(set_cell_size(label, width), STYLES.get(sign, ""), no_wrap=True)
+def blocks(columns: int, width: int, cell: int, margin: int = 3) -> list[range]:
+    """Columns in blocks of nearly equal size that fit the width, beside a margin."""
+    fit = max(1, (width - margin) // (cell + 1))
+    size = -(-columns // -(-columns // fit))
+    return [range(start, min(start + size, columns)) for start in range(0, columns, size)]
 
 
 def notes(sentences: Sequence[str]) -> list[RenderableType]:

@@ -13,7 +13,8 @@ from fastapi.testclient import TestClient
 from headscope import Scope
 from headscope.app import create_app
 from headscope.app.api.answers import AtlasOut, AttentionOut, BackgroundOut, CompareOut, ModelsOut, NearestOut, ReadOut
-from headscope.show import record
+from headscope.reading.answer import token_record
+from headscope.reading.told import look_record
 
 API = "/api/v1"
 
@@ -34,7 +35,7 @@ def test_read_gives_the_tokens(client: TestClient, demo: Scope) -> None:
     answer = client.post(f"{API}/read", json={"text": "Hello there", "mask": "causal"}).json()
     ReadOut.model_validate(answer)
     assert answer["mask"] == "causal"
-    assert answer["tokens"] == [record.token(token) for token in demo.read("Hello there").tokens]
+    assert answer["tokens"] == [token_record(token) for token in demo.read("Hello there").tokens]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_nearest_is_what_the_library_finds(client: TestClient, demo: Scope, ques
     reading = demo.read("Time flies like an arrow. Fruit flies like a banana.", asked.pop("mask", "model"))
     near = reading.nearest(**asked)
     rows = reading.nearest_positions(asked.get("token", 1), asked.get("layer", 0), asked.get("metric", "cosine"))
-    assert answer == json.loads(json.dumps(record.look(demo.card, reading, near, rows)))
+    assert answer == json.loads(json.dumps(look_record(demo.card, reading, near, rows)))
 
 
 def test_nearest_is_what_the_command_line_prints(client: TestClient) -> None:
@@ -76,7 +77,7 @@ def test_background_is_what_the_library_finds(client: TestClient, demo: Scope, q
     BackgroundOut.model_validate(answer)
     reading = demo.read("Time flies like an arrow. Fruit flies like a banana.")
     found = reading.background(reading.nearest(**question))  # type: ignore[arg-type]
-    assert answer == json.loads(json.dumps(record.background(found)))
+    assert answer == json.loads(json.dumps(found.to_dict()))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ def test_compare_is_what_the_library_finds(
     CompareOut.model_validate(answer)
     text = "Time flies like an arrow. Fruit flies like a banana."
     found = demo.read(text).compare(demo.read(text, other_mask), **shared, other_reference=other_reference)
-    assert answer["heads"] == record.comparison_rows(found)
+    assert answer["heads"] == found.rows()
     assert answer["one"] == client.post(f"{API}/nearest", json=shared).json()
     assert answer["other"] == client.post(f"{API}/nearest", json={**shared, **other}).json()
 
@@ -116,7 +117,7 @@ def test_compare_keeps_to_candidates(client: TestClient) -> None:
 def test_atlas_is_what_the_library_finds(client: TestClient, demo: Scope) -> None:
     answer = client.post(f"{API}/atlas", json={"text": "Hello there", "token": 2}).json()
     AtlasOut.model_validate(answer)
-    assert answer == json.loads(json.dumps(record.atlas(demo.read("Hello there").atlas(2))))
+    assert answer == json.loads(json.dumps(demo.read("Hello there").atlas(2).to_dict()))
 
 
 @pytest.mark.parametrize("weigh", ["weights", "norms"])
@@ -125,7 +126,7 @@ def test_attention_is_what_the_library_finds(client: TestClient, demo: Scope, we
     AttentionOut.model_validate(answer)
     reading = demo.read("Time flies like an arrow. Fruit flies like a banana.")
     pattern = {"head": 7, "queries": reading.pattern_of(2, weigh)[7].tolist()}
-    assert answer == record.attention(reading.attention("banana", 2, weigh)) | {"pattern": pattern}
+    assert answer == reading.attention("banana", 2, weigh).to_dict() | {"pattern": pattern}
     assert answer["pattern"]["queries"][11] == answer["heads"][7]["shares"]
 
 

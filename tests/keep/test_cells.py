@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headscope.keep.cells import cell, visible
-from headscope.show.record import csv_of
+from headscope.show.rows import csv_of
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 TEXTS = st.text(st.characters(exclude_categories=["Cs"])) | st.text("=+-@\t\r'\x1b\x00ab", max_size=6)

@@ -38,13 +38,15 @@ from headscope.app.visitors import Visitors
 from headscope.errors import InputError
 from headscope.keep.memory import Recent
 from headscope.question.choices import Replacement, Weigh, What
+from headscope.reading.comparison import compared
 from headscope.reading.map import Map
 from headscope.reading.map.layouts import Tell
+from headscope.reading.nearest import Neighbors
 from headscope.reading.reading import Reading
-from headscope.reading.results import Neighbors, compared
+from headscope.reading.told import look_record, read_record
 from headscope.reading.worked import Worked
 from headscope.scope import Scope
-from headscope.show import layers, maps, record
+from headscope.show import layers, maps
 
 T = TypeVar("T")
 
@@ -75,7 +77,7 @@ class Desk:
 
     async def read(self, ask: ReadAsk, request: Request | None = None) -> bytes:
         def make(scope: Scope, reading: Reading) -> dict[str, Any]:
-            return record.read(scope.card, reading) | {"notes": list(reading.notes)}
+            return read_record(scope.card, reading) | {"notes": list(reading.notes)}
 
         return await self._answer(ask, make, request)
 
@@ -87,13 +89,13 @@ class Desk:
 
     async def background(self, ask: BackgroundAsk, request: Request | None = None) -> bytes:
         def make(_: Scope, reading: Reading) -> dict[str, Any]:
-            return record.background(reading.background(near(reading, ask)))
+            return reading.background(near(reading, ask)).to_dict()
 
         return await self._answer(ask, make, request)
 
     async def why(self, ask: WhyAsk, request: Request | None = None) -> bytes:
         def make(_: Scope, reading: Reading) -> dict[str, Any]:
-            return record.why(near(reading, ask).why(ask.head, ask.id))
+            return near(reading, ask).why(ask.head, ask.id).to_dict()
 
         return await self._answer(ask, make, request)
 
@@ -111,7 +113,7 @@ class Desk:
             return {
                 "one": _look(scope, reading, ask, found.one),
                 "other": _look(other_scope, other_reading, other_ask, found.other),
-                "heads": record.comparison_rows(found),
+                "heads": found.rows(),
             }
 
         return await self._answer(ask, make, request)
@@ -195,13 +197,13 @@ class Desk:
 
     async def atlas(self, ask: AtlasAsk, request: Request | None = None) -> bytes:
         def make(_: Scope, reading: Reading) -> dict[str, Any]:
-            return record.atlas(reading.ask_atlas(ask.of_all_layers, ask.token))
+            return reading.ask_atlas(ask.of_all_layers, ask.token).to_dict()
 
         return await self._answer(ask, make, request)
 
     async def attention(self, ask: AttentionAsk, request: Request | None = None) -> bytes:
         def make(_: Scope, reading: Reading) -> dict[str, Any]:
-            told = record.attention(reading.attention(ask.token, ask.layer, ask.weigh))
+            told = reading.attention(ask.token, ask.layer, ask.weigh).to_dict()
             return told | {"pattern": None if ask.head is None else self._pattern(reading, ask, ask.head)}
 
         return await self._answer(ask, make, request)
@@ -417,7 +419,7 @@ def _look(scope: Scope, reading: Reading, ask: NearestAsk, found: Neighbors) -> 
     rows = dataclasses.replace(
         rows, positions=rows.positions[:, : ask.positions], distances=rows.distances[:, : ask.positions]
     )
-    return record.look(scope.card, reading, found, rows)
+    return look_record(scope.card, reading, found, rows)
 
 
 def as_json(record: dict[str, Any]) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import Request
@@ -13,13 +13,19 @@ from headscope.app.api.desk import Desk, near, pattern_of, work_out
 from headscope.app.page.script import script
 from headscope.errors import InputError
 from headscope.question.choices import OPEN_REFERENCES
+from headscope.reading.answer import Answer
+from headscope.reading.attention import pattern
+from headscope.reading.comparison import compared
 from headscope.reading.map import Map
 from headscope.reading.reading import Reading
-from headscope.reading.results import compared
+from headscope.reading.worked import Worked
 from headscope.scope import Scope
-from headscope.show import layers, maps, record, svg
+from headscope.show import html, layers, maps
 from headscope.show import scatter as figure
 from headscope.show.one_file import document, pre
+from headscope.show.rows import csv_of
+from headscope.show.sheet import Sheet
+from headscope.show.svg import svg
 
 Rows = list[dict[str, Any]]
 TYPES = {"csv": "text/csv", "svg": "image/svg+xml", "html": "text/html", "py": "text/x-python"}
@@ -27,11 +33,11 @@ TYPES = {"csv": "text/csv", "svg": "image/svg+xml", "html": "text/html", "py": "
 
 @dataclass
 class Taken:
-    """A view, answered: tables by name, the grids of its figure, and its results as notebooks show them."""
+    """A view, answered: tables by name, the sheets of its figure, and its results as notebooks show them."""
 
     title: str
     tables: dict[str, Rows]
-    grids: list[svg.Grid]
+    figures: list[Sheet]
     results: list[Any]
     figure: str = ""  # where it is drawn already
 
@@ -41,23 +47,27 @@ def _heads(desk: Desk, scope: Scope, reading: Reading, ask: ViewAsk) -> Taken:
     own = found.tokens[0]
     taken = Taken(
         f"{own.label} (position {own.position}), layer {ask.layer}",
-        {"neighbors": record.neighbor_rows(found), "positions": record.position_rows(rows)},
-        [svg.neighbors(found)],
+        {"neighbors": found.rows(), "positions": rows.rows()},
+        [*found.sheets()],
         [found, rows],
     )
     comparison = ask.as_compare()
     if comparison is not None:
         _, there, other = desk.other_side(reading, comparison, desk.at_hand)
         both = compared(found, near(there, other))
-        taken.tables["other"] = record.neighbor_rows(both.other)
-        taken.tables["changes"] = record.comparison_rows(both)
+        taken.tables["other"] = both.other.rows()
+        taken.tables["changes"] = both.rows()
         other_side = " ".join(
             f"{name} {value}" for name, value in comparison.other.model_dump(exclude_none=True).items()
         )
-        taken.grids, taken.results = svg.comparison(both, ("as chosen", other_side)), [both, rows]
+        sides = ((both.one, "as chosen"), (both.other, other_side))
+        taken.figures = [
+            replace(sheet, caption=f"{sheet.caption} · {side}") for answer, side in sides for sheet in answer.sheets()
+        ]
+        taken.results = [both, rows]
     elif ask.hubs:
         held = reading.background(found)
-        taken.tables["hub-aware"] = record.background_rows(held)
+        taken.tables["hub-aware"] = held.rows()
         taken.results.insert(1, held)
     if ask.teach and ask.vector == "z":
         head, _, id = (ask.why or f"{ask.head or 0}.").partition(".")
@@ -71,21 +81,20 @@ def _atlas(desk: Desk, scope: Scope, reading: Reading, ask: ViewAsk) -> Taken:
         references = (None,)
     asked = [ask.model_copy(update={"reference": one}).of_all_layers for one in references]
     found = [reading.ask_atlas(one, ask.token) for one in asked]
-    rows = [{"reference": one.question.reference} | row for one in found for row in record.atlas_rows(one)]
+    rows = [{"reference": one.question.reference} | row for one in found for row in one.rows()]
     own = found[0].token
     title = f"{own.label} (position {own.position}), every layer and head"
-    return Taken(title, {"atlas": rows}, [svg.atlas(one) for one in found], list(found))
+    return Taken(title, {"atlas": rows}, [sheet for one in found for sheet in one.sheets()], list(found))
 
 
 def _attention(desk: Desk, scope: Scope, reading: Reading, ask: ViewAsk) -> Taken:
     found = reading.attention(ask.token, ask.layer, ask.weigh)
     own = found.token
     title = f"Attention of {own.label} (position {own.position}), layer {ask.layer}"
-    taken = Taken(title, {"attention": record.attention_rows(found)}, [svg.attention(found)], [found])
+    taken = Taken(title, {"attention": found.rows()}, [*found.sheets()], [found])
     if ask.head is not None and len(reading.tokens) <= desk.limits.pattern:
         queries = pattern_of(reading, ask.layer, ask.weigh, ask.head)
-        labels = [f"{one.position} {one.label}" for one in reading.tokens]
-        taken.grids.append(svg.pattern(f"L{ask.layer}H{ask.head}, rows: query, columns: source", labels, queries))
+        taken.figures.append(pattern(ask.layer, ask.head, reading.tokens, queries))
         taken.tables["pattern"] = [
             {"query": i, "source": j, ask.weigh: value} for i, row in enumerate(queries) for j, value in enumerate(row)
         ]
@@ -179,13 +188,13 @@ def _made(desk: Desk, name: str, ask: ViewAsk, found: Map | None) -> Callable[[S
 
     def make(scope: Scope, reading: Reading) -> bytes:
         if stem == "effects":  # as many runs as there are heads: only where they are asked for
-            return record.csv_of(layers.effects_rows(desk.effects_of(scope, reading, ask.token))).encode()
+            return csv_of(layers.effects_rows(desk.effects_of(scope, reading, ask.token))).encode()
         taken = _VIEWS[ask.view](desk, scope, reading, ask) if found is None else _map(found)
         if kind == "csv":
             if stem not in taken.tables:
                 raise InputError(f"there is no table {stem!r} of this view: its text is too long.")
-            return record.csv_of(taken.tables[stem]).encode()
-        drawn = svg.drawn(taken.grids) if taken.grids else taken.figure
+            return csv_of(taken.tables[stem]).encode()
+        drawn = svg(taken.figures) if taken.figures else taken.figure
         if kind == "svg":
             return drawn.encode()
         card = scope.card
@@ -193,11 +202,15 @@ def _made(desk: Desk, name: str, ask: ViewAsk, found: Map | None) -> Callable[[S
             f"{card.name}" + (f", revision {card.revision}" if card.revision else "") + f"; weights SHA-256 "
             f"{card.weights_sha256}; capture error {card.capture_error:.1e}; mask {ask.mask}."
         ]
-        tables = [
-            one._repr_html_() if hasattr(one, "_repr_html_") and not taken.figure else pre(repr(one))
-            for one in taken.results
-        ]
+        tables = [_shown(answer) for answer in taken.results]
         inline = drawn[max(0, drawn.find("<svg")) :]  # a file of its own begins with a declaration
         return document(taken.title, ask.text, facts, reading.notes, inline, tables, script(card, ask)).encode()
 
     return make
+
+
+def _shown(answer: Any) -> str:
+    """An answer as HTML in the style of the file."""
+    if isinstance(answer, Worked):
+        return answer._repr_html_()
+    return html.tables(answer.sheets()) if isinstance(answer, Answer) else pre(repr(answer))

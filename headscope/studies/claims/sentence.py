@@ -9,8 +9,8 @@ import torch
 
 from headscope.errors import InputError
 from headscope.question.choices import Mask
+from headscope.reading.nearest import Neighbors
 from headscope.reading.reading import Reading
-from headscope.reading.results import Neighbors
 from headscope.scope import Scope
 from headscope.studies.claims.catalogue import OTHER, TEXT, TOKEN
 from headscope.studies.claims.verdict import Arithmetic, Finding

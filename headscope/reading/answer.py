@@ -1,0 +1,173 @@
+"""What every answer has: its text, its HTML, its data frame, its files; and what answers say in the same words."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from headscope.errors import InputError
+from headscope.keep.files import file_to_write, write_bytes
+from headscope.model.tokens import Token, TokenName, TokenNames
+from headscope.question.kinds import Kind
+from headscope.question.question import Question
+from headscope.show import html, markdown, terminal
+from headscope.show.numbers import distance
+from headscope.show.paint import painted
+from headscope.show.rows import csv_of
+from headscope.show.sheet import Cell, Sheet
+from headscope.show.svg import svg
+
+if TYPE_CHECKING:
+    import pandas
+
+SCHEMA = 1
+Record = dict[str, Any]
+
+
+class Answer(ABC):
+    """A frozen answer. It says what it has as rows, as a dict and as sheets; every medium is made of these."""
+
+    @abstractmethod
+    def rows(self) -> list[Record]:
+        """Flat rows, one a number or a few that belong together: the lines of CSV and of a data frame."""
+
+    @abstractmethod
+    def to_dict(self) -> Record:
+        """Plain lists and numbers, ready for JSON."""
+
+    @abstractmethod
+    def sheets(self) -> tuple[Sheet, ...]:
+        """The answer laid out, for any medium."""
+
+    @property
+    def title(self) -> str:
+        """What the answer is, in a line."""
+        return self.sheets()[0].caption
+
+    def __repr__(self) -> str:
+        return terminal.text(self.sheets())
+
+    def _repr_html_(self) -> str:
+        return html.fragment(self.sheets())
+
+    def to_html(self) -> str:
+        """A file that needs nothing else."""
+        return html.page(self.title, self.sheets())
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """The rows as a data frame; ImportError where pandas is not installed."""
+        return frame(self.rows())
+
+    def figures(self) -> Mapping[str, Callable[[], bytes]]:
+        """What draws the answer into a file of each ending; none where it has no figure."""
+        sheets = self.sheets()
+        if all(sheet.figure is None for sheet in sheets):
+            return {}
+        return {
+            ".svg": lambda: svg(sheets).encode(),
+            ".pdf": lambda: painted(sheets, "pdf"),
+            ".png": lambda: painted(sheets, "png"),
+        }
+
+    def save(self, path: str | Path) -> Path:
+        """Write the answer into a file, by its ending, whole or not at all: .html, .md, .csv (rows), .json (to_dict).
+
+        An answer with a figure is drawn as .svg, .pdf or .png too. Raises InputError for another ending, or a place
+        that cannot be written to.
+        """
+        formats = {
+            ".html": lambda: _encoded(self.to_html()),
+            ".md": lambda: _encoded(markdown.of_sheets(self.sheets())),
+            ".csv": lambda: _encoded(csv_of(self.rows())),
+            ".json": lambda: as_json(self.to_dict()) + b"\n",
+            **self.figures(),
+        }
+        ending = Path(path).suffix.lower()
+        if ending not in formats:
+            named = repr(ending) if ending else "a file without an ending"
+            raise InputError(f"this answer is saved as {', '.join(formats)}, not {named}.")
+        place = file_to_write(path)
+        made = formats[ending]()
+        try:
+            write_bytes(place, made)
+        except OSError as error:
+            raise InputError(f"{str(path)!r} cannot be written: {error.strerror or error}.") from None
+        return Path(path)
+
+
+def frame(rows: list[Record]) -> pandas.DataFrame:
+    """Rows as a data frame; ImportError where pandas is not installed."""
+    try:
+        import pandas
+    except ImportError:
+        raise ImportError("to_pandas() needs pandas: pip install pandas") from None
+    return pandas.DataFrame(rows)
+
+
+def as_json(record: Record) -> bytes:
+    """A record as JSON; numbers that JSON has not are told as None by then."""
+    return _encoded(json.dumps(record, ensure_ascii=False, allow_nan=False))
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", errors="backslashreplace")
+
+
+def number(value: float) -> float | None:
+    """A number that JSON has: a distance beyond float32's range is told as null."""
+    return value if isfinite(value) else None
+
+
+def token_record(token: Token) -> Record:
+    """One token of a text."""
+    return {
+        "position": token.position,
+        "id": token.id,
+        "text": token.text,
+        "label": token.label,
+        "special": token.special,
+        "span": list(token.span) if token.span else None,
+    }
+
+
+def question_record(asked: Question) -> Record:
+    """The choices of an answer; `layer` null for all, `reference` null where the space has none."""
+    return {
+        "layer": asked.layer,
+        "space": asked.space,
+        "reference": asked.reference,
+        "metric": asked.metric,
+        "use_position": asked.use_position,
+        "candidates": asked.candidates,
+        "vector": asked.vector,
+        "at": asked.at,
+    }
+
+
+def choices(asked: Question) -> str:
+    """The choices of an answer, in one line."""
+    parts: list[str] = [asked.space, asked.metric]
+    if asked.reference is not None:
+        where = "" if asked.at is None else f" (at {asked.at})"
+        parts += [f"reference {asked.reference}", f"position {'on' if asked.use_position else 'off'}{where}"]
+    return " · ".join(parts)
+
+
+def named(ids: Tensor, names: TokenNames | Mapping[int, TokenName]) -> dict[int, TokenName]:
+    """The names of all ids in a tensor of any shape."""
+    return {id: names[id] for id in torch.unique(ids).tolist()}
+
+
+def token_cell(
+    id: int, apart: float, kind: Kind, names: Mapping[int, TokenName], places: Mapping[int, tuple[int, ...]]
+) -> Cell:
+    """A vocabulary token with its distance, what it is to the text, and its first place there, if it has one."""
+    where = places.get(id)
+    return Cell(names[id].label, distance(apart), kind, id=id, position=where[0] if where else None)

@@ -1,0 +1,105 @@
+"""The nearest token of every layer and head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from headscope.model.tokens import Token, TokenName
+from headscope.question.kinds import KINDS
+from headscope.question.question import Question
+from headscope.reading.answer import SCHEMA, Answer, Record, choices, number, question_record, token_cell
+from headscope.show.marks import KEY
+from headscope.show.numbers import percent
+from headscope.show.sheet import Cell, Row, Sheet
+
+
+@dataclass(frozen=True, repr=False)
+class Atlas(Answer):
+    """For every layer and head, the one vocabulary token that the head's output at a token is nearest to.
+
+    ids, distances, own_rank [layer, head]; kinds uint8 [layer, head]: indices of headscope.question.kinds.KINDS.
+    """
+
+    question: Question
+    token: Token
+    ids: Tensor
+    distances: Tensor
+    own_rank: Tensor
+    kinds: Tensor
+    places: Mapping[int, tuple[int, ...]]  # positions of the ids that the text has, itself or in another form
+    names: Mapping[int, TokenName]
+    notes: tuple[str, ...]
+
+    def rates(self) -> Tensor:
+        """The share of each layer's heads whose nearest token is of a kind: [layer, kind], kinds as in KINDS."""
+        return torch.nn.functional.one_hot(self.kinds.long(), len(KINDS)).double().mean(1)  # (layer, kind)
+
+    def rows(self) -> list[Record]:
+        """One row for each layer and head: layer, head, id, token, label, distance, own_rank, kind, positions."""
+        by_layer = zip(
+            self.ids.tolist(), self.distances.tolist(), self.own_rank.tolist(), self.kinds.tolist(), strict=True
+        )
+        return [
+            {
+                "layer": layer,
+                "head": head,
+                "id": id,
+                "token": self.names[id].text,
+                "label": self.names[id].label,
+                "distance": number(distance),
+                "own_rank": own_rank,
+                "kind": KINDS[kind],
+                "positions": list(self.places.get(id, ())),
+            }
+            for layer, parts in enumerate(by_layer)
+            for head, (id, distance, own_rank, kind) in enumerate(zip(*parts, strict=True))
+        ]
+
+    def to_dict(self) -> Record:
+        """The nearest token of every layer and head, and each layer's kinds, ready for JSON."""
+        return {
+            "schema": SCHEMA,
+            "selected": self.token.position,
+            **question_record(self.question),
+            "notes": list(self.notes),
+            "cells": self.rows(),
+            "layers": [
+                {"layer": layer} | dict(zip(KINDS, shares, strict=True))
+                for layer, shares in enumerate(self.rates().tolist())
+            ],
+        }
+
+    def sheets(self) -> tuple[Sheet, ...]:
+        """Layers × heads: the nearest token of each; and the share of each layer's heads by kind."""
+        by_layer = zip(self.ids.tolist(), self.distances.tolist(), self.kinds.tolist(), strict=True)
+        rows = (
+            Row(
+                Cell(f"L{layer}"),
+                tuple(
+                    token_cell(id, distance, KINDS[kind], self.names, self.places)
+                    for id, distance, kind in zip(*parts, strict=True)
+                ),
+            )
+            for layer, parts in enumerate(by_layer)
+        )
+        rates = (
+            Row(Cell(f"L{layer}"), tuple(Cell(number=percent(share), share=share) for share in shares))
+            for layer, shares in enumerate(self.rates().tolist())
+        )
+        return (
+            Sheet(
+                "atlas",
+                f"Nearest vocabulary token in every layer and head at {self.token.position} {self.token.label} · "
+                f"{choices(self.question)}",
+                tuple(f"head {head}" for head in range(self.ids.shape[1])),
+                tuple(rows),
+                legend=(KEY,),
+                notes=self.notes,
+                figure="labels",
+            ),
+            Sheet("kinds", "Share of each layer's heads by the kind of their nearest token", KINDS, tuple(rates)),
+        )

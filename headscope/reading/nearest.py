@@ -1,0 +1,190 @@
+"""The vocabulary tokens that heads' outputs are nearest to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from headscope.errors import InputError
+from headscope.model.tokens import Token, TokenName
+from headscope.question.kinds import KINDS
+from headscope.question.question import Question
+from headscope.reading.answer import Answer, Record, choices, number, question_record, token_cell, token_record
+from headscope.reading.why import Why
+from headscope.show.marks import KEY
+from headscope.show.numbers import distance
+from headscope.show.sheet import Cell, Row, Sheet
+
+_VECTORS = {"z": "the outputs", "q": "the queries", "k": "the keys", "v": "the values"}
+
+
+class Explains(Protocol):
+    """A reading, as an answer knows it."""
+
+    def why(self, near: Neighbors, head: int, id: int) -> Why:
+        """The split of a token's score in one head over the positions that it mixed."""
+
+
+@dataclass(frozen=True)
+class Ends:
+    """The tokens in the opposite direction of what a head writes, the farthest first: ids, distances [head, k]."""
+
+    ids: Tensor
+    distances: Tensor
+
+
+@dataclass(frozen=True, repr=False)
+class Neighbors(Answer):
+    """For each head, the vocabulary tokens that its output at a token is nearest to.
+
+    ids, distances, ranks [head, k], nearest first; own_rank, own_distance [head]. Tied tokens share a rank and
+    stand in the order of their ids. kinds uint8 [head, k]: indices of headscope.question.kinds.KINDS. For a list of
+    tokens each tensor has a leading axis.
+    """
+
+    question: Question
+    tokens: tuple[Token, ...]  # the selected ones
+    ids: Tensor
+    distances: Tensor
+    ranks: Tensor
+    own_rank: Tensor
+    own_distance: Tensor
+    kinds: Tensor
+    places: Mapping[int, tuple[int, ...]]  # positions of the ids that the text has, itself or in another form
+    names: Mapping[int, TokenName]  # of every id above
+    notes: tuple[str, ...]
+    suppressed: Ends | None = None  # in the spaces embedding and unembedding: what the head writes against
+    reading: Explains | None = field(default=None, compare=False)  # None after unpickling
+
+    def why(self, head: int, id: int) -> Why:
+        """The exact split of a token's score in one head over the positions that it mixed; see `Reading.why`."""
+        if self.reading is None:
+            raise InputError(
+                "this answer was loaded from a file, without its reading: ask reading.why(near, head, id)."
+            )
+        return self.reading.why(self, head, id)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"reading": None}  # a reading holds its model
+
+    def each(self) -> tuple[Neighbors, ...]:
+        """One answer for each selected token, without the leading axis."""
+        if self.ids.dim() == 2:
+            return (self,)
+        return tuple(
+            replace(
+                self,
+                tokens=(token,),
+                ids=self.ids[n],
+                distances=self.distances[n],
+                ranks=self.ranks[n],
+                own_rank=self.own_rank[n],
+                own_distance=self.own_distance[n],
+                kinds=self.kinds[n],
+                suppressed=self.suppressed and Ends(self.suppressed.ids[n], self.suppressed.distances[n]),
+            )
+            for n, token in enumerate(self.tokens)
+        )
+
+    def rows(self) -> list[Record]:
+        """One row for each neighbour: position, head, rank, id, token, label, distance, kind, positions."""
+        return [
+            {"position": near.tokens[0].position, "head": head["head"], **neighbor}
+            for near in self.each()
+            for head in near.heads()
+            for neighbor in head["neighbors"]
+        ]
+
+    def to_dict(self) -> Record:
+        """The answer for each selected token, ready for JSON."""
+        return {
+            **question_record(self.question),
+            "notes": list(self.notes),
+            "selected": [{"token": token_record(near.tokens[0]), "heads": near.heads()} for near in self.each()],
+        }
+
+    def heads(self) -> list[Record]:
+        """For each head of an answer about one token its neighbours, the own token's place, and what it is against."""
+        return [
+            {
+                "head": head,
+                "neighbors": [
+                    {
+                        "rank": rank,
+                        "id": id,
+                        "token": self.names[id].text,
+                        "label": self.names[id].label,
+                        "distance": number(apart),
+                        "kind": KINDS[kind],
+                        "positions": list(self.places.get(id, ())),
+                    }
+                    for rank, id, apart, kind in zip(ranks, ids, distances, kinds, strict=True)
+                ],
+                "own": {"rank": own_rank, "distance": number(own_distance)},
+                **self._against(head),
+            }
+            for head, (ranks, ids, distances, kinds, own_rank, own_distance) in enumerate(
+                zip(
+                    self.ranks.tolist(),
+                    self.ids.tolist(),
+                    self.distances.tolist(),
+                    self.kinds.tolist(),
+                    self.own_rank.tolist(),
+                    self.own_distance.tolist(),
+                    strict=True,
+                )
+            )
+        ]
+
+    def _against(self, head: int) -> Record:
+        """What a head writes against, the farthest first, in the spaces that know it."""
+        if self.suppressed is None:
+            return {}
+        ends = zip(self.suppressed.ids[head].tolist(), self.suppressed.distances[head].tolist(), strict=True)
+        return {
+            "suppressed": [
+                {"id": id, "token": self.names[id].text, "label": self.names[id].label, "distance": number(apart)}
+                for id, apart in ends
+            ]
+        }
+
+    def sheets(self) -> tuple[Sheet, ...]:
+        """Ranks × heads for each selected token: the nearest tokens, the own token's place, what is written against."""
+        return tuple(near._sheet() for near in self.each())
+
+    def _sheet(self) -> Sheet:
+        asked, own = self.question, self.tokens[0]
+        rows = [Row(Cell(str(place)), cells) for place, cells in enumerate(zip(*self.cells(), strict=True), start=1)]
+        owns = zip(self.own_rank.tolist(), self.own_distance.tolist(), strict=True)
+        rows.append(Row(Cell("own"), tuple(Cell(f"#{rank}", distance(apart)) for rank, apart in owns), apart=True))
+        if self.suppressed is not None:
+            ends = zip(self.suppressed.ids.T.tolist(), self.suppressed.distances.T.tolist(), strict=True)
+            for place, pairs in enumerate(ends, start=1):
+                cells = (
+                    token_cell(id, apart, "own" if id == own.id else "elsewhere", self.names, self.places)
+                    for id, apart in zip(*pairs, strict=True)
+                )
+                rows.append(Row(Cell(f"−{place}"), tuple(cells), apart=True))
+        return Sheet(
+            "neighbors",
+            f"Nearest vocabulary tokens to {_VECTORS[asked.vector]} at {own.position} {own.label} · "
+            f"layer {asked.layer} · {choices(asked)}",
+            tuple(f"head {head}" for head in range(len(self.ids))),
+            tuple(rows),
+            legend=(KEY,),
+            notes=self.notes,
+            figure="cells",
+        )
+
+    def cells(self) -> list[list[Cell]]:
+        """The neighbours of each head, in an answer about one token."""
+        return [
+            [
+                token_cell(id, apart, KINDS[kind], self.names, self.places)
+                for id, apart, kind in zip(*parts, strict=True)
+            ]
+            for parts in zip(self.ids.tolist(), self.distances.tolist(), self.kinds.tolist(), strict=True)
+        ]

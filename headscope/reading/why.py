@@ -1,0 +1,108 @@
+"""How much of a token's score in one head each source position brought."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from headscope.model.tokens import Token, TokenName
+from headscope.question.question import Question
+from headscope.reading.answer import Answer, Record, choices, question_record
+from headscope.reading.finding import Split
+from headscope.show.numbers import distance
+from headscope.show.sheet import Cell, Row, Sheet
+
+
+@dataclass(frozen=True, repr=False)
+class Why(Answer):
+    """How much of a token's score in one head each source position brought.
+
+    `weights`, `shares` float64 [source]; `rest` belongs to no position (the share of attention sinks); `score` is
+    their sum: 1 − distance for cosine, −distance for dot, the dot product for euclidean.
+    """
+
+    question: Question
+    token: Token  # the selected one
+    head: int
+    neighbor: TokenName
+    tokens: tuple[Token, ...]  # the sources, by position
+    split: Split
+
+    @property
+    def weights(self) -> Tensor:
+        return self.split.weights
+
+    @property
+    def shares(self) -> Tensor:
+        return self.split.shares
+
+    @property
+    def rest(self) -> float:
+        return self.split.rest
+
+    @property
+    def score(self) -> float:
+        return float(self.split.shares.sum()) + self.split.rest
+
+    def rows(self) -> list[Record]:
+        """One row for each source position: position, token, label, weight, share."""
+        return [
+            {"position": token.position, "token": token.text, "label": token.label, "weight": weight, "share": share}
+            for token, weight, share in zip(self.tokens, self.weights.tolist(), self.shares.tolist(), strict=True)
+        ]
+
+    def to_dict(self) -> Record:
+        """One token's score, split over the source positions, ready for JSON."""
+        return {
+            **question_record(self.question),
+            "selected": self.token.position,
+            "head": self.head,
+            "id": self.neighbor.id,
+            "token": self.neighbor.text,
+            "label": self.neighbor.label,
+            "score": self.score,
+            "rest": self.rest,
+            "sources": self.rows(),
+        }
+
+    def sheets(self) -> tuple[Sheet, ...]:
+        """A row a source: its weight, and its share of the score."""
+        return (together([self]),)
+
+
+def together(reasons: Sequence[Why]) -> Sheet:
+    """What each source position brought to the scores of several tokens in one head: a column a token."""
+    first = reasons[0]
+    asked, own = first.question, first.token
+    what = "dot product" if asked.metric == "euclidean" else asked.metric
+    most = max(float(why.shares.abs().max()) for why in reasons) or 1.0
+    by_source = zip(first.tokens, first.weights.tolist(), *(why.shares.tolist() for why in reasons), strict=True)
+    rows = [
+        Row(
+            Cell(
+                f"{token.position} {token.label}",
+                distance(weight),
+                "own" if token == own else "elsewhere",
+                position=token.position,
+            ),
+            tuple(Cell(number=f"{share:+.4f}", share=abs(share) / most) for share in shares),
+        )
+        for token, weight, *shares in by_source
+    ]
+    if any(why.rest for why in reasons):
+        rows.append(_sum("no position", [why.rest for why in reasons]))
+    rows.append(_sum("score", [why.score for why in reasons]))
+    return Sheet(
+        "why",
+        f"Why: shares of the source positions in the {what} scores of head {first.head} at {own.position} {own.label} "
+        f"· layer {asked.layer} · {choices(asked)}",
+        tuple(why.neighbor.label for why in reasons),
+        tuple(rows),
+        stub="source, weight",
+    )
+
+
+def _sum(name: str, values: Sequence[float]) -> Row:
+    return Row(Cell(name), tuple(Cell(number=f"{value:+.4f}") for value in values), apart=True)

@@ -1,0 +1,64 @@
+"""Numbers as every view writes them."""
+
+from __future__ import annotations
+
+_WIDTH = 5  # characters of a distance or a score where it can be told in so many
+
+
+def distance(value: float) -> str:
+    """A distance in five characters where it can be told in so many.
+
+    >>> [distance(x) for x in (0.0, 0.12345, 1.0, 12.3456, -1234.5, 3e-7, 2.5e12)]
+    ['0.000', '0.123', '1.000', '12.35', '-1234', '3e-07', '2e+12']
+    """
+    size = abs(value)
+    if size and (size < 5e-4 or size >= 1e5):
+        return f"{value:.0e}"
+    for digits in (3, 2, 1, 0):
+        shown = f"{value:.{digits}f}"
+        if len(shown) <= _WIDTH:
+            return shown
+    return shown
+
+
+def score(value: float) -> str:
+    """A hub-aware score in five characters where it can be told in so many.
+
+    >>> [score(x) for x in (2.345, -0.5, 12.34, 123.4, float("nan"))]
+    ['+2.35', '-0.50', '+12.3', '+123', '    –']
+    """
+    if value != value:
+        return "    –"
+    size = abs(value)
+    return f"{value:+.{2 if size < 9.995 else 1 if size < 99.95 else 0}f}"
+
+
+def rank(value: float) -> str:
+    """A rank that may lie between two, or be none.
+
+    >>> [rank(x) for x in (3.0, 1204.5, float("nan"))]
+    ['3', '1204.5', '–']
+    """
+    return f"{float(value):.1f}".removesuffix(".0") if value == value else "–"
+
+
+def percent(value: float) -> str:
+    """A share; none where it is not a number.
+
+    >>> [percent(x) for x in (0.123, float("nan"))]
+    ['12%', '–']
+    """
+    return f"{float(value):.0%}" if value == value else "–"
+
+
+def decimals(value: float) -> str:
+    """Up to four decimals, with a real minus.
+
+    >>> decimals(-0.12344), decimals(12345.6), decimals(0.0), decimals(3e-7), decimals(12.34567)
+    ('−0.1234', '12346', '0', '3e−07', '12.35')
+    """
+    size = abs(value)
+    if value == 0:
+        return "0"
+    digits = 4 if size < 1 else max(0, 4 - len(str(int(size))))
+    return (f"{value:.{digits}f}" if size >= 5e-5 else f"{value:.0e}").replace("-", "−")

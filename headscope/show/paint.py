@@ -1,0 +1,70 @@
+"""Sheets as PDF and PNG, by matplotlib: the figure that the SVG file has."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+
+from headscope.errors import InputError
+from headscope.show.drawing import FONTS, PAPER, Box, Drawing, Rule, drawn
+from headscope.show.sheet import Sheet
+
+_INCH, _POINT = 96, 0.75  # pixels of an inch, points of a pixel
+
+
+def painted(sheets: Sequence[Sheet], kind: Literal["pdf", "png"]) -> bytes:
+    """The file's bytes, of those sheets that are figures; the same for the same sheets."""
+    drawing = drawn(sheets)
+    with settings({"pdf.fonttype": 42, "font.family": FONTS[0]}):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(drawing.width / _INCH, drawing.height / _INCH), facecolor=PAPER)
+        FigureCanvasAgg(figure)
+        _marks(drawing, figure)
+        file = io.BytesIO()
+        figure.savefig(file, format=kind, dpi=300, metadata={"CreationDate": None} if kind == "pdf" else None)
+    return file.getvalue()
+
+
+@contextmanager
+def settings(own: Mapping[Any, Any]) -> Iterator[None]:
+    """matplotlib with `own` settings, whatever the user's are; InputError where it is not installed."""
+    try:
+        import matplotlib as mpl
+    except ModuleNotFoundError:
+        raise InputError('a drawing needs matplotlib: pip install "headscope[maps]"') from None
+    with mpl.rc_context(), warnings.catch_warnings():
+        # Vocabularies hold every script; a glyph that no font here has is a box, in SVG the reader's own.
+        warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
+        mpl.rcdefaults()
+        mpl.rcParams.update({"text.parse_math": False, **own})
+        yield
+
+
+def _marks(drawing: Drawing, figure: Any) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Rectangle
+
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set(xlim=(0, drawing.width), ylim=(drawing.height, 0))
+    for mark in drawing.marks:
+        if isinstance(mark, Box):
+            axes.add_patch(Rectangle((mark.x, mark.y), mark.width, mark.height, color=mark.colour, linewidth=0))
+        elif isinstance(mark, Rule):
+            axes.add_line(Line2D([mark.x, mark.to], [mark.y, mark.y], color=mark.colour, linewidth=0.5 * _POINT))
+        else:
+            axes.text(
+                mark.x,
+                mark.y,
+                mark.text,
+                color=mark.colour,
+                fontsize=mark.size * _POINT,
+                fontweight="bold" if mark.bold else "normal",
+                ha="right" if mark.end else "left",
+                va="baseline",
+            )

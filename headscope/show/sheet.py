@@ -1,0 +1,63 @@
+"""A sheet: what an answer says, laid out once for every medium. No tensor, and no answer, is known here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from headscope.question.kinds import Kind
+from headscope.show.marks import MARKS
+
+# How a sheet is drawn where a figure is wanted: cells with all that they say, or their labels alone.
+Figure = Literal["cells", "labels"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A label, a number as it is written, or both; `beside` is a further, smaller one.
+
+    `kind` is what a token is to the text, and gives the mark. `share` (0 to 1) says how strong the cell's ground is.
+    `id` is the vocabulary id and `position` the place in the text that the cell is about, to link by.
+    """
+
+    label: str = ""
+    number: str = ""
+    kind: Kind = "elsewhere"
+    share: float | None = None
+    beside: str = ""
+    id: int | None = None
+    position: int | None = None
+
+    @property
+    def marked(self) -> str:
+        """The label behind the sign of its kind."""
+        return MARKS[self.kind] + self.label
+
+
+@dataclass(frozen=True)
+class Row:
+    """Cells under the sheet's columns, and what names them; the row before those that stand `apart` ends a section."""
+
+    head: Cell
+    cells: tuple[Cell, ...]
+    apart: bool = False
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table: `caption`, sentences that lead to it, rows under `columns`, and what must be said below it.
+
+    `stub` is the title over the rows' heads. Columns are broken into blocks where the medium is narrow; `together` of
+    them stay side by side. `figure`: how it is drawn; None: it is no figure.
+    """
+
+    name: str
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    stub: str = ""
+    lead: tuple[str, ...] = ()
+    legend: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    together: int = 1
+    figure: Figure | None = None

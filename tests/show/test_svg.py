@@ -1,0 +1,78 @@
+"""Sheets as figures: SVG, and the same as PDF and PNG."""
+
+from __future__ import annotations
+
+import struct
+import sys
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+
+import pytest
+
+from headscope import InputError
+from headscope.show.paint import painted
+from headscope.show.svg import svg
+from tests.show import sheets
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def words(drawn: str) -> list[str]:
+    return [element.text or "" for element in ET.fromstring(drawn).iter(f"{SVG}text")]
+
+
+def test_a_figure_has_the_labels_the_numbers_and_the_legend():
+    said = words(svg([sheets.plain()]))
+    assert {"What is nearest", "head 11", "▸fox", "0.125", "own", "#7", "▸ own token"} <= set(said)
+    assert "What the table is about." not in said
+
+
+def test_only_figures_are_drawn_and_a_legend_once():
+    plain = sheets.plain()
+    said = words(svg([plain, replace(plain, figure=None, caption="no figure"), replace(plain, caption="another")]))
+    assert said.count("▸ own token") == 1
+    assert "no figure" not in said
+    assert said.index("What is nearest") < said.index("another")
+
+
+def test_labels_can_be_drawn_alone():
+    wide, narrow = (ET.fromstring(svg([replace(sheets.plain(), figure=how)])) for how in ("cells", "labels"))
+    assert int(narrow.attrib["width"]) < int(wide.attrib["width"])
+    assert "0.125" not in [element.text for element in narrow.iter(f"{SVG}text")]
+
+
+def test_a_share_is_the_strength_of_a_ground():
+    grounds = [box.attrib["fill"] for box in ET.fromstring(svg([sheets.heat()])).iter(f"{SVG}rect")]
+    assert len(grounds) == 4  # the paper, and three shares that are not 0
+    assert grounds[1] < grounds[2] < grounds[3]  # the more, the darker
+
+
+def test_a_long_caption_is_broken_and_within_the_figure():
+    drawn = ET.fromstring(svg([replace(sheets.heat(), caption="a caption of many words " * 20)]))
+    bold = [one for one in drawn.iter(f"{SVG}text") if one.attrib.get("font-weight") == "bold"]
+    assert len(bold) > 5
+    assert all(8 * len(one.text or "") < int(drawn.attrib["width"]) for one in bold)
+
+
+def test_hostile_labels_are_inert():
+    drawn = ET.fromstring(svg([sheets.hostile()]))
+    assert {element.tag for element in drawn.iter()} <= {SVG + tag for tag in ("svg", "title", "rect", "path", "text")}
+
+
+@pytest.mark.parametrize("sheet", [sheets.plain, sheets.heat, sheets.hostile])
+def test_pdf_and_png_are_the_same_figure_every_time(sheet):
+    pytest.importorskip("matplotlib")
+    drawn = ET.fromstring(svg([sheet()]))
+    png = painted([sheet()], "png")
+    for n, side in enumerate(("width", "height")):
+        wanted = int(drawn.attrib[side]) * 300 / 96
+        assert struct.unpack(">I", png[16 + 4 * n : 20 + 4 * n])[0] == pytest.approx(wanted, abs=1)
+    pdf = painted([sheet()], "pdf")
+    assert pdf.startswith(b"%PDF")
+    assert painted([sheet()], "pdf") == pdf
+
+
+def test_without_matplotlib_a_sentence_names_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(InputError, match=r'pip install "headscope\[maps\]"'):
+        painted([sheets.plain()], "png")

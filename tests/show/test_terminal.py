@@ -1,0 +1,80 @@
+"""Sheets as tables for a terminal."""
+
+from __future__ import annotations
+
+import builtins
+import io
+
+import pytest
+from rich.console import Console
+
+from headscope.show.sheet import Cell, Row, Sheet
+from headscope.show.terminal import Disarmed, tables, text
+from tests.show import sheets
+
+
+def test_every_cell_is_there_in_blocks_that_fit_100_columns():
+    shown = text([sheets.plain()])
+    lines = shown.splitlines()
+    assert lines[0] == "What is nearest"
+    assert lines[1] == "What the table is about."
+    assert max(map(len, lines)) <= 100
+    assert shown.count("own ") > 1  # more than one block
+    for n in range(sheets.HEADS):
+        assert f"head {n}" in shown
+        assert f"#{n} " in shown
+    assert "▸fox" in shown
+    assert "0.125" in shown
+    assert "45%" in shown
+    assert lines[-3:] == ["▸ own token", "", "Note: The text was cut."]
+
+
+def test_numbers_stand_below_each_other_and_what_stands_apart_below_a_line():
+    labels = (Cell("a", "0.100"), Cell("a long label that is cut", "12.35"), Cell("#3", "0.900"))
+    rows = tuple(Row(Cell(str(n)), (cell,), apart=n == 2) for n, cell in enumerate(labels))
+    _, _, _, *body = text([Sheet("numbers", "Numbers", ("head 0",), rows)]).splitlines()
+    assert [line.rstrip()[-5:] for line in body if line.strip()] == ["0.100", "12.35", "0.900"]
+    assert len({len(line) for line in body if line.strip()}) == 1
+    assert "a long l…" in body[1]
+    assert body[2] == ""
+
+
+def test_columns_that_belong_together_are_never_parted():
+    columns = tuple(name for n in range(9) for name in (f"raw{n}", f"aware{n}"))
+    rows = (Row(Cell("1"), tuple(Cell("label", "0.123") for _ in columns)),)
+    for width in (40, 60, 100):
+        console = Console(file=io.StringIO(), width=width)
+        for table in tables([Sheet("pairs", "Pairs", columns, rows, together=2)], width):
+            console.print(table)
+        for line in console.file.getvalue().splitlines():  # type: ignore[attr-defined]
+            assert line.count("raw") == line.count("aware")
+
+
+def test_the_largest_share_of_a_column_stands_out_and_hardly_any_steps_back():
+    written = io.StringIO()
+    console = Console(file=written, width=80, force_terminal=True, color_system="standard", legacy_windows=False)
+    for table in tables([sheets.heat()], 80):
+        console.print(table)
+    assert "\x1b[1m 0.900" in written.getvalue()
+    assert "\x1b[2m 0.010" in written.getvalue()
+    assert "\x1b[1;32m" in written.getvalue()  # the own token
+
+
+def test_hostile_labels_are_inert():
+    written = io.StringIO()
+    console = Console(file=written, width=80, markup=False)
+    for table in tables([sheets.hostile()], 80):
+        console.print(Disarmed(table))
+    for shown in (written.getvalue(), text([sheets.hostile()])):
+        assert not {"\x1b", "\x00", "\u202e"} & set(shown)
+        assert "\\x1b[31m" in shown
+
+
+def test_the_text_is_the_same_in_a_notebook(monkeypatch: pytest.MonkeyPatch):
+    """rich takes what answers `get_ipython` in a kernel for a notebook, and displays there what it should write."""
+    outside = text([sheets.plain()])
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as a kernel does
+    kernel = type("ZMQInteractiveShell", (), {})()
+    monkeypatch.setattr(builtins, "get_ipython", lambda: kernel, raising=False)
+    assert Console().is_jupyter
+    assert text([sheets.plain()]) == outside
