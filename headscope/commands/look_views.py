@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,7 @@ class Shown:
     """A view of a reading: its JSON object, its rows, and its tables for a width."""
 
     told: Record
-    rows: list[Record]
+    rows: Sequence[Mapping[str, Any]]
     tables: list[Tables] = field(default_factory=list)
 
 
@@ -59,7 +59,7 @@ def heads(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
         asked.token, asked.layer, k=k, vector=asked.vector, at=asked.at, **asked.choices  # type: ignore[arg-type]
     )  # fmt: skip
     positions = reading.nearest_positions(asked.token, asked.layer, asked.choices["metric"])
-    told = record.look(scope.card, reading, near, positions)
+    told: Record = dict(record.look(scope.card, reading, near, positions))
     shown = Shown(told, record.neighbor_rows(near))
     if asked.hubs:
         say("reading other texts …")
@@ -86,7 +86,7 @@ def atlas(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
 
     say(f"encoding the vocabulary ({scope.card.vocab_size:,} tokens) …")
     found = reading.atlas(asked.token, **asked.choices)
-    told = record.read(scope.card, reading) | record.atlas(found)
+    told = {**record.read(scope.card, reading), **record.atlas(found)}
     return Shown(told, record.atlas_rows(found), [lambda width: text.atlas_tables(found, width)])
 
 
@@ -96,7 +96,7 @@ def attention(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     from headscope.show import terminal as text
 
     found = reading.attention(asked.token, asked.layer, asked.weigh)  # type: ignore[arg-type]
-    told = record.read(scope.card, reading) | record.attention(found)
+    told = {**record.read(scope.card, reading), **record.attention(found)}
     return Shown(told, record.attention_rows(found), [lambda width: text.attention_tables(found, width)])
 
 
@@ -108,7 +108,7 @@ def journey(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     k: Record = {} if asked.k is None else {"k": asked.k}
     found = reading.journey(**k, position=asked.choices["position"], isolated=asked.isolated)
     return Shown(
-        _of_text(scope, reading, asked) | layers.journey(found),
+        _of_text(scope, reading, asked) | dict(layers.journey(found)),
         layers.journey_rows(found),
         [lambda width: layers.journey_tables(found, width)],
     )
@@ -120,7 +120,7 @@ def mixing(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
 
     found, selected = reading.mixing(), reading.position_of(asked.token)
     return Shown(
-        _of_text(scope, reading, asked) | layers.mixing(found),
+        _of_text(scope, reading, asked) | dict(layers.mixing(found)),
         layers.mixing_rows(found),
         [lambda width: layers.mixing_tables(found, width, selected)],
     )
@@ -132,7 +132,7 @@ def glance(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
 
     found = reading.glance()
     return Shown(
-        _of_text(scope, reading, asked) | layers.glance(found),
+        _of_text(scope, reading, asked) | dict(layers.glance(found)),
         layers.glance_rows(found),
         [lambda width: layers.glance_tables(found, width)],
     )
@@ -145,7 +145,7 @@ def effects(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     say(f"running the text {scope.card.layers * scope.card.heads + 1} times …")
     found = reading.effects(asked.token, asked.replace_by)  # type: ignore[arg-type]
     return Shown(
-        _of_text(scope, reading, asked) | layers.effects(found),
+        _of_text(scope, reading, asked) | dict(layers.effects(found)),
         layers.effects_rows(found),
         [lambda width: layers.effects_tables(found, width)],
     )
@@ -177,4 +177,4 @@ def _of_text(scope: Scope, reading: Reading, asked: Asked) -> Record:
     """What was read, and which token is selected, for the views that are about the whole text too."""
     from headscope.show import record
 
-    return record.read(scope.card, reading) | {"selected": reading.position_of(asked.token)}
+    return {**record.read(scope.card, reading), "selected": reading.position_of(asked.token)}

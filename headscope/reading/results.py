@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +62,7 @@ class Neighbors:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, ready for JSON."""
-        return record.neighbors(self)
+        return dict(record.neighbors(self))
 
     def why(self, head: int, id: int) -> Why:
         """The exact split of a token's score in one head over the positions that it mixed; see `Reading.why`."""
@@ -142,7 +142,7 @@ class Why:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, ready for JSON."""
-        return record.why(self)
+        return dict(record.why(self))
 
     def to_pandas(self) -> pandas.DataFrame:
         """One row for each source position: position, token, weight, share."""
@@ -200,7 +200,7 @@ class Background:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, ready for JSON."""
-        return record.background(self)
+        return dict(record.background(self))
 
     def to_pandas(self) -> pandas.DataFrame:
         """One row for each neighbour of both lists: head, list, rank, id, token, distance, score, kind, chance."""
@@ -232,7 +232,7 @@ class PositionNeighbors:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, ready for JSON."""
-        return record.positions(self)
+        return dict(record.positions(self))
 
     def to_pandas(self) -> pandas.DataFrame:
         """One row for each head and position: head, place in the order, position, token, distance."""
@@ -264,7 +264,7 @@ class Atlas:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, ready for JSON."""
-        return record.atlas(self)
+        return dict(record.atlas(self))
 
     def to_pandas(self) -> pandas.DataFrame:
         """One row for each layer and head: layer, head, id, token, label, distance, own_rank, kind, positions."""
@@ -298,7 +298,7 @@ class Attention:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, ready for JSON."""
-        return record.attention(self)
+        return dict(record.attention(self))
 
     def to_pandas(self) -> pandas.DataFrame:
         """One row for each head and source: head, position, token, label, share."""
@@ -326,7 +326,7 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, ready for JSON."""
-        return record.comparison(self)
+        return dict(record.comparison(self))
 
     def to_pandas(self) -> pandas.DataFrame:
         """One row for each head: overlap, own rank in both, moved."""
@@ -358,7 +358,7 @@ def named(ids: Tensor, names: Any) -> dict[int, TokenName]:
     return {id: names[id] for id in torch.unique(ids).tolist()}
 
 
-def frame(rows: list[dict[str, Any]]) -> pandas.DataFrame:
+def frame(rows: Sequence[Mapping[str, Any]]) -> pandas.DataFrame:
     """Rows as a data frame; ImportError where pandas is not installed."""
     try:
         import pandas

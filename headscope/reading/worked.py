@@ -69,7 +69,7 @@ class Worked:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, ready for JSON."""
-        return views.record(self)
+        return dict(views.record(self))
 
 
 def worked(reading: Reading, near: Neighbors, head: int, id: int, row_of: Finder, neighbor: TokenName) -> Worked:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +13,26 @@ from headscope.question.kinds import KINDS
 
 if TYPE_CHECKING:
     from headscope.model.tokens import Token
+    from headscope.reading import records
     from headscope.reading.finding import Question
     from headscope.reading.reading import Reading
-    from headscope.reading.results import Atlas, Attention, Background, Comparison, Neighbors, PositionNeighbors, Why
+    from headscope.reading.results import (
+        Atlas,
+        Attention,
+        Background,
+        Comparison,
+        Ends,
+        Neighbors,
+        PositionNeighbors,
+        Why,
+    )
     from headscope.scope import Card
 
 SCHEMA = 1
 Record = dict[str, Any]
 
 
-def token(token: Token) -> Record:
+def token(token: Token) -> records.TokenRecord:
     """One token of a text."""
     return {
         "position": token.position,
@@ -34,7 +44,7 @@ def token(token: Token) -> Record:
     }
 
 
-def model(card: Card) -> Record:
+def model(card: Card) -> records.ModelRecord:
     """Which model answered, how it was chosen, and how well its capture proved itself."""
     return {
         "name": card.name,
@@ -49,26 +59,31 @@ def model(card: Card) -> Record:
     }
 
 
-def look(card: Card, reading: Reading, near: Neighbors, rows: PositionNeighbors) -> Record:
+def look(card: Card, reading: Reading, near: Neighbors, rows: PositionNeighbors) -> records.LookRecord:
     """One selected token, one layer, every head: the object that `headscope look --json` prints."""
     asked, selected = near.question, near.tokens[0]
+    assert asked.layer is not None  # an answer about one layer
     return {
         "schema": SCHEMA,
         **read(card, reading),
         "selected": selected.position,
-        **question(asked),
+        "layer": asked.layer,
+        **_choices(asked),
         "notes": list(near.notes),
         "heads": [
-            neighbors | {"positions": positions}
+            {**neighbors, "positions": positions}
             for neighbors, positions in zip(_heads(near), _positions(rows), strict=True)
         ],
     }
 
 
-def question(asked: Question) -> Record:
+def question(asked: Question) -> records.QuestionRecord:
     """The choices of an answer; `layer` null for all, `reference` null where the space has none."""
+    return {"layer": asked.layer, **_choices(asked)}
+
+
+def _choices(asked: Question) -> records.ChoicesRecord:
     return {
-        "layer": asked.layer,
         "space": asked.space,
         "reference": asked.reference,
         "metric": asked.metric,
@@ -79,7 +94,7 @@ def question(asked: Question) -> Record:
     }
 
 
-def why(found: Why) -> Record:
+def why(found: Why) -> records.WhyRecord:
     """One token's score, split over the source positions."""
     return {
         **question(found.question),
@@ -94,7 +109,7 @@ def why(found: Why) -> Record:
     }
 
 
-def why_rows(found: Why) -> list[Record]:
+def why_rows(found: Why) -> list[records.WhySourceRecord]:
     """One row for each source position."""
     return [
         {"position": token.position, "token": token.text, "label": token.label, "weight": weight, "share": share}
@@ -102,7 +117,7 @@ def why_rows(found: Why) -> list[Record]:
     ]
 
 
-def neighbors(near: Neighbors) -> Record:
+def neighbors(near: Neighbors) -> records.NeighborsRecord:
     """The answer for each selected token."""
     asked = near.question
     return {
@@ -122,7 +137,7 @@ def neighbor_rows(near: Neighbors) -> list[Record]:
     ]
 
 
-def background(found: Background) -> Record:
+def background(found: Background) -> records.BackgroundRecord:
     """An answer's hub-aware neighbours and chance, head by head; the answer itself is not repeated."""
     near, chance, hubs = found.near, found.chance, found.hubs
     return {
@@ -187,12 +202,12 @@ def background_rows(found: Background) -> list[Record]:
     ]
 
 
-def comparison(found: Comparison) -> Record:
+def comparison(found: Comparison) -> records.ComparisonRecord:
     """Two answers and how they differ."""
     return {"one": neighbors(found.one), "other": neighbors(found.other), "heads": comparison_rows(found)}
 
 
-def comparison_rows(found: Comparison) -> list[Record]:
+def comparison_rows(found: Comparison) -> list[records.ChangeRecord]:
     """One row for each head."""
     return [
         {"head": head, "overlap": overlap, "own_rank": one, "other_own_rank": other, "moved": moved}
@@ -208,7 +223,7 @@ def comparison_rows(found: Comparison) -> list[Record]:
     ]
 
 
-def positions(rows: PositionNeighbors) -> Record:
+def positions(rows: PositionNeighbors) -> records.PositionsRecord:
     """The positions of the text by their distance, for each head."""
     return {
         "layer": rows.layer,
@@ -229,7 +244,7 @@ def position_rows(rows: PositionNeighbors) -> list[Record]:
     ]
 
 
-def atlas(found: Atlas) -> Record:
+def atlas(found: Atlas) -> records.AtlasRecord:
     """The nearest token of every layer and head."""
     asked = found.question
     return {
@@ -242,7 +257,7 @@ def atlas(found: Atlas) -> Record:
     }
 
 
-def atlas_rows(found: Atlas) -> list[Record]:
+def atlas_rows(found: Atlas) -> list[records.CellRecord]:
     """One row for each layer and head."""
     return [
         {
@@ -269,14 +284,15 @@ def atlas_rows(found: Atlas) -> list[Record]:
     ]
 
 
-def rate_rows(found: Atlas) -> list[Record]:
+def rate_rows(found: Atlas) -> list[records.RatesRecord]:
     """For each layer the share of its heads whose nearest token is of each kind."""
     return [
-        {"layer": layer} | dict(zip(KINDS, shares, strict=True)) for layer, shares in enumerate(found.rates().tolist())
+        {"layer": layer, "own": own, "text": text, "variant": variant, "special": special, "elsewhere": elsewhere}
+        for layer, (own, text, variant, special, elsewhere) in enumerate(found.rates().tolist())
     ]
 
 
-def attention(found: Attention) -> Record:
+def attention(found: Attention) -> records.AttentionRecord:
     """How much of each position every head mixes into its output at a token."""
     return {
         "schema": SCHEMA,
@@ -297,7 +313,7 @@ def attention_rows(found: Attention) -> list[Record]:
     ]
 
 
-def read(card: Card, reading: Reading) -> Record:
+def read(card: Card, reading: Reading) -> records.ReadRecord:
     """Which model read which text: its tokens."""
     return {
         "model": model(card),
@@ -307,7 +323,7 @@ def read(card: Card, reading: Reading) -> Record:
     }
 
 
-def csv_of(rows: Sequence[Record]) -> str:
+def csv_of(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows as CSV under their names; a list's entries stand apart by spaces, and what there is none of is empty.
 
     >>> print(csv_of([{"head": 0, "token": "a,b", "label": "=b", "positions": [1, 5], "score": None}]), end="")
@@ -327,9 +343,9 @@ def _number(value: float) -> float | None:
     return value if isfinite(value) else None
 
 
-def _heads(near: Neighbors) -> list[Record]:
+def _heads(near: Neighbors) -> list[records.HeadRecord]:
     """For each head its neighbours and the own token's place; `near` is for one token."""
-    return [
+    heads: list[records.HeadRecord] = [
         {
             "head": head,
             "neighbors": [
@@ -345,7 +361,6 @@ def _heads(near: Neighbors) -> list[Record]:
                 for rank, id, d, kind in zip(ranks, ids, distances, kinds, strict=True)
             ],
             "own": {"rank": own_rank, "distance": _number(own_distance)},
-            **_suppressed(near, head),
         }
         for head, (ranks, ids, distances, kinds, own_rank, own_distance) in enumerate(
             zip(
@@ -359,22 +374,21 @@ def _heads(near: Neighbors) -> list[Record]:
             )
         )
     ]
+    if near.suppressed is not None:  # in the spaces that know it
+        for head, told in enumerate(heads):
+            told["suppressed"] = _suppressed(near, near.suppressed, head)
+    return heads
 
 
-def _suppressed(near: Neighbors, head: int) -> Record:
-    """What a head writes against, the farthest first, in the spaces that know it."""
-    if near.suppressed is None:
-        return {}
-    ends = zip(near.suppressed.ids[head].tolist(), near.suppressed.distances[head].tolist(), strict=True)
-    return {
-        "suppressed": [
-            {"id": id, "token": near.names[id].text, "label": near.names[id].label, "distance": _number(distance)}
-            for id, distance in ends
-        ]
-    }
+def _suppressed(near: Neighbors, ends: Ends, head: int) -> list[records.EndRecord]:
+    """What a head writes against, the farthest first."""
+    return [
+        {"id": id, "token": near.names[id].text, "label": near.names[id].label, "distance": _number(distance)}
+        for id, distance in zip(ends.ids[head].tolist(), ends.distances[head].tolist(), strict=True)
+    ]
 
 
-def _positions(rows: PositionNeighbors) -> list[list[Record]]:
+def _positions(rows: PositionNeighbors) -> list[list[records.PositionRecord]]:
     return [
         [
             {"position": p, "token": rows.tokens[p].text, "label": rows.tokens[p].label, "distance": _number(distance)}

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from headscope.reading.records import WorkedRecord
     from headscope.reading.worked import Worked
 
 _DIMS = 2  # components that are written out of d_head
 Step = tuple[str, list[str], list[str], list[list[str]]]  # title, sentences, columns, rows
 
 
-def record(found: Worked) -> dict[str, Any]:
+def record(found: Worked) -> WorkedRecord:
     """Every number of every step."""
     asked = found.question
+    assert asked.layer is not None  # an answer about one layer
     return {
         "selected": found.token.position,
         "layer": asked.layer,

@@ -40,8 +40,8 @@ def client(own: Scope) -> Iterator[TestClient]:
 @pytest.fixture
 def slow(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     """A server whose t-SNE takes a minute, so that a test can look at it."""
-    monkeypatch.setattr("headscope.maps.layouts.ITERATIONS", (250, 100_000))
-    monkeypatch.setattr("headscope.app.mapping._PATIENCE", 0.05)
+    monkeypatch.setattr("headscope.reading.map.layouts.ITERATIONS", (250, 100_000))
+    monkeypatch.setattr("headscope.app.api.mapping._PATIENCE", 0.05)
     return client
 
 

@@ -318,7 +318,7 @@ def test_tsne_shows_how_far_it_is_and_can_be_stopped(
     browser: Browser, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     head = 6 + sorted(BROWSERS).index(browser.name)  # one that no browser before has made
-    monkeypatch.setattr("headscope.maps.layouts.ITERATIONS", (250, 100_000))
+    monkeypatch.setattr("headscope.reading.map.layouts.ITERATIONS", (250, 100_000))
     browser.open(f"{server.address}/?view=map&layer=4&head={head}&reference=layer")
     browser.wait("document.querySelector('#making:not([hidden]) progress')?.value > 0", 60)
     assert browser.js("document.querySelector('#making progress').max") == 100_250
@@ -326,7 +326,7 @@ def test_tsne_shows_how_far_it_is_and_can_be_stopped(
     browser.click("#making button")
     browser.wait("document.querySelector('#making button')?.textContent === 'Go on'", 30)
     assert "Stopped; the map is not there." in text(browser, "#making")
-    monkeypatch.setattr("headscope.maps.layouts.ITERATIONS", (20, 20))
+    monkeypatch.setattr("headscope.reading.map.layouts.ITERATIONS", (20, 20))
     browser.click("#making button")
     browser.wait("document.querySelector('#making').hidden && document.querySelector('#plot-map')", 120)
     assert "t-SNE (perplexity 30, seed 0)" in text(browser, "#map")
