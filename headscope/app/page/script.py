@@ -15,7 +15,7 @@ _ATLAS = (*_NEAREST[:4], "candidates")
 
 def script(card: Card, ask: ViewAsk) -> str:
     """A program that prints what the view shows; `card` is of the model that answers."""
-    imports = ["from headscope.results import compared"] if ask.view == "heads" and ask.as_compare() else []
+    imports = ["from headscope.reading.results import compared"] if ask.view == "heads" and ask.as_compare() else []
     lines = [
         "from headscope import Scope",
         *imports,
