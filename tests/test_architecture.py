@@ -1,99 +1,128 @@
-"""What each part may import: the table of docs/architecture.md, checked on the code itself."""
+"""The parts, their floors and what each may import: the table of docs/architecture.md, checked on the code itself."""
 
 from __future__ import annotations
 
 import ast
 import re
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "headscope"
-HEAVY = {"torch", "transformers", "numpy", "numba", "pandas", "huggingface_hub", "fastapi", "uvicorn"}
-# `headscope --help` loads these.
-LIGHT = (
-    *("__init__.py", "__main__.py", "commands/cli.py", "question/defaults.py", "errors.py", "question/meanings.py"),
-    *(f"commands/{path.name}" for path in sorted((PACKAGE / "commands").glob("*.py"))),
-)
+HEAVY = {"torch", "transformers", "numpy", "numba", "pandas", "pyarrow", "huggingface_hub", "fastapi", "uvicorn"}
+FILES = sorted(PACKAGE.rglob("*.py"))
+MODULES = {
+    path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__") for path in FILES
+}
+# `headscope --help` loads these, and what they import at their head.
+LIGHT = ("headscope", "headscope.__main__", "headscope.commands.cli")
+
+
+def module_of(path: Path) -> str:
+    return path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
 
 
 def imports(node: ast.AST, deferred: bool = False) -> Iterator[tuple[str, bool]]:
-    """Names of the modules imported below `node`, and whether only when a function runs; not those for types alone."""
+    """Every name that is imported below `node`, those for types alone too, and whether only when a function runs."""
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
-            continue
         if isinstance(child, ast.Import):
             yield from ((alias.name, deferred) for alias in child.names)
         elif isinstance(child, ast.ImportFrom):
             assert child.level == 0, "imports are absolute here"
-            yield child.module or "", deferred
-            if child.module == "headscope":  # `from headscope import cli` may name a part
-                parts = {path.stem for path in PACKAGE.iterdir()}
-                yield from ((f"headscope.{alias.name}", deferred) for alias in child.names if alias.name in parts)
+            yield from ((f"{child.module}.{alias.name}", deferred) for alias in child.names)
         else:
-            yield from imports(child, deferred or isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)))
+            for_types = isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"
+            later = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)) or for_types
+            yield from imports(child, deferred or later)
 
 
-def imported_by(path: Path) -> list[tuple[str, bool]]:
-    return list(imports(ast.parse(path.read_text())))
+def modules(path: Path) -> dict[str, bool]:
+    """The modules of headscope that a file imports, and whether only when a function runs, or for types."""
+    found: dict[str, bool] = {}
+    for name, deferred in imports(ast.parse(path.read_text("utf-8"))):
+        if name.split(".")[0] == "headscope":
+            meant = name if name in MODULES else name.rpartition(".")[0]
+            found[meant] = found.get(meant, True) and deferred
+    return found
 
 
-def part_of(path: Path) -> str:
-    """The folder or the module that a file belongs to."""
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def part_of(module: str) -> str:
+    """The folder or the module at the root that a module belongs to."""
+    return [*module.split("."), "__init__"][1]
 
 
-def table() -> dict[str, set[str]]:
-    """Part → the parts that it may import, from the table in docs/architecture.md."""
-    text = (ROOT / "docs" / "architecture.md").read_text()
-    rows = re.findall(r"^\| `(\w+)[/.\w]*` \|[^|]*\| (.*) \|$", text, re.MULTILINE)
-    return {part: set(re.findall(r"`(\w+)`", allowed)) for part, allowed in rows}
+def table() -> dict[str, tuple[int, set[str]]]:
+    """Part → its floor, and the parts that it may import, from the table in docs/architecture.md."""
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d+) \| `(\w+)[/.\w]*` \|[^|]*\| (.*) \|$", text, re.MULTILINE)
+    below: dict[str, tuple[int, set[str]]] = {}
+    for floor, part, allowed in rows:
+        lower = {name for name, (number, _) in below.items() if number < int(floor)}
+        below[part] = int(floor), lower if allowed == "all below" else set(re.findall(r"`(\w+)`", allowed))
+    return below
 
 
-FILES = sorted(PACKAGE.rglob("*.py"))
+OPEN = {"__init__", "__main__"}  # the package's own door
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", FILES, ids=module_of)
 def test_a_part_imports_only_what_the_table_allows(path):
-    part = part_of(path)
-    if part.startswith("__"):
+    part = part_of(module_of(path))
+    if part in OPEN:
         return
     assert part in table(), f"docs/architecture.md has no row for {part}"
-    named = {name.split(".")[1] for name, _ in imported_by(path) if name.startswith("headscope.")}
-    assert named <= table()[part] | {part}
+    named = {part_of(module) for module in modules(path)} - {"__init__"}
+    assert named <= table()[part][1] | {part}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_only_the_model_part_and_scope_know_transformers(path):
-    known = {"transformers", "huggingface_hub", "tokenizers"}
-    if part_of(path) not in {"model", "scope"}:
-        assert not known & {name.split(".")[0] for name, _ in imported_by(path)}
+def test_every_import_looks_down():
+    for part, (floor, allowed) in table().items():
+        for other in allowed:
+            assert table()[other][0] < floor, f"{part} may not import {other}"
 
 
-@pytest.mark.parametrize("name", LIGHT)
-def test_what_help_loads_brings_no_heavy_library(name):
-    now = {module for module, deferred in imported_by(PACKAGE / name) if not deferred}
-    assert not HEAVY & {module.split(".")[0] for module in now}
-    parts = {module.split(".")[1] for module in now if module.startswith("headscope.")}
-    assert parts <= {path.split("/")[0].removesuffix(".py") for path in LIGHT}
+def test_no_files_import_each_other_in_a_circle():
+    graph = {module_of(path): set(modules(path)) - {module_of(path), "headscope"} for path in FILES}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" → ".join(error.args[1]))
 
 
-def test_the_searchs_tensors_come_from_no_model():
-    for path in (PACKAGE / "neighbors").rglob("*.py"):
-        named = {name for name, _ in imported_by(path)}
-        assert all(
-            n.startswith(("headscope.neighbors", "headscope.errors", "headscope.question.stopping"))
-            for n in named
-            if "headscope" in n
-        )
-
-
-def test_views_compute_nothing():
-    for path in (PACKAGE / "views").rglob("*.py"):
-        assert not HEAVY & {name.split(".")[0] for name, _ in imported_by(path)}
+def test_nothing_stands_loose_in_the_root():
+    loose = {path.name for path in PACKAGE.glob("*.py")}
+    assert loose == {"__init__.py", "__main__.py", "errors.py", "scope.py"}
 
 
 def test_the_table_names_no_part_that_is_gone():
-    assert set(table()) <= {part_of(path) for path in FILES} | {"app"}
+    assert set(table()) == {part_of(module_of(path)) for path in FILES} - OPEN
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_only_the_model_part_and_scope_know_transformers(path):
+    known = {"transformers", "huggingface_hub", "tokenizers"}
+    if part_of(module_of(path)) not in {"model", "scope"}:
+        assert not known & {name.split(".")[0] for name, _ in imports(ast.parse(path.read_text("utf-8")))}
+
+
+def test_what_help_loads_brings_no_heavy_library():
+    places = {module_of(path): path for path in FILES}
+    waiting, loaded = list(LIGHT), set()
+    while waiting:
+        module = waiting.pop()
+        if module in loaded:
+            continue
+        loaded.add(module)
+        now = {name for name, deferred in imports(ast.parse(places[module].read_text("utf-8"))) if not deferred}
+        assert not HEAVY & {name.split(".")[0] for name in now}, module
+        waiting += [name for name, deferred in modules(places[module]).items() if not deferred]
+
+
+@pytest.mark.parametrize("part", ["question", "show"])
+def test_words_and_what_is_shown_know_no_tensor(part):
+    for path in (PACKAGE / part).rglob("*.py"):
+        now = {name.split(".")[0] for name, _ in imports(ast.parse(path.read_text("utf-8")))}
+        assert not now & {"torch", "transformers"}, path
