@@ -16,8 +16,6 @@ from headscope.show import record
 from headscope.show.terminal import WIDTH, blocks, distance, notes, plain
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from headscope.reading import layer_records as records
     from headscope.reading.layers import Effects, Glance, Journey, Mixing
 
@@ -146,7 +144,7 @@ def glance(found: Glance) -> records.GlanceRecord:
 
 def glance_rows(found: Glance) -> list[records.GlanceHeadRecord]:
     """One row for each layer and head."""
-    heads, values = found.entropy.shape[1], (_flat(getattr(found, name)) for name in GLANCE)
+    heads, values = found.entropy.shape[1], (_flat(getattr(found, name).tolist()) for name in GLANCE)
     return [
         {
             "layer": n // heads,
@@ -176,13 +174,13 @@ def effects_rows(found: Effects) -> list[records.EffectRecord]:
     """One row for each layer and head."""
     heads = found.moved.shape[1]
     rows: list[records.EffectRecord] = [
-        {"layer": n // heads, "head": n % heads, "moved": moved} for n, moved in enumerate(_flat(found.moved))
+        {"layer": n // heads, "head": n % heads, "moved": moved} for n, moved in enumerate(_flat(found.moved.tolist()))
     ]
     if found.kl is not None:
-        for row, kl in zip(rows, _flat(found.kl), strict=True):
+        for row, kl in zip(rows, _flat(found.kl.tolist()), strict=True):
             row["kl"] = kl
     if found.own_logit is not None:
-        for row, gained in zip(rows, _flat(found.own_logit), strict=True):
+        for row, gained in zip(rows, _flat(found.own_logit.tolist()), strict=True):
             row["own_logit"] = gained
     return rows
 
@@ -327,9 +325,9 @@ def _head_table(titles: Sequence[str], rows: Sequence[Mapping[str, Any]], names:
     return table
 
 
-def _flat(values: Tensor) -> list[float | None]:
+def _flat(layers: list[list[float]]) -> list[float | None]:
     """One number for each head, layer after layer."""
-    return _numbers(values.flatten().tolist())
+    return [number for heads in layers for number in _numbers(heads)]
 
 
 def _numbers(values: Sequence[float]) -> list[float | None]:
