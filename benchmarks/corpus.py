@@ -21,10 +21,10 @@ from benchmarks.models import TEXT, scopes
 from benchmarks.timing import Timing, interleaved, machine
 from headscope import Scope
 from headscope.corpus.census import take_census
-from headscope.corpus.texts import Columns, Corpus, Text, find_sources
+from headscope.corpus.texts import Columns, Corpus, CorpusText, find_sources
 from headscope.neighbors import search, warm_up
 from headscope.studies.survey.measure import tokens_of
-from headscope.studies.survey.options import Options
+from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.run import Survey
 
 EWT = Path(__file__).parents[2] / "shared" / "corpora" / "ud-ewt" / "en_ewt-ud-dev.conllu"
@@ -49,7 +49,7 @@ def _drawn(path: Path) -> Path:
 
 
 def _measure(scope: Scope, path: Path, count: int, directory: Path) -> dict[str, Any]:
-    options = Options(sample=count)
+    options = SurveyOptions(sample=count)
     corpus = Corpus(find_sources([path]), Columns())
     census = take_census(corpus, lambda text: tokens_of(scope, text, False), options, scope.card.vocab_size)
     shards = [texts for _, texts in census.texts_of(corpus, set(range(len(census.shards))))]
@@ -87,13 +87,13 @@ def _ratios(times: Mapping[str, Timing], clock: Callable[[Timing], Sequence[floa
     return {"median": statistics.median(found), "min": min(found), "max": max(found)}
 
 
-def _forward(scope: Scope, texts: list[Text]) -> None:
+def _forward(scope: Scope, texts: list[CorpusText]) -> None:
     contents = sorted((text.content for text in texts), key=len)
     for start in range(0, len(contents), 64):
         scope.read_many(contents[start : start + 64])
 
 
-def _kernel(scope: Scope, texts: list[Text]) -> Callable[[], None]:
+def _kernel(scope: Scope, texts: list[CorpusText]) -> Callable[[], None]:
     """The searches of one shard."""
     readings = scope.read_many([text.content for text in texts])
     kept = [[token for token in reading.tokens if not token.special] for reading in readings]

@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from headscope.errors import HeadscopeError, InputError
+from headscope.keep.memory import Recent
 from headscope.model.capture.edits import Edits, check_edits, named_edits, plain_edits
 from headscope.model.capture.hooks import judged
 from headscope.model.capture.passes import MASKS, Mask
@@ -37,7 +39,6 @@ from headscope.reading.map.layouts import Layouts
 from headscope.reading.reading import Reading
 from headscope.show.progress import bar
 from headscope.vocabulary import Vocabulary
-from headscope.vocabulary.cache import ByteCache
 from headscope.vocabulary.closed_form import ClosedForm
 from headscope.vocabulary.isolated import WHAT, Isolated, ReadAlone, What
 from headscope.vocabulary.witness import Witness
@@ -104,7 +105,7 @@ class Scope:
         self._reopen, self._cache_bytes = reopen, cache_bytes
         self._lock = threading.RLock()
         self._isolated, self._vocabulary = self._encodings()
-        self._banks = ByteCache(_BANK_BYTES)
+        self._banks: Recent[Any] = Recent(_BANK_BYTES)
         self._lens: LinearLens | None = None
         self._layouts = Layouts()
 
@@ -311,7 +312,7 @@ class Scope:
                 notes.unknown_words,
             )  # fmt: skip
 
-        return self._banks.get(("bank", found.key, size, mask), make)
+        return self._banks.made(("bank", found.key, size, mask), make)
 
     def isolate(self, progress: Callable[[int, int], None] | None = None, what: What = "values") -> Isolation:
         """Read every vocabulary token alone, and keep on disk its values, which the reference "isolated" is made of.
@@ -354,7 +355,7 @@ class Scope:
             return self._lens
 
     def use_lens(self, lens: LinearLens | str | Path | None) -> None:
-        """Open the space `fitted`: by a lens (of `headscope.probes.fit_lens`) or its file; None closes it again.
+        """Open the space `fitted`: by a lens (of `studies.probes.fit_lens`) or its file; None closes it.
 
         Raises InputError for a file that is none, and for a lens that was fitted on other weights.
         """
@@ -363,7 +364,7 @@ class Scope:
             self._current()
             if used is not None:
                 used.check(self.card)
-            self._lens, self._banks = used, ByteCache(_BANK_BYTES)  # what was measured over a bank was another space
+            self._lens, self._banks = used, Recent(_BANK_BYTES)  # what was measured over a bank was another space
             self._vocabulary.fitted = None if used is None else used.maps
 
     def closed_spaces(self) -> dict[Space, str]:
@@ -396,17 +397,21 @@ class Scope:
         """The opened model, opened anew if its weights were changed since."""
         with self._lock:
             if self._opened.freshness.changed():
-                self._opened, self._card = self._reopen()
-                self._isolated, self._vocabulary = self._encodings()
-                self._banks, self._lens = ByteCache(_BANK_BYTES), None
+                self._open_anew()
             return self._opened
+
+    def _open_anew(self) -> None:
+        self._opened, self._card = self._reopen()
+        self._isolated, self._vocabulary = self._encodings()
+        self._banks, self._lens = Recent(_BANK_BYTES), None
 
     def _to_read(self) -> tuple[Opened, frozenset[int], list[ClosedForm]]:
         """The opened model, hooks that the pass is to judge, and what it can witness of the encodings."""
         with self._lock:
-            come = self._opened.freshness.new_hooks()
-            opened = self._opened if come else self._current()
-            return opened, come, self._vocabulary.forms()
+            changed, come = self._opened.freshness.before_pass()
+            if changed:
+                self._open_anew()
+            return self._opened, come, self._vocabulary.forms()
 
     def _encodings(self) -> tuple[Isolated, Vocabulary]:
         isolated = Isolated(self._opened, self._card.weights_sha256)

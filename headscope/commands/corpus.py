@@ -78,14 +78,15 @@ def survey(
     except ModuleNotFoundError as error:
         raise InputError(f'a survey needs {error.name}: pip install "headscope[survey]"') from None
     from headscope.keep.files import directory_to_write
-    from headscope.studies.survey.options import Options, checked_nulls
-    from headscope.studies.survey.watch import show, watched
+    from headscope.show.progress import watched
+    from headscope.studies.survey.options import SurveyOptions, checked_nulls
+    from headscope.studies.survey.plan import show
 
     asked: dict[str, Any] = {"spaces": space, "references": reference, "metrics": metric, "masks": mask}
     asked = {name: tuple(values) for name, values in asked.items() if values}
     asked |= {"position": position, "candidates": candidates, "sample": sample, "seed": seed, "truncate": truncate}
     asked |= {"stream": stream, "format": text_format, "column": column, "document_column": document_column}
-    options = Options(**asked, shard_positions=shard_positions)  # checks them
+    options = SurveyOptions(**asked, shard_positions=shard_positions)  # checks them
     nulls = checked_nulls(null or ())
     directory_to_write(output)
     with working("starting") as status:
@@ -98,8 +99,8 @@ def survey(
     say(show(plan, scope.card, output))
     if plan.shards > plan.done and not yes and sys.stdin.isatty():
         typer.confirm("Begin?", default=True, abort=True)
-    with watched(plan) as progress:
-        prepared.run(nulls, progress.tick, progress.say)
+    with watched() as progress:
+        prepared.run(nulls, progress)
     say(f"Finished: {output}/statistics.parquet")
 
 
@@ -140,20 +141,20 @@ def claims(
 ) -> None:
     """Every claim of the experiment that headscope began with, and a verdict on it for this model."""
     try:
-        from headscope.studies.claims.run import Asked, settle
-        from headscope.studies.claims.watch import watched
+        from headscope.studies.claims.run import ClaimsAsked, settle
     except ModuleNotFoundError as error:
         raise InputError(f'claims need {error.name}: pip install "headscope[survey]"') from None
+    from headscope.show.progress import watched
     from headscope.studies.claims.page import refuse_foreign, write_page
     from headscope.studies.claims.show import tables
 
-    asked = Asked.of(texts, survey, mask, sample, seed)
+    asked = ClaimsAsked.of(texts, survey, mask, sample, seed)
     if output is not None:
         refuse_foreign(output)
     with working("starting") as status:
         scope = open_scope(status, model, revision, device, dtype, stack)
-    with watched() as watch:
-        found = settle(scope, asked, output, watch)
+    with watched() as progress:
+        found = settle(scope, asked, output, progress)
         page = None if output is None else write_page(found, output)
     if as_json:
         print_json(found.to_dict())
@@ -200,21 +201,21 @@ def capacity(
     except ModuleNotFoundError as error:
         raise InputError(f'capacity needs {error.name}: pip install "headscope[survey]"') from None
     from headscope.keep.files import directory_to_write
-    from headscope.show.progress import bar
+    from headscope.show.progress import watched
     from headscope.studies.capacity import show
-    from headscope.studies.capacity.options import Options
+    from headscope.studies.capacity.options import CapacityOptions
 
     asked: dict[str, Any] = {"parts": part, "sites": site, "keep": keep}
     asked = {name: tuple(values) for name, values in asked.items() if values}
     asked |= {"mask": mask, "sample": sample or None, "seed": seed, "truncate": truncate}
-    options = Options(**asked, format=text_format, column=column, document_column=document_column)  # type: ignore[arg-type]
+    options = CapacityOptions(**asked, format=text_format, column=column, document_column=document_column)  # type: ignore[arg-type]
     if output is not None:
         directory_to_write(output)
     with working("starting") as status:
         scope = open_scope(status, model, revision, device, dtype, stack)
         run = Run.prepare(scope, texts or [], options, output, say=lambda step: status.update(f"{step} …"))
-    with bar(run.announced, "Measuring") as tell:
-        found = run.run(tell)
+    with watched(run.announced) as progress:
+        found = run.run(progress)
     page = None if output is None else write_page(found, output)
     if as_json:
         print_json(show.record(found))

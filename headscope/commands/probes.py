@@ -27,8 +27,8 @@ from headscope.errors import InputError
 if TYPE_CHECKING:
     from rich.status import Status
 
-    from headscope.corpus.work import Texts
     from headscope.scope import Scope
+    from headscope.studies.probes.texts import Texts
 
 
 TextPaths = Annotated[
@@ -138,8 +138,8 @@ def _texts(
 ) -> Texts:
     """The texts that are asked for; `names`: format, column, document column."""
     try:
-        from headscope.corpus.work import find_texts, surveys_in
-        from headscope.studies.survey.options import Options
+        from headscope.corpus.asked import CorpusOptions
+        from headscope.studies.probes.texts import find_texts, surveys_in
 
         for name in ("sample", "text_format", "column", "document_column") if surveys_in(paths) else ():
             if is_given(ctx, name):
@@ -148,6 +148,6 @@ def _texts(
         status.update("counting the texts …")
         kind, column, document_column = names
         asked: dict[str, Any] = {"format": kind, "column": column, "document_column": document_column}
-        return find_texts(scope, paths, Options(sample=sample, seed=seed, truncate=True, **asked))
+        return find_texts(scope, paths, CorpusOptions(sample=sample, seed=seed, truncate=True, **asked))
     except ModuleNotFoundError as error:
         raise InputError(f'these texts need {error.name}: pip install "headscope[survey]"') from None

@@ -13,15 +13,16 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from headscope.corpus.texts import Corpus, Text, Unreadable
+from headscope.corpus.asked import CorpusOptions
+from headscope.corpus.texts import Corpus, CorpusText, Unreadable
 from headscope.errors import InputError
 from headscope.model.tokens import Token
-from headscope.studies.survey.options import Options
 
+SHARD_POSITIONS = 4096  # about how many tokens a shard has: what a run that is killed may lose
 BANK = 128  # texts whose types may serve as distractors where a shard has too few texts of its own
 _EXAMPLES = 5
 _DIGEST = 16  # bytes of a text's hash
-Tokens = Callable[[Text], Sequence[Token]]  # raises InputError for a text that cannot be read
+Tokens = Callable[[CorpusText], Sequence[Token]]  # raises InputError for a text that cannot be read
 
 
 @dataclass(frozen=True)
@@ -74,17 +75,17 @@ class Census:
         """Positions in all."""
         return int(self.positions.sum())
 
-    def texts_of(self, corpus: Corpus, wanted: set[int]) -> Iterator[tuple[ShardPlan, list[Text]]]:
+    def texts_of(self, corpus: Corpus, wanted: set[int]) -> Iterator[tuple[ShardPlan, list[CorpusText]]]:
         """The texts of each wanted shard, read again; InputError where they are not what they were."""
         reading = iter(corpus)
         for shard in self.shards:
             numbers = set(self.numbers[shard.first : shard.stop].tolist())
-            texts: list[Text] = []
+            texts: list[CorpusText] = []
             while len(texts) < len(numbers):
                 item = next(reading, None)
                 if item is None:
                     break
-                if isinstance(item, Text) and item.number in numbers:
+                if isinstance(item, CorpusText) and item.number in numbers:
                     texts.append(item)
             if shard.index not in wanted:
                 continue
@@ -94,79 +95,101 @@ class Census:
             yield shard, texts
 
 
-def take_census(corpus: Corpus, tokens: Tokens, options: Options, vocab_size: int) -> Census:
-    """Read, tokenise and count the texts that are asked for.
+def take_census(
+    corpus: Corpus, tokens: Tokens, options: CorpusOptions, vocab_size: int, shard_positions: int = SHARD_POSITIONS
+) -> Census:
+    """Read, tokenise and count the texts that are asked for; a shard has about `shard_positions` tokens.
 
     A line that cannot be read, a text that is too long or has no token but special ones is left out and counted.
     Raises InputError where nothing is left.
     """
     chosen = _chosen(corpus, options)
-    left_out: Counter[str] = Counter()
-    examples: list[LeftOut] = []
-
-    def leave_out(reason: str, source: str, line: int) -> None:
-        left_out[reason] += 1
-        if len(examples) < _EXAMPLES:
-            examples.append(LeftOut(reason, source, line))
-
-    numbers, groups, positions, digests = array("q"), array("i"), array("i"), bytearray()  # a few bytes a text
-    names: dict[str, int] = {}
-    frequencies = np.zeros(vocab_size, dtype=np.int64)
-    bank: list[tuple[int, NDArray[np.int64]]] = []
-    draw = random.Random(options.seed)
-    longest = group = 0
+    count = _Count(vocab_size, random.Random(options.seed))
     for item in corpus:
         if isinstance(item, Unreadable):
-            leave_out(item.reason, item.source, item.line)
+            count.leave_out(item.reason, item)
             continue
         if chosen is not None and item.number not in chosen:
             continue
         try:
             read = tokens(item)
         except InputError as error:
-            leave_out(_reason(error), item.source, item.line)
-            continue
+            count.leave_out(_reason(error), item)
+        else:
+            count.take(item, read)
+    return count.census(shard_positions)
+
+
+class _Count:
+    """What is counted while the texts go by: a few bytes of each are held."""
+
+    def __init__(self, vocab_size: int, draw: random.Random) -> None:
+        self._draw = draw
+        self._numbers, self._groups, self._positions, self._digests = array("q"), array("i"), array("i"), bytearray()
+        self._documents: dict[str, int] = {}
+        self._frequencies = np.zeros(vocab_size, dtype=np.int64)
+        self._bank: list[tuple[int, NDArray[np.int64]]] = []
+        self._left_out: Counter[str] = Counter()
+        self._examples: list[LeftOut] = []
+        self._longest = self._next_group = 0
+
+    def leave_out(self, reason: str, item: CorpusText | Unreadable) -> None:
+        """Count what is not surveyed, and keep the first few as examples."""
+        self._left_out[reason] += 1
+        if len(self._examples) < _EXAMPLES:
+            self._examples.append(LeftOut(reason, item.source, item.line))
+
+    def take(self, text: CorpusText, read: Sequence[Token]) -> None:
+        """Count a text in; one with nothing but special tokens is left out."""
         ids = np.array([token.id for token in read if not token.special], dtype=np.int64)
         if not len(ids):
-            leave_out("no token but special ones", item.source, item.line)
-            continue
-        if item.document is None or item.document not in names:
-            if item.document is not None:
-                names[item.document] = group
-            at, group = group, group + 1
-        else:
-            at = names[item.document]
-        numbers.append(item.number)
-        groups.append(at)
-        positions.append(len(ids))
-        digests += digest_of(item, at)
-        longest = max(longest, len(read))
-        np.add.at(frequencies, ids, 1)
-        _keep_some(bank, (item.number, np.unique(ids)), len(numbers), draw)
-    if not numbers:
-        why = "; ".join(f"{count} × {reason}" for reason, count in left_out.items())
-        raise InputError(f"there is no text to survey{': ' + why if why else ''}.")
-    counts = np.frombuffer(positions, dtype=np.int32)
-    return Census(
-        numbers=np.frombuffer(numbers, dtype=np.int64),
-        groups=np.frombuffer(groups, dtype=np.int32),
-        positions=counts,
-        longest=longest,
-        documents=len(names) or None,
-        frequencies=frequencies,
-        bank=tuple(bank),
-        left_out=dict(left_out),
-        examples=tuple(examples),
-        shards=tuple(_shards(counts, digests, options.shard_positions)),
-        sha256=hash_of(digests),
-    )
+            self.leave_out("no token but special ones", text)
+            return
+        group = self._group(text.document)
+        self._numbers.append(text.number)
+        self._groups.append(group)
+        self._positions.append(len(ids))
+        self._digests += digest_of(text, group)
+        self._longest = max(self._longest, len(read))
+        np.add.at(self._frequencies, ids, 1)
+        _keep_some(self._bank, (text.number, np.unique(ids)), len(self._numbers), self._draw)
+
+    def _group(self, document: str | None) -> int:
+        # What is resampled for intervals must be independent, and texts of one document are not: a document is one
+        # group wherever its texts stand, and a text of which no document is known is one by itself.
+        if document is not None and document in self._documents:
+            return self._documents[document]
+        group, self._next_group = self._next_group, self._next_group + 1
+        if document is not None:
+            self._documents[document] = group
+        return group
+
+    def census(self, shard_positions: int) -> Census:
+        """What was counted; InputError where that is nothing."""
+        if not self._numbers:
+            why = "; ".join(f"{count} × {reason}" for reason, count in self._left_out.items())
+            raise InputError(f"there is no text to survey{': ' + why if why else ''}.")
+        positions = np.frombuffer(self._positions, dtype=np.int32)
+        return Census(
+            numbers=np.frombuffer(self._numbers, dtype=np.int64),
+            groups=np.frombuffer(self._groups, dtype=np.int32),
+            positions=positions,
+            longest=self._longest,
+            documents=len(self._documents) or None,
+            frequencies=self._frequencies,
+            bank=tuple(self._bank),
+            left_out=dict(self._left_out),
+            examples=tuple(self._examples),
+            shards=tuple(_shards(positions, self._digests, shard_positions)),
+            sha256=hash_of(self._digests),
+        )
 
 
-def _chosen(corpus: Corpus, options: Options) -> set[int] | None:
+def _chosen(corpus: Corpus, options: CorpusOptions) -> set[int] | None:
     """Numbers of the sampled texts; None: all."""
     if options.sample is None:
         return None
-    total = sum(isinstance(item, Text) for item in corpus)
+    total = sum(isinstance(item, CorpusText) for item in corpus)
     if options.sample >= total:
         return None
     return set(random.Random(options.seed).sample(range(total), options.sample))
@@ -191,7 +214,8 @@ def _keep_some(
 
 
 def _shards(positions: NDArray[np.int32], digests: bytearray, size: int) -> Iterator[ShardPlan]:
-    """Shards of about equal size: the last one must not be too small to compare its texts with one another."""
+    """Shards of about equal size, in positions: what a shard costs in time and memory goes by them, not by texts."""
+    # Of equal size, not full ones and a rest: the last must not be too small to compare its texts with one another.
     ends = positions.cumsum(dtype=np.int64)
     total = int(ends[-1])
     count = max(1, round(total / size))
@@ -203,7 +227,7 @@ def _shards(positions: NDArray[np.int32], digests: bytearray, size: int) -> Iter
         yield ShardPlan(index, first, stop, int(positions[first:stop].sum()), digest)
 
 
-def digest_of(text: Text, group: int) -> bytes:
+def digest_of(text: CorpusText, group: int) -> bytes:
     """A text's, of what the figures depend on: not of the file's name, nor of the document's."""
     digest = hashlib.blake2b(digest_size=_DIGEST)
     for part in (text.content, str(group), *(word.tag for word in text.words)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from headscope.corpus.texts import Text
+from headscope.corpus.texts import CorpusText
 from headscope.model.tokens import Token
 from headscope.reading.words import WordClass, at, word_classes
 
@@ -16,10 +16,10 @@ BY_TAG: dict[str, WordClass] = {
 }
 
 
-def tagged(text: Text, tokens: Sequence[Token]) -> list[tuple[str | None, WordClass]]:
+def tagged(text: CorpusText, tokens: Sequence[Token]) -> list[tuple[str | None, WordClass]]:
     """The UPOS tag (None: untagged) and the class of the word that each token begins in.
 
-    Without a tag, the class is that of `headscope.words`.
+    Without a tag, the class is that of `headscope.reading.words`.
     """
     words = [(word.start, word.end, word.tag) for word in text.words]
     untagged = word_classes(text.content, tokens)

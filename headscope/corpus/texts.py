@@ -35,7 +35,7 @@ class Word:
 
 
 @dataclass(frozen=True)
-class Text:
+class CorpusText:
     """One text: its number among all that the sources hold, its document where one is marked, where it stands."""
 
     number: int
@@ -56,7 +56,7 @@ class Unreadable:
 
 
 @dataclass(frozen=True)
-class Source:
+class TextFile:
     """One file and its format; `name` is what its texts say they come from.
 
     `fault`: why it cannot be read, of what was found in a directory. `named`: it was asked for by its name, so that
@@ -91,10 +91,10 @@ _Record = tuple[int, str, str | None, tuple[Word, ...]] | Unreadable
 class Corpus:
     """The texts of several sources, in order; every iteration reads the files again."""
 
-    def __init__(self, sources: Sequence[Source], columns: Columns) -> None:
+    def __init__(self, sources: Sequence[TextFile], columns: Columns) -> None:
         self.sources, self.columns = tuple(sources), columns
 
-    def __iter__(self) -> Iterator[Text | Unreadable]:
+    def __iter__(self) -> Iterator[CorpusText | Unreadable]:
         number = 0
         for source in self.sources:
             for record in _records(source, self.columns):
@@ -102,11 +102,11 @@ class Corpus:
                     yield record
                     continue
                 line, content, document, words = record
-                yield Text(number, content, document, source.name, line, words)
+                yield CorpusText(number, content, document, source.name, line, words)
                 number += 1
 
 
-def find_sources(paths: Iterable[str | Path], format: Format | Literal["auto"] = "auto") -> list[Source]:
+def find_sources(paths: Iterable[str | Path], format: Format | Literal["auto"] = "auto") -> list[TextFile]:
     """The files that `paths` name: files as they are, and of directories every file of a known kind.
 
     A file's format is that of its suffix, else plain text. Raises InputError for a path that is not there or no file,
@@ -114,7 +114,7 @@ def find_sources(paths: Iterable[str | Path], format: Format | Literal["auto"] =
     """
     if format not in ("auto", *FORMATS):
         raise InputError(f"there is no format {format!r}; open: auto, {', '.join(FORMATS)}.")
-    found: list[Source] = []
+    found: list[TextFile] = []
     for path in map(Path, in_order(paths, "paths")):
         try:
             mode = path.stat().st_mode
@@ -129,7 +129,7 @@ def find_sources(paths: Iterable[str | Path], format: Format | Literal["auto"] =
             found += inside
         elif stat.S_ISREG(mode):
             _refuse_packed(path)
-            found.append(Source(path, _format(path, format), _name(path)))
+            found.append(TextFile(path, _format(path, format), _name(path)))
         else:
             raise InputError(
                 f"{str(path)!r} is no regular file: texts are read more than once. Give what it holds on standard "
@@ -140,7 +140,7 @@ def find_sources(paths: Iterable[str | Path], format: Format | Literal["auto"] =
     return found
 
 
-def _inside(directory: Path, format: Format | Literal["auto"]) -> Iterator[Source]:
+def _inside(directory: Path, format: Format | Literal["auto"]) -> Iterator[TextFile]:
     """The files of a known kind in a directory, in order of their paths, and what of it cannot be read."""
     faults: dict[Path, str] = {}
 
@@ -155,7 +155,7 @@ def _inside(directory: Path, format: Format | Literal["auto"]) -> Iterator[Sourc
                 fault = "no regular file"
         except OSError as error:
             fault = unread(error)
-        yield Source(path, _format(path, format), _name(path), fault, named=False)
+        yield TextFile(path, _format(path, format), _name(path), fault, named=False)
 
 
 def _refuse_packed(path: Path) -> None:
@@ -178,7 +178,7 @@ def _name(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", errors="backslashreplace")
 
 
-def _records(source: Source, columns: Columns) -> Iterator[_Record]:
+def _records(source: TextFile, columns: Columns) -> Iterator[_Record]:
     """What a file holds. Raises InputError where a named one cannot be read, or its rest; of others that is told."""
     if source.fault is not None:
         yield Unreadable(source.fault, source.name, 0)
@@ -191,7 +191,7 @@ def _records(source: Source, columns: Columns) -> Iterator[_Record]:
         yield Unreadable(error.reason, source.name, 0)
 
 
-def _plain(source: Source, columns: Columns) -> Iterator[_Record]:
+def _plain(source: TextFile, columns: Columns) -> Iterator[_Record]:
     """One text a line; a blank line between texts ends a document."""
     marked, document, ended = _has_marks(source), 1, False
     begun = False
@@ -206,7 +206,7 @@ def _plain(source: Source, columns: Columns) -> Iterator[_Record]:
             yield _record(line, f"{source.name}#{document}" if marked else None, columns, source, number)
 
 
-def _has_marks(source: Source) -> bool:
+def _has_marks(source: TextFile) -> bool:
     """Whether a blank line stands between two texts of the file."""
     begun = ended = False
     for _, line in lines(source.path):
@@ -218,7 +218,7 @@ def _has_marks(source: Source) -> bool:
     return False
 
 
-def _jsonl(source: Source, columns: Columns) -> Iterator[_Record]:
+def _jsonl(source: TextFile, columns: Columns) -> Iterator[_Record]:
     for number, line in lines(source.path):
         if isinstance(line, Fault):
             yield Unreadable(line.reason, source.name, number)
@@ -236,7 +236,7 @@ def _jsonl(source: Source, columns: Columns) -> Iterator[_Record]:
         yield _record(record.get(columns.text), record.get(columns.document), columns, source, number)
 
 
-def _csv(source: Source, columns: Columns) -> Iterator[_Record]:
+def _csv(source: TextFile, columns: Columns) -> Iterator[_Record]:
     """A header line, then one text a row; tabs between the columns of a .tsv file."""
     # surrogateescape: a byte that is not UTF-8 must not end the whole file.
     with opened(source.path) as raw, io.TextIOWrapper(raw, "utf-8-sig", "surrogateescape", newline="") as file:
@@ -261,7 +261,7 @@ def _csv(source: Source, columns: Columns) -> Iterator[_Record]:
                     yield _record(text, found.get(columns.document) or None, columns, source, rows.line_num)
 
 
-def _row(rows: Iterator[list[str]], source: Source, line: Callable[[], int]) -> list[str] | str | None:
+def _row(rows: Iterator[list[str]], source: TextFile, line: Callable[[], int]) -> list[str] | str | None:
     """The next row of a table; a str: why it is none; None: there is none.
 
     Raises Unread for a field that is larger than any text may be: where it ends, nobody knows.
@@ -287,7 +287,7 @@ def _not_utf8(text: str) -> bool:
     return any("\udc80" <= c <= "\udcff" for c in text)
 
 
-def _parquet(source: Source, columns: Columns) -> Iterator[_Record]:
+def _parquet(source: TextFile, columns: Columns) -> Iterator[_Record]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -315,7 +315,7 @@ def _parquet(source: Source, columns: Columns) -> Iterator[_Record]:
         raise Unread(f"cannot be read as Parquet: {reason}", "a damaged Parquet file, or its rest") from None
 
 
-def _conllu(source: Source, columns: Columns) -> Iterator[_Record]:
+def _conllu(source: TextFile, columns: Columns) -> Iterator[_Record]:
     for sentence in sentences(lines(source.path)):
         if sentence.fault is not None:
             yield Unreadable(sentence.fault, source.name, sentence.line)
@@ -326,13 +326,13 @@ def _conllu(source: Source, columns: Columns) -> Iterator[_Record]:
         yield record if isinstance(record, Unreadable) else (*record[:3], words)
 
 
-def _has_column(names: Sequence[str], columns: Columns, source: Source) -> None:
+def _has_column(names: Sequence[str], columns: Columns, source: TextFile) -> None:
     if columns.text not in names:
         shown = cut(", ".join(names[:20]) or "none", 300)
         raise InputError(f"{source.name} has no column {columns.text!r} (its columns: {shown}); name it with --column.")
 
 
-def _record(text: object, document: object, columns: Columns, source: Source, line: int) -> _Record:
+def _record(text: object, document: object, columns: Columns, source: TextFile, line: int) -> _Record:
     if not isinstance(text, str):
         return Unreadable(f"no text under {columns.text!r}", source.name, line)
     if len(text) > LONGEST:
@@ -349,7 +349,7 @@ def _record(text: object, document: object, columns: Columns, source: Source, li
     return line, text, named, ()
 
 
-_READERS: dict[Format, Callable[[Source, Columns], Iterator[_Record]]] = {
+_READERS: dict[Format, Callable[[TextFile, Columns], Iterator[_Record]]] = {
     "text": _plain,
     "jsonl": _jsonl,
     "csv": _csv,

@@ -1,1 +1,1 @@
-"""What is written out: files that are whole or not there, and what their cells may hold."""
+"""What was expensive: one cache, files that are whole or not there, a directory that belongs to one question."""

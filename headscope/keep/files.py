@@ -1,9 +1,11 @@
-"""Files that are whole or not there, and places that nothing is written to: devices, pipes, what is not ours."""
+"""Files and folders that are whole or not there; nothing is written to, or read from, devices and pipes."""
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,6 +21,8 @@ _KINDS = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
 }
+UNFINISHED = ".unfinished"  # what the names begin with of what is being written
+_LARGEST = 2**26  # bytes of a small file: a manifest of 400,000 shards is smaller
 
 
 def file_to_write(path: str | Path) -> Path:
@@ -83,12 +87,11 @@ def _begun() -> Iterator[Callable[[Path, Callable[[Path], object]], None]]:
 
     def begin(path: Path, write: Callable[[Path], object]) -> None:
         place = path.resolve()  # of a link, the file that it leads to
-        beside = place.with_name(f".unfinished-{os.getpid()}-{secrets.token_hex(4)}.part")
+        beside = unfinished(place.parent)
         places[beside] = place
         os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         write(beside)
-        with beside.open("rb") as file:
-            os.fsync(file.fileno())  # before its name is there: a rename alone may come first
+        flush(beside)
         with suppress(FileNotFoundError):
             _hand_on(place.stat(), beside)
 
@@ -103,6 +106,29 @@ def _begun() -> Iterator[Callable[[Path, Callable[[Path], object]], None]]:
         raise
 
 
+@contextmanager
+def whole_folder(place: Path, directory: Path) -> Iterator[Path]:
+    """A new folder to write to; when the block ends it is on the disk and at `place`, where there may be another.
+
+    It is begun in `directory`, so that whoever reads those beside `place` finds whole ones. Nothing of it is left where
+    the block fails, and `place` is then as it was. Raises InputError where the disk does not take it.
+    """
+    folder = unfinished(directory)
+    with told(directory):
+        folder.mkdir(parents=True)
+    try:
+        yield folder
+        with told(directory):
+            for file in folder.iterdir():
+                flush(file)
+            remove(place)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            folder.rename(place)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
 def write_bytes(path: Path, what: bytes) -> None:
     """Write a file, whole or not at all; OSError where the disk does not take it."""
     write_whole(path, partial(_put, what))
@@ -110,6 +136,63 @@ def write_bytes(path: Path, what: bytes) -> None:
 
 def _put(what: bytes, beside: Path) -> None:
     beside.write_bytes(what)
+
+
+def unfinished(directory: Path) -> Path:
+    """A name in a directory for what is begun there: nobody else's, of this process or another."""
+    return directory / f"{UNFINISHED}-{os.getpid()}-{secrets.token_hex(4)}.part"
+
+
+def flush(path: Path) -> None:
+    """Let a file be on the disk before its name is: a rename alone may come first."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def remove(path: Path) -> None:
+    """Remove what is there, be it a file, a link, a folder with all that is in it, or nothing."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def told(directory: Path) -> Iterator[None]:
+    """Tell in a sentence (InputError) what keeps a run that can go on from writing to its directory."""
+    try:
+        yield
+    except OSError as error:
+        known = re.search(r"errno (\d+)", str(error), re.IGNORECASE)  # pyarrow hides it in its sentence
+        reason = os.strerror(int(known[1])) if known else error.strerror or str(error)
+        raise InputError(
+            f"{directory} cannot be written ({reason}). What is finished is kept: make room, and run the same command "
+            "again."
+        ) from error
+
+
+def file_fault(path: Path) -> str | None:
+    """Why a path is no file that can be read to its end: pipes and devices may have none."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return f"{path.name} is not there"
+    except OSError as error:
+        return f"{path.name} cannot be read ({error.strerror or error})"
+    return None if stat.S_ISREG(mode) else f"{path.name} is no regular file"
+
+
+def read_small(path: Path) -> bytes:
+    """All of a file that people and other programs may have put there; InputError where it is none, or very large."""
+    fault = file_fault(path)
+    if fault is None and path.stat().st_size > _LARGEST:
+        fault = f"{path.name} has {path.stat().st_size:,} bytes, and at most {_LARGEST:,} are read"
+    try:
+        if fault is None:
+            return path.read_bytes()
+    except OSError as error:
+        fault = f"{path.name} cannot be read ({error.strerror or error})"
+    raise InputError(f"{path.parent} is damaged: {fault}.")
 
 
 def _hand_on(before: os.stat_result, beside: Path) -> None:

@@ -15,21 +15,18 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from headscope.model.capture.capture import held
 from headscope.model.capture.heads import AllHeads
-from headscope.model.capture.kept import modules_of
+from headscope.model.capture.parts import modules_of
 from headscope.model.capture.precision import HALF
+from headscope.model.capture.runner import Runner
 from headscope.model.opening.loading import hash_of_tensors
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
-    from headscope.model.opened import Opened
 
 _SAME = 1e-5  # of the largest value: what float32 arithmetic in another order may differ by
 _SAME_HALF = 1e-3  # the same run on the same machine: half-precision rounds alike
@@ -40,10 +37,11 @@ _ROWS = 8192  # of the vocabulary at a time
 class Freshness:
     """Remembers what an opened model computes; says whether it has changed since."""
 
-    def __init__(self, opened: Opened) -> None:
-        self._opened = opened
-        self._models = [model for model in (opened.stack.model, opened.stack.encoder) if model is not None]
-        self._tolerance = _SAME_HALF if opened.model.dtype in HALF else _SAME
+    def __init__(self, runner: Runner, probe: list[int], vocab_size: int) -> None:
+        self._runner, self._probe, self._vocab_size = runner, probe, vocab_size
+        self._model = runner.stack.model
+        self._models = [model for model in (self._model, runner.stack.encoder) if model is not None]
+        self._tolerance = _SAME_HALF if self._model.dtype in HALF else _SAME
         self._direction: Tensor | None = None
         self._noted = self._note(None)
         self._computed = self._compute()
@@ -51,31 +49,23 @@ class Freshness:
 
     def changed(self) -> bool:
         """Whether the model computes anything else than when it was opened, as far as the two looks can see."""
+        return self._changed or self._judge(self._note(self._noted))
+
+    def before_pass(self) -> tuple[bool, frozenset[int]]:
+        """At one look: whether the model has changed, and the hooks that have come, if nothing else moved.
+
+        A reading's own pass can show whether these only watch. Whoever registers a hook and reads a text then sees
+        that text's pass alone.
+        """
         if self._changed:
-            return True
+            return True, frozenset()
         noted = self._note(self._noted)
-        self._changed = noted.parameters != self._noted.parameters
-        if not self._changed and (noted.hooks, noted.rest) != (self._noted.hooks, self._noted.rest):
-            self._changed = not self._same(self._compute(), self._computed)
-            self._noted = noted
-        return self._changed
+        come = self._come(noted)
+        return (False, come) if come else (self._judge(noted), come)
 
     def moved(self) -> bool:
         """Whether anything that the model computes from is another than when it was last looked at; runs nothing."""
         return self._changed or self._note(self._noted) != self._noted
-
-    def new_hooks(self) -> frozenset[int]:
-        """The hooks that have come, if nothing else moved: a reading's own pass can show whether they only watch.
-
-        Whoever registers a hook and reads a text then sees that text's pass alone.
-        """
-        if _hooks(self._models) == self._noted.hooks:
-            return frozenset()
-        noted = self._note(self._noted)
-        if self._changed or noted.parameters != self._noted.parameters or noted.rest != self._noted.rest:
-            return frozenset()
-        come = frozenset(noted.hooks) - frozenset(self._noted.hooks)
-        return come if len(noted.hooks) == len(self._noted.hooks) + len(come) else frozenset()
 
     def only_watch(self) -> None:
         """Take the hooks that have come for such as change nothing, on the word of who watched them."""
@@ -99,6 +89,21 @@ class Freshness:
             self._changed = True
         return not self._changed
 
+    def _judge(self, noted: _Noted) -> bool:
+        self._changed = noted.parameters != self._noted.parameters
+        if not self._changed and (noted.hooks, noted.rest) != (self._noted.hooks, self._noted.rest):
+            self._changed = not self._same(self._compute(), self._computed)
+            self._noted = noted
+        return self._changed
+
+    def _come(self, noted: _Noted) -> frozenset[int]:
+        """The hooks that have come; none if any has gone, or anything else moved."""
+        before = self._noted
+        if noted.hooks == before.hooks or (noted.parameters, noted.rest) != (before.parameters, before.rest):
+            return frozenset()
+        come = frozenset(noted.hooks) - frozenset(before.hooks)
+        return come if len(noted.hooks) == len(before.hooks) + len(come) else frozenset()
+
     def _note(self, before: _Noted | None) -> _Noted:
         return _Noted.of(self._models, before)
 
@@ -107,26 +112,25 @@ class Freshness:
 
     def _compute(self) -> list[Tensor]:
         """What a fixed text makes of every head and of the output, and a number for each token's embedding."""
-        opened = self._opened
-        text = opened.probe[0].tolist()
-        recorder = AllHeads([len(text)], len(opened.anatomy.blocks))
-        contexts = None if opened.stack.encoder is None else [text]
-        output = opened.run_recorded([text], recorder, "model", contexts)[0]
+        stack, layers = self._runner.stack, len(self._runner.anatomy.blocks)
+        recorder = AllHeads([len(self._probe)], layers)
+        contexts = None if stack.encoder is None else [self._probe]
+        output = self._runner.run([self._probe], recorder, contexts=contexts)[0]
         heads = recorder.captured()[0]
-        everything = torch.arange(opened.feed.vocab_size)
-        embedded = torch.cat([self._embedded(ids) for ids in everything.split(_ROWS)])
+        embedded = torch.cat([self._embedded(ids) for ids in torch.arange(self._vocab_size).split(_ROWS)])
         return [heads.q, heads.k, heads.v, heads.z, _last(output), embedded]
 
     def _embedded(self, ids: Tensor) -> Tensor:
         """A number for each of `ids` [token] that changes with its embedding: float32 [token]."""
-        embeddings = self._opened.model.get_input_embeddings()
+        embeddings = self._model.get_input_embeddings()
         with held(embeddings):
-            return self._number(embeddings(ids.to(self._opened.model.device)))
+            return self._number(embeddings(ids.to(self._model.device)))
 
     def _number(self, rows: Tensor) -> Tensor:
         if self._direction is None:
             self._direction = torch.randn(rows.shape[-1], generator=torch.Generator().manual_seed(0)).to(rows.device)
-        found: Tensor = (rows.float() @ self._direction).cpu()
+        # Row by row, not as a product of matrices: a row's number is the same to the bit, whichever rows stand around.
+        found: Tensor = (rows.float() * self._direction).sum(-1).cpu()
         return found
 
 
@@ -171,34 +175,28 @@ class _Noted:
     """What a model computes from, as far as it can be seen without running it."""
 
     parameters: _Tensors
-    hooks: tuple[int, ...]  # by the numbers that torch gives them, each once
+    hooks: tuple[int, ...]  # all but headscope's own, by the numbers that torch gives them
     rest: tuple[_Tensors, tuple[str, ...]]  # buffers, adapters
 
     @staticmethod
     def of(models: Sequence[nn.Module], before: _Noted | None) -> _Noted:
         parameters: list[Tensor | None] = []
         buffers: list[Tensor | None] = []
+        hooks: list[int] = []
         adapters: list[str] = []
         for module in itertools.chain.from_iterable(map(modules_of, models)):
             parameters += module._parameters.values()
             buffers += module._buffers.values()
+            for registered in (module._forward_hooks, module._forward_pre_hooks):
+                if registered:
+                    hooks += [key for key, hook in registered.items() if not _is_ours(hook)]
             if "_disable_adapters" in module.__dict__:
                 adapters.append(_adapters(module))
         return _Noted(
             _Tensors.of(parameters, None if before is None else before.parameters),
-            _hooks(models),
+            tuple(hooks),
             (_Tensors.of(buffers, None if before is None else before.rest[0]), tuple(adapters)),
         )
-
-
-def _hooks(models: Sequence[nn.Module]) -> tuple[int, ...]:
-    """The hooks of all modules but headscope's own, by the numbers that torch gives them."""
-    found: list[int] = []
-    for module in itertools.chain.from_iterable(map(modules_of, models)):
-        if module._forward_hooks or module._forward_pre_hooks:
-            hooks = [*module._forward_hooks.items(), *module._forward_pre_hooks.items()]
-            found += [key for key, hook in hooks if not _is_ours(hook)]
-    return tuple(found)
 
 
 def _is_ours(hook: object) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -12,16 +11,19 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from headscope.errors import HeadscopeError, InputError, ModelError
-from headscope.model.capture.anatomy import Anatomy, Trace, dissect, hidden_output, without_cache
-from headscope.model.capture.capture import held, prepared
+from headscope.errors import HeadscopeError, ModelError
+from headscope.model.capture.anatomy import Anatomy, hidden_output
+from headscope.model.capture.capture import held
+from headscope.model.capture.dissect import dissect
 from headscope.model.capture.edits import Edits, layers_of_stream
 from headscope.model.capture.heads import AllHeads, Captured, OnePattern, Unrecorded
-from headscope.model.capture.kept import exchanges, forget, is_as_found
-from headscope.model.capture.passes import Mask, Recorder, is_recorded_by, recording
+from headscope.model.capture.kept import forget
+from headscope.model.capture.passes import Mask, is_recorded_by
 from headscope.model.capture.precision import float32_arithmetic
+from headscope.model.capture.runner import Runner
 from headscope.model.capture.stages import Stages, stages
-from headscope.model.capture.stream import StreamRecorder, stream_replaced
+from headscope.model.capture.stream import StreamRecorder
+from headscope.model.capture.trace import Trace
 from headscope.model.feed.feed import Feed, finite_ids, rows_of
 from headscope.model.feed.positions import Positions, Spotter, find_positions, known_positions
 from headscope.model.freshness import Freshness
@@ -48,10 +50,6 @@ class Text:
         return None if self.context is None else [self.context] * count
 
 
-class _Begun(Exception):
-    """The model has come to its first block."""
-
-
 @dataclass(frozen=True)
 class Opened:
     """A model that has proved its capture on a probe."""
@@ -68,7 +66,13 @@ class Opened:
     @cached_property
     def freshness(self) -> Freshness:
         """Whether the model still computes what it did when it was opened."""
-        return Freshness(self)
+        return Freshness(self.runner, self.probe[0].tolist(), self.feed.vocab_size)
+
+    @cached_property
+    def runner(self) -> Runner:
+        """What runs texts through the model before a recorder of one's own."""
+        padding = self.names.tokenizer.pad_token_id
+        return Runner(self.stack, self.anatomy, 0 if padding is None else padding)
 
     @property
     def model(self) -> PreTrainedModel:
@@ -86,7 +90,7 @@ class Opened:
         recorder = AllHeads([len(ids) for ids in texts], len(self.anatomy.blocks))
         spotter = Spotter(self.positions, self.anatomy)
         with spotter.watching(recorder):
-            self.run_recorded(texts, recorder, mask, contexts, edits)
+            self.runner.run(texts, recorder, mask, contexts, edits)
         return [
             replace(heads, spots=spots) for heads, spots in zip(recorder.captured(), spotter.spots(texts), strict=True)
         ]
@@ -94,7 +98,7 @@ class Opened:
     def pattern(self, text: Text, layer: int) -> Tensor:
         """The pattern [head, query, source] of one layer on one text."""
         recorder = OnePattern(layer)
-        self.run_recorded([text.ids], recorder, text.mask, text.contexts(1), [text.edit])
+        self.runner.run([text.ids], recorder, text.mask, text.contexts(1), [text.edit])
         assert recorder.pattern is not None
         return recorder.pattern
 
@@ -113,7 +117,7 @@ class Opened:
         hook = self.anatomy.blocks[-1].module.register_forward_hook(keep)
         read = [text.context for text in texts if text.context is not None]
         try:
-            given = self.run_recorded(
+            given = self.runner.run(
                 [text.ids for text in texts], recorder, texts[0].mask, read or None, [text.edit for text in texts]
             )
         finally:
@@ -129,7 +133,7 @@ class Opened:
         *,
         widened: bool = False,
     ) -> tuple[Stages, ...]:
-        """What every block does to the residual streams of several texts, padded on the right; as `run_recorded` runs
+        """What every block does to the residual streams of several texts, padded on the right; as `runner` runs
         them."""
         trace = self._traced(texts, mask, contexts, edits, widened)
         # Where a replaced stream hides what the blocks themselves returned, they are seen without it.
@@ -147,7 +151,7 @@ class Opened:
     ) -> Trace:
         trace = Trace(copies=self.anatomy.writes_over)
         with trace.watching(self.model):
-            self.run_recorded(texts, trace, mask, contexts, edits, widened=widened)
+            self.runner.run(texts, trace, mask, contexts, edits, widened=widened)
         return trace
 
     def streams(self, texts: Sequence[Text]) -> list[Tensor]:
@@ -156,7 +160,7 @@ class Opened:
         contexts = [text.context for text in texts if text.context is not None] or None
         with recorder.watching():
             ids, edits = [text.ids for text in texts], [text.edit for text in texts]
-            self.run_recorded(ids, recorder, texts[0].mask, contexts, edits)
+            self.runner.run(ids, recorder, texts[0].mask, contexts, edits)
         return recorder.streams()
 
     def prove_mask(self, mask: Mask) -> None:
@@ -174,69 +178,6 @@ class Opened:
                 f"{'see nothing of' if mask == 'full' else 'still see'} a later one."
             )
         self.proved.add(mask)
-
-    def run_recorded(
-        self,
-        texts: list[list[int]],
-        recorder: Recorder,
-        mask: Mask,
-        contexts: list[list[int]] | None = None,
-        edits: Sequence[Edits] = (),
-        *,
-        widened: bool = False,
-    ) -> Any:
-        """Run several texts (token ids) as one batch before `recorder`, and return what the model does.
-
-        `widened`: half weights compute as float32.
-        """
-        ids, attention_mask = self._batch(texts)
-        options: dict[str, Any] = without_cache(self.model)
-        arithmetic = float32_arithmetic if widened else nullcontext
-        if contexts is not None and self.stack.encoder is not None:
-            read, seen = self._batch(contexts)
-            with prepared(self.stack.encoder), arithmetic(self.stack.encoder):
-                written = self.stack.encoder(input_ids=read, attention_mask=seen)[0]
-            options |= {"encoder_hidden_states": written, "encoder_attention_mask": seen}
-        self._check_length(ids, attention_mask, options)
-        own = frozenset(block.attention for block in self.anatomy.blocks)
-        recorded = recording(recorder, attention_mask, mask, own, edits)
-        replaced = stream_replaced(self.anatomy, recorder, edits, [len(text) for text in texts])
-        with prepared(self.model), recorded, replaced, arithmetic(self.model):
-            return self.model(input_ids=ids, attention_mask=attention_mask, **options)
-
-    def _check_length(self, ids: Tensor, attention_mask: Tensor, options: dict[str, Any]) -> None:
-        """Refuse texts that the model reads with other attention modules than those it was opened with (BigBird)."""
-        if not exchanges(self.model):
-            return
-        recorder = Unrecorded()
-
-        def stop(module: nn.Module, args: Any) -> None:
-            if is_recorded_by(recorder):
-                raise _Begun
-
-        hook = self.anatomy.blocks[0].module.register_forward_pre_hook(stop)
-        try:
-            with prepared(self.model, as_found=True), recording(recorder, attention_mask):
-                with suppress(_Begun):
-                    self.model(input_ids=ids, attention_mask=attention_mask, **options)
-                switched = not is_as_found(self.model)
-        finally:
-            hook.remove()
-        if not switched:
-            raise InputError(
-                f"{type(self.model).__name__} changes its attention with the length of the text, and for one of "
-                f"{ids.shape[1]} tokens it has none whose heads can be read: give a shorter one."
-            )
-
-    def _batch(self, texts: list[list[int]]) -> tuple[Tensor, Tensor]:
-        """Token ids [text, position], padded on the right, and which of them are tokens."""
-        lengths = [len(ids) for ids in texts]
-        padding_id = self.names.tokenizer.pad_token_id
-        ids = torch.full((len(texts), max(lengths)), 0 if padding_id is None else padding_id)
-        for row, text in enumerate(texts):
-            ids[row, : len(text)] = torch.tensor(text)
-        attention_mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
-        return ids.to(self.model.device), attention_mask.to(self.model.device)
 
 
 def open_model(stack: Stack, tokenizer: PreTrainedTokenizerBase, differences: Differences | None = None) -> Opened:

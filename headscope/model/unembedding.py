@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from headscope.errors import InputError
-from headscope.model.capture.anatomy import Anatomy, Call, Trace, descendants, hidden_output, without_cache
-from headscope.model.capture.capture import held, prepared
+from headscope.model.capture.anatomy import Anatomy, hidden_output
+from headscope.model.capture.capture import held, prepared, without_cache
 from headscope.model.capture.norms import Norm, measure, normalises
 from headscope.model.capture.passes import is_recorded_by, recording
 from headscope.model.capture.precision import float32_arithmetic
+from headscope.model.capture.trace import Call, Trace, descendants
 from headscope.model.opened import Opened
 
 _TOLERANCE = 1e-4

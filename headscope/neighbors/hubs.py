@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from headscope.neighbors.metrics import Metric
+from headscope.neighbors.metrics import Metric, ranks_of
 from headscope.neighbors.table import Place, Table
 from headscope.question.stopping import stop_point
 
@@ -129,7 +129,7 @@ def hub_aware(
     found = torch.stack(best)
     return HubAware(
         ids=torch.stack(ids),
-        ranks=torch.searchsorted(-found, -found) + 1,  # ties share a rank
+        ranks=ranks_of(-found),
         scores=found,
         own_rank=torch.stack(own_rank) * known,
         own_score=torch.stack(own_score).masked_fill(torch.tensor(not known, device=found.device), torch.nan),
@@ -143,6 +143,14 @@ class Hubness:
     skewness: Tensor  # float64 [head], of N_k over the candidates; 0 where all are equal
     largest: Tensor  # float64 [head], the largest N_k as a share of the bank
     largest_id: Tensor  # int64 [head], whose it is; the least id of several
+
+    @classmethod
+    def of(cls, counts: Tensor, candidates: int, vectors: int) -> Hubness:
+        """From how often each token was near one of so many vectors, int64 [head, token]; only candidates ever are."""
+        largest = counts.max(1)
+        least = (counts == largest.values[:, None]).to(torch.int8).argmax(1)
+        skewed = torch.stack([_skewness(one, candidates) for one in counts])
+        return cls(skewed, largest.values.double() / vectors, least)
 
     @property
     def nbytes(self) -> int:
@@ -158,13 +166,15 @@ def hubness(ids: Tensor, allowed: Tensor) -> Hubness:
     (3, 1.0, 1.155)
     """
     counts = torch.stack([torch.bincount(head.flatten(), minlength=len(allowed)) for head in ids.transpose(0, 1)])
-    largest = counts.max(1)
-    apart = counts[:, allowed].double()
-    apart = apart - apart.mean(1, keepdim=True)
-    deviation = apart.square().mean(1).sqrt()
-    skewness = apart.pow(3).mean(1) / deviation.pow(3)
-    least = (counts == largest.values[:, None]).to(torch.int8).argmax(1)
-    return Hubness(skewness.masked_fill(deviation == 0, 0.0), largest.values.double() / len(ids), least)
+    return Hubness.of(counts, int(allowed.sum()), len(ids))
+
+
+def _skewness(counts: Tensor, candidates: int) -> Tensor:
+    """Of the counts of all candidates, float64 []; those that are not above 0 in `counts` [token] are 0."""
+    some = counts[counts > 0].double()
+    mean, rest = some.sum() / candidates, candidates - len(some)
+    square, cube = (((some - mean).pow(n).sum() + rest * (-mean).pow(n)) / candidates for n in (2, 3))
+    return torch.where(square > 0, cube / square.pow(1.5), 0.0)
 
 
 def _slack(score: Tensor) -> Tensor:

@@ -25,6 +25,15 @@ def distances(metric: Metric, query: Tensor, encodings: Tensor) -> Tensor:
     return _of_pairs(metric, z, r).reshape(shape[:-1])
 
 
+def ranks_of(distances: Tensor) -> Tensor:
+    """Ranks among the last axis of ascending distances, int64: 1 + how many are strictly nearer, so ties share one.
+
+    >>> ranks_of(torch.tensor([0.1, 0.2, 0.2, 0.5]))
+    tensor([1, 2, 2, 4])
+    """
+    return torch.searchsorted(distances, distances) + 1
+
+
 def _of_pairs(metric: Metric, z: Tensor, r: Tensor) -> Tensor:
     if metric == "dot":
         return (z * r).sum(-1).neg_()

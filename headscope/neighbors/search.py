@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from headscope.neighbors.batch import QUERIES, batches
-from headscope.neighbors.metrics import METRICS, Metric
+from headscope.neighbors.metrics import METRICS, Metric, ranks_of
 from headscope.neighbors.scan.backends import Backend, choose
 from headscope.neighbors.settle import Settled, settle
 from headscope.neighbors.table import Place, Table
@@ -102,7 +102,7 @@ class _Results:
         ranks = torch.where(known[:, None], self.nearer + 1, 0)
         return Nearest(
             ids=self.ids,
-            ranks=torch.searchsorted(self.distances, self.distances) + 1,  # ties share a rank
+            ranks=ranks_of(self.distances),
             distances=self.distances.float(),
             own_rank=ranks[..., 0],
             own_distance=torch.where(known[:, :1], self.own_distance, torch.nan).float(),

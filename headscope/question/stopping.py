@@ -29,7 +29,7 @@ def while_wanted(wanted: Callable[[], bool]) -> Iterator[None]:
     >>> with while_wanted(lambda: False):
     ...     stop_point()
     Traceback (most recent call last):
-    headscope.stopping.Stopped
+    headscope.question.stopping.Stopped
     """
     outer = _wanted.get()
     token = _wanted.set(wanted if outer is None else lambda: outer() and wanted())

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from headscope.errors import InputError
+from headscope.keep.memory import Recent
 from headscope.neighbors import Hubness, Moments, hub_aware, hubness, search
 from headscope.question import notes
 from headscope.reading.bank import Bank
 from headscope.reading.finding import Finder
 from headscope.reading.results import Background, Chance, Neighbors, named
 from headscope.vocabulary import Encoded, Vocabulary
-from headscope.vocabulary.cache import ByteCache
 
 if TYPE_CHECKING:
     from headscope.reading.reading import Reading
@@ -36,7 +36,7 @@ class _Usual:
         return self.moments.nbytes + self.hubs.nbytes
 
 
-def background(reading: Reading, vocabulary: Vocabulary, kept: ByteCache, near: Neighbors, bank: Bank) -> Background:
+def background(reading: Reading, vocabulary: Vocabulary, kept: Recent[Any], near: Neighbors, bank: Bank) -> Background:
     """See `Reading.background`; what is usual is kept in `kept` for each bank, question and place."""
     _check(reading, near, bank)
     asked, own = near.question, near.tokens[0]
@@ -45,7 +45,7 @@ def background(reading: Reading, vocabulary: Vocabulary, kept: ByteCache, near: 
     finder = Finder(reading, vocabulary, asked)
     encoded = finder.placed(layer, position).encoded
     if encoded.table.rows.shape[2] > reading.z.shape[3] + 1:
-        encoded = kept.get(("narrowed", asked.space, layer), encoded.narrowed)
+        encoded = kept.made(("narrowed", asked.space, layer), encoded.narrowed)
     allowed, device = finder.allowed(encoded.table), encoded.table.rows.device
     bank = bank.without(reading.text)
     vectors = encoded.enter(bank.z[:, layer])  # (output, head, width)
@@ -56,7 +56,7 @@ def background(reading: Reading, vocabulary: Vocabulary, kept: ByteCache, near: 
         ids = _search(finder, encoded, vectors, own.id, k, allowed)[0]
         return _Usual(Moments.of(asked.metric, vectors), hubness(ids, candidates.cpu()))
 
-    usual = kept.get(("usual", bank.texts, bank.mask, asked, finder.stands(position)), measure)
+    usual = kept.made(("usual", bank.texts, bank.mask, asked, finder.stands(position)), measure)
     vector, k = encoded.enter(reading.z[layer, position]), near.ids.shape[1]
     aware = hub_aware(usual.moments, encoded.table, encoded.place, vector, own.id, k, allowed)
     window = bank.around(position, WINDOW)

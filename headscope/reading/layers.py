@@ -17,6 +17,8 @@ from headscope.model.feed.projections import output_weights
 from headscope.model.tokens import Token
 from headscope.question import notes
 from headscope.question.stopping import stop_point
+from headscope.reading.losses import kl, moved
+from headscope.reading.patterns import pattern_figures
 from headscope.reading.results import frame
 from headscope.reading.stream import joined, ranks_alone, stages_of, streams, walk
 from headscope.reading.words import WordClass, word_classes
@@ -38,7 +40,7 @@ class Journey:
     layer. own_rank [stage, position] among the vocabulary by cosine; own_cosine, norm [stage, position];
     isolated_cosine [stage, position] with the same stage of the token read alone; overlap [stage − 1, position], the
     share of the k nearest vocabulary tokens that a stage has in common with the one before. word_classes: content,
-    function, punctuation or other, for each token, by `headscope.words`. norms_input: whether the input embedding has
+    function, punctuation or other, for each token, by `reading.words`. norms_input: whether the input embedding has
     gone through a norm of the model, as block 0 gets it. isolated_rank [stage, position]: of the own token's stream
     read alone among those of the whole vocabulary at the same stage, by cosine; None where it was not asked for.
     """
@@ -243,17 +245,8 @@ def glance(reading: Reading) -> Glance:
     for layer in range(len(reading.z)):
         stop_point()
         pattern = reading.pattern_of(layer)  # (H, Q, S)
-        # Position 0 has none before it: missing, not 0.
-        previous = torch.nn.functional.pad(pattern.diagonal(-1, dim1=1, dim2=2), (1, 0), value=torch.nan)
         strength = torch.einsum("shd,hdm->hsm", reading.z[layer], _w_o(reading, layer)).norm(dim=-1)  # (H, Q)
-        found = (
-            torch.special.entr(pattern).sum(-1),
-            pattern.diagonal(dim1=1, dim2=2),
-            previous,
-            pattern[..., special].sum(-1),
-            strength,
-        )
-        for part, values in zip(parts, found, strict=True):
+        for part, values in zip(parts, (*pattern_figures(pattern, special), strength), strict=True):
             part.append(values[:, ours].nanmean(-1))
     entropy, own, previous, on_special, strength = (torch.stack(part) for part in parts)
     return Glance(entropy, own, previous, on_special, strength, reading.notes)
@@ -265,7 +258,7 @@ def effects(reading: Reading, position: int, replaced_by: Kind) -> Effects:
     edits: list[Edits] = [{}]
     edits += [{(layer, head): replaced_by} for layer in range(layers) for head in range(heads)]
     own = reading.tokens[position].id
-    moved, kl, own_logit = [], [], []
+    moves, apart, own_logit = [], [], []
     first: tuple[Tensor, Tensor | None] | None = None
     together = max(1, min(_TEXTS, _TOKENS // len(reading.tokens)))
     for start in range(0, len(edits), together):
@@ -276,10 +269,9 @@ def effects(reading: Reading, position: int, replaced_by: Kind) -> Effects:
         assert last is not None
         if first is None:
             first = last[0], None if logits is None else logits[0].double()
-        moved.append((last - first[0]).norm(dim=-1) / first[0].norm())
+        moves.append(moved(first[0], last))
         if logits is not None and first[1] is not None:
-            before, after = first[1].log_softmax(-1), logits.double().log_softmax(-1)
-            kl.append((before.exp() * (before - after)).sum(-1).float())
+            apart.append(kl(first[1], logits).float())
             if own < logits.shape[-1]:
                 own_logit.append((logits[:, own] - first[1][own]).float())
 
@@ -289,10 +281,10 @@ def effects(reading: Reading, position: int, replaced_by: Kind) -> Effects:
     return Effects(
         reading.tokens[position],
         replaced_by,
-        by_head(moved),
-        by_head(kl) if kl else None,
+        by_head(moves),
+        by_head(apart) if apart else None,
         by_head(own_logit) if own_logit else None,
-        (*reading.notes, *_about_logits(bool(kl), bool(own_logit))),
+        (*reading.notes, *_about_logits(bool(apart), bool(own_logit))),
     )
 
 

@@ -15,13 +15,13 @@ from safetensors.torch import save
 from torch import Tensor
 
 from headscope.errors import InputError
+from headscope.keep.cache import cache_directory
 from headscope.keep.files import file_to_write, write_bytes
 from headscope.model.capture.passes import MASKS, Mask
 from headscope.question.notes import fitted_by, fitted_scores
-from headscope.reading.scores import Figure, Scores
+from headscope.reading.scores import Controlled, Scores
 from headscope.show import probes as views
 from headscope.vocabulary.fitted import Fitted
-from headscope.vocabulary.shards import cache_directory
 
 if TYPE_CHECKING:
     import pandas
@@ -152,7 +152,7 @@ class LinearLens:
             raise InputError(f"{path} is a damaged lens: it is not what was written. Fit it again (headscope lens).")
         try:
             top1, top10, r2 = (
-                Figure(*(found[f"{name}.{part}"] for part in Figure.__annotations__)) for name in _SCORES
+                Controlled(*(found[f"{name}.{part}"] for part in Controlled.__annotations__)) for name in _SCORES
             )
             lens = cls(
                 found["weight"],

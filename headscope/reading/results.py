@@ -36,7 +36,7 @@ class Neighbors:
     """For each head, the vocabulary tokens that its output at a token is nearest to.
 
     ids, distances, ranks [head, k], nearest first; own_rank, own_distance [head]. Tied tokens share a rank and
-    stand in the order of their ids. kinds uint8 [head, k]: indices of headscope.kinds.KINDS. For a list of tokens
+    stand in the order of their ids. kinds uint8 [head, k]: indices of question.kinds.KINDS. For a list of tokens
     each tensor has a leading axis.
     """
 
@@ -243,7 +243,7 @@ class PositionNeighbors:
 class Atlas:
     """For every layer and head, the one vocabulary token that the head's output at a token is nearest to.
 
-    ids, distances, own_rank [layer, head]; kinds uint8 [layer, head]: indices of headscope.kinds.KINDS.
+    ids, distances, own_rank [layer, head]; kinds uint8 [layer, head]: indices of headscope.question.kinds.KINDS.
     """
 
     question: Question

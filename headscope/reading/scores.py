@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Figure:
+class Controlled:
     """A figure of one or many maps, float64 tensors of one shape: value, shuffled control, and their difference.
 
     Low and high are the ends of 95 % bootstrap intervals by text (by document, where documents are marked) and by token
@@ -27,9 +27,9 @@ class Figure:
     difference_low: Tensor
     difference_high: Tensor
 
-    def each(self, change: Callable[[Tensor], Tensor]) -> Figure:
+    def each(self, change: Callable[[Tensor], Tensor]) -> Controlled:
         """The same with every tensor changed alike (indexed, reshaped)."""
-        return Figure(*(change(part) for part in self.__dict__.values()))
+        return Controlled(*(change(part) for part in self.__dict__.values()))
 
     @property
     def above(self) -> Tensor:
@@ -46,9 +46,9 @@ class Scores:
     held-out positions.
     """
 
-    top1: Figure
-    top10: Figure
-    r2: Figure
+    top1: Controlled
+    top10: Controlled
+    r2: Controlled
     samples: Tensor
 
     def each(self, change: Callable[[Tensor], Tensor]) -> Scores:
@@ -67,8 +67,8 @@ class Scores:
 
     @classmethod
     def _together(cls, parts: Sequence[Scores], how: Callable[[list[Tensor]], Tensor]) -> Scores:
-        def figure(name: str) -> Figure:
+        def figure(name: str) -> Controlled:
             figures = [getattr(part, name) for part in parts]
-            return Figure(*(how([getattr(one, of) for one in figures]) for of in Figure.__annotations__))
+            return Controlled(*(how([getattr(one, of) for one in figures]) for of in Controlled.__annotations__))
 
         return cls(figure("top1"), figure("top10"), figure("r2"), how([part.samples for part in parts]))

@@ -6,7 +6,7 @@ layer. One text's journey and a survey's figures are both made here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
@@ -19,9 +19,9 @@ from headscope.model.capture.stages import Stages
 from headscope.model.feed.positions import Spot
 from headscope.model.lengths import alike
 from headscope.model.opened import Opened
-from headscope.neighbors import Nearest, Place, search
-from headscope.vocabulary import Encoded, Vocabulary
-from headscope.vocabulary.placed import members_of, placed
+from headscope.neighbors import Place, search
+from headscope.vocabulary import Vocabulary
+from headscope.vocabulary.placed import Encode, Spots, places_of, search_placed
 
 After = Literal["input", "attention", "layer"]
 AFTER: tuple[After, ...] = get_args(After)
@@ -117,30 +117,16 @@ def walk(
     """
     others = torch.full_like(ids, -1) if others is None else others
     vectors = stream.transpose(0, 1).contiguous()  # (token, stage, d_model)
-    places = [(None, torch.arange(len(ids)))] if spots is None else members_of(spots)
-
-    def encodings() -> Iterator[tuple[Tensor, Encoded]]:
-        for place, members in places:
-            yield members, vocabulary.arriving(place)
-
-    found: list[Nearest] = []
-    order: list[Tensor] = []
-    for run in placed(encodings(), vectors):
-        found.append(run.search(ids, others, k=k)["cosine"])
-        order.append(run.which)
-    back = torch.cat(order).argsort()
-
-    def whole(parts: Iterator[Tensor]) -> Tensor:
-        together: Tensor = torch.cat([part.cpu() for part in parts])[back].transpose(0, 1)
-        return together
-
+    places = places_of(spots, len(ids))
+    near = search_placed(places, vocabulary.arriving, vectors, ids, k=k, others=others).nearest["cosine"]
+    assert near.other_ranks is not None, "others were asked for"
     return Walk(
-        rank=whole(near.own_rank for near in found),
-        cosine=1 - whole(near.own_distance for near in found),
+        rank=near.own_rank.T,
+        cosine=1 - near.own_distance.T,
         norm=stream.norm(dim=-1),
-        other_rank=whole(near.other_ranks[..., 0] for near in found if near.other_ranks is not None),
-        other_cosine=_other_cosine(encodings(), vectors, others),
-        nearest=whole(near.ids for near in found),
+        other_rank=near.other_ranks[..., 0].T,
+        other_cosine=_other_cosine(places, vocabulary.arriving, vectors, others),
+        nearest=near.ids.transpose(0, 1),
     )
 
 
@@ -159,11 +145,11 @@ def ranks_alone(vocabulary: Vocabulary, stream: Tensor, ids: Tensor) -> Tensor:
     return torch.stack(found)
 
 
-def _other_cosine(encodings: Iterable[tuple[Tensor, Encoded]], vectors: Tensor, others: Tensor) -> Tensor:
+def _other_cosine(places: Spots, encode: Encode, vectors: Tensor, others: Tensor) -> Tensor:
     """Cosine of every stream to its other token's input embedding, [stage, token]; nan where there is none."""
     found = torch.full(vectors.shape[:2], torch.nan)
-    for members, one in encodings:
-        asked = members[others[members] >= 0]
+    for spot, members in places:
+        asked, one = members[others[members] >= 0], encode(spot)
         rows = one.rows(others[asked].to(one.table.rows.device)).cpu()  # (token, 1, d_model)
         found[asked] = torch.nn.functional.cosine_similarity(vectors[asked].double(), rows, dim=-1).float()
     return found.T

@@ -1,4 +1,4 @@
-"""What `headscope.layers` answers, as plain lists and as text."""
+"""What `headscope.reading.layers` answers, as plain lists and as text."""
 
 from __future__ import annotations
 

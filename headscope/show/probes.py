@@ -1,4 +1,4 @@
-"""What `headscope.probes` answers, as plain lists and as text."""
+"""What `headscope.studies.probes` answers, as plain lists and as text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from headscope.show.terminal import plain
 
 if TYPE_CHECKING:
     from headscope.reading.lens import LinearLens
-    from headscope.reading.scores import Figure, Scores
+    from headscope.reading.scores import Controlled, Scores
     from headscope.studies.probes.recovery import Recovery
 
 Record = dict[str, Any]
@@ -134,7 +134,7 @@ def lens_text(found: LinearLens) -> str:
     return plain(Group(*lens_tables(found)))
 
 
-def _cells(figure: Figure, name: str, *at: int) -> tuple[Text, Text, Text]:
+def _cells(figure: Controlled, name: str, *at: int) -> tuple[Text, Text, Text]:
     """A value, its interval, and the control's value."""
     value, low, high, control = (float(part[at]) for part in (figure.value, figure.low, figure.high, figure.control))
     ends = f"{_r2(low)}–{_r2(high)}" if name == "r2" else f"{low:.0%}–{high:.0%}".replace("%–", "–")
@@ -158,7 +158,7 @@ def _lens_legend(found: LinearLens) -> str:
     )
 
 
-def _cell(figure: Figure, *at: int) -> Text:
+def _cell(figure: Controlled, *at: int) -> Text:
     return Text(f"{float(figure.value[at]):.2f}", "bold" if bool(figure.above[at]) else "")
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 
 from headscope.errors import HeadscopeError
-from headscope.model.capture.anatomy import dissect
-from headscope.model.capture.capture import takes_attention_by_name
+from headscope.model.capture.dissect import dissect
+from headscope.model.capture.parts import Parts
 from headscope.model.capture.passes import Mask
 from headscope.model.surroundings import settled
 from headscope.scope import Scope
@@ -53,7 +53,7 @@ def verify(scope: Scope, progress: Callable[[str], None] | None = None) -> Verdi
             checks.append(run(scope, name))
         except HeadscopeError as error:
             checks.append(Check(name, False, str(error)))
-    by_name = takes_attention_by_name(scope._opened.model)
+    by_name = Parts.of(scope._opened.model).take_attention_by_name
     return Verdict(scope.card.name, "by name" if by_name else "watched", tuple(checks))
 
 

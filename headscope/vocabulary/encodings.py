@@ -6,12 +6,13 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
 
 from headscope.errors import InputError, ModelError
+from headscope.keep.memory import M, Recent
 from headscope.model.feed.feed import Feed, Part, finite_ids
 from headscope.model.feed.feed import Place as ModelPlace
 from headscope.model.feed.positions import Spot
@@ -22,89 +23,17 @@ from headscope.model.unembedding import Unembedding, find_unembedding
 from headscope.neighbors import Place, Table
 from headscope.question import notes
 from headscope.question.choices import OPEN_REFERENCES, Reference, Space
-from headscope.question.stopping import stop_point
 from headscope.vocabulary import closed_form
-from headscope.vocabulary.cache import ByteCache, T
 from headscope.vocabulary.closed_form import ClosedForm, Motion, Stem
+from headscope.vocabulary.encoded import Aim, Encoded, mean_of, unbiased
 from headscope.vocabulary.fitted import Fitted
 from headscope.vocabulary.isolated import Isolated
-from headscope.vocabulary.through_w_o import Lens
+from headscope.vocabulary.through_w_o import Lens, seen_through
 
 log = logging.getLogger(__name__)
 TOLERANCE = 1e-5  # of the largest |v|: what float32 arithmetic in another order may differ by
 _SAMPLE = 96  # tokens that a closed form is proved on, over all positions
-_STRETCH = 4096  # tokens that are narrowed at a time
 _PARTS: dict[Space, Part] = {"value": "v", "output": "v", "key": "k", "query": "q"}
-
-Way = Literal["closed form", "model"]
-
-
-@dataclass(frozen=True)
-class Aim:
-    """How the vectors of a layer's heads enter a space: x ↦ x M + c, in every head."""
-
-    matrix: Tensor  # float64 [head, d_head, width]
-    offset: Tensor  # float64 [head, width]
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """x M + c float32 [..., head, width], for x [..., head, d_head]."""
-        return (self.linear(x) + self.offset).float()
-
-    def linear(self, x: Tensor) -> Tensor:
-        """x M float64 [..., head, width]."""
-        return torch.einsum("...hd,hde->...he", x.double(), self.matrix)
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """The vocabulary in one space: R[h, t] = scale[t] (rows[h, t] + shift[h]) + bias[h], and how vectors get there."""
-
-    table: Table
-    place: Place
-    way: Way
-    error: float  # largest difference from the model's own values on a sample, relative to the largest |v|
-    aim: Aim | None = None  # None: vectors are compared as they are
-
-    def rows(self, ids: Tensor) -> Tensor:
-        """R of `ids` [token] in every head of the table: float64 [token, head, width]."""
-        return self.table.encodings(self.place, ids).transpose(0, 1)  # (token, head, width)
-
-    def enter(self, vectors: Tensor) -> Tensor:
-        """Vectors [..., head, d_head] of the layer's heads as they are compared: float32 [..., head, width]."""
-        vectors = vectors.to(self.table.rows.device)
-        wanted = self.table.rows.shape[2] if self.aim is None else self.aim.matrix.shape[1]
-        if vectors.shape[-1] != wanted:
-            raise InputError(
-                f"each head's keys and queries have {wanted} numbers here, and what is to be compared with them has "
-                f"{vectors.shape[-1]}: compare the head's own k or q (vector), or ask for the space value."
-            )
-        return vectors if self.aim is None else self.aim(vectors)
-
-    def narrowed(self) -> Encoded:
-        """The same comparison in d_head + 1 numbers, for an aim x M that widens: every product and length stays.
-
-        With Q an orthonormal basis of M's rows, R becomes (R Q, |R − R Q Qᵀ|), and x M becomes (x M Q, 0). Searching
-        many vectors is then as cheap as in the heads' own spaces, at the cost of a table for each layer.
-        """
-        assert self.aim is not None, "only W_O widens"
-        basis, upper = torch.linalg.qr(self.aim.matrix.mT)  # (head, width, d_head), (head, d_head, d_head)
-        across = basis.transpose(0, 1).flatten(1)  # (width, head · d_head): one product for all heads
-        tokens, parts = self.table.rows.shape[1], []
-        for start in range(0, tokens, _STRETCH):
-            stop_point()
-            (rows,) = self.table.encodings(self.place, slice(start, start + _STRETCH))  # (token, width)
-            inside = (rows @ across).unflatten(1, (len(basis), -1)).transpose(0, 1)  # (head, token, d_head)
-            outside = (rows.square().sum(-1) - inside.square().sum(-1)).clamp_min(0).sqrt()
-            parts.append(torch.cat([inside, outside[..., None]], -1).float())
-        matrix = torch.nn.functional.pad(upper.mT, (0, 1))
-        # An offset is what x M is at some x (minus a mean, in the space fitted): it lies in M's rows too.
-        offset = torch.nn.functional.pad(torch.einsum("he,hed->hd", self.aim.offset, basis), (0, 1))
-        return replace(self, table=_unbiased(torch.cat(parts, dim=1)), place=Place.none, aim=Aim(matrix, offset))
-
-    @property
-    def nbytes(self) -> int:
-        """Memory the table holds, in bytes."""
-        return self.table.nbytes
 
 
 @dataclass(frozen=True)
@@ -142,7 +71,7 @@ class Vocabulary:
         self.names = opened.names
         self._opened, self._alone = opened, alone
         self.fitted: Fitted | None = None  # what the space fitted is, once a lens is in use
-        self._cache = ByteCache(budget)
+        self._cache: Recent[Any] = Recent(budget)
         self._owners: dict[tuple[int, Part], tuple[int, Part]] = {}
 
     @property
@@ -195,7 +124,7 @@ class Vocabulary:
             )
         if space == "unembedding":
             found = self.unembedding
-            table = self._keep(("unembedding",), lambda: _unbiased(found.rows(self.size)[None].to(self.feed.device)))
+            table = self._keep(("unembedding",), lambda: unbiased(found.rows(self.size)[None].to(self.feed.device)))
             return Encoded(table, Place.none, "closed form", found.error, self._writes(layer))
         if reference == "isolated":
             values = self.isolated(layer)
@@ -255,7 +184,7 @@ class Vocabulary:
     def forms(self) -> list[ClosedForm]:
         """The closed forms that are kept."""
         layers = range(len(self.feed.anatomy.blocks))
-        kept = [self._cache.peek(("form", part, layer)) for part in get_args(Part) for layer in layers]
+        kept = [self._cache.get(("form", part, layer)) for part in get_args(Part) for layer in layers]
         return [proved.form for proved in kept if proved is not None and proved.form is not None]
 
     # ---- v, k and q ----
@@ -277,7 +206,7 @@ class Vocabulary:
         """The definition itself: every vocabulary id through the model."""
         ids = torch.arange(self.size, device=self.feed.device)
         found = self.feed.vectors(ids, layer, _rows_at(spot), part)  # (V, head, d_head)
-        return _unbiased(found.transpose(0, 1))  # (head, V, d_head)
+        return unbiased(found.transpose(0, 1))  # (head, V, d_head)
 
     def _turn(self, part: Part, layer: int, spot: Spot) -> Aim | None:
         """Turning a vector back by the position's turn compares it with the vocabulary at position 0."""
@@ -307,7 +236,7 @@ class Vocabulary:
 
         def place() -> Place:
             if form.stem is None:
-                return Place(bias=-_mean(table).float())
+                return Place(bias=-mean_of(table).float())
             motion = self._motion("v", projection, spot)
             return Place(motion.scale, seen.shift(motion), -seen.of(closed_form.centre(form.stem, motion)))
 
@@ -317,8 +246,8 @@ class Vocabulary:
 
     def _seen(self, key: tuple[object, ...], values: Table, lens: Lens) -> Encoded:
         """Values that the model itself computed, through a lens."""
-        table = self._keep(key, lambda: _through(values, lens))
-        mean = self._keep((*key, "mean"), lambda: _Kept((_mean(values),))).tensors[0]
+        table = self._keep(key, lambda: seen_through(values, lens))
+        mean = self._keep((*key, "mean"), lambda: _Kept((mean_of(values),))).tensors[0]
         return Encoded(table, Place.none, "model", 0.0, Aim(lens.matrix, -lens(mean)))
 
     def _lens(self, layer: int) -> Lens:
@@ -337,7 +266,7 @@ class Vocabulary:
         return Aim(weight, -torch.einsum("hd,hdm->hm", mean, weight))
 
     def _embeddings(self, place: ModelPlace = None) -> Table:
-        return _unbiased(self.feed.arrivals(torch.arange(self.size, device=self.feed.device), place)[None])
+        return unbiased(self.feed.arrivals(torch.arange(self.size, device=self.feed.device), place)[None])
 
     # ---- the closed form, and what it is made of ----
 
@@ -401,32 +330,10 @@ class Vocabulary:
 
         return self._keep(("offset", *owner, spot), measure).tensors[0]
 
-    def _keep(self, key: tuple[object, ...], build: Callable[[], T]) -> T:
-        return self._cache.get(key, build)
+    def _keep(self, key: tuple[object, ...], build: Callable[[], M]) -> M:
+        return self._cache.made(key, build)
 
 
 def _rows_at(spot: Spot | None) -> ModelPlace:
     """What the model's position modules return at a spot; None: no position."""
     return None if spot is None else spot.rows
-
-
-def _unbiased(rows: Tensor) -> Table:
-    """The table of rows [head, token, width] that are encodings as they stand."""
-    return Table.pack(rows, rows.new_zeros(rows.shape[0], rows.shape[2]))
-
-
-def _mean(table: Table) -> Tensor:
-    """The mean of all finite rows, float64 [head, width]; for tables that need no place."""
-    rows = [head[table.finite] if len(table.not_finite) else head for head in table.rows]
-    return torch.stack([head.mean(0, dtype=torch.float64) for head in rows]) + table.bias.double()
-
-
-def _through(values: Table, lens: Lens) -> Table:
-    """(R − μ) U of value encodings R."""
-    mean = _mean(values)[:, None]  # (kv_head, 1, d_head)
-    group = len(lens.matrix) // len(values.rows)
-    rows = []
-    for head, matrix in enumerate(lens.matrix):
-        stop_point()
-        rows.append(((values.rows[head // group].double() - mean[head // group]) @ matrix).float())
-    return _unbiased(torch.stack(rows))  # (head, V, width)

@@ -28,11 +28,13 @@ import torch
 from torch import Tensor
 
 from headscope.errors import InputError, ModelError
+from headscope.keep.cache import cache_directory
+from headscope.keep.tensors import Shards, read_layer, write_tensor
 from headscope.model.feed.alone import Frame, frame_of, streams_alone, values_alone
 from headscope.model.opened import Opened
 from headscope.neighbors import Table
 from headscope.question.stopping import stop_point
-from headscope.vocabulary.shards import Shards, cache_directory, read_layer, write_tensor
+from headscope.vocabulary.encoded import unbiased
 
 What = Literal["values", "streams"]
 WHAT: tuple[What, ...] = get_args(What)
@@ -118,8 +120,7 @@ class ReadAlone(ABC):
                 raise ModelError(f"{self.directory} does not give back what was written to it. {_ELSEWHERE}")
             ids = self._shards.tokens(shard)
             rows[:, ids.start : ids.stop] = part
-        rows = rows.to(self.opened.feed.device)
-        return Table.pack(rows, rows.new_zeros(heads, width))
+        return unbiased(rows.to(self.opened.feed.device))
 
     def _there(self) -> set[int]:
         return {n for n in range(self.shards) if self._shards.has(n)}
@@ -203,7 +204,7 @@ class ReadAlone(ABC):
 
 
 class IsolatedStreams(ReadAlone):
-    """The residual stream of every token read alone; a layer of it is a stage, as `headscope.stream` counts them."""
+    """The residual stream of every token read alone; a layer of it is a stage, as `reading.stream` counts them."""
 
     what = "streams"
     _folder = "isolated-streams"

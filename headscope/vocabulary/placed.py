@@ -2,56 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from headscope.neighbors import Metric, Nearest, Place, Table, search
-from headscope.vocabulary.encodings import Encoded
+from headscope.model.feed.positions import Spot
+from headscope.neighbors import Metric, Nearest, Table, search
+from headscope.vocabulary.encoded import Encoded
 
 P = TypeVar("P", bound=Hashable)
+Spots = Sequence[tuple[Spot | None, Tensor]]  # where vectors stand (None: nowhere), and which do: int64 [member]
+Encode = Callable[[Spot | None], Encoded]  # the vocabulary as it is at a place
 
 
 @dataclass(frozen=True)
-class Placed:
-    """The vectors of a few places that share a table: each place's `members` int64 [member] and their `queries`."""
+class Found:
+    """What a search of vectors at their places found.
 
-    table: Table
-    places: list[Place]
-    members: list[Tensor]  # indices into the vectors that were placed
-    queries: list[Tensor]  # float32 [member, head, width]
+    `nearest`: on the CPU, in the order of the vectors. `queries`: place by place, the vectors as they were compared,
+    float32 [member, head, width]. `candidates`: how many tokens could be neighbours.
+    """
 
-    @property
-    def which(self) -> Tensor:
-        """All members, place by place: int64 [member]."""
-        return torch.cat(self.members)
+    nearest: dict[Metric, Nearest]
+    queries: list[Tensor]
+    candidates: int
 
-    def search(
-        self,
-        own: Tensor,
-        others: Tensor,
-        *,
-        k: int,
-        metrics: Sequence[Metric] = ("cosine",),
-        candidates: Tensor | None = None,
-    ) -> dict[Metric, Nearest]:
-        """The search of `neighbors` for all of them, in the order of `which`; `own`, `others` int64 [vector]."""
-        device, members = self.table.rows.device, self.which
-        place_of = torch.repeat_interleave(torch.tensor([len(one) for one in self.members]))
-        return search(
-            self.table,
-            self.places,
-            torch.cat(self.queries),
-            own[members].to(device),
-            place_of=place_of.to(device),
-            k=k,
-            metrics=metrics,
-            candidates=candidates,
-            others=others[members, None].to(device),
+
+def search_placed(
+    places: Spots,
+    encode: Encode,
+    vectors: Tensor,
+    own: Tensor,
+    *,
+    k: int,
+    others: Tensor | None = None,
+    metrics: Sequence[Metric] = ("cosine",),
+    allowed: Tensor | None = None,
+) -> Found:
+    """The search of `neighbors` for `vectors` [vector, head, width], each among the encodings at its own place.
+
+    Every vector stands at one of `places`. `own`, `others` int64 [vector] are tokens to rank, −1 in `others` for none;
+    `allowed` bool [token] says which may be neighbours. Places that share a table are searched together: all of them,
+    where the closed form holds.
+    """
+    found: list[dict[Metric, Nearest]] = []
+    queries: list[Tensor] = []
+    candidates = 0
+    for table, run in _by_table(places, encode):
+        entered = [one.enter(vectors[members]) for members, one in run]
+        members, device = torch.cat([members for members, _ in run]), table.rows.device
+        place_of = torch.repeat_interleave(torch.tensor([len(some) for some, _ in run]))
+        found.append(
+            search(
+                table,
+                [one.place for _, one in run],
+                torch.cat(entered),
+                own[members].to(device),
+                place_of=place_of.to(device),
+                k=k,
+                metrics=metrics,
+                candidates=allowed,
+                others=None if others is None else others[members, None].to(device),
+            )
         )
+        queries += entered
+        candidates = table.candidates if allowed is None else int((table.finite & allowed).sum())
+    back = torch.cat([members for _, members in places]).argsort()  # from the order of places to that of the vectors
+    return Found({metric: _joined([one[metric] for one in found], back) for metric in metrics}, queries, candidates)
+
+
+def places_of(spots: Sequence[Spot] | None, count: int) -> Spots:
+    """Where `count` vectors stand; `spots` None: the vocabulary is the same everywhere, and one place does."""
+    return [(None, torch.arange(count))] if spots is None else members_of(spots)
 
 
 def members_of(places: Iterable[P]) -> list[tuple[P, Tensor]]:
@@ -66,20 +91,27 @@ def members_of(places: Iterable[P]) -> list[tuple[P, Tensor]]:
     return [(place, torch.tensor(members)) for place, members in found.items()]
 
 
-def placed(encodings: Iterable[tuple[Tensor, Encoded]], vectors: Tensor) -> Iterator[Placed]:
-    """Group `vectors` [vector, head, width] by table: all places in one, where the closed form holds.
+def _by_table(places: Spots, encode: Encode) -> Iterator[tuple[Table, list[tuple[Tensor, Encoded]]]]:
+    """The places in runs that share a table: measured tables are one place's each, and not all held at a time."""
+    run: list[tuple[Tensor, Encoded]] = []
+    for spot, members in places:
+        encoded = encode(spot)
+        if run and run[-1][1].table is not encoded.table:
+            yield run[-1][1].table, run
+            run = []
+        run.append((members, encoded))
+    yield run[-1][1].table, run
 
-    `encodings`: for every place, which vectors stand there, and the vocabulary as it is there.
-    """
-    run: Placed | None = None
-    for members, encoded in encodings:
-        if run is not None and run.table is not encoded.table:
-            yield run
-            run = None
-        if run is None:
-            run = Placed(encoded.table, [], [], [])
-        run.places.append(encoded.place)
-        run.members.append(members)
-        run.queries.append(encoded.enter(vectors[members]))
-    if run is not None:
-        yield run
+
+def _joined(parts: Sequence[Nearest], back: Tensor) -> Nearest:
+    def whole(name: str) -> Tensor:
+        return torch.cat([getattr(part, name) for part in parts]).cpu()[back]
+
+    return Nearest(
+        ids=whole("ids"),
+        ranks=whole("ranks"),
+        distances=whole("distances"),
+        own_rank=whole("own_rank"),
+        own_distance=whole("own_distance"),
+        other_ranks=None if parts[0].other_ranks is None else whole("other_ranks"),
+    )

@@ -11,6 +11,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from headscope.neighbors import Table
+from headscope.question.stopping import stop_point
+from headscope.vocabulary.encoded import mean_of, unbiased
+
 
 @dataclass(frozen=True)
 class Lens:
@@ -39,3 +43,14 @@ class Lens:
         """x U float64 [..., head, width], for x [..., head or kv_head, d_head]."""
         x = x.double().repeat_interleave(len(self.matrix) // x.shape[-2], dim=-2)
         return torch.einsum("...hd,hde->...he", x, self.matrix)
+
+
+def seen_through(values: Table, lens: Lens) -> Table:
+    """(R − μ) U of value encodings R."""
+    mean = mean_of(values)[:, None]  # (kv_head, 1, d_head)
+    group = len(lens.matrix) // len(values.rows)
+    rows = []
+    for head, matrix in enumerate(lens.matrix):
+        stop_point()
+        rows.append(((values.rows[head // group].double() - mean[head // group]) @ matrix).float())
+    return unbiased(torch.stack(rows))  # (head, V, width)

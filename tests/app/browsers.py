@@ -343,7 +343,8 @@ def firefox() -> Iterator[Firefox]:
             address = next(
                 found[1] for line in process.stderr if (found := re.search(r"listening on (ws://\S+)", line))
             )
-            with connect(f"{address}/session", max_size=None) as socket:
+            # Without pings: each draws from the generator of `random`, which is the tests' own.
+            with connect(f"{address}/session", max_size=None, ping_interval=None) as socket:
                 yield Firefox(socket)
         finally:
             process.terminate()

@@ -18,8 +18,8 @@ import zoo
 from headscope import Scope
 from headscope.app import create_app
 from headscope.app.api.limits import Limits
+from headscope.keep import tensors
 from headscope.reading.map import layouts
-from headscope.vocabulary import shards
 from tests.app.gate import Gate
 from tests.app.serving import Server
 
@@ -50,7 +50,7 @@ def anew(name: str = "bert") -> Scope:
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A disk with nothing on it, and small shards."""
-    monkeypatch.setattr(shards, "STEP", 8)
+    monkeypatch.setattr(tensors, "STEP", 8)
     monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 

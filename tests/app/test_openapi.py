@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import httpx
 import pytest
+import zoo
 from hypothesis import HealthCheck, given, settings
 
+from headscope import Scope
+from headscope.app import create_app
 from headscope.app.api.routes import PREFIX
 from tests.app.serving import Server
 
@@ -36,7 +41,15 @@ ROUTES = (
 )
 
 
-@pytest.mark.usefixtures("isolated")  # or a question would set the server to work for long
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """The page of a tiny model, all of whose tokens were read alone: no question sets it to work for long."""
+    scope = Scope.from_model(*zoo.build("bert"))
+    scope.isolate()
+    with Server(create_app(scope)) as running:
+        yield running
+
+
 @pytest.mark.parametrize("route", ROUTES)
 def test_answers_are_as_described(server: Server, route: str) -> None:
     schemathesis = pytest.importorskip("schemathesis")

@@ -65,6 +65,20 @@ def test_the_columns_sort_both_ways(layers: Browser) -> None:
     assert layers.js(HEADS)[:2] == [[0, 0], [0, 1]]
 
 
+def test_what_every_head_is_near_to_stays_while_the_table_is_shown_anew(layers: Browser) -> None:
+    assert column(layers, "near")
+    layers.js(
+        "(window.without = 0, new MutationObserver(() => {"
+        " const table = document.querySelector('#glance table');"
+        " window.without += table && !table.querySelector('[data-sort=near]') }"
+        ").observe(document.querySelector('#glance'), { childList: true, subtree: true }))"
+    )
+    layers.click("#glance [data-by=zero]")
+    layers.wait("document.querySelector('#glance [data-sort=moved]')", 60)
+    layers.wait("!document.querySelector('[data-busy]') && !document.querySelector('#status').textContent")
+    assert layers.js("window.without") == 0
+
+
 def test_effects_are_worked_out_on_request(layers: Browser, ask: Ask) -> None:
     assert column(layers, "near")
     assert not layers.js("document.querySelector('#glance [data-sort=moved]')")

@@ -12,7 +12,7 @@ import zoo
 from headscope import Scope
 from headscope.app import create_app
 from headscope.app.api.limits import Limits
-from headscope.vocabulary import shards
+from headscope.keep import tensors
 from tests.app.browsers import Browser
 from tests.app.gate import Gate
 from tests.app.looks import choose, shows
@@ -26,7 +26,7 @@ SHOWN = "document.readyState === 'complete' && document.querySelector('#neighbor
 @pytest.fixture
 def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     """A gate in a tiny model that has read nothing alone."""
-    monkeypatch.setattr(shards, "STEP", 8)
+    monkeypatch.setattr(tensors, "STEP", 8)
     monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))
     with Gate(Scope.from_model(*zoo.build("bert"))) as one:
         yield one

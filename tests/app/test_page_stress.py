@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoTokenizer, BertConfig, BertModel
+import zoo
+from transformers import BertConfig, BertModel
 
 from headscope import Scope
 from headscope.app import create_app
 from headscope.app.page.page import STATIC
-from headscope.model.opening.default import demo_directory
 from tests.app.browsers import Browser, Chromium
 from tests.app.looks import choose, chosen, shows, text
 from tests.app.serving import Server
@@ -31,15 +31,17 @@ DICHROMATS = {
 
 
 def random_model(layers: int, heads: int) -> Scope:
+    """Of a small vocabulary: what the page has to hold are layers and heads."""
     torch.manual_seed(0)
+    tokenizer = zoo.wordpiece()
     config = BertConfig(
-        vocab_size=30522,
+        vocab_size=len(tokenizer),
         hidden_size=8 * heads,
         num_hidden_layers=layers,
         num_attention_heads=heads,
         intermediate_size=8 * heads,
     )
-    return Scope.from_model(BertModel(config), AutoTokenizer.from_pretrained(demo_directory()))
+    return Scope.from_model(BertModel(config), tokenizer)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from headscope import Scope
 from headscope.commands.cli import main
 from headscope.errors import InputError
 from headscope.studies.survey import run as running
-from headscope.studies.survey.options import Options
+from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.run import Survey
 from tests.studies.survey.corpora import sentences, surveyed, table, written
 
@@ -21,7 +21,7 @@ ONE, OTHER = ("\n".join(sentences(8, seed)).encode() + b"\n" for seed in (0, 1))
 
 
 def prepared(scope: Scope, directory, raw: bytes, **options) -> Survey:
-    return Survey.prepare(scope, ["-"], directory, Options(**options), standard_input=io.BytesIO(raw))
+    return Survey.prepare(scope, ["-"], directory, SurveyOptions(**options), standard_input=io.BytesIO(raw))
 
 
 @pytest.fixture
@@ -82,15 +82,15 @@ class Terminal(io.BytesIO):
 
 
 def test_a_terminal_is_nothing_on_standard_input(scope, directory):
-    Survey.prepare(scope, ["-"], directory, Options(), standard_input=Terminal()).run()
+    Survey.prepare(scope, ["-"], directory, SurveyOptions(), standard_input=Terminal()).run()
     assert left(directory) == ONE
 
 
 def test_a_closed_standard_input_is_nothing_too(scope, directory, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
-    Survey.prepare(scope, ["-"], directory, Options()).run()
+    Survey.prepare(scope, ["-"], directory, SurveyOptions()).run()
     with pytest.raises(InputError, match="nothing came on standard input"):
-        Survey.prepare(scope, ["-"], tmp_path / "new", Options())
+        Survey.prepare(scope, ["-"], tmp_path / "new", SurveyOptions())
     assert not (tmp_path / "new").exists()
 
 
@@ -131,7 +131,7 @@ def test_texts_that_are_none_leave_no_directory(scope, tmp_path, raw):
 
 def test_it_is_read_once(scope, tmp_path):
     with pytest.raises(InputError, match="- is named twice"):
-        Survey.prepare(scope, ["-", "-"], tmp_path / "s", Options(), standard_input=io.BytesIO(ONE))
+        Survey.prepare(scope, ["-", "-"], tmp_path / "s", SurveyOptions(), standard_input=io.BytesIO(ONE))
 
 
 def test_a_directory_of_something_else_keeps_it(scope, tmp_path):
@@ -145,7 +145,7 @@ def test_a_directory_of_something_else_keeps_it(scope, tmp_path):
 
 def test_files_beside_it_are_read_in_order(scope, tmp_path):
     path = written(tmp_path / "t.txt", sentences(4, seed=3))
-    Survey.prepare(scope, [path, "-"], tmp_path / "s", Options(), standard_input=io.BytesIO(ONE)).run()
+    Survey.prepare(scope, [path, "-"], tmp_path / "s", SurveyOptions(), standard_input=io.BytesIO(ONE)).run()
     found = table(tmp_path / "s", "texts")
     assert found.source.tolist() == [str(path)] * 4 + ["standard input"] * 8
     both = written(tmp_path / "both.txt", [*sentences(4, seed=3), *ONE.decode().splitlines()])

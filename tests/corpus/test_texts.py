@@ -8,13 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from headscope.corpus.texts import Columns, Corpus, Text, Unreadable, find_sources
+from headscope.corpus.texts import Columns, Corpus, CorpusText, Unreadable, find_sources
 from headscope.errors import InputError
 
 
 def read(path, columns=None, format="auto"):
     items = list(Corpus(find_sources([path], format), columns or Columns()))
-    texts = [item for item in items if isinstance(item, Text)]
+    texts = [item for item in items if isinstance(item, CorpusText)]
     assert [text.number for text in texts] == list(range(len(texts)))
     return texts, [(item.reason, item.line) for item in items if isinstance(item, Unreadable)]
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
 import zoo
+from aside import Program
 
 from headscope import Scope
 from headscope.vocabulary.isolated import What
@@ -23,20 +21,17 @@ PROGRAM = """
 import sys
 import torch
 from headscope import Scope
-from headscope.vocabulary import shards
+from headscope.keep import tensors
 torch.set_num_threads(1)
-shards.STEP = 2
+tensors.STEP = 2
 scope = Scope.from_pretrained(sys.argv[1])
 scope.isolate(lambda done, total: None, what=sys.argv[2])
 """
 
 
-def began(model: Path, what: What, cache: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(model), what],
-        stderr=subprocess.DEVNULL,
-        env=os.environ | {"HEADSCOPE_CACHE": str(cache)},
-    )
+def began(model: Path, what: What, cache: Path) -> Program:
+    said = cache.with_name("said")
+    return Program(PROGRAM, model, what, folder=said, environment=os.environ | {"HEADSCOPE_CACHE": str(cache)})
 
 
 def files(cache: Path) -> dict[str, tuple[object, bytes]]:
@@ -61,11 +56,10 @@ def test_killed_at_random_moments_it_ends_as_an_undisturbed_one(
     for _ in range(3 * KILLS):
         # Killed while shards are being written: some time after this run's first new file.
         before, child = files(broken), began(model, what, broken)
-        while child.poll() is None and files(broken).keys() <= before.keys():
-            time.sleep(0.005)
+        child.until(lambda before=before: not files(broken).keys() <= before.keys())
         time.sleep(draw.random() * 0.05)
         killed += child.poll() is None
-        child.send_signal(signal.SIGKILL)
+        child.kill()
         child.wait()
         assert before.items() <= files(broken).items(), "what was there is gone, or another"
         if killed == KILLS:
@@ -76,7 +70,7 @@ def test_killed_at_random_moments_it_ends_as_an_undisturbed_one(
         assert began(model, what, cache).wait() == 0
     assert files(broken) == files(whole)
     monkeypatch.setenv("HEADSCOPE_CACHE", str(whole))
-    monkeypatch.setattr("headscope.vocabulary.shards.STEP", 2)
+    monkeypatch.setattr("headscope.keep.tensors.STEP", 2)
     kept = Scope.from_pretrained(str(model)).isolated.kept(what)
     assert kept.done() == kept.tokens, "an undisturbed run left some out"
     assert all(torch.isfinite(kept.table(layer).rows).all() for layer in range(kept.shape[0]))

@@ -27,10 +27,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headscope import Scope
-from headscope.corpus.work import find_texts
 from headscope.errors import HeadscopeError
+from headscope.studies.probes.texts import find_texts
 from headscope.studies.survey import contrasts, statistics
-from headscope.studies.survey.options import Options
+from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.report.write import write_report
 from headscope.studies.survey.run import Survey
 from tests.hostile import laws
@@ -209,7 +209,7 @@ class Attempt:
             self._told(lambda: find_texts(self.scope, [directory]))
         else:
             self._told(
-                lambda: Survey.prepare(self.scope, [self.root / "texts.txt"], directory, Options(**SHARDS)).plan()
+                lambda: Survey.prepare(self.scope, [self.root / "texts.txt"], directory, SurveyOptions(**SHARDS)).plan()
             )
 
     def _told(self, reads: Callable[[], object]) -> object:

@@ -11,7 +11,16 @@ import sys
 import pytest
 
 from headscope import InputError
-from headscope.keep.files import directory_to_write, file_to_write, write_all, write_bytes, write_whole
+from headscope.keep.files import (
+    directory_to_write,
+    file_to_write,
+    read_small,
+    told,
+    whole_folder,
+    write_all,
+    write_bytes,
+    write_whole,
+)
 
 
 @pytest.fixture
@@ -125,3 +134,68 @@ def test_a_limit_that_the_disk_sets_is_met_with_nothing_half_written(tmp_path):
     assert subprocess.run([sys.executable, "-c", program, tmp_path / "file"], check=False).returncode == 7
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert (tmp_path / "file").read_text() == "before"
+
+
+# ---- folders ----
+
+
+def fill(folder) -> None:
+    (folder / "new").write_text("new")
+
+
+@pytest.mark.parametrize("name", ["directory", "file", "device", "nowhere", "nowhere/below"])
+def test_a_folder_takes_its_place_whole_whatever_was_there(place, name):
+    (place / "directory" / "old").touch()
+    with whole_folder(place / name, place) as folder:
+        fill(folder)
+        assert (place / "file").read_text() == "before"
+        assert not (place / name / "new").exists()
+    assert [path.name for path in (place / name).iterdir()] == ["new"]
+    assert not (place / name).is_symlink()
+    assert not list(place.glob(".unfinished*"))
+
+
+def test_a_folder_that_fails_leaves_what_was_there_and_nothing_else(place):
+    (place / "directory" / "old").touch()
+    before = sorted(place.rglob("*"))
+
+    def interrupted() -> None:
+        with whole_folder(place / "directory", place) as folder:
+            fill(folder)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert sorted(place.rglob("*")) == before
+
+
+def test_two_who_write_one_folder_do_not_meet(place):
+    with whole_folder(place / "new", place) as one, whole_folder(place / "new", place) as other:
+        (one / "x").write_text("one")
+        (other / "x").write_text("other")
+    assert (place / "new" / "x").read_text() == "one"  # the last that was finished
+
+
+# ---- what is read, and what is told ----
+
+
+@pytest.mark.parametrize(("name", "said"), [("pipe", "no regular"), ("device", "no regular"), ("no", "not there")])
+def test_what_may_have_no_end_is_not_read(place, name, said):
+    with pytest.raises(InputError, match=rf"is damaged: {name} is {said}"):
+        read_small(place / name)
+
+
+def test_a_very_large_file_is_not_read(place):
+    with (place / "file").open("wb") as file:
+        file.truncate(2**33)  # takes no room
+    with pytest.raises(InputError, match="8,589,934,592 bytes, and at most"):
+        read_small(place / "file")
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), OSError("[Errno 28] Error writing bytes"), OSError("errno 28")]
+)
+def test_what_keeps_us_from_writing_is_told_in_one_sentence(place, error):
+    said = r"cannot be written \(No space left on device\)\. What is finished is kept"
+    with pytest.raises(InputError, match=said), told(place):
+        raise error

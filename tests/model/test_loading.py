@@ -252,7 +252,7 @@ def test_with_neither_what_to_do_is_said(no_hub, monkeypatch):
 
 def test_demo_weights_that_are_not_the_official_file_are_refused(monkeypatch, directory):
     for module in ("default", "loading"):
-        monkeypatch.setattr(f"headscope.model.{module}.demo_directory", lambda: directory)
+        monkeypatch.setattr(f"headscope.model.opening.{module}.demo_directory", lambda: directory)
     refused("demo", "not the official file")
 
 

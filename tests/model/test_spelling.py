@@ -14,7 +14,7 @@ from headscope import Scope
 from headscope.model.spelling import Spelling
 from headscope.model.tokens import TokenNames, tokenize
 from headscope.question.kinds import KINDS
-from headscope.studies.survey.options import Options
+from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.run import Survey
 
 LACKING, FULL, BYT5, PERCEIVER = (
@@ -140,7 +140,7 @@ def test_a_word_with_its_space_is_a_form_of_the_word(scope):
 def test_a_survey_names_such_a_vocabulary_and_knows_its_forms(scope, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
     (tmp_path / "texts.txt").write_text("Time flies α\nthe time flies\n" * 3)
-    survey = Survey.prepare(scope, [tmp_path / "texts.txt"], tmp_path / "out", Options(references=("layer",)))
+    survey = Survey.prepare(scope, [tmp_path / "texts.txt"], tmp_path / "out", SurveyOptions(references=("layer",)))
     survey.run()
     vocabulary = parquet.read_table(tmp_path / "out" / "vocabulary.parquet").to_pylist()
     at = LACKING.convert_tokens_to_ids(["Ġflies", "Î"])

@@ -12,12 +12,12 @@ import zoo
 
 from headscope import InputError
 from headscope.corpus.texts import find_sources
-from headscope.corpus.work import find_texts
 from headscope.question.given import in_order, numbers_of, whole
-from headscope.studies.capacity.options import Options as CapacityOptions
-from headscope.studies.claims.run import Asked
+from headscope.studies.capacity.options import CapacityOptions
+from headscope.studies.claims.run import ClaimsAsked
 from headscope.studies.probes import fit_lens, recovery
-from headscope.studies.survey.options import Options, checked_nulls
+from headscope.studies.probes.texts import find_texts
+from headscope.studies.survey.options import SurveyOptions, checked_nulls
 from headscope.studies.survey.run import Survey
 
 TEXTS = zoo.CORPUS[:4]
@@ -221,7 +221,7 @@ def test_a_bool_and_a_fraction_are_no_position_layer_head_or_k(scope, number):
         lambda: scope.randomised(number),
         lambda: fit_lens(scope, TEXTS, seed=number),
         lambda: recovery(scope, TEXTS, offsets=[number]),
-        lambda: Options(seed=number),
+        lambda: SurveyOptions(seed=number),
         lambda: CapacityOptions(seed=number),
     ):
         with pytest.raises(InputError):
@@ -230,8 +230,8 @@ def test_a_bool_and_a_fraction_are_no_position_layer_head_or_k(scope, number):
 
 @pytest.mark.parametrize("of", NUMBERS)
 def test_the_options_of_surveys_are_plain_numbers(of):
-    assert json.dumps(Options(sample=of(5), seed=of(2), shard_positions=of(64)).to_dict()) == json.dumps(
-        Options(sample=5, seed=2, shard_positions=64).to_dict()
+    assert json.dumps(SurveyOptions(sample=of(5), seed=of(2), shard_positions=of(64)).to_dict()) == json.dumps(
+        SurveyOptions(sample=5, seed=2, shard_positions=64).to_dict()
     )
     assert json.dumps(CapacityOptions(sample=of(5), seed=of(2)).to_dict()) == json.dumps(
         CapacityOptions(sample=5, seed=2).to_dict()
@@ -244,8 +244,8 @@ def test_paths_in_whatever_holds_them(scope, tmp_path):
         path.write_text("the early bird\n")
     assert find_sources(iter(paths)) == find_sources(paths)
     assert find_texts(scope, iter(paths)) == find_texts(scope, paths)
-    assert Survey.prepare(scope, iter(paths), tmp_path / "out", Options()).census.total > 0
-    assert Asked.of(iter(map(str, paths)), None, "model", None, 0).texts == tuple(paths)
+    assert Survey.prepare(scope, iter(paths), tmp_path / "out", SurveyOptions()).census.total > 0
+    assert ClaimsAsked.of(iter(map(str, paths)), None, "model", None, 0).texts == tuple(paths)
 
 
 @pytest.mark.parametrize("path", ["texts.txt", {"texts.txt"}])
@@ -253,8 +253,8 @@ def test_one_path_where_a_list_is_expected_is_refused(scope, tmp_path, path):
     for ask in (
         lambda: find_sources(path),
         lambda: find_texts(scope, path),
-        lambda: Survey.prepare(scope, path, tmp_path / "out", Options()),
-        lambda: Asked.of(path, None, "model", None, 0),
+        lambda: Survey.prepare(scope, path, tmp_path / "out", SurveyOptions()),
+        lambda: ClaimsAsked.of(path, None, "model", None, 0),
     ):
         with pytest.raises(InputError, match=r"is a list, not one str|has no order"):
             ask()
@@ -273,14 +273,14 @@ def test_what_is_no_whole_number_is_none():
 
 def test_the_choices_of_a_survey_in_whatever_holds_them():
     asked = {"spaces": ["unembedding"], "metrics": ["cosine"], "masks": ["model", "full"]}
-    plain = Options(**{name: tuple(values) for name, values in asked.items()})
-    assert Options(**asked) == Options(**{name: iter(values) for name, values in asked.items()}) == plain
+    plain = SurveyOptions(**{name: tuple(values) for name, values in asked.items()})
+    assert SurveyOptions(**asked) == SurveyOptions(**{name: iter(values) for name, values in asked.items()}) == plain
     assert CapacityOptions(parts=iter(["number"]), keep=np.array([0, 1])) == CapacityOptions(
         parts=("number",), keep=(0, 1)
     )
     for refused in (
-        lambda: Options(masks="full"),
-        lambda: Options(spaces={"value", "output"}),
+        lambda: SurveyOptions(masks="full"),
+        lambda: SurveyOptions(spaces={"value", "output"}),
         lambda: CapacityOptions(parts="number"),
         lambda: checked_nulls("random"),
     ):
@@ -290,7 +290,7 @@ def test_the_choices_of_a_survey_in_whatever_holds_them():
 
 def test_nulls_of_a_generator_are_measured(scope, tmp_path):
     (tmp_path / "texts.txt").write_text("the early bird\nthe worm is in the hand\n")
-    survey = Survey.prepare(scope, [tmp_path / "texts.txt"], tmp_path / "out", Options(references=("layer",)))
+    survey = Survey.prepare(scope, [tmp_path / "texts.txt"], tmp_path / "out", SurveyOptions(references=("layer",)))
     assert survey.plan(iter(["labels"])).shards == survey.plan(["labels"]).shards == 2
     survey.run(iter(["labels"]))
     assert survey.plan(["labels"]).done == 2

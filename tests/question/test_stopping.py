@@ -16,11 +16,11 @@ import zoo
 from transformers import PreTrainedModel
 
 from headscope import Scope
+from headscope.keep import tensors
 from headscope.neighbors import Place, Table, search, warm_up
 from headscope.neighbors.scan.backends import Backend
 from headscope.question.stopping import Stopped, stop_point, while_wanted
 from headscope.reading.map import layouts
-from headscope.vocabulary import shards
 
 TEXT = zoo.TEXT
 OTHER = "A bird likes a banana."
@@ -53,7 +53,7 @@ CASES = [("bert", work) for work in WORKS] + [
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A disk with nothing on it, and small shards."""
-    monkeypatch.setattr(shards, "STEP", 16)
+    monkeypatch.setattr(tensors, "STEP", 16)
     return new_cache(tmp_path / "cache", monkeypatch)
 
 

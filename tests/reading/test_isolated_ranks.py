@@ -12,8 +12,8 @@ import zoo
 
 from headscope import Scope
 from headscope.errors import InputError
+from headscope.keep import tensors
 from headscope.model.feed.alone import frame_of, streams_alone
-from headscope.vocabulary import shards
 
 FAMILIES = ["bert", "gpt2", "llama", "gemma2", "albert", "roberta", "granite", "bart/encoder", "t5/decoder"]
 
@@ -21,7 +21,7 @@ FAMILIES = ["bert", "gpt2", "llama", "gemma2", "albert", "roberta", "granite", "
 @pytest.fixture(autouse=True)
 def _small_shards(tmp_path, monkeypatch):
     monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))
-    monkeypatch.setattr(shards, "STEP", 64)
+    monkeypatch.setattr(tensors, "STEP", 64)
 
 
 def anew(of: str) -> Scope:

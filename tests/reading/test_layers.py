@@ -12,6 +12,7 @@ import zoo
 
 from headscope import Scope
 from headscope.errors import InputError
+from headscope.model.capture.runner import Runner
 from tests.studies.survey.corpora import statistics, surveyed
 
 FAMILIES = ["bert", "gpt2", "llama", "gemma2", "albert"]
@@ -201,11 +202,9 @@ def test_effects_are_those_of_the_model_with_the_head_put_out(name, scope, readi
 def test_effects_take_as_many_runs_as_there_are_heads_and_one(scope_of, monkeypatch):
     scope = scope_of("gpt2")
     reading, texts = scope.read(zoo.TEXT), []
-    original = type(scope._opened).run_recorded
+    original = Runner.run
     monkeypatch.setattr(
-        type(scope._opened),
-        "run_recorded",
-        lambda self, given, *rest: texts.append(len(given)) or original(self, given, *rest),
+        Runner, "run", lambda self, given, *rest: texts.append(len(given)) or original(self, given, *rest)
     )
     reading.effects(2)
     assert sum(texts) == scope.card.layers * scope.card.heads + 1

@@ -10,15 +10,15 @@ import zoo
 
 from headscope import Scope
 from headscope.errors import InputError
+from headscope.keep import tensors
 from headscope.model.feed.alone import frame_of, values_alone
 from headscope.neighbors import METRICS, distances
-from headscope.vocabulary import shards
 
 
 @pytest.fixture(autouse=True)
 def _empty_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))
-    monkeypatch.setattr(shards, "STEP", 64)
+    monkeypatch.setattr(tensors, "STEP", 64)
 
 
 def anew(of: str, seed: int = 0, **choices: object) -> Scope:

@@ -8,30 +8,26 @@ import random
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
 import zoo
-from safetensors import safe_open
-from safetensors.torch import save
+from aside import Program
 
 from headscope import Scope
 from headscope.errors import ModelError
-from headscope.vocabulary import isolated, shards
+from headscope.keep import tensors
+from headscope.vocabulary import isolated
 
 STEP = 8
 CHILD = f"""
-import sys
-sys.path[:0] = {[str(Path(zoo.__file__).parent), str(Path(zoo.__file__).parents[1])]!r}
 import torch, zoo
 from headscope import Scope
-from headscope.vocabulary import shards
+from headscope.keep import tensors
 torch.set_num_threads(1)
-shards.STEP = {STEP}
+tensors.STEP = {STEP}
 Scope.from_model(*zoo.build("roberta")).isolate(lambda done, total: print(done, total, flush=True))
 """
 
@@ -40,7 +36,7 @@ Scope.from_model(*zoo.build("roberta")).isolate(lambda done, total: print(done, 
 def cache(tmp_path, monkeypatch):
     """An empty cache, of small shards."""
     monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(shards, "STEP", STEP)
+    monkeypatch.setattr(tensors, "STEP", STEP)
     return tmp_path / "cache"
 
 
@@ -48,8 +44,13 @@ def anew() -> Scope:
     return Scope.from_model(*zoo.build("roberta"))
 
 
-def begin() -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", CHILD], stdout=subprocess.PIPE, text=True)
+def begin(cache: Path) -> Program:
+    """A process that makes all shards, and tells of each."""
+    return Program(CHILD, folder=cache.with_name("said"))
+
+
+def told(child: Program) -> list[str]:
+    return [line for line in child.out.splitlines() if line.strip()]  # training the tokenizer prints empty ones
 
 
 def values(cache: Path) -> list[torch.Tensor]:
@@ -76,13 +77,10 @@ def undisturbed(tmp_path, monkeypatch):
 def test_killed_at_any_moment_it_goes_on_where_it_was(cache, undisturbed):
     moments, had = random.Random(7), 0
     for _ in range(3):
-        child = begin()
-        assert child.stdout is not None
-        told = (line for line in child.stdout if line.strip())  # training the tokenizer prints empty ones
-        for _ in range(moments.randrange(2, 12)):
-            next(told)
+        child, lines = begin(cache), moments.randrange(2, 12)
+        child.until(lambda child=child, lines=lines: len(told(child)) >= lines)
         time.sleep(moments.random() * 0.02)
-        child.send_signal(signal.SIGKILL)
+        child.kill()
         assert child.wait() == -signal.SIGKILL
         there = anew()._isolated.done()
         assert had < there < len(zoo.build("roberta")[1])
@@ -94,8 +92,8 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(cache, undisturbed):
 
 
 def test_two_processes_at_once_leave_one_table(cache, undisturbed):
-    children = [begin(), begin()]
-    assert [child.wait() for child in children if child.stdout and child.stdout.read()] == [0, 0]
+    children = [begin(cache), begin(cache)]
+    assert [child.wait() for child in children] == [0, 0]
     assert_same(values(cache), undisturbed)
     assert not list(cache.rglob("*.part"))
 
@@ -143,32 +141,6 @@ def test_a_damaged_shard_is_made_again(cache, undisturbed, damage):
     scope.isolate()
     assert_same([scope._isolated.table(layer).rows for layer in range(3)], undisturbed)
     assert_same(values(cache), undisturbed)
-
-
-def test_a_turned_bit_anywhere_is_noticed_or_changes_nothing(tmp_path):
-    rows, path = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0)), tmp_path / "x.safetensors"
-    shards.write_tensor(path, rows)
-    whole = path.read_bytes()
-    noticed = 0
-    for bit in range(8 * len(whole)):
-        turned = bytearray(whole)
-        turned[bit // 8] ^= 1 << bit % 8
-        path.write_bytes(turned)
-        found = [shards.read_layer(path, (2, 3, 4), layer) for layer in range(2)]
-        noticed += any(one is None for one in found)
-        assert all(one is None or torch.equal(one, rows[layer]) for layer, one in enumerate(found))
-    assert noticed > 8 * rows.nbytes
-
-
-def test_shards_of_before_they_said_which_they_are_are_read(tmp_path):
-    rows, path = torch.ones(1, 2, 3), tmp_path / "x.safetensors"
-    shards.write_tensor(path, rows)
-    with safe_open(path, framework="pt") as file:
-        sums = file.metadata()["crc32"]
-    path.write_bytes(save({"v": rows}, {"crc32": sums}))
-    kept = shards.read_layer(path, (1, 2, 3), 0)
-    assert kept is not None
-    assert torch.equal(kept, rows[0])
 
 
 def test_a_shard_that_is_damaged_while_the_scope_is_open_is_made_again(undisturbed):
@@ -231,21 +203,3 @@ def test_what_a_killed_process_had_begun_is_swept_and_what_another_writes_is_not
     os.utime(old, (time.time() - 7200,) * 2)
     anew().isolate()
     assert (old.exists(), new.exists()) == (False, True)
-
-
-@pytest.mark.parametrize(
-    ("environment", "expected"),
-    [
-        ({"HEADSCOPE_CACHE": "/a", "XDG_CACHE_HOME": "/b"}, "/a"),
-        ({"XDG_CACHE_HOME": "/b"}, "/b/headscope"),
-        ({"HOME": "/c"}, "/c/.cache/headscope"),
-    ],
-)
-def test_the_place_is_the_users(environment, expected, monkeypatch):
-    if sys.platform != "linux" and list(environment) == ["HOME"]:
-        pytest.skip("another platform's own cache directory")
-    for name in ("HEADSCOPE_CACHE", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert shards.cache_directory() == Path(expected)

@@ -11,6 +11,7 @@ from typing import Generic, Literal, TypeVar
 
 from typing_extensions import NotRequired, TypedDict
 
+from headscope.inference.verdicts import Verdict
 from headscope.reading import records
 from headscope.reading.map.records import LabelledMapRecord
 from headscope.scope import Card
@@ -186,7 +187,7 @@ class FigureRecord(TypedDict):
     difference_high: float | None
     p: float | None
     q: float | None
-    verdict: Literal["above", "below", "at chance", "undetermined"] | None
+    verdict: Verdict | None
 
 
 class UsualHeadRecord(TypedDict):

@@ -17,9 +17,9 @@ from headscope.app.api.mapping import Mapping
 from headscope.app.api.models import Models, NotAllowed
 from headscope.app.api.questions import OtherSide, Turn
 from headscope.app.api.surveys import Surveys
-from headscope.app.recent import Recent
 from headscope.app.visitors import Visitors
 from headscope.errors import InputError
+from headscope.keep.memory import Recent
 from headscope.reading.reading import Reading
 from headscope.scope import Scope
 
@@ -48,7 +48,7 @@ class Desk:
         self.surveys = Surveys(models)
         self.visitors = Visitors(limits.work, limits.at_once)
         self._readings: Recent[Reading] = Recent(limits.readings)
-        self._answers: Recent[Json[Any]] = Recent(limits.answers)
+        self._answers: Recent[Json[Any]] = Recent(limits.answers, len)
 
     async def answer(self, ask: A, question: Callable[[Turn, A], R], request: Request | None = None) -> Json[R]:
         """What a question comes to when it is its turn."""
@@ -89,7 +89,7 @@ class Desk:
         """Have it at hand while the weights stay as they are."""
         key = self._key(ask)
         if key is not None:
-            self._answers.put(key, answer, len(answer))
+            self._answers.put(key, answer)
 
     async def in_turn(self, ask: Ask, job: Callable[[], T], request: Request | None, key: Hashable | None = None) -> T:
         """What a job comes to when it is its turn; BeingMade where tokens have to be read alone first."""
@@ -164,7 +164,7 @@ class Desk:
             reading = scope.read(ask.text, ask.mask)  # looks at the model
             key = self._key_of_reading(scope, ask)
             if key is not None:
-                self._readings.put(key, reading, reading.nbytes)
+                self._readings.put(key, reading)
         return reading
 
     def _read(self, scope: Scope, ask: Ask) -> Reading | None:

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from headscope.app.api.answers import MapJobRecord
 from headscope.app.api.jobs import BeingMade, ClientGone, Job, visitor
 from headscope.app.api.line import Line, unless_left
-from headscope.app.recent import Recent
 from headscope.errors import HeadscopeError
+from headscope.keep.memory import Recent
 from headscope.reading.map import Map
 from headscope.reading.map.layouts import Tell
 from headscope.reading.reading import Reading
@@ -31,9 +31,9 @@ class Mapping:
 
     def __init__(self, waiting: int, budget: int, patience: float) -> None:
         self._line, self._patience = Line(waiting), patience
-        self._maps: Recent[Map] = Recent(budget)
-        self._jobs: Recent[Job] = Recent(256)  # each counts as one
-        self.points: Recent[bytes] = Recent(budget // 4)
+        self._maps: Recent[Map] = Recent(budget, lambda made: made.space.nbytes)
+        self._jobs: Recent[Job] = Recent(256, lambda job: 1)
+        self.points: Recent[bytes] = Recent(budget // 4, len)
 
     def work(self, key: str, who: str | None) -> MapJobRecord:
         """How far a map is that was asked for, and who asks is heard; MapNotThere where none was."""
@@ -55,7 +55,7 @@ class Mapping:
         if job is None or not job.join(who):
             job = Job(who, self._patience)
             job.start(self._make(key, job, make))
-            self._jobs.put(key, job, 1)
+            self._jobs.put(key, job)
         assert job.task is not None, "it was started"
         try:
             await unless_left(job.task, request, _PATIENCE)
@@ -79,7 +79,7 @@ class Mapping:
         and outputs."""
         parts = [made.vocabulary, *(part for text in made.texts for part in (text.values, text.outputs))]
         packed = b"".join(part.contiguous().numpy().astype("<f4").tobytes() for part in parts)
-        self.points.put(key, packed, len(packed))
+        self.points.put(key, packed)
 
     def points_of(self, key: str) -> bytes:
         """The points of a map that was answered; MapNotThere where they are gone."""
@@ -96,7 +96,7 @@ class Mapping:
 
     def close(self) -> None:
         """End all work."""
-        for job in self._jobs.values():
+        for _, job in self._jobs.items():
             job.close()
         self._line.close()
 
@@ -109,7 +109,7 @@ class Mapping:
 
     async def _make(self, key: str, job: Job, make: Make) -> None:
         made = await self._line.run(lambda: job.run(lambda: make(job.tell)))
-        self._maps.put(key, made, made.space.nbytes)
+        self._maps.put(key, made)
 
 
 def _told(key: str, job: Job) -> MapJobRecord:

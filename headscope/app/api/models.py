@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from headscope.app.api.choices import open_choices
 from headscope.app.api.jobs import Job
 from headscope.app.places import no_place
 from headscope.errors import HeadscopeError
+from headscope.keep.memory import Recent
 from headscope.model.opening.available import available
 from headscope.question import defaults
 from headscope.question.stopping import stop_point
@@ -61,7 +61,7 @@ class Models:
     def __init__(self, own: Scope, open_model: Open | None, most: int) -> None:
         self.own, self.name = own, own.card.name  # asked for at every request: a card looks at the model
         self._open, self._most = open_model, most
-        self._others: OrderedDict[str, Scope] = OrderedDict()
+        self._others: Recent[Scope] = Recent(most, lambda scope: 1)
         self._lock = threading.Lock()
         self._opening: Opening | None = None
 
@@ -81,13 +81,11 @@ class Models:
     def known(self, name: str | None) -> Scope | None:
         """The model called `name` if it is open; nothing is opened for it."""
         key = self.key(name)
-        with self._lock:
-            return self.own if key is None else self._others.get(key)
+        return self.own if key is None else self._others.get(key)
 
     def names(self) -> list[str | None]:
         """The models that are open; None is the server's own."""
-        with self._lock:
-            return [None, *self._others]
+        return [None, *(str(key) for key, _ in self._others.items())]
 
     def get(self, name: str | None) -> Scope:
         """The model called `name`, opened if it must be; NotAllowed or NotFound where it is not to be had."""
@@ -144,17 +142,13 @@ class Models:
 
     def _keep(self, key: str | None, scope: Scope) -> Scope:
         """Keep a model among the few that were used last."""
-        if key is not None:
-            with self._lock:
-                self._others[key] = scope
-                self._others.move_to_end(key)
-                while len(self._others) > self._most:
-                    self._others.popitem(last=False)
+        if key is not None and self._most:
+            self._others.put(key, scope)
         return scope
 
     def listed(self) -> ModelsRecord:
         """What is open, and what could be opened without the network."""
-        scopes = [scope for name in self.names() if (scope := self.known(name))]
+        scopes = [self.own, *(scope for _, scope in self._others.items())]
         return {
             "open": [scope.card for scope in scopes],
             "available": [{"name": entry.name, "where": entry.where, "bytes": entry.nbytes} for entry in available()]

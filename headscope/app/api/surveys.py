@@ -18,7 +18,7 @@ from headscope.model.telling import first_line
 from headscope.question.choices import resolved
 
 if TYPE_CHECKING:
-    from headscope.studies.survey.opened import Survey, View
+    from headscope.studies.survey.opened import OpenedSurvey, View
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class Surveys:
 
     def __init__(self, models: Models) -> None:
         self._models = models
-        self._survey: Survey | None = None
+        self._survey: OpenedSurvey | None = None
 
     def open(self, directory: str | Path) -> None:
         """Show the survey in a directory; InputError where there is none, it is of other weights, or not to be shown.
@@ -55,7 +55,7 @@ class Surveys:
             ) from None
         self._survey = survey
 
-    def _check_stack(self, survey: Survey, directory: str) -> None:
+    def _check_stack(self, survey: OpenedSurvey, directory: str) -> None:
         card, model = self._models.own.card, survey.model
         if model["weights_sha256"] != card.weights_sha256:
             raise InputError(
@@ -93,7 +93,7 @@ class Surveys:
             return {"survey": _about(survey), "says": f"The survey has no figures for {missing}.", "heads": None}
         return {"survey": _about(survey), "says": None, "heads": _heads(survey, view, ask.layer)}
 
-    def _missing(self, survey: Survey, view: View, ask: UsualAsk) -> str | None:
+    def _missing(self, survey: OpenedSurvey, view: View, ask: UsualAsk) -> str | None:
         """What of the question the survey has not measured."""
         options = survey.manifest["options"]
         if ask.vector != "z":
@@ -110,7 +110,7 @@ class Surveys:
         return None
 
 
-def _make_all(survey: Survey) -> None:
+def _make_all(survey: OpenedSurvey) -> None:
     """Make all that a page may ask of a survey, as its answers are described; what cannot be raises."""
     about = _about(survey)
     TypeAdapter(SurveyedRecord).validate_python(about, strict=True)
@@ -122,7 +122,7 @@ def _make_all(survey: Survey) -> None:
     as_json({"about": about, "heads": heads, "options": (options["candidates"], options["position"])})
 
 
-def _about(survey: Survey | None) -> SurveyedRecord | None:
+def _about(survey: OpenedSurvey | None) -> SurveyedRecord | None:
     if survey is None:
         return None
     texts = survey.manifest["texts"]
@@ -138,7 +138,7 @@ def _about(survey: Survey | None) -> SurveyedRecord | None:
     }
 
 
-def _heads(survey: Survey, view: View, layer: int) -> list[UsualHeadRecord]:
+def _heads(survey: OpenedSurvey, view: View, layer: int) -> list[UsualHeadRecord]:
     def figure(statistic: str, head: int) -> FigureRecord | None:
         stat = survey.stat(view, statistic, layer, head)
         # Its fields are those of a record; what a file holds in them was checked when it was opened.

@@ -34,6 +34,14 @@ function closedModel() {
 const address = (view) => toAddress(view, start, server.model ?? server.name, server.model !== null);
 const readKey = ({ text, mask }) => JSON.stringify([text, mask]);
 
+let more = {}; // what was answered last to a question that a view asks once its table stands
+let released = Promise.resolve(); // once no pointer is pressed
+addEventListener("pointerdown", () => {
+  released = new Promise((done) => {
+    for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(done), { once: true, capture: true });
+  });
+}, { capture: true });
+
 /** Shows `state`: the controls at once, then what the server answers; a later call overtakes an earlier one. */
 async function show() {
   const signal = begin();
@@ -49,13 +57,18 @@ async function show() {
     if (state.word) named();
     const asked = VIEWS[state.view].questions(state, server, tokens);
     const answers = await Promise.all(asked.map(([route, question]) => post(route, question, signal)));
-    paint(answers);
-    say("");
     const later = VIEWS[state.view].later?.(state, server);
+    const key = JSON.stringify(later);
+    paint(answers, key === more.key ? more.answer : undefined); // no column goes only to come back
+    say("");
     if (later) {
       settled();
       byId("status").textContent = VIEWS[state.view].laterSays;
-      paint(answers, await post(...later, signal));
+      const answer = await post(...later, signal);
+      await released; // what is pressed stays where it is until it is let go
+      if (signal.aborted) return;
+      more = { key, answer };
+      paint(answers, answer);
     }
   } catch (fault) {
     if (signal.aborted) return;

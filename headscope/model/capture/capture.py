@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig, PreTrainedModel
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.masking_utils import eager_mask
 
 from headscope.errors import ModelError
-from headscope.model.capture.kept import configs_of, left_alone, modules_of
+from headscope.model.capture.kept import left_alone
+from headscope.model.capture.parts import Parts
 from headscope.model.capture.passes import hand_over, is_recorded, other_mask
 from headscope.model.capture.watching import Watching
 
@@ -92,33 +93,36 @@ def prepared(model: PreTrainedModel, *, as_found: bool = False) -> Iterator[None
     One thread at a time, because the mode belongs to the whole model. `as_found`: with the submodules that it had when
     the context was entered, whatever it exchanged in earlier passes (kept.py).
     """
-    by_name = takes_attention_by_name(model)
-    configs = configs_of(modules_of(model))
-    with held(model, configs, as_found=as_found):
-        for config in configs:
+    with _held(model, as_found=as_found) as parts:
+        by_name = parts.take_attention_by_name
+        for config in parts.configs:
             config._attn_implementation = BY_NAME if by_name else WATCHED
         with nullcontext() if by_name else Watching(), _uncompiled():
             yield
 
 
 @contextmanager
-def held(module: nn.Module, configs: Sequence[PreTrainedConfig] = (), *, as_found: bool = False) -> Iterator[None]:
-    """Hold a module of a model in eval mode, without gradients, to call it by itself; then leave it as it was.
+def held(module: nn.Module) -> Iterator[None]:
+    """Hold a module of a model in eval mode, without gradients, to call it by itself; then leave it as it was."""
+    with _held(module):
+        yield
 
-    With it `configs`, which are put back too.
-    """
-    with _one_at_a_time, torch.no_grad(), left_alone(module, configs, as_found=as_found):
-        for one in modules_of(module):
+
+@contextmanager
+def _held(module: nn.Module, *, as_found: bool = False) -> Iterator[Parts]:
+    # Gone through once, and only when no other thread's pass has the model in its hands.
+    with _one_at_a_time, torch.no_grad(), left_alone(Parts.of(module), as_found=as_found) as parts:
+        for one in parts.modules:
             if one.training:
                 one.training = False
-        yield
+        yield parts
+
+
+def without_cache(model: PreTrainedModel) -> dict[str, bool]:
+    """`use_cache=False` for the models that know it."""
+    return {"use_cache": False} if hasattr(model.config, "use_cache") else {}
 
 
 def _uncompiled() -> AbstractContextManager[Any]:
     """Let what torch.compile made run as it is written; nothing can be compiled where the compiler was never loaded."""
     return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
-
-
-def takes_attention_by_name(model: PreTrainedModel) -> bool:
-    """Whether the model looks its attention function up in transformers' AttentionInterface."""
-    return all(m._can_set_attn_implementation() for m in modules_of(model) if isinstance(m, PreTrainedModel))

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor
 
 from headscope.errors import InputError
+from headscope.model.capture.anatomy import Anatomy
 from headscope.question.given import whole
-
-if TYPE_CHECKING:
-    from headscope.model.capture.anatomy import Anatomy
 
 Kind = Literal["zero", "mean"]
 Part = Literal["z", "residual"]

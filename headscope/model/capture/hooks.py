@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from headscope.model.capture.kept import modules_of
+from headscope.model.capture.parts import modules_of
 
 
 @contextmanager

@@ -9,7 +9,7 @@ the same one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import is_
@@ -18,7 +18,8 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
-from transformers import PreTrainedConfig
+
+from headscope.model.capture.parts import Parts
 
 _ABSENT: Any = object()
 _OURS = {"training", "_attn_implementation_internal"}  # what headscope itself sets for a pass
@@ -48,52 +49,23 @@ class _Change:
 _exchanged: WeakKeyDictionary[nn.Module, list[_Change]] = WeakKeyDictionary()
 
 
-def modules_of(model: nn.Module) -> list[nn.Module]:
-    """What `model.modules()` has, several times as fast: it is gone through for every reading."""
-    found: dict[int, nn.Module] = {id(model): model}
-    waiting = [model]
-    while waiting:
-        for child in waiting.pop()._modules.values():
-            if child is not None and id(child) not in found:
-                found[id(child)] = child
-                waiting.append(child)
-    return list(found.values())
-
-
-def configs_of(modules: list[nn.Module]) -> list[PreTrainedConfig]:
-    """The configurations of a model's modules, each once, with those that stand inside another.
-
-    Of every module: not all hold the configuration that the model around them has (EncoderDecoderModel).
-    """
-    found: dict[int, PreTrainedConfig] = {}
-    held = [vars(module).get("config") for module in modules]
-    waiting = [config for config in held if isinstance(config, PreTrainedConfig)]
-    while waiting:
-        config = waiting.pop()
-        if id(config) not in found:
-            found[id(config)] = config
-            waiting += [part for part in vars(config).values() if isinstance(part, PreTrainedConfig)]
-    return list(found.values())
-
-
 @contextmanager
-def left_alone(model: nn.Module, configs: Sequence[PreTrainedConfig], *, as_found: bool = False) -> Iterator[None]:
-    """Put everything that the model's modules and `configs` hold back where it was when the context was entered.
+def left_alone(parts: Parts, *, as_found: bool = False) -> Iterator[Parts]:
+    """Put everything that a model's parts hold back where it was when the context was entered.
 
-    Submodules that the model exchanged in an earlier pass are exchanged inside, unless it is wanted `as_found`.
+    Submodules that the model exchanged in an earlier pass are exchanged inside, unless it is wanted `as_found`; what is
+    given are the parts that it then has.
     """
-    modules = modules_of(model)
-    held = [vars(one) for one in (*modules, *configs)]
-    held += [one for module in modules for one in (module._modules, module._buffers) if one]
-    before = [(one, dict(one)) for one in held]
+    model, held = parts.model, parts.held()
+    before = [*zip(held, map(dict.copy, held), strict=True)]
     generator = torch.get_rng_state()
     for change in _exchanged.get(model, ()) if not as_found else ():
         if change.is_due:
             change.put(change.after)
     try:
-        yield
+        yield parts if as_found or model not in _exchanged else Parts.of(model)
     finally:
-        changes = [change for one, was in before for change in _changes(one, was)]
+        changes = [change for one, was in before if not _is_same(one, was) for change in _changes(one, was)]
         for change in changes:
             change.put(change.before)
         if any(_is_exchange(change) for change in changes):
@@ -117,9 +89,11 @@ def is_as_found(model: nn.Module) -> bool:
     return any(_is_exchange(change) and change.is_due for change in _exchanged[model])
 
 
+def _is_same(held: dict[str, Any], was: dict[str, Any]) -> bool:
+    return len(held) == len(was) and all(map(is_, held.values(), was.values()))
+
+
 def _changes(held: dict[str, Any], was: dict[str, Any]) -> list[_Change]:
-    if len(held) == len(was) and all(map(is_, held.values(), was.values())):
-        return []
     keys = {**was, **held}
     pairs = [(key, was.get(key, _ABSENT), held.get(key, _ABSENT)) for key in keys]
     return [_Change(held, key, before, after) for key, before, after in pairs if before is not after]

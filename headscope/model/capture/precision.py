@@ -1,4 +1,4 @@
-"""Float32 arithmetic on half-precision weights, without a second copy of them."""
+"""Float32 arithmetic on half-precision weights, without a second copy of them; and how far from exact a model is."""
 
 from __future__ import annotations
 
@@ -43,3 +43,19 @@ def float32_arithmetic(model: nn.Module) -> AbstractContextManager[Any]:
     """A context in which `model` computes in float32, whatever the precision of its weights."""
     halves = any(parameter.dtype in HALF for parameter in model.parameters())
     return _Float32Arithmetic() if halves else nullcontext()
+
+
+def tolerance(dtype: torch.dtype) -> float:
+    """What rounding in a model's own precision may add up to, relative to the largest value."""
+    return 1e-4 if dtype == torch.float32 else 0.1
+
+
+def relative_error(got: Tensor, expected: Tensor) -> float:
+    """The largest difference between two tensors, relative to the largest |expected|."""
+    expected = exact(expected)
+    return float((got - expected).abs().amax() / expected.abs().amax().clamp_min(torch.finfo(torch.float32).tiny))
+
+
+def exact(tensor: Tensor) -> Tensor:
+    """The numbers in float64, on the CPU: not every device has float64."""
+    return tensor.detach().cpu().double()

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from headscope.model.capture.anatomy import Anatomy, Call, Trace, descendants, hidden_input, hidden_output
+from headscope.model.capture.anatomy import Anatomy, hidden_input, hidden_output
 from headscope.model.capture.norms import measure, normalises
+from headscope.model.capture.trace import Call, Trace, descendants
 
 _TOLERANCE = 1e-3
 

@@ -81,7 +81,7 @@ def values_alone(opened: Opened, ids: Tensor, frame: Frame) -> Tensor:
     texts, contexts = _texts(opened, ids, frame)
     recorder = _Values(len(opened.anatomy.blocks), frame.position)
     try:
-        opened.run_recorded(texts, recorder, "model", contexts, widened=True)
+        opened.runner.run(texts, recorder, "model", contexts, widened=True)
     except _Enough:
         return torch.stack(recorder.kept)
     raise ModelError(f"{type(opened.model).__name__} ran to its end without coming to its last layer.")

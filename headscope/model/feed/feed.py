@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from headscope.errors import ModelError
-from headscope.model.capture.anatomy import Anatomy, Trace, without_cache
-from headscope.model.capture.capture import held, prepared
+from headscope.model.capture.anatomy import Anatomy
+from headscope.model.capture.capture import held, prepared, without_cache
 from headscope.model.capture.norms import Norm, measure, normalises
 from headscope.model.capture.passes import Attend, Recorder, is_recorded_by, recording
 from headscope.model.capture.precision import float32_arithmetic
+from headscope.model.capture.trace import Trace
 from headscope.model.feed.positions import Path, Positions, Spot, Spotter, arguments, replaced
 from headscope.model.feed.steering import Arrived, arrive, before, giving, instead, passing, restore_forward, told_at
 from headscope.question.stopping import stop_point

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from headscope.model.capture.anatomy import Anatomy, Call, Trace, without_cache
-from headscope.model.capture.capture import prepared
+from headscope.model.capture.anatomy import Anatomy
+from headscope.model.capture.capture import prepared, without_cache
 from headscope.model.capture.passes import Attend, Recorder, is_recorded_by, recording
+from headscope.model.capture.trace import Call, Trace
 
 _PROBE = 7  # odd: no width of a rotation
 _GROWING = ("dynamic", "longrope")  # rotations whose angles follow the length of the text

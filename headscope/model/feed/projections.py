@@ -13,8 +13,8 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from headscope.model.capture.anatomy import projection_weights
 from headscope.model.capture.capture import held
+from headscope.model.capture.output_projection import projection_weights
 from headscope.model.capture.precision import float32_arithmetic
 from headscope.model.feed.feed import Feed, Part
 

@@ -12,17 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from headscope.errors import InputError
+from headscope.keep.memory import Recent
+from headscope.keep.tensors import Tensors
 from headscope.question.given import as_seed
 from headscope.question.stopping import stop_point
-from headscope.vocabulary.cache import ByteCache
-from headscope.vocabulary.shards import cache_directory, keep_within, read_layer, touch, write_tensor
 
 if TYPE_CHECKING:
     from openTSNE.affinity import PerplexityBasedNN
@@ -122,22 +121,18 @@ class Layouts:
     """Layouts by what they are of, in memory and t-SNE's on disk: the same vectors are never laid out twice."""
 
     def __init__(self) -> None:
-        self._cache = ByteCache(_BYTES)
+        self._cache: Recent[Layout] = Recent(_BYTES)
+        self._disk = Tensors("maps", _ON_DISK)
 
     def known(self, vectors: Tensor, way: Way) -> Layout | None:
         """The layout, where it takes no time: it is kept, or PCA."""
         key = _key(vectors, way)
-        kept: Layout | None = self._cache.peek(key)
+        kept = self._cache.get(key)
         if kept is not None:
             return kept
         if way.method == "pca":
             return self._keep(key, _pca(vectors))
-        try:
-            points = read_layer(_path(key), (1, len(vectors), 2), 0)
-        except InputError:  # there is no place where anything is kept
-            return None
-        if points is not None:
-            touch(_path(key))
+        points = self._disk.get(key, (len(vectors), 2))
         return None if points is None else self._keep(key, Tsne(vectors, points, way))
 
     def get(self, vectors: Tensor, way: Way, tell: Tell) -> Layout:
@@ -147,17 +142,14 @@ class Layouts:
             return found
         key, layout = _key(vectors, way), _tsne(vectors, way, tell)
         try:
-            _path(key).parent.mkdir(parents=True, exist_ok=True)
-            write_tensor(_path(key), layout.points[None])
-            keep_within(_path(key).parent, _ON_DISK)
+            self._disk.put(key, layout.points)
         except (OSError, InputError) as error:
             # The layout is whole; only the next process will have to make it again.
             log.warning("this map is not kept: %s", getattr(error, "strerror", None) or error)
         return self._keep(key, layout)
 
     def _keep(self, key: str, layout: Layout) -> Layout:
-        # Built outside the cache, whose lock would make every other question wait for it.
-        return self._cache.get(key, lambda: layout)
+        return self._cache.made(key, lambda: layout)  # another thread's, if it came first
 
 
 def trustworthiness(vectors: Tensor, points: Tensor) -> float:
@@ -251,7 +243,3 @@ def _key(vectors: Tensor, way: Way) -> str:
     digest = hashlib.sha256(repr(parts).encode())
     digest.update(vectors.contiguous().numpy().tobytes())
     return digest.hexdigest()[:32]
-
-
-def _path(key: str) -> Path:
-    return cache_directory() / "maps" / f"{key}.safetensors"

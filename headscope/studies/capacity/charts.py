@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 
+from headscope.inference.estimates import Estimate, number
 from headscope.show.charts.chart import Cell, Chart, canvas
 from headscope.show.charts.palette import LINES, MARKERS, PAPER, STROKES
 from headscope.show.charts.svg import style, to_svg
-from headscope.studies.capacity.figures import Figure, Outcome, Size, curve
+from headscope.studies.capacity.figures import Outcome, Size, curve
 from headscope.studies.capacity.mixed import EVERY, KINDS, Mixed
 from headscope.studies.capacity.show import LOSSES, SITES
 from headscope.studies.survey.report import layers as lines
@@ -159,7 +160,7 @@ def forgetting(found: Forgetting, layers: int) -> Chart:
     )
 
 
-def _line(ax: Axes, n: int, label: str, x: Sequence[float], figures: Sequence[Figure]) -> None:
+def _line(ax: Axes, n: int, label: str, x: Sequence[float], figures: Sequence[Estimate[float]]) -> None:
     ink = LINES[n].light
     ax.plot(
         x,
@@ -180,13 +181,12 @@ def _kept(one: Outcome) -> float:
     return one.condition.share if one.condition.kept is None else one.condition.kept
 
 
-def _cells(one: Figure) -> tuple[Cell, ...]:
-    return tuple(number if isfinite(number) else None for number in (one.value, one.low, one.high))
+def _cells(one: Estimate[float]) -> tuple[Cell, ...]:
+    return number(one.value), number(one.low), number(one.high)
 
 
-def _point(layer: int, one: Figure) -> lines.Point:
-    low, high = (end if isfinite(end) else None for end in (one.low, one.high))
-    return lines.Point(layer, one.value, low, high)
+def _point(layer: int, one: Estimate[float]) -> lines.Point:
+    return lines.Point(layer, one.value, number(one.low), number(one.high))
 
 
 def _filled(layer: int, some: Sequence[Size], name: str) -> lines.Point:

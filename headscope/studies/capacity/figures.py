@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from headscope.corpus.bootstrap import Array, Draws, interval
+from headscope.inference.estimates import Estimate
+from headscope.inference.grouped import Grouped
 from headscope.studies.capacity.fitting import Fit, Spreads
 from headscope.studies.capacity.spread import dimension_interval, participation_interval
 from headscope.studies.capacity.subspaces import dimension_at, participation_ratio
@@ -16,15 +17,6 @@ from headscope.studies.capacity.sweep import Condition, Row
 
 MEASURES = ("moved", "kl", "own_at_1", "own_auc", "linear_at_1", "linear_auc")
 ENOUGH = 0.1  # of what is lost when nothing is kept
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A mean over tokens with its 95 % interval (bootstrap by document); nan where there is none."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -54,7 +46,7 @@ class Outcome:
     """A condition, and its figures by measure (see `MEASURES`)."""
 
     condition: Condition
-    figures: dict[str, Figure]
+    figures: dict[str, Estimate[float]]
 
 
 def sizes(fit: Fit, fitted: Spreads, other: Spreads) -> list[Size]:
@@ -75,55 +67,32 @@ def sizes(fit: Fit, fitted: Spreads, other: Spreads) -> list[Size]:
 
     found = []
     for layer in range(fit.layers):
-        joined = fit.moments["z", layer].covariance
+        joined = fit.grams["z", layer].covariance
         for head in range(fit.heads):
             at = slice(head * fit.d_head, (head + 1) * fit.d_head)
             found.append(size("head", layer, head, joined[at, at]))
         found.append(size("z", layer, None, joined))
-        found.append(size("residual", layer, None, fit.moments["residual", layer].covariance))
+        found.append(size("residual", layer, None, fit.grams["residual", layer].covariance))
     return found
 
 
 def outcomes(rows: Iterable[Row], seed: int) -> list[Outcome]:
     """Figures of every condition; the same draws of documents for all, so that they can be compared."""
-    by_condition: dict[Condition, list[Row]] = {}
-    for row in rows:
-        by_condition.setdefault(row.condition, []).append(row)
-    groups = sorted({row.group for some in by_condition.values() for row in some})
-    place = {group: n for n, group in enumerate(groups)}
-    draws = Draws(len(groups), seed)
-    weights = draws.weights(np.arange(len(groups)))  # (replicate, group)
-    return [
-        Outcome(
-            condition,
-            {
-                name: mean(
-                    [getattr(row, name) for row in some],
-                    [row.tokens if name in ("moved", "kl") else row.recovered for row in some],
-                    [place[row.group] for row in some],
-                    weights,
-                )
-                for name in MEASURES
-            },
-        )
-        for condition, some in by_condition.items()
-    ]
+    found = list(rows)
+    by_condition: dict[Condition, list[int]] = {}
+    for n, row in enumerate(found):
+        by_condition.setdefault(row.condition, []).append(n)
+    grouped = Grouped.of([row.group for row in found], seed)
 
+    def figures(some: list[int]) -> dict[str, Estimate[float]]:
+        here, means = grouped.only(some), {}
+        for name in MEASURES:
+            values = np.array([getattr(found[n], name) for n in some])
+            tokens = [found[n].tokens if name in ("moved", "kl") else found[n].recovered for n in some]
+            means[name] = here.mean(values * tokens, tokens).estimate
+        return means
 
-def mean(values: Sequence[float], counts: Sequence[int], groups: Sequence[int], weights: Array) -> Figure:
-    """The mean of texts' `values` over their tokens, resampled by group; `weights` [replicate, group]."""
-    known = ~np.isnan(values)
-    value, count = np.asarray(values)[known], np.asarray(counts, dtype=np.float64)[known]
-    if not count.sum():
-        return Figure(float("nan"), float("nan"), float("nan"))
-    at = np.asarray(groups)[known]
-    size = weights.shape[1]
-    sums = np.bincount(at, value * count, size)
-    totals = np.bincount(at, count, size)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        replicates = (weights @ sums) / (weights @ totals)
-    low, high = interval(replicates) if size > 1 else (np.nan, np.nan)
-    return Figure(float(sums.sum() / totals.sum()), float(low), float(high))
+    return [Outcome(condition, figures(some)) for condition, some in by_condition.items()]
 
 
 def loss_of(found: Sequence[Outcome]) -> str:

@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from headscope.corpus.census import Census
-from headscope.corpus.texts import Text as Source
+from headscope.corpus.counted import tokens_of
+from headscope.corpus.texts import CorpusText
 from headscope.errors import InputError
 from headscope.model.capture.edits import Edits
 from headscope.model.lengths import alike
 from headscope.model.opened import Text
-from headscope.studies.capacity.options import Options
+from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.capacity.recovery import Readout
 from headscope.studies.capacity.spread import Spread
-from headscope.studies.capacity.subspaces import Axes, Moments
+from headscope.studies.capacity.subspaces import Axes
 from headscope.studies.probes.ridge import Gram, Ridge
-from headscope.studies.survey.measure import tokens_of
 
 if TYPE_CHECKING:
     from headscope.scope import Scope
@@ -37,7 +37,7 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
 @dataclass(frozen=True)
-class Sample:
+class TextInput:
     """A text of the corpus: its number there, its group (document), what the model reads, and which of its positions
     are not special, int64 [token]."""
 
@@ -52,7 +52,7 @@ class Sample:
         return torch.tensor(self.input.ids)[self.ours]
 
 
-def samples(scope: Scope, texts: Iterable[tuple[Source, int]], options: Options) -> list[Sample]:
+def samples(scope: Scope, texts: Iterable[tuple[CorpusText, int]], options: CapacityOptions) -> list[TextInput]:
     """Texts with their groups, as the model reads them."""
     opened, found = scope._opened, []
     for text, group in texts:
@@ -62,11 +62,11 @@ def samples(scope: Scope, texts: Iterable[tuple[Source, int]], options: Options)
             context = [token.id for token in scope._tokens(opened, text.content, None, options.truncate)[0]]
         ours = torch.tensor([token.position for token in tokens if not token.special])
         read = Text([token.id for token in tokens], options.mask, context, {})
-        found.append(Sample(text.number, group, read, ours))
+        found.append(TextInput(text.number, group, read, ours))
     return found
 
 
-def batches(scope: Scope, some: Sequence[Sample]) -> Iterator[list[Sample]]:
+def batches(scope: Scope, some: Sequence[TextInput]) -> Iterator[list[TextInput]]:
     """Texts of about the same length together, as many as the memory for their logits allows."""
     heads = scope._opened.model.get_output_embeddings() is not None
     tokens = min(_BATCH_TOKENS, _LOGITS // scope.card.vocab_size) if heads else _BATCH_TOKENS
@@ -82,69 +82,59 @@ def fitted_groups(census: Census, seed: int) -> NDArray[np.bool_]:
     groups = census.group_count
     if groups < 2:
         raise InputError("all texts are of one document: it takes two, one to fit on and another to measure on.")
+    # By documents, not by texts: the texts of one are alike, and axes fitted on them would fit the rest too well.
     chosen = np.zeros(groups, dtype=bool)
     chosen[np.random.default_rng([seed, 9, groups]).permutation(groups)[: groups // 2]] = True
     return chosen
 
 
 class Fit:
-    """Moments of the encodings of every layer, and the axes that follow from them."""
+    """Sums over the encodings of every layer, with the embeddings of their own tokens, and what follows from them."""
 
     def __init__(self, scope: Scope) -> None:
         card = scope.card
         self.layers, self.heads, self.d_head = card.layers, card.heads, card.d_head
         widths: dict[Stage, int] = {"z": card.heads * card.d_head, "residual": card.d_model}
-        places = [(stage, layer) for stage in STAGES for layer in range(card.layers)]
-        self.moments = {(stage, layer): Moments(widths[stage]) for stage, layer in places}
         self._embeddings = scope._vocabulary_for(scope._opened).arriving(None).table.rows[0].cpu()  # (V, d_model)
-        shape = self._embeddings.shape[1]
-        self._with_targets = {
-            (stage, layer): torch.zeros(widths[stage], shape, dtype=torch.float64) for stage, layer in places
+        self.grams = {
+            (stage, layer): Gram.zeros(widths[stage], self._embeddings.shape[1])
+            for stage in STAGES
+            for layer in range(card.layers)
         }
-        self._targets = torch.zeros(shape, dtype=torch.float64)
-        self._squares = torch.zeros((), dtype=torch.float64)
 
-    def add(self, scope: Scope, batch: Sequence[Sample]) -> None:
+    def add(self, scope: Scope, batch: Sequence[TextInput]) -> None:
         """Count the encodings of a batch of texts in."""
-        scope._opened.outputs([watched(one, self.layers, partial(self._see, self._targets_of(one))) for one in batch])
-
-    def _targets_of(self, one: Sample) -> Tensor:
-        """The embeddings of a text's own tokens, float64 [token, d_model]."""
-        found = self._embeddings[one.ids].double()
-        self._targets += found.sum(0)
-        self._squares += found.square().sum()
-        return found
+        targets = (self._embeddings[one.ids].double() for one in batch)
+        shown = zip(batch, targets, strict=True)
+        scope._opened.outputs([watched(one, self.layers, partial(self._see, wanted)) for one, wanted in shown])
 
     def _see(self, targets: Tensor, stage: Stage, layer: int, x: Tensor) -> None:
-        self.moments[stage, layer].add(x)
-        self._with_targets[stage, layer] += x.cpu().double().T @ targets
+        self.grams[stage, layer].add(Gram.of(x.cpu(), targets))  # not every device has float64
 
     @cached_property
     def readout(self) -> Readout:
         """The ridge maps of every (stage, layer) from encodings to the embeddings of their own tokens."""
         maps: dict[tuple[str, int], tuple[Tensor, Tensor]] = {}
-        for place, moments in self.moments.items():
-            count = torch.tensor(float(moments.count), dtype=torch.float64)
-            products = self._with_targets[place]
-            gram = Gram(count, moments.sum, self._targets, moments.products, products, self._squares)
+        for place, gram in self.grams.items():
             ridge = Ridge.of(gram)
             weight = ridge.weight(ridge.alphas([PENALTY])[0])
-            maps[place] = moments.mean.float(), weight.float()
-        return Readout(self._embeddings, (self._targets / max(self.count, 1)).float(), maps)
+            maps[place] = gram.x_mean.float(), weight.float()
+        return Readout(self._embeddings, ridge.y_mean.float(), maps)
 
     @property
     def count(self) -> int:
         """How many positions were counted in."""
-        return self.moments["z", 0].count
+        return int(self.grams["z", 0].count)
 
     @cached_property
     def axes(self) -> dict[tuple[str, int], Axes]:
         """The principal axes of (site, layer): "heads" in groups, "z" and "residual" in one."""
-        found = {}
-        for layer in range(self.layers):
-            found["heads", layer] = Axes.principal(self.moments["z", layer], self.heads)
-            found["z", layer] = Axes.principal(self.moments["z", layer], 1)
-            found["residual", layer] = Axes.principal(self.moments["residual", layer], 1)
+        found: dict[tuple[str, int], Axes] = {}
+        for (stage, layer), gram in self.grams.items():
+            mean, covariance = gram.x_mean, gram.covariance
+            found[stage, layer] = Axes.principal(mean, covariance)
+            if stage == "z":
+                found["heads", layer] = Axes.principal(mean, covariance, self.heads)
         return found
 
 
@@ -162,7 +152,7 @@ class Spreads:
         self._counts = torch.zeros(lots, dtype=torch.float64)
         self._squares = {place: axes.mean.new_zeros(lots, *axes.mean.shape) for place, axes in fit.axes.items()}
 
-    def add(self, scope: Scope, batch: Sequence[Sample]) -> None:
+    def add(self, scope: Scope, batch: Sequence[TextInput]) -> None:
         """Count the encodings of a batch of texts in."""
         for one in batch:
             self._counts[self._lots[one.group]] += len(one.ours)
@@ -178,7 +168,7 @@ class Spreads:
         return Spread(self._counts, self._squares[site, layer][:, head])
 
 
-def watched(sample: Sample, layers: int, see: Callable[[Stage, int, Tensor], None]) -> Text:
+def watched(sample: TextInput, layers: int, see: Callable[[Stage, int, Tensor], None]) -> Text:
     """The text, its encodings shown to `see` (stage, layer, [token, width] of the tokens that are not special).
 
     That is an edit which gives back what it is given: nothing changes.

@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from headscope.corpus.bootstrap import Draws
 from headscope.errors import ModelError
+from headscope.inference.estimates import Estimate
+from headscope.inference.grouped import Grouped
 from headscope.reading.stream import walk
-from headscope.studies.capacity.figures import Figure, mean
-from headscope.studies.capacity.fitting import Sample
+from headscope.studies.capacity.fitting import TextInput
 from headscope.studies.capacity.information import clustered, information
 from headscope.studies.capacity.recovery import told
 from headscope.studies.capacity.sweep import seed_of
@@ -50,7 +50,7 @@ class Curve:
     types: int
     occurrences: int
     clusters: int
-    levels: tuple[Figure, ...]
+    levels: tuple[Estimate[float], ...]
 
     @property
     def entropy(self) -> float:
@@ -68,15 +68,15 @@ class Forgetting:
 
     curves: tuple[Curve, ...]
     own_rank: tuple[float, ...]
-    own_auc: tuple[Figure, ...]
+    own_auc: tuple[Estimate[float], ...]
 
 
 def forgetting(
-    scope: Scope, samples: Sequence[Sample], seed: int, tell: Callable[[int, int], None] = lambda done, total: None
+    scope: Scope, samples: Sequence[TextInput], seed: int, tell: Callable[[int, int], None] = lambda done, total: None
 ) -> tuple[Forgetting | None, tuple[str, ...]]:
     """The curves, and what a reader must know; None where too few tokens come often enough."""
     curves, notes = [], []
-    ranks: tuple[tuple[float, ...], tuple[Figure, ...]] = ((), ())
+    ranks: tuple[tuple[float, ...], tuple[Estimate[float], ...]] = ((), ())
     asked = _asked(scope)
     for n, of in enumerate(asked):
         labelled = _labelled(samples, of)
@@ -99,7 +99,7 @@ def forgetting(
             if of == "input token" and not repeat:
                 ranks = _own(scope, samples, places, stream, seed)
             tell(n * REPEATS + repeat + 1, len(asked) * REPEATS)
-        levels = tuple(Figure(float(np.mean(some)), min(some), max(some)) for some in zip(*repeats, strict=True))
+        levels = tuple(Estimate(float(np.mean(some)), min(some), max(some)) for some in zip(*repeats, strict=True))
         curves.append(Curve(of, len(types), OCCURRENCES, CLUSTERS * len(types), levels))
     if not curves:
         return None, tuple(notes)
@@ -118,7 +118,7 @@ def _asked(scope: Scope) -> list[Of]:
     return ["input token"]
 
 
-def _labelled(samples: Sequence[Sample], of: Of) -> dict[tuple[int, int], int]:
+def _labelled(samples: Sequence[TextInput], of: Of) -> dict[tuple[int, int], int]:
     """Every place that has a label, and the label: the token there, or the next one."""
     found: dict[tuple[int, int], int] = {}
     for n, one in enumerate(samples):
@@ -141,7 +141,7 @@ def _drawn(labelled: dict[tuple[int, int], int], types: Sequence[int], seed: int
     return sorted(chosen)
 
 
-def _streams(scope: Scope, samples: Sequence[Sample], places: Places, masked: bool) -> Tensor:
+def _streams(scope: Scope, samples: Sequence[TextInput], places: Places, masked: bool) -> Tensor:
     """The residual stream [level, sample, d_model] at places; `masked`: with the token there replaced by the mask."""
     by_text: dict[int, list[int]] = {}
     for n, at in places:
@@ -150,7 +150,7 @@ def _streams(scope: Scope, samples: Sequence[Sample], places: Places, masked: bo
     return torch.cat(found, 1)
 
 
-def _of_text(scope: Scope, one: Sample, ats: Sequence[int], masked: bool) -> Iterator[Tensor]:
+def _of_text(scope: Scope, one: TextInput, ats: Sequence[int], masked: bool) -> Iterator[Tensor]:
     opened = scope._opened
     size = max(1, int(_MASKED * len(one.ours))) if masked else len(ats)
     for start in range(0, len(ats), size):
@@ -167,8 +167,8 @@ def _of_text(scope: Scope, one: Sample, ats: Sequence[int], masked: bool) -> Ite
 
 
 def _own(
-    scope: Scope, samples: Sequence[Sample], places: Places, stream: Tensor, seed: int
-) -> tuple[tuple[float, ...], tuple[Figure, ...]]:
+    scope: Scope, samples: Sequence[TextInput], places: Places, stream: Tensor, seed: int
+) -> tuple[tuple[float, ...], tuple[Estimate[float], ...]]:
     """The median rank of the own input embedding by level, and the area above the ranks with its interval."""
     vocabulary = scope._vocabulary_for(scope._opened)
     ids = torch.tensor([samples[n].input.ids[at] for n, at in places])
@@ -176,10 +176,7 @@ def _own(
     spots = [stood[n][at] for n, at in places] if vocabulary.has_positions else None
     ranks = walk(vocabulary, stream, ids, spots, k=1).rank  # (level, sample)
     _, area = told(ranks[..., None], vocabulary.size)
-    groups = [samples[n].group for n, _ in places]
-    numbers = {group: n for n, group in enumerate(sorted(set(groups)))}
-    weights = Draws(len(numbers), seed).weights(np.arange(len(numbers)))
-    at = [numbers[group] for group in groups]
-    figures = tuple(mean(level.tolist(), [1] * len(at), at, weights) for level in area)
+    by_document = Grouped.of([samples[n].group for n, _ in places], seed)
+    figures = tuple(by_document.mean(level.numpy()).estimate for level in area)
     known: list[NDArray[np.int64]] = [level[level > 0].numpy() for level in ranks]
     return tuple(float(np.median(level)) for level in known), figures

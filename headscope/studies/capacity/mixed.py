@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from headscope.corpus.bootstrap import Draws
-from headscope.studies.capacity.figures import Figure, mean
+from headscope.inference.estimates import Estimate
+from headscope.inference.grouped import Grouped
 
 if TYPE_CHECKING:
     from headscope.reading.layers import Mixing
@@ -26,7 +26,7 @@ EVERY = ("all", "words")  # all positions; those that are not special
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedRatios:
     """The mean ratios that the paper gives for a model, in the order of `KINDS`; `shape`: layers, heads, d_model,
     vocabulary."""
 
@@ -36,8 +36,8 @@ class Published:
 
 
 PUBLISHED = (
-    Published(("roberta-base",), (12, 12, 768, 50265), (0.958, 0.844, 0.196, 0.162)),
-    Published(("bert-base-uncased", "bert-base"), (12, 12, 768, 30522), (0.971, 0.852, 0.223, 0.188)),
+    PublishedRatios(("roberta-base",), (12, 12, 768, 50265), (0.958, 0.844, 0.196, 0.162)),
+    PublishedRatios(("bert-base-uncased", "bert-base"), (12, 12, 768, 30522), (0.971, 0.852, 0.223, 0.188)),
 )
 
 
@@ -60,7 +60,7 @@ class Mixed:
     layer: int | None
     kind: str
     of: str
-    figure: Figure
+    figure: Estimate[float]
 
 
 def rows_of(found: Mixing, text: int, group: int) -> list[MixingRow]:
@@ -82,28 +82,26 @@ def rows_of(found: Mixing, text: int, group: int) -> list[MixingRow]:
 def mixed(rows: Iterable[MixingRow], seed: int) -> list[Mixed]:
     """Means over tokens, by layer and over all layers, with intervals by document."""
     kept = list(rows)
-    groups = {group: n for n, group in enumerate(sorted({row.group for row in kept}))}
-    weights = Draws(len(groups), seed).weights(np.arange(len(groups)))
+    grouped = Grouped.of([row.group for row in kept], seed)
     layers = sorted({row.layer for row in kept})
 
-    def of_rows(some: Sequence[MixingRow]) -> Figure:
-        return mean(
-            [row.ratio for row in some], [row.tokens for row in some], [groups[row.group] for row in some], weights
-        )
+    def mean(some: Sequence[int]) -> Estimate[float]:
+        tokens = [kept[n].tokens for n in some]
+        return grouped.only(some).mean(np.array([kept[n].ratio for n in some]) * tokens, tokens).estimate
 
     found = []
     for kind in KINDS:
         for of in EVERY:
-            here = [row for row in kept if row.kind == kind and row.of == of]
-            found.append(Mixed(None, kind, of, of_rows(here)))
-            by_layer: dict[int, list[MixingRow]] = {layer: [] for layer in layers}
-            for row in here:
-                by_layer[row.layer].append(row)
-            found += [Mixed(layer, kind, of, of_rows(some)) for layer, some in by_layer.items()]
+            here = [n for n, row in enumerate(kept) if row.kind == kind and row.of == of]
+            found.append(Mixed(None, kind, of, mean(here)))
+            by_layer: dict[int, list[int]] = {layer: [] for layer in layers}
+            for n in here:
+                by_layer[kept[n].layer].append(n)
+            found += [Mixed(layer, kind, of, mean(some)) for layer, some in by_layer.items()]
     return found
 
 
-def published(card: Card) -> Published | None:
+def published(card: Card) -> PublishedRatios | None:
     """The paper's ratios, where the model has the name and the shape of one of its models."""
     name = card.name.rstrip("/").rpartition("/")[2]
     shape = (card.layers, card.heads, card.d_model, card.vocab_size)

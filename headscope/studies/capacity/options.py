@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Literal, get_args
 
-from headscope.corpus.texts import FORMATS, Format
+from headscope.corpus.asked import CorpusOptions, refuse_unnamed
 from headscope.errors import InputError
 from headscope.model.capture.passes import MASKS, Mask
 from headscope.question.choices import one_of
@@ -20,25 +20,20 @@ KEEP = (0.0, 0.0625, 0.125, 0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True)
-class Options:
+class CapacityOptions(CorpusOptions):
     """The choices; two runs with the same options, texts, model and versions give the same figures.
 
     `parts`: the dimension of the encodings, their number, reproductions. `sites`: whose encodings are projected
     ("heads": every head of a layer in a subspace of its own, "z": the layer's heads side by side in one, "residual":
     the stream after the layer, "head": one head alone); of these, z and residual are merged. `keep`: the shares of the
-    dimensions, and of the encodings, that are kept. `sample`: how many texts, drawn with `seed`; None: all.
+    dimensions, and of the encodings, that are kept. `sample`: 2 texts or more.
     """
 
     parts: tuple[Part, ...] = ("dimension", "number")
     sites: tuple[Site, ...] = ("heads", "z", "residual")
     keep: tuple[float, ...] = KEEP
     mask: Mask = "model"
-    sample: int | None = 200
-    seed: int = 0
-    truncate: bool = False
-    format: Format | Literal["auto"] = "auto"
-    column: str = "text"
-    document_column: str = "document"
+    sample: int | None = 200  # each is run once for every condition, and those are hundreds
 
     def __post_init__(self) -> None:
         for name in ("parts", "sites", "keep"):
@@ -48,23 +43,14 @@ class Options:
             ("site", self.sites, SITES),
         )
         for kind, values, choices in named:
-            if not values:
-                raise InputError(f"name at least one {kind}; open: {', '.join(choices)}.")
-            for value in values:
-                one_of(kind, value, choices)
-            if len(set(values)) < len(values):
-                raise InputError(f"a {kind} is named twice: {', '.join(values)}.")
+            refuse_unnamed(kind, values, choices)
         if "head" in self.sites and "heads" not in self.sites:
             raise InputError("the site head is measured beside heads: name both.")
         one_of("mask", self.mask, MASKS)
-        one_of("format", self.format, ("auto", *FORMATS))
         if not self.keep or not all(0 <= share <= 1 for share in self.keep):
             raise InputError(f"what is kept are shares from 0 to 1, not {list(self.keep)}.")
         if self.sample is not None:
             said = f"sample is {self.sample!r}; it takes 2 texts: one to fit on, and another to measure on."
             object.__setattr__(self, "sample", number(self.sample, range(2, sys.maxsize), said))
         object.__setattr__(self, "seed", as_seed(self.seed))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data, as the manifest keeps it."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        super().__post_init__()

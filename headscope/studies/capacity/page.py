@@ -8,11 +8,12 @@ from math import isfinite
 from pathlib import Path
 
 from headscope import __version__
+from headscope.inference.estimates import Estimate, number
 from headscope.show.charts.chart import Cell as Number
 from headscope.show.document import Block, Cell, Code, Items, Report, Section, Table
 from headscope.show.files import csv_of, write_document
 from headscope.studies.capacity import charts, show
-from headscope.studies.capacity.figures import MEASURES, Figure, Outcome, Size, loss_of
+from headscope.studies.capacity.figures import MEASURES, Outcome, Size, loss_of
 from headscope.studies.capacity.mixed import EVERY, KINDS
 from headscope.studies.capacity.run import Capacity, Reproductions
 
@@ -34,8 +35,7 @@ def write_page(found: Capacity, output: str | Path) -> Path:
 
 def _row(one: Outcome) -> tuple[Number, ...]:
     figures = [one.figures[name] for name in MEASURES]
-    numbers = (end for figure in figures for end in (figure.value, figure.low, figure.high))
-    return (*one.condition, *(number if isfinite(number) else None for number in numbers))
+    return (*one.condition, *(number(end) for figure in figures for end in (figure.value, figure.low, figure.high)))
 
 
 def _report(found: Capacity) -> Report:
@@ -172,7 +172,7 @@ def _begun(label: str) -> str:
     return label[0].upper() + label[1:]
 
 
-def _plain(one: Figure) -> str:
+def _plain(one: Estimate[float]) -> str:
     return "–" if not isfinite(one.value) else f"{one.value:.3f} [{one.low:.3f}, {one.high:.3f}]"
 
 

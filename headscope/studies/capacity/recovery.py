@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
+from headscope.inference.ranks import auc
 from headscope.model.feed.positions import Spot
 from headscope.neighbors import Place, Table, search
 from headscope.studies.probes.ridge import or_chance
-from headscope.vocabulary import Encoded
-from headscope.vocabulary.placed import members_of, placed
+from headscope.vocabulary.placed import places_of, search_placed
 
 if TYPE_CHECKING:
     from headscope.scope import Scope
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 Stage = Literal["z", "residual"]
 
 
-class Recovery:
+class OwnRanks:
     """Own ranks of encodings at some tokens: z in each head's own value space, the stream among the input embeddings.
 
     By cosine, each at the token's own place. `ids` int64 [token], `spots` [token] where they stood.
@@ -39,24 +40,11 @@ class Recovery:
         versions, tokens = vectors.shape[:2]
         if not tokens:
             return torch.zeros(vectors.shape[:3], dtype=torch.int64), 0
-        ids = self._ids.repeat(versions)
-        everyone = torch.arange(versions * tokens)
-        has_positions = self._vocabulary.has_positions
-        places = members_of([*self._spots] * versions) if has_positions else [(None, everyone)]
-
-        def encodings() -> Iterator[tuple[Tensor, Encoded]]:
-            for spot, members in places:
-                if stage == "z":
-                    yield members, self._vocabulary.encoded("value", "layer", layer, spot)
-                else:
-                    yield members, self._vocabulary.arriving(spot)
-
-        ranks = torch.zeros(versions * tokens, vectors.shape[2], dtype=torch.int64)
-        candidates = 0
-        for run in placed(encodings(), vectors.flatten(0, 1)):
-            ranks[run.which] = run.search(ids, torch.full_like(ids, -1), k=1)["cosine"].own_rank.cpu()
-            candidates = run.table.candidates
-        return ranks.unflatten(0, (versions, tokens)), candidates
+        vocabulary = self._vocabulary
+        places = places_of([*self._spots] * versions if vocabulary.has_positions else None, versions * tokens)
+        encode = partial(vocabulary.encoded, "value", "layer", layer) if stage == "z" else vocabulary.arriving
+        found = search_placed(places, encode, vectors.flatten(0, 1), self._ids.repeat(versions), k=1)
+        return found.nearest["cosine"].own_rank.unflatten(0, (versions, tokens)), found.candidates
 
 
 class Readout:
@@ -94,5 +82,5 @@ def told(ranks: Tensor, candidates: int) -> tuple[Tensor, Tensor]:
     """
     known = ranks > 0
     nearest = (ranks == 1).double().masked_fill(~known, torch.nan)
-    area = (1 - (ranks.double() - 1) / max(candidates - 1, 1)).masked_fill(~known, torch.nan)
+    area = auc(ranks.double(), candidates).masked_fill(~known, torch.nan)
     return nearest.nanmean(-1), area.nanmean(-1)

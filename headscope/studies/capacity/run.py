@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -11,28 +11,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headscope.corpus.census import Census, ShardPlan, take_census
-from headscope.corpus.texts import Columns, Corpus, Text, find_sources
+from headscope.corpus.counted import CountedCorpus, Shard
+from headscope.corpus.run import KeptRows, RowFiles, RowsInMemory, collected, missing
+from headscope.corpus.texts import find_sources
+from headscope.keep.lock import held
+from headscope.keep.record import identity
+from headscope.keep.rows import R, read_rows, write_rows
 from headscope.model.surroundings import settled_class
-from headscope.show.progress import Tell
+from headscope.show.progress import Progress
 from headscope.studies.capacity.figures import Outcome, Size, outcomes, sizes
-from headscope.studies.capacity.fitting import Fit, Sample, Spreads, batches, fitted_groups, samples
-from headscope.studies.capacity.kept import R, read_rows, write_rows
-from headscope.studies.capacity.mixed import Mixed, MixingRow, Published, mixed, published, rows_of
-from headscope.studies.capacity.options import Options
+from headscope.studies.capacity.fitting import Fit, Spreads, TextInput, batches, fitted_groups, samples
+from headscope.studies.capacity.mixed import Mixed, MixingRow, PublishedRatios, mixed, published, rows_of
+from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.capacity.sweep import Row, Sweep
-from headscope.studies.survey.lock import held
-from headscope.studies.survey.manifest import identity, read_manifest
-from headscope.studies.survey.measure import tokens_of
-from headscope.studies.survey.options import Options as SurveyOptions
+from headscope.studies.survey.manifest import claimed, read_manifest
 from headscope.studies.survey.run import manifest_of
-from headscope.studies.survey.store import claim, refuse_foreign
 
 if TYPE_CHECKING:
     from headscope.scope import Card, Scope
     from headscope.studies.capacity.forgetting import Forgetting
 
-_SHARD_POSITIONS = 1024
+_SHARD_POSITIONS = 1024  # fewer than a survey's: a text is run once for each of hundreds of conditions
 MEASURED = "measured"
 SWEPT = {"dimension", "number"}
 Say = Callable[[str], None]
@@ -43,7 +42,7 @@ class Reproductions:
     """Mixing ratios (with those that were published for this model, if any), and forgetting and recreating."""
 
     mixed: list[Mixed]
-    published: Published | None
+    published: PublishedRatios | None
     forgetting: Forgetting | None
     notes: tuple[str, ...]
 
@@ -56,7 +55,7 @@ class Capacity:
     """
 
     card: Card
-    options: Options
+    options: CapacityOptions
     texts: dict[str, Any]  # as the manifest has it
     fitted_on: int  # positions
     sizes: list[Size]
@@ -72,22 +71,21 @@ class Run:
     def __init__(
         self,
         scope: Scope,
-        corpus: Corpus,
-        census: Census,
-        options: Options,
+        counted: CountedCorpus,
+        options: CapacityOptions,
         directory: Path | None,
         texts: dict[str, Any],
     ) -> None:
-        self.scope, self.corpus, self.census = scope, corpus, census
+        self.scope, self.counted, self.census = scope, counted, counted.census
         self.options, self.directory, self.texts = options, directory, texts
-        self._fitted = fitted_groups(census, options.seed)
+        self._fitted = fitted_groups(self.census, options.seed)
 
     @classmethod
     def prepare(
         cls,
         scope: Scope,
         paths: Iterable[str | Path],
-        options: Options,
+        options: CapacityOptions,
         directory: str | Path | None = None,
         say: Say = lambda step: None,
     ) -> Run:
@@ -96,19 +94,15 @@ class Run:
         Raises InputError for texts that are not there, and a directory that holds something else.
         """
         scope._current().prove_mask(options.mask)
-        corpus = Corpus(find_sources(paths, options.format), Columns(options.column, options.document_column))
+        sources = find_sources(paths, options.format)
         say("counting the texts")
-        counted = SurveyOptions(sample=options.sample, seed=options.seed, shard_positions=_SHARD_POSITIONS)
-        census = take_census(
-            corpus, lambda text: tokens_of(scope, text, options.truncate), counted, scope.card.vocab_size
-        )
-        manifest = manifest_of(scope, corpus, census, {"kind": "capacity"} | options.to_dict())
+        counted = CountedCorpus.of(scope, sources, options, _SHARD_POSITIONS)
+        manifest = manifest_of(scope, counted, {"kind": "capacity"} | options.to_dict())
         where = None if directory is None else Path(directory)
         if where is not None:
-            refuse_foreign(where)
-            with held(where):
-                claim(where, manifest)
-        return cls(scope, corpus, census, options, where, manifest["texts"])
+            with claimed(where, manifest):
+                pass
+        return cls(scope, counted, options, where, manifest["texts"])
 
     @property
     def announced(self) -> str:
@@ -119,29 +113,31 @@ class Run:
             f"{len(measured) - int(measured.sum()):,} of them, the others are measured"
         )
 
-    def run(self, tell: Tell = lambda done, total: None, say: Say = lambda step: None) -> Capacity:
+    def halves(self) -> Iterator[tuple[list[TextInput], list[TextInput]]]:
+        """Shard by shard, the texts that are fitted on, and those that are measured."""
+        return (self._halves(shard) for _, shard in self.counted.read(self._every))
+
+    def run(self, progress: Progress | None = None) -> Capacity:
         """Fit, and measure every shard that is not there; it may be killed at any time, and run again.
 
-        `tell` is told how much of a step is done, `say` which step it is. Raises InputError where another run is at
-        work in the directory.
+        Raises InputError where another run is at work in the directory.
         """
         with nullcontext() if self.directory is None else held(self.directory):
-            return self._run(tell, say)
+            return self._run(progress or Progress())
 
-    def _run(self, tell: Tell, say: Say) -> Capacity:
+    def _run(self, progress: Progress) -> Capacity:
         fit, rows = Fit(self.scope), []
         filled: list[Size] = []
         reproduced: Reproductions | None = None
         if SWEPT & set(self.options.parts):
-            say("Fitting the axes")
-            for _, fitted, _ in self._shards():
+            progress.step("fitting the axes")
+            for fitted, _ in self.halves():
                 for batch in batches(self.scope, fitted):
                     fit.add(self.scope, batch)
             filled = self._sizes(fit)
-            say("Projecting and merging")
-            rows = self._measure(fit, tell)
+            rows = self._measure(fit, progress)
         if "reproductions" in self.options.parts:
-            reproduced = self._reproduce(tell, say)
+            reproduced = self._reproduce(progress)
         return Capacity(
             self.scope.card,
             self.options,
@@ -156,53 +152,41 @@ class Run:
     def _sizes(self, fit: Fit) -> list[Size]:
         """How many dimensions are filled; for the intervals, every text is run once more."""
         spreads = [Spreads(fit, np.flatnonzero(half).tolist()) for half in (self._fitted, ~self._fitted)]
-        for _, *halves in self._shards():
+        for halves in self.halves():
             for spread, half in zip(spreads, halves, strict=True):
                 for batch in batches(self.scope, half):
                     spread.add(self.scope, batch)
         return sizes(fit, *spreads)
 
-    def _reproduce(self, tell: Tell, say: Say) -> Reproductions:
+    def _reproduce(self, progress: Progress) -> Reproductions:
         from headscope.studies.capacity.forgetting import forgetting
 
-        say("Mixing ratios")
-        some: list[Sample] = []
-        rows: list[MixingRow] = []
-        for shard, texts in self._texts():
-            some += samples(self.scope, texts, self.options)
-            rows += self._kept(f"mixing-{shard.index:05d}", MixingRow, partial(self._mixing, texts))
-            tell(len(some), len(self.census.numbers))
-        say("Forgetting and recreating")
-        found, notes = forgetting(self.scope, some, self.options.seed, tell)
+        kept = self._kept("mixing", MixingRow)
+        here = [shard.stop - shard.first for shard in self.census.shards]
+        left = missing(self.counted, kept)
+        progress.step("mixing ratios", sum(here), sum(here) - sum(here[n] for n in left))
+        rows = collected(self.counted, kept, partial(self._mixing, progress))
+        progress.step("forgetting and recreating")
+        # Of all texts at once: types are counted, and their occurrences drawn, over the whole corpus.
+        some = [one for _, shard in self.counted.read(self._every) for one in self._samples(shard)]
+        found, notes = forgetting(self.scope, some, self.options.seed, progress.tell)
         return Reproductions(mixed(rows, self.options.seed), published(self.scope.card), found, notes)
 
-    def _mixing(self, texts: Sequence[tuple[Text, int]]) -> list[MixingRow]:
+    def _mixing(self, progress: Progress, shard: Shard) -> Iterator[MixingRow]:
         mask, truncate = self.options.mask, self.options.truncate
-        return [
-            row
-            for text, group in texts
-            for row in rows_of(self.scope.read(text.content, mask, truncate=truncate).mixing(), text.number, group)
-        ]
+        for text, group in zip(shard.texts, shard.groups, strict=True):
+            yield from rows_of(self.scope.read(text.content, mask, truncate=truncate).mixing(), text.number, group)
+            progress.advance(1)
 
-    def _measure(self, fit: Fit, tell: Tell) -> list[Row]:
+    def _measure(self, fit: Fit, progress: Progress) -> list[Row]:
         measured = ~self._fitted[self.census.groups]
         tokens = int(self.census.positions[measured].sum())
         sweep = Sweep(self.scope, fit, self.options, tokens)
-        total = int(measured.sum()) * len(sweep.conditions)
-        done = 0
-
-        def tick(texts: int) -> None:
-            nonlocal done
-            done += texts
-            tell(done, total)
-
-        rows: list[Row] = []
-        for shard, _, some in self._shards():
-            before = done
-            rows += self._kept(f"sweep-{shard.index:05d}", Row, partial(sweep.rows, some, tick))
-            done = before  # also where the rows were there already
-            tick(len(some) * len(sweep.conditions))
-        return rows
+        kept = self._kept("sweep", Row)
+        here = [int(measured[shard.first : shard.stop].sum()) * len(sweep.conditions) for shard in self.census.shards]
+        left = missing(self.counted, kept)
+        progress.step("projecting and merging", sum(here), sum(here) - sum(here[n] for n in left))
+        return collected(self.counted, kept, lambda shard: sweep.rows(self._halves(shard)[1], progress.advance))
 
     @cached_property
     def _identity(self) -> str:
@@ -211,29 +195,29 @@ class Run:
         manifest = read_manifest(self.directory)
         return "" if manifest is None else identity(manifest)
 
-    def _kept(self, name: str, kind: type[R], make: Callable[[], Iterable[R]]) -> list[R]:
-        """Rows of a file of the directory; made, and written, where it is not there or damaged."""
+    def _kept(self, name: str, kind: type[R]) -> KeptRows[R]:
+        """Where rows of a kind are kept: a file a shard in the directory, or in memory where none is named."""
         if self.directory is None:
-            return list(make())
-        path, about = self.directory / MEASURED / f"{name}.parquet", f"{self._identity} {name}"
-        found = read_rows(path, about, kind)
-        if found is None:
-            found = list(make())
-            write_rows(path, about, kind, found)
-        return found
+            return RowsInMemory()
+        where = self.directory / MEASURED
+        return RowFiles(
+            path=lambda n: where / f"{name}-{n:05d}.parquet",
+            about=lambda n: f"{self._identity} {name}-{n:05d}",
+            write=lambda path, rows: write_rows(path, kind, rows),
+            load=lambda path: read_rows(path, kind),
+        )
 
-    def _texts(self) -> Iterator[tuple[ShardPlan, list[tuple[Text, int]]]]:
-        """Every shard, its texts with their groups."""
-        for shard, texts in self.census.texts_of(self.corpus, {shard.index for shard in self.census.shards}):
-            groups = self.census.groups[shard.first : shard.stop].tolist()
-            yield shard, list(zip(texts, groups, strict=True))
+    @property
+    def _every(self) -> set[int]:
+        return set(range(len(self.counted)))
 
-    def _shards(self) -> Iterator[tuple[ShardPlan, list[Sample], list[Sample]]]:
-        """Every shard with its texts that are fitted on, and those that are measured."""
-        for shard, texts in self._texts():
-            some = samples(self.scope, texts, self.options)
-            fitted = [one for one in some if self._fitted[one.group]]
-            yield shard, fitted, [one for one in some if not self._fitted[one.group]]
+    def _samples(self, shard: Shard) -> list[TextInput]:
+        return samples(self.scope, zip(shard.texts, shard.groups, strict=True), self.options)
+
+    def _halves(self, shard: Shard) -> tuple[list[TextInput], list[TextInput]]:
+        """The texts of a shard that are fitted on, and those that are measured."""
+        some = self._samples(shard)
+        return [one for one in some if self._fitted[one.group]], [one for one in some if not self._fitted[one.group]]
 
     def _notes(self, fit: Fit) -> tuple[str, ...]:
         card = self.scope.card

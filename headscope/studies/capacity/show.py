@@ -13,7 +13,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from headscope.studies.capacity.figures import ENOUGH, MEASURES, Figure, Outcome, Size, curve, loss_of, needed
+from headscope.inference.estimates import Estimate, number
+from headscope.studies.capacity.figures import ENOUGH, MEASURES, Outcome, Size, curve, loss_of, needed
 from headscope.studies.capacity.mixed import KINDS
 
 if TYPE_CHECKING:
@@ -71,12 +72,11 @@ def _reproduced(made: Reproductions) -> Record:
     return told
 
 
-def figure(one: Figure) -> Record | None:
+def figure(one: Estimate[float]) -> Record | None:
     """A figure with its interval; None where it was not measured."""
     if not isfinite(one.value):
         return None
-    low, high = (end if isfinite(end) else None for end in (one.low, one.high))
-    return {"value": one.value, "low": low, "high": high}
+    return {"value": one.value, "low": number(one.low), "high": number(one.high)}
 
 
 def tables(found: Capacity) -> list[RenderableType]:
@@ -175,7 +175,7 @@ def place(need: Need) -> str:
     return f"layer {need.layer}" if need.head is None else f"L{need.layer}H{need.head}"
 
 
-def percent(one: Figure) -> str:
+def percent(one: Estimate[float]) -> str:
     """A share with its interval, in per cent."""
     if not isfinite(one.value):
         return "–"
@@ -222,7 +222,7 @@ def _amount(one: Outcome | None) -> str:
     return share if one.condition.kept is None else f"{one.condition.kept} ({share})"
 
 
-def between(one: Figure) -> str:
+def between(one: Estimate[float]) -> str:
     """A figure with its interval."""
     if not isfinite(one.value):
         return "–"

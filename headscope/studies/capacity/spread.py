@@ -1,8 +1,6 @@
 """How sure sizes are: 95 % intervals from what every document's encodings spread along the fitted axes. Tensors only.
 
-A figure moves with the weight of a document, to first order by the document's influence; the sum of squared influences
-is its variance (infinitesimal jackknife by document: Jaeckel 1972, Efron 1982). Encodings of one document need not be
-independent.
+By the infinitesimal jackknife by document, see `inference.jackknife`.
 
 Axes fitted on few encodings hold more of these than of others: both sizes come out too low. The documents that nothing
 was fitted on show by how much. So an interval spans two: that of the figure for as many texts as were fitted, and that
@@ -16,10 +14,9 @@ from functools import cached_property
 from math import exp, log
 
 import torch
-from scipy.special import stdtrit
 from torch import Tensor
 
-from headscope.corpus.bootstrap import LEVEL
+from headscope.inference.jackknife import reach, variance
 from headscope.studies.capacity.subspaces import VARIANCE
 
 
@@ -41,11 +38,6 @@ class Spread:
         """The derivative of each variance by the weight of each document: float64 [document, axis]."""
         return (self.squares - self.counts[:, None] * self.variances) / self.counts.sum()
 
-    def squared_error(self, influences: Tensor) -> Tensor:
-        """The variance [...] of a figure, of its influences [document, ...]."""
-        documents = len(self.counts)
-        return influences.square().sum(0) * documents / (documents - 1)
-
     @property
     def certain(self) -> bool:
         """Whether an interval follows: there are two documents or more, and encodings differ."""
@@ -66,10 +58,10 @@ def participation_interval(fitted: Spread, other: Spread) -> tuple[float, float]
         return None
     moved, moved_held = fitted.influences, other.influences
     trace, trace_held, squares = float(own.sum()), float(held.sum()), float(own.square().sum())
-    own_error = fitted.squared_error(2 * moved.sum(1) / trace - 2 * moved @ own / squares)
+    own_error = variance(2 * moved.sum(1) / trace - 2 * moved @ own / squares)
     # D counts by its diagonal along the fitted axes: its other entries are chance.
-    error = fitted.squared_error(moved.sum(1) / trace - moved @ held / mixed)
-    error += other.squared_error(moved_held.sum(1) / trace_held - moved_held @ own / mixed)
+    error = variance(moved.sum(1) / trace - moved @ held / mixed)
+    error += variance(moved_held.sum(1) / trace_held - moved_held @ own / mixed)
     times = _times(fitted, other)
     ends = [
         (log(trace**2 / squares), times * float(own_error.sqrt())),
@@ -99,12 +91,12 @@ def _reached(spread: Spread, times: float) -> tuple[int, int]:
     total = spread.variances.sum()
     shares = spread.variances.cumsum(0) / total  # (axis,)
     moved = (spread.influences.cumsum(1) - spread.influences.sum(1, keepdim=True) * shares) / total
-    reach = times * spread.squared_error(moved).sqrt()
+    reach = times * variance(moved).sqrt()
     enough = VARIANCE * (1 - 1e-12)
     low, high = (int((ends >= enough).to(torch.int64).argmax()) for ends in (shares + reach, shares - reach))
     return low + 1, high + 1
 
 
 def _times(fitted: Spread, other: Spread) -> float:
-    """How many standard errors an interval reaches: Student's t, of the smaller number of documents."""
-    return float(stdtrit(min(len(fitted.counts), len(other.counts)) - 1, (1 + LEVEL) / 2))
+    """How many standard errors an interval reaches, by the smaller number of documents."""
+    return reach(min(len(fitted.counts), len(other.counts)))

@@ -1,4 +1,4 @@
-"""Moments of encodings, how many dimensions they fill, and subspaces that they are projected into. Tensors only."""
+"""How many dimensions encodings fill, and subspaces that they are projected into. Tensors only."""
 
 from __future__ import annotations
 
@@ -8,32 +8,6 @@ import torch
 from torch import Tensor
 
 VARIANCE = 0.95
-
-
-class Moments:
-    """Sums over encodings [position, width], in float64: what a covariance is made of."""
-
-    def __init__(self, width: int) -> None:
-        self.count = 0
-        self.sum = torch.zeros(width, dtype=torch.float64)
-        self.products = torch.zeros(width, width, dtype=torch.float64)
-
-    def add(self, x: Tensor) -> None:
-        """Encodings [position, width]."""
-        x = x.cpu().double()  # not every device has float64
-        self.count += len(x)
-        self.sum += x.sum(0)
-        self.products += x.T @ x
-
-    @property
-    def mean(self) -> Tensor:
-        """float64 [width]."""
-        return self.sum / max(self.count, 1)
-
-    @property
-    def covariance(self) -> Tensor:
-        """About the mean, divided by the count: float64 [width, width]."""
-        return self.products / max(self.count, 1) - torch.outer(self.mean, self.mean)
 
 
 def participation_ratio(covariance: Tensor) -> float:
@@ -74,11 +48,14 @@ class Axes:
     variances: Tensor | None = None
 
     @classmethod
-    def principal(cls, moments: Moments, groups: int) -> Axes:
-        """The principal axes of each of `groups` equal blocks of coordinates, the largest variance first."""
-        mean = moments.mean.view(groups, -1)  # (group, width)
+    def principal(cls, mean: Tensor, covariance: Tensor, groups: int = 1) -> Axes:
+        """The principal axes of each of `groups` equal blocks of coordinates, the largest variance first.
+
+        Of encodings with this mean [group · width] and covariance [group · width, group · width].
+        """
+        mean = mean.view(groups, -1)  # (group, width)
         width = mean.shape[1]
-        blocks = moments.covariance.view(groups, width, groups, width).diagonal(dim1=0, dim2=2)  # (width, width, group)
+        blocks = covariance.view(groups, width, groups, width).diagonal(dim1=0, dim2=2)  # (width, width, group)
         variances, basis = torch.linalg.eigh(blocks.permute(2, 0, 1).contiguous())
         return cls(mean, basis.flip(-1), variances.flip(-1).clamp_min(0))
 
@@ -92,13 +69,13 @@ class Axes:
         noise = torch.randn(self.basis.shape, generator=draw, dtype=torch.float64)
         return Axes(self.mean, torch.linalg.qr(noise).Q)
 
-    def projection(self, kept: int) -> Projection:
+    def projection(self, kept: int) -> SubspaceProjection:
         """Into the first `kept` axes."""
-        return Projection(self.mean.float(), self.basis[..., :kept].float().contiguous())
+        return SubspaceProjection(self.mean.float(), self.basis[..., :kept].float().contiguous())
 
 
 @dataclass(frozen=True)
-class Projection:
+class SubspaceProjection:
     """x ↦ μ + B Bᵀ (x − μ), in every group of coordinates: mean [group, width], basis [group, width, axis]."""
 
     mean: Tensor

@@ -14,10 +14,11 @@ from torch import Tensor
 from headscope.model.capture.edits import Change
 from headscope.model.capture.edits import Part as Where
 from headscope.model.opened import Text
-from headscope.studies.capacity.fitting import STAGES, Fit, Sample, Stage, batches, watched
+from headscope.reading.losses import kl, moved
+from headscope.studies.capacity.fitting import STAGES, Fit, Stage, TextInput, batches, watched
 from headscope.studies.capacity.merging import Tree
-from headscope.studies.capacity.options import Options, Site
-from headscope.studies.capacity.recovery import Readout, Recovery, told
+from headscope.studies.capacity.options import CapacityOptions, Site
+from headscope.studies.capacity.recovery import OwnRanks, Readout, told
 from headscope.studies.capacity.subspaces import Axes
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 DRAWS = 4  # random subspaces of a place, which the texts take in turns
 RECOVERED = 128  # tokens of the whole corpus, about, at which own ranks are measured
-_ROWS = 2**22  # numbers of the logits that are compared at a time
 Tick = Callable[[int], None]
 
 
@@ -88,7 +88,7 @@ class Only:
         return changed
 
 
-def conditions(options: Options, layers: int, heads: int, widths: dict[Site, int]) -> list[Condition]:
+def conditions(options: CapacityOptions, layers: int, heads: int, widths: dict[Site, int]) -> list[Condition]:
     """All that is measured, layer by layer; shares that keep the same number of dimensions are one.
 
     Where nothing or everything is kept, chance is no other condition.
@@ -119,7 +119,7 @@ def conditions(options: Options, layers: int, heads: int, widths: dict[Site, int
 class Sweep:
     """The conditions, and what is needed to measure texts under them."""
 
-    def __init__(self, scope: Scope, fit: Fit, options: Options, tokens: int) -> None:
+    def __init__(self, scope: Scope, fit: Fit, options: CapacityOptions, tokens: int) -> None:
         """`tokens`: how many will be measured in all."""
         self.scope, self.fit, self.options = scope, fit, options
         card = scope.card
@@ -128,12 +128,12 @@ class Sweep:
         self.conditions = conditions(options, card.layers, card.heads, widths)
         self._recovered = min(1.0, RECOVERED / max(tokens, 1))
 
-    def rows(self, samples: Sequence[Sample], tick: Tick = lambda texts: None) -> Iterator[Row]:
+    def rows(self, samples: Sequence[TextInput], tick: Tick = lambda texts: None) -> Iterator[Row]:
         """Every text under every condition; `tick` is told of each condition how many texts it was measured on."""
         for batch in batches(self.scope, samples):
             before = _Before(self.scope, batch, [self._drawn(one) for one in batch], self.fit.readout)
             for layer, some in groupby(self.conditions, key=lambda condition: condition.layer):
-                changes = _Changes(self.fit, batch, before, layer, self.options)
+                changes = _Changes(self.fit, batch, before, layer, self.options.seed)
                 found = []
                 for condition in some:
                     made = changes.of(condition)
@@ -141,7 +141,7 @@ class Sweep:
                     tick(len(batch))
                 yield from before.rows(layer, found)
 
-    def _drawn(self, one: Sample) -> Tensor:
+    def _drawn(self, one: TextInput) -> Tensor:
         """The tokens of a text at which own ranks are measured: indices into its tokens that are not special."""
         draw = torch.Generator().manual_seed(seed_of(self.options.seed, "recovered", one.number))
         return (torch.rand(len(one.ours), generator=draw) < self._recovered).nonzero()[:, 0]
@@ -161,8 +161,8 @@ class _Effect:
 class _Changes:
     """What each text's encodings of one layer become under a condition."""
 
-    def __init__(self, fit: Fit, batch: Sequence[Sample], before: _Before, layer: int, options: Options) -> None:
-        self._fit, self._batch, self._before, self._layer, self._seed = fit, batch, before, layer, options.seed
+    def __init__(self, fit: Fit, batch: Sequence[TextInput], before: _Before, layer: int, seed: int) -> None:
+        self._fit, self._batch, self._before, self._layer, self._seed = fit, batch, before, layer, seed
         self._turned: dict[str, list[Axes]] = {}
         self._trees: dict[str, list[Tree]] = {}
 
@@ -195,7 +195,7 @@ class _Changes:
 class _Before:
     """A batch of texts as the model reads them, unchanged, and how far it is from that under a condition."""
 
-    def __init__(self, scope: Scope, batch: Sequence[Sample], drawn: Sequence[Tensor], readout: Readout) -> None:
+    def __init__(self, scope: Scope, batch: Sequence[TextInput], drawn: Sequence[Tensor], readout: Readout) -> None:
         self._scope, self._batch, self._drawn, self._readout = scope, batch, drawn, readout
         self.encodings: dict[tuple[Stage, int], list[Tensor]] = {}
 
@@ -207,7 +207,7 @@ class _Before:
         self._ids = torch.cat([one.ids[rows] for one, rows in zip(batch, drawn, strict=True)])
         stood = scope._opened.feed.spots([one.input.ids for one in batch])
         spots = [text[n] for text, rows in zip(stood, at, strict=True) for n in rows.tolist()]
-        self._recovery = Recovery(scope, self._ids, spots)
+        self._recovery = OwnRanks(scope, self._ids, spots)
 
     def under(self, condition: Condition, changes: Sequence[Change]) -> _Effect:
         """The model with each text's encodings changed, one way for each text."""
@@ -217,10 +217,10 @@ class _Before:
             for one, change in zip(self._batch, changes, strict=True)
         ]
         last, logits = self._outputs(texts)
-        moved = (last - self._last).norm(dim=-1) / self._last.norm(dim=-1).clamp_min(1e-30)
-        kl = torch.full_like(moved, torch.nan)
+        moves = moved(self._last, last)
+        apart = torch.full_like(moves, torch.nan)
         if logits is not None and self._logits is not None:
-            kl = _kl(self._logits, logits)  # on the CPU
+            apart = kl(self._logits, logits)
         encodings = None
         if condition.site != "head":
             stage = _stage(condition)
@@ -228,7 +228,7 @@ class _Before:
             heads = self._scope.card.heads if stage == "z" else 1
             # (token, head, width)
             encodings = torch.cat([change(x)[rows] for change, x, rows in parts]).cpu().unflatten(1, (heads, -1))
-        return _Effect(condition, moved, kl, encodings)
+        return _Effect(condition, moves, apart, encodings)
 
     def rows(self, layer: int, effects: Sequence[_Effect]) -> Iterator[Row]:
         """What was found at a layer: one row for each text and condition."""
@@ -239,15 +239,15 @@ class _Before:
             read = told(mapped[effect.condition][:, None], self._readout.candidates)
             parts = (effect.moved.split(lengths), effect.kl.split(lengths), nearest.split(drawn), area.split(drawn))
             linears = zip(*(part.split(drawn) for part in read), strict=True)
-            for one, moved, kl, at_1, auc, linear in zip(self._batch, *parts, linears, strict=True):
+            for one, moves, apart, at_1, auc, linear in zip(self._batch, *parts, linears, strict=True):
                 known = int((~at_1.isnan()).sum())
                 yield Row(
                     *effect.condition,
                     one.number,
                     one.group,
                     len(one.ours),
-                    float(moved.mean()),
-                    float(kl.mean()),
+                    float(moves.mean()),
+                    float(apart.mean()),
                     known,
                     *(float(part.nanmean()) for part in (at_1, auc, *linear)),
                 )
@@ -296,16 +296,6 @@ def _stage(condition: Condition) -> Stage:
 def _head(axes: Axes, head: int | None) -> Axes:
     """The axes of one of the groups; None: all."""
     return axes if head is None else Axes(axes.mean[head : head + 1], axes.basis[head : head + 1])
-
-
-def _kl(before: Tensor, after: Tensor) -> Tensor:
-    """KL of the distributions before from those after, in nats: float64 [token], of logits [token, id]."""
-    found = []
-    size = max(1, _ROWS // before.shape[1])
-    for one, other in zip(before.split(size), after.split(size), strict=True):
-        p, q = (x.cpu().double().log_softmax(-1) for x in (one, other))  # not every device has float64
-        found.append((p.exp() * (p - q)).sum(-1))
-    return torch.cat(found)
 
 
 def seed_of(*parts: object) -> int:

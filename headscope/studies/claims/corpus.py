@@ -8,21 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headscope.corpus.estimates import Estimate, rise
-from headscope.corpus.verdicts import MARGIN
+from headscope.inference.estimates import Resampled, number, recorded, rise
+from headscope.inference.verdicts import MARGIN, Condition, above, at_chance, below, ruling
 from headscope.studies.claims.sentence import HEAD
 from headscope.studies.claims.surveyed import Surveyed
-from headscope.studies.claims.verdict import (
-    Arithmetic,
-    Condition,
-    Finding,
-    above,
-    below,
-    figures_of,
-    number,
-    ruling,
-    signed,
-)
+from headscope.studies.claims.verdict import Arithmetic, Finding, figures_of, signed
 from headscope.studies.survey.report.measures import between, rate
 
 NOISE = ("in_text", "auc_own", "signal")  # what is to be at chance where a layer is noise
@@ -57,15 +47,10 @@ def noise(survey: Surveyed, arithmetic: Arithmetic, reference: str) -> Finding:
     rows = [row for name in NOISE if (row := survey.statistic(name, reference, last)) is not None]
     if len(rows) < len(NOISE):
         return Finding("S5", arithmetic, reference, "undetermined", NO_CHANCE)
-    conditions: list[Condition] = []
-    for row in rows:
-        low, high = row["difference_low"], row["difference_high"]
-        if low is None:
-            conditions.append(None)
-        elif low >= -MARGIN and high <= MARGIN:
-            conditions.append(True)
-        else:
-            conditions.append(False if row["verdict"] in ("above", "below") else None)
+    conditions = [
+        at_chance(recorded(row["difference"], row["difference_low"], row["difference_high"]), row["verdict"])
+        for row in rows
+    ]
     told = "; ".join(
         f"{_NAMES[row['statistic']]} {rate(row['value'])}, over chance {rate(row['difference'], signed=True)} "
         f"{between(row['difference_low'], row['difference_high'])}"
@@ -138,7 +123,7 @@ def abstraction(survey: Surveyed, arithmetic: Arithmetic, reference: str, surfac
     own_tag, lexicon = _lexicon(tags, survey.tokens["id"], surfaces)
     own_word = surfaces[survey.tokens["id"]]
     partner = survey.partners
-    over: list[Estimate] = []
+    over: list[Resampled[float]] = []
     figures: list[dict[str, Any]] = []
     for layer in range(survey.layers):
         nearest = survey.rows(layer, reference).nearest  # (head, token)
@@ -195,11 +180,11 @@ def _agreement(
     return np.where(known, (tag == own_tag).astype(np.float64), np.nan)
 
 
-def _pooled(survey: Surveyed, values: NDArray[np.float64]) -> Estimate:
+def _pooled(survey: Surveyed, values: NDArray[np.float64]) -> Resampled[float]:
     """The mean over all known values [head, token]."""
     known = ~np.isnan(values)
     return survey.sample.mean(np.where(known, values, 0.0).sum(0), known.sum(0).astype(np.float64))
 
 
-def _ends(estimate: Estimate) -> tuple[float | None, float | None]:
-    return number(estimate.low), number(estimate.high)
+def _ends(figure: Resampled[float]) -> tuple[float | None, float | None]:
+    return number(figure.low), number(figure.high)

@@ -9,16 +9,16 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from headscope.corpus.verdicts import MARGIN
 from headscope.errors import InputError
+from headscope.inference.estimates import number, recorded
+from headscope.inference.verdicts import MARGIN, Condition, above, includes, not_above, ruling
+from headscope.keep.checksums import intact, write_sealed
 from headscope.model.capture.passes import Mask
 from headscope.scope import Scope
 from headscope.studies.claims.corpus import NO_CHANCE, own_by_layer
 from headscope.studies.claims.surveyed import Surveyed
-from headscope.studies.claims.verdict import Arithmetic, Condition, Finding, number, ruling
+from headscope.studies.claims.verdict import Arithmetic, Finding
 from headscope.studies.probes import recovery
-from headscope.studies.survey.checksums import intact
-from headscope.studies.survey.store import write_sealed
 
 OFFSETS = (-8, -4, -2, -1, 0, 1, 2, 4, 8)  # i − j
 Row = dict[str, Any]  # of a map: place (z, residual), layer, offset, value, control, difference, low, high
@@ -68,9 +68,7 @@ def linked(
     later = own_by_layer(survey, reference)[1:]
     if len(later) < survey.layers - 1:
         return Finding("S8", arithmetic, reference, "undetermined", NO_CHANCE)
-    conditions: list[Condition] = [
-        None if row["low"] is None else bool(row["low"] <= 0 <= row["high"]) for row in later
-    ]
+    conditions = [includes(recorded(row["value"], row["low"], row["high"]), 0.0) for row in later]
     shown = ", ".join(f"{row['value']:+.3f}" for row in later).replace("-", "−")
     told = f"Own at layers 1 to {survey.layers - 1}: {shown}"
     figures: list[dict[str, Any]] = [*later]
@@ -79,7 +77,7 @@ def linked(
         told += "; no linear map was fitted" + (f" ({found})" if found else " to these outputs")
     else:
         own = [row for row in found if row["place"] == "z" and row["offset"] == 0 and row["layer"] > 0]
-        conditions += [None if row["low"] is None else bool(row["low"] <= 0) for row in own]
+        conditions += [not_above(recorded(row["difference"], row["low"], row["high"])) for row in own]
         rates = ", ".join(f"{row['value']:.2f}" for row in own if row["value"] is not None)
         controls = ", ".join(f"{row['control']:.2f}" for row in own if row["control"] is not None)
         told += f"; a linear map from z finds the token with top-1 {rates} (shuffled {controls})"
@@ -97,14 +95,14 @@ def distributed(found: Sequence[Row] | InputError) -> Finding:
         return Finding("S9", "right", None, "undetermined", f"no linear map was fitted ({found}).")
     asked = [row for row in found if row["offset"] and (row["place"] == "z" or row["layer"] > 0)]
     conditions = [_recovered(row) for row in asked]
-    above = sum(condition is True for condition in conditions)
+    recovered = sum(condition is True for condition in conditions)
     parts = []
     for place, name in (("z", "z"), ("residual", "the residual stream")):
         for distance in sorted({abs(row["offset"]) for row in asked}):
             here = [row for row in asked if row["place"] == place and abs(row["offset"]) == distance]
             rates = [row["difference"] for row in here if row["difference"] is not None]
             parts.append(f"{name} {distance} away {_mean(rates):+.3f}".replace("-", "−"))
-    told = f"{above} of {len(asked)} maps above the control; top-1 over the control, mean: {', '.join(parts)}."
+    told = f"{recovered} of {len(asked)} maps above the control; top-1 over the control, mean: {', '.join(parts)}."
     known = [row["difference"] for row in asked if row["difference"] is not None]
     return Finding(
         "S9", "right", None, ruling(conditions), told, number(_mean(known)), chance=0.0, figures=tuple(found)
@@ -116,11 +114,10 @@ def _recovered(row: Row) -> Condition:
 
     Where one sample is more than the margin, nothing is at chance.
     """
-    if row["low"] is None:
-        return None
-    if row["low"] > 0:
+    apart = recorded(row["difference"], row["low"], row["high"])
+    if above(apart):
         return True
-    return False if row["high"] <= MARGIN and row["samples"] * MARGIN >= 1 else None
+    return False if apart.high <= MARGIN and row["samples"] * MARGIN >= 1 else None
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 
 from headscope import __version__
 from headscope.errors import InputError
+from headscope.inference.verdicts import Ruling
 from headscope.keep.files import directory_to_write
 from headscope.show.charts.chart import Chart
 from headscope.show.document import Block, Cell, Code, Items, Report, Section, Table
@@ -18,7 +19,7 @@ from headscope.studies.claims.catalogue import CLAIMS, Claim
 from headscope.studies.claims.result import Claims
 from headscope.studies.claims.show import COLUMNS, cells
 from headscope.studies.claims.store import PARTS
-from headscope.studies.claims.verdict import Finding, Ruling
+from headscope.studies.claims.verdict import Finding
 from headscope.studies.survey.report import layers as lines
 from headscope.studies.survey.report.measures import between, rate
 

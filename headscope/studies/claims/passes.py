@@ -6,6 +6,8 @@ Each shard is a file that is there as a whole or not at all, so a run that was k
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from headscope.corpus.run import RowFiles, collected
 from headscope.model.capture.passes import Mask
 from headscope.reading.reading import Reading
 from headscope.scope import Scope
 from headscope.studies.claims.surveyed import Surveyed
-from headscope.studies.survey.checksums import intact
-from headscope.studies.survey.store import write_sealed
-from headscope.vocabulary import Encoded
-from headscope.vocabulary.placed import members_of, placed
+from headscope.vocabulary.placed import places_of, search_placed
 
 NEAREST = 15
 _TEXTS = 32  # read at a time
@@ -39,21 +39,36 @@ def by_shard(
 ) -> Measured:
     """What `measure` finds at every token of a survey's texts, kept in `directory`, one file a shard."""
     directory.mkdir(parents=True, exist_ok=True)
-    found: list[Measured] = []
-    for n, shard in enumerate(survey.shards):
-        path = directory / f"{n:05d}.npz"
-        about = f"{survey.manifest['shards'][n]['sha256']} {directory.name} {n}"
-        if not intact(path, about):
-            texts = pq.read_table(shard / "texts.parquet", columns=["content"])["content"].to_pylist()
-            parts: list[Measured] = []
-            for start in range(0, len(texts), _TEXTS):
-                readings = scope.read_many(texts[start : start + _TEXTS], mask, truncate=True)
-                parts.append(measure(scope, readings))
-                tick(sum(len(_places(reading)) for reading in readings))
-            _write(path, about, _joined(parts))
-        with np.load(path) as kept:
-            found.append({name: kept[name] for name in kept.files})
-    return _joined(found)
+    files = RowFiles(
+        path=lambda n: directory / f"{n:05d}.npz",
+        # The same texts may be two shards, and two measures' files have the same names.
+        about=lambda n: f"{survey.manifest['shards'][n]['sha256']} {directory.name} {n}",
+        write=_write,
+        load=_load,
+    )
+
+    def of_shard(texts: list[str]) -> Iterator[Measured]:
+        for start in range(0, len(texts), _TEXTS):
+            readings = scope.read_many(texts[start : start + _TEXTS], mask, truncate=True)
+            yield measure(scope, readings)
+            tick(sum(len(_places(reading)) for reading in readings))
+
+    return _joined(collected(_Contents(survey), files, of_shard))
+
+
+@dataclass(frozen=True)
+class _Contents:
+    """The texts of a survey, as its own shards keep them: the files they came from may be gone."""
+
+    survey: Surveyed
+
+    def __len__(self) -> int:
+        return len(self.survey.shards)
+
+    def read(self, wanted: set[int]) -> Iterator[tuple[int, list[str]]]:
+        for n in sorted(wanted):
+            table = pq.read_table(self.survey.shards[n] / "texts.parquet", columns=["content"])
+            yield n, table["content"].to_pylist()
 
 
 def overlaps(scope: Scope, readings: Sequence[Reading]) -> Measured:
@@ -63,22 +78,14 @@ def overlaps(scope: Scope, readings: Sequence[Reading]) -> Measured:
     z = torch.stack([reading.z[0, position] for reading, position in at])  # (token, head, d_head)
     own = torch.tensor([reading.tokens[position].id for reading, position in at])
 
-    def encodings(moved: bool) -> Iterator[tuple[Tensor, Encoded]]:
-        if not moved:
-            yield torch.arange(len(at)), vocabulary.encoded("value", "input", 0, None)
-            return
-        for spot, members in members_of(reading.spots[position] for reading, position in at):
-            yield members, vocabulary.encoded("value", "input", 0, spot)
-
-    k = min(NEAREST, vocabulary.encoded("value", "input", 0, None).table.candidates)
-    both = []
-    for moved in (True, False):
-        ids, order = [], []
-        for run in placed(encodings(moved), z):
-            ids.append(run.search(own, torch.full_like(own, -1), k=k)["cosine"].ids.cpu())
-            order.append(run.which)
-        both.append(torch.cat(ids)[torch.cat(order).argsort()])  # (token, head, k)
-    common = (both[0][..., :, None] == both[1][..., None, :]).any(-1).sum(-1)
+    encode = partial(vocabulary.encoded, "value", "input", 0)
+    k = min(NEAREST, encode(None).table.candidates)
+    spots = [reading.spots[position] for reading, position in at]
+    with_position, without = (
+        search_placed(places_of(some, len(at)), encode, z, own, k=k).nearest["cosine"].ids  # (token, head, k)
+        for some in (spots, None)
+    )
+    common = (with_position[..., :, None] == without[..., None, :]).any(-1).sum(-1)
     return {"jaccard": (common / (2 * k - common)).float().numpy()}
 
 
@@ -100,9 +107,11 @@ def _joined(parts: Sequence[Measured]) -> Measured:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _write(path: Path, about: str, found: Measured) -> None:
-    def write(beside: Path) -> None:
-        with beside.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **found)
+def _write(path: Path, parts: Sequence[Measured]) -> None:
+    with path.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **_joined(parts))
 
-    write_sealed(path, about, write)
+
+def _load(path: Path) -> list[Measured]:
+    with np.load(path) as kept:
+        return [{name: kept[name] for name in kept.files}]

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from headscope.inference.estimates import number
+from headscope.inference.verdicts import below, ruling
 from headscope.model.capture.passes import Mask
 from headscope.scope import Scope
 from headscope.studies.claims.passes import by_shard, overlaps
 from headscope.studies.claims.surveyed import Surveyed
-from headscope.studies.claims.verdict import Arithmetic, Finding, below, figures_of, number, ruling, signed
+from headscope.studies.claims.verdict import Arithmetic, Finding, figures_of, signed
 
 HALF = 0.5
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from headscope import __version__
+from headscope.corpus.run import missing
 from headscope.corpus.texts import find_sources
 from headscope.errors import InputError
 from headscope.model.capture.passes import MASKS, Mask
@@ -17,42 +18,25 @@ from headscope.question.choices import one_of
 from headscope.question.given import in_order
 from headscope.reading.bank import SENTENCES
 from headscope.scope import Scope
+from headscope.show.progress import Progress
 from headscope.studies.claims import corpus, linear, position, sentence, stream
 from headscope.studies.claims.catalogue import CLAIMS
 from headscope.studies.claims.published import Published
 from headscope.studies.claims.result import Claims
-from headscope.studies.claims.store import PARTS, Work, usual_directory
+from headscope.studies.claims.store import PARTS, claimed, usual_directory, work_in
 from headscope.studies.claims.surveyed import Surveyed
 from headscope.studies.claims.verdict import Arithmetic, Finding
 from headscope.studies.survey.finished import is_finished
 from headscope.studies.survey.manifest import options_of, survey_manifest
-from headscope.studies.survey.options import Options
+from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.run import Survey
 from headscope.studies.survey.store import Store
 
 REFERENCES = ("input", "layer")
 
 
-class Watch(Protocol):
-    """Is told what is being done, and how far that is; `total` None: nobody knows."""
-
-    def step(self, doing: str, total: int | None) -> None: ...
-
-    def tick(self, done: int) -> None: ...
-
-
-class Unwatched:
-    """Nobody looks."""
-
-    def step(self, doing: str, total: int | None) -> None:
-        pass
-
-    def tick(self, done: int) -> None:
-        pass
-
-
 @dataclass(frozen=True)
-class Asked:
+class ClaimsAsked:
     """What is asked: texts, or a finished survey; None and None: the sentences that come with headscope."""
 
     texts: tuple[Path, ...] | None = None
@@ -62,7 +46,9 @@ class Asked:
     seed: int = 0
 
     @classmethod
-    def of(cls, texts: Iterable[str] | None, survey: str | None, mask: str, sample: int | None, seed: int) -> Asked:
+    def of(
+        cls, texts: Iterable[str] | None, survey: str | None, mask: str, sample: int | None, seed: int
+    ) -> ClaimsAsked:
         """From the command line; InputError for what cannot be asked."""
         one_of("mask", mask, MASKS)
         paths = tuple(map(Path, in_order([] if texts is None else texts, "texts"))) or None
@@ -74,27 +60,29 @@ class Asked:
 
 
 @settled
-def settle(scope: Scope, asked: Asked, directory: str | Path | None = None, watch: Watch | None = None) -> Claims:
+def settle(
+    scope: Scope, asked: ClaimsAsked, directory: str | Path | None = None, progress: Progress | None = None
+) -> Claims:
     """Every claim's verdict on a model.
 
     The work is kept below `directory` (None: in headscope's cache): a run that was killed goes on from there. Raises
     InputError for texts, a survey or a directory that do not fit.
     """
-    seen = watch or Unwatched()
-    run = _Run(scope, asked, None if directory is None else Path(directory) / PARTS, seen)
-    with run.work.claimed():
+    where = None if directory is None else Path(directory) / PARTS
+    run = _Run(scope, asked, where, progress or Progress())
+    with claimed(run.work, run.question):
         return run.claims()
 
 
 class _Run:
     """One run: its surveys, under both arithmetics, and the findings on them."""
 
-    def __init__(self, scope: Scope, asked: Asked, directory: Path | None, watch: Watch) -> None:
-        self.scope, self.asked, self.watch = scope, asked, watch
+    def __init__(self, scope: Scope, asked: ClaimsAsked, directory: Path | None, progress: Progress) -> None:
+        self.scope, self.asked, self.progress = scope, asked, progress
         self.mask = asked.mask
         sources, self.options = self._sources()
         self.paths = sources
-        question = {
+        self.question = {
             "headscope": __version__,
             "weights_sha256": scope.card.weights_sha256,
             "dtype": scope.card.dtype,
@@ -103,8 +91,8 @@ class _Run:
             "options": self.options.to_dict(),
             "sources": [str(path.resolve()) for path in sources],
         }
-        where = usual_directory(question, sources) if directory is None else directory
-        self.work = Work(where, question)
+        where = usual_directory(self.question, sources) if directory is None else directory
+        self.work = work_in(where)
         try:
             self.published: Published | InputError = Published(scope)
         except InputError as error:
@@ -132,7 +120,7 @@ class _Run:
 
     # ---- the surveys ----
 
-    def _sources(self) -> tuple[list[Path], Options]:
+    def _sources(self) -> tuple[list[Path], SurveyOptions]:
         """The files that are read, and the options of both surveys."""
         if self.asked.survey is not None:
             manifest = _fitting(self.asked.survey, self.scope, self.mask)
@@ -145,7 +133,7 @@ class _Run:
             return paths, replace(options_of(manifest), masks=(self.mask,), **views)
         texts = self.asked.texts or (Path(str(files("headscope.reading") / "sentences.txt")),)
         paths = [source.path for source in find_sources(list(texts))]
-        options = Options(masks=(self.mask,), sample=self.asked.sample, seed=self.asked.seed, stream=True)
+        options = SurveyOptions(masks=(self.mask,), sample=self.asked.sample, seed=self.asked.seed, stream=True)
         return paths, options
 
     def _right(self) -> Surveyed:
@@ -156,61 +144,49 @@ class _Run:
     def _published(self, right: Surveyed) -> Surveyed | None:
         if isinstance(self.published, InputError):
             return None
+        # Its code had one vocabulary, that of layer 0; its streams are the model's own, and are measured already.
         options = replace(self.options, references=("input",), stream=False)
         found = self._surveyed(self.published, "published", options, "measuring under the published arithmetic")
         if found.manifest["texts"]["sha256"] != right.manifest["texts"]["sha256"]:
             raise InputError("the survey's texts have changed since: name them with --texts.")
         return found
 
-    def _surveyed(self, scope: Scope, name: str, options: Options, doing: str) -> Surveyed:
-        self.watch.step("counting the texts", None)
+    def _surveyed(self, scope: Scope, name: str, options: SurveyOptions, doing: str) -> Surveyed:
+        self.progress.step("counting the texts")
         prepared = Survey.prepare(scope, self.paths, self.work.at(name), options)
-        store, layers = Store(self.work.at(name)), scope.card.layers
-        left = sum(shard.positions for shard in prepared.census.shards if not store.has(shard.index))
-        stages = 2 * layers + 1 if options.stream else 0
-        if left or not is_finished(self.work.at(name)):
-            self.watch.step(doing, left * (layers * len(options.references) + stages))
-            prepared.run(tick=self.watch.tick, say=lambda step: None)
+        if missing(prepared.texts, Store(self.work.at(name))) or not is_finished(self.work.at(name)):
+            prepared.run(progress=self.progress, doing=doing)
         return Surveyed(self.work.at(name), self.mask)
 
     # ---- the findings ----
 
     def _of_sentence(self, right: Surveyed, published: Surveyed | None) -> list[Finding]:
-        self.watch.step("reading the sentence", None)
+        self.progress.step("reading the sentence")
         found = []
         both: list[tuple[Scope, Arithmetic, Surveyed]] = [(self.scope, "right", right)]
         if published is not None and isinstance(self.published, Published):
             both.append((self.published, "published", published))
         for scope, arithmetic, survey in both:
-            for one in sentence.Sentence.read(scope, arithmetic, self.mask).findings():
+            for one in sentence.SentenceRead.read(scope, arithmetic, self.mask).findings():
                 found.append(corpus.preserved(survey, arithmetic, one) if one.claim == "S3" else one)
         return [*found, sentence.on_the_way(self.scope, self.mask)]
 
     def _of_corpus(self, survey: Surveyed, arithmetic: Arithmetic, references: Sequence[str]) -> list[Finding]:
-        self.watch.step("counting nearest tokens", None)
+        self.progress.step("counting nearest tokens")
         scope = self.scope if isinstance(self.published, InputError) or arithmetic == "right" else self.published
         surfaces = self.scope._opened.names.surfaces.numpy()
         tokens = len(survey.tokens["id"])
         found = [corpus.noise(survey, arithmetic, reference) for reference in references]
         found.append(corpus.elsewhere(survey, arithmetic))
         found += [corpus.abstraction(survey, arithmetic, reference, surfaces) for reference in references]
-        self.watch.step("with and without the position", tokens)
+        self.progress.step("with and without the position", tokens)
         where = self.work.at(f"position-{arithmetic}")
-        found.append(position.changed(survey, scope, arithmetic, self.mask, where, self.watch.tick))
+        found.append(position.changed(survey, scope, arithmetic, self.mask, where, self.progress.advance))
         return found
 
     def _of_maps(self, right: Surveyed, published: Surveyed | None) -> list[Finding]:
-        self.watch.step("fitting linear maps", None)
-        told = 0
-
-        def tell(done: int, total: int) -> None:
-            nonlocal told
-            if not told:
-                self.watch.step("fitting linear maps", total)
-            self.watch.tick(done - told)
-            told = done
-
-        found = linear.maps(right, self.scope, self.mask, self.work.at("maps.json"), tell)
+        self.progress.step("fitting linear maps")
+        found = linear.maps(right, self.scope, self.mask, self.work.at("maps.json"), self.progress.tell)
         findings = [linear.linked(right, "right", reference, found) for reference in REFERENCES]
         findings.append(linear.distributed(found))
         if published is not None:
@@ -222,10 +198,10 @@ class _Run:
         return findings
 
     def _of_streams(self, right: Surveyed) -> list[Finding]:
-        self.watch.step("residual streams", None)
+        self.progress.step("residual streams")
         found = [*stream.by_layer(right), stream.density(right, self.scope)]
-        self.watch.step("mixing ratios", len(right.tokens["id"]))
-        found.append(stream.unaffected(right, self.scope, self.mask, self.work.at("mixing"), self.watch.tick))
+        self.progress.step("mixing ratios", len(right.tokens["id"]))
+        found.append(stream.unaffected(right, self.scope, self.mask, self.work.at("mixing"), self.progress.advance))
         return found
 
     # ---- what it was asked of ----

@@ -24,7 +24,7 @@ DEPTH = 12  # layers of the model that B1 was said of
 
 
 @dataclass(frozen=True)
-class Sentence:
+class SentenceRead:
     """The sentence as a model reads it under one arithmetic; `token` None, with a reason, where there is no "Time"."""
 
     reading: Reading
@@ -34,7 +34,7 @@ class Sentence:
     causal: bool  # whether a token sees only what stands before it
 
     @classmethod
-    def read(cls, scope: Scope, arithmetic: Arithmetic, mask: Mask) -> Sentence:
+    def read(cls, scope: Scope, arithmetic: Arithmetic, mask: Mask) -> SentenceRead:
         """Read it."""
         reading = scope.read(TEXT, mask)
         causal = mask == "causal" or (mask == "model" and scope.card.causal)
@@ -121,7 +121,7 @@ class Sentence:
 
 def on_the_way(scope: Scope, mask: Mask) -> Finding:
     """B1: the rank of "Time" after every layer's attention, against its input embedding."""
-    found = Sentence.read(scope, "right", mask)
+    found = SentenceRead.read(scope, "right", mask)
     if found.token is None:
         return Finding("B1", "right", None, "not applicable", f"{found.reason}.")
     ranks = found.reading.journey(k=1).own_rank[1::2, found.token].tolist()  # after each layer's attention

@@ -10,9 +10,10 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from headscope.inference.verdicts import Ruling
 from headscope.studies.claims.catalogue import CLAIMS
 from headscope.studies.claims.result import Claims
-from headscope.studies.claims.verdict import Finding, Ruling
+from headscope.studies.claims.verdict import Finding
 
 WIDTH = 110
 MARKS: dict[Ruling, tuple[str, str]] = {

@@ -4,64 +4,41 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from headscope.errors import InputError
-from headscope.studies.survey.checksums import read_small
-from headscope.studies.survey.lock import LOCK, held
-from headscope.studies.survey.store import write_whole
-from headscope.vocabulary.shards import cache_directory
+from headscope.keep.cache import cache_directory
+from headscope.keep.files import read_small
+from headscope.keep.work import WorkDirectory
 
 FORMULA = 1  # of the verdicts and of what is kept for them; another number begins anew
-ASKED = "asked.json"
 PARTS = "parts"
 
 
-@dataclass(frozen=True)
-class Work:
-    """Finished parts in a directory: surveys as folders, everything else as files that are whole or not there."""
+def work_in(directory: Path) -> WorkDirectory:
+    """The parts of a run: surveys as folders, everything else as files."""
+    return WorkDirectory(directory, "asked.json")
 
-    directory: Path
-    asked: Mapping[str, Any]
 
-    @contextmanager
-    def claimed(self) -> Iterator[None]:
-        """Have the directory for this question alone, until the block ends.
+def claimed(work: WorkDirectory, asked: Mapping[str, Any]) -> AbstractContextManager[None]:
+    """Have the directory for this question alone, until the block ends.
 
-        Raises InputError where another one's work is there, or another run is at work.
-        """
-        if not os.path.lexists(self.directory / ASKED):
-            self._refuse_foreign()
-        with held(self.directory):
-            path, text = self.directory / ASKED, self._text
-            if not os.path.lexists(path):
-                self._refuse_foreign()
-                write_whole(path, lambda beside: beside.write_bytes(text))
-            elif read_small(path) != text:
-                raise InputError(
-                    f"{self.directory} holds the work of other claims (another model, other texts or options): ask "
-                    "the same, or name another directory."
-                )
-            yield
+    Raises InputError where another one's work is there, or another run is at work.
+    """
+    told = json.dumps({**asked, "formula": FORMULA}, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+    question = told.encode("utf-8", "backslashreplace")  # a byte of a path that is no UTF-8 stays an escape
 
-    def _refuse_foreign(self) -> None:
-        if self.directory.is_dir() and any(path.name != LOCK for path in self.directory.iterdir()):
-            raise InputError(f"{self.directory} holds other files: name an empty directory.")
+    def compare() -> None:
+        if read_small(work.at(work.asked)) != question:
+            raise InputError(
+                f"{work.directory} holds the work of other claims (another model, other texts or options): ask "
+                "the same, or name another directory."
+            )
 
-    @property
-    def _text(self) -> bytes:
-        asked = dict(self.asked) | {"formula": FORMULA}
-        told = json.dumps(asked, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
-        return told.encode("utf-8", "backslashreplace")  # a byte of a path that is no UTF-8 stays an escape
-
-    def at(self, name: str) -> Path:
-        """Where a part is, or will be."""
-        return self.directory / name
+    return work.claimed(question, compare)
 
 
 def usual_directory(asked: Mapping[str, Any], sources: Sequence[Path]) -> Path:

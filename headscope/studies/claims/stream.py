@@ -16,25 +16,16 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 
-from headscope.corpus.bootstrap import Draws
-from headscope.corpus.estimates import Estimate, Sample, rise
-from headscope.corpus.verdicts import MARGIN
+from headscope.inference.bootstrap import Draws
+from headscope.inference.estimates import Resampled, number, slope, together, weighted
+from headscope.inference.grouped import Grouped
+from headscope.inference.verdicts import Condition, above, below, ruling, within
 from headscope.model.capture.passes import Mask
 from headscope.neighbors import search
 from headscope.scope import Scope
 from headscope.studies.claims.passes import by_shard, mixing
 from headscope.studies.claims.surveyed import Streams, Surveyed
-from headscope.studies.claims.verdict import (
-    Condition,
-    Finding,
-    above,
-    below,
-    figures_of,
-    number,
-    ruling,
-    signed,
-    within,
-)
+from headscope.studies.claims.verdict import Finding, figures_of, signed
 
 CLASSES = {"content": ("content",), "function": ("function", "punctuation")}
 THOUSANDS, NEAR = 1000, 10  # B2
@@ -44,13 +35,14 @@ DENSITY = 10  # B8: nearest neighbours
 FEWEST = 10  # B8: types of a class; an interval resampled from fewer is too narrow to rule by
 LARGE = 24  # B7: layers of the model that it was said of
 _FEWEST = 4  # layers that a correlation or two halves take
+Means = dict[str, Resampled[float]]  # by class of words
 
 
 @dataclass(frozen=True)
 class Words:
     """The tokens of each class, bool [token], and how to take means and medians of them."""
 
-    sample: Sample
+    sample: Grouped
     members: dict[str, NDArray[np.bool_]]
 
     @classmethod
@@ -59,11 +51,11 @@ class Words:
         word_class = survey.tokens["word_class"]
         return cls(survey.sample, {name: np.isin(word_class, some) for name, some in CLASSES.items()})
 
-    def mean(self, values: NDArray[np.float64], name: str) -> Estimate:
+    def mean(self, values: NDArray[np.float64], name: str) -> Resampled[float]:
         """The mean of a class."""
         return self.sample.mean(np.where(self.members[name], values, np.nan))
 
-    def median(self, values: NDArray[np.float64], name: str) -> Estimate:
+    def median(self, values: NDArray[np.float64], name: str) -> Resampled[float]:
         """The median of a class."""
         return self.sample.median(np.where(self.members[name], values, np.nan))
 
@@ -102,7 +94,7 @@ def _leap(words: Words, streams: Streams, last: int, vocab_size: int) -> Finding
     return _ruled("B2", conditions, f"median rank at layer {last}: {told}.", content, figures)
 
 
-def _changes(words: Words, streams: Streams, layer: int, id: str) -> tuple[dict[str, Estimate], list[dict[str, Any]]]:
+def _changes(words: Words, streams: Streams, layer: int) -> tuple[Means, list[dict[str, Any]]]:
     """Change of the log10 rank from the layer before to `layer`, by class, and content less function."""
     change = np.log10(streams.rank_after_attention[layer]) - np.log10(streams.rank_after_attention[layer - 1])
     found = {name: words.mean(change, name) for name in CLASSES}
@@ -113,8 +105,8 @@ def _jump(words: Words, streams: Streams, last: int) -> Finding:
     """B3."""
     if last < JUMP + 1:
         return _said("B3", "not applicable", f"the model has no layer {JUMP + 1}: its last is {last}.")
-    there, figures = _changes(words, streams, JUMP, "B3")
-    back, more = _changes(words, streams, JUMP + 1, "B3")
+    there, figures = _changes(words, streams, JUMP)
+    back, more = _changes(words, streams, JUMP + 1)
     apart = there["function"] - there["content"]
     conditions: list[Condition] = [above(there["function"]), below(back["function"]), above(apart)]
     conditions.append(_not(above(there["content"])))
@@ -129,7 +121,7 @@ def _reverse(words: Words, streams: Streams, last: int) -> Finding:
     """B4."""
     if last < 1:
         return _said("B4", "not applicable", "the model has one layer.")
-    there, figures = _changes(words, streams, last, "B4")
+    there, figures = _changes(words, streams, last)
     apart = there["content"] - there["function"]
     conditions = [above(there["content"]), above(apart), _not(above(there["function"]))]
     told = (
@@ -146,19 +138,16 @@ def _drift(words: Words, streams: Streams, last: int) -> Finding:
         return _said("B5", "not applicable", f"{steps} layers have no two halves.")
     middle = steps // 2
     halves = {"first": range(middle + 1), "second": range(middle, steps + 1)}
-    slopes: dict[tuple[str, str], Estimate] = {}
+    slopes: dict[tuple[str, str], Resampled[float]] = {}
     for half, places in halves.items():
         for name in CLASSES:
-            risen = rise([words.mean(streams.cosine[place], name) for place in places])
-            count = len(places) - 1
-            slopes[half, name] = Estimate(risen.value / count, risen.replicates / count)
+            slopes[half, name] = slope([words.mean(streams.cosine[place], name) for place in places])
     conditions: list[Condition] = []
     for name in CLASSES:
         first, second = slopes["first", name], slopes["second", name]
-        total = Estimate(first.value + second.value, first.replicates + second.replicates)
-        conditions += [below(first), above(second), below(total)]
+        conditions += [below(first), above(second), below(weighted([first, second], [1, 1]))]
     apart = {half: slopes[half, "content"] - slopes[half, "function"] for half in halves}
-    conditions += [within(one, MARGIN) for one in apart.values()]
+    conditions += [within(one) for one in apart.values()]
     told = "; ".join(
         f"{half} half: " + ", ".join(f"{name} words {signed(slopes[half, name])}" for name in CLASSES)
         for half in halves
@@ -168,7 +157,7 @@ def _drift(words: Words, streams: Streams, last: int) -> Finding:
     return _ruled("B5", conditions, f"cosine by layer, {told}.", slopes["first", "content"], figures)
 
 
-def _three(sample: Sample, streams: Streams, last: int) -> Finding:
+def _three(sample: Grouped, streams: Streams, last: int) -> Finding:
     """B6."""
     if last + 1 < _FEWEST:
         return _said("B6", "not applicable", f"{last + 1} layers are too few to correlate.")
@@ -187,22 +176,20 @@ def _three(sample: Sample, streams: Streams, last: int) -> Finding:
     return _ruled("B6", conditions, f"rank correlation across layers: {told}.", closest, figures)
 
 
-def _correlation(one: Sequence[Estimate], other: Sequence[Estimate]) -> Estimate:
+def _correlation(one: Sequence[Resampled[float]], other: Sequence[Resampled[float]]) -> Resampled[float]:
     """Spearman's, across layers: of the values, and in every replicate."""
 
-    def of(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
-        a, b = (stats.rankdata(x, axis=-1) for x in (first, second))
+    def spearman(*layers: Any) -> Any:
+        sides = (np.stack(side, -1) for side in (layers[: len(one)], layers[len(one) :]))
+        a, b = (stats.rankdata(side, axis=-1) for side in sides)
         a, b = (x - x.mean(-1, keepdims=True) for x in (a, b))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found: NDArray[np.float64] = (a * b).sum(-1) / np.sqrt((a**2).sum(-1) * (b**2).sum(-1))
-        return found
+        found = (a * b).sum(-1) / np.sqrt((a**2).sum(-1) * (b**2).sum(-1))
+        return np.where(np.isnan(layers[0]), np.nan, found)[()]
 
-    values = of(*(np.array([x.value for x in side]) for side in (one, other)))
-    replicates = [np.stack([x.replicates for x in side], -1) for side in (one, other)]
-    return Estimate(float(values), np.where(np.isnan(replicates[0][:, 0]), np.nan, of(*replicates)))
+    return together(spearman, *one, *other)
 
 
-def _steady(sample: Sample, streams: Streams, last: int) -> Finding:
+def _steady(sample: Grouped, streams: Streams, last: int) -> Finding:
     """B7."""
     cosines = [sample.mean(one) for one in streams.cosine]
     steps = [after - before for before, after in pairwise(cosines)]
@@ -229,7 +216,7 @@ def density(survey: Surveyed, scope: Scope) -> Finding:
     cosines = torch.where(others, 1 - near.distances[:, 0], torch.nan).nanmean(-1).double().cpu().numpy()
     draws = Draws(len(ids), survey.manifest["options"]["seed"])
     words = Words(
-        Sample(np.arange(len(ids)), draws), {name: np.isin(names, some) for name, some in CLASSES.items()}
+        Grouped(np.arange(len(ids)), draws), {name: np.isin(names, some) for name, some in CLASSES.items()}
     )  # fmt: skip
     means = {name: words.mean(cosines, name) for name in CLASSES}
     if any(np.isnan(one.value) for one in means.values()):
@@ -273,7 +260,7 @@ def unaffected(survey: Surveyed, scope: Scope, mask: Mask, directory: Path, tick
 
 
 def _ruled(
-    id: str, conditions: Sequence[Condition], told: str, main: Estimate, figures: Sequence[dict[str, Any]]
+    id: str, conditions: Sequence[Condition], told: str, main: Resampled[float], figures: Sequence[dict[str, Any]]
 ) -> Finding:
     return Finding(
         id, "right", None, ruling(conditions), told, number(main.value), number(main.low), number(main.high),
@@ -290,7 +277,7 @@ def _not(condition: Condition) -> Condition:
     return condition is not True
 
 
-def _count(estimate: Estimate) -> str:
-    if not np.isfinite(estimate.low):
-        return f"{estimate.value:,.1f}"
-    return f"{estimate.value:,.0f} [{estimate.low:,.0f}, {estimate.high:,.0f}]"
+def _count(figure: Resampled[float]) -> str:
+    if not np.isfinite(figure.low):
+        return f"{figure.value:,.1f}"
+    return f"{figure.value:,.0f} [{figure.low:,.0f}, {figure.high:,.0f}]"

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from headscope.corpus.bootstrap import Draws
-from headscope.corpus.estimates import Estimate, Sample
+from headscope.inference.bootstrap import Draws
+from headscope.inference.estimates import Resampled
+from headscope.inference.grouped import Grouped
 from headscope.studies.survey.finished import REPLICATES, STATISTICS, refuse_unfinished
 from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.store import Store
@@ -22,7 +23,7 @@ from headscope.studies.survey.unsealed import told
 
 
 @dataclass(frozen=True)
-class Rows:
+class LayerRows:
     """One layer of one view: arrays [head, token], in the order of the tokens; a number that is not there is nan."""
 
     own_rank: NDArray[np.float64]
@@ -73,13 +74,14 @@ class Surveyed:
         return found | {"partner": table["partner"].fill_null(-1).to_numpy()}
 
     @cached_property
-    def sample(self) -> Sample:
+    def sample(self) -> Grouped:
         """The tokens' groups, and the survey's own draws of them."""
         numbers, groups = self.texts["text"].to_numpy(), self.texts["group"].to_numpy()
         order = np.argsort(numbers)
         at = order[np.searchsorted(numbers[order], self.tokens["text"])]
+        # The survey's seed gives its draws again: so what is computed here can be subtracted from its own figures.
         draws = Draws(self.manifest["texts"]["groups"], self.manifest["options"]["seed"])
-        return Sample(groups[at].astype(np.int64), draws)
+        return Grouped(groups[at].astype(np.int64), draws)
 
     @cached_property
     def partners(self) -> NDArray[np.int64]:
@@ -91,7 +93,7 @@ class Surveyed:
         found = order[np.searchsorted(keys[order], partner * length + position).clip(max=len(keys) - 1)]
         return np.where(partner >= 0, found, -1)
 
-    def rows(self, layer: int, reference: str) -> Rows:
+    def rows(self, layer: int, reference: str) -> LayerRows:
         """One layer under one reference."""
         names = ["own_rank", "nearest", "kind", "chance_own_rank", "chance_in_text"]
         asked = [("layer", "==", layer), ("reference", "==", reference), *self._view]
@@ -107,7 +109,7 @@ class Surveyed:
                 else:
                     values = column.cast(pa.int32()).cast(pa.float64()).to_numpy()
                 parts[name].append(values.reshape(self.heads, -1))
-        return Rows(*(np.concatenate(parts[name], axis=1) for name in names))
+        return LayerRows(*(np.concatenate(parts[name], axis=1) for name in names))
 
     @cached_property
     def streams(self) -> Streams | None:
@@ -133,12 +135,12 @@ class Surveyed:
         row = self._statistics.get((statistic, reference, layer, head))
         return None if row is None or row["difference"] is None else row
 
-    def replicated(self, statistic: str, reference: str, layer: int, head: int | None = None) -> Estimate:
+    def replicated(self, statistic: str, reference: str, layer: int, head: int | None = None) -> Resampled[float]:
         """A figure of replicates.parquet."""
         asked = [("statistic", "==", statistic), ("reference", "==", reference), ("layer", "==", layer), *self._view]
         found = self._table(self.directory / REPLICATES, None, asked).to_pylist()
         one = next(row for row in found if row["head"] == head and row["null"] is None)
-        return Estimate(one["value"], np.asarray(one["replicates"], dtype=np.float64))
+        return Resampled(one["value"], np.asarray(one["replicates"], dtype=np.float64))
 
     @cached_property
     def _statistics(self) -> dict[tuple[str, str, int, int | None], dict[str, Any]]:

@@ -1,9 +1,9 @@
 """What can be read out of the heads linearly: ridge maps that are judged on texts and token types they never saw."""
 
 from headscope.reading.lens import LinearLens, Origin
-from headscope.reading.scores import Figure, Scores
+from headscope.reading.scores import Controlled, Scores
 from headscope.studies.probes.fit import fit_lens
 from headscope.studies.probes.held_out import held_out
 from headscope.studies.probes.recovery import Recovery, recovery
 
-__all__ = ["Figure", "LinearLens", "Origin", "Recovery", "Scores", "fit_lens", "held_out", "recovery"]
+__all__ = ["Controlled", "LinearLens", "Origin", "Recovery", "Scores", "fit_lens", "held_out", "recovery"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
@@ -22,17 +22,17 @@ from headscope.question.choices import one_of
 from headscope.question.given import as_seed, numbers_of, texts_of
 from headscope.reading.lens import TARGETS, LinearLens, Origin, Target
 from headscope.reading.scores import Scores
+from headscope.show.progress import Tell
 from headscope.studies.probes.figures import Outcomes
 from headscope.studies.probes.folds import FOLDS, Folds
 from headscope.studies.probes.held_out import Chosen, Fits, permuted
 from headscope.studies.probes.ridge import Gram, or_chance
-from headscope.vocabulary.encodings import Aim, Encoded
+from headscope.vocabulary.encoded import Aim, Encoded
 
 if TYPE_CHECKING:
     from headscope.reading.reading import Reading
     from headscope.scope import Scope
 
-Tell = Callable[[int, int], None]  # how much is done, of how much
 _SUMS = 2**30  # bytes of sums that are kept at a time; the texts are read once for each part of the layers
 _TABLE = 2**28  # bytes of encodings that are searched at a time
 JUDGED = 4000  # held-out positions that the scores are taken from, at most
@@ -84,10 +84,6 @@ def fit_lens(
             scores.append(Scores.join([job.scores(unit, fits) for unit, fits in of_layer]))
             done += _LAYER
             tell(done, total)
-    digest = hashlib.sha256()
-    for text, group in zip(texts, range(len(texts)) if groups is None else groups, strict=True):
-        digest.update(f"{group}\0{text}\0".encode())
-    card = scope.card
     return LinearLens(
         weight=torch.stack([torch.cat([one.weight[0] for one in layer]) for layer in fitted]).float(),
         mean=torch.stack([torch.cat([one.ridge.x_mean for one in layer]) for layer in fitted]).float(),
@@ -95,19 +91,7 @@ def fit_lens(
         centre=job.embeddings[samples.ids].double().mean(0).float(),
         alpha=torch.stack([torch.cat([one.alpha[0] for one in layer]) for layer in fitted]),
         scores=Scores.stack(scores),
-        origin=Origin(
-            model=card.name,
-            weights_sha256=card.weights_sha256,
-            texts=name or "texts that were handed over",
-            texts_sha256=digest.hexdigest(),
-            count=len(texts),
-            positions=len(samples),
-            target=target,
-            mask=mask,
-            folds=job.folds.count,
-            seed=seed,
-            versions={"headscope": __version__} | {name: metadata.version(name) for name in ("torch", "transformers")},
-        ),
+        origin=job.origin(texts, groups, name, mask),
     )
 
 
@@ -152,7 +136,10 @@ class _Unit:
         for cell in batch.cells.unique().tolist():
             here = batch.where(batch.cells == cell)
             new, known = Gram.of(here.z, here.targets[:, :, None]), self._grams[cell]
-            self._grams[cell] = new if known is None else Gram.sum([known, new])
+            if known is None:
+                self._grams[cell] = new
+            else:
+                known.add(new)
         diagonal = batch.cells // self._folds.count == batch.cells % self._folds.count
         if bool((kept := batch.judged & diagonal).any()):
             self._judged.append(batch.where(kept))
@@ -200,6 +187,26 @@ class _Job:
     def embeddings(self) -> Tensor:
         """float32 [vocabulary, d_model], on the CPU."""
         return self.table.rows[0].cpu()
+
+    def origin(self, texts: Sequence[str], groups: Sequence[int] | None, name: str | None, mask: Mask) -> Origin:
+        """What a lens says that it was fitted on."""
+        digest = hashlib.sha256()
+        for text, group in zip(texts, range(len(texts)) if groups is None else groups, strict=True):
+            digest.update(f"{group}\0{text}\0".encode())
+        card = self.scope.card
+        return Origin(
+            model=card.name,
+            weights_sha256=card.weights_sha256,
+            texts=name or "texts that were handed over",
+            texts_sha256=digest.hexdigest(),
+            count=len(texts),
+            positions=len(self.samples),
+            target=self.target,
+            mask=mask,
+            folds=self.folds.count,
+            seed=self.seed,
+            versions={"headscope": __version__} | {name: metadata.version(name) for name in ("torch", "transformers")},
+        )
 
     def parts(self) -> list[range]:
         """The layers, in parts whose sums fit into memory together."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from headscope.model.surroundings import settled
 from headscope.question.given import as_seed, numbers_of, texts_of
 from headscope.reading.scores import Scores
 from headscope.show import probes as views
+from headscope.show.progress import Tell
 from headscope.studies.probes.folds import FOLDS, Folds
 from headscope.studies.probes.held_out import held_out
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from headscope.scope import Scope
 
 OFFSETS = (-8, -4, -2, -1, 0, 1, 2, 4, 8)
-Tell = Callable[[int, int], None]  # how many maps are judged, of how many
 
 
 @dataclass(frozen=True, repr=False)

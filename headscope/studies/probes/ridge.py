@@ -37,15 +37,33 @@ class Gram:
         return cls(count, x.sum(-2), y.sum(-2), x.mT @ x, _products(x, y), y.square().sum((-2, -1)))
 
     @classmethod
+    def zeros(cls, d: int, m: int) -> Gram:
+        """The sums of no samples yet, x [d] and y [m]; see `add`."""
+        shapes: tuple[tuple[int, ...], ...] = ((), (d,), (m,), (d, d), (d, m), ())
+        return cls(*(torch.zeros(shape, dtype=torch.float64) for shape in shapes))
+
+    @classmethod
     def sum(cls, grams: Sequence[Gram]) -> Gram:
         """The sums of all the samples of several."""
-        sums = []
-        for name in (field.name for field in fields(cls)):
-            total = getattr(grams[0], name).clone()
-            for gram in grams[1:]:
-                total += getattr(gram, name)
-            sums.append(total)
-        return cls(*sums)
+        total = cls(*(getattr(grams[0], field.name).clone() for field in fields(cls)))
+        for gram in grams[1:]:
+            total.add(gram)
+        return total
+
+    def add(self, more: Gram) -> None:
+        """Count the samples of another in, in place."""
+        for field in fields(self):
+            getattr(self, field.name).add_(getattr(more, field.name))
+
+    @property
+    def x_mean(self) -> Tensor:
+        """Of x [..., d]; 0 where there is no sample."""
+        return self.x / self.count.clamp_min(1)
+
+    @property
+    def covariance(self) -> Tensor:
+        """Of x, about its mean and divided by the count: [..., d, d]."""
+        return self.xx / self.count.clamp_min(1) - _outer(self.x_mean, self.x_mean)
 
     def about(self, x: Tensor, y: Tensor) -> Gram:
         """The sums of the same samples after x [..., d] and y [..., m] were taken from each of them."""

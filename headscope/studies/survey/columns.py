@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from headscope.corpus import verdicts
+from headscope.inference.verdicts import corrected, inside, verdicts
 from headscope.studies.survey.figures import Figure
 from headscope.studies.survey.sums import CLASSES
 
@@ -41,7 +41,7 @@ def table(
     columns: Columns = {name: [] for name in schema(keys).names}
     by, of_class = zip(*CLASSES, strict=True)
     for of, figure in found:
-        last = len(figure.value) - 1
+        last = len(figure.positions) - 1
         # Tokens in a head, and in the mean of all; in the order of heads, then of classes.
         head, at = figure.positions[0 if "head" in keys else last :].nonzero()
         head += 0 if "head" in keys else last
@@ -56,8 +56,7 @@ def table(
             [None] * len(head) if figure.paired is None else figure.paired[head, at].astype(int).tolist()
         )
         columns["groups"] += groups[at].tolist()
-        for name in _NUMBERS[:-1]:
-            values = getattr(figure, name)
+        for name, values in figure.numbers().items():
             known = (groups[at] > 1) | (name not in _INTERVALS)  # the spread of one group tells nothing
             numbers = np.full(len(head), np.nan) if values is None else np.where(known, values[head, at], np.nan)
             columns[name] += [None if number != number else number for number in numbers.tolist()]
@@ -82,7 +81,7 @@ def _q_values(columns: Columns, keys: Iterable[str]) -> list[float | None]:
     same = [name for name in keys if name not in _ACROSS]
     for rows in _families(columns, (*same, "by", "class", "statistic")):
         p = np.array([columns["p"][row] for row in rows], dtype=np.float64)
-        for row, value in zip(rows, verdicts.corrected(p).tolist(), strict=True):
+        for row, value in zip(rows, corrected(p).tolist(), strict=True):
             q[row] = None if np.isnan(value) else value
     return q
 
@@ -96,7 +95,7 @@ def _verdicts(columns: Columns, keys: Iterable[str]) -> list[str | None]:
             np.array([columns[name][row] for row in rows], dtype=np.float64)
             for name in ("difference_low", "difference_high", "q")
         )
-        everywhere = np.full(len(rows), bool(verdicts.within(low, high).all()))
-        for row, verdict in zip(rows, verdicts.verdicts(low, high, q, everywhere), strict=True):
+        everywhere = np.full(len(rows), bool(inside(low, high).all()))
+        for row, verdict in zip(rows, verdicts(low, high, q, everywhere), strict=True):
             found[row] = verdict
     return found

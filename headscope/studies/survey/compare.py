@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,12 @@ from torch import Tensor
 
 from headscope.model.feed.positions import Spot
 from headscope.neighbors import Metric, Nearest, Table
-from headscope.studies.survey.frame import Frame
-from headscope.studies.survey.options import Options
+from headscope.studies.survey.frame import ShardFrame
+from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.scorer import Scorer
 from headscope.studies.survey.signal import Sets
 from headscope.vocabulary import Encoded, Vocabulary
-from headscope.vocabulary.placed import members_of, placed
+from headscope.vocabulary.placed import Encode, Spots, members_of, search_placed
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Compared:
 
 def compare(
     vocabulary: Vocabulary,
-    frame: Frame,
+    frame: ShardFrame,
     spots: Sequence[Spot],
     sets: Sets,
     z: Tensor,
-    options: Options,
+    options: SurveyOptions,
     space: Any,
     reference: Any,
     layer: int,
@@ -50,50 +50,45 @@ def compare(
 
     moves = options.position and vocabulary.moves(space)
     # Where the vocabulary is the same everywhere, positions only keep the groups small.
-    places = members_of(spots) if moves else [(None, members) for _, members in frame.places]
+    places: Spots = members_of(spots) if moves else [(None, members) for _, members in frame.places]
 
-    def encodings() -> Iterator[tuple[Tensor, Encoded]]:
-        for spot, members in places:
-            yield members, vocabulary.encoded(space, reference, layer, spot)
+    def encode(spot: Spot | None) -> Encoded:
+        return vocabulary.encoded(space, reference, layer, spot)
 
-    found: list[dict[Metric, Nearest]] = []
-    order: list[Tensor] = []
-    queries: list[Tensor] = []
-    candidates = 0
-    for run in placed(encodings(), z):
-        found.append(run.search(frame.ids, frame.asked_of, k=1, metrics=options.metrics, candidates=allowed))
-        order.append(run.which)
-        queries += run.queries
-        candidates = run.table.candidates if allowed is None else int((run.table.finite & allowed).sum())
-    back = torch.cat(order).argsort()  # from the order of places to that of the frame
-    signals = _signals(encodings(), sets, frame, queries, options.metrics)
+    found = search_placed(
+        places, encode, z, frame.ids, k=1, others=frame.asked_of, metrics=options.metrics, allowed=allowed
+    )
+    signals = _signals(places, encode, sets, frame, found.queries, options.metrics)
     return {
-        metric: _compared(frame, [one[metric] for one in found], back, candidates, signals[metric][back])
-        for metric in options.metrics
+        metric: _compared(frame, found.nearest[metric], found.candidates, signals[metric]) for metric in options.metrics
     }
 
 
 def _signals(
-    encodings: Iterator[tuple[Tensor, Encoded]],
+    places: Spots,
+    encode: Encode,
     sets: Sets,
-    frame: Frame,
+    frame: ShardFrame,
     queries: Sequence[Tensor],
     metrics: Sequence[Metric],
 ) -> dict[Metric, Tensor]:
-    """Signal [token, head] in the order of places; the shard's own outputs are the bank that corrects for hubs."""
+    """Signal [token, head]; `queries`: place by place."""
+    # The shard's own outputs are the bank that corrects for hubs: then its figures depend on no other shard.
     bank = torch.cat(list(queries))
     scorers = {metric: Scorer.of(metric, bank) for metric in metrics}
     ids = sets.types.to(bank.device)
     signals: dict[Metric, list[Tensor]] = {metric: [] for metric in metrics}
     table: Table | None = None
     rows = torch.empty(0)
-    for (members, encoded), z in zip(encodings, queries, strict=True):
+    for (spot, members), z in zip(places, queries, strict=True):
+        encoded = encode(spot)
         if encoded.table is not table:
             table, rows = encoded.table, encoded.table.rows[:, ids]
         here = _at(rows, ids, encoded)
         for metric, scorer in scorers.items():
             signals[metric].append(sets.signals(scorer.scores(z, here), frame.text[members]).cpu())
-    return {metric: torch.cat(found) for metric, found in signals.items()}
+    back = torch.cat([members for _, members in places]).argsort()  # from the order of places to that of the frame
+    return {metric: torch.cat(parts)[back] for metric, parts in signals.items()}
 
 
 def _at(rows: Tensor, ids: Tensor, encoded: Encoded) -> Tensor:
@@ -106,19 +101,17 @@ def _at(rows: Tensor, ids: Tensor, encoded: Encoded) -> Tensor:
     return rows + encoded.table.bias_at(place)[:, None]
 
 
-def _compared(frame: Frame, parts: list[Nearest], back: Tensor, candidates: int, signal: Tensor) -> Compared:
-    def whole(name: str) -> Tensor:
-        return torch.cat([getattr(part, name) for part in parts]).cpu()[back]
-
-    nearest, others = whole("ids")[..., 0], whole("other_ranks")[..., 0]
+def _compared(frame: ShardFrame, found: Nearest, candidates: int, signal: Tensor) -> Compared:
+    assert found.other_ranks is not None, "the tokens of partners were asked for"
+    nearest, others = found.ids[..., 0], found.other_ranks[..., 0]
     paired = frame.partner >= 0
     partner = frame.partner.clamp_min(0)
     return Compared(
         candidates=candidates,
-        own_rank=whole("own_rank"),
-        own_distance=whole("own_distance"),
+        own_rank=found.own_rank,
+        own_distance=found.own_distance,
         nearest=nearest,
-        distance=whole("distances")[..., 0],
+        distance=found.distances[..., 0],
         chance_own_rank=torch.where(paired[:, None], others[partner], 0),
         chance_in_text=torch.where(paired[:, None], frame.in_text(nearest[partner]), False).to(torch.int8),
         signal=signal,

@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from headscope.corpus.bootstrap import Array, interval, p_value
-from headscope.corpus.verdicts import corrected
 from headscope.errors import InputError
+from headscope.inference.bootstrap import spread
+from headscope.inference.estimates import Resampled, number
+from headscope.inference.verdicts import corrected
 from headscope.studies.survey.finished import REPLICATES, refuse_unfinished
 from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.unsealed import told
@@ -160,20 +161,14 @@ def _subtracted(between: str, pairs: Iterable[_Pair], groups: int) -> Iterator[d
         same = _but(_but(pair.keys, "layer"), "head")
         families.setdefault((pair.keys[of_head] is None, pair.first, pair.second, *same), []).append(pair)
     for members in families.values():
-        replicates: Array = np.stack([np.subtract(*(f.replicates.astype(float) for f in p.figures)) for p in members])
-        low, high = interval(replicates)
-        p = p_value(replicates)
-        if groups < 2:  # the spread of one document tells nothing
-            low, high, p = (np.full(len(members), np.nan) for _ in range(3))
-        numbers = zip(low, high, p, corrected(p), strict=True)
-        for pair, found in zip(members, numbers, strict=True):
+        values = np.array([pair.figures[0].value - pair.figures[1].value for pair in members])
+        drawn = np.stack([np.subtract(*(f.replicates.astype(float) for f in p.figures)) for p in members])
+        apart = Resampled(values, spread(drawn, groups))
+        p = apart.p
+        for pair, difference, *found in zip(members, values, apart.low, apart.high, p, corrected(p), strict=True):
             yield (
                 dict(zip(KEYS, pair.keys, strict=True))
                 | {"between": between, "first": pair.first, "second": pair.second}
-                | {"difference": pair.figures[0].value - pair.figures[1].value}
-                | {name: _known(one) for name, one in zip(("low", "high", "p", "q"), found, strict=True)}
+                | {"difference": float(difference)}
+                | {name: number(one) for name, one in zip(("low", "high", "p", "q"), found, strict=True)}
             )
-
-
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

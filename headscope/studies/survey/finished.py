@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from headscope.errors import InputError
-from headscope.studies.survey.checksums import CHECKSUMS, content_fault, file_fault, outline_fault, seal
-from headscope.studies.survey.manifest import carries_checksums, identity, survey_manifest
-from headscope.studies.survey.store import VOCABULARY, write_whole
+from headscope.keep.checksums import CHECKSUMS, content_fault, outline_fault, seal
+from headscope.keep.files import file_fault, told, write_whole
+from headscope.keep.record import identity, is_sealed
+from headscope.studies.survey.manifest import survey_manifest
+from headscope.studies.survey.store import VOCABULARY
 
 STATISTICS, HUBS, STREAM = "statistics.parquet", "hubs.parquet", "stream.parquet"
 CONTRASTS, REPLICATES = "contrasts.parquet", "replicates.parquet"
@@ -29,7 +31,8 @@ def begin(directory: Path) -> None:
 def finish(directory: Path, manifest: Mapping[str, Any]) -> None:
     """Write the tables' checksums: the last of the files that a survey writes."""
     names, about = tables_of(manifest), {"survey": identity(manifest)}
-    write_whole(directory / CHECKSUMS, lambda beside: seal(directory, names, about, beside))
+    with told(directory):
+        write_whole(directory / CHECKSUMS, lambda beside: seal(directory, names, about, beside))
 
 
 def is_finished(directory: Path) -> bool:
@@ -45,7 +48,7 @@ def refuse_unfinished(directory: Path, manifest: Mapping[str, Any]) -> None:
     """Raise InputError for a survey whose tables are not all there, or are not what was written."""
     names = tables_of(manifest)
     missing = [name.removesuffix(".parquet") for name in names if not (directory / name).exists()]
-    checked = carries_checksums(manifest) or (directory / CHECKSUMS).exists()
+    checked = is_sealed(manifest) or (directory / CHECKSUMS).exists()
     if not missing and checked and not (directory / CHECKSUMS).exists():
         missing = [CHECKSUMS]
     if missing:

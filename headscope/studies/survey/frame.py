@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from headscope.corpus.texts import Text
+from headscope.corpus.texts import CorpusText
 from headscope.model.tokens import Token
 from headscope.question.kinds import KINDS
 from headscope.vocabulary.placed import members_of
@@ -20,7 +20,7 @@ _OWN, _TEXT, _VARIANT, _SPECIAL, _ELSEWHERE = range(len(KINDS))
 
 
 @dataclass(frozen=True)
-class Frame:
+class ShardFrame:
     """All tokens of a shard that are not special, in the order of texts and positions: int64 [token] each.
 
     `text` is the index of the shard's text, `position` the place in it. `ids` are the labels: the own tokens, but
@@ -28,7 +28,7 @@ class Frame:
     this one's chance; −1: none. Every token is the partner of at most one other.
     """
 
-    texts: tuple[Text, ...]
+    texts: tuple[CorpusText, ...]
     text: Tensor
     position: Tensor
     ids: Tensor
@@ -38,17 +38,18 @@ class Frame:
     @classmethod
     def of(
         cls,
-        texts: Sequence[Text],
+        texts: Sequence[CorpusText],
         tokens: Sequence[Sequence[Token]],
         labelled: Callable[[int, NDArray[np.int64]], NDArray[np.int64]],
         surfaces: Tensor,
         seed: int,
-    ) -> Frame:
+    ) -> ShardFrame:
         """The frame of a shard's texts and their tokens; `labelled` says what a text's ids are called."""
         kept = [(n, token.position, token.id) for n, read in enumerate(tokens) for token in read if not token.special]
         text, position, ids = torch.tensor(kept, dtype=torch.int64).T.contiguous()
         for n, one in enumerate(texts):
             ids[text == n] = torch.from_numpy(labelled(one.number, ids[text == n].numpy()))
+        # Seeded by its first text, so that a shard draws the same whatever ran before it, in whichever process.
         partner = _partners(position, [int(seed), texts[0].number])
         return cls(tuple(texts), text, position, ids, partner, surfaces)
 
@@ -109,6 +110,7 @@ class Frame:
 
 def _partners(position: Tensor, seed: list[int]) -> Tensor:
     """At every position a random cycle through its tokens: nobody is their own partner, and everybody is one's."""
+    # At the same position, since what is near there depends on it; within a shard, so that no other need be at hand.
     draw = np.random.default_rng(seed)
     partner = np.full(len(position), -1)
     places = position.numpy()

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
+
+from headscope.neighbors import Hubness
 
 HUBS = {
     "positions": pa.int64(),
@@ -33,19 +36,9 @@ class Hubs:
 
     def rows(self, labels: Sequence[str]) -> Iterator[dict[str, Any]]:
         """One row for each head: see docs/survey.md."""
-        for count in self._counts:
-            most, positions = int(count.argmax()), int(count.sum())
-            yield {
-                "positions": positions,
-                "nearest": most,
-                "label": labels[most],
-                "share": count[most] / positions,
-                "skewness": self._skewness(count[count > 0].astype(np.float64)),
-            }
-
-    def _skewness(self, counts: Any) -> float:
-        """Of the counts of all candidates; those that are not given are 0."""
-        mean = counts.sum() / self._candidates
-        rest = self._candidates - len(counts)
-        moments = [(((counts - mean) ** power).sum() + rest * (-mean) ** power) / self._candidates for power in (2, 3)]
-        return float(moments[1] / moments[0] ** 1.5) if moments[0] > 0 else 0.0
+        positions = int(self._counts[0].sum())
+        found = Hubness.of(torch.from_numpy(self._counts), self._candidates, positions)
+        for id, share, skewness in zip(
+            *(part.tolist() for part in (found.largest_id, found.largest, found.skewness)), strict=True
+        ):
+            yield {"positions": positions, "nearest": id, "label": labels[id], "share": share, "skewness": skewness}

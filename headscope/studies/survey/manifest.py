@@ -1,33 +1,25 @@
-"""A survey's manifest: what a directory's figures depend on, read with care, and compared."""
+"""A survey's manifest: what a directory's figures depend on, its fields, and whether it is what is asked for."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from headscope.errors import InputError, cut
-from headscope.studies.survey.checksums import read_small
-from headscope.studies.survey.options import Options
+from headscope.corpus.standard_input import KEPT
+from headscope.errors import InputError
+from headscope.keep.record import Count, differences, faults, is_intact, read_record, sealed, short
+from headscope.keep.work import WorkDirectory
+from headscope.studies.survey.options import SurveyOptions
 
 SCHEMA, FORMULA = 1, 2
 MANIFEST = "manifest.json"
-_CHECKSUM = "checksum"  # of all that is beside it in the manifest
-_ASKED = ("schema", "formula", "versions", "model", "options")
-_OF_TEXTS = ("texts", "shards")
 # What says nothing of the figures.
 _MAY_DIFFER = {"model.name", "model.revision", "texts.sources", "texts.examples"}
-_MOST = 2**31 - 1
-
-
-class _Count(int):
-    """Stands for a whole number from `least`."""
-
-
-_NUMBER, _ONE = _Count(0), _Count(1)
-# What each field must be: a type, several, a mapping of fields, [what each of a list is], {str: what each value is}.
+_NUMBER, _ONE = Count(0), Count(1)
 _FIELDS: dict[str, Any] = {
     "schema": int,
     "formula": int,
@@ -64,23 +56,14 @@ def read_manifest(directory: Path) -> dict[str, Any] | None:
     Raises InputError for one that is damaged, with the field that is not what it must be.
     """
     path = directory / MANIFEST
-    try:
-        path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
+    manifest = read_record(path)
+    if manifest is None:
         return None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
-    try:
-        manifest = json.loads(read_small(path).decode(), parse_constant=_no_number)
-        json.dumps(manifest, ensure_ascii=False).encode()  # JSON can spell half of a character
-    except (ValueError, RecursionError) as error:
-        reason = "it is nested without end" if isinstance(error, RecursionError) else f"it is no JSON: {error}"
-        raise InputError(f"{path} is damaged ({reason}).") from None
-    if not isinstance(manifest, dict) or not {*_ASKED, *_OF_TEXTS} <= set(manifest):
+    if not set(_FIELDS) <= set(manifest):
         raise InputError(f"{path} is no manifest of a survey.")
     _refuse_other_versions(directory, manifest)
-    fault = next(_faults(manifest, _FIELDS, ""), None) or _disagreement(manifest)
-    if fault is None and manifest.get(_CHECKSUM, identity(manifest)) != identity(manifest):
+    fault = next(faults(manifest, _FIELDS), None) or _disagreement(manifest)
+    if fault is None and not is_intact(manifest):
         fault = "it is not what was written: its checksum differs"
     if fault is not None:
         raise InputError(f"{path} is damaged ({fault}).")
@@ -97,7 +80,7 @@ def survey_manifest(directory: Path) -> dict[str, Any]:
     options = manifest["options"]
     if "kind" in options:
         raise InputError(f"{str(directory)!r} is no survey: it holds the work of headscope {options['kind']}.")
-    fault = next(_faults({**dict.fromkeys(_LATER, False), **options}, _OPTIONS, "options."), None)
+    fault = next(faults({**dict.fromkeys(_LATER, False), **options}, _OPTIONS, "options."), None)
     try:
         if fault is None:
             list(options_of(manifest).views())
@@ -108,45 +91,50 @@ def survey_manifest(directory: Path) -> dict[str, Any]:
     return manifest
 
 
-def options_of(manifest: Mapping[str, Any]) -> Options:
+def work_of(directory: Path) -> WorkDirectory:
+    """The directory of a survey, or of other work on texts, whoever's it is."""
+    return WorkDirectory(directory, MANIFEST, own=(KEPT,))
+
+
+def claim(directory: Path, manifest: Mapping[str, Any]) -> None:
+    """Make `directory` that of the work which `manifest` describes, or find that it is already; with its lock held.
+
+    Raises InputError where another survey is there, with what differs, or other files are.
+    """
+    work_of(directory).claim(_spelled(manifest), partial(_compare, directory, manifest))
+
+
+def claimed(directory: Path, manifest: Mapping[str, Any]) -> AbstractContextManager[None]:
+    """The same, until the block ends and for who does not hold the lock yet; InputError where another run does."""
+    return work_of(directory).claimed(_spelled(manifest), partial(_compare, directory, manifest))
+
+
+def options_of(manifest: Mapping[str, Any]) -> SurveyOptions:
     """A survey's options."""
     given: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in manifest["options"].items()
     }
-    return Options(**given)
-
-
-def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """A manifest with its checksum."""
-    return {**manifest, _CHECKSUM: identity(manifest)}
-
-
-def carries_checksums(manifest: Mapping[str, Any]) -> bool:
-    """Whether a directory's tables have checksums: those of before headscope wrote them have none."""
-    return _CHECKSUM in manifest
-
-
-def identity(manifest: Mapping[str, Any]) -> str:
-    """What tells a manifest from every other: a hash of all that it says."""
-    said = {key: value for key, value in manifest.items() if key != _CHECKSUM}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    return SurveyOptions(**given)
 
 
 def refuse_differences(directory: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise InputError where what `now` says is not what the manifest `before` says, naming what differs."""
-    wanted = [key for key in (*_ASKED, *_OF_TEXTS) if key in now]
-    old, new = (dict(_leaves({key: manifest[key] for key in wanted})) for manifest in (before, now))
-    different = [
-        f"{path} is {_short(old.get(path))} there and {_short(new.get(path))} here"
-        for path in dict.fromkeys([*new, *(path for path in old if path.startswith("options."))])
-        if path not in _MAY_DIFFER and old.get(path) != new.get(path)
-    ]
+    different = list(differences(before, now, _MAY_DIFFER, whole="options"))
     if different:
         more = f", and {len(different) - 3} more" if len(different) > 3 else ""
         raise InputError(
             f"{directory} holds another survey: {'; '.join(different[:3])}{more}. Ask the same, or name another "
             "directory."
         )
+
+
+def _spelled(manifest: Mapping[str, Any]) -> bytes:
+    text = json.dumps(sealed(manifest), ensure_ascii=False, indent=1) + "\n"
+    return text.encode("utf-8", "backslashreplace")  # a byte of a path that is no UTF-8 stays an escape
+
+
+def _compare(directory: Path, now: Mapping[str, Any]) -> None:
+    refuse_differences(directory, read_manifest(directory) or {}, now)
 
 
 def _refuse_other_versions(directory: Path, manifest: Mapping[str, Any]) -> None:
@@ -156,39 +144,8 @@ def _refuse_other_versions(directory: Path, manifest: Mapping[str, Any]) -> None
         if isinstance(manifest[name], int) and manifest[name] != known:
             raise InputError(
                 f"the survey in {str(directory)!r} has {name} {manifest[name]}, and this version of headscope reads "
-                f"{name} {known}: use the version that wrote it ({_short(wrote)})."
+                f"{name} {known}: use the version that wrote it ({short(wrote)})."
             )
-
-
-def _faults(value: Any, wanted: Any, path: str) -> Iterator[str]:
-    """What of a value is not as its fields are described."""
-    name = path.removesuffix(".") or "it"
-    if isinstance(wanted, dict):
-        if not isinstance(value, dict):
-            yield f"{name} is {_short(value)}, and no object"
-        elif str in wanted:
-            for key, inner in value.items():
-                yield from _faults(inner, wanted[str], f"{path}{key}.")
-        else:
-            for key, inner in wanted.items():
-                if key in value:
-                    yield from _faults(value[key], inner, f"{path}{key}.")
-                else:
-                    yield f"{path}{key} is missing"
-    elif isinstance(wanted, list):
-        if not isinstance(value, list):
-            yield f"{name} is {_short(value)}, and no list"
-        else:
-            for number, inner in enumerate(value):
-                yield from _faults(inner, wanted[0], f"{path}{number}.")
-    elif not any(_is(value, one) for one in (wanted if isinstance(wanted, tuple) else (wanted,))):
-        yield f"{name} is {_short(value)}"
-
-
-def _is(value: Any, wanted: Any) -> bool:
-    if isinstance(wanted, _Count):
-        return isinstance(value, int) and not isinstance(value, bool) and int(wanted) <= value <= _MOST
-    return isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
 
 
 def _disagreement(manifest: Mapping[str, Any]) -> str | None:
@@ -200,19 +157,3 @@ def _disagreement(manifest: Mapping[str, Any]) -> str | None:
     if texts["groups"] > texts["texts"]:
         return f"texts.groups is {texts['groups']}, of {texts['texts']} texts"
     return None
-
-
-def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is no number")
-
-
-def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _leaves(inner, f"{path}.{key}" if path else key)
-    else:
-        yield path, value
-
-
-def _short(value: Any) -> str:
-    return cut(json.dumps(value, ensure_ascii=False), 40)

@@ -12,19 +12,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from headscope.corpus.counted import tokens_of
 from headscope.corpus.tags import tagged
-from headscope.corpus.texts import Text
+from headscope.corpus.texts import CorpusText
 from headscope.errors import ModelError
 from headscope.model.capture.passes import Mask
 from headscope.model.feed.positions import Spot
 from headscope.model.lengths import alike
 from headscope.model.tokens import Token
 from headscope.neighbors import Metric
+from headscope.reading.patterns import pattern_figures
 from headscope.reading.stream import stages_of
 from headscope.studies.survey import nulls, tables
 from headscope.studies.survey.compare import Compared, compare
-from headscope.studies.survey.frame import Frame
-from headscope.studies.survey.options import Options
+from headscope.studies.survey.frame import ShardFrame
+from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.signal import Sets
 from headscope.studies.survey.store import Sink
 from headscope.studies.survey.streams import walked
@@ -50,7 +52,7 @@ class Heads:
     """What the heads of a shard did at its tokens, under one mask, in the frame's order.
 
     z float32 [layer, token, head, d_head]; pattern float32 [figure, layer, token, head], figures as in
-    `tables.PATTERN`; spots [token]: where each stood, as the model counted it.
+    `reading.patterns`; spots [token]: where each stood, as the model counted it.
     """
 
     z: Tensor
@@ -60,8 +62,8 @@ class Heads:
 
 def measure(
     scope: Scope,
-    texts: Sequence[Text],
-    options: Options,
+    texts: Sequence[CorpusText],
+    options: SurveyOptions,
     context: Context,
     sink: Sink,
     *,
@@ -81,7 +83,7 @@ def measure(
             return ids
         return nulls.permuted_labels(context.frequencies, options.seed, number)[ids]
 
-    frame = Frame.of(texts, tokens, labelled, names.surfaces, options.seed)
+    frame = ShardFrame.of(texts, tokens, labelled, names.surfaces, options.seed)
     sets = Sets.draw(
         [(text.number, types) for text, types in zip(texts, frame.types, strict=True)],
         [(number, np.unique(labelled(number, ids))) for number, ids in context.bank],
@@ -117,18 +119,12 @@ def measure(
                 sink.stream(tables.stream(frame, number, stage, mask, found_streams))
 
 
-def tokens_of(scope: Scope, text: Text, truncate: bool) -> tuple[Token, ...]:
-    """A text's tokens as the model reads them; InputError for a text that it cannot read."""
-    opened = scope._opened
-    return scope._tokens(opened, text.content, opened.stack.start, truncate)[0]
-
-
 def _compared(
     scope: Scope,
-    frame: Frame,
+    frame: ShardFrame,
     sets: Sets,
     heads: Heads,
-    options: Options,
+    options: SurveyOptions,
     space: str,
     reference: str | None,
     layers: Sequence[int],
@@ -158,9 +154,9 @@ def _compared(
 
 def _heads(
     scope: Scope,
-    texts: Sequence[Text],
+    texts: Sequence[CorpusText],
     tokens: Sequence[Sequence[Token]],
-    options: Options,
+    options: SurveyOptions,
     mask: Mask,
     null: str | None,
 ) -> Heads:
@@ -180,7 +176,7 @@ def _heads(
             if null == "rotated":
                 turns = nulls.rotations(card.layers, card.heads, card.d_head, options.seed, texts[n].number)
                 z[n] = torch.einsum("lnhd,lhde->lnhe", z[n], turns)
-            pattern[n] = torch.stack([pattern_figures(w, special) for w in weights], 1)
+            pattern[n] = torch.stack([_of_ordinary(w, special) for w in weights], 1)
             spots[n] = tuple(spot for spot, token in zip(reading.spots, tokens[n], strict=True) if not token.special)
     all_z = torch.cat(z, 1)
     if not bool(all_z.isfinite().all()):
@@ -188,12 +184,6 @@ def _heads(
     return Heads(all_z, torch.cat(pattern, 2), tuple(itertools.chain(*spots)))
 
 
-def pattern_figures(pattern: Tensor, special: Tensor) -> Tensor:
-    """Entropy (nats), weight on the own, the previous and all special positions, of the tokens that are not special.
-
-    float32 [figure, token, head] of `pattern` [head, query, source]; nan for the previous of position 0.
-    """
-    own = pattern.diagonal(dim1=-2, dim2=-1)  # (head, query)
-    previous = torch.nn.functional.pad(pattern.diagonal(-1, dim1=-2, dim2=-1), (1, 0), value=torch.nan)
-    figures = [-torch.xlogy(pattern, pattern).sum(-1), own, previous, pattern[..., special].sum(-1)]
-    return torch.stack(figures)[..., ~special].transpose(1, 2)  # (figure, token, head)
+def _of_ordinary(pattern: Tensor, special: Tensor) -> Tensor:
+    """The figures of a pattern at the tokens that are not special: float32 [figure, token, head]."""
+    return pattern_figures(pattern, special)[..., ~special].transpose(1, 2)

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from headscope.neighbors.scan.numba_jit import jit
 from headscope.neighbors.scan.pool import pool
-from headscope.studies.survey.signal import DISTRACTORS as _SETS
 
 
 def signals(scores: Tensor, text: Tensor, members: Tensor, starts: Tensor, counts: Tensor) -> Tensor:
@@ -16,19 +15,20 @@ def signals(scores: Tensor, text: Tensor, members: Tensor, starts: Tensor, count
     heads, rows, _ = scores.shape
     out = np.empty((rows, heads), dtype=np.float32)
     parts = (scores.numpy(), text.numpy(), members.numpy(), starts.numpy(), counts.numpy())
+    most = int(counts.max())  # sets of any text
     threads = torch.get_num_threads()
     size = -(-heads // threads)
 
     def work(start: int) -> None:
-        _signals(*parts, out, start, min(heads, start + size))
+        _signals(*parts, most, out, start, min(heads, start + size))
 
     list(pool(threads).map(work, range(0, heads, size)))
     return torch.from_numpy(out)
 
 
 @jit()
-def _signals(scores, text, members, starts, counts, out, first, stop):  # type: ignore[no-untyped-def]
-    ours, theirs = np.empty(_SETS, np.float32), np.empty(_SETS, np.float32)
+def _signals(scores, text, members, starts, counts, most, out, first, stop):  # type: ignore[no-untyped-def]
+    ours, theirs = np.empty(most, np.float32), np.empty(most, np.float32)
     for head in range(first, stop):
         for row in range(scores.shape[1]):
             score, at, count = scores[head, row], starts[text[row]], counts[text[row]]

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headscope.errors import InputError
+from headscope.keep.record import is_sealed
 from headscope.studies.survey.finished import refuse_unfinished
-from headscope.studies.survey.manifest import carries_checksums, survey_manifest
+from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.store import Store
 from headscope.studies.survey.unsealed import NOTE
 
@@ -70,7 +71,7 @@ _FIELDS = tuple(Stat.__dataclass_fields__)
 
 
 @dataclass(frozen=True)
-class Survey:
+class OpenedSurvey:
     """A finished survey: its manifest, and its figures as they are asked for. Made by `open_survey`."""
 
     path: Path
@@ -88,7 +89,7 @@ class Survey:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of its figures must know."""
-        return () if carries_checksums(self.manifest) else (NOTE,)
+        return () if is_sealed(self.manifest) else (NOTE,)
 
     @property
     def model(self) -> dict[str, Any]:
@@ -211,14 +212,14 @@ class Survey:
         return self._hubs.get((None, view, layer, head))
 
 
-def open_survey(path: str | Path) -> Survey:
+def open_survey(path: str | Path) -> OpenedSurvey:
     """The finished survey in a directory.
 
     Raises InputError where there is none, where it is unfinished, where its tables or definitions are not those that
     this version reads, and where they are damaged; of the shards the bytes are looked at when they are read.
     """
     directory = Path(path)
-    survey = Survey(directory, survey_manifest(directory))
+    survey = OpenedSurvey(directory, survey_manifest(directory))
     refuse_unfinished(directory, survey.manifest)
     for shard in range(len(survey.manifest["shards"])):
         survey.store.outlined(shard)
@@ -230,7 +231,7 @@ def open_survey(path: str | Path) -> Survey:
     return survey
 
 
-def open_surveys(paths: Iterable[str | Path]) -> dict[str, Survey]:
+def open_surveys(paths: Iterable[str | Path]) -> dict[str, OpenedSurvey]:
     """Several surveys by a short name that tells them apart: their directory's, with as much before it as is needed.
 
     Raises InputError as `open_survey` does, and where one directory is named twice.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
 
-from headscope.corpus.texts import FORMATS, Format
+from headscope.corpus.asked import CorpusOptions, refuse_unnamed
+from headscope.corpus.census import SHARD_POSITIONS
 from headscope.errors import InputError
 from headscope.model.capture.passes import MASKS, Mask
 from headscope.neighbors import METRICS, Metric
@@ -21,18 +20,15 @@ from headscope.question.choices import (
     Space,
     one_of,
 )
-from headscope.question.given import in_order, number
+from headscope.question.given import in_order
 from headscope.studies.survey.nulls import NULLS, Null
-
-SHARD_POSITIONS = 4096
 
 
 @dataclass(frozen=True)
-class Options:
+class SurveyOptions(CorpusOptions):
     """The choices of a survey; two runs with the same options, texts, model and versions give the same figures.
 
-    `sample`: how many texts, drawn with `seed`; None: all. `truncate` cuts texts that are too long, instead of
-    leaving them out. `stream`: measure the residual streams too. `shard_positions`: about how many tokens a shard has.
+    `stream`: measure the residual streams too. `shard_positions`: about how many tokens a shard has.
     """
 
     spaces: tuple[Space, ...] = ("value",)
@@ -41,13 +37,7 @@ class Options:
     masks: tuple[Mask, ...] = ("model",)
     position: bool = True
     candidates: Candidates = "all"
-    sample: int | None = None
-    seed: int = 0
-    truncate: bool = False
     stream: bool = False
-    format: Format | Literal["auto"] = "auto"
-    column: str = "text"
-    document_column: str = "document"
     shard_positions: int = SHARD_POSITIONS
 
     def __post_init__(self) -> None:
@@ -59,25 +49,16 @@ class Options:
             ("metric", self.metrics, METRICS),
             ("mask", self.masks, MASKS),
         ):
-            if not values:
-                raise InputError(f"name at least one {kind}; open: {', '.join(choices)}.")
-            for value in values:
-                one_of(kind, value, choices)
-            if len(set(values)) < len(values):
-                raise InputError(f"a {kind} is named twice: {', '.join(values)}.")
+            refuse_unnamed(kind, values, choices)
         one_of("candidates", self.candidates, CANDIDATES)
-        one_of("format", self.format, ("auto", *FORMATS))
         if "fitted" in self.spaces:
             raise InputError("a survey does not measure the space fitted: what a lens is worth, its own scores say.")
         if "unembedding" in self.spaces and self.metrics != ("cosine",):
             raise InputError(
                 "in the space unembedding a survey measures cosine only: the scale of its logits is a position's own."
             )
-        for name, least in (("sample", 1), ("shard_positions", 2), ("seed", 0)):
-            given = getattr(self, name)
-            if given is not None or name != "sample":
-                plain = number(given, range(least, sys.maxsize), f"{name} is {given!r}; it is a number from {least}.")
-                object.__setattr__(self, name, plain)
+        super().__post_init__()
+        self._count("shard_positions", 2)
 
     def views(self) -> Iterator[tuple[Space, Reference | None]]:
         """Every space with each of its references; None where it has none."""
@@ -88,10 +69,6 @@ class Options:
             yield from ((space, reference) for reference in open_ones)
             if not open_ones:
                 yield space, None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data, as the manifest keeps it."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
 
 def checked_nulls(nulls: Iterable[str]) -> tuple[Null, ...]:

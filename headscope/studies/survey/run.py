@@ -1,4 +1,4 @@
-"""A whole survey: census, manifest, every shard that is not there yet, statistics."""
+"""A whole survey: the texts counted, the manifest, every shard that is not there yet, statistics."""
 
 from __future__ import annotations
 
@@ -6,35 +6,40 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from importlib import metadata
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from headscope import __version__
-from headscope.corpus.census import Census, ShardPlan, take_census
-from headscope.corpus.standard_input import Arrived, arriving
-from headscope.corpus.texts import Columns, Corpus, Source, Text, find_sources
+from headscope.corpus.census import Census
+from headscope.corpus.counted import CountedCorpus, Shard
+from headscope.corpus.run import missing, run_missing
+from headscope.corpus.standard_input import KEPT, ArrivedTexts, arriving
+from headscope.corpus.texts import Corpus, CorpusText, TextFile, find_sources
 from headscope.errors import InputError
+from headscope.keep.lock import held, refuse_at_work
+from headscope.keep.record import is_sealed
 from headscope.model.surroundings import settled_class
 from headscope.neighbors import warm_up
 from headscope.question.given import in_order
+from headscope.show.progress import Progress
 from headscope.studies.survey import statistics
-from headscope.studies.survey.lock import held, refuse_at_work
 from headscope.studies.survey.manifest import (
     FORMULA,
     SCHEMA,
-    carries_checksums,
+    claim,
     read_manifest,
     refuse_differences,
     survey_manifest,
+    work_of,
 )
-from headscope.studies.survey.measure import Context, Tick, measure, tokens_of
+from headscope.studies.survey.measure import Context, measure
 from headscope.studies.survey.nulls import Null, moves_streams, variants
-from headscope.studies.survey.options import Options, checked_nulls
-from headscope.studies.survey.store import STANDARD_INPUT as KEPT
-from headscope.studies.survey.store import Discard, Store, claim, clean, nulls_there, refuse_foreign, write_vocabulary
+from headscope.studies.survey.options import SurveyOptions, checked_nulls
+from headscope.studies.survey.plan import SurveyPlan
+from headscope.studies.survey.store import Discard, Sink, Store, nulls_there, write_vocabulary
 from headscope.studies.survey.unsealed import NOTE
 
 if TYPE_CHECKING:
@@ -47,34 +52,13 @@ _ROW_BYTES, _PATTERN_BYTES, _TOKEN_BYTES, _STREAM_BYTES = 21, 23, 40, 24
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What a survey will cost: positions, scores (positions · heads · tokens compared), seconds, bytes on disk.
-
-    `shards` and `done` count those of the model and of every null. Seconds and bytes are of what is left.
-    """
-
-    texts: int
-    positions: int
-    documents: int | None
-    left_out: dict[str, int]
-    scores: int
-    seconds: float
-    bytes: int
-    free_bytes: int
-    shards: int
-    done: int
-    work: int  # what `run` ticks through
-    notes: tuple[str, ...] = ()  # what its reader must know: shards that are damaged, or have no checksums
-
-
 @settled_class
 class Survey:
     """A survey that is about to run; made by `Survey.prepare`."""
 
-    def __init__(self, scope: Scope, corpus: Corpus, census: Census, options: Options, directory: Path) -> None:
-        self.scope, self.corpus, self.census, self.options, self.directory = scope, corpus, census, options, directory
-
+    def __init__(self, scope: Scope, texts: CountedCorpus, options: SurveyOptions, directory: Path) -> None:
+        self.scope, self.texts, self.options, self.directory = scope, texts, options, directory
+        self.census = texts.census
         self._stores: dict[str | None, Store] = {}
 
     @classmethod
@@ -83,7 +67,7 @@ class Survey:
         scope: Scope,
         paths: Iterable[str | Path],
         directory: str | Path,
-        options: Options,
+        options: SurveyOptions,
         *,
         standard_input: BinaryIO | None = None,
         say: Say = lambda step: None,
@@ -94,32 +78,32 @@ class Survey:
         """
         where = Path(directory)
         list(options.views())
-        refuse_foreign(where)
+        work_of(where).refuse_foreign()
         refuse_at_work(where)
+        # All that can be refused is refused before the texts are counted, which may take minutes.
         before = read_manifest(where)
         if before is not None:
             refuse_differences(where, before, asked_of(scope, options.to_dict()))
-        columns = Columns(options.column, options.document_column)
         with ExitStack() as stack:
             sources = _sources(paths, where, options, standard_input, stack)
-            corpus = Corpus([one.source(options) if isinstance(one, Arrived) else one for one in sources], columns)
+            read = [one.source(options) if isinstance(one, ArrivedTexts) else one for one in sources]
             say("counting the texts")
-            census = take_census(
-                corpus, lambda text: tokens_of(scope, text, options.truncate), options, scope.card.vocab_size
-            )
+            texts = CountedCorpus.of(scope, read, options, options.shard_positions)
             with held(where):
                 before = read_manifest(where)
-                for one in (one for one in sources if isinstance(one, Arrived)):
+                for one in (one for one in sources if isinstance(one, ArrivedTexts)):
                     if before is None:
                         one.refuse_other()
                     else:
-                        _refuse_other_texts(where, before, census)
+                        _refuse_other_texts(where, before, texts.census)
                     one.keep()
-                claim(where, manifest_of(scope, corpus, census, options.to_dict()))
-        kept = [replace(one.source(options), path=where / KEPT) if isinstance(one, Arrived) else one for one in sources]
-        return cls(scope, Corpus(kept, columns), census, options, where)
+                claim(where, manifest_of(scope, texts, options.to_dict()))
+        kept = [
+            replace(one.source(options), path=where / KEPT) if isinstance(one, ArrivedTexts) else one for one in sources
+        ]
+        return cls(scope, replace(texts, corpus=Corpus(kept, options.columns)), options, where)
 
-    def plan(self, nulls: Iterable[str] = ()) -> Plan:
+    def plan(self, nulls: Iterable[str] = ()) -> SurveyPlan:
         """What it will cost to run it, with `nulls`; a few texts are measured for that."""
         nulls = checked_nulls(nulls)
         card, options, census = self.scope.card, self.options, self.census
@@ -128,7 +112,7 @@ class Survey:
         heads = card.layers * card.heads
         stages = (2 * card.layers + 1) * len(options.masks)
         rows = heads * len(options.masks) * len(list(options.views())) * len(options.metrics)
-        return Plan(
+        return SurveyPlan(
             texts=len(census.numbers),
             positions=census.total,
             documents=census.documents,
@@ -140,23 +124,26 @@ class Survey:
             + streams_left * stages * _STREAM_BYTES,
             free_bytes=shutil.disk_usage(self.directory).free,
             shards=len(census.shards) * len(stores),
-            done=sum(store.has(shard.index) for store in stores for shard in census.shards),
-            work=left * card.layers * len(options.masks) * len(list(options.views())) + streams_left * stages,
+            done=sum(len(self.texts) - len(missing(self.texts, store)) for store in stores),
+            work=self._work(stores),
         )
 
-    def run(self, nulls: Iterable[str] = (), tick: Tick = lambda positions: None, say: Say = lambda step: None) -> None:
+    def run(self, nulls: Iterable[str] = (), progress: Progress | None = None, doing: str = "measuring") -> None:
         """Measure every shard that is not there, of the model and of each null, and compute the statistics.
 
-        It may be killed at any time, and run again.
+        It may be killed at any time, and run again. `progress` is told, as `doing`, how many positions of one layer,
+        view and mask are measured.
         """
-        nulls = checked_nulls(nulls)
+        nulls, progress = checked_nulls(nulls), progress or Progress()
         warm_up(wait=True)
         with held(self.directory):
-            clean(self.directory)
+            work_of(self.directory).clean()
             self._write_vocabulary()
-            for store in self._all(nulls):
-                self._measure(store, tick, say)
-            say("computing the statistics")
+            stores = self._all(nulls)
+            progress.step(doing, self._work(stores))
+            for store in stores:
+                self._measure(store, progress)
+            progress.say("computing the statistics")
             statistics.compute(self.directory, nulls_there(self.directory, len(self.census.shards)))
 
     def _write_vocabulary(self) -> None:
@@ -166,20 +153,23 @@ class Survey:
             self.directory, [name.label for name in known], [name.sort for name in known], self.census.frequencies
         )
 
-    def _measure(self, store: Store, tick: Tick, say: Say) -> None:
+    def _measure(self, store: Store, progress: Progress) -> None:
         """Measure what is not there of the model, or of a null."""
         null = store.null
-        missing = {shard.index for shard in self.census.shards if not store.has(shard.index)}
-        if not missing:
+        if not missing(self.texts, store):
             return
-        say(f"measuring{'' if null is None else f' the null {null}'}")
         scope = self.scope
+        if null is not None:
+            progress.say(f"measuring the null {null}")
         if null is not None and null.startswith("random-"):
             scope = scope.randomised(int(null.removeprefix("random-")))
         self._make_ready(scope)
-        for shard, texts in self.census.texts_of(self.corpus, missing):
-            with store.writing(shard.index) as sink:
-                measure(scope, texts, self.options, self._context(shard), sink, null=null, tick=tick)
+
+        def into(shard: Shard, sink: Sink) -> None:
+            context = self._context(shard.texts, shard.groups)
+            measure(scope, shard.texts, self.options, context, sink, null=null, tick=progress.advance)
+
+        run_missing(self.texts, store, into)
 
     def _make_ready(self, scope: Scope) -> None:
         """What must be there before the first text: the reference isolated, where it is asked for."""
@@ -196,21 +186,28 @@ class Survey:
         for store in stores:
             for index, fault in store.faults().items():
                 yield f"{store.named(index, fault)}: it is measured again."
-        if not carries_checksums(survey_manifest(self.directory)):
+        if not is_sealed(survey_manifest(self.directory)):
             yield NOTE
 
     def _left(self, stores: Sequence[Store]) -> int:
         """Positions that are not measured."""
         shards = self.census.shards
-        return sum(shard.positions for store in stores for shard in shards if not store.has(shard.index))
+        return sum(shards[index].positions for store in stores for index in missing(self.texts, store))
+
+    def _work(self, stores: Sequence[Store]) -> int:
+        """What `run` tells its progress of, in all."""
+        layers, options = self.scope.card.layers, self.options
+        a_position = layers * len(options.masks) * len(list(options.views()))
+        of_stream = (2 * layers + 1) * len(options.masks)
+        streams_left = self._left([store for store in stores if self._with_stream(store)])
+        return self._left(stores) * a_position + streams_left * of_stream
 
     def _with_stream(self, store: Store) -> bool:
         return self.options.stream and moves_streams(store.null)
 
-    def _context(self, shard: ShardPlan) -> Context:
-        here = slice(shard.first, shard.stop)
-        numbers, groups = self.census.numbers[here].tolist(), self.census.groups[here].tolist()
-        return Context(self.census.frequencies, self.census.bank, dict(zip(numbers, groups, strict=True)))
+    def _context(self, texts: Sequence[CorpusText], groups: Sequence[int]) -> Context:
+        group_of = {text.number: group for text, group in zip(texts, groups, strict=True)}
+        return Context(self.census.frequencies, self.census.bank, group_of)
 
     def _seconds(self, left: int, streams_left: int) -> float:
         """Seconds that so many positions take, by the first texts and layer 0; the second time, when all is ready."""
@@ -219,12 +216,11 @@ class Survey:
         warm_up(wait=True)
         self._make_ready(self.scope)
         texts, positions = self._first_texts()
-        groups = dict.fromkeys((text.number for text in texts), 0)
-        context = Context(self.census.frequencies, self.census.bank, groups)
+        context = self._context(texts, [0] * len(texts))
 
-        def spent(options: Options, layers: Sequence[int]) -> float:
+        def spent(options: SurveyOptions, layers: Sequence[int]) -> float:
             seconds = 0.0
-            for _ in range(2):
+            for _ in range(2):  # tables are made in the first, and stay
                 start = time.perf_counter()
                 measure(self.scope, texts, options, context, Discard(), layers=layers)
                 seconds = time.perf_counter() - start
@@ -233,13 +229,13 @@ class Survey:
         total = left * self.scope.card.layers * spent(replace(self.options, stream=False), [0])
         return total + (streams_left * spent(self.options, []) if streams_left else 0.0)
 
-    def _first_texts(self) -> tuple[list[Text], int]:
+    def _first_texts(self) -> tuple[list[CorpusText], int]:
         counts = self.census.positions.cumsum().tolist()
         size = 1 + sum(1 for _ in takewhile(lambda count: count < _TRIAL, counts[:-1]))
         numbers = set(self.census.numbers[:size].tolist())
-        texts: list[Text] = []
-        for item in self.corpus:
-            if isinstance(item, Text) and item.number in numbers:
+        texts: list[CorpusText] = []
+        for item in self.texts.corpus:
+            if isinstance(item, CorpusText) and item.number in numbers:
                 texts.append(item)
             if len(texts) == len(numbers):
                 break
@@ -247,15 +243,15 @@ class Survey:
 
 
 def _sources(
-    paths: Iterable[str | Path], directory: Path, options: Options, standard_input: BinaryIO | None, stack: ExitStack
-) -> list[Source | Arrived]:
+    paths: Iterable[str | Path], directory: Path, options: SurveyOptions, stream: BinaryIO | None, stack: ExitStack
+) -> list[TextFile | ArrivedTexts]:
     paths = in_order(paths, "paths")
     if [str(path) for path in paths].count(STANDARD_INPUT) > 1:
         raise InputError("- is named twice: standard input is read once.")
-    found: list[Source | Arrived] = []
+    found: list[TextFile | ArrivedTexts] = []
     for path in paths:
         if str(path) == STANDARD_INPUT:
-            found.append(stack.enter_context(arriving(directory, standard_input)))
+            found.append(stack.enter_context(arriving(directory, stream)))
         else:
             found += find_sources([path], options.format)
     if not found:
@@ -286,11 +282,12 @@ def asked_of(scope: Scope, options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def manifest_of(scope: Scope, corpus: Corpus, census: Census, options: dict[str, Any]) -> dict[str, Any]:
+def manifest_of(scope: Scope, counted: CountedCorpus, options: dict[str, Any]) -> dict[str, Any]:
     """What a directory's figures depend on: what is asked, and the texts."""
+    census = counted.census
     return asked_of(scope, options) | {
         "texts": {
-            "sources": [source.name for source in corpus.sources],
+            "sources": [source.name for source in counted.corpus.sources],
             "sha256": census.sha256,
             "texts": len(census.numbers),
             "positions": census.total,

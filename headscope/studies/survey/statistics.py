@@ -12,14 +12,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from headscope.corpus.bootstrap import Draws
+from headscope.inference.bootstrap import Array, Draws
+from headscope.inference.estimates import Resampled
+from headscope.keep.rows import write_table
 from headscope.reading.stream import stages_of
 from headscope.studies.survey import columns, contrasts, figures, finished, stream_figures, sums
 from headscope.studies.survey.figures import Figure
 from headscope.studies.survey.hubs import HUBS, Hubs
 from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.nulls import moves_streams
-from headscope.studies.survey.store import Store, read_vocabulary, write_whole
+from headscope.studies.survey.store import Store, read_vocabulary
 from headscope.studies.survey.sums import CLASSES, Membership, Totals
 from headscope.studies.survey.unsealed import told
 
@@ -36,7 +38,7 @@ _REPLICATES = pa.schema(KEYS | {"statistic": pa.string(), "value": pa.float64(),
 
 
 @dataclass(frozen=True)
-class View:
+class Subject:
     """What a figure is of, apart from its layer and head."""
 
     null: str | None
@@ -85,12 +87,12 @@ def _compute(directory: Path, manifest: dict[str, Any], nulls: Sequence[str], ti
                 tick()
     assert groups is not None
     finished.begin(directory)
-    _write(directory / finished.STATISTICS, columns.table(KEYS, found.figures, groups.sum(1)))
+    write_table(directory / finished.STATISTICS, columns.table(KEYS, found.figures, groups.sum(1)))
     if found.streams:
-        _write(directory / finished.STREAM, columns.table(stream_figures.KEYS, found.streams, groups.sum(1)))
-    _write(directory / finished.REPLICATES, pa.Table.from_pylist(found.replicates, schema=_REPLICATES))
-    _write(directory / finished.CONTRASTS, contrasts.within(found.replicates, manifest["texts"]["groups"]))
-    _write(directory / finished.HUBS, pa.Table.from_pylist(found.hubs, schema=pa.schema(KEYS | HUBS)))
+        write_table(directory / finished.STREAM, columns.table(stream_figures.KEYS, found.streams, groups.sum(1)))
+    write_table(directory / finished.REPLICATES, pa.Table.from_pylist(found.replicates, schema=_REPLICATES))
+    write_table(directory / finished.CONTRASTS, contrasts.within(found.replicates, manifest["texts"]["groups"]))
+    write_table(directory / finished.HUBS, pa.Table.from_pylist(found.hubs, schema=pa.schema(KEYS | HUBS)))
     finished.finish(directory, manifest)
 
 
@@ -107,7 +109,7 @@ class _Survey:
         self.draws = Draws(self.total_groups, manifest["options"]["seed"])
         self.masks = manifest["options"]["masks"]
 
-    def figures(self, tables: _Tables, labels: Sequence[str]) -> Iterator[tuple[View, int, list[Figure]]]:
+    def figures(self, tables: _Tables, labels: Sequence[str]) -> Iterator[tuple[Subject, int, list[Figure]]]:
         """The figures of every view and layer; replicates and hubs go into `tables`."""
         members = [self._membership(shard) for shard in self.shards]
         first = self._file(0, "rows")
@@ -117,7 +119,7 @@ class _Survey:
                 for shard, member in zip(self.shards, members, strict=True):
                     table = self._file(shard, "patterns").read_row_group(n * self.layers + layer)
                     of_patterns.add(member(), *sums.of_patterns(table, self.heads))
-                yield View(self.store.null, None, None, None, mask), layer, figures.of_patterns(of_patterns)
+                yield Subject(self.store.null, None, None, None, mask), layer, figures.of_patterns(of_patterns)
         for group in range(first.num_row_groups):
             totals, hubs = Totals(self.draws, sums.OF_ROWS, sums.COUNTS_OF_ROWS), Hubs(len(labels), self.heads)
             for shard, member in zip(self.shards, members, strict=True):
@@ -157,9 +159,9 @@ class _Survey:
             found[:, member.groups] |= here
         return found
 
-    def _view(self, table: pa.Table) -> tuple[View, int]:
+    def _view(self, table: pa.Table) -> tuple[Subject, int]:
         one = table.slice(0, 1).to_pylist()[0]
-        return View(self.store.null, one["space"], one["reference"], one["metric"], one["mask"]), one["layer"]
+        return Subject(self.store.null, one["space"], one["reference"], one["metric"], one["mask"]), one["layer"]
 
     def _membership(self, shard: int) -> Callable[[], Membership]:
         """A shard's membership, when it is asked for: made once where there are few shards, else each time."""
@@ -184,7 +186,7 @@ class _Survey:
 _KEPT = 16  # shards whose memberships are held
 
 
-def _keys(view: View, layer: int) -> dict[str, Any]:
+def _keys(view: Subject, layer: int) -> dict[str, Any]:
     return vars(view) | {"layer": layer}
 
 
@@ -194,21 +196,17 @@ def _replicates(keys: dict[str, Any], found: Sequence[Figure]) -> list[dict[str,
     for figure in found:
         if figure.statistic not in MAIN:
             continue
-        kept = [(figure.statistic, figure.value, figure.value_replicates)]
+        assert figure.resampled is not None, "figures are slimmed later"
+        kept: dict[str, Resampled[Array] | None] = {figure.statistic: figure.resampled[0]}
         if figure.statistic == "auc_own":
-            assert figure.difference is not None
-            assert figure.difference_replicates is not None
-            kept.append(("own", figure.difference, figure.difference_replicates))
-        for statistic, value, replicates in kept:
-            last = len(replicates) - 1
+            kept["own"] = figure.resampled[1]
+        for statistic, one in kept.items():
+            assert one is not None, "Own has a chance"
+            last = len(one.value) - 1
             rows += [
                 keys
-                | {"head": None if head == last else head, "statistic": statistic, "value": float(value[head, 0])}
-                | {"replicates": replicates[head, 0].astype(np.float32)}
+                | {"head": None if head == last else head, "statistic": statistic, "value": float(one.value[head, 0])}
+                | {"replicates": one.replicates[head, 0].astype(np.float32)}
                 for head in range(last + 1)
             ]
     return rows
-
-
-def _write(path: Path, table: pa.Table) -> None:
-    write_whole(path, lambda beside: pq.write_table(table, beside, compression="zstd"))

@@ -1,14 +1,10 @@
-"""A survey's directory: its manifest, and shards that are there as a whole or not at all."""
+"""A survey's shards, which are there as a whole or not at all, and its vocabulary."""
 
 from __future__ import annotations
 
-import json
 import os
-import re
-import secrets
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,25 +13,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headscope.errors import InputError
-from headscope.keep import files
+from headscope.keep.checksums import CHECKSUMS, content_fault, outline_fault, seal
+from headscope.keep.files import told, whole_folder
+from headscope.keep.record import identity, is_sealed
+from headscope.keep.rows import write_table
 from headscope.studies.survey import tables
-from headscope.studies.survey.checksums import CHECKSUMS, content_fault, outline_fault, seal, seal_beside
-from headscope.studies.survey.lock import LOCK
-from headscope.studies.survey.manifest import (
-    MANIFEST,
-    carries_checksums,
-    identity,
-    read_manifest,
-    refuse_differences,
-    sealed,
-    survey_manifest,
-)
+from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.nulls import NULLS, moves_streams, variants
 from headscope.studies.survey.unsealed import shape_fault, texts_fault
 
 VOCABULARY = "vocabulary.parquet"
-STANDARD_INPUT = "stdin"
-TEMPORARY = ".unfinished"
 
 
 class Sink:
@@ -125,28 +112,14 @@ class Store:
     def writing(self, index: int) -> Iterator[Sink]:
         """A sink for one shard; the shard is there once the block ends without an error, in the place of a damaged one.
 
-        The folder's name is this process's, and outside the shards: whoever reads those finds whole ones.
+        It is begun outside the shards: whoever reads those finds whole ones.
         """
-        folder = self.directory / f"{TEMPORARY}-{index:05d}-{os.getpid()}-{secrets.token_hex(4)}"
-        with told(self.directory):
-            folder.mkdir(parents=True)
-        try:
-            sink = Sink(folder, self.directory)
-            try:
+        with whole_folder(self.shard(index), self.directory) as folder:
+            with closing(Sink(folder, self.directory)) as sink:
                 yield sink
-            finally:
-                sink.close()
             with told(self.directory):
                 seal(folder, self._tables, self._about(index), folder / CHECKSUMS)
-                for file in folder.iterdir():
-                    _flush(file)
-                _remove(self.shard(index))
-                self._shards.mkdir(parents=True, exist_ok=True)
-                folder.rename(self.shard(index))
-            self._faults[index] = None
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
+        self._faults[index] = None
 
     @cached_property
     def _manifest(self) -> dict[str, Any]:
@@ -194,13 +167,7 @@ class Store:
 
     def _sealed(self, index: int) -> bool:
         """Whether a shard has checksums, or must have them: those of surveys of before have none."""
-        return carries_checksums(self._manifest) or os.path.lexists(self.shard(index) / CHECKSUMS)
-
-
-def clean(directory: Path) -> None:
-    """Remove what runs that were killed had begun to write. Only for who holds the directory's lock."""
-    for left in [*directory.glob(f"{TEMPORARY}*"), *directory.glob(f"**/shards/{TEMPORARY}*")]:
-        _remove(left)
+        return is_sealed(self._manifest) or os.path.lexists(self.shard(index) / CHECKSUMS)
 
 
 def nulls_there(directory: Path, shards: int) -> list[str]:
@@ -208,81 +175,6 @@ def nulls_there(directory: Path, shards: int) -> list[str]:
     known = [name for null in NULLS for name in variants(null)]
     stores = {null: Store(directory, null) for null in sorted(known)}
     return [null for null, store in stores.items() if all(store.shard(shard).is_dir() for shard in range(shards))]
-
-
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file, whole or not at all; InputError where the disk does not take it."""
-    with told(path.parent):
-        files.write_whole(path, write)
-
-
-def write_sealed(path: Path, about: str, write: Callable[[Path], object]) -> None:
-    """Write a file whole, and its checksum beside it: `checksums.intact` tells it from what it may become."""
-    write_whole(path, write)
-    with told(path.parent):
-        seal_beside(path, about)
-
-
-def claim(directory: Path, manifest: Mapping[str, Any]) -> None:
-    """Make `directory` that of the survey which `manifest` describes, or find that it is already.
-
-    Raises InputError where another survey is there, with what differs, or other files are.
-    """
-    before = read_manifest(directory)
-    if before is not None:
-        refuse_differences(directory, before, manifest)
-        return
-    refuse_foreign(directory)
-    text = json.dumps(sealed(manifest), ensure_ascii=False, indent=1) + "\n"
-    with told(directory):
-        directory.mkdir(parents=True, exist_ok=True)
-    write_whole(directory / MANIFEST, lambda path: path.write_text(text, "utf-8", "backslashreplace"))
-
-
-def refuse_foreign(directory: Path) -> None:
-    """Raise InputError for a directory with other files in it than a survey's."""
-    if directory.exists() and not directory.is_dir():
-        raise InputError(f"{directory} is a file: name a directory.")
-    if not directory.is_dir() or os.path.lexists(directory / MANIFEST):
-        return
-    try:
-        others = sorted(path.name for path in directory.iterdir() if not _ours(path.name))
-    except OSError as error:
-        raise InputError(f"{directory} cannot be read: {error.strerror or error}.") from None
-    if others:
-        raise InputError(f"{directory} holds other files ({', '.join(others[:3])}): name an empty directory.")
-
-
-def _ours(name: str) -> bool:
-    """Whether a survey writes a file of this name before its manifest is there."""
-    return name in (STANDARD_INPUT, LOCK) or name.startswith(TEMPORARY)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _flush(path: Path) -> None:
-    """Let the file be on the disk before its name is: a rename alone may come first."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-@contextmanager
-def told(directory: Path) -> Iterator[None]:
-    """Tell in a sentence what keeps us from writing."""
-    try:
-        yield
-    except OSError as error:
-        known = re.search(r"errno (\d+)", str(error), re.IGNORECASE)  # pyarrow hides it in its sentence
-        reason = os.strerror(int(known[1])) if known else error.strerror or str(error)
-        raise InputError(
-            f"{directory} cannot be written ({reason}). What is finished is kept: make room, and run the same command "
-            "again."
-        ) from error
 
 
 def write_vocabulary(directory: Path, labels: Sequence[str], sorts: Sequence[str], frequencies: Any) -> None:
@@ -296,7 +188,7 @@ def write_vocabulary(directory: Path, labels: Sequence[str], sorts: Sequence[str
     }
     table = pa.table(columns)
     if not _holds(path, table):
-        write_whole(path, lambda beside: pq.write_table(table, beside, compression="zstd"))
+        write_table(path, table)
 
 
 def _holds(path: Path, table: pa.Table) -> bool:

@@ -6,7 +6,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from headscope.corpus.bootstrap import Array
+from headscope.inference.bootstrap import Array
+from headscope.inference.estimates import median_of
+from headscope.inference.ranks import auc
 from headscope.studies.survey.figures import Figure, against_chance, against_zero, plain, without_interval
 from headscope.studies.survey.sums import CLASSES, Membership, Totals, numbers
 
@@ -45,24 +47,20 @@ class Medians:
     def figure(self) -> Figure:
         """`median_rank`, without an interval."""
         assert self._counts is not None, "there is a shard"
-        ends, totals = self._counts.cumsum(1), self._counts.sum(1)
-        value = np.full((1, len(CLASSES)), np.nan)
-        for at in np.flatnonzero(totals):
-            middle = [(totals[at] - 1) // 2, totals[at] // 2]
-            value[0, at] = np.searchsorted(ends[at], middle, side="right").mean()
-        return without_interval("median_rank", totals[None].astype(float), value)
+        value = median_of(np.arange(self._counts.shape[1], dtype=np.float64), self._counts)
+        return without_interval("median_rank", self._counts.sum(1)[None].astype(float), value[None])
 
 
 def of_stage(here: pa.Table, before: pa.Table | None) -> tuple[Array, Array]:
     """What is summed of a stage's row group, `before` that of the stage before: [SUMS, 1, token], [COUNTS, token]."""
-    last = np.maximum(here["candidates"].to_numpy() - 1.0, 1)
+    candidates = here["candidates"].to_numpy()
     rank, chance = numbers(here, "own_rank"), numbers(here, "chance_own_rank")
-    own = _of_rank(rank, last, numbers(here, "own_cosine"))
-    by_chance = _of_rank(chance, last, numbers(here, "chance_own_cosine"))
+    own = _of_rank(rank, candidates, numbers(here, "own_cosine"))
+    by_chance = _of_rank(chance, candidates, numbers(here, "chance_own_cosine"))
     both = ~np.isnan(rank) & ~np.isnan(chance)
     steps = [np.full_like(rank, np.nan)] * len(_STEPS)
     if before is not None:
-        earlier = _of_rank(numbers(before, "own_rank"), last, numbers(before, "own_cosine"))
+        earlier = _of_rank(numbers(before, "own_rank"), candidates, numbers(before, "own_cosine"))
         steps = [now - then for now, then in zip(own[2:], earlier[2:], strict=True)]
     parts = [
         *own,
@@ -75,10 +73,11 @@ def of_stage(here: pa.Table, before: pa.Table | None) -> tuple[Array, Array]:
     return np.nan_to_num(np.stack(parts))[:, None], np.stack(counts).astype(np.float64)
 
 
-def _of_rank(rank: Array, last: Array, cosine: Array) -> list[Array]:
+def _of_rank(rank: Array, candidates: NDArray[np.int64], cosine: Array) -> list[Array]:
     """AUC, rank 1, log rank and cosine, in the order of _CHANCED; nan where there is no rank."""
     known = ~np.isnan(rank)
-    return [1 - (rank - 1) / last, np.where(known, rank <= 1, np.nan), np.log(rank), np.where(known, cosine, np.nan)]
+    at_1, known_cosine = np.where(known, rank <= 1, np.nan), np.where(known, cosine, np.nan)
+    return [auc(rank, candidates), at_1, np.log(rank), known_cosine]
 
 
 def figures(sums: Totals, medians: Medians, first: bool) -> list[Figure]:

@@ -13,8 +13,8 @@ from headscope.model.capture.passes import Mask
 from headscope.model.feed.positions import Spot
 from headscope.model.tokens import Token
 from headscope.reading.stream import Walk, streams, walk
-from headscope.studies.survey.frame import Frame
-from headscope.studies.survey.options import Options
+from headscope.studies.survey.frame import ShardFrame
+from headscope.studies.survey.options import SurveyOptions
 
 if TYPE_CHECKING:
     from headscope.scope import Scope
@@ -42,10 +42,10 @@ class Walked:
 
 def walked(
     scope: Scope,
-    frame: Frame,
+    frame: ShardFrame,
     spots: Sequence[Spot],
     tokens: Sequence[Sequence[Token]],
-    options: Options,
+    options: SurveyOptions,
     mask: Mask,
     tick: Callable[[int], None] = lambda positions: None,
 ) -> Walked:
@@ -57,7 +57,7 @@ def walked(
     placed = options.position and vocabulary.has_positions
     parts: list[Walk] = []
     for chunk, members in _chunks(frame, _BYTES // (4 * scope.card.d_model * (2 * scope.card.layers + 1))):
-        found = streams(opened, *_read(scope, frame, tokens, options, chunk, mask))
+        found = streams(opened, *_read(scope, frame, tokens, options.truncate, chunk, mask))
         ours = [
             stream[:, [token.position for token in tokens[n] if not token.special]]
             for n, stream in zip(chunk, found, strict=True)
@@ -93,7 +93,7 @@ def walked(
     )
 
 
-def _chunks(frame: Frame, size: int) -> Iterator[tuple[list[int], Tensor]]:
+def _chunks(frame: ShardFrame, size: int) -> Iterator[tuple[list[int], Tensor]]:
     """Texts one after another, with the indices of their tokens, so that no chunk but of one text is above `size`."""
     lengths = torch.bincount(frame.text, minlength=len(frame.texts)).tolist()
     texts: list[int] = []
@@ -108,12 +108,12 @@ def _chunks(frame: Frame, size: int) -> Iterator[tuple[list[int], Tensor]]:
 
 
 def _read(
-    scope: Scope, frame: Frame, tokens: Sequence[Sequence[Token]], options: Options, chunk: Sequence[int], mask: Mask
+    scope: Scope, frame: ShardFrame, tokens: Sequence[Sequence[Token]], truncate: bool, chunk: Sequence[int], mask: Mask
 ) -> tuple[list[list[int]], Mask, list[list[int]] | None]:
     """What the model reads of some texts: ids, mask, and what an encoder reads for a decoder."""
     opened = scope._opened
     ids = [[token.id for token in tokens[n]] for n in chunk]
     if opened.stack.encoder is None:
         return ids, mask, None
-    contexts = [scope._tokens(opened, frame.texts[n].content, None, options.truncate)[0] for n in chunk]
+    contexts = [scope._tokens(opened, frame.texts[n].content, None, truncate)[0] for n in chunk]
     return ids, mask, [[token.id for token in context] for context in contexts]

@@ -10,12 +10,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy import sparse
 
-from headscope.corpus.bootstrap import Array, Draws
+from headscope.inference.bootstrap import Array, Draws
+from headscope.inference.estimates import Resampled, RunningSums
+from headscope.inference.ranks import auc
 from headscope.question.kinds import KINDS
+from headscope.reading.patterns import PATTERN
 from headscope.reading.words import WORD_CLASSES
-from headscope.studies.survey.tables import PATTERN
 
-_GROUPS = 1024  # whose sums wait for their product
 POSITION_BANDS = (5, 10, 20, 50)
 _POSITIONS = ("0-4", "5-9", "10-19", "20-49", "50+")
 CLASSES: tuple[tuple[str, str], ...] = (
@@ -69,70 +70,48 @@ class Membership:
 
 
 class Totals:
-    """Sums over all shards: of the tokens as they are [figure, head, class], and of every replicate.
-
-    The sums of groups wait until there are enough of them: one large product costs less than many.
-    """
+    """Sums over all shards, by name: of what each head's tokens have [head, class], and of counts [1, class]."""
 
     def __init__(self, draws: Draws, names: Sequence[str], counts: Sequence[str]) -> None:
-        self._draws, self._names, self._counts = draws, tuple(names), tuple(counts)
-        self._waiting: list[tuple[NDArray[np.int64], Array]] = []  # groups, sums [column, group]
-        self._whole: Array | None = None  # [column]
-        self._replicates: Array | None = None  # [column, replicate]
+        self._sums, self._names, self._counts = RunningSums(draws), tuple(names), tuple(counts)
         self._heads = 0
 
     def add(self, membership: Membership, values: Array, counts: Array) -> None:
         """Add a shard's values [figure, head, token], and counts [count, token]."""
         self._heads = values.shape[1]
         parts = [membership.sums(part).reshape(-1, len(membership.groups)) for part in (values, counts[:, None])]
-        self._waiting.append((membership.groups, np.concatenate(parts)))  # (column, group)
-        if sum(len(groups) for groups, _ in self._waiting) > _GROUPS:
-            self._settle()
+        self._sums.add(membership.groups, np.concatenate(parts))
 
-    def _settle(self) -> None:
-        groups = np.concatenate([groups for groups, _ in self._waiting])
-        sums = np.concatenate([sums for _, sums in self._waiting], axis=1)
-        self._waiting = []
-        drawn = sums @ self._draws.weights(groups).T
-        if self._whole is None or self._replicates is None:
-            self._whole, self._replicates = sums.sum(1), drawn
-        else:
-            self._whole += sums.sum(1)
-            self._replicates += drawn
-
-    def __getitem__(self, name: str) -> tuple[Array, Array]:
-        """A figure's sums [head, class], and those of its replicates [head, class, replicate]; of a count, one head."""
-        if self._waiting:
-            self._settle()
-        assert self._whole is not None
-        assert self._replicates is not None
-        heads, classes = self._heads, len(CLASSES)
+    def __getitem__(self, name: str) -> Resampled[Array]:
+        """The sums of one figure or count."""
+        classes, heads = len(CLASSES), self._heads
         if name in self._names:
-            start = self._names.index(name) * heads * classes
-            here = slice(start, start + heads * classes)
-            return self._whole[here].reshape(heads, classes), self._replicates[here].reshape(heads, classes, -1)
-        start = (len(self._names) * heads + self._counts.index(name)) * classes
-        here = slice(start, start + classes)
-        return self._whole[here][None], self._replicates[here][None]
+            first = self._names.index(name) * heads
+        else:
+            first, heads = len(self._names) * heads + self._counts.index(name), 1
+        total, here = self._sums.total, slice(first * classes, (first + heads) * classes)
+        return Resampled(
+            total.value[here].reshape(heads, classes), total.replicates[here].reshape(heads, classes, -1)
+        )  # fmt: skip
 
 
 def of_rows(table: pa.Table, heads: int) -> tuple[Array, Array]:
     """What is summed of a row group: float64 [OF_ROWS, head, token], and [COUNTS_OF_ROWS, token]."""
     rank, chance = numbers(table, "own_rank"), numbers(table, "chance_own_rank")
-    last = table["candidates"].to_numpy() - 1.0
+    candidates = table["candidates"].to_numpy()
     inside, inside_chance = numbers(table, "in_text"), numbers(table, "chance_in_text")
     signal = numbers(table, "signal")
     kind = table["kind"].combine_chunks()
     kinds = np.array([KINDS.index(name) for name in kind.dictionary.to_pylist()])[kind.indices.to_numpy()]
-    auc, auc_chance = 1 - (rank - 1) / np.maximum(last, 1), 1 - (chance - 1) / np.maximum(last, 1)
+    own, own_chance = auc(rank, candidates), auc(chance, candidates)
     known, heard = ~np.isnan(rank), ~np.isnan(signal)
     both = known & ~np.isnan(chance)
     paired = ~np.isnan(inside_chance)
     at_1, at_10, chance_1, chance_10 = rank <= 1, rank <= 10, chance <= 1, chance <= 10
     parts = [
-        _where(known, auc), at_1, at_10,
-        _where(both, auc - auc_chance), both * (at_1 * 1.0 - chance_1), both * (at_10 * 1.0 - chance_10),
-        _where(both, auc_chance), both & chance_1, both & chance_10,
+        _where(known, own), at_1, at_10,
+        _where(both, own - own_chance), both * (at_1 * 1.0 - chance_1), both * (at_10 * 1.0 - chance_10),
+        _where(both, own_chance), both & chance_1, both & chance_10,
         inside, _where(paired, inside), _where(paired, inside_chance),
         *(kinds == kind for kind in range(len(KINDS))), _where(heard, signal),
     ]  # fmt: skip

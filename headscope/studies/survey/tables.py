@@ -10,16 +10,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from torch import Tensor
 
-from headscope.corpus.texts import Text
+from headscope.corpus.texts import CorpusText
 from headscope.model.tokens import Token
 from headscope.question.kinds import KINDS
+from headscope.reading.patterns import PATTERN
 from headscope.reading.stream import Stage
 from headscope.reading.words import WORD_CLASSES, WordClass
 from headscope.studies.survey.compare import Compared
-from headscope.studies.survey.frame import Frame
+from headscope.studies.survey.frame import ShardFrame
 from headscope.studies.survey.streams import Walked
 
-PATTERN = ("entropy", "on_own", "on_previous", "on_special")
 _LABEL = pa.dictionary(pa.int8(), pa.string())
 
 TEXTS = pa.schema(
@@ -82,7 +82,7 @@ STREAM = pa.schema(
 )
 
 
-def texts(items: Sequence[Text], groups: dict[int, int]) -> pa.Table:
+def texts(items: Sequence[CorpusText], groups: dict[int, int]) -> pa.Table:
     """One row for each text."""
     return pa.table(
         {
@@ -103,7 +103,7 @@ def _spelled(name: str) -> str:
 
 
 def tokens(
-    frame: Frame, found: Sequence[tuple[Token, str | None, WordClass]], frequencies: NDArray[np.int64]
+    frame: ShardFrame, found: Sequence[tuple[Token, str | None, WordClass]], frequencies: NDArray[np.int64]
 ) -> pa.Table:
     """One row for each token of the frame."""
     numbers = np.array([text.number for text in frame.texts])
@@ -124,7 +124,7 @@ def tokens(
     return _table(TOKENS, columns)
 
 
-def patterns(frame: Frame, layer: int, mask: str, figures: Tensor) -> pa.Table:
+def patterns(frame: ShardFrame, layer: int, mask: str, figures: Tensor) -> pa.Table:
     """One row for each token and head, of figures float32 [figure, token, head]; nan becomes null."""
     heads = figures.shape[2]
     return _table(
@@ -134,7 +134,7 @@ def patterns(frame: Frame, layer: int, mask: str, figures: Tensor) -> pa.Table:
 
 
 def rows(
-    frame: Frame, layer: int, space: str, reference: str | None, metric: str, mask: str, found: Compared
+    frame: ShardFrame, layer: int, space: str, reference: str | None, metric: str, mask: str, found: Compared
 ) -> pa.Table:
     """One row for each token and head."""
     heads = found.nearest.shape[1]
@@ -161,7 +161,7 @@ def rows(
     )
 
 
-def stream(frame: Frame, number: int, stage: Stage, mask: str, found: Walked) -> pa.Table:
+def stream(frame: ShardFrame, number: int, stage: Stage, mask: str, found: Walked) -> pa.Table:
     """One row for each token, at the stage of this number."""
     count = len(frame)
 
@@ -187,7 +187,7 @@ def stream(frame: Frame, number: int, stage: Stage, mask: str, found: Walked) ->
     )
 
 
-def _keys(frame: Frame, layer: int, heads: int) -> list[NDArray[np.int64]]:
+def _keys(frame: ShardFrame, layer: int, heads: int) -> list[NDArray[np.int64]]:
     """text, position, layer, head of every row: head after head."""
     count = len(frame)
     numbers = np.array([text.number for text in frame.texts])[frame.text.numpy()]

@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headscope.corpus.census import digest_of, hash_of
-from headscope.corpus.texts import Text
+from headscope.corpus.texts import CorpusText
 from headscope.errors import InputError
+from headscope.keep.files import file_fault
+from headscope.keep.record import is_sealed
 from headscope.studies.survey import tables
-from headscope.studies.survey.checksums import file_fault
-from headscope.studies.survey.manifest import carries_checksums, options_of
+from headscope.studies.survey.manifest import options_of
 
 _SCHEMAS = {
     "texts": tables.TEXTS, "tokens": tables.TOKENS, "patterns": tables.PATTERNS, "rows": tables.ROWS,
@@ -34,7 +35,7 @@ def told(directory: Path, manifest: Mapping[str, Any]) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        which = "" if carries_checksums(manifest) else ", which have no checksums,"
+        which = "" if is_sealed(manifest) else ", which have no checksums,"
         raise InputError(
             f"the tables of {directory}{which} are damaged ({reason[:300]}): survey again in a new directory."
         ) from error
@@ -70,7 +71,7 @@ def texts_fault(folder: Path, manifest: Mapping[str, Any], index: int) -> str | 
         if tags.null_count < len(tags):
             return None
         both = zip(texts["content"].to_pylist(), texts["group"].to_pylist(), strict=True)
-        digests = b"".join(digest_of(Text(0, content, None, "", 0), group) for content, group in both)
+        digests = b"".join(digest_of(CorpusText(0, content, None, "", 0), group) for content, group in both)
     except (pa.ArrowException, OSError, ValueError, AttributeError):
         return "its texts cannot be read"
     return None if hash_of(digests) == manifest["shards"][index]["sha256"] else "it holds other texts"

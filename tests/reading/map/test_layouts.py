@@ -61,7 +61,7 @@ def test_a_planted_plane_is_found_up_to_rotation():
 def test_the_same_seed_gives_the_same_points_and_another_seed_others(clusters, monkeypatch):
     vectors, _ = clusters
     first = Layouts().get(vectors, TSNE, quiet).points
-    monkeypatch.setattr(layouts, "read_layer", lambda *_: None)  # nothing from the disk
+    monkeypatch.setattr(layouts.Tensors, "get", lambda *_: None)  # nothing from the disk
     assert torch.equal(Layouts().get(vectors, TSNE, quiet).points, first)
     assert not torch.equal(Layouts().get(vectors, Way("tsne", 15, 4), quiet).points, first)
 
@@ -69,7 +69,7 @@ def test_the_same_seed_gives_the_same_points_and_another_seed_others(clusters, m
 def test_the_number_of_threads_changes_nothing(clusters, monkeypatch):
     vectors, _ = clusters
     monkeypatch.setattr(layouts, "ITERATIONS", (20, 30))
-    monkeypatch.setattr(layouts, "read_layer", lambda *_: None)
+    monkeypatch.setattr(layouts.Tensors, "get", lambda *_: None)
     first = Layouts().get(vectors, TSNE, quiet).points
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     assert torch.equal(Layouts().get(vectors, TSNE, quiet).points, first)

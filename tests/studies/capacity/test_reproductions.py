@@ -16,7 +16,7 @@ from headscope import Scope
 from headscope.studies.capacity import forgetting
 from headscope.studies.capacity.information import clustered, information
 from headscope.studies.capacity.mixed import KINDS, PUBLISHED, published
-from headscope.studies.capacity.options import Options
+from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.capacity.run import Run
 from tests.studies.survey.corpora import sentences, written
 
@@ -27,7 +27,7 @@ def texts(tmp_path_factory):
 
 
 def reproduced(scope, texts, **options):
-    return Run.prepare(scope, [texts], Options(parts=("reproductions",), **options)).run().reproductions
+    return Run.prepare(scope, [texts], CapacityOptions(parts=("reproductions",), **options)).run().reproductions
 
 
 # ---- mixing ----
@@ -159,9 +159,9 @@ def test_a_stream_is_asked_for_what_the_model_reads_and_what_it_predicts(name, a
 def test_own_ranks_are_those_of_the_journey(scope_of, texts, monkeypatch):
     monkeypatch.setattr(forgetting, "OCCURRENCES", 3)
     scope = scope_of("bert")
-    run = Run.prepare(scope, [texts], Options(parts=("reproductions",)))
+    run = Run.prepare(scope, [texts], CapacityOptions(parts=("reproductions",)))
     found = run.run().reproductions.forgetting
-    some = [one for _, fitted, measured in run._shards() for one in (*fitted, *measured)]
+    some = [one for fitted, measured in run.halves() for one in (*fitted, *measured)]
     some.sort(key=lambda one: one.number)
     labelled = forgetting._labelled(some, "input token")
     counts = Counter(labelled.values())

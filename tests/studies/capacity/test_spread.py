@@ -14,10 +14,10 @@ from scipy import stats
 
 from headscope.studies.capacity import fitting
 from headscope.studies.capacity.fitting import batches, fitted_groups, watched
-from headscope.studies.capacity.options import Options
+from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.capacity.run import Run
 from headscope.studies.capacity.spread import Spread, dimension_interval, participation_interval
-from headscope.studies.capacity.subspaces import Axes, Moments, dimension_at, participation_ratio
+from headscope.studies.capacity.subspaces import Axes, dimension_at, participation_ratio
 from tests.studies.survey.corpora import sentences, written
 
 Array = NDArray[np.float64]
@@ -37,9 +37,7 @@ def encodings(lengths: list[int], spectrum: Array, seed: int, uneven: float = 0.
 
 
 def fitted(x: Array) -> Axes:
-    moments = Moments(x.shape[1])
-    moments.add(torch.from_numpy(x))
-    return Axes.principal(moments, 1)
+    return Axes.principal(torch.from_numpy(x.mean(0)), torch.from_numpy(covariance(x, np.ones(len(x)))))
 
 
 def spread(axes: Axes, x: Array, documents: NDArray[np.int64]) -> Spread:
@@ -146,7 +144,7 @@ def test_a_run_s_intervals_are_those_of_its_readings(scope_of, tmp_path, monkeyp
     monkeypatch.setattr(fitting, "_LOTS", lots)
     path = written(tmp_path / "texts.txt", sentences(24, least=6), every=3)
     scope = scope_of("gpt2")
-    run = Run.prepare(scope, [path], Options(parts=("dimension",), sites=("z",), keep=(1,)))
+    run = Run.prepare(scope, [path], CapacityOptions(parts=("dimension",), sites=("z",), keep=(1,)))
     found = run.run()
     half = fitted_groups(run.census, 0)
     lines = [line for line in path.read_text().splitlines() if line]
@@ -220,7 +218,7 @@ def test_an_interval_holds_the_figure_of_endless_texts_and_of_as_many(documents,
 @pytest.mark.slow
 @pytest.mark.skipif(not EWT.is_file(), reason=f"no corpus at {EWT}")
 def test_an_interval_of_few_documents_holds_the_figure_of_all_in_a_trained_model(demo):
-    run = Run.prepare(demo, [EWT], Options(sample=None))
+    run = Run.prepare(demo, [EWT], CapacityOptions(sample=None))
     layer, groups = demo.card.layers - 1, []
     seen: dict[str, list[torch.Tensor]] = {"z": [], "residual": []}
 
@@ -228,7 +226,7 @@ def test_an_interval_of_few_documents_holds_the_figure_of_all_in_a_trained_model
         if at == layer:
             seen[stage].append(x.clone())
 
-    for _, *halves in run._shards():
+    for halves in run.halves():
         for batch in batches(demo, [one for half in halves for one in half]):
             groups += [one.group for one in batch for _ in one.ours]
             demo._opened.outputs([watched(one, demo.card.layers, see) for one in batch])

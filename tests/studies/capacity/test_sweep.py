@@ -15,9 +15,9 @@ from headscope.errors import InputError
 from headscope.studies.capacity import sweep
 from headscope.studies.capacity.figures import curve, needed
 from headscope.studies.capacity.fitting import fitted_groups
-from headscope.studies.capacity.options import Options
+from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.capacity.run import Capacity, Run
-from headscope.studies.capacity.subspaces import Axes, Moments
+from headscope.studies.capacity.subspaces import Axes
 from tests.studies.survey.corpora import sentences, written
 
 EIGHTHS = tuple(n / 8 for n in range(9))
@@ -29,7 +29,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def measured(scope: Scope, texts: Path, **options: object) -> Capacity:
-    return Run.prepare(scope, [texts], Options(**options)).run()  # type: ignore[arg-type]
+    return Run.prepare(scope, [texts], CapacityOptions(**options)).run()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["albert", "bart/decoder", "bert", "bloom", "gemma2", "gpt2", "llama", "roberta"])
@@ -84,7 +84,7 @@ def test_the_curve_of_a_low_rank_head_breaks_at_its_rank(build, texts):
 @pytest.mark.parametrize("name", ["bert", "llama"])
 def test_sizes_are_those_of_the_encodings_of_the_fitted_texts(name, scope_of, texts):
     scope = scope_of(name)
-    run = Run.prepare(scope, [texts], Options(keep=(1,)))
+    run = Run.prepare(scope, [texts], CapacityOptions(keep=(1,)))
     found = run.run()
     fitted = fitted_groups(run.census, 0)
     lines = [line for line in texts.read_text().splitlines() if line]
@@ -109,15 +109,14 @@ def test_sizes_are_those_of_the_encodings_of_the_fitted_texts(name, scope_of, te
 def test_a_projection_s_loss_is_that_of_the_model_edited_by_hand(site, scope_of, tmp_path):
     scope = scope_of("gpt2")
     path = written(tmp_path / "two.txt", zoo.CORPUS[:2])
-    run = Run.prepare(scope, [path], Options(parts=("dimension",), sites=(site,), keep=(0.25,)))
+    run = Run.prepare(scope, [path], CapacityOptions(parts=("dimension",), sites=(site,), keep=(0.25,)))
     found = run.run()
     order = np.argsort(~fitted_groups(run.census, 0))  # the fitted text first
     fitted, other = (zoo.CORPUS[n] for n in order)
     layer = 1
     before = scope.read(fitted)
-    moments = Moments(32)
-    moments.add(before.z[layer].flatten(1) if site == "z" else before.residual[layer + 1])
-    projection = Axes.principal(moments, 1).projection(8)
+    x = (before.z[layer].flatten(1) if site == "z" else before.residual[layer + 1]).double()
+    projection = Axes.principal(x.mean(0), x.T.cov(correction=0)).projection(8)
     clean, edited = scope.read(other), scope.read(other, edit={(layer, site): projection})
     apart = (edited.residual[-1] - clean.residual[-1]).norm(dim=-1) / clean.residual[-1].norm(dim=-1)
     (one,) = (one for one in found.outcomes if one.condition.layer == layer and not one.condition.control)
@@ -133,7 +132,7 @@ def test_a_projection_s_loss_is_that_of_the_model_edited_by_hand(site, scope_of,
 @pytest.mark.parametrize("name", ["bert", "gpt2", "llama"])
 def test_own_ranks_of_unchanged_encodings_are_those_of_the_readings(name, scope_of, texts):
     scope = scope_of(name)
-    run = Run.prepare(scope, [texts], Options(parts=("number",), keep=(1,)))
+    run = Run.prepare(scope, [texts], CapacityOptions(parts=("number",), keep=(1,)))
     found = run.run()
     lines = [line for line in texts.read_text().splitlines() if line]
     fitted = fitted_groups(run.census, 0)
@@ -161,14 +160,14 @@ def test_texts_of_which_no_token_is_drawn_have_no_own_ranks(scope_of, texts, mon
 
 def test_a_document_is_fitted_on_or_measured_not_both(scope_of, tmp_path):
     path = written(tmp_path / "documents.txt", sentences(12), every=3)
-    run = Run.prepare(scope_of("bert"), [path], Options())
-    for _, fitted, measured_ones in run._shards():
+    run = Run.prepare(scope_of("bert"), [path], CapacityOptions())
+    for fitted, measured_ones in run.halves():
         assert not {one.group for one in fitted} & {one.group for one in measured_ones}
         assert fitted
         assert measured_ones
     one = written(tmp_path / "one.txt", sentences(1))
     with pytest.raises(InputError, match="all texts are of one document"):
-        Run.prepare(scope_of("bert"), [one], Options())
+        Run.prepare(scope_of("bert"), [one], CapacityOptions())
 
 
 def test_what_a_layer_needs_is_where_the_loss_stays_small(scope_of, texts):
@@ -187,7 +186,7 @@ def test_what_a_layer_needs_is_where_the_loss_stays_small(scope_of, texts):
 def test_a_linear_map_is_scikit_learn_s_ridge_on_the_fitted_texts(name, scope_of, texts):
     linear_model = pytest.importorskip("sklearn.linear_model")
     scope = scope_of(name)
-    run = Run.prepare(scope, [texts], Options(sites=("z", "residual"), keep=(0, 1)))
+    run = Run.prepare(scope, [texts], CapacityOptions(sites=("z", "residual"), keep=(0, 1)))
     found = run.run()
     lines = [line for line in texts.read_text().splitlines() if line]
     fitted = fitted_groups(run.census, 0)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headscope.corpus.bootstrap import Draws
-from headscope.corpus.estimates import Sample
 from headscope.errors import InputError
+from headscope.inference.bootstrap import Draws
+from headscope.inference.grouped import Grouped
 from headscope.studies.claims.corpus import abstraction, noise
 from headscope.studies.claims.linear import distributed, linked
-from headscope.studies.claims.surveyed import Rows
+from headscope.studies.claims.surveyed import LayerRows
 from tests.studies.claims.planted import planted
 from tests.studies.survey.corpora import sentences, surveyed
 
@@ -34,7 +34,7 @@ class Written:
         ids = draw.integers(0, 3 * WORDS_OF_A_TAG, TOKENS)
         tags = np.array([TAGS[id % 3] if tagged else None for id in ids], dtype=object)
         self.tokens = {"id": ids, "tag": tags}
-        self.sample = Sample(np.arange(TOKENS) // LENGTH, Draws(TEXTS, seed=0))
+        self.sample = Grouped(np.arange(TOKENS) // LENGTH, Draws(TEXTS, seed=0))
         # The output of the text before, at the same place.
         self.partners = (np.arange(TOKENS) - LENGTH) % TOKENS
         self._nearest = [self._drawn(draw, ids, share) for share in right]
@@ -43,9 +43,9 @@ class Written:
         step = np.where(draw.random((HEADS, TOKENS)) < share, 3, draw.integers(1, 3, (HEADS, TOKENS)))
         return (ids + step) % (3 * WORDS_OF_A_TAG)  # three on: another word of the same tag
 
-    def rows(self, layer: int, reference: str) -> Rows:
+    def rows(self, layer: int, reference: str) -> LayerRows:
         nothing = np.zeros((HEADS, TOKENS))
-        return Rows(nothing, self._nearest[layer], nothing.astype(str), nothing, nothing)
+        return LayerRows(nothing, self._nearest[layer], nothing.astype(str), nothing, nothing)
 
 
 SURFACES = np.arange(3 * WORDS_OF_A_TAG)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from headscope.studies.claims.run import Asked, settle
-from headscope.studies.claims.sentence import Sentence
+from headscope.studies.claims.run import ClaimsAsked, settle
+from headscope.studies.claims.sentence import SentenceRead
 from tests.studies.claims.planted import FLIES, OWN, planted
 from tests.studies.survey.corpora import sentences, written
 
@@ -18,14 +18,14 @@ def corpus(tmp_path_factory):
 @pytest.fixture(scope="module")
 def built(tmp_path_factory, corpus):
     """The claims on the planted model; content words lie close together."""
-    return settle(planted(dense="content"), Asked(texts=(corpus,)), tmp_path_factory.mktemp("built"))
+    return settle(planted(dense="content"), ClaimsAsked(texts=(corpus,)), tmp_path_factory.mktemp("built"))
 
 
 @pytest.fixture(scope="module")
 def removed(tmp_path_factory, corpus):
     """Three heads for "flies", head 3 in head 7's place, one that copies at layer 1, function words close together."""
     scope = planted(own=3, flies=FLIES[:3], later_copies=True, dense="function")
-    return settle(scope, Asked(texts=(corpus,)), tmp_path_factory.mktemp("removed"))
+    return settle(scope, ClaimsAsked(texts=(corpus,)), tmp_path_factory.mktemp("removed"))
 
 
 def finding(claims, id: str, arithmetic: str = "right", reference: str | None = None):
@@ -49,13 +49,13 @@ def test_time_is_far_from_itself_in_these_heads(built):
 
 
 def test_without_any_such_head_there_is_nothing_to_be_far_from():
-    found = {one.claim: one for one in Sentence.read(planted(flies=()), "right", "model").findings()}
+    found = {one.claim: one for one in SentenceRead.read(planted(flies=()), "right", "model").findings()}
     assert (found["S1"].ruling, found["S1"].value) == ("fails", 0)
     assert found["S2"].ruling == "not applicable"
 
 
 def test_under_a_causal_mask_time_cannot_see_flies():
-    found = {one.claim: one for one in Sentence.read(planted(), "right", "causal").findings()}
+    found = {one.claim: one for one in SentenceRead.read(planted(), "right", "causal").findings()}
     assert found["S1"].ruling == "not applicable"
     assert 'sees nothing of "flies"' in found["S1"].found
 

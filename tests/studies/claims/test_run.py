@@ -10,9 +10,10 @@ import zoo
 from headscope import Scope
 from headscope.commands.cli import main
 from headscope.errors import InputError
+from headscope.show.progress import Progress
 from headscope.studies.claims import passes
 from headscope.studies.claims.page import write_page
-from headscope.studies.claims.run import Asked, settle
+from headscope.studies.claims.run import ClaimsAsked, settle
 from tests.studies.claims.planted import planted
 from tests.studies.survey.corpora import sentences, surveyed, written
 
@@ -21,18 +22,16 @@ class Ended(Exception):
     """What ends a run."""
 
 
-class EndsAt:
+class EndsAt(Progress):
     """Ends a run when it comes to a step."""
 
     def __init__(self, doing: str) -> None:
-        self.doing = doing
+        super().__init__(self.end)
+        self._last = doing
 
-    def step(self, doing: str, total: int | None) -> None:
-        if doing == self.doing:
+    def end(self, progress: Progress) -> None:
+        if progress.doing == self._last:
             raise Ended
-
-    def tick(self, done: int) -> None:
-        pass
 
 
 @pytest.fixture(scope="module")
@@ -49,30 +48,30 @@ def scope():
 def whole(scope, corpus, tmp_path_factory):
     """A run that nothing ended, and where."""
     directory = tmp_path_factory.mktemp("whole")
-    return settle(scope, Asked(texts=(corpus,)), directory), directory
+    return settle(scope, ClaimsAsked(texts=(corpus,)), directory), directory
 
 
 def test_a_run_that_was_ended_again_and_again_finds_the_same(scope, corpus, whole, tmp_path, monkeypatch):
     for doing in ("measuring under the published arithmetic", "with and without the position", "mixing ratios"):
         with pytest.raises(Ended):
-            settle(scope, Asked(texts=(corpus,)), tmp_path, EndsAt(doing))
+            settle(scope, ClaimsAsked(texts=(corpus,)), tmp_path, EndsAt(doing))
     monkeypatch.setattr("headscope.studies.survey.run.measure", None)  # what is there is not measured again
     monkeypatch.setattr("headscope.studies.claims.linear.recovery", None)
     monkeypatch.setattr(passes, "overlaps", None)
-    found = settle(scope, Asked(texts=(corpus,)), tmp_path)
+    found = settle(scope, ClaimsAsked(texts=(corpus,)), tmp_path)
     assert found.to_dict() == whole[0].to_dict()
 
 
 def test_a_survey_that_fits_serves_in_the_place_of_a_run_of_its_own(scope, corpus, whole, tmp_path):
     survey = surveyed(scope, corpus, tmp_path / "survey", stream=True)
-    found = settle(scope, Asked(survey=survey), tmp_path / "out")
+    found = settle(scope, ClaimsAsked(survey=survey), tmp_path / "out")
     assert not (tmp_path / "out" / "parts" / "right").exists()
     assert found.to_dict()["claims"] == whole[0].to_dict()["claims"]
 
 
 def test_a_survey_without_streams_leaves_their_claims_undetermined(scope, corpus, tmp_path):
     survey = surveyed(scope, corpus, tmp_path / "survey")
-    found = settle(scope, Asked(survey=survey), tmp_path / "out")
+    found = settle(scope, ClaimsAsked(survey=survey), tmp_path / "out")
     assert {found.of(id)[0].ruling for id in ("B2", "B5", "B6", "B7")} == {"undetermined"}
     assert "--stream" in found.of("B2")[0].found
 
@@ -84,23 +83,23 @@ def test_a_survey_without_streams_leaves_their_claims_undetermined(scope, corpus
 def test_a_survey_that_does_not_fit_is_refused_with_what_it_lacks(scope, corpus, tmp_path, options, lacks):
     survey = surveyed(scope, corpus, tmp_path / "survey", sample=4, **options)
     with pytest.raises(InputError, match=lacks):
-        settle(scope, Asked(survey=survey), tmp_path / "out")
+        settle(scope, ClaimsAsked(survey=survey), tmp_path / "out")
 
 
 def test_a_survey_of_another_model_is_refused(scope, corpus, tmp_path):
     survey = surveyed(Scope.from_model(*zoo.build("bert")), corpus, tmp_path / "survey", sample=4)
     with pytest.raises(InputError, match="other weights"):
-        settle(scope, Asked(survey=survey), tmp_path / "out")
+        settle(scope, ClaimsAsked(survey=survey), tmp_path / "out")
 
 
 def test_a_directory_with_other_claims_is_refused(scope, corpus, whole):
     with pytest.raises(InputError, match="other claims"):
-        settle(scope, Asked(texts=(corpus,), seed=1), whole[1])
+        settle(scope, ClaimsAsked(texts=(corpus,), seed=1), whole[1])
 
 
 def test_a_survey_and_texts_at_once_are_refused():
     with pytest.raises(InputError, match="texts of its own"):
-        Asked.of(["a.txt"], "survey", "model", None, 0)
+        ClaimsAsked.of(["a.txt"], "survey", "model", None, 0)
 
 
 def test_the_page_holds_every_verdict_and_number(whole, tmp_path):
@@ -126,7 +125,7 @@ def test_the_same_work_gives_the_same_page(whole, tmp_path):
 
 def test_a_decoder_is_told_what_does_not_apply(corpus, tmp_path):
     model = zoo.save("llama", tmp_path / "llama")
-    found = settle(Scope.from_pretrained(str(model)), Asked(texts=(corpus,), sample=12), tmp_path / "out")
+    found = settle(Scope.from_pretrained(str(model)), ClaimsAsked(texts=(corpus,), sample=12), tmp_path / "out")
     published = [one for one in found.findings if one.arithmetic == "published"]
     assert len(published) == 10
     assert {one.ruling for one in published} == {"not applicable"}
@@ -180,7 +179,7 @@ def test_a_directory_with_something_else_is_refused(tmp_path, capsys):
 @pytest.mark.parametrize("texts", [["time flies like an arrow."], ["time flies.", "a bird in the hand is worth two."]])
 def test_one_or_two_texts_determine_little_and_break_nothing(tmp_path, texts):
     path = written(tmp_path / "t.txt", texts)
-    found = settle(Scope.from_model(*zoo.build("bert")), Asked(texts=(path,)), tmp_path / "out")
+    found = settle(Scope.from_model(*zoo.build("bert")), ClaimsAsked(texts=(path,)), tmp_path / "out")
     json.dumps(found.to_dict(), allow_nan=False)
     write_page(found, tmp_path / "page")
     assert found.of("S9")[0].ruling == "undetermined"

@@ -11,8 +11,8 @@ import pytest
 
 from headscope.errors import InputError
 from headscope.studies.claims.passes import by_shard, mixing
-from headscope.studies.claims.run import Asked, settle
-from headscope.studies.claims.store import Work
+from headscope.studies.claims.run import ClaimsAsked, settle
+from headscope.studies.claims.store import claimed, work_in
 from headscope.studies.claims.surveyed import Surveyed
 from tests.studies.claims.planted import planted
 from tests.studies.survey.corpora import sentences, surveyed, written
@@ -69,7 +69,7 @@ def test_what_is_kept_of_a_shard_is_what_was_measured(scope, survey, tmp_path):
 
 
 def test_claims_of_damaged_work_are_those_of_whole_work(scope, corpus, tmp_path):
-    asked = Asked(texts=(corpus,))
+    asked = ClaimsAsked(texts=(corpus,))
     whole = settle(scope, asked, tmp_path).to_dict()
     parts = tmp_path / "parts"
     flip(parts / "maps.json", 4321)
@@ -88,5 +88,5 @@ def test_a_question_that_cannot_be_read_is_a_sentence(tmp_path, raw, said):
         os.mkfifo(tmp_path / "asked.json")
     else:
         (tmp_path / "asked.json").write_bytes(raw)
-    with pytest.raises(InputError, match=said), Work(tmp_path, {"seed": 0}).claimed():
+    with pytest.raises(InputError, match=said), claimed(work_in(tmp_path), {"seed": 0}):
         pass

@@ -7,8 +7,8 @@ import pytest
 import zoo
 
 from headscope import Scope
-from headscope.corpus.bootstrap import Draws
-from headscope.corpus.estimates import Sample
+from headscope.inference.bootstrap import Draws
+from headscope.inference.grouped import Grouped
 from headscope.studies.claims import stream
 from headscope.studies.claims.passes import mixing
 from headscope.studies.claims.surveyed import Streams, Surveyed
@@ -20,7 +20,7 @@ TOKENS, GROUPS = 120, 30
 def words() -> stream.Words:
     """Every other token is a content word."""
     members = np.arange(TOKENS) % 2 == 0
-    sample = Sample(np.arange(TOKENS) // 4, Draws(GROUPS, seed=0))
+    sample = Grouped(np.arange(TOKENS) // 4, Draws(GROUPS, seed=0))
     return stream.Words(sample, {"content": members, "function": ~members})
 
 

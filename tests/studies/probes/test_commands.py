@@ -9,8 +9,8 @@ import zoo
 
 from headscope import InputError, Scope
 from headscope.commands.cli import main
-from headscope.corpus.work import find_texts
 from headscope.studies.probes import LinearLens
+from headscope.studies.probes.texts import find_texts
 from tests.studies.survey.corpora import sentences, surveyed, written
 
 

@@ -54,6 +54,15 @@ def test_several_kinds_of_targets_are_fitted_as_each_alone():
         assert torch.allclose(weights[n], alone, atol=1e-12)
 
 
+def test_mean_and_covariance_are_those_of_the_samples():
+    x, y = (part[:, 0] for part in samples(4))
+    found = Gram.zeros(5, 3)
+    for part in (slice(None, 13), slice(13, None)):
+        found.add(Gram.of(x[part], y[part]))
+    torch.testing.assert_close(found.x_mean, x.mean(0))
+    torch.testing.assert_close(found.covariance, x.T.cov(correction=0))
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 39))
 def test_sums_of_parts_are_the_sums_of_all(seed, cut):

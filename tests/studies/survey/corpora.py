@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import zoo
 
 from headscope import Scope
-from headscope.studies.survey.options import Options
+from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.run import Survey
 
 WORDS = " ".join(zoo.CORPUS).replace(".", "").replace(",", "").split()
@@ -33,7 +33,7 @@ def written(path: Path, texts: list[str], every: int | None = None) -> Path:
 
 def surveyed(scope: Scope, path: Path, directory: Path, nulls: tuple[str, ...] = (), **options: Any) -> Path:
     """The directory of a finished survey."""
-    Survey.prepare(scope, [path], directory, Options(**options)).run(nulls)
+    Survey.prepare(scope, [path], directory, SurveyOptions(**options)).run(nulls)
     return directory
 
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from headscope.keep.checksums import sha256_of
+from headscope.keep.record import identity, sealed
 from headscope.studies.claims.surveyed import Surveyed
 from headscope.studies.survey import contrasts
-from headscope.studies.survey.checksums import sha256_of
-from headscope.studies.survey.manifest import identity, sealed
 from headscope.studies.survey.opened import open_survey
 from headscope.studies.survey.report.examples import examples
 

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,11 +19,12 @@ from hypothesis import strategies as st
 
 from headscope import Scope
 from headscope.errors import InputError
+from headscope.inference.bootstrap import Draws
 from headscope.studies.claims.surveyed import Surveyed
 from headscope.studies.survey import contrasts
 from headscope.studies.survey import statistics as tables_of_figures
 from headscope.studies.survey.opened import open_survey
-from headscope.studies.survey.options import Options
+from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.report.examples import examples
 from headscope.studies.survey.report.write import write_report
 from headscope.studies.survey.run import Survey
@@ -31,6 +33,14 @@ from tests.studies.survey.damage import files, flip, make_to_fit, of_before, rea
 
 TEXTS = sentences(12, seed=5)
 SHARDS = {"shard_positions": 36, "stream": True}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_replicates():
+    """Of 2,000 replicates 200 tell as well whether a figure has changed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tables_of_figures, "Draws", partial(Draws, replicates=200))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +157,7 @@ SPOILED = [exchange, of_the_null, cut, empty, gone, pipe, device, unsealed, bit_
 @pytest.mark.parametrize("spoil", SPOILED)
 def test_a_damaged_shard_is_named_and_measured_again(finished, whole, scope, copy, spoil):
     spoil(copy)
-    survey = Survey.prepare(scope, [finished[1]], copy, Options(**SHARDS))
+    survey = Survey.prepare(scope, [finished[1]], copy, SurveyOptions(**SHARDS))
     plan = survey.plan()
     assert plan.shards - plan.done == len(plan.notes) == (2 if spoil is exchange else 1)
     assert all(note.startswith("shard ") and note.endswith("it is measured again.") for note in plan.notes)
@@ -174,7 +184,7 @@ def test_a_damaged_table_of_figures_is_named_and_made_again(finished, whole, sco
     flip(path, 8 * (path.stat().st_size // 3))
     with pytest.raises(InputError, match=rf"{name}\.parquet is not what was written\. Run the same headscope survey"):
         open_survey(copy)
-    Survey.prepare(scope, [finished[1]], copy, Options(**SHARDS)).run()
+    Survey.prepare(scope, [finished[1]], copy, SurveyOptions(**SHARDS)).run()
     assert read_all(copy) == whole
 
 
@@ -195,7 +205,7 @@ def test_a_survey_without_checksums_opens_and_says_so(whole, copy):
 
 def test_a_survey_without_checksums_goes_on(finished, whole, scope, copy, monkeypatch):
     shutil.rmtree(of_before(copy) / "shards" / "00001")
-    survey = Survey.prepare(scope, [finished[1]], copy, Options(**SHARDS))
+    survey = Survey.prepare(scope, [finished[1]], copy, SurveyOptions(**SHARDS))
     assert [note for note in survey.plan().notes if "without checksums" in note]
     survey.run()
     assert [path.parent.name for path in (copy / "shards").rglob("checksums.json")] == ["00001"]
@@ -208,7 +218,7 @@ def test_what_shows_without_checksums_is_noticed(finished, whole, scope, copy, s
     if spoil is not of_the_null:  # of the same texts, and so of the same shape
         with pytest.raises(InputError, match=r"shard [01] is damaged"):
             read_all(copy)
-        Survey.prepare(scope, [finished[1]], copy, Options(**SHARDS)).run()
+        Survey.prepare(scope, [finished[1]], copy, SurveyOptions(**SHARDS)).run()
         assert read_all(copy) == whole
 
 

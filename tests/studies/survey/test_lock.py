@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import zoo
+from aside import HEADSCOPE, Program
 
 from headscope.errors import InputError
-from headscope.studies.capacity.options import Options as CapacityOptions
+from headscope.keep.lock import held
+from headscope.show.progress import Progress
+from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.capacity.run import Run
-from headscope.studies.claims.run import Asked, settle
-from headscope.studies.survey.lock import held
-from headscope.studies.survey.options import Options
+from headscope.studies.claims.run import ClaimsAsked, settle
+from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.run import Survey
 from headscope.studies.survey.store import Store
 from tests.studies.survey.corpora import sentences, surveyed, table, written
@@ -23,13 +20,10 @@ from tests.studies.survey.corpora import sentences, surveyed, table, written
 SHARDS = {"shard_positions": 30}
 # Another process, which begins the survey of its arguments, and stops within its second shard until it is killed.
 OTHER = f"""
-import sys, time
-sys.path[:0] = {[str(Path(zoo.__file__).parent), str(Path(zoo.__file__).parents[1])]!r}
-import zoo
+import sys, time, zoo
 from headscope import Scope
-from headscope.survey import run
-from headscope.survey.options import Options
-from headscope.survey.store import Store
+from headscope.studies.survey import run
+from headscope.studies.survey.options import SurveyOptions
 measure, count = run.measure, 0
 def stopping(*arguments, **named):
     global count
@@ -39,7 +33,7 @@ def stopping(*arguments, **named):
         print("within", flush=True)
         time.sleep(600)
 run.measure = stopping
-run.Survey.prepare(Scope.from_model(*zoo.build("bert")), [sys.argv[1]], sys.argv[2], Options(**{SHARDS!r})).run()
+run.Survey.prepare(Scope.from_model(*zoo.build("bert")), [sys.argv[1]], sys.argv[2], SurveyOptions(**{SHARDS!r})).run()
 """
 
 
@@ -51,14 +45,9 @@ def path(tmp_path):
 @pytest.fixture
 def at_work(path, tmp_path):
     """Another process within a shard of the survey in `tmp_path / "s"`."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", OTHER, str(path), str(tmp_path / "s")], stdout=subprocess.PIPE, text=True
-    )
-    assert child.stdout is not None
-    said = child.stdout.readline()
-    while said and said != "within\n":  # training the tokenizer prints empty lines
-        said = child.stdout.readline()
-    assert said == "within\n"
+    child = Program(OTHER, path, tmp_path / "s", folder=tmp_path / "said")
+    child.until(lambda: "within" in child.out)
+    assert child.poll() is None, child.err
     yield child
     child.kill()
     child.wait()
@@ -68,11 +57,11 @@ def test_the_second_of_two_runs_is_told_and_one_that_was_killed_is_in_nobodys_wa
     scope, directory = scope_of("bert"), tmp_path / "s"
     (begun,) = directory.glob(".unfinished-*")
     with pytest.raises(InputError, match=r"another run is at work in .*s: wait until it has ended[^\n]*another dir"):
-        Survey.prepare(scope, [path], directory, Options(**SHARDS))
+        Survey.prepare(scope, [path], directory, SurveyOptions(**SHARDS))
     assert begun.is_dir()
     assert Store(directory).has(0)
     assert not Store(directory).has(1)
-    at_work.send_signal(signal.SIGKILL)
+    at_work.kill()
     at_work.wait()
     surveyed(scope, path, directory, **SHARDS)
     assert not list(directory.rglob(".unfinished*"))
@@ -83,22 +72,22 @@ def test_the_second_of_two_runs_is_told_and_one_that_was_killed_is_in_nobodys_wa
 
 def test_a_run_that_was_prepared_before_another_began_is_told_too(scope_of, path, tmp_path):
     scope, directory = scope_of("bert"), tmp_path / "s"
-    one, other = (Survey.prepare(scope, [path], directory, Options(**SHARDS)) for _ in range(2))
+    one, other = (Survey.prepare(scope, [path], directory, SurveyOptions(**SHARDS)) for _ in range(2))
     refused = []
 
-    def tick(positions: int) -> None:
+    def meanwhile(progress: Progress) -> None:
         with pytest.raises(InputError, match="another run is at work") as error:
             other.run()
         refused.append(str(error.value))
 
-    one.run(tick=tick)
+    one.run(progress=Progress(meanwhile))
     assert refused
     other.run()  # nothing is left to do, and nobody is at work
 
 
 def test_no_two_runs_write_into_one_folder(scope_of, path, tmp_path):
     # Where a file system has no locks, this alone keeps half a shard from being published.
-    Survey.prepare(scope_of("bert"), [path], tmp_path / "s", Options(**SHARDS))
+    Survey.prepare(scope_of("bert"), [path], tmp_path / "s", SurveyOptions(**SHARDS))
     one, other = Store(tmp_path / "s"), Store(tmp_path / "s")
     with one.writing(0) as first, other.writing(0) as second:
         for sink in (first, second):
@@ -117,14 +106,14 @@ def test_claims_and_capacity_are_told_as_well(scope_of, path, tmp_path):
     with held(tmp_path / "capacity"), pytest.raises(InputError, match="another run is at work"):
         Run.prepare(scope, [path], CapacityOptions(sample=None), tmp_path / "capacity")
     with held(tmp_path / "claims" / "parts"), pytest.raises(InputError, match="another run is at work"):
-        settle(scope, Asked(texts=(path,)), tmp_path / "claims")
+        settle(scope, ClaimsAsked(texts=(path,)), tmp_path / "claims")
 
 
 def test_the_command_line_ends_with_2(at_work, path, tmp_path):
     model = zoo.save("bert", tmp_path / "model")
-    command = ["survey", str(path), "-o", str(tmp_path / "s"), "--model", str(model), "--shard-positions", "30"]
-    ended = subprocess.run([sys.executable, "-m", "headscope", *command], capture_output=True, text=True, timeout=300)
-    assert ended.returncode == 2
-    assert "another run is at work in" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    command = ["survey", path, "-o", tmp_path / "s", "--model", model, "--shard-positions", 30]
+    other = Program(HEADSCOPE, *command, folder=tmp_path / "said")
+    assert other.wait() == 2
+    assert "another run is at work in" in other.err
+    assert "Traceback" not in other.err
     assert at_work.poll() is None

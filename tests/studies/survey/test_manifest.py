@@ -14,14 +14,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headscope import Scope
-from headscope.corpus.work import find_texts
 from headscope.errors import InputError
-from headscope.studies.capacity.options import Options as CapacityOptions
+from headscope.keep.record import sealed
+from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.capacity.run import Run
-from headscope.studies.claims.run import Asked, settle
-from headscope.studies.survey import contrasts, manifest, statistics
+from headscope.studies.claims.run import ClaimsAsked, settle
+from headscope.studies.probes.texts import find_texts
+from headscope.studies.survey import contrasts, statistics
 from headscope.studies.survey.opened import open_survey
-from headscope.studies.survey.options import Options
+from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.report.method import measured
 from headscope.studies.survey.report.write import write_report
 from headscope.studies.survey.run import Survey
@@ -54,11 +55,11 @@ def refused(scope: Scope, directory: Path, texts: Path, out: Path) -> str:
     openers = (
         lambda: open_survey(directory),
         lambda: write_report([directory], out / "report"),
-        lambda: Survey.prepare(scope, [texts], directory, Options()),
+        lambda: Survey.prepare(scope, [texts], directory, SurveyOptions()),
         lambda: statistics.compute(directory),
         lambda: contrasts.between(directory, directory),
         lambda: find_texts(scope, [directory]),
-        lambda: settle(scope, Asked(survey=directory), out / "claims"),
+        lambda: settle(scope, ClaimsAsked(survey=directory), out / "claims"),
     )
     told = ""
     for opens in openers:
@@ -135,7 +136,7 @@ def test_what_is_no_manifest(scope, finished, copy, tmp_path, text, said):
 def test_a_field_that_lies_is_named(scope, finished, copy, tmp_path, path, value, said):
     made = changed(json.loads((copy / "manifest.json").read_text()), path, value)
     if path == ("options", "kind") or path[:2] == ("options", "spaces"):
-        made = manifest.sealed({name: inner for name, inner in made.items() if name != "checksum"})
+        made = sealed({name: inner for name, inner in made.items() if name != "checksum"})
     spoiled(copy, json.dumps(made))
     with pytest.raises(InputError) as error:
         open_survey(copy)
@@ -166,9 +167,9 @@ def test_the_manifest_of_other_work_is_no_survey(scope, finished, tmp_path):
     with pytest.raises(InputError, match="holds the work of headscope capacity"):
         open_survey(tmp_path / "capacity")
     with pytest.raises(InputError, match="holds another survey"):
-        Survey.prepare(scope, [finished[1]], tmp_path / "capacity", Options())
+        Survey.prepare(scope, [finished[1]], tmp_path / "capacity", SurveyOptions())
 
 
 def test_a_seed_is_a_number_that_can_be_drawn_with():
     with pytest.raises(InputError, match="seed is -1; it is a number from 0"):
-        Options(seed=-1)
+        SurveyOptions(seed=-1)

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from headscope.question.kinds import KINDS
-from headscope.studies.survey.measure import pattern_figures
 from tests.studies.survey.corpora import sentences, surveyed, table, written
 
 TEXTS = sentences(6)
@@ -91,10 +90,3 @@ def test_patterns_are_those_of_the_formulas(scope_of, tmp_path):
         assert row.on_own == pytest.approx(weights[row.position].item(), abs=1e-6)
         assert row.on_previous == pytest.approx(weights[row.position - 1].item(), abs=1e-6)
         assert row.on_special == pytest.approx(weights[special].sum().item(), abs=1e-6)
-
-
-def test_the_first_position_has_no_previous_one():
-    figures = pattern_figures(torch.ones(2, 3, 3) / 3, torch.tensor([False, True, False]))
-    assert figures.shape == (4, 2, 2)
-    assert figures[2, 0].isnan().all()
-    assert torch.equal(figures[2, 1], torch.full((2,), 1 / 3))

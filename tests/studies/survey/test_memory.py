@@ -16,16 +16,17 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from headscope.corpus import bootstrap
 from headscope.corpus.census import take_census
-from headscope.corpus.texts import Columns, Corpus, Text, find_sources
+from headscope.corpus.texts import Columns, Corpus, CorpusText, find_sources
+from headscope.inference import bootstrap, estimates
+from headscope.keep.checksums import CHECKSUMS, seal
+from headscope.keep.record import sealed
 from headscope.model.tokens import Token
-from headscope.studies.survey import statistics, store, sums
-from headscope.studies.survey.checksums import CHECKSUMS, seal
-from headscope.studies.survey.frame import Frame
-from headscope.studies.survey.manifest import MANIFEST, sealed
+from headscope.studies.survey import statistics, store
+from headscope.studies.survey.frame import ShardFrame
+from headscope.studies.survey.manifest import MANIFEST
 from headscope.studies.survey.measure import Heads
-from headscope.studies.survey.options import Options
+from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.run import Survey
 from tests.studies.survey.corpora import sentences, surveyed, written
 
@@ -55,7 +56,7 @@ def test_the_census_holds_a_few_bytes_a_text(tmp_path):
         path = tmp_path / f"{count}.txt"
         path.write_text("\n".join(f"text number {n} of a corpus that nobody keeps in memory" for n in range(count)))
         with peak() as found:
-            census = take_census(Corpus(find_sources([path]), Columns()), lambda text: read, Options(), 10)
+            census = take_census(Corpus(find_sources([path]), Columns()), lambda text: read, SurveyOptions(), 10)
         assert census.total == 5 * count
         peaks.append(found[0])
     assert peaks[1] - peaks[0] < A_TEXT * 20000
@@ -74,7 +75,7 @@ def survey(tmp_path_factory):
 def repeated(survey, directory, times):
     """The same survey of so many times the shards: all texts anew, and each a group of its own."""
     shutil.copytree(survey, directory)
-    manifest = json.loads((directory / store.MANIFEST).read_text())
+    manifest = json.loads((directory / MANIFEST).read_text())
     shards, groups = manifest["shards"], manifest["texts"]["groups"]
     for n in range(1, times):
         for index in range(len(shards)):
@@ -96,7 +97,7 @@ def repeated(survey, directory, times):
 
 
 def test_the_statistics_of_more_shards_take_no_more_memory(survey, tmp_path, monkeypatch):
-    monkeypatch.setattr(sums, "_GROUPS", 64)
+    monkeypatch.setattr(estimates, "_GROUPS", 64)
     monkeypatch.setattr(bootstrap, "_BLOCK", 64)
     # Few replicates: a shard that is held must show beside them.
     monkeypatch.setattr(statistics, "Draws", partial(bootstrap.Draws, replicates=50))
@@ -114,7 +115,7 @@ def test_the_statistics_of_more_shards_take_no_more_memory(survey, tmp_path, mon
 
 def test_one_shard_is_held_at_a_time(scope_of, tmp_path, monkeypatch):
     path = written(tmp_path / "t.txt", sentences(160, seed=2, least=6, most=6))
-    survey = Survey.prepare(scope_of("bert"), [path], tmp_path / "s", Options(shard_positions=60, stream=True))
+    survey = Survey.prepare(scope_of("bert"), [path], tmp_path / "s", SurveyOptions(shard_positions=60, stream=True))
     assert len(survey.census.shards) > 15
     held, writing = [], store.Store.writing
 
@@ -122,7 +123,10 @@ def test_one_shard_is_held_at_a_time(scope_of, tmp_path, monkeypatch):
         gc.collect()
         objects = gc.get_objects()
         types = Counter(map(type, objects))
-        kinds = [sum(count for one, count in types.items() if issubclass(one, kind)) for kind in (Frame, Heads, Text)]
+        kinds = [
+            sum(count for one, count in types.items() if issubclass(one, kind))
+            for kind in (ShardFrame, Heads, CorpusText)
+        ]
         tensors = {one for one in types if issubclass(one, torch.Tensor)}
         held.append([*kinds, sum(one.nbytes for one in objects if type(one) in tensors)])
         return writing(self, index)

@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from headscope.corpus.census import take_census
-from headscope.corpus.texts import FORMATS, Columns, Corpus, Text, Unreadable, find_sources
+from headscope.corpus.texts import FORMATS, Columns, Corpus, CorpusText, Unreadable, find_sources
 from headscope.errors import InputError
-from headscope.studies.survey.options import Options
+from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.run import Survey
 
 LONGEST = 2**20
@@ -29,7 +29,7 @@ LONGEST = 2**20
 def read(path: Path, format: str = "auto") -> tuple[list[str], Counter[str]]:
     """Texts, and how often which reason to leave something out."""
     items = list(Corpus(find_sources([path], format), Columns()))  # type: ignore[arg-type]
-    texts = [item.content for item in items if isinstance(item, Text)]
+    texts = [item.content for item in items if isinstance(item, CorpusText)]
     return texts, Counter(item.reason for item in items if isinstance(item, Unreadable))
 
 
@@ -223,7 +223,7 @@ def test_a_directory_that_changes_while_it_is_read(scope_of, tmp_path):
     assert [getattr(item, "reason", None) for item in corpus] == [
         None, "a file that cannot be read (No such file or directory)", None,
     ]  # fmt: skip
-    survey = Survey.prepare(scope_of("bert"), [tmp_path / "in"], tmp_path / "s", Options())
+    survey = Survey.prepare(scope_of("bert"), [tmp_path / "in"], tmp_path / "s", SurveyOptions())
     (tmp_path / "in" / "c.txt").unlink()
     with pytest.raises(InputError, match="changed while they were being surveyed"):
         survey.run()
@@ -233,7 +233,7 @@ def test_names_of_files_that_are_no_text_can_be_written(scope_of, tmp_path):
     (tmp_path / "in").mkdir()
     with open(os.fsencode(tmp_path / "in") + b"/f\xfcnf.txt", "w") as file:
         file.write("time flies like an arrow.")
-    Survey.prepare(scope_of("bert"), [tmp_path / "in"], tmp_path / "s", Options()).run()
+    Survey.prepare(scope_of("bert"), [tmp_path / "in"], tmp_path / "s", SurveyOptions()).run()
     (source,) = json.loads((tmp_path / "s" / "manifest.json").read_text("utf-8"))["texts"]["sources"]
     assert source.endswith("f\\xfcnf.txt")
 
@@ -242,7 +242,7 @@ def test_reasons_are_in_the_manifest_with_their_counts(scope_of, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.jsonl").write_text('{"text": "the sea."}\n{"text": "\\ud83d"}\n[\n[\n')
     (tmp_path / "in" / "b.parquet").write_bytes(b"")
-    Survey.prepare(scope_of("bert"), [tmp_path / "in"], tmp_path / "s", Options())
+    Survey.prepare(scope_of("bert"), [tmp_path / "in"], tmp_path / "s", SurveyOptions())
     left_out = json.loads((tmp_path / "s" / "manifest.json").read_text())["texts"]["left_out"]
     assert left_out == {"not UTF-8": 1, "not JSON": 2, "a damaged Parquet file, or its rest": 1}
 
@@ -264,7 +264,7 @@ def test_no_bytes_whatever_end_the_reading_of_a_directory(tmp_path, raw, format)
     (folder / "a.txt").write_bytes(raw)
     (folder / "b.txt").write_bytes(b'{"text": "last"}\n')
     try:
-        census = take_census(Corpus(find_sources([folder], format), Columns()), lambda text: [], Options(), 5)
+        census = take_census(Corpus(find_sources([folder], format), Columns()), lambda text: [], SurveyOptions(), 5)
     except InputError as error:
         told = str(error)
     else:

@@ -6,7 +6,7 @@ import pytest
 import torch
 import zoo
 
-from headscope.studies.capacity.recovery import Recovery
+from headscope.studies.capacity.recovery import OwnRanks
 from headscope.studies.claims.passes import overlaps
 from tests.studies.survey.corpora import surveyed, table, written
 
@@ -42,7 +42,7 @@ def test_a_token_is_recovered_from_the_stream_that_it_begins_as(scope):
     ids = torch.tensor([token.id for reading in readings for token in reading.tokens])
     spots = [spot for reading in readings for spot in reading.spots]
     begun = torch.cat([reading.residual[0] for reading in readings])
-    ranks, _ = Recovery(scope, ids, spots).ranks("residual", 0, begun[None, :, None])
+    ranks, _ = OwnRanks(scope, ids, spots).ranks("residual", 0, begun[None, :, None])
     assert set(ranks.flatten().tolist()) == {1}
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from headscope.corpus.bootstrap import Draws, interval, p_value
-from headscope.corpus.verdicts import corrected
 from headscope.errors import InputError
+from headscope.inference.bootstrap import Draws
+from headscope.inference.estimates import Resampled
+from headscope.inference.verdicts import corrected
 from headscope.studies.survey import figures
 from headscope.studies.survey.contrasts import between
 from tests.studies.survey.corpora import sentences, statistics, surveyed, table, written
@@ -176,31 +177,13 @@ def test_surveys_of_the_same_texts_can_be_subtracted_and_others_not(survey, tmp_
         between(survey, fewer)
 
 
-def test_draws_are_those_of_a_bootstrap():
-    draws = Draws(3000, seed=1, replicates=400)
-    weights = draws.weights(np.arange(3000))
-    assert (weights.sum(1) == 3000).all()
-    assert weights.mean() == 1
-    assert weights.var() == pytest.approx(1 - 1 / 3000, rel=0.01)
-    assert np.array_equal(draws.weights(np.array([2500, 7])), weights[:, [2500, 7]])
-    assert np.array_equal(Draws(3000, seed=1, replicates=400).weights(np.arange(3000)), weights)
-
-
-def test_an_interval_leaves_out_replicates_without_a_value():
-    replicates = np.arange(1600.0)
-    replicates[::2] = np.nan
-    assert [float(end) for end in interval(replicates)] == [41, 1559]
-    assert np.isnan(p_value(np.full(10, np.nan)))
-    assert p_value(np.arange(-1.0, 999.0)) == pytest.approx(2 * 3 / 1001)
-
-
 def test_kappa_has_no_value_where_chance_always_hits():
-    ones = np.ones((1, 1)), np.ones((1, 1, 3))
-    misses = {"in_text_paired": (np.zeros((1, 1)), np.zeros((1, 1, 3)))}
+    ones = Resampled(np.ones((1, 1)), np.ones((1, 1, 3)))
+    misses = {"in_text_paired": Resampled(np.zeros((1, 1)), np.zeros((1, 1, 3)))}
     found = {one.statistic: one for one in figures.of_rows(defaultdict(lambda: ones, misses))}
-    assert np.isnan(found["kappa"].value).all()
-    assert np.isnan(found["kappa"].value_replicates).all()
-    assert (found["in_text"].difference == -1).all()
+    assert np.isnan(found["kappa"].value.value).all()
+    assert np.isnan(found["kappa"].resampled[0].replicates).all()
+    assert (found["in_text"].difference.value == -1).all()
 
 
 def test_q_values_are_those_of_benjamini_and_hochberg(survey):

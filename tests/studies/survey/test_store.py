@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import random
 import resource
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import zoo
+from aside import HEADSCOPE, Program
 
 from headscope import Scope
 from headscope.errors import InputError
-from headscope.studies.survey.options import Options
+from headscope.show.progress import Progress
+from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.run import Survey
 from tests.studies.survey.corpora import sentences, statistics, surveyed, table, written
 
@@ -46,17 +45,15 @@ def test_interrupted_ten_times_it_ends_as_an_uninterrupted_one(scope, path, tmp_
     draw = random.Random(0)
     work, kept = 0, []
 
-    def tick(positions):
-        nonlocal work
-        work -= positions
-        if work < 0:
+    def interrupt(progress):
+        if progress.done > work:
             raise KeyboardInterrupt
 
     for _ in range(10):
-        survey = Survey.prepare(scope, [path], tmp_path / "broken", Options(**SHARDS))
+        survey = Survey.prepare(scope, [path], tmp_path / "broken", SurveyOptions(**SHARDS))
         work = draw.randint(0, 600)
         try:
-            survey.run(tick=tick)
+            survey.run(progress=Progress(interrupt))
         except KeyboardInterrupt:
             kept.append(survey.plan().done)
     assert len(kept) > 2
@@ -74,32 +71,34 @@ def files_of(directory):
 @pytest.mark.slow
 def test_killed_ten_times_it_ends_as_an_uninterrupted_one(tmp_path):
     path = written(tmp_path / "texts.txt", sentences(160), every=4)  # far more shards than ten runs finish
-    directory = str(zoo.save("bert", tmp_path / "model"))
+    directory = zoo.save("bert", tmp_path / "model")
     draw = random.Random(1)
-    command = [sys.executable, "-m", "headscope", "survey", str(path), "--model", directory, "--shard-positions", "30"]
+
+    def begun(name):
+        command = ["survey", path, "--model", directory, "--shard-positions", 30, "-o", tmp_path / name]
+        return Program(HEADSCOPE, *command, folder=tmp_path / "said")
+
     killed = 0
     for _ in range(30):
-        running = subprocess.Popen([*command, "-o", str(tmp_path / "broken")], stderr=subprocess.DEVNULL)
         # Killed while shards are being written: some time after this run's first new file.
-        before = files_of(tmp_path / "broken")
-        while running.poll() is None and files_of(tmp_path / "broken") <= before:
-            time.sleep(0.005)
+        before, running = files_of(tmp_path / "broken"), begun("broken")
+        running.until(lambda before=before: not files_of(tmp_path / "broken") <= before)
         time.sleep(draw.random() * 0.1)
         killed += running.poll() is None
-        running.send_signal(signal.SIGKILL)
+        running.kill()
         running.wait()
         if killed == 10:
             break
     assert killed == 10
     for name in ("broken", "whole"):
-        subprocess.run([*command, "-o", str(tmp_path / name)], check=True, stderr=subprocess.DEVNULL)
+        assert begun(name).wait() == 0
     same(tmp_path / "broken", tmp_path / "whole")
 
 
 def test_a_full_disk_is_a_sentence_and_the_run_can_go_on(scope, path, tmp_path):
     whole = surveyed(scope, path, tmp_path / "whole", **SHARDS)
     biggest = max(file.stat().st_size for file in whole.rglob("rows.parquet"))
-    survey = Survey.prepare(scope, [path], tmp_path / "full", Options(**SHARDS))
+    survey = Survey.prepare(scope, [path], tmp_path / "full", SurveyOptions(**SHARDS))
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (biggest // 2, limits[1]))
     try:
@@ -118,25 +117,25 @@ def test_other_options_texts_and_models_are_refused_by_name(scope, scope_of, pat
         ({"metrics": ("dot",)}, 'options.metrics is ["cosine"] there and ["dot"] here'),
     ):
         with pytest.raises(InputError, match="holds another survey") as error:
-            Survey.prepare(scope, [path], directory, Options(**options))
+            Survey.prepare(scope, [path], directory, SurveyOptions(**options))
         assert named in str(error.value)
     with pytest.raises(InputError, match=r"texts\.sha256"):
-        Survey.prepare(scope, [written(tmp_path / "other.txt", TEXTS[1:], every=4)], directory, Options())
+        Survey.prepare(scope, [written(tmp_path / "other.txt", TEXTS[1:], every=4)], directory, SurveyOptions())
     with pytest.raises(InputError, match=r"model\.weights_sha256"):
-        Survey.prepare(Scope.from_model(*zoo.build("bert", seed=1)), [path], directory, Options())
-    Survey.prepare(scope, [path], directory, Options())
+        Survey.prepare(Scope.from_model(*zoo.build("bert", seed=1)), [path], directory, SurveyOptions())
+    Survey.prepare(scope, [path], directory, SurveyOptions())
 
 
 def test_a_directory_with_other_files_is_refused(scope, path, tmp_path):
     with pytest.raises(InputError, match=r"holds other files \(texts.txt\)"):
-        Survey.prepare(scope, [path], tmp_path, Options())
+        Survey.prepare(scope, [path], tmp_path, SurveyOptions())
     assert [file.name for file in tmp_path.iterdir()] == ["texts.txt"]
     with pytest.raises(InputError, match="is a file"):
-        Survey.prepare(scope, [path], path, Options())
+        Survey.prepare(scope, [path], path, SurveyOptions())
 
 
 def test_texts_that_change_while_they_are_surveyed_are_noticed(scope, path, tmp_path):
-    survey = Survey.prepare(scope, [path], tmp_path / "s", Options())
+    survey = Survey.prepare(scope, [path], tmp_path / "s", SurveyOptions())
     written(path, TEXTS[1:], every=4)
     with pytest.raises(InputError, match="changed while they were being surveyed"):
         survey.run()
@@ -146,24 +145,19 @@ def test_a_damaged_manifest_is_named(scope, path, tmp_path):
     directory = surveyed(scope, path, tmp_path / "s")
     (directory / "manifest.json").write_text("{")
     with pytest.raises(InputError, match=r"manifest\.json is damaged"):
-        Survey.prepare(scope, [path], directory, Options())
+        Survey.prepare(scope, [path], directory, SurveyOptions())
 
 
 def test_the_plan_says_what_will_be_done(scope, path, tmp_path):
-    survey = Survey.prepare(scope, [path], tmp_path / "s", Options(**SHARDS, metrics=("cosine", "dot")))
+    survey = Survey.prepare(scope, [path], tmp_path / "s", SurveyOptions(**SHARDS, metrics=("cosine", "dot")))
     plan = survey.plan(["labels"])
     positions = sum(not token.special for text in TEXTS for token in scope.read(text).tokens)
     assert (plan.texts, plan.documents, plan.positions, plan.done) == (40, 10, positions, 0)
     assert plan.scores == 2 * positions * 12 * 2 * 2 * scope.card.vocab_size  # heads, references, metrics; and a null
     assert plan.seconds > 0
-    ticked = 0
-
-    def tick(positions):
-        nonlocal ticked
-        ticked += positions
-
-    survey.run(["labels"], tick)
-    assert ticked == plan.work
+    progress = Progress()
+    survey.run(["labels"], progress)
+    assert progress.done == progress.total == plan.work
     after = survey.plan(["labels"])
     assert (after.done, after.seconds, after.bytes, after.scores) == (plan.shards, 0, 0, 0)
     written_bytes = sum(file.stat().st_size for file in (tmp_path / "s").rglob("*/rows.parquet"))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
-from headscope.corpus.bootstrap import Draws
+from headscope.inference.bootstrap import Draws
 from headscope.reading.stream import stages_of
 from headscope.studies.survey import streams
 from tests.studies.survey.corpora import sentences, surveyed, table, written

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from headscope.corpus.tags import tagged
-from headscope.corpus.texts import Text, Word
+from headscope.corpus.texts import CorpusText, Word
 from headscope.model.tokens import tokenize
 
 
-def classes(scope, text: Text):
+def classes(scope, text: CorpusText):
     tokens = tokenize(text.content, scope._opened.names)
     found = tagged(text, tokens)
     return {token.label: one for token, one in zip(tokens, found, strict=True) if not token.special}
@@ -15,7 +15,7 @@ def classes(scope, text: Text):
 
 def test_tags_decide_where_there_are_any(scope_of):
     words = (Word(0, 4, "NOUN"), Word(5, 10, "VERB"), Word(11, 15, "ADP"), Word(24, 25, "PUNCT"))
-    found = classes(scope_of("bert"), Text(0, "time flies like an arrow.", None, "", 1, words))
+    found = classes(scope_of("bert"), CorpusText(0, "time flies like an arrow.", None, "", 1, words))
     assert found["time"] == ("NOUN", "content")
     assert found["like"] == ("ADP", "function")
     assert found["."] == ("PUNCT", "punctuation")
@@ -24,7 +24,7 @@ def test_tags_decide_where_there_are_any(scope_of):
 
 
 def test_every_piece_of_a_word_has_its_class(demo):
-    found = classes(demo, Text(0, "The unbelievability doesn't matter — she's 3!", None, "", 1))
+    found = classes(demo, CorpusText(0, "The unbelievability doesn't matter — she's 3!", None, "", 1))
     assert {found[piece][1] for piece in ("un", "##bel", "##ie", "##va", "##bility")} == {"content"}
     assert {found[piece][1] for piece in ("the", "doesn", "t", "she", "s")} == {"function"}
     assert {found[piece][1] for piece in ("—", "!")} == {"punctuation"}

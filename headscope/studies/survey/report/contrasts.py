@@ -8,7 +8,7 @@ from itertools import combinations, groupby
 from typing import NamedTuple
 
 from headscope.studies.survey import contrasts as subtracted
-from headscope.studies.survey.opened import Survey, View
+from headscope.studies.survey.opened import OpenedSurvey, View
 from headscope.studies.survey.report.measures import MEASURES, Measure, mask
 
 
@@ -61,7 +61,7 @@ class Contrast:
     q: float | None
 
 
-def pairs(surveys: Mapping[str, Survey]) -> list[Pair]:
+def pairs(surveys: Mapping[str, OpenedSurvey]) -> list[Pair]:
     """All pairs of sides that differ in one thing only: of surveys the first less the second, else the later first."""
     sides = [Side(name, view) for name, survey in surveys.items() for view in survey.views]
     found = []
@@ -75,14 +75,14 @@ def pairs(surveys: Mapping[str, Survey]) -> list[Pair]:
     return sorted(found, key=lambda pair: (order.index(pair.what), pair.first.survey, pair.second.survey))
 
 
-def unpaired(surveys: Mapping[str, Survey], pair: Pair) -> str | None:
+def unpaired(surveys: Mapping[str, OpenedSurvey], pair: Pair) -> str | None:
     """Why two sides cannot be subtracted; None where they can."""
     first, second = surveys[pair.first.survey], surveys[pair.second.survey]
     reason = subtracted.unpaired(first.manifest, second.manifest)
     return None if reason is None else f"{pair.label}: not subtracted, {reason}."
 
 
-def contrasts(surveys: Mapping[str, Survey], found: Sequence[Pair]) -> Iterator[Contrast]:
+def contrasts(surveys: Mapping[str, OpenedSurvey], found: Sequence[Pair]) -> Iterator[Contrast]:
     """The contrasts of some pairs: every layer's, and every head's where both models have the same number of heads."""
     for what, of_both in groupby(found, lambda pair: (pair.what, pair.first.survey, pair.second.survey)):
         kind, first, second = what

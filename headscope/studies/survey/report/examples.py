@@ -9,7 +9,7 @@ from typing import NamedTuple
 import duckdb
 
 from headscope.errors import InputError
-from headscope.studies.survey.opened import Stat, Survey, View
+from headscope.studies.survey.opened import OpenedSurvey, Stat, View
 from headscope.studies.survey.report.measures import Measure
 
 HEADS = 5  # of each measure
@@ -31,7 +31,7 @@ class Example(NamedTuple):
     signal: float | None
 
 
-def strongest(survey: Survey, view: View, measure: Measure) -> list[tuple[int, int, Stat]]:
+def strongest(survey: OpenedSurvey, view: View, measure: Measure) -> list[tuple[int, int, Stat]]:
     """The heads that are above chance, the largest difference first; a few."""
     found = [
         (layer, head, stat)
@@ -65,7 +65,7 @@ _CONTEXT = """
 """
 
 
-def examples(survey: Survey, view: View, heads: Sequence[tuple[int, int]], count: int = TOKENS) -> list[Example]:
+def examples(survey: OpenedSurvey, view: View, heads: Sequence[tuple[int, int]], count: int = TOKENS) -> list[Example]:
     """`count` tokens of each (layer, head), drawn among all that were measured whatever the head does there."""
     if not heads:
         return []
@@ -97,7 +97,7 @@ def examples(survey: Survey, view: View, heads: Sequence[tuple[int, int]], count
 
 
 @contextmanager
-def _told(survey: Survey) -> Iterator[None]:
+def _told(survey: OpenedSurvey) -> Iterator[None]:
     """Tell in a sentence that the tables cannot be asked: a vocabulary may be another's, and its checksum with it."""
     try:
         yield

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Patch, Rectangle
 
+from headscope.inference.verdicts import MARGIN
 from headscope.show.charts.chart import Cell, Chart, canvas, ticks
 from headscope.show.charts.palette import (
     ABOVE,
@@ -25,7 +26,7 @@ from headscope.show.charts.palette import (
     Ink,
 )
 from headscope.show.charts.svg import style, to_svg
-from headscope.studies.survey.opened import Stat, Survey, View
+from headscope.studies.survey.opened import OpenedSurvey, Stat, View
 from headscope.studies.survey.report.measures import MEASURES, PATTERN, head_name, mask, slug, view_name
 
 _NUMBERED = 16  # heads a layer, up to which a cell holds its number
@@ -33,7 +34,7 @@ _DARK = STEPS - 2  # shades from this one on take light text
 Paint = Callable[[Axes, float, float, Stat | None], None]
 
 
-def against_chance(name: str, survey: Survey, view: View) -> Chart:
+def against_chance(name: str, survey: OpenedSurvey, view: View) -> Chart:
     """For every head the three measures over chance, and whether that is above, below, at chance or undetermined."""
     rows: list[tuple[Cell, ...]] = []
     with style():
@@ -59,8 +60,8 @@ def against_chance(name: str, survey: Survey, view: View) -> Chart:
     return Chart(
         slug(name),
         f"Every head against chance: {view_name(view)}",
-        "A number is the difference from chance. White with =: the whole interval lies within ±0.02 of chance under "
-        "every reference. Grey and hatched: neither that nor told apart from chance. Empty: not measured.",
+        f"A number is the difference from chance. White with =: the whole interval lies within ±{MARGIN} of chance "
+        "under every reference. Grey and hatched: neither that nor told apart from chance. Empty: not measured.",
         svg,
         (
             *("head", "statistic", "value", "low", "high", "chance"),
@@ -70,7 +71,7 @@ def against_chance(name: str, survey: Survey, view: View) -> Chart:
     )
 
 
-def mixing(name: str, survey: Survey, mask_name: str) -> Chart:
+def mixing(name: str, survey: OpenedSurvey, mask_name: str) -> Chart:
     """For every head how its attention is spread: entropy, and the weight on three kinds of position."""
     view = View(None, None, None, mask_name)
     rows: list[tuple[Cell, ...]] = []
@@ -95,14 +96,14 @@ def mixing(name: str, survey: Survey, mask_name: str) -> Chart:
     )
 
 
-def _panels(survey: Survey, count: int) -> tuple[Canvas, list[Axes]]:
+def _panels(survey: OpenedSurvey, count: int) -> tuple[Canvas, list[Axes]]:
     width = min(max(0.3 * survey.heads, 1.9), 3.9 if count < 4 else 2.9)
     height = min(max(width / survey.heads, 0.2), 0.3) * survey.layers
     drawn = canvas(count * (width + 0.35), height + 1.1)
     return drawn, list(drawn.subplots(1, count, squeeze=False)[0])
 
 
-def _grid(survey: Survey, view: View, statistic: str) -> dict[tuple[int, int], Stat | None]:
+def _grid(survey: OpenedSurvey, view: View, statistic: str) -> dict[tuple[int, int], Stat | None]:
     return {
         (layer, head): survey.stat(view, statistic, layer, head)
         for layer in range(survey.layers)
@@ -110,7 +111,7 @@ def _grid(survey: Survey, view: View, statistic: str) -> dict[tuple[int, int], S
     }
 
 
-def _cells(ax: Axes, survey: Survey, stats: dict[tuple[int, int], Stat | None], paint: Paint) -> None:
+def _cells(ax: Axes, survey: OpenedSurvey, stats: dict[tuple[int, int], Stat | None], paint: Paint) -> None:
     for (layer, head), stat in stats.items():
         paint(ax, head - 0.5, layer - 0.5, stat)
     ax.set_xlim(-0.5, survey.heads - 0.5)

@@ -8,11 +8,11 @@ from headscope.show.charts.chart import Cell, Chart, canvas, ticks
 from headscope.show.charts.palette import HATCH, PAPER
 from headscope.show.charts.palette import KINDS as LOOKS
 from headscope.show.charts.svg import style, to_svg
-from headscope.studies.survey.opened import Survey, View
+from headscope.studies.survey.opened import OpenedSurvey, View
 from headscope.studies.survey.report.measures import KINDS, group, reference, slug
 
 
-def kinds(name: str, survey: Survey, views: Sequence[View]) -> Chart:
+def kinds(name: str, survey: OpenedSurvey, views: Sequence[View]) -> Chart:
     """One panel a reference: how often the nearest token is of each kind, mean over the layer's heads."""
     rows: list[tuple[Cell, ...]] = []
     with style():

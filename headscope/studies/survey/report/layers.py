@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from headscope.show.charts.chart import Cell, Chart, canvas, ticks
 from headscope.show.charts.palette import LINES, MARKERS, PAPER, STROKES
 from headscope.show.charts.svg import CHANCE_LINE, style, to_svg
-from headscope.studies.survey.opened import ALL, Stat, Survey, Tokens, View
+from headscope.studies.survey.opened import ALL, OpenedSurvey, Stat, Tokens, View
 from headscope.studies.survey.report.contrasts import Contrast
 from headscope.studies.survey.report.measures import BY, MEASURES, group, reference, slug, tokens_name, view_name
 
@@ -41,7 +41,7 @@ class Panel(NamedTuple):
     log: bool = False
 
 
-def references(name: str, survey: Survey, views: Sequence[View]) -> Chart:
+def references(name: str, survey: OpenedSurvey, views: Sequence[View]) -> Chart:
     """The three measures by layer, mean over heads, one line a reference, each with its chance."""
     panels = []
     for measure in MEASURES:
@@ -62,7 +62,7 @@ def references(name: str, survey: Survey, views: Sequence[View]) -> Chart:
     )
 
 
-def nulls(name: str, survey: Survey, view: View) -> Chart:
+def nulls(name: str, survey: OpenedSurvey, view: View) -> Chart:
     """The model beside every null that was measured, over chance."""
     panels = []
     for measure in MEASURES:
@@ -78,7 +78,7 @@ def nulls(name: str, survey: Survey, view: View) -> Chart:
     )
 
 
-def classes(name: str, survey: Survey, view: View) -> Chart:
+def classes(name: str, survey: OpenedSurvey, view: View) -> Chart:
     """The three measures over chance, by class of token."""
     panels = []
     for by, title in BY.items():
@@ -96,7 +96,7 @@ def classes(name: str, survey: Survey, view: View) -> Chart:
     )
 
 
-def surveys(name: str, having: Mapping[str, Survey], view: View) -> Chart:
+def surveys(name: str, having: Mapping[str, OpenedSurvey], view: View) -> Chart:
     """The three measures over chance, one line a survey."""
     panels = []
     for measure in MEASURES:
@@ -194,14 +194,14 @@ def _draw(ax: Axes, panel: Panel, layers: int, axis: str) -> None:
 
 
 def _by_layer(
-    survey: Survey, view: View, statistic: str, tokens: Tokens = ALL, null: str | None = None
+    survey: OpenedSurvey, view: View, statistic: str, tokens: Tokens = ALL, null: str | None = None
 ) -> list[tuple[int, Stat]]:
     found = ((layer, survey.stat(view, statistic, layer, None, tokens, null)) for layer in range(survey.layers))
     return [(layer, stat) for layer, stat in found if stat is not None]
 
 
 def _over_chance(
-    label: str, survey: Survey, view: View, statistic: str, tokens: Tokens = ALL, null: str | None = None
+    label: str, survey: OpenedSurvey, view: View, statistic: str, tokens: Tokens = ALL, null: str | None = None
 ) -> Series:
     found = _by_layer(survey, view, statistic, tokens, null)
     return Series(

@@ -38,7 +38,6 @@ PATTERN = {
     "on_previous": "Weight on the previous one",
     "on_special": "Weight on special ones",
 }
-VERDICTS = ("above", "below", "at chance", "undetermined")
 BY = {"word": "Word class", "frequency": "Frequency", "position": "Position"}
 _MASKS = {"model": "the model's own mask", "full": "every token visible", "causal": "causal mask"}
 _CLASSES = {("frequency", "1"): "most frequent quarter", ("frequency", "4"): "rarest quarter"}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from headscope.inference.verdicts import MARGIN
 from headscope.show.document import Cell, Code, Items, Section, Table
-from headscope.studies.survey.opened import Survey
+from headscope.studies.survey.opened import OpenedSurvey
 
 _OPTIONS = {
     "spaces": "spaces",
@@ -26,7 +27,7 @@ _OPTIONS = {
 }
 
 
-def measured(surveys: Mapping[str, Survey]) -> Section:
+def measured(surveys: Mapping[str, OpenedSurvey]) -> Section:
     """A table with one column for each survey."""
     told = {name: _facts(survey) for name, survey in surveys.items()}
     names = list(dict.fromkeys(fact for facts in told.values() for fact in facts))
@@ -45,7 +46,7 @@ def measured(surveys: Mapping[str, Survey]) -> Section:
     return section
 
 
-def how(surveys: Mapping[str, Survey]) -> Section:
+def how(surveys: Mapping[str, OpenedSurvey]) -> Section:
     """The definitions, in the words of docs/measurement.md and docs/survey.md."""
     formulas = sorted({survey.manifest["formula"] for survey in surveys.values()})
     return Section(
@@ -71,8 +72,8 @@ def how(surveys: Mapping[str, Survey]) -> Section:
                     "Intervals: 95 %, bootstrap of 2,000 draws of documents where documents are marked, else of texts.",
                     "Above, below: the interval of the difference excludes 0, and the false discovery rate over the "
                     "heads is at most 5 % (Benjamini–Hochberg).",
-                    "At chance: the whole interval of the difference lies within ±0.02 under every reference that was "
-                    "measured.",
+                    f"At chance: the whole interval of the difference lies within ±{MARGIN} under every reference "
+                    "that was measured.",
                     "Undetermined: neither. The texts do not tell it apart from chance, and its interval, or that of "
                     "another reference, is too wide to call it chance.",
                     "Contrasts: the same draws of documents on both sides, subtracted replicate by replicate.",
@@ -82,7 +83,7 @@ def how(surveys: Mapping[str, Survey]) -> Section:
     )
 
 
-def _facts(survey: Survey) -> dict[str, Cell]:
+def _facts(survey: OpenedSurvey) -> dict[str, Cell]:
     model, texts, options = survey.model, survey.manifest["texts"], survey.manifest["options"]
     drawn = texts["documents"] is not None
     facts: dict[str, Cell] = {

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-from headscope.corpus.verdicts import RATE
+from headscope.inference.verdicts import RATE, VERDICTS
 from headscope.show.charts.chart import Chart
 from headscope.show.document import Block, Cell, Code, Quote, Section, Table
-from headscope.studies.survey.opened import Survey, View
+from headscope.studies.survey.opened import OpenedSurvey, View
 from headscope.studies.survey.report import heads, kinds, stream
 from headscope.studies.survey.report import layers as lines
 from headscope.studies.survey.report.contrasts import Contrast, Pair, pairs, unpaired
@@ -17,7 +17,6 @@ from headscope.studies.survey.report.examples import HEADS, TOKENS, examples, st
 from headscope.studies.survey.report.measures import (
     KINDS,
     MEASURES,
-    VERDICTS,
     between,
     difference,
     group,
@@ -30,7 +29,7 @@ from headscope.studies.survey.report.measures import (
 _HUBS = 12  # rows of the table
 
 
-def verdicts(surveys: Mapping[str, Survey]) -> Section:
+def verdicts(surveys: Mapping[str, OpenedSurvey]) -> Section:
     """How many heads differ from chance."""
     rows: list[tuple[Cell, ...]] = []
     for name, survey in surveys.items():
@@ -46,7 +45,7 @@ def verdicts(surveys: Mapping[str, Survey]) -> Section:
     return Section("In short", "short", [Table(caption, columns, tuple(rows))])
 
 
-def of_survey(name: str, survey: Survey) -> Section:
+def of_survey(name: str, survey: OpenedSurvey) -> Section:
     """All figures of one survey."""
     section = Section(f"{name}: {survey.model['name']}", slug("survey", name))
     for _, found in groupby(survey.views, group):
@@ -72,7 +71,7 @@ def of_survey(name: str, survey: Survey) -> Section:
     return section
 
 
-def _of_view(anchor: str, survey: Survey, view: View) -> Section:
+def _of_view(anchor: str, survey: OpenedSurvey, view: View) -> Section:
     blocks: list[Block] = [heads.against_chance(f"{anchor}-heads", survey, view)]
     if survey.tokens:
         blocks.append(lines.classes(f"{anchor}-classes", survey, view))
@@ -81,7 +80,7 @@ def _of_view(anchor: str, survey: Survey, view: View) -> Section:
     return Section(view_name(view).capitalize(), anchor, [*blocks, *_strongest(survey, view), _hubs(survey, view)])
 
 
-def _by_layer(survey: Survey, view: View) -> Table:
+def _by_layer(survey: OpenedSurvey, view: View) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for measure in MEASURES:
         for layer in range(survey.layers):
@@ -97,7 +96,7 @@ def _by_layer(survey: Survey, view: View) -> Table:
     )
 
 
-def _strongest(survey: Survey, view: View) -> list[Block]:
+def _strongest(survey: OpenedSurvey, view: View) -> list[Block]:
     found = {measure: strongest(survey, view, measure) for measure in MEASURES}
     rows: list[tuple[Cell, ...]] = [
         (measure.over_chance, head_name(layer, head), rate(stat.value), rate(stat.chance), difference(stat))
@@ -128,7 +127,7 @@ def _strongest(survey: Survey, view: View) -> list[Block]:
     return [table, Table(caption, columns, quoted)]
 
 
-def _hubs(survey: Survey, view: View) -> Table:
+def _hubs(survey: OpenedSurvey, view: View) -> Table:
     found = [
         (layer, head, hub)
         for layer in range(survey.layers)
@@ -147,7 +146,7 @@ def _hubs(survey: Survey, view: View) -> Table:
     )
 
 
-def side_by_side(surveys: Mapping[str, Survey], found: Sequence[Contrast]) -> Section | None:
+def side_by_side(surveys: Mapping[str, OpenedSurvey], found: Sequence[Contrast]) -> Section | None:
     """Surveys in one chart, and what differs in one thing only subtracted; None where nothing is to be compared."""
     compared = pairs(surveys)
     if not compared:
@@ -162,7 +161,7 @@ def side_by_side(surveys: Mapping[str, Survey], found: Sequence[Contrast]) -> Se
     return section
 
 
-def _charts_of_surveys(surveys: Mapping[str, Survey]) -> list[Chart]:
+def _charts_of_surveys(surveys: Mapping[str, OpenedSurvey]) -> list[Chart]:
     views = dict.fromkeys(view for survey in surveys.values() for view in survey.views)
     charts = []
     for view in views:
@@ -173,7 +172,7 @@ def _charts_of_surveys(surveys: Mapping[str, Survey]) -> list[Chart]:
     return charts
 
 
-def _contrast_charts(surveys: Mapping[str, Survey], found: Sequence[Contrast]) -> list[Chart]:
+def _contrast_charts(surveys: Mapping[str, OpenedSurvey], found: Sequence[Contrast]) -> list[Chart]:
     by_subject: dict[tuple[str, str], list[Contrast]] = {}
     for contrast in found:
         if contrast.head is None:
@@ -184,7 +183,7 @@ def _contrast_charts(surveys: Mapping[str, Survey], found: Sequence[Contrast]) -
     ]
 
 
-def _layers(surveys: Mapping[str, Survey], found: Sequence[Contrast]) -> int:
+def _layers(surveys: Mapping[str, OpenedSurvey], found: Sequence[Contrast]) -> int:
     return max(surveys[contrast.pair.first.survey].layers for contrast in found)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import exp
 
 from headscope.show.charts.chart import Chart
-from headscope.studies.survey.opened import ALL, Stat, Survey, Tokens
+from headscope.studies.survey.opened import ALL, OpenedSurvey, Stat, Tokens
 from headscope.studies.survey.report.layers import Panel, Point, Series, chart
 from headscope.studies.survey.report.measures import mask, tokens_name
 
@@ -18,7 +18,7 @@ _PANELS = {
 }
 
 
-def stream(name: str, survey: Survey, of: str) -> Chart:
+def stream(name: str, survey: OpenedSurvey, of: str) -> Chart:
     """Cosine, rank and overlap by stage and class of token, under the mask `of`."""
     panels = []
     for statistic, (title, log, with_chance) in _PANELS.items():

@@ -16,7 +16,7 @@ from headscope.keep.files import directory_to_write
 from headscope.show.charts.chart import Cell
 from headscope.show.document import Items, Report, Section
 from headscope.show.files import FOLDERS, csv_of, write_document
-from headscope.studies.survey.opened import Survey, open_surveys
+from headscope.studies.survey.opened import OpenedSurvey, open_surveys
 from headscope.studies.survey.report import method, sections
 from headscope.studies.survey.report.contrasts import Contrast, contrasts, pairs, unpaired
 from headscope.studies.survey.report.measures import slug
@@ -45,7 +45,7 @@ def write_report(
     return write_document(out, "report", report, _numbers(surveys, found))
 
 
-def _report(surveys: Mapping[str, Survey], found: Sequence[Contrast], say: Callable[[str], None]) -> Report:
+def _report(surveys: Mapping[str, OpenedSurvey], found: Sequence[Contrast], say: Callable[[str], None]) -> Report:
     parts = [sections.verdicts(surveys), method.measured(surveys), method.how(surveys)]
     for name, survey in surveys.items():
         say(f"drawing {name}")
@@ -78,7 +78,7 @@ def _files() -> Section:
     )
 
 
-def _told_apart(surveys: Mapping[str, Survey]) -> dict[str, Survey]:
+def _told_apart(surveys: Mapping[str, OpenedSurvey]) -> dict[str, OpenedSurvey]:
     """The same under names that make different names of files."""
     files = [slug(name) for name in surveys]
     again = [bool(not file or files.count(file) > 1) for file in files]
@@ -96,7 +96,7 @@ def _refuse_foreign(out: Path) -> None:
         )
 
 
-def _numbers(surveys: Mapping[str, Survey], found: Sequence[Contrast]) -> dict[str, str]:
+def _numbers(surveys: Mapping[str, OpenedSurvey], found: Sequence[Contrast]) -> dict[str, str]:
     """The surveys' tables and the contrasts as CSV, by their places."""
     numbers = {"numbers/contrasts.csv": csv_of(_CONTRASTS, map(_contrast, found))}
     for name in ("statistics", "hubs", "stream"):

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import shutil
 import xml.etree.ElementTree as ET
-from pathlib import Path
 
 import markdown_it
+import zoo
 
+from headscope import Scope
 from headscope.show.document import Code, Quote, Report, Section, Table
 from headscope.show.markdown import markdown
 from headscope.show.page import html
 from headscope.studies.survey.report.write import write_report
+from tests.studies.survey.corpora import surveyed
 
 
 def test_every_file_that_the_markdown_names_is_there(report):
@@ -40,18 +42,16 @@ def test_the_same_surveys_give_the_same_bytes(report, surveys, tmp_path):
     assert [f for f in files if (report / f).read_bytes() != (again / f).read_bytes()] == []
 
 
-def test_a_later_report_leaves_nothing_of_an_earlier_one(surveys, tmp_path):
+def test_a_later_report_leaves_nothing_of_an_earlier_one_and_sets_a_survey_alone_beside_no_other(
+    report, surveys, tmp_path
+):
     out = tmp_path / "out"
-    write_report(surveys, out)
+    shutil.copytree(report, out)
     (out / "figures" / "mine.txt").write_text("kept")
-    write_report(surveys[1:], out)
+    page = write_report(surveys[1:], out)
     assert not list(out.glob("figures/one-*"))
     assert not list(out.glob("numbers/one-*"))
     assert (out / "figures" / "mine.txt").read_text() == "kept"
-
-
-def test_a_survey_alone_is_not_set_beside_another(surveys, tmp_path):
-    page = write_report(surveys[1:], tmp_path / "out")
     assert "survey-two" in page.read_text("utf-8")
     assert "contrast-survey" not in page.read_text("utf-8")
 
@@ -67,11 +67,9 @@ def test_words_of_the_texts_are_shown_as_they_are():
     assert "<i>" not in html(document)
 
 
-def test_surveys_whose_names_make_one_file_name_are_told_apart(surveys, tmp_path):
-    copies: list[Path] = []
-    for name in ("größe", "grüße"):
-        copies.append(tmp_path / name)
-        shutil.copytree(surveys[1], copies[-1])
+def test_surveys_whose_names_make_one_file_name_are_told_apart(texts, tmp_path):
+    small = surveyed(Scope.from_model(*zoo.build("bert")), texts, tmp_path / "s", sample=6, references=("layer",))
+    copies = [shutil.copytree(small, tmp_path / name) for name in ("größe", "grüße")]
     page = write_report(copies, tmp_path / "out").read_text("utf-8")
     ids = re.findall(r' id="([^"]+)"', page)
     assert len(ids) == len(set(ids))

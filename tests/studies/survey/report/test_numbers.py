@@ -108,13 +108,14 @@ def test_pairs_differ_in_one_thing(surveys):
     assert len(named) == len(pairs(opened)) == 2 + 2 + 3
 
 
-def test_surveys_of_other_texts_are_shown_and_not_subtracted(surveys, texts, tmp_path):
-    other = surveyed(Scope.from_model(*zoo.build("bert", 1)), texts, tmp_path / "fewer", sample=12, candidates="words")
-    opened = open_surveys([surveys[1], other])
+def test_surveys_of_other_texts_are_shown_and_not_subtracted(texts, tmp_path):
+    scope, asked = Scope.from_model(*zoo.build("bert", 1)), {"references": ("layer",), "candidates": "words"}
+    both = [surveyed(scope, texts, tmp_path / str(count), sample=count, **asked) for count in (18, 12)]
+    opened = open_surveys(both)
     refused = [unpaired(opened, pair) for pair in pairs(opened) if pair.what == "survey"]
     assert refused
     assert all(reason and "their texts differ" in reason for reason in refused)
-    out = write_report([surveys[1], other], tmp_path / "out").parent
+    out = write_report(both, tmp_path / "out").parent
     assert "not subtracted, their texts differ" in (out / "report.html").read_text("utf-8")
     assert "survey" not in set(read(out / "numbers" / "contrasts.csv")["what"])
     assert any((out / "figures").glob("side-by-side-*"))

@@ -78,7 +78,8 @@ def test_an_output_that_holds_something_else(copy, tmp_path, capsys):
 
 
 def test_without_the_extra(copy, tmp_path, capsys, monkeypatch):
-    for name in [name for name in sys.modules if name.startswith("headscope.studies.survey.report")]:
+    drawn = ("headscope.studies.survey.report", "headscope.show.charts")
+    for name in [name for name in sys.modules if name.startswith(drawn)]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert 'pip install "headscope[survey]"' in refused(capsys, copy, "-o", tmp_path / "out")

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headscope.corpus.census import take_census
-from headscope.corpus.texts import Columns, Corpus, Source, Text, find_sources
+from headscope.corpus.asked import CorpusOptions
+from headscope.corpus.counted import CountedCorpus
+from headscope.corpus.texts import TextFile, find_sources
 from headscope.errors import InputError
-from headscope.model.tokens import Token
 from headscope.question.given import in_order
 from headscope.studies.survey.manifest import options_of, survey_manifest
-from headscope.studies.survey.options import Options
 
 if TYPE_CHECKING:
     from headscope.scope import Scope
@@ -30,13 +29,13 @@ class Texts:
     name: str
 
 
-def find_texts(scope: Scope, paths: Iterable[str | Path], options: Options | None = None) -> Texts:
-    """The texts of files and directories as a survey with `options` would read them, or of one survey's directory.
+def find_texts(scope: Scope, paths: Iterable[str | Path], options: CorpusOptions | None = None) -> Texts:
+    """The texts of files and directories as a survey would read them, or of one survey's directory.
 
     Options None: all texts, too long ones cut. Of a survey's directory the texts are those that it measured. Raises
     InputError for paths that are not there, and for a survey whose texts are no longer what they were.
     """
-    chosen, paths = options or Options(truncate=True), in_order(paths, "paths")
+    chosen, paths = options or CorpusOptions(truncate=True), in_order(paths, "paths")
     surveys = surveys_in(paths)
     expected = None
     if surveys:
@@ -45,21 +44,16 @@ def find_texts(scope: Scope, paths: Iterable[str | Path], options: Options | Non
         sources, chosen, expected = _of_survey(surveys[0])
     else:
         sources = find_sources(paths, chosen.format)
-    corpus = Corpus(sources, Columns(chosen.column, chosen.document_column))
-
-    def tokens(text: Text) -> Sequence[Token]:
-        opened = scope._current()
-        return scope._tokens(opened, text.content, opened.stack.start, chosen.truncate)[0]
-
-    census = take_census(corpus, tokens, chosen, scope.card.vocab_size)
-    if expected is not None and census.sha256 != expected:
+    scope._current()
+    counted = CountedCorpus.of(scope, sources, chosen)
+    if expected is not None and counted.census.sha256 != expected:
         raise InputError(
             f"the texts of {surveys[0]} are not those that it measured: they have changed, or this model cuts them "
             "otherwise. Name the files of texts."
         )
-    wanted = set(census.numbers.tolist())
-    contents = tuple(text.content for text in corpus if isinstance(text, Text) and text.number in wanted)
-    return Texts(contents, tuple(census.groups.tolist()), ", ".join(Path(path).name for path in paths))
+    shards = [shard for _, shard in counted.read(set(range(len(counted))))]
+    contents = tuple(text.content for shard in shards for text in shard.texts)
+    return Texts(contents, tuple(counted.census.groups.tolist()), ", ".join(Path(path).name for path in paths))
 
 
 def surveys_in(paths: Sequence[str | Path]) -> list[Path]:
@@ -67,7 +61,7 @@ def surveys_in(paths: Sequence[str | Path]) -> list[Path]:
     return [Path(path) for path in paths if (Path(path) / _MANIFEST).is_file()]
 
 
-def _of_survey(directory: Path) -> tuple[list[Source], Options, str]:
+def _of_survey(directory: Path) -> tuple[list[TextFile], CorpusOptions, str]:
     """The sources of a survey, its options, and the hash of its texts."""
     manifest = survey_manifest(directory)
     options = options_of(manifest)
@@ -77,7 +71,7 @@ def _of_survey(directory: Path) -> tuple[list[Source], Options, str]:
         if not path.is_file():
             raise InputError(f"{directory} is a survey of {name}, which is not there (from here): name files of texts.")
         if name == "standard input":
-            sources.append(Source(path, "text" if options.format == "auto" else options.format, name))
+            sources.append(TextFile(path, "text" if options.format == "auto" else options.format, name))
         else:
             sources += find_sources([path], options.format)
     return sources, options, str(manifest["texts"]["sha256"])

@@ -1,11 +1,13 @@
-"""A large table on disk in small files, each whole or not there: whatever ends a process, what is there stays."""
+"""Tensors on disk in files that are whole or not there, a large table in many of them: what is there stays.
+
+Whatever ends a process, and whatever befalls a file: it is what was written, or is not read.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import math
 import os
-import sys
 import time
 import zlib
 from pathlib import Path
@@ -17,38 +19,11 @@ from torch import Tensor
 
 from headscope.errors import InputError
 from headscope.keep import files
+from headscope.keep.cache import cache_directory, keep_within, touch
 
 STEP = 256  # tokens a file: one run of the model, and so what an interruption loses at most
 _NAME = "v"
 _STALE = 3600.0  # seconds after which a file that was begun is no longer being written
-
-
-def cache_directory() -> Path:
-    """Where headscope keeps what was expensive: HEADSCOPE_CACHE, else `headscope` in the user's own cache directory.
-
-    Raises InputError where neither is known.
-    """
-    try:
-        return _cache_directory()
-    except RuntimeError:  # HOME is not set, and the system knows no home of this user
-        raise InputError(
-            "there is no home directory to keep this in: set HEADSCOPE_CACHE to a directory that can be written."
-        ) from None
-
-
-def _cache_directory() -> Path:
-    own = os.environ.get("HEADSCOPE_CACHE")
-    if own:
-        return Path(own).expanduser().absolute()
-    if os.environ.get("XDG_CACHE_HOME"):
-        base = Path(os.environ["XDG_CACHE_HOME"])
-    elif sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path.home() / ".cache"
-    return base.absolute() / "headscope"
 
 
 def write_tensor(path: Path, tensor: Tensor) -> None:
@@ -79,25 +54,32 @@ def read_layer(path: Path, shape: tuple[int, ...], layer: int) -> Tensor | None:
     return rows if len(sums) == shape[0] and sums[layer] == f"{_sum_of(rows):08x}" else None
 
 
-def touch(path: Path) -> None:
-    """Mark a file as used now, where that can be."""
-    with contextlib.suppress(OSError):
-        os.utime(path)
+class Tensors:
+    """Tensors by name in a folder of the user's cache; those used the longest ago go, until `budget` bytes are left."""
 
+    def __init__(self, folder: str, budget: int) -> None:
+        self._folder, self._budget = folder, budget
 
-def keep_within(directory: Path, budget: int) -> None:
-    """Remove the files of a directory that were used the longest ago, until the rest has `budget` bytes at most."""
-    kept = []
-    for path in directory.iterdir():
-        with contextlib.suppress(OSError):  # another process removes files too
-            found = path.stat()
-            kept.append((found.st_mtime_ns, found.st_size, path))
-    total = 0
-    for _, size, path in sorted(kept, reverse=True):
-        total += size
-        if total > budget:
-            with contextlib.suppress(OSError):
-                path.unlink()
+    def get(self, name: str, shape: tuple[int, ...]) -> Tensor | None:
+        """A tensor of `shape`; None: not there, or damaged, or there is no cache."""
+        try:
+            path = self._path(name)
+        except InputError:
+            return None
+        found = read_layer(path, (1, *shape), 0)
+        if found is not None:
+            touch(path)
+        return found
+
+    def put(self, name: str, tensor: Tensor) -> None:
+        """Keep a tensor; OSError where the disk does not take it, InputError where there is no cache."""
+        path = self._path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_tensor(path, tensor[None])
+        keep_within(path.parent, self._budget)
+
+    def _path(self, name: str) -> Path:
+        return cache_directory() / self._folder / f"{name}.safetensors"
 
 
 class Shards:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Iterator
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 REPLICATES = 2000
 LEVEL = 0.95
 _BLOCK = 1024  # groups whose weights are drawn together
+_ROWS = 64  # replicates whose weights are unpacked together: what bounds the memory of a median
 
 Array = NDArray[np.float64]
 
@@ -43,6 +45,15 @@ class Draws:
             found[:, here] = self._block(block)[:, groups[here] % _BLOCK]
         return found
 
+    def blocks(self) -> Iterator[Array]:
+        """Weights of all groups, float64 [replicate, group], some replicates at a time; they are kept, packed."""
+        for start in range(0, self.replicates, _ROWS):
+            yield self._packed[start : start + _ROWS].astype(np.float64)
+
+    @cached_property
+    def _packed(self) -> NDArray[np.uint16]:
+        return self.weights(np.arange(self.groups)).astype(np.uint16)
+
     def _drawn(self, block: int) -> NDArray[np.int32]:
         draw = np.random.default_rng([self.seed, 4, self.groups, block])
         size = int(self._sizes[block])
@@ -59,6 +70,11 @@ def interval(replicates: Array, level: float = LEVEL) -> tuple[Array, Array]:
     ends = (np.take_along_axis(ordered, np.maximum(at, 0), axis=-1)[..., 0] for at in (cut, known - 1 - cut))
     low, high = (np.where(known[..., 0] > 0, end, np.nan) for end in ends)
     return low, high
+
+
+def spread(replicates: Array, groups: int) -> Array:
+    """The replicates of a figure of so many groups; nan where there is but one, whose spread tells nothing."""
+    return replicates if groups > 1 else np.full_like(replicates, np.nan)
 
 
 def p_value(replicates: Array) -> Array:

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from headscope.errors import InputError
+from headscope.keep.files import file_fault, read_small, told, write_whole
 
 CHECKSUMS = "checksums.json"
 _BLOCK = 2**20
-_LARGEST = 2**26  # bytes of a small file: a manifest of 400,000 shards is smaller
 
 
 def seal(folder: Path, names: Sequence[str], about: Mapping[str, Any], out: Path) -> None:
@@ -54,13 +53,19 @@ def content_fault(folder: Path, names: Sequence[str]) -> str | None:
     return next((f"{name} is not what was written" for name in changed), None)
 
 
-def seal_beside(path: Path, about: str) -> None:
-    """Write the checksum of one file beside it; `about` says what the file is, so that none stands for another."""
-    _beside(path).write_text(_sum_of(path, about), encoding="utf-8")
+def write_sealed(path: Path, about: str, write: Callable[[Path], object]) -> None:
+    """Let `write` make a file, whole, and write its checksum beside it; the folder is made where it is not there.
+
+    `about` says what the file is, so that none stands for another. Raises InputError where the disk does not take it.
+    """
+    with told(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, write)
+        _beside(path).write_text(_sum_of(path, about), encoding="utf-8")
 
 
 def intact(path: Path, about: str) -> bool:
-    """Whether a file, sealed by `seal_beside`, is there and what it was."""
+    """Whether a file, written by `write_sealed`, is there and what it was."""
     if file_fault(path) is not None or file_fault(_beside(path)) is not None:
         return False
     return read_small(_beside(path)) == _sum_of(path, about).encode()
@@ -73,30 +78,6 @@ def sha256_of(path: Path) -> str:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
-
-
-def file_fault(path: Path) -> str | None:
-    """Why a path is no file that can be read to its end: pipes and devices may have none."""
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return f"{path.name} is not there"
-    except OSError as error:
-        return f"{path.name} cannot be read ({error.strerror or error})"
-    return None if stat.S_ISREG(mode) else f"{path.name} is no regular file"
-
-
-def read_small(path: Path) -> bytes:
-    """All of a file that people and other programs may have put there; InputError where it is none, or very large."""
-    fault = file_fault(path)
-    if fault is None and path.stat().st_size > _LARGEST:
-        fault = f"{path.name} has {path.stat().st_size:,} bytes, and at most {_LARGEST:,} are read"
-    try:
-        if fault is None:
-            return path.read_bytes()
-    except OSError as error:
-        fault = f"{path.name} cannot be read ({error.strerror or error})"
-    raise InputError(f"{path.parent} is damaged: {fault}.")
 
 
 def _beside(path: Path) -> Path:

@@ -1,22 +1,36 @@
-"""A survey in the terminal: its plan, and how far it is."""
+"""What a survey will cost, before it begins."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-from headscope.studies.survey.run import Plan
 
 if TYPE_CHECKING:
     from headscope.scope import Card
 
 
-def show(plan: Plan, card: Card, directory: str) -> str:
+@dataclass(frozen=True)
+class SurveyPlan:
+    """What a survey will cost: positions, scores (positions · heads · tokens compared), seconds, bytes on disk.
+
+    `shards` and `done` count those of the model and of every null. Seconds and bytes are of what is left.
+    """
+
+    texts: int
+    positions: int
+    documents: int | None
+    left_out: dict[str, int]
+    scores: int
+    seconds: float
+    bytes: int
+    free_bytes: int
+    shards: int
+    done: int
+    work: int  # what `run` ticks through
+    notes: tuple[str, ...] = ()  # what its reader must know: shards that are damaged, or have no checksums
+
+
+def show(plan: SurveyPlan, card: Card, directory: str) -> str:
     """The plan in a few lines."""
     documents = "" if plan.documents is None else f" of {plan.documents:,} documents"
     lines = [
@@ -31,30 +45,6 @@ def show(plan: Plan, card: Card, directory: str) -> str:
     if plan.bytes > plan.free_bytes:
         lines.append("That is more than the disk has room for.")
     return "\n".join(lines)
-
-
-@dataclass(frozen=True)
-class Watch:
-    """Shows how far a survey is, on standard error."""
-
-    progress: Progress
-    task: TaskID
-
-    def tick(self, positions: int) -> None:
-        """So many positions of one layer, view and mask are measured."""
-        self.progress.advance(self.task, positions)
-
-    def say(self, step: str) -> None:
-        """What is being done now."""
-        self.progress.update(self.task, description=step)
-
-
-@contextmanager
-def watched(plan: Plan) -> Iterator[Watch]:
-    """A bar with the time that is left."""
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield Watch(progress, progress.add_task("starting", total=plan.work))
 
 
 def _time(seconds: float) -> str:

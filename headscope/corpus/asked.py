@@ -1,0 +1,60 @@
+"""What every study asks of a corpus: which texts, and how they are read."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from headscope.corpus.texts import FORMATS, Columns, Format
+from headscope.errors import InputError
+from headscope.question.choices import one_of
+from headscope.question.given import number
+
+
+@dataclass(frozen=True)
+class CorpusOptions:
+    """Which texts are read, and how; every study's options are these and its own.
+
+    `sample`: how many texts, drawn with `seed`; None: all. The seed is that of everything else that is drawn, too.
+    `truncate` cuts texts that are too long, instead of leaving them out.
+    """
+
+    sample: int | None = None
+    seed: int = 0
+    truncate: bool = False
+    format: Format | Literal["auto"] = "auto"
+    column: str = "text"
+    document_column: str = "document"
+
+    def __post_init__(self) -> None:
+        one_of("format", self.format, ("auto", *FORMATS))
+        if self.sample is not None:
+            self._count("sample", 1)
+        self._count("seed", 0)
+
+    @property
+    def columns(self) -> Columns:
+        """What the text and the document are called in tables."""
+        return Columns(self.column, self.document_column)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, as the manifest keeps it."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+    def _count(self, name: str, least: int) -> None:
+        """Have a field as a plain number, or raise InputError."""
+        given = getattr(self, name)
+        plain = number(given, range(least, sys.maxsize), f"{name} is {given!r}; it is a number from {least}.")
+        object.__setattr__(self, name, plain)
+
+
+def refuse_unnamed(kind: str, values: Sequence[str], choices: tuple[str, ...]) -> None:
+    """Raise InputError unless `values` are some of the choices, each once."""
+    if not values:
+        raise InputError(f"name at least one {kind}; open: {', '.join(choices)}.")
+    for value in values:
+        one_of(kind, value, choices)
+    if len(set(values)) < len(values):
+        raise InputError(f"a {kind} is named twice: {', '.join(values)}.")

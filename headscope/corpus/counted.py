@@ -1,0 +1,55 @@
+"""A corpus that was counted for a model: its texts, shard by shard, as often as they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from headscope.corpus.asked import CorpusOptions
+from headscope.corpus.census import SHARD_POSITIONS, Census, ShardPlan, take_census
+from headscope.corpus.texts import Corpus, CorpusText, TextFile
+from headscope.model.tokens import Token
+from headscope.scope import Scope
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Some texts that are measured together, and each one's group: its document, or it alone."""
+
+    plan: ShardPlan
+    texts: list[CorpusText]
+    groups: list[int]
+
+
+@dataclass(frozen=True)
+class CountedCorpus:
+    """Texts and their census."""
+
+    corpus: Corpus
+    census: Census
+
+    @classmethod
+    def of(
+        cls, scope: Scope, sources: Sequence[TextFile], asked: CorpusOptions, shard_positions: int = SHARD_POSITIONS
+    ) -> CountedCorpus:
+        """Count the texts that are asked for, as the model reads them. Raises InputError where nothing is left."""
+        corpus = Corpus(sources, asked.columns)
+        census = take_census(
+            corpus, lambda text: tokens_of(scope, text, asked.truncate), asked, scope.card.vocab_size, shard_positions
+        )
+        return cls(corpus, census)
+
+    def __len__(self) -> int:
+        """How many shards there are."""
+        return len(self.census.shards)
+
+    def read(self, wanted: set[int]) -> Iterator[tuple[int, Shard]]:
+        """The wanted shards with their numbers; InputError where the texts are not what they were."""
+        for plan, texts in self.census.texts_of(self.corpus, wanted):
+            yield plan.index, Shard(plan, texts, self.census.groups[plan.first : plan.stop].tolist())
+
+
+def tokens_of(scope: Scope, text: CorpusText, truncate: bool) -> tuple[Token, ...]:
+    """A text's tokens as the model reads them; InputError for a text that it cannot read."""
+    opened = scope._opened
+    return scope._tokens(opened, text.content, opened.stack.start, truncate)[0]

@@ -1,0 +1,118 @@
+"""The loop of every study: measure the shards that are not there, keep each whole, and tell how far it is.
+
+A study brings the measure. Since a shard is kept as a whole or not at all, and is measured alike whatever ran before, a
+run may be killed at any time, and goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+from headscope.keep.checksums import intact, write_sealed
+
+T = TypeVar("T")
+S_co = TypeVar("S_co", covariant=True)
+S = TypeVar("S")
+R = TypeVar("R")
+
+
+class Shards(Protocol[S_co]):
+    """Texts in shards."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, wanted: set[int]) -> Iterator[tuple[int, S_co]]:
+        """The wanted ones with their numbers, in order, one at a time."""
+        ...
+
+
+class KeptShards(Protocol[S_co]):
+    """What was measured of shards: of each all, or nothing."""
+
+    def has(self, shard: int) -> bool:
+        """Whether it is there, and is what was written."""
+        ...
+
+    def writing(self, shard: int) -> AbstractContextManager[S_co]:
+        """Where a measure puts what it finds; it is there once the block ends without an error."""
+        ...
+
+
+def missing(shards: Shards[object], kept: KeptShards[object]) -> set[int]:
+    """The shards that are not measured."""
+    return {shard for shard in range(len(shards)) if not kept.has(shard)}
+
+
+def run_missing(shards: Shards[S], kept: KeptShards[T], measure: Callable[[S, T], None]) -> None:
+    """Measure every shard that is not there."""
+    wanted = missing(shards, kept)
+    for number, shard in shards.read(wanted) if wanted else ():
+        with kept.writing(number) as sink:
+            measure(shard, sink)
+
+
+def collected(shards: Shards[S], kept: KeptRows[R], measure: Callable[[S], Iterable[R]]) -> list[R]:
+    """The rows of all shards, in order; those of shards that are not there are measured."""
+    run_missing(shards, kept, lambda shard, rows: rows.extend(measure(shard)))
+    return [row for shard in range(len(shards)) for row in kept.read(shard)]
+
+
+class KeptRows(Protocol[R]):
+    """What was measured of shards, as rows of one kind."""
+
+    def has(self, shard: int) -> bool: ...
+
+    def writing(self, shard: int) -> AbstractContextManager[list[R]]: ...
+
+    def read(self, shard: int) -> list[R]: ...
+
+
+@dataclass(frozen=True)
+class RowFiles(Generic[R]):
+    """Rows in one file a shard, sealed with what the file is: `path` and `about` of each, and how it is written."""
+
+    path: Callable[[int], Path]
+    about: Callable[[int], str]
+    write: Callable[[Path, list[R]], object]
+    load: Callable[[Path], list[R]]
+
+    def has(self, shard: int) -> bool:
+        """Whether it is there, and is what was written."""
+        return intact(self.path(shard), self.about(shard))
+
+    @contextmanager
+    def writing(self, shard: int) -> Iterator[list[R]]:
+        """Take its rows; InputError where the disk does not."""
+        rows: list[R] = []
+        yield rows
+        write_sealed(self.path(shard), self.about(shard), lambda beside: self.write(beside, rows))
+
+    def read(self, shard: int) -> list[R]:
+        """Its rows."""
+        return self.load(self.path(shard))
+
+
+class RowsInMemory(Generic[R]):
+    """The same for who names no directory: nothing outlives the run."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, list[R]] = {}
+
+    def has(self, shard: int) -> bool:
+        """Whether it was measured."""
+        return shard in self._rows
+
+    @contextmanager
+    def writing(self, shard: int) -> Iterator[list[R]]:
+        """Take its rows."""
+        rows: list[R] = []
+        yield rows
+        self._rows[shard] = rows
+
+    def read(self, shard: int) -> list[R]:
+        """Its rows."""
+        return self._rows[shard]

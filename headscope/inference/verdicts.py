@@ -1,0 +1,122 @@
+"""What may be said: of a head beside its chance, and of a claim that rests on several figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headscope.inference.bootstrap import Array
+from headscope.inference.estimates import Estimate, Resampled
+
+Verdict = Literal["above", "below", "at chance", "undetermined"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+Ruling = Literal["holds", "fails", "undetermined", "not applicable"]
+Condition: TypeAlias = bool | None  # of a claim; None: the interval does not decide
+Interval: TypeAlias = Estimate[float] | Resampled[float]
+MARGIN = 0.02  # an interval within it is at chance
+RATE = 0.05  # of false discoveries
+
+
+def corrected(p: Array) -> Array:
+    """Benjamini–Hochberg: the false discovery rate at which each would be called; nan stays."""
+    q = np.full(p.shape, np.nan)
+    known = ~np.isnan(p)
+    if known.any():
+        from scipy import stats
+
+        q[known] = stats.false_discovery_control(p[known], method="bh")
+    return q
+
+
+def verdicts(low: Array, high: Array, q: Array, at_chance: NDArray[np.bool_]) -> list[Verdict]:
+    """The verdict on differences from chance with these intervals.
+
+    `at_chance`: whether the interval of the same figure lies within ±MARGIN under every reference.
+
+    >>> verdicts(np.array([-.01, -.05, .1, .1]), np.array([.01, .05, .2, .2]), np.array([.9, .9, .01, .2]),
+    ...     np.array([True, False, False, False]))
+    ['at chance', 'undetermined', 'above', 'undetermined']
+    """
+    return [_verdict(*one) for one in zip(low, high, q, at_chance, strict=True)]
+
+
+def _verdict(low: float, high: float, q: float, at_chance: bool) -> Verdict:
+    if at_chance:
+        return "at chance"
+    # An unknown interval (nan) includes everything.
+    if not (low > 0 or high < 0) or not q <= RATE:
+        return "undetermined"
+    return "above" if low > 0 else "below"
+
+
+def inside(low: Array, high: Array, margin: float = MARGIN) -> NDArray[np.bool_]:
+    """Whether whole intervals lie within ±margin of 0."""
+    return (low >= -margin) & (high <= margin)
+
+
+def above(figure: Interval, bound: float = 0.0) -> Condition:
+    """Whether a figure is above a bound: True or False where its whole interval says so, else None.
+
+    >>> above(Estimate(0.5, 0.4, 0.6)), above(Estimate(0.5, 0.4, 0.6), 0.7), above(Estimate(0.0, -1.0, 1.0))
+    (True, False, None)
+    """
+    if figure.low > bound:
+        return True
+    return False if figure.high < bound else None
+
+
+def below(figure: Interval, bound: float = 0.0) -> Condition:
+    """Whether a figure is below a bound; see `above`."""
+    found = above(figure, bound)
+    return None if found is None else not found
+
+
+def not_above(figure: Interval, bound: float = 0.0) -> Condition:
+    """Whether a figure is not shown to be above a bound: False where its whole interval is; None where there is none.
+
+    >>> not_above(Estimate(0.5, 0.4, 0.6)), not_above(Estimate(0.5, -0.1, 0.6))
+    (False, True)
+    """
+    return None if np.isnan(figure.low) else bool(figure.low <= bound)
+
+
+def within(figure: Interval, margin: float = MARGIN) -> Condition:
+    """Whether a figure is within ±margin of 0: True where all of its interval is, False where none is, else None."""
+    if inside(np.float64(figure.low), np.float64(figure.high), margin):
+        return True
+    return False if figure.low > margin or figure.high < -margin else None
+
+
+def at_chance(difference: Interval, verdict: Verdict) -> Condition:
+    """Whether a figure with this difference from chance and this verdict is at chance, under its own reference alone.
+
+    >>> at_chance(Estimate(0.0, -0.01, 0.01), "above"), at_chance(Estimate(0.1, 0.01, 0.2), "above")
+    (True, False)
+    """
+    if within(difference):
+        return True
+    return False if verdict in ("above", "below") else None
+
+
+def includes(figure: Interval, value: float = 0.0) -> Condition:
+    """Whether a figure's interval includes a value; None where there is no interval.
+
+    >>> includes(Estimate(0.5, 0.4, 0.6)), includes(Estimate(0.5, -0.1, 0.6)), includes(Estimate(0.5, np.nan, np.nan))
+    (False, True, None)
+    """
+    return None if np.isnan(figure.low) else bool(figure.low <= value <= figure.high)
+
+
+def ruling(conditions: Iterable[Condition]) -> Ruling:
+    """A claim holds where every condition does, and fails where one is contradicted.
+
+    >>> ruling([True, True]), ruling([True, None, False]), ruling([True, None])
+    ('holds', 'fails', 'undetermined')
+    """
+    found = list(conditions)
+    if any(one is False for one in found):
+        return "fails"
+    return "holds" if all(one is True for one in found) else "undetermined"

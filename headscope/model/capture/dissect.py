@@ -1,0 +1,150 @@
+"""Where a model's parts are, found by watching one forward pass, and its capture proved on it."""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from headscope.errors import ModelError
+from headscope.model.capture.anatomy import Anatomy, Block, hidden_input, hidden_output
+from headscope.model.capture.capture import prepared, without_cache
+from headscope.model.capture.output_projection import output_projection
+from headscope.model.capture.passes import Attention, recording
+from headscope.model.capture.precision import exact, relative_error, tolerance
+from headscope.model.capture.trace import Call, Trace, descendants
+
+
+def dissect(model: PreTrainedModel, probe: Tensor) -> Anatomy:
+    """Find the blocks of `model` and prove the capture on `probe` (token ids [batch, position]).
+
+    Raises ModelError, naming what was not found, for a model that is not a chain of attention blocks.
+    """
+    trace = Trace()
+    everything = torch.ones_like(probe)
+    with prepared(model), trace.watching(model), recording(trace, everything):
+        model(input_ids=probe, attention_mask=everything, **without_cache(model))
+    name = type(model).__name__
+    if not trace.attentions:
+        raise ModelError(
+            f"{name} has no attention heads that can be found: in its forward pass nothing went through an attention "
+            "function, or through a softmax between two products."
+        )
+    calls = [_block_call(path, layer, model, name) for layer, path in enumerate(trace.paths)]
+    _check_finite(trace, calls, model, name)
+    _check_only_blocks(trace, calls, model, name)
+    _check_chain(calls, name)
+    blocks, errors = [], []
+    for layer, (call, path, seen) in enumerate(zip(calls, trace.paths, trace.attentions, strict=True)):
+        projection, projection_error = output_projection(call, seen.z, f"{name}, layer {layer}")
+        blocks.append(_block(call, path[-1], projection, seen))
+        errors += [_mixing_error(seen), projection_error]
+    _check_shapes(blocks, name)
+    error = max(errors)
+    if not error <= tolerance(trace.attentions[0].z.dtype):
+        raise ModelError(
+            f"{name} cannot be read: on a probe its captured head outputs miss z = Σ α v or Σ z W_O + b_O by "
+            f"{error:.2g} of the largest value."
+        )
+    last = trace.calls.index(calls[-1])
+    inside_last = {call.module for call in descendants(calls[-1])}
+    weights = torch.stack([seen.pattern.float().sum(-1).amin() for seen in trace.attentions])
+    return Anatomy(
+        blocks=tuple(blocks),
+        d_model=hidden_input(calls[0].inputs).shape[-1],
+        causal=all(_is_causal(seen.pattern) for seen in trace.attentions),
+        sinks=bool(weights.amin() < 0.99),
+        capture_error=error,
+        used=frozenset({call.module for call in trace.calls[: last + 1]} | inside_last),
+        writes_over=trace.written_over,
+    )
+
+
+def _block(call: Call, attention: Call, projection: Call, seen: Attention) -> Block:
+    """The layer of one attention: the call of its block, the call that attends, and the one that takes its z."""
+    return Block(
+        module=call.module,
+        attention=attention.module,
+        nth=call.nth,
+        returns=len(call.output) if isinstance(call.output, (tuple, list)) else None,
+        output=projection.module,
+        heads=seen.z.shape[2],
+        kv_heads=seen.v.shape[1],
+        d_head=seen.z.shape[3],
+    )
+
+
+def _block_call(path: list[Call], layer: int, model: nn.Module, name: str) -> Call:
+    """The outermost call around attention call `layer` that holds no other, a member of a list if there is one."""
+    alone = [call for call in path if call.attentions == [layer]]
+    listed = {child for m in model.modules() if isinstance(m, nn.ModuleList) for child in m}
+    found = [call for call in alone if call.module in listed] or alone
+    if not found:
+        raise ModelError(f"{name}: no module holds attention call {layer} and no other, so it has no layer {layer}.")
+    return found[0]
+
+
+def _check_finite(trace: Trace, blocks: list[Call], model: nn.Module, name: str) -> None:
+    """Refuse a model that computes no numbers, and name the first layer where it stops."""
+    for layer, (call, seen) in enumerate(zip(blocks, trace.attentions, strict=True)):
+        made = (hidden_output(call.output),) if layer + 1 < len(blocks) else ()  # nothing is read behind the last
+        if all(bool(tensor.isfinite().all()) for tensor in (seen.v, seen.z, seen.pattern, *made)):
+            continue
+        inside = {id(parameter) for parameter in call.module.parameters()}
+        named = ((key, one) for key, one in model.named_parameters() if id(one) in inside)
+        broken = next((key for key, one in named if not bool(one.isfinite().all())), None)
+        raise ModelError(
+            f"{name} computes numbers that are not finite, first in layer {layer}: "
+            + (
+                f"its weight {broken} holds some, so it is damaged or was never trained well."
+                if broken
+                else f"they are too large for {str(seen.z.dtype).removeprefix('torch.')}; another dtype may hold them."
+            )
+        )
+
+
+def _check_only_blocks(trace: Trace, blocks: list[Call], model: nn.Module, name: str) -> None:
+    """Refuse hybrids: layers of another kind between the attention blocks, or before the first."""
+    ours = {call.module for call in blocks}
+    called = {call.module for call in trace.calls}
+    for module in model.modules():
+        if isinstance(module, nn.ModuleList) and ours & set(module):
+            others = [type(layer).__name__ for layer in module if layer in called and layer not in ours]
+            if others:
+                raise ModelError(
+                    f"{name} is no chain of attention blocks: {len(others)} of its {len(module)} layers have no "
+                    "attention heads (state space, recurrence, convolution or linear attention)."
+                )
+
+
+def _check_chain(blocks: list[Call], name: str) -> None:
+    """Refuse layers that do not read what the one before returned."""
+    for layer, (before, after) in enumerate(itertools.pairwise(blocks)):
+        if not torch.equal(hidden_output(before.output), hidden_input(after.inputs)):
+            raise ModelError(
+                f"{name} is no chain of attention blocks: layer {layer + 1} does not read what layer {layer} "
+                "returns (other kinds of layers, or several streams, stand between them)."
+            )
+
+
+def _check_shapes(blocks: list[Block], name: str) -> None:
+    """Refuse layers of unequal heads."""
+    shapes = {(block.heads, block.kv_heads, block.d_head) for block in blocks}
+    if len(shapes) > 1:
+        listed = ", ".join(f"{h} heads of {d} ({kv} for keys and values)" for h, kv, d in sorted(shapes))
+        raise ModelError(f"{name} has layers of different shapes ({listed}), which headscope cannot put side by side.")
+
+
+def _mixing_error(seen: Attention) -> float:
+    """How far z is from Σ_j α_ij v_j, relative to the largest |z|."""
+    groups = seen.z.shape[2] // seen.v.shape[1]
+    v = exact(seen.v).repeat_interleave(groups, dim=1)  # (B, H, S, d_head)
+    mixed = (exact(seen.pattern) @ v).transpose(1, 2)  # (B, S, H, d_head)
+    return relative_error(mixed, seen.z)
+
+
+def _is_causal(pattern: Tensor) -> bool:
+    """No weight on a later position, in a text long enough to show one."""
+    return pattern.shape[-1] > 1 and not bool(pattern.triu(1).any())

@@ -1,0 +1,66 @@
+"""A block's output projection W_O, b_O: found by what it gets and gives, and its weights, however it keeps them."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from headscope.errors import ModelError
+from headscope.model.capture.capture import held
+from headscope.model.capture.precision import exact, relative_error, tolerance
+from headscope.model.capture.trace import Call, descendants
+
+
+def output_projection(block: Call, z: Tensor, where: str) -> tuple[Call, float]:
+    """The call inside the block that maps the concatenated z linearly, and the error of Σ_h z W_O + b_O."""
+    joined = z.flatten(2)  # (B, S, H * d_head)
+    found = []
+    for call in descendants(block):
+        if len(call.inputs) != 1 or not isinstance(call.output, Tensor):
+            continue
+        given = call.inputs[0]
+        fits = given.numel() == joined.numel() and given.shape[-1] == joined.shape[-1]
+        if fits and _changes(call) and torch.equal(given.view_as(joined), joined):
+            found.append((call, _projection_error(call, z)))
+    if not found:
+        raise ModelError(f"{where}: no projection takes the heads' concatenated output, so W_O was not found.")
+    # The outermost linear one: an adapter (LoRA) wraps the plain layer, and both get z.
+    return next((pair for pair in found if pair[1] <= tolerance(z.dtype)), min(found, key=lambda pair: pair[1]))
+
+
+def _changes(call: Call) -> bool:
+    """Whether a call may be a projection: packed weights (GPTQ, AWQ) are no parameters, and dropout changes nothing."""
+    if any(True for _ in call.module.parameters()):
+        return True
+    given = call.inputs[0]
+    return call.output.shape[: given.dim() - 1] == given.shape[:-1] and not torch.equal(call.output, given)
+
+
+def _projection_error(projection: Call, z: Tensor) -> float:
+    """How far Σ_h z_h W_O^h + b_O is from what the projection returned, relative to its largest value."""
+    with held(projection.module):
+        weight, bias = projection_weights(projection.module, z.shape[2], z.shape[3], z)
+    written = torch.einsum("bshd,hdm->bsm", exact(z), exact(weight)) + exact(bias)
+    return relative_error(written, projection.output.reshape(written.shape))
+
+
+def projection_weights(module: nn.Module, heads: int, d_head: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """W_O [head, d_head, d_model] and b_O [d_model] of an output projection, measured where it is no plain layer.
+
+    nn.Linear keeps its weight as (out, in), GPT-2's Conv1D as (in, out); anything else is fed zero and the basis.
+    """
+    matrix: Tensor
+    if type(module) is nn.Linear:
+        matrix = module.weight.T
+    elif type(module) is Conv1D:
+        matrix = cast(Tensor, module.weight)
+    else:
+        zero = module(like.new_zeros(1, 1, heads * d_head)).reshape(-1)
+        basis = torch.eye(heads * d_head, dtype=like.dtype, device=like.device)[None]
+        return (module(basis)[0] - zero).reshape(heads, d_head, -1), zero
+    bias = module.bias
+    constant = bias if isinstance(bias, Tensor) else matrix.new_zeros(matrix.shape[1])
+    return matrix.reshape(heads, d_head, -1), constant

@@ -1,0 +1,100 @@
+"""Texts run through a dissected stack of layers, as one padded batch under the eyes of a recorder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from headscope.errors import InputError
+from headscope.model.capture.anatomy import Anatomy
+from headscope.model.capture.capture import prepared, without_cache
+from headscope.model.capture.edits import Edits
+from headscope.model.capture.heads import Unrecorded
+from headscope.model.capture.kept import exchanges, is_as_found
+from headscope.model.capture.passes import Mask, Recorder, is_recorded_by, recording
+from headscope.model.capture.precision import float32_arithmetic
+from headscope.model.capture.stream import stream_replaced
+from headscope.model.opening.stacks import Stack
+
+
+class _Begun(Exception):
+    """The model has come to its first block."""
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs texts of token ids; `padding` is the id that the shorter ones end with."""
+
+    stack: Stack
+    anatomy: Anatomy
+    padding: int
+
+    def run(
+        self,
+        texts: list[list[int]],
+        recorder: Recorder,
+        mask: Mask = "model",
+        contexts: list[list[int]] | None = None,
+        edits: Sequence[Edits] = (),
+        *,
+        widened: bool = False,
+    ) -> Any:
+        """Run several texts (token ids) as one batch before `recorder`, and return what the model does.
+
+        A decoder attends to `contexts`, the texts that its encoder reads. `edits`: what is replaced, text by text.
+        `widened`: half weights compute as float32. Raises InputError for texts that the model reads with other
+        attention modules than those it was opened with.
+        """
+        model, encoder = self.stack.model, self.stack.encoder
+        ids, attention_mask = self._batch(texts)
+        options: dict[str, Any] = without_cache(model)
+        arithmetic = float32_arithmetic if widened else nullcontext
+        if contexts is not None and encoder is not None:
+            read, seen = self._batch(contexts)
+            with prepared(encoder), arithmetic(encoder):
+                written = encoder(input_ids=read, attention_mask=seen)[0]
+            options |= {"encoder_hidden_states": written, "encoder_attention_mask": seen}
+        self._check_length(ids, attention_mask, options)
+        own = frozenset(block.attention for block in self.anatomy.blocks)
+        recorded = recording(recorder, attention_mask, mask, own, edits)
+        replaced = stream_replaced(self.anatomy, recorder, edits, [len(text) for text in texts])
+        with prepared(model), recorded, replaced, arithmetic(model):
+            return model(input_ids=ids, attention_mask=attention_mask, **options)
+
+    def _check_length(self, ids: Tensor, attention_mask: Tensor, options: dict[str, Any]) -> None:
+        """Refuse texts that the model reads with other attention modules than those it was opened with (BigBird)."""
+        if not exchanges(self.stack.model):
+            return
+        recorder = Unrecorded()
+
+        def stop(module: nn.Module, args: Any) -> None:
+            if is_recorded_by(recorder):
+                raise _Begun
+
+        hook = self.anatomy.blocks[0].module.register_forward_pre_hook(stop)
+        try:
+            with prepared(self.stack.model, as_found=True), recording(recorder, attention_mask):
+                with suppress(_Begun):
+                    self.stack.model(input_ids=ids, attention_mask=attention_mask, **options)
+                switched = not is_as_found(self.stack.model)
+        finally:
+            hook.remove()
+        if not switched:
+            raise InputError(
+                f"{type(self.stack.model).__name__} changes its attention with the length of the text, and for one of "
+                f"{ids.shape[1]} tokens it has none whose heads can be read: give a shorter one."
+            )
+
+    def _batch(self, texts: list[list[int]]) -> tuple[Tensor, Tensor]:
+        """Token ids [text, position], padded on the right, and which of them are tokens."""
+        lengths = [len(ids) for ids in texts]
+        ids = torch.full((len(texts), max(lengths)), self.padding)
+        for row, text in enumerate(texts):
+            ids[row, : len(text)] = torch.tensor(text)
+        attention_mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
+        return ids.to(self.stack.model.device), attention_mask.to(self.stack.model.device)
