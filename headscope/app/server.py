@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope as HttpScope
 
 from headscope import __version__
-from headscope.app.api import routes
+from headscope.app.api import questions, routes
 from headscope.app.api.asks import NearestAsk
 from headscope.app.api.desk import Desk
 from headscope.app.api.limits import PUBLIC, Limits
@@ -72,7 +72,7 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # The first view is worked out while the browser opens; who comes sooner waits for the same job.
-        first = asyncio.ensure_future(desk.nearest(NearestAsk()))
+        first = asyncio.ensure_future(desk.answer(NearestAsk(), questions.nearest))
         first.add_done_callback(lambda task: task.cancelled() or task.exception())
         yield
         desk.isolating.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,7 @@ class Shown:
     """A view of a reading: its JSON object, its rows, and its tables for a width."""
 
     told: Record
-    rows: list[Record]
+    rows: Sequence[Mapping[str, Any]]
     tables: list[Tables] = field(default_factory=list)
 
 
@@ -54,7 +54,7 @@ def heads(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     say(f"encoding the vocabulary ({scope.card.vocab_size:,} tokens) …")
     near = reading.ask_nearest(asked.question, asked.token)
     positions = reading.nearest_positions(asked.token, near.question.layer or 0, near.question.metric)
-    told = look_record(scope.card, reading, near, positions)
+    told: Record = dict(look_record(scope.card, reading, near, positions))
     shown = Shown(told, near.rows())
     if asked.hubs:
         say("reading other texts …")
@@ -81,7 +81,7 @@ def atlas(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
 
     say(f"encoding the vocabulary ({scope.card.vocab_size:,} tokens) …")
     found = reading.ask_atlas(replace(asked.question, layer=None, k=1), asked.token)
-    told = read_record(scope.card, reading) | found.to_dict()
+    told = {**read_record(scope.card, reading), **found.to_dict()}
     return Shown(told, found.rows(), [lambda width: tables(found.sheets(), width)])
 
 
@@ -91,7 +91,7 @@ def attention(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     from headscope.show.terminal import tables
 
     found = reading.attention(asked.token, asked.question.layer or 0, asked.weigh)  # type: ignore[arg-type]
-    told = read_record(scope.card, reading) | found.to_dict()
+    told = {**read_record(scope.card, reading), **found.to_dict()}
     return Shown(told, found.rows(), [lambda width: tables(found.sheets(), width)])
 
 
@@ -103,7 +103,7 @@ def journey(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     k: Record = {} if asked.k is None else {"k": asked.k}
     found = reading.journey(**k, position=asked.question.use_position, isolated=asked.isolated)
     return Shown(
-        _of_text(scope, reading, asked) | layers.journey(found),
+        _of_text(scope, reading, asked) | dict(layers.journey(found)),
         layers.journey_rows(found),
         [lambda width: layers.journey_tables(found, width)],
     )
@@ -115,7 +115,7 @@ def mixing(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
 
     found, selected = reading.mixing(), reading.position_of(asked.token)
     return Shown(
-        _of_text(scope, reading, asked) | layers.mixing(found),
+        _of_text(scope, reading, asked) | dict(layers.mixing(found)),
         layers.mixing_rows(found),
         [lambda width: layers.mixing_tables(found, width, selected)],
     )
@@ -127,7 +127,7 @@ def glance(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
 
     found = reading.glance()
     return Shown(
-        _of_text(scope, reading, asked) | layers.glance(found),
+        _of_text(scope, reading, asked) | dict(layers.glance(found)),
         layers.glance_rows(found),
         [lambda width: layers.glance_tables(found, width)],
     )
@@ -140,7 +140,7 @@ def effects(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     say(f"running the text {scope.card.layers * scope.card.heads + 1} times …")
     found = reading.effects(asked.token, asked.replace_by)  # type: ignore[arg-type]
     return Shown(
-        _of_text(scope, reading, asked) | layers.effects(found),
+        _of_text(scope, reading, asked) | dict(layers.effects(found)),
         layers.effects_rows(found),
         [lambda width: layers.effects_tables(found, width)],
     )
@@ -172,4 +172,4 @@ def _of_text(scope: Scope, reading: Reading, asked: Asked) -> Record:
     """What was read, and which token is selected, for the views that are about the whole text too."""
     from headscope.reading.told import read_record
 
-    return read_record(scope.card, reading) | {"selected": reading.position_of(asked.token)}
+    return {**read_record(scope.card, reading), "selected": reading.position_of(asked.token)}

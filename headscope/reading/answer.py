@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from headscope.keep.files import file_to_write, write_bytes
 from headscope.model.tokens import Token, TokenName, TokenNames
 from headscope.question.kinds import Kind
 from headscope.question.question import Question
+from headscope.reading.records import ChoicesRecord, QuestionRecord, TokenRecord
 from headscope.show import html, markdown, terminal
 from headscope.show.numbers import distance
 from headscope.show.paint import painted
@@ -35,11 +36,11 @@ class Answer(ABC):
     """A frozen answer. It says what it has as rows, as a dict and as sheets; every medium is made of these."""
 
     @abstractmethod
-    def rows(self) -> list[Record]:
+    def rows(self) -> Sequence[Mapping[str, Any]]:
         """Flat rows, one a number or a few that belong together: the lines of CSV and of a data frame."""
 
     @abstractmethod
-    def to_dict(self) -> Record:
+    def to_dict(self) -> Mapping[str, Any]:
         """Plain lists and numbers, ready for JSON."""
 
     @abstractmethod
@@ -102,7 +103,7 @@ class Answer(ABC):
         return Path(path)
 
 
-def frame(rows: list[Record]) -> pandas.DataFrame:
+def frame(rows: Sequence[Mapping[str, Any]]) -> pandas.DataFrame:
     """Rows as a data frame; ImportError where pandas is not installed."""
     try:
         import pandas
@@ -111,7 +112,7 @@ def frame(rows: list[Record]) -> pandas.DataFrame:
     return pandas.DataFrame(rows)
 
 
-def as_json(record: Record) -> bytes:
+def as_json(record: Mapping[str, Any]) -> bytes:
     """A record as JSON; numbers that JSON has not are told as None by then."""
     return _encoded(json.dumps(record, ensure_ascii=False, allow_nan=False))
 
@@ -125,7 +126,7 @@ def number(value: float) -> float | None:
     return value if isfinite(value) else None
 
 
-def token_record(token: Token) -> Record:
+def token_record(token: Token) -> TokenRecord:
     """One token of a text."""
     return {
         "position": token.position,
@@ -137,10 +138,14 @@ def token_record(token: Token) -> Record:
     }
 
 
-def question_record(asked: Question) -> Record:
+def question_record(asked: Question) -> QuestionRecord:
     """The choices of an answer; `layer` null for all, `reference` null where the space has none."""
+    return {"layer": asked.layer, **choices_record(asked)}
+
+
+def choices_record(asked: Question) -> ChoicesRecord:
+    """The choices without the layer."""
     return {
-        "layer": asked.layer,
         "space": asked.space,
         "reference": asked.reference,
         "metric": asked.metric,

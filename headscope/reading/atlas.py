@@ -11,7 +11,8 @@ from torch import Tensor
 from headscope.model.tokens import Token, TokenName
 from headscope.question.kinds import KINDS
 from headscope.question.question import Question
-from headscope.reading.answer import SCHEMA, Answer, Record, choices, number, question_record, token_cell
+from headscope.reading.answer import SCHEMA, Answer, choices, number, question_record, token_cell
+from headscope.reading.records import AtlasRecord, CellRecord
 from headscope.show.marks import KEY
 from headscope.show.numbers import percent
 from headscope.show.sheet import Cell, Row, Sheet
@@ -38,7 +39,7 @@ class Atlas(Answer):
         """The share of each layer's heads whose nearest token is of a kind: [layer, kind], kinds as in KINDS."""
         return torch.nn.functional.one_hot(self.kinds.long(), len(KINDS)).double().mean(1)  # (layer, kind)
 
-    def rows(self) -> list[Record]:
+    def rows(self) -> list[CellRecord]:
         """One row for each layer and head: layer, head, id, token, label, distance, own_rank, kind, positions."""
         by_layer = zip(
             self.ids.tolist(), self.distances.tolist(), self.own_rank.tolist(), self.kinds.tolist(), strict=True
@@ -59,7 +60,7 @@ class Atlas(Answer):
             for head, (id, distance, own_rank, kind) in enumerate(zip(*parts, strict=True))
         ]
 
-    def to_dict(self) -> Record:
+    def to_dict(self) -> AtlasRecord:
         """The nearest token of every layer and head, and each layer's kinds, ready for JSON."""
         return {
             "schema": SCHEMA,
@@ -68,8 +69,8 @@ class Atlas(Answer):
             "notes": list(self.notes),
             "cells": self.rows(),
             "layers": [
-                {"layer": layer} | dict(zip(KINDS, shares, strict=True))
-                for layer, shares in enumerate(self.rates().tolist())
+                {"layer": n, "own": own, "text": text, "variant": variant, "special": special, "elsewhere": elsewhere}
+                for n, (own, text, variant, special, elsewhere) in enumerate(self.rates().tolist())
             ],
         }
 

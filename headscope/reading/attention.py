@@ -9,6 +9,7 @@ from torch import Tensor
 
 from headscope.model.tokens import Token
 from headscope.reading.answer import SCHEMA, Answer, Record
+from headscope.reading.records import AttentionRecord
 from headscope.show.numbers import distance
 from headscope.show.sheet import Cell, Row, Sheet
 
@@ -36,7 +37,7 @@ class Attention(Answer):
             for token, share in zip(self.tokens, shares, strict=True)
         ]
 
-    def to_dict(self) -> Record:
+    def to_dict(self) -> AttentionRecord:
         """How much of each position every head mixes into its output at a token, ready for JSON."""
         return {
             "schema": SCHEMA,

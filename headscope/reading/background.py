@@ -18,6 +18,7 @@ from headscope.reading.bank import Bank
 from headscope.reading.captured import Captured
 from headscope.reading.finding import Finder
 from headscope.reading.nearest import Neighbors
+from headscope.reading.records import BackgroundRecord, HeldHeadRecord, HubAwareRecord
 from headscope.show.marks import KEY
 from headscope.show.numbers import distance, percent, rank, score
 from headscope.show.sheet import Cell, Row, Sheet
@@ -89,7 +90,7 @@ class Background(Answer):
             for row in self._neighbors(head)
         ]
 
-    def to_dict(self) -> Record:
+    def to_dict(self) -> BackgroundRecord:
         """The hub-aware neighbours and chance, head by head, ready for JSON; the answer itself is not repeated."""
         near, chance = self.near, self.chance
         return {
@@ -101,7 +102,7 @@ class Background(Answer):
             "heads": [self._head(head) for head in range(len(self.ids))],
         }
 
-    def _head(self, head: int) -> Record:
+    def _head(self, head: int) -> HeldHeadRecord:
         chance, hubs = self.chance, self.hubs
         hub = self.names[int(hubs.largest_id[head])]
         return {
@@ -123,7 +124,7 @@ class Background(Answer):
             },
         }
 
-    def _neighbors(self, head: int) -> list[Record]:
+    def _neighbors(self, head: int) -> list[HubAwareRecord]:
         """A head's hub-aware neighbours."""
         return [
             {

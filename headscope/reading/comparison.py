@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from headscope.errors import InputError
-from headscope.reading.answer import Answer, Record
+from headscope.reading.answer import Answer
 from headscope.reading.nearest import Neighbors
+from headscope.reading.records import ChangeRecord, ComparisonRecord
 from headscope.show.sheet import Cell, Row, Sheet
 
 
@@ -25,7 +26,7 @@ class Comparison(Answer):
     overlap: Tensor
     moved: Tensor
 
-    def rows(self) -> list[Record]:
+    def rows(self) -> list[ChangeRecord]:
         """One row for each head: overlap, own rank in both, moved."""
         by_head = zip(
             self.overlap.tolist(),
@@ -39,7 +40,7 @@ class Comparison(Answer):
             for head, (overlap, one, other, moved) in enumerate(by_head)
         ]
 
-    def to_dict(self) -> Record:
+    def to_dict(self) -> ComparisonRecord:
         """Two answers and how they differ, ready for JSON."""
         return {"one": self.one.to_dict(), "other": self.other.to_dict(), "heads": self.rows()}
 

@@ -63,7 +63,7 @@ class Journey:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, ready for JSON."""
-        return views.journey(self)
+        return dict(views.journey(self))
 
     def to_pandas(self) -> pandas.DataFrame:
         """One row for each token and stage: position, id, token, word_class, stage and the six numbers."""
@@ -103,7 +103,7 @@ class Mixing:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, ready for JSON."""
-        return views.mixing(self)
+        return dict(views.mixing(self))
 
     def to_pandas(self) -> pandas.DataFrame:
         """One row for each layer, kind, head (all heads together: none) and token: the ratio."""
@@ -130,7 +130,7 @@ class Glance:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, ready for JSON."""
-        return views.glance(self)
+        return dict(views.glance(self))
 
     def to_pandas(self) -> pandas.DataFrame:
         """One row for each layer and head."""
@@ -157,7 +157,7 @@ class Effects:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, ready for JSON."""
-        return views.effects(self)
+        return dict(views.effects(self))
 
     def to_pandas(self) -> pandas.DataFrame:
         """One row for each layer and head."""

@@ -13,6 +13,7 @@ from headscope.model.tokens import Token, TokenName
 from headscope.question.kinds import KINDS
 from headscope.question.question import Question
 from headscope.reading.answer import Answer, Record, choices, number, question_record, token_cell, token_record
+from headscope.reading.records import HeadRecord, NeighborsRecord
 from headscope.reading.why import Why
 from headscope.show.marks import KEY
 from headscope.show.numbers import distance
@@ -98,7 +99,7 @@ class Neighbors(Answer):
             for neighbor in head["neighbors"]
         ]
 
-    def to_dict(self) -> Record:
+    def to_dict(self) -> NeighborsRecord:
         """The answer for each selected token, ready for JSON."""
         return {
             **question_record(self.question),
@@ -106,9 +107,18 @@ class Neighbors(Answer):
             "selected": [{"token": token_record(near.tokens[0]), "heads": near.heads()} for near in self.each()],
         }
 
-    def heads(self) -> list[Record]:
+    def heads(self) -> list[HeadRecord]:
         """For each head of an answer about one token its neighbours, the own token's place, and what it is against."""
-        return [
+        by_head = zip(
+            self.ranks.tolist(),
+            self.ids.tolist(),
+            self.distances.tolist(),
+            self.kinds.tolist(),
+            self.own_rank.tolist(),
+            self.own_distance.tolist(),
+            strict=True,
+        )
+        heads: list[HeadRecord] = [
             {
                 "head": head,
                 "neighbors": [
@@ -124,32 +134,17 @@ class Neighbors(Answer):
                     for rank, id, apart, kind in zip(ranks, ids, distances, kinds, strict=True)
                 ],
                 "own": {"rank": own_rank, "distance": number(own_distance)},
-                **self._against(head),
             }
-            for head, (ranks, ids, distances, kinds, own_rank, own_distance) in enumerate(
-                zip(
-                    self.ranks.tolist(),
-                    self.ids.tolist(),
-                    self.distances.tolist(),
-                    self.kinds.tolist(),
-                    self.own_rank.tolist(),
-                    self.own_distance.tolist(),
-                    strict=True,
-                )
-            )
+            for head, (ranks, ids, distances, kinds, own_rank, own_distance) in enumerate(by_head)
         ]
-
-    def _against(self, head: int) -> Record:
-        """What a head writes against, the farthest first, in the spaces that know it."""
-        if self.suppressed is None:
-            return {}
-        ends = zip(self.suppressed.ids[head].tolist(), self.suppressed.distances[head].tolist(), strict=True)
-        return {
-            "suppressed": [
-                {"id": id, "token": self.names[id].text, "label": self.names[id].label, "distance": number(apart)}
-                for id, apart in ends
-            ]
-        }
+        if self.suppressed is not None:  # in the spaces that know it
+            by_head = zip(self.suppressed.ids.tolist(), self.suppressed.distances.tolist(), strict=True)
+            for record, (ids, distances) in zip(heads, by_head, strict=True):
+                record["suppressed"] = [
+                    {"id": id, "token": self.names[id].text, "label": self.names[id].label, "distance": number(apart)}
+                    for id, apart in zip(ids, distances, strict=True)
+                ]
+        return heads
 
     def sheets(self) -> tuple[Sheet, ...]:
         """Ranks × heads for each selected token: the nearest tokens, the own token's place, what is written against."""

@@ -10,6 +10,7 @@ from headscope.model.tokens import Token
 from headscope.question.choices import Metric
 from headscope.question.kinds import Kind
 from headscope.reading.answer import Answer, Record, number
+from headscope.reading.records import PositionRecord, PositionsRecord
 from headscope.show.numbers import distance
 from headscope.show.sheet import Cell, Row, Sheet
 
@@ -39,7 +40,7 @@ class PositionNeighbors(Answer):
             for place, entry in enumerate(entries, start=1)
         ]
 
-    def to_dict(self) -> Record:
+    def to_dict(self) -> PositionsRecord:
         """The positions of the text by their distance, for each head, ready for JSON."""
         return {
             "layer": self.layer,
@@ -50,7 +51,7 @@ class PositionNeighbors(Answer):
             "heads": [{"head": head, "positions": entries} for head, entries in enumerate(self.heads())],
         }
 
-    def heads(self) -> list[list[Record]]:
+    def heads(self) -> list[list[PositionRecord]]:
         """For each head its positions, nearest first."""
         return [
             [

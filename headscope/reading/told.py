@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from headscope.model.card import Card
-from headscope.reading.answer import SCHEMA, Record, question_record, token_record
+from headscope.reading.answer import SCHEMA, choices_record, token_record
 from headscope.reading.captured import Captured
 from headscope.reading.nearest import Neighbors
 from headscope.reading.positions import PositionNeighbors
+from headscope.reading.records import LookRecord, ModelRecord, ReadRecord
 
 
-def model_record(card: Card) -> Record:
+def model_record(card: Card) -> ModelRecord:
     """Which model answered, how it was chosen, and how well its capture proved itself."""
     return {
         "name": card.name,
@@ -24,7 +25,7 @@ def model_record(card: Card) -> Record:
     }
 
 
-def read_record(card: Card, reading: Captured) -> Record:
+def read_record(card: Card, reading: Captured) -> ReadRecord:
     """Which model read which text: its tokens."""
     return {
         "model": model_record(card),
@@ -34,16 +35,18 @@ def read_record(card: Card, reading: Captured) -> Record:
     }
 
 
-def look_record(card: Card, reading: Captured, near: Neighbors, rows: PositionNeighbors) -> Record:
+def look_record(card: Card, reading: Captured, near: Neighbors, rows: PositionNeighbors) -> LookRecord:
     """One selected token, one layer, every head: the object that `headscope look --json` prints."""
+    assert near.question.layer is not None  # an answer about one layer
     return {
         "schema": SCHEMA,
         **read_record(card, reading),
         "selected": near.tokens[0].position,
-        **question_record(near.question),
+        "layer": near.question.layer,
+        **choices_record(near.question),
         "notes": list(near.notes),
         "heads": [
-            neighbors | {"positions": positions}
+            {**neighbors, "positions": positions}
             for neighbors, positions in zip(near.heads(), rows.heads(), strict=True)
         ],
     }

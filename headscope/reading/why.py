@@ -9,8 +9,9 @@ from torch import Tensor
 
 from headscope.model.tokens import Token, TokenName
 from headscope.question.question import Question
-from headscope.reading.answer import Answer, Record, choices, question_record
+from headscope.reading.answer import Answer, choices, question_record
 from headscope.reading.finding import Split
+from headscope.reading.records import WhyRecord, WhySourceRecord
 from headscope.show.numbers import distance
 from headscope.show.sheet import Cell, Row, Sheet
 
@@ -46,14 +47,14 @@ class Why(Answer):
     def score(self) -> float:
         return float(self.split.shares.sum()) + self.split.rest
 
-    def rows(self) -> list[Record]:
+    def rows(self) -> list[WhySourceRecord]:
         """One row for each source position: position, token, label, weight, share."""
         return [
             {"position": token.position, "token": token.text, "label": token.label, "weight": weight, "share": share}
             for token, weight, share in zip(self.tokens, self.weights.tolist(), self.shares.tolist(), strict=True)
         ]
 
-    def to_dict(self) -> Record:
+    def to_dict(self) -> WhyRecord:
         """One token's score, split over the source positions, ready for JSON."""
         return {
             **question_record(self.question),

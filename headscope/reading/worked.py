@@ -11,9 +11,10 @@ from torch import Tensor
 
 from headscope.model.tokens import Token, TokenName
 from headscope.question.question import Question
-from headscope.reading.answer import Answer, Record
+from headscope.reading.answer import Answer
 from headscope.reading.finding import Finder
 from headscope.reading.nearest import Neighbors
+from headscope.reading.records import WorkedRecord, WorkedSourceRecord
 from headscope.show import html
 from headscope.show.numbers import decimals
 from headscope.show.sheet import Cell, Row, Sheet
@@ -69,7 +70,7 @@ class Worked(Answer):
         """The dot product of the two sides of the distance."""
         return float(self.vector @ self.row)
 
-    def rows(self) -> list[Record]:
+    def rows(self) -> list[WorkedSourceRecord]:
         """One row for each source: position, label, product, seen, softmax, weight."""
         parts = (self.products, self.seen, self.softmax, self.weights)
         return [
@@ -77,9 +78,10 @@ class Worked(Answer):
             for token, p, seen, s, w in zip(self.tokens, *(part.tolist() for part in parts), strict=True)
         ]
 
-    def to_dict(self) -> Record:
+    def to_dict(self) -> WorkedRecord:
         """Every number of every step, ready for JSON."""
         asked = self.question
+        assert asked.layer is not None  # an answer about one layer
         return {
             "selected": self.token.position,
             "layer": asked.layer,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from headscope.show.numbers import distance
 from headscope.show.terminal import WIDTH, blocks, notes, plain
 
 if TYPE_CHECKING:
+    from headscope.reading import layer_records as records
     from headscope.reading.layers import Effects, Glance, Journey, Mixing
 
 Record = dict[str, Any]
@@ -36,7 +37,7 @@ _MIXING_NAMES = {
 _TOKEN, _CLASS = 14, 11  # characters of a token's column and of its class of word
 
 
-def journey(found: Journey) -> Record:
+def journey(found: Journey) -> records.JourneyRecord:
     """Every stage of every token."""
     return {
         "schema": SCHEMA,
@@ -46,8 +47,8 @@ def journey(found: Journey) -> Record:
         "k": found.k,
         "notes": list(found.notes),
         "tokens": [
-            token_record(token)
-            | {
+            {
+                **token_record(token),
                 "word_class": found.word_classes[n],
                 "own_rank": found.own_rank[:, n].tolist(),
                 "own_cosine": _numbers(found.own_cosine[:, n].tolist()),
@@ -74,7 +75,7 @@ def journey_rows(found: Journey) -> list[Record]:
             "stage": stage,
             "own_rank": token["own_rank"][n],
             "own_cosine": token["own_cosine"][n],
-            "isolated_rank": None if found.isolated_rank is None else token["isolated_rank"][n],
+            "isolated_rank": None if token["isolated_rank"] is None else token["isolated_rank"][n],
             "isolated_cosine": token["isolated_cosine"][n],
             "norm": token["norm"][n],
             "overlap": token["overlap"][n - 1] if n else None,
@@ -84,7 +85,7 @@ def journey_rows(found: Journey) -> list[Record]:
     ]
 
 
-def mixing(found: Mixing) -> Record:
+def mixing(found: Mixing) -> records.MixingRecord:
     """The ratios of every layer and position, and per head; null where there is none."""
     means = {kind: _numbers(values.tolist()) for kind, values in found.means().items()}
     return {
@@ -137,17 +138,29 @@ def mixing_rows(found: Mixing) -> list[Record]:
     return told
 
 
-def glance(found: Glance) -> Record:
+def glance(found: Glance) -> records.GlanceRecord:
     """One row for each layer and head; null where the text cannot tell."""
     return {"schema": SCHEMA, "notes": list(found.notes), "heads": glance_rows(found)}
 
 
-def glance_rows(found: Glance) -> list[Record]:
+def glance_rows(found: Glance) -> list[records.GlanceHeadRecord]:
     """One row for each layer and head."""
-    return _by_head(GLANCE, [getattr(found, name) for name in GLANCE])
+    heads, values = found.entropy.shape[1], (_flat(getattr(found, name).tolist()) for name in GLANCE)
+    return [
+        {
+            "layer": n // heads,
+            "head": n % heads,
+            "entropy": entropy,
+            "on_own": own,
+            "on_previous": previous,
+            "on_special": special,
+            "strength": strength,
+        }
+        for n, (entropy, own, previous, special, strength) in enumerate(zip(*values, strict=True))
+    ]
 
 
-def effects(found: Effects) -> Record:
+def effects(found: Effects) -> records.EffectsRecord:
     """One row for each layer and head; what only a language-model head tells is left out where there is none."""
     return {
         "schema": SCHEMA,
@@ -158,10 +171,19 @@ def effects(found: Effects) -> Record:
     }
 
 
-def effects_rows(found: Effects) -> list[Record]:
+def effects_rows(found: Effects) -> list[records.EffectRecord]:
     """One row for each layer and head."""
-    names = [name for name in EFFECTS if getattr(found, name) is not None]
-    return _by_head(names, [getattr(found, name) for name in names])
+    heads = found.moved.shape[1]
+    rows: list[records.EffectRecord] = [
+        {"layer": n // heads, "head": n % heads, "moved": moved} for n, moved in enumerate(_flat(found.moved.tolist()))
+    ]
+    if found.kl is not None:
+        for row, kl in zip(rows, _flat(found.kl.tolist()), strict=True):
+            row["kl"] = kl
+    if found.own_logit is not None:
+        for row, gained in zip(rows, _flat(found.own_logit.tolist()), strict=True):
+            row["own_logit"] = gained
+    return rows
 
 
 def journey_tables(found: Journey, width: int) -> list[RenderableType]:
@@ -295,7 +317,7 @@ def _short(value: float) -> str:
     return next((shown for shown in (f"{value:.2f}", f"{value:.1f}", f"{value:.0f}") if len(shown) < 6), f"{value:.0e}")
 
 
-def _head_table(titles: Sequence[str], rows: list[Record], names: Sequence[str]) -> Table:
+def _head_table(titles: Sequence[str], rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Table:
     table = _table(["head", *titles])
     for row in rows:
         table.add_row(
@@ -304,14 +326,9 @@ def _head_table(titles: Sequence[str], rows: list[Record], names: Sequence[str])
     return table
 
 
-def _by_head(names: Sequence[str], values: Sequence[Any]) -> list[Record]:
-    layers, heads = values[0].shape
-    lists = [[_numbers(of_layer) for of_layer in value.tolist()] for value in values]
-    return [
-        {"layer": layer, "head": head, **{name: part[layer][head] for name, part in zip(names, lists, strict=True)}}
-        for layer in range(layers)
-        for head in range(heads)
-    ]
+def _flat(layers: list[list[float]]) -> list[float | None]:
+    """One number for each head, layer after layer."""
+    return [number for heads in layers for number in _numbers(heads)]
 
 
 def _numbers(values: Sequence[float]) -> list[float | None]:

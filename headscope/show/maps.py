@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from headscope.reading.answer import Record, choices, question_record, token_record
+from headscope.reading.answer import choices, question_record, token_record
 
 if TYPE_CHECKING:
-    from headscope.reading.map import Map
+    from headscope.reading.map import Map, records
 
 METHODS = {"tsne": "t-SNE", "pca": "PCA"}
 
 
-def record(found: Map) -> Record:
+def record(found: Map) -> records.MapRecord:
     """The map for JSON: every point with its place."""
     return {
         **_about(found),
@@ -37,7 +37,7 @@ def record(found: Map) -> Record:
     }
 
 
-def labelled(found: Map) -> Record:
+def labelled(found: Map) -> records.LabelledMapRecord:
     """The map without its points, for who gets them in another way: the sample's groups follow each other."""
     ids = found.ids.tolist()
     return {
@@ -57,7 +57,7 @@ def labelled(found: Map) -> Record:
     }
 
 
-def _about(found: Map) -> Record:
+def _about(found: Map) -> records.AboutMapRecord:
     """What a map is of, how it was made, and how far it is to be trusted."""
     return {
         **question_record(found.question),
@@ -78,15 +78,16 @@ def rows(found: Map) -> list[dict[str, Any]]:
     told = record(found)
     parts = [
         {"what": "vocabulary", "group": one["group"], "text": None, "position": None}
-        | {name: one[name] for name in ("id", "token", "label", "x", "y")}
+        | {"id": one["id"], "token": one["token"], "label": one["label"], "x": one["x"], "y": one["y"]}
         for one in told["vocabulary"]
     ]
     for number, text in enumerate(told["texts"]):
         for what in ("value", "output"):
             parts += [
                 {"what": what, "group": None, "text": number, "position": one["position"], "id": one["id"]}
-                | {"token": one["text"], "label": one["label"], "x": one[what][0], "y": one[what][1]}
+                | {"token": one["text"], "label": one["label"], "x": place[0], "y": place[1]}
                 for one in text["tokens"]
+                for place in (one["value"] if what == "value" else one["output"],)
             ]
     return parts
 
@@ -94,7 +95,8 @@ def rows(found: Map) -> list[dict[str, Any]]:
 def moved_rows(found: Map) -> list[dict[str, Any]]:
     """One row for each token of each text: how far its output is from its value, in the space itself."""
     return [
-        {"text": number} | {name: one[name] for name in ("position", "id", "label", "moved")} | {"token": one["text"]}
+        {"text": number, "position": one["position"], "id": one["id"], "label": one["label"], "moved": one["moved"]}
+        | {"token": one["text"]}
         for number, text in enumerate(record(found)["texts"])
         for one in text["tokens"]
     ]

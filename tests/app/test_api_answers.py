@@ -9,14 +9,21 @@ from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
+from pydantic import TypeAdapter
 
 from headscope import Scope
 from headscope.app import create_app
-from headscope.app.api.answers import AtlasOut, AttentionOut, BackgroundOut, CompareOut, ModelsOut, NearestOut, ReadOut
+from headscope.app.api.table import TABLE
 from headscope.reading.answer import token_record
 from headscope.reading.told import look_record
 
 API = "/api/v1"
+
+
+def described(path: str, answer: object) -> None:
+    """The answer is of the type that its address answers with."""
+    row = next(row for row in TABLE if row.path == path)
+    TypeAdapter(row.answer).validate_python(answer)
 
 
 def test_health(client: TestClient) -> None:
@@ -25,7 +32,7 @@ def test_health(client: TestClient) -> None:
 
 def test_models_names_the_open_model_and_why(client: TestClient, demo: Scope) -> None:
     answer = client.get(f"{API}/models").json()
-    ModelsOut.model_validate(answer)
+    described("models", answer)
     assert answer["open"][0]["name"] == demo.card.name
     assert answer["open"][0]["why"] == demo.card.why
     assert answer["open"][0]["capture_error"] == demo.card.capture_error
@@ -33,7 +40,7 @@ def test_models_names_the_open_model_and_why(client: TestClient, demo: Scope) ->
 
 def test_read_gives_the_tokens(client: TestClient, demo: Scope) -> None:
     answer = client.post(f"{API}/read", json={"text": "Hello there", "mask": "causal"}).json()
-    ReadOut.model_validate(answer)
+    described("read", answer)
     assert answer["mask"] == "causal"
     assert answer["tokens"] == [token_record(token) for token in demo.read("Hello there").tokens]
 
@@ -49,7 +56,7 @@ def test_read_gives_the_tokens(client: TestClient, demo: Scope) -> None:
 )
 def test_nearest_is_what_the_library_finds(client: TestClient, demo: Scope, question: dict[str, object]) -> None:
     answer = client.post(f"{API}/nearest", json=question).json()
-    NearestOut.model_validate(answer)
+    described("nearest", answer)
     asked = dict(question)
     reading = demo.read("Time flies like an arrow. Fruit flies like a banana.", asked.pop("mask", "model"))
     near = reading.nearest(**asked)
@@ -74,7 +81,7 @@ def test_nearest_is_what_the_command_line_prints(client: TestClient) -> None:
 )
 def test_background_is_what_the_library_finds(client: TestClient, demo: Scope, question: dict[str, object]) -> None:
     answer = client.post(f"{API}/background", json=question).json()
-    BackgroundOut.model_validate(answer)
+    described("background", answer)
     reading = demo.read("Time flies like an arrow. Fruit flies like a banana.")
     found = reading.background(reading.nearest(**question))  # type: ignore[arg-type]
     assert answer == json.loads(json.dumps(found.to_dict()))
@@ -94,7 +101,7 @@ def test_compare_is_what_the_library_finds(
 ) -> None:
     other = {"mask": other_mask, "reference": other_reference}
     answer = client.post(f"{API}/compare", json={**shared, "other": other}).json()
-    CompareOut.model_validate(answer)
+    described("compare", answer)
     text = "Time flies like an arrow. Fruit flies like a banana."
     found = demo.read(text).compare(demo.read(text, other_mask), **shared, other_reference=other_reference)
     assert answer["heads"] == found.rows()
@@ -116,14 +123,14 @@ def test_compare_keeps_to_candidates(client: TestClient) -> None:
 
 def test_atlas_is_what_the_library_finds(client: TestClient, demo: Scope) -> None:
     answer = client.post(f"{API}/atlas", json={"text": "Hello there", "token": 2}).json()
-    AtlasOut.model_validate(answer)
+    described("atlas", answer)
     assert answer == json.loads(json.dumps(demo.read("Hello there").atlas(2).to_dict()))
 
 
 @pytest.mark.parametrize("weigh", ["weights", "norms"])
 def test_attention_is_what_the_library_finds(client: TestClient, demo: Scope, weigh: str) -> None:
     answer = client.post(f"{API}/attention", json={"token": "banana", "layer": 2, "weigh": weigh, "head": 7}).json()
-    AttentionOut.model_validate(answer)
+    described("attention", answer)
     reading = demo.read("Time flies like an arrow. Fruit flies like a banana.")
     pattern = {"head": 7, "queries": reading.pattern_of(2, weigh)[7].tolist()}
     assert answer == reading.attention("banana", 2, weigh).to_dict() | {"pattern": pattern}

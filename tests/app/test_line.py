@@ -15,8 +15,9 @@ from starlette.requests import Request
 
 from headscope import Scope
 from headscope.app import create_app
+from headscope.app.api.jobs import ClientGone, LineFull
 from headscope.app.api.limits import Limits
-from headscope.app.api.line import ClientGone, Line, LineFull
+from headscope.app.api.line import Line
 from tests.app.serving import Server
 
 

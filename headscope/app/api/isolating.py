@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from dataclasses import dataclass
-from typing import Any
 
-from headscope.app.api.job import Job
-from headscope.app.api.line import Line, LineFull
-from headscope.app.api.work import State, Work
+from starlette.requests import Request
+
+from headscope.app.api.answers import IsolatedRecord, State
+from headscope.app.api.jobs import BeingMade, Job, LineFull, visitor
+from headscope.app.api.line import Line
 from headscope.question.choices import What
 from headscope.scope import Scope
 from headscope.vocabulary.isolated import ReadAlone
@@ -29,32 +28,16 @@ def check_whole(scope: Scope, what: What | None) -> None:
         raise NotWhole(alone, done)
 
 
-class BeingMade(Exception):
-    """The question has to wait for `work`."""
-
-    def __init__(self, work: TokensAlone) -> None:
-        super().__init__()
-        self.work = work
-
-
-@dataclass(kw_only=True)
-class TokensAlone(Work):
-    """How far the tokens of one model have been read alone."""
-
-    what: What
-    nbytes: int  # of all of them, on disk
-
-    @classmethod
-    def found(cls, scope: Scope, what: What) -> TokensAlone:
-        """As the disk says; waits for the model."""
-        alone = scope.isolated.kept(what)
-        done, total = alone.done(), alone.tokens
-        state: State = "ready" if done == total else "absent"
-        return cls(what=what, nbytes=alone.nbytes, done=done, total=total, state=state)
-
-    def record(self) -> dict[str, Any]:
-        """For JSON."""
-        return super().record() | {"what": self.what, "bytes": self.nbytes}
+def wait_for(told: IsolatedRecord) -> BeingMade:
+    """What a question is answered with that needs them."""
+    made = {"values": "the reference isolated is", "streams": "the streams of tokens read alone are"}[told["what"]]
+    then = f"ask again when GET /isolated?what={told['what']} says ready"
+    doing, do = ("being made", then) if told["state"] == "working" else ("not there", f"a POST begins it; {then}")
+    said = (
+        f"{made} {doing} ({told['done']:,} of {told['total']:,} tokens have been read alone; "
+        f"{told['bytes'] / 2**20:,.0f} MiB in all): {do}."
+    )
+    return BeingMade({"error": said, "isolated": told})
 
 
 class Isolating:
@@ -65,57 +48,64 @@ class Isolating:
 
     def __init__(self, line: Line, patience: float) -> None:
         self._line, self._patience = line, patience
-        self._works: dict[tuple[str | None, What], TokensAlone] = {}
+        self._jobs: dict[tuple[str | None, What], tuple[Job, int]] = {}  # and the bytes on disk of all of it
 
-    def known(self, model: str | None, what: What, who: str | None) -> TokensAlone | None:
-        """The work on a model that was begun here; `who` asks, and is heard."""
-        work = self._works.get((model, what))
-        if work is not None:
-            work.job.hear(who)
-        return work
+    async def told(self, model: str | None, scope: Scope, what: What, request: Request | None) -> IsolatedRecord:
+        """How far a model is: as the work that was begun here says, and who asks is heard; else as the disk does."""
+        begun = self._jobs.get((model, what))
+        if begun is None:
+            return await self._line.run(lambda: _on_disk(scope.isolated.kept(what)), request)
+        begun[0].hear(visitor(request))
+        return _told(what, *begun)
 
-    def joined(self, model: str | None, what: What | None, who: str | None) -> TokensAlone | None:
-        """The work that goes on, if it does: one more waits for it."""
-        work = None if what is None else self._works.get((model, what))
-        return work if work is not None and work.joined(who) else None
+    def joined(self, model: str | None, what: What | None, who: str | None) -> IsolatedRecord | None:
+        """How far the work is that goes on, if it does: one more waits for it."""
+        begun = None if what is None else self._jobs.get((model, what))
+        return _told(what, *begun) if what is not None and begun is not None and begun[0].join(who) else None
 
-    def start(self, model: str | None, missing: NotWhole, who: str | None) -> TokensAlone:
+    def start(self, model: str | None, missing: NotWhole, who: str | None) -> IsolatedRecord:
         """Begin, or go on, with what is missing of a model, for the one who asks; does not wait for it."""
         alone, what = missing.alone, missing.alone.what
-        work = self.joined(model, what, who)
-        if work is None:
-            work = TokensAlone(
-                what=what,
-                nbytes=alone.nbytes,
-                done=missing.done,
-                total=alone.tokens,
-                state="working",
-                began=(time.monotonic(), missing.done),
-                job=Job(who, self._patience),
-            )
-            self._works[model, what] = work
-            work.start(self._make(work, alone))
-        return work
+        going = self.joined(model, what, who)
+        if going is not None:
+            return going
+        job = Job(who, self._patience)
+        job.tell(missing.done, alone.tokens)
+        self._jobs[model, what] = job, alone.nbytes
+        job.start(self._make(job, alone))
+        return _told(what, job, alone.nbytes)
 
     def leave(self, model: str | None, what: What, who: str | None) -> None:
         """One who waited waits no longer; where nobody does, the work ends, and what was made stays."""
-        work = self._works.get((model, what))
-        if work is not None:
-            work.leave(who)
+        begun = self._jobs.get((model, what))
+        if begun is not None:
+            begun[0].leave(who)
 
     def close(self) -> None:
         """End all work."""
-        for work in self._works.values():
-            work.close()
+        for job, _ in self._jobs.values():
+            job.close()
 
-    async def _make(self, work: TokensAlone, alone: ReadAlone) -> None:
+    async def _make(self, job: Job, alone: ReadAlone) -> None:
         steps = alone.steps()
         while True:
             try:
-                done = await self._line.run(lambda: work.job.run(lambda: next(steps, None)))
+                done = await self._line.run(lambda: job.run(lambda: next(steps, None)))
             except LineFull:
                 await asyncio.sleep(0.2)
                 continue
             if done is None:
                 return
-            work.done = done
+            job.tell(done, alone.tokens)
+
+
+def _told(what: What, job: Job, nbytes: int) -> IsolatedRecord:
+    return {**job.record(), "what": what, "bytes": nbytes}
+
+
+def _on_disk(alone: ReadAlone) -> IsolatedRecord:
+    done, total = alone.done(), alone.tokens
+    state: State = "ready" if done == total else "absent"
+    job = Job(state=state)
+    job.tell(done, total)
+    return _told(alone.what, job, alone.nbytes)

@@ -11,18 +11,10 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 
-from headscope.app.api.job import Job
+from headscope.app.api.jobs import ClientGone, Job, LineFull
 from headscope.question.stopping import Stopped
 
 T = TypeVar("T")
-
-
-class LineFull(Exception):
-    """As many requests wait as may."""
-
-
-class ClientGone(Exception):
-    """The client left before its job was done."""
 
 
 @dataclass(eq=False)
@@ -69,8 +61,8 @@ class Line:
 
     def _shared(self, key: Hashable | None) -> _Place | None:
         with self._lock:
-            found = (place for place in self._inside if key is not None and place.key == key)
-            return next((place for place in found if place.job.join()), None)
+            same = (place for place in self._inside if key is not None and place.key == key)
+            return next((place for place in same if place.job.join()), None)
 
     def _enter(self, work: Callable[[], T], key: Hashable | None) -> _Place:
         with self._lock:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
-import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Protocol
 
+from headscope.app.api.answers import ModelsRecord, OpeningRecord
 from headscope.app.api.choices import open_choices
+from headscope.app.api.jobs import Job
 from headscope.app.places import no_place
 from headscope.errors import HeadscopeError
 from headscope.keep.memory import Recent
+from headscope.model.card import Card
 from headscope.model.opening.available import available
 from headscope.question import defaults
 from headscope.question.stopping import stop_point
 from headscope.scope import Scope
-
-log = logging.getLogger(__name__)
 
 
 class Open(Protocol):
@@ -32,7 +32,7 @@ class NotAllowed(Exception):
     """A model that this server does not open for a visitor."""
 
 
-class NotFound(Exception):
+class NotFound(HeadscopeError):
     """A model that a request names, and that cannot be opened."""
 
 
@@ -42,13 +42,15 @@ class Busy(Exception):
 
 @dataclass
 class Opening:
-    """How far a model is that a visitor asked for; `card` once it is open."""
+    """A model that a visitor asked for, and the work of opening it; `card` once it is open."""
 
     name: str
-    step: str = "looking for the model"
-    state: Literal["working", "failed", "ready"] = "working"
-    problem: str | None = None
-    card: dict[str, Any] | None = None
+    job: Job
+    card: Card | None = None
+
+    def record(self) -> OpeningRecord:
+        """For JSON."""
+        return {**self.job.record(), "name": self.name, "card": self.card}
 
 
 class Models:
@@ -62,7 +64,12 @@ class Models:
         self._open, self._most = open_model, most
         self._others: Recent[Scope] = Recent(most, lambda scope: 1)
         self._lock = threading.Lock()
-        self.opening: Opening | None = None
+        self._opening: Opening | None = None
+
+    @property
+    def opening(self) -> OpeningRecord | None:
+        """How far the model is that was asked for last."""
+        return None if self._opening is None else self._opening.record()
 
     @property
     def may_open(self) -> bool:
@@ -83,52 +90,45 @@ class Models:
 
     def get(self, name: str | None) -> Scope:
         """The model called `name`, opened if it must be; NotAllowed or NotFound where it is not to be had."""
-        found = self.known(name)
-        if found is None:
+        scope = self.known(name)
+        if scope is None:
             assert name is not None  # the server's own is always open
-            try:
-                found = self._opener(name)(name, lambda step: stop_point())
-                open_choices(found)  # or the page would have to work them out, and everybody wait
-            except HeadscopeError as error:
-                raise NotFound(_said(error, name)) from error
-        return self._keep(self.key(name), found)
+            opener = self._opener(name)
+            with _told_by(name):
+                scope = opener(name, lambda step: stop_point())
+                open_choices(scope)  # or the page would have to work them out, and everybody wait
+        return self._keep(self.key(name), scope)
 
     def there(self, name: str | None) -> Scope:
         """The model called `name` where it is open; NotFound where it is not."""
-        found = self.known(name)
-        if found is None:
+        scope = self.known(name)
+        if scope is None:
             raise NotFound(f"the model {name!r} is not open here: open it by POST /models.")
-        return found
+        return scope
 
-    def open(self, name: str) -> Opening:
+    def open(self, name: str) -> OpeningRecord:
         """Begin to open a model beside the work that goes on; NotAllowed where it may not be, Busy with another."""
         opener = self._opener(name)
         with self._lock:
-            if self.opening is not None and self.opening.state == "working":
-                if self.opening.name == name:
-                    return self.opening
-                raise Busy(f"{self.opening.name} is being opened: ask again when it is open.")
-            self.opening = opening = Opening(name)
+            going = self._opening
+            if going is not None and going.job.state == "working":
+                if going.name == name:
+                    return going.record()
+                raise Busy(f"{going.name} is being opened: ask again when it is open.")
+            self._opening = opening = Opening(name, Job())
+            opening.job.tell(step="looking for the model")
         threading.Thread(target=self._work, args=(opening, opener), name="headscope-open", daemon=True).start()
-        return opening
+        return opening.record()
 
     def _work(self, opening: Opening, opener: Open) -> None:
-        def say(step: str) -> None:
-            opening.step = step
-
-        try:
-            scope = self.known(opening.name) or opener(opening.name, say)
-            say("encoding the vocabulary")
+        name, job = opening.name, opening.job
+        with job.carried(), _told_by(name):
+            scope = self.known(name) or opener(name, lambda step: job.tell(step=step))
+            job.tell(step="encoding the vocabulary")
             open_choices(scope)
             scope.read(defaults.TEXT).nearest(defaults.TOKEN)
-            self._keep(self.key(opening.name), scope)
-            opening.card = dataclasses.asdict(scope.card)
-            opening.state = "ready"
-        except HeadscopeError as error:
-            opening.state, opening.problem = "failed", _said(error, opening.name)
-        except Exception as error:
-            log.exception("opening a model failed")
-            opening.state, opening.problem = "failed", f"headscope failed ({type(error).__name__}); its log says where."
+            self._keep(self.key(name), scope)
+            opening.card = scope.card
 
     def _opener(self, name: str) -> Open:
         if self._open is None:
@@ -147,11 +147,11 @@ class Models:
             self._others.put(key, scope)
         return scope
 
-    def listed(self) -> dict[str, Any]:
+    def listed(self) -> ModelsRecord:
         """What is open, and what could be opened without the network."""
         scopes = [self.own, *(scope for _, scope in self._others.items())]
         return {
-            "open": [dataclasses.asdict(scope.card) for scope in scopes],
+            "open": [scope.card for scope in scopes],
             "available": [{"name": entry.name, "where": entry.where, "bytes": entry.nbytes} for entry in available()]
             if self.may_open
             else [],
@@ -159,6 +159,10 @@ class Models:
         }
 
 
-def _said(error: HeadscopeError, name: str) -> str:
-    """What was wrong with a model, by the name that it was asked for: where that lies is the server's own business."""
-    return str(error).replace(os.path.realpath(os.path.expanduser(name)), name)
+@contextmanager
+def _told_by(name: str) -> Iterator[None]:
+    """What is wrong with a model is told by the name that it was asked for: where it lies is the server's business."""
+    try:
+        yield
+    except HeadscopeError as error:
+        raise NotFound(str(error).replace(os.path.realpath(os.path.expanduser(name)), name)) from error

@@ -10,10 +10,10 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from headscope.app.api.desk import NotRead, TooLong, as_json
-from headscope.app.api.isolating import BeingMade
-from headscope.app.api.line import ClientGone, LineFull
-from headscope.app.api.mapping import MapBeingMade, MapNotThere
+from headscope.app.api.answers import as_json
+from headscope.app.api.desk import NotRead, TooLong
+from headscope.app.api.jobs import BeingMade, ClientGone, LineFull
+from headscope.app.api.mapping import MapNotThere
 from headscope.app.api.models import Busy, NotAllowed, NotFound
 from headscope.app.visitors import TooMuch
 from headscope.errors import InputError, ModelError, cut
@@ -55,24 +55,7 @@ def handle_problems(app: FastAPI) -> None:
 
     @app.exception_handler(BeingMade)
     async def being_made(_: Request, error: BeingMade) -> Response:
-        work = error.work
-        made = {"values": "the reference isolated is", "streams": "the streams of tokens read alone are"}[work.what]
-        then = f"ask again when GET /isolated?what={work.what} says ready"
-        doing, do = ("being made", then) if work.state == "working" else ("not there", f"a POST begins it; {then}")
-        said = (
-            f"{made} {doing} ({work.done:,} of {work.total:,} tokens have been read alone; "
-            f"{work.nbytes / 2**20:,.0f} MiB in all): {do}."
-        )
-        return Response(
-            as_json({"error": said, "isolated": work.record()}), 409, {"Retry-After": "1"}, "application/json"
-        )
-
-    @app.exception_handler(MapBeingMade)
-    async def map_being_made(_: Request, error: MapBeingMade) -> Response:
-        said = f"the map is being made: ask again when GET /map/{error.work.key} says that it is ready."
-        return Response(
-            as_json({"error": said, "map": error.work.record()}), 409, {"Retry-After": "1"}, "application/json"
-        )
+        return Response(as_json(error.told), 409, {"Retry-After": "1"}, "application/json")
 
     @app.exception_handler(LineFull)
     async def full(_: Request, __: Exception) -> Response:

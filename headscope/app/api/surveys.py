@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from pydantic import TypeAdapter
 
-from headscope.app.api.answers import SurveyedOut, UsualHeadOut
+from headscope.app.api.answers import FigureRecord, SurveyedRecord, SurveyRecord, UsualHeadRecord, UsualRecord, as_json
 from headscope.app.api.asks import UsualAsk
 from headscope.app.api.models import Models, NotAllowed
 from headscope.app.places import no_place
@@ -19,10 +18,9 @@ from headscope.model.telling import first_line
 from headscope.question.choices import resolved
 
 if TYPE_CHECKING:
-    from headscope.studies.survey.opened import OpenedSurvey, Stat, View
+    from headscope.studies.survey.opened import OpenedSurvey, View
 
 log = logging.getLogger(__name__)
-_MEASURES = {"in_text": "in_text", "own": "auc_own", "signal": "signal"}  # as they are told: the statistic
 
 
 class Surveys:
@@ -78,23 +76,22 @@ class Surveys:
             raise NotAllowed(f"{directory!r} is {why}: a survey is a directory of the server's own disks.")
         self.open(directory)
 
-    def about(self) -> dict[str, Any]:
+    def about(self) -> SurveyRecord:
         """What is open, if anything is, and whether a request may open another."""
         return {"survey": _about(self._survey), "may_open": self._models.may_open}
 
-    def usual(self, ask: UsualAsk) -> dict[str, Any]:
+    def usual(self, ask: UsualAsk) -> UsualRecord:
         """The figures of every head of a layer; `heads` is None, and `says` why, where the survey has none."""
         survey = self._survey
-        told: dict[str, Any] = {"survey": _about(survey), "says": None, "heads": None}
         if survey is None:
-            return told | {"says": "No survey is open."}
+            return {"survey": None, "says": "No survey is open.", "heads": None}
         if ask.layer >= survey.layers:
             raise InputError(f"layer is {ask.layer}; this model has layers 0 to {survey.layers - 1}.")
         view = _view(ask)
         missing = self._missing(survey, view, ask)
         if missing:
-            return told | {"says": f"The survey has no figures for {missing}."}
-        return told | {"heads": _heads(survey, view, ask.layer)}
+            return {"survey": _about(survey), "says": f"The survey has no figures for {missing}.", "heads": None}
+        return {"survey": _about(survey), "says": None, "heads": _heads(survey, view, ask.layer)}
 
     def _missing(self, survey: OpenedSurvey, view: View, ask: UsualAsk) -> str | None:
         """What of the question the survey has not measured."""
@@ -115,16 +112,17 @@ class Surveys:
 
 def _make_all(survey: OpenedSurvey) -> None:
     """Make all that a page may ask of a survey, as its answers are described; what cannot be raises."""
-    SurveyedOut.model_validate(_about(survey), strict=True)
+    about = _about(survey)
+    TypeAdapter(SurveyedRecord).validate_python(about, strict=True)
     for name in ("spaces", "references", "metrics", "masks"):
         TypeAdapter(list[str]).validate_python(survey.manifest["options"][name], strict=True)
-    told = [_heads(survey, view, layer) for view in survey.views for layer in range(survey.layers)]
-    TypeAdapter(list[list[UsualHeadOut]]).validate_python(told, strict=True)
+    heads = [head for view in survey.views for layer in range(survey.layers) for head in _heads(survey, view, layer)]
+    TypeAdapter(list[UsualHeadRecord]).validate_python(heads, strict=True)
     options = survey.manifest["options"]
-    json.dumps((_about(survey), told, options["candidates"], options["position"]), allow_nan=False)
+    as_json({"about": about, "heads": heads, "options": (options["candidates"], options["position"])})
 
 
-def _about(survey: OpenedSurvey | None) -> dict[str, Any] | None:
+def _about(survey: OpenedSurvey | None) -> SurveyedRecord | None:
     if survey is None:
         return None
     texts = survey.manifest["texts"]
@@ -133,14 +131,26 @@ def _about(survey: OpenedSurvey | None) -> dict[str, Any] | None:
         "texts": texts["texts"],
         "documents": texts["documents"],
         "positions": texts["positions"],
-        "views": [view._asdict() for view in survey.views],
+        "views": [
+            {"space": view.space, "reference": view.reference, "metric": view.metric, "mask": view.mask}
+            for view in survey.views
+        ],
     }
 
 
-def _heads(survey: OpenedSurvey, view: View, layer: int) -> list[dict[str, Any]]:
+def _heads(survey: OpenedSurvey, view: View, layer: int) -> list[UsualHeadRecord]:
+    def figure(statistic: str, head: int) -> FigureRecord | None:
+        stat = survey.stat(view, statistic, layer, head)
+        # Its fields are those of a record; what a file holds in them was checked when it was opened.
+        return None if stat is None else cast("FigureRecord", dataclasses.asdict(stat))
+
     return [
-        {"head": head}
-        | {name: _told(survey.stat(view, statistic, layer, head)) for name, statistic in _MEASURES.items()}
+        {
+            "head": head,
+            "in_text": figure("in_text", head),
+            "own": figure("auc_own", head),
+            "signal": figure("signal", head),
+        }
         for head in range(survey.heads)
     ]
 
@@ -149,7 +159,3 @@ def _view(ask: UsualAsk) -> View:
     from headscope.studies.survey.opened import View
 
     return View(ask.space, resolved(ask.space, ask.reference), ask.metric, ask.mask)
-
-
-def _told(stat: Stat | None) -> dict[str, Any] | None:
-    return None if stat is None else dataclasses.asdict(stat)

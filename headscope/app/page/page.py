@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from headscope.app.api.answers import as_json
 from headscope.app.api.asks import from_address
 from headscope.app.api.choices import open_choices
-from headscope.app.api.desk import Desk, as_json
+from headscope.app.api.desk import Desk
 from headscope.question import defaults, meanings
 from headscope.question.choices import WHAT
 from headscope.scope import Scope

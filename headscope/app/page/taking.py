@@ -2,167 +2,250 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from starlette.requests import Request
 
+from headscope.app.api import maps as asked_maps
+from headscope.app.api import questions
+from headscope.app.api.answers import FileRecord
 from headscope.app.api.asks import ViewAsk
-from headscope.app.api.desk import Desk, near, pattern_of, work_out
+from headscope.app.api.desk import Desk
+from headscope.app.api.questions import Turn
 from headscope.app.page.script import script
 from headscope.errors import InputError
-from headscope.question.choices import OPEN_REFERENCES
+from headscope.model.tokens import Token
+from headscope.question.choices import OPEN_REFERENCES, Reference
 from headscope.reading.answer import Answer
-from headscope.reading.attention import pattern
-from headscope.reading.comparison import compared
+from headscope.reading.atlas import Atlas
+from headscope.reading.attention import Attention, pattern
+from headscope.reading.comparison import Comparison, compared
+from headscope.reading.layers import Journey
 from headscope.reading.map import Map
-from headscope.reading.reading import Reading
+from headscope.reading.nearest import Neighbors
+from headscope.reading.positions import PositionNeighbors
 from headscope.reading.worked import Worked
-from headscope.scope import Scope
 from headscope.show import html, layers, maps
 from headscope.show import scatter as figure
 from headscope.show.one_file import document, pre
 from headscope.show.rows import csv_of
-from headscope.show.sheet import Sheet
 from headscope.show.svg import svg
 
-Rows = list[dict[str, Any]]
+Rows = Sequence[Mapping[str, Any]]
 TYPES = {"csv": "text/csv", "svg": "image/svg+xml", "html": "text/html", "py": "text/x-python"}
 
 
-@dataclass
-class Taken:
-    """A view, answered: tables by name, the sheets of its figure, and its results as notebooks show them."""
+class Shown:
+    """A view's answers, each worked out when a file needs it; `maps`: the map that is shown, if one is."""
 
-    title: str
-    tables: dict[str, Rows]
-    figures: list[Sheet]
-    results: list[Any]
-    figure: str = ""  # where it is drawn already
+    def __init__(self, turn: Turn, ask: ViewAsk, maps: list[Map]) -> None:
+        self.turn, self.reading, self.ask, self.maps = turn, turn.reading, ask, maps
 
+    @cached_property
+    def near(self) -> Neighbors:
+        return questions.near(self.reading, self.ask)
 
-def _heads(desk: Desk, scope: Scope, reading: Reading, ask: ViewAsk) -> Taken:
-    found, rows = near(reading, ask), reading.nearest_positions(ask.token, ask.layer, ask.metric)
-    own = found.tokens[0]
-    taken = Taken(
-        f"{own.label} (position {own.position}), layer {ask.layer}",
-        {"neighbors": found.rows(), "positions": rows.rows()},
-        [*found.sheets()],
-        [found, rows],
-    )
-    comparison = ask.as_compare()
-    if comparison is not None:
-        _, there, other = desk.other_side(reading, comparison, desk.at_hand)
-        both = compared(found, near(there, other))
-        taken.tables["other"] = both.other.rows()
-        taken.tables["changes"] = both.rows()
-        other_side = " ".join(
-            f"{name} {value}" for name, value in comparison.other.model_dump(exclude_none=True).items()
-        )
-        sides = ((both.one, "as chosen"), (both.other, other_side))
-        taken.figures = [
-            replace(sheet, caption=f"{sheet.caption} · {side}") for answer, side in sides for sheet in answer.sheets()
+    @cached_property
+    def positions(self) -> PositionNeighbors:
+        return self.reading.nearest_positions(self.ask.token, self.ask.layer, self.ask.metric)
+
+    @cached_property
+    def both(self) -> Comparison:
+        """The two sides that are compared."""
+        comparison = self.ask.as_compare()
+        assert comparison is not None, "nothing is compared"
+        other = self.turn.other(comparison)
+        return compared(self.near, questions.near(other.turn.reading, other.ask))
+
+    @cached_property
+    def atlases(self) -> list[Atlas]:
+        """One for each reference that the page shows side by side."""
+        ask = self.ask
+        references: tuple[Reference | None, ...] = ("input", "layer")
+        if not OPEN_REFERENCES[ask.space]:
+            references = (None,)
+        elif ask.reference == "isolated":
+            references = ("isolated",)
+        return [
+            self.reading.ask_atlas(ask.model_copy(update={"reference": reference}).of_all_layers, ask.token)
+            for reference in references
         ]
-        taken.results = [both, rows]
+
+    def journey(self) -> Journey:
+        return self.reading.journey(position=self.ask.position, isolated=self.ask.isolated)
+
+    @cached_property
+    def attention(self) -> Attention:
+        return self.reading.attention(self.ask.token, self.ask.layer, self.ask.weigh)
+
+    @cached_property
+    def pattern(self) -> list[list[float]] | None:
+        """The chosen head's; None where none is chosen, or the text is too long."""
+        ask = self.ask
+        if ask.head is None or len(self.reading.tokens) > self.turn.limits.pattern:
+            return None
+        return questions.pattern_of(self.reading, ask.layer, ask.weigh, ask.head)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a view as a file: what it says, its rows, and for which questions it is there."""
+
+    name: str
+    says: str
+    rows: Callable[[Shown], Rows]
+    offered: Callable[[ViewAsk], bool] = lambda ask: True
+
+
+@dataclass(frozen=True)
+class View:
+    """What is taken away of a view: its title, its tables, its results as notebooks show them, and its figure."""
+
+    title: Callable[[Shown], str]
+    tables: tuple[Table, ...]
+    results: Callable[[Shown], Sequence[Any]]
+    figure: Callable[[Shown], str] | None = None  # None: a plot, which is drawn, and saved, by the page
+
+
+def _heads_results(shown: Shown) -> list[Any]:
+    ask = shown.ask
+    answers: list[Any] = [shown.near, shown.positions]
+    if ask.as_compare() is not None:
+        answers = [shown.both, shown.positions]
     elif ask.hubs:
-        held = reading.background(found)
-        taken.tables["hub-aware"] = held.rows()
-        taken.results.insert(1, held)
+        answers.insert(1, shown.reading.background(shown.near))
     if ask.teach and ask.vector == "z":
         head, _, id = (ask.why or f"{ask.head or 0}.").partition(".")
-        taken.results.append(work_out(reading, found, int(head), int(id) if id else None))
-    return taken
+        answers.append(questions.work_out(shown.reading, shown.near, int(head), int(id) if id else None))
+    return answers
 
 
-def _atlas(desk: Desk, scope: Scope, reading: Reading, ask: ViewAsk) -> Taken:
-    references: tuple[Any, ...] = ("isolated",) if ask.reference == "isolated" else ("input", "layer")
-    if not OPEN_REFERENCES[ask.space]:
-        references = (None,)
-    asked = [ask.model_copy(update={"reference": one}).of_all_layers for one in references]
-    found = [reading.ask_atlas(one, ask.token) for one in asked]
-    rows = [{"reference": one.question.reference} | row for one in found for row in one.rows()]
-    own = found[0].token
-    title = f"{own.label} (position {own.position}), every layer and head"
-    return Taken(title, {"atlas": rows}, [sheet for one in found for sheet in one.sheets()], list(found))
+def _heads_figure(shown: Shown) -> str:
+    comparison = shown.ask.as_compare()
+    if comparison is None:
+        return svg(shown.near.sheets())
+    given = comparison.other.model_dump(exclude_none=True)
+    other_side = " ".join(f"{name} {value}" for name, value in given.items())
+    sides = ((shown.both.one, "as chosen"), (shown.both.other, other_side))
+    return svg([replace(sheet, caption=f"{sheet.caption} · {side}") for near, side in sides for sheet in near.sheets()])
 
 
-def _attention(desk: Desk, scope: Scope, reading: Reading, ask: ViewAsk) -> Taken:
-    found = reading.attention(ask.token, ask.layer, ask.weigh)
-    own = found.token
-    title = f"Attention of {own.label} (position {own.position}), layer {ask.layer}"
-    taken = Taken(title, {"attention": found.rows()}, [*found.sheets()], [found])
-    if ask.head is not None and len(reading.tokens) <= desk.limits.pattern:
-        queries = pattern_of(reading, ask.layer, ask.weigh, ask.head)
-        taken.figures.append(pattern(ask.layer, ask.head, reading.tokens, queries))
-        taken.tables["pattern"] = [
-            {"query": i, "source": j, ask.weigh: value} for i, row in enumerate(queries) for j, value in enumerate(row)
-        ]
-    return taken
+def _attention_figure(shown: Shown) -> str:
+    sheets, ask = [*shown.attention.sheets()], shown.ask
+    if shown.pattern is not None and ask.head is not None:
+        sheets.append(pattern(ask.layer, ask.head, shown.reading.tokens, shown.pattern))
+    return svg(sheets)
 
 
-def _journey(desk: Desk, scope: Scope, reading: Reading, ask: ViewAsk) -> Taken:
-    found, mixing = reading.journey(position=ask.position, isolated=ask.isolated), reading.mixing()
-    tables = {"journey": layers.journey_rows(found), "mixing": layers.mixing_rows(mixing)}
-    return Taken("Through the layers", tables, [], [found, mixing])
+def _pattern_rows(shown: Shown) -> Rows:
+    if shown.pattern is None:
+        raise InputError("there is no table 'pattern' of this view: its text is too long.")
+    return [
+        {"query": query, "source": source, shown.ask.weigh: share}
+        for query, shares in enumerate(shown.pattern)
+        for source, share in enumerate(shares)
+    ]
 
 
-def _layers(desk: Desk, scope: Scope, reading: Reading, ask: ViewAsk) -> Taken:
-    found, mixing = reading.glance(), reading.mixing()
-    tables = {"glance": layers.glance_rows(found), "mixing": layers.mixing_rows(mixing)}
-    return Taken("Every head in numbers", tables, [], [found, mixing])
+def _atlas_rows(shown: Shown) -> Rows:
+    return [{"reference": atlas.question.reference, **row} for atlas in shown.atlases for row in atlas.rows()]
 
 
-def _map(found: Map) -> Taken:
-    head = f"layer {found.question.layer}, head {found.head}"
-    tables = {"map": maps.rows(found), "moves": maps.moved_rows(found)}
-    drawn = figure.drawn(found, "svg").decode()
-    return Taken(f"A map of {head}", tables, [], [found], drawn)
+def _effects_rows(shown: Shown) -> Rows:
+    """As many runs as there are heads: only where they are asked for."""
+    return layers.effects_rows(questions.effects_of(shown.turn, shown.ask.token))
 
 
-_VIEWS: dict[str, Callable[[Desk, Scope, Reading, ViewAsk], Taken]] = {
-    "heads": _heads,
-    "atlas": _atlas,
-    "attention": _attention,
-    "journey": _journey,
-    "layers": _layers,
+def _is_compared(ask: ViewAsk) -> bool:
+    return ask.as_compare() is not None
+
+
+_MIXING = Table("mixing", "What the layers mix", lambda shown: layers.mixing_rows(shown.reading.mixing()))
+VIEWS: dict[str, View] = {
+    "heads": View(
+        lambda shown: f"{_named(shown.near.tokens[0])}, layer {shown.ask.layer}",
+        (
+            Table("neighbors", "Nearest vocabulary tokens", lambda shown: shown.near.rows()),
+            Table("positions", "Nearest positions", lambda shown: shown.positions.rows()),
+            Table("other", "The other side", lambda shown: shown.both.other.rows(), _is_compared),
+            Table("changes", "What changed", lambda shown: shown.both.rows(), _is_compared),
+            Table(
+                "hub-aware",
+                "Raw and hub-aware",
+                lambda shown: shown.reading.background(shown.near).rows(),
+                lambda ask: ask.hubs and not _is_compared(ask),
+            ),
+        ),
+        _heads_results,
+        _heads_figure,
+    ),
+    "atlas": View(
+        lambda shown: f"{_named(shown.atlases[0].token)}, every layer and head",
+        (Table("atlas", "The atlas", _atlas_rows),),
+        lambda shown: shown.atlases,
+        lambda shown: svg([sheet for atlas in shown.atlases for sheet in atlas.sheets()]),
+    ),
+    "attention": View(
+        lambda shown: f"Attention of {_named(shown.attention.token)}, layer {shown.ask.layer}",
+        (
+            Table("attention", "Attention of the token", lambda shown: shown.attention.rows()),
+            Table("pattern", "The whole pattern", _pattern_rows, lambda ask: ask.head is not None),
+        ),
+        lambda shown: [shown.attention],
+        _attention_figure,
+    ),
+    "journey": View(
+        lambda _: "Through the layers",
+        (Table("journey", "Every token, stage by stage", lambda shown: layers.journey_rows(shown.journey())), _MIXING),
+        lambda shown: [shown.journey(), shown.reading.mixing()],
+    ),
+    "layers": View(
+        lambda _: "Every head in numbers",
+        (
+            Table("glance", "Every head in numbers", lambda shown: layers.glance_rows(shown.reading.glance())),
+            _MIXING,
+            Table("effects", "Effects of every head, by zeros", _effects_rows),
+        ),
+        lambda shown: [shown.reading.glance(), shown.reading.mixing()],
+    ),
+    "map": View(
+        lambda shown: f"A map of layer {shown.maps[0].question.layer}, head {shown.maps[0].head}",
+        (
+            Table("map", "Every point of the map", lambda shown: maps.rows(shown.maps[0])),
+            Table("moves", "From each value to its output", lambda shown: maps.moved_rows(shown.maps[0])),
+        ),
+        lambda shown: shown.maps,
+        lambda shown: figure.drawn(shown.maps[0], "svg").decode(),
+    ),
 }
-_TABLES = {
-    "neighbors": "Nearest vocabulary tokens",
-    "positions": "Nearest positions",
-    "other": "The other side",
-    "changes": "What changed",
-    "hub-aware": "Raw and hub-aware",
-    "atlas": "The atlas",
-    "attention": "Attention of the token",
-    "pattern": "The whole pattern",
-    "journey": "Every token, stage by stage",
-    "mixing": "What the layers mix",
-    "glance": "Every head in numbers",
-    "effects": "Effects of every head, by zeros",
-    "map": "Every point of the map",
-    "moves": "From each value to its output",
-}
 
 
-def offered(desk: Desk, ask: ViewAsk) -> list[dict[str, str]]:
+def view_of(desk: Desk, request: Request) -> ViewAsk:
+    """The view of an address, which opens no model: the server's own answers for one that is not open."""
+    ask = ViewAsk.of_address(dict(request.query_params))
+    closed = {
+        name: None
+        for name in ("model", "other_model")
+        if getattr(ask, name) is not None and desk.models.known(getattr(ask, name)) is None
+    }
+    return ask.model_copy(update=closed)
+
+
+def offered(ask: ViewAsk) -> list[FileRecord]:
     """The files that a view can be taken away as, without making them; none where it has none of its own."""
-    names = {
-        "heads": ["neighbors", "positions"]
-        + (["other", "changes"] if ask.as_compare() else ["hub-aware"] if ask.hubs else []),
-        "atlas": ["atlas"],
-        "attention": ["attention"] + (["pattern"] if ask.head is not None else []),
-        "journey": ["journey", "mixing"],
-        "layers": ["glance", "mixing", "effects"],
-        "map": ["map", "moves"],
-    }.get(ask.view)
-    if names is None:
+    view = VIEWS.get(ask.view)
+    if view is None:
         return []
-    files = [{"name": f"{name}.csv", "says": f"{_TABLES[name]} (CSV)"} for name in names]
+    files: list[FileRecord] = [
+        {"name": f"{table.name}.csv", "says": f"{table.says} (CSV)"} for table in view.tables if table.offered(ask)
+    ]
+    if view.figure is not None:
+        files.append({"name": "figure.svg", "says": "The figure (SVG)"})
     return [
         *files,
-        # A plot is drawn, and saved, by the page.
-        *([] if ask.view in ("journey", "layers") else [{"name": "figure.svg", "says": "The figure (SVG)"}]),
         {"name": "view.html", "says": "The view as one file (HTML)"},
         {"name": "reading.py", "says": "The program (Python)"},
     ]
@@ -173,44 +256,54 @@ def program(desk: Desk, ask: ViewAsk) -> bytes:
     return script(desk.models.there(ask.model).card, ask).encode()
 
 
-async def taken(desk: Desk, name: str, ask: ViewAsk, request: Request | None) -> bytes:
+async def prepare(desk: Desk, ask: ViewAsk, request: Request) -> None:
+    """Read what a view's files are made of, and begin what they have to wait for."""
+    desk.check(ask)
+    comparison = ask.as_compare() if ask.view == "heads" else None
+
+    def read() -> None:
+        turn = desk.turn(ask)
+        if comparison is not None:
+            turn.other(comparison)
+
+    if ask.view == "map":
+        await asked_maps.mapped(desk, ask.as_map(), request)
+    await desk.in_turn(ask, read, request)
+
+
+async def taken(desk: Desk, name: str, ask: ViewAsk, request: Request) -> bytes:
     """The file called `name` of a view; InputError where the view has none such."""
-    if name not in [one["name"] for one in offered(desk, ask)]:
+    if name not in [file["name"] for file in offered(ask)]:
         raise InputError(f"the view {ask.view!r} has no file {name!r}.")
     if name == "reading.py":
         return program(desk, ask)
-    found = await desk.map_at_hand(ask.as_map()) if ask.view == "map" else None
-    return await desk.take(ask, _made(desk, name, ask, found), request)
+    plans = [await asked_maps.at_hand(desk, ask.as_map())] if ask.view == "map" else []
+    return await desk.from_hand(ask, lambda turn: _made(name, Shown(turn, ask, plans)).encode(), request)
 
 
-def _made(desk: Desk, name: str, ask: ViewAsk, found: Map | None) -> Callable[[Scope, Reading], bytes]:
-    stem, _, kind = name.rpartition(".")
-
-    def make(scope: Scope, reading: Reading) -> bytes:
-        if stem == "effects":  # as many runs as there are heads: only where they are asked for
-            return csv_of(layers.effects_rows(desk.effects_of(scope, reading, ask.token))).encode()
-        taken = _VIEWS[ask.view](desk, scope, reading, ask) if found is None else _map(found)
-        if kind == "csv":
-            if stem not in taken.tables:
-                raise InputError(f"there is no table {stem!r} of this view: its text is too long.")
-            return csv_of(taken.tables[stem]).encode()
-        drawn = svg(taken.figures) if taken.figures else taken.figure
-        if kind == "svg":
-            return drawn.encode()
-        card = scope.card
-        facts = [
-            f"{card.name}" + (f", revision {card.revision}" if card.revision else "") + f"; weights SHA-256 "
-            f"{card.weights_sha256}; capture error {card.capture_error:.1e}; mask {ask.mask}."
-        ]
-        tables = [_shown(answer) for answer in taken.results]
-        inline = drawn[max(0, drawn.find("<svg")) :]  # a file of its own begins with a declaration
-        return document(taken.title, ask.text, facts, reading.notes, inline, tables, script(card, ask)).encode()
-
-    return make
+def _made(name: str, shown: Shown) -> str:
+    view, (stem, _, kind) = VIEWS[shown.ask.view], name.rpartition(".")
+    if kind == "csv":
+        return csv_of(next(table.rows(shown) for table in view.tables if table.name == stem))
+    drawn = "" if view.figure is None else view.figure(shown)
+    if kind == "svg":
+        return drawn
+    card, ask = shown.turn.scope.card, shown.ask
+    facts = [
+        f"{card.name}" + (f", revision {card.revision}" if card.revision else "") + f"; weights SHA-256 "
+        f"{card.weights_sha256}; capture error {card.capture_error:.1e}; mask {ask.mask}."
+    ]
+    tables = [_as_html(result) for result in view.results(shown)]
+    inline = drawn[max(0, drawn.find("<svg")) :]  # a file of its own begins with a declaration
+    return document(view.title(shown), ask.text, facts, shown.reading.notes, inline, tables, script(card, ask))
 
 
-def _shown(answer: Any) -> str:
-    """An answer as HTML in the style of the file."""
-    if isinstance(answer, Worked):
-        return answer._repr_html_()
-    return html.tables(answer.sheets()) if isinstance(answer, Answer) else pre(repr(answer))
+def _as_html(result: Any) -> str:
+    """A result in the style of the file; a map in words, since it is drawn above them."""
+    if isinstance(result, Worked):
+        return result._repr_html_()
+    return html.tables(result.sheets()) if isinstance(result, Answer) else pre(repr(result))
+
+
+def _named(token: Token) -> str:
+    return f"{token.label} (position {token.position})"

@@ -90,7 +90,7 @@ class Map:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, ready for JSON."""
-        return maps.record(self)
+        return dict(maps.record(self))
 
     def to_pandas(self) -> pandas.DataFrame:
         """One row for each point: what (vocabulary, value, output), group, text, position, id, token, label, x, y."""

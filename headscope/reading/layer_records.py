@@ -1,12 +1,15 @@
-"""The shapes of the answers about the way through the layers."""
+"""What answers about the way through the layers say as plain lists and numbers; see `records`."""
 
 from __future__ import annotations
 
-from headscope.app.api.answers import Answer, TokenOut
+from typing_extensions import NotRequired, TypedDict
+
+from headscope.question.choices import Replacement
+from headscope.reading.records import TokenRecord
 from headscope.reading.words import WordClass
 
 
-class JourneyTokenOut(TokenOut):
+class JourneyTokenRecord(TokenRecord):
     """A token, and one number for each stage; `overlap` has one less."""
 
     word_class: WordClass
@@ -18,30 +21,31 @@ class JourneyTokenOut(TokenOut):
     overlap: list[float | None]
 
 
-class JourneyOut(Answer):
+class JourneyRecord(TypedDict):
     """What becomes of every token's residual stream, stage by stage."""
 
+    schema: int
     stages: list[str]
     use_position: bool
     norms_input: bool
     k: int
     notes: list[str]
-    tokens: list[JourneyTokenOut]
+    tokens: list[JourneyTokenRecord]
 
 
-class MixingKindOut(Answer):
+class MixingKindRecord(TypedDict):
     kind: str
     name: str
     says: str
 
 
-class MixingHeadOut(Answer):
+class MixingHeadRecord(TypedDict):
     head: int
     weights: list[float | None]
     norms: list[float | None]
 
 
-class MixingLayerOut(Answer):
+class MixingLayerRecord(TypedDict):
     """A layer's ratios: the mean of each kind; and for each position, null where there is none."""
 
     layer: int
@@ -49,48 +53,52 @@ class MixingLayerOut(Answer):
     norms_all: list[float | None]
     residual: list[float | None]
     layernorm: list[float | None]
-    heads: list[MixingHeadOut]
+    heads: list[MixingHeadRecord]
 
 
-class MixingOut(Answer):
+class MixingRecord(TypedDict):
     """How much comes from other positions, from bare weights to what leaves the norm."""
 
+    schema: int
+    tokens: list[TokenRecord]
     notes: list[str]
-    kinds: list[MixingKindOut]
-    layers: list[MixingLayerOut]
+    kinds: list[MixingKindRecord]
+    layers: list[MixingLayerRecord]
 
 
-class GlanceHeadOut(Answer):
+class GlanceHeadRecord(TypedDict):
     layer: int
     head: int
-    entropy: float
-    on_own: float
+    entropy: float | None
+    on_own: float | None
     on_previous: float | None
-    on_special: float
-    strength: float
+    on_special: float | None
+    strength: float | None
 
 
-class GlanceOut(Answer):
-    """Every head of the text in five numbers."""
+class GlanceRecord(TypedDict):
+    """Every head of the text in five numbers; null where the text cannot tell."""
 
+    schema: int
     notes: list[str]
-    heads: list[GlanceHeadOut]
+    heads: list[GlanceHeadRecord]
 
 
-class EffectHeadOut(Answer):
+class EffectRecord(TypedDict):
     """What the output loses without a head; `kl` and `own_logit` only with a language-model head."""
 
     layer: int
     head: int
-    moved: float
-    kl: float | None = None
-    own_logit: float | None = None
+    moved: float | None
+    kl: NotRequired[float | None]
+    own_logit: NotRequired[float | None]
 
 
-class EffectsOut(Answer):
+class EffectsRecord(TypedDict):
     """What the model's output at a token loses without each head."""
 
+    schema: int
     selected: int
-    replaced_by: str
+    replaced_by: Replacement
     notes: list[str]
-    heads: list[EffectHeadOut]
+    heads: list[EffectRecord]

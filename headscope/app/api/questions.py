@@ -1,0 +1,180 @@
+"""The questions about a text: each is one function of its turn and what is asked, and returns the answer's record."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from headscope.app.api.answers import AttendedRecord, ComparedRecord, PatternRecord, TextRecord, WorkedOutRecord
+from headscope.app.api.asks import (
+    AtlasAsk,
+    AttentionAsk,
+    BackgroundAsk,
+    CompareAsk,
+    EffectsAsk,
+    GlanceAsk,
+    JourneyAsk,
+    MixingAsk,
+    NearestAsk,
+    ReadAsk,
+    WhyAsk,
+    WorkedAsk,
+)
+from headscope.app.api.limits import Limits
+from headscope.errors import InputError
+from headscope.question.choices import Replacement, Weigh
+from headscope.reading.comparison import compared
+from headscope.reading.layer_records import EffectsRecord, GlanceRecord, JourneyRecord, MixingRecord
+from headscope.reading.layers import Effects
+from headscope.reading.nearest import Neighbors
+from headscope.reading.positions import PositionNeighbors
+from headscope.reading.reading import Reading
+from headscope.reading.records import AtlasRecord, BackgroundRecord, LookRecord, WhyRecord
+from headscope.reading.told import look_record, read_record
+from headscope.reading.worked import Worked
+from headscope.scope import Scope
+from headscope.show import layers
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A question's turn: its text as the model read it, and the server's bounds; `other` makes the turn beside it."""
+
+    scope: Scope
+    reading: Reading
+    limits: Limits
+    other: Callable[[CompareAsk], OtherSide]
+
+
+class OtherSide(NamedTuple):
+    """The other side of a comparison: its turn, and its question, the token found."""
+
+    turn: Turn
+    ask: NearestAsk
+
+
+def read(turn: Turn, ask: ReadAsk) -> TextRecord:
+    """The text's tokens."""
+    return {**read_record(turn.scope.card, turn.reading), "notes": list(turn.reading.notes)}
+
+
+def nearest(turn: Turn, ask: NearestAsk) -> LookRecord:
+    """The nearest tokens and positions of every head of a layer."""
+    return _look(turn, ask, near(turn.reading, ask))
+
+
+def background(turn: Turn, ask: BackgroundAsk) -> BackgroundRecord:
+    """What other texts' outputs say of the nearest tokens."""
+    return turn.reading.background(near(turn.reading, ask)).to_dict()
+
+
+def why(turn: Turn, ask: WhyAsk) -> WhyRecord:
+    """One token's score in a head, split over the sources."""
+    return near(turn.reading, ask).why(ask.head, ask.id).to_dict()
+
+
+def worked(turn: Turn, ask: WorkedAsk) -> WorkedOutRecord:
+    """One distance worked out, in numbers and as HTML."""
+    steps = work_out(turn.reading, near(turn.reading, ask), ask.head, ask.id)
+    return {**steps.to_dict(), "html": steps._repr_html_()}
+
+
+def compare(turn: Turn, ask: CompareAsk) -> ComparedRecord:
+    """The nearest tokens on both sides, and what differs."""
+    other = turn.other(ask)
+    both = compared(near(turn.reading, ask), near(other.turn.reading, other.ask))
+    return {
+        "one": _look(turn, ask, both.one),
+        "other": _look(other.turn, other.ask, both.other),
+        "heads": both.rows(),
+    }
+
+
+def atlas(turn: Turn, ask: AtlasAsk) -> AtlasRecord:
+    """The nearest token of every layer and head."""
+    return turn.reading.ask_atlas(ask.of_all_layers, ask.token).to_dict()
+
+
+def attention(turn: Turn, ask: AttentionAsk) -> AttendedRecord:
+    """What a layer's heads attend to at a token, and one head's whole pattern where it is asked for."""
+    shares = turn.reading.attention(ask.token, ask.layer, ask.weigh).to_dict()
+    if ask.head is None:
+        return {**shares, "pattern": None}
+    length, most = len(turn.reading.tokens), turn.limits.pattern
+    if length > most:
+        raise InputError(f"the text has {length} tokens; this server gives whole patterns of up to {most}.")
+    pattern: PatternRecord = {
+        "head": ask.head,
+        "queries": pattern_of(turn.reading, ask.layer, ask.weigh, ask.head),
+    }
+    return {**shares, "pattern": pattern}
+
+
+def journey(turn: Turn, ask: JourneyAsk) -> JourneyRecord:
+    """Every token's residual stream, stage by stage."""
+    return layers.journey(turn.reading.journey(ask.k, ask.position, ask.isolated))
+
+
+def mixing(turn: Turn, ask: MixingAsk) -> MixingRecord:
+    """How much of every layer's output comes from other positions."""
+    return layers.mixing(turn.reading.mixing())
+
+
+def glance(turn: Turn, ask: GlanceAsk) -> GlanceRecord:
+    """Every head in five numbers."""
+    return layers.glance(turn.reading.glance())
+
+
+def effects(turn: Turn, ask: EffectsAsk) -> EffectsRecord:
+    """What the output loses without each head."""
+    return layers.effects(effects_of(turn, ask.token, ask.replaced_by))
+
+
+def near(reading: Reading, ask: NearestAsk) -> Neighbors:
+    """A question's nearest tokens, from its reading."""
+    return reading.ask_nearest(ask.question, ask.token)
+
+
+def near_positions(reading: Reading, ask: NearestAsk) -> PositionNeighbors:
+    """The text's positions by their distance, as many as are asked for."""
+    order = reading.nearest_positions(ask.token, ask.layer, ask.metric)
+    return dataclasses.replace(
+        order, positions=order.positions[:, : ask.positions], distances=order.distances[:, : ask.positions]
+    )
+
+
+def work_out(reading: Reading, nearest: Neighbors, head: int, id: int | None) -> Worked:
+    """One distance of an answer worked out; id None: the head's nearest token."""
+    _check_head(head, len(nearest.ids))
+    return reading.work_out(nearest, head, int(nearest.ids[head, 0]) if id is None else id)
+
+
+def pattern_of(reading: Reading, layer: int, weigh: Weigh, head: int) -> list[list[float]]:
+    """The whole pattern of a head: what each query (a row) mixes of each source."""
+    heads = reading.pattern_of(layer, weigh)
+    _check_head(head, len(heads))
+    queries: list[list[float]] = heads[head].tolist()
+    return queries
+
+
+def effects_of(turn: Turn, token: int | str, replaced_by: Replacement = "zero") -> Effects:
+    """The effects of all heads; InputError where they take too long."""
+    card, length, most = turn.scope.card, len(turn.reading.tokens), turn.limits.effects
+    runs = card.layers * card.heads + 1
+    if runs * length > most:
+        raise InputError(
+            f"the effects of all heads take {runs} runs of {length} tokens, and this server does {most:,} tokens "
+            "at most: take a shorter text, or headscope look --view effects."
+        )
+    return turn.reading.effects(token, replaced_by)
+
+
+def _look(turn: Turn, ask: NearestAsk, nearest: Neighbors) -> LookRecord:
+    return look_record(turn.scope.card, turn.reading, nearest, near_positions(turn.reading, ask))
+
+
+def _check_head(head: int, heads: int) -> None:
+    if head >= heads:
+        raise InputError(f"there is no head {head}; the layer's heads are 0 to {heads - 1}.")

@@ -1,0 +1,169 @@
+"""Every address of the API: its function, whose types say what is asked and what is answered, and examples."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from inspect import Parameter
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from starlette.requests import Request
+
+from headscope.app.api import maps, others, questions
+from headscope.app.api.answers import Json
+from headscope.app.api.desk import Desk
+from headscope.app.page import taking
+
+Examples = Mapping[str, Mapping[str, Any]]
+_EXPERIMENT: Examples = {"the experiment's question": {}}
+_BYTES = ("application/octet-stream",)
+_IN_ITS_BASIS: Examples = {"layer 3 in the experiment's basis": {"layer": 3, "reference": "input"}}
+
+
+@dataclass(frozen=True)
+class Row:
+    """An address under the API's prefix. `function`: of the desk, and of what a request gives, by FastAPI's types.
+
+    `examples`: of what is asked, by what they show; `media`: what is answered, where it is no JSON.
+    """
+
+    path: str
+    function: Callable[..., Any]
+    summary: str
+    examples: Examples = field(default_factory=dict)
+    method: Literal["GET", "POST", "DELETE"] = "POST"
+    media: tuple[str, ...] = ()
+
+    @cached_property
+    def types(self) -> dict[str, Any]:
+        """Of the function's parameters, and what it returns."""
+        return get_type_hints(self.function, include_extras=True)
+
+    @property
+    def answer(self) -> Any:
+        """The type of the record that is answered."""
+        answer = self.types["return"]
+        return get_args(answer)[0] if get_origin(answer) is Json else answer
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """What a request gives."""
+        given = inspect.signature(self.function).parameters.values()
+        return [one.replace(annotation=self.types[one.name]) for one in given if one.name != "desk"]
+
+    async def answered(self, desk: Desk, **given: Any) -> Any:
+        """The record, or what is ready to be sent."""
+        return await self.function(desk, **given)
+
+
+class Question(Row):
+    """The address of a question about a text: `function` of its turn and what is asked; answered in turn, and kept."""
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        kind = Parameter.KEYWORD_ONLY
+        return [
+            Parameter("ask", kind, annotation=self.types["ask"]),
+            Parameter("request", kind, annotation=Request),
+        ]
+
+    async def answered(self, desk: Desk, **given: Any) -> Json[Any]:
+        return await desk.answer(given["ask"], self.function, given["request"])
+
+
+TABLE: tuple[Row, ...] = (
+    Row("health", others.health, "Is the server there?", method="GET"),
+    Row("models", others.models, "Which models are open, and which could be?", method="GET"),
+    Row("models", others.open_model, "Open a model; does not wait for it", {"the demo weights": {"model": "demo"}}),
+    Row("models/opening", others.opening, "How far is the model being opened?", method="GET"),
+    Question("read", questions.read, "Read a text: its tokens", {**_EXPERIMENT, "no mask": {"mask": "full"}}),
+    Question(
+        "nearest",
+        questions.nearest,
+        "What one layer's heads write at a token",
+        {
+            **_EXPERIMENT,
+            "layer 3 in the experiment's basis": {"layer": 3, "reference": "input", "token": "banana"},
+        },
+    ),
+    Question("background", questions.background, "Hub-aware neighbours, and chance", _EXPERIMENT),
+    Question(
+        "why",
+        questions.why,
+        "Why a token is near: its score by source position",
+        {"head 6 at flies": {"token": 2, "head": 6, "id": 1000}},
+    ),
+    Question(
+        "worked",
+        questions.worked,
+        "One distance worked out from q·k on",
+        {**_EXPERIMENT, "head 7 at banana": {"token": 11, "head": 7}},
+    ),
+    Question(
+        "compare",
+        questions.compare,
+        "What changes with another mask or reference",
+        {
+            **_EXPERIMENT,
+            "layer 3 in both bases": {"layer": 3, "other": {"reference": "input"}},
+            "as if it could not look ahead": {"other": {"mask": "causal"}},
+        },
+    ),
+    Question("atlas", questions.atlas, "The nearest token of every layer and head", _EXPERIMENT),
+    Question(
+        "attention",
+        questions.attention,
+        "What one layer's heads attend to at a token",
+        {**_EXPERIMENT, "one head's whole pattern": {"weigh": "norms", "head": 7}},
+    ),
+    Question(
+        "journey",
+        questions.journey,
+        "Every token's residual stream through the layers",
+        {**_EXPERIMENT, "without positions": {"position": False}},
+    ),
+    Question("mixing", questions.mixing, "How much comes from other positions", _EXPERIMENT),
+    Question("glance", questions.glance, "Every head of the text in five numbers", _EXPERIMENT),
+    Question(
+        "effects",
+        questions.effects,
+        "What the output at a token loses without each head",
+        {**_EXPERIMENT, "by the mean": {"replaced_by": "mean"}},
+    ),
+    Row(
+        "map",
+        maps.draw_map,
+        "One head's space in two dimensions",
+        {**_EXPERIMENT, "PCA of layer 3, head 5": {"layer": 3, "head": 5, "method": "pca"}},
+    ),
+    Row("map/{key}", others.map_work, "How far is a map that is being made?", method="GET"),
+    Row("map/{key}", others.leave_map, "Wait for it no longer; where nobody does, it ends", method="DELETE"),
+    Row(
+        "map/{key}/points",
+        others.points,
+        "A map's points: float32, little-endian, x and y of each",
+        method="GET",
+        media=_BYTES,
+    ),
+    Row("take", others.take, "What a page's view can be taken away as", method="GET"),
+    Row("take", others.prepare, "The same, and what its files need is read"),
+    Row(
+        "take/{name}",
+        others.file,
+        "A view as a file: CSV, SVG, HTML or Python",
+        method="GET",
+        media=tuple(taking.TYPES.values()),
+    ),
+    Row("survey", others.survey, "Which survey is open?", method="GET"),
+    Row(
+        "survey",
+        others.open_survey,
+        "Open a finished survey of the server's own model",
+        {"a directory": {"directory": "survey"}},
+    ),
+    Row("usual", others.usual, "How one layer's heads usually behave", {**_EXPERIMENT, **_IN_ITS_BASIS}),
+    Row("isolated", others.isolated, "How many tokens have been read alone?", method="GET"),
+    Row("isolated", others.stop, "Wait for it no longer; where nobody does, it ends", method="DELETE"),
+)
