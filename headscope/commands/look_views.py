@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from headscope.question.question import Question
+    from headscope.reading.answer import Answer
     from headscope.reading.reading import Reading
     from headscope.scope import Scope
+    from headscope.show.sheet import Sheet
 
 Record = dict[str, Any]
 Say = Callable[[str], None]
@@ -97,53 +99,29 @@ def attention(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
 
 def journey(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     """Every token's residual stream against its own input embedding."""
-    from headscope.show import layers
-
     say(f"following {len(reading.tokens)} tokens through {scope.card.layers} layers …")
     k: Record = {} if asked.k is None else {"k": asked.k}
     found = reading.journey(**k, position=asked.question.use_position, isolated=asked.isolated)
-    return Shown(
-        _of_text(scope, reading, asked) | dict(layers.journey(found)),
-        layers.journey_rows(found),
-        [lambda width: layers.journey_tables(found, width)],
-    )
+    return _of_text(scope, reading, asked, found, found.sheets())
 
 
 def mixing(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     """How much of every layer's output comes from other positions."""
-    from headscope.show import layers
-
-    found, selected = reading.mixing(), reading.position_of(asked.token)
-    return Shown(
-        _of_text(scope, reading, asked) | dict(layers.mixing(found)),
-        layers.mixing_rows(found),
-        [lambda width: layers.mixing_tables(found, width, selected)],
-    )
+    found = reading.mixing()
+    return _of_text(scope, reading, asked, found, [found.at(reading.position_of(asked.token))])
 
 
 def glance(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     """Every head in five numbers."""
-    from headscope.show import layers
-
     found = reading.glance()
-    return Shown(
-        _of_text(scope, reading, asked) | dict(layers.glance(found)),
-        layers.glance_rows(found),
-        [lambda width: layers.glance_tables(found, width)],
-    )
+    return _of_text(scope, reading, asked, found, found.sheets())
 
 
 def effects(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     """What the output at a token loses without each head."""
-    from headscope.show import layers
-
     say(f"running the text {scope.card.layers * scope.card.heads + 1} times …")
     found = reading.effects(asked.token, asked.replace_by)  # type: ignore[arg-type]
-    return Shown(
-        _of_text(scope, reading, asked) | dict(layers.effects(found)),
-        layers.effects_rows(found),
-        [lambda width: layers.effects_tables(found, width)],
-    )
+    return _of_text(scope, reading, asked, found, found.sheets())
 
 
 VIEWS: dict[str, Callable[[Scope, Reading, Asked, Say], Shown]] = {
@@ -168,8 +146,10 @@ def edits(given: Sequence[str]) -> dict[tuple[int, int], Any]:
     return found
 
 
-def _of_text(scope: Scope, reading: Reading, asked: Asked) -> Record:
-    """What was read, and which token is selected, for the views that are about the whole text too."""
+def _of_text(scope: Scope, reading: Reading, asked: Asked, found: Answer, sheets: Sequence[Sheet]) -> Shown:
+    """An answer about the whole text; its record says what was read and which token is selected too."""
     from headscope.reading.told import read_record
+    from headscope.show.terminal import tables
 
-    return {**read_record(scope.card, reading), "selected": reading.position_of(asked.token)}
+    about = {**read_record(scope.card, reading), "selected": reading.position_of(asked.token)}
+    return Shown({**about, **found.to_dict()}, found.rows(), [lambda width: tables(sheets, width)])

@@ -126,6 +126,11 @@ def number(value: float) -> float | None:
     return value if isfinite(value) else None
 
 
+def numbers(values: Tensor) -> list[float | None]:
+    """Numbers [n] that JSON has."""
+    return [number(value) for value in values.tolist()]
+
+
 def token_record(token: Token) -> TokenRecord:
     """One token of a text."""
     return {

@@ -10,8 +10,8 @@ from torch import Tensor
 from headscope.model.tokens import Token
 from headscope.reading.answer import SCHEMA, Answer, Record
 from headscope.reading.records import AttentionRecord
-from headscope.show.numbers import distance
-from headscope.show.sheet import Cell, Row, Sheet
+from headscope.show.heat import heat
+from headscope.show.sheet import Cell, Sheet
 
 
 @dataclass(frozen=True, repr=False)
@@ -78,12 +78,3 @@ def pattern(layer: int, head: int, tokens: Sequence[Token], queries: Sequence[Se
     heads = [Cell(label, position=token.position) for label, token in zip(labels, tokens, strict=True)]
     caption = f"L{layer}H{head}, rows: query, columns: source"
     return Sheet("pattern", caption, labels, heat(heads, queries), stub="query", figure="cells")
-
-
-def heat(heads: Sequence[Cell], numbers: Sequence[Sequence[float]]) -> tuple[Row, ...]:
-    """Rows of numbers, each with its share of the largest."""
-    most = max((value for row in numbers for value in row), default=0.0) or 1.0
-    return tuple(
-        Row(head, tuple(Cell(number=distance(value), share=value / most) for value in row))
-        for head, row in zip(heads, numbers, strict=True)
-    )

@@ -21,17 +21,20 @@ from headscope.question.choices import (
 )
 from headscope.question.given import as_seed
 from headscope.question.question import Question
-from headscope.reading import answers, layers
+from headscope.reading import answers
 from headscope.reading.atlas import Atlas
 from headscope.reading.attention import Attention
 from headscope.reading.background import Background, background
 from headscope.reading.bank import Bank, bank_of, source
 from headscope.reading.captured import Captured
 from headscope.reading.comparison import Comparison, compared
-from headscope.reading.layers import Effects, Glance, Journey, Mixing
+from headscope.reading.effects import Effects, effects
+from headscope.reading.glance import Glance, glance
+from headscope.reading.journey import Journey, journey
 from headscope.reading.map import Map
 from headscope.reading.map.layouts import Tell, Way
 from headscope.reading.map.plan import plan
+from headscope.reading.mixing import Mixing, mixing
 from headscope.reading.nearest import Neighbors
 from headscope.reading.positions import PositionNeighbors
 from headscope.reading.why import Why
@@ -229,15 +232,15 @@ class Reading(Captured):
         neighbours are compared between stages. `isolated`: the rank among the vocabulary read alone too, for which
         the model reads every token alone where `Scope.isolate` has not done so.
         """
-        return layers.journey(self, k, position, isolated)
+        return journey(self, k, position, isolated)
 
     def mixing(self) -> Mixing:
         """How much of every layer's output comes from other positions; see `Mixing`."""
-        return layers.mixing(self)
+        return mixing(self)
 
     def glance(self) -> Glance:
         """Every head of this text in five numbers; see `Glance`."""
-        return layers.glance(self)
+        return glance(self)
 
     def effects(self, token: int | str = 1, replaced_by: Replacement = "zero") -> Effects:
         """For each head, what the model's output at `token` loses when that head's z is replaced everywhere.
@@ -245,4 +248,4 @@ class Reading(Captured):
         By zeros, or by its mean over the text ("mean"). As many forward passes as there are heads, and one.
         """
         one_of("replacement", replaced_by, REPLACEMENTS)
-        return layers.effects(self, self.position_of(token), replaced_by)
+        return effects(self, self.position_of(token), replaced_by)

@@ -25,9 +25,21 @@ ANSWERS: dict[str, Callable[[Reading], Answer]] = {
     "background": lambda reading: reading.background(reading.nearest(2, 1, k=3)),
     "comparison": lambda reading: reading.compare(reading, 2, 1, k=3, other_reference="input"),
     "worked": lambda reading: reading.work_out(near := reading.nearest(2, 1, k=3), 1, int(near.ids[1, 0])),
+    "journey": lambda reading: reading.journey(),
+    "mixing": lambda reading: reading.mixing(),
+    "glance": lambda reading: reading.glance(),
+    "effects": lambda reading: reading.effects(2),
     "why": lambda reading: (near := reading.nearest(2, 1, k=3)).why(1, int(near.ids[1, 0])),
 }
-DRAWN = {name for name in ANSWERS if "neighbors" in name} | {"atlas", "attention", "comparison"}
+DRAWN = {name for name in ANSWERS if "neighbors" in name} | {
+    "atlas",
+    "attention",
+    "comparison",
+    "journey",
+    "mixing",
+    "glance",
+    "effects",
+}
 TEXTS = {".html", ".md", ".csv", ".json"}
 FIGURES = {".svg", ".pdf", ".png"}
 

@@ -26,8 +26,8 @@ from headscope.app.api.limits import Limits
 from headscope.errors import InputError
 from headscope.question.choices import Replacement, Weigh
 from headscope.reading.comparison import compared
+from headscope.reading.effects import Effects
 from headscope.reading.layer_records import EffectsRecord, GlanceRecord, JourneyRecord, MixingRecord
-from headscope.reading.layers import Effects
 from headscope.reading.nearest import Neighbors
 from headscope.reading.positions import PositionNeighbors
 from headscope.reading.reading import Reading
@@ -35,7 +35,6 @@ from headscope.reading.records import AtlasRecord, BackgroundRecord, LookRecord,
 from headscope.reading.told import look_record, read_record
 from headscope.reading.worked import Worked
 from headscope.scope import Scope
-from headscope.show import layers
 
 
 @dataclass(frozen=True)
@@ -114,22 +113,22 @@ def attention(turn: Turn, ask: AttentionAsk) -> AttendedRecord:
 
 def journey(turn: Turn, ask: JourneyAsk) -> JourneyRecord:
     """Every token's residual stream, stage by stage."""
-    return layers.journey(turn.reading.journey(ask.k, ask.position, ask.isolated))
+    return turn.reading.journey(ask.k, ask.position, ask.isolated).to_dict()
 
 
 def mixing(turn: Turn, ask: MixingAsk) -> MixingRecord:
     """How much of every layer's output comes from other positions."""
-    return layers.mixing(turn.reading.mixing())
+    return turn.reading.mixing().to_dict()
 
 
 def glance(turn: Turn, ask: GlanceAsk) -> GlanceRecord:
     """Every head in five numbers."""
-    return layers.glance(turn.reading.glance())
+    return turn.reading.glance().to_dict()
 
 
 def effects(turn: Turn, ask: EffectsAsk) -> EffectsRecord:
     """What the output loses without each head."""
-    return layers.effects(effects_of(turn, ask.token, ask.replaced_by))
+    return effects_of(turn, ask.token, ask.replaced_by).to_dict()
 
 
 def near(reading: Reading, ask: NearestAsk) -> Neighbors:

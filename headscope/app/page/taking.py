@@ -23,12 +23,12 @@ from headscope.reading.answer import Answer
 from headscope.reading.atlas import Atlas
 from headscope.reading.attention import Attention, pattern
 from headscope.reading.comparison import Comparison, compared
-from headscope.reading.layers import Journey
+from headscope.reading.journey import Journey
 from headscope.reading.map import Map
 from headscope.reading.nearest import Neighbors
 from headscope.reading.positions import PositionNeighbors
 from headscope.reading.worked import Worked
-from headscope.show import html, layers, maps
+from headscope.show import html, maps
 from headscope.show import scatter as figure
 from headscope.show.one_file import document, pre
 from headscope.show.rows import csv_of
@@ -156,14 +156,14 @@ def _atlas_rows(shown: Shown) -> Rows:
 
 def _effects_rows(shown: Shown) -> Rows:
     """As many runs as there are heads: only where they are asked for."""
-    return layers.effects_rows(questions.effects_of(shown.turn, shown.ask.token))
+    return questions.effects_of(shown.turn, shown.ask.token).rows()
 
 
 def _is_compared(ask: ViewAsk) -> bool:
     return ask.as_compare() is not None
 
 
-_MIXING = Table("mixing", "What the layers mix", lambda shown: layers.mixing_rows(shown.reading.mixing()))
+_MIXING = Table("mixing", "What the layers mix", lambda shown: shown.reading.mixing().rows())
 VIEWS: dict[str, View] = {
     "heads": View(
         lambda shown: f"{_named(shown.near.tokens[0])}, layer {shown.ask.layer}",
@@ -199,13 +199,13 @@ VIEWS: dict[str, View] = {
     ),
     "journey": View(
         lambda _: "Through the layers",
-        (Table("journey", "Every token, stage by stage", lambda shown: layers.journey_rows(shown.journey())), _MIXING),
+        (Table("journey", "Every token, stage by stage", lambda shown: shown.journey().rows()), _MIXING),
         lambda shown: [shown.journey(), shown.reading.mixing()],
     ),
     "layers": View(
         lambda _: "Every head in numbers",
         (
-            Table("glance", "Every head in numbers", lambda shown: layers.glance_rows(shown.reading.glance())),
+            Table("glance", "Every head in numbers", lambda shown: shown.reading.glance().rows()),
             _MIXING,
             Table("effects", "Effects of every head, by zeros", _effects_rows),
         ),
