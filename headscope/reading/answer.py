@@ -15,6 +15,7 @@ from torch import Tensor
 from headscope.errors import InputError
 from headscope.keep.files import file_to_write, write_bytes
 from headscope.model.tokens import Token, TokenName, TokenNames
+from headscope.question import given
 from headscope.question.kinds import Kind
 from headscope.question.question import Question
 from headscope.reading.records import ChoicesRecord, QuestionRecord, TokenRecord
@@ -129,6 +130,13 @@ def number(value: float) -> float | None:
 def numbers(values: Tensor) -> list[float | None]:
     """Numbers [n] that JSON has."""
     return [number(value) for value in values.tolist()]
+
+
+def token_at(tokens: Sequence[Token], position: int) -> Token:
+    """The token at a position of a text; InputError where it has none such."""
+    last = len(tokens) - 1
+    said = f"the text has positions 0 to {last}; there is no position {position!r}."
+    return tokens[given.number(position, range(last + 1), said)]
 
 
 def token_record(token: Token) -> TokenRecord:

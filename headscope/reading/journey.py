@@ -13,7 +13,7 @@ from torch import Tensor
 from headscope.model.feed.alone import frame_of
 from headscope.model.tokens import Token
 from headscope.question import notes
-from headscope.reading.answer import SCHEMA, Answer, Record, numbers, token_record
+from headscope.reading.answer import SCHEMA, Answer, Record, numbers, token_at, token_record
 from headscope.reading.captured import Captured
 from headscope.reading.layer_records import JourneyRecord
 from headscope.reading.stream import joined, ranks_alone, stages_of, streams, walk
@@ -123,14 +123,16 @@ class Journey(Answer):
         return (*sheets[:-1], replace(sheets[-1], notes=self.notes))
 
     def of(self, position: int) -> Sheet:
-        """Stages × numbers of the token at a position."""
-        own, measures = self.tokens[position], self._measures()
-        columns = [grounded(one.values[:, position].tolist(), one.written, one.size) for one in measures]
+        """Stages × numbers of the token at a position; InputError where the text has none such."""
+        own, measures = token_at(self.tokens, position), self._measures()
+        columns = [grounded(one.values[:, own.position].tolist(), one.written, one.size) for one in measures]
         return Sheet(
             "journey",
-            f"{own.position} {own.label}{_WORDS[self.word_classes[position]]}: stage by stage",
+            f"{own.position} {own.label}{_WORDS[self.word_classes[own.position]]}: stage by stage",
             tuple(one.title for one in measures),
-            tuple(Row(Cell(stage), cells) for stage, *cells in zip(self.stages, *columns, strict=True)),
+            tuple(
+                Row(Cell(stage), cells) for stage, cells in zip(self.stages, zip(*columns, strict=True), strict=True)
+            ),
             stub="stage",
             notes=self.notes,
         )
@@ -152,7 +154,7 @@ class Journey(Answer):
             _Measure("own_cosine", "Cosine to the own input embedding", "", self.own_cosine),
             _Measure("isolated_cosine", "Cosine to the same token read alone", "", self.isolated_cosine),
             _Measure("norm", "Norm of the residual stream", "", self.norm),
-            _Measure("overlap", kept, ": the share in common with the stage before", overlap),
+            _Measure("overlap", kept, ": the share of the nearest tokens in common with the stage before", overlap),
         ]
 
 

@@ -12,7 +12,7 @@ from headscope.model.tokens import Token
 from headscope.question import notes
 from headscope.question.meanings import MIXING
 from headscope.question.stopping import stop_point
-from headscope.reading.answer import SCHEMA, Answer, Record, numbers, token_record
+from headscope.reading.answer import SCHEMA, Answer, Record, numbers, token_at, token_record
 from headscope.reading.captured import Captured
 from headscope.reading.layer_records import MixingRecord
 from headscope.show.heat import heat
@@ -99,9 +99,9 @@ class Mixing(Answer):
 
     def at(self, position: int) -> Sheet:
         """Layers × kinds at a position, each with the mean over the tokens beside it; of the heads it is their mean."""
-        own = self.tokens[position]
+        own = token_at(self.tokens, position)
         here = {
-            kind: (ratios.mean(1) if ratios.dim() == 3 else ratios)[:, position]
+            kind: (ratios.mean(1) if ratios.dim() == 3 else ratios)[:, own.position]
             for kind, ratios in self._kinds().items()
         }
         rows = []

@@ -7,6 +7,8 @@ import pytest
 import torch
 import zoo
 
+from headscope import InputError
+
 FAMILIES = ["bert", "gpt2", "llama", "gemma2", "albert"]
 
 
@@ -148,3 +150,10 @@ def test_the_farther_a_rank_is_from_the_first_the_stronger_its_ground(scope_of):
     }
     assert [shares[rank] for rank in sorted(shares)] == sorted(shares.values())
     assert (shares[1], max(shares.values())) == (0, 1)
+
+
+@pytest.mark.parametrize("position", [99, -1, "banana", 1.5])
+def test_a_position_that_the_text_has_not_is_refused(scope_of, position):
+    found = scope_of("bert").read(zoo.TEXT).journey()
+    with pytest.raises(InputError, match=f"the text has positions 0 to {len(found.tokens) - 1}"):
+        found.of(position)

@@ -7,6 +7,8 @@ import pytest
 import torch
 import zoo
 
+from headscope import InputError
+
 
 @pytest.mark.parametrize("name", ["bert", "gpt2", "llama"])
 def test_mixing_is_the_ratio_of_what_others_bring(name, scope, reading):
@@ -82,3 +84,10 @@ def test_a_data_frame_has_a_row_for_every_ratio(scope_of):
     cell = rows[(rows.layer == 1) & (rows["kind"] == "residual") & (rows.position == 4)]
     assert cell.ratio.tolist() == [float(found.residual[1, 4])]
     assert cell["head"].isna().all()
+
+
+@pytest.mark.parametrize("position", [99, -1, "banana", 1.5])
+def test_a_position_that_the_text_has_not_is_refused(scope_of, position):
+    found = scope_of("bert").read(zoo.TEXT).mixing()
+    with pytest.raises(InputError, match=f"the text has positions 0 to {len(found.tokens) - 1}"):
+        found.at(position)
