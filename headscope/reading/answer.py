@@ -77,20 +77,23 @@ class Answer(ABC):
             ".png": lambda: painted(sheets, "png"),
         }
 
-    def save(self, path: str | Path) -> Path:
-        """Write the answer into a file, by its ending, whole or not at all: .html, .md, .csv (rows), .json (to_dict).
-
-        An answer with a figure is drawn as .svg, .pdf or .png too. Raises InputError for another ending, or a place
-        that cannot be written to.
-        """
-        formats = {
+    def formats(self) -> Mapping[str, Callable[[], bytes]]:
+        """What makes the file of each ending that the answer is saved as."""
+        return {
             ".html": lambda: _encoded(self.to_html()),
             ".md": lambda: _encoded(markdown.of_sheets(self.sheets())),
             ".csv": lambda: _encoded(csv_of(self.rows())),
             ".json": lambda: as_json(self.to_dict()) + b"\n",
             **self.figures(),
         }
-        ending = Path(path).suffix.lower()
+
+    def save(self, path: str | Path) -> Path:
+        """Write the answer into a file, by its ending, whole or not at all: .html, .md, .csv (rows), .json (to_dict).
+
+        An answer with a figure is drawn as .svg, .pdf or .png too. Raises InputError for another ending, or a place
+        that cannot be written to.
+        """
+        formats, ending = self.formats(), Path(path).suffix.lower()
         if ending not in formats:
             named = repr(ending) if ending else "a file without an ending"
             raise InputError(f"this answer is saved as {', '.join(formats)}, not {named}.")

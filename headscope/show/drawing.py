@@ -105,7 +105,7 @@ def _grid(sheet: Sheet, top: int, marks: list[Box | Rule | Words]) -> tuple[int,
 def _across(sheet: Sheet) -> int:
     cells = [cell for row in sheet.rows for cell in row.cells]
     if not any(cell.label for cell in cells):
-        return _NUMBER
+        return max([_NUMBER, *(round(8 + 0.62 * 10 * len(cell.number)) for cell in cells)])
     return _BOTH if sheet.figure == "cells" and any(cell.number for cell in cells) else _LABEL
 
 
