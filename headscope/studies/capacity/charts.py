@@ -15,7 +15,7 @@ from headscope.show.charts.palette import LINES, MARKERS, PAPER, STROKES
 from headscope.show.charts.svg import style, to_svg
 from headscope.studies.capacity.figures import Outcome, Size, curve
 from headscope.studies.capacity.mixed import EVERY, KINDS, Mixed
-from headscope.studies.capacity.show import LOSSES, SITES
+from headscope.studies.capacity.words import LOSSES, SITES
 from headscope.studies.survey.report import layers as lines
 from headscope.studies.survey.report.measures import slug
 
