@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 
 import torch
@@ -224,6 +225,8 @@ class LinearLens(Answer):
 def _cells(figure: Controlled, unbounded: bool, *at: int) -> tuple[Cell, Cell, Cell]:
     """A value, its interval, and the control's value: shares in per cent, R² (`unbounded`) as it is."""
     value, low, high, control = (float(part[at]) for part in (figure.value, figure.low, figure.high, figure.control))
+    if not isfinite(value):  # nothing was held out
+        return Cell(number="–"), Cell(number="–"), Cell(number="–")
     if unbounded:
         shown, ends, by_chance = _r2(value), f"{_r2(low)}–{_r2(high)}", _r2(control)
     else:
