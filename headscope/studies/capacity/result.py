@@ -162,14 +162,14 @@ def _sizes(sizes: Sequence[Size], notes: tuple[str, ...]) -> Iterator[Sheet]:
     yield _sheet(
         "sizes-heads",
         "How many dimensions are filled: participation ratio (PR) and 95 % dimension, with 95 % intervals",
-        (f"a head ({widths['head']}): PR", "over heads", "95 %", "over heads"),
+        (f"a head ({widths['head']}): PR", "PR over heads", "95 %", "95 % over heads"),
         ((str(layer), of_heads(here)) for layer, here in by_layer.items()),
         "layer",
     )
     yield _sheet(
         "sizes",
         "How many dimensions are filled by the heads side by side (z) and by the residual stream",
-        (f"z ({widths['z']}): PR", "95 %", f"stream ({widths['residual']}): PR", "95 %"),
+        (f"z ({widths['z']}): PR", "z: 95 %", f"stream ({widths['residual']}): PR", "stream: 95 %"),
         ((str(layer), (*of_site(here, "z"), *of_site(here, "residual"))) for layer, here in by_layer.items()),
         "layer",
         notes=notes,

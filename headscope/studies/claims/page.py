@@ -11,6 +11,7 @@ from typing import Any
 from headscope import __version__
 from headscope.errors import InputError
 from headscope.keep.files import directory_to_write
+from headscope.show.charts import lines
 from headscope.show.charts.chart import Chart
 from headscope.show.document import Block, Cell, Code, Items, Report, Section, Table
 from headscope.show.files import FOLDERS, csv_of, write_document
@@ -18,7 +19,6 @@ from headscope.studies.claims.catalogue import CLAIMS, Claim
 from headscope.studies.claims.result import COLUMNS, MARKS, Claims
 from headscope.studies.claims.store import PARTS
 from headscope.studies.claims.verdict import Finding
-from headscope.studies.survey.report import layers as lines
 from headscope.studies.survey.report.measures import between, rate
 
 PAGE = "claims.html"
@@ -142,6 +142,7 @@ def _charts(claims: Claims) -> list[Section]:
     maps = _series(claims, "S8", {"statistic": "linear map, top-1"}, chance="control")
     agreement = _series(claims, "S10", {"rate": "agreement − chance"})
     words = ("content", "function")
+    # Ranks span orders of magnitude: they are drawn by their log10, as B3 and B4 take it.
     ranks = _series(claims, "B2", {}, words, change=lambda x: math.log10(max(x, 1.0)))
     mixed = _series(claims, "B9", {}, words)
     of_heads = [
