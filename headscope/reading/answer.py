@@ -68,14 +68,7 @@ class Answer(ABC):
 
     def figures(self) -> Mapping[str, Callable[[], bytes]]:
         """What draws the answer into a file of each ending; none where it has no figure."""
-        sheets = self.sheets()
-        if all(sheet.figure is None for sheet in sheets):
-            return {}
-        return {
-            ".svg": lambda: svg(sheets).encode(),
-            ".pdf": lambda: painted(sheets, "pdf"),
-            ".png": lambda: painted(sheets, "png"),
-        }
+        return drawings(self.sheets())
 
     def formats(self) -> Mapping[str, Callable[[], bytes]]:
         """What makes the file of each ending that the answer is saved as."""
@@ -104,6 +97,17 @@ class Answer(ABC):
         except OSError as error:
             raise InputError(f"{str(path)!r} cannot be written: {error.strerror or error}.") from None
         return Path(path)
+
+
+def drawings(sheets: Sequence[Sheet]) -> Mapping[str, Callable[[], bytes]]:
+    """What draws those sheets that are figures into a file of each ending; none where none is one."""
+    if all(sheet.figure is None for sheet in sheets):
+        return {}
+    return {
+        ".svg": lambda: svg(sheets).encode(),
+        ".pdf": lambda: painted(sheets, "pdf"),
+        ".png": lambda: painted(sheets, "png"),
+    }
 
 
 def frame(rows: Sequence[Mapping[str, Any]]) -> pandas.DataFrame:

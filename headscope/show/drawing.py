@@ -72,9 +72,11 @@ def drawn(sheets: Sequence[Sheet]) -> Drawing:
     for sheet in figures:
         top, right = _grid(sheet, top, marks)
         width = max(width, right + _EDGE)
-    for line in dict.fromkeys(line for sheet in figures for line in sheet.legend):
-        marks.append(Words(_EDGE, top + 4, line, _SOFT, 10))
-        top += 12
+    for sentence in dict.fromkeys(line for sheet in figures for line in sheet.legend):
+        for line in textwrap.wrap(sentence, max(60, int((width - 2 * _EDGE) / 6.2))):
+            marks.append(Words(_EDGE, top + 4, line, _SOFT, 10))
+            width = max(width, 2 * _EDGE + int(6.2 * len(line)))
+            top += 12
     return Drawing("; ".join(sheet.caption for sheet in figures), width, top + 8, tuple(marks))
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from headscope.inference.verdicts import Ruling
-from headscope.reading.answer import Answer, Record
+from headscope.reading.answer import Answer, Record, drawings
 from headscope.show.sheet import Cell, Row, Sheet
 from headscope.studies.claims.catalogue import CLAIMS
 from headscope.studies.claims.verdict import Finding
@@ -106,6 +107,12 @@ class Claims(Answer):
             prose=True,
         )
         return verdicts, found
+
+    def figures(self) -> Mapping[str, Callable[[], bytes]]:
+        """The verdicts as a grid, without the sentences, which no figure has room for."""
+        rows = (Row(Cell(id), tuple(Cell(number=mark) for mark in self._marks(id))) for id in CLAIMS)
+        verdicts, _ = self.sheets()
+        return drawings([replace(verdicts, columns=tuple(COLUMNS.values()), rows=tuple(rows), figure="cells")])
 
     def _marks(self, claim: str) -> list[str]:
         """The verdicts of a row."""

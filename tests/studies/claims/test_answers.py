@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
+
 import pytest
 
 from headscope.studies.claims.catalogue import CLAIMS
@@ -25,7 +27,7 @@ FOUND = (
 
 @pytest.fixture
 def drawn() -> bool:
-    return False
+    return True
 
 
 class TestClaims(AnswerContract):
@@ -52,6 +54,12 @@ class TestClaims(AnswerContract):
         assert "Note: a note that must be read." in words
         assert "2,000 texts, 31,000 tokens in 318 documents that are drawn: corpus.conllu" in words
         assert "\x1b" not in shown
+
+    def test_the_figure_has_every_verdict_whole(self, answer, tmp_path):
+        said = [one.text for one in ET.parse(answer.save(tmp_path / "claims.svg")).iter() if one.tag.endswith("}text")]
+        assert set(CLAIMS) <= set(said)
+        assert said.count(MARKS["not applicable"]) == 1 + len(CLAIMS) - 2
+        assert MARKS["undetermined"] in said
 
     def test_a_row_is_a_finding_with_the_number_of_its_figures(self, answer):
         assert answer.rows()[0] == {
