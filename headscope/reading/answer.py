@@ -70,8 +70,8 @@ class Answer(ABC):
         """What draws the answer into a file of each ending; none where it has no figure."""
         return drawings(self.sheets())
 
-    def formats(self) -> Mapping[str, Callable[[], bytes]]:
-        """What makes the file of each ending that the answer is saved as."""
+    def formats(self) -> dict[str, Callable[[], bytes]]:
+        """What makes its file of each ending."""
         return {
             ".html": lambda: _encoded(self.to_html()),
             ".md": lambda: _encoded(markdown.of_sheets(self.sheets())),

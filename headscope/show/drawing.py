@@ -72,10 +72,10 @@ def drawn(sheets: Sequence[Sheet]) -> Drawing:
     for sheet in figures:
         top, right = _grid(sheet, top, marks)
         width = max(width, right + _EDGE)
-    for sentence in dict.fromkeys(line for sheet in figures for line in sheet.legend):
-        for line in textwrap.wrap(sentence, max(60, int((width - 2 * _EDGE) / 6.2))):
-            marks.append(Words(_EDGE, top + 4, line, _SOFT, 10))
-            width = max(width, 2 * _EDGE + int(6.2 * len(line)))
+    for line in dict.fromkeys(line for sheet in figures for line in sheet.legend):
+        for part in textwrap.wrap(line, max(60, int((width - 2 * _EDGE) / 6.2))):
+            marks.append(Words(_EDGE, top + 4, part, _SOFT, 10))
+            width = max(width, 2 * _EDGE + int(6.2 * len(part)))
             top += 12
     return Drawing("; ".join(sheet.caption for sheet in figures), width, top + 8, tuple(marks))
 
