@@ -108,7 +108,9 @@ def _grid(sheet: Sheet, top: int, marks: list[Box | Rule | Words]) -> tuple[int,
 def _across(sheet: Sheet) -> int:
     cells = [cell for row in sheet.rows for cell in row.cells]
     if not any(cell.label for cell in cells):
-        return max([_NUMBER, *(9 + int(6.2 * min(_NAME, len(name))) for name in sheet.columns)])
+        numbers = (len(cell.number) for cell in cells)
+        names = (min(_NAME, len(name)) for name in sheet.columns)
+        return max([_NUMBER, *(9 + int(6.2 * characters) for characters in (*numbers, *names))])
     return _BOTH if sheet.figure == "cells" and any(cell.number for cell in cells) else _LABEL
 
 
