@@ -30,12 +30,13 @@ from headscope.reading.captured import Captured
 from headscope.reading.comparison import Comparison, compared
 from headscope.reading.layers import Effects, Glance, Journey, Mixing
 from headscope.reading.map import Map
-from headscope.reading.map.layouts import Tell, Way
+from headscope.reading.map.layouts import Way
 from headscope.reading.map.plan import plan
 from headscope.reading.nearest import Neighbors
 from headscope.reading.positions import PositionNeighbors
 from headscope.reading.why import Why
 from headscope.reading.worked import Worked
+from headscope.show.progress import Tell
 
 
 @settled_class

@@ -12,8 +12,15 @@ import pytest
 import zoo
 
 from headscope import InputError
-from headscope.reading.answer import Answer
+from headscope.reading.answer import ENDINGS, Answer
+from headscope.reading.map import Map
 from headscope.reading.reading import Reading
+
+
+def _map(reading: Reading) -> Map:
+    pytest.importorskip("openTSNE", reason="maps are not installed (extra: maps)")
+    return reading.map(1, 2, method="pca", size=60)
+
 
 ANSWERS: dict[str, Callable[[Reading], Answer]] = {
     "neighbors": lambda reading: reading.nearest(2, 1, k=3),
@@ -26,8 +33,16 @@ ANSWERS: dict[str, Callable[[Reading], Answer]] = {
     "comparison": lambda reading: reading.compare(reading, 2, 1, k=3, other_reference="input"),
     "worked": lambda reading: reading.work_out(near := reading.nearest(2, 1, k=3), 1, int(near.ids[1, 0])),
     "why": lambda reading: (near := reading.nearest(2, 1, k=3)).why(1, int(near.ids[1, 0])),
+    "map": _map,
+    "map of two texts": lambda reading: _map(reading).place(reading),
 }
-DRAWN = {name for name in ANSWERS if "neighbors" in name} | {"atlas", "attention", "comparison"}
+DRAWN = {name for name in ANSWERS if "neighbors" in name} | {
+    "atlas",
+    "attention",
+    "comparison",
+    "map",
+    "map of two texts",
+}
 TEXTS = {".html", ".md", ".csv", ".json"}
 FIGURES = {".svg", ".pdf", ".png"}
 
@@ -78,6 +93,7 @@ def test_it_is_saved_whole_as_every_ending_that_it_has(answer, asked, tmp_path: 
         assert len(list(csv.DictReader(file))) == len(answer.rows())
     assert (tmp_path / "answer.HTML").read_text() == answer.to_html()
     if asked in DRAWN:
+        assert endings == set(ENDINGS)
         assert ET.parse(tmp_path / "answer.SVG").getroot().tag.endswith("svg")
         assert (tmp_path / "answer.PDF").read_bytes().startswith(b"%PDF")
         assert (tmp_path / "answer.PNG").read_bytes().startswith(b"\x89PNG")

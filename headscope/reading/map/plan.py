@@ -17,9 +17,9 @@ from headscope.question.given import number
 from headscope.question.question import Question
 from headscope.reading.captured import Captured
 from headscope.reading.finding import Finder, finder
-from headscope.reading.map.layouts import Layout, Layouts, Tell, Way, check, trustworthiness
+from headscope.reading.map.layouts import Layout, Layouts, Way, check, trustworthiness
 from headscope.reading.map.result import LOW, Group, Map, MappedText
-from headscope.show.progress import bar
+from headscope.show.progress import Tell, bar
 
 LEAST, MOST = 50, 10_000  # vocabulary tokens of a map; trustworthiness compares every point with every other
 
