@@ -66,14 +66,14 @@ def draw_map(
         status.stop()  # t-SNE shows a bar of its own
         choices: Any = {"space": space, "reference": reference, "metric": metric, "candidates": candidates}
         choices |= {"method": method, "at": at, "size": size, "k": k, "perplexity": perplexity, "seed": seed}
-        found = readings[0].map(layer, head, **choices)
+        made = readings[0].map(layer, head, **choices)
         status.start()
         status.update("drawing …")
         for other in readings[1:]:
-            found = found.place(other)
+            made = made.place(other)
         if ending == ".json":
-            told = {"schema": SCHEMA, **read_record(scope.card, readings[0]), **found.to_dict()}
+            told = {"schema": SCHEMA, **read_record(scope.card, readings[0]), **made.to_dict()}
             saved(output, {ending: lambda: as_json(told) + b"\n"})
         else:
-            found.save(output, theme or "light")  # type: ignore[arg-type]
-    say("\n".join([*found.facts, *(f"Note: {note}" for note in found.notes), f"Finished: {output}"]))
+            made.save(output, theme or "light")  # type: ignore[arg-type]
+    say("\n".join([*made.facts, *(f"Note: {note}" for note in made.notes), f"Finished: {output}"]))

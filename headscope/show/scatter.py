@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from headscope.question.choices import Theme
 from headscope.show.labels import Area, Point, placed
 from headscope.show.paint import settings
+from headscope.show.svg import well_formed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,7 +92,7 @@ def drawn(scatter: Scatter, kind: str, theme: Theme = "light") -> bytes:
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         stamps = {"svg": nothing, "pdf": {"CreationDate": None}}.get(kind)
         figure.savefig(file, format=kind, metadata=stamps, dpi=200)
-    return file.getvalue()
+    return well_formed(file.getvalue().decode()).encode() if kind == "svg" else file.getvalue()
 
 
 def _style(theme: Theme) -> dict[str, Any]:

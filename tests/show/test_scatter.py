@@ -33,6 +33,10 @@ def test_every_name_and_label_is_written_and_those_that_move_twice():
     assert [words.count(label) for label in ("Ann", "Bo", "Cy", "Di")] == [2, 2, 1, 1]
 
 
+def test_what_xml_cannot_write_does_not_spoil_the_file():
+    assert "a\ufffdb" in written(replace(FACES, subtitle="a\x01b"))
+
+
 def test_axes_have_names_where_they_mean_something():
     assert {"east", "north"} <= set(written(replace(FACES, axes=("east", "north"))))
     assert not {"east", "north"} & set(written(FACES))
