@@ -181,14 +181,15 @@ class Map(Answer):
         return sample, *(self._moved(number, text) for number, text in enumerate(self.texts))
 
     def _moved(self, number: int, text: MappedText) -> Sheet:
-        most = max(text.moved.tolist(), default=0.0) or 1.0
+        apart = text.moved.clamp(min=0)  # by rounding, a cosine distance may be less than none
+        shares = (apart / (float(apart.max()) or 1.0)).tolist()
         places = torch.cat([text.values, text.outputs], dim=-1).tolist()
         rows = tuple(
             Row(
                 Cell(f"{token.position} {token.label}", position=token.position),
-                (*(Cell(number=f"{at:.3f}") for at in place), Cell(number=distance(moved), share=moved / most)),
+                (*(Cell(number=f"{at:.3f}") for at in place), Cell(number=distance(moved), share=share)),
             )
-            for token, place, moved in zip(text.tokens, places, text.moved.tolist(), strict=True)
+            for token, place, moved, share in zip(text.tokens, places, text.moved.tolist(), shares, strict=True)
         )
         return Sheet(
             "moves",

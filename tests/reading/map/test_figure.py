@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import torch
 import zoo
 
 from headscope.errors import InputError
@@ -57,6 +58,13 @@ def test_its_texts_tell_where_each_token_is_moved(found, scope_of, tmp_path):
     counts = {"tokens of the text": "text", "near an output": "near", "random": "random"}
     for said, group in counts.items():
         assert f"| {said} | {found.groups.count(group)} |" in told
+
+
+@pytest.mark.parametrize(("moved", "shares"), [(0.0, {0.0}), (-6e-8, {0.0}), (0.25, {1.0})])
+def test_what_is_not_moved_has_no_ground(found, moved, shares):
+    text = replace(found.texts[0], moved=torch.full_like(found.texts[0].moved, moved))
+    rows = replace(found, texts=(text,)).sheets()[1].rows
+    assert {row.cells[-1].share for row in rows} == shares
 
 
 def test_files_are_of_their_kind_and_of_paper_size(found, tmp_path):
