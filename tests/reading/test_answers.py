@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
@@ -110,3 +112,14 @@ def test_another_ending_is_refused_and_the_open_ones_are_named(answer, asked, tm
 def test_a_place_that_is_not_there_is_refused(answer, tmp_path: Path):
     with pytest.raises(InputError, match="there is no directory"):
         answer.save(tmp_path / "nowhere" / "answer.html")
+
+
+def test_what_answers_say_needs_no_extra():
+    extras = "matplotlib sklearn openTSNE pyarrow duckdb scipy numba pandas fastapi uvicorn plotly"
+    program = (
+        f"import sys; sys.modules |= dict.fromkeys({extras!r}.split())\n"
+        "import headscope.reading.reading, headscope.reading.told, headscope.commands.look_views, headscope\n"
+        "print(headscope.Scope)"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
+    assert "Scope" in run.stdout, run.stderr
