@@ -74,14 +74,7 @@ class Answer(ABC):
 
     def figures(self) -> Mapping[str, Callable[[], bytes]]:
         """What draws the answer into a file of each ending; none where it has no figure."""
-        sheets = self.sheets()
-        if all(sheet.figure is None for sheet in sheets):
-            return {}
-        return {
-            ".svg": lambda: svg(sheets).encode(),
-            ".pdf": lambda: painted(sheets, "pdf"),
-            ".png": lambda: painted(sheets, "png"),
-        }
+        return drawings(self.sheets())
 
     def formats(self) -> dict[str, Callable[[], bytes]]:
         """What makes its file of each ending."""
@@ -120,6 +113,17 @@ def to_save(path: str | Path, endings: Collection[str]) -> tuple[str, Path]:
         named = repr(ending) if ending else "a file without an ending"
         raise InputError(f"this answer is saved as {', '.join(endings)}, not {named}.")
     return ending, file_to_write(path)
+
+
+def drawings(sheets: Sequence[Sheet]) -> Mapping[str, Callable[[], bytes]]:
+    """What draws those sheets that are figures into a file of each ending; none where none is one."""
+    if all(sheet.figure is None for sheet in sheets):
+        return {}
+    return {
+        ".svg": lambda: svg(sheets).encode(),
+        ".pdf": lambda: painted(sheets, "pdf"),
+        ".png": lambda: painted(sheets, "png"),
+    }
 
 
 def frame(rows: Sequence[Mapping[str, Any]]) -> pandas.DataFrame:
