@@ -32,13 +32,14 @@ from headscope.reading.effects import Effects, effects
 from headscope.reading.glance import Glance, glance
 from headscope.reading.journey import Journey, journey
 from headscope.reading.map import Map
-from headscope.reading.map.layouts import Tell, Way
+from headscope.reading.map.layouts import Way
 from headscope.reading.map.plan import plan
 from headscope.reading.mixing import Mixing, mixing
 from headscope.reading.nearest import Neighbors
 from headscope.reading.positions import PositionNeighbors
 from headscope.reading.why import Why
 from headscope.reading.worked import Worked
+from headscope.show.progress import Tell
 
 
 @settled_class

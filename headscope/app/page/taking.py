@@ -28,8 +28,7 @@ from headscope.reading.map import Map
 from headscope.reading.nearest import Neighbors
 from headscope.reading.positions import PositionNeighbors
 from headscope.reading.worked import Worked
-from headscope.show import html, maps
-from headscope.show import scatter as figure
+from headscope.show import html
 from headscope.show.one_file import document, pre
 from headscope.show.rows import csv_of
 from headscope.show.svg import svg
@@ -214,11 +213,11 @@ VIEWS: dict[str, View] = {
     "map": View(
         lambda shown: f"A map of layer {shown.maps[0].question.layer}, head {shown.maps[0].head}",
         (
-            Table("map", "Every point of the map", lambda shown: maps.rows(shown.maps[0])),
-            Table("moves", "From each value to its output", lambda shown: maps.moved_rows(shown.maps[0])),
+            Table("map", "Every point of the map", lambda shown: shown.maps[0].rows()),
+            Table("moves", "From each value to its output", lambda shown: shown.maps[0].moves()),
         ),
         lambda shown: shown.maps,
-        lambda shown: figure.drawn(shown.maps[0], "svg").decode(),
+        lambda shown: shown.maps[0].figures()[".svg"]().decode(),
     ),
 }
 
@@ -299,7 +298,7 @@ def _made(name: str, shown: Shown) -> str:
 
 
 def _as_html(result: Any) -> str:
-    """A result in the style of the file; a map in words, since it is drawn above them."""
+    """A result in the style of the file, without its drawing, which stands above."""
     if isinstance(result, Worked):
         return result._repr_html_()
     return html.tables(result.sheets()) if isinstance(result, Answer) else pre(repr(result))
