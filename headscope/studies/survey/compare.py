@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 
 from headscope.model.feed.positions import Spot
-from headscope.neighbors import Nearest, Table
+from headscope.neighbors import Moments, Nearest, Table
 from headscope.question.choices import Metric
 from headscope.studies.survey.frame import ShardFrame
 from headscope.studies.survey.options import SurveyOptions
-from headscope.studies.survey.scorer import Scorer
 from headscope.studies.survey.signal import Sets
 from headscope.vocabulary import Encoded, Vocabulary
 from headscope.vocabulary.placed import Encode, Spots, members_of, search_placed
@@ -76,7 +75,8 @@ def _signals(
     """Signal [token, head]; `queries`: place by place."""
     # The shard's own outputs are the bank that corrects for hubs: then its figures depend on no other shard.
     bank = torch.cat(list(queries))
-    scorers = {metric: Scorer.of(metric, bank) for metric in metrics}
+    bank = bank if len(bank) > 1 else bank.repeat(2, 1, 1)  # a bank of one tells nothing: every score is 0
+    moments = {metric: Moments.of(metric, bank).in_float32() for metric in metrics}
     ids = sets.types.to(bank.device)
     signals: dict[Metric, list[Tensor]] = {metric: [] for metric in metrics}
     table: Table | None = None
@@ -85,21 +85,11 @@ def _signals(
         encoded = encode(spot)
         if encoded.table is not table:
             table, rows = encoded.table, encoded.table.rows[:, ids]
-        here = _at(rows, ids, encoded)
-        for metric, scorer in scorers.items():
-            signals[metric].append(sets.signals(scorer.scores(z, here), frame.text[members]).cpu())
+        here = table.placed(rows.clone(), encoded.place, ids)
+        for metric in metrics:
+            signals[metric].append(sets.signals(moments[metric].scores(here, z), frame.text[members]).cpu())
     back = torch.cat([members for _, members in places]).argsort()  # from the order of places to that of the frame
     return {metric: torch.cat(parts)[back] for metric, parts in signals.items()}
-
-
-def _at(rows: Tensor, ids: Tensor, encoded: Encoded) -> Tensor:
-    """Encodings of a few tokens at a place, float32 [head, token, width], from their rows of the table."""
-    place = encoded.place
-    if place.shift is not None:
-        rows = rows + place.shift[:, None]
-    if place.scale is not None:
-        rows = rows * place.scale[ids, None]
-    return rows + encoded.table.bias_at(place)[:, None]
 
 
 def _compared(frame: ShardFrame, found: Nearest, candidates: int, signal: Tensor) -> Compared:
