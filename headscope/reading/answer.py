@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,9 +113,9 @@ def frame(rows: Sequence[Mapping[str, Any]]) -> pandas.DataFrame:
     return pandas.DataFrame(rows)
 
 
-def as_json(record: Mapping[str, Any]) -> bytes:
+def as_json(record: object) -> bytes:
     """A record as JSON; numbers that JSON has not are told as None by then."""
-    return _encoded(json.dumps(record, ensure_ascii=False, allow_nan=False))
+    return _encoded(json.dumps(record, ensure_ascii=False, allow_nan=False, default=asdict))
 
 
 def _encoded(text: str) -> bytes:

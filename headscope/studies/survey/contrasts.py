@@ -49,7 +49,7 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class _Pair:
+class _Subtraction:
     """Two figures to subtract: `keys` are those that both have in common, the one that differs being None."""
 
     keys: Key
@@ -89,7 +89,7 @@ def between(first: Path, second: Path) -> pa.Table:
     heads = manifests[0]["model"]["heads"] == manifests[1]["model"]["heads"]
     at = list(KEYS).index("head")
     pairs = [
-        _Pair(key, str(first), str(second), (figure, other[key]))
+        _Subtraction(key, str(first), str(second), (figure, other[key]))
         for key, figure in one.items()
         if key in other and (heads or key[at] is None)
     ]
@@ -142,7 +142,7 @@ def _without(kept: Mapping[Key, Kept], name: str) -> dict[Key, Kept]:
     return {_but(key, name): figure for key, figure in kept.items()}
 
 
-def _alike(kept: Mapping[Key, Kept], name: str) -> Iterator[_Pair]:
+def _alike(kept: Mapping[Key, Kept], name: str) -> Iterator[_Subtraction]:
     """Every later value of one key with every earlier one, the other keys alike."""
     at = list(KEYS).index(name)
     families: dict[Key, list[Key]] = {}
@@ -150,12 +150,12 @@ def _alike(kept: Mapping[Key, Kept], name: str) -> Iterator[_Pair]:
         families.setdefault(_but(key, name), []).append(key)
     for keys, members in families.items():
         for second, first in combinations(members, 2):
-            yield _Pair(keys, first[at], second[at], (kept[first], kept[second]))
+            yield _Subtraction(keys, first[at], second[at], (kept[first], kept[second]))
 
 
-def _subtracted(between: str, pairs: Iterable[_Pair], groups: int) -> Iterator[dict[str, Any]]:
+def _subtracted(between: str, pairs: Iterable[_Subtraction], groups: int) -> Iterator[dict[str, Any]]:
     """Rows of contrasts.parquet."""
-    families: dict[Key, list[_Pair]] = {}
+    families: dict[Key, list[_Subtraction]] = {}
     of_head = list(KEYS).index("head")
     for pair in pairs:
         same = _but(_but(pair.keys, "layer"), "head")

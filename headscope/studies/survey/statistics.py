@@ -76,7 +76,7 @@ def _compute(directory: Path, manifest: dict[str, Any], nulls: Sequence[str], ti
     found = _Tables()
     groups: NDArray[np.bool_] | None = None
     for null in (None, *nulls):
-        survey = _Survey(Store(directory, null), manifest, quarter)
+        survey = _SurveyShards(Store(directory, null), manifest, quarter)
         groups = survey.groups_of_classes() if groups is None else groups
         for view, layer, some in survey.figures(found, labels):
             found.figures += [(_keys(view, layer), figure.slim()) for figure in some]
@@ -96,7 +96,7 @@ def _compute(directory: Path, manifest: dict[str, Any], nulls: Sequence[str], ti
     finished.finish(directory, manifest)
 
 
-class _Survey:
+class _SurveyShards:
     """The shards of one survey or null, and how their row groups lie."""
 
     def __init__(self, store: Store, manifest: dict[str, Any], quarter: NDArray[np.int64]) -> None:
