@@ -14,7 +14,7 @@ from typing import Literal
 
 from headscope.corpus.conllu import sentences
 from headscope.corpus.lines import LINE, LONGEST, TOO_LONG, Fault, Unread, lines, opened, unread
-from headscope.errors import InputError, cut
+from headscope.errors import InputError, clause, cut
 from headscope.question.choices import FORMATS, Format
 from headscope.question.given import in_order
 
@@ -310,8 +310,7 @@ def _parquet(source: TextFile, columns: Columns) -> Iterator[_Record]:
                     else:
                         yield _record(text, document, columns, source, number)
     except (pa.ArrowException, OSError, MemoryError, KeyError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise Unread(f"cannot be read as Parquet: {reason}", "a damaged Parquet file, or its rest") from None
+        raise Unread(f"cannot be read as Parquet: {clause(error)}", "a damaged Parquet file, or its rest") from None
 
 
 def _conllu(source: TextFile, columns: Columns) -> Iterator[_Record]:

@@ -84,7 +84,7 @@ class Moments:
             scores.masked_fill_(silent.mT[:, :, None], 0.0)
         return scores.flatten(0, 1)  # (head, vector, token)
 
-    def _exact(self, table: Table, place: Place, vector: Tensor, head: int, tokens: Tensor) -> Tensor:
+    def exact(self, table: Table, place: Place, vector: Tensor, head: int, tokens: Tensor) -> Tensor:
         """Scores of one vector [head, d_head] in one head, float64 [token]; equal rows get equal bits."""
         a = _of_vectors(self.metric, vector[head].double()) - self.mean[head]
         of_table = head * len(table.rows) // len(vector)
@@ -128,12 +128,12 @@ def hub_aware(
     ids, best, own_rank, own_score = [], [], [], []
     for head, row in enumerate(scores):
         near = (row >= least[head] - _slack(least[head])).nonzero()[:, 0]
-        exact, order = moments._exact(table, place, vector, head, near).sort(descending=True, stable=True)
+        exact, order = moments.exact(table, place, vector, head, near).sort(descending=True, stable=True)
         ids.append(near[order[:k]])
         best.append(exact[:k])
-        mine = moments._exact(table, place, vector, head, near.new_tensor([own]))[0]
+        mine = moments.exact(table, place, vector, head, near.new_tensor([own]))[0]
         doubtful = ((row - mine).abs() <= _slack(mine)).nonzero()[:, 0]
-        closer = moments._exact(table, place, vector, head, doubtful) > mine
+        closer = moments.exact(table, place, vector, head, doubtful) > mine
         own_rank.append(1 + (row > mine + _slack(mine)).sum() + closer.sum())
         own_score.append(mine)
     found = torch.stack(best)

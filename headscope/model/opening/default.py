@@ -9,7 +9,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from headscope.errors import InputError, ModelError, cut
+from headscope.errors import InputError, ModelError, clause, cut
 from headscope.model.opening.files import CONVERT, read_json, weight_files
 
 DEFAULT = "FacebookAI/roberta-base"
@@ -185,14 +185,10 @@ def _ask_hub(name: str, revision: str | None) -> tuple[str | None, str]:
         except RepositoryNotFoundError:
             answer.append((None, "the Hub has no such model (or it is private: set HF_TOKEN)"))
         except Exception as error:  # every kind of network failure ends here, and is told to the user
-            answer.append((None, f"the Hub cannot be reached ({_short(error)})"))
+            answer.append((None, f"the Hub cannot be reached ({clause(error, 120)})"))
 
     # A thread: looking up a name can hang longer than any timeout of a request.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(HUB_SECONDS)
     return answer[0] if answer else (None, f"the Hub did not answer within {HUB_SECONDS:g} s")
-
-
-def _short(error: Exception) -> str:
-    return str(error).splitlines()[0][:120].rstrip(". ") if str(error).strip() else type(error).__name__

@@ -21,7 +21,8 @@ from headscope.studies.survey.finished import REPLICATES, refuse_unfinished
 from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.unsealed import told
 
-KEYS = {
+# What the figures of a head, or of the mean of a layer's heads, are of.
+SUBJECT = {
     "null": pa.string(),
     "space": pa.string(),
     "reference": pa.string(),
@@ -29,8 +30,8 @@ KEYS = {
     "mask": pa.string(),
     "layer": pa.int16(),
     "head": pa.int16(),
-    "statistic": pa.string(),
 }
+KEYS = SUBJECT | {"statistic": pa.string()}
 _BETWEEN = ("reference", "mask")
 SCHEMA = pa.schema(
     KEYS

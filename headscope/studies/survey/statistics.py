@@ -26,15 +26,7 @@ from headscope.studies.survey.sums import CLASSES, Membership, Totals
 from headscope.studies.survey.unsealed import told
 
 MAIN = ("auc_own", "own_at_1", "in_text", "kappa", "signal")  # whose replicates are kept
-_VIEW = {
-    "null": pa.string(),
-    "space": pa.string(),
-    "reference": pa.string(),
-    "metric": pa.string(),
-    "mask": pa.string(),
-}
-KEYS = _VIEW | {"layer": pa.int16(), "head": pa.int16()}
-_REPLICATES = pa.schema(KEYS | {"statistic": pa.string(), "value": pa.float64(), "replicates": pa.list_(pa.float32())})
+_REPLICATES = pa.schema(contrasts.KEYS | {"value": pa.float64(), "replicates": pa.list_(pa.float32())})
 
 
 @dataclass(frozen=True)
@@ -87,12 +79,12 @@ def _compute(directory: Path, manifest: dict[str, Any], nulls: Sequence[str], ti
                 tick()
     assert groups is not None
     finished.begin(directory)
-    write_table(directory / finished.STATISTICS, columns.table(KEYS, found.figures, groups.sum(1)))
+    write_table(directory / finished.STATISTICS, columns.table(contrasts.SUBJECT, found.figures, groups.sum(1)))
     if found.streams:
         write_table(directory / finished.STREAM, columns.table(stream_figures.KEYS, found.streams, groups.sum(1)))
     write_table(directory / finished.REPLICATES, pa.Table.from_pylist(found.replicates, schema=_REPLICATES))
     write_table(directory / finished.CONTRASTS, contrasts.within(found.replicates, manifest["texts"]["groups"]))
-    write_table(directory / finished.HUBS, pa.Table.from_pylist(found.hubs, schema=pa.schema(KEYS | HUBS)))
+    write_table(directory / finished.HUBS, pa.Table.from_pylist(found.hubs, schema=pa.schema(contrasts.SUBJECT | HUBS)))
     finished.finish(directory, manifest)
 
 

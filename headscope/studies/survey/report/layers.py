@@ -14,6 +14,8 @@ from headscope.studies.survey.opened import ALL, OpenedSurvey, Stat, Tokens, Vie
 from headscope.studies.survey.report.contrasts import Contrast
 from headscope.studies.survey.report.measures import BY, MEASURES, group, reference, slug, tokens_name, view_name
 
+_OVER_CHANCE = "Differences from chance, means over the layer's heads with 95 % intervals."
+
 
 class Point(NamedTuple):
     """A value at a layer, with its interval and chance where there are any."""
@@ -72,7 +74,7 @@ def nulls(name: str, survey: OpenedSurvey, view: View) -> Chart:
     return chart(
         name,
         f"Against the nulls: {view_name(view)}",
-        "Differences from chance, means over the layer's heads with 95 % intervals.",
+        _OVER_CHANCE,
         panels,
         survey.layers,
     )
@@ -89,8 +91,7 @@ def classes(name: str, survey: OpenedSurvey, view: View) -> Chart:
     return chart(
         name,
         f"By class of token: {view_name(view)}",
-        "Differences from chance, means over the layer's heads with 95 % intervals. Frequency is counted in the "
-        "surveyed texts.",
+        f"{_OVER_CHANCE} Frequency is counted in the surveyed texts.",
         panels,
         survey.layers,
     )
@@ -105,7 +106,7 @@ def surveys(name: str, having: Mapping[str, OpenedSurvey], view: View) -> Chart:
     return chart(
         name,
         f"Surveys side by side: {view_name(view)}",
-        "Differences from chance, means over the layer's heads with 95 % intervals.",
+        _OVER_CHANCE,
         panels,
         max(survey.layers for survey in having.values()),
     )

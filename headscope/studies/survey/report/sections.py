@@ -128,20 +128,15 @@ def _strongest(survey: OpenedSurvey, view: View) -> list[Block]:
 
 
 def _hubs(survey: OpenedSurvey, view: View) -> DocumentTable:
-    found = [
-        (layer, head, hub)
-        for layer in range(survey.layers)
-        for head in range(survey.heads)
-        if (hub := survey.hub(view, layer, head)) is not None
-    ]
-    found.sort(key=lambda one: -one[2].share)
+    hubs = [(layer, head, hub) for layer, head in survey.places if (hub := survey.hub(view, layer, head)) is not None]
+    hubs.sort(key=lambda placed: -placed[2].share)
     return DocumentTable(
-        f"Hubs: the {min(_HUBS, len(found))} heads in which one token is the nearest most often: {view_name(view)}. "
+        f"Hubs: the {min(_HUBS, len(hubs))} heads in which one token is the nearest most often: {view_name(view)}. "
         "Skewness is that of how often each candidate is the nearest.",
         ("Head", "Token", "Share of tokens", "Skewness"),
         tuple(
             (head_name(layer, head), Code(hub.label), rate(hub.share), f"{hub.skewness:,.1f}")
-            for layer, head, hub in found[:_HUBS]
+            for layer, head, hub in hubs[:_HUBS]
         ),
     )
 
