@@ -43,7 +43,7 @@ class Rule(NamedTuple):
     colour: str
 
 
-class TextLine(NamedTuple):
+class Words(NamedTuple):
     """A line of text on its baseline; `end`: it ends at x."""
 
     x: int
@@ -61,41 +61,41 @@ class Drawing(NamedTuple):
     title: str
     width: int
     height: int
-    marks: tuple[Box | Rule | TextLine, ...]
+    marks: tuple[Box | Rule | Words, ...]
 
 
 def drawn(sheets: Sequence[Sheet]) -> Drawing:
     """The sheets that are figures, one below the other, and what their signs mean."""
     figures = [sheet for sheet in sheets if sheet.figure is not None]
-    marks: list[Box | Rule | TextLine] = []
+    marks: list[Box | Rule | Words] = []
     top, width = _EDGE, 0
     for sheet in figures:
         top, right = _grid(sheet, top, marks)
         width = max(width, right + _EDGE)
     for line in dict.fromkeys(line for sheet in figures for line in sheet.legend):
-        marks.append(TextLine(_EDGE, top + 4, line, _SOFT, 10))
+        marks.append(Words(_EDGE, top + 4, line, _SOFT, 10))
         top += 12
     return Drawing("; ".join(sheet.caption for sheet in figures), width, top + 8, tuple(marks))
 
 
-def _grid(sheet: Sheet, top: int, marks: list[Box | Rule | TextLine]) -> tuple[int, int]:
+def _grid(sheet: Sheet, top: int, marks: list[Box | Rule | Words]) -> tuple[int, int]:
     """Draw one sheet below `top`; where the next begins, and how far right it goes."""
     heads = [row.head.marked for row in sheet.rows]
     names = 14 + 6 * min(18, max(map(len, heads), default=0))
     across = _across(sheet)
     end = _EDGE + names + across * len(sheet.columns)
     for line in textwrap.wrap(sheet.caption, max(60, int((end - _EDGE) / 8.4))):
-        marks.append(TextLine(_EDGE, top + 14, line, _INK, 12, bold=True))
+        marks.append(Words(_EDGE, top + 14, line, _INK, 12, bold=True))
         end = max(end, _EDGE + int(8.4 * len(line)))
         top += _LINE
     right = _EDGE + names + across * len(sheet.columns)
     line_at = top + 10
     for n, name in enumerate(sheet.columns):
-        marks.append(TextLine(_EDGE + names + n * across + 5, line_at + 13, _short(name, across - 8, 10), _SOFT, 10))
+        marks.append(Words(_EDGE + names + n * across + 5, line_at + 13, _short(name, across - 8, 10), _SOFT, 10))
     for head, row in zip(heads, sheet.rows, strict=True):
         line_at += _ROW
         marks.append(Rule(_EDGE, line_at, right, _RULE))
-        marks.append(TextLine(_EDGE, line_at + 14, _short(head, names, 10), _SOFT, 10))
+        marks.append(Words(_EDGE, line_at + 14, _short(head, names, 10), _SOFT, 10))
         for n, cell in enumerate(row.cells):
             x = _EDGE + names + n * across
             marks += _square(cell if sheet.figure == "cells" else _bare(cell), x, line_at, across)
@@ -113,19 +113,19 @@ def _bare(cell: Cell) -> Cell:
     return Cell(cell.label, kind=cell.kind, share=cell.share)
 
 
-def _square(cell: Cell, x: int, y: int, across: int) -> list[Box | Rule | TextLine]:
+def _square(cell: Cell, x: int, y: int, across: int) -> list[Box | Rule | Words]:
     ink, ground = _INKS[cell.kind]
     if cell.share:
         mixed = (round(255 + (strong - 255) * cell.share) for strong in _HEAT)
         ground = "#" + "".join(f"{part:02x}" for part in mixed)
-    parts: list[Box | Rule | TextLine] = []
+    parts: list[Box | Rule | Words] = []
     if ground is not None:
         parts.append(Box(x + 1, y + 1, across - 2, _ROW - 2, ground))
     if cell.label:
         room = across - (48 if cell.number else 8)
-        parts.append(TextLine(x + 5, y + 14, _short(cell.marked, room, 11), ink, 11, bold=cell.kind in ("own", "text")))
+        parts.append(Words(x + 5, y + 14, _short(cell.marked, room, 11), ink, 11, bold=cell.kind in ("own", "text")))
     if cell.number:
-        parts.append(TextLine(x + across - 5, y + 14, cell.number, _SOFT if cell.label else _INK, 10, end=True))
+        parts.append(Words(x + across - 5, y + 14, cell.number, _SOFT if cell.label else _INK, 10, end=True))
     return parts
 
 

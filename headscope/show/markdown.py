@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from headscope.show.charts.chart import Chart
-from headscope.show.document import Block, Cell, Code, DocumentTable, Items, Quote, Report, Section
+from headscope.show.document import Block, Cell, Code, Items, Quote, Report, Section, Table
 from headscope.show.sheet import Cell as SheetCell
 from headscope.show.sheet import Sheet
 
@@ -27,7 +27,7 @@ def of_sheets(sheets: Sequence[Sheet]) -> str:
 
 def _sheet(sheet: Sheet) -> list[str]:
     rows = tuple((_said(row.head), *map(_said, row.cells)) for row in sheet.rows)
-    table = DocumentTable(sheet.caption, (sheet.stub, *sheet.columns), rows)
+    table = Table(sheet.caption, (sheet.stub, *sheet.columns), rows)
     return [*map(_plain, sheet.lead), _table(table), *map(_plain, (*sheet.legend, *sheet.notes))]
 
 
@@ -43,7 +43,7 @@ def _section(section: Section, level: int) -> list[str]:
 
 
 def _block(block: Block) -> str:
-    if isinstance(block, DocumentTable):
+    if isinstance(block, Table):
         return _table(block)
     if isinstance(block, Items):
         return "\n".join(f"- {_plain(item)}" for item in block.items)
@@ -54,7 +54,7 @@ def _block(block: Block) -> str:
     return _plain(block)
 
 
-def _table(table: DocumentTable) -> str:
+def _table(table: Table) -> str:
     lines = [_row([_plain(column) for column in table.columns]), _row(["---"] * len(table.columns))]
     lines += [_row([_cell(cell) for cell in row]) for row in table.rows]
     return f"{_plain(table.caption)}\n\n" + "\n".join(lines)

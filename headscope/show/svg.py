@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 
-from headscope.show.drawing import FONTS, PAPER, Box, Rule, TextLine, drawn
+from headscope.show.drawing import FONTS, PAPER, Box, Rule, Words, drawn
 from headscope.show.sheet import Sheet
 
 _FONT = ", ".join(f"'{font}'" if " " in font else font for font in FONTS)
@@ -24,7 +24,7 @@ def svg(sheets: Sequence[Sheet]) -> str:
     )
 
 
-def _mark(mark: Box | Rule | TextLine) -> str:
+def _mark(mark: Box | Rule | Words) -> str:
     if isinstance(mark, Box):
         x, y, width, height, colour = mark
         return f'<rect x="{x}" y="{y}" width="{width}" height="{height}" fill="{colour}"/>'

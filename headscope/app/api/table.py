@@ -23,7 +23,7 @@ _IN_ITS_BASIS: Examples = {"layer 3 in the experiment's basis": {"layer": 3, "re
 
 
 @dataclass(frozen=True)
-class Address:
+class Row:
     """An address under the API's prefix. `function`: of the desk, and of what a request gives, by FastAPI's types.
 
     `examples`: of what is asked, by what they show; `media`: what is answered, where it is no JSON.
@@ -58,7 +58,7 @@ class Address:
         return await self.function(desk, **given)
 
 
-class QuestionAddress(Address):
+class Question(Row):
     """The address of a question about a text: `function` of its turn and what is asked; answered in turn, and kept."""
 
     @property
@@ -73,13 +73,13 @@ class QuestionAddress(Address):
         return await desk.answer(given["ask"], self.function, given["request"])
 
 
-TABLE: tuple[Address, ...] = (
-    Address("health", others.health, "Is the server there?", method="GET"),
-    Address("models", others.models, "Which models are open, and which could be?", method="GET"),
-    Address("models", others.open_model, "Open a model; does not wait for it", {"the demo weights": {"model": "demo"}}),
-    Address("models/opening", others.opening, "How far is the model being opened?", method="GET"),
-    QuestionAddress("read", questions.read, "Read a text: its tokens", {**_EXPERIMENT, "no mask": {"mask": "full"}}),
-    QuestionAddress(
+TABLE: tuple[Row, ...] = (
+    Row("health", others.health, "Is the server there?", method="GET"),
+    Row("models", others.models, "Which models are open, and which could be?", method="GET"),
+    Row("models", others.open_model, "Open a model; does not wait for it", {"the demo weights": {"model": "demo"}}),
+    Row("models/opening", others.opening, "How far is the model being opened?", method="GET"),
+    Question("read", questions.read, "Read a text: its tokens", {**_EXPERIMENT, "no mask": {"mask": "full"}}),
+    Question(
         "nearest",
         questions.nearest,
         "What one layer's heads write at a token",
@@ -88,20 +88,20 @@ TABLE: tuple[Address, ...] = (
             "layer 3 in the experiment's basis": {"layer": 3, "reference": "input", "token": "banana"},
         },
     ),
-    QuestionAddress("background", questions.background, "Hub-aware neighbours, and chance", _EXPERIMENT),
-    QuestionAddress(
+    Question("background", questions.background, "Hub-aware neighbours, and chance", _EXPERIMENT),
+    Question(
         "why",
         questions.why,
         "Why a token is near: its score by source position",
         {"head 6 at flies": {"token": 2, "head": 6, "id": 1000}},
     ),
-    QuestionAddress(
+    Question(
         "worked",
         questions.worked,
         "One distance worked out from q·k on",
         {**_EXPERIMENT, "head 7 at banana": {"token": 11, "head": 7}},
     ),
-    QuestionAddress(
+    Question(
         "compare",
         questions.compare,
         "What changes with another mask or reference",
@@ -111,59 +111,59 @@ TABLE: tuple[Address, ...] = (
             "as if it could not look ahead": {"other": {"mask": "causal"}},
         },
     ),
-    QuestionAddress("atlas", questions.atlas, "The nearest token of every layer and head", _EXPERIMENT),
-    QuestionAddress(
+    Question("atlas", questions.atlas, "The nearest token of every layer and head", _EXPERIMENT),
+    Question(
         "attention",
         questions.attention,
         "What one layer's heads attend to at a token",
         {**_EXPERIMENT, "one head's whole pattern": {"weigh": "norms", "head": 7}},
     ),
-    QuestionAddress(
+    Question(
         "journey",
         questions.journey,
         "Every token's residual stream through the layers",
         {**_EXPERIMENT, "without positions": {"position": False}},
     ),
-    QuestionAddress("mixing", questions.mixing, "How much comes from other positions", _EXPERIMENT),
-    QuestionAddress("glance", questions.glance, "Every head of the text in five numbers", _EXPERIMENT),
-    QuestionAddress(
+    Question("mixing", questions.mixing, "How much comes from other positions", _EXPERIMENT),
+    Question("glance", questions.glance, "Every head of the text in five numbers", _EXPERIMENT),
+    Question(
         "effects",
         questions.effects,
         "What the output at a token loses without each head",
         {**_EXPERIMENT, "by the mean": {"replaced_by": "mean"}},
     ),
-    Address(
+    Row(
         "map",
         maps.draw_map,
         "One head's space in two dimensions",
         {**_EXPERIMENT, "PCA of layer 3, head 5": {"layer": 3, "head": 5, "method": "pca"}},
     ),
-    Address("map/{key}", others.map_work, "How far is a map that is being made?", method="GET"),
-    Address("map/{key}", others.leave_map, "Wait for it no longer; where nobody does, it ends", method="DELETE"),
-    Address(
+    Row("map/{key}", others.map_work, "How far is a map that is being made?", method="GET"),
+    Row("map/{key}", others.leave_map, "Wait for it no longer; where nobody does, it ends", method="DELETE"),
+    Row(
         "map/{key}/points",
         others.points,
         "A map's points: float32, little-endian, x and y of each",
         method="GET",
         media=_BYTES,
     ),
-    Address("take", others.take, "What a page's view can be taken away as", method="GET"),
-    Address("take", others.prepare, "The same, and what its files need is read"),
-    Address(
+    Row("take", others.take, "What a page's view can be taken away as", method="GET"),
+    Row("take", others.prepare, "The same, and what its files need is read"),
+    Row(
         "take/{name}",
         others.file,
         "A view as a file: CSV, SVG, HTML or Python",
         method="GET",
         media=tuple(taking.TYPES.values()),
     ),
-    Address("survey", others.survey, "Which survey is open?", method="GET"),
-    Address(
+    Row("survey", others.survey, "Which survey is open?", method="GET"),
+    Row(
         "survey",
         others.open_survey,
         "Open a finished survey of the server's own model",
         {"a directory": {"directory": "survey"}},
     ),
-    Address("usual", others.usual, "How one layer's heads usually behave", {**_EXPERIMENT, **_IN_ITS_BASIS}),
-    Address("isolated", others.isolated, "How many tokens have been read alone?", method="GET"),
-    Address("isolated", others.stop, "Wait for it no longer; where nobody does, it ends", method="DELETE"),
+    Row("usual", others.usual, "How one layer's heads usually behave", {**_EXPERIMENT, **_IN_ITS_BASIS}),
+    Row("isolated", others.isolated, "How many tokens have been read alone?", method="GET"),
+    Row("isolated", others.stop, "Wait for it no longer; where nobody does, it ends", method="DELETE"),
 )

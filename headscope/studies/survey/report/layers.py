@@ -14,8 +14,6 @@ from headscope.studies.survey.opened import ALL, OpenedSurvey, Stat, Tokens, Vie
 from headscope.studies.survey.report.contrasts import Contrast
 from headscope.studies.survey.report.measures import BY, MEASURES, group, reference, slug, tokens_name, view_name
 
-_OVER_CHANCE = "Differences from chance, means over the layer's heads with 95 % intervals."
-
 
 class Point(NamedTuple):
     """A value at a layer, with its interval and chance where there are any."""
@@ -74,7 +72,7 @@ def nulls(name: str, survey: OpenedSurvey, view: View) -> Chart:
     return chart(
         name,
         f"Against the nulls: {view_name(view)}",
-        _OVER_CHANCE,
+        "Differences from chance, means over the layer's heads with 95 % intervals.",
         panels,
         survey.layers,
     )
@@ -91,7 +89,8 @@ def classes(name: str, survey: OpenedSurvey, view: View) -> Chart:
     return chart(
         name,
         f"By class of token: {view_name(view)}",
-        f"{_OVER_CHANCE} Frequency is counted in the surveyed texts.",
+        "Differences from chance, means over the layer's heads with 95 % intervals. Frequency is counted in the "
+        "surveyed texts.",
         panels,
         survey.layers,
     )
@@ -106,7 +105,7 @@ def surveys(name: str, having: Mapping[str, OpenedSurvey], view: View) -> Chart:
     return chart(
         name,
         f"Surveys side by side: {view_name(view)}",
-        _OVER_CHANCE,
+        "Differences from chance, means over the layer's heads with 95 % intervals.",
         panels,
         max(survey.layers for survey in having.values()),
     )
