@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,7 +115,7 @@ def frame(rows: Sequence[Mapping[str, Any]]) -> pandas.DataFrame:
 
 def as_json(record: object) -> bytes:
     """A record as JSON; numbers that JSON has not are told as None by then."""
-    return _encoded(json.dumps(record, ensure_ascii=False, allow_nan=False, default=asdict))
+    return _encoded(json.dumps(record, ensure_ascii=False, allow_nan=False, default=dataclasses.asdict))
 
 
 def _encoded(text: str) -> bytes:
