@@ -55,12 +55,13 @@ def compare(
     def encode(spot: Spot | None) -> Encoded:
         return vocabulary.encoded(space, reference, layer, spot)
 
-    found = search_placed(
+    answers = search_placed(
         places, encode, z, frame.ids, k=1, others=frame.asked_of, metrics=options.metrics, allowed=allowed
     )
-    signals = _signals(places, encode, sets, frame, found.queries, options.metrics)
+    signals = _signals(places, encode, sets, frame, answers.queries, options.metrics)
     return {
-        metric: _compared(frame, found.nearest[metric], found.candidates, signals[metric]) for metric in options.metrics
+        metric: _compared(frame, answers.nearest[metric], answers.candidates, signals[metric])
+        for metric in options.metrics
     }
 
 
@@ -83,7 +84,7 @@ def _signals(
     rows = torch.empty(0)
     for (spot, members), z in zip(places, queries, strict=True):
         encoded = encode(spot)
-        if encoded.table is not table:
+        if encoded.table is not table:  # gathered once: places mostly share their table
             table, rows = encoded.table, encoded.table.rows[:, ids]
         here = table.placed(rows.clone(), encoded.place, ids)
         for metric in metrics:
@@ -92,17 +93,19 @@ def _signals(
     return {metric: torch.cat(parts)[back] for metric, parts in signals.items()}
 
 
-def _compared(frame: ShardFrame, found: Nearest, candidates: int, signal: Tensor) -> Compared:
-    assert found.other_ranks is not None, "the tokens of partners were asked for"
-    nearest, others = found.ids[..., 0], found.other_ranks[..., 0]
+def _compared(frame: ShardFrame, answers: Nearest, candidates: int, signal: Tensor) -> Compared:
+    assert answers.other_ranks is not None, "the tokens of partners were asked for"
+    nearest, others = answers.ids[..., 0], answers.other_ranks[..., 0]
     paired = frame.partner >= 0
     partner = frame.partner.clamp_min(0)
+    # Each output was also asked for the own token of the one that it is the partner of; so what the partner was asked
+    # for is this token, and its answer is this token's chance.
     return Compared(
         candidates=candidates,
-        own_rank=found.own_rank,
-        own_distance=found.own_distance,
+        own_rank=answers.own_rank,
+        own_distance=answers.own_distance,
         nearest=nearest,
-        distance=found.distances[..., 0],
+        distance=answers.distances[..., 0],
         chance_own_rank=torch.where(paired[:, None], others[partner], 0),
         chance_in_text=torch.where(paired[:, None], frame.in_text(nearest[partner]), False).to(torch.int8),
         signal=signal,

@@ -166,10 +166,10 @@ def _subtracted(between: str, pairs: Iterable[_Subtraction], groups: int) -> Ite
         drawn = np.stack([np.subtract(*(f.replicates.astype(float) for f in p.figures)) for p in members])
         apart = Resampled(values, spread(drawn, groups))
         p = apart.p
-        for pair, difference, *found in zip(members, values, apart.low, apart.high, p, corrected(p), strict=True):
+        for pair, difference, *numbers in zip(members, values, apart.low, apart.high, p, corrected(p), strict=True):
             yield (
                 dict(zip(KEYS, pair.keys, strict=True))
                 | {"between": between, "first": pair.first, "second": pair.second}
                 | {"difference": float(difference)}
-                | {name: number(one) for name, one in zip(("low", "high", "p", "q"), found, strict=True)}
+                | {name: number(value) for name, value in zip(("low", "high", "p", "q"), numbers, strict=True)}
             )

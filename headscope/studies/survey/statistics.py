@@ -65,26 +65,28 @@ def _compute(directory: Path, manifest: dict[str, Any], nulls: Sequence[str], ti
     vocabulary = read_vocabulary(directory)
     quarter = sums.quarters(vocabulary["frequency"].to_numpy())
     labels = vocabulary["label"].to_pylist()
-    found = _Tables()
+    tables = _Tables()
     groups: NDArray[np.bool_] | None = None
     for null in (None, *nulls):
         survey = _SurveyShards(Store(directory, null), manifest, quarter)
         groups = survey.groups_of_classes() if groups is None else groups
-        for view, layer, some in survey.figures(found, labels):
-            found.figures += [(_keys(view, layer), figure.slim()) for figure in some]
+        for view, layer, some in survey.figures(tables, labels):
+            tables.figures += [(_keys(view, layer), figure.slim()) for figure in some]
             tick()
         if manifest["options"]["stream"] and moves_streams(null):
             for keys, some in survey.stream():
-                found.streams += [(keys, figure.slim()) for figure in some]
+                tables.streams += [(keys, figure.slim()) for figure in some]
                 tick()
     assert groups is not None
     finished.begin(directory)
-    write_table(directory / finished.STATISTICS, columns.table(contrasts.SUBJECT, found.figures, groups.sum(1)))
-    if found.streams:
-        write_table(directory / finished.STREAM, columns.table(stream_figures.KEYS, found.streams, groups.sum(1)))
-    write_table(directory / finished.REPLICATES, pa.Table.from_pylist(found.replicates, schema=_REPLICATES))
-    write_table(directory / finished.CONTRASTS, contrasts.within(found.replicates, manifest["texts"]["groups"]))
-    write_table(directory / finished.HUBS, pa.Table.from_pylist(found.hubs, schema=pa.schema(contrasts.SUBJECT | HUBS)))
+    write_table(directory / finished.STATISTICS, columns.table(contrasts.SUBJECT, tables.figures, groups.sum(1)))
+    if tables.streams:
+        write_table(directory / finished.STREAM, columns.table(stream_figures.KEYS, tables.streams, groups.sum(1)))
+    write_table(directory / finished.REPLICATES, pa.Table.from_pylist(tables.replicates, schema=_REPLICATES))
+    write_table(directory / finished.CONTRASTS, contrasts.within(tables.replicates, manifest["texts"]["groups"]))
+    write_table(
+        directory / finished.HUBS, pa.Table.from_pylist(tables.hubs, schema=pa.schema(contrasts.SUBJECT | HUBS))
+    )
     finished.finish(directory, manifest)
 
 
@@ -94,7 +96,7 @@ class _SurveyShards:
     def __init__(self, store: Store, manifest: dict[str, Any], quarter: NDArray[np.int64]) -> None:
         self.store, self.quarter = store, quarter
         self.shards = range(len(manifest["shards"]))
-        for shard in self.shards:
+        for shard in self.shards:  # all before the first is summed: a damaged one is told of now, not in an hour
             store.whole(shard)
         self.layers, self.heads = manifest["model"]["layers"], manifest["model"]["heads"]
         self.total_groups = manifest["texts"]["groups"]
@@ -192,13 +194,17 @@ def _replicates(keys: dict[str, Any], found: Sequence[Figure]) -> list[dict[str,
         kept: dict[str, Resampled[Array] | None] = {figure.statistic: figure.resampled[0]}
         if figure.statistic == "auc_own":
             kept["own"] = figure.resampled[1]
-        for statistic, one in kept.items():
-            assert one is not None, "Own has a chance"
-            last = len(one.value) - 1
+        for statistic, resampled in kept.items():
+            assert resampled is not None, "Own has a chance"
+            last = len(resampled.value) - 1
             rows += [
                 keys
-                | {"head": None if head == last else head, "statistic": statistic, "value": float(one.value[head, 0])}
-                | {"replicates": one.replicates[head, 0].astype(np.float32)}
+                | {
+                    "head": None if head == last else head,
+                    "statistic": statistic,
+                    "value": float(resampled.value[head, 0]),
+                }
+                | {"replicates": resampled.replicates[head, 0].astype(np.float32)}  # 2,000 of each: half the file
                 for head in range(last + 1)
             ]
     return rows
