@@ -26,18 +26,8 @@ from headscope.studies.survey.sums import CLASSES, Membership, Totals
 from headscope.studies.survey.unsealed import told
 
 MAIN = ("auc_own", "own_at_1", "in_text", "kappa", "signal")  # whose replicates are kept
+_OF_GROUP = ("space", "reference", "metric", "mask", "layer")  # what the rows of a row group have in common
 _REPLICATES = pa.schema(contrasts.KEYS | {"value": pa.float64(), "replicates": pa.list_(pa.float32())})
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What a figure is of, apart from its layer and head."""
-
-    null: str | None
-    space: str | None
-    reference: str | None
-    metric: str | None
-    mask: str
 
 
 @dataclass
@@ -70,8 +60,8 @@ def _compute(directory: Path, manifest: dict[str, Any], nulls: Sequence[str], ti
     for null in (None, *nulls):
         survey = _SurveyShards(Store(directory, null), manifest, quarter)
         groups = survey.groups_of_classes() if groups is None else groups
-        for view, layer, some in survey.figures(tables, labels):
-            tables.figures += [(_keys(view, layer), figure.slim()) for figure in some]
+        for keys, some in survey.figures(tables, labels):
+            tables.figures += [(keys, figure.slim()) for figure in some]
             tick()
         if manifest["options"]["stream"] and moves_streams(null):
             for keys, some in survey.stream():
@@ -103,7 +93,7 @@ class _SurveyShards:
         self.draws = Draws(self.total_groups, manifest["options"]["seed"])
         self.masks = manifest["options"]["masks"]
 
-    def figures(self, tables: _Tables, labels: Sequence[str]) -> Iterator[tuple[Subject, int, list[Figure]]]:
+    def figures(self, tables: _Tables, labels: Sequence[str]) -> Iterator[tuple[dict[str, Any], list[Figure]]]:
         """The figures of every view and layer; replicates and hubs go into `tables`."""
         members = [self._membership(shard) for shard in self.shards]
         first = self._file(0, "rows")
@@ -113,19 +103,20 @@ class _SurveyShards:
                 for shard, member in zip(self.shards, members, strict=True):
                     table = self._file(shard, "patterns").read_row_group(n * self.layers + layer)
                     of_patterns.add(member(), *sums.of_patterns(table, self.heads))
-                yield Subject(self.store.null, None, None, None, mask), layer, figures.of_patterns(of_patterns)
+                keys = dict.fromkeys(contrasts.SUBJECT) | {"null": self.store.null, "mask": mask, "layer": layer}
+                yield keys, figures.of_patterns(of_patterns)
         for group in range(first.num_row_groups):
             totals, hubs = Totals(self.draws, sums.OF_ROWS, sums.COUNTS_OF_ROWS), Hubs(len(labels), self.heads)
             for shard, member in zip(self.shards, members, strict=True):
                 table = self._file(shard, "rows").read_row_group(group)
                 totals.add(member(), *sums.of_rows(table, self.heads))
                 hubs.add(table)
-            view, layer = self._view(table)
-            found = figures.of_rows(totals)
-            keys = _keys(view, layer)
-            tables.replicates += _replicates(keys, found)
+            of_rows = figures.of_rows(totals)
+            row = table.slice(0, 1).to_pylist()[0]
+            keys = {"null": self.store.null} | {name: row[name] for name in _OF_GROUP}
+            tables.replicates += _replicates(keys, of_rows)
             tables.hubs += [keys | {"head": head} | row for head, row in enumerate(hubs.rows(labels))]
-            yield view, layer, found
+            yield keys, of_rows
 
     def stream(self) -> Iterator[tuple[dict[str, Any], list[Figure]]]:
         """The figures of every stage of the residual stream, under each mask."""
@@ -153,10 +144,6 @@ class _SurveyShards:
             found[:, member.groups] |= here
         return found
 
-    def _view(self, table: pa.Table) -> tuple[Subject, int]:
-        one = table.slice(0, 1).to_pylist()[0]
-        return Subject(self.store.null, one["space"], one["reference"], one["metric"], one["mask"]), one["layer"]
-
     def _membership(self, shard: int) -> Callable[[], Membership]:
         """A shard's membership, when it is asked for: made once where there are few shards, else each time."""
         if len(self.shards) <= _KEPT:
@@ -180,10 +167,6 @@ class _SurveyShards:
 _KEPT = 16  # shards whose memberships are held
 
 
-def _keys(view: Subject, layer: int) -> dict[str, Any]:
-    return vars(view) | {"layer": layer}
-
-
 def _replicates(keys: dict[str, Any], found: Sequence[Figure]) -> list[dict[str, Any]]:
     """Replicates of the main figures, for all tokens."""
     rows = []
@@ -203,8 +186,8 @@ def _replicates(keys: dict[str, Any], found: Sequence[Figure]) -> list[dict[str,
                     "head": None if head == last else head,
                     "statistic": statistic,
                     "value": float(resampled.value[head, 0]),
+                    "replicates": resampled.replicates[head, 0].astype(np.float32),  # 2,000 of each: half the file
                 }
-                | {"replicates": resampled.replicates[head, 0].astype(np.float32)}  # 2,000 of each: half the file
                 for head in range(last + 1)
             ]
     return rows
