@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from headscope.corpus.counted import tokens_of
 from headscope.corpus.tags import tagged
 from headscope.corpus.texts import CorpusText
 from headscope.errors import ModelError
@@ -74,7 +73,7 @@ def measure(
 
     The figures depend on these arguments alone: not on other shards, nor on what ran before.
     """
-    tokens = [tokens_of(scope, text, options.truncate) for text in texts]
+    tokens = [scope.tokens(text.content, truncate=options.truncate) for text in texts]
     names = scope.bench.opened.names
 
     def labelled(number: int, ids: NDArray[np.int64]) -> NDArray[np.int64]:
