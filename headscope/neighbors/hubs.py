@@ -78,7 +78,7 @@ class Moments:
         silent = ~(spread > _SILENT * (b.abs() @ sizes.mT))  # a row that is not finite is, too
         a = _of_vectors(self.metric, vectors.to(b.dtype)) - self.mean
         a = a.transpose(0, 1).reshape(heads, -1, a.shape[-1])  # (table head, group · vector, feature)
-        scores = (a @ b.mT).unflatten(1, (factor.shape[1], -1))  # (table head, group, vector, token)
+        scores: Tensor = (a @ b.mT).unflatten(1, (factor.shape[1], -1))  # (table head, group, vector, token)
         scores *= (1 / spread).mT[:, :, None]
         if silent.any():
             scores.masked_fill_(silent.mT[:, :, None], 0.0)
@@ -201,7 +201,7 @@ def _all_scores(moments: Moments, table: Table, place: Place, vector: Tensor) ->
 def _of_vectors(metric: Metric, vectors: Tensor) -> Tensor:
     """a of vectors [..., d_head]: [..., feature]."""
     if metric == "cosine":  # a zero vector stays one, so that its cosine is 0
-        length = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
+        length: Tensor = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
         return vectors / length.masked_fill(length == 0, 1.0)
     return torch.cat([vectors, vectors.square().sum(-1, keepdim=True)], -1) if metric == "euclidean" else vectors
 

@@ -294,8 +294,8 @@ class Feed:
                 steer(hooks, recorder)
                 model(input_ids=ids, attention_mask=everything, **without_cache(model))
         except Arrived as arrived:
-            (tensor,) = arrived.args
-            return tensor.float().to(self.device)
+            there: Tensor = arrived.args[0]
+            return there.float().to(self.device)
         raise ModelError(f"{type(model).__name__} ran to its end without coming to attention call {last}.")
 
     def _skip_to(self, layer: int, hooks: ExitStack, recorder: Recorder) -> None:
