@@ -23,7 +23,7 @@ from headscope.commands.options import (
     TextFormat,
     Truncate,
 )
-from headscope.commands.running import isolate, open_scope, print_json, print_tables, working
+from headscope.commands.running import isolate, open_scope, print_json, print_sheets, working
 from headscope.commands.streams import say
 from headscope.errors import needing
 
@@ -140,7 +140,6 @@ def claims(
         from headscope.studies.claims.run import ClaimsAsked, settle
     from headscope.show.progress import watched
     from headscope.studies.claims.page import refuse_foreign, write_page
-    from headscope.studies.claims.show import tables
 
     asked = ClaimsAsked.of(texts, survey, mask, sample, seed)
     if output is not None:
@@ -153,7 +152,7 @@ def claims(
     if as_json:
         print_json(found.to_dict())
         return
-    print_tables(tables(found))
+    print_sheets(found.sheets())
     if page is not None:
         say(f"Finished: {page}")
 
@@ -194,7 +193,6 @@ def capacity(
         from headscope.studies.capacity.run import Run
     from headscope.keep.files import directory_to_write
     from headscope.show.progress import watched
-    from headscope.studies.capacity import show
     from headscope.studies.capacity.options import CapacityOptions
 
     asked: dict[str, Any] = {"parts": part, "sites": site, "keep": keep}
@@ -210,8 +208,8 @@ def capacity(
         found = run.run(progress)
     page = None if output is None else write_page(found, output)
     if as_json:
-        print_json(show.record(found))
+        print_json(found.to_dict())
         return
-    print_tables(show.tables(found))
+    print_sheets(found.sheets())
     if page is not None:
         say(f"Finished: {page}")

@@ -38,8 +38,9 @@ def steps(title: str, sheets: Sequence[Sheet]) -> str:
 
 def _sheet(sheet: Sheet) -> str:
     caption = escape(sheet.caption)
+    classes = "hs-sheet hs-prose" if sheet.prose else "hs-sheet"
     return (
-        f'<div class="hs-sheet" tabindex="0" role="region" aria-label="{caption}">{_paragraphs(sheet.lead)}'
+        f'<div class="{classes}" tabindex="0" role="region" aria-label="{caption}">{_paragraphs(sheet.lead)}'
         f"{_table(sheet, f'<caption>{caption}</caption>')}{_paragraphs((*sheet.legend, *sheet.notes))}</div>"
     )
 

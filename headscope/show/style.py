@@ -7,6 +7,7 @@ SHEETS = """
 .hs-sheet { overflow-x: auto; margin: 0 0 16px; }
 .hs-sheet caption { text-align: left; font-weight: 600; white-space: normal; }
 .hs-sheet th, .hs-sheet td { text-align: left; white-space: pre; padding: 1px 8px; unicode-bidi: isolate; }
+.hs-prose th, .hs-prose td { white-space: normal; vertical-align: top; }
 .hs-sheet .hs-number { text-align: right; font-variant-numeric: tabular-nums; }
 .hs-sheet small { opacity: .7; }
 .hs-sheet .hs-apart > * { border-top: 1px solid; }
