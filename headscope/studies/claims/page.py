@@ -13,7 +13,7 @@ from headscope.errors import InputError
 from headscope.keep.files import directory_to_write
 from headscope.show.charts import lines
 from headscope.show.charts.chart import Chart
-from headscope.show.document import Block, Cell, Code, Items, Report, Section, Table
+from headscope.show.document import Block, Cell, Code, DocumentTable, Items, Report, Section
 from headscope.show.files import FOLDERS, write_document
 from headscope.show.rows import csv_of, csv_table
 from headscope.studies.claims.catalogue import CLAIMS, Claim
@@ -92,7 +92,7 @@ def _verdicts(claims: Claims) -> Section:
         "without transpose and bias: what it shows is no head's output. Claims B1 to B9 are of the residual stream, "
         "where no value projection enters."
     )
-    return Section("Verdicts", "verdicts", [Table(caption, columns, tuple(rows)), *claims.notes])
+    return Section("Verdicts", "verdicts", [DocumentTable(caption, columns, tuple(rows)), *claims.notes])
 
 
 def _asked(claims: Claims) -> Section:
@@ -110,10 +110,10 @@ def _asked(claims: Claims) -> Section:
         ("Intervals", f"95 %, bootstrap of {texts['groups']:,} {drawn}"),
         ("Texts (SHA-256)", Code(texts["sha256"])),
     )
-    return Section("What was asked", "asked", [Table("The model and the texts.", ("", "What"), rows)])
+    return Section("What was asked", "asked", [DocumentTable("The model and the texts.", ("", "What"), rows)])
 
 
-def _claim(claim: Claim, found: Sequence[Finding]) -> Table:
+def _claim(claim: Claim, found: Sequence[Finding]) -> DocumentTable:
     rows: list[tuple[Cell, ...]] = []
     for one in found:
         under = _UNDER[one.arithmetic, one.reference or "input"] if one.reference else f"{one.arithmetic} arithmetic"
@@ -131,7 +131,7 @@ def _claim(claim: Claim, found: Sequence[Finding]) -> Table:
             )
         )
     columns = ("Under", "Verdict", "What was found", "Value", "95 %", "Chance")
-    return Table(f"{claim.id}: {claim.says}. It holds when: {claim.holds_when}.", columns, tuple(rows))
+    return DocumentTable(f"{claim.id}: {claim.says}. It holds when: {claim.holds_when}.", columns, tuple(rows))
 
 
 # ---- charts ----

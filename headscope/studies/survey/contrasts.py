@@ -42,7 +42,7 @@ Key = tuple[Any, ...]  # the values of KEYS
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptFigure:
     """A figure as replicates.parquet keeps it."""
 
     value: float
@@ -56,7 +56,7 @@ class _Subtraction:
     keys: Key
     first: str
     second: str
-    figures: tuple[Kept, Kept]
+    figures: tuple[KeptFigure, KeptFigure]
 
 
 def within(rows: Sequence[dict[str, Any]], groups: int) -> pa.Table:
@@ -67,7 +67,7 @@ def within(rows: Sequence[dict[str, Any]], groups: int) -> pa.Table:
     is no interval.
     """
     kept = {
-        tuple(row[name] for name in KEYS): Kept(row["value"], np.asarray(row["replicates"], dtype=np.float32))
+        tuple(row[name] for name in KEYS): KeptFigure(row["value"], np.asarray(row["replicates"], dtype=np.float32))
         for row in rows
     }
     parts = [_subtracted(name, _alike(kept, name), groups) for name in _BETWEEN]
@@ -115,7 +115,7 @@ def unpaired(first: Mapping[str, Any], second: Mapping[str, Any]) -> str | None:
     return None
 
 
-def read_replicates(directory: Path) -> dict[Key, Kept]:
+def read_replicates(directory: Path) -> dict[Key, KeptFigure]:
     """replicates.parquet by key; InputError where it cannot be made sense of."""
     with told(directory, survey_manifest(directory)):
         table = pq.read_table(directory / REPLICATES)
@@ -123,7 +123,7 @@ def read_replicates(directory: Path) -> dict[Key, Kept]:
         values, ends = lists.values.to_numpy(zero_copy_only=False), lists.offsets.to_numpy()
         rows = table.drop_columns(["replicates"]).to_pylist()
         return {
-            tuple(row[name] for name in KEYS): Kept(row["value"], values[start:stop])
+            tuple(row[name] for name in KEYS): KeptFigure(row["value"], values[start:stop])
             for row, start, stop in zip(rows, ends[:-1], ends[1:], strict=True)
         }
 
@@ -139,11 +139,11 @@ def _but(key: Key, name: str) -> Key:
     return (*key[:at], None, *key[at + 1 :])
 
 
-def _without(kept: Mapping[Key, Kept], name: str) -> dict[Key, Kept]:
+def _without(kept: Mapping[Key, KeptFigure], name: str) -> dict[Key, KeptFigure]:
     return {_but(key, name): figure for key, figure in kept.items()}
 
 
-def _alike(kept: Mapping[Key, Kept], name: str) -> Iterator[_Subtraction]:
+def _alike(kept: Mapping[Key, KeptFigure], name: str) -> Iterator[_Subtraction]:
     """Every later value of one key with every earlier one, the other keys alike."""
     at = list(KEYS).index(name)
     families: dict[Key, list[Key]] = {}
