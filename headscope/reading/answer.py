@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -136,9 +137,9 @@ def frame(rows: Sequence[Mapping[str, Any]]) -> pandas.DataFrame:
     return pandas.DataFrame(rows)
 
 
-def as_json(record: Mapping[str, Any]) -> bytes:
+def as_json(record: object) -> bytes:
     """A record as JSON; numbers that JSON has not are told as None by then."""
-    return _encoded(json.dumps(record, ensure_ascii=False, allow_nan=False))
+    return _encoded(json.dumps(record, ensure_ascii=False, allow_nan=False, default=dataclasses.asdict))
 
 
 def _encoded(text: str) -> bytes:
