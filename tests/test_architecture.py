@@ -66,6 +66,8 @@ def table() -> dict[str, tuple[int, set[str]]]:
 
 
 OPEN = {"__init__", "__main__"}  # the package's own door
+
+
 @pytest.mark.parametrize("path", FILES, ids=module_of)
 def test_a_part_imports_only_what_the_table_allows(path):
     part = part_of(module_of(path))

@@ -51,6 +51,10 @@ class Answer(ABC):
     def sheets(self) -> tuple[Sheet, ...]:
         """The answer laid out, for any medium."""
 
+    def sheets_at(self, position: int) -> tuple[Sheet, ...]:
+        """The sheets as they are shown where a token is selected; an answer about one token has no others."""
+        return self.sheets()
+
     @property
     def title(self) -> str:
         """What the answer is, in a line."""

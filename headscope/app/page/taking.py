@@ -26,6 +26,7 @@ from headscope.reading.comparison import Comparison, compared
 from headscope.reading.journey import Journey
 from headscope.reading.map import Map
 from headscope.reading.nearest import Neighbors
+from headscope.reading.offers import offers
 from headscope.reading.positions import PositionNeighbors
 from headscope.reading.worked import Worked
 from headscope.show import html
@@ -233,9 +234,22 @@ def view_of(desk: Desk, request: Request) -> ViewAsk:
     return ask.model_copy(update=closed)
 
 
+def view_named(name: str) -> View | None:
+    """A view of the page's own, or that of an answer which a reading gives by name; None: it has no files."""
+    offer = offers().get(name)
+    if name in VIEWS or offer is None:
+        return VIEWS.get(name)
+
+    def answer(shown: Shown) -> Answer:
+        return offer.asked(shown.reading, shown.ask.chosen)
+
+    table = Table(name, offer.says.rstrip("."), lambda shown: answer(shown).rows())
+    return View(lambda shown: answer(shown).title, (table,), lambda shown: [answer(shown)])
+
+
 def offered(ask: ViewAsk) -> list[FileRecord]:
     """The files that a view can be taken away as, without making them; none where it has none of its own."""
-    view = VIEWS.get(ask.view)
+    view = view_named(ask.view)
     if view is None:
         return []
     files: list[FileRecord] = [
@@ -281,7 +295,8 @@ async def taken(desk: Desk, name: str, ask: ViewAsk, request: Request) -> bytes:
 
 
 def _made(name: str, shown: Shown) -> str:
-    view, (stem, _, kind) = VIEWS[shown.ask.view], name.rpartition(".")
+    view, (stem, _, kind) = view_named(shown.ask.view), name.rpartition(".")
+    assert view is not None, "a view without files has none to be made"
     if kind == "csv":
         return csv_of(next(table.rows(shown) for table in view.tables if table.name == stem))
     drawn = "" if view.figure is None else view.figure(shown)
