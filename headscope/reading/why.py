@@ -83,27 +83,30 @@ def together(reasons: Sequence[Why]) -> Sheet:
     rows = [
         Row(
             Cell(
-                f"{token.position} {token.label}",
+                token.label,
                 distance(weight),
                 "own" if token == own else "elsewhere",
+                before=str(token.position),
+                id=token.id,
                 position=token.position,
             ),
-            tuple(Cell(number=f"{share:+.4f}", share=abs(share) / most) for share in shares),
+            tuple(Cell(number=f"{share:+.4f}", share=abs(share) / most, value=share) for share in shares),
         )
         for token, weight, *shares in by_source
     ]
     if any(why.rest for why in reasons):
-        rows.append(_sum("no position", [why.rest for why in reasons]))
-    rows.append(_sum("score", [why.score for why in reasons]))
+        sink = Cell("no position", says="attention sink: a weight that belongs to none")
+        rows.append(_sum(sink, [why.rest for why in reasons]))
+    rows.append(_sum(Cell("score"), [why.score for why in reasons]))
     return Sheet(
         "why",
         f"Why: shares of the source positions in the {what} scores of head {first.head} at {own.position} {own.label} "
         f"· layer {asked.layer} · {choices(asked)}",
-        tuple(why.neighbor.label for why in reasons),
+        tuple(Cell(why.neighbor.label, measure="share", id=why.neighbor.id) for why in reasons),
         tuple(rows),
         stub="source, weight",
     )
 
 
-def _sum(name: str, values: Sequence[float]) -> Row:
-    return Row(Cell(name), tuple(Cell(number=f"{value:+.4f}") for value in values), apart=True)
+def _sum(name: Cell, values: Sequence[float]) -> Row:
+    return Row(name, tuple(Cell(number=f"{value:+.4f}") for value in values), apart=True)

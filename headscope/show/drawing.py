@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from headscope.question.kinds import Kind
@@ -90,7 +91,11 @@ def _grid(sheet: Sheet, top: int, marks: list[Box | Rule | Words]) -> tuple[int,
         top += _LINE
     right = _EDGE + names + across * len(sheet.columns)
     line_at = top + 10
-    for n, name in enumerate(sheet.columns):
+    for n, name in enumerate(sheet.titles_over):
+        marks.append(Words(_EDGE + names + n * across + 5, line_at + 13, _short(name, across - 8, 10), _INK, 10))
+    if sheet.over:
+        line_at += _LINE
+    for n, name in enumerate(sheet.titles):
         marks.append(Words(_EDGE + names + n * across + 5, line_at + 13, _short(name, across - 8, 10), _SOFT, 10))
     for head, row in zip(heads, sheet.rows, strict=True):
         line_at += _ROW
@@ -110,7 +115,7 @@ def _across(sheet: Sheet) -> int:
 
 
 def _bare(cell: Cell) -> Cell:
-    return Cell(cell.label, kind=cell.kind, share=cell.share)
+    return replace(cell, number="")
 
 
 def _square(cell: Cell, x: int, y: int, across: int) -> list[Box | Rule | Words]:

@@ -27,7 +27,9 @@ def of_sheets(sheets: Sequence[Sheet]) -> str:
 
 def _sheet(sheet: Sheet) -> list[str]:
     rows = tuple((_said(row.head), *map(_said, row.cells)) for row in sheet.rows)
-    table = Table(sheet.caption, (sheet.stub, *sheet.columns), rows)
+    over = sheet.titles_over or ("",) * len(sheet.columns)
+    titles = (" ".join(filter(None, pair)) for pair in zip(over, sheet.titles, strict=True))
+    table = Table(sheet.caption, (sheet.stub, *titles), rows)
     return [*map(_plain, sheet.lead), _table(table), *map(_plain, (*sheet.legend, *sheet.notes))]
 
 
