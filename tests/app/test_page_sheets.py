@@ -92,7 +92,7 @@ def written(sheet: Sheet) -> dict[str, Any]:
     over = [["", *map(words, sheet.over)], list(map(words, sheet.columns))]
     return {
         "caption": sheet.caption,
-        "head": over if sheet.over else [[sheet.stub, *map(words, sheet.columns)]],
+        "head": over if sheet.over else [[words(sheet.stub), *map(words, sheet.columns)]],
         "rows": [[words(row.head), *map(words, row.cells)] for row in sheet.rows],
     }
 
