@@ -69,29 +69,15 @@ OPEN = {"__init__", "__main__"}  # the package's own door
 # What still looks up, file by file, and the files that import each other in a circle, all by way of what is shown. Both
 # lists only grow shorter: what is not in them fails, and so does an entry that is no longer so.
 UPWARDS = {
-    "question.choices": {"neighbors"},
-    "question.notes": {"model", "neighbors"},
-    "reading.lens": {"scope"},
-    "reading.reading": {"scope"},
-    "show.html": {"reading"},
     "show.layers": {"reading"},
     "show.maps": {"reading"},
     "show.probes": {"reading", "studies"},
-    "show.record": {"model", "reading", "scope"},
     "show.scatter": {"reading"},
-    "show.svg": {"reading"},
-    "show.terminal": {"reading", "scope"},
-    "show.worked": {"reading"},
 }
 TANGLED = {
-    *("scope", "corpus.samples", "studies.probes.recovery", "studies.claims.result", "studies.claims.show"),
-    *(
-        f"reading.{name}"
-        for name in ("background", "bank", "finding", "layers", "lens", "reading", "results", "worked")
-    ),
-    *("reading.map", "reading.map.plan", "reading.map.result"),
-    *(f"show.{name}" for name in ("html", "layers", "maps", "probes", "progress", "record", "scatter", "terminal")),
-    "show.worked",
+    *("corpus.samples", "scope", "studies.claims.result", "studies.claims.show", "studies.probes.recovery"),
+    *(f"reading.{name}" for name in ("layers", "lens", "map", "map.result")),
+    *(f"show.{name}" for name in ("layers", "maps", "probes", "scatter")),
 }
 
 

@@ -23,7 +23,7 @@ from headscope.commands.options import (
     TextFormat,
     Truncate,
 )
-from headscope.commands.running import isolate, open_scope, print_json, print_tables, working
+from headscope.commands.running import isolate, open_scope, print_json, print_sheets, working
 from headscope.commands.streams import say
 from headscope.errors import InputError
 
@@ -146,7 +146,6 @@ def claims(
         raise InputError(f'claims need {error.name}: pip install "headscope[survey]"') from None
     from headscope.show.progress import watched
     from headscope.studies.claims.page import refuse_foreign, write_page
-    from headscope.studies.claims.show import tables
 
     asked = ClaimsAsked.of(texts, survey, mask, sample, seed)
     if output is not None:
@@ -159,7 +158,7 @@ def claims(
     if as_json:
         print_json(found.to_dict())
         return
-    print_tables(tables(found))
+    print_sheets(found.sheets())
     if page is not None:
         say(f"Finished: {page}")
 
@@ -202,7 +201,6 @@ def capacity(
         raise InputError(f'capacity needs {error.name}: pip install "headscope[survey]"') from None
     from headscope.keep.files import directory_to_write
     from headscope.show.progress import watched
-    from headscope.studies.capacity import show
     from headscope.studies.capacity.options import CapacityOptions
 
     asked: dict[str, Any] = {"parts": part, "sites": site, "keep": keep}
@@ -218,8 +216,8 @@ def capacity(
         found = run.run(progress)
     page = None if output is None else write_page(found, output)
     if as_json:
-        print_json(show.record(found))
+        print_json(found.to_dict())
         return
-    print_tables(show.tables(found))
+    print_sheets(found.sheets())
     if page is not None:
         say(f"Finished: {page}")

@@ -20,7 +20,7 @@ from headscope.commands.options import (
     Stack,
     TextFormat,
 )
-from headscope.commands.running import bar_instead, open_scope, print_json, print_tables, working
+from headscope.commands.running import bar_instead, open_scope, print_json, print_sheets, working
 from headscope.commands.streams import say
 from headscope.errors import InputError
 
@@ -63,7 +63,6 @@ def lens(
     file_to_write(output)  # before the minutes, not after
     with working("starting") as status:
         from headscope.reading.lens import save_or_keep
-        from headscope.show.probes import lens_tables
         from headscope.studies.probes import fit_lens
 
         scope = open_scope(status, model, revision, device, dtype, stack)
@@ -83,7 +82,7 @@ def lens(
     if as_json:
         print_json(made.to_dict() | {"file": output})
         return
-    print_tables(lens_tables(made))
+    print_sheets(made.sheets())
     say(f"Finished: {output}")
 
 
@@ -110,7 +109,6 @@ def recovery(
 ) -> None:
     """Where the information is: how well the token at i is read off z and the residual stream at j, by layer."""
     with working("starting") as status:
-        from headscope.show.probes import recovery_tables
         from headscope.studies import probes
         from headscope.studies.probes.recovery import OFFSETS
 
@@ -130,7 +128,7 @@ def recovery(
     if as_json:
         print_json(made.to_dict())
     else:
-        print_tables(recovery_tables(made))
+        print_sheets(made.sheets())
 
 
 def _texts(

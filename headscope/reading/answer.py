@@ -69,13 +69,16 @@ class Answer(ABC):
 
     def figures(self) -> Mapping[str, Callable[[], bytes]]:
         """What draws the answer into a file of each ending; none where it has no figure."""
-        sheets = self.sheets()
-        if all(sheet.figure is None for sheet in sheets):
-            return {}
+        return drawings(self.sheets())
+
+    def formats(self) -> dict[str, Callable[[], bytes]]:
+        """What makes its file of each ending."""
         return {
-            ".svg": lambda: svg(sheets).encode(),
-            ".pdf": lambda: painted(sheets, "pdf"),
-            ".png": lambda: painted(sheets, "png"),
+            ".html": lambda: _encoded(self.to_html()),
+            ".md": lambda: _encoded(markdown.of_sheets(self.sheets())),
+            ".csv": lambda: _encoded(csv_of(self.rows())),
+            ".json": lambda: as_json(self.to_dict()) + b"\n",
+            **self.figures(),
         }
 
     def save(self, path: str | Path) -> Path:
@@ -84,14 +87,7 @@ class Answer(ABC):
         An answer with a figure is drawn as .svg, .pdf or .png too. Raises InputError for another ending, or a place
         that cannot be written to.
         """
-        formats = {
-            ".html": lambda: _encoded(self.to_html()),
-            ".md": lambda: _encoded(markdown.of_sheets(self.sheets())),
-            ".csv": lambda: _encoded(csv_of(self.rows())),
-            ".json": lambda: as_json(self.to_dict()) + b"\n",
-            **self.figures(),
-        }
-        ending = Path(path).suffix.lower()
+        formats, ending = self.formats(), Path(path).suffix.lower()
         if ending not in formats:
             named = repr(ending) if ending else "a file without an ending"
             raise InputError(f"this answer is saved as {', '.join(formats)}, not {named}.")
@@ -102,6 +98,17 @@ class Answer(ABC):
         except OSError as error:
             raise InputError(f"{str(path)!r} cannot be written: {error.strerror or error}.") from None
         return Path(path)
+
+
+def drawings(sheets: Sequence[Sheet]) -> Mapping[str, Callable[[], bytes]]:
+    """What draws those sheets that are figures into a file of each ending; none where none is one."""
+    if all(sheet.figure is None for sheet in sheets):
+        return {}
+    return {
+        ".svg": lambda: svg(sheets).encode(),
+        ".pdf": lambda: painted(sheets, "pdf"),
+        ".png": lambda: painted(sheets, "png"),
+    }
 
 
 def frame(rows: Sequence[Mapping[str, Any]]) -> pandas.DataFrame:

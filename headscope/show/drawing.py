@@ -74,8 +74,10 @@ def drawn(sheets: Sequence[Sheet]) -> Drawing:
         top, right = _grid(sheet, top, marks)
         width = max(width, right + _EDGE)
     for line in dict.fromkeys(line for sheet in figures for line in sheet.legend):
-        marks.append(Words(_EDGE, top + 4, line, _SOFT, 10))
-        top += 12
+        for part in textwrap.wrap(line, max(60, int((width - 2 * _EDGE) / 6.2))):
+            marks.append(Words(_EDGE, top + 4, part, _SOFT, 10))
+            width = max(width, 2 * _EDGE + int(6.2 * len(part)))
+            top += 12
     return Drawing("; ".join(sheet.caption for sheet in figures), width, top + 8, tuple(marks))
 
 
@@ -110,7 +112,7 @@ def _grid(sheet: Sheet, top: int, marks: list[Box | Rule | Words]) -> tuple[int,
 def _across(sheet: Sheet) -> int:
     cells = [cell for row in sheet.rows for cell in row.cells]
     if not any(cell.label for cell in cells):
-        return _NUMBER
+        return max([_NUMBER, *(round(8 + 0.62 * 10 * len(cell.number)) for cell in cells)])
     return _BOTH if sheet.figure == "cells" and any(cell.number for cell in cells) else _LABEL
 
 

@@ -45,8 +45,9 @@ def steps(title: str, sheets: Sequence[Sheet]) -> str:
 
 def _sheet(sheet: Sheet) -> str:
     caption = escape(sheet.caption)
+    classes = "hs-sheet hs-prose" if sheet.prose else "hs-sheet"
     return (
-        f'<div class="hs-sheet" data-sheet="{escape(sheet.name)}">{_around("lead", sheet.lead)}'
+        f'<div class="{classes}" data-sheet="{escape(sheet.name)}">{_around("lead", sheet.lead)}'
         f'<div class="hs-scroll" tabindex="0" role="region" aria-label="{caption}, scrollable">'
         f"{_table(sheet, f'<caption><span>{caption}</span></caption>')}</div>{_below(sheet)}</div>"
     )

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from headscope.show.charts.chart import Chart
 from headscope.show.document import Block, Cell, Code, Items, Quote, Report, Section, Table
-from headscope.show.sheet import Cell as SheetCell
 from headscope.show.sheet import Sheet
 
 
@@ -26,15 +25,11 @@ def of_sheets(sheets: Sequence[Sheet]) -> str:
 
 
 def _sheet(sheet: Sheet) -> list[str]:
-    rows = tuple((_said(row.head), *map(_said, row.cells)) for row in sheet.rows)
+    rows = tuple((row.head.said, *(cell.said for cell in row.cells)) for row in sheet.rows)
     over = sheet.titles_over or ("",) * len(sheet.columns)
     titles = (" ".join(filter(None, pair)) for pair in zip(over, sheet.titles, strict=True))
     table = Table(sheet.caption, (sheet.stub, *titles), rows)
     return [*map(_plain, sheet.lead), _table(table), *map(_plain, (*sheet.legend, *sheet.notes))]
-
-
-def _said(cell: SheetCell) -> str:
-    return " ".join(part for part in (cell.marked, cell.number, cell.beside) if part)
 
 
 def _section(section: Section, level: int) -> list[str]:

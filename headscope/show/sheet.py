@@ -42,6 +42,11 @@ class Cell:
         """The label behind the sign of its kind."""
         return MARKS[self.kind] + (f"{self.before} {self.label}" if self.before else self.label)
 
+    @property
+    def said(self) -> str:
+        """All that the cell says, in a line."""
+        return " ".join(part for part in (self.marked, self.number, self.beside) if part)
+
 
 @dataclass(frozen=True)
 class Row:
@@ -57,8 +62,8 @@ class Sheet:
     """A table: `caption`, sentences that lead to it, rows under `columns`, and what must be said below it.
 
     `stub` is the title over the rows' heads. Columns are broken into blocks where the medium is narrow; `together` of
-    them stay side by side, under one of the titles `over` them, if there are any. `figure`: how it is drawn; None: it
-    is no figure.
+    them stay side by side, under one of the titles `over` them, if there are any. `prose`: cells hold sentences, which
+    are broken into lines and never cut. `figure`: how it is drawn; None: it is no figure.
     """
 
     name: str
@@ -70,6 +75,7 @@ class Sheet:
     legend: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     together: int = 1
+    prose: bool = False
     figure: Figure | None = None
     over: tuple[Cell, ...] = ()
 

@@ -9,6 +9,7 @@ SHEETS = """
 .hs-sheet caption { text-align: left; font-weight: 600; white-space: normal; }
 .hs-sheet :is(th, td) { text-align: left; white-space: pre; padding: 1px 8px; unicode-bidi: isolate; }
 .hs-sheet [colspan] { border-left: 1px solid; }
+.hs-prose th, .hs-prose td { white-space: normal; vertical-align: top; }
 .hs-sheet .hs-number { text-align: right; font-variant-numeric: tabular-nums; }
 .hs-sheet :is(small, .hs-sign) { opacity: .7; }
 .hs-sheet .hs-apart > * { border-top: 1px solid; }

@@ -34,7 +34,7 @@ def tables(sheets: Sequence[Sheet], width: int) -> list[RenderableType]:
     parts: list[RenderableType] = []
     for sheet in sheets:
         parts += [Text(sheet.caption, "bold"), *map(Text, sheet.lead)]
-        for block in _blocks(sheet, width):
+        for block in [_prose(sheet)] if sheet.prose else _blocks(sheet, width):
             parts += [block, Text()]
         if sheet.legend:
             parts += [*(Text(line, "dim") for line in sheet.legend), Text()]
@@ -97,6 +97,17 @@ def _table(sheet: Sheet, head: _Room, rooms: Mapping[int, _Room]) -> Table:
         named = Text(row.head.marked, STYLES[row.head.kind] or "dim") if ranks else _shown(row.head, head, 0)
         shown = (_shown(row.cells[n], room, most[n]) for n, room in rooms.items())
         table.add_row(named, *shown, end_section=below is not None and below.apart and not row.apart)
+    return table
+
+
+def _prose(sheet: Sheet) -> Table:
+    """The rows of a sheet whose sentences share the width that its other columns leave."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, header_style="bold")
+    columns = zip(*((row.head, *row.cells) for row in sheet.rows), strict=True)
+    for title, cells in zip((sheet.stub, *sheet.titles), columns, strict=True):
+        table.add_column(Text(title), no_wrap=all(cell_len(cell.said) <= _ALONE for cell in cells))
+    for row in sheet.rows:
+        table.add_row(*(Text(cell.said, STYLES[cell.kind]) for cell in (row.head, *row.cells)))
     return table
 
 

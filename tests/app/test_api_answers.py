@@ -139,7 +139,7 @@ def test_attention_is_what_the_library_finds(client: TestClient, demo: Scope, we
 
 
 def test_first_view_is_in_the_page(client: TestClient) -> None:
-    answer = client.post(f"{API}/nearest", json={}).json()
+    answer = client.post(f"{API}/nearest", json={"html": True}).json()
     html = client.get("/").text
     first = json.loads(html.split('id="first">')[1].split("</script>")[0])
     assert first["answer"] == answer
@@ -147,7 +147,7 @@ def test_first_view_is_in_the_page(client: TestClient) -> None:
 
 def test_page_carries_text_as_data(client: TestClient) -> None:
     text = "</script><script>alert(1)</script>"
-    client.post(f"{API}/nearest", json={"text": text})
+    client.post(f"{API}/nearest", json={"text": text, "html": True})
     html = client.get("/", params={"text": text}).text
     assert "alert(1)</script>" not in html
     assert json.loads(html.split('id="first">')[1].split("</script>")[0])["answer"]["text"] == text

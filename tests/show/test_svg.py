@@ -11,6 +11,7 @@ import pytest
 
 from headscope import InputError
 from headscope.show.paint import painted
+from headscope.show.sheet import Cell, Row
 from headscope.show.svg import svg
 from tests.show import sheets
 
@@ -52,6 +53,21 @@ def test_a_long_caption_is_broken_and_within_the_figure():
     bold = [one for one in drawn.iter(f"{SVG}text") if one.attrib.get("font-weight") == "bold"]
     assert len(bold) > 5
     assert all(8 * len(one.text or "") < int(drawn.attrib["width"]) for one in bold)
+
+
+def test_a_long_legend_is_broken_and_within_the_figure():
+    drawn = ET.fromstring(svg([replace(sheets.heat(), legend=("what a sign means, " * 20,))]))
+    lines = [one.text or "" for one in drawn.iter(f"{SVG}text") if "sign" in (one.text or "")]
+    assert len(lines) > 3
+    assert all(6 * len(line) < int(drawn.attrib["width"]) for line in lines)
+    assert int(drawn.attrib["height"]) > 12 * len(lines)
+
+
+def test_columns_of_numbers_are_as_wide_as_the_widest():
+    narrow = sheets.heat()
+    wide = replace(narrow, rows=(Row(Cell("0"), (Cell(number="12.3 [10.1, 14.5]"), Cell(number="1"))),))
+    before, after = (int(ET.fromstring(svg([one])).attrib["width"]) for one in (narrow, wide))
+    assert after > before + 50
 
 
 def test_hostile_labels_are_inert():

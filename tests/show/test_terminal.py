@@ -50,6 +50,16 @@ def test_columns_that_belong_together_are_never_parted():
             assert line.count("raw") == line.count("aware")
 
 
+def test_sentences_are_broken_into_lines_and_never_cut():
+    says = "a sentence of many words " * 12
+    rows = tuple(Row(Cell(f"S{n}"), (Cell(says), Cell("holds", "0.5", beside="[0.4, 0.6]"))) for n in range(2))
+    shown = text([Sheet("prose", "What is said", ("says", "verdict"), rows, prose=True)])
+    assert max(map(len, shown.splitlines())) <= 100
+    assert shown.count("sentence") == 24
+    assert shown.count("holds 0.5 [0.4, 0.6]") == 2
+    assert "…" not in shown
+
+
 def test_the_largest_share_of_a_column_stands_out_and_hardly_any_steps_back():
     written = io.StringIO()
     console = Console(file=written, width=80, force_terminal=True, color_system="standard", legacy_windows=False)

@@ -115,6 +115,7 @@ class Fit:
     def readout(self) -> Readout:
         """The ridge maps of every (stage, layer) from encodings to the embeddings of their own tokens."""
         maps: dict[tuple[str, int], tuple[Tensor, Tensor]] = {}
+        # All places have the same tokens, and so the same mean embedding: that of the last serves.
         for place, gram in self.grams.items():
             ridge = Ridge.of(gram)
             weight = ridge.weight(ridge.alphas([PENALTY])[0])

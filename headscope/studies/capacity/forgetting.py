@@ -124,6 +124,7 @@ def _labelled(samples: Sequence[TextInput], of: Of) -> dict[tuple[int, int], int
     for n, one in enumerate(samples):
         ids, ours = one.input.ids, set(one.ours.tolist())
         if of == "next token":
+            # A special token (the end) is not what a stream is asked to tell.
             found |= {(n, at): ids[at + 1] for at in sorted(ours) if at + 1 in ours}
         else:
             found |= {(n, at): ids[at] for at in sorted(ours)}
@@ -152,6 +153,7 @@ def _streams(scope: Scope, samples: Sequence[TextInput], places: Places, masked:
 
 def _of_text(scope: Scope, one: TextInput, ats: Sequence[int], masked: bool) -> Iterator[Tensor]:
     opened = scope.bench.opened
+    # As in training: a text with most of its tokens under the mask is none that the model has learnt to read.
     size = max(1, int(_MASKED * len(one.ours))) if masked else len(ats)
     for start in range(0, len(ats), size):
         some, ids = ats[start : start + size], list(one.input.ids)

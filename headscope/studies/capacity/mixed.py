@@ -86,6 +86,7 @@ def mixed(rows: Iterable[MixingRow], seed: int) -> list[Mixed]:
     layers = sorted({row.layer for row in kept})
 
     def mean(some: Sequence[int]) -> Estimate[float]:
+        # Over tokens, not texts: the means of long texts count for more.
         tokens = [kept[n].tokens for n in some]
         return grouped.only(some).mean(np.array([kept[n].ratio for n in some]) * tokens, tokens).estimate
 

@@ -98,7 +98,7 @@ def conditions(options: CapacityOptions, layers: int, heads: int, widths: dict[S
     shares = sorted(float(share) for share in options.keep)
     for layer in range(layers):
         for site in options.sites if "dimension" in options.parts else ():
-            kept: dict[int, float] = {}
+            kept: dict[int, float] = {}  # in a narrow head several shares round to one number of dimensions
             for share in shares:
                 kept.setdefault(round(share * widths[site]), share)
             found += [
@@ -180,6 +180,7 @@ class _Changes:
             axes = self._turned[kind]
         assert condition.kept is not None, "a number of dimensions"
         made = [_head(one, condition.head).projection(condition.kept) for one in axes]
+        # By the text's number in the corpus: the same draw whatever is measured with it.
         return [made[one.number % len(made)] for one in self._batch]
 
     def _merging(self, condition: Condition, n: int) -> Change:

@@ -10,17 +10,15 @@ from typing import Any
 
 from headscope import __version__
 from headscope.errors import InputError
-from headscope.inference.verdicts import Ruling
 from headscope.keep.files import directory_to_write
+from headscope.show.charts import lines
 from headscope.show.charts.chart import Chart
 from headscope.show.document import Block, Cell, Code, Items, Report, Section, Table
 from headscope.show.files import FOLDERS, csv_of, write_document
 from headscope.studies.claims.catalogue import CLAIMS, Claim
-from headscope.studies.claims.result import Claims
-from headscope.studies.claims.show import COLUMNS, cells
+from headscope.studies.claims.result import COLUMNS, MARKS, Claims
 from headscope.studies.claims.store import PARTS
 from headscope.studies.claims.verdict import Finding
-from headscope.studies.survey.report import layers as lines
 from headscope.studies.survey.report.measures import between, rate
 
 PAGE = "claims.html"
@@ -29,14 +27,6 @@ _UNDER = {
     ("right", "input"): "right arithmetic, reference input",
     ("right", "layer"): "right arithmetic, reference layer",
     ("published", "input"): "published arithmetic",
-}
-
-
-_MARKS: dict[Ruling, str] = {
-    "holds": "● holds",
-    "fails": "○ fails",
-    "undetermined": "? undetermined",
-    "not applicable": "– not applicable",
 }
 
 
@@ -93,8 +83,8 @@ def _report(claims: Claims) -> Report:
 def _verdicts(claims: Claims) -> Section:
     rows: list[tuple[Cell, ...]] = []
     for claim in CLAIMS.values():
-        found = cells(claims.of(claim.id))
-        rows.append((claim.id, claim.says, *("–" if one is None else _MARKS[one.ruling] for one in found)))
+        found = claims.under(claim.id)
+        rows.append((claim.id, claim.says, *("–" if one is None else MARKS[one.ruling] for one in found)))
     columns = ("Claim", "What was said", *(_UNDER[column].capitalize() for column in COLUMNS))
     caption = (
         "Verdicts. The published arithmetic multiplies the hidden states by the value weights as they are stored, "
@@ -132,7 +122,7 @@ def _claim(claim: Claim, found: Sequence[Finding]) -> Table:
         rows.append(
             (
                 "no arithmetic of heads" if claim.stream else under,
-                _MARKS[one.ruling],
+                MARKS[one.ruling],
                 one.found,
                 value,
                 interval,
@@ -152,6 +142,7 @@ def _charts(claims: Claims) -> list[Section]:
     maps = _series(claims, "S8", {"statistic": "linear map, top-1"}, chance="control")
     agreement = _series(claims, "S10", {"rate": "agreement − chance"})
     words = ("content", "function")
+    # Ranks span orders of magnitude: they are drawn by their log10, as B3 and B4 take it.
     ranks = _series(claims, "B2", {}, words, change=lambda x: math.log10(max(x, 1.0)))
     mixed = _series(claims, "B9", {}, words)
     of_heads = [
