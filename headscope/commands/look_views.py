@@ -25,36 +25,17 @@ Tables = Callable[[int], "list[RenderableType]"]
 
 @dataclass(frozen=True)
 class Asked:
-    """The options that a view may depend on, as they were given; the library checks them."""
+    """The options that a view may depend on, as they were given; the library checks them.
+
+    `choices`: those of a question of a reading that stand on the command line, by its names for them, and the token.
+    """
 
     token: int | str
-    question: Question  # its k is the default where none was given
-    k: int | None
-    weigh: str
+    question: Question  # of the heads
+    choices: Mapping[str, Any]
     why: int | None
     hubs: bool
     bank: str | None
-    replace_by: str
-    isolated: bool
-
-    @property
-    def choices(self) -> Record:
-        """The choices of a question of a reading, by their names; how many only where it was said."""
-        asked, k = self.question, {} if self.k is None else {"k": self.k}
-        return k | {
-            "token": self.token,
-            "layer": asked.layer,
-            "space": asked.space,
-            "reference": asked.reference,
-            "metric": asked.metric,
-            "position": asked.use_position,
-            "candidates": asked.candidates,
-            "vector": asked.vector,
-            "at": asked.at,
-            "weigh": self.weigh,
-            "replaced_by": self.replace_by,
-            "isolated": self.isolated,
-        }
 
 
 @dataclass(frozen=True)
