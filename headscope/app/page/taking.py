@@ -234,7 +234,7 @@ def view_of(desk: Desk, request: Request) -> ViewAsk:
     return ask.model_copy(update=closed)
 
 
-def view_named(name: str) -> View | None:
+def view_named(name: str) -> TakenView | None:
     """A view of the page's own, or that of an answer which a reading gives by name; None: it has no files."""
     offer = offers().get(name)
     if name in VIEWS or offer is None:
