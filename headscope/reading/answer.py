@@ -21,6 +21,7 @@ from headscope.question.kinds import Kind
 from headscope.question.question import Question
 from headscope.reading.records import ChoicesRecord, QuestionRecord, TokenRecord
 from headscope.show import html, markdown, terminal
+from headscope.show.marks import says
 from headscope.show.numbers import distance
 from headscope.show.paint import painted
 from headscope.show.rows import csv_of
@@ -212,8 +213,20 @@ def named(ids: Tensor, names: TokenNames | Mapping[int, TokenName]) -> dict[int,
 
 
 def token_cell(
-    id: int, apart: float, kind: Kind, names: Mapping[int, TokenName], places: Mapping[int, tuple[int, ...]]
+    id: int,
+    apart: float,
+    kind: Kind,
+    names: Mapping[int, TokenName],
+    places: Mapping[int, tuple[int, ...]],
+    rank: int | None = None,
 ) -> Cell:
-    """A vocabulary token with its distance, what it is to the text, and its first place there, if it has one."""
-    where = places.get(id)
-    return Cell(names[id].label, distance(apart), kind, id=id, position=where[0] if where else None)
+    """A vocabulary token with its distance, its rank, and what it is to the text."""
+    told = says(kind, places.get(id, ()))
+    return Cell(
+        names[id].label,
+        distance(apart),
+        kind,
+        says=told if rank is None else f"rank {rank}, {told}",
+        value=apart,
+        id=id,
+    )

@@ -82,22 +82,25 @@ def together(reasons: Sequence[Why]) -> Sheet:
     what = "dot product" if asked.metric == "euclidean" else asked.metric
     sources = [
         Cell(
-            f"{token.position} {token.label}",
+            token.label,
             distance(weight),
             "own" if token == own else "elsewhere",
+            before=str(token.position),
+            id=token.id,
             position=token.position,
         )
         for token, weight in zip(first.tokens, first.weights.tolist(), strict=True)
     ]
     rows = [*heat(sources, torch.stack([why.shares for why in reasons], 1).tolist(), _signed)]
     if any(why.rest for why in reasons):
-        rows.append(_sum("no position", [why.rest for why in reasons]))
-    rows.append(_sum("score", [why.score for why in reasons]))
+        sink = Cell("no position", says="attention sink: a weight that belongs to none")
+        rows.append(_sum(sink, [why.rest for why in reasons]))
+    rows.append(_sum(Cell("score"), [why.score for why in reasons]))
     return Sheet(
         "why",
         f"Why: shares of the source positions in the {what} scores of head {first.head} at {own.position} {own.label} "
         f"· layer {asked.layer} · {choices(asked)}",
-        tuple(why.neighbor.label for why in reasons),
+        tuple(Cell(why.neighbor.label, measure="share", id=why.neighbor.id) for why in reasons),
         tuple(rows),
         stub="source, weight",
     )
@@ -106,5 +109,5 @@ def together(reasons: Sequence[Why]) -> Sheet:
 _signed = "{:+.4f}".format
 
 
-def _sum(name: str, values: Sequence[float]) -> Row:
-    return Row(Cell(name), tuple(Cell(number=_signed(value)) for value in values), apart=True)
+def _sum(name: Cell, values: Sequence[float]) -> Row:
+    return Row(name, tuple(Cell(number=_signed(value)) for value in values), apart=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from headscope.question.kinds import Kind
@@ -93,7 +94,11 @@ def _grid(sheet: Sheet, top: int, marks: list[Box | Rule | Words]) -> tuple[int,
         top += _LINE
     right = _EDGE + names + across * len(sheet.columns)
     line_at = top + 10
-    for n, name in enumerate(sheet.columns):
+    for n, name in enumerate(sheet.titles_over):
+        marks.append(Words(_EDGE + names + n * across + 5, line_at + 13, _short(name, across - 8, 10), _INK, 10))
+    if sheet.over:
+        line_at += _LINE
+    for n, name in enumerate(sheet.titles):
         marks.append(Words(_EDGE + names + n * across + 5, line_at + 13, _short(name, across - 8, 10), _SOFT, 10))
     for head, row in zip(heads, sheet.rows, strict=True):
         line_at += _ROW
@@ -109,13 +114,13 @@ def _across(sheet: Sheet) -> int:
     cells = [cell for row in sheet.rows for cell in row.cells]
     if not any(cell.label for cell in cells):
         numbers = (len(cell.number) for cell in cells)
-        names = (min(_NAME, len(name)) for name in sheet.columns)
+        names = (min(_NAME, len(name)) for name in sheet.titles)
         return max([_NUMBER, *(9 + int(6.2 * characters) for characters in (*numbers, *names))])
     return _BOTH if sheet.figure == "cells" and any(cell.number for cell in cells) else _LABEL
 
 
 def _bare(cell: Cell) -> Cell:
-    return Cell(cell.label, kind=cell.kind, share=cell.share)
+    return replace(cell, number="")
 
 
 def _square(cell: Cell, x: int, y: int, across: int) -> list[Box | Rule | Words]:

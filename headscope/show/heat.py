@@ -20,7 +20,7 @@ def grounded(
     """
     most = max((size(value) for value in values if isfinite(value)), default=0.0) or 1.0
     return [
-        Cell(number=written(value), share=size(value) / most) if isfinite(value) else Cell(number="–")
+        Cell(number=written(value), share=size(value) / most, value=value) if isfinite(value) else Cell(number="–")
         for value in values
     ]
 

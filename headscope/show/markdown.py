@@ -26,7 +26,9 @@ def of_sheets(sheets: Sequence[Sheet]) -> str:
 
 def _sheet(sheet: Sheet) -> list[str]:
     rows = tuple((row.head.said, *(cell.said for cell in row.cells)) for row in sheet.rows)
-    table = DocumentTable(sheet.caption, (sheet.stub, *sheet.columns), rows)
+    over = sheet.titles_over or ("",) * len(sheet.columns)
+    titles = (" ".join(filter(None, pair)) for pair in zip(over, sheet.titles, strict=True))
+    table = DocumentTable(sheet.caption, (sheet.stub, *titles), rows)
     return [*map(_plain, sheet.lead), _table(table), *map(_plain, (*sheet.legend, *sheet.notes))]
 
 

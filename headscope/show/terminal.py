@@ -60,13 +60,13 @@ class _Room:
         label = max((min(cell_len(cell.marked), longest) for cell in cells if not _is_alone(cell)), default=0)
         alone = max((min(cell_len(cell.marked), _ALONE) for cell in cells if _is_alone(cell)), default=0)
         rest = sum(part + 1 for part in (number, beside) if part)
-        whole = max(label + rest, alone, min(cell_len(title), _ALONE), 1)
+        whole = max(label + rest, alone, min(max(map(cell_len, title.split("\n"))), _ALONE), 1)
         return _Room(whole, whole - rest if label else 0, number, beside)
 
 
 def _blocks(sheet: Sheet, width: int) -> list[Table]:
     head = _Room.of(sheet.stub, [row.head for row in sheet.rows], _NAME)
-    rooms = [_Room.of(title, [row.cells[n] for row in sheet.rows]) for n, title in enumerate(sheet.columns)]
+    rooms = [_Room.of(title, [row.cells[n] for row in sheet.rows]) for n, title in enumerate(_titles(sheet))]
     groups = [range(n, n + sheet.together) for n in range(0, len(rooms), sheet.together)]
     widest = max(sum(rooms[n].whole + 1 for n in group) - 1 for group in groups)
     found = []
@@ -76,13 +76,21 @@ def _blocks(sheet: Sheet, width: int) -> list[Table]:
     return found
 
 
+def _titles(sheet: Sheet) -> tuple[str, ...]:
+    """Of the columns, each below what stands over it."""
+    if not sheet.over:
+        return sheet.titles
+    return tuple(f"{over}\n{title}" for over, title in zip(sheet.titles_over, sheet.titles, strict=True))
+
+
 def _table(sheet: Sheet, head: _Room, rooms: Mapping[int, _Room]) -> Table:
     """The rows of a sheet under those columns that have `rooms`."""
+    titles = _titles(sheet)
     ranks = not sheet.stub and not head.number and head.whole <= _RANK
     table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False, header_style="bold")
     table.add_column(Text(sheet.stub), justify="right" if ranks else "left", width=head.whole, no_wrap=True)
     for n, room in rooms.items():
-        title = _cut(sheet.columns[n], room.whole)
+        title = "\n".join(_cut(line, room.whole) for line in titles[n].split("\n"))
         table.add_column(Text(title), justify="left" if room.label else "right", width=room.whole, no_wrap=True)
     most = {n: max((row.cells[n].share or 0.0 for row in sheet.rows), default=0.0) for n in rooms}
     for row, below in zip(sheet.rows, [*sheet.rows[1:], None], strict=True):
@@ -96,7 +104,7 @@ def _prose(sheet: Sheet) -> Table:
     """The rows of a sheet whose sentences share the width that its other columns leave."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, header_style="bold")
     columns = zip(*((row.head, *row.cells) for row in sheet.rows), strict=True)
-    for title, cells in zip((sheet.stub, *sheet.columns), columns, strict=True):
+    for title, cells in zip((sheet.stub, *sheet.titles), columns, strict=True):
         table.add_column(Text(title), no_wrap=all(cell_len(cell.said) <= _ALONE for cell in cells))
     for row in sheet.rows:
         table.add_row(*(Text(cell.said, STYLES[cell.kind]) for cell in (row.head, *row.cells)))

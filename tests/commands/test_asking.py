@@ -158,7 +158,7 @@ def test_a_view_takes_the_options_that_it_uses_and_names_the_views_of_others(run
         ("nosuch", "no such command 'nosuch'"),
         ("map", "missing option '--output'"),
         ("map -o x.gif", "not '.gif'"),
-        ("map -o x", "a file without a suffix"),
+        ("map -o x", "a file without an ending"),
         ("map -o x.svg --method pca --perplexity 3", "--perplexity is for --method tsne, not pca"),
         ("map -o x.csv --theme dark", "--theme is for a drawing"),
         ("map -o x.svg --space embedding --at 1", "--at is for --space"),

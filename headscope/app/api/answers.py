@@ -92,7 +92,29 @@ class WorkedOutRecord(records.WorkedRecord):
     html: str
 
 
-class ComparedRecord(TypedDict):
+class LaidOut(TypedDict):
+    """Where it was asked for, `html`: the answer as tables, without styles or scripts; all words in it escaped."""
+
+    html: NotRequired[str]
+
+
+class LookedRecord(records.LookRecord, LaidOut):
+    """One selected token, one layer, every head: what `headscope look --json` prints."""
+
+
+class HeldRecord(records.BackgroundRecord, LaidOut):
+    """What other texts' outputs say of an answer."""
+
+
+class ExplainedRecord(records.WhyRecord, LaidOut):
+    """One token's score in one head, split over the source positions; `rest` belongs to none."""
+
+
+class AllHeadsRecord(records.AtlasRecord, LaidOut):
+    """The nearest token of every layer and head."""
+
+
+class ComparedRecord(LaidOut):
     """Two answers, and for each head what they share and how far its own token moved."""
 
     one: records.LookRecord
@@ -107,7 +129,7 @@ class PatternRecord(TypedDict):
     queries: list[list[float]]
 
 
-class AttendedRecord(records.AttentionRecord):
+class AttendedRecord(records.AttentionRecord, LaidOut):
     """How much of each position every head of a layer mixes into its output at a token."""
 
     pattern: PatternRecord | None

@@ -73,7 +73,15 @@ class ReadAsk(Ask):
     """Read a text."""
 
 
-class AtlasAsk(Ask):
+class LaidOutAsk(Ask):
+    """A question whose answer can be laid out by the server."""
+
+    html: bool = Field(
+        default=False, description="Also lay the answer out as HTML tables, as the page shows it (the field html)."
+    )
+
+
+class AtlasAsk(LaidOutAsk):
     """For every layer and head, the vocabulary token that its output at a token is nearest to."""
 
     token: Token = Field(
@@ -102,7 +110,7 @@ class AtlasAsk(Ask):
         return Question(None, self.space, self.reference, self.metric, self.position, self.candidates, k=1)
 
 
-class AttentionAsk(Ask):
+class AttentionAsk(LaidOutAsk):
     """For each head of a layer, how much of each position it mixes into its output at a token."""
 
     token: Token = Field(default=defaults.TOKEN, description="The query: a position, or the text of one token.")

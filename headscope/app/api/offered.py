@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from copy import copy
-from typing import Any
+from typing import Any, get_type_hints
 
 from pydantic import Field, create_model
+from typing_extensions import TypedDict
 
-from headscope.app.api.asks import Ask, AttentionAsk, EffectsAsk, JourneyAsk, NearestAsk, values_of
-from headscope.app.api.questions import Turn
+from headscope.app.api.answers import LaidOut
+from headscope.app.api.asks import Ask, AttentionAsk, EffectsAsk, JourneyAsk, LaidOutAsk, NearestAsk, values_of
+from headscope.app.api.questions import Turn, laid_out
 from headscope.question.choices import What
 from headscope.reading.offers import CHOICES, Offer, offers
 
@@ -21,7 +23,7 @@ _FIELDS = {
 }
 
 
-class OfferAsk(Ask):
+class OfferAsk(LaidOutAsk):
     """A question by its name, with the choices that it takes."""
 
     @property
@@ -40,18 +42,29 @@ def unasked(paths: Collection[str]) -> list[Offer]:
 def asking(offer: Offer) -> Any:
     """The function of a turn and what is asked, typed, that answers an offer."""
 
-    def function(turn: Turn, ask: Ask) -> Any:
-        return offer.asked(turn.reading, {name: getattr(ask, name) for name in offer.choices}).to_dict()
+    def function(turn: Turn, ask: OfferAsk) -> Any:
+        answer = offer.asked(turn.reading, {name: getattr(ask, name) for name in offer.choices})
+        return {**answer.to_dict(), **laid_out(ask, answer.sheets)}
 
     function.__name__ = offer.name
-    function.__annotations__ = {"turn": Turn, "ask": _ask(offer), "return": offer.record}
+    function.__annotations__ = {"turn": Turn, "ask": _ask(offer), "return": _record(offer)}
     return function
+
+
+def _named(offer: Offer, what: str) -> str:
+    return "".join(map(str.capitalize, offer.name.split("_"))) + what
+
+
+def _record(offer: Offer) -> Any:
+    """What an answer says, and how it is laid out."""
+    fields = get_type_hints(offer.record, include_extras=True) | get_type_hints(LaidOut, include_extras=True)
+    make: Any = TypedDict  # by a name and fields that are known only here
+    return make(_named(offer, "OfferRecord"), fields)
 
 
 def _ask(offer: Offer) -> type[Ask]:
     fields = {name: _field(name, default) for name, default in offer.choices.items()}
-    named = "".join(map(str.capitalize, offer.name.split("_"))) + "Ask"
-    return create_model(named, __base__=OfferAsk, __doc__=offer.says, **fields)  # type: ignore[call-overload, no-any-return]
+    return create_model(_named(offer, "Ask"), __base__=OfferAsk, __doc__=offer.says, **fields)  # type: ignore[call-overload, no-any-return]
 
 
 def _field(name: str, default: Any) -> tuple[Any, Any]:

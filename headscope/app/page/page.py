@@ -43,7 +43,7 @@ class Page:
         if scope is None:
             name, scope = None, self._desk.models.own
         ask = from_address({one: value for one, value in query.items() if one != "model"}, name)
-        answer = self._desk.known(ask) if ask else None
+        answer = self._desk.known(ask.model_copy(update={"html": True})) if ask else None
         first = b'{"server":%s,"answer":%s,"words":%s}' % (self._about(scope, name), answer or b"null", self._words)
         # "<" as an escape: the data cannot end the element that it stands in.
         data = first.decode("utf-8").replace("<", "\\u003c")

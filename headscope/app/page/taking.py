@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -124,19 +124,14 @@ def _heads_results(shown: Shown) -> list[Any]:
 
 
 def _heads_figure(shown: Shown) -> str:
-    comparison = shown.ask.as_compare()
-    if comparison is None:
-        return svg(shown.near.sheets())
-    given = comparison.other.model_dump(exclude_none=True)
-    other_side = " ".join(f"{name} {value}" for name, value in given.items())
-    sides = ((shown.both.one, "as chosen"), (shown.both.other, other_side))
-    return svg([replace(sheet, caption=f"{sheet.caption} · {side}") for near, side in sides for sheet in near.sheets()])
+    return svg((shown.near if shown.ask.as_compare() is None else shown.both).sheets())
 
 
 def _attention_figure(shown: Shown) -> str:
     sheets, ask = [*shown.attention.sheets()], shown.ask
     if shown.pattern is not None and ask.head is not None:
-        sheets.append(pattern(ask.layer, ask.head, shown.reading.tokens, shown.pattern))
+        own, tokens = shown.attention.token.position, shown.reading.tokens
+        sheets.append(pattern(ask.layer, ask.head, tokens, shown.pattern, ask.weigh, own))
     return svg(sheets)
 
 

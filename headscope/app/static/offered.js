@@ -1,6 +1,7 @@
 // A view of an answer that the page has no view of its own for: its tables as the server lays them out.
 import { byId, label } from "./dom.js";
 import { stepsOf } from "./explain.js";
+import { barred, choosable, laidOut } from "./sheets.js";
 
 const spaced = (name) => (name[0].toUpperCase() + name.slice(1)).replaceAll("_", " ");
 
@@ -14,9 +15,8 @@ const viewOf = ({ name, choices }) => ({
   paint: ([answer], state, server, tokens) => ({
     title: [`${spaced(name)} at `, label(tokens[state.token].label), ` (position ${state.token})`],
     name: `${tokens[state.token].label} · ${name}`,
-    notes: [],
-    // Made by the server, with everything of the text and the vocabulary escaped.
-    figures: { offered: [...new DOMParser().parseFromString(answer.html, "text/html").body.children] },
+    notes: (answer.notes ?? []).map((note) => ["Note ", note]),
+    figures: { offered: laidOut(answer)().map((sheet) => choosable(sheet.querySelector("[data-value]") ? barred(sheet) : sheet, state.head)) },
     steps: stepsOf(name),
   }),
 });
