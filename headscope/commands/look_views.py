@@ -39,7 +39,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Shown:
+class LookView:
     """A view of a reading: its JSON object, its rows, and its tables for a width."""
 
     told: Record
@@ -47,7 +47,7 @@ class Shown:
     tables: list[Tables] = field(default_factory=list)
 
 
-def heads(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
+def heads(scope: Scope, reading: Reading, asked: Asked, say: Say) -> LookView:
     """What every head of a layer is nearest to; its rows are the neighbours."""
     from headscope.reading.told import look_record
     from headscope.reading.why import together
@@ -57,14 +57,14 @@ def heads(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     near = reading.ask_nearest(asked.question, asked.token)
     positions = reading.nearest_positions(asked.token, near.question.layer or 0, near.question.metric)
     told: Record = dict(look_record(scope.card, reading, near, positions))
-    shown = Shown(told, near.rows())
+    shown = LookView(told, near.rows())
     if asked.hubs:
         say("reading other texts …")
         held = scope.bank(asked.bank, mask=reading.mask)
         say(f"comparing {len(held):,} other outputs …")
         background = reading.background(near, held)
         told["background"] = background.to_dict()
-        shown = Shown(told, background.rows())
+        shown = LookView(told, background.rows())
         shown.tables.append(lambda width: tables(background.sheets(), width))
     else:
         shown.tables.append(lambda width: tables(near.sheets(), width))
@@ -83,14 +83,14 @@ _SAYS = {
 }
 
 
-def view(name: str) -> Callable[[Scope, Reading, Asked, Say], Shown]:
+def view(name: str) -> Callable[[Scope, Reading, Asked, Say], LookView]:
     """How a view is made: that of the heads, or what a reading answers by the name."""
     from headscope.reading.offers import offers
 
     return heads if name == "heads" else partial(_answered, offers()[name])
 
 
-def _answered(offer: Offer, scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
+def _answered(offer: Offer, scope: Scope, reading: Reading, asked: Asked, say: Say) -> LookView:
     """An answer as it is; its record says what was read, and which token is selected, too."""
     from headscope.reading.told import read_record
     from headscope.show.terminal import tables
@@ -100,7 +100,7 @@ def _answered(offer: Offer, scope: Scope, reading: Reading, asked: Asked, say: S
     say(_SAYS.get(offer.name, "working it out …").format(tokens=tokens, **size))
     found, selected = offer.asked(reading, asked.choices), reading.position_of(asked.token)
     told = {**read_record(card, reading), "selected": selected, **found.to_dict()}
-    return Shown(told, found.rows(), [lambda width: tables(found.sheets_at(selected), width)])
+    return LookView(told, found.rows(), [lambda width: tables(found.sheets_at(selected), width)])
 
 
 def edits(given: Sequence[str]) -> dict[tuple[int, int], Any]:

@@ -91,7 +91,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Table:
+class TableFile:
     """A table of a view as a file: what it says, its rows, and for which questions it is there."""
 
     name: str
@@ -101,11 +101,11 @@ class Table:
 
 
 @dataclass(frozen=True)
-class View:
+class TakenView:
     """What is taken away of a view: its title, its tables, its results as notebooks show them, and its figure."""
 
     title: Callable[[Shown], str]
-    tables: tuple[Table, ...]
+    tables: tuple[TableFile, ...]
     results: Callable[[Shown], Sequence[Any]]
     figure: Callable[[Shown], str] | None = None  # None: a plot, which is drawn, and saved, by the page
 
@@ -158,16 +158,16 @@ def _is_compared(ask: ViewAsk) -> bool:
     return ask.as_compare() is not None
 
 
-_MIXING = Table("mixing", "What the layers mix", lambda shown: shown.reading.mixing().rows())
-VIEWS: dict[str, View] = {
-    "heads": View(
+_MIXING = TableFile("mixing", "What the layers mix", lambda shown: shown.reading.mixing().rows())
+VIEWS: dict[str, TakenView] = {
+    "heads": TakenView(
         lambda shown: f"{_named(shown.near.tokens[0])}, layer {shown.ask.layer}",
         (
-            Table("neighbors", "Nearest vocabulary tokens", lambda shown: shown.near.rows()),
-            Table("positions", "Nearest positions", lambda shown: shown.positions.rows()),
-            Table("other", "The other side", lambda shown: shown.both.other.rows(), _is_compared),
-            Table("changes", "What changed", lambda shown: shown.both.rows(), _is_compared),
-            Table(
+            TableFile("neighbors", "Nearest vocabulary tokens", lambda shown: shown.near.rows()),
+            TableFile("positions", "Nearest positions", lambda shown: shown.positions.rows()),
+            TableFile("other", "The other side", lambda shown: shown.both.other.rows(), _is_compared),
+            TableFile("changes", "What changed", lambda shown: shown.both.rows(), _is_compared),
+            TableFile(
                 "hub-aware",
                 "Raw and hub-aware",
                 lambda shown: shown.reading.background(shown.near).rows(),
@@ -177,40 +177,40 @@ VIEWS: dict[str, View] = {
         _heads_results,
         _heads_figure,
     ),
-    "atlas": View(
+    "atlas": TakenView(
         lambda shown: f"{_named(shown.atlases[0].token)}, every layer and head",
-        (Table("atlas", "The atlas", _atlas_rows),),
+        (TableFile("atlas", "The atlas", _atlas_rows),),
         lambda shown: shown.atlases,
         lambda shown: svg([sheet for atlas in shown.atlases for sheet in atlas.sheets()]),
     ),
-    "attention": View(
+    "attention": TakenView(
         lambda shown: f"Attention of {_named(shown.attention.token)}, layer {shown.ask.layer}",
         (
-            Table("attention", "Attention of the token", lambda shown: shown.attention.rows()),
-            Table("pattern", "The whole pattern", _pattern_rows, lambda ask: ask.head is not None),
+            TableFile("attention", "Attention of the token", lambda shown: shown.attention.rows()),
+            TableFile("pattern", "The whole pattern", _pattern_rows, lambda ask: ask.head is not None),
         ),
         lambda shown: [shown.attention],
         _attention_figure,
     ),
-    "journey": View(
+    "journey": TakenView(
         lambda _: "Through the layers",
-        (Table("journey", "Every token, stage by stage", lambda shown: shown.journey().rows()), _MIXING),
+        (TableFile("journey", "Every token, stage by stage", lambda shown: shown.journey().rows()), _MIXING),
         lambda shown: [shown.journey(), shown.reading.mixing()],
     ),
-    "layers": View(
+    "layers": TakenView(
         lambda _: "Every head in numbers",
         (
-            Table("glance", "Every head in numbers", lambda shown: shown.reading.glance().rows()),
+            TableFile("glance", "Every head in numbers", lambda shown: shown.reading.glance().rows()),
             _MIXING,
-            Table("effects", "Effects of every head, by zeros", _effects_rows),
+            TableFile("effects", "Effects of every head, by zeros", _effects_rows),
         ),
         lambda shown: [shown.reading.glance(), shown.reading.mixing()],
     ),
-    "map": View(
+    "map": TakenView(
         lambda shown: f"A map of layer {shown.maps[0].question.layer}, head {shown.maps[0].head}",
         (
-            Table("map", "Every point of the map", lambda shown: shown.maps[0].rows()),
-            Table("moves", "From each value to its output", lambda shown: shown.maps[0].moves()),
+            TableFile("map", "Every point of the map", lambda shown: shown.maps[0].rows()),
+            TableFile("moves", "From each value to its output", lambda shown: shown.maps[0].moves()),
         ),
         lambda shown: shown.maps,
         lambda shown: shown.maps[0].figures()[".svg"]().decode(),
@@ -229,7 +229,7 @@ def view_of(desk: Desk, request: Request) -> ViewAsk:
     return ask.model_copy(update=closed)
 
 
-def view_named(name: str) -> View | None:
+def view_named(name: str) -> TakenView | None:
     """A view of the page's own, or that of an answer which a reading gives by name; None: it has no files."""
     offer = offers().get(name)
     if name in VIEWS or offer is None:
@@ -238,8 +238,8 @@ def view_named(name: str) -> View | None:
     def answer(shown: Shown) -> Answer:
         return offer.asked(shown.reading, shown.ask.chosen)
 
-    table = Table(name, offer.says.rstrip("."), lambda shown: answer(shown).rows())
-    return View(lambda shown: answer(shown).title, (table,), lambda shown: [answer(shown)])
+    table = TableFile(name, offer.says.rstrip("."), lambda shown: answer(shown).rows())
+    return TakenView(lambda shown: answer(shown).title, (table,), lambda shown: [answer(shown)])
 
 
 def offered(ask: ViewAsk) -> list[FileRecord]:
