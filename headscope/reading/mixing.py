@@ -97,7 +97,7 @@ class Mixing(Answer):
         what = "Mixing: how much of a layer's output comes from other positions (mean over the tokens)"
         return (self._sheet("mixing", what, _layers(self.means())),)
 
-    def at(self, position: int) -> Sheet:
+    def sheets_at(self, position: int) -> tuple[Sheet, ...]:
         """Layers × kinds at a position, each with the mean over the tokens beside it; of the heads it is their mean."""
         own = token_at(self.tokens, position)
         here = {
@@ -110,7 +110,7 @@ class Mixing(Answer):
             cells = tuple(replace(cell, beside=f"mean {mean.number}") for cell, mean in both)
             rows.append(replace(row, cells=cells))
         what = f"Mixing: how much of a layer's output at {own.position} {own.label} comes from other positions"
-        return self._sheet("mixing_at", f"{what}, and the mean over the tokens", rows)
+        return (self._sheet("mixing_at", f"{what}, and the mean over the tokens", rows),)
 
     def _sheet(self, name: str, caption: str, rows: Sequence[Row]) -> Sheet:
         return Sheet(

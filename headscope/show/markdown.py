@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from headscope.show.charts.chart import Chart
-from headscope.show.document import Block, Cell, Code, Items, Quote, Report, Section, Table
+from headscope.show.document import Block, Cell, Code, DocumentTable, Items, Quote, Report, Section
 from headscope.show.sheet import Sheet
 
 
@@ -26,7 +26,7 @@ def of_sheets(sheets: Sequence[Sheet]) -> str:
 
 def _sheet(sheet: Sheet) -> list[str]:
     rows = tuple((row.head.said, *(cell.said for cell in row.cells)) for row in sheet.rows)
-    table = Table(sheet.caption, (sheet.stub, *sheet.columns), rows)
+    table = DocumentTable(sheet.caption, (sheet.stub, *sheet.columns), rows)
     return [*map(_plain, sheet.lead), _table(table), *map(_plain, (*sheet.legend, *sheet.notes))]
 
 
@@ -38,7 +38,7 @@ def _section(section: Section, level: int) -> list[str]:
 
 
 def _block(block: Block) -> str:
-    if isinstance(block, Table):
+    if isinstance(block, DocumentTable):
         return _table(block)
     if isinstance(block, Items):
         return "\n".join(f"- {_plain(item)}" for item in block.items)
@@ -49,7 +49,7 @@ def _block(block: Block) -> str:
     return _plain(block)
 
 
-def _table(table: Table) -> str:
+def _table(table: DocumentTable) -> str:
     lines = [_row([_plain(column) for column in table.columns]), _row(["---"] * len(table.columns))]
     lines += [_row([_cell(cell) for cell in row]) for row in table.rows]
     return f"{_plain(table.caption)}\n\n" + "\n".join(lines)

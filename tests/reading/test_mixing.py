@@ -66,7 +66,7 @@ def test_what_a_model_cannot_tell_is_said_and_shown(scope_of):
 
 def test_a_position_s_sheet_has_its_ratios_and_the_means_beside_them(scope_of):
     found = scope_of("bert").read(zoo.TEXT).mixing()
-    here, means = found.at(4), found.sheets()[0]
+    here, means = found.sheets_at(4)[0], found.sheets()[0]
     assert f"4 {found.tokens[4].label}" in here.caption
     for layer, (row, mean) in enumerate(zip(here.rows, means.rows, strict=True)):
         assert [cell.beside for cell in row.cells] == [f"mean {cell.number}" for cell in mean.cells]
@@ -90,4 +90,4 @@ def test_a_data_frame_has_a_row_for_every_ratio(scope_of):
 def test_a_position_that_the_text_has_not_is_refused(scope_of, position):
     found = scope_of("bert").read(zoo.TEXT).mixing()
     with pytest.raises(InputError, match=f"the text has positions 0 to {len(found.tokens) - 1}"):
-        found.at(position)
+        found.sheets_at(position)

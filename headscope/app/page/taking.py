@@ -26,10 +26,10 @@ from headscope.reading.comparison import Comparison, compared
 from headscope.reading.journey import Journey
 from headscope.reading.map import Map
 from headscope.reading.nearest import Neighbors
+from headscope.reading.offers import offers
 from headscope.reading.positions import PositionNeighbors
 from headscope.reading.worked import Worked
-from headscope.show import html, maps
-from headscope.show import scatter as figure
+from headscope.show import html
 from headscope.show.one_file import document, pre
 from headscope.show.rows import csv_of
 from headscope.show.svg import svg
@@ -214,11 +214,11 @@ VIEWS: dict[str, View] = {
     "map": View(
         lambda shown: f"A map of layer {shown.maps[0].question.layer}, head {shown.maps[0].head}",
         (
-            Table("map", "Every point of the map", lambda shown: maps.rows(shown.maps[0])),
-            Table("moves", "From each value to its output", lambda shown: maps.moved_rows(shown.maps[0])),
+            Table("map", "Every point of the map", lambda shown: shown.maps[0].rows()),
+            Table("moves", "From each value to its output", lambda shown: shown.maps[0].moves()),
         ),
         lambda shown: shown.maps,
-        lambda shown: figure.drawn(shown.maps[0], "svg").decode(),
+        lambda shown: shown.maps[0].figures()[".svg"]().decode(),
     ),
 }
 
@@ -234,9 +234,22 @@ def view_of(desk: Desk, request: Request) -> ViewAsk:
     return ask.model_copy(update=closed)
 
 
+def view_named(name: str) -> View | None:
+    """A view of the page's own, or that of an answer which a reading gives by name; None: it has no files."""
+    offer = offers().get(name)
+    if name in VIEWS or offer is None:
+        return VIEWS.get(name)
+
+    def answer(shown: Shown) -> Answer:
+        return offer.asked(shown.reading, shown.ask.chosen)
+
+    table = Table(name, offer.says.rstrip("."), lambda shown: answer(shown).rows())
+    return View(lambda shown: answer(shown).title, (table,), lambda shown: [answer(shown)])
+
+
 def offered(ask: ViewAsk) -> list[FileRecord]:
     """The files that a view can be taken away as, without making them; none where it has none of its own."""
-    view = VIEWS.get(ask.view)
+    view = view_named(ask.view)
     if view is None:
         return []
     files: list[FileRecord] = [
@@ -282,7 +295,8 @@ async def taken(desk: Desk, name: str, ask: ViewAsk, request: Request) -> bytes:
 
 
 def _made(name: str, shown: Shown) -> str:
-    view, (stem, _, kind) = VIEWS[shown.ask.view], name.rpartition(".")
+    view, (stem, _, kind) = view_named(shown.ask.view), name.rpartition(".")
+    assert view is not None, "a view without files has none to be made"
     if kind == "csv":
         return csv_of(next(table.rows(shown) for table in view.tables if table.name == stem))
     drawn = "" if view.figure is None else view.figure(shown)
@@ -299,7 +313,7 @@ def _made(name: str, shown: Shown) -> str:
 
 
 def _as_html(result: Any) -> str:
-    """A result in the style of the file; a map in words, since it is drawn above them."""
+    """A result in the style of the file, without its drawing, which stands above."""
     if isinstance(result, Worked):
         return result._repr_html_()
     return html.tables(result.sheets()) if isinstance(result, Answer) else pre(repr(result))
