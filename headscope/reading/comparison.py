@@ -97,10 +97,10 @@ class Comparison(Answer):
     def _moved(self, head: int) -> Cell:
         """How far the own token moved from the one side to the other."""
         if not int(self.one.own_rank[head]) or not int(self.other.own_rank[head]):
-            return Cell("own has no rank")
+            return Cell("no rank")
         moved = int(self.moved[head])
         way = "farther" if moved > 0 else "nearer"
-        return Cell(f"own {abs(moved)} {way}" if moved else "own stays")
+        return Cell(f"{abs(moved)} {way}" if moved else "own stays")
 
 
 def compared(one: Neighbors, other: Neighbors) -> Comparison:

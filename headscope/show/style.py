@@ -5,7 +5,7 @@ from __future__ import annotations
 STEPS = 10  # of a cell's ground, by its share
 SHEETS = """
 .hs-sheet { margin: 0 0 16px; }
-.hs-scroll { overflow-x: auto; }
+.hs-scroll { position: relative; overflow-x: auto; }
 .hs-sheet caption { text-align: left; font-weight: 600; white-space: normal; }
 .hs-sheet :is(th, td) { text-align: left; white-space: pre; padding: 1px 8px; unicode-bidi: isolate; }
 .hs-sheet [colspan] { border-left: 1px solid; }

@@ -47,7 +47,7 @@ def test_every_head_stands_side_by_side(page: Browser, ask: Ask, choice: str, ot
     changes = page.js("[...document.querySelectorAll('#neighbors tfoot tr:last-child td')].map((e) => e.textContent)")
     for head, both, own in zip(answer["heads"], changes[::2], changes[1::2], strict=True):
         way = "farther" if head["moved"] > 0 else "nearer"
-        assert own == (f"own {abs(head['moved'])} {way}" if head["moved"] else "own stays")
+        assert own == (f"{abs(head['moved'])} {way}" if head["moved"] else "own stays")
         assert both == f"{round(15 * head['overlap'])} of 15 shared"
     shared = page.js("document.querySelectorAll('#neighbors td.hs-shared').length")
     assert shared == 2 * sum(round(15 * head["overlap"]) for head in answer["heads"])

@@ -83,7 +83,7 @@ def test_the_selected_head_is_marked_in_every_view(page: Browser, server: Server
     page.wait("document.querySelectorAll('#atlas button.chosen').length === 2")
     assert page.js("[...document.querySelectorAll('#atlas .chosen')].every((e) => e.dataset.layer === '2')")
     choose(page, "view", "attention")
-    page.wait("document.querySelector('#pattern caption')?.textContent.startsWith('Head 7')")
+    page.wait("document.querySelector('#pattern caption')?.textContent.startsWith('L2H7')")
     page.click("#attention tbody tr:nth-child(6) td:nth-of-type(3)")
     page.wait("document.querySelector('#tokens [aria-pressed=true]').dataset.position === '5'")
     assert chosen(page)["head"] == "7"

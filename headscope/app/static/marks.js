@@ -27,7 +27,7 @@ export function markTokens(place, readout) {
 
 /** Marks what is selected wherever a view shows it: the head's column, the layer and head's cell. */
 export function markChosen(place, { layer, head }) {
-  for (const element of place.querySelectorAll("[data-head], [data-choose]")) {
+  for (const element of place.querySelectorAll(":is(td, button)[data-head], [data-choose]")) {
     const { head: one, choose, layer: at } = element.dataset;
     element.classList.toggle("chosen", head !== null && Number(one ?? choose) === head && (at === undefined || Number(at) === layer));
   }
