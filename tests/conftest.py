@@ -13,6 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
+from filelock import FileLock
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -57,6 +58,22 @@ def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEADSCOPE_CACHE", str(kept))
         yield kept
+
+
+@pytest.fixture(scope="session")
+def once(_cache_of_its_own: Path) -> Callable[[str, Callable[[Path], object]], Path]:
+    """A directory that one of xdist's processes fills and the others find: what is dear to make, and only read."""
+
+    def filled(name: str, fill: Callable[[Path], object]) -> Path:
+        place = _cache_of_its_own.with_name("once") / name
+        place.mkdir(parents=True, exist_ok=True)
+        with FileLock(place.with_suffix(".lock")):
+            if not place.with_suffix(".full").exists():
+                fill(place)
+                place.with_suffix(".full").touch()
+        return place
+
+    return filled
 
 
 @cache

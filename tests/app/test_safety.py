@@ -19,28 +19,28 @@ READ = f"{API}/read"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:7860", "localhost", "localhost:1234", "[::1]:7860"])
-def test_own_names_are_answered(client: TestClient, host: str) -> None:
-    assert client.get("/", headers={"Host": host}).status_code == 200
+def test_own_names_are_answered(reader: TestClient, host: str) -> None:
+    assert reader.get("/", headers={"Host": host}).status_code == 200
 
 
 @pytest.mark.parametrize(
     "host",
     ["evil.example", "127.0.0.1.evil.example", "192.168.0.7:7860", "", "[::1", "a@b", "a@127.0.0.1", "localhost/"],
 )
-def test_a_foreign_name_is_refused(client: TestClient, host: str) -> None:
-    answer = client.get("/", headers={"Host": host})
+def test_a_foreign_name_is_refused(reader: TestClient, host: str) -> None:
+    answer = reader.get("/", headers={"Host": host})
     assert answer.status_code == 400
     assert "does not go by the name" in answer.json()["error"]
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "http://localhost:9999", "null", "http://127.0.0.1:1"])
-def test_a_foreign_page_is_refused(client: TestClient, origin: str) -> None:
-    answer = client.post(READ, json={}, headers={"Origin": origin})
+def test_a_foreign_page_is_refused(reader: TestClient, origin: str) -> None:
+    answer = reader.post(READ, json={}, headers={"Origin": origin})
     assert answer.status_code == 403
 
 
-def test_the_own_page_is_answered(client: TestClient) -> None:
-    assert client.post(READ, json={}, headers={"Origin": "http://127.0.0.1"}).status_code == 200
+def test_the_own_page_is_answered(reader: TestClient) -> None:
+    assert reader.post(READ, json={}, headers={"Origin": "http://127.0.0.1"}).status_code == 200
 
 
 def test_off_loopback_addresses_and_the_given_name_are_answered(demo: Scope) -> None:
@@ -111,9 +111,9 @@ def test_every_answer_carries_strict_headers(
     assert "planted" not in answer.text
 
 
-def test_files_outside_the_static_directory_are_not_served(client: TestClient) -> None:
+def test_files_outside_the_static_directory_are_not_served(reader: TestClient) -> None:
     for path in ("/static/../server.py", "/static/%2e%2e/server.py", "/static//etc/passwd"):
-        assert client.get(path).status_code == 404
+        assert reader.get(path).status_code == 404
 
 
 def test_the_page_names_no_other_host_and_has_no_inline_code() -> None:
