@@ -60,6 +60,14 @@ def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
         yield kept
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_power_cut() -> Iterator[None]:
+    """What tests write need not be on the disk itself: no test cuts the power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def once(_cache_of_its_own: Path) -> Callable[[str, Callable[[Path], object]], Path]:
     """A directory that one of xdist's processes fills and the others find: what is dear to make, and only read."""

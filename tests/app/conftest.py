@@ -111,11 +111,17 @@ def browsers(_opened: Callable[[str], Browser]) -> dict[str, Browser]:
 
 
 @pytest.fixture
-def page(browser: Browser, server: Server) -> Iterator[Browser]:
-    """The page in a browser, at its first view; nothing may have gone wrong in it by the end."""
+def start() -> str:
+    """Where the page is opened: at its first view."""
+    return "/"
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server, start: str) -> Iterator[Browser]:
+    """The page in a browser, at its start; nothing may have gone wrong in it by the end."""
     browser.errors.clear()
-    browser.open(server.address)
-    browser.wait("document.readyState === 'complete' && document.querySelector('#neighbors td')")
+    browser.open(f"{server.address}{start}")
+    browser.wait("document.readyState === 'complete' && document.querySelector('#neighbors td, #plot-map')")
     yield browser
     assert browser.errors == []
     hosts = browser.js(

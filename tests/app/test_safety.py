@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -49,18 +50,21 @@ def test_off_loopback_addresses_and_the_given_name_are_answered(demo: Scope) -> 
             assert client.get("/", headers={"Host": host}).status_code == status
 
 
-def failing(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def troubled(demo: Scope) -> Iterator[TestClient]:
+    """A client of a server that fails at maps, and has no hands free for another model."""
+
     def fail(_: object) -> None:
         raise RuntimeError("planted")
 
-    monkeypatch.setattr(Mapping, "work", fail)
-
-
-def full(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: object, __: str) -> None:
         raise Busy("another model is being opened.")
 
-    monkeypatch.setattr(Models, "open", refuse)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Mapping, "work", fail)
+        patch.setattr(Models, "open", refuse)
+        with TestClient(create_app(demo), base_url="http://127.0.0.1", raise_server_exceptions=False) as one:
+            yield one
 
 
 ANSWERS: list[tuple[str, str, int, dict[str, Any]]] = [
@@ -90,12 +94,9 @@ ANSWERS: list[tuple[str, str, int, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("method", "path", "status", "more"), ANSWERS, ids=lambda one: str(one)[:40])
 def test_every_answer_carries_strict_headers(
-    demo: Scope, monkeypatch: pytest.MonkeyPatch, method: str, path: str, status: int, more: dict[str, Any]
+    troubled: TestClient, method: str, path: str, status: int, more: dict[str, Any]
 ) -> None:
-    failing(monkeypatch)
-    full(monkeypatch)
-    with TestClient(create_app(demo), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
-        answer = client.request(method, path, **more)
+    answer = troubled.request(method, path, **more)
     headers = answer.headers
     assert answer.status_code == status
     assert "default-src 'self'" in headers["Content-Security-Policy"]
