@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from functools import cache
-from typing import Literal
 
 import pytest
 
@@ -24,29 +21,12 @@ Visit = Callable[[str], Chromium]
 pytestmark = pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
 
 
-@pytest.fixture(scope="module")
-def tab(_opened: Callable[[str], Chromium]) -> Iterator[Callable[[int, str], Chromium]]:
-    """A tab of a width and a scheme, used again by all tests: scripts are loaded once, and nothing is remembered."""
-    engine = _opened("chromium").page.context.browser
-    with ExitStack() as contexts:
-
-        @cache
-        def opened(width: int, scheme: Literal["light", "dark"]) -> Chromium:
-            look = {"viewport": {"width": width, "height": 900}, "color_scheme": scheme}
-            context = engine.new_context(**look, bypass_csp=True)
-            contexts.callback(context.close)
-            context.add_init_script("localStorage.clear()")
-            return Chromium(context.new_page())
-
-        yield opened
-
-
 @pytest.fixture
-def visit(tab: Callable[[int, str], Chromium], width: int, scheme: str) -> Visit:
+def visit(fresh: Callable[..., Chromium], width: int, scheme: str) -> Visit:
     """Opens an address, all of its details open, and waits until it is drawn."""
 
     def opened(address: str) -> Chromium:
-        page = tab(width, scheme)
+        page = fresh(viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True)
         page.open(address)
         page.wait("document.querySelector('#view .figure td, #plot-map')", 60)
         page.js(OPENED)
