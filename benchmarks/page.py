@@ -114,7 +114,7 @@ def _server() -> Iterator[tuple[str, float]]:
         start = time.perf_counter()
         httpx.get(address, timeout=60).raise_for_status()
         ready = 1000 * (time.perf_counter() - start)
-        httpx.post(f"{address}api/v1/nearest", json={}, timeout=60).raise_for_status()
+        httpx.post(f"{address}api/v1/nearest", json={"html": True}, timeout=60).raise_for_status()
         yield address, ready
     finally:
         process.terminate()

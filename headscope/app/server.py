@@ -72,7 +72,7 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # The first view is worked out while the browser opens; who comes sooner waits for the same job.
-        first = asyncio.ensure_future(desk.answer(NearestAsk(), questions.nearest))
+        first = asyncio.ensure_future(desk.answer(NearestAsk(html=True), questions.nearest))
         first.add_done_callback(lambda task: task.cancelled() or task.exception())
         yield
         desk.isolating.close()

@@ -23,9 +23,9 @@ from headscope.commands.options import (
     TextFormat,
     Truncate,
 )
-from headscope.commands.running import isolate, open_scope, print_json, print_tables, working
+from headscope.commands.running import isolate, open_scope, print_json, print_sheets, working
 from headscope.commands.streams import say
-from headscope.errors import InputError
+from headscope.errors import needing
 
 _SURVEYED = listed("space").removesuffix(", fitted")
 
@@ -73,10 +73,8 @@ def survey(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask after the plan.")] = False,
 ) -> None:
     """Measure a corpus: what every head's output is nearest to, and what of it differs from chance."""
-    try:
+    with needing("a survey needs", "survey"):
         from headscope.studies.survey.run import Survey
-    except ModuleNotFoundError as error:
-        raise InputError(f'a survey needs {error.name}: pip install "headscope[survey]"') from None
     from headscope.keep.files import directory_to_write
     from headscope.show.progress import watched
     from headscope.studies.survey.options import SurveyOptions, checked_nulls
@@ -109,10 +107,8 @@ def report(
     output: Annotated[str, typer.Option("--output", "-o", help="Where the report is written: a directory.")],
 ) -> None:
     """Write a report on surveys: one HTML page, Markdown with figures as SVG files, and the numbers as CSV."""
-    try:
+    with needing("a report needs", "survey"):
         from headscope.studies.survey.report.write import write_report
-    except ModuleNotFoundError as error:
-        raise InputError(f'a report needs {error.name}: pip install "headscope[survey]"') from None
     with working("reading the surveys") as status:
         page = write_report(directories, output, say=lambda step: status.update(f"{step} …"))
     say(f"Finished: {page}")
@@ -140,13 +136,10 @@ def claims(
     as_json: AsJson = False,
 ) -> None:
     """Every claim of the experiment that headscope began with, and a verdict on it for this model."""
-    try:
+    with needing("claims need", "survey"):
         from headscope.studies.claims.run import ClaimsAsked, settle
-    except ModuleNotFoundError as error:
-        raise InputError(f'claims need {error.name}: pip install "headscope[survey]"') from None
     from headscope.show.progress import watched
     from headscope.studies.claims.page import refuse_foreign, write_page
-    from headscope.studies.claims.show import tables
 
     asked = ClaimsAsked.of(texts, survey, mask, sample, seed)
     if output is not None:
@@ -159,7 +152,7 @@ def claims(
     if as_json:
         print_json(found.to_dict())
         return
-    print_tables(tables(found))
+    print_sheets(found.sheets())
     if page is not None:
         say(f"Finished: {page}")
 
@@ -195,14 +188,11 @@ def capacity(
     as_json: AsJson = False,
 ) -> None:
     """Measure how many dimensions, and how many encodings, each layer needs; and repeat what others measured."""
-    try:
+    with needing("capacity needs", "survey"):
         from headscope.studies.capacity.page import write_page
         from headscope.studies.capacity.run import Run
-    except ModuleNotFoundError as error:
-        raise InputError(f'capacity needs {error.name}: pip install "headscope[survey]"') from None
     from headscope.keep.files import directory_to_write
     from headscope.show.progress import watched
-    from headscope.studies.capacity import show
     from headscope.studies.capacity.options import CapacityOptions
 
     asked: dict[str, Any] = {"parts": part, "sites": site, "keep": keep}
@@ -218,8 +208,8 @@ def capacity(
         found = run.run(progress)
     page = None if output is None else write_page(found, output)
     if as_json:
-        print_json(show.record(found))
+        print_json(found.to_dict())
         return
-    print_tables(show.tables(found))
+    print_sheets(found.sheets())
     if page is not None:
         say(f"Finished: {page}")

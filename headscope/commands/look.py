@@ -107,7 +107,7 @@ def look(
             isolate(status, scope)
         if isolated:
             isolate(status, scope, "streams")
-        shown = views.VIEWS[view](scope, reading, asked, status.update)
+        shown = views.view(view)(scope, reading, asked, status.update)
     if as_json:
         print_json(shown.told)
         return

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from headscope.errors import InputError
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from headscope.question.question import Question
+    from headscope.reading.offers import Offer
     from headscope.reading.reading import Reading
     from headscope.scope import Scope
 
@@ -34,6 +36,25 @@ class Asked:
     bank: str | None
     replace_by: str
     isolated: bool
+
+    @property
+    def choices(self) -> Record:
+        """The choices of a question of a reading, by their names; how many only where it was said."""
+        asked, k = self.question, {} if self.k is None else {"k": self.k}
+        return k | {
+            "token": self.token,
+            "layer": asked.layer,
+            "space": asked.space,
+            "reference": asked.reference,
+            "metric": asked.metric,
+            "position": asked.use_position,
+            "candidates": asked.candidates,
+            "vector": asked.vector,
+            "at": asked.at,
+            "weigh": self.weigh,
+            "replaced_by": self.replace_by,
+            "isolated": self.isolated,
+        }
 
 
 @dataclass(frozen=True)
@@ -74,81 +95,31 @@ def heads(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     return shown
 
 
-def atlas(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
-    """The nearest token of every layer and head."""
-    from headscope.reading.told import read_record
-    from headscope.show.terminal import tables
-
-    say(f"encoding the vocabulary ({scope.card.vocab_size:,} tokens) …")
-    found = reading.ask_atlas(replace(asked.question, layer=None, k=1), asked.token)
-    told = {**read_record(scope.card, reading), **found.to_dict()}
-    return Shown(told, found.rows(), [lambda width: tables(found.sheets(), width)])
-
-
-def attention(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
-    """What every head of a layer mixes at a token."""
-    from headscope.reading.told import read_record
-    from headscope.show.terminal import tables
-
-    found = reading.attention(asked.token, asked.question.layer or 0, asked.weigh)  # type: ignore[arg-type]
-    told = {**read_record(scope.card, reading), **found.to_dict()}
-    return Shown(told, found.rows(), [lambda width: tables(found.sheets(), width)])
-
-
-def journey(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
-    """Every token's residual stream against its own input embedding."""
-    from headscope.show import layers
-
-    say(f"following {len(reading.tokens)} tokens through {scope.card.layers} layers …")
-    k: Record = {} if asked.k is None else {"k": asked.k}
-    found = reading.journey(**k, position=asked.question.use_position, isolated=asked.isolated)
-    return Shown(
-        _of_text(scope, reading, asked) | dict(layers.journey(found)),
-        layers.journey_rows(found),
-        [lambda width: layers.journey_tables(found, width)],
-    )
-
-
-def mixing(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
-    """How much of every layer's output comes from other positions."""
-    from headscope.show import layers
-
-    found, selected = reading.mixing(), reading.position_of(asked.token)
-    return Shown(
-        _of_text(scope, reading, asked) | dict(layers.mixing(found)),
-        layers.mixing_rows(found),
-        [lambda width: layers.mixing_tables(found, width, selected)],
-    )
-
-
-def glance(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
-    """Every head in five numbers."""
-    from headscope.show import layers
-
-    found = reading.glance()
-    return Shown(
-        _of_text(scope, reading, asked) | dict(layers.glance(found)),
-        layers.glance_rows(found),
-        [lambda width: layers.glance_tables(found, width)],
-    )
-
-
-def effects(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
-    """What the output at a token loses without each head."""
-    from headscope.show import layers
-
-    say(f"running the text {scope.card.layers * scope.card.heads + 1} times …")
-    found = reading.effects(asked.token, asked.replace_by)  # type: ignore[arg-type]
-    return Shown(
-        _of_text(scope, reading, asked) | dict(layers.effects(found)),
-        layers.effects_rows(found),
-        [lambda width: layers.effects_tables(found, width)],
-    )
-
-
-VIEWS: dict[str, Callable[[Scope, Reading, Asked, Say], Shown]] = {
-    view.__name__: view for view in (heads, atlas, attention, journey, mixing, glance, effects)
+_SAYS = {
+    "atlas": "encoding the vocabulary ({vocabulary:,} tokens) …",
+    "journey": "following {tokens} tokens through {layers} layers …",
+    "effects": "running the text {runs} times …",
 }
+
+
+def view(name: str) -> Callable[[Scope, Reading, Asked, Say], Shown]:
+    """How a view is made: that of the heads, or what a reading answers by the name."""
+    from headscope.reading.offers import offers
+
+    return heads if name == "heads" else partial(_answered, offers()[name])
+
+
+def _answered(offer: Offer, scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
+    """An answer as it is; its record says what was read, and which token is selected, too."""
+    from headscope.reading.told import read_record
+    from headscope.show.terminal import tables
+
+    card, tokens = scope.card, len(reading.tokens)
+    size = {"vocabulary": card.vocab_size, "layers": card.layers, "runs": card.layers * card.heads + 1}
+    say(_SAYS.get(offer.name, "working it out …").format(tokens=tokens, **size))
+    found, selected = offer.asked(reading, asked.choices), reading.position_of(asked.token)
+    told = {**read_record(card, reading), "selected": selected, **found.to_dict()}
+    return Shown(told, found.rows(), [lambda width: tables(found.sheets_at(selected), width)])
 
 
 def edits(given: Sequence[str]) -> dict[tuple[int, int], Any]:
@@ -166,10 +137,3 @@ def edits(given: Sequence[str]) -> dict[tuple[int, int], Any]:
         if found.setdefault(head, parts[3]) != parts[3]:
             raise InputError(f"--edit names L{head[0]}H{head[1]} twice, with zero and with mean.")
     return found
-
-
-def _of_text(scope: Scope, reading: Reading, asked: Asked) -> Record:
-    """What was read, and which token is selected, for the views that are about the whole text too."""
-    from headscope.reading.told import read_record
-
-    return {**read_record(scope.card, reading), "selected": reading.position_of(asked.token)}

@@ -20,9 +20,9 @@ from headscope.commands.options import (
     Stack,
     TextFormat,
 )
-from headscope.commands.running import bar_instead, open_scope, print_json, print_tables, working
+from headscope.commands.running import bar_instead, open_scope, print_json, print_sheets, working
 from headscope.commands.streams import say
-from headscope.errors import InputError
+from headscope.errors import InputError, needing
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -63,7 +63,6 @@ def lens(
     file_to_write(output)  # before the minutes, not after
     with working("starting") as status:
         from headscope.reading.lens import save_or_keep
-        from headscope.show.probes import lens_tables
         from headscope.studies.probes import fit_lens
 
         scope = open_scope(status, model, revision, device, dtype, stack)
@@ -83,7 +82,7 @@ def lens(
     if as_json:
         print_json(made.to_dict() | {"file": output})
         return
-    print_tables(lens_tables(made))
+    print_sheets(made.sheets())
     say(f"Finished: {output}")
 
 
@@ -110,7 +109,6 @@ def recovery(
 ) -> None:
     """Where the information is: how well the token at i is read off z and the residual stream at j, by layer."""
     with working("starting") as status:
-        from headscope.show.probes import recovery_tables
         from headscope.studies import probes
         from headscope.studies.probes.recovery import OFFSETS
 
@@ -130,14 +128,14 @@ def recovery(
     if as_json:
         print_json(made.to_dict())
     else:
-        print_tables(recovery_tables(made))
+        print_sheets(made.sheets())
 
 
 def _texts(
     ctx: typer.Context, status: Status, scope: Scope, paths: list[str], sample: int | None, seed: int, *names: str
 ) -> Texts:
     """The texts that are asked for; `names`: format, column, document column."""
-    try:
+    with needing("these texts need", "survey"):
         from headscope.corpus.asked import CorpusOptions
         from headscope.studies.probes.texts import find_texts, surveys_in
 
@@ -149,5 +147,3 @@ def _texts(
         kind, column, document_column = names
         asked: dict[str, Any] = {"format": kind, "column": column, "document_column": document_column}
         return find_texts(scope, paths, CorpusOptions(sample=sample, seed=seed, truncate=True, **asked))
-    except ModuleNotFoundError as error:
-        raise InputError(f'these texts need {error.name}: pip install "headscope[survey]"') from None

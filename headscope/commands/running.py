@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from headscope.question.choices import What
     from headscope.scope import Scope
     from headscope.show.progress import Tell
+    from headscope.show.sheet import Sheet
 
 
 def open_scope(
@@ -68,6 +69,13 @@ def print_json(told: dict[str, Any] | list[dict[str, Any]]) -> None:
     """Print one JSON document on a line, with nothing in it that a terminal would obey."""
     text = json.dumps(told, ensure_ascii=False, allow_nan=False)
     write_data(re.sub("[\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+
+
+def print_sheets(sheets: Sequence[Sheet]) -> None:
+    """Print an answer's sheets to the terminal's width."""
+    from headscope.show.terminal import tables
+
+    print_tables(tables(sheets, terminal_width()))
 
 
 def terminal_width() -> int:

@@ -15,7 +15,7 @@ from headscope.reading.answer import SCHEMA, Answer, choices, number, question_r
 from headscope.reading.records import AtlasRecord, CellRecord
 from headscope.show.marks import KEY
 from headscope.show.numbers import percent
-from headscope.show.sheet import Cell, Row, Sheet
+from headscope.show.sheet import Cell, Row, Sheet, of_heads
 
 
 @dataclass(frozen=True, repr=False)
@@ -79,7 +79,7 @@ class Atlas(Answer):
         by_layer = zip(self.ids.tolist(), self.distances.tolist(), self.kinds.tolist(), strict=True)
         rows = (
             Row(
-                Cell(f"L{layer}"),
+                Cell(f"L{layer}", layer=layer),
                 tuple(
                     token_cell(id, distance, KINDS[kind], self.names, self.places)
                     for id, distance, kind in zip(*parts, strict=True)
@@ -96,7 +96,7 @@ class Atlas(Answer):
                 "atlas",
                 f"Nearest vocabulary token in every layer and head at {self.token.position} {self.token.label} · "
                 f"{choices(self.question)}",
-                tuple(f"head {head}" for head in range(self.ids.shape[1])),
+                of_heads(self.ids.shape[1], "distance"),
                 tuple(rows),
                 legend=(KEY,),
                 notes=self.notes,

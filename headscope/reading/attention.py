@@ -10,8 +10,10 @@ from torch import Tensor
 from headscope.model.tokens import Token
 from headscope.reading.answer import SCHEMA, Answer, Record
 from headscope.reading.records import AttentionRecord
-from headscope.show.numbers import distance
-from headscope.show.sheet import Cell, Row, Sheet
+from headscope.show.heat import heat
+from headscope.show.sheet import Cell, Sheet, of_heads
+
+_MEASURES = {"weights": "weight", "norms": "length"}  # what the numbers are
 
 
 @dataclass(frozen=True, repr=False)
@@ -51,20 +53,12 @@ class Attention(Answer):
     def sheets(self) -> tuple[Sheet, ...]:
         """Sources × heads."""
         what = "weights" if self.weigh == "weights" else "lengths of what the weights let through"
-        heads = [
-            Cell(
-                f"{token.position} {token.label}",
-                kind="own" if token == self.token else "elsewhere",
-                position=token.position,
-            )
-            for token in self.tokens
-        ]
         return (
             Sheet(
                 "attention",
                 f"Attention of {self.token.position} {self.token.label} · layer {self.layer} · {what}",
-                tuple(f"head {head}" for head in range(len(self.shares))),
-                heat(heads, self.shares.T.tolist()),
+                of_heads(len(self.shares), _MEASURES[self.weigh]),
+                heat(_places(self.tokens, self.token.position), self.shares.T.tolist()),
                 stub="source",
                 notes=self.notes,
                 figure="cells",
@@ -72,18 +66,25 @@ class Attention(Answer):
         )
 
 
-def pattern(layer: int, head: int, tokens: Sequence[Token], queries: Sequence[Sequence[float]]) -> Sheet:
-    """Queries × sources of one head."""
-    labels = tuple(f"{token.position} {token.label}" for token in tokens)
-    heads = [Cell(label, position=token.position) for label, token in zip(labels, tokens, strict=True)]
-    caption = f"L{layer}H{head}, rows: query, columns: source"
-    return Sheet("pattern", caption, labels, heat(heads, queries), stub="query", figure="cells")
+def pattern(
+    layer: int, head: int, tokens: Sequence[Token], queries: Sequence[Sequence[float]], weigh: str, selected: int
+) -> Sheet:
+    """Queries × sources of one head; the selected token is marked on both sides."""
+    caption = f"L{layer}H{head}, the whole pattern; rows: query, columns: source"
+    sources = tuple(_places(tokens, selected, _MEASURES[weigh]))
+    return Sheet("pattern", caption, sources, heat(_places(tokens, selected), queries), stub="query", figure="cells")
 
 
-def heat(heads: Sequence[Cell], numbers: Sequence[Sequence[float]]) -> tuple[Row, ...]:
-    """Rows of numbers, each with its share of the largest."""
-    most = max((value for row in numbers for value in row), default=0.0) or 1.0
-    return tuple(
-        Row(head, tuple(Cell(number=distance(value), share=value / most) for value in row))
-        for head, row in zip(heads, numbers, strict=True)
-    )
+def _places(tokens: Sequence[Token], selected: int, measure: str = "") -> list[Cell]:
+    """What names the rows or columns of a text's tokens."""
+    return [
+        Cell(
+            token.label,
+            kind="own" if token.position == selected else "elsewhere",
+            before=str(token.position),
+            measure=measure,
+            id=token.id,
+            position=token.position,
+        )
+        for token in tokens
+    ]

@@ -19,9 +19,9 @@ from headscope.reading.captured import Captured
 from headscope.reading.finding import Finder
 from headscope.reading.nearest import Neighbors
 from headscope.reading.records import BackgroundRecord, HeldHeadRecord, HubAwareRecord
-from headscope.show.marks import KEY
-from headscope.show.numbers import distance, percent, rank, score
-from headscope.show.sheet import Cell, Row, Sheet
+from headscope.show.marks import KEY, says
+from headscope.show.numbers import percent, place, rank, score
+from headscope.show.sheet import Cell, Row, Sheet, of_heads
 from headscope.vocabulary import Encoded
 
 NEAREST = 10  # hubness counts how often a token is among so many nearest
@@ -148,16 +148,16 @@ class Background(Answer):
     def sheets(self) -> tuple[Sheet, ...]:
         """Raw and hub-aware neighbours side by side for each head, with chance beside what is of this text."""
         asked, own = self.near.question, self.near.tokens[0]
-        heads = range(len(self.ids))
+        heads, aware = range(len(self.ids)), Cell("hub-aware", measure="score")
         columns = [column for head in heads for column in (self._raw(head), self._aware(head))]
         rows = [Row(Cell(str(place)), cells) for place, cells in enumerate(zip(*columns, strict=True), start=1)]
         rows += [
-            Row(Cell(name), tuple(cell for head in heads for cell in pair(head)), apart=True)
-            for name, pair in (
-                ("own", self._own),
-                ("chance", self._chance_of_own),
-                ("in text", self._in_text),
-                ("hubs", self._hubs),
+            Row(Cell(name, says=says), tuple(cell for head in heads for cell in pair(head)), apart=True)
+            for name, says, pair in (
+                ("own", "the own token’s rank, and its hub-aware rank", self._own),
+                ("chance", "the own token’s median rank under other texts’ outputs", self._chance_of_own),
+                ("in text", "how many of other texts’ outputs have a token of this text nearest", self._in_text),
+                ("hubs", "what is most often among the 10 nearest of other outputs; skewness", self._hubs),
             )
         ]
         return (
@@ -165,30 +165,42 @@ class Background(Answer):
                 "hub-aware",
                 f"Nearest vocabulary tokens to the outputs at {own.position} {own.label}, raw and hub-aware · "
                 f"layer {asked.layer} · {choices(asked)}",
-                tuple(name for head in heads for name in (f"head {head}", "hub-aware")),
+                tuple(title for _ in heads for title in (Cell("raw", measure="distance"), aware)),
                 tuple(rows),
                 legend=(KEY, *self._legend()),
                 notes=(*self.near.notes, *self.notes),
                 together=2,
+                over=of_heads(len(heads)),
             ),
         )
 
     def _raw(self, head: int) -> list[Cell]:
         """The answer's own neighbours, with chance beside those that the text has."""
         return [
-            replace(cell, beside=percent(share)) if cell.kind in ("own", "text") else cell
+            replace(
+                cell, beside=percent(share), says=f"{cell.says}, listed by {percent(share)} of other texts’ outputs"
+            )
+            if cell.kind in ("own", "text")
+            else cell
             for cell, share in zip(self.near.cells()[head], self.chance.listed[head].tolist(), strict=True)
         ]
 
     def _aware(self, head: int) -> list[Cell]:
-        return [Cell(row["label"], score(row["score"]), row["kind"], id=row["id"]) for row in self._neighbors(head)]
+        return [
+            Cell(
+                row["label"],
+                score(row["score"]),
+                row["kind"],
+                says=f"rank {row['rank']}, {says(row['kind'], row['positions'])}",
+                value=row["score"],
+                id=row["id"],
+            )
+            for row in self._neighbors(head)
+        ]
 
     def _own(self, head: int) -> tuple[Cell, Cell]:
-        near = self.near
-        return (
-            Cell(f"#{int(near.own_rank[head])}", distance(float(near.own_distance[head]))),
-            Cell(f"#{int(self.own_rank[head])}", score(float(self.own_score[head]))),
-        )
+        rank = int(self.own_rank[head])
+        return self.near.owns()[head], Cell(place(rank), score(float(self.own_score[head])))
 
     def _chance_of_own(self, head: int) -> tuple[Cell, Cell]:
         chance = self.chance

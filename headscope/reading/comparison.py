@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
 from headscope.errors import InputError
-from headscope.reading.answer import Answer
+from headscope.question.choices import Mask, Reference
+from headscope.reading.answer import Answer, choices
 from headscope.reading.nearest import Neighbors
 from headscope.reading.records import ChangeRecord, ComparisonRecord
-from headscope.show.sheet import Cell, Row, Sheet
+from headscope.show.marks import KEY
+from headscope.show.sheet import Cell, Row, Sheet, of_heads
+
+_REFERENCES: dict[Reference, str] = {"input": "Input layer", "layer": "This layer", "isolated": "Isolated"}
+_MASKS: dict[Mask, str] = {"model": "Own mask", "full": "Mask full", "causal": "Mask causal"}
+_OWN = "the own token’s rank among all candidates"
+_BOTH = "what both sides list, and how far the own token moved"
 
 
 @dataclass(frozen=True, repr=False)
@@ -18,13 +25,14 @@ class Comparison(Answer):
     """How the neighbours of one selected token differ between two answers: masks, models, references, metrics.
 
     `overlap` [head]: the share of the k nearest tokens that both have. `moved` [head]: how many places the own token
-    is farther off in `other` than in `one`.
+    is farther off in `other` than in `one`. `sides`: what the two are called beside each other.
     """
 
     one: Neighbors
     other: Neighbors
     overlap: Tensor
     moved: Tensor
+    sides: tuple[str, str]
 
     def rows(self) -> list[ChangeRecord]:
         """One row for each head: overlap, own rank in both, moved."""
@@ -45,16 +53,54 @@ class Comparison(Answer):
         return {"one": self.one.to_dict(), "other": self.other.to_dict(), "heads": self.rows()}
 
     def sheets(self) -> tuple[Sheet, ...]:
-        """What changed for each head, and both answers."""
-        changes = zip(self.overlap.tolist(), self.moved.tolist(), strict=True)
-        cells = tuple(Cell(f"{overlap:.0%}, own {moved:+d}") for overlap, moved in changes)
-        changed = Sheet(
-            "changes",
-            "What changed: tokens shared by both, and how far the own token moved",
-            tuple(f"head {head}" for head in range(len(cells))),
-            (Row(Cell("change"), cells),),
+        """Every head of both answers side by side, with the tokens that both list; and what each writes against."""
+        asked, own = self.one.question, self.one.tokens[0]
+        columns = [column for pair in zip(*self._cells(), strict=True) for column in pair]
+        rows = [Row(Cell(str(place)), cells) for place, cells in enumerate(zip(*columns, strict=True), start=1)]
+        owns = zip(self.one.owns(), self.other.owns(), strict=True)
+        rows.append(Row(Cell("own", says=_OWN), tuple(cell for pair in owns for cell in pair), apart=True))
+        changes = (cell for head in range(len(self.moved)) for cell in (self._shared(head), self._moved(head)))
+        rows.append(Row(Cell("both", says=_BOTH), tuple(changes), apart=True))
+        heads = of_heads(len(self.moved))
+        sheet = Sheet(
+            "comparison",
+            f"What changed at {own.position} {own.label}: the nearest vocabulary tokens of each head, {self.sides[0]} "
+            f"and {self.sides[1]} · layer {asked.layer} · {choices(asked)}",
+            tuple(Cell(side, measure="distance") for _ in heads for side in self.sides),
+            tuple(rows),
+            legend=(KEY,),
+            notes=(*self.one.notes, *(note for note in self.other.notes if note not in self.one.notes)),
+            together=2,
+            figure="cells",
+            over=heads,
         )
-        return changed, *self.one.sheets(), *self.other.sheets()
+        ends = zip(self.sides, (self.one.farthest(), self.other.farthest()), strict=True)
+        return sheet, *(replace(end, caption=f"{end.caption} · {side}") for side, end in ends if end)
+
+    def _cells(self) -> tuple[list[list[Cell]], list[list[Cell]]]:
+        """The neighbours of each head on both sides; those that both list are told so."""
+        sides = self.one, self.other
+        listed = [[set(ids) for ids in side.ids.tolist()] for side in sides]
+        one, other = (
+            [
+                [replace(cell, shared=cell.id in listed[1 - side][head]) for cell in cells]
+                for head, cells in enumerate(near.cells())
+            ]
+            for side, near in enumerate(sides)
+        )
+        return one, other
+
+    def _shared(self, head: int) -> Cell:
+        k = self.one.ids.shape[1]
+        return Cell(f"{round(k * float(self.overlap[head]))} of {k} shared")
+
+    def _moved(self, head: int) -> Cell:
+        """How far the own token moved from the one side to the other."""
+        if not int(self.one.own_rank[head]) or not int(self.other.own_rank[head]):
+            return Cell("own has no rank")
+        moved = int(self.moved[head])
+        way = "farther" if moved > 0 else "nearer"
+        return Cell(f"own {abs(moved)} {way}" if moved else "own stays")
 
 
 def compared(one: Neighbors, other: Neighbors) -> Comparison:
@@ -74,4 +120,20 @@ def compared(one: Neighbors, other: Neighbors) -> Comparison:
     if one.tokens[0].id != other.tokens[0].id or any(one.names[id].text != other.names[id].text for id in shared):
         raise InputError("a comparison needs the same token of one tokenizer on both sides.")
     both = (one.ids[:, :, None] == other.ids[:, None, :]).any(-1)  # (head, k)
-    return Comparison(one, other, both.float().mean(-1), other.own_rank - one.own_rank)
+    return Comparison(one, other, both.float().mean(-1), other.own_rank - one.own_rank, _sides(one, other))
+
+
+def _sides(one: Neighbors, other: Neighbors) -> tuple[str, str]:
+    """What two answers are called beside each other: by what differs."""
+    here, there = one.reading, other.reading
+    if here is not None and there is not None:
+        if here.bench.card.name != there.bench.card.name:
+            return here.bench.card.name, there.bench.card.name
+        if here.text != there.text:
+            return "This text", "Other text"
+        if here.mask != there.mask:
+            return _MASKS[here.mask], _MASKS[there.mask]
+    first, second = one.question.reference, other.question.reference
+    if first is None or second is None or first == second:
+        return "One", "Other"
+    return _REFERENCES[first], _REFERENCES[second]

@@ -6,8 +6,8 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,15 +20,13 @@ from headscope.keep.files import file_to_write, write_bytes
 from headscope.model.card import Card
 from headscope.question.choices import MASKS, TARGETS, Mask, Target
 from headscope.question.notes import fitted_by, fitted_scores
-from headscope.reading.scores import Controlled, Scores
-from headscope.show import probes as views
+from headscope.reading.answer import Answer, Record
+from headscope.reading.scores import FIGURES, STARRED, Controlled, Scores, nested
+from headscope.show.sheet import Cell, Row, Sheet
 from headscope.vocabulary.fitted import Fitted
 
-if TYPE_CHECKING:
-    import pandas
-
 SCHEMA = 1
-_SCORES = ("top1", "top10", "r2")
+_WHAT: dict[Target, str] = {"own": "own token", "sources": "strongest source"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Origin:
 
 
 @dataclass(frozen=True, repr=False)
-class LinearLens:
+class LinearLens(Answer):
     """A ridge map for every head, from its z to the own token's input embedding, or to its sources' (see `fit_lens`).
 
     z ↦ (z − mean) W + target_mean. weight float32 [layer, head, d_head, d_model]; mean [layer, head, d_head];
@@ -72,20 +70,66 @@ class LinearLens:
         found = torch.einsum("...hd,hdm->...hm", moved, self.weight[layer].double()) + self.target_mean[layer]
         return found.float()
 
-    def __repr__(self) -> str:
-        return views.lens_text(self)
+    def rows(self) -> list[Record]:
+        """One row for each layer and head: its penalty, and every score, its interval and its control."""
+        layers, heads = self.alpha.shape
+        return [
+            {"layer": layer, "head": head, "alpha": float(self.alpha[layer, head])} | self.scores.row(layer, head)
+            for layer in range(layers)
+            for head in range(heads)
+        ]
 
-    def to_dict(self) -> dict[str, Any]:
-        """What it was fitted on, and every head's scores: plain lists and numbers, ready for JSON."""
-        return views.lens(self)
+    def to_dict(self) -> Record:
+        """What it was fitted on, and every head's scores, ready for JSON."""
+        made = self.origin
+        texts = {"source": made.texts, "sha256": made.texts_sha256, "count": made.count, "positions": made.positions}
+        return {
+            "schema": SCHEMA,
+            "model": {"name": made.model, "weights_sha256": made.weights_sha256},
+            "texts": texts,
+            "target": made.target,
+            "mask": made.mask,
+            "folds": made.folds,
+            "seed": made.seed,
+            "versions": made.versions,
+            "heads": [nested(row) for row in self.rows()],
+        }
 
-    def to_pandas(self) -> pandas.DataFrame:
-        """One row for each layer and head, with every score, its interval and its control."""
-        try:
-            import pandas
-        except ImportError:
-            raise ImportError("to_pandas() needs pandas: pip install pandas") from None
-        return pandas.DataFrame(views.lens_rows(self))
+    def sheets(self) -> tuple[Sheet, ...]:
+        """Every head's scores on what was held out, each with its interval, and the control's beside it."""
+        layers, heads = self.alpha.shape
+        rows = (
+            Row(
+                Cell(f"L{layer}H{head}"),
+                tuple(
+                    cell for name in FIGURES for cell in _cells(getattr(self.scores, name), name == "r2", layer, head)
+                ),
+            )
+            for layer in range(layers)
+            for head in range(heads)
+        )
+        sheet = Sheet(
+            "lens",
+            f"Linear lens: the {_WHAT[self.origin.target]} read off each head's z, on held-out texts and token types",
+            tuple(title for name in ("top-1", "top-10", "R²") for title in (name, "95 %", "shuffled")),
+            tuple(rows),
+            stub="head",
+            legend=(self._judged(), f"Shuffled: the control, whose token labels are permuted. {STARRED}"),
+            together=3,
+            figure="cells",
+        )
+        return (sheet,)
+
+    def _judged(self) -> str:
+        """What the scores are of."""
+        made, held = self.origin, self.scores.samples
+        least, most = int(held.min()), int(held.max())
+        return (
+            f"{made.model}, {made.count:,} texts ({made.texts}), {made.positions:,} ordinary tokens, mask {made.mask}; "
+            f"{made.folds} folds that share neither texts nor token types with the fit, judged at {least:,}"
+            + (f" to {most:,}" if most > least else "")
+            + " positions; nearest of the whole vocabulary by cosine."
+        )
 
     @property
     def maps(self) -> Fitted:
@@ -115,12 +159,21 @@ class LinearLens:
         told = [(float(v.min()), float(v.max()), float(v.mean()), float(c.mean())) for v, c in figures]
         return (*said, fitted_scores(made.target, layer, told[0], told[1], told[2], weak, len(names)))
 
-    def save(self, path: str | Path) -> None:
-        """Write it to a safetensors file, whole or not at all; InputError where none can be, or the disk is full."""
+    def save(self, path: str | Path) -> Path:
+        """Write it to a safetensors file, which `load` reads; or by the ending what it says, as every answer does.
+
+        Whole or not at all; InputError where it cannot be written.
+        """
+        if Path(path).suffix.lower() in self.formats():
+            return super().save(path)
+        return self.keep(path)
+
+    def keep(self, path: str | Path) -> Path:
+        """Write it to a safetensors file, whatever its ending; see `save`."""
         place = file_to_write(path)
         tensors = {name: getattr(self, name) for name in ("weight", "mean", "target_mean", "centre", "alpha")}
         tensors["samples"] = self.scores.samples
-        for name in _SCORES:
+        for name in FIGURES:
             tensors |= {f"{name}.{part}": values for part, values in getattr(self.scores, name).__dict__.items()}
         told = json.dumps({"schema": SCHEMA, "lens": asdict(self.origin)}, ensure_ascii=False)
         tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
@@ -129,6 +182,7 @@ class LinearLens:
             write_bytes(place, kept)
         except OSError as error:
             raise InputError(f"{path} cannot be written: {error.strerror or error}.") from None
+        return Path(path)
 
     @classmethod
     def load(cls, path: str | Path) -> LinearLens:
@@ -149,7 +203,7 @@ class LinearLens:
             raise InputError(f"{path} is a damaged lens: it is not what was written. Fit it again (headscope lens).")
         try:
             top1, top10, r2 = (
-                Controlled(*(found[f"{name}.{part}"] for part in Controlled.__annotations__)) for name in _SCORES
+                Controlled(*(found[f"{name}.{part}"] for part in Controlled.__annotations__)) for name in FIGURES
             )
             lens = cls(
                 found["weight"],
@@ -166,6 +220,22 @@ class LinearLens:
         if fault is not None:
             raise InputError(f"{path} is a damaged lens: {fault}.")
         return lens
+
+
+def _cells(figure: Controlled, unbounded: bool, *at: int) -> tuple[Cell, Cell, Cell]:
+    """A value, its interval, and the control's value: shares in per cent, R² (`unbounded`) as it is."""
+    value, low, high, control = (float(part[at]) for part in (figure.value, figure.low, figure.high, figure.control))
+    if not isfinite(value):  # nothing was held out
+        return Cell(number="–"), Cell(number="–"), Cell(number="–")
+    if unbounded:
+        shown, ends, by_chance = _r2(value), f"{_r2(low)}–{_r2(high)}", _r2(control)
+    else:
+        shown, ends, by_chance = f"{value:.1%}", f"{low:.0%}–{high:.0%}".replace("%–", "–"), f"{control:.1%}"
+    return figure.cell(shown, *at), Cell(number=ends), Cell(number=by_chance)
+
+
+def _r2(value: float) -> str:
+    return f"{round(value, 3) + 0.0:.3f}"  # no −0
 
 
 def _tensors_fault(found: Mapping[str, Tensor]) -> str | None:
@@ -201,12 +271,12 @@ def _origin_fault(origin: Origin) -> str | None:
 def save_or_keep(lens: LinearLens, path: str | Path) -> None:
     """Write a lens; where its place does not take it, keep it in the cache, so that no work is lost, and say where."""
     try:
-        lens.save(path)
+        lens.keep(path)
     except InputError as error:
         try:
             kept = cache_directory() / "lenses" / f"{Path(path).stem}-{lens.origin.weights_sha256[:12]}.safetensors"
             kept.parent.mkdir(parents=True, exist_ok=True)
-            lens.save(kept)
+            lens.keep(kept)
         except (OSError, InputError):
             raise error from None
         raise InputError(f"{error} The lens is kept in {str(kept)!r}: move it from there.") from None

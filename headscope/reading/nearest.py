@@ -10,20 +10,31 @@ from torch import Tensor
 
 from headscope.errors import InputError
 from headscope.model.tokens import Token, TokenName
-from headscope.question.kinds import KINDS
+from headscope.question.choices import Mask
+from headscope.question.kinds import KINDS, Kind
 from headscope.question.question import Question
 from headscope.reading.answer import Answer, Record, choices, number, question_record, token_cell, token_record
+from headscope.reading.bench import Bench
 from headscope.reading.records import HeadRecord, NeighborsRecord
 from headscope.reading.why import Why
 from headscope.show.marks import KEY
-from headscope.show.numbers import distance
-from headscope.show.sheet import Cell, Row, Sheet
+from headscope.show.numbers import distance, place
+from headscope.show.sheet import Cell, Row, Sheet, of_heads
 
 _VECTORS = {"z": "the outputs", "q": "the queries", "k": "the keys", "v": "the values"}
 
 
 class Explains(Protocol):
     """A reading, as an answer knows it."""
+
+    @property
+    def bench(self) -> Bench: ...
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def mask(self) -> Mask: ...
 
     def why(self, near: Neighbors, head: int, id: int) -> Why:
         """The split of a token's score in one head over the positions that it mixed."""
@@ -147,39 +158,59 @@ class Neighbors(Answer):
         return heads
 
     def sheets(self) -> tuple[Sheet, ...]:
-        """Ranks × heads for each selected token: the nearest tokens, the own token's place, what is written against."""
-        return tuple(near._sheet() for near in self.each())
+        """Ranks × heads for each selected token: the nearest tokens, the own token's place; and the farthest ones."""
+        return tuple(sheet for near in self.each() for sheet in (near._nearest(), near.farthest()) if sheet)
 
-    def _sheet(self) -> Sheet:
+    def _nearest(self) -> Sheet:
         asked, own = self.question, self.tokens[0]
         rows = [Row(Cell(str(place)), cells) for place, cells in enumerate(zip(*self.cells(), strict=True), start=1)]
-        owns = zip(self.own_rank.tolist(), self.own_distance.tolist(), strict=True)
-        rows.append(Row(Cell("own"), tuple(Cell(f"#{rank}", distance(apart)) for rank, apart in owns), apart=True))
-        if self.suppressed is not None:
-            ends = zip(self.suppressed.ids.T.tolist(), self.suppressed.distances.T.tolist(), strict=True)
-            for place, pairs in enumerate(ends, start=1):
-                cells = (
-                    token_cell(id, apart, "own" if id == own.id else "elsewhere", self.names, self.places)
-                    for id, apart in zip(*pairs, strict=True)
-                )
-                rows.append(Row(Cell(f"−{place}"), tuple(cells), apart=True))
+        rows.append(Row(Cell("own", says="the own token’s rank among all candidates"), self.owns(), apart=True))
         return Sheet(
             "neighbors",
             f"Nearest vocabulary tokens to {_VECTORS[asked.vector]} at {own.position} {own.label} · "
             f"layer {asked.layer} · {choices(asked)}",
-            tuple(f"head {head}" for head in range(len(self.ids))),
+            of_heads(len(self.ids), "distance"),
             tuple(rows),
             legend=(KEY,),
             notes=self.notes,
             figure="cells",
         )
 
+    def farthest(self) -> Sheet | None:
+        """What the heads write against, in the spaces that know it."""
+        if self.suppressed is None:
+            return None
+        own = self.tokens[0]
+        ends = zip(self.suppressed.ids.T.tolist(), self.suppressed.distances.T.tolist(), strict=True)
+        rows = (
+            Row(Cell(f"−{place}", says="counted from the far end"), tuple(map(self._end, *pairs)))
+            for place, pairs in enumerate(ends, start=1)
+        )
+        return Sheet(
+            "suppressed",
+            f"Suppressed: what the heads write against at {own.position} {own.label} · layer {self.question.layer}",
+            of_heads(len(self.ids), "distance"),
+            tuple(rows),
+            figure="cells",
+        )
+
+    def _end(self, id: int, apart: float) -> Cell:
+        kind: Kind = "own" if id == self.tokens[0].id else "elsewhere"
+        return token_cell(id, apart, kind, self.names, self.places)
+
+    def owns(self) -> tuple[Cell, ...]:
+        """The own token's place and distance in each head."""
+        by_head = zip(self.own_rank.tolist(), self.own_distance.tolist(), strict=True)
+        return tuple(Cell(place(rank), distance(apart) if rank else "") for rank, apart in by_head)
+
     def cells(self) -> list[list[Cell]]:
         """The neighbours of each head, in an answer about one token."""
         return [
             [
-                token_cell(id, apart, KINDS[kind], self.names, self.places)
-                for id, apart, kind in zip(*parts, strict=True)
+                token_cell(id, apart, KINDS[kind], self.names, self.places, rank)
+                for id, apart, kind, rank in zip(*parts, strict=True)
             ]
-            for parts in zip(self.ids.tolist(), self.distances.tolist(), self.kinds.tolist(), strict=True)
+            for parts in zip(
+                self.ids.tolist(), self.distances.tolist(), self.kinds.tolist(), self.ranks.tolist(), strict=True
+            )
         ]

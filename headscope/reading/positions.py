@@ -11,8 +11,9 @@ from headscope.question.choices import Metric
 from headscope.question.kinds import Kind
 from headscope.reading.answer import Answer, Record, number
 from headscope.reading.records import PositionRecord, PositionsRecord
+from headscope.show.marks import says
 from headscope.show.numbers import distance
-from headscope.show.sheet import Cell, Row, Sheet
+from headscope.show.sheet import Cell, Row, Sheet, of_heads
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,7 +76,7 @@ class PositionNeighbors(Answer):
                 "positions",
                 f"Nearest positions of the text ({what}) to the outputs at {own.position} {own.label} · "
                 f"layer {self.layer} · {self.metric}",
-                tuple(f"head {head}" for head in range(len(self.positions))),
+                of_heads(len(self.positions), "distance"),
                 tuple(rows),
                 notes=self.notes,
             ),
@@ -83,4 +84,15 @@ class PositionNeighbors(Answer):
 
     def _cell(self, position: int, apart: float) -> Cell:
         kind: Kind = "own" if position == self.token.position else "elsewhere"
-        return Cell(f"{position} {self.tokens[position].label}", distance(apart), kind, position=position)
+        token = self.tokens[position]
+        said = says(kind, (position,))
+        return Cell(
+            token.label,
+            distance(apart),
+            kind,
+            before=str(position),
+            says=f"position {position}, {said}" if kind == "own" else f"position {position}",
+            value=apart,
+            id=token.id,
+            position=position,
+        )

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 import torch
 from torch import Tensor
+
+from headscope.reading.answer import Record, number
+from headscope.show.sheet import Cell
+
+FIGURES = ("top1", "top10", "r2")
+STARRED = "*: the 95 % interval of the difference from the control lies above 0."
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,12 @@ class Controlled:
         """Where the whole interval of the difference lies above 0: bool."""
         return self.difference_low > 0
 
+    def cell(self, shown: str, *at: int) -> Cell:
+        """The value of one map, written as `shown`, with a star where it is surely above the control."""
+        value, star = float(self.value[at]), "*" if bool(self.above[at]) else ""
+        # R² may be below 0, where a ground has no strength.
+        return Cell(number=star + shown, share=min(max(value, 0.0), 1.0) if isfinite(value) else None)
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -55,6 +68,14 @@ class Scores:
         """The same with every tensor changed alike (indexed, reshaped)."""
         return Scores(self.top1.each(change), self.top10.each(change), self.r2.each(change), change(self.samples))
 
+    def row(self, *at: int) -> Record:
+        """The figures of one map, flat: `top1`, `top1_low`, …, `top1_control`, …; None where there is no number."""
+        row: Record = {"samples": int(self.samples[at])}
+        for name in FIGURES:
+            for part, values in getattr(self, name).__dict__.items():
+                row[name if part == "value" else f"{name}_{part}"] = number(float(values[at]))
+        return row
+
     @classmethod
     def stack(cls, parts: Sequence[Scores]) -> Scores:
         """Scores of several maps as one, along a new first axis."""
@@ -72,3 +93,13 @@ class Scores:
             return Controlled(*(how([getattr(one, of) for one in figures]) for of in Controlled.__annotations__))
 
         return cls(figure("top1"), figure("top10"), figure("r2"), how([part.samples for part in parts]))
+
+
+def nested(row: Record) -> Record:
+    """A flat row with the parts of each figure under its name, as JSON has them."""
+    flat = {key: value for key, value in row.items() if key.partition("_")[0] not in FIGURES}
+    for name in FIGURES:
+        flat[name] = {"value": row[name]} | {
+            key.removeprefix(f"{name}_"): value for key, value in row.items() if key.startswith(f"{name}_")
+        }
+    return flat

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from headscope.question.kinds import Kind
@@ -22,6 +23,7 @@ _INK, _SOFT, _RULE = "#191b1d", "#555b61", "#c9cbc6"
 _HEAT = (90, 169, 207)  # what a full share is drawn with
 _ROW, _EDGE, _LINE = 20, 12, 16
 _BOTH, _LABEL, _NUMBER = 104, 76, 52  # a column of labels with numbers, of labels, of numbers
+_NAME = 11  # characters of a column's name that a column of numbers has room for, at most
 
 
 class Box(NamedTuple):
@@ -73,8 +75,10 @@ def drawn(sheets: Sequence[Sheet]) -> Drawing:
         top, right = _grid(sheet, top, marks)
         width = max(width, right + _EDGE)
     for line in dict.fromkeys(line for sheet in figures for line in sheet.legend):
-        marks.append(Words(_EDGE, top + 4, line, _SOFT, 10))
-        top += 12
+        for part in textwrap.wrap(line, max(60, int((width - 2 * _EDGE) / 6.2))):
+            marks.append(Words(_EDGE, top + 4, part, _SOFT, 10))
+            width = max(width, 2 * _EDGE + int(6.2 * len(part)))
+            top += 12
     return Drawing("; ".join(sheet.caption for sheet in figures), width, top + 8, tuple(marks))
 
 
@@ -90,7 +94,11 @@ def _grid(sheet: Sheet, top: int, marks: list[Box | Rule | Words]) -> tuple[int,
         top += _LINE
     right = _EDGE + names + across * len(sheet.columns)
     line_at = top + 10
-    for n, name in enumerate(sheet.columns):
+    for n, name in enumerate(sheet.titles_over):
+        marks.append(Words(_EDGE + names + n * across + 5, line_at + 13, _short(name, across - 8, 10), _INK, 10))
+    if sheet.over:
+        line_at += _LINE
+    for n, name in enumerate(sheet.titles):
         marks.append(Words(_EDGE + names + n * across + 5, line_at + 13, _short(name, across - 8, 10), _SOFT, 10))
     for head, row in zip(heads, sheet.rows, strict=True):
         line_at += _ROW
@@ -105,12 +113,14 @@ def _grid(sheet: Sheet, top: int, marks: list[Box | Rule | Words]) -> tuple[int,
 def _across(sheet: Sheet) -> int:
     cells = [cell for row in sheet.rows for cell in row.cells]
     if not any(cell.label for cell in cells):
-        return _NUMBER
+        numbers = (len(cell.number) for cell in cells)
+        names = (min(_NAME, len(name)) for name in sheet.titles)
+        return max([_NUMBER, *(9 + int(6.2 * characters) for characters in (*numbers, *names))])
     return _BOTH if sheet.figure == "cells" and any(cell.number for cell in cells) else _LABEL
 
 
 def _bare(cell: Cell) -> Cell:
-    return Cell(cell.label, kind=cell.kind, share=cell.share)
+    return replace(cell, number="")
 
 
 def _square(cell: Cell, x: int, y: int, across: int) -> list[Box | Rule | Words]:

@@ -1,13 +1,20 @@
-"""Sheets as HTML, for notebooks and files that need nothing else. Labels are data: everything is escaped."""
+"""Sheets as HTML, for the page, notebooks and files that need nothing else. Labels are data: everything is escaped."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
+from itertools import takewhile
+from math import isfinite
 
+from headscope.show.marks import KEY, MARKS
 from headscope.show.one_file import document
 from headscope.show.sheet import Cell, Row, Sheet
 from headscope.show.style import SHEETS, STEPS
+
+# What is a sign in a label, and no part of the text: a space, the continuation of a word, a byte.
+_SIGNS = re.compile(r"(^(?:##|␣+)|␣+$|⟨[^⟩]*⟩|[⏎␍⇥⍽])")
 
 
 def tables(sheets: Sequence[Sheet]) -> str:
@@ -15,22 +22,23 @@ def tables(sheets: Sequence[Sheet]) -> str:
     return "".join(map(_sheet, sheets))
 
 
-def fragment(sheets: Sequence[Sheet]) -> str:
-    """The same with its style, for a notebook's cell."""
-    return f"<style>{SHEETS}</style>{tables(sheets)}"
+def fragment(sheets: Sequence[Sheet], drawing: str = "") -> str:
+    """The same with its style, for a notebook's cell, below a drawing (SVG) where there is one."""
+    above = f'<div style="max-width:1000px">{drawing}</div>' if drawing else ""
+    return f"<style>{SHEETS}</style>{above}{tables(sheets)}"
 
 
-def page(title: str, sheets: Sequence[Sheet]) -> str:
+def page(title: str, sheets: Sequence[Sheet], drawing: str = "") -> str:
     """The same as a file that opens anywhere."""
-    return document(title, tables=[tables(sheets)])
+    return document(title, svg=drawing, tables=[tables(sheets)])
 
 
 def steps(title: str, sheets: Sequence[Sheet]) -> str:
     """A section with a list of sheets, one a step, without any style: it takes that of the page that it is put in."""
     parts = (
-        f"<li><h4>{escape(sheet.caption)}</h4>{_paragraphs(sheet.lead)}"
+        f"<li><h4>{escape(sheet.caption)}</h4>{_around('lead', sheet.lead)}"
         f'<div tabindex="0" role="region" aria-label="{escape(sheet.caption)}, scrollable">'
-        f"{_table(sheet)}</div>{_paragraphs((*sheet.legend, *sheet.notes))}</li>"
+        f"{_table(sheet)}</div>{_below(sheet)}</li>"
         for sheet in sheets
     )
     return f"<section><h3>{escape(title)}</h3><ol>{''.join(parts)}</ol></section>"
@@ -38,40 +46,112 @@ def steps(title: str, sheets: Sequence[Sheet]) -> str:
 
 def _sheet(sheet: Sheet) -> str:
     caption = escape(sheet.caption)
+    classes = "hs-sheet hs-prose" if sheet.prose else "hs-sheet"
     return (
-        f'<div class="hs-sheet" tabindex="0" role="region" aria-label="{caption}">{_paragraphs(sheet.lead)}'
-        f"{_table(sheet, f'<caption>{caption}</caption>')}{_paragraphs((*sheet.legend, *sheet.notes))}</div>"
+        f'<div class="{classes}" data-sheet="{escape(sheet.name)}">{_around("lead", sheet.lead)}'
+        f'<div class="hs-scroll" tabindex="0" role="region" aria-label="{caption}, scrollable">'
+        f"{_table(sheet, f'<caption><span>{caption}</span></caption>')}</div>{_below(sheet)}</div>"
     )
 
 
+def _around(what: str, lines: Sequence[str]) -> str:
+    return "".join(f'<p class="hs-{what}">{escape(line)}</p>' for line in lines)
+
+
+def _below(sheet: Sheet) -> str:
+    key = _key() if KEY in sheet.legend else ""
+    return key + _around("legend", [line for line in sheet.legend if line != KEY]) + _around("note", sheet.notes)
+
+
+def _key() -> str:
+    """What the marks mean, each in the look of its kind."""
+    says = zip(
+        filter(None, MARKS.values()), (kind for kind, sign in MARKS.items() if sign), KEY.split(" · "), strict=True
+    )
+    parts = (
+        f'<li class="hs-{kind}"><span class="hs-sign">{sign}</span>{escape(said.removeprefix(sign))}</li>'
+        for sign, kind, said in says
+    )
+    return f'<ul class="hs-key" aria-label="Marks">{"".join(parts)}</ul>'
+
+
 def _table(sheet: Sheet, caption: str = "") -> str:
-    head = "".join(f'<th scope="col">{escape(column)}</th>' for column in (sheet.stub, *sheet.columns))
-    body = "".join(map(_row, sheet.rows))
-    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    """The rows that stand apart at the end are the table's foot."""
+    foot = len(list(takewhile(lambda row: row.apart, reversed(sheet.rows))))
+    body, foot_rows = sheet.rows[: len(sheet.rows) - foot], sheet.rows[len(sheet.rows) - foot :]
+    parts = (("tbody", body), ("tfoot", foot_rows))
+    rows = "".join(f"<{name}>{''.join(map(_row, part))}</{name}>" for name, part in parts if part)
+    return f"<table>{caption}<thead>{_heading(sheet)}</thead>{rows}</table>"
+
+
+def _heading(sheet: Sheet) -> str:
+    rows = ' rowspan="2"' if sheet.over else ""
+    corner = f'<th scope="col"{rows}>{escape(sheet.stub)}</th>' if sheet.stub else f"<td{rows}></td>"
+    columns = "".join(
+        _title(Cell(title) if isinstance(title, str) else title, 'scope="col"') for title in sheet.columns
+    )
+    if not sheet.over:
+        return f"<tr>{corner}{columns}</tr>"
+    wide = f'scope="colgroup" colspan="{sheet.together}"'
+    over = "".join(_title(title, wide) for title in sheet.over)
+    return f"<tr>{corner}{over}</tr><tr>{columns}</tr>"
 
 
 def _row(row: Row) -> str:
     apart = ' class="hs-apart"' if row.apart else ""
-    return f'<tr{apart}><th scope="row">{_inside(row.head)}</th>{"".join(map(_cell, row.cells))}</tr>'
+    title = _title(row.head, 'scope="row"')
+    return f"<tr{apart}>{title}{''.join(map(_cell, row.cells))}</tr>"
+
+
+def _title(cell: Cell, scope: str) -> str:
+    """What names a row or columns; what it says is there for those who point at it."""
+    says = f' title="{escape(cell.says)}"' if cell.says else ""
+    return f"<th {scope}{_attributes(cell)}{says}>{_inside(cell)}</th>"
 
 
 def _cell(cell: Cell) -> str:
+    says = f' data-says="{escape(cell.says)}"' if cell.says else ""
+    return f"<td{_attributes(cell)}{says}>{_inside(cell)}</td>"
+
+
+def _attributes(cell: Cell) -> str:
     """A cell without a mark, a label or a ground has no class, so that a page without the style is as plain."""
-    number = "" if cell.label or not cell.number else "hs-number"
     strong = round(STEPS * cell.share) if cell.share else 0
-    classes = f"{number} hs-{strong}".strip() if strong else number
-    return f'<td class="{classes}">{_inside(cell)}</td>' if classes else f"<td>{_inside(cell)}</td>"
+    classes = {
+        "hs-number": cell.number and not cell.label,
+        f"hs-{strong}": strong,
+        f"hs-{cell.kind}": cell.kind != "elsewhere",
+        "hs-shared": cell.shared,
+    }
+    about = cell.id is not None or cell.position is not None
+    value = None if cell.value is None or not isfinite(cell.value) else f"{cell.value:.6g}"
+    given = {
+        "class": " ".join(name for name, worn in classes.items() if worn) or None,
+        "data-id": cell.id,
+        "data-position": cell.position,
+        "data-label": cell.label if about and cell.label else None,
+        "data-head": cell.head,
+        "data-layer": cell.layer,
+        "data-value": value,
+        "data-measure": cell.measure or None,
+    }
+    return "".join(f' {name}="{escape(str(said))}"' for name, said in given.items() if said is not None)
 
 
 def _inside(cell: Cell) -> str:
-    label = escape(cell.marked)
-    if cell.kind != "elsewhere":
-        label = f'<span class="hs-{cell.kind}">{label}</span>'
-    number = f"<small>{escape(cell.number)}</small>" if label else escape(cell.number)
-    beside = f"<small>{escape(cell.beside)}</small>"
-    parts = ((cell.label, label), (cell.number, number), (cell.beside, beside))
-    return " ".join(part for said, part in parts if said)
+    """The cell's words; what its look and its place say is said to those who do not see it, too."""
+    sign = f'<span class="hs-sign" aria-hidden="true">{MARKS[cell.kind]}</span>' if MARKS[cell.kind] else ""
+    before = f'<small class="hs-before">{escape(cell.before)}</small> ' if cell.before else ""
+    unseen = (cell.says if sign else "", "on both sides" if cell.shared else "")
+    hidden = "".join(f'<span class="hs-hidden"> ({escape(said)})</span>' for said in unseen if said)
+    label = f'{sign}{before}<span class="hs-label">{_label(cell.label)}</span>{hidden}' if cell.label else ""
+    number = escape(cell.number.replace("-", "−"))
+    small = {"beside": escape(cell.beside), "num": number if cell.label else ""}
+    parts = (f'<small class="hs-{name}">{said}</small>' for name, said in small.items() if said)
+    return " ".join(filter(None, (label or number, *parts)))
 
 
-def _paragraphs(lines: Sequence[str]) -> str:
-    return "".join(f"<p>{escape(line)}</p>" for line in lines)
+def _label(label: str) -> str:
+    """A label in which signs are set apart; they stand at the odd places of what is split at them."""
+    parts = enumerate(_SIGNS.split(label))
+    return "".join(f'<span class="hs-sign">{escape(part)}</span>' if n % 2 else escape(part) for n, part in parts)

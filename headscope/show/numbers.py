@@ -33,6 +33,15 @@ def score(value: float) -> str:
     return f"{value:+.{2 if size < 9.995 else 1 if size < 99.95 else 0}f}"
 
 
+def place(rank: int) -> str:
+    """Where a token stands among all; 0: nowhere.
+
+    >>> place(1204), place(0)
+    ('#1204', 'no rank')
+    """
+    return f"#{rank}" if rank else "no rank"
+
+
 def rank(value: float) -> str:
     """A rank that may lie between two, or be none.
 
@@ -45,10 +54,12 @@ def rank(value: float) -> str:
 def percent(value: float) -> str:
     """A share; none where it is not a number.
 
-    >>> [percent(x) for x in (0.123, float("nan"))]
-    ['12%', '–']
+    >>> [percent(x) for x in (0.123, 0.001, 0.0, float("nan"))]
+    ['12%', '<1%', '0%', '–']
     """
-    return f"{float(value):.0%}" if value == value else "–"
+    if value != value:
+        return "–"
+    return "<1%" if 0 < value < 0.005 else f"{float(value):.0%}"
 
 
 def decimals(value: float) -> str:

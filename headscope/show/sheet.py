@@ -14,10 +14,12 @@ Figure = Literal["cells", "labels"]
 
 @dataclass(frozen=True)
 class Cell:
-    """A label, a number as it is written, or both; `beside` is a further, smaller one.
+    """A label, a number as it is written, or both; `beside` is a further, smaller one, `before` leads the label.
 
-    `kind` is what a token is to the text, and gives the mark. `share` (0 to 1) says how strong the cell's ground is.
-    `id` is the vocabulary id and `position` the place in the text that the cell is about, to link by.
+    `kind` is what a token is to the text, and gives the mark; `shared`: the list beside it has the token too. `share`
+    (0 to 1) says how strong the cell's ground is. `says` tells in words what the cell leaves to its sign and its place.
+    `value` is its number whole; the title of a column names its numbers by their `measure`. What the cell is about, to
+    link by: `id` in the vocabulary, `position` in the text, `head`, `layer`.
     """
 
     label: str = ""
@@ -25,13 +27,25 @@ class Cell:
     kind: Kind = "elsewhere"
     share: float | None = None
     beside: str = ""
+    before: str = ""
+    says: str = ""
+    value: float | None = None
+    measure: str = ""
+    shared: bool = False
     id: int | None = None
     position: int | None = None
+    head: int | None = None
+    layer: int | None = None
 
     @property
     def marked(self) -> str:
         """The label behind the sign of its kind."""
-        return MARKS[self.kind] + self.label
+        return MARKS[self.kind] + (f"{self.before} {self.label}" if self.before else self.label)
+
+    @property
+    def said(self) -> str:
+        """All that the cell says, in a line."""
+        return " ".join(part for part in (self.marked, self.number, self.beside) if part)
 
 
 @dataclass(frozen=True)
@@ -48,16 +62,35 @@ class Sheet:
     """A table: `caption`, sentences that lead to it, rows under `columns`, and what must be said below it.
 
     `stub` is the title over the rows' heads. Columns are broken into blocks where the medium is narrow; `together` of
-    them stay side by side. `figure`: how it is drawn; None: it is no figure.
+    them stay side by side, under one of the titles `over` them, if there are any. `prose`: cells hold sentences, which
+    are broken into lines and never cut. `figure`: how it is drawn; None: it is no figure.
     """
 
     name: str
     caption: str
-    columns: tuple[str, ...]
+    columns: tuple[str | Cell, ...]
     rows: tuple[Row, ...]
     stub: str = ""
     lead: tuple[str, ...] = ()
     legend: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     together: int = 1
+    prose: bool = False
     figure: Figure | None = None
+    over: tuple[Cell, ...] = ()
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """Of the columns, in words."""
+        return tuple(title if isinstance(title, str) else title.marked for title in self.columns)
+
+    @property
+    def titles_over(self) -> tuple[str, ...]:
+        """Of the columns: what stands over them, at the first of those that it stands over."""
+        alone = ("",) * (self.together - 1)
+        return tuple(title for over in self.over for title in (over.marked, *alone))
+
+
+def of_heads(number: int, measure: str = "") -> tuple[Cell, ...]:
+    """Titles of columns that are about one head each; `measure`: what their numbers are."""
+    return tuple(Cell(f"head {head}", measure=measure, head=head) for head in range(number))

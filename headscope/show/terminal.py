@@ -20,7 +20,7 @@ from headscope.show.sheet import Cell, Sheet
 
 WIDTH = 100
 STYLES: dict[Kind, str] = {"own": "bold green", "text": "cyan", "variant": "cyan", "special": "dim", "elsewhere": ""}
-_LABEL, _ALONE = 9, 20  # characters of a label beside a number, and of one that stands alone
+_LABEL, _NAME, _ALONE = 9, 14, 20  # characters of a label beside a number, of a row's, and of one that stands alone
 _RANK = 7  # heads of rows that are no longer, as ranks are, stand on the right
 
 
@@ -34,7 +34,7 @@ def tables(sheets: Sequence[Sheet], width: int) -> list[RenderableType]:
     parts: list[RenderableType] = []
     for sheet in sheets:
         parts += [Text(sheet.caption, "bold"), *map(Text, sheet.lead)]
-        for block in _blocks(sheet, width):
+        for block in [_prose(sheet)] if sheet.prose else _blocks(sheet, width):
             parts += [block, Text()]
         if sheet.legend:
             parts += [*(Text(line, "dim") for line in sheet.legend), Text()]
@@ -54,19 +54,19 @@ class _Room:
     beside: int
 
     @staticmethod
-    def of(title: str, cells: Sequence[Cell]) -> _Room:
+    def of(title: str, cells: Sequence[Cell], longest: int = _LABEL) -> _Room:
         number = max((cell_len(cell.number) for cell in cells), default=0)
         beside = max((cell_len(cell.beside) for cell in cells), default=0)
-        label = max((min(cell_len(cell.marked), _LABEL) for cell in cells if cell.number), default=0)
-        alone = max((min(cell_len(cell.marked), _ALONE) for cell in cells if not cell.number), default=0)
-        rest = number + bool(label) + beside + bool(beside)
-        whole = max(label + rest, alone, min(cell_len(title), _ALONE), 1)
+        label = max((min(cell_len(cell.marked), longest) for cell in cells if not _is_alone(cell)), default=0)
+        alone = max((min(cell_len(cell.marked), _ALONE) for cell in cells if _is_alone(cell)), default=0)
+        rest = sum(part + 1 for part in (number, beside) if part)
+        whole = max(label + rest, alone, min(max(map(cell_len, title.split("\n"))), _ALONE), 1)
         return _Room(whole, whole - rest if label else 0, number, beside)
 
 
 def _blocks(sheet: Sheet, width: int) -> list[Table]:
-    head = _Room.of(sheet.stub, [row.head for row in sheet.rows])
-    rooms = [_Room.of(title, [row.cells[n] for row in sheet.rows]) for n, title in enumerate(sheet.columns)]
+    head = _Room.of(sheet.stub, [row.head for row in sheet.rows], _NAME)
+    rooms = [_Room.of(title, [row.cells[n] for row in sheet.rows]) for n, title in enumerate(_titles(sheet))]
     groups = [range(n, n + sheet.together) for n in range(0, len(rooms), sheet.together)]
     widest = max(sum(rooms[n].whole + 1 for n in group) - 1 for group in groups)
     found = []
@@ -76,13 +76,21 @@ def _blocks(sheet: Sheet, width: int) -> list[Table]:
     return found
 
 
+def _titles(sheet: Sheet) -> tuple[str, ...]:
+    """Of the columns, each below what stands over it."""
+    if not sheet.over:
+        return sheet.titles
+    return tuple(f"{over}\n{title}" for over, title in zip(sheet.titles_over, sheet.titles, strict=True))
+
+
 def _table(sheet: Sheet, head: _Room, rooms: Mapping[int, _Room]) -> Table:
     """The rows of a sheet under those columns that have `rooms`."""
+    titles = _titles(sheet)
     ranks = not sheet.stub and not head.number and head.whole <= _RANK
     table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False, header_style="bold")
     table.add_column(Text(sheet.stub), justify="right" if ranks else "left", width=head.whole, no_wrap=True)
     for n, room in rooms.items():
-        title = _cut(sheet.columns[n], room.whole)
+        title = "\n".join(_cut(line, room.whole) for line in titles[n].split("\n"))
         table.add_column(Text(title), justify="left" if room.label else "right", width=room.whole, no_wrap=True)
     most = {n: max((row.cells[n].share or 0.0 for row in sheet.rows), default=0.0) for n in rooms}
     for row, below in zip(sheet.rows, [*sheet.rows[1:], None], strict=True):
@@ -92,17 +100,34 @@ def _table(sheet: Sheet, head: _Room, rooms: Mapping[int, _Room]) -> Table:
     return table
 
 
+def _prose(sheet: Sheet) -> Table:
+    """The rows of a sheet whose sentences share the width that its other columns leave."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, header_style="bold")
+    columns = zip(*((row.head, *row.cells) for row in sheet.rows), strict=True)
+    for title, cells in zip((sheet.stub, *sheet.titles), columns, strict=True):
+        table.add_column(Text(title), no_wrap=all(cell_len(cell.said) <= _ALONE for cell in cells))
+    for row in sheet.rows:
+        table.add_row(*(Text(cell.said, STYLES[cell.kind]) for cell in (row.head, *row.cells)))
+    return table
+
+
 def _shown(cell: Cell, room: _Room, most: float) -> Text:
     """A cell; `most`: the largest share of its column, which stands out, and what is hardly any of it steps back."""
     style = STYLES[cell.kind]
-    if not cell.number:
+    if _is_alone(cell):
         return Text(set_cell_size(_cut(cell.marked, room.whole), room.whole), style)
     if not room.label:
         weak = cell.share is not None and cell.share < most / 10
-        return Text(cell.number, "dim" if weak else "bold" if cell.share == most else "")
+        shown = Text(cell.number, "dim" if weak else "bold" if cell.share and cell.share == most else "")
+        return shown.append(f" {cell.beside:>{room.beside}}", "dim") if cell.beside else shown
     shown = Text(set_cell_size(_cut(cell.marked, room.label), room.label), style)
-    shown.append(f" {cell.number:>{room.number}}", "dim")
+    if cell.number:
+        shown.append(f" {cell.number:>{room.number}}", "dim")
     return shown.append(f" {cell.beside:>{room.beside}}") if cell.beside else shown
+
+
+def _is_alone(cell: Cell) -> bool:
+    return not (cell.number or cell.beside)
 
 
 def _cut(label: str, width: int) -> str:

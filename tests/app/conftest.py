@@ -25,7 +25,7 @@ HERE = "http://127.0.0.1"
 def server(demo: Scope) -> Iterator[Server]:
     """The page of the demo weights, with its first view worked out."""
     with Server(create_app(demo)) as running:
-        httpx.post(f"{running.address}/api/v1/nearest", json={}, timeout=60).raise_for_status()
+        httpx.post(f"{running.address}/api/v1/nearest", json={"html": True}, timeout=60).raise_for_status()
         yield running
 
 

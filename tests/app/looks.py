@@ -28,7 +28,7 @@ EXPERIMENT = {
 
 def labels(figure: str, head: int) -> str:
     """JavaScript for the labels of one column of a table (`neighbors` or `positions`)."""
-    cells = f"#{figure} tbody td:nth-child({head + 2}) .label"
+    cells = f"#{figure} tbody td:nth-child({head + 2}) .hs-label"
     return f"[...document.querySelectorAll('{cells}')].map((e) => e.textContent)"
 
 

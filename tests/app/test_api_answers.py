@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -136,7 +137,7 @@ def test_attention_is_what_the_library_finds(reader: TestClient, demo: Scope, we
 
 
 def test_first_view_is_in_the_page(reader: TestClient) -> None:
-    answer = reader.post(f"{API}/nearest", json={}).json()
+    answer = reader.post(f"{API}/nearest", json={"html": True}).json()
     html = reader.get("/").text
     first = json.loads(html.split('id="first">')[1].split("</script>")[0])
     assert first["answer"] == answer
@@ -144,7 +145,7 @@ def test_first_view_is_in_the_page(reader: TestClient) -> None:
 
 def test_page_carries_text_as_data(reader: TestClient) -> None:
     text = "</script><script>alert(1)</script>"
-    reader.post(f"{API}/nearest", json={"text": text})
+    reader.post(f"{API}/nearest", json={"text": text, "html": True})
     html = reader.get("/", params={"text": text}).text
     assert "alert(1)</script>" not in html
     assert json.loads(html.split('id="first">')[1].split("</script>")[0])["answer"]["text"] == text
@@ -160,3 +161,36 @@ def test_a_model_without_position_embeddings_says_so(tiny: TestClient) -> None:
     answer = tiny.post(f"{API}/nearest", json={"k": 2}).json()
     assert answer["use_position"] is False
     assert any("adds no position embedding" in note for note in answer["notes"])
+
+
+@pytest.mark.parametrize(
+    ("path", "question", "sheets"),
+    [
+        ("nearest", {"token": 3, "k": 4}, ["neighbors", "positions"]),
+        ("nearest", {"space": "embedding", "k": 4}, ["neighbors", "suppressed", "positions"]),
+        ("background", {"k": 4}, ["hub-aware"]),
+        ("why", {"token": 2, "head": 6, "id": 1000}, ["why"]),
+        ("compare", {"k": 4, "other": {"mask": "causal"}}, ["comparison", "positions"]),
+        ("atlas", {"token": 2}, ["atlas", "kinds"]),
+        ("attention", {"token": 2}, ["attention"]),
+        ("attention", {"token": 2, "head": 3}, ["attention", "pattern"]),
+    ],
+)
+def test_an_answer_is_laid_out_where_it_is_asked_for(
+    reader: TestClient, path: str, question: dict[str, object], sheets: list[str]
+) -> None:
+    plain = reader.post(f"{API}/{path}", json=question).json()
+    answer = reader.post(f"{API}/{path}", json={**question, "html": True}).json()
+    described(path, answer)
+    html = answer.pop("html")
+    assert answer == plain
+    assert re.findall(r'data-sheet="([^"]+)"', html) == sheets
+    assert html.count("<table>") == len(sheets)
+    assert "style=" not in html
+
+
+def test_an_answer_that_is_laid_out_says_the_text_as_text(reader: TestClient) -> None:
+    question = {"text": '<script>alert(1)</script> "&', "token": 2, "html": True, "head": 1}
+    html = reader.post(f"{API}/attention", json=question).json()["html"]
+    assert "<script" not in html
+    assert "&lt;" in html

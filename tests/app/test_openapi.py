@@ -21,6 +21,7 @@ ROUTES = (
     "models/opening",
     "read",
     "nearest",
+    "nearest_positions",
     "background",
     "why",
     "worked",

@@ -21,7 +21,7 @@ def numbers(page: Browser, figure: str) -> list[list[float]]:
         f"[...document.querySelectorAll('#{figure} tbody tr')].map((row) => [...row.cells].slice(1)"
         ".map((e) => e.dataset.where))"
     )
-    return [[float(re.findall(r": (\S+)$", cell)[0]) for cell in row] for row in rows]
+    return [[float(re.findall(r" (\S+)$", cell)[0]) for cell in row] for row in rows]
 
 
 def shown(page: Browser, answer: dict[str, Any]) -> None:
@@ -42,8 +42,8 @@ def test_every_number_is_the_apis(page: Browser, ask: Ask, weigh: str) -> None:
     start = {"weights": "αij", "norms": "‖αij"}[weigh]
     page.wait(f"document.querySelector('#attention .formula').textContent.startsWith('{start}')")
     shown(page, ask("attention", token=11, layer=2, weigh=weigh))
-    assert text(page, "#attention thead td") == "source ↓ head →"
-    assert text(page, "#attention tbody th.own .label") == "banana"
+    assert text(page, "#attention thead th") == "source"
+    assert text(page, "#attention tbody th.hs-own .hs-label") == "banana"
 
 
 def test_a_heads_whole_pattern_is_drawn_when_the_head_is_chosen(page: Browser, ask: Ask) -> None:
@@ -54,8 +54,9 @@ def test_a_heads_whole_pattern_is_drawn_when_the_head_is_chosen(page: Browser, a
     page.wait("document.querySelector('#pattern td')")
     answer = ask("attention", head=7)
     assert numbers(page, "pattern") == [pytest.approx(row, rel=1e-3) for row in answer["pattern"]["queries"]]
-    assert text(page, "#pattern thead td") == "query ↓ source →"
-    assert "Head 7" in text(page, "#pattern caption")
+    assert text(page, "#pattern thead th") == "query"
+    assert "L0H7" in text(page, "#pattern caption")
+    assert "rows: query, columns: source" in text(page, "#pattern caption")
     page.click("#attention [data-choose='7']")
     page.wait("!document.querySelector('#pattern td')")
 
@@ -78,9 +79,9 @@ def test_arrows_and_pointer_tell_the_numbers(page: Browser) -> None:
     page.wait("document.querySelector('#attention td')")
     page.js("document.querySelector('#attention tbody td').focus()")
     page.press("ArrowRight", "ArrowDown")
-    assert page.js("document.activeElement.dataset.where").startswith("head 1, source 1: ")
+    assert page.js("document.activeElement.dataset.where").startswith("head 1, source 1 time, weight ")
     page.hover("#attention tbody tr:nth-child(3) td:nth-of-type(5)")
-    page.wait("document.querySelector('#readout').textContent.includes('head 4, source 2: ')")
+    page.wait("document.querySelector('#readout').textContent.includes('head 4, source 2 flies, weight ')")
 
 
 def test_a_long_text_has_no_whole_pattern_and_says_why(page: Browser) -> None:

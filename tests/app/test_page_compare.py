@@ -18,7 +18,7 @@ HEADINGS = "[...document.querySelectorAll('#neighbors thead tr:last-child th')].
 
 def column(index: int) -> str:
     """JavaScript for the labels of one column of the table."""
-    cells = f"#neighbors tbody td:nth-of-type({index + 1}) .label"
+    cells = f"#neighbors tbody td:nth-of-type({index + 1}) .hs-label"
     return f"[...document.querySelectorAll('{cells}')].map((e) => e.textContent)"
 
 
@@ -44,12 +44,12 @@ def test_every_head_stands_side_by_side(page: Browser, ask: Ask, choice: str, ot
     compares(page, answer)
     assert page.js(HEADINGS) == names * 12
     assert text(page, "#neighbors thead th") == "head 0"
-    changes = page.js("[...document.querySelectorAll('#neighbors tfoot td[colspan]')].map((e) => e.textContent)")
-    for head, said in zip(answer["heads"], changes, strict=True):
+    changes = page.js("[...document.querySelectorAll('#neighbors tfoot tr:last-child td')].map((e) => e.textContent)")
+    for head, both, own in zip(answer["heads"], changes[::2], changes[1::2], strict=True):
         way = "farther" if head["moved"] > 0 else "nearer"
-        moved = f"own {abs(head['moved']):,} {way}" if head["moved"] else "own stays"
-        assert said == f"{round(15 * head['overlap'])} of 15 · {moved}"
-    shared = page.js("document.querySelectorAll('#neighbors td.shared').length")
+        assert own == (f"own {abs(head['moved'])} {way}" if head["moved"] else "own stays")
+        assert both == f"{round(15 * head['overlap'])} of 15 shared"
+    shared = page.js("document.querySelectorAll('#neighbors td.hs-shared').length")
     assert shared == 2 * sum(round(15 * head["overlap"]) for head in answer["heads"])
 
 

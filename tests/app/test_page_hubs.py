@@ -14,12 +14,12 @@ Ask = Callable[..., Any]
 
 
 def percent(share: float) -> str:
-    return "< 1 %" if 0 < share < 0.005 else f"{int(100 * share + 0.5)} %"
+    return "<1%" if 0 < share < 0.005 else f"{share:.0%}"
 
 
 def column(index: int) -> str:
     """JavaScript for the labels of one column of the table."""
-    cells = f"#neighbors tbody td:nth-of-type({index + 1}) .label"
+    cells = f"#neighbors tbody td:nth-of-type({index + 1}) .hs-label"
     return f"[...document.querySelectorAll('{cells}')].map((e) => e.textContent)"
 
 
@@ -43,25 +43,27 @@ def test_every_head_shows_both_lists_with_hubs_and_chance(page: Browser, ask: As
     holds(page, answer, background)
     heads = list(zip(answer["heads"], background["heads"], strict=True))
     hubs = [held["hubs"] for _, held in heads]
-    assert listed(page, "#neighbors thead .largest") == [
-        f" largest hub: {percent(one['largest'])} {one['label']} · skew {one['skewness']:.1f}" for one in hubs
-    ]
+    names = listed(page, "#neighbors tfoot th")
+    assert names == ["own", "chance", "in text", "hubs"]
+    below = [listed(page, f"#neighbors tfoot tr:nth-child({n}) td") for n in range(1, 5)]
+    told = [(f"{percent(one['largest'])} {one['label']}", f"skew {one['skewness']:.1f}") for one in hubs]
+    assert below[3] == [cell for pair in told for cell in pair]
     shown = [
-        f" by chance {percent(held['chance']['listed'][row])}"
+        percent(held["chance"]["listed"][row])
         for row in range(15)
         for head, held in heads
         if head["neighbors"][row]["kind"] in ("own", "text")
     ]
     assert shown
-    assert listed(page, "#neighbors tbody .chance") == shown
-    below = listed(page, "#neighbors tfoot td[colspan]")
+    assert listed(page, "#neighbors tbody .hs-beside") == shown
     for n, (_, held) in enumerate(heads):
         chance = held["chance"]
-        assert below[n] == f"#{int(chance['own_rank'] + 0.5):,} · {percent(chance['as_near'])} as near"
-        assert below[len(heads) + n] == f"{percent(chance['in_text'])} by chance"
-    said = text(page, "#neighbors .says")
+        rank = f"{chance['own_rank']:.1f}".removesuffix(".0")
+        assert below[1][2 * n] == f"#{rank}, {percent(chance['as_near'])} as near"
+        assert below[2][2 * n] == percent(chance["in_text"])
+    said = " ".join(listed(page, "#neighbors .hs-legend"))
     assert f"{background['bank']['outputs']:,} outputs" in said
-    assert f"{background['window']['outputs']:,} outputs at" in said
+    assert f"{background['window']['outputs']:,} of them at position" in said
 
 
 def test_the_switch_is_in_the_address_and_goes_off_again(page: Browser, server: Server, ask: Ask) -> None:
@@ -94,11 +96,14 @@ def test_a_hub_aware_neighbour_tells_its_score_and_why_it_is_near(page: Browser,
     choose(page, "hubs", "on")
     page.wait("document.querySelector('#neighbors .hubs')", 30)
     page.hover("#neighbors tbody td:nth-of-type(2)")
-    page.wait("document.querySelector('#readout').textContent.includes('head 0, hub-aware rank 1')")
+    page.wait("document.querySelector('#readout').textContent.includes('head 0, hub-aware, rank 1')")
     assert "score" in text(page, "#readout")
     first = ask("background")["heads"][0]["neighbors"][0]
     page.click("#neighbors tbody td:nth-of-type(2)")
-    page.wait(f"document.querySelector('#why caption')?.textContent === 'Why {first['label']} is near in head 0'", 30)
+    page.wait("document.querySelector('#why caption')", 30)
+    assert text(page, "#why caption").startswith("Why: ")
+    assert "head 0 at 1 time" in text(page, "#why caption")
+    assert text(page, "#why thead th:last-child") == first["label"]
 
 
 def test_narrow_it_scrolls_in_its_own_container(page: Browser) -> None:

@@ -163,7 +163,7 @@ def test_two_models_stand_side_by_side(browser: Browser, many: Any) -> None:
     browser.open(f"{server.address}/?layer=2&reference=layer")
     shows(browser, asked(server, layer=2, reference="layer"))
     choose(browser, "compare", "model")
-    browser.wait("document.querySelectorAll('#neighbors .versus td.shared').length === 360")  # the same weights
+    browser.wait("document.querySelectorAll('#neighbors .versus td.hs-shared').length === 360")  # the same weights
     browser.js("(document.querySelector('#other-model').value = 'gpt2')")
     browser.js("document.querySelector('#other-model').dispatchEvent(new Event('change', { bubbles: true }))")
     browser.wait("document.querySelector('#problem').textContent.includes('as many heads')")

@@ -162,7 +162,7 @@ def test_at_twice_the_size_everything_is_still_there(page: Browser, ask: Ask) ->
 
 
 def test_the_other_colours_are_remembered(page: Browser) -> None:
-    ink = "getComputedStyle(document.querySelector('.key .text .sign')).color"
+    ink = "getComputedStyle(document.querySelector('.hs-key .hs-text .hs-sign')).color"
     first = page.js(ink)
     page.click("#palette")
     second = page.js(ink)
@@ -212,8 +212,8 @@ def lab(rgb: list[float]) -> tuple[float, float, float]:
 def test_text_says_what_colour_says(page: Browser) -> None:
     """Every coloured cell carries its sign, so that nothing is lost without colours."""
     unmarked = page.js(
-        "[...document.querySelectorAll('td.own, td.text, td.variant, td.special')]"
-        ".filter((e) => !e.querySelector('.sign')).length"
+        "[...document.querySelectorAll('td.hs-own, td.hs-text, td.hs-variant, td.hs-special')]"
+        ".filter((e) => !e.querySelector('.hs-sign[aria-hidden]')).length"
     )
     assert unmarked == 0
-    assert "own token" in text(page, ".key")
+    assert "own token" in text(page, ".hs-key")

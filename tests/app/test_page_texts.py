@@ -32,7 +32,7 @@ def test_text_is_shown_as_text(page: Browser, ask: Ask, written: str) -> None:
     assert shown == [token["label"] for token in answer["tokens"]]
     assert page.js("document.title").endswith("headscope")
     assert page.js("document.querySelectorAll('main script, main b').length") == 0
-    assert page.js("getComputedStyle(document.querySelector('td .label')).unicodeBidi") == "isolate"
+    assert page.js("getComputedStyle(document.querySelector('td .hs-label')).unicodeBidi") == "isolate"
     page.go(0)
     shows(page, answer)
     assert chosen(page)["text"] == written

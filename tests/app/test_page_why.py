@@ -7,24 +7,31 @@ from typing import Any
 
 import pytest
 
+from headscope.show.numbers import distance
 from tests.app.browsers import Browser
 from tests.app.looks import choose, text
 from tests.app.serving import Server
 
 Ask = Callable[..., Any]
 SOURCES = (
-    "[...document.querySelectorAll('#why tbody tr')].map((row) => [+row.cells[0].textContent,"
-    " row.querySelector('.label').textContent, row.querySelector('.weight').textContent])"
+    "[...document.querySelectorAll('#why tbody tr')].map((row) => [+row.querySelector('.hs-before').textContent,"
+    " row.querySelector('.hs-label').textContent, row.querySelector('.hs-num').textContent,"
+    " row.cells[1].textContent])"
 )
 LABELS = (
     "[...document.querySelectorAll('#{table} tbody tr')].map((row) =>"
-    " [...row.querySelectorAll('td .label')].map((e) => e.textContent))"
+    " [...row.querySelectorAll('td .hs-label')].map((e) => e.textContent))"
 )
+
+
+def shown(source: dict[str, Any]) -> list[str]:
+    """A weight and a share as they are written."""
+    return [written.replace("-", "−") for written in (distance(source["weight"]), f"{source['share']:+.4f}")]
 
 
 def told(answer: dict[str, Any]) -> list[list[Any]]:
     """The rows that an answer of the API makes."""
-    return [[one["position"], one["label"], f"{100 * one['weight']:.1f} %"] for one in answer["sources"]]
+    return [[one["position"], one["label"], *shown(one)] for one in answer["sources"]]
 
 
 def test_a_click_on_a_neighbour_splits_its_score_over_the_positions(page: Browser, ask: Ask) -> None:
@@ -33,7 +40,8 @@ def test_a_click_on_a_neighbour_splits_its_score_over_the_positions(page: Browse
     page.wait("document.querySelector('#why table')")
     answer = ask("why", head=2, id=int(cell))
     assert page.js(SOURCES) == told(answer)
-    assert "is near in head 2" in text(page, "#why caption")
+    assert "scores of head 2 at 1 time" in text(page, "#why caption")
+    assert text(page, "#why thead th:last-child") == answer["label"]
     page.click("#neighbors tbody tr:nth-child(2) td:nth-child(4)")
     page.wait("!document.querySelector('#why table')")
 
@@ -60,7 +68,7 @@ def test_the_query_against_the_keys_is_what_the_head_looks_for(page: Browser, as
         choose(page, control, value)
     answer = ask("nearest", space="key", vector="q", metric="dot")
     first = [head["neighbors"][0]["label"] for head in answer["heads"]]
-    page.wait(f"document.querySelector('#neighbors tbody td .label').textContent === {first[0]!r}")
+    page.wait(f"document.querySelector('#neighbors tbody td .hs-label').textContent === {first[0]!r}")
     assert page.js(LABELS.format(table="neighbors"))[0] == first
 
 

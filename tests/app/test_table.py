@@ -14,10 +14,10 @@ from starlette.responses import Response
 from headscope import Scope
 from headscope.app import create_app
 from headscope.app.api.answers import BeingMadeRecord, Problem
-from headscope.app.api.table import TABLE, Row
+from headscope.app.api.table import TABLE, Row, offered_rows
 
 API = "/api/v1"
-ROWS = [pytest.param(row, id=f"{row.method} {row.path}") for row in TABLE]
+ROWS = [pytest.param(row, id=f"{row.method} {row.path}") for row in [*TABLE, *offered_rows()]]
 ELSEWHERE = {"survey": "no directory here holds a finished survey"}  # an example, and why it does not work here
 
 

@@ -27,17 +27,23 @@ class Text(HTMLParser):
 def test_a_table_has_every_cell_its_marks_and_what_is_said_around_it():
     html = tables([sheets.plain()])
     assert html.count("<tr>") + html.count('<tr class="hs-apart">') == 4
-    assert html.count("<td") == 3 * sheets.HEADS
-    assert '<span class="hs-own">▸fox</span> <small>0.125</small>' in html
-    assert "<small>45%</small>" in html
-    for line in ("<caption>What is nearest</caption>", "<p>What the table is about.</p>", "<p>▸ own token</p>"):
+    assert html.count("<td") == 3 * sheets.HEADS + 1  # and the corner
+    assert (
+        '<td class="hs-own"><span class="hs-sign" aria-hidden="true">▸</span><span class="hs-label">fox</span>' in html
+    )
+    assert '<small class="hs-beside">45%</small>' in html
+    for line in (
+        "<caption><span>What is nearest</span></caption>",
+        ">What the table is about.</p>",
+        ">▸ own token</p>",
+    ):
         assert line in html
-    assert html.endswith("<p>The text was cut.</p></div>")
+    assert html.endswith('<p class="hs-note">The text was cut.</p></div>')
 
 
 def test_a_share_is_the_strength_of_a_ground():
     html = tables([sheets.heat()])
-    assert re.findall(r"<td class=\"([^\"]*)\">", html) == [
+    assert re.findall(r"<td class=\"([^\"]*)\"", html) == [
         "hs-number hs-9",
         "hs-number hs-5",
         "hs-number",
@@ -47,7 +53,7 @@ def test_a_share_is_the_strength_of_a_ground():
 
 def test_a_notebook_and_a_file_have_the_style_and_a_step_has_none():
     for html in (fragment([sheets.plain()]), page("Plain", [sheets.plain()])):
-        assert ".hs-own {" in html
+        assert ".hs-own .hs-label {" in html
         assert tables([sheets.plain()]) in html
     assert page("Plain", [sheets.plain()]).startswith("<!doctype html>")
     assert "style" not in steps("Worked out", [sheets.plain()])
@@ -55,7 +61,9 @@ def test_a_notebook_and_a_file_have_the_style_and_a_step_has_none():
 
 def test_a_step_is_named_by_its_caption_and_led_to_by_its_sentences():
     html = steps("Worked <out>", [sheets.plain(), sheets.heat()])
-    assert html.startswith("<section><h3>Worked &lt;out&gt;</h3><ol><li><h4>What is nearest</h4><p>What the table")
+    assert html.startswith(
+        '<section><h3>Worked &lt;out&gt;</h3><ol><li><h4>What is nearest</h4><p class="hs-lead">What'
+    )
     assert html.count("<li>") == html.count('role="region"') == 2
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from headscope import InputError
 from headscope.show.paint import painted
+from headscope.show.sheet import Cell, Row
 from headscope.show.svg import svg
 from tests.show import sheets
 
@@ -54,6 +55,27 @@ def test_a_long_caption_is_broken_and_within_the_figure():
     assert all(8 * len(one.text or "") < int(drawn.attrib["width"]) for one in bold)
 
 
+def test_a_long_legend_is_broken_and_within_the_figure():
+    drawn = ET.fromstring(svg([replace(sheets.heat(), legend=("what a sign means, " * 20,))]))
+    lines = [one.text or "" for one in drawn.iter(f"{SVG}text") if "sign" in (one.text or "")]
+    assert len(lines) > 3
+    assert all(6 * len(line) < int(drawn.attrib["width"]) for line in lines)
+    assert int(drawn.attrib["height"]) > 12 * len(lines)
+
+
+def test_columns_of_numbers_are_as_wide_as_the_widest():
+    narrow = sheets.heat()
+    wide = replace(narrow, rows=(Row(Cell("0"), (Cell(number="12.3 [10.1, 14.5]"), Cell(number="1"))),))
+    before, after = (int(ET.fromstring(svg([one])).attrib["width"]) for one in (narrow, wide))
+    assert after > before + 50
+
+
+def test_a_column_of_numbers_has_room_for_its_name():
+    plain = sheets.heat()
+    said = words(svg([replace(plain, columns=("+ LayerNorm", "head 1"))]))
+    assert {"+ LayerNorm", "head 1"} <= set(said)
+
+
 def test_hostile_labels_are_inert():
     drawn = ET.fromstring(svg([sheets.hostile()]))
     assert {element.tag for element in drawn.iter()} <= {SVG + tag for tag in ("svg", "title", "rect", "path", "text")}
@@ -70,6 +92,14 @@ def test_pdf_and_png_are_the_same_figure_every_time(sheet):
     pdf = painted([sheet()], "pdf")
     assert pdf.startswith(b"%PDF")
     assert painted([sheet()], "pdf") == pdf
+
+
+def test_a_png_that_is_too_large_is_refused_and_what_has_room_for_it_is_named():
+    pytest.importorskip("matplotlib")
+    tall = replace(sheets.heat(), rows=sheets.heat().rows * 600)
+    with pytest.raises(InputError, match=r"a PNG of 75,\d{3} pixels a side, where 65,535 .* \.svg or \.pdf"):
+        painted([tall], "png")
+    assert 'height="24' in svg([tall])[:200]
 
 
 def test_without_matplotlib_a_sentence_names_what_to_install(monkeypatch: pytest.MonkeyPatch):

@@ -5,8 +5,6 @@ A record is a plain dict while it is made, so that nothing is checked or copied 
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from typing import Generic, Literal, TypeVar
 
 from typing_extensions import NotRequired, TypedDict
@@ -14,7 +12,7 @@ from typing_extensions import NotRequired, TypedDict
 from headscope.inference.verdicts import Verdict
 from headscope.model.card import Card
 from headscope.question.choices import What
-from headscope.reading import records
+from headscope.reading import answer, records
 from headscope.reading.map.records import LabelledMapRecord
 
 State = Literal["absent", "waiting", "working", "stopped", "failed", "ready"]
@@ -26,9 +24,8 @@ class Json(bytes, Generic[R]):
 
 
 def as_json(record: R) -> Json[R]:
-    """A record as JSON; distances that JSON has no number for were told as None."""
-    told = json.dumps(record, ensure_ascii=False, allow_nan=False, default=dataclasses.asdict)
-    return Json(told.encode("utf-8", errors="backslashreplace"))
+    """A record as it is sent."""
+    return Json(answer.as_json(record))
 
 
 class Problem(TypedDict):
@@ -95,7 +92,29 @@ class WorkedOutRecord(records.WorkedRecord):
     html: str
 
 
-class ComparedRecord(TypedDict):
+class LaidOut(TypedDict):
+    """Where it was asked for, `html`: the answer as tables, without styles or scripts; all words in it escaped."""
+
+    html: NotRequired[str]
+
+
+class LookedRecord(records.LookRecord, LaidOut):
+    """One selected token, one layer, every head: what `headscope look --json` prints."""
+
+
+class HeldRecord(records.BackgroundRecord, LaidOut):
+    """What other texts' outputs say of an answer."""
+
+
+class ExplainedRecord(records.WhyRecord, LaidOut):
+    """One token's score in one head, split over the source positions; `rest` belongs to none."""
+
+
+class AllHeadsRecord(records.AtlasRecord, LaidOut):
+    """The nearest token of every layer and head."""
+
+
+class ComparedRecord(LaidOut):
     """Two answers, and for each head what they share and how far its own token moved."""
 
     one: records.LookRecord
@@ -110,7 +129,7 @@ class PatternRecord(TypedDict):
     queries: list[list[float]]
 
 
-class AttendedRecord(records.AttentionRecord):
+class AttendedRecord(records.AttentionRecord, LaidOut):
     """How much of each position every head of a layer mixes into its output at a token."""
 
     pattern: PatternRecord | None

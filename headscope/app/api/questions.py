@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from headscope.app.api.answers import AttendedRecord, ComparedRecord, PatternRecord, TextRecord, WorkedOutRecord
+from headscope.app.api.answers import (
+    AllHeadsRecord,
+    AttendedRecord,
+    ComparedRecord,
+    ExplainedRecord,
+    HeldRecord,
+    LaidOut,
+    LookedRecord,
+    PatternRecord,
+    TextRecord,
+    WorkedOutRecord,
+)
 from headscope.app.api.asks import (
     AtlasAsk,
     AttentionAsk,
@@ -16,6 +27,7 @@ from headscope.app.api.asks import (
     EffectsAsk,
     GlanceAsk,
     JourneyAsk,
+    LaidOutAsk,
     MixingAsk,
     NearestAsk,
     ReadAsk,
@@ -25,17 +37,19 @@ from headscope.app.api.asks import (
 from headscope.app.api.limits import Limits
 from headscope.errors import InputError
 from headscope.question.choices import Replacement, Weigh
+from headscope.reading.attention import pattern as pattern_sheet
 from headscope.reading.comparison import compared
+from headscope.reading.effects import Effects
 from headscope.reading.layer_records import EffectsRecord, GlanceRecord, JourneyRecord, MixingRecord
-from headscope.reading.layers import Effects
 from headscope.reading.nearest import Neighbors
 from headscope.reading.positions import PositionNeighbors
 from headscope.reading.reading import Reading
-from headscope.reading.records import AtlasRecord, BackgroundRecord, LookRecord, WhyRecord
+from headscope.reading.records import LookRecord
 from headscope.reading.told import look_record, read_record
 from headscope.reading.worked import Worked
 from headscope.scope import Scope
-from headscope.show import layers
+from headscope.show import html
+from headscope.show.sheet import Sheet
 
 
 @dataclass(frozen=True)
@@ -60,19 +74,23 @@ def read(turn: Turn, ask: ReadAsk) -> TextRecord:
     return {**read_record(turn.scope.card, turn.reading), "notes": list(turn.reading.notes)}
 
 
-def nearest(turn: Turn, ask: NearestAsk) -> LookRecord:
+def nearest(turn: Turn, ask: NearestAsk) -> LookedRecord:
     """The nearest tokens and positions of every head of a layer."""
-    return _look(turn, ask, near(turn.reading, ask))
+    found, places = near(turn.reading, ask), near_positions(turn.reading, ask)
+    record = look_record(turn.scope.card, turn.reading, found, places)
+    return {**record, **laid_out(ask, lambda: (*found.sheets(), *places.sheets()))}
 
 
-def background(turn: Turn, ask: BackgroundAsk) -> BackgroundRecord:
+def background(turn: Turn, ask: BackgroundAsk) -> HeldRecord:
     """What other texts' outputs say of the nearest tokens."""
-    return turn.reading.background(near(turn.reading, ask)).to_dict()
+    held = turn.reading.background(near(turn.reading, ask))
+    return {**held.to_dict(), **laid_out(ask, held.sheets)}
 
 
-def why(turn: Turn, ask: WhyAsk) -> WhyRecord:
+def why(turn: Turn, ask: WhyAsk) -> ExplainedRecord:
     """One token's score in a head, split over the sources."""
-    return near(turn.reading, ask).why(ask.head, ask.id).to_dict()
+    split = near(turn.reading, ask).why(ask.head, ask.id)
+    return {**split.to_dict(), **laid_out(ask, split.sheets)}
 
 
 def worked(turn: Turn, ask: WorkedAsk) -> WorkedOutRecord:
@@ -85,51 +103,55 @@ def compare(turn: Turn, ask: CompareAsk) -> ComparedRecord:
     """The nearest tokens on both sides, and what differs."""
     other = turn.other(ask)
     both = compared(near(turn.reading, ask), near(other.turn.reading, other.ask))
+    places = near_positions(turn.reading, ask)
     return {
-        "one": _look(turn, ask, both.one),
+        "one": look_record(turn.scope.card, turn.reading, both.one, places),
         "other": _look(other.turn, other.ask, both.other),
         "heads": both.rows(),
+        **laid_out(ask, lambda: (*both.sheets(), *places.sheets())),
     }
 
 
-def atlas(turn: Turn, ask: AtlasAsk) -> AtlasRecord:
+def atlas(turn: Turn, ask: AtlasAsk) -> AllHeadsRecord:
     """The nearest token of every layer and head."""
-    return turn.reading.ask_atlas(ask.of_all_layers, ask.token).to_dict()
+    found = turn.reading.ask_atlas(ask.of_all_layers, ask.token)
+    return {**found.to_dict(), **laid_out(ask, found.sheets)}
 
 
 def attention(turn: Turn, ask: AttentionAsk) -> AttendedRecord:
     """What a layer's heads attend to at a token, and one head's whole pattern where it is asked for."""
-    shares = turn.reading.attention(ask.token, ask.layer, ask.weigh).to_dict()
+    found = turn.reading.attention(ask.token, ask.layer, ask.weigh)
     if ask.head is None:
-        return {**shares, "pattern": None}
-    length, most = len(turn.reading.tokens), turn.limits.pattern
-    if length > most:
-        raise InputError(f"the text has {length} tokens; this server gives whole patterns of up to {most}.")
+        return {**found.to_dict(), "pattern": None, **laid_out(ask, found.sheets)}
+    tokens, most = turn.reading.tokens, turn.limits.pattern
+    if len(tokens) > most:
+        raise InputError(f"the text has {len(tokens)} tokens; this server gives whole patterns of up to {most}.")
     pattern: PatternRecord = {
         "head": ask.head,
         "queries": pattern_of(turn.reading, ask.layer, ask.weigh, ask.head),
     }
-    return {**shares, "pattern": pattern}
+    whole = pattern_sheet(ask.layer, pattern["head"], tokens, pattern["queries"], ask.weigh, found.token.position)
+    return {**found.to_dict(), "pattern": pattern, **laid_out(ask, lambda: (*found.sheets(), whole))}
 
 
 def journey(turn: Turn, ask: JourneyAsk) -> JourneyRecord:
     """Every token's residual stream, stage by stage."""
-    return layers.journey(turn.reading.journey(ask.k, ask.position, ask.isolated))
+    return turn.reading.journey(ask.k, ask.position, ask.isolated).to_dict()
 
 
 def mixing(turn: Turn, ask: MixingAsk) -> MixingRecord:
     """How much of every layer's output comes from other positions."""
-    return layers.mixing(turn.reading.mixing())
+    return turn.reading.mixing().to_dict()
 
 
 def glance(turn: Turn, ask: GlanceAsk) -> GlanceRecord:
     """Every head in five numbers."""
-    return layers.glance(turn.reading.glance())
+    return turn.reading.glance().to_dict()
 
 
 def effects(turn: Turn, ask: EffectsAsk) -> EffectsRecord:
     """What the output loses without each head."""
-    return layers.effects(effects_of(turn, ask.token, ask.replaced_by))
+    return effects_of(turn, ask.token, ask.replaced_by).to_dict()
 
 
 def near(reading: Reading, ask: NearestAsk) -> Neighbors:
@@ -169,6 +191,11 @@ def effects_of(turn: Turn, token: int | str, replaced_by: Replacement = "zero") 
             "at most: take a shorter text, or headscope look --view effects."
         )
     return turn.reading.effects(token, replaced_by)
+
+
+def laid_out(ask: LaidOutAsk, sheets: Callable[[], Sequence[Sheet]]) -> LaidOut:
+    """The answer as HTML, where it is asked for."""
+    return {"html": html.tables(sheets())} if ask.html else {}
 
 
 def _look(turn: Turn, ask: NearestAsk, nearest: Neighbors) -> LookRecord:

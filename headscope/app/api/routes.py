@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from headscope.app.api.answers import BeingMadeRecord, Json, Problem, as_json
 from headscope.app.api.asks import example
 from headscope.app.api.desk import Desk
-from headscope.app.api.table import TABLE, Row
+from headscope.app.api.table import TABLE, Row, offered_rows
 
 PREFIX = "/api/v1"
 _SAID = {
@@ -35,7 +35,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 def router(desk: Desk) -> APIRouter:
     """The routes, answered by `desk`."""
     routes = APIRouter(prefix=PREFIX, responses=_PROBLEMS)
-    for row in TABLE:
+    for row in [*TABLE, *offered_rows()]:
         routes.add_api_route(
             f"/{row.path}",
             _endpoint(row, desk),

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from starlette.requests import Request
 
-from headscope.app.api import maps, others, questions
+from headscope.app.api import maps, offered, others, questions
 from headscope.app.api.answers import Json
 from headscope.app.api.desk import Desk
 from headscope.app.page import taking
@@ -167,3 +167,9 @@ TABLE: tuple[Row, ...] = (
     Row("isolated", others.isolated, "How many tokens have been read alone?", method="GET"),
     Row("isolated", others.stop, "Wait for it no longer; where nobody does, it ends", method="DELETE"),
 )
+
+
+def offered_rows() -> list[Row]:
+    """The addresses of what a reading answers by name and the table does not ask."""
+    there = {row.path for row in TABLE}
+    return [Question(offer.name, offered.asking(offer), offer.says, _EXPERIMENT) for offer in offered.unasked(there)]

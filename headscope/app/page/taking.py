@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -23,13 +23,13 @@ from headscope.reading.answer import Answer
 from headscope.reading.atlas import Atlas
 from headscope.reading.attention import Attention, pattern
 from headscope.reading.comparison import Comparison, compared
-from headscope.reading.layers import Journey
+from headscope.reading.journey import Journey
 from headscope.reading.map import Map
 from headscope.reading.nearest import Neighbors
+from headscope.reading.offers import offers
 from headscope.reading.positions import PositionNeighbors
 from headscope.reading.worked import Worked
-from headscope.show import html, layers, maps
-from headscope.show import scatter as figure
+from headscope.show import html
 from headscope.show.one_file import document, pre
 from headscope.show.rows import csv_of
 from headscope.show.svg import svg
@@ -124,19 +124,14 @@ def _heads_results(shown: Shown) -> list[Any]:
 
 
 def _heads_figure(shown: Shown) -> str:
-    comparison = shown.ask.as_compare()
-    if comparison is None:
-        return svg(shown.near.sheets())
-    given = comparison.other.model_dump(exclude_none=True)
-    other_side = " ".join(f"{name} {value}" for name, value in given.items())
-    sides = ((shown.both.one, "as chosen"), (shown.both.other, other_side))
-    return svg([replace(sheet, caption=f"{sheet.caption} · {side}") for near, side in sides for sheet in near.sheets()])
+    return svg((shown.near if shown.ask.as_compare() is None else shown.both).sheets())
 
 
 def _attention_figure(shown: Shown) -> str:
     sheets, ask = [*shown.attention.sheets()], shown.ask
     if shown.pattern is not None and ask.head is not None:
-        sheets.append(pattern(ask.layer, ask.head, shown.reading.tokens, shown.pattern))
+        own, tokens = shown.attention.token.position, shown.reading.tokens
+        sheets.append(pattern(ask.layer, ask.head, tokens, shown.pattern, ask.weigh, own))
     return svg(sheets)
 
 
@@ -156,14 +151,14 @@ def _atlas_rows(shown: Shown) -> Rows:
 
 def _effects_rows(shown: Shown) -> Rows:
     """As many runs as there are heads: only where they are asked for."""
-    return layers.effects_rows(questions.effects_of(shown.turn, shown.ask.token))
+    return questions.effects_of(shown.turn, shown.ask.token).rows()
 
 
 def _is_compared(ask: ViewAsk) -> bool:
     return ask.as_compare() is not None
 
 
-_MIXING = Table("mixing", "What the layers mix", lambda shown: layers.mixing_rows(shown.reading.mixing()))
+_MIXING = Table("mixing", "What the layers mix", lambda shown: shown.reading.mixing().rows())
 VIEWS: dict[str, View] = {
     "heads": View(
         lambda shown: f"{_named(shown.near.tokens[0])}, layer {shown.ask.layer}",
@@ -199,13 +194,13 @@ VIEWS: dict[str, View] = {
     ),
     "journey": View(
         lambda _: "Through the layers",
-        (Table("journey", "Every token, stage by stage", lambda shown: layers.journey_rows(shown.journey())), _MIXING),
+        (Table("journey", "Every token, stage by stage", lambda shown: shown.journey().rows()), _MIXING),
         lambda shown: [shown.journey(), shown.reading.mixing()],
     ),
     "layers": View(
         lambda _: "Every head in numbers",
         (
-            Table("glance", "Every head in numbers", lambda shown: layers.glance_rows(shown.reading.glance())),
+            Table("glance", "Every head in numbers", lambda shown: shown.reading.glance().rows()),
             _MIXING,
             Table("effects", "Effects of every head, by zeros", _effects_rows),
         ),
@@ -214,11 +209,11 @@ VIEWS: dict[str, View] = {
     "map": View(
         lambda shown: f"A map of layer {shown.maps[0].question.layer}, head {shown.maps[0].head}",
         (
-            Table("map", "Every point of the map", lambda shown: maps.rows(shown.maps[0])),
-            Table("moves", "From each value to its output", lambda shown: maps.moved_rows(shown.maps[0])),
+            Table("map", "Every point of the map", lambda shown: shown.maps[0].rows()),
+            Table("moves", "From each value to its output", lambda shown: shown.maps[0].moves()),
         ),
         lambda shown: shown.maps,
-        lambda shown: figure.drawn(shown.maps[0], "svg").decode(),
+        lambda shown: shown.maps[0].figures()[".svg"]().decode(),
     ),
 }
 
@@ -234,9 +229,22 @@ def view_of(desk: Desk, request: Request) -> ViewAsk:
     return ask.model_copy(update=closed)
 
 
+def view_named(name: str) -> View | None:
+    """A view of the page's own, or that of an answer which a reading gives by name; None: it has no files."""
+    offer = offers().get(name)
+    if name in VIEWS or offer is None:
+        return VIEWS.get(name)
+
+    def answer(shown: Shown) -> Answer:
+        return offer.asked(shown.reading, shown.ask.chosen)
+
+    table = Table(name, offer.says.rstrip("."), lambda shown: answer(shown).rows())
+    return View(lambda shown: answer(shown).title, (table,), lambda shown: [answer(shown)])
+
+
 def offered(ask: ViewAsk) -> list[FileRecord]:
     """The files that a view can be taken away as, without making them; none where it has none of its own."""
-    view = VIEWS.get(ask.view)
+    view = view_named(ask.view)
     if view is None:
         return []
     files: list[FileRecord] = [
@@ -282,7 +290,8 @@ async def taken(desk: Desk, name: str, ask: ViewAsk, request: Request) -> bytes:
 
 
 def _made(name: str, shown: Shown) -> str:
-    view, (stem, _, kind) = VIEWS[shown.ask.view], name.rpartition(".")
+    view, (stem, _, kind) = view_named(shown.ask.view), name.rpartition(".")
+    assert view is not None, "a view without files has none to be made"
     if kind == "csv":
         return csv_of(next(table.rows(shown) for table in view.tables if table.name == stem))
     drawn = "" if view.figure is None else view.figure(shown)
@@ -299,7 +308,7 @@ def _made(name: str, shown: Shown) -> str:
 
 
 def _as_html(result: Any) -> str:
-    """A result in the style of the file; a map in words, since it is drawn above them."""
+    """A result in the style of the file, without its drawing, which stands above."""
     if isinstance(result, Worked):
         return result._repr_html_()
     return html.tables(result.sheets()) if isinstance(result, Answer) else pre(repr(result))

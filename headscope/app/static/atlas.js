@@ -2,9 +2,7 @@
 import { h, label } from "./dom.js";
 import { referencesOf } from "./choices.js";
 import { meaning, stepsOf, TABLES } from "./explain.js";
-import { key, KINDS, kindSays } from "./kinds.js";
-import { distance } from "./numbers.js";
-import { scrolled } from "./tables.js";
+import { laidOut, looks } from "./sheets.js";
 
 export const controls = ["layer", "head", "space", "metric", "position", "candidates", "mask"];
 
@@ -14,7 +12,7 @@ const NAMES = { input: "Reference: input layer", layer: "Reference: each layer�
 /** One question for each reference that the space has. */
 export function questions(state, server) {
   const { text, mask, token, space, metric, position, candidates } = state;
-  const ask = { text, mask, token, space, metric, position, candidates };
+  const ask = { text, mask, token, space, metric, position, candidates, html: true };
   // Reading every token alone takes its time: only where it was asked for.
   const references = referencesOf(state, server).filter((one) => one !== "isolated" || state.reference === "isolated");
   return (references.length ? references : [null]).map((reference) => ["atlas", { ...ask, reference }]);
@@ -23,6 +21,9 @@ export function questions(state, server) {
 /** Both answers as a title, notes and figures. */
 export function paint(answers, state, server, tokens) {
   const own = tokens[state.token];
+  const grids = answers.map((answer) => grid(answer, state));
+  const [key] = grids.map((one) => one.querySelector(".hs-key"));
+  for (const other of grids.slice(1)) other.querySelector(".hs-key").remove();
   const notes = answers.flatMap((answer) =>
     answer.notes.map((note) => [answers.length > 1 ? `${NAMES[answer.reference]}. ` : "Note ", note]),
   );
@@ -32,8 +33,8 @@ export function paint(answers, state, server, tokens) {
     notes: notes.filter(([, note], n) => notes.findIndex((one) => one[1] === note) === n),
     figures: {
       atlas: [
-        h("div", { class: "atlases" }, answers.map((answer) => h("div", {}, grid(answer, state)))),
-        key(),
+        h("div", { class: "atlases" }, grids),
+        key,
         h("p", { class: "says found" }, found(answers)),
         ...meaning(TABLES.atlas),
       ],
@@ -52,46 +53,33 @@ function found(answers) {
   return `Heads above layer 0 that are nearest to the own or another token of the text: ${told.join(", ")}.`;
 }
 
-/** Layers × heads; every cell a button that leads to its layer and head. */
-export function grid(answer, state) {
-  const rows = answer.layers.map(({ layer }) => answer.cells.filter((cell) => cell.layer === layer));
-  const name = NAMES[answer.reference] ?? `Space: ${answer.space}`;
-  const top = h("tr", {}, h("td", {}, h("span", { class: "axes" }, "layer ↓ head →")), rows[0].map(({ head }) => h("th", { scope: "col" }, head)));
-  const body = rows.map((cells, n) => h("tr", {}, rowHead(answer.layers[n], cells), cells.map((cell) => square(cell, answer, state))));
-  return scrolled(name, { columns: rows[0].length, top, rows: body, kind: "atlas" });
+/** Layers × heads; every cell a button that leads to its layer and head, and beside a layer what its heads are near to. */
+function grid(answer, state) {
+  const sheet = looks(laidOut(answer)("atlas")[0], "atlas");
+  const rows = [...sheet.querySelectorAll("tbody tr")];
+  rows.forEach((row, layer) => row.cells[0].append(...share(answer.layers[layer], answer.cells.filter((cell) => cell.layer === layer))));
+  for (const cell of sheet.querySelectorAll("tbody td")) square(cell, answer.reference, state);
+  sheet.querySelector("tbody button").tabIndex = 0;
+  return sheet;
 }
 
-/** A layer, and how many of its heads are nearest to the own token and to others of the text. */
-function rowHead(rates, cells) {
+/** How many heads of a layer are nearest to the own token and to others of the text. */
+function share(rates, cells) {
   const at = (kind) => cells.filter((cell) => cell.kind === kind).length;
-  const says = `layer ${rates.layer}: ${at("own")} of ${cells.length} heads nearest to the own token, ${at("text")} to another of the text`;
-  const bar = h("span", { class: "rate", "--first": `${100 * rates.own}%`, "--second": `${100 * (rates.own + rates.text)}%` });
-  const counts = h("span", { class: "counts", "aria-hidden": "true" }, `${at("own") + at("text")}/${cells.length}`);
-  return h("th", { scope: "row", title: says }, h("span", { class: "number" }, rates.layer), counts, bar, h("span", { class: "hidden" }, says));
+  const says = ` ${at("own")} of ${cells.length} heads nearest to the own token, ${at("text")} to another of the text`;
+  const bar = h("span", { class: "rate", title: says, "--first": `${100 * rates.own}%`, "--second": `${100 * (rates.own + rates.text)}%` });
+  const counts = h("span", { class: "counts", title: says, "aria-hidden": "true" }, `${at("own") + at("text")}/${cells.length}`);
+  return [counts, bar, h("span", { class: "hidden" }, says)];
 }
 
-function square(cell, answer, state) {
-  const where = `L${cell.layer}H${cell.head}, ${kindSays(cell)}, distance ${cell.distance?.toPrecision(5) ?? "not finite"}`;
-  const here = cell.layer === state.layer && cell.head === state.head;
-  return h(
-    "td",
-    { class: cell.kind },
-    h(
-      "button",
-      {
-        type: "button",
-        tabindex: "-1",
-        "aria-current": here && "true",
-        "aria-label": `Layer ${cell.layer} head ${cell.head}: ${cell.label}, ${kindSays(cell)}, distance ${distance(cell.distance)}`,
-        "data-id": cell.id,
-        "data-label": cell.label,
-        "data-layer": cell.layer,
-        "data-head": cell.head,
-        "data-reference": answer.reference,
-        "data-where": where,
-      },
-      h("span", { class: "sign" }, KINDS[cell.kind][0]),
-      label(cell.label),
-    ),
-  );
+/** A cell whose words are a button, which is about what the cell was about. */
+function square(cell, reference, state) {
+  const { layer, head, label, says } = cell.dataset;
+  const here = Number(layer) === state.layer && Number(head) === state.head;
+  const named = `Layer ${layer} head ${head}: ${label}, ${says}, distance ${cell.querySelector(".hs-num").textContent}`;
+  const button = h("button", { type: "button", tabindex: "-1", "aria-current": here && "true", "aria-label": named }, [...cell.childNodes]);
+  Object.assign(button.dataset, { ...cell.dataset }, reference && { reference });
+  for (const name of Object.keys(cell.dataset)) delete cell.dataset[name];
+  cell.removeAttribute("tabindex");
+  cell.replaceChildren(button);
 }

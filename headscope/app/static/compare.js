@@ -3,7 +3,6 @@
 import { referencesOf, vectorsOf } from "./choices.js";
 
 const REFERENCE = { input: "Input layer", layer: "This layer", isolated: "Isolated" };
-const MASK = { model: "Own mask", full: "Mask full", causal: "Mask causal" };
 
 /** How many positions a table lists unasked: a long text has hundreds. */
 const FIRST = 20;
@@ -42,20 +41,11 @@ function other(state, server) {
 
 /** The question that a view asks, and the route that answers it. */
 export function question(state, server) {
-  const view = { ...Object.fromEntries(ASKED.map((name) => [name, state[name]])), positions: FIRST };
+  const view = { ...Object.fromEntries(ASKED.map((name) => [name, state[name]])), positions: FIRST, html: true };
   if (!vectorsOf(state, server).includes(view.vector)) view.vector = "z";
   if (!referencesOf(state, server).includes(view.reference)) view.reference = null;
   const differs = other(state, server);
   return differs ? ["compare", { ...view, other: differs }] : ["nearest", view];
-}
-
-/** What the columns of the two sides are called. */
-export function sides({ one, other }) {
-  if (one.model.name !== other.model.name) return [one.model.name, other.model.name];
-  if (one.text !== other.text) return ["This text", "Other text"];
-  const names = one.reference === other.reference ? MASK : REFERENCE;
-  const key = names === MASK ? "mask" : "reference";
-  return [names[one[key]], names[other[key]]];
 }
 
 /** What the control says of a choice, with the reasons of those that are closed. */

@@ -57,10 +57,10 @@ export function sentences(state, server) {
 }
 
 /** A sentence, and its formula folded away. */
-export function meaning([sentence, terms]) {
-  const folded = h("details", {}, h("summary", {}, "Formula"), h("p", { class: "formula" }, formula(terms)));
-  return [h("p", { class: "says" }, sentence), folded];
-}
+export const meaning = ([sentence, terms]) => [h("p", { class: "says" }, sentence), folded(terms)];
+
+/** A formula, folded away. */
+export const folded = (terms) => h("details", {}, h("summary", {}, "Formula"), h("p", { class: "formula" }, formula(terms)));
 
 /** A formula in which _x and ^x are set low and high. */
 export function formula(text) {

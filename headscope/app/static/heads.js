@@ -2,13 +2,12 @@
 import { post, standing } from "./api.js";
 import { question } from "./compare.js";
 import { h, label } from "./dom.js";
-import { meaning, partsOf, stepsOf, TABLES } from "./explain.js";
-import { hubsAsk, hubsMeaning, hubsTable } from "./hubs.js";
-import { key } from "./kinds.js";
+import { folded, meaning, partsOf, stepsOf, TABLES } from "./explain.js";
+import { HUBS, hubsAsk } from "./hubs.js";
+import { count } from "./numbers.js";
+import { barred, choosable, laidOut, looks } from "./sheets.js";
 import { usualAsk, usualRow, usualSays } from "./survey.js";
-import { neighborTable, positionTable, suppressedTable } from "./tables.js";
-import { versusTable } from "./versus.js";
-import { whyAsk, whySays, whyTable } from "./why.js";
+import { whyAsk, whySays } from "./why.js";
 
 export const controls = ["layer", "head", "space", "vector", "metric", "reference", "position", "candidates", "mask", "hubs", "teach", "compare"];
 
@@ -34,45 +33,56 @@ export const laterSays = "Asking other texts …";
 
 /** The answer as a title, notes and figures; `background` is what was asked later, if it is there. */
 export function paint([given, ...more], state, server, tokens, background = null) {
-  const worked = more.find((one) => one.html);
+  const worked = more.find((one) => one.mix);
   const why = more.find((one) => one.sources && one !== worked);
   const usual = more.find((one) => one.survey);
   const comparison = given.other ? given : null;
   const answer = comparison ? given.one : given;
   const own = answer.tokens[answer.selected];
   const others = comparison?.other.notes.filter((note) => !answer.notes.includes(note)) ?? [];
-  const [table, told] = neighbors(answer, comparison, background, state.head, usual);
+  const sheets = laidOut(given);
   return {
     title: [`Layer ${answer.layer}: ${SIDES[answer.vector](answer.heads.length)} at `, label(own.label), ` (position ${own.position})`],
     name: `${own.label} · layer ${answer.layer}`,
     notes: [...answer.notes.map((note) => ["Note ", note]), ...others.map((note) => ["Note on the right side ", note]), ...(background?.notes ?? []).map((note) => ["Note ", note])],
     figures: {
-      neighbors: [...table, ...usualSays(usual), key(), ...meaning(told)],
-      suppressed: !comparison && answer.heads[0].suppressed ? suppressedTable(answer, state.head) : [],
-      why: why ? [whyTable(why), ...meaning(whySays(why))] : [],
+      neighbors: neighbors(sheets, background, state.head, usual),
+      suppressed: sheets("suppressed").map((one) => barred(choosable(one, state.head))),
+      why: why ? [looks(barred(laidOut(why)("why")[0]), "sources"), ...meaning(whySays(why))] : [],
       // Made by the server, with everything of the text and the vocabulary escaped.
       worked: worked ? [...new DOMParser().parseFromString(worked.html, "text/html").body.children] : [],
-      positions: positions(answer, state, server),
+      positions: positions(sheets, answer, state, server),
     },
     steps: stepsOf("heads", partsOf(answer, server)),
   };
 }
 
-/** The first table, and what it means. */
-function neighbors(answer, comparison, background, head, usual) {
-  if (comparison) return [versusTable(comparison, head, usualRow(usual, 2)), TABLES.versus];
-  if (background) return [hubsTable(answer, background, head, usualRow(usual, 2)), hubsMeaning(background)];
-  return [neighborTable(answer, head, usualRow(usual)), TABLES.neighbors];
+/** The first table, with how the heads usually behave under their names; and what it means. */
+function neighbors(sheets, background, head, usual) {
+  const [versus] = sheets("comparison");
+  const [table, kind, told] = versus
+    ? [versus, "versus", meaning(TABLES.versus)]
+    : background
+      ? [laidOut(background)("hub-aware")[0], "versus hubs", [folded(HUBS)]] // what it means stands in its legend
+      : [sheets("neighbors")[0], "", meaning(TABLES.neighbors)];
+  const row = usualRow(usual, kind ? 2 : 1);
+  if (row) table.querySelector("thead").append(row);
+  return [barred(choosable(looks(table, kind), head)), ...usualSays(usual), ...told];
 }
 
 /** The second table; the rest of a long text is asked for when the button under it is pressed. */
-function positions(answer, state, server) {
-  const whole = h("div", {}, positionTable(answer, state.head), meaning(TABLES.positions));
-  whole.querySelector("button.quiet")?.addEventListener("click", async () => {
+function positions(sheets, answer, state, server) {
+  const shown = (one) => [...one("positions").map((table) => barred(choosable(table, state.head))), ...meaning(TABLES.positions)];
+  const whole = h("div", {}, shown(sheets));
+  const length = answer.tokens.length;
+  if (answer.heads[0].positions.length === length) return [whole];
+  const more = h("button", { type: "button", class: "quiet" }, `Show all ${count(length)} positions`);
+  more.addEventListener("click", async () => {
     const [, asked] = question({ ...state, compare: "none" }, server);
     const signal = standing();
     const answer = await post("nearest", { ...asked, positions: null }, signal).catch((fault) => { if (!signal.aborted) throw fault; });
-    if (answer) whole.replaceChildren(...positionTable(answer, state.head), ...meaning(TABLES.positions));
+    if (answer) whole.replaceChildren(...shown(laidOut(answer)));
   });
+  whole.querySelector(".hs-sheet").append(more);
   return [whole];
 }

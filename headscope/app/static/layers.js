@@ -110,7 +110,7 @@ const name = ({ layer, head }) =>
   h("td", { role: "rowheader" }, h("button", { type: "button", class: "head", tabindex: "-1", "data-layer": layer, "data-head": head, "aria-label": `Layer ${layer} head ${head}: show it` }, `L${layer}H${head}`));
 
 function cell(one, row, bars) {
-  if (one === "near") return h("td", { class: row.cell.kind, tabindex: "-1", "data-id": row.cell.id, "data-label": row.near, "data-where": `L${row.layer}H${row.head}` }, h("span", { class: "sign" }, KINDS[row.cell.kind][0]), label(row.near));
+  if (one === "near") return h("td", { class: row.cell.kind, tabindex: "-1", "data-id": row.cell.id, "data-label": row.near, "data-where": `L${row.layer}H${row.head}` }, h("span", { class: "sign" }, KINDS[row.cell.kind]), label(row.near));
   const [from, to] = bars.bar(row[one]);
   return h("td", { tabindex: "-1", "--from": `${from}%`, "--to": `${to}%` }, one === "own_rank" ? count(row[one]) : distance(row[one]));
 }

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, isfinite
+from math import isfinite
 from statistics import median
 from typing import TYPE_CHECKING
 
-from matplotlib.axes import Axes
-
 from headscope.inference.estimates import Estimate, number
-from headscope.show.charts.chart import Cell, Chart, canvas
-from headscope.show.charts.palette import LINES, MARKERS, PAPER, STROKES
-from headscope.show.charts.svg import style, to_svg
+from headscope.show.charts import curves as drawn
+from headscope.show.charts import lines
+from headscope.show.charts.chart import Chart
+from headscope.show.charts.curves import Curve, Kept
 from headscope.studies.capacity.figures import Outcome, Size, curve
 from headscope.studies.capacity.mixed import EVERY, KINDS, Mixed
-from headscope.studies.capacity.show import LOSSES, SITES
-from headscope.studies.survey.report import layers as lines
+from headscope.studies.capacity.words import LOSSES, SITES
 from headscope.studies.survey.report.measures import slug
 
 if TYPE_CHECKING:
     from headscope.studies.capacity.forgetting import Forgetting
 
-_ACROSS = 6  # panels side by side
 _OWN_TITLE = "1 − (own rank − 1)/(V − 1)"
 RECOVERED = {"own_auc": _OWN_TITLE, "linear_at_1": "own token found first by a linear map"}
 _METHODS = {
@@ -40,36 +37,22 @@ def titles(measure: str) -> str:
 
 def curves(found: Sequence[Outcome], what: str, site: str, measure: str, layers: int) -> Chart:
     """One panel a layer: a measure by what is kept, and the same by chance."""
-    name = slug("capacity", what, site, measure)
     here = [one for one in found if one.condition.site == site and one.condition.head is None]
-    rows: list[tuple[Cell, ...]] = []
-    down = ceil(layers / _ACROSS)
-    with style():
-        drawn = canvas(10.6, 1.75 * down + 0.55)
-        axes = drawn.subplots(down, min(layers, _ACROSS), squeeze=False, sharex=True, sharey=True)
-        for layer, ax in enumerate(axes.flat):
-            if layer >= layers:
-                ax.set_visible(False)
-                continue
-            for n, label in enumerate(_METHODS[what]):
-                points = curve(here, bool(n), layer=layer)
-                _line(ax, n, label, [_kept(one) for one in points], [one.figures[measure] for one in points])
-                rows += [(layer, label, _kept(one), *_cells(one.figures[measure])) for one in points]
-            ax.set_title(f"layer {layer}")
-            ax.grid(axis="y")
-        whose = "dimensions kept" if what == "dimension" else "share of the encodings kept"
-        drawn.supxlabel(whose, fontsize=9)
-        handles, labels = axes[0, 0].get_legend_handles_labels()
-        drawn.legend(handles, labels, loc="outside upper right", ncols=2)
-        svg = to_svg(drawn, name)
+    panels = [
+        [
+            Curve(label, [_kept(one, measure) for one in curve(here, bool(by_chance), layer=layer)])
+            for by_chance, label in enumerate(_METHODS[what])
+        ]
+        for layer in range(layers)
+    ]
+    whose = "dimensions kept" if what == "dimension" else "share of the encodings kept"
     title = f"{titles(measure)}, by {whose}: {SITES[site]}"
-    return Chart(
-        name,
+    return drawn.by_layer(
+        slug("capacity", what, site, measure),
         title[0].upper() + title[1:],
         "Means over tokens; the bands are 95 % intervals, by document.",
-        svg,
-        ("layer", "method", "kept", "value", "low", "high"),
-        tuple(rows),
+        panels,
+        whose,
     )
 
 
@@ -160,29 +143,10 @@ def forgetting(found: Forgetting, layers: int) -> Chart:
     )
 
 
-def _line(ax: Axes, n: int, label: str, x: Sequence[float], figures: Sequence[Estimate[float]]) -> None:
-    ink = LINES[n].light
-    ax.plot(
-        x,
-        [one.value for one in figures],
-        label=label,
-        color=ink,
-        marker=MARKERS[n],
-        linestyle=STROKES[n],
-        markeredgecolor=PAPER.light,
-        markeredgewidth=0.5,
-    )
-    if all(isfinite(one.low) for one in figures):
-        low, high = [one.low for one in figures], [one.high for one in figures]
-        ax.fill_between(x, low, high, color=ink, alpha=0.18, linewidth=0)
-
-
-def _kept(one: Outcome) -> float:
-    return one.condition.share if one.condition.kept is None else one.condition.kept
-
-
-def _cells(one: Estimate[float]) -> tuple[Cell, ...]:
-    return number(one.value), number(one.low), number(one.high)
+def _kept(one: Outcome, measure: str) -> Kept:
+    figure = one.figures[measure]
+    share = one.condition.share if one.condition.kept is None else one.condition.kept
+    return Kept(share, figure.value, figure.low, figure.high)
 
 
 def _point(layer: int, one: Estimate[float]) -> lines.Point:

@@ -13,7 +13,7 @@ from headscope.inference.grouped import Grouped
 from headscope.studies.capacity.fitting import Fit, Spreads
 from headscope.studies.capacity.spread import dimension_interval, participation_interval
 from headscope.studies.capacity.subspaces import dimension_at, participation_ratio
-from headscope.studies.capacity.sweep import Condition, Row
+from headscope.studies.capacity.sweep import Condition, TextRow
 
 MEASURES = ("moved", "kl", "own_at_1", "own_auc", "linear_at_1", "linear_auc")
 ENOUGH = 0.1  # of what is lost when nothing is kept
@@ -76,7 +76,7 @@ def sizes(fit: Fit, fitted: Spreads, other: Spreads) -> list[Size]:
     return found
 
 
-def outcomes(rows: Iterable[Row], seed: int) -> list[Outcome]:
+def outcomes(rows: Iterable[TextRow], seed: int) -> list[Outcome]:
     """Figures of every condition; the same draws of documents for all, so that they can be compared."""
     found = list(rows)
     by_condition: dict[Condition, list[int]] = {}
@@ -88,6 +88,7 @@ def outcomes(rows: Iterable[Row], seed: int) -> list[Outcome]:
         here, means = grouped.only(some), {}
         for name in MEASURES:
             values = np.array([getattr(found[n], name) for n in some])
+            # A row is a text's mean: weighed by its tokens, the mean is one over tokens.
             tokens = [found[n].tokens if name in ("moved", "kl") else found[n].recovered for n in some]
             means[name] = here.mean(values * tokens, tokens).estimate
         return means
@@ -103,6 +104,7 @@ def loss_of(found: Sequence[Outcome]) -> str:
 def curve(found: Sequence[Outcome], control: bool, **place: object) -> list[Outcome]:
     """The outcomes of one place in ascending order of what is kept; chance shares its ends with the rest."""
     here = [one for one in found if all(getattr(one.condition, name) == value for name, value in place.items())]
+    # Where nothing or everything is kept, nothing was drawn: both curves go through the same points.
     middle = {one.condition.share for one in here if one.condition.control}
     kept = [one for one in here if one.condition.control == control or one.condition.share not in middle]
     return sorted(kept, key=lambda one: one.condition.share)
@@ -117,6 +119,7 @@ def needed(curve: Sequence[Outcome], measure: str) -> Outcome | None:
         return None
     most = curve[0].figures[measure].value
     enough = None
+    # From all that is kept downwards: a loss that dips once among larger ones is not enough.
     for one in reversed(curve):
         if not one.figures[measure].value <= ENOUGH * most:
             break

@@ -39,7 +39,7 @@ Places = list[tuple[int, int]]  # (index of a sample, position)
 
 
 @dataclass(frozen=True)
-class Curve:
+class ForgettingCurve:
     """Mutual information of the stream's clusters with a token, in nats, by level; level 0 is block 0's input.
 
     `types` tokens, each drawn `occurrences` times, so that their entropy is log(types), the most there can be;
@@ -66,7 +66,7 @@ class Forgetting:
     the occurrences that the first draw of the input token's curve is of.
     """
 
-    curves: tuple[Curve, ...]
+    curves: tuple[ForgettingCurve, ...]
     own_rank: tuple[float, ...]
     own_auc: tuple[Estimate[float], ...]
 
@@ -100,7 +100,7 @@ def forgetting(
                 ranks = _own(scope, samples, places, stream, seed)
             tell(n * REPEATS + repeat + 1, len(asked) * REPEATS)
         levels = tuple(Estimate(float(np.mean(some)), min(some), max(some)) for some in zip(*repeats, strict=True))
-        curves.append(Curve(of, len(types), OCCURRENCES, CLUSTERS * len(types), levels))
+        curves.append(ForgettingCurve(of, len(types), OCCURRENCES, CLUSTERS * len(types), levels))
     if not curves:
         return None, tuple(notes)
     return Forgetting(tuple(curves), *ranks), tuple(notes)
@@ -124,6 +124,7 @@ def _labelled(samples: Sequence[TextInput], of: Of) -> dict[tuple[int, int], int
     for n, one in enumerate(samples):
         ids, ours = one.input.ids, set(one.ours.tolist())
         if of == "next token":
+            # A special token (the end) is not what a stream is asked to tell.
             found |= {(n, at): ids[at + 1] for at in sorted(ours) if at + 1 in ours}
         else:
             found |= {(n, at): ids[at] for at in sorted(ours)}
@@ -152,6 +153,7 @@ def _streams(scope: Scope, samples: Sequence[TextInput], places: Places, masked:
 
 def _of_text(scope: Scope, one: TextInput, ats: Sequence[int], masked: bool) -> Iterator[Tensor]:
     opened = scope.bench.opened
+    # As in training: a text with most of its tokens under the mask is none that the model has learnt to read.
     size = max(1, int(_MASKED * len(one.ours))) if masked else len(ats)
     for start in range(0, len(ats), size):
         some, ids = ats[start : start + size], list(one.input.ids)

@@ -14,7 +14,7 @@ from headscope.inference.grouped import Grouped
 
 if TYPE_CHECKING:
     from headscope.model.card import Card
-    from headscope.reading.layers import Mixing
+    from headscope.reading.mixing import Mixing
 
 KINDS = {
     "weights": "attention weights",
@@ -86,6 +86,7 @@ def mixed(rows: Iterable[MixingRow], seed: int) -> list[Mixed]:
     layers = sorted({row.layer for row in kept})
 
     def mean(some: Sequence[int]) -> Estimate[float]:
+        # Over tokens, not texts: the means of long texts count for more.
         tokens = [kept[n].tokens for n in some]
         return grouped.only(some).mean(np.array([kept[n].ratio for n in some]) * tokens, tokens).estimate
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,50 +18,22 @@ from headscope.keep.record import identity
 from headscope.keep.rows import R, read_rows, write_rows
 from headscope.model.surroundings import settled_class
 from headscope.show.progress import Progress
-from headscope.studies.capacity.figures import Outcome, Size, outcomes, sizes
+from headscope.studies.capacity.figures import Size, outcomes, sizes
 from headscope.studies.capacity.fitting import Fit, Spreads, TextInput, batches, fitted_groups, samples
-from headscope.studies.capacity.mixed import Mixed, MixingRow, PublishedRatios, mixed, published, rows_of
+from headscope.studies.capacity.mixed import MixingRow, mixed, published, rows_of
 from headscope.studies.capacity.options import CapacityOptions
-from headscope.studies.capacity.sweep import Row, Sweep
+from headscope.studies.capacity.result import Capacity, Reproductions
+from headscope.studies.capacity.sweep import Sweep, TextRow
 from headscope.studies.survey.manifest import claimed, read_manifest
 from headscope.studies.survey.run import manifest_of
 
 if TYPE_CHECKING:
-    from headscope.model.card import Card
     from headscope.scope import Scope
-    from headscope.studies.capacity.forgetting import Forgetting
 
 _SHARD_POSITIONS = 1024  # fewer than a survey's: a text is run once for each of hundreds of conditions
 MEASURED = "measured"
 SWEPT = {"dimension", "number"}
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Reproductions:
-    """Mixing ratios (with those that were published for this model, if any), and forgetting and recreating."""
-
-    mixed: list[Mixed]
-    published: PublishedRatios | None
-    forgetting: Forgetting | None
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Capacity:
-    """What was found: `sizes` of the encodings, `outcomes` of every condition, and what a reader must know.
-
-    `reproductions`: None where they were not asked for.
-    """
-
-    card: Card
-    options: CapacityOptions
-    texts: dict[str, Any]  # as the manifest has it
-    fitted_on: int  # positions
-    sizes: list[Size]
-    outcomes: list[Outcome]
-    reproductions: Reproductions | None
-    notes: tuple[str, ...]
 
 
 @settled_class
@@ -179,11 +150,11 @@ class Run:
             yield from rows_of(self.scope.read(text.content, mask, truncate=truncate).mixing(), text.number, group)
             progress.advance(1)
 
-    def _measure(self, fit: Fit, progress: Progress) -> list[Row]:
+    def _measure(self, fit: Fit, progress: Progress) -> list[TextRow]:
         measured = ~self._fitted[self.census.groups]
         tokens = int(self.census.positions[measured].sum())
         sweep = Sweep(self.scope, fit, self.options, tokens)
-        kept = self._kept("sweep", Row)
+        kept = self._kept("sweep", TextRow)
         here = [int(measured[shard.first : shard.stop].sum()) * len(sweep.conditions) for shard in self.census.shards]
         left = missing(self.counted, kept)
         progress.step("projecting and merging", sum(here), sum(here) - sum(here[n] for n in left))

@@ -29,6 +29,7 @@ def preserved(survey: Surveyed, arithmetic: Arithmetic, sentence: Finding) -> Fi
     apart = {head: rates[HEAD] - rates[head] for head in others}
     nearest = min(others, key=lambda head: apart[head].value)
     conditions: list[Condition] = [above(one) for one in apart.values()]
+    # Where the sentence cannot be asked, the corpus alone can contradict the claim and not bear it out.
     conditions.append(None if sentence.ruling == "not applicable" else sentence.ruling == "holds")
     difference = apart[nearest]
     told = (
@@ -81,9 +82,11 @@ def elsewhere(survey: Surveyed, arithmetic: Arithmetic) -> Finding:
         found: NDArray[np.float64] = np.where(counted, values.astype(np.float64), np.nan).mean(0)  # over heads
         return found
 
+    # Token by token, before they are drawn: so the difference is paired.
     difference = survey.sample.mean(by_token(other * 1.0 - own, known))
     rates = {name: survey.sample.mean(by_token(values, known)) for name, values in (("other", other), ("own", own))}
     chance_own = np.where(np.isnan(rows.chance_own_rank), np.nan, rows.chance_own_rank == 1)
+    # A nearest token that is in the text may be the own one: other = in_text − own, and own is taken off once more.
     chance = survey.sample.mean((rows.chance_in_text - 2 * chance_own).mean(0))
     told = (
         f"another token of the text {rates['other'].value:.3f}, the own token {rates['own'].value:.3f}: "
@@ -140,6 +143,7 @@ def abstraction(survey: Surveyed, arithmetic: Arithmetic, reference: str, surfac
         said = "too few nearest tokens are words that the tagged texts have."
         return Finding("S10", arithmetic, reference, "undetermined", said, figures=tuple(figures))
     risen = rise(over)
+    # A rise that is sure and yet within the margin is none: the margin is asked first.
     flat = below(risen, MARGIN) is True
     condition: Condition = True if flat else (False if above(risen) is True else None)
     by_layer = ", ".join(f"{one.value:+.3f}" for one in over).replace("-", "−")
@@ -162,6 +166,7 @@ def _lexicon(
             counts[word][tag] += 1
     lexicon = np.full(int(surfaces.max()) + 2, -1)  # its last place is that of −1: no word
     for word, counted in counts.items():
+        # Of tags that are as frequent, the first by name: the order of the texts decides nothing.
         lexicon[word] = min(counted, key=lambda tag: (-counted[tag], tag))
     return of_token, lexicon
 

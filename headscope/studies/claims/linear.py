@@ -73,7 +73,7 @@ def linked(
     told = f"Own at layers 1 to {survey.layers - 1}: {shown}"
     figures: list[dict[str, Any]] = [*later]
     if found is None or isinstance(found, InputError):
-        conditions.append(None)
+        conditions.append(None)  # so Own can contradict the claim, and not bear it out
         told += "; no linear map was fitted" + (f" ({found})" if found else " to these outputs")
     else:
         own = [row for row in found if row["place"] == "z" and row["offset"] == 0 and row["layer"] > 0]
@@ -93,6 +93,8 @@ def distributed(found: Sequence[Row] | InputError) -> Finding:
     """S9: recovery of token i at every other distance, after at least one layer's attention."""
     if isinstance(found, InputError):
         return Finding("S9", "right", None, "undetermined", f"no linear map was fitted ({found}).")
+    # At layer 0 the stream is the embeddings: nothing has been mixed, and what is read there a word says of its
+    # neighbours by itself.
     asked = [row for row in found if row["offset"] and (row["place"] == "z" or row["layer"] > 0)]
     conditions = [_recovered(row) for row in asked]
     recovered = sum(condition is True for condition in conditions)

@@ -10,17 +10,16 @@ from typing import Any
 
 from headscope import __version__
 from headscope.errors import InputError
-from headscope.inference.verdicts import Ruling
 from headscope.keep.files import directory_to_write
+from headscope.show.charts import lines
 from headscope.show.charts.chart import Chart
-from headscope.show.document import Block, Cell, Code, Items, Report, Section, Table
-from headscope.show.files import FOLDERS, csv_of, write_document
+from headscope.show.document import Block, Cell, Code, DocumentTable, Items, Report, Section
+from headscope.show.files import FOLDERS, write_document
+from headscope.show.rows import csv_of, csv_table
 from headscope.studies.claims.catalogue import CLAIMS, Claim
-from headscope.studies.claims.result import Claims
-from headscope.studies.claims.show import COLUMNS, cells
+from headscope.studies.claims.result import COLUMNS, MARKS, Claims
 from headscope.studies.claims.store import PARTS
 from headscope.studies.claims.verdict import Finding
-from headscope.studies.survey.report import layers as lines
 from headscope.studies.survey.report.measures import between, rate
 
 PAGE = "claims.html"
@@ -29,14 +28,6 @@ _UNDER = {
     ("right", "input"): "right arithmetic, reference input",
     ("right", "layer"): "right arithmetic, reference layer",
     ("published", "input"): "published arithmetic",
-}
-
-
-_MARKS: dict[Ruling, str] = {
-    "holds": "● holds",
-    "fails": "○ fails",
-    "undetermined": "? undetermined",
-    "not applicable": "– not applicable",
 }
 
 
@@ -55,7 +46,7 @@ def write_page(claims: Claims, output: str | Path) -> Path:
     """Write the page into a directory; returns its path. Raises InputError where it cannot be written."""
     beside = {
         "claims.json": json.dumps(claims.to_dict(), ensure_ascii=False, allow_nan=False, indent=1) + "\n",
-        "claims.csv": csv_of(_COLUMNS, map(_row, claims.findings)),
+        "claims.csv": csv_table(_COLUMNS, map(_row, claims.findings)),
         "numbers/claims.csv": _figures(claims),
     }
     return write_document(Path(output), Path(PAGE).stem, _report(claims), beside)
@@ -93,15 +84,15 @@ def _report(claims: Claims) -> Report:
 def _verdicts(claims: Claims) -> Section:
     rows: list[tuple[Cell, ...]] = []
     for claim in CLAIMS.values():
-        found = cells(claims.of(claim.id))
-        rows.append((claim.id, claim.says, *("–" if one is None else _MARKS[one.ruling] for one in found)))
+        found = claims.under(claim.id)
+        rows.append((claim.id, claim.says, *("–" if one is None else MARKS[one.ruling] for one in found)))
     columns = ("Claim", "What was said", *(_UNDER[column].capitalize() for column in COLUMNS))
     caption = (
         "Verdicts. The published arithmetic multiplies the hidden states by the value weights as they are stored, "
         "without transpose and bias: what it shows is no head's output. Claims B1 to B9 are of the residual stream, "
         "where no value projection enters."
     )
-    return Section("Verdicts", "verdicts", [Table(caption, columns, tuple(rows)), *claims.notes])
+    return Section("Verdicts", "verdicts", [DocumentTable(caption, columns, tuple(rows)), *claims.notes])
 
 
 def _asked(claims: Claims) -> Section:
@@ -119,10 +110,10 @@ def _asked(claims: Claims) -> Section:
         ("Intervals", f"95 %, bootstrap of {texts['groups']:,} {drawn}"),
         ("Texts (SHA-256)", Code(texts["sha256"])),
     )
-    return Section("What was asked", "asked", [Table("The model and the texts.", ("", "What"), rows)])
+    return Section("What was asked", "asked", [DocumentTable("The model and the texts.", ("", "What"), rows)])
 
 
-def _claim(claim: Claim, found: Sequence[Finding]) -> Table:
+def _claim(claim: Claim, found: Sequence[Finding]) -> DocumentTable:
     rows: list[tuple[Cell, ...]] = []
     for one in found:
         under = _UNDER[one.arithmetic, one.reference or "input"] if one.reference else f"{one.arithmetic} arithmetic"
@@ -132,7 +123,7 @@ def _claim(claim: Claim, found: Sequence[Finding]) -> Table:
         rows.append(
             (
                 "no arithmetic of heads" if claim.stream else under,
-                _MARKS[one.ruling],
+                MARKS[one.ruling],
                 one.found,
                 value,
                 interval,
@@ -140,7 +131,7 @@ def _claim(claim: Claim, found: Sequence[Finding]) -> Table:
             )
         )
     columns = ("Under", "Verdict", "What was found", "Value", "95 %", "Chance")
-    return Table(f"{claim.id}: {claim.says}. It holds when: {claim.holds_when}.", columns, tuple(rows))
+    return DocumentTable(f"{claim.id}: {claim.says}. It holds when: {claim.holds_when}.", columns, tuple(rows))
 
 
 # ---- charts ----
@@ -152,6 +143,7 @@ def _charts(claims: Claims) -> list[Section]:
     maps = _series(claims, "S8", {"statistic": "linear map, top-1"}, chance="control")
     agreement = _series(claims, "S10", {"rate": "agreement − chance"})
     words = ("content", "function")
+    # Ranks span orders of magnitude: they are drawn by their log10, as B3 and B4 take it.
     ranks = _series(claims, "B2", {}, words, change=lambda x: math.log10(max(x, 1.0)))
     mixed = _series(claims, "B9", {}, words)
     of_heads = [
@@ -217,8 +209,7 @@ def _figures(claims: Claims) -> str:
         for one in claims.findings
         for row in one.figures
     ]
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    return csv_of(columns, ([row.get(name) for name in columns] for row in rows))
+    return csv_of(rows)
 
 
 def _small(*values: float | None) -> bool:

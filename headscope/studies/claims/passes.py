@@ -85,6 +85,7 @@ def overlaps(scope: Scope, readings: Sequence[Reading]) -> Measured:
         search_placed(places_of(some, len(at)), encode, z, own, k=k).nearest["cosine"].ids  # (token, head, k)
         for some in (spots, None)
     )
+    # Two sets of k that have c in common have 2 k − c in all.
     common = (with_position[..., :, None] == without[..., None, :]).any(-1).sum(-1)
     return {"jaccard": (common / (2 * k - common)).float().numpy()}
 

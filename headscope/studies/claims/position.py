@@ -24,7 +24,7 @@ def changed(survey: Surveyed, scope: Scope, arithmetic: Arithmetic, mask: Mask, 
         return Finding("S7", arithmetic, None, "not applicable", "the model adds no positions to its input.")
     jaccard = by_shard(survey, scope, mask, directory, overlaps, tick)["jaccard"].astype(np.float64)  # (token, head)
     heads = jaccard.shape[1]
-    every = survey.sample.repeated(heads)
+    every = survey.sample.repeated(heads)  # all heads of a token are drawn with its text
     median = every.median(jaccard.ravel())
     figures = tuple(
         figures_of(survey.sample.median(jaccard[:, head]), head=head, figure="median Jaccard") for head in range(heads)

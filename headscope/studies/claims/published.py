@@ -56,6 +56,7 @@ def stored(bench: Bench) -> Stored:
     if len(opened.positions.modules) != 1:
         missing.append("it adds no absolute positions to its input")
     norm = feed.norm(0)
+    # A norm that is part of the first block (pre-norm) is none of the embeddings.
     inside = {id(module) for module in first.module.modules()}
     if norm is None or id(norm.module) in inside:
         missing.append("it has no norm of the embeddings")
@@ -87,6 +88,7 @@ def _as_stored(opened: Opened, layer: int) -> Tensor | None:
         if parameter.shape != matrix.shape:
             continue
         kept = parameter.detach().float().cpu()
+        # nn.Linear keeps (out, in), Conv1D (in, out); the published code took either as it was.
         if any(float((kept - way).abs().amax()) <= _SAME * float(way.abs().amax()) for way in (matrix.T, matrix)):
             return kept
     return None
@@ -121,9 +123,10 @@ class PublishedBench(Bench):
         """Ṽ and z̃ of every layer in the place of the model's own, mixed with its own pattern."""
         found = []
         for one, text, stream in zip(heads, texts, self.opened.streams(texts), strict=True):
+            # What each block gets; the last row is what the last block returns.
             values = (stream[:-1] @ torch.stack(self.stored.weights)).unflatten(-1, (self.stored.heads, -1))
             patterns = one.pattern  # (L, H, Q, S)
-            if patterns is None:
+            if patterns is None:  # not captured, because large: asked for layer by layer
                 patterns = torch.stack([self.opened.pattern(text, layer) for layer in range(len(values))])
             found.append(replace(one, v=values, z=torch.einsum("lhqs,lshd->lqhd", patterns, values)))
         return found

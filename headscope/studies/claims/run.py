@@ -81,6 +81,7 @@ class _Run:
         self.mask = asked.mask
         sources, self.options = self._sources()
         self.paths = sources
+        # All that the work depends on: what is kept for another question is not gone on with.
         self.question = {
             "headscope": __version__,
             "weights_sha256": scope.card.weights_sha256,
@@ -113,7 +114,7 @@ class _Run:
             findings += [
                 Finding(id, "published", None, "not applicable", reason) for id in CLAIMS if not CLAIMS[id].stream
             ]
-        order = list(CLAIMS)
+        order = list(CLAIMS)  # and under one arithmetic as they were found: sorting is stable
         findings.sort(key=lambda one: (order.index(one.claim), one.arithmetic != "right"))
         return Claims(self._model(), self._texts(right), self.mask, tuple(findings), self._notes())
 
@@ -153,6 +154,7 @@ class _Run:
     def _surveyed(self, scope: Scope, name: str, options: SurveyOptions, doing: str) -> Surveyed:
         self.progress.step("counting the texts")
         prepared = Survey.prepare(scope, self.paths, self.work.at(name), options)
+        # A finished survey's shards may have been damaged since.
         if missing(prepared.texts, Store(self.work.at(name))) or not is_finished(self.work.at(name)):
             prepared.run(progress=self.progress, doing=doing)
         return Surveyed(self.work.at(name), self.mask)
@@ -173,6 +175,7 @@ class _Run:
     def _of_corpus(self, survey: Surveyed, arithmetic: Arithmetic, references: Sequence[str]) -> list[Finding]:
         self.progress.step("counting nearest tokens")
         scope = self.scope if isinstance(self.published, InputError) or arithmetic == "right" else self.published
+        # Which words are the same is a matter of the tokenizer, which both arithmetics share.
         surfaces = self.scope.bench.opened.names.surfaces.numpy()
         tokens = len(survey.tokens["id"])
         found = [corpus.noise(survey, arithmetic, reference) for reference in references]

@@ -63,6 +63,7 @@ class SentenceRead:
     def _of_others(self, near: Neighbors) -> list[Finding]:
         """S1 and S2."""
         tokens = self.reading.tokens
+        # A place of the text, and not the label: labels carry signs of spaces and bytes.
         slices = [TEXT[slice(*token.span)] if token.span else None for token in tokens]
         places = [n for n, piece in enumerate(slices) if piece == OTHER]
         if not places:
@@ -72,6 +73,7 @@ class SentenceRead:
         if self.causal:
             reason = f'under this mask "{TOKEN}" sees nothing of "{OTHER}"'
             return [self._no("S1", reason), self._no("S2", reason)]
+        # Any form of the word: in another case, with a leading space, as the continuation of a word.
         surfaces = self.reading.vocabulary.names.surfaces
         forms = surfaces[near.ids[:, 0]] == surfaces[tokens[places[0]].id]  # (head,)
         heads, ranks = forms.nonzero()[:, 0].tolist(), near.own_rank[forms].tolist()
@@ -130,7 +132,7 @@ def on_the_way(scope: Scope, mask: Mask) -> Finding:
         for layer, rank in enumerate(ranks)
     )
     told = f"ranks {_listed([f'{rank:,}' for rank in ranks])}"
-    if len(ranks) != DEPTH:
+    if len(ranks) != DEPTH:  # "the last" of another model is another layer
         told = f"it was said of a model with {DEPTH} layers; here {told}."
         return Finding("B1", "right", None, "not applicable", told, ranks[-1], figures=figures)
     same = all(ranks[layer] == rank for layer, rank in RANKS.items())

@@ -39,14 +39,14 @@ Means = dict[str, Resampled[float]]  # by class of words
 
 
 @dataclass(frozen=True)
-class Words:
+class TokenClasses:
     """The tokens of each class, bool [token], and how to take means and medians of them."""
 
     sample: Grouped
     members: dict[str, NDArray[np.bool_]]
 
     @classmethod
-    def of(cls, survey: Surveyed) -> Words:
+    def of(cls, survey: Surveyed) -> TokenClasses:
         """The content words, and the function words with punctuation, of a survey."""
         word_class = survey.tokens["word_class"]
         return cls(survey.sample, {name: np.isin(word_class, some) for name, some in CLASSES.items()})
@@ -66,7 +66,7 @@ def by_layer(survey: Surveyed) -> list[Finding]:
     if streams is None:
         said = "the survey measured no residual streams (--stream)."
         return [_said(id, "undetermined", said) for id in ("B2", "B3", "B4", "B5", "B6", "B7")]
-    words = Words.of(survey)
+    words = TokenClasses.of(survey)
     last = survey.layers - 1
     return [
         _leap(words, streams, last, survey.manifest["model"]["vocab_size"]),
@@ -78,7 +78,7 @@ def by_layer(survey: Surveyed) -> list[Finding]:
     ]
 
 
-def _leap(words: Words, streams: Streams, last: int, vocab_size: int) -> Finding:
+def _leap(words: TokenClasses, streams: Streams, last: int, vocab_size: int) -> Finding:
     """B2."""
     if vocab_size < 2 * THOUSANDS:
         return _said("B2", "not applicable", f"among {vocab_size:,} tokens no rank is in the thousands.")
@@ -89,19 +89,20 @@ def _leap(words: Words, streams: Streams, last: int, vocab_size: int) -> Finding
         for name in CLASSES
     ]
     told = "; ".join(f"{name} words {_count(one)}" for name, one in medians.items())
+    # Ranks are whole numbers: at least 1,000 is above 999.5, and so at the other end.
     conditions = [above(medians["content"], THOUSANDS - 0.5), below(medians["function"], NEAR + 0.5)]
     content = medians["content"]
     return _ruled("B2", conditions, f"median rank at layer {last}: {told}.", content, figures)
 
 
-def _changes(words: Words, streams: Streams, layer: int) -> tuple[Means, list[dict[str, Any]]]:
+def _changes(words: TokenClasses, streams: Streams, layer: int) -> tuple[Means, list[dict[str, Any]]]:
     """Change of the log10 rank from the layer before to `layer`, by class, and content less function."""
     change = np.log10(streams.rank_after_attention[layer]) - np.log10(streams.rank_after_attention[layer - 1])
     found = {name: words.mean(change, name) for name in CLASSES}
     return found, [figures_of(one, layer=layer, words=name) for name, one in found.items()]
 
 
-def _jump(words: Words, streams: Streams, last: int) -> Finding:
+def _jump(words: TokenClasses, streams: Streams, last: int) -> Finding:
     """B3."""
     if last < JUMP + 1:
         return _said("B3", "not applicable", f"the model has no layer {JUMP + 1}: its last is {last}.")
@@ -109,7 +110,7 @@ def _jump(words: Words, streams: Streams, last: int) -> Finding:
     back, more = _changes(words, streams, JUMP + 1)
     apart = there["function"] - there["content"]
     conditions: list[Condition] = [above(there["function"]), below(back["function"]), above(apart)]
-    conditions.append(_not(above(there["content"])))
+    conditions.append(_not(above(there["content"])))  # "content words do not" is no more than: not shown to
     told = (
         f"log10 rank at layer {JUMP}: function words {signed(there['function'])}, content words "
         f"{signed(there['content'])}; at layer {JUMP + 1}: function words {signed(back['function'])}."
@@ -117,7 +118,7 @@ def _jump(words: Words, streams: Streams, last: int) -> Finding:
     return _ruled("B3", conditions, told, apart, [*figures, *more])
 
 
-def _reverse(words: Words, streams: Streams, last: int) -> Finding:
+def _reverse(words: TokenClasses, streams: Streams, last: int) -> Finding:
     """B4."""
     if last < 1:
         return _said("B4", "not applicable", "the model has one layer.")
@@ -131,12 +132,13 @@ def _reverse(words: Words, streams: Streams, last: int) -> Finding:
     return _ruled("B4", conditions, told, apart, figures)
 
 
-def _drift(words: Words, streams: Streams, last: int) -> Finding:
+def _drift(words: TokenClasses, streams: Streams, last: int) -> Finding:
     """B5."""
     steps = last + 1
     if steps < _FEWEST:
         return _said("B5", "not applicable", f"{steps} layers have no two halves.")
     middle = steps // 2
+    # The middle is the end of one half and the beginning of the other: each slope has all its steps.
     halves = {"first": range(middle + 1), "second": range(middle, steps + 1)}
     slopes: dict[tuple[str, str], Resampled[float]] = {}
     for half, places in halves.items():
@@ -145,6 +147,7 @@ def _drift(words: Words, streams: Streams, last: int) -> Finding:
     conditions: list[Condition] = []
     for name in CLASSES:
         first, second = slopes["first", name], slopes["second", name]
+        # "A little": together they still fall.
         conditions += [below(first), above(second), below(weighted([first, second], [1, 1]))]
     apart = {half: slopes[half, "content"] - slopes[half, "function"] for half in halves}
     conditions += [within(one) for one in apart.values()]
@@ -161,7 +164,7 @@ def _three(sample: Grouped, streams: Streams, last: int) -> Finding:
     """B6."""
     if last + 1 < _FEWEST:
         return _said("B6", "not applicable", f"{last + 1} layers are too few to correlate.")
-    places = range(1, last + 2)
+    places = range(1, last + 2)  # before all layers cosine, rank and overlap are 1 by definition
     stories = {
         "cosine": [sample.mean(streams.cosine[place]) for place in places],
         "rank": [sample.mean(-np.log10(streams.rank[place])) for place in places],
@@ -181,6 +184,7 @@ def _correlation(one: Sequence[Resampled[float]], other: Sequence[Resampled[floa
 
     def spearman(*layers: Any) -> Any:
         sides = (np.stack(side, -1) for side in (layers[: len(one)], layers[len(one) :]))
+        # Pearson's of the ranks; a replicate without a value has none, whatever rankdata makes of nan.
         a, b = (stats.rankdata(side, axis=-1) for side in sides)
         a, b = (x - x.mean(-1, keepdims=True) for x in (a, b))
         found = (a * b).sum(-1) / np.sqrt((a**2).sum(-1) * (b**2).sum(-1))
@@ -215,8 +219,9 @@ def density(survey: Surveyed, scope: Scope) -> Finding:
     # Identical rows tie with the own one, which may then be cut off.
     others &= others.cumsum(-1) <= k - 1
     cosines = torch.where(others, 1 - near.distances[:, 0], torch.nan).nanmean(-1).double().cpu().numpy()
+    # The claim is about embeddings: token types are what is drawn, not the texts that they come in.
     draws = Draws(len(ids), survey.manifest["options"]["seed"])
-    words = Words(
+    words = TokenClasses(
         Grouped(np.arange(len(ids)), draws), {name: np.isin(names, some) for name, some in CLASSES.items()}
     )  # fmt: skip
     means = {name: words.mean(cosines, name) for name in CLASSES}
@@ -244,10 +249,11 @@ def _types(survey: Surveyed) -> tuple[NDArray[np.int64], NDArray[Any]]:
 def unaffected(survey: Surveyed, scope: Scope, mask: Mask, directory: Path, tick: Any) -> Finding:
     """B9: how much of a layer's output at a token comes from other positions (Kobayashi et al. 2021)."""
     found = by_shard(survey, scope, mask, directory, mixing, tick)
+    # With LayerNorm where it follows the sum, as the paper's last ratio has it; else what comes closest.
     name = next((n for n in ("layernorm", "residual") if not np.isnan(found[n]).all()), None)
     if name is None:
         return _said("B9", "not applicable", "a norm stands between attention and residual: no ratio is defined.")
-    words, ratios = Words.of(survey), found[name].astype(np.float64)  # (token, layer)
+    words, ratios = TokenClasses.of(survey), found[name].astype(np.float64)  # (token, layer)
     means = {one: words.mean(ratios.mean(1), one) for one in CLASSES}
     apart = means["function"] - means["content"]
     figures = [

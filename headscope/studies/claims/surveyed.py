@@ -90,6 +90,7 @@ class Surveyed:
         length = int(position.max()) + 1
         keys = text * length + position
         order = np.argsort(keys)
+        # A partner is a text at the same position; clipped, because none (−1) and past the end are looked up too.
         found = order[np.searchsorted(keys[order], partner * length + position).clip(max=len(keys) - 1)]
         return np.where(partner >= 0, found, -1)
 
@@ -107,7 +108,9 @@ class Surveyed:
                 elif name == "nearest":
                     values = column.to_numpy().astype(np.int64)
                 else:
+                    # Booleans have no way to floats but through integers; what is not there becomes nan.
                     values = column.cast(pa.int32()).cast(pa.float64()).to_numpy()
+                # A shard's rows come head by head: heads by shards would not be heads by tokens.
                 parts[name].append(values.reshape(self.heads, -1))
         return LayerRows(*(np.concatenate(parts[name], axis=1) for name in names))
 
@@ -124,6 +127,7 @@ class Surveyed:
         whole = pa.concat_tables(parts)
         stage = whole["stage"].to_numpy()
         rank, cosine, overlap = (whole[name].cast(pa.float64()).to_numpy() for name in names)
+        # Stages: 0 the input, then of every layer after its attention (odd) and after all of it (even).
         before_and_after = [stage == 2 * layer for layer in range(self.layers + 1)]
         return Streams(
             [rank[stage == 2 * layer + 1] for layer in range(self.layers)],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -14,22 +14,22 @@ from headscope.errors import InputError, ModelError
 from headscope.model.surroundings import settled
 from headscope.question.choices import Mask
 from headscope.question.given import as_seed, numbers_of, texts_of
-from headscope.reading.scores import Scores
-from headscope.show import probes as views
+from headscope.reading.answer import Answer, Record
+from headscope.reading.scores import STARRED, Scores, nested
 from headscope.show.progress import Tell
+from headscope.show.sheet import Cell, Row, Sheet
 from headscope.studies.probes.folds import FOLDS, Folds
 from headscope.studies.probes.held_out import held_out
 
 if TYPE_CHECKING:
-    import pandas
-
     from headscope.scope import Scope
 
+SCHEMA = 1
 OFFSETS = (-8, -4, -2, -1, 0, 1, 2, 4, 8)
 
 
 @dataclass(frozen=True, repr=False)
-class Recovery:
+class Recovery(Answer):
     """How well the token at i is recovered, by cross-validated ridge, from what is at j = i − offset.
 
     `z`: Scores [layer, offset] from the outputs of all heads at j, concatenated; `heads`: [layer, head, offset] from
@@ -54,20 +54,73 @@ class Recovery:
     model: str
     weights_sha256: str
 
-    def __repr__(self) -> str:
-        return views.recovery_text(self)
+    def rows(self) -> list[Record]:
+        """One row for each place (z, head, residual), layer, head and offset, with every figure and its control."""
+        rows = [
+            {"place": place, "layer": layer, "head": None, "offset": offset} | scores.row(layer, n)
+            for place, scores in (("z", self.z), ("residual", self.residual))
+            for layer in range(len(scores.samples))
+            for n, offset in enumerate(self.offsets)
+        ]
+        if self.heads is not None:
+            layers, heads, _ = self.heads.samples.shape
+            rows += [
+                {"place": "head", "layer": layer, "head": head, "offset": offset} | self.heads.row(layer, head, n)
+                for layer in range(layers)
+                for head in range(heads)
+                for n, offset in enumerate(self.offsets)
+            ]
+        return rows
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain lists and numbers, ready for JSON."""
-        return views.recovery(self)
+    def to_dict(self) -> Record:
+        """What it was made of, and a row for every place, layer, head and offset, ready for JSON."""
+        return {
+            "schema": SCHEMA,
+            "model": {"name": self.model, "weights_sha256": self.weights_sha256},
+            "mask": self.mask,
+            "texts": self.texts,
+            "positions": self.positions,
+            "candidates": self.candidates,
+            "folds": self.folds,
+            "seed": self.seed,
+            "offsets": list(self.offsets),
+            "rows": [nested(row) for row in self.rows()],
+        }
 
-    def to_pandas(self) -> pandas.DataFrame:
-        """One row for each place, layer, head and offset, with every figure, its intervals and its control."""
-        try:
-            import pandas
-        except ImportError:
-            raise ImportError("to_pandas() needs pandas: pip install pandas") from None
-        return pandas.DataFrame(views.recovery_rows(self))
+    def sheets(self) -> tuple[Sheet, ...]:
+        """Top-1 from all heads' z and from the residual stream: a row a layer, a column an offset, and the control."""
+        legend = (
+            f"{self.texts:,} texts, {self.positions:,} ordinary tokens, {self.folds} folds that share neither texts "
+            f"nor token types with the fit; nearest by cosine of about {self.candidates:,.0f} types that a fold holds "
+            "out.",
+            f"Shuffled: the control, mean over the offsets. {STARRED}",
+        )
+        return (
+            self._sheet("z", "z, all heads", self.z, ()),
+            self._sheet("residual", "the residual stream", self.residual, legend),
+        )
+
+    def _sheet(self, name: str, place: str, scores: Scores, legend: tuple[str, ...]) -> Sheet:
+        top1 = scores.top1
+        rows = (
+            Row(
+                Cell(str(layer)),
+                (
+                    *(top1.cell(f"{float(value):.2f}", layer, n) for n, value in enumerate(values)),
+                    Cell(number=f"{float(top1.control[layer].mean()):.2f}"),
+                ),
+            )
+            for layer, values in enumerate(top1.value)
+        )
+        return Sheet(
+            name,
+            f"Token i read off {place} at j, by i − j: top-1",
+            (*(f"{offset:+d}" if offset else "own" for offset in self.offsets), "shuffled"),
+            tuple(rows),
+            stub="layer",
+            legend=legend,
+            figure="cells",
+        )
 
 
 @settled

@@ -16,7 +16,8 @@ from headscope.studies.capacity import sweep
 from headscope.studies.capacity.figures import curve, needed
 from headscope.studies.capacity.fitting import fitted_groups
 from headscope.studies.capacity.options import CapacityOptions
-from headscope.studies.capacity.run import Capacity, Run
+from headscope.studies.capacity.result import Capacity
+from headscope.studies.capacity.run import Run
 from headscope.studies.capacity.subspaces import Axes
 from tests.studies.survey.corpora import sentences, written
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import exp
 
 from headscope.show.charts.chart import Chart
+from headscope.show.charts.lines import Panel, Point, Series, chart
 from headscope.studies.survey.opened import ALL, OpenedSurvey, Stat, Tokens
-from headscope.studies.survey.report.layers import Panel, Point, Series, chart
 from headscope.studies.survey.report.measures import mask, tokens_name
 
 _CLASSES = (ALL, *(Tokens("word", kind) for kind in ("content", "function", "punctuation")))

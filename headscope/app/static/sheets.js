@@ -1,0 +1,78 @@
+// Answers as the server lays them out, made live: what a cell is about, the keyboard's way through them, bars, heads.
+import { h } from "./dom.js";
+import { distance, legend, scale } from "./numbers.js";
+
+/** The tables of an answer by their names, or all; every word of the text and the vocabulary was escaped by the server. */
+export function laidOut({ html }) {
+  const all = [...new DOMParser().parseFromString(html, "text/html").querySelectorAll(".hs-sheet")].map(live);
+  return (name) => all.filter((one) => name === undefined || one.dataset.sheet === name);
+}
+
+/** A table whose cells know what they are about; one of them can be reached with Tab. */
+function live(sheet) {
+  for (const note of sheet.querySelectorAll(".hs-note")) note.remove(); // the page says them above its tables
+  sheet.querySelector(".hs-scroll").classList.add("scroll");
+  const table = sheet.querySelector("table");
+  const [first, second] = table.tHead.rows;
+  const titles = second ? [...second.cells] : [...first.cells].slice(1);
+  const over = (n) => second && first.cells[1 + Math.floor(n / first.cells[1].colSpan)];
+  for (const row of table.tBodies[0].rows) {
+    [...row.cells].slice(1).forEach((cell, n) => about(cell, [over(n), titles[n]].filter(Boolean), row.cells[0], first.cells[0].textContent));
+  }
+  table.style.setProperty("--columns", titles.length);
+  table.querySelector("tbody td").tabIndex = 0;
+  return sheet;
+}
+
+/** A cell is about what it says itself, and what its row and its columns are about. */
+function about(cell, columns, row, stub) {
+  Object.assign(cell.dataset, ...[...columns, row].map((title) => ({ ...title.dataset })), { ...cell.dataset });
+  const { layer, head, says, measure, value } = cell.dataset;
+  const names = layer ? [`L${layer}H${head}`] : [...columns.map((title) => title.textContent), stub && `${stub} ${words(row)}`];
+  const told = measure && `${measure} ${value === undefined ? "not finite" : Number(value).toPrecision(5)}`;
+  cell.dataset.where = [...names, says, told].filter(Boolean).join(", ");
+  cell.tabIndex = -1;
+}
+
+const words = (title) => [".hs-before", ".hs-label"].map((part) => title.querySelector(part)?.textContent).filter(Boolean).join(" ");
+
+/** Gives a table the look of a kind. */
+export function looks(sheet, kind) {
+  sheet.querySelector("table").className = kind;
+  return sheet;
+}
+
+/** Turns the titles that stand for heads into buttons that choose them, or let them go. */
+export function choosable(sheet, chosen) {
+  for (const title of sheet.querySelectorAll("thead [data-head]")) {
+    const head = Number(title.dataset.head);
+    title.replaceChildren(h("button", { type: "button", class: "head", "data-choose": head, "aria-pressed": String(head === chosen) }, h("span", {}, "head "), head));
+  }
+  return sheet;
+}
+
+/** Bars behind the numbers of a table, on one scale for each thing that is measured, and what they show. */
+export function barred(sheet) {
+  const cells = [...sheet.querySelectorAll("tbody td[data-value]")];
+  const told = [...new Set(cells.map((cell) => cell.dataset.measure))].map((measure, n) => {
+    const measured = cells.filter((cell) => cell.dataset.measure === measure);
+    const bars = scale(measured.map((cell) => Number(cell.dataset.value)));
+    for (const cell of measured) {
+      const [from, to] = bars.bar(Number(cell.dataset.value));
+      cell.style.setProperty("--from", `${from}%`);
+      cell.style.setProperty("--to", `${to}%`);
+    }
+    return n ? ` The ${measure}: up to ${distance(bars.high)} across the whole cell.` : legend(bars);
+  });
+  sheet.querySelector(".hs-scroll").after(h("p", { class: "legend" }, told));
+  return sheet;
+}
+
+/** Grounds as strong as the numbers of a table, and what they show. */
+export function grounded(sheet) {
+  const cells = [...sheet.querySelectorAll("tbody td[data-value]")];
+  const most = Math.max(...cells.map((cell) => Number(cell.dataset.value)));
+  for (const cell of cells) cell.style.setProperty("--heat", `${most ? Math.round((100 * Number(cell.dataset.value)) / most) : 0}%`);
+  sheet.querySelector(".hs-scroll").after(h("p", { class: "legend" }, `Ground: clear at 0, full at ${distance(most)} (the largest here).`));
+  return sheet;
+}

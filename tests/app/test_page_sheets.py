@@ -1,0 +1,112 @@
+"""A table of the page is the answer's sheet, cell for cell: the server lays an answer out once, for every medium."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from headscope import Scope
+from headscope.question import defaults
+from headscope.reading.answer import Answer
+from headscope.reading.attention import pattern
+from headscope.reading.reading import Reading
+from headscope.show.sheet import Cell, Sheet
+from tests.app.browsers import Browser
+from tests.app.serving import Server
+
+Sheets = Callable[[Reading], list[Sheet]]
+TABLE = """(() => {
+  const unseen = '.hs-hidden, .hidden, .rate, .counts';
+  const words = (cell) => {
+    const seen = cell.cloneNode(true);
+    seen.querySelectorAll(unseen).forEach((e) => e.remove());
+    return seen.textContent.replace(/\\s+/g, '');
+  };
+  return [...document.querySelectorAll('#view .hs-sheet table')].map((table) => ({
+    caption: table.caption.textContent,
+    head: [...table.tHead.rows].filter((row) => !row.matches('.usually')).map((row) => [...row.cells].map(words)),
+    rows: [...table.querySelectorAll(':is(tbody, tfoot) tr')].map((row) => [...row.cells].map(words)),
+  }));
+})()"""
+VIEWS: dict[str, tuple[str, str, Sheets]] = {
+    "heads": (
+        "token=11&layer=2",
+        "#positions td",
+        lambda reading: all_of(reading.nearest(11, 2), reading.nearest_positions(11, 2)),
+    ),
+    "both ends": (
+        "token=3&space=embedding",
+        "#positions td",
+        lambda reading: all_of(reading.nearest(3, 0, "embedding"), reading.nearest_positions(3, 0)),
+    ),
+    "why": (
+        "token=2&head=4&why=4.1000",
+        "#why td",
+        lambda reading: all_of(
+            near := reading.nearest(2, 0), reading.why(near, 4, 1000), reading.nearest_positions(2, 0)
+        ),
+    ),
+    "other texts": (
+        "token=11&layer=1&hubs=true",
+        "#neighbors .hubs",
+        lambda reading: all_of(reading.background(reading.nearest(11, 1)), reading.nearest_positions(11, 1)),
+    ),
+    "comparison": (
+        "token=4&layer=3&compare=reference",
+        "#neighbors .versus",
+        lambda reading: all_of(
+            reading.compare(reading, 4, 3, other_reference="input"), reading.nearest_positions(4, 3)
+        ),
+    ),
+    "atlas": (
+        "view=atlas&token=11",
+        "#atlas td",
+        lambda reading: [reading.atlas(11, reference=one).sheets()[0] for one in ("input", "layer")],
+    ),
+    "attention": (
+        "view=attention&token=5&layer=2&head=3&weigh=norms",
+        "#pattern td",
+        lambda reading: [
+            *reading.attention(5, 2, "norms").sheets(),
+            pattern(2, 3, reading.tokens, reading.pattern_of(2, "norms")[3].tolist(), "norms", 5),
+        ],
+    ),
+}
+
+
+def all_of(*answers: Answer) -> list[Sheet]:
+    return [sheet for answer in answers for sheet in answer.sheets()]
+
+
+def words(cell: Cell | str) -> str:
+    """What a cell says, as HTML writes it: a real minus before numbers, and spaces as they come."""
+    if isinstance(cell, str):
+        return "".join(cell.split())
+    return "".join("".join((cell.marked, cell.beside, cell.number.replace("-", "−"))).split())
+
+
+def written(sheet: Sheet) -> dict[str, Any]:
+    over = [["", *map(words, sheet.over)], list(map(words, sheet.columns))]
+    return {
+        "caption": sheet.caption,
+        "head": over if sheet.over else [[words(sheet.stub), *map(words, sheet.columns)]],
+        "rows": [[words(row.head), *map(words, row.cells)] for row in sheet.rows],
+    }
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_cell_is_the_sheets(page: Browser, server: Server, demo: Scope, view: str) -> None:
+    address, there, sheets = VIEWS[view]
+    page.open(f"{server.address}/?{address}")
+    page.wait(f"document.querySelector({json.dumps(there)}) && !document.querySelector('[data-busy]')", 30)
+    assert page.js(TABLE) == [written(sheet) for sheet in sheets(demo.read(defaults.TEXT))]
+
+
+def test_what_stands_in_a_sheet_is_data(page: Browser, server: Server) -> None:
+    page.open(f"{server.address}/?text=%3Cimg+src%3Dx+onerror%3Dalert(1)%3E+%3Cscript%3E&token=3&view=attention&head=1")
+    page.wait("document.querySelector('#pattern td')", 30)
+    assert page.js("document.querySelectorAll('#view :is(img, script)').length") == 0
+    assert "<" in page.js("document.querySelector('#attention tbody').textContent")
