@@ -11,7 +11,7 @@ import torch
 
 from headscope import Scope
 from headscope.app import create_app
-from headscope.keep.tensors import Shards
+from headscope.keep.tensors import ShardedTensor
 from tests.app.browsers import Browser
 from tests.app.looks import choose, shows, text
 from tests.app.serving import Server
@@ -24,7 +24,7 @@ def unfinished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serv
     """A server whose reference isolated lacks its first part; of the others any values do."""
     monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))
     scope = Scope.from_pretrained("demo")
-    shards = Shards(scope.isolated.directory, scope.isolated.shape)
+    shards = ShardedTensor(scope.isolated.directory, scope.isolated.shape)
     shards.directory.mkdir(parents=True)
     layers, heads, _, width = shards.shape
     for shard in range(MISSING, len(shards)):
