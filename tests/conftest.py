@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import gc
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
+from filelock import FileLock
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -28,6 +30,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-models", action="store_true", help="write docs/models.md from what the tests ran")
 
 
+def pytest_collection_finish() -> None:
+    """Python looks for garbage among what tests leave, and not again and again among the modules and all tests."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    gc.unfreeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, None, None]:
+    """Nor, when a file has ended, among the scopes and servers that later ones share."""
+    yield
+    if nextitem is None or nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """What headscope keeps on disk goes where the tests' other files go: one directory for all of xdist's processes."""
@@ -37,6 +58,22 @@ def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEADSCOPE_CACHE", str(kept))
         yield kept
+
+
+@pytest.fixture(scope="session")
+def once(_cache_of_its_own: Path) -> Callable[[str, Callable[[Path], object]], Path]:
+    """A directory that one of xdist's processes fills and the others find: what is dear to make, and only read."""
+
+    def filled(name: str, fill: Callable[[Path], object]) -> Path:
+        place = _cache_of_its_own.with_name("once") / name
+        place.mkdir(parents=True, exist_ok=True)
+        with FileLock(place.with_suffix(".lock")):
+            if not place.with_suffix(".full").exists():
+                fill(place)
+                place.with_suffix(".full").touch()
+        return place
+
+    return filled
 
 
 @cache

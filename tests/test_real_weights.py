@@ -57,7 +57,7 @@ def first_sentences(count: int) -> list[str]:
     return [text for text in texts if 8 <= len(text.split()) <= 30][:count]
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.skipif(not EWT.is_file(), reason=f"no corpus at {EWT}")
 @pytest.mark.parametrize(
     ("space", "reference", "expected"),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -249,13 +250,15 @@ def _trained(make_tokenizer: Callable[[], PreTrainedTokenizerFast]) -> PreTraine
     return make_tokenizer()
 
 
-def build(name: str, seed: int = 0) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
-    """A tiny random model of the zoo, and a tokenizer of its kind."""
+def build(
+    name: str, seed: int = 0, shape: Mapping[str, int] = MappingProxyType({})
+) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """A tiny random model of the zoo, and a tokenizer of its kind; `shape`: what its configuration has otherwise."""
     make_tokenizer, (kind, options) = ZOO[name]
     tokenizer = copy.deepcopy(_trained(make_tokenizer))
     model_class = getattr(transformers, kind)
     special = {f"{part}_token_id": getattr(tokenizer, f"{part}_token_id") for part in ("bos", "eos", "pad")}
-    config = model_class.config_class(**({"vocab_size": len(tokenizer)} | special | options))
+    config = model_class.config_class(**({"vocab_size": len(tokenizer)} | special | options | shape))
     torch.manual_seed(seed)
     return randomise(model_class(config), seed), tokenizer
 

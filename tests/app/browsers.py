@@ -86,12 +86,13 @@ class Browser(ABC):
 
     def wait(self, condition: str, seconds: float = 10) -> None:
         """Until a JavaScript expression is true."""
-        end = time.monotonic() + seconds * PATIENCE
+        end, pause = time.monotonic() + seconds * PATIENCE, 0.01
         while not self.js(f"Boolean({condition})"):
             if time.monotonic() > end:
                 says = self.js("document.body.innerText")[:1500]
                 raise TimeoutError(f"{self.name}: not within {seconds} s: {condition}; the page says: {says}")
-            time.sleep(0.02)
+            time.sleep(pause)
+            pause = min(0.1, 1.4 * pause)  # asking costs the page time, too
 
     def arrive(self, condition: str, seconds: float = 30) -> None:
         """The same while the page makes way for another, which cannot be asked meanwhile."""

@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,6 @@ pytest.importorskip("fastapi", reason="the page is not installed (extra: app)")
 
 import httpx
 from fastapi.testclient import TestClient
-from filelock import FileLock
 
 from headscope import Scope
 from headscope.app import create_app
@@ -32,13 +30,6 @@ def server(demo: Scope) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def isolated(demo: Scope, _cache_of_its_own: Path) -> Path:
-    """The directory of the demo weights' reference isolated, all there; one process makes it, the others wait."""
-    with FileLock(_cache_of_its_own / "isolated.lock"):
-        return Path(demo.isolate().directory)
-
-
-@pytest.fixture(scope="session")
 def ask(server: Server) -> Callable[..., Any]:
     """What the server answers about the demo weights."""
 
@@ -54,6 +45,13 @@ def ask(server: Server) -> Callable[..., Any]:
 @pytest.fixture
 def client(demo: Scope) -> Iterator[TestClient]:
     """A client of a server of its own, which has read nothing yet but the first view."""
+    with TestClient(create_app(demo), base_url=HERE) as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def reader(demo: Scope) -> Iterator[TestClient]:
+    """A client of one server for all tests of what it answers, whatever it has read before."""
     with TestClient(create_app(demo), base_url=HERE) as one:
         yield one
 
@@ -113,11 +111,17 @@ def browsers(_opened: Callable[[str], Browser]) -> dict[str, Browser]:
 
 
 @pytest.fixture
-def page(browser: Browser, server: Server) -> Iterator[Browser]:
-    """The page in a browser, at its first view; nothing may have gone wrong in it by the end."""
+def start() -> str:
+    """Where the page is opened: at its first view."""
+    return "/"
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server, start: str) -> Iterator[Browser]:
+    """The page in a browser, at its start; nothing may have gone wrong in it by the end."""
     browser.errors.clear()
-    browser.open(server.address)
-    browser.wait("document.readyState === 'complete' && document.querySelector('#neighbors td')")
+    browser.open(f"{server.address}{start}")
+    browser.wait("document.readyState === 'complete' && document.querySelector('#neighbors td, #plot-map')")
     yield browser
     assert browser.errors == []
     hosts = browser.js(

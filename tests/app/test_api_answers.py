@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from aside import HEADSCOPE, Program
 from fastapi.testclient import TestClient
 from pydantic import TypeAdapter
 
@@ -27,20 +27,20 @@ def described(path: str, answer: object) -> None:
     TypeAdapter(row.answer).validate_python(answer)
 
 
-def test_health(client: TestClient) -> None:
-    assert client.get(f"{API}/health").json()["status"] == "ok"
+def test_health(reader: TestClient) -> None:
+    assert reader.get(f"{API}/health").json()["status"] == "ok"
 
 
-def test_models_names_the_open_model_and_why(client: TestClient, demo: Scope) -> None:
-    answer = client.get(f"{API}/models").json()
+def test_models_names_the_open_model_and_why(reader: TestClient, demo: Scope) -> None:
+    answer = reader.get(f"{API}/models").json()
     described("models", answer)
     assert answer["open"][0]["name"] == demo.card.name
     assert answer["open"][0]["why"] == demo.card.why
     assert answer["open"][0]["capture_error"] == demo.card.capture_error
 
 
-def test_read_gives_the_tokens(client: TestClient, demo: Scope) -> None:
-    answer = client.post(f"{API}/read", json={"text": "Hello there", "mask": "causal"}).json()
+def test_read_gives_the_tokens(reader: TestClient, demo: Scope) -> None:
+    answer = reader.post(f"{API}/read", json={"text": "Hello there", "mask": "causal"}).json()
     described("read", answer)
     assert answer["mask"] == "causal"
     assert answer["tokens"] == [token_record(token) for token in demo.read("Hello there").tokens]
@@ -55,8 +55,8 @@ def test_read_gives_the_tokens(client: TestClient, demo: Scope) -> None:
     ],
     ids=["defaults", "the experiment's basis", "words"],
 )
-def test_nearest_is_what_the_library_finds(client: TestClient, demo: Scope, question: dict[str, object]) -> None:
-    answer = client.post(f"{API}/nearest", json=question).json()
+def test_nearest_is_what_the_library_finds(reader: TestClient, demo: Scope, question: dict[str, object]) -> None:
+    answer = reader.post(f"{API}/nearest", json=question).json()
     described("nearest", answer)
     asked = dict(question)
     reading = demo.read("Time flies like an arrow. Fruit flies like a banana.", asked.pop("mask", "model"))
@@ -65,14 +65,12 @@ def test_nearest_is_what_the_library_finds(client: TestClient, demo: Scope, ques
     assert answer == json.loads(json.dumps(look_record(demo.card, reading, near, rows)))
 
 
-def test_nearest_is_what_the_command_line_prints(client: TestClient) -> None:
-    printed = subprocess.run(
-        [sys.executable, "-m", "headscope", "look", "Two words", "--model", "demo", "--json", "-k", "4"],
-        capture_output=True,
-        check=True,
-    )
-    answer = client.post(f"{API}/nearest", json={"text": "Two words", "k": 4}).json()
-    assert answer == json.loads(printed.stdout)
+def test_nearest_is_what_the_command_line_prints(reader: TestClient, tmp_path: Path) -> None:
+    command = ["look", "Two words", "--model", "demo", "--json", "-k", 4]
+    printed = Program(HEADSCOPE, *command, folder=tmp_path)
+    assert printed.wait() == 0
+    answer = reader.post(f"{API}/nearest", json={"text": "Two words", "k": 4}).json()
+    assert answer == json.loads(printed.out)
 
 
 @pytest.mark.parametrize(
@@ -80,8 +78,8 @@ def test_nearest_is_what_the_command_line_prints(client: TestClient) -> None:
     [{}, {"token": "banana", "layer": 2, "reference": "input", "metric": "euclidean", "candidates": "words", "k": 4}],
     ids=["defaults", "words"],
 )
-def test_background_is_what_the_library_finds(client: TestClient, demo: Scope, question: dict[str, object]) -> None:
-    answer = client.post(f"{API}/background", json=question).json()
+def test_background_is_what_the_library_finds(reader: TestClient, demo: Scope, question: dict[str, object]) -> None:
+    answer = reader.post(f"{API}/background", json=question).json()
     described("background", answer)
     reading = demo.read("Time flies like an arrow. Fruit flies like a banana.")
     found = reading.background(reading.nearest(**question))  # type: ignore[arg-type]
@@ -98,39 +96,39 @@ def test_background_is_what_the_library_finds(client: TestClient, demo: Scope, q
     ids=["mask", "reference", "both"],
 )
 def test_compare_is_what_the_library_finds(
-    client: TestClient, demo: Scope, shared: dict[str, object], other_mask: str, other_reference: str
+    reader: TestClient, demo: Scope, shared: dict[str, object], other_mask: str, other_reference: str
 ) -> None:
     other = {"mask": other_mask, "reference": other_reference}
-    answer = client.post(f"{API}/compare", json={**shared, "other": other}).json()
+    answer = reader.post(f"{API}/compare", json={**shared, "other": other}).json()
     described("compare", answer)
     text = "Time flies like an arrow. Fruit flies like a banana."
     found = demo.read(text).compare(demo.read(text, other_mask), **shared, other_reference=other_reference)
     assert answer["heads"] == found.rows()
-    assert answer["one"] == client.post(f"{API}/nearest", json=shared).json()
-    assert answer["other"] == client.post(f"{API}/nearest", json={**shared, **other}).json()
+    assert answer["one"] == reader.post(f"{API}/nearest", json=shared).json()
+    assert answer["other"] == reader.post(f"{API}/nearest", json={**shared, **other}).json()
 
 
-def test_compare_with_nothing_changed_is_the_same_twice(client: TestClient) -> None:
-    answer = client.post(f"{API}/compare", json={"k": 3}).json()
+def test_compare_with_nothing_changed_is_the_same_twice(reader: TestClient) -> None:
+    answer = reader.post(f"{API}/compare", json={"k": 3}).json()
     assert answer["one"] == answer["other"]
     assert {(head["overlap"], head["moved"]) for head in answer["heads"]} == {(1.0, 0)}
 
 
-def test_compare_keeps_to_candidates(client: TestClient) -> None:
+def test_compare_keeps_to_candidates(reader: TestClient) -> None:
     question = {"candidates": "words", "layer": 2}
-    answer = client.post(f"{API}/compare", json={**question, "other": {"mask": "causal"}}).json()
-    assert answer["other"] == client.post(f"{API}/nearest", json={**question, "mask": "causal"}).json()
+    answer = reader.post(f"{API}/compare", json={**question, "other": {"mask": "causal"}}).json()
+    assert answer["other"] == reader.post(f"{API}/nearest", json={**question, "mask": "causal"}).json()
 
 
-def test_atlas_is_what_the_library_finds(client: TestClient, demo: Scope) -> None:
-    answer = client.post(f"{API}/atlas", json={"text": "Hello there", "token": 2}).json()
+def test_atlas_is_what_the_library_finds(reader: TestClient, demo: Scope) -> None:
+    answer = reader.post(f"{API}/atlas", json={"text": "Hello there", "token": 2}).json()
     described("atlas", answer)
     assert answer == json.loads(json.dumps(demo.read("Hello there").atlas(2).to_dict()))
 
 
 @pytest.mark.parametrize("weigh", ["weights", "norms"])
-def test_attention_is_what_the_library_finds(client: TestClient, demo: Scope, weigh: str) -> None:
-    answer = client.post(f"{API}/attention", json={"token": "banana", "layer": 2, "weigh": weigh, "head": 7}).json()
+def test_attention_is_what_the_library_finds(reader: TestClient, demo: Scope, weigh: str) -> None:
+    answer = reader.post(f"{API}/attention", json={"token": "banana", "layer": 2, "weigh": weigh, "head": 7}).json()
     described("attention", answer)
     reading = demo.read("Time flies like an arrow. Fruit flies like a banana.")
     pattern = {"head": 7, "queries": reading.pattern_of(2, weigh)[7].tolist()}
@@ -138,17 +136,17 @@ def test_attention_is_what_the_library_finds(client: TestClient, demo: Scope, we
     assert answer["pattern"]["queries"][11] == answer["heads"][7]["shares"]
 
 
-def test_first_view_is_in_the_page(client: TestClient) -> None:
-    answer = client.post(f"{API}/nearest", json={"html": True}).json()
-    html = client.get("/").text
+def test_first_view_is_in_the_page(reader: TestClient) -> None:
+    answer = reader.post(f"{API}/nearest", json={"html": True}).json()
+    html = reader.get("/").text
     first = json.loads(html.split('id="first">')[1].split("</script>")[0])
     assert first["answer"] == answer
 
 
-def test_page_carries_text_as_data(client: TestClient) -> None:
+def test_page_carries_text_as_data(reader: TestClient) -> None:
     text = "</script><script>alert(1)</script>"
-    client.post(f"{API}/nearest", json={"text": text, "html": True})
-    html = client.get("/", params={"text": text}).text
+    reader.post(f"{API}/nearest", json={"text": text, "html": True})
+    html = reader.get("/", params={"text": text}).text
     assert "alert(1)</script>" not in html
     assert json.loads(html.split('id="first">')[1].split("</script>")[0])["answer"]["text"] == text
 
@@ -179,10 +177,10 @@ def test_a_model_without_position_embeddings_says_so(tiny: TestClient) -> None:
     ],
 )
 def test_an_answer_is_laid_out_where_it_is_asked_for(
-    client: TestClient, path: str, question: dict[str, object], sheets: list[str]
+    reader: TestClient, path: str, question: dict[str, object], sheets: list[str]
 ) -> None:
-    plain = client.post(f"{API}/{path}", json=question).json()
-    answer = client.post(f"{API}/{path}", json={**question, "html": True}).json()
+    plain = reader.post(f"{API}/{path}", json=question).json()
+    answer = reader.post(f"{API}/{path}", json={**question, "html": True}).json()
     described(path, answer)
     html = answer.pop("html")
     assert answer == plain
@@ -191,8 +189,8 @@ def test_an_answer_is_laid_out_where_it_is_asked_for(
     assert "style=" not in html
 
 
-def test_an_answer_that_is_laid_out_says_the_text_as_text(client: TestClient) -> None:
+def test_an_answer_that_is_laid_out_says_the_text_as_text(reader: TestClient) -> None:
     question = {"text": '<script>alert(1)</script> "&', "token": 2, "html": True, "head": 1}
-    html = client.post(f"{API}/attention", json=question).json()["html"]
+    html = reader.post(f"{API}/attention", json=question).json()["html"]
     assert "<script" not in html
     assert "&lt;" in html

@@ -27,9 +27,9 @@ TEXT = "Fruit flies like a banana."
     ],
 )
 def test_answers_are_the_librarys(
-    client: TestClient, demo: Scope, route: str, ask: dict[str, Any], kind: str, arguments: dict[str, Any]
+    reader: TestClient, demo: Scope, route: str, ask: dict[str, Any], kind: str, arguments: dict[str, Any]
 ) -> None:
-    answer = client.post(f"{API}/{route}", json={"text": TEXT, **ask})
+    answer = reader.post(f"{API}/{route}", json={"text": TEXT, **ask})
     assert answer.status_code == 200, answer.text
     assert answer.json() == getattr(demo.read(TEXT), kind)(**arguments).to_dict()
 
@@ -45,9 +45,9 @@ def test_answers_are_the_librarys(
     ],
 )
 def test_what_cannot_be_is_refused_with_a_sentence(
-    client: TestClient, route: str, ask: dict[str, Any], said: str
+    reader: TestClient, route: str, ask: dict[str, Any], said: str
 ) -> None:
-    answer = client.post(f"{API}/{route}", json={"text": TEXT, **ask})
+    answer = reader.post(f"{API}/{route}", json={"text": TEXT, **ask})
     assert answer.status_code == 422
     assert said in answer.json()["error"]
 

@@ -17,7 +17,7 @@ from headscope.errors import ModelError
 API = "/api/v1"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def tiny(scope_of: Any) -> Iterator[TestClient]:
     """A client of a server of a tiny model, which opens others as the command does."""
 
@@ -48,9 +48,9 @@ def tiny(scope_of: Any) -> Iterator[TestClient]:
     ids=str,
 )
 def test_a_question_that_cannot_be_answered(
-    client: TestClient, question: dict[str, object], status: int, said: str
+    reader: TestClient, question: dict[str, object], status: int, said: str
 ) -> None:
-    answer = client.post(f"{API}/nearest", json=question)
+    answer = reader.post(f"{API}/nearest", json=question)
     assert answer.status_code == status
     assert list(answer.json()) == ["error"]
     assert said in answer.json()["error"]
@@ -66,8 +66,8 @@ def test_a_question_that_cannot_be_answered(
     ],
     ids=str,
 )
-def test_attention_that_cannot_be_given(client: TestClient, question: dict[str, object], said: str) -> None:
-    answer = client.post(f"{API}/attention", json=question)
+def test_attention_that_cannot_be_given(reader: TestClient, question: dict[str, object], said: str) -> None:
+    answer = reader.post(f"{API}/attention", json=question)
     assert answer.status_code == 422
     assert said in answer.json()["error"]
 
@@ -77,23 +77,23 @@ def body(client: TestClient, content: bytes) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]
 
 
-def test_a_body_that_is_no_json(client: TestClient) -> None:
-    assert body(client, b"{") == (422, "the request is no JSON.")
+def test_a_body_that_is_no_json(reader: TestClient) -> None:
+    assert body(reader, b"{") == (422, "the request is no JSON.")
 
 
 @pytest.mark.parametrize("levels", [100, 900, 990, 1000, 1100, 5000, 100_000])
 @pytest.mark.parametrize(("begin", "end"), [(b"[", b"]"), (b'{"text":', b"}")])
-def test_a_body_that_is_nested_deeply(client: TestClient, levels: int, begin: bytes, end: bytes) -> None:
+def test_a_body_that_is_nested_deeply(reader: TestClient, levels: int, begin: bytes, end: bytes) -> None:
     nested = begin * min(levels, 250_000 // len(begin + end)) + b"1" + end * min(levels, 250_000 // len(begin + end))
     for content in (nested, b'{"text":' + nested[:250_000] + b"}", b'{"token":' + nested + b"}"):
-        status, said = body(client, content)
+        status, said = body(reader, content)
         assert status == 422
         assert len(said) < 300
 
 
 @pytest.mark.parametrize("content", [b"\x80", b'{"text":"\xff"}', b'{"token":' + b"9" * 5000 + b"}"])
-def test_a_body_that_cannot_be_read(client: TestClient, content: bytes) -> None:
-    assert body(client, content) == (422, "the request is no JSON that can be read.")
+def test_a_body_that_cannot_be_read(reader: TestClient, content: bytes) -> None:
+    assert body(reader, content) == (422, "the request is no JSON that can be read.")
 
 
 @pytest.mark.parametrize(
@@ -128,20 +128,20 @@ def test_a_model_that_is_nowhere(tiny: TestClient, name: str) -> None:
     assert str(Path.cwd()) not in answer.text
 
 
-def test_half_a_surrogate_pair_is_no_text(client: TestClient) -> None:
-    answer = client.post(f"{API}/read", content=rb'{"text": "a\ud800"}', headers={"Content-Type": "application/json"})
+def test_half_a_surrogate_pair_is_no_text(reader: TestClient) -> None:
+    answer = reader.post(f"{API}/read", content=rb'{"text": "a\ud800"}', headers={"Content-Type": "application/json"})
     assert answer.status_code == 422
     assert "half of a surrogate pair" in answer.json()["error"]
 
 
-def test_a_body_of_unknown_length_is_refused(client: TestClient) -> None:
-    answer = client.post(f"{API}/read", content=iter([b"{}"]))
+def test_a_body_of_unknown_length_is_refused(reader: TestClient) -> None:
+    answer = reader.post(f"{API}/read", content=iter([b"{}"]))
     assert answer.status_code == 411
 
 
 @pytest.mark.parametrize(("path", "status"), [("/zork", 404), (f"{API}/read", 405)])
-def test_an_address_that_is_not_there(client: TestClient, path: str, status: int) -> None:
-    answer = client.get(path)
+def test_an_address_that_is_not_there(reader: TestClient, path: str, status: int) -> None:
+    answer = reader.get(path)
     assert answer.status_code == status
     assert path in answer.json()["error"]
 
@@ -165,8 +165,8 @@ def test_another_model_is_opened_where_that_is_allowed(demo: Scope, scope_of: ob
         assert (nowhere.status_code, nowhere.json()) == (404, {"error": "there is no model 'nowhere'."})
 
 
-def test_another_model_is_refused_where_it_is_not(client: TestClient) -> None:
-    answer = client.post(f"{API}/nearest", json={"model": "/etc"})
+def test_another_model_is_refused_where_it_is_not(reader: TestClient) -> None:
+    answer = reader.post(f"{API}/nearest", json={"model": "/etc"})
     assert answer.status_code == 403
     assert "opens no other model" in answer.json()["error"]
 

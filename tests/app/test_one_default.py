@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+import zoo
 from fastapi.testclient import TestClient
 
 from headscope import Scope
@@ -75,20 +76,20 @@ def test_every_door_gives_the_same_answer(
     assert f"reference {near.question.reference}" in taken
 
 
-def test_every_question_has_the_same_default(client: TestClient, scope_of: Any, tmp_path: Path) -> None:
+def test_every_question_has_the_same_default(reader: TestClient, scope_of: Any, tmp_path: Path) -> None:
     reading = scope_of("bert").read(defaults.TEXT)
     drawn = reading.map(1, 0, method="pca", size=60)
     other = reading.compare(reading, 2, 1)
     asked = [reading.nearest(2, 1).question, reading.atlas(2).question, drawn.question, other.one.question]
     assert {one.reference for one in [*asked, other.other.question]} == {"layer"}
 
-    assert json.loads(printed("look", "--model", "demo", "--view", "atlas", "--json"))["reference"] == "layer"
-    file = tmp_path / "map.json"
-    printed("map", "--model", "demo", "--method", "pca", "--size", "60", "-o", str(file))
+    model, file = str(zoo.save("bert", tmp_path / "model")), tmp_path / "map.json"
+    assert json.loads(printed("look", "--model", model, "--view", "atlas", "--json"))["reference"] == "layer"
+    printed("map", "--model", model, "--method", "pca", "--size", "60", "-o", str(file))
     assert json.loads(file.read_text())["reference"] == "layer"
 
     def answer(route: str, **question: Any) -> Any:
-        return client.post(f"/api/v1/{route}", json=question).raise_for_status().json()
+        return reader.post(f"/api/v1/{route}", json=question).raise_for_status().json()
 
     for route in ("nearest", "background", "atlas"):
         assert answer(route)["reference"] == "layer", route

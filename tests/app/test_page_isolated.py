@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+import torch
 
 from headscope import Scope
 from headscope.app import create_app
+from headscope.keep.tensors import ShardedTensor
 from tests.app.browsers import Browser
 from tests.app.looks import choose, shows, text
 from tests.app.serving import Server
@@ -19,14 +20,16 @@ MISSING = 24  # of 120 shards: a few seconds' work
 
 
 @pytest.fixture
-def unfinished(isolated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A server whose reference isolated lacks its first part."""
+def unfinished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server whose reference isolated lacks its first part; of the others any values do."""
     monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))
-    mine = tmp_path / "isolated" / isolated.name
-    mine.mkdir(parents=True)
-    for file in sorted(isolated.iterdir())[MISSING:]:  # the sample comes last
-        os.link(file, mine / file.name)
-    with Server(create_app(Scope.from_pretrained("demo"))) as running:
+    scope = Scope.from_pretrained("demo")
+    shards = ShardedTensor(scope.isolated.directory, scope.isolated.shape)
+    shards.directory.mkdir(parents=True)
+    layers, heads, _, width = shards.shape
+    for shard in range(MISSING, len(shards)):
+        shards.write(shard, torch.randn(layers, heads, len(shards.tokens(shard)), width))
+    with Server(create_app(scope)) as running:
         httpx.post(f"{running.address}/api/v1/nearest", json={}, timeout=60).raise_for_status()
         yield running
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+import zoo
 
 from headscope import InputError, Scope
 from headscope.app import create_app
@@ -18,19 +19,22 @@ from tests.app.serving import Server
 from tests.studies.survey.corpora import sentences
 
 
-@pytest.fixture(scope="module")
-def lens(demo: Scope) -> LinearLens:
-    return fit_lens(demo, sentences(24, seed=2), name="a few sentences")
+@pytest.fixture
+def own() -> Scope:
+    """A tiny model of its own: lenses are put into use."""
+    return Scope.from_model(*zoo.build("bert"))
 
 
 @pytest.fixture
-def with_lens(demo: Scope, lens: LinearLens) -> Iterator[Server]:
-    demo.use_lens(lens)
-    try:
-        with Server(create_app(demo)) as server:
-            yield server
-    finally:
-        demo.use_lens(None)
+def lens(own: Scope) -> LinearLens:
+    return fit_lens(own, sentences(24, seed=2), name="a few sentences")
+
+
+@pytest.fixture
+def with_lens(own: Scope, lens: LinearLens) -> Iterator[Server]:
+    own.use_lens(lens)
+    with Server(create_app(own)) as server:
+        yield server
 
 
 def test_the_space_is_open_and_says_what_it_is_worth(with_lens: Server, browser: Browser) -> None:
@@ -49,20 +53,16 @@ def test_the_space_is_open_and_says_what_it_is_worth(with_lens: Server, browser:
     assert browser.errors == []
 
 
-def test_what_is_taken_away_says_that_a_lens_was_in_use(demo: Scope, lens: LinearLens) -> None:
-    card = demo.card
-    lines = script(card, ViewAsk(space="fitted", view="atlas"))
+def test_what_is_taken_away_says_that_a_lens_was_in_use(own: Scope) -> None:
+    lines = script(own.card, ViewAsk(space="fitted", view="atlas"))
     assert 'scope.use_lens("lens.safetensors")' in lines
     assert lines.count("reading.atlas") == 1  # the space has no references
 
 
-def test_a_map_of_the_space_is_refused(demo: Scope, lens: LinearLens) -> None:
-    demo.use_lens(lens)
-    try:
-        with pytest.raises(InputError, match="the space fitted has no map"):
-            demo.read("the early bird").map(layer=0, head=0, space="fitted")
-    finally:
-        demo.use_lens(None)
+def test_a_map_of_the_space_is_refused(own: Scope, lens: LinearLens) -> None:
+    own.use_lens(lens)
+    with pytest.raises(InputError, match="the space fitted has no map"):
+        own.read("the early bird").map(layer=0, head=0, space="fitted")
 
 
 def test_without_a_lens_the_server_says_what_is_missing(server: Server) -> None:

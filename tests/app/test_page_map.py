@@ -43,15 +43,27 @@ def ask(server: Server) -> Callable[..., Any]:
 def opened(page: Browser, server: Server, view: str = VIEW) -> None:
     """The map, once it and its labels are there."""
     page.open(f"{server.address}/?{view}")
+    settled(page)
+
+
+def settled(page: Browser) -> None:
+    """Wait for the map and its labels."""
     page.wait("document.querySelector('#plot-map .canvas')", 60)
     page.into_view("#plot-map .canvas")
     page.wait(f"document.querySelector('#plot-map .canvas')?.dataset.drawn && {LABELS} > 20", 60)
 
 
 @pytest.fixture
-def map_page(page: Browser, server: Server, ask: Callable[..., Any]) -> Browser:
+def start(request: pytest.FixtureRequest, ask: Callable[..., Any]) -> str:
+    if "map_page" not in request.fixturenames:
+        return "/"
     ask()  # so that the page need not ask twice: a 409 is an error on the browser's console
-    opened(page, server)
+    return f"/?{VIEW}"
+
+
+@pytest.fixture
+def map_page(page: Browser) -> Browser:
+    settled(page)
     return page
 
 

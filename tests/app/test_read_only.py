@@ -31,10 +31,21 @@ def own(scope_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scope
     return Scope.from_model(tiny.bench.opened.model, tiny.bench.opened.names.tokenizer)
 
 
-@pytest.fixture
-def client(own: Scope) -> Iterator[TestClient]:
-    with TestClient(create_app(own, read_only=True), base_url="http://127.0.0.1") as one:
-        yield one
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where nothing is kept."""
+    return tmp_path_factory.mktemp("closed") / "cache"
+
+
+@pytest.fixture(scope="module")
+def client(scope_of: Any, cache: Path) -> Iterator[TestClient]:
+    """A client of a closed server that has read nothing alone."""
+    tiny = scope_of("roberta")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEADSCOPE_CACHE", str(cache))
+        own = Scope.from_model(tiny.bench.opened.model, tiny.bench.opened.names.tokenizer)
+        with TestClient(create_app(own, read_only=True), base_url="http://127.0.0.1") as one:
+            yield one
 
 
 @pytest.mark.parametrize(
@@ -52,12 +63,12 @@ def client(own: Scope) -> Iterator[TestClient]:
     ],
 )
 def test_what_is_closed_is_said(
-    client: TestClient, tmp_path: Path, route: str, question: dict[str, Any], status: int, said: str
+    client: TestClient, cache: Path, route: str, question: dict[str, Any], status: int, said: str
 ) -> None:
     answer = client.post(f"{API}/{route}", json=question)
     assert answer.status_code == status
     assert said in answer.json()["error"]
-    assert not (tmp_path / "cache").exists()
+    assert not cache.exists()
 
 
 def test_what_was_read_alone_before_can_be_asked_for(own: Scope) -> None:
@@ -67,9 +78,9 @@ def test_what_was_read_alone_before_can_be_asked_for(own: Scope) -> None:
         assert '"isolated"' in client.get("/").text
 
 
-def test_no_other_model_is_named(client: TestClient, own: Scope) -> None:
+def test_no_other_model_is_named(client: TestClient, scope_of: Any) -> None:
     told = client.get(f"{API}/models").json()
-    assert [card["name"] for card in told["open"]] == [own.card.name]
+    assert [card["name"] for card in told["open"]] == [scope_of("roberta").card.name]
     assert (told["available"], told["may_open"]) == ([], False)
 
 

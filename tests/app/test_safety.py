@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,28 +20,28 @@ READ = f"{API}/read"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:7860", "localhost", "localhost:1234", "[::1]:7860"])
-def test_own_names_are_answered(client: TestClient, host: str) -> None:
-    assert client.get("/", headers={"Host": host}).status_code == 200
+def test_own_names_are_answered(reader: TestClient, host: str) -> None:
+    assert reader.get("/", headers={"Host": host}).status_code == 200
 
 
 @pytest.mark.parametrize(
     "host",
     ["evil.example", "127.0.0.1.evil.example", "192.168.0.7:7860", "", "[::1", "a@b", "a@127.0.0.1", "localhost/"],
 )
-def test_a_foreign_name_is_refused(client: TestClient, host: str) -> None:
-    answer = client.get("/", headers={"Host": host})
+def test_a_foreign_name_is_refused(reader: TestClient, host: str) -> None:
+    answer = reader.get("/", headers={"Host": host})
     assert answer.status_code == 400
     assert "does not go by the name" in answer.json()["error"]
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "http://localhost:9999", "null", "http://127.0.0.1:1"])
-def test_a_foreign_page_is_refused(client: TestClient, origin: str) -> None:
-    answer = client.post(READ, json={}, headers={"Origin": origin})
+def test_a_foreign_page_is_refused(reader: TestClient, origin: str) -> None:
+    answer = reader.post(READ, json={}, headers={"Origin": origin})
     assert answer.status_code == 403
 
 
-def test_the_own_page_is_answered(client: TestClient) -> None:
-    assert client.post(READ, json={}, headers={"Origin": "http://127.0.0.1"}).status_code == 200
+def test_the_own_page_is_answered(reader: TestClient) -> None:
+    assert reader.post(READ, json={}, headers={"Origin": "http://127.0.0.1"}).status_code == 200
 
 
 def test_off_loopback_addresses_and_the_given_name_are_answered(demo: Scope) -> None:
@@ -49,18 +50,21 @@ def test_off_loopback_addresses_and_the_given_name_are_answered(demo: Scope) -> 
             assert client.get("/", headers={"Host": host}).status_code == status
 
 
-def failing(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def troubled(demo: Scope) -> Iterator[TestClient]:
+    """A client of a server that fails at maps, and has no hands free for another model."""
+
     def fail(_: object) -> None:
         raise RuntimeError("planted")
 
-    monkeypatch.setattr(Mapping, "work", fail)
-
-
-def full(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: object, __: str) -> None:
         raise Busy("another model is being opened.")
 
-    monkeypatch.setattr(Models, "open", refuse)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Mapping, "work", fail)
+        patch.setattr(Models, "open", refuse)
+        with TestClient(create_app(demo), base_url="http://127.0.0.1", raise_server_exceptions=False) as one:
+            yield one
 
 
 ANSWERS: list[tuple[str, str, int, dict[str, Any]]] = [
@@ -90,12 +94,9 @@ ANSWERS: list[tuple[str, str, int, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("method", "path", "status", "more"), ANSWERS, ids=lambda one: str(one)[:40])
 def test_every_answer_carries_strict_headers(
-    demo: Scope, monkeypatch: pytest.MonkeyPatch, method: str, path: str, status: int, more: dict[str, Any]
+    troubled: TestClient, method: str, path: str, status: int, more: dict[str, Any]
 ) -> None:
-    failing(monkeypatch)
-    full(monkeypatch)
-    with TestClient(create_app(demo), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
-        answer = client.request(method, path, **more)
+    answer = troubled.request(method, path, **more)
     headers = answer.headers
     assert answer.status_code == status
     assert "default-src 'self'" in headers["Content-Security-Policy"]
@@ -111,9 +112,9 @@ def test_every_answer_carries_strict_headers(
     assert "planted" not in answer.text
 
 
-def test_files_outside_the_static_directory_are_not_served(client: TestClient) -> None:
+def test_files_outside_the_static_directory_are_not_served(reader: TestClient) -> None:
     for path in ("/static/../server.py", "/static/%2e%2e/server.py", "/static//etc/passwd"):
-        assert client.get(path).status_code == 404
+        assert reader.get(path).status_code == 404
 
 
 def test_the_page_names_no_other_host_and_has_no_inline_code() -> None:

@@ -8,9 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
+from aside import HEADSCOPE, Program
 
 from headscope import Scope
 from headscope.app import serve
@@ -44,11 +46,11 @@ def test_is_ready_when_it_prints_its_address(demo: Scope) -> None:
         process.wait(20)
 
 
-def test_a_port_in_use_is_said_with_the_next_free_one(taken: socket.socket) -> None:
+def test_a_port_in_use_is_said_with_the_next_free_one(taken: socket.socket, tmp_path: Path) -> None:
     port = taken.getsockname()[1]
-    done = subprocess.run(_command("--port", str(port)), capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    assert done.returncode == 2
-    assert re.search(rf"port {port} is in use; (\d+) is free: headscope serve --port \1 takes it\.", done.stderr)
+    done = Program(HEADSCOPE, "serve", "--model", "demo", "--port", port, folder=tmp_path)
+    assert done.wait() == 2
+    assert re.search(rf"port {port} is in use; (\d+) is free: headscope serve --port \1 takes it\.", done.err)
 
 
 def test_a_host_that_is_not_this_machines_is_said() -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ pytest.importorskip("pyarrow", reason="surveys are not installed (extra: survey)
 
 import httpx
 import pyarrow.parquet as pq
+from aside import HEADSCOPE, Program
 from fastapi.testclient import TestClient
 
 from headscope import Scope
@@ -40,8 +39,9 @@ def directory(demo: Scope, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return surveyed(demo, written(folder / "t.txt", TEXTS), folder / "few sentences", references=("input", "layer"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(demo: Scope, directory: Path) -> Iterator[TestClient]:
+    """A client that only asks."""
     with TestClient(create_app(demo, open_model=lambda name, progress: demo, survey=directory), base_url=HERE) as one:
         yield one
 
@@ -122,11 +122,11 @@ def test_a_survey_of_other_weights_is_refused(demo: Scope, directory: Path, tmp_
     for path in copied.rglob("checksums.json"):
         path.unlink()
     (copied / "manifest.json").write_text(json.dumps(manifest))
-    command = [sys.executable, "-m", "headscope", "serve", "--model", "demo", "--port", "0", "--no-browser"]
-    done = subprocess.run([*command, "--survey", str(copied)], capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "is of other weights (another" in done.stderr
-    assert "Traceback" not in done.stderr
+    command = ["serve", "--model", "demo", "--port", 0, "--no-browser", "--survey", copied]
+    done = Program(HEADSCOPE, *command, folder=tmp_path / "said")
+    assert done.wait() == 2
+    assert "is of other weights (another" in done.err
+    assert "Traceback" not in done.err
 
 
 @pytest.fixture

@@ -76,19 +76,29 @@ def test_a_lens_whose_place_fills_up_meanwhile_is_kept_elsewhere(run, model, tex
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-def test_paths_that_are_no_utf_8_are_read_and_written(run, model, texts, survey, tmp_path, encoding):
+def test_paths_that_are_no_utf_8_are_read_and_written(run, model, texts, tmp_path, encoding):
     place = tmp_path / ODD
     place.mkdir()
     (place / "model").symlink_to(model)
     (place / "texts.txt").symlink_to(texts)
     here = {"encoding": encoding}
+    survey = [
+        "survey",
+        place / "texts.txt",
+        "-o",
+        tmp_path / "done",
+        "--model",
+        place / "model",
+        "--reference",
+        "layer",
+    ]
     for command in (
         ["look", "the sea", "--model", place / "model", "--json"],
         ["look", "the sea", "--model", place / "model"],
         lens(place / "model", place / "texts.txt", place / "lens"),
         drawn(place / "model", place / "map.json"),
-        ["survey", place / "texts.txt", "-o", tmp_path / "done", "--model", place / "model"],
-        ["survey", place / "texts.txt", "-o", tmp_path / "done", "--model", place / "model"],
+        survey,
+        survey,
         ["report", tmp_path / "done", "-o", tmp_path / "report"],
         ["claims", place / "model", "--texts", place / "texts.txt", "-o", tmp_path / "claims"],
         ["claims", place / "model", "--texts", place / "texts.txt", "-o", tmp_path / "claims"],

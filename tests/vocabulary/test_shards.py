@@ -65,13 +65,15 @@ def assert_same(one: list[torch.Tensor], other: list[torch.Tensor]) -> None:
         assert torch.equal(a, b)  # bit for bit
 
 
-@pytest.fixture
-def undisturbed(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
     """What one process makes that nothing disturbs."""
-    with monkeypatch.context() as patch:
-        patch.setenv("HEADSCOPE_CACHE", str(tmp_path / "undisturbed"))
+    place = tmp_path_factory.mktemp("undisturbed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEADSCOPE_CACHE", str(place))
+        patch.setattr(tensors, "STEP", STEP)
         anew().isolate()
-        return values(tmp_path / "undisturbed")
+        return values(place)
 
 
 def test_killed_at_any_moment_it_goes_on_where_it_was(cache, undisturbed):

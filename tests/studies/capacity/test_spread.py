@@ -204,7 +204,7 @@ def tell(what: str, whole: tuple[float, int], found: tuple[Array, Array, Array, 
 @pytest.mark.parametrize("uneven", [0.0, 0.4])
 @pytest.mark.parametrize("power", [0.5, 1.0])
 @pytest.mark.parametrize("width", [12, 72])
-@pytest.mark.parametrize("documents", [25, 60, 200])
+@pytest.mark.parametrize("documents", [25, 60, pytest.param(200, marks=pytest.mark.simulation)])
 def test_an_interval_holds_the_figure_of_endless_texts_and_of_as_many(documents, width, power, uneven):
     spectrum = np.arange(1, width + 1.0) ** -power
     whole = spectrum.sum() ** 2 / np.square(spectrum).sum(), dimension_at(torch.from_numpy(spectrum))
@@ -215,7 +215,7 @@ def test_an_interval_holds_the_figure_of_endless_texts_and_of_as_many(documents,
     assert found[2].min() >= 0.88
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.skipif(not EWT.is_file(), reason=f"no corpus at {EWT}")
 def test_an_interval_of_few_documents_holds_the_figure_of_all_in_a_trained_model(demo):
     run = Run.prepare(demo, [EWT], CapacityOptions(sample=None))

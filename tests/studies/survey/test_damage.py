@@ -45,7 +45,8 @@ def few_replicates():
 
 @pytest.fixture(scope="module")
 def scope():
-    return Scope.from_model(*zoo.build("gpt2"))
+    """Of few heads: the tables have their rows for each."""
+    return Scope.from_model(*zoo.build("gpt2", shape={"n_layer": 2, "n_head": 2}))
 
 
 @pytest.fixture(scope="module")

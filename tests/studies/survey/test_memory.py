@@ -64,11 +64,11 @@ def test_the_census_holds_a_few_bytes_a_text(tmp_path):
 
 @pytest.fixture(scope="module")
 def survey(tmp_path_factory):
-    """A survey of ten small shards, with streams."""
+    """A survey of five small shards, with streams."""
     from tests.conftest import _scope
 
     directory = tmp_path_factory.mktemp("survey")
-    path = written(directory / "t.txt", sentences(100, seed=1))
+    path = written(directory / "t.txt", sentences(50, seed=1))
     return surveyed(_scope("bert"), path, directory / "s", shard_positions=60, stream=True)
 
 
@@ -102,7 +102,7 @@ def test_the_statistics_of_more_shards_take_no_more_memory(survey, tmp_path, mon
     # Few replicates: a shard that is held must show beside them.
     monkeypatch.setattr(statistics, "Draws", partial(bootstrap.Draws, replicates=50))
     peaks, groups = [], []
-    for times in (2, 8):  # above the number of shards whose memberships are kept
+    for times in (4, 10):  # above the number of shards whose memberships are kept
         directory, count = repeated(survey, tmp_path / str(times), times)
         groups.append(count)
         with peak() as found:
@@ -110,7 +110,7 @@ def test_the_statistics_of_more_shards_take_no_more_memory(survey, tmp_path, mon
         peaks.append(found)
     more = groups[1] - groups[0]
     for fewer_shards, more_shards in zip(*peaks, strict=True):
-        assert more_shards - fewer_shards < A_TEXT * more + A_SHARD * 60 + fewer_shards // 50
+        assert more_shards - fewer_shards < A_TEXT * more + A_SHARD * 30 + fewer_shards // 50
 
 
 def test_one_shard_is_held_at_a_time(scope_of, tmp_path, monkeypatch):
