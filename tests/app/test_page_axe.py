@@ -50,6 +50,8 @@ def serious(page: Chromium) -> dict[str, str]:
         "layer=2",
         "layer=2&compare=reference",
         "layer=1&teach=true",
+        "layer=2&hubs=true",
+        "layer=2&head=1&why=1.1000&space=embedding",
         "view=atlas",
         "view=attention&layer=2&head=3",
         "view=journey",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from headscope.show.sheet import Cell, Row, Sheet
+from dataclasses import replace
+
+from headscope.show.sheet import Cell, Row, Sheet, of_heads
 
 HOSTILE = "<script>alert(1)</script>|`*_[x](y)_*`\x1b[31m\x00 ]]> & \" ' \u202e"
 HEADS = 12
@@ -43,17 +45,36 @@ def heat() -> Sheet:
     )
 
 
+def linked() -> Sheet:
+    """A layer under two sides of two heads, whose cells are about tokens."""
+    here = Cell("fox", "-0.125", "text", before="3", says="rank 1, in the text", value=-0.125, id=7, position=3)
+    there = Cell("hen", "inf", value=float("inf"), id=8, shared=True)
+    return Sheet(
+        "linked",
+        "Both sides",
+        tuple(Cell(side, measure="distance") for _ in range(2) for side in ("one", "other")),
+        (
+            Row(Cell("L4", layer=4), (here, there, here, there)),
+            Row(Cell("own", says="its rank"), (Cell("#2"),) * 4, apart=True),
+        ),
+        together=2,
+        figure="cells",
+        over=of_heads(2),
+    )
+
+
 def hostile() -> Sheet:
     """A sheet whose every word is written by somebody who means ill."""
-    cell = Cell(HOSTILE, HOSTILE, "text", share=1.0, beside=HOSTILE)
+    cell = Cell(HOSTILE, HOSTILE, "text", share=1.0, beside=HOSTILE, before=HOSTILE, says=HOSTILE, id=1)
     return Sheet(
         "hostile",
         HOSTILE,
-        (HOSTILE,),
+        (replace(cell, measure=HOSTILE),),
         (Row(cell, (cell,)),),
         stub=HOSTILE,
         lead=(HOSTILE,),
         legend=(HOSTILE,),
         notes=(HOSTILE,),
         figure="cells",
+        over=(cell,),
     )

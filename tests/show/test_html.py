@@ -6,6 +6,7 @@ import re
 from html.parser import HTMLParser
 
 from headscope.show.html import fragment, page, steps, tables
+from headscope.show.sheet import Cell, Row, Sheet
 from tests.show import sheets
 
 
@@ -76,3 +77,34 @@ def test_hostile_labels_are_inert():
         parsed = Text(html)
         assert "script" not in parsed.tags
         assert parsed.said.count("<script>alert(1)</script>") >= 9
+
+
+def test_a_cell_says_what_it_is_about_and_a_title_what_stands_under_it():
+    html = tables([sheets.linked()])
+    assert 'data-sheet="linked"' in html
+    assert '<th scope="col" data-measure="distance">' in html
+    assert '<th scope="colgroup" colspan="2" data-head="1">' in html
+    assert '<th scope="row" data-layer="4">' in html
+    cell = (
+        '<td class="hs-text" data-id="7" data-position="3" data-label="fox" data-value="-0.125" '
+        'data-says="rank 1, in the text"><span class="hs-sign" aria-hidden="true">•</span>'
+        '<small class="hs-before">3</small> <span class="hs-label">fox</span>'
+        '<span class="hs-hidden"> (rank 1, in the text)</span> <small class="hs-num">−0.125</small></td>'
+    )
+    assert html.count(cell) == 2
+    assert html.count('<td class="hs-shared" data-id="8" data-label="hen">') == 2  # inf is no number for a bar
+    assert html.count("(on both sides)") == 2
+
+
+def test_rows_that_stand_apart_at_the_end_are_the_foot():
+    html = tables([sheets.linked()])
+    assert html.index("<tfoot>") < html.index('<tr class="hs-apart"><th scope="row" title="its rank">')
+    assert "<tfoot>" not in tables([sheets.heat()])
+
+
+def test_signs_of_a_label_are_set_apart_from_its_text():
+    cells = tuple(map(Cell, ("##ed", "␣a", "a⟨F0⟩", "a#b")))
+    html = tables([Sheet("signs", "Signs", ("one", "two", "three", "four"), (Row(Cell("1"), cells),))])
+    signs = re.findall(r'<span class="hs-sign">([^<]*)</span>', html)
+    assert signs == ["##", "␣", "⟨F0⟩"]
+    assert '<span class="hs-label">a#b</span>' in html

@@ -26,3 +26,7 @@ def test_hostile_labels_are_inert():
     lines = [line for line in said.splitlines() if line.startswith("|")]
     assert len(lines) == 3
     assert all(line.replace("\\|", "").count("|") == 3 for line in lines)
+
+
+def test_a_title_over_columns_leads_the_first_of_them():
+    assert "| head 0 one | other | head 1 one | other |" in of_sheets([sheets.linked()])

@@ -108,3 +108,10 @@ def test_the_text_is_the_same_in_a_notebook(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(builtins, "get_ipython", lambda: kernel, raising=False)
     assert Console().is_jupyter
     assert text([sheets.plain()]) == outside
+
+
+def test_a_title_stands_over_the_columns_that_it_is_of():
+    _, over, titles, *_ = text([sheets.linked()]).splitlines()
+    assert over.split() == ["head", "0", "head", "1"]
+    assert titles.split() == ["one", "other", "one", "other"]
+    assert over.index("head 1") == titles.index("one", titles.index("other"))
