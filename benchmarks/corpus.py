@@ -23,7 +23,6 @@ from headscope import Scope
 from headscope.corpus.census import take_census
 from headscope.corpus.texts import Columns, Corpus, CorpusText, find_sources
 from headscope.neighbors import search, warm_up
-from headscope.studies.survey.measure import tokens_of
 from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.run import Survey
 
@@ -51,7 +50,7 @@ def _drawn(path: Path) -> Path:
 def _measure(scope: Scope, path: Path, count: int, directory: Path) -> dict[str, Any]:
     options = SurveyOptions(sample=count)
     corpus = Corpus(find_sources([path]), Columns())
-    census = take_census(corpus, lambda text: tokens_of(scope, text, False), options, scope.card.vocab_size)
+    census = take_census(corpus, lambda text: scope.tokens(text.content), options, scope.card.vocab_size)
     shards = [texts for _, texts in census.texts_of(corpus, set(range(len(census.shards))))]
     kernel = [_kernel(scope, texts) for texts in shards]
     runs = 0

@@ -1,5 +1,8 @@
 """What headscope raises when it cannot do what it was asked."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class HeadscopeError(Exception):
     """Base of every error that headscope raises on purpose; its text is a sentence for the user."""
@@ -21,3 +24,28 @@ def cut(given: object, most: int = 80) -> str:
     """
     text = str(given)
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def clause(error: Exception, most: int = 300) -> str:
+    """What another library's error says, as a sentence may hold it: its first line, else its name.
+
+    >>> clause(ValueError("no table.\\nSee the manual.")), clause(KeyError())
+    ('no table', 'KeyError')
+    """
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:most].rstrip(". ")
+
+
+@contextmanager
+def needing(what: str, extra: str) -> Iterator[None]:
+    """Around imports: InputError, for who asked for `what`, where one is not installed; `extra` brings it.
+
+    >>> with needing("a song needs", "music"):
+    ...     import headscope_of_songs
+    Traceback (most recent call last):
+    headscope.errors.InputError: a song needs headscope_of_songs: pip install "headscope[music]"
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise InputError(f'{what} {error.name}: pip install "headscope[{extra}]"') from None

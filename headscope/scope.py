@@ -52,6 +52,8 @@ class Scope:
             │   └── why, work_out, background               one answer taken apart, or held against other texts
             ├── attention, nearest_positions, map           the text's own positions
             └── journey, mixing, glance, effects            through the layers
+
+    Studies of a corpus (`headscope.studies`: survey, probes, claims, capacity) take a scope, and read with it.
     """
 
     def __init__(self, bench: Bench) -> None:
@@ -187,6 +189,10 @@ class Scope:
         """Read several texts in padded batches: equal to single reads within float32's arithmetic.
 
         `texts` is anything that has an order: a list, a generator, a column of a table. A set has none.
+
+        >>> readings = scope.read_many(["Time flies like an arrow.", "A banana."])
+        >>> [reading.tokens[2].text for reading in readings]
+        ['flies', 'banana']
         """
         return self._read(texts_of(texts), mask, None, truncate, {})
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from headscope import InputError
-from headscope.reading.answer import Answer
+from headscope.reading.answer import ENDINGS, Answer
 
 TEXTS = {".html", ".md", ".csv", ".json"}
 FIGURES = {".svg", ".pdf", ".png"}
@@ -52,6 +52,7 @@ class AnswerContract:
             assert len(list(csv.DictReader(file))) == len(answer.rows())
         assert (tmp_path / "answer.HTML").read_text() == answer.to_html()
         if drawn:
+            assert endings == set(ENDINGS)
             assert ET.parse(tmp_path / "answer.SVG").getroot().tag.endswith("svg")
             assert (tmp_path / "answer.PDF").read_bytes().startswith(b"%PDF")
             assert (tmp_path / "answer.PNG").read_bytes().startswith(b"\x89PNG")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import plain
 import pytest
 import torch
-from conftest import SHARED
 
 from headscope import Scope
 from headscope.neighbors import search
+from tests.conftest import SHARED
 
 TEXT = "Time flies like an arrow. Fruit flies like a banana."
 EWT = SHARED / "corpora" / "ud-ewt" / "en_ewt-ud-dev.conllu"

@@ -90,7 +90,7 @@ class Command(TyperCommand):
                 _check_value(name, value)
         for name, others in NEEDS.get(str(self.name), {}).items():
             for other, wanted in others if name in given else ():
-                if not any(value in wanted for value in _values(ctx.params[other]) or [None]):
+                if not any(_goes(name, other, value, wanted) for value in _values(ctx.params[other]) or [None]):
                     raise InputError(_refused(flag_of(ctx, name), flag_of(ctx, other), ctx.params[other], wanted))
         return super().invoke(ctx)
 
@@ -112,12 +112,26 @@ def flag_of(ctx: Any, name: str) -> str:
     return max(flags, key=len)
 
 
+def _goes(name: str, other: str, value: object, wanted: Sequence[object]) -> bool:
+    """Whether an option goes with what another one is."""
+    if other != "view" or value in CHOICES["view"]:
+        return value in wanted
+    return {"replace_by": "replaced_by"}.get(name, name) in _offers()[str(value)].choices
+
+
+def _offers() -> Mapping[str, Any]:
+    """What a reading answers by name; only a view that no help names waits for torch to be looked up here."""
+    from headscope.reading.offers import offers
+
+    return offers()
+
+
 def _check_value(name: str, value: object) -> None:
     """Raise InputError for a value that is not open, a text with bytes that are none, a path that nothing can have."""
     if not isinstance(value, str):
         return
     shown = cut(value)
-    if name in CHOICES and value not in CHOICES[name]:
+    if name in CHOICES and value not in CHOICES[name] and not (name == "view" and value in _offers()):
         raise InputError(f"there is no {_KINDS.get(name, name)} {shown!r}; open: {listed(name)}.")
     if name in _TEXTS and any("\ud800" <= character <= "\udfff" for character in value):
         raise InputError(f"{shown!r} is no text: it has bytes that are not UTF-8, the encoding that texts are read in.")

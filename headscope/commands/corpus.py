@@ -25,7 +25,7 @@ from headscope.commands.options import (
 )
 from headscope.commands.running import isolate, open_scope, print_json, print_sheets, working
 from headscope.commands.streams import say
-from headscope.errors import InputError
+from headscope.errors import needing
 
 _SURVEYED = listed("space").removesuffix(", fitted")
 
@@ -73,10 +73,8 @@ def survey(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask after the plan.")] = False,
 ) -> None:
     """Measure a corpus: what every head's output is nearest to, and what of it differs from chance."""
-    try:
+    with needing("a survey needs", "survey"):
         from headscope.studies.survey.run import Survey
-    except ModuleNotFoundError as error:
-        raise InputError(f'a survey needs {error.name}: pip install "headscope[survey]"') from None
     from headscope.keep.files import directory_to_write
     from headscope.show.progress import watched
     from headscope.studies.survey.options import SurveyOptions, checked_nulls
@@ -109,10 +107,8 @@ def report(
     output: Annotated[str, typer.Option("--output", "-o", help="Where the report is written: a directory.")],
 ) -> None:
     """Write a report on surveys: one HTML page, Markdown with figures as SVG files, and the numbers as CSV."""
-    try:
+    with needing("a report needs", "survey"):
         from headscope.studies.survey.report.write import write_report
-    except ModuleNotFoundError as error:
-        raise InputError(f'a report needs {error.name}: pip install "headscope[survey]"') from None
     with working("reading the surveys") as status:
         page = write_report(directories, output, say=lambda step: status.update(f"{step} …"))
     say(f"Finished: {page}")
@@ -140,10 +136,8 @@ def claims(
     as_json: AsJson = False,
 ) -> None:
     """Every claim of the experiment that headscope began with, and a verdict on it for this model."""
-    try:
+    with needing("claims need", "survey"):
         from headscope.studies.claims.run import ClaimsAsked, settle
-    except ModuleNotFoundError as error:
-        raise InputError(f'claims need {error.name}: pip install "headscope[survey]"') from None
     from headscope.show.progress import watched
     from headscope.studies.claims.page import refuse_foreign, write_page
 
@@ -194,11 +188,9 @@ def capacity(
     as_json: AsJson = False,
 ) -> None:
     """Measure how many dimensions, and how many encodings, each layer needs; and repeat what others measured."""
-    try:
+    with needing("capacity needs", "survey"):
         from headscope.studies.capacity.page import write_page
         from headscope.studies.capacity.run import Run
-    except ModuleNotFoundError as error:
-        raise InputError(f'capacity needs {error.name}: pip install "headscope[survey]"') from None
     from headscope.keep.files import directory_to_write
     from headscope.show.progress import watched
     from headscope.studies.capacity.options import CapacityOptions

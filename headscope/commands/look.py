@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headscope.commands.asking import listed
+from headscope.commands.asking import is_given, listed
 from headscope.commands.options import AsJson, Device, Dtype, Mask, Model, Revision, Stack
 from headscope.commands.running import isolate, open_scope, print_json, print_tables, terminal_width, working
 from headscope.commands.streams import write_data
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 
 def look(
+    context: typer.Context,
     text: Annotated[str, typer.Argument(help="The text to read.")] = defaults.TEXT,
     model: Model = None,
     revision: Revision = None,
@@ -94,9 +95,13 @@ def look(
 
     edits = views.edits(edit or [])
     choices: dict[str, Any] = {"space": space, "reference": reference, "metric": metric, "candidates": candidates}
-    choices |= {"use_position": position, "vector": vector, "at": at, "k": defaults.K if k is None else k}
-    question = Question(layer, **choices)
-    asked = views.Asked(_token(token), question, k, weigh, why, hubs, bank, replace_by, isolated)
+    choices |= {"vector": vector, "at": at}
+    question = Question(layer, use_position=position, k=defaults.K if k is None else k, **choices)
+    choices |= {"layer": layer, "position": position, "k": k, "weigh": weigh, "isolated": isolated}
+    choices = {name: value for name, value in choices.items() if is_given(context, name)} | {"token": _token(token)}
+    if is_given(context, "replace_by"):
+        choices["replaced_by"] = replace_by
+    asked = views.Asked(choices["token"], question, choices, why, hubs, bank)
     with working("starting") as status:
         scope = open_scope(status, model, revision, device, dtype, stack)
         if lens is not None:
@@ -107,7 +112,7 @@ def look(
             isolate(status, scope)
         if isolated:
             isolate(status, scope, "streams")
-        shown = views.VIEWS[view](scope, reading, asked, status.update)
+        shown = views.view(view)(scope, reading, asked, status.update)
     if as_json:
         print_json(shown.told)
         return

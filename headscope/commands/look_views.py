@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from headscope.errors import InputError
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from headscope.question.question import Question
+    from headscope.reading.offers import Offer
     from headscope.reading.reading import Reading
     from headscope.scope import Scope
 
@@ -23,21 +25,21 @@ Tables = Callable[[int], "list[RenderableType]"]
 
 @dataclass(frozen=True)
 class Asked:
-    """The options that a view may depend on, as they were given; the library checks them."""
+    """The options that a view may depend on, as they were given; the library checks them.
+
+    `choices`: those of a question of a reading that stand on the command line, by its names for them, and the token.
+    """
 
     token: int | str
-    question: Question  # its k is the default where none was given
-    k: int | None
-    weigh: str
+    question: Question  # of the heads
+    choices: Mapping[str, Any]
     why: int | None
     hubs: bool
     bank: str | None
-    replace_by: str
-    isolated: bool
 
 
 @dataclass(frozen=True)
-class Shown:
+class LookView:
     """A view of a reading: its JSON object, its rows, and its tables for a width."""
 
     told: Record
@@ -45,7 +47,7 @@ class Shown:
     tables: list[Tables] = field(default_factory=list)
 
 
-def heads(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
+def heads(scope: Scope, reading: Reading, asked: Asked, say: Say) -> LookView:
     """What every head of a layer is nearest to; its rows are the neighbours."""
     from headscope.reading.told import look_record
     from headscope.reading.why import together
@@ -55,14 +57,14 @@ def heads(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     near = reading.ask_nearest(asked.question, asked.token)
     positions = reading.nearest_positions(asked.token, near.question.layer or 0, near.question.metric)
     told: Record = dict(look_record(scope.card, reading, near, positions))
-    shown = Shown(told, near.rows())
+    shown = LookView(told, near.rows())
     if asked.hubs:
         say("reading other texts …")
         held = scope.bank(asked.bank, mask=reading.mask)
         say(f"comparing {len(held):,} other outputs …")
         background = reading.background(near, held)
         told["background"] = background.to_dict()
-        shown = Shown(told, background.rows())
+        shown = LookView(told, background.rows())
         shown.tables.append(lambda width: tables(background.sheets(), width))
     else:
         shown.tables.append(lambda width: tables(near.sheets(), width))
@@ -74,81 +76,31 @@ def heads(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
     return shown
 
 
-def atlas(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
-    """The nearest token of every layer and head."""
-    from headscope.reading.told import read_record
-    from headscope.show.terminal import tables
-
-    say(f"encoding the vocabulary ({scope.card.vocab_size:,} tokens) …")
-    found = reading.ask_atlas(replace(asked.question, layer=None, k=1), asked.token)
-    told = {**read_record(scope.card, reading), **found.to_dict()}
-    return Shown(told, found.rows(), [lambda width: tables(found.sheets(), width)])
-
-
-def attention(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
-    """What every head of a layer mixes at a token."""
-    from headscope.reading.told import read_record
-    from headscope.show.terminal import tables
-
-    found = reading.attention(asked.token, asked.question.layer or 0, asked.weigh)  # type: ignore[arg-type]
-    told = {**read_record(scope.card, reading), **found.to_dict()}
-    return Shown(told, found.rows(), [lambda width: tables(found.sheets(), width)])
-
-
-def journey(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
-    """Every token's residual stream against its own input embedding."""
-    from headscope.show import layers
-
-    say(f"following {len(reading.tokens)} tokens through {scope.card.layers} layers …")
-    k: Record = {} if asked.k is None else {"k": asked.k}
-    found = reading.journey(**k, position=asked.question.use_position, isolated=asked.isolated)
-    return Shown(
-        _of_text(scope, reading, asked) | dict(layers.journey(found)),
-        layers.journey_rows(found),
-        [lambda width: layers.journey_tables(found, width)],
-    )
-
-
-def mixing(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
-    """How much of every layer's output comes from other positions."""
-    from headscope.show import layers
-
-    found, selected = reading.mixing(), reading.position_of(asked.token)
-    return Shown(
-        _of_text(scope, reading, asked) | dict(layers.mixing(found)),
-        layers.mixing_rows(found),
-        [lambda width: layers.mixing_tables(found, width, selected)],
-    )
-
-
-def glance(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
-    """Every head in five numbers."""
-    from headscope.show import layers
-
-    found = reading.glance()
-    return Shown(
-        _of_text(scope, reading, asked) | dict(layers.glance(found)),
-        layers.glance_rows(found),
-        [lambda width: layers.glance_tables(found, width)],
-    )
-
-
-def effects(scope: Scope, reading: Reading, asked: Asked, say: Say) -> Shown:
-    """What the output at a token loses without each head."""
-    from headscope.show import layers
-
-    say(f"running the text {scope.card.layers * scope.card.heads + 1} times …")
-    found = reading.effects(asked.token, asked.replace_by)  # type: ignore[arg-type]
-    return Shown(
-        _of_text(scope, reading, asked) | dict(layers.effects(found)),
-        layers.effects_rows(found),
-        [lambda width: layers.effects_tables(found, width)],
-    )
-
-
-VIEWS: dict[str, Callable[[Scope, Reading, Asked, Say], Shown]] = {
-    view.__name__: view for view in (heads, atlas, attention, journey, mixing, glance, effects)
+_SAYS = {
+    "atlas": "encoding the vocabulary ({vocabulary:,} tokens) …",
+    "journey": "following {tokens} tokens through {layers} layers …",
+    "effects": "running the text {runs} times …",
 }
+
+
+def view(name: str) -> Callable[[Scope, Reading, Asked, Say], LookView]:
+    """How a view is made: that of the heads, or what a reading answers by the name."""
+    from headscope.reading.offers import offers
+
+    return heads if name == "heads" else partial(_answered, offers()[name])
+
+
+def _answered(offer: Offer, scope: Scope, reading: Reading, asked: Asked, say: Say) -> LookView:
+    """An answer as it is; its record says what was read, and which token is selected, too."""
+    from headscope.reading.told import read_record
+    from headscope.show.terminal import tables
+
+    card, tokens = scope.card, len(reading.tokens)
+    size = {"vocabulary": card.vocab_size, "layers": card.layers, "runs": card.layers * card.heads + 1}
+    say(_SAYS.get(offer.name, "working it out …").format(tokens=tokens, **size))
+    found, selected = offer.asked(reading, asked.choices), reading.position_of(asked.token)
+    told = {**read_record(card, reading), "selected": selected, **found.to_dict()}
+    return LookView(told, found.rows(), [lambda width: tables(found.sheets_at(selected), width)])
 
 
 def edits(given: Sequence[str]) -> dict[tuple[int, int], Any]:
@@ -166,10 +118,3 @@ def edits(given: Sequence[str]) -> dict[tuple[int, int], Any]:
         if found.setdefault(head, parts[3]) != parts[3]:
             raise InputError(f"--edit names L{head[0]}H{head[1]} twice, with zero and with mean.")
     return found
-
-
-def _of_text(scope: Scope, reading: Reading, asked: Asked) -> Record:
-    """What was read, and which token is selected, for the views that are about the whole text too."""
-    from headscope.reading.told import read_record
-
-    return {**read_record(scope.card, reading), "selected": reading.position_of(asked.token)}

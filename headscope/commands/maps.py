@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 import typer
@@ -16,7 +15,7 @@ from headscope.question import defaults
 
 
 def draw_map(
-    output: Annotated[str, typer.Option("--output", "-o", help="The file: .svg, .png, .pdf, .json, .csv.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="The file: .svg, .png, .pdf, .html, .md, .json, .csv.")],
     text: Annotated[str, typer.Argument(help="The text to read.")] = defaults.TEXT,
     also: Annotated[
         list[str] | None, typer.Option("--with", help="Another text, placed into the same map; may be repeated.")
@@ -49,17 +48,16 @@ def draw_map(
     truncate: Annotated[bool, typer.Option("--truncate", help="Cut texts that are too long for the model.")] = False,
 ) -> None:
     """Draw one head's space in two dimensions: the vocabulary, and the values and outputs of texts."""
-    from pathlib import Path
-
     with working("starting") as status:
-        from headscope.reading.answer import SCHEMA
+        from headscope.question.choices import THEMES, one_of
+        from headscope.reading.answer import ENDINGS, FIGURES, SCHEMA, as_json, saved, to_save
         from headscope.reading.told import read_record
-        from headscope.show import maps
-        from headscope.show import scatter as figure
 
-        path = figure.check(Path(output), theme or "light")  # before the minutes, not after
-        if theme is not None and path.suffix.lower() in (".json", ".csv"):
-            raise InputError(f"--theme is for a drawing, and {path.suffix} is none: leave it out.")
+        ending, _ = to_save(output, ENDINGS)  # before the minutes, not after
+        if theme is not None:
+            one_of("theme", theme, THEMES)
+            if ending not in FIGURES:
+                raise InputError(f"--theme is for a drawing, and {ending} is none: leave it out.")
         scope = open_scope(status, model, revision, device, dtype, stack)
         status.update("reading the text …")
         readings = [scope.read(one, mask, truncate=truncate) for one in (text, *(also or []))]  # type: ignore[arg-type]
@@ -68,14 +66,14 @@ def draw_map(
         status.stop()  # t-SNE shows a bar of its own
         choices: Any = {"space": space, "reference": reference, "metric": metric, "candidates": candidates}
         choices |= {"method": method, "at": at, "size": size, "k": k, "perplexity": perplexity, "seed": seed}
-        found = readings[0].map(layer, head, **choices)
+        made = readings[0].map(layer, head, **choices)
         status.start()
         status.update("drawing …")
         for other in readings[1:]:
-            found = found.place(other)
-        if path.suffix.lower() == ".json":
-            told = {"schema": SCHEMA, **read_record(scope.card, readings[0]), **found.to_dict()}
-            figure.write(path, json.dumps(told, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+            made = made.place(other)
+        if ending == ".json":
+            told = {"schema": SCHEMA, **read_record(scope.card, readings[0]), **made.to_dict()}
+            saved(output, {ending: lambda: as_json(told) + b"\n"})
         else:
-            found.save(path, theme or "light")  # type: ignore[arg-type]
-    say("\n".join([*maps.facts(found), *(f"Note: {note}" for note in found.notes), f"Finished: {path}"]))
+            made.save(output, theme or "light")  # type: ignore[arg-type]
+    say("\n".join([*made.facts, *(f"Note: {note}" for note in made.notes), f"Finished: {output}"]))

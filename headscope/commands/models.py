@@ -9,7 +9,7 @@ import typer
 from headscope.commands.options import Device, Dtype, Model, Revision, Stack
 from headscope.commands.running import open_scope, print_json, working
 from headscope.commands.streams import say
-from headscope.errors import InputError
+from headscope.errors import InputError, needing
 
 
 def serve(
@@ -41,11 +41,9 @@ def serve(
     lens: Annotated[str | None, typer.Option(help="A file of headscope lens, which opens the space fitted.")] = None,
 ) -> None:
     """Serve the page: type a text, click a token, choose a layer, read every head."""
-    try:
+    with needing("the page needs", "app"):
         from headscope.app.serve import Whom
         from headscope.app.serve import serve as run
-    except ModuleNotFoundError as error:
-        raise InputError(f'the page needs {error.name}: pip install "headscope[app]"') from None
     whom = Whom(host, tuple(allow_host or ()), tuple(allow_frame or ()), root_path, allow_models, read_only)
     run(model, revision, whom, port, browser, stack, device, dtype, survey, lens)
 

@@ -22,7 +22,7 @@ from headscope.commands.options import (
 )
 from headscope.commands.running import bar_instead, open_scope, print_json, print_sheets, working
 from headscope.commands.streams import say
-from headscope.errors import InputError
+from headscope.errors import InputError, needing
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -135,7 +135,7 @@ def _texts(
     ctx: typer.Context, status: Status, scope: Scope, paths: list[str], sample: int | None, seed: int, *names: str
 ) -> Texts:
     """The texts that are asked for; `names`: format, column, document column."""
-    try:
+    with needing("these texts need", "survey"):
         from headscope.corpus.asked import CorpusOptions
         from headscope.studies.probes.texts import find_texts, surveys_in
 
@@ -147,5 +147,3 @@ def _texts(
         kind, column, document_column = names
         asked: dict[str, Any] = {"format": kind, "column": column, "document_column": document_column}
         return find_texts(scope, paths, CorpusOptions(sample=sample, seed=seed, truncate=True, **asked))
-    except ModuleNotFoundError as error:
-        raise InputError(f'these texts need {error.name}: pip install "headscope[survey]"') from None

@@ -37,15 +37,6 @@ class ShardPlan:
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """A text that is not surveyed, and why."""
-
-    reason: str
-    source: str
-    line: int
-
-
-@dataclass(frozen=True)
 class Census:
     """What is known of the texts that will be surveyed; `numbers`, `groups`, `positions` are by text, in order.
 
@@ -61,7 +52,7 @@ class Census:
     frequencies: NDArray[np.int64]
     bank: tuple[tuple[int, NDArray[np.int64]], ...]  # text number, ids
     left_out: dict[str, int]
-    examples: tuple[LeftOut, ...]
+    examples: tuple[Unreadable, ...]
     shards: tuple[ShardPlan, ...]
     sha256: str
 
@@ -130,14 +121,14 @@ class _Count:
         self._frequencies = np.zeros(vocab_size, dtype=np.int64)
         self._bank: list[tuple[int, NDArray[np.int64]]] = []
         self._left_out: Counter[str] = Counter()
-        self._examples: list[LeftOut] = []
+        self._examples: list[Unreadable] = []
         self._longest = self._next_group = 0
 
     def leave_out(self, reason: str, item: CorpusText | Unreadable) -> None:
         """Count what is not surveyed, and keep the first few as examples."""
         self._left_out[reason] += 1
         if len(self._examples) < _EXAMPLES:
-            self._examples.append(LeftOut(reason, item.source, item.line))
+            self._examples.append(Unreadable(reason, item.source, item.line))
 
     def take(self, text: CorpusText, read: Sequence[Token]) -> None:
         """Count a text in; one with nothing but special tokens is left out."""

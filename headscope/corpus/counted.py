@@ -34,10 +34,11 @@ class CountedCorpus:
     ) -> CountedCorpus:
         """Count the texts that are asked for, as the model reads them. Raises InputError where nothing is left."""
         corpus = Corpus(sources, asked.columns)
-        census = take_census(
-            corpus, lambda text: tokens_of(scope, text, asked.truncate), asked, scope.card.vocab_size, shard_positions
-        )
-        return cls(corpus, census)
+
+        def tokens(text: CorpusText) -> tuple[Token, ...]:
+            return scope.tokens(text.content, truncate=asked.truncate)
+
+        return cls(corpus, take_census(corpus, tokens, asked, scope.card.vocab_size, shard_positions))
 
     def __len__(self) -> int:
         """How many shards there are."""
@@ -47,8 +48,3 @@ class CountedCorpus:
         """The wanted shards with their numbers; InputError where the texts are not what they were."""
         for plan, texts in self.census.texts_of(self.corpus, wanted):
             yield plan.index, Shard(plan, texts, self.census.groups[plan.first : plan.stop].tolist())
-
-
-def tokens_of(scope: Scope, text: CorpusText, truncate: bool) -> tuple[Token, ...]:
-    """A text's tokens as the model reads them; InputError for a text that it cannot read."""
-    return scope.tokens(text.content, truncate=truncate)

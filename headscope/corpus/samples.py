@@ -65,9 +65,9 @@ class Samples:
         base = 2 * (int(self.position.max()) + 1 + abs(offset))
         here = self.text * base + self.position
         wanted = here + offset
-        found = torch.searchsorted(here, wanted).clamp_max(len(here) - 1)
-        source = (here[found] == wanted).nonzero()[:, 0]
-        return source, found[source]
+        at = torch.searchsorted(here, wanted).clamp_max(len(here) - 1)
+        source = (here[at] == wanted).nonzero()[:, 0]
+        return source, at[source]
 
     def of_text(self, text: int) -> slice:
         """Where a text's samples are."""

@@ -14,7 +14,7 @@ from typing import Literal
 
 from headscope.corpus.conllu import sentences
 from headscope.corpus.lines import LINE, LONGEST, TOO_LONG, Fault, Unread, lines, opened, unread
-from headscope.errors import InputError, cut
+from headscope.errors import InputError, clause, cut
 from headscope.question.choices import FORMATS, Format
 from headscope.question.given import in_order
 
@@ -47,7 +47,7 @@ class CorpusText:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A line, record or sentence that is no text, and why."""
+    """A line, record or sentence that is no text, or a text that the model does not read, and why."""
 
     reason: str
     source: str
@@ -113,7 +113,7 @@ def find_sources(paths: Iterable[str | Path], format: Format | Literal["auto"] =
     """
     if format not in ("auto", *FORMATS):
         raise InputError(f"there is no format {format!r}; open: auto, {', '.join(FORMATS)}.")
-    found: list[TextFile] = []
+    sources: list[TextFile] = []
     for path in map(Path, in_order(paths, "paths")):
         try:
             mode = path.stat().st_mode
@@ -125,18 +125,18 @@ def find_sources(paths: Iterable[str | Path], format: Format | Literal["auto"] =
             inside = list(_inside(path, format))
             if not inside:
                 raise InputError(f"{path} holds no file of a known kind ({', '.join(_SUFFIXES)}).")
-            found += inside
+            sources += inside
         elif stat.S_ISREG(mode):
             _refuse_packed(path)
-            found.append(TextFile(path, _format(path, format), _name(path)))
+            sources.append(TextFile(path, _format(path, format), _name(path)))
         else:
             raise InputError(
                 f"{str(path)!r} is no regular file: texts are read more than once. Give what it holds on standard "
                 "input (headscope survey -)."
             )
-    if not found:
+    if not sources:
         raise InputError("no texts are given: name files, directories, or - for standard input.")
-    return found
+    return sources
 
 
 def _inside(directory: Path, format: Format | Literal["auto"]) -> Iterator[TextFile]:
@@ -310,8 +310,7 @@ def _parquet(source: TextFile, columns: Columns) -> Iterator[_Record]:
                     else:
                         yield _record(text, document, columns, source, number)
     except (pa.ArrowException, OSError, MemoryError, KeyError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise Unread(f"cannot be read as Parquet: {reason}", "a damaged Parquet file, or its rest") from None
+        raise Unread(f"cannot be read as Parquet: {clause(error)}", "a damaged Parquet file, or its rest") from None
 
 
 def _conllu(source: TextFile, columns: Columns) -> Iterator[_Record]:

@@ -82,7 +82,7 @@ class Tensors:
         return cache_directory() / self._folder / f"{name}.safetensors"
 
 
-class Shards:
+class ShardedTensor:
     """A float32 tensor [layer, head, token, width] of `shape`, kept in `directory` as files of `STEP` tokens each."""
 
     def __init__(self, directory: Path, shape: tuple[int, int, int, int]) -> None:

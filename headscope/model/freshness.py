@@ -144,7 +144,7 @@ def weights_sha256(model: PreTrainedModel) -> str:
 
 
 @dataclass(frozen=True)
-class _Tensors:
+class _TensorState:
     """Where tensors lie, how often torch saw them written to, and a sample of what is in them."""
 
     places: tuple[Any, ...]
@@ -152,18 +152,18 @@ class _Tensors:
     sample: tuple[Tensor, ...]
 
     @staticmethod
-    def of(found: list[Tensor | None], before: _Tensors | None) -> _Tensors:
+    def of(found: list[Tensor | None], before: _TensorState | None) -> _TensorState:
         tensors = [tensor for tensor in found if tensor is not None]
         places = tuple([(t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors])
         if before is not None and before.places == places:
             views = before.views  # the same memory
         else:
             views = tuple(_through(tensor.detach()) for tensor in tensors if tensor.numel())
-        return _Tensors(places, views, _bytes(views))
+        return _TensorState(places, views, _bytes(views))
 
     def __eq__(self, other: object) -> bool:
         return (
-            isinstance(other, _Tensors)
+            isinstance(other, _TensorState)
             and self.places == other.places
             and len(self.sample) == len(other.sample)
             and all(map(torch.equal, self.sample, other.sample))
@@ -174,9 +174,9 @@ class _Tensors:
 class _Noted:
     """What a model computes from, as far as it can be seen without running it."""
 
-    parameters: _Tensors
+    parameters: _TensorState
     hooks: tuple[int, ...]  # all but headscope's own, by the numbers that torch gives them
-    rest: tuple[_Tensors, tuple[str, ...]]  # buffers, adapters
+    rest: tuple[_TensorState, tuple[str, ...]]  # buffers, adapters
 
     @staticmethod
     def of(models: Sequence[nn.Module], before: _Noted | None) -> _Noted:
@@ -193,9 +193,9 @@ class _Noted:
             if "_disable_adapters" in module.__dict__:
                 adapters.append(_adapters(module))
         return _Noted(
-            _Tensors.of(parameters, None if before is None else before.parameters),
+            _TensorState.of(parameters, None if before is None else before.parameters),
             tuple(hooks),
-            (_Tensors.of(buffers, None if before is None else before.rest[0]), tuple(adapters)),
+            (_TensorState.of(buffers, None if before is None else before.rest[0]), tuple(adapters)),
         )
 
 

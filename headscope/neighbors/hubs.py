@@ -38,7 +38,7 @@ class Moments:
     """Mean and spread over a bank of the side of a similarity that depends on the vector."""
 
     metric: Metric
-    mean: Tensor  # float64 [head, feature]
+    mean: Tensor  # float64 [head, feature]; float32 where `in_float32`
     factor: Tensor  # float64 [head, direction, feature]: factorᵀ factor is the covariance
 
     @classmethod
@@ -46,7 +46,7 @@ class Moments:
         """Moments of a bank's vectors [vector, head, d_head]; ValueError for fewer than two."""
         if vectors.ndim != 3 or len(vectors) < 2:
             raise ValueError(f"vectors {list(vectors.shape)} do not fit [vector, head, d_head] with two or more")
-        a = _of_vectors(metric, vectors).transpose(0, 1)  # (head, vector, feature)
+        a = _of_vectors(metric, vectors.double()).transpose(0, 1)  # (head, vector, feature)
         mean = a.mean(1)
         centred = (a - mean[:, None]) / len(vectors) ** 0.5
         _, factor = torch.linalg.qr(centred, mode="r")
@@ -57,27 +57,36 @@ class Moments:
         """Memory held, in bytes."""
         return self.mean.nbytes + self.factor.nbytes
 
-    def scores(self, table: Table, place: Place, vectors: Tensor, tokens: Tensor | slice) -> Tensor:
-        """Hub-aware scores of some tokens, float64 [vector, head, token]; higher is nearer.
+    def in_float32(self) -> Moments:
+        """The same, for scores in float32: an error of 1e-6 matters only where two scores all but tie."""
+        return Moments(self.metric, self.mean.float(), self.factor.float())
 
-        `vectors` [vector, head, d_head] share the one place; head h reads table head h · heads // q_heads.
+    def scores(self, encodings: Tensor, vectors: Tensor) -> Tensor:
+        """Hub-aware scores of some tokens, [head, vector, token] in the precision of the encodings; higher is nearer.
+
+        `vectors` [vector, head, d_head] share the one place at which the tokens have `encodings` [table head, token,
+        d_head], as precise as these moments; head h reads table head h · heads // q_heads.
         """
         stop_point()
-        heads, group = len(table.rows), vectors.shape[1] // len(table.rows)
-        b = _of_tokens(self.metric, table.encodings(place, tokens)).mT  # (table head, feature, token)
+        heads = len(encodings)
+        b = _of_tokens(self.metric, encodings)  # (table head, token, feature)
         # The heads that share a table head are rows of one product.
-        factor = self.factor.unflatten(0, (heads, group))  # (table head, group, direction, feature)
+        factor = self.factor.unflatten(0, (heads, -1))  # (table head, group, direction, feature)
         sizes = torch.linalg.vector_norm(factor, dim=2)  # (table head, group, feature)
-        spread = torch.linalg.vector_norm((factor.flatten(1, 2) @ b).unflatten(1, (group, -1)), dim=2)
-        heard = spread > _SILENT * (sizes @ b.abs())  # (table head, group, token)
-        a = (_of_vectors(self.metric, vectors) - self.mean).unflatten(1, (heads, group))
-        a = a.permute(1, 2, 0, 3).flatten(1, 2)  # (table head, group · vector, feature)
-        scores = (a @ b).unflatten(1, (group, -1)) / spread[:, :, None]  # (table head, group, vector, token)
-        return torch.where(heard[:, :, None], scores, 0.0).flatten(0, 1).transpose(0, 1)  # (vector, head, token)
+        along = (b @ factor.flatten(1, 2).mT).unflatten(2, factor.shape[1:3])  # (table head, token, group, direction)
+        spread = torch.linalg.vector_norm(along, dim=-1)  # (table head, token, group)
+        silent = ~(spread > _SILENT * (b.abs() @ sizes.mT))  # a row that is not finite is, too
+        a = _of_vectors(self.metric, vectors.to(b.dtype)) - self.mean
+        a = a.transpose(0, 1).reshape(heads, -1, a.shape[-1])  # (table head, group · vector, feature)
+        scores: Tensor = (a @ b.mT).unflatten(1, (factor.shape[1], -1))  # (table head, group, vector, token)
+        scores *= (1 / spread).mT[:, :, None]
+        if silent.any():
+            scores.masked_fill_(silent.mT[:, :, None], 0.0)
+        return scores.flatten(0, 1)  # (head, vector, token)
 
-    def _exact(self, table: Table, place: Place, vector: Tensor, head: int, tokens: Tensor) -> Tensor:
+    def exact(self, table: Table, place: Place, vector: Tensor, head: int, tokens: Tensor) -> Tensor:
         """Scores of one vector [head, d_head] in one head, float64 [token]; equal rows get equal bits."""
-        a = _of_vectors(self.metric, vector[head]) - self.mean[head]
+        a = _of_vectors(self.metric, vector[head].double()) - self.mean[head]
         of_table = head * len(table.rows) // len(vector)
         sizes = torch.linalg.vector_norm(self.factor[head], dim=0)  # (feature,)
         found = []
@@ -119,12 +128,12 @@ def hub_aware(
     ids, best, own_rank, own_score = [], [], [], []
     for head, row in enumerate(scores):
         near = (row >= least[head] - _slack(least[head])).nonzero()[:, 0]
-        exact, order = moments._exact(table, place, vector, head, near).sort(descending=True, stable=True)
+        exact, order = moments.exact(table, place, vector, head, near).sort(descending=True, stable=True)
         ids.append(near[order[:k]])
         best.append(exact[:k])
-        mine = moments._exact(table, place, vector, head, near.new_tensor([own]))[0]
+        mine = moments.exact(table, place, vector, head, near.new_tensor([own]))[0]
         doubtful = ((row - mine).abs() <= _slack(mine)).nonzero()[:, 0]
-        closer = moments._exact(table, place, vector, head, doubtful) > mine
+        closer = moments.exact(table, place, vector, head, doubtful) > mine
         own_rank.append(1 + (row > mine + _slack(mine)).sum() + closer.sum())
         own_score.append(mine)
     found = torch.stack(best)
@@ -186,25 +195,17 @@ def _all_scores(moments: Moments, table: Table, place: Place, vector: Tensor) ->
     """Scores of one vector [head, d_head] for the whole vocabulary, float64 [head, token]."""
     tokens, size = table.rows.shape[1], max(1, _SCORES // table.rows[:, 0].numel())
     parts = (slice(start, start + size) for start in range(0, tokens, size))
-    return torch.cat([moments.scores(table, place, vector[None], part)[0] for part in parts], dim=1)
+    return torch.cat([moments.scores(table.encodings(place, part), vector[None])[:, 0] for part in parts], dim=1)
 
 
 def _of_vectors(metric: Metric, vectors: Tensor) -> Tensor:
-    """a of vectors [..., d_head], float64 [..., feature]."""
-    z = vectors.double()
-    if metric == "cosine":
-        return _directions(z)
-    return torch.cat([z, z.square().sum(-1, keepdim=True)], -1) if metric == "euclidean" else z
+    """a of vectors [..., d_head]: [..., feature]."""
+    if metric == "cosine":  # a zero vector stays one, so that its cosine is 0
+        length: Tensor = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
+        return vectors / length.masked_fill(length == 0, 1.0)
+    return torch.cat([vectors, vectors.square().sum(-1, keepdim=True)], -1) if metric == "euclidean" else vectors
 
 
 def _of_tokens(metric: Metric, encodings: Tensor) -> Tensor:
-    """b of encodings float64 [..., d_head], [..., feature]."""
-    if metric == "cosine":
-        return _directions(encodings)
+    """b of encodings [..., d_head]: [..., feature], up to a length that cancels in a score."""
     return torch.cat([2 * encodings, -torch.ones_like(encodings[..., :1])], -1) if metric == "euclidean" else encodings
-
-
-def _directions(rows: Tensor) -> Tensor:
-    """Rows at length 1; a zero row stays one, so that its cosine is 0."""
-    length = rows.square().sum(-1, keepdim=True).sqrt()
-    return rows / length.masked_fill(length == 0, 1.0)

@@ -87,7 +87,10 @@ class Table:
 
     def encodings(self, place: Place, tokens: Tensor | slice) -> Tensor:
         """R of some tokens at a place: float64 [head, token, d_head]."""
-        rows = self.rows[:, tokens].double()  # (head, token, d_head)
+        return self.placed(self.rows[:, tokens].double(), place, tokens)
+
+    def placed(self, rows: Tensor, place: Place, tokens: Tensor | slice) -> Tensor:
+        """R of some tokens at a place, made of a copy of their rows [head, token, d_head], which it overwrites."""
         if place.shift is not None:
             rows += place.shift[:, None]
         if place.scale is not None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from torch import Tensor
 from headscope.errors import InputError
 from headscope.keep.files import file_to_write, write_bytes
 from headscope.model.tokens import Token, TokenName, TokenNames
+from headscope.question import given
 from headscope.question.kinds import Kind
 from headscope.question.question import Question
 from headscope.reading.records import ChoicesRecord, QuestionRecord, TokenRecord
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     import pandas
 
 SCHEMA = 1
+FIGURES = (".svg", ".pdf", ".png")
+ENDINGS = (".html", ".md", ".csv", ".json", *FIGURES)  # of an answer that has a figure
 Record = dict[str, Any]
 
 
@@ -48,6 +52,10 @@ class Answer(ABC):
     def sheets(self) -> tuple[Sheet, ...]:
         """The answer laid out, for any medium."""
 
+    def sheets_at(self, position: int) -> tuple[Sheet, ...]:
+        """The sheets as they are shown where a token is selected; an answer about one token has no others."""
+        return self.sheets()
+
     @property
     def title(self) -> str:
         """What the answer is, in a line."""
@@ -57,11 +65,15 @@ class Answer(ABC):
         return terminal.text(self.sheets())
 
     def _repr_html_(self) -> str:
-        return html.fragment(self.sheets())
+        return html.fragment(self.sheets(), self.drawing())
 
     def to_html(self) -> str:
         """A file that needs nothing else."""
-        return html.page(self.title, self.sheets())
+        return html.page(self.title, self.sheets(), self.drawing())
+
+    def drawing(self) -> str:
+        """What stands above its tables in HTML, as SVG; nothing where they are the whole answer."""
+        return ""
 
     def to_pandas(self) -> pandas.DataFrame:
         """The rows as a data frame; ImportError where pandas is not installed."""
@@ -87,17 +99,27 @@ class Answer(ABC):
         An answer with a figure is drawn as .svg, .pdf or .png too. Raises InputError for another ending, or a place
         that cannot be written to.
         """
-        formats, ending = self.formats(), Path(path).suffix.lower()
-        if ending not in formats:
-            named = repr(ending) if ending else "a file without an ending"
-            raise InputError(f"this answer is saved as {', '.join(formats)}, not {named}.")
-        place = file_to_write(path)
-        made = formats[ending]()
-        try:
-            write_bytes(place, made)
-        except OSError as error:
-            raise InputError(f"{str(path)!r} cannot be written: {error.strerror or error}.") from None
-        return Path(path)
+        return saved(path, self.formats())
+
+
+def saved(path: str | Path, formats: Mapping[str, Callable[[], bytes]]) -> Path:
+    """Write what its ending's format makes into a file, whole or not at all; see `Answer.save`."""
+    ending, place = to_save(path, formats)
+    made = formats[ending]()
+    try:
+        write_bytes(place, made)
+    except OSError as error:
+        raise InputError(f"{str(path)!r} cannot be written: {error.strerror or error}.") from None
+    return Path(path)
+
+
+def to_save(path: str | Path, endings: Collection[str]) -> tuple[str, Path]:
+    """The ending and the file that are meant, before any work is done; InputError where an answer has no such file."""
+    ending = Path(path).suffix.lower()
+    if ending not in endings:
+        named = repr(ending) if ending else "a file without an ending"
+        raise InputError(f"this answer is saved as {', '.join(endings)}, not {named}.")
+    return ending, file_to_write(path)
 
 
 def drawings(sheets: Sequence[Sheet]) -> Mapping[str, Callable[[], bytes]]:
@@ -120,9 +142,9 @@ def frame(rows: Sequence[Mapping[str, Any]]) -> pandas.DataFrame:
     return pandas.DataFrame(rows)
 
 
-def as_json(record: Mapping[str, Any]) -> bytes:
+def as_json(record: object) -> bytes:
     """A record as JSON; numbers that JSON has not are told as None by then."""
-    return _encoded(json.dumps(record, ensure_ascii=False, allow_nan=False))
+    return _encoded(json.dumps(record, ensure_ascii=False, allow_nan=False, default=dataclasses.asdict))
 
 
 def _encoded(text: str) -> bytes:
@@ -132,6 +154,18 @@ def _encoded(text: str) -> bytes:
 def number(value: float) -> float | None:
     """A number that JSON has: a distance beyond float32's range is told as null."""
     return value if isfinite(value) else None
+
+
+def numbers(values: Tensor) -> list[float | None]:
+    """Numbers [n] that JSON has."""
+    return [number(value) for value in values.tolist()]
+
+
+def token_at(tokens: Sequence[Token], position: int) -> Token:
+    """The token at a position of a text; InputError where it has none such."""
+    last = len(tokens) - 1
+    said = f"the text has positions 0 to {last}; there is no position {position!r}."
+    return tokens[given.number(position, range(last + 1), said)]
 
 
 def token_record(token: Token) -> TokenRecord:

@@ -10,8 +10,8 @@ from torch import Tensor
 from headscope.model.tokens import Token
 from headscope.reading.answer import SCHEMA, Answer, Record
 from headscope.reading.records import AttentionRecord
-from headscope.show.numbers import distance
-from headscope.show.sheet import Cell, Row, Sheet, of_heads
+from headscope.show.heat import heat
+from headscope.show.sheet import Cell, Sheet, of_heads
 
 _MEASURES = {"weights": "weight", "norms": "length"}  # what the numbers are
 
@@ -88,12 +88,3 @@ def _places(tokens: Sequence[Token], selected: int, measure: str = "") -> list[C
         )
         for token in tokens
     ]
-
-
-def heat(titles: Sequence[Cell], numbers: Sequence[Sequence[float]]) -> tuple[Row, ...]:
-    """Rows of numbers, each with its share of the largest."""
-    most = max((value for row in numbers for value in row), default=0.0) or 1.0
-    return tuple(
-        Row(title, tuple(Cell(number=distance(value), share=value / most, value=value) for value in row))
-        for title, row in zip(titles, numbers, strict=True)
-    )

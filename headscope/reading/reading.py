@@ -21,21 +21,25 @@ from headscope.question.choices import (
 )
 from headscope.question.given import as_seed
 from headscope.question.question import Question
-from headscope.reading import answers, layers
+from headscope.reading import answers
 from headscope.reading.atlas import Atlas
 from headscope.reading.attention import Attention
 from headscope.reading.background import Background, background
 from headscope.reading.bank import Bank, bank_of, source
 from headscope.reading.captured import Captured
 from headscope.reading.comparison import Comparison, compared
-from headscope.reading.layers import Effects, Glance, Journey, Mixing
+from headscope.reading.effects import Effects, effects
+from headscope.reading.glance import Glance, glance
+from headscope.reading.journey import Journey, journey
 from headscope.reading.map import Map
-from headscope.reading.map.layouts import Tell, Way
+from headscope.reading.map.layouts import Way
 from headscope.reading.map.plan import plan
+from headscope.reading.mixing import Mixing, mixing
 from headscope.reading.nearest import Neighbors
 from headscope.reading.positions import PositionNeighbors
 from headscope.reading.why import Why
 from headscope.reading.worked import Worked
+from headscope.show.progress import Tell
 
 
 @settled_class
@@ -77,6 +81,13 @@ class Reading(Captured):
         tokens), `vector` what is compared in the place of z: the head's q, k or v at the token. Exact; ties stand in
         the order of their ids. For a list of tokens every tensor has a leading axis. Raises InputError for a choice
         that is not open.
+
+        >>> reading = scope.read("Time flies like an arrow.")
+        >>> near = reading.nearest("flies", layer=0, k=2)
+        >>> [near.names[id].label for id in near.ids[8].tolist()]
+        ['flies', 'current']
+        >>> round(near.distances[8, 0].item(), 2), near.own_rank[8].item()  # head 8 left the token itself the nearest
+        (0.3, 1)
         """
         return self.ask_nearest(Question(layer, space, reference, metric, position, candidates, vector, at, k), token)
 
@@ -118,6 +129,12 @@ class Reading(Captured):
 
         z = Σ_j α_ij v_j, so ⟨z, R⟩ is the sum of α_ij ⟨v_j, R⟩; for cosine divided by |z||R|; for euclidean these are
         the dot product's shares. Raises InputError for an answer about several tokens or about q, k or v.
+
+        >>> reading = scope.read("Time flies like an arrow.")
+        >>> near = reading.nearest("flies")
+        >>> why = reading.why(near, head=8, id=near.ids[8, 0].item())
+        >>> why.neighbor.label, round(why.score, 2), reading.tokens[why.shares.argmax()].text
+        ('flies', 0.7, 'flies')
         """
         return answers.why(self, near, head, id)
 
@@ -134,6 +151,11 @@ class Reading(Captured):
         `near` is an answer about one token's z; `bank` None: the sentences that come with headscope, under the
         reading's mask. This very text is left out of the bank. Raises InputError for an answer or a bank that do not
         fit.
+
+        >>> reading = scope.read("Time flies like an arrow.")
+        >>> found = reading.background(reading.nearest("flies", k=2), scope.bank(size=100))
+        >>> found.scores.shape, found.hubs.skewness.shape  # a score for each neighbour, one skewness for each head
+        (torch.Size([12, 2]), torch.Size([12]))
         """
         return background(self, near, bank_of(self.bench, source(None), mask=self.mask) if bank is None else bank)
 
@@ -182,6 +204,12 @@ class Reading(Captured):
         """For every layer and head, the vocabulary token that its output at `token` is nearest to.
 
         The choices are those of `nearest`; `reference` None is each layer's own, in the spaces that have references.
+
+        >>> atlas = scope.read("Time flies like an arrow.").atlas("flies")
+        >>> atlas.ids.shape  # layer, head
+        torch.Size([6, 12])
+        >>> [atlas.names[id].label for id in atlas.ids[:, 8].tolist()][:2]
+        ['flies', 'like']
         """
         return self.ask_atlas(Question(None, space, reference, metric, position, candidates, k=1), token)
 
@@ -229,15 +257,15 @@ class Reading(Captured):
         neighbours are compared between stages. `isolated`: the rank among the vocabulary read alone too, for which
         the model reads every token alone where `Scope.isolate` has not done so.
         """
-        return layers.journey(self, k, position, isolated)
+        return journey(self, k, position, isolated)
 
     def mixing(self) -> Mixing:
         """How much of every layer's output comes from other positions; see `Mixing`."""
-        return layers.mixing(self)
+        return mixing(self)
 
     def glance(self) -> Glance:
         """Every head of this text in five numbers; see `Glance`."""
-        return layers.glance(self)
+        return glance(self)
 
     def effects(self, token: int | str = 1, replaced_by: Replacement = "zero") -> Effects:
         """For each head, what the model's output at `token` loses when that head's z is replaced everywhere.
@@ -245,4 +273,4 @@ class Reading(Captured):
         By zeros, or by its mean over the text ("mean"). As many forward passes as there are heads, and one.
         """
         one_of("replacement", replaced_by, REPLACEMENTS)
-        return layers.effects(self, self.position_of(token), replaced_by)
+        return effects(self, self.position_of(token), replaced_by)

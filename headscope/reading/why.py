@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from headscope.model.tokens import Token, TokenName
@@ -12,6 +13,7 @@ from headscope.question.question import Question
 from headscope.reading.answer import Answer, choices, question_record
 from headscope.reading.finding import Split
 from headscope.reading.records import WhyRecord, WhySourceRecord
+from headscope.show.heat import heat
 from headscope.show.numbers import distance
 from headscope.show.sheet import Cell, Row, Sheet
 
@@ -78,22 +80,18 @@ def together(reasons: Sequence[Why]) -> Sheet:
     first = reasons[0]
     asked, own = first.question, first.token
     what = "dot product" if asked.metric == "euclidean" else asked.metric
-    most = max(float(why.shares.abs().max()) for why in reasons) or 1.0
-    by_source = zip(first.tokens, first.weights.tolist(), *(why.shares.tolist() for why in reasons), strict=True)
-    rows = [
-        Row(
-            Cell(
-                token.label,
-                distance(weight),
-                "own" if token == own else "elsewhere",
-                before=str(token.position),
-                id=token.id,
-                position=token.position,
-            ),
-            tuple(Cell(number=f"{share:+.4f}", share=abs(share) / most, value=share) for share in shares),
+    sources = [
+        Cell(
+            token.label,
+            distance(weight),
+            "own" if token == own else "elsewhere",
+            before=str(token.position),
+            id=token.id,
+            position=token.position,
         )
-        for token, weight, *shares in by_source
+        for token, weight in zip(first.tokens, first.weights.tolist(), strict=True)
     ]
+    rows = [*heat(sources, torch.stack([why.shares for why in reasons], 1).tolist(), _signed)]
     if any(why.rest for why in reasons):
         sink = Cell("no position", says="attention sink: a weight that belongs to none")
         rows.append(_sum(sink, [why.rest for why in reasons]))
@@ -108,5 +106,8 @@ def together(reasons: Sequence[Why]) -> Sheet:
     )
 
 
+_signed = "{:+.4f}".format
+
+
 def _sum(name: Cell, values: Sequence[float]) -> Row:
-    return Row(name, tuple(Cell(number=f"{value:+.4f}") for value in values), apart=True)
+    return Row(name, tuple(Cell(number=_signed(value)) for value in values), apart=True)

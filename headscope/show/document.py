@@ -27,7 +27,7 @@ Cell = str | int | Quote | Code
 
 
 @dataclass(frozen=True)
-class Table:
+class DocumentTable:
     """Cells as they are shown; the first of a row names it. `columns` may begin with an empty name."""
 
     caption: str
@@ -42,7 +42,7 @@ class Items:
     items: tuple[str, ...]
 
 
-Block = str | Table | Items | Chart  # a str is a paragraph
+Block = str | DocumentTable | Items | Chart  # a str is a paragraph
 
 
 @dataclass

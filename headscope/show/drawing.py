@@ -23,6 +23,7 @@ _INK, _SOFT, _RULE = "#191b1d", "#555b61", "#c9cbc6"
 _HEAT = (90, 169, 207)  # what a full share is drawn with
 _ROW, _EDGE, _LINE = 20, 12, 16
 _BOTH, _LABEL, _NUMBER = 104, 76, 52  # a column of labels with numbers, of labels, of numbers
+_NAME = 11  # characters of a column's name that a column of numbers has room for, at most
 
 
 class Box(NamedTuple):
@@ -112,7 +113,9 @@ def _grid(sheet: Sheet, top: int, marks: list[Box | Rule | Words]) -> tuple[int,
 def _across(sheet: Sheet) -> int:
     cells = [cell for row in sheet.rows for cell in row.cells]
     if not any(cell.label for cell in cells):
-        return max([_NUMBER, *(round(8 + 0.62 * 10 * len(cell.number)) for cell in cells)])
+        numbers = (len(cell.number) for cell in cells)
+        names = (min(_NAME, len(name)) for name in sheet.titles)
+        return max([_NUMBER, *(9 + int(6.2 * characters) for characters in (*numbers, *names))])
     return _BOTH if sheet.figure == "cells" and any(cell.number for cell in cells) else _LABEL
 
 

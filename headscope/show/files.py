@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from headscope.errors import InputError
-from headscope.keep.cells import cell
 from headscope.keep.files import write_all
-from headscope.show.charts.chart import Cell
 from headscope.show.document import Report
 from headscope.show.markdown import markdown
 from headscope.show.page import html
+from headscope.show.rows import csv_table
 
 FOLDERS = {"figures": "*.svg", "numbers": "*.csv"}
 
@@ -27,7 +24,7 @@ def write_document(out: Path, name: str, report: Report, beside: Mapping[str, st
     texts = {f"{name}.html": html(report), f"{name}.md": markdown(report), **beside}
     for chart in report.charts:
         texts[f"figures/{chart.name}.svg"] = chart.svg
-        texts[f"numbers/{chart.name}.csv"] = csv_of(chart.columns, chart.rows)
+        texts[f"numbers/{chart.name}.csv"] = csv_table(chart.columns, chart.rows)
     try:
         for folder in FOLDERS:
             (out / folder).mkdir(parents=True, exist_ok=True)
@@ -40,12 +37,3 @@ def write_document(out: Path, name: str, report: Report, beside: Mapping[str, st
     except OSError as error:
         raise InputError(f"{str(out)!r} cannot be written: {error.strerror or error}.") from error
     return out / f"{name}.html"
-
-
-def csv_of(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
-    """A table with a head line, whose texts no spreadsheet takes for formulas."""
-    written = io.StringIO()
-    writer = csv.writer(written, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([cell(value) for value in row] for row in rows)
-    return written.getvalue()

@@ -22,14 +22,15 @@ def tables(sheets: Sequence[Sheet]) -> str:
     return "".join(map(_sheet, sheets))
 
 
-def fragment(sheets: Sequence[Sheet]) -> str:
-    """The same with its style, for a notebook's cell."""
-    return f"<style>{SHEETS}</style>{tables(sheets)}"
+def fragment(sheets: Sequence[Sheet], drawing: str = "") -> str:
+    """The same with its style, for a notebook's cell, below a drawing (SVG) where there is one."""
+    above = f'<div style="max-width:1000px">{drawing}</div>' if drawing else ""
+    return f"<style>{SHEETS}</style>{above}{tables(sheets)}"
 
 
-def page(title: str, sheets: Sequence[Sheet]) -> str:
+def page(title: str, sheets: Sequence[Sheet], drawing: str = "") -> str:
     """The same as a file that opens anywhere."""
-    return document(title, tables=[tables(sheets)])
+    return document(title, svg=drawing, tables=[tables(sheets)])
 
 
 def steps(title: str, sheets: Sequence[Sheet]) -> str:

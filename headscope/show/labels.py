@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-Box = tuple[float, float, float, float]  # left, bottom, right, top
-Place = tuple[float, float]
+Area = tuple[float, float, float, float]  # left, bottom, right, top
+Point = tuple[float, float]
 # Right, left, above, below, and the four corners; in widths, heights and gaps from the point.
 _AROUND = (
     (0, -0.5, 1, 0), (-1, -0.5, -1, 0), (-0.5, 0, 0, 1), (-0.5, -1, 0, -1),
@@ -14,8 +14,8 @@ _AROUND = (
 
 
 def placed(
-    labels: Iterable[tuple[Place, float, float]], taken: Sequence[Box], within: Box, gap: float
-) -> Iterator[Place | None]:
+    labels: Iterable[tuple[Point, float, float]], taken: Sequence[Area], within: Area, gap: float
+) -> Iterator[Point | None]:
     """The lower left corner of each label (point, width, height) in turn; None where there is no room beside its point.
 
     `taken` are boxes that no label may cover, `within` is the box that all must be in.
@@ -36,9 +36,9 @@ def placed(
             yield None
 
 
-def _meet(one: Box, other: Box) -> bool:
+def _meet(one: Area, other: Area) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
-def _inside(box: Box, within: Box) -> bool:
+def _inside(box: Area, within: Area) -> bool:
     return within[0] <= box[0] and within[1] <= box[1] and box[2] <= within[2] and box[3] <= within[3]

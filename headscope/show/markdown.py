@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from headscope.show.charts.chart import Chart
-from headscope.show.document import Block, Cell, Code, Items, Quote, Report, Section, Table
+from headscope.show.document import Block, Cell, Code, DocumentTable, Items, Quote, Report, Section
 from headscope.show.sheet import Sheet
 
 
@@ -28,7 +28,7 @@ def _sheet(sheet: Sheet) -> list[str]:
     rows = tuple((row.head.said, *(cell.said for cell in row.cells)) for row in sheet.rows)
     over = sheet.titles_over or ("",) * len(sheet.columns)
     titles = (" ".join(filter(None, pair)) for pair in zip(over, sheet.titles, strict=True))
-    table = Table(sheet.caption, (sheet.stub, *titles), rows)
+    table = DocumentTable(sheet.caption, (sheet.stub, *titles), rows)
     return [*map(_plain, sheet.lead), _table(table), *map(_plain, (*sheet.legend, *sheet.notes))]
 
 
@@ -40,7 +40,7 @@ def _section(section: Section, level: int) -> list[str]:
 
 
 def _block(block: Block) -> str:
-    if isinstance(block, Table):
+    if isinstance(block, DocumentTable):
         return _table(block)
     if isinstance(block, Items):
         return "\n".join(f"- {_plain(item)}" for item in block.items)
@@ -51,7 +51,7 @@ def _block(block: Block) -> str:
     return _plain(block)
 
 
-def _table(table: Table) -> str:
+def _table(table: DocumentTable) -> str:
     lines = [_row([_plain(column) for column in table.columns]), _row(["---"] * len(table.columns))]
     lines += [_row([_cell(cell) for cell in row]) for row in table.rows]
     return f"{_plain(table.caption)}\n\n" + "\n".join(lines)

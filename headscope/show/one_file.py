@@ -13,8 +13,8 @@ body { max-width: 1400px; margin: 0 auto; padding: 24px; font: 15px/1.5 system-u
 h1 { font-size: 22px; margin: 0; } h2 { font-size: 17px; margin: 32px 0 8px; }
 blockquote { margin: 12px 0; padding: 8px 16px; border-left: 3px solid; font-size: 17px; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
-li :is(th, td) { padding: 1px 8px; text-align: left; }
-th { font-weight: 600; } tr + tr > * { border-top: 1px solid light-dark(#dedfd9, #2f3439); }
+th { font-weight: 600; } li :is(th, td) { padding: 1px 8px; text-align: left; }
+tr + tr > * { border-top: 1px solid light-dark(#dedfd9, #2f3439); }
 .wide, pre { overflow-x: auto; } svg { max-width: none; }
 pre { padding: 12px; background: light-dark(#f5f5f1, #1a1d20); }
 @media print { body { padding: 0; } .wide { overflow: visible; } svg { max-width: 100%; height: auto; } }

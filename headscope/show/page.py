@@ -8,7 +8,7 @@ from html import escape
 from headscope.show.charts.chart import Cell as Number
 from headscope.show.charts.chart import Chart
 from headscope.show.charts.svg import in_page, variables
-from headscope.show.document import Block, Cell, Code, Items, Quote, Report, Section, Table
+from headscope.show.document import Block, Cell, Code, DocumentTable, Items, Quote, Report, Section
 
 _CSS = """
 :root { color-scheme: light dark; LIGHT }
@@ -72,7 +72,7 @@ def _section(section: Section, level: int) -> str:
 
 
 def _block(block: Block) -> str:
-    if isinstance(block, Table):
+    if isinstance(block, DocumentTable):
         return _table(block)
     if isinstance(block, Items):
         return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in block.items) + "</ul>"
@@ -83,7 +83,7 @@ def _block(block: Block) -> str:
 
 def _figure(chart: Chart) -> str:
     rows = tuple(tuple(_number(cell) for cell in row) for row in chart.rows)
-    numbers = _table(Table(f"The numbers of the figure, as in numbers/{chart.name}.csv.", chart.columns, rows))
+    numbers = _table(DocumentTable(f"The numbers of the figure, as in numbers/{chart.name}.csv.", chart.columns, rows))
     return (
         f'<figure id="figure-{chart.name}">\n{_scrolling(chart.title, in_page(chart.svg, chart.title, chart.name))}\n'
         f"<figcaption><strong>{escape(chart.title)}.</strong> {escape(chart.caption)}</figcaption>\n"
@@ -97,7 +97,7 @@ def _number(cell: Number) -> Cell:
     return f"{cell:.4g}".replace("-", "−") if isinstance(cell, float) else cell
 
 
-def _table(table: Table) -> str:
+def _table(table: DocumentTable) -> str:
     head = "".join(f'<th scope="col">{escape(column)}</th>' if column else "<td></td>" for column in table.columns)
     rows = "".join(
         f'<tr><th scope="row">{_inline(row[0])}</th>' + "".join(_cell(cell) for cell in row[1:]) + "</tr>\n"

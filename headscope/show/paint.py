@@ -13,11 +13,19 @@ from headscope.show.drawing import FONTS, PAPER, Box, Drawing, Rule, drawn
 from headscope.show.sheet import Sheet
 
 _INCH, _POINT = 96, 0.75  # pixels of an inch, points of a pixel
+_DPI, _SIDE = 300, 2**16 - 1  # of a PNG, and the pixels that a side of it may have
 
 
 def painted(sheets: Sequence[Sheet], kind: Literal["pdf", "png"]) -> bytes:
-    """The file's bytes, of those sheets that are figures; the same for the same sheets."""
+    """The file's bytes, of those sheets that are figures; the same for the same sheets.
+
+    Raises InputError where matplotlib is not installed, and for a PNG that would be too large.
+    """
     drawing = drawn(sheets)
+    longest = max(drawing.width, drawing.height) * _DPI // _INCH
+    if kind == "png" and longest > _SIDE:
+        size = f"a PNG of {longest:,} pixels a side, where {_SIDE:,} are the most"
+        raise InputError(f"this figure would be {size}: save it as .svg or .pdf.")
     with settings({"pdf.fonttype": 42, "font.family": FONTS[0]}):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -26,7 +34,7 @@ def painted(sheets: Sequence[Sheet], kind: Literal["pdf", "png"]) -> bytes:
         FigureCanvasAgg(figure)
         _marks(drawing, figure)
         file = io.BytesIO()
-        figure.savefig(file, format=kind, dpi=300, metadata={"CreationDate": None} if kind == "pdf" else None)
+        figure.savefig(file, format=kind, dpi=_DPI, metadata={"CreationDate": None} if kind == "pdf" else None)
     return file.getvalue()
 
 

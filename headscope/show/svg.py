@@ -37,5 +37,10 @@ def _mark(mark: Box | Rule | Words) -> str:
     )
 
 
+def well_formed(text: str) -> str:
+    """Text of XML, with a replacement character for each that XML has no way to write, as texts of users may hold."""
+    return _CONTROL.sub("\ufffd", text)
+
+
 def _escaped(words: str) -> str:
-    return escape(_CONTROL.sub("\ufffd", words))
+    return escape(well_formed(words))

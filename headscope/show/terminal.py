@@ -20,7 +20,7 @@ from headscope.show.sheet import Cell, Sheet
 
 WIDTH = 100
 STYLES: dict[Kind, str] = {"own": "bold green", "text": "cyan", "variant": "cyan", "special": "dim", "elsewhere": ""}
-_LABEL, _ALONE = 9, 20  # characters of a label beside a number, and of one that stands alone
+_LABEL, _NAME, _ALONE = 9, 14, 20  # characters of a label beside a number, of a row's, and of one that stands alone
 _RANK = 7  # heads of rows that are no longer, as ranks are, stand on the right
 
 
@@ -54,18 +54,18 @@ class _Room:
     beside: int
 
     @staticmethod
-    def of(title: str, cells: Sequence[Cell]) -> _Room:
+    def of(title: str, cells: Sequence[Cell], longest: int = _LABEL) -> _Room:
         number = max((cell_len(cell.number) for cell in cells), default=0)
         beside = max((cell_len(cell.beside) for cell in cells), default=0)
-        label = max((min(cell_len(cell.marked), _LABEL) for cell in cells if cell.number), default=0)
-        alone = max((min(cell_len(cell.marked), _ALONE) for cell in cells if not cell.number), default=0)
-        rest = number + bool(label) + beside + bool(beside)
+        label = max((min(cell_len(cell.marked), longest) for cell in cells if not _is_alone(cell)), default=0)
+        alone = max((min(cell_len(cell.marked), _ALONE) for cell in cells if _is_alone(cell)), default=0)
+        rest = sum(part + 1 for part in (number, beside) if part)
         whole = max(label + rest, alone, min(max(map(cell_len, title.split("\n"))), _ALONE), 1)
         return _Room(whole, whole - rest if label else 0, number, beside)
 
 
 def _blocks(sheet: Sheet, width: int) -> list[Table]:
-    head = _Room.of(sheet.stub, [row.head for row in sheet.rows])
+    head = _Room.of(sheet.stub, [row.head for row in sheet.rows], _NAME)
     rooms = [_Room.of(title, [row.cells[n] for row in sheet.rows]) for n, title in enumerate(_titles(sheet))]
     groups = [range(n, n + sheet.together) for n in range(0, len(rooms), sheet.together)]
     widest = max(sum(rooms[n].whole + 1 for n in group) - 1 for group in groups)
@@ -114,14 +114,20 @@ def _prose(sheet: Sheet) -> Table:
 def _shown(cell: Cell, room: _Room, most: float) -> Text:
     """A cell; `most`: the largest share of its column, which stands out, and what is hardly any of it steps back."""
     style = STYLES[cell.kind]
-    if not cell.number:
+    if _is_alone(cell):
         return Text(set_cell_size(_cut(cell.marked, room.whole), room.whole), style)
     if not room.label:
         weak = cell.share is not None and cell.share < most / 10
-        return Text(cell.number, "dim" if weak else "bold" if cell.share == most else "")
+        shown = Text(cell.number, "dim" if weak else "bold" if cell.share and cell.share == most else "")
+        return shown.append(f" {cell.beside:>{room.beside}}", "dim") if cell.beside else shown
     shown = Text(set_cell_size(_cut(cell.marked, room.label), room.label), style)
-    shown.append(f" {cell.number:>{room.number}}", "dim")
+    if cell.number:
+        shown.append(f" {cell.number:>{room.number}}", "dim")
     return shown.append(f" {cell.beside:>{room.beside}}") if cell.beside else shown
+
+
+def _is_alone(cell: Cell) -> bool:
+    return not (cell.number or cell.beside)
 
 
 def _cut(label: str, width: int) -> str:

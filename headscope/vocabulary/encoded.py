@@ -14,7 +14,7 @@ from headscope.question.stopping import stop_point
 
 _STRETCH = 4096  # tokens that are narrowed at a time
 
-Way = Literal["closed form", "model"]
+Derivation = Literal["closed form", "model"]  # how encodings came about
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Encoded:
 
     table: Table
     place: Place
-    way: Way
+    way: Derivation
     error: float  # largest difference from the model's own values on a sample, relative to the largest |v|
     aim: Aim | None = None  # None: vectors are compared as they are
 

@@ -49,7 +49,7 @@ class _Proved:
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _CachedTensors:
     """Tensors in the cache."""
 
     tensors: tuple[Tensor, ...]
@@ -211,9 +211,9 @@ class Vocabulary:
     def _turn(self, part: Part, layer: int, spot: Spot) -> Aim | None:
         """Turning a vector back by the position's turn compares it with the vocabulary at position 0."""
 
-        def measure() -> _Kept:
+        def measure() -> _CachedTensors:
             turn = measure_turn(self.feed, layer, part, spot)
-            return _Kept(() if turn is None else (turn.mT.contiguous(),))
+            return _CachedTensors(() if turn is None else (turn.mT.contiguous(),))
 
         kept = self._keep(("turn", part, layer, spot), measure).tensors
         return self._for_all_heads(kept[0]) if kept else None
@@ -247,7 +247,7 @@ class Vocabulary:
     def _seen(self, key: tuple[object, ...], values: Table, lens: Lens) -> Encoded:
         """Values that the model itself computed, through a lens."""
         table = self._keep(key, lambda: seen_through(values, lens))
-        mean = self._keep((*key, "mean"), lambda: _Kept((mean_of(values),))).tensors[0]
+        mean = self._keep((*key, "mean"), lambda: _CachedTensors((mean_of(values),))).tensors[0]
         return Encoded(table, Place.none, "model", 0.0, Aim(lens.matrix, -lens(mean)))
 
     def _lens(self, layer: int) -> Lens:
@@ -255,7 +255,7 @@ class Vocabulary:
 
     def _writes(self, layer: int) -> Aim:
         """W_O itself: what a head's vectors add to the residual stream."""
-        kept = self._keep(("w_o", layer), lambda: _Kept((output_weights(self.feed, layer)[0].double(),)))
+        kept = self._keep(("w_o", layer), lambda: _CachedTensors((output_weights(self.feed, layer)[0].double(),)))
         return self._for_all_heads(kept.tensors[0])
 
     def _lands(self, layer: int) -> Aim:
@@ -325,8 +325,8 @@ class Vocabulary:
         return self._keep(("motion", *owner, spot), move)
 
     def _offset(self, owner: tuple[int, Part], spot: Spot | None) -> Tensor:
-        def measure() -> _Kept:
-            return _Kept((closed_form.offset(self.feed, *owner, _rows_at(spot)),))
+        def measure() -> _CachedTensors:
+            return _CachedTensors((closed_form.offset(self.feed, *owner, _rows_at(spot)),))
 
         return self._keep(("offset", *owner, spot), measure).tensors[0]
 

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from headscope.errors import InputError, ModelError
 from headscope.keep.cache import cache_directory
-from headscope.keep.tensors import Shards, read_layer, write_tensor
+from headscope.keep.tensors import ShardedTensor, read_layer, write_tensor
 from headscope.model.feed.alone import Frame, frame_of, streams_alone, values_alone
 from headscope.model.opened import Opened
 from headscope.neighbors import Table
@@ -175,7 +175,7 @@ class ReadAlone(ABC):
         return self._run(torch.linspace(0, self.tokens - 1, min(_SAMPLE, self.tokens)).long())
 
     @cached_property
-    def _shards(self) -> Shards:
+    def _shards(self) -> ShardedTensor:
         """The shards of the first directory of this key that was made with the same numbers, or by nobody yet."""
         key = {
             "format": _FORMAT,
@@ -190,7 +190,7 @@ class ReadAlone(ABC):
             directory = cache_directory() / self._folder / (f"{name}-{variant}" if variant else name)
             if not os.path.lexists(directory / _SAMPLE_FILE) or self._made_alike(directory / _SAMPLE_FILE):
                 break
-        return Shards(directory, self.shape)
+        return ShardedTensor(directory, self.shape)
 
     def _made_alike(self, sample: Path) -> bool:
         mine = self._sample

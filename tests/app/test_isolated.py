@@ -39,13 +39,12 @@ def until(client: TestClient, state: str, what: str = "values") -> dict[str, Any
 def test_a_question_starts_it_and_is_answered_at_once(client: TestClient) -> None:
     assert client.get(f"{API}/isolated").json()["state"] == "absent"
     client.post(f"{API}/nearest", json={})
-    begin = time.monotonic()
     answer = client.post(f"{API}/nearest", json=QUESTION)
-    assert time.monotonic() - begin < 5
     assert answer.status_code == 409
     told = answer.json()
     assert told["isolated"]["state"] == "working"
     assert told["isolated"]["total"] == 30522
+    assert client.get(f"{API}/isolated").json()["done"] < 30522  # nobody has waited for it
     assert told["isolated"]["bytes"] == 30522 * 6 * 384 * 4
     assert "of 30,522 tokens" in told["error"]
 

@@ -20,6 +20,7 @@ ROUTES = (
     "models/opening",
     "read",
     "nearest",
+    "nearest_positions",
     "background",
     "why",
     "worked",

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import httpx
 import pytest
@@ -30,18 +29,16 @@ def _command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "headscope", "serve", "--model", "demo", *arguments]
 
 
-def test_prints_its_address_and_is_ready_within_two_seconds(demo: Scope) -> None:
+def test_is_ready_when_it_prints_its_address(demo: Scope) -> None:
     process = subprocess.Popen(
         _command("--port", "0", "--no-browser"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout is not None
         line = next(line for line in process.stdout if "headscope is at" in line)
-        printed = time.monotonic()
         address = re.search(r"http://127\.0\.0\.1:\d+/", line)
         assert address
         assert "headscope" in httpx.get(address[0], timeout=20).text
-        assert time.monotonic() - printed < 2
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(20)

@@ -14,10 +14,10 @@ from starlette.responses import Response
 from headscope import Scope
 from headscope.app import create_app
 from headscope.app.api.answers import BeingMadeRecord, Problem
-from headscope.app.api.table import TABLE, Row
+from headscope.app.api.table import TABLE, Address, offered_rows
 
 API = "/api/v1"
-ROWS = [pytest.param(row, id=f"{row.method} {row.path}") for row in TABLE]
+ROWS = [pytest.param(row, id=f"{row.method} {row.path}") for row in [*TABLE, *offered_rows()]]
 ELSEWHERE = {"survey": "no directory here holds a finished survey"}  # an example, and why it does not work here
 
 
@@ -32,7 +32,7 @@ def client(demo: Scope) -> Iterator[TestClient]:
         yield one
 
 
-def answered(client: TestClient, row: Row, example: Any) -> Any:
+def answered(client: TestClient, row: Address, example: Any) -> Any:
     """What the server answers; a map takes its time, so it is asked for until it is made."""
     path = row.path
     if "{key}" in path:
@@ -49,7 +49,7 @@ def answered(client: TestClient, row: Row, example: Any) -> Any:
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_its_examples_are_answered_as_it_says(client: TestClient, row: Row) -> None:
+def test_its_examples_are_answered_as_it_says(client: TestClient, row: Address) -> None:
     if row.path.startswith("map"):
         pytest.importorskip("openTSNE", reason="maps are not installed (extra: maps)")
     asks = [one.annotation for one in row.parameters if one.name == "ask"]
@@ -70,7 +70,7 @@ def test_its_examples_are_answered_as_it_says(client: TestClient, row: Row) -> N
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if not row.values[0].media])
-def test_an_answer_has_no_field_that_is_not_described(client: TestClient, row: Row) -> None:
+def test_an_answer_has_no_field_that_is_not_described(client: TestClient, row: Address) -> None:
     if row.path.startswith("map"):
         pytest.importorskip("openTSNE", reason="maps are not installed (extra: maps)")
     if row.method == "POST" and row.path in ELSEWHERE:

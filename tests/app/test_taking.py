@@ -144,6 +144,14 @@ def test_every_file_that_is_offered_is_made(take: Any, query: str) -> None:
     assert take("reading.py", query).text == offered["script"]
 
 
+@pytest.mark.parametrize(("view", "tables"), [("journey", 5 + 1), ("layers", 1 + 1)])
+def test_what_is_told_of_the_layers_is_tables_in_the_one_file(take: Any, view: str, tables: int) -> None:
+    made = take("view.html", VIEWS[view]).text
+    assert made.count("<table") == tables
+    assert "+ LayerNorm" in made
+    assert made.count("<pre") == 1  # the program
+
+
 def test_the_figure_is_an_svg_with_the_views_words(take: Any, ask: Ask) -> None:
     drawn = ET.fromstring(take("figure.svg", "token=11").content)
     words = [element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")]

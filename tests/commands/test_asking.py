@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from headscope.commands.asking import CHOICES, NEEDS
 from headscope.commands.cli import app
-from headscope.commands.look_views import VIEWS
 from headscope.model.opening.loading import DTYPES
 from headscope.question.choices import (
     CANDIDATES,
@@ -32,10 +31,11 @@ from headscope.question.choices import (
     Theme,
     Weigh,
 )
+from headscope.reading.offers import offers
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 LIBRARY = {
-    "view": VIEWS,
+    "view": ("heads", *(offers().keys() - {"nearest", "nearest_positions"})),  # which the heads' view shows
     "weigh": typing.get_args(Weigh),
     "replace_by": typing.get_args(Replacement),
     "space": SPACES,
@@ -109,6 +109,13 @@ def test_the_table_of_needs_names_options_that_there_are():
                 assert set(values) <= {None, True, False, *CHOICES.get(other, ())}
 
 
+@pytest.mark.parametrize("view", CHOICES["view"][1:])
+def test_a_view_goes_with_the_choices_of_its_question(view):
+    needs = {name: dict(others)["view"] for name, others in NEEDS["look"].items() if "view" in dict(others)}
+    goes = {{"replace_by": "replaced_by"}.get(name, name) for name, views in needs.items() if view in views}
+    assert goes == set(offers()[view].choices) - {"token"}
+
+
 VIEW_OPTIONS = {
     "layer": "1", "weigh": "norms", "space": "output", "reference": "input", "metric": "dot", "position": None,
     "candidates": "words", "vector": "v", "at": "1", "why": "1", "hubs": None, "k": "3", "isolated": None,
@@ -117,7 +124,7 @@ VIEW_OPTIONS = {
 
 
 @pytest.mark.parametrize("name", VIEW_OPTIONS)
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", CHOICES["view"])
 def test_a_view_takes_the_options_that_it_uses_and_names_the_views_of_others(run, view, name):
     used = dict(NEEDS["look"][name])["view"]
     flag, value = flag_of("look", name), VIEW_OPTIONS[name]
@@ -151,7 +158,7 @@ def test_a_view_takes_the_options_that_it_uses_and_names_the_views_of_others(run
         ("nosuch", "no such command 'nosuch'"),
         ("map", "missing option '--output'"),
         ("map -o x.gif", "not '.gif'"),
-        ("map -o x", "a file without a suffix"),
+        ("map -o x", "a file without an ending"),
         ("map -o x.svg --method pca --perplexity 3", "--perplexity is for --method tsne, not pca"),
         ("map -o x.csv --theme dark", "--theme is for a drawing"),
         ("map -o x.svg --space embedding --at 1", "--at is for --space"),

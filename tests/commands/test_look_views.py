@@ -10,8 +10,8 @@ import pytest
 import zoo
 
 from headscope import Scope
+from headscope.commands.asking import CHOICES
 from headscope.commands.cli import main
-from headscope.commands.look_views import VIEWS
 
 LAYERS = ["journey", "mixing", "glance", "effects"]
 
@@ -66,7 +66,7 @@ def test_json_says_what_the_library_says(look, reading, view):
     assert set(told["tokens"][0]) >= {"position", "id", "text", "special"}
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", CHOICES["view"])
 def test_csv_has_the_rows_of_the_data_frame(look, reading, view):
     options = ["--reference", "layer"] if view == "heads" else []
     code, out, err = look("--view", view, "--token", "3", "--csv", *options)

@@ -90,7 +90,7 @@ def test_every_reader_gets_the_answer_that_he_would_get_alone(server: Server) ->
                     wrong.append(f"{answer.status_code} {route} {body}: {answer.text[:200]}")
         return got, wrong
 
-    ended, slowest = threading.Event(), 0.0
+    ended, slowest, start = threading.Event(), 0.0, time.monotonic()
     with ThreadPoolExecutor(READERS) as readers, httpx.Client(base_url=server.address, timeout=60) as client:
         visits = [readers.submit(visit, number) for number in range(READERS)]
         while not all(one.done() for one in visits):
@@ -101,4 +101,5 @@ def test_every_reader_gets_the_answer_that_he_would_get_alone(server: Server) ->
         answered, wrong = zip(*(one.result() for one in visits), strict=True)
     assert [one for some in wrong for one in some] == []
     assert sum(answered) > READERS * EACH // 2
-    assert slowest < 5, "the server was out of reach meanwhile"  # other programs share the machine
+    # Beside the whole, since other programs may share the machine.
+    assert slowest < (time.monotonic() - start) / 4, "the server was out of reach meanwhile"

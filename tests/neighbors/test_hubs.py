@@ -63,7 +63,7 @@ def test_scores_are_those_of_a_pass_over_the_bank(seed, metric, heads, group, d_
     # A bank of few vectors has directions in which nothing deviates; beside them float64 has few digits left.
     whole = similarity_spread(metric, others, table, place)
     sure = whole > 1e-4
-    found = moments.scores(table, place, vector[None], torch.arange(40))[0].numpy()
+    found = moments.scores(table.encodings(place, torch.arange(40)), vector[None])[:, 0].numpy()
     assert np.allclose(found[sure], expected[sure], rtol=1e-6, atol=1e-6)
 
     k = 7
@@ -106,17 +106,17 @@ def test_a_zero_row_is_as_near_as_usual_under_cosine():
     rows = table.rows.clone()
     rows[:, 5] = -table.bias
     table = Table.pack(rows, table.bias)
-    scores = Moments.of("cosine", vectors).scores(table, Place.none, vectors[:2], torch.tensor([5, 6]))
-    assert scores[:, 0, 0].tolist() == [0.0, 0.0]
-    assert (scores[:, 0, 1] != 0).all()
+    scores = Moments.of("cosine", vectors).scores(table.encodings(Place.none, torch.tensor([5, 6])), vectors[:2])
+    assert scores[0, :, 0].tolist() == [0.0, 0.0]
+    assert (scores[0, :, 1] != 0).all()
 
 
 def test_over_the_bank_itself_every_score_has_mean_0_and_deviation_1():
     table, places, vectors, _, _ = random_case(4, count=50)
     for metric in METRICS:
-        scores = Moments.of(metric, vectors).scores(table, places[1], vectors, slice(None))
-        assert torch.allclose(scores.mean(0), torch.zeros(()).double(), atol=1e-9)
-        assert torch.allclose(scores.std(0, correction=0), torch.ones(()).double(), atol=1e-9)
+        scores = Moments.of(metric, vectors).scores(table.encodings(places[1], slice(None)), vectors)
+        assert torch.allclose(scores.mean(1), torch.zeros(()).double(), atol=1e-9)
+        assert torch.allclose(scores.std(1, correction=0), torch.ones(()).double(), atol=1e-9)
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -139,7 +139,7 @@ def test_only_candidates_with_finite_rows_are_listed_and_counted():
     moments = Moments.of("cosine", vectors)
     near = hub_aware(moments, table, Place.none, vectors[0], 20, 9, candidates)
     assert sorted(near.ids[0].tolist()) == [0, 1, 2, 4, 5, 6, 7, 8, 9]
-    everything = moments.scores(table, Place.none, vectors[:1], slice(None))[0, 0]
+    everything = moments.scores(table.encodings(Place.none, slice(None)), vectors[:1])[0, 0]
     assert near.own_rank.item() == 1 + int((everything[near.ids[0]] > everything[20]).sum())
     lost = hub_aware(moments, table, Place.none, vectors[0], 3, 9, candidates)
     assert lost.own_rank.item() == 0
@@ -171,3 +171,26 @@ def test_hubness_where_all_tokens_are_equally_near_is_not_skewed():
 def test_a_bank_of_one_vector_has_no_spread():
     with pytest.raises(ValueError, match="two or more"):
         Moments.of("dot", torch.ones(1, 2, 3))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("group", [1, 2])
+def test_scores_in_float32_are_those_in_float64(metric, group):
+    draw = torch.Generator().manual_seed(0)
+    table = Table.pack(torch.randn(2, 50, 8, generator=draw), torch.randn(2, 8, generator=draw))
+    moments = Moments.of(metric, torch.randn(400, 2 * group, 8, generator=draw) + 0.5)
+    vectors, encodings = torch.randn(5, 2 * group, 8, generator=draw), table.encodings(Place.none, slice(None))
+    found = moments.in_float32().scores(encodings.float(), vectors)
+    assert found.dtype == torch.float32
+    assert torch.allclose(found.double(), moments.scores(encodings, vectors), atol=1e-4)
+
+
+def test_a_row_that_is_not_finite_leaves_the_others_their_scores():
+    table, _, vectors, _, _ = random_case(7, heads=1, group=1, count=30)
+    moments, encodings = Moments.of("cosine", vectors), table.encodings(Place.none, slice(None))
+    broken = encodings.clone()
+    broken[0, 3] = torch.inf
+    whole, found = (moments.scores(rows, vectors[:2]) for rows in (encodings, broken))
+    assert (found[..., 3] == 0).all()
+    found[..., 3] = whole[..., 3]
+    assert torch.allclose(found, whole, rtol=1e-12)

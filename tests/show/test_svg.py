@@ -70,6 +70,12 @@ def test_columns_of_numbers_are_as_wide_as_the_widest():
     assert after > before + 50
 
 
+def test_a_column_of_numbers_has_room_for_its_name():
+    plain = sheets.heat()
+    said = words(svg([replace(plain, columns=("+ LayerNorm", "head 1"))]))
+    assert {"+ LayerNorm", "head 1"} <= set(said)
+
+
 def test_hostile_labels_are_inert():
     drawn = ET.fromstring(svg([sheets.hostile()]))
     assert {element.tag for element in drawn.iter()} <= {SVG + tag for tag in ("svg", "title", "rect", "path", "text")}
@@ -86,6 +92,14 @@ def test_pdf_and_png_are_the_same_figure_every_time(sheet):
     pdf = painted([sheet()], "pdf")
     assert pdf.startswith(b"%PDF")
     assert painted([sheet()], "pdf") == pdf
+
+
+def test_a_png_that_is_too_large_is_refused_and_what_has_room_for_it_is_named():
+    pytest.importorskip("matplotlib")
+    tall = replace(sheets.heat(), rows=sheets.heat().rows * 600)
+    with pytest.raises(InputError, match=r"a PNG of 75,\d{3} pixels a side, where 65,535 .* \.svg or \.pdf"):
+        painted([tall], "png")
+    assert 'height="24' in svg([tall])[:200]
 
 
 def test_without_matplotlib_a_sentence_names_what_to_install(monkeypatch: pytest.MonkeyPatch):

@@ -70,6 +70,26 @@ def test_the_largest_share_of_a_column_stands_out_and_hardly_any_steps_back():
     assert "\x1b[1;32m" in written.getvalue()  # the own token
 
 
+def test_what_stands_beside_a_label_or_a_number_alone_is_there():
+    rows = (
+        Row(Cell("0 the", beside="function"), (Cell(number="12.3%", beside="mean 9.0%"),)),
+        Row(Cell("1 a rather long word", beside="content"), (Cell(number="9.0%", beside="mean 12.3%"),)),
+    )
+    *_, one, other = text([Sheet("beside", "Beside", ("ratio",), rows, stub="token, word")]).splitlines()
+    assert one.split() == ["0", "the", "function", "12.3%", "mean", "9.0%"]
+    assert other.split() == ["1", "a", "rather", "lo…", "content", "9.0%", "mean", "12.3%"]
+    assert len(one) == len(other)
+
+
+def test_nothing_stands_out_of_a_column_without_anything():
+    written = io.StringIO()
+    console = Console(file=written, width=80, force_terminal=True, color_system="standard", legacy_windows=False)
+    rows = (Row(Cell("0 the"), (Cell(number="1", share=0.0),)),)
+    for table in tables([Sheet("ranks", "Ranks", ("input",), rows, stub="token")], 80):
+        console.print(table)
+    assert "\x1b[1m" not in written.getvalue().splitlines()[-2]
+
+
 def test_hostile_labels_are_inert():
     written = io.StringIO()
     console = Console(file=written, width=80, markup=False)

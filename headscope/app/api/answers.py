@@ -5,8 +5,6 @@ A record is a plain dict while it is made, so that nothing is checked or copied 
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from typing import Generic, Literal, TypeVar
 
 from typing_extensions import NotRequired, TypedDict
@@ -14,7 +12,7 @@ from typing_extensions import NotRequired, TypedDict
 from headscope.inference.verdicts import Verdict
 from headscope.model.card import Card
 from headscope.question.choices import What
-from headscope.reading import records
+from headscope.reading import answer, records
 from headscope.reading.map.records import LabelledMapRecord
 
 State = Literal["absent", "waiting", "working", "stopped", "failed", "ready"]
@@ -26,9 +24,8 @@ class Json(bytes, Generic[R]):
 
 
 def as_json(record: R) -> Json[R]:
-    """A record as JSON; distances that JSON has no number for were told as None."""
-    told = json.dumps(record, ensure_ascii=False, allow_nan=False, default=dataclasses.asdict)
-    return Json(told.encode("utf-8", errors="backslashreplace"))
+    """A record as it is sent."""
+    return Json(answer.as_json(record))
 
 
 class Problem(TypedDict):

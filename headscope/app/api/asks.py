@@ -24,6 +24,7 @@ from headscope.question.choices import (
 )
 from headscope.question.question import Question
 from headscope.reading.map.layouts import Way
+from headscope.reading.offers import offers
 
 Token = Annotated[
     Annotated[int, Field(ge=0)] | Annotated[str, Field(min_length=1, max_length=200)],
@@ -101,7 +102,7 @@ class AtlasAsk(LaidOutAsk):
     @property
     def needs_alone(self) -> What | None:
         """The values, for the reference isolated; where a space has none, the answer is a refusal."""
-        return _values(self.reference, self.space)
+        return values_of(self.reference, self.space)
 
     @property
     def of_all_layers(self) -> Question:
@@ -145,7 +146,7 @@ class MapAsk(Ask):
     @property
     def needs_alone(self) -> What | None:
         """The values, for the reference isolated."""
-        return _values(self.reference, self.space)
+        return values_of(self.reference, self.space)
 
     @property
     def question(self) -> Question:
@@ -319,9 +320,16 @@ class ViewAsk(NearestAsk):
     @property
     def needs_alone(self) -> What | None:
         """What the view that is shown needs."""
-        if self.view == "journey":
-            return "streams" if self.isolated else None
-        return super().needs_alone if self.view in ("heads", "atlas", "map") else None
+        offer = offers().get(self.view)
+        if offer is not None and "isolated" in offer.choices and self.isolated:
+            return "streams"
+        encoded = self.view in ("heads", "map") or (offer is not None and "reference" in offer.choices)
+        return super().needs_alone if encoded else None
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """What the address says, by name."""
+        return self.model_dump(include=self.model_fields_set)
 
     @classmethod
     def of_address(cls, query: dict[str, str]) -> ViewAsk:
@@ -368,7 +376,8 @@ def from_address(query: dict[str, str], model: str | None = None) -> NearestAsk 
         return None
 
 
-def _values(reference: Reference | None, space: Space) -> What | None:
+def values_of(reference: Reference | None, space: Space) -> What | None:
+    """What of the tokens read alone a reference needs in a space."""
     return "values" if reference == "isolated" and "isolated" in OPEN_REFERENCES[space] else None
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 
 from headscope.app.api.answers import Json, as_json
-from headscope.app.api.asks import Ask, CompareAsk, JourneyAsk, MapAsk, NearestAsk, ViewAsk
+from headscope.app.api.asks import Ask, CompareAsk, ViewAsk
 from headscope.app.api.isolating import Isolating, NotWhole, check_whole, wait_for
 from headscope.app.api.jobs import visitor
 from headscope.app.api.limits import Limits
@@ -119,8 +119,9 @@ class Desk:
                 f"the text has {len(ask.text):,} characters, and this server reads at most "
                 f"{self.limits.characters:,}: shorten it."
             )
-        if isinstance(ask, NearestAsk | JourneyAsk | MapAsk) and ask.k > self.limits.k:
-            raise InputError(f"k is {ask.k}; this server lists at most {self.limits.k} neighbours.")
+        k = getattr(ask, "k", 0)
+        if k > self.limits.k:
+            raise InputError(f"k is {k}; this server lists at most {self.limits.k} neighbours.")
 
     def turn(self, ask: Ask) -> Turn:
         """A question's turn, its text read; NotWhole where tokens have to be read alone first. Only in the line."""

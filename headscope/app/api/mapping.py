@@ -12,8 +12,8 @@ from headscope.app.api.line import Line, unless_left
 from headscope.errors import HeadscopeError
 from headscope.keep.memory import Recent
 from headscope.reading.map import Map
-from headscope.reading.map.layouts import Tell
 from headscope.reading.reading import Reading
+from headscope.show.progress import Tell
 
 Make = Callable[[Tell], Map]
 _PATIENCE = 1.5  # seconds that a question waits for its map, before it is told to ask for progress instead

@@ -11,9 +11,8 @@ from headscope.app.api.asks import MapAsk
 from headscope.app.api.desk import Desk
 from headscope.errors import InputError
 from headscope.reading.map import Map
-from headscope.reading.map.layouts import Tell
 from headscope.reading.reading import Reading
-from headscope.show import maps
+from headscope.show.progress import Tell
 
 
 async def draw_map(desk: Desk, ask: MapAsk, request: Request) -> Json[KeyedMapRecord]:
@@ -23,7 +22,7 @@ async def draw_map(desk: Desk, ask: MapAsk, request: Request) -> Json[KeyedMapRe
         return answer
     made = await mapped(desk, ask, request)
     desk.mapping.keep_points(key, made)
-    record: KeyedMapRecord = {**maps.labelled(made), "key": key}
+    record: KeyedMapRecord = {**made.labelled(), "key": key}
     answer = as_json(record)
     desk.keep(ask, answer)
     return answer

@@ -39,8 +39,8 @@ from headscope.errors import InputError
 from headscope.question.choices import Replacement, Weigh
 from headscope.reading.attention import pattern as pattern_sheet
 from headscope.reading.comparison import compared
+from headscope.reading.effects import Effects
 from headscope.reading.layer_records import EffectsRecord, GlanceRecord, JourneyRecord, MixingRecord
-from headscope.reading.layers import Effects
 from headscope.reading.nearest import Neighbors
 from headscope.reading.positions import PositionNeighbors
 from headscope.reading.reading import Reading
@@ -48,7 +48,7 @@ from headscope.reading.records import LookRecord
 from headscope.reading.told import look_record, read_record
 from headscope.reading.worked import Worked
 from headscope.scope import Scope
-from headscope.show import html, layers
+from headscope.show import html
 from headscope.show.sheet import Sheet
 
 
@@ -78,19 +78,19 @@ def nearest(turn: Turn, ask: NearestAsk) -> LookedRecord:
     """The nearest tokens and positions of every head of a layer."""
     found, places = near(turn.reading, ask), near_positions(turn.reading, ask)
     record = look_record(turn.scope.card, turn.reading, found, places)
-    return {**record, **_laid_out(ask, lambda: (*found.sheets(), *places.sheets()))}
+    return {**record, **laid_out(ask, lambda: (*found.sheets(), *places.sheets()))}
 
 
 def background(turn: Turn, ask: BackgroundAsk) -> HeldRecord:
     """What other texts' outputs say of the nearest tokens."""
     held = turn.reading.background(near(turn.reading, ask))
-    return {**held.to_dict(), **_laid_out(ask, held.sheets)}
+    return {**held.to_dict(), **laid_out(ask, held.sheets)}
 
 
 def why(turn: Turn, ask: WhyAsk) -> ExplainedRecord:
     """One token's score in a head, split over the sources."""
     split = near(turn.reading, ask).why(ask.head, ask.id)
-    return {**split.to_dict(), **_laid_out(ask, split.sheets)}
+    return {**split.to_dict(), **laid_out(ask, split.sheets)}
 
 
 def worked(turn: Turn, ask: WorkedAsk) -> WorkedOutRecord:
@@ -108,21 +108,21 @@ def compare(turn: Turn, ask: CompareAsk) -> ComparedRecord:
         "one": look_record(turn.scope.card, turn.reading, both.one, places),
         "other": _look(other.turn, other.ask, both.other),
         "heads": both.rows(),
-        **_laid_out(ask, lambda: (*both.sheets(), *places.sheets())),
+        **laid_out(ask, lambda: (*both.sheets(), *places.sheets())),
     }
 
 
 def atlas(turn: Turn, ask: AtlasAsk) -> AllHeadsRecord:
     """The nearest token of every layer and head."""
     found = turn.reading.ask_atlas(ask.of_all_layers, ask.token)
-    return {**found.to_dict(), **_laid_out(ask, found.sheets)}
+    return {**found.to_dict(), **laid_out(ask, found.sheets)}
 
 
 def attention(turn: Turn, ask: AttentionAsk) -> AttendedRecord:
     """What a layer's heads attend to at a token, and one head's whole pattern where it is asked for."""
     found = turn.reading.attention(ask.token, ask.layer, ask.weigh)
     if ask.head is None:
-        return {**found.to_dict(), "pattern": None, **_laid_out(ask, found.sheets)}
+        return {**found.to_dict(), "pattern": None, **laid_out(ask, found.sheets)}
     tokens, most = turn.reading.tokens, turn.limits.pattern
     if len(tokens) > most:
         raise InputError(f"the text has {len(tokens)} tokens; this server gives whole patterns of up to {most}.")
@@ -131,27 +131,27 @@ def attention(turn: Turn, ask: AttentionAsk) -> AttendedRecord:
         "queries": pattern_of(turn.reading, ask.layer, ask.weigh, ask.head),
     }
     whole = pattern_sheet(ask.layer, pattern["head"], tokens, pattern["queries"], ask.weigh, found.token.position)
-    return {**found.to_dict(), "pattern": pattern, **_laid_out(ask, lambda: (*found.sheets(), whole))}
+    return {**found.to_dict(), "pattern": pattern, **laid_out(ask, lambda: (*found.sheets(), whole))}
 
 
 def journey(turn: Turn, ask: JourneyAsk) -> JourneyRecord:
     """Every token's residual stream, stage by stage."""
-    return layers.journey(turn.reading.journey(ask.k, ask.position, ask.isolated))
+    return turn.reading.journey(ask.k, ask.position, ask.isolated).to_dict()
 
 
 def mixing(turn: Turn, ask: MixingAsk) -> MixingRecord:
     """How much of every layer's output comes from other positions."""
-    return layers.mixing(turn.reading.mixing())
+    return turn.reading.mixing().to_dict()
 
 
 def glance(turn: Turn, ask: GlanceAsk) -> GlanceRecord:
     """Every head in five numbers."""
-    return layers.glance(turn.reading.glance())
+    return turn.reading.glance().to_dict()
 
 
 def effects(turn: Turn, ask: EffectsAsk) -> EffectsRecord:
     """What the output loses without each head."""
-    return layers.effects(effects_of(turn, ask.token, ask.replaced_by))
+    return effects_of(turn, ask.token, ask.replaced_by).to_dict()
 
 
 def near(reading: Reading, ask: NearestAsk) -> Neighbors:
@@ -193,7 +193,7 @@ def effects_of(turn: Turn, token: int | str, replaced_by: Replacement = "zero") 
     return turn.reading.effects(token, replaced_by)
 
 
-def _laid_out(ask: LaidOutAsk, sheets: Callable[[], Sequence[Sheet]]) -> LaidOut:
+def laid_out(ask: LaidOutAsk, sheets: Callable[[], Sequence[Sheet]]) -> LaidOut:
     """The answer as HTML, where it is asked for."""
     return {"html": html.tables(sheets())} if ask.html else {}
 

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from headscope.app.api.answers import BeingMadeRecord, Json, Problem, as_json
 from headscope.app.api.asks import example
 from headscope.app.api.desk import Desk
-from headscope.app.api.table import TABLE, Row
+from headscope.app.api.table import TABLE, Address, offered_rows
 
 PREFIX = "/api/v1"
 _SAID = {
@@ -35,7 +35,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 def router(desk: Desk) -> APIRouter:
     """The routes, answered by `desk`."""
     routes = APIRouter(prefix=PREFIX, responses=_PROBLEMS)
-    for row in TABLE:
+    for row in [*TABLE, *offered_rows()]:
         routes.add_api_route(
             f"/{row.path}",
             _endpoint(row, desk),
@@ -49,7 +49,7 @@ def router(desk: Desk) -> APIRouter:
     return routes
 
 
-def _endpoint(row: Row, desk: Desk) -> Any:
+def _endpoint(row: Address, desk: Desk) -> Any:
     """A row's function as FastAPI calls it: with its desk, its examples, and its answer as JSON."""
 
     async def endpoint(**given: Any) -> Response:
@@ -65,7 +65,7 @@ def _endpoint(row: Row, desk: Desk) -> Any:
     return endpoint
 
 
-def _with_examples(kind: Any, row: Row) -> Any:
+def _with_examples(kind: Any, row: Address) -> Any:
     """A body's type with the examples that the documentation shows of it; any other type as it is."""
     if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
         return kind

@@ -13,7 +13,7 @@ from headscope.app.api.answers import FigureRecord, SurveyedRecord, SurveyRecord
 from headscope.app.api.asks import UsualAsk
 from headscope.app.api.models import Models, NotAllowed
 from headscope.app.places import no_place
-from headscope.errors import HeadscopeError, InputError
+from headscope.errors import HeadscopeError, InputError, needing
 from headscope.model.telling import first_line
 from headscope.question.choices import resolved
 
@@ -35,10 +35,8 @@ class Surveys:
 
         The one that is open stays until another is whole.
         """
-        try:
+        with needing("a survey needs", "survey"):
             from headscope.studies.survey.opened import open_survey
-        except ModuleNotFoundError as error:
-            raise InputError(f'a survey needs {error.name}: pip install "headscope[survey]"') from None
         try:
             survey = open_survey(directory)
             self._check_stack(survey, str(directory))

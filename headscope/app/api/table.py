@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from starlette.requests import Request
 
-from headscope.app.api import maps, others, questions
+from headscope.app.api import maps, offered, others, questions
 from headscope.app.api.answers import Json
 from headscope.app.api.desk import Desk
 from headscope.app.page import taking
@@ -23,7 +23,7 @@ _IN_ITS_BASIS: Examples = {"layer 3 in the experiment's basis": {"layer": 3, "re
 
 
 @dataclass(frozen=True)
-class Row:
+class Address:
     """An address under the API's prefix. `function`: of the desk, and of what a request gives, by FastAPI's types.
 
     `examples`: of what is asked, by what they show; `media`: what is answered, where it is no JSON.
@@ -58,7 +58,7 @@ class Row:
         return await self.function(desk, **given)
 
 
-class Question(Row):
+class QuestionAddress(Address):
     """The address of a question about a text: `function` of its turn and what is asked; answered in turn, and kept."""
 
     @property
@@ -73,13 +73,13 @@ class Question(Row):
         return await desk.answer(given["ask"], self.function, given["request"])
 
 
-TABLE: tuple[Row, ...] = (
-    Row("health", others.health, "Is the server there?", method="GET"),
-    Row("models", others.models, "Which models are open, and which could be?", method="GET"),
-    Row("models", others.open_model, "Open a model; does not wait for it", {"the demo weights": {"model": "demo"}}),
-    Row("models/opening", others.opening, "How far is the model being opened?", method="GET"),
-    Question("read", questions.read, "Read a text: its tokens", {**_EXPERIMENT, "no mask": {"mask": "full"}}),
-    Question(
+TABLE: tuple[Address, ...] = (
+    Address("health", others.health, "Is the server there?", method="GET"),
+    Address("models", others.models, "Which models are open, and which could be?", method="GET"),
+    Address("models", others.open_model, "Open a model; does not wait for it", {"the demo weights": {"model": "demo"}}),
+    Address("models/opening", others.opening, "How far is the model being opened?", method="GET"),
+    QuestionAddress("read", questions.read, "Read a text: its tokens", {**_EXPERIMENT, "no mask": {"mask": "full"}}),
+    QuestionAddress(
         "nearest",
         questions.nearest,
         "What one layer's heads write at a token",
@@ -88,20 +88,20 @@ TABLE: tuple[Row, ...] = (
             "layer 3 in the experiment's basis": {"layer": 3, "reference": "input", "token": "banana"},
         },
     ),
-    Question("background", questions.background, "Hub-aware neighbours, and chance", _EXPERIMENT),
-    Question(
+    QuestionAddress("background", questions.background, "Hub-aware neighbours, and chance", _EXPERIMENT),
+    QuestionAddress(
         "why",
         questions.why,
         "Why a token is near: its score by source position",
         {"head 6 at flies": {"token": 2, "head": 6, "id": 1000}},
     ),
-    Question(
+    QuestionAddress(
         "worked",
         questions.worked,
         "One distance worked out from q·k on",
         {**_EXPERIMENT, "head 7 at banana": {"token": 11, "head": 7}},
     ),
-    Question(
+    QuestionAddress(
         "compare",
         questions.compare,
         "What changes with another mask or reference",
@@ -111,59 +111,67 @@ TABLE: tuple[Row, ...] = (
             "as if it could not look ahead": {"other": {"mask": "causal"}},
         },
     ),
-    Question("atlas", questions.atlas, "The nearest token of every layer and head", _EXPERIMENT),
-    Question(
+    QuestionAddress("atlas", questions.atlas, "The nearest token of every layer and head", _EXPERIMENT),
+    QuestionAddress(
         "attention",
         questions.attention,
         "What one layer's heads attend to at a token",
         {**_EXPERIMENT, "one head's whole pattern": {"weigh": "norms", "head": 7}},
     ),
-    Question(
+    QuestionAddress(
         "journey",
         questions.journey,
         "Every token's residual stream through the layers",
         {**_EXPERIMENT, "without positions": {"position": False}},
     ),
-    Question("mixing", questions.mixing, "How much comes from other positions", _EXPERIMENT),
-    Question("glance", questions.glance, "Every head of the text in five numbers", _EXPERIMENT),
-    Question(
+    QuestionAddress("mixing", questions.mixing, "How much comes from other positions", _EXPERIMENT),
+    QuestionAddress("glance", questions.glance, "Every head of the text in five numbers", _EXPERIMENT),
+    QuestionAddress(
         "effects",
         questions.effects,
         "What the output at a token loses without each head",
         {**_EXPERIMENT, "by the mean": {"replaced_by": "mean"}},
     ),
-    Row(
+    Address(
         "map",
         maps.draw_map,
         "One head's space in two dimensions",
         {**_EXPERIMENT, "PCA of layer 3, head 5": {"layer": 3, "head": 5, "method": "pca"}},
     ),
-    Row("map/{key}", others.map_work, "How far is a map that is being made?", method="GET"),
-    Row("map/{key}", others.leave_map, "Wait for it no longer; where nobody does, it ends", method="DELETE"),
-    Row(
+    Address("map/{key}", others.map_work, "How far is a map that is being made?", method="GET"),
+    Address("map/{key}", others.leave_map, "Wait for it no longer; where nobody does, it ends", method="DELETE"),
+    Address(
         "map/{key}/points",
         others.points,
         "A map's points: float32, little-endian, x and y of each",
         method="GET",
         media=_BYTES,
     ),
-    Row("take", others.take, "What a page's view can be taken away as", method="GET"),
-    Row("take", others.prepare, "The same, and what its files need is read"),
-    Row(
+    Address("take", others.take, "What a page's view can be taken away as", method="GET"),
+    Address("take", others.prepare, "The same, and what its files need is read"),
+    Address(
         "take/{name}",
         others.file,
         "A view as a file: CSV, SVG, HTML or Python",
         method="GET",
         media=tuple(taking.TYPES.values()),
     ),
-    Row("survey", others.survey, "Which survey is open?", method="GET"),
-    Row(
+    Address("survey", others.survey, "Which survey is open?", method="GET"),
+    Address(
         "survey",
         others.open_survey,
         "Open a finished survey of the server's own model",
         {"a directory": {"directory": "survey"}},
     ),
-    Row("usual", others.usual, "How one layer's heads usually behave", {**_EXPERIMENT, **_IN_ITS_BASIS}),
-    Row("isolated", others.isolated, "How many tokens have been read alone?", method="GET"),
-    Row("isolated", others.stop, "Wait for it no longer; where nobody does, it ends", method="DELETE"),
+    Address("usual", others.usual, "How one layer's heads usually behave", {**_EXPERIMENT, **_IN_ITS_BASIS}),
+    Address("isolated", others.isolated, "How many tokens have been read alone?", method="GET"),
+    Address("isolated", others.stop, "Wait for it no longer; where nobody does, it ends", method="DELETE"),
 )
+
+
+def offered_rows() -> list[Address]:
+    """The addresses of what a reading answers by name and the table does not ask."""
+    there = {row.path for row in TABLE}
+    return [
+        QuestionAddress(offer.name, offered.asking(offer), offer.says, _EXPERIMENT) for offer in offered.unasked(there)
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,15 @@ from headscope.app.api.answers import as_json
 from headscope.app.api.asks import from_address
 from headscope.app.api.choices import open_choices
 from headscope.app.api.desk import Desk
+from headscope.app.api.table import TABLE
 from headscope.question import defaults, meanings
 from headscope.question.choices import WHAT
+from headscope.reading.offers import Offer, offers
 from headscope.scope import Scope
 
 STATIC = Path(__file__).parents[1] / "static"
-_WORDS = (Path(__file__).parent / "words.json").read_bytes()  # what every control and table means
+_WORDS = json.loads((Path(__file__).parent / "words.json").read_bytes())  # what every control and table means
+_SHOWN = {row.path for row in TABLE} | {"nearest_positions"}  # what the page's own views show
 _PLACE = "<!-- first -->"
 
 
@@ -27,6 +31,8 @@ class Page:
         # Where no vocabulary is read alone for a visitor, only what was read before can be chosen.
         kept = desk.models.own.isolated.kept
         self._alone = {what: desk.limits.alone or (one := kept(what)).done() == one.tokens for what in WHAT}
+        self._offers = [offer for offer in offers().values() if offer.name not in _SHOWN]
+        self._words = as_json(_words_of(self._offers))
         self._before, self._after = (STATIC / "index.html").read_text("utf-8").split(_PLACE)
 
     def html(self, query: dict[str, str]) -> str:
@@ -38,7 +44,7 @@ class Page:
             name, scope = None, self._desk.models.own
         ask = from_address({one: value for one, value in query.items() if one != "model"}, name)
         answer = self._desk.known(ask.model_copy(update={"html": True})) if ask else None
-        first = b'{"server":%s,"answer":%s,"words":%s}' % (self._about(scope, name), answer or b"null", _WORDS)
+        first = b'{"server":%s,"answer":%s,"words":%s}' % (self._about(scope, name), answer or b"null", self._words)
         # "<" as an escape: the data cannot end the element that it stands in.
         data = first.decode("utf-8").replace("<", "\\u003c")
         block = f'<script type="application/json" id="first">{data}</script>'
@@ -87,6 +93,7 @@ class Page:
             "alone": self._alone,
             "survey": surveys.about() if name is None else {"survey": None, "may_open": False},
             "references": meanings.REFERENCES,
+            "offers": [{"name": offer.name, "choices": list(offer.choices)} for offer in self._offers],
             "defaults": {"text": defaults.TEXT, "token": defaults.TOKEN, "reference": defaults.REFERENCE},
         }
         return as_json(about)
@@ -94,3 +101,12 @@ class Page:
 
 def _without(references: list[str]) -> list[str]:
     return [one for one in references if one != "isolated"]
+
+
+def _words_of(offers: list[Offer]) -> dict[str, Any]:
+    """The page's words, with those of the answers that no view of its own shows."""
+    told = dict(_WORDS)
+    told["view"] = _WORDS["view"] | {offer.name: [offer.says, ""] for offer in offers}
+    told["working"] = _WORDS["working"] | {offer.name: "Working it out …" for offer in offers}
+    told["steps"] = _WORDS["steps"] | {offer.name: [["What is shown", offer.says]] for offer in offers}
+    return told

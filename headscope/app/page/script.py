@@ -8,6 +8,7 @@ from headscope.app.api.asks import MapAsk, NearestAsk, ViewAsk
 from headscope.model.card import Card
 from headscope.model.opening.default import DEMO, DEMO_SHA256
 from headscope.question.choices import OPEN_REFERENCES
+from headscope.reading.offers import offers
 
 _NEAREST = ("space", "reference", "metric", "position", "k", "candidates", "vector", "at")
 _ATLAS = (*_NEAREST[:4], "candidates")
@@ -45,6 +46,9 @@ def script(card: Card, ask: ViewAsk) -> str:
         lines += [f"print(reading.journey({', '.join(choices)}))", "print(reading.mixing())"]
     elif ask.view == "layers":
         lines += ["print(reading.glance())", f"print(reading.effects({token}))"]
+    elif ask.view in offers():
+        chosen = [f"{name}={value!r}" for name, value in ask.chosen.items() if name in offers()[ask.view].choices]
+        lines.append(f"print(reading.{ask.view}({', '.join(chosen)}))")
     elif ask.view == "map":
         reference = ask.reference if OPEN_REFERENCES[ask.space] else None
         asked = ask.model_copy(update={"reference": reference, "at": ask.map_at})

@@ -23,13 +23,13 @@ from headscope.reading.answer import Answer
 from headscope.reading.atlas import Atlas
 from headscope.reading.attention import Attention, pattern
 from headscope.reading.comparison import Comparison, compared
-from headscope.reading.layers import Journey
+from headscope.reading.journey import Journey
 from headscope.reading.map import Map
 from headscope.reading.nearest import Neighbors
+from headscope.reading.offers import offers
 from headscope.reading.positions import PositionNeighbors
 from headscope.reading.worked import Worked
-from headscope.show import html, layers, maps
-from headscope.show import scatter as figure
+from headscope.show import html
 from headscope.show.one_file import document, pre
 from headscope.show.rows import csv_of
 from headscope.show.svg import svg
@@ -91,7 +91,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Table:
+class TableFile:
     """A table of a view as a file: what it says, its rows, and for which questions it is there."""
 
     name: str
@@ -101,11 +101,11 @@ class Table:
 
 
 @dataclass(frozen=True)
-class View:
+class TakenView:
     """What is taken away of a view: its title, its tables, its results as notebooks show them, and its figure."""
 
     title: Callable[[Shown], str]
-    tables: tuple[Table, ...]
+    tables: tuple[TableFile, ...]
     results: Callable[[Shown], Sequence[Any]]
     figure: Callable[[Shown], str] | None = None  # None: a plot, which is drawn, and saved, by the page
 
@@ -151,23 +151,23 @@ def _atlas_rows(shown: Shown) -> Rows:
 
 def _effects_rows(shown: Shown) -> Rows:
     """As many runs as there are heads: only where they are asked for."""
-    return layers.effects_rows(questions.effects_of(shown.turn, shown.ask.token))
+    return questions.effects_of(shown.turn, shown.ask.token).rows()
 
 
 def _is_compared(ask: ViewAsk) -> bool:
     return ask.as_compare() is not None
 
 
-_MIXING = Table("mixing", "What the layers mix", lambda shown: layers.mixing_rows(shown.reading.mixing()))
-VIEWS: dict[str, View] = {
-    "heads": View(
+_MIXING = TableFile("mixing", "What the layers mix", lambda shown: shown.reading.mixing().rows())
+VIEWS: dict[str, TakenView] = {
+    "heads": TakenView(
         lambda shown: f"{_named(shown.near.tokens[0])}, layer {shown.ask.layer}",
         (
-            Table("neighbors", "Nearest vocabulary tokens", lambda shown: shown.near.rows()),
-            Table("positions", "Nearest positions", lambda shown: shown.positions.rows()),
-            Table("other", "The other side", lambda shown: shown.both.other.rows(), _is_compared),
-            Table("changes", "What changed", lambda shown: shown.both.rows(), _is_compared),
-            Table(
+            TableFile("neighbors", "Nearest vocabulary tokens", lambda shown: shown.near.rows()),
+            TableFile("positions", "Nearest positions", lambda shown: shown.positions.rows()),
+            TableFile("other", "The other side", lambda shown: shown.both.other.rows(), _is_compared),
+            TableFile("changes", "What changed", lambda shown: shown.both.rows(), _is_compared),
+            TableFile(
                 "hub-aware",
                 "Raw and hub-aware",
                 lambda shown: shown.reading.background(shown.near).rows(),
@@ -177,43 +177,43 @@ VIEWS: dict[str, View] = {
         _heads_results,
         _heads_figure,
     ),
-    "atlas": View(
+    "atlas": TakenView(
         lambda shown: f"{_named(shown.atlases[0].token)}, every layer and head",
-        (Table("atlas", "The atlas", _atlas_rows),),
+        (TableFile("atlas", "The atlas", _atlas_rows),),
         lambda shown: shown.atlases,
         lambda shown: svg([sheet for atlas in shown.atlases for sheet in atlas.sheets()]),
     ),
-    "attention": View(
+    "attention": TakenView(
         lambda shown: f"Attention of {_named(shown.attention.token)}, layer {shown.ask.layer}",
         (
-            Table("attention", "Attention of the token", lambda shown: shown.attention.rows()),
-            Table("pattern", "The whole pattern", _pattern_rows, lambda ask: ask.head is not None),
+            TableFile("attention", "Attention of the token", lambda shown: shown.attention.rows()),
+            TableFile("pattern", "The whole pattern", _pattern_rows, lambda ask: ask.head is not None),
         ),
         lambda shown: [shown.attention],
         _attention_figure,
     ),
-    "journey": View(
+    "journey": TakenView(
         lambda _: "Through the layers",
-        (Table("journey", "Every token, stage by stage", lambda shown: layers.journey_rows(shown.journey())), _MIXING),
+        (TableFile("journey", "Every token, stage by stage", lambda shown: shown.journey().rows()), _MIXING),
         lambda shown: [shown.journey(), shown.reading.mixing()],
     ),
-    "layers": View(
+    "layers": TakenView(
         lambda _: "Every head in numbers",
         (
-            Table("glance", "Every head in numbers", lambda shown: layers.glance_rows(shown.reading.glance())),
+            TableFile("glance", "Every head in numbers", lambda shown: shown.reading.glance().rows()),
             _MIXING,
-            Table("effects", "Effects of every head, by zeros", _effects_rows),
+            TableFile("effects", "Effects of every head, by zeros", _effects_rows),
         ),
         lambda shown: [shown.reading.glance(), shown.reading.mixing()],
     ),
-    "map": View(
+    "map": TakenView(
         lambda shown: f"A map of layer {shown.maps[0].question.layer}, head {shown.maps[0].head}",
         (
-            Table("map", "Every point of the map", lambda shown: maps.rows(shown.maps[0])),
-            Table("moves", "From each value to its output", lambda shown: maps.moved_rows(shown.maps[0])),
+            TableFile("map", "Every point of the map", lambda shown: shown.maps[0].rows()),
+            TableFile("moves", "From each value to its output", lambda shown: shown.maps[0].moves()),
         ),
         lambda shown: shown.maps,
-        lambda shown: figure.drawn(shown.maps[0], "svg").decode(),
+        lambda shown: shown.maps[0].figures()[".svg"]().decode(),
     ),
 }
 
@@ -229,9 +229,22 @@ def view_of(desk: Desk, request: Request) -> ViewAsk:
     return ask.model_copy(update=closed)
 
 
+def view_named(name: str) -> TakenView | None:
+    """A view of the page's own, or that of an answer which a reading gives by name; None: it has no files."""
+    offer = offers().get(name)
+    if name in VIEWS or offer is None:
+        return VIEWS.get(name)
+
+    def answer(shown: Shown) -> Answer:
+        return offer.asked(shown.reading, shown.ask.chosen)
+
+    table = TableFile(name, offer.says.rstrip("."), lambda shown: answer(shown).rows())
+    return TakenView(lambda shown: answer(shown).title, (table,), lambda shown: [answer(shown)])
+
+
 def offered(ask: ViewAsk) -> list[FileRecord]:
     """The files that a view can be taken away as, without making them; none where it has none of its own."""
-    view = VIEWS.get(ask.view)
+    view = view_named(ask.view)
     if view is None:
         return []
     files: list[FileRecord] = [
@@ -277,7 +290,8 @@ async def taken(desk: Desk, name: str, ask: ViewAsk, request: Request) -> bytes:
 
 
 def _made(name: str, shown: Shown) -> str:
-    view, (stem, _, kind) = VIEWS[shown.ask.view], name.rpartition(".")
+    view, (stem, _, kind) = view_named(shown.ask.view), name.rpartition(".")
+    assert view is not None, "a view without files has none to be made"
     if kind == "csv":
         return csv_of(next(table.rows(shown) for table in view.tables if table.name == stem))
     drawn = "" if view.figure is None else view.figure(shown)
@@ -294,7 +308,7 @@ def _made(name: str, shown: Shown) -> str:
 
 
 def _as_html(result: Any) -> str:
-    """A result in the style of the file; a map in words, since it is drawn above them."""
+    """A result in the style of the file, without its drawing, which stands above."""
     if isinstance(result, Worked):
         return result._repr_html_()
     return html.tables(result.sheets()) if isinstance(result, Answer) else pre(repr(result))

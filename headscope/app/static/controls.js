@@ -4,6 +4,7 @@ import { closed } from "./compare.js";
 import { byId, h } from "./dom.js";
 import { formula, NAMES, positionsOpen, sentences } from "./explain.js";
 import { hubsClosed } from "./hubs.js";
+import { OFFERED } from "./offered.js";
 import { VIEWS } from "./views.js";
 
 const capital = (value) => value[0].toUpperCase() + value.slice(1);
@@ -25,6 +26,7 @@ export function bindControls(server, change) {
     });
     form.querySelector(`[data-control=${name}] .segments`).append(...shown);
   }
+  form.querySelector("[data-control=view] .segments").append(...Object.entries(OFFERED).map(([name, { title }]) => radio("view", name, title)));
   form.elements.size.max = server.map;
   form.elements.map_at.max = (server.positions ?? 1e6) - 1;
   const others = server.open.filter((name) => name !== (server.model ?? server.name));

@@ -2,10 +2,10 @@
 import { h } from "./dom.js";
 import { distance, legend, scale } from "./numbers.js";
 
-/** The tables of an answer by their names; every word of the text and the vocabulary was escaped by the server. */
+/** The tables of an answer by their names, or all; every word of the text and the vocabulary was escaped by the server. */
 export function laidOut({ html }) {
   const all = [...new DOMParser().parseFromString(html, "text/html").querySelectorAll(".hs-sheet")].map(live);
-  return (name) => all.filter((one) => one.dataset.sheet === name);
+  return (name) => all.filter((one) => name === undefined || one.dataset.sheet === name);
 }
 
 /** A table whose cells know what they are about; one of them can be reached with Tab. */

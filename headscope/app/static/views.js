@@ -5,6 +5,7 @@ import * as heads from "./heads.js";
 import * as journey from "./journey.js";
 import * as layers from "./layers.js";
 import * as map from "./map.js";
+import { OFFERED } from "./offered.js";
 import * as survey from "./survey.js";
 
-export const VIEWS = { heads, atlas, attention, journey, layers, map, survey };
+export const VIEWS = { heads, atlas, attention, journey, layers, map, survey, ...OFFERED };

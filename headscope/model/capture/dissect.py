@@ -12,7 +12,7 @@ from headscope.errors import ModelError
 from headscope.model.capture.anatomy import Anatomy, Block, hidden_input, hidden_output
 from headscope.model.capture.capture import prepared, without_cache
 from headscope.model.capture.output_projection import output_projection
-from headscope.model.capture.passes import Attention, recording
+from headscope.model.capture.passes import AttentionCall, recording
 from headscope.model.capture.precision import exact, relative_error, tolerance
 from headscope.model.capture.trace import Call, Trace, descendants
 
@@ -62,7 +62,7 @@ def dissect(model: PreTrainedModel, probe: Tensor) -> Anatomy:
     )
 
 
-def _block(call: Call, attention: Call, projection: Call, seen: Attention) -> Block:
+def _block(call: Call, attention: Call, projection: Call, seen: AttentionCall) -> Block:
     """The layer of one attention: the call of its block, the call that attends, and the one that takes its z."""
     return Block(
         module=call.module,
@@ -137,7 +137,7 @@ def _check_shapes(blocks: list[Block], name: str) -> None:
         raise ModelError(f"{name} has layers of different shapes ({listed}), which headscope cannot put side by side.")
 
 
-def _mixing_error(seen: Attention) -> float:
+def _mixing_error(seen: AttentionCall) -> float:
     """How far z is from Σ_j α_ij v_j, relative to the largest |z|."""
     groups = seen.z.shape[2] // seen.v.shape[1]
     v = exact(seen.v).repeat_interleave(groups, dim=1)  # (B, H, S, d_head)

@@ -17,7 +17,7 @@ from headscope.question.stopping import stop_point
 
 
 @dataclass(frozen=True)
-class Attention:
+class AttentionCall:
     """What one attention call used (after RoPE and q/k norms) and made.
 
     q [batch, head, position, d_head]; k, v [batch, kv_head, position, d_head];
@@ -40,6 +40,10 @@ class Recorder(Protocol):
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
         """Return (z [batch, position, head, d_head], pattern), usually what `attend()` returns."""
         ...
+
+
+class Arrived(Exception):
+    """The run has come as far as it was wanted, to what is in its `args`."""
 
 
 @dataclass

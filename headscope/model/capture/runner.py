@@ -16,15 +16,11 @@ from headscope.model.capture.capture import prepared, without_cache
 from headscope.model.capture.edits import Edits
 from headscope.model.capture.heads import Unrecorded
 from headscope.model.capture.kept import exchanges, is_as_found
-from headscope.model.capture.passes import Recorder, is_recorded_by, recording
+from headscope.model.capture.passes import Arrived, Recorder, is_recorded_by, recording
 from headscope.model.capture.precision import float32_arithmetic
 from headscope.model.capture.stream import stream_replaced
 from headscope.model.opening.stacks import Stack
 from headscope.question.choices import Mask
-
-
-class _Begun(Exception):
-    """The model has come to its first block."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +71,12 @@ class Runner:
 
         def stop(module: nn.Module, args: Any) -> None:
             if is_recorded_by(recorder):
-                raise _Begun
+                raise Arrived
 
         hook = self.anatomy.blocks[0].module.register_forward_pre_hook(stop)
         try:
             with prepared(self.stack.model, as_found=True), recording(recorder, attention_mask):
-                with suppress(_Begun):
+                with suppress(Arrived):
                     self.stack.model(input_ids=ids, attention_mask=attention_mask, **options)
                 switched = not is_as_found(self.stack.model)
         finally:

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from headscope.model.capture.passes import Attend, Attention, is_recorded_by
+from headscope.model.capture.passes import Attend, AttentionCall, is_recorded_by
 
 
 @dataclass(eq=False)
@@ -34,7 +34,7 @@ class Trace:
     def __init__(self, copies: bool = True) -> None:
         self._copies = copies
         self._originals: list[tuple[Tensor, int]] = []  # and how often torch had seen each written to
-        self.attentions: list[Attention] = []
+        self.attentions: list[AttentionCall] = []
         self.paths: list[list[Call]] = []  # for each attention call, the module calls around it, outermost first
         self.calls: list[Call] = []  # in the order in which they began
         self._stack: list[Call] = []
@@ -45,7 +45,7 @@ class Trace:
             call.attentions.append(layer)
         self.paths.append(list(self._stack))
         z, pattern = attend()
-        self.attentions.append(Attention(*(self._kept(x) for x in (q, k, v, pattern, z))))
+        self.attentions.append(AttentionCall(*(self._kept(x) for x in (q, k, v, pattern, z))))
         return z, pattern
 
     @property

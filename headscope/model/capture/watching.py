@@ -22,7 +22,7 @@ from headscope.model.capture.passes import batch_size, hand_over, is_recorded, o
 
 
 @dataclass(frozen=True)
-class Stage:
+class AttentionStage:
     """How far a tensor is on the way from q and k to z; q [..., query, d_head], k [..., source, d_head]."""
 
     name: Literal["scores", "pattern"]
@@ -59,7 +59,7 @@ class Watching(TorchFunctionMode):
             product = func(*args, **kwargs)
             if min(left.dim(), right.dim()) < 3:
                 return product
-            return _mark(product, Stage("scores", left, right.transpose(-1, -2)))
+            return _mark(product, AttentionStage("scores", left, right.transpose(-1, -2)))
         if stage is None or source is None:
             return func(*args, **kwargs)
         if func in _SOFTMAXES and stage.name == "scores":
@@ -74,11 +74,11 @@ class Watching(TorchFunctionMode):
         return _mark(result, stage) if same else result
 
 
-def _stage(tensor: Any) -> Stage | None:
+def _stage(tensor: Any) -> AttentionStage | None:
     return getattr(tensor, "_headscope_stage", None)
 
 
-def _mark(tensor: Tensor, stage: Stage) -> Tensor:
+def _mark(tensor: Tensor, stage: AttentionStage) -> Tensor:
     tensor._headscope_stage = stage  # type: ignore[attr-defined]
     return tensor
 
@@ -112,7 +112,7 @@ def _remasked(scores: Tensor) -> Tensor:
     return (scores.reshape(mask.shape[0], -1, *shape[-2:]) + mask).reshape(shape)
 
 
-def _mix(func: Callable[..., Any], stage: Stage, pattern: Tensor, values: Tensor) -> Tensor:
+def _mix(func: Callable[..., Any], stage: AttentionStage, pattern: Tensor, values: Tensor) -> Tensor:
     """The product of a pattern and values, by way of the recorder."""
     batch = batch_size() if pattern.dim() == 3 else pattern.shape[0]
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from headscope.errors import ModelError
-from headscope.model.capture.passes import Attend
+from headscope.model.capture.passes import Arrived, Attend
 from headscope.model.opened import Opened
 
 _PASS = 512  # tokens of one pass that every module is watched in: all that they see is held until it ends
@@ -37,10 +37,6 @@ class Frame:
         return [*self.before, id, *self.after]
 
 
-class _Enough(Exception):
-    """The last layer's values are there."""
-
-
 class _Values:
     """A recorder that keeps v [kv_head, text, d_head] at one position of every layer, and ends the run with the last.
 
@@ -55,7 +51,7 @@ class _Values:
         values = v[:, :, self.position].transpose(0, 1)  # (kv_head, B, d_head)
         self.kept.append(values.to("cpu", torch.float32, copy=True))
         if len(self.kept) == self.layers:
-            raise _Enough
+            raise Arrived
         return attend()
 
 
@@ -82,7 +78,7 @@ def values_alone(opened: Opened, ids: Tensor, frame: Frame) -> Tensor:
     recorder = _Values(len(opened.anatomy.blocks), frame.position)
     try:
         opened.runner.run(texts, recorder, "model", contexts, widened=True)
-    except _Enough:
+    except Arrived:
         return torch.stack(recorder.kept)
     raise ModelError(f"{type(opened.model).__name__} ran to its end without coming to its last layer.")
 

@@ -20,11 +20,11 @@ from headscope.errors import ModelError
 from headscope.model.capture.anatomy import Anatomy
 from headscope.model.capture.capture import held, prepared, without_cache
 from headscope.model.capture.norms import Norm, measure, normalises
-from headscope.model.capture.passes import Attend, Recorder, is_recorded_by, recording
+from headscope.model.capture.passes import Arrived, Attend, Recorder, is_recorded_by, recording
 from headscope.model.capture.precision import float32_arithmetic
 from headscope.model.capture.trace import Trace
 from headscope.model.feed.positions import Path, Positions, Spot, Spotter, arguments, replaced
-from headscope.model.feed.steering import Arrived, arrive, before, giving, instead, passing, restore_forward, told_at
+from headscope.model.feed.steering import arrive, before, giving, instead, passing, restore_forward, told_at
 from headscope.question.stopping import stop_point
 
 _CHUNK_BYTES = 32 * 2**20
@@ -294,7 +294,8 @@ class Feed:
                 steer(hooks, recorder)
                 model(input_ids=ids, attention_mask=everything, **without_cache(model))
         except Arrived as arrived:
-            return arrived.tensor.float().to(self.device)
+            there: Tensor = arrived.args[0]
+            return there.float().to(self.device)
         raise ModelError(f"{type(model).__name__} ran to its end without coming to attention call {last}.")
 
     def _skip_to(self, layer: int, hooks: ExitStack, recorder: Recorder) -> None:

@@ -18,7 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from headscope.model.capture.anatomy import Anatomy
 from headscope.model.capture.capture import prepared, without_cache
-from headscope.model.capture.passes import Attend, Recorder, is_recorded_by, recording
+from headscope.model.capture.passes import Arrived, Attend, Recorder, is_recorded_by, recording
 from headscope.model.capture.trace import Call, Trace
 
 _PROBE = 7  # odd: no width of a rotation
@@ -107,13 +107,9 @@ class Spotter:
             yield Spot(digest.digest(), text, index, tuple(tensor[index].clone() for tensor in ours))
 
 
-class _Arrived(Exception):
-    """The run has come to its first attention."""
-
-
 class _UpToAttention(Trace):
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
-        raise _Arrived
+        raise Arrived
 
 
 def find_positions(
@@ -214,7 +210,7 @@ def _watched(model: PreTrainedModel, anatomy: Anatomy, token: int, length: int) 
     with ExitStack() as hooks:
         for module in {block.module for block in anatomy.blocks}:
             hooks.callback(module.register_forward_pre_hook(hear, with_kwargs=True).remove)
-        with suppress(_Arrived), prepared(model), trace.watching(model), recording(trace, everything):
+        with suppress(Arrived), prepared(model), trace.watching(model), recording(trace, everything):
             model(input_ids=ids, attention_mask=everything, **without_cache(model))
     return trace, heard
 

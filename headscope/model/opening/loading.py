@@ -17,7 +17,7 @@ from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.models.auto import modeling_auto
 
 from headscope.errors import HeadscopeError, InputError, ModelError
-from headscope.model.opening.default import DEMO_SHA256, Source, demo_directory
+from headscope.model.opening.default import DEMO_SHA256, ModelSource, demo_directory
 from headscope.model.opening.files import (
     check_whole,
     combined_sha256,
@@ -45,12 +45,12 @@ class Loaded:
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
-    source: Source
+    source: ModelSource
     weights_sha256: str
     differences: Differences  # between the model and the checkpoint
 
 
-def load(source: Source, device: str, dtype: str | torch.dtype | None, say: Say) -> Loaded:
+def load(source: ModelSource, device: str, dtype: str | torch.dtype | None, say: Say) -> Loaded:
     """Open the model of `source` in `dtype` (None: float32, "auto": the checkpoint's) on `device` ("auto": the best).
 
     Raises ModelError, in one sentence, for anything that is missing, damaged or of a kind that cannot be opened.
@@ -64,7 +64,7 @@ def load(source: Source, device: str, dtype: str | torch.dtype | None, say: Say)
         raise ModelError(f"{directory} cannot be read: {first_line(error)}") from error
 
 
-def _load(source: Source, directory: Path, where: torch.device, precision: str | torch.dtype, say: Say) -> Loaded:
+def _load(source: ModelSource, directory: Path, where: torch.device, precision: str | torch.dtype, say: Say) -> Loaded:
     refuse_endless(directory)
     files = weight_files(directory)
     for file in files:
@@ -166,7 +166,7 @@ def _dtype(dtype: str | torch.dtype | None) -> str | torch.dtype:
     raise InputError(f"the dtype {dtype!r} is not one of {', '.join(DTYPES)}, 'auto' or None.")
 
 
-def _download(source: Source, say: Say) -> Path:
+def _download(source: ModelSource, say: Say) -> Path:
     from huggingface_hub import HfApi, snapshot_download
 
     say(f"fetching {source.name} from the Hub")

@@ -26,13 +26,13 @@ def scan(
     batch: Batch, metrics: Sequence[Metric], k: int, allowed: Tensor, marks: dict[Metric, Tensor]
 ) -> dict[Metric, Findings]:
     """Findings of every metric; `marks` float64 [row, target] are the exact scores of the targets."""
-    work = _Work.of(batch, metrics, k, allowed, marks)
+    work = _KernelBatch.of(batch, metrics, k, allowed, marks)
     heads, tokens, _ = batch.table.rows.shape
     threads = torch.get_num_threads()
     # Two stretches a thread at least, or one thread would wait for the other's last.
     size = -(-tokens // (-(-2 * threads // heads) * TOKENS)) * TOKENS
     starts = range(0, tokens, size)
-    notes = _Notes.empty(work, len(starts))
+    notes = _KernelNotes.empty(work, len(starts))
     tasks = [(head, cut, start, min(start + size, tokens)) for head in range(heads) for cut, start in enumerate(starts)]
     for _ in pool(threads).map(lambda task: work.scan(notes, *task), tasks):
         stop_point()  # here, for the pool's threads do not know whose work they do; those not begun are called off
@@ -40,7 +40,7 @@ def scan(
 
 
 @dataclass(frozen=True)
-class _Work:
+class _KernelBatch:
     """A batch laid out for the kernel."""
 
     batch: Batch
@@ -63,7 +63,7 @@ class _Work:
     @classmethod
     def of(
         cls, batch: Batch, metrics: Sequence[Metric], k: int, allowed: Tensor, marks: dict[Metric, Tensor]
-    ) -> "_Work":
+    ) -> "_KernelBatch":
         heads, tokens, d_head = batch.table.rows.shape
         places = range(len(batch.spans))
         lanes = [batch.rows_by_head(place, LANES) for place in places]
@@ -94,7 +94,7 @@ class _Work:
             torch.stack([marks[m][row.clamp(min=0)] for m in metrics], 1).numpy(),
         )
 
-    def scan(self, notes: "_Notes", head: int, cut: int, first: int, last: int) -> None:
+    def scan(self, notes: "_KernelNotes", head: int, cut: int, first: int, last: int) -> None:
         """Take notes on one head's tokens from first to last, in one cut."""
         table, at = self.batch.table, (cut, head)
         notes.live[at] = self.live[head]
@@ -109,7 +109,7 @@ class _Work:
 
 
 @dataclass(frozen=True)
-class _Notes:
+class _KernelNotes:
     """What the kernel writes, see `scan_head`; the first axes are the cuts of the vocabulary, and the heads."""
 
     nearer: Array  # [cut, head, metric, lane, target]
@@ -123,7 +123,7 @@ class _Notes:
     listed: Array  # [cut, head, 2], how many doubtful and how many aside
 
     @classmethod
-    def empty(cls, work: _Work, cuts: int) -> "_Notes":
+    def empty(cls, work: _KernelBatch, cuts: int) -> "_KernelNotes":
         heads, metrics, lanes, targets = work.marks.shape
         shape, k = (cuts, heads, metrics, lanes), work.k
         pooled = (*shape, k + _SPARE + min(k, _SPARE))
@@ -139,7 +139,7 @@ class _Notes:
             np.empty((cuts, heads, 2), np.int64),
         )
 
-    def findings(self, m: int, work: _Work) -> Findings:
+    def findings(self, m: int, work: _KernelBatch) -> Findings:
         """What all cuts say about one metric."""
         rows, targets = work.batch.rows, self.nearer.shape[-1]
         # The last row is the padded lanes'.

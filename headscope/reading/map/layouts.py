@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -23,12 +22,12 @@ from headscope.keep.tensors import Tensors
 from headscope.question.choices import Method
 from headscope.question.given import as_seed
 from headscope.question.stopping import stop_point
+from headscope.show.progress import Tell
 
 if TYPE_CHECKING:
     from openTSNE.affinity import PerplexityBasedNN
 
 log = logging.getLogger(__name__)
-Tell = Callable[[int, int], None]  # how much is done, of how much
 NEIGHBORS = 15  # that trustworthiness looks at
 ITERATIONS = (250, 500)  # openTSNE's own: with early exaggeration, and without
 _EVERY = 10  # iterations between two words about progress

@@ -17,9 +17,9 @@ from headscope.question.given import number
 from headscope.question.question import Question
 from headscope.reading.captured import Captured
 from headscope.reading.finding import Finder, finder
-from headscope.reading.map.layouts import Layout, Layouts, Tell, Way, check, trustworthiness
+from headscope.reading.map.layouts import Layout, Layouts, Way, check, trustworthiness
 from headscope.reading.map.result import LOW, Group, Map, MappedText
-from headscope.show.progress import bar
+from headscope.show.progress import Tell, bar
 
 LEAST, MOST = 50, 10_000  # vocabulary tokens of a map; trustworthiness compares every point with every other
 
@@ -55,15 +55,15 @@ class Plan:
         text = _mapped(self.captured, self.question, layout.points[sample:], self.vectors[sample:])
         return self._told(layout, (text,), self.vectors, layout.trust)
 
-    def place(self, found: Map, layout: Layout, captured: Captured) -> Map:
+    def place(self, ground: Map, layout: Layout, captured: Captured) -> Map:
         """The map with another reading's values and outputs in it."""
         if captured.bench is not self.captured.bench:
             raise InputError("only a text that was read by the map's own model, with its weights, has a place in it.")
         vectors = _text_vectors(captured, self.question, self.head)
         points = layout.place(vectors)
-        texts = (*found.texts, _mapped(captured, self.question, points, vectors))
+        texts = (*ground.texts, _mapped(captured, self.question, points, vectors))
         shown = torch.cat([layout.points, *(torch.cat([text.values, text.outputs]) for text in texts[1:])])
-        space = torch.cat([found.space, vectors])
+        space = torch.cat([ground.space, vectors])
         trust = trustworthiness(space, shown)
         return self._told(layout, texts, space, trust)
 
@@ -82,7 +82,7 @@ class Plan:
             of=self.names.vocab_size,
             names={id: self.names[id] for id in self.ids.tolist()},
             notes=(*self.said, *((notes.low_trust(trust, self.way.method),) if trust < LOW else ())),
-            place_by=lambda found, captured: self.place(found, layout, captured),
+            place_by=lambda ground, captured: self.place(ground, layout, captured),
         )
 
 

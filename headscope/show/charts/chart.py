@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure as Canvas
+if TYPE_CHECKING:  # it comes with an extra, and what has no chart must be shown without it
+    from matplotlib.figure import Figure as Canvas
 
 Cell = str | int | float | None
 
@@ -24,6 +26,8 @@ class Chart:
 
 def canvas(width: float, height: float) -> Canvas:
     """An empty drawing, in inches, that lays its parts out so that none overlaps."""
+    from matplotlib.figure import Figure as Canvas
+
     return Canvas(figsize=(width, height), layout="constrained")
 
 

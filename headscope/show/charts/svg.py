@@ -13,6 +13,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure as Canvas
 
 from headscope.show.charts.palette import CHANCE, HATCH, INKS, PAPER, RULE, SOFT, TEXT
+from headscope.show.svg import well_formed
 
 _FONTS = ["DejaVu Sans"]  # measured with it; readers without it take the next of the list
 _SHOWN_IN = "'DejaVu Sans', Verdana, 'Liberation Sans', Arial, sans-serif"
@@ -64,7 +65,7 @@ def to_svg(canvas: Canvas, name: str) -> str:
         written = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         canvas.savefig(written, format="svg", metadata=nothing)
-    text = written.getvalue()
+    text = well_formed(written.getvalue())
     text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
     text = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", text)
     return text.replace("'DejaVu Sans'", _SHOWN_IN)

@@ -13,7 +13,7 @@ from headscope.inference.grouped import Grouped
 from headscope.studies.capacity.fitting import Fit, Spreads
 from headscope.studies.capacity.spread import dimension_interval, participation_interval
 from headscope.studies.capacity.subspaces import dimension_at, participation_ratio
-from headscope.studies.capacity.sweep import Condition, Row
+from headscope.studies.capacity.sweep import Condition, TextRow
 
 MEASURES = ("moved", "kl", "own_at_1", "own_auc", "linear_at_1", "linear_auc")
 ENOUGH = 0.1  # of what is lost when nothing is kept
@@ -76,7 +76,7 @@ def sizes(fit: Fit, fitted: Spreads, other: Spreads) -> list[Size]:
     return found
 
 
-def outcomes(rows: Iterable[Row], seed: int) -> list[Outcome]:
+def outcomes(rows: Iterable[TextRow], seed: int) -> list[Outcome]:
     """Figures of every condition; the same draws of documents for all, so that they can be compared."""
     found = list(rows)
     by_condition: dict[Condition, list[int]] = {}

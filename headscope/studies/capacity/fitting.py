@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from headscope.corpus.census import Census
-from headscope.corpus.counted import tokens_of
 from headscope.corpus.texts import CorpusText
 from headscope.errors import InputError
 from headscope.model.capture.edits import Edits
@@ -56,7 +55,7 @@ def samples(scope: Scope, texts: Iterable[tuple[CorpusText, int]], options: Capa
     """Texts with their groups, as the model reads them."""
     bench, found = scope.bench, []
     for text, group in texts:
-        tokens = tokens_of(scope, text, options.truncate)
+        tokens = scope.tokens(text.content, truncate=options.truncate)
         along = bench.context(text.content, truncate=options.truncate)
         context = None if along is None else [token.id for token in along]
         ours = torch.tensor([token.position for token in tokens if not token.special])

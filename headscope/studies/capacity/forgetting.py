@@ -39,7 +39,7 @@ Places = list[tuple[int, int]]  # (index of a sample, position)
 
 
 @dataclass(frozen=True)
-class Curve:
+class ForgettingCurve:
     """Mutual information of the stream's clusters with a token, in nats, by level; level 0 is block 0's input.
 
     `types` tokens, each drawn `occurrences` times, so that their entropy is log(types), the most there can be;
@@ -66,7 +66,7 @@ class Forgetting:
     the occurrences that the first draw of the input token's curve is of.
     """
 
-    curves: tuple[Curve, ...]
+    curves: tuple[ForgettingCurve, ...]
     own_rank: tuple[float, ...]
     own_auc: tuple[Estimate[float], ...]
 
@@ -100,7 +100,7 @@ def forgetting(
                 ranks = _own(scope, samples, places, stream, seed)
             tell(n * REPEATS + repeat + 1, len(asked) * REPEATS)
         levels = tuple(Estimate(float(np.mean(some)), min(some), max(some)) for some in zip(*repeats, strict=True))
-        curves.append(Curve(of, len(types), OCCURRENCES, CLUSTERS * len(types), levels))
+        curves.append(ForgettingCurve(of, len(types), OCCURRENCES, CLUSTERS * len(types), levels))
     if not curves:
         return None, tuple(notes)
     return Forgetting(tuple(curves), *ranks), tuple(notes)

@@ -14,7 +14,7 @@ from headscope.inference.grouped import Grouped
 
 if TYPE_CHECKING:
     from headscope.model.card import Card
-    from headscope.reading.layers import Mixing
+    from headscope.reading.mixing import Mixing
 
 KINDS = {
     "weights": "attention weights",

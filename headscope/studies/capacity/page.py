@@ -10,8 +10,9 @@ from pathlib import Path
 from headscope import __version__
 from headscope.inference.estimates import Estimate, number
 from headscope.show.charts.chart import Cell as Number
-from headscope.show.document import Block, Cell, Code, Items, Report, Section, Table
-from headscope.show.files import csv_of, write_document
+from headscope.show.document import Block, Cell, Code, DocumentTable, Items, Report, Section
+from headscope.show.files import write_document
+from headscope.show.rows import csv_table
 from headscope.studies.capacity import charts, words
 from headscope.studies.capacity.figures import MEASURES, Outcome, Size, loss_of
 from headscope.studies.capacity.mixed import EVERY, KINDS
@@ -27,8 +28,8 @@ def write_page(found: Capacity, output: str | Path) -> Path:
     sizes = (tuple(asdict(size).values()) for size in found.sizes)
     beside = {
         "capacity.json": json.dumps(found.to_dict(), ensure_ascii=False, allow_nan=False, indent=1) + "\n",
-        "numbers/capacity.csv": csv_of((*_COLUMNS, *ends), map(_row, found.outcomes)),
-        "numbers/sizes.csv": csv_of(tuple(field.name for field in fields(Size)), sizes),
+        "numbers/capacity.csv": csv_table((*_COLUMNS, *ends), map(_row, found.outcomes)),
+        "numbers/sizes.csv": csv_table(tuple(field.name for field in fields(Size)), sizes),
     }
     return write_document(Path(output), "capacity", _report(found), beside)
 
@@ -73,7 +74,7 @@ def _asked(found: Capacity) -> Section:
     )
     if not found.fitted_on:
         rows = tuple(row for row in rows if row[0] != "Axes")
-    blocks: list[Block] = [Table("The model and the texts.", ("", "What"), rows), *found.notes]
+    blocks: list[Block] = [DocumentTable("The model and the texts.", ("", "What"), rows), *found.notes]
     return Section("What was asked", "asked", blocks)
 
 
@@ -84,7 +85,7 @@ def _sizes(found: Capacity) -> Section:
         here = [size for size in found.sizes if size.layer == layer]
         heads.append((f"layer {layer}", *words.of_heads(here)))
         others.append((f"layer {layer}", *words.of_site(here, "z"), *words.of_site(here, "residual")))
-    of_heads = Table(
+    of_heads = DocumentTable(
         "Every head by itself: the median of a layer's heads, with the median of their 95 % intervals, and the range "
         "of the heads. numbers/sizes.csv has them all.",
         ("", "PR", "PR over heads", "95 %", "95 % over heads"),
@@ -95,7 +96,7 @@ def _sizes(found: Capacity) -> Section:
         "much of the variance. With 95 % intervals, by document: few texts make the figures too low, and the "
         "upper ends reach to what the documents show that no axes are fitted on."
     )
-    of_others = Table(caption, ("", "Side by side: PR", "95 %", "Stream: PR", "95 %"), tuple(others))
+    of_others = DocumentTable(caption, ("", "Side by side: PR", "95 %", "Stream: PR", "95 %"), tuple(others))
     drawn = charts.sizes(found.sizes, found.card.layers)
     return Section("How many dimensions are filled", "sizes", [drawn, of_others, of_heads])
 
@@ -112,7 +113,7 @@ def _swept(found: Capacity, what: str, title: str, some: list[Outcome]) -> Secti
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (words.SITES[need.site], words.place(need), *need[3:]) for need in words.needs(some, loss)
     )
-    table = Table(
+    table = DocumentTable(
         f"The least that keeps the loss ({words.LOSSES[loss]}) within 10 % of what it is when nothing is kept, and the "
         "loss when about half is kept, with 95 % intervals.",
         ("Encodings", "Where", "Kept", "Kept, at random", "Loss at ½", "Loss at ½, at random"),
@@ -143,7 +144,7 @@ def _reproductions(found: Capacity, made: Reproductions) -> Section:
             "the own input embedding."
         )
         levels = tuple(f"level {level}" for level in range(found.card.layers + 1))
-        blocks.append(Table(caption, ("", *levels), tuple(rows)))
+        blocks.append(DocumentTable(caption, ("", *levels), tuple(rows)))
     section.sections.append(Section("Forgetting and recreating (Voita et al. 2019)", "forgetting", blocks))
     return section
 
@@ -162,7 +163,7 @@ def _mixing(found: Capacity, made: Reproductions) -> Section:
         )
         rows.append(("published", *(f"{ratio:.1%}" for ratio in made.published.ratios)))
     caption = "Mean mixing ratio over all layers and tokens, with 95 % intervals by document."
-    table = Table(caption, ("", *(_begun(label) for label in KINDS.values())), tuple(rows))
+    table = DocumentTable(caption, ("", *(_begun(label) for label in KINDS.values())), tuple(rows))
     chart = charts.mixing(made.mixed, found.card.layers)
     return Section("Mixing ratios (Kobayashi et al. 2021)", "mixing", [table, said, chart])
 

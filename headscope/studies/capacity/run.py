@@ -23,7 +23,7 @@ from headscope.studies.capacity.fitting import Fit, Spreads, TextInput, batches,
 from headscope.studies.capacity.mixed import MixingRow, mixed, published, rows_of
 from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.capacity.result import Capacity, Reproductions
-from headscope.studies.capacity.sweep import Row, Sweep
+from headscope.studies.capacity.sweep import Sweep, TextRow
 from headscope.studies.survey.manifest import claimed, read_manifest
 from headscope.studies.survey.run import manifest_of
 
@@ -150,11 +150,11 @@ class Run:
             yield from rows_of(self.scope.read(text.content, mask, truncate=truncate).mixing(), text.number, group)
             progress.advance(1)
 
-    def _measure(self, fit: Fit, progress: Progress) -> list[Row]:
+    def _measure(self, fit: Fit, progress: Progress) -> list[TextRow]:
         measured = ~self._fitted[self.census.groups]
         tokens = int(self.census.positions[measured].sum())
         sweep = Sweep(self.scope, fit, self.options, tokens)
-        kept = self._kept("sweep", Row)
+        kept = self._kept("sweep", TextRow)
         here = [int(measured[shard.first : shard.stop].sum()) * len(sweep.conditions) for shard in self.census.shards]
         left = missing(self.counted, kept)
         progress.step("projecting and merging", sum(here), sum(here) - sum(here[n] for n in left))

@@ -45,7 +45,7 @@ class Condition(NamedTuple):
     kept: int | None
 
 
-class Row(NamedTuple):
+class TextRow(NamedTuple):
     """A text under a condition (its fields first): means over its tokens that are not special.
 
     `own_…` and `linear_…` are over `recovered` of them. `kl` is nan where the model has no language-model head.
@@ -129,7 +129,7 @@ class Sweep:
         self.conditions = conditions(options, card.layers, card.heads, widths)
         self._recovered = min(1.0, RECOVERED / max(tokens, 1))
 
-    def rows(self, samples: Sequence[TextInput], tick: Tick = lambda texts: None) -> Iterator[Row]:
+    def rows(self, samples: Sequence[TextInput], tick: Tick = lambda texts: None) -> Iterator[TextRow]:
         """Every text under every condition; `tick` is told of each condition how many texts it was measured on."""
         for batch in batches(self.scope, samples):
             before = _Before(self.scope, batch, [self._drawn(one) for one in batch], self.fit.readout)
@@ -232,7 +232,7 @@ class _Before:
             encodings = torch.cat([change(x)[rows] for change, x, rows in parts]).cpu().unflatten(1, (heads, -1))
         return _Effect(condition, moves, apart, encodings)
 
-    def rows(self, layer: int, effects: Sequence[_Effect]) -> Iterator[Row]:
+    def rows(self, layer: int, effects: Sequence[_Effect]) -> Iterator[TextRow]:
         """What was found at a layer: one row for each text and condition."""
         own, mapped = self._own(layer, effects), self._mapped(layer, effects)
         lengths, drawn = [len(one.ours) for one in self._batch], [len(rows) for rows in self._drawn]
@@ -243,7 +243,7 @@ class _Before:
             linears = zip(*(part.split(drawn) for part in read), strict=True)
             for one, moves, apart, at_1, auc, linear in zip(self._batch, *parts, linears, strict=True):
                 known = int((~at_1.isnan()).sum())
-                yield Row(
+                yield TextRow(
                     *effect.condition,
                     one.number,
                     one.group,

@@ -13,8 +13,9 @@ from headscope.errors import InputError
 from headscope.keep.files import directory_to_write
 from headscope.show.charts import lines
 from headscope.show.charts.chart import Chart
-from headscope.show.document import Block, Cell, Code, Items, Report, Section, Table
-from headscope.show.files import FOLDERS, csv_of, write_document
+from headscope.show.document import Block, Cell, Code, DocumentTable, Items, Report, Section
+from headscope.show.files import FOLDERS, write_document
+from headscope.show.rows import csv_of, csv_table
 from headscope.studies.claims.catalogue import CLAIMS, Claim
 from headscope.studies.claims.result import COLUMNS, MARKS, Claims
 from headscope.studies.claims.store import PARTS
@@ -45,7 +46,7 @@ def write_page(claims: Claims, output: str | Path) -> Path:
     """Write the page into a directory; returns its path. Raises InputError where it cannot be written."""
     beside = {
         "claims.json": json.dumps(claims.to_dict(), ensure_ascii=False, allow_nan=False, indent=1) + "\n",
-        "claims.csv": csv_of(_COLUMNS, map(_row, claims.findings)),
+        "claims.csv": csv_table(_COLUMNS, map(_row, claims.findings)),
         "numbers/claims.csv": _figures(claims),
     }
     return write_document(Path(output), Path(PAGE).stem, _report(claims), beside)
@@ -91,7 +92,7 @@ def _verdicts(claims: Claims) -> Section:
         "without transpose and bias: what it shows is no head's output. Claims B1 to B9 are of the residual stream, "
         "where no value projection enters."
     )
-    return Section("Verdicts", "verdicts", [Table(caption, columns, tuple(rows)), *claims.notes])
+    return Section("Verdicts", "verdicts", [DocumentTable(caption, columns, tuple(rows)), *claims.notes])
 
 
 def _asked(claims: Claims) -> Section:
@@ -109,10 +110,10 @@ def _asked(claims: Claims) -> Section:
         ("Intervals", f"95 %, bootstrap of {texts['groups']:,} {drawn}"),
         ("Texts (SHA-256)", Code(texts["sha256"])),
     )
-    return Section("What was asked", "asked", [Table("The model and the texts.", ("", "What"), rows)])
+    return Section("What was asked", "asked", [DocumentTable("The model and the texts.", ("", "What"), rows)])
 
 
-def _claim(claim: Claim, found: Sequence[Finding]) -> Table:
+def _claim(claim: Claim, found: Sequence[Finding]) -> DocumentTable:
     rows: list[tuple[Cell, ...]] = []
     for one in found:
         under = _UNDER[one.arithmetic, one.reference or "input"] if one.reference else f"{one.arithmetic} arithmetic"
@@ -130,7 +131,7 @@ def _claim(claim: Claim, found: Sequence[Finding]) -> Table:
             )
         )
     columns = ("Under", "Verdict", "What was found", "Value", "95 %", "Chance")
-    return Table(f"{claim.id}: {claim.says}. It holds when: {claim.holds_when}.", columns, tuple(rows))
+    return DocumentTable(f"{claim.id}: {claim.says}. It holds when: {claim.holds_when}.", columns, tuple(rows))
 
 
 # ---- charts ----
@@ -208,8 +209,7 @@ def _figures(claims: Claims) -> str:
         for one in claims.findings
         for row in one.figures
     ]
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    return csv_of(columns, ([row.get(name) for name in columns] for row in rows))
+    return csv_of(rows)
 
 
 def _small(*values: float | None) -> bool:

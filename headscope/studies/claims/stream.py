@@ -39,14 +39,14 @@ Means = dict[str, Resampled[float]]  # by class of words
 
 
 @dataclass(frozen=True)
-class Words:
+class TokenClasses:
     """The tokens of each class, bool [token], and how to take means and medians of them."""
 
     sample: Grouped
     members: dict[str, NDArray[np.bool_]]
 
     @classmethod
-    def of(cls, survey: Surveyed) -> Words:
+    def of(cls, survey: Surveyed) -> TokenClasses:
         """The content words, and the function words with punctuation, of a survey."""
         word_class = survey.tokens["word_class"]
         return cls(survey.sample, {name: np.isin(word_class, some) for name, some in CLASSES.items()})
@@ -66,7 +66,7 @@ def by_layer(survey: Surveyed) -> list[Finding]:
     if streams is None:
         said = "the survey measured no residual streams (--stream)."
         return [_said(id, "undetermined", said) for id in ("B2", "B3", "B4", "B5", "B6", "B7")]
-    words = Words.of(survey)
+    words = TokenClasses.of(survey)
     last = survey.layers - 1
     return [
         _leap(words, streams, last, survey.manifest["model"]["vocab_size"]),
@@ -78,7 +78,7 @@ def by_layer(survey: Surveyed) -> list[Finding]:
     ]
 
 
-def _leap(words: Words, streams: Streams, last: int, vocab_size: int) -> Finding:
+def _leap(words: TokenClasses, streams: Streams, last: int, vocab_size: int) -> Finding:
     """B2."""
     if vocab_size < 2 * THOUSANDS:
         return _said("B2", "not applicable", f"among {vocab_size:,} tokens no rank is in the thousands.")
@@ -95,14 +95,14 @@ def _leap(words: Words, streams: Streams, last: int, vocab_size: int) -> Finding
     return _ruled("B2", conditions, f"median rank at layer {last}: {told}.", content, figures)
 
 
-def _changes(words: Words, streams: Streams, layer: int) -> tuple[Means, list[dict[str, Any]]]:
+def _changes(words: TokenClasses, streams: Streams, layer: int) -> tuple[Means, list[dict[str, Any]]]:
     """Change of the log10 rank from the layer before to `layer`, by class, and content less function."""
     change = np.log10(streams.rank_after_attention[layer]) - np.log10(streams.rank_after_attention[layer - 1])
     found = {name: words.mean(change, name) for name in CLASSES}
     return found, [figures_of(one, layer=layer, words=name) for name, one in found.items()]
 
 
-def _jump(words: Words, streams: Streams, last: int) -> Finding:
+def _jump(words: TokenClasses, streams: Streams, last: int) -> Finding:
     """B3."""
     if last < JUMP + 1:
         return _said("B3", "not applicable", f"the model has no layer {JUMP + 1}: its last is {last}.")
@@ -118,7 +118,7 @@ def _jump(words: Words, streams: Streams, last: int) -> Finding:
     return _ruled("B3", conditions, told, apart, [*figures, *more])
 
 
-def _reverse(words: Words, streams: Streams, last: int) -> Finding:
+def _reverse(words: TokenClasses, streams: Streams, last: int) -> Finding:
     """B4."""
     if last < 1:
         return _said("B4", "not applicable", "the model has one layer.")
@@ -132,7 +132,7 @@ def _reverse(words: Words, streams: Streams, last: int) -> Finding:
     return _ruled("B4", conditions, told, apart, figures)
 
 
-def _drift(words: Words, streams: Streams, last: int) -> Finding:
+def _drift(words: TokenClasses, streams: Streams, last: int) -> Finding:
     """B5."""
     steps = last + 1
     if steps < _FEWEST:
@@ -221,7 +221,7 @@ def density(survey: Surveyed, scope: Scope) -> Finding:
     cosines = torch.where(others, 1 - near.distances[:, 0], torch.nan).nanmean(-1).double().cpu().numpy()
     # The claim is about embeddings: token types are what is drawn, not the texts that they come in.
     draws = Draws(len(ids), survey.manifest["options"]["seed"])
-    words = Words(
+    words = TokenClasses(
         Grouped(np.arange(len(ids)), draws), {name: np.isin(names, some) for name, some in CLASSES.items()}
     )  # fmt: skip
     means = {name: words.mean(cosines, name) for name in CLASSES}
@@ -253,7 +253,7 @@ def unaffected(survey: Surveyed, scope: Scope, mask: Mask, directory: Path, tick
     name = next((n for n in ("layernorm", "residual") if not np.isnan(found[n]).all()), None)
     if name is None:
         return _said("B9", "not applicable", "a norm stands between attention and residual: no ratio is defined.")
-    words, ratios = Words.of(survey), found[name].astype(np.float64)  # (token, layer)
+    words, ratios = TokenClasses.of(survey), found[name].astype(np.float64)  # (token, layer)
     means = {one: words.mean(ratios.mean(1), one) for one in CLASSES}
     apart = means["function"] - means["content"]
     figures = [

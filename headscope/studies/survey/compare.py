@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 
 from headscope.model.feed.positions import Spot
-from headscope.neighbors import Nearest, Table
+from headscope.neighbors import Moments, Nearest, Table
 from headscope.question.choices import Metric
 from headscope.studies.survey.frame import ShardFrame
 from headscope.studies.survey.options import SurveyOptions
-from headscope.studies.survey.scorer import Scorer
 from headscope.studies.survey.signal import Sets
 from headscope.vocabulary import Encoded, Vocabulary
 from headscope.vocabulary.placed import Encode, Spots, members_of, search_placed
@@ -56,12 +55,13 @@ def compare(
     def encode(spot: Spot | None) -> Encoded:
         return vocabulary.encoded(space, reference, layer, spot)
 
-    found = search_placed(
+    answers = search_placed(
         places, encode, z, frame.ids, k=1, others=frame.asked_of, metrics=options.metrics, allowed=allowed
     )
-    signals = _signals(places, encode, sets, frame, found.queries, options.metrics)
+    signals = _signals(places, encode, sets, frame, answers.queries, options.metrics)
     return {
-        metric: _compared(frame, found.nearest[metric], found.candidates, signals[metric]) for metric in options.metrics
+        metric: _compared(frame, answers.nearest[metric], answers.candidates, signals[metric])
+        for metric in options.metrics
     }
 
 
@@ -76,43 +76,36 @@ def _signals(
     """Signal [token, head]; `queries`: place by place."""
     # The shard's own outputs are the bank that corrects for hubs: then its figures depend on no other shard.
     bank = torch.cat(list(queries))
-    scorers = {metric: Scorer.of(metric, bank) for metric in metrics}
+    bank = bank if len(bank) > 1 else bank.repeat(2, 1, 1)  # a bank of one tells nothing: every score is 0
+    moments = {metric: Moments.of(metric, bank).in_float32() for metric in metrics}
     ids = sets.types.to(bank.device)
     signals: dict[Metric, list[Tensor]] = {metric: [] for metric in metrics}
     table: Table | None = None
     rows = torch.empty(0)
     for (spot, members), z in zip(places, queries, strict=True):
         encoded = encode(spot)
-        if encoded.table is not table:
+        if encoded.table is not table:  # gathered once: places mostly share their table
             table, rows = encoded.table, encoded.table.rows[:, ids]
-        here = _at(rows, ids, encoded)
-        for metric, scorer in scorers.items():
-            signals[metric].append(sets.signals(scorer.scores(z, here), frame.text[members]).cpu())
+        here = table.placed(rows.clone(), encoded.place, ids)
+        for metric in metrics:
+            signals[metric].append(sets.signals(moments[metric].scores(here, z), frame.text[members]).cpu())
     back = torch.cat([members for _, members in places]).argsort()  # from the order of places to that of the frame
     return {metric: torch.cat(parts)[back] for metric, parts in signals.items()}
 
 
-def _at(rows: Tensor, ids: Tensor, encoded: Encoded) -> Tensor:
-    """Encodings of a few tokens at a place, float32 [head, token, width], from their rows of the table."""
-    place = encoded.place
-    if place.shift is not None:
-        rows = rows + place.shift[:, None]
-    if place.scale is not None:
-        rows = rows * place.scale[ids, None]
-    return rows + encoded.table.bias_at(place)[:, None]
-
-
-def _compared(frame: ShardFrame, found: Nearest, candidates: int, signal: Tensor) -> Compared:
-    assert found.other_ranks is not None, "the tokens of partners were asked for"
-    nearest, others = found.ids[..., 0], found.other_ranks[..., 0]
+def _compared(frame: ShardFrame, answers: Nearest, candidates: int, signal: Tensor) -> Compared:
+    assert answers.other_ranks is not None, "the tokens of partners were asked for"
+    nearest, others = answers.ids[..., 0], answers.other_ranks[..., 0]
     paired = frame.partner >= 0
     partner = frame.partner.clamp_min(0)
+    # Each output was also asked for the own token of the one that it is the partner of; so what the partner was asked
+    # for is this token, and its answer is this token's chance.
     return Compared(
         candidates=candidates,
-        own_rank=found.own_rank,
-        own_distance=found.own_distance,
+        own_rank=answers.own_rank,
+        own_distance=answers.own_distance,
         nearest=nearest,
-        distance=found.distances[..., 0],
+        distance=answers.distances[..., 0],
         chance_own_rank=torch.where(paired[:, None], others[partner], 0),
         chance_in_text=torch.where(paired[:, None], frame.in_text(nearest[partner]), False).to(torch.int8),
         signal=signal,

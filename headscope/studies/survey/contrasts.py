@@ -21,7 +21,8 @@ from headscope.studies.survey.finished import REPLICATES, refuse_unfinished
 from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.unsealed import told
 
-KEYS = {
+# What the figures of a head, or of the mean of a layer's heads, are of.
+SUBJECT = {
     "null": pa.string(),
     "space": pa.string(),
     "reference": pa.string(),
@@ -29,8 +30,8 @@ KEYS = {
     "mask": pa.string(),
     "layer": pa.int16(),
     "head": pa.int16(),
-    "statistic": pa.string(),
 }
+KEYS = SUBJECT | {"statistic": pa.string()}
 _BETWEEN = ("reference", "mask")
 SCHEMA = pa.schema(
     KEYS
@@ -41,7 +42,7 @@ Key = tuple[Any, ...]  # the values of KEYS
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptFigure:
     """A figure as replicates.parquet keeps it."""
 
     value: float
@@ -49,13 +50,13 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class _Pair:
+class _Subtraction:
     """Two figures to subtract: `keys` are those that both have in common, the one that differs being None."""
 
     keys: Key
     first: str
     second: str
-    figures: tuple[Kept, Kept]
+    figures: tuple[KeptFigure, KeptFigure]
 
 
 def within(rows: Sequence[dict[str, Any]], groups: int) -> pa.Table:
@@ -66,7 +67,7 @@ def within(rows: Sequence[dict[str, Any]], groups: int) -> pa.Table:
     is no interval.
     """
     kept = {
-        tuple(row[name] for name in KEYS): Kept(row["value"], np.asarray(row["replicates"], dtype=np.float32))
+        tuple(row[name] for name in KEYS): KeptFigure(row["value"], np.asarray(row["replicates"], dtype=np.float32))
         for row in rows
     }
     parts = [_subtracted(name, _alike(kept, name), groups) for name in _BETWEEN]
@@ -89,7 +90,7 @@ def between(first: Path, second: Path) -> pa.Table:
     heads = manifests[0]["model"]["heads"] == manifests[1]["model"]["heads"]
     at = list(KEYS).index("head")
     pairs = [
-        _Pair(key, str(first), str(second), (figure, other[key]))
+        _Subtraction(key, str(first), str(second), (figure, other[key]))
         for key, figure in one.items()
         if key in other and (heads or key[at] is None)
     ]
@@ -114,7 +115,7 @@ def unpaired(first: Mapping[str, Any], second: Mapping[str, Any]) -> str | None:
     return None
 
 
-def read_replicates(directory: Path) -> dict[Key, Kept]:
+def read_replicates(directory: Path) -> dict[Key, KeptFigure]:
     """replicates.parquet by key; InputError where it cannot be made sense of."""
     with told(directory, survey_manifest(directory)):
         table = pq.read_table(directory / REPLICATES)
@@ -122,7 +123,7 @@ def read_replicates(directory: Path) -> dict[Key, Kept]:
         values, ends = lists.values.to_numpy(zero_copy_only=False), lists.offsets.to_numpy()
         rows = table.drop_columns(["replicates"]).to_pylist()
         return {
-            tuple(row[name] for name in KEYS): Kept(row["value"], values[start:stop])
+            tuple(row[name] for name in KEYS): KeptFigure(row["value"], values[start:stop])
             for row, start, stop in zip(rows, ends[:-1], ends[1:], strict=True)
         }
 
@@ -138,11 +139,11 @@ def _but(key: Key, name: str) -> Key:
     return (*key[:at], None, *key[at + 1 :])
 
 
-def _without(kept: Mapping[Key, Kept], name: str) -> dict[Key, Kept]:
+def _without(kept: Mapping[Key, KeptFigure], name: str) -> dict[Key, KeptFigure]:
     return {_but(key, name): figure for key, figure in kept.items()}
 
 
-def _alike(kept: Mapping[Key, Kept], name: str) -> Iterator[_Pair]:
+def _alike(kept: Mapping[Key, KeptFigure], name: str) -> Iterator[_Subtraction]:
     """Every later value of one key with every earlier one, the other keys alike."""
     at = list(KEYS).index(name)
     families: dict[Key, list[Key]] = {}
@@ -150,12 +151,12 @@ def _alike(kept: Mapping[Key, Kept], name: str) -> Iterator[_Pair]:
         families.setdefault(_but(key, name), []).append(key)
     for keys, members in families.items():
         for second, first in combinations(members, 2):
-            yield _Pair(keys, first[at], second[at], (kept[first], kept[second]))
+            yield _Subtraction(keys, first[at], second[at], (kept[first], kept[second]))
 
 
-def _subtracted(between: str, pairs: Iterable[_Pair], groups: int) -> Iterator[dict[str, Any]]:
+def _subtracted(between: str, pairs: Iterable[_Subtraction], groups: int) -> Iterator[dict[str, Any]]:
     """Rows of contrasts.parquet."""
-    families: dict[Key, list[_Pair]] = {}
+    families: dict[Key, list[_Subtraction]] = {}
     of_head = list(KEYS).index("head")
     for pair in pairs:
         same = _but(_but(pair.keys, "layer"), "head")
@@ -165,10 +166,10 @@ def _subtracted(between: str, pairs: Iterable[_Pair], groups: int) -> Iterator[d
         drawn = np.stack([np.subtract(*(f.replicates.astype(float) for f in p.figures)) for p in members])
         apart = Resampled(values, spread(drawn, groups))
         p = apart.p
-        for pair, difference, *found in zip(members, values, apart.low, apart.high, p, corrected(p), strict=True):
+        for pair, difference, *numbers in zip(members, values, apart.low, apart.high, p, corrected(p), strict=True):
             yield (
                 dict(zip(KEYS, pair.keys, strict=True))
                 | {"between": between, "first": pair.first, "second": pair.second}
                 | {"difference": float(difference)}
-                | {name: number(one) for name, one in zip(("low", "high", "p", "q"), found, strict=True)}
+                | {name: number(value) for name, value in zip(("low", "high", "p", "q"), numbers, strict=True)}
             )

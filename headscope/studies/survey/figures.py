@@ -72,6 +72,7 @@ def _ratio(sums: Totals, top: str, bottom: str) -> Resampled[Array]:
 
 
 def _with_mean(heads: Array) -> Array:
+    # Replicate by replicate, so that the mean's interval knows that the heads saw the same texts.
     return np.concatenate([heads, heads.mean(0, keepdims=True)])
 
 

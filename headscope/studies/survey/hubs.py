@@ -32,13 +32,13 @@ class Hubs:
         nearest = table["nearest"].to_numpy().reshape(len(self._counts), -1)
         for count, ids in zip(self._counts, nearest, strict=True):
             count += np.bincount(ids, minlength=len(count))
-        self._candidates = table["candidates"][0].as_py()
+        self._candidates = table["candidates"][0].as_py()  # of a view: the same in all its rows
 
     def rows(self, labels: Sequence[str]) -> Iterator[dict[str, Any]]:
         """One row for each head: see docs/survey.md."""
         positions = int(self._counts[0].sum())
-        found = Hubness.of(torch.from_numpy(self._counts), self._candidates, positions)
+        hubness = Hubness.of(torch.from_numpy(self._counts), self._candidates, positions)
         for id, share, skewness in zip(
-            *(part.tolist() for part in (found.largest_id, found.largest, found.skewness)), strict=True
+            *(part.tolist() for part in (hubness.largest_id, hubness.largest, hubness.skewness)), strict=True
         ):
             yield {"positions": positions, "nearest": id, "label": labels[id], "share": share, "skewness": skewness}

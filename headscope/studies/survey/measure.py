@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from headscope.corpus.counted import tokens_of
 from headscope.corpus.tags import tagged
 from headscope.corpus.texts import CorpusText
 from headscope.errors import ModelError
@@ -74,7 +73,7 @@ def measure(
 
     The figures depend on these arguments alone: not on other shards, nor on what ran before.
     """
-    tokens = [tokens_of(scope, text, options.truncate) for text in texts]
+    tokens = [scope.tokens(text.content, truncate=options.truncate) for text in texts]
     names = scope.bench.opened.names
 
     def labelled(number: int, ids: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -108,14 +107,14 @@ def measure(
             sink.patterns(tables.patterns(frame, layer, mask, heads.pattern[:, layer]))
         first: dict[str, dict[Metric, Compared]] = {}
         for space, reference in options.views():
-            for metric, layer, found in _compared(
+            for metric, layer, compared in _compared(
                 scope, frame, sets, heads, options, space, reference, chosen, first, tick
             ):
-                sink.rows(tables.rows(frame, layer, space, reference, metric, mask, found))
+                sink.rows(tables.rows(frame, layer, space, reference, metric, mask, compared))
         if options.stream and nulls.moves_streams(null):
-            found_streams = walked(scope, frame, heads.spots, tokens, options, mask, tick)
+            streams = walked(scope, frame, heads.spots, tokens, options, mask, tick)
             for number, stage in enumerate(stages_of(scope.card.layers)):
-                sink.stream(tables.stream(frame, number, stage, mask, found_streams))
+                sink.stream(tables.stream(frame, number, stage, mask, streams))
 
 
 def _compared(
@@ -134,21 +133,22 @@ def _compared(
 
     `first` keeps what layer 0 is in each space: there the references `input` and `layer` are the same encodings.
     """
+    # All metrics come from one search of a layer, and the file has a metric's layers in a row: the others' wait.
     later: list[tuple[Metric, int, Compared]] = []
     for layer in layers:
         same = layer == 0 and reference in ("input", "layer")
         if same and space in first:
-            found = first[space]
+            by_metric = first[space]
         else:
             vocabulary = scope.bench.vocabulary
-            found = compare(vocabulary, frame, heads.spots, sets, heads.z[layer], options, space, reference, layer)
+            by_metric = compare(vocabulary, frame, heads.spots, sets, heads.z[layer], options, space, reference, layer)
         if same:
-            first[space] = found
+            first[space] = by_metric
         tick(len(frame))
-        yield options.metrics[0], layer, found[options.metrics[0]]
-        later += [(metric, layer, found[metric]) for metric in options.metrics[1:]]
+        yield options.metrics[0], layer, by_metric[options.metrics[0]]
+        later += [(metric, layer, by_metric[metric]) for metric in options.metrics[1:]]
     for metric in options.metrics[1:]:
-        yield from (one for one in later if one[0] == metric)
+        yield from (waiting for waiting in later if waiting[0] == metric)
 
 
 def _heads(

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from headscope.errors import InputError
+from headscope.errors import InputError, clause
 from headscope.keep.record import is_sealed
 from headscope.studies.survey.finished import refuse_unfinished
 from headscope.studies.survey.manifest import survey_manifest
@@ -67,7 +68,12 @@ class Hub(NamedTuple):
 
 
 _Key = tuple[str | None, View, str, int, int | None, Tokens]
-_FIELDS = tuple(Stat.__dataclass_fields__)
+R = TypeVar("R", View, Stat, Hub)
+
+
+def _of_row(kind: type[R], row: Mapping[str, Any]) -> R:
+    """What a row of a table says, of those of its columns that the fields are named after."""
+    return kind(*(row[name] for name in kind.__annotations__))
 
 
 @dataclass(frozen=True)
@@ -107,6 +113,11 @@ class OpenedSurvey:
         return int(self.manifest["model"]["heads"])
 
     @property
+    def places(self) -> list[tuple[int, int]]:
+        """Every head, by its layer and its number there."""
+        return list(product(range(self.layers), range(self.heads)))
+
+    @property
     def texts_sha256(self) -> str:
         """What identifies the surveyed texts."""
         return str(self.manifest["texts"]["sha256"])
@@ -122,24 +133,20 @@ class OpenedSurvey:
         return {
             (
                 row["null"],
-                View(row["space"], row["reference"], row["metric"], row["mask"]),
+                _of_row(View, row),
                 row["statistic"],
                 row["layer"],
                 row["head"],
                 Tokens(row["by"], row["class"]),
-            ): Stat(*(row[name] for name in _FIELDS))
+            ): _of_row(Stat, row)
             for row in rows
         }
 
     @cached_property
-    def _hubs(self) -> dict[tuple[str | None, View, int, int | None], Hub]:
+    def hubs(self) -> dict[tuple[str | None, View, int, int | None], Hub]:
+        """All rows of hubs.parquet by null, view, layer and head; head None: the mean over the layer's heads."""
         return {
-            (
-                row["null"],
-                View(row["space"], row["reference"], row["metric"], row["mask"]),
-                row["layer"],
-                row["head"],
-            ): Hub(row["label"], row["share"], row["skewness"])
+            (row["null"], _of_row(View, row), row["layer"], row["head"]): _of_row(Hub, row)
             for row in pq.read_table(self.path / "hubs.parquet").to_pylist()
         }
 
@@ -150,14 +157,13 @@ class OpenedSurvey:
 
     def stage_stat(self, mask: str, statistic: str, stage: int, tokens: Tokens = ALL) -> Stat | None:
         """One figure of the residual stream; None where it was not measured."""
-        return self._stage_stats.get((mask, statistic, stage, tokens))
+        return self.stage_stats.get((mask, statistic, stage, tokens))
 
     @cached_property
-    def _stage_stats(self) -> dict[tuple[str, str, int, Tokens], Stat]:
+    def stage_stats(self) -> dict[tuple[str, str, int, Tokens], Stat]:
+        """All figures of the residual stream by mask, statistic, stage and class of tokens; nulls are left out."""
         return {
-            (row["mask"], row["statistic"], row["stage"], Tokens(row["by"], row["class"])): Stat(
-                *(row[name] for name in _FIELDS)
-            )
+            (row["mask"], row["statistic"], row["stage"], Tokens(row["by"], row["class"])): _of_row(Stat, row)
             for row in pq.read_table(self.path / "stream.parquet").to_pylist()
             if row["null"] is None
         }
@@ -209,7 +215,7 @@ class OpenedSurvey:
 
     def hub(self, view: View, layer: int, head: int | None = None) -> Hub | None:
         """The most frequent nearest token; None where it was not measured."""
-        return self._hubs.get((None, view, layer, head))
+        return self.hubs.get((None, view, layer, head))
 
 
 def open_survey(path: str | Path) -> OpenedSurvey:
@@ -224,10 +230,9 @@ def open_survey(path: str | Path) -> OpenedSurvey:
     for shard in range(len(survey.manifest["shards"])):
         survey.store.outlined(shard)
     try:
-        _ = survey.views, survey._hubs, survey.contrasts, survey.stages and survey._stage_stats
+        _ = survey.views, survey.hubs, survey.contrasts, survey.stages and survey.stage_stats
     except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise InputError(f"the tables of the survey in {str(path)!r} cannot be read: {reason}.") from None
+        raise InputError(f"the tables of the survey in {str(path)!r} cannot be read: {clause(error)}.") from None
     return survey
 
 

@@ -249,15 +249,15 @@ def _sources(
     paths = in_order(paths, "paths")
     if [str(path) for path in paths].count(STANDARD_INPUT) > 1:
         raise InputError("- is named twice: standard input is read once.")
-    found: list[TextFile | ArrivedTexts] = []
+    sources: list[TextFile | ArrivedTexts] = []
     for path in paths:
         if str(path) == STANDARD_INPUT:
-            found.append(stack.enter_context(arriving(directory, stream)))
+            sources.append(stack.enter_context(arriving(directory, stream)))
         else:
-            found += find_sources([path], options.format)
-    if not found:
+            sources += find_sources([path], options.format)
+    if not sources:
         raise InputError("no texts are given: name files, directories, or - for standard input.")
-    return found
+    return sources
 
 
 def _refuse_other_texts(directory: Path, before: Mapping[str, Any], census: Census) -> None:

@@ -41,6 +41,7 @@ class Sets:
         numbers = {number for number, _ in texts}
         extra = [one for one in bank if one[0] not in numbers][: max(0, _FEWEST - len(texts))]
         pool = _Pool.of([types for _, types in [*texts, *extra]])
+        # A generator for each text: what it draws does not hang on the texts before it.
         drawn = [pool.sets(n, np.random.default_rng([seed, 2, number])) for n, (number, _) in enumerate(texts)]
         lengths = np.array([len(members) for members, _ in drawn])
         counts = np.zeros((len(texts), max(1, *(len(of_text) for _, of_text in drawn))), dtype=np.int64)

@@ -26,26 +26,8 @@ from headscope.studies.survey.sums import CLASSES, Membership, Totals
 from headscope.studies.survey.unsealed import told
 
 MAIN = ("auc_own", "own_at_1", "in_text", "kappa", "signal")  # whose replicates are kept
-_VIEW = {
-    "null": pa.string(),
-    "space": pa.string(),
-    "reference": pa.string(),
-    "metric": pa.string(),
-    "mask": pa.string(),
-}
-KEYS = _VIEW | {"layer": pa.int16(), "head": pa.int16()}
-_REPLICATES = pa.schema(KEYS | {"statistic": pa.string(), "value": pa.float64(), "replicates": pa.list_(pa.float32())})
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What a figure is of, apart from its layer and head."""
-
-    null: str | None
-    space: str | None
-    reference: str | None
-    metric: str | None
-    mask: str
+_OF_GROUP = ("space", "reference", "metric", "mask", "layer")  # what the rows of a row group have in common
+_REPLICATES = pa.schema(contrasts.KEYS | {"value": pa.float64(), "replicates": pa.list_(pa.float32())})
 
 
 @dataclass
@@ -73,43 +55,45 @@ def _compute(directory: Path, manifest: dict[str, Any], nulls: Sequence[str], ti
     vocabulary = read_vocabulary(directory)
     quarter = sums.quarters(vocabulary["frequency"].to_numpy())
     labels = vocabulary["label"].to_pylist()
-    found = _Tables()
+    tables = _Tables()
     groups: NDArray[np.bool_] | None = None
     for null in (None, *nulls):
-        survey = _Survey(Store(directory, null), manifest, quarter)
+        survey = _SurveyShards(Store(directory, null), manifest, quarter)
         groups = survey.groups_of_classes() if groups is None else groups
-        for view, layer, some in survey.figures(found, labels):
-            found.figures += [(_keys(view, layer), figure.slim()) for figure in some]
+        for keys, some in survey.figures(tables, labels):
+            tables.figures += [(keys, figure.slim()) for figure in some]
             tick()
         if manifest["options"]["stream"] and moves_streams(null):
             for keys, some in survey.stream():
-                found.streams += [(keys, figure.slim()) for figure in some]
+                tables.streams += [(keys, figure.slim()) for figure in some]
                 tick()
     assert groups is not None
     finished.begin(directory)
-    write_table(directory / finished.STATISTICS, columns.table(KEYS, found.figures, groups.sum(1)))
-    if found.streams:
-        write_table(directory / finished.STREAM, columns.table(stream_figures.KEYS, found.streams, groups.sum(1)))
-    write_table(directory / finished.REPLICATES, pa.Table.from_pylist(found.replicates, schema=_REPLICATES))
-    write_table(directory / finished.CONTRASTS, contrasts.within(found.replicates, manifest["texts"]["groups"]))
-    write_table(directory / finished.HUBS, pa.Table.from_pylist(found.hubs, schema=pa.schema(KEYS | HUBS)))
+    write_table(directory / finished.STATISTICS, columns.table(contrasts.SUBJECT, tables.figures, groups.sum(1)))
+    if tables.streams:
+        write_table(directory / finished.STREAM, columns.table(stream_figures.KEYS, tables.streams, groups.sum(1)))
+    write_table(directory / finished.REPLICATES, pa.Table.from_pylist(tables.replicates, schema=_REPLICATES))
+    write_table(directory / finished.CONTRASTS, contrasts.within(tables.replicates, manifest["texts"]["groups"]))
+    write_table(
+        directory / finished.HUBS, pa.Table.from_pylist(tables.hubs, schema=pa.schema(contrasts.SUBJECT | HUBS))
+    )
     finished.finish(directory, manifest)
 
 
-class _Survey:
+class _SurveyShards:
     """The shards of one survey or null, and how their row groups lie."""
 
     def __init__(self, store: Store, manifest: dict[str, Any], quarter: NDArray[np.int64]) -> None:
         self.store, self.quarter = store, quarter
         self.shards = range(len(manifest["shards"]))
-        for shard in self.shards:
+        for shard in self.shards:  # all before the first is summed: a damaged one is told of now, not in an hour
             store.whole(shard)
         self.layers, self.heads = manifest["model"]["layers"], manifest["model"]["heads"]
         self.total_groups = manifest["texts"]["groups"]
         self.draws = Draws(self.total_groups, manifest["options"]["seed"])
         self.masks = manifest["options"]["masks"]
 
-    def figures(self, tables: _Tables, labels: Sequence[str]) -> Iterator[tuple[Subject, int, list[Figure]]]:
+    def figures(self, tables: _Tables, labels: Sequence[str]) -> Iterator[tuple[dict[str, Any], list[Figure]]]:
         """The figures of every view and layer; replicates and hubs go into `tables`."""
         members = [self._membership(shard) for shard in self.shards]
         first = self._file(0, "rows")
@@ -119,19 +103,20 @@ class _Survey:
                 for shard, member in zip(self.shards, members, strict=True):
                     table = self._file(shard, "patterns").read_row_group(n * self.layers + layer)
                     of_patterns.add(member(), *sums.of_patterns(table, self.heads))
-                yield Subject(self.store.null, None, None, None, mask), layer, figures.of_patterns(of_patterns)
+                keys = dict.fromkeys(contrasts.SUBJECT) | {"null": self.store.null, "mask": mask, "layer": layer}
+                yield keys, figures.of_patterns(of_patterns)
         for group in range(first.num_row_groups):
             totals, hubs = Totals(self.draws, sums.OF_ROWS, sums.COUNTS_OF_ROWS), Hubs(len(labels), self.heads)
             for shard, member in zip(self.shards, members, strict=True):
                 table = self._file(shard, "rows").read_row_group(group)
                 totals.add(member(), *sums.of_rows(table, self.heads))
                 hubs.add(table)
-            view, layer = self._view(table)
-            found = figures.of_rows(totals)
-            keys = _keys(view, layer)
-            tables.replicates += _replicates(keys, found)
+            of_rows = figures.of_rows(totals)
+            row = table.slice(0, 1).to_pylist()[0]
+            keys = {"null": self.store.null} | {name: row[name] for name in _OF_GROUP}
+            tables.replicates += _replicates(keys, of_rows)
             tables.hubs += [keys | {"head": head} | row for head, row in enumerate(hubs.rows(labels))]
-            yield view, layer, found
+            yield keys, of_rows
 
     def stream(self) -> Iterator[tuple[dict[str, Any], list[Figure]]]:
         """The figures of every stage of the residual stream, under each mask."""
@@ -159,10 +144,6 @@ class _Survey:
             found[:, member.groups] |= here
         return found
 
-    def _view(self, table: pa.Table) -> tuple[Subject, int]:
-        one = table.slice(0, 1).to_pylist()[0]
-        return Subject(self.store.null, one["space"], one["reference"], one["metric"], one["mask"]), one["layer"]
-
     def _membership(self, shard: int) -> Callable[[], Membership]:
         """A shard's membership, when it is asked for: made once where there are few shards, else each time."""
         if len(self.shards) <= _KEPT:
@@ -186,10 +167,6 @@ class _Survey:
 _KEPT = 16  # shards whose memberships are held
 
 
-def _keys(view: Subject, layer: int) -> dict[str, Any]:
-    return vars(view) | {"layer": layer}
-
-
 def _replicates(keys: dict[str, Any], found: Sequence[Figure]) -> list[dict[str, Any]]:
     """Replicates of the main figures, for all tokens."""
     rows = []
@@ -200,13 +177,17 @@ def _replicates(keys: dict[str, Any], found: Sequence[Figure]) -> list[dict[str,
         kept: dict[str, Resampled[Array] | None] = {figure.statistic: figure.resampled[0]}
         if figure.statistic == "auc_own":
             kept["own"] = figure.resampled[1]
-        for statistic, one in kept.items():
-            assert one is not None, "Own has a chance"
-            last = len(one.value) - 1
+        for statistic, resampled in kept.items():
+            assert resampled is not None, "Own has a chance"
+            last = len(resampled.value) - 1
             rows += [
                 keys
-                | {"head": None if head == last else head, "statistic": statistic, "value": float(one.value[head, 0])}
-                | {"replicates": one.replicates[head, 0].astype(np.float32)}
+                | {
+                    "head": None if head == last else head,
+                    "statistic": statistic,
+                    "value": float(resampled.value[head, 0]),
+                    "replicates": resampled.replicates[head, 0].astype(np.float32),  # 2,000 of each: half the file
+                }
                 for head in range(last + 1)
             ]
     return rows

@@ -52,6 +52,7 @@ class Sink:
         with told(self._directory):
             if name not in self._writers:
                 self._writers[name] = pq.ParquetWriter(self._folder / f"{name}.parquet", schema, compression="zstd")
+            # A row group is one layer of one view, so that the statistics need not hold more of a shard than that.
             self._writers[name].write_table(table, row_group_size=max(1, len(table)))
 
     def close(self) -> None:

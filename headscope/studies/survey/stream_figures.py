@@ -29,7 +29,7 @@ COUNTS = ("own", "own_paired", "stepped", "all")
 
 
 class Medians:
-    """The median own rank of every class, exactly: a count of every rank."""
+    """The median own rank of every class, exactly: a count of every rank, which shards add to as they come."""
 
     def __init__(self) -> None:
         self._counts: NDArray[np.int64] | None = None  # [class, rank]
@@ -70,6 +70,7 @@ def of_stage(here: pa.Table, before: pa.Table | None) -> tuple[Array, Array]:
         *(numbers(here, name) for name in _PLAIN),
     ]
     counts = [~np.isnan(rank), both, ~np.isnan(steps[0]), np.ones_like(both)]
+    # What is not known adds nothing; the counts are of what is.
     return np.nan_to_num(np.stack(parts))[:, None], np.stack(counts).astype(np.float64)
 
 

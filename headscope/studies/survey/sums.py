@@ -64,6 +64,7 @@ class Membership:
     def sums(self, values: Array) -> Array:
         """Sums of values [figure, head, token]: [figure, head, class, group]."""
         figures, heads, tokens = values.shape
+        # Classes overlap, and there are many groups: one sparse product is all their sums at once.
         summed = self.matrix.T @ values.reshape(-1, tokens).T  # (class · group, figure · head)
         by_head: Array = np.asarray(summed).T.reshape(figures, heads, len(CLASSES), len(self.groups))
         return by_head
@@ -108,6 +109,7 @@ def of_rows(table: pa.Table, heads: int) -> tuple[Array, Array]:
     both = known & ~np.isnan(chance)
     paired = ~np.isnan(inside_chance)
     at_1, at_10, chance_1, chance_10 = rank <= 1, rank <= 10, chance <= 1, chance <= 10
+    # What is nan is put at 0, not multiplied by it: nan · 0 is nan.
     parts = [
         _where(known, own), at_1, at_10,
         _where(both, own - own_chance), both * (at_1 * 1.0 - chance_1), both * (at_10 * 1.0 - chance_10),

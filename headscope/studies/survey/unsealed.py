@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from headscope.corpus.census import digest_of, hash_of
 from headscope.corpus.texts import CorpusText
-from headscope.errors import InputError
+from headscope.errors import InputError, clause
 from headscope.keep.files import file_fault
 from headscope.keep.record import is_sealed
 from headscope.studies.survey import tables
@@ -34,10 +34,9 @@ def told(directory: Path, manifest: Mapping[str, Any]) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         which = "" if is_sealed(manifest) else ", which have no checksums,"
         raise InputError(
-            f"the tables of {directory}{which} are damaged ({reason[:300]}): survey again in a new directory."
+            f"the tables of {directory}{which} are damaged ({clause(error)}): survey again in a new directory."
         ) from error
 
 

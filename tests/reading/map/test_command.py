@@ -40,12 +40,20 @@ def test_its_numbers_are_those_of_the_library(demo, tmp_path):
     assert told["at"] == 2
 
 
+def test_it_is_a_page_and_a_table_too(demo, tmp_path):
+    for name, begins in (("map.html", "<!doctype html>"), ("map.md", "PCA: "), ("map.csv", "what,group,text")):
+        choices = ("--method", "pca", "--size", "60", "--model", "demo", "-o", str(tmp_path / name))
+        assert run("A bird.", *choices) == 0
+        assert (tmp_path / name).read_text().startswith(begins)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("-o", "map.gif"), "not '.gif'"),
         (("-o", "nowhere/map.svg"), "there is no directory"),
         (("-o", "map.svg", "--theme", "sepia"), "no theme 'sepia'"),
+        (("-o", "map.html", "--theme", "dark"), ".html is none"),
         (("-o", "map.svg", "--model", "demo", "--head", "12"), "no head 12"),
         (("-o", "map.svg", "--model", "demo", "--metric", "dot"), "open: cosine, euclidean"),
     ],

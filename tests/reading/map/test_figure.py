@@ -1,4 +1,4 @@
-"""A map as a file: what is drawn, the same bytes every time, and labels that do not collide."""
+"""A map as a file: what is drawn, the same bytes every time."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import torch
 import zoo
-from hypothesis import given
-from hypothesis import strategies as st
 
 from headscope.errors import InputError
-from headscope.show.labels import placed
+from headscope.show.numbers import distance
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -47,6 +46,27 @@ def test_the_same_map_gives_the_same_bytes(found, tmp_path):
     assert first != found.save(tmp_path / "dark.svg", "dark").read_bytes()
 
 
+def test_its_texts_tell_where_each_token_is_moved(found, scope_of, tmp_path):
+    both = found.place(scope_of("bert").read("A bird likes a banana.", mask="causal"))
+    told = both.save(tmp_path / "map.md").read_text()
+    assert "mask causal" in told
+    for text in both.texts:
+        for token, moved in zip(text.tokens, text.moved.tolist(), strict=True):
+            row = next(line for line in told.splitlines() if line.startswith(f"| {token.position} "))
+            assert len(row.split(" | ")) == 6
+            assert any(f"| {distance(moved)} |" in line for line in told.splitlines())
+    counts = {"tokens of the text": "text", "near an output": "near", "random": "random"}
+    for said, group in counts.items():
+        assert f"| {said} | {found.groups.count(group)} |" in told
+
+
+@pytest.mark.parametrize(("moved", "shares"), [(0.0, {0.0}), (-6e-8, {0.0}), (0.25, {1.0})])
+def test_what_is_not_moved_has_no_ground(found, moved, shares):
+    text = replace(found.texts[0], moved=torch.full_like(found.texts[0].moved, moved))
+    rows = replace(found, texts=(text,)).sheets()[1].rows
+    assert {row.cells[-1].share for row in rows} == shares
+
+
 def test_files_are_of_their_kind_and_of_paper_size(found, tmp_path):
     assert found.save(tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
     pdf = found.save(tmp_path / "map.pdf").read_bytes()
@@ -75,13 +95,14 @@ def test_a_notebook_shows_the_drawing_and_its_warnings(found):
     assert "<svg" in html
     assert "Do not read nearness off this picture" in html
     assert "<?xml" not in html
+    assert found.to_html().count("<svg") == 1
 
 
 @pytest.mark.parametrize(
     ("name", "theme", "said"),
     [
-        ("map.gif", "light", r"\.svg, \.png, \.pdf, \.json, \.csv, not '\.gif'"),
-        ("map", "light", "without a suffix"),
+        ("map.gif", "light", r"\.html, \.md, \.csv, \.json, \.svg, \.pdf, \.png, not '\.gif'"),
+        ("map", "light", "without an ending"),
         ("map.svg", "sepia", "no theme 'sepia'"),
         ("nowhere/map.svg", "light", "no directory"),
     ],
@@ -95,30 +116,3 @@ def test_a_place_that_cannot_be_written_to_is_said(found, tmp_path):
     (tmp_path / "map.svg").mkdir()
     with pytest.raises(InputError, match="is a directory"):
         found.save(tmp_path / "map.svg")
-
-
-size = st.floats(1, 20)
-places = st.tuples(st.floats(0, 100), st.floats(0, 100))
-
-
-@given(st.lists(st.tuples(places, size, size), max_size=30), st.lists(places, max_size=5))
-def test_labels_never_collide(labels, points):
-    taken = [(x - 1, y - 1, x + 1, y + 1) for x, y in points]
-    boxes = [
-        (corner[0], corner[1], corner[0] + width, corner[1] + height)
-        for corner, (_, width, height) in zip(placed(labels, taken, (0, 0, 100, 100), 2), labels, strict=True)
-        if corner is not None
-    ]
-    everything = boxes + taken
-    for n, one in enumerate(boxes):
-        assert one[0] >= 0
-        assert one[1] >= 0
-        assert one[2] <= 100
-        assert one[3] <= 100
-        for other in everything[n + 1 :]:
-            assert one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
-
-
-@given(places, size, size)
-def test_the_first_label_always_has_room(at, width, height):
-    assert next(placed([(at, width, height)], [], (-50, -50, 150, 150), 2)) is not None

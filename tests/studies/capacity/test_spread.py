@@ -8,7 +8,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from conftest import SHARED
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -18,6 +17,7 @@ from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.capacity.run import Run
 from headscope.studies.capacity.spread import Spread, dimension_interval, participation_interval
 from headscope.studies.capacity.subspaces import Axes, dimension_at, participation_ratio
+from tests.conftest import SHARED
 from tests.studies.survey.corpora import sentences, written
 
 Array = NDArray[np.float64]

@@ -17,11 +17,11 @@ from tests.studies.survey.corpora import sentences, surveyed, written
 TOKENS, GROUPS = 120, 30
 
 
-def words() -> stream.Words:
+def words() -> stream.TokenClasses:
     """Every other token is a content word."""
     members = np.arange(TOKENS) % 2 == 0
     sample = Grouped(np.arange(TOKENS) // 4, Draws(GROUPS, seed=0))
-    return stream.Words(sample, {"content": members, "function": ~members})
+    return stream.TokenClasses(sample, {"content": members, "function": ~members})
 
 
 def tokens(content: float, function: float, noise: float = 0.0) -> np.ndarray:
@@ -123,7 +123,7 @@ def test_function_words_count_punctuation(tmp_path):
     path = written(tmp_path / "t.txt", sentences(6))
     scope = Scope.from_model(*zoo.build("bert"))
     survey = Surveyed(surveyed(scope, path, tmp_path / "s", stream=True), "model")
-    found = stream.Words.of(survey).members
+    found = stream.TokenClasses.of(survey).members
     dots = survey.tokens["word_class"] == "punctuation"
     assert dots.any()
     assert found["function"][dots].all()

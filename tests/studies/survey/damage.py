@@ -39,8 +39,8 @@ def read_all(directory: Path) -> object:
     rows = asked.rows(1, "layer")
     return (
         survey.statistics.to_pydict(),
-        survey._hubs,
-        survey._stage_stats,
+        survey.hubs,
+        survey.stage_stats,
         survey.contrasts,
         examples(survey, view, [(0, 1), (1, 0)]),
         {name: values.tolist() for name, values in asked.tokens.items()},

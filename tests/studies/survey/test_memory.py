@@ -65,7 +65,7 @@ def test_the_census_holds_a_few_bytes_a_text(tmp_path):
 @pytest.fixture(scope="module")
 def survey(tmp_path_factory):
     """A survey of ten small shards, with streams."""
-    from conftest import _scope
+    from tests.conftest import _scope
 
     directory = tmp_path_factory.mktemp("survey")
     path = written(directory / "t.txt", sentences(100, seed=1))

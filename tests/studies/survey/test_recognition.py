@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from conftest import SHARED
 
+from tests.conftest import SHARED
 from tests.studies.survey.corpora import statistics, surveyed, table
 
 EWT = SHARED / "corpora" / "ud-ewt" / "en_ewt-ud-dev.conllu"

@@ -8,10 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headscope.neighbors import Moments, Place, Table
-from headscope.question.choices import METRICS
 from headscope.studies.survey import signal
-from headscope.studies.survey.scorer import Scorer
 from headscope.studies.survey.signal import DISTRACTORS, Sets
 
 
@@ -104,16 +101,3 @@ def test_the_signal_of_noise_is_zero_also_where_texts_share_many_types(vocabular
     mean, error = found.nanmean(0), (found - found.nanmean(0)).square().nanmean(0).sqrt() / 300**0.5
     assert (mean.abs() < 3 * error).all()
     assert (mean.abs() < 0.1).all()
-
-
-@pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("group", [1, 2])
-def test_scores_are_the_hub_aware_ones(metric, group):
-    draw = torch.Generator().manual_seed(0)
-    table = Table.pack(torch.randn(2, 50, 8, generator=draw), torch.randn(2, 8, generator=draw))
-    bank = torch.randn(400, 2 * group, 8, generator=draw) + 0.5
-    queries = torch.randn(5, 2 * group, 8, generator=draw)
-    ids = torch.tensor([3, 17, 49])
-    expected = Moments.of(metric, bank).scores(table, Place.none, queries, ids)  # (query, head, token)
-    got = Scorer.of(metric, bank).scores(queries, table.encodings(Place.none, ids).float())
-    assert torch.allclose(got.transpose(0, 1).double(), expected, atol=1e-4)

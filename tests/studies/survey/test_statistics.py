@@ -23,7 +23,7 @@ BANDS = {"0-4": (0, 4), "5-9": (5, 9), "10-19": (10, 19), "20-49": (20, 49), "50
 @pytest.fixture(scope="module")
 def survey(tmp_path_factory):
     """A finished survey of documents of three texts, in several shards: its directory."""
-    from conftest import _scope
+    from tests.conftest import _scope
 
     directory = tmp_path_factory.mktemp("survey")
     path = written(directory / "t.txt", TEXTS, every=3)
@@ -158,7 +158,7 @@ def test_contrasts_are_taken_replicate_by_replicate(survey):
 
 
 def test_surveys_of_the_same_texts_can_be_subtracted_and_others_not(survey, tmp_path):
-    from conftest import _scope
+    from tests.conftest import _scope
 
     options = {"shard_positions": 100, "metrics": ("cosine", "dot")}
     path = written(tmp_path / "t.txt", TEXTS, every=3)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import duckdb
 
-from headscope.errors import InputError
+from headscope.errors import InputError, clause
 from headscope.studies.survey.opened import OpenedSurvey, Stat, View
 from headscope.studies.survey.report.measures import Measure
 
@@ -33,13 +33,12 @@ class Example(NamedTuple):
 
 def strongest(survey: OpenedSurvey, view: View, measure: Measure) -> list[tuple[int, int, Stat]]:
     """The heads that are above chance, the largest difference first; a few."""
-    found = [
+    above = [
         (layer, head, stat)
-        for layer in range(survey.layers)
-        for head in range(survey.heads)
+        for layer, head in survey.places
         if (stat := survey.stat(view, measure.statistic, layer, head)) is not None and stat.verdict == "above"
     ]
-    return sorted(found, key=lambda one: -(one[2].difference or 0.0))[:HEADS]
+    return sorted(above, key=lambda placed: -(placed[2].difference or 0.0))[:HEADS]
 
 
 # The draw is arithmetic, so that it is the same in every version; it looks at no figure.
@@ -102,8 +101,8 @@ def _told(survey: OpenedSurvey) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise InputError(f"the tables of the survey in {str(survey.path)!r} cannot be read: {reason[:300]}.") from None
+        where = repr(str(survey.path))
+        raise InputError(f"the tables of the survey in {where} cannot be read: {clause(error)}.") from None
 
 
 def _context(tokens: list[tuple[int, str]], position: int) -> tuple[str, str, str]:

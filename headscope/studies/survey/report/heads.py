@@ -104,11 +104,7 @@ def _panels(survey: OpenedSurvey, count: int) -> tuple[Canvas, list[Axes]]:
 
 
 def _grid(survey: OpenedSurvey, view: View, statistic: str) -> dict[tuple[int, int], Stat | None]:
-    return {
-        (layer, head): survey.stat(view, statistic, layer, head)
-        for layer in range(survey.layers)
-        for head in range(survey.heads)
-    }
+    return {(layer, head): survey.stat(view, statistic, layer, head) for layer, head in survey.places}
 
 
 def _cells(ax: Axes, survey: OpenedSurvey, stats: dict[tuple[int, int], Stat | None], paint: Paint) -> None:

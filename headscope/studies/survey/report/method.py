@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from headscope.inference.verdicts import MARGIN
-from headscope.show.document import Cell, Code, Items, Section, Table
+from headscope.show.document import Cell, Code, DocumentTable, Items, Section
 from headscope.studies.survey.opened import OpenedSurvey
 
 _OPTIONS = {
@@ -32,7 +32,9 @@ def measured(surveys: Mapping[str, OpenedSurvey]) -> Section:
     told = {name: _facts(survey) for name, survey in surveys.items()}
     names = list(dict.fromkeys(fact for facts in told.values() for fact in facts))
     rows = tuple((name, *(facts.get(name, "–") for facts in told.values())) for name in names)
-    section = Section("What was measured", "measured", [Table("From the surveys' manifests.", ("", *surveys), rows)])
+    section = Section(
+        "What was measured", "measured", [DocumentTable("From the surveys' manifests.", ("", *surveys), rows)]
+    )
     notes = tuple(f"{name}: {note}" for name, survey in surveys.items() for note in survey.notes)
     if notes:
         section.blocks.append(Items(notes))
@@ -42,7 +44,9 @@ def measured(surveys: Mapping[str, OpenedSurvey]) -> Section:
         for example in survey.manifest["texts"]["examples"]
     ]
     if left:
-        section.blocks.append(Table("Examples of texts that were left out.", ("Survey", "Why", "Where"), tuple(left)))
+        section.blocks.append(
+            DocumentTable("Examples of texts that were left out.", ("Survey", "Why", "Where"), tuple(left))
+        )
     return section
 
 

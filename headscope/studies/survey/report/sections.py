@@ -8,7 +8,7 @@ from itertools import groupby
 
 from headscope.inference.verdicts import RATE, VERDICTS
 from headscope.show.charts.chart import Chart
-from headscope.show.document import Block, Cell, Code, Quote, Section, Table
+from headscope.show.document import Block, Cell, Code, DocumentTable, Quote, Section
 from headscope.studies.survey.opened import OpenedSurvey, View
 from headscope.studies.survey.report import heads, kinds, stream
 from headscope.studies.survey.report import layers as lines
@@ -42,7 +42,7 @@ def verdicts(surveys: Mapping[str, OpenedSurvey]) -> Section:
                 rows.append((name, view_name(view), measure.over_chance, *(count[v] for v in VERDICTS), unknown))
     columns = ("Survey", "View", "Measure", *VERDICTS, "no figure")
     caption = "How many heads are above chance, below it, at chance, or undetermined."
-    return Section("In short", "short", [Table(caption, columns, tuple(rows))])
+    return Section("In short", "short", [DocumentTable(caption, columns, tuple(rows))])
 
 
 def of_survey(name: str, survey: OpenedSurvey) -> Section:
@@ -80,7 +80,7 @@ def _of_view(anchor: str, survey: OpenedSurvey, view: View) -> Section:
     return Section(view_name(view).capitalize(), anchor, [*blocks, *_strongest(survey, view), _hubs(survey, view)])
 
 
-def _by_layer(survey: OpenedSurvey, view: View) -> Table:
+def _by_layer(survey: OpenedSurvey, view: View) -> DocumentTable:
     rows: list[tuple[Cell, ...]] = []
     for measure in MEASURES:
         for layer in range(survey.layers):
@@ -89,7 +89,7 @@ def _by_layer(survey: OpenedSurvey, view: View) -> Table:
                 cells = (rate(stat.value), between(stat.low, stat.high), rate(stat.chance), difference(stat))
                 counts = (f"{stat.positions:,}", "–" if stat.paired is None else f"{stat.paired:,}")
                 rows.append((measure.title, layer, *cells, stat.verdict or "–", *counts))
-    return Table(
+    return DocumentTable(
         f"Means over the layer's heads: {view_name(view)}. Tokens and pairs are counted in every head.",
         ("Measure", "Layer", "Value", "95 %", "Chance", "Difference, 95 %", "Verdict", "Tokens", "Paired"),
         tuple(rows),
@@ -106,7 +106,7 @@ def _strongest(survey: OpenedSurvey, view: View) -> list[Block]:
     if not rows:
         return [f"No head is above chance: {view_name(view)}."]
     caption = f"The strongest heads, at most {HEADS} a measure, of those above chance: {view_name(view)}."
-    table = Table(caption, ("Measure", "Head", "Value", "Chance", "Difference, 95 %"), tuple(rows))
+    table = DocumentTable(caption, ("Measure", "Head", "Value", "Chance", "Difference, 95 %"), tuple(rows))
     shown = examples(survey, view, [(layer, head) for some in found.values() for layer, head, _ in some])
     quoted: tuple[tuple[Cell, ...], ...] = tuple(
         (
@@ -124,24 +124,19 @@ def _strongest(survey: OpenedSurvey, view: View) -> list[Block]:
         "they are not chosen."
     )
     columns = ("Head", "Token in its text", "Nearest", "Which is", "Own rank", "Signal")
-    return [table, Table(caption, columns, quoted)]
+    return [table, DocumentTable(caption, columns, quoted)]
 
 
-def _hubs(survey: OpenedSurvey, view: View) -> Table:
-    found = [
-        (layer, head, hub)
-        for layer in range(survey.layers)
-        for head in range(survey.heads)
-        if (hub := survey.hub(view, layer, head)) is not None
-    ]
-    found.sort(key=lambda one: -one[2].share)
-    return Table(
-        f"Hubs: the {min(_HUBS, len(found))} heads in which one token is the nearest most often: {view_name(view)}. "
+def _hubs(survey: OpenedSurvey, view: View) -> DocumentTable:
+    hubs = [(layer, head, hub) for layer, head in survey.places if (hub := survey.hub(view, layer, head)) is not None]
+    hubs.sort(key=lambda placed: -placed[2].share)
+    return DocumentTable(
+        f"Hubs: the {min(_HUBS, len(hubs))} heads in which one token is the nearest most often: {view_name(view)}. "
         "Skewness is that of how often each candidate is the nearest.",
         ("Head", "Token", "Share of tokens", "Skewness"),
         tuple(
             (head_name(layer, head), Code(hub.label), rate(hub.share), f"{hub.skewness:,.1f}")
-            for layer, head, hub in found[:_HUBS]
+            for layer, head, hub in hubs[:_HUBS]
         ),
     )
 
@@ -187,7 +182,7 @@ def _layers(surveys: Mapping[str, OpenedSurvey], found: Sequence[Contrast]) -> i
     return max(surveys[contrast.pair.first.survey].layers for contrast in found)
 
 
-def _contrast_table(found: Sequence[Contrast]) -> Table:
+def _contrast_table(found: Sequence[Contrast]) -> DocumentTable:
     by_pair: dict[tuple[Pair, str], list[Contrast]] = {}
     for contrast in found:
         if contrast.head is not None:
@@ -200,7 +195,7 @@ def _contrast_table(found: Sequence[Contrast]) -> Table:
         largest = f"{rate(most.difference, signed=True)} {between(most.low, most.high)}"
         counts = (higher, len(told) - higher, len(some) - len(told))
         rows.append((pair.label, pair.same, title, *counts, head_name(most.layer, most.head or 0), largest))
-    return Table(
+    return DocumentTable(
         "In how many heads the first side is higher or lower than the second, at a false discovery rate of 5 % over "
         "the heads of a contrast.",
         ("Contrast", "Of", "Measure", "Higher", "Lower", "Not told apart", "Largest in", "Difference, 95 %"),

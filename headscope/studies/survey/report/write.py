@@ -15,7 +15,8 @@ from headscope.keep.cells import cell
 from headscope.keep.files import directory_to_write
 from headscope.show.charts.chart import Cell
 from headscope.show.document import Items, Report, Section
-from headscope.show.files import FOLDERS, csv_of, write_document
+from headscope.show.files import FOLDERS, write_document
+from headscope.show.rows import csv_table
 from headscope.studies.survey.opened import OpenedSurvey, open_surveys
 from headscope.studies.survey.report import method, sections
 from headscope.studies.survey.report.contrasts import Contrast, contrasts, pairs, unpaired
@@ -98,7 +99,7 @@ def _refuse_foreign(out: Path) -> None:
 
 def _numbers(surveys: Mapping[str, OpenedSurvey], found: Sequence[Contrast]) -> dict[str, str]:
     """The surveys' tables and the contrasts as CSV, by their places."""
-    numbers = {"numbers/contrasts.csv": csv_of(_CONTRASTS, map(_contrast, found))}
+    numbers = {"numbers/contrasts.csv": csv_table(_CONTRASTS, map(_contrast, found))}
     for name in ("statistics", "hubs", "stream"):
         having = {label: survey.path / f"{name}.parquet" for label, survey in surveys.items()}
         tables = [_named(label, pq.read_table(path)) for label, path in having.items() if path.is_file()]

@@ -10,7 +10,7 @@ import markdown_it
 import zoo
 
 from headscope import Scope
-from headscope.show.document import Code, Quote, Report, Section, Table
+from headscope.show.document import Code, DocumentTable, Quote, Report, Section
 from headscope.show.markdown import markdown
 from headscope.show.page import html
 from headscope.studies.survey.report.write import write_report
@@ -58,7 +58,7 @@ def test_a_later_report_leaves_nothing_of_an_earlier_one_and_sets_a_survey_alone
 
 def test_words_of_the_texts_are_shown_as_they_are():
     spelled = "<i>a|b`c*d_e[f](g)\\#"
-    table = Table("T", ("one", "two"), ((Quote(spelled, spelled, spelled), Code(spelled)),))
+    table = DocumentTable("T", ("one", "two"), ((Quote(spelled, spelled, spelled), Code(spelled)),))
     document = Report("R", "S", (Section("T", "t", [table]),))
     shown = markdown_it.MarkdownIt("commonmark").enable("table").parse(markdown(document))
     cells = [token.children or [] for token in shown if token.type == "inline"]
