@@ -116,42 +116,50 @@ def _cell(cell: Cell) -> str:
 
 def _attributes(cell: Cell) -> str:
     """A cell without a mark, a label or a ground has no class, so that a page without the style is as plain."""
+    given = f' class="{classes}"' if (classes := _classes(cell)) else ""
+    if cell.id is not None:
+        given += f' data-id="{cell.id}"'
+    if cell.position is not None:
+        given += f' data-position="{cell.position}"'
+    if cell.label and (cell.id is not None or cell.position is not None):
+        given += f' data-label="{escape(cell.label)}"'
+    if cell.head is not None:
+        given += f' data-head="{cell.head}"'
+    if cell.layer is not None:
+        given += f' data-layer="{cell.layer}"'
+    if cell.value is not None and isfinite(cell.value):
+        given += f' data-value="{cell.value:.6g}"'
+    return f'{given} data-measure="{escape(cell.measure)}"' if cell.measure else given
+
+
+def _classes(cell: Cell) -> str:
     strong = round(STEPS * cell.share) if cell.share else 0
-    classes = {
-        "hs-number": cell.number and not cell.label,
-        f"hs-{strong}": strong,
-        f"hs-{cell.kind}": cell.kind != "elsewhere",
-        "hs-shared": cell.shared,
-    }
-    about = cell.id is not None or cell.position is not None
-    value = None if cell.value is None or not isfinite(cell.value) else f"{cell.value:.6g}"
-    given = {
-        "class": " ".join(name for name, worn in classes.items() if worn) or None,
-        "data-id": cell.id,
-        "data-position": cell.position,
-        "data-label": cell.label if about and cell.label else None,
-        "data-head": cell.head,
-        "data-layer": cell.layer,
-        "data-value": value,
-        "data-measure": cell.measure or None,
-    }
-    return "".join(f' {name}="{escape(str(said))}"' for name, said in given.items() if said is not None)
+    parts = (
+        "hs-number" if cell.number and not cell.label else "",
+        f"hs-{strong}" if strong else "",
+        f"hs-{cell.kind}" if cell.kind != "elsewhere" else "",
+        "hs-shared" if cell.shared else "",
+    )
+    return " ".join(filter(None, parts))
 
 
 def _inside(cell: Cell) -> str:
     """The cell's words; what its look and its place say is said to those who do not see it, too."""
+    number = escape(cell.number.replace("-", "−"))
+    beside = f' <small class="hs-beside">{escape(cell.beside)}</small>' if cell.beside else ""
+    if not cell.label:
+        return f"{number}{beside}"
     sign = f'<span class="hs-sign" aria-hidden="true">{MARKS[cell.kind]}</span>' if MARKS[cell.kind] else ""
     before = f'<small class="hs-before">{escape(cell.before)}</small> ' if cell.before else ""
     unseen = (cell.says if sign else "", "on both sides" if cell.shared else "")
     hidden = "".join(f'<span class="hs-hidden"> ({escape(said)})</span>' for said in unseen if said)
-    label = f'{sign}{before}<span class="hs-label">{_label(cell.label)}</span>{hidden}' if cell.label else ""
-    number = escape(cell.number.replace("-", "−"))
-    small = {"beside": escape(cell.beside), "num": number if cell.label else ""}
-    parts = (f'<small class="hs-{name}">{said}</small>' for name, said in small.items() if said)
-    return " ".join(filter(None, (label or number, *parts)))
+    small = f' <small class="hs-num">{number}</small>' if number else ""
+    return f'{sign}{before}<span class="hs-label">{_label(cell.label)}</span>{hidden}{beside}{small}'
 
 
 def _label(label: str) -> str:
     """A label in which signs are set apart; they stand at the odd places of what is split at them."""
+    if label.isalnum():  # as most are
+        return label
     parts = enumerate(_SIGNS.split(label))
     return "".join(f'<span class="hs-sign">{escape(part)}</span>' if n % 2 else escape(part) for n, part in parts)
