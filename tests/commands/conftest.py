@@ -36,9 +36,8 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def survey(model: str, texts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished survey, of one reference: a report draws its figures for each."""
-    directory = tmp_path_factory.mktemp("survey") / "done"
-    return surveyed(Scope.from_pretrained(model), texts, directory, references=("layer",))
+    """A finished survey."""
+    return surveyed(Scope.from_pretrained(model), texts, tmp_path_factory.mktemp("survey") / "done")
 
 
 Run = Callable[..., tuple[int, bytes, bytes]]
