@@ -26,11 +26,6 @@ torch.set_num_threads(1)
 SHARED = Path(__file__).parents[2] / "shared"
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: who waits for a browser or another program leaves one free."""
-    return len(os.sched_getaffinity(0)) + 1
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-models", action="store_true", help="write docs/models.md from what the tests ran")
 
