@@ -51,13 +51,20 @@ class Dispensable(Watched):
     """An output that a command does without where it cannot be written."""
 
     def write(self, text: str) -> int:
-        with suppress(OSError):
+        with self._dispensed():
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        with suppress(OSError):
+        with self._dispensed():
             self._stream.flush()
+
+    @contextmanager
+    def _dispensed(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError:
+            into_nothing(self._stream)
 
 
 @contextmanager
@@ -106,10 +113,17 @@ def complain(sentence: object) -> None:
     sys.stderr.write(visible(f"headscope: {sentence}") + "\n")
 
 
+def into_nothing(stream: TextIO | Watched) -> None:
+    """What is still to be written goes nowhere, and not into a second error, which would change the exit code."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
 def give_up(out: Watched) -> int:
     """End with an output that could not be written: its exit code, and a sentence unless its reader simply left."""
-    with suppress(OSError, ValueError):  # what is still to be written goes nowhere, and not into a second error
-        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+    into_nothing(out)
     if isinstance(out.fault, BrokenPipeError):
         return READER_LEFT
     assert out.fault is not None

@@ -184,5 +184,7 @@ def test_a_process_ends_so_too(redirected, code, said):
     line = f"exec 3>&2; set -o pipefail; {sys.executable} -m headscope look --help {redirected}"
     if redirected == "| :":  # the reader is gone before anything is written
         line = f"set -o pipefail; (sleep 1; exec {sys.executable} -m headscope look --help) {redirected}"
-    ran = subprocess.run(["bash", "-c", line], capture_output=True, check=False)
+    # What could not be written stays in a buffer, and is tried once more when Python ends.
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    ran = subprocess.run(["bash", "-c", line], capture_output=True, check=False, env=buffered)
     assert (ran.returncode, ran.stderr) == (code, said)
