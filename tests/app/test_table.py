@@ -69,12 +69,15 @@ def test_its_examples_are_answered_as_it_says(client: TestClient, row: Address) 
             TypeAdapter(row.answer).validate_json(answer.content, strict=True)
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if not row.values[0].media])
+DESCRIBED = [
+    row for row in ROWS if not row.values[0].media and (row.values[0].method, row.values[0].path) != ("POST", "survey")
+]  # no directory here holds a finished survey: the example above is refused
+
+
+@pytest.mark.parametrize("row", DESCRIBED)
 def test_an_answer_has_no_field_that_is_not_described(client: TestClient, row: Address) -> None:
     if row.path.startswith("map"):
         pytest.importorskip("openTSNE", reason="maps are not installed (extra: maps)")
-    if row.method == "POST" and row.path in ELSEWHERE:
-        pytest.skip(ELSEWHERE[row.path])
     told = answered(client, row, next(iter(row.examples.values()), {})).json()
     if told is None:
         assert row.path == "models/opening"
