@@ -17,7 +17,7 @@ from torch import Tensor
 from headscope import Scope
 from headscope.app import create_app
 from headscope.commands.cli import main
-from headscope.question.choices import Metric
+from headscope.question.choices import Metric, Reference, Space, check
 from headscope.reading.answer import Answer
 from headscope.reading.reading import Reading
 from headscope.show.heat import heat
@@ -66,11 +66,18 @@ class Loudness(Answer):
         return (Sheet("loudness", caption, of_heads(self.lengths.shape[1]), cells, notes=("Longer is not more.",)),)
 
 
-def loudness(self: Reading, token: int | str = 1, metric: Metric = "euclidean") -> Loudness:
+def loudness(
+    self: Reading,
+    token: int | str = 1,
+    metric: Metric = "euclidean",
+    space: Space = "value",
+    reference: Reference | None = None,
+) -> Loudness:
     """How long what every head writes at `token` is.
 
     It takes no layer: all are told.
     """
+    check(space, reference, metric)
     position = self.position_of(token)
     return Loudness(position, metric, self.z[:, position].norm(dim=-1))
 
@@ -166,9 +173,10 @@ def test_it_is_taken_away(scope: Scope, expected: Loudness) -> None:
         assert expected.sheets()[0].caption in client.get("/api/v1/take/view.html", params=query).text
 
 
-def test_the_page_has_it_as_a_view(served: Server, expected: Loudness, browser: Browser) -> None:
+@pytest.mark.parametrize("space", ["value", "embedding"])  # which has no references
+def test_the_page_has_it_as_a_view(served: Server, expected: Loudness, browser: Browser, space: str) -> None:
     browser.errors.clear()
-    browser.open(f"{served.address}/?view=loudness&text={zoo.TEXT}&token=2")
+    browser.open(f"{served.address}/?view=loudness&text={zoo.TEXT}&token=2&space={space}")
     browser.wait("document.querySelector('#offered td')")
     shown = browser.js("[...document.querySelectorAll('#offered tbody td')].map((cell) => cell.textContent.trim())")
     assert shown == [cell.number for row in expected.sheets()[0].rows for cell in row.cells]

@@ -30,7 +30,7 @@ from headscope.reading.offers import offers
 from headscope.reading.positions import PositionNeighbors
 from headscope.reading.worked import Worked
 from headscope.show import html
-from headscope.show.one_file import document, pre
+from headscope.show.one_file import document
 from headscope.show.rows import csv_of
 from headscope.show.svg import svg
 
@@ -106,13 +106,13 @@ class TakenView:
 
     title: Callable[[Shown], str]
     tables: tuple[TableFile, ...]
-    results: Callable[[Shown], Sequence[Any]]
+    results: Callable[[Shown], Sequence[Answer]]
     figure: Callable[[Shown], str] | None = None  # None: a plot, which is drawn, and saved, by the page
 
 
-def _heads_results(shown: Shown) -> list[Any]:
+def _heads_results(shown: Shown) -> list[Answer]:
     ask = shown.ask
-    answers: list[Any] = [shown.near, shown.positions]
+    answers: list[Answer] = [shown.near, shown.positions]
     if ask.as_compare() is not None:
         answers = [shown.both, shown.positions]
     elif ask.hubs:
@@ -307,11 +307,9 @@ def _made(name: str, shown: Shown) -> str:
     return document(view.title(shown), ask.text, facts, shown.reading.notes, inline, tables, script(card, ask))
 
 
-def _as_html(result: Any) -> str:
+def _as_html(result: Answer) -> str:
     """A result in the style of the file, without its drawing, which stands above."""
-    if isinstance(result, Worked):
-        return result._repr_html_()
-    return html.tables(result.sheets()) if isinstance(result, Answer) else pre(repr(result))
+    return result._repr_html_() if isinstance(result, Worked) else html.tables(result.sheets())
 
 
 def _named(token: Token) -> str:
