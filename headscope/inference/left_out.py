@@ -1,0 +1,120 @@
+"""Figures with what they are without each group: intervals and p by the delete-one-group jackknife, studentised.
+
+Efron and Stein 1981, Annals of Statistics 9(3). What a figure is made of need not be independent within a group, and
+whatever is made of figures by arithmetic has its interval from the same groups left out, so differences are paired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from operator import sub, truediv
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtr, stdtrit
+
+from headscope.inference.bootstrap import LEVEL, Array
+from headscope.inference.estimates import Estimate
+
+T = TypeVar("T", float, Array)
+FEWEST = 10  # groups; below it there is no interval
+FEWEST_TESTED = 20  # groups; below it there is no p
+
+
+@dataclass(frozen=True)
+class Jackknifed(Generic[T]):
+    """A figure, one or an array of them, and what it is `without` each group: float64 [..., group].
+
+    `groups`: how many of them hold something of it, [...] or one number. Sums are figures too.
+
+    >>> each = np.arange(30.0)
+    >>> total, count = (Jackknifed(of.sum(), of.sum() - of, 30) for of in (each, np.ones(30)))
+    >>> mean = total / count
+    >>> mean.value, round(mean.error, 4), round(float(each.std(ddof=1)) / 30**0.5, 4)
+    (np.float64(14.5), 1.6073, 1.6073)
+    """
+
+    value: T
+    without: Array
+    groups: int | NDArray[np.int64]
+
+    @cached_property
+    def error(self) -> T:
+        """The standard error; nan where there is but one group."""
+        groups = np.asarray(self.groups, dtype=np.float64)
+        apart = self.without - np.asarray(self.value)[..., None]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            error = np.sqrt(np.square(apart).sum(-1) * np.where(groups > 1, (groups - 1) / groups, np.nan))
+        return self._like(error)
+
+    @cached_property
+    def estimate(self) -> Estimate[T]:
+        """The figure with its 95 % interval: nan where there are fewer than 10 groups."""
+        groups = np.asarray(self.groups)
+        reach = np.where(groups >= FEWEST, stdtrit(np.maximum(groups - 1, 1), (1 + LEVEL) / 2), np.nan) * self.error
+        return Estimate(self.value, self._like(self.value - reach), self._like(self.value + reach))
+
+    @property
+    def low(self) -> T:
+        """The lower end of the 95 % interval."""
+        return self.estimate.low
+
+    @property
+    def high(self) -> T:
+        """The upper end."""
+        return self.estimate.high
+
+    @cached_property
+    def t(self) -> T:
+        """How many standard errors the figure is from 0; nan where there are fewer than 20 groups, or it cannot vary."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            t = np.asarray(self.value) / np.asarray(self.error)
+        return self._like(np.where((np.asarray(self.groups) >= FEWEST_TESTED) & np.isfinite(t), t, np.nan))
+
+    @property
+    def p(self) -> T:
+        """Two-sided, of the figure being 0; without a floor."""
+        return self._like(2 * self._tail(-np.abs(self.t)))
+
+    @property
+    def p_above(self) -> T:
+        """One-sided, of the figure not being above 0."""
+        return self._like(self._tail(-np.asarray(self.t)))
+
+    def __sub__(self, other: Jackknifed[T]) -> Jackknifed[T]:
+        return changed(sub, self, other)
+
+    def __truediv__(self, other: Jackknifed[T]) -> Jackknifed[T]:
+        return changed(truediv, self, other)
+
+    def _tail(self, t: Any) -> Any:
+        return stdtr(np.maximum(np.asarray(self.groups) - 1, 1), t)
+
+    def _like(self, found: Any) -> T:
+        like: T = found if isinstance(self.value, np.ndarray) else float(found)
+        return like
+
+
+def changed(change: Callable[..., Any], *parts: Jackknifed[T]) -> Jackknifed[T]:
+    """What is made of figures by `change`, of their values and without each group; nan where that is no number.
+
+    >>> changed(lambda a, b: a - 2 * b, Jackknifed(5.0, np.ones(3), 3), Jackknifed(1.0, np.ones(3), 3)).value
+    3.0
+    """
+    groups = parts[0].groups
+    for part in parts[1:]:
+        groups = np.minimum(groups, part.groups)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return Jackknifed(change(*(part.value for part in parts)), change(*(part.without for part in parts)), groups)
+
+
+def mean_of(parts: Sequence[Jackknifed[T]]) -> Jackknifed[T]:
+    """The mean of several figures.
+
+    >>> mean_of([Jackknifed(1.0, np.ones(3), 3), Jackknifed(4.0, np.ones(3), 3)]).value
+    2.5
+    """
+    return changed(lambda *values: sum(values) / len(values), *parts)
