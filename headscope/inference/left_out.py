@@ -69,7 +69,7 @@ class Jackknifed(Generic[T]):
 
     @cached_property
     def t(self) -> T:
-        """How many standard errors the figure is from 0; nan where there are fewer than 20 groups, or it cannot vary."""
+        """Standard errors between the figure and 0; nan where there are fewer than 20 groups, or it cannot vary."""
         with np.errstate(invalid="ignore", divide="ignore"):
             t = np.asarray(self.value) / np.asarray(self.error)
         return self._like(np.where((np.asarray(self.groups) >= FEWEST_TESTED) & np.isfinite(t), t, np.nan))
