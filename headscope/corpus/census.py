@@ -9,19 +9,22 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headscope.corpus.asked import CorpusOptions
+from headscope.corpus.bank import BankDraw, BankPlan
 from headscope.corpus.texts import Corpus, CorpusText, Unreadable
 from headscope.errors import InputError
 from headscope.model.tokens import Token
 
 SHARD_POSITIONS = 4096  # about how many tokens a shard has: what a run that is killed may lose
-BANK = 128  # texts whose types may serve as distractors where a shard has too few texts of its own
+DISTRACTORS = 128  # texts whose types serve as distractors, from all of the corpus
 _EXAMPLES = 5
 _DIGEST = 16  # bytes of a text's hash
+_CHANGED = "the texts changed while they were being surveyed: run the survey again."
 Tokens = Callable[[CorpusText], Sequence[Token]]  # raises InputError for a text that cannot be read
 
 
@@ -36,12 +39,20 @@ class ShardPlan:
     sha256: str
 
 
+class TextTypes(NamedTuple):
+    """The token types of a text, int64 [type], its number and its document."""
+
+    text: int
+    document: int
+    types: NDArray[np.int64]
+
+
 @dataclass(frozen=True)
 class Census:
     """What is known of the texts that will be surveyed; `numbers`, `groups`, `positions` are by text, in order.
 
-    `positions` counts tokens that are not special. `frequencies` int64 [vocab_size] counts them by id. `bank`: the
-    token types of up to BANK texts.
+    `positions` counts tokens that are not special. `frequencies` int64 [vocab_size] counts them by id. `bank`: whose
+    outputs chance is measured with. `distractors`: the token types of up to DISTRACTORS texts.
     """
 
     numbers: NDArray[np.int64]
@@ -50,7 +61,8 @@ class Census:
     longest: int
     documents: int | None
     frequencies: NDArray[np.int64]
-    bank: tuple[tuple[int, NDArray[np.int64]], ...]  # text number, ids
+    bank: BankPlan
+    distractors: tuple[TextTypes, ...]
     left_out: dict[str, int]
     examples: tuple[Unreadable, ...]
     shards: tuple[ShardPlan, ...]
@@ -82,8 +94,23 @@ class Census:
                 continue
             groups = self.groups[shard.first : shard.stop].tolist()
             if hash_of(b"".join(map(digest_of, texts, groups))) != shard.sha256:
-                raise InputError("the texts changed while they were being surveyed: run the survey again.")
+                raise InputError(_CHANGED)
             yield shard, texts
+
+    def bank_texts(self, corpus: Corpus) -> list[CorpusText]:
+        """The texts of the bank, read again, in order; InputError where they are not what they were."""
+        found: list[CorpusText] = []
+        for item in corpus:
+            if len(found) == len(self.bank.digests):
+                break
+            if isinstance(item, CorpusText) and item.number in self.bank.digests:
+                found.append(item)
+        group_of = dict(zip(self.bank.text.tolist(), self.bank.document.tolist(), strict=True))
+        if any(digest_of(text, group_of[text.number]) != self.bank.digests[text.number] for text in found) or len(
+            found
+        ) < len(group_of):
+            raise InputError(_CHANGED)
+        return found
 
 
 def take_census(
@@ -95,7 +122,7 @@ def take_census(
     Raises InputError where nothing is left.
     """
     chosen = _chosen(corpus, options)
-    count = _Count(vocab_size, random.Random(options.seed))
+    count = _Count(vocab_size, options.seed)
     for item in corpus:
         if isinstance(item, Unreadable):
             count.leave_out(item.reason, item)
@@ -114,12 +141,12 @@ def take_census(
 class _Count:
     """What is counted while the texts go by: a few bytes of each are held."""
 
-    def __init__(self, vocab_size: int, draw: random.Random) -> None:
-        self._draw = draw
+    def __init__(self, vocab_size: int, seed: int) -> None:
+        self._draw, self._bank = random.Random(seed), BankDraw(seed)
         self._numbers, self._groups, self._positions, self._digests = array("q"), array("i"), array("i"), bytearray()
         self._documents: dict[str, int] = {}
         self._frequencies = np.zeros(vocab_size, dtype=np.int64)
-        self._bank: list[tuple[int, NDArray[np.int64]]] = []
+        self._distractors: list[TextTypes] = []
         self._left_out: Counter[str] = Counter()
         self._examples: list[Unreadable] = []
         self._longest = self._next_group = 0
@@ -132,7 +159,8 @@ class _Count:
 
     def take(self, text: CorpusText, read: Sequence[Token]) -> None:
         """Count a text in; one with nothing but special tokens is left out."""
-        ids = np.array([token.id for token in read if not token.special], dtype=np.int64)
+        ordinary = [(token.id, token.position) for token in read if not token.special]
+        ids, places = np.array(ordinary, dtype=np.int64).reshape(-1, 2).T
         if not len(ids):
             self.leave_out("no token but special ones", text)
             return
@@ -140,10 +168,12 @@ class _Count:
         self._numbers.append(text.number)
         self._groups.append(group)
         self._positions.append(len(ids))
-        self._digests += digest_of(text, group)
+        digest = digest_of(text, group)
+        self._digests += digest
         self._longest = max(self._longest, len(read))
         np.add.at(self._frequencies, ids, 1)
-        _keep_some(self._bank, (text.number, np.unique(ids)), len(self._numbers), self._draw)
+        self._bank.take(text.number, group, places, digest)
+        _keep_some(self._distractors, TextTypes(text.number, group, np.unique(ids)), len(self._numbers), self._draw)
 
     def _group(self, document: str | None) -> int:
         # What is resampled for intervals must be independent, and texts of one document are not: a document is one
@@ -168,7 +198,8 @@ class _Count:
             longest=self._longest,
             documents=len(self._documents) or None,
             frequencies=self._frequencies,
-            bank=tuple(self._bank),
+            bank=self._bank.plan(),
+            distractors=tuple(self._distractors),
             left_out=dict(self._left_out),
             examples=tuple(self._examples),
             shards=tuple(_shards(positions, self._digests, shard_positions)),
@@ -191,17 +222,12 @@ def _reason(error: InputError) -> str:
     return "longer than the model reads" if "reads at most" in sentence else sentence.partition(":")[0]
 
 
-def _keep_some(
-    bank: list[tuple[int, NDArray[np.int64]]],
-    one: tuple[int, NDArray[np.int64]],
-    seen: int,
-    draw: random.Random,
-) -> None:
-    """Keep every text with the same chance, BANK in all."""
-    if len(bank) < BANK:
-        bank.append(one)
-    elif (place := draw.randrange(seen)) < BANK:
-        bank[place] = one
+def _keep_some(kept: list[TextTypes], one: TextTypes, seen: int, draw: random.Random) -> None:
+    """Keep every text with the same chance, DISTRACTORS in all."""
+    if len(kept) < DISTRACTORS:
+        kept.append(one)
+    elif (place := draw.randrange(seen)) < DISTRACTORS:
+        kept[place] = one
 
 
 def _shards(positions: NDArray[np.int32], digests: bytearray, size: int) -> Iterator[ShardPlan]:

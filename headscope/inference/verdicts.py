@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -31,25 +32,37 @@ def corrected(p: Array) -> Array:
     return q
 
 
-def verdicts(low: Array, high: Array, q: Array, at_chance: NDArray[np.bool_]) -> list[Verdict]:
-    """The verdict on differences from chance with these intervals.
+@dataclass(frozen=True)
+class Conclusions:
+    """What may be said of differences from chance; `small` bool [figure]: a difference that is sure, and small."""
 
-    `at_chance`: whether the interval of the same figure lies within ±MARGIN under every reference.
+    verdicts: list[Verdict]
+    small: NDArray[np.bool_]
 
-    >>> verdicts(np.array([-.01, -.05, .1, .1]), np.array([.01, .05, .2, .2]), np.array([.9, .9, .01, .2]),
-    ...     np.array([True, False, False, False]))
-    ['at chance', 'undetermined', 'above', 'undetermined']
+
+def conclusions(
+    difference: Array, low: Array, high: Array, q: Array, chance: Array, rate: NDArray[np.bool_]
+) -> Conclusions:
+    """What may be said of differences from chance with these intervals, [figure] each; nan where nothing is known.
+
+    `above` or `below` where q ≤ .05: *small* where the difference is under MARGIN and, for a `rate`, the figure under
+    twice its chance. `at chance` where the interval includes 0 and lies within ±MARGIN, and for a rate within half to
+    double the chance, which must not be 0. Else `undetermined`. What is sure is asked first.
+
+    >>> found = conclusions(
+    ...     np.array([0.0, 0.01, 0.15, 0.15, 0.011]), np.array([-0.01, -0.05, 0.1, 0.1, 0.006]),
+    ...     np.array([0.01, 0.05, 0.2, 0.2, 0.016]), np.array([0.9, 0.9, 0.01, 0.2, 0.001]),
+    ...     np.array([0.1, 0.1, 0.1, 0.1, 0.002]), np.array([True, True, True, True, True]))
+    >>> found.verdicts, found.small.tolist()
+    (['at chance', 'undetermined', 'above', 'undetermined', 'above'], [False, False, False, False, False])
     """
-    return [_verdict(*one) for one in zip(low, high, q, at_chance, strict=True)]
-
-
-def _verdict(low: float, high: float, q: float, at_chance: bool) -> Verdict:
-    if at_chance:
-        return "at chance"
-    # An unknown interval (nan) includes everything.
-    if not (low > 0 or high < 0) or not q <= RATE:
-        return "undetermined"
-    return "above" if low > 0 else "below"
+    with np.errstate(invalid="ignore"):
+        sure = q <= RATE
+        near = (low <= 0) & (high >= 0) & inside(low, high)
+        near &= ~rate | ((chance > 0) & (low >= -chance / 2) & (high <= chance))
+        small = sure & (np.abs(difference) < MARGIN) & (~rate | (difference < chance))
+    words = np.where(sure, np.where(difference > 0, "above", "below"), np.where(near, "at chance", "undetermined"))
+    return Conclusions(words.tolist(), small)
 
 
 def inside(low: Array, high: Array, margin: float = MARGIN) -> NDArray[np.bool_]:

@@ -79,8 +79,8 @@ class Walk:
     """Tokens' streams against the vocabulary's input embeddings, by cosine: [stage, token] each, on the CPU.
 
     `rank` of the own input embedding (0 where it is not finite), `cosine` to it, `norm` of the stream;
-    `other_rank`, `other_cosine`: of the other token that was asked for (0 and nan where there is none). `nearest`
-    int64 [stage, token, k] are the tokens whose input embeddings are nearest.
+    `other_rank`, `other_cosine` [stage, token, other]: of the other tokens that were asked for (0 and nan where there
+    is none). `nearest` int64 [stage, token, k] are the tokens whose input embeddings are nearest.
     """
 
     rank: Tensor  # int64
@@ -113,9 +113,9 @@ def walk(
     """Compare `stream` float32 [stage, token, d_model] with what block 0 gets for every token of the vocabulary.
 
     `ids` int64 [token] are the own tokens, `spots` [token] where they stood; None leaves the positions out of the
-    embeddings. `others` int64 [token]: a second token to rank, −1 for none. Exact, as `neighbors.search` is.
+    embeddings. `others` int64 [token, other]: more tokens to rank, −1 for none. Exact, as `neighbors.search` is.
     """
-    others = torch.full_like(ids, -1) if others is None else others
+    others = torch.full((len(ids), 0), -1) if others is None else others
     vectors = stream.transpose(0, 1).contiguous()  # (token, stage, d_model)
     places = places_of(spots, len(ids))
     near = search_placed(places, vocabulary.arriving, vectors, ids, k=k, others=others).nearest["cosine"]
@@ -124,7 +124,7 @@ def walk(
         rank=near.own_rank.T,
         cosine=1 - near.own_distance.T,
         norm=stream.norm(dim=-1),
-        other_rank=near.other_ranks[..., 0].T,
+        other_rank=near.other_ranks.transpose(0, 1),
         other_cosine=_other_cosine(places, vocabulary.arriving, vectors, others),
         nearest=near.ids.transpose(0, 1),
     )
@@ -146,13 +146,17 @@ def ranks_alone(vocabulary: Vocabulary, stream: Tensor, ids: Tensor) -> Tensor:
 
 
 def _other_cosine(places: Spots, encode: Encode, vectors: Tensor, others: Tensor) -> Tensor:
-    """Cosine of every stream to its other token's input embedding, [stage, token]; nan where there is none."""
-    found = torch.full(vectors.shape[:2], torch.nan)
+    """Cosine of every stream to its other tokens' input embeddings, [stage, token, other]; nan where there is none."""
+    found = torch.full((*vectors.shape[:2], others.shape[1]), torch.nan)
     for spot, members in places:
-        asked, one = members[others[members] >= 0], encode(spot)
-        rows = one.rows(others[asked].to(one.table.rows.device)).cpu()  # (token, 1, d_model)
-        found[asked] = torch.nn.functional.cosine_similarity(vectors[asked].double(), rows, dim=-1).float()
-    return found.T
+        member, column = (others[members] >= 0).nonzero(as_tuple=True)
+        if not len(member):
+            continue
+        asked, one = members[member], encode(spot)
+        rows = one.rows(others[asked, column].to(one.table.rows.device)).cpu()  # (pair, 1, d_model)
+        cosines = torch.nn.functional.cosine_similarity(vectors[asked].double(), rows, dim=-1)  # (pair, stage)
+        found[asked, :, column] = cosines.float()
+    return found.transpose(0, 1)
 
 
 def _common(one: Tensor, other: Tensor) -> Tensor:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from headscope.inference.verdicts import corrected, inside, verdicts
+from headscope.inference.bootstrap import Array
+from headscope.inference.verdicts import conclusions, corrected
 from headscope.studies.survey.figures import Figure
 from headscope.studies.survey.sums import CLASSES
 
-_NUMBERS = ("value", "low", "high", "chance", "difference", "difference_low", "difference_high", "p", "q")
-_INTERVALS = ("low", "high", "difference_low", "difference_high", "p")
+_NUMBERS = ("value", "low", "high", "chance", "difference", "difference_low", "difference_high", "p", "q", "smallest")
+_RATES = ("own_at_1", "own_at_10", "in_text")  # whose chance may be small: twice of it is a clear difference
 # Along these a correction for many comparisons runs.
 _ACROSS = ("layer", "head", "stage", "after")
 Columns = dict[str, list[Any]]
@@ -27,14 +27,12 @@ def schema(keys: dict[str, pa.DataType]) -> pa.Schema:
         | {"by": pa.string(), "class": pa.string(), "statistic": pa.string()}
         | dict.fromkeys(("positions", "paired", "groups"), pa.int64())
         | dict.fromkeys(_NUMBERS, pa.float64())
-        | {"verdict": pa.string()}
+        | {"verdict": pa.string(), "small": pa.bool_()}
     )
 
 
-def table(
-    keys: dict[str, pa.DataType], found: Iterable[tuple[dict[str, Any], Figure]], groups: NDArray[np.int64]
-) -> pa.Table:
-    """The rows of figures, each with the values of its keys; `groups` int64 [class], documents with such tokens.
+def table(keys: dict[str, pa.DataType], found: Iterable[tuple[dict[str, Any], Figure]]) -> pa.Table:
+    """The rows of figures, each with the values of its keys.
 
     Where "head" is among the keys, a figure is a row for every head and one for their mean; else one row.
     """
@@ -55,47 +53,45 @@ def table(
         columns["paired"] += (
             [None] * len(head) if figure.paired is None else figure.paired[head, at].astype(int).tolist()
         )
-        columns["groups"] += groups[at].tolist()
-        for name, values in figure.numbers().items():
-            known = (groups[at] > 1) | (name not in _INTERVALS)  # the spread of one group tells nothing
-            numbers = np.full(len(head), np.nan) if values is None else np.where(known, values[head, at], np.nan)
+        columns["groups"] += figure.groups[at].tolist()
+        for name, values in _numbers(figure).items():
+            numbers = np.full(len(head), np.nan) if values is None else values[head, at]
             columns[name] += [None if number != number else number for number in numbers.tolist()]
     columns["q"] = _q_values(columns, keys)
-    columns["verdict"] = _verdicts(columns, keys)
+    _conclude(columns)
     return pa.table(columns, schema=schema(keys))
 
 
-def _families(columns: Columns, names: Sequence[str]) -> Iterable[list[int]]:
-    """Rows with a chance that share the named columns, and are all of heads or all of layers."""
-    families: dict[tuple[Any, ...], list[int]] = {}
-    heads = columns.get("head", [None] * len(columns["value"]))
-    for row, difference in enumerate(columns["difference"]):
-        if difference is not None:
-            key = (heads[row] is None, *(columns[name][row] for name in names))
-            families.setdefault(key, []).append(row)
-    return families.values()
+def _numbers(figure: Figure) -> dict[str, Array | None]:
+    """The numbers of a figure by the names of their columns; None where there is no chance."""
+    value, apart = figure.value, figure.difference
+    found: dict[str, Array | None] = {"value": value.value, "low": value.low, "high": value.high}
+    names = ("difference", "difference_low", "difference_high", "p", "smallest")
+    told = (None,) * 5 if apart is None else (apart.value, apart.low, apart.high, apart.p, apart.smallest)
+    return found | {"chance": figure.chance} | dict(zip(names, told, strict=True))
 
 
 def _q_values(columns: Columns, keys: Iterable[str]) -> list[float | None]:
+    """p corrected over all heads, or all layers' means, that share the other keys, the tokens and the statistic."""
+    families: dict[tuple[Any, ...], list[int]] = {}
+    heads = columns.get("head", [None] * len(columns["value"]))
+    same = (*(name for name in keys if name not in _ACROSS), "by", "class", "statistic")
+    for row, difference in enumerate(columns["difference"]):
+        if difference is not None:
+            families.setdefault((heads[row] is None, *(columns[name][row] for name in same)), []).append(row)
     q: list[float | None] = [None] * len(columns["value"])
-    same = [name for name in keys if name not in _ACROSS]
-    for rows in _families(columns, (*same, "by", "class", "statistic")):
+    for rows in families.values():
         p = np.array([columns["p"][row] for row in rows], dtype=np.float64)
         for row, value in zip(rows, corrected(p).tolist(), strict=True):
             q[row] = None if np.isnan(value) else value
     return q
 
 
-def _verdicts(columns: Columns, keys: Iterable[str]) -> list[str | None]:
-    """At chance only where the interval is within the margin under every reference."""
-    found: list[str | None] = [None] * len(columns["value"])
-    same = [name for name in keys if name != "reference"]
-    for rows in _families(columns, (*same, "by", "class", "statistic")):
-        low, high, q = (
-            np.array([columns[name][row] for row in rows], dtype=np.float64)
-            for name in ("difference_low", "difference_high", "q")
-        )
-        everywhere = np.full(len(rows), bool(inside(low, high).all()))
-        for row, verdict in zip(rows, verdicts(low, high, q, everywhere), strict=True):
-            found[row] = verdict
-    return found
+def _conclude(columns: Columns) -> None:
+    """Verdicts, where there is a chance."""
+    names = ("difference", "difference_low", "difference_high", "q", "chance")
+    apart, low, high, q, chance = (np.array(columns[name], dtype=np.float64) for name in names)
+    found = conclusions(apart, low, high, q, chance, np.isin(columns["statistic"], _RATES))
+    known = ~np.isnan(apart)
+    columns["verdict"] = [verdict if there else None for verdict, there in zip(found.verdicts, known, strict=True)]
+    columns["small"] = [small if there else None for small, there in zip(found.small.tolist(), known, strict=True)]

@@ -1,4 +1,4 @@
-"""A layer's outputs against the vocabulary in one view: nearest, ranks, chance and signal of every head."""
+"""A layer's outputs against the vocabulary in one view: nearest, ranks, chance, signal, and what is written where."""
 
 from __future__ import annotations
 
@@ -9,19 +9,28 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from headscope.inference.ranks import auc
 from headscope.model.feed.positions import Spot
 from headscope.neighbors import Moments, Nearest, Table
 from headscope.question.choices import Metric
-from headscope.studies.survey.frame import ShardFrame
+from headscope.reading.within import Shown, shown
+from headscope.studies.survey.bank import BankHeads
+from headscope.studies.survey.frame import Against, ShardFrame
+from headscope.studies.survey.heads import Heads, TextPattern
 from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.signal import Sets
 from headscope.vocabulary import Encoded, Vocabulary
-from headscope.vocabulary.placed import Encode, Spots, members_of, search_placed
+from headscope.vocabulary.placed import Encode, Found, Spots, members_of, search_placed
 
 
 @dataclass(frozen=True)
 class Compared:
-    """What one metric finds: [token, head] each, on the CPU. Ranks are 0, and chance −1, where there is none."""
+    """What one metric finds: [token, head] each, on the CPU. Ranks are 0 where there is none; other numbers nan.
+
+    `chance_own_rank`, `chance_in_text` [token, head, asked]: the same questions of the outputs that the token is held
+    against. `within` and `even` [head, token]: what is written where, see `reading.within`, by the heads and had they
+    attended evenly, weighted by the attention that they paid.
+    """
 
     candidates: int
     own_rank: Tensor  # int64
@@ -29,57 +38,89 @@ class Compared:
     nearest: Tensor  # int64
     distance: Tensor  # float32
     chance_own_rank: Tensor  # int64
-    chance_in_text: Tensor  # int8: 0, 1
-    signal: Tensor  # float32, nan
+    chance_in_text: Tensor  # bool
+    signal: Tensor  # float32
+    signal_sized: Tensor  # float32
+    within: Shown
+    even: Shown
+
+
+@dataclass(frozen=True)
+class View:
+    """One view of the vocabulary, at one layer."""
+
+    vocabulary: Vocabulary
+    options: SurveyOptions
+    space: Any
+    reference: Any
+    layer: int
+
+    def encode(self, spot: Spot | None) -> Encoded:
+        """The vocabulary as it is at a place."""
+        return self.vocabulary.encoded(self.space, self.reference, self.layer, spot)
+
+    @property
+    def moves(self) -> bool:
+        """Whether it is another one at every place."""
+        return self.options.position and self.vocabulary.moves(self.space)
+
+    def search(self, places: Spots, vectors: Tensor, own: Tensor, others: Tensor) -> Found:
+        """The nearest token of every vector, and the ranks of its own and other tokens."""
+        device = self.vocabulary.feed.device
+        allowed = self.vocabulary.names.words.to(device) if self.options.candidates == "words" else None
+        return search_placed(
+            places, self.encode, vectors, own, k=1, others=others, metrics=self.options.metrics, allowed=allowed
+        )
 
 
 def compare(
-    vocabulary: Vocabulary,
-    frame: ShardFrame,
-    spots: Sequence[Spot],
-    sets: Sets,
-    z: Tensor,
-    options: SurveyOptions,
-    space: Any,
-    reference: Any,
-    layer: int,
+    view: View, frame: ShardFrame, heads: Heads, bank: BankHeads, sets: Sequence[Sets]
 ) -> dict[Metric, Compared]:
-    """Compare z float32 [token, head, d_head] of one layer, under every metric; `spots` [token]: where they stood."""
-    device = vocabulary.feed.device
-    allowed = vocabulary.names.words.to(device) if options.candidates == "words" else None
-
-    moves = options.position and vocabulary.moves(space)
+    """Compare the outputs of a layer with the vocabulary, under every metric; `sets`: of free and of stated size."""
+    layer = view.layer
     # Where the vocabulary is the same everywhere, positions only keep the groups small.
-    places: Spots = members_of(spots) if moves else [(None, members) for _, members in frame.places]
-
-    def encode(spot: Spot | None) -> Encoded:
-        return vocabulary.encoded(space, reference, layer, spot)
-
-    answers = search_placed(
-        places, encode, z, frame.ids, k=1, others=frame.asked_of, metrics=options.metrics, allowed=allowed
-    )
-    signals = _signals(places, encode, sets, frame, answers.queries, options.metrics)
+    places: Spots = members_of(heads.spots) if view.moves else [(None, members) for _, members in frame.places]
+    bank_places: Spots = members_of(bank.spots) if view.moves else [(None, torch.arange(len(bank)))]
+    against = frame.against(len(bank))
+    of_bank = view.search(bank_places, bank.z[layer], bank.ids, against.targets)
+    answers = view.search(places, heads.z[layer], frame.ids, frame.targets)
+    even = heads.even[layer]
+    if view.encode(places[0][0]).aim is not None:  # each head has its own way there, also where values are shared
+        even = even.repeat_interleave(heads.z.shape[2] // even.shape[1], dim=1)
+    evenly = view.search(places, even, frame.ids, frame.targets)
+    signals = _signals(places, view.encode, sets, frame, answers.queries, of_bank.queries, view.options.metrics)
     return {
-        metric: _compared(frame, answers.nearest[metric], answers.candidates, signals[metric])
-        for metric in options.metrics
+        metric: _compared(
+            frame,
+            answers.candidates,
+            answers.nearest[metric],
+            of_bank.nearest[metric],
+            against,
+            signals[metric],
+            *(
+                _within(frame, heads.patterns, layer, found.nearest[metric], answers.candidates)
+                for found in (answers, evenly)
+            ),
+        )
+        for metric in view.options.metrics
     }
 
 
 def _signals(
     places: Spots,
     encode: Encode,
-    sets: Sets,
+    sets: Sequence[Sets],
     frame: ShardFrame,
     queries: Sequence[Tensor],
+    of_bank: Sequence[Tensor],
     metrics: Sequence[Metric],
-) -> dict[Metric, Tensor]:
-    """Signal [token, head]; `queries`: place by place."""
-    # The shard's own outputs are the bank that corrects for hubs: then its figures depend on no other shard.
-    bank = torch.cat(list(queries))
+) -> dict[Metric, list[Tensor]]:
+    """Signal [token, head] by each of `sets`, which have the same types; `queries`: place by place."""
+    bank = torch.cat(list(of_bank))
     bank = bank if len(bank) > 1 else bank.repeat(2, 1, 1)  # a bank of one tells nothing: every score is 0
     moments = {metric: Moments.of(metric, bank).in_float32() for metric in metrics}
-    ids = sets.types.to(bank.device)
-    signals: dict[Metric, list[Tensor]] = {metric: [] for metric in metrics}
+    ids = sets[0].types.to(bank.device)
+    signals: dict[Metric, list[list[Tensor]]] = {metric: [[] for _ in sets] for metric in metrics}
     table: Table | None = None
     rows = torch.empty(0)
     for (spot, members), z in zip(places, queries, strict=True):
@@ -88,25 +129,69 @@ def _signals(
             table, rows = encoded.table, encoded.table.rows[:, ids]
         here = table.placed(rows.clone(), encoded.place, ids)
         for metric in metrics:
-            signals[metric].append(sets.signals(moments[metric].scores(here, z), frame.text[members]).cpu())
+            scores = moments[metric].scores(here, z)
+            for found, some in zip(signals[metric], sets, strict=True):
+                found.append(some.signals(scores, frame.text[members]).cpu())
     back = torch.cat([members for _, members in places]).argsort()  # from the order of places to that of the frame
-    return {metric: torch.cat(parts)[back] for metric, parts in signals.items()}
+    return {metric: [torch.cat(parts)[back] for parts in found] for metric, found in signals.items()}
 
 
-def _compared(frame: ShardFrame, answers: Nearest, candidates: int, signal: Tensor) -> Compared:
-    assert answers.other_ranks is not None, "the tokens of partners were asked for"
-    nearest, others = answers.ids[..., 0], answers.other_ranks[..., 0]
-    paired = frame.partner >= 0
-    partner = frame.partner.clamp_min(0)
-    # Each output was also asked for the own token of the one that it is the partner of; so what the partner was asked
-    # for is this token, and its answer is this token's chance.
+def _within(frame: ShardFrame, patterns: Sequence[TextPattern], layer: int, answers: Nearest, candidates: int) -> Shown:
+    """What is written where, text by text: [head, token]."""
+    ranks = answers.other_ranks
+    assert ranks is not None, "the tokens that count were asked for"
+    aucs = torch.where(ranks > 0, auc(ranks.double(), candidates), torch.nan).float()  # (token, head, target)
+    found = []
+    for here, pattern in zip(frame.stretches, patterns, strict=True):
+        counts, weights = frame.counts[here], pattern.weights[layer]
+        of_text = aucs[here].transpose(0, 1)[..., : int(counts.sum())]
+        of_text = of_text.repeat_interleave(len(weights) // len(of_text), dim=0)  # (H, i, j)
+        found.append(
+            shown(
+                _spread(of_text, counts, torch.nan),
+                _spread(weights, counts, 0.0),
+                pattern.sees[layer],
+                counts,
+                torch.ones_like(counts),
+            )
+        )
+    return Shown(
+        *(torch.cat([getattr(one, name) for one in found], 1) for name in ("own", "others", "carry", "ceiling"))
+    )
+
+
+def _spread(values: Tensor, counts: Tensor, rest: float) -> Tensor:
+    """Values [head, i, those of j that count] at all j."""
+    whole = values.new_full((*values.shape[:2], len(counts)), rest)
+    whole[..., counts] = values
+    return whole
+
+
+def _compared(
+    frame: ShardFrame,
+    candidates: int,
+    answers: Nearest,
+    of_bank: Nearest,
+    against: Against,
+    signals: Sequence[Tensor],
+    within: Shown,
+    even: Shown,
+) -> Compared:
+    assert of_bank.other_ranks is not None, "the bank was asked for this shard's tokens"
+    nearest = answers.ids[..., 0]
+    chance = torch.zeros(*frame.asked.shape, nearest.shape[1], dtype=torch.int64)
+    chance[against.token, against.slot] = of_bank.other_ranks.transpose(1, 2)[against.output, against.column]
+    bank_nearest = of_bank.ids[frame.asked.clamp_min(0), :, 0]  # (token, asked, head)
     return Compared(
         candidates=candidates,
         own_rank=answers.own_rank,
         own_distance=answers.own_distance,
         nearest=nearest,
         distance=answers.distances[..., 0],
-        chance_own_rank=torch.where(paired[:, None], others[partner], 0),
-        chance_in_text=torch.where(paired[:, None], frame.in_text(nearest[partner]), False).to(torch.int8),
-        signal=signal,
+        chance_own_rank=chance.transpose(1, 2),
+        chance_in_text=frame.in_text(bank_nearest).transpose(1, 2),
+        signal=signals[0],
+        signal_sized=signals[1],
+        within=within,
+        even=even,
     )

@@ -1,4 +1,4 @@
-"""Differences between two figures of the same texts, replicate by replicate: references, masks, surveys."""
+"""Differences between two figures of the same texts, paired: references, masks, surveys, even attention, twins."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from headscope.errors import InputError
-from headscope.inference.bootstrap import spread
-from headscope.inference.estimates import Resampled, number
+from headscope.inference.estimates import number
+from headscope.inference.left_out import Jackknifed
+from headscope.inference.twins import FEWEST_TWINS, AgainstTwins, against_twins
 from headscope.inference.verdicts import corrected
-from headscope.studies.survey.finished import REPLICATES, refuse_unfinished
+from headscope.studies.survey.finished import LEFT_OUT, refuse_unfinished
 from headscope.studies.survey.manifest import survey_manifest
+from headscope.studies.survey.nulls import variants
+from headscope.studies.survey.signal import SIZED
 from headscope.studies.survey.unsealed import told
 
 # What the figures of a head, or of the mean of a layer's heads, are of.
@@ -33,20 +36,28 @@ SUBJECT = {
 }
 KEYS = SUBJECT | {"statistic": pa.string()}
 _BETWEEN = ("reference", "mask")
+EVEN, TWINS = "even", "random"
+# What is told of a figure over even attention, by what the figure is called.
+_OVER_EVEN = {"own_over_even": "own", "carry_over_even": "carry"}
+_OF_TWINS = ("own", "carry", "topic", "own_at_1", "in_text", "kappa", "signal", f"signal_{SIZED}")
+_NUMBERS = ("difference", "low", "high", "p", "q", "p_above", "q_above")
 SCHEMA = pa.schema(
-    KEYS
-    | {"between": pa.string(), "first": pa.string(), "second": pa.string()}
-    | dict.fromkeys(("difference", "low", "high", "p", "q"), pa.float64())
+    KEYS | {"between": pa.string(), "first": pa.string(), "second": pa.string()} | dict.fromkeys(_NUMBERS, pa.float64())
 )
 Key = tuple[Any, ...]  # the values of KEYS
 
 
 @dataclass(frozen=True)
 class KeptFigure:
-    """A figure as replicates.parquet keeps it."""
+    """A figure as left_out.parquet keeps it, with what it loses without each group of texts [group]."""
 
     value: float
-    replicates: NDArray[np.float32]
+    lost: NDArray[np.float32]
+
+    @property
+    def whole(self) -> Jackknifed[float]:
+        """The figure with its interval."""
+        return Jackknifed(self.value, self.value - self.lost.astype(np.float64), len(self.lost))
 
 
 @dataclass(frozen=True)
@@ -59,19 +70,59 @@ class _Subtraction:
     figures: tuple[KeptFigure, KeptFigure]
 
 
-def within(rows: Sequence[dict[str, Any]], groups: int) -> pa.Table:
-    """contrasts.parquet, from the rows of replicates.parquet: every two references and every two masks of a survey.
+@dataclass(frozen=True)
+class _Difference:
+    """What was subtracted."""
 
-    The later less the earlier. The key that a row is `between` is null; q is corrected over the rows that differ in
-    layer or head alone, those of heads and those of layers' means apart. With fewer than two `groups` of texts there
-    is no interval.
+    keys: Key
+    first: str
+    second: str
+    found: Jackknifed[float] | AgainstTwins
+
+
+def within(rows: Sequence[dict[str, Any]]) -> pa.Table:
+    """contrasts.parquet, from the rows of left_out.parquet.
+
+    The model less what it would be with even attention, and less its untrained twins where five were measured; then
+    every two references and every two masks, the later less the earlier. The key that a row is `between` is null; q is
+    corrected over the rows that differ in layer or head alone, those of heads and those of layers' means apart.
     """
     kept = {
-        tuple(row[name] for name in KEYS): KeptFigure(row["value"], np.asarray(row["replicates"], dtype=np.float32))
+        tuple(row[name] for name in KEYS): KeptFigure(row["value"], np.asarray(row["lost"], dtype=np.float32))
         for row in rows
     }
-    parts = [_subtracted(name, _alike(kept, name), groups) for name in _BETWEEN]
+    parts = [
+        _rows(EVEN, _over_even(kept)),
+        _rows(TWINS, _over_twins(kept)),
+        *(_rows(name, _subtracted(_alike(kept, name))) for name in _BETWEEN),
+    ]
     return pa.Table.from_pylist([row for part in parts for row in part], schema=SCHEMA)
+
+
+def _over_even(kept: Mapping[Key, KeptFigure]) -> Iterator[_Difference]:
+    for key, figure in kept.items():
+        named = dict(zip(KEYS, key, strict=True))
+        if named["statistic"] in _OVER_EVEN:
+            keys = named | {"statistic": _OVER_EVEN[named["statistic"]]}
+            yield _Difference(tuple(keys.values()), "the model", "even attention", figure.whole)
+
+
+def _over_twins(kept: Mapping[Key, KeptFigure]) -> Iterator[_Difference]:
+    of_layer: dict[Key, list[list[Jackknifed[float]]]] = {}  # [seed][head]
+    for seed in variants("random"):
+        found: dict[Key, list[Jackknifed[float]]] = {}
+        for key, figure in kept.items():
+            named = dict(zip(KEYS, key, strict=True))
+            if named["null"] == seed and named["statistic"] in _OF_TWINS:
+                alike = named | {"null": None, "head": named["head"] is None}
+                found.setdefault(tuple(alike.values()), []).append(figure.whole)
+        for same, figures in found.items():
+            of_layer.setdefault(same, []).append(figures)
+    for key, figure in kept.items():
+        named = dict(zip(KEYS, key, strict=True))
+        twins = of_layer.get(tuple((named | {"head": named["head"] is None}).values()), [])
+        if named["null"] is None and len(twins) >= FEWEST_TWINS:
+            yield _Difference(key, "the model", "untrained twins", against_twins(figure.whole, twins))
 
 
 def between(first: Path, second: Path) -> pa.Table:
@@ -84,7 +135,7 @@ def between(first: Path, second: Path) -> pa.Table:
     reason = unpaired(*manifests)
     if reason is not None:
         raise InputError(f"{first} and {second} are not paired: {reason}.")
-    one, other = (read_replicates(path) for path in (first, second))
+    one, other = (read_left_out(path) for path in (first, second))
     if all(len(manifest["options"]["masks"]) == 1 for manifest in manifests):
         one, other = (_without(kept, "mask") for kept in (one, other))
     heads = manifests[0]["model"]["heads"] == manifests[1]["model"]["heads"]
@@ -94,14 +145,14 @@ def between(first: Path, second: Path) -> pa.Table:
         for key, figure in one.items()
         if key in other and (heads or key[at] is None)
     ]
-    rows = _subtracted("survey", pairs, manifests[0]["texts"]["groups"])
+    rows = _rows("survey", _subtracted(pairs))
     return pa.Table.from_pylist(list(rows), schema=SCHEMA)
 
 
 def unpaired(first: Mapping[str, Any], second: Mapping[str, Any]) -> str | None:
     """Why the figures of two surveys, by their manifests, cannot be subtracted; None where they can.
 
-    Texts, groups of texts and seed must be the same, or no replicate of the one belongs to one of the other.
+    Texts, groups of texts and seed must be the same, or what the one is without is not what the other is without.
     """
     for named, section, of in (
         ("their texts differ", "texts", "sha256"),
@@ -115,13 +166,13 @@ def unpaired(first: Mapping[str, Any], second: Mapping[str, Any]) -> str | None:
     return None
 
 
-def read_replicates(directory: Path) -> dict[Key, KeptFigure]:
-    """replicates.parquet by key; InputError where it cannot be made sense of."""
+def read_left_out(directory: Path) -> dict[Key, KeptFigure]:
+    """left_out.parquet by key; InputError where it cannot be made sense of."""
     with told(directory, survey_manifest(directory)):
-        table = pq.read_table(directory / REPLICATES)
-        lists = table["replicates"].combine_chunks()
+        table = pq.read_table(directory / LEFT_OUT)
+        lists = table["lost"].combine_chunks()
         values, ends = lists.values.to_numpy(zero_copy_only=False), lists.offsets.to_numpy()
-        rows = table.drop_columns(["replicates"]).to_pylist()
+        rows = table.drop_columns(["lost"]).to_pylist()
         return {
             tuple(row[name] for name in KEYS): KeptFigure(row["value"], values[start:stop])
             for row, start, stop in zip(rows, ends[:-1], ends[1:], strict=True)
@@ -154,22 +205,25 @@ def _alike(kept: Mapping[Key, KeptFigure], name: str) -> Iterator[_Subtraction]:
             yield _Subtraction(keys, first[at], second[at], (kept[first], kept[second]))
 
 
-def _subtracted(between: str, pairs: Iterable[_Subtraction], groups: int) -> Iterator[dict[str, Any]]:
-    """Rows of contrasts.parquet."""
-    families: dict[Key, list[_Subtraction]] = {}
-    of_head = list(KEYS).index("head")
+def _subtracted(pairs: Iterable[_Subtraction]) -> Iterator[_Difference]:
     for pair in pairs:
-        same = _but(_but(pair.keys, "layer"), "head")
-        families.setdefault((pair.keys[of_head] is None, pair.first, pair.second, *same), []).append(pair)
+        one, other = (figure.whole for figure in pair.figures)
+        yield _Difference(pair.keys, pair.first, pair.second, one - other)
+
+
+def _rows(between: str, differences: Iterable[_Difference]) -> Iterator[dict[str, Any]]:
+    """Rows of contrasts.parquet."""
+    families: dict[Key, list[_Difference]] = {}
+    of_head = list(KEYS).index("head")
+    for one in differences:
+        same = _but(_but(one.keys, "layer"), "head")
+        families.setdefault((one.keys[of_head] is None, one.first, one.second, *same), []).append(one)
     for members in families.values():
-        values = np.array([pair.figures[0].value - pair.figures[1].value for pair in members])
-        drawn = np.stack([np.subtract(*(f.replicates.astype(float) for f in p.figures)) for p in members])
-        apart = Resampled(values, spread(drawn, groups))
-        p = apart.p
-        for pair, difference, *numbers in zip(members, values, apart.low, apart.high, p, corrected(p), strict=True):
+        p, above = (np.array([getattr(one.found, name) for one in members]) for name in ("p", "p_above"))
+        for one, *numbers in zip(members, p, corrected(p), above, corrected(above), strict=True):
+            told = (one.found.value, one.found.low, one.found.high, *numbers)
             yield (
-                dict(zip(KEYS, pair.keys, strict=True))
-                | {"between": between, "first": pair.first, "second": pair.second}
-                | {"difference": float(difference)}
-                | {name: number(value) for name, value in zip(("low", "high", "p", "q"), numbers, strict=True)}
+                dict(zip(KEYS, one.keys, strict=True))
+                | {"between": between, "first": one.first, "second": one.second}
+                | {name: number(value) for name, value in zip(_NUMBERS, told, strict=True)}
             )

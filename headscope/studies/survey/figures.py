@@ -1,56 +1,70 @@
-"""Every figure of a survey, from sums: its value, its chance and their difference, with replicates."""
+"""Every figure of a survey, from sums: its value, its chance and their difference, with and without each group."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headscope.inference.bootstrap import Array
-from headscope.inference.estimates import Estimate, Resampled, together
+from headscope.inference.left_out import Jackknifed, changed
 from headscope.question.kinds import KINDS
 from headscope.reading.patterns import PATTERN
 from headscope.studies.survey.sums import Totals
+from headscope.studies.survey.tables import SIGNALS
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A figure as the tables have it: [head + 1, class] each, the last row the mean over heads; nan: there is none."""
+
+    value: Array
+    low: Array
+    high: Array
+    p: Array
+    smallest: Array
+
+    @classmethod
+    def of(cls, figure: Jackknifed[Array]) -> Numbers:
+        """What is told of a figure."""
+        return cls(figure.value, figure.low, figure.high, figure.p, figure.smallest)
 
 
 @dataclass(frozen=True)
 class Figure:
     """One statistic of every head, and after the last head of their mean: [head + 1, class].
 
-    `value`, and where there is a chance level, that level, the `difference` from it and the difference's p; `positions`
-    and `paired` count the tokens of the value, and of chance and difference. What was `resampled`, value and
-    difference, takes 2,000 times as much, and is left out where only intervals are wanted.
+    `value`, and where there is a chance level, that level and the `difference` from it; `positions` and `paired` count
+    the tokens of the value, and of chance and difference. `kept`: value and difference without each group, which take
+    much room and are left out where only intervals are wanted.
     """
 
     statistic: str
     positions: Array
-    value: Estimate[Array]
+    groups: NDArray[np.int64]  # [class], that have such tokens
+    value: Numbers
     paired: Array | None = None
     chance: Array | None = None
-    difference: Estimate[Array] | None = None
-    p: Array | None = None
-    resampled: tuple[Resampled[Array], Resampled[Array] | None] | None = None
+    difference: Numbers | None = None
+    kept: tuple[Jackknifed[Array], Jackknifed[Array] | None] | None = None
 
     def slim(self) -> Figure:
-        """The figure without what was resampled."""
-        return replace(self, resampled=None)
-
-    def numbers(self) -> dict[str, Array | None]:
-        """All numbers by the names of their columns; None where there is no chance."""
-        value, apart = self.value, self.difference
-        found: dict[str, Array | None] = {"value": value.value, "low": value.low, "high": value.high}
-        ends = (None, None, None) if apart is None else (apart.value, apart.low, apart.high)
-        found |= dict(zip(("difference", "difference_low", "difference_high"), ends, strict=True))
-        return found | {"chance": self.chance, "p": self.p}
+        """The figure without what it is without each group."""
+        return replace(self, kept=None)
 
 
 def of_rows(sums: Totals) -> list[Figure]:
     """The figures of one layer, view, metric and mask."""
+    inside = sums.ratio("in_text_paired", "paired"), sums.ratio("in_text_chance", "asked")
     return [
-        *(against_chance(sums, statistic, top) for statistic, top in _OWN.items()),
-        _in_text(sums),
-        _kappa(sums),
-        against_zero(sums, "signal", "signal", "heard"),
+        *(against_bank(sums, statistic, top) for statistic, top in _OWN.items()),
+        _against(sums, "in_text", sums.ratio("in_text", "all"), "all", *inside, "paired"),
+        _zero_by_chance(sums, "kappa", changed(_with_mean, changed(_kappa, *inside)), "paired"),
+        *(against_zero(sums, name, name, f"heard_{name}") for name in SIGNALS),
+        _against_even(sums, "own", "told"),
+        _against_even(sums, "carry", "carried"),
+        plain(sums, "carry_ceiling", "carry_ceiling", "carried"),
         *(plain(sums, f"kind_{kind}", f"kind_{kind}", "all") for kind in KINDS),
     ]
 
@@ -60,76 +74,78 @@ def of_patterns(sums: Totals) -> list[Figure]:
     return [plain(sums, name, name, "with_previous" if name == "on_previous" else "all") for name in PATTERN]
 
 
-def without_interval(statistic: str, positions: Array, value: Array) -> Figure:
-    """A figure [head + 1, class] that is not resampled."""
-    unknown = np.full_like(value, np.nan)
-    return Figure(statistic, positions, Estimate(value, unknown, unknown))
-
-
-def _ratio(sums: Totals, top: str, bottom: str) -> Resampled[Array]:
-    """Σ top / Σ bottom, nan where the class is empty; the last row is the mean over heads."""
-    return together(_with_mean, sums[top] / sums[bottom])
+def without_interval(statistic: str, positions: Array, value: Array, groups: NDArray[np.int64]) -> Figure:
+    """A figure [head + 1, class] that has no interval."""
+    return Figure(statistic, positions, groups, Numbers(value, *[np.full_like(value, np.nan)] * 4))
 
 
 def _with_mean(heads: Array) -> Array:
-    # Replicate by replicate, so that the mean's interval knows that the heads saw the same texts.
+    # Without each group in turn, so that the mean's interval knows that the heads saw the same texts.
     return np.concatenate([heads, heads.mean(0, keepdims=True)])
 
 
-def _count(sums: Totals, name: str, value: Array) -> Array:
+def _count(sums: Totals, name: str, heads: int) -> Array:
     """How many tokens a figure is of: [head + 1, class]."""
-    return np.broadcast_to(sums[name].value[0], value.shape)
+    counted = sums[name].value
+    counted = np.broadcast_to(counted, (heads, counted.shape[1]))
+    return np.concatenate([counted, counted.max(0, keepdims=True)])
+
+
+def _groups(figure: Jackknifed[Array]) -> NDArray[np.int64]:
+    return np.asarray(figure.groups)
 
 
 def plain(sums: Totals, statistic: str, top: str, bottom: str) -> Figure:
     """Σ top / Σ bottom, without a chance."""
-    found = _ratio(sums, top, bottom)
+    found = sums.ratio(top, bottom)
+    whole = changed(_with_mean, found)
     return Figure(
-        statistic, _count(sums, bottom, found.value), found.estimate, resampled=(found, None)
+        statistic, _count(sums, bottom, len(found.value)), _groups(whole), Numbers.of(whole), kept=(whole, None)
     )  # fmt: skip
 
 
 _OWN = {"auc_own": "auc", "own_at_1": "at_1", "own_at_10": "at_10"}
 
 
-def against_chance(sums: Totals, statistic: str, top: str) -> Figure:
+def against_bank(sums: Totals, statistic: str, top: str) -> Figure:
     """Σ top over the tokens with an own rank; chance and difference are those of the paired ones."""
-    chance, more = (_ratio(sums, f"{top}_{name}", "own_paired") for name in ("chance", "more"))
-    return _against(sums, statistic, _ratio(sums, top, "own"), "own", chance.value, more, "own_paired")
+    paired, chance = sums.ratio(f"{top}_paired", "known_paired"), sums.ratio(f"{top}_chance", "known_asked")
+    return _against(sums, statistic, sums.ratio(top, "known"), "known", paired, chance, "known_paired")
 
 
-def _in_text(sums: Totals) -> Figure:
-    paired, chance = (_ratio(sums, f"in_text_{name}", "paired") for name in ("paired", "chance"))
-    return _against(sums, "in_text", _ratio(sums, "in_text", "all"), "all", chance.value, paired - chance, "paired")
+def _against_even(sums: Totals, name: str, count: str) -> Figure:
+    """A figure of what is written where, against the same under even attention, token by token."""
+    value, even = (sums.ratio(of, count) for of in (name, f"{name}_even"))
+    return _against(sums, name, value, count, value, even, count)
 
 
-def _kappa(sums: Totals) -> Figure:
-    """(p − p₀)/(1 − p₀) of the paired tokens: 0 by chance, 1 at most; nan where chance leaves no room for more."""
-
-    def kappa(p: Array, p0: Array, n: Array) -> Array:
-        return _with_mean((p - p0) / np.where(n - p0 > 1e-9 * n, n - p0, np.nan))
-
-    found = together(kappa, *(sums[name] for name in ("in_text_paired", "in_text_chance", "paired")))
-    return _zero_by_chance(sums, "kappa", found, "paired")
+def _kappa(p: Array, p0: Array) -> Array:
+    """(p − p₀)/(1 − p₀): 0 by chance, 1 at most; nan where chance leaves no room for more."""
+    return (p - p0) / np.where(1 - p0 > 1e-9, 1 - p0, np.nan)
 
 
 def against_zero(sums: Totals, statistic: str, top: str, count: str) -> Figure:
     """Σ top / Σ count, that chance makes 0 by its definition."""
-    return _zero_by_chance(sums, statistic, _ratio(sums, top, count), count)
+    return _zero_by_chance(sums, statistic, changed(_with_mean, sums.ratio(top, count)), count)
 
 
-def _zero_by_chance(sums: Totals, statistic: str, value: Resampled[Array], count: str) -> Figure:
-    return _against(sums, statistic, value, count, np.zeros_like(value.value), value, count)
+def _zero_by_chance(sums: Totals, statistic: str, whole: Jackknifed[Array], count: str) -> Figure:
+    counted, told = _count(sums, count, len(whole.value) - 1), Numbers.of(whole)
+    zero = np.where(np.isnan(whole.value), np.nan, 0.0)
+    return Figure(statistic, counted, _groups(whole), told, counted, zero, told, (whole, whole))
 
 
 def _against(
     sums: Totals,
     statistic: str,
-    value: Resampled[Array],
+    value: Jackknifed[Array],
     count: str,
-    chance: Array,
-    more: Resampled[Array],
-    paired: str,
+    paired: Jackknifed[Array],
+    chance: Jackknifed[Array],
+    paired_count: str,
 ) -> Figure:
-    n, n_paired = (_count(sums, name, value.value) for name in (count, paired))
-    return Figure(statistic, n, value.estimate, n_paired, chance, more.estimate, more.p, (value, more))
+    whole, level, more = (changed(_with_mean, one) for one in (value, chance, paired - chance))
+    n, n_paired = (_count(sums, name, len(value.value)) for name in (count, paired_count))
+    return Figure(
+        statistic, n, _groups(whole), Numbers.of(whole), n_paired, level.value, Numbers.of(more), (whole, more)
+    )  # fmt: skip

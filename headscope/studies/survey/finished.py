@@ -11,16 +11,16 @@ from headscope.keep.checksums import CHECKSUMS, content_fault, outline_fault, se
 from headscope.keep.files import file_fault, told, write_whole
 from headscope.keep.record import identity, is_sealed
 from headscope.studies.survey.manifest import survey_manifest
-from headscope.studies.survey.store import VOCABULARY
+from headscope.studies.survey.store import BANK, VOCABULARY
 
 STATISTICS, HUBS, STREAM = "statistics.parquet", "hubs.parquet", "stream.parquet"
-CONTRASTS, REPLICATES = "contrasts.parquet", "replicates.parquet"
+CONTRASTS, LEFT_OUT = "contrasts.parquet", "left_out.parquet"
 
 
 def tables_of(manifest: Mapping[str, Any]) -> list[str]:
     """The names of the tables."""
     with_stream = [STREAM] if manifest["options"].get("stream", False) else []
-    return [VOCABULARY, STATISTICS, HUBS, REPLICATES, CONTRASTS, *with_stream]
+    return [VOCABULARY, BANK, STATISTICS, HUBS, LEFT_OUT, CONTRASTS, *with_stream]
 
 
 def begin(directory: Path) -> None:

@@ -14,9 +14,25 @@ from torch import Tensor
 from headscope.corpus.texts import CorpusText
 from headscope.model.tokens import Token
 from headscope.question.kinds import KINDS
+from headscope.reading.within import counting
 from headscope.vocabulary.placed import members_of
 
 _OWN, _TEXT, _VARIANT, _SPECIAL, _ELSEWHERE = range(len(KINDS))
+
+
+@dataclass(frozen=True)
+class Against:
+    """Which token is held against which output of the bank: int64 [pair] each.
+
+    `targets` int64 [output, target]: the ids that each output is asked for, padded with −1; `column`: which of its
+    output's targets a pair's token is.
+    """
+
+    targets: Tensor
+    token: Tensor
+    slot: Tensor
+    output: Tensor
+    column: Tensor
 
 
 @dataclass(frozen=True)
@@ -32,7 +48,8 @@ class ShardFrame:
     text: Tensor
     position: Tensor
     ids: Tensor
-    partner: Tensor
+    asked: Tensor
+    counts: Tensor
     surfaces: Tensor  # int64 [vocab], see TokenNames.surfaces
 
     @classmethod
@@ -42,16 +59,22 @@ class ShardFrame:
         tokens: Sequence[Sequence[Token]],
         labelled: Callable[[int, NDArray[np.int64]], NDArray[np.int64]],
         surfaces: Tensor,
-        seed: int,
+        asked: Callable[[int, NDArray[np.int64]], NDArray[np.int64]],
     ) -> ShardFrame:
-        """The frame of a shard's texts and their tokens; `labelled` says what a text's ids are called."""
+        """The frame of a shard's texts and their tokens.
+
+        `labelled` says what a text's ids are called, `asked` which of the bank's outputs its positions are held
+        against; both get the text's number.
+        """
         kept = [(n, token.position, token.id) for n, read in enumerate(tokens) for token in read if not token.special]
         text, position, ids = torch.tensor(kept, dtype=torch.int64).T.contiguous()
+        against = []
         for n, one in enumerate(texts):
-            ids[text == n] = torch.from_numpy(labelled(one.number, ids[text == n].numpy()))
-        # Seeded by its first text, so that a shard draws the same whatever ran before it, in whichever process.
-        partner = _partners(position, [int(seed), texts[0].number])
-        return cls(tuple(texts), text, position, ids, partner, surfaces)
+            here = text == n
+            ids[here] = torch.from_numpy(labelled(one.number, ids[here].numpy()))
+            against.append(torch.from_numpy(asked(one.number, position[here].numpy())))
+        counts = torch.cat([counting(read)[[not token.special for token in read]] for read in tokens])
+        return cls(tuple(texts), text, position, ids, torch.cat(against), counts, surfaces)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -62,19 +85,36 @@ class ShardFrame:
         return sorted(members_of(self.position.tolist()), key=lambda place: place[0])
 
     @cached_property
-    def asked_of(self) -> Tensor:
-        """For each token the own id of the one token whose partner it is, −1 for none: int64 [token]."""
-        asked = torch.full_like(self.ids, -1)
-        paired = self.partner >= 0
-        asked[self.partner[paired]] = self.ids[paired]
-        return asked
+    def stretches(self) -> list[slice]:
+        """Where the tokens of each text lie."""
+        ends = torch.bincount(self.text, minlength=len(self.texts)).cumsum(0).tolist()
+        return [slice(start, stop) for start, stop in zip([0, *ends[:-1]], ends, strict=True)]
+
+    @cached_property
+    def targets(self) -> Tensor:
+        """For each token the ids of its text's tokens that count: int64 [token, target], −1 where there are fewer."""
+        of_text = [self.ids[here][self.counts[here]] for here in self.stretches]
+        padded = torch.nn.utils.rnn.pad_sequence(of_text, batch_first=True, padding_value=-1)
+        found: Tensor = padded[self.text]
+        return found
+
+    def against(self, outputs: int) -> Against:
+        """Who asks which of so many outputs of the bank."""
+        token, slot = (self.asked >= 0).nonzero(as_tuple=True)
+        output = self.asked[token, slot]
+        keys, which = torch.unique(output * len(self.surfaces) + self.ids[token], return_inverse=True)
+        of_output, ids = keys // len(self.surfaces), keys % len(self.surfaces)
+        counts = torch.bincount(of_output, minlength=outputs)
+        column = torch.arange(len(keys)) - (counts.cumsum(0) - counts)[of_output]
+        targets = torch.full((outputs, int(counts.max())), -1)
+        targets[of_output, column] = ids
+        return Against(targets, token, slot, output, column[which])
 
     @cached_property
     def types(self) -> list[NDArray[np.int64]]:
         """The token types of each text."""
-        ends = torch.bincount(self.text, minlength=len(self.texts)).cumsum(0).tolist()
         ids = self.ids.numpy()
-        return [np.unique(ids[start:stop]) for start, stop in zip([0, *ends[:-1]], ends, strict=True)]
+        return [np.unique(ids[here]) for here in self.stretches]
 
     def in_text(self, ids: Tensor) -> Tensor:
         """Whether ids int64 [token, ...] are types of each token's text: bool."""
@@ -106,19 +146,6 @@ class ShardFrame:
     def _keys(self, ids: Tensor, base: int) -> Tensor:
         """One number for a text and an id."""
         return self.text.view(-1, *[1] * (ids.ndim - 1)) * base + ids
-
-
-def _partners(position: Tensor, seed: list[int]) -> Tensor:
-    """At every position a random cycle through its tokens: nobody is their own partner, and everybody is one's."""
-    # At the same position, since what is near there depends on it; within a shard, so that no other need be at hand.
-    draw = np.random.default_rng(seed)
-    partner = np.full(len(position), -1)
-    places = position.numpy()
-    for place in np.unique(places):
-        members = draw.permutation(np.flatnonzero(places == place))
-        if len(members) > 1:
-            partner[members] = np.roll(members, 1)
-    return torch.from_numpy(partner)
 
 
 def _member(keys: Tensor, wanted: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from headscope.keep.record import Count, differences, faults, is_intact, read_re
 from headscope.keep.work import WorkDirectory
 from headscope.studies.survey.options import SurveyOptions
 
-SCHEMA, FORMULA = 1, 2
+SCHEMA, FORMULA = 1, 3
 MANIFEST = "manifest.json"
 # What says nothing of the figures.
 _MAY_DIFFER = {"model.name", "model.revision", "texts.sources", "texts.examples"}

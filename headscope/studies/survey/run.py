@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
+from functools import partial
 from importlib import metadata
 from itertools import takewhile
 from pathlib import Path
@@ -27,6 +28,7 @@ from headscope.question.choices import Null
 from headscope.question.given import in_order
 from headscope.show.progress import Progress
 from headscope.studies.survey import statistics
+from headscope.studies.survey.bank import SurveyBank
 from headscope.studies.survey.manifest import (
     FORMULA,
     SCHEMA,
@@ -40,7 +42,7 @@ from headscope.studies.survey.measure import Context, measure
 from headscope.studies.survey.nulls import moves_streams, variants
 from headscope.studies.survey.options import SurveyOptions, checked_nulls
 from headscope.studies.survey.plan import SurveyPlan
-from headscope.studies.survey.store import Discard, Sink, Store, nulls_there, write_vocabulary
+from headscope.studies.survey.store import Discard, Sink, Store, nulls_there, write_bank, write_vocabulary
 from headscope.studies.survey.unsealed import NOTE
 
 if TYPE_CHECKING:
@@ -140,6 +142,7 @@ class Survey:
         with held(self.directory):
             work_of(self.directory).clean()
             self._write_vocabulary()
+            write_bank(self.directory, self.census.bank)
             stores = self._all(nulls)
             progress.step(doing, self._work(stores))
             for store in stores:
@@ -166,8 +169,10 @@ class Survey:
             scope = scope.randomised(int(null.removeprefix("random-")))
         self._make_ready(scope)
 
+        bank = self._bank(scope, null)
+
         def into(shard: Shard, sink: Sink) -> None:
-            context = self._context(shard.texts, shard.groups)
+            context = self._context(bank, shard.texts, shard.groups)
             measure(scope, shard.texts, self.options, context, sink, null=null, tick=progress.advance)
 
         run_missing(self.texts, store, into)
@@ -206,9 +211,14 @@ class Survey:
     def _with_stream(self, store: Store) -> bool:
         return self.options.stream and moves_streams(store.null)
 
-    def _context(self, texts: Sequence[CorpusText], groups: Sequence[int]) -> Context:
+    def _bank(self, scope: Scope, null: str | None = None) -> SurveyBank:
+        return SurveyBank(
+            self.census.bank, partial(self.census.bank_texts, self.texts.corpus), scope, self.options, null
+        )
+
+    def _context(self, bank: SurveyBank, texts: Sequence[CorpusText], groups: Sequence[int]) -> Context:
         group_of = {text.number: group for text, group in zip(texts, groups, strict=True)}
-        return Context(self.census.frequencies, self.census.bank, group_of)
+        return Context(self.census.frequencies, self.census.distractors, bank, group_of)
 
     def _seconds(self, left: int, streams_left: int) -> float:
         """Seconds that so many positions take, by the first texts and layer 0; the second time, when all is ready."""
@@ -216,8 +226,8 @@ class Survey:
             return 0.0
         warm_up(wait=True)
         self._make_ready(self.scope)
-        texts, positions = self._first_texts()
-        context = self._context(texts, [0] * len(texts))
+        texts, groups, positions = self._first_texts()
+        context = self._context(self._bank(self.scope), texts, groups)
 
         def spent(options: SurveyOptions, layers: Sequence[int]) -> float:
             seconds = 0.0
@@ -230,7 +240,7 @@ class Survey:
         total = left * self.scope.card.layers * spent(replace(self.options, stream=False), [0])
         return total + (streams_left * spent(self.options, []) if streams_left else 0.0)
 
-    def _first_texts(self) -> tuple[list[CorpusText], int]:
+    def _first_texts(self) -> tuple[list[CorpusText], list[int], int]:
         counts = self.census.positions.cumsum().tolist()
         size = 1 + sum(1 for _ in takewhile(lambda count: count < _TRIAL, counts[:-1]))
         numbers = set(self.census.numbers[:size].tolist())
@@ -240,7 +250,7 @@ class Survey:
                 texts.append(item)
             if len(texts) == len(numbers):
                 break
-        return texts, int(counts[size - 1])
+        return texts, self.census.groups[:size].tolist(), int(counts[size - 1])
 
 
 def _sources(

@@ -10,15 +10,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from headscope.corpus.census import TextTypes
 from headscope.neighbors import backend_in_use
 
-DISTRACTORS = 99
-_FEWEST = 128  # texts to draw distractors from, where there are as many
+SETS = 99  # of distractors, for each text
+SIZED = 8  # members of a set of the one stated size
 
 
 @dataclass(frozen=True)
 class Sets:
-    """For every text and each of its distractors D, T∖D and D∖T; a seeded draw cuts the larger to the smaller's size.
+    """For every text and each of its distractors D, T∖D and D∖T, cut to one size by a seeded draw.
+
+    The size is that of the smaller, or one number for all sets of all texts; then what has fewer is left out.
 
     `members` int32 [member] are indices into `types`, member after member: those of text n begin at `starts[n]`
     with the first members of its sets, `counts[n, 0]` of the text's side and as many of the distractors'; then the
@@ -32,17 +35,16 @@ class Sets:
 
     @classmethod
     def draw(
-        cls,
-        texts: Sequence[tuple[int, NDArray[np.int64]]],
-        bank: Sequence[tuple[int, NDArray[np.int64]]],
-        seed: int,
+        cls, texts: Sequence[TextTypes], distractors: Sequence[TextTypes], seed: int, size: int | None = None
     ) -> Sets:
-        """Sets for `texts` (their numbers and types), from one another and, where they are few, from the `bank`."""
-        numbers = {number for number, _ in texts}
-        extra = [one for one in bank if one[0] not in numbers][: max(0, _FEWEST - len(texts))]
-        pool = _Pool.of([types for _, types in [*texts, *extra]])
-        # A generator for each text: what it draws does not hang on the texts before it.
-        drawn = [pool.sets(n, np.random.default_rng([seed, 2, number])) for n, (number, _) in enumerate(texts)]
+        """Sets of `texts`, from `distractors` of other documents; `size` None: that of the smaller side."""
+        pool = _Pool.of([*(one.types for one in texts), *(one.types for one in distractors)], len(texts))
+        documents = np.array([one.document for one in distractors])
+        drawn = [
+            # A generator for each text: what it draws does not hang on the texts beside it.
+            pool.sets(n, np.flatnonzero(documents != of.document), np.random.default_rng([seed, 2, of.text]), size)
+            for n, of in enumerate(texts)
+        ]
         lengths = np.array([len(members) for members, _ in drawn])
         counts = np.zeros((len(texts), max(1, *(len(of_text) for _, of_text in drawn))), dtype=np.int64)
         for row, (_, of_text) in zip(counts, drawn, strict=True):
@@ -79,27 +81,31 @@ class Sets:
 
 @dataclass(frozen=True)
 class _Pool:
-    """The types of many texts, as indices into their common vocabulary."""
+    """The types of texts and of distractors, as indices into their common vocabulary."""
 
     vocabulary: NDArray[np.int64]
     indices: list[NDArray[np.int64]]  # of each text
-    padded: NDArray[np.int64]  # [text, member]
-    there: NDArray[np.bool_]  # [text, member]
+    padded: NDArray[np.int64]  # [distractor, member]
+    there: NDArray[np.bool_]  # [distractor, member]
 
     @classmethod
-    def of(cls, types: Sequence[NDArray[np.int64]]) -> _Pool:
+    def of(cls, types: Sequence[NDArray[np.int64]], texts: int) -> _Pool:
+        """Of the types of so many texts, and behind them those of distractors."""
         vocabulary = np.unique(np.concatenate(types))
         indices = [np.searchsorted(vocabulary, some) for some in types]
-        padded = np.zeros((len(types), max(map(len, indices))), dtype=np.int64)
+        theirs = indices[texts:]
+        padded = np.zeros((len(theirs), max(map(len, theirs), default=0)), dtype=np.int64)
         there = np.zeros(padded.shape, dtype=bool)
-        for row, found in enumerate(indices):
+        for row, found in enumerate(theirs):
             padded[row, : len(found)], there[row, : len(found)] = found, True
-        return cls(vocabulary, indices, padded, there)
+        return cls(vocabulary, indices[:texts], padded, there)
 
-    def sets(self, n: int, draw: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """One text's `members` and `counts`, see `Sets`."""
+    def sets(
+        self, n: int, others: NDArray[np.int64], draw: np.random.Generator, wanted: int | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """One text's `members` and `counts`, see `Sets`; `others`: the distractors of other documents."""
         own = self.indices[n]
-        chosen = draw.permutation(np.delete(np.arange(len(self.indices)), n))[:DISTRACTORS]
+        chosen = draw.permutation(others)[:SETS]
         theirs, known = self.padded[chosen], self.there[chosen]  # (set, member)
         is_own = np.zeros(len(self.vocabulary), dtype=bool)
         is_own[own] = True
@@ -108,6 +114,8 @@ class _Pool:
         ours = np.broadcast_to(own, (len(chosen), len(own)))
         sides = [(ours, ~in_theirs[:, own]), (theirs, known & ~is_own[theirs])]
         size = np.minimum(*(fit.sum(1) for _, fit in sides))
+        if wanted is not None:
+            size = np.where(size >= wanted, wanted, 0)
         order = np.argsort(-size, kind="stable")  # (set)
         shuffled = [
             np.take_along_axis(candidates, np.where(fit, draw.random(fit.shape), np.inf).argsort(1), 1)[order]

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from headscope.inference.bootstrap import Array, Draws
-from headscope.inference.estimates import Resampled
+from headscope.inference.bootstrap import Array
+from headscope.inference.left_out import MOST, folded
 from headscope.keep.rows import write_table
 from headscope.reading.stream import stages_of
 from headscope.studies.survey import columns, contrasts, figures, finished, stream_figures, sums
@@ -21,13 +21,17 @@ from headscope.studies.survey.figures import Figure
 from headscope.studies.survey.hubs import HUBS, Hubs
 from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.nulls import moves_streams
-from headscope.studies.survey.store import Store, read_vocabulary
-from headscope.studies.survey.sums import CLASSES, Membership, Totals
+from headscope.studies.survey.store import Store, read_bank, read_vocabulary
+from headscope.studies.survey.sums import Items, Membership, Totals
+from headscope.studies.survey.tables import SIGNALS
 from headscope.studies.survey.unsealed import told
 
-MAIN = ("auc_own", "own_at_1", "in_text", "kappa", "signal")  # whose replicates are kept
+# The figures that are kept without each group, by the names that they have then: a statistic's value, or what it has
+# over its chance.
+_VALUES = {name: name for name in ("own", "carry", "own_at_1", "in_text", "kappa", *SIGNALS)}
+_OVER = {"auc_own": "topic", "own": "own_over_even", "carry": "carry_over_even"}
 _OF_GROUP = ("space", "reference", "metric", "mask", "layer")  # what the rows of a row group have in common
-_REPLICATES = pa.schema(contrasts.KEYS | {"value": pa.float64(), "replicates": pa.list_(pa.float32())})
+_LEFT_OUT = pa.schema(contrasts.KEYS | {"value": pa.float64(), "lost": pa.list_(pa.float32())})
 
 
 @dataclass
@@ -36,12 +40,12 @@ class _Tables:
 
     figures: list[tuple[dict[str, Any], Figure]] = field(default_factory=list)
     streams: list[tuple[dict[str, Any], Figure]] = field(default_factory=list)
-    replicates: list[dict[str, Any]] = field(default_factory=list)
+    left_out: list[dict[str, Any]] = field(default_factory=list)
     hubs: list[dict[str, Any]] = field(default_factory=list)
 
 
 def compute(directory: Path, nulls: Sequence[str] = (), tick: Callable[[], None] = lambda: None) -> None:
-    """Write statistics, contrasts, replicates and hubs of a finished survey and its finished `nulls`.
+    """Write statistics, contrasts, figures with groups left out and hubs of a finished survey and its finished `nulls`.
 
     Shards are read one after another, layer by layer, so memory does not grow with their number. `tick` is called
     after every layer of every view. Raises InputError, naming it, where a shard is not there or is damaged.
@@ -56,10 +60,8 @@ def _compute(directory: Path, manifest: dict[str, Any], nulls: Sequence[str], ti
     quarter = sums.quarters(vocabulary["frequency"].to_numpy())
     labels = vocabulary["label"].to_pylist()
     tables = _Tables()
-    groups: NDArray[np.bool_] | None = None
     for null in (None, *nulls):
         survey = _SurveyShards(Store(directory, null), manifest, quarter)
-        groups = survey.groups_of_classes() if groups is None else groups
         for keys, some in survey.figures(tables, labels):
             tables.figures += [(keys, figure.slim()) for figure in some]
             tick()
@@ -67,13 +69,12 @@ def _compute(directory: Path, manifest: dict[str, Any], nulls: Sequence[str], ti
             for keys, some in survey.stream():
                 tables.streams += [(keys, figure.slim()) for figure in some]
                 tick()
-    assert groups is not None
     finished.begin(directory)
-    write_table(directory / finished.STATISTICS, columns.table(contrasts.SUBJECT, tables.figures, groups.sum(1)))
+    write_table(directory / finished.STATISTICS, columns.table(contrasts.SUBJECT, tables.figures))
     if tables.streams:
-        write_table(directory / finished.STREAM, columns.table(stream_figures.KEYS, tables.streams, groups.sum(1)))
-    write_table(directory / finished.REPLICATES, pa.Table.from_pylist(tables.replicates, schema=_REPLICATES))
-    write_table(directory / finished.CONTRASTS, contrasts.within(tables.replicates, manifest["texts"]["groups"]))
+        write_table(directory / finished.STREAM, columns.table(stream_figures.KEYS, tables.streams))
+    write_table(directory / finished.LEFT_OUT, pa.Table.from_pylist(tables.left_out, schema=_LEFT_OUT))
+    write_table(directory / finished.CONTRASTS, contrasts.within(tables.left_out))
     write_table(
         directory / finished.HUBS, pa.Table.from_pylist(tables.hubs, schema=pa.schema(contrasts.SUBJECT | HUBS))
     )
@@ -89,32 +90,33 @@ class _SurveyShards:
         for shard in self.shards:  # all before the first is summed: a damaged one is told of now, not in an hour
             store.whole(shard)
         self.layers, self.heads = manifest["model"]["layers"], manifest["model"]["heads"]
-        self.total_groups = manifest["texts"]["groups"]
-        self.draws = Draws(self.total_groups, manifest["options"]["seed"])
+        self.documents = manifest["texts"]["groups"]
+        self.groups = min(self.documents, MOST)
+        self.lenders = folded(read_bank(store.directory)["group"].to_numpy().astype(np.int64), self.documents)
         self.masks = manifest["options"]["masks"]
 
     def figures(self, tables: _Tables, labels: Sequence[str]) -> Iterator[tuple[dict[str, Any], list[Figure]]]:
-        """The figures of every view and layer; replicates and hubs go into `tables`."""
+        """The figures of every view and layer; what they are without each group, and hubs, go into `tables`."""
         members = [self._membership(shard) for shard in self.shards]
         first = self._file(0, "rows")
         for n, mask in enumerate(self.masks):
             for layer in range(self.layers):
-                of_patterns = Totals(self.draws, sums.OF_PATTERNS, sums.COUNTS_OF_PATTERNS)
+                of_patterns = Totals(self.groups)
                 for shard, member in zip(self.shards, members, strict=True):
                     table = self._file(shard, "patterns").read_row_group(n * self.layers + layer)
-                    of_patterns.add(member(), *sums.of_patterns(table, self.heads))
+                    of_patterns.add(member().tokens, sums.of_patterns(table, self.heads))
                 keys = dict.fromkeys(contrasts.SUBJECT) | {"null": self.store.null, "mask": mask, "layer": layer}
                 yield keys, figures.of_patterns(of_patterns)
         for group in range(first.num_row_groups):
-            totals, hubs = Totals(self.draws, sums.OF_ROWS, sums.COUNTS_OF_ROWS), Hubs(len(labels), self.heads)
+            totals, hubs = Totals(self.groups), Hubs(len(labels), self.heads)
             for shard, member in zip(self.shards, members, strict=True):
                 table = self._file(shard, "rows").read_row_group(group)
-                totals.add(member(), *sums.of_rows(table, self.heads))
+                member().add(totals, *sums.of_rows(table, self.heads))
                 hubs.add(table)
             of_rows = figures.of_rows(totals)
             row = table.slice(0, 1).to_pylist()[0]
             keys = {"null": self.store.null} | {name: row[name] for name in _OF_GROUP}
-            tables.replicates += _replicates(keys, of_rows)
+            tables.left_out += _left_out(keys, of_rows)
             tables.hubs += [keys | {"head": head} | row for head, row in enumerate(hubs.rows(labels))]
             yield keys, of_rows
 
@@ -124,41 +126,32 @@ class _SurveyShards:
         members = [self._membership(shard) for shard in self.shards]
         for n, mask in enumerate(self.masks):
             for number, stage in enumerate(stages):
-                totals = Totals(self.draws, stream_figures.SUMS, stream_figures.COUNTS)
+                totals = Totals(self.groups)
                 medians = stream_figures.Medians()
                 for shard, member_of in zip(self.shards, members, strict=True):
                     file, group = self._file(shard, "stream"), n * len(stages) + number
                     here, before = file.read_row_group(group), file.read_row_group(group - 1) if number else None
                     member = member_of()
-                    totals.add(member, *stream_figures.of_stage(here, before))
-                    medians.add(member, here)
+                    member.add(totals, *stream_figures.of_stage(here, before))
+                    medians.add(member.tokens, here)
                 keys = {"null": self.store.null, "mask": mask, "stage": number, **stage._asdict()}
                 yield keys, stream_figures.figures(totals, medians, first=number == 0)
 
-    def groups_of_classes(self) -> NDArray[np.bool_]:
-        """Which groups have a token of a class: [class, group]."""
-        found = np.zeros((len(CLASSES), self.total_groups), dtype=bool)
-        for shard in self.shards:
-            member = self._membership(shard)()
-            here = np.asarray(member.matrix.sum(0)).reshape(len(CLASSES), -1) > 0
-            found[:, member.groups] |= here
-        return found
-
-    def _membership(self, shard: int) -> Callable[[], Membership]:
+    def _membership(self, shard: int) -> Callable[[], _Members]:
         """A shard's membership, when it is asked for: made once where there are few shards, else each time."""
         if len(self.shards) <= _KEPT:
             made = self._made(shard)
             return lambda: made
         return lambda: self._made(shard)
 
-    def _made(self, shard: int) -> Membership:
+    def _made(self, shard: int) -> _Members:
         texts = pq.read_table(self.store.shard(shard) / "texts.parquet", columns=["text", "group"])
         tokens = pq.read_table(
-            self.store.shard(shard) / "tokens.parquet", columns=["text", "position", "id", "word_class"]
+            self.store.shard(shard) / "tokens.parquet", columns=["text", "position", "id", "word_class", "asked"]
         )
         numbers, groups = texts["text"].to_numpy(), texts["group"].to_numpy()
-        of_tokens = groups[np.searchsorted(numbers, tokens["text"].to_numpy())].astype(np.int64)
-        return Membership.of(tokens, of_tokens, self.quarter)
+        of_tokens = folded(groups[np.searchsorted(numbers, tokens["text"].to_numpy())].astype(np.int64), self.documents)
+        return _Members.of(sums.classes_of(tokens, self.quarter), of_tokens, sums.lists(tokens, "asked"), self.lenders)
 
     def _file(self, shard: int, name: str) -> pq.ParquetFile:
         return pq.ParquetFile(self.store.shard(shard) / f"{name}.parquet")
@@ -167,26 +160,54 @@ class _SurveyShards:
 _KEPT = 16  # shards whose memberships are held
 
 
-def _replicates(keys: dict[str, Any], found: Sequence[Figure]) -> list[dict[str, Any]]:
-    """Replicates of the main figures, for all tokens."""
+@dataclass(frozen=True)
+class _Members:
+    """The tokens of a shard, and its pairs of a token and an output that it is held against: those that `lent` one."""
+
+    tokens: Membership
+    lent: Membership
+    pairs: NDArray[np.int64]  # which of all pairs
+
+    @classmethod
+    def of(
+        cls, classes: NDArray[np.int64], groups: NDArray[np.int64], asked: Array, lenders: NDArray[np.int64]
+    ) -> _Members:
+        """Of tokens with classes [classification, token] and groups, `asked` [1, token, ASKED]; nan: none."""
+        held = asked[0].ravel()
+        token = np.repeat(np.arange(len(groups)), asked.shape[2])
+        lender = lenders[np.nan_to_num(held).astype(np.int64)]
+        # Where documents were put together, one may stand on both sides: what is left out with it is gone once.
+        pairs = np.flatnonzero(~np.isnan(held) & (lender != groups[token]))
+        lent = Membership.of(classes[:, token[pairs]], lender[pairs])
+        return cls(Membership.of(classes, groups), lent, pairs)
+
+    def add(self, totals: Totals, tokens: Items, pairs: Items) -> None:
+        """Add what the tokens have, and who lent it."""
+        totals.add(self.tokens, tokens)
+        lent = Items(
+            {name: values[:, self.pairs] for name, values in pairs.values.items()},
+            {name: counts[self.pairs] for name, counts in pairs.counts.items()},
+        )
+        totals.lend(self.lent, lent)
+
+
+def _left_out(keys: dict[str, Any], found: Sequence[Figure]) -> list[dict[str, Any]]:
+    """What the main figures lose without each group, for all tokens."""
     rows = []
     for figure in found:
-        if figure.statistic not in MAIN:
-            continue
-        assert figure.resampled is not None, "figures are slimmed later"
-        kept: dict[str, Resampled[Array] | None] = {figure.statistic: figure.resampled[0]}
-        if figure.statistic == "auc_own":
-            kept["own"] = figure.resampled[1]
-        for statistic, resampled in kept.items():
-            assert resampled is not None, "Own has a chance"
-            last = len(resampled.value) - 1
+        assert figure.kept is not None, "figures are slimmed later"
+        for names, kept in zip((_VALUES, _OVER), figure.kept, strict=True):
+            if kept is None or figure.statistic not in names:
+                continue
+            last = len(kept.value) - 1
+            lost = (kept.value[:, :1] - kept.without[:, 0]).astype(np.float32)  # small numbers: half the file
             rows += [
                 keys
                 | {
                     "head": None if head == last else head,
-                    "statistic": statistic,
-                    "value": float(resampled.value[head, 0]),
-                    "replicates": resampled.replicates[head, 0].astype(np.float32),  # 2,000 of each: half the file
+                    "statistic": names[figure.statistic],
+                    "value": float(kept.value[head, 0]),
+                    "lost": lost[head],
                 }
                 for head in range(last + 1)
             ]

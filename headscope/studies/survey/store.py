@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from headscope.corpus.bank import BankPlan
 from headscope.errors import InputError
 from headscope.keep.checksums import CHECKSUMS, content_fault, outline_fault, seal
 from headscope.keep.files import told, whole_folder
@@ -23,7 +24,7 @@ from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.nulls import moves_streams, variants
 from headscope.studies.survey.unsealed import shape_fault, texts_fault
 
-VOCABULARY = "vocabulary.parquet"
+VOCABULARY, BANK = "vocabulary.parquet", "bank.parquet"
 
 
 class Sink:
@@ -179,16 +180,23 @@ def nulls_there(directory: Path, shards: int) -> list[str]:
     return [null for null, store in stores.items() if all(store.shard(shard).is_dir() for shard in range(shards))]
 
 
+def write_bank(directory: Path, plan: BankPlan) -> None:
+    """Write bank.parquet, unless it is there: whose outputs chance is measured with."""
+    _write_once(directory / BANK, tables.bank(plan))
+
+
 def write_vocabulary(directory: Path, labels: Sequence[str], sorts: Sequence[str], frequencies: Any) -> None:
     """Write vocabulary.parquet, unless it is there: what every id is called, and how often it stands in the texts."""
-    path = directory / VOCABULARY
     columns = {
         "id": pa.array(range(len(labels)), pa.int32()),
         "label": pa.array(labels),
         "sort": pa.array(sorts),
         "frequency": pa.array(frequencies, pa.int64()),
     }
-    table = pa.table(columns)
+    _write_once(directory / VOCABULARY, pa.table(columns))
+
+
+def _write_once(path: Path, table: pa.Table) -> None:
     if not _holds(path, table):
         write_table(path, table)
 
@@ -204,9 +212,18 @@ def _holds(path: Path, table: pa.Table) -> bool:
 
 def read_vocabulary(directory: Path) -> pa.Table:
     """vocabulary.parquet; InputError where it is not there."""
-    path = directory / VOCABULARY
+    return _read(directory, VOCABULARY)
+
+
+def read_bank(directory: Path) -> pa.Table:
+    """bank.parquet; InputError where it is not there."""
+    return _read(directory, BANK)
+
+
+def _read(directory: Path, name: str) -> pa.Table:
+    path = directory / name
     if not path.is_file():
-        raise InputError(f"{directory} is not finished: it has no {VOCABULARY}. Run the survey again.")
+        raise InputError(f"{directory} is not finished: it has no {name}. Run the survey again.")
     try:
         return pq.read_table(path)
     except (pa.ArrowException, OSError) as error:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from headscope.inference.bootstrap import Array
 from headscope.inference.estimates import median_of
 from headscope.inference.ranks import auc
-from headscope.studies.survey.figures import Figure, against_chance, against_zero, plain, without_interval
-from headscope.studies.survey.sums import CLASSES, Membership, Totals, numbers
+from headscope.studies.survey.figures import Figure, against_bank, against_zero, plain, without_interval
+from headscope.studies.survey.sums import CLASSES, Items, Membership, Totals, lists, numbers
 
 KEYS = {
     "null": pa.string(),
@@ -20,12 +20,8 @@ KEYS = {
     "after": pa.string(),
 }
 _CHANCED = ("auc_own", "own_at_1", "log_rank", "cosine")
-_STEPS = ("log_rank_step", "cosine_step")
+_STEPPED = ("log_rank", "cosine")
 _PLAIN = ("norm", "overlap_before", "overlap_input")
-SUMS = (
-    *_CHANCED, *(f"{name}_more" for name in _CHANCED), *(f"{name}_chance" for name in _CHANCED), *_STEPS, *_PLAIN,
-)  # fmt: skip
-COUNTS = ("own", "own_paired", "stepped", "all")
 
 
 class Medians:
@@ -44,48 +40,55 @@ class Medians:
         where = (column[known] // len(membership.groups), rank[token][known].astype(np.int64))
         np.add.at(self._counts, where, 1)
 
-    def figure(self) -> Figure:
+    def figure(self, groups: NDArray[np.int64]) -> Figure:
         """`median_rank`, without an interval."""
         assert self._counts is not None, "there is a shard"
         value = median_of(np.arange(self._counts.shape[1], dtype=np.float64), self._counts)
-        return without_interval("median_rank", self._counts.sum(1)[None].astype(float), value[None])
+        return without_interval("median_rank", self._counts.sum(1)[None].astype(float), value[None], groups)
 
 
-def of_stage(here: pa.Table, before: pa.Table | None) -> tuple[Array, Array]:
-    """What is summed of a stage's row group, `before` that of the stage before: [SUMS, 1, token], [COUNTS, token]."""
-    candidates = here["candidates"].to_numpy()
-    rank, chance = numbers(here, "own_rank"), numbers(here, "chance_own_rank")
+def of_stage(here: pa.Table, before: pa.Table | None) -> tuple[Items, Items]:
+    """What is summed of a stage's row group, `before` that of the stage before: of its tokens, and of their pairs."""
+    candidates = int(here["candidates"][0].as_py())
+    rank, chance = numbers(here, "own_rank"), lists(here, "chance_own_rank")[0]
     own = _of_rank(rank, candidates, numbers(here, "own_cosine"))
-    by_chance = _of_rank(chance, candidates, numbers(here, "chance_own_cosine"))
-    both = ~np.isnan(rank) & ~np.isnan(chance)
-    steps = [np.full_like(rank, np.nan)] * len(_STEPS)
+    by_chance = _of_rank(chance, candidates, lists(here, "chance_own_cosine")[0])
+    known, asked = ~np.isnan(rank), ~np.isnan(chance)
+    both = known & asked.any(-1)
+    share = np.where(asked & both[:, None], 1 / np.maximum(asked.sum(-1, keepdims=True), 1), 0.0)
+    lent = {f"{name}_chance": np.nan_to_num(one) * share for name, one in by_chance.items()}
+    values = own | {f"{name}_paired": np.where(both, one, np.nan) for name, one in own.items()}
+    values |= {name: numbers(here, name) for name in _PLAIN}
+    counts = {"known": known, "known_paired": both, "all": np.ones_like(known), "known_asked": share.sum(-1)}
     if before is not None:
         earlier = _of_rank(numbers(before, "own_rank"), candidates, numbers(before, "own_cosine"))
-        steps = [now - then for now, then in zip(own[2:], earlier[2:], strict=True)]
-    parts = [
-        *own,
-        *(np.where(both, one - other, np.nan) for one, other in zip(own, by_chance, strict=True)),
-        *(np.where(both, other, np.nan) for other in by_chance),
-        *steps,
-        *(numbers(here, name) for name in _PLAIN),
-    ]
-    counts = [~np.isnan(rank), both, ~np.isnan(steps[0]), np.ones_like(both)]
+        steps = {f"{name}_step": own[name] - earlier[name] for name in _STEPPED}
+        values |= steps
+        counts["stepped"] = ~np.isnan(steps["log_rank_step"])
+    values |= {name: one.sum(-1) for name, one in lent.items()}
     # What is not known adds nothing; the counts are of what is.
-    return np.nan_to_num(np.stack(parts))[:, None], np.stack(counts).astype(np.float64)
+    return (
+        Items({n: np.nan_to_num(v)[None] for n, v in values.items()}, {n: c.astype(float) for n, c in counts.items()}),
+        Items({n: v.reshape(1, -1) for n, v in lent.items()}, {"known_asked": share.ravel()}),
+    )
 
 
-def _of_rank(rank: Array, candidates: NDArray[np.int64], cosine: Array) -> list[Array]:
-    """AUC, rank 1, log rank and cosine, in the order of _CHANCED; nan where there is no rank."""
+def _of_rank(rank: Array, candidates: int, cosine: Array) -> dict[str, Array]:
+    """The figures of a rank and a cosine; nan where there is no rank."""
     known = ~np.isnan(rank)
-    at_1, known_cosine = np.where(known, rank <= 1, np.nan), np.where(known, cosine, np.nan)
-    return [auc(rank, candidates), at_1, np.log(rank), known_cosine]
+    return {
+        "auc_own": auc(rank, candidates),
+        "own_at_1": np.where(known, rank <= 1, np.nan),
+        "log_rank": np.log(rank),
+        "cosine": np.where(known, cosine, np.nan),
+    }
 
 
 def figures(sums: Totals, medians: Medians, first: bool) -> list[Figure]:
     """The figures of one stage; the `first` has none before it."""
     return [
-        *(against_chance(sums, name, name) for name in _CHANCED),
-        *(against_zero(sums, name, name, "stepped") for name in _STEPS if not first),
+        *(against_bank(sums, name, name) for name in _CHANCED),
+        *(against_zero(sums, f"{name}_step", f"{name}_step", "stepped") for name in _STEPPED if not first),
         *(plain(sums, name, name, "all") for name in _PLAIN if not (first and name == "overlap_before")),
-        medians.figure(),
+        medians.figure(np.asarray(sums.ratio("auc_own", "known").groups)),
     ]

@@ -12,9 +12,10 @@ from torch import Tensor
 from headscope.model.feed.positions import Spot
 from headscope.model.tokens import Token
 from headscope.question.choices import Mask
-from headscope.reading.bench import Bench
-from headscope.reading.stream import Walk, streams, walk
+from headscope.reading.stream import Walk, walk
+from headscope.studies.survey.bank import BankStreams
 from headscope.studies.survey.frame import ShardFrame
+from headscope.studies.survey.heads import streams_of
 from headscope.studies.survey.options import SurveyOptions
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _BYTES = 2**27  # of the streams that are held at a time
 class Walked:
     """What the streams of a frame's tokens are like: [stage, token] each, on the CPU. Ranks are 0 where there is none.
 
-    Chance is the same question asked of the partner's stream at the same stage.
+    Chance [stage, token, asked] is the same question, of the streams that the token is held against at this stage.
     """
 
     rank: Tensor  # int64
@@ -37,7 +38,7 @@ class Walked:
     overlap_before: Tensor  # float32, nan at stage 0
     overlap_input: Tensor  # float32
     chance_rank: Tensor  # int64
-    chance_cosine: Tensor  # float32, nan without a partner
+    chance_cosine: Tensor  # float32, nan where there is none
     candidates: int  # how many tokens are ranked
 
 
@@ -48,9 +49,13 @@ def walked(
     tokens: Sequence[Sequence[Token]],
     options: SurveyOptions,
     mask: Mask,
+    bank: BankStreams,
     tick: Callable[[int], None] = lambda positions: None,
 ) -> Walked:
-    """Walk every token of the frame through the model, some texts at a time; `spots` [token]: where they stood."""
+    """Walk every token of the frame through the model, some texts at a time; `spots` [token]: where they stood.
+
+    The bank is walked with it, to be asked for the frame's tokens.
+    """
     bench = scope.bench
     bench.opened.prove_mask(mask)
     vocabulary = bench.vocabulary
@@ -58,12 +63,8 @@ def walked(
     placed = options.position and vocabulary.has_positions
     parts: list[Walk] = []
     for chunk, members in _chunks(frame, _BYTES // (4 * scope.card.d_model * (2 * scope.card.layers + 1))):
-        found = streams(bench.opened, *_read(bench, frame, tokens, options.truncate, chunk, mask))
-        ours = [
-            stream[:, [token.position for token in tokens[n] if not token.special]]
-            for n, stream in zip(chunk, found, strict=True)
-        ]
-        together = torch.cat(ours, 1)  # (stage, token, d_model)
+        texts, read = [frame.texts[n] for n in chunk], [tokens[n] for n in chunk]
+        together = torch.cat(streams_of(bench, texts, read, options.truncate, mask), 1)  # (stage, token, d_model)
         parts.append(
             walk(
                 vocabulary,
@@ -71,7 +72,6 @@ def walked(
                 frame.ids[members],
                 [spots[n] for n in members.tolist()] if placed else None,
                 k=min(NEAREST, candidates),
-                others=frame.asked_of[members],
             )
         )
         tick(together.shape[0] * together.shape[1])
@@ -79,8 +79,15 @@ def walked(
     def whole(of: Callable[[Walk], Tensor]) -> Tensor:
         return torch.cat([of(part) for part in parts], 1)
 
-    partner = frame.partner.clamp_min(0)
-    paired = frame.partner >= 0
+    against = frame.against(len(bank))
+    of_bank = walk(vocabulary, bank.streams, bank.ids, bank.spots if placed else None, k=1, others=against.targets)
+
+    def chance(of: Tensor, none: float) -> Tensor:
+        shape = (len(of), *frame.asked.shape)
+        found = torch.full(shape, none, dtype=of.dtype)
+        found[:, against.token, against.slot] = of[:, against.output, against.column]
+        return found
+
     before = whole(lambda part: part.overlap_before)
     return Walked(
         rank=whole(lambda part: part.rank),
@@ -88,8 +95,8 @@ def walked(
         norm=whole(lambda part: part.norm),
         overlap_before=torch.cat([torch.full_like(before[:1], torch.nan), before]),
         overlap_input=whole(lambda part: part.overlap_input),
-        chance_rank=torch.where(paired, whole(lambda part: part.other_rank)[:, partner], 0),
-        chance_cosine=torch.where(paired, whole(lambda part: part.other_cosine)[:, partner], torch.nan),
+        chance_rank=chance(of_bank.other_rank, 0),
+        chance_cosine=chance(of_bank.other_cosine, torch.nan),
         candidates=candidates,
     )
 
@@ -106,12 +113,3 @@ def _chunks(frame: ShardFrame, size: int) -> Iterator[tuple[list[int], Tensor]]:
         texts.append(n)
         stop += length
     yield texts, torch.arange(start, stop)
-
-
-def _read(
-    bench: Bench, frame: ShardFrame, tokens: Sequence[Sequence[Token]], truncate: bool, chunk: Sequence[int], mask: Mask
-) -> tuple[list[list[int]], Mask, list[list[int]] | None]:
-    """What the model reads of some texts: ids, mask, and what an encoder reads for a decoder."""
-    ids = [[token.id for token in tokens[n]] for n in chunk]
-    contexts = [bench.context(frame.texts[n].content, truncate=truncate) for n in chunk]
-    return ids, mask, [[token.id for token in context] for context in contexts if context is not None] or None

@@ -1,21 +1,23 @@
-"""Sums over tokens, by class of token and by group: all that a figure and its bootstrap are made of."""
+"""Sums over tokens, by class of token and by group: all that a figure and its interval are made of."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from scipy import sparse
 
-from headscope.inference.bootstrap import Array, Draws
-from headscope.inference.estimates import Resampled, RunningSums
+from headscope.corpus.bank import ASKED
+from headscope.inference.bootstrap import Array
+from headscope.inference.left_out import Jackknifed
 from headscope.inference.ranks import auc
 from headscope.question.kinds import KINDS
 from headscope.reading.patterns import PATTERN
 from headscope.reading.words import WORD_CLASSES
+from headscope.studies.survey.tables import SIGNALS, WITHIN
 
 POSITION_BANDS = (5, 10, 20, 50)
 _POSITIONS = ("0-4", "5-9", "10-19", "20-49", "50+")
@@ -25,110 +27,182 @@ CLASSES: tuple[tuple[str, str], ...] = (
     *(("frequency", str(quarter)) for quarter in range(1, 5)),
     *(("position", band) for band in _POSITIONS),
 )
-# What is summed over the tokens of a head. `own` and `paired` count the tokens that have an own rank, and a chance;
-# `_more` is what a figure has above its chance, over the paired tokens.
-OF_ROWS = (
-    "auc", "at_1", "at_10", "auc_more", "at_1_more", "at_10_more", "auc_chance", "at_1_chance", "at_10_chance",
-    "in_text", "in_text_paired", "in_text_chance", *(f"kind_{kind}" for kind in KINDS), "signal",
-)  # fmt: skip
-# Counts, the same for every head.
-COUNTS_OF_ROWS = ("own", "own_paired", "all", "paired", "heard")
-COUNTS_OF_PATTERNS = ("all", "with_previous")
-OF_PATTERNS = PATTERN
 
 
 @dataclass(frozen=True)
 class Membership:
-    """The tokens of one shard: their groups, and the classes that each is in."""
+    """Tokens of one shard, or what they are held against: the groups that these are of, and each one's classes."""
 
-    groups: NDArray[np.int64]  # [group], those of the shard
-    matrix: sparse.csr_array  # [token, class · group], 1 where the token is of both
+    groups: NDArray[np.int64]  # [group], those that there are
+    matrix: sparse.csr_array  # [item, class · group], 1 where the item is of both
 
     @classmethod
-    def of(cls, tokens: pa.Table, groups: NDArray[np.int64], quarter: NDArray[np.int64]) -> Membership:
-        """Of a shard's tokens; `groups` [token], `quarter` int64 [vocab_size]: the frequency class of every id."""
-        word = [WORD_CLASSES.index(name) for name in tokens["word_class"].to_pylist()]
-        band = np.searchsorted(POSITION_BANDS, tokens["position"].to_numpy(), side="right")
-        classes = np.stack([
-            np.zeros(len(groups), dtype=np.int64),
-            1 + np.array(word),
-            1 + len(WORD_CLASSES) + quarter[tokens["id"].to_numpy()],
-            1 + len(WORD_CLASSES) + 4 + band,
-        ])  # fmt: skip
+    def of(cls, classes: NDArray[np.int64], groups: NDArray[np.int64]) -> Membership:
+        """Of items with these classes [classification, item], see `classes_of`, and groups [item]."""
         here, local = np.unique(groups, return_inverse=True)
         column = classes * len(here) + local
-        token = np.broadcast_to(np.arange(len(groups)), column.shape)
+        item = np.broadcast_to(np.arange(len(groups)), column.shape)
         shape = (len(groups), len(CLASSES) * len(here))
-        return cls(here, sparse.csr_array((np.ones(column.size), (token.ravel(), column.ravel())), shape=shape))
+        return cls(here, sparse.csr_array((np.ones(column.size), (item.ravel(), column.ravel())), shape=shape))
 
     def sums(self, values: Array) -> Array:
-        """Sums of values [figure, head, token]: [figure, head, class, group]."""
-        figures, heads, tokens = values.shape
+        """Sums of values [figure, head, item]: [figure, head, class, group]."""
+        figures, heads, items = values.shape
         # Classes overlap, and there are many groups: one sparse product is all their sums at once.
-        summed = self.matrix.T @ values.reshape(-1, tokens).T  # (class · group, figure · head)
+        summed = self.matrix.T @ values.reshape(-1, items).T  # (class · group, figure · head)
         by_head: Array = np.asarray(summed).T.reshape(figures, heads, len(CLASSES), len(self.groups))
         return by_head
 
 
+def classes_of(tokens: pa.Table, quarter: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Indices of CLASSES that each of a shard's tokens is in: [classification, token].
+
+    `quarter` int64 [vocab_size]: the frequency class of every id.
+    """
+    word = [WORD_CLASSES.index(name) for name in tokens["word_class"].to_pylist()]
+    band = np.searchsorted(POSITION_BANDS, tokens["position"].to_numpy(), side="right")
+    return np.stack([
+        np.zeros(len(word), dtype=np.int64),
+        1 + np.array(word),
+        1 + len(WORD_CLASSES) + quarter[tokens["id"].to_numpy()],
+        1 + len(WORD_CLASSES) + 4 + band,
+    ])  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Items:
+    """What is summed of some items, by name: values [head, item], and counts [item], the same for every head.
+
+    Of a survey's rows: `_paired` is of the tokens that have a chance, and `_chance` the mean over the outputs that they
+    are held against; `_even`: had the head attended evenly. `carried` counts, but hangs on the head.
+    """
+
+    values: dict[str, Array]  # [head, item]
+    counts: dict[str, Array]  # [item]
+
+
 class Totals:
-    """Sums over all shards, by name: of what each head's tokens have [head, class], and of counts [1, class]."""
+    """Sums over all shards, by name: what each head's tokens have [head, class], and counts [1, class].
 
-    def __init__(self, draws: Draws, names: Sequence[str], counts: Sequence[str]) -> None:
-        self._sums, self._names, self._counts = RunningSums(draws), tuple(names), tuple(counts)
-        self._heads = 0
+    Each as it is and without each of so many groups, see `Jackknifed`.
+    """
 
-    def add(self, membership: Membership, values: Array, counts: Array) -> None:
-        """Add a shard's values [figure, head, token], and counts [count, token]."""
-        self._heads = values.shape[1]
-        parts = [membership.sums(part).reshape(-1, len(membership.groups)) for part in (values, counts[:, None])]
-        self._sums.add(membership.groups, np.concatenate(parts))
+    def __init__(self, groups: int) -> None:
+        self._groups = groups
+        self._whole: dict[str, Array] = {}  # [head, class]
+        self._parts: dict[str, Array] = {}  # [head, class, group]
+        self._there: dict[str, NDArray[np.bool_]] = {}  # [class, group], where a text has some of it
 
-    def __getitem__(self, name: str) -> Resampled[Array]:
+    def add(self, membership: Membership, items: Items) -> None:
+        """Add what a shard's tokens have."""
+        for names, values in self._summed(membership, items):
+            for name, sums in zip(names, values, strict=True):
+                self._part(name, sums)[:, :, membership.groups] += sums
+                self._whole[name] = self._whole.get(name, 0.0) + sums.sum(-1)
+                there = self._there.setdefault(name, np.zeros((sums.shape[1], self._groups), dtype=bool))
+                there[:, membership.groups] |= (sums > 0).any(0)
+
+    def lend(self, membership: Membership, items: Items) -> None:
+        """Add whose outputs some of that came from: what is gone with a document that lent them."""
+        for names, values in self._summed(membership, items):
+            for name, sums in zip(names, values, strict=True):
+                self._part(name, sums)[:, :, membership.groups] += sums
+
+    def __getitem__(self, name: str) -> Jackknifed[Array]:
         """The sums of one figure or count."""
-        classes, heads = len(CLASSES), self._heads
-        if name in self._names:
-            first = self._names.index(name) * heads
-        else:
-            first, heads = len(self._names) * heads + self._counts.index(name), 1
-        total, here = self._sums.total, slice(first * classes, (first + heads) * classes)
-        return Resampled(
-            total.value[here].reshape(heads, classes), total.replicates[here].reshape(heads, classes, -1)
-        )  # fmt: skip
+        whole = self._whole[name]
+        return Jackknifed(whole, whole[..., None] - self._parts[name], self._groups)
+
+    def ratio(self, top: str, bottom: str) -> Jackknifed[Array]:
+        """Σ top / Σ bottom of every head [head, class], nan where the class is empty; of the groups that have some."""
+        found = self[top] / self[bottom]
+        return replace(found, groups=self._there[bottom].sum(-1))
+
+    def _part(self, name: str, sums: Array) -> Array:
+        return self._parts.setdefault(name, np.zeros((*sums.shape[:2], self._groups)))
+
+    @staticmethod
+    def _summed(membership: Membership, items: Items) -> Iterator[tuple[list[str], Array]]:
+        for named in (items.values, {name: one[None] for name, one in items.counts.items()}):
+            if named:
+                yield list(named), membership.sums(np.stack(list(named.values())))
 
 
-def of_rows(table: pa.Table, heads: int) -> tuple[Array, Array]:
-    """What is summed of a row group: float64 [OF_ROWS, head, token], and [COUNTS_OF_ROWS, token]."""
-    rank, chance = numbers(table, "own_rank"), numbers(table, "chance_own_rank")
-    candidates = table["candidates"].to_numpy()
-    inside, inside_chance = numbers(table, "in_text"), numbers(table, "chance_in_text")
-    signal = numbers(table, "signal")
+def of_rows(table: pa.Table, heads: int) -> tuple[Items, Items]:
+    """What is summed of a row group: of its tokens, and of the pairs [token · ASKED] that they are held against in."""
+    rank, chance = _by_head(numbers(table, "own_rank"), heads), lists(table, "chance_own_rank", heads)
+    inside, inside_chance = _by_head(numbers(table, "in_text"), heads), lists(table, "chance_in_text", heads)
+    candidates = int(table["candidates"][0].as_py())
+    known, asked = np.logical_not(np.isnan(rank)), np.logical_not(np.isnan(inside_chance))
+    paired: NDArray[np.bool_] = asked.any(-1)
+    both = known & paired
+    share = np.where(asked, 1 / np.maximum(asked.sum(-1, keepdims=True), 1), 0.0)  # of a token's outputs, each
+    figures, by_chance = _of_ranks(rank, candidates), _of_ranks(chance, candidates)
+    lent = {f"{name}_chance": _where(both[..., None] & asked, one) * share for name, one in by_chance.items()}
+    lent["in_text_chance"] = _where(asked, inside_chance) * share
+    lent_counts = {"known_asked": both[0][:, None] * share[0], "asked": paired[0][:, None] * share[0]}
+    values = {name: _where(known, one) for name, one in figures.items()}
+    values |= {f"{name}_paired": _where(both, one) for name, one in figures.items()}
+    values |= {name: one.sum(-1) for name, one in lent.items()}
+    values |= {"in_text": inside, "in_text_paired": _where(paired, inside)}
+    values |= _kinds(table, heads)
+    signals = {name: _by_head(numbers(table, name), heads) for name in SIGNALS}
+    within, told = _within(table, heads, values["auc"], known)
+    values |= {name: _where(~np.isnan(one), one) for name, one in signals.items()} | within
+    counts = {
+        "known": known[0],
+        "known_paired": both[0],
+        "all": np.ones_like(known[0]),
+        "paired": paired[0],
+        "told": told,
+    }
+    counts |= {f"heard_{name}": ~np.isnan(one[0]) for name, one in signals.items()}
+    counts |= {name: one.sum(-1) for name, one in lent_counts.items()}
+    # A pair is a token and one of the outputs that it is held against.
+    pairs = Items(
+        {name: one.reshape(heads, -1) for name, one in lent.items()}, {n: c.ravel() for n, c in lent_counts.items()}
+    )
+    return Items(values, {name: one.astype(np.float64) for name, one in counts.items()}), pairs
+
+
+def _of_ranks(rank: Array, candidates: int) -> dict[str, Array]:
+    """What is made of own ranks, by name."""
+    return {"auc": auc(rank, candidates), "at_1": (rank <= 1).astype(float), "at_10": (rank <= 10).astype(float)}
+
+
+def _kinds(table: pa.Table, heads: int) -> dict[str, Array]:
     kind = table["kind"].combine_chunks()
     kinds = np.array([KINDS.index(name) for name in kind.dictionary.to_pylist()])[kind.indices.to_numpy()]
-    own, own_chance = auc(rank, candidates), auc(chance, candidates)
-    known, heard = ~np.isnan(rank), ~np.isnan(signal)
-    both = known & ~np.isnan(chance)
-    paired = ~np.isnan(inside_chance)
-    at_1, at_10, chance_1, chance_10 = rank <= 1, rank <= 10, chance <= 1, chance <= 10
-    # What is nan is put at 0, not multiplied by it: nan · 0 is nan.
-    parts = [
-        _where(known, own), at_1, at_10,
-        _where(both, own - own_chance), both * (at_1 * 1.0 - chance_1), both * (at_10 * 1.0 - chance_10),
-        _where(both, own_chance), both & chance_1, both & chance_10,
-        inside, _where(paired, inside), _where(paired, inside_chance),
-        *(kinds == kind for kind in range(len(KINDS))), _where(heard, signal),
-    ]  # fmt: skip
-    values = np.stack([part.astype(np.float64) for part in parts]).reshape(len(OF_ROWS), heads, -1)
-    one = values.shape[2]  # of one head: which tokens count is the same for all
-    counts = [known, both, np.ones_like(known), paired, heard]
-    return values, np.stack([count[:one].astype(np.float64) for count in counts])
+    return {f"kind_{name}": _by_head((kinds == n) * 1.0, heads) for n, name in enumerate(KINDS)}
 
 
-def of_patterns(table: pa.Table, heads: int) -> tuple[Array, Array]:
-    """What is summed of a row group of patterns: float64 [PATTERN, head, token], and [COUNTS_OF_PATTERNS, token]."""
-    found = [numbers(table, name) for name in PATTERN]
-    values = np.stack([_where(~np.isnan(one), one) for one in found]).reshape(len(PATTERN), heads, -1)
-    known = ~np.isnan(found[PATTERN.index("on_previous")])[: values.shape[2]]
-    return values, np.stack([np.ones(len(known)), known.astype(np.float64)])
+def _within(
+    table: pa.Table, heads: int, own: Array, known: NDArray[np.bool_]
+) -> tuple[dict[str, Array], NDArray[np.bool_]]:
+    """What is written where, by name; and which tokens have Own within the text."""
+    others, carry, ceiling, even_own, even_others, even_carry = (
+        _by_head(numbers(table, name), heads) for name in WITHIN
+    )
+    told = known & ~np.isnan(others) & ~np.isnan(even_others)
+    carried = ~np.isnan(carry) & ~np.isnan(even_carry)
+    return {
+        "own": _where(told, own - others),
+        "own_even": _where(told, even_own - even_others),
+        "carry": _where(carried, carry),
+        "carry_even": _where(carried, even_carry),
+        "carry_ceiling": _where(carried, ceiling),
+        "carried": carried.astype(np.float64),
+    }, told[0]
+
+
+def of_patterns(table: pa.Table, heads: int) -> Items:
+    """What is summed of a row group of patterns."""
+    found = {name: _by_head(numbers(table, name), heads) for name in PATTERN}
+    known = ~np.isnan(found["on_previous"][0])
+    return Items(
+        {name: _where(~np.isnan(one), one) for name, one in found.items()},
+        {"all": np.ones(len(known)), "with_previous": known * 1.0},
+    )
 
 
 def numbers(table: pa.Table, name: str) -> Array:
@@ -138,6 +212,19 @@ def numbers(table: pa.Table, name: str) -> Array:
         column = column.cast(pa.int8())
     found: Array = column.cast(pa.float64()).to_numpy()
     return found
+
+
+def lists(table: pa.Table, name: str, heads: int = 1) -> Array:
+    """A column of lists as float64 [head, token, ASKED]; null is nan."""
+    column = table[name].combine_chunks().flatten()
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
+    found: Array = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return found.reshape(heads, -1, ASKED)
+
+
+def _by_head(values: Array, heads: int) -> Array:
+    return values.reshape(heads, -1)
 
 
 def _where(known: NDArray[np.bool_], values: Array) -> Array:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from torch import Tensor
 
+from headscope.corpus.bank import ASKED, BankPlan
 from headscope.corpus.texts import CorpusText
 from headscope.model.tokens import Token
 from headscope.question.kinds import KINDS
@@ -18,8 +19,11 @@ from headscope.reading.stream import Stage
 from headscope.reading.words import WORD_CLASSES, WordClass
 from headscope.studies.survey.compare import Compared
 from headscope.studies.survey.frame import ShardFrame
+from headscope.studies.survey.signal import SIZED
 from headscope.studies.survey.streams import Walked
 
+SIGNALS = ("signal", f"signal_{SIZED}")  # of free size, and of one
+WITHIN = ("own_auc_others", "carry", "carry_ceiling", "even_own_auc", "even_own_auc_others", "even_carry")
 _LABEL = pa.dictionary(pa.int8(), pa.string())
 
 TEXTS = pa.schema(
@@ -41,9 +45,10 @@ TOKENS = pa.schema(
         "tag": pa.string(),
         "word_class": _LABEL,
         "frequency": pa.int64(),
-        "partner": pa.int32(),
+        "asked": pa.list_(pa.int32(), ASKED),
     }
 )
+BANK = pa.schema({"stratum": pa.int32(), "group": pa.int32(), "text": pa.int32(), "position": pa.int32()})
 _KEYS = {"text": pa.int32(), "position": pa.int32(), "layer": pa.int16(), "head": pa.int16()}
 PATTERNS = pa.schema(_KEYS | {"mask": _LABEL} | dict.fromkeys(PATTERN, pa.float32()))
 ROWS = pa.schema(
@@ -57,10 +62,10 @@ ROWS = pa.schema(
         "distance": pa.float32(),
         "kind": _LABEL,
         "in_text": pa.bool_(),
-        "chance_own_rank": pa.int32(),
-        "chance_in_text": pa.bool_(),
-        "signal": pa.float32(),
+        "chance_own_rank": pa.list_(pa.int32(), ASKED),
+        "chance_in_text": pa.list_(pa.bool_(), ASKED),
     }
+    | dict.fromkeys((*SIGNALS, *WITHIN), pa.float32())
 )
 STREAM = pa.schema(
     {
@@ -76,8 +81,8 @@ STREAM = pa.schema(
         "norm": pa.float32(),
         "overlap_before": pa.float32(),
         "overlap_input": pa.float32(),
-        "chance_own_rank": pa.int32(),
-        "chance_own_cosine": pa.float32(),
+        "chance_own_rank": pa.list_(pa.int32(), ASKED),
+        "chance_own_cosine": pa.list_(pa.float32(), ASKED),
     }
 )
 
@@ -108,8 +113,6 @@ def tokens(
     """One row for each token of the frame."""
     numbers = np.array([text.number for text in frame.texts])
     ids = np.array([token.id for token, _, _ in found])
-    alone = frame.partner.numpy() < 0
-    partner = numbers[frame.text.numpy()[frame.partner.clamp_min(0).numpy()]]
     classes = np.array([WORD_CLASSES.index(word_class) for _, _, word_class in found])
     columns = [
         numbers[frame.text.numpy()],
@@ -119,9 +122,14 @@ def tokens(
         [tag for _, tag, _ in found],
         _named(classes, WORD_CLASSES),
         frequencies[ids],
-        pa.array(partner, pa.int32(), mask=alone),
+        _listed(frame.asked, pa.int32(), frame.asked < 0),
     ]
     return _table(TOKENS, columns)
+
+
+def bank(plan: BankPlan) -> pa.Table:
+    """One row for each output of the bank."""
+    return _table(BANK, [plan.stratum, plan.document, plan.text, plan.position])
 
 
 def patterns(frame: ShardFrame, layer: int, mask: str, figures: Tensor) -> pa.Table:
@@ -139,9 +147,10 @@ def rows(
     """One row for each token and head."""
     heads = found.nearest.shape[1]
     count = len(frame) * heads
-    alone = np.tile(frame.partner.numpy() < 0, heads)
-    chance = _order(found.chance_own_rank)
     own = _order(found.own_rank)
+    # [head, token, asked], a row for each head and token
+    chance, inside = (one.transpose(0, 1).flatten(0, 1) for one in (found.chance_own_rank, found.chance_in_text))
+    within, even = found.within, found.even
     return _table(
         ROWS,
         [
@@ -154,9 +163,12 @@ def rows(
             _flat(found.distance),
             _named(_order(frame.kinds(found.nearest)), KINDS),
             _order(frame.in_text(found.nearest)),
-            pa.array(chance, pa.int32(), mask=chance == 0),
-            pa.array(_order(found.chance_in_text).astype(bool), mask=alone),
+            _listed(chance, pa.int32(), chance == 0),
+            _listed(inside, pa.bool_(), frame.asked.repeat(heads, 1) < 0),
             _flat(found.signal),
+            _flat(found.signal_sized),
+            *(_flat(one.T) for one in (within.others, within.carry, within.ceiling)),
+            *(_flat(one.T) for one in (even.own, even.others, even.carry)),
         ],
     )
 
@@ -181,8 +193,8 @@ def stream(frame: ShardFrame, number: int, stage: Stage, mask: str, found: Walke
             rank(found.rank[number]),
             *(_flat(values[number, :, None]) for values in (found.cosine, found.norm)),
             *(_flat(values[number, :, None]) for values in (found.overlap_before, found.overlap_input)),
-            rank(found.chance_rank[number]),
-            _flat(found.chance_cosine[number, :, None]),
+            _listed(found.chance_rank[number], pa.int32(), found.chance_rank[number] == 0),
+            _listed(found.chance_cosine[number], pa.float32(), found.chance_cosine[number].isnan()),
         ],
     )
 
@@ -202,6 +214,12 @@ def _keys(frame: ShardFrame, layer: int, heads: int) -> list[NDArray[np.int64]]:
 def _order(values: Tensor) -> NDArray[Any]:
     """[token, head] as rows, head after head."""
     return values.T.contiguous().numpy().ravel()
+
+
+def _listed(values: Tensor, of: pa.DataType, none: Tensor) -> pa.Array:
+    """Lists [row, ASKED], with null where there is none."""
+    flat = pa.array(values.contiguous().numpy().ravel(), of, mask=none.contiguous().numpy().ravel())
+    return pa.FixedSizeListArray.from_arrays(flat, ASKED)
 
 
 def _flat(values: Tensor) -> pa.Array:

@@ -1,0 +1,133 @@
+"""What a model does at the ordinary tokens of several texts: its heads, and its residual stream."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from headscope.corpus.texts import CorpusText
+from headscope.errors import ModelError
+from headscope.model.feed.positions import Spot
+from headscope.model.lengths import alike
+from headscope.model.tokens import Token
+from headscope.question.choices import Mask
+from headscope.reading.bench import Bench
+from headscope.reading.patterns import pattern_figures
+from headscope.reading.reading import Reading
+from headscope.reading.stream import streams
+from headscope.reading.within import counting, evenly, visible
+from headscope.studies.survey import nulls
+from headscope.studies.survey.options import SurveyOptions
+
+if TYPE_CHECKING:
+    from headscope.scope import Scope
+
+_BATCH_TOKENS = 2048
+
+
+@dataclass(frozen=True)
+class TextPattern:
+    """Attention among a text's ordinary positions i and its tokens j that count, see `reading.within.counting`.
+
+    weights float32 [layer, head, i, j]; sees bool [layer, i, i']: which ordinary positions each may see.
+    """
+
+    weights: Tensor
+    sees: Tensor
+
+
+@dataclass(frozen=True)
+class Heads:
+    """What the heads of some texts did, text by text and position by position; special positions are left out.
+
+    z float32 [layer, token, head, d_head]. `even` [layer, token, kv_head, d_head]: z had the head attended alike to all
+    that it may see; heads that share their values have it in common. `figures` float32 [figure, layer, token, head] as
+    in `reading.patterns`; `spots` [token]: where each stood, as the model counted it; `patterns` of each text.
+    """
+
+    z: Tensor
+    even: Tensor
+    figures: Tensor
+    spots: tuple[Spot, ...]
+    patterns: tuple[TextPattern, ...]
+
+
+def heads_of(
+    scope: Scope,
+    texts: Sequence[CorpusText],
+    tokens: Sequence[Sequence[Token]],
+    options: SurveyOptions,
+    mask: Mask,
+    null: str | None,
+) -> Heads:
+    """Read `texts`, whose `tokens` are known; ModelError where the model computes what is not finite."""
+    found: list[_OfText | None] = [None] * len(texts)
+    for batch in alike([len(read) for read in tokens], _BATCH_TOKENS):
+        readings = scope.read_many([texts[n].content for n in batch], mask, truncate=options.truncate)
+        for n, reading in zip(batch, readings, strict=True):
+            found[n] = _of_text(reading, options, null, texts[n].number)
+    whole = [one for one in found if one is not None]
+    z = torch.cat([one.z for one in whole], 1)
+    if not bool(z.isfinite().all()):
+        card = scope.card
+        raise ModelError(f"{card.name} computes outputs that are not finite ({card.dtype}): try another dtype.")
+    return Heads(
+        z,
+        torch.cat([one.even for one in whole], 1),
+        torch.cat([one.figures for one in whole], 2),
+        tuple(itertools.chain(*(one.spots for one in whole))),
+        tuple(one.pattern for one in whole),
+    )
+
+
+@dataclass(frozen=True)
+class _OfText:
+    z: Tensor
+    even: Tensor
+    figures: Tensor
+    spots: tuple[Spot, ...]
+    pattern: TextPattern
+
+
+def _of_text(reading: Reading, options: SurveyOptions, null: str | None, number: int) -> _OfText:
+    card = reading.bench.card
+    special = torch.tensor([token.special for token in reading.tokens])
+    counts = counting(reading.tokens)
+    figures, even, weights, sees = [], [], [], []
+    for layer in range(card.layers):
+        pattern, v = reading.pattern_of(layer), reading.v[layer]
+        seen = visible(pattern)
+        figures.append(pattern_figures(pattern, special)[..., ~special].transpose(1, 2))
+        even.append(evenly(seen, v, v.shape[1])[~special])
+        weights.append(pattern[:, ~special][..., counts])
+        sees.append(seen[~special][:, ~special])
+    outputs, evened = reading.z[:, ~special], torch.stack(even)
+    if null == "uniform":
+        outputs = evened.repeat_interleave(card.heads // evened.shape[2], dim=2)
+    if null == "rotated":
+        turns = nulls.rotations(card.layers, card.heads, card.d_head, options.seed, number)
+        evened = evened.repeat_interleave(card.heads // evened.shape[2], dim=2)
+        outputs, evened = (torch.einsum("lnhd,lhde->lnhe", one, turns) for one in (outputs, evened))
+    spots = tuple(spot for spot, token in zip(reading.spots, reading.tokens, strict=True) if not token.special)
+    return _OfText(
+        outputs, evened, torch.stack(figures, 1), spots, TextPattern(torch.stack(weights), torch.stack(sees))
+    )
+
+
+def streams_of(
+    bench: Bench, texts: Sequence[CorpusText], tokens: Sequence[Sequence[Token]], truncate: bool, mask: Mask
+) -> list[Tensor]:
+    """The streams of texts at their ordinary positions: float32 [stage, token, d_model] each."""
+    ids = [[token.id for token in read] for read in tokens]
+    contexts = [bench.context(text.content, truncate=truncate) for text in texts]
+    read_too = [[token.id for token in context] for context in contexts if context is not None] or None
+    found = streams(bench.opened, ids, mask, read_too)
+    return [
+        stream[:, [token.position for token in read if not token.special]]
+        for read, stream in zip(tokens, found, strict=True)
+    ]
