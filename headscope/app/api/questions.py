@@ -75,6 +75,9 @@ class Turn:
 
     def once(self, ask: Callable[..., A], *choices: Hashable) -> A:
         """What a method of the reading answers, worked out once for as long as it is kept."""
+        self.reading.bench.check()
+        if self.key is None:
+            return ask(*choices)
         return self.kept.made((self.key, ask.__name__, choices), lambda: ask(*choices))
 
 
