@@ -1,5 +1,5 @@
 // The view of the way through the layers: every token's residual stream, stage by stage, and how much the layers mix.
-import { post, Refused, standing } from "./api.js";
+import { post, said, standing } from "./api.js";
 import { byId, h, label } from "./dom.js";
 import { folded, stepsOf } from "./explain.js";
 import { count, distance } from "./numbers.js";
@@ -59,15 +59,10 @@ const measuresOf = (token) => Object.keys(MEASURES).filter((measure) => token[me
 const at = (token, measure, stage) => (measure === "overlap" ? (stage ? token.overlap[stage - 1] : null) : token[measure][stage]);
 
 /** The numbers of a plot, every token's; laid out when they are asked for, since a long text has many. */
-async function every(measure, state) {
-  const signal = standing();
-  try {
-    return looks(laidOut(await post("journey", journeyOf(state), signal))(measure)[0], "stages every");
-  } catch (fault) {
-    if (signal.aborted) return "";
-    return h("p", { class: "banner" }, fault instanceof Refused ? fault.message : "The server does not answer.");
-  }
-}
+const every = (measure, state) => post("journey", journeyOf(state), standing()).then(
+  (answer) => looks(laidOut(answer)(measure)[0], "stages every"),
+  (fault) => h("p", { class: "banner" }, said(fault)), // where another view was asked for, nobody sees it
+);
 
 /** The plot of one measure of all tokens: a line a token, in one trace a class of words. */
 function lines(measure, { tokens, stages }, own, state) {

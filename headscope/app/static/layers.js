@@ -1,5 +1,5 @@
 // The view of all heads in numbers: a table that can be sorted, with what each is near to beside what it matters.
-import { post, Refused, standing } from "./api.js";
+import { post, said, standing } from "./api.js";
 import { h, label } from "./dom.js";
 import { meaning, stepsOf } from "./explain.js";
 import { count } from "./numbers.js";
@@ -54,7 +54,7 @@ function request(state, server, effects, again) {
     if (!asked.get(which)?.heads) {
       asked.set(which, { pending: true });
       const signal = standing();
-      asked.set(which, await post("effects", { text, mask, token, replaced_by: by, by_head: true, html: true }, signal).catch((fault) => ({ error: fault instanceof Refused ? fault.message : "The server does not answer." })));
+      asked.set(which, await post("effects", { text, mask, token, replaced_by: by, by_head: true, html: true }, signal).catch((fault) => ({ error: said(fault) })));
       if (signal.aborted) return asked.delete(which); // another view was asked for
     }
     again();
