@@ -35,8 +35,8 @@ def look(
     view: Annotated[
         str,
         typer.Option(
-            help="heads, atlas (every layer and head), attention, written (which tokens of the text stand where in what "
-            "a head writes, beside its attention); through the layers: journey (of every token), mixing, glance "
+            help="heads, atlas (every layer and head), attention, written (which tokens of the text each output of a "
+            "head is near to, beside its attention); through the layers: journey (of every token), mixing, glance "
             "(every head in five numbers), effects (of every head on the output at the token)."
         ),
     ] = "heads",

@@ -183,9 +183,9 @@ def sinks(lost: float) -> tuple[str, ...]:
 def hidden() -> str:
     """For figures of own tokens within a text, where a mask hides positions from others."""
     return (
-        "A mask hides positions from others here. An output before a token's place cannot hold that token, so the level "
-        "of Own within the text means nothing by itself: hold it against the same under even attention, as a survey "
-        "does."
+        "A mask hides positions from others here. An output before a token's place cannot hold that token, so the "
+        "level of Own within the text means nothing by itself: hold it against the same under even attention, as a "
+        "survey does."
     )
 
 

@@ -31,9 +31,9 @@ _FIGURES: tuple[tuple[str, Callable[[Shown], Tensor], str, str], ...] = (
     ("ceiling", lambda one: one.ceiling, ".3f", "the largest that Carry could be"),
 )
 _LEAD = (
-    "Means over the text’s ordinary positions and the tokens that occur once in it. They describe this text, "
-    "and prove nothing: a head that mixes mostly has a Carry above 0, an untrained one too. What they mean shows against "
-    "even attention and untrained networks, over many texts (headscope survey).",
+    "Means over the text’s ordinary positions and the tokens that occur once in it. They describe this text and prove "
+    "nothing: a head that mixes mostly has a Carry above 0, an untrained one too. What they mean shows against even "
+    "attention and untrained networks, over many texts (headscope survey).",
 )
 _LEGEND = "AUC: .5 for a token that could stand anywhere among the vocabulary, 1 for the nearest of all."
 
@@ -153,7 +153,7 @@ class Written(Answer):
 
     def _auc(self) -> Sheet:
         heads = named_places(self.tokens, None)
-        cells = heat(heads, self.auc[self.head].tolist(), size=lambda auc: max(0.0, 2 * auc - 1))
+        cells = heat(heads, self.auc[self.head].tolist(), "{:.3f}".format, lambda auc: max(0.0, 2 * auc - 1))
         return Sheet(
             "written",
             f"{self._of_head}, what is written where: AUC; rows: position, columns: token",
@@ -164,7 +164,7 @@ class Written(Answer):
         )
 
     def _weights(self) -> Sheet:
-        cells = heat(named_places(self.tokens, None), self.pattern[self.head].tolist())
+        cells = heat(named_places(self.tokens, None), self.pattern[self.head].tolist(), "{:.3f}".format)
         return Sheet(
             "attended",
             f"{self._of_head}, what was attended: weight; rows: position, columns: token",

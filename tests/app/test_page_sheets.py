@@ -74,7 +74,16 @@ VIEWS: dict[str, tuple[str, str, Sheets]] = {
             pattern(2, 3, reading.tokens, reading.pattern_of(2, "norms")[3].tolist(), "norms", 5),
         ],
     ),
+    "written": (
+        "view=written&layer=2&head=3&metric=dot",
+        "#written td",
+        lambda reading: [*reading.written(2, metric="dot", head=3).sheets()[1:], *_first(reading)],
+    ),
 }
+
+
+def _first(reading: Reading) -> list[Sheet]:
+    return list(reading.written(2, metric="dot", head=3).sheets()[:1])
 
 
 def all_of(*answers: Answer) -> list[Sheet]:
