@@ -128,8 +128,8 @@ def look(
 
     width, gap = terminal_width(), ""
     tokens = _token_line(reading.tokens, shown.told["selected"], width)
-    head: list[RenderableType] = [_model_line(scope.card), gap, tokens, gap]
-    print_tables([*head, *(part for tables in shown.tables for part in tables(width))])
+    top: list[RenderableType] = [_model_line(scope.card), gap, tokens, gap]
+    print_tables([*top, *(part for tables in shown.tables for part in tables(width))])
 
 
 def _model_line(card: Card) -> Text:
