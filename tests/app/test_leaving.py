@@ -35,6 +35,7 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     "compare": {"layer": 2, "other": {"mask": "causal"}},
     "atlas": {},
     "attention": {"layer": 2},
+    "written": {"layer": 2},
     "journey": {},
     "mixing": {},
     "glance": {},

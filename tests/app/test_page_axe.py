@@ -54,6 +54,7 @@ def serious(page: Chromium) -> dict[str, str]:
         "layer=2&head=1&why=1.1000&space=embedding",
         "view=atlas",
         "view=attention&layer=2&head=3",
+        "view=written&layer=2",
         "view=journey",
         "view=layers&layer=1&head=2",
         "view=map&layer=1&head=2&method=pca",
