@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from headscope.inference.estimates import Estimate
 from headscope.studies.capacity.figures import Outcome, Size, curve, needed
+from headscope.studies.capacity.joined import InputSize
 
 SITES = {
     "heads": "heads, each in a subspace of its own",
@@ -51,6 +52,19 @@ def _size(value: float, low: float | None, high: float | None, style: str) -> st
 
 def _number(value: float, style: str) -> str:
     return f"{value:{style if value < 100 else '.0f'}}"
+
+
+def joined_to(inputs: InputSize) -> str:
+    """What the joined texts are.
+
+    >>> joined_to(InputSize(1200, 99.6, 700, masked=True))
+    'Joined: 1,200 inputs of 100 tokens on average, 700 of them as long as they may be.'
+    """
+    none = "" if inputs.masked else " None are masked as the paper's are: this model reads no masked tokens."
+    return (
+        f"Joined: {inputs.count:,} inputs of {inputs.tokens:.0f} tokens on average, {inputs.full:,} of them as long as "
+        f"they may be.{none}"
+    )
 
 
 class Need(NamedTuple):
