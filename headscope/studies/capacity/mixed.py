@@ -24,9 +24,9 @@ KINDS = {
 }
 EVERY = {
     "all": "each text alone",
-    "words": "each text alone, without special positions",
-    "joined": "joined to 128 tokens",
-    "masked": "joined to 128 tokens, 12 % masked",
+    "words": "without special ones",
+    "joined": "joined",
+    "masked": "joined and masked",
 }
 
 

@@ -164,7 +164,7 @@ def _mixing(found: Capacity, made: Reproductions) -> Section:
         rows.append(("published", *(f"{ratio:.1%}" for ratio in made.published.ratios)))
     caption = (
         "Mean mixing ratio over all layers and tokens, with 95 % intervals by document. The paper's are joined and "
-        f"masked; the more tokens a text has, the more comes from others. {words.joined_to(made.inputs)}"
+        f"masked; the longer an input, the more comes from others. {words.joined_to(made.inputs)}"
     )
     table = DocumentTable(caption, ("", *(_begun(label) for label in KINDS.values())), tuple(rows))
     chart = charts.mixing(made.mixed, found.card.layers)

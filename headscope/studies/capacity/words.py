@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from headscope.inference.estimates import Estimate
 from headscope.studies.capacity.figures import Outcome, Size, curve, needed
-from headscope.studies.capacity.joined import InputSize
+from headscope.studies.capacity.joined import LONGEST, InputSize
 
 SITES = {
     "heads": "heads, each in a subspace of its own",
@@ -58,12 +58,12 @@ def joined_to(inputs: InputSize) -> str:
     """What the joined texts are.
 
     >>> joined_to(InputSize(1200, 99.6, 700, masked=True))
-    'Joined: 1,200 inputs of 100 tokens on average, 700 of them as long as they may be.'
+    'Joined: inputs of up to 128 tokens, 1,200 of them, of 100 on average, 700 full. Masked: 12 % of their tokens.'
     """
-    none = "" if inputs.masked else " None are masked as the paper's are: this model reads no masked tokens."
+    masked = "Masked: 12 % of their tokens." if inputs.masked else "None are masked: this model reads no masked tokens."
     return (
-        f"Joined: {inputs.count:,} inputs of {inputs.tokens:.0f} tokens on average, {inputs.full:,} of them as long as "
-        f"they may be.{none}"
+        f"Joined: inputs of up to {LONGEST} tokens, {inputs.count:,} of them, of {inputs.tokens:.0f} on average, "
+        f"{inputs.full:,} full. {masked}"
     )
 
 
