@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from headscope.inference.estimates import number
 from headscope.model.tokens import Token
 from headscope.question import notes
 from headscope.question.given import number as one_of_many
 from headscope.question.question import Question
-from headscope.reading.answer import SCHEMA, Answer, Record, choices, drawings, number, question_record
+from headscope.reading.answer import SCHEMA, Answer, Record, choices, drawings, question_record
 from headscope.reading.attention import named_places
 from headscope.reading.captured import Captured
 from headscope.reading.finding import finder
