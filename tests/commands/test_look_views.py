@@ -13,7 +13,6 @@ from headscope import Scope
 from headscope.commands.asking import CHOICES
 from headscope.commands.cli import main
 
-
 ANSWERED = ["written", "journey", "mixing", "glance", "effects"]
 
 
