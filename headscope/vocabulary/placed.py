@@ -45,9 +45,9 @@ def search_placed(
 ) -> Found:
     """The search of `neighbors` for `vectors` [vector, head, width], each among the encodings at its own place.
 
-    Every vector stands at one of `places`. `own`, `others` int64 [vector] are tokens to rank, −1 in `others` for none;
-    `allowed` bool [token] says which may be neighbours. Places that share a table are searched together: all of them,
-    where the closed form holds.
+    Every vector stands at one of `places`. `own` int64 [vector] and `others` int64 [vector, other] are tokens to rank,
+    −1 in `others` for none; `allowed` bool [token] says which may be neighbours. Places that share a table are searched
+    together: all of them, where the closed form holds.
     """
     found: list[dict[Metric, Nearest]] = []
     queries: list[Tensor] = []
@@ -66,7 +66,7 @@ def search_placed(
                 k=k,
                 metrics=metrics,
                 candidates=allowed,
-                others=None if others is None else others[members, None].to(device),
+                others=None if others is None else others[members].to(device),
             )
         )
         queries += entered

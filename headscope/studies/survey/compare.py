@@ -55,8 +55,9 @@ def compare(
     def encode(spot: Spot | None) -> Encoded:
         return vocabulary.encoded(space, reference, layer, spot)
 
+    asked_of = frame.asked_of[:, None]
     answers = search_placed(
-        places, encode, z, frame.ids, k=1, others=frame.asked_of, metrics=options.metrics, allowed=allowed
+        places, encode, z, frame.ids, k=1, others=asked_of, metrics=options.metrics, allowed=allowed
     )
     signals = _signals(places, encode, sets, frame, answers.queries, options.metrics)
     return {
