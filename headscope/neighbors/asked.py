@@ -6,8 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from headscope.neighbors import bounds
 from headscope.neighbors.batch import Batch
 from headscope.question.choices import Metric
+
+_BEYOND = 4 * bounds.LARGEST**2  # further than a score that float32 is certain of
 
 
 def distinct(wanted: Tensor) -> tuple[Tensor, Tensor]:
@@ -44,7 +47,8 @@ class Asked:
         distances[tokens >= 0] = exact
         order = _ascending(-distances)
         tokens, distances = tokens.gather(1, order), distances.gather(1, order)
-        return cls(tokens, distances, batch.scores(metric, distances).masked_fill_(tokens < 0, torch.inf), order)
+        marks = batch.scores(metric, distances).clamp_(-_BEYOND, _BEYOND).masked_fill_(tokens < 0, torch.inf)
+        return cls(tokens, distances, marks, order)
 
     def nearer_than(self, row: Tensor, first: Tensor, last: Tensor, distances: Tensor) -> Tensor:
         """How many of each row's targets first … last − 1 each distance is nearer than, int64 [target row, target].

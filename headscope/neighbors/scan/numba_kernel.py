@@ -15,8 +15,9 @@ from headscope.question.choices import METRICS
 TOKENS = 512  # of a tile: scores of LANES queries fit the L1 cache, the tile's encodings the L2
 LANES = 4  # queries multiplied at a time, and
 DEPTH = 4  # components added at a time: what the vector registers hold
-BUCKETS = 2048
-FEW = 8  # targets of a query that are counted one after another; more are counted by buckets
+FEW = 12  # targets of a query that are counted one after another; more are counted by buckets:
+BUCKETS = 1024  # for MANY targets and twice as many for more: few scores lie in one with a mark, and those of all
+MANY = 64  # queries stay near the processor
 _AHEAD = 32  # rows that memory is asked for in advance
 
 _COSINE, _EUCLIDEAN = METRICS.index("cosine"), METRICS.index("euclidean")
@@ -307,8 +308,8 @@ def scan_head(  # type: ignore[no-untyped-def]
     single = len(length) == LANES and not length[1:].any()  # one query: no time to lay the table out anew
     doubts = asides = tiles = 0
     most_targets = targets.max()
-    # So many that few scores lie in one with a mark, and so few that those of all queries stay near the processor.
-    buckets = np.empty((len(metrics), len(length), 0 if most_targets <= FEW else BUCKETS), np.uint16)
+    room = BUCKETS if most_targets <= MANY else 2 * BUCKETS
+    buckets = np.empty((len(metrics), len(length), room if most_targets > FEW else 0), np.uint16)
     zones, code = np.zeros((len(metrics), len(length), 3)), np.empty((2, TOKENS), np.int32)
     for start in range(first, last, TOKENS):
         count = min(TOKENS, last - start)
