@@ -37,7 +37,9 @@ def _odd_case(seed: int, tokens: int = 1300) -> Case:
 def test_many_ranks_are_those_of_float64(backend: Backend, count: int) -> None:
     table, places, queries, own, place_of = _odd_case(count)
     draw = torch.Generator().manual_seed(0)
-    others = torch.cat([torch.randint(-1, 1300, (6, count), generator=draw), torch.tensor([[120, -1, 25, 100, 111]] * 6)], 1)
+    others = torch.cat(
+        [torch.randint(-1, 1300, (6, count), generator=draw), torch.tensor([[120, -1, 25, 100, 111]] * 6)], 1
+    )
     others[2, 5:] = -1  # padded
     others[3] = others[3, 0]  # repeated
     found = search(table, places, queries, own, place_of=place_of, metrics=METRICS, others=others, backend=backend)

@@ -25,7 +25,9 @@ class Buckets:
         self._passing = torch.zeros(*marks.shape[:2], marks.shape[2] + 1, dtype=torch.int64, device=marks.device)
         """How many scores surely pass just so many marks."""
         self._counts = torch.zeros(*marks.shape[:2], _BUCKETS, dtype=torch.int64, device=marks.device)
-        self._offset = (torch.arange(self._low.numel(), device=marks.device) * _BUCKETS).view(*marks.shape[:2], 1)
+        lanes = torch.arange(self._low.numel(), device=marks.device).view_as(self._low)[..., None]
+        self._offset = (lanes * _BUCKETS).int()
+        self._past = lanes * (_BUCKETS + 1)
         self._lay_out(torch.zeros_like(self._low))
 
     def read(self, scores: Tensor, error: Tensor, scratch: Tensor) -> tuple[Tensor, ...]:
@@ -38,13 +40,13 @@ class Buckets:
             self._drain()
             self._lay_out(width)
         torch.sub(scores, self._base.float()[..., None], out=scratch).mul_((1 / self._step).float()[..., None])
-        bucket = scratch.clamp_(0, _BUCKETS - 1).int() + self._offset  # [head, lane, token]
+        bucket = scratch.clamp_(0, _BUCKETS - 1).int().add_(self._offset)  # [head, lane, token]
         flat = bucket.flatten()
         self._counts += torch.bincount(flat, minlength=self._counts.numel()).view_as(self._counts)
         at = self._open.index_select(0, flat).nonzero().squeeze(1)
         lane = at // scores.shape[2]
         score, reach = scores.flatten()[at].double(), width.flatten()[lane]
-        low, high = self._first.flatten()[flat[at]], self._last.flatten()[flat[at]]
+        low, high = (side.flatten().index_select(0, flat[at]) for side in (self._first, self._last))
         first = self._passed(lane, low, high, score - reach)
         last = self._passed(lane, first, high, torch.nextafter(score + reach, torch.full_like(score, torch.inf)))
         targets = self._passing.shape[2]
@@ -71,10 +73,8 @@ class Buckets:
         def counted(bucket: Tensor) -> Tensor:
             """How many marks begin, or end, up to each bucket."""
             # Where there is no mark, past the last bucket.
-            flat = bucket.clamp(max=_BUCKETS).long() + torch.arange(place[..., 0].numel(), device=place.device).view(
-                *place.shape[:2], 1
-            ) * (_BUCKETS + 1)
-            ones = torch.bincount(flat.flatten(), minlength=place[..., 0].numel() * (_BUCKETS + 1))
+            flat = (bucket.clamp(max=_BUCKETS).long() + self._past).flatten()
+            ones = torch.bincount(flat, minlength=self._past.numel() * (_BUCKETS + 1))
             return ones.view(*place.shape[:2], -1)[..., :-1].cumsum(2)
 
         self._first = counted((place + reach).floor() + 1)  # marks that all of a bucket's scores surely pass
