@@ -116,7 +116,7 @@ class Run:
             self.texts,
             fit.count,
             filled,
-            outcomes(rows, self.options.seed) if rows else [],
+            outcomes(rows) if rows else [],
             reproduced,
             self._notes(fit) if fit.count else (),
         )
@@ -142,7 +142,7 @@ class Run:
         # Of all texts at once: types are counted, and their occurrences drawn, over the whole corpus.
         some = [one for _, shard in self.counted.read(self._every) for one in self._samples(shard)]
         found, notes = forgetting(self.scope, some, self.options.seed, progress.tell)
-        return Reproductions(mixed(rows, self.options.seed), published(self.scope.card), found, notes)
+        return Reproductions(mixed(rows), published(self.scope.card), found, notes)
 
     def _mixing(self, progress: Progress, shard: Shard) -> Iterator[MixingRow]:
         mask, truncate = self.options.mask, self.options.truncate
