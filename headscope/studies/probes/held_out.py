@@ -67,7 +67,7 @@ def held_out(
         )
     if not outcomes:
         raise InputError("no text has a token that another fold's texts do not have: give more texts.")
-    return Outcomes.join(outcomes).scores(seed)
+    return Outcomes.join(outcomes).scores()
 
 
 @dataclass(frozen=True)
