@@ -53,7 +53,7 @@ class AgainstTwins:
 
     @property
     def smallest(self) -> float:
-        """The smallest difference from 0 that so many texts and twins show with a chance of 80 %, at the level of 5 %."""
+        """The smallest difference that so many texts and twins show with a chance of 80 %, at the level of 5 %."""
         reach = stdtrit(self.freedom, (1 + LEVEL) / 2) + stdtrit(self.freedom, POWER)
         return float(reach) * self.error if self.groups >= FEWEST_TESTED else math.nan
 
