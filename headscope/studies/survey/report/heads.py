@@ -119,7 +119,8 @@ def _told(found: Sequence[Headline]) -> tuple[str, str]:
         "Carry: by how much it is nearer to the tokens that the head attends to. A number is what the head has over "
         "what even attention would give"
         + (", or over the mean of untrained twins; framed: above both. " if twins else "; no twins were measured. ")
-        + f"A sign in brackets: sure, and less than {MARGIN}. White with =: at most {MARGIN} above. Grey and hatched: these texts cannot tell. Empty: no figure.",
+        + f"A sign in brackets: sure, and less than {MARGIN}. White with =: at most {MARGIN} above. Grey and hatched: "
+        "these texts cannot tell. Empty: no figure.",
     )
 
 

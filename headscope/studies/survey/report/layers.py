@@ -93,16 +93,17 @@ def surveys(name: str, having: Mapping[str, OpenedSurvey], view: View) -> Chart:
 
 def contrasts(name: str, title: str, found: Sequence[Contrast], layers: int) -> Chart:
     """The measures of one side minus those of another, by layer, one line a pair."""
-    series: dict[str, dict[str, list[Point]]] = {}
+    # Every line in every panel, with points or without: one that had its colour from its place would change it.
+    labels = list(dict.fromkeys(one.pair.label for one in found))
+    panels: dict[str, dict[str, list[Point]]] = {one.title: {label: [] for label in labels} for one in found}
     for one in found:
-        lines = series.setdefault(one.title, {})
-        lines.setdefault(one.pair.label, []).append(Point(one.layer, one.difference, one.low, one.high))
+        panels[one.title][one.pair.label].append(Point(one.layer, one.difference, one.low, one.high))
     return chart(
         name,
         title,
         "First minus second, means over the layer's heads, with 95 % intervals; paired by text. An interval that "
         "excludes the dotted 0 tells the two apart.",
-        [Panel(title, [Series(*both) for both in lines.items()], zero=True) for title, lines in series.items()],
+        [Panel(title, [Series(*both) for both in lines.items()], zero=True) for title, lines in panels.items()],
         layers,
     )
 

@@ -124,5 +124,5 @@ def verdict(stat: Stat) -> str:
     if stat.verdict in ("above", "below"):
         return f"{stat.verdict}, small" if stat.small else stat.verdict
     if stat.verdict == "undetermined" and stat.smallest is not None:
-        return f"undetermined (they show {rate(stat.smallest)})"
+        return f"undetermined (≥ {rate(stat.smallest)} would show)"
     return stat.verdict or "–"

@@ -91,7 +91,7 @@ def how(surveys: Mapping[str, OpenedSurvey]) -> Section:
                     "one size.",
                     "Chance of these: the same question asked of outputs of other documents at about the same "
                     "position, from one bank that is the same for the whole survey. A token for which there is no such "
-                    "output has no chance; it counts in the value, and not in the difference. Tables give both numbers.",
+                    "output has no chance; it counts in the value, and not in the difference. Tables give both.",
                     "Left out everywhere: special positions (such as <s>, [CLS]).",
                     "Intervals: 95 %, from the figure without each document in turn (a delete-one jackknife with "
                     "Student's t; without each text where no documents are marked). None below "

@@ -16,8 +16,8 @@ from headscope.studies.survey.report.measures import head_name, rate, view_name
 
 TITLES = {"own": "Own within the text", "carry": "Carry"}
 BY_ITSELF = (
-    "A position that sees no later token cannot write one, so under a causal mask the level of Own within the text "
-    "says nothing by itself, in an untrained network too: only its contrasts do."
+    "Under a causal mask the outputs that Own within the text is held against mix ever more positions, in an untrained "
+    "network too: its level says nothing by itself there, and only its contrasts do."
 )
 
 
