@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from headscope.inference.bootstrap import Draws
 from headscope.inference.estimates import Resampled
 from headscope.inference.grouped import Grouped
-from headscope.studies.survey.finished import REPLICATES, STATISTICS, refuse_unfinished
+from headscope.studies.survey.finished import LEFT_OUT, STATISTICS, refuse_unfinished
 from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.store import Store
 from headscope.studies.survey.unsealed import told
@@ -142,7 +142,7 @@ class Surveyed:
     def replicated(self, statistic: str, reference: str, layer: int, head: int | None = None) -> Resampled[float]:
         """A figure of replicates.parquet."""
         asked = [("statistic", "==", statistic), ("reference", "==", reference), ("layer", "==", layer), *self._view]
-        found = self._table(self.directory / REPLICATES, None, asked).to_pylist()
+        found = self._table(self.directory / LEFT_OUT, None, asked).to_pylist()
         one = next(row for row in found if row["head"] == head and row["null"] is None)
         return Resampled(one["value"], np.asarray(one["replicates"], dtype=np.float64))
 
