@@ -105,7 +105,8 @@ def headlines(rows: Iterable[Mapping[str, Any]]) -> list[Headline]:
     """The headlines of a survey's model, from rows of contrasts.parquet; views in their order there."""
     found: dict[tuple[View, str], dict[tuple[int, int | None], dict[str, Over]]] = {}
     for row in rows:
-        if row["null"] is None and row["between"] in (EVEN, TWINS) and row["statistic"] in STATISTICS:
+        known = row["null"] is None and row["difference"] is not None
+        if known and row["between"] in (EVEN, TWINS) and row["statistic"] in STATISTICS:
             view = View(*(row[name] for name in View._fields))
             places = found.setdefault((view, row["statistic"]), {})
             over = Over(*(row[name] for name in _OVER))

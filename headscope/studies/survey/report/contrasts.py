@@ -110,7 +110,8 @@ def contrasts(surveys: Mapping[str, OpenedSurvey], found: Sequence[Pair]) -> Ite
             one, other = _of(pair.first), _of(pair.second)
             same = {name: value for name, value in one.items() if name not in (kind, "survey") and value == other[name]}
             # Where each survey has one mask, it is no key.
-            here = [row for row in rows if row["null"] is None and row["between"] == kind
+            here = [row for row in rows if row["null"] is None and row["difference"] is not None
+                    and row["between"] == kind
                     and (kind not in _WITHIN or (row["first"], row["second"]) == (one[kind], other[kind]))
                     and all(row[name] in (value, None) for name, value in same.items())]  # fmt: skip
             for measure in MEASURES:

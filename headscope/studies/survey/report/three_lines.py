@@ -24,7 +24,11 @@ BY_ITSELF = (
 def of_directory(directory: str | Path) -> tuple[str, ...]:
     """The three lines on the principal view of a finished survey."""
     path = Path(directory)
-    survey = OpenedSurvey(path, survey_manifest(path))  # its statistics, which are many, are not needed
+    return of_opened(OpenedSurvey(path, survey_manifest(path)))  # its statistics, which are many, are not needed
+
+
+def of_opened(survey: OpenedSurvey) -> tuple[str, ...]:
+    """The same of one that is open."""
     return three_lines(principal(headlines(survey.contrasts)), survey.manifest)
 
 
