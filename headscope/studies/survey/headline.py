@@ -49,10 +49,10 @@ class Over:
 
 @dataclass(frozen=True)
 class HeadOver:
-    """A head over even attention and over untrained twins (None: none were measured); `head` None: its layer's mean."""
+    """A head over even attention and over untrained twins (None: none were measured)."""
 
     layer: int
-    head: int | None
+    head: int
     even: Over
     twins: Over | None
 
@@ -84,12 +84,11 @@ class HeadOver:
 
 @dataclass(frozen=True)
 class Headline:
-    """One statistic, `own` or `carry`, of every head in one view; `layers`: of the layers' means."""
+    """One statistic, `own` or `carry`, of every head in one view."""
 
     view: View
     statistic: str
     heads: tuple[HeadOver, ...]
-    layers: tuple[HeadOver, ...]
 
     @property
     def with_twins(self) -> bool:
@@ -103,26 +102,20 @@ class Headline:
 
 def headlines(rows: Iterable[Mapping[str, Any]]) -> list[Headline]:
     """The headlines of a survey's model, from rows of contrasts.parquet; views in their order there."""
-    found: dict[tuple[View, str], dict[tuple[int, int | None], dict[str, Over]]] = {}
+    found: dict[tuple[View, str], dict[tuple[int, int], dict[str, Over]]] = {}
     for row in rows:
-        known = row["null"] is None and row["difference"] is not None
+        known = row["null"] is None and row["head"] is not None and row["difference"] is not None
         if known and row["between"] in (EVEN, TWINS) and row["statistic"] in STATISTICS:
             view = View(*(row[name] for name in View._fields))
             places = found.setdefault((view, row["statistic"]), {})
-            over = Over(*(row[name] for name in _OVER))
-            places.setdefault((row["layer"], row["head"]), {})[row["between"]] = over
-    return [_headline(*key, places) for key, places in found.items()]
-
-
-def _headline(view: View, statistic: str, places: Mapping[tuple[int, int | None], Mapping[str, Over]]) -> Headline:
-    each = [HeadOver(*place, over[EVEN], over.get(TWINS)) for place, over in places.items() if EVEN in over]
-    heads, layers = ([one for one in each if (one.head is None) is mean] for mean in (False, True))
-    return Headline(
-        view,
-        statistic,
-        tuple(sorted(heads, key=lambda one: (one.layer, one.head))),
-        tuple(sorted(layers, key=lambda one: one.layer)),
-    )
+            places.setdefault((row["layer"], row["head"]), {})[row["between"]] = Over(*(row[name] for name in _OVER))
+    return [
+        Headline(
+            *key,
+            tuple(HeadOver(*at, over[EVEN], over.get(TWINS)) for at, over in sorted(places.items()) if EVEN in over),
+        )
+        for key, places in found.items()
+    ]
 
 
 def principal(found: Sequence[Headline]) -> list[Headline]:

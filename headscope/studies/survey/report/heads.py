@@ -92,11 +92,11 @@ def over_both(name: str, survey: OpenedSurvey, found: Sequence[Headline]) -> Cha
     with style():
         drawn, axes = _panels(survey, len(shown), len(shown))
         for ax, (one, kind) in zip(axes, shown, strict=True):
-            parts = {(head.layer, head.head or 0): (head.even if kind == "even" else head.twins) for head in one.heads}
+            parts = {(head.layer, head.head): (head.even if kind == "even" else head.twins) for head in one.heads}
             most = max((abs(part.difference) for part in parts.values() if part), default=0.0)
             _cells(ax, survey, parts, partial(_over, most=most, numbered=survey.heads <= _NUMBERED))
             for head in one.those("stands out"):
-                _frame(ax, (head.head or 0) - 0.5, head.layer - 0.5)
+                _frame(ax, head.head - 0.5, head.layer - 0.5)
             ax.set_title(f"{TITLES[one.statistic]}\n− {HELD[kind]}", fontsize=8.5)
             ax.set_xlabel(f"head · darkest shade: ±{most:.2f}")
         axes[0].set_ylabel("layer")
@@ -133,7 +133,7 @@ _OVER_COLUMNS = (
 def _over_rows(one: Headline) -> list[tuple[Cell, ...]]:
     return [
         (
-            *(head_name(head.layer, head.head or 0), one.statistic, head.conclusion, head.smallest),
+            *(head_name(head.layer, head.head), one.statistic, head.conclusion, head.smallest),
             *astuple(head.even),
             *((None,) * 6 if head.twins is None else astuple(head.twins)),
         )

@@ -63,7 +63,7 @@ def _most(one: Headline, heads: Sequence[HeadOver]) -> str:
     over = " and ".join(rate(part.difference, signed=True) for part in best.parts)
     small = sum(head.least < MARGIN for head in heads)
     more = f", {small} of them by less than {MARGIN}" if small else ""
-    return f"{told} (most {head_name(best.layer, best.head or 0)}, {over}{more})"
+    return f"{told} (most {head_name(best.layer, best.head)}, {over}{more})"
 
 
 def _do_not(found: Sequence[Headline]) -> str:
