@@ -12,7 +12,7 @@ from typing_extensions import NotRequired, TypedDict
 from headscope.inference.verdicts import Verdict
 from headscope.model.card import Card
 from headscope.question.choices import What
-from headscope.reading import answer, records
+from headscope.reading import answer, layer_records, records
 from headscope.reading.map.records import LabelledMapRecord
 
 State = Literal["absent", "waiting", "working", "stopped", "failed", "ready"]
@@ -106,12 +106,32 @@ class HeldRecord(records.BackgroundRecord, LaidOut):
     """What other texts' outputs say of an answer."""
 
 
+class WrittenWhereRecord(records.WrittenRecord, LaidOut):
+    """What every head of a layer writes where; `html`: the figures of all heads, and the two matrices of `head`."""
+
+
 class ExplainedRecord(records.WhyRecord, LaidOut):
     """One token's score in one head, split over the source positions; `rest` belongs to none."""
 
 
 class AllHeadsRecord(records.AtlasRecord, LaidOut):
     """The nearest token of every layer and head."""
+
+
+class FollowedRecord(layer_records.JourneyRecord, LaidOut):
+    """What becomes of every token's residual stream, stage by stage."""
+
+
+class MixedRecord(layer_records.MixingRecord, LaidOut):
+    """How much comes from other positions, from bare weights to what leaves the norm."""
+
+
+class GlancedRecord(layer_records.GlanceRecord, LaidOut):
+    """Every head of the text in five numbers; null where the text cannot tell."""
+
+
+class LostRecord(layer_records.EffectsRecord, LaidOut):
+    """What the model's output at a token loses without each head."""
 
 
 class ComparedRecord(LaidOut):
