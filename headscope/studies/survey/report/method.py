@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from headscope.inference.left_out import FEWEST, FEWEST_TESTED, MOST, POWER
+from headscope.inference.left_out import FEWEST, FEWEST_TESTED, MOST
+from headscope.inference.studentised import POWER
 from headscope.inference.verdicts import MARGIN, RATE
 from headscope.show.document import Cell, Code, DocumentTable, Items, Section
 from headscope.studies.survey.nulls import RANDOM_SEEDS
