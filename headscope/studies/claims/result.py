@@ -6,16 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from headscope.inference.verdicts import Ruling
 from headscope.reading.answer import Answer, Record, drawings
 from headscope.show.sheet import Cell, Row, Sheet
 from headscope.studies.claims.catalogue import CLAIMS
-from headscope.studies.claims.verdict import Finding
+from headscope.studies.claims.verdict import Finding, Ruling
 
 SCHEMA = 1
 MARKS: dict[Ruling, str] = {
     "holds": "● holds",
-    "fails": "○ fails",
+    "contradicted": "○ contradicted",
     "undetermined": "? undetermined",
     "not applicable": "– not applicable",
 }
@@ -85,7 +84,7 @@ class Claims(Answer):
             ),
             lead=(
                 f"{model['layers']} layers × {model['heads']} heads, mask {self.mask!r}. {model['why']}",
-                f"{texts['texts']:,} texts, {texts['tokens']:,} tokens in {texts['groups']:,} {drawn} that are drawn: "
+                f"{texts['texts']:,} texts, {texts['tokens']:,} tokens in {texts['groups']:,} {drawn}: "
                 f"{texts['from']}",
             ),
             legend=(
