@@ -21,6 +21,7 @@ from headscope.inference.estimates import Estimate
 
 T = TypeVar("T", float, Array)
 FEWEST = 10  # groups; below it there is no interval
+ROUNDING = 1e-6  # of figures made of float32 numbers: a difference of less is none, however steady
 MOST = 1000  # groups that figures are kept without
 POWER = 0.8  # of finding the smallest difference that is called one
 FEWEST_TESTED = 20  # groups; below it there is no p
@@ -45,12 +46,12 @@ class Jackknifed(Generic[T]):
 
     @cached_property
     def error(self) -> T:
-        """The standard error; nan where there is but one group."""
+        """The standard error, never below what rounding does; nan where there is but one group."""
         groups = np.asarray(self.groups, dtype=np.float64)
         apart = self.without - np.asarray(self.value)[..., None]
         with np.errstate(invalid="ignore", divide="ignore"):
             error = np.sqrt(np.square(apart).sum(-1) * np.where(groups > 1, (groups - 1) / groups, np.nan))
-        return self._like(error)
+        return self._like(np.maximum(error, ROUNDING))
 
     @cached_property
     def estimate(self) -> Estimate[T]:

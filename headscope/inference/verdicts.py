@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from headscope.inference.bootstrap import Array
 from headscope.inference.estimates import Estimate, Resampled
+from headscope.inference.left_out import Jackknifed
 
 Verdict = Literal["above", "below", "at chance", "undetermined"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
-Ruling = Literal["holds", "fails", "undetermined", "not applicable"]
+Ruling = Literal["holds", "contradicted", "undetermined", "not applicable"]
 Condition: TypeAlias = bool | None  # of a claim; None: the interval does not decide
-Interval: TypeAlias = Estimate[float] | Resampled[float]
+Interval: TypeAlias = Estimate[float] | Resampled[float] | Jackknifed[float]
 MARGIN = 0.02  # an interval within it is at chance
 RATE = 0.05  # of false discoveries
 
@@ -124,12 +125,12 @@ def includes(figure: Interval, value: float = 0.0) -> Condition:
 
 
 def ruling(conditions: Iterable[Condition]) -> Ruling:
-    """A claim holds where every condition does, and fails where one is contradicted.
+    """A claim holds where every condition does, and is contradicted where one is.
 
     >>> ruling([True, True]), ruling([True, None, False]), ruling([True, None])
-    ('holds', 'fails', 'undetermined')
+    ('holds', 'contradicted', 'undetermined')
     """
     found = list(conditions)
     if any(one is False for one in found):
-        return "fails"
+        return "contradicted"
     return "holds" if all(one is True for one in found) else "undetermined"
