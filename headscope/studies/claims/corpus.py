@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from headscope.inference.estimates import number
 from headscope.inference.left_out import Jackknifed
-from headscope.inference.verdicts import MARGIN, Condition, above, below
+from headscope.inference.verdicts import MARGIN, Condition, above, below, ruling
 from headscope.studies.claims.sample import rise
 from headscope.studies.claims.sentence import HEAD
 from headscope.studies.claims.surveyed import Surveyed
-from headscope.studies.claims.verdict import Arithmetic, Finding, figures_of, ruling, signed
+from headscope.studies.claims.verdict import Arithmetic, Finding, figures_of, signed
 from headscope.studies.survey.report.measures import between, rate
 
 NO_CHANCE = "no other document has a token at such positions, so there is no chance to hold them against."

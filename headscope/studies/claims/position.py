@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from headscope.inference.estimates import number
-from headscope.inference.verdicts import below
+from headscope.inference.verdicts import below, ruling
 from headscope.question.choices import Mask
 from headscope.scope import Scope
 from headscope.studies.claims.passes import by_shard, overlaps
 from headscope.studies.claims.surveyed import Surveyed
-from headscope.studies.claims.verdict import Arithmetic, Finding, figures_of, ruling, signed
+from headscope.studies.claims.verdict import Arithmetic, Finding, figures_of, signed
 
 HALF = 0.5
 

@@ -27,12 +27,12 @@ def over_control(found: Outcomes, documents: int) -> Jackknifed[float]:
     counts = np.bincount(group, minlength=documents)
     with np.errstate(invalid="ignore", divide="ignore"):
         without = (value * count - lost) / (count - counts)
-    by_documents = Jackknifed(value, without, int((counts > 0).sum()))
-    both = [_variance(apart, keys) for keys in (np.stack([group, group]), label, label * documents + group)]
-    of_documents, of_types, of_pairs = both
+    keys = (np.stack([group, group]), label, label * documents + group)
+    of_documents, of_types, of_pairs = (_variance(apart, one) for one in keys)
+    # Never narrower than by documents alone.
     variance = max(of_documents, of_documents + of_types - of_pairs)
     wider = np.sqrt(variance / of_documents) if of_documents > 0 else 1.0
-    return Jackknifed(value, value + (without - value) * wider, by_documents.groups)
+    return Jackknifed(value, value + (without - value) * wider, int((counts > 0).sum()))
 
 
 def _variance(apart: Array, keys: Any) -> float:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from headscope.inference.verdicts import Ruling
 from headscope.reading.answer import Answer, Record, drawings
 from headscope.show.sheet import Cell, Row, Sheet
 from headscope.studies.claims.catalogue import CLAIMS
-from headscope.studies.claims.verdict import Finding, Ruling
+from headscope.studies.claims.verdict import Finding
 
 SCHEMA = 1
 MARKS: dict[Ruling, str] = {
@@ -84,8 +85,7 @@ class Claims(Answer):
             ),
             lead=(
                 f"{model['layers']} layers × {model['heads']} heads, mask {self.mask!r}. {model['why']}",
-                f"{texts['texts']:,} texts, {texts['tokens']:,} tokens in {texts['groups']:,} {drawn}: "
-                f"{texts['from']}",
+                f"{texts['texts']:,} texts, {texts['tokens']:,} tokens in {texts['groups']:,} {drawn}: {texts['from']}",
             ),
             legend=(
                 "Right: the heads' own outputs, with the vocabulary encoded by layer 0 (input) or by each layer; ″ "

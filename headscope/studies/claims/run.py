@@ -188,7 +188,7 @@ class _Run:
 
     def _of_maps(self, right: Surveyed, published: Surveyed | None) -> list[Finding]:
         self.progress.step("fitting linear maps")
-        found = linear.maps(right, self.scope, self.mask, self.work.at("maps.json"), self.progress.tell)
+        found = linear.maps(right, self.scope, self.mask, self.work.at("maps"), self.progress.tell)
         findings = [linear.linked(right, "right", reference, found) for reference in REFERENCES]
         findings.append(linear.distributed(found))
         if published is not None:

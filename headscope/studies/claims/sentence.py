@@ -158,7 +158,9 @@ def on_the_way(scope: Scope, mask: Mask) -> Finding:
         return Finding("B1", "right", None, "not applicable", told, ranks[-1], figures=figures)
     same = all(ranks[layer] == rank for layer, rank in RANKS.items())
     last = abs(ranks[-1] - LAST) <= ABOUT * LAST
-    return Finding("B1", "right", None, "holds" if same and last else "contradicted", f"{told}.", ranks[-1], figures=figures)
+    return Finding(
+        "B1", "right", None, "holds" if same and last else "contradicted", f"{told}.", ranks[-1], figures=figures
+    )
 
 
 def _listed(values: list[Any]) -> str:

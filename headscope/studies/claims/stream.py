@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from headscope.inference.estimates import Resampled, number
 from headscope.inference.left_out import Jackknifed, changed, mean_of
-from headscope.inference.verdicts import Condition, Interval, above, below, within
+from headscope.inference.verdicts import Condition, Interval, Ruling, above, below, ruling, within
 from headscope.neighbors import search
 from headscope.question.choices import Mask
 from headscope.scope import Scope
 from headscope.studies.claims.passes import by_shard, mixing
 from headscope.studies.claims.sample import Sample, slope
 from headscope.studies.claims.surveyed import Streams, Surveyed
-from headscope.studies.claims.verdict import Finding, Ruling, figures_of, ruled, ruling, signed
+from headscope.studies.claims.verdict import Finding, figures_of, ruled, signed
 
 WORDS = ("content", "function")
 CLASSES = {"content": "content words", "function": "function words", "punctuation": "punctuation"}

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from headscope.inference.estimates import number
-from headscope.inference.verdicts import Condition, Interval
+from headscope.inference.verdicts import Condition, Interval, Ruling
 
 Arithmetic = Literal["right", "published"]
-Ruling = Literal["holds", "contradicted", "undetermined", "not applicable"]
 ARITHMETICS: tuple[Arithmetic, ...] = get_args(Arithmetic)
 
 
@@ -34,18 +33,6 @@ class Finding:
     high: float | None = None
     chance: float | None = None
     figures: tuple[dict[str, Any], ...] = ()
-
-
-def ruling(conditions: Iterable[Condition]) -> Ruling:
-    """A claim holds where every condition does, and is contradicted where one is.
-
-    >>> ruling([True, True]), ruling([True, None, False]), ruling([True, None])
-    ('holds', 'contradicted', 'undetermined')
-    """
-    found = list(conditions)
-    if any(one is False for one in found):
-        return "contradicted"
-    return "holds" if all(one is True for one in found) else "undetermined"
 
 
 def ruled(holds: Iterable[Condition], reverse: Iterable[Condition]) -> Ruling:

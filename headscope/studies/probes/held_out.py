@@ -16,6 +16,7 @@ from headscope.studies.probes.figures import Outcomes
 from headscope.studies.probes.folds import Folds
 from headscope.studies.probes.ridge import PENALTIES, Gram, Ridge, or_chance
 
+
 def held_out(
     x: Tensor,
     ids: Tensor,
