@@ -20,7 +20,7 @@ from headscope.scope import Scope
 from headscope.show.progress import Progress
 from headscope.studies.claims import corpus, linear, position, sentence, stream
 from headscope.studies.claims.catalogue import CLAIMS
-from headscope.studies.claims.published import Published
+from headscope.studies.claims.published import KEPT_BYTES, Published
 from headscope.studies.claims.result import Claims
 from headscope.studies.claims.store import PARTS, claimed, usual_directory, work_in
 from headscope.studies.claims.surveyed import Surveyed
@@ -69,7 +69,7 @@ def settle(
     """
     where = None if directory is None else Path(directory) / PARTS
     run = _Run(scope, asked, where, progress or Progress())
-    with claimed(run.work, run.question):
+    with claimed(run.work, run.question), scope.bench.encodings.within(KEPT_BYTES):
         return run.claims()
 
 
