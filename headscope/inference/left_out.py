@@ -2,6 +2,7 @@
 
 Efron and Stein 1981, Annals of Statistics 9(3). What a figure is made of need not be independent within a group, and
 whatever is made of figures by arithmetic has its interval from the same groups left out, so differences are paired.
+docs/inference.md has how often these intervals hold what they are for, by simulation.
 """
 
 from __future__ import annotations
@@ -13,18 +14,16 @@ from operator import sub, truediv
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
+from numpy.typing import ArrayLike, NDArray
 
-from headscope.inference.bootstrap import LEVEL, Array
+from headscope.inference.bootstrap import Array
 from headscope.inference.estimates import Estimate
+from headscope.inference.studentised import FEWEST, FEWEST_TESTED, Studentised
 
+__all__ = ["FEWEST", "FEWEST_TESTED", "MOST", "ROUNDING", "Jackknifed", "changed", "folded", "mean_by", "mean_of"]
 T = TypeVar("T", float, Array)
-FEWEST = 10  # groups; below it there is no interval
 ROUNDING = 1e-6  # of figures made of float32 numbers: a difference of less is none, however steady
 MOST = 1000  # groups that figures are kept without
-POWER = 0.8  # of finding the smallest difference that is called one
-FEWEST_TESTED = 20  # groups; below it there is no p
 
 
 @dataclass(frozen=True)
@@ -45,64 +44,77 @@ class Jackknifed(Generic[T]):
     groups: int | NDArray[np.int64]
 
     @cached_property
+    def influences(self) -> Array:
+        """How much the figure moves as each group is left out: float64 [..., group]."""
+        return np.asarray(self.without - np.asarray(self.value)[..., None])
+
+    @cached_property
+    def told(self) -> Studentised[T]:
+        """The figure with its standard error."""
+        return Studentised(self.value, self.error, self.freedom, self.groups)
+
+    @cached_property
     def error(self) -> T:
         """The standard error, never below what rounding does; nan where there is but one group."""
         groups = np.asarray(self.groups, dtype=np.float64)
-        apart = self.without - np.asarray(self.value)[..., None]
         with np.errstate(invalid="ignore", divide="ignore"):
-            error = np.sqrt(np.square(apart).sum(-1) * np.where(groups > 1, (groups - 1) / groups, np.nan))
+            error = np.sqrt(np.square(self.influences).sum(-1) * np.where(groups > 1, (groups - 1) / groups, np.nan))
         return self._like(np.maximum(error, ROUNDING))
 
     @cached_property
+    def freedom(self) -> T:
+        """Degrees of freedom: the geometric mean of groups − 1 and of how many groups the variance hangs on.
+
+        Where few groups make most of it, because they are long or unlike the others, its estimate is as unsure as one
+        of few groups. That number is itself unsure: alone it would cost more power than it mends.
+        """
+        most = np.maximum(np.asarray(self.groups, dtype=np.float64) - 1, 1)
+        squares = np.square(self.influences)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            # As many as there are, where influences are normal: Σd⁴ is three times the square of their variance.
+            hang = 3 * np.square(squares.sum(-1)) / np.square(squares).sum(-1) - 2
+        return self._like(np.sqrt(most * np.clip(np.where(np.isnan(hang), most, hang), 1, most)))
+
+    @property
     def estimate(self) -> Estimate[T]:
         """The figure with its 95 % interval: nan where there are fewer than 10 groups."""
-        groups = np.asarray(self.groups)
-        reach = np.where(groups >= FEWEST, stdtrit(np.maximum(groups - 1, 1), (1 + LEVEL) / 2), np.nan) * self.error
-        return Estimate(self.value, self._like(self.value - reach), self._like(self.value + reach))
+        return self.told.estimate
 
     @property
     def low(self) -> T:
         """The lower end of the 95 % interval."""
-        return self.estimate.low
+        return self.told.low
 
     @property
     def high(self) -> T:
         """The upper end."""
-        return self.estimate.high
-
-    @cached_property
-    def t(self) -> T:
-        """Standard errors between the figure and 0; nan where there are fewer than 20 groups, or it cannot vary."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            t = np.asarray(self.value) / np.asarray(self.error)
-        return self._like(np.where((np.asarray(self.groups) >= FEWEST_TESTED) & np.isfinite(t), t, np.nan))
+        return self.told.high
 
     @property
-    def smallest(self) -> T:
-        """The smallest difference from 0 that so many groups show with a chance of 80 %, at the level of 5 %."""
-        groups = np.asarray(self.groups)
-        freedom = np.maximum(groups - 1, 1)
-        reach = stdtrit(freedom, (1 + LEVEL) / 2) + stdtrit(freedom, POWER)
-        return self._like(np.where(groups >= FEWEST_TESTED, reach, np.nan) * self.error)
+    def t(self) -> T:
+        """Standard errors between the figure and 0; nan where there are fewer than 20 groups."""
+        return self.told.t
 
     @property
     def p(self) -> T:
         """Two-sided, of the figure being 0; without a floor."""
-        return self._like(2 * self._tail(-np.abs(self.t)))
+        return self.told.p
 
     @property
     def p_above(self) -> T:
         """One-sided, of the figure not being above 0."""
-        return self._like(self._tail(-np.asarray(self.t)))
+        return self.told.p_above
+
+    @property
+    def smallest(self) -> T:
+        """The smallest difference from 0 that so many groups show with a chance of 80 %, at the level of 5 %."""
+        return self.told.smallest
 
     def __sub__(self, other: Jackknifed[T]) -> Jackknifed[T]:
         return changed(sub, self, other)
 
     def __truediv__(self, other: Jackknifed[T]) -> Jackknifed[T]:
         return changed(truediv, self, other)
-
-    def _tail(self, t: Any) -> Any:
-        return stdtr(np.maximum(np.asarray(self.groups) - 1, 1), t)
 
     def _like(self, found: Any) -> T:
         like: T = found if isinstance(self.value, np.ndarray) else float(found)
@@ -142,3 +154,23 @@ def folded(documents: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     mixed = documents.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing: neighbours come apart
     found: NDArray[np.int64] = ((mixed >> np.uint64(32)) % np.uint64(MOST)).astype(np.int64)
     return found
+
+
+def mean_by(
+    groups: NDArray[np.int64], size: int, values: ArrayLike, counts: ArrayLike | None = None
+) -> Jackknifed[float]:
+    """Σ values / Σ counts of what is of `groups` int64 [item] among `size`; nan values are left out.
+
+    `counts` None: every known value is one.
+
+    >>> mean_by(np.array([0, 0, 2]), 3, [1.0, 2.0, 6.0]).without
+    array([6. , 3. , 1.5])
+    """
+    values = np.asarray(values, dtype=np.float64)
+    known = ~np.isnan(values)
+    counted = known.astype(np.float64) if counts is None else np.where(known, counts, 0.0)
+    top, bottom = (np.bincount(groups, of, size) for of in (np.where(known, values, 0.0), counted))
+    there = len(np.unique(groups[counted > 0]))
+    total = Jackknifed(top.sum(), top.sum() - top, there)
+    found = total / Jackknifed(bottom.sum(), bottom.sum() - bottom, there)
+    return Jackknifed(float(found.value), found.without, there)

@@ -10,54 +10,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
 
-from headscope.inference.bootstrap import LEVEL
-from headscope.inference.left_out import FEWEST, FEWEST_TESTED, Jackknifed, mean_of
+from headscope.inference.left_out import Jackknifed, mean_of
+from headscope.inference.studentised import Studentised
 
 FEWEST_TWINS = 5  # seeds
-
-
-@dataclass(frozen=True)
-class AgainstTwins:
-    """How much a figure is above that of untrained twins: `value`, its standard `error` and its degrees of freedom."""
-
-    value: float
-    error: float
-    freedom: float
-    groups: int
-
-    @property
-    def low(self) -> float:
-        """The lower end of the 95 % interval; nan where there are fewer than 10 groups of texts, or 5 twins."""
-        return self.value - self._reach
-
-    @property
-    def high(self) -> float:
-        """The upper end."""
-        return self.value + self._reach
-
-    @cached_property
-    def p(self) -> float:
-        """Two-sided, of the figure being what an untrained network's is; nan where there are fewer than 20 groups."""
-        return 2 * self._tail(-abs(self.value))
-
-    @cached_property
-    def p_above(self) -> float:
-        """One-sided, of the figure not being above that."""
-        return self._tail(-self.value)
-
-    @property
-    def _reach(self) -> float:
-        return float(stdtrit(self.freedom, (1 + LEVEL) / 2)) * self.error if self.groups >= FEWEST else math.nan
-
-    def _tail(self, value: float) -> float:
-        known = self.groups >= FEWEST_TESTED and self.error > 0
-        return float(stdtr(self.freedom, value / self.error)) if known else math.nan
+AgainstTwins: TypeAlias = Studentised[float]
 
 
 def against_twins(figure: Jackknifed[float], twins: Sequence[Sequence[Jackknifed[float]]]) -> AgainstTwins:
@@ -75,13 +36,13 @@ def against_twins(figure: Jackknifed[float], twins: Sequence[Sequence[Jackknifed
     difference = figure - mean_of([head for heads in twins for head in heads])
     groups = int(difference.groups)
     if len(values) < FEWEST_TWINS:
-        return AgainstTwins(difference.value, math.nan, math.nan, groups)
+        return Studentised(difference.value, math.nan, math.nan, groups)
     parts = (
-        (difference.error**2, groups - 1),
+        (difference.error**2, difference.freedom),
         (values.var(ddof=1), values.size - 1),
         (values.mean(1).var(ddof=1) / len(values), len(values) - 1),
     )
     variance = sum(part for part, _ in parts)
     weighed = sum(part**2 / freedom for part, freedom in parts)
     freedom = variance**2 / weighed if weighed > 0 else math.nan  # Welch and Satterthwaite
-    return AgainstTwins(difference.value, math.sqrt(variance), freedom, groups)
+    return Studentised(difference.value, math.sqrt(variance), freedom, groups)
