@@ -152,6 +152,23 @@ def test_what_is_told_of_the_layers_is_tables_in_the_one_file(take: Any, view: s
     assert made.count("<pre") == 1  # the program
 
 
+@pytest.mark.parametrize(("view", "token"), [("journey", 11), ("layers", 5)])
+def test_the_figure_of_the_layers_has_the_tables_numbers(take: Any, demo: Scope, view: str, token: int) -> None:
+    query = f"view={view}&token={token}"
+    assert "figure.svg" in [file["name"] for file in take("", query).json()["files"]]
+    drawn = ET.fromstring(take("figure.svg", query).content)
+    words = {element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")}
+    reading = demo.read("Time flies like an arrow. Fruit flies like a banana.")
+    sheets = [*reading.glance().sheets(), reading.mixing().by_head(token), reading.atlas(token).by_head()]
+    if view == "journey":
+        sheets = [*reading.journey().sheets(), *reading.mixing().sheets()]
+    figures = [sheet for sheet in sheets if sheet.figure is not None]
+    assert len(figures) >= 2
+    for sheet in figures:
+        assert {cell.number for row in sheet.rows for cell in row.cells if cell.number} <= words
+        assert {row.head.label for row in sheet.rows} <= words
+
+
 def test_the_figure_is_an_svg_with_the_views_words(take: Any, ask: Ask) -> None:
     drawn = ET.fromstring(take("figure.svg", "token=11").content)
     words = [element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")]

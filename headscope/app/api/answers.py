@@ -12,7 +12,7 @@ from typing_extensions import NotRequired, TypedDict
 from headscope.inference.verdicts import Verdict
 from headscope.model.card import Card
 from headscope.question.choices import What
-from headscope.reading import answer, records
+from headscope.reading import answer, layer_records, records
 from headscope.reading.map.records import LabelledMapRecord
 
 State = Literal["absent", "waiting", "working", "stopped", "failed", "ready"]
@@ -112,6 +112,22 @@ class ExplainedRecord(records.WhyRecord, LaidOut):
 
 class AllHeadsRecord(records.AtlasRecord, LaidOut):
     """The nearest token of every layer and head."""
+
+
+class FollowedRecord(layer_records.JourneyRecord, LaidOut):
+    """What becomes of every token's residual stream, stage by stage."""
+
+
+class MixedRecord(layer_records.MixingRecord, LaidOut):
+    """How much comes from other positions, from bare weights to what leaves the norm."""
+
+
+class GlancedRecord(layer_records.GlanceRecord, LaidOut):
+    """Every head of the text in five numbers; null where the text cannot tell."""
+
+
+class LostRecord(layer_records.EffectsRecord, LaidOut):
+    """What the model's output at a token loses without each head."""
 
 
 class ComparedRecord(LaidOut):

@@ -81,6 +81,12 @@ class LaidOutAsk(Ask):
     )
 
 
+class ByHeadAsk(LaidOutAsk):
+    """A question about all heads, whose numbers can stand beside others of every head."""
+
+    by_head: bool = Field(default=False, description="With html: one table, a row a head.")
+
+
 class AtlasAsk(LaidOutAsk):
     """For every layer and head, the vocabulary token that its output at a token is nearest to."""
 
@@ -108,6 +114,10 @@ class AtlasAsk(LaidOutAsk):
     def of_all_layers(self) -> Question:
         """The question of an atlas; InputError for choices that do not go together."""
         return Question(None, self.space, self.reference, self.metric, self.position, self.candidates, k=1)
+
+
+class AllHeadsAsk(AtlasAsk, ByHeadAsk):
+    """For every layer and head, the vocabulary token that its output at a token is nearest to."""
 
 
 class AttentionAsk(LaidOutAsk):
@@ -167,8 +177,12 @@ class MapAsk(Ask):
         return self if self.into is None else self.model_copy(update={"text": self.into, "into": None})
 
 
-class JourneyAsk(Ask):
+class JourneyAsk(LaidOutAsk):
     """What becomes of every token's residual stream on its way through the layers."""
+
+    token: Token | None = Field(
+        default=None, description="With html: the token whose stages are laid out; null: every token, a table a number."
+    )
 
     position: bool = Field(default=True, description="The own input embedding with its position, or without one.")
     k: int = Field(default=10, ge=1, description="How many nearest tokens are compared between stages.")
@@ -182,15 +196,19 @@ class JourneyAsk(Ask):
         return "streams" if self.isolated else None
 
 
-class MixingAsk(Ask):
+class MixingAsk(ByHeadAsk):
     """How much of every layer's output comes from other positions."""
 
+    token: Token | None = Field(
+        default=None, description="With html: the token at which it is laid out; null: the mean over all."
+    )
 
-class GlanceAsk(Ask):
+
+class GlanceAsk(LaidOutAsk):
     """Every head of the text in five numbers."""
 
 
-class EffectsAsk(Ask):
+class EffectsAsk(ByHeadAsk):
     """What the model's output at a token loses without each head: as many forward passes as there are heads."""
 
     token: Token = Field(default=defaults.TOKEN, description="A position, or the text of one token.")

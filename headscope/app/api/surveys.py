@@ -11,8 +11,7 @@ from pydantic import TypeAdapter
 
 from headscope.app.api.answers import FigureRecord, SurveyedRecord, SurveyRecord, UsualHeadRecord, UsualRecord, as_json
 from headscope.app.api.asks import UsualAsk
-from headscope.app.api.models import Models, NotAllowed
-from headscope.app.places import no_place
+from headscope.app.api.models import Models, NotAllowed, check_place
 from headscope.errors import HeadscopeError, InputError, needing
 from headscope.model.telling import first_line
 from headscope.question.choices import resolved
@@ -69,9 +68,7 @@ class Surveys:
             raise NotAllowed(
                 "this server opens no directory for a visitor. Whoever runs it can name a survey with --survey."
             )
-        why = no_place(directory)
-        if why is not None:
-            raise NotAllowed(f"{directory!r} is {why}: a survey is a directory of the server's own disks.")
+        check_place(directory, "a survey is a directory")
         self.open(directory)
 
     def about(self) -> SurveyRecord:

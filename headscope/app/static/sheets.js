@@ -4,8 +4,8 @@ import { distance, legend, scale } from "./numbers.js";
 
 /** The tables of an answer by their names, or all; every word of the text and the vocabulary was escaped by the server. */
 export function laidOut({ html }) {
-  const all = [...new DOMParser().parseFromString(html, "text/html").querySelectorAll(".hs-sheet")].map(live);
-  return (name) => all.filter((one) => name === undefined || one.dataset.sheet === name);
+  const all = [...new DOMParser().parseFromString(html, "text/html").querySelectorAll(".hs-sheet")];
+  return (name) => all.filter((one) => name === undefined || one.dataset.sheet === name).map(live);
 }
 
 /** A table whose cells know what they are about; one of them can be reached with Tab. */
@@ -36,6 +36,19 @@ function about(cell, columns, row, stub) {
 
 const words = (title) => [".hs-before", ".hs-label"].map((part) => title.querySelector(part)?.textContent).filter(Boolean).join(" ");
 
+/** Sheets of the same rows as one: the first, with the columns of the others beside its own. */
+export function beside([first, ...others]) {
+  const [table, ...more] = [first, ...others].map((sheet) => sheet.querySelector("table"));
+  for (const other of more) {
+    [...table.rows].forEach((row, n) => row.append(...[...other.rows[n].cells].slice(1)));
+    table.caption.firstChild.append(` · ${other.caption.textContent}`);
+  }
+  table.style.setProperty("--columns", table.rows[0].cells.length - 1);
+  first.querySelector(".hs-scroll").setAttribute("aria-label", `${table.caption.textContent}, scrollable`);
+  first.append(...others.flatMap((sheet) => [...sheet.querySelectorAll(".hs-key, .hs-legend")]));
+  return first;
+}
+
 /** Gives a table the look of a kind. */
 export function looks(sheet, kind) {
   sheet.querySelector("table").className = kind;
@@ -51,20 +64,24 @@ export function choosable(sheet, chosen) {
   return sheet;
 }
 
-/** Bars behind the numbers of a table, on one scale for each thing that is measured, and what they show. */
-export function barred(sheet) {
+/** Bars behind the numbers of a table, on one scale for each thing that is measured; and what they show, in words. */
+export function bars(sheet) {
   const cells = [...sheet.querySelectorAll("tbody td[data-value]")];
-  const told = [...new Set(cells.map((cell) => cell.dataset.measure))].map((measure, n) => {
+  return [...new Set(cells.map((cell) => cell.dataset.measure))].map((measure, n) => {
     const measured = cells.filter((cell) => cell.dataset.measure === measure);
-    const bars = scale(measured.map((cell) => Number(cell.dataset.value)));
+    const across = scale(measured.map((cell) => Number(cell.dataset.value)));
     for (const cell of measured) {
-      const [from, to] = bars.bar(Number(cell.dataset.value));
+      const [from, to] = across.bar(Number(cell.dataset.value));
       cell.style.setProperty("--from", `${from}%`);
       cell.style.setProperty("--to", `${to}%`);
     }
-    return n ? ` The ${measure}: up to ${distance(bars.high)} across the whole cell.` : legend(bars);
+    return n ? ` The ${measure}: up to ${distance(across.high)} across the whole cell.` : legend(across);
   });
-  sheet.querySelector(".hs-scroll").after(h("p", { class: "legend" }, told));
+}
+
+/** A table with bars, and below it what they show. */
+export function barred(sheet) {
+  sheet.querySelector(".hs-scroll").after(h("p", { class: "legend" }, bars(sheet)));
   return sheet;
 }
 

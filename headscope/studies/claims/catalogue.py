@@ -53,8 +53,8 @@ _ALL: dict[str, tuple[str, str]] = {
     ),
     "S8": (
         "Later encodings are not linked to their own tokens",
-        "at every later layer Own within the text lies within ±.02 of even attention, and recovery by a linear map within "
-        ".02 of its shuffled control, all at once; contradicted where one is surely above, corrected over all of them",
+        "at every later layer Own within the text lies within ±.02 of even attention, and recovery by a linear map "
+        "within .02 of its shuffled control, all at once; contradicted where one is above, corrected over all",
     ),
     "S9": (
         "Information is distributed among all encodings",
@@ -70,7 +70,7 @@ _ALL: dict[str, tuple[str, str]] = {
     ),
     "B2": (
         "At the last layer content words leap to thousands, function words stay near 0",
-        "median rank of content words ≥ 1,000, of function words ≤ 10; contradicted where function words lie farther out",
+        "median rank of content words ≥ 1,000, of function words ≤ 10; contradicted where it is the other way",
     ),
     "B3": (
         "At layer 5 function words jump and return at layer 6; content words do not",

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from headscope.errors import InputError
 from headscope.inference.estimates import number, recorded
 from headscope.inference.left_out import Jackknifed, folded
-from headscope.inference.verdicts import MARGIN, Condition, Ruling, above, ruling, within
+from headscope.inference.max_t import together
+from headscope.inference.studentised import Studentised
+from headscope.inference.verdicts import MARGIN, RATE, Condition, Ruling, above, ruling
 from headscope.keep.checksums import intact, write_sealed
 from headscope.question.choices import Mask
 from headscope.scope import Scope
-from headscope.studies.claims.at_once import AtOnce, at_once
 from headscope.studies.claims.recovered import over_control
 from headscope.studies.claims.surveyed import Surveyed
 from headscope.studies.claims.verdict import Arithmetic, Finding, figures_of
@@ -29,6 +30,7 @@ from headscope.studies.probes.recovery import Gathered
 
 OFFSETS = (-8, -4, -2, -1, 0, 1, 2, 4, 8)  # i − j
 OWN, RECOVERY = "Own", "linear map, top-1 over the control"
+_TOLD = ("value", "error", "freedom", "groups")
 Row = dict[str, Any]  # of a map: place (z, residual), layer, offset, value, control, difference, low, high
 
 
@@ -40,7 +42,15 @@ class Maps:
     """
 
     rows: list[Row]
-    own: list[Jackknifed[float]]
+    own: list[Recovered]
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """A figure with its error, and how much it moves without each document and each token type: float64 [unit]."""
+
+    told: Studentised[float]
+    influences: NDArray[np.float64]
 
 
 def maps(
@@ -60,9 +70,8 @@ def maps(
     except InputError as error:
         return error
     tell(1, 1)
-    nan = float("nan")
     figures = [
-        Jackknifed(row["value"], np.array([nan if one is None else one for one in row["without"]]), row["groups"])
+        Recovered(Studentised(*(row[name] for name in _TOLD)), np.array(row["influences"], dtype=np.float64))
         for row in own
     ]
     return Maps(rows, figures)
@@ -102,8 +111,8 @@ class _Work:
         for z in gathered.z:
             judged = gathered.outcomes(z, 0)
             figure = over_control(replace(judged, group=groups[judged.group]), sample.count)
-            without = [number(one) for one in figure.without.tolist()]
-            found.append({"value": figure.value, "without": without, "groups": int(figure.groups)})
+            told = {name: float(getattr(figure.told, name)) for name in _TOLD}
+            found.append(told | {"influences": figure.influences.tolist()})
         return found
 
     @cached_property
@@ -141,15 +150,17 @@ def linked(survey: Surveyed, arithmetic: Arithmetic, reference: str, found: Maps
     own = [survey.kept("own_over_even", reference, layer) for layer in later]
     recovery = found.own[1:] if isinstance(found, Maps) else []
     figures = [
-        *(figures_of(one, layer=layer, statistic=OWN) for layer, one in zip(later, own, strict=True)),
-        *(figures_of(one, layer=layer, statistic=RECOVERY) for layer, one in zip(later, recovery, strict=False)),
+        *(figures_of(one.told, layer=layer, statistic=OWN) for layer, one in zip(later, own, strict=True)),
+        *(figures_of(one.told, layer=layer, statistic=RECOVERY) for layer, one in zip(later, recovery, strict=False)),
     ]
     told = f"Own within the text over even attention, layers 1 to {survey.layers - 1}: {_signs(own)}"
     if isinstance(found, Maps):
-        told += f"; top-1 of a linear map from one head over its shuffled control: {_signs(recovery)}"
+        told += (
+            f"; top-1 of a linear map from one head over its shuffled control: {_signs([one.told for one in recovery])}"
+        )
     else:
         told += "; no linear map was fitted" + (f" ({found})" if found else " to these outputs")
-    ruled = _unlinked(at_once([*own, *recovery]), isinstance(found, Maps))
+    ruled = _unlinked(own, recovery if isinstance(found, Maps) else None)
     strongest = max(own, key=lambda one: np.nan_to_num(one.value, nan=-np.inf))
     return Finding(
         "S8", arithmetic, reference, ruled, f"{told}.", number(strongest.value), number(strongest.low),
@@ -157,11 +168,18 @@ def linked(survey: Surveyed, arithmetic: Arithmetic, reference: str, found: Maps
     )  # fmt: skip
 
 
-def _unlinked(found: AtOnce, whole: bool) -> Ruling:
-    """Of all figures at once; where they are not the `whole`, they can contradict the claim and not bear it out."""
-    if found.above:
+def _unlinked(own: Sequence[Jackknifed[float]], recovery: Sequence[Recovered] | None) -> Ruling:
+    """Of all figures at once; without recovery they can contradict the claim, and not bear it out."""
+    others = recovery or []
+    units = len(others[0].influences) if others else len(own[0].influences)
+    # Documents first, then types, of which Own knows nothing.
+    moves = [np.pad(one.influences, (0, units - len(one.influences))) for one in own]
+    influences = np.nan_to_num(np.stack([*moves, *(one.influences for one in others)]))
+    found = together([*(one.told for one in own), *(one.told for one in others)], influences)
+    if (found.p_above <= RATE).any():
         return "contradicted"
-    return "holds" if whole and all(within(one) is True for one in found.intervals) else "undetermined"
+    ends = (found.low >= -MARGIN) & (found.high <= MARGIN)
+    return "holds" if recovery is not None and ends.all() else "undetermined"
 
 
 def distributed(found: Maps | InputError) -> Finding:
@@ -197,7 +215,7 @@ def _recovered(row: Row) -> Condition:
     return False if apart.high <= MARGIN and row["samples"] * MARGIN >= 1 else None
 
 
-def _signs(figures: Sequence[Jackknifed[float]]) -> str:
+def _signs(figures: Sequence[Jackknifed[float] | Studentised[float]]) -> str:
     return ", ".join(f"{one.value:+.3f}" for one in figures).replace("-", "−")
 
 

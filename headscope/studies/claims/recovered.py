@@ -2,43 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import NDArray
 
-from headscope.inference.bootstrap import Array
-from headscope.inference.left_out import Jackknifed
+from headscope.inference.left_out import Jackknifed, mean_by
+from headscope.inference.two_way import TwoWay
 from headscope.studies.probes.figures import Outcomes
 
 
-def over_control(found: Outcomes, documents: int) -> Jackknifed[float]:
+def over_control(found: Outcomes, documents: int) -> TwoWay[float]:
     """Top-1 on unseen texts and types less its shuffled control, mean over the maps (a layer's heads).
 
-    `found.group`: documents, numbered below `documents`. Samples have two things in common, their document and the token
-    type that is looked for: a map that says one frequent type all the time is right or wrong many times over. What the
-    figure is without each document is spread out to the error of both (Cameron, Gelbach and Miller 2011).
+    `found.group`: documents, numbered below `documents`. Samples have two things in common, their document and the
+    token type that is looked for: a map that says one frequent type all the time is right, or wrong, many times over.
     """
     hits = (found.rank <= 1).double().mean(-1).numpy()  # (side, sample)
-    group, label = found.group.numpy(), found.label.numpy()
-    count = hits.shape[1]
-    value = float(hits[0].mean() - hits[1].mean())
-    apart = hits - hits.mean(1, keepdims=True)
-    lost = np.bincount(group, hits[0] - hits[1], documents)
-    counts = np.bincount(group, minlength=documents)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        without = (value * count - lost) / (count - counts)
-    keys = (np.stack([group, group]), label, label * documents + group)
-    of_documents, of_types, of_pairs = (_variance(apart, one) for one in keys)
-    # Never narrower than by documents alone.
-    variance = max(of_documents, of_documents + of_types - of_pairs)
-    wider = np.sqrt(variance / of_documents) if of_documents > 0 else 1.0
-    return Jackknifed(value, value + (without - value) * wider, int((counts > 0).sum()))
+    group = found.group.numpy()
+    types, label = np.unique(found.label.numpy(), return_inverse=True)
+    label = label.reshape(hits.shape)
+    pairs, both = np.unique(group * len(types) + label, return_inverse=True)
+    both = both.reshape(hits.shape)
 
+    def of_side(side: int) -> TwoWay[float]:
+        def by(which: NDArray[np.int64], size: int) -> Jackknifed[float]:
+            return mean_by(which, size, hits[side])
 
-def _variance(apart: Array, keys: Any) -> float:
-    """Of the mean of side 0 less that of side 1, by clusters: `keys` int64 [side, sample]."""
-    names, which = np.unique(keys, return_inverse=True)
-    which = which.reshape(keys.shape)
-    signs = np.array([[1.0], [-1.0]])
-    sums = np.bincount(which.ravel(), (signs * apart).ravel(), len(names))
-    return float(np.square(sums).sum() / apart.shape[1] ** 2 * len(names) / max(1, len(names) - 1))
+        return TwoWay(by(group, documents), by(label[side], len(types)), by(both[side], len(pairs)))
+
+    return of_side(0) - of_side(1)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from headscope.inference.bootstrap import Array, Draws
 from headscope.inference.estimates import Resampled
 from headscope.inference.grouped import Grouped
-from headscope.inference.left_out import FEWEST, MOST, Jackknifed, changed, folded
+from headscope.inference.left_out import FEWEST, MOST, Jackknifed, changed, folded, mean_by
 
 Integers = NDArray[np.int64]
 
@@ -36,11 +36,7 @@ class Sample:
 
     def mean(self, values: ArrayLike, counts: ArrayLike | None = None) -> Jackknifed[float]:
         """Σ values / Σ counts over tokens [token]; nan values are left out. `counts` None: every known value is one."""
-        values = np.asarray(values, dtype=np.float64)
-        known = ~np.isnan(values)
-        counted = known.astype(np.float64) if counts is None else np.where(known, counts, 0.0)
-        sums = np.stack([np.where(known, values, 0.0), counted])
-        return self._ratio(sums, self._by_group(sums, self.groups))
+        return mean_by(self.groups, self.count, values, counts)
 
     def lent(self, values: Array, counts: Array, lenders: Integers) -> Jackknifed[float]:
         """The same of pairs [token, output] of a token and an output that it is held against.
@@ -48,11 +44,15 @@ class Sample:
         `lenders` int64 [token, output], groups like `groups`: where a document is left out, the outputs that it lent
         are gone too.
         """
-        sums = np.stack([values, counts])
-        lost = self._by_group(sums.sum(-1), self.groups)
+        lost = np.stack([self._by_group(one.sum(-1), self.groups) for one in (values, counts)])
         others = lenders != self.groups[:, None]  # what is left out is gone once
-        lost += self._by_group(sums[:, others], lenders[others])
-        return self._ratio(sums.sum(-1), lost)
+        lost += np.stack([self._by_group(one[others], lenders[others]) for one in (values, counts)])
+        there = len(np.unique(self.groups[counts.sum(-1) > 0]))
+        top, bottom = (
+            Jackknifed(one.sum(), one.sum() - gone, there) for one, gone in zip((values, counts), lost, strict=True)
+        )
+        found = top / bottom
+        return Jackknifed(float(found.value), found.without, there)
 
     def correlation(self, one: Array, other: Array) -> Jackknifed[float]:
         """Spearman's, over the tokens that have both values: ranked anew without each group.
@@ -85,17 +85,8 @@ class Sample:
         """The groups, and draws of them."""
         return Grouped(self.groups, Draws(self.count, self.seed))
 
-    def _by_group(self, sums: Array, groups: Integers) -> Array:
-        """[sum, group]"""
-        return np.stack([np.bincount(groups, weights=one, minlength=self.count) for one in sums])
-
-    def _ratio(self, sums: Array, lost: Array) -> Jackknifed[float]:
-        """Of sums [top and bottom, token], and what is lost of them without each group."""
-        (top, bottom), (top_lost, bottom_lost) = sums.sum(1), lost
-        there = len(np.unique(self.groups[sums[1] > 0]))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            without = (top - top_lost) / (bottom - bottom_lost)
-            return Jackknifed(float(np.float64(top) / bottom), without, there)
+    def _by_group(self, values: Array, groups: Integers) -> Array:
+        return np.bincount(groups, weights=values, minlength=self.count)
 
 
 def _spearman(levels: list[Integers], weights: Array) -> float:

@@ -6,7 +6,6 @@ Saunders, Gammerman and Vovk 1998 (ICML). With K = XᶜXᶜᵀ of the n samples 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 

@@ -30,10 +30,10 @@ def planted(
     """Two layers of twelve heads: at layer 0 head `own` attends to its own position, the heads `flies` bring "flies" to
     "Time", head 0 attends to the position after the next, head 1 evenly, and all others to the position before.
 
-    At layer 1 all heads but head 1 attend to their own position if `later_copies`; else all is as at layer 0's others. The first four
-    dimensions hold the position's angle, the others the token; both parts have mean 0 and one length, so LayerNorm does
-    the same to every token at every position. The blocks add nothing to the stream. `dense`: whose rows lie close
-    together.
+    At layer 1 all heads but head 1 attend to their own position if `later_copies`; else all is as at layer 0's others.
+    The first four dimensions hold the position's angle, the others the token; both parts have mean 0 and one length, so
+    LayerNorm does the same to every token at every position. The blocks add nothing to the stream. `dense`: whose rows
+    lie close together.
     """
     tokenizer = zoo.roberta_like()
     config = transformers.RobertaConfig(

@@ -21,7 +21,7 @@ SAMPLE = Sample(OF, GROUPS)
 def test_a_mean_without_a_group_is_that_of_the_other_tokens():
     found = SAMPLE.mean(ONE)
     assert found.value == pytest.approx(np.nanmean(ONE))
-    assert found.without.tolist() == pytest.approx([np.nanmean(ONE[OF != group]) for group in range(GROUPS)])
+    assert found.without.tolist() == pytest.approx([np.nanmean(ONE[group != OF]) for group in range(GROUPS)])
 
 
 def test_outputs_that_a_document_lent_are_gone_with_it():
@@ -31,7 +31,7 @@ def test_outputs_that_a_document_lent_are_gone_with_it():
     found = SAMPLE.lent(values * counts, counts, lenders)
     assert found.value == pytest.approx((values * counts).sum() / counts.sum())
     for group in range(GROUPS):
-        left = counts * ((OF != group)[:, None] & (lenders != group))
+        left = counts * ((group != OF)[:, None] & (lenders != group))
         assert found.without[group] == pytest.approx((values * left).sum() / left.sum())
 
 

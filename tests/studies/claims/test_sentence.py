@@ -15,7 +15,7 @@ from tests.studies.claims.planted import planted
 @pytest.fixture(scope="module")
 def decoder() -> Scope:
     """Twelve layers of eight heads, causal, and a tokenizer that puts nothing before "Time"."""
-    words = "Time flies like an arrow , fruit a banana <unk>".split()
+    words = ["Time", "flies", "like", "an", "arrow", ",", "fruit", "a", "banana", "<unk>"]
     tokenizer = Tokenizer(models.WordLevel({word: n for n, word in enumerate(words)}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", eos_token="<unk>")
