@@ -86,7 +86,16 @@ VIEWS: dict[str, tuple[str, str, Sheets]] = {
             beside([*reading.glance().sheets(), reading.mixing().by_head(11), reading.atlas(11).by_head()])
         ],
     ),
+    "written": (
+        "view=written&layer=2&head=3&metric=dot",
+        "#written td",
+        lambda reading: [*reading.written(2, metric="dot", head=3).sheets()[1:], *_first(reading)],
+    ),
 }
+
+
+def _first(reading: Reading) -> list[Sheet]:
+    return list(reading.written(2, metric="dot", head=3).sheets()[:1])
 
 
 def all_of(*answers: Answer) -> list[Sheet]:

@@ -32,6 +32,7 @@ VIEWS = {
     "embedding": "space=embedding&metric=dot&token=5",
     "atlas": "view=atlas&token=11",
     "attention": "view=attention&token=5&layer=3&head=2&weigh=norms",
+    "written": "view=written&layer=2&head=3&metric=dot",
     "journey": "view=journey&position=false",
     "layers": "view=layers&token=5",
     "map": "view=map&layer=2&head=1&reference=layer&method=pca&size=120&seed=3&map_at=2&map_k=4",
@@ -207,6 +208,10 @@ def test_the_program_prints_the_views_numbers(
         found, table = names["found"].to_pandas(), rows(take("map.csv", query))
         assert found.x.tolist() == pytest.approx([float(r["x"]) for r in table])
         assert (tmp_path / "map.svg").exists()
+    if "view=written" in query:
+        found, table = names["reading"].written(2, metric="dot"), rows(take("written.csv", query))
+        assert found.auc.flatten().tolist() == [float(r["auc"]) for r in table]
+        assert "L2H3, what is written where" in printed.getvalue()
     if "attention" in query:
         table = rows(take("attention.csv", query))
         assert names["reading"].attention(5, 3, "norms").shares.flatten().tolist() == [float(r["share"]) for r in table]
@@ -234,6 +239,7 @@ def test_the_one_file_opens_from_disk_with_the_network_off(
         ("heads", "token=11&compare=causal"),
         ("atlas", "view=atlas"),
         ("attention", VIEWS["attention"]),
+        ("written", VIEWS["written"]),
         ("map", VIEWS["map"]),
     ):
         file = tmp_path / f"{name}.html"

@@ -106,6 +106,10 @@ class HeldRecord(records.BackgroundRecord, LaidOut):
     """What other texts' outputs say of an answer."""
 
 
+class WrittenWhereRecord(records.WrittenRecord, LaidOut):
+    """What every head of a layer writes where; `html`: the figures of all heads, and the two matrices of `head`."""
+
+
 class ExplainedRecord(records.WhyRecord, LaidOut):
     """One token's score in one head, split over the source positions; `rest` belongs to none."""
 

@@ -43,6 +43,10 @@ def _unicode(text: str) -> str:
 Text = Annotated[str, AfterValidator(_unicode)]
 
 
+_REFERENCES = (
+    " ".join(f"{name}: {meaning}" for name, meaning in meanings.REFERENCES.items())
+    + f" (null: {defaults.REFERENCE}; the spaces embedding, unembedding and fitted have none)."
+)
 Size = Annotated[int, Field(ge=50, description="How many vocabulary tokens.")]
 Near = Annotated[int, Field(ge=1, description="How many of the nearest tokens of each output are among them.")]
 Perplexity = Annotated[float, Field(ge=2, allow_inf_nan=False, description="Of t-SNE.")]
@@ -96,11 +100,7 @@ class AtlasAsk(LaidOutAsk):
         examples=[1, "banana"],
     )
     space: Space = "value"
-    reference: Reference | None = Field(
-        default=None,
-        description=" ".join(f"{name}: {meaning}" for name, meaning in meanings.REFERENCES.items())
-        + f" (null: {defaults.REFERENCE}; the spaces embedding, unembedding and fitted have none).",
-    )
+    reference: Reference | None = Field(default=None, description=_REFERENCES)
     metric: Metric = "cosine"
     position: bool = Field(default=True, description="Add the token's position embedding to the vocabulary.")
     candidates: Candidates = Field(default="all", description='"words" leaves out special, unused and byte tokens.')
@@ -130,6 +130,24 @@ class AttentionAsk(LaidOutAsk):
         description='The attention weights, or the lengths of what they let through ("norms").',
     )
     head: int | None = Field(default=None, ge=0, description="A head whose whole pattern is wanted too.")
+
+
+class WrittenAsk(LaidOutAsk):
+    """For each head of a layer, which tokens of the text each of its outputs is near to, beside what it attended to."""
+
+    layer: int = Field(default=0, ge=0, description="From 0.")
+    space: Space = "value"
+    reference: Reference | None = Field(default=None, description=_REFERENCES)
+    metric: Metric = "cosine"
+    position: bool = Field(default=True, description="Add each position's embedding to the vocabulary there.")
+    head: int | None = Field(
+        default=None, ge=0, description="Whose matrices are laid out; null: that of the largest mean Carry."
+    )
+
+    @property
+    def needs_alone(self) -> What | None:
+        """The values, for the reference isolated."""
+        return values_of(self.reference, self.space)
 
 
 class MapAsk(Ask):

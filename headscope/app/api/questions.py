@@ -22,6 +22,7 @@ from headscope.app.api.answers import (
     PatternRecord,
     TextRecord,
     WorkedOutRecord,
+    WrittenWhereRecord,
 )
 from headscope.app.api.asks import (
     AllHeadsAsk,
@@ -35,8 +36,10 @@ from headscope.app.api.asks import (
     MixingAsk,
     NearestAsk,
     ReadAsk,
+    ViewAsk,
     WhyAsk,
     WorkedAsk,
+    WrittenAsk,
 )
 from headscope.app.api.limits import Limits
 from headscope.errors import InputError
@@ -52,6 +55,7 @@ from headscope.reading.reading import Reading
 from headscope.reading.records import LookRecord
 from headscope.reading.told import look_record, read_record
 from headscope.reading.worked import Worked
+from headscope.reading.written import Written
 from headscope.scope import Scope
 from headscope.show import html
 from headscope.show.sheet import Sheet
@@ -153,6 +157,12 @@ def attention(turn: Turn, ask: AttentionAsk) -> AttendedRecord:
     return {**found.to_dict(), "pattern": pattern, **laid_out(ask, lambda: (*found.sheets(), whole))}
 
 
+def written(turn: Turn, ask: WrittenAsk) -> WrittenWhereRecord:
+    """What a layer's heads write where, within the text."""
+    found = written_of(turn, ask)
+    return {**found.to_dict(), **laid_out(ask, found.sheets)}
+
+
 def journey(turn: Turn, ask: JourneyAsk) -> FollowedRecord:
     """Every token's residual stream, stage by stage."""
     found = turn.once(turn.reading.journey, ask.k, ask.position, ask.isolated)
@@ -212,6 +222,17 @@ def pattern_of(reading: Reading, layer: int, weigh: Weigh, head: int) -> list[li
     _check_head(head, len(heads))
     queries: list[list[float]] = heads[head].tolist()
     return queries
+
+
+def written_of(turn: Turn, ask: WrittenAsk | ViewAsk) -> Written:
+    """What is written where; InputError where the text is too long for whole matrices."""
+    tokens, most = len(turn.reading.tokens), turn.limits.pattern
+    if tokens > most:
+        raise InputError(
+            f"the text has {tokens} tokens; this server gives whole matrices of up to {most}: take a shorter text, or "
+            "headscope look --view written."
+        )
+    return turn.reading.written(ask.layer, ask.space, ask.reference, ask.metric, ask.position, ask.head)
 
 
 def effects_of(turn: Turn, token: int | str, replaced_by: Replacement = "zero") -> Effects:

@@ -31,6 +31,7 @@ from headscope.reading.nearest import Neighbors
 from headscope.reading.offers import offers
 from headscope.reading.positions import PositionNeighbors
 from headscope.reading.worked import Worked
+from headscope.reading.written import Written
 from headscope.show import html
 from headscope.show.one_file import document
 from headscope.show.rows import csv_of
@@ -95,6 +96,10 @@ class Shown:
     @cached_property
     def attention(self) -> Attention:
         return self.reading.attention(self.ask.token, self.ask.layer, self.ask.weigh)
+
+    @cached_property
+    def written(self) -> Written:
+        return questions.written_of(self.turn, self.ask)
 
     @cached_property
     def pattern(self) -> list[list[float]] | None:
@@ -214,6 +219,12 @@ VIEWS: dict[str, TakenView] = {
         ),
         lambda shown: [shown.attention],
         _attention_figure,
+    ),
+    "written": TakenView(
+        lambda shown: shown.written.title,
+        (TableFile("written", "What is written where, and attended", lambda shown: shown.written.rows()),),
+        lambda shown: [shown.written],
+        lambda shown: shown.written.figures()[".svg"]().decode(),
     ),
     "journey": TakenView(
         lambda _: "Through the layers",

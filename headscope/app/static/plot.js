@@ -11,7 +11,7 @@ let library = null;
 /** plotly.js, loaded once. Its stylesheet is ours, since the page's policy refuses styles that a script writes. */
 function loaded() {
   library ??= new Promise((done, failed) => {
-    const style = h("link", { rel: "stylesheet", href: "static/plot.css", id: "plotly.js-style-global", class: "no-inline-styles" });
+    const style = h("link", { rel: "stylesheet", href: new URL("plot.css", import.meta.url).href, id: "plotly.js-style-global", class: "no-inline-styles" });
     const script = h("script", { src: "plotly.js" });
     // It writes the styles of its maps (of the world) as soon as it is there, used or not: into something inert.
     const make = Document.prototype.createElement;

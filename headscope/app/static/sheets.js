@@ -85,11 +85,19 @@ export function barred(sheet) {
   return sheet;
 }
 
-/** Grounds as strong as the numbers of a table, and what they show. */
-export function grounded(sheet) {
+/** Grounds as strong as the numbers of a table, and what they show; up to `least` they are clear. */
+export function grounded(sheet, least = 0, says = "") {
   const cells = [...sheet.querySelectorAll("tbody td[data-value]")];
-  const most = Math.max(...cells.map((cell) => Number(cell.dataset.value)));
-  for (const cell of cells) cell.style.setProperty("--heat", `${most ? Math.round((100 * Number(cell.dataset.value)) / most) : 0}%`);
-  sheet.querySelector(".hs-scroll").after(h("p", { class: "legend" }, `Ground: clear at 0, full at ${distance(most)} (the largest here).`));
+  const most = Math.max(least, ...cells.map((cell) => Number(cell.dataset.value)));
+  for (const cell of cells) cell.style.setProperty("--heat", `${most > least ? Math.round(Math.max(0, 100 * (Number(cell.dataset.value) - least)) / (most - least)) : 0}%`);
+  sheet.querySelector(".hs-scroll").after(h("p", { class: "legend" }, `Ground: clear ${least ? "up to" : "at"} ${distance(least).replace(".000", "")}${says}, full at ${distance(most)} (the largest here).`));
+  return sheet;
+}
+
+/** Titles of columns on their sides, where there are many. */
+export function tilted(sheet) {
+  for (const title of sheet.querySelectorAll("thead th:not(:first-child)")) {
+    title.replaceChildren(h("div", { class: "tilted" }, [...title.childNodes]));
+  }
   return sheet;
 }

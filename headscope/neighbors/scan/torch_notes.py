@@ -13,7 +13,7 @@ from headscope.question.choices import Metric
 BLOCK = 32  # tokens that are looked at together
 _LEAST = torch.finfo(torch.float32).min  # −inf is the score of what is no candidate
 _MANY = 8  # times k: beyond so many peaks, finding the k-th highest takes longer than larger blocks cost
-_CROWD = 1024  # pairs that float64 may have to settle for one row, beside those k asks for
+_CROWD = 1024  # pairs that float64 may have to settle for one row, beside those that k and the targets ask for
 
 
 @dataclass
@@ -53,8 +53,7 @@ class Notes:
             error = error + bounds.EXACT_UNIT * self.length**2
         self._read_targets(start, scores, error, scratch)
         self._read_peaks(start, blocks, error.float())
-        if int(self.load.max()) > _CROWD + 16 * self.k:
-            self._leave(self.load > _CROWD + 16 * self.k)
+        self._leave_crowded()
         self.tiles += 1
 
     def _read_targets(self, start: int, scores: Tensor, error: Tensor, scratch: Tensor) -> None:
@@ -101,6 +100,11 @@ class Notes:
             self.floor = torch.where(self.live, highest[..., -1], torch.inf)
         self.peaks = [highest]
 
+    def _leave_crowded(self) -> None:
+        most = _CROWD + 16 * (self.k + len(self.marks))
+        if int(self.load.max()) > most:
+            self._leave(self.load > most)
+
     def _leave(self, lanes: Tensor) -> None:
         """Leave lanes [head, lane] to float64."""
         self.live = self.live & ~lanes
@@ -114,8 +118,7 @@ class Notes:
         """Tokens of the tile, bool [head, place, token], that float64 has to score for every row of the place."""
         lists = tokens[:, place_of]  # [head, lane, token]
         self.load = self.load + lists.sum(2)
-        if int(self.load.max()) > _CROWD + 16 * self.k:
-            self._leave(self.load > _CROWD + 16 * self.k)
+        self._leave_crowded()
         head, lane, token = (lists & self.live[..., None]).nonzero(as_tuple=True)
         token = token + start
         self.contenders.append((head, lane, token, torch.full_like(head, torch.inf, dtype=torch.float32)))

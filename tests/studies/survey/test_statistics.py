@@ -12,7 +12,7 @@ from headscope.inference.left_out import Jackknifed
 from headscope.inference.verdicts import corrected
 from headscope.studies.survey import figures
 from headscope.studies.survey.contrasts import between
-from tests.studies.survey.corpora import sentences, statistics, surveyed, table, written
+from tests.studies.survey.corpora import by_the_jackknife, sentences, statistics, surveyed, table, written
 
 TEXTS = sentences(60, seed=3)
 BANDS = {"0-4": (0, 4), "5-9": (5, 9), "10-19": (10, 19), "20-49": (20, 49), "50+": (50, 10**9)}
@@ -134,14 +134,6 @@ def test_the_mean_over_heads_is_the_mean_of_the_heads(survey):
     keys = {"layer": 1, "reference": "layer", "metric": "cosine", "by": "all", "statistic": "in_text"}
     heads = [one(found, head=head, **keys)["value"] for head in range(4)]
     assert one(found, head=None, **keys)["value"] == pytest.approx(np.mean(heads))
-
-
-def by_the_jackknife(value, without):
-    """Interval and p of a figure that is `without` each of its groups."""
-    n = len(without)
-    error = np.sqrt((n - 1) / n * np.square(np.array(without) - value).sum())
-    reach = stats.t.ppf(0.975, n - 1) * error
-    return value - reach, value + reach, 2 * stats.t.sf(abs(value) / error, n - 1)
 
 
 @pytest.mark.parametrize("of", CELLS)

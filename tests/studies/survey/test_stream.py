@@ -12,7 +12,7 @@ from scipy import stats
 
 from headscope.reading.stream import stages_of
 from headscope.studies.survey import streams
-from tests.studies.survey.corpora import sentences, surveyed, table, written
+from tests.studies.survey.corpora import by_the_jackknife, sentences, surveyed, table, written
 
 TEXTS = sentences(8)
 
@@ -122,12 +122,11 @@ def test_the_figures_are_means_medians_and_intervals_by_class(scope_of, tmp_path
         assert here.loc["cosine", "chance"] == pytest.approx(np.nanmean(chances, 1).mean())
         lender = np.where(np.isnan(asked), -1, lenders[np.nan_to_num(asked).astype(int)])
         apart = partial(over_chance, paired.own_cosine.to_numpy(), chances, paired.group.to_numpy(), lender)
-        value, groups = apart(None), mine.group.nunique()
-        error = np.sqrt((groups - 1) / groups * sum((apart(group) - value) ** 2 for group in range(20)))
-        reach = stats.t.ppf(0.975, groups - 1) * error
+        value = apart(None)
+        low, high, _ = by_the_jackknife(value, [apart(group) for group in sorted(set(mine.group))])
         assert here.loc["cosine", "difference"] == pytest.approx(value)
-        assert here.loc["cosine", "difference_low"] == pytest.approx(value - reach, abs=1e-6)
-        assert here.loc["cosine", "difference_high"] == pytest.approx(value + reach, abs=1e-6)
+        assert here.loc["cosine", "difference_low"] == pytest.approx(low, abs=1e-6)
+        assert here.loc["cosine", "difference_high"] == pytest.approx(high, abs=1e-6)
     first = figures[figures.stage == 0]
     assert set(first.layer.isna()) == {True}
     assert not {"log_rank_step", "cosine_step", "overlap_before"} & set(first.statistic)
