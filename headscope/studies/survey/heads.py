@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from headscope.scope import Scope
 
 _BATCH_TOKENS = 2048
+_SPOOLED = 2**27  # bytes of one text's attention, beyond which it is kept on disk
 
 
 @dataclass(frozen=True)
@@ -98,13 +102,14 @@ def _of_text(reading: Reading, options: SurveyOptions, null: str | None, number:
     card = reading.bench.card
     special = torch.tensor([token.special for token in reading.tokens])
     counts = counting(reading.tokens)
-    figures, even, weights, sees = [], [], [], []
+    figures, even, sees = [], [], []
+    weights = _room((card.layers, card.heads, int((~special).sum()), int(counts.sum())))
     for layer in range(card.layers):
         pattern, v = reading.pattern_of(layer), reading.v[layer]
         seen = visible(pattern)
         figures.append(pattern_figures(pattern, special)[..., ~special].transpose(1, 2))
         even.append(evenly(seen, v, v.shape[1])[~special])
-        weights.append(pattern[:, ~special][..., counts])
+        weights[layer] = pattern[:, ~special][..., counts]
         sees.append(seen[~special][:, ~special])
     outputs, evened = reading.z[:, ~special], torch.stack(even)
     if null == "uniform":
@@ -114,9 +119,16 @@ def _of_text(reading: Reading, options: SurveyOptions, null: str | None, number:
         evened = evened.repeat_interleave(card.heads // evened.shape[2], dim=2)
         outputs, evened = (torch.einsum("lnhd,lhde->lnhe", one, turns) for one in (outputs, evened))
     spots = tuple(spot for spot, token in zip(reading.spots, reading.tokens, strict=True) if not token.special)
-    return _OfText(
-        outputs, evened, torch.stack(figures, 1), spots, TextPattern(torch.stack(weights), torch.stack(sees))
-    )
+    return _OfText(outputs, evened, torch.stack(figures, 1), spots, TextPattern(weights, torch.stack(sees)))
+
+
+def _room(shape: tuple[int, ...]) -> Tensor:
+    """Where a text's attention is kept until its shard is measured: on disk, where it would take much memory."""
+    if 4 * math.prod(shape) < _SPOOLED:
+        return torch.empty(shape)
+    with tempfile.TemporaryFile() as file:  # the mapping keeps what has no name any more
+        file.truncate(4 * math.prod(shape))
+        return torch.from_numpy(np.memmap(file, np.float32, "r+", shape=shape))
 
 
 def streams_of(

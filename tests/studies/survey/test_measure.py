@@ -13,6 +13,7 @@ import torch
 from headscope.corpus.bank import ASKED, strata
 from headscope.question.kinds import KINDS
 from headscope.reading.within import evenly, visible
+from headscope.studies.survey import heads
 from tests.studies.survey.corpora import sentences, surveyed, table, written
 
 TEXTS = sentences(6)
@@ -187,3 +188,12 @@ def test_patterns_are_those_of_the_formulas(scope_of, tmp_path):
         assert row.on_own == pytest.approx(weights[row.position].item(), abs=1e-6)
         assert row.on_previous == pytest.approx(weights[row.position - 1].item(), abs=1e-6)
         assert row.on_special == pytest.approx(weights[special].sum().item(), abs=1e-6)
+
+
+def test_attention_that_would_take_much_memory_is_kept_on_disk(scope_of, tmp_path, monkeypatch):
+    path = written(tmp_path / "t.txt", TEXTS)
+    kept = surveyed(scope_of("gpt2"), path, tmp_path / "kept", references=("layer",))
+    monkeypatch.setattr(heads, "_SPOOLED", 1)
+    spooled = surveyed(scope_of("gpt2"), path, tmp_path / "spooled", references=("layer",))
+    one, other = (pq.read_table(folder / "shards" / "00000" / "rows.parquet") for folder in (kept, spooled))
+    assert one.equals(other)
