@@ -21,6 +21,7 @@ SIZES = {1440: 900, 390: 1480}
 VIEWS = {
     "atlas": ("view=atlas&word=banana&layer=2&head=7", "#atlas td"),
     "attention": ("view=attention&word=banana&layer=2&head=7", "#pattern td"),
+    "written": ("view=written&word=banana&layer=2&head=8", "#written td"),
     "journey": ("view=journey&word=banana", "[data-drawn]"),
     "layers": ("view=layers&word=banana&layer=1&head=1", "#glance td .label"),
     "map": ("view=map&word=banana&layer=1&head=1", "[data-drawn]"),

@@ -24,17 +24,21 @@ from headscope.app.api.models import Models, Open
 from headscope.app.api.problems import handle_problems
 from headscope.app.api.safety import Guard
 from headscope.app.door import Door
-from headscope.app.page.page import STATIC, Page
+from headscope.app.page.page import FILES, STATIC, Page
 from headscope.errors import InputError
 from headscope.scope import Scope
 
 
 class _Files(StaticFiles):
-    """Files that a browser asks about again (ETag), so that a new version is never mixed with an old one."""
+    """Files of a directory, with what their Cache-Control is to be."""
+
+    def __init__(self, directory: Path, cache: str) -> None:
+        super().__init__(directory=directory)
+        self._cache = cache
 
     async def get_response(self, path: str, scope: HttpScope) -> Response:
         response = await super().get_response(path, scope)
-        response.headers["Cache-Control"] = "no-cache"
+        response.headers["Cache-Control"] = self._cache
         return response
 
 
@@ -104,7 +108,7 @@ def create_app(
             raise HTTPException(404, 'plots need plotly: pip install "headscope[app]"')
         return await drawing.get_response("plotly.min.js", request.scope)
 
-    app.mount("/static", _Files(directory=STATIC), name="static")
+    app.mount(f"/{FILES}", _Files(STATIC, "public, max-age=31536000, immutable"), name="static")
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     app.add_middleware(Guard, door=door, body=limits.body, api=routes.PREFIX)
     return app
@@ -115,4 +119,4 @@ def _plotly() -> _Files | None:
     found = importlib.util.find_spec("plotly")
     places = (found and found.submodule_search_locations) or []
     folder = next((Path(place) / "package_data" for place in places), None)
-    return None if folder is None else _Files(directory=folder)
+    return None if folder is None else _Files(folder, "no-cache")  # whose version its address does not tell

@@ -18,7 +18,7 @@ from headscope.question import choices
 
 # The library's own lists, as `--help` shows them. Views and dtypes are torch's company: a test holds them together.
 CHOICES: dict[str, tuple[str, ...]] = {
-    "view": ("heads", "atlas", "attention", "journey", "mixing", "glance", "effects"),
+    "view": ("heads", "atlas", "attention", "written", "journey", "mixing", "glance", "effects"),
     "weigh": choices.WEIGH,
     "replace_by": choices.REPLACEMENTS,
     "space": choices.SPACES,
@@ -51,12 +51,13 @@ _COLUMNS: Needs = dict.fromkeys(("column", "document_column"), (("text_format", 
 _SWEPT = (("part", (None, "dimension", "number")),)
 NEEDS: dict[str, Needs] = {
     "look": {
-        "layer": (("view", ("heads", "attention")),),
+        "layer": (("view", ("heads", "attention", "written")),),
+        "head": (("view", ("written",)),),
         "weigh": (("view", ("attention",)),),
-        "space": (("view", ("heads", "atlas")),),
-        "reference": (("view", ("heads", "atlas")),),
-        "metric": (("view", ("heads", "atlas")),),
-        "position": (("view", ("heads", "atlas", "journey")), _ENCODED),
+        "space": (("view", ("heads", "atlas", "written")),),
+        "reference": (("view", ("heads", "atlas", "written")),),
+        "metric": (("view", ("heads", "atlas", "written")),),
+        "position": (("view", ("heads", "atlas", "written", "journey")), _ENCODED),
         "candidates": (("view", ("heads", "atlas")),),
         "vector": (("view", ("heads",)),),
         "at": (("view", ("heads",)), _ENCODED),

@@ -35,10 +35,14 @@ def look(
     view: Annotated[
         str,
         typer.Option(
-            help="heads, atlas (every layer and head), attention; through the layers: journey (of every token), "
-            "mixing, glance (every head in five numbers), effects (of every head on the output at the token)."
+            help="heads, atlas (every layer and head), attention, written (which tokens of the text each output of a "
+            "head is near to, beside its attention); through the layers: journey (of every token), mixing, glance "
+            "(every head in five numbers), effects (of every head on the output at the token)."
         ),
     ] = "heads",
+    head: Annotated[
+        int | None, typer.Option(help="With --view written: whose matrices; without it, of the largest mean Carry.")
+    ] = None,
     weigh: Annotated[str, typer.Option(help=f"With --view attention: {listed('weigh')}.")] = "weights",
     space: Annotated[str, typer.Option(help=f"What is compared: {listed('space')}.")] = "value",
     reference: Annotated[
@@ -97,7 +101,7 @@ def look(
     choices: dict[str, Any] = {"space": space, "reference": reference, "metric": metric, "candidates": candidates}
     choices |= {"vector": vector, "at": at}
     question = Question(layer, use_position=position, k=defaults.K if k is None else k, **choices)
-    choices |= {"layer": layer, "position": position, "k": k, "weigh": weigh, "isolated": isolated}
+    choices |= {"layer": layer, "head": head, "position": position, "k": k, "weigh": weigh, "isolated": isolated}
     choices = {name: value for name, value in choices.items() if is_given(context, name)} | {"token": _token(token)}
     if is_given(context, "replace_by"):
         choices["replaced_by"] = replace_by
@@ -124,8 +128,8 @@ def look(
 
     width, gap = terminal_width(), ""
     tokens = _token_line(reading.tokens, shown.told["selected"], width)
-    head: list[RenderableType] = [_model_line(scope.card), gap, tokens, gap]
-    print_tables([*head, *(part for tables in shown.tables for part in tables(width))])
+    top: list[RenderableType] = [_model_line(scope.card), gap, tokens, gap]
+    print_tables([*top, *(part for tables in shown.tables for part in tables(width))])
 
 
 def _model_line(card: Card) -> Text:

@@ -78,6 +78,7 @@ def heads(scope: Scope, reading: Reading, asked: Asked, say: Say) -> LookView:
 
 _SAYS = {
     "atlas": "encoding the vocabulary ({vocabulary:,} tokens) …",
+    "written": "encoding the vocabulary ({vocabulary:,} tokens) …",
     "journey": "following {tokens} tokens through {layers} layers …",
     "effects": "running the text {runs} times …",
 }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
@@ -46,8 +47,19 @@ class Recent(Generic[T]):
         with self._lock:
             self._held += size - self._entries.pop(key, (None, 0))[1]
             self._entries[key] = (entry, size)
-            while self._held > self._budget and len(self._entries) > 1:
-                self._held -= self._entries.popitem(last=False)[1][1]
+            self._forget()
+
+    @contextmanager
+    def within(self, budget: int) -> Iterator[None]:
+        """Keep no more than `budget`, where that is less, until the block ends."""
+        before = self._budget
+        with self._lock:
+            self._budget = min(before, budget)
+            self._forget()
+        try:
+            yield
+        finally:
+            self._budget = before
 
     def made(self: Recent[Any], key: Hashable, make: Callable[[], M]) -> M:
         """The entry of `key`, made first where there is none."""
@@ -60,6 +72,11 @@ class Recent(Generic[T]):
                 found = make()
                 self.put(key, found)
             return found
+
+    def _forget(self) -> None:
+        """Forget what is over the budget; only for who holds the lock."""
+        while self._held > self._budget and len(self._entries) > 1:
+            self._held -= self._entries.popitem(last=False)[1][1]
 
     @property
     def nbytes(self) -> int:

@@ -180,6 +180,15 @@ def sinks(lost: float) -> tuple[str, ...]:
     )
 
 
+def hidden() -> str:
+    """For figures of own tokens within a text, where a mask hides positions from others."""
+    return (
+        "A mask hides positions from others here. An output before a token's place cannot hold that token, so the "
+        "level of Own within the text means nothing by itself: hold it against the same under even attention, as a "
+        "survey does."
+    )
+
+
 def truncated(kept: int, of: int) -> str:
     """For a text that was cut to the model's length."""
     return f"The text was cut: the model reads {kept} of its {of} tokens."

@@ -6,7 +6,6 @@ import dataclasses
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from headscope.errors import InputError
+from headscope.inference.estimates import number
 from headscope.keep.files import file_to_write, write_bytes
 from headscope.model.tokens import Token, TokenName, TokenNames
 from headscope.question import given
@@ -55,6 +55,11 @@ class Answer(ABC):
     def sheets_at(self, position: int) -> tuple[Sheet, ...]:
         """The sheets as they are shown where a token is selected; an answer about one token has no others."""
         return self.sheets()
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that its tensors hold, in bytes."""
+        return sum(part.nbytes for part in vars(self).values() if isinstance(part, Tensor))
 
     @property
     def title(self) -> str:
@@ -149,11 +154,6 @@ def as_json(record: object) -> bytes:
 
 def _encoded(text: str) -> bytes:
     return text.encode("utf-8", errors="backslashreplace")
-
-
-def number(value: float) -> float | None:
-    """A number that JSON has: a distance beyond float32's range is told as null."""
-    return value if isfinite(value) else None
 
 
 def numbers(values: Tensor) -> list[float | None]:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from headscope.inference.estimates import number
 from headscope.model.tokens import Token, TokenName
 from headscope.question.kinds import KINDS
 from headscope.question.question import Question
-from headscope.reading.answer import SCHEMA, Answer, choices, number, question_record, token_cell
+from headscope.reading.answer import SCHEMA, Answer, choices, question_record, token_cell
 from headscope.reading.records import AtlasRecord, CellRecord
+from headscope.show.heat import grounded
 from headscope.show.marks import KEY
 from headscope.show.numbers import percent
-from headscope.show.sheet import Cell, Row, Sheet, of_heads
+from headscope.show.sheet import Cell, Row, Sheet, head_rows, of_heads
 
 
 @dataclass(frozen=True, repr=False)
@@ -103,4 +105,25 @@ class Atlas(Answer):
                 figure="labels",
             ),
             Sheet("kinds", "Share of each layer's heads by the kind of their nearest token", KINDS, tuple(rates)),
+        )
+
+    def by_head(self) -> Sheet:
+        """Heads × the nearest token and the own token's rank; it stands beside others of every head."""
+        near = [cell for row in self.sheets()[0].rows for cell in row.cells]
+        return Sheet(
+            "atlas_by_head",
+            f"nearest token at {self.token.position} {self.token.label} ({choices(self.question)})",
+            (
+                Cell("nearest token", measure="near", says="the vocabulary token that the output is nearest to"),
+                Cell("own rank", measure="own_rank", says="where the selected token itself stands among all"),
+            ),
+            head_rows(
+                self.ids.shape[1],
+                [replace(cell, number="", value=None) for cell in near],
+                grounded(self.own_rank.flatten().tolist(), "{:,}".format),
+            ),
+            stub="head",
+            legend=(KEY,),
+            notes=self.notes,
+            figure="cells",
         )

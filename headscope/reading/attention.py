@@ -58,7 +58,7 @@ class Attention(Answer):
                 "attention",
                 f"Attention of {self.token.position} {self.token.label} · layer {self.layer} · {what}",
                 of_heads(len(self.shares), _MEASURES[self.weigh]),
-                heat(_places(self.tokens, self.token.position), self.shares.T.tolist()),
+                heat(named_places(self.tokens, self.token.position), self.shares.T.tolist()),
                 stub="source",
                 notes=self.notes,
                 figure="cells",
@@ -71,11 +71,13 @@ def pattern(
 ) -> Sheet:
     """Queries × sources of one head; the selected token is marked on both sides."""
     caption = f"L{layer}H{head}, the whole pattern; rows: query, columns: source"
-    sources = tuple(_places(tokens, selected, _MEASURES[weigh]))
-    return Sheet("pattern", caption, sources, heat(_places(tokens, selected), queries), stub="query", figure="cells")
+    sources = tuple(named_places(tokens, selected, _MEASURES[weigh]))
+    return Sheet(
+        "pattern", caption, sources, heat(named_places(tokens, selected), queries), stub="query", figure="cells"
+    )
 
 
-def _places(tokens: Sequence[Token], selected: int, measure: str = "") -> list[Cell]:
+def named_places(tokens: Sequence[Token], selected: int | None, measure: str = "") -> list[Cell]:
     """What names the rows or columns of a text's tokens."""
     return [
         Cell(

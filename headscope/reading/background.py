@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from headscope.errors import InputError
+from headscope.inference.estimates import number
 from headscope.model.tokens import TokenName
 from headscope.neighbors import Hubness, Moments, hub_aware, hubness, search
 from headscope.question import notes
 from headscope.question.kinds import KINDS
-from headscope.reading.answer import Answer, Record, choices, named, number, question_record
+from headscope.reading.answer import Answer, Record, choices, named, question_record
 from headscope.reading.bank import Bank
 from headscope.reading.captured import Captured
 from headscope.reading.finding import Finder

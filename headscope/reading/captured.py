@@ -68,11 +68,6 @@ class Captured:
         return sum(part.nbytes for part in (self.q, self.k, self.v, self.z, self._pattern) if part is not None)
 
     @property
-    def keeps_pattern(self) -> bool:
-        """Whether the patterns of all layers are held, and the model is not run again for them."""
-        return self._pattern is not None
-
-    @property
     def pattern(self) -> Tensor:
         """Attention weights of all layers: float32 [layer, head, query, source]."""
         if self._pattern is None:

@@ -15,8 +15,8 @@ from headscope.reading.answer import SCHEMA, Answer, numbers
 from headscope.reading.captured import Captured
 from headscope.reading.layer_records import EffectRecord, EffectsRecord
 from headscope.reading.losses import kl, moved
-from headscope.show.heat import heat
-from headscope.show.sheet import Cell, Sheet
+from headscope.show.heat import grounded, heat
+from headscope.show.sheet import Cell, Sheet, head_rows
 
 _TEXTS, _TOKENS = 32, 4096  # copies of a text that run together, and their tokens
 _SAYS = {
@@ -24,6 +24,7 @@ _SAYS = {
     "kl": "KL: of the model's distribution at {} from what it was, in nats",
     "own_logit": "Own logit: what the token's own logit gains at {}",
 }
+_TITLES = {"moved": "moved", "kl": "KL", "own_logit": "own logit"}
 _BY: dict[Replacement, str] = {"zero": "zeros", "mean": "its mean over the text"}
 
 
@@ -70,20 +71,39 @@ class Effects(Answer):
     def sheets(self) -> tuple[Sheet, ...]:
         """Layers × heads, a sheet a number."""
         layers, heads = self.moved.shape
-        where, by = f"{self.token.position} {self.token.label}", _BY[self.replaced_by]
-        told = {"moved": self.moved, "kl": self.kl, "own_logit": self.own_logit}
         sheets = [
             Sheet(
                 name,
-                f"{_SAYS[name].format(where)}, when a head's z is replaced by {by}",
+                f"{_SAYS[name].format(self._where)}, when a head's z is replaced by {_BY[self.replaced_by]}",
                 tuple(f"head {head}" for head in range(heads)),
                 heat([Cell(f"L{layer}") for layer in range(layers)], values.tolist()),
                 figure="cells",
             )
-            for name, values in told.items()
-            if values is not None
+            for name, values in self._told().items()
         ]
         return (*sheets[:-1], replace(sheets[-1], notes=self.notes))
+
+    def by_head(self) -> Sheet:
+        """Heads × what is lost without each; it stands beside others of every head."""
+        told = self._told()
+        return Sheet(
+            "effects_by_head",
+            f"effects at {self._where}, z replaced by {_BY[self.replaced_by]}",
+            tuple(Cell(_TITLES[name], measure=name, says=_SAYS[name].format(self._where)) for name in told),
+            head_rows(self.moved.shape[1], *(grounded(values.flatten().tolist()) for values in told.values())),
+            stub="head",
+            notes=self.notes,
+            figure="cells",
+        )
+
+    @property
+    def _where(self) -> str:
+        return f"{self.token.position} {self.token.label}"
+
+    def _told(self) -> dict[str, Tensor]:
+        """What there is, by its name."""
+        told = {"moved": self.moved, "kl": self.kl, "own_logit": self.own_logit}
+        return {name: values for name, values in told.items() if values is not None}
 
 
 def effects(captured: Captured, position: int, replaced_by: Replacement) -> Effects:

@@ -16,6 +16,7 @@ from headscope.question.question import Question
 from headscope.reading.captured import Captured
 from headscope.reading.lens import LinearLens
 from headscope.vocabulary import Encoded, Vocabulary
+from headscope.vocabulary.placed import members_of, search_placed
 
 
 @dataclass(frozen=True)
@@ -38,15 +39,21 @@ class Finder:
 
     def placed(self, layer: int, position: int) -> Placed:
         """The heads' vectors at `position`, and the vocabulary that they are compared with."""
-        asked = self.question
-        vectors = self.captured.vectors(asked.vector, layer)[position]  # (H, d_head)
+        vectors = self._vectors(layer, position)
+        encoded = self._encoded(layer, self.stands(position))
+        return Placed(encoded, encoded.enter(vectors) * self._share(position))
+
+    def _vectors(self, layer: int, position: int) -> Tensor:
+        vectors = self.captured.vectors(self.question.vector, layer)[position]  # (H, d_head)
         if not bool(vectors.isfinite().all()):
             raise ModelError(
                 f"the outputs of layer {layer} at position {position} ({self.captured.tokens[position].label}) are not "
                 "finite: the model itself computes no numbers there."
             )
-        encoded = self.vocabulary.encoded(asked.space, asked.reference, layer, self.stands(position))
-        return Placed(encoded, encoded.enter(vectors) * self._share(position))
+        return vectors
+
+    def _encoded(self, layer: int, spot: Spot | None) -> Encoded:
+        return self.vocabulary.encoded(self.question.space, self.question.reference, layer, spot)
 
     def stands(self, position: int) -> Spot | None:
         """Where the vocabulary stands that vectors at `position` are compared with; None: at no position.
@@ -62,6 +69,35 @@ class Finder:
     def search(self, layer: int, positions: Sequence[int]) -> tuple[Nearest, Table]:
         """The nearest tokens of every head's vector at each of the positions, as many as asked, and a table of them."""
         return self._search([self.placed(layer, position) for position in positions], positions)
+
+    def ranks(self, layer: int, ids: Tensor) -> tuple[Tensor, Table, int]:
+        """The ranks of ids [other] under every head's vector at every position: int64 [position, head, other].
+
+        0 where an encoding is not finite. With them a table of the vocabulary, and how many candidates it has.
+        """
+        tables: dict[Spot | None, Table] = {}
+
+        def encode(spot: Spot | None) -> Encoded:
+            encoded = self._encoded(layer, spot)
+            if not tables:
+                tables[spot] = encoded.table
+            return encoded
+
+        count = len(self.captured.tokens)
+        # Nothing is added on the way to the logits, so that what is divided by before is divided by after.
+        vectors = torch.stack([self._vectors(layer, position) * self._share(position) for position in range(count)])
+        found = search_placed(
+            members_of([self.stands(position) for position in range(count)]),
+            encode,
+            vectors,
+            torch.tensor([token.id for token in self.captured.tokens]),
+            k=1,
+            others=ids.expand(count, -1),
+            metrics=(self.question.metric,),
+        )
+        ranks = found.nearest[self.question.metric].other_ranks
+        assert ranks is not None, "they were asked for"
+        return ranks, next(iter(tables.values())), found.candidates
 
     def farthest(self, layer: int, positions: Sequence[int]) -> Nearest:
         """As many tokens in the opposite direction, the farthest first; for cosine and dot."""

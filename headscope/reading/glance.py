@@ -13,9 +13,15 @@ from headscope.reading.captured import Captured
 from headscope.reading.layer_records import GlanceHeadRecord, GlanceRecord
 from headscope.reading.patterns import pattern_figures
 from headscope.show.heat import grounded
-from headscope.show.sheet import Cell, Row, Sheet
+from headscope.show.sheet import Cell, Sheet, head_rows
 
-_COLUMNS = ("entropy", "own", "previous", "special", "‖W_O z‖")
+_COLUMNS = (
+    Cell("entropy", measure="entropy", says="of the pattern, in nats: 0 is one position alone"),
+    Cell("own", measure="on_own", says="share of the attention on the own position"),
+    Cell("previous", measure="on_previous", says="share of the attention on the position before"),
+    Cell("special", measure="on_special", says="share of the attention on special tokens"),
+    Cell("‖W_O z‖", measure="strength", says="length of what the head writes"),
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,15 +67,13 @@ class Glance(Answer):
 
     def sheets(self) -> tuple[Sheet, ...]:
         """Heads × numbers; the grounds compare the heads."""
-        layers, heads = self.entropy.shape
-        names = (Cell(f"L{layer}H{head}") for layer in range(layers) for head in range(heads))
         columns = (grounded(figure.flatten().tolist()) for figure in self._figures())
         return (
             Sheet(
                 "glance",
                 "Every head of the text, the mean over its tokens that are no special ones",
                 _COLUMNS,
-                tuple(Row(name, cells) for name, cells in zip(names, zip(*columns, strict=True), strict=True)),
+                head_rows(self.entropy.shape[1], *columns),
                 stub="head",
                 legend=(
                     "Entropy of the pattern in nats; share of the attention on the own position, the previous one, "

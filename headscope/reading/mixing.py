@@ -15,8 +15,8 @@ from headscope.question.stopping import stop_point
 from headscope.reading.answer import SCHEMA, Answer, Record, numbers, token_at, token_record
 from headscope.reading.captured import Captured
 from headscope.reading.layer_records import MixingRecord
-from headscope.show.heat import heat
-from headscope.show.sheet import Cell, Row, Sheet
+from headscope.show.heat import grounded, heat
+from headscope.show.sheet import Cell, Row, Sheet, head_rows
 
 _NAMES = {
     "weights": "weights",
@@ -112,11 +112,31 @@ class Mixing(Answer):
         what = f"Mixing: how much of a layer's output at {own.position} {own.label} comes from other positions"
         return (self._sheet("mixing_at", f"{what}, and the mean over the tokens", rows),)
 
+    def by_head(self, position: int) -> Sheet:
+        """Heads × what each mixes at a position, by weights and by norms; it stands beside others of every head."""
+        own = token_at(self.tokens, position)
+        told = {
+            "weights": "how much comes from other positions at the selected token, by bare weights",
+            "norms": "the same by the length of what the weights let through",
+        }
+        return Sheet(
+            "mixing_by_head",
+            f"mixing at {own.position} {own.label}",
+            tuple(Cell(f"mixed, by {kind}", measure=kind, says=says) for kind, says in told.items()),
+            head_rows(
+                self.weights.shape[1],
+                *(grounded(self._kinds()[kind][..., own.position].flatten().tolist()) for kind in told),
+            ),
+            stub="head",
+            notes=self.notes,
+            figure="cells",
+        )
+
     def _sheet(self, name: str, caption: str, rows: Sequence[Row]) -> Sheet:
         return Sheet(
             name,
             caption,
-            tuple(_NAMES.values()),
+            tuple(Cell(_NAMES[kind], says=says) for kind, says in MIXING.items()),
             tuple(rows),
             stub="layer",
             legend=tuple(f"{_NAMES[kind]}: {says}" for kind, says in MIXING.items()),

@@ -9,11 +9,12 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from headscope.errors import InputError
+from headscope.inference.estimates import number
 from headscope.model.tokens import Token, TokenName
 from headscope.question.choices import Mask
 from headscope.question.kinds import KINDS, Kind
 from headscope.question.question import Question
-from headscope.reading.answer import Answer, Record, choices, number, question_record, token_cell, token_record
+from headscope.reading.answer import Answer, Record, choices, question_record, token_cell, token_record
 from headscope.reading.bench import Bench
 from headscope.reading.records import HeadRecord, NeighborsRecord
 from headscope.reading.why import Why

@@ -15,6 +15,7 @@ from headscope.reading.reading import Reading
 CHOICES: dict[str, Any] = {
     "token": int | str,
     "layer": int,
+    "head": int | None,
     "space": choices.Space,
     "reference": choices.Reference | None,
     "metric": choices.Metric,

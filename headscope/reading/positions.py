@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from headscope.inference.estimates import number
 from headscope.model.tokens import Token
 from headscope.question.choices import Metric
 from headscope.question.kinds import Kind
-from headscope.reading.answer import Answer, Record, number
+from headscope.reading.answer import Answer, Record
 from headscope.reading.records import PositionRecord, PositionsRecord
 from headscope.show.marks import says
 from headscope.show.numbers import distance

@@ -39,6 +39,7 @@ from headscope.reading.nearest import Neighbors
 from headscope.reading.positions import PositionNeighbors
 from headscope.reading.why import Why
 from headscope.reading.worked import Worked
+from headscope.reading.written import Written, written
 from headscope.show.progress import Tell
 
 
@@ -249,6 +250,29 @@ class Reading(Captured):
     def ask_map(self, asked: Question, head: int, way: Way, size: int = 2000, progress: Tell | None = None) -> Map:
         """The same for a question that is made already, whose k is that of each output."""
         return plan(self, asked, head, way, size).map(progress)
+
+    def written(
+        self,
+        layer: int = 0,
+        space: Space = "value",
+        reference: Reference | None = None,
+        metric: Metric = "cosine",
+        position: bool = True,
+        head: int | None = None,
+    ) -> Written:
+        """For each head of `layer`, which of the text's tokens each of its outputs is near to: what is written where.
+
+        AUC_ij is how near the output at i is to token j among the whole vocabulary as it is at i, beside the weight
+        with which i attended to j; and how far a head's outputs tell own and attended tokens from others. `head` is
+        whose two matrices are laid out; None: that of the largest mean Carry. The choices are those of `nearest`.
+
+        >>> written = scope.read("Time flies like an arrow.").written()
+        >>> written.auc.shape == written.pattern.shape  # head, position, token
+        True
+        >>> round(written.auc[8, 2, 2].item(), 4)  # head 8 at "flies": that token is the nearest of all
+        1.0
+        """
+        return written(self, Question(layer, space, reference, metric, position, k=1), head)
 
     def journey(self, k: int = 10, position: bool = True, isolated: bool = False) -> Journey:
         """What becomes of every token on its way up: rank of and cosine to its own input embedding, stage by stage.

@@ -313,6 +313,43 @@ class SharesRecord(TypedDict):
     shares: list[float]
 
 
+class WrittenFiguresRecord(TypedDict):
+    """Figures of one head within a text, each a mean over its positions; null where there is none."""
+
+    own_within: float | None
+    own: float | None
+    others: float | None
+    carry: float | None
+    ceiling: float | None
+
+
+class WrittenHeadRecord(TypedDict):
+    """Two matrices [position, token], and figures by position; `mean` of them."""
+
+    head: int
+    auc: list[list[float | None]]
+    pattern: list[list[float | None]]
+    own: list[float | None]
+    others: list[float | None]
+    carry: list[float | None]
+    ceiling: list[float | None]
+    mean: WrittenFiguresRecord
+
+
+class WrittenRecord(QuestionRecord):
+    """What every head of a layer writes where, beside what it attended to.
+
+    `vocabulary`: how many tokens the ranks are among; `visible` [position, token]; `head`: whose matrices are laid out.
+    """
+
+    schema: int
+    notes: list[str]
+    vocabulary: int
+    visible: list[list[bool]]
+    head: int
+    heads: list[WrittenHeadRecord]
+
+
 class AttentionRecord(TypedDict):
     """How much of each position every head of a layer mixes into its output at a token."""
 

@@ -9,7 +9,8 @@ from math import isfinite
 import torch
 from torch import Tensor
 
-from headscope.reading.answer import Record, number
+from headscope.inference.estimates import number
+from headscope.reading.answer import Record
 from headscope.show.sheet import Cell
 
 FIGURES = ("top1", "top10", "r2")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from headscope.question.kinds import Kind
@@ -94,3 +95,30 @@ class Sheet:
 def of_heads(number: int, measure: str = "") -> tuple[Cell, ...]:
     """Titles of columns that are about one head each; `measure`: what their numbers are."""
     return tuple(Cell(f"head {head}", measure=measure, head=head) for head in range(number))
+
+
+def head_rows(heads: int, *columns: Sequence[Cell]) -> tuple[Row, ...]:
+    """A row for each layer and head, of columns that hold the heads layer after layer; `heads` of them in each.
+
+    >>> [row.head.label for row in head_rows(2, [Cell("a"), Cell("b"), Cell("c"), Cell("d")])]
+    ['L0H0', 'L0H1', 'L1H0', 'L1H1']
+    """
+    return tuple(
+        Row(Cell(f"L{n // heads}H{n % heads}", layer=n // heads, head=n % heads), cells)
+        for n, cells in enumerate(zip(*columns, strict=True))
+    )
+
+
+def beside(sheets: Sequence[Sheet]) -> Sheet:
+    """Sheets of the same rows as one: the first, with the columns of the others beside its own."""
+    return replace(
+        sheets[0],
+        caption=" · ".join(sheet.caption for sheet in sheets),
+        columns=tuple(column for sheet in sheets for column in sheet.columns),
+        rows=tuple(
+            replace(rows[0], cells=tuple(cell for row in rows for cell in row.cells))
+            for rows in zip(*(sheet.rows for sheet in sheets), strict=True)
+        ),
+        legend=tuple(line for sheet in sheets for line in sheet.legend),
+        notes=tuple(dict.fromkeys(note for sheet in sheets for note in sheet.notes)),
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, get_args
@@ -107,6 +108,10 @@ class Vocabulary:
     def nbytes(self) -> int:
         """Bytes held now."""
         return self._cache.nbytes
+
+    def within(self, budget: int) -> AbstractContextManager[None]:
+        """Keep no more than `budget` bytes of encodings until the block ends: for work that goes layer by layer."""
+        return self._cache.within(budget)
 
     def encoded(self, space: Space, reference: Reference | None, layer: int, spot: Spot | None) -> Encoded:
         """The vocabulary as `layer` compares it in `space`, at `spot`.

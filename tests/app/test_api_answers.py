@@ -136,6 +136,14 @@ def test_attention_is_what_the_library_finds(reader: TestClient, demo: Scope, we
     assert answer["pattern"]["queries"][11] == answer["heads"][7]["shares"]
 
 
+def test_what_is_written_where_is_what_the_library_finds(reader: TestClient, demo: Scope) -> None:
+    question = {"text": "Hello there", "layer": 2, "reference": "input", "metric": "dot", "head": 7}
+    answer = reader.post(f"{API}/written", json=question).json()
+    described("written", answer)
+    found = demo.read("Hello there").written(2, "value", "input", "dot", True, 7)
+    assert answer == json.loads(json.dumps(found.to_dict()))
+
+
 def test_first_view_is_in_the_page(reader: TestClient) -> None:
     answer = reader.post(f"{API}/nearest", json={"html": True}).json()
     html = reader.get("/").text
@@ -174,6 +182,7 @@ def test_a_model_without_position_embeddings_says_so(tiny: TestClient) -> None:
         ("atlas", {"token": 2}, ["atlas", "kinds"]),
         ("attention", {"token": 2}, ["attention"]),
         ("attention", {"token": 2, "head": 3}, ["attention", "pattern"]),
+        ("written", {"layer": 2}, ["within", "written", "attended"]),
     ],
 )
 def test_an_answer_is_laid_out_where_it_is_asked_for(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
 import pytest
@@ -10,6 +12,9 @@ from fastapi.testclient import TestClient
 from headscope import Scope
 from headscope.app import create_app
 from headscope.app.api.limits import Limits
+from headscope.reading.reading import Reading
+from headscope.show import html
+from headscope.show.sheet import Sheet
 
 API = "/api/v1"
 TEXT = "Fruit flies like a banana."
@@ -35,8 +40,51 @@ def test_answers_are_the_librarys(
 
 
 @pytest.mark.parametrize(
+    ("route", "ask", "sheets"),
+    [
+        ("journey", {}, lambda reading: reading.journey().sheets()),
+        ("journey", {"token": "banana"}, lambda reading: [reading.journey().of(5)]),
+        ("mixing", {}, lambda reading: reading.mixing().sheets()),
+        ("mixing", {"token": 5}, lambda reading: reading.mixing().sheets_at(5)),
+        ("mixing", {"token": 5, "by_head": True}, lambda reading: [reading.mixing().by_head(5)]),
+        ("glance", {}, lambda reading: reading.glance().sheets()),
+        ("effects", {"token": 5}, lambda reading: reading.effects(5).sheets()),
+        ("effects", {"token": 5, "by_head": True}, lambda reading: [reading.effects(5).by_head()]),
+        ("atlas", {"token": 5, "by_head": True}, lambda reading: [reading.atlas(5).by_head()]),
+    ],
+)
+def test_they_are_laid_out_where_it_is_asked_for(
+    reader: TestClient, demo: Scope, route: str, ask: dict[str, Any], sheets: Callable[[Reading], Sequence[Sheet]]
+) -> None:
+    told = reader.post(f"{API}/{route}", json={"text": TEXT, "html": True, **ask}).json()
+    assert told.pop("html") == html.tables(sheets(demo.read(TEXT)))
+    assert told == reader.post(f"{API}/{route}", json={"text": TEXT, **ask}).json()
+
+
+def test_another_token_is_laid_out_of_what_is_at_hand(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    for name in ("journey", "mixing"):
+        method = getattr(Reading, name)
+
+        def counted(self: Reading, *given: Any, method: Any = method) -> Any:
+            made.append(method.__name__)
+            return method(self, *given)
+
+        monkeypatch.setattr(Reading, name, wraps(method)(counted))
+    for token in (1, 2, "banana"):
+        for route in ("journey", "mixing"):
+            assert client.post(f"{API}/{route}", json={"text": TEXT, "token": token, "html": True}).status_code == 200
+    assert made == ["journey", "mixing"]
+    client.post(f"{API}/journey", json={"text": f"Now {TEXT}"})  # of another text it is another
+    client.post(f"{API}/journey", json={"text": TEXT, "position": False})
+    assert made == ["journey", "mixing", "journey", "journey"]
+
+
+@pytest.mark.parametrize(
     ("route", "ask", "said"),
     [
+        ("journey", {"token": 99, "html": True}, "99"),
+        ("mixing", {"by_head": True, "html": True}, "name the token"),
         ("journey", {"k": 0}, "k is 0"),
         ("journey", {"k": 1000}, "at most 200"),
         ("effects", {"token": "zebra"}, "no token of the text"),

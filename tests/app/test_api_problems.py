@@ -72,6 +72,22 @@ def test_attention_that_cannot_be_given(reader: TestClient, question: dict[str, 
     assert said in answer.json()["error"]
 
 
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ({"head": 12}, "heads are 0 to 11"),
+        ({"layer": 6}, "layers are 0 to 5"),
+        ({"space": "embedding", "reference": "layer"}, "reference"),
+        ({"text": "word " * 200}, "202 tokens; this server gives whole matrices of up to 100"),
+    ],
+    ids=str,
+)
+def test_what_is_written_where_that_cannot_be_given(reader: TestClient, question: dict[str, object], said: str) -> None:
+    answer = reader.post(f"{API}/written", json=question)
+    assert answer.status_code == 422
+    assert said in answer.json()["error"]
+
+
 def body(client: TestClient, content: bytes) -> tuple[int, str]:
     answer = client.post(f"{API}/read", content=content, headers={"Content-Type": "application/json"})
     return answer.status_code, answer.json()["error"]

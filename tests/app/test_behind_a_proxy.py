@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 
 from headscope import Scope
 from headscope.app import create_app
+from headscope.app.page.page import FILES
 from tests.app.browsers import Browser
 from tests.app.looks import choose, shows
 from tests.app.proxies import NGINX, PREFIX, forwarding, nginx
@@ -98,9 +99,9 @@ def test_a_proxy_that_changes_the_name_needs_the_name_that_readers_see(demo: Sco
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/", 200), (f"{PREFIX}/", 200), (PREFIX, 307), (f"{PREFIX}/static/main.js", 200), ("/static/main.js", 200),
+    [("/", 200), (f"{PREFIX}/", 200), (PREFIX, 307), (f"{PREFIX}/{FILES}/main.js", 200), (f"/{FILES}/main.js", 200),
      (f"{PREFIX}/api/v1/health", 200), ("/api/v1/health", 200), (f"{PREFIX}x/", 404), (f"{PREFIX}/plotly.js", 200),
-     (f"{PREFIX}/static/../../server.py", 404), (f"{PREFIX}/zork", 404), ("/user/ada", 404)],
+     (f"{PREFIX}/{FILES}/../../server.py", 404), (f"{PREFIX}/zork", 404), ("/user/ada", 404)],
 )  # fmt: skip
 def test_both_ways_of_passing_on_are_understood(demo: Scope, path: str, status: int) -> None:
     with TestClient(create_app(demo, root_path=PREFIX), base_url="http://127.0.0.1") as client:

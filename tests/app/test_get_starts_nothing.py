@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 
 from headscope import Scope
 from headscope.app import create_app
+from headscope.app.page.page import FILES
 
 API = "/api/v1"
 ADDRESSES = [
@@ -77,7 +78,9 @@ def test_a_get_starts_nothing(watched: Watched, address: str) -> None:
         assert watched.client.get(f"{API}/isolated?what={what}").json()["state"] == "absent"
 
 
-@pytest.mark.parametrize("address", ["/?model=gpt2", "/?text=New&reference=isolated", "/?view=map", "/static/main.js"])
+@pytest.mark.parametrize(
+    "address", ["/?model=gpt2", "/?text=New&reference=isolated", "/?view=map", f"/{FILES}/main.js"]
+)
 def test_nor_does_the_page(watched: Watched, address: str) -> None:
     assert watched.client.get(address).status_code == 200
     assert (watched.read, watched.opened, watched.cache.exists()) == ([], [], False)

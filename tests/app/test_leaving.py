@@ -18,6 +18,7 @@ import zoo
 from headscope import Scope
 from headscope.app import create_app
 from headscope.app.api.limits import Limits
+from headscope.app.page.page import FILES
 from headscope.keep import tensors
 from headscope.reading.map import layouts
 from tests.app.gate import Gate
@@ -35,6 +36,7 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     "compare": {"layer": 2, "other": {"mask": "causal"}},
     "atlas": {},
     "attention": {"layer": 2},
+    "written": {"layer": 2},
     "journey": {},
     "mixing": {},
     "glance": {},
@@ -162,7 +164,7 @@ def test_what_is_at_hand_is_answered_at_once_meanwhile(route: str, step: int, se
     with httpx.Client(base_url=server.address, timeout=SOON) as client:
         assert client.get(f"{API}/health").json()["waiting"] == 0
         assert client.post(f"{API}/nearest", json={}).status_code == 200
-        for address in ("/", f"{API}/models", f"{API}/survey", f"{API}/models/opening", "/static/main.js"):
+        for address in ("/", f"{API}/models", f"{API}/survey", f"{API}/models/opening", f"/{FILES}/main.js"):
             assert client.get(address).status_code == 200
     visitor.leave()
 

@@ -28,6 +28,7 @@ ROUTES = (
     "compare",
     "atlas",
     "attention",
+    "written",
     "journey",
     "mixing",
     "glance",

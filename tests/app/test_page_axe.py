@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 
@@ -21,17 +22,25 @@ Visit = Callable[[str], Chromium]
 pytestmark = pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
 
 
+@pytest.fixture(scope="module")
+def audited(_opened: Callable[[str], Chromium]) -> Iterator[Chromium]:
+    """A page that axe's script may be put into; one for all tests, since what costs is to make a context."""
+    with closing(_opened("chromium").page.context.browser.new_context(bypass_csp=True)) as context:
+        yield Chromium(context.new_page())
+
+
 @pytest.fixture
-def visit(fresh: Callable[..., Chromium], width: int, scheme: str) -> Visit:
+def visit(audited: Chromium, width: int, scheme: str) -> Visit:
     """Opens an address, all of its details open, and waits until it is drawn."""
 
     def opened(address: str) -> Chromium:
-        page = fresh(viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True)
-        page.open(address)
-        page.wait("document.querySelector('#view .figure td, #plot-map')", 60)
-        page.js(OPENED)
-        page.wait(DRAWN)
-        return page
+        audited.resize(width, 900)
+        audited.page.emulate_media(color_scheme=scheme)
+        audited.open(address)
+        audited.wait("document.querySelector('#view .figure td, #plot-map')", 60)
+        audited.js(OPENED)
+        audited.wait(DRAWN)
+        return audited
 
     return opened
 
@@ -54,6 +63,7 @@ def serious(page: Chromium) -> dict[str, str]:
         "layer=2&head=1&why=1.1000&space=embedding",
         "view=atlas",
         "view=attention&layer=2&head=3",
+        "view=written&layer=2",
         "view=journey",
         "view=layers&layer=1&head=2",
         "view=map&layer=1&head=2&method=pca",

@@ -49,7 +49,7 @@ def numbers(page: Browser, rows: str) -> list[list[float]]:
 def test_the_selected_token_stands_stage_by_stage_as_the_api_tells_it(journey: Browser, ask: Ask) -> None:
     told = ask("journey")
     token = told["tokens"][11]
-    rows = numbers(journey, "#journey > .scroll .stages tbody tr")
+    rows = numbers(journey, "#journey > .hs-sheet .stages tbody tr")
     assert len(rows) == len(told["stages"]) == 13
     for n, row in enumerate(rows):
         expected = [token[name][n] for name in MEASURES[:4]]
@@ -80,7 +80,7 @@ def test_mixing_stands_at_the_token_beside_the_mean(journey: Browser, ask: Ask) 
         expected += [layer[kind][11] for kind in ("norms_all", "residual", "layernorm")]
         assert row == pytest.approx([100 * ratio for ratio in expected], abs=0.06)
         means = journey.js(
-            f"[...document.querySelectorAll('#mixing .stages tbody tr:nth-child({layer['layer'] + 1}) .place')]"
+            f"[...document.querySelectorAll('#mixing .stages tbody tr:nth-child({layer['layer'] + 1}) .hs-beside')]"
             ".map((e) => parseFloat(e.textContent.slice(5)))"
         )
         assert means == pytest.approx([100 * mean for mean in layer["means"].values()], abs=0.06)
@@ -96,7 +96,7 @@ def test_every_plot_has_a_name_and_its_numbers_as_a_table(journey: Browser, ask:
     journey.wait("document.querySelectorAll('#plot-own-cosine tbody tr').length === 14")
     rows = numbers(journey, "#plot-own-cosine tbody tr")
     assert rows == [pytest.approx(token["own_cosine"], abs=6e-4) for token in told["tokens"]]
-    assert "4 an (function)" in text(journey, "#plot-own-cosine tbody tr:nth-child(5) th")
+    assert "4 an function" in text(journey, "#plot-own-cosine tbody tr:nth-child(5) th")
 
 
 @pytest.mark.parametrize("measure", ["own_rank", "own_cosine", "norm"])
@@ -192,7 +192,7 @@ def test_ranks_read_alone_are_drawn_when_they_are_asked_for(
         question = {"text": browser.js("document.querySelector('#text').value"), "isolated": True}
         told = httpx.post(f"{running.address}/api/v1/journey", json=question, timeout=60).json()
         ranks = [token["isolated_rank"] for token in told["tokens"]]
-        stages = numbers(browser, "#journey > .scroll .stages tbody tr")
+        stages = numbers(browser, "#journey > .hs-sheet .stages tbody tr")
         assert [row[1] for row in stages] == ranks[4]
         pixels.shot(browser, "isolated-rank")
         drawn = "document.querySelector('#plot-isolated-rank .canvas').data.at(-1).y"

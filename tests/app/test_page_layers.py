@@ -29,7 +29,8 @@ def column(page: Browser, name: str) -> list[str]:
     found: list[str] = page.js(
         "(() => { const heads = [...document.querySelectorAll('#glance thead button')].map((b) => b.dataset.sort);"
         f" const n = heads.indexOf('{name}');"
-        " return [...document.querySelectorAll('#glance tbody tr')].map((r) => r.cells[n].textContent); })()"
+        " return [...document.querySelectorAll('#glance tbody tr')].map((r) => [...r.cells[n].childNodes]"
+        ".filter((e) => !e.matches?.('.hs-hidden')).map((e) => e.textContent).join('')); })()"
     )
     return found
 

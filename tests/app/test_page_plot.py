@@ -9,10 +9,11 @@ from collections.abc import Callable
 import pytest
 from fastapi.testclient import TestClient
 
+from headscope.app.page.page import FILES
 from tests.app.browsers import Browser
 from tests.app.looks import text
 
-PLOT = """(window.gone = import('/static/plot.js').then(({ plot }) => document.querySelector('#title').after(plot({
+PLOT = """(window.gone = import('/FILES/plot.js').then(({ plot }) => document.querySelector('#title').after(plot({
   id: 'probe', name: 'A line', says: 'It rises.', choose: ({ x }) => { window.chosen = x; },
   draw: (ink) => ({ data: [{ type: KIND, x: [0, 1, 2], y: [0, 1, 2], mode: 'lines+markers', marker: { size: 20 },
     line: { color: ink.accent, width: 6 } }], layout: { xaxis: { title: { text: 'x' } }, yaxis: {} } }),
@@ -21,7 +22,7 @@ PLOT = """(window.gone = import('/static/plot.js').then(({ plot }) => document.q
 
 def drawn(page: Browser, kind: str = "scatter", times: int = 1) -> None:
     """Put a plot of a thick line into the page, and wait for it."""
-    page.js(PLOT.replace("KIND", repr(kind)))
+    page.js(PLOT.replace("FILES", FILES).replace("KIND", repr(kind)))
     page.wait(f"document.querySelector('#plot-probe .canvas')?.dataset.drawn === '{times}'", 60)
 
 

@@ -13,13 +13,13 @@ from headscope.question import defaults
 from headscope.reading.answer import Answer
 from headscope.reading.attention import pattern
 from headscope.reading.reading import Reading
-from headscope.show.sheet import Cell, Sheet
+from headscope.show.sheet import Cell, Sheet, beside
 from tests.app.browsers import Browser
 from tests.app.serving import Server
 
 Sheets = Callable[[Reading], list[Sheet]]
 TABLE = """(() => {
-  const unseen = '.hs-hidden, .hidden, .rate, .counts';
+  const unseen = '.hs-hidden, .hidden, .rate, .counts, .order';
   const words = (cell) => {
     const seen = cell.cloneNode(true);
     seen.querySelectorAll(unseen).forEach((e) => e.remove());
@@ -74,7 +74,28 @@ VIEWS: dict[str, tuple[str, str, Sheets]] = {
             pattern(2, 3, reading.tokens, reading.pattern_of(2, "norms")[3].tolist(), "norms", 5),
         ],
     ),
+    "journey": (
+        "view=journey&token=11",
+        "#mixing td",
+        lambda reading: [reading.journey().of(11), *reading.mixing().sheets_at(11)],
+    ),
+    "layers": (
+        "view=layers&token=11",
+        "#glance td[data-id]",
+        lambda reading: [
+            beside([*reading.glance().sheets(), reading.mixing().by_head(11), reading.atlas(11).by_head()])
+        ],
+    ),
+    "written": (
+        "view=written&layer=2&head=3&metric=dot",
+        "#written td",
+        lambda reading: [*reading.written(2, metric="dot", head=3).sheets()[1:], *_first(reading)],
+    ),
 }
+
+
+def _first(reading: Reading) -> list[Sheet]:
+    return list(reading.written(2, metric="dot", head=3).sheets()[:1])
 
 
 def all_of(*answers: Answer) -> list[Sheet]:
@@ -85,7 +106,9 @@ def words(cell: Cell | str) -> str:
     """What a cell says, as HTML writes it: a real minus before numbers, and spaces as they come."""
     if isinstance(cell, str):
         return "".join(cell.split())
-    return "".join("".join((cell.marked, cell.beside, cell.number.replace("-", "−"))).split())
+    number = cell.number.replace("-", "−")
+    parts = (cell.marked, cell.beside, number) if cell.label else (number, cell.beside)
+    return "".join("".join(parts).split())
 
 
 def written(sheet: Sheet) -> dict[str, Any]:
@@ -103,6 +126,27 @@ def test_every_cell_is_the_sheets(page: Browser, server: Server, demo: Scope, vi
     page.open(f"{server.address}/?{address}")
     page.wait(f"document.querySelector({json.dumps(there)}) && !document.querySelector('[data-busy]')", 30)
     assert page.js(TABLE) == [written(sheet) for sheet in sheets(demo.read(defaults.TEXT))]
+
+
+def test_the_numbers_of_a_plot_are_the_sheet_of_every_token(page: Browser, server: Server, demo: Scope) -> None:
+    page.open(f"{server.address}/?view=journey&token=11")
+    page.wait("document.querySelectorAll('.plot').length === 7", 30)
+    sheets = {sheet.name: sheet for sheet in demo.read(defaults.TEXT).journey().sheets()}
+    for name, sheet in sheets.items():
+        plot = f"#plot-{name.replace('_', '-')}"
+        page.click(f"{plot} summary")
+        page.wait(f"document.querySelector('{plot} tbody tr')", 30)
+        assert page.js(TABLE.replace("#view", plot)) == [written(sheet)]
+
+
+def test_with_effects_their_columns_stand_beside_the_others(page: Browser, server: Server, demo: Scope) -> None:
+    page.open(f"{server.address}/?view=layers&token=11")
+    page.wait("document.querySelector('#glance td[data-id]')", 30)
+    page.click("#glance [data-by=mean]")
+    page.wait("document.querySelector('#glance [data-sort=moved]') && !document.querySelector('[data-busy]')", 60)
+    reading = demo.read(defaults.TEXT)
+    heads = [*reading.glance().sheets(), reading.mixing().by_head(11), reading.atlas(11).by_head()]
+    assert page.js(TABLE) == [written(beside([*heads, reading.effects(11, "mean").by_head()]))]
 
 
 def test_what_stands_in_a_sheet_is_data(page: Browser, server: Server) -> None:

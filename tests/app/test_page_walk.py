@@ -11,6 +11,7 @@ THERE = {
     "heads": "document.querySelector('#neighbors td') && document.querySelector('#positions td')",
     "atlas": "document.querySelector('#atlas td')",
     "attention": "document.querySelector('#attention td')",
+    "written": "document.querySelector('#written td')",
     "journey": "document.querySelector('#mixing td') && document.querySelectorAll('.plot').length === 7",
     "layers": "document.querySelector('#glance td')",
     "map": "document.querySelector('#plot-map .main-svg')",

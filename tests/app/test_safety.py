@@ -13,7 +13,7 @@ from headscope import Scope
 from headscope.app import create_app
 from headscope.app.api.mapping import Mapping
 from headscope.app.api.models import Busy, Models
-from headscope.app.page.page import STATIC
+from headscope.app.page.page import FILES, STATIC
 
 API = "/api/v1"
 READ = f"{API}/read"
@@ -71,10 +71,10 @@ ANSWERS: list[tuple[str, str, int, dict[str, Any]]] = [
     ("GET", "/", 200, {}),
     ("HEAD", "/", 405, {}),
     ("OPTIONS", "/", 405, {}),
-    ("GET", "/static/main.js", 200, {}),
-    ("HEAD", "/static/main.js", 200, {}),
-    ("GET", "/static/zork", 404, {}),
-    ("POST", "/static/main.js", 405, {}),
+    ("GET", f"/{FILES}/main.js", 200, {}),
+    ("HEAD", f"/{FILES}/main.js", 200, {}),
+    ("GET", f"/{FILES}/zork", 404, {}),
+    ("POST", f"/{FILES}/main.js", 405, {}),
     ("GET", "/plotly.js", 200, {}),
     ("GET", "/zork", 404, {}),
     ("GET", "/", 400, {"headers": {"Host": "evil.example"}}),
@@ -112,8 +112,24 @@ def test_every_answer_carries_strict_headers(
     assert "planted" not in answer.text
 
 
+def test_a_browser_keeps_files_for_good_under_an_address_that_tells_what_is_in_them(reader: TestClient) -> None:
+    html = reader.get("/")
+    assert html.headers["Cache-Control"] == "no-store"
+    named = re.findall(r'(?:href|src)="(static/[^"]+)"', html.text)
+    assert len(named) == html.text.count('"static/') > 30
+    for one in named:
+        answer = reader.get(f"/{one}")
+        assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable", one
+        assert answer.content == (STATIC / one.rpartition("/")[2]).read_bytes()
+    of_another_version = re.sub(r"static/\w+/", f"static/{'0' * 16}/", named[0])
+    for unknown in (of_another_version, named[0] + "x", "static/main.js"):
+        answer = reader.get(f"/{unknown}")
+        assert answer.status_code == 404
+        assert "immutable" not in answer.headers.get("Cache-Control", "")
+
+
 def test_files_outside_the_static_directory_are_not_served(reader: TestClient) -> None:
-    for path in ("/static/../server.py", "/static/%2e%2e/server.py", "/static//etc/passwd"):
+    for path in (f"/{FILES}/../../server.py", f"/{FILES}/%2e%2e/%2e%2e/server.py", f"/{FILES}//etc/passwd"):
         assert reader.get(path).status_code == 404
 
 

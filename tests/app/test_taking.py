@@ -32,6 +32,7 @@ VIEWS = {
     "embedding": "space=embedding&metric=dot&token=5",
     "atlas": "view=atlas&token=11",
     "attention": "view=attention&token=5&layer=3&head=2&weigh=norms",
+    "written": "view=written&layer=2&head=3&metric=dot",
     "journey": "view=journey&position=false",
     "layers": "view=layers&token=5",
     "map": "view=map&layer=2&head=1&reference=layer&method=pca&size=120&seed=3&map_at=2&map_k=4",
@@ -152,6 +153,23 @@ def test_what_is_told_of_the_layers_is_tables_in_the_one_file(take: Any, view: s
     assert made.count("<pre") == 1  # the program
 
 
+@pytest.mark.parametrize(("view", "token"), [("journey", 11), ("layers", 5)])
+def test_the_figure_of_the_layers_has_the_tables_numbers(take: Any, demo: Scope, view: str, token: int) -> None:
+    query = f"view={view}&token={token}"
+    assert "figure.svg" in [file["name"] for file in take("", query).json()["files"]]
+    drawn = ET.fromstring(take("figure.svg", query).content)
+    words = {element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")}
+    reading = demo.read("Time flies like an arrow. Fruit flies like a banana.")
+    sheets = [*reading.glance().sheets(), reading.mixing().by_head(token), reading.atlas(token).by_head()]
+    if view == "journey":
+        sheets = [*reading.journey().sheets(), *reading.mixing().sheets()]
+    figures = [sheet for sheet in sheets if sheet.figure is not None]
+    assert len(figures) >= 2
+    for sheet in figures:
+        assert {cell.number for row in sheet.rows for cell in row.cells if cell.number} <= words
+        assert {row.head.label for row in sheet.rows} <= words
+
+
 def test_the_figure_is_an_svg_with_the_views_words(take: Any, ask: Ask) -> None:
     drawn = ET.fromstring(take("figure.svg", "token=11").content)
     words = [element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")]
@@ -190,6 +208,10 @@ def test_the_program_prints_the_views_numbers(
         found, table = names["found"].to_pandas(), rows(take("map.csv", query))
         assert found.x.tolist() == pytest.approx([float(r["x"]) for r in table])
         assert (tmp_path / "map.svg").exists()
+    if "view=written" in query:
+        found, table = names["reading"].written(2, metric="dot"), rows(take("written.csv", query))
+        assert found.auc.flatten().tolist() == [float(r["auc"]) for r in table]
+        assert "L2H3, what is written where" in printed.getvalue()
     if "attention" in query:
         table = rows(take("attention.csv", query))
         assert names["reading"].attention(5, 3, "norms").shares.flatten().tolist() == [float(r["share"]) for r in table]
@@ -217,6 +239,7 @@ def test_the_one_file_opens_from_disk_with_the_network_off(
         ("heads", "token=11&compare=causal"),
         ("atlas", "view=atlas"),
         ("attention", VIEWS["attention"]),
+        ("written", VIEWS["written"]),
         ("map", VIEWS["map"]),
     ):
         file = tmp_path / f"{name}.html"

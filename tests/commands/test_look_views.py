@@ -13,7 +13,7 @@ from headscope import Scope
 from headscope.commands.asking import CHOICES
 from headscope.commands.cli import main
 
-LAYERS = ["journey", "mixing", "glance", "effects"]
+ANSWERED = ["written", "journey", "mixing", "glance", "effects"]
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +52,11 @@ def answers(reading, token):
         "heads": reading.nearest(token, reference="layer"),
         "atlas": reading.atlas(token),
         "attention": reading.attention(token),
+        "written": reading.written(),
     }
 
 
-@pytest.mark.parametrize("view", LAYERS)
+@pytest.mark.parametrize("view", ANSWERED)
 def test_json_says_what_the_library_says(look, reading, view):
     code, out, _ = look("--view", view, "--token", "3", "--json")
     assert code == 0
@@ -85,13 +86,24 @@ def test_csv_has_the_rows_of_the_data_frame(look, reading, view):
 
 
 @pytest.mark.parametrize("width", [60, 100, 200])
-@pytest.mark.parametrize("view", LAYERS)
+@pytest.mark.parametrize("view", ANSWERED)
 def test_tables_stay_within_the_terminals_width(look, view, width, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(width))
     code, out, _ = look("--view", view, "--token", "3")
     assert code == 0
     assert max(map(len, out.splitlines())) <= width
     assert "…" not in out
+
+
+def test_one_head_s_matrices_are_printed_and_another_can_be_asked_for(look, reading):
+    for given in ([], ["--head", "2"]):
+        head = 2 if given else reading.written(1).head
+        out = look("--view", "written", "--layer", "1", *given)[1]
+        assert f"L1H{head}, what is written where" in out
+        assert f"L1H{head}, what was attended" in out
+    code, out, err = look("--view", "written", "--head", "4")
+    assert (code, out) == (2, "")
+    assert "there is no head 4; the layer's heads are 0 to 3." in err
 
 
 def test_an_edit_reaches_every_view_and_is_told(look, directory):
@@ -132,7 +144,7 @@ def test_ranks_read_alone_are_shown_where_they_are_asked_for(look, reading, tmp_
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--view", "voyage"], "open: heads, atlas, attention, journey, mixing, glance, effects"),
+        (["--view", "voyage"], "open: heads, atlas, attention, written, journey, mixing, glance, effects"),
         (["--view", "effects", "--replace-by", "noise"], "open: zero, mean"),
         (["--view", "journey", "-k", "0"], "from 1 to"),
         (["--view", "mixing", "--token", "zebra"], "no token of the text"),
@@ -140,6 +152,7 @@ def test_ranks_read_alone_are_shown_where_they_are_asked_for(look, reading, tmp_
         (["--edit", "L5=zero"], "L5H1=zero"),
         (["--edit", "L9H0=zero"], "layers are 0 to 2"),
         (["--edit", "L0H0=zero", "--edit", "L0H0=mean"], "twice"),
+        (["--head", "1"], "--head is for --view written, not heads"),
         (["--csv", "--json"], "--csv and --json do not go together"),
         (["--csv", "--why", "0"], "--csv and --why do not go together"),
     ],

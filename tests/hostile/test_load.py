@@ -36,6 +36,7 @@ ROUTES: dict[str, list[dict[str, Any]]] = {
     "compare": [{"layer": 2, "other": {"mask": "causal"}}, {"layer": 1, "other": {"reference": "layer"}}],
     "atlas": [{}, {"reference": "layer", "position": False}],
     "attention": [{"layer": 1, "head": 2}, {"weigh": "norms"}],
+    "written": [{"layer": 1}, {"layer": 2, "reference": "input", "head": 1}],
     "journey": [{}, {"position": False}],
     "mixing": [{}],
     "glance": [{}],

@@ -231,6 +231,7 @@ TAKEN = [
     "heads",
     "atlas",
     "attention",
+    "written",
     "layers",
     "1",
     "0",

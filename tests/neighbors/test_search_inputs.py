@@ -3,7 +3,11 @@
 import pytest
 import torch
 
-from headscope.neighbors import Place, Table, search
+from headscope.neighbors import Backend, Place, Table, backend_in_use, search
+from headscope.neighbors.asked import Asked
+from headscope.neighbors.batch import batches, pair_distances
+from headscope.neighbors.scan.backends import choose
+from headscope.question.choices import METRICS
 from tests.neighbors.agreement import assert_agrees
 from tests.neighbors.brute import random_case
 
@@ -88,6 +92,22 @@ def test_ranks_of_other_tokens() -> None:
     assert_agrees(near, "cosine", table, places, queries, own, place_of, others=others)
     assert near.other_ranks is not None
     assert torch.equal(near.other_ranks[4, :, 0], near.own_rank[4])
+
+
+@pytest.mark.parametrize("backend", ("torch", "numba") if backend_in_use() == "numba" else ("torch",))
+def test_a_great_many_other_tokens_are_ranked_without_leaving_a_query_to_float64(backend: Backend) -> None:
+    table, places, queries, own, _ = random_case(12, tokens=1500, places=1, count=2)
+    others = torch.arange(1500).expand(2, -1)
+    near = search(table, places, queries, own, metrics=METRICS, others=others, backend=backend)
+    for batch in batches(table, places, queries, others, torch.zeros_like(own), 2):
+        for metric in METRICS:
+            exact = pair_distances(batch, metric, *batch.target_pairs).view(batch.rows, -1)
+            ranks = near[metric].other_ranks
+            assert ranks is not None
+            assert torch.equal(ranks.flatten(0, 1), 1 + (exact[:, None] < exact[..., None]).sum(-1))
+            engine = choose(backend, queries.device, 0)
+            marks = {metric: Asked.of(batch, metric, exact.flatten()).marks}
+            assert not engine.scan(batch, [metric], 15, table.finite, marks)[metric].crowded.any()
 
 
 def test_no_queries_give_empty_results() -> None:

@@ -27,6 +27,7 @@ ANSWERS: dict[str, Callable[[Reading], Answer]] = {
     "positions": lambda reading: reading.nearest_positions(2, 1, against="v"),
     "atlas": lambda reading: reading.atlas(2),
     "attention": lambda reading: reading.attention(2, 1, "norms"),
+    "written": lambda reading: reading.written(1),
     "background": lambda reading: reading.background(reading.nearest(2, 1, k=3)),
     "comparison": lambda reading: reading.compare(reading, 2, 1, k=3, other_reference="input"),
     "worked": lambda reading: reading.work_out(near := reading.nearest(2, 1, k=3), 1, int(near.ids[1, 0])),
@@ -41,6 +42,7 @@ ANSWERS: dict[str, Callable[[Reading], Answer]] = {
 DRAWN = {name for name in ANSWERS if "neighbors" in name or "map" in name} | {
     "atlas",
     "attention",
+    "written",
     "comparison",
     "journey",
     "mixing",

@@ -50,7 +50,7 @@ def test_a_walk_ranks_the_own_and_another_token_as_brute_force_does(scope_of):
         others = ids.roll(3)
         others[::4] = -1
         vocabulary = scope.bench.vocabulary
-        found = walk(vocabulary, stream, ids, spots, k=5, others=others)
+        found = walk(vocabulary, stream, ids, spots, k=5, others=others[:, None])
         nearest = []
         for n, token in enumerate(tokens):
             rows = vocabulary.feed.arrivals(torch.arange(scope.card.vocab_size), vocabulary.feed.place(token.position))
@@ -58,7 +58,7 @@ def test_a_walk_ranks_the_own_and_another_token_as_brute_force_does(scope_of):
             nearest.append(cosine.topk(5).indices)
             for token, rank, close in (
                 (ids[n], found.rank[:, n], found.cosine[:, n]),
-                (others[n], found.other_rank[:, n], found.other_cosine[:, n]),
+                (others[n], found.other_rank[:, n, 0], found.other_cosine[:, n, 0]),
             ):
                 if token < 0:
                     assert not rank.any()

@@ -12,7 +12,7 @@ from typing_extensions import NotRequired, TypedDict
 from headscope.inference.verdicts import Verdict
 from headscope.model.card import Card
 from headscope.question.choices import What
-from headscope.reading import answer, records
+from headscope.reading import answer, layer_records, records
 from headscope.reading.map.records import LabelledMapRecord
 
 State = Literal["absent", "waiting", "working", "stopped", "failed", "ready"]
@@ -106,12 +106,32 @@ class HeldRecord(records.BackgroundRecord, LaidOut):
     """What other texts' outputs say of an answer."""
 
 
+class WrittenWhereRecord(records.WrittenRecord, LaidOut):
+    """What every head of a layer writes where; `html`: the figures of all heads, and the two matrices of `head`."""
+
+
 class ExplainedRecord(records.WhyRecord, LaidOut):
     """One token's score in one head, split over the source positions; `rest` belongs to none."""
 
 
 class AllHeadsRecord(records.AtlasRecord, LaidOut):
     """The nearest token of every layer and head."""
+
+
+class FollowedRecord(layer_records.JourneyRecord, LaidOut):
+    """What becomes of every token's residual stream, stage by stage."""
+
+
+class MixedRecord(layer_records.MixingRecord, LaidOut):
+    """How much comes from other positions, from bare weights to what leaves the norm."""
+
+
+class GlancedRecord(layer_records.GlanceRecord, LaidOut):
+    """Every head of the text in five numbers; null where the text cannot tell."""
+
+
+class LostRecord(layer_records.EffectsRecord, LaidOut):
+    """What the model's output at a token loses without each head."""
 
 
 class ComparedRecord(LaidOut):
@@ -175,13 +195,14 @@ class ViewRecord(TypedDict):
 
 
 class SurveyedRecord(TypedDict):
-    """A survey that is open: how much it read, and what it measured."""
+    """A survey that is open: how much it read, what it measured, and in a few lines what may be concluded."""
 
     name: str
     texts: int
     documents: int | None
     positions: int
     views: list[ViewRecord]
+    concluded: list[str]
 
 
 class SurveyRecord(TypedDict):
@@ -192,7 +213,10 @@ class SurveyRecord(TypedDict):
 
 
 class FigureRecord(TypedDict):
-    """A figure of a head: its value and chance, their difference with its 95 % interval, and the verdict."""
+    """A figure of a head: its value and chance, their difference with its 95 % interval, and the verdict.
+
+    `small`: the difference is sure, and small. `smallest`: the smallest difference that the texts could have shown.
+    """
 
     positions: int | None
     paired: int | None
@@ -206,13 +230,19 @@ class FigureRecord(TypedDict):
     difference_high: float | None
     p: float | None
     q: float | None
+    smallest: float | None
     verdict: Verdict | None
+    small: bool | None
 
 
 class UsualHeadRecord(TypedDict):
+    """`own`, `carry`: within the text, beside even attention; `topic`: the own rank's AUC beside other documents'."""
+
     head: int
     in_text: FigureRecord | None
     own: FigureRecord | None
+    carry: FigureRecord | None
+    topic: FigureRecord | None
     signal: FigureRecord | None
 
 

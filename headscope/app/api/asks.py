@@ -43,6 +43,10 @@ def _unicode(text: str) -> str:
 Text = Annotated[str, AfterValidator(_unicode)]
 
 
+_REFERENCES = (
+    " ".join(f"{name}: {meaning}" for name, meaning in meanings.REFERENCES.items())
+    + f" (null: {defaults.REFERENCE}; the spaces embedding, unembedding and fitted have none)."
+)
 Size = Annotated[int, Field(ge=50, description="How many vocabulary tokens.")]
 Near = Annotated[int, Field(ge=1, description="How many of the nearest tokens of each output are among them.")]
 Perplexity = Annotated[float, Field(ge=2, allow_inf_nan=False, description="Of t-SNE.")]
@@ -81,6 +85,12 @@ class LaidOutAsk(Ask):
     )
 
 
+class ByHeadAsk(LaidOutAsk):
+    """A question about all heads, whose numbers can stand beside others of every head."""
+
+    by_head: bool = Field(default=False, description="With html: one table, a row a head.")
+
+
 class AtlasAsk(LaidOutAsk):
     """For every layer and head, the vocabulary token that its output at a token is nearest to."""
 
@@ -90,11 +100,7 @@ class AtlasAsk(LaidOutAsk):
         examples=[1, "banana"],
     )
     space: Space = "value"
-    reference: Reference | None = Field(
-        default=None,
-        description=" ".join(f"{name}: {meaning}" for name, meaning in meanings.REFERENCES.items())
-        + f" (null: {defaults.REFERENCE}; the spaces embedding, unembedding and fitted have none).",
-    )
+    reference: Reference | None = Field(default=None, description=_REFERENCES)
     metric: Metric = "cosine"
     position: bool = Field(default=True, description="Add the token's position embedding to the vocabulary.")
     candidates: Candidates = Field(default="all", description='"words" leaves out special, unused and byte tokens.')
@@ -110,6 +116,10 @@ class AtlasAsk(LaidOutAsk):
         return Question(None, self.space, self.reference, self.metric, self.position, self.candidates, k=1)
 
 
+class AllHeadsAsk(AtlasAsk, ByHeadAsk):
+    """For every layer and head, the vocabulary token that its output at a token is nearest to."""
+
+
 class AttentionAsk(LaidOutAsk):
     """For each head of a layer, how much of each position it mixes into its output at a token."""
 
@@ -120,6 +130,24 @@ class AttentionAsk(LaidOutAsk):
         description='The attention weights, or the lengths of what they let through ("norms").',
     )
     head: int | None = Field(default=None, ge=0, description="A head whose whole pattern is wanted too.")
+
+
+class WrittenAsk(LaidOutAsk):
+    """For each head of a layer, which tokens of the text each of its outputs is near to, beside what it attended to."""
+
+    layer: int = Field(default=0, ge=0, description="From 0.")
+    space: Space = "value"
+    reference: Reference | None = Field(default=None, description=_REFERENCES)
+    metric: Metric = "cosine"
+    position: bool = Field(default=True, description="Add each position's embedding to the vocabulary there.")
+    head: int | None = Field(
+        default=None, ge=0, description="Whose matrices are laid out; null: that of the largest mean Carry."
+    )
+
+    @property
+    def needs_alone(self) -> What | None:
+        """The values, for the reference isolated."""
+        return values_of(self.reference, self.space)
 
 
 class MapAsk(Ask):
@@ -167,8 +195,12 @@ class MapAsk(Ask):
         return self if self.into is None else self.model_copy(update={"text": self.into, "into": None})
 
 
-class JourneyAsk(Ask):
+class JourneyAsk(LaidOutAsk):
     """What becomes of every token's residual stream on its way through the layers."""
+
+    token: Token | None = Field(
+        default=None, description="With html: the token whose stages are laid out; null: every token, a table a number."
+    )
 
     position: bool = Field(default=True, description="The own input embedding with its position, or without one.")
     k: int = Field(default=10, ge=1, description="How many nearest tokens are compared between stages.")
@@ -182,15 +214,19 @@ class JourneyAsk(Ask):
         return "streams" if self.isolated else None
 
 
-class MixingAsk(Ask):
+class MixingAsk(ByHeadAsk):
     """How much of every layer's output comes from other positions."""
 
+    token: Token | None = Field(
+        default=None, description="With html: the token at which it is laid out; null: the mean over all."
+    )
 
-class GlanceAsk(Ask):
+
+class GlanceAsk(LaidOutAsk):
     """Every head of the text in five numbers."""
 
 
-class EffectsAsk(Ask):
+class EffectsAsk(ByHeadAsk):
     """What the model's output at a token loses without each head: as many forward passes as there are heads."""
 
     token: Token = Field(default=defaults.TOKEN, description="A position, or the text of one token.")

@@ -20,6 +20,7 @@ from headscope.app.api.surveys import Surveys
 from headscope.app.visitors import Visitors
 from headscope.errors import InputError
 from headscope.keep.memory import Recent
+from headscope.reading.answer import Answer
 from headscope.reading.reading import Reading
 from headscope.scope import Scope
 
@@ -49,6 +50,7 @@ class Desk:
         self.visitors = Visitors(limits.work, limits.at_once)
         self._readings: Recent[Reading] = Recent(limits.readings)
         self._answers: Recent[Json[Any]] = Recent(limits.answers, len)
+        self._found: Recent[Answer] = Recent(limits.answers)
 
     async def answer(self, ask: A, question: Callable[[Turn, A], R], request: Request | None = None) -> Json[R]:
         """What a question comes to when it is its turn."""
@@ -131,7 +133,11 @@ class Desk:
 
     def _turn(self, scope: Scope, ask: Ask, read: Read) -> Turn:
         reading = read(scope, ask)
-        return Turn(scope, reading, self.limits, lambda comparison: self._other_side(reading, comparison, read))
+
+        def other(comparison: CompareAsk) -> OtherSide:
+            return self._other_side(reading, comparison, read)
+
+        return Turn(scope, reading, self.limits, other, self._found, self._key_of_reading(scope, ask))
 
     def _other_side(self, reading: Reading, ask: CompareAsk, read: Read) -> OtherSide:
         """The other side of a comparison, its token found and its text read by `read`."""

@@ -15,7 +15,7 @@ class Limits:
     waiting: int = 8  # requests in line behind the one that runs
     models: int = 2  # held open beside the server's own
     readings: int = 2**30  # bytes of captured heads
-    answers: int = 64 * 2**20  # bytes of finished answers
+    answers: int = 64 * 2**20  # bytes of finished answers, and of what several of them are made of
     map: int = 5000  # vocabulary tokens of a map
     maps: int = 128 * 2**20  # bytes of maps, and of their points
     alone: bool = True  # whether a question may have the vocabulary read alone, which takes minutes and disk

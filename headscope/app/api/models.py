@@ -32,6 +32,13 @@ class NotAllowed(Exception):
     """A model that this server does not open for a visitor."""
 
 
+def check_place(name: str, what: str) -> None:
+    """NotAllowed for a name that is never looked up, see `no_place`; `what` says what may be named."""
+    why = no_place(name)
+    if why is not None:
+        raise NotAllowed(f"{name!r} is {why}: {what} of the server's own disks.")
+
+
 class NotFound(HeadscopeError):
     """A model that a request names, and that cannot be opened."""
 
@@ -136,9 +143,7 @@ class Models:
                 f"this server opens no other model than {self.name}; it was asked for {name!r}. "
                 "Whoever runs it can allow that with --allow-models."
             )
-        why = no_place(name)
-        if why is not None:
-            raise NotAllowed(f"{name!r} is {why}: a model is a Hub id or a directory of the server's own disks.")
+        check_place(name, "a model is a Hub id or a directory")
         return self._open
 
     def _keep(self, key: str | None, scope: Scope) -> Scope:

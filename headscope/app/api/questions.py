@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from headscope.app.api.answers import (
     AllHeadsRecord,
     AttendedRecord,
     ComparedRecord,
     ExplainedRecord,
+    FollowedRecord,
+    GlancedRecord,
     HeldRecord,
     LaidOut,
     LookedRecord,
+    LostRecord,
+    MixedRecord,
     PatternRecord,
     TextRecord,
     WorkedOutRecord,
+    WrittenWhereRecord,
 )
 from headscope.app.api.asks import (
-    AtlasAsk,
+    AllHeadsAsk,
     AttentionAsk,
     BackgroundAsk,
     CompareAsk,
@@ -31,35 +36,53 @@ from headscope.app.api.asks import (
     MixingAsk,
     NearestAsk,
     ReadAsk,
+    ViewAsk,
     WhyAsk,
     WorkedAsk,
+    WrittenAsk,
 )
 from headscope.app.api.limits import Limits
 from headscope.errors import InputError
+from headscope.keep.memory import Recent
 from headscope.question.choices import Replacement, Weigh
+from headscope.reading.answer import Answer
 from headscope.reading.attention import pattern as pattern_sheet
 from headscope.reading.comparison import compared
 from headscope.reading.effects import Effects
-from headscope.reading.layer_records import EffectsRecord, GlanceRecord, JourneyRecord, MixingRecord
 from headscope.reading.nearest import Neighbors
 from headscope.reading.positions import PositionNeighbors
 from headscope.reading.reading import Reading
 from headscope.reading.records import LookRecord
 from headscope.reading.told import look_record, read_record
 from headscope.reading.worked import Worked
+from headscope.reading.written import Written
 from headscope.scope import Scope
 from headscope.show import html
 from headscope.show.sheet import Sheet
 
+A = TypeVar("A", bound=Answer)
+
 
 @dataclass(frozen=True)
 class Turn:
-    """A question's turn: its text as the model read it, and the server's bounds; `other` makes the turn beside it."""
+    """A question's turn: its text as the model read it, and the server's bounds; `other` makes the turn beside it.
+
+    `kept` holds answers that many requests are made of, under the `key` of their reading.
+    """
 
     scope: Scope
     reading: Reading
     limits: Limits
     other: Callable[[CompareAsk], OtherSide]
+    kept: Recent[Answer]
+    key: Hashable
+
+    def once(self, ask: Callable[..., A], *choices: Hashable) -> A:
+        """What a method of the reading answers, worked out once for as long as it is kept."""
+        self.reading.bench.check()
+        if self.key is None:
+            return ask(*choices)
+        return self.kept.made((self.key, ask.__name__, choices), lambda: ask(*choices))
 
 
 class OtherSide(NamedTuple):
@@ -112,10 +135,10 @@ def compare(turn: Turn, ask: CompareAsk) -> ComparedRecord:
     }
 
 
-def atlas(turn: Turn, ask: AtlasAsk) -> AllHeadsRecord:
+def atlas(turn: Turn, ask: AllHeadsAsk) -> AllHeadsRecord:
     """The nearest token of every layer and head."""
-    found = turn.reading.ask_atlas(ask.of_all_layers, ask.token)
-    return {**found.to_dict(), **laid_out(ask, found.sheets)}
+    found = turn.once(turn.reading.ask_atlas, ask.of_all_layers, ask.token)
+    return {**found.to_dict(), **laid_out(ask, lambda: [found.by_head()] if ask.by_head else found.sheets())}
 
 
 def attention(turn: Turn, ask: AttentionAsk) -> AttendedRecord:
@@ -134,24 +157,44 @@ def attention(turn: Turn, ask: AttentionAsk) -> AttendedRecord:
     return {**found.to_dict(), "pattern": pattern, **laid_out(ask, lambda: (*found.sheets(), whole))}
 
 
-def journey(turn: Turn, ask: JourneyAsk) -> JourneyRecord:
+def written(turn: Turn, ask: WrittenAsk) -> WrittenWhereRecord:
+    """What a layer's heads write where, within the text."""
+    found = written_of(turn, ask)
+    return {**found.to_dict(), **laid_out(ask, found.sheets)}
+
+
+def journey(turn: Turn, ask: JourneyAsk) -> FollowedRecord:
     """Every token's residual stream, stage by stage."""
-    return turn.reading.journey(ask.k, ask.position, ask.isolated).to_dict()
+    found = turn.once(turn.reading.journey, ask.k, ask.position, ask.isolated)
+    at = None if ask.token is None else turn.reading.position_of(ask.token)
+    return {**found.to_dict(), **laid_out(ask, lambda: found.sheets() if at is None else [found.of(at)])}
 
 
-def mixing(turn: Turn, ask: MixingAsk) -> MixingRecord:
+def mixing(turn: Turn, ask: MixingAsk) -> MixedRecord:
     """How much of every layer's output comes from other positions."""
-    return turn.reading.mixing().to_dict()
+    found = turn.once(turn.reading.mixing)
+    at = None if ask.token is None else turn.reading.position_of(ask.token)
+    if ask.by_head and at is None:
+        raise InputError("by_head lays out what each head mixes at a token: name the token.")
+
+    def sheets() -> Sequence[Sheet]:
+        if at is None:
+            return found.sheets()
+        return [found.by_head(at)] if ask.by_head else found.sheets_at(at)
+
+    return {**found.to_dict(), **laid_out(ask, sheets)}
 
 
-def glance(turn: Turn, ask: GlanceAsk) -> GlanceRecord:
+def glance(turn: Turn, ask: GlanceAsk) -> GlancedRecord:
     """Every head in five numbers."""
-    return turn.reading.glance().to_dict()
+    found = turn.once(turn.reading.glance)
+    return {**found.to_dict(), **laid_out(ask, found.sheets)}
 
 
-def effects(turn: Turn, ask: EffectsAsk) -> EffectsRecord:
+def effects(turn: Turn, ask: EffectsAsk) -> LostRecord:
     """What the output loses without each head."""
-    return effects_of(turn, ask.token, ask.replaced_by).to_dict()
+    found = effects_of(turn, ask.token, ask.replaced_by)
+    return {**found.to_dict(), **laid_out(ask, lambda: [found.by_head()] if ask.by_head else found.sheets())}
 
 
 def near(reading: Reading, ask: NearestAsk) -> Neighbors:
@@ -181,6 +224,17 @@ def pattern_of(reading: Reading, layer: int, weigh: Weigh, head: int) -> list[li
     return queries
 
 
+def written_of(turn: Turn, ask: WrittenAsk | ViewAsk) -> Written:
+    """What is written where; InputError where the text is too long for whole matrices."""
+    tokens, most = len(turn.reading.tokens), turn.limits.pattern
+    if tokens > most:
+        raise InputError(
+            f"the text has {tokens} tokens; this server gives whole matrices of up to {most}: take a shorter text, or "
+            "headscope look --view written."
+        )
+    return turn.reading.written(ask.layer, ask.space, ask.reference, ask.metric, ask.position, ask.head)
+
+
 def effects_of(turn: Turn, token: int | str, replaced_by: Replacement = "zero") -> Effects:
     """The effects of all heads; InputError where they take too long."""
     card, length, most = turn.scope.card, len(turn.reading.tokens), turn.limits.effects
@@ -190,7 +244,7 @@ def effects_of(turn: Turn, token: int | str, replaced_by: Replacement = "zero") 
             f"the effects of all heads take {runs} runs of {length} tokens, and this server does {most:,} tokens "
             "at most: take a shorter text, or headscope look --view effects."
         )
-    return turn.reading.effects(token, replaced_by)
+    return turn.once(turn.reading.effects, token, replaced_by)
 
 
 def laid_out(ask: LaidOutAsk, sheets: Callable[[], Sequence[Sheet]]) -> LaidOut:

@@ -119,6 +119,12 @@ TABLE: tuple[Address, ...] = (
         {**_EXPERIMENT, "one head's whole pattern": {"weigh": "norms", "head": 7}},
     ),
     QuestionAddress(
+        "written",
+        questions.written,
+        "Which tokens of the text every output of a layer's heads is near to",
+        {**_EXPERIMENT, "head 8 of layer 2": {"layer": 2, "head": 8, "html": True}},
+    ),
+    QuestionAddress(
         "journey",
         questions.journey,
         "Every token's residual stream through the layers",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from headscope.reading.offers import Offer, offers
 from headscope.scope import Scope
 
 STATIC = Path(__file__).parents[1] / "static"
+# Their address tells what is in them: a browser keeps them for good, and mixes none with those of another version.
+FILES = "static/" + hashlib.sha256(b"".join(one.read_bytes() for one in sorted(STATIC.iterdir()))).hexdigest()[:16]
 _WORDS = json.loads((Path(__file__).parent / "words.json").read_bytes())  # what every control and table means
 _SHOWN = {row.path for row in TABLE} | {"nearest_positions"}  # what the page's own views show
 _PLACE = "<!-- first -->"
@@ -33,7 +36,8 @@ class Page:
         self._alone = {what: desk.limits.alone or (one := kept(what)).done() == one.tokens for what in WHAT}
         self._offers = [offer for offer in offers().values() if offer.name not in _SHOWN]
         self._words = as_json(_words_of(self._offers))
-        self._before, self._after = (STATIC / "index.html").read_text("utf-8").split(_PLACE)
+        html = (STATIC / "index.html").read_text("utf-8").replace('"static/', f'"{FILES}/')
+        self._before, self._after = html.split(_PLACE)
 
     def html(self, query: dict[str, str]) -> str:
         """The page; the answer to its address is in it where it is at hand."""

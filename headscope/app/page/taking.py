@@ -12,7 +12,7 @@ from starlette.requests import Request
 from headscope.app.api import maps as asked_maps
 from headscope.app.api import questions
 from headscope.app.api.answers import FileRecord
-from headscope.app.api.asks import ViewAsk
+from headscope.app.api.asks import JourneyAsk, ViewAsk
 from headscope.app.api.desk import Desk
 from headscope.app.api.questions import Turn
 from headscope.app.page.script import script
@@ -23,15 +23,19 @@ from headscope.reading.answer import Answer
 from headscope.reading.atlas import Atlas
 from headscope.reading.attention import Attention, pattern
 from headscope.reading.comparison import Comparison, compared
+from headscope.reading.glance import Glance
 from headscope.reading.journey import Journey
 from headscope.reading.map import Map
+from headscope.reading.mixing import Mixing
 from headscope.reading.nearest import Neighbors
 from headscope.reading.offers import offers
 from headscope.reading.positions import PositionNeighbors
 from headscope.reading.worked import Worked
+from headscope.reading.written import Written
 from headscope.show import html
 from headscope.show.one_file import document
 from headscope.show.rows import csv_of
+from headscope.show.sheet import beside
 from headscope.show.svg import svg
 
 Rows = Sequence[Mapping[str, Any]]
@@ -70,16 +74,32 @@ class Shown:
         elif ask.reference == "isolated":
             references = ("isolated",)
         return [
-            self.reading.ask_atlas(ask.model_copy(update={"reference": reference}).of_all_layers, ask.token)
+            self.turn.once(
+                self.reading.ask_atlas, ask.model_copy(update={"reference": reference}).of_all_layers, ask.token
+            )
             for reference in references
         ]
 
+    @property
     def journey(self) -> Journey:
-        return self.reading.journey(position=self.ask.position, isolated=self.ask.isolated)
+        ask = self.ask
+        return self.turn.once(self.reading.journey, JourneyAsk().k, ask.position, ask.isolated)
+
+    @property
+    def mixing(self) -> Mixing:
+        return self.turn.once(self.reading.mixing)
+
+    @property
+    def glance(self) -> Glance:
+        return self.turn.once(self.reading.glance)
 
     @cached_property
     def attention(self) -> Attention:
         return self.reading.attention(self.ask.token, self.ask.layer, self.ask.weigh)
+
+    @cached_property
+    def written(self) -> Written:
+        return questions.written_of(self.turn, self.ask)
 
     @cached_property
     def pattern(self) -> list[list[float]] | None:
@@ -135,6 +155,14 @@ def _attention_figure(shown: Shown) -> str:
     return svg(sheets)
 
 
+def _layers_figure(shown: Shown) -> str:
+    """The table that the view shows before effects are asked for: there the vocabulary is as it is by default."""
+    asked = shown.ask.model_copy(update={"reference": None}).of_all_layers
+    position = shown.reading.position_of(shown.ask.token)
+    near = shown.turn.once(shown.reading.ask_atlas, asked, shown.ask.token)
+    return svg([beside([*shown.glance.sheets(), shown.mixing.by_head(position), near.by_head()])])
+
+
 def _pattern_rows(shown: Shown) -> Rows:
     if shown.pattern is None:
         raise InputError("there is no table 'pattern' of this view: its text is too long.")
@@ -158,7 +186,7 @@ def _is_compared(ask: ViewAsk) -> bool:
     return ask.as_compare() is not None
 
 
-_MIXING = TableFile("mixing", "What the layers mix", lambda shown: shown.reading.mixing().rows())
+_MIXING = TableFile("mixing", "What the layers mix", lambda shown: shown.mixing.rows())
 VIEWS: dict[str, TakenView] = {
     "heads": TakenView(
         lambda shown: f"{_named(shown.near.tokens[0])}, layer {shown.ask.layer}",
@@ -192,19 +220,27 @@ VIEWS: dict[str, TakenView] = {
         lambda shown: [shown.attention],
         _attention_figure,
     ),
+    "written": TakenView(
+        lambda shown: shown.written.title,
+        (TableFile("written", "What is written where, and attended", lambda shown: shown.written.rows()),),
+        lambda shown: [shown.written],
+        lambda shown: shown.written.figures()[".svg"]().decode(),
+    ),
     "journey": TakenView(
         lambda _: "Through the layers",
-        (TableFile("journey", "Every token, stage by stage", lambda shown: shown.journey().rows()), _MIXING),
-        lambda shown: [shown.journey(), shown.reading.mixing()],
+        (TableFile("journey", "Every token, stage by stage", lambda shown: shown.journey.rows()), _MIXING),
+        lambda shown: [shown.journey, shown.mixing],
+        lambda shown: svg([*shown.journey.sheets(), *shown.mixing.sheets()]),
     ),
     "layers": TakenView(
         lambda _: "Every head in numbers",
         (
-            TableFile("glance", "Every head in numbers", lambda shown: shown.reading.glance().rows()),
+            TableFile("glance", "Every head in numbers", lambda shown: shown.glance.rows()),
             _MIXING,
             TableFile("effects", "Effects of every head, by zeros", _effects_rows),
         ),
-        lambda shown: [shown.reading.glance(), shown.reading.mixing()],
+        lambda shown: [shown.glance, shown.mixing],
+        _layers_figure,
     ),
     "map": TakenView(
         lambda shown: f"A map of layer {shown.maps[0].question.layer}, head {shown.maps[0].head}",

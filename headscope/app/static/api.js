@@ -60,6 +60,9 @@ async function call(path, request, read = (response) => response.json()) {
   return answer;
 }
 
+/** What went wrong with a question, in a sentence. */
+export const said = (fault) => (fault instanceof Refused ? fault.message : "The server does not answer.");
+
 /** Waits until the server answers again, or `signal` gives up. */
 export async function returned(signal) {
   while (!signal.aborted) {

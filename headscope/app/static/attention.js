@@ -1,7 +1,7 @@
 // The view of attention: what every head of a layer mixes at the token, and one head's whole pattern.
 import { h, label } from "./dom.js";
 import { meaning, stepsOf, TABLES } from "./explain.js";
-import { choosable, grounded, laidOut, looks } from "./sheets.js";
+import { choosable, grounded, laidOut, looks, tilted } from "./sheets.js";
 
 export const controls = ["layer", "head", "weigh", "mask"];
 
@@ -36,9 +36,6 @@ const without = (server, tokens) =>
 
 /** Queries × sources of one head, the sources’ names on their sides. */
 function pattern(sheet, head) {
-  for (const title of sheet.querySelectorAll("thead th:not(:first-child)")) {
-    title.replaceChildren(h("div", { class: "tilted" }, [...title.childNodes]));
-  }
   sheet.dataset.head = head;
-  return [grounded(looks(sheet, "heat pattern")), ...meaning(TABLES.pattern)];
+  return [grounded(tilted(looks(sheet, "heat pattern"))), ...meaning(TABLES.pattern)];
 }

@@ -1,13 +1,16 @@
 // The view of the way through the layers: every token's residual stream, stage by stage, and how much the layers mix.
+import { post, said, standing } from "./api.js";
 import { byId, h, label } from "./dom.js";
-import { meaning, stepsOf } from "./explain.js";
+import { folded, stepsOf } from "./explain.js";
 import { count, distance } from "./numbers.js";
-import { scrolled } from "./tables.js";
+import { laidOut, looks } from "./sheets.js";
 
 export const controls = ["layer", "head", "position", "isolated", "mask"];
 
-/** The questions: both are about the whole text, so the server has the answers at hand for every other token. */
-export const questions = ({ text, mask, position, isolated }) => [["journey", { text, mask, position, isolated }], ["mixing", { text, mask }]];
+const journeyOf = ({ text, mask, position, isolated }) => ({ text, mask, position, isolated, html: true });
+
+/** The questions: both are about the whole text, and laid out at the token, which the server does with what it has at hand. */
+export const questions = (state) => [["journey", { ...journeyOf(state), token: state.token }], ["mixing", { text: state.text, mask: state.mask, token: state.token, html: true }]];
 
 const MEASURES = {
   own_rank: ["Rank of the own input embedding", "Among the whole vocabulary, by cosine; 1 is the nearest. A logarithmic scale.", count, "log"],
@@ -32,10 +35,10 @@ export function paint([journey, mixing], state, server, tokens) {
     notes: notes.map((note) => ["Note ", note]),
     figures: {
       journey: [
-        ofToken(own, journey),
-        plots(measuresOf(own).map((measure) => lines(measure, journey, own))),
+        looks(laidOut(journey)("journey")[0], "stages"),
+        plots(measuresOf(own).map((measure) => lines(measure, journey, own, state))),
       ],
-      mixing: [ratios(mixing, own), ...meaning([mixing.kinds.map(({ name, says }) => `${name}: ${says}`).join(" "), "|Σ_(j≠i) α_ij f(x_j)| / (|Σ_(j≠i) α_ij f(x_j)| + |α_ii f(x_i) + x_i|), f(x) = W_O v"]),
+      mixing: [looks(laidOut(mixing)("mixing_at")[0], "stages"), folded("|Σ_(j≠i) α_ij f(x_j)| / (|Σ_(j≠i) α_ij f(x_j)| + |α_ii f(x_i) + x_i|), f(x) = W_O v"),
         plots([bars(mixing, "mean of the tokens", "mixing", (layer, kind) => layer.means[kind]), bars(mixing, `at ${own.label}`, "mixing-token", atToken(own))])],
     },
     steps: stepsOf("journey"),
@@ -55,22 +58,14 @@ const measuresOf = (token) => Object.keys(MEASURES).filter((measure) => token[me
 /** The measures that a stage has; the first has nothing before it to share neighbours with. */
 const at = (token, measure, stage) => (measure === "overlap" ? (stage ? token.overlap[stage - 1] : null) : token[measure][stage]);
 
-/** The selected token: a row a stage, a column a measure. */
-function ofToken(own, { stages, k }) {
-  const names = measuresOf(own).map((measure) => [measure, MEASURES[measure]]);
-  const words = { content: ", a content word", function: ", a function word", punctuation: ", punctuation", other: "" };
-  const caption = `${own.label}${words[own.word_class]}: stage by stage`;
-  const top = h("tr", {}, h("td", {}, "stage"), names.map(([, [title]]) => h("th", { scope: "col" }, title === MEASURES.overlap[0] ? `${title} (of ${k})` : title)));
-  const rows = stages.map((stage, n) => h("tr", {}, h("th", { scope: "row" }, stage), names.map(([measure, [, , shown]]) => number(at(own, measure, n), shown))));
-  return grid(caption, top, rows, names.length, "stages");
-}
-
-const number = (value, shown) => h("td", { tabindex: "-1" }, value === null ? "–" : shown(value));
-
-const grid = (caption, top, rows, columns, kind) => scrolled(caption, { top, rows, columns, kind });
+/** The numbers of a plot, every token's; laid out when they are asked for, since a long text has many. */
+const every = (measure, state) => post("journey", journeyOf(state), standing()).then(
+  (answer) => looks(laidOut(answer)(measure)[0], "stages every"),
+  (fault) => h("p", { class: "banner" }, said(fault)), // where another view was asked for, nobody sees it
+);
 
 /** The plot of one measure of all tokens: a line a token, in one trace a class of words. */
-function lines(measure, { tokens, stages }, own) {
+function lines(measure, { tokens, stages }, own, state) {
   const [title, says, shown, scale] = MEASURES[measure];
   const one = (token) => stages.map((_, n) => [n, at(token, measure, n), token.position, `${token.position} ${token.label}, ${stages[n]}`]);
   const trace = (points, more) => ({
@@ -85,9 +80,7 @@ function lines(measure, { tokens, stages }, own) {
     const selected = trace(one(own), { name: `${own.label} (${own.position})`, mode: "lines+markers", line: { color: ink.ink, width: 3 }, marker: { color: ink.ink, size: 6 } });
     return { data: [...classes.filter(({ x }) => x.length), selected], layout: { ...legend, xaxis: stageAxis(stages), yaxis: { type: scale ?? "linear", ...(scale && { dtick: "D2" }), exponentformat: "none" } } };
   };
-  const table = () => grid(`${title}, every token`, h("tr", {}, h("td", {}, "token"), stages.map((stage) => h("th", { scope: "col" }, stage))),
-    tokens.map((token) => h("tr", {}, h("th", { scope: "row" }, `${token.position} `, label(token.label), ` (${token.word_class})`), stages.map((_, n) => number(at(token, measure, n), shown)))), stages.length, "stages every");
-  return { id: measure.replace("_", "-"), name: title, says, draw, table, choose: ({ customdata }) => byId("tokens").children[customdata].click() };
+  return { id: measure.replace("_", "-"), name: title, says, draw, table: () => every(measure, state), choose: ({ customdata }) => byId("tokens").children[customdata].click() };
 }
 
 const legend = { showlegend: true, legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" }, margin: { l: 52, r: 12, t: 34, b: 50 } };
@@ -102,15 +95,6 @@ function stageAxis(stages) {
 /** The ratio of a layer and kind at a token: where every head has one, their mean. */
 const atToken = ({ position }) => (layer, kind) => (kind in layer ? layer[kind][position] : mean(layer.heads.map((head) => head[kind][position])));
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
-
-/** Layers × kinds: the selected token's ratio, and the mean of all. */
-function ratios({ layers, kinds }, own) {
-  const token = atToken(own);
-  const top = h("tr", {}, h("td", {}, "layer"), kinds.map(({ name, says }) => h("th", { scope: "col", title: says }, name)));
-  const rows = layers.map((layer) => h("tr", {}, h("th", { scope: "row" }, layer.layer), kinds.map(({ kind }) =>
-    h("td", { tabindex: "-1" }, percent(token(layer, kind)), h("span", { class: "place" }, ` mean ${percent(layer.means[kind])}`)))));
-  return grid(`Mixing: how much of each layer’s output at ${own.label} comes from other positions`, top, rows, kinds.length, "stages");
-}
 
 /** The plot of a line a kind over the layers. */
 function bars({ layers, kinds }, whose, id, ratio) {

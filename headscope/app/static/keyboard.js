@@ -44,12 +44,12 @@ export function onCell(place, choose) {
 /** Arrows move from cell to cell of the tables in `place`. */
 export function throughCells(place) {
   place.addEventListener("keydown", (event) => {
-    const here = event.target.closest("tbody td");
+    const here = event.target.closest("tbody :is(td, th)");
     const step = STEPS[event.key];
     if (!here || !step) return;
     event.preventDefault();
     const row = here.parentElement.parentElement.rows[here.parentElement.sectionRowIndex + step[0]];
     const next = row?.cells[here.cellIndex + step[1]];
-    if (next?.matches("td")) focus(inside(here), inside(next));
+    if (next?.matches("td, :has(button)")) focus(inside(here), inside(next));
   });
 }

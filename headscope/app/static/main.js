@@ -203,7 +203,7 @@ byId("view").addEventListener("click", ({ target }) => {
 });
 throughCells(byId("view"));
 onCell(byId("neighbors"), (cell) => change(whyOf(cell) === state.why ? { why: null } : { why: whyOf(cell), head: Number(cell.head) }));
-for (const place of ["positions", "attention", "pattern"]) onCell(byId(place), (cell) => change({ token: Number(cell.position) }));
+for (const place of ["positions", "attention", "pattern", "written"]) onCell(byId(place), (cell) => change({ token: Number(cell.position) }));
 markTokens(document.querySelector("main"), byId("readout"));
 new ResizeObserver(() => document.documentElement.style.setProperty("--held", `${byId("bar").offsetHeight}px`)).observe(byId("bar"));
 bindControls(server, change);

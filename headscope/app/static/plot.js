@@ -11,7 +11,7 @@ let library = null;
 /** plotly.js, loaded once. Its stylesheet is ours, since the page's policy refuses styles that a script writes. */
 function loaded() {
   library ??= new Promise((done, failed) => {
-    const style = h("link", { rel: "stylesheet", href: "static/plot.css", id: "plotly.js-style-global", class: "no-inline-styles" });
+    const style = h("link", { rel: "stylesheet", href: new URL("plot.css", import.meta.url).href, id: "plotly.js-style-global", class: "no-inline-styles" });
     const script = h("script", { src: "plotly.js" });
     // It writes the styles of its maps (of the world) as soon as it is there, used or not: into something inert.
     const make = Document.prototype.createElement;
@@ -47,7 +47,7 @@ export function colours(scheme = "") {
 
 /**
  * The plot `id`, as an element: `draw(colours)` gives plotly's data and layout, `choose` is told what was clicked,
- * `drawn` that it stands, `table` makes the same numbers as a table, when it is opened.
+ * `drawn` that it stands, `table` makes the same numbers as a table, when it is opened, at once or as a promise.
  */
 export function plot({ id, name, says, draw, choose = null, drawn = null, table = null, height = 300 }) {
   const here = plots.get(id) ?? made(id);
@@ -73,8 +73,11 @@ function made(id) {
   for (const [kind, button] of here.buttons) button.addEventListener("click", () => save(here, kind.toLowerCase()));
   const downloads = h("p", { class: "downloads" }, "Download ", here.buttons.map(([, button]) => button));
   here.numbers = h("details", {}, h("summary", {}, "As a table"));
-  here.numbers.addEventListener("toggle", () => {
-    if (here.numbers.open && here.table) here.numbers.replaceChildren(here.numbers.firstChild, here.table());
+  here.numbers.addEventListener("toggle", async () => {
+    if (!here.numbers.open || !here.table) return;
+    const { table } = here;
+    const numbers = await table();
+    if (here.table === table) here.numbers.replaceChildren(here.numbers.firstChild, numbers); // else another is shown by now
   });
   here.element = h("figure", { class: "plot", id: `plot-${id}` }, h("div", { class: "over" }, caption, downloads), canvas, says, here.numbers);
   sight.observe(canvas);

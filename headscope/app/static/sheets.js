@@ -4,8 +4,8 @@ import { distance, legend, scale } from "./numbers.js";
 
 /** The tables of an answer by their names, or all; every word of the text and the vocabulary was escaped by the server. */
 export function laidOut({ html }) {
-  const all = [...new DOMParser().parseFromString(html, "text/html").querySelectorAll(".hs-sheet")].map(live);
-  return (name) => all.filter((one) => name === undefined || one.dataset.sheet === name);
+  const all = [...new DOMParser().parseFromString(html, "text/html").querySelectorAll(".hs-sheet")];
+  return (name) => all.filter((one) => name === undefined || one.dataset.sheet === name).map(live);
 }
 
 /** A table whose cells know what they are about; one of them can be reached with Tab. */
@@ -36,6 +36,19 @@ function about(cell, columns, row, stub) {
 
 const words = (title) => [".hs-before", ".hs-label"].map((part) => title.querySelector(part)?.textContent).filter(Boolean).join(" ");
 
+/** Sheets of the same rows as one: the first, with the columns of the others beside its own. */
+export function beside([first, ...others]) {
+  const [table, ...more] = [first, ...others].map((sheet) => sheet.querySelector("table"));
+  for (const other of more) {
+    [...table.rows].forEach((row, n) => row.append(...[...other.rows[n].cells].slice(1)));
+    table.caption.firstChild.append(` · ${other.caption.textContent}`);
+  }
+  table.style.setProperty("--columns", table.rows[0].cells.length - 1);
+  first.querySelector(".hs-scroll").setAttribute("aria-label", `${table.caption.textContent}, scrollable`);
+  first.append(...others.flatMap((sheet) => [...sheet.querySelectorAll(".hs-key, .hs-legend")]));
+  return first;
+}
+
 /** Gives a table the look of a kind. */
 export function looks(sheet, kind) {
   sheet.querySelector("table").className = kind;
@@ -51,28 +64,40 @@ export function choosable(sheet, chosen) {
   return sheet;
 }
 
-/** Bars behind the numbers of a table, on one scale for each thing that is measured, and what they show. */
-export function barred(sheet) {
+/** Bars behind the numbers of a table, on one scale for each thing that is measured; and what they show, in words. */
+export function bars(sheet) {
   const cells = [...sheet.querySelectorAll("tbody td[data-value]")];
-  const told = [...new Set(cells.map((cell) => cell.dataset.measure))].map((measure, n) => {
+  return [...new Set(cells.map((cell) => cell.dataset.measure))].map((measure, n) => {
     const measured = cells.filter((cell) => cell.dataset.measure === measure);
-    const bars = scale(measured.map((cell) => Number(cell.dataset.value)));
+    const across = scale(measured.map((cell) => Number(cell.dataset.value)));
     for (const cell of measured) {
-      const [from, to] = bars.bar(Number(cell.dataset.value));
+      const [from, to] = across.bar(Number(cell.dataset.value));
       cell.style.setProperty("--from", `${from}%`);
       cell.style.setProperty("--to", `${to}%`);
     }
-    return n ? ` The ${measure}: up to ${distance(bars.high)} across the whole cell.` : legend(bars);
+    return n ? ` The ${measure}: up to ${distance(across.high)} across the whole cell.` : legend(across);
   });
-  sheet.querySelector(".hs-scroll").after(h("p", { class: "legend" }, told));
+}
+
+/** A table with bars, and below it what they show. */
+export function barred(sheet) {
+  sheet.querySelector(".hs-scroll").after(h("p", { class: "legend" }, bars(sheet)));
   return sheet;
 }
 
-/** Grounds as strong as the numbers of a table, and what they show. */
-export function grounded(sheet) {
+/** Grounds as strong as the numbers of a table, and what they show; up to `least` they are clear. */
+export function grounded(sheet, least = 0, says = "") {
   const cells = [...sheet.querySelectorAll("tbody td[data-value]")];
-  const most = Math.max(...cells.map((cell) => Number(cell.dataset.value)));
-  for (const cell of cells) cell.style.setProperty("--heat", `${most ? Math.round((100 * Number(cell.dataset.value)) / most) : 0}%`);
-  sheet.querySelector(".hs-scroll").after(h("p", { class: "legend" }, `Ground: clear at 0, full at ${distance(most)} (the largest here).`));
+  const most = Math.max(least, ...cells.map((cell) => Number(cell.dataset.value)));
+  for (const cell of cells) cell.style.setProperty("--heat", `${most > least ? Math.round(Math.max(0, 100 * (Number(cell.dataset.value) - least)) / (most - least)) : 0}%`);
+  sheet.querySelector(".hs-scroll").after(h("p", { class: "legend" }, `Ground: clear ${least ? "up to" : "at"} ${distance(least).replace(".000", "")}${says}, full at ${distance(most)} (the largest here).`));
+  return sheet;
+}
+
+/** Titles of columns on their sides, where there are many. */
+export function tilted(sheet) {
+  for (const title of sheet.querySelectorAll("thead th:not(:first-child)")) {
+    title.replaceChildren(h("div", { class: "tilted" }, [...title.childNodes]));
+  }
   return sheet;
 }

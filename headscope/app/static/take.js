@@ -1,5 +1,5 @@
 // The sheet that gives a view away: files that the server makes, its figure as a picture, the link and the program.
-import { Lost, post, Refused } from "./api.js";
+import { Lost, post, Refused, said } from "./api.js";
 import { byId, h } from "./dom.js";
 
 const DPI = 300 / 96; // pixels of a picture for each of the figure's: 300 to the inch
@@ -21,7 +21,7 @@ export function bindTake() {
     } catch (fault) {
       if (signal.aborted) return;
       if (!(fault instanceof Refused || fault instanceof Lost)) throw fault;
-      byId("files").replaceChildren(h("li", {}, fault instanceof Refused ? fault.message : "The server does not answer."));
+      byId("files").replaceChildren(h("li", {}, said(fault)));
     }
     byId("link").value = location.href;
   });

@@ -7,5 +7,6 @@ import * as layers from "./layers.js";
 import * as map from "./map.js";
 import { OFFERED } from "./offered.js";
 import * as survey from "./survey.js";
+import * as written from "./written.js";
 
-export const VIEWS = { heads, atlas, attention, journey, layers, map, survey, ...OFFERED };
+export const VIEWS = { heads, atlas, attention, written, journey, layers, map, survey, ...OFFERED };

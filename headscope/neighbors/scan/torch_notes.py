@@ -7,13 +7,15 @@ from torch import Tensor
 
 from headscope.neighbors import bounds
 from headscope.neighbors.batch import Batch
+from headscope.neighbors.scan.torch_marks import Buckets
 from headscope.neighbors.settle import Findings
 from headscope.question.choices import Metric
 
+_FEW = 8  # targets of a query that are counted one after another; more are counted by buckets
 BLOCK = 32  # tokens that are looked at together
 _LEAST = torch.finfo(torch.float32).min  # −inf is the score of what is no candidate
 _MANY = 8  # times k: beyond so many peaks, finding the k-th highest takes longer than larger blocks cost
-_CROWD = 1024  # pairs that float64 may have to settle for one row, beside those k asks for
+_CROWD = 1024  # pairs that float64 may have to settle for one row, beside those that k and the targets ask for
 
 
 @dataclass
@@ -31,7 +33,8 @@ class Notes:
     load: Tensor  # int64 [head, lane], pairs taken
     peaks: list[Tensor] = field(default_factory=list)  # float32 [head, lane, block], certain ones
     tiles: int = 0
-    doubtful: list[tuple[Tensor, ...]] = field(default_factory=list)  # head, lane, target, token
+    buckets: Buckets | None = None  # where the targets are many
+    doubtful: list[tuple[Tensor, ...]] = field(default_factory=list)  # head, lane, first target, last, token
     contenders: list[tuple[Tensor, ...]] = field(default_factory=list)  # head, lane, token, most it can score
 
     @classmethod
@@ -39,7 +42,10 @@ class Notes:
         own = marks[row].movedim(-1, 0).masked_fill(~live, torch.inf)
         floor = torch.where(live, -torch.inf, torch.inf).float()
         none = torch.zeros_like(own, dtype=torch.int64)
-        return cls(metric, k, row, live, length.masked_fill(~live, 0.0), own, none, floor, none[0].clone())
+        # Lanes left to float64 are read as any other, and what is said of them is left out in the end.
+        buckets = Buckets(marks[row].masked_fill(~live[..., None], torch.inf)) if len(own) > _FEW else None
+        load = torch.zeros_like(row)
+        return cls(metric, k, row, live, length.masked_fill(~live, 0.0), own, none, floor, load, buckets=buckets)
 
     def read(self, start: int, scores: Tensor, error: Tensor, fixed_error: Tensor, scratch: Tensor) -> None:
         """Take notes of scores float32 [head, lane, token], and scratch as large, of tokens from `start`.
@@ -51,10 +57,12 @@ class Notes:
         error = error.double() * self.length + fixed_error.double()
         if self.metric == "euclidean":
             error = error + bounds.EXACT_UNIT * self.length**2
-        self._read_targets(start, scores, error, scratch)
+        if self.buckets is None:
+            self._read_targets(start, scores, error, scratch)
+        else:
+            self._read_many(start, self.buckets.read(scores, error, scratch))
         self._read_peaks(start, blocks, error.float())
-        if int(self.load.max()) > _CROWD + 16 * self.k:
-            self._leave(self.load > _CROWD + 16 * self.k)
+        self._leave_crowded()
         self.tiles += 1
 
     def _read_targets(self, start: int, scores: Tensor, error: Tensor, scratch: Tensor) -> None:
@@ -70,8 +78,13 @@ class Notes:
             inside = (score >= low[head, lane, None]) & (score <= high[head, lane, None])
             hit, token = inside.nonzero(as_tuple=True)
             head, lane, token = head[hit], lane[hit], start + token
-            self.doubtful.append((head, lane, torch.full_like(head, target), token))
+            self.doubtful.append((head, lane, torch.full_like(head, target), torch.full_like(head, target + 1), token))
             self.load.index_put_((head, lane), torch.ones_like(head), accumulate=True)
+
+    def _read_many(self, start: int, doubtful: tuple[Tensor, ...]) -> None:
+        head, lane, first, last, token = _where_live(self.live, doubtful)
+        self.doubtful.append((head, lane, first, last, token + start))
+        self.load.index_put_((head, lane), torch.ones_like(head), accumulate=True)
 
     def _read_peaks(self, start: int, blocks: Tensor, error: Tensor) -> None:
         peak = blocks.amax(2)  # [head, lane, block]
@@ -101,6 +114,11 @@ class Notes:
             self.floor = torch.where(self.live, highest[..., -1], torch.inf)
         self.peaks = [highest]
 
+    def _leave_crowded(self) -> None:
+        most = _CROWD + 16 * (self.k + len(self.marks))
+        if int(self.load.max()) > most:
+            self._leave(self.load > most)
+
     def _leave(self, lanes: Tensor) -> None:
         """Leave lanes [head, lane] to float64."""
         self.live = self.live & ~lanes
@@ -114,16 +132,17 @@ class Notes:
         """Tokens of the tile, bool [head, place, token], that float64 has to score for every row of the place."""
         lists = tokens[:, place_of]  # [head, lane, token]
         self.load = self.load + lists.sum(2)
-        if int(self.load.max()) > _CROWD + 16 * self.k:
-            self._leave(self.load > _CROWD + 16 * self.k)
+        self._leave_crowded()
         head, lane, token = (lists & self.live[..., None]).nonzero(as_tuple=True)
         token = token + start
         self.contenders.append((head, lane, token, torch.full_like(head, torch.inf, dtype=torch.float32)))
-        for target in range(len(self.marks)):
-            self.doubtful.append((head, lane, torch.full_like(head, target), token))
+        every = torch.full_like(head, len(self.marks))
+        self.doubtful.append((head, lane, torch.zeros_like(head), every, token))
 
     def finish(self) -> None:
         self._raise_floor()
+        if self.buckets is not None:
+            self.nearer = self.buckets.nearer().movedim(-1, 0)
 
     @staticmethod
     def findings(batch: Batch, targets: int, groups: list["Notes"]) -> Findings:
@@ -136,14 +155,13 @@ class Notes:
             row = notes.row[notes.live]
             crowded[row] = False
             nearer[row] = notes.nearer[:, notes.live].T
-            head, lane, target, token = (torch.cat(parts) for parts in zip(*notes.doubtful, strict=True))
-            doubtful.append((notes.row[head, lane], target, token))
+            head, lane, first, last, token = (torch.cat(parts) for parts in zip(*notes.doubtful, strict=True))
+            doubtful.append((notes.row[head, lane], first, last, token))
             head, lane, token, most = (torch.cat(parts) for parts in zip(*notes.contenders, strict=True))
             kept = most >= notes.floor[head, lane]
             contenders.append((notes.row[head[kept], lane[kept]], token[kept]))
-        row, target, token = (torch.cat(parts) for parts in zip(*doubtful, strict=True))
         return Findings(
-            nearer, (row, target, token),
+            nearer, tuple(torch.cat(parts) for parts in zip(*doubtful, strict=True)),
             tuple(torch.cat(parts) for parts in zip(*contenders, strict=True)), crowded,
         )  # fmt: skip
 

@@ -99,15 +99,15 @@ def sizes(found: Sequence[Size], layers: int) -> Chart:
 
 
 def mixing(found: Sequence[Mixed], layers: int) -> Chart:
-    """The four ratios by layer, over all positions and over those that are not special."""
+    """The four ratios by layer: of texts alone, over all positions and over those that are not special, and joined."""
     panels = []
-    for of, title in zip(EVERY, ("all positions", "without special ones"), strict=True):
+    for of in dict.fromkeys(one.of for one in found):
         series = []
         for kind, label in KINDS.items():
             here = [one for one in found if one.kind == kind and one.of == of and one.layer is not None]
             points = [_point(one.layer or 0, one.figure) for one in here if isfinite(one.figure.value)]
             series.append(lines.Series(label, points))
-        panels.append(lines.Panel(title, [one for one in series if one.points]))
+        panels.append(lines.Panel(EVERY[of], [one for one in series if one.points]))
     return lines.chart(
         "reproduction-mixing",
         "Mixing ratio by layer",

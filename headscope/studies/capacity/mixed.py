@@ -22,7 +22,12 @@ KINDS = {
     "residual": "with residual",
     "layernorm": "with LayerNorm",
 }
-EVERY = ("all", "words")  # all positions; those that are not special
+EVERY = {
+    "all": "each text alone",
+    "words": "without special ones",
+    "joined": "joined",
+    "masked": "joined and masked",
+}
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,10 @@ PUBLISHED = (
 
 
 class MixingRow(NamedTuple):
-    """The mean ratio of a text's tokens in one layer: `tokens` of them, all positions or those that are not special."""
+    """The mean ratio of a text's tokens, or of an input's that texts were joined to, in one layer: `tokens` of them.
+
+    `of`: one of `EVERY`, all positions but where it says otherwise.
+    """
 
     text: int
     group: int
@@ -63,10 +71,11 @@ class Mixed:
     figure: Estimate[float]
 
 
-def rows_of(found: Mixing, text: int, group: int) -> list[MixingRow]:
+def rows_of(found: Mixing, text: int, group: int, every: Sequence[str]) -> list[MixingRow]:
     """The four ratios of a reading, layer by layer. Of the bare weights, the mean over heads; of the norms, all heads
     together."""
     ours = torch.tensor([not token.special for token in found.tokens])
+    places = {of: ours if of == "words" else torch.ones_like(ours) for of in every}
     ratios = {
         "weights": found.weights.mean(1), "norms": found.norms_all,
         "residual": found.residual, "layernorm": found.layernorm,
@@ -74,7 +83,7 @@ def rows_of(found: Mixing, text: int, group: int) -> list[MixingRow]:
     return [
         MixingRow(text, group, layer, kind, of, int(which.sum()), float(ratio[layer, which].double().mean()))
         for kind, ratio in ratios.items()
-        for of, which in zip(EVERY, (torch.ones_like(ours), ours), strict=True)
+        for of, which in places.items()
         for layer in range(len(ratio))
     ]
 
@@ -95,6 +104,8 @@ def mixed(rows: Iterable[MixingRow]) -> list[Mixed]:
     for kind in KINDS:
         for of in EVERY:
             here = [n for n, row in enumerate(kept) if row.kind == kind and row.of == of]
+            if not here:  # nothing can be masked
+                continue
             found.append(Mixed(None, kind, of, mean(here)))
             by_layer: dict[int, list[int]] = {layer: [] for layer in layers}
             for n in here:

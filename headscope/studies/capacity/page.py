@@ -19,7 +19,6 @@ from headscope.studies.capacity.mixed import EVERY, KINDS
 from headscope.studies.capacity.result import Capacity, Reproductions
 
 _COLUMNS = ("what", "site", "layer", "head", "control", "share", "kept")
-_EVERY = {"all": "all positions", "words": "without special ones"}
 
 
 def write_page(found: Capacity, output: str | Path) -> Path:
@@ -151,18 +150,22 @@ def _reproductions(found: Capacity, made: Reproductions) -> Section:
 
 def _mixing(found: Capacity, made: Reproductions) -> Section:
     rows: list[tuple[Cell, ...]] = []
-    for of in EVERY:
-        figures = {one.kind: one.figure for one in made.mixed if one.of == of and one.layer is None}
-        rows.append((f"here, {_EVERY[of]}", *(words.percent(figures[kind]) for kind in KINDS)))
+    every = [one for one in made.mixed if one.layer is None]
+    for of in dict.fromkeys(one.of for one in every):
+        figures = {one.kind: one.figure for one in every if one.of == of}
+        rows.append((EVERY[of], *(words.percent(figures[kind]) for kind in KINDS)))
     if made.published is None:
         said = "The paper gives no ratios for this model."
     else:
         said = (
             f"The published ratios are those of {made.published.names[0]}, which this model is by its name and shape; "
-            "they were measured on another corpus."
+            "they were measured on another corpus, with 12 % of the tokens masked."
         )
         rows.append(("published", *(f"{ratio:.1%}" for ratio in made.published.ratios)))
-    caption = "Mean mixing ratio over all layers and tokens, with 95 % intervals by document."
+    caption = (
+        "Mean mixing ratio over all layers and tokens, with 95 % intervals by document. The paper's are joined and "
+        f"masked; the longer an input, the more comes from others. {words.joined_to(made.inputs)}"
+    )
     table = DocumentTable(caption, ("", *(_begun(label) for label in KINDS.values())), tuple(rows))
     chart = charts.mixing(made.mixed, found.card.layers)
     return Section("Mixing ratios (Kobayashi et al. 2021)", "mixing", [table, said, chart])

@@ -11,9 +11,10 @@ from headscope.inference.estimates import Estimate, number
 from headscope.reading.answer import Answer, Record
 from headscope.show.sheet import Cell, Row, Sheet
 from headscope.studies.capacity.figures import ENOUGH, MEASURES, Outcome, Size, loss_of
-from headscope.studies.capacity.mixed import KINDS, Mixed, PublishedRatios
+from headscope.studies.capacity.joined import InputSize
+from headscope.studies.capacity.mixed import EVERY, KINDS, Mixed, PublishedRatios
 from headscope.studies.capacity.options import CapacityOptions
-from headscope.studies.capacity.words import LOSSES, SITES, between, needs, of_heads, of_site, percent
+from headscope.studies.capacity.words import LOSSES, SITES, between, joined_to, needs, of_heads, of_site, percent
 
 if TYPE_CHECKING:
     from headscope.model.card import Card
@@ -26,9 +27,13 @@ _PLACE: Record = dict.fromkeys(("site", "of", "layer", "level", "head", "control
 
 @dataclass(frozen=True)
 class Reproductions:
-    """Mixing ratios (with those that were published for this model, if any), and forgetting and recreating."""
+    """Mixing ratios (with those that were published for this model, if any), and forgetting and recreating.
+
+    `inputs`: what texts were joined to, as the paper does.
+    """
 
     mixed: list[Mixed]
+    inputs: InputSize
     published: PublishedRatios | None
     forgetting: Forgetting | None
     notes: tuple[str, ...]
@@ -120,6 +125,7 @@ def _reproduced(made: Reproductions) -> Record:
         "mixing": [
             {"layer": one.layer, "kind": one.kind, "of": one.of, "ratio": _figure(one.figure)} for one in made.mixed
         ],
+        "inputs": asdict(made.inputs),
         "published": of_paper,
         "information": [],
         "own_rank": None,
@@ -192,18 +198,22 @@ def _needs(found: Sequence[Outcome], what: str, title: str) -> Iterator[Sheet]:
 
 def _reproductions(made: Reproductions) -> Iterator[Sheet]:
     known, told = made.published, made.forgetting
+    every = [one for one in made.mixed if one.layer is None]
 
     def ratios() -> Iterator[tuple[str, Sequence[str]]]:
-        for n, (kind, label) in enumerate(KINDS.items()):
-            here = [percent(one.figure) for one in made.mixed if one.kind == kind and one.layer is None]
-            yield label, [*here, *([f"{known.ratios[n]:.1%}"] if known else [])]
+        for of in dict.fromkeys(one.of for one in every):
+            figures = {one.kind: one.figure for one in every if one.of == of}
+            yield EVERY[of], [percent(figures[kind]) for kind in KINDS]
+        if known:
+            yield f"published ({known.names[0]})", [f"{ratio:.1%}" for ratio in known.ratios]
 
     yield _sheet(
         "mixing",
         "Mixing (Kobayashi et al. 2021)",
-        ("all positions", "without special ones", *(["published"] if known else [])),
+        tuple(KINDS.values()),
         ratios(),
         "mean ratio",
+        legend=(joined_to(made.inputs),),
         notes=made.notes if told is None else (),
     )
     if told is None:

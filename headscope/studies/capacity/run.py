@@ -20,6 +20,7 @@ from headscope.model.surroundings import settled_class
 from headscope.show.progress import Progress
 from headscope.studies.capacity.figures import Size, outcomes, sizes
 from headscope.studies.capacity.fitting import Fit, Spreads, TextInput, batches, fitted_groups, samples
+from headscope.studies.capacity.joined import JoinedInput, JoinedInputs, mixing_of
 from headscope.studies.capacity.mixed import MixingRow, mixed, published, rows_of
 from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.capacity.result import Capacity, Reproductions
@@ -133,21 +134,45 @@ class Run:
     def _reproduce(self, progress: Progress) -> Reproductions:
         from headscope.studies.capacity.forgetting import forgetting
 
+        rows, inputs = self._mixed(progress)
+        progress.step("forgetting and recreating")
+        # Of all texts at once: types are counted, and their occurrences drawn, over the whole corpus.
+        some = [one for _, shard in self.counted.read(self._every) for one in self._samples(shard)]
+        found, notes = forgetting(self.scope, some, self.options.seed, progress.tell)
+        made = mixed(rows)
+        return Reproductions(made, inputs.size, published(self.scope.card), found, notes)
+
+    def _mixed(self, progress: Progress) -> tuple[list[MixingRow], JoinedInputs]:
+        """The mixing ratios of every text alone, and of the inputs that texts are joined to."""
         kept = self._kept("mixing", MixingRow)
         here = [shard.stop - shard.first for shard in self.census.shards]
         left = missing(self.counted, kept)
         progress.step("mixing ratios", sum(here), sum(here) - sum(here[n] for n in left))
         rows = collected(self.counted, kept, partial(self._mixing, progress))
-        progress.step("forgetting and recreating")
-        # Of all texts at once: types are counted, and their occurrences drawn, over the whole corpus.
-        some = [one for _, shard in self.counted.read(self._every) for one in self._samples(shard)]
-        found, notes = forgetting(self.scope, some, self.options.seed, progress.tell)
-        return Reproductions(mixed(rows), published(self.scope.card), found, notes)
+        progress.step("joining texts")
+        shards = (shard for _, shard in self.counted.read(self._every))
+        texts = [one for shard in shards for one in zip(shard.texts, shard.groups, strict=True)]
+        inputs = JoinedInputs.of(self.scope, texts, self.census.documents is not None, self.options.seed)
+        kept, every = self._kept("joined", MixingRow), len(inputs.inputs)
+        of_left = sum(len(lot) for _, lot in inputs.read(missing(inputs, kept)))
+        progress.step("mixing ratios of joined texts", every, every - of_left)
+        return rows + collected(inputs, kept, partial(self._joined, inputs.mask_token, progress)), inputs
+
+    def _joined(self, mask_token: int | None, progress: Progress, lot: tuple[JoinedInput, ...]) -> Iterator[MixingRow]:
+        asked: dict[str, int | None] = {"joined": None}
+        if mask_token is not None:
+            asked["masked"] = mask_token
+        for one in lot:
+            for of, masked in asked.items():
+                found = mixing_of(self.scope, one, self.options.mask, masked)
+                yield from rows_of(found, one.number, one.group, [of])
+            progress.advance(1)
 
     def _mixing(self, progress: Progress, shard: Shard) -> Iterator[MixingRow]:
         mask, truncate = self.options.mask, self.options.truncate
         for text, group in zip(shard.texts, shard.groups, strict=True):
-            yield from rows_of(self.scope.read(text.content, mask, truncate=truncate).mixing(), text.number, group)
+            found = self.scope.read(text.content, mask, truncate=truncate).mixing()
+            yield from rows_of(found, text.number, group, ["all", "words"])
             progress.advance(1)
 
     def _measure(self, fit: Fit, progress: Progress) -> list[TextRow]:

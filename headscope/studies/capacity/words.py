@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from headscope.inference.estimates import Estimate
 from headscope.studies.capacity.figures import Outcome, Size, curve, needed
+from headscope.studies.capacity.joined import LONGEST, InputSize
 
 SITES = {
     "heads": "heads, each in a subspace of its own",
@@ -51,6 +52,19 @@ def _size(value: float, low: float | None, high: float | None, style: str) -> st
 
 def _number(value: float, style: str) -> str:
     return f"{value:{style if value < 100 else '.0f'}}"
+
+
+def joined_to(inputs: InputSize) -> str:
+    """What the joined texts are.
+
+    >>> joined_to(InputSize(1200, 99.6, 700, masked=True))
+    'Joined: inputs of up to 128 tokens, 1,200 of them, of 100 on average, 700 full. Masked: 12 % of their tokens.'
+    """
+    masked = "Masked: 12 % of their tokens." if inputs.masked else "None are masked: this model reads no masked tokens."
+    return (
+        f"Joined: inputs of up to {LONGEST} tokens, {inputs.count:,} of them, of {inputs.tokens:.0f} on average, "
+        f"{inputs.full:,} full. {masked}"
+    )
 
 
 class Need(NamedTuple):

@@ -33,19 +33,19 @@ _ALL: dict[str, tuple[str, str]] = {
     ),
     "S3": (
         "Head 7 preserves the own token at layer 0",
-        "own rank 1 in the sentence, and own@1 above every other head's in the corpus",
+        "own rank 1 in the sentence, where the token sees others, and own@1 above every other head's in the corpus",
     ),
     "S4": (
         "No head does so at layer 1 or later",
-        "the own rank is above 1 in every head of the layers from 1 on",
+        "the own rank is above 1 in every head of the layers from 1 on, where the token sees others",
     ),
     "S5": (
         "The last layer is noise",
-        "in-text rate, Own and Token Signal of the last layer are at chance",
+        "in-text rate, topic, Own within the text and Token Signal of the last layer are at chance",
     ),
     "S6": (
         "The first layer is often nearer to another token of the text than to its own",
-        "rate of another token of the text − own@1 is above 0",
+        "rate of another token of the text − own@1 is above what the outputs of other documents have",
     ),
     "S7": (
         "Adding the position embedding changes the encodings significantly",
@@ -53,7 +53,8 @@ _ALL: dict[str, tuple[str, str]] = {
     ),
     "S8": (
         "Later encodings are not linked to their own tokens",
-        "Own includes 0 at every later layer, and no linear map recovers the token",
+        "at every later layer Own within the text lies within ±.02 of even attention, and recovery by a linear map "
+        "within .02 of its shuffled control, all at once; contradicted where one is above, corrected over all",
     ),
     "S9": (
         "Information is distributed among all encodings",
@@ -61,31 +62,31 @@ _ALL: dict[str, tuple[str, str]] = {
     ),
     "S10": (
         "There is no hierarchy of abstraction",
-        "part-of-speech agreement of the nearest tokens over chance does not rise by layer",
+        "part-of-speech agreement over chance of the nearest tokens that are not in the text does not rise by layer",
     ),
     "B1": (
         'After attention, "Time" ranks 1 at layers 0–2, then 2, 1656, 14, 95, 7014, about 17,000 at the last',
-        "the ranks are these",
+        "the ranks are these, where the token sees others",
     ),
     "B2": (
         "At the last layer content words leap to thousands, function words stay near 0",
-        "median rank of content words ≥ 1,000, of function words ≤ 10",
+        "median rank of content words ≥ 1,000, of function words ≤ 10; contradicted where it is the other way",
     ),
     "B3": (
         "At layer 5 function words jump and return at layer 6; content words do not",
-        "change of the log rank by class",
+        "the log rank of function words rises at layer 5, more than that of content words, and falls at layer 6",
     ),
     "B4": (
         "The last layer is the reverse",
-        "change of the log rank by class",
+        "the log rank of content words rises, that of function words does not; contradicted where it is the other way",
     ),
     "B5": (
         "The cosine drifts fast in the first half and walks back a little later, the same for all tokens",
-        "slope of the cosine by half and class",
+        "in each class the cosine falls in the first half, rises in the second, falls in all, and alike",
     ),
     "B6": (
         "Cosine, rank and overlap of the 100 nearest tell three different stories",
-        "rank correlations across layers below .5",
+        "their rank correlations over the tokens of a layer, mean over layers, are below .5",
     ),
     "B7": (
         "roberta-large drifts steadily, with no return",

@@ -8,29 +8,37 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headscope.inference.estimates import Resampled, number, recorded, rise
-from headscope.inference.verdicts import MARGIN, Condition, above, at_chance, below, ruling
+from headscope.inference.estimates import number
+from headscope.inference.left_out import Jackknifed
+from headscope.inference.verdicts import MARGIN, Condition, above, below, ruling
+from headscope.studies.claims.sample import rise
 from headscope.studies.claims.sentence import HEAD
 from headscope.studies.claims.surveyed import Surveyed
 from headscope.studies.claims.verdict import Arithmetic, Finding, figures_of, signed
 from headscope.studies.survey.report.measures import between, rate
 
-NOISE = ("in_text", "auc_own", "signal")  # what is to be at chance where a layer is noise
-NO_CHANCE = "no other text has a token at these positions, so there is no chance to hold them against."
-_NAMES = {"in_text": "in-text rate", "auc_own": "AUC of the own rank", "signal": "Token Signal"}
+NO_CHANCE = "no other document has a token at such positions, so there is no chance to hold them against."
+_NOISE = {  # what is to be at chance where a layer is noise
+    "in_text": "in-text rate",
+    "auc_own": "AUC of the own rank (topic)",
+    "own": "Own within the text",
+    "signal": "Token Signal",
+}
+_AT_CHANCE: dict[str, Condition] = {"at chance": True, "above": False, "below": False}
+_ELSEWHERE = "elsewhere"  # the kind of a nearest token that is not in the text
 
 
 def preserved(survey: Surveyed, arithmetic: Arithmetic, sentence: Finding) -> Finding:
     """S3: head 7's own@1 above every other head's of layer 0; and what the sentence said."""
-    if sentence.ruling == "not applicable" and survey.heads <= HEAD:
+    if sentence.ruling == "not applicable":
         return sentence
-    rates = [survey.replicated("own_at_1", "input", 0, head) for head in range(survey.heads)]
+    rates = [survey.kept("own_at_1", "input", 0, head) for head in range(survey.heads)]
     others = [head for head in range(survey.heads) if head != HEAD]
     apart = {head: rates[HEAD] - rates[head] for head in others}
     nearest = min(others, key=lambda head: apart[head].value)
     conditions: list[Condition] = [above(one) for one in apart.values()]
     # Where the sentence cannot be asked, the corpus alone can contradict the claim and not bear it out.
-    conditions.append(None if sentence.ruling == "not applicable" else sentence.ruling == "holds")
+    conditions.append({"holds": True, "contradicted": False}.get(sentence.ruling))
     difference = apart[nearest]
     told = (
         f"own@1 of head {HEAD} is {rates[HEAD].value:.3f}, {signed(difference)} from the best other head, {nearest}. "
@@ -45,19 +53,16 @@ def preserved(survey: Surveyed, arithmetic: Arithmetic, sentence: Finding) -> Fi
 def noise(survey: Surveyed, arithmetic: Arithmetic, reference: str) -> Finding:
     """S5: whether the last layer is at chance, under one reference."""
     last = survey.layers - 1
-    rows = [row for name in NOISE if (row := survey.statistic(name, reference, last)) is not None]
-    if len(rows) < len(NOISE):
+    rows = [row for name in _NOISE if (row := survey.statistic(name, reference, last)) is not None]
+    if len(rows) < len(_NOISE):
         return Finding("S5", arithmetic, reference, "undetermined", NO_CHANCE)
-    conditions = [
-        at_chance(recorded(row["difference"], row["difference_low"], row["difference_high"]), row["verdict"])
-        for row in rows
-    ]
+    conditions = [_AT_CHANCE.get(row["verdict"]) for row in rows]
     told = "; ".join(
-        f"{_NAMES[row['statistic']]} {rate(row['value'])}, over chance {rate(row['difference'], signed=True)} "
-        f"{between(row['difference_low'], row['difference_high'])}"
+        f"{_NOISE[row['statistic']]} {rate(row['value'])}, over chance {rate(row['difference'], signed=True)} "
+        f"{between(row['difference_low'], row['difference_high'])}: {row['verdict']}{', small' if row['small'] else ''}"
         for row in rows
     )
-    strong = rows[NOISE.index("signal")]
+    strong = rows[-1]
     figures = tuple(
         {"layer": last, "statistic": row["statistic"]}
         | {
@@ -77,45 +82,40 @@ def elsewhere(survey: Surveyed, arithmetic: Arithmetic) -> Finding:
     rows = survey.rows(0, "input")
     known = ~np.isnan(rows.own_rank)
     own, other = rows.own_rank == 1, rows.kind == "text"
-
-    def by_token(values: NDArray[Any], counted: NDArray[np.bool_]) -> NDArray[np.float64]:
-        found: NDArray[np.float64] = np.where(counted, values.astype(np.float64), np.nan).mean(0)  # over heads
-        return found
-
-    # Token by token, before they are drawn: so the difference is paired.
-    difference = survey.sample.mean(by_token(other * 1.0 - own, known))
-    rates = {name: survey.sample.mean(by_token(values, known)) for name, values in (("other", other), ("own", own))}
-    chance_own = np.where(np.isnan(rows.chance_own_rank), np.nan, rows.chance_own_rank == 1)
     # A nearest token that is in the text may be the own one: other = in_text − own, and own is taken off once more.
-    chance = survey.sample.mean((rows.chance_in_text - 2 * chance_own).mean(0))
+    by_chance = (rows.chance_in_text - 2.0 * (rows.chance_own_rank == 1)).mean(0)  # (token, output), over heads
+    asked = ~np.isnan(by_chance)
+    if not asked.any():
+        return Finding("S6", arithmetic, None, "undetermined", NO_CHANCE)
+    paired = known.all(0) & asked.any(1)  # so the rates and their chance are of the same tokens
+
+    def rate_of(values: NDArray[Any]) -> Jackknifed[float]:
+        return survey.sample.mean(np.where(paired, values.astype(np.float64).mean(0), np.nan))
+
+    share = np.where(asked & paired[:, None], 1 / np.maximum(asked.sum(1, keepdims=True), 1), 0.0)
+    chance = survey.sample.lent(np.where(asked, by_chance, 0.0) * share, share, survey.lenders)
+    rates = {"other": rate_of(other), "own": rate_of(own), "other − own": rate_of(other * 1.0 - own)}
+    over = rates["other − own"] - chance
     told = (
         f"another token of the text {rates['other'].value:.3f}, the own token {rates['own'].value:.3f}: "
-        f"{signed(difference)}."
+        f"{signed(rates['other − own'])}; by chance {signed(chance)}, so over chance {signed(over)}."
     )
     figures = (
         *(figures_of(rate, rate=name) for name, rate in rates.items()),
-        figures_of(difference, rate="other − own"),
         figures_of(chance, rate="other − own, by chance"),
+        figures_of(over, rate="other − own, over chance"),
     )
     return Finding(
-        "S6", arithmetic, None, ruling([above(difference)]), told, number(difference.value), *_ends(difference),
+        "S6", arithmetic, None, ruling([above(over)]), told, number(over.value), *_ends(over),
         number(chance.value), figures,
     )  # fmt: skip
 
 
-def own_by_layer(survey: Surveyed, reference: str) -> list[dict[str, Any]]:
-    """Own (the AUC of the own rank less chance), mean over heads, at every layer that has a chance."""
-    found = [survey.statistic("auc_own", reference, layer) for layer in range(survey.layers)]
-    rows = [row for row in found if row is not None]
-    return [
-        {"layer": row["layer"], "statistic": "Own", "value": row["difference"], "low": row["difference_low"]}
-        | {"high": row["difference_high"]}
-        for row in rows
-    ]
-
-
 def abstraction(survey: Surveyed, arithmetic: Arithmetic, reference: str, surfaces: NDArray[np.int64]) -> Finding:
-    """S10: whether the nearest tokens of other words are the own word's part of speech, more so by layer.
+    """S10: whether the nearest tokens are of the own word's part of speech, more so by layer.
+
+    Nearest tokens that are in the text are left out in every layer: how often there are any is another question, and
+    what stands beside a word tells its part of speech by itself.
 
     `surfaces` int64 [vocab_size] numbers the word that an id spells (−1: none), see `TokenNames.surfaces`.
     """
@@ -126,13 +126,16 @@ def abstraction(survey: Surveyed, arithmetic: Arithmetic, reference: str, surfac
     own_tag, lexicon = _lexicon(tags, survey.tokens["id"], surfaces)
     own_word = surfaces[survey.tokens["id"]]
     partner = survey.partners
-    over: list[Resampled[float]] = []
+    over: list[Jackknifed[float]] = []
     figures: list[dict[str, Any]] = []
     for layer in range(survey.layers):
-        nearest = survey.rows(layer, reference).nearest  # (head, token)
-        agree = _agreement(nearest, own_tag, own_word, surfaces, lexicon)
-        chance = np.where(partner >= 0, _agreement(nearest[:, partner], own_tag, own_word, surfaces, lexicon), np.nan)
-        rate, by_chance = (_pooled(survey, values) for values in (agree, chance))
+        rows = survey.rows(layer, reference)
+        nearest, outside = rows.nearest, rows.kind == _ELSEWHERE  # (head, token)
+        agree = np.where(outside, _agreement(nearest, own_tag, own_word, surfaces, lexicon), np.nan)
+        # Of the outputs of others, too, those that write nothing of their own text, nor of this one's.
+        lent = outside[:, partner] & (rows.chance_in_text == 0) & (partner >= 0)  # (head, token, output)
+        agrees = _agreement(nearest[:, partner], own_tag[:, None], own_word[:, None], surfaces, lexicon)
+        rate, by_chance = _pooled(survey, agree), _lent(survey, np.where(lent, agrees, np.nan))
         over.append(rate - by_chance)
         figures += [
             figures_of(rate, layer=layer, rate="agreement"),
@@ -178,18 +181,28 @@ def _agreement(
     surfaces: NDArray[np.int64],
     lexicon: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """1 or 0 [head, token]; nan where the nearest is a form of the own word, or a word without a tag in the texts."""
+    """1 or 0, like `nearest` [head, token, …].
+
+    nan where the nearest is a form of the own word, or a word without a tag in the texts.
+    """
     word = surfaces[nearest]
     tag = lexicon[word]
     known = (tag >= 0) & (own_tag >= 0) & (word != own_word)
     return np.where(known, (tag == own_tag).astype(np.float64), np.nan)
 
 
-def _pooled(survey: Surveyed, values: NDArray[np.float64]) -> Resampled[float]:
+def _pooled(survey: Surveyed, values: NDArray[np.float64]) -> Jackknifed[float]:
     """The mean over all known values [head, token]."""
     known = ~np.isnan(values)
     return survey.sample.mean(np.where(known, values, 0.0).sum(0), known.sum(0).astype(np.float64))
 
 
-def _ends(figure: Resampled[float]) -> tuple[float | None, float | None]:
+def _lent(survey: Surveyed, values: NDArray[np.float64]) -> Jackknifed[float]:
+    """The mean over all known values [head, token, output]; every head and token counts once."""
+    known = ~np.isnan(values)
+    share = known / np.maximum(known.sum(-1, keepdims=True), 1)
+    return survey.sample.lent((np.nan_to_num(values) * share).sum(0), share.sum(0), survey.lenders)
+
+
+def _ends(figure: Jackknifed[float]) -> tuple[float | None, float | None]:
     return number(figure.low), number(figure.high)

@@ -17,8 +17,10 @@ from headscope.show.document import Block, Cell, Code, DocumentTable, Items, Rep
 from headscope.show.files import FOLDERS, write_document
 from headscope.show.rows import csv_of, csv_table
 from headscope.studies.claims.catalogue import CLAIMS, Claim
+from headscope.studies.claims.linear import OWN, RECOVERY
 from headscope.studies.claims.result import COLUMNS, MARKS, Claims
 from headscope.studies.claims.store import PARTS
+from headscope.studies.claims.stream import CLASSES
 from headscope.studies.claims.verdict import Finding
 from headscope.studies.survey.report.measures import between, rate
 
@@ -107,7 +109,7 @@ def _asked(claims: Claims) -> Section:
         ("Mask", claims.mask),
         ("Texts", texts["from"]),
         ("How many", f"{texts['texts']:,} texts, {texts['tokens']:,} tokens; left out: {left}"),
-        ("Intervals", f"95 %, bootstrap of {texts['groups']:,} {drawn}"),
+        ("Intervals", f"95 %, by {texts['groups']:,} {drawn}"),
         ("Texts (SHA-256)", Code(texts["sha256"])),
     )
     return Section("What was asked", "asked", [DocumentTable("The model and the texts.", ("", "What"), rows)])
@@ -139,16 +141,16 @@ def _claim(claim: Claim, found: Sequence[Finding]) -> DocumentTable:
 
 def _charts(claims: Claims) -> list[Section]:
     layers = claims.model["layers"]
-    own = _series(claims, "S8", {"statistic": "Own"})
-    maps = _series(claims, "S8", {"statistic": "linear map, top-1"}, chance="control")
+    own = _series(claims, "S8", {"statistic": OWN})
+    maps = _series(claims, "S8", {"statistic": RECOVERY})
     agreement = _series(claims, "S10", {"rate": "agreement − chance"})
-    words = ("content", "function")
+    words = tuple(CLASSES)
     # Ranks span orders of magnitude: they are drawn by their log10, as B3 and B4 take it.
-    ranks = _series(claims, "B2", {}, words, change=lambda x: math.log10(max(x, 1.0)))
+    ranks = _series(claims, "B2", {}, words, lambda x: math.log10(max(x, 1.0)))
     mixed = _series(claims, "B9", {}, words)
     of_heads = [
-        lines.Panel("Own at layer 1 and later", own, zero=True),
-        lines.Panel("Linear map from z: top-1", maps[:1]),
+        lines.Panel("Own over even attention", own, zero=True),
+        lines.Panel("Linear map from a head: top-1 over shuffled", maps[:1], zero=True),
         lines.Panel("Part of speech over chance", agreement, zero=True),
     ]
     of_streams = [
@@ -157,8 +159,8 @@ def _charts(claims: Claims) -> list[Section]:
     ]
     blocks: list[Block] = []
     for name, title, caption, panels in (
-        ("heads", "The heads by layer", "S8 and S10. Dotted: the shuffled control.", of_heads),
-        ("streams", "The residual stream by layer", "B2 and B9; function words with punctuation.", of_streams),
+        ("heads", "The heads by layer", "S8 and S10.", of_heads),
+        ("streams", "The residual stream by layer", "B2 and B9, by class of tokens.", of_streams),
     ):
         shown = [panel for panel in panels if any(series.points for series in panel.series)]
         if shown:
@@ -172,7 +174,6 @@ def _series(
     id: str,
     wanted: dict[str, str],
     words: Sequence[str] = (),
-    chance: str = "",
     change: Any = lambda x: x,
 ) -> list[lines.Series]:
     """A line for every finding of a claim (or every class of words), of those of its figures that are `wanted`."""
@@ -182,15 +183,14 @@ def _series(
         rows = [row for row in rows if "layer" in row and row["value"] is not None]
         name = _UNDER.get((one.arithmetic, one.reference or "input"), one.arithmetic)
         for label, kept in [(w, [r for r in rows if r["words"] == w]) for w in words] or [(name, rows)]:
-            points = [_point(row, chance, change) for row in kept]
+            points = [_point(row, change) for row in kept]
             found.append(lines.Series(label, points))
     return [series for series in found if series.points]
 
 
-def _point(row: dict[str, Any], chance: str, change: Any) -> lines.Point:
-    # A map's interval is that of its difference from the control.
-    low, high = (None if chance or row[end] is None else change(row[end]) for end in ("low", "high"))
-    return lines.Point(row["layer"], change(row["value"]), low, high, row[chance] if chance else None)
+def _point(row: dict[str, Any], change: Any) -> lines.Point:
+    low, high = (None if row[end] is None else change(row[end]) for end in ("low", "high"))
+    return lines.Point(row["layer"], change(row["value"]), low, high, None)
 
 
 # ---- numbers ----

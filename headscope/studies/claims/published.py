@@ -26,13 +26,14 @@ from headscope.model.surroundings import settled
 from headscope.neighbors import Place, Table
 from headscope.question.choices import Reference, Space
 from headscope.reading.bench import Bench
-from headscope.scope import CACHE_BYTES, Scope
+from headscope.scope import Scope
 from headscope.vocabulary import Encoded, Vocabulary
 from headscope.vocabulary.closed_form import Stem, inverse_spread, unnormalised
 from headscope.vocabulary.isolated import Isolated
 
 _SAME = 1e-3  # of the largest entry: how the stored matrix is told among a layer's parameters
 _ROWS = 8192
+KEPT_BYTES = 2**29  # of encodings: claims go layer by layer, and come back to layer 0 alone
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ class PublishedBench(Bench):
             own.opened,
             replace(own.card, why=f"{own.card.why}; read by the published arithmetic"),
             lambda: PublishedBench(own.anew()),
-            CACHE_BYTES,
+            KEPT_BYTES,
             lambda opened, budget, alone: PublishedVocabulary(opened, budget, alone, self.stored),
         )
 

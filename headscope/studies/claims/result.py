@@ -15,7 +15,7 @@ from headscope.studies.claims.verdict import Finding
 SCHEMA = 1
 MARKS: dict[Ruling, str] = {
     "holds": "● holds",
-    "fails": "○ fails",
+    "contradicted": "○ contradicted",
     "undetermined": "? undetermined",
     "not applicable": "– not applicable",
 }
@@ -85,8 +85,7 @@ class Claims(Answer):
             ),
             lead=(
                 f"{model['layers']} layers × {model['heads']} heads, mask {self.mask!r}. {model['why']}",
-                f"{texts['texts']:,} texts, {texts['tokens']:,} tokens in {texts['groups']:,} {drawn} that are drawn: "
-                f"{texts['from']}",
+                f"{texts['texts']:,} texts, {texts['tokens']:,} tokens in {texts['groups']:,} {drawn}: {texts['from']}",
             ),
             legend=(
                 "Right: the heads' own outputs, with the vocabulary encoded by layer 0 (input) or by each layer; ″ "

@@ -20,7 +20,7 @@ from headscope.scope import Scope
 from headscope.show.progress import Progress
 from headscope.studies.claims import corpus, linear, position, sentence, stream
 from headscope.studies.claims.catalogue import CLAIMS
-from headscope.studies.claims.published import Published
+from headscope.studies.claims.published import KEPT_BYTES, Published
 from headscope.studies.claims.result import Claims
 from headscope.studies.claims.store import PARTS, claimed, usual_directory, work_in
 from headscope.studies.claims.surveyed import Surveyed
@@ -69,7 +69,7 @@ def settle(
     """
     where = None if directory is None else Path(directory) / PARTS
     run = _Run(scope, asked, where, progress or Progress())
-    with claimed(run.work, run.question):
+    with claimed(run.work, run.question), scope.bench.encodings.within(KEPT_BYTES):
         return run.claims()
 
 
@@ -188,7 +188,7 @@ class _Run:
 
     def _of_maps(self, right: Surveyed, published: Surveyed | None) -> list[Finding]:
         self.progress.step("fitting linear maps")
-        found = linear.maps(right, self.scope, self.mask, self.work.at("maps.json"), self.progress.tell)
+        found = linear.maps(right, self.scope, self.mask, self.work.at("maps"), self.progress.tell)
         findings = [linear.linked(right, "right", reference, found) for reference in REFERENCES]
         findings.append(linear.distributed(found))
         if published is not None:

@@ -1,57 +1,58 @@
 """What was said of the residual stream, asked of a corpus: B2 to B7 from a survey's streams, B8 and B9.
 
-"Function words" are function words and punctuation here: the claims count "." among them.
+Content words, function words and punctuation apart; what was said of words is ruled by the first two.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
+from operator import add
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import stats
 
-from headscope.inference.bootstrap import Draws
-from headscope.inference.estimates import Resampled, number, slope, together, weighted
-from headscope.inference.grouped import Grouped
-from headscope.inference.verdicts import Condition, above, below, ruling, within
+from headscope.inference.estimates import Resampled, number
+from headscope.inference.left_out import Jackknifed, changed, mean_of
+from headscope.inference.verdicts import Condition, Interval, Ruling, above, below, ruling, within
 from headscope.neighbors import search
 from headscope.question.choices import Mask
 from headscope.scope import Scope
 from headscope.studies.claims.passes import by_shard, mixing
+from headscope.studies.claims.sample import Sample, slope
 from headscope.studies.claims.surveyed import Streams, Surveyed
-from headscope.studies.claims.verdict import Finding, figures_of, signed
+from headscope.studies.claims.verdict import Finding, figures_of, ruled, signed
 
-CLASSES = {"content": ("content",), "function": ("function", "punctuation")}
+WORDS = ("content", "function")
+CLASSES = {"content": "content words", "function": "function words", "punctuation": "punctuation"}
 THOUSANDS, NEAR = 1000, 10  # B2
 JUMP = 5  # B3: the layer at which function words jump; they return at the next
 STORIES = 0.5  # B6: a rank correlation from here on is one story
 DENSITY = 10  # B8: nearest neighbours
 FEWEST = 10  # B8: types of a class; an interval resampled from fewer is too narrow to rule by
 LARGE = 24  # B7: layers of the model that it was said of
-_FEWEST = 4  # layers that a correlation or two halves take
-Means = dict[str, Resampled[float]]  # by class of words
+_FEWEST = 4  # layers that two halves take
+Means = dict[str, Jackknifed[float]]  # by class of tokens
 
 
 @dataclass(frozen=True)
 class TokenClasses:
     """The tokens of each class, bool [token], and how to take means and medians of them."""
 
-    sample: Grouped
+    sample: Sample
     members: dict[str, NDArray[np.bool_]]
 
     @classmethod
     def of(cls, survey: Surveyed) -> TokenClasses:
-        """The content words, and the function words with punctuation, of a survey."""
+        """The classes of a survey's tokens."""
         word_class = survey.tokens["word_class"]
-        return cls(survey.sample, {name: np.isin(word_class, some) for name, some in CLASSES.items()})
+        return cls(survey.sample, {name: word_class == name for name in CLASSES})
 
-    def mean(self, values: NDArray[np.float64], name: str) -> Resampled[float]:
+    def mean(self, values: NDArray[np.float64], name: str) -> Jackknifed[float]:
         """The mean of a class."""
         return self.sample.mean(np.where(self.members[name], values, np.nan))
 
@@ -83,16 +84,22 @@ def _leap(words: TokenClasses, streams: Streams, last: int, vocab_size: int) -> 
     if vocab_size < 2 * THOUSANDS:
         return _said("B2", "not applicable", f"among {vocab_size:,} tokens no rank is in the thousands.")
     medians = {name: words.median(streams.rank_after_attention[last], name) for name in CLASSES}
+    content, function = (medians[name] for name in WORDS)
     figures = [
         figures_of(words.median(streams.rank_after_attention[layer], name), layer=layer, words=name)
         for layer in range(last + 1)
         for name in CLASSES
     ]
-    told = "; ".join(f"{name} words {_count(one)}" for name, one in medians.items())
+    told = "; ".join(f"{CLASSES[name]} {_count(one)}" for name, one in medians.items() if not np.isnan(one.value))
     # Ranks are whole numbers: at least 1,000 is above 999.5, and so at the other end.
-    conditions = [above(medians["content"], THOUSANDS - 0.5), below(medians["function"], NEAR + 0.5)]
-    content = medians["content"]
-    return _ruled("B2", conditions, f"median rank at layer {last}: {told}.", content, figures)
+    holds = [above(content, THOUSANDS - 0.5), below(function, NEAR + 0.5)]
+    apart = content - function
+    said = _reversed(
+        ruled(holds, [below(apart)]),
+        "it is function words that lie farther out",
+        "content words lie farther out than function words, but not as far as was said" if above(apart) else "",
+    )
+    return _found("B2", ruled(holds, [below(apart)]), f"median rank at layer {last}: {told}{said}.", content, figures)
 
 
 def _changes(words: TokenClasses, streams: Streams, layer: int) -> tuple[Means, list[dict[str, Any]]]:
@@ -113,7 +120,8 @@ def _jump(words: TokenClasses, streams: Streams, last: int) -> Finding:
     conditions.append(_not(above(there["content"])))  # "content words do not" is no more than: not shown to
     told = (
         f"log10 rank at layer {JUMP}: function words {signed(there['function'])}, content words "
-        f"{signed(there['content'])}; at layer {JUMP + 1}: function words {signed(back['function'])}."
+        f"{signed(there['content'])}; at layer {JUMP + 1}: function words {signed(back['function'])}. Punctuation: "
+        f"{signed(there['punctuation'])}, then {signed(back['punctuation'])}."
     )
     return _ruled("B3", conditions, told, apart, [*figures, *more])
 
@@ -124,12 +132,18 @@ def _reverse(words: TokenClasses, streams: Streams, last: int) -> Finding:
         return _said("B4", "not applicable", "the model has one layer.")
     there, figures = _changes(words, streams, last)
     apart = there["content"] - there["function"]
-    conditions = [above(there["content"]), above(apart), _not(above(there["function"]))]
+    holds = [above(there["content"]), above(apart), _not(above(there["function"]))]
+    found = ruled(holds, [below(apart), below(there["content"])])
+    said = _reversed(
+        found,
+        "it is function words that move out" if below(apart) else "content words move in",
+        "both classes move out, content words farther" if holds[1] and not holds[2] else "",
+    )
     told = (
         f"log10 rank at layer {last}: content words {signed(there['content'])}, function words "
-        f"{signed(there['function'])}."
+        f"{signed(there['function'])}, punctuation {signed(there['punctuation'])}{said}."
     )
-    return _ruled("B4", conditions, told, apart, figures)
+    return _found("B4", found, told, apart, figures)
 
 
 def _drift(words: TokenClasses, streams: Streams, last: int) -> Finding:
@@ -140,19 +154,19 @@ def _drift(words: TokenClasses, streams: Streams, last: int) -> Finding:
     middle = steps // 2
     # The middle is the end of one half and the beginning of the other: each slope has all its steps.
     halves = {"first": range(middle + 1), "second": range(middle, steps + 1)}
-    slopes: dict[tuple[str, str], Resampled[float]] = {}
+    slopes: dict[tuple[str, str], Jackknifed[float]] = {}
     for half, places in halves.items():
         for name in CLASSES:
             slopes[half, name] = slope([words.mean(streams.cosine[place], name) for place in places])
     conditions: list[Condition] = []
-    for name in CLASSES:
+    for name in WORDS:
         first, second = slopes["first", name], slopes["second", name]
         # "A little": together they still fall.
-        conditions += [below(first), above(second), below(weighted([first, second], [1, 1]))]
+        conditions += [below(first), above(second), below(changed(add, first, second))]
     apart = {half: slopes[half, "content"] - slopes[half, "function"] for half in halves}
     conditions += [within(one) for one in apart.values()]
     told = "; ".join(
-        f"{half} half: " + ", ".join(f"{name} words {signed(slopes[half, name])}" for name in CLASSES)
+        f"{half} half: " + ", ".join(f"{CLASSES[name]} {signed(slopes[half, name])}" for name in CLASSES)
         for half in halves
     )
     figures = [figures_of(one, half=half, words=name) for (half, name), one in slopes.items()]
@@ -160,40 +174,31 @@ def _drift(words: TokenClasses, streams: Streams, last: int) -> Finding:
     return _ruled("B5", conditions, f"cosine by layer, {told}.", slopes["first", "content"], figures)
 
 
-def _three(sample: Grouped, streams: Streams, last: int) -> Finding:
+def _three(sample: Sample, streams: Streams, last: int) -> Finding:
     """B6."""
-    if last + 1 < _FEWEST:
-        return _said("B6", "not applicable", f"{last + 1} layers are too few to correlate.")
-    places = range(1, last + 2)  # before all layers cosine, rank and overlap are 1 by definition
-    stories = {
-        "cosine": [sample.mean(streams.cosine[place]) for place in places],
-        "rank": [sample.mean(-np.log10(streams.rank[place])) for place in places],
-        "overlap": [sample.mean(streams.overlap[place]) for place in places],
-    }
-    names = list(stories)
-    pairs = {(a, b): _correlation(stories[a], stories[b]) for n, a in enumerate(names) for b in names[n + 1 :]}
-    told = "; ".join(f"{a} and {b} {signed(one)}" for (a, b), one in pairs.items())
+    # Before all layers cosine, rank and overlap are 1 by definition.
+    stories = [
+        {"cosine": streams.cosine[place], "rank": -np.log10(streams.rank[place]), "overlap": streams.overlap[place]}
+        for place in range(1, last + 2)
+    ]
+    figures: list[dict[str, Any]] = []
+    pairs: dict[str, Jackknifed[float]] = {}
+    for one, other in combinations(stories[0], 2):
+        by_layer = [sample.correlation(layer[one], layer[other]) for layer in stories]
+        figures += [figures_of(found, layer=n, pair=f"{one}, {other}") for n, found in enumerate(by_layer)]
+        known = [found for found in by_layer if not np.isnan(found.value)]
+        if known:  # where one of the two is the same at all tokens, it tells no story
+            pairs[f"{one} and {other}"] = mean_of(known)
+            figures.append(figures_of(pairs[f"{one} and {other}"], pair=f"{one}, {other}, mean over layers"))
+    if len(pairs) < 3:
+        return _said("B6", "undetermined", "the figures are the same at all tokens of every layer.")
+    told = "; ".join(f"{name} {signed(one)}" for name, one in pairs.items())
     closest = max(pairs.values(), key=lambda one: one.value)
-    figures = [figures_of(one, pair=f"{a}, {b}") for (a, b), one in pairs.items()]
-    conditions = [below(one, STORIES) for one in pairs.values()]
-    return _ruled("B6", conditions, f"rank correlation across layers: {told}.", closest, figures)
+    told = f"rank correlation over the tokens of a layer, mean over layers: {told}."
+    return _ruled("B6", [below(one, STORIES) for one in pairs.values()], told, closest, figures)
 
 
-def _correlation(one: Sequence[Resampled[float]], other: Sequence[Resampled[float]]) -> Resampled[float]:
-    """Spearman's, across layers: of the values, and in every replicate."""
-
-    def spearman(*layers: Any) -> Any:
-        sides = (np.stack(side, -1) for side in (layers[: len(one)], layers[len(one) :]))
-        # Pearson's of the ranks; a replicate without a value has none, whatever rankdata makes of nan.
-        a, b = (stats.rankdata(side, axis=-1) for side in sides)
-        a, b = (x - x.mean(-1, keepdims=True) for x in (a, b))
-        found = (a * b).sum(-1) / np.sqrt((a**2).sum(-1) * (b**2).sum(-1))
-        return np.where(np.isnan(layers[0]), np.nan, found)[()]
-
-    return together(spearman, *one, *other)
-
-
-def _steady(sample: Grouped, streams: Streams, last: int) -> Finding:
+def _steady(sample: Sample, streams: Streams, last: int) -> Finding:
     """B7."""
     cosines = [sample.mean(one) for one in streams.cosine]
     steps = [after - before for before, after in pairwise(cosines)]
@@ -219,20 +224,17 @@ def density(survey: Surveyed, scope: Scope) -> Finding:
     # Identical rows tie with the own one, which may then be cut off.
     others &= others.cumsum(-1) <= k - 1
     cosines = torch.where(others, 1 - near.distances[:, 0], torch.nan).nanmean(-1).double().cpu().numpy()
-    # The claim is about embeddings: token types are what is drawn, not the texts that they come in.
-    draws = Draws(len(ids), survey.manifest["options"]["seed"])
-    words = TokenClasses(
-        Grouped(np.arange(len(ids)), draws), {name: np.isin(names, some) for name, some in CLASSES.items()}
-    )  # fmt: skip
+    # The claim is about embeddings: token types are the sample, not the texts that they come in.
+    words = TokenClasses(Sample.of(np.arange(len(ids)), len(ids), 0), {name: names == name for name in CLASSES})
     means = {name: words.mean(cosines, name) for name in CLASSES}
-    if any(np.isnan(one.value) for one in means.values()):
+    if any(np.isnan(means[name].value) for name in WORDS):
         return _said("B8", "undetermined", "the texts have no word of one of the classes.")
     apart = means["content"] - means["function"]
     counts = {name: int(members.sum()) for name, members in words.members.items()}
-    told = "; ".join(f"{name} words {one.value:.3f} ({counts[name]:,} types)" for name, one in means.items())
+    told = "; ".join(f"{CLASSES[name]} {one.value:.3f} ({counts[name]:,} types)" for name, one in _known(means))
     figures = [figures_of(one, words=name, types=counts[name]) for name, one in means.items()]
     told = f"mean cosine to the {k - 1} nearest: {told}; {signed(apart)}."
-    if min(counts.values()) < FEWEST:
+    if min(counts[name] for name in WORDS) < FEWEST:
         return _ruled("B8", [None], f"{told} Fewer than {FEWEST} types of a class rule nothing.", apart, figures)
     return _ruled("B8", [above(apart)], told, apart, figures)
 
@@ -261,22 +263,36 @@ def unaffected(survey: Surveyed, scope: Scope, mask: Mask, directory: Path, tick
         for layer in range(survey.layers)
         for one in CLASSES
     ]
-    told = "; ".join(f"{one} words {mean.value:.3f}" for one, mean in means.items())
+    told = "; ".join(f"{CLASSES[one]} {mean.value:.3f}" for one, mean in _known(means))
     with_what = {"layernorm": "with residual and LayerNorm", "residual": "with residual"}[name]
     return _ruled("B9", [below(apart)], f"mixing ratio {with_what}: {told}; {signed(apart)}.", apart, figures)
 
 
 def _ruled(
-    id: str, conditions: Sequence[Condition], told: str, main: Resampled[float], figures: Sequence[dict[str, Any]]
+    id: str, conditions: Sequence[Condition], told: str, main: Interval, figures: Sequence[dict[str, Any]]
 ) -> Finding:
+    return _found(id, ruling(conditions), told, main, figures)
+
+
+def _found(id: str, ruled: Ruling, told: str, main: Interval, figures: Sequence[dict[str, Any]]) -> Finding:
     return Finding(
-        id, "right", None, ruling(conditions), told, number(main.value), number(main.low), number(main.high),
+        id, "right", None, ruled, told, number(main.value), number(main.low), number(main.high),
         figures=tuple(figures),
     )  # fmt: skip
 
 
-def _said(id: str, ruled: Any, told: str) -> Finding:
+def _said(id: str, ruled: Ruling, told: str) -> Finding:
     return Finding(id, "right", None, ruled, told)
+
+
+def _reversed(found: Ruling, reverse: str, short: str) -> str:
+    """What a reader needs of a claim that does not hold: its reverse was shown, or that it falls short."""
+    told = {"contradicted": reverse, "undetermined": short}.get(found, "")
+    return f": {told}" if told else ""
+
+
+def _known(means: Means) -> list[tuple[str, Jackknifed[float]]]:
+    return [(name, one) for name, one in means.items() if not np.isnan(one.value)]
 
 
 def _not(condition: Condition) -> Condition:

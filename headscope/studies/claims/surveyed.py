@@ -13,18 +13,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from headscope.inference.bootstrap import Draws
-from headscope.inference.estimates import Resampled
-from headscope.inference.grouped import Grouped
-from headscope.studies.survey.finished import REPLICATES, STATISTICS, refuse_unfinished
+from headscope.corpus.bank import ASKED
+from headscope.inference.left_out import Jackknifed, folded
+from headscope.studies.claims.sample import Sample
+from headscope.studies.survey.contrasts import KeptFigure
+from headscope.studies.survey.finished import LEFT_OUT, STATISTICS, refuse_unfinished
 from headscope.studies.survey.manifest import survey_manifest
-from headscope.studies.survey.store import Store
+from headscope.studies.survey.store import Store, read_bank
+from headscope.studies.survey.sums import lists, numbers
 from headscope.studies.survey.unsealed import told
 
 
 @dataclass(frozen=True)
 class LayerRows:
-    """One layer of one view: arrays [head, token], in the order of the tokens; a number that is not there is nan."""
+    """One layer of one view: arrays [head, token], in the order of the tokens; a number that is not there is nan.
+
+    Those by chance are of the outputs that a token is held against: [head, token, output].
+    """
 
     own_rank: NDArray[np.float64]
     nearest: NDArray[np.int64]
@@ -67,32 +72,45 @@ class Surveyed:
 
     @cached_property
     def tokens(self) -> dict[str, NDArray[Any]]:
-        """The columns of tokens.parquet, in order; `partner` −1 where there is none."""
-        table = self._whole("tokens", ["text", "position", "id", "tag", "word_class", "partner"])
+        """The columns of tokens.parquet, in order; `asked` [token, output] −1 where there is none."""
+        table = self._whole("tokens", ["text", "position", "id", "tag", "word_class", "asked"])
         found = {name: table[name].to_numpy() for name in ("text", "position", "id")}
         found |= {name: np.array(table[name].to_pylist(), dtype=object) for name in ("tag", "word_class")}
-        return found | {"partner": table["partner"].fill_null(-1).to_numpy()}
+        return found | {"asked": np.nan_to_num(lists(table, "asked")[0], nan=-1).astype(np.int64)}
 
     @cached_property
-    def sample(self) -> Grouped:
-        """The tokens' groups, and the survey's own draws of them."""
+    def sample(self) -> Sample:
+        """The tokens' groups, as the survey's own figures have them."""
         numbers, groups = self.texts["text"].to_numpy(), self.texts["group"].to_numpy()
         order = np.argsort(numbers)
         at = order[np.searchsorted(numbers[order], self.tokens["text"])]
-        # The survey's seed gives its draws again: so what is computed here can be subtracted from its own figures.
-        draws = Draws(self.manifest["texts"]["groups"], self.manifest["options"]["seed"])
-        return Grouped(groups[at].astype(np.int64), draws)
+        documents, seed = self.manifest["texts"]["groups"], self.manifest["options"]["seed"]
+        return Sample.of(groups[at].astype(np.int64), documents, seed)
 
     @cached_property
     def partners(self) -> NDArray[np.int64]:
-        """For each token the index of the token whose output is its chance; −1: none."""
-        text, position, partner = (self.tokens[name].astype(np.int64) for name in ("text", "position", "partner"))
+        """For each token the indices of the tokens whose outputs are its chance: [token, output]; −1: none."""
+        text, position, asked = (self.tokens[name].astype(np.int64) for name in ("text", "position", "asked"))
         length = int(position.max()) + 1
         keys = text * length + position
         order = np.argsort(keys)
-        # A partner is a text at the same position; clipped, because none (−1) and past the end are looked up too.
-        found = order[np.searchsorted(keys[order], partner * length + position).clip(max=len(keys) - 1)]
-        return np.where(partner >= 0, found, -1)
+        wanted = self._bank["text"] * length + self._bank["position"]
+        at = order[np.searchsorted(keys[order], wanted).clip(max=len(keys) - 1)]
+        lent = np.where(keys[at] == wanted, at, -1)
+        return np.where(asked >= 0, lent[asked.clip(min=0)], -1)
+
+    @cached_property
+    def lenders(self) -> NDArray[np.int64]:
+        """The groups of the outputs that tokens are held against: [token, output]; 0 where there is none."""
+        groups = folded(self._bank["group"], self.manifest["texts"]["groups"])
+        found: NDArray[np.int64] = groups[self.tokens["asked"].clip(min=0)]
+        return np.where(self.tokens["asked"] >= 0, found, 0)
+
+    @cached_property
+    def _bank(self) -> dict[str, NDArray[np.int64]]:
+        with told(self.directory, self.manifest):
+            table = read_bank(self.directory)
+        return {name: table[name].to_numpy().astype(np.int64) for name in ("text", "position", "group")}
 
     def rows(self, layer: int, reference: str) -> LayerRows:
         """One layer under one reference."""
@@ -107,11 +125,13 @@ class Surveyed:
                     values = np.array(column.to_pylist())
                 elif name == "nearest":
                     values = column.to_numpy().astype(np.int64)
+                elif name.startswith("chance_"):
+                    values = lists(table, name, self.heads)
                 else:
-                    # Booleans have no way to floats but through integers; what is not there becomes nan.
-                    values = column.cast(pa.int32()).cast(pa.float64()).to_numpy()
+                    values = numbers(table, name)
                 # A shard's rows come head by head: heads by shards would not be heads by tokens.
-                parts[name].append(values.reshape(self.heads, -1))
+                shape = (self.heads, -1, ASKED) if name.startswith("chance_") else (self.heads, -1)
+                parts[name].append(values.reshape(shape))
         return LayerRows(*(np.concatenate(parts[name], axis=1) for name in names))
 
     @cached_property
@@ -139,12 +159,12 @@ class Surveyed:
         row = self._statistics.get((statistic, reference, layer, head))
         return None if row is None or row["difference"] is None else row
 
-    def replicated(self, statistic: str, reference: str, layer: int, head: int | None = None) -> Resampled[float]:
-        """A figure of replicates.parquet."""
+    def kept(self, statistic: str, reference: str, layer: int, head: int | None = None) -> Jackknifed[float]:
+        """A figure of left_out.parquet; `head` None: the mean over heads."""
         asked = [("statistic", "==", statistic), ("reference", "==", reference), ("layer", "==", layer), *self._view]
-        found = self._table(self.directory / REPLICATES, None, asked).to_pylist()
+        found = self._table(self.directory / LEFT_OUT, None, asked).to_pylist()
         one = next(row for row in found if row["head"] == head and row["null"] is None)
-        return Resampled(one["value"], np.asarray(one["replicates"], dtype=np.float64))
+        return KeptFigure(one["value"], np.asarray(one["lost"], dtype=np.float32)).whole
 
     @cached_property
     def _statistics(self) -> dict[tuple[str, str, int, int | None], dict[str, Any]]:

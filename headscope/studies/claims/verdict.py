@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from headscope.inference.estimates import number
-from headscope.inference.verdicts import Interval, Ruling
+from headscope.inference.verdicts import Condition, Interval, Ruling
 
 Arithmetic = Literal["right", "published"]
 ARITHMETICS: tuple[Arithmetic, ...] = get_args(Arithmetic)
@@ -32,6 +33,19 @@ class Finding:
     high: float | None = None
     chance: float | None = None
     figures: tuple[dict[str, Any], ...] = ()
+
+
+def ruled(holds: Iterable[Condition], reverse: Iterable[Condition]) -> Ruling:
+    """A claim holds where every condition does, and is contradicted where something shows its reverse.
+
+    A condition that is not met is not yet the reverse.
+
+    >>> ruled([True, False], [False]), ruled([True, False], [None, True]), ruled([True], [False])
+    ('undetermined', 'contradicted', 'holds')
+    """
+    if any(one is True for one in reverse):
+        return "contradicted"
+    return "holds" if all(one is True for one in holds) else "undetermined"
 
 
 def signed(figure: Interval) -> str:

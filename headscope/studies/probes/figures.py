@@ -58,8 +58,8 @@ class Outcomes:
 
 def _numbered(levels: Tensor) -> Tensor:
     """Levels of a factor numbered from 0, alike on both sides: so that what is left out of both can be subtracted."""
-    numbers: Tensor = levels.unique(return_inverse=True)[1]
-    return numbers
+    found: Tensor = levels.unique(return_inverse=True)[1]
+    return found
 
 
 def _left_out(sums: Tensor, levels: Tensor, of_all: Tensor) -> Iterator[Jackknifed[Array]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,12 +11,10 @@ from torch import Tensor
 from headscope.errors import InputError
 from headscope.question.given import as_seed
 from headscope.reading.scores import Scores
+from headscope.studies.probes.dual import DualFits, few
 from headscope.studies.probes.figures import Outcomes
 from headscope.studies.probes.folds import Folds
-from headscope.studies.probes.ridge import Gram, Ridge, or_chance
-
-# In units of the mean eigenvalue of XᶜᵀXᶜ: from next to nothing to next to nothing left.
-PENALTIES = tuple(10.0**power for power in range(-5, 4))
+from headscope.studies.probes.ridge import PENALTIES, Gram, Ridge, or_chance
 
 
 def held_out(
@@ -37,26 +35,34 @@ def held_out(
     (of all `ids`). The control is fitted and judged alike with the targets permuted within the cells of the folds.
     `folds` None: four, drawn with `seed`. Raises InputError for too few texts or types.
     """
+    return outcomes(x, ids, groups, embeddings, folds=folds, seed=seed).scores()
+
+
+def outcomes(
+    x: Tensor,
+    ids: Tensor,
+    groups: Tensor,
+    embeddings: Tensor,
+    *,
+    folds: Folds | None = None,
+    seed: int = 0,
+) -> Outcomes:
+    """What became of every sample that some fold is judged on; see `held_out`."""
     seed = as_seed(seed)
     chosen = Folds.of(groups, ids, len(embeddings), seed=seed) if folds is None else folds
     cells = chosen.cells(groups, ids)
     sides = torch.stack([ids, permuted(ids, cells, seed)])  # (side, sample)
     x = x.double()
-    targets = embeddings[sides.T].double()[:, :, None]  # (sample, side, 1, d_model)
-    inside = [cells == cell for cell in range(chosen.count**2)]
-    fits = Fits([Gram.of(x[here], targets[here]) for here in inside], chosen)
-    outcomes = []
-    for fold in range(chosen.count):
+    targets = embeddings[sides].double()  # (side, sample, d_model)
+    fits = _dual if few(len(x), x.shape[2]) and x.shape[1] == 1 else _primal
+    found = []
+    for fold, guess, mean in fits(x, targets, cells, chosen):
         here = chosen.judges(cells, fold)
-        fitted = fits.without(fold)
-        if fitted is None or not here.any():
-            continue
         candidates = ids[chosen.of_type[ids] == fold].unique()
-        centre = fitted.ridge.y_mean[..., None, :]  # (side, 1, 1, d_model)
-        guess = (x[here] - fitted.ridge.x_mean).transpose(0, 1) @ fitted.weight  # (side, map, sample, d_model)
-        wanted = targets[here].movedim(0, 2) - centre  # (side, 1, sample, d_model)
+        centre = mean[:, None, None]  # (side, 1, 1, d_model)
+        wanted = targets[:, None, here] - centre  # (side, 1, sample, d_model)
         rank = _ranks(guess, embeddings[candidates].double() - centre, torch.searchsorted(candidates, sides[:, here]))
-        outcomes.append(
+        found.append(
             Outcomes(
                 groups[here],
                 sides[:, here],
@@ -65,9 +71,34 @@ def held_out(
                 wanted.square().sum(-1).mT.expand(rank.mT.shape),
             )
         )
-    if not outcomes:
+    if not found:
         raise InputError("no text has a token that another fold's texts do not have: give more texts.")
-    return Outcomes.join(outcomes).scores()
+    return Outcomes.join(found)
+
+
+# Of every fold that has both what to fit on and what to judge: its number, outputs less the mean target for the samples
+# that it is judged on [side, map, sample, d_model], and that mean [side, d_model].
+_Outputs = Iterator[tuple[int, Tensor, Tensor]]
+
+
+def _primal(x: Tensor, targets: Tensor, cells: Tensor, folds: Folds) -> _Outputs:
+    by_sample = targets.transpose(0, 1)[:, :, None]  # (sample, side, 1, d_model)
+    inside = [cells == cell for cell in range(folds.count**2)]
+    fits = Fits([Gram.of(x[here], by_sample[here]) for here in inside], folds)
+    for fold in range(folds.count):
+        here = folds.judges(cells, fold)
+        fitted = fits.without(fold)
+        if fitted is not None and here.any():
+            guess = (x[here] - fitted.ridge.x_mean).transpose(0, 1) @ fitted.weight
+            yield fold, guess, fitted.ridge.y_mean[:, 0]
+
+
+def _dual(x: Tensor, targets: Tensor, cells: Tensor, folds: Folds) -> _Outputs:
+    fits = DualFits(x[:, 0], targets, cells, folds)
+    for fold in range(folds.count):
+        found = fits.outputs(fold) if folds.judges(cells, fold).any() else None
+        if found is not None:
+            yield fold, found[0][:, None], found[1]
 
 
 @dataclass(frozen=True)

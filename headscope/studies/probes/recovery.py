@@ -18,8 +18,9 @@ from headscope.reading.answer import Answer, Record
 from headscope.reading.scores import STARRED, Scores, nested
 from headscope.show.progress import Tell
 from headscope.show.sheet import Cell, Row, Sheet
+from headscope.studies.probes.figures import Outcomes
 from headscope.studies.probes.folds import FOLDS, Folds
-from headscope.studies.probes.held_out import held_out
+from headscope.studies.probes.held_out import outcomes
 
 if TYPE_CHECKING:
     from headscope.scope import Scope
@@ -142,30 +143,25 @@ def recovery(
     the fit, and intervals are bootstrapped by them. `heads` False leaves out the single heads. Texts that are too long
     are cut. Needs about 8 · (layers · d_model) bytes of memory a token. Raises InputError for too few texts.
     """
-    texts, offsets, seed = texts_of(texts), numbers_of(offsets, "offsets"), as_seed(seed)
-    held = Samples.of(scope, texts, None if groups is None else numbers_of(groups, "groups"))
-    embeddings = scope.bench.vocabulary.encoded("embedding", None, 0, None).table.rows[0].cpu()
-    chosen = Folds.of(held.group, held.ids, len(embeddings), folds, seed)
-    z, residual = _gather(scope, texts, held, mask)
+    offsets = numbers_of(offsets, "offsets")
+    gathered = Gathered.of(scope, texts, groups=groups, mask=mask, folds=folds, seed=seed)
+    z, residual, chosen = gathered.z, gathered.residual, gathered.folds
     layers = len(z)
     total = len(offsets) * (2 * layers + 1 + layers * heads)
     parts: list[tuple[Scores, Scores, Scores | None]] = []
     done = 0
 
-    def judge(x: Tensor, source: Tensor, target: Tensor) -> Scores:
+    def judge(x: Tensor, offset: int) -> Scores:
         nonlocal done
-        found = held_out(x[source], held.ids[target], held.group[target], embeddings, folds=chosen, seed=seed)
+        found = gathered.outcomes(x, offset).scores()
         done += 1
         tell(done, total)
         return found
 
     for offset in offsets:
-        source, target = held.pairs(offset)
-        if not len(source):
-            raise InputError(f"no text has two ordinary tokens {abs(offset)} apart: leave the offset {offset} out.")
-        together = Scores.stack([judge(one.flatten(1)[:, None], source, target) for one in z])
-        stream = Scores.stack([judge(one[:, None], source, target) for one in residual])
-        single = Scores.stack([judge(one, source, target) for one in z]) if heads else None
+        together = Scores.stack([judge(one.flatten(1)[:, None], offset) for one in z])
+        stream = Scores.stack([judge(one[:, None], offset) for one in residual])
+        single = Scores.stack([judge(one, offset) for one in z]) if heads else None
         parts.append((together, stream, single))
     last = [part[2] for part in parts if part[2] is not None]
     return Recovery(
@@ -173,15 +169,56 @@ def recovery(
         z=Scores.stack([part[0] for part in parts]).each(lambda x: x[..., 0].T),
         heads=Scores.stack(last).each(lambda x: x.movedim(0, -1)) if last else None,
         residual=Scores.stack([part[1] for part in parts]).each(lambda x: x[..., 0].T),
-        texts=len(texts),
-        positions=len(held.ids),
-        candidates=float(torch.bincount(chosen.of_type[held.ids.unique()]).double().mean()),
+        texts=len(gathered.samples.lengths),
+        positions=len(gathered.samples),
+        candidates=float(torch.bincount(chosen.of_type[gathered.samples.ids.unique()]).double().mean()),
         folds=chosen.count,
-        seed=seed,
+        seed=gathered.seed,
         mask=mask,
         model=scope.card.name,
         weights_sha256=scope.card.weights_sha256,
     )
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What the model holds at the ordinary positions of texts, and the folds that maps from it are judged by.
+
+    z float32 [layer, sample, head, d_head]; residual float32 [layer + 1, sample, d_model].
+    """
+
+    samples: Samples
+    embeddings: Tensor
+    folds: Folds
+    seed: int
+    z: Tensor
+    residual: Tensor
+
+    @classmethod
+    def of(
+        cls,
+        scope: Scope,
+        texts: Iterable[str],
+        *,
+        groups: Iterable[int] | None = None,
+        mask: Mask = "model",
+        folds: int = FOLDS,
+        seed: int = 0,
+    ) -> Gathered:
+        """Read the texts, see `recovery`."""
+        texts, seed = texts_of(texts), as_seed(seed)
+        held = Samples.of(scope, texts, None if groups is None else numbers_of(groups, "groups"))
+        embeddings = scope.bench.vocabulary.encoded("embedding", None, 0, None).table.rows[0].cpu()
+        chosen = Folds.of(held.group, held.ids, len(embeddings), folds, seed)
+        return cls(held, embeddings, chosen, seed, *_gather(scope, texts, held, mask))
+
+    def outcomes(self, x: Tensor, offset: int) -> Outcomes:
+        """What became of tokens i that were looked for in what is at j = i − offset, x [sample, map, d]."""
+        source, target = self.samples.pairs(offset)
+        if not len(source):
+            raise InputError(f"no text has two ordinary tokens {abs(offset)} apart: leave the offset {offset} out.")
+        ids, groups = self.samples.ids[target], self.samples.group[target]
+        return outcomes(x[source], ids, groups, self.embeddings, folds=self.folds, seed=self.seed)
 
 
 def _gather(scope: Scope, texts: Sequence[str], held: Samples, mask: Mask) -> tuple[Tensor, Tensor]:

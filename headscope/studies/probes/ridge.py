@@ -13,6 +13,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+# In units of the mean eigenvalue of XᶜᵀXᶜ: from next to nothing to next to nothing left.
+PENALTIES = tuple(10.0**power for power in range(-5, 4))
+
 
 @dataclass(frozen=True)
 class Gram:

@@ -134,7 +134,7 @@ def of_rows(table: pa.Table, heads: int) -> tuple[Items, Items]:
     inside, inside_chance = _by_head(numbers(table, "in_text"), heads), lists(table, "chance_in_text", heads)
     candidates = int(table["candidates"][0].as_py())
     known, asked = np.logical_not(np.isnan(rank)), np.logical_not(np.isnan(inside_chance))
-    paired: NDArray[np.bool_] = asked.any(-1)
+    paired = np.logical_or.reduce(asked, axis=-1)
     both = known & paired
     share = np.where(asked, 1 / np.maximum(asked.sum(-1, keepdims=True), 1), 0.0)  # of a token's outputs, each
     figures, by_chance = _of_ranks(rank, candidates), _of_ranks(chance, candidates)

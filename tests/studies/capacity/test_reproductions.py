@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,8 +14,13 @@ from hypothesis import strategies as st
 from sklearn.metrics import adjusted_mutual_info_score
 
 from headscope import Scope
-from headscope.studies.capacity import forgetting
+from headscope.corpus.counted import CountedCorpus
+from headscope.corpus.texts import find_sources
+from headscope.model.tokens import tokenize
+from headscope.studies.capacity import forgetting, run
+from headscope.studies.capacity import joined as joining
 from headscope.studies.capacity.information import clustered, information
+from headscope.studies.capacity.joined import JoinedInputs
 from headscope.studies.capacity.mixed import KINDS, PUBLISHED, published
 from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.capacity.run import Run
@@ -75,6 +81,115 @@ def test_published_ratios_stand_beside_models_of_that_name_and_shape_only(scope_
         card,
     ):
         assert published(other) is None
+
+
+# ---- joined and masked, as the paper has it ----
+
+
+@pytest.mark.parametrize(("longest", "most"), [(30, 30), (128, 40)])
+def test_texts_of_a_document_are_joined_in_order_to_as_many_tokens_as_fit(
+    longest, most, scope_of, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(joining, "LONGEST", longest)
+    scope, lines = scope_of("bert"), sentences(80, seed=1, least=5)
+    assert scope.card.positions == 40
+    ends = [0, 50, 53, 80]  # a long document, a short one, another
+    documents = [lines[start:stop] for start, stop in pairwise(ends)]
+    inputs = joined(scope, tmp_path, documents)
+    for group, document in enumerate(documents):
+        here = [one for one in inputs.inputs if one.group == group]
+        assert " ".join(one.text for one in here) == " ".join(document)
+        for one in here:
+            every = tokenize(one.text, scope.bench.opened.names)
+            assert len(one.tokens) == min(most, len(every))
+            assert [token.id for token in one.tokens[:-1]] == [token.id for token in every[: len(one.tokens) - 1]]
+            assert one.tokens[-1].id == every[-1].id  # the end is not cut
+            assert [token.position for token in one.tokens] == list(range(len(one.tokens)))
+        # What is left at a document's end is shorter; a text that stands behind a space may have a token less.
+        assert all(len(one.tokens) >= most - 2 for one in here[:-1])
+    assert max(len(one.tokens) for one in inputs.inputs) == most
+    assert min(len(one.tokens) for one in inputs.inputs) < most
+    assert inputs.size.full == sum(len(one.tokens) == most for one in inputs.inputs) > 1
+
+
+def test_where_no_documents_are_marked_the_corpus_is_one(scope_of, tmp_path):
+    lines = sentences(60, seed=2)
+    inputs = joined(scope_of("bert"), tmp_path, [lines])
+    assert [one.group for one in inputs.inputs] == [one.number for one in inputs.inputs] != [0]
+    assert " ".join(one.text for one in inputs.inputs) == " ".join(lines)
+    assert inputs.size.count == len(inputs.inputs)
+    assert inputs.size.tokens == pytest.approx(np.mean([len(one.tokens) for one in inputs.inputs]))
+
+
+def test_twelve_per_cent_of_what_is_not_special_is_masked(scope_of, tmp_path):
+    scope, lines = scope_of("modernbert"), sentences(80, seed=3)
+    inputs = joined(scope, tmp_path, [lines[:50], lines[50:79], lines[79:]])
+    for one in inputs.inputs:
+        ours = {token.position for token in one.tokens if not token.special}
+        assert set(one.masked) <= ours
+        assert len(one.masked) == len(set(one.masked)) == max(1, int(0.12 * len(ours)))
+    again = joined(scope, tmp_path, [lines[:50], lines[50:79], lines[79:]])
+    assert again == inputs
+    other = joined(scope, tmp_path, [lines[:50], lines[50:79], lines[79:]], seed=1)
+    assert [one.masked for one in other.inputs] != [one.masked for one in inputs.inputs]
+
+
+def test_ratios_of_joined_texts_are_those_of_what_the_model_then_reads(scope_of, tmp_path):
+    scope, lines = scope_of("bert"), sentences(40, seed=5, least=6)
+    path = written(tmp_path / "texts.txt", lines, every=20)
+    inputs = joined(scope, tmp_path, [lines[:20], lines[20:]])
+    found = reproduced(scope, path)
+    assert found.inputs == inputs.size
+    parts = {"weights": lambda m: m.weights.mean(1), "norms": lambda m: m.norms_all,
+             "residual": lambda m: m.residual, "layernorm": lambda m: m.layernorm}  # fmt: skip
+    plain, masked = [], []
+    for one in inputs.inputs:
+        whole = scope.read(scope_text(scope, [token.id for token in one.tokens[1:-1]]))
+        assert [token.id for token in whole.tokens] == [token.id for token in one.tokens]
+        plain.append(whole.mixing())
+        ids = [token.id for token in one.tokens]
+        for at in one.masked:
+            ids[at] = scope.bench.opened.names.tokenizer.mask_token_id
+        spelled = scope.read(scope_text(scope, ids[1:-1]))
+        assert [token.id for token in spelled.tokens] == ids
+        masked.append(spelled.mixing())
+    for of, readings in (("joined", plain), ("masked", masked)):
+        for kind, ratio in parts.items():
+            expected = torch.cat([ratio(one) for one in readings], 1)  # (layer, token), all positions
+            for figure in (one for one in found.mixed if (one.of, one.kind) == (of, kind)):
+                mean = expected.mean() if figure.layer is None else expected[figure.layer].mean()
+                assert figure.figure.value == pytest.approx(float(mean), abs=1e-6)
+    by = {(one.of, one.kind): one.figure.value for one in found.mixed if one.layer is None}
+    assert by["joined", "weights"] > by["all", "weights"]  # more tokens, more of them others
+    assert by["masked", "weights"] != by["joined", "weights"]
+
+
+def test_a_model_that_reads_no_masked_tokens_has_joined_texts_alone_and_says_so(scope_of, texts):
+    found = Run.prepare(scope_of("gpt2"), [texts], CapacityOptions(parts=("reproductions",))).run()
+    assert {one.of for one in found.reproductions.mixed} == {"all", "words", "joined"}
+    assert "reads no masked tokens" in str(found)
+    assert found.to_dict()["reproductions"]["inputs"]["masked"] is False
+
+
+def test_what_was_measured_of_joined_texts_is_kept(scope_of, texts, tmp_path, monkeypatch):
+    options = CapacityOptions(parts=("reproductions",))
+    before = Run.prepare(scope_of("bert"), [texts], options, tmp_path / "out").run().reproductions
+    monkeypatch.setattr(run, "mixing_of", None)  # nothing is left to measure
+    assert Run.prepare(scope_of("bert"), [texts], options, tmp_path / "out").run().reproductions.mixed == before.mixed
+
+
+def scope_text(scope, ids):
+    """A text that is read as these tokens."""
+    return scope.bench.opened.names.tokenizer.decode(ids, clean_up_tokenization_spaces=False)
+
+
+def joined(scope, tmp_path, documents, seed=0):
+    path = tmp_path / "joined.txt"
+    path.write_text("\n\n".join("\n".join(document) for document in documents) + "\n")
+    counted = CountedCorpus.of(scope, find_sources([path]), CapacityOptions(sample=None), 64)
+    shards = (shard for _, shard in counted.read(set(range(len(counted)))))
+    some = [one for shard in shards for one in zip(shard.texts, shard.groups, strict=True)]
+    return JoinedInputs.of(scope, some, counted.census.documents is not None, seed)
 
 
 # ---- information ----

@@ -14,7 +14,7 @@ from headscope.reading.words import ENGLISH_FUNCTION_WORDS
 
 HEADS, D_HEAD, PLACES = 12, 8, 60
 WIDTH = HEADS * D_HEAD
-OWN, FLIES = 7, (2, 4, 9, 11)
+OWN, EVEN, FLIES = 7, 1, (2, 4, 9, 11)
 SHARP = 30.0
 TURN = 2 * math.pi / PLACES
 Dense = Literal["content", "function", "neither"]
@@ -28,12 +28,12 @@ def planted(
     dense: Dense = "neither",
 ) -> Scope:
     """Two layers of twelve heads: at layer 0 head `own` attends to its own position, the heads `flies` bring "flies" to
-    "Time", head 0 attends to the position after the next, and all others to the position before.
+    "Time", head 0 attends to the position after the next, head 1 evenly, and all others to the position before.
 
-    At layer 1 head 0 attends to its own position if `later_copies`; else all is as at layer 0's others. The first four
-    dimensions hold the position's angle, the others the token; both parts have mean 0 and one length, so LayerNorm does
-    the same to every token at every position. The blocks add nothing to the stream. `dense`: whose rows lie close
-    together.
+    At layer 1 all heads but head 1 attend to their own position if `later_copies`; else all is as at layer 0's others.
+    The first four dimensions hold the position's angle, the others the token; both parts have mean 0 and one length, so
+    LayerNorm does the same to every token at every position. The blocks add nothing to the stream. `dense`: whose rows
+    lie close together.
     """
     tokenizer = zoo.roberta_like()
     config = transformers.RobertaConfig(
@@ -82,7 +82,9 @@ def planted(
                     attention.query.weight[at, 4:] = SHARP * words[ids["Time"]]
                     attention.key.weight[at, 4:] = SHARP * words[ids["Ġflies"]]
                     continue
-                stays = head == own if number == 0 else later_copies and head == 0
+                if head == EVEN:
+                    continue
+                stays = head == own if number == 0 else later_copies
                 back = 0 if stays else -2 if head == 0 else 1
                 cos, sin = math.cos(back * TURN), math.sin(back * TURN)
                 attention.query.weight[at : at + 2, :2] = 2 * SHARP * torch.tensor([[cos, sin], [-sin, cos]])

@@ -13,8 +13,8 @@ from tests.contract import AnswerContract
 
 FOUND = (
     Finding("S1", "right", None, "holds", "4 of 12 heads (head 1, 2, 3, 4).", 4, figures=({"head": 0}, {"head": 1})),
-    Finding("S1", "published", None, "fails", "no head\x1b[31m of 12."),
-    Finding("S4", "right", "input", "fails", "own rank 1 in 2 of 132 heads: L1H0, L1H1.", 2, 1.0, 3.0, 0.5),
+    Finding("S1", "published", None, "contradicted", "no head\x1b[31m of 12."),
+    Finding("S4", "right", "input", "contradicted", "own rank 1 in 2 of 132 heads: L1H0, L1H1.", 2, 1.0, 3.0, 0.5),
     Finding("S4", "right", "layer", "undetermined", "nothing that tells, " * 20),
     Finding("S4", "published", "input", "not applicable", "its W_V is 32 × 16, not square."),
     *(
@@ -42,8 +42,8 @@ class TestClaims(AnswerContract):
     def test_every_verdict_stands_under_its_arithmetic_and_reference(self, answer):
         verdicts, _ = answer.sheets()
         by_claim = {row.head.label: [cell.label for cell in row.cells] for row in verdicts.rows}
-        assert by_claim["S1"] == [CLAIMS["S1"].says, MARKS["holds"], "″", MARKS["fails"]]
-        assert by_claim["S4"][1:] == [MARKS["fails"], MARKS["undetermined"], MARKS["not applicable"]]
+        assert by_claim["S1"] == [CLAIMS["S1"].says, MARKS["holds"], "″", MARKS["contradicted"]]
+        assert by_claim["S4"][1:] == [MARKS["contradicted"], MARKS["undetermined"], MARKS["not applicable"]]
         assert by_claim["B1"][1:] == [MARKS["not applicable"], "″", "–"]
         assert list(by_claim) == list(CLAIMS)
 
@@ -52,7 +52,7 @@ class TestClaims(AnswerContract):
         words = " ".join(shown.split())
         assert shown.count("tells,") == 20
         assert "Note: a note that must be read." in words
-        assert "2,000 texts, 31,000 tokens in 318 documents that are drawn: corpus.conllu" in words
+        assert "2,000 texts, 31,000 tokens in 318 documents: corpus.conllu" in words
         assert "\x1b" not in shown
 
     def test_the_figure_has_every_verdict_whole(self, answer, tmp_path):

@@ -72,7 +72,7 @@ def test_claims_of_damaged_work_are_those_of_whole_work(scope, corpus, tmp_path)
     asked = ClaimsAsked(texts=(corpus,))
     whole = settle(scope, asked, tmp_path).to_dict()
     parts = tmp_path / "parts"
-    flip(parts / "maps.json", 4321)
+    flip(parts / "maps" / "+1.json", 4321)
     flip(parts / "right" / "shards" / "00000" / "rows.parquet", 54321)
     flip(parts / "published" / "statistics.parquet", 5432)
     flip(parts / "mixing" / "00000.npz", 5432)

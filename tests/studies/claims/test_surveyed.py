@@ -30,18 +30,27 @@ def test_a_mean_is_the_surveys_figure_interval_included(directory):
     assert (found.value, found.low, found.high) == pytest.approx((told.value, told.low, told.high), abs=1e-12)
 
 
-def test_the_partners_of_the_surveys_tables_are_found(directory):
+def test_the_outputs_that_tokens_are_held_against_are_found(directory):
     survey = Surveyed(directory, "model")
     tokens, partners = survey.tokens, survey.partners
-    paired = partners >= 0
-    assert paired.any()
-    assert (tokens["partner"][paired] == tokens["text"][partners[paired]]).all()
-    assert (tokens["position"][paired] == tokens["position"][partners[paired]]).all()
+    groups = survey.sample.groups
     rows = survey.rows(0, "input")
     types = {text: set(tokens["id"][tokens["text"] == text]) for text in set(tokens["text"])}
-    for n in np.flatnonzero(paired):
-        nearest = rows.nearest[:, partners[n]]
-        assert [id in types[tokens["text"][n]] for id in nearest] == rows.chance_in_text[:, n].astype(bool).tolist()
+    pairs = np.argwhere(partners >= 0)
+    assert len(pairs) == (tokens["asked"] >= 0).sum() > 0
+    for n, slot in pairs:
+        other = partners[n, slot]
+        assert groups[other] == survey.lenders[n, slot] != groups[n]
+        inside = [id in types[tokens["text"][n]] for id in rows.nearest[:, other]]
+        assert inside == rows.chance_in_text[:, n, slot].astype(bool).tolist()
+
+
+def test_a_kept_figure_is_the_statistic_with_its_interval(directory):
+    survey = Surveyed(directory, "model")
+    found, told = survey.kept("own_over_even", "layer", 1), survey.statistic("own", "layer", 1)
+    assert (found.value, found.low, found.high) == pytest.approx(
+        (told["difference"], told["difference_low"], told["difference_high"]), abs=1e-6
+    )
 
 
 def test_a_survey_without_streams_has_none(tmp_path):

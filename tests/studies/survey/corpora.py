@@ -6,8 +6,10 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import zoo
+from scipy import stats
 
 from headscope import Scope
 from headscope.studies.survey.options import SurveyOptions
@@ -45,3 +47,13 @@ def table(directory: Path, name: str) -> Any:
 def statistics(directory: Path) -> Any:
     """statistics.parquet as pandas."""
     return pq.read_table(directory / "statistics.parquet").to_pandas()
+
+
+def by_the_jackknife(value: float, without: list[float]) -> tuple[float, float, float]:
+    """Interval and p of a figure that is `without` each of its groups."""
+    n, apart = len(without), np.array(without) - value
+    error = np.sqrt((n - 1) / n * np.square(apart).sum())
+    hang = np.clip(3 * (apart**2).sum() ** 2 / (apart**4).sum() - 2, 1, n - 1)  # how many groups the variance hangs on
+    freedom = np.sqrt((n - 1) * hang)
+    reach = stats.t.ppf(0.975, freedom) * error
+    return value - reach, value + reach, 2 * stats.t.sf(abs(value) / error, freedom)

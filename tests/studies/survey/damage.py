@@ -46,7 +46,7 @@ def read_all(directory: Path) -> object:
         {name: values.tolist() for name, values in asked.tokens.items()},
         {name: repr(values.tolist()) for name, values in vars(rows).items()},
         repr(asked.streams),
-        repr(sorted(map(repr, contrasts.read_replicates(directory).items()))),
+        repr(sorted(map(repr, contrasts.read_left_out(directory).items()))),
     )
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import random
 import shutil
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from hypothesis import strategies as st
 
 from headscope import Scope
 from headscope.errors import InputError
-from headscope.inference.bootstrap import Draws
 from headscope.studies.claims.surveyed import Surveyed
 from headscope.studies.survey import contrasts
 from headscope.studies.survey import statistics as tables_of_figures
@@ -33,14 +31,6 @@ from tests.studies.survey.damage import files, flip, make_to_fit, of_before, rea
 
 TEXTS = sentences(12, seed=5)
 SHARDS = {"shard_positions": 36, "stream": True}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def few_replicates():
-    """Of 2,000 replicates 200 tell as well whether a figure has changed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tables_of_figures, "Draws", partial(Draws, replicates=200))
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +169,7 @@ def test_figures_are_not_made_of_a_damaged_shard(copy, spoil):
         assert len(str(refused.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("name", ["statistics", "hubs", "contrasts", "replicates", "vocabulary", "stream"])
+@pytest.mark.parametrize("name", ["statistics", "hubs", "contrasts", "left_out", "vocabulary", "stream"])
 def test_a_damaged_table_of_figures_is_named_and_made_again(finished, whole, scope, copy, name):
     path = copy / f"{name}.parquet"
     flip(path, 8 * (path.stat().st_size // 3))
@@ -277,7 +267,7 @@ def test_nonsense_in_a_table_is_a_sentence_though_its_checksum_fits(copy):
         tables_of_figures.compute(copy)
 
 
-@pytest.mark.parametrize(("table", "reads"), [("vocabulary", "report"), ("replicates", "contrasts")])
+@pytest.mark.parametrize(("table", "reads"), [("vocabulary", "report"), ("left_out", "contrasts")])
 def test_a_table_of_figures_of_elsewhere_is_a_sentence_though_its_checksum_fits(copy, tmp_path, table, reads):
     shutil.copy(copy / "hubs.parquet", copy / f"{table}.parquet")
     make_to_fit(copy)

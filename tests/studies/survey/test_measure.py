@@ -5,10 +5,14 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
+from headscope.corpus.bank import ASKED, strata
 from headscope.question.kinds import KINDS
+from headscope.reading.within import evenly, visible
 from tests.studies.survey.corpora import sentences, surveyed, table, written
 
 TEXTS = sentences(6)
@@ -27,7 +31,8 @@ def test_rows_are_what_readings_answer(scope_of, name, spaces, tmp_path):
     kept = sum(not token.special for reading in readings for token in reading.tokens)
     views = sum(2 if space != "embedding" else 1 for space in spaces)
     assert len(rows) == kept * scope.card.layers * scope.card.heads * views * 2
-    partners = table(directory, "tokens").set_index(["text", "position"]).partner
+    asked_of = table(directory, "tokens").set_index(["text", "position"]).asked
+    bank = pq.read_table(directory / "bank.parquet").to_pandas()
     rows["reference"] = rows["reference"].astype(object).where(rows["reference"].notna(), None)
     asked = ["text", "position", "layer", "space", "reference", "metric"]  # one question, which has a row for each head
     questions = rows[asked].drop_duplicates().sample(30, random_state=0)
@@ -47,15 +52,77 @@ def test_rows_are_what_readings_answer(scope_of, name, spaces, tmp_path):
         types = {token.id for token in reading.tokens if not token.special}
         assert row.in_text == (row.nearest in types)
 
-        partner = partners[row.text, row.position]
-        if np.isnan(partner):
-            assert np.isnan(row.chance_own_rank)
-            assert row.chance_in_text is None
-            continue
-        other = nearest(int(partner), *question, k=scope.card.vocab_size)
+        outputs = asked_of[row.text, row.position]
+        assert len(outputs) == len(row.chance_own_rank) == len(row.chance_in_text) == ASKED
         own = reading.tokens[row.position].id
-        assert row.chance_own_rank == other.ranks[row.head][other.ids[row.head] == own].item()
-        assert row.chance_in_text == (int(other.ids[row.head, 0]) in types)
+        for output, rank, inside in zip(outputs, row.chance_own_rank, row.chance_in_text, strict=True):
+            if np.isnan(output):
+                assert np.isnan(rank)
+                assert inside is None
+                continue
+            there = bank.loc[int(output)]
+            other = nearest(int(there.text), int(there.position), *question[1:], k=scope.card.vocab_size)
+            assert rank == other.ranks[row.head][other.ids[row.head] == own].item()
+            assert inside == (int(other.ids[row.head, 0]) in types)
+
+
+@pytest.mark.parametrize("name", ["bert", "llama", "gpt2"])
+@pytest.mark.parametrize("mask", ["model", "full"])
+def test_what_is_written_where_is_that_of_every_output_asked_for_every_token(scope_of, name, mask, tmp_path):
+    scope = scope_of(name)
+    path = written(tmp_path / "t.txt", TEXTS)
+    directory = surveyed(scope, path, tmp_path / "s", masks=(mask,), references=("layer",))
+    rows = table(directory, "rows").set_index(["text", "layer", "head", "position"]).sort_index()
+    for number, layer in ((0, 0), (2, 1), (4, 2)):
+        reading = scope.read(TEXTS[number], mask)
+        own, others, carry, ceiling = brute(reading, reading.z[layer], layer)
+        kv = evenly(visible(reading.pattern_of(layer)), reading.v[layer], scope.card.heads)
+        even_own, even_others, even_carry, _ = brute(reading, kv, layer)
+        for head in range(scope.card.heads):
+            for at in (token.position for token in reading.tokens if not token.special):
+                row = rows.loc[number, layer, head, at]
+                mine = 1 - (row.own_rank - 1) / (row.candidates - 1)
+                assert same(row.own_auc_others, others[head, at])
+                assert np.isnan(own[head, at]) or same(mine, own[head, at])
+                assert same(row.carry, carry[head, at])
+                assert same(row.carry_ceiling, ceiling[head, at])
+                assert same(row.even_own_auc, even_own[head, at])
+                assert same(row.even_own_auc_others, even_others[head, at])
+                assert same(row.even_carry, even_carry[head, at])
+
+
+def same(one, other):
+    return (np.isnan(one) and np.isnan(other)) or one == pytest.approx(float(other), abs=1e-5)
+
+
+def brute(reading, z, layer):
+    """Own, others, Carry and its ceiling [head, position] by loops, of z [position, head, d_head] in the place of z."""
+    vocabulary, tokens = reading.bench.vocabulary, reading.tokens
+    heads, n, ids = z.shape[1], len(tokens), [token.id for token in tokens]
+    counts = [not token.special and ids.count(token.id) == 1 for token in tokens]
+    everything = torch.arange(reading.bench.card.vocab_size)
+    auc = np.full((heads, n, n), np.nan)
+    for i in range(n):
+        encoded = vocabulary.encoded("value", "layer", layer, reading.spots[i])
+        encodings = encoded.rows(everything).double().repeat_interleave(heads // encoded.table.rows.shape[0], 1)
+        apart = 1 - torch.nn.functional.cosine_similarity(z[i].double()[None], encodings, dim=-1)  # (token, head)
+        for j in range(n):
+            auc[:, i, j] = 1 - ((apart < apart[ids[j]] - 1e-9).sum(0) / (len(everything) - 1)).numpy()
+    alpha = reading.pattern_of(layer).double().numpy()
+    sees = (alpha > 0).any(0)
+    found = np.full((4, heads, n), np.nan)
+    for h in range(heads):
+        for i in (i for i in range(n) if not tokens[i].special):
+            others = [j for j in range(n) if counts[j] and j != i and sees[j, i]]
+            if counts[i] and others:
+                found[0, h, i] = auc[h, i, i]
+                found[1, h, i] = np.mean([auc[h, j, i] for j in others])
+            seen = [j for j in range(n) if counts[j] and sees[i, j]]
+            if len(seen) >= 2:
+                here, weights = auc[h, i, seen], alpha[h, i, seen]
+                found[2, h, i] = (weights * here).sum() / weights.sum() - here.mean()
+                found[3, h, i] = here.max() - here.mean()
+    return found
 
 
 @pytest.mark.parametrize("mask", ["model", "full"])
@@ -73,14 +140,39 @@ def test_masks_positions_and_candidates_are_those_asked_for(scope_of, mask, tmp_
         assert (row.own_rank, row.nearest) == (near.own_rank[row.head], near.ids[row.head, 0])
 
 
-def test_partners_have_an_own_token_at_the_same_position(scope_of, tmp_path):
-    tokens = table(surveyed(scope_of("bert"), written(tmp_path / "t.txt", TEXTS), tmp_path / "s"), "tokens")
-    at = {position: set(group.text) for position, group in tokens.groupby("position")}
-    for token in tokens.itertuples():
-        others = at[token.position] - {token.text}
-        assert (token.partner in others) if others else np.isnan(token.partner)
-    paired = tokens[tokens.partner.notna()]
-    assert not paired.duplicated(["partner", "position"]).any()
+def test_a_token_is_held_against_outputs_of_its_stratum_and_of_other_documents(scope_of, tmp_path):
+    path = written(tmp_path / "t.txt", sentences(30), every=2)
+    directory = surveyed(scope_of("bert"), path, tmp_path / "s")
+    bank = pq.read_table(directory / "bank.parquet").to_pandas()
+    assert not bank.duplicated(["stratum", "group"]).any()
+    texts = table(directory, "texts").set_index("text").group
+    for token in table(directory, "tokens").itertuples():
+        outputs = bank.loc[token.asked[~np.isnan(token.asked)].astype(int)]
+        stratum = strata(np.array([token.position]))[0]
+        fit = bank[(bank.stratum == stratum) & (bank.group != texts[token.text])]
+        assert len(outputs) == len(set(outputs.index)) == min(ASKED, len(fit))
+        assert set(outputs.index) <= set(fit.index)
+
+
+@pytest.mark.parametrize("name", ["bert", "llama"])
+def test_figures_do_not_hang_on_how_texts_fall_into_shards(scope_of, name, tmp_path):
+    path = written(tmp_path / "t.txt", sentences(40, seed=2), every=2)
+    options = {"stream": True, "metrics": ("cosine", "euclidean")}
+    few, many = (
+        surveyed(scope_of(name), path, tmp_path / str(size), ("labels",), shard_positions=size, **options)
+        for size in (60, 10**6)
+    )
+    assert len(list(few.glob("shards/*"))) > 3
+    assert len(list(many.glob("shards/*"))) == 1
+    for file in ("statistics", "stream", "contrasts"):
+        one, other = (pq.read_table(folder / f"{file}.parquet") for folder in (few, many))
+        for column in one.column_names:
+            if pa.types.is_floating(one[column].type):
+                a, b = (side[column].to_numpy().astype(float) for side in (one, other))
+                # What is between two sides of nothing has a p that rounding moves.
+                assert np.allclose(a, b, atol=1e-3 if column.startswith(("p", "q")) else 2e-5, equal_nan=True), column
+            else:
+                assert one[column].equals(other[column]), column
 
 
 def test_patterns_are_those_of_the_formulas(scope_of, tmp_path):

@@ -8,7 +8,6 @@ import shutil
 import tracemalloc
 from collections import Counter
 from contextlib import contextmanager
-from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -18,14 +17,14 @@ import torch
 
 from headscope.corpus.census import take_census
 from headscope.corpus.texts import Columns, Corpus, CorpusText, find_sources
-from headscope.inference import bootstrap, estimates
+from headscope.inference import left_out
 from headscope.keep.checksums import CHECKSUMS, seal
 from headscope.keep.record import sealed
 from headscope.model.tokens import Token
 from headscope.studies.survey import statistics, store
 from headscope.studies.survey.frame import ShardFrame
+from headscope.studies.survey.heads import Heads
 from headscope.studies.survey.manifest import MANIFEST
-from headscope.studies.survey.measure import Heads
 from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.run import Survey
 from tests.studies.survey.corpora import sentences, surveyed, written
@@ -97,10 +96,8 @@ def repeated(survey, directory, times):
 
 
 def test_the_statistics_of_more_shards_take_no_more_memory(survey, tmp_path, monkeypatch):
-    monkeypatch.setattr(estimates, "_GROUPS", 64)
-    monkeypatch.setattr(bootstrap, "_BLOCK", 64)
-    # Few replicates: a shard that is held must show beside them.
-    monkeypatch.setattr(statistics, "Draws", partial(bootstrap.Draws, replicates=50))
+    monkeypatch.setattr(left_out, "MOST", 64)  # groups, fewer than there are documents
+    monkeypatch.setattr(statistics, "MOST", 64)
     peaks, groups = [], []
     for times in (4, 10):  # above the number of shards whose memberships are kept
         directory, count = repeated(survey, tmp_path / str(times), times)
@@ -136,5 +133,6 @@ def test_one_shard_is_held_at_a_time(scope_of, tmp_path, monkeypatch):
     later = np.array(held[2:])  # by then the vocabulary is encoded at every position
     assert later[:, 0].max() <= later[0, 0] <= 1
     assert later[:, 1].max() <= later[0, 1] <= 1
-    assert later[:, 2].max() <= 4 * max(shard.stop - shard.first for shard in survey.census.shards)
+    of_bank = len(survey.census.bank.digests)
+    assert later[:, 2].max() <= of_bank + 4 * max(shard.stop - shard.first for shard in survey.census.shards)
     assert later[-1, 3] <= 1.02 * later[0, 3]

@@ -8,15 +8,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headscope.corpus.census import TextTypes
 from headscope.studies.survey import signal
-from headscope.studies.survey.signal import DISTRACTORS, Sets
+from headscope.studies.survey.signal import SETS, Sets
 
 
-def texts_of(draw: np.random.Generator, count: int, vocabulary: int, longest: int) -> list[tuple[int, np.ndarray]]:
+def texts_of(draw: np.random.Generator, count: int, vocabulary: int, longest: int) -> list[TextTypes]:
     """Types of texts whose words are few and common: they share many."""
     common = 1 / np.arange(1, vocabulary + 1)
     return [
-        (n, np.unique(draw.choice(vocabulary, size=draw.integers(1, longest), p=common / common.sum())))
+        TextTypes(n, n, np.unique(draw.choice(vocabulary, size=draw.integers(1, longest), p=common / common.sum())))
         for n in range(count)
     ]
 
@@ -37,12 +38,12 @@ def pairs(sets: Sets, n: int) -> list[tuple[list[int], list[int]]]:
 @settings(max_examples=20, deadline=None)
 def test_sets_are_equal_draws_of_what_the_two_texts_do_not_share(seed, count, longest):
     texts = texts_of(np.random.default_rng(seed), count, 80, longest)
-    sets = Sets.draw(texts, [], seed)
-    types = [set(ids.tolist()) for _, ids in texts]
+    sets = Sets.draw(texts, texts, seed)
+    types = [set(text.types.tolist()) for text in texts]
     for n in range(0, count, 7):
         found = pairs(sets, n)
         fitting = [other for m, other in enumerate(types) if m != n and types[n] - other and other - types[n]]
-        assert len(found) == min(DISTRACTORS, len(fitting)) or (count > DISTRACTORS and len(found) <= DISTRACTORS)
+        assert len(found) == min(SETS, len(fitting)) or (count > SETS and len(found) <= SETS)
         for ours, theirs in found:
             assert len(ours) == len(set(ours)) == len(theirs) == len(set(theirs))
             assert any(
@@ -53,12 +54,30 @@ def test_sets_are_equal_draws_of_what_the_two_texts_do_not_share(seed, count, lo
             )
 
 
-def test_few_texts_draw_from_the_bank():
+def test_distractors_are_of_other_documents():
     draw = np.random.default_rng(0)
-    texts, bank = texts_of(draw, 5, 300, 12), [(n + 100, ids) for n, ids in texts_of(draw, 128, 300, 12)]
-    sets = Sets.draw(texts, [*bank, texts[0]], 0)
-    assert (sets.counts[:, 0] > 80).all()
-    assert (Sets.draw(texts, [], 0).counts[:, 0] <= 4).all()
+    texts, others = (
+        texts_of(draw, 5, 300, 12),
+        [one._replace(text=7, document=7) for one in texts_of(draw, 128, 300, 12)],
+    )
+    assert (Sets.draw(texts, others, 0).counts[:, 0] > 80).all()
+    assert not Sets.draw([one._replace(document=7) for one in texts], others, 0).counts.any()
+
+
+def test_a_text_has_the_same_sets_whichever_texts_stand_beside_it():
+    draw = np.random.default_rng(3)
+    texts, others = texts_of(draw, 9, 300, 20), [one._replace(document=-1) for one in texts_of(draw, 128, 300, 30)]
+    for size in (None, 4):
+        whole, part = Sets.draw(texts, others, 0, size), Sets.draw(texts[4:6], others, 0, size)
+        assert [pairs(whole, n) for n in (4, 5)] == [pairs(part, n) for n in (0, 1)]
+
+
+def test_sets_of_a_stated_size_have_it_and_smaller_ones_are_left_out():
+    texts = texts_of(np.random.default_rng(4), 40, 80, 30)
+    free, sized = Sets.draw(texts, texts, 0), Sets.draw(texts, texts, 0, 6)
+    for n in range(len(texts)):
+        assert {len(side) for both in pairs(sized, n) for side in both} <= {6}
+        assert len(pairs(sized, n)) == sum(len(ours) >= 6 for ours, _ in pairs(free, n))
 
 
 @pytest.mark.parametrize("backend", ["torch", "numba"])
@@ -68,8 +87,8 @@ def test_signal_is_that_of_the_definition(backend, monkeypatch):
     monkeypatch.setattr(signal, "backend_in_use", lambda: backend)
     draw = np.random.default_rng(1)
     texts = texts_of(draw, 30, 60, 15)
-    texts[3] = texts[4] = (3, np.array([0, 1]))  # nothing to tell these two apart
-    sets = Sets.draw(texts, [], 0)
+    texts[3] = texts[4] = TextTypes(3, 3, np.array([0, 1]))  # nothing to tell these two apart
+    sets = Sets.draw(texts, texts, 0)
     text = torch.tensor([0, 3, 8, 8, 29])
     # Rounded, so that some scores tie.
     scores = torch.randn(3, 5, len(sets.types), generator=torch.Generator().manual_seed(0)).mul(2).round()
@@ -87,7 +106,8 @@ def test_signal_is_that_of_the_definition(backend, monkeypatch):
 @pytest.mark.parametrize("backend", ["torch", "numba"])
 def test_a_text_without_a_set_has_no_signal(backend, monkeypatch):
     monkeypatch.setattr(signal, "backend_in_use", lambda: backend)
-    sets = Sets.draw([(0, np.array([1, 2])), (1, np.array([1, 2]))], [], 0)
+    alike = [TextTypes(n, n, np.array([1, 2])) for n in (0, 1)]
+    sets = Sets.draw(alike, alike, 0)
     assert sets.signals(torch.ones(2, 1, 2), torch.tensor([0])).isnan().all()
 
 
@@ -95,7 +115,7 @@ def test_a_text_without_a_set_has_no_signal(backend, monkeypatch):
 def test_the_signal_of_noise_is_zero_also_where_texts_share_many_types(vocabulary):
     draw = np.random.default_rng(2)
     texts = texts_of(draw, 300, vocabulary, 25)
-    sets = Sets.draw(texts, [], 0)
+    sets = Sets.draw(texts, texts, 0)
     scores = torch.randn(4, 300, len(sets.types), generator=torch.Generator().manual_seed(1))
     found = sets.signals(scores, torch.arange(300)).double()
     mean, error = found.nanmean(0), (found - found.nanmean(0)).square().nanmean(0).sqrt() / 300**0.5

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from scipy import stats
 
 from headscope.errors import InputError
-from headscope.inference.bootstrap import Draws
-from headscope.inference.estimates import Resampled
+from headscope.inference.left_out import Jackknifed
 from headscope.inference.verdicts import corrected
 from headscope.studies.survey import figures
 from headscope.studies.survey.contrasts import between
-from tests.studies.survey.corpora import sentences, statistics, surveyed, table, written
+from tests.studies.survey.corpora import by_the_jackknife, sentences, statistics, surveyed, table, written
 
 TEXTS = sentences(60, seed=3)
 BANDS = {"0-4": (0, 4), "5-9": (5, 9), "10-19": (10, 19), "20-49": (20, 49), "50+": (50, 10**9)}
@@ -36,10 +34,21 @@ def rows(survey):
     tokens, texts = table(survey, "tokens"), table(survey, "texts")
     joined = table(survey, "rows").merge(tokens, on=["text", "position"]).merge(texts[["text", "group"]], on="text")
     joined["auc"] = 1 - (joined.own_rank - 1) / (joined.candidates - 1)
-    joined["auc_chance"] = 1 - (joined.chance_own_rank - 1) / (joined.candidates - 1)
+    ranks, inside = (np.stack(joined[name]).astype(float) for name in ("chance_own_rank", "chance_in_text"))
+    joined["auc_chance"] = np.nanmean(1 - (ranks - 1) / (joined.candidates.to_numpy()[:, None] - 1), axis=1)
+    for at in (1, 10):
+        joined[f"at_{at}_chance"] = np.nanmean(np.where(np.isnan(ranks), np.nan, ranks <= at), axis=1)
     joined["p"] = joined.in_text.astype(float)
-    joined["p0"] = joined.chance_in_text.astype(float)
+    joined["p0"] = np.nanmean(inside, axis=1)
+    joined["own"] = joined.auc - joined.own_auc_others
+    joined["even_own"] = joined.even_own_auc - joined.even_own_auc_others
     return joined
+
+
+@pytest.fixture(scope="module")
+def lenders(survey):
+    """The document of every output of the bank."""
+    return pq.read_table(survey / "bank.parquet")["group"].to_numpy()
 
 
 def one(found, **keys):
@@ -62,24 +71,44 @@ CELLS = [(0, 0, "input", "cosine"), (2, 3, "layer", "dot")]
 def test_values_chances_and_differences_are_means(survey, rows, of):
     found, mine = statistics(survey), cell(rows, *of)
     keys = dict(zip(("layer", "head", "reference", "metric"), of, strict=True)) | {"by": "all", "null": None}
-    paired = mine[mine.chance_own_rank.notna()]
-    assert 0 < len(paired) < len(mine)
     auc = one(found, statistic="auc_own", **keys)
     assert auc["value"] == pytest.approx(mine.auc.mean())
-    assert auc.chance == pytest.approx(paired.auc_chance.mean())
-    assert auc.difference == pytest.approx((paired.auc - paired.auc_chance).mean())
-    assert (auc.positions, auc.paired, auc.groups) == (len(mine), len(paired), 20)
+    assert auc.chance == pytest.approx(mine.auc_chance.mean())
+    assert auc.difference == pytest.approx((mine.auc - mine.auc_chance).mean())
+    assert (auc.positions, auc.paired, auc.groups) == (len(mine), len(mine), 20)
     for at in (1, 10):
         row = one(found, statistic=f"own_at_{at}", **keys)
         assert row["value"] == pytest.approx((mine.own_rank <= at).mean())
-        assert row.chance == pytest.approx((paired.chance_own_rank <= at).mean())
+        assert row.chance == pytest.approx(mine[f"at_{at}_chance"].mean())
     inside = one(found, statistic="in_text", **keys)
-    assert (inside["value"], inside.chance) == (pytest.approx(mine.p.mean()), pytest.approx(paired.p0.mean()))
-    kappa = (paired.p.mean() - paired.p0.mean()) / (1 - paired.p0.mean())
+    assert (inside["value"], inside.chance) == (pytest.approx(mine.p.mean()), pytest.approx(mine.p0.mean()))
+    kappa = (mine.p.mean() - mine.p0.mean()) / (1 - mine.p0.mean())
     assert one(found, statistic="kappa", **keys)["value"] == pytest.approx(kappa)
-    assert one(found, statistic="signal", **keys)["value"] == pytest.approx(mine.signal.mean(), abs=1e-6)
+    for name in ("signal", "signal_8"):
+        assert one(found, statistic=name, **keys)["value"] == pytest.approx(mine[name].mean(), abs=1e-6)
+    for name, even, count in (("own", "even_own", mine.own.notna().sum()), ("carry", "even_carry", len(mine))):
+        row = one(found, statistic=name, **keys)
+        assert row["value"] == pytest.approx(mine[name].mean(), abs=1e-6)
+        assert row.chance == pytest.approx(mine[even].mean(), abs=1e-6)
+        assert row.positions == row.paired == count
+    assert one(found, statistic="carry_ceiling", **keys)["value"] == pytest.approx(mine.carry_ceiling.mean(), abs=1e-6)
     for kind in ("own", "text", "variant", "special", "elsewhere"):
         assert one(found, statistic=f"kind_{kind}", **keys)["value"] == pytest.approx((mine.kind == kind).mean())
+
+
+def test_a_token_that_no_other_document_has_an_output_for_has_no_chance(tmp_path):
+    from tests.conftest import _scope
+
+    path = written(tmp_path / "t.txt", [*sentences(12, seed=1, least=3, most=4), " ".join(sentences(8, seed=2))])
+    directory = surveyed(_scope("bert"), path, tmp_path / "s", references=("layer",))
+    auc = one(statistics(directory), statistic="auc_own", layer=0, head=0, by="all")
+    assert 0 < auc.paired < auc.positions
+    mine = table(directory, "rows")
+    mine = mine[(mine.layer == 0) & (mine["head"] == 0)]
+    paired = mine[[not np.isnan(ranks).all() for ranks in mine.chance_own_rank]]
+    assert len(paired) == auc.paired
+    value = (1 - (paired.own_rank - 1) / (paired.candidates - 1)).mean()
+    assert auc.difference == pytest.approx(value - auc.chance)
 
 
 @pytest.mark.parametrize("of", CELLS)
@@ -108,53 +137,80 @@ def test_the_mean_over_heads_is_the_mean_of_the_heads(survey):
 
 
 @pytest.mark.parametrize("of", CELLS)
-def test_intervals_are_those_of_a_plain_bootstrap_by_document(survey, rows, of):
+def test_intervals_are_those_of_leaving_out_each_document(survey, rows, lenders, of):
     found, mine = statistics(survey), cell(rows, *of)
     keys = dict(zip(("layer", "head", "reference", "metric"), of, strict=True)) | {"by": "all"}
-    weights = Draws(20, seed=0).weights(np.arange(20))
-    paired = mine[mine.chance_own_rank.notna()]
-    values, apart = [], []
-    for drawn in weights:
-        weight = drawn[mine.group.to_numpy()]
-        values.append(np.average(mine.auc, weights=weight))
-        weight = drawn[paired.group.to_numpy()]
-        apart.append(np.average(paired.auc - paired.auc_chance, weights=weight))
+    groups = sorted(set(mine.group))
+    asked = np.stack(mine.asked)
+    ranks = np.stack(mine.chance_own_rank).astype(float)
+    chances = 1 - (ranks - 1) / (mine.candidates.to_numpy()[:, None] - 1)
+    share = ~np.isnan(asked) / (~np.isnan(asked)).sum(1, keepdims=True)
+    document = np.where(np.isnan(asked), -1, lenders[np.nan_to_num(asked).astype(int)])
+
+    def apart(left_out):
+        own = mine.group.to_numpy() != left_out
+        weights = share * own[:, None] * (document != left_out)
+        return mine.auc[own].mean() - (np.nan_to_num(chances) * weights).sum() / weights.sum()
+
     row = one(found, statistic="auc_own", **keys)
-    for replicates, low, high in ((values, row.low, row.high), (apart, row.difference_low, row.difference_high)):
-        ordered = np.sort(replicates)
-        assert (low, high) == (pytest.approx(ordered[50]), pytest.approx(ordered[-51]))
-    below = (np.array(apart) <= 0).mean()
-    assert row.p == pytest.approx(2 * min(below, 1 - below), abs=2e-3)
+    values = [mine.auc[mine.group != group].mean() for group in groups]
+    low, high, _ = by_the_jackknife(mine.auc.mean(), values)
+    assert (row.low, row.high) == (pytest.approx(low), pytest.approx(high))
+    low, high, p = by_the_jackknife(apart(None), [apart(group) for group in groups])
+    assert row.difference == pytest.approx(apart(None))
+    assert (row.difference_low, row.difference_high) == (pytest.approx(low), pytest.approx(high))
+    assert row.p == pytest.approx(p)
+
+    row = one(found, statistic="own", **keys)
+    over = mine.own - mine.even_own
+    low, high, p = by_the_jackknife(over.mean(), [over[mine.group != group].mean() for group in groups])
+    assert (row.difference_low, row.difference_high) == (pytest.approx(low, abs=1e-6), pytest.approx(high, abs=1e-6))
+    assert row.p == pytest.approx(p, abs=1e-4)
 
 
-def test_replicates_are_kept_for_contrasts(survey):
-    import pyarrow.parquet as pq
-
-    kept = pq.read_table(survey / "replicates.parquet").to_pandas()
-    found = statistics(survey)
-    row = kept[(kept.statistic == "signal") & (kept["head"] == 2) & (kept.layer == 1)].iloc[0]
-    assert len(row.replicates) == 2000
-    same = one(found, statistic="signal", head=2, layer=1, reference=row.reference, metric=row.metric, by="all")
-    assert np.sort(row.replicates)[50] == pytest.approx(same.low, abs=1e-6)
+def kept_figures(survey):
+    return pq.read_table(survey / "left_out.parquet").to_pandas()
 
 
-def test_contrasts_are_taken_replicate_by_replicate(survey):
-    import pyarrow.parquet as pq
+def test_what_figures_lose_without_each_document_is_kept_for_contrasts(survey, rows):
+    row = one(kept_figures(survey), statistic="signal", layer=1, head=2, reference="layer", metric="dot")
+    mine = cell(rows, 1, 2, "layer", "dot")
+    assert len(row.lost) == 20
+    for group in (0, 7):
+        assert row["value"] - row.lost[group] == pytest.approx(mine.signal[mine.group != group].mean(), abs=1e-6)
 
-    kept = pq.read_table(survey / "replicates.parquet").to_pandas()
+
+def test_contrasts_of_references_are_paired_by_document(survey):
     found = pq.read_table(survey / "contrasts.parquet").to_pandas()
-    row = one(found, between="reference", layer=1, head=2, metric="dot", statistic="own")
+    row = one(found, between="reference", layer=1, head=2, metric="dot", statistic="topic")
     assert (row["first"], row.second) == ("layer", "input")
     assert row.isna().reference
     of = {
-        reference: one(kept, reference=reference, layer=1, head=2, metric="dot", statistic="own")
+        reference: one(kept_figures(survey), reference=reference, layer=1, head=2, metric="dot", statistic="topic")
         for reference in ("layer", "input")
     }
-    apart = np.sort(of["layer"].replicates.astype(float) - of["input"].replicates)
-    assert row.difference == pytest.approx(of["layer"]["value"] - of["input"]["value"])
-    assert (row.low, row.high) == (pytest.approx(apart[50], abs=1e-6), pytest.approx(apart[-51], abs=1e-6))
+    value = of["layer"]["value"] - of["input"]["value"]
+    low, high, p = by_the_jackknife(value, value - (of["layer"].lost.astype(float) - of["input"].lost))
+    assert row.difference == pytest.approx(value)
+    assert (row.low, row.high, row.p) == (pytest.approx(low), pytest.approx(high), pytest.approx(p))
     auc = one(statistics(survey), by="all", reference="layer", layer=1, head=2, metric="dot", statistic="auc_own")
     assert of["layer"]["value"] == pytest.approx(auc.difference)
+
+
+@pytest.mark.parametrize("statistic", ["own", "carry"])
+def test_the_contrast_with_even_attention_is_the_difference_of_the_statistics(survey, statistic):
+    found = pq.read_table(survey / "contrasts.parquet").to_pandas()
+    keys = {"layer": 1, "head": 2, "metric": "dot", "statistic": statistic, "reference": "layer"}
+    row = one(found, between="even", **keys)
+    figure = one(statistics(survey), by="all", **keys)
+    assert (row["first"], row.second) == ("the model", "even attention")
+    assert row.difference == pytest.approx(figure.difference)
+    assert (row.low, row.high) == (pytest.approx(figure.difference_low), pytest.approx(figure.difference_high))
+    assert row.p == pytest.approx(figure.p, abs=1e-5)
+    assert row.p_above == pytest.approx(row.p / 2 if row.difference > 0 else 1 - row.p / 2)
+    heads = found[(found.between == "even") & (found.metric == "dot") & (found.reference == "layer")
+                  & (found.statistic == statistic) & found["head"].notna()]  # fmt: skip
+    assert heads.q_above.tolist() == pytest.approx(stats.false_discovery_control(heads.p_above).tolist())
 
 
 def test_surveys_of_the_same_texts_can_be_subtracted_and_others_not(survey, tmp_path):
@@ -178,12 +234,24 @@ def test_surveys_of_the_same_texts_can_be_subtracted_and_others_not(survey, tmp_
 
 
 def test_kappa_has_no_value_where_chance_always_hits():
-    ones = Resampled(np.ones((1, 1)), np.ones((1, 1, 3)))
-    misses = {"in_text_paired": Resampled(np.zeros((1, 1)), np.zeros((1, 1, 3)))}
-    found = {one.statistic: one for one in figures.of_rows(defaultdict(lambda: ones, misses))}
+    ones, none = (Jackknifed(of((1, 1)), of((1, 1, 30)), 30) for of in (np.ones, np.zeros))
+    found = {one.statistic: one for one in figures.of_rows(Fixed(ones, {"in_text_paired": none}))}
     assert np.isnan(found["kappa"].value.value).all()
-    assert np.isnan(found["kappa"].resampled[0].replicates).all()
+    assert np.isnan(found["kappa"].kept[0].without).all()
     assert (found["in_text"].difference.value == -1).all()
+
+
+class Fixed:
+    """Sums that are all alike, but for some."""
+
+    def __init__(self, ones, other):
+        self.ones, self.other = ones, other
+
+    def __getitem__(self, name):
+        return self.other.get(name, self.ones)
+
+    def ratio(self, top, bottom):
+        return self[top] / self[bottom]
 
 
 def test_q_values_are_those_of_benjamini_and_hochberg(survey):
@@ -199,8 +267,6 @@ def test_q_values_are_those_of_benjamini_and_hochberg(survey):
 
 
 def test_hubs_count_the_nearest(survey, rows):
-    import pyarrow.parquet as pq
-
     hubs = pq.read_table(survey / "hubs.parquet").to_pandas()
     for of in CELLS:
         mine = cell(rows, *of)

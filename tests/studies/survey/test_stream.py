@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
 from scipy import stats
 
-from headscope.inference.bootstrap import Draws
 from headscope.reading.stream import stages_of
 from headscope.studies.survey import streams
-from tests.studies.survey.corpora import sentences, surveyed, table, written
+from tests.studies.survey.corpora import by_the_jackknife, sentences, surveyed, table, written
 
 TEXTS = sentences(8)
 
@@ -40,29 +41,36 @@ def test_every_row_is_that_of_a_journey(scope_of, name, position, tmp_path, monk
         assert 0 <= row.overlap_input <= 1
 
 
-def test_chance_is_the_same_question_asked_of_the_partner(scope_of, tmp_path):
+def test_chance_is_the_same_question_asked_of_the_bank(scope_of, tmp_path):
     scope = scope_of("bert")
     directory = surveyed(scope, written(tmp_path / "t.txt", TEXTS), tmp_path / "s", stream=True, references=("input",))
     tokens = table(directory, "tokens").set_index(["text", "position"])
+    bank = pq.read_table(directory / "bank.parquet").to_pandas()
     readings = [scope.read(text) for text in TEXTS]
     feed, alone = scope.bench.opened.feed, 0
+    cosines = {}
     for row in table(directory, "stream").itertuples():
-        partner, id = tokens.loc[(row.text, row.position), ["partner", "id"]]
-        if np.isnan(partner):
-            alone += 1
-            assert np.isnan(row.chance_own_rank)
-            assert np.isnan(row.chance_own_cosine)
-            continue
-        stages = readings[int(partner)].stages
-        one = stages[0].before if not row.stage else [stages[int(row.layer)].middle, stages[int(row.layer)].after][
-            row.after == "layer"
-        ]  # fmt: skip
-        table_there = feed.arrivals(torch.arange(scope.card.vocab_size), feed.place(row.position)).double()
-        cosine = torch.nn.functional.cosine_similarity(one[0, row.position, None].double(), table_there, dim=-1)
-        assert row.chance_own_cosine == pytest.approx(float(cosine[int(id)]), abs=1e-5)
-        assert abs(row.chance_own_rank - 1 - int((cosine > cosine[int(id)] + 1e-7).sum())) <= int(
-            ((cosine - cosine[int(id)]).abs() < 1e-6).sum()
-        )
+        asked, id = tokens.loc[(row.text, row.position), ["asked", "id"]]
+        for output, rank, close in zip(asked, row.chance_own_rank, row.chance_own_cosine, strict=True):
+            if np.isnan(output):
+                alone += 1
+                assert np.isnan(rank)
+                assert np.isnan(close)
+                continue
+            key = (output, row.stage)
+            if key not in cosines:
+                there = bank.loc[int(output)]
+                stages, at = readings[there.text].stages, int(there.position)
+                stage = stages[0].before if not row.stage else [
+                    stages[int(row.layer)].middle, stages[int(row.layer)].after
+                ][row.after == "layer"]  # fmt: skip
+                table_there = feed.arrivals(torch.arange(scope.card.vocab_size), feed.place(at)).double()
+                cosines[key] = torch.nn.functional.cosine_similarity(stage[0, at, None].double(), table_there, dim=-1)
+            cosine = cosines[key]
+            assert close == pytest.approx(float(cosine[int(id)]), abs=1e-5)
+            assert abs(rank - 1 - int((cosine > cosine[int(id)] + 1e-7).sum())) <= int(
+                ((cosine - cosine[int(id)]).abs() < 1e-6).sum()
+            )
     assert alone
 
 
@@ -72,6 +80,13 @@ def test_nulls_that_leave_the_stream_as_it_is_do_not_measure_it(scope_of, tmp_pa
     measured = [path.parts[-4] for path in (directory / "nulls").rglob("stream.parquet")]
     assert measured == ["labels"]
     assert pq.read_metadata(directory / "shards/00000/stream.parquet").num_row_groups == 7
+
+
+def over_chance(own, chances, groups, lender, left_out):
+    """A mean over its chance, without a document: its texts, and what it lent."""
+    share = (lender >= 0) / (lender >= 0).sum(1, keepdims=True)
+    weights = share * (groups != left_out)[:, None] * (lender != left_out)
+    return own[groups != left_out].mean() - (np.nan_to_num(chances) * weights).sum() / weights.sum()
 
 
 def test_the_figures_are_means_medians_and_intervals_by_class(scope_of, tmp_path):
@@ -85,13 +100,14 @@ def test_the_figures_are_means_medians_and_intervals_by_class(scope_of, tmp_path
     rows = table(directory, "stream").merge(tokens, on=["text", "position"]).merge(texts[["text", "group"]], on="text")
     rows["log_rank"] = np.log(rows.own_rank)
     before = rows[rows.stage == 2].set_index(["text", "position"])
-    weights = Draws(20, seed=0).weights(np.arange(20))
+    lenders = pq.read_table(directory / "bank.parquet")["group"].to_numpy()
     for by, kind in (("all", "all"), ("word", "content"), ("word", "punctuation")):
         here = figures[(figures.by == by) & (figures["class"] == kind) & (figures.stage == 3)].set_index("statistic")
         mine = rows[(rows.stage == 3) & ((by == "all") | (rows.word_class == kind))]
         assert (here.layer == 1).all()
         assert (here.after == "attention").all()
-        assert (here.loc["cosine"].positions, here.loc["cosine"].paired) == (len(mine), mine.partner.notna().sum())
+        assert here.loc["cosine"].positions == len(mine)
+        assert here.loc["cosine"].paired == sum(not np.isnan(one).all() for one in mine.asked)
         means = {"cosine": mine.own_cosine, "log_rank": mine.log_rank, "norm": mine.norm}
         means |= {"own_at_1": mine.own_rank <= 1, "auc_own": 1 - (mine.own_rank - 1) / (mine.candidates - 1)}
         means |= {"overlap_before": mine.overlap_before, "overlap_input": mine.overlap_input}
@@ -101,13 +117,16 @@ def test_the_figures_are_means_medians_and_intervals_by_class(scope_of, tmp_path
         for statistic, values in means.items():
             assert here.loc[statistic, "value"] == pytest.approx(np.mean(values), abs=1e-6)
         assert here.loc["median_rank", "value"] == np.median(mine.own_rank)
-        paired = mine[mine.partner.notna()]
-        assert here.loc["cosine", "chance"] == pytest.approx(paired.chance_own_cosine.mean())
-        apart = paired.own_cosine - paired.chance_own_cosine
-        assert here.loc["cosine", "difference"] == pytest.approx(apart.mean())
-        drawn = np.sort([np.average(apart, weights=w[paired.group.to_numpy()]) for w in weights])
-        assert here.loc["cosine", "difference_low"] == pytest.approx(drawn[50])
-        assert here.loc["cosine", "difference_high"] == pytest.approx(drawn[-51])
+        paired = mine[[not np.isnan(one).all() for one in mine.asked]]
+        chances, asked = np.stack(paired.chance_own_cosine).astype(float), np.stack(paired.asked)
+        assert here.loc["cosine", "chance"] == pytest.approx(np.nanmean(chances, 1).mean())
+        lender = np.where(np.isnan(asked), -1, lenders[np.nan_to_num(asked).astype(int)])
+        apart = partial(over_chance, paired.own_cosine.to_numpy(), chances, paired.group.to_numpy(), lender)
+        value = apart(None)
+        low, high, _ = by_the_jackknife(value, [apart(group) for group in sorted(set(mine.group))])
+        assert here.loc["cosine", "difference"] == pytest.approx(value)
+        assert here.loc["cosine", "difference_low"] == pytest.approx(low, abs=1e-6)
+        assert here.loc["cosine", "difference_high"] == pytest.approx(high, abs=1e-6)
     first = figures[figures.stage == 0]
     assert set(first.layer.isna()) == {True}
     assert not {"log_rank_step", "cosine_step", "overlap_before"} & set(first.statistic)

@@ -1,0 +1,32 @@
+"""The lens's recovery, S8: how often a head's output gives its own token away, over the shuffled control."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headscope.inference.left_out import Jackknifed, mean_by
+from headscope.inference.two_way import TwoWay
+from headscope.studies.probes.figures import Outcomes
+
+
+def over_control(found: Outcomes, documents: int) -> TwoWay[float]:
+    """Top-1 on unseen texts and types less its shuffled control, mean over the maps (a layer's heads).
+
+    `found.group`: documents, numbered below `documents`. Samples have two things in common, their document and the
+    token type that is looked for: a map that says one frequent type all the time is right, or wrong, many times over.
+    """
+    hits = (found.rank <= 1).double().mean(-1).numpy()  # (side, sample)
+    group = found.group.numpy()
+    types, label = np.unique(found.label.numpy(), return_inverse=True)
+    label = label.reshape(hits.shape)
+    pairs, both = np.unique(group * len(types) + label, return_inverse=True)
+    both = both.reshape(hits.shape)
+
+    def of_side(side: int) -> TwoWay[float]:
+        def by(which: NDArray[np.int64], size: int) -> Jackknifed[float]:
+            return mean_by(which, size, hits[side])
+
+        return TwoWay(by(group, documents), by(label[side], len(types)), by(both[side], len(pairs)))
+
+    return of_side(0) - of_side(1)
