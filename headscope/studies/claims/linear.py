@@ -150,8 +150,11 @@ def linked(survey: Surveyed, arithmetic: Arithmetic, reference: str, found: Maps
     own = [survey.kept("own_over_even", reference, layer) for layer in later]
     recovery = found.own[1:] if isinstance(found, Maps) else []
     figures = [
-        *(figures_of(one.told, layer=layer, statistic=OWN) for layer, one in zip(later, own, strict=True)),
-        *(figures_of(one.told, layer=layer, statistic=RECOVERY) for layer, one in zip(later, recovery, strict=False)),
+        *(figures_of(one, layer=layer, statistic=OWN) for layer, one in zip(later, own, strict=True)),
+        *(
+            figures_of(one.told.estimate, layer=layer, statistic=RECOVERY)
+            for layer, one in zip(later, recovery, strict=False)
+        ),
     ]
     told = f"Own within the text over even attention, layers 1 to {survey.layers - 1}: {_signs(own)}"
     if isinstance(found, Maps):

@@ -33,7 +33,7 @@ from headscope.vocabulary.isolated import Isolated
 
 _SAME = 1e-3  # of the largest entry: how the stored matrix is told among a layer's parameters
 _ROWS = 8192
-KEPT_BYTES = 3 * 2**28  # of encodings: claims go layer by layer, and come back to layer 0 alone
+KEPT_BYTES = 2**29  # of encodings: claims go layer by layer, and come back to layer 0 alone
 
 
 @dataclass(frozen=True)

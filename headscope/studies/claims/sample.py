@@ -86,7 +86,8 @@ class Sample:
         return Grouped(self.groups, Draws(self.count, self.seed))
 
     def _by_group(self, values: Array, groups: Integers) -> Array:
-        return np.bincount(groups, weights=values, minlength=self.count).astype(np.float64)
+        found: Array = np.bincount(groups, weights=values, minlength=self.count).astype(np.float64)
+        return found
 
 
 def _spearman(levels: list[Integers], weights: Array) -> float:

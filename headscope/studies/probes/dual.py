@@ -45,11 +45,10 @@ class DualFit:
 
         `wanted` is about y_mean.
         """
-        values, vectors = self._turned
-        turned = vectors.mT @ self.targets  # (side, n, d_model)
+        values, vectors, turned, between = self._turned
         to = to @ vectors
-        shared = ((to.mT @ wanted) * turned).sum(-1)  # (side, n)
-        overlap = (to.mT @ to) * (turned @ turned.mT)  # (side, n, n)
+        shared = (to[None] * (wanted @ turned.mT)).sum(1)  # (side, n)
+        overlap = (to.mT @ to) * between  # (side, n, n)
         found = []
         for alpha in self.alphas:
             by = _inverse(values + alpha)
@@ -66,9 +65,11 @@ class DualFit:
         return torch.cholesky_solve(to.mT.expand(len(alpha), -1, -1), factor).mT @ self.targets
 
     @cached_property
-    def _turned(self) -> tuple[Tensor, Tensor]:
+    def _turned(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Eigenvalues [n] and -vectors [n, n] of the products, targets [side, n, d_model] by these, and TTᵀ of them."""
         values, vectors = torch.linalg.eigh(self.products)
-        return values.clamp_min(0), vectors
+        turned = vectors.mT @ self.targets
+        return values.clamp_min(0), vectors, turned, turned @ turned.mT
 
 
 class DualFits:
