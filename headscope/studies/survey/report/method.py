@@ -95,8 +95,9 @@ def how(surveys: Mapping[str, OpenedSurvey]) -> Section:
                     "output has no chance; it counts in the value, and not in the difference. Tables give both.",
                     "Left out everywhere: special positions (such as <s>, [CLS]).",
                     "Intervals: 95 %, from the figure without each document in turn (a delete-one jackknife with "
-                    "Student's t; without each text where no documents are marked). None below "
-                    f"{FEWEST} documents. Of more than {MOST:,}, several are left out at a time.",
+                    "Student's t, of fewer degrees of freedom where few documents make most of the variance; without "
+                    f"each text where no documents are marked). None below {FEWEST} documents. Of more than {MOST:,}, "
+                    "several are left out at a time.",
                     f"p and q: from the same t, none below {FEWEST_TESTED} documents; q is corrected over the heads "
                     "(Benjamini–Hochberg).",
                     f"Above, below: q is at most {RATE}. Small: by less than {MARGIN}, and of a rate less than its "
