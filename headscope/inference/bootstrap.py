@@ -75,14 +75,3 @@ def interval(replicates: Array, level: float = LEVEL) -> tuple[Array, Array]:
 def spread(replicates: Array, groups: int) -> Array:
     """The replicates of a figure of so many groups; nan where there is but one, whose spread tells nothing."""
     return replicates if groups > 1 else np.full_like(replicates, np.nan)
-
-
-def p_value(replicates: Array) -> Array:
-    """Two-sided, of a difference of 0, along the last axis: twice the rarer side's share, never 0.
-
-    nan where no replicate has a value.
-    """
-    known = (~np.isnan(replicates)).sum(-1)
-    rarer = np.minimum((replicates <= 0).sum(-1), (replicates >= 0).sum(-1))
-    p = np.minimum(1.0, 2 * (rarer + 1) / (known + 1))
-    return np.where(known > 0, p, np.nan)

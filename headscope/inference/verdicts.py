@@ -89,40 +89,11 @@ def below(figure: Interval, bound: float = 0.0) -> Condition:
     return None if found is None else not found
 
 
-def not_above(figure: Interval, bound: float = 0.0) -> Condition:
-    """Whether a figure is not shown to be above a bound: False where its whole interval is; None where there is none.
-
-    >>> not_above(Estimate(0.5, 0.4, 0.6)), not_above(Estimate(0.5, -0.1, 0.6))
-    (False, True)
-    """
-    return None if np.isnan(figure.low) else bool(figure.low <= bound)
-
-
 def within(figure: Interval, margin: float = MARGIN) -> Condition:
     """Whether a figure is within ±margin of 0: True where all of its interval is, False where none is, else None."""
     if inside(np.float64(figure.low), np.float64(figure.high), margin):
         return True
     return False if figure.low > margin or figure.high < -margin else None
-
-
-def at_chance(difference: Interval, verdict: Verdict) -> Condition:
-    """Whether a figure with this difference from chance and this verdict is at chance, under its own reference alone.
-
-    >>> at_chance(Estimate(0.0, -0.01, 0.01), "above"), at_chance(Estimate(0.1, 0.01, 0.2), "above")
-    (True, False)
-    """
-    if within(difference):
-        return True
-    return False if verdict in ("above", "below") else None
-
-
-def includes(figure: Interval, value: float = 0.0) -> Condition:
-    """Whether a figure's interval includes a value; None where there is no interval.
-
-    >>> includes(Estimate(0.5, 0.4, 0.6)), includes(Estimate(0.5, -0.1, 0.6)), includes(Estimate(0.5, np.nan, np.nan))
-    (False, True, None)
-    """
-    return None if np.isnan(figure.low) else bool(figure.low <= value <= figure.high)
 
 
 def ruling(conditions: Iterable[Condition]) -> Ruling:

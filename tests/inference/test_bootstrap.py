@@ -1,4 +1,4 @@
-"""Draws of groups, intervals and p."""
+"""Draws of groups, and intervals."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from headscope.inference import bootstrap
-from headscope.inference.bootstrap import Draws, interval, p_value, spread
+from headscope.inference.bootstrap import Draws, interval, spread
 
 
 def test_draws_are_those_of_a_bootstrap():
@@ -23,8 +23,6 @@ def test_an_interval_leaves_out_replicates_without_a_value():
     replicates = np.arange(1600.0)
     replicates[::2] = np.nan
     assert [float(end) for end in interval(replicates)] == [41, 1559]
-    assert np.isnan(p_value(np.full(10, np.nan)))
-    assert p_value(np.arange(-1.0, 999.0)) == pytest.approx(2 * 3 / 1001)
 
 
 @pytest.mark.parametrize("groups", [1, 70, 300])

@@ -1,4 +1,4 @@
-"""Figures made of figures, replicate by replicate; sums that come a few groups at a time; medians of counts."""
+"""Figures with their replicates, medians of counts, and figures as records have them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headscope.inference import estimates
-from headscope.inference.bootstrap import Draws, interval, p_value
-from headscope.inference.estimates import Resampled, RunningSums, median_of, number, recorded, together
+from headscope.inference.bootstrap import interval
+from headscope.inference.estimates import Resampled, median_of, number, recorded
 
 
 def figure(seed: int, *shape: int) -> Resampled:
@@ -18,35 +17,14 @@ def figure(seed: int, *shape: int) -> Resampled:
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (2, 4)])
-def test_an_interval_and_a_p_are_those_of_the_replicates(shape):
+def test_the_interval_of_a_difference_is_that_of_its_replicates(shape):
     one, other = figure(0, *shape), figure(1, *shape)
     apart = one - other
     np.testing.assert_array_equal(apart.value, one.value - other.value)
     low, high = interval(one.replicates - other.replicates)
     np.testing.assert_array_equal(apart.low, low)
     np.testing.assert_array_equal(apart.high, high)
-    np.testing.assert_array_equal(apart.p, p_value(one.replicates - other.replicates))
     assert np.shape(apart.low) == shape
-
-
-def test_nothing_by_nothing_is_no_number():
-    found = figure(0, 2) / together(np.zeros_like, figure(0, 2))
-    assert not np.isfinite(found.value).any()
-    zeros = together(np.zeros_like, figure(0, 2))
-    assert np.isnan((zeros / zeros).low).all()
-
-
-@pytest.mark.parametrize("at_a_time", [1, 1024])
-def test_sums_that_come_in_parts_are_those_of_the_whole(at_a_time, monkeypatch):
-    monkeypatch.setattr(estimates, "_GROUPS", at_a_time)
-    draw, draws = np.random.default_rng(0), Draws(9, seed=3, replicates=50)
-    running, whole = RunningSums(draws), np.zeros((4, 9))
-    for groups in ([0, 1, 2, 3], [3, 4], [5, 6, 7, 8, 0]):  # groups come again
-        sums = draw.standard_normal((4, len(groups)))
-        np.add.at(whole, (slice(None), groups), sums)
-        running.add(np.array(groups), sums)
-    np.testing.assert_allclose(running.total.value, whole.sum(1), atol=1e-12)
-    np.testing.assert_allclose(running.total.replicates, whole @ draws.weights(np.arange(9)).T, atol=1e-12)
 
 
 @settings(deadline=None, max_examples=50)

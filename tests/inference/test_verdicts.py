@@ -8,12 +8,9 @@ import pytest
 from headscope.inference.estimates import Estimate
 from headscope.inference.verdicts import (
     above,
-    at_chance,
     below,
     conclusions,
     corrected,
-    includes,
-    not_above,
     within,
 )
 
@@ -67,19 +64,12 @@ def test_nothing_is_concluded_of_what_is_not_known():
 @pytest.mark.parametrize(
     ("figure", "conditions"),
     [
-        (between(0.1, 0.2), (True, False, False, False, False)),
-        (between(-0.2, -0.1), (False, True, False, False, True)),
-        (between(-0.01, 0.01), (None, None, True, True, True)),
-        (between(-0.5, 0.5), (None, None, None, True, True)),
-        (UNKNOWN, (None, None, None, None, None)),
+        (between(0.1, 0.2), (True, False, False)),
+        (between(-0.2, -0.1), (False, True, False)),
+        (between(-0.01, 0.01), (None, None, True)),
+        (between(-0.5, 0.5), (None, None, None)),
+        (UNKNOWN, (None, None, None)),
     ],
 )
 def test_a_condition_is_decided_by_the_whole_interval(figure, conditions):
-    assert tuple(asked(figure) for asked in (above, below, within, includes, not_above)) == conditions
-
-
-def test_at_chance_is_the_interval_s_word_before_the_verdict_s():
-    assert at_chance(between(-0.01, 0.01), "undetermined") is True
-    assert at_chance(between(-0.05, 0.05), "undetermined") is None
-    assert at_chance(between(0.1, 0.2), "above") is False
-    assert at_chance(UNKNOWN, "undetermined") is None
+    assert tuple(asked(figure) for asked in (above, below, within)) == conditions
