@@ -1,30 +1,34 @@
 """A survey against its parts: the forward passes and the neighbour kernel, each alone, in the same run.
 
 The texts are UD English EWT's (dev), from beside the checkout; without it, sentences drawn from the words of one. The
-kernel alone is the search of every layer's outputs at their own places for the nearest token and the own rank, with
-tables and places at hand; the chance ranks, which the survey's searches also give, are not in it. The survey is
-everything from the census to the statistics, in a fresh directory, with the chance, hub correction and Token Signal,
-but without the estimate of the plan. Time by the clock says what a user waits for; CPU time says what the work costs
-where others use the machine.
+kernel alone is every search that the survey needs, with tables, places and vectors at hand: of every layer's outputs,
+of those under even attention, and of the bank's, at their own places, for the nearest token, the own rank and the ranks
+of the text's tokens. Beside it stands the same for the own rank alone. The survey is everything from the census to the
+statistics, in a fresh directory, but without the estimate of the plan. Time by the clock says what a user waits for;
+CPU time says what the work costs where others use the machine.
 """
 
 import random
 import statistics
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from benchmarks.models import TEXT, scopes
 from benchmarks.timing import Timing, interleaved, machine
 from headscope import Scope
 from headscope.corpus.census import take_census
 from headscope.corpus.texts import Columns, Corpus, CorpusText, find_sources
-from headscope.neighbors import search, warm_up
+from headscope.neighbors import warm_up
+from headscope.studies.survey.bank import BankHeads, SurveyBank
+from headscope.studies.survey.compare import View
+from headscope.studies.survey.frame import ShardFrame
+from headscope.studies.survey.heads import Heads, heads_of
 from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.run import Survey
+from headscope.vocabulary.placed import members_of
 
 EWT = Path(__file__).parents[2] / "shared" / "corpora" / "ud-ewt" / "en_ewt-ud-dev.conllu"
 TEXTS = {"demo": 700, "roberta-base size": 60}
@@ -52,7 +56,9 @@ def _measure(scope: Scope, path: Path, count: int, directory: Path) -> dict[str,
     corpus = Corpus(find_sources([path]), Columns())
     census = take_census(corpus, lambda text: scope.tokens(text.content), options, scope.card.vocab_size)
     shards = [texts for _, texts in census.texts_of(corpus, set(range(len(census.shards))))]
-    kernel = [_kernel(scope, texts) for texts in shards]
+    bank = SurveyBank(census.bank, lambda: census.bank_texts(corpus), scope, options)
+    groups = dict(zip(census.numbers.tolist(), census.groups.tolist(), strict=True))
+    kernels = [_Kernel.of(scope, texts, groups, bank, options) for texts in shards]
     runs = 0
 
     def survey() -> None:
@@ -64,7 +70,8 @@ def _measure(scope: Scope, path: Path, count: int, directory: Path) -> dict[str,
     times = interleaved(
         {
             "forward": lambda: [_forward(scope, texts) for texts in shards],
-            "kernel": lambda: [search_all() for search_all in kernel],
+            "kernel": lambda: [kernel.search() for kernel in kernels],
+            "kernel, the own rank alone": lambda: [kernel.search(ranks=False) for kernel in kernels],
             "survey": survey,
         },
         ROUNDS,
@@ -72,6 +79,7 @@ def _measure(scope: Scope, path: Path, count: int, directory: Path) -> dict[str,
     return {
         "texts": len(census.numbers),
         "positions": census.total,
+        "bank": len(census.bank),
         "shards": len(census.shards),
         "survey / (forward + kernel)": _ratios(times, lambda timing: timing.seconds),
         "the same, of CPU time": _ratios(times, lambda timing: timing.cpu_seconds),
@@ -92,22 +100,40 @@ def _forward(scope: Scope, texts: list[CorpusText]) -> None:
         scope.read_many(contents[start : start + 64])
 
 
-def _kernel(scope: Scope, texts: list[CorpusText]) -> Callable[[], None]:
-    """The searches of one shard."""
-    readings = scope.read_many([text.content for text in texts])
-    kept = [[token for token in reading.tokens if not token.special] for reading in readings]
-    positions = [[token.position for token in tokens] for tokens in kept]
-    z = torch.cat([reading.z[:, place] for reading, place in zip(readings, positions, strict=True)], 1)
-    own = torch.tensor([token.id for tokens in kept for token in tokens])
-    place_of = torch.tensor([p for places in positions for p in places])
-    spots = max((reading.spots for reading in readings), key=len)[: int(place_of.max()) + 1]
+@dataclass(frozen=True)
+class _Kernel:
+    """The searches of one shard: its tokens, what the heads did there, and the bank."""
 
-    def search_all() -> None:
+    scope: Scope
+    options: SurveyOptions
+    frame: ShardFrame
+    heads: Heads
+    bank: BankHeads
+
+    @classmethod
+    def of(
+        cls, scope: Scope, texts: list[CorpusText], groups: dict[int, int], bank: SurveyBank, options: SurveyOptions
+    ) -> "_Kernel":
+        tokens = [scope.tokens(text.content) for text in texts]
+        frame = ShardFrame.of(
+            texts,
+            tokens,
+            lambda number, ids: ids,
+            scope.bench.opened.names.surfaces,
+            lambda number, positions: bank.plan.asked(number, groups[number], positions, options.seed),
+        )
+        return cls(scope, options, frame, heads_of(scope, texts, tokens, options, "model", None), bank.heads("model"))
+
+    def search(self, ranks: bool = True) -> None:
+        frame, heads, bank = self.frame, self.heads, self.bank
+        targets, asked = frame.targets, frame.against(len(bank)).targets
+        if not ranks:
+            targets, asked = targets[:, :0], asked[:, :0]
+        places, of_bank = members_of(heads.spots), members_of(bank.spots)
         for reference in ("input", "layer"):
             # At layer 0 both references are the same encodings.
-            for layer in range(0 if reference == "input" else 1, scope.card.layers):
-                encoded = [scope.bench.vocabulary.encoded("value", reference, layer, spot) for spot in spots]
-                places = [one.place for one in encoded]
-                search(encoded[0].table, places, z[layer], own, place_of=place_of, k=1)
-
-    return search_all
+            for layer in range(0 if reference == "input" else 1, self.scope.card.layers):
+                view = View(self.scope.bench.vocabulary, self.options, "value", reference, layer)
+                view.search(places, heads.z[layer], frame.ids, targets)
+                view.search(places, heads.even[layer], frame.ids, targets)
+                view.search(of_bank, bank.z[layer], bank.ids, asked)

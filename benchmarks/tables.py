@@ -44,7 +44,10 @@ class Problem:
     def multiply_adds(self) -> int:
         return self.queries.shape[0] * self.table.rows.numel()
 
-    def search(self, backend: Backend, *metrics: Metric) -> object:
+    def search(self, backend: Backend, *metrics: Metric, others: int = 0) -> object:
+        """The nearest 15, and the ranks of the own token and of `others` more."""
+        draw = torch.Generator().manual_seed(1)
+        more = torch.randint(self.table.rows.shape[1], (len(self.own), others), generator=draw)
         return search(
             self.table,
             self.places,
@@ -52,6 +55,7 @@ class Problem:
             self.own,
             place_of=self.place_of,
             metrics=metrics,
+            others=more if others else None,
             backend=backend,
         )
 

@@ -29,6 +29,10 @@ class Timing:
         """Median of the rounds' ratios: both tasks of a round met the same machine."""
         return statistics.median(a / b for a, b in zip(self.seconds, other.seconds, strict=True))
 
+    def cpu_ratio(self, other: "Timing") -> float:
+        """The same of processor time, which other programs lengthen less."""
+        return statistics.median(a / b for a, b in zip(self.cpu_seconds, other.cpu_seconds, strict=True))
+
     def to_dict(self) -> dict[str, float]:
         spread = {"median_s": self.median, "min_s": min(self.seconds), "max_s": max(self.seconds)}
         return spread | {"cpu_median_s": statistics.median(self.cpu_seconds)}

@@ -79,6 +79,7 @@ def survey(
     from headscope.show.progress import watched
     from headscope.studies.survey.options import SurveyOptions, checked_nulls
     from headscope.studies.survey.plan import show
+    from headscope.studies.survey.report.three_lines import of_directory
 
     asked: dict[str, Any] = {"spaces": space, "references": reference, "metrics": metric, "masks": mask}
     asked = {name: tuple(values) for name, values in asked.items() if values}
@@ -100,6 +101,8 @@ def survey(
     with watched() as progress:
         prepared.run(nulls, progress)
     say(f"Finished: {output}/statistics.parquet")
+    for line in of_directory(output):
+        say(line)
 
 
 def report(

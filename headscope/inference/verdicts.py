@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from headscope.inference.bootstrap import Array
 from headscope.inference.estimates import Estimate, Resampled
 from headscope.inference.left_out import Jackknifed
+from headscope.inference.studentised import Studentised
 
 Verdict = Literal["above", "below", "at chance", "undetermined"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 Ruling = Literal["holds", "contradicted", "undetermined", "not applicable"]
 Condition: TypeAlias = bool | None  # of a claim; None: the interval does not decide
-Interval: TypeAlias = Estimate[float] | Resampled[float] | Jackknifed[float]
+Interval: TypeAlias = Estimate[float] | Resampled[float] | Jackknifed[float] | Studentised[float]
 MARGIN = 0.02  # an interval within it is at chance
 RATE = 0.05  # of false discoveries
 

@@ -36,7 +36,7 @@ class Batch:
     shift: Tensor | None  # float32 [place, head, d_head]
     bias: Tensor  # float32 [place, head, d_head]
     stretches: list[float]  # of every place, the mean of |scale|
-    targets: Tensor  # int64 [query, target], tokens whose ranks are wanted: the own token first
+    targets: Tensor  # int64 [query, target], tokens whose ranks are wanted, each once; −1 where there are fewer
     members: Tensor  # int64 [query], where the queries stood in the search's input
 
     @property
@@ -51,10 +51,10 @@ class Batch:
 
     @property
     def target_pairs(self) -> tuple[Tensor, Tensor]:
-        """Every row with every target of its query: row, token, int64 [row · target]."""
+        """Every row with every target of its query: row, token, int64 [pair]."""
         token = self.targets.repeat_interleave(self.queries.shape[1], 0)  # [row, target]
-        row = torch.arange(self.rows, device=token.device)[:, None].expand_as(token)
-        return row.flatten(), token.flatten()
+        row, column = (token >= 0).nonzero(as_tuple=True)
+        return row, token[row, column]
 
     def scores(self, metric: Metric, asked: Tensor) -> Tensor:
         """Scores as `bounds` defines them, float64 [row, target], of exact distances [row, target]."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from headscope.neighbors.asked import Asked, distinct
 from headscope.neighbors.batch import QUERIES, batches
 from headscope.neighbors.metrics import ranks_of
 from headscope.neighbors.scan.backends import Backend, choose
@@ -55,22 +56,22 @@ def search(
     _check(table, places, queries, own, place_of, k, metrics, allowed, others)
     wanted = own[:, None] if others is None else torch.cat([own[:, None], others], 1)  # [query, target]
     known = (wanted >= 0) & table.finite[wanted.clamp(min=0)]
+    targets, column = distinct(wanted.masked_fill(~known, -1))
     at = torch.zeros_like(own) if place_of is None else place_of
-    results = {metric: _Results.empty(queries, k, wanted.shape[1]) for metric in metrics}
+    results = {metric: _Results.empty(queries, k, targets.shape[1]) for metric in metrics}
     scores = queries.shape[0] * queries.shape[1] * len(table.finite)
     # A long list of neighbours takes room too, and one of tokens to rank more, for those near each.
-    size = max(1, min(QUERIES, 2**23 // (queries.shape[1] * k), 2**20 // (queries.shape[1] * wanted.shape[1])))
-    for batch in batches(table, places, queries, wanted.clamp(min=0), at, size):
+    size = max(1, min(QUERIES, 2**23 // (queries.shape[1] * k), 2**20 // (queries.shape[1] * targets.shape[1])))
+    for batch in batches(table, places, queries, targets, at, size):
         engine = choose(backend, queries.device, scores)  # a long search changes over when numba is ready
         asked = {
-            metric: engine.distances(batch, metric, *batch.target_pairs).view(batch.rows, -1) for metric in metrics
+            metric: Asked.of(batch, metric, engine.distances(batch, metric, *batch.target_pairs)) for metric in metrics
         }
-        marks = {metric: batch.scores(metric, asked[metric]) for metric in metrics}
-        findings = engine.scan(batch, metrics, k, allowed, marks)
+        findings = engine.scan(batch, metrics, k, allowed, {metric: asked[metric].marks for metric in metrics})
         for metric in metrics:
             settled = settle(batch, metric, k, allowed, asked[metric], findings[metric], engine.distances)
             results[metric].take(batch.members, settled, asked[metric])
-    return {metric: result.nearest(known, others is not None) for metric, result in results.items()}
+    return {metric: result.nearest(known, column, others is not None) for metric, result in results.items()}
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class _Results:
     ids: Tensor  # int64 [query, q_head, k]
     distances: Tensor  # float64 [query, q_head, k]
     nearer: Tensor  # int64 [query, q_head, target]
-    own_distance: Tensor  # float64 [query, q_head]
+    asked: Tensor  # float64 [query, q_head, target], the targets' distances
 
     @classmethod
     def empty(cls, queries: Tensor, k: int, targets: int) -> "_Results":
@@ -89,24 +90,29 @@ class _Results:
             torch.empty(*shape, k, dtype=torch.int64, device=device),
             torch.empty(*shape, k, dtype=torch.float64, device=device),
             torch.empty(*shape, targets, dtype=torch.int64, device=device),
-            torch.empty(*shape, dtype=torch.float64, device=device),
+            torch.empty(*shape, targets, dtype=torch.float64, device=device),
         )
 
-    def take(self, members: Tensor, settled: Settled, asked: Tensor) -> None:
+    def take(self, members: Tensor, settled: Settled, asked: Asked) -> None:
         shape = (len(members), self.ids.shape[1], -1)
         self.ids[members] = settled.ids.view(shape)
         self.distances[members] = settled.distances.view(shape)
-        self.nearer[members] = settled.nearer.view(shape)
-        self.own_distance[members] = asked.view(shape)[..., 0]
+        # From the order of the distances back to that of the batch's targets.
+        self.nearer[members] = torch.empty_like(asked.order).scatter_(1, asked.order, settled.nearer).view(shape)
+        back = torch.empty_like(asked.distances).scatter_(1, asked.order, asked.distances)
+        self.asked[members] = back.view(shape)
 
-    def nearest(self, known: Tensor, with_others: bool) -> Nearest:
-        ranks = torch.where(known[:, None], self.nearer + 1, 0)
+    def nearest(self, known: Tensor, column: Tensor, with_others: bool) -> Nearest:
+        """Ranks of the tokens asked for; column int64 [query, asked]: where each stands among the targets."""
+        column = column[:, None].expand(-1, self.ids.shape[1], -1)
+        ranks = torch.where(known[:, None], self.nearer.gather(2, column) + 1, 0)
+        own_distance = self.asked.gather(2, column[..., :1]).squeeze(2)
         return Nearest(
             ids=self.ids,
             ranks=ranks_of(self.distances),
             distances=self.distances.float(),
             own_rank=ranks[..., 0],
-            own_distance=torch.where(known[:, :1], self.own_distance, torch.nan).float(),
+            own_distance=torch.where(known[:, :1], own_distance, torch.nan).float(),
             other_ranks=ranks[..., 1:] if with_others else None,
         )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from headscope.neighbors.asked import Asked
 from headscope.neighbors.batch import Batch
 from headscope.question.choices import Metric
 from headscope.question.stopping import stop_point
@@ -16,10 +17,10 @@ Exact = Callable[[Batch, Metric, Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Findings:
-    """What a scan of the vocabulary knows of one batch under one metric."""
+    """What a scan of the vocabulary knows of one batch under one metric; targets stand in the order of `Asked`."""
 
     nearer: Tensor  # int64 [row, target], candidates certainly nearer than the target
-    doubtful: tuple[Tensor, ...]  # row, target, token: int64 [pair], may be nearer or not
+    doubtful: tuple[Tensor, ...]  # row, first, last, token: int64 [pair], may be nearer than targets first … last − 1
     contenders: tuple[Tensor, ...]  # row, token: int64 [pair], all that may be among the k nearest
     crowded: Tensor  # bool [row], left to float64 altogether
 
@@ -34,13 +35,14 @@ class Settled:
 
 
 def settle(
-    batch: Batch, metric: Metric, k: int, allowed: Tensor, asked: Tensor, findings: Findings, distances: Exact
+    batch: Batch, metric: Metric, k: int, allowed: Tensor, asked: Asked, findings: Findings, distances: Exact
 ) -> Settled:
-    """Exact results from a scan's findings; `asked` float64 [row, target] are the targets' distances."""
-    row, target, token = findings.doubtful
-    nearer = findings.nearer.clone()
-    closer = distances(batch, metric, row, token) < asked[row, target]
-    nearer.index_put_((row, target), closer.long(), accumulate=True)
+    """Exact results from a scan's findings; targets stand in the order of `asked`."""
+    # A target is never nearer than itself: with many targets such pairs are a good part.
+    row, first, last, token = findings.doubtful
+    open_ = (last - first > 1) | (asked.tokens[row, first] != token)
+    row, first, last, token = row[open_], first[open_], last[open_], token[open_]
+    nearer = findings.nearer + asked.nearer_than(row, first, last, distances(batch, metric, row, token))
 
     row, token = findings.contenders
     order = (row * batch.table.rows.shape[1] + token).argsort()
@@ -58,7 +60,7 @@ def settle(
 
     for row in findings.crowded.nonzero().squeeze(-1).tolist():
         stop_point()
-        ids[row], best[row], nearer[row] = _scan(batch, metric, row, k, allowed, asked[row], distances)
+        ids[row], best[row], nearer[row] = _scan(batch, metric, row, k, allowed, asked.distances[row], distances)
     return Settled(ids, best, nearer)
 
 

@@ -21,8 +21,8 @@ STARRED = "*: the 95 % interval of the difference from the control lies above 0.
 class Controlled:
     """A figure of one or many maps, float64 tensors of one shape: value, shuffled control, and their difference.
 
-    Low and high are the ends of 95 % bootstrap intervals by text (by document, where documents are marked) and by token
-    type; those of the difference are paired.
+    Low and high are the ends of 95 % intervals by text (by document, where documents are marked) and by token type, nan
+    where there are fewer than 10 of either; those of the difference are paired.
     """
 
     value: Tensor

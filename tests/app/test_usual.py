@@ -19,6 +19,7 @@ from fastapi.testclient import TestClient
 
 from headscope import Scope
 from headscope.app import create_app
+from headscope.studies.survey.report.three_lines import of_directory
 from tests.app.browsers import Browser
 from tests.app.looks import choose, shows
 from tests.app.serving import Server
@@ -46,6 +47,12 @@ def client(demo: Scope, directory: Path) -> Iterator[TestClient]:
         yield one
 
 
+FIELDS = (
+    *("value", "chance", "difference", "difference_low", "difference_high", "verdict", "small", "smallest"),
+    "positions",
+)
+
+
 def usual(client: TestClient, **ask: Any) -> Any:
     answer = client.post("/api/v1/usual", json=ask)
     assert answer.status_code == 200, answer.text
@@ -57,16 +64,19 @@ def test_the_api_tells_the_figures_of_the_survey(client: TestClient, directory: 
     assert told["says"] is None
     assert told["survey"]["name"] == "few sentences"
     assert told["survey"]["texts"] == len(TEXTS)
+    assert tuple(told["survey"]["concluded"]) == of_directory(directory)
     assert [head["head"] for head in told["heads"]] == list(range(12))
     rows = pq.read_table(directory / "statistics.parquet").to_pylist()
-    for statistic, name in (("in_text", "in_text"), ("auc_own", "own"), ("signal", "signal")):
+    for statistic, name in (
+        *(("in_text", "in_text"), ("own", "own"), ("carry", "carry"), ("auc_own", "topic"), ("signal", "signal")),
+    ):
         found = {
             row["head"]: row
             for row in rows
             if (row["statistic"], row["layer"], row["reference"], row["by"]) == (statistic, 3, "layer", "all")
         }
         for head in told["heads"]:
-            for field in ("value", "chance", "difference", "difference_low", "difference_high", "verdict", "positions"):
+            for field in FIELDS:
                 assert head[name][field] == found[head["head"]][field]
 
 
@@ -165,9 +175,11 @@ def test_figures_stand_under_the_heads_names(beside: tuple[Browser, Callable[...
         head[name]["verdict"]
         for layer in range(6)
         for head in ask("usual", layer=layer)["heads"]
-        for name in ("in_text", "own", "signal")
+        for name in ("in_text", "own", "carry", "signal")
     ]
     assert page.js(verdicts) == told
+    lines = "[...document.querySelectorAll('#survey .concluded li')].map((e) => e.textContent)"
+    assert tuple(page.js(lines)) == of_directory(directory)
     choose(page, "view", "heads")
     page.wait("document.querySelectorAll('#neighbors .usual').length === 12")
     for layer, reference in ((0, "input"), (4, "layer")):
@@ -175,7 +187,7 @@ def test_figures_stand_under_the_heads_names(beside: tuple[Browser, Callable[...
         choose(page, "reference", reference)
         shows(page, ask("nearest", layer=layer, reference=reference))
         heads = ask("usual", layer=layer, reference=reference)["heads"]
-        marks = [head[name]["verdict"] for head in heads for name in ("in_text", "own", "signal")]
+        marks = [head[name]["verdict"] for head in heads for name in ("in_text", "own", "carry", "signal")]
         found = "[...document.querySelectorAll('#neighbors .usual .verdict')].map((e) => e.dataset.verdict)"
         page.wait(f"JSON.stringify({found}) === JSON.stringify({json.dumps(marks)})")
     choose(page, "metric", "dot")

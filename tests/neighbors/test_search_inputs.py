@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from headscope.neighbors import Backend, Place, Table, backend_in_use, search
+from headscope.neighbors.asked import Asked
 from headscope.neighbors.batch import batches, pair_distances
 from headscope.neighbors.scan.backends import choose
 from headscope.question.choices import METRICS
@@ -105,7 +106,7 @@ def test_a_great_many_other_tokens_are_ranked_without_leaving_a_query_to_float64
             assert ranks is not None
             assert torch.equal(ranks.flatten(0, 1), 1 + (exact[:, None] < exact[..., None]).sum(-1))
             engine = choose(backend, queries.device, 0)
-            marks = {metric: batch.scores(metric, exact)}
+            marks = {metric: Asked.of(batch, metric, exact.flatten()).marks}
             assert not engine.scan(batch, [metric], 15, table.finite, marks)[metric].crowded.any()
 
 

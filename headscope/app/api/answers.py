@@ -195,13 +195,14 @@ class ViewRecord(TypedDict):
 
 
 class SurveyedRecord(TypedDict):
-    """A survey that is open: how much it read, and what it measured."""
+    """A survey that is open: how much it read, what it measured, and in a few lines what may be concluded."""
 
     name: str
     texts: int
     documents: int | None
     positions: int
     views: list[ViewRecord]
+    concluded: list[str]
 
 
 class SurveyRecord(TypedDict):
@@ -212,7 +213,10 @@ class SurveyRecord(TypedDict):
 
 
 class FigureRecord(TypedDict):
-    """A figure of a head: its value and chance, their difference with its 95 % interval, and the verdict."""
+    """A figure of a head: its value and chance, their difference with its 95 % interval, and the verdict.
+
+    `small`: the difference is sure, and small. `smallest`: the smallest difference that the texts could have shown.
+    """
 
     positions: int | None
     paired: int | None
@@ -226,13 +230,19 @@ class FigureRecord(TypedDict):
     difference_high: float | None
     p: float | None
     q: float | None
+    smallest: float | None
     verdict: Verdict | None
+    small: bool | None
 
 
 class UsualHeadRecord(TypedDict):
+    """`own`, `carry`: within the text, beside even attention; `topic`: the own rank's AUC beside other documents'."""
+
     head: int
     in_text: FigureRecord | None
     own: FigureRecord | None
+    carry: FigureRecord | None
+    topic: FigureRecord | None
     signal: FigureRecord | None
 
 

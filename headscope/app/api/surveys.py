@@ -28,6 +28,7 @@ class Surveys:
     def __init__(self, models: Models) -> None:
         self._models = models
         self._survey: OpenedSurvey | None = None
+        self._about: SurveyedRecord | None = None
 
     def open(self, directory: str | Path) -> None:
         """Show the survey in a directory; InputError where there is none, it is of other weights, or not to be shown.
@@ -39,7 +40,8 @@ class Surveys:
         try:
             survey = open_survey(directory)
             self._check_stack(survey, str(directory))
-            _make_all(survey)
+            about = _about(survey)
+            _make_all(survey, about)
         except HeadscopeError:
             raise
         except OSError as error:
@@ -50,7 +52,7 @@ class Surveys:
                 f"the survey in {str(directory)!r} does not hold what a page shows of it "
                 f"({type(error).__name__}: {first_line(error)[:200]}) Make it anew with headscope survey."
             ) from None
-        self._survey = survey
+        self._survey, self._about = survey, about
 
     def _check_stack(self, survey: OpenedSurvey, directory: str) -> None:
         card, model = self._models.own.card, survey.model
@@ -73,7 +75,7 @@ class Surveys:
 
     def about(self) -> SurveyRecord:
         """What is open, if anything is, and whether a request may open another."""
-        return {"survey": _about(self._survey), "may_open": self._models.may_open}
+        return {"survey": self._about, "may_open": self._models.may_open}
 
     def usual(self, ask: UsualAsk) -> UsualRecord:
         """The figures of every head of a layer; `heads` is None, and `says` why, where the survey has none."""
@@ -85,8 +87,8 @@ class Surveys:
         view = _view(ask)
         missing = self._missing(survey, view, ask)
         if missing:
-            return {"survey": _about(survey), "says": f"The survey has no figures for {missing}.", "heads": None}
-        return {"survey": _about(survey), "says": None, "heads": _heads(survey, view, ask.layer)}
+            return {"survey": self._about, "says": f"The survey has no figures for {missing}.", "heads": None}
+        return {"survey": self._about, "says": None, "heads": _heads(survey, view, ask.layer)}
 
     def _missing(self, survey: OpenedSurvey, view: View, ask: UsualAsk) -> str | None:
         """What of the question the survey has not measured."""
@@ -105,9 +107,8 @@ class Surveys:
         return None
 
 
-def _make_all(survey: OpenedSurvey) -> None:
+def _make_all(survey: OpenedSurvey, about: SurveyedRecord) -> None:
     """Make all that a page may ask of a survey, as its answers are described; what cannot be raises."""
-    about = _about(survey)
     TypeAdapter(SurveyedRecord).validate_python(about, strict=True)
     for name in ("spaces", "references", "metrics", "masks"):
         TypeAdapter(list[str]).validate_python(survey.manifest["options"][name], strict=True)
@@ -117,9 +118,9 @@ def _make_all(survey: OpenedSurvey) -> None:
     as_json({"about": about, "heads": heads, "options": (options["candidates"], options["position"])})
 
 
-def _about(survey: OpenedSurvey | None) -> SurveyedRecord | None:
-    if survey is None:
-        return None
+def _about(survey: OpenedSurvey) -> SurveyedRecord:
+    from headscope.studies.survey.report.three_lines import of_opened
+
     texts = survey.manifest["texts"]
     return {
         "name": survey.path.resolve().name,
@@ -130,6 +131,7 @@ def _about(survey: OpenedSurvey | None) -> SurveyedRecord | None:
             {"space": view.space, "reference": view.reference, "metric": view.metric, "mask": view.mask}
             for view in survey.views
         ],
+        "concluded": list(of_opened(survey)),
     }
 
 
@@ -143,7 +145,9 @@ def _heads(survey: OpenedSurvey, view: View, layer: int) -> list[UsualHeadRecord
         {
             "head": head,
             "in_text": figure("in_text", head),
-            "own": figure("auc_own", head),
+            "own": figure("own", head),
+            "carry": figure("carry", head),
+            "topic": figure("auc_own", head),
             "signal": figure("signal", head),
         }
         for head in range(survey.heads)

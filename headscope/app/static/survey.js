@@ -7,7 +7,9 @@ import { count, points } from "./numbers.js";
 import { scrolled } from "./tables.js";
 
 const MARKS = { above: "▲", below: "▼", "at chance": "=", undetermined: "?" };
-const NAMES = { in_text: "in text", own: "Own", signal: "Signal" };
+// What the figures are held against, where that is not what other documents give.
+const OVER = { own: "over even attention", carry: "over even attention" };
+const NAMES = { in_text: "in text", own: "Own", carry: "Carry", signal: "Signal" };
 
 /** The question for a view's usual figures; null where no survey is open. */
 export function usualAsk(asked, server) {
@@ -28,10 +30,18 @@ function line(name, figure) {
   if (!shown) return h("div", {}, `${NAMES[name]} –`);
   const amount = name === "in_text" ? points(figure.value, false) : points(figure.difference, true);
   const chance = name === "in_text" ? h("span", { class: "place" }, ` / ${points(figure.chance, false)}`) : null;
-  const interval = `${figure.difference_low.toFixed(3)} to ${figure.difference_high.toFixed(3)}`.replaceAll("-", "−");
-  const title = `${NAMES[name]}: ${figure.verdict}; over chance ${points(figure.difference, true)}, 95 % interval ${interval}`;
+  const title = `${NAMES[name]}: ${said(figure)}; ${OVER[name] ?? "over chance"} ${points(figure.difference, true)}, ${interval(figure)}`;
   return h("div", { title }, `${NAMES[name]} `, h("span", { class: "amount" }, amount), chance, " ", shown, h("span", { class: "hidden" }, ` ${figure.verdict}`));
 }
+
+/** A verdict with what belongs to it: that a sure difference is small, or what the texts would have shown. */
+function said({ verdict, small, smallest }) {
+  if (small) return `${verdict}, small`;
+  return verdict === "undetermined" && smallest !== null ? `undetermined (${points(smallest, false)} or more would show)` : verdict;
+}
+
+const interval = ({ difference_low, difference_high }) =>
+  difference_low === null ? "without an interval: too few documents" : `95 % interval ${difference_low.toFixed(3)} to ${difference_high.toFixed(3)}`.replaceAll("-", "−");
 
 /** What the figures are of, or why there are none; nothing where no survey is open. */
 export function usualSays(usual) {
@@ -40,8 +50,8 @@ export function usualSays(usual) {
   const of = `Usual: survey ${survey.name}, ${count(survey.positions)} tokens of ${count(survey.texts)} texts.`;
   if (says) return [h("p", { class: "says usual-says" }, `${of} ${says}`)];
   const read =
-    "“In text”: how often the nearest token is one of the text, and by chance; Own and Signal: over chance. " +
-    "▲ above chance, ▼ below it, = at chance, ? undetermined.";
+    "“In text”: how often the nearest token is one of the text, and by chance; Signal: over chance; Own (within the text) " +
+    "and Carry: over even attention. ▲ above, ▼ below, = at chance, ? undetermined.";
   return [h("p", { class: "says usual-says" }, `${of} ${read}`)];
 }
 
@@ -53,7 +63,7 @@ export function questions(state, server) {
   return Array.from({ length: server.layers }, (_, layer) => usualAsk({ ...asked, layer }, server)).filter(Boolean);
 }
 
-/** Every layer and head with the marks of its three figures; and the form that opens a survey, which calls `again`. */
+/** Every layer and head with the marks of its figures; and the form that opens a survey, which calls `again`. */
 export function paint(answers, state, server, tokens, more, again) {
   const { survey, may_open } = server.survey;
   const command = h("code", {}, "headscope survey TEXTS --model MODEL -o DIR");
@@ -63,19 +73,22 @@ export function paint(answers, state, server, tokens, more, again) {
   const columns = server.heads;
   const top = h("tr", {}, h("td", {}, h("span", { class: "axes" }, "layer ↓ head →")), Array.from({ length: columns }, (_, head) => h("th", { scope: "col" }, head)));
   const row = ({ heads }, layer) => h("tr", {}, h("th", { scope: "row" }, h("span", { class: "number" }, layer)), heads.map((head) => square(head, layer, state)));
-  const grid = answers[0]?.heads && scrolled("In text, Own and Signal of every head", { columns, top, rows: answers.map(row), kind: "atlas" });
+  const grid = answers[0]?.heads && scrolled("In text, Own, Carry and Signal of every head", { columns, top, rows: answers.map(row), kind: "atlas" });
   return {
     title: ["How heads usually behave"],
     name: "survey",
     notes: [],
     steps: stepsOf("survey"),
-    figures: { survey: [h("p", { class: "says" }, ...says), grid, ...usualSays(answers[0]), may_open ? opener(server, again) : null].filter(Boolean) },
+    figures: { survey: [h("p", { class: "says" }, ...says), concluded(survey), grid, ...usualSays(answers[0]), may_open ? opener(server, again) : null].filter(Boolean) },
   };
 }
 
+/** What may be concluded of the model, in the survey's own lines. */
+const concluded = (survey) => (survey?.concluded.length ? h("ul", { class: "concluded" }, survey.concluded.map((line) => h("li", {}, line))) : null);
+
 function square(figures, layer, state) {
   const marks = Object.keys(NAMES).map((name) => h("span", { class: "verdict", "data-verdict": figures[name]?.verdict }, MARKS[figures[name]?.verdict] ?? "–"));
-  const told = Object.keys(NAMES).map((name) => `${NAMES[name]} ${points(figures[name]?.difference ?? null, true)} (${figures[name]?.verdict ?? "not measured"})`).join(", ");
+  const told = Object.keys(NAMES).map((name) => `${NAMES[name]} ${points(figures[name]?.difference ?? null, true)} (${figures[name] ? said(figures[name]) : "not measured"})`).join(", ");
   const here = layer === state.layer && figures.head === state.head;
   const where = { "data-layer": layer, "data-head": figures.head, "aria-current": here && "true" };
   return h("td", {}, h("button", { type: "button", tabindex: "-1", title: `L${layer}H${figures.head}, over chance: ${told}`, ...where }, marks, h("span", { class: "hidden" }, ` layer ${layer} head ${figures.head}: ${told}`)));

@@ -9,11 +9,15 @@ from numba.cpython.unsafe.numbers import trailing_zeros
 
 from headscope.neighbors import bounds
 from headscope.neighbors.scan.numba_jit import LINE, WIDE, jit, prefetch, within
+from headscope.neighbors.scan.numba_marks import TILES, bucket_of, drain, fill, lay_out, reached, sum_up
 from headscope.question.choices import METRICS
 
 TOKENS = 512  # of a tile: scores of LANES queries fit the L1 cache, the tile's encodings the L2
 LANES = 4  # queries multiplied at a time, and
 DEPTH = 4  # components added at a time: what the vector registers hold
+FEW = 12  # targets of a query that are counted one after another; more are counted by buckets:
+BUCKETS = 1024  # for MANY targets and twice as many for more: few scores lie in one with a mark, and those of all
+MANY = 64  # queries stay near the processor
 _AHEAD = 32  # rows that memory is asked for in advance
 
 _COSINE, _EUCLIDEAN = METRICS.index("cosine"), METRICS.index("euclidean")
@@ -218,6 +222,7 @@ def _keep(scores, start, error, heap, most, token, size):  # type: ignore[no-unt
 @compiled
 def _doubt(scores, start, low, high, about, doubtful, doubts):  # type: ignore[no-untyped-def]
     """List the scores from low to high as doubtful; returns how many there are now, −1 where they do not fit."""
+    m, lane, target = about
     for some in range(0, TOKENS, WIDE):
         hits = within(scores, some, low, high)
         while hits:
@@ -226,27 +231,73 @@ def _doubt(scores, start, low, high, about, doubtful, doubts):  # type: ignore[n
             if scores[t] > -_INF:
                 if doubts == len(doubtful):
                     return -1
-                doubtful[doubts, 0], doubtful[doubts, 1], doubtful[doubts, 2] = about
-                doubtful[doubts, 3] = start + t
+                _list(doubtful[doubts], m, lane, target, target + 1, start + t)
                 doubts += 1
     return doubts
 
 
 @compiled
+def _list(entry, m, lane, first, last, token):  # type: ignore[no-untyped-def]
+    entry[0], entry[1], entry[2], entry[3], entry[4] = m, lane, first, last, token
+
+
+@compiled
+def _count_each(scores, start, slack, marks, about, nearer, doubtful, doubts):  # type: ignore[no-untyped-def]
+    """Count a tile's scores for one mark after another; returns as `_doubt` does."""
+    fit = True
+    for target in range(len(marks)):
+        width = slack + 2 * _UNIT * abs(marks[target])
+        low, high = np.float32(marks[target] - width), np.float32(marks[target] + width)
+        reaching, passing = _count(scores, low, high)
+        nearer[target] += np.int64(passing)
+        if reaching > passing:
+            more = _doubt(scores, start, low, high, (about[0], about[1], about[2] + target), doubtful, doubts)
+            fit &= more >= 0
+            doubts = max(doubts, more)
+    return doubts, fit
+
+
+@compiled
+def _count_all(  # type: ignore[no-untyped-def]
+    scores, start, slack, marks, zone, buckets, code, about, nearer, doubtful, doubts
+):
+    """The same by buckets, where `nearer` is how many have each mark as the highest that they pass."""
+    fit = True
+    width = slack + 2 * _UNIT * max(abs(marks[0]), abs(marks[-1]))
+    if width > zone[0]:
+        if zone[0] > 0:
+            drain(marks, zone, buckets, nearer)
+        lay_out(marks, width, zone, buckets)
+    bucket_of(scores, zone, buckets, code[0])
+    for i in range(fill(code[0], buckets, code[1])):
+        t = code[1, i]
+        first, last = reached(marks, np.float64(scores[t]), width, buckets[code[0, t]])
+        if first > 0:
+            nearer[first - 1] += 1
+        if last > first:
+            if doubts == len(doubtful):
+                fit = False
+            else:
+                _list(doubtful[doubts], about[0], about[1], first, last, start + t)
+                doubts += 1
+    return doubts, fit
+
+
+@compiled
 def scan_head(  # type: ignore[no-untyped-def]
     first, last, rows, norms, bias, bias_norm, allowed, scale, shift, shift_norm, caps, starts,
-    metrics, gamma, z, length, live, marks, nearer, heaps, most, token, size, doubtful, aside,
+    metrics, gamma, z, length, live, marks, targets, nearer, heaps, most, token, size, doubtful, aside,
 ):  # fmt: skip
     """Scan tokens first to last of one head, for every place, query and metric.
 
     In: rows float32 [token, d_head], norms [token], allowed [token]; scale [place, token],
     shift and bias [place, d_head], shift_norm, bias_norm and caps [place], starts [place + 1], of lanes;
     metrics [metric], indices of METRICS; z float32 [lane, depth], padded; length float64 [lane];
-    live bool [metric, lane]; marks float64 [metric, lane, target].
+    live bool [metric, lane]; marks float64 [metric, lane, target], ascending; targets [lane], how many there are.
     Out: nearer [metric, lane, target]; heaps [metric, lane, k], of scores that tokens surely reach, the
     least first; most and token [metric, lane, pool], and size [metric, lane], the pool of tokens that may
-    be among the k nearest, with the most that each can score; doubtful [pair, 4] of metric, lane,
-    target, token; aside [pair, 3] of metric, place, token. A lane that does not fit is no longer live.
+    be among the k nearest, with the most that each can score; doubtful [pair, 5] of metric, lane,
+    first target, last, token; aside [pair, 3] of metric, place, token. A lane that does not fit is no longer live.
     Returns how many doubtful and how many aside.
     """
     depth = z.shape[1]
@@ -255,7 +306,11 @@ def scan_head(  # type: ignore[no-untyped-def]
     square, reach, scales, scores, norm, spread = pieces[0], pieces[1], pieces[2], pieces[3], pieces[4], pieces[5]
     errors = np.empty((len(metrics), 2))
     single = len(length) == LANES and not length[1:].any()  # one query: no time to lay the table out anew
-    doubts = asides = 0
+    doubts = asides = tiles = 0
+    most_targets = targets.max()
+    room = BUCKETS if most_targets <= MANY else 2 * BUCKETS
+    buckets = np.empty((len(metrics), len(length), room if most_targets > FEW else 0), np.uint16)
+    zones, code = np.zeros((len(metrics), len(length), 3)), np.empty((2, TOKENS), np.int32)
     for start in range(first, last, TOKENS):
         count = min(TOKENS, last - start)
         if not single:
@@ -287,30 +342,49 @@ def scan_head(  # type: ignore[no-untyped-def]
                     slack = length[lane] * errors[m, 0] + errors[m, 1]
                     if metrics[m] == _EUCLIDEAN:
                         slack += _EXACT_UNIT * length[lane] ** 2
-                    for target in range(marks.shape[2]):
-                        mark = marks[m, lane, target]
-                        width = slack + 2 * _UNIT * abs(mark)
-                        low, high = np.float32(mark - width), np.float32(mark + width)
-                        if target == 0:
-                            bar = heaps[m, lane, 0] - np.float32(slack)
-                            kept, reaching, passing = _score(
-                                product[lane % LANES], weight[m], offset[m], bar, low, high, scores
-                            )
-                            if kept > 0:
-                                size[m, lane] = _keep(
-                                    scores, start, np.float32(slack), heaps[m, lane],
-                                    most[m, lane], token[m, lane], size[m, lane],
-                                )  # fmt: skip
-                                live[m, lane] &= size[m, lane] >= 0
-                        else:
-                            reaching, passing = _count(scores, low, high)
-                        nearer[m, lane, target] += np.int64(passing)
-                        if reaching > passing:
-                            more = _doubt(scores, start, low, high, (m, lane, target), doubtful, doubts)
-                            live[m, lane] &= more >= 0
-                            doubts = max(doubts, more)
+                    wanted = targets[lane]
+                    low = high = _INF
+                    if 0 < wanted <= FEW:
+                        width = slack + 2 * _UNIT * abs(marks[m, lane, 0])
+                        low, high = np.float32(marks[m, lane, 0] - width), np.float32(marks[m, lane, 0] + width)
+                    bar = heaps[m, lane, 0] - np.float32(slack)
+                    kept, reaching, passing = _score(
+                        product[lane % LANES], weight[m], offset[m], bar, low, high, scores
+                    )
+                    if kept > 0:
+                        size[m, lane] = _keep(
+                            scores, start, np.float32(slack), heaps[m, lane],
+                            most[m, lane], token[m, lane], size[m, lane],
+                        )  # fmt: skip
+                        live[m, lane] &= size[m, lane] >= 0
+                    if wanted > FEW:
+                        doubts, fit = _count_all(
+                            scores, start, slack, marks[m, lane, :wanted], zones[m, lane], buckets[m, lane], code,
+                            (m, lane), nearer[m, lane], doubtful, doubts,
+                        )  # fmt: skip
+                        live[m, lane] &= fit
+                        continue
+                    nearer[m, lane, 0] += np.int64(passing)
+                    if reaching > passing:
+                        more = _doubt(scores, start, low, high, (m, lane, 0), doubtful, doubts)
+                        live[m, lane] &= more >= 0
+                        doubts = max(doubts, more)
+                    if wanted > 1:
+                        doubts, fit = _count_each(
+                            scores, start, slack, marks[m, lane, 1:wanted], (m, lane, 1), nearer[m, lane, 1:],
+                            doubtful, doubts,
+                        )  # fmt: skip
+                        live[m, lane] &= fit
+        tiles += 1
+        if tiles % TILES == 0 or start + TOKENS >= last:
+            for m in range(len(metrics)):
+                for lane in range(len(length)):
+                    if zones[m, lane, 0] > 0:
+                        drain(marks[m, lane, : targets[lane]], zones[m, lane], buckets[m, lane], nearer[m, lane])
     for m in range(len(metrics)):
         for lane in range(len(length)):
+            if zones[m, lane, 0] > 0:
+                sum_up(nearer[m, lane, : targets[lane]])
             if live[m, lane]:
                 size[m, lane] = _trim(most[m, lane], token[m, lane], size[m, lane], heaps[m, lane, 0])
     return doubts, asides

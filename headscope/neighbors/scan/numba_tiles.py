@@ -18,7 +18,8 @@ from headscope.question.stopping import stop_point
 
 Array = np.ndarray[Any, Any]
 _SPARE = 112  # places in a row's pool beside k: ties and near-ties at the k-th
-_DOUBTS = 16  # near-ties of a row with a target that there is room for, on average
+_DOUBTS = 16  # near-ties of a row with a target that there is room for, on average, and
+_MOST_DOUBTS = 2**24  # of all: 320 MB, which are memory only as far as they are needed
 _ASIDE = 4096  # tokens of one stretch, metric and place that float64 may have to score for every row
 
 
@@ -59,6 +60,7 @@ class _KernelBatch:
     length: Array  # [head, lane]
     live: Array  # [head, lane]
     marks: Array  # [head, metric, lane, target]
+    targets: Array  # [head, lane], how many there are
 
     @classmethod
     def of(
@@ -92,6 +94,7 @@ class _KernelBatch:
             torch.where(live, length, 0.0).numpy(),
             live.numpy(),
             torch.stack([marks[m][row.clamp(min=0)] for m in metrics], 1).numpy(),
+            marks[metrics[0]].isfinite().sum(1)[row.clamp(min=0)].numpy(),
         )
 
     def scan(self, notes: "_KernelNotes", head: int, cut: int, first: int, last: int) -> None:
@@ -103,7 +106,7 @@ class _KernelBatch:
             self.bias_norm[head], self.allowed, self.scale, self.shift[head], self.shift_norm[head],
             self.caps[head], self.starts, self.metrics, bounds.gamma(table.rows.shape[2]),
             self.z[head], self.length[head], notes.live[at], self.marks[head],
-            notes.nearer[at], notes.heaps[at], notes.most[at], notes.token[at], notes.size[at],
+            self.targets[head], notes.nearer[at], notes.heaps[at], notes.most[at], notes.token[at], notes.size[at],
             notes.doubtful[at], notes.aside[at],
         )  # fmt: skip
 
@@ -118,7 +121,7 @@ class _KernelNotes:
     token: Array  # [cut, head, metric, lane, pool]
     size: Array  # [cut, head, metric, lane]
     live: Array  # [cut, head, metric, lane]
-    doubtful: Array  # [cut, head, pair, 4]: metric, lane, target, token
+    doubtful: Array  # [cut, head, pair, 5]: metric, lane, first target, last, token
     aside: Array  # [cut, head, pair, 3]: metric, place, token
     listed: Array  # [cut, head, 2], how many doubtful and how many aside
 
@@ -127,6 +130,7 @@ class _KernelNotes:
         heads, metrics, lanes, targets = work.marks.shape
         shape, k = (cuts, heads, metrics, lanes), work.k
         pooled = (*shape, k + _SPARE + min(k, _SPARE))
+        doubts = min(_DOUBTS * metrics * lanes * targets, _MOST_DOUBTS // (cuts * heads)) + TOKENS
         return cls(
             np.zeros((*shape, targets), np.int64),
             np.full((*shape, k), -np.inf, np.float32),
@@ -134,7 +138,7 @@ class _KernelNotes:
             np.empty(pooled, np.int32),
             np.zeros(shape, np.int64),
             np.empty(shape, np.bool_),
-            np.empty((cuts, heads, _DOUBTS * metrics * lanes * targets + TOKENS, 4), np.int64),
+            np.empty((cuts, heads, doubts, 5), np.int32),
             np.empty((cuts, heads, _ASIDE, 3), np.int64),
             np.empty((cuts, heads, 2), np.int64),
         )
@@ -154,18 +158,17 @@ class _KernelNotes:
         row = work.row[head, lane]
         kept = self.most[cut, head, m, lane, place] >= floor[row]
         contenders = [np.stack([row, self.token[cut, head, m, lane, place]])[:, kept]]
-        doubtful = [np.empty((3, 0), np.int64)]
+        doubtful = [np.empty((4, 0), np.int64)]
         for at in np.ndindex(self.listed.shape[:2]):
             row, (doubts, asides) = work.row[at[1]], self.listed[at]
             listed = self.doubtful[at][:doubts]
-            _, lane, target, token = listed[listed[:, 0] == m].T
-            doubtful.append(np.stack([row[lane], target, token]))
+            _, lane, first, last, token = listed[listed[:, 0] == m].T.astype(np.int64)
+            doubtful.append(np.stack([row[lane], first, last, token]))
             for metric, place, token in self.aside[at][:asides]:
                 every = row[work.starts[place] : work.starts[place + 1]]
-                for target in range(targets if metric == m else 0):
-                    doubtful.append(np.stack([every, np.full_like(every, target), np.full_like(every, token)]))
                 if metric == m:
                     contenders.append(np.stack([every, np.full_like(every, token)]))
+                    doubtful.append(np.stack(np.broadcast_arrays(every, 0, targets, token)))
         return Findings(
             torch.from_numpy(nearer[:-1]),
             _of_live_rows(doubtful, live),

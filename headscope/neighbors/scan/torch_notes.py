@@ -7,9 +7,11 @@ from torch import Tensor
 
 from headscope.neighbors import bounds
 from headscope.neighbors.batch import Batch
+from headscope.neighbors.scan.torch_marks import Buckets
 from headscope.neighbors.settle import Findings
 from headscope.question.choices import Metric
 
+_FEW = 8  # targets of a query that are counted one after another; more are counted by buckets
 BLOCK = 32  # tokens that are looked at together
 _LEAST = torch.finfo(torch.float32).min  # −inf is the score of what is no candidate
 _MANY = 8  # times k: beyond so many peaks, finding the k-th highest takes longer than larger blocks cost
@@ -31,7 +33,8 @@ class Notes:
     load: Tensor  # int64 [head, lane], pairs taken
     peaks: list[Tensor] = field(default_factory=list)  # float32 [head, lane, block], certain ones
     tiles: int = 0
-    doubtful: list[tuple[Tensor, ...]] = field(default_factory=list)  # head, lane, target, token
+    buckets: Buckets | None = None  # where the targets are many
+    doubtful: list[tuple[Tensor, ...]] = field(default_factory=list)  # head, lane, first target, last, token
     contenders: list[tuple[Tensor, ...]] = field(default_factory=list)  # head, lane, token, most it can score
 
     @classmethod
@@ -39,7 +42,10 @@ class Notes:
         own = marks[row].movedim(-1, 0).masked_fill(~live, torch.inf)
         floor = torch.where(live, -torch.inf, torch.inf).float()
         none = torch.zeros_like(own, dtype=torch.int64)
-        return cls(metric, k, row, live, length.masked_fill(~live, 0.0), own, none, floor, none[0].clone())
+        # Lanes left to float64 are read as any other, and what is said of them is left out in the end.
+        buckets = Buckets(marks[row].masked_fill(~live[..., None], torch.inf)) if len(own) > _FEW else None
+        load = torch.zeros_like(row)
+        return cls(metric, k, row, live, length.masked_fill(~live, 0.0), own, none, floor, load, buckets=buckets)
 
     def read(self, start: int, scores: Tensor, error: Tensor, fixed_error: Tensor, scratch: Tensor) -> None:
         """Take notes of scores float32 [head, lane, token], and scratch as large, of tokens from `start`.
@@ -51,7 +57,10 @@ class Notes:
         error = error.double() * self.length + fixed_error.double()
         if self.metric == "euclidean":
             error = error + bounds.EXACT_UNIT * self.length**2
-        self._read_targets(start, scores, error, scratch)
+        if self.buckets is None:
+            self._read_targets(start, scores, error, scratch)
+        else:
+            self._read_many(start, self.buckets.read(scores, error, scratch))
         self._read_peaks(start, blocks, error.float())
         self._leave_crowded()
         self.tiles += 1
@@ -69,8 +78,13 @@ class Notes:
             inside = (score >= low[head, lane, None]) & (score <= high[head, lane, None])
             hit, token = inside.nonzero(as_tuple=True)
             head, lane, token = head[hit], lane[hit], start + token
-            self.doubtful.append((head, lane, torch.full_like(head, target), token))
+            self.doubtful.append((head, lane, torch.full_like(head, target), torch.full_like(head, target + 1), token))
             self.load.index_put_((head, lane), torch.ones_like(head), accumulate=True)
+
+    def _read_many(self, start: int, doubtful: tuple[Tensor, ...]) -> None:
+        head, lane, first, last, token = _where_live(self.live, doubtful)
+        self.doubtful.append((head, lane, first, last, token + start))
+        self.load.index_put_((head, lane), torch.ones_like(head), accumulate=True)
 
     def _read_peaks(self, start: int, blocks: Tensor, error: Tensor) -> None:
         peak = blocks.amax(2)  # [head, lane, block]
@@ -122,11 +136,13 @@ class Notes:
         head, lane, token = (lists & self.live[..., None]).nonzero(as_tuple=True)
         token = token + start
         self.contenders.append((head, lane, token, torch.full_like(head, torch.inf, dtype=torch.float32)))
-        for target in range(len(self.marks)):
-            self.doubtful.append((head, lane, torch.full_like(head, target), token))
+        every = torch.full_like(head, len(self.marks))
+        self.doubtful.append((head, lane, torch.zeros_like(head), every, token))
 
     def finish(self) -> None:
         self._raise_floor()
+        if self.buckets is not None:
+            self.nearer = self.buckets.nearer().movedim(-1, 0)
 
     @staticmethod
     def findings(batch: Batch, targets: int, groups: list["Notes"]) -> Findings:
@@ -139,14 +155,13 @@ class Notes:
             row = notes.row[notes.live]
             crowded[row] = False
             nearer[row] = notes.nearer[:, notes.live].T
-            head, lane, target, token = (torch.cat(parts) for parts in zip(*notes.doubtful, strict=True))
-            doubtful.append((notes.row[head, lane], target, token))
+            head, lane, first, last, token = (torch.cat(parts) for parts in zip(*notes.doubtful, strict=True))
+            doubtful.append((notes.row[head, lane], first, last, token))
             head, lane, token, most = (torch.cat(parts) for parts in zip(*notes.contenders, strict=True))
             kept = most >= notes.floor[head, lane]
             contenders.append((notes.row[head[kept], lane[kept]], token[kept]))
-        row, target, token = (torch.cat(parts) for parts in zip(*doubtful, strict=True))
         return Findings(
-            nearer, (row, target, token),
+            nearer, tuple(torch.cat(parts) for parts in zip(*doubtful, strict=True)),
             tuple(torch.cat(parts) for parts in zip(*contenders, strict=True)), crowded,
         )  # fmt: skip
 

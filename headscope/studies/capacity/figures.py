@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from headscope.inference.estimates import Estimate
-from headscope.inference.grouped import Grouped
+from headscope.inference.left_out import mean_by
 from headscope.studies.capacity.fitting import Fit, Spreads
 from headscope.studies.capacity.spread import dimension_interval, participation_interval
 from headscope.studies.capacity.subspaces import dimension_at, participation_ratio
@@ -76,21 +76,21 @@ def sizes(fit: Fit, fitted: Spreads, other: Spreads) -> list[Size]:
     return found
 
 
-def outcomes(rows: Iterable[TextRow], seed: int) -> list[Outcome]:
-    """Figures of every condition; the same draws of documents for all, so that they can be compared."""
+def outcomes(rows: Iterable[TextRow]) -> list[Outcome]:
+    """Figures of every condition, with intervals by document."""
     found = list(rows)
     by_condition: dict[Condition, list[int]] = {}
     for n, row in enumerate(found):
         by_condition.setdefault(row.condition, []).append(n)
-    grouped = Grouped.of([row.group for row in found], seed)
+    documents, groups = np.unique([row.group for row in found], return_inverse=True)
 
     def figures(some: list[int]) -> dict[str, Estimate[float]]:
-        here, means = grouped.only(some), {}
+        here, means = groups[some], {}
         for name in MEASURES:
             values = np.array([getattr(found[n], name) for n in some])
             # A row is a text's mean: weighed by its tokens, the mean is one over tokens.
             tokens = [found[n].tokens if name in ("moved", "kl") else found[n].recovered for n in some]
-            means[name] = here.mean(values * tokens, tokens).estimate
+            means[name] = mean_by(here, len(documents), values * tokens, tokens).estimate
         return means
 
     return [Outcome(condition, figures(some)) for condition, some in by_condition.items()]

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from headscope.errors import ModelError
 from headscope.inference.estimates import Estimate
-from headscope.inference.grouped import Grouped
+from headscope.inference.left_out import mean_by
 from headscope.reading.stream import walk
 from headscope.studies.capacity.fitting import TextInput
 from headscope.studies.capacity.information import clustered, information
@@ -97,7 +97,7 @@ def forgetting(
                 [information(labels, clustered(level, clusters, repeat)).corrected for level in stream.numpy()]
             )
             if of == "input token" and not repeat:
-                ranks = _own(scope, samples, places, stream, seed)
+                ranks = _own(scope, samples, places, stream)
             tell(n * REPEATS + repeat + 1, len(asked) * REPEATS)
         levels = tuple(Estimate(float(np.mean(some)), min(some), max(some)) for some in zip(*repeats, strict=True))
         curves.append(ForgettingCurve(of, len(types), OCCURRENCES, CLUSTERS * len(types), levels))
@@ -169,7 +169,7 @@ def _of_text(scope: Scope, one: TextInput, ats: Sequence[int], masked: bool) -> 
 
 
 def _own(
-    scope: Scope, samples: Sequence[TextInput], places: Places, stream: Tensor, seed: int
+    scope: Scope, samples: Sequence[TextInput], places: Places, stream: Tensor
 ) -> tuple[tuple[float, ...], tuple[Estimate[float], ...]]:
     """The median rank of the own input embedding by level, and the area above the ranks with its interval."""
     vocabulary = scope.bench.vocabulary
@@ -178,7 +178,7 @@ def _own(
     spots = [stood[n][at] for n, at in places] if vocabulary.has_positions else None
     ranks = walk(vocabulary, stream, ids, spots, k=1).rank  # (level, sample)
     _, area = told(ranks[..., None], vocabulary.size)
-    by_document = Grouped.of([samples[n].group for n, _ in places], seed)
-    figures = tuple(by_document.mean(level.numpy()).estimate for level in area)
+    documents, groups = np.unique([samples[n].group for n, _ in places], return_inverse=True)
+    figures = tuple(mean_by(groups, len(documents), level.numpy()).estimate for level in area)
     known: list[NDArray[np.int64]] = [level[level > 0].numpy() for level in ranks]
     return tuple(float(np.median(level)) for level in known), figures

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from headscope.inference.estimates import Estimate
-from headscope.inference.grouped import Grouped
+from headscope.inference.left_out import mean_by
 
 if TYPE_CHECKING:
     from headscope.model.card import Card
@@ -88,16 +88,17 @@ def rows_of(found: Mixing, text: int, group: int, every: Sequence[str]) -> list[
     ]
 
 
-def mixed(rows: Iterable[MixingRow], seed: int) -> list[Mixed]:
+def mixed(rows: Iterable[MixingRow]) -> list[Mixed]:
     """Means over tokens, by layer and over all layers, with intervals by document."""
     kept = list(rows)
-    grouped = Grouped.of([row.group for row in kept], seed)
+    _, groups = np.unique([row.group for row in kept], return_inverse=True)
     layers = sorted({row.layer for row in kept})
 
     def mean(some: Sequence[int]) -> Estimate[float]:
         # Over tokens, not texts: the means of long texts count for more.
         tokens = [kept[n].tokens for n in some]
-        return grouped.only(some).mean(np.array([kept[n].ratio for n in some]) * tokens, tokens).estimate
+        ratios = np.array([kept[n].ratio for n in some])
+        return mean_by(groups[some], int(groups.max()) + 1, ratios * tokens, tokens).estimate
 
     found = []
     for kind in KINDS:

@@ -117,7 +117,7 @@ class Run:
             self.texts,
             fit.count,
             filled,
-            outcomes(rows, self.options.seed) if rows else [],
+            outcomes(rows) if rows else [],
             reproduced,
             self._notes(fit) if fit.count else (),
         )
@@ -139,7 +139,7 @@ class Run:
         # Of all texts at once: types are counted, and their occurrences drawn, over the whole corpus.
         some = [one for _, shard in self.counted.read(self._every) for one in self._samples(shard)]
         found, notes = forgetting(self.scope, some, self.options.seed, progress.tell)
-        made = mixed(rows, self.options.seed)
+        made = mixed(rows)
         return Reproductions(made, inputs.size, published(self.scope.card), found, notes)
 
     def _mixed(self, progress: Progress) -> tuple[list[MixingRow], JoinedInputs]:

@@ -130,7 +130,7 @@ class _Work:
 
 
 def _scored(judged: Outcomes, gathered: Gathered) -> Row:
-    scores = judged.scores(gathered.seed)
+    scores = judged.scores()
     top = {name: number(float(values[0])) for name, values in scores.top1.__dict__.items()}
     return {
         "samples": int(scores.samples[0]), "value": top["value"], "control": top["control"],

@@ -263,7 +263,7 @@ class _Job:
             outcomes.append(Outcomes(held.groups, held.labels.T, torch.stack(ranks), loss, spread.expand(loss.shape)))
         if not outcomes:
             raise InputError("no text has a token that another fold's texts do not have: give more texts.")
-        return Outcomes.join(outcomes).scores(self.seed)
+        return Outcomes.join(outcomes).scores()
 
     def _ranks(self, x: Tensor, weight: Tensor, centre: Tensor, wanted: Tensor) -> Tensor:
         """Ranks int64 [sample, head] of tokens among the vocabulary, as the space `fitted` compares them."""

@@ -35,7 +35,7 @@ def held_out(
     (of all `ids`). The control is fitted and judged alike with the targets permuted within the cells of the folds.
     `folds` None: four, drawn with `seed`. Raises InputError for too few texts or types.
     """
-    return outcomes(x, ids, groups, embeddings, folds=folds, seed=seed).scores(as_seed(seed))
+    return outcomes(x, ids, groups, embeddings, folds=folds, seed=seed).scores()
 
 
 def outcomes(

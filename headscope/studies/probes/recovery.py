@@ -153,7 +153,7 @@ def recovery(
 
     def judge(x: Tensor, offset: int) -> Scores:
         nonlocal done
-        found = gathered.outcomes(x, offset).scores(gathered.seed)
+        found = gathered.outcomes(x, offset).scores()
         done += 1
         tell(done, total)
         return found

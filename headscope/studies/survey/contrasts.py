@@ -40,7 +40,7 @@ EVEN, TWINS = "even", "random"
 # What is told of a figure over even attention, by what the figure is called.
 _OVER_EVEN = {"own_over_even": "own", "carry_over_even": "carry"}
 _OF_TWINS = ("own", "carry", "topic", "own_at_1", "in_text", "kappa", "signal", f"signal_{SIZED}")
-_NUMBERS = ("difference", "low", "high", "p", "q", "p_above", "q_above")
+_NUMBERS = ("difference", "low", "high", "p", "q", "p_above", "q_above", "smallest")
 SCHEMA = pa.schema(
     KEYS | {"between": pa.string(), "first": pa.string(), "second": pa.string()} | dict.fromkeys(_NUMBERS, pa.float64())
 )
@@ -221,7 +221,7 @@ def _rows(between: str, differences: Iterable[_Difference]) -> Iterator[dict[str
     for members in families.values():
         p, above = (np.array([getattr(one.found, name) for one in members]) for name in ("p", "p_above"))
         for one, *numbers in zip(members, p, corrected(p), above, corrected(above), strict=True):
-            told = (one.found.value, one.found.low, one.found.high, *numbers)
+            told = (one.found.value, one.found.low, one.found.high, *numbers, one.found.smallest)
             yield (
                 dict(zip(KEYS, one.keys, strict=True))
                 | {"between": between, "first": one.first, "second": one.second}

@@ -24,7 +24,7 @@ _FIELDS: dict[str, Any] = {
     "schema": int,
     "formula": int,
     "versions": {str: str},
-    "model": {"name": str, "revision": (str, type(None)), "weights_sha256": str, "dtype": str}
+    "model": {"name": str, "revision": (str, type(None)), "weights_sha256": str, "dtype": str, "causal": bool}
     | dict.fromkeys(("layers", "heads", "kv_heads", "d_head", "d_model", "vocab_size"), _ONE),
     "options": {str: (str, bool, int, float, list, type(None))},
     "texts": {

@@ -42,7 +42,10 @@ ALL = Tokens("all", "all")
 
 @dataclass(frozen=True)
 class Stat:
-    """One figure: its value and 95 % interval, chance, their difference and its interval, and the verdict."""
+    """One figure: its value and 95 % interval, chance, their difference and its interval, and the verdict.
+
+    `small`: the difference is sure, and small. `smallest`: the smallest difference that the texts could have shown.
+    """
 
     positions: int
     paired: int | None
@@ -56,7 +59,9 @@ class Stat:
     difference_high: float | None
     p: float | None
     q: float | None
+    smallest: float | None
     verdict: str | None
+    small: bool | None
 
 
 class Hub(NamedTuple):

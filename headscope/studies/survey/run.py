@@ -288,7 +288,7 @@ def asked_of(scope: Scope, options: dict[str, Any]) -> dict[str, Any]:
         "versions": {"headscope": __version__}
         | {name: metadata.version(name) for name in ("torch", "transformers", "numpy", "pyarrow")},
         "model": {"architecture": type(scope.bench.opened.model).__name__}
-        | {name: getattr(card, name) for name in (*of_model, "dtype")},
+        | {name: getattr(card, name) for name in (*of_model, "dtype", "causal")},
         "options": options,
     }
 

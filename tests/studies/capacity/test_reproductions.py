@@ -285,7 +285,7 @@ def test_own_ranks_are_those_of_the_journey(scope_of, texts, monkeypatch):
     assert len(places) == 6
     lines = [line for line in texts.read_text().splitlines() if line]
     stream = forgetting._streams(scope, some, places, masked=False)
-    ranks, _ = forgetting._own(scope, some, places, stream, 0)
+    ranks, _ = forgetting._own(scope, some, places, stream)
     journeys = {n: scope.read(lines[n]).journey() for n, _ in places}
     by_hand = np.array([[int(journeys[n].own_rank[stage, at]) for n, at in places] for stage in (0, 2, 4, 6)])
     assert ranks == tuple(np.median(by_hand, axis=1))

@@ -13,6 +13,7 @@ import pytest
 import zoo
 
 from headscope.commands.cli import main
+from headscope.studies.survey.report.three_lines import of_directory
 from tests.studies.survey.corpora import sentences, statistics, table
 
 TEXTS = sentences(8)
@@ -64,6 +65,21 @@ def test_every_format_gives_the_same_figures(run, tmp_path, kind):
     run(plain, "-o", tmp_path / "plain")
     mine, theirs = (table(tmp_path / name, "rows") for name in ("s", "plain"))
     assert mine.equals(theirs)
+
+
+def test_it_ends_with_what_may_be_concluded_in_three_lines(run, tmp_path):
+    path = tmp_path / "t.txt"
+    path.write_text("\n".join(sentences(24)))
+    code, out, err = run(path, "-o", tmp_path / "s", "--reference", "layer")
+    assert code == 0, err
+    lines = out.splitlines()[-3:]
+    assert tuple(lines) == of_directory(tmp_path / "s")
+    assert lines[0].startswith("More than even attention (space value, reference layer, cosine, the model's own mask)")
+    assert lines[0].endswith("untrained twins would tell: --null random.")
+    code, out, err = run(path, "-o", tmp_path / "s", "--reference", "layer", "--null", "random")
+    assert code == 0, err
+    assert out.splitlines()[-3].startswith("Stands out (")
+    assert "above 5 untrained twins" in out.splitlines()[-3]
 
 
 def test_standard_input_is_kept_and_what_cannot_be_read_is_told(run, tmp_path, monkeypatch):

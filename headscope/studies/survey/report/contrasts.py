@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from headscope.studies.survey import contrasts as subtracted
 from headscope.studies.survey.opened import OpenedSurvey, View
-from headscope.studies.survey.report.measures import MEASURES, Measure, mask
+from headscope.studies.survey.report.measures import EVEN_BY_CHANCE, MEASURES, Measure, mask
 
 
 class Side(NamedTuple):
-    """One of two things that are compared: a view of a survey."""
+    """One of two things that are compared: a view of a survey, of the model or of what it is held against."""
 
     survey: str
     view: View
+    network: str = "the model"
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two sides that differ in one thing only: `what` is survey, mask or reference."""
+    """Two sides that differ in one thing only: `what` is even or random (the network), reference, mask or survey."""
 
     what: str
     first: Side
@@ -35,7 +36,7 @@ class Pair:
     @property
     def same(self) -> str:
         """What both sides have in common, in words."""
-        survey, view = self.first
+        survey, view, _ = self.first
         parts = {
             "survey": survey,
             "space": f"space {view.space}",
@@ -51,7 +52,8 @@ class Contrast:
     """The first side minus the second, with its 95 % interval; `head` None: of the mean over the layer's heads."""
 
     pair: Pair
-    measure: Measure
+    statistic: str
+    title: str
     layer: int
     head: int | None
     difference: float
@@ -59,20 +61,34 @@ class Contrast:
     high: float | None
     p: float | None
     q: float | None
+    p_above: float | None
+    q_above: float | None
+    smallest: float | None
+
+
+_NUMBERS = ("difference", "low", "high", "p", "q", "p_above", "q_above", "smallest")
+_HELD_AGAINST = {subtracted.EVEN: "even attention", subtracted.TWINS: "untrained twins"}
+_WITHIN = ("reference", "mask")  # what one survey may have several of
+_ORDER = (*_HELD_AGAINST, *_WITHIN, "survey")
 
 
 def pairs(surveys: Mapping[str, OpenedSurvey]) -> list[Pair]:
     """All pairs of sides that differ in one thing only: of surveys the first less the second, else the later first."""
     sides = [Side(name, view) for name, survey in surveys.items() for view in survey.views]
-    found = []
+    held = {(name, row["between"], *_view(row)) for name, survey in surveys.items() for row in survey.contrasts}
+    found = [
+        Pair(what, side, side._replace(network=network))
+        for what, network in _HELD_AGAINST.items()
+        for side in sides
+        if (side.survey, what, *side.view) in held
+    ]
     for one, other in combinations(sides, 2):
         differ = [name for name, value in _of(one).items() if value != _of(other)[name]]
         if differ == ["survey"]:
             found.append(Pair("survey", one, other))
-        elif differ in (["mask"], ["reference"]):
+        elif len(differ) == 1 and differ[0] in _WITHIN:
             found.append(Pair(differ[0], other, one))
-    order = ("survey", "mask", "reference")
-    return sorted(found, key=lambda pair: (order.index(pair.what), pair.first.survey, pair.second.survey))
+    return sorted(found, key=lambda pair: (_ORDER.index(pair.what), pair.first.survey, pair.second.survey))
 
 
 def unpaired(surveys: Mapping[str, OpenedSurvey], pair: Pair) -> str | None:
@@ -94,20 +110,33 @@ def contrasts(surveys: Mapping[str, OpenedSurvey], found: Sequence[Pair]) -> Ite
             one, other = _of(pair.first), _of(pair.second)
             same = {name: value for name, value in one.items() if name not in (kind, "survey") and value == other[name]}
             # Where each survey has one mask, it is no key.
-            here = [row for row in rows if row["null"] is None and row["between"] == kind
-                    and (kind == "survey" or (row["first"], row["second"]) == (one[kind], other[kind]))
+            here = [row for row in rows if row["null"] is None and row["difference"] is not None
+                    and row["between"] == kind
+                    and (kind not in _WITHIN or (row["first"], row["second"]) == (one[kind], other[kind]))
                     and all(row[name] in (value, None) for name, value in same.items())]  # fmt: skip
             for measure in MEASURES:
+                statistic, title = _named_in(measure, kind)
                 for row in here:
-                    if row["statistic"] == measure.replicated:
-                        numbers = (row[name] for name in ("difference", "low", "high", "p", "q"))
-                        yield Contrast(pair, measure, row["layer"], row["head"], *numbers)
+                    if row["statistic"] == statistic:
+                        yield Contrast(pair, statistic, title, row["layer"], row["head"], *(row[n] for n in _NUMBERS))
+
+
+def _named_in(measure: Measure, what: str) -> tuple[str, str]:
+    """What a contrast of a measure is called, in contrasts.parquet and in words."""
+    if what in _HELD_AGAINST and measure in EVEN_BY_CHANCE:
+        return measure.statistic, measure.title
+    return measure.kept, measure.contrasted
+
+
+def _view(row: Mapping[str, Any]) -> View:
+    return View(*(row[name] for name in View._fields))
 
 
 def _of(side: Side) -> dict[str, str | None]:
-    """Everything in which two sides may differ."""
+    """Everything in which two views may differ."""
     return {"survey": side.survey, **side.view._asdict()}
 
 
 def _named(what: str, side: Side) -> str:
-    return {"survey": side.survey, "mask": side.view.mask, "reference": side.view.reference or ""}[what]
+    names = {"survey": side.survey, "mask": side.view.mask, "reference": side.view.reference or ""}
+    return names.get(what, side.network)

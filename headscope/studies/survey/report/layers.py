@@ -8,15 +8,24 @@ from headscope.show.charts.chart import Chart
 from headscope.show.charts.lines import Panel, Point, Series, chart
 from headscope.studies.survey.opened import ALL, OpenedSurvey, Stat, Tokens, View
 from headscope.studies.survey.report.contrasts import Contrast
-from headscope.studies.survey.report.measures import BY, MEASURES, group, reference, tokens_name, view_name
+from headscope.studies.survey.report.measures import (
+    BY,
+    MEASURES,
+    SIGNAL,
+    SIGNAL_OF_SETS,
+    group,
+    reference,
+    tokens_name,
+    view_name,
+)
 
 
 def references(name: str, survey: OpenedSurvey, views: Sequence[View]) -> Chart:
-    """The three measures by layer, mean over heads, one line a reference, each with its chance."""
+    """The measures by layer, mean over heads, one line a reference, each with its chance."""
     panels = []
     for measure in MEASURES:
         stats = [(reference(view), _by_layer(survey, view, measure.statistic)) for view in views]
-        zero = measure.statistic == "signal"
+        zero = measure in (SIGNAL, SIGNAL_OF_SETS)
         series = [
             Series(label, [Point(layer, s.value, s.low, s.high, None if zero else s.chance) for layer, s in found])
             for label, found in stats
@@ -25,8 +34,9 @@ def references(name: str, survey: OpenedSurvey, views: Sequence[View]) -> Chart:
     return chart(
         name,
         f"By layer: {group(views[0])}",
-        "Means over the layer's heads with 95 % intervals; dotted in the same colour: chance, from the outputs of "
-        "other texts at the same positions.",
+        "Means over the layer's heads with 95 % intervals; dotted in the same colour: chance, for Own within the text "
+        "and Carry what even attention would give, for the others outputs of other documents at about the same "
+        "positions.",
         panels,
         survey.layers,
     )
@@ -49,7 +59,7 @@ def nulls(name: str, survey: OpenedSurvey, view: View) -> Chart:
 
 
 def classes(name: str, survey: OpenedSurvey, view: View) -> Chart:
-    """The three measures over chance, by class of token."""
+    """The measures over chance, by class of token."""
     panels = []
     for by, title in BY.items():
         kinds = [tokens for tokens in survey.tokens if tokens.by == by]
@@ -67,7 +77,7 @@ def classes(name: str, survey: OpenedSurvey, view: View) -> Chart:
 
 
 def surveys(name: str, having: Mapping[str, OpenedSurvey], view: View) -> Chart:
-    """The three measures over chance, one line a survey."""
+    """The measures over chance, one line a survey."""
     panels = []
     for measure in MEASURES:
         series = [_over_chance(label, survey, view, measure.statistic) for label, survey in having.items()]
@@ -82,20 +92,18 @@ def surveys(name: str, having: Mapping[str, OpenedSurvey], view: View) -> Chart:
 
 
 def contrasts(name: str, title: str, found: Sequence[Contrast], layers: int) -> Chart:
-    """The three measures of one side minus those of another, by layer, one line a pair."""
-    panels = []
-    for measure in MEASURES:
-        series: dict[str, list[Point]] = {}
-        for one in found:
-            if one.measure == measure:
-                series.setdefault(one.pair.label, []).append(Point(one.layer, one.difference, one.low, one.high))
-        panels.append(Panel(measure.contrasted, [Series(*both) for both in series.items()], zero=True))
+    """The measures of one side minus those of another, by layer, one line a pair."""
+    # Every line in every panel, with points or without: one that had its colour from its place would change it.
+    labels = list(dict.fromkeys(one.pair.label for one in found))
+    panels: dict[str, dict[str, list[Point]]] = {one.title: {label: [] for label in labels} for one in found}
+    for one in found:
+        panels[one.title][one.pair.label].append(Point(one.layer, one.difference, one.low, one.high))
     return chart(
         name,
         title,
-        "First minus second, means over the layer's heads; 95 % intervals of the paired replicates. An interval that "
+        "First minus second, means over the layer's heads, with 95 % intervals; paired by text. An interval that "
         "excludes the dotted 0 tells the two apart.",
-        panels,
+        [Panel(title, [Series(*both) for both in lines.items()], zero=True) for title, lines in panels.items()],
         layers,
     )
 

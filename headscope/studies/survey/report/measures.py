@@ -5,25 +5,35 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from headscope.studies.survey.opened import Stat, Tokens, View
+from headscope.studies.survey.signal import SIZED
 
 
 class Measure(NamedTuple):
     """A statistic that has a chance level.
 
-    `replicated` names in replicates.parquet what is free of chance and can be contrasted, `contrasted` its title.
+    `kept` names in left_out.parquet what is free of chance and can be contrasted between views and surveys,
+    `contrasted` its title. Within one view it is the `statistic` that is held against untrained twins, `kept` or not.
     """
 
     statistic: str
     title: str
     over_chance: str
-    replicated: str
+    kept: str
     contrasted: str
 
 
+OWN = Measure("own", "Own within the text", "Own − even attention", "own_over_even", "Own over even attention")
+CARRY = Measure("carry", "Carry", "Carry − even attention", "carry_over_even", "Carry over even attention")
 IN_TEXT = Measure("in_text", "In-text rate", "In-text rate − chance", "kappa", "κ")
-OWN = Measure("auc_own", "AUC of the own rank", "Own", "own", "Own")
+TOPIC = Measure("auc_own", "AUC of the own rank", "Topic", "topic", "Topic")
 SIGNAL = Measure("signal", "Token Signal", "Signal", "signal", "Signal")
-MEASURES = (IN_TEXT, OWN, SIGNAL)
+_SET = f"sets of {SIZED}"
+SIGNAL_OF_SETS = Measure(
+    f"signal_{SIZED}", f"Token Signal, {_SET}", f"Signal, {_SET}", f"signal_{SIZED}", f"Signal, {_SET}"
+)
+MEASURES = (OWN, CARRY, IN_TEXT, TOPIC, SIGNAL, SIGNAL_OF_SETS)
+CEILING = ("carry_ceiling", "Carry, at most")  # what it would be if all attention went to what is written best
+EVEN_BY_CHANCE = (OWN, CARRY)  # held against even attention; the others against other documents
 
 KINDS = {
     "own": "its own token",
@@ -107,3 +117,12 @@ def difference(stat: Stat | None) -> str:
     if stat is None or stat.difference is None:
         return "–"
     return f"{rate(stat.difference, signed=True)} {between(stat.difference_low, stat.difference_high)}"
+
+
+def verdict(stat: Stat) -> str:
+    """A verdict with what belongs to it: that a sure difference is small, or what the texts could have shown."""
+    if stat.verdict in ("above", "below"):
+        return f"{stat.verdict}, small" if stat.small else stat.verdict
+    if stat.verdict == "undetermined" and stat.smallest is not None:
+        return f"undetermined (≥ {rate(stat.smallest)} would show)"
+    return stat.verdict or "–"

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from headscope.inference.verdicts import MARGIN
+from headscope.inference.left_out import FEWEST, FEWEST_TESTED, MOST
+from headscope.inference.studentised import POWER
+from headscope.inference.verdicts import MARGIN, RATE
 from headscope.show.document import Cell, Code, DocumentTable, Items, Section
+from headscope.studies.survey.nulls import RANDOM_SEEDS
 from headscope.studies.survey.opened import OpenedSurvey
+from headscope.studies.survey.report.three_lines import BY_ITSELF
+from headscope.studies.survey.signal import SIZED
 
 _OPTIONS = {
     "spaces": "spaces",
@@ -63,24 +68,44 @@ def how(surveys: Mapping[str, OpenedSurvey]) -> Section:
             "(docs/survey.md, docs/measurement.md).",
             Items(
                 (
+                    "Within the text, over tokens that occur once in it: AUC_ij = 1 − (r − 1)/(V − 1), with r the rank "
+                    "of token j under the output at i among V candidates. Own within the text: AUC_ii less the mean of "
+                    "AUC_ji over the other positions j that may see i. Carry: the mean of AUC_ij weighted by the "
+                    "attention of i, less the even mean, over the tokens that i may see; “at most” is the largest "
+                    "AUC_ij less that mean.",
+                    "Even attention, the chance of both: the same with z recomputed as if the head attended alike to "
+                    "all that it may see; Carry is weighted by the attention that the head has.",
+                    BY_ITSELF,
+                    "Untrained twins: the same architecture initialised anew with "
+                    f"{RANDOM_SEEDS} seeds, on the same texts (--null random). A head is held against all heads of its "
+                    "layer in them; seeds and heads are in the error.",
+                    "A head stands out where it is above even attention and above untrained twins, each at a false "
+                    "discovery rate of 5 % (one-sided). Without twins nothing is claimed: any network that mixes has "
+                    "more Carry than even attention.",
                     "In-text rate: how often the nearest token is of a type of the text. κ = (p − p₀)/(1 − p₀), with "
                     "p₀ its chance.",
-                    "AUC of the own rank: mean of 1 − (r − 1)/(V − 1), with r the rank of the own token among V "
-                    "candidates. Its difference from chance is called Own.",
+                    "AUC of the own rank: mean of AUC_ii over all tokens. What it has over its chance is called Topic: "
+                    "an output is nearer to the tokens of its own text than those of other documents are, whichever "
+                    "token it is of.",
                     "Token Signal: 2·AUC − 1 of the text's types against sets of types of other texts, in [−1, 1], "
-                    "corrected for hubs; its chance is 0.",
-                    "Chance: the same figure with the output of the same head at the same position of another text. "
-                    "A token at whose position no other text of its shard has one has no chance; it counts in the "
-                    "value, and not in the difference. Tables give both numbers of tokens.",
+                    f"corrected for hubs; its chance is 0. It falls with the length of a text; sets of {SIZED} are of "
+                    "one size.",
+                    "Chance of these: the same question asked of outputs of other documents at about the same "
+                    "position, from one bank that is the same for the whole survey. A token for which there is no such "
+                    "output has no chance; it counts in the value, and not in the difference. Tables give both.",
                     "Left out everywhere: special positions (such as <s>, [CLS]).",
-                    "Intervals: 95 %, bootstrap of 2,000 draws of documents where documents are marked, else of texts.",
-                    "Above, below: the interval of the difference excludes 0, and the false discovery rate over the "
-                    "heads is at most 5 % (Benjamini–Hochberg).",
-                    f"At chance: the whole interval of the difference lies within ±{MARGIN} under every reference "
-                    "that was measured.",
-                    "Undetermined: neither. The texts do not tell it apart from chance, and its interval, or that of "
-                    "another reference, is too wide to call it chance.",
-                    "Contrasts: the same draws of documents on both sides, subtracted replicate by replicate.",
+                    "Intervals: 95 %, from the figure without each document in turn (a delete-one jackknife with "
+                    "Student's t; without each text where no documents are marked). None below "
+                    f"{FEWEST} documents. Of more than {MOST:,}, several are left out at a time.",
+                    f"p and q: from the same t, none below {FEWEST_TESTED} documents; q is corrected over the heads "
+                    "(Benjamini–Hochberg).",
+                    f"Above, below: q is at most {RATE}. Small: by less than {MARGIN}, and of a rate less than its "
+                    "chance again.",
+                    f"At chance: the interval of the difference includes 0 and lies within ±{MARGIN}, and of a rate "
+                    "within half to double its chance.",
+                    "Undetermined: neither. Beside it the smallest difference that these texts would have shown with a "
+                    f"chance of {100 * POWER:.0f} %.",
+                    "Contrasts: figures of the same texts, subtracted without each document in turn.",
                 )
             ),
         ],
@@ -103,7 +128,7 @@ def _facts(survey: OpenedSurvey) -> dict[str, Cell]:
         "SHA-256 of the texts": Code(texts["sha256"]),
         "Texts": f"{texts['texts']:,}",
         "Tokens that are not special": f"{texts['positions']:,}",
-        "The bootstrap draws": f"{texts['groups']:,} {'documents' if drawn else 'texts'}",
+        "Intervals are over": f"{texts['groups']:,} {'documents' if drawn else 'texts'}",
         "Texts left out": "; ".join(f"{reason}: {count:,}" for reason, count in texts["left_out"].items()) or "none",
         "Nulls beside other texts": ", ".join(survey.nulls) or "none",
     }

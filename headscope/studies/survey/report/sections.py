@@ -1,20 +1,19 @@
-"""What a report says of one survey, and of several side by side."""
+"""What a report says of one survey: its figures, view by view."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import groupby
 
-from headscope.inference.verdicts import RATE, VERDICTS
-from headscope.show.charts.chart import Chart
+from headscope.inference.verdicts import VERDICTS
 from headscope.show.document import Block, Cell, Code, DocumentTable, Quote, Section
 from headscope.studies.survey.opened import OpenedSurvey, View
 from headscope.studies.survey.report import heads, kinds, stream
 from headscope.studies.survey.report import layers as lines
-from headscope.studies.survey.report.contrasts import Contrast, Pair, pairs, unpaired
 from headscope.studies.survey.report.examples import HEADS, TOKENS, examples, strongest
 from headscope.studies.survey.report.measures import (
+    CEILING,
     KINDS,
     MEASURES,
     between,
@@ -23,6 +22,7 @@ from headscope.studies.survey.report.measures import (
     head_name,
     rate,
     slug,
+    verdict,
     view_name,
 )
 
@@ -35,14 +35,18 @@ def verdicts(surveys: Mapping[str, OpenedSurvey]) -> Section:
     for name, survey in surveys.items():
         for view in survey.views:
             for measure in MEASURES:
-                places = [(layer, head) for layer in range(survey.layers) for head in range(survey.heads)]
-                stats = [survey.stat(view, measure.statistic, *place) for place in places]
-                count = Counter(stat.verdict for stat in stats if stat)
-                unknown = len(places) - sum(count[verdict] for verdict in VERDICTS)
-                rows.append((name, view_name(view), measure.over_chance, *(count[v] for v in VERDICTS), unknown))
-    columns = ("Survey", "View", "Measure", *VERDICTS, "no figure")
-    caption = "How many heads are above chance, below it, at chance, or undetermined."
-    return Section("In short", "short", [DocumentTable(caption, columns, tuple(rows))])
+                stats = [survey.stat(view, measure.statistic, *place) for place in survey.places]
+                count = Counter((stat.verdict, bool(stat.small)) for stat in stats if stat)
+                told = [count[verdict, False] + count[verdict, True] for verdict in VERDICTS]
+                small = sum(many for (_, is_small), many in count.items() if is_small)
+                unknown = len(stats) - sum(told)
+                rows.append((name, view_name(view), measure.over_chance, *told, small, unknown))
+    columns = ("Survey", "View", "Measure", *VERDICTS, "small", "no figure")
+    caption = (
+        "How many heads are above chance, below it, at chance, or undetermined; and how many of those above and below "
+        "are so by little. Chance of Own and Carry is even attention, of the others the outputs of other documents."
+    )
+    return Section("Against chance", "short", [DocumentTable(caption, columns, tuple(rows))])
 
 
 def of_survey(name: str, survey: OpenedSurvey) -> Section:
@@ -82,15 +86,18 @@ def _of_view(anchor: str, survey: OpenedSurvey, view: View) -> Section:
 
 def _by_layer(survey: OpenedSurvey, view: View) -> DocumentTable:
     rows: list[tuple[Cell, ...]] = []
-    for measure in MEASURES:
+    shown = [(measure.statistic, measure.title) for measure in MEASURES]
+    shown.insert(2, CEILING)
+    for statistic, title in shown:
         for layer in range(survey.layers):
-            stat = survey.stat(view, measure.statistic, layer)
+            stat = survey.stat(view, statistic, layer)
             if stat is not None:
                 cells = (rate(stat.value), between(stat.low, stat.high), rate(stat.chance), difference(stat))
                 counts = (f"{stat.positions:,}", "–" if stat.paired is None else f"{stat.paired:,}")
-                rows.append((measure.title, layer, *cells, stat.verdict or "–", *counts))
+                rows.append((title, layer, *cells, verdict(stat), *counts))
     return DocumentTable(
-        f"Means over the layer's heads: {view_name(view)}. Tokens and pairs are counted in every head.",
+        f"Means over the layer's heads: {view_name(view)}. Tokens and pairs are counted in every head. Undetermined: "
+        "in brackets the smallest difference that these texts would have shown.",
         ("Measure", "Layer", "Value", "95 %", "Chance", "Difference, 95 %", "Verdict", "Tokens", "Paired"),
         tuple(rows),
     )
@@ -138,66 +145,4 @@ def _hubs(survey: OpenedSurvey, view: View) -> DocumentTable:
             (head_name(layer, head), Code(hub.label), rate(hub.share), f"{hub.skewness:,.1f}")
             for layer, head, hub in hubs[:_HUBS]
         ),
-    )
-
-
-def side_by_side(surveys: Mapping[str, OpenedSurvey], found: Sequence[Contrast]) -> Section | None:
-    """Surveys in one chart, and what differs in one thing only subtracted; None where nothing is to be compared."""
-    compared = pairs(surveys)
-    if not compared:
-        return None
-    section = Section("Side by side", "side-by-side")
-    if len(surveys) > 1:
-        section.blocks += _charts_of_surveys(surveys)
-    section.blocks += [why for pair in compared if (why := unpaired(surveys, pair))]
-    section.blocks += _contrast_charts(surveys, found)
-    if found:
-        section.blocks.append(_contrast_table(found))
-    return section
-
-
-def _charts_of_surveys(surveys: Mapping[str, OpenedSurvey]) -> list[Chart]:
-    views = dict.fromkeys(view for survey in surveys.values() for view in survey.views)
-    charts = []
-    for view in views:
-        having = {name: survey for name, survey in surveys.items() if view in survey.views}
-        if len(having) > 1:
-            name = slug("side-by-side", view.space, view.reference, view.metric, view.mask)
-            charts.append(lines.surveys(name, having, view))
-    return charts
-
-
-def _contrast_charts(surveys: Mapping[str, OpenedSurvey], found: Sequence[Contrast]) -> list[Chart]:
-    by_subject: dict[tuple[str, str], list[Contrast]] = {}
-    for contrast in found:
-        if contrast.head is None:
-            by_subject.setdefault((contrast.pair.what, contrast.pair.same), []).append(contrast)
-    return [
-        lines.contrasts(slug("contrast", what, same), f"Contrasts of {what}s: {same}", some, _layers(surveys, some))
-        for (what, same), some in by_subject.items()
-    ]
-
-
-def _layers(surveys: Mapping[str, OpenedSurvey], found: Sequence[Contrast]) -> int:
-    return max(surveys[contrast.pair.first.survey].layers for contrast in found)
-
-
-def _contrast_table(found: Sequence[Contrast]) -> DocumentTable:
-    by_pair: dict[tuple[Pair, str], list[Contrast]] = {}
-    for contrast in found:
-        if contrast.head is not None:
-            by_pair.setdefault((contrast.pair, contrast.measure.contrasted), []).append(contrast)
-    rows: list[tuple[Cell, ...]] = []
-    for (pair, title), some in by_pair.items():
-        told = [c for c in some if c.q is not None and c.q <= RATE]
-        higher = sum(c.difference > 0 for c in told)
-        most = max(some, key=lambda c: abs(c.difference))
-        largest = f"{rate(most.difference, signed=True)} {between(most.low, most.high)}"
-        counts = (higher, len(told) - higher, len(some) - len(told))
-        rows.append((pair.label, pair.same, title, *counts, head_name(most.layer, most.head or 0), largest))
-    return DocumentTable(
-        "In how many heads the first side is higher or lower than the second, at a false discovery rate of 5 % over "
-        "the heads of a contrast.",
-        ("Contrast", "Of", "Measure", "Higher", "Lower", "Not told apart", "Largest in", "Difference, 95 %"),
-        tuple(rows),
     )

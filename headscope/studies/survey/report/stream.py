@@ -32,7 +32,8 @@ def stream(name: str, survey: OpenedSurvey, of: str) -> Chart:
         name,
         f"The residual stream: {mask(of)}",
         "Means with 95 % intervals. 0 is block 0's input, l + ½ the stream after layer l's attention and residual, "
-        "l + 1 after layer l; dotted: chance over all tokens, from the streams of other texts at the same positions.",
+        "l + 1 after layer l; dotted: chance over all tokens, from the streams of other documents at about the same "
+        "positions.",
         panels,
         survey.layers + 1,
         axis="layers passed",

@@ -18,7 +18,7 @@ from headscope.show.document import Items, Report, Section
 from headscope.show.files import FOLDERS, write_document
 from headscope.show.rows import csv_table
 from headscope.studies.survey.opened import OpenedSurvey, open_surveys
-from headscope.studies.survey.report import method, sections
+from headscope.studies.survey.report import concluded, method, sections
 from headscope.studies.survey.report.contrasts import Contrast, contrasts, pairs, unpaired
 from headscope.studies.survey.report.measures import slug
 
@@ -26,6 +26,7 @@ _HOLDS = {"report.html", "report.md", *FOLDERS}
 _CONTRASTS = (
     *("what", "of", "contrast", "first_survey", "second_survey", "space", "first_reference", "second_reference"),
     *("metric", "first_mask", "second_mask", "statistic", "layer", "head", "difference", "low", "high", "p", "q"),
+    *("p_above", "q_above", "smallest"),
 )
 
 
@@ -47,12 +48,11 @@ def write_report(
 
 
 def _report(surveys: Mapping[str, OpenedSurvey], found: Sequence[Contrast], say: Callable[[str], None]) -> Report:
-    parts = [sections.verdicts(surveys), method.measured(surveys), method.how(surveys)]
+    parts = [concluded.concluded(surveys), sections.verdicts(surveys), method.measured(surveys), method.how(surveys)]
     for name, survey in surveys.items():
         say(f"drawing {name}")
         parts.append(sections.of_survey(name, survey))
-    beside = sections.side_by_side(surveys, found)
-    parts += [beside] if beside else []
+    parts += [concluded.contrasts(surveys, found)]
     names = [survey.model["name"] for survey in surveys.values()]
     return Report(
         f"What attention heads write: {', '.join(dict.fromkeys(names))}",
@@ -135,5 +135,6 @@ def _contrast(one: Contrast) -> tuple[Cell, ...]:
     return (
         *(pair.what, pair.same, pair.label, first.survey, second.survey, first.view.space),
         *(first.view.reference, second.view.reference, first.view.metric, first.view.mask, second.view.mask),
-        *(one.measure.replicated, one.layer, one.head, one.difference, one.low, one.high, one.p, one.q),
+        *(one.statistic, one.layer, one.head, one.difference, one.low, one.high, one.p, one.q),
+        *(one.p_above, one.q_above, one.smallest),
     )

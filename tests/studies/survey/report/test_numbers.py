@@ -1,4 +1,4 @@
-"""The numbers of a report are those of the surveys' tables, and contrasts those of their replicates."""
+"""The numbers of a report are those of the surveys' tables, and contrasts what is left without each document."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import zoo
 from scipy import stats
 
 from headscope import Scope
+from headscope.inference.left_out import ROUNDING
 from headscope.studies.survey.opened import open_survey, open_surveys
 from headscope.studies.survey.report.contrasts import contrasts, pairs, unpaired
 from headscope.studies.survey.report.write import write_report
@@ -44,10 +45,12 @@ def test_a_figures_numbers_are_the_statistics(report, surveys):
     table = table[(table["by"] == "all") & table["head"].notna()]
     table["head"] = [f"L{layer}H{head:.0f}" for layer, head in zip(table["layer"], table["head"], strict=True)]
     both = drawn.merge(table, on=["head", "statistic"], suffixes=("", "_table"), validate="one_to_one")
-    assert len(both) == len(drawn) == 3 * 3 * 4
-    for column in ("value", "low", "high", "chance", "difference", "difference_low", "difference_high", "q"):
+    assert len(both) == len(drawn) == 6 * 3 * 4
+    columns = ("value", "low", "high", "chance", "difference", "difference_low", "difference_high", "q", "smallest")
+    for column in columns:
         np.testing.assert_array_equal(both[column].to_numpy(float), both[f"{column}_table"].to_numpy(float))
     assert list(both["verdict"]) == list(both["verdict_table"])
+    assert list(both["small"].notna()) == list(both["small_table"])
 
 
 def test_the_streams_figures_are_those_of_its_table(report, surveys):
@@ -65,38 +68,45 @@ def test_the_streams_figures_are_those_of_its_table(report, surveys):
 
 
 @pytest.mark.parametrize("what", ["survey", "mask", "reference"])
-def test_a_contrast_is_the_difference_of_the_replicates(surveys, what):
+@pytest.mark.parametrize("statistic", ["own_over_even", "topic"])
+def test_a_contrast_is_the_difference_without_each_document(surveys, what, statistic):
     opened = open_surveys(surveys)
     pair = next(pair for pair in pairs(opened) if pair.what == what)
-    found = [c for c in contrasts(opened, [pair]) if c.measure.replicated == "own" and c.head is not None]
+    found = [c for c in contrasts(opened, [pair]) if c.statistic == statistic and c.head is not None]
     assert len(found) == 12
-    tables = {}
+    kept = {}
     for side in pair.first, pair.second:
-        path = next(survey for survey in surveys if survey.name == side.survey)
-        keys = {"reference": side.view.reference, "mask": side.view.mask, "space": side.view.space}
-        for name in ("replicates", "statistics"):
-            table = pd.read_parquet(path / f"{name}.parquet")
-            table = table[table["null"].isna() & table["head"].notna()]
-            for key, value in keys.items():
-                table = table[table[key] == value]
-            tables[side, name] = table
+        table = pd.read_parquet(next(path for path in surveys if path.name == side.survey) / "left_out.parquet")
+        table = table[table["null"].isna() & table["head"].notna() & (table["statistic"] == statistic)]
+        table = table[(table["reference"] == side.view.reference) & (table["mask"] == side.view.mask)]
+        kept[side] = table.set_index(["layer", "head"])
     p = []
     for one in found:
-        draws, values = [], []
-        for side in pair.first, pair.second:
-            table = tables[side, "replicates"]
-            chosen = table[(table["layer"] == one.layer) & (table["head"] == one.head) & (table["statistic"] == "own")]
-            draws.append(chosen["replicates"].item().astype(np.float64))
-            table = tables[side, "statistics"]
-            chosen = table[(table["layer"] == one.layer) & (table["head"] == one.head) & (table["by"] == "all")]
-            values.append(chosen[chosen["statistic"] == "auc_own"]["difference"].item())
-        subtracted = np.sort(draws[0] - draws[1])
-        assert one.difference == values[0] - values[1]
-        assert (one.low, one.high) == (subtracted[50], subtracted[-51])
-        rarer = min((subtracted <= 0).sum(), (subtracted >= 0).sum())
-        p.append(min(1.0, 2 * (rarer + 1) / (len(subtracted) + 1)))
-        assert one.p == pytest.approx(p[-1])
+        first, second = (kept[side].loc[(one.layer, one.head)] for side in (pair.first, pair.second))
+        lost = first["lost"].astype(np.float64) - second["lost"].astype(np.float64)
+        difference, count = first["value"] - second["value"], len(lost)
+        error = max(np.sqrt((count - 1) / count * np.square(lost).sum()), ROUNDING)
+        assert one.difference == pytest.approx(difference, abs=1e-12)
+        reach = stats.t.ppf(0.975, count - 1) * error
+        assert (one.low, one.high) == pytest.approx((difference - reach, difference + reach), abs=1e-6)
+        p.append(one.p)
+        assert one.p == pytest.approx(2 * stats.t.sf(abs(difference) / error, count - 1), rel=1e-4)
+        assert one.p_above == pytest.approx(stats.t.sf(difference / error, count - 1), rel=1e-4)
     np.testing.assert_allclose([one.q for one in found], stats.false_discovery_control(p))
+
+
+def test_contrasts_with_even_attention_come_first_and_are_the_differences_from_it(report, surveys):
+    written = read(report / "numbers" / "contrasts.csv")
+    assert list(dict.fromkeys(written["what"])) == ["even", "reference", "mask", "survey"]
+    even = written[(written["what"] == "even") & (written["first_survey"] == "two") & written["head"].notna()]
+    assert set(even["contrast"]) == {"the model − even attention"}
+    table = pd.read_parquet(surveys[1] / "statistics.parquet")
+    table = table[table["null"].isna() & (table["by"] == "all") & table["head"].notna()]
+    keys = ["statistic", "reference", "layer", "head"]
+    both = even.rename(columns={"first_reference": "reference"}).merge(table, on=keys, suffixes=("", "_table"))
+    assert len(both) == len(even) == 2 * 2 * 12
+    for column in ("difference", "smallest", "q"):
+        np.testing.assert_allclose(both[column].to_numpy(float), both[f"{column}_table"].to_numpy(float), atol=1e-6)
 
 
 def test_pairs_differ_in_one_thing(surveys):
@@ -105,7 +115,12 @@ def test_pairs_differ_in_one_thing(surveys):
     assert ("survey", "one − two", "space value, reference input, cosine, the model's own mask") in named
     assert ("mask", "causal − model", "one, space value, reference layer, cosine") in named
     assert ("reference", "layer − input", "two, space value, cosine, the model's own mask") in named
-    assert len(named) == len(pairs(opened)) == 2 + 2 + 3
+    assert (
+        "even",
+        "the model − even attention",
+        "two, space value, reference layer, cosine, the model's own mask",
+    ) in named
+    assert len(named) == len(pairs(opened)) == (4 + 2) + 2 + 2 + 3
 
 
 def test_surveys_of_other_texts_are_shown_and_not_subtracted(texts, tmp_path):
@@ -127,7 +142,8 @@ def test_a_survey_against_itself_differs_in_nothing(surveys, tmp_path):
     opened = open_surveys([surveys[1], copy])
     for pair in pairs(opened):
         if pair.what == "survey":
-            assert {(one.difference, one.low, one.high, one.p) for one in contrasts(opened, [pair])} == {(0, 0, 0, 1)}
+            found = {(one.difference, one.high < 1e-5, one.p) for one in contrasts(opened, [pair])}
+            assert found == {(0, True, 1)}
 
 
 def test_every_statistic_is_found_by_its_key(surveys):

@@ -43,8 +43,8 @@ def test_directories_that_hold_no_finished_survey(copy, tmp_path, capsys):
     assert "is no directory" in refused(capsys, tmp_path / "nowhere", "-o", out)
     assert "has no manifest.json" in refused(capsys, tmp_path, "-o", out)
     assert "is named twice" in refused(capsys, copy, copy, "-o", out)
-    (copy / "replicates.parquet").unlink()
-    assert "is not finished: replicates" in refused(capsys, copy, "-o", out)
+    (copy / "left_out.parquet").unlink()
+    assert "is not finished: left_out" in refused(capsys, copy, "-o", out)
     (copy / "manifest.json").write_text("{")
     assert "is no JSON" in refused(capsys, copy, "-o", out)
     (copy / "manifest.json").write_text("{}")
@@ -52,7 +52,7 @@ def test_directories_that_hold_no_finished_survey(copy, tmp_path, capsys):
     assert not out.exists()
 
 
-@pytest.mark.parametrize("name", ["statistics", "hubs", "replicates", "vocabulary"])
+@pytest.mark.parametrize("name", ["statistics", "hubs", "left_out", "vocabulary"])
 def test_a_table_that_cannot_be_read(copy, tmp_path, capsys, name):
     (copy / f"{name}.parquet").write_bytes(b"PAR1 and nothing more")
     assert "cannot be read" in refused(capsys, copy, "-o", tmp_path / "out")
@@ -66,7 +66,7 @@ def test_shards_that_are_gone(copy, tmp_path, capsys):
 def test_tables_of_another_version(copy, tmp_path, capsys):
     manifest = json.loads((copy / "manifest.json").read_text())
     (copy / "manifest.json").write_text(json.dumps(manifest | {"formula": 1}))
-    assert "has formula 1, and this version of headscope reads formula 2" in refused(capsys, copy, "-o", tmp_path / "x")
+    assert "has formula 1, and this version of headscope reads formula 3" in refused(capsys, copy, "-o", tmp_path / "x")
 
 
 def test_an_output_that_holds_something_else(copy, tmp_path, capsys):
