@@ -1,13 +1,15 @@
 """What may be said of several figures at once, that share texts: one level for all of them.
 
-Each figure's t is set on the scale of a normal deviate by its own degrees of freedom, and the largest of them is held
-against that of normal deviates which are correlated as the figures are: as what they lose without each group is.
+Each figure's t is set on the scale of a normal deviate, and the largest of them is held against that of normal deviates
+which are correlated as the figures are: as what they lose without each group is. All have the least degrees of freedom
+of them: the largest t is often one whose error came out too small, and with its own it was sure too often.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
@@ -41,23 +43,24 @@ def together(figures: Sequence[Studentised[float]], influences: Array, seed: int
     >>> bool(abs(twice.p_above[0] - alone.p_above) < 0.002), bool(abs(twice.low[0] - alone.low) < 0.02)
     (True, True)
     """
-    value, error, freedom, low, p = (
+    value, error, low, p = (
         np.array([getattr(one, name) for one in figures], dtype=np.float64)
-        for name in ("value", "error", "freedom", "low", "p_above")
+        for name in ("value", "error", "low", "p_above")
     )
+    freedom = np.nanmin([one.freedom for one in figures])
     bounded, tested = np.isfinite(low), np.isfinite(p)
     reach, adjusted = np.full_like(value, np.nan), np.full_like(value, np.nan)
     if bounded.any():
         farthest = np.abs(_correlated(influences[bounded], seed)).max(1)
         share = ndtr(np.quantile(farthest, LEVEL))  # of each figure's t, below its end
-        reach = np.where(bounded, stdtrit(np.where(bounded, freedom, 1.0), share) * error, np.nan)
+        reach = np.where(bounded, stdtrit(freedom, share) * error, np.nan)
     if tested.any():
         highest = np.sort(_correlated(influences[tested], seed).max(1))
-        t = value[tested] / error[tested]
-        deviate = -ndtri(stdtr(freedom[tested], -t))  # of the upper tail, which is small
+        alone = stdtr(freedom, -value[tested] / error[tested])
+        deviate = -ndtri(alone)  # of the upper tail, which is small
         beyond = len(highest) - np.searchsorted(highest, deviate)
         # Bonferroni's bound takes the place of draws that are too few for a small p.
-        adjusted[tested] = np.minimum((beyond + 1) / (len(highest) + 1), p[tested] * tested.sum())
+        adjusted[tested] = np.minimum((beyond + 1) / (len(highest) + 1), alone * tested.sum())
     return Together(adjusted, value - reach, value + reach)
 
 
@@ -67,5 +70,10 @@ def _correlated(influences: Array, seed: int) -> Array:
     unit = influences / np.where(length > 0, length, 1.0)
     strength, axes = np.linalg.eigh(unit @ unit.T)
     root = axes * np.sqrt(strength.clip(0))
-    found: Array = np.random.default_rng([seed, 9]).standard_normal((DRAWS, len(root))) @ root.T
+    found: Array = _normal(len(root), seed) @ root.T
     return found
+
+
+@lru_cache(maxsize=2)
+def _normal(count: int, seed: int) -> Array:
+    return np.random.default_rng([seed, 9]).standard_normal((DRAWS, count))

@@ -55,7 +55,7 @@ def test_two_heads_of_five_standard_errors_are_found_among_384():
 @pytest.mark.parametrize("layers", [6, 12, 30])
 def test_two_null_statistics_of_every_layer_are_rarely_taken_for_a_link(layers, groups):
     """S8 looks at two statistics in every layer above 0, at one level."""
-    draw, runs = np.random.default_rng([7, layers, groups]), 1000
+    draw, runs = np.random.default_rng([7, layers, groups]), 600
     count = 2 * (layers - 1)
     found = ratio(*heads(draw, runs, count, groups))
     wrong, held = [], []
