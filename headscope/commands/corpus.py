@@ -93,8 +93,8 @@ def survey(
         if "isolated" in options.references:
             isolate(status, scope)
         prepared = Survey.prepare(scope, texts, output, options, say=lambda step: status.update(f"{step} …"))
-        status.update("estimating the time …")
-        plan = prepared.plan(nulls)
+        status.update("planning …" if yes else "estimating the time …")
+        plan = prepared.plan(nulls, 0.0) if yes else prepared.plan(nulls)
     say(show(plan, scope.card, output))
     if plan.shards > plan.done and not yes and sys.stdin.isatty():
         typer.confirm("Begin?", default=True, abort=True)

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 class SurveyPlan:
     """What a survey will cost: positions, scores (positions · heads · tokens compared), seconds, bytes on disk.
 
-    `shards` and `done` count those of the model and of every null. Seconds and bytes are of what is left.
+    `shards` and `done` count those of the model and of every null. Seconds (None: they were not measured) and bytes are
+    of what is left.
     """
 
     texts: int
@@ -21,7 +22,7 @@ class SurveyPlan:
     documents: int | None
     left_out: dict[str, int]
     scores: int
-    seconds: float
+    seconds: float | None
     bytes: int
     free_bytes: int
     shards: int
@@ -33,13 +34,13 @@ class SurveyPlan:
 def show(plan: SurveyPlan, card: Card, directory: str) -> str:
     """The plan in a few lines."""
     documents = "" if plan.documents is None else f" of {plan.documents:,} documents"
+    took, closed = ("", "") if plan.seconds is None else (f"about {_time(plan.seconds)} (", ")")
     lines = [
         f"{card.name}: {card.layers} layers × {card.heads} heads, vocabulary {card.vocab_size:,}. {card.why}",
         f"{plan.texts:,} texts{documents}, {plan.positions:,} tokens",
         *(f"left out: {count:,} × {reason}" for reason, count in plan.left_out.items()),
         f"{plan.shards:,} shards in {directory}" + (f", {plan.done:,} of them finished" if plan.done else ""),
-        f"about {_time(plan.seconds)} ({plan.scores:.1e} distances) and {_size(plan.bytes)} of disk "
-        f"({_size(plan.free_bytes)} free)",
+        f"{took}{plan.scores:.1e} distances{closed} and {_size(plan.bytes)} of disk ({_size(plan.free_bytes)} free)",
     ]
     lines += plan.notes
     if plan.bytes > plan.free_bytes:

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from functools import partial
 from importlib import metadata
-from itertools import takewhile
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -49,7 +49,8 @@ if TYPE_CHECKING:
     from headscope.scope import Scope
 
 STANDARD_INPUT = "-"
-_TRIAL = 256  # positions on which the time is estimated
+_MOST = 64  # texts that the time is estimated by
+TRIAL = 1.0  # seconds that are measured to estimate the time
 # Bytes of a row as measured on the demo model; they differ little between models.
 _ROW_BYTES, _PATTERN_BYTES, _TOKEN_BYTES, _STREAM_BYTES = 21, 23, 40, 24
 Say = Callable[[str], None]
@@ -63,6 +64,7 @@ class Survey:
         self.scope, self.texts, self.options, self.directory = scope, texts, options, directory
         self.census = texts.census
         self._stores: dict[str | None, Store] = {}
+        self._banks: dict[str | None, SurveyBank] = {}
 
     @classmethod
     def prepare(
@@ -106,8 +108,12 @@ class Survey:
         ]
         return cls(scope, replace(texts, corpus=Corpus(kept, options.columns)), options, where)
 
-    def plan(self, nulls: Iterable[str] = ()) -> SurveyPlan:
-        """What it will cost to run it, with `nulls`; a few texts are measured for that."""
+    def plan(self, nulls: Iterable[str] = (), trial: float = TRIAL) -> SurveyPlan:
+        """What it will cost to run it, with `nulls`; texts are measured for about `trial` seconds for that.
+
+        With a trial of 0 nothing is measured, and the plan has no time. What is made ready for it (encodings, the bank)
+        is there when the survey runs.
+        """
         nulls = checked_nulls(nulls)
         card, options, census = self.scope.card, self.options, self.census
         stores = self._all(nulls)
@@ -121,7 +127,7 @@ class Survey:
             documents=census.documents,
             left_out=census.left_out,
             scores=(left * rows + streams_left * stages) * card.vocab_size,
-            seconds=self._seconds(left, streams_left),
+            seconds=self._seconds(left, streams_left, trial),
             notes=tuple(self._notes(stores)),
             bytes=left * (rows * _ROW_BYTES + heads * len(options.masks) * _PATTERN_BYTES + _TOKEN_BYTES)
             + streams_left * stages * _STREAM_BYTES,
@@ -212,45 +218,48 @@ class Survey:
         return self.options.stream and moves_streams(store.null)
 
     def _bank(self, scope: Scope, null: str | None = None) -> SurveyBank:
-        return SurveyBank(
-            self.census.bank, partial(self.census.bank_texts, self.texts.corpus), scope, self.options, null
-        )
+        if null not in self._banks:
+            of_texts = partial(self.census.bank_texts, self.texts.corpus)
+            self._banks[null] = SurveyBank(self.census.bank, of_texts, scope, self.options, null)
+        return self._banks[null]
 
     def _context(self, bank: SurveyBank, texts: Sequence[CorpusText], groups: Sequence[int]) -> Context:
         group_of = {text.number: group for text, group in zip(texts, groups, strict=True)}
         return Context(self.census.frequencies, self.census.distractors, bank, group_of)
 
-    def _seconds(self, left: int, streams_left: int) -> float:
-        """Seconds that so many positions take, by the first texts and layer 0; the second time, when all is ready."""
+    def _seconds(self, left: int, streams_left: int, trial: float) -> float | None:
+        """Seconds that so many positions take, by the first texts and layer 0; when all is ready."""
         if not left:
             return 0.0
+        if trial <= 0:
+            return None
         warm_up(wait=True)
         self._make_ready(self.scope)
-        texts, groups, positions = self._first_texts()
-        context = self._context(self._bank(self.scope), texts, groups)
+        views = left * self.scope.card.layers * self._position(replace(self.options, stream=False), [0], trial / 2)
+        return views + (streams_left * self._position(self.options, [], trial / 2) if streams_left else 0.0)
 
-        def spent(options: SurveyOptions, layers: Sequence[int]) -> float:
-            seconds = 0.0
-            for _ in range(2):  # tables are made in the first, and stay
-                start = time.perf_counter()
-                measure(self.scope, texts, options, context, Discard(), layers=layers)
-                seconds = time.perf_counter() - start
-            return seconds / positions
+    def _position(self, options: SurveyOptions, layers: Sequence[int], trial: float) -> float:
+        """Seconds that a position takes: of more and more of the first texts, until they are worth trusting."""
 
-        total = left * self.scope.card.layers * spent(replace(self.options, stream=False), [0])
-        return total + (streams_left * spent(self.options, []) if streams_left else 0.0)
+        def spent(size: int) -> float:
+            texts = self._first_texts(size)
+            context = self._context(self._bank(self.scope), texts, self.census.groups[:size].tolist())
+            start = time.perf_counter()
+            measure(self.scope, texts, options, context, Discard(), layers=layers)
+            return time.perf_counter() - start
 
-    def _first_texts(self) -> tuple[list[CorpusText], list[int], int]:
-        counts = self.census.positions.cumsum().tolist()
-        size = 1 + sum(1 for _ in takewhile(lambda count: count < _TRIAL, counts[:-1]))
+        size, most = 1, min(len(self.census.numbers), _MOST)
+        spent(size)  # tables are made, and stay
+        seconds = spent(size)
+        while seconds < trial / 4 and size < most:
+            size = min(2 * size, most)
+            seconds = spent(size)
+        return seconds / int(self.census.positions[:size].sum())
+
+    def _first_texts(self, size: int) -> list[CorpusText]:
         numbers = set(self.census.numbers[:size].tolist())
-        texts: list[CorpusText] = []
-        for item in self.texts.corpus:
-            if isinstance(item, CorpusText) and item.number in numbers:
-                texts.append(item)
-            if len(texts) == len(numbers):
-                break
-        return texts, self.census.groups[:size].tolist(), int(counts[size - 1])
+        first = (one for one in self.texts.corpus if isinstance(one, CorpusText) and one.number in numbers)
+        return list(islice(first, len(numbers)))
 
 
 def _sources(

@@ -49,7 +49,7 @@ class Membership:
         """Sums of values [figure, head, item]: [figure, head, class, group]."""
         figures, heads, items = values.shape
         # Classes overlap, and there are many groups: one sparse product is all their sums at once.
-        summed = self.matrix.T @ values.reshape(-1, items).T  # (class · group, figure · head)
+        summed = self.matrix.T @ values.reshape(figures * heads, items).T  # (class · group, figure · head)
         by_head: Array = np.asarray(summed).T.reshape(figures, heads, len(CLASSES), len(self.groups))
         return by_head
 

@@ -16,6 +16,7 @@ from headscope import Scope
 from headscope.errors import InputError
 from headscope.show.progress import Progress
 from headscope.studies.survey.options import SurveyOptions
+from headscope.studies.survey.plan import show
 from headscope.studies.survey.run import Survey
 from tests.studies.survey.corpora import sentences, statistics, surveyed, table, written
 
@@ -146,6 +147,29 @@ def test_a_damaged_manifest_is_named(scope, path, tmp_path):
     (directory / "manifest.json").write_text("{")
     with pytest.raises(InputError, match=r"manifest\.json is damaged"):
         Survey.prepare(scope, [path], directory, SurveyOptions())
+
+
+def test_a_plan_without_a_trial_measures_nothing(scope, path, tmp_path, monkeypatch):
+    survey = Survey.prepare(scope, [path], tmp_path / "s", SurveyOptions(**SHARDS))
+    monkeypatch.setattr("headscope.studies.survey.run.measure", None)
+    plan = survey.plan(trial=0.0)
+    assert plan.seconds is None
+    assert "about" not in show(plan, scope.card, "s").splitlines()[-1]
+    assert f"{plan.scores:.1e} distances and" in show(plan, scope.card, "s")
+
+
+def test_a_plan_measures_few_texts_where_they_take_long(scope, path, tmp_path, monkeypatch):
+    """At a quarter of a second a text, one is measured twice: to make all ready, and to see how long it takes."""
+    sizes: list[int] = []
+
+    def slow(scope, texts, *others, **more):
+        sizes.append(len(texts))
+        time.sleep(0.25)
+
+    monkeypatch.setattr("headscope.studies.survey.run.measure", slow)
+    survey = Survey.prepare(scope, [path], tmp_path / "s", SurveyOptions(**SHARDS))
+    assert survey.plan().seconds > 0
+    assert sizes == [1, 1]
 
 
 def test_the_plan_says_what_will_be_done(scope, path, tmp_path):
