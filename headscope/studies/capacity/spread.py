@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from headscope.inference.jackknife import reach, variance
+from headscope.inference.studentised import FEWEST
 from headscope.studies.capacity.subspaces import VARIANCE
 
 
@@ -40,8 +41,8 @@ class Spread:
 
     @property
     def certain(self) -> bool:
-        """Whether an interval follows: there are two documents or more, and encodings differ."""
-        return len(self.counts) > 1 and float(self.variances.sum()) > 0
+        """Whether an interval follows: there are ten documents or more, and encodings differ."""
+        return len(self.counts) >= FEWEST and float(self.variances.sum()) > 0
 
 
 def participation_interval(fitted: Spread, other: Spread) -> tuple[float, float] | None:

@@ -21,7 +21,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory):
-    return written(tmp_path_factory.mktemp("texts") / "texts.txt", sentences(12), every=2)
+    return written(tmp_path_factory.mktemp("texts") / "texts.txt", sentences(44), every=2)
 
 
 @pytest.fixture
