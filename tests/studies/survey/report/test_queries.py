@@ -27,16 +27,18 @@ def test_there_are_three():
     assert len(QUERIES) == 3
 
 
-def test_heads_above_chance(answers, surveys):
-    found = statistics(surveys[1])
-    found = found[(found["reference"] == "layer") & (found["statistic"] == "signal") & (found["by"] == "all")]
-    found = found[found["head"].notna() & (found["verdict"] == "above") & found["null"].isna()]
-    found = found.sort_values(["difference"], ascending=False, kind="stable").head(10)
-    assert len(found) > 0
+def test_heads_that_write_what_they_attend_to(answers, surveys):
+    found = pd.read_parquet(surveys[1] / "contrasts.parquet")
+    found = found[found["between"].isin(["even", "random"]) & found["null"].isna() & found["head"].notna()]
+    found = found[(found["statistic"] == "carry") & (found["reference"] == "layer")]
+    by_head = found.groupby(["layer", "head"]).agg({"difference": "min", "q_above": "max", "between": "size"})
+    by_head = by_head[by_head["q_above"] <= 0.05].sort_values("difference", ascending=False, kind="stable").head(10)
+    assert len(by_head) > 0
     assert list(zip(answers[0]["layer"], answers[0]["head"], strict=True)) == [
-        (layer, int(head)) for layer, head in zip(found["layer"], found["head"], strict=True)
+        (layer, int(head)) for layer, head in by_head.index
     ]
-    assert list(answers[0]["signal"]) == pytest.approx(list(found["difference"]), abs=5.1e-4)
+    assert list(answers[0]["carry"]) == pytest.approx(list(by_head["difference"]), abs=5.1e-4)
+    assert list(answers[0]["contrasts"]) == list(by_head["between"])
 
 
 def test_one_text_token_by_token(answers, surveys):
