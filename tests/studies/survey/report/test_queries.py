@@ -9,7 +9,7 @@ import duckdb
 import pandas as pd
 import pytest
 
-from tests.studies.survey.corpora import statistics, table
+from tests.studies.survey.corpora import table
 
 QUERIES = re.findall(
     r"^```sql\n(.*?)^```$",
