@@ -106,7 +106,7 @@ def _spearman(levels: list[Integers], weights: Array) -> float:
 def slope(parts: Sequence[Jackknifed[float]]) -> Jackknifed[float]:
     """How much a figure rises from one layer to the next: its least-squares slope."""
     places = np.arange(len(parts)) - (len(parts) - 1) / 2
-    weights = places / (places**2).sum()
+    weights = (places / (places**2).sum()).tolist()
     return changed(lambda *values: sum(w * value for w, value in zip(weights, values, strict=True)), *parts)
 
 
