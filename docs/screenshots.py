@@ -23,7 +23,7 @@ VIEWS = {
     "attention": ("view=attention&word=banana&layer=2&head=7", "#pattern td"),
     "written": ("view=written&word=banana&layer=2&head=8", "#written td"),
     "journey": ("view=journey&word=banana", "[data-drawn]"),
-    "layers": ("view=layers&word=banana&layer=1&head=1", "#glance td .label"),
+    "layers": ("view=layers&word=banana&layer=1&head=1", "#glance td[data-id]"),
     "map": ("view=map&word=banana&layer=1&head=1", "[data-drawn]"),
     "worked": ("teach=true&word=banana&layer=1&head=1", "#worked td"),
 }

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from headscope.scope import Scope
 
 NEAREST = 100  # whose overlap is taken; all, in a smaller vocabulary
-_BYTES = 2**27  # of the streams that are held at a time
+_BYTES = 2**25  # of the streams that are held at a time
 
 
 @dataclass(frozen=True)
