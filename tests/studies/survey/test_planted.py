@@ -9,6 +9,7 @@ import torch
 import zoo
 
 from headscope import Scope
+from tests.angled import angled, attending
 from tests.studies.survey.corpora import sentences, statistics, surveyed, table, written
 
 OWN, PREVIOUS, EVERYWHERE = 0, 1, 2
@@ -29,29 +30,12 @@ def planted() -> Scope:
     Both parts have mean 0 and one length, so LayerNorm does the same to every token at every position.
     """
     model, tokenizer = zoo.build("bert")
-    table, attention = model.embeddings, model.encoder.layer[0].attention.self
-    angles = TURN * torch.arange(40)
     with torch.no_grad():
-        words = torch.randn(len(table.word_embeddings.weight), 28, generator=torch.Generator().manual_seed(0))
-        words = torch.nn.functional.normalize(words - words.mean(1, keepdim=True), dim=1)
-        table.word_embeddings.weight.zero_()
-        table.word_embeddings.weight[:, 4:] = 3 * words
-        table.token_type_embeddings.weight.zero_()
-        table.position_embeddings.weight.zero_()
-        circle = torch.stack([angles.cos(), angles.sin(), -angles.cos(), -angles.sin()], 1)
-        table.position_embeddings.weight[:, :4] = 3 * circle
-        table.LayerNorm.weight.fill_(1)
-        table.LayerNorm.bias.zero_()
-        for linear in (attention.query, attention.key):
-            linear.bias.zero_()
-            linear.weight.zero_()
+        attention = angled(model, slice(4, 32), 40, torch.Generator().manual_seed(0))
         attention.value.weight[:, :4] = 0  # values tell nothing of the position
         attention.value.bias.zero_()
         for head, turn in ((OWN, 0.0), (PREVIOUS, TURN)):
-            first = head * 8
-            cos, sin = math.cos(turn), math.sin(turn)
-            attention.query.weight[first : first + 2, :2] = 25 * torch.tensor([[cos, sin], [-sin, cos]])
-            attention.key.weight[first : first + 2, :2] = 25 * torch.eye(2)
+            attending(attention, head, turn, 25)
     return Scope.from_model(model, tokenizer)
 
 

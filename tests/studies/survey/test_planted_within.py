@@ -11,6 +11,7 @@ import zoo
 
 from headscope import Scope
 from headscope.inference.verdicts import MARGIN
+from tests.angled import angled, attending
 from tests.studies.survey.corpora import sentences, surveyed, written
 
 OWN, PREVIOUS, EVERYWHERE, ELSEWHERE = range(4)
@@ -25,32 +26,16 @@ def planted() -> Scope:
     dimensions hold the position's angle, the others the token, so that LayerNorm does the same to every token.
     """
     model, tokenizer = zoo.build("bert", shape={"max_position_embeddings": POSITIONS})
-    table, attention = model.embeddings, model.encoder.layer[0].attention.self
-    angles = TURN * torch.arange(POSITIONS)
     draw = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        words = torch.randn(len(table.word_embeddings.weight), 28, generator=draw)
-        words = torch.nn.functional.normalize(words - words.mean(1, keepdim=True), dim=1)
-        table.word_embeddings.weight.zero_()
-        table.word_embeddings.weight[:, 4:] = 3 * words
-        table.token_type_embeddings.weight.zero_()
-        table.position_embeddings.weight.zero_()
-        circle = torch.stack([angles.cos(), angles.sin(), -angles.cos(), -angles.sin()], 1)
-        table.position_embeddings.weight[:, :4] = 3 * circle
-        table.LayerNorm.weight.fill_(1)
-        table.LayerNorm.bias.zero_()
-        for linear in (attention.query, attention.key):
-            linear.bias.zero_()
-            linear.weight.zero_()
+        attention = angled(model, slice(4, 32), POSITIONS, draw)
         attention.value.bias.zero_()
         attention.value.weight.copy_(torch.randn(32, 32, generator=draw))
         attention.value.weight[:, :4] = 0  # values tell nothing of the position
         attention.value.weight[ELSEWHERE * 8 :, :4] = torch.randn(8, 4, generator=draw)
         attention.value.weight[ELSEWHERE * 8 :, 4:] *= 0.001  # nor, of this head, more than a trace of the token
         for head, turn in ((OWN, 0.0), (PREVIOUS, TURN), (ELSEWHERE, TURN)):
-            first, (cos, sin) = head * 8, (math.cos(turn), math.sin(turn))
-            attention.query.weight[first : first + 2, :2] = 50 * torch.tensor([[cos, sin], [-sin, cos]])
-            attention.key.weight[first : first + 2, :2] = 50 * torch.eye(2)
+            attending(attention, head, turn, 50)
     return Scope.from_model(model, tokenizer)
 
 
