@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from headscope.inference.bootstrap import Array, interval
 
 T = TypeVar("T", float, Array)
-_GROUPS = 1024  # whose sums wait for their product
 
 
 @dataclass(frozen=True)

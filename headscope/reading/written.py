@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from headscope.inference.estimates import number
+from headscope.inference.ranks import auc
 from headscope.model.tokens import Token
 from headscope.question import notes
 from headscope.question.given import number as one_of_many
@@ -196,18 +197,18 @@ def written(captured: Captured, asked: Question, head: int | None) -> Written:
     ranks, table, candidates = search.ranks(layer, ids)
     bench.vouch(ids)
     ranks = ranks[..., back].movedim(1, 0)  # (H, S, S)
-    auc = torch.where(ranks > 0, 1 - (ranks - 1).double() / max(candidates - 1, 1), torch.nan).float()
+    aucs = torch.where(ranks > 0, auc(ranks.double(), candidates), torch.nan).float()
     pattern = captured.pattern_of(layer)
     sees = visible(pattern)
     ordinary = torch.tensor([not token.special for token in captured.tokens])
-    within = shown(auc, pattern, sees, counting(captured.tokens), ordinary)
+    within = shown(aucs, pattern, sees, counting(captured.tokens), ordinary)
     if chosen is None:
         chosen = int(within.carry.nanmean(-1).nan_to_num(-torch.inf).argmax())
     masked = () if bool(sees.all()) else (notes.hidden(),)
     return Written(
         question=search.question,
         tokens=captured.tokens,
-        auc=auc,
+        auc=aucs,
         pattern=pattern,
         visible=sees,
         within=within,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from headscope import __version__
 from headscope.inference.estimates import Estimate, number
+from headscope.inference.studentised import FEWEST
 from headscope.show.charts.chart import Cell as Number
 from headscope.show.document import Block, Cell, Code, DocumentTable, Items, Report, Section
 from headscope.show.files import write_document
@@ -68,7 +69,7 @@ def _asked(found: Capacity) -> Section:
         ("Texts", Code(", ".join(texts["sources"]))),
         ("How many", f"{texts['texts']:,} texts, {texts['positions']:,} tokens; left out: {left}"),
         ("Axes", f"fitted on half of the {drawn}, {found.fitted_on:,} tokens; the other half is measured"),
-        ("Intervals", f"95 %, bootstrap of {drawn}; of sizes, jackknife of {drawn}"),
+        ("Intervals", f"95 %, each of the {drawn} left out in turn; none below {FEWEST} of them"),
         ("Texts (SHA-256)", Code(texts["sha256"])),
     )
     if not found.fitted_on:

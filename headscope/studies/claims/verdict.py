@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from headscope.inference.estimates import number
 from headscope.inference.verdicts import Condition, Interval, Ruling
 
 Arithmetic = Literal["right", "published"]
-ARITHMETICS: tuple[Arithmetic, ...] = get_args(Arithmetic)
 
 
 @dataclass(frozen=True)

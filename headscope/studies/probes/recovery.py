@@ -140,7 +140,7 @@ def recovery(
     """Recovery of token i from z_j and from the residual stream at j, for i − j in `offsets` and every layer.
 
     `groups` says which document each text belongs to (None: each is one by itself): a held-out fold shares none with
-    the fit, and intervals are bootstrapped by them. `heads` False leaves out the single heads. Texts that are too long
+    the fit, and intervals leave them out in turn. `heads` False leaves out the single heads. Texts that are too long
     are cut. Needs about 8 · (layers · d_model) bytes of memory a token. Raises InputError for too few texts.
     """
     offsets = numbers_of(offsets, "offsets")

@@ -40,8 +40,8 @@ class ShardFrame:
     """All tokens of a shard that are not special, in the order of texts and positions: int64 [token] each.
 
     `text` is the index of the shard's text, `position` the place in it. `ids` are the labels: the own tokens, but
-    under the null of permuted labels. `partner` is the token of another text at the same position whose output is
-    this one's chance; −1: none. Every token is the partner of at most one other.
+    under the null of permuted labels. `asked` int64 [token, ASKED]: the outputs of the bank that this token is held
+    against; −1: none. `counts` bool [token]: it occurs once in its text, see `reading.within.counting`.
     """
 
     texts: tuple[CorpusText, ...]
