@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.models import TEXT, scopes
 from benchmarks.timing import Timing, interleaved, machine
 from headscope import Scope
-from headscope.corpus.census import take_census
+from headscope.corpus.census import take_census, texts_of_bank
 from headscope.corpus.texts import Columns, Corpus, CorpusText, find_sources
 from headscope.neighbors import warm_up
 from headscope.studies.survey.bank import BankHeads, SurveyBank
@@ -56,7 +56,7 @@ def _measure(scope: Scope, path: Path, count: int, directory: Path) -> dict[str,
     corpus = Corpus(find_sources([path]), Columns())
     census = take_census(corpus, lambda text: scope.tokens(text.content), options, scope.card.vocab_size)
     shards = [texts for _, texts in census.texts_of(corpus, set(range(len(census.shards))))]
-    bank = SurveyBank(census.bank, lambda: census.bank_texts(corpus), scope, options)
+    bank = SurveyBank(census.bank, lambda: texts_of_bank(census.bank, corpus), scope, options)
     groups = dict(zip(census.numbers.tolist(), census.groups.tolist(), strict=True))
     kernels = [_Kernel.of(scope, texts, groups, bank, options) for texts in shards]
     runs = 0
@@ -126,7 +126,7 @@ class _Kernel:
 
     def search(self, ranks: bool = True) -> None:
         frame, heads, bank = self.frame, self.heads, self.bank
-        targets, asked = frame.targets, frame.against(len(bank)).targets
+        targets, asked = frame.targets, frame.against(frame.asked, len(bank)).targets
         if not ranks:
             targets, asked = targets[:, :0], asked[:, :0]
         places, of_bank = members_of(heads.spots), members_of(bank.spots)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from headscope.corpus import genres
 from headscope.errors import InputError, clause
 from headscope.keep.record import is_sealed
 from headscope.studies.survey.finished import refuse_unfinished
@@ -100,7 +101,13 @@ class OpenedSurvey:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of its figures must know."""
-        return () if is_sealed(self.manifest) else (NOTE,)
+        few = genres.told(self.manifest["texts"].get("genres"))
+        return (*(() if is_sealed(self.manifest) else (NOTE,)), *(() if few is None else (few,)))
+
+    @property
+    def of_genres(self) -> bool:
+        """Whether its figures stand beside topic-matched chance too."""
+        return genres.matched(self.manifest["texts"].get("genres"))
 
     @property
     def model(self) -> dict[str, Any]:
