@@ -46,7 +46,8 @@ class Genres:
     def asked(self, text: int, document: int, genre: str | None, positions: Ints, seed: int) -> Ints:
         """Which outputs of `bank` the tokens of a text of this genre are held against, see `BankPlan.asked`."""
         assert self.bank is not None, "it is asked where there is one"
-        return self.bank.asked(text, document, positions, seed, None if genre is None else self.of == genre)
+        among = np.zeros(len(self.of), dtype=bool) if genre is None else self.of == genre
+        return self.bank.asked(text, document, positions, seed, among)
 
 
 class GenreDraw:

@@ -23,7 +23,7 @@ from headscope.reading.bench import Bench
 from headscope.reading.patterns import pattern_figures
 from headscope.reading.reading import Reading
 from headscope.reading.stream import each_stream
-from headscope.reading.within import counting, evenly, visible
+from headscope.reading.within import counting, evenly
 from headscope.studies.survey import nulls
 from headscope.studies.survey.options import SurveyOptions
 
@@ -118,8 +118,7 @@ def _of_text(reading: Reading, options: SurveyOptions, null: str | None, number:
     figures, even, sees = [], [], []
     weights = _room((card.layers, card.heads, int((~special).sum()), int(counts.sum())))
     for layer in range(card.layers):
-        pattern, v = reading.pattern_of(layer), reading.v[layer]
-        seen = visible(pattern)
+        (pattern, seen), v = reading.attended(layer), reading.v[layer]
         figures.append(pattern_figures(pattern, special)[..., ~special].transpose(1, 2))
         even.append(evenly(seen, v, v.shape[1])[~special])
         weights[layer] = pattern[:, ~special][..., counts]

@@ -100,8 +100,8 @@ def measure(
         heads = heads_of(scope, texts, tokens, options, mask, null)
         held, matched = Held(context.bank.heads(mask), frame.asked, sets), None
         if context.matched is not None and frame.matched is not None and matched_sets is not None:
-            used, of_used = _used(frame.matched)
-            matched = Held(context.matched.heads(mask).those(used), of_used, matched_sets)
+            outputs, of_outputs = used(frame.matched)
+            matched = Held(context.matched.heads(mask).those(outputs), of_outputs, matched_sets)
         for layer in chosen:
             sink.patterns(tables.patterns(frame, layer, mask, heads.figures[:, layer]))
         first: dict[str, dict[Metric, Compared]] = {}
@@ -112,8 +112,8 @@ def measure(
         if options.stream and nulls.moves_streams(null):
             by_genre = None
             if context.matched is not None and frame.matched is not None:
-                used, of_used = _used(frame.matched)
-                by_genre = HeldStreams(context.matched.streams(mask).those(used), of_used)
+                outputs, of_outputs = used(frame.matched)
+                by_genre = HeldStreams(context.matched.streams(mask).those(outputs), of_outputs)
             streams = walked(
                 scope, frame, heads.spots, tokens, options, mask, context.bank.streams(mask), by_genre, tick
             )
@@ -121,7 +121,7 @@ def measure(
                 sink.stream(tables.stream(frame, number, stage, mask, streams))
 
 
-def _used(asked: Tensor) -> tuple[Tensor, Tensor]:
+def used(asked: Tensor) -> tuple[Tensor, Tensor]:
     """The outputs that a shard asks, and which of these each token asks, like `asked`: a shard has few genres."""
     used, back = torch.unique(asked.clamp_min(0), return_inverse=True)
     return used, torch.where(asked < 0, -1, back)

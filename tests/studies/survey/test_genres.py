@@ -64,13 +64,11 @@ def of_layer(directory, layer=0):
 def test_what_is_common_to_a_genre_is_topic_by_general_chance_and_not_by_its_own(tmp_path):
     found = of_layer(surveyed(planted(), corpus(tmp_path / "t.jsonl"), tmp_path / "s"))
     for statistic in OF_CHANCE:
-        if statistic in ("own_at_1", "own_at_10"):
-            continue  # all words of a genre share a rank
-        assert found.loc[statistic].verdict == "above"
-        assert found.loc[statistic].difference_low > 0.1
-        matched = found.loc[f"{statistic}_matched"]
-        assert matched.verdict == "at chance"
-        assert matched.paired == found.loc[statistic].paired
+        general, matched = found.loc[statistic], found.loc[f"{statistic}_matched"]
+        assert general.verdict == "above"
+        assert general.difference_low > 0.1
+        assert matched.verdict == ("undetermined" if statistic in ("in_text", "kappa") else "at chance")
+        assert abs(matched.difference) < 0.005
     assert found.loc["auc_own"]["value"] == found.loc["auc_own_matched"]["value"]
 
 
@@ -207,7 +205,7 @@ def test_a_genre_of_too_few_documents_is_said_and_has_no_chance(scope_of, tmp_pa
     found = of_layer(tmp_path / "s").loc["auc_own_matched"]
     assert found.paired < found.positions - len(alone) + 1
     page = write_report([tmp_path / "s"], tmp_path / "report").read_text()
-    assert said.replace("(", "(") in page
+    assert said in page
     assert "In-text rate, same genre" in page
     assert "it is of the genre’s words, not of this text’s" in page
 
