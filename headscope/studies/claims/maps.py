@@ -66,8 +66,8 @@ class Map:
 class Maps:
     """What linear maps recover.
 
-    `of_all`: one for every place, layer and offset; `own`: of every layer, the recovery of the own token from one head's
-    output over its shuffled control, mean over heads. `without_twins`: why there are none.
+    `of_all`: one for every place, layer and offset; `own`: of every layer, the recovery of the own token from one
+    head's output over its shuffled control, mean over heads. `without_twins`: why there are none.
     """
 
     of_all: list[Map]
@@ -101,9 +101,9 @@ def fit_maps(
         reason = None
     except HeadscopeError as error:  # an architecture that cannot be initialised anew
         twins, reason = [], str(error)
-    of_all = [
-        one for offset in OFFSETS for one in work.maps(hits[offset], [of[offset] for of in twins if offset in of])
-    ]
+    of_all: list[Map] = []
+    for offset in OFFSETS:
+        of_all += work.maps(hits[offset], [of_twin[offset] for of_twin in twins if offset in of_twin])
     return Maps(of_all, [_recovered(row) for row in own], reason)
 
 
@@ -222,4 +222,4 @@ def _spelled(judged: Outcomes) -> list[str]:
 
 
 def _bits(side: str) -> NDArray[np.bool_]:
-    return np.frombuffer(side.encode(), dtype=np.uint8) == ord("1")
+    return np.array([hit == "1" for hit in side])
