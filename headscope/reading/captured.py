@@ -14,7 +14,7 @@ from headscope.model.capture.edits import Edits, check_edits, named_edits
 from headscope.model.capture.heads import HeadTensors
 from headscope.model.capture.hooks import judged
 from headscope.model.capture.stages import Stages
-from headscope.model.lengths import apart
+from headscope.model.lengths import alike
 from headscope.model.opened import Opened, Text
 from headscope.model.surroundings import settled_class
 from headscope.model.tokens import Token, find
@@ -187,8 +187,8 @@ def capture(
         Text([token.id for token in tokens], mask, None if context is None else [token.id for token in context], edit)
         for (tokens, _), context in zip(cut, contexts, strict=True)
     ]
-    made: list[C] = []
-    for batch in _batches([len(text.ids) for text in given], opened.positions.together):
+    made: dict[int, C] = {}
+    for batch in alike([len(text.ids) for text in given], _BATCH_TOKENS, opened.positions.together):
         some = [given[n] for n in batch]
         ids = [text.ids for text in some]
         read = [text.context for text in some if text.context is not None] or None
@@ -198,13 +198,11 @@ def capture(
         if changing or not _same_embeddings(opened, ids, witness.embedded) or witness.denied(heads[0]):
             opened.freshness.deny()
             raise Changed
-        made += [
-            make(bench, wanted[n], cut[n][0], given[n], one, cut[n][1] + told)
-            for n, one in zip(batch, bench.seen(heads, some), strict=True)
-        ]
+        for n, one in zip(batch, bench.seen(heads, some), strict=True):
+            made[n] = make(bench, wanted[n], cut[n][0], given[n], one, cut[n][1] + told)
     if come and made:
         opened.freshness.only_watch()
-    return made
+    return [made[n] for n in range(len(given))]
 
 
 def _same_embeddings(opened: Opened, ids: list[list[int]], embedded: Tensor | None) -> bool:
@@ -213,17 +211,3 @@ def _same_embeddings(opened: Opened, ids: list[list[int]], embedded: Tensor | No
         return True  # the table is not asked for whole texts
     rows = torch.cat([embedded[row, : len(text)] for row, text in enumerate(ids)])
     return opened.freshness.embedded_as_before(torch.tensor([id for text in ids for id in text]), rows)
-
-
-def _batches(lengths: list[int], together: int | None) -> list[list[int]]:
-    """Indices of texts, in order, in batches whose padded size stays within bounds; `together` as `apart` has it."""
-    batches: list[list[int]] = []
-    longest = 0
-    for n, length in enumerate(lengths):
-        longest = max(longest, length)
-        full = not batches or longest * (len(batches[-1]) + 1) > _BATCH_TOKENS
-        if full or any(apart(lengths[other], length, together) for other in batches[-1]):
-            batches.append([])
-            longest = length
-        batches[-1].append(n)
-    return batches
