@@ -10,7 +10,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-
 _STRETCH = 4096  # rows whose lengths are taken at a time
 
 
