@@ -160,14 +160,15 @@ class Vocabulary:
 
     def arriving(self, spot: Spot | None) -> Encoded:
         """What block 0 gets for every token at `spot`, the start of the residual stream: a table of one head."""
+        if spot is not None and self.has_positions:
+            form, error = self._arrivals
+            if form is not None:
+                motion = self._motion("v", 0, spot)
+                table = self._keep(("arrivals",), form.pack)
+                return Encoded(table, Place(motion.scale, form.shift(motion)), "closed form", error)
         plain = self._keep(("embedding",), self._embeddings)
         if spot is None or not self.has_positions:
             return Encoded(plain, Place.none, "model", 0.0)
-        form, error = self._arrivals
-        if form is not None:
-            motion = self._motion("v", 0, spot)
-            table = self._keep(("arrivals",), form.pack)
-            return Encoded(table, Place(motion.scale, form.shift(motion)), "closed form", error)
         ids, place = self.feed.plain_tokens, spot.rows
         added = self.feed.arrivals(ids, place).double() - self.feed.arrivals(ids, None).double()
         if float((added - added[0]).abs().amax()) <= TOLERANCE * float(plain.typical[0]):
