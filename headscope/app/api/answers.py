@@ -72,12 +72,20 @@ class BeingMadeRecord(Problem):
     map: NotRequired[MapJobRecord]
 
 
+class MemoryRecord(TypedDict):
+    """Bytes that are kept beside the models (encodings, banks, readings, answers, maps), and how many may be."""
+
+    held: int
+    budget: int
+
+
 class HealthRecord(TypedDict):
     """The server is there; `waiting` requests stand in line."""
 
     status: Literal["ok"]
     version: str
     waiting: int
+    memory: MemoryRecord
 
 
 class TextRecord(records.ReadRecord):

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 
-from headscope.app.api.answers import Json, as_json
+from headscope.app.api.answers import Json, MemoryRecord, as_json
 from headscope.app.api.asks import Ask, CompareAsk, ViewAsk
 from headscope.app.api.isolating import Isolating, NotWhole, check_whole, wait_for
 from headscope.app.api.jobs import visitor
@@ -45,12 +45,14 @@ class Desk:
         self.models, self.limits = models, limits
         self.line = Line(limits.waiting)
         self.isolating = Isolating(self.line, limits.patience)
-        self.mapping = Mapping(limits.waiting, limits.maps, limits.patience)
+        self.memory = models.own.memory  # all that is kept here has part in it
+        self.mapping = Mapping(limits.waiting, self.memory, limits.patience)
         self.surveys = Surveys(models)
         self.visitors = Visitors(limits.work, limits.at_once)
-        self._readings: Recent[Reading] = Recent(limits.readings)
-        self._answers: Recent[Json[Any]] = Recent(limits.answers, len)
-        self._found: Recent[Answer] = Recent(limits.answers)
+        self._readings: Recent[Reading] = Recent(self.memory)
+        self._used: dict[Hashable, Reading] = {}  # by the job that runs
+        self._answers: Recent[Json[Any]] = Recent(self.memory, len)
+        self._found: Recent[Answer] = Recent(self.memory)
 
     async def answer(self, ask: A, question: Callable[[Turn, A], R], request: Request | None = None) -> Json[R]:
         """What a question comes to when it is its turn."""
@@ -112,7 +114,24 @@ class Desk:
     async def _work(self, job: Callable[[], T], request: Request | None, key: Hashable | None = None) -> T:
         """What a job comes to in its turn, as long as its visitor has not had too much."""
         with self.visitors.admitted(request):
-            return await self.line.run(self.visitors.timed(request, job), request, key)
+            return await self.line.run(self.visitors.timed(request, self._weighed(job)), request, key)
+
+    def _weighed(self, job: Callable[[], T]) -> Callable[[], T]:
+        """The same job; then the readings that it used are weighed, which may have come to hold more."""
+
+        def run() -> T:
+            try:
+                return job()
+            finally:
+                while self._used:
+                    self._readings.put(*self._used.popitem())
+
+        return run
+
+    @property
+    def memory_record(self) -> MemoryRecord:
+        """How much is kept, for JSON."""
+        return {"held": self.memory.nbytes, "budget": self.memory.budget}
 
     def check(self, ask: Ask) -> None:
         """TooLong or InputError for what is beyond the server's bounds."""
@@ -171,12 +190,15 @@ class Desk:
             reading = scope.read(ask.text, ask.mask)  # looks at the model
             key = self._key_of_reading(scope, ask)
             if key is not None:
-                self._readings.put(key, reading)
+                self._used[key] = reading
         return reading
 
     def _read(self, scope: Scope, ask: Ask) -> Reading | None:
         key = self._key_of_reading(scope, ask)
-        return None if key is None else self._readings.get(key)
+        reading = None if key is None else self._readings.get(key)
+        if key is not None and reading is not None:
+            self._used[key] = reading
+        return reading
 
     def at_hand(self, scope: Scope, ask: Ask) -> Reading:
         """The same where it was read lately; NotRead where it was not."""

@@ -32,7 +32,7 @@ Model = Annotated[str | None, Query(min_length=1, max_length=300, description="A
 
 
 async def health(desk: Desk) -> HealthRecord:
-    return {"status": "ok", "version": __version__, "waiting": desk.line.waiting}
+    return {"status": "ok", "version": __version__, "waiting": desk.line.waiting, "memory": desk.memory_record}
 
 
 async def models(desk: Desk) -> ModelsRecord:
