@@ -66,7 +66,7 @@ class Captured:
     def nbytes(self) -> int:
         """Memory the reading holds, in bytes."""
         held = [self.q, self.k, self.v, self.z, self._pattern, self._residual]
-        held += [part for stages in self._stages or () for part in vars(stages).values()]
+        held += [part for stages in self._stages or () for part in (stages.before, stages.middle, stages.after)]
         held += [row for spot in self.spots for row in spot.rows]
         return sum(part.nbytes for part in held if part is not None)
 

@@ -1,7 +1,7 @@
 // Work that takes its time (the reference “isolated”, a map): how far it is, and a way to stop it.
 import { get, leave } from "./api.js";
 import { byId, h } from "./dom.js";
-import { count } from "./numbers.js";
+import { count, size } from "./numbers.js";
 
 const EVERY = 500; // milliseconds
 
@@ -11,8 +11,6 @@ function rest(seconds) {
   if (seconds < 90) return `, about ${Math.max(1, Math.round(seconds))} s left`;
   return `, about ${Math.round(seconds / 60)} min left`;
 }
-
-const size = (bytes) => `${count(Math.max(1, Math.round(bytes / 2 ** 20)))} MiB`;
 
 const WORKS = {
   isolated: {
