@@ -79,6 +79,13 @@ class MemoryRecord(TypedDict):
     budget: int
 
 
+class AheadRecord(TypedDict):
+    """How many of the questions that may come next are at hand; `left`: how many found no room, or cannot be asked."""
+
+    ready: int
+    left: int
+
+
 class HealthRecord(TypedDict):
     """The server is there; `waiting` requests stand in line."""
 
@@ -155,6 +162,15 @@ class PatternRecord(TypedDict):
 
     head: int
     queries: list[list[float]]
+
+
+class FoundLayerRecord(LaidOut):
+    """One layer of an atlas that is still being worked out: its heads, and their shares by kind."""
+
+    layer: int
+    reference: str | None
+    cells: list[records.CellRecord]
+    rates: records.RatesRecord
 
 
 class AttendedRecord(records.AttentionRecord, LaidOut):

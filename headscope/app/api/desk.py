@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Hashable
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -26,6 +27,7 @@ from headscope.scope import Scope
 
 A = TypeVar("A", bound=Ask)
 R = TypeVar("R")
+L = TypeVar("L")
 T = TypeVar("T")
 Read = Callable[[Scope, Ask], Reading]
 
@@ -57,6 +59,34 @@ class Desk:
     async def answer(self, ask: A, question: Callable[[Turn, A], R], request: Request | None = None) -> Json[R]:
         """What a question comes to when it is its turn."""
         self.check(ask)
+        at_hand = self.known(ask)
+        if at_hand is not None:
+            return at_hand
+        return await self.in_turn(ask, self.work(ask, question), request, self.asked(ask))
+
+    async def lines(
+        self, ask: A, question: Callable[[Turn, A, Callable[[L], None]], R], request: Request | None
+    ) -> AsyncIterator[Json[L] | Json[R]]:
+        """What is found meanwhile, as the question tells it, and at last the answer."""
+        self.check(ask)
+        lines: asyncio.Queue[Json[L] | None] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def tell(line: L) -> None:
+            loop.call_soon_threadsafe(lines.put_nowait, as_json(line))
+
+        asked: Callable[[Turn, A], R] = lambda turn, ask: question(turn, ask, tell)  # noqa: E731
+        answer = asyncio.ensure_future(self.answer(ask, asked, request))
+        answer.add_done_callback(lambda _: lines.put_nowait(None))
+        try:
+            while (line := await lines.get()) is not None:
+                yield line
+            yield answer.result()
+        finally:
+            answer.cancel()
+
+    def work(self, ask: A, question: Callable[[Turn, A], R]) -> Callable[[], Json[R]]:
+        """The work that a question is, to be done in the line."""
 
         def job() -> Json[R]:
             # Looked up again: the job before this one may have been the same.
@@ -66,8 +96,7 @@ class Desk:
                 self.keep(ask, answer)
             return answer
 
-        at_hand = self.known(ask)
-        return at_hand if at_hand is not None else await self.in_turn(ask, job, request, self.asked(ask))
+        return self._weighed(job)
 
     async def from_hand(self, ask: ViewAsk, make: Callable[[Turn], bytes], request: Request | None) -> bytes:
         """What `make` makes of a reading that is at hand: nothing is read or begun for it."""
@@ -79,7 +108,7 @@ class Desk:
             return make(self._turn(scope, ask, self.at_hand))
 
         try:
-            return await self._work(job, request)
+            return await self._work(self._weighed(job), request)
         except NotWhole as missing:
             model, scope = self.models.key(ask.model), self.models.there(ask.model)
             raise wait_for(await self.isolating.told(model, scope, missing.alone.what, request)) from None
@@ -114,7 +143,7 @@ class Desk:
     async def _work(self, job: Callable[[], T], request: Request | None, key: Hashable | None = None) -> T:
         """What a job comes to in its turn, as long as its visitor has not had too much."""
         with self.visitors.admitted(request):
-            return await self.line.run(self.visitors.timed(request, self._weighed(job)), request, key)
+            return await self.line.run(self.visitors.timed(request, job), request, key)
 
     def _weighed(self, job: Callable[[], T]) -> Callable[[], T]:
         """The same job; then the readings that it used are weighed, which may have come to hold more."""

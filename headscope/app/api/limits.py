@@ -15,6 +15,7 @@ class Limits:
     waiting: int = 8  # requests in line behind the one that runs
     models: int = 2  # held open beside the server's own
     map: int = 5000  # vocabulary tokens of a map
+    ahead: bool = True  # whether what a page's next click will need is made while nobody asks
     alone: bool = True  # whether a question may have the vocabulary read alone, which takes minutes and disk
     work: float | None = None  # seconds in a minute that the server works for one visitor
     at_once: int | None = None  # requests of one visitor that it works on at a time
@@ -24,5 +25,14 @@ class Limits:
 
 
 PUBLIC = Limits(
-    characters=2000, k=50, effects=10_000, body=64 * 1024, map=2000, models=0, alone=False, work=20, at_once=4
+    characters=2000,
+    k=50,
+    effects=10_000,
+    body=64 * 1024,
+    map=2000,
+    models=0,
+    ahead=False,
+    alone=False,
+    work=20,
+    at_once=4,
 )  # for visitors whom nobody knows

@@ -95,6 +95,7 @@ class Page:
             "positions": card.positions,
             "choices": self._choices(scope),
             "closed": self._closed(),
+            "ahead": limits.ahead,
             "alone": self._alone,
             "survey": surveys.about() if name is None else {"survey": None, "may_open": False},
             "references": meanings.REFERENCES,
