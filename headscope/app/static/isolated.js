@@ -50,6 +50,7 @@ export async function made(answer, signal) {
   signal.addEventListener("abort", go, { signal: waits.signal });
   addEventListener("pagehide", go, { signal: waits.signal });
   signal.addEventListener("abort", () => { place.hidden = true; waits.abort(); }, { once: true });
+  place.classList.remove("beside");
   place.replaceChildren(h("p", {}, work.title), bar, sentence, button);
   place.hidden = false;
   byId("status").textContent = work.status;
