@@ -65,7 +65,10 @@ class Captured:
     @property
     def nbytes(self) -> int:
         """Memory the reading holds, in bytes."""
-        return sum(part.nbytes for part in (self.q, self.k, self.v, self.z, self._pattern) if part is not None)
+        held = [self.q, self.k, self.v, self.z, self._pattern, self._residual]
+        held += [part for stages in self._stages or () for part in (stages.before, stages.middle, stages.after)]
+        held += [row for spot in self.spots for row in spot.rows]
+        return sum(part.nbytes for part in held if part is not None)
 
     @property
     def pattern(self) -> Tensor:

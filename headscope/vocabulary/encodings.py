@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from headscope.errors import InputError, ModelError
-from headscope.keep.memory import M, Recent
+from headscope.keep.memory import M, Memory, Recent
 from headscope.model.feed.feed import Feed, Part, finite_ids
 from headscope.model.feed.feed import Place as ModelPlace
 from headscope.model.feed.positions import Spot
@@ -61,13 +61,15 @@ class _CachedTensors:
 
 
 class Vocabulary:
-    """Encodings of a model's whole vocabulary, made when first asked for and kept within `budget` bytes.
+    """Encodings of a model's whole vocabulary, made when first asked for and kept within `budget`.
+
+    That is so many bytes, or a memory that others have part in.
 
     `encoded(space, reference, layer, spot)` is what the reference's block makes of every token that arrives as
     block 0's input at `spot`, as `layer` compares it; None leaves out what the model does for positions.
     """
 
-    def __init__(self, opened: Opened, budget: int, alone: Isolated) -> None:
+    def __init__(self, opened: Opened, budget: int | Memory, alone: Isolated) -> None:
         self.feed: Feed = opened.feed
         self.names = opened.names
         self._opened, self._alone = opened, alone

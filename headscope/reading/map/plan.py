@@ -45,7 +45,7 @@ class Plan:
 
     def map(self, progress: Tell | None) -> Map:
         """The map, made where it has not been made before; `progress` None: a bar, where there is a terminal."""
-        layouts = self.captured.bench.the(Layouts)
+        layouts = self.captured.bench.the(Layouts, Layouts)
         layout = layouts.known(self.vectors, self.way)
         if layout is None:
             announced = f"t-SNE of {len(self.vectors):,} points; kept for next time"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from headscope.corpus.census import TextTypes
 from headscope.corpus.tags import tagged
 from headscope.corpus.texts import CorpusText
-from headscope.keep.memory import give_back
+from headscope.keep.allocator import give_back
 from headscope.question.choices import Metric
 from headscope.reading.stream import stages_of
 from headscope.studies.survey import nulls, tables

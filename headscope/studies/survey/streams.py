@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from headscope.keep.memory import give_back
+from headscope.keep.allocator import give_back
 from headscope.model.feed.positions import Spot
 from headscope.model.tokens import Token
 from headscope.question.choices import Mask
