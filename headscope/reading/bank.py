@@ -15,6 +15,7 @@ from headscope.errors import InputError, ModelError
 from headscope.question import notes
 from headscope.question.choices import MASKS, Mask, one_of
 from headscope.question.given import number, texts_of
+from headscope.question.passage import Passage
 from headscope.reading.bench import Bench
 from headscope.reading.captured import Captured, capture
 
@@ -124,7 +125,7 @@ def bank_of(bench: Bench, texts: Source, size: int = 2000, mask: Mask = "model")
 def _filled(bench: Bench, source: Source, size: int, mask: Mask) -> Bank:
     z, positions, ids, lengths, texts = [], [], [], [], []
     for some in _portions(source.lines()):
-        for read in capture(Captured, bench, some, mask, truncate=True):
+        for read in capture(Captured, bench, list(map(Passage, some)), mask, truncate=True):
             here = [token.position for token in read.tokens if not token.special]
             outputs = read.z[:, here].transpose(0, 1).clone()  # (output, L, H, d_head)
             if not bool(outputs.isfinite().all()):
