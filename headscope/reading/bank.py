@@ -17,6 +17,7 @@ from headscope.model.tokens import Token
 from headscope.question import notes
 from headscope.question.choices import MASKS, Mask, one_of
 from headscope.question.given import number, texts_of
+from headscope.question.passage import Passage
 from headscope.reading.bench import Bench
 from headscope.reading.captured import Captured, capture
 
@@ -128,7 +129,8 @@ def _filled(bench: Bench, source: Source, size: int, mask: Mask) -> Bank:
     ids = [token.id for here in ordinary for token in here]
     z: list[Tensor] = [torch.empty(0)] * len(texts)
     for some in alike([len(here) for here in ordinary], _TOKENS):
-        for n, read in zip(some, capture(Captured, bench, [texts[n] for n in some], mask, truncate=True), strict=True):
+        passages = [Passage(texts[n]) for n in some]
+        for n, read in zip(some, capture(Captured, bench, passages, mask, truncate=True), strict=True):
             outputs = read.z[:, [token.position for token in ordinary[n]]].transpose(0, 1)  # (output, L, H, d_head)
             if not bool(outputs.isfinite().all()):
                 raise ModelError(f"the model computes no numbers for the bank's text {read.text[:60]!r}.")
@@ -157,7 +159,7 @@ def _enough(bench: Bench, source: Source, size: int) -> tuple[list[str], list[li
         text = line.strip()
         if not text or text in texts:
             continue
-        texts[text] = [token for token in bench.tokens(text, truncate=True) if not token.special]
+        texts[text] = [token for token in bench.tokens(Passage(text), truncate=True) if not token.special]
         outputs, longest = outputs + len(texts[text]), max(longest, len(texts[text]))
         if outputs - longest >= size:
             break

@@ -106,7 +106,7 @@ def walk(
     vocabulary: Vocabulary,
     stream: Tensor,
     ids: Tensor,
-    spots: Sequence[Spot] | None,
+    spots: Sequence[Spot | None] | None,
     *,
     k: int,
     others: Tensor | None = None,
@@ -114,7 +114,8 @@ def walk(
     """Compare `stream` float32 [stage, token, d_model] with what block 0 gets for every token of the vocabulary.
 
     `ids` int64 [token] are the own tokens, `spots` [token] where they stood; None leaves the positions out of the
-    embeddings. `others` int64 [token, other]: more tokens to rank, −1 for none. Exact, as `neighbors.search` is.
+    embeddings, of all or of one. `others` int64 [token, other]: more tokens to rank, −1 for none. Exact, as
+    `neighbors.search` is.
     """
     others = torch.full((len(ids), 0), -1) if others is None else others
     vectors = stream.transpose(0, 1).contiguous()  # (token, stage, d_model)

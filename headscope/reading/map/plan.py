@@ -157,4 +157,4 @@ def _mapped(captured: Captured, asked: Question, points: Tensor, vectors: Tensor
     """A text by the places of its values and outputs, and their vectors."""
     count = len(captured.tokens)
     moved = distances(asked.metric, vectors[:count], vectors[count:]).float()
-    return MappedText(captured.text, captured.mask, captured.tokens, points[:count], points[count:], moved)
+    return MappedText(captured.passage.called, captured.mask, captured.tokens, points[:count], points[count:], moved)
