@@ -19,6 +19,7 @@ from headscope.model.feed.positions import Spot
 from headscope.model.lengths import alike
 from headscope.model.tokens import Token
 from headscope.question.choices import Mask
+from headscope.question.passage import Passage
 from headscope.reading.bench import Bench
 from headscope.reading.patterns import pattern_figures
 from headscope.reading.reading import Reading
@@ -156,7 +157,7 @@ def each_stream_of(
 ) -> Iterator[tuple[int, Tensor]]:
     """The same text by text, each with its place in `texts`, as they are run."""
     ids = [[token.id for token in read] for read in tokens]
-    contexts = [bench.context(text.content, truncate=truncate) for text in texts]
+    contexts = [bench.context(Passage(text.content), truncate=truncate) for text in texts]
     read_too = [[token.id for token in context] for context in contexts if context is not None] or None
     for n, stream in each_stream(bench.opened, ids, mask, read_too):
         yield n, stream[:, [token.position for token in tokens[n] if not token.special]]

@@ -14,6 +14,7 @@ from torch import Tensor
 from headscope.corpus.genres import Genres, TextTypes
 from headscope.corpus.tags import tagged
 from headscope.corpus.texts import CorpusText
+from headscope.keep.allocator import give_back
 from headscope.question.choices import Metric
 from headscope.reading.stream import stages_of
 from headscope.studies.survey import nulls, tables
@@ -102,6 +103,7 @@ def measure(
         if context.matched is not None and frame.matched is not None and matched_sets is not None:
             outputs, of_outputs = used(frame.matched)
             matched = Held(context.matched.heads(mask).those(outputs), of_outputs, matched_sets)
+        give_back()
         for layer in chosen:
             sink.patterns(tables.patterns(frame, layer, mask, heads.figures[:, layer]))
         first: dict[str, dict[Metric, Compared]] = {}
