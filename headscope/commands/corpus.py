@@ -24,7 +24,7 @@ from headscope.commands.options import (
     TextFormat,
     Truncate,
 )
-from headscope.commands.running import isolate, open_scope, print_json, print_sheets, working
+from headscope.commands.running import isolate, open_scope, print_answer, working
 from headscope.commands.streams import say
 from headscope.errors import needing
 
@@ -154,12 +154,7 @@ def claims(
     with watched() as progress:
         found = settle(scope, asked, output, progress)
         page = None if output is None else write_page(found, output)
-    if as_json:
-        print_json(found.to_dict())
-        return
-    print_sheets(found.sheets())
-    if page is not None:
-        say(f"Finished: {page}")
+    print_answer(found, as_json, page)
 
 
 def capacity(
@@ -212,9 +207,4 @@ def capacity(
     with watched(run.announced) as progress:
         found = run.run(progress)
     page = None if output is None else write_page(found, output)
-    if as_json:
-        print_json(found.to_dict())
-        return
-    print_sheets(found.sheets())
-    if page is not None:
-        say(f"Finished: {page}")
+    print_answer(found, as_json, page)
