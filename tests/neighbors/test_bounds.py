@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from headscope.neighbors import Place, Table, bounds
 from headscope.neighbors.batch import Batch, batches
-from headscope.neighbors.scan.torch_rows import Additions, Rows, Weights, weigh
+from headscope.neighbors.scan.torch_rows import Additions, Tile, Weights, multiply, weigh
 from headscope.question.choices import METRICS, Metric
 
 
@@ -27,15 +27,19 @@ def _batch(draw: torch.Generator, d_head: int, signs: str, cancelling: float) ->
 
 def _scores(batch: Batch, metric: Metric) -> tuple[torch.Tensor, Weights]:
     """Scores float32 [head, token], and what is known of their errors."""
-    d_head, tokens = batch.queries.shape[2], batch.table.rows.shape[1]
-    additions = Additions.of(batch)
-    rows = Rows(batch, additions, tokens)
-    weights = weigh(rows.move(0, batch.table.finite), metric, additions.cap, d_head)
+    table, additions, tokens = batch.table, Additions.of_batch(batch), slice(0, batch.table.rows.shape[1])
     z = batch.queries.transpose(0, 1)  # [head, query, d_head]
-    along = [(z.double() * part).sum(2, keepdim=True).float() for part in additions.at(batch.place_of)]
-    product = torch.cat([z, along[0]], 2) @ rows.wide.transpose(1, 2)  # [head, query, token]
+    vectors = torch.cat([additions.vectors, z], 1)
+    products = torch.empty(*vectors.shape[:2], tokens.stop)
+    multiply(table, slice(None), tokens, vectors, products)
+    along, product = products.tensor_split([additions.vectors.shape[1]], 1)
+    tile = Tile.of(additions, tokens, table.norms, along, table.finite)
+    weights = weigh(tile, metric, additions.cap, z.shape[2])
+    shift, bias = additions.at(batch.place_of)
+    assert shift is not None
+    product = product + (z.double() * shift).sum(2, keepdim=True).float()
     scores = torch.empty_like(product)
-    weights.scores(0, product, along[1], scores)
+    weights.scores(0, product, (z.double() * bias).sum(2, keepdim=True).float(), scores)
     return scores[:, 0], weights
 
 

@@ -12,9 +12,23 @@ from torch.nn.functional import pad
 
 from headscope.neighbors import bounds
 from headscope.neighbors.batch import Batch
+from headscope.neighbors.table import Table
 from headscope.question.choices import Metric
 
 _FAR = 2.0**60  # a longer row, shift or bias could make a product overflow
+
+
+def multiply(table: Table, heads: slice, tokens: slice, vectors: Tensor, out: Tensor) -> None:
+    """Products of vectors float32 [head, vector, d_head] with the rows of some heads' tokens, into `out`.
+
+    `out` float32 [head, vector, token] is contiguous, and may be longer: what stands there then means nothing. Nor do
+    products with rows that are too long, or not finite.
+    """
+    rows = table.rows[heads, tokens]
+    far, past = ~(table.norms[heads, tokens] <= _FAR), out.shape[2] - rows.shape[1]
+    if past or far.any():
+        rows = pad(rows.masked_fill(far[..., None], 0.0), (0, 0, 0, past))
+    torch.bmm(vectors, rows.transpose(1, 2), out=out)
 
 
 @dataclass(frozen=True)
@@ -23,14 +37,14 @@ class Additions:
 
     scale: Tensor | None  # float32 [place, token], 1 where float32 cannot bear the place's own; None: 1 everywhere
     borne: Tensor | None  # bool [place, token], it is the place's own; None: everywhere
-    shift: Tensor  # float32 [head, place, d_head], 0 where it is far: nothing is certain there
+    shift: Tensor | None  # float32 [head, place, d_head], 0 where it is far: nothing is certain there; None: 0
     bias: Tensor  # float32 [head, place or 1, d_head], likewise
     squares: tuple[Tensor, Tensor, Tensor]  # float32 [head, place or 1, 1]: |shift|², shift·bias, |bias|²
     far: tuple[Tensor, Tensor]  # float32 [head, place, 1]: |shift| and |bias|
     cap: Tensor  # float32 [head, place, 1], the reach beyond which a row is an outlier
 
     @classmethod
-    def of(cls, batch: Batch) -> "Additions":
+    def of_batch(cls, batch: Batch) -> "Additions":
         scale = borne = None
         if batch.scale is not None:
             borne = batch.scale.abs() <= bounds.STRETCHED
@@ -39,24 +53,35 @@ class Additions:
         shift_norm = torch.stack([extent.shift for extent in extents], 1)[..., None]
         bias_norm = torch.stack([extent.bias for extent in extents], 1)[..., None]
         bias = batch.bias.transpose(0, 1).masked_fill(bias_norm > _FAR, 0.0)
-        shift = torch.zeros_like(bias)
         if (bias == bias[:, :1]).all():  # then one product with the rows is enough
             bias = bias[:, :1]
-        if batch.shift is not None:
-            shift = batch.shift.transpose(0, 1).masked_fill(shift_norm > _FAR, 0.0)
-        one, other = shift.double(), bias.double()
+        shift = None if batch.shift is None else batch.shift.transpose(0, 1).masked_fill(shift_norm > _FAR, 0.0)
+        one, other = torch.zeros_like(bias).double() if shift is None else shift.double(), bias.double()
         shift_square, mixed, bias_square = (x.sum(2, True).float() for x in (one * one, one * other, other * other))
         squares, cap = (shift_square, mixed, bias_square), torch.stack([extent.cap for extent in extents], 1)
         return cls(scale, borne, shift, bias, squares, (shift_norm, bias_norm), cap[..., None])
 
-    def at(self, place_of: Tensor) -> tuple[Tensor, Tensor]:
+    def of(self, heads: slice) -> "Additions":
+        """What they add to some heads."""
+        first, second, third = (square[heads] for square in self.squares)
+        far = self.far[0][heads], self.far[1][heads]
+        shift = None if self.shift is None else self.shift[heads]
+        return Additions(self.scale, self.borne, shift, self.bias[heads], (first, second, third), far, self.cap[heads])
+
+    @property
+    def vectors(self) -> Tensor:
+        """What every tile's rows are multiplied with for them: float32 [head, shift or bias, d_head]."""
+        return self.bias if self.shift is None else torch.cat([self.shift, self.bias], 1)
+
+    def at(self, place_of: Tensor) -> tuple[Tensor | None, Tensor]:
         """Shift and bias float32 [head, lane, d_head] at places int64 [lane]; one bias is everybody's."""
-        return self.shift[:, place_of], self.bias[:, place_of.clamp(max=self.bias.shape[1] - 1)]
+        shift = None if self.shift is None else self.shift[:, place_of]
+        return shift, self.bias[:, place_of.clamp(max=self.bias.shape[1] - 1)]
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A stretch of the vocabulary at every place; past the vocabulary's end it holds tokens that are not fit."""
+    """A stretch of the vocabulary at every place; past its end it holds tokens that are not fit."""
 
     scale: Tensor | None  # float32 [place, token]
     square: Tensor  # float32 [head, place, token], |R|²
@@ -64,40 +89,26 @@ class Tile:
     fit: Tensor  # bool [token], may be a neighbour
     borne: Tensor  # bool [place, token], fit, and float32 can bear the scale
 
-
-class Rows:
-    """The rows of one stretch of the vocabulary after another, and their products with what places add."""
-
-    def __init__(self, batch: Batch, additions: Additions, size: int) -> None:
-        self._table, self._additions = batch.table, additions
-        self._vectors = pad(torch.cat([additions.shift, additions.bias], 1), (0, 1))  # [head, vector, d_head + 1]
-        heads, _, width = self._vectors.shape
-        self.wide = torch.ones(heads, size, width, device=batch.queries.device)
-        """float32 [head, token, d_head + 1]: row, 1."""
-
-    def move(self, start: int, allowed: Tensor) -> Tile:
-        """On to the tokens from `start`; past the vocabulary's end `wide` stays what it was."""
-        stretch = slice(start, start + self.wide.shape[1])
-        norms, fit, adds = self._table.norms[:, stretch], allowed[stretch], self._additions
-        count = len(fit)
-        rows = self.wide[:, :count, :-1]
-        rows.copy_(self._table.rows[:, stretch])
-        far = ~(norms <= _FAR)
-        if far.any():
-            rows.masked_fill_(far[..., None], 0.0)
-        along = torch.bmm(self._vectors, self.wide[:, :count].transpose(1, 2))  # [head, vector, token]
-        shifted, biased = along.tensor_split([adds.shift.shape[1]], 1)  # by every place's shift, and bias
-        square = norms[:, None].square() + adds.squares[0] + 2 * shifted  # |row + shift|² [head, place, token]
-        mixed = biased + adds.squares[1]  # (row + shift)·bias
-        reach = norms[:, None] + adds.far[0]
-        scale, borne = None, fit.expand(square.shape[1], -1)
+    @classmethod
+    def of(cls, adds: Additions, tokens: slice, norms: Tensor, along: Tensor, fit: Tensor) -> "Tile":
+        """Of the rows' lengths [head, token] and products with `adds.vectors`, which may go on past the last token."""
+        past = (0, along.shape[2] - len(fit))
+        along = along[:, :, : len(fit)]
+        shifts = 0 if adds.shift is None else adds.shift.shape[1]
+        square, reach, mixed = (
+            norms[:, None].square(),
+            norms[:, None] + adds.far[0],
+            along[:, shifts:] + adds.squares[1],
+        )
+        if shifts:
+            square = square + adds.squares[0] + 2 * along[:, :shifts]  # |row + shift|²
+        scale, borne = None, fit.expand(reach.shape[1], -1)
         if adds.scale is not None and adds.borne is not None:
-            scale, borne = adds.scale[:, stretch], borne & adds.borne[:, stretch]
+            scale, borne = adds.scale[:, tokens], borne & adds.borne[:, tokens]
             square, mixed, reach = square * scale.square(), mixed * scale, reach * scale.abs()
         square = square + adds.squares[2] + 2 * mixed
         reach = reach + adds.far[1] + bounds.SMALLEST
-        past = (0, self.wide.shape[1] - count)
-        return Tile(
+        return cls(
             scale if scale is None else pad(scale, past), pad(square, past), pad(reach, past), pad(fit, past),
             pad(borne, past),
         )  # fmt: skip
