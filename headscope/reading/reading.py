@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from headscope.model.surroundings import settled_class
@@ -217,6 +217,10 @@ class Reading(Captured):
     def ask_atlas(self, asked: Question, token: int | str = 1) -> Atlas:
         """The same for a question that is made already."""
         return answers.atlas(self, asked, token)
+
+    def atlas_by_layers(self, asked: Question, token: int | str = 1) -> Iterator[Atlas]:
+        """The same as it is found: atlases of the first layers, each of one or more layers more, the last one whole."""
+        return answers.atlas_by_layers(self, asked, token)
 
     def map(
         self,

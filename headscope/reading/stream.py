@@ -139,7 +139,7 @@ def ranks_alone(vocabulary: Vocabulary, stream: Tensor, ids: Tensor) -> Tensor:
     found = []
     for stage, vectors in enumerate(stream):
         table = vocabulary.isolated_stream(stage)
-        device = table.rows.device
+        device = table.device
         near = search(table, [Place.none], vectors[:, None].to(device), ids.to(device), k=1)["cosine"]
         found.append(near.own_rank[:, 0].cpu())
     return torch.stack(found)
@@ -153,7 +153,7 @@ def _other_cosine(places: Spots, encode: Encode, vectors: Tensor, others: Tensor
         if not len(member):
             continue
         asked, one = members[member], encode(spot)
-        rows = one.rows(others[asked, column].to(one.table.rows.device)).cpu()  # (pair, 1, d_model)
+        rows = one.rows(others[asked, column].to(one.table.device)).cpu()  # (pair, 1, d_model)
         cosines = torch.nn.functional.cosine_similarity(vectors[asked].double(), rows, dim=-1)  # (pair, stage)
         found[asked, :, column] = cosines.float()
     return found.transpose(0, 1)
