@@ -75,7 +75,7 @@ def test_one_answer_whether_a_table_is_made_or_none(scope):
     vocabulary, layers = scope.bench.vocabulary, range(scope.card.layers)
     reading = scope.read(zoo.TEXT)
     spot, own, shared = reading.spots[4], torch.tensor([reading.tokens[4].id]), 0
-    for space, vectors in {"value": reading.z, "output": reading.z, "key": reading.k, "query": reading.q}.items():
+    for space, vectors in {"value": reading.z, "output": reading.z, "key": reading.q, "query": reading.q}.items():
         for layer in layers:
             light, held = (vocabulary.encoded(space, "layer", layer, spot, queries) for queries in (0, None))
             shared += isinstance(light.source, Shared)
