@@ -10,8 +10,8 @@ from typing import TypeVar
 
 import torch
 
-from headscope.cores.alone import alone, keep_alone, own_threads
 from headscope.cores.count import usable
+from headscope.cores.one_thread import alone, keep_alone, own_threads
 from headscope.question.stopping import stop_point
 
 P = TypeVar("P")

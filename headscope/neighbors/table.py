@@ -11,6 +11,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+_STRETCH = 4096  # rows whose lengths are taken at a time
+
 
 @dataclass(frozen=True)
 class Place:
@@ -132,8 +134,7 @@ class Table(Source):
         if not torch.isfinite(bias).all():
             raise ValueError("the bias holds values that are not finite")
         rows = rows.float().contiguous()
-        # float64: squares of large float32 values overflow in float32.
-        norms = torch.stack([torch.linalg.vector_norm(head, dim=-1, dtype=torch.float64) for head in rows])
+        norms = torch.stack([_lengths(head) for head in rows])
         finite = torch.isfinite(norms).all(0)
         typical = norms[:, finite].median(-1).values if finite.any() else norms[:, 0]
         return cls(
@@ -149,3 +150,9 @@ class Table(Source):
     @property
     def nbytes(self) -> int:
         return sum(part.nbytes for part in (self.rows, self.bias, self.norms, self.typical, self.finite))
+
+
+def _lengths(rows: Tensor) -> Tensor:
+    """|rows| float64 [token]: squares of large float32 values overflow in float32, and float64 makes a copy."""
+    parts = [torch.linalg.vector_norm(part, dim=-1, dtype=torch.float64) for part in rows.split(_STRETCH)]
+    return torch.cat(parts)

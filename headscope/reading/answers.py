@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
 import torch
 
 from headscope.errors import InputError
-from headscope.neighbors import Nearest, distances
+from headscope.neighbors import Nearest, Source, distances
 from headscope.question import notes
 from headscope.question.choices import AGAINST, METRICS, WEIGH, Against, Metric, Weigh, one_of
 from headscope.question.given import in_order, number, whole
@@ -63,33 +63,35 @@ def nearest(captured: Captured, asked: Question, token: Tokens, reading: Explain
     return found if listed else found.each()[0]
 
 
-def atlas(captured: Captured, asked: Question, token: int | str) -> Atlas:
-    """See `Reading.atlas`."""
-    *_, whole_atlas = atlas_by_layers(captured, asked, token)
-    return whole_atlas
-
-
-def atlas_by_layers(captured: Captured, asked: Question, token: int | str) -> Iterator[Atlas]:
-    """See `Reading.atlas_by_layers`."""
-    selected = captured.position_of(token)
-    search, bench = finder(captured, asked), captured.bench
-    names, own = bench.opened.names, captured.tokens[selected]
+def atlas(captured: Captured, asked: Question, token: int | str, tell: Callable[[Atlas], None] | None = None) -> Atlas:
+    """See `Reading.atlas`; `tell` hears of the layers that are found, each time that there are more."""
+    selected, search = captured.position_of(token), finder(captured, asked)
     found: list[Nearest] = []
     for fresh, source in search.search_layers(selected):
         found += fresh
-        ids = torch.stack([near.ids[0, :, 0] for near in found])  # (L, H)
-        bench.vouch(ids)
-        yield Atlas(
-            question=search.question,
-            token=own,
-            ids=ids,
-            distances=torch.stack([near.distances[0, :, 0] for near in found]),
-            own_rank=torch.stack([near.own_rank[0] for near in found]),
-            kinds=captured.kinds_of(ids, torch.tensor(own.id)),
-            places=captured.places_of(ids),
-            names=named(ids, names) | {own.id: names[own.id]},
-            notes=search.notes(source, asked.use_position),
-        )
+        so_far = _atlas(captured, search, asked, selected, found, source)
+        if tell is not None:
+            tell(so_far)
+    return so_far
+
+
+def _atlas(
+    captured: Captured, search: Finder, asked: Question, selected: int, found: Sequence[Nearest], source: Source
+) -> Atlas:
+    ids = torch.stack([near.ids[0, :, 0] for near in found])  # (L, H)
+    captured.bench.vouch(ids)
+    names, own = captured.bench.opened.names, captured.tokens[selected]
+    return Atlas(
+        question=search.question,
+        token=own,
+        ids=ids,
+        distances=torch.stack([near.distances[0, :, 0] for near in found]),
+        own_rank=torch.stack([near.own_rank[0] for near in found]),
+        kinds=captured.kinds_of(ids, torch.tensor(own.id)),
+        places=captured.places_of(ids),
+        names=named(ids, names) | {own.id: names[own.id]},
+        notes=search.notes(source, asked.use_position),
+    )
 
 
 def attention(captured: Captured, token: int | str, layer: int, weigh: Weigh) -> Attention:

@@ -133,7 +133,7 @@ class Tile:
         biased = along[:, shifts:] if adds.along_bias is None else adds.along_bias[:, None, tokens]
         square, reach, mixed = norms[:, None].square(), norms[:, None] + adds.far[0], biased + adds.squares[1]
         if shifts:
-            square = square + adds.squares[0] + 2 * along[:, :shifts]  # |row + shift|² [head, place, token]
+            square = square + adds.squares[0] + 2 * along[:, :shifts]  # |row + shift|²
         scale, borne = None, fit.expand(reach.shape[1], -1)
         if adds.scale is not None and adds.borne is not None:
             scale, borne = adds.scale[:, tokens], borne & adds.borne[:, tokens]

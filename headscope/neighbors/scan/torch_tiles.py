@@ -18,7 +18,7 @@ from headscope.neighbors.settle import Findings
 from headscope.neighbors.shared import Shared
 from headscope.question.choices import Metric
 
-_SCORES = {"cpu": 2**17, "cuda": 2**25}  # at a time: what a core's cache holds; what keeps a GPU busy
+_SCORES = {"cpu": 2**19, "cuda": 2**25}  # at a time: what a core's caches hold; what keeps a GPU busy
 _TOKENS = {"cpu": 1024, "cuda": 4096}  # of a tile; below 32 blocks, passes over them are not of vector instructions
 _MOST_TOKENS = 4096  # of a tile on a CPU, where the queries are few
 _PIECES = 4  # for each thread: whoever shares its core with another program then holds up the rest for a short while

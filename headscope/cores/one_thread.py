@@ -16,12 +16,13 @@ from functools import cache
 import torch
 
 _here = threading.local()
+_beginning = threading.Lock()
 
 
 @contextmanager
 def alone() -> Iterator[None]:
     """Inside, torch computes with one thread on the calling thread; outside and elsewhere nothing changes."""
-    if own_threads() == 1 or _openmp() is None:
+    if torch.get_num_threads() == 1 or _openmp() is None:
         yield
         return
     before, local = torch.get_num_threads(), keep_alone()
@@ -40,15 +41,16 @@ def own_threads() -> int:
 
 def keep_alone() -> int:
     """Let torch compute with one thread on the calling thread from now on; returns MKL's local number of before."""
-    everywhere = torch.get_num_threads()  # also lets torch set the thread up, which it does once
-    if _openmp() is not None:
-        return _set(1, 1)
-    # Without OpenMP in reach, by torch's own setting; a thread that begins in between keeps it.
-    torch.set_num_threads(1)
-    back = threading.Thread(target=torch.set_num_threads, args=(everywhere,))
-    back.start()
-    back.join()
-    return 0
+    with _beginning:
+        everywhere = torch.get_num_threads()  # also lets torch set the thread up, which it does once
+        if _openmp() is not None:
+            return _set(1, 1)
+        # Without OpenMP in reach, by torch's own setting; a thread that begins in between keeps it.
+        torch.set_num_threads(1)
+        back = threading.Thread(target=torch.set_num_threads, args=(everywhere,))
+        back.start()
+        back.join()
+        return 0
 
 
 def _set(threads: int, local: int) -> int:
