@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from headscope import __version__
-from headscope.corpus.census import Census
+from headscope.corpus.bank import BankPlan
+from headscope.corpus.census import Census, texts_of_bank
 from headscope.corpus.counted import CountedCorpus, Shard
+from headscope.corpus.genres import told as genres_told
 from headscope.corpus.run import missing, run_missing
 from headscope.corpus.standard_input import KEPT, ArrivedTexts, arriving
 from headscope.corpus.texts import Corpus, CorpusText, TextFile, find_sources
@@ -61,7 +63,7 @@ class Survey:
         self.scope, self.texts, self.options, self.directory = scope, texts, options, directory
         self.census = texts.census
         self._stores: dict[str | None, Store] = {}
-        self._banks: dict[str | None, SurveyBank] = {}
+        self._banks: dict[str | None, tuple[SurveyBank, SurveyBank | None]] = {}
 
     @classmethod
     def prepare(
@@ -145,7 +147,7 @@ class Survey:
         with held(self.directory):
             work_of(self.directory).clean()
             self._write_vocabulary()
-            write_bank(self.directory, self.census.bank)
+            write_bank(self.directory, self.census)
             stores = self._all(nulls)
             progress.step(doing, self._work(stores))
             for store in stores:
@@ -172,10 +174,10 @@ class Survey:
             scope = scope.randomised(int(null.removeprefix("random-")))
         self._make_ready(scope)
 
-        bank = self._bank(scope, null)
+        banks = self._of_chance(scope, null)
 
         def into(shard: Shard, sink: Sink) -> None:
-            context = self._context(bank, shard.texts, shard.groups)
+            context = self._context(banks, shard.texts, shard.groups)
             measure(scope, shard.texts, self.options, context, sink, null=null, tick=progress.advance)
 
         run_missing(self.texts, store, into)
@@ -195,6 +197,9 @@ class Survey:
         for store in stores:
             for index, fault in store.faults().items():
                 yield f"{store.named(index, fault)}: it is measured again."
+        genres = self.census.genres
+        if genres is not None and (few := genres_told(genres.documents)) is not None:
+            yield few
 
     def _left(self, stores: Sequence[Store]) -> int:
         """Positions that are not measured."""
@@ -212,15 +217,23 @@ class Survey:
     def _with_stream(self, store: Store) -> bool:
         return self.options.stream and moves_streams(store.null)
 
-    def _bank(self, scope: Scope, null: str | None = None) -> SurveyBank:
+    def _of_chance(self, scope: Scope, null: str | None = None) -> tuple[SurveyBank, SurveyBank | None]:
+        """The bank, and that of genres."""
+
+        def bank(plan: BankPlan) -> SurveyBank:
+            return SurveyBank(plan, partial(texts_of_bank, plan, self.texts.corpus), scope, self.options, null)
+
         if null not in self._banks:
-            of_texts = partial(self.census.bank_texts, self.texts.corpus)
-            self._banks[null] = SurveyBank(self.census.bank, of_texts, scope, self.options, null)
+            of_genres = None if self.census.genres is None else self.census.genres.bank
+            self._banks[null] = bank(self.census.bank), None if of_genres is None else bank(of_genres)
         return self._banks[null]
 
-    def _context(self, bank: SurveyBank, texts: Sequence[CorpusText], groups: Sequence[int]) -> Context:
+    def _context(
+        self, banks: tuple[SurveyBank, SurveyBank | None], texts: Sequence[CorpusText], groups: Sequence[int]
+    ) -> Context:
         group_of = {text.number: group for text, group in zip(texts, groups, strict=True)}
-        return Context(self.census.frequencies, self.census.distractors, bank, group_of)
+        bank, matched = banks
+        return Context(self.census.frequencies, self.census.distractors, bank, group_of, self.census.genres, matched)
 
     def _seconds(self, left: int, streams_left: int, trial: float) -> float | None:
         """Seconds that so many positions take, by the first texts and layer 0; when all is ready."""
@@ -238,7 +251,7 @@ class Survey:
 
         def spent(size: int) -> float:
             texts = self._first_texts(size)
-            context = self._context(self._bank(self.scope), texts, self.census.groups[:size].tolist())
+            context = self._context(self._of_chance(self.scope), texts, self.census.groups[:size].tolist())
             start = time.perf_counter()
             measure(self.scope, texts, options, context, Discard(), layers=layers)
             return time.perf_counter() - start
@@ -310,7 +323,8 @@ def manifest_of(scope: Scope, counted: CountedCorpus, options: dict[str, Any]) -
             "documents": census.documents,
             "left_out": census.left_out,
             "examples": [asdict(example) for example in census.examples],
-        },
+        }
+        | ({} if census.genres is None else {"genres": census.genres.documents}),
         "shards": [
             {"texts": shard.stop - shard.first, "positions": shard.positions, "sha256": shard.sha256}
             for shard in census.shards

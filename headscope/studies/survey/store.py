@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from headscope.corpus.bank import BankPlan
+from headscope.corpus.census import Census
 from headscope.errors import InputError
 from headscope.keep.checksums import CHECKSUMS, content_fault, outline_fault, seal
 from headscope.keep.files import told, whole_folder
@@ -24,7 +24,7 @@ from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.nulls import moves_streams, variants
 from headscope.studies.survey.shape import shape_fault
 
-VOCABULARY, BANK = "vocabulary.parquet", "bank.parquet"
+VOCABULARY, BANK, MATCHED_BANK = "vocabulary.parquet", "bank.parquet", "bank_matched.parquet"
 
 
 class Sink:
@@ -35,24 +35,26 @@ class Sink:
         self._writers: dict[str, pq.ParquetWriter] = {}
 
     def texts(self, table: pa.Table) -> None:
-        self._write("texts", tables.TEXTS, table)
+        self._write("texts", table)
 
     def tokens(self, table: pa.Table) -> None:
-        self._write("tokens", tables.TOKENS, table)
+        self._write("tokens", table)
 
     def patterns(self, table: pa.Table) -> None:
-        self._write("patterns", tables.PATTERNS, table)
+        self._write("patterns", table)
 
     def rows(self, table: pa.Table) -> None:
-        self._write("rows", tables.ROWS, table)
+        self._write("rows", table)
 
     def stream(self, table: pa.Table) -> None:
-        self._write("stream", tables.STREAM, table)
+        self._write("stream", table)
 
-    def _write(self, name: str, schema: pa.Schema, table: pa.Table) -> None:
+    def _write(self, name: str, table: pa.Table) -> None:
         with told(self._directory):
-            if name not in self._writers:
-                self._writers[name] = pq.ParquetWriter(self._folder / f"{name}.parquet", schema, compression="zstd")
+            if name not in self._writers:  # of texts with genres a table has more columns than others
+                self._writers[name] = pq.ParquetWriter(
+                    self._folder / f"{name}.parquet", table.schema, compression="zstd"
+                )
             # A row group is one layer of one view, so that the statistics need not hold more of a shard than that.
             self._writers[name].write_table(table, row_group_size=max(1, len(table)))
 
@@ -69,7 +71,7 @@ class Discard(Sink):
     def __init__(self) -> None:
         super().__init__(Path(), Path())
 
-    def _write(self, name: str, schema: pa.Schema, table: pa.Table) -> None:
+    def _write(self, name: str, table: pa.Table) -> None:
         pass
 
 
@@ -173,9 +175,11 @@ def nulls_there(directory: Path, shards: int) -> list[str]:
     return [null for null, store in stores.items() if all(store.shard(shard).is_dir() for shard in range(shards))]
 
 
-def write_bank(directory: Path, plan: BankPlan) -> None:
-    """Write bank.parquet, unless it is there: whose outputs chance is measured with."""
-    _write_once(directory / BANK, tables.bank(plan))
+def write_bank(directory: Path, census: Census) -> None:
+    """Write bank.parquet, and that of genres, unless they are there: whose outputs chance is measured with."""
+    _write_once(directory / BANK, tables.bank(census.bank))
+    if census.genres is not None and census.genres.bank is not None:
+        _write_once(directory / MATCHED_BANK, tables.matched_bank(census.genres))
 
 
 def write_vocabulary(directory: Path, labels: Sequence[str], sorts: Sequence[str], frequencies: Any) -> None:
@@ -211,6 +215,11 @@ def read_vocabulary(directory: Path) -> pa.Table:
 def read_bank(directory: Path) -> pa.Table:
     """bank.parquet; InputError where it is not there."""
     return _read(directory, BANK)
+
+
+def read_matched_bank(directory: Path) -> pa.Table:
+    """bank_matched.parquet; InputError where it is not there."""
+    return _read(directory, MATCHED_BANK)
 
 
 def _read(directory: Path, name: str) -> pa.Table:
