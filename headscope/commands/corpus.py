@@ -16,6 +16,7 @@ from headscope.commands.options import (
     DocumentColumn,
     Dtype,
     Mask,
+    Memory,
     Model,
     ModelArgument,
     Revision,
@@ -87,6 +88,7 @@ def survey(
     stack: Stack = None,
     device: Device = "auto",
     dtype: Dtype = None,
+    memory: Memory = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask after the plan.")] = False,
 ) -> None:
     """Measure a corpus: what every head's output is nearest to, and what of it differs from chance."""
@@ -112,7 +114,7 @@ def survey(
     nulls = checked_nulls(null or ())
     directory_to_write(output)
     with working("starting") as status:
-        scope = open_scope(status, model, revision, device, dtype, stack)
+        scope = open_scope(status, model, revision, device, dtype, stack, memory)
         if "isolated" in options.references:
             isolate(status, scope)
         prepared = Survey.prepare(scope, texts, output, options, part=here, say=lambda step: status.update(f"{step} …"))

@@ -10,6 +10,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+_STRETCH = 4096  # rows whose lengths are taken at a time
+
 
 @dataclass(frozen=True)
 class Place:
@@ -75,8 +77,7 @@ class Table:
         if not torch.isfinite(bias).all():
             raise ValueError("the bias holds values that are not finite")
         rows = rows.float().contiguous()
-        # float64: squares of large float32 values overflow in float32.
-        norms = torch.stack([torch.linalg.vector_norm(head, dim=-1, dtype=torch.float64) for head in rows])
+        norms = torch.stack([_lengths(head) for head in rows])
         finite = torch.isfinite(norms).all(0)
         typical = norms[:, finite].median(-1).values if finite.any() else norms[:, 0]
         return cls(rows, bias.float().contiguous(), norms.float(), typical.float(), finite)
@@ -112,3 +113,9 @@ class Table:
         """Memory the table holds, in bytes."""
         parts = (self.rows, self.bias, self.norms, self.typical, self.finite)
         return sum(part.numel() * part.element_size() for part in parts)
+
+
+def _lengths(rows: Tensor) -> Tensor:
+    """|rows| float64 [token]: squares of large float32 values overflow in float32, and float64 makes a copy."""
+    parts = [torch.linalg.vector_norm(part, dim=-1, dtype=torch.float64) for part in rows.split(_STRETCH)]
+    return torch.cat(parts)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
 import torch
 
 from headscope.errors import InputError
-from headscope.neighbors import distances
+from headscope.neighbors import Nearest, Table, distances
 from headscope.question import notes
 from headscope.question.choices import AGAINST, METRICS, WEIGH, Against, Metric, Weigh, one_of
 from headscope.question.given import in_order, number, whole
@@ -63,14 +63,23 @@ def nearest(captured: Captured, asked: Question, token: Tokens, reading: Explain
     return found if listed else found.each()[0]
 
 
-def atlas(captured: Captured, asked: Question, token: int | str) -> Atlas:
-    """See `Reading.atlas`."""
-    selected = captured.position_of(token)
-    search, bench = finder(captured, asked), captured.bench
-    found = [search.search(layer, [selected]) for layer in range(len(captured.z))]
+def atlas(captured: Captured, asked: Question, token: int | str, tell: Callable[[Atlas], None] | None = None) -> Atlas:
+    """See `Reading.atlas`; `tell` hears of the layers that are found, each time that there is one more."""
+    selected, search = captured.position_of(token), finder(captured, asked)
+    found: list[tuple[Nearest, Table]] = []
+    for layer in range(len(captured.z)):
+        found.append(search.search(layer, [selected]))
+        if tell is not None:
+            tell(_atlas(captured, search, asked, selected, found))
+    return _atlas(captured, search, asked, selected, found)
+
+
+def _atlas(
+    captured: Captured, search: Finder, asked: Question, selected: int, found: Sequence[tuple[Nearest, Table]]
+) -> Atlas:
     ids = torch.stack([near.ids[0, :, 0] for near, _ in found])  # (L, H)
-    bench.vouch(ids)
-    names, own = bench.opened.names, captured.tokens[selected]
+    captured.bench.vouch(ids)
+    names, own = captured.bench.opened.names, captured.tokens[selected]
     return Atlas(
         question=search.question,
         token=own,

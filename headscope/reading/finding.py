@@ -60,11 +60,10 @@ class Finder:
 
         As the model counted in this text; a position that the text does not have is that of an ordinary longer one.
         """
-        if not self.question.use_position:
-            return None
         at = position if self.question.at is None else self.question.at
-        spots = self.captured.spots
-        return spots[at] if at < len(spots) else self.vocabulary.feed.spot(at)
+        if at >= len(self.captured.spots):
+            return self.vocabulary.feed.spot(at)
+        return self.captured.stands(at, self.question.use_position)
 
     def search(self, layer: int, positions: Sequence[int]) -> tuple[Nearest, Table]:
         """The nearest tokens of every head's vector at each of the positions, as many as asked, and a table of them."""

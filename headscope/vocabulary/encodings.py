@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from headscope.errors import InputError, ModelError
-from headscope.keep.memory import M, Recent
+from headscope.keep.memory import M, Memory, Recent
 from headscope.model.feed.feed import Feed, Part, finite_ids
 from headscope.model.feed.feed import Place as ModelPlace
 from headscope.model.feed.positions import Spot
@@ -61,13 +61,15 @@ class _CachedTensors:
 
 
 class Vocabulary:
-    """Encodings of a model's whole vocabulary, made when first asked for and kept within `budget` bytes.
+    """Encodings of a model's whole vocabulary, made when first asked for and kept within `budget`.
+
+    That is so many bytes, or a memory that others have part in.
 
     `encoded(space, reference, layer, spot)` is what the reference's block makes of every token that arrives as
     block 0's input at `spot`, as `layer` compares it; None leaves out what the model does for positions.
     """
 
-    def __init__(self, opened: Opened, budget: int, alone: Isolated) -> None:
+    def __init__(self, opened: Opened, budget: int | Memory, alone: Isolated) -> None:
         self.feed: Feed = opened.feed
         self.names = opened.names
         self._opened, self._alone = opened, alone
@@ -137,11 +139,11 @@ class Vocabulary:
                 return self._seen(("output", "isolated", layer), values, self._lens(layer))
             return Encoded(values, Place.none, "model", 0.0)
         projection = 0 if reference == "input" else layer
-        place = spot if self.has_positions else None
+        place = None if spot is None or not spot.added else spot
         if space == "output":
             return self._output(projection, layer, place)
         encoded = self._part(_PARTS[space], projection, place)
-        if space == "value" or spot is None:
+        if space == "value" or spot is None or not spot.placed:
             return encoded
         return replace(encoded, aim=self._turn(_PARTS[space], projection, spot))
 
@@ -160,15 +162,16 @@ class Vocabulary:
 
     def arriving(self, spot: Spot | None) -> Encoded:
         """What block 0 gets for every token at `spot`, the start of the residual stream: a table of one head."""
+        if spot is not None and spot.added:
+            form, error = self._arrivals
+            if form is not None:
+                motion = self._motion("v", 0, spot)
+                table = self._keep(("arrivals",), form.pack)
+                return Encoded(table, Place(motion.scale, form.shift(motion)), "closed form", error)
         plain = self._keep(("embedding",), self._embeddings)
-        if spot is None or not self.has_positions:
+        if spot is None or not spot.added:
             return Encoded(plain, Place.none, "model", 0.0)
-        form, error = self._arrivals
-        if form is not None:
-            motion = self._motion("v", 0, spot)
-            table = self._keep(("arrivals",), form.pack)
-            return Encoded(table, Place(motion.scale, form.shift(motion)), "closed form", error)
-        ids, place = self.feed.plain_tokens, spot.rows
+        ids, place = self.feed.plain_tokens, spot.added
         added = self.feed.arrivals(ids, place).double() - self.feed.arrivals(ids, None).double()
         if float((added - added[0]).abs().amax()) <= TOLERANCE * float(plain.typical[0]):
             return Encoded(plain, Place(shift=added.mean(0, keepdim=True).float()), "closed form", 0.0)
@@ -281,7 +284,7 @@ class Vocabulary:
     def _prove(self, part: Part, layer: int) -> _Proved:
         """Fit the closed form, and compare it with the model on random tokens, each at one of a few positions."""
         owner = self._owner(layer, part)
-        stem = self._stem(owner) if self.has_positions else None
+        stem = self._stem(owner) if self.has_positions or self.feed.positions.types else None
         form = closed_form.fit(self.feed, layer, part, stem)
         generator = torch.Generator().manual_seed(layer)
         known = finite_ids(self.feed.model).to(self.feed.device)
@@ -340,5 +343,5 @@ class Vocabulary:
 
 
 def _rows_at(spot: Spot | None) -> ModelPlace:
-    """What the model's position modules return at a spot; None: no position."""
-    return None if spot is None else spot.rows
+    """What the model adds at a spot; None: no position."""
+    return None if spot is None else spot.added

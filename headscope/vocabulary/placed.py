@@ -75,7 +75,7 @@ def search_placed(
     return Found({metric: _joined([one[metric] for one in found], back) for metric in metrics}, queries, candidates)
 
 
-def places_of(spots: Sequence[Spot] | None, count: int) -> Spots:
+def places_of(spots: Sequence[Spot | None] | None, count: int) -> Spots:
     """Where `count` vectors stand; `spots` None: the vocabulary is the same everywhere, and one place does."""
     return [(None, torch.arange(count))] if spots is None else members_of(spots)
 

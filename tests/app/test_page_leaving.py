@@ -34,7 +34,7 @@ def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
 
 @pytest.fixture
 def server(gate: Gate) -> Iterator[Server]:
-    with Server(create_app(gate.scope, limits=Limits(patience=PATIENCE))) as running:
+    with Server(create_app(gate.scope, limits=Limits(patience=PATIENCE, ahead=False))) as running:
         ask(running, "nearest")
         yield running
 

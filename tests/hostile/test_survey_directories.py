@@ -38,7 +38,7 @@ from tests.hostile.apart import Apart, apart
 from tests.hostile.nasty import NASTY, remove, replace
 from tests.model.damage import Leaves
 from tests.studies.survey.corpora import sentences, surveyed, written
-from tests.studies.survey.damage import STRANGE, changed, fields, files, make_to_fit, of_before, read_all
+from tests.studies.survey.damage import STRANGE, changed, fields, files, make_to_fit, read_all, unseal
 
 SHARDS: dict[str, Any] = {"shard_positions": 36, "stream": True}
 MARK = "<script>alert(1)</script>"
@@ -179,7 +179,7 @@ class Attempt:
         shutil.copytree(self.root / "whole", directory)
         (directory / "honest").symlink_to(self.root / "whole")
         if example.seals == "none":
-            of_before(directory)
+            unseal(directory)
         for change in example.changes:
             change.make(directory)
         (directory / "honest").unlink(missing_ok=True)

@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
-from headscope.neighbors import Place, backend_in_use, search, warm_up
+from headscope.neighbors import Place, Table, backend_in_use, search, warm_up
 from headscope.neighbors.batch import Batch, pair_distances
 from headscope.neighbors.scan import torch_tiles
 from headscope.question.choices import METRICS, Metric
@@ -42,6 +43,24 @@ def test_many_queries_at_many_places_are_found_as_each_would_be_alone(backend: s
         alone = search(table, at, queries[[query]], own[[query]])["cosine"]
         assert torch.equal(near.ids[query], alone.ids[0])
         assert torch.equal(near.own_rank[query], alone.own_rank[0])
+
+
+def test_a_long_list_of_neighbours_takes_little_more_than_the_places_for_it() -> None:
+    pytest.importorskip("numba")
+    table = Table.pack(torch.randn(1, 2000, 8), torch.zeros(1, 8))
+    queries, own = torch.randn(200, 25, 8), torch.arange(200)
+    search(table, [Place.none], queries[:1], own[:1], backend="numba")  # compiled, on no account of the search's
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    tracemalloc.start()
+    try:
+        search(table, [Place.none], queries, own, k=100, backend="numba")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+        torch.set_num_threads(threads)
+    places = 2 * 5000 * (100 + 112 + 100) * 8  # two stretches' of every row, see numba_tiles: a score and a token each
+    assert peak < 3.2 * places
 
 
 def test_searches_may_run_side_by_side() -> None:

@@ -20,6 +20,7 @@ Array = np.ndarray[Any, Any]
 _SPARE = 112  # places in a row's pool beside k: ties and near-ties at the k-th
 _DOUBTS = 16  # near-ties of a row with a target that there is room for, on average, and
 _MOST_DOUBTS = 2**24  # of all: 320 MB, which are memory only as far as they are needed
+_ROWS = 1024  # whose pools are gone through at a time: indices of all at once would take more than the pools do
 _ASIDE = 4096  # tokens of one stretch, metric and place that float64 may have to score for every row
 
 
@@ -153,11 +154,14 @@ class _KernelNotes:
         live[work.row] = self.live[:, :, m].all(0)
         live[-1] = False
 
-        size = self.size[:, :, m]
-        cut, head, lane, place = (np.arange(size.max()) < size[..., None]).nonzero()
-        row = work.row[head, lane]
-        kept = self.most[cut, head, m, lane, place] >= floor[row]
-        contenders = [np.stack([row, self.token[cut, head, m, lane, place]])[:, kept]]
+        contenders = [np.empty((2, 0), np.int64)]
+        for cut, head in np.ndindex(self.listed.shape[:2]):
+            for start in range(0, work.row.shape[1], _ROWS):
+                lanes = slice(start, start + _ROWS)
+                at, row = (cut, head, m, lanes), work.row[head, lanes]
+                lane, place = (np.arange(self.size[at].max()) < self.size[at][:, None]).nonzero()
+                kept = self.most[at][lane, place] >= floor[row[lane]]
+                contenders.append(np.stack([row[lane[kept]], self.token[at][lane[kept], place[kept]]]))
         doubtful = [np.empty((4, 0), np.int64)]
         for at in np.ndindex(self.listed.shape[:2]):
             row, (doubts, asides) = work.row[at[1]], self.listed[at]
@@ -179,5 +183,6 @@ class _KernelNotes:
 
 def _of_live_rows(pairs: list[Array], live: Array) -> tuple[Tensor, ...]:
     joined = np.concatenate(pairs, 1)
-    joined = joined[:, live[joined[0]]]
+    kept = live[joined[0]]
+    joined = joined if kept.all() else joined[:, kept]
     return tuple(torch.from_numpy(np.ascontiguousarray(part)) for part in joined)

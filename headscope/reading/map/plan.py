@@ -45,7 +45,7 @@ class Plan:
 
     def map(self, progress: Tell | None) -> Map:
         """The map, made where it has not been made before; `progress` None: a bar, where there is a terminal."""
-        layouts = self.captured.bench.the(Layouts)
+        layouts = self.captured.bench.the(Layouts, Layouts)
         layout = layouts.known(self.vectors, self.way)
         if layout is None:
             announced = f"t-SNE of {len(self.vectors):,} points; kept for next time"
@@ -157,4 +157,4 @@ def _mapped(captured: Captured, asked: Question, points: Tensor, vectors: Tensor
     """A text by the places of its values and outputs, and their vectors."""
     count = len(captured.tokens)
     moved = distances(asked.metric, vectors[:count], vectors[count:]).float()
-    return MappedText(captured.text, captured.mask, captured.tokens, points[:count], points[count:], moved)
+    return MappedText(captured.passage.called, captured.mask, captured.tokens, points[:count], points[count:], moved)

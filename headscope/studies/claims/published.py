@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from headscope.errors import InputError
+from headscope.keep.memory import Memory
 from headscope.model.capture.capture import held
 from headscope.model.capture.heads import HeadTensors
 from headscope.model.capture.norms import Norm
@@ -116,8 +117,8 @@ class PublishedBench(Bench):
             own.opened,
             replace(own.card, why=f"{own.card.why}; read by the published arithmetic"),
             lambda: PublishedBench(own.anew()),
-            KEPT_BYTES,
-            lambda opened, budget, alone: PublishedVocabulary(opened, budget, alone, self.stored),
+            Memory(KEPT_BYTES),
+            lambda opened, memory, alone: PublishedVocabulary(opened, memory, alone, self.stored),
         )
 
     def seen(self, heads: Sequence[HeadTensors], texts: Sequence[Text]) -> Sequence[HeadTensors]:
@@ -139,8 +140,8 @@ class PublishedVocabulary(Vocabulary):
     G(y) = s(y) (N(y) − b) is linear in y, N the embedding norm, b = N(0), s(y) its spread, u_t(p) = 1 / s(E_t + P_p).
     """
 
-    def __init__(self, opened: Opened, budget: int, alone: Isolated, kept: Stored) -> None:
-        super().__init__(opened, budget, alone)
+    def __init__(self, opened: Opened, memory: Memory, alone: Isolated, kept: Stored) -> None:
+        super().__init__(opened, memory, alone)
         self._stored = kept
 
     def encoded(self, space: Space, reference: Reference | None, layer: int, spot: Spot | None) -> Encoded:

@@ -21,8 +21,8 @@ from headscope.inference.verdicts import corrected
 from headscope.studies.survey.finished import LEFT_OUT, refuse_unfinished
 from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.nulls import variants
+from headscope.studies.survey.shape import told
 from headscope.studies.survey.signal import SIZED
-from headscope.studies.survey.unsealed import told
 
 # What the figures of a head, or of the mean of a layer's heads, are of.
 SUBJECT = {
@@ -168,7 +168,7 @@ def unpaired(first: Mapping[str, Any], second: Mapping[str, Any]) -> str | None:
 
 def read_left_out(directory: Path) -> dict[Key, KeptFigure]:
     """left_out.parquet by key; InputError where it cannot be made sense of."""
-    with told(directory, survey_manifest(directory)):
+    with told(directory):
         table = pq.read_table(directory / LEFT_OUT)
         lists = table["lost"].combine_chunks()
         values, ends = lists.values.to_numpy(zero_copy_only=False), lists.offsets.to_numpy()

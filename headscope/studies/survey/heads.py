@@ -19,6 +19,7 @@ from headscope.model.feed.positions import Spot
 from headscope.model.lengths import alike
 from headscope.model.tokens import Token
 from headscope.question.choices import Mask
+from headscope.question.passage import Passage
 from headscope.reading.bench import Bench
 from headscope.reading.patterns import pattern_figures
 from headscope.reading.reading import Reading
@@ -136,7 +137,7 @@ def streams_of(
 ) -> list[Tensor]:
     """The streams of texts at their ordinary positions: float32 [stage, token, d_model] each."""
     ids = [[token.id for token in read] for read in tokens]
-    contexts = [bench.context(text.content, truncate=truncate) for text in texts]
+    contexts = [bench.context(Passage(text.content), truncate=truncate) for text in texts]
     read_too = [[token.id for token in context] for context in contexts if context is not None] or None
     found = streams(bench.opened, ids, mask, read_too)
     return [

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from headscope.corpus.census import TextTypes
 from headscope.corpus.tags import tagged
 from headscope.corpus.texts import CorpusText
+from headscope.keep.allocator import give_back
 from headscope.question.choices import Metric
 from headscope.reading.stream import stages_of
 from headscope.studies.survey import nulls, tables
@@ -89,6 +90,7 @@ def measure(
     chosen = range(scope.card.layers) if layers is None else layers
     for mask in options.masks:
         heads, bank = heads_of(scope, texts, tokens, options, mask, null), context.bank.heads(mask)
+        give_back()
         for layer in chosen:
             sink.patterns(tables.patterns(frame, layer, mask, heads.figures[:, layer]))
         first: dict[str, dict[Metric, Compared]] = {}

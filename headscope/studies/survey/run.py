@@ -21,7 +21,6 @@ from headscope.corpus.standard_input import KEPT, ArrivedTexts, arriving
 from headscope.corpus.texts import Corpus, CorpusText, TextFile, find_sources
 from headscope.errors import InputError
 from headscope.keep.lock import FOREVER, forget_work, held
-from headscope.keep.record import is_sealed
 from headscope.model.surroundings import settled_class
 from headscope.neighbors import warm_up
 from headscope.question.choices import Null
@@ -35,7 +34,6 @@ from headscope.studies.survey.manifest import (
     claim,
     read_manifest,
     refuse_differences,
-    survey_manifest,
     work_of,
 )
 from headscope.studies.survey.measure import Context, measure
@@ -43,7 +41,6 @@ from headscope.studies.survey.nulls import moves_streams, variants
 from headscope.studies.survey.options import SurveyOptions, checked_nulls
 from headscope.studies.survey.plan import SurveyPlan
 from headscope.studies.survey.store import Discard, Sink, Store, nulls_begun, nulls_there, write_bank, write_vocabulary
-from headscope.studies.survey.unsealed import NOTE
 
 if TYPE_CHECKING:
     from headscope.scope import Scope
@@ -207,8 +204,6 @@ class Survey:
         for store in stores:
             for index, fault in store.faults().items():
                 yield f"{store.named(index, fault)}: it is measured again."
-        if not is_sealed(survey_manifest(self.directory)):
-            yield NOTE
 
     def _missing(self, store: Store) -> set[int]:
         """The shards of this run's part that are not measured."""

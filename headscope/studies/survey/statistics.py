@@ -21,10 +21,10 @@ from headscope.studies.survey.figures import Figure
 from headscope.studies.survey.hubs import HUBS, Hubs
 from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.nulls import moves_streams
+from headscope.studies.survey.shape import told
 from headscope.studies.survey.store import Store, read_bank, read_vocabulary
 from headscope.studies.survey.sums import Items, Membership, Totals
 from headscope.studies.survey.tables import SIGNALS
-from headscope.studies.survey.unsealed import told
 
 # The figures that are kept without each group, by the names that they have then: a statistic's value, or what it has
 # over its chance.
@@ -51,7 +51,7 @@ def compute(directory: Path, nulls: Sequence[str] = (), tick: Callable[[], None]
     after every layer of every view. Raises InputError, naming it, where a shard is not there or is damaged.
     """
     manifest = survey_manifest(directory)
-    with told(directory, manifest):
+    with told(directory):
         _compute(directory, manifest, nulls, tick)
 
 

@@ -17,13 +17,13 @@ from headscope.errors import InputError
 from headscope.keep.checksums import CHECKSUMS, content_fault, outline_fault, seal
 from headscope.keep.files import told, whole_folder
 from headscope.keep.lock import making
-from headscope.keep.record import identity, is_sealed
+from headscope.keep.record import identity
 from headscope.keep.rows import write_table
 from headscope.question.choices import NULLS
 from headscope.studies.survey import tables
 from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.nulls import moves_streams, variants
-from headscope.studies.survey.unsealed import shape_fault, texts_fault
+from headscope.studies.survey.shape import shape_fault
 
 VOCABULARY, BANK = "vocabulary.parquet", "bank.parquet"
 
@@ -142,7 +142,7 @@ class Store:
 
     @property
     def _tables(self) -> list[str]:
-        with_stream = self._manifest["options"].get("stream", False) and moves_streams(self.null)
+        with_stream = self._manifest["options"]["stream"] and moves_streams(self.null)
         return [f"{name}.parquet" for name in ("texts", "tokens", "patterns", "rows", *["stream"] * with_stream)]
 
     def _about(self, index: int) -> dict[str, Any]:
@@ -162,23 +162,16 @@ class Store:
 
     def _fault(self, index: int) -> str | None:
         if index not in self._faults:
-            fault = self._outline_fault(index)
-            if fault is None and self._sealed(index):
-                whole = content_fault(self.shard(index), self._tables)
-                fault = whole or shape_fault(self.shard(index), self._tables, self._manifest, index)
-            elif fault is None:
-                fault = texts_fault(self.shard(index), self._manifest, index)
-            self._faults[index] = fault
+            folder, names = self.shard(index), self._tables
+            self._faults[index] = (
+                self._outline_fault(index)
+                or content_fault(folder, names)
+                or shape_fault(folder, names, self._manifest, index)
+            )
         return self._faults[index]
 
     def _outline_fault(self, index: int) -> str | None:
-        if self._sealed(index):
-            return outline_fault(self.shard(index), self._tables, self._about(index))
-        return shape_fault(self.shard(index), self._tables, self._manifest, index)
-
-    def _sealed(self, index: int) -> bool:
-        """Whether a shard has checksums, or must have them: those of surveys of before have none."""
-        return is_sealed(self._manifest) or os.path.lexists(self.shard(index) / CHECKSUMS)
+        return outline_fault(self.shard(index), self._tables, self._about(index))
 
 
 def nulls_begun(directory: Path) -> list[Store]:

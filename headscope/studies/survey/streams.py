@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from headscope.keep.allocator import give_back
 from headscope.model.feed.positions import Spot
 from headscope.model.tokens import Token
 from headscope.question.choices import Mask
@@ -65,6 +66,7 @@ def walked(
     for chunk, members in _chunks(frame, _BYTES // (4 * scope.card.d_model * (2 * scope.card.layers + 1))):
         texts, read = [frame.texts[n] for n in chunk], [tokens[n] for n in chunk]
         together = torch.cat(streams_of(bench, texts, read, options.truncate, mask), 1)  # (stage, token, d_model)
+        give_back()
         parts.append(
             walk(
                 vocabulary,

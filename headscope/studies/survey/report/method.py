@@ -40,9 +40,6 @@ def measured(surveys: Mapping[str, OpenedSurvey]) -> Section:
     section = Section(
         "What was measured", "measured", [DocumentTable("From the surveys' manifests.", ("", *surveys), rows)]
     )
-    notes = tuple(f"{name}: {note}" for name, survey in surveys.items() for note in survey.notes)
-    if notes:
-        section.blocks.append(Items(notes))
     left = [
         (name, example["reason"], f"{example['source']}, line {example['line']}")
         for name, survey in surveys.items()
