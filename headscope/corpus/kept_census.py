@@ -71,7 +71,7 @@ def _read(path: Path) -> Census:
         return Census(
             **{name: found[name] for name in _ARRAYS},
             **{name: plain[name] for name in _PLAIN},
-            bank=BankPlan(*(found[f"bank-{name}"] for name in _BANK), digests),
+            bank=BankPlan(**{name: found[f"bank-{name}"] for name in _BANK}, digests=digests),
             distractors=tuple(
                 TextTypes(text, document, found[f"types-{n}"])
                 for n, (text, document) in enumerate(plain["distractors"])

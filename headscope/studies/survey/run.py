@@ -34,6 +34,7 @@ from headscope.studies.survey.manifest import (
     claim,
     read_manifest,
     refuse_differences,
+    survey_manifest,
     work_of,
 )
 from headscope.studies.survey.measure import Context, measure
