@@ -6,8 +6,9 @@ It is deterministic: where two runs take it at one time, it does not matter whos
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,29 +25,34 @@ _BANK = ("stratum", "document", "text", "position")
 _PLAIN = ("longest", "documents", "left_out", "sha256")
 
 
-def counted_or_kept(
-    path: Path, sources: Sequence[TextFile], asked: CorpusOptions, shard_positions: int, count: Callable[[], Census]
-) -> Census:
-    """The census in `path`, where it is of these files as they are and of what is asked; else what `count` makes."""
-    if intact(path, _about(sources, asked, shard_positions)):
-        return _read(path)
-    return count()
+@dataclass(frozen=True)
+class KeptCensus:
+    """The census of these files as they are, and of what is asked, in the file `path`."""
 
+    path: Path
+    sources: Sequence[TextFile]
+    asked: CorpusOptions
+    shard_positions: int
 
-def keep(path: Path, sources: Sequence[TextFile], asked: CorpusOptions, shard_positions: int, census: Census) -> None:
-    """Write a census to `path`, unless it is there. InputError where the disk does not take it."""
-    about = _about(sources, asked, shard_positions)
-    if not intact(path, about):
-        write_sealed(path, about, lambda beside: _write(beside, census))
+    def read(self) -> Census | None:
+        """What was counted; None where it is not there, is of other files or another question, or is damaged."""
+        return _read(self.path) if intact(self.path, self._about) else None
 
+    def write(self, census: Census) -> None:
+        """Keep a census. InputError where the disk does not take it."""
+        write_sealed(self.path, self._about, lambda beside: _write(beside, census))
 
-def _about(sources: Sequence[TextFile], asked: CorpusOptions, shard_positions: int) -> str:
-    """What tells texts from others without reading them: names, sizes and times of their files; and what is asked."""
-    files = []
-    for source in sources:
-        found = source.path.stat() if source.fault is None else None
-        files.append([source.name, source.format, None if found is None else [found.st_size, found.st_mtime_ns]])
-    return json.dumps([files, asked.sample, asked.seed, asked.truncate, asdict(asked.columns), shard_positions])
+    @cached_property
+    def _about(self) -> str:
+        """What tells files from others without reading them: names, sizes and times; and what is asked."""
+        files = []
+        for source in self.sources:
+            found = source.path.stat() if source.fault is None else None
+            files.append([source.name, source.format, None if found is None else [found.st_size, found.st_mtime_ns]])
+        asked = self.asked
+        return json.dumps(
+            [files, asked.sample, asked.seed, asked.truncate, asdict(asked.columns), self.shard_positions]
+        )
 
 
 def _write(path: Path, census: Census) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from headscope import __version__
 from headscope.corpus.census import Census
 from headscope.corpus.counted import CountedCorpus, Shard
+from headscope.corpus.kept_census import KeptCensus
 from headscope.corpus.run import WHOLE, Part, missing, run_shared
 from headscope.corpus.standard_input import KEPT, ArrivedTexts, arriving
 from headscope.corpus.texts import Corpus, CorpusText, TextFile, find_sources
@@ -46,7 +47,7 @@ from headscope.studies.survey.store import Discard, Sink, Store, nulls_begun, nu
 if TYPE_CHECKING:
     from headscope.scope import Scope
 
-STANDARD_INPUT = "-"
+STANDARD_INPUT, CENSUS = "-", "census.npz"
 _PATIENCE = 60.0  # seconds: who claims a directory, or begins in it, is soon done
 _NAMED = 8  # missing shards that a sentence names
 _MOST = 64  # texts that the time is estimated by
@@ -95,8 +96,13 @@ class Survey:
         with ExitStack() as stack:
             sources = _sources(paths, where, options, standard_input, stack)
             read = [one.source(options) if isinstance(one, ArrivedTexts) else one for one in sources]
-            say("counting the texts")
-            texts = CountedCorpus.of(scope, read, options, options.shard_positions)
+            census = KeptCensus(where / CENSUS, read, options, options.shard_positions)
+            known = None if before is None else census.read()
+            if known is None:
+                say("counting the texts")
+                texts = CountedCorpus.of(scope, read, options, options.shard_positions)
+            else:
+                texts = CountedCorpus(Corpus(read, options.columns), known)
             with held(where, _PATIENCE):
                 before = read_manifest(where)
                 for one in (one for one in sources if isinstance(one, ArrivedTexts)):
@@ -106,6 +112,8 @@ class Survey:
                         _refuse_other_texts(where, before, texts.census)
                     one.keep()
                 claim(where, manifest_of(scope, texts, options.to_dict()))
+                if known is None:
+                    census.write(texts.census)
         kept = [
             replace(one.source(options), path=where / KEPT) if isinstance(one, ArrivedTexts) else one for one in sources
         ]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from dataclasses import fields, is_dataclass
 from itertools import chain
 
+import numpy as np
 import pytest
 import zoo
 from aside import HEADSCOPE, Program
@@ -12,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headscope.commands.cli import main
+from headscope.corpus import counted as counting
 from headscope.corpus.run import Part
 from headscope.errors import InputError
 from headscope.studies.survey.opened import open_survey
@@ -60,6 +64,64 @@ def test_parts_in_any_order_are_one_survey(scope_of, path, tmp_path):
     assert statistics(directory).equals(statistics(whole))
     assert open_survey(directory).nulls == ("labels",)
     assert not (directory / ".at-work").exists()
+
+
+def test_only_the_first_run_counts_the_texts(scope_of, path, tmp_path, monkeypatch):
+    scope, directory = scope_of("bert"), tmp_path / "s"
+    counted = []
+    take = counting.take_census
+
+    def counts(*arguments):
+        counted.append(arguments)
+        return take(*arguments)
+
+    monkeypatch.setattr(counting, "take_census", counts)
+    first = Survey.prepare(scope, [path], directory, SurveyOptions(**SHARDS), part=Part(1, 2))
+    second = Survey.prepare(scope, [path], directory, SurveyOptions(**SHARDS), part=Part(2, 2))
+    assert len(counted) == 1
+    same(first.census, second.census)
+    for survey in (second, first):
+        survey.run()
+    finish(directory)
+    whole = surveyed(scope, path, tmp_path / "whole", **SHARDS)
+    assert statistics(directory).equals(statistics(whole))
+
+
+def test_texts_that_were_written_again_are_counted_again(scope_of, path, tmp_path):
+    scope, directory = scope_of("bert"), tmp_path / "s"
+    first = Survey.prepare(scope, [path], directory, SurveyOptions(**SHARDS))
+    os.utime(path, (1, 1))  # the same texts
+    same(first.census, Survey.prepare(scope, [path], directory, SurveyOptions(**SHARDS)).census)
+    written(path, sentences(30, seed=1), every=4)
+    with pytest.raises(InputError, match=r"holds another survey: texts\.sha256"):
+        Survey.prepare(scope, [path], directory, SurveyOptions(**SHARDS))
+
+
+def test_a_damaged_census_is_taken_again(scope_of, path, tmp_path):
+    scope, directory = scope_of("bert"), tmp_path / "s"
+    first = Survey.prepare(scope, [path], directory, SurveyOptions(**SHARDS))
+    kept = directory / "census.npz"
+    whole = kept.read_bytes()
+    for damaged in (whole[:-1], whole[:200] + bytes([whole[200] ^ 1]) + whole[201:], b""):
+        kept.write_bytes(damaged)
+        same(first.census, Survey.prepare(scope, [path], directory, SurveyOptions(**SHARDS)).census)
+        assert kept.read_bytes() == whole
+
+
+def same(one, other):
+    """Two censuses say the same, whichever was read from a file."""
+    assert flat(one) == flat(other)
+
+
+def flat(value):
+    """Plain data, whatever it is made of."""
+    if isinstance(value, np.ndarray):
+        return str(value.dtype), value.tolist()
+    if is_dataclass(value):
+        return {field.name: flat(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, dict):
+        return {key: flat(one) for key, one in value.items()}
+    return [flat(one) for one in value] if isinstance(value, (tuple, list)) else value
 
 
 def test_what_is_missing_is_named(scope_of, path, tmp_path):
