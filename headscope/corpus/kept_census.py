@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,32 +26,28 @@ _PLAIN = ("longest", "documents", "left_out", "sha256")
 
 @dataclass(frozen=True)
 class KeptCensus:
-    """The census of these files as they are, and of what is asked, in the file `path`."""
+    """A census in the file `path`, and what tells that it is the one that is asked for."""
 
     path: Path
-    sources: Sequence[TextFile]
-    asked: CorpusOptions
-    shard_positions: int
+    about: str
+
+    @classmethod
+    def of(cls, path: Path, sources: Sequence[TextFile], asked: CorpusOptions, shard_positions: int) -> KeptCensus:
+        """That of these files as they are now, told by their names, sizes and times: none is read."""
+        files = []
+        for source in sources:
+            found = source.path.stat() if source.fault is None else None
+            files.append([source.name, source.format, None if found is None else [found.st_size, found.st_mtime_ns]])
+        options = [asked.sample, asked.seed, asked.truncate, asdict(asked.columns), shard_positions]
+        return cls(path, json.dumps([files, options]))
 
     def read(self) -> Census | None:
         """What was counted; None where it is not there, is of other files or another question, or is damaged."""
-        return _read(self.path) if intact(self.path, self._about) else None
+        return _read(self.path) if intact(self.path, self.about) else None
 
     def write(self, census: Census) -> None:
         """Keep a census. InputError where the disk does not take it."""
-        write_sealed(self.path, self._about, lambda beside: _write(beside, census))
-
-    @cached_property
-    def _about(self) -> str:
-        """What tells files from others without reading them: names, sizes and times; and what is asked."""
-        files = []
-        for source in self.sources:
-            found = source.path.stat() if source.fault is None else None
-            files.append([source.name, source.format, None if found is None else [found.st_size, found.st_mtime_ns]])
-        asked = self.asked
-        return json.dumps(
-            [files, asked.sample, asked.seed, asked.truncate, asdict(asked.columns), self.shard_positions]
-        )
+        write_sealed(self.path, self.about, lambda beside: _write(beside, census))
 
 
 def _write(path: Path, census: Census) -> None:

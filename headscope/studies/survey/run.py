@@ -96,7 +96,7 @@ class Survey:
         with ExitStack() as stack:
             sources = _sources(paths, where, options, standard_input, stack)
             read = [one.source(options) if isinstance(one, ArrivedTexts) else one for one in sources]
-            census = KeptCensus(where / CENSUS, read, options, options.shard_positions)
+            census = KeptCensus.of(where / CENSUS, read, options, options.shard_positions)
             known = None if before is None else census.read()
             if known is None:
                 say("counting the texts")
