@@ -148,7 +148,7 @@ def ranks_alone(vocabulary: Vocabulary, stream: Tensor, ids: Tensor) -> Tensor:
     found = []
     for stage, vectors in enumerate(stream):
         table = vocabulary.isolated_stream(stage)
-        device = table.rows.device
+        device = table.device
         near = search(table, [Place.none], vectors[:, None].to(device), ids.to(device), k=1)["cosine"]
         found.append(near.own_rank[:, 0].cpu())
     return torch.stack(found)
@@ -164,7 +164,7 @@ def _other_cosine(places: Spots, encode: Encode, vectors: Tensor, others: Tensor
             continue
         one = encode(spot)
         for asked, of in zip(members[member].split(size), column.split(size), strict=True):
-            rows = one.rows(others[asked, of].to(one.table.rows.device)).cpu()  # (pair, 1, d_model)
+            rows = one.rows(others[asked, of].to(one.table.device)).cpu()  # (pair, 1, d_model)
             cosines = torch.nn.functional.cosine_similarity(vectors[asked].double(), rows, dim=-1)  # (pair, stage)
             found[asked, :, of] = cosines.float()
     return found.transpose(0, 1)

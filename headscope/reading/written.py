@@ -194,7 +194,7 @@ def written(captured: Captured, asked: Question, head: int | None) -> Written:
     said = f"there is no head {head!r}; the layer's heads are 0 to {heads - 1}."
     chosen = None if head is None else one_of_many(head, range(heads), said)
     ids, back = torch.tensor([token.id for token in captured.tokens]).unique(return_inverse=True)
-    ranks, table, candidates = search.ranks(layer, ids)
+    ranks, source, candidates = search.ranks(layer, ids)
     bench.vouch(ids)
     ranks = ranks[..., back].movedim(1, 0)  # (H, S, S)
     aucs = torch.where(ranks > 0, auc(ranks.double(), candidates), torch.nan).float()
@@ -213,7 +213,7 @@ def written(captured: Captured, asked: Question, head: int | None) -> Written:
         within=within,
         candidates=candidates,
         head=chosen,
-        notes=(*search.notes(table, asked.use_position), *masked),
+        notes=(*search.notes(source, asked.use_position), *masked),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from headscope.corpus.census import Census
 from headscope.errors import InputError
 from headscope.keep.checksums import CHECKSUMS, content_fault, outline_fault, seal
 from headscope.keep.files import told, whole_folder
+from headscope.keep.lock import making
 from headscope.keep.record import identity
 from headscope.keep.rows import write_table
 from headscope.question.choices import NULLS
@@ -80,12 +81,12 @@ class Store:
 
     def __init__(self, directory: Path, null: str | None = None) -> None:
         self.directory, self.null = directory, null
-        self._shards = directory / "shards" if null is None else directory / "nulls" / null / "shards"
+        self.folder = directory / "shards" if null is None else directory / "nulls" / null / "shards"
         self._faults: dict[int, str | None] = {}
 
     def shard(self, index: int) -> Path:
         """The folder of a shard."""
-        return self._shards / f"{index:05d}"
+        return self.folder / f"{index:05d}"
 
     def has(self, index: int) -> bool:
         """Whether a shard is there, and what was written; every byte of it is looked at, once."""
@@ -114,12 +115,19 @@ class Store:
         return f"{self._name(index)} is damaged ({fault})"
 
     @contextmanager
-    def writing(self, index: int) -> Iterator[Sink]:
+    def making(self, index: int, patience: float) -> Iterator[AbstractContextManager[Sink] | None]:
+        """Be the one that measures a shard: see `corpus.run.SharedShards`."""
+        with making(self.directory, f"{self.null or 'model'}-{index:05d}", patience) as folder:
+            self._faults.pop(index, None)  # another run may have measured it since it was looked at
+            yield None if folder is None or self.has(index) else self._writing(index, folder)
+
+    @contextmanager
+    def _writing(self, index: int, beginning: Path) -> Iterator[Sink]:
         """A sink for one shard; the shard is there once the block ends without an error, in the place of a damaged one.
 
         It is begun outside the shards: whoever reads those finds whole ones.
         """
-        with whole_folder(self.shard(index), self.directory) as folder:
+        with whole_folder(self.shard(index), beginning, self.directory) as folder:
             with closing(Sink(folder, self.directory)) as sink:
                 yield sink
             with told(self.directory):
@@ -168,11 +176,17 @@ class Store:
         return outline_fault(self.shard(index), self._tables, self._about(index))
 
 
+def nulls_begun(directory: Path) -> list[Store]:
+    """The shards of every null of which there is any, in the order of their names."""
+    known = sorted(name for null in NULLS for name in variants(null))
+    stores = [Store(directory, null) for null in known]
+    return [store for store in stores if store.folder.is_dir() and any(store.folder.iterdir())]
+
+
 def nulls_there(directory: Path, shards: int) -> list[str]:
     """The names of the nulls that have a folder for every shard, whole or damaged, also of earlier runs."""
-    known = [name for null in NULLS for name in variants(null)]
-    stores = {null: Store(directory, null) for null in sorted(known)}
-    return [null for null, store in stores.items() if all(store.shard(shard).is_dir() for shard in range(shards))]
+    there = (store for store in nulls_begun(directory) if all(store.shard(one).is_dir() for one in range(shards)))
+    return [str(store.null) for store in there]
 
 
 def write_bank(directory: Path, census: Census) -> None:

@@ -43,6 +43,7 @@ def test_uniform_attention_is_the_mean_of_the_values_that_are_seen(scope_of, nam
         assert torch.allclose(got[query], values[: query + 1].mean(0), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_every_null_is_measured_and_named(scope_of, tmp_path):
     scope = scope_of("bert")
     path = written(tmp_path / "t.txt", sentences(12))
