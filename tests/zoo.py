@@ -12,9 +12,11 @@ from typing import Any
 import torch
 import transformers
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
-from zoo_tokenizers import CORPUS, TEXT, byte_level, gpt_like, llama_like, roberta_like, wordpiece
-
-__all__ = ["BASE", "CORPUS", "MORE", "TEXT", "ZOO", "build", "byte_level", "randomise", "save", "stack_of", "wordpiece"]
+from zoo_tokenizers import CORPUS as CORPUS
+from zoo_tokenizers import TEXT as TEXT
+from zoo_tokenizers import byte_level as byte_level
+from zoo_tokenizers import gpt_like, llama_like, roberta_like, wordpiece
+from zoo_tokenizers import tokenize as tokenize
 
 Config = tuple[str, dict[str, Any]]  # the model class's name, and what its configuration is given
 _SHAPE = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48}

@@ -7,6 +7,10 @@ import re
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
+from headscope.model.passages import tokenized
+from headscope.model.tokens import Token, TokenNames
+from headscope.question.passage import Passage
+
 CORPUS = [
     "Time flies like an arrow. Fruit flies like a banana.",
     "A bird in the hand is worth two in the bush, and the early bird catches the worm.",
@@ -74,6 +78,11 @@ def wordpiece() -> PreTrainedTokenizerFast:
         sep_token="[SEP]",
         mask_token="[MASK]",
     )
+
+
+def tokenize(text: str, names: TokenNames) -> tuple[Token, ...]:
+    """The tokens of a plain text."""
+    return tokenized(Passage(text), names).tokens
 
 
 def roberta_like() -> PreTrainedTokenizerFast:

@@ -40,7 +40,7 @@ def patience() -> float:
 
 @pytest.fixture
 def server(gate: Gate, patience: float) -> Iterator[Server]:
-    with Server(create_app(gate.scope, limits=Limits(patience=patience))) as running:
+    with Server(create_app(gate.scope, limits=Limits(patience=patience, ahead=False))) as running:
         ask(running, "nearest")
         yield running
 

@@ -12,7 +12,7 @@ import torch
 
 from headscope.corpus.bank import ASKED, strata
 from headscope.question.kinds import KINDS
-from headscope.reading.within import evenly, visible
+from headscope.reading.within import evenly
 from headscope.studies.survey import heads
 from tests.studies.survey.corpora import sentences, surveyed, table, written
 
@@ -87,7 +87,7 @@ def test_what_is_written_where_is_that_of_every_output_asked_for_every_token(sco
     for number, layer in ((0, 0), (2, 1), (4, 2)):
         reading = scope.read(TEXTS[number], mask)
         own, others, carry, ceiling = brute(reading, reading.z[layer], layer)
-        kv = evenly(visible(reading.pattern_of(layer)), reading.v[layer], scope.card.heads)
+        kv = evenly(reading.attended(layer).visible, reading.v[layer], scope.card.heads)
         even_own, even_others, even_carry, _ = brute(reading, kv, layer)
         for head in range(scope.card.heads):
             for at in (token.position for token in reading.tokens if not token.special):
