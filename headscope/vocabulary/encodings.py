@@ -14,7 +14,7 @@ from torch import Tensor
 
 from headscope.errors import InputError, ModelError
 from headscope.keep.memory import M, Memory, Recent
-from headscope.model.feed.feed import Feed, Part, finite_ids
+from headscope.model.feed.feed import Feed, Part
 from headscope.model.feed.feed import Place as ModelPlace
 from headscope.model.feed.positions import Spot
 from headscope.model.feed.projections import output_weights
@@ -286,7 +286,7 @@ class Vocabulary:
         stem = self._stem(owner) if self.has_positions else None
         form = closed_form.fit(self.feed, layer, part, stem)
         generator = torch.Generator().manual_seed(layer)
-        known = finite_ids(self.feed.model).to(self.feed.device)
+        known = self.feed.finite_ids.to(self.feed.device)
         ids = known[torch.randperm(len(known), generator=generator)[:_SAMPLE].to(known.device)]
         limit = self.feed.positions.limit or 1
         positions = sorted({0, 1, limit // 2, limit - 1} & set(range(limit))) if self.has_positions else []
