@@ -70,7 +70,8 @@ def test_a_layer_comes_while_the_next_is_worked_out_and_who_leaves_ends_it(serve
         httpx.Client(base_url=server.address, timeout=60) as client,
         client.stream("POST", f"{API}/atlas/layers", json=asked) as answer,
     ):
-        first = json.loads(next(answer.iter_lines()))
+        lines = answer.iter_lines()  # once it is gone, so is the connection
+        first = json.loads(next(lines))
         assert (first["layer"], len(first["cells"])) == (0, HEADS)
         assert gate.reached.wait(60)
     noticed(server)
