@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -24,7 +24,8 @@ from headscope.model.opening.stacks import choose, unwrapped
 from headscope.model.surroundings import settled_class
 from headscope.model.tokens import Token
 from headscope.question.choices import Mask, Space, StackName, What
-from headscope.question.given import as_seed, bytes_of, text_of, texts_of
+from headscope.question.given import as_seed, bytes_of, text_of
+from headscope.question.passage import Passage, passage_of, passages_of
 from headscope.reading.bank import Bank, bank_of, source
 from headscope.reading.bench import Bench, Changed, Isolation
 from headscope.reading.captured import capture
@@ -166,23 +167,41 @@ class Scope:
 
         return cls(opening())
 
-    def tokens(self, text: str, *, truncate: bool = False) -> tuple[Token, ...]:
-        """The tokens of a text as the heads get them, without running the model.
+    def tokens(
+        self,
+        text: str | None = None,
+        *,
+        ids: Iterable[int] | None = None,
+        messages: Iterable[Mapping[str, str]] | None = None,
+        pair: str | None = None,
+        special: bool = True,
+        truncate: bool = False,
+    ) -> tuple[Token, ...]:
+        """The tokens of what `read` takes as the heads get them, without running the model.
 
         Raises InputError for an empty text, or one that is longer than the model reads, unless `truncate`.
         """
-        return self._bench.tokens(text_of(text), truncate=truncate)
+        passage = passage_of(text, ids=ids, messages=messages, pair=pair, special=special)
+        return self._bench.tokens(passage, truncate=truncate)
 
     def read(
         self,
-        text: str,
+        text: str | None = None,
         mask: Mask = "model",
         *,
+        ids: Iterable[int] | None = None,
+        messages: Iterable[Mapping[str, str]] | None = None,
+        pair: str | None = None,
+        special: bool = True,
         decoder_text: str | None = None,
         truncate: bool = False,
         edit: Edits | None = None,
     ) -> Reading:
         """Run `text` through the model and keep what every head did.
+
+        In the place of a text: `ids` of tokens as they are, or the `messages` of a chat, each {"role": …, "content":
+        …}, as the tokenizer's chat template renders them. `pair` is a second text behind the first, as the tokenizer
+        joins the two. `special` False leaves out the special tokens that it would add to a text.
 
         `mask` "model" leaves the model's own, "full" lets every token see all others, "causal" only those before
         it. With the stack "decoder" the encoder reads `text`, and the heads are those of the decoder on
@@ -193,24 +212,37 @@ class Scope:
         one that is longer than the model reads, unless `truncate`.
         """
         written = None if decoder_text is None else [text_of(decoder_text, "decoder_text")]
-        return self._read([text_of(text)], mask, written, truncate, plain_edits(edit))[0]
+        passage = passage_of(text, ids=ids, messages=messages, pair=pair, special=special)
+        return self._read([passage], mask, written, truncate, plain_edits(edit))[0]
 
-    def read_many(self, texts: Iterable[str], mask: Mask = "model", *, truncate: bool = False) -> list[Reading]:
+    def read_many(
+        self,
+        texts: Iterable[str] | None = None,
+        mask: Mask = "model",
+        *,
+        ids: Iterable[Iterable[int]] | None = None,
+        messages: Iterable[Iterable[Mapping[str, str]]] | None = None,
+        pairs: Iterable[str] | None = None,
+        special: bool = True,
+        truncate: bool = False,
+    ) -> list[Reading]:
         """Read several texts in padded batches: equal to single reads within float32's arithmetic.
 
-        `texts` is anything that has an order: a list, a generator, a column of a table. A set has none.
+        `texts` is anything that has an order: a list, a generator, a column of a table. A set has none. In their
+        place: lists of `ids`, or of `messages`. `pairs`: a second text for each. See `read`.
 
         >>> readings = scope.read_many(["Time flies like an arrow.", "A banana."])
         >>> [reading.tokens[2].text for reading in readings]
         ['flies', 'banana']
         """
-        return self._read(texts_of(texts), mask, None, truncate, {})
+        passages = passages_of(texts, ids=ids, messages=messages, pairs=pairs, special=special)
+        return self._read(passages, mask, None, truncate, {})
 
     def _read(
-        self, texts: Sequence[str], mask: Mask, decoder_texts: Sequence[str] | None, truncate: bool, edit: Edits
+        self, passages: Sequence[Passage], mask: Mask, decoder_texts: Sequence[str] | None, truncate: bool, edit: Edits
     ) -> list[Reading]:
         def read(bench: Bench) -> list[Reading]:
-            return capture(Reading, bench, texts, mask, decoder_texts=decoder_texts, truncate=truncate, edit=edit)
+            return capture(Reading, bench, passages, mask, decoder_texts=decoder_texts, truncate=truncate, edit=edit)
 
         return self._fresh(read, self._bench)
 

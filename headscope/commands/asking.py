@@ -41,17 +41,24 @@ CHOICES: dict[str, tuple[str, ...]] = {
 # What a sentence calls them, where their name does not say it.
 _KINDS = {"weigh": "way to weigh", "replace_by": "replacement", "text_format": "format"}
 # They are read, so they have to be texts; everything else may be a path, whose bytes are the file system's affair.
-_TEXTS = ("text", "token", "also", "decoder_text")
-_TABLES = ("directories", "survey")
-_PATHS = ("model", "texts", "directories", "output", "survey", "lens", "bank")
+_TEXTS = ("text", "token", "also", "decoder_text", "pair", "system")
+_TABLES = ("directories", "survey", "finish")
+_PATHS = ("model", "texts", "directories", "output", "survey", "finish", "lens", "bank")
 
 # Option → the options that it goes with, and which of their values; None: left out.
 Needs = Mapping[str, tuple[tuple[str, tuple[object, ...]], ...]]
 _ENCODED = ("space", (None, "value", "output", "key", "query"))  # where the vocabulary is encoded by a projection
 _COLUMNS: Needs = dict.fromkeys(("column", "document_column"), (("text_format", ("auto", "jsonl", "csv", "parquet")),))
 _SWEPT = (("part", (None, "dimension", "number")),)
+_GIVEN: Needs = {
+    "system": (("chat", (True,)),),
+    "pair": (("chat", (False,)), ("ids", (None,))),
+    "special": (("chat", (False,)), ("ids", (None,))),
+    "chat": (("ids", (None,)),),
+}
 NEEDS: dict[str, Needs] = {
     "look": {
+        **_GIVEN,
         "layer": (("view", ("heads", "attention", "written")),),
         "head": (("view", ("written",)),),
         "weigh": (("view", ("attention",)),),
@@ -72,7 +79,7 @@ NEEDS: dict[str, Needs] = {
         "decoder_text": (("stack", ("decoder",)),),
         "as_csv": (("as_json", (False,)), ("why", (None,))),
     },
-    "map": {"at": (_ENCODED,), "perplexity": (("method", ("tsne",)),)},
+    "map": {**_GIVEN, "at": (_ENCODED,), "perplexity": (("method", ("tsne",)),)},
     "models": dict.fromkeys(("stack", "device", "dtype"), (("verify", (True,)),)),
     "survey": {"position": (_ENCODED,), "reference": (_ENCODED,), **_COLUMNS},
     "claims": dict.fromkeys(("texts", "sample", "seed"), (("survey", (None,)),)),

@@ -9,6 +9,7 @@ import typer
 
 from headscope.commands.asking import is_given, listed
 from headscope.commands.options import AsJson, Device, Dtype, Mask, Memory, Model, Revision, Stack
+from headscope.commands.passages import Chat, Ids, Pair, Special, System, given
 from headscope.commands.running import isolate, open_scope, print_json, print_tables, terminal_width, working
 from headscope.commands.streams import write_data
 from headscope.errors import InputError
@@ -28,6 +29,11 @@ def look(
     text: Annotated[str, typer.Argument(help="The text to read.")] = defaults.TEXT,
     model: Model = None,
     revision: Revision = None,
+    pair: Pair = None,
+    special: Special = True,
+    chat: Chat = False,
+    system: System = None,
+    ids: Ids = None,
     token: Annotated[
         str, typer.Option(help="A position (digits), or the text of a token; '=2023' is a text too.")
     ] = str(defaults.TOKEN),
@@ -98,7 +104,7 @@ def look(
     """Show, for every head of a layer, what its output at a token is nearest to; or another view of the text."""
     from headscope.commands import look_views as views
 
-    edits = views.edits(edit or [])
+    edits, passage = views.edits(edit or []), given(context, text, pair, special, chat, system, ids)
     choices: dict[str, Any] = {"space": space, "reference": reference, "metric": metric, "candidates": candidates}
     choices |= {"vector": vector, "at": at}
     question = Question(layer, use_position=position, k=defaults.K if k is None else k, **choices)
@@ -112,7 +118,8 @@ def look(
         if lens is not None:
             scope.use_lens(lens)
         status.update("reading the text …")
-        reading = scope.read(text, mask, decoder_text=decoder_text, truncate=truncate, edit=edits)  # type: ignore[arg-type]
+        options: dict[str, Any] = {"mask": mask, "decoder_text": decoder_text, "truncate": truncate, "edit": edits}
+        reading = scope.read(**passage.given, **options)
         if reference == "isolated":
             isolate(status, scope)
         if isolated:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
 from torch import Tensor
@@ -18,11 +18,13 @@ from headscope.model.capture.heads import HeadTensors
 from headscope.model.card import Card
 from headscope.model.feed.projections import output_weights
 from headscope.model.opened import Opened, Text
+from headscope.model.passages import Tokenized, tokenized
 from headscope.model.surroundings import settled_class
-from headscope.model.tokens import Token, started, tokenize
+from headscope.model.tokens import Token
 from headscope.question import notes
 from headscope.question.choices import WHAT, Candidates, Space, What, one_of
 from headscope.question.given import number
+from headscope.question.passage import Passage
 from headscope.show.progress import bar
 from headscope.vocabulary import Vocabulary
 from headscope.vocabulary.isolated import Isolated, ReadAlone
@@ -111,33 +113,37 @@ class Bench:
         """What readings get to see of a pass over texts: what the model computed."""
         return heads
 
-    def tokens(self, text: str, *, truncate: bool = False) -> tuple[Token, ...]:
-        """The tokens of a text as the heads that are read get them; the model is not run.
+    def tokens(self, passage: Passage, *, truncate: bool = False) -> tuple[Token, ...]:
+        """The tokens of a passage as the heads that are read get them; the model is not run.
 
         Raises InputError for an empty text, or one that is longer than the model reads, unless `truncate`.
         """
-        return self.cut(text, truncate)[0]
+        return self.cut(passage, truncate).tokens
 
-    def context(self, text: str, *, truncate: bool = False) -> tuple[Token, ...] | None:
-        """The tokens of a text as the encoder gets them that a decoder attends to; None where none is read along."""
-        return None if self.opened.stack.encoder is None else self._cut(text, None, truncate)[0]
+    def context(self, passage: Passage, *, truncate: bool = False) -> tuple[Token, ...] | None:
+        """The tokens of a passage as the encoder gets them that a decoder attends to; None where none is read along."""
+        return None if self.opened.stack.encoder is None else self._cut(passage, None, truncate).tokens
 
-    def cut(self, text: str, truncate: bool) -> tuple[tuple[Token, ...], tuple[str, ...]]:
-        """The tokens of a text, and a note if it was cut."""
-        return self._cut(text, self.opened.stack.start, truncate)
+    def cut(self, passage: Passage, truncate: bool) -> Tokenized:
+        """The tokens of a passage as the heads that are read get them, with a note if it was cut."""
+        return self._cut(passage, self.opened.stack.start, truncate)
 
-    def _cut(self, text: str, start: int | None, truncate: bool) -> tuple[tuple[Token, ...], tuple[str, ...]]:
-        names, limit = self.opened.names, self.opened.positions.limit
-        tokens = started(tokenize(text, names), start, names)
-        if limit is None or len(tokens) <= limit:
-            return tokens, ()
-        if not truncate:
-            raise InputError(
-                f"the text has {len(tokens)} tokens, and the model reads at most {limit}: shorten it, or let it be cut "
-                "(truncate=True, --truncate)."
-            )
-        kept = started(tokenize(text, names, limit - (0 if start is None else 1)), start, names)
-        return kept, (notes.truncated(limit, len(tokens)),)
+    def _cut(self, passage: Passage, start: int | None, truncate: bool) -> Tokenized:
+        names, positions = self.opened.names, self.opened.positions
+        limit, made = positions.limit, tokenized(passage, names).behind(start, names)
+        if limit is not None and len(made.tokens) > limit:
+            if not truncate:
+                raise InputError(
+                    f"the text has {len(made.tokens)} tokens, and the model reads at most {limit}: shorten it, or let "
+                    "it be cut (truncate=True, --truncate)."
+                )
+            kept = tokenized(passage, names, limit - (0 if start is None else 1)).behind(start, names)
+            made = replace(kept, notes=(*kept.notes, notes.truncated(limit, len(made.tokens))))
+        if not made.types:
+            return made
+        if not positions.types:
+            return replace(made, types=())
+        return replace(made, notes=(*made.notes, notes.token_types()))
 
     def w_o(self, layer: int) -> Tensor:
         """W_O of a layer's heads, as the model has it now, on the CPU: float32 [head, d_head, d_model]."""
