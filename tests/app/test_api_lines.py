@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -13,6 +15,7 @@ import zoo
 from headscope import Scope
 from headscope.app import create_app
 from headscope.app.api.limits import Limits
+from headscope.question.question import Question
 from tests.app.gate import Gate
 from tests.app.serving import Server
 from tests.app.test_leaving import API, TEXT, ask, free, noticed
@@ -26,7 +29,8 @@ CHOICES: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-def gate() -> Iterator[Gate]:
+def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))
     with Gate(Scope.from_model(*zoo.build("bert"))) as one:
         yield one
 
@@ -36,6 +40,19 @@ def server(gate: Gate) -> Iterator[Server]:
     with Server(create_app(gate.scope, limits=Limits(ahead=False))) as running:
         ask(running, "nearest")
         yield running
+
+
+def steps_to_a_layer(text: str) -> int:
+    """How many steps of the model it takes until an atlas has its first layer, where a view of layer 0 was shown."""
+    with TemporaryDirectory() as nothing, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEADSCOPE_CACHE", nothing)
+        with Gate(Scope.from_model(*zoo.build("bert"))) as other:
+            reading, steps = other.scope.read(text), []
+            reading.nearest(1, 0)
+            before = other.steps
+            reading.ask_atlas(Question(None, "value", "layer", k=1), 1, lambda found: steps.append(other.steps))
+    assert steps[0] < steps[-1], "the next layer takes none"
+    return steps[0] - before
 
 
 @pytest.mark.parametrize("choices", CHOICES)
@@ -63,12 +80,11 @@ def test_what_is_at_hand_is_the_only_line(server: Server) -> None:
 
 
 def test_a_layer_comes_while_the_next_is_worked_out_and_who_leaves_ends_it(server: Server, gate: Gate) -> None:
-    asked = {"text": TEXT, "space": "output", "reference": "layer"}
-    ask(server, "nearest", **asked, layer=0)  # layer 0 is ready, and the next has to be made
-    gate.close(after=1)
+    ask(server, "read", text=TEXT)
+    gate.close(after=steps_to_a_layer(TEXT) + 1)
     with (
         httpx.Client(base_url=server.address, timeout=60) as client,
-        client.stream("POST", f"{API}/atlas/layers", json=asked) as answer,
+        client.stream("POST", f"{API}/atlas/layers", json={"text": TEXT}) as answer,
     ):
         lines = answer.iter_lines()  # once it is gone, so is the connection
         first = json.loads(next(lines))
