@@ -14,7 +14,7 @@ from torch import Tensor
 
 from headscope.errors import InputError, ModelError
 from headscope.keep.memory import M, Memory, Recent
-from headscope.model.feed.feed import Feed, Part, finite_ids
+from headscope.model.feed.feed import Feed, Part
 from headscope.model.feed.feed import Place as ModelPlace
 from headscope.model.feed.positions import Spot
 from headscope.model.feed.projections import output_weights
@@ -331,7 +331,7 @@ class Vocabulary:
         stem = self._stem(owner) if moved or self._is_shared(owner) else None
         form = closed_form.fit(self.feed, layer, part, stem)
         generator = torch.Generator().manual_seed(layer)
-        known = self._finite_ids
+        known = self.feed.finite_ids.to(self.feed.device)
         ids = known[torch.randperm(len(known), generator=generator)[:_SAMPLE].to(known.device)]
         limit = self.feed.positions.limit or 1
         positions = sorted({0, 1, limit // 2, limit - 1} & set(range(limit))) if self.has_positions else []
@@ -356,10 +356,6 @@ class Vocabulary:
             log.info("layer %d: the closed form of %s misses the model by %.1e: the model is run", layer, part, worst)
             return _Proved(None, worst)
         return _Proved(form, worst)
-
-    @cached_property
-    def _finite_ids(self) -> Tensor:
-        return finite_ids(self.feed.model).to(self.feed.device)
 
     def _owner(self, layer: int, part: Part) -> tuple[int, Part]:
         """The layer and part whose stem this one shares: in most models, layer 0's v; in some all but layer 0 one."""
