@@ -141,7 +141,12 @@ class Vocabulary:
         key: tuple[object, ...] = ("table", _PARTS[space], projection)
         if space == "output":
             key, form = ("output", projection, layer, "table"), self._seen_form(projection, layer, form)
-        return key in self._cache or ("shared", *key) in self._cache or self._numbers.get(form) is not None
+        if key in self._cache or ("shared", *key) in self._cache:
+            return True
+        numbers = self._numbers.get(form)
+        if numbers is not None:
+            self._cache.put(("shared", *key), form.shared(numbers))
+        return numbers is not None
 
     def isolated(self, layer: int) -> Table:
         """Every token's values in `layer` when the model reads it alone."""
