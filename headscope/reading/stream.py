@@ -6,7 +6,7 @@ layer. One text's journey and a survey's figures are both made here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
@@ -63,16 +63,23 @@ def streams(
 
     A decoder attends to `contexts`. Raises ModelError where the model computes what is not finite.
     """
-    found: list[Tensor] = [torch.empty(0)] * len(texts)
+    found = dict(each_stream(opened, texts, mask, contexts))
+    return [found[n] for n in range(len(texts))]
+
+
+def each_stream(
+    opened: Opened, texts: Sequence[list[int]], mask: Mask, contexts: Sequence[list[int]] | None
+) -> Iterator[tuple[int, Tensor]]:
+    """The same one after another, each with its text's place in `texts`."""
     for batch in alike([len(ids) for ids in texts], _BATCH_TOKENS, opened.positions.together):
         read = None if contexts is None else [contexts[n] for n in batch]
         stages = opened.stages([texts[n] for n in batch], mask, read)
         for row, n in enumerate(batch):
-            found[n] = joined(stages, row)[:, : len(texts[n])].clone()
-            if not bool(found[n].isfinite().all()):
+            found = joined(stages, row)[:, : len(texts[n])].clone()
+            if not bool(found.isfinite().all()):
                 name = type(opened.model).__name__
                 raise ModelError(f"{name} computes a residual stream that is not finite: try another dtype.")
-    return found
+            yield n, found
 
 
 @dataclass(frozen=True)

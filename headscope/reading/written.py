@@ -19,7 +19,7 @@ from headscope.reading.attention import named_places
 from headscope.reading.captured import Captured
 from headscope.reading.finding import finder
 from headscope.reading.records import WrittenFiguresRecord, WrittenHeadRecord, WrittenRecord
-from headscope.reading.within import Shown, counting, shown, visible
+from headscope.reading.within import Shown, counting, shown
 from headscope.show.heat import heat
 from headscope.show.sheet import Cell, Row, Sheet, of_heads
 
@@ -198,8 +198,7 @@ def written(captured: Captured, asked: Question, head: int | None) -> Written:
     bench.vouch(ids)
     ranks = ranks[..., back].movedim(1, 0)  # (H, S, S)
     aucs = torch.where(ranks > 0, auc(ranks.double(), candidates), torch.nan).float()
-    pattern = captured.pattern_of(layer)
-    sees = visible(pattern)
+    pattern, sees = captured.attended(layer)
     ordinary = torch.tensor([not token.special for token in captured.tokens])
     within = shown(aucs, pattern, sees, counting(captured.tokens), ordinary)
     if chosen is None:

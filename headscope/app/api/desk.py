@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 
+from headscope.app.api.addressed import ViewAsk
 from headscope.app.api.answers import Json, MemoryRecord, as_json
-from headscope.app.api.asks import Ask, CompareAsk, ViewAsk
+from headscope.app.api.asks import Ask, CompareAsk
 from headscope.app.api.isolating import Isolating, NotWhole, check_whole, wait_for
 from headscope.app.api.jobs import visitor
 from headscope.app.api.limits import Limits

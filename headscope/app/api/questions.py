@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
+from headscope.app.api.addressed import ViewAsk
 from headscope.app.api.answers import (
     AllHeadsRecord,
     AttendedRecord,
@@ -37,7 +38,6 @@ from headscope.app.api.asks import (
     MixingAsk,
     NearestAsk,
     ReadAsk,
-    ViewAsk,
     WhyAsk,
     WorkedAsk,
     WrittenAsk,

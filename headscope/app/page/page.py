@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from headscope.app.api.addressed import from_address
 from headscope.app.api.answers import as_json
-from headscope.app.api.asks import from_address
 from headscope.app.api.choices import open_choices
 from headscope.app.api.desk import Desk
 from headscope.app.api.table import TABLE

@@ -130,7 +130,7 @@ class PublishedBench(Bench):
             values = (stream[:-1] @ torch.stack(self.stored.weights)).unflatten(-1, (self.stored.heads, -1))
             patterns = one.pattern  # (L, H, Q, S)
             if patterns is None:  # not captured, because large: asked for layer by layer
-                patterns = torch.stack([self.opened.pattern(text, layer) for layer in range(len(values))])
+                patterns = torch.stack([self.opened.pattern(text, layer).pattern for layer in range(len(values))])
             found.append(replace(one, v=values, z=torch.einsum("lhqs,lshd->lqhd", patterns, values)))
         return found
 
