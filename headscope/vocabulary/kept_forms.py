@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from dataclasses import dataclass
+from importlib.metadata import version
 
 import torch
-import transformers
 from torch import Tensor
 
 from headscope.errors import InputError
@@ -53,7 +53,7 @@ class KeptForms:
 
     def __init__(self, feed: Feed, weights_sha256: str) -> None:
         embeddings = type(feed.model.get_input_embeddings())
-        model = (type(feed.model), embeddings, feed.model.dtype, transformers.__version__, torch.__version__)
+        model = (type(feed.model), embeddings, feed.model.dtype, version("transformers"), torch.__version__)
         self._key = f"{_FORMAT} {weights_sha256} {model}"
         self._feed, self._files = feed, Tensors("forms", _BUDGET)
         self._modules = list(feed.model.modules())
