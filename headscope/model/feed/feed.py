@@ -39,10 +39,13 @@ class _StopAtAttention(Trace):
     def __init__(self, last: int, part: Part = "v") -> None:
         super().__init__()
         self.last, self.part = last, part
+        self.passed: list[Tensor] = []  # the same of the attentions before
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Attended:
+        found = {"q": q, "k": k, "v": v}[self.part]
         if layer == self.last:
-            raise Arrived({"q": q, "k": k, "v": v}[self.part])
+            raise Arrived(found)
+        self.passed.append(found)
         return attend()
 
 
@@ -80,6 +83,23 @@ class Feed:
 
         return self._chunked(ids, lambda chunk: self._run(chunk, layer, place, steer, part)[:, :, 0])
 
+    def everywhere(self, ids: Tensor, part: Part = "v") -> list[Tensor]:
+        """What `vectors` gives of a few `ids` [token] at no position, at every layer, in one run."""
+        first, *others = self.anatomy.blocks
+        seen: list[Tensor] = []
+        recorders: list[Recorder] = []
+
+        def steer(hooks: ExitStack, recorder: Recorder) -> None:
+            recorders.append(recorder)
+            before(hooks, recorder, first.module, first.nth, lambda given: seen.append(given))
+            for block in others:
+                before(hooks, recorder, block.module, block.nth, lambda given: seen[0])
+
+        last = self._run(ids, len(others), None, steer, part)
+        (recorder,) = recorders
+        assert isinstance(recorder, _StopAtAttention)
+        return [*(found.float().to(self.device)[:, :, 0] for found in recorder.passed), last[:, :, 0]]
+
     def arrivals(self, ids: Tensor, place: Place) -> Tensor:
         """x [token, d_model]: what block 0 gets for `ids` [token], the start of the residual stream."""
         first = self.anatomy.blocks[0]
@@ -112,6 +132,17 @@ class Feed:
         if (layer, part) not in self._norms:
             self._norms[layer, part] = self._find_norm(layer, part)
         return self._norms[layer, part]
+
+    def known_norms(self, part: Part) -> dict[int, Norm | None]:
+        """The norms that were found already, by layer."""
+        return {layer: norm for (layer, of), norm in self._norms.items() if of == part}
+
+    def take_norms(self, part: Part, norms: dict[int, Norm | None], only: int | None = None) -> None:
+        """Take these for the norms of a part, by layer, or of one layer only: those that are not there are found."""
+        for layer in range(len(self.anatomy.blocks)) if only is None else [only]:
+            self._norms.pop((layer, part), None)
+            if layer in norms:
+                self._norms[layer, part] = norms[layer]
 
     def inputs(self, ids: Tensor, layer: int, place: Place, part: Part = "v") -> Tensor:
         """y [token, d]: what the norm of `layer` (where there is none, the block) gets for `ids` [token]."""
