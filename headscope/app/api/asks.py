@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from headscope.app.api.passages import FIELDS, PassageAsk, Text, fields_of, of_address
 from headscope.question import defaults, meanings
 from headscope.question.choices import (
     OPEN_REFERENCES,
@@ -32,17 +33,6 @@ Token = Annotated[
 ]
 
 
-def _unicode(text: str) -> str:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise ValueError(f"character {error.start} is half of a surrogate pair, which is no text") from None
-    return text
-
-
-Text = Annotated[str, AfterValidator(_unicode)]
-
-
 _REFERENCES = (
     " ".join(f"{name}: {meaning}" for name, meaning in meanings.REFERENCES.items())
     + f" (null: {defaults.REFERENCE}; the spaces embedding, unembedding and fitted have none)."
@@ -53,10 +43,8 @@ Perplexity = Annotated[float, Field(ge=2, allow_inf_nan=False, description="Of t
 Seed = Annotated[int, Field(ge=0, lt=2**32, description="Of the random rest, and of t-SNE.")]
 
 
-class Ask(BaseModel):
+class Ask(PassageAsk):
     """A text, and the model that is to read it."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     model: str | None = Field(
         default=None,
@@ -64,7 +52,6 @@ class Ask(BaseModel):
         max_length=300,
         description="Hub id or directory; null: the server's own model.",
     )
-    text: Text = Field(default=defaults.TEXT, description="The text to read.", examples=[defaults.TEXT])
     mask: Mask = Field(default="model", description="Who may see whom: the model's own mask, everyone, or only before.")
 
     @property
@@ -192,7 +179,9 @@ class MapAsk(Ask):
     @property
     def ground(self) -> MapAsk:
         """The question of the map itself, which no text was placed in."""
-        return self if self.into is None else self.model_copy(update={"text": self.into, "into": None})
+        if self.into is None:
+            return self
+        return self.about(self.passage.saying(self.into)).model_copy(update={"into": None})
 
 
 class JourneyAsk(LaidOutAsk):
@@ -326,8 +315,9 @@ class CompareAsk(NearestAsk):
 
     def other_side(self) -> NearestAsk:
         """The question of the other side; of another text, the token is still to be found."""
-        given = self.model_dump(exclude={"other"}) | self.other.model_dump(exclude_none=True)
-        return NearestAsk(**given)
+        passage = self.passage if self.other.text is None else self.passage.saying(self.other.text)
+        differs = self.other.model_dump(exclude_none=True, exclude={"text"})
+        return NearestAsk(**self.model_dump(exclude={"other", *FIELDS}) | passage.given | differs)
 
 
 class ViewAsk(NearestAsk):
@@ -370,18 +360,19 @@ class ViewAsk(NearestAsk):
     @classmethod
     def of_address(cls, query: dict[str, str]) -> ViewAsk:
         """The view of an address; what it does not say, or says wrongly, is as in the first view."""
-        known = {name: value for name, value in query.items() if name in cls.model_fields}
+        known, passage = fields_of(query, cls), of_address(query)
         while True:
             try:
-                return cls.model_validate_strings(known)
+                found = cls.model_validate_strings(known)
+                return found if passage is None else found.about(passage)
             except ValidationError as error:
                 for name in {str(fault["loc"][0]) for fault in error.errors()}:
                     del known[name]
 
     def as_map(self) -> MapAsk:
         """The map that is shown."""
-        names = ("model", "text", "mask", "into", "layer", "space", "metric", "method", "candidates")
-        given = {name: getattr(self, name) for name in (*names, "size", "perplexity", "seed")}
+        names = ("model", "mask", "into", "layer", "space", "metric", "method", "candidates")
+        given = self.passage.given | {name: getattr(self, name) for name in (*names, "size", "perplexity", "seed")}
         reference = self.reference if OPEN_REFERENCES[self.space] else None
         return MapAsk(**given, head=self.head or 0, reference=reference, at=self.map_at, k=self.map_k)
 
@@ -397,17 +388,18 @@ class ViewAsk(NearestAsk):
         other = given.get(self.compare)
         if other is None or None in other.values():
             return None
-        first = {name: getattr(self, name) for name in NearestAsk.model_fields}
-        return CompareAsk(**first, other=Other(**other))  # type: ignore[arg-type]
+        first = {name: getattr(self, name) for name in NearestAsk.model_fields if name not in FIELDS}
+        return CompareAsk(**first, **self.passage.given, other=Other(**other))  # type: ignore[arg-type]
 
 
 def from_address(query: dict[str, str], model: str | None = None) -> NearestAsk | None:
     """The view that a page's address asks of a model; None where it asks for none that could be."""
-    known = {name: value for name, value in query.items() if name in NearestAsk.model_fields}
+    known, passage = fields_of(query, NearestAsk), of_address(query)
     if model is not None:
         known["model"] = model
     try:
-        return NearestAsk.model_validate_strings(known)
+        found = NearestAsk.model_validate_strings(known)
+        return found if passage is None else found.about(passage)
     except ValueError:
         return None
 
