@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
+from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from headscope.errors import InputError
@@ -125,28 +126,35 @@ class Scope:
             opened = open_model(choose(loaded.model, stack), loaded.tokenizer, loaded.differences)
             # Weights that were changed in memory are no longer those of the file.
             own = of_files or weights_sha256(loaded.model)
-            return Bench(opened, card_of(opened, chosen.name, chosen.revision, own, chosen.why), opening, cache_bytes)
+            return Bench(
+                opened, card_of(opened, chosen.name, chosen.revision, own, loaded.source.why), opening, cache_bytes
+            )
 
         return cls(opening(loaded.weights_sha256))
 
     @classmethod
     def from_model(
         cls,
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
+        model: nn.Module,
+        tokenizer: PreTrainedTokenizerBase | None = None,
         *,
         stack: StackName | None = None,
         cache_bytes: int = CACHE_BYTES,
     ) -> Scope:
         """Read a model that is in memory already, and leave it as it was after each read.
 
-        Its mode, hooks and attention implementation are restored. A PEFT model is read with its adapters.
-        If its weights change (by training, say), the next read sees the new ones.
+        Its mode, hooks and attention implementation are restored. A PEFT model is read with its adapters; of what holds
+        a transformers model (a SentenceTransformer, a value head's wrapper) that is read. `tokenizer` None: the
+        model's own, where it has one. If its weights change (by training, say), the next read sees the new ones.
         """
         inside = unwrapped(model)
+        if tokenizer is None:
+            tokenizer = getattr(model, "tokenizer", None)
         if not isinstance(inside, PreTrainedModel):
             raise InputError(f"from_model takes a transformers model (a PreTrainedModel), not {type(model).__name__}.")
         if not isinstance(tokenizer, PreTrainedTokenizerBase):
+            if tokenizer is None:
+                raise InputError(f"{type(model).__name__} needs a tokenizer: Scope.from_model(model, tokenizer).")
             raise InputError(f"from_model takes a transformers tokenizer, not {type(tokenizer).__name__}.")
 
         def opening() -> Bench:

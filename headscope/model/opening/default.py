@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headscope.errors import InputError, ModelError, clause, cut
-from headscope.model.opening.files import CONVERT, read_json, weight_files
+from headscope.model.opening.files import CONVERT, model_directory, read_json, weight_files
 
 DEFAULT = "FacebookAI/roberta-base"
 DEMO = "demo"
@@ -146,6 +146,7 @@ def hub_source(name: str, revision: str | None) -> ModelSource:
 
 def is_complete(directory: Path) -> bool:
     """Whether a model's directory holds a configuration, safetensors and a tokenizer."""
+    directory = model_directory(directory)
     files = {path.name for path in directory.iterdir()}
     try:
         weights = all(path.is_file() for path in weight_files(directory))

@@ -7,7 +7,7 @@ import io
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,14 @@ from headscope.model.opening.default import DEMO_SHA256, ModelSource, demo_direc
 from headscope.model.opening.files import (
     check_whole,
     combined_sha256,
+    model_directory,
     read_json,
     refuse_adapters,
     refuse_endless,
     refuse_pickles,
     stamp,
     tensors,
+    variant_of,
     weight_files,
 )
 from headscope.model.opening.sizes import Within, check_counts
@@ -59,7 +61,7 @@ def load(source: ModelSource, device: str, dtype: str | torch.dtype | None, say:
     precision = _dtype(dtype)
     directory = _download(source, say) if source.directory is None else Path(source.directory)
     try:
-        return _load(source, directory, where, precision, say)
+        return _load(source, model_directory(directory), where, precision, say)
     except OSError as error:  # a directory or a file that cannot be read
         raise ModelError(f"{directory} cannot be read: {first_line(error)}") from error
 
@@ -91,6 +93,9 @@ def _load(source: ModelSource, directory: Path, where: torch.device, precision: 
         model.to(where)
     except RuntimeError as error:  # most often: no memory
         raise ModelError(f"the model cannot be put on the device {str(where)!r}: {first_line(error)}") from error
+    variant = variant_of(directory)
+    if variant is not None:
+        source = replace(source, why=f"{source.why}; its weights are those of the variant {variant}")
     return Loaded(model, tokenizer, source, weights_sha256, differences)
 
 
@@ -170,7 +175,7 @@ def _download(source: ModelSource, say: Say) -> Path:
     from huggingface_hub import HfApi, snapshot_download
 
     say(f"fetching {source.name} from the Hub")
-    patterns = ["*.json", "*.txt", "*.model", "model*.safetensors"]
+    patterns = ["*.json", "*.txt", "*.model", "model*.safetensors", "0_Transformer/model*.safetensors"]
     try:
         names = HfApi().list_repo_files(source.name, revision=source.branch)
         refuse_adapters(source.name, names)
