@@ -12,12 +12,13 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from headscope.errors import InputError
+from headscope.model.adapters import named
 from headscope.model.capture.edits import Edits, plain_edits
 from headscope.model.card import Card, card_of
 from headscope.model.feed.projections import HeadWeights, measure_projections
 from headscope.model.freshness import weights_sha256
 from headscope.model.opened import open_model
-from headscope.model.opening.default import default_source, find
+from headscope.model.opening.default import find_adapted
 from headscope.model.opening.fresh import reinitialised
 from headscope.model.opening.loading import load
 from headscope.model.opening.stacks import choose, unwrapped
@@ -103,13 +104,16 @@ class Scope:
         device: str = "auto",
         dtype: str | torch.dtype | None = None,
         *,
+        adapter: str | None = None,
         stack: StackName | None = None,
         cache_bytes: int = CACHE_BYTES,
         progress: Callable[[str], None] | None = None,
     ) -> Scope:
         """Open a Hub id, a local directory, or "demo"; None: roberta-base where it can be had, else the demo weights.
 
-        `dtype` None is float32, "auto" the checkpoint's. `stack` is "encoder" or "decoder" for encoder-decoders.
+        `dtype` None is float32, "auto" the checkpoint's. `adapter` is the directory of a PEFT adapter that is put onto
+        the model; without a name, onto the base that it names itself, and so is an adapter's directory as `name`.
+        `stack` is "encoder" or "decoder" for encoder-decoders.
         `cache_bytes` bounds what is kept of vocabulary encodings.
         `progress` is told what is being done. Weights are read from safetensors only, and no code that comes with a
         checkpoint is run. Raises ModelError for a model that is not to be had or cannot be read.
@@ -118,17 +122,16 @@ class Scope:
         say("looking for the model")
         if name is None and revision is not None:
             raise InputError("a revision needs the name of a model.")
-        chosen = default_source() if name is None else find(name, revision)
-        loaded = load(chosen, device, dtype, say)
+        found, put_on = find_adapted(name, revision, adapter)
+        loaded = load(found, device, dtype, say, put_on)
+        chosen = loaded.source
         say("proving the capture")
 
         def opening(of_files: str | None = None) -> Bench:
             opened = open_model(choose(loaded.model, stack), loaded.tokenizer, loaded.differences)
             # Weights that were changed in memory are no longer those of the file.
             own = of_files or weights_sha256(loaded.model)
-            return Bench(
-                opened, card_of(opened, chosen.name, chosen.revision, own, loaded.source.why), opening, cache_bytes
-            )
+            return Bench(opened, card_of(opened, chosen.name, chosen.revision, own, chosen.why), opening, cache_bytes)
 
         return cls(opening(loaded.weights_sha256))
 
@@ -159,7 +162,7 @@ class Scope:
 
         def opening() -> Bench:
             opened = open_model(choose(inside, stack), tokenizer)
-            name = inside.config.name_or_path or type(inside).__name__
+            name = named(inside.config.name_or_path or type(inside).__name__, inside)
             card = card_of(opened, name, None, weights_sha256(inside), "handed over in memory")
             return Bench(opened, card, opening, cache_bytes)
 

@@ -63,6 +63,7 @@ def serve(
     dtype: str | None,
     survey: str | None,
     lens: str | None,
+    adapter: str | None = None,
 ) -> None:
     """Open a model and serve its page until interrupted.
 
@@ -73,7 +74,13 @@ def serve(
     with console(sys.stderr).status("starting …") as status:
         chosen = cast("StackName | None", stack)  # checked when the model is open
         scope = Scope.from_pretrained(
-            model, revision, device, dtype, stack=chosen, progress=lambda step: status.update(f"{step} …")
+            model,
+            revision,
+            device,
+            dtype,
+            stack=chosen,
+            adapter=adapter,
+            progress=lambda step: status.update(f"{step} …"),
         )
         if lens is not None:
             scope.use_lens(lens)

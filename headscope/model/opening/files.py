@@ -92,8 +92,8 @@ def refuse_adapters(where: str, names: list[str]) -> None:
         return
     if _WHOLE not in names and _INDEX not in names:
         raise ModelError(
-            f"{where} holds a PEFT adapter, not a whole model: load it with peft and hand the model to "
-            "Scope.from_model, or merge it into its base model and save that."
+            f"{where} holds a PEFT adapter, not a whole model: get it into a directory, and open it with its base, "
+            "--model BASE --adapter DIR (Scope.from_pretrained(BASE, adapter=DIR))."
         )
     added = [name for name in sorted(names) if name.startswith("adapter_model")]
     if added:
