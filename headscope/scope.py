@@ -12,6 +12,7 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from headscope.errors import InputError
+from headscope.keep.memory import Memory
 from headscope.model.adapters import named
 from headscope.model.capture.edits import Edits, plain_edits
 from headscope.model.card import Card, card_of
@@ -25,7 +26,7 @@ from headscope.model.opening.stacks import choose, unwrapped
 from headscope.model.surroundings import settled_class
 from headscope.model.tokens import Token
 from headscope.question.choices import Mask, Space, StackName, What
-from headscope.question.given import as_seed, text_of
+from headscope.question.given import as_seed, bytes_of, text_of
 from headscope.question.passage import Passage, passage_of, passages_of
 from headscope.reading.bank import Bank, bank_of, source
 from headscope.reading.bench import Bench, Changed, Isolation
@@ -35,6 +36,7 @@ from headscope.reading.reading import Reading
 from headscope.vocabulary.isolated import Isolated
 
 CACHE_BYTES = 4 * 2**30
+Bytes = int | str | Memory
 _TRIES = 10  # to read with a model that is being changed
 T = TypeVar("T")
 
@@ -64,7 +66,7 @@ class Scope:
 
     def __repr__(self) -> str:
         card = self.card
-        return f"Scope of {card.name}: {card.shape}\n{card.why}"
+        return f"Scope of {card.name}: {card.shape}\n{card.why}\n{self.memory}"
 
     @property
     def bench(self) -> Bench:
@@ -83,6 +85,11 @@ class Scope:
             finally:
                 self._lock.release()
         return self._bench.card
+
+    @property
+    def memory(self) -> Memory:
+        """What is kept beside the model: encodings, banks and what was measured over them; of all its weights."""
+        return self._bench.memory
 
     def known_card(self) -> Card | None:
         """The card where nothing has moved since the model was last looked at; None where that has to be done anew.
@@ -106,7 +113,7 @@ class Scope:
         *,
         adapter: str | None = None,
         stack: StackName | None = None,
-        cache_bytes: int = CACHE_BYTES,
+        cache_bytes: Bytes = CACHE_BYTES,
         progress: Callable[[str], None] | None = None,
     ) -> Scope:
         """Open a Hub id, a local directory, or "demo"; None: roberta-base where it can be had, else the demo weights.
@@ -114,10 +121,12 @@ class Scope:
         `dtype` None is float32, "auto" the checkpoint's. `adapter` is the directory of a PEFT adapter that is put onto
         the model; without a name, onto the base that it names itself, and so is an adapter's directory as `name`.
         `stack` is "encoder" or "decoder" for encoder-decoders.
-        `cache_bytes` bounds what is kept of vocabulary encodings.
+        `cache_bytes` bounds what is kept beside the model: a number, a size ("4G", "512M"), or another scope's
+        `memory`, to have part in that one.
         `progress` is told what is being done. Weights are read from safetensors only, and no code that comes with a
         checkpoint is run. Raises ModelError for a model that is not to be had or cannot be read.
         """
+        memory = _memory(cache_bytes)
         say = progress or (lambda step: None)
         say("looking for the model")
         if name is None and revision is not None:
@@ -131,7 +140,7 @@ class Scope:
             opened = open_model(choose(loaded.model, stack), loaded.tokenizer, loaded.differences)
             # Weights that were changed in memory are no longer those of the file.
             own = of_files or weights_sha256(loaded.model)
-            return Bench(opened, card_of(opened, chosen.name, chosen.revision, own, chosen.why), opening, cache_bytes)
+            return Bench(opened, card_of(opened, chosen.name, chosen.revision, own, chosen.why), opening, memory)
 
         return cls(opening(loaded.weights_sha256))
 
@@ -142,7 +151,7 @@ class Scope:
         tokenizer: PreTrainedTokenizerBase | None = None,
         *,
         stack: StackName | None = None,
-        cache_bytes: int = CACHE_BYTES,
+        cache_bytes: Bytes = CACHE_BYTES,
     ) -> Scope:
         """Read a model that is in memory already, and leave it as it was after each read.
 
@@ -150,6 +159,7 @@ class Scope:
         a transformers model (a SentenceTransformer, a value head's wrapper) that is read. `tokenizer` None: the
         model's own, where it has one. If its weights change (by training, say), the next read sees the new ones.
         """
+        memory = _memory(cache_bytes)
         inside = unwrapped(model)
         if tokenizer is None:
             tokenizer = getattr(model, "tokenizer", None)
@@ -164,7 +174,7 @@ class Scope:
             opened = open_model(choose(inside, stack), tokenizer)
             name = named(inside.config.name_or_path or type(inside).__name__, inside)
             card = card_of(opened, name, None, weights_sha256(inside), "handed over in memory")
-            return Bench(opened, card, opening, cache_bytes)
+            return Bench(opened, card, opening, memory)
 
         return cls(opening())
 
@@ -324,3 +334,7 @@ class Scope:
         own = fresh.bench
         own.card = replace(own.card, name=f"{bench.card.name}, randomly initialised (seed {seed})")
         return fresh
+
+
+def _memory(given: Bytes) -> Memory:
+    return given if isinstance(given, Memory) else Memory(bytes_of(given, "cache_bytes"))

@@ -15,6 +15,7 @@ from typer.core import TyperCommand
 
 from headscope.errors import InputError, cut
 from headscope.question import choices
+from headscope.question.given import bytes_of
 
 # The library's own lists, as `--help` shows them. Views and dtypes are torch's company: a test holds them together.
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -41,8 +42,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
 _KINDS = {"weigh": "way to weigh", "replace_by": "replacement", "text_format": "format"}
 # They are read, so they have to be texts; everything else may be a path, whose bytes are the file system's affair.
 _TEXTS = ("text", "token", "also", "decoder_text", "pair", "system")
-_TABLES = ("directories", "survey")
-_PATHS = ("model", "texts", "directories", "output", "survey", "lens", "bank", "adapter")
+_TABLES = ("directories", "survey", "finish")
+_PATHS = ("model", "texts", "directories", "output", "survey", "finish", "lens", "bank", "adapter")
 
 # Option → the options that it goes with, and which of their values; None: left out.
 Needs = Mapping[str, tuple[tuple[str, tuple[object, ...]], ...]]
@@ -141,6 +142,8 @@ def _check_value(name: str, value: object) -> None:
     shown = cut(value)
     if name in CHOICES and value not in CHOICES[name] and not (name == "view" and value in _offers()):
         raise InputError(f"there is no {_KINDS.get(name, name)} {shown!r}; open: {listed(name)}.")
+    if name == "memory":
+        bytes_of(value, "the memory")
     if name in _TEXTS and any("\ud800" <= character <= "\udfff" for character in value):
         raise InputError(f"{shown!r} is no text: it has bytes that are not UTF-8, the encoding that texts are read in.")
     if name in _TABLES:

@@ -17,7 +17,7 @@ from headscope.model.capture.anatomy import Anatomy, hidden_output
 from headscope.model.capture.capture import held
 from headscope.model.capture.dissect import dissect
 from headscope.model.capture.edits import Edits, layers_of_stream
-from headscope.model.capture.heads import AllHeads, HeadTensors, OnePattern, Unrecorded
+from headscope.model.capture.heads import AllHeads, HeadTensors, LayerPattern, OnePattern, Unrecorded
 from headscope.model.capture.kept import forget
 from headscope.model.capture.parts import Parts
 from headscope.model.capture.passes import is_recorded_by
@@ -107,12 +107,12 @@ class Opened:
             replace(heads, spots=spots) for heads, spots in zip(recorder.captured(), spotter.spots(texts), strict=True)
         ]
 
-    def pattern(self, text: Text, layer: int) -> Tensor:
-        """The pattern [head, query, source] of one layer on one text."""
+    def pattern(self, text: Text, layer: int) -> LayerPattern:
+        """The pattern of one layer on one text."""
         recorder = OnePattern(layer)
         self.runner.run([text.ids], recorder, text.mask, text.contexts(1), [text.edit], [text.types])
-        assert recorder.pattern is not None
-        return recorder.pattern
+        assert recorder.found is not None
+        return recorder.found
 
     def outputs(self, texts: Sequence[Text]) -> tuple[Tensor, Tensor | None]:
         """What the last block returns for texts under one mask, and the logits (None: the model has none).

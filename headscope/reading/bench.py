@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 from torch import Tensor
 
 from headscope.errors import HeadscopeError, InputError
-from headscope.keep.memory import Recent
+from headscope.keep.memory import Memory, Recent
 from headscope.model.capture.heads import HeadTensors
 from headscope.model.card import Card
 from headscope.model.feed.projections import output_weights
@@ -30,7 +30,6 @@ from headscope.vocabulary import Vocabulary
 from headscope.vocabulary.isolated import Isolated, ReadAlone
 
 T = TypeVar("T")
-_KEPT_BYTES = 2**30  # of banks, and of what was measured over them
 
 
 class Changed(InputError):
@@ -55,8 +54,9 @@ class Bench:
     """An opened model, its card, its vocabulary, and what was made of one set of its weights.
 
     A scope makes another once the weights change, and a reading keeps the one that it was made on: what hangs on a
-    bench is of the same weights. `kept`: banks, and what was measured over them. It may be used from several threads;
-    who looks at the model, or makes what all share, holds `lock`, which is one for all benches of a scope.
+    bench is of the same weights. `kept`: banks, and what was measured over them, in one `memory` with the encodings.
+    It may be used from several threads; who looks at the model, or makes what all share, holds `lock`, which is one
+    for all benches of a scope.
     """
 
     def __init__(
@@ -64,14 +64,16 @@ class Bench:
         opened: Opened,
         card: Card,
         anew: Callable[[], Bench],
-        cache_bytes: int,
-        vocabulary: Callable[[Opened, int, Isolated], Vocabulary] = Vocabulary,
+        memory: Memory,
+        vocabulary: Callable[[Opened, Memory, Isolated], Vocabulary] = Vocabulary,
     ) -> None:
-        """`anew`: how the model is opened once its weights have changed; `vocabulary`: who encodes its tokens."""
+        """`anew`: how the model is opened once its weights have changed; `memory`: where all is kept; `vocabulary`: who
+        encodes its tokens."""
         self.opened, self.card, self.lock = opened, card, threading.RLock()
         self.isolated = Isolated(opened, card.weights_sha256)
-        self.encodings = vocabulary(opened, cache_bytes, self.isolated)
-        self.kept: Recent[Any] = Recent(_KEPT_BYTES)
+        self.memory = memory
+        self.encodings = vocabulary(opened, memory, self.isolated)
+        self.kept: Recent[Any] = Recent(memory)
         self._anew = anew
         self._held: dict[type[Any], Any] = {}
 
@@ -195,16 +197,16 @@ class Bench:
         with self.lock:
             self._held[kind] = thing
 
-    def the(self, kind: type[T]) -> T:
-        """The one thing of a kind, made when it is first asked for."""
+    def the(self, kind: type[T], make: Callable[[Memory], T]) -> T:
+        """The one thing of a kind, made when it is first asked for; what it keeps is in the bench's memory."""
         with self.lock:
             if self._held.get(kind) is None:
-                self._held[kind] = kind()
+                self._held[kind] = make(self.memory)
             return cast("T", self._held[kind])
 
     def forget(self) -> None:
         """Drop the banks, and what was measured over them."""
-        self.kept = Recent(_KEPT_BYTES)
+        self.kept = Recent(self.memory)
 
     def closed_spaces(self) -> dict[Space, str]:
         """The spaces that cannot be asked for, each with the sentence that says why."""

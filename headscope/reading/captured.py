@@ -11,11 +11,11 @@ from torch import Tensor
 
 from headscope.errors import InputError
 from headscope.model.capture.edits import Edits, check_edits, named_edits
-from headscope.model.capture.heads import HeadTensors
+from headscope.model.capture.heads import HeadTensors, LayerPattern
 from headscope.model.capture.hooks import judged
 from headscope.model.capture.stages import Stages
 from headscope.model.feed.positions import Spot
-from headscope.model.lengths import apart
+from headscope.model.lengths import alike
 from headscope.model.opened import Opened, Text
 from headscope.model.passages import Tokenized
 from headscope.model.surroundings import settled_class
@@ -53,7 +53,7 @@ class Captured:
         self.bench, self.passage, self.text, self.tokens, self.notes = bench, passage, read.text, read.tokens, notes
         self.input, self.mask, self.edit = given, given.mask, given.edit
         self.q, self.k, self.v, self.z = heads.q, heads.k, heads.v, heads.z
-        self._pattern, self.spots = heads.pattern, heads.spots
+        self._pattern, self._visible, self.spots = heads.pattern, heads.visible, heads.spots
         self._stages: tuple[Stages, ...] | None = None
         self._residual: Tensor | None = None
 
@@ -68,7 +68,10 @@ class Captured:
     @property
     def nbytes(self) -> int:
         """Memory the reading holds, in bytes."""
-        return sum(part.nbytes for part in (self.q, self.k, self.v, self.z, self._pattern) if part is not None)
+        held = [self.q, self.k, self.v, self.z, self._pattern, self._visible, self._residual]
+        held += [part for stages in self._stages or () for part in (stages.before, stages.middle, stages.after)]
+        held += [row for spot in self.spots for row in spot.rows]
+        return sum(part.nbytes for part in held if part is not None)
 
     @property
     def pattern(self) -> Tensor:
@@ -86,12 +89,16 @@ class Captured:
         """
         layer = self.bench.layer(layer)
         one_of("way to weigh", weigh, WEIGH)
-        if self._pattern is not None:
-            weights = self._pattern[layer]
-        else:
-            self.bench.check()
-            weights = self.bench.opened.pattern(self.input, layer)
+        weights = self._pattern[layer] if self._pattern is not None else self.attended(layer).pattern
         return weights if weigh == "weights" else weights * self.lengths(layer)[:, None]
+
+    def attended(self, layer: int) -> LayerPattern:
+        """The weights of one layer, and what each position may see under the mask: see `pattern_of`."""
+        layer = self.bench.layer(layer)
+        if self._pattern is not None and self._visible is not None:
+            return LayerPattern(self._pattern[layer], self._visible[layer])
+        self.bench.check()
+        return self.bench.opened.pattern(self.input, layer)
 
     def lengths(self, layer: int) -> Tensor:
         """‖v_j W_O‖, the length of what each source would add to the stream: float32 [head, source]."""
@@ -195,8 +202,8 @@ def capture(
         Text(ids_of(one.tokens), mask, None if context is None else ids_of(context), edit, one.types)
         for one, context in zip(cut, contexts, strict=True)
     ]
-    made: list[C] = []
-    for batch in _batches([len(text.ids) for text in given], opened.positions.together):
+    made: dict[int, C] = {}
+    for batch in alike([len(text.ids) for text in given], _BATCH_TOKENS, opened.positions.together):
         some = [given[n] for n in batch]
         ids = [text.ids for text in some]
         read = [text.context for text in some if text.context is not None] or None
@@ -207,13 +214,11 @@ def capture(
         if changing or not _same_embeddings(opened, ids, witness.embedded) or witness.denied(heads[0]):
             opened.freshness.deny()
             raise Changed
-        made += [
-            make(bench, wanted[n], cut[n], given[n], one, cut[n].notes + told)
-            for n, one in zip(batch, bench.seen(heads, some), strict=True)
-        ]
+        for n, seen in zip(batch, bench.seen(heads, some), strict=True):
+            made[n] = make(bench, wanted[n], cut[n], given[n], seen, cut[n].notes + told)
     if come and made:
         opened.freshness.only_watch()
-    return made
+    return [made[n] for n in range(len(given))]
 
 
 def ids_of(tokens: Sequence[Token]) -> list[int]:
@@ -227,17 +232,3 @@ def _same_embeddings(opened: Opened, ids: list[list[int]], embedded: Tensor | No
         return True  # the table is not asked for whole texts
     rows = torch.cat([embedded[row, : len(text)] for row, text in enumerate(ids)])
     return opened.freshness.embedded_as_before(torch.tensor([id for text in ids for id in text]), rows)
-
-
-def _batches(lengths: list[int], together: int | None) -> list[list[int]]:
-    """Indices of texts, in order, in batches whose padded size stays within bounds; `together` as `apart` has it."""
-    batches: list[list[int]] = []
-    longest = 0
-    for n, length in enumerate(lengths):
-        longest = max(longest, length)
-        full = not batches or longest * (len(batches[-1]) + 1) > _BATCH_TOKENS
-        if full or any(apart(lengths[other], length, together) for other in batches[-1]):
-            batches.append([])
-            longest = length
-        batches[-1].append(n)
-    return batches

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from headscope.app.api.addressed import from_address
 from headscope.app.api.answers import as_json
-from headscope.app.api.asks import from_address
 from headscope.app.api.choices import open_choices
 from headscope.app.api.desk import Desk
 from headscope.app.api.table import TABLE
@@ -88,6 +88,7 @@ class Page:
             "causal": card.causal,
             "weights_sha256": card.weights_sha256,
             "capture_error": card.capture_error,
+            "memory": self._desk.memory_record,
             "characters": limits.characters,
             "pattern": limits.pattern,
             "map": limits.map,
@@ -95,6 +96,7 @@ class Page:
             "chat": scope.bench.has_template,
             "choices": self._choices(scope),
             "closed": self._closed(),
+            "ahead": limits.ahead,
             "alone": self._alone,
             "survey": surveys.about() if name is None else {"survey": None, "may_open": False},
             "references": meanings.REFERENCES,

@@ -20,7 +20,7 @@ from headscope.errors import ModelError
 from headscope.model.capture.anatomy import Anatomy
 from headscope.model.capture.capture import held, prepared, without_cache
 from headscope.model.capture.norms import Norm, measure, normalises
-from headscope.model.capture.passes import Arrived, Attend, Recorder, is_recorded_by, recording
+from headscope.model.capture.passes import Arrived, Attend, Attended, Recorder, is_recorded_by, recording
 from headscope.model.capture.precision import float32_arithmetic
 from headscope.model.capture.trace import Trace
 from headscope.model.feed.positions import Path, Positions, Spot, Spotter, arguments, replaced
@@ -40,7 +40,7 @@ class _StopAtAttention(Trace):
         super().__init__()
         self.last, self.part = last, part
 
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Attended:
         if layer == self.last:
             raise Arrived({"q": q, "k": k, "v": v}[self.part])
         return attend()
