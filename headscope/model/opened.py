@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
+import transformers
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -18,6 +19,7 @@ from headscope.model.capture.dissect import dissect
 from headscope.model.capture.edits import Edits, layers_of_stream
 from headscope.model.capture.heads import AllHeads, HeadTensors, LayerPattern, OnePattern, Unrecorded
 from headscope.model.capture.kept import forget
+from headscope.model.capture.parts import Parts
 from headscope.model.capture.passes import is_recorded_by
 from headscope.model.capture.precision import float32_arithmetic
 from headscope.model.capture.runner import Runner, Types
@@ -212,6 +214,12 @@ def open_model(stack: Stack, tokenizer: PreTrainedTokenizerBase, differences: Di
     embeddings = _embeddings(model)
     if embeddings is None or not rows_of(embeddings):
         raise ModelError(f"{kind} has no table of token embeddings, so it has no vocabulary to compare with.")
+    if stack.encoder is not None and not Parts.of(model).take_attention_by_name:
+        raise ModelError(
+            f"{kind} computes its attention in the open in transformers {transformers.__version__}, where that of a "
+            "decoder is not told from what it attends to of its encoder: read the encoder (stack='encoder'), or with a "
+            "newer transformers."
+        )
     names = TokenNames(tokenizer, rows_of(embeddings))
     forget(model)
     finite = finite_ids(model)

@@ -30,6 +30,17 @@ checks on yours.
 - *W_Q and W_K*: "not one matrix", q and k are normalised after their projection; `reading.q` and `reading.k` have them.
 - *masks*: changing a later token moves earlier outputs under "full", and does not under "causal".
 
+## Versions
+
+The table is of transformers 5.23. The oldest one that headscope installs with is transformers 5.0: there `.ci/oldest`
+runs the same architectures, as far as that version has them, through the same checks of their readings, and every way
+of giving what is read. With transformers 5.0 the decoder of T5 is refused in a sentence (its encoder is read), and what
+that version itself does otherwise stays as it is: where RoBERTa's positions go on behind padding in a text, say.
+Not tested: the versions between the two, later ones, and Python other than the one that the tests run with (3.10 is the
+oldest that the code is written for).
+
+## Architectures
+
 | architecture | attention | encodings | W_Q and W_K | masks | verdict |
 |---|---|---|---|---|---|
 """

@@ -22,6 +22,7 @@ from headscope.app.api.surveys import Surveys
 from headscope.app.visitors import Visitors
 from headscope.errors import InputError
 from headscope.keep.memory import Recent
+from headscope.question.passage import Passage
 from headscope.reading.answer import Answer
 from headscope.reading.reading import Reading
 from headscope.scope import Scope
@@ -165,10 +166,12 @@ class Desk:
 
     def check(self, ask: Ask) -> None:
         """TooLong or InputError for what is beyond the server's bounds."""
-        if len(ask.text) > self.limits.characters:
+        passage = ask.passage
+        if passage.length > self.limits.characters:
+            parts = "characters" if passage.ids is None else "token ids"
             raise TooLong(
-                f"the text has {len(ask.text):,} characters, and this server reads at most "
-                f"{self.limits.characters:,}: shorten it."
+                f"the text has {passage.length:,} {parts}, and this server reads at most {self.limits.characters:,}: "
+                "shorten it."
             )
         k = getattr(ask, "k", 0)
         if k > self.limits.k:
@@ -217,7 +220,7 @@ class Desk:
         """The text of a question, read by a model, once."""
         reading = self._read(scope, ask)
         if reading is None:
-            reading = scope.read(ask.text, ask.mask)  # looks at the model
+            reading = scope.read(**ask.passage.given, mask=ask.mask)  # looks at the model
             key = self._key_of_reading(scope, ask)
             if key is not None:
                 self._used[key] = reading
@@ -240,10 +243,10 @@ class Desk:
             )
         return reading
 
-    def _key_of_reading(self, scope: Scope, ask: Ask) -> tuple[str | None, str, str, str] | None:
+    def _key_of_reading(self, scope: Scope, ask: Ask) -> tuple[str | None, Passage, str, str] | None:
         """What a reading belongs to; None where the model has to be looked at first."""
         card = scope.known_card()
-        return None if card is None else (self.models.key(ask.model), ask.text, ask.mask, card.weights_sha256)
+        return None if card is None else (self.models.key(ask.model), ask.passage, ask.mask, card.weights_sha256)
 
     def _key(self, ask: Ask) -> tuple[type[Ask], Ask, str] | None:
         """What an answer belongs to: the question, and the weights as they are; None as above, or where none is open.
