@@ -19,6 +19,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from headscope.cores import spread
 from headscope.model.feed.feed import Feed, Part
 from headscope.model.feed.feed import Place as ModelPlace
 from headscope.neighbors import Table
@@ -26,6 +27,7 @@ from headscope.question.stopping import stop_point
 from headscope.vocabulary.through_w_o import Lens
 
 _ROWS = 8192  # vocabulary rows at a time, so that no second copy of the vocabulary is ever held
+_PIECE = 1024  # of those, multiplied on one thread
 # A power of two: (c·W + β) − β rounds W no more than float32 does anyway, even where |β| ≫ |W|.
 _BASIS = 2.0**10
 
@@ -109,8 +111,14 @@ class ClosedForm:
         table = torch.empty(heads, tokens, width, device=self.matrix.device)
         for start in range(0, tokens, _ROWS):
             stop_point()
-            rows = self._before(slice(start, start + _ROWS)) @ self.matrix
-            table[:, start : start + _ROWS] = rows.unflatten(1, (heads, width)).transpose(0, 1)
+            before = self._before(slice(start, start + _ROWS))
+
+            def write(first: int, start: int = start, before: Tensor = before) -> None:
+                rows = before[first : first + _PIECE] @ self.matrix
+                stretch = slice(start + first, start + first + len(rows))
+                table[:, stretch] = rows.unflatten(1, (heads, width)).transpose(0, 1)
+
+            spread(write, range(0, len(before), _PIECE))
         return Table.pack(table, self.bias)
 
     def shift(self, motion: Motion) -> Tensor:
