@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from headscope.cores import spread
+from headscope.cores.pool import spread
 from headscope.neighbors import bounds
 from headscope.neighbors.metrics import distances
 from headscope.neighbors.table import Place, Table

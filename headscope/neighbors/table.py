@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from headscope.cores import spread
+from headscope.cores.pool import spread
 
 _NUMBERS = 2**20  # of rows whose lengths are taken at a time
 

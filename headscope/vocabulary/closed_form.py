@@ -19,7 +19,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from headscope.cores import spread
+from headscope.cores.pool import spread
 from headscope.model.feed.feed import Feed, Part
 from headscope.model.feed.feed import Place as ModelPlace
 from headscope.neighbors import Table

@@ -11,7 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from headscope.cores import alone, pool, spread, threads, usable
+from headscope.cores import pool
+from headscope.cores.count import usable
+from headscope.cores.one_thread import alone
+from headscope.cores.pool import spread, threads
 from headscope.question.stopping import Stopped, while_wanted
 
 SQUARE, LONG = torch.randn(1200, 1200), torch.randn(8_000_000)
@@ -157,7 +160,8 @@ def test_without_openmp_in_reach_a_piece_still_has_one_thread(
     pool._pool.cache_clear()
     try:
         if usable() > 1:
-            assert set(spread(lambda _: torch.get_num_threads(), range(4))) == {1}
+            # Slow enough for every thread of the pool to have begun.
+            assert set(spread(lambda _: (time.sleep(0.2), torch.get_num_threads())[1], range(4))) == {1}
         with ThreadPoolExecutor(1) as later:
             assert later.submit(torch.get_num_threads).result() == torch_threads
     finally:
