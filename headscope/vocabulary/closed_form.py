@@ -19,6 +19,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from headscope.cores.one_thread import together
 from headscope.cores.pool import spread
 from headscope.model.feed.feed import Feed, Part
 from headscope.model.feed.feed import Place as ModelPlace
@@ -192,6 +193,7 @@ def same_stem(feed: Feed, first: tuple[int, Part], second: tuple[int, Part]) -> 
     return torch.equal(y, other)
 
 
+@together()
 def fit(feed: Feed, layer: int, part: Part, stem: Stem | None) -> ClosedForm:
     """Measure W and β; without positions (`stem` None) W acts on the norm's output, where the scale is 1."""
     matrix = weight = _matrix(feed, layer, part)

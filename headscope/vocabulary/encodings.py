@@ -12,6 +12,7 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
+from headscope.cores.one_thread import alone
 from headscope.errors import InputError, ModelError
 from headscope.keep.memory import M, Memory, Recent
 from headscope.model.feed.feed import Feed, Part, finite_ids
@@ -339,7 +340,8 @@ class Vocabulary:
         return self._keep(("offset", *owner, spot), measure).tensors[0]
 
     def _keep(self, key: tuple[object, ...], build: Callable[[], M]) -> M:
-        return self._cache.made(key, build)
+        with alone():  # what is large in it is spread over the pool, or computed together
+            return self._cache.made(key, build)
 
 
 def _rows_at(spot: Spot | None) -> ModelPlace:
