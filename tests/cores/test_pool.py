@@ -13,7 +13,7 @@ import torch
 
 from headscope.cores import pool
 from headscope.cores.count import usable
-from headscope.cores.one_thread import alone
+from headscope.cores.one_thread import alone, together
 from headscope.cores.pool import spread, threads
 from headscope.question.stopping import Stopped, while_wanted
 
@@ -166,3 +166,24 @@ def test_without_openmp_in_reach_a_piece_still_has_one_thread(
             assert later.submit(torch.get_num_threads).result() == torch_threads
     finally:
         pool._pool.cache_clear()
+
+
+def test_a_large_call_has_torch_s_own_threads_again(torch_threads: int) -> None:
+    with alone():
+        with together():
+            assert torch.get_num_threads() == torch_threads
+            assert share(product) < 0.8
+            with alone():
+                assert torch.get_num_threads() == 1
+                assert threads() == min(torch_threads, usable())
+            assert torch.get_num_threads() == torch_threads
+        assert torch.get_num_threads() == 1
+        assert share(product) > 0.9
+    assert torch.get_num_threads() == torch_threads
+    if usable() > 1:
+
+        def piece(_: int) -> int:
+            with together():
+                return torch.get_num_threads()
+
+        assert set(spread(piece, range(4))) == {1}, "a piece has its one thread"
