@@ -1,7 +1,8 @@
 """What a user waits for where other programs compute, beside what it takes on a quiet machine.
 
-A warm click, the first table, the first atlas, a warm one and a small survey, in torch and compiled, and a click of the
-page over HTTP: quiet, with one core taken by two endless loops, and beside 1 and 2 loops a core that may run anywhere.
+A warm click, a text, the first table, the first atlas, a warm one and the search of a small survey (240 positions in
+one layer), in torch and compiled, and a click of the page over HTTP: quiet, with one core taken by two endless loops,
+and beside 1 and 2 loops a core that may run anywhere.
 All in one run, in turn; every figure is a median, and stands beside its ratio to the quiet one. `fair` is the ratio
 that work of as many threads as there are cores comes to where each runs its fair share of the time. On a machine where
 something else computes, "quiet" is not quiet, and the ratios say less.
@@ -15,26 +16,25 @@ import re
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from itertools import count
-from pathlib import Path
-from typing import Any
 
 from benchmarks.models import TEXT
+from benchmarks.survey import problem
+from benchmarks.timing import machine
+from headscope import Scope
 from headscope.cores.count import usable
+from headscope.neighbors import backend_in_use, warm_up
 
-ROUNDS, CLICKS = 3, 5
+ROUNDS, CLICKS, POSITIONS = 3, 5, 240
 _LOOP = "while True: pass"
 
 
 def run(model: str = "demo") -> dict[str, object]:
     """Median seconds of every task under every condition, and the ratios to the quiet machine."""
-    from benchmarks.timing import machine
-    from headscope.neighbors import backend_in_use
-
     backends = ["torch", "numba"] if backend_in_use() == "numba" else ["torch"]
     seen: dict[str, dict[str, list[float]]] = {}
     with ExitStack() as stack:
@@ -156,9 +156,6 @@ def _serve_tasks(backend: str, model: str) -> None:
     """In a process of its own: do every task once for each line that comes, and answer with its seconds."""
     if backend == "torch":
         sys.modules["numba"] = None  # type: ignore[assignment]  # as if it were not installed
-    from headscope import Scope
-    from headscope.neighbors import warm_up
-
     scope = Scope.from_pretrained(model)
     warm_up(wait=True)
     tasks = _Tasks(scope)
@@ -171,16 +168,17 @@ def _serve_tasks(backend: str, model: str) -> None:
 class _Tasks:
     """The tasks of one opened model; `scope` keeps its encodings, and others are made for what is done first."""
 
-    def __init__(self, scope: Any) -> None:
+    def __init__(self, scope: Scope) -> None:
         self._scope, self._numbers = scope, count()
         self._reading = scope.read(TEXT)
         self._layer = scope.card.layers // 2
         self._reading.nearest(3, self._layer)
+        many = problem(scope, self._layer, self._layer)
+        few = slice(0, POSITIONS)
+        self._many = replace(many, queries=many.queries[few], own=many.own[few], place_of=many.place_of[few])
 
     def all(self) -> dict[str, float]:
         """Every task once, in seconds."""
-        from headscope import Scope
-
         click = _median(lambda: self._reading.nearest(3, self._layer))
         opened = self._scope.bench.opened
         fresh = Scope.from_model(opened.model, opened.names.tokenizer).read(TEXT)  # nothing is encoded there
@@ -190,17 +188,8 @@ class _Tasks:
             "first table": _seconds(lambda: fresh.nearest(3, self._layer)),
             "first atlas": _seconds(lambda: fresh.atlas(3)),
             "warm atlas": _seconds(lambda: fresh.atlas(4)),
-            "survey of 12 texts": _seconds(self._survey),
+            "a survey's search": _seconds(lambda: self._many.search("auto", "cosine")),
         }
-
-    def _survey(self) -> None:
-        from headscope.studies.survey.options import SurveyOptions
-        from headscope.studies.survey.run import Survey
-
-        with tempfile.TemporaryDirectory() as where:
-            texts = Path(where, "texts.txt")
-            texts.write_text("\n".join(f"{TEXT} {n}" for n in range(12)), "utf-8")
-            Survey.prepare(self._scope, [texts], Path(where, "survey"), SurveyOptions(sample=12)).run()
 
 
 if __name__ == "__main__":
