@@ -11,7 +11,7 @@ from torch import Tensor
 
 from headscope.errors import InputError
 from headscope.model.capture.edits import Edits, check_edits, named_edits
-from headscope.model.capture.heads import HeadTensors
+from headscope.model.capture.heads import HeadTensors, LayerPattern
 from headscope.model.capture.hooks import judged
 from headscope.model.capture.stages import Stages
 from headscope.model.feed.positions import Spot
@@ -53,7 +53,7 @@ class Captured:
         self.bench, self.passage, self.text, self.tokens, self.notes = bench, passage, read.text, read.tokens, notes
         self.input, self.mask, self.edit = given, given.mask, given.edit
         self.q, self.k, self.v, self.z = heads.q, heads.k, heads.v, heads.z
-        self._pattern, self.spots = heads.pattern, heads.spots
+        self._pattern, self._visible, self.spots = heads.pattern, heads.visible, heads.spots
         self._stages: tuple[Stages, ...] | None = None
         self._residual: Tensor | None = None
 
@@ -68,7 +68,7 @@ class Captured:
     @property
     def nbytes(self) -> int:
         """Memory the reading holds, in bytes."""
-        held = [self.q, self.k, self.v, self.z, self._pattern, self._residual]
+        held = [self.q, self.k, self.v, self.z, self._pattern, self._visible, self._residual]
         held += [part for stages in self._stages or () for part in (stages.before, stages.middle, stages.after)]
         held += [row for spot in self.spots for row in spot.rows]
         return sum(part.nbytes for part in held if part is not None)
@@ -89,12 +89,16 @@ class Captured:
         """
         layer = self.bench.layer(layer)
         one_of("way to weigh", weigh, WEIGH)
-        if self._pattern is not None:
-            weights = self._pattern[layer]
-        else:
-            self.bench.check()
-            weights = self.bench.opened.pattern(self.input, layer)
+        weights = self._pattern[layer] if self._pattern is not None else self.attended(layer).pattern
         return weights if weigh == "weights" else weights * self.lengths(layer)[:, None]
+
+    def attended(self, layer: int) -> LayerPattern:
+        """The weights of one layer, and what each position may see under the mask: see `pattern_of`."""
+        layer = self.bench.layer(layer)
+        if self._pattern is not None and self._visible is not None:
+            return LayerPattern(self._pattern[layer], self._visible[layer])
+        self.bench.check()
+        return self.bench.opened.pattern(self.input, layer)
 
     def lengths(self, layer: int) -> Tensor:
         """‖v_j W_O‖, the length of what each source would add to the stream: float32 [head, source]."""

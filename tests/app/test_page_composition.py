@@ -101,7 +101,7 @@ def test_a_position_in_the_second_table_leads_to_its_token(page: Browser, ask: A
     shows(page, ask(token=int(position)))
 
 
-@pytest.mark.engines
+@pytest.mark.engines(slow=("firefox", "webkit"))
 def test_single_keys_press_what_the_page_shows(page: Browser, ask: Ask) -> None:
     page.js("document.activeElement.blur()")
     page.press("ArrowRight", "ArrowDown", "ArrowDown", "r")

@@ -177,6 +177,7 @@ print(time.perf_counter() - spent)
 """
 
 
+@pytest.mark.slow
 def test_no_search_waits_for_the_compiler() -> None:
     pytest.importorskip("numba")
     # A cache directory that cannot be made, and no other place to look for one.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from headscope.app.api.passages import FIELDS, PassageAsk, Text
 from headscope.question import defaults, meanings
 from headscope.question.choices import (
     OPEN_REFERENCES,
@@ -20,27 +21,14 @@ from headscope.question.choices import (
     Vector,
     Weigh,
     What,
-    resolved,
 )
 from headscope.question.question import Question
 from headscope.reading.map.layouts import Way
-from headscope.reading.offers import offers
 
 Token = Annotated[
     Annotated[int, Field(ge=0)] | Annotated[str, Field(min_length=1, max_length=200)],
     Field(union_mode="left_to_right"),
 ]
-
-
-def _unicode(text: str) -> str:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise ValueError(f"character {error.start} is half of a surrogate pair, which is no text") from None
-    return text
-
-
-Text = Annotated[str, AfterValidator(_unicode)]
 
 
 _REFERENCES = (
@@ -53,10 +41,8 @@ Perplexity = Annotated[float, Field(ge=2, allow_inf_nan=False, description="Of t
 Seed = Annotated[int, Field(ge=0, lt=2**32, description="Of the random rest, and of t-SNE.")]
 
 
-class Ask(BaseModel):
+class Ask(PassageAsk):
     """A text, and the model that is to read it."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     model: str | None = Field(
         default=None,
@@ -64,7 +50,6 @@ class Ask(BaseModel):
         max_length=300,
         description="Hub id or directory; null: the server's own model.",
     )
-    text: Text = Field(default=defaults.TEXT, description="The text to read.", examples=[defaults.TEXT])
     mask: Mask = Field(default="model", description="Who may see whom: the model's own mask, everyone, or only before.")
 
     @property
@@ -192,7 +177,9 @@ class MapAsk(Ask):
     @property
     def ground(self) -> MapAsk:
         """The question of the map itself, which no text was placed in."""
-        return self if self.into is None else self.model_copy(update={"text": self.into, "into": None})
+        if self.into is None:
+            return self
+        return self.about(self.passage.saying(self.into)).model_copy(update={"into": None})
 
 
 class JourneyAsk(LaidOutAsk):
@@ -326,90 +313,9 @@ class CompareAsk(NearestAsk):
 
     def other_side(self) -> NearestAsk:
         """The question of the other side; of another text, the token is still to be found."""
-        given = self.model_dump(exclude={"other"}) | self.other.model_dump(exclude_none=True)
-        return NearestAsk(**given)
-
-
-class ViewAsk(NearestAsk):
-    """A view as a page's address names it: what is asked, and how it is shown."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    view: str = "heads"
-    head: int | None = Field(default=None, ge=0)
-    weigh: Weigh = "weights"
-    hubs: bool = False
-    teach: bool = False
-    why: str | None = Field(default=None, pattern=r"^[0-9]{1,6}\.[0-9]{1,9}$", description="A head, and an id.")
-    compare: Literal["none", "reference", "full", "causal", "text", "model"] = "none"
-    other_text: Text | None = None
-    other_model: str | None = Field(default=None, min_length=1, max_length=300)
-    isolated: bool = False
-    method: Method = "tsne"
-    into: Text | None = Field(default=None, min_length=1)
-    size: Size = MapAsk.model_fields["size"].default
-    perplexity: Perplexity = MapAsk.model_fields["perplexity"].default
-    seed: Seed = MapAsk.model_fields["seed"].default
-    map_at: int | None = Field(default=None, ge=0, description="`at` of a map; `at` and `k` are of the other views.")
-    map_k: Near = MapAsk.model_fields["k"].default
-
-    @property
-    def needs_alone(self) -> What | None:
-        """What the view that is shown needs."""
-        offer = offers().get(self.view)
-        if offer is not None and "isolated" in offer.choices and self.isolated:
-            return "streams"
-        encoded = self.view in ("heads", "map") or (offer is not None and "reference" in offer.choices)
-        return super().needs_alone if encoded else None
-
-    @property
-    def chosen(self) -> dict[str, Any]:
-        """What the address says, by name."""
-        return self.model_dump(include=self.model_fields_set)
-
-    @classmethod
-    def of_address(cls, query: dict[str, str]) -> ViewAsk:
-        """The view of an address; what it does not say, or says wrongly, is as in the first view."""
-        known = {name: value for name, value in query.items() if name in cls.model_fields}
-        while True:
-            try:
-                return cls.model_validate_strings(known)
-            except ValidationError as error:
-                for name in {str(fault["loc"][0]) for fault in error.errors()}:
-                    del known[name]
-
-    def as_map(self) -> MapAsk:
-        """The map that is shown."""
-        names = ("model", "text", "mask", "into", "layer", "space", "metric", "method", "candidates")
-        given = {name: getattr(self, name) for name in (*names, "size", "perplexity", "seed")}
-        reference = self.reference if OPEN_REFERENCES[self.space] else None
-        return MapAsk(**given, head=self.head or 0, reference=reference, at=self.map_at, k=self.map_k)
-
-    def as_compare(self) -> CompareAsk | None:
-        """The comparison that is shown; None where none is."""
-        given: dict[str, dict[str, str | None]] = {
-            "reference": {"reference": "input" if resolved(self.space, self.reference) == "layer" else "layer"},
-            "full": {"mask": "full"},
-            "causal": {"mask": "causal"},
-            "text": {"text": self.other_text},
-            "model": {"model": self.other_model},
-        }
-        other = given.get(self.compare)
-        if other is None or None in other.values():
-            return None
-        first = {name: getattr(self, name) for name in NearestAsk.model_fields}
-        return CompareAsk(**first, other=Other(**other))  # type: ignore[arg-type]
-
-
-def from_address(query: dict[str, str], model: str | None = None) -> NearestAsk | None:
-    """The view that a page's address asks of a model; None where it asks for none that could be."""
-    known = {name: value for name, value in query.items() if name in NearestAsk.model_fields}
-    if model is not None:
-        known["model"] = model
-    try:
-        return NearestAsk.model_validate_strings(known)
-    except ValueError:
-        return None
+        passage = self.passage if self.other.text is None else self.passage.saying(self.other.text)
+        differs = self.other.model_dump(exclude_none=True, exclude={"text"})
+        return NearestAsk(**self.model_dump(exclude={"other", *FIELDS}) | passage.given | differs)
 
 
 def values_of(reference: Reference | None, space: Space) -> What | None:

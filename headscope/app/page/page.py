@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from headscope.app.api.addressed import from_address
 from headscope.app.api.answers import as_json
-from headscope.app.api.asks import from_address
 from headscope.app.api.choices import open_choices
 from headscope.app.api.desk import Desk
 from headscope.app.api.table import TABLE
@@ -93,6 +93,7 @@ class Page:
             "pattern": limits.pattern,
             "map": limits.map,
             "positions": card.positions,
+            "chat": scope.bench.has_template,
             "choices": self._choices(scope),
             "closed": self._closed(),
             "ahead": limits.ahead,

@@ -11,8 +11,9 @@ from starlette.requests import Request
 
 from headscope.app.api import maps as asked_maps
 from headscope.app.api import questions
+from headscope.app.api.addressed import ViewAsk
 from headscope.app.api.answers import FileRecord
-from headscope.app.api.asks import JourneyAsk, ViewAsk
+from headscope.app.api.asks import JourneyAsk
 from headscope.app.api.desk import Desk
 from headscope.app.api.questions import Turn
 from headscope.app.page.script import script
@@ -340,7 +341,8 @@ def _made(name: str, shown: Shown) -> str:
     ]
     tables = [_as_html(result) for result in view.results(shown)]
     inline = drawn[max(0, drawn.find("<svg")) :]  # a file of its own begins with a declaration
-    return document(view.title(shown), ask.text, facts, shown.reading.notes, inline, tables, script(card, ask))
+    text, notes = ask.passage.called, shown.reading.notes
+    return document(view.title(shown), text, facts, notes, inline, tables, script(card, ask))
 
 
 def _as_html(result: Answer) -> str:

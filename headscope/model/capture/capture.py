@@ -23,7 +23,9 @@ from transformers.masking_utils import eager_mask
 from headscope.errors import ModelError
 from headscope.model.capture.kept import left_alone
 from headscope.model.capture.parts import Parts
-from headscope.model.capture.passes import hand_over, is_recorded, other_mask
+from headscope.model.capture.passes import Attended, hand_over, is_recorded, other_mask
+from headscope.model.capture.versions import mask_shape
+from headscope.model.capture.visible import Scores
 from headscope.model.capture.watching import Watching
 
 BY_NAME = "headscope"
@@ -45,10 +47,13 @@ def _attention(
     other = other_mask(query.shape[2], key.shape[2], query.dtype, query.device)
     mask = attention_mask if other is None else other
 
-    def attend() -> tuple[Tensor, Tensor]:
-        return eager(module, query, key, value, mask, **options)
+    def attend() -> Attended:
+        with Scores() as scores:
+            z, pattern = eager(module, query, key, value, mask, **options)
+        return Attended(z, pattern, scores.last)
 
-    return hand_over(query, key, value, attend)
+    found = hand_over(query, key, value, attend)
+    return found.z, found.pattern
 
 
 def _eager_attention(module: nn.Module) -> Callable[..., tuple[Tensor, Tensor]]:
@@ -60,20 +65,13 @@ def _eager_attention(module: nn.Module) -> Callable[..., tuple[Tensor, Tensor]]:
     raise ModelError(f"{type(module).__name__} has no eager attention function in its own file to delegate to.")
 
 
-def _mask_of_watched(
-    batch_size: int,
-    q_length: int,
-    kv_length: int,
-    *positional: Any,
-    dtype: torch.dtype = torch.float32,
-    device: torch.device | str = "cpu",
-    **options: Any,
-) -> Tensor:
+def _mask_of_watched(*args: Any, **options: Any) -> Tensor:
     # transformers' own protocol again. Biases such as ALiBi are merged with this mask, so the other one goes in here.
-    other = other_mask(q_length, kv_length, dtype, torch.device(device))
+    shape = mask_shape(args, options)
+    other = other_mask(shape.queries, shape.sources, shape.dtype, shape.device)
     if other is not None:
-        return other.expand(batch_size, -1, -1, -1)
-    made: Tensor = eager_mask(batch_size, q_length, kv_length, *positional, dtype=dtype, device=device, **options)
+        return other.expand(shape.texts, -1, -1, -1)
+    made: Tensor = eager_mask(*args, **options)
     return made
 
 
@@ -95,8 +93,9 @@ def prepared(model: PreTrainedModel, *, as_found: bool = False) -> Iterator[None
     """
     with _held(model, as_found=as_found) as parts:
         by_name = parts.take_attention_by_name
+        name = BY_NAME if by_name else "eager" if parts.are_open_in_eager else WATCHED
         for config in parts.configs:
-            config._attn_implementation = BY_NAME if by_name else WATCHED
+            config._attn_implementation = name
         with nullcontext() if by_name else Watching(), _uncompiled():
             yield
 

@@ -19,7 +19,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from headscope.model.capture.anatomy import Anatomy
 from headscope.model.capture.capture import prepared, without_cache
-from headscope.model.capture.passes import Arrived, Attend, Recorder, is_recorded_by, recording
+from headscope.model.capture.passes import Arrived, Attend, Attended, Recorder, is_recorded_by, recording
 from headscope.model.capture.trace import Call, Trace
 
 _PROBE = 7  # odd: no width of a rotation
@@ -118,7 +118,8 @@ class Spotter:
     def _spots(
         self, text: tuple[int, ...], n: int, of: int, rows: Sequence[Tensor], told: Sequence[tuple[Tensor, int]]
     ) -> Iterator[Spot]:
-        ours = [_of_text(tensor, n, of, -2).flatten(0, -3)[0] for tensor in rows]  # (position, width)
+        # (position, width): most modules return it for every text of the batch, a table of sines only once.
+        ours = [(part := _of_text(tensor, n, of, -2)).reshape(-1, *part.shape[-2:])[0] for tensor in rows]
         heard = [_of_text(tensor, n, of, axis).movedim(axis, 0) for tensor, axis in told]  # (position, ...)
         count = len(self.positions.modules)
         for index in range(len(text)):
@@ -133,7 +134,7 @@ class Spotter:
 
 
 class _UpToAttention(Trace):
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Attended:
         raise Arrived
 
 

@@ -12,23 +12,41 @@ from torch.nn.functional import pad
 
 from headscope.neighbors import bounds
 from headscope.neighbors.batch import Batch
-from headscope.neighbors.table import Table
+from headscope.neighbors.shared import Shared
+from headscope.neighbors.table import Source, Table
 from headscope.question.choices import Metric
 
 _FAR = 2.0**60  # a longer row, shift or bias could make a product overflow
 
 
-def multiply(table: Table, heads: slice, tokens: slice, vectors: Tensor, out: Tensor) -> None:
-    """Products of vectors float32 [head, vector, d_head] with the rows of some heads' tokens, into `out`.
+def narrow(drawn: Tensor) -> tuple[Tensor, Tensor]:
+    """Drawn vectors float64 [head, vector, d] as `multiply` takes them, and their lengths float32 [head, vector, 1].
+
+    Where they are too long, they are 0, and their length infinite.
+    """
+    lengths = torch.linalg.vector_norm(drawn, dim=-1, keepdim=True)
+    far = ~(lengths <= _FAR)
+    return drawn.masked_fill(far, 0.0).float(), lengths.masked_fill(far, torch.inf).float() * (1 + bounds.UNIT)
+
+
+def multiply(source: Source, heads: slice, tokens: slice, vectors: Tensor, out: Tensor) -> None:
+    """Products of vectors float32 [head, vector, …] with the rows of some heads' tokens, into `out`.
+
+    Where vectors are shared, they are drawn ones: see `narrow`.
 
     `out` float32 [head, vector, token] is contiguous, and may be longer: what stands there then means nothing. Nor do
     products with rows that are too long, or not finite.
     """
-    rows = table.rows[heads, tokens]
-    far, past = ~(table.norms[heads, tokens] <= _FAR), out.shape[2] - rows.shape[1]
+    if isinstance(source, Shared):  # all heads multiply the same
+        stretch, lengths = source.stock.vectors[tokens].float()[None], source.stock.lengths[None, tokens]
+        vectors, out = vectors.flatten(0, 1)[None], out.flatten(0, 1)[None]
+    else:
+        assert isinstance(source, Table)
+        stretch, lengths = source.rows[heads, tokens], source.norms[heads, tokens]
+    far, past = ~(lengths <= _FAR), out.shape[2] - stretch.shape[1]
     if past or far.any():
-        rows = pad(rows.masked_fill(far[..., None], 0.0), (0, 0, 0, past))
-    torch.bmm(vectors, rows.transpose(1, 2), out=out)
+        stretch = pad(stretch.masked_fill(far[..., None], 0.0), (0, 0, 0, past))
+    torch.bmm(vectors, stretch.transpose(1, 2), out=out)
 
 
 @dataclass(frozen=True)
@@ -42,6 +60,9 @@ class Additions:
     squares: tuple[Tensor, Tensor, Tensor]  # float32 [head, place or 1, 1]: |shift|², shift·bias, |bias|²
     far: tuple[Tensor, Tensor]  # float32 [head, place, 1]: |shift| and |bias|
     cap: Tensor  # float32 [head, place, 1], the reach beyond which a row is an outlier
+    along_bias: Tensor | None  # float32 [head, token], row·bias where it is known beforehand
+    vectors: Tensor  # float32 [head, vector, …], what every tile's rows are multiplied with: shifts, and then biases
+    pulls: tuple[Tensor, Tensor] | None  # float32 [head, place or 1, 1]: lengths of these where they are drawn
 
     @classmethod
     def of_batch(cls, batch: Batch) -> "Additions":
@@ -59,19 +80,25 @@ class Additions:
         one, other = torch.zeros_like(bias).double() if shift is None else shift.double(), bias.double()
         shift_square, mixed, bias_square = (x.sum(2, True).float() for x in (one * one, one * other, other * other))
         squares, cap = (shift_square, mixed, bias_square), torch.stack([extent.cap for extent in extents], 1)
-        return cls(scale, borne, shift, bias, squares, (shift_norm, bias_norm), cap[..., None])
+        along_bias = _along_bias(batch, bias)
+        if isinstance(batch.source, Shared):
+            vectors, pulls = _drawn(batch, shift is not None, along_bias is None)
+        else:
+            vectors, pulls = bias if shift is None else torch.cat([shift, bias], 1), None
+        return cls(
+            scale, borne, shift, bias, squares, (shift_norm, bias_norm), cap[..., None], along_bias, vectors, pulls
+        )
 
     def of(self, heads: slice) -> "Additions":
         """What they add to some heads."""
         first, second, third = (square[heads] for square in self.squares)
         far = self.far[0][heads], self.far[1][heads]
-        shift = None if self.shift is None else self.shift[heads]
-        return Additions(self.scale, self.borne, shift, self.bias[heads], (first, second, third), far, self.cap[heads])
-
-    @property
-    def vectors(self) -> Tensor:
-        """What every tile's rows are multiplied with for them: float32 [head, shift or bias, d_head]."""
-        return self.bias if self.shift is None else torch.cat([self.shift, self.bias], 1)
+        shift, along_bias = (None if part is None else part[heads] for part in (self.shift, self.along_bias))
+        pulls = None if self.pulls is None else (self.pulls[0][heads], self.pulls[1][heads])
+        return Additions(
+            self.scale, self.borne, shift, self.bias[heads], (first, second, third), far, self.cap[heads],
+            along_bias, self.vectors[heads], pulls,
+        )  # fmt: skip
 
     def at(self, place_of: Tensor) -> tuple[Tensor | None, Tensor]:
         """Shift and bias float32 [head, lane, d_head] at places int64 [lane]; one bias is everybody's."""
@@ -88,30 +115,56 @@ class Tile:
     reach: Tensor  # float32 [head, place, token], see `bounds`
     fit: Tensor  # bool [token], may be a neighbour
     borne: Tensor  # bool [place, token], fit, and float32 can bear the scale
+    blur: Tensor | None  # float32 [1 or place, token], what a product is off by per length of what is drawn; None: 0
+    sway: Tensor | None  # float32 [head, place, token], what |R|² is off by for the same reason; None: 0
 
     @classmethod
-    def of(cls, adds: Additions, tokens: slice, norms: Tensor, along: Tensor, fit: Tensor) -> "Tile":
-        """Of the rows' lengths [head, token] and products with `adds.vectors`, which may go on past the last token."""
+    def of(cls, adds: Additions, source: Source, heads: slice, tokens: slice, along: Tensor, fit: Tensor) -> "Tile":
+        """Of some heads of a source, and products with `adds.vectors`, which may go on past the last token."""
+        norms = source.norms[heads, tokens]
         past = (0, along.shape[2] - len(fit))
         along = along[:, :, : len(fit)]
         shifts = 0 if adds.shift is None else adds.shift.shape[1]
-        square, reach, mixed = (
-            norms[:, None].square(),
-            norms[:, None] + adds.far[0],
-            along[:, shifts:] + adds.squares[1],
-        )
+        biased = along[:, shifts:] if adds.along_bias is None else adds.along_bias[:, None, tokens]
+        square, reach, mixed = norms[:, None].square(), norms[:, None] + adds.far[0], biased + adds.squares[1]
         if shifts:
             square = square + adds.squares[0] + 2 * along[:, :shifts]  # |row + shift|²
         scale, borne = None, fit.expand(reach.shape[1], -1)
         if adds.scale is not None and adds.borne is not None:
             scale, borne = adds.scale[:, tokens], borne & adds.borne[:, tokens]
             square, mixed, reach = square * scale.square(), mixed * scale, reach * scale.abs()
-        square = square + adds.squares[2] + 2 * mixed
+        square = (square + adds.squares[2] + 2 * mixed).expand_as(reach)  # mixed is scale · (row + shift)·bias
         reach = reach + adds.far[1] + bounds.SMALLEST
+        blur = sway = None
+        if isinstance(source, Shared) and adds.pulls is not None:
+            lengths = source.stock.lengths[tokens]
+            # What was not multiplied makes a sway that nothing bears, infinite or not a number.
+            lengths = torch.where(lengths <= _FAR, lengths, torch.inf) * bounds.gamma(source.stock.vectors.shape[1] + 2)
+            stretch = torch.ones_like(lengths[None]) if scale is None else scale.abs()
+            blur = lengths * stretch
+            sway = pad(2 * blur * (stretch * adds.pulls[0] + adds.pulls[1]), past)
+            blur = pad(blur, past)
         return cls(
             scale if scale is None else pad(scale, past), pad(square, past), pad(reach, past), pad(fit, past),
-            pad(borne, past),
+            pad(borne, past), blur, sway,
         )  # fmt: skip
+
+
+def _drawn(batch: Batch, shifted: bool, biased: bool) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """A batch's shifts and biases as they are multiplied, those that there are, and the lengths of both."""
+    (shift, of_shift), (bias, of_bias) = narrow(batch.drawn.shift), narrow(batch.drawn.bias)
+    if (batch.bias == batch.bias[:1]).all():
+        bias, of_bias = bias[:, :1], of_bias[:, :1]
+    parts = [part for part, is_there in ((shift, shifted), (bias, biased)) if is_there]
+    return torch.cat([shift[:, :0], *parts], 1), (of_shift, of_bias if biased else torch.zeros_like(of_bias))
+
+
+def _along_bias(batch: Batch, bias: Tensor) -> Tensor | None:
+    """row·bias float32 [head, token], where a source knows it: for its own bias [head, 1, width]."""
+    source = batch.source
+    if not isinstance(source, Shared) or not torch.equal(bias, source.bias[:, None]):
+        return None
+    return source.norms.new_zeros(()).expand(source.norms.shape) if source.along is None else source.along
 
 
 @dataclass(frozen=True)
@@ -124,6 +177,7 @@ class Weights:
     usable: Tensor  # bool [head, place, token], fit, and certain enough
     error: Tensor  # float32 [head, place], largest error of a usable score, per |z|
     fixed_error: Tensor  # float32 [head, place], and whatever z is
+    blur: Tensor | None  # float32 [head, place], and per length of what is drawn of z; None: 0
 
     def scores(self, place: int, product: Tensor, along_bias: Tensor, out: Tensor) -> None:
         """Scores of one place's product float32 [head, lane, token] and z·bias [head, lane, 1], written to `out`."""
@@ -140,13 +194,18 @@ class Weights:
 
 def weigh(tile: Tile, metric: Metric, cap: Tensor, d_head: int) -> Weights:
     """Weights of a tile's tokens under one metric; cap float32 [head, place, 1] as in `Additions`."""
-    gamma = bounds.gamma(d_head + 1)
+    # Where vectors are drawn, their products are off by `blur`, and a row is one rounding of what they are of.
+    gamma = bounds.gamma(d_head + 1) if tile.blur is None else bounds.gamma(2)
     norm = tile.square.clamp(min=0).sqrt()
     if metric == "cosine":
         certain = (norm >= bounds.SMALLEST) & (tile.reach <= bounds.SHARED_CANCELLED * norm)
         certain &= tile.reach <= bounds.LARGEST
+        if tile.sway is not None:
+            certain &= tile.sway <= bounds.SWAYED * norm.square()
     else:
         certain = tile.reach <= cap
+        if tile.sway is not None:
+            certain &= tile.sway <= bounds.SWAYED * cap.square()
     usable = tile.borne & certain
     everything = bool(usable.all())
 
@@ -160,6 +219,8 @@ def weigh(tile: Tile, metric: Metric, cap: Tensor, d_head: int) -> Weights:
     if metric == "cosine":
         unit = norm.reciprocal() if everything else torch.where(usable, 1 / norm, 0.0)
         error = bounds.shared_cosine_error(gamma, largest(tile.reach * unit))
+        if tile.sway is not None:
+            error = error + bounds.swayed(largest(tile.sway * unit * unit))
         weight = unit if weight is None else weight * unit
     else:
         farthest = largest(tile.reach)
@@ -167,6 +228,11 @@ def weigh(tile: Tile, metric: Metric, cap: Tensor, d_head: int) -> Weights:
         if metric == "euclidean":
             offset = -0.5 * tile.square
             fixed = bounds.shared_square_error(gamma, farthest)
+            if tile.sway is not None:
+                fixed = fixed + bounds.swayed(largest(tile.sway))
     if not everything:
         offset = (torch.zeros_like(norm) if offset is None else offset).masked_fill(~usable, -torch.inf)
-    return Weights(weight, unit, offset, usable, error, fixed)
+    blur = None
+    if tile.blur is not None:
+        blur = bounds.blurred(largest(tile.blur * (torch.ones_like(norm) if unit is None else unit)))
+    return Weights(weight, unit, offset, usable, error, fixed, blur)

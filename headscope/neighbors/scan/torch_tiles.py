@@ -13,8 +13,9 @@ from headscope.cores.pool import spread, threads
 from headscope.neighbors import bounds
 from headscope.neighbors.batch import Batch
 from headscope.neighbors.scan.torch_notes import BLOCK, Notes
-from headscope.neighbors.scan.torch_rows import Additions, Tile, Weights, multiply, weigh
+from headscope.neighbors.scan.torch_rows import Additions, Tile, Weights, multiply, narrow, weigh
 from headscope.neighbors.settle import Findings
+from headscope.neighbors.shared import Shared
 from headscope.question.choices import Metric
 
 _SCORES = {"cpu": 2**19, "cuda": 2**25}  # at a time: what a core's caches hold; what keeps a GPU busy
@@ -64,21 +65,22 @@ class _Cut:
 
     @classmethod
     def of(cls, batch: Batch) -> "_Cut":
-        heads, tokens, _ = batch.table.rows.shape
+        heads, tokens, _ = batch.source.shape
         device, queries = batch.queries.device.type, batch.rows // heads
         scores, least = _SCORES[device], _TOKENS[device]
         if device != "cpu":
             size = _tile(tokens, least)
             return cls(heads, tokens, size, max(1, scores // (heads * size)))
-        lanes = max(1, min(queries, scores // least))
-        several = _even(heads, max(1, scores // (lanes * least)))
+        # Heads that multiply the same vectors do it together.
+        lanes = max(1, min(queries, scores // (least * heads if isinstance(batch.source, Shared) else least)))
+        several = heads if isinstance(batch.source, Shared) else _even(heads, max(1, scores // (lanes * least)))
         size = _tile(tokens, max(least, min(_MOST_TOKENS, scores // (lanes * several))))
         cuts = -(-_PIECES * threads() // -(-heads // several))
         return cls(several, -(-tokens // (cuts * size)) * size, size, lanes)
 
     def pieces(self, batch: Batch) -> tuple[list[slice], list[range]]:
         """Blocks of heads, and stretches of the vocabulary as the first tokens of their tiles."""
-        heads, tokens, _ = batch.table.rows.shape
+        heads, tokens, _ = batch.source.shape
         return (
             [slice(first, min(first + self.heads, heads)) for first in range(0, heads, self.heads)],
             [range(first, min(first + self.stretch, tokens), self.tokens) for first in range(0, tokens, self.stretch)],
@@ -102,17 +104,18 @@ class _Group:
     row: Tensor  # int64 [head, lane]
     place_of: Tensor  # int64 [lane]
     spans: list[tuple[int, slice]]  # places, and their lanes
-    z: Tensor  # float32 [head, lane, d_head]
     along_shift: Tensor | None  # float32 [head, lane, 1], z·shift
     along_bias: Tensor  # float32 [head, lane, 1], z·bias
+    vectors: Tensor  # float32 [head, lane, …], what rows are multiplied with for z
+    pull: Tensor | None  # float32 [head, lane], how long these are, where they are drawn
     length: Tensor  # float64 [head, lane], |z|
     live: Tensor  # bool [head, lane], false where left to float64
 
     def of(self, heads: slice) -> "_Group":
-        along_shift = None if self.along_shift is None else self.along_shift[heads]
+        along_shift, pull = (None if part is None else part[heads] for part in (self.along_shift, self.pull))
         return _Group(
-            self.row[heads], self.place_of, self.spans, self.z[heads], along_shift, self.along_bias[heads],
-            self.length[heads], self.live[heads],
+            self.row[heads], self.place_of, self.spans, along_shift, self.along_bias[heads], self.vectors[heads],
+            pull, self.length[heads], self.live[heads],
         )  # fmt: skip
 
     def notes(self, metric: Metric, k: int, marks: Tensor) -> Notes:
@@ -135,7 +138,11 @@ def _groups(batch: Batch, additions: Additions, lanes: int) -> list[_Group]:
         assert bias is not None
         ends = torch.bincount(place).cumsum(0).tolist()
         spans = [(p, slice(ends[p - 1] if p else 0, ends[p])) for p in place.unique().tolist()]
-        groups.append(_Group(row, place.to(z.device), spans, z, shift, bias, length, live))
+        vectors, pull = z, None
+        if isinstance(batch.source, Shared):
+            vectors, pull = narrow(torch.where(live[..., None], batch.drawn.queries[row], 0.0))
+            live, pull = live & pull[..., 0].isfinite(), pull[..., 0].nan_to_num(posinf=0.0)
+        groups.append(_Group(row, place.to(z.device), spans, shift, bias, vectors, pull, length, live))
     return groups
 
 
@@ -155,21 +162,22 @@ class _Reader:
     def of(cls, batch: Batch, additions: Additions, groups: list[_Group], heads: slice, tokens: int) -> "_Reader":
         additions, groups = additions.of(heads), [group.of(heads) for group in groups]
         # One product with both reads the rows once.
-        vectors = [torch.cat([additions.vectors, groups[0].z], 1), *(group.z for group in groups[1:])]
+        vectors = [torch.cat([additions.vectors, groups[0].vectors], 1), *(group.vectors for group in groups[1:])]
         # Written again and again: fresh memory would cost as much as the arithmetic.
         room = torch.empty(3, vectors[0].shape[0] * vectors[0].shape[1] * tokens, device=batch.queries.device)
         return cls(batch, heads, additions, groups, vectors, tokens, room)
 
     def read(self, tokens: slice, allowed: Tensor, notes: list[list[Notes]]) -> None:
         """Take notes of a tile's tokens, for every group and metric."""
-        norms, tile, weights = self.batch.table.norms[self.heads, tokens], None, []
+        source, tile, weights = self.batch.source, None, []
+        width = source.shape[2]
         for group, vectors, of_metrics in zip(self.groups, self.vectors, notes, strict=True):
-            heads, count, width = vectors.shape
+            heads, count, _ = vectors.shape
             product = self.room[0, : heads * count * self.tokens].view(heads, count, self.tokens)
-            multiply(self.batch.table, self.heads, tokens, vectors, product)
+            multiply(source, self.heads, tokens, vectors, product)
             if tile is None:
                 along, product = product.tensor_split([count - group.row.shape[1]], 1)
-                tile = Tile.of(self.additions, tokens, norms, along, allowed[tokens])
+                tile = Tile.of(self.additions, source, self.heads, tokens, along, allowed[tokens])
                 weights = [weigh(tile, notes.metric, self.additions.cap, width) for notes in of_metrics]
             self._score(group, tokens.start, product, tile, weights, of_metrics)
 
@@ -185,6 +193,8 @@ class _Reader:
             for place, at in group.spans:
                 weight.scores(place, product[:, at], group.along_bias[:, at], scores[:, at])
             error, fixed_error = weight.error[:, group.place_of], weight.fixed_error[:, group.place_of]
+            if weight.blur is not None and group.pull is not None:
+                fixed_error = fixed_error + weight.blur[:, group.place_of] * group.pull
             of_metric.read(start, scores, error, fixed_error, scratch)
             aside = tile.fit & ~weight.usable  # [head, place, token]
             if aside.any():

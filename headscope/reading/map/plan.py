@@ -106,14 +106,14 @@ def plan(captured: Captured, asked: Question, head: int, way: Way, size: int) ->
     )
     text = _text_vectors(captured, asked, head)
     check(way, min(size, vocabulary.size) + len(text), text.shape[1])
-    near, table = search.search(layer, range(len(captured.tokens)))
-    allowed = search.allowed(table)
-    open_ids = table.finite if allowed is None else table.finite & allowed
+    near, source = search.search(layer, range(len(captured.tokens)))
+    allowed = search.allowed(source)
+    open_ids = source.finite if allowed is None else source.finite & allowed
     ids, groups = _sample(captured, near.ids[:, head], open_ids.cpu(), size, way.seed)
-    rows = search.placed(layer, 0).encoded.rows(ids.to(table.rows.device))  # (token, table head, width)
+    rows = search.placed(layer, 0, 0).encoded.rows(ids.to(source.device))  # (token, table head, width)
     encodings = _compared(rows[:, head * rows.shape[1] // heads].float().cpu(), asked)
     moves = asked.reference != "isolated" and vocabulary.moves(asked.space)
-    said = (*search.notes(table, wanted), *notes.no_place(moves, asked.at))
+    said = (*search.notes(source, wanted), *notes.no_place(moves, asked.at))
     names = captured.bench.opened.names
     return Plan(captured, asked, head, way, ids, groups, torch.cat([encodings, text]), names, said)
 
@@ -144,7 +144,7 @@ def _text_vectors(captured: Captured, asked: Question, head: int) -> Tensor:
     vectors: tuple[Vector, ...] = ("v", "z")
     for vector in vectors:
         search = Finder(captured, replace(asked, vector=vector))
-        parts += [search.placed(asked.layer, n).vectors[head] for n in range(len(captured.tokens))]
+        parts += [search.placed(asked.layer, n, 0).vectors[head] for n in range(len(captured.tokens))]
     return _compared(torch.stack(parts).float().cpu(), asked)
 
 

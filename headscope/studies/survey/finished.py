@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from headscope.corpus.genres import matched
 from headscope.errors import InputError
 from headscope.keep.checksums import CHECKSUMS, content_fault, outline_fault, seal
 from headscope.keep.files import file_fault, told, write_whole
 from headscope.keep.record import identity
 from headscope.studies.survey.manifest import survey_manifest
-from headscope.studies.survey.store import BANK, VOCABULARY
+from headscope.studies.survey.store import BANK, MATCHED_BANK, VOCABULARY
 
 STATISTICS, HUBS, STREAM = "statistics.parquet", "hubs.parquet", "stream.parquet"
 CONTRASTS, LEFT_OUT = "contrasts.parquet", "left_out.parquet"
@@ -20,7 +21,8 @@ CONTRASTS, LEFT_OUT = "contrasts.parquet", "left_out.parquet"
 def tables_of(manifest: Mapping[str, Any]) -> list[str]:
     """The names of the tables."""
     with_stream = [STREAM] if manifest["options"]["stream"] else []
-    return [VOCABULARY, BANK, STATISTICS, HUBS, LEFT_OUT, CONTRASTS, *with_stream]
+    of_genres = [MATCHED_BANK] if matched(manifest["texts"].get("genres")) else []
+    return [VOCABULARY, BANK, *of_genres, STATISTICS, HUBS, LEFT_OUT, CONTRASTS, *with_stream]
 
 
 def begin(directory: Path) -> None:

@@ -62,6 +62,7 @@ def read_manifest(directory: Path) -> dict[str, Any] | None:
         raise InputError(f"{path} is no manifest of a survey.")
     _refuse_other_versions(directory, manifest)
     fault = next(faults(manifest, _FIELDS), None) or _disagreement(manifest)
+    fault = fault or next(faults(manifest["texts"].get("genres", {}), {str: _ONE}, "texts.genres."), None)
     if fault is None and (broken := seal_fault(manifest)) is not None:
         fault = f"it is not what was written: {broken}"
     if fault is not None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from headscope.corpus import genres
 from headscope.errors import InputError, clause
 from headscope.studies.survey.finished import refuse_unfinished
 from headscope.studies.survey.manifest import survey_manifest
@@ -94,6 +95,17 @@ class OpenedSurvey:
     def tables(self, name: str) -> list[Path]:
         """A table of every shard, in order; InputError, naming the shard, where one is not what was written."""
         return [self.store.whole(n) / f"{name}.parquet" for n in range(len(self.manifest["shards"]))]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of its figures must know."""
+        few = genres.told(self.manifest["texts"].get("genres"))
+        return () if few is None else (few,)
+
+    @property
+    def of_genres(self) -> bool:
+        """Whether its figures stand beside topic-matched chance too."""
+        return genres.matched(self.manifest["texts"].get("genres"))
 
     @property
     def model(self) -> dict[str, Any]:

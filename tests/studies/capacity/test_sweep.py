@@ -33,7 +33,13 @@ def measured(scope: Scope, texts: Path, **options: object) -> Capacity:
     return Run.prepare(scope, [texts], CapacityOptions(**options)).run()  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["albert", "bart/decoder", "bert", "bloom", "gemma2", "gpt2", "llama", "roberta"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("albert", "bart/decoder", "gpt2", "llama"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("bert", "bloom", "gemma2", "roberta")),
+    ],
+)
 def test_all_axes_and_no_merging_change_nothing(name, scope_of, texts):
     scope = scope_of(name)
     found = measured(scope, texts, sites=("heads", "z", "residual", "head"), keep=(0, 1))
@@ -52,6 +58,7 @@ def test_all_axes_and_no_merging_change_nothing(name, scope_of, texts):
     assert all(one.figures["moved"].value > 1e-4 for one in nothing if one.condition.site != "head")
 
 
+@pytest.mark.slow
 def test_the_curve_of_a_low_rank_head_breaks_at_its_rank(build, texts):
     model, tokenizer = build("gpt2")
     rank, layer, head = 3, 1, 2

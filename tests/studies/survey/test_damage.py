@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zoo
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headscope import Scope
@@ -60,27 +60,31 @@ def copy(finished, tmp_path) -> Path:
     return tmp_path / "s"
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_a_flipped_bit_or_an_end_cut_off_is_noticed_or_changes_no_figure(finished, whole, data):
-    directory = finished[0]
-    path = directory / data.draw(st.sampled_from(files(directory)))
-    before = path.read_bytes()
-    try:
-        if data.draw(st.booleans()) and before:
-            flip(path, data.draw(st.integers(0, 8 * len(before) - 1)))
-        else:
-            os.truncate(path, data.draw(st.integers(0, max(0, len(before) - 1))))
+@pytest.mark.parametrize("examples", [12, pytest.param(60, marks=pytest.mark.slow)])
+def test_a_flipped_bit_or_an_end_cut_off_is_noticed_or_changes_no_figure(finished, whole, examples):
+    @settings(max_examples=examples, deadline=None)
+    @given(data=st.data())
+    def every(data):
+        directory = finished[0]
+        path = directory / data.draw(st.sampled_from(files(directory)))
+        before = path.read_bytes()
         try:
-            found = read_all(directory)
-        except InputError as noticed:
-            told = str(noticed)
-        else:
-            told = "the same"
-            assert found == whole
-        assert len(told.splitlines()) == 1
-    finally:
-        path.write_bytes(before)
+            if data.draw(st.booleans()) and before:
+                flip(path, data.draw(st.integers(0, 8 * len(before) - 1)))
+            else:
+                os.truncate(path, data.draw(st.integers(0, max(0, len(before) - 1))))
+            try:
+                found = read_all(directory)
+            except InputError as noticed:
+                told = str(noticed)
+            else:
+                told = "the same"
+                assert found == whole
+            assert len(told.splitlines()) == 1
+        finally:
+            path.write_bytes(before)
+
+    every()
 
 
 def test_every_bit_of_a_shards_table_counts(copy):
@@ -145,7 +149,11 @@ def bit_in_the_null(copy: Path) -> None:
 SPOILED = [exchange, of_the_null, cut, empty, gone, pipe, device, unsealed, bit_in_the_null]
 
 
-@pytest.mark.parametrize("spoil", SPOILED)
+IN_SHORT = [exchange, cut, gone, bit_in_the_null]
+BESIDES = [pytest.param(spoil, marks=pytest.mark.slow) for spoil in SPOILED if spoil not in IN_SHORT]
+
+
+@pytest.mark.parametrize("spoil", [*IN_SHORT, *BESIDES])
 def test_a_damaged_shard_is_named_and_measured_again(finished, whole, scope, copy, spoil):
     spoil(copy)
     survey = Survey.prepare(scope, [finished[1]], copy, SurveyOptions(**SHARDS))
@@ -294,7 +302,9 @@ def test_a_table_of_figures_of_elsewhere_is_a_sentence_though_its_checksum_fits(
         read_all(copy) if table == "vocabulary" else contrasts.between(copy, copy)
 
 
-@pytest.mark.parametrize("kind", [pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
+@pytest.mark.parametrize(
+    "kind", [pa.dictionary(pa.int32(), pa.string()), pytest.param(pa.large_string(), marks=pytest.mark.slow)]
+)
 def test_a_label_is_no_formula_in_a_reports_csv_however_arrow_keeps_it(copy, tmp_path, kind):
     path = copy / "hubs.parquet"
     hubs = pq.read_table(path)
