@@ -197,7 +197,7 @@ from headscope.neighbors import Place, Table, search, warm_up
 
 warm_up(wait=True)
 table = Table.pack(torch.eye(8)[None], torch.zeros(1, 8))
-print(search(table, [Place.none], torch.ones(1, 1, 8), torch.tensor([0]), k=3)["cosine"].ids.tolist())
+print(search(table, [Place.none], torch.arange(8.0, 0, -1)[None, None], torch.tensor([0]), k=3)["cosine"].ids.tolist())
 """
 
 
