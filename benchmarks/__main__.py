@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import inspect
 import json
 import pkgutil
 from pathlib import Path
@@ -20,8 +21,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=benchmarks.__doc__)
     parser.add_argument("name", choices=names())
     parser.add_argument("--json", type=Path, help="write the result to this file")
+    parser.add_argument("--model", help="measure with this model, where the benchmark (busy) takes one")
     options = parser.parse_args()
-    result = json.dumps(importlib.import_module(f"benchmarks.{options.name}").run(), indent=2)
+    run = importlib.import_module(f"benchmarks.{options.name}").run
+    if options.model is not None and "model" not in inspect.signature(run).parameters:
+        parser.error(f"{options.name} has models of its own; --model is for busy")
+    result = json.dumps(run() if options.model is None else run(options.model), indent=2)
     if options.json is None:
         print(result)
     else:

@@ -25,6 +25,7 @@ from headscope.model.opening.loading import load
 from headscope.model.opening.stacks import choose, unwrapped
 from headscope.model.surroundings import settled_class
 from headscope.model.tokens import Token
+from headscope.neighbors import warm_up
 from headscope.question.choices import Mask, Space, StackName, What
 from headscope.question.given import as_seed, bytes_of, text_of
 from headscope.question.passage import Passage, passage_of, passages_of
@@ -63,6 +64,8 @@ class Scope:
 
     def __init__(self, bench: Bench) -> None:
         self._bench, self._lock = bench, bench.lock
+        if bench.opened.model.device.type == "cpu":
+            warm_up()  # in the background: by the time of the second click it may be there
 
     def __repr__(self) -> str:
         card = self.card

@@ -8,10 +8,11 @@ import math
 import pytest
 import zoo
 
+from benchmarks import busy, survey
 from benchmarks.__main__ import names
 
 # These open a browser, a server or whole models of their own, or take minutes whatever the model.
-LEFT_OUT = {"page", "scaling", "memory", "look", "maps", "kernel", "capture", "claims"}
+LEFT_OUT = {"busy", "page", "scaling", "memory", "look", "maps", "kernel", "capture", "claims"}
 
 
 def numbers(result):
@@ -19,6 +20,17 @@ def numbers(result):
     if isinstance(result, dict):
         return [number for part in result.values() for number in numbers(part)]
     return [result] if isinstance(result, float) else []
+
+
+@pytest.mark.slow
+def test_what_is_measured_beside_other_programs_runs(scope_of, monkeypatch):
+    for module in (busy, survey):
+        monkeypatch.setattr(module, "TEXT", zoo.TEXT)
+    took = busy._Tasks(scope_of("bert")).all()
+    assert {"warm click", "read", "first table", "first atlas", "warm atlas"} < set(took)
+    assert all(seconds > 0 for seconds in took.values())
+    assert busy.fair(2, 2, True) == pytest.approx(1.5)
+    assert busy.fair(2, 4, False) == pytest.approx(3)
 
 
 @pytest.mark.slow

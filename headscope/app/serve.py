@@ -20,7 +20,6 @@ from headscope.app.server import create_app
 from headscope.app.slow import protocol
 from headscope.errors import InputError, cut
 from headscope.keep.cells import visible
-from headscope.neighbors import warm_up
 from headscope.question.choices import StackName
 from headscope.scope import CACHE_BYTES, Scope
 from headscope.show.terminal import console
@@ -104,7 +103,6 @@ def serve(
     print(visible(f"{card.name}: {card.layers} layers × {card.heads} heads; {card.why}"))
     address = _address(whom.host, listener.getsockname()[1])
     print(f"headscope is at {address} (Ctrl+C ends it)", flush=True)
-    warm_up()
     if browser:
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
     uvicorn.Server(configured(app)).run([listener])

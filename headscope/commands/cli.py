@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated, Any, NoReturn, cast
 
@@ -15,6 +16,7 @@ from headscope.commands.maps import draw_map
 from headscope.commands.models import models, serve
 from headscope.commands.probes import lens, recovery
 from headscope.commands.streams import complain, give_up, say, standard_streams
+from headscope.cores.environment import share_the_cores
 from headscope.errors import HeadscopeError, InputError
 
 # ClickException, of the click that this typer brings.
@@ -46,6 +48,7 @@ for command in (serve, models, survey, report, claims, capacity, lens, recovery)
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; a user's mistake ends in one sentence and exit code 2, a model's fault in 1."""
+    share_the_cores(os.environ)  # torch is not loaded yet
     with standard_streams() as out:
         try:
             code = _run(arguments)

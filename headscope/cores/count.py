@@ -14,10 +14,10 @@ def usable() -> int:
     True
     """
     share = _own_quota()
-    return _bound() if share is None else max(1, min(_bound(), int(share)))
+    return bound() if share is None else max(1, min(bound(), int(share)))
 
 
-def _bound() -> int:
+def bound() -> int:
     """Cores that the process is bound to, by its affinity or by how Python was started."""
     counted = getattr(os, "process_cpu_count", os.cpu_count)() or 1
     return min(counted, len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else counted

@@ -25,18 +25,34 @@ def alone() -> Iterator[None]:
     if torch.get_num_threads() == 1 or _openmp() is None:
         yield
         return
-    before, local = torch.get_num_threads(), keep_alone()
-    _here.threads = before
+    _here.before = torch.get_num_threads(), keep_alone()
     try:
         yield
     finally:
-        del _here.threads
-        _set(before, local)
+        before, _here.before = _here.before, None
+        _set(*before)
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Inside of `alone`, torch's own threads again: for calls that are few, and large enough to wait for each other."""
+    before = getattr(_here, "before", None)
+    if before is None:
+        yield
+        return
+    _here.before = None
+    _set(*before)
+    try:
+        yield
+    finally:
+        _here.before = before
+        _set(1, 1)
 
 
 def own_threads() -> int:
     """How many threads torch uses on the calling thread, outside of `alone`."""
-    return getattr(_here, "threads", None) or torch.get_num_threads()
+    before = getattr(_here, "before", None)
+    return torch.get_num_threads() if before is None else int(before[0])
 
 
 def keep_alone() -> int:

@@ -7,6 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from headscope.cores.pool import spread
 from headscope.neighbors import bounds
 from headscope.neighbors.metrics import distances
 from headscope.neighbors.shared import Shared
@@ -121,16 +122,18 @@ class Batch:
 
 def pair_distances(batch: Batch, metric: Metric, row: Tensor, token: Tensor) -> Tensor:
     """Exact distances of pairs `row`, `token` int64 [pair], float64 [pair]."""
-    out = torch.empty(len(row), dtype=torch.float64, device=row.device)
     size = max(1, _COMPONENTS[row.device.type] // batch.queries.shape[2])
     if isinstance(batch.source, Shared):
         size *= _HEADS  # rows of one head are made together
-    for start in range(0, len(row), size):
+
+    def measure(start: int) -> Tensor:
         pair = slice(start, start + size)
         query, q_head = row[pair] // batch.queries.shape[1], row[pair] % batch.queries.shape[1]
         encoded = _encode(batch, query, q_head // batch.group, token[pair])
-        out[pair] = distances(metric, batch.queries[query, q_head], encoded)
-    return out
+        return distances(metric, batch.queries[query, q_head], encoded)
+
+    none = torch.empty(0, dtype=torch.float64, device=row.device)
+    return torch.cat([none, *spread(measure, range(0, len(row), size))])
 
 
 def _encode(batch: Batch, query: Tensor, head: Tensor, token: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from headscope.cores import spread
+from headscope.cores.pool import spread
 from headscope.neighbors import bounds
 from headscope.neighbors.asked import Asked
 from headscope.neighbors.batch import Batch

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from headscope.cores import alone
+from headscope.cores.one_thread import alone
 from headscope.neighbors.asked import Asked, distinct
 from headscope.neighbors.batch import QUERIES, batches
 from headscope.neighbors.metrics import ranks_of

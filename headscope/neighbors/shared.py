@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from headscope.cores import spread
+from headscope.cores.pool import spread
 from headscope.neighbors.rounded import rounded
 from headscope.neighbors.table import Source
 

@@ -11,7 +11,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-_STRETCH = 4096  # rows whose lengths are taken at a time
+from headscope.cores.pool import spread
+
+_NUMBERS = 2**20  # of rows whose lengths are taken at a time
 
 
 @dataclass(frozen=True)
@@ -134,9 +136,10 @@ class Table(Source):
         if not torch.isfinite(bias).all():
             raise ValueError("the bias holds values that are not finite")
         rows = rows.float().contiguous()
-        norms = torch.stack([_lengths(head) for head in rows])
+        norms = _lengths(rows)
         finite = torch.isfinite(norms).all(0)
-        typical = norms[:, finite].median(-1).values if finite.any() else norms[:, 0]
+        known = [head[finite] if finite.any() else head[:1] for head in norms]
+        typical = torch.stack(spread(torch.median, known))
         return cls(
             rows=rows, bias=bias.float().contiguous(), norms=norms.float(), typical=typical.float(), finite=finite
         )
@@ -153,6 +156,11 @@ class Table(Source):
 
 
 def _lengths(rows: Tensor) -> Tensor:
-    """|rows| float64 [token]: squares of large float32 values overflow in float32, and float64 makes a copy."""
-    parts = [torch.linalg.vector_norm(part, dim=-1, dtype=torch.float64) for part in rows.split(_STRETCH)]
-    return torch.cat(parts)
+    """|rows| float64 [head, token]: squares of large float32 values overflow in float32, and float64 makes a copy."""
+
+    def lengths(part: Tensor) -> Tensor:
+        found: Tensor = torch.linalg.vector_norm(part, dim=-1, dtype=torch.float64)
+        return found
+
+    heads, _, width = rows.shape
+    return torch.cat(spread(lengths, rows.split(max(1, _NUMBERS // max(1, heads * width)), 1)), 1)

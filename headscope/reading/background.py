@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from headscope.cores.one_thread import alone
 from headscope.errors import InputError
 from headscope.inference.estimates import number
 from headscope.model.tokens import TokenName
@@ -242,6 +243,7 @@ class _Usual:
         return self.moments.nbytes + self.hubs.nbytes
 
 
+@alone()
 def background(captured: Captured, near: Neighbors, bank: Bank) -> Background:
     """See `Reading.background`; what is usual is kept for each bank, question and place."""
     finder = Finder(captured, near.question)

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from headscope.cores.one_thread import alone
 from headscope.errors import InputError, ModelError
 from headscope.model.lengths import alike
 from headscope.model.tokens import Token
@@ -124,6 +125,7 @@ def bank_of(bench: Bench, texts: Source, size: int = 2000, mask: Mask = "model")
     return bench.kept.made(("bank", texts.key, size, mask), lambda: _filled(bench, texts, size, mask))
 
 
+@alone()
 def _filled(bench: Bench, source: Source, size: int, mask: Mask) -> Bank:
     texts, ordinary = _enough(bench, source, size)
     ids = [token.id for here in ordinary for token in here]

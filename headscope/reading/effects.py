@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from headscope.cores.one_thread import alone
 from headscope.model.capture.edits import Edits
 from headscope.model.tokens import Token
 from headscope.question import notes
@@ -106,6 +107,7 @@ class Effects(Answer):
         return {name: values for name, values in told.items() if values is not None}
 
 
+@alone()
 def effects(captured: Captured, position: int, replaced_by: Replacement) -> Effects:
     """See `Effects`: as many copies of the text as there are heads, in batches."""
     captured.bench.check()

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from headscope.cores.one_thread import alone
 from headscope.model.feed.alone import frame_of
 from headscope.model.tokens import Token
 from headscope.question import notes
@@ -177,6 +178,7 @@ def _far(rank: float) -> float:
 _RANK = ("{:,}".format, _far)
 
 
+@alone()
 def journey(captured: Captured, k: int, position: bool, isolated: bool) -> Journey:
     """See `Journey`; k is for the overlap, `isolated` asks for its rank, which the streams on disk are needed for."""
     k, bench = captured.bench.count(k), captured.bench

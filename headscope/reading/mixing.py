@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from headscope.cores.one_thread import alone
 from headscope.model.tokens import Token
 from headscope.question import notes
 from headscope.question.meanings import MIXING
@@ -159,6 +160,7 @@ def _layers(ratios: Mapping[str, Tensor]) -> tuple[Row, ...]:
     return heat([Cell(str(layer)) for layer in range(len(by_layer))], by_layer, "{:.1%}".format)
 
 
+@alone()
 def mixing(captured: Captured) -> Mixing:
     """See `Mixing`."""
     captured.bench.check()

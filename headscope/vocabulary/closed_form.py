@@ -19,6 +19,8 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from headscope.cores.one_thread import together
+from headscope.cores.pool import spread
 from headscope.model.feed.feed import Feed, Part
 from headscope.model.feed.feed import Place as ModelPlace
 from headscope.neighbors import Table
@@ -29,6 +31,7 @@ from headscope.vocabulary.stem import Stem, by_chunk
 from headscope.vocabulary.through_w_o import Lens
 
 _ROWS = 8192  # vocabulary rows at a time, so that no second copy of the vocabulary is ever held
+_PIECE = 1024  # of those, multiplied on one thread
 # A power of two: (c·W + β) − β rounds W no more than float32 does anyway, even where |β| ≫ |W|.
 _BASIS = 2.0**10
 
@@ -95,7 +98,13 @@ class ClosedForm:
         table = torch.empty(heads, tokens, width, device=self.matrix.device)
         for start in range(0, tokens, _ROWS):
             stop_point()
-            table[:, start : start + _ROWS] = self._before(slice(start, start + _ROWS)) @ self.matrix
+            before = self._before(slice(start, start + _ROWS))
+
+            def write(first: int, start: int = start, before: Tensor = before) -> None:
+                some = before[first : first + _PIECE]
+                table[:, start + first : start + first + len(some)] = some @ self.matrix
+
+            spread(write, range(0, len(before), _PIECE))
         return Table.pack(table, self.bias)
 
     def numbers(self) -> Numbers:
@@ -165,6 +174,7 @@ def same_stem(feed: Feed, first: tuple[int, Part], second: tuple[int, Part]) -> 
     return torch.equal(y, other)
 
 
+@together()
 def fit(feed: Feed, layer: int, part: Part, stem: Stem | None) -> ClosedForm:
     """Measure W and β; without positions (`stem` None) W acts on the norm's output, where the scale is 1."""
     weight = _matrix(feed, layer, part)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from headscope.cores.one_thread import alone
 from headscope.errors import InputError
 from headscope.keep.memory import M, Memory, Recent
 from headscope.model.feed.feed import Feed, Part
@@ -288,7 +289,8 @@ class Vocabulary:
         return unbiased(self.feed.arrivals(torch.arange(self.size, device=self.feed.device), place)[None])
 
     def _keep(self, key: tuple[object, ...], build: Callable[[], M]) -> M:
-        return self._cache.made(key, build)
+        with alone():  # what is large in it is spread over the pool, or computed together
+            return self._cache.made(key, build)
 
 
 def _shift(form: ClosedForm, motion: Motion) -> Tensor | None:

@@ -10,6 +10,7 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
+from headscope.cores.one_thread import alone
 from headscope.errors import ModelError
 from headscope.keep.memory import M, Recent
 from headscope.model.feed.feed import Feed, Part
@@ -177,7 +178,8 @@ class Forms:
         return self._cache.get(("form", part, layer))
 
     def _keep(self, key: tuple[object, ...], build: Callable[[], M]) -> M:
-        return self._cache.made(key, build)
+        with alone():  # what is large in it is spread over the pool, or computed together
+            return self._cache.made(key, build)
 
 
 def added_at(spot: Spot | None) -> ModelPlace:

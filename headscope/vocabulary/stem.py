@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from headscope.cores import spread
+from headscope.cores.pool import spread
 from headscope.model.capture.capture import held
 from headscope.model.capture.norms import Norm
 from headscope.model.feed.feed import Feed, Part

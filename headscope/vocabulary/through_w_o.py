@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from headscope.cores.pool import spread
 from headscope.neighbors import Table
-from headscope.question.stopping import stop_point
 from headscope.vocabulary.encoded import mean_of, unbiased
 
 
@@ -49,8 +49,8 @@ def seen_through(values: Table, lens: Lens) -> Table:
     """(R − μ) U of value encodings R."""
     mean = mean_of(values)[:, None]  # (kv_head, 1, d_head)
     group = len(lens.matrix) // len(values.rows)
-    rows = []
-    for head, matrix in enumerate(lens.matrix):
-        stop_point()
-        rows.append(((values.rows[head // group].double() - mean[head // group]) @ matrix).float())
-    return unbiased(torch.stack(rows))  # (head, V, width)
+
+    def seen(head: int) -> Tensor:
+        return ((values.rows[head // group].double() - mean[head // group]) @ lens.matrix[head]).float()
+
+    return unbiased(torch.stack(spread(seen, range(len(lens.matrix)))))  # (head, V, width)

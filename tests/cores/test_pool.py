@@ -11,7 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from headscope.cores import alone, pool, spread, threads, usable
+from headscope.cores import pool
+from headscope.cores.count import usable
+from headscope.cores.one_thread import alone, together
+from headscope.cores.pool import spread, threads
 from headscope.question.stopping import Stopped, while_wanted
 
 SQUARE, LONG = torch.randn(1200, 1200), torch.randn(8_000_000)
@@ -157,8 +160,30 @@ def test_without_openmp_in_reach_a_piece_still_has_one_thread(
     pool._pool.cache_clear()
     try:
         if usable() > 1:
-            assert set(spread(lambda _: torch.get_num_threads(), range(4))) == {1}
+            # Slow enough for every thread of the pool to have begun.
+            assert set(spread(lambda _: (time.sleep(0.2), torch.get_num_threads())[1], range(4))) == {1}
         with ThreadPoolExecutor(1) as later:
             assert later.submit(torch.get_num_threads).result() == torch_threads
     finally:
         pool._pool.cache_clear()
+
+
+def test_a_large_call_has_torch_s_own_threads_again(torch_threads: int) -> None:
+    with alone():
+        with together():
+            assert torch.get_num_threads() == torch_threads
+            assert share(product) < 0.8
+            with alone():
+                assert torch.get_num_threads() == 1
+                assert threads() == min(torch_threads, usable())
+            assert torch.get_num_threads() == torch_threads
+        assert torch.get_num_threads() == 1
+        assert share(product) > 0.9
+    assert torch.get_num_threads() == torch_threads
+    if usable() > 1:
+
+        def piece(_: int) -> int:
+            with together():
+                return torch.get_num_threads()
+
+        assert set(spread(piece, range(4))) == {1}, "a piece has its one thread"

@@ -3,16 +3,18 @@
 import os
 import subprocess
 import sys
+import time
 import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from headscope.cores import spread
+from headscope.cores.pool import spread
 from headscope.neighbors import Backend, Nearest, Place, Table, backend_in_use, search, warm_up
 from headscope.neighbors.batch import Batch, pair_distances
 from headscope.neighbors.scan import torch_tiles
@@ -186,6 +188,49 @@ def test_no_search_waits_for_the_compiler() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 5
+
+
+_BROKEN = """
+import logging, sys
+import torch
+from headscope.neighbors import Place, Table, search, warm_up
+
+warm_up(wait=True)
+table = Table.pack(torch.eye(8)[None], torch.zeros(1, 8))
+print(search(table, [Place.none], torch.arange(8.0, 0, -1)[None, None], torch.tensor([0]), k=3)["cosine"].ids.tolist())
+"""
+
+
+def test_where_numba_does_not_load_torch_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "numba.py").write_text("raise ImportError('numba needs another numpy')", encoding="ascii")
+    before = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run(
+        [sys.executable, "-c", _BROKEN],
+        env=os.environ | {"PYTHONPATH": before},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[[[0, 1, 2]]]"
+    assert done.stderr.strip().splitlines() == [
+        "the compiled search cannot be loaded, so torch does the work: numba needs another numpy"
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stay", [0.0, 1.0, 3.0])
+def test_no_program_stays_for_the_compiler(stay: float, tmp_path: Path) -> None:
+    pytest.importorskip("numba")
+    script = f"import time\nfrom headscope.neighbors import warm_up\nwarm_up()\ntime.sleep({stay})\nprint(time.time())"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},  # an empty one: compiling takes many seconds
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert time.time() - float(done.stdout) < 5
+    assert done.stderr == ""
 
 
 def test_an_unknown_backend_is_named() -> None:

@@ -7,6 +7,7 @@ A *block* is the outermost module call that contains exactly one attention call.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from torch import Tensor, nn
@@ -39,6 +40,11 @@ class Anatomy:
     capture_error: float  # the largest error of z = Σ α v and Σ_h z W_O + b_O, relative to the largest |value|
     used: frozenset[nn.Module]  # modules that ran up to the last block's end
     writes_over: bool  # in place, over what a module returned or was given
+
+    @cached_property
+    def block_weights(self) -> int:
+        """How many weights the first block has."""
+        return sum(parameter.numel() for parameter in self.blocks[0].module.parameters())
 
 
 def hidden_input(call_inputs: tuple[Tensor, ...]) -> Tensor:

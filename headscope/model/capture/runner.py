@@ -18,6 +18,7 @@ from headscope.model.capture.heads import Unrecorded
 from headscope.model.capture.kept import exchanges, is_as_found
 from headscope.model.capture.passes import Arrived, Recorder, is_recorded_by, recording
 from headscope.model.capture.precision import float32_arithmetic
+from headscope.model.capture.sharing import shared_if_large
 from headscope.model.capture.stream import stream_replaced
 from headscope.model.opening.stacks import Stack
 from headscope.question.choices import Mask
@@ -65,7 +66,7 @@ class Runner:
         own = frozenset(block.attention for block in self.anatomy.blocks)
         recorded = recording(recorder, attention_mask, mask, own, edits)
         replaced = stream_replaced(self.anatomy, recorder, edits, [len(text) for text in texts])
-        with prepared(model), recorded, replaced, arithmetic(model):
+        with prepared(model), recorded, replaced, arithmetic(model), shared_if_large(self.anatomy, ids.numel()):
             return model(input_ids=ids, attention_mask=attention_mask, **options)
 
     def _check_length(self, ids: Tensor, attention_mask: Tensor, options: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ from headscope.model.capture.capture import held, prepared, without_cache
 from headscope.model.capture.norms import Norm, measure, normalises
 from headscope.model.capture.passes import Arrived, Attend, Attended, Recorder, is_recorded_by, recording
 from headscope.model.capture.precision import has_halves, widened
+from headscope.model.capture.sharing import shared_if_large
 from headscope.model.capture.trace import Trace
 from headscope.model.feed.positions import Path, Positions, Spot, Spotter, arguments, replaced
 from headscope.model.feed.steering import arrive, before, giving, instead, passing, restore_forward, told_at
@@ -326,6 +327,7 @@ class Feed:
         try:
             with prepared(model), ExitStack() as hooks, recording(recorder, everything), widened(self._halves):
                 steer(hooks, recorder)
+                hooks.enter_context(shared_if_large(self.anatomy, ids.numel()))
                 model(input_ids=ids, attention_mask=everything, **without_cache(model))
         except Arrived as arrived:
             there: Tensor = arrived.args[0]

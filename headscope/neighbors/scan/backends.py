@@ -4,7 +4,7 @@ import importlib.util
 import logging
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -83,10 +83,17 @@ def _loading() -> Future[Engine]:
     global _compiled
     with _lock:
         if _compiled is None:
-            loader = ThreadPoolExecutor(1, "headscope-warm-up")
-            _compiled = loader.submit(_load)
-            loader.shutdown(wait=False)
+            _compiled = Future()
+            # A daemon: no program stays for a search that it will not ask for.
+            threading.Thread(target=_load_into, args=(_compiled,), name="headscope-warm-up", daemon=True).start()
         return _compiled
+
+
+def _load_into(loading: Future[Engine]) -> None:
+    try:
+        loading.set_result(_load())
+    except BaseException as error:
+        loading.set_exception(error)
 
 
 def _load() -> Engine:
@@ -99,7 +106,8 @@ def _load() -> Engine:
         for batch in batches(table, [Place.none], torch.ones(1, 1, 4), own, own[0], 1):
             asked = engine.distances(batch, METRICS[0], *batch.target_pairs).view(1, 1)
             engine.scan(batch, METRICS[:1], 1, table.finite, {METRICS[0]: asked})
-    except Exception:
-        log.warning("the compiled search cannot be loaded, so torch does the work", exc_info=True)
+    except Exception as error:
+        log.warning("the compiled search cannot be loaded, so torch does the work: %s", error)
+        log.debug("this is how it failed", exc_info=True)
         raise
     return engine

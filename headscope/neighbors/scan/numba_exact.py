@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headscope.cores import spread
+from headscope.cores.pool import spread
 from headscope.neighbors.batch import Batch
 from headscope.neighbors.scan.numba_jit import LINE, jit, prefetch
 from headscope.question.choices import METRICS, Metric

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headscope.cores import spread, threads
+from headscope.cores.pool import spread, threads
 from headscope.neighbors import bounds
 from headscope.neighbors.batch import Batch
 from headscope.neighbors.scan.numba_kernel import DEPTH, LANES, TOKENS, scan_head

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from headscope.cores import spread, threads
+from headscope.cores.pool import spread, threads
 from headscope.neighbors import bounds
 from headscope.neighbors.batch import Batch
 from headscope.neighbors.scan.torch_notes import BLOCK, Notes

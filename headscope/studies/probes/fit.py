@@ -16,7 +16,7 @@ from headscope import __version__
 from headscope.corpus.samples import Samples
 from headscope.errors import InputError, ModelError
 from headscope.model.surroundings import settled
-from headscope.neighbors import Place, Table, search, warm_up
+from headscope.neighbors import Place, Table, search
 from headscope.question.choices import TARGETS, Mask, Target, one_of
 from headscope.question.given import as_seed, numbers_of, texts_of
 from headscope.reading.lens import LinearLens, Origin
@@ -67,7 +67,6 @@ def fit_lens(
     samples = Samples.of(scope, texts, groups)
     job = _Job.of(scope, target, samples, folds, seed)
     parts = job.parts()
-    warm_up()
     fitted, scores, done = [], [], 0
     total = len(parts) * len(texts) + scope.card.layers * _LAYER
     for layers in parts:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headscope.cores import spread, threads
+from headscope.cores.pool import spread, threads
 from headscope.neighbors.scan.numba_jit import jit
 
 
