@@ -11,7 +11,7 @@ import zoo
 from benchmarks.__main__ import names
 
 # These open a browser, a server or whole models of their own, or take minutes whatever the model.
-LEFT_OUT = {"page", "scaling", "memory", "look", "maps", "kernel", "capture", "claims"}
+LEFT_OUT = {"page", "scaling", "memory", "look", "maps", "kernel", "capture", "claims", "starts"}
 
 
 def numbers(result):
