@@ -64,6 +64,7 @@ def serve(
     memory: str | None,
     survey: str | None,
     lens: str | None,
+    adapter: str | None = None,
 ) -> None:
     """Open a model and serve its page until interrupted.
 
@@ -79,6 +80,7 @@ def serve(
             device,
             dtype,
             stack=chosen,
+            adapter=adapter,
             cache_bytes=memory or CACHE_BYTES,
             progress=lambda step: status.update(f"{step} …"),
         )

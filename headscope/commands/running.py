@@ -34,6 +34,7 @@ def open_scope(
     dtype: str | None,
     stack: str | None,
     memory: str | None = None,
+    adapter: str | None = None,
 ) -> Scope:
     """The model that is asked for, opened under a status."""
     from headscope.scope import CACHE_BYTES, Scope
@@ -44,6 +45,7 @@ def open_scope(
         revision,
         device,
         dtype,
+        adapter=adapter,
         stack=chosen,
         cache_bytes=memory or CACHE_BYTES,
         progress=lambda step: status.update(f"{step} …"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, get_args
 
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from headscope.errors import ModelError
 from headscope.keep.memory import M, Recent
-from headscope.model.feed.feed import Feed, Part, finite_ids
+from headscope.model.feed.feed import Feed, Part
 from headscope.model.feed.feed import Place as ModelPlace
 from headscope.model.feed.positions import Spot
 from headscope.vocabulary import closed_form
@@ -124,7 +123,7 @@ class Forms:
         stem = self.stem(owner) if moved or self._is_shared(owner) else None
         form = closed_form.fit(self._feed, layer, part, stem)
         generator = torch.Generator().manual_seed(layer)
-        known = self._finite_ids
+        known = self._feed.finite_ids.to(self._feed.device)
         ids = known[torch.randperm(len(known), generator=generator)[:_SAMPLE].to(known.device)]
         limit = places.limit or 1
         positions = sorted({0, 1, limit // 2, limit - 1} & set(range(limit))) if places.modules else []
@@ -176,10 +175,6 @@ class Forms:
                 self._denied.add((n, part))
                 self._feed.take_norms(part, before, only=n)
         return self._cache.get(("form", part, layer))
-
-    @cached_property
-    def _finite_ids(self) -> Tensor:
-        return finite_ids(self._feed.model).to(self._feed.device)
 
     def _keep(self, key: tuple[object, ...], build: Callable[[], M]) -> M:
         return self._cache.made(key, build)

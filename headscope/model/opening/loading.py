@@ -7,7 +7,7 @@ import io
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,19 @@ from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.models.auto import modeling_auto
 
 from headscope.errors import HeadscopeError, InputError, ModelError
+from headscope.model.opening.adapters import adapter_sha256, put_on
 from headscope.model.opening.default import DEMO_SHA256, ModelSource, demo_directory
 from headscope.model.opening.files import (
     check_whole,
     combined_sha256,
+    model_directory,
     read_json,
     refuse_adapters,
     refuse_endless,
     refuse_pickles,
     stamp,
     tensors,
+    variant_of,
     weight_files,
 )
 from headscope.model.opening.sizes import Within, check_counts
@@ -50,8 +53,12 @@ class Loaded:
     differences: Differences  # between the model and the checkpoint
 
 
-def load(source: ModelSource, device: str, dtype: str | torch.dtype | None, say: Say) -> Loaded:
+def load(
+    source: ModelSource, device: str, dtype: str | torch.dtype | None, say: Say, adapter: Path | None = None
+) -> Loaded:
     """Open the model of `source` in `dtype` (None: float32, "auto": the checkpoint's) on `device` ("auto": the best).
+
+    `adapter`: the directory of a PEFT adapter that is put onto it.
 
     Raises ModelError, in one sentence, for anything that is missing, damaged or of a kind that cannot be opened.
     """
@@ -59,12 +66,19 @@ def load(source: ModelSource, device: str, dtype: str | torch.dtype | None, say:
     precision = _dtype(dtype)
     directory = _download(source, say) if source.directory is None else Path(source.directory)
     try:
-        return _load(source, directory, where, precision, say)
+        return _load(source, model_directory(directory), where, precision, say, adapter)
     except OSError as error:  # a directory or a file that cannot be read
         raise ModelError(f"{directory} cannot be read: {first_line(error)}") from error
 
 
-def _load(source: ModelSource, directory: Path, where: torch.device, precision: str | torch.dtype, say: Say) -> Loaded:
+def _load(
+    source: ModelSource,
+    directory: Path,
+    where: torch.device,
+    precision: str | torch.dtype,
+    say: Say,
+    adapter: Path | None,
+) -> Loaded:
     refuse_endless(directory)
     files = weight_files(directory)
     for file in files:
@@ -83,6 +97,11 @@ def _load(source: ModelSource, directory: Path, where: torch.device, precision: 
         config = _config(directory)
         tokenizer = open_tokenizer(directory)
         differences = _model(directory, config, files, precision)
+        if adapter is not None:
+            say("putting the adapter on")
+            put_on(differences.model, adapter)
+            weights_sha256 = adapter_sha256(weights_sha256, adapter)
+            source = replace(source, name=f"{source.name} + {adapter}", why=f"{source.why}, with a PEFT adapter")
     if stamp(files) != before:
         raise ModelError(f"the weights in {directory} changed while they were being read: try again when written.")
     model = differences.model
@@ -91,6 +110,9 @@ def _load(source: ModelSource, directory: Path, where: torch.device, precision: 
         model.to(where)
     except RuntimeError as error:  # most often: no memory
         raise ModelError(f"the model cannot be put on the device {str(where)!r}: {first_line(error)}") from error
+    variant = variant_of(directory)
+    if variant is not None:
+        source = replace(source, why=f"{source.why}; its weights are those of the variant {variant}")
     return Loaded(model, tokenizer, source, weights_sha256, differences)
 
 
@@ -170,7 +192,7 @@ def _download(source: ModelSource, say: Say) -> Path:
     from huggingface_hub import HfApi, snapshot_download
 
     say(f"fetching {source.name} from the Hub")
-    patterns = ["*.json", "*.txt", "*.model", "model*.safetensors"]
+    patterns = ["*.json", "*.txt", "*.model", "model*.safetensors", "0_Transformer/model*.safetensors"]
     try:
         names = HfApi().list_repo_files(source.name, revision=source.branch)
         refuse_adapters(source.name, names)
@@ -271,7 +293,7 @@ def hash_of_tensors(model: PreTrainedModel) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()
 
 
