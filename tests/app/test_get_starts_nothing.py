@@ -39,10 +39,19 @@ ADDRESSES = [
 
 
 class Watched:
-    """A server of a tiny model; what it read, what it opened, and where it would keep files."""
+    """A server of a tiny model; what it read, what it opened, and what it has written since the first question."""
 
     def __init__(self, client: TestClient, cache: Path, read: list[str], opened: list[str]) -> None:
         self.client, self.cache, self.read, self.opened = client, cache, read, opened
+        self._before = self._files()
+
+    @property
+    def written(self) -> set[tuple[Path, int]]:
+        """New files, and those that were written again."""
+        return self._files() - self._before
+
+    def _files(self) -> set[tuple[Path, int]]:
+        return {(path, path.stat().st_mtime_ns) for path in self.cache.rglob("*") if path.is_file()}
 
 
 @pytest.fixture
@@ -73,7 +82,7 @@ def watched(scope_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 def test_a_get_starts_nothing(watched: Watched, address: str) -> None:
     answer = watched.client.get(f"{API}/{address}")
     assert answer.status_code in (200, 404, 409, 422), answer.text
-    assert (watched.read, watched.opened, watched.cache.exists()) == ([], [], False)
+    assert (watched.read, watched.opened, watched.written) == ([], [], set())
     for what in ("values", "streams"):
         assert watched.client.get(f"{API}/isolated?what={what}").json()["state"] == "absent"
 
@@ -83,7 +92,7 @@ def test_a_get_starts_nothing(watched: Watched, address: str) -> None:
 )
 def test_nor_does_the_page(watched: Watched, address: str) -> None:
     assert watched.client.get(address).status_code == 200
-    assert (watched.read, watched.opened, watched.cache.exists()) == ([], [], False)
+    assert (watched.read, watched.opened, watched.written) == ([], [], set())
 
 
 def test_a_model_that_is_not_open_is_said_to_be_not_open(watched: Watched) -> None:

@@ -101,6 +101,7 @@ def test_layers_of_an_atlas_are_shown_as_they_are_found(
     found = page.js(rows)
     assert page.js("document.querySelectorAll('#atlas .atlas tbody tr').length") == LAYERS * len(found)
     assert page.js(f"{STOP}.textContent") == "Stop"
+    assert page.js("getComputedStyle(document.querySelector('#atlas')).opacity") == "1", "it is dimmed"
     assert not page.js("document.querySelector('#neighbors td')"), "what stood before has gone"
     assert text(page, "#title").startswith("Every layer and head")
     assert page.js("document.documentElement.scrollWidth <= innerWidth")

@@ -61,6 +61,7 @@ async function show() {
     if (signal.aborted) return;
     unwait();
     if (!arrived) {
+      busy(false); // what has come is read while the rest is waited for
       for (const place of document.querySelectorAll("#view .figure, #notes")) place.replaceChildren();
       byId("title").replaceChildren(...VIEWS[state.view].title(tokens[state.token]));
       wait(true);
