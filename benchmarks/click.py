@@ -29,13 +29,17 @@ def _measure(scope: Scope) -> dict[str, Any]:
         "first click in space output": _once(lambda: reading.nearest(POSITION, layer, "output", "layer")),
         "first click at another position": _once(lambda: reading.nearest(POSITION + 1, layer, reference="input")),
     }
-    table = scope.bench.vocabulary.encoded("value", "input", 0, reading.spots[POSITION]).table
+    vocabulary, spot = scope.bench.vocabulary, reading.spots[POSITION]
+    table = vocabulary.encoded("value", "input", 0, spot).table
+    vocabulary.encoded("value", "layer", layer, spot)  # the tables of a layer that a reader stays on
+    vocabulary.encoded("output", "layer", layer, spot)
     experiment = Experiment(scope, reading)
     embeddings, matrix = experiment.embeddings, torch.randn(2, table.bias.numel(), experiment.embeddings.shape[1])[0].T
     times = interleaved(
         {
             "warm click": lambda: reading.nearest(POSITION, layer, reference="input"),
             "warm click, reference layer": lambda: reading.nearest(POSITION, layer, reference="layer"),
+            "warm click, no table": lambda: reading.nearest(POSITION, layer - 1, reference="layer"),
             "warm click, space output": lambda: reading.nearest(POSITION, layer, "output", "layer"),
             "read": table.rows.sum,
             "experiment": lambda: experiment.click(POSITION, 0),
@@ -47,6 +51,9 @@ def _measure(scope: Scope) -> dict[str, Any]:
     return {
         "ratios": {
             "experiment / warm click": times["experiment"].ratio(times["warm click"]),
+            "warm click, no table / with one": times["warm click, no table"].ratio(
+                times["warm click, reference layer"]
+            ),
             "warm click / read": times["warm click"].ratio(times["read"]),
             "warm click in output / in value, reference layer": times["warm click, space output"].ratio(
                 times["warm click, reference layer"]

@@ -33,7 +33,7 @@ def _measure(name: str) -> dict[str, Any]:
     warm_up(wait=True)
     scope = Scope.from_model(*roberta_base()) if name == NAMES[0] else Scope.from_pretrained("demo")
     scope.read(TEXT)
-    before = _resident()
+    before = resident()
     peak = _Peak()
     asked = problem(scope, 0, 0)
     encoded = peak.highest
@@ -54,7 +54,7 @@ def _measure_long_text() -> dict[str, Any]:
 
     scope = Scope.from_model(*roberta_base())
     scope.read(TEXT)
-    before = _resident()
+    before = resident()
     peak = _Peak()
     reading = scope.read(" ".join(["time"] * 510))
     reading.pattern_of(5)
@@ -72,7 +72,7 @@ def _measure_long_text() -> dict[str, Any]:
     }
 
 
-def _resident() -> int:
+def resident() -> int:
     for line in Path("/proc/self/status").read_text("utf-8").splitlines():
         if line.startswith("VmRSS"):
             return int(line.split()[1]) * 1024
@@ -83,19 +83,19 @@ class _Peak:
     """The highest resident memory since it was made, looked at every 2 ms."""
 
     def __init__(self) -> None:
-        self.highest, self._going = _resident(), True
+        self.highest, self._going = resident(), True
         self._thread = threading.Thread(target=self._watch)
         self._thread.start()
 
     def _watch(self) -> None:
         while self._going:
-            self.highest = max(self.highest, _resident())
+            self.highest = max(self.highest, resident())
             time.sleep(0.002)
 
     def stop(self) -> int:
         self._going = False
         self._thread.join()
-        return max(self.highest, _resident())
+        return max(self.highest, resident())
 
 
 if __name__ == "__main__":

@@ -54,9 +54,10 @@ class KeptForms:
     def __init__(self, feed: Feed, weights_sha256: str) -> None:
         embeddings = type(feed.model.get_input_embeddings())
         model = (type(feed.model), embeddings, feed.model.dtype, version("transformers"), torch.__version__)
-        self._key = f"{_FORMAT} {weights_sha256} {model}"
+        # One file of weights may hold several stacks (T5).
+        names, self._modules = zip(*feed.model.named_modules(), strict=True)
+        self._key = f"{_FORMAT} {weights_sha256} {model} {names}"
         self._feed, self._files = feed, Tensors("forms", _BUDGET)
-        self._modules = list(feed.model.modules())
 
     def get(self, layer: int, part: Part) -> Measured | None:
         """What was measured of a layer; None: not there, or damaged."""

@@ -19,7 +19,7 @@ from headscope.model.capture.norms import Norm
 from headscope.model.feed.feed import Feed, Part
 from headscope.neighbors.shared import Stock
 
-_ROWS = 4096  # tokens at a time, so that no second copy of the vocabulary is ever held
+_ROWS = 1024  # tokens at a time: what a core's cache holds in float64
 _SAME = 2e-6  # of the largest value: what float32 arithmetic in another order differs by
 _SAMPLE = 96
 
@@ -57,11 +57,11 @@ def by_chunk(vectors: Tensor, work: Callable[[Tensor], Tensor]) -> Tensor:
 def measured(vectors: Tensor, norm: Norm | None, factor: float, added: Tensor, is_own: bool) -> Stem:
     """The stem of vectors E [token, d]: their lengths, and those that a norm measures."""
 
-    # In float64 without a copy in it: what the mean takes of a square costs few of its figures.
-    lengths = by_chunk(vectors, lambda chunk: torch.linalg.vector_norm(chunk, dim=-1, dtype=torch.float64))
+    # What the mean takes of a square costs few of the figures that float64 has.
+    lengths = by_chunk(vectors, lambda chunk: torch.linalg.vector_norm(chunk.double(), dim=-1))
     squares = lengths.square()
     if norm is not None and norm.centres:
-        sums = by_chunk(vectors, lambda chunk: chunk.sum(-1, dtype=torch.float64))
+        sums = by_chunk(vectors, lambda chunk: chunk.double().sum(-1))
         squares = (squares - sums.square() / vectors.shape[1]).clamp_min(0)
     return Stem(Stock(vectors, lengths.float() * (1 + 2.0**-22)), squares, factor, added, is_own)
 

@@ -114,7 +114,7 @@ class Tile:
     square: Tensor  # float32 [head, place, token], |R|²
     reach: Tensor  # float32 [head, place, token], see `bounds`
     fit: Tensor  # bool [token], may be a neighbour
-    borne: Tensor  # bool [place, token], fit, and float32 can bear the scale
+    borne: Tensor  # bool [place, token], fit, and float32 can bear the scale, and what is multiplied
     blur: Tensor | None  # float32 [1 or place, token], what a product is off by per length of what is drawn; None: 0
     sway: Tensor | None  # float32 [head, place, token], what |R|² is off by for the same reason; None: 0
 
@@ -136,13 +136,13 @@ class Tile:
         square = (square + adds.squares[2] + 2 * mixed).expand_as(reach)  # mixed is scale · (row + shift)·bias
         reach = reach + adds.far[1] + bounds.SMALLEST
         blur = sway = None
-        if isinstance(source, Shared) and adds.pulls is not None:
+        if isinstance(source, Shared):
             lengths = source.stock.lengths[tokens]
-            # What was not multiplied makes a sway that nothing bears, infinite or not a number.
-            lengths = torch.where(lengths <= _FAR, lengths, torch.inf) * bounds.gamma(source.stock.vectors.shape[1] + 2)
+            borne = borne & (lengths <= _FAR)  # others were not multiplied
             stretch = torch.ones_like(lengths[None]) if scale is None else scale.abs()
-            blur = lengths * stretch
-            sway = pad(2 * blur * (stretch * adds.pulls[0] + adds.pulls[1]), past)
+            blur = lengths * bounds.gamma(source.stock.vectors.shape[1] + 2) * stretch
+            if adds.pulls is not None:
+                sway = pad(2 * blur * (stretch * adds.pulls[0] + adds.pulls[1]), past)
             blur = pad(blur, past)
         return cls(
             scale if scale is None else pad(scale, past), pad(square, past), pad(reach, past), pad(fit, past),
@@ -150,8 +150,10 @@ class Tile:
         )  # fmt: skip
 
 
-def _drawn(batch: Batch, shifted: bool, biased: bool) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+def _drawn(batch: Batch, shifted: bool, biased: bool) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
     """A batch's shifts and biases as they are multiplied, those that there are, and the lengths of both."""
+    if not shifted and not biased:
+        return batch.drawn.shift[:, :0].float(), None
     (shift, of_shift), (bias, of_bias) = narrow(batch.drawn.shift), narrow(batch.drawn.bias)
     if (batch.bias == batch.bias[:1]).all():
         bias, of_bias = bias[:, :1], of_bias[:, :1]
