@@ -88,7 +88,7 @@ def build() -> Callable[[str], tuple[PreTrainedModel, PreTrainedTokenizerFast]]:
     return zoo.build
 
 
-@pytest.fixture(params=sorted(zoo.ZOO))
+@pytest.fixture(params=[*sorted(zoo.BASE), *(pytest.param(name, marks=pytest.mark.slow) for name in sorted(zoo.MORE))])
 def name(request: pytest.FixtureRequest) -> str:
     """Each architecture of the zoo in turn."""
     kind = zoo.ZOO[request.param][1][0]

@@ -222,11 +222,12 @@ def open_model(stack: Stack, tokenizer: PreTrainedTokenizerBase, differences: Di
         )
     names = TokenNames(tokenizer, rows_of(embeddings))
     forget(model)
-    probe = _probe(model, names)
+    finite = finite_ids(model)
+    probe = _probe(model, names, finite)
     try:
         anatomy = dissect(model, probe)
         positions = find_positions(model, tokenizer, anatomy, _two(probe))
-        feed = Feed(model, anatomy, positions)
+        feed = Feed(model, anatomy, positions, finite)
         if feed.counts_padding:
             positions = replace(positions, together=0)
         unused = () if differences is None else differences.beside(anatomy.used)
@@ -278,15 +279,16 @@ def _check_tokens_alone(opened: Opened) -> None:
             )
 
 
-def _probe(model: PreTrainedModel, names: TokenNames) -> Tensor:
+def _probe(model: PreTrainedModel, names: TokenNames, finite: Tensor) -> Tensor:
     """Seeded random token ids [text, position], no special tokens, with finite embeddings."""
     texts, length = _PROBE
     length = min(length, known_positions(model) or length)
-    ordinary = [id for id in finite_ids(model).tolist() if id not in names.specials]
-    if not ordinary:
+    specials = torch.tensor(sorted(names.specials), dtype=torch.long, device=finite.device)
+    ordinary = finite[~torch.isin(finite, specials)]
+    if not len(ordinary):
         raise ModelError(f"{type(model).__name__} has no ordinary token with a finite embedding.")
     draw = torch.randint(len(ordinary), (texts, length), generator=torch.Generator().manual_seed(0))
-    return torch.tensor(ordinary)[draw].to(model.device)
+    return ordinary.cpu()[draw].to(model.device)
 
 
 def _two(probe: Tensor) -> tuple[int, int]:

@@ -98,7 +98,7 @@ class Desk:
                 self.keep(ask, answer)
             return answer
 
-        return self._weighed(job)
+        return job
 
     async def from_hand(self, ask: ViewAsk, make: Callable[[Turn], bytes], request: Request | None) -> bytes:
         """What `make` makes of a reading that is at hand: nothing is read or begun for it."""
@@ -110,7 +110,7 @@ class Desk:
             return make(self._turn(scope, ask, self.at_hand))
 
         try:
-            return await self._work(self._weighed(job), request)
+            return await self._work(job, request)
         except NotWhole as missing:
             model, scope = self.models.key(ask.model), self.models.there(ask.model)
             raise wait_for(await self.isolating.told(model, scope, missing.alone.what, request)) from None
@@ -145,9 +145,9 @@ class Desk:
     async def _work(self, job: Callable[[], T], request: Request | None, key: Hashable | None = None) -> T:
         """What a job comes to in its turn, as long as its visitor has not had too much."""
         with self.visitors.admitted(request):
-            return await self.line.run(self.visitors.timed(request, job), request, key)
+            return await self.line.run(self.visitors.timed(request, self.weighed(job)), request, key)
 
-    def _weighed(self, job: Callable[[], T]) -> Callable[[], T]:
+    def weighed(self, job: Callable[[], T]) -> Callable[[], T]:
         """The same job; then the readings that it used are weighed, which may have come to hold more."""
 
         def run() -> T:
