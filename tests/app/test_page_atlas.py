@@ -44,7 +44,7 @@ def test_both_references_stand_side_by_side_as_the_api_tells_them(page: Browser,
     assert not page.js("document.querySelector('#neighbors td')")
     hidden = page.js("[...document.querySelectorAll('#controls [data-control][hidden]')].map((e) => e.dataset.control)")
     assert set(hidden) == {
-        *("weigh", "hubs", "vector", "reference", "compare", "teach", "method", "sample", "isolated"),
+        *("weigh", "hubs", "vector", "reference", "compare", "teach", "method", "sample", "isolated", "given"),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 
@@ -178,3 +179,30 @@ def test_a_tokenizer_without_files_is_opened(tmp_path, made):
         part.save_pretrained(tmp_path)
     reading = Scope.from_pretrained(str(tmp_path)).read("naïve")
     assert [token.label for token in reading.tokens][2:4] == ["⟨C3⟩", "⟨AF⟩"]
+
+
+def test_a_sentencepiece_model_alone_says_what_reads_it(tmp_path):
+    zoo.build("xlm-roberta")[0].save_pretrained(tmp_path)
+    (tmp_path / "sentencepiece.bpe.model").write_bytes(b"no model")
+    installed = all(importlib.util.find_spec(one) for one in ("sentencepiece", "google"))
+    with pytest.raises(
+        ModelError, match="cannot be loaded" if installed else r"pip install \"headscope\[sentencepiece\]"
+    ):
+        Scope.from_pretrained(str(tmp_path))
+
+
+def test_a_sentencepiece_model_alone_is_a_tokenizer(tmp_path):
+    sentencepiece = pytest.importorskip("sentencepiece")
+    pytest.importorskip("google.protobuf")
+    (tmp_path / "corpus.txt").write_text("\n".join(zoo.CORPUS * 20), "utf-8")
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(tmp_path / "corpus.txt"),
+        model_prefix=str(tmp_path / "sentencepiece.bpe"),
+        vocab_size=150,
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
+    zoo.build("xlm-roberta", shape={"vocab_size": 160})[0].save_pretrained(tmp_path)
+    reading = Scope.from_pretrained(str(tmp_path)).read("Time flies like an arrow.")
+    assert reading.text[slice(*reading.tokens[reading.position_of("like")].span)] == "like"
+    assert [token.special for token in reading.tokens] == [True, *[False] * (len(reading.tokens) - 2), True]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import string
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from headscope.model.telling import first_line, reraise_ends
 
 # What a normalizer is tried on: ASCII, and a letter or two of the scripts that people write in.
 _SAMPLE = string.printable + "éßñ αω Жя אב بح अक อค 日本 かな アイ 한글 …—’“½ﬁ　😀 Time flies like an arrow."
+_SENTENCEPIECE = {"sentencepiece.bpe.model", "spiece.model"}
+_READERS = {"sentencepiece": "sentencepiece", "protobuf": "google"}
 _GROWTH = 200  # Unicode's own forms make at most 18 characters of one
 
 
@@ -26,6 +29,8 @@ def open_tokenizer(directory: Path) -> PreTrainedTokenizerBase:
     names = {path.name for path in directory.iterdir()}
     if "tokenizer.json" in names:
         _refuse_growth(directory / "tokenizer.json")
+    elif (found := names & TOKENIZER_FILES) and found <= _SENTENCEPIECE:
+        _check_packages(directory / min(found))
     try:
         tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
         files = set(getattr(tokenizer, "vocab_files_names", {}).values())
@@ -45,6 +50,16 @@ def open_tokenizer(directory: Path) -> PreTrainedTokenizerBase:
     if None in frame:
         raise ModelError(f"the tokenizer in {directory} puts a token around every text that it has no id for.")
     return tokenizer
+
+
+def _check_packages(file: Path) -> None:
+    """Refuse a SentencePiece model where what reads it is not there: transformers would ask for tiktoken instead."""
+    lacking = [package for package, module in _READERS.items() if importlib.util.find_spec(module) is None]
+    if lacking:
+        raise ModelError(
+            f"the tokenizer in {file.parent} is a SentencePiece model alone, {file.name}, and to read it needs "
+            f'{" and ".join(lacking)}: pip install "headscope[sentencepiece]".'
+        )
 
 
 def _none(directory: Path) -> ModelError:
