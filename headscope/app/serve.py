@@ -22,7 +22,7 @@ from headscope.errors import InputError, cut
 from headscope.keep.cells import visible
 from headscope.neighbors import warm_up
 from headscope.question.choices import StackName
-from headscope.scope import Scope
+from headscope.scope import CACHE_BYTES, Scope
 from headscope.show.terminal import console
 
 _TRIED = 50  # ports after the one in use
@@ -61,6 +61,7 @@ def serve(
     stack: str | None,
     device: str,
     dtype: str | None,
+    memory: str | None,
     survey: str | None,
     lens: str | None,
 ) -> None:
@@ -73,13 +74,19 @@ def serve(
     with console(sys.stderr).status("starting …") as status:
         chosen = cast("StackName | None", stack)  # checked when the model is open
         scope = Scope.from_pretrained(
-            model, revision, device, dtype, stack=chosen, progress=lambda step: status.update(f"{step} …")
+            model,
+            revision,
+            device,
+            dtype,
+            stack=chosen,
+            cache_bytes=memory or CACHE_BYTES,
+            progress=lambda step: status.update(f"{step} …"),
         )
         if lens is not None:
             scope.use_lens(lens)
 
     def opener(name: str, progress: Callable[[str], None]) -> Scope:
-        return Scope.from_pretrained(name, device=device, dtype=dtype, progress=progress)
+        return Scope.from_pretrained(name, device=device, dtype=dtype, cache_bytes=scope.memory, progress=progress)
 
     app = create_app(
         scope,

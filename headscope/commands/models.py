@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from headscope.commands.options import Device, Dtype, Model, Revision, Stack
+from headscope.commands.options import Device, Dtype, Memory, Model, Revision, Stack
 from headscope.commands.running import open_scope, print_json, working
 from headscope.commands.streams import say
 from headscope.errors import InputError, needing
@@ -21,6 +21,7 @@ def serve(
     stack: Stack = None,
     device: Device = "auto",
     dtype: Dtype = None,
+    memory: Memory = None,
     allow_models: Annotated[
         bool,
         typer.Option("--allow-models", help="Let visitors from other machines open other models and directories."),
@@ -45,7 +46,7 @@ def serve(
         from headscope.app.serve import Whom
         from headscope.app.serve import serve as run
     whom = Whom(host, tuple(allow_host or ()), tuple(allow_frame or ()), root_path, allow_models, read_only)
-    run(model, revision, whom, port, browser, stack, device, dtype, survey, lens)
+    run(model, revision, whom, port, browser, stack, device, dtype, memory, survey, lens)
 
 
 def models(

@@ -17,6 +17,9 @@ Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a H
 Stack = Annotated[str | None, typer.Option(help=f"Of an encoder-decoder: {listed('stack')}.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
 Dtype = Annotated[str | None, typer.Option(help="float32 (default), float16, bfloat16, auto.")]
+Memory = Annotated[
+    str | None, typer.Option(help="How much may be kept beside the model, as 4G (default), 512M or 1.5GiB.")
+]
 Mask = Annotated[str, typer.Option(help=f"Attention mask: {listed('mask')}.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of every draw.")]
 TextFormat = Annotated[str, typer.Option("--format", help="auto (by suffix), text, jsonl, csv, parquet, conllu.")]

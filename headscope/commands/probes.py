@@ -20,7 +20,7 @@ from headscope.commands.options import (
     Stack,
     TextFormat,
 )
-from headscope.commands.running import bar_instead, open_scope, print_json, print_sheets, working
+from headscope.commands.running import bar_instead, open_scope, print_answer, print_json, print_sheets, working
 from headscope.commands.streams import say
 from headscope.errors import InputError, needing
 
@@ -125,10 +125,7 @@ def recovery(
                 seed=seed,
                 tell=tell,
             )
-    if as_json:
-        print_json(made.to_dict())
-    else:
-        print_sheets(made.sheets())
+    print_answer(made, as_json)
 
 
 def _texts(

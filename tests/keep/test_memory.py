@@ -13,7 +13,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headscope.keep.memory import Recent, give_back
+from headscope.keep.allocator import give_back
+from headscope.keep.memory import Recent
 
 STEPS = st.lists(st.tuples(st.sampled_from(["put", "get", "made"]), st.sampled_from("abcd"), st.integers(0, 6)))
 PATIENCE = 30  # seconds after which a thread counts as stuck

@@ -8,13 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from headscope.cores import spread, threads
 from headscope.neighbors import bounds
 from headscope.neighbors.batch import Batch
 from headscope.neighbors.scan.numba_kernel import DEPTH, LANES, TOKENS, scan_head
-from headscope.neighbors.scan.pool import pool
 from headscope.neighbors.settle import Findings
 from headscope.question.choices import METRICS, Metric
-from headscope.question.stopping import stop_point
 
 Array = np.ndarray[Any, Any]
 _SPARE = 112  # places in a row's pool beside k: ties and near-ties at the k-th
@@ -30,14 +29,12 @@ def scan(
     """Findings of every metric; `marks` float64 [row, target] are the exact scores of the targets."""
     work = _KernelBatch.of(batch, metrics, k, allowed, marks)
     heads, tokens, _ = batch.table.rows.shape
-    threads = torch.get_num_threads()
     # Two stretches a thread at least, or one thread would wait for the other's last.
-    size = -(-tokens // (-(-2 * threads // heads) * TOKENS)) * TOKENS
+    size = -(-tokens // (-(-2 * threads() // heads) * TOKENS)) * TOKENS
     starts = range(0, tokens, size)
     notes = _KernelNotes.empty(work, len(starts))
     tasks = [(head, cut, start, min(start + size, tokens)) for head in range(heads) for cut, start in enumerate(starts)]
-    for _ in pool(threads).map(lambda task: work.scan(notes, *task), tasks):
-        stop_point()  # here, for the pool's threads do not know whose work they do; those not begun are called off
+    spread(lambda task: work.scan(notes, *task), tasks)
     return {metric: notes.findings(m, work) for m, metric in enumerate(metrics)}
 
 
@@ -71,8 +68,7 @@ class _KernelBatch:
         places = range(len(batch.spans))
         lanes = [batch.rows_by_head(place, LANES) for place in places]
         row = torch.cat(lanes, 1)
-        # numpy takes them on one thread; torch's would go on spinning beside the scan's.
-        z = torch.from_numpy(batch.queries.flatten(0, 1).numpy()[row.clamp(min=0).numpy()])  # [head, lane, d_head]
+        z = batch.queries.flatten(0, 1)[row.clamp(min=0)]  # [head, lane, d_head]
         length = torch.linalg.vector_norm(z, dim=-1, dtype=torch.float64)
         live = (row >= 0) & (length >= bounds.SMALLEST) & (length <= bounds.LARGEST)
         z = torch.where(live[..., None], z, 0.0)
