@@ -38,9 +38,9 @@ SIZES: dict[Any, Any] = {
 }
 WRITTEN = {"own": "Own within the text", "carry": "Carry"}
 NULLS = {"even": "over even attention", "random": "over untrained twins"}
-PLACES = {"z": "outputs of a layer's heads", "residual": "residual stream"}
+PLACES = {"z": "a layer's heads", "residual": "residual stream"}
 CLASSES = {"content": "content words", "function": "function words", "punctuation": "punctuation"}
-UNMIXED, CHANCE = "embeddings, not mixed yet", "another text's stream"
+UNMIXED, CHANCE = "embeddings alone", "another text's stream"
 Row = dict[str, Any]
 
 
@@ -117,6 +117,11 @@ def spread(claims: Mapping[str, Any]) -> Panel:
         Line(label, distances, [(mean, nan, nan) for mean in means([row for row in mixed if row["place"] == place])])
         for place, label in PLACES.items()
     ]
+    over: dict[int, list[float]] = {}  # twins are asked at some distances alone
+    for row in mixed:
+        if row["place"] == "z" and row.get("over_twins") is not None:
+            over.setdefault(abs(row["offset"]), []).append(row["over_twins"])
+    lines.append(Line("heads less untrained twins", sorted(over), [(fmean(over[n]), nan, nan) for n in sorted(over)]))
     return Panel(
         named(claims["model"], claims["mask"]), lines, list(zip(distances, means(unmixed), strict=True)), UNMIXED
     )
