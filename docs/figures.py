@@ -38,8 +38,9 @@ SIZES: dict[Any, Any] = {
 }
 WRITTEN = {"own": "Own within the text", "carry": "Carry"}
 NULLS = {"even": "over even attention", "random": "over untrained twins"}
-PLACES = {"z": "outputs of a layer's heads", "residual": "residual stream"}
+PLACES = {"z": "a layer's heads", "residual": "residual stream"}
 CLASSES = {"content": "content words", "function": "function words", "punctuation": "punctuation"}
+UNMIXED, CHANCE = "embeddings alone", "another text's stream"
 Row = dict[str, Any]
 
 
@@ -57,6 +58,7 @@ class Panel(NamedTuple):
     title: str
     lines: Sequence[Line]
     dotted: Sequence[tuple[float, float]] = ()  # x and y of what it is held against; else 0
+    against: str = ""
 
 
 def main(directories: Sequence[Path]) -> None:
@@ -115,7 +117,14 @@ def spread(claims: Mapping[str, Any]) -> Panel:
         Line(label, distances, [(mean, nan, nan) for mean in means([row for row in mixed if row["place"] == place])])
         for place, label in PLACES.items()
     ]
-    return Panel(named(claims["model"], claims["mask"]), lines, list(zip(distances, means(unmixed), strict=True)))
+    over: dict[int, list[float]] = {}  # twins are asked at some distances alone
+    for row in mixed:
+        if row["place"] == "z" and row.get("over_twins") is not None:
+            over.setdefault(abs(row["offset"]), []).append(row["over_twins"])
+    lines.append(Line("heads less untrained twins", sorted(over), [(fmean(over[n]), nan, nan) for n in sorted(over)]))
+    return Panel(
+        named(claims["model"], claims["mask"]), lines, list(zip(distances, means(unmixed), strict=True)), UNMIXED
+    )
 
 
 def stream(survey: Path, claims: Mapping[str, Any]) -> Panel:
@@ -125,7 +134,7 @@ def stream(survey: Path, claims: Mapping[str, Any]) -> Panel:
     rows = [row | {"after_layer": row["stage"] // 2} for row in rows if fits(row, wanted) and row["stage"] % 2 == 0]
     lines = [line(label, "after_layer", rows, {"class": name}, "value") for name, label in CLASSES.items()]
     chance = [(row["after_layer"], row["chance"]) for row in rows if row["by"] == "all"]
-    return Panel(named(claims["model"], claims["mask"]), lines, chance)
+    return Panel(named(claims["model"], claims["mask"]), lines, chance, CHANCE)
 
 
 def line(label: str, across: str, rows: Sequence[Row], wanted: Row, value: str) -> Line:
@@ -158,6 +167,7 @@ def save(name: str, title: str, figures: Mapping[str, Sequence[Panel]], across: 
         axes = drawn.subplots(len(blocks) * len(figures), min(ACROSS, count), squeeze=False)
         for n, (up, panels) in enumerate(figures.items()):
             ends = [end for panel in panels for one in panel.lines for row in one.rows for end in row if isfinite(end)]
+            ends += [y for panel in panels for _, y in panel.dotted]
             room = 0.05 * (max(ends) - min(ends, default=0))
             for b, block in enumerate(blocks):
                 row = axes[b * len(figures) + n]
@@ -187,7 +197,7 @@ def draw(ax: Axes, panel: Panel) -> None:
     """One panel: lines with their intervals as bands."""
     ax.grid(axis="y")
     if panel.dotted:
-        ax.plot(*zip(*panel.dotted, strict=True), **CHANCE_LINE)
+        ax.plot(*zip(*panel.dotted, strict=True), label=panel.against, **CHANCE_LINE)
     else:
         ax.axhline(0, **CHANCE_LINE)
     for n, one in enumerate(panel.lines):

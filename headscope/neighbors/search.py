@@ -91,8 +91,8 @@ def _search(
     at = torch.zeros_like(own) if place_of is None else place_of
     results = {metric: _Results.empty(queries, k, targets.shape[1]) for metric in metrics}
     scores = queries.shape[0] * queries.shape[1] * len(source.finite)
-    # A long list of neighbours takes room too, and one of tokens to rank more, for those near each.
-    size = max(1, min(QUERIES, 2**23 // (queries.shape[1] * k), 2**20 // (queries.shape[1] * targets.shape[1])))
+    # A long list of neighbours takes room too: up to twice as many contenders, each in float64. So do tokens to rank.
+    size = max(1, min(QUERIES, 2**18 // (queries.shape[1] * k), 2**20 // (queries.shape[1] * targets.shape[1])))
     for batch in batches(source, places, queries, targets, at, size):
         engine = choose(backend, source, scores)  # a long search changes over when numba is ready
         asked = {
