@@ -186,10 +186,10 @@ def same_stem(feed: Feed, first: tuple[int, Part], second: tuple[int, Part]) -> 
 
 def fit(feed: Feed, layer: int, part: Part, stem: Stem | None) -> ClosedForm:
     """Measure W and β; without positions (`stem` None) W acts on the norm's output, where the scale is 1."""
-    matrix = weight = _matrix(feed, layer, part)
-    basis = torch.eye(matrix.shape[0], device=matrix.device)
+    weight, constant = _affine(feed, layer, part)
+    matrix, basis = weight, torch.eye(weight.shape[0], device=weight.device)
     zero = feed.normalised(torch.zeros_like(basis[:1]), layer, part)
-    bias = feed.vectors_of(zero, layer, part)[0]  # (head, width)
+    bias = constant + (zero[0] @ weight).reshape(constant.shape)  # not measured: it would be rounded as N(0) is
     if stem is not None:
         # s(y) (N(y) − N(0)) is linear in y: the whole vocabulary needs one product.
         matrix = unnormalised(feed, layer, part, basis) @ matrix
@@ -216,12 +216,12 @@ def offset(feed: Feed, layer: int, part: Part, position: ModelPlace) -> Tensor:
     return (feed.inputs(ids, layer, position, part).double() - bare.double()).mean(0).float()
 
 
-def _matrix(feed: Feed, layer: int, part: Part) -> Tensor:
-    """W [d, head * d_head]: what v, k or q gains from each coordinate of the norm's output."""
+def _affine(feed: Feed, layer: int, part: Part) -> tuple[Tensor, Tensor]:
+    """W [d, head * d_head], what v, k or q gains from each coordinate of the norm's output, and b [head, d_head]."""
     width = feed.inputs(_vocabulary(feed)[:1], layer, None, part).shape[-1]
     basis = torch.eye(width, device=feed.device) * _BASIS
-    constant = feed.vectors_of(torch.zeros_like(basis[:1]), layer, part).flatten()
-    return (feed.vectors_of(basis, layer, part).flatten(1) - constant) / _BASIS
+    constant = feed.vectors_of(torch.zeros_like(basis[:1]), layer, part)[0]
+    return (feed.vectors_of(basis, layer, part) - constant).flatten(1) / _BASIS, constant
 
 
 def _deviation(feed: Feed, layer: int, part: Part, y: Tensor) -> Tensor:

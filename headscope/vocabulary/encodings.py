@@ -305,7 +305,7 @@ class Vocabulary:
             raise ModelError(
                 f"{type(self.feed.model).__name__} computes no numbers at layer {layer} for {len(ids)} tokens."
             )
-        if worst > TOLERANCE:
+        if worst > TOLERANCE + self.feed.anatomy.arithmetic.allowance:
             log.info("layer %d: the closed form of %s misses the model by %.1e: the model is run", layer, part, worst)
             return _Proved(None, worst)
         return _Proved(form, worst)

@@ -11,6 +11,7 @@ from transformers.pytorch_utils import Conv1D
 from headscope.errors import ModelError
 from headscope.model.capture.capture import held
 from headscope.model.capture.precision import exact, relative_error, tolerance
+from headscope.model.capture.stored import is_plain
 from headscope.model.capture.trace import Call, descendants
 
 
@@ -50,12 +51,13 @@ def _projection_error(projection: Call, z: Tensor) -> float:
 def projection_weights(module: nn.Module, heads: int, d_head: int, like: Tensor) -> tuple[Tensor, Tensor]:
     """W_O [head, d_head, d_model] and b_O [d_model] of an output projection, measured where it is no plain layer.
 
-    nn.Linear keeps its weight as (out, in), GPT-2's Conv1D as (in, out); anything else is fed zero and the basis.
+    nn.Linear keeps its weight as (out, in), GPT-2's Conv1D as (in, out); anything else, and what is packed or elsewhere
+    in them, is fed zero and the basis.
     """
     matrix: Tensor
-    if type(module) is nn.Linear:
+    if type(module) is nn.Linear and is_plain(module.weight):
         matrix = module.weight.T
-    elif type(module) is Conv1D:
+    elif type(module) is Conv1D and is_plain(module.weight):
         matrix = cast(Tensor, module.weight)
     else:
         zero = module(like.new_zeros(1, 1, heads * d_head)).reshape(-1)

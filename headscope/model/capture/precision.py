@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -45,8 +46,29 @@ def float32_arithmetic(model: nn.Module) -> AbstractContextManager[Any]:
     return _Float32Arithmetic() if halves else nullcontext()
 
 
+@dataclass(frozen=True)
+class Arithmetic:
+    """How the heads' projections compute; `weights` empty: with plain numbers, in the model's own dtype.
+
+    `rounding`: how far they miss the sum of their answers to the parts of a sum, relative to the largest answer; 0.0
+    where activations are multiplied as they are. `by_batch`: they round a text by what else is in its batch.
+    """
+
+    weights: str = ""
+    rounding: float = 0.0
+    by_batch: bool = False
+
+    @property
+    def allowance(self) -> float:
+        """What the rounding of activations may put between a projection and its matrix, relative to the largest value.
+
+        Twice what a sample showed: other samples have other largest errors.
+        """
+        return 2 * self.rounding
+
+
 def tolerance(dtype: torch.dtype) -> float:
-    """What rounding in a model's own precision may add up to, relative to the largest value."""
+    """What the arithmetic of a model's own precision may add up to, relative to the largest value."""
     return 1e-4 if dtype == torch.float32 else 0.1
 
 

@@ -18,6 +18,7 @@ from headscope.model.capture.heads import Unrecorded
 from headscope.model.capture.kept import exchanges, is_as_found
 from headscope.model.capture.passes import Arrived, Recorder, is_recorded_by, recording
 from headscope.model.capture.precision import float32_arithmetic
+from headscope.model.capture.stored import device_of
 from headscope.model.capture.stream import stream_replaced
 from headscope.model.opening.stacks import Stack
 from headscope.question.choices import Mask
@@ -94,4 +95,4 @@ class Runner:
         for row, text in enumerate(texts):
             ids[row, : len(text)] = torch.tensor(text)
         attention_mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
-        return ids.to(self.stack.model.device), attention_mask.to(self.stack.model.device)
+        return ids.to(device_of(self.stack.model)), attention_mask.to(device_of(self.stack.model))

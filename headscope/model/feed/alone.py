@@ -58,8 +58,14 @@ class _Values:
 def frame_of(opened: Opened) -> Frame:
     """What the tokenizer puts around a text; before a decoder's, its start token. ModelError where it cannot be told.
 
-    Read off what it makes of a text with and without its frame.
+    Read off what it makes of a text with and without its frame. ModelError, too, where what is read in batches is not
+    read alone.
     """
+    if opened.anatomy.arithmetic.by_batch:
+        raise ModelError(
+            f"{type(opened.model).__name__} rounds activations by the largest of all that it is given at once, so "
+            "tokens that are read side by side are not read alone; references input and layer are open."
+        )
     tokenizer = opened.names.tokenizer
     found = {one for one in (_framing(tokenizer, text) for text in _TEXTS) if one is not None}
     if len(found) != 1:

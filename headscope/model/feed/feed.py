@@ -22,6 +22,7 @@ from headscope.model.capture.capture import held, prepared, without_cache
 from headscope.model.capture.norms import Norm, measure, normalises
 from headscope.model.capture.passes import Arrived, Attend, Recorder, is_recorded_by, recording
 from headscope.model.capture.precision import float32_arithmetic
+from headscope.model.capture.stored import device_of
 from headscope.model.capture.trace import Trace
 from headscope.model.feed.positions import Path, Positions, Spot, Spotter, arguments, replaced
 from headscope.model.feed.steering import arrive, before, giving, instead, passing, restore_forward, told_at
@@ -57,7 +58,7 @@ class Feed:
     @property
     def device(self) -> torch.device:
         """Where encodings are kept: with the model, but for mps, which has no float64 to prove and rank them with."""
-        device = self.model.device
+        device = device_of(self.model)
         return torch.device("cpu") if device.type == "mps" else device
 
     @property
@@ -128,7 +129,7 @@ class Feed:
         if norm is None:
             return y
         with held(norm.module), float32_arithmetic(self.model):
-            return norm.module(y[:, None].to(self.model.device))[:, 0].to(self.device)  # type: ignore[no-any-return]
+            return norm.module(y[:, None].to(device_of(self.model)))[:, 0].to(self.device)  # type: ignore[no-any-return]
 
     def vectors_of(self, rows: Tensor, layer: int, part: Part = "v") -> Tensor:
         """q, k or v [row, head, d_head] at `layer` when the norm (without one: the block) has made `rows` [row, d]."""
@@ -136,7 +137,7 @@ class Feed:
 
     def _vectors_after(self, norm: Norm | None, rows: Tensor, layer: int, part: Part) -> Tensor:
         def one(chunk: Tensor) -> Tensor:
-            hidden = chunk[:, None].to(self.model.device)
+            hidden = chunk[:, None].to(device_of(self.model))
 
             def steer(hooks: ExitStack, recorder: Recorder) -> None:
                 self._skip_to(layer, hooks, recorder)
@@ -165,7 +166,7 @@ class Feed:
                 self._skip_to(layer, hooks, recorder)
                 before(hooks, recorder, attention, 0, lambda given: hidden)
 
-            hidden = chunk[:, None].expand(-1, length, -1).contiguous().to(self.model.device)
+            hidden = chunk[:, None].expand(-1, length, -1).contiguous().to(device_of(self.model))
             ids = torch.tensor(text).expand(len(chunk), length)
             return self._run_text(ids, 0, steer, part)[:, :, index]
 
@@ -201,7 +202,7 @@ class Feed:
             before(hooks, recorder, attention, 0, lambda given: hidden[:, None])
 
         self._run_text(torch.tensor(spot.text)[None], 0, listen)
-        hidden = rows.to(self.model.device)
+        hidden = rows.to(device_of(self.model))
         return self._run_text(torch.full((len(rows), 1), self.plain_token), 0, steer, part)[:, :, 0]
 
     @cached_property
@@ -285,7 +286,7 @@ class Feed:
 
     def _run_text(self, ids: Tensor, last: int, steer: Steer, part: Part = "v", seen: Tensor | None = None) -> Tensor:
         """Run texts [text, position] until the steering or attention `last` ends it; `seen`: what is no padding."""
-        ids = ids.to(self.model.device)
+        ids = ids.to(device_of(self.model))
         recorder = _StopAtAttention(last, part)
         everything = torch.ones_like(ids) if seen is None else seen.to(ids)
         model = self.model
@@ -344,6 +345,6 @@ def rows_of(embeddings: nn.Module) -> int:
 def finite_ids(model: PreTrainedModel) -> Tensor:
     """The vocabulary ids whose embeddings are finite."""
     embeddings = model.get_input_embeddings()
-    ids = torch.arange(rows_of(embeddings), device=model.device)
+    ids = torch.arange(rows_of(embeddings), device=device_of(model))
     with held(embeddings):
         return ids[torch.cat([embeddings(chunk).isfinite().all(-1) for chunk in ids.split(8192)])]

@@ -19,6 +19,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from headscope.model.capture.anatomy import Anatomy
 from headscope.model.capture.capture import prepared, without_cache
 from headscope.model.capture.passes import Arrived, Attend, Recorder, is_recorded_by, recording
+from headscope.model.capture.stored import device_of
 from headscope.model.capture.trace import Call, Trace
 
 _PROBE = 7  # odd: no width of a rotation
@@ -199,7 +200,7 @@ def _growing_beyond(model: PreTrainedModel) -> int | None:
 
 def _watched(model: PreTrainedModel, anatomy: Anatomy, token: int, length: int) -> tuple[Trace, dict[Path, Tensor]]:
     """A run of one token repeated, up to its first attention, and what its first block is told."""
-    ids = torch.full((1, length), token, device=model.device)
+    ids = torch.full((1, length), token, device=device_of(model))
     trace, everything = _UpToAttention(), torch.ones_like(ids)
     heard: dict[Path, Tensor] = {}
 

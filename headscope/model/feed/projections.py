@@ -16,6 +16,7 @@ from torch import Tensor
 from headscope.model.capture.capture import held
 from headscope.model.capture.output_projection import projection_weights
 from headscope.model.capture.precision import float32_arithmetic
+from headscope.model.capture.stored import device_of
 from headscope.model.feed.feed import Feed, Part
 
 # A power of two, so that W + b / c is all that float32 rounds.
@@ -64,7 +65,7 @@ def measure_projections(feed: Feed, layer: int) -> HeadWeights:
 
 def output_weights(feed: Feed, layer: int) -> tuple[Tensor, Tensor]:
     """W_O float32 [head, d_head, d_model] and b_O [d_model] of `layer`, where encodings are kept."""
-    block, like = feed.anatomy.blocks[layer], torch.zeros(1, device=feed.model.device)
+    block, like = feed.anatomy.blocks[layer], torch.zeros(1, device=device_of(feed.model))
     with held(block.output), float32_arithmetic(feed.model):
         w_o, b_o = projection_weights(block.output, block.heads, block.d_head, like)
     return w_o.detach().float().to(feed.device), b_o.detach().float().to(feed.device)
@@ -79,6 +80,6 @@ def _affine(feed: Feed, layer: int, part: Part) -> Projection | None:
     expected = feed.projected(sample, layer, part)
     got = torch.einsum("nd,dhe->nhe", sample.double(), rows.double()) + bias.double()
     error = (got - expected).abs().amax() / expected.abs().amax().clamp_min(1e-30)
-    if not float(error) <= _TOLERANCE:
+    if not float(error) <= _TOLERANCE + feed.anatomy.arithmetic.allowance:
         return None
     return Projection(rows.transpose(0, 1).contiguous().cpu(), bias[0].cpu())

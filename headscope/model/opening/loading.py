@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -264,15 +263,6 @@ def _class_for(config: Any, directory: Path) -> type[PreTrainedModel]:
         found.__name__: found for found in (bare if isinstance(bare, (tuple, list)) else [bare])
     }
     return next((several[name] for name in wanted if name in several), next(iter(several.values())))
-
-
-def hash_of_tensors(model: PreTrainedModel) -> str:
-    """A SHA-256 over the names, shapes, types and bytes of a model's tensors: for a model that came without files."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from headscope.errors import InputError
 from headscope.model.capture.capture import held
 from headscope.model.capture.heads import HeadTensors
 from headscope.model.capture.norms import Norm
+from headscope.model.capture.stored import device_of
 from headscope.model.feed.positions import Spot
 from headscope.model.feed.projections import measure_projections
 from headscope.model.opened import Opened, Text
@@ -61,7 +62,7 @@ def stored(bench: Bench) -> Stored:
     inside = {id(module) for module in first.module.modules()}
     if norm is None or id(norm.module) in inside:
         missing.append("it has no norm of the embeddings")
-    embedded = opened.model.get_input_embeddings()(torch.zeros(1, 1, dtype=torch.int64, device=opened.model.device))
+    embedded = opened.model.get_input_embeddings()(torch.zeros(1, 1, dtype=torch.int64, device=device_of(opened.model)))
     if embedded.shape[-1] != card.d_model:
         missing.append(f"its embeddings have {embedded.shape[-1]} numbers, its layers {card.d_model}")
     if missing:
@@ -170,7 +171,7 @@ class PublishedVocabulary(Vocabulary):
 
     def _embedded(self) -> Tensor:
         """E [token, d_model], as the model's own embedding module gives it."""
-        ids = torch.arange(self.size, device=self.feed.model.device)
+        ids = torch.arange(self.size, device=device_of(self.feed.model))
         embeddings = self.feed.model.get_input_embeddings()
         with held(embeddings):
             found: Tensor = embeddings(ids).float()
