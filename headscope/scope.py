@@ -19,6 +19,7 @@ from headscope.model.opened import open_model
 from headscope.model.opening.default import default_source, find
 from headscope.model.opening.fresh import reinitialised
 from headscope.model.opening.loading import load
+from headscope.model.opening.packing import Quantize
 from headscope.model.opening.stacks import choose, unwrapped
 from headscope.model.surroundings import settled_class
 from headscope.model.tokens import Token
@@ -102,12 +103,15 @@ class Scope:
         dtype: str | torch.dtype | None = None,
         *,
         stack: StackName | None = None,
+        quantize: Quantize | None = None,
         cache_bytes: int = CACHE_BYTES,
         progress: Callable[[str], None] | None = None,
     ) -> Scope:
-        """Open a Hub id, a local directory, or "demo"; None: roberta-base where it can be had, else the demo weights.
+        """Open a Hub id, a local directory, a GGUF file, or "demo"; None: roberta-base where it can be had, else the
+        demo weights.
 
         `dtype` None is float32, "auto" the checkpoint's. `stack` is "encoder" or "decoder" for encoder-decoders.
+        `quantize` "4bit" or "8bit" packs the weights of projections by bitsandbytes.
         `cache_bytes` bounds what is kept of vocabulary encodings.
         `progress` is told what is being done. Weights are read from safetensors only, and no code that comes with a
         checkpoint is run. Raises ModelError for a model that is not to be had or cannot be read.
@@ -117,14 +121,15 @@ class Scope:
         if name is None and revision is not None:
             raise InputError("a revision needs the name of a model.")
         chosen = default_source() if name is None else find(name, revision)
-        loaded = load(chosen, device, dtype, say)
+        loaded = load(chosen, device, dtype, quantize, say)
         say("proving the capture")
 
         def opening(of_files: str | None = None) -> Bench:
             opened = open_model(choose(loaded.model, stack), loaded.tokenizer, loaded.differences)
             # Weights that were changed in memory are no longer those of the file.
             own = of_files or weights_sha256(loaded.model)
-            return Bench(opened, card_of(opened, chosen.name, chosen.revision, own, chosen.why), opening, cache_bytes)
+            card = card_of(opened, chosen.name, chosen.revision, own, chosen.why, loaded.unpacked)
+            return Bench(opened, card, opening, cache_bytes)
 
         return cls(opening(loaded.weights_sha256))
 

@@ -36,6 +36,7 @@ class ModelSource:
     revision: str | None  # the commit
     why: str
     branch: str | None = None  # the revision as it was asked for: what the cache will know the commit by
+    gguf: str | None = None  # the GGUF file in the directory that is the model
 
 
 def demo_directory() -> Path | None:
@@ -66,10 +67,12 @@ def default_source() -> ModelSource:
 
 
 def find(name: str, revision: str | None) -> ModelSource:
-    """Where the model that is asked for by name is: `demo`, a local directory, or a Hub id.
+    """Where the model that is asked for by name is: `demo`, a local directory, a GGUF file, or a Hub id.
 
     Raises ModelError where it is nowhere; another model never takes its place.
     """
+    if name.lower().endswith(".gguf"):
+        return _gguf(name, revision)
     there = _directory(name)
     if (name == DEMO or there) and revision is not None:
         raise InputError(f"a revision is of a model on the Hub; {name!r} is on this machine: leave {revision!r} out.")
@@ -83,6 +86,20 @@ def find(name: str, revision: str | None) -> ModelSource:
     if name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name:
         raise ModelError(f"there is no directory {cut(name)!r}.")
     return hub_source(name, revision)
+
+
+def _gguf(name: str, revision: str | None) -> ModelSource:
+    """The GGUF file of a name; InputError or ModelError where it is none."""
+    if revision is not None:
+        raise InputError(f"a revision is of a model on the Hub; {cut(name)!r} is a file: leave {revision!r} out.")
+    try:
+        path = Path(os.path.expanduser(name)).resolve()
+        there = "\0" not in name and path.is_file()
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{cut(name)!r} cannot be looked up: {error}.") from None
+    if not there:
+        raise ModelError(f"there is no file {cut(name)!r}.")
+    return ModelSource(str(path), str(path.parent), None, "asked for by name: a GGUF file", gguf=path.name)
 
 
 def _directory(name: str) -> Path | None:
@@ -104,12 +121,6 @@ def _directory(name: str) -> Path | None:
 
 def _instead_of(path: Path) -> str:
     """What would work where a file is named and a directory is expected."""
-    if path.suffix == ".gguf":
-        return (
-            f"{path} is a GGUF file, and headscope opens directories of safetensors: convert it, "
-            f"AutoModelForCausalLM.from_pretrained({str(path.parent)!r}, gguf_file={path.name!r})"
-            ".save_pretrained(NEW_DIR), and save the tokenizer there in the same way."
-        )
     if path.suffix in (".bin", ".pt", ".pth", ".ckpt"):
         return f"{path} is a file of weights as a pickle, and a model is a directory. {CONVERT}."
     what = "the weights alone" if path.suffix == ".safetensors" else "a file"

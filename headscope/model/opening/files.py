@@ -45,7 +45,9 @@ def weight_files(directory: Path) -> list[Path]:
     if shards:
         return shards
     refuse_pickles(str(directory), names)
-    raise ModelError(f"{directory} has no weights: no {_WHOLE} and no {_INDEX}.")
+    gguf = min((name for name in names if name.lower().endswith(".gguf")), default=None)
+    instead = f", but a GGUF file: name that, {directory / gguf}" if gguf else ""
+    raise ModelError(f"{directory} has no weights: no {_WHOLE} and no {_INDEX}{instead}.")
 
 
 def refuse_adapters(where: str, names: list[str]) -> None:

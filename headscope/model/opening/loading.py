@@ -28,7 +28,9 @@ from headscope.model.opening.files import (
     tensors,
     weight_files,
 )
-from headscope.model.opening.sizes import Within, check_counts
+from headscope.model.opening.gguf import contents, open_gguf
+from headscope.model.opening.packing import Packing, Quantize, method_of, packed
+from headscope.model.opening.sizes import Within, check_counts, values_of
 from headscope.model.opening.tokenizer import open_tokenizer
 from headscope.model.opening.unused import Differences, is_learnt, listed
 from headscope.model.telling import first_line, reraise_ends
@@ -47,23 +49,57 @@ class Loaded:
     source: ModelSource
     weights_sha256: str
     differences: Differences  # between the model and the checkpoint
+    unpacked: str | None = None  # what the weights were in the file, where they were unpacked
 
 
-def load(source: ModelSource, device: str, dtype: str | torch.dtype | None, say: Say) -> Loaded:
+def load(
+    source: ModelSource, device: str, dtype: str | torch.dtype | None, quantize: Quantize | None, say: Say
+) -> Loaded:
     """Open the model of `source` in `dtype` (None: float32, "auto": the checkpoint's) on `device` ("auto": the best).
 
-    Raises ModelError, in one sentence, for anything that is missing, damaged or of a kind that cannot be opened.
+    `quantize`: with the weights of its projections in so many bits, by bitsandbytes. Raises ModelError, in one
+    sentence, for anything that is missing, damaged or of a kind that cannot be opened.
     """
     where = pick_device(device)
-    precision = _dtype(dtype)
+    packing = Packing.of(quantize, precision := _dtype(dtype))
     directory = _download(source, say) if source.directory is None else Path(source.directory)
     try:
-        return _load(source, directory, where, precision, say)
+        if source.gguf is not None:
+            return _load_gguf(source, directory / source.gguf, where, precision, quantize, say)
+        return _load(source, directory, where, precision, packing, say)
     except OSError as error:  # a directory or a file that cannot be read
         raise ModelError(f"{directory} cannot be read: {first_line(error)}") from error
 
 
-def _load(source: ModelSource, directory: Path, where: torch.device, precision: str | torch.dtype, say: Say) -> Loaded:
+def _load_gguf(
+    source: ModelSource,
+    path: Path,
+    where: torch.device,
+    precision: str | torch.dtype,
+    quantize: Quantize | None,
+    say: Say,
+) -> Loaded:
+    if quantize is not None:
+        raise InputError(f"{path} is quantised as it is, and is read unpacked: leave quantize={quantize!r} out.")
+    before = stamp([path])
+    held = contents(path)
+    say("hashing the weights")
+    weights_sha256 = combined_sha256([path])
+    say("unpacking the weights")
+    with _quiet():
+        differences, tokenizer = open_gguf(path, held, precision, where)
+    _refuse_changed([path], before)
+    return Loaded(differences.model, tokenizer, source, weights_sha256, differences, held.packed)
+
+
+def _load(
+    source: ModelSource,
+    directory: Path,
+    where: torch.device,
+    precision: str | torch.dtype,
+    packing: Packing | None,
+    say: Say,
+) -> Loaded:
     refuse_endless(directory)
     files = weight_files(directory)
     for file in files:
@@ -81,34 +117,54 @@ def _load(source: ModelSource, directory: Path, where: torch.device, precision: 
     with _quiet():
         config = _config(directory)
         tokenizer = open_tokenizer(directory)
-        differences = _model(directory, config, files, precision)
+        differences = _model(directory, config, files, precision, where, packing)
+    _refuse_changed(files, before)
+    _put(differences.model, where)
+    if packing is not None:
+        weights_sha256 = packing.hash(weights_sha256)
+    return Loaded(differences.model, tokenizer, source, weights_sha256, differences)
+
+
+def _refuse_changed(files: list[Path], before: list[tuple[int, int]]) -> None:
     if stamp(files) != before:
-        raise ModelError(f"the weights in {directory} changed while they were being read: try again when written.")
-    model = differences.model
+        raise ModelError(
+            f"the weights in {files[0].parent} changed while they were being read: try again when written."
+        )
+
+
+def _put(model: PreTrainedModel, where: torch.device) -> None:
+    """The model in eval mode on the device; one with packed weights is there already, and takes no other."""
     model.eval()
+    if getattr(model, "hf_quantizer", None) is not None:
+        return
     try:
         model.to(where)
     except RuntimeError as error:  # most often: no memory
         raise ModelError(f"the model cannot be put on the device {str(where)!r}: {first_line(error)}") from error
-    return Loaded(model, tokenizer, source, weights_sha256, differences)
 
 
-def _model(directory: Path, config: Any, files: list[Path], precision: str | torch.dtype) -> Differences:
+def _model(
+    directory: Path,
+    config: Any,
+    files: list[Path],
+    precision: str | torch.dtype,
+    where: torch.device,
+    packing: Packing | None,
+) -> Differences:
     """The model of `config` with the tensors in `files`, and in what the two differ."""
     kind = _class_for(config, directory)
     if not isinstance(config, kind.config_class):  # a text model whose configuration is part of a larger one
         config = config.get_text_config()
     try:
-        with tensors(files) as held, Within(held, str(directory)):
+        with tensors(files) as held, Within(len(held), sum(map(values_of, held.values())), str(directory)):
             if precision == "auto" and getattr(config, "dtype", None) is None:
                 precision = next(
                     (_STORED[t.get_dtype()] for t in held.values() if t.get_dtype() in _STORED), torch.float32
                 )
-            # No directory is named: in one, transformers would choose files anew, and might add an adapter's.
             model, report = kind.from_pretrained(
-                None,
+                **_weights(directory, config, held),
+                **packed(config, packing, where),
                 config=config,
-                state_dict=held,
                 dtype=precision,
                 attn_implementation="eager",  # a configuration may name a kernel that is to be fetched and run
                 local_files_only=True,
@@ -125,6 +181,16 @@ def _model(directory: Path, config: Any, files: list[Path], precision: str | tor
     _refuse_other_shapes(directory, report["mismatched_keys"])
     model.config.name_or_path = str(directory)
     return Differences(model, tuple(sorted(report["missing_keys"])), unused)
+
+
+def _weights(directory: Path, config: Any, held: dict[str, Any]) -> dict[str, Any]:
+    """Where transformers has the weights from: the tensors themselves, and no directory is named.
+
+    In one it would choose files anew, and might add an adapter's. Only torchao needs what stands in the files' headers.
+    """
+    if method_of(config) == "torchao":
+        return {"pretrained_model_name_or_path": directory}
+    return {"pretrained_model_name_or_path": None, "state_dict": held}
 
 
 def _refuse_other_shapes(directory: Path, mismatched: Iterable[tuple[str, torch.Size, torch.Size]]) -> None:
