@@ -128,7 +128,8 @@ class Scope:
             opened = open_model(choose(loaded.model, stack), loaded.tokenizer, loaded.differences)
             # Weights that were changed in memory are no longer those of the file.
             own = of_files or weights_sha256(loaded.model)
-            card = card_of(opened, chosen.name, chosen.revision, own, chosen.why, loaded.unpacked)
+            packed = {"unpacked": loaded.unpacked, "quantize": quantize}
+            card = card_of(opened, chosen.name, chosen.revision, own, chosen.why, **packed)
             return Bench(opened, card, opening, cache_bytes)
 
         return cls(opening(loaded.weights_sha256))

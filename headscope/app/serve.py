@@ -20,6 +20,7 @@ from headscope.app.server import create_app
 from headscope.app.slow import protocol
 from headscope.errors import InputError, cut
 from headscope.keep.cells import visible
+from headscope.model.opening.packing import Quantize
 from headscope.neighbors import warm_up
 from headscope.question.choices import StackName
 from headscope.scope import Scope
@@ -61,6 +62,7 @@ def serve(
     stack: str | None,
     device: str,
     dtype: str | None,
+    quantize: str | None,
     survey: str | None,
     lens: str | None,
 ) -> None:
@@ -72,8 +74,15 @@ def serve(
     listener = _listener(whom.host, port)
     with console(sys.stderr).status("starting …") as status:
         chosen = cast("StackName | None", stack)  # checked when the model is open
+        packing = cast("Quantize | None", quantize)  # checked with the command's other options
         scope = Scope.from_pretrained(
-            model, revision, device, dtype, stack=chosen, progress=lambda step: status.update(f"{step} …")
+            model,
+            revision,
+            device,
+            dtype,
+            stack=chosen,
+            quantize=packing,
+            progress=lambda step: status.update(f"{step} …"),
         )
         if lens is not None:
             scope.use_lens(lens)

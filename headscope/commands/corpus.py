@@ -17,6 +17,7 @@ from headscope.commands.options import (
     Mask,
     Model,
     ModelArgument,
+    Quantize,
     Revision,
     Seed,
     Stack,
@@ -70,6 +71,7 @@ def survey(
     stack: Stack = None,
     device: Device = "auto",
     dtype: Dtype = None,
+    quantize: Quantize = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask after the plan.")] = False,
 ) -> None:
     """Measure a corpus: what every head's output is nearest to, and what of it differs from chance."""
@@ -89,7 +91,7 @@ def survey(
     nulls = checked_nulls(null or ())
     directory_to_write(output)
     with working("starting") as status:
-        scope = open_scope(status, model, revision, device, dtype, stack)
+        scope = open_scope(status, model, revision, device, dtype, stack, quantize)
         if "isolated" in options.references:
             isolate(status, scope)
         prepared = Survey.prepare(scope, texts, output, options, say=lambda step: status.update(f"{step} …"))
@@ -136,6 +138,7 @@ def claims(
     stack: Stack = None,
     device: Device = "auto",
     dtype: Dtype = None,
+    quantize: Quantize = None,
     as_json: AsJson = False,
 ) -> None:
     """Every claim of the experiment that headscope began with, and a verdict on it for this model."""
@@ -148,7 +151,7 @@ def claims(
     if output is not None:
         refuse_foreign(output)
     with working("starting") as status:
-        scope = open_scope(status, model, revision, device, dtype, stack)
+        scope = open_scope(status, model, revision, device, dtype, stack, quantize)
     with watched() as progress:
         found = settle(scope, asked, output, progress)
         page = None if output is None else write_page(found, output)
@@ -188,6 +191,7 @@ def capacity(
     stack: Stack = None,
     device: Device = "auto",
     dtype: Dtype = None,
+    quantize: Quantize = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure how many dimensions, and how many encodings, each layer needs; and repeat what others measured."""
@@ -205,7 +209,7 @@ def capacity(
     if output is not None:
         directory_to_write(output)
     with working("starting") as status:
-        scope = open_scope(status, model, revision, device, dtype, stack)
+        scope = open_scope(status, model, revision, device, dtype, stack, quantize)
         run = Run.prepare(scope, texts or [], options, output, say=lambda step: status.update(f"{step} …"))
     with watched(run.announced) as progress:
         found = run.run(progress)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headscope.commands.asking import is_given, listed
-from headscope.commands.options import AsJson, Device, Dtype, Mask, Model, Revision, Stack
+from headscope.commands.options import AsJson, Device, Dtype, Mask, Model, Quantize, Revision, Stack
 from headscope.commands.running import isolate, open_scope, print_json, print_tables, terminal_width, working
 from headscope.commands.streams import write_data
 from headscope.errors import InputError
@@ -90,6 +90,7 @@ def look(
     decoder_text: Annotated[str | None, typer.Option(help="What the decoder reads; else the text again.")] = None,
     device: Device = "auto",
     dtype: Dtype = None,
+    quantize: Quantize = None,
     truncate: Annotated[bool, typer.Option("--truncate", help="Cut a text that is too long for the model.")] = False,
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the rows of the view as CSV, and nothing else.")] = False,
@@ -107,7 +108,7 @@ def look(
         choices["replaced_by"] = replace_by
     asked = views.Asked(choices["token"], question, choices, why, hubs, bank)
     with working("starting") as status:
-        scope = open_scope(status, model, revision, device, dtype, stack)
+        scope = open_scope(status, model, revision, device, dtype, stack, quantize)
         if lens is not None:
             scope.use_lens(lens)
         status.update("reading the text …")

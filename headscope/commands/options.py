@@ -10,13 +10,18 @@ from headscope.commands.asking import listed
 
 Model = Annotated[
     str | None,
-    typer.Option(help="Hub id, directory, or 'demo'. Without it: roberta-base, else the demo weights."),
+    typer.Option(help="Hub id, directory, GGUF file, or 'demo'. Without it: roberta-base, else the demo weights."),
 ]
-ModelArgument = Annotated[str | None, typer.Argument(help="Hub id, directory, or 'demo'; as --model elsewhere.")]
+ModelArgument = Annotated[
+    str | None, typer.Argument(help="Hub id, directory, GGUF file, or 'demo'; as --model elsewhere.")
+]
 Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a Hub model.")]
 Stack = Annotated[str | None, typer.Option(help=f"Of an encoder-decoder: {listed('stack')}.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
 Dtype = Annotated[str | None, typer.Option(help="float32 (default), float16, bfloat16, auto.")]
+Quantize = Annotated[
+    str | None, typer.Option(help=f"Weights packed by bitsandbytes (extra quantised): {listed('quantize')}.")
+]
 Mask = Annotated[str, typer.Option(help=f"Attention mask: {listed('mask')}.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of every draw.")]
 TextFormat = Annotated[str, typer.Option("--format", help="auto (by suffix), text, jsonl, csv, parquet, conllu.")]

@@ -24,14 +24,27 @@ if TYPE_CHECKING:
 
 
 def open_scope(
-    status: Status, model: str | None, revision: str | None, device: str, dtype: str | None, stack: str | None
+    status: Status,
+    model: str | None,
+    revision: str | None,
+    device: str,
+    dtype: str | None,
+    stack: str | None,
+    quantize: str | None,
 ) -> Scope:
     """The model that is asked for, opened under a status."""
     from headscope.scope import Scope
 
     chosen: Any = stack  # checked when the model is open
+    packing: Any = quantize  # checked with the command's other options
     return Scope.from_pretrained(
-        model, revision, device, dtype, stack=chosen, progress=lambda step: status.update(f"{step} …")
+        model,
+        revision,
+        device,
+        dtype,
+        stack=chosen,
+        quantize=packing,
+        progress=lambda step: status.update(f"{step} …"),
     )
 
 

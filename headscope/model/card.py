@@ -17,6 +17,7 @@ class Card:
     of its tensors; of weights that were quantised on loading, of the file's and of how. `why`: how the model was
     chosen. `weights`: what the heads' projections keep their weights as. `activations`: what they multiply with them;
     `activation_error`: how far from exact that is, relative to the largest answer (0.0: no more than its dtype).
+    `quantize`: how the weights were packed on loading, where they were.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Card:
     weights: str = ""
     activations: str = ""
     activation_error: float = 0.0
+    quantize: str | None = None
 
     @property
     def arithmetic(self) -> str:
@@ -49,16 +51,24 @@ class Card:
         """How large the model is, and how well its capture proved itself, in a few words."""
         return (
             f"{self.layers} layers × {self.heads} heads of {self.d_head}, vocabulary {self.vocab_size:,}, "
-            f"capture error {self.capture_error:.1e}"
+            f"capture error {self.capture_error:.1e}" + ("" if self.weights == self.dtype else f"; {self.arithmetic}")
         )
 
 
 def card_of(
-    opened: Opened, name: str, revision: str | None, weights_sha256: str, why: str, unpacked: str | None = None
+    opened: Opened,
+    name: str,
+    revision: str | None,
+    weights_sha256: str,
+    why: str,
+    *,
+    unpacked: str | None = None,
+    quantize: str | None = None,
 ) -> Card:
     """The card of a model, whose name, revision, weights and choice only its opener knows.
 
-    `unpacked`: what its weights were in the file, where they were unpacked on loading.
+    `unpacked`: what its weights were in the file, should they be plain numbers now; `quantize`: how they were packed on
+    loading.
     """
     block, arithmetic = opened.anatomy.blocks[0], opened.anatomy.arithmetic
     dtype = str(opened.model.dtype).removeprefix("torch.")
@@ -83,4 +93,5 @@ def card_of(
         weights=arithmetic.weights or plain,
         activations=f"{dtype}, rounded by {arithmetic.rounding:.1%} of the largest" if arithmetic.rounding else dtype,
         activation_error=arithmetic.rounding,
+        quantize=quantize,
     )

@@ -110,7 +110,7 @@ def find_unembedding(opened: Opened) -> Unembedding:
     split = (norm.centred(stream.float()) / norm.spread(stream.float())) @ found._rows.T + found.constant()
     expected = found.scale * made
     error = float((split - expected).abs().amax() / expected.abs().amax())
-    with float32_arithmetic(model):
+    with held(model), float32_arithmetic(model):
         allowed = 0.0 if is_plain(getattr(head, "weight", None)) else 2 * rounding(head, into_head[-1].inputs[0])
     if not error <= (_TOLERANCE if model.dtype == torch.float32 else 0.1) + allowed:
         raise InputError(

@@ -31,7 +31,7 @@ def arithmetic_of(model: nn.Module, calls: Sequence[Call]) -> Arithmetic:
             continue
         seen.add(call.module)
         given, made = call.inputs[0], call.output
-        with float32_arithmetic(model):
+        with held(model), float32_arithmetic(model):
             error = rounding(call.module, given)
             if error > _ROUNDED:
                 continue

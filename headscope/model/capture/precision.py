@@ -5,17 +5,61 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from typing_extensions import Self
+
+from headscope.model.capture.parts import modules_of
+from headscope.model.capture.stored import is_packed
 
 HALF = (torch.float16, torch.bfloat16)
 
 
 class _Float32Arithmetic(TorchFunctionMode):
-    """Every torch function inside sees its half-precision arguments as float32, one operation at a time."""
+    """Every torch function inside sees its half-precision arguments as float32, one operation at a time.
+
+    But for modules that pack their weights: they compute as they are, since what they keep has its own dtypes, and some
+    fit it to what they are given.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self._packed = [module for module in modules_of(model) if is_packed(module)]
+        self._dtype = next(one.dtype for one in model.parameters() if one.dtype in HALF)
+        self._natively = False
+        self._had: list[tuple[nn.Module, Callable[..., Any] | None]] = []
+
+    def __enter__(self) -> Self:
+        for module in self._packed:
+            self._had.append((module, module.__dict__.get("forward")))
+            module.forward = partial(self._native, module.forward)
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        while self._had:
+            module, had = self._had.pop()
+            if had is None:
+                del module.forward
+            else:
+                module.forward = had
+
+    def _native(self, forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        before, self._natively = self._natively, True
+        try:
+            return forward(
+                *(self._narrow(value) for value in args), **{key: self._narrow(value) for key, value in kwargs.items()}
+            )
+        finally:
+            self._natively = before
+
+    def _narrow(self, value: Any) -> Any:
+        return value.to(self._dtype) if isinstance(value, Tensor) and value.dtype == torch.float32 else value
 
     def __torch_function__(
         self,
@@ -24,13 +68,18 @@ class _Float32Arithmetic(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        if func is Tensor.to or getattr(func, "__name__", "") in {
-            "__get__",
-            "__set__",
-            "type",
-            "half",
-            "bfloat16",
-        }:
+        if (
+            self._natively
+            or func is Tensor.to
+            or getattr(func, "__name__", "")
+            in {
+                "__get__",
+                "__set__",
+                "type",
+                "half",
+                "bfloat16",
+            }
+        ):
             return func(*args, **(kwargs or {}))
         widened = {key: _widen(value) for key, value in (kwargs or {}).items()}
         return func(*(_widen(value) for value in args), **widened)
@@ -43,7 +92,7 @@ def _widen(value: Any) -> Any:
 def float32_arithmetic(model: nn.Module) -> AbstractContextManager[Any]:
     """A context in which `model` computes in float32, whatever the precision of its weights."""
     halves = any(parameter.dtype in HALF for parameter in model.parameters())
-    return _Float32Arithmetic() if halves else nullcontext()
+    return _Float32Arithmetic(model) if halves else nullcontext()
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ class Loaded:
     source: ModelSource
     weights_sha256: str
     differences: Differences  # between the model and the checkpoint
-    unpacked: str | None = None  # what the weights were in the file, where they were unpacked
+    unpacked: str | None = None  # what the weights were in the file, should they be plain numbers now
 
 
 def load(
@@ -122,7 +122,7 @@ def _load(
     _put(differences.model, where)
     if packing is not None:
         weights_sha256 = packing.hash(weights_sha256)
-    return Loaded(differences.model, tokenizer, source, weights_sha256, differences)
+    return Loaded(differences.model, tokenizer, source, weights_sha256, differences, method_of(config))
 
 
 def _refuse_changed(files: list[Path], before: list[tuple[int, int]]) -> None:
@@ -156,7 +156,10 @@ def _model(
     if not isinstance(config, kind.config_class):  # a text model whose configuration is part of a larger one
         config = config.get_text_config()
     try:
-        with tensors(files) as held, Within(len(held), sum(map(values_of, held.values())), str(directory)):
+        with (
+            tensors(files) as held,
+            Within(len(held), sum(map(values_of, held.values())), f"the config.json of {directory}"),
+        ):
             if precision == "auto" and getattr(config, "dtype", None) is None:
                 precision = next(
                     (_STORED[t.get_dtype()] for t in held.values() if t.get_dtype() in _STORED), torch.float32

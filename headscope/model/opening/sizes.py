@@ -64,7 +64,7 @@ class Within(TorchFunctionMode):
     def _check(self) -> None:
         if min(self._values, self._without, self._tensors) < 0:
             raise ModelError(
-                f"{self._where} describes a model that is much larger than the weights that come with it "
+                f"{self._where} describes a model that is much larger than the weights beside it "
                 f"({self._held:,} tensors): the two do not belong together."
             )
 
