@@ -172,7 +172,7 @@ class Fp8(nn.Module):
         self.bias = linear.bias
 
     def unpack(self) -> Tensor:
-        return self.weight.float() * self.weight_scale
+        return self.weight.to(self.weight_scale.dtype) * self.weight_scale
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.linear(x, self.unpack(), self.bias)
@@ -187,7 +187,7 @@ def by_hqq(linear: nn.Linear) -> nn.Module:
     from hqq.core.quantize import BaseQuantizeConfig, HQQLinear
 
     config = BaseQuantizeConfig(nbits=4, group_size=64)
-    return HQQLinear(linear, config, compute_dtype=torch.float32, device="cpu")
+    return HQQLinear(linear, config, compute_dtype=linear.weight.dtype, device="cpu")
 
 
 def by_torchao(name: str) -> Build:
@@ -213,7 +213,7 @@ def by_bitsandbytes(bits: int) -> Build:
         def make(linear: nn.Linear) -> nn.Module:
             given = (linear.in_features, linear.out_features, linear.bias is not None)
             if bits == 4:
-                made = bnb.nn.Linear4bit(*given, compute_dtype=torch.float32, quant_type="nf4")
+                made = bnb.nn.Linear4bit(*given, compute_dtype=linear.weight.dtype, quant_type="nf4")
             else:
                 made = bnb.nn.Linear8bitLt(*given, has_fp16_weights=False, threshold=6.0)
             made.load_state_dict(linear.state_dict())

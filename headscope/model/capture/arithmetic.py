@@ -46,20 +46,19 @@ def arithmetic_of(model: nn.Module, calls: Sequence[Call]) -> Arithmetic:
 
 
 def rounding(module: nn.Module, given: Tensor) -> float:
-    """How far a module misses the sum of its answers to the two halves of `given` [..., width], relatively."""
-    given = given.detach()
-    half = torch.rand(given.shape, generator=torch.Generator().manual_seed(0)).to(given) < 0.5
-    nothing = torch.zeros_like(given)
+    """How far a module misses the sum of its answers to two parts of `given` [..., width], relatively."""
+    given = given.detach().float()
+    one = given * (0.5 + 0.25 * torch.rand(given.shape, generator=torch.Generator().manual_seed(0)).to(given))
+    other = given - one  # to the last bit: its share is half of it or more
     with held(module):
-        whole, one, other, none = (
-            module(x).float() for x in (given, given.where(half, nothing), given.where(~half, nothing), nothing)
-        )
+        whole, first, second, none = (module(x).float() for x in (given, one, other, torch.zeros_like(given)))
     size = whole.abs().amax().clamp_min(torch.finfo(torch.float32).tiny)
-    return float((whole - one - other + none).abs().amax() / size)
+    return float((whole - first - second + none).abs().amax() / size)
 
 
 def _sees_its_batch(module: nn.Module, given: Tensor) -> bool:
     """Whether a much larger text beside it changes a module's answers to a text, by more than the order of sums."""
+    given = given.detach().float()
     with held(module):
         alone, together = module(given[:1]).float(), module(torch.cat([given[:1], 100 * given[1:]]))[:1].float()
     return bool((alone - together).abs().amax() > _EXACT * alone.abs().amax())

@@ -38,7 +38,7 @@ def dissect(model: PreTrainedModel, probe: Tensor) -> Anatomy:
     _check_finite(trace, calls, model, name)
     _check_only_blocks(trace, calls, model, name)
     _check_chain(calls, name)
-    blocks, projections = [], []
+    blocks, projections = [], trace.calls[: trace.calls.index(calls[0])]
     mixing, projecting = [], []
     for layer, (call, path, seen) in enumerate(zip(calls, trace.paths, trace.attentions, strict=True)):
         projection, projection_error = output_projection(call, seen.z, f"{name}, layer {layer}")

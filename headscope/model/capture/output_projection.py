@@ -10,11 +10,9 @@ from transformers.pytorch_utils import Conv1D
 
 from headscope.errors import ModelError
 from headscope.model.capture.capture import held
-from headscope.model.capture.precision import exact, relative_error, tolerance
+from headscope.model.capture.precision import basis_length, exact, relative_error, tolerance
 from headscope.model.capture.stored import is_plain
 from headscope.model.capture.trace import Call, descendants
-
-_SCALE = 2.0**10  # a power of two, large enough that rounding W + b / c is all that a float does
 
 
 def output_projection(block: Call, z: Tensor, where: str) -> tuple[Call, float]:
@@ -63,8 +61,9 @@ def projection_weights(module: nn.Module, heads: int, d_head: int, like: Tensor)
         matrix = cast(Tensor, module.weight)
     else:
         zero = module(like.new_zeros(1, 1, heads * d_head)).reshape(-1)
-        basis = _SCALE * torch.eye(heads * d_head, dtype=like.dtype, device=like.device)[None]
-        return ((module(basis)[0] - zero) / _SCALE).reshape(heads, d_head, -1), zero
+        length = basis_length(like.dtype)
+        basis = length * torch.eye(heads * d_head, dtype=like.dtype, device=like.device)[None]
+        return ((module(basis)[0] - zero) / length).reshape(heads, d_head, -1), zero
     bias = module.bias
     constant = bias if isinstance(bias, Tensor) else matrix.new_zeros(matrix.shape[1])
     return matrix.reshape(heads, d_head, -1), constant

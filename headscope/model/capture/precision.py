@@ -116,6 +116,12 @@ class Arithmetic:
         return 2 * self.rounding
 
 
+def basis_length(dtype: torch.dtype) -> float:
+    """How long basis vectors are that W is measured with: a power of two, so that (c W + b) − b rounds W no more than
+    the dtype does anyway, even where |b| ≫ |W|; and short enough for float16, where integers are summed unscaled."""
+    return 2.0**5 if dtype == torch.float16 else 2.0**10
+
+
 def tolerance(dtype: torch.dtype) -> float:
     """What the arithmetic of a model's own precision may add up to, relative to the largest value."""
     return 1e-4 if dtype == torch.float32 else 0.1

@@ -15,12 +15,10 @@ from torch import Tensor
 
 from headscope.model.capture.capture import held
 from headscope.model.capture.output_projection import projection_weights
-from headscope.model.capture.precision import float32_arithmetic
+from headscope.model.capture.precision import basis_length, float32_arithmetic
 from headscope.model.capture.stored import device_of
 from headscope.model.feed.feed import Feed, Part
 
-# A power of two, so that W + b / c is all that float32 rounds.
-_SCALE = 2.0**10
 _TOLERANCE = 1e-4
 
 
@@ -75,7 +73,8 @@ def _affine(feed: Feed, layer: int, part: Part) -> Projection | None:
     width, device = feed.anatomy.d_model, feed.device
     zero = torch.zeros(1, width, device=device)
     bias = feed.projected(zero, layer, part)  # (1, heads, d_head)
-    rows = (feed.projected(_SCALE * torch.eye(width, device=device), layer, part) - bias) / _SCALE
+    length = basis_length(feed.model.dtype)
+    rows = (feed.projected(length * torch.eye(width, device=device), layer, part) - bias) / length
     sample = torch.randn(8, width, generator=torch.Generator().manual_seed(layer)).to(device)
     expected = feed.projected(sample, layer, part)
     got = torch.einsum("nd,dhe->nhe", sample.double(), rows.double()) + bias.double()
