@@ -19,7 +19,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from headscope.model.capture.anatomy import Anatomy
 from headscope.model.capture.capture import prepared, without_cache
 from headscope.model.capture.passes import Arrived, Attend, Recorder, is_recorded_by, recording
-from headscope.model.capture.stored import device_of
+from headscope.model.capture.stored import brought, device_of
 from headscope.model.capture.trace import Call, Trace
 
 _PROBE = 7  # odd: no width of a rotation
@@ -266,7 +266,8 @@ def _limit(model: PreTrainedModel, anatomy: Anatomy, token: int, call: Call, len
 
 def _last_row(call: Call) -> int | None:
     """The largest number of a table's row among those that a call returned."""
-    table: Tensor = call.module.weight  # type: ignore[assignment]
     made = call.output.reshape(-1, call.output.shape[-1])  # (position, width)
-    found = [(table == row).all(dim=-1).nonzero() for row in made]
+    with brought(call.module):
+        table: Tensor = call.module.weight  # type: ignore[assignment]
+        found = [(table == row).all(dim=-1).nonzero() for row in made]
     return max((int(rows[0]) for rows in found if len(rows)), default=None)

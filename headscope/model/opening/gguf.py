@@ -28,6 +28,7 @@ from headscope.model.opening.unused import Differences
 from headscope.model.telling import first_line, reraise_ends
 
 _TURNS = "rope_freqs.weight"  # what each frequency of a stretched rotation is divided by (Llama 3.1 and later)
+_FLOATS = {"F16": torch.float16, "BF16": torch.bfloat16}
 _MADE = ("rope_freqs.", "rope_factors_")  # no weights of a model, but what its rotation is made from
 
 
@@ -39,6 +40,11 @@ class Contents:
     values: int
     tensors: int
     turns: Tensor | None
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What most of its values are, where torch computes with that; else float32."""
+        return _FLOATS.get(self.kinds[0], torch.float32) if self.kinds else torch.float32
 
     @property
     def packed(self) -> str | None:
@@ -87,7 +93,7 @@ def open_gguf(
                 model, report = _class_for(config, path).from_pretrained(
                     alone.parent,
                     config=config,
-                    dtype=precision,
+                    dtype=held.dtype if precision == "auto" else precision,
                     device_map={"": device},
                     attn_implementation="eager",
                     output_loading_info=True,
