@@ -151,7 +151,7 @@ def test_experts_of_4_bit_floats_are_unpacked_where_no_gpu_takes_them(tmp_path):
         if name.endswith(("experts.gate_up_proj", "experts.down_proj")):
             made = [packed.Mxfp4(linear_of(one.T)) for one in parameter.data]  # an expert's [in, out]
             del tensors[name]
-            tensors[f"{name}_blocks"] = torch.stack([one.blocks.data.unflatten(1, (-1, 16)) for one in made])
+            tensors[f"{name}_blocks"] = torch.stack([one.blocks.data for one in made])
             tensors[f"{name}_scales"] = torch.stack([one.scales.data for one in made])
             parameter.data = torch.stack([one.unpack().T for one in made])
     save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})

@@ -57,6 +57,9 @@ def measure_projections(feed: Feed, layer: int) -> HeadWeights:
                 f"W_{part.upper()} cannot be written as one matrix: between the projection and the attention the "
                 f"model normalises or clips {part}."
             )
+    rounding = feed.anatomy.arithmetic.rounding
+    if rounding:
+        notes.append(f"The model rounds activations by {rounding:.1%} of the largest before these matrices see them.")
     w_o, b_o = output_weights(feed, layer)
     return HeadWeights(found["q"], found["k"], found["v"], w_o.cpu(), b_o.cpu(), tuple(notes))
 

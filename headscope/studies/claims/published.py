@@ -19,7 +19,7 @@ from headscope.errors import InputError
 from headscope.model.capture.capture import held
 from headscope.model.capture.heads import HeadTensors
 from headscope.model.capture.norms import Norm
-from headscope.model.capture.stored import device_of
+from headscope.model.capture.stored import brought, device_of, is_plain
 from headscope.model.feed.positions import Spot
 from headscope.model.feed.projections import measure_projections
 from headscope.model.opened import Opened, Text
@@ -86,13 +86,17 @@ def _as_stored(opened: Opened, layer: int) -> Tensor | None:
     if measured is None:
         return None
     matrix = measured.weight.transpose(0, 1).flatten(1)  # (in, head · d_head): v = x · matrix
-    for parameter in opened.anatomy.blocks[layer].attention.parameters():
-        if parameter.shape != matrix.shape:
-            continue
-        kept = parameter.detach().float().cpu()
-        # nn.Linear keeps (out, in), Conv1D (in, out); the published code took either as it was.
-        if any(float((kept - way).abs().amax()) <= _SAME * float(way.abs().amax()) for way in (matrix.T, matrix)):
-            return kept
+    for module in opened.anatomy.blocks[layer].attention.modules():
+        with brought(module):
+            for parameter in module.parameters(recurse=False):
+                if parameter.shape != matrix.shape or not is_plain(parameter):
+                    continue
+                kept = parameter.detach().float().cpu()
+                # nn.Linear keeps (out, in), Conv1D (in, out); the published code took either as it was.
+                if any(
+                    float((kept - way).abs().amax()) <= _SAME * float(way.abs().amax()) for way in (matrix.T, matrix)
+                ):
+                    return kept
     return None
 
 
