@@ -26,11 +26,11 @@ from headscope.model.capture.heads import AllHeads
 from headscope.model.capture.parts import modules_of
 from headscope.model.capture.precision import HALF
 from headscope.model.capture.runner import Runner
-from headscope.model.capture.stored import Opaque, beside, device_of, hash_of_tensors, parts
+from headscope.model.capture.stored import Opaque, are_plain, beside, device_of, hash_of_tensors, parts
 
 _SAME = 1e-5  # of the largest value: what float32 arithmetic in another order may differ by
 _SAME_HALF = 1e-3  # the same run on the same machine: half-precision rounds alike
-_WHOLE = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by bytes
+_WHOLE = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64, 16: torch.int64}  # by bytes
 _ROWS = 8192  # of the vocabulary at a time
 
 
@@ -157,7 +157,9 @@ class _TensorState:
         found: list[Tensor | None], before: _TensorState | None, others: Sequence[Tensor | Opaque] = ()
     ) -> _TensorState:
         opaque = tuple(one for one in others if isinstance(one, Opaque))
-        tensors = [part for tensor in found if tensor is not None for part in parts(tensor)]
+        tensors = [tensor for tensor in found if tensor is not None]
+        if not are_plain(tensors):
+            tensors = [part for tensor in tensors for part in parts(tensor)]
         tensors += [one for one in others if isinstance(one, Tensor)]
         places = tuple([(t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors])
         places += tuple([(id(one), 0) for one in opaque])
@@ -250,14 +252,13 @@ def _bytes(views: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     alike: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
     for view in views:
         alike.setdefault((view.dtype, view.device), []).append(view)
-    return tuple(torch.cat([_whole(view) for view in some]) for some in alike.values())
-
-
-def _whole(view: Tensor) -> Tensor:
-    """The bits of a view as whole numbers: not every kind of float can be put together or compared."""
-    if view.itemsize > 8:
-        view = torch.view_as_real(view).flatten()
-    return view.view(_WHOLE[view.itemsize])
+    # Not every kind of 8-bit float can be put together; any is so many bits.
+    return tuple(
+        torch.cat(some if some[0].itemsize > 1 else [view.view(torch.uint8) for view in some]).view(
+            _WHOLE[some[0].itemsize]
+        )
+        for some in alike.values()
+    )
 
 
 def _last(output: Any) -> Tensor:

@@ -7,8 +7,9 @@ import pytest
 import torch
 import zoo
 from tokenizers import processors
+from torch import nn
 
-from headscope import ModelError, Scope
+from headscope import Scope
 from headscope.studies.verify import verify
 
 
@@ -163,13 +164,36 @@ def test_texts_read_together_equal_texts_read_alone(kind, scope):
         assert relative(together.z, alone.z) < (2e-5 if kind.by_batch else downstream(scope, 2e-5))
 
 
-def test_a_token_read_beside_others_is_no_token_alone_where_they_are_rounded_together(kind, scope):
-    reading = scope.read(zoo.TEXT)
-    if kind.by_batch:
-        with pytest.raises(ModelError, match="rounds activations by the largest of all that it is given at once"):
-            reading.nearest(1, 1, reference="isolated")
-    else:
-        assert reading.nearest(1, 1, reference="isolated").distances.isfinite().all()
+def test_a_token_read_alone_is_what_its_own_text_gives(kind, scope):
+    text = scope.read("e")
+    ids = torch.tensor([text.tokens[1].id])
+    alone = scope.bench.encodings.encoded("value", "isolated", 1, None).rows(ids)[0]
+    rounded = 0.0 if kind.by_batch else downstream(scope, 0.0)  # one text a run is the text's own run
+    assert relative(alone, text.v[1, 1]) < 1e-5 + rounded
+    assert scope.read(zoo.TEXT).journey().isolated_cosine.isfinite().all()
+
+
+class Adapted(nn.Module):
+    """A packed projection with a low-rank one beside it, as LoRA has them: three modules that get the same input."""
+
+    def __init__(self, base):
+        super().__init__()
+        self.base_layer, self.a, self.b = base, nn.Linear(64, 4, bias=False), nn.Linear(4, 64, bias=False)
+
+    def forward(self, x):
+        return self.base_layer(x) + self.b(self.a(x))
+
+
+def test_an_adapter_around_a_packed_projection_is_one_projection_with_it(kind):
+    model, tokenizer = packed.build(kind)
+    torch.manual_seed(0)
+    for block in model.model.layers:
+        block.self_attn.o_proj = Adapted(block.self_attn.o_proj)
+    scope = Scope.from_model(model.eval(), tokenizer)
+    assert [block.output for block in scope.bench.opened.anatomy.blocks] == [
+        b.self_attn.o_proj for b in model.model.layers
+    ]
+    assert verify(scope).holds
 
 
 def test_the_model_is_left_as_it_was(kind):

@@ -40,7 +40,7 @@ keep activations as they are give the readings of the unpacked model. Others rou
 probe (how far a projection misses the sum of its answers to two parts of its input), stands on the card as
 `activation_error`, and twice that is what an identity may miss. W_O, W_V and the vocabulary are those of the weights
 without that rounding. Where a text is rounded by what else is in its batch (torch's dynamic int8, bitsandbytes' 8
-bit), each text is run by itself, and the reference `isolated` is refused.
+bit), every text is run by itself, and so is every token that is read alone.
 
 Models that accelerate offloads to memory or disk, and models compiled in any of torch's ways (which run as they are
 written while they are read), give the readings of the plain model and are left as they were

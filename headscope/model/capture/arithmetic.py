@@ -18,7 +18,7 @@ from headscope.model.capture.stored import brought, is_packed, packed_bytes, pac
 from headscope.model.capture.trace import Call
 
 _EXACT = 1e-5  # of the largest answer: what float32 arithmetic in another order may differ by
-_ROUNDED = 0.25  # and of what misses the sum by more, it is no projection
+MOST = 0.25  # and of what misses the sum by more, it is no projection
 
 
 def arithmetic_of(model: nn.Module, calls: Sequence[Call]) -> Arithmetic:
@@ -27,13 +27,13 @@ def arithmetic_of(model: nn.Module, calls: Sequence[Call]) -> Arithmetic:
     kinds: dict[str, tuple[int, int]] = {}
     worst, by_batch = 0.0, False
     for call in calls:
-        if call.module in seen or not _may_be_projection(call):
+        if call.module in seen or not may_be_projection(call):
             continue
         seen.add(call.module)
         given, made = call.inputs[0], call.output
         with held(model), float32_arithmetic(model):
             error = rounding(call.module, given)
-            if error > _ROUNDED:
+            if error > MOST:
                 continue
             by_batch |= error > _EXACT and _sees_its_batch(call.module, given)
         worst = max(worst, error)
@@ -64,7 +64,7 @@ def _sees_its_batch(module: nn.Module, given: Tensor) -> bool:
     return bool((alone - together).abs().amax() > _EXACT * alone.abs().amax())
 
 
-def _may_be_projection(call: Call) -> bool:
+def may_be_projection(call: Call) -> bool:
     """Whether a call is of a module that packs its weights, and maps vectors to vectors."""
     if len(call.inputs) != 1 or not isinstance(call.output, Tensor) or not call.inputs[0].is_floating_point():
         return False

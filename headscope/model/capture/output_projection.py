@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from headscope.errors import ModelError
+from headscope.model.capture.arithmetic import MOST, may_be_projection, rounding
 from headscope.model.capture.capture import held
 from headscope.model.capture.precision import basis_length, exact, relative_error, tolerance
 from headscope.model.capture.stored import is_plain
@@ -29,7 +30,15 @@ def output_projection(block: Call, z: Tensor, where: str) -> tuple[Call, float]:
     if not found:
         raise ModelError(f"{where}: no projection takes the heads' concatenated output, so W_O was not found.")
     # The outermost linear one: an adapter (LoRA) wraps the plain layer, and both get z.
-    return next((pair for pair in found if pair[1] <= tolerance(z.dtype)), min(found, key=lambda pair: pair[1]))
+    linear = (pair for pair in found if pair[1] <= tolerance(z.dtype) or pair[1] <= 2 * _rounding(pair[0]))
+    return next(linear, min(found, key=lambda pair: pair[1]))
+
+
+def _rounding(call: Call) -> float:
+    """How far a projection that packs its weights misses the sum of its answers; no more than one may, else 0.0."""
+    given = call.inputs[0]
+    error = rounding(call.module, given) if given.dtype == torch.float32 and may_be_projection(call) else 0.0
+    return error if error <= MOST else 0.0
 
 
 def _changes(call: Call) -> bool:

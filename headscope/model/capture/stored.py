@@ -32,6 +32,11 @@ def is_plain(weight: object) -> bool:
     return isinstance(weight, Tensor) and type(weight) in _PLAIN and weight.dtype in _FLOATS and not weight.is_meta
 
 
+def are_plain(tensors: Iterable[Tensor]) -> bool:
+    """Whether all are tensors of torch's own classes: every reading asks."""
+    return set(map(type, tensors)) <= _PLAIN
+
+
 def is_packed(module: nn.Module) -> bool:
     """Whether a module keeps weights otherwise than as plain numbers."""
     own = [tensor for tensor in module._parameters.values() if tensor is not None]

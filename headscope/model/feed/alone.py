@@ -58,14 +58,8 @@ class _Values:
 def frame_of(opened: Opened) -> Frame:
     """What the tokenizer puts around a text; before a decoder's, its start token. ModelError where it cannot be told.
 
-    Read off what it makes of a text with and without its frame. ModelError, too, where what is read in batches is not
-    read alone.
+    Read off what it makes of a text with and without its frame.
     """
-    if opened.anatomy.arithmetic.by_batch:
-        raise ModelError(
-            f"{type(opened.model).__name__} rounds activations by the largest of all that it is given at once, so "
-            "tokens that are read side by side are not read alone; references input and layer are open."
-        )
     tokenizer = opened.names.tokenizer
     found = {one for one in (_framing(tokenizer, text) for text in _TEXTS) if one is not None}
     if len(found) != 1:
@@ -80,6 +74,8 @@ def frame_of(opened: Opened) -> Frame:
 
 def values_alone(opened: Opened, ids: Tensor, frame: Frame) -> Tensor:
     """v of `ids` [token], each the only token of a text, in every layer: float32 [layer, kv_head, token, d_head]."""
+    if _one_by_one(opened) and len(ids) > 1:
+        return torch.cat([values_alone(opened, one, frame) for one in ids.split(1)], 2)
     texts, contexts = _texts(opened, ids, frame)
     recorder = _Values(len(opened.anatomy.blocks), frame.position)
     try:
@@ -95,8 +91,13 @@ def streams_alone(opened: Opened, ids: Tensor, frame: Frame) -> Tensor:
     Block 0's input, then the stream after each layer's attention and residual, and after the whole layer; nan for a
     token whose stream is not finite throughout.
     """
-    some = max(1, _PASS // len(frame.around(0)))
+    some = 1 if _one_by_one(opened) else max(1, _PASS // len(frame.around(0)))
     return torch.cat([_streams(opened, part, frame) for part in ids.split(some)], 2)
+
+
+def _one_by_one(opened: Opened) -> bool:
+    """Whether a text has to be run by itself, since others beside it would change how it is rounded."""
+    return opened.anatomy.arithmetic.by_batch
 
 
 def _streams(opened: Opened, ids: Tensor, frame: Frame) -> Tensor:
