@@ -2,10 +2,10 @@
 
 The texts are UD English EWT's (dev), from beside the checkout; without it, sentences drawn from the words of one. The
 kernel alone is every search that the survey needs, with tables, places and vectors at hand: of every layer's outputs,
-of those under even attention, and of the bank's, at their own places, for the nearest token, the own rank and the ranks
-of the text's tokens. Beside it stands the same for the own rank alone. The survey is everything from the census to the
-statistics, in a fresh directory, but without the estimate of the plan. Time by the clock says what a user waits for;
-CPU time says what the work costs where others use the machine.
+of those under even attention, and of the bank's (of texts with genres, as those are, of two), at their own places, for
+the nearest token, the own rank and the ranks of the text's tokens. Beside it stands the same for the own rank alone.
+The survey is everything from the census to the statistics, in a fresh directory, but without the estimate of the plan.
+Time by the clock says what a user waits for; CPU time says what the work costs where others use the machine.
 """
 
 import random
@@ -13,19 +13,25 @@ import statistics
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from benchmarks.models import TEXT, scopes
 from benchmarks.timing import Timing, interleaved, machine
 from headscope import Scope
-from headscope.corpus.census import take_census
+from headscope.corpus.bank import Ints
+from headscope.corpus.census import take_census, texts_of_bank
+from headscope.corpus.genres import Genres
 from headscope.corpus.texts import Columns, Corpus, CorpusText, find_sources
 from headscope.neighbors import warm_up
 from headscope.studies.survey.bank import BankHeads, SurveyBank
 from headscope.studies.survey.compare import View
 from headscope.studies.survey.frame import ShardFrame
 from headscope.studies.survey.heads import Heads, heads_of
+from headscope.studies.survey.measure import used
 from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.run import Survey
 from headscope.vocabulary.placed import members_of
@@ -56,9 +62,10 @@ def _measure(scope: Scope, path: Path, count: int, directory: Path) -> dict[str,
     corpus = Corpus(find_sources([path]), Columns())
     census = take_census(corpus, lambda text: scope.tokens(text.content), options, scope.card.vocab_size)
     shards = [texts for _, texts in census.texts_of(corpus, set(range(len(census.shards))))]
-    bank = SurveyBank(census.bank, lambda: census.bank_texts(corpus), scope, options)
+    plans = [census.bank, *([] if census.genres is None or census.genres.bank is None else [census.genres.bank])]
+    banks = [SurveyBank(plan, partial(texts_of_bank, plan, corpus), scope, options) for plan in plans]
     groups = dict(zip(census.numbers.tolist(), census.groups.tolist(), strict=True))
-    kernels = [_Kernel.of(scope, texts, groups, bank, options) for texts in shards]
+    kernels = [_Kernel.of(scope, texts, groups, banks, census.genres, options) for texts in shards]
     runs = 0
 
     def survey() -> None:
@@ -79,7 +86,7 @@ def _measure(scope: Scope, path: Path, count: int, directory: Path) -> dict[str,
     return {
         "texts": len(census.numbers),
         "positions": census.total,
-        "bank": len(census.bank),
+        "bank": [len(plan) for plan in plans],
         "shards": len(census.shards),
         "survey / (forward + kernel)": _ratios(times, lambda timing: timing.seconds),
         "the same, of CPU time": _ratios(times, lambda timing: timing.cpu_seconds),
@@ -102,38 +109,54 @@ def _forward(scope: Scope, texts: list[CorpusText]) -> None:
 
 @dataclass(frozen=True)
 class _Kernel:
-    """The searches of one shard: its tokens, what the heads did there, and the bank."""
+    """The searches of one shard: its tokens, what the heads did there, and the banks with what is asked of each."""
 
     scope: Scope
     options: SurveyOptions
     frame: ShardFrame
     heads: Heads
-    bank: BankHeads
+    banks: list[tuple[BankHeads, Tensor]]
 
     @classmethod
     def of(
-        cls, scope: Scope, texts: list[CorpusText], groups: dict[int, int], bank: SurveyBank, options: SurveyOptions
+        cls,
+        scope: Scope,
+        texts: list[CorpusText],
+        groups: dict[int, int],
+        banks: list[SurveyBank],
+        genres: Genres | None,
+        options: SurveyOptions,
     ) -> "_Kernel":
         tokens = [scope.tokens(text.content) for text in texts]
+        genre_of = {text.number: text.genre for text in texts}
+
+        def asked(number: int, positions: Ints) -> Ints:
+            return banks[0].plan.asked(number, groups[number], positions, options.seed)
+
+        def matched(number: int, positions: Ints) -> Ints:
+            assert genres is not None
+            return genres.asked(number, groups[number], genre_of[number], positions, options.seed)
+
+        surfaces = scope.bench.opened.names.surfaces
         frame = ShardFrame.of(
-            texts,
-            tokens,
-            lambda number, ids: ids,
-            scope.bench.opened.names.surfaces,
-            lambda number, positions: bank.plan.asked(number, groups[number], positions, options.seed),
+            texts, tokens, lambda number, ids: ids, surfaces, asked, matched if len(banks) > 1 else None
         )
-        return cls(scope, options, frame, heads_of(scope, texts, tokens, options, "model", None), bank.heads("model"))
+        held = [(banks[0].heads("model"), frame.asked)]
+        if frame.matched is not None:
+            outputs, of_outputs = used(frame.matched)
+            held.append((banks[1].heads("model").those(outputs), of_outputs))
+        return cls(scope, options, frame, heads_of(scope, texts, tokens, options, "model", None), held)
 
     def search(self, ranks: bool = True) -> None:
-        frame, heads, bank = self.frame, self.heads, self.bank
-        targets, asked = frame.targets, frame.against(len(bank)).targets
-        if not ranks:
-            targets, asked = targets[:, :0], asked[:, :0]
-        places, of_bank = members_of(heads.spots), members_of(bank.spots)
+        frame, heads = self.frame, self.heads
+        targets = frame.targets if ranks else frame.targets[:, :0]
+        places = members_of(heads.spots)
         for reference in ("input", "layer"):
             # At layer 0 both references are the same encodings.
             for layer in range(0 if reference == "input" else 1, self.scope.card.layers):
                 view = View(self.scope.bench.vocabulary, self.options, "value", reference, layer)
                 view.search(places, heads.z[layer], frame.ids, targets)
                 view.search(places, heads.even[layer], frame.ids, targets)
-                view.search(of_bank, bank.z[layer], bank.ids, asked)
+                for bank, which in self.banks:
+                    asked = frame.against(which, len(bank)).targets
+                    view.search(members_of(bank.spots), bank.z[layer], bank.ids, asked if ranks else asked[:, :0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +11,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from headscope.errors import InputError
+from headscope.keep.memory import Memory
 from headscope.model.capture.edits import Edits, plain_edits
 from headscope.model.card import Card, card_of
 from headscope.model.feed.projections import HeadWeights, measure_projections
@@ -24,7 +25,8 @@ from headscope.model.opening.stacks import choose, unwrapped
 from headscope.model.surroundings import settled_class
 from headscope.model.tokens import Token
 from headscope.question.choices import Mask, Space, StackName, What
-from headscope.question.given import as_seed, text_of, texts_of
+from headscope.question.given import as_seed, bytes_of, text_of
+from headscope.question.passage import Passage, passage_of, passages_of
 from headscope.reading.bank import Bank, bank_of, source
 from headscope.reading.bench import Bench, Changed, Isolation
 from headscope.reading.captured import capture
@@ -33,6 +35,7 @@ from headscope.reading.reading import Reading
 from headscope.vocabulary.isolated import Isolated
 
 CACHE_BYTES = 4 * 2**30
+Bytes = int | str | Memory
 _TRIES = 10  # to read with a model that is being changed
 T = TypeVar("T")
 
@@ -62,7 +65,7 @@ class Scope:
 
     def __repr__(self) -> str:
         card = self.card
-        return f"Scope of {card.name}: {card.shape}\n{card.why}"
+        return f"Scope of {card.name}: {card.shape}\n{card.why}\n{self.memory}"
 
     @property
     def bench(self) -> Bench:
@@ -81,6 +84,11 @@ class Scope:
             finally:
                 self._lock.release()
         return self._bench.card
+
+    @property
+    def memory(self) -> Memory:
+        """What is kept beside the model: encodings, banks and what was measured over them; of all its weights."""
+        return self._bench.memory
 
     def known_card(self) -> Card | None:
         """The card where nothing has moved since the model was last looked at; None where that has to be done anew.
@@ -104,7 +112,7 @@ class Scope:
         *,
         stack: StackName | None = None,
         quantize: Quantize | None = None,
-        cache_bytes: int = CACHE_BYTES,
+        cache_bytes: Bytes = CACHE_BYTES,
         progress: Callable[[str], None] | None = None,
     ) -> Scope:
         """Open a Hub id, a local directory, a GGUF file, or "demo"; None: roberta-base where it can be had, else the
@@ -112,10 +120,12 @@ class Scope:
 
         `dtype` None is float32, "auto" the checkpoint's. `stack` is "encoder" or "decoder" for encoder-decoders.
         `quantize` "4bit" or "8bit" packs the weights of projections by bitsandbytes.
-        `cache_bytes` bounds what is kept of vocabulary encodings.
+        `cache_bytes` bounds what is kept beside the model: a number, a size ("4G", "512M"), or another scope's
+        `memory`, to have part in that one.
         `progress` is told what is being done. Weights are read from safetensors only, and no code that comes with a
         checkpoint is run. Raises ModelError for a model that is not to be had or cannot be read.
         """
+        memory = _memory(cache_bytes)
         say = progress or (lambda step: None)
         say("looking for the model")
         if name is None and revision is not None:
@@ -130,7 +140,7 @@ class Scope:
             own = of_files or weights_sha256(loaded.model)
             packed = {"unpacked": loaded.unpacked, "quantize": quantize}
             card = card_of(opened, chosen.name, chosen.revision, own, chosen.why, **packed)
-            return Bench(opened, card, opening, cache_bytes)
+            return Bench(opened, card, opening, memory)
 
         return cls(opening(loaded.weights_sha256))
 
@@ -141,13 +151,14 @@ class Scope:
         tokenizer: PreTrainedTokenizerBase,
         *,
         stack: StackName | None = None,
-        cache_bytes: int = CACHE_BYTES,
+        cache_bytes: Bytes = CACHE_BYTES,
     ) -> Scope:
         """Read a model that is in memory already, and leave it as it was after each read.
 
         Its mode, hooks and attention implementation are restored. A PEFT model is read with its adapters.
         If its weights change (by training, say), the next read sees the new ones.
         """
+        memory = _memory(cache_bytes)
         inside = unwrapped(model)
         if not isinstance(inside, PreTrainedModel):
             raise InputError(f"from_model takes a transformers model (a PreTrainedModel), not {type(model).__name__}.")
@@ -158,27 +169,45 @@ class Scope:
             opened = open_model(choose(inside, stack), tokenizer)
             name = inside.config.name_or_path or type(inside).__name__
             card = card_of(opened, name, None, weights_sha256(inside), "handed over in memory")
-            return Bench(opened, card, opening, cache_bytes)
+            return Bench(opened, card, opening, memory)
 
         return cls(opening())
 
-    def tokens(self, text: str, *, truncate: bool = False) -> tuple[Token, ...]:
-        """The tokens of a text as the heads get them, without running the model.
+    def tokens(
+        self,
+        text: str | None = None,
+        *,
+        ids: Iterable[int] | None = None,
+        messages: Iterable[Mapping[str, str]] | None = None,
+        pair: str | None = None,
+        special: bool = True,
+        truncate: bool = False,
+    ) -> tuple[Token, ...]:
+        """The tokens of what `read` takes as the heads get them, without running the model.
 
         Raises InputError for an empty text, or one that is longer than the model reads, unless `truncate`.
         """
-        return self._bench.tokens(text_of(text), truncate=truncate)
+        passage = passage_of(text, ids=ids, messages=messages, pair=pair, special=special)
+        return self._bench.tokens(passage, truncate=truncate)
 
     def read(
         self,
-        text: str,
+        text: str | None = None,
         mask: Mask = "model",
         *,
+        ids: Iterable[int] | None = None,
+        messages: Iterable[Mapping[str, str]] | None = None,
+        pair: str | None = None,
+        special: bool = True,
         decoder_text: str | None = None,
         truncate: bool = False,
         edit: Edits | None = None,
     ) -> Reading:
         """Run `text` through the model and keep what every head did.
+
+        In the place of a text: `ids` of tokens as they are, or the `messages` of a chat, each {"role": …, "content":
+        …}, as the tokenizer's chat template renders them. `pair` is a second text behind the first, as the tokenizer
+        joins the two. `special` False leaves out the special tokens that it would add to a text.
 
         `mask` "model" leaves the model's own, "full" lets every token see all others, "causal" only those before
         it. With the stack "decoder" the encoder reads `text`, and the heads are those of the decoder on
@@ -189,24 +218,37 @@ class Scope:
         one that is longer than the model reads, unless `truncate`.
         """
         written = None if decoder_text is None else [text_of(decoder_text, "decoder_text")]
-        return self._read([text_of(text)], mask, written, truncate, plain_edits(edit))[0]
+        passage = passage_of(text, ids=ids, messages=messages, pair=pair, special=special)
+        return self._read([passage], mask, written, truncate, plain_edits(edit))[0]
 
-    def read_many(self, texts: Iterable[str], mask: Mask = "model", *, truncate: bool = False) -> list[Reading]:
+    def read_many(
+        self,
+        texts: Iterable[str] | None = None,
+        mask: Mask = "model",
+        *,
+        ids: Iterable[Iterable[int]] | None = None,
+        messages: Iterable[Iterable[Mapping[str, str]]] | None = None,
+        pairs: Iterable[str] | None = None,
+        special: bool = True,
+        truncate: bool = False,
+    ) -> list[Reading]:
         """Read several texts in padded batches: equal to single reads within float32's arithmetic.
 
-        `texts` is anything that has an order: a list, a generator, a column of a table. A set has none.
+        `texts` is anything that has an order: a list, a generator, a column of a table. A set has none. In their
+        place: lists of `ids`, or of `messages`. `pairs`: a second text for each. See `read`.
 
         >>> readings = scope.read_many(["Time flies like an arrow.", "A banana."])
         >>> [reading.tokens[2].text for reading in readings]
         ['flies', 'banana']
         """
-        return self._read(texts_of(texts), mask, None, truncate, {})
+        passages = passages_of(texts, ids=ids, messages=messages, pairs=pairs, special=special)
+        return self._read(passages, mask, None, truncate, {})
 
     def _read(
-        self, texts: Sequence[str], mask: Mask, decoder_texts: Sequence[str] | None, truncate: bool, edit: Edits
+        self, passages: Sequence[Passage], mask: Mask, decoder_texts: Sequence[str] | None, truncate: bool, edit: Edits
     ) -> list[Reading]:
         def read(bench: Bench) -> list[Reading]:
-            return capture(Reading, bench, texts, mask, decoder_texts=decoder_texts, truncate=truncate, edit=edit)
+            return capture(Reading, bench, passages, mask, decoder_texts=decoder_texts, truncate=truncate, edit=edit)
 
         return self._fresh(read, self._bench)
 
@@ -287,3 +329,7 @@ class Scope:
         own = fresh.bench
         own.card = replace(own.card, name=f"{bench.card.name}, randomly initialised (seed {seed})")
         return fresh
+
+
+def _memory(given: Bytes) -> Memory:
+    return given if isinstance(given, Memory) else Memory(bytes_of(given, "cache_bytes"))

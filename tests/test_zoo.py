@@ -9,6 +9,7 @@ import zoo
 from tokenizers import processors
 
 from headscope import Scope
+from headscope.neighbors import Shared, search
 
 METRICS = ["cosine", "euclidean", "dot"]
 
@@ -68,6 +69,27 @@ def test_the_closed_form_agrees_with_the_model_on_the_whole_vocabulary(scope):
             finite = expected.isfinite().all(-1).all(-1)
             difference = (got - expected)[finite].abs().amax()
             assert float(difference / expected[finite].abs().amax()) < 3e-6
+
+
+def test_one_answer_whether_a_table_is_made_or_none(scope):
+    vocabulary, layers = scope.bench.vocabulary, range(scope.card.layers)
+    reading = scope.read(zoo.TEXT)
+    spot, own, shared = reading.spots[4], torch.tensor([reading.tokens[4].id]), 0
+    for space, vectors in {"value": reading.z, "output": reading.z, "key": reading.q, "query": reading.q}.items():
+        for layer in layers:
+            light, held = (vocabulary.encoded(space, "layer", layer, spot, queries) for queries in (0, None))
+            shared += isinstance(light.source, Shared)
+            assert torch.equal(light.source.some(slice(None)), held.table.rows) or len(held.source.not_finite)
+            z = held.enter(vectors[layer, 4])[None]
+            one, other = (
+                search(each.source, [each.place], z, own, k=6, metrics=METRICS, backend="torch")
+                for each in (light, held)
+            )
+            for metric in METRICS:
+                assert torch.equal(one[metric].ids, other[metric].ids)
+                assert torch.equal(one[metric].ranks, other[metric].ranks)
+                assert torch.equal(one[metric].own_rank, other[metric].own_rank)
+    assert shared or not scope.card.position_embeddings
 
 
 @pytest.mark.parametrize("reference", ["input", "layer"])

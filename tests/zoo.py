@@ -15,6 +15,10 @@ import transformers
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from headscope.model.passages import tokenized
+from headscope.model.tokens import Token, TokenNames
+from headscope.question.passage import Passage
+
 CORPUS = [
     "Time flies like an arrow. Fruit flies like a banana.",
     "A bird in the hand is worth two in the bush, and the early bird catches the worm.",
@@ -82,6 +86,11 @@ def wordpiece() -> PreTrainedTokenizerFast:
         sep_token="[SEP]",
         mask_token="[MASK]",
     )
+
+
+def tokenize(text: str, names: TokenNames) -> tuple[Token, ...]:
+    """The tokens of a plain text."""
+    return tokenized(Passage(text), names).tokens
 
 
 def roberta_like() -> PreTrainedTokenizerFast:

@@ -23,7 +23,7 @@ from headscope.keep.cells import visible
 from headscope.model.opening.packing import Quantize
 from headscope.neighbors import warm_up
 from headscope.question.choices import StackName
-from headscope.scope import Scope
+from headscope.scope import CACHE_BYTES, Scope
 from headscope.show.terminal import console
 
 _TRIED = 50  # ports after the one in use
@@ -63,6 +63,7 @@ def serve(
     device: str,
     dtype: str | None,
     quantize: str | None,
+    memory: str | None,
     survey: str | None,
     lens: str | None,
 ) -> None:
@@ -82,13 +83,14 @@ def serve(
             dtype,
             stack=chosen,
             quantize=packing,
+            cache_bytes=memory or CACHE_BYTES,
             progress=lambda step: status.update(f"{step} …"),
         )
         if lens is not None:
             scope.use_lens(lens)
 
     def opener(name: str, progress: Callable[[str], None]) -> Scope:
-        return Scope.from_pretrained(name, device=device, dtype=dtype, progress=progress)
+        return Scope.from_pretrained(name, device=device, dtype=dtype, cache_bytes=scope.memory, progress=progress)
 
     app = create_app(
         scope,

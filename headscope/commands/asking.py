@@ -15,6 +15,7 @@ from typer.core import TyperCommand
 
 from headscope.errors import InputError, cut
 from headscope.question import choices
+from headscope.question.given import bytes_of
 
 # The library's own lists, as `--help` shows them. Views and dtypes are torch's company: a test holds them together.
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -41,17 +42,24 @@ CHOICES: dict[str, tuple[str, ...]] = {
 # What a sentence calls them, where their name does not say it.
 _KINDS = {"weigh": "way to weigh", "replace_by": "replacement", "text_format": "format"}
 # They are read, so they have to be texts; everything else may be a path, whose bytes are the file system's affair.
-_TEXTS = ("text", "token", "also", "decoder_text")
-_TABLES = ("directories", "survey")
-_PATHS = ("model", "texts", "directories", "output", "survey", "lens", "bank")
+_TEXTS = ("text", "token", "also", "decoder_text", "pair", "system")
+_TABLES = ("directories", "survey", "finish")
+_PATHS = ("model", "texts", "directories", "output", "survey", "finish", "lens", "bank")
 
 # Option → the options that it goes with, and which of their values; None: left out.
 Needs = Mapping[str, tuple[tuple[str, tuple[object, ...]], ...]]
 _ENCODED = ("space", (None, "value", "output", "key", "query"))  # where the vocabulary is encoded by a projection
 _COLUMNS: Needs = dict.fromkeys(("column", "document_column"), (("text_format", ("auto", "jsonl", "csv", "parquet")),))
 _SWEPT = (("part", (None, "dimension", "number")),)
+_GIVEN: Needs = {
+    "system": (("chat", (True,)),),
+    "pair": (("chat", (False,)), ("ids", (None,))),
+    "special": (("chat", (False,)), ("ids", (None,))),
+    "chat": (("ids", (None,)),),
+}
 NEEDS: dict[str, Needs] = {
     "look": {
+        **_GIVEN,
         "layer": (("view", ("heads", "attention", "written")),),
         "head": (("view", ("written",)),),
         "weigh": (("view", ("attention",)),),
@@ -72,7 +80,7 @@ NEEDS: dict[str, Needs] = {
         "decoder_text": (("stack", ("decoder",)),),
         "as_csv": (("as_json", (False,)), ("why", (None,))),
     },
-    "map": {"at": (_ENCODED,), "perplexity": (("method", ("tsne",)),)},
+    "map": {**_GIVEN, "at": (_ENCODED,), "perplexity": (("method", ("tsne",)),)},
     "models": dict.fromkeys(("stack", "device", "dtype", "quantize"), (("verify", (True,)),)),
     "survey": {"position": (_ENCODED,), "reference": (_ENCODED,), **_COLUMNS},
     "claims": dict.fromkeys(("texts", "sample", "seed"), (("survey", (None,)),)),
@@ -135,6 +143,8 @@ def _check_value(name: str, value: object) -> None:
     shown = cut(value)
     if name in CHOICES and value not in CHOICES[name] and not (name == "view" and value in _offers()):
         raise InputError(f"there is no {_KINDS.get(name, name)} {shown!r}; open: {listed(name)}.")
+    if name == "memory":
+        bytes_of(value, "the memory")
     if name in _TEXTS and any("\ud800" <= character <= "\udfff" for character in value):
         raise InputError(f"{shown!r} is no text: it has bytes that are not UTF-8, the encoding that texts are read in.")
     if name in _TABLES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ from headscope.commands.options import (
     DocumentColumn,
     Dtype,
     Mask,
+    Memory,
     Model,
     ModelArgument,
     Quantize,
@@ -24,16 +26,20 @@ from headscope.commands.options import (
     TextFormat,
     Truncate,
 )
-from headscope.commands.running import isolate, open_scope, print_json, print_sheets, working
+from headscope.commands.running import isolate, open_scope, print_answer, working
 from headscope.commands.streams import say
-from headscope.errors import needing
+from headscope.errors import InputError, needing
 
 _SURVEYED = listed("space").removesuffix(", fitted")
 
 
 def survey(
-    texts: Annotated[list[str], typer.Argument(help="Files and directories of texts; - is standard input.")],
-    output: Annotated[str, typer.Option("--output", "-o", help="The survey's directory; an unfinished one goes on.")],
+    texts: Annotated[
+        list[str] | None, typer.Argument(help="Files and directories of texts; - is standard input.")
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="The survey's directory; an unfinished one goes on.")
+    ] = None,
     model: Model = None,
     revision: Revision = None,
     space: Annotated[
@@ -68,21 +74,40 @@ def survey(
         bool, typer.Option("--stream", help="Also measure the residual stream, after every attention and layer.")
     ] = False,
     shard_positions: Annotated[int, typer.Option(help="About how many tokens a shard has.")] = 4096,
+    share: Annotated[
+        str | None,
+        typer.Option(
+            "--part",
+            metavar="I/N",
+            help="Measure only part I of N; any number of runs may be at work in one directory.",
+        ),
+    ] = None,
+    finish: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Compute the statistics of a survey whose parts are all there; no model."),
+    ] = None,
     stack: Stack = None,
     device: Device = "auto",
     dtype: Dtype = None,
     quantize: Quantize = None,
+    memory: Memory = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask after the plan.")] = False,
 ) -> None:
     """Measure a corpus: what every head's output is nearest to, and what of it differs from chance."""
     with needing("a survey needs", "survey"):
         from headscope.studies.survey.run import Survey
+    from headscope.corpus.run import WHOLE, Part
     from headscope.keep.files import directory_to_write
     from headscope.show.progress import watched
     from headscope.studies.survey.options import SurveyOptions, checked_nulls
     from headscope.studies.survey.plan import show
-    from headscope.studies.survey.report.three_lines import of_directory
 
+    if finish is not None:
+        _finish(finish, texts, output)
+        return
+    if not texts or output is None:
+        raise InputError("name the texts, and the survey's directory: headscope survey TEXTS -o DIR.")
+    here = WHOLE if share is None else Part.spelled(share)
     asked: dict[str, Any] = {"spaces": space, "references": reference, "metrics": metric, "masks": mask}
     asked = {name: tuple(values) for name, values in asked.items() if values}
     asked |= {"position": position, "candidates": candidates, "sample": sample, "seed": seed, "truncate": truncate}
@@ -91,10 +116,10 @@ def survey(
     nulls = checked_nulls(null or ())
     directory_to_write(output)
     with working("starting") as status:
-        scope = open_scope(status, model, revision, device, dtype, stack, quantize)
+        scope = open_scope(status, model, revision, device, dtype, stack, memory, quantize=quantize)
         if "isolated" in options.references:
             isolate(status, scope)
-        prepared = Survey.prepare(scope, texts, output, options, say=lambda step: status.update(f"{step} …"))
+        prepared = Survey.prepare(scope, texts, output, options, part=here, say=lambda step: status.update(f"{step} …"))
         status.update("planning …" if yes else "estimating the time …")
         plan = prepared.plan(nulls, 0.0) if yes else prepared.plan(nulls)
     say(show(plan, scope.card, output))
@@ -102,8 +127,27 @@ def survey(
         typer.confirm("Begin?", default=True, abort=True)
     with watched() as progress:
         prepared.run(nulls, progress)
-    say(f"Finished: {output}/statistics.parquet")
-    for line in of_directory(output):
+    if here == WHOLE:
+        _conclude(output)
+    else:
+        say(f"Part {share} is there. Once all parts are: headscope survey --finish {shlex.quote(output)}")
+
+
+def _finish(directory: str, texts: list[str] | None, output: str | None) -> None:
+    from headscope.studies.survey.run import finish
+
+    if texts or output is not None:
+        raise InputError(f"--finish {directory} stands alone: it needs neither texts nor -o.")
+    with working("computing the statistics"):
+        finish(directory)
+    _conclude(directory)
+
+
+def _conclude(directory: str) -> None:
+    from headscope.studies.survey.report.three_lines import of_directory
+
+    say(f"Finished: {directory}/statistics.parquet")
+    for line in of_directory(directory):
         say(line)
 
 
@@ -151,16 +195,11 @@ def claims(
     if output is not None:
         refuse_foreign(output)
     with working("starting") as status:
-        scope = open_scope(status, model, revision, device, dtype, stack, quantize)
+        scope = open_scope(status, model, revision, device, dtype, stack, quantize=quantize)
     with watched() as progress:
         found = settle(scope, asked, output, progress)
         page = None if output is None else write_page(found, output)
-    if as_json:
-        print_json(found.to_dict())
-        return
-    print_sheets(found.sheets())
-    if page is not None:
-        say(f"Finished: {page}")
+    print_answer(found, as_json, page)
 
 
 def capacity(
@@ -209,14 +248,9 @@ def capacity(
     if output is not None:
         directory_to_write(output)
     with working("starting") as status:
-        scope = open_scope(status, model, revision, device, dtype, stack, quantize)
+        scope = open_scope(status, model, revision, device, dtype, stack, quantize=quantize)
         run = Run.prepare(scope, texts or [], options, output, say=lambda step: status.update(f"{step} …"))
     with watched(run.announced) as progress:
         found = run.run(progress)
     page = None if output is None else write_page(found, output)
-    if as_json:
-        print_json(found.to_dict())
-        return
-    print_sheets(found.sheets())
-    if page is not None:
-        say(f"Finished: {page}")
+    print_answer(found, as_json, page)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headscope.commands.asking import is_given, listed
-from headscope.commands.options import AsJson, Device, Dtype, Mask, Model, Quantize, Revision, Stack
+from headscope.commands.options import AsJson, Device, Dtype, Mask, Memory, Model, Quantize, Revision, Stack
+from headscope.commands.passages import Chat, Ids, Pair, Special, System, given
 from headscope.commands.running import isolate, open_scope, print_json, print_tables, terminal_width, working
 from headscope.commands.streams import write_data
 from headscope.errors import InputError
@@ -28,6 +29,11 @@ def look(
     text: Annotated[str, typer.Argument(help="The text to read.")] = defaults.TEXT,
     model: Model = None,
     revision: Revision = None,
+    pair: Pair = None,
+    special: Special = True,
+    chat: Chat = False,
+    system: System = None,
+    ids: Ids = None,
     token: Annotated[
         str, typer.Option(help="A position (digits), or the text of a token; '=2023' is a text too.")
     ] = str(defaults.TOKEN),
@@ -91,6 +97,7 @@ def look(
     device: Device = "auto",
     dtype: Dtype = None,
     quantize: Quantize = None,
+    memory: Memory = None,
     truncate: Annotated[bool, typer.Option("--truncate", help="Cut a text that is too long for the model.")] = False,
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the rows of the view as CSV, and nothing else.")] = False,
@@ -98,7 +105,7 @@ def look(
     """Show, for every head of a layer, what its output at a token is nearest to; or another view of the text."""
     from headscope.commands import look_views as views
 
-    edits = views.edits(edit or [])
+    edits, passage = views.edits(edit or []), given(context, text, pair, special, chat, system, ids)
     choices: dict[str, Any] = {"space": space, "reference": reference, "metric": metric, "candidates": candidates}
     choices |= {"vector": vector, "at": at}
     question = Question(layer, use_position=position, k=defaults.K if k is None else k, **choices)
@@ -108,11 +115,12 @@ def look(
         choices["replaced_by"] = replace_by
     asked = views.Asked(choices["token"], question, choices, why, hubs, bank)
     with working("starting") as status:
-        scope = open_scope(status, model, revision, device, dtype, stack, quantize)
+        scope = open_scope(status, model, revision, device, dtype, stack, memory, quantize=quantize)
         if lens is not None:
             scope.use_lens(lens)
         status.update("reading the text …")
-        reading = scope.read(text, mask, decoder_text=decoder_text, truncate=truncate, edit=edits)  # type: ignore[arg-type]
+        options: dict[str, Any] = {"mask": mask, "decoder_text": decoder_text, "truncate": truncate, "edit": edits}
+        reading = scope.read(**passage.given, **options)
         if reference == "isolated":
             isolate(status, scope)
         if isolated:

@@ -8,6 +8,7 @@ import typer
 
 from headscope.commands.asking import listed
 from headscope.commands.options import Device, Dtype, Mask, Model, Quantize, Revision, Stack
+from headscope.commands.passages import Chat, Ids, Pair, Special, System, given
 from headscope.commands.running import isolate, open_scope, working
 from headscope.commands.streams import say
 from headscope.errors import InputError
@@ -15,6 +16,7 @@ from headscope.question import defaults
 
 
 def draw_map(
+    context: typer.Context,
     output: Annotated[str, typer.Option("--output", "-o", help="The file: .svg, .png, .pdf, .html, .md, .json, .csv.")],
     text: Annotated[str, typer.Argument(help="The text to read.")] = defaults.TEXT,
     also: Annotated[
@@ -22,6 +24,11 @@ def draw_map(
     ] = None,
     model: Model = None,
     revision: Revision = None,
+    pair: Pair = None,
+    special: Special = True,
+    chat: Chat = False,
+    system: System = None,
+    ids: Ids = None,
     layer: Annotated[int, typer.Option(help="From 0.")] = 0,
     head: Annotated[int, typer.Option(help="From 0.")] = 0,
     method: Annotated[str, typer.Option(help=f"{listed('method')}.")] = "tsne",
@@ -49,6 +56,8 @@ def draw_map(
     truncate: Annotated[bool, typer.Option("--truncate", help="Cut texts that are too long for the model.")] = False,
 ) -> None:
     """Draw one head's space in two dimensions: the vocabulary, and the values and outputs of texts."""
+    passage = given(context, text, pair, special, chat, system, ids)
+    passages = [passage, *(passage.saying(one) for one in also or [])]
     with working("starting") as status:
         from headscope.question.choices import THEMES, one_of
         from headscope.reading.answer import ENDINGS, FIGURES, SCHEMA, as_json, saved, to_save
@@ -59,9 +68,10 @@ def draw_map(
             one_of("theme", theme, THEMES)
             if ending not in FIGURES:
                 raise InputError(f"--theme is for a drawing, and {ending} is none: leave it out.")
-        scope = open_scope(status, model, revision, device, dtype, stack, quantize)
+        scope = open_scope(status, model, revision, device, dtype, stack, quantize=quantize)
         status.update("reading the text …")
-        readings = [scope.read(one, mask, truncate=truncate) for one in (text, *(also or []))]  # type: ignore[arg-type]
+        options: Any = {"mask": mask, "truncate": truncate}
+        readings = [scope.read(**one.given, **options) for one in passages]
         if reference == "isolated":
             isolate(status, scope)
         status.stop()  # t-SNE shows a bar of its own

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from headscope.commands.options import Device, Dtype, Model, Quantize, Revision, Stack
+from headscope.commands.options import Device, Dtype, Memory, Model, Quantize, Revision, Stack
 from headscope.commands.running import open_scope, print_json, working
 from headscope.commands.streams import say
 from headscope.errors import InputError, needing
@@ -22,6 +22,7 @@ def serve(
     device: Device = "auto",
     dtype: Dtype = None,
     quantize: Quantize = None,
+    memory: Memory = None,
     allow_models: Annotated[
         bool,
         typer.Option("--allow-models", help="Let visitors from other machines open other models and directories."),
@@ -46,7 +47,7 @@ def serve(
         from headscope.app.serve import Whom
         from headscope.app.serve import serve as run
     whom = Whom(host, tuple(allow_host or ()), tuple(allow_frame or ()), root_path, allow_models, read_only)
-    run(model, revision, whom, port, browser, stack, device, dtype, quantize, survey, lens)
+    run(model, revision, whom, port, browser, stack, device, dtype, quantize, memory, survey, lens)
 
 
 def models(
@@ -83,7 +84,8 @@ def _verify(
         from headscope.studies.verify import verify
 
         verdict = verify(
-            open_scope(status, model, None, device, dtype, stack, quantize), lambda name: status.update(f"{name} …")
+            open_scope(status, model, None, device, dtype, stack, quantize=quantize),
+            lambda name: status.update(f"{name} …"),
         )
     if as_json:
         checks = [{"name": check.name, "holds": check.holds, "found": check.found} for check in verdict.checks]

@@ -22,6 +22,9 @@ Dtype = Annotated[str | None, typer.Option(help="float32 (default), float16, bfl
 Quantize = Annotated[
     str | None, typer.Option(help=f"Weights packed by bitsandbytes (extra quantised): {listed('quantize')}.")
 ]
+Memory = Annotated[
+    str | None, typer.Option(help="How much may be kept beside the model, as 4G (default), 512M or 1.5GiB.")
+]
 Mask = Annotated[str, typer.Option(help=f"Attention mask: {listed('mask')}.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of every draw.")]
 TextFormat = Annotated[str, typer.Option("--format", help="auto (by suffix), text, jsonl, csv, parquet, conllu.")]

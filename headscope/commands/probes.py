@@ -21,7 +21,7 @@ from headscope.commands.options import (
     Stack,
     TextFormat,
 )
-from headscope.commands.running import bar_instead, open_scope, print_json, print_sheets, working
+from headscope.commands.running import bar_instead, open_scope, print_answer, print_json, print_sheets, working
 from headscope.commands.streams import say
 from headscope.errors import InputError, needing
 
@@ -67,7 +67,7 @@ def lens(
         from headscope.reading.lens import save_or_keep
         from headscope.studies.probes import fit_lens
 
-        scope = open_scope(status, model, revision, device, dtype, stack, quantize)
+        scope = open_scope(status, model, revision, device, dtype, stack, quantize=quantize)
         found = _texts(ctx, status, scope, texts, sample, seed, text_format, column, document_column)
         with bar_instead(status, f"Fitting a lens on {len(found.contents):,} texts", "Fitting") as tell:
             made = fit_lens(
@@ -115,7 +115,7 @@ def recovery(
         from headscope.studies import probes
         from headscope.studies.probes.recovery import OFFSETS
 
-        scope = open_scope(status, model, revision, device, dtype, stack, quantize)
+        scope = open_scope(status, model, revision, device, dtype, stack, quantize=quantize)
         found = _texts(ctx, status, scope, texts, sample, seed, text_format, column, document_column)
         with bar_instead(status, f"Recovering tokens in {len(found.contents):,} texts", "Judging maps") as tell:
             made = probes.recovery(
@@ -128,10 +128,7 @@ def recovery(
                 seed=seed,
                 tell=tell,
             )
-    if as_json:
-        print_json(made.to_dict())
-    else:
-        print_sheets(made.sheets())
+    print_answer(made, as_json)
 
 
 def _texts(

@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from headscope.commands.streams import complain, write_data
+from headscope.commands.streams import complain, say, write_data
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import RenderableType
     from rich.status import Status
 
     from headscope.question.choices import What
+    from headscope.reading.answer import Answer
     from headscope.scope import Scope
     from headscope.show.progress import Tell
     from headscope.show.sheet import Sheet
@@ -30,10 +33,12 @@ def open_scope(
     device: str,
     dtype: str | None,
     stack: str | None,
-    quantize: str | None,
+    memory: str | None = None,
+    *,
+    quantize: str | None = None,
 ) -> Scope:
     """The model that is asked for, opened under a status."""
-    from headscope.scope import Scope
+    from headscope.scope import CACHE_BYTES, Scope
 
     chosen: Any = stack  # checked when the model is open
     packing: Any = quantize  # checked with the command's other options
@@ -44,6 +49,7 @@ def open_scope(
         dtype,
         stack=chosen,
         quantize=packing,
+        cache_bytes=memory or CACHE_BYTES,
         progress=lambda step: status.update(f"{step} …"),
     )
 
@@ -78,10 +84,20 @@ def bar_instead(status: Status, announced: str, doing: str) -> Iterator[Tell]:
         yield tell
 
 
-def print_json(told: dict[str, Any] | list[dict[str, Any]]) -> None:
+def print_json(told: Mapping[str, Any] | list[dict[str, Any]]) -> None:
     """Print one JSON document on a line, with nothing in it that a terminal would obey."""
     text = json.dumps(told, ensure_ascii=False, allow_nan=False)
     write_data(re.sub("[\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+
+
+def print_answer(answer: Answer, as_json: bool, page: Path | None = None) -> None:
+    """Print an answer as JSON, or as its sheets and where its page is."""
+    if as_json:
+        print_json(answer.to_dict())
+        return
+    print_sheets(answer.sheets())
+    if page is not None:
+        say(f"Finished: {page}")
 
 
 def print_sheets(sheets: Sequence[Sheet]) -> None:

@@ -9,6 +9,7 @@ in which anything is measured.
 from __future__ import annotations
 
 from bisect import insort
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,12 +52,15 @@ class BankPlan:
     def __len__(self) -> int:
         return len(self.text)
 
-    def asked(self, text: int, document: int, positions: Ints, seed: int) -> Ints:
+    def asked(
+        self, text: int, document: int, positions: Ints, seed: int, among: NDArray[np.bool_] | None = None
+    ) -> Ints:
         """Which outputs the tokens of a text at `positions` are held against: int64 [token, ASKED], −1: none.
 
-        Drawn for the text by itself; never of its own document.
+        Drawn for the text by itself; never of its own document. `among` bool [output]: which may be; None: all.
         """
-        fit = (strata(positions)[:, None] == self.stratum) & (self.document != document)  # (token, output)
+        others = self.document != document if among is None else among & (self.document != document)
+        fit = (strata(positions)[:, None] == self.stratum) & others  # (token, output)
         draw = np.random.default_rng([seed, 7, text]).random(fit.shape)
         order = np.where(fit, draw, np.inf).argsort(1, kind="stable")[:, :ASKED]
         chosen = np.where(np.take_along_axis(fit, order, 1), order, -1)
@@ -64,12 +68,12 @@ class BankPlan:
 
 
 class BankDraw:
-    """Draws the bank while the texts go by: of each stratum it holds the documents of the least keys."""
+    """Draws the bank while the texts go by: of each stratum it holds so many documents, those of the least keys."""
 
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
+    def __init__(self, seed: int, outputs: int = OUTPUTS) -> None:
+        self._seed, self._outputs = seed, outputs
         # Of a stratum: (key of the document, of the text, document, text, position, digest), least first.
-        self._held: dict[int, list[tuple[int, int, int, int, int, bytes]]] = {}
+        self._held: dict[int, list[_Held]] = {}
 
     def take(self, text: int, document: int, positions: Ints, digest: bytes) -> None:
         """Have a text take part, with its ordinary positions in order."""
@@ -77,11 +81,11 @@ class BankDraw:
         of = strata(positions)
         for stratum in np.unique(of).tolist():
             held = self._held.setdefault(stratum, [])
-            if len(held) == OUTPUTS and (by_document, by_text) >= held[-1][:2]:
+            if len(held) == self._outputs and (by_document, by_text) >= held[-1][:2]:
                 continue
             here = positions[of == stratum]
             position = int(here[_mixed(self._seed, 2, text, stratum) % len(here)])
-            _keep(held, (by_document, by_text, document, text, position, digest))
+            _keep(held, (by_document, by_text, document, text, position, digest), self._outputs)
 
     def plan(self) -> BankPlan:
         """The bank that was drawn."""
@@ -91,15 +95,28 @@ class BankDraw:
         return BankPlan(stratum, document, text, position, digests)
 
 
-def _keep(held: list[tuple[int, int, int, int, int, bytes]], one: tuple[int, int, int, int, int, bytes]) -> None:
-    """Hold one text of each document, that of the least key, and OUTPUTS in all."""
+def joined(plans: Sequence[BankPlan]) -> BankPlan:
+    """Several banks as one, one after another."""
+
+    def column(name: str) -> Ints:
+        return np.concatenate([getattr(plan, name) for plan in plans])
+
+    digests = {number: digest for plan in plans for number, digest in plan.digests.items()}
+    return BankPlan(column("stratum"), column("document"), column("text"), column("position"), digests)
+
+
+_Held = tuple[int, int, int, int, int, bytes]
+
+
+def _keep(held: list[_Held], one: _Held, most: int) -> None:
+    """Hold one text of each document, that of the least key, and so many in all."""
     same = next((n for n, other in enumerate(held) if other[2] == one[2]), None)
     if same is not None:
         if held[same] <= one:
             return
         del held[same]
     insort(held, one)
-    del held[OUTPUTS:]
+    del held[most:]
 
 
 def _mixed(*numbers: int) -> int:

@@ -9,19 +9,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headscope.corpus.asked import CorpusOptions
 from headscope.corpus.bank import BankDraw, BankPlan
+from headscope.corpus.genres import GenreDraw, Genres, TextTypes, keep_some
 from headscope.corpus.texts import Corpus, CorpusText, Unreadable
 from headscope.errors import InputError
 from headscope.model.tokens import Token
 
 SHARD_POSITIONS = 4096  # about how many tokens a shard has: what a run that is killed may lose
-DISTRACTORS = 128  # texts whose types serve as distractors, from all of the corpus
 _EXAMPLES = 5
 _DIGEST = 16  # bytes of a text's hash
 _CHANGED = "the texts changed while they were being surveyed: run the survey again."
@@ -39,20 +38,13 @@ class ShardPlan:
     sha256: str
 
 
-class TextTypes(NamedTuple):
-    """The token types of a text, int64 [type], its number and its document."""
-
-    text: int
-    document: int
-    types: NDArray[np.int64]
-
-
 @dataclass(frozen=True)
 class Census:
     """What is known of the texts that will be surveyed; `numbers`, `groups`, `positions` are by text, in order.
 
     `positions` counts tokens that are not special. `frequencies` int64 [vocab_size] counts them by id. `bank`: whose
-    outputs chance is measured with. `distractors`: the token types of up to DISTRACTORS texts.
+    outputs chance is measured with. `distractors`: the token types of some texts. `genres`: the same of each genre,
+    where the texts have some.
     """
 
     numbers: NDArray[np.int64]
@@ -63,6 +55,7 @@ class Census:
     frequencies: NDArray[np.int64]
     bank: BankPlan
     distractors: tuple[TextTypes, ...]
+    genres: Genres | None
     left_out: dict[str, int]
     examples: tuple[Unreadable, ...]
     shards: tuple[ShardPlan, ...]
@@ -97,21 +90,6 @@ class Census:
                 raise InputError(_CHANGED)
             yield shard, texts
 
-    def bank_texts(self, corpus: Corpus) -> list[CorpusText]:
-        """The texts of the bank, read again, in order; InputError where they are not what they were."""
-        found: list[CorpusText] = []
-        for item in corpus:
-            if len(found) == len(self.bank.digests):
-                break
-            if isinstance(item, CorpusText) and item.number in self.bank.digests:
-                found.append(item)
-        group_of = dict(zip(self.bank.text.tolist(), self.bank.document.tolist(), strict=True))
-        if any(digest_of(text, group_of[text.number]) != self.bank.digests[text.number] for text in found) or len(
-            found
-        ) < len(group_of):
-            raise InputError(_CHANGED)
-        return found
-
 
 def take_census(
     corpus: Corpus, tokens: Tokens, options: CorpusOptions, vocab_size: int, shard_positions: int = SHARD_POSITIONS
@@ -142,7 +120,7 @@ class _Count:
     """What is counted while the texts go by: a few bytes of each are held."""
 
     def __init__(self, vocab_size: int, seed: int) -> None:
-        self._draw, self._bank = random.Random(seed), BankDraw(seed)
+        self._draw, self._bank, self._genres = random.Random(seed), BankDraw(seed), GenreDraw(seed)
         self._numbers, self._groups, self._positions, self._digests = array("q"), array("i"), array("i"), bytearray()
         self._documents: dict[str, int] = {}
         self._frequencies = np.zeros(vocab_size, dtype=np.int64)
@@ -173,7 +151,10 @@ class _Count:
         self._longest = max(self._longest, len(read))
         np.add.at(self._frequencies, ids, 1)
         self._bank.take(text.number, group, places, digest)
-        _keep_some(self._distractors, TextTypes(text.number, group, np.unique(ids)), len(self._numbers), self._draw)
+        types = TextTypes(text.number, group, np.unique(ids))
+        keep_some(self._distractors, types, len(self._numbers), self._draw)
+        if text.genre is not None:
+            self._genres.take(text.genre, types, places, digest)
 
     def _group(self, document: str | None) -> int:
         # What is resampled for intervals must be independent, and texts of one document are not: a document is one
@@ -200,6 +181,7 @@ class _Count:
             frequencies=self._frequencies,
             bank=self._bank.plan(),
             distractors=tuple(self._distractors),
+            genres=self._genres.genres(),
             left_out=dict(self._left_out),
             examples=tuple(self._examples),
             shards=tuple(_shards(positions, self._digests, shard_positions)),
@@ -222,14 +204,6 @@ def _reason(error: InputError) -> str:
     return "longer than the model reads" if "reads at most" in sentence else sentence.partition(":")[0]
 
 
-def _keep_some(kept: list[TextTypes], one: TextTypes, seen: int, draw: random.Random) -> None:
-    """Keep every text with the same chance, DISTRACTORS in all."""
-    if len(kept) < DISTRACTORS:
-        kept.append(one)
-    elif (place := draw.randrange(seen)) < DISTRACTORS:
-        kept[place] = one
-
-
 def _shards(positions: NDArray[np.int32], digests: bytearray, size: int) -> Iterator[ShardPlan]:
     """Shards of about equal size, in positions: what a shard costs in time and memory goes by them, not by texts."""
     # Of equal size, not full ones and a rest: the last must not be too small to compare its texts with one another.
@@ -244,10 +218,26 @@ def _shards(positions: NDArray[np.int32], digests: bytearray, size: int) -> Iter
         yield ShardPlan(index, first, stop, int(positions[first:stop].sum()), digest)
 
 
+def texts_of_bank(bank: BankPlan, corpus: Corpus) -> list[CorpusText]:
+    """The texts of a bank, read again, in order; InputError where they are not what they were."""
+    found: list[CorpusText] = []
+    for item in corpus:
+        if len(found) == len(bank.digests):
+            break
+        if isinstance(item, CorpusText) and item.number in bank.digests:
+            found.append(item)
+    group_of = dict(zip(bank.text.tolist(), bank.document.tolist(), strict=True))
+    changed = any(digest_of(text, group_of[text.number]) != bank.digests[text.number] for text in found)
+    if changed or len(found) < len(group_of):
+        raise InputError(_CHANGED)
+    return found
+
+
 def digest_of(text: CorpusText, group: int) -> bytes:
     """A text's, of what the figures depend on: not of the file's name, nor of the document's."""
     digest = hashlib.blake2b(digest_size=_DIGEST)
-    for part in (text.content, str(group), *(word.tag for word in text.words)):
+    genre = () if text.genre is None else (f"genre {text.genre}",)  # no tag has a space
+    for part in (text.content, str(group), *(word.tag for word in text.words), *genre):
         digest.update(part.encode() + b"\0")
     return digest.digest()
 

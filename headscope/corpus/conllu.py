@@ -1,4 +1,4 @@
-"""Sentences of CoNLL-U with the slices of their text that the tagged words stand for."""
+"""Sentences of CoNLL-U with the slices of their text that the tagged words stand for, and their document's genre."""
 
 from __future__ import annotations
 
@@ -9,17 +9,24 @@ from dataclasses import dataclass
 from headscope.corpus.lines import Fault
 
 _TEXT, _DOCUMENT = "# text =", "# newdoc"
+_GENRE = re.compile(r"# *(?:meta::)?genre *=(.*)")
+# What the names of documents begin with in UD's English Web Treebank, which marks genres in no other way.
+_PREFIX = re.compile(r"(weblog|newsgroup|email|reviews|answers)-")
 _NUMBER = re.compile(r"[0-9]{1,9}(-[0-9]{1,9})?")
 _MOST = 10_000  # lines of a sentence
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence; `words` are (start, end, UPOS). `fault` says why it cannot be used, where it cannot."""
+    """A sentence; `words` are (start, end, UPOS). `fault` says why it cannot be used, where it cannot.
+
+    `genre`: of its document, by a comment `# genre =` or `# meta::genre =`, else by the document's name; None: none.
+    """
 
     line: int
     text: str
     document: str | None
+    genre: str | None
     words: tuple[tuple[int, int, str], ...]
     fault: str | None
 
@@ -41,6 +48,7 @@ def sentences(lines: Iterable[tuple[int, str | Fault]]) -> Iterator[Sentence]:
     """
     block: list[tuple[int, str | Fault]] = []
     document: str | None = None
+    genre: str | None = None
     documents = 0
     for number, line in lines:
         if isinstance(line, Fault) or line.strip():
@@ -49,18 +57,26 @@ def sentences(lines: Iterable[tuple[int, str | Fault]]) -> Iterator[Sentence]:
             if isinstance(line, str) and line.startswith(_DOCUMENT):
                 documents += 1
                 document = line.partition("=")[2].strip() or f"document {documents}"
+                named = _PREFIX.match(document)
+                genre = named and named[1]
+            elif isinstance(line, str) and (marked := _GENRE.match(line)):
+                genre = marked[1].strip() or None
             continue
         if block:
-            yield _sentence(block, document)
+            yield _sentence(block, document, genre)
             block = []
     if block:
-        yield _sentence(block, document)
+        yield _sentence(block, document, genre)
 
 
-def _sentence(block: list[tuple[int, str | Fault]], document: str | None) -> Sentence:
+def _sentence(block: list[tuple[int, str | Fault]], document: str | None, genre: str | None) -> Sentence:
     start = block[0][0]
+
+    def faulty(fault: str) -> Sentence:
+        return Sentence(start, "", document, genre, (), fault)
+
     if len(block) > _MOST:
-        return Sentence(start, "", document, (), f"no CoNLL-U: a sentence of more than {_MOST:,} lines")
+        return faulty(f"no CoNLL-U: a sentence of more than {_MOST:,} lines")
     text: str | None = None
     forms: list[_Form] = []
     inside: list[_Form] = []  # the words of the multi-word token that is open
@@ -68,21 +84,21 @@ def _sentence(block: list[tuple[int, str | Fault]], document: str | None) -> Sen
     whole = ""
     for _, line in block:
         if isinstance(line, Fault):
-            return Sentence(start, "", document, (), line.reason)
+            return faulty(line.reason)
         if line.startswith("#"):
             if line.startswith(_TEXT):
                 text = line.removeprefix(_TEXT).strip()
             continue
         cells = line.split("\t")
         if len(cells) != 10:
-            return Sentence(start, "", document, (), "no CoNLL-U: a word needs ten columns")
+            return faulty("no CoNLL-U: a word needs ten columns")
         number, form, tag, misc = cells[0], cells[1], cells[3], cells[9]
         space = "SpaceAfter=No" not in misc.split("|")
         if "." in number:  # an empty node stands for nothing in the text
             continue
         first, dash, final = number.partition("-")
         if not _NUMBER.fullmatch(number):
-            return Sentence(start, "", document, (), "no CoNLL-U: a word needs a number")
+            return faulty("no CoNLL-U: a word needs a number")
         if dash:
             whole, last, inside = form, int(final), []
             forms.append(_Form(form, "", space))
@@ -95,8 +111,8 @@ def _sentence(block: list[tuple[int, str | Fault]], document: str | None) -> Sen
     if text is None:
         text = "".join(form.form + " " * form.space for form in forms).strip()
     if not text:
-        return Sentence(start, "", document, (), "empty")
-    return Sentence(start, text, document, tuple(_placed(text, forms)), None)
+        return faulty("empty")
+    return Sentence(start, text, document, genre, tuple(_placed(text, forms)), None)
 
 
 def _split(token: _Form, whole: str, words: list[_Form]) -> list[_Form]:

@@ -6,13 +6,16 @@ run may be killed at any time, and goes on from there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from headscope.errors import InputError
 from headscope.keep.checksums import intact, write_sealed
+from headscope.keep.lock import FOREVER
 
 T = TypeVar("T")
 S_co = TypeVar("S_co", covariant=True)
@@ -42,9 +45,53 @@ class KeptShards(Protocol[S_co]):
         ...
 
 
-def missing(shards: Shards[object], kept: KeptShards[object]) -> set[int]:
-    """The shards that are not measured."""
-    return {shard for shard in range(len(shards)) if not kept.has(shard)}
+class SharedShards(Protocol[S_co]):
+    """The same where several runs, here or on other machines, measure shards at one time."""
+
+    def has(self, shard: int) -> bool: ...
+
+    def making(self, shard: int, patience: float) -> AbstractContextManager[AbstractContextManager[S_co] | None]:
+        """Be the one that measures it, until the block ends: as `writing`; None: it is there, or another one does.
+
+        Another one is waited for so many seconds, or `FOREVER`.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Part:
+    """Part `number` of `of`, from 1: every so-manieth shard. Parts are disjoint, and together all there is.
+
+    >>> [list(Part(n, 3).of_shards(7)) for n in (1, 2, 3)]
+    [[0, 3, 6], [1, 4], [2, 5]]
+    """
+
+    number: int = 1
+    of: int = 1
+
+    @classmethod
+    def spelled(cls, given: str) -> Part:
+        """What `I/N` means; InputError for anything else.
+
+        >>> Part.spelled("2/8")
+        Part(number=2, of=8)
+        """
+        found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", given, re.ASCII)
+        if found is None or not 1 <= int(found[1]) <= int(found[2]):
+            raise InputError(f"the part is {given!r}; it is I/N with I from 1 to N, as in 2/8.")
+        return cls(int(found[1]), int(found[2]))
+
+    def of_shards(self, count: int) -> range:
+        """The numbers of its shards, of so many."""
+        return range(self.number - 1, count, self.of)
+
+
+WHOLE = Part()
+
+
+def missing(shards: Shards[object], kept: KeptShards[object] | SharedShards[object], part: Part = WHOLE) -> set[int]:
+    """The shards of a part that are not measured."""
+    return {shard for shard in part.of_shards(len(shards)) if not kept.has(shard)}
 
 
 def run_missing(shards: Shards[S], kept: KeptShards[T], measure: Callable[[S, T], None]) -> None:
@@ -53,6 +100,20 @@ def run_missing(shards: Shards[S], kept: KeptShards[T], measure: Callable[[S, T]
     for number, shard in shards.read(wanted) if wanted else ():
         with kept.writing(number) as sink:
             measure(shard, sink)
+
+
+def run_shared(shards: Shards[S], kept: SharedShards[T], measure: Callable[[S, T], None], part: Part = WHOLE) -> None:
+    """Measure every shard of a part that is not there, and that no other run measures; then wait for those.
+
+    What another one that was killed has left undone is measured as well: all of the part is there at the end.
+    """
+    for patience in (0.0, FOREVER):
+        wanted = missing(shards, kept, part)
+        for number, shard in shards.read(wanted) if wanted else ():
+            with kept.making(number, patience) as writing:
+                if writing is not None:
+                    with writing as sink:
+                        measure(shard, sink)
 
 
 def collected(shards: Shards[S], kept: KeptRows[R], measure: Callable[[S], Iterable[R]]) -> list[R]:

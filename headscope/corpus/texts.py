@@ -35,7 +35,7 @@ class Word:
 
 @dataclass(frozen=True)
 class CorpusText:
-    """One text: its number among all that the sources hold, its document where one is marked, where it stands."""
+    """One text: its number among all that the sources hold, its document and genre where marked, where it stands."""
 
     number: int
     content: str
@@ -43,6 +43,7 @@ class CorpusText:
     source: str
     line: int
     words: tuple[Word, ...] = ()
+    genre: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,11 @@ class TextFile:
 
 @dataclass(frozen=True)
 class Columns:
-    """What the text and the document are called in JSONL, CSV and Parquet."""
+    """What the text, its document and its genre are called in JSONL, CSV and Parquet."""
 
     text: str = "text"
     document: str = "document"
+    genre: str = "genre"
 
 
 _BATCH = 256  # rows of Parquet that are held
@@ -83,8 +85,8 @@ _PACKED = {
 }  # fmt: skip
 
 
-# A record before it is numbered: line, text, document, words; or why it is none.
-_Record = tuple[int, str, str | None, tuple[Word, ...]] | Unreadable
+# A record before it is numbered: line, text, document, words, genre; or why it is none.
+_Record = tuple[int, str, str | None, tuple[Word, ...], str | None] | Unreadable
 
 
 class Corpus:
@@ -100,8 +102,8 @@ class Corpus:
                 if isinstance(record, Unreadable):
                     yield record
                     continue
-                line, content, document, words = record
-                yield CorpusText(number, content, document, source.name, line, words)
+                line, content, document, words, genre = record
+                yield CorpusText(number, content, document, source.name, line, words, genre)
                 number += 1
 
 
@@ -202,7 +204,7 @@ def _plain(source: TextFile, columns: Columns) -> Iterator[_Record]:
         else:
             document += ended
             begun, ended = True, False
-            yield _record(line, f"{source.name}#{document}" if marked else None, columns, source, number)
+            yield _record(line, f"{source.name}#{document}" if marked else None, None, columns, source, number)
 
 
 def _has_marks(source: TextFile) -> bool:
@@ -232,7 +234,8 @@ def _jsonl(source: TextFile, columns: Columns) -> Iterator[_Record]:
         if not isinstance(record, dict):
             yield Unreadable("no JSON object", source.name, number)
             continue
-        yield _record(record.get(columns.text), record.get(columns.document), columns, source, number)
+        text, document, genre = (record.get(name) for name in (columns.text, columns.document, columns.genre))
+        yield _record(text, document, genre, columns, source, number)
 
 
 def _csv(source: TextFile, columns: Columns) -> Iterator[_Record]:
@@ -257,7 +260,8 @@ def _csv(source: TextFile, columns: Columns) -> Iterator[_Record]:
                 if text is not None and _not_utf8(text):
                     yield Unreadable("not UTF-8", source.name, rows.line_num)
                 else:
-                    yield _record(text, found.get(columns.document) or None, columns, source, rows.line_num)
+                    document, genre = (found.get(name) or None for name in (columns.document, columns.genre))
+                    yield _record(text, document, genre, columns, source, rows.line_num)
 
 
 def _row(rows: Iterator[list[str]], source: TextFile, line: Callable[[], int]) -> list[str] | str | None:
@@ -294,21 +298,19 @@ def _parquet(source: TextFile, columns: Columns) -> Iterator[_Record]:
         with opened(source.path) as raw, pq.ParquetFile(raw) as file:
             names = file.schema_arrow.names
             _has_column(names, columns, source)
-            wanted = [name for name in (columns.text, columns.document) if name in names]
+            asked = (columns.text, columns.document, columns.genre)
+            wanted = [name for name in dict.fromkeys(asked) if name in names]
             number = 0
             for batch in file.iter_batches(batch_size=_BATCH, columns=wanted):
-                at = [
-                    batch.schema.names.index(name) if name in names else None
-                    for name in (columns.text, columns.document)
-                ]
+                at = [batch.schema.names.index(name) if name in names else None for name in asked]
                 for row in range(len(batch)):
                     number += 1
                     try:
-                        text, document = (None if n is None else batch.column(n)[row].as_py() for n in at)
+                        text, document, genre = (None if n is None else batch.column(n)[row].as_py() for n in at)
                     except UnicodeDecodeError:
                         yield Unreadable("not UTF-8", source.name, number)
                     else:
-                        yield _record(text, document, columns, source, number)
+                        yield _record(text, document, genre, columns, source, number)
     except (pa.ArrowException, OSError, MemoryError, KeyError, ValueError) as error:
         raise Unread(f"cannot be read as Parquet: {clause(error)}", "a damaged Parquet file, or its rest") from None
 
@@ -320,8 +322,8 @@ def _conllu(source: TextFile, columns: Columns) -> Iterator[_Record]:
             continue
         words = tuple(Word(start, end, tag) for start, end, tag in sentence.words)
         document = None if sentence.document is None else f"{source.name}#{sentence.document}"
-        record = _record(sentence.text, document, columns, source, sentence.line)
-        yield record if isinstance(record, Unreadable) else (*record[:3], words)
+        record = _record(sentence.text, document, sentence.genre, columns, source, sentence.line)
+        yield record if isinstance(record, Unreadable) else (*record[:3], words, record[4])
 
 
 def _has_column(names: Sequence[str], columns: Columns, source: TextFile) -> None:
@@ -330,7 +332,7 @@ def _has_column(names: Sequence[str], columns: Columns, source: TextFile) -> Non
         raise InputError(f"{source.name} has no column {columns.text!r} (its columns: {shown}); name it with --column.")
 
 
-def _record(text: object, document: object, columns: Columns, source: TextFile, line: int) -> _Record:
+def _record(text: object, document: object, genre: object, columns: Columns, source: TextFile, line: int) -> _Record:
     if not isinstance(text, str):
         return Unreadable(f"no text under {columns.text!r}", source.name, line)
     if len(text) > LONGEST:
@@ -340,11 +342,13 @@ def _record(text: object, document: object, columns: Columns, source: TextFile, 
     if "\0" in text:  # UTF-16 that was read as UTF-8, or no text at all
         return Unreadable("no text: it holds NUL characters", source.name, line)
     named = None if document is None else str(document)
+    apart = columns.genre not in (columns.text, columns.document)
+    kind = genre.strip() or None if isinstance(genre, str) and apart else None
     try:
-        (text + (named or "")).encode()
+        (text + (named or "") + (kind or "")).encode()
     except UnicodeEncodeError:  # half of a pair, which JSON can spell
         return Unreadable("not UTF-8", source.name, line)
-    return line, text, named, ()
+    return line, text, named, (), kind
 
 
 _READERS: dict[Format, Callable[[TextFile, Columns], Iterator[_Record]]] = {

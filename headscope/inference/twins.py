@@ -32,9 +32,13 @@ def against_twins(figure: Jackknifed[float], twins: Sequence[Sequence[Jackknifed
     >>> round(found.value, 3), round(found.error, 3), round(found.freedom), found.p < .001
     (1.0, 0.087, 6, True)
     """
-    values = np.array([[head.value for head in heads] for heads in twins])  # (seed, head)
     difference = figure - mean_of([head for heads in twins for head in heads])
-    groups = int(difference.groups)
+    return with_seeds(difference.told, [[head.value for head in heads] for heads in twins])
+
+
+def with_seeds(difference: Studentised[float], twins: Sequence[Sequence[float]]) -> AgainstTwins:
+    """A figure's `difference` from the mean of `twins` [seed][head], whose error knows of the texts alone: of all."""
+    values, groups = np.array(twins), int(difference.groups)  # (seed, head)
     if len(values) < FEWEST_TWINS:
         return Studentised(difference.value, math.nan, math.nan, groups)
     parts = (

@@ -107,13 +107,14 @@ def _begun() -> Iterator[Callable[[Path, Callable[[Path], object]], None]]:
 
 
 @contextmanager
-def whole_folder(place: Path, directory: Path) -> Iterator[Path]:
+def whole_folder(place: Path, beginning: Path, directory: Path) -> Iterator[Path]:
     """A new folder to write to; when the block ends it is on the disk and at `place`, where there may be another.
 
-    It is begun in `directory`, so that whoever reads those beside `place` finds whole ones. Nothing of it is left where
-    the block fails, and `place` is then as it was. Raises InputError where the disk does not take it.
+    It is begun in the folder `beginning`, so that whoever reads those beside `place` finds whole ones. Nothing of it is
+    left where the block fails, and `place` is then as it was. Raises InputError, which names `directory`, where the
+    disk does not take it.
     """
-    folder = unfinished(directory)
+    folder = unfinished(beginning)
     with told(directory):
         folder.mkdir(parents=True)
     try:

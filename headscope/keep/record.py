@@ -44,20 +44,17 @@ def sealed(record: Mapping[str, Any]) -> dict[str, Any]:
     return {**record, _CHECKSUM: identity(record)}
 
 
-def is_sealed(record: Mapping[str, Any]) -> bool:
-    """Whether a record has a checksum: those of before headscope wrote it have none."""
-    return _CHECKSUM in record
-
-
 def identity(record: Mapping[str, Any]) -> str:
     """What tells a record from every other: a hash of all that it says."""
     said = {key: value for key, value in record.items() if key != _CHECKSUM}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
-def is_intact(record: Mapping[str, Any]) -> bool:
-    """Whether a record is what was sealed; nobody knows of one that was not."""
-    return bool(record.get(_CHECKSUM, identity(record)) == identity(record))
+def seal_fault(record: Mapping[str, Any]) -> str | None:
+    """Why a record is not what was sealed; None: it is."""
+    if _CHECKSUM not in record:
+        return "it has no checksum"
+    return None if record[_CHECKSUM] == identity(record) else "its checksum differs"
 
 
 def differences(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from headscope.errors import InputError
 from headscope.keep.files import UNFINISHED, remove, told, write_bytes
-from headscope.keep.lock import LOCK, held
+from headscope.keep.lock import AT_WORK, LOCK, held
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,13 @@ class WorkDirectory:
             raise InputError(f"{self.directory} holds other files ({', '.join(others[:3])}): name an empty directory.")
 
     def clean(self) -> None:
-        """Remove what runs that were killed had begun to write. Only for who holds the directory's lock."""
+        """Remove what runs that were killed had begun to write. Only for who holds the directory's lock.
+
+        What others have begun of their parts stays: see `keep.lock.making`.
+        """
         for left in list(self.directory.rglob(f"{UNFINISHED}*")):
-            remove(left)
+            if AT_WORK not in left.relative_to(self.directory).parts:
+                remove(left)
 
     def _is_own(self, name: str) -> bool:
         return name in (*self.own, LOCK) or name.startswith(UNFINISHED)

@@ -16,11 +16,11 @@ from headscope.model.capture.anatomy import Anatomy, hidden_output
 from headscope.model.capture.capture import held
 from headscope.model.capture.dissect import dissect
 from headscope.model.capture.edits import Edits, layers_of_stream
-from headscope.model.capture.heads import AllHeads, HeadTensors, OnePattern, Unrecorded
+from headscope.model.capture.heads import AllHeads, HeadTensors, LayerPattern, OnePattern, Unrecorded
 from headscope.model.capture.kept import forget
 from headscope.model.capture.passes import is_recorded_by
 from headscope.model.capture.precision import float32_arithmetic, tolerance
-from headscope.model.capture.runner import Runner
+from headscope.model.capture.runner import Runner, Types
 from headscope.model.capture.stages import Stages, stages
 from headscope.model.capture.stored import device_of, never_loaded
 from headscope.model.capture.stream import StreamRecorder
@@ -40,12 +40,16 @@ _NOT_ALONE = "cannot be run on token ids alone"
 
 @dataclass(frozen=True)
 class Text:
-    """What a model reads: token ids, under a mask; what a decoder attends to; and what is replaced on the way."""
+    """What a model reads: token ids, under a mask; what a decoder attends to; and what is replaced on the way.
+
+    `types`: the token types, where the ids have any but the first.
+    """
 
     ids: list[int]
     mask: Mask
     context: list[int] | None
     edit: Edits
+    types: tuple[int, ...] = ()
 
     def contexts(self, count: int) -> list[list[int]] | None:
         """The context of as many copies."""
@@ -82,40 +86,50 @@ class Opened:
         return self.stack.model
 
     def run(
-        self, texts: list[list[int]], mask: Mask, contexts: list[list[int]] | None = None, edits: Sequence[Edits] = ()
+        self,
+        texts: list[list[int]],
+        mask: Mask,
+        contexts: list[list[int]] | None = None,
+        edits: Sequence[Edits] = (),
+        types: Types = (),
     ) -> list[HeadTensors]:
         """The heads of several texts (token ids), run as one batch padded on the right, or each by itself where the
         model rounds a text by its batch.
 
         A decoder attends to `contexts`, the texts that its encoder reads. `edits`: what is replaced, text by
-        text.
+        text. `types`: token types, text by text, where there are any.
         """
         if not self.anatomy.arithmetic.by_batch:
-            return self._together(texts, mask, contexts, edits)
-        each = range(len(texts))
+            return self._together(texts, mask, contexts, edits, types)
+        slices = [slice(n, n + 1) for n in range(len(texts))]
         return [
-            self._together([texts[n]], mask, None if contexts is None else [contexts[n]], edits[n : n + 1])[0]
-            for n in each
+            self._together(texts[n], mask, None if contexts is None else contexts[n], edits[n], types[n])[0]
+            for n in slices
         ]
 
     def _together(
-        self, texts: list[list[int]], mask: Mask, contexts: list[list[int]] | None = None, edits: Sequence[Edits] = ()
+        self,
+        texts: list[list[int]],
+        mask: Mask,
+        contexts: list[list[int]] | None = None,
+        edits: Sequence[Edits] = (),
+        types: Types = (),
     ) -> list[HeadTensors]:
         """The heads of several texts, run as one batch."""
         recorder = AllHeads([len(ids) for ids in texts], len(self.anatomy.blocks))
-        spotter = Spotter(self.positions, self.anatomy)
+        spotter = Spotter(self.positions, self.anatomy, any(types))
         with spotter.watching(recorder):
-            self.runner.run(texts, recorder, mask, contexts, edits)
+            self.runner.run(texts, recorder, mask, contexts, edits, types)
         return [
             replace(heads, spots=spots) for heads, spots in zip(recorder.captured(), spotter.spots(texts), strict=True)
         ]
 
-    def pattern(self, text: Text, layer: int) -> Tensor:
-        """The pattern [head, query, source] of one layer on one text."""
+    def pattern(self, text: Text, layer: int) -> LayerPattern:
+        """The pattern of one layer on one text."""
         recorder = OnePattern(layer)
-        self.runner.run([text.ids], recorder, text.mask, text.contexts(1), [text.edit])
-        assert recorder.pattern is not None
-        return recorder.pattern
+        self.runner.run([text.ids], recorder, text.mask, text.contexts(1), [text.edit], [text.types])
+        assert recorder.found is not None
+        return recorder.found
 
     def outputs(self, texts: Sequence[Text]) -> tuple[Tensor, Tensor | None]:
         """What the last block returns for texts under one mask, and the logits (None: the model has none).
@@ -133,7 +147,12 @@ class Opened:
         read = [text.context for text in texts if text.context is not None]
         try:
             given = self.runner.run(
-                [text.ids for text in texts], recorder, texts[0].mask, read or None, [text.edit for text in texts]
+                [text.ids for text in texts],
+                recorder,
+                texts[0].mask,
+                read or None,
+                [text.edit for text in texts],
+                [text.types for text in texts],
             )
         finally:
             hook.remove()
@@ -145,14 +164,15 @@ class Opened:
         mask: Mask,
         contexts: list[list[int]] | None = None,
         edits: Sequence[Edits] = (),
+        types: Types = (),
         *,
         widened: bool = False,
     ) -> tuple[Stages, ...]:
         """What every block does to the residual streams of several texts, padded on the right; as `runner` runs
         them."""
-        trace = self._traced(texts, mask, contexts, edits, widened)
+        trace = self._traced(texts, mask, contexts, edits, types, widened)
         # Where a replaced stream hides what the blocks themselves returned, they are seen without it.
-        own = self._traced(texts, mask, contexts, (), widened) if layers_of_stream(edits) else trace
+        own = self._traced(texts, mask, contexts, (), types, widened) if layers_of_stream(edits) else trace
         with held(self.model), float32_arithmetic(self.model):
             return stages(self.anatomy, trace, own)
 
@@ -162,11 +182,12 @@ class Opened:
         mask: Mask,
         contexts: list[list[int]] | None,
         edits: Sequence[Edits],
+        types: Types,
         widened: bool,
     ) -> Trace:
         trace = Trace(copies=self.anatomy.writes_over)
         with trace.watching(self.model):
-            self.runner.run(texts, trace, mask, contexts, edits, widened=widened)
+            self.runner.run(texts, trace, mask, contexts, edits, types, widened=widened)
         return trace
 
     def streams(self, texts: Sequence[Text]) -> list[Tensor]:
@@ -177,7 +198,7 @@ class Opened:
         contexts = [text.context for text in texts if text.context is not None] or None
         with recorder.watching():
             ids, edits = [text.ids for text in texts], [text.edit for text in texts]
-            self.runner.run(ids, recorder, texts[0].mask, contexts, edits)
+            self.runner.run(ids, recorder, texts[0].mask, contexts, edits, [text.types for text in texts])
         return recorder.streams()
 
     def prove_mask(self, mask: Mask) -> None:
@@ -262,7 +283,7 @@ def _check_tokens_alone(opened: Opened) -> None:
     captured = opened.run([text.tolist()], "model")[0]
     values = captured.v[0]  # (S, kv_head, d_head)
     for position in {0, len(text) // 2, len(text) - 1}:
-        alone = opened.feed.vectors(text[position : position + 1], 0, captured.spots[position].rows)[0].cpu()
+        alone = opened.feed.vectors(text[position : position + 1], 0, captured.spots[position].added)[0].cpu()
         error = float((alone - values[position]).abs().amax() / values.abs().amax())
         if not error <= tolerance(opened.model.dtype) + opened.anatomy.arithmetic.allowance:
             raise ModelError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
@@ -15,7 +15,6 @@ from transformers import PreTrainedTokenizerBase
 
 from headscope.errors import InputError
 from headscope.model.spelling import Spelling
-from headscope.model.telling import first_line
 from headscope.question.given import whole
 
 Sort = Literal["word", "special", "unused", "byte", "unnamed"]
@@ -158,87 +157,6 @@ def special_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     unknown = tokenizer.unk_token_id
     others = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id, tokenizer.cls_token_id}
     return ids if unknown in others else ids - {unknown}
-
-
-def tokenize(text: str, names: TokenNames, truncate_to: int | None = None) -> tuple[Token, ...]:
-    """The tokens of `text` with those that the tokenizer adds; cut to `truncate_to` where that is given.
-
-    Raises InputError for a text without a token, with half a character, or with an id that the model has no embedding
-    for.
-    """
-    _check_characters(text)
-    if not text.strip():
-        raise InputError("the text is empty: give at least one word.")
-    tokenizer = names.tokenizer
-    try:
-        encoding = tokenizer(
-            text,
-            truncation=truncate_to is not None,
-            max_length=truncate_to,
-            return_offsets_mapping=bool(tokenizer.is_fast),
-            return_special_tokens_mask=True,
-            verbose=False,
-        )
-    except Exception as error:  # a vocabulary without a token for what it does not know, say
-        raise InputError(f"the tokenizer makes no tokens of this text: {first_line(error)}") from error
-    ids = encoding["input_ids"]
-    if not ids:
-        raise InputError(f"the tokenizer makes no token of the text {text!r}.")
-    if max(ids) >= names.vocab_size:
-        unknown = tokenizer.convert_ids_to_tokens(max(ids))
-        raise InputError(
-            f"the tokenizer has the token {unknown!r} with id {max(ids)}, but the model has only "
-            f"{names.vocab_size} embeddings: they do not belong together."
-        )
-    spans = encoding["offset_mapping"] if tokenizer.is_fast else [None] * len(ids)
-    added = encoding["special_tokens_mask"]
-    return tuple(
-        Token(
-            position=position,
-            id=id,
-            text=names[id].text,
-            label=names[id].label,
-            special=bool(added[position]) or id in names.specials,
-            span=None if added[position] or span is None else _trimmed(text, span),
-        )
-        for position, (id, span) in enumerate(zip(ids, spans, strict=True))
-    )
-
-
-def _check_characters(text: str) -> None:
-    """Refuse lone surrogates, which stand for no character: no tokenizer takes them."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        at, code = error.start, ord(text[error.start])
-        where = f"at character {at} (counted from 0), in {text[max(0, at - 20) : at + 20]!r}"
-        if 0xDC80 <= code <= 0xDCFF:
-            raise InputError(
-                f"the text has the byte {code - 0xDC00:02X}, which was no UTF-8, {where}: decode it by the encoding "
-                "that it is in, or with errors='replace'."
-            ) from None
-        raise InputError(
-            f"the text has half a character, U+{code:04X} (a lone surrogate), {where}: "
-            "text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace') joins the halves that belong together "
-            "and replaces the others."
-        ) from None
-
-
-def started(tokens: tuple[Token, ...], start: int | None, names: TokenNames) -> tuple[Token, ...]:
-    """The tokens behind the token `start`, with which a decoder's text begins; None: as they are."""
-    if start is None:
-        return tokens
-    first = Token(0, start, names[start].text, names[start].label, special=True, span=None)
-    return (first, *(replace(token, position=token.position + 1) for token in tokens))
-
-
-def _trimmed(text: str, span: tuple[int, int]) -> tuple[int, int]:
-    """The span without the white space that some tokenizers count in; white space alone stays."""
-    start, end = span
-    piece = text[start:end]
-    if not piece.strip():
-        return start, end
-    return start + len(piece) - len(piece.lstrip()), end - (len(piece) - len(piece.rstrip()))
 
 
 def find(token: int | str, tokens: tuple[Token, ...], text: str) -> int:

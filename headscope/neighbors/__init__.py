@@ -11,7 +11,8 @@ from headscope.neighbors.hubs import HubAware, Hubness, Moments, hub_aware, hubn
 from headscope.neighbors.metrics import distances
 from headscope.neighbors.scan.backends import Backend, backend_in_use, warm_up
 from headscope.neighbors.search import Nearest, search
-from headscope.neighbors.table import Place, Table
+from headscope.neighbors.shared import Shared
+from headscope.neighbors.table import Place, Source, Table
 
 __all__ = [
     "Backend",
@@ -20,6 +21,8 @@ __all__ = [
     "Moments",
     "Nearest",
     "Place",
+    "Shared",
+    "Source",
     "Table",
     "backend_in_use",
     "distances",

@@ -51,27 +51,35 @@ class Asked:
         return cls(tokens, distances, marks, order)
 
     def nearer_than(self, row: Tensor, first: Tensor, last: Tensor, distances: Tensor) -> Tensor:
-        """How many of each row's targets first … last − 1 each distance is nearer than, int64 [target row, target].
+        """How many distances are nearer than each of a row's targets first … last − 1, int64 [row, target].
 
         `row`, `first`, `last` int64 [pair], distances float64 [pair].
         """
+        return self.counted(row, first, _past(-self.distances, row, first, last, -distances))
+
+    def passed(self, row: Tensor, first: Tensor, last: Tensor, scores: Tensor) -> Tensor:
+        """The first of the targets first … last − 1 whose mark a score does not pass, or last: int64 [pair]."""
+        return _past(self.marks, row, first, last, scores)
+
+    def counted(self, row: Tensor, first: Tensor, past: Tensor) -> Tensor:
+        """How many pairs have each of a row's targets among first … past − 1, int64 [row, target]."""
         rows, targets = self.distances.shape
-        past = self._past(row, first, last, distances)
         size, flat = rows * (targets + 1), row * (targets + 1)  # every row has room for one past its last
         steps = torch.bincount(flat + first, minlength=size) - torch.bincount(flat + past, minlength=size)
         return steps.view(rows, -1).cumsum(1)[:, :-1]
 
-    def _past(self, row: Tensor, first: Tensor, last: Tensor, distances: Tensor) -> Tensor:
-        """The first of the targets first … last − 1 that a distance is not nearer than, or last: int64 [pair]."""
-        low, high = first.clone(), last.clone()
-        pair = (low < high).nonzero().squeeze(1)
-        while len(pair):
-            middle = (low[pair] + high[pair]) // 2
-            nearer = self.distances[row[pair], middle] > distances[pair]
-            low[pair] = torch.where(nearer, middle + 1, low[pair])
-            high[pair] = torch.where(nearer, high[pair], middle)
-            pair = pair[low[pair] < high[pair]]
-        return low
+
+def _past(marks: Tensor, row: Tensor, first: Tensor, last: Tensor, scores: Tensor) -> Tensor:
+    """The first of a row's ascending marks first … last − 1 that a score does not pass, or last: int64 [pair]."""
+    low, high = first.clone(), last.clone()
+    pair = (low < high).nonzero().squeeze(1)
+    while len(pair):
+        middle = (low[pair] + high[pair]) // 2
+        passes = marks[row[pair], middle] < scores[pair]
+        low[pair] = torch.where(passes, middle + 1, low[pair])
+        high[pair] = torch.where(passes, high[pair], middle)
+        pair = pair[low[pair] < high[pair]]
+    return low
 
 
 def _ascending(values: Tensor) -> Tensor:

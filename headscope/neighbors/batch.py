@@ -9,11 +9,13 @@ from torch import Tensor
 
 from headscope.neighbors import bounds
 from headscope.neighbors.metrics import distances
-from headscope.neighbors.table import Place, Table
+from headscope.neighbors.shared import Shared
+from headscope.neighbors.table import Place, Source, Table
 from headscope.question.choices import Metric
 
 QUERIES, PLACES = 512, 32  # of one batch at most: what bounds the memory of a search
 _COMPONENTS = {"cpu": 2**17, "cuda": 2**24}  # scored at a time: on a CPU few enough for its caches
+_HEADS = 16
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Extent:
 class Batch:
     """Queries in order of their place. A *row* is one query in one head: row = query · q_heads + q_head."""
 
-    table: Table
+    source: Source
     queries: Tensor  # float32 [query, q_head, d_head]
     place_of: Tensor  # int64 [query], ascending, into the first axis of scale, shift and bias
     scale: Tensor | None  # float32 [place, token]
@@ -38,6 +40,12 @@ class Batch:
     stretches: list[float]  # of every place, the mean of |scale|
     targets: Tensor  # int64 [query, target], tokens whose ranks are wanted, each once; −1 where there are fewer
     members: Tensor  # int64 [query], where the queries stood in the search's input
+
+    @property
+    def table(self) -> Table:
+        """The source, where its rows are held: only such are searched by compiled code."""
+        assert isinstance(self.source, Table), "the search in torch is for all others"
+        return self.source
 
     @property
     def rows(self) -> int:
@@ -71,7 +79,7 @@ class Batch:
         shift = torch.zeros_like(bias)
         if self.shift is not None:
             shift = torch.linalg.vector_norm(self.shift[place], dim=-1, dtype=torch.float64).float()
-        cap = bounds.OUTLYING * (self.stretches[place] * (self.table.typical + shift) + bias)
+        cap = bounds.OUTLYING * (self.stretches[place] * (self.source.typical + shift) + bias)
         return Extent(shift, bias, cap.clamp(max=bounds.LARGEST))
 
     def rows_by_head(self, place: int, lanes: int) -> Tensor:
@@ -87,13 +95,15 @@ class Batch:
     @property
     def group(self) -> int:
         """Query heads that share one table head."""
-        return self.queries.shape[1] // self.table.rows.shape[0]
+        return self.queries.shape[1] // self.source.shape[0]
 
 
 def pair_distances(batch: Batch, metric: Metric, row: Tensor, token: Tensor) -> Tensor:
     """Exact distances of pairs `row`, `token` int64 [pair], float64 [pair]."""
     out = torch.empty(len(row), dtype=torch.float64, device=row.device)
     size = max(1, _COMPONENTS[row.device.type] // batch.queries.shape[2])
+    if isinstance(batch.source, Shared):
+        size *= _HEADS  # rows of one head are made together
     for start in range(0, len(row), size):
         pair = slice(start, start + size)
         query, q_head = row[pair] // batch.queries.shape[1], row[pair] % batch.queries.shape[1]
@@ -103,7 +113,7 @@ def pair_distances(batch: Batch, metric: Metric, row: Tensor, token: Tensor) -> 
 
 
 def _encode(batch: Batch, query: Tensor, head: Tensor, token: Tensor) -> Tensor:
-    encoded = batch.table.rows[head, token].double()  # [pair, d_head]
+    encoded = batch.source.pairs(head, token).double()  # [pair, d_head]
     place = batch.place_of[query]
     if batch.shift is not None:
         encoded += batch.shift[place, head]
@@ -114,7 +124,7 @@ def _encode(batch: Batch, query: Tensor, head: Tensor, token: Tensor) -> Tensor:
 
 
 def batches(
-    table: Table, places: Sequence[Place], queries: Tensor, targets: Tensor, place_of: Tensor, size: int
+    source: Source, places: Sequence[Place], queries: Tensor, targets: Tensor, place_of: Tensor, size: int
 ) -> Iterator[Batch]:
     """The queries in batches of at most `size`, grouped by place, so that a place is prepared once."""
     order = place_of.argsort(stable=True)
@@ -126,12 +136,12 @@ def batches(
         start += len(members)
         chosen = [places[place] for place in here[:PLACES].tolist()]
         yield Batch(
-            table=table,
+            source=source,
             queries=queries[members].float(),
             place_of=local,
-            scale=_stack([place.scale for place in chosen], 1.0, table.norms[0]),
-            shift=_stack([place.shift for place in chosen], 0.0, table.bias),
-            bias=torch.stack([table.bias_at(place) for place in chosen]),
+            scale=_stack([place.scale for place in chosen], 1.0, source.norms[0]),
+            shift=_stack([place.shift for place in chosen], 0.0, source.bias),
+            bias=torch.stack([source.bias_at(place) for place in chosen]),
             stretches=[place.stretch for place in chosen],
             targets=targets[members],
             members=members,

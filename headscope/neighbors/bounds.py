@@ -22,6 +22,7 @@ CANCELLED = 16.0  # a cosine is left to float64 where |R| is this many times sma
 OUTLYING = 8.0  # and a dot product where the reach is this many times a typical row's
 STRETCHED = 2.0**20  # and where no encoding is made, all where the scale is larger
 SHARED_CANCELLED = 8.0  # `CANCELLED` there
+SWAYED = 2.0**-7  # and where products with shared vectors leave |R|² open by this part of it
 EXACT_UNIT = 2.0**-46  # rounding of float64 distances, with room: |z − R| knows no better than |z| ε
 _ROOM = 1.01  # second-order terms
 _SHARED_ROOM = 1.05  # the same where |R|² can be off by more, for d_head up to 2048
@@ -68,3 +69,35 @@ def shared_dot_error(gamma: float, reach: Number) -> Number:
 def shared_square_error(gamma: float, reach: Number) -> Number:
     """Bound on the error of ½|R|², and of the exact distance it is compared with."""
     return _SHARED_ROOM * (0.5 * (gamma + 8 * UNIT) + EXACT_UNIT) * reach * reach
+
+
+# Where no row is held (shared.py), z·row is ⟨W z, E⟩, off by γ_d |W z||E|: the part per |W z| is the *blur*. Products
+# with the parts of R are off likewise, and |R|² by what they add up to, the *sway*.
+
+
+def blurred(blur: Number) -> Number:
+    """Bound on what a blur does to a score, per |W z|."""
+    return _SHARED_ROOM * blur
+
+
+def swayed(sway: Number) -> Number:
+    """Bound on what a sway does to ½|R|², or to |z| cos per |z| if it is per |R|²."""
+    return _SHARED_ROOM * 0.5 * sway
+
+
+# In float64 (narrowed.py) a row's own rounding is what is left, by which |row| and every product with it is off.
+
+
+def narrow_gamma(terms: int) -> float:
+    """Relative error of a float64 sum of products."""
+    return gamma(terms) * 2.0**-28
+
+
+def narrow_dot_error(length: Number, reach: Number) -> Number:
+    """Bound on the error of z·R, |z| the length."""
+    return 2 * UNIT * length * reach
+
+
+def narrow_square_error(reach: Number) -> Number:
+    """Bound on the error of |R|², and of the exact distance it is compared with."""
+    return (6 * UNIT + EXACT_UNIT) * reach * reach

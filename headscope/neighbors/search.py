@@ -6,12 +6,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from headscope.cores import alone
 from headscope.neighbors.asked import Asked, distinct
 from headscope.neighbors.batch import QUERIES, batches
 from headscope.neighbors.metrics import ranks_of
+from headscope.neighbors.narrowed import narrowed
 from headscope.neighbors.scan.backends import Backend, choose
 from headscope.neighbors.settle import Settled, settle
-from headscope.neighbors.table import Place, Table
+from headscope.neighbors.table import Place, Source
 from headscope.question.choices import METRICS, Metric
 
 
@@ -26,9 +28,22 @@ class Nearest:
     own_distance: Tensor  # float32 [query, q_head]; nan where the own token's row is not finite
     other_ranks: Tensor | None  # int64 [query, q_head, other]; 0 where padded or not finite
 
+    def by_heads(self, parts: int) -> list["Nearest"]:
+        """The same in so many parts, of as many heads each."""
+        size = self.ids.shape[1] // parts
+
+        def part(heads: slice) -> "Nearest":
+            others = None if self.other_ranks is None else self.other_ranks[:, heads]
+            return Nearest(
+                self.ids[:, heads], self.ranks[:, heads], self.distances[:, heads], self.own_rank[:, heads],
+                self.own_distance[:, heads], others,
+            )  # fmt: skip
+
+        return [part(slice(n * size, (n + 1) * size)) for n in range(parts)]
+
 
 def search(
-    table: Table,
+    source: Source,
     places: Sequence[Place],
     queries: Tensor,
     own: Tensor,
@@ -40,9 +55,9 @@ def search(
     others: Tensor | None = None,
     backend: Backend = "auto",
 ) -> dict[Metric, Nearest]:
-    """Exact nearest tokens of `queries` float32 [query, q_head, d_head] among a table's encodings.
+    """Exact nearest tokens of `queries` float32 [query, q_head, d_head] among a source's encodings.
 
-    Query head h reads table head h · heads // q_heads. `own` int64 [query] is each query's own token,
+    Query head h reads the source's head h · heads // q_heads. `own` int64 [query] is each query's own token,
     `place_of` int64 [query] its index into `places` (None: all 0). `candidates` bool [token] says which
     tokens may be neighbours and are counted in ranks (None: all); tokens whose rows are not finite never
     are. `others` int64 [query, other] are ids whose ranks are wanted too, padded with −1.
@@ -50,26 +65,43 @@ def search(
     Ids and ranks are those of float64 arithmetic on the float32 inputs. Distances beyond float32's
     range are printed as inf. `backend` is "torch", "numba" or "auto": numba where it is loaded,
     see `backends.warm_up`. Raises ValueError where shapes do not fit, a value is not finite, an id is
-    not in the table, or k exceeds the number of candidates.
+    not in the source, or k exceeds the number of candidates.
     """
-    allowed = table.finite if candidates is None else table.finite & candidates
-    _check(table, places, queries, own, place_of, k, metrics, allowed, others)
+    with alone():  # on this thread; the scans are spread over the pool's
+        return _search(source, places, queries, own, place_of, k, metrics, candidates, others, backend)
+
+
+def _search(
+    source: Source,
+    places: Sequence[Place],
+    queries: Tensor,
+    own: Tensor,
+    place_of: Tensor | None,
+    k: int,
+    metrics: Sequence[Metric],
+    candidates: Tensor | None,
+    others: Tensor | None,
+    backend: Backend,
+) -> dict[Metric, Nearest]:
+    allowed = source.finite if candidates is None else source.finite & candidates
+    _check(source, places, queries, own, place_of, k, metrics, allowed, others)
     wanted = own[:, None] if others is None else torch.cat([own[:, None], others], 1)  # [query, target]
-    known = (wanted >= 0) & table.finite[wanted.clamp(min=0)]
+    known = (wanted >= 0) & source.finite[wanted.clamp(min=0)]
     targets, column = distinct(wanted.masked_fill(~known, -1))
     at = torch.zeros_like(own) if place_of is None else place_of
     results = {metric: _Results.empty(queries, k, targets.shape[1]) for metric in metrics}
-    scores = queries.shape[0] * queries.shape[1] * len(table.finite)
+    scores = queries.shape[0] * queries.shape[1] * len(source.finite)
     # A long list of neighbours takes room too, and one of tokens to rank more, for those near each.
     size = max(1, min(QUERIES, 2**23 // (queries.shape[1] * k), 2**20 // (queries.shape[1] * targets.shape[1])))
-    for batch in batches(table, places, queries, targets, at, size):
-        engine = choose(backend, queries.device, scores)  # a long search changes over when numba is ready
+    for batch in batches(source, places, queries, targets, at, size):
+        engine = choose(backend, source, scores)  # a long search changes over when numba is ready
         asked = {
             metric: Asked.of(batch, metric, engine.distances(batch, metric, *batch.target_pairs)) for metric in metrics
         }
         findings = engine.scan(batch, metrics, k, allowed, {metric: asked[metric].marks for metric in metrics})
         for metric in metrics:
-            settled = settle(batch, metric, k, allowed, asked[metric], findings[metric], engine.distances)
+            found = narrowed(batch, metric, k, asked[metric], findings[metric])
+            settled = settle(batch, metric, k, allowed, asked[metric], found, engine.distances)
             results[metric].take(batch.members, settled, asked[metric])
     return {metric: result.nearest(known, column, others is not None) for metric, result in results.items()}
 
@@ -118,7 +150,7 @@ class _Results:
 
 
 def _check(
-    table: Table,
+    source: Source,
     places: Sequence[Place],
     queries: Tensor,
     own: Tensor,
@@ -128,7 +160,7 @@ def _check(
     allowed: Tensor,
     others: Tensor | None,
 ) -> None:
-    heads, tokens, d_head = table.rows.shape
+    heads, tokens, d_head = source.shape
     if queries.ndim != 3 or queries.shape[2] != d_head or queries.shape[1] % heads:
         raise ValueError(
             f"queries {list(queries.shape)} do not fit [query, q_head, d_head] with d_head {d_head} "
@@ -140,7 +172,7 @@ def _check(
         raise ValueError(f"own and others need one row for each of the {len(queries)} queries")
     for name, ids, low in (("own", own, 0), ("others", others, -1)):
         if ids is not None and ids.numel() and not low <= int(ids.min()) <= int(ids.max()) < tokens:
-            raise ValueError(f"{name} holds ids outside the table's {tokens} tokens")
+            raise ValueError(f"{name} holds ids outside the source's {tokens} tokens")
     if place_of is not None and place_of.shape != own.shape:
         raise ValueError(f"place_of {list(place_of.shape)} does not fit [query] {list(own.shape)}")
     if place_of is not None and len(own) and not 0 <= int(place_of.min()) <= int(place_of.max()) < len(places):
@@ -148,8 +180,8 @@ def _check(
     unknown = [metric for metric in metrics if metric not in METRICS]
     if unknown or not metrics:
         raise ValueError(f"metrics are {tuple(metrics)}; choose from {', '.join(METRICS)}")
-    if not all(place.is_finite(table) for place in places):
+    if not all(place.is_finite(source) for place in places):
         raise ValueError("a place's shift or bias is not finite, or its scale at a token whose row is")
-    available = table.candidates if allowed is table.finite else int(allowed.sum())
+    available = source.candidates if allowed is source.finite else int(allowed.sum())
     if not 1 <= k <= available:
         raise ValueError(f"k is {k}, but there are {available} candidates")

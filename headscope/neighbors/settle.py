@@ -45,7 +45,7 @@ def settle(
     nearer = findings.nearer + asked.nearer_than(row, first, last, distances(batch, metric, row, token))
 
     row, token = findings.contenders
-    order = (row * batch.table.rows.shape[1] + token).argsort()
+    order = (row * batch.source.shape[1] + token).argsort()
     row, token = row[order], token[order]
     count = torch.bincount(row, minlength=batch.rows)
     column = torch.arange(len(row), device=row.device) - (count.cumsum(0) - count)[row]
@@ -68,7 +68,7 @@ def _scan(
     batch: Batch, metric: Metric, row: int, k: int, allowed: Tensor, asked: Tensor, distances: Exact
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The k nearest ids and distances of one row, and how many are nearer than its targets, in float64."""
-    token = torch.arange(batch.table.rows.shape[1], device=asked.device)
+    token = torch.arange(batch.source.shape[1], device=asked.device)
     scores = distances(batch, metric, torch.full_like(token, row), token).masked_fill_(~allowed, torch.inf)
     best, ids = scores.sort(stable=True)
     return ids[:k], best[:k], torch.searchsorted(best, asked)

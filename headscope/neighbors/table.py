@@ -3,6 +3,7 @@
 What a search needs to know of them beside their numbers is worked out once: a click has no time for it.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -10,12 +11,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+_STRETCH = 4096  # rows whose lengths are taken at a time
+
 
 @dataclass(frozen=True)
 class Place:
-    """What one position does to a `Table`: R[h, t] = scale[t] · (rows[h, t] + shift[h]) + bias[h].
+    """What one position does to a `Source`: R[h, t] = scale[t] · (rows[h, t] + shift[h]) + bias[h].
 
-    bias is the table's own, and where the place has one too, the float32 sum of the two.
+    bias is the source's own, and where the place has one too, the float32 sum of the two.
     """
 
     scale: Tensor | None = None  # float32 [token]; None: 1, at no cost
@@ -23,20 +26,20 @@ class Place:
     bias: Tensor | None = None  # float32 [head, d_head]; None: 0
 
     none: ClassVar["Place"]
-    """The place of a table that no position changes."""
+    """The place of encodings that no position changes."""
 
     @cached_property
     def stretch(self) -> float:
         """The mean of |scale|, where it is finite."""
         return 1.0 if self.scale is None else float(self.scale[self.scale.isfinite()].abs().mean())
 
-    def is_finite(self, table: "Table") -> bool:
-        """Whether the shift is finite, and the scale of the table's finite tokens, and the bias of both together."""
+    def is_finite(self, source: "Source") -> bool:
+        """Whether the shift is finite, and the scale of the source's finite tokens, and the bias of both together."""
         if self.shift is not None and not self.shift.isfinite().all():
             return False
-        if self.bias is not None and not table.bias_at(self).isfinite().all():
+        if self.bias is not None and not source.bias_at(self).isfinite().all():
             return False
-        return self.scale is None or self._all_finite or bool(self.scale[table.finite].isfinite().all())
+        return self.scale is None or self._all_finite or bool(self.scale[source.finite].isfinite().all())
 
     @cached_property
     def _all_finite(self) -> bool:
@@ -51,46 +54,49 @@ class Place:
 Place.none = Place()
 
 
-@dataclass(frozen=True)
-class Table:
-    """The part of a vocabulary's encodings that no position changes; made by `Table.pack`, then kept."""
+@dataclass(frozen=True, kw_only=True)
+class Source(ABC):
+    """The part of a vocabulary's encodings that no position changes: rows that are held, or made when asked for."""
 
-    rows: Tensor  # float32 [head, token, d_head], contiguous
-    bias: Tensor  # float32 [head, d_head]
+    bias: Tensor  # float32 [head, width]
     norms: Tensor  # float32 [head, token], |rows|
-    typical: Tensor  # float32 [head], the median of norms
+    typical: Tensor  # float32 [head], about the median of norms
     finite: Tensor  # bool [token], every head's row is finite
 
-    @classmethod
-    def pack(cls, rows: Tensor, bias: Tensor) -> "Table":
-        """Table of `rows` [head, token, d_head] and `bias` [head, d_head], in float32.
+    @property
+    @abstractmethod
+    def nbytes(self) -> int:
+        """Memory that is held, in bytes."""
 
-        Raises ValueError where the shapes do not fit or the bias is not finite.
-        """
-        if rows.ndim != 3 or bias.shape != (rows.shape[0], rows.shape[2]):
-            raise ValueError(
-                f"rows {list(rows.shape)} and bias {list(bias.shape)} do not fit "
-                "[head, token, d_head] and [head, d_head]"
-            )
-        if not torch.isfinite(bias).all():
-            raise ValueError("the bias holds values that are not finite")
-        rows = rows.float().contiguous()
-        # float64: squares of large float32 values overflow in float32.
-        norms = torch.stack([torch.linalg.vector_norm(head, dim=-1, dtype=torch.float64) for head in rows])
-        finite = torch.isfinite(norms).all(0)
-        typical = norms[:, finite].median(-1).values if finite.any() else norms[:, 0]
-        return cls(rows, bias.float().contiguous(), norms.float(), typical.float(), finite)
+    @abstractmethod
+    def some(self, tokens: Tensor | slice) -> Tensor:
+        """The rows of some tokens: float32 [head, token, width]."""
+
+    @abstractmethod
+    def pairs(self, head: Tensor, token: Tensor) -> Tensor:
+        """The rows of pairs of a head and a token, int64 [pair] each: float32 [pair, width]."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Heads, tokens, and the numbers of a row."""
+        heads, tokens = self.norms.shape
+        return heads, tokens, self.bias.shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the rows are, and what is compared with them."""
+        return self.norms.device
 
     def bias_at(self, place: Place) -> Tensor:
-        """The bias of every encoding at a place: float32 [head, d_head]."""
+        """The bias of every encoding at a place: float32 [head, width]."""
         return self.bias if place.bias is None else self.bias + place.bias.float()
 
     def encodings(self, place: Place, tokens: Tensor | slice) -> Tensor:
-        """R of some tokens at a place: float64 [head, token, d_head]."""
-        return self.placed(self.rows[:, tokens].double(), place, tokens)
+        """R of some tokens at a place: float64 [head, token, width]."""
+        return self.placed(self.some(tokens).double(), place, tokens)
 
     def placed(self, rows: Tensor, place: Place, tokens: Tensor | slice) -> Tensor:
-        """R of some tokens at a place, made of a copy of their rows [head, token, d_head], which it overwrites."""
+        """R of some tokens at a place, made of a copy of their rows [head, token, width], which it overwrites."""
         if place.shift is not None:
             rows += place.shift[:, None]
         if place.scale is not None:
@@ -107,8 +113,46 @@ class Table:
         """Ids of the tokens that can be nobody's neighbour, because a row of theirs is not finite."""
         return (~self.finite).nonzero().squeeze(-1)
 
+
+@dataclass(frozen=True, kw_only=True)
+class Table(Source):
+    """Rows that are held; made by `Table.pack`, then kept."""
+
+    rows: Tensor  # float32 [head, token, width], contiguous
+
+    @classmethod
+    def pack(cls, rows: Tensor, bias: Tensor) -> "Table":
+        """Table of `rows` [head, token, width] and `bias` [head, width], in float32.
+
+        Raises ValueError where the shapes do not fit or the bias is not finite.
+        """
+        if rows.ndim != 3 or bias.shape != (rows.shape[0], rows.shape[2]):
+            raise ValueError(
+                f"rows {list(rows.shape)} and bias {list(bias.shape)} do not fit "
+                "[head, token, d_head] and [head, d_head]"
+            )
+        if not torch.isfinite(bias).all():
+            raise ValueError("the bias holds values that are not finite")
+        rows = rows.float().contiguous()
+        norms = torch.stack([_lengths(head) for head in rows])
+        finite = torch.isfinite(norms).all(0)
+        typical = norms[:, finite].median(-1).values if finite.any() else norms[:, 0]
+        return cls(
+            rows=rows, bias=bias.float().contiguous(), norms=norms.float(), typical=typical.float(), finite=finite
+        )
+
+    def some(self, tokens: Tensor | slice) -> Tensor:
+        return self.rows[:, tokens]
+
+    def pairs(self, head: Tensor, token: Tensor) -> Tensor:
+        return self.rows[head, token]
+
     @property
     def nbytes(self) -> int:
-        """Memory the table holds, in bytes."""
-        parts = (self.rows, self.bias, self.norms, self.typical, self.finite)
-        return sum(part.numel() * part.element_size() for part in parts)
+        return sum(part.nbytes for part in (self.rows, self.bias, self.norms, self.typical, self.finite))
+
+
+def _lengths(rows: Tensor) -> Tensor:
+    """|rows| float64 [token]: squares of large float32 values overflow in float32, and float64 makes a copy."""
+    parts = [torch.linalg.vector_norm(part, dim=-1, dtype=torch.float64) for part in rows.split(_STRETCH)]
+    return torch.cat(parts)

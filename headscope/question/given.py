@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from headscope.errors import InputError
+from headscope.errors import InputError, cut
+
+_SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?([kKmMgGtT])([iI]?[bB]?)")
 
 
 def in_order(given: object, what: str) -> list[Any]:
@@ -83,6 +86,26 @@ def number(given: object, among: range, sentence: str) -> int:
     if found is None or found not in among:
         raise InputError(sentence)
     return found
+
+
+def bytes_of(given: object, what: str) -> int:
+    """A number of bytes, or a size as people write it, as an int; `what`: what it bounds. InputError for anything else.
+
+    >>> bytes_of("4G", "the memory"), bytes_of("1.5 GiB", "the memory"), bytes_of("512MB", "the memory")
+    (4294967296, 1610612736, 512000000)
+    """
+    size = _SIZE.fullmatch(given.strip()) if isinstance(given, str) else None
+    if size is not None:
+        number, letter, unit = size[1], size[2].upper(), size[3].upper()
+        found = float(number) * (1000 if unit == "B" else 1024) ** ("KMGT".index(letter) + 1)
+        if 1 <= found < 2**63:
+            return int(found)
+    plain = None if isinstance(given, str) else whole(given)
+    if plain is None or plain < 1:
+        raise InputError(
+            f"{what} is {cut(str(given))!r}; it is a number of bytes with its unit, such as 4G, 512M or 1.5GiB."
+        )
+    return plain
 
 
 def as_seed(given: object) -> int:

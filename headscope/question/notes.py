@@ -194,6 +194,24 @@ def truncated(kept: int, of: int) -> str:
     return f"The text was cut: the model reads {kept} of its {of} tokens."
 
 
+def doubled(labels: Sequence[str]) -> tuple[str, ...]:
+    """For a text that brings special tokens along which the tokenizer puts there again (a rendered chat, say)."""
+    if not labels:
+        return ()
+    return (
+        f"Special tokens stand here twice ({', '.join(labels)}): the text has them, and the tokenizer added its own. "
+        "Read it without the tokenizer's (special=False, --no-special), or a chat as its messages.",
+    )
+
+
+def token_types() -> str:
+    """For a pair of texts in a model that tells them apart by token types."""
+    return (
+        "The tokens of the second text have another token type, and so has the vocabulary that they are compared with; "
+        "read alone (reference isolated) it has the first."
+    )
+
+
 def unknown_words(share: float) -> str:
     """For a bank of texts in a language that the tokenizer does not know."""
     return (

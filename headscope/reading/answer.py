@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import pandas
 
 SCHEMA = 1
+_ENTRY = 128  # bytes, about, of one in a dictionary whose key and value are kept elsewhere
 FIGURES = (".svg", ".pdf", ".png")
 ENDINGS = (".html", ".md", ".csv", ".json", *FIGURES)  # of an answer that has a figure
 Record = dict[str, Any]
@@ -58,8 +59,8 @@ class Answer(ABC):
 
     @property
     def nbytes(self) -> int:
-        """Memory that its tensors hold, in bytes."""
-        return sum(part.nbytes for part in vars(self).values() if isinstance(part, Tensor))
+        """Memory that it holds, in bytes: its tensors', and about that of its names and places."""
+        return sum(map(_nbytes, vars(self).values()))
 
     @property
     def title(self) -> str:
@@ -105,6 +106,17 @@ class Answer(ABC):
         that cannot be written to.
         """
         return saved(path, self.formats())
+
+
+def _nbytes(part: object) -> int:
+    if isinstance(part, Tensor):
+        return part.nbytes
+    if isinstance(part, Mapping):
+        return _ENTRY * len(part)
+    if isinstance(part, tuple):
+        return sum(map(_nbytes, part))
+    inside = dataclasses.is_dataclass(part) and not isinstance(part, (type, Answer))
+    return sum(map(_nbytes, vars(part).values())) if inside and hasattr(part, "__dict__") else 0
 
 
 def saved(path: str | Path, formats: Mapping[str, Callable[[], bytes]]) -> Path:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
 import torch
 
 from headscope.errors import InputError
-from headscope.neighbors import distances
+from headscope.neighbors import Nearest, Source, distances
 from headscope.question import notes
 from headscope.question.choices import AGAINST, METRICS, WEIGH, Against, Metric, Weigh, one_of
 from headscope.question.given import in_order, number, whole
@@ -35,7 +35,7 @@ def nearest(captured: Captured, asked: Question, token: Tokens, reading: Explain
     if asked.layer is None:
         raise InputError("the nearest tokens are those of one layer: name it, or ask for the atlas.")
     search, bench, layer = finder(captured, asked), captured.bench, captured.bench.layer(asked.layer)
-    near, table = search.search(layer, selected)
+    near, source = search.search(layer, selected)
     bench.vouch(near.ids)
     suppressed = None
     if asked.space in ("embedding", "unembedding") and asked.metric != "euclidean":
@@ -56,31 +56,41 @@ def nearest(captured: Captured, asked: Question, token: Tokens, reading: Explain
         kinds=captured.kinds_of(near.ids, torch.tensor([token.id for token in tokens])[:, None, None]),
         places=captured.places_of(ids),
         names=named(ids, names) | {t.id: names[t.id] for t in tokens},
-        notes=search.notes(table, asked.use_position),
+        notes=search.notes(source, asked.use_position),
         suppressed=suppressed,
         reading=reading,
     )
     return found if listed else found.each()[0]
 
 
-def atlas(captured: Captured, asked: Question, token: int | str) -> Atlas:
-    """See `Reading.atlas`."""
-    selected = captured.position_of(token)
-    search, bench = finder(captured, asked), captured.bench
-    found = [search.search(layer, [selected]) for layer in range(len(captured.z))]
-    ids = torch.stack([near.ids[0, :, 0] for near, _ in found])  # (L, H)
-    bench.vouch(ids)
-    names, own = bench.opened.names, captured.tokens[selected]
+def atlas(captured: Captured, asked: Question, token: int | str, tell: Callable[[Atlas], None] | None = None) -> Atlas:
+    """See `Reading.atlas`; `tell` hears of the layers that are found, each time that there are more."""
+    selected, search = captured.position_of(token), finder(captured, asked)
+    found: list[Nearest] = []
+    for fresh, source in search.search_layers(selected):
+        found += fresh
+        so_far = _atlas(captured, search, asked, selected, found, source)
+        if tell is not None:
+            tell(so_far)
+    return so_far
+
+
+def _atlas(
+    captured: Captured, search: Finder, asked: Question, selected: int, found: Sequence[Nearest], source: Source
+) -> Atlas:
+    ids = torch.stack([near.ids[0, :, 0] for near in found])  # (L, H)
+    captured.bench.vouch(ids)
+    names, own = captured.bench.opened.names, captured.tokens[selected]
     return Atlas(
         question=search.question,
         token=own,
         ids=ids,
-        distances=torch.stack([near.distances[0, :, 0] for near, _ in found]),
-        own_rank=torch.stack([near.own_rank[0] for near, _ in found]),
+        distances=torch.stack([near.distances[0, :, 0] for near in found]),
+        own_rank=torch.stack([near.own_rank[0] for near in found]),
         kinds=captured.kinds_of(ids, torch.tensor(own.id)),
         places=captured.places_of(ids),
         names=named(ids, names) | {own.id: names[own.id]},
-        notes=search.notes(found[0][1], asked.use_position),
+        notes=search.notes(source, asked.use_position),
     )
 
 

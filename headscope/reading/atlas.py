@@ -107,6 +107,11 @@ class Atlas(Answer):
             Sheet("kinds", "Share of each layer's heads by the kind of their nearest token", KINDS, tuple(rates)),
         )
 
+    def last(self) -> Sheet:
+        """The sheet of the last layer alone: of the layers that are found so far, the new one."""
+        sheet = self.sheets()[0]
+        return replace(sheet, rows=sheet.rows[-1:])
+
     def by_head(self) -> Sheet:
         """Heads × the nearest token and the own token's rank; it stands beside others of every head."""
         near = [cell for row in self.sheets()[0].rows for cell in row.cells]

@@ -253,8 +253,9 @@ def background(captured: Captured, near: Neighbors, bank: Bank) -> Background:
     encoded = finder.placed(layer, position).encoded
     if encoded.table.rows.shape[2] > captured.z.shape[3] + 1:
         encoded = kept.made(("narrowed", asked.space, layer), encoded.narrowed)
-    allowed, device = finder.allowed(encoded.table), encoded.table.rows.device
-    bank = bank.without(captured.text)
+    allowed, device = finder.allowed(encoded.table), encoded.table.device
+    for text in (captured.passage.text, captured.passage.pair):
+        bank = bank if text is None else bank.without(text)
     vectors = encoded.enter(bank.z[:, layer])  # (output, head, width)
 
     def measure() -> _Usual:

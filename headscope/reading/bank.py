@@ -12,14 +12,17 @@ import torch
 from torch import Tensor
 
 from headscope.errors import InputError, ModelError
+from headscope.model.lengths import alike
+from headscope.model.tokens import Token
 from headscope.question import notes
 from headscope.question.choices import MASKS, Mask, one_of
 from headscope.question.given import number, texts_of
+from headscope.question.passage import Passage
 from headscope.reading.bench import Bench
 from headscope.reading.captured import Captured, capture
 
 SENTENCES = "the project's sentences"
-_CHARACTERS = 8192  # of the texts that are read at a time: what bounds the memory beside the bank itself
+_TOKENS = 512  # that are read at a time: larger batches pad more, and gain nothing on a CPU
 _UNKNOWN = 0.1  # of a bank's tokens: beyond it, the texts are in a language that the tokenizer does not know
 
 
@@ -122,34 +125,23 @@ def bank_of(bench: Bench, texts: Source, size: int = 2000, mask: Mask = "model")
 
 
 def _filled(bench: Bench, source: Source, size: int, mask: Mask) -> Bank:
-    z, positions, ids, lengths, texts = [], [], [], [], []
-    for some in _portions(source.lines()):
-        for read in capture(Captured, bench, some, mask, truncate=True):
-            here = [token.position for token in read.tokens if not token.special]
-            outputs = read.z[:, here].transpose(0, 1).clone()  # (output, L, H, d_head)
+    texts, ordinary = _enough(bench, source, size)
+    ids = [token.id for here in ordinary for token in here]
+    z: list[Tensor] = [torch.empty(0)] * len(texts)
+    for some in alike([len(here) for here in ordinary], _TOKENS):
+        passages = [Passage(texts[n]) for n in some]
+        for n, read in zip(some, capture(Captured, bench, passages, mask, truncate=True), strict=True):
+            outputs = read.z[:, [token.position for token in ordinary[n]]].transpose(0, 1)  # (output, L, H, d_head)
             if not bool(outputs.isfinite().all()):
                 raise ModelError(f"the model computes no numbers for the bank's text {read.text[:60]!r}.")
-            z.append(outputs)
-            positions += here
-            ids += [read.tokens[position].id for position in here]
-            lengths.append(len(here))
-            texts.append(read.text)
-            if sum(lengths) - max(lengths) >= size:
-                break
-        if lengths and sum(lengths) - max(lengths) >= size:
-            break
-    if sum(lengths) < size:
-        raise InputError(
-            f"{source.name}: {len(texts):,} texts give {sum(lengths):,} outputs at tokens that are not special, and "
-            f"the bank is to hold {size:,}: give more texts, or a smaller size."
-        )
+            z[n] = outputs.clone()
     unknown = bench.opened.names.tokenizer.unk_token_id
     share = sum(id == unknown for id in ids) / len(ids)
     return Bank(
         z=torch.cat(z),
-        positions=torch.tensor(positions),
+        positions=torch.tensor([token.position for here in ordinary for token in here]),
         ids=torch.tensor(ids),
-        text_of=torch.arange(len(texts)).repeat_interleave(torch.tensor(lengths)),
+        text_of=torch.arange(len(texts)).repeat_interleave(torch.tensor([len(here) for here in ordinary])),
         texts=tuple(texts),
         name=source.name,
         mask=mask,
@@ -158,18 +150,22 @@ def _filled(bench: Bench, source: Source, size: int, mask: Mask) -> Bank:
     )
 
 
-def _portions(lines: Iterator[str]) -> Iterator[list[str]]:
-    """Texts without white space around them, each once, none empty, some at a time."""
-    seen: set[str] = set()
-    portion: list[str] = []
-    for line in lines:
+def _enough(bench: Bench, source: Source, size: int) -> tuple[list[str], list[list[Token]]]:
+    """The first texts, each once, that have `size` ordinary tokens whichever is left out, and each one's; InputError
+    where there are not so many."""
+    texts: dict[str, list[Token]] = {}
+    outputs = longest = 0
+    for line in source.lines():
         text = line.strip()
-        if not text or text in seen:
+        if not text or text in texts:
             continue
-        if portion and sum(map(len, portion)) + len(text) > _CHARACTERS:
-            yield portion
-            portion = []
-        seen.add(text)
-        portion.append(text)
-    if portion:
-        yield portion
+        texts[text] = [token for token in bench.tokens(Passage(text), truncate=True) if not token.special]
+        outputs, longest = outputs + len(texts[text]), max(longest, len(texts[text]))
+        if outputs - longest >= size:
+            break
+    if outputs < size:
+        raise InputError(
+            f"{source.name}: {len(texts):,} texts give {outputs:,} outputs at tokens that are not special, and "
+            f"the bank is to hold {size:,}: give more texts, or a smaller size."
+        )
+    return list(texts), list(texts.values())

@@ -7,28 +7,29 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
 from torch import Tensor
 
 from headscope.errors import HeadscopeError, InputError
-from headscope.keep.memory import Recent
+from headscope.keep.memory import Memory, Recent
 from headscope.model.capture.heads import HeadTensors
 from headscope.model.card import Card
 from headscope.model.feed.projections import output_weights
 from headscope.model.opened import Opened, Text
+from headscope.model.passages import Tokenized, tokenized
 from headscope.model.surroundings import settled_class
-from headscope.model.tokens import Token, started, tokenize
+from headscope.model.tokens import Token
 from headscope.question import notes
 from headscope.question.choices import WHAT, Candidates, Space, What, one_of
 from headscope.question.given import number
+from headscope.question.passage import Passage
 from headscope.show.progress import bar
 from headscope.vocabulary import Vocabulary
 from headscope.vocabulary.isolated import Isolated, ReadAlone
 
 T = TypeVar("T")
-_KEPT_BYTES = 2**30  # of banks, and of what was measured over them
 
 
 class Changed(InputError):
@@ -53,8 +54,9 @@ class Bench:
     """An opened model, its card, its vocabulary, and what was made of one set of its weights.
 
     A scope makes another once the weights change, and a reading keeps the one that it was made on: what hangs on a
-    bench is of the same weights. `kept`: banks, and what was measured over them. It may be used from several threads;
-    who looks at the model, or makes what all share, holds `lock`, which is one for all benches of a scope.
+    bench is of the same weights. `kept`: banks, and what was measured over them, in one `memory` with the encodings.
+    It may be used from several threads; who looks at the model, or makes what all share, holds `lock`, which is one
+    for all benches of a scope.
     """
 
     def __init__(
@@ -62,14 +64,16 @@ class Bench:
         opened: Opened,
         card: Card,
         anew: Callable[[], Bench],
-        cache_bytes: int,
-        vocabulary: Callable[[Opened, int, Isolated], Vocabulary] = Vocabulary,
+        memory: Memory,
+        vocabulary: Callable[[Opened, Memory, Isolated], Vocabulary] = Vocabulary,
     ) -> None:
-        """`anew`: how the model is opened once its weights have changed; `vocabulary`: who encodes its tokens."""
+        """`anew`: how the model is opened once its weights have changed; `memory`: where all is kept; `vocabulary`: who
+        encodes its tokens."""
         self.opened, self.card, self.lock = opened, card, threading.RLock()
         self.isolated = Isolated(opened, card.weights_sha256)
-        self.encodings = vocabulary(opened, cache_bytes, self.isolated)
-        self.kept: Recent[Any] = Recent(_KEPT_BYTES)
+        self.memory = memory
+        self.encodings = vocabulary(opened, memory, self.isolated)
+        self.kept: Recent[Any] = Recent(memory)
         self._anew = anew
         self._held: dict[type[Any], Any] = {}
 
@@ -109,33 +113,37 @@ class Bench:
         """What readings get to see of a pass over texts: what the model computed."""
         return heads
 
-    def tokens(self, text: str, *, truncate: bool = False) -> tuple[Token, ...]:
-        """The tokens of a text as the heads that are read get them; the model is not run.
+    def tokens(self, passage: Passage, *, truncate: bool = False) -> tuple[Token, ...]:
+        """The tokens of a passage as the heads that are read get them; the model is not run.
 
         Raises InputError for an empty text, or one that is longer than the model reads, unless `truncate`.
         """
-        return self.cut(text, truncate)[0]
+        return self.cut(passage, truncate).tokens
 
-    def context(self, text: str, *, truncate: bool = False) -> tuple[Token, ...] | None:
-        """The tokens of a text as the encoder gets them that a decoder attends to; None where none is read along."""
-        return None if self.opened.stack.encoder is None else self._cut(text, None, truncate)[0]
+    def context(self, passage: Passage, *, truncate: bool = False) -> tuple[Token, ...] | None:
+        """The tokens of a passage as the encoder gets them that a decoder attends to; None where none is read along."""
+        return None if self.opened.stack.encoder is None else self._cut(passage, None, truncate).tokens
 
-    def cut(self, text: str, truncate: bool) -> tuple[tuple[Token, ...], tuple[str, ...]]:
-        """The tokens of a text, and a note if it was cut."""
-        return self._cut(text, self.opened.stack.start, truncate)
+    def cut(self, passage: Passage, truncate: bool) -> Tokenized:
+        """The tokens of a passage as the heads that are read get them, with a note if it was cut."""
+        return self._cut(passage, self.opened.stack.start, truncate)
 
-    def _cut(self, text: str, start: int | None, truncate: bool) -> tuple[tuple[Token, ...], tuple[str, ...]]:
-        names, limit = self.opened.names, self.opened.positions.limit
-        tokens = started(tokenize(text, names), start, names)
-        if limit is None or len(tokens) <= limit:
-            return tokens, ()
-        if not truncate:
-            raise InputError(
-                f"the text has {len(tokens)} tokens, and the model reads at most {limit}: shorten it, or let it be cut "
-                "(truncate=True, --truncate)."
-            )
-        kept = started(tokenize(text, names, limit - (0 if start is None else 1)), start, names)
-        return kept, (notes.truncated(limit, len(tokens)),)
+    def _cut(self, passage: Passage, start: int | None, truncate: bool) -> Tokenized:
+        names, positions = self.opened.names, self.opened.positions
+        limit, made = positions.limit, tokenized(passage, names).behind(start, names)
+        if limit is not None and len(made.tokens) > limit:
+            if not truncate:
+                raise InputError(
+                    f"the text has {len(made.tokens)} tokens, and the model reads at most {limit}: shorten it, or let "
+                    "it be cut (truncate=True, --truncate)."
+                )
+            kept = tokenized(passage, names, limit - (0 if start is None else 1)).behind(start, names)
+            made = replace(kept, notes=(*kept.notes, notes.truncated(limit, len(made.tokens))))
+        if not made.types:
+            return made
+        if not positions.types:
+            return replace(made, types=())
+        return replace(made, notes=(*made.notes, notes.token_types()))
 
     def w_o(self, layer: int) -> Tensor:
         """W_O of a layer's heads, as the model has it now, on the CPU: float32 [head, d_head, d_model]."""
@@ -184,16 +192,16 @@ class Bench:
         with self.lock:
             self._held[kind] = thing
 
-    def the(self, kind: type[T]) -> T:
-        """The one thing of a kind, made when it is first asked for."""
+    def the(self, kind: type[T], make: Callable[[Memory], T]) -> T:
+        """The one thing of a kind, made when it is first asked for; what it keeps is in the bench's memory."""
         with self.lock:
             if self._held.get(kind) is None:
-                self._held[kind] = kind()
+                self._held[kind] = make(self.memory)
             return cast("T", self._held[kind])
 
     def forget(self) -> None:
         """Drop the banks, and what was measured over them."""
-        self.kept = Recent(_KEPT_BYTES)
+        self.kept = Recent(self.memory)
 
     def closed_spaces(self) -> dict[Space, str]:
         """The spaces that cannot be asked for, each with the sentence that says why."""

@@ -11,15 +11,18 @@ from torch import Tensor
 
 from headscope.errors import InputError
 from headscope.model.capture.edits import Edits, check_edits, named_edits
-from headscope.model.capture.heads import HeadTensors
+from headscope.model.capture.heads import HeadTensors, LayerPattern
 from headscope.model.capture.hooks import judged
 from headscope.model.capture.stages import Stages
-from headscope.model.lengths import apart
+from headscope.model.feed.positions import Spot
+from headscope.model.lengths import alike
 from headscope.model.opened import Opened, Text
+from headscope.model.passages import Tokenized
 from headscope.model.surroundings import settled_class
 from headscope.model.tokens import Token, find
 from headscope.question import notes
 from headscope.question.choices import MASKS, WEIGH, Mask, Vector, Weigh, one_of
+from headscope.question.passage import Passage
 from headscope.reading.bench import Bench, Changed
 from headscope.vocabulary import Vocabulary
 from headscope.vocabulary.kinds import TextKinds
@@ -32,25 +35,25 @@ _BATCH_TOKENS = 2048  # with padding; larger batches gain nothing on a CPU
 class Captured:
     """A text as the heads of a model read it; it holds what the pass left, and asks nothing.
 
-    `tokens`: the tokens of the text. `z` float32 [layer, position, head, d_head]: each head's output before
-    concatenation. `q` like z; `k`, `v` float32 [layer, position, kv_head, d_head], as the attention used them. All on
-    the CPU. `spots`: where each token stood, as the model counted it. `input`: what the model was given, `bench`: the
-    model with the weights that it had.
+    `tokens`: the tokens of the text; `passage`: how it was given, where `text` is what their spans are slices of.
+    `z` float32 [layer, position, head, d_head]: each head's output before concatenation. `q` like z; `k`, `v` float32
+    [layer, position, kv_head, d_head], as the attention used them. All on the CPU. `spots`: where each token stood, as
+    the model counted it. `input`: what the model was given, `bench`: the model with the weights that it had.
     """
 
     def __init__(
         self,
         bench: Bench,
-        text: str,
-        tokens: tuple[Token, ...],
+        passage: Passage,
+        read: Tokenized,
         given: Text,
         heads: HeadTensors,
         notes: tuple[str, ...],
     ) -> None:
-        self.bench, self.text, self.tokens, self.notes = bench, text, tokens, notes
+        self.bench, self.passage, self.text, self.tokens, self.notes = bench, passage, read.text, read.tokens, notes
         self.input, self.mask, self.edit = given, given.mask, given.edit
         self.q, self.k, self.v, self.z = heads.q, heads.k, heads.v, heads.z
-        self._pattern, self.spots = heads.pattern, heads.spots
+        self._pattern, self._visible, self.spots = heads.pattern, heads.visible, heads.spots
         self._stages: tuple[Stages, ...] | None = None
         self._residual: Tensor | None = None
 
@@ -65,7 +68,10 @@ class Captured:
     @property
     def nbytes(self) -> int:
         """Memory the reading holds, in bytes."""
-        return sum(part.nbytes for part in (self.q, self.k, self.v, self.z, self._pattern) if part is not None)
+        held = [self.q, self.k, self.v, self.z, self._pattern, self._visible, self._residual]
+        held += [part for stages in self._stages or () for part in (stages.before, stages.middle, stages.after)]
+        held += [row for spot in self.spots for row in spot.rows]
+        return sum(part.nbytes for part in held if part is not None)
 
     @property
     def pattern(self) -> Tensor:
@@ -83,12 +89,16 @@ class Captured:
         """
         layer = self.bench.layer(layer)
         one_of("way to weigh", weigh, WEIGH)
-        if self._pattern is not None:
-            weights = self._pattern[layer]
-        else:
-            self.bench.check()
-            weights = self.bench.opened.pattern(self.input, layer)
+        weights = self._pattern[layer] if self._pattern is not None else self.attended(layer).pattern
         return weights if weigh == "weights" else weights * self.lengths(layer)[:, None]
+
+    def attended(self, layer: int) -> LayerPattern:
+        """The weights of one layer, and what each position may see under the mask: see `pattern_of`."""
+        layer = self.bench.layer(layer)
+        if self._pattern is not None and self._visible is not None:
+            return LayerPattern(self._pattern[layer], self._visible[layer])
+        self.bench.check()
+        return self.bench.opened.pattern(self.input, layer)
 
     def lengths(self, layer: int) -> Tensor:
         """‖v_j W_O‖, the length of what each source would add to the stream: float32 [head, source]."""
@@ -101,6 +111,11 @@ class Captured:
     def position_of(self, token: int | str) -> int:
         """The position that `token` (a position, or the text of exactly one token) means; InputError if none."""
         return find(token, self.tokens, self.text)
+
+    def stands(self, position: int, placed: bool) -> Spot | None:
+        """Where the vocabulary stands that `position` is compared with; not `placed`: at no position (None), or that
+        of its token type alone."""
+        return self.spots[position] if placed else self.spots[position].unplaced
 
     @cached_property
     def _kinds(self) -> TextKinds:
@@ -128,7 +143,7 @@ class Captured:
         if self._stages is None:
             self.bench.check()
             text = self.input
-            self._stages = self.bench.opened.stages([text.ids], text.mask, text.contexts(1), [text.edit])
+            self._stages = self.bench.opened.stages([text.ids], text.mask, text.contexts(1), [text.edit], [text.types])
         return self._stages
 
     @property
@@ -154,14 +169,14 @@ C = TypeVar("C", bound=Captured)
 def capture(
     make: type[C],
     bench: Bench,
-    texts: Sequence[str],
+    passages: Sequence[Passage],
     mask: Mask,
     *,
     decoder_texts: Sequence[str] | None = None,
     truncate: bool = False,
     edit: Edits | None = None,
 ) -> list[C]:
-    """Run texts through the model of a bench in padded batches, and `make` of each what was captured.
+    """Run passages through the model of a bench in padded batches, and `make` of each what was captured.
 
     Raises `Changed` where the model turns out to compute something else than when the bench was made.
     """
@@ -176,35 +191,39 @@ def capture(
     if decoder_texts is not None and opened.stack.encoder is None:
         raise InputError("decoder_text is for a decoder: open an encoder-decoder with stack='decoder'.")
     opened.prove_mask(mask)
-    wanted = texts if decoder_texts is None else decoder_texts
-    cut = [bench.cut(text, truncate) for text in wanted]
-    contexts = [bench.context(text, truncate=truncate) for text in texts]
-    for tokens, _ in cut:
-        check_edits(edit, opened.anatomy, len(tokens))
+    wanted = passages if decoder_texts is None else [Passage(text) for text in decoder_texts]
+    cut = [bench.cut(passage, truncate) for passage in wanted]
+    contexts = [bench.context(passage, truncate=truncate) for passage in passages]
+    for one in cut:
+        check_edits(edit, opened.anatomy, len(one.tokens))
     cross = () if opened.stack.encoder is None else (notes.cross_attention(),)
     told = (*cross, *notes.unused(opened.unused), *notes.edited(named_edits(edit)))
     given = [
-        Text([token.id for token in tokens], mask, None if context is None else [token.id for token in context], edit)
-        for (tokens, _), context in zip(cut, contexts, strict=True)
+        Text(ids_of(one.tokens), mask, None if context is None else ids_of(context), edit, one.types)
+        for one, context in zip(cut, contexts, strict=True)
     ]
-    made: list[C] = []
-    for batch in _batches([len(text.ids) for text in given], opened.positions.together):
+    made: dict[int, C] = {}
+    for batch in alike([len(text.ids) for text in given], _BATCH_TOKENS, opened.positions.together):
         some = [given[n] for n in batch]
         ids = [text.ids for text in some]
         read = [text.context for text in some if text.context is not None] or None
         witness = Witness(forms, opened.model.get_input_embeddings())
         with witness.watching(), judged(opened.model, come) as changing:
-            heads = opened.run(ids, mask, read, [edit] * len(batch) if edit else ())
+            edits = [edit] * len(batch) if edit else ()
+            heads = opened.run(ids, mask, read, edits, [text.types for text in some])
         if changing or not _same_embeddings(opened, ids, witness.embedded) or witness.denied(heads[0]):
             opened.freshness.deny()
             raise Changed
-        made += [
-            make(bench, wanted[n], cut[n][0], given[n], one, cut[n][1] + told)
-            for n, one in zip(batch, bench.seen(heads, some), strict=True)
-        ]
+        for n, seen in zip(batch, bench.seen(heads, some), strict=True):
+            made[n] = make(bench, wanted[n], cut[n], given[n], seen, cut[n].notes + told)
     if come and made:
         opened.freshness.only_watch()
-    return made
+    return [made[n] for n in range(len(given))]
+
+
+def ids_of(tokens: Sequence[Token]) -> list[int]:
+    """The vocabulary ids of tokens."""
+    return [token.id for token in tokens]
 
 
 def _same_embeddings(opened: Opened, ids: list[list[int]], embedded: Tensor | None) -> bool:
@@ -213,17 +232,3 @@ def _same_embeddings(opened: Opened, ids: list[list[int]], embedded: Tensor | No
         return True  # the table is not asked for whole texts
     rows = torch.cat([embedded[row, : len(text)] for row, text in enumerate(ids)])
     return opened.freshness.embedded_as_before(torch.tensor([id for text in ids for id in text]), rows)
-
-
-def _batches(lengths: list[int], together: int | None) -> list[list[int]]:
-    """Indices of texts, in order, in batches whose padded size stays within bounds; `together` as `apart` has it."""
-    batches: list[list[int]] = []
-    longest = 0
-    for n, length in enumerate(lengths):
-        longest = max(longest, length)
-        full = not batches or longest * (len(batches[-1]) + 1) > _BATCH_TOKENS
-        if full or any(apart(lengths[other], length, together) for other in batches[-1]):
-            batches.append([])
-            longest = length
-        batches[-1].append(n)
-    return batches

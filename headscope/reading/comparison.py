@@ -129,7 +129,7 @@ def _sides(one: Neighbors, other: Neighbors) -> tuple[str, str]:
     if here is not None and there is not None:
         if here.bench.card.name != there.bench.card.name:
             return here.bench.card.name, there.bench.card.name
-        if here.text != there.text:
+        if here.passage != there.passage:
             return "This text", "Other text"
         if here.mask != there.mask:
             return _MASKS[here.mask], _MASKS[there.mask]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -10,12 +10,13 @@ from torch import Tensor
 
 from headscope.errors import InputError, ModelError
 from headscope.model.feed.positions import Spot
-from headscope.neighbors import Nearest, Place, Table, search
+from headscope.neighbors import Nearest, Place, Shared, Source, search
 from headscope.question import notes
 from headscope.question.question import Question
 from headscope.reading.captured import Captured
 from headscope.reading.lens import LinearLens
 from headscope.vocabulary import Encoded, Vocabulary
+from headscope.vocabulary.joined import joinable, joined
 from headscope.vocabulary.placed import members_of, search_placed
 
 
@@ -37,10 +38,11 @@ class Finder:
         self.captured, self.question = captured, question
         self.vocabulary: Vocabulary = captured.vocabulary
 
-    def placed(self, layer: int, position: int) -> Placed:
-        """The heads' vectors at `position`, and the vocabulary that they are compared with."""
+    def placed(self, layer: int, position: int, queries: int | None = None) -> Placed:
+        """The heads' vectors at `position`, and the vocabulary that they are compared with; see `Vocabulary.encoded`
+        for `queries`."""
         vectors = self._vectors(layer, position)
-        encoded = self._encoded(layer, self.stands(position))
+        encoded = self._encoded(layer, self.stands(position), queries)
         return Placed(encoded, encoded.enter(vectors) * self._share(position))
 
     def _vectors(self, layer: int, position: int) -> Tensor:
@@ -52,38 +54,66 @@ class Finder:
             )
         return vectors
 
-    def _encoded(self, layer: int, spot: Spot | None) -> Encoded:
-        return self.vocabulary.encoded(self.question.space, self.question.reference, layer, spot)
+    def _encoded(self, layer: int, spot: Spot | None, queries: int | None) -> Encoded:
+        return self.vocabulary.encoded(self.question.space, self.question.reference, layer, spot, queries)
 
     def stands(self, position: int) -> Spot | None:
         """Where the vocabulary stands that vectors at `position` are compared with; None: at no position.
 
         As the model counted in this text; a position that the text does not have is that of an ordinary longer one.
         """
-        if not self.question.use_position:
-            return None
         at = position if self.question.at is None else self.question.at
-        spots = self.captured.spots
-        return spots[at] if at < len(spots) else self.vocabulary.feed.spot(at)
+        if at >= len(self.captured.spots):
+            return self.vocabulary.feed.spot(at)
+        return self.captured.stands(at, self.question.use_position)
 
-    def search(self, layer: int, positions: Sequence[int]) -> tuple[Nearest, Table]:
-        """The nearest tokens of every head's vector at each of the positions, as many as asked, and a table of them."""
-        return self._search([self.placed(layer, position) for position in positions], positions)
+    def search(self, layer: int, positions: Sequence[int]) -> tuple[Nearest, Source]:
+        """The nearest tokens of every head's vector at each of the positions, as many as asked, and their source."""
+        return self._search(self._placed(layer, positions), positions)
 
-    def ranks(self, layer: int, ids: Tensor) -> tuple[Tensor, Table, int]:
+    def _placed(self, layer: int, positions: Sequence[int]) -> list[Placed]:
+        # They are asked for as one: the first says of how many, and the others find what it found.
+        return [self.placed(layer, p, 0 if n else len(positions)) for n, p in enumerate(positions)]
+
+    def search_layers(self, position: int) -> Iterator[tuple[list[Nearest], Source]]:
+        """The same at one position of every layer: those of the next layers as soon as they are found, and a source.
+
+        Layers that nothing has to be made for are searched together, in one pass through what they share.
+        """
+        waiting: list[Placed] = []
+        for layer in range(len(self.captured.z)):
+            if waiting and not self.vocabulary.is_ready(self.question.space, self.question.reference, layer):
+                yield from self._together(waiting, position)
+                waiting = []
+            waiting.append(self.placed(layer, position, 0))
+            if not isinstance(waiting[-1].encoded.source, Shared):
+                yield from self._together(waiting, position)
+                waiting = []
+        yield from self._together(waiting, position)
+
+    def _together(self, placed: list[Placed], position: int) -> Iterator[tuple[list[Nearest], Source]]:
+        for group in joinable([one.encoded for one in placed]):
+            members = [placed[n] for n in group]
+            if len(members) > 1:
+                vectors = torch.cat([one.vectors for one in members])
+                members = [Placed(joined([one.encoded for one in members]), vectors)]
+            near, source = self._search(members, [position])
+            yield near.by_heads(len(group)), source
+
+    def ranks(self, layer: int, ids: Tensor) -> tuple[Tensor, Source, int]:
         """The ranks of ids [other] under every head's vector at every position: int64 [position, head, other].
 
-        0 where an encoding is not finite. With them a table of the vocabulary, and how many candidates it has.
+        0 where an encoding is not finite. With them a source of the vocabulary, and how many candidates it has.
         """
-        tables: dict[Spot | None, Table] = {}
+        sources: dict[Spot | None, Source] = {}
+        count = len(self.captured.tokens)
 
         def encode(spot: Spot | None) -> Encoded:
-            encoded = self._encoded(layer, spot)
-            if not tables:
-                tables[spot] = encoded.table
+            encoded = self._encoded(layer, spot, 0 if sources else count)
+            if not sources:
+                sources[spot] = encoded.source
             return encoded
 
-        count = len(self.captured.tokens)
         # Nothing is added on the way to the logits, so that what is divided by before is divided by after.
         vectors = torch.stack([self._vectors(layer, position) * self._share(position) for position in range(count)])
         found = search_placed(
@@ -97,25 +127,25 @@ class Finder:
         )
         ranks = found.nearest[self.question.metric].other_ranks
         assert ranks is not None, "they were asked for"
-        return ranks, next(iter(tables.values())), found.candidates
+        return ranks, next(iter(sources.values())), found.candidates
 
     def farthest(self, layer: int, positions: Sequence[int]) -> Nearest:
         """As many tokens in the opposite direction, the farthest first; for cosine and dot."""
-        placed = [self.placed(layer, position) for position in positions]
+        placed = self._placed(layer, positions)
         near, _ = self._search([Placed(one.encoded, -one.vectors) for one in placed], positions)
         around = 2.0 if self.question.metric == "cosine" else 0.0
         return Nearest(near.ids, near.ranks, around - near.distances, near.own_rank, near.own_distance, None)
 
     def pair(self, layer: int, position: int, head: int, id: int) -> tuple[Tensor, Tensor]:
         """The two vectors that a distance is between: a head's, and the vocabulary token's, float64 [width]."""
-        placed = self.placed(layer, position)
+        placed = self.placed(layer, position, 1)
         found = placed.vectors[head].double()
         rows = placed.encoded.rows(torch.tensor([id], device=found.device))[0]  # (table head, width)
         return found, rows[head * len(rows) // len(placed.vectors)]
 
     def split(self, layer: int, position: int, head: int, id: int) -> Split:
         """The score of one token, split over the source positions."""
-        asked, encoded = self.question, self.placed(layer, position).encoded
+        asked, encoded = self.question, self.placed(layer, position, 1).encoded
         found, row = self.pair(layer, position, head, id)
         values = self.captured.vectors("v", layer)[:, head].double().to(found.device)  # (S, d_head)
         constant = torch.zeros_like(row)
@@ -137,22 +167,22 @@ class Finder:
             return 1.0
         return 1.0 / float(self.vocabulary.unembedding.norm.spread(self.captured.residual[-1, position]))
 
-    def _search(self, placed: list[Placed], positions: Sequence[int]) -> tuple[Nearest, Table]:
-        table, k = placed[0].encoded.table, self.question.k
-        allowed = self.allowed(table)
-        most = table.candidates if allowed is None else int((table.finite & allowed).sum())
+    def _search(self, placed: list[Placed], positions: Sequence[int]) -> tuple[Nearest, Source]:
+        source, k = placed[0].encoded.source, self.question.k
+        allowed = self.allowed(source)
+        most = source.candidates if allowed is None else int((source.finite & allowed).sum())
         if k > most:
             raise InputError(f"k is {k}; only {most} tokens can be neighbours.")
-        own = torch.tensor([self.captured.tokens[p].id for p in positions], device=table.rows.device)
+        own = torch.tensor([self.captured.tokens[p].id for p in positions], device=source.device)
         # Where the closed form does not hold, every position has a table of its own.
-        one_table = all(one.encoded.table is table for one in placed)
-        groups = [range(len(placed))] if one_table else [range(n, n + 1) for n in range(len(placed))]
+        one_source = all(one.encoded.source is source for one in placed)
+        groups = [range(len(placed))] if one_source else [range(n, n + 1) for n in range(len(placed))]
         found = []
         for group in groups:
             places: list[Place] = [placed[n].encoded.place for n in group]
             found.append(
                 search(
-                    placed[group[0]].encoded.table,
+                    placed[group[0]].encoded.source,
                     places,
                     torch.stack([placed[n].vectors for n in group]),
                     own[group.start : group.stop],
@@ -162,15 +192,15 @@ class Finder:
                     candidates=allowed,
                 )[self.question.metric]
             )
-        return _on_cpu(found), table
+        return _on_cpu(found), source
 
-    def allowed(self, table: Table) -> Tensor | None:
+    def allowed(self, source: Source) -> Tensor | None:
         """Which tokens may be neighbours, bool [token]; None: all."""
         if self.question.candidates == "all":
             return None
-        return self.vocabulary.names.words.to(table.rows.device)
+        return self.vocabulary.names.words.to(source.device)
 
-    def notes(self, table: Table, wanted: bool) -> tuple[str, ...]:
+    def notes(self, source: Source, wanted: bool) -> tuple[str, ...]:
         """What a reader of an answer must see; `wanted`: whether the position was asked for."""
         asked, vocabulary, text = self.question, self.vocabulary, self.captured
         found = [*text.notes, *notes.space(asked.space, asked.vector)]
@@ -193,7 +223,7 @@ class Finder:
             logits = vocabulary.unembedding.logits
             found += notes.other_rows(logits, vocabulary.size)
             lacking = range(logits, vocabulary.size)
-        strange = [id for id in table.not_finite.tolist() if id not in lacking]
+        strange = [id for id in source.not_finite.tolist() if id not in lacking]
         return (*found, *notes.not_finite([vocabulary.names[id].label for id in strange]))
 
 

@@ -186,7 +186,8 @@ def journey(captured: Captured, k: int, position: bool, isolated: bool) -> Journ
     stream = joined(captured.stages)  # (stage, S, d_model)
     use_position = position and captured.vocabulary.has_positions
     ids = torch.tensor([token.id for token in tokens])
-    found = walk(captured.vocabulary, stream, ids, captured.spots if use_position else None, k=k)
+    spots = [captured.stands(position, use_position) for position in range(len(tokens))]
+    found = walk(captured.vocabulary, stream, ids, spots, k=k)
     normed = bench.opened.feed.norms_input
     if isolated:
         about_rank = notes.ranked_alone(captured.mask, captured.input.context is not None)

@@ -13,6 +13,7 @@ from headscope.inference.estimates import number
 from headscope.model.tokens import Token, TokenName
 from headscope.question.choices import Mask
 from headscope.question.kinds import KINDS, Kind
+from headscope.question.passage import Passage
 from headscope.question.question import Question
 from headscope.reading.answer import Answer, Record, choices, question_record, token_cell, token_record
 from headscope.reading.bench import Bench
@@ -32,7 +33,7 @@ class Explains(Protocol):
     def bench(self) -> Bench: ...
 
     @property
-    def text(self) -> str: ...
+    def passage(self) -> Passage: ...
 
     @property
     def mask(self) -> Mask: ...

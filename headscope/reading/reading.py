@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from headscope.model.surroundings import settled_class
@@ -214,9 +214,9 @@ class Reading(Captured):
         """
         return self.ask_atlas(Question(None, space, reference, metric, position, candidates, k=1), token)
 
-    def ask_atlas(self, asked: Question, token: int | str = 1) -> Atlas:
-        """The same for a question that is made already."""
-        return answers.atlas(self, asked, token)
+    def ask_atlas(self, asked: Question, token: int | str = 1, tell: Callable[[Atlas], None] | None = None) -> Atlas:
+        """The same for a question that is made already; `tell` hears of the layers so far, at each that is found."""
+        return answers.atlas(self, asked, token, tell)
 
     def map(
         self,

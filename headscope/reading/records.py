@@ -37,11 +37,29 @@ class ModelRecord(TypedDict):
     positions: int | None
 
 
+class MessageRecord(TypedDict):
+    """A turn of a chat."""
+
+    role: str
+    content: str
+
+
+class GivenRecord(TypedDict):
+    """How the text was given, by the names that `Scope.read` has: as token ids, say, or as the messages of a chat."""
+
+    text: NotRequired[str]
+    pair: NotRequired[str]
+    special: NotRequired[bool]
+    ids: NotRequired[list[int]]
+    messages: NotRequired[list[MessageRecord]]
+
+
 class ReadRecord(TypedDict):
-    """Which model read which text: its tokens."""
+    """Which model read which text: its tokens; `given`: how it was given, where it is no plain text."""
 
     model: ModelRecord
     text: str
+    given: NotRequired[GivenRecord]
     mask: Mask
     tokens: list[TokenRecord]
 

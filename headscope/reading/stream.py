@@ -6,7 +6,7 @@ layer. One text's journey and a survey's figures are both made here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
@@ -26,6 +26,7 @@ from headscope.vocabulary.placed import Encode, Spots, places_of, search_placed
 After = Literal["input", "attention", "layer"]
 AFTER: tuple[After, ...] = get_args(After)
 _BATCH_TOKENS = 512  # of one pass, padding included: all that its modules see is held until it ends
+_COMPONENTS = 2**21  # of streams that are compared in float64 at a time
 
 
 class Stage(NamedTuple):
@@ -62,16 +63,23 @@ def streams(
 
     A decoder attends to `contexts`. Raises ModelError where the model computes what is not finite.
     """
-    found: list[Tensor] = [torch.empty(0)] * len(texts)
+    found = dict(each_stream(opened, texts, mask, contexts))
+    return [found[n] for n in range(len(texts))]
+
+
+def each_stream(
+    opened: Opened, texts: Sequence[list[int]], mask: Mask, contexts: Sequence[list[int]] | None
+) -> Iterator[tuple[int, Tensor]]:
+    """The same one after another, each with its text's place in `texts`."""
     for batch in alike([len(ids) for ids in texts], _BATCH_TOKENS, opened.positions.together):
         read = None if contexts is None else [contexts[n] for n in batch]
         stages = opened.stages([texts[n] for n in batch], mask, read)
         for row, n in enumerate(batch):
-            found[n] = joined(stages, row)[:, : len(texts[n])].clone()
-            if not bool(found[n].isfinite().all()):
+            found = joined(stages, row)[:, : len(texts[n])].clone()
+            if not bool(found.isfinite().all()):
                 name = type(opened.model).__name__
                 raise ModelError(f"{name} computes a residual stream that is not finite: try another dtype.")
-    return found
+            yield n, found
 
 
 @dataclass(frozen=True)
@@ -105,7 +113,7 @@ def walk(
     vocabulary: Vocabulary,
     stream: Tensor,
     ids: Tensor,
-    spots: Sequence[Spot] | None,
+    spots: Sequence[Spot | None] | None,
     *,
     k: int,
     others: Tensor | None = None,
@@ -113,7 +121,8 @@ def walk(
     """Compare `stream` float32 [stage, token, d_model] with what block 0 gets for every token of the vocabulary.
 
     `ids` int64 [token] are the own tokens, `spots` [token] where they stood; None leaves the positions out of the
-    embeddings. `others` int64 [token, other]: more tokens to rank, −1 for none. Exact, as `neighbors.search` is.
+    embeddings, of all or of one. `others` int64 [token, other]: more tokens to rank, −1 for none. Exact, as
+    `neighbors.search` is.
     """
     others = torch.full((len(ids), 0), -1) if others is None else others
     vectors = stream.transpose(0, 1).contiguous()  # (token, stage, d_model)
@@ -139,7 +148,7 @@ def ranks_alone(vocabulary: Vocabulary, stream: Tensor, ids: Tensor) -> Tensor:
     found = []
     for stage, vectors in enumerate(stream):
         table = vocabulary.isolated_stream(stage)
-        device = table.rows.device
+        device = table.device
         near = search(table, [Place.none], vectors[:, None].to(device), ids.to(device), k=1)["cosine"]
         found.append(near.own_rank[:, 0].cpu())
     return torch.stack(found)
@@ -148,14 +157,16 @@ def ranks_alone(vocabulary: Vocabulary, stream: Tensor, ids: Tensor) -> Tensor:
 def _other_cosine(places: Spots, encode: Encode, vectors: Tensor, others: Tensor) -> Tensor:
     """Cosine of every stream to its other tokens' input embeddings, [stage, token, other]; nan where there is none."""
     found = torch.full((*vectors.shape[:2], others.shape[1]), torch.nan)
+    size = max(1, _COMPONENTS // vectors[0].numel())
     for spot, members in places:
         member, column = (others[members] >= 0).nonzero(as_tuple=True)
         if not len(member):
             continue
-        asked, one = members[member], encode(spot)
-        rows = one.rows(others[asked, column].to(one.table.rows.device)).cpu()  # (pair, 1, d_model)
-        cosines = torch.nn.functional.cosine_similarity(vectors[asked].double(), rows, dim=-1)  # (pair, stage)
-        found[asked, :, column] = cosines.float()
+        one = encode(spot)
+        for asked, of in zip(members[member].split(size), column.split(size), strict=True):
+            rows = one.rows(others[asked, of].to(one.table.device)).cpu()  # (pair, 1, d_model)
+            cosines = torch.nn.functional.cosine_similarity(vectors[asked].double(), rows, dim=-1)  # (pair, stage)
+            found[asked, :, of] = cosines.float()
     return found.transpose(0, 1)
 
 

@@ -28,9 +28,11 @@ def model_record(card: Card) -> ModelRecord:
 
 def read_record(card: Card, reading: Captured) -> ReadRecord:
     """Which model read which text: its tokens."""
+    given = {} if reading.passage.plain else {"given": reading.passage.given}
     return {
         "model": model_record(card),
         "text": reading.text,
+        **given,  # type: ignore[typeddict-item]
         "mask": reading.mask,
         "tokens": [token_record(token) for token in reading.tokens],
     }

@@ -86,15 +86,5 @@ def evenly(sees: Tensor, v: Tensor, heads: int) -> Tensor:
     return mixed
 
 
-def visible(pattern: Tensor) -> Tensor:
-    """What each position may see, of one layer's pattern [head, query, source]: bool [query, source].
-
-    Where a head attends at all it may see, and a layer's heads have one mask; a weight that float32 holds to be 0 in
-    every head is taken for a mask.
-    """
-    seen: Tensor = (pattern > 0).any(0)
-    return seen
-
-
 def _over(total: Tensor, count: Tensor) -> Tensor:
     return torch.where(count > 0, total / count.clamp_min(torch.finfo(torch.float32).tiny), torch.nan)

@@ -209,11 +209,9 @@ def worked(near: Neighbors, head: int, id: int, search: Finder, neighbor: TokenN
     q = captured.vectors("q", layer)[token.position, head].double()
     k = captured.vectors("k", layer)[:, head].double()
     products = k @ q
-    weights = captured.pattern_of(layer)[head, token.position].double()
+    pattern, visible = captured.attended(layer)
+    weights = pattern[head, token.position].double()
     scale = _scale(products, weights, q.shape[-1])
-    scores = products * scale
-    # A weight of exactly 0 is a mask, unless its score alone explains it in float32.
-    seen = (weights > 0) | (scores < scores[weights > 0].max() - 80)
     vector, row = search.pair(layer, token.position, head, id)
     product = float(vector @ row)
     lengths = float(vector.norm() * row.norm())
@@ -230,7 +228,7 @@ def worked(near: Neighbors, head: int, id: int, search: Finder, neighbor: TokenN
         tokens=captured.tokens,
         products=products,
         scale=scale,
-        seen=seen,
+        seen=visible[token.position],
         weights=weights,
         values=captured.vectors("v", layer)[:, head].double(),
         z=captured.z[layer, token.position, head].double(),

@@ -19,7 +19,7 @@ from headscope.reading.attention import named_places
 from headscope.reading.captured import Captured
 from headscope.reading.finding import finder
 from headscope.reading.records import WrittenFiguresRecord, WrittenHeadRecord, WrittenRecord
-from headscope.reading.within import Shown, counting, shown, visible
+from headscope.reading.within import Shown, counting, shown
 from headscope.show.heat import heat
 from headscope.show.sheet import Cell, Row, Sheet, of_heads
 
@@ -194,12 +194,11 @@ def written(captured: Captured, asked: Question, head: int | None) -> Written:
     said = f"there is no head {head!r}; the layer's heads are 0 to {heads - 1}."
     chosen = None if head is None else one_of_many(head, range(heads), said)
     ids, back = torch.tensor([token.id for token in captured.tokens]).unique(return_inverse=True)
-    ranks, table, candidates = search.ranks(layer, ids)
+    ranks, source, candidates = search.ranks(layer, ids)
     bench.vouch(ids)
     ranks = ranks[..., back].movedim(1, 0)  # (H, S, S)
     aucs = torch.where(ranks > 0, auc(ranks.double(), candidates), torch.nan).float()
-    pattern = captured.pattern_of(layer)
-    sees = visible(pattern)
+    pattern, sees = captured.attended(layer)
     ordinary = torch.tensor([not token.special for token in captured.tokens])
     within = shown(aucs, pattern, sees, counting(captured.tokens), ordinary)
     if chosen is None:
@@ -214,7 +213,7 @@ def written(captured: Captured, asked: Question, head: int | None) -> Written:
         within=within,
         candidates=candidates,
         head=chosen,
-        notes=(*search.notes(table, asked.use_position), *masked),
+        notes=(*search.notes(source, asked.use_position), *masked),
     )
 
 

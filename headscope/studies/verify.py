@@ -90,7 +90,7 @@ def _encodings(bench: Bench, name: str) -> Check:
     for layer in layers:
         encoded = bench.encodings.encoded("value", "layer", layer, spot)
         model = feed.vectors(ids, layer, spot.rows)
-        got = encoded.rows(ids.to(encoded.table.rows.device)).cpu()
+        got = encoded.rows(ids.to(encoded.table.device)).cpu()
         error = float((got - model.cpu().double()).abs().amax() / model.abs().amax())
         worst = max(worst, error if error == error else float("inf"))
         slow += [layer] if encoded.way == "model" else []

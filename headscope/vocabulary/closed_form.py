@@ -23,40 +23,26 @@ from headscope.model.capture.precision import basis_length
 from headscope.model.feed.feed import Feed, Part
 from headscope.model.feed.feed import Place as ModelPlace
 from headscope.neighbors import Table
+from headscope.neighbors.rounded import rounded
+from headscope.neighbors.shared import Numbers, Shared, rows_of
 from headscope.question.stopping import stop_point
+from headscope.vocabulary.stem import Stem, by_chunk
 from headscope.vocabulary.through_w_o import Lens
 
 _ROWS = 8192  # vocabulary rows at a time, so that no second copy of the vocabulary is ever held
 
 
 @dataclass(frozen=True)
-class Stem:
-    """What the positions act on: C y_t [token, d] and |C y_t|² [token]; the same for all layers of most models."""
-
-    rows: Tensor
-    squares: Tensor
-
-    def of(self, ids: Tensor) -> Stem:
-        """The same of a few tokens."""
-        return Stem(self.rows[ids], self.squares[ids])
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held."""
-        return self.rows.nbytes + self.squares.nbytes
-
-
-@dataclass(frozen=True)
 class Motion:
-    """What one position does to a stem: it adds δ [d] to every y_t, and makes the scale u_t [token]."""
+    """What one position does to a stem: it adds δ [d] to every E_t, and makes the scale u_t [token]."""
 
-    offset: Tensor
-    scale: Tensor
+    offset: Tensor | None  # None: nothing is added
+    scale: Tensor | None  # None: 1
 
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        return self.offset.nbytes + self.scale.nbytes
+        return sum(part.nbytes for part in (self.offset, self.scale) if part is not None)
 
 
 @dataclass(frozen=True)
@@ -76,7 +62,7 @@ class ClosedForm:
     layer: int
     part: Part
     stem: Stem | None
-    matrix: Tensor  # [d, head * d_head]
+    matrix: Tensor  # [head, d, d_head]
     bias: Tensor  # β [head, d_head]
     weight: Tensor  # W itself, on N(y) − N(0): [d, head * d_head]
     zero: Tensor  # N(0) [d]
@@ -97,36 +83,45 @@ class ClosedForm:
 
     def through(self, lens: Lens) -> ClosedForm:
         """The same without β, seen through W_O."""
-        heads, _, width = lens.matrix.shape
-        matrix = self.matrix.unflatten(1, self.bias.shape)  # (d, head, d_head)
-        seen = lens(matrix).float().flatten(1)  # (d, head * width)
-        return replace(self, matrix=seen, bias=seen.new_zeros(heads, width))
+        seen = lens(self.matrix.transpose(0, 1)).float().transpose(0, 1).contiguous()  # (head, d, width)
+        return replace(self, matrix=seen, bias=seen.new_zeros(len(seen), seen.shape[2]))
 
     def pack(self) -> Table:
         """A and β of the whole vocabulary; without a stem A is R − β itself."""
+        if self.stem is not None:
+            return Table.pack(rows_of(self.stem.stock.vectors, [self.matrix]), self.bias)
         tokens, (heads, width) = self.feed.vocab_size, self.bias.shape
         table = torch.empty(heads, tokens, width, device=self.matrix.device)
         for start in range(0, tokens, _ROWS):
             stop_point()
-            rows = self._before(slice(start, start + _ROWS)) @ self.matrix
-            table[:, start : start + _ROWS] = rows.unflatten(1, (heads, width)).transpose(0, 1)
+            table[:, start : start + _ROWS] = self._before(slice(start, start + _ROWS)) @ self.matrix
         return Table.pack(table, self.bias)
 
-    def shift(self, motion: Motion) -> Tensor:
-        """a [head, d_head]: what a position adds to every row of A."""
-        return self.of(motion.offset)
+    def numbers(self) -> Numbers:
+        """What a search needs of A where its rows are not held."""
+        assert self.stem is not None, "without one no vectors are shared"
+        return Numbers.of(self.stem.stock, self.matrix, self.bias)
+
+    def shared(self, numbers: Numbers) -> Shared:
+        """A and β of the whole vocabulary, of which no row is held."""
+        assert self.stem is not None, "without one no vectors are shared"
+        return Shared.of(self.stem.stock, self.matrix, self.bias, numbers)
 
     def of(self, y: Tensor) -> Tensor:
         """What W makes of one vector y [d]: [head, d_head]."""
-        return (y @ self.matrix).reshape(self.bias.shape)
+        return torch.einsum("d,hdw->hw", y.double(), self.matrix.double()).float()
 
-    def encode(self, ids: Tensor, offset: Tensor | None) -> Tensor:
-        """R float64 [token, head, d_head] of `ids` [token], δ [d] away; None: of a form without a stem."""
-        rows = (self._before(ids) @ self.matrix).double().unflatten(1, self.bias.shape)  # (token, head, d_head)
-        if offset is not None:
-            assert self.stem is not None, "a position moves a stem"
-            moved = motion(self.feed, self.layer, self.part, self.stem.of(ids), offset)
-            rows = (rows + self.shift(moved)) * moved.scale.double()[:, None, None]
+    def encode(self, ids: Tensor, offset: Tensor | None = None) -> Tensor:
+        """R float64 [token, head, d_head] of `ids` [token], offset [d] away (see `offset`); None: at no position."""
+        before = self._before(ids) if self.stem is None else self.stem.stock.vectors[ids].float()
+        rows = rounded(before, self.matrix).double().transpose(0, 1)  # (token, head, d_head)
+        if self.stem is not None:
+            few = self.stem.of(ids)
+            moved = motion(self.feed, self.layer, self.part, few, few.added if offset is None else offset)
+            if moved.offset is not None:
+                rows = rows + self.of(moved.offset)
+            if moved.scale is not None:
+                rows = rows * moved.scale.double()[:, None, None]
         encoded: Tensor = rows + self.bias
         return encoded
 
@@ -137,41 +132,27 @@ class ClosedForm:
         return found
 
     def _before(self, ids: Tensor | slice) -> Tensor:
-        """What W acts on, [token, d]."""
-        if self.stem is not None:
-            return self.stem.rows[ids]
+        """N(y_t) − N(0) [token, d], which W acts on without a stem."""
         y = self.feed.inputs(_vocabulary(self.feed)[ids], self.layer, None, self.part)
         return _deviation(self.feed, self.layer, self.part, y)
 
 
 def motion(feed: Feed, layer: int, part: Part, stem: Stem, offset: Tensor) -> Motion:
-    """What a position with the offset δ [d] does, for all that shares the stem."""
-    return Motion(offset, inverse_spread(feed, layer, part, stem, offset))
+    """What a position with an offset [d] does, for all that shares the stem."""
+    return Motion(offset if offset.any() else None, inverse_spread(feed, layer, part, stem, offset))
 
 
 def centre(stem: Stem, motion: Motion) -> Tensor:
-    """The mean of u_t (y_t + δ) over the vocabulary, [d]."""
-    scale, known = motion.scale, stem.squares.isfinite()
-    total = torch.zeros_like(motion.offset, dtype=torch.float64)
+    """The mean of u_t (E_t + offset) over the vocabulary, [d]."""
+    known = stem.squares.isfinite()
+    scale = torch.ones_like(stem.squares).float() if motion.scale is None else motion.scale
+    total = torch.zeros(stem.stock.vectors.shape[1], dtype=torch.float64, device=scale.device)
     for start in range(0, len(scale), _ROWS):
         chunk, kept = slice(start, start + _ROWS), known[start : start + _ROWS]
-        if kept.all():
-            total += scale[chunk] @ stem.rows[chunk]
-        else:
-            total += scale[chunk][kept] @ stem.rows[chunk][kept]
-    total += scale[known].double().sum() * motion.offset
+        total += scale[chunk][kept] @ stem.stock.vectors[chunk][kept].float()
+    if motion.offset is not None:
+        total += scale[known].double().sum() * motion.offset
     return (total / int(known.sum())).float()
-
-
-def stem(feed: Feed, layer: int, part: Part) -> Stem:
-    """C y_t of the whole vocabulary, at no position."""
-    norm = feed.norm(layer, part)
-    rows = feed.inputs(_vocabulary(feed), layer, None, part)  # (V, d)
-    if norm is not None and norm.centres:
-        rows -= rows.mean(-1, keepdim=True)
-    # In chunks: a norm in float64 makes a copy in float64.
-    norms = torch.cat([torch.linalg.vector_norm(chunk, dim=-1, dtype=torch.float64) for chunk in rows.split(_ROWS)])
-    return Stem(rows, norms.square())
 
 
 def same_stem(feed: Feed, first: tuple[int, Part], second: tuple[int, Part]) -> bool:
@@ -186,33 +167,34 @@ def same_stem(feed: Feed, first: tuple[int, Part], second: tuple[int, Part]) -> 
 def fit(feed: Feed, layer: int, part: Part, stem: Stem | None) -> ClosedForm:
     """Measure W and β; without positions (`stem` None) W acts on the norm's output, where the scale is 1."""
     weight, constant = _affine(feed, layer, part)
-    matrix, basis = weight, torch.eye(weight.shape[0], device=weight.device)
+    basis = torch.eye(weight.shape[0], device=weight.device)
     zero = feed.normalised(torch.zeros_like(basis[:1]), layer, part)
     bias = constant + (zero[0] @ weight).reshape(constant.shape)  # not measured: it would be rounded as N(0) is
-    if stem is not None:
+    matrix = weight.unflatten(1, bias.shape).transpose(0, 1).contiguous()  # (head, d, width)
+    if stem is not None and feed.norm(layer, part) is not None:
         # s(y) (N(y) − N(0)) is linear in y: the whole vocabulary needs one product.
-        matrix = unnormalised(feed, layer, part, basis) @ matrix
+        matrix = rounded(unnormalised(feed, layer, part, basis), matrix)
     return ClosedForm(feed, layer, part, stem, matrix, bias, weight, zero[0])
 
 
 def fit_arrivals(feed: Feed, stem: Stem) -> ClosedForm:
     """The norm before layer 0's v by itself, in the place of v: one head of d numbers."""
-    basis = torch.eye(stem.rows.shape[1], device=stem.rows.device)
+    basis = torch.eye(stem.stock.vectors.shape[1], device=stem.squares.device)
     bias = feed.normalised(torch.zeros_like(basis[:1]), 0)
-    return ClosedForm(feed, 0, "v", stem, unnormalised(feed, 0, "v", basis), bias, basis, bias[0])
+    return ClosedForm(feed, 0, "v", stem, unnormalised(feed, 0, "v", basis)[None], bias, basis, bias[0])
 
 
 def _vocabulary(feed: Feed) -> Tensor:
     return torch.arange(feed.vocab_size, device=feed.device)
 
 
-def offset(feed: Feed, layer: int, part: Part, position: ModelPlace) -> Tensor:
-    """δ [d]: what the position adds to y, the same for every token."""
-    ids = feed.plain_tokens[:4]
-    bare = feed.inputs(ids, layer, None, part)
+def offset(feed: Feed, layer: int, part: Part, stem: Stem, position: ModelPlace) -> Tensor:
+    """What is added to every E_t of a stem at a position [d]: y_t = factor · (E_t + offset)."""
     if position is None:
-        return torch.zeros_like(bare[0])
-    return (feed.inputs(ids, layer, position, part).double() - bare.double()).mean(0).float()
+        return stem.added
+    ids = feed.plain_tokens[:4]
+    there, bare = (feed.inputs(ids, layer, place, part).double() for place in (position, None))
+    return (stem.added + (there - bare).mean(0) / stem.factor).float()
 
 
 def _affine(feed: Feed, layer: int, part: Part) -> tuple[Tensor, Tensor]:
@@ -235,11 +217,14 @@ def unnormalised(feed: Feed, layer: int, part: Part, y: Tensor) -> Tensor:
     return y if norm is None else norm.spread(y) * _deviation(feed, layer, part, y)
 
 
-def inverse_spread(feed: Feed, layer: int, part: Part, stem: Stem, shift: Tensor) -> Tensor:
-    """u_t = 1 / sqrt(|C(y_t + δ)|² / d + eps) [token]."""
+def inverse_spread(feed: Feed, layer: int, part: Part, stem: Stem, offset: Tensor) -> Tensor | None:
+    """u_t = factor / sqrt(|C y_t|² / d + eps) [token], y_t as `offset` says; None: 1."""
     norm = feed.norm(layer, part)
     if norm is None:
-        return torch.ones_like(stem.rows[:, 0])
-    moved = norm.centred(shift)
-    squares = (stem.rows @ moved).double().mul_(2).add_(stem.squares).add_(moved.double().square().sum())
-    return squares.clamp_min_(0).div_(len(moved)).add_(norm.eps).rsqrt_().float()
+        return None if stem.factor == 1 else torch.full_like(stem.squares, stem.factor).float()
+    squares = stem.squares
+    if offset.any():
+        moved = norm.centred(offset)
+        along = by_chunk(stem.stock.vectors, lambda chunk: chunk @ moved)
+        squares = along.double().mul_(2).add_(squares).add_(moved.double().square().sum())
+    return squares.clamp_min(0).div_(len(offset)).add_(norm.eps / stem.factor**2).rsqrt_().float()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from headscope.errors import InputError
-from headscope.neighbors import Place, Table
+from headscope.neighbors import Place, Source, Table
 from headscope.question.stopping import stop_point
 
 _STRETCH = 4096  # tokens that are narrowed at a time
@@ -37,20 +37,26 @@ class Aim:
 class Encoded:
     """The vocabulary in one space: R[h, t] = scale[t] (rows[h, t] + shift[h]) + bias[h], and how vectors get there."""
 
-    table: Table
+    source: Source
     place: Place
     way: Derivation
     error: float  # largest difference from the model's own values on a sample, relative to the largest |v|
     aim: Aim | None = None  # None: vectors are compared as they are
 
+    @property
+    def table(self) -> Table:
+        """The source as rows that are held, where they were asked for."""
+        assert isinstance(self.source, Table), "encodings for few vectors may have no table"
+        return self.source
+
     def rows(self, ids: Tensor) -> Tensor:
-        """R of `ids` [token] in every head of the table: float64 [token, head, width]."""
-        return self.table.encodings(self.place, ids).transpose(0, 1)  # (token, head, width)
+        """R of `ids` [token] in every head of the source: float64 [token, head, width]."""
+        return self.source.encodings(self.place, ids).transpose(0, 1)  # (token, head, width)
 
     def enter(self, vectors: Tensor) -> Tensor:
         """Vectors [..., head, d_head] of the layer's heads as they are compared: float32 [..., head, width]."""
-        vectors = vectors.to(self.table.rows.device)
-        wanted = self.table.rows.shape[2] if self.aim is None else self.aim.matrix.shape[1]
+        vectors = vectors.to(self.source.device)
+        wanted = self.source.shape[2] if self.aim is None else self.aim.matrix.shape[1]
         if vectors.shape[-1] != wanted:
             raise InputError(
                 f"each head's keys and queries have {wanted} numbers here, and what is to be compared with them has "
@@ -67,22 +73,22 @@ class Encoded:
         assert self.aim is not None, "only W_O widens"
         basis, upper = torch.linalg.qr(self.aim.matrix.mT)  # (head, width, d_head), (head, d_head, d_head)
         across = basis.transpose(0, 1).flatten(1)  # (width, head · d_head): one product for all heads
-        tokens, parts = self.table.rows.shape[1], []
+        tokens, parts = self.source.shape[1], []
         for start in range(0, tokens, _STRETCH):
             stop_point()
-            (rows,) = self.table.encodings(self.place, slice(start, start + _STRETCH))  # (token, width)
+            (rows,) = self.source.encodings(self.place, slice(start, start + _STRETCH))  # (token, width)
             inside = (rows @ across).unflatten(1, (len(basis), -1)).transpose(0, 1)  # (head, token, d_head)
             outside = (rows.square().sum(-1) - inside.square().sum(-1)).clamp_min(0).sqrt()
             parts.append(torch.cat([inside, outside[..., None]], -1).float())
         matrix = torch.nn.functional.pad(upper.mT, (0, 1))
         # An offset is what x M is at some x (minus a mean, in the space fitted): it lies in M's rows too.
         offset = torch.nn.functional.pad(torch.einsum("he,hed->hd", self.aim.offset, basis), (0, 1))
-        return replace(self, table=unbiased(torch.cat(parts, dim=1)), place=Place.none, aim=Aim(matrix, offset))
+        return replace(self, source=unbiased(torch.cat(parts, dim=1)), place=Place.none, aim=Aim(matrix, offset))
 
     @property
     def nbytes(self) -> int:
-        """Memory the table holds, in bytes."""
-        return self.table.nbytes
+        """Memory the source holds, in bytes."""
+        return self.source.nbytes
 
 
 def unbiased(rows: Tensor) -> Table:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from headscope.errors import InputError, ModelError
-from headscope.keep.memory import M, Recent
+from headscope.keep.memory import M, Memory, Recent
 from headscope.model.feed.feed import Feed, Part, finite_ids
 from headscope.model.feed.feed import Place as ModelPlace
 from headscope.model.feed.positions import Spot
@@ -21,15 +21,19 @@ from headscope.model.feed.projections import output_weights
 from headscope.model.feed.turns import measure_turn
 from headscope.model.opened import Opened
 from headscope.model.unembedding import Unembedding, find_unembedding
-from headscope.neighbors import Place, Table
+from headscope.neighbors import Place, Source, Table
 from headscope.question import notes
 from headscope.question.choices import OPEN_REFERENCES, Reference, Space
 from headscope.vocabulary import closed_form
-from headscope.vocabulary.closed_form import ClosedForm, Motion, Stem
+from headscope.vocabulary.closed_form import ClosedForm, Motion
 from headscope.vocabulary.encoded import Aim, Encoded, mean_of, unbiased
 from headscope.vocabulary.fitted import Fitted
 from headscope.vocabulary.isolated import Isolated
+from headscope.vocabulary.numbers import KeptNumbers
+from headscope.vocabulary.stem import Stem
+from headscope.vocabulary.stem import stem as stem_of
 from headscope.vocabulary.through_w_o import Lens, seen_through
+from headscope.vocabulary.ways import Ways
 
 log = logging.getLogger(__name__)
 TOLERANCE = 1e-5  # of the largest |v|: what float32 arithmetic in another order may differ by
@@ -61,19 +65,22 @@ class _CachedTensors:
 
 
 class Vocabulary:
-    """Encodings of a model's whole vocabulary, made when first asked for and kept within `budget` bytes.
+    """Encodings of a model's whole vocabulary, made when first asked for and kept within `budget`.
+
+    That is so many bytes, or a memory that others have part in.
 
     `encoded(space, reference, layer, spot)` is what the reference's block makes of every token that arrives as
     block 0's input at `spot`, as `layer` compares it; None leaves out what the model does for positions.
     """
 
-    def __init__(self, opened: Opened, budget: int, alone: Isolated) -> None:
+    def __init__(self, opened: Opened, budget: int | Memory, alone: Isolated) -> None:
         self.feed: Feed = opened.feed
         self.names = opened.names
         self._opened, self._alone = opened, alone
         self.fitted: Fitted | None = None  # what the space fitted is, once a lens is in use
         self._cache: Recent[Any] = Recent(budget)
         self._owners: dict[tuple[int, Part], tuple[int, Part]] = {}
+        self._ways, self._numbers = Ways(), KeptNumbers(alone.weights_sha256)
 
     @property
     def has_positions(self) -> bool:
@@ -113,10 +120,14 @@ class Vocabulary:
         """Keep no more than `budget` bytes of encodings until the block ends: for work that goes layer by layer."""
         return self._cache.within(budget)
 
-    def encoded(self, space: Space, reference: Reference | None, layer: int, spot: Spot | None) -> Encoded:
+    def encoded(
+        self, space: Space, reference: Reference | None, layer: int, spot: Spot | None, queries: int | None = None
+    ) -> Encoded:
         """The vocabulary as `layer` compares it in `space`, at `spot`.
 
-        `reference` None is for the spaces that have none. Raises InputError where the model has no such space.
+        `reference` None is for the spaces that have none. `queries`: how many vectors of each head will be compared,
+        which decides whether a table is made (`ways`), 0 where they are together with other layers'; None: it is.
+        Raises InputError where the model has no such space.
         """
         if space == "embedding":
             return Encoded(self._keep(("embedding",), self._embeddings), Place.none, "model", 0.0, self._writes(layer))
@@ -137,13 +148,26 @@ class Vocabulary:
                 return self._seen(("output", "isolated", layer), values, self._lens(layer))
             return Encoded(values, Place.none, "model", 0.0)
         projection = 0 if reference == "input" else layer
-        place = spot if self.has_positions else None
+        place = None if spot is None or not spot.added else spot
         if space == "output":
-            return self._output(projection, layer, place)
-        encoded = self._part(_PARTS[space], projection, place)
-        if space == "value" or spot is None:
+            return self._output(projection, layer, place, queries)
+        encoded = self._part(_PARTS[space], projection, place, queries)
+        if space == "value" or spot is None or not spot.placed:
             return encoded
         return replace(encoded, aim=self._turn(_PARTS[space], projection, spot))
+
+    def is_ready(self, space: Space, reference: Reference | None, layer: int) -> bool:
+        """Whether nothing has to be computed for the whole vocabulary before few vectors of a layer are compared."""
+        projection = 0 if reference == "input" else layer
+        if reference not in ("input", "layer"):
+            return True
+        form = self._proved(_PARTS[space], projection).form
+        if form is None or form.stem is None:
+            return False
+        key: tuple[object, ...] = ("table", _PARTS[space], projection)
+        if space == "output":
+            key, form = ("output", projection, layer, "table"), self._seen_form(projection, layer, form)
+        return key in self._cache or ("shared", *key) in self._cache or self._numbers.get(form) is not None
 
     def isolated(self, layer: int) -> Table:
         """Every token's values in `layer` when the model reads it alone."""
@@ -160,15 +184,16 @@ class Vocabulary:
 
     def arriving(self, spot: Spot | None) -> Encoded:
         """What block 0 gets for every token at `spot`, the start of the residual stream: a table of one head."""
+        if spot is not None and spot.added:
+            form, error = self._arrivals
+            if form is not None:
+                motion = self._motion("v", 0, spot)
+                table = self._keep(("arrivals",), form.pack)
+                return Encoded(table, Place(motion.scale, _shift(form, motion)), "closed form", error)
         plain = self._keep(("embedding",), self._embeddings)
-        if spot is None or not self.has_positions:
+        if spot is None or not spot.added:
             return Encoded(plain, Place.none, "model", 0.0)
-        form, error = self._arrivals
-        if form is not None:
-            motion = self._motion("v", 0, spot)
-            table = self._keep(("arrivals",), form.pack)
-            return Encoded(table, Place(motion.scale, form.shift(motion)), "closed form", error)
-        ids, place = self.feed.plain_tokens, spot.rows
+        ids, place = self.feed.plain_tokens, spot.added
         added = self.feed.arrivals(ids, place).double() - self.feed.arrivals(ids, None).double()
         if float((added - added[0]).abs().amax()) <= TOLERANCE * float(plain.typical[0]):
             return Encoded(plain, Place(shift=added.mean(0, keepdim=True).float()), "closed form", 0.0)
@@ -194,18 +219,27 @@ class Vocabulary:
 
     # ---- v, k and q ----
 
-    def _part(self, part: Part, layer: int, spot: Spot | None) -> Encoded:
+    def _part(self, part: Part, layer: int, spot: Spot | None, queries: int | None = None) -> Encoded:
         proved = self._proved(part, layer)
         if proved.form is None:
             table = self._keep(("model", part, layer, spot), lambda: self._run(part, layer, spot))
             return Encoded(table, Place.none, "model", 0.0)
         form = proved.form
-        table = self._keep(("table", part, layer), form.pack)
+        source = self._source(("table", part, layer), form, queries)
         place = Place.none
         if form.stem is not None:
             motion = self._motion(part, layer, spot)
-            place = self._keep(("place", part, layer, spot), lambda: Place(motion.scale, form.shift(motion)))
-        return Encoded(table, place, "closed form", proved.error)
+            place = self._keep(("place", part, layer, spot), lambda: Place(motion.scale, _shift(form, motion)))
+        return Encoded(source, place, "closed form", proved.error)
+
+    def _source(self, key: tuple[object, ...], form: ClosedForm, queries: int | None) -> Source:
+        """A closed form's rows: the table where it is held already or will pay, else what the layers share."""
+        if form.stem is None or queries is None or key in self._cache:
+            return self._keep(key, form.pack)
+        heads = self.feed.anatomy.blocks[0].heads
+        if self._ways.pays(key, form.bias.numel(), queries * heads):
+            return self._keep(key, form.pack)
+        return self._keep(("shared", *key), lambda: form.shared(self._numbers.of(form)))
 
     def _run(self, part: Part, layer: int, spot: Spot | None) -> Table:
         """The definition itself: every vocabulary id through the model."""
@@ -229,25 +263,37 @@ class Vocabulary:
 
     # ---- through W_O ----
 
-    def _output(self, projection: int, layer: int, spot: Spot | None) -> Encoded:
+    def _output(self, projection: int, layer: int, spot: Spot | None, queries: int | None) -> Encoded:
         """W_O (R − μ), with μ the vocabulary's mean encoding, in the lens's coordinates."""
         lens, proved = self._lens(layer), self._proved("v", projection)
         key = ("output", projection, layer)
         if proved.form is None:
             return self._seen((*key, spot), self._part("v", projection, spot).table, lens)
         form = proved.form
-        seen = self._keep((*key, "form"), lambda: form.through(lens))
-        table = self._keep((*key, "table"), seen.pack)
+        seen = self._seen_form(projection, layer, form)
+        source = self._source((*key, "table"), seen, queries)
 
         def place() -> Place:
-            if form.stem is None:
-                return Place(bias=-mean_of(table).float())
+            if isinstance(source, Table) and form.stem is None:
+                return Place(bias=-mean_of(source).float())
             motion = self._motion("v", projection, spot)
-            return Place(motion.scale, seen.shift(motion), -seen.of(closed_form.centre(form.stem, motion)))
+            return Place(motion.scale, _shift(seen, motion), -seen.of(self._centre(projection, spot)))
 
         at = self._keep((*key, "place", spot), place)
         assert at.bias is not None, "made above"
-        return Encoded(table, at, "closed form", proved.error, Aim(lens.matrix, at.bias.double() - lens(form.bias)))
+        return Encoded(source, at, "closed form", proved.error, Aim(lens.matrix, at.bias.double() - lens(form.bias)))
+
+    def _seen_form(self, projection: int, layer: int, form: ClosedForm) -> ClosedForm:
+        return self._keep(("output", projection, layer, "form"), lambda: form.through(self._lens(layer)))
+
+    def _centre(self, layer: int, spot: Spot | None) -> Tensor:
+        """The mean over the vocabulary of what W acts on, for all layers that share it."""
+        owner = self._owner(layer, "v")
+
+        def measure() -> _CachedTensors:
+            return _CachedTensors((closed_form.centre(self._stem(owner), self._motion("v", layer, spot)),))
+
+        return self._keep(("centre", *owner, spot), measure).tensors[0]
 
     def _seen(self, key: tuple[object, ...], values: Table, lens: Lens) -> Encoded:
         """Values that the model itself computed, through a lens."""
@@ -281,10 +327,11 @@ class Vocabulary:
     def _prove(self, part: Part, layer: int) -> _Proved:
         """Fit the closed form, and compare it with the model on random tokens, each at one of a few positions."""
         owner = self._owner(layer, part)
-        stem = self._stem(owner) if self.has_positions else None
+        moved = self.has_positions or bool(self.feed.positions.types)
+        stem = self._stem(owner) if moved or self._is_shared(owner) else None
         form = closed_form.fit(self.feed, layer, part, stem)
         generator = torch.Generator().manual_seed(layer)
-        known = finite_ids(self.feed.model).to(self.feed.device)
+        known = self._finite_ids
         ids = known[torch.randperm(len(known), generator=generator)[:_SAMPLE].to(known.device)]
         limit = self.feed.positions.limit or 1
         positions = sorted({0, 1, limit // 2, limit - 1} & set(range(limit))) if self.has_positions else []
@@ -310,16 +357,27 @@ class Vocabulary:
             return _Proved(None, worst)
         return _Proved(form, worst)
 
+    @cached_property
+    def _finite_ids(self) -> Tensor:
+        return finite_ids(self.feed.model).to(self.feed.device)
+
     def _owner(self, layer: int, part: Part) -> tuple[int, Part]:
-        """The layer and part whose stem this one shares: in most models, layer 0's v."""
-        first: tuple[int, Part] = (0, "v")
+        """The layer and part whose stem this one shares: in most models, layer 0's v; in some all but layer 0 one."""
         here = (layer, part)
         if here not in self._owners:
-            self._owners[here] = first if here == first or closed_form.same_stem(self.feed, first, here) else here
+            others: list[tuple[int, Part]] = [(0, "v"), (1, "v")]
+            known = others[: others.index(here)] if here in others else others[: len(self.feed.anatomy.blocks)]
+            same = (owner for owner in known if closed_form.same_stem(self.feed, owner, here))
+            self._owners[here] = next(same, here)
         return self._owners[here]
 
+    def _is_shared(self, owner: tuple[int, Part]) -> bool:
+        """Whether other layers share an owner's stem."""
+        last = len(self.feed.anatomy.blocks) - 1
+        return self._owner(last, "v") == owner
+
     def _stem(self, owner: tuple[int, Part]) -> Stem:
-        return self._keep(("stem", *owner), lambda: closed_form.stem(self.feed, *owner))
+        return self._keep(("stem", *owner), lambda: stem_of(self.feed, *owner))
 
     def _motion(self, part: Part, layer: int, spot: Spot | None) -> Motion:
         owner = self._owner(layer, part)
@@ -331,7 +389,7 @@ class Vocabulary:
 
     def _offset(self, owner: tuple[int, Part], spot: Spot | None) -> Tensor:
         def measure() -> _CachedTensors:
-            return _CachedTensors((closed_form.offset(self.feed, *owner, _rows_at(spot)),))
+            return _CachedTensors((closed_form.offset(self.feed, *owner, self._stem(owner), _rows_at(spot)),))
 
         return self._keep(("offset", *owner, spot), measure).tensors[0]
 
@@ -339,6 +397,11 @@ class Vocabulary:
         return self._cache.made(key, build)
 
 
+def _shift(form: ClosedForm, motion: Motion) -> Tensor | None:
+    """a [head, d_head]: what a position adds to every row of A; None: nothing."""
+    return None if motion.offset is None else form.of(motion.offset)
+
+
 def _rows_at(spot: Spot | None) -> ModelPlace:
-    """What the model's position modules return at a spot; None: no position."""
-    return None if spot is None else spot.rows
+    """What the model adds at a spot; None: no position."""
+    return None if spot is None else spot.added

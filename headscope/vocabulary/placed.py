@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from headscope.model.feed.positions import Spot
-from headscope.neighbors import Nearest, Table, search
+from headscope.neighbors import Nearest, Source, search
 from headscope.question.choices import Metric
 from headscope.vocabulary.encoded import Encoded
 
@@ -46,19 +46,19 @@ def search_placed(
     """The search of `neighbors` for `vectors` [vector, head, width], each among the encodings at its own place.
 
     Every vector stands at one of `places`. `own` int64 [vector] and `others` int64 [vector, other] are tokens to rank,
-    −1 in `others` for none; `allowed` bool [token] says which may be neighbours. Places that share a table are searched
-    together: all of them, where the closed form holds.
+    −1 in `others` for none; `allowed` bool [token] says which may be neighbours. Places that share a source are
+    searched together: all of them, where the closed form holds.
     """
     found: list[dict[Metric, Nearest]] = []
     queries: list[Tensor] = []
     candidates = 0
-    for table, run in _by_table(places, encode):
+    for source, run in _by_source(places, encode):
         entered = [one.enter(vectors[members]) for members, one in run]
-        members, device = torch.cat([members for members, _ in run]), table.rows.device
+        members, device = torch.cat([members for members, _ in run]), source.device
         place_of = torch.repeat_interleave(torch.tensor([len(some) for some, _ in run]))
         found.append(
             search(
-                table,
+                source,
                 [one.place for _, one in run],
                 torch.cat(entered),
                 own[members].to(device),
@@ -70,12 +70,12 @@ def search_placed(
             )
         )
         queries += entered
-        candidates = table.candidates if allowed is None else int((table.finite & allowed).sum())
+        candidates = source.candidates if allowed is None else int((source.finite & allowed).sum())
     back = torch.cat([members for _, members in places]).argsort()  # from the order of places to that of the vectors
     return Found({metric: _joined([one[metric] for one in found], back) for metric in metrics}, queries, candidates)
 
 
-def places_of(spots: Sequence[Spot] | None, count: int) -> Spots:
+def places_of(spots: Sequence[Spot | None] | None, count: int) -> Spots:
     """Where `count` vectors stand; `spots` None: the vocabulary is the same everywhere, and one place does."""
     return [(None, torch.arange(count))] if spots is None else members_of(spots)
 
@@ -92,16 +92,16 @@ def members_of(places: Iterable[P]) -> list[tuple[P, Tensor]]:
     return [(place, torch.tensor(members)) for place, members in found.items()]
 
 
-def _by_table(places: Spots, encode: Encode) -> Iterator[tuple[Table, list[tuple[Tensor, Encoded]]]]:
-    """The places in runs that share a table: measured tables are one place's each, and not all held at a time."""
+def _by_source(places: Spots, encode: Encode) -> Iterator[tuple[Source, list[tuple[Tensor, Encoded]]]]:
+    """The places in runs that share a source: measured tables are one place's each, and not all held at a time."""
     run: list[tuple[Tensor, Encoded]] = []
     for spot, members in places:
         encoded = encode(spot)
-        if run and run[-1][1].table is not encoded.table:
-            yield run[-1][1].table, run
+        if run and run[-1][1].source is not encoded.source:
+            yield run[-1][1].source, run
             run = []
         run.append((members, encoded))
-    yield run[-1][1].table, run
+    yield run[-1][1].source, run
 
 
 def _joined(parts: Sequence[Nearest], back: Tensor) -> Nearest:

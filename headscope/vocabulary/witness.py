@@ -90,6 +90,6 @@ def is_stale(form: ClosedForm) -> bool:
     """Whether the model encodes some plain tokens otherwise than a form does, at no position."""
     feed, ids = form.feed, form.feed.plain_tokens
     expected = feed.vectors(ids, form.layer, None, form.part).double()
-    got = form.encode(ids, None if form.stem is None else torch.zeros_like(form.stem.rows[0]))
+    got = form.encode(ids)
     tolerance = _STALE + feed.anatomy.arithmetic.allowance
     return not bool((got - expected).abs().amax() <= tolerance * expected.abs().amax())

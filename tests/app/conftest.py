@@ -75,11 +75,16 @@ def _opened() -> Iterator[Callable[[str], Browser]]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test of the page runs in Chromium; one marked `engines`, in every engine, or in those that it names."""
+    """A test of the page runs in Chromium; one marked `engines`, in every engine, or in those that it names.
+
+    In those that it calls slow, it is marked so.
+    """
     if "browser" in metafunc.fixturenames:
         mark = metafunc.definition.get_closest_marker("engines")
         engines = ["chromium"] if mark is None else sorted(mark.args or BROWSERS)
-        metafunc.parametrize("browser", engines, indirect=True)
+        slow = () if mark is None else mark.kwargs.get("slow", ())
+        named = [pytest.param(name, marks=[pytest.mark.slow] if name in slow else []) for name in engines]
+        metafunc.parametrize("browser", named, indirect=True)
 
 
 @pytest.fixture

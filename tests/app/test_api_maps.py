@@ -178,9 +178,11 @@ def test_a_map_that_is_not_there_is_said(client: TestClient) -> None:
 
 
 def test_points_that_were_forgotten_are_made_again(own: Scope) -> None:
-    with TestClient(create_app(own, limits=Limits(maps=64)), base_url="http://127.0.0.1") as client:
+    tight = Scope.from_model(own.bench.opened.model, own.bench.opened.names.tokenizer, cache_bytes=100 * 2**10)
+    with TestClient(create_app(tight), base_url="http://127.0.0.1") as client:
         first = asked(client, **PCA)
-        asked(client, **PCA | {"head": 1})
+        for head in (1, 0, 3, 1, 0):
+            asked(client, **PCA | {"head": head})
         assert client.get(f"{API}/map/{first['key']}/points").status_code == 404
         assert asked(client, **PCA) == first
         assert points(client, first["key"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,15 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Scope, Path]:
     scope = Scope.from_model(*zoo.build("bert"))
     folder = tmp_path_factory.mktemp("surveys")
     return scope, surveyed(scope, written(folder / "t.txt", TEXTS), folder / "whole")
+
+
+@pytest.fixture(scope="module")
+def client(whole: tuple[Scope, Path]) -> Iterator[TestClient]:
+    """A client of a server with that survey, which every test leaves as it is."""
+    scope, directory = whole
+    app = create_app(scope, open_model=lambda name, progress: scope, survey=directory)
+    with TestClient(app, base_url="http://127.0.0.1") as one:
+        yield one
 
 
 def _texts(**counts: Any) -> Callable[[Path], None]:
@@ -79,22 +88,19 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_it_is_refused_and_the_page_stays(
-    whole: tuple[Scope, Path], tmp_path: Path, damage: Callable[[Path], None]
+    client: TestClient, whole: tuple[Scope, Path], tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
-    scope, directory = whole
     broken = tmp_path / "broken"
-    shutil.copytree(directory, broken)
+    shutil.copytree(whole[1], broken)
     damage(broken)
-    app = create_app(scope, open_model=lambda name, progress: scope, survey=directory)
-    with TestClient(app, base_url="http://127.0.0.1") as client:
-        before = client.get("/api/v1/survey").json()
-        assert before["survey"]["name"] == "whole"
-        refused = client.post("/api/v1/survey", json={"directory": str(broken)})
-        assert refused.status_code == 422, refused.text
-        assert str(broken) in refused.json()["error"]
-        assert client.get("/api/v1/survey").json() == before
-        assert client.get("/").status_code == 200
-        assert client.post("/api/v1/usual", json={"layer": 1}).json()["survey"]["name"] == "whole"
+    before = client.get("/api/v1/survey").json()
+    assert before["survey"]["name"] == "whole"
+    refused = client.post("/api/v1/survey", json={"directory": str(broken)})
+    assert refused.status_code == 422, refused.text
+    assert str(broken) in refused.json()["error"]
+    assert client.get("/api/v1/survey").json() == before
+    assert client.get("/").status_code == 200
+    assert client.post("/api/v1/usual", json={"layer": 1}).json()["survey"]["name"] == "whole"
 
 
 @pytest.mark.parametrize(
@@ -103,22 +109,18 @@ def test_it_is_refused_and_the_page_stays(
      "../../../../../../../../dev/shm", "a\0b"],
 )  # fmt: skip
 def test_a_share_or_a_device_is_not_looked_at(
-    whole: tuple[Scope, Path], directory: str, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, directory: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def looked(path: Path) -> bool:
         raise AssertionError(f"{path} was looked up")
 
-    app = create_app(whole[0], open_model=lambda name, progress: whole[0])
-    with TestClient(app, base_url="http://127.0.0.1") as client:
-        monkeypatch.setattr(Path, "is_dir", looked)
-        for route, field in (("survey", "directory"), ("models", "model"), ("read", "model")):
-            refused = client.post(f"/api/v1/{route}", json={field: directory})
-            assert refused.status_code == 403, refused.text
-            assert repr(directory) in refused.json()["error"]
+    monkeypatch.setattr(Path, "is_dir", looked)
+    for route, field in (("survey", "directory"), ("models", "model"), ("read", "model")):
+        refused = client.post(f"/api/v1/{route}", json={field: directory})
+        assert refused.status_code == 403, refused.text
+        assert repr(directory) in refused.json()["error"]
 
 
 @pytest.mark.parametrize("name", ["control", "nullify/model", "./devices", "~/dev", "console", "com10"])
-def test_what_only_looks_alike_is_looked_up(whole: tuple[Scope, Path], name: str) -> None:
-    app = create_app(whole[0], open_model=lambda name, progress: whole[0])
-    with TestClient(app, base_url="http://127.0.0.1") as client:
-        assert client.post("/api/v1/read", json={"model": name}).status_code == 200
+def test_what_only_looks_alike_is_looked_up(client: TestClient, name: str) -> None:
+    assert client.post("/api/v1/read", json={"model": name}).status_code == 200

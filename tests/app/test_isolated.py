@@ -36,6 +36,7 @@ def until(client: TestClient, state: str, what: str = "values") -> dict[str, Any
     raise AssertionError(f"{told} never came to be {state}")
 
 
+@pytest.mark.slow
 def test_a_question_starts_it_and_is_answered_at_once(client: TestClient) -> None:
     assert client.get(f"{API}/isolated").json()["state"] == "absent"
     client.post(f"{API}/nearest", json={})

@@ -270,6 +270,7 @@ def test_tokens_are_read_alone_while_one_waits_and_whole_shards_stay(
     assert [[one["id"] for one in head["neighbors"]] for head in answer["heads"]] == near.ids.tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limits", [Limits(patience=0.5)])
 def test_who_is_not_heard_of_counts_as_gone(server: Server, gate: Gate) -> None:
     gate.close(after=10)
@@ -300,6 +301,7 @@ def endless(monkeypatch: pytest.MonkeyPatch, server: Server) -> Server:
     return server
 
 
+@pytest.mark.slow
 def test_a_map_is_made_while_one_waits(endless: Server) -> None:
     key = {ask(endless, "map", who, **MAP).json()["map"]["key"] for who in ("one", "two", "one")}.pop()
     until("working", lambda: far(endless, f"map/{key}", "one"))

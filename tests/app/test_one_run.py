@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import permutations
 
 import pytest
+import zoo
 from fastapi.testclient import TestClient
 
 from headscope import Scope
 from headscope.app import create_app
-from headscope.app.api.limits import Limits
 
 API = "/api/v1"
+TEXTS = [" ".join(words) for words in permutations(("red", "ball", "bird", "banana"))]
 
 
 @pytest.fixture
@@ -61,12 +63,22 @@ def test_a_comparison_runs_the_model_once_for_each_mask(client: TestClient, runs
     assert runs.count(length) == 2
 
 
-def test_what_was_used_least_recently_is_forgotten(demo: Scope, runs: list[int]) -> None:
-    with TestClient(create_app(demo, limits=Limits(readings=1, answers=1)), base_url="http://127.0.0.1") as client:
+def test_what_was_used_least_recently_is_forgotten() -> None:
+    scope = Scope.from_model(*zoo.build("bert"))
+    with TestClient(create_app(scope), base_url="http://127.0.0.1") as client:
         client.post(f"{API}/nearest", json={})
-        client.post(f"{API}/read", json={"text": "first"})
-        runs.clear()
-        for text in ("first", "second", "first"):
-            client.post(f"{API}/read", json={"text": text})
-            client.post(f"{API}/nearest", json={"text": text})
-        assert len(runs) == 2
+        held = scope.memory.nbytes
+    reading = scope.read(TEXTS[0])
+    tight = Scope.from_model(*zoo.build("bert"), cache_bytes=held + 3 * reading.nbytes)
+    seen: list[int] = []
+    tight.bench.opened.model.register_forward_pre_hook(
+        lambda _, __, inputs: seen.append(inputs["input_ids"].shape[1]), with_kwargs=True
+    )
+    with TestClient(create_app(tight), base_url="http://127.0.0.1") as client:
+        client.post(f"{API}/nearest", json={})
+        seen.clear()
+        for text in (*TEXTS, TEXTS[0], TEXTS[-1]):
+            assert client.post(f"{API}/nearest", json={"text": text, "k": 3}).status_code == 200
+        long = [length for length in seen if length > 1]  # vocabulary encodings are runs of length one
+        assert len(long) == len(TEXTS) + 1, "the first had been forgotten, the last not"
+        assert tight.memory.nbytes <= tight.memory.budget

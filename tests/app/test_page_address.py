@@ -14,7 +14,7 @@ from tests.app.serving import Server
 Ask = Callable[..., Any]
 
 
-@pytest.mark.engines
+@pytest.mark.engines(slow=("firefox", "webkit"))
 def test_reload_and_a_sent_link_show_the_same_view(page: Browser, server: Server, ask: Ask) -> None:
     page.click("#tokens [data-position='2']")
     choose(page, "layer", 4)
@@ -43,7 +43,7 @@ def test_reload_and_a_sent_link_show_the_same_view(page: Browser, server: Server
     assert chosen(page) == view
 
 
-@pytest.mark.engines
+@pytest.mark.engines(slow=("firefox", "webkit"))
 def test_back_and_forward_walk_through_the_views(page: Browser, ask: Ask) -> None:
     page.click("#tokens [data-position='5']")
     shows(page, ask(token=5))

@@ -28,7 +28,7 @@ def cells(answer: dict[str, Any]) -> list[list[Any]]:
 
 def opened(page: Browser) -> None:
     choose(page, "view", "atlas")
-    page.wait("document.querySelectorAll('#atlas .atlas').length === 2")
+    page.wait("document.querySelectorAll('#atlas .atlas').length === 2 && document.querySelector('#atlas .found')")
 
 
 def test_both_references_stand_side_by_side_as_the_api_tells_them(page: Browser, ask: Ask) -> None:
@@ -55,7 +55,7 @@ def test_a_cell_leads_to_its_layer_and_head(page: Browser, ask: Ask) -> None:
     assert chosen(page)["view"] == "heads"
     assert text(page, "#neighbors .head[aria-pressed=true]") == "head 5"
     page.go(-1)
-    page.wait("document.querySelectorAll('#atlas .atlas').length === 2")
+    page.wait("document.querySelectorAll('#atlas .atlas').length === 2 && document.querySelector('#atlas .found')")
 
 
 def test_arrows_move_through_the_grid(page: Browser) -> None:
@@ -68,7 +68,7 @@ def test_arrows_move_through_the_grid(page: Browser) -> None:
 
 def test_the_atlas_is_in_the_address(page: Browser, server: Server, ask: Ask) -> None:
     page.open(f"{server.address}/?view=atlas&token=5&metric=euclidean&layer=2&head=4&space=output")
-    page.wait("document.querySelectorAll('#atlas .atlas').length === 2")
+    page.wait("document.querySelectorAll('#atlas .atlas').length === 2 && document.querySelector('#atlas .found')")
     asked = {"token": 5, "metric": "euclidean", "space": "output"}
     answers = [ask("atlas", **asked, reference=reference) for reference in ("input", "layer")]
     assert page.js(CELLS) == [cells(answer) for answer in answers]
@@ -76,10 +76,10 @@ def test_the_atlas_is_in_the_address(page: Browser, server: Server, ask: Ask) ->
     assert page.js(current) == [["2", "4"], ["2", "4"]]
     view = chosen(page)
     page.go(0)
-    page.wait("document.querySelectorAll('#atlas .atlas').length === 2")
+    page.wait("document.querySelectorAll('#atlas .atlas').length === 2 && document.querySelector('#atlas .found')")
     assert chosen(page) == view
     choose(page, "space", "embedding")
-    page.wait("document.querySelectorAll('#atlas .atlas').length === 1")
+    page.wait("document.querySelectorAll('#atlas .atlas').length === 1 && document.querySelector('#atlas .found')")
     assert page.js(CELLS) == [cells(ask("atlas", token=5, metric="euclidean", space="embedding"))]
 
 

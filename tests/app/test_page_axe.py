@@ -19,7 +19,9 @@ SHEETS = ("keys", "models", "take", "tour")
 
 Visit = Callable[[str], Chromium]
 
-pytestmark = pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
+pytestmark = pytest.mark.parametrize(
+    ("width", "scheme"), [(1440, "light"), pytest.param(390, "dark", marks=pytest.mark.slow)]
+)
 
 
 @pytest.fixture(scope="module")
@@ -57,16 +59,16 @@ def serious(page: Chromium) -> dict[str, str]:
     "view",
     [
         "layer=2",
-        "layer=2&compare=reference",
-        "layer=1&teach=true",
-        "layer=2&hubs=true",
+        pytest.param("layer=2&compare=reference", marks=pytest.mark.slow),
+        pytest.param("layer=1&teach=true", marks=pytest.mark.slow),
+        pytest.param("layer=2&hubs=true", marks=pytest.mark.slow),
         "layer=2&head=1&why=1.1000&space=embedding",
         "view=atlas",
         "view=attention&layer=2&head=3",
         "view=written&layer=2",
-        "view=journey",
+        pytest.param("view=journey", marks=pytest.mark.slow),
         "view=layers&layer=1&head=2",
-        "view=map&layer=1&head=2&method=pca",
+        pytest.param("view=map&layer=1&head=2&method=pca", marks=pytest.mark.slow),
     ],
 )
 def test_in_a_view(visit: Visit, server: Server, view: str) -> None:
@@ -106,6 +108,6 @@ def with_survey(demo: Scope, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield running
 
 
-@pytest.mark.parametrize("view", ["layer=2", "view=survey"])
+@pytest.mark.parametrize("view", [pytest.param("layer=2", marks=pytest.mark.slow), "view=survey"])
 def test_beside_a_survey(visit: Visit, with_survey: Server, view: str) -> None:
     assert serious(visit(f"{with_survey.address}/?{view}")) == {}

@@ -101,7 +101,7 @@ def test_a_position_in_the_second_table_leads_to_its_token(page: Browser, ask: A
     shows(page, ask(token=int(position)))
 
 
-@pytest.mark.engines
+@pytest.mark.engines(slow=("firefox", "webkit"))
 def test_single_keys_press_what_the_page_shows(page: Browser, ask: Ask) -> None:
     page.js("document.activeElement.blur()")
     page.press("ArrowRight", "ArrowDown", "ArrowDown", "r")
@@ -111,7 +111,7 @@ def test_single_keys_press_what_the_page_shows(page: Browser, ask: Ask) -> None:
     page.press("h", "h")
     page.wait("document.querySelector('#neighbors .head[aria-pressed=true]')?.dataset.choose === '1'")
     page.press("2")
-    page.wait("document.querySelectorAll('#atlas .atlas').length === 2")
+    page.wait("document.querySelectorAll('#atlas .atlas').length === 2 && document.querySelector('#atlas .found')")
     page.press("1", "c")
     page.wait("document.querySelector('#neighbors .versus')")
     page.press("\\")

@@ -40,7 +40,7 @@ def test_tables_have_text_at_first_paint(page: Browser) -> None:
     assert empty == 0
 
 
-@pytest.mark.engines
+@pytest.mark.engines(slow=("firefox", "webkit"))
 def test_text_is_read_by_enter_and_by_the_button(page: Browser, ask: Ask) -> None:
     write(page, "The bank of the river")
     page.press("Enter")

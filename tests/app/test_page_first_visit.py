@@ -28,7 +28,7 @@ def test_five_steps_lead_to_the_discovery_that_noise_was_a_matter_of_basis(page:
     assert chosen(page)["reference"] == "input"
     assert "unrelated" in text(page, "#notes")
     page.click("#tour-next")
-    page.wait("document.querySelectorAll('#atlas .atlas').length === 2")
+    page.wait("document.querySelectorAll('#atlas .atlas').length === 2 && document.querySelector('#atlas .found')")
     assert chosen(page)["reference"] == "layer"
     counts = []
     for reference in ("input", "layer"):

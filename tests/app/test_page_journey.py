@@ -99,7 +99,9 @@ def test_every_plot_has_a_name_and_its_numbers_as_a_table(journey: Browser, ask:
     assert "4 an function" in text(journey, "#plot-own-cosine tbody tr:nth-child(5) th")
 
 
-@pytest.mark.parametrize("measure", ["own_rank", "own_cosine", "norm"])
+@pytest.mark.parametrize(
+    "measure", ["own_rank", *(pytest.param(name, marks=pytest.mark.slow) for name in ("own_cosine", "norm"))]
+)
 def test_a_plot_shows_the_numbers_in_light_and_dark(journey: Browser, ask: Ask, measure: str) -> None:
     plot, told = measure.replace("_", "-"), ask("journey")
     values = told["tokens"][11][measure]
@@ -128,6 +130,7 @@ def test_a_plot_shows_the_numbers_in_light_and_dark(journey: Browser, ask: Ask, 
     assert len(set(dashes)) >= 4, "classes of words are told apart by their dashes too"
 
 
+@pytest.mark.slow
 def test_a_plot_looks_alike_in_every_browser(browsers: dict[str, Browser], server: Server) -> None:
     drawn = {}
     for name, page in browsers.items():
@@ -172,6 +175,7 @@ def test_the_view_is_in_the_address_and_fits_a_narrow_page(page: Browser, server
     assert page.js("document.querySelector('#plot-own-rank .main-svg').getBoundingClientRect().right <= innerWidth")
 
 
+@pytest.mark.slow
 def test_ranks_read_alone_are_drawn_when_they_are_asked_for(
     browser: Browser, scope_of: Callable[[str], Scope], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ from tests.app.serving import Server
 from tests.app.test_leaving import ask, far, free, noticed, until
 
 PATIENCE = 5.0  # seconds; the page asks twice in one
+SHORT = 2.0  # where nobody is to be waited for
 SHOWN = "document.readyState === 'complete' && document.querySelector('#neighbors td')"
 
 
@@ -33,8 +34,13 @@ def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
 
 
 @pytest.fixture
-def server(gate: Gate) -> Iterator[Server]:
-    with Server(create_app(gate.scope, limits=Limits(patience=PATIENCE))) as running:
+def patience() -> float:
+    return PATIENCE
+
+
+@pytest.fixture
+def server(gate: Gate, patience: float) -> Iterator[Server]:
+    with Server(create_app(gate.scope, limits=Limits(patience=patience, ahead=False))) as running:
         ask(running, "nearest")
         yield running
 
@@ -110,13 +116,14 @@ def test_another_layer_waits_for_the_same_tokens(page: Browser, server: Server, 
     shows(page, ask(server, "nearest", layer=1, reference="isolated").json())
 
 
-@pytest.mark.engines
-def test_a_page_that_is_closed_waits_for_nothing(page: Browser, server: Server, gate: Gate) -> None:
+@pytest.mark.engines(slow=("firefox", "webkit"))
+@pytest.mark.parametrize("patience", [SHORT])
+def test_a_page_that_is_closed_waits_for_nothing(page: Browser, server: Server, gate: Gate, patience: float) -> None:
     gate.close(after=20)
     choose(page, "reference", "isolated")
     page.wait("document.querySelector('#making:not([hidden]) progress')")
     assert gate.reached.wait(60)
     page.open("about:blank")
-    time.sleep(PATIENCE + 1)  # not every browser lets a page say that it is being closed
+    time.sleep(patience + 1)  # not every browser lets a page say that it is being closed
     assert ended(server, gate)
     until("stopped", lambda: far(server))

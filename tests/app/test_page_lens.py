@@ -10,7 +10,7 @@ import zoo
 
 from headscope import InputError, Scope
 from headscope.app import create_app
-from headscope.app.api.asks import ViewAsk
+from headscope.app.api.addressed import ViewAsk
 from headscope.app.page.script import script
 from headscope.studies.probes import LinearLens, fit_lens
 from tests.app.browsers import Browser

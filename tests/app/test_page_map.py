@@ -135,6 +135,7 @@ def test_its_points_are_drawn_in_light_and_dark(map_page: Browser, ask: Callable
     assert pixels.alike(drawn["light"], drawn["dark"]) > 0.95
 
 
+@pytest.mark.slow
 def test_it_looks_alike_in_every_browser(browsers: dict[str, Browser], server: Server) -> None:
     drawn = {}
     for name, page in browsers.items():
@@ -152,7 +153,7 @@ def test_it_looks_alike_in_every_browser(browsers: dict[str, Browser], server: S
         assert pixels.alike(drawn["chromium"], drawn[name]) > 0.95, name
 
 
-@pytest.mark.engines
+@pytest.mark.engines(slow=("firefox", "webkit"))
 def test_it_needs_no_webgl(page: Browser, ask: Callable[..., Any]) -> None:
     told = ask()
     page.js(
@@ -189,7 +190,7 @@ def collide(page: Browser) -> list[tuple[list[float], list[float]]]:
     ]
 
 
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("width", [1440, pytest.param(390, marks=pytest.mark.slow)])
 def test_labels_do_not_collide_and_a_closer_look_has_others(
     page: Browser, server: Server, ask: Callable[..., Any], width: int
 ) -> None:
@@ -274,6 +275,7 @@ def put(page: Browser, name: str, value: str) -> None:
     page.press(value or "Delete", "Enter")
 
 
+@pytest.mark.slow
 def test_size_position_seed_and_perplexity_are_controls(
     map_page: Browser, server: Server, ask: Callable[..., Any]
 ) -> None:

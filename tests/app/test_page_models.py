@@ -104,7 +104,7 @@ def followed(browser: Browser, server: Server) -> None:
     assert "This link asks to open gpt2." in text(browser, "#asked")
 
 
-@pytest.mark.engines
+@pytest.mark.engines(slow=("firefox", "webkit"))
 def test_a_link_opens_nothing_where_its_reader_stays(browser: Browser, many: Any) -> None:
     server, opened, _ = many
     browser.errors.clear()
@@ -124,7 +124,7 @@ def test_a_link_opens_nothing_where_its_reader_stays(browser: Browser, many: Any
     assert browser.errors == []
 
 
-@pytest.mark.engines
+@pytest.mark.engines(slow=("firefox", "webkit"))
 def test_a_link_is_shown_with_its_model_where_its_reader_opens_it(browser: Browser, many: Any) -> None:
     server, opened, _ = many
     browser.errors.clear()

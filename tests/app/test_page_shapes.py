@@ -28,7 +28,7 @@ def test_narrow_page_scrolls_its_tables_and_never_itself(page: Browser) -> None:
         assert rank == pytest.approx(edge, abs=1), "the first column stays"
 
 
-@pytest.mark.engines
+@pytest.mark.engines(slow=("firefox", "webkit"))
 def test_theme_switches_and_is_remembered(page: Browser) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
     light = page.js(ground)

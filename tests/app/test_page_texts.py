@@ -13,7 +13,7 @@ from tests.app.looks import chosen, shows, text, write
 Ask = Callable[..., Any]
 
 
-@pytest.mark.engines
+@pytest.mark.engines(slow=("firefox", "webkit"))
 @pytest.mark.parametrize(
     "written",
     [

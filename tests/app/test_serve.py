@@ -31,6 +31,7 @@ def _command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "headscope", "serve", "--model", "demo", *arguments]
 
 
+@pytest.mark.slow
 def test_is_ready_when_it_prints_its_address(demo: Scope) -> None:
     process = subprocess.Popen(
         _command("--port", "0", "--no-browser"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

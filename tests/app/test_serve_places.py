@@ -52,7 +52,12 @@ def _no_room() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
 
 
-@pytest.fixture(params=["a full disk", "a cache that cannot be written", "no home"])
+@pytest.fixture(
+    params=[
+        "a full disk",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("a cache that cannot be written", "no home")),
+    ]
+)
 def address(request: pytest.FixtureRequest, model: Path, tmp_path: Path) -> Iterator[str]:
     (tmp_path / "file").write_text("no directory")
     where: dict[str, tuple[dict[str, str | None], Callable[[], None] | None]] = {

@@ -24,6 +24,7 @@ from tests.app.browsers import Browser
 from tests.app.looks import choose, shows
 from tests.app.serving import Server
 from tests.studies.survey.corpora import surveyed, written
+from tests.studies.survey.damage import make_to_fit
 
 HERE = "http://127.0.0.1"
 TEXTS = [
@@ -128,10 +129,8 @@ def test_a_survey_of_other_weights_is_refused(demo: Scope, directory: Path, tmp_
     shutil.copytree(directory, copied)
     manifest = json.loads((copied / "manifest.json").read_text())
     manifest["model"] |= {"weights_sha256": "0" * 64, "name": "another"}
-    del manifest["checksum"]  # as of a survey of before there were checksums
-    for path in copied.rglob("checksums.json"):
-        path.unlink()
     (copied / "manifest.json").write_text(json.dumps(manifest))
+    make_to_fit(copied)
     command = ["serve", "--model", "demo", "--port", 0, "--no-browser", "--survey", copied]
     done = Program(HEADSCOPE, *command, folder=tmp_path / "said")
     assert done.wait() == 2
@@ -197,4 +196,4 @@ def test_figures_stand_under_the_heads_names(beside: tuple[Browser, Callable[...
     choose(page, "compare", "causal")
     page.wait("document.querySelectorAll('#neighbors.figure .versus .usual[colspan=\"2\"]').length === 12")
     choose(page, "view", "atlas")
-    page.wait("document.querySelectorAll('#atlas .atlas').length === 2")
+    page.wait("document.querySelectorAll('#atlas .atlas').length === 2 && document.querySelector('#atlas .found')")

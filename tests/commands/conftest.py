@@ -16,28 +16,35 @@ from tests.studies.survey.corpora import sentences, surveyed, written
 NASTY = ("\x1b[31mred", "\x9b2J", "=SUM(A1)", "[/b]", ":x:", "\u202etnacirab")  # tokens, as a vocabulary may have them
 
 
+Once = Callable[[str, Callable[[Path], object]], Path]
+
+
 @pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+def model(once: Once) -> str:
     """A directory of a tiny model: its name, and tokens of its vocabulary, a terminal or a spreadsheet would obey."""
-    made, tokenizer = zoo.build("gpt2")
-    tokenizer.add_tokens(list(NASTY))
-    torch.manual_seed(0)
-    made.resize_token_embeddings(len(tokenizer), mean_resizing=False)
-    directory = tmp_path_factory.mktemp("models") / "\x1b[31m[b]=1"
-    made.save_pretrained(directory)
-    tokenizer.save_pretrained(directory)
-    return str(directory)
+    name = "\x1b[31m[b]=1"
+
+    def save(folder: Path) -> None:
+        made, tokenizer = zoo.build("gpt2")
+        tokenizer.add_tokens(list(NASTY))
+        torch.manual_seed(0)
+        made.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+        made.save_pretrained(folder / name)
+        tokenizer.save_pretrained(folder / name)
+
+    return str(once("commands' model", save) / name)
 
 
 @pytest.fixture(scope="session")
-def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return written(tmp_path_factory.mktemp("texts") / "t.txt", sentences(30, seed=2, least=6, most=12), every=2)
+def texts(once: Once) -> Path:
+    drawn = sentences(30, seed=2, least=6, most=12)
+    return once("commands' texts", lambda folder: written(folder / "t.txt", drawn, every=2)) / "t.txt"
 
 
 @pytest.fixture(scope="session")
-def survey(model: str, texts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def survey(model: str, texts: Path, once: Once) -> Path:
     """A finished survey."""
-    return surveyed(Scope.from_pretrained(model), texts, tmp_path_factory.mktemp("survey") / "done")
+    return once("commands' survey", lambda made: surveyed(Scope.from_pretrained(model), texts, made / "done")) / "done"
 
 
 Run = Callable[..., tuple[int, bytes, bytes]]

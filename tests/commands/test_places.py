@@ -75,41 +75,43 @@ def test_a_lens_whose_place_fills_up_meanwhile_is_kept_elsewhere(run, model, tex
     assert not (tmp_path / "lens").exists()
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-def test_paths_that_are_no_utf_8_are_read_and_written(run, model, texts, tmp_path, encoding):
+@pytest.fixture
+def odd(model, texts, tmp_path):
+    """A directory of such a name, with a model and texts in it."""
     place = tmp_path / ODD
     place.mkdir()
     (place / "model").symlink_to(model)
     (place / "texts.txt").symlink_to(texts)
-    here = {"encoding": encoding}
-    survey = [
-        "survey",
-        place / "texts.txt",
-        "-o",
-        tmp_path / "done",
-        "--model",
-        place / "model",
-        "--reference",
-        "layer",
-    ]
-    for command in (
-        ["look", "the sea", "--model", place / "model", "--json"],
-        ["look", "the sea", "--model", place / "model"],
-        lens(place / "model", place / "texts.txt", place / "lens"),
-        drawn(place / "model", place / "map.json"),
-        survey,
-        survey,
-        ["report", tmp_path / "done", "-o", tmp_path / "report"],
-        ["claims", place / "model", "--texts", place / "texts.txt", "-o", tmp_path / "claims"],
-        ["claims", place / "model", "--texts", place / "texts.txt", "-o", tmp_path / "claims"],
-        ["capacity", place / "model", "--texts", place / "texts.txt", "-o", tmp_path / "c", "--site", "z"],
-    ):
-        code, out, err = run(*command, **here)
+    return place
+
+
+def all_end_well(run, commands, encoding):
+    for command in commands:
+        code, out, err = run(*command, encoding=encoding)
         assert code == 0, (command, err)
         assert b"\x1b" not in out + err
         assert b"Traceback" not in err
-    for file in (place / "map.json", *(tmp_path / name for name in ("claims/claims.json", "done/manifest.json"))):
-        json.loads(file.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_paths_that_are_no_utf_8_are_read_and_written(run, odd, encoding):
+    look = ["look", "the sea", "--model", odd / "model"]
+    made = [lens(odd / "model", odd / "texts.txt", odd / "lens"), drawn(odd / "model", odd / "map.json")]
+    all_end_well(run, [[*look, "--json"], look, *made], encoding)
+    json.loads((odd / "map.json").read_text("utf-8"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_studies_of_what_lies_there_are_made(run, odd, tmp_path, encoding):
+    model, texts = odd / "model", odd / "texts.txt"
+    survey = ["survey", texts, "-o", tmp_path / "done", "--model", model, "--reference", "layer"]
+    claims = ["claims", model, "--texts", texts, "-o", tmp_path / "claims"]
+    report = ["report", tmp_path / "done", "-o", tmp_path / "report"]
+    capacity = ["capacity", model, "--texts", texts, "-o", tmp_path / "c", "--site", "z"]
+    all_end_well(run, [survey, survey, report, claims, claims, capacity], encoding)
+    for name in ("claims/claims.json", "done/manifest.json"):
+        json.loads((tmp_path / name).read_text("utf-8"))
 
 
 def test_tables_are_not_kept_under_a_name_that_is_no_utf_8(run, model, texts, survey, tmp_path):
@@ -125,6 +127,7 @@ def test_tables_are_not_kept_under_a_name_that_is_no_utf_8(run, model, texts, su
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_page_that_cannot_be_written_leaves_the_earlier_one(run, survey, tmp_path, monkeypatch):
     out = tmp_path / "report"
     assert run("report", survey, "-o", out)[0] == 0
@@ -154,9 +157,11 @@ NO_HOME = (
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["look", "the sea", "--csv"], 0, ""),
+        pytest.param(["look", "the sea", "--csv"], 0, "", marks=pytest.mark.slow),
         (["look", "the sea", "--reference", "isolated"], 2, "set HEADSCOPE_CACHE"),
-        (["map", "-o", "m.svg", "--size", "60", "--perplexity", "5"], 0, "not kept"),
+        pytest.param(
+            ["map", "-o", "m.svg", "--size", "60", "--perplexity", "5"], 0, "not kept", marks=pytest.mark.slow
+        ),
         (["look", "the sea", "--space", "fitted", "--lens", "~/lens"], 2, "'~/lens'"),
     ],
 )

@@ -8,14 +8,17 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 from commands.conftest import NASTY
 
+from headscope import Scope
 from headscope.commands.asking import CHOICES
 from headscope.commands.cli import main
 
+OPEN = Scope.from_pretrained
 TEXT = "café in the 海 " + " ".join(NASTY)
 VIEWS = [*CHOICES["view"], "hubs", "why"]
 
@@ -30,11 +33,23 @@ def everything(model):
     return ["-k", str(json.loads((Path(model) / "config.json").read_text())["vocab_size"])]
 
 
+@cache
+def opened(model):
+    return OPEN(model)
+
+
+@pytest.fixture
+def shared(monkeypatch):
+    """A model is opened once for all who read it: what is asked here is where its answers go."""
+    monkeypatch.setattr(Scope, "from_pretrained", lambda model, *more, **others: opened(model))
+
+
 def obeyed(shown):
     """The characters that a terminal would obey."""
     return {c for c in shown if c != "\n" and (c < " " or "\x7f" <= c <= "\x9f" or "\u202a" <= c <= "\u202e")}
 
 
+@pytest.mark.usefixtures("shared")
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_table_is_written_in_any_encoding(run, model, view, encoding):
@@ -57,6 +72,7 @@ def test_what_the_encoding_has_is_written_as_it_is_and_the_rest_alike_or_escaped
     assert "> own token - * another token" in american
 
 
+@pytest.mark.usefixtures("shared")
 @pytest.mark.parametrize("form", ["--json", "--csv"])
 @pytest.mark.parametrize("view", VIEWS[:-1])
 def test_json_and_csv_are_the_same_utf_8_whatever_the_encoding(run, model, view, form):
@@ -70,6 +86,7 @@ def test_json_and_csv_are_the_same_utf_8_whatever_the_encoding(run, model, view,
         assert len(list(csv.reader(io.StringIO(out.decode(), newline="")))) > 1
 
 
+@pytest.mark.usefixtures("shared")
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("form", ["", "--json", "--csv"])
 def test_a_token_that_a_terminal_would_obey_never_reaches_it(run, model, everything, view, form):
@@ -101,7 +118,7 @@ def test_a_cell_of_a_csv_is_no_formula(run, model, everything):
         ["models", "--verify", "MODEL"],
         ["map", "-o", "OUT.svg", "--model", "MODEL", "--method", "pca", "--size", "50"],
         ["survey", "TEXTS", "-o", "OUT", "--model", "MODEL"],
-        ["report", "SURVEY", "-o", "OUT"],
+        pytest.param(["report", "SURVEY", "-o", "OUT"], marks=pytest.mark.slow),
         ["claims", "MODEL", "--survey", "SURVEY", "-o", "OUT"],
         ["capacity", "MODEL", "--texts", "TEXTS", "-o", "OUT", "--site", "z", "--keep", "0.5"],
         ["lens", "TEXTS", "-o", "OUT.safetensors", "--model", "MODEL"],

@@ -12,7 +12,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from headscope.neighbors.scan.pool import pool
 from tests.hostile import laws
 
 _LOOK = 0.2  # seconds between two looks at what an example uses
@@ -76,7 +75,6 @@ class Apart:
             return f"the process died ({code})"
 
     def _serve(self, line: Connection) -> None:
-        pool.cache_clear()  # its threads stayed behind
         while True:
             try:
                 example = line.recv()

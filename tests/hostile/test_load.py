@@ -52,8 +52,8 @@ QUESTIONS = [
 @pytest.fixture
 def server() -> Iterator[Server]:
     """A server that keeps few readings and answers: most questions have to be worked out again and again."""
-    scope = Scope.from_model(*zoo.build("bert"))
-    limits = Limits(waiting=2 * READERS, readings=64 * 2**10, answers=64 * 2**10)
+    scope = Scope.from_model(*zoo.build("bert"), cache_bytes=256 * 2**10)
+    limits = Limits(waiting=2 * READERS)
     with Server(create_app(scope, limits=limits)) as running:
         yield running
 

@@ -38,7 +38,7 @@ from tests.hostile.apart import Apart, apart
 from tests.hostile.nasty import NASTY, remove, replace
 from tests.model.damage import Leaves
 from tests.studies.survey.corpora import sentences, surveyed, written
-from tests.studies.survey.damage import STRANGE, changed, fields, files, make_to_fit, of_before, read_all
+from tests.studies.survey.damage import STRANGE, changed, fields, files, make_to_fit, read_all, unseal
 
 SHARDS: dict[str, Any] = {"shard_positions": 36, "stream": True}
 MARK = "<script>alert(1)</script>"
@@ -179,7 +179,7 @@ class Attempt:
         shutil.copytree(self.root / "whole", directory)
         (directory / "honest").symlink_to(self.root / "whole")
         if example.seals == "none":
-            of_before(directory)
+            unseal(directory)
         for change in example.changes:
             change.make(directory)
         (directory / "honest").unlink(missing_ok=True)
@@ -248,7 +248,9 @@ def tried(scope_of: Callable[[str], Scope], root: Path, _cache_of_its_own: Path)
         yield one
 
 
-@pytest.mark.parametrize("count", [30, pytest.param(500, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "count", [6, pytest.param(30, marks=pytest.mark.slow), pytest.param(500, marks=pytest.mark.long)]
+)
 def test_every_directory_is_read_as_it_was_written_or_refused_in_a_sentence(
     root: Path, tried: Apart, count: int
 ) -> None:
@@ -267,12 +269,14 @@ def test_every_directory_is_read_as_it_was_written_or_refused_in_a_sentence(
     every()
 
 
+@pytest.mark.slow
 def test_beside_all_that_could_be_run_a_survey_is_read(tried: Apart) -> None:
     """Else nothing is proved by what is refused."""
     for reader in READERS[1:]:
         tried(Example((), "kept", reader))
 
 
+@pytest.mark.slow
 def test_tables_that_would_be_obeyed_are_not(tried: Apart) -> None:
     obeyed = [Change("table", "hubs.parquet", n, how) for n, how in enumerate(("text of a dictionary", "pickled"))]
     tried(Example((*obeyed, Change("table", "hubs.parquet", 7, "large text 3")), "made to fit", "report"))

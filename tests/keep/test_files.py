@@ -146,7 +146,7 @@ def fill(folder) -> None:
 @pytest.mark.parametrize("name", ["directory", "file", "device", "nowhere", "nowhere/below"])
 def test_a_folder_takes_its_place_whole_whatever_was_there(place, name):
     (place / "directory" / "old").touch()
-    with whole_folder(place / name, place) as folder:
+    with whole_folder(place / name, place, place) as folder:
         fill(folder)
         assert (place / "file").read_text() == "before"
         assert not (place / name / "new").exists()
@@ -160,7 +160,7 @@ def test_a_folder_that_fails_leaves_what_was_there_and_nothing_else(place):
     before = sorted(place.rglob("*"))
 
     def interrupted() -> None:
-        with whole_folder(place / "directory", place) as folder:
+        with whole_folder(place / "directory", place, place) as folder:
             fill(folder)
             raise KeyboardInterrupt
 
@@ -170,7 +170,7 @@ def test_a_folder_that_fails_leaves_what_was_there_and_nothing_else(place):
 
 
 def test_two_who_write_one_folder_do_not_meet(place):
-    with whole_folder(place / "new", place) as one, whole_folder(place / "new", place) as other:
+    with whole_folder(place / "new", place, place) as one, whole_folder(place / "new", place, place) as other:
         (one / "x").write_text("one")
         (other / "x").write_text("other")
     assert (place / "new" / "x").read_text() == "one"  # the last that was finished

@@ -1,13 +1,19 @@
-"""What was used last, within a budget: what goes, and who waits for whom."""
+"""What was used last, within a budget: what goes, and who waits for whom; and what is given back of freed memory."""
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import sys
 import threading
+from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headscope.keep.allocator import give_back
 from headscope.keep.memory import Recent
 
 STEPS = st.lists(st.tuples(st.sampled_from(["put", "get", "made"]), st.sampled_from("abcd"), st.integers(0, 6)))
@@ -103,3 +109,20 @@ def test_what_could_not_be_made_takes_no_room_and_keeps_nobody_out():
     found: list[str] = []
     waiting(lambda: found.append(recent.made("a", lambda: "later"))).join(PATIENCE)
     assert found == ["later"]
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="of the C library glibc"
+)
+def test_freed_memory_between_what_is_still_used_is_given_back():
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    block, count = 100_000, 1000  # bytes: small enough to be no mapping of its own
+    held = [torch.ones(block // 4) for _ in range(count)]
+    before = resident()
+    held = held[::20]
+    gc.collect()
+    give_back()
+    assert before - resident() > block * count // 2
+    assert all(bool((one == 1).all()) for one in held)

@@ -161,6 +161,7 @@ def test_a_model_of_a_kind_that_is_two_models(tmp_path):
     refused(tmp_path, "of the kind 'encoder-decoder', which headscope does not open from a directory")
 
 
+@pytest.mark.slow
 def test_a_configuration_in_utf8_opens_whatever_the_locale(saved, tmp_path):
     import os
     import subprocess

@@ -30,6 +30,7 @@ def look(address, cache, *arguments, **environment):
     return subprocess.run(command, env=env, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_a_model_is_fetched_once_and_opened_from_the_cache_afterwards(published, tmp_path):
     with hub.serving({NAME: published}) as (address, asked):
         first = look(address, tmp_path / "cache", "--model", NAME)
@@ -48,6 +49,7 @@ def test_a_model_is_fetched_once_and_opened_from_the_cache_afterwards(published,
     assert torch.equal(ids, near.ids)
 
 
+@pytest.mark.slow
 def test_a_model_that_the_hub_does_not_have_is_told(tmp_path):
     with hub.serving({}) as (address, _):
         result = look(address, tmp_path / "cache", "--model", NAME)
@@ -56,6 +58,7 @@ def test_a_model_that_the_hub_does_not_have_is_told(tmp_path):
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_a_model_that_has_only_a_pickle_is_told_how_to_convert_it(published, tmp_path):
     (published / "model.safetensors").rename(published / "pytorch_model.bin")
     with hub.serving({NAME: published}) as (address, asked):

@@ -12,7 +12,7 @@ from transformers import ByT5Tokenizer, CanineTokenizer, PerceiverTokenizer
 
 from headscope import Scope
 from headscope.model.spelling import Spelling
-from headscope.model.tokens import TokenNames, tokenize
+from headscope.model.tokens import TokenNames
 from headscope.question.kinds import KINDS
 from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.run import Survey
@@ -61,7 +61,7 @@ def test_a_word_about_unused_places_is_not_one():
 
 def test_a_fallback_s_bytes_are_bytes_and_a_low_line_is_a_space():
     tokenizer = spelled.metaspace()
-    tokens = tokenize("Time ζ\n", named(tokenizer))
+    tokens = zoo.tokenize("Time ζ\n", named(tokenizer))
     assert [t.text for t in tokens] == ["▁Time", "▁", "<0xCE>", "<0xB6>", "<0x0A>"]
     assert called(tokenizer, *(t.text for t in tokens)) == [
         ("␣Time", "word"), ("␣", "word"), ("⟨CE⟩", "byte"), ("⟨B6⟩", "byte"), ("⏎", "byte")
@@ -75,7 +75,7 @@ def test_without_a_fallback_what_looks_like_a_byte_is_text():
 @pytest.mark.parametrize("tokenizer", [BYT5, PERCEIVER], ids=["ByT5", "Perceiver"])
 def test_a_tokenizer_in_python_whose_tokens_are_bytes(tokenizer):
     names = named(tokenizer)
-    tokens = [t for t in tokenize("naï 😀", names) if not t.special]
+    tokens = [t for t in zoo.tokenize("naï 😀", names) if not t.special]
     assert [t.label for t in tokens] == ["n", "a", "⟨C3⟩", "⟨AF⟩", "␣", "⟨F0⟩", "⟨9F⟩", "⟨98⟩", "⟨80⟩"]
     assert [names[t.id].sort for t in tokens] == ["word", "word", "byte", "byte", "word", *["byte"] * 4]
 
@@ -111,7 +111,7 @@ def test_the_bytes_that_the_tokens_stand_for_are_the_text_s(tokenizer, lost):
     @settings(max_examples=200, deadline=None)
     @given(st.text(characters, min_size=1).filter(str.strip))
     def holds(text):
-        pieces = [spelling.read(t.text) for t in tokenize(text, names) if not t.special]
+        pieces = [spelling.read(t.text) for t in zoo.tokenize(text, names) if not t.special]
         assert b"".join(pieces) == text.encode()
 
     holds()

@@ -7,7 +7,7 @@ import zoo
 
 from headscope import InputError
 from headscope.model.spelling import Spelling
-from headscope.model.tokens import TokenNames, find, readable, tokenize
+from headscope.model.tokens import TokenNames, find, readable
 from headscope.studies.probes import fit_lens, recovery
 
 
@@ -21,7 +21,7 @@ def names(build):
 
 
 def test_positions_ids_and_spans_of_a_byte_level_tokenizer(names):
-    tokens = tokenize("Time flies", names("roberta"))
+    tokens = zoo.tokenize("Time flies", names("roberta"))
     assert [t.position for t in tokens] == list(range(len(tokens)))
     assert [t.special for t in tokens] == [True, *[False] * (len(tokens) - 2), True]
     assert tokens[0].span is None
@@ -30,22 +30,22 @@ def test_positions_ids_and_spans_of_a_byte_level_tokenizer(names):
 
 
 def test_a_leading_space_shows_and_the_raw_token_is_kept(names):
-    tokens = tokenize("Time flies", names("gpt2"))
+    tokens = zoo.tokenize("Time flies", names("gpt2"))
     assert any(t.label.startswith("␣") and t.text.startswith("Ġ") for t in tokens)
 
 
 def test_a_byte_that_is_no_character_shows_as_its_number(names):
-    tokens = tokenize("a😀", names("gpt2"))
+    tokens = zoo.tokenize("a😀", names("gpt2"))
     assert [t.label for t in tokens][-4:] == ["⟨F0⟩", "⟨9F⟩", "⟨98⟩", "⟨80⟩"]
     assert [names("gpt2")[t.id].sort for t in tokens][-4:] == ["byte"] * 4
 
 
 def test_word_pieces_keep_their_marks(names):
-    assert any(t.label.startswith("##") for t in tokenize("shellings", names("bert")))
+    assert any(t.label.startswith("##") for t in zoo.tokenize("shellings", names("bert")))
 
 
 def test_an_unknown_word_is_a_word_of_the_text_and_a_frame_token_is_not(names):
-    tokens = tokenize("Ω", names("bert"))
+    tokens = zoo.tokenize("Ω", names("bert"))
     assert [t.special for t in tokens] == [True, False, True]
 
 
@@ -74,7 +74,7 @@ def test_nothing_invisible_stays_invisible(text, shown):
 
 def test_a_token_is_named_by_its_position_or_its_text(names):
     text = "the arrow and the banana"
-    tokens = tokenize(text, names("bert"))
+    tokens = zoo.tokenize(text, names("bert"))
     assert find(2, tokens, text) == 2
     arrow = find("arrow", tokens, text)
     assert text[slice(*tokens[arrow].span)] == "arrow"
@@ -84,33 +84,33 @@ def test_a_token_is_named_by_its_position_or_its_text(names):
 
 def test_the_exact_text_goes_before_the_same_in_another_case(names):
     text = "banana Banana"
-    tokens = tokenize(text, names("bert"))
+    tokens = zoo.tokenize(text, names("bert"))
     assert find("Banana", tokens, text) > find("banana", tokens, text)
 
 
 def test_an_ambiguous_text_is_told_with_its_positions(names):
     text = "the arrow and the banana"
     with pytest.raises(InputError, match=r"'the' stands at positions 1 and \d"):
-        find("the", tokenize(text, names("bert")), text)
+        find("the", zoo.tokenize(text, names("bert")), text)
 
 
 @pytest.mark.parametrize("token", [99, -1, "zebra", True, 1.5, None])
 def test_a_token_that_is_not_there_is_refused(names, token):
     text = zoo.TEXT
     with pytest.raises(InputError):
-        find(token, tokenize(text, names("bert")), text)
+        find(token, zoo.tokenize(text, names("bert")), text)
 
 
 @pytest.mark.parametrize("text", ["", "  \n"])
 def test_an_empty_text_is_refused(names, text):
     with pytest.raises(InputError, match="empty"):
-        tokenize(text, names("bert"))
+        zoo.tokenize(text, names("bert"))
 
 
 def test_a_tokenizer_with_more_tokens_than_the_model_has_embeddings_is_told(build):
     _, tokenizer = build("bert")
     with pytest.raises(InputError, match="do not belong together"):
-        tokenize(zoo.TEXT, TokenNames(tokenizer, 20))
+        zoo.tokenize(zoo.TEXT, TokenNames(tokenizer, 20))
 
 
 HALVES = [
@@ -140,11 +140,11 @@ def test_half_a_character_is_refused_at_every_door_with_its_place(scope_of, mode
 
 def test_what_the_sentence_about_half_a_character_advises_works(names):
     with pytest.raises(InputError) as refused:
-        tokenize("a \ud83d\ude00 b \ud83d", names("gpt2"))
+        zoo.tokenize("a \ud83d\ude00 b \ud83d", names("gpt2"))
     assert "text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')" in str(refused.value)
     mended = "a \ud83d\ude00 b \ud83d".encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     assert mended == "a 😀 b \ufffd"
-    assert tokenize(mended, names("gpt2"))
+    assert zoo.tokenize(mended, names("gpt2"))
 
 
 @pytest.mark.parametrize("model", ["bert", "gpt2"])

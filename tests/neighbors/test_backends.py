@@ -3,12 +3,17 @@
 import os
 import subprocess
 import sys
+import tracemalloc
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from headscope.neighbors import Place, backend_in_use, search, warm_up
+from headscope.cores import spread
+from headscope.neighbors import Backend, Nearest, Place, Table, backend_in_use, search, warm_up
 from headscope.neighbors.batch import Batch, pair_distances
 from headscope.neighbors.scan import torch_tiles
 from headscope.question.choices import METRICS, Metric
@@ -44,6 +49,24 @@ def test_many_queries_at_many_places_are_found_as_each_would_be_alone(backend: s
         assert torch.equal(near.own_rank[query], alone.own_rank[0])
 
 
+def test_a_long_list_of_neighbours_takes_little_more_than_the_places_for_it() -> None:
+    pytest.importorskip("numba")
+    table = Table.pack(torch.randn(1, 2000, 8), torch.zeros(1, 8))
+    queries, own = torch.randn(200, 25, 8), torch.arange(200)
+    search(table, [Place.none], queries[:1], own[:1], backend="numba")  # compiled, on no account of the search's
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    tracemalloc.start()
+    try:
+        search(table, [Place.none], queries, own, k=100, backend="numba")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+        torch.set_num_threads(threads)
+    places = 2 * 5000 * (100 + 112 + 100) * 8  # two stretches' of every row, see numba_tiles: a score and a token each
+    assert peak < 3.2 * places
+
+
 def test_searches_may_run_side_by_side() -> None:
     table, places, queries, own, place_of = random_case(22, tokens=2000)
     backend = backend_in_use()
@@ -56,11 +79,71 @@ def test_searches_may_run_side_by_side() -> None:
     assert all(torch.equal(one, found[0]) for one in found)
 
 
-def test_the_thread_count_and_the_matmul_flag_are_left_as_they_were() -> None:
-    table, places, queries, own, place_of = random_case(23)
+@pytest.mark.parametrize("backend", ["torch", "numba"])
+def test_a_search_comes_to_the_same_whatever_the_threads_and_leaves_them(backend: Backend) -> None:
+    if backend == "numba":
+        pytest.importorskip("numba")
+    table, places, queries, own, place_of = random_case(23, tokens=9000, heads=3, count=4)
+
+    def found(number: int) -> Nearest:
+        torch.set_num_threads(number)  # of this thread
+        near = search(table, places, queries, own, place_of=place_of, backend=backend)["cosine"]
+        assert torch.get_num_threads() == number
+        return near
+
     before = torch.get_num_threads(), torch.backends.cuda.matmul.allow_tf32
-    search(table, places, queries, own, place_of=place_of, backend="torch")
+    try:
+        numbers = [1, 8, 2, 1, 8]
+        with ThreadPoolExecutor(len(numbers)) as callers:
+            everyone = [*map(found, numbers), *callers.map(found, numbers)]
+    finally:
+        torch.set_num_threads(before[0])
     assert (torch.get_num_threads(), torch.backends.cuda.matmul.allow_tf32) == before
+    for near in everyone[1:]:
+        for part in ("ids", "ranks", "distances", "own_rank", "own_distance"):
+            assert torch.equal(getattr(near, part), getattr(everyone[0], part))
+
+
+class _Watching(TorchDispatchMode):
+    """Notes how many threads each operation of this thread may ask for help."""
+
+    def __init__(self, seen: list[int]) -> None:
+        super().__init__()
+        self._seen = seen
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self._seen.append(torch.get_num_threads())
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("backend", ["torch", "numba"])
+def test_no_operation_of_a_search_asks_other_threads_for_help(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each would wait for a time slice where another program has their core.
+    if backend == "numba":
+        pytest.importorskip("numba")
+    table, places, queries, own, place_of = random_case(28, tokens=9000, heads=3, count=40)
+    others, here = torch.randint(9000, (40, 12)), list[int]()
+    elsewhere: list[int] = []
+
+    def spread_watched(work: Callable[[Any], Any], pieces: list[Any]) -> list[Any]:
+        def watched(piece: Any) -> Any:
+            with _Watching(elsewhere):
+                return work(piece)
+
+        return spread(watched, pieces)
+
+    monkeypatch.setattr(torch_tiles, "spread", spread_watched)
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        with _Watching(here):
+            search(table, places, queries, own, place_of=place_of, others=others, backend=backend)
+    finally:
+        torch.set_num_threads(before)
+    assert set(here) == {1}
+    assert set(elsewhere) == ({1} if backend == "torch" else set())
 
 
 def test_warming_up_compiles_everything_that_a_search_calls() -> None:
@@ -92,6 +175,7 @@ print(time.perf_counter() - spent)
 """
 
 
+@pytest.mark.slow
 def test_no_search_waits_for_the_compiler() -> None:
     pytest.importorskip("numba")
     # A cache directory that cannot be made, and no other place to look for one.

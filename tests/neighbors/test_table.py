@@ -17,6 +17,12 @@ def test_rows_are_kept_in_float32_without_a_copy_where_they_are() -> None:
     assert Table.pack(rows.half(), torch.zeros(2, 4)).rows.dtype == torch.float32
 
 
+def test_lengths_are_those_of_every_row_by_itself() -> None:
+    rows = 1e25 * torch.randn(2, 5000, 3)  # more than one stretch, and squares that float32 has no room for
+    norms = Table.pack(rows, torch.zeros(2, 3)).norms
+    assert torch.equal(norms, torch.linalg.vector_norm(rows, dim=-1, dtype=torch.float64).float())
+
+
 def test_shapes_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="do not fit"):
         Table.pack(torch.zeros(2, 10, 4), torch.zeros(2, 5))

@@ -70,6 +70,7 @@ class TestAnswers(AnswerContract):
     """Of every answer that a reading gives."""
 
 
+@pytest.mark.slow
 def test_what_answers_say_needs_no_extra():
     extras = "matplotlib sklearn openTSNE pyarrow duckdb scipy numba pandas fastapi uvicorn plotly"
     program = (

@@ -43,6 +43,18 @@ def test_it_holds_enough_whichever_text_is_left_out(scope_of):
     assert bank.without("something else") is bank
 
 
+def test_the_model_reads_the_banks_texts_and_no_others(build):
+    scope = Scope.from_model(*build("bert"))
+    read = []
+    hook = scope.bench.opened.anatomy.blocks[0].module.register_forward_pre_hook(
+        lambda module, args: read.append(len(args[0]))
+    )
+    bank = scope.bank(TEXTS * 50 + [f"{text} sea" for text in TEXTS], size=12)
+    hook.remove()
+    assert len(bank.texts) < len(TEXTS)
+    assert sum(read) - 1 == len(bank.texts)  # one is the probe that tells whether the hook only watches
+
+
 def test_a_file_is_its_lines_each_once_and_is_read_again_when_it_changed(scope_of, tmp_path):
     scope, file = scope_of("bert"), tmp_path / "texts.txt"
     file.write_text("\n\n".join(["  " + TEXTS[0], *TEXTS, TEXTS[1]]), "utf-8")

@@ -91,7 +91,8 @@ def test_half_precision_weights_are_encoded_in_float32(name, build):
 
 def test_a_second_text_computes_no_encoding_anew(name, build):
     scope = Scope.from_model(*build(name))
-    scope.read(zoo.TEXT).nearest(3, 2, reference="layer")
+    for _ in range(4):  # so often that a table pays
+        scope.read(zoo.TEXT).nearest(3, 2, reference="layer")
     held = scope.bench.vocabulary.nbytes
     scope.read("A bird in the hand is worth two").nearest(3, 2, reference="layer")
     assert scope.bench.vocabulary.nbytes == held

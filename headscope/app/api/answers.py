@@ -72,12 +72,27 @@ class BeingMadeRecord(Problem):
     map: NotRequired[MapJobRecord]
 
 
+class MemoryRecord(TypedDict):
+    """Bytes that are kept beside the models (encodings, banks, readings, answers, maps), and how many may be."""
+
+    held: int
+    budget: int
+
+
+class AheadRecord(TypedDict):
+    """How many of the questions that may come next are at hand; `left`: how many found no room, or cannot be asked."""
+
+    ready: int
+    left: int
+
+
 class HealthRecord(TypedDict):
     """The server is there; `waiting` requests stand in line."""
 
     status: Literal["ok"]
     version: str
     waiting: int
+    memory: MemoryRecord
 
 
 class TextRecord(records.ReadRecord):
@@ -147,6 +162,15 @@ class PatternRecord(TypedDict):
 
     head: int
     queries: list[list[float]]
+
+
+class FoundLayerRecord(LaidOut):
+    """One layer of an atlas that is still being worked out: its heads, and their shares by kind."""
+
+    layer: int
+    reference: str | None
+    cells: list[records.CellRecord]
+    rates: records.RatesRecord
 
 
 class AttendedRecord(records.AttentionRecord, LaidOut):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Hashable
 from typing import Any, TypeVar
 
 from starlette.requests import Request
 
-from headscope.app.api.answers import Json, as_json
-from headscope.app.api.asks import Ask, CompareAsk, ViewAsk
+from headscope.app.api.addressed import ViewAsk
+from headscope.app.api.answers import Json, MemoryRecord, as_json
+from headscope.app.api.asks import Ask, CompareAsk
 from headscope.app.api.isolating import Isolating, NotWhole, check_whole, wait_for
 from headscope.app.api.jobs import visitor
 from headscope.app.api.limits import Limits
@@ -26,6 +28,7 @@ from headscope.scope import Scope
 
 A = TypeVar("A", bound=Ask)
 R = TypeVar("R")
+L = TypeVar("L")
 T = TypeVar("T")
 Read = Callable[[Scope, Ask], Reading]
 
@@ -45,16 +48,46 @@ class Desk:
         self.models, self.limits = models, limits
         self.line = Line(limits.waiting)
         self.isolating = Isolating(self.line, limits.patience)
-        self.mapping = Mapping(limits.waiting, limits.maps, limits.patience)
+        self.memory = models.own.memory  # all that is kept here has part in it
+        self.mapping = Mapping(limits.waiting, self.memory, limits.patience)
         self.surveys = Surveys(models)
         self.visitors = Visitors(limits.work, limits.at_once)
-        self._readings: Recent[Reading] = Recent(limits.readings)
-        self._answers: Recent[Json[Any]] = Recent(limits.answers, len)
-        self._found: Recent[Answer] = Recent(limits.answers)
+        self._readings: Recent[Reading] = Recent(self.memory)
+        self._used: dict[Hashable, Reading] = {}  # by the job that runs
+        self._answers: Recent[Json[Any]] = Recent(self.memory, len)
+        self._found: Recent[Answer] = Recent(self.memory)
 
     async def answer(self, ask: A, question: Callable[[Turn, A], R], request: Request | None = None) -> Json[R]:
         """What a question comes to when it is its turn."""
         self.check(ask)
+        at_hand = self.known(ask)
+        if at_hand is not None:
+            return at_hand
+        return await self.in_turn(ask, self.work(ask, question), request, self.asked(ask))
+
+    async def lines(
+        self, ask: A, question: Callable[[Turn, A, Callable[[L], None]], R], request: Request | None
+    ) -> AsyncIterator[Json[L] | Json[R]]:
+        """What is found meanwhile, as the question tells it, and at last the answer."""
+        self.check(ask)
+        lines: asyncio.Queue[Json[L] | None] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def tell(line: L) -> None:
+            loop.call_soon_threadsafe(lines.put_nowait, as_json(line))
+
+        asked: Callable[[Turn, A], R] = lambda turn, ask: question(turn, ask, tell)  # noqa: E731
+        answer = asyncio.ensure_future(self.answer(ask, asked, request))
+        answer.add_done_callback(lambda _: lines.put_nowait(None))
+        try:
+            while (line := await lines.get()) is not None:
+                yield line
+            yield answer.result()
+        finally:
+            answer.cancel()
+
+    def work(self, ask: A, question: Callable[[Turn, A], R]) -> Callable[[], Json[R]]:
+        """The work that a question is, to be done in the line."""
 
         def job() -> Json[R]:
             # Looked up again: the job before this one may have been the same.
@@ -64,8 +97,7 @@ class Desk:
                 self.keep(ask, answer)
             return answer
 
-        at_hand = self.known(ask)
-        return at_hand if at_hand is not None else await self.in_turn(ask, job, request, self.asked(ask))
+        return self._weighed(job)
 
     async def from_hand(self, ask: ViewAsk, make: Callable[[Turn], bytes], request: Request | None) -> bytes:
         """What `make` makes of a reading that is at hand: nothing is read or begun for it."""
@@ -77,7 +109,7 @@ class Desk:
             return make(self._turn(scope, ask, self.at_hand))
 
         try:
-            return await self._work(job, request)
+            return await self._work(self._weighed(job), request)
         except NotWhole as missing:
             model, scope = self.models.key(ask.model), self.models.there(ask.model)
             raise wait_for(await self.isolating.told(model, scope, missing.alone.what, request)) from None
@@ -113,6 +145,23 @@ class Desk:
         """What a job comes to in its turn, as long as its visitor has not had too much."""
         with self.visitors.admitted(request):
             return await self.line.run(self.visitors.timed(request, job), request, key)
+
+    def _weighed(self, job: Callable[[], T]) -> Callable[[], T]:
+        """The same job; then the readings that it used are weighed, which may have come to hold more."""
+
+        def run() -> T:
+            try:
+                return job()
+            finally:
+                while self._used:
+                    self._readings.put(*self._used.popitem())
+
+        return run
+
+    @property
+    def memory_record(self) -> MemoryRecord:
+        """How much is kept, for JSON."""
+        return {"held": self.memory.nbytes, "budget": self.memory.budget}
 
     def check(self, ask: Ask) -> None:
         """TooLong or InputError for what is beyond the server's bounds."""
@@ -171,12 +220,15 @@ class Desk:
             reading = scope.read(ask.text, ask.mask)  # looks at the model
             key = self._key_of_reading(scope, ask)
             if key is not None:
-                self._readings.put(key, reading)
+                self._used[key] = reading
         return reading
 
     def _read(self, scope: Scope, ask: Ask) -> Reading | None:
         key = self._key_of_reading(scope, ask)
-        return None if key is None else self._readings.get(key)
+        reading = None if key is None else self._readings.get(key)
+        if key is not None and reading is not None:
+            self._used[key] = reading
+        return reading
 
     def at_hand(self, scope: Scope, ask: Ask) -> Reading:
         """The same where it was read lately; NotRead where it was not."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds on one request, on the work in line, and on what is kept."""
+    """Bounds on one request, on the work in line, and on the models."""
 
     characters: int = 10_000  # of a text
     k: int = 200
@@ -14,10 +14,8 @@ class Limits:
     body: int = 256 * 1024  # bytes of a request
     waiting: int = 8  # requests in line behind the one that runs
     models: int = 2  # held open beside the server's own
-    readings: int = 2**30  # bytes of captured heads
-    answers: int = 64 * 2**20  # bytes of finished answers, and of what several of them are made of
     map: int = 5000  # vocabulary tokens of a map
-    maps: int = 128 * 2**20  # bytes of maps, and of their points
+    ahead: bool = True  # whether what a page's next click will need is made while nobody asks
     alone: bool = True  # whether a question may have the vocabulary read alone, which takes minutes and disk
     work: float | None = None  # seconds in a minute that the server works for one visitor
     at_once: int | None = None  # requests of one visitor that it works on at a time
@@ -27,5 +25,14 @@ class Limits:
 
 
 PUBLIC = Limits(
-    characters=2000, k=50, effects=10_000, body=64 * 1024, map=2000, models=0, alone=False, work=20, at_once=4
+    characters=2000,
+    k=50,
+    effects=10_000,
+    body=64 * 1024,
+    map=2000,
+    models=0,
+    ahead=False,
+    alone=False,
+    work=20,
+    at_once=4,
 )  # for visitors whom nobody knows

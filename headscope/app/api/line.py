@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 
 from headscope.app.api.jobs import ClientGone, Job, LineFull
-from headscope.question.stopping import Stopped
+from headscope.question.stopping import Stopped, while_wanted
 
+_SOON = 0.02  # seconds after which work aside looks again whether it may go on
 T = TypeVar("T")
 
 
@@ -33,7 +34,7 @@ class Line:
         self._most = waiting + 1
         self._inside: list[_Place] = []
         self._lock = threading.Lock()
-        self._worker: ThreadPoolExecutor | None = None
+        self._thread: ThreadPoolExecutor | None = None
 
     @property
     def waiting(self) -> int:
@@ -59,6 +60,35 @@ class Line:
             if not place.job.wanted:
                 place.turn.cancel()
 
+    async def aside(self, work: Callable[[], T], request: Request | None = None) -> T:
+        """What the work comes to in the time that nobody asks for; ClientGone where the request's client leaves.
+
+        Whoever comes is let past: it ends at its next stop point, and is begun again when the line is empty.
+        """
+        job = Job()
+        begun = asyncio.ensure_future(self._aside(job, work))
+        try:
+            await unless_left(begun, request)
+            return begun.result()
+        finally:
+            job.end()
+            begun.cancel()
+
+    async def _aside(self, job: Job, work: Callable[[], T]) -> T:
+        def alone() -> T:
+            with while_wanted(lambda: not self._inside):
+                return job.run(work)
+
+        while True:
+            if self._inside:
+                await asyncio.sleep(_SOON)
+                continue
+            try:
+                return await asyncio.wrap_future(self._worker().submit(alone))
+            except Stopped:
+                if not job.wanted:
+                    raise ClientGone from None
+
     def _shared(self, key: Hashable | None) -> _Place | None:
         with self._lock:
             same = (place for place in self._inside if key is not None and place.key == key)
@@ -68,14 +98,17 @@ class Line:
         with self._lock:
             if len(self._inside) >= self._most:
                 raise LineFull
-            if self._worker is None:
-                self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="headscope")
             job = Job()
-            place = _Place(key, job, self._worker.submit(job.run, work))
+            place = _Place(key, job, self._worker().submit(job.run, work))
             self._inside.append(place)
         # A job that runs counts until it has come to a stop point, whether anybody waits or not.
         place.turn.add_done_callback(lambda _: self._leave(place))
         return place
+
+    def _worker(self) -> ThreadPoolExecutor:
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="headscope")
+        return self._thread
 
     def _leave(self, place: _Place) -> None:
         with self._lock:
@@ -84,7 +117,7 @@ class Line:
     def close(self) -> None:
         """Send everybody away; who comes later finds it open again."""
         with self._lock:
-            worker, self._worker = self._worker, None
+            worker, self._thread = self._thread, None
             inside = list(self._inside)
         for place in inside:
             place.job.end()

@@ -10,7 +10,7 @@ from headscope.app.api.answers import MapJobRecord
 from headscope.app.api.jobs import BeingMade, ClientGone, Job, visitor
 from headscope.app.api.line import Line, unless_left
 from headscope.errors import HeadscopeError
-from headscope.keep.memory import Recent
+from headscope.keep.memory import Memory, Recent
 from headscope.reading.map import Map
 from headscope.reading.reading import Reading
 from headscope.show.progress import Tell
@@ -29,11 +29,11 @@ class Mapping:
     `patience`: how many seconds those who wait may say nothing.
     """
 
-    def __init__(self, waiting: int, budget: int, patience: float) -> None:
+    def __init__(self, waiting: int, memory: Memory, patience: float) -> None:
         self._line, self._patience = Line(waiting), patience
-        self._maps: Recent[Map] = Recent(budget, lambda made: made.space.nbytes)
+        self._maps: Recent[Map] = Recent(memory)
         self._jobs: Recent[Job] = Recent(256, lambda job: 1)
-        self.points: Recent[bytes] = Recent(budget // 4, len)
+        self.points: Recent[bytes] = Recent(memory, len)
 
     def work(self, key: str, who: str | None) -> MapJobRecord:
         """How far a map is that was asked for, and who asks is heard; MapNotThere where none was."""

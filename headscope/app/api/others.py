@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import Path, Query
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from headscope import __version__
+from headscope.app.api import questions
+from headscope.app.api.ahead import prepared
 from headscope.app.api.answers import (
+    AheadRecord,
     HealthRecord,
     IsolatedRecord,
     MapJobRecord,
@@ -19,20 +23,23 @@ from headscope.app.api.answers import (
     SurveyRecord,
     TakeRecord,
     UsualRecord,
+    as_json,
 )
-from headscope.app.api.asks import OpenAsk, SurveyAsk, UsualAsk
+from headscope.app.api.asks import AllHeadsAsk, NearestAsk, OpenAsk, SurveyAsk, UsualAsk
 from headscope.app.api.desk import Desk
 from headscope.app.api.jobs import visitor
 from headscope.app.page import taking
+from headscope.errors import HeadscopeError
 from headscope.question.choices import What
 
+LINES = "application/x-ndjson"  # a JSON object a line
 MapKey = Annotated[str, Path(min_length=1, max_length=64, description="As the answer to POST /map gives it.")]
 Alone = Annotated[What, Query(description="The values of the reference isolated, or the streams of a journey's ranks.")]
 Model = Annotated[str | None, Query(min_length=1, max_length=300, description="As in the questions.")]
 
 
 async def health(desk: Desk) -> HealthRecord:
-    return {"status": "ok", "version": __version__, "waiting": desk.line.waiting}
+    return {"status": "ok", "version": __version__, "waiting": desk.line.waiting, "memory": desk.memory_record}
 
 
 async def models(desk: Desk) -> ModelsRecord:
@@ -75,6 +82,25 @@ async def file(desk: Desk, name: str, request: Request) -> Response:
     # Shown where it is asked for as a picture, else saved; never run as a page of this server.
     headers = {"Content-Disposition": f'attachment; filename="headscope-{name}"'}
     return Response(body, media_type=f"{kind}; charset=utf-8", headers=headers)
+
+
+async def atlas_lines(desk: Desk, ask: AllHeadsAsk, request: Request) -> Response:
+    lines = desk.lines(ask, questions.atlas_by_layer, request)
+    first = await anext(lines)  # what is wrong with a question is told as anywhere
+
+    async def sent() -> AsyncIterator[bytes]:
+        yield first + b"\n"
+        try:
+            async for line in lines:
+                yield line + b"\n"
+        except HeadscopeError as error:
+            yield as_json({"error": str(error)}) + b"\n"
+
+    return StreamingResponse(sent(), media_type=LINES)
+
+
+async def ahead(desk: Desk, ask: NearestAsk, request: Request) -> AheadRecord:
+    return await prepared(desk, ask, request)
 
 
 async def survey(desk: Desk) -> SurveyRecord:

@@ -7,12 +7,14 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
+from headscope.app.api.addressed import ViewAsk
 from headscope.app.api.answers import (
     AllHeadsRecord,
     AttendedRecord,
     ComparedRecord,
     ExplainedRecord,
     FollowedRecord,
+    FoundLayerRecord,
     GlancedRecord,
     HeldRecord,
     LaidOut,
@@ -36,7 +38,6 @@ from headscope.app.api.asks import (
     MixingAsk,
     NearestAsk,
     ReadAsk,
-    ViewAsk,
     WhyAsk,
     WorkedAsk,
     WrittenAsk,
@@ -46,6 +47,7 @@ from headscope.errors import InputError
 from headscope.keep.memory import Recent
 from headscope.question.choices import Replacement, Weigh
 from headscope.reading.answer import Answer
+from headscope.reading.atlas import Atlas
 from headscope.reading.attention import pattern as pattern_sheet
 from headscope.reading.comparison import compared
 from headscope.reading.effects import Effects
@@ -77,12 +79,15 @@ class Turn:
     kept: Recent[Answer]
     key: Hashable
 
-    def once(self, ask: Callable[..., A], *choices: Hashable) -> A:
-        """What a method of the reading answers, worked out once for as long as it is kept."""
+    def once(self, ask: Callable[..., A], *choices: Hashable, tell: Callable[[A], None] | None = None) -> A:
+        """What a method of the reading answers, worked out once for as long as it is kept; `tell`: who hears meanwhile
+        how far that is."""
         self.reading.bench.check()
-        if self.key is None:
-            return ask(*choices)
-        return self.kept.made((self.key, ask.__name__, choices), lambda: ask(*choices))
+
+        def work() -> A:
+            return ask(*choices) if tell is None else ask(*choices, tell)
+
+        return work() if self.key is None else self.kept.made((self.key, ask.__name__, choices), work)
 
 
 class OtherSide(NamedTuple):
@@ -139,6 +144,26 @@ def atlas(turn: Turn, ask: AllHeadsAsk) -> AllHeadsRecord:
     """The nearest token of every layer and head."""
     found = turn.once(turn.reading.ask_atlas, ask.of_all_layers, ask.token)
     return {**found.to_dict(), **laid_out(ask, lambda: [found.by_head()] if ask.by_head else found.sheets())}
+
+
+def atlas_by_layer(turn: Turn, ask: AllHeadsAsk, tell: Callable[[FoundLayerRecord], None]) -> AllHeadsRecord:
+    """The same; `tell` hears of each layer when it is found."""
+
+    def found(atlas: Atlas) -> None:
+        layer, heads = len(atlas.ids) - 1, atlas.ids.shape[1]
+        told = atlas.to_dict()
+        tell(
+            {
+                "layer": layer,
+                "reference": told["reference"],
+                "cells": told["cells"][layer * heads :],
+                "rates": told["layers"][layer],
+                **laid_out(ask, lambda: [atlas.last()]),
+            }
+        )
+
+    turn.once(turn.reading.ask_atlas, ask.of_all_layers, ask.token, tell=found)
+    return atlas(turn, ask)
 
 
 def attention(turn: Turn, ask: AttentionAsk) -> AttendedRecord:

@@ -112,6 +112,13 @@ TABLE: tuple[Address, ...] = (
         },
     ),
     QuestionAddress("atlas", questions.atlas, "The nearest token of every layer and head", _EXPERIMENT),
+    Address(
+        "atlas/layers",
+        others.atlas_lines,
+        "The same as lines of JSON: each layer when it is found, and last the answer",
+        _EXPERIMENT,
+        media=(others.LINES,),
+    ),
     QuestionAddress(
         "attention",
         questions.attention,
@@ -162,6 +169,7 @@ TABLE: tuple[Address, ...] = (
         method="GET",
         media=tuple(taking.TYPES.values()),
     ),
+    Address("ahead", others.ahead, "Have the next questions' answers made in idle time; waits for them", _EXPERIMENT),
     Address("survey", others.survey, "Which survey is open?", method="GET"),
     Address(
         "survey",

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from headscope.app.api.addressed import from_address
 from headscope.app.api.answers import as_json
-from headscope.app.api.asks import from_address
 from headscope.app.api.choices import open_choices
 from headscope.app.api.desk import Desk
 from headscope.app.api.table import TABLE
@@ -89,12 +89,14 @@ class Page:
             "weights_sha256": card.weights_sha256,
             "capture_error": card.capture_error,
             "arithmetic": card.arithmetic,
+            "memory": self._desk.memory_record,
             "characters": limits.characters,
             "pattern": limits.pattern,
             "map": limits.map,
             "positions": card.positions,
             "choices": self._choices(scope),
             "closed": self._closed(),
+            "ahead": limits.ahead,
             "alone": self._alone,
             "survey": surveys.about() if name is None else {"survey": None, "may_open": False},
             "references": meanings.REFERENCES,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from headscope.app.api.asks import MapAsk, NearestAsk, ViewAsk
+from headscope.app.api.addressed import ViewAsk
+from headscope.app.api.asks import MapAsk, NearestAsk
 from headscope.model.card import Card
 from headscope.model.opening.default import DEMO, DEMO_SHA256
 from headscope.question.choices import OPEN_REFERENCES

@@ -11,8 +11,9 @@ from starlette.requests import Request
 
 from headscope.app.api import maps as asked_maps
 from headscope.app.api import questions
+from headscope.app.api.addressed import ViewAsk
 from headscope.app.api.answers import FileRecord
-from headscope.app.api.asks import JourneyAsk, ViewAsk
+from headscope.app.api.asks import JourneyAsk
 from headscope.app.api.desk import Desk
 from headscope.app.api.questions import Turn
 from headscope.app.page.script import script

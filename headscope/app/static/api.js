@@ -31,10 +31,27 @@ export function begin() {
 export const standing = () => view.signal;
 
 /** The answer to a question; `signal` gives it up. */
-export function post(path, body, signal) {
+export function post(path, body, signal, read) {
   const headers = { "Content-Type": "application/json", ...visitor };
-  return call(path, { method: "POST", headers, body: JSON.stringify(model ? { model, ...body } : body), signal });
+  return call(path, { method: "POST", headers, body: JSON.stringify(model ? { model, ...body } : body), signal }, read);
 }
+
+/** The same of a path that answers in lines: what comes before the answer goes to `arrives`. */
+export const lines = (path, body, signal, arrives) => post(path, body, signal, async (response) => {
+  if (!response.ok) return response.json();
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let rest = "", answer = null; ;) {
+    const { done, value } = await reader.read();
+    if (done && !answer) throw new Error("the answer was cut off");
+    if (done) return answer;
+    const parts = (rest + value).split("\n");
+    rest = parts.pop();
+    for (const line of parts.map((part) => JSON.parse(part))) {
+      if ("rates" in line) arrives(line);
+      else answer = line;
+    }
+  }
+});
 
 /** Numbers that the server sends as bytes. */
 export const floats = (path) => call(path, {}, async (response) => (response.ok ? new Float32Array(await response.arrayBuffer()) : response.json()));
@@ -56,7 +73,7 @@ async function call(path, request, read = (response) => response.json()) {
     if (request.signal?.aborted) throw fault;
     throw new Lost(String(fault));
   }
-  if (!response.ok) throw new Refused(answer, response.status);
+  if (!response.ok || answer?.error) throw new Refused(answer, response.status);
   return answer;
 }
 

@@ -1,5 +1,5 @@
 // The view of one token in every layer and head: a grid for each reference, side by side.
-import { h, label } from "./dom.js";
+import { byId, h, label } from "./dom.js";
 import { referencesOf } from "./choices.js";
 import { meaning, stepsOf, TABLES } from "./explain.js";
 import { laidOut, looks } from "./sheets.js";
@@ -18,6 +18,26 @@ export function questions(state, server) {
   return (references.length ? references : [null]).map((reference) => ["atlas", { ...ask, reference }]);
 }
 
+/** What fills the grids with layers as they are found, each in its place; the rest is empty until then. */
+export function arriving(server) {
+  const grids = [];
+  return (found, n, state) => {
+    const sheet = looks(laidOut(found)("atlas")[0], "atlas");
+    const row = sheet.querySelector("tbody tr");
+    finish(row, found.rates, found.cells, found.reference, state);
+    if (grids[n]) return grids[n].rows[found.layer].replaceWith(row);
+    grids[n] = row.parentElement;
+    sheet.querySelector(".hs-key").remove();
+    for (let layer = 1; layer < server.layers; layer++) {
+      grids[n].append(h("tr", {}, h("th", { scope: "row" }, `L${layer}`), [...row.cells].slice(1).map(() => h("td", {}, "·"))));
+    }
+    if (grids.filter(Boolean).length === 1) byId("atlas").replaceChildren(h("div", { class: "atlases" }));
+    byId("atlas").firstChild.append(sheet);
+  };
+}
+
+export const title = (own) => ["Every layer and head: the token nearest to what it writes at ", label(own.label), ` (position ${own.position})`];
+
 /** Both answers as a title, notes and figures. */
 export function paint(answers, state, server, tokens) {
   const own = tokens[state.token];
@@ -28,7 +48,7 @@ export function paint(answers, state, server, tokens) {
     answer.notes.map((note) => [answers.length > 1 ? `${NAMES[answer.reference]}. ` : "Note ", note]),
   );
   return {
-    title: ["Every layer and head: the token nearest to what it writes at ", label(own.label), ` (position ${own.position})`],
+    title: title(own),
     name: `${own.label} · atlas`,
     notes: notes.filter(([, note], n) => notes.findIndex((one) => one[1] === note) === n),
     figures: {
@@ -57,10 +77,15 @@ function found(answers) {
 function grid(answer, state) {
   const sheet = looks(laidOut(answer)("atlas")[0], "atlas");
   const rows = [...sheet.querySelectorAll("tbody tr")];
-  rows.forEach((row, layer) => row.cells[0].append(...share(answer.layers[layer], answer.cells.filter((cell) => cell.layer === layer))));
-  for (const cell of sheet.querySelectorAll("tbody td")) square(cell, answer.reference, state);
+  rows.forEach((row, layer) => finish(row, answer.layers[layer], answer.cells.filter((cell) => cell.layer === layer), answer.reference, state));
   sheet.querySelector("tbody button").tabIndex = 0;
   return sheet;
+}
+
+/** A layer's row: its share beside its name, and every cell a button. */
+function finish(row, rates, cells, reference, state) {
+  row.cells[0].append(...share(rates, cells));
+  for (const cell of [...row.cells].slice(1)) square(cell, reference, state);
 }
 
 /** How many heads of a layer are nearest to the own token and to others of the text. */

@@ -1,7 +1,7 @@
 // Work that takes its time (the reference “isolated”, a map): how far it is, and a way to stop it.
 import { get, leave } from "./api.js";
 import { byId, h } from "./dom.js";
-import { count } from "./numbers.js";
+import { count, size } from "./numbers.js";
 
 const EVERY = 500; // milliseconds
 
@@ -11,8 +11,6 @@ function rest(seconds) {
   if (seconds < 90) return `, about ${Math.max(1, Math.round(seconds))} s left`;
   return `, about ${Math.round(seconds / 60)} min left`;
 }
-
-const size = (bytes) => `${count(Math.max(1, Math.round(bytes / 2 ** 20)))} MiB`;
 
 const WORKS = {
   isolated: {
@@ -52,6 +50,7 @@ export async function made(answer, signal) {
   signal.addEventListener("abort", go, { signal: waits.signal });
   addEventListener("pagehide", go, { signal: waits.signal });
   signal.addEventListener("abort", () => { place.hidden = true; waits.abort(); }, { once: true });
+  place.classList.remove("beside");
   place.replaceChildren(h("p", {}, work.title), bar, sentence, button);
   place.hidden = false;
   byId("status").textContent = work.status;

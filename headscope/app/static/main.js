@@ -1,5 +1,6 @@
 // The page: a view (state.js) becomes a question (api.js), and its answer is painted (tokens.js, views.js).
-import { askOf, begin, Lost, post, Refused, returned } from "./api.js";
+import { askOf, begin, lines, Lost, post, Refused, returned, standing } from "./api.js";
+import { question } from "./compare.js";
 import { bindControls, showControls } from "./controls.js";
 import { byId, h } from "./dom.js";
 import { WORDS } from "./explain.js";
@@ -21,7 +22,9 @@ const start = initial(server.defaults);
 let state = fromAddress(location.search, start, server);
 let tokens = null; // of the text that was read last
 let read = null; // which text and mask that was
-let slow = 0; // the timer that says so
+let unwait = () => {}; // stops the timers that say so
+let waiting = false; // whether it is said
+const STALE = 700; // milliseconds after which a view that waits is blank
 
 askOf(server.model);
 
@@ -46,8 +49,23 @@ addEventListener("pointerdown", () => {
 async function show() {
   const signal = begin();
   paintChoices();
-  clearTimeout(slow);
-  slow = setTimeout(() => busy(true), 120);
+  unwait();
+  if (waiting) wait(false);
+  const waits = [setTimeout(() => busy(true), 120), setTimeout(() => wait(false), STALE)];
+  unwait = () => waits.map(clearTimeout);
+  const arriving = VIEWS[state.view].arriving?.(server);
+  let arrived = false;
+  const arrives = (found, n) => {
+    if (signal.aborted) return;
+    unwait();
+    if (!arrived) {
+      for (const place of document.querySelectorAll("#view .figure, #notes")) place.replaceChildren();
+      byId("title").replaceChildren(...VIEWS[state.view].title(tokens[state.token]));
+      wait(true);
+    }
+    arriving(found, n, state);
+    arrived = true;
+  };
   try {
     if (readKey(state) !== read) {
       const answer = await post("read", { text: state.text, mask: state.mask }, signal);
@@ -56,7 +74,7 @@ async function show() {
     }
     if (state.word) named();
     const asked = VIEWS[state.view].questions(state, server, tokens);
-    const answers = await Promise.all(asked.map(([route, question]) => post(route, question, signal)));
+    const answers = await Promise.all(asked.map(([route, ask], n) => (arriving ? lines(`${route}/layers`, ask, signal, (found) => arrives(found, n)) : post(route, ask, signal))));
     const later = VIEWS[state.view].later?.(state, server);
     const key = JSON.stringify(later);
     paint(answers, key === more.key ? more.answer : undefined); // no column goes only to come back
@@ -64,12 +82,15 @@ async function show() {
     if (later) {
       settled();
       byId("status").textContent = VIEWS[state.view].laterSays;
+      const waits = setTimeout(() => wait(true), STALE);
+      unwait = () => clearTimeout(waits);
       const answer = await post(...later, signal);
       await released; // what is pressed stays where it is until it is let go
       if (signal.aborted) return;
       more = { key, answer };
       paint(answers, answer);
     }
+    ahead(signal);
   } catch (fault) {
     if (signal.aborted) return;
     await recover(fault, signal);
@@ -134,15 +155,47 @@ function say(sentence) {
 }
 
 function settled() {
-  clearTimeout(slow);
+  unwait();
   busy(false);
+  if (waiting) byId("making").hidden = true;
+  waiting = false;
+}
+
+/** What takes long says so, and can be stopped; a view that is out of date is not shown meanwhile, unless what is there stands `beside`. */
+function wait(beside) {
+  tell(`Waiting: ${working()}`, "Stop", () => {
+    begin();
+    settled();
+    tell("Stopped.", "Go on", () => { byId("view").focus(); show(); }, beside);
+    byId("making").lastChild.focus();
+  }, beside);
+}
+
+function tell(says, can, act, beside) {
+  waiting = true;
+  const button = h("button", { type: "button", class: "quiet" }, can);
+  button.addEventListener("click", act);
+  byId("making").replaceChildren(h("p", {}, says), button);
+  byId("making").classList.toggle("beside", beside);
+  byId("making").hidden = false;
+}
+
+/** Has what the next click will need made, while this view is looked at. */
+function ahead(signal) {
+  if (!server.ahead || document.hidden || !["heads", "atlas"].includes(state.view)) return;
+  const looked = new AbortController();
+  for (const [target, name] of [[signal, "abort"], [document, "visibilitychange"]]) target.addEventListener(name, () => looked.abort(), { once: true });
+  post("ahead", question({ ...state, compare: "none" }, server)[1], looked.signal).catch(() => { /* it is made when it is asked for */ });
 }
 
 function busy(on) {
   byId("view").toggleAttribute("data-busy", on);
+  byId("status").textContent = on ? working() : "";
+}
+
+function working() {
   const size = { ...server, tokens: tokens?.length ?? "the" };
-  const work = WORDS.working[state.view].replace(/\{(\w+)\}/g, (_, name) => size[name].toLocaleString("en"));
-  byId("status").textContent = on ? work : "";
+  return WORDS.working[state.view].replace(/\{(\w+)\}/g, (_, name) => size[name].toLocaleString("en"));
 }
 
 function paintChoices() {
@@ -228,4 +281,5 @@ const asked = VIEWS[state.view].questions(state, server, tokens ?? []);
 const sent = first.answer && !state.word && asked.length === 1 && asked[0][0] === "nearest"; // a word is to be found first
 if (sent) paint([first.answer]);
 if (!sent || VIEWS[state.view].later?.(state, server)) show();
+else ahead(standing());
 document.documentElement.classList.remove("undrawn");

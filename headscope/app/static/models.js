@@ -1,7 +1,7 @@
 // The sheet of models: what is open, what can be opened, and how far the one is that is being opened.
 import { get, Lost, post, Refused } from "./api.js";
 import { byId, h } from "./dom.js";
-import { count, tiny } from "./numbers.js";
+import { count, size, tiny } from "./numbers.js";
 
 const KEPT = 6; // names of models that a browser remembers
 const recent = () => { try { return JSON.parse(localStorage.getItem("models")) ?? []; } catch { return []; } };
@@ -30,6 +30,7 @@ function paintHead(server, asked) {
   byId("card").replaceChildren(
     h("p", {}, h("strong", {}, server.name), `: ${size}; ${server.why}.`),
     h("p", { title: error }, `Capture error ${tiny(server.capture_error)}; ${server.arithmetic}; weights SHA-256 ${server.weights_sha256.slice(0, 16)}…`),
+    h("p", { id: "kept" }, kept(server.memory)),
   );
   if (server.closed) byId("model").append(h("p", { class: "closed" }, server.closed));
   if (!asked) return;
@@ -37,6 +38,8 @@ function paintHead(server, asked) {
   open?.addEventListener("click", () => byId("asked").showModal());
   byId("model").append(h("p", { class: "other" }, `This link was made with ${asked}; here it is answered by ${server.name}. `, open));
 }
+
+const kept = ({ held, budget }) => `Kept beside the models for the next questions: ${size(held)} of ${size(budget)}.`;
 
 /** A link opens nothing by itself: its reader is asked, and then shown what it names. */
 function askFirst(asked) {
@@ -59,7 +62,8 @@ async function list(server, go) {
     return h("li", {}, name === server.name ? h("strong", {}, name) : button, says);
   };
   try {
-    const { open: opened, available } = await get("models");
+    const [{ open: opened, available }, { memory }] = await Promise.all([get("models"), get("health")]);
+    byId("kept").textContent = kept(memory);
     const here = new Set(opened.map(({ name }) => name));
     const rest = recent().filter((name) => !here.has(name) && !available.some((one) => one.name === name));
     byId("known-models").replaceChildren(

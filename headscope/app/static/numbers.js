@@ -50,3 +50,6 @@ export function legend({ low, high }) {
   if (low < 0) return `Bars: 0 at the right edge, ${distance(low)} (the nearest here) across the whole cell.`;
   return `Bars: 0 at the left edge, ${distance(high)} (the farthest here) across the whole cell.`;
 }
+
+/** So many bytes, in words. */
+export const size = (bytes) => (bytes < 2 ** 30 ? `${count(Math.max(1, Math.round(bytes / 2 ** 20)))} MiB` : `${(bytes / 2 ** 30).toFixed(1)} GiB`);

@@ -23,7 +23,8 @@ from transformers.masking_utils import eager_mask
 from headscope.errors import ModelError
 from headscope.model.capture.kept import left_alone
 from headscope.model.capture.parts import Parts
-from headscope.model.capture.passes import hand_over, is_recorded, other_mask
+from headscope.model.capture.passes import Attended, hand_over, is_recorded, other_mask
+from headscope.model.capture.visible import Scores
 from headscope.model.capture.watching import Watching
 
 BY_NAME = "headscope"
@@ -45,10 +46,13 @@ def _attention(
     other = other_mask(query.shape[2], key.shape[2], query.dtype, query.device)
     mask = attention_mask if other is None else other
 
-    def attend() -> tuple[Tensor, Tensor]:
-        return eager(module, query, key, value, mask, **options)
+    def attend() -> Attended:
+        with Scores() as scores:
+            z, pattern = eager(module, query, key, value, mask, **options)
+        return Attended(z, pattern, scores.last)
 
-    return hand_over(query, key, value, attend)
+    found = hand_over(query, key, value, attend)
+    return found.z, found.pattern
 
 
 def _eager_attention(module: nn.Module) -> Callable[..., tuple[Tensor, Tensor]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from headscope.model.capture.passes import Attend
+from headscope.model.capture.passes import Attend, Attended
+from headscope.model.capture.visible import visible
 from headscope.model.feed.positions import Spot
 
 # Patterns grow with the square of the text: beyond this a reading makes them layer by layer when they are asked for.
@@ -19,7 +21,8 @@ class HeadTensors:
     """The heads of one text, float32 on the CPU.
 
     q, z [layer, position, head, d_head]; k, v [layer, position, kv_head, d_head];
-    pattern [layer, head, query, source], None where it is too large to keep. `spots`: where each token stood, as the
+    pattern [layer, head, query, source] and `visible`, bool [layer, query, source], what each position may see: None
+    where they are too large to keep. `spots`: where each token stood, as the
     model counted it in this pass, where that was watched.
     """
 
@@ -28,7 +31,25 @@ class HeadTensors:
     v: Tensor
     z: Tensor
     pattern: Tensor | None
+    visible: Tensor | None
     spots: tuple[Spot, ...] = ()
+
+
+class LayerPattern(NamedTuple):
+    """One layer's weights in one text, float32 [head, query, source]; and what may be seen, bool [query, source]."""
+
+    pattern: Tensor
+    visible: Tensor
+
+
+def _of_text(pattern: Tensor, scores: Tensor | None, row: int, length: int) -> LayerPattern:
+    """Of the text in a row of a batch, without its padding."""
+    scored = scores is not None and scores.shape[:-1] == pattern.shape[:-1]
+    of_pattern, of_scores = (
+        None if one is None else one[row, :, :length, :length] for one in (pattern, scores if scored else None)
+    )
+    assert of_pattern is not None
+    return LayerPattern(_float32(of_pattern), visible(of_pattern, of_scores).cpu())
 
 
 class AllHeads:
@@ -36,18 +57,20 @@ class AllHeads:
 
     def __init__(self, lengths: list[int], layers: int) -> None:
         self.lengths, self.layers = lengths, layers
-        # For each text, one [layer] list for each of q, k, v, z and the pattern.
-        self.texts: list[tuple[list[Tensor], ...]] = [([], [], [], [], []) for _ in lengths]
+        # For each text, one [layer] list for each of q, k, v, z, the pattern and what may be seen.
+        self.texts: list[tuple[list[Tensor], ...]] = [([], [], [], [], [], []) for _ in lengths]
 
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
-        z, pattern = attend()
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Attended:
+        z, pattern, scores = found = attend()
         for row, (length, kept) in enumerate(zip(self.lengths, self.texts, strict=True)):
             for tensor, into in zip((q, k, v), kept, strict=False):
                 into.append(_float32(tensor[row, :, :length].transpose(0, 1)))  # (S, heads, d_head)
             kept[3].append(_float32(z[row, :length]))
             if 4 * self.layers * pattern.shape[1] * length**2 <= PATTERN_BYTES:
-                kept[4].append(_float32(pattern[row, :, :length, :length]))
-        return z, pattern
+                one = _of_text(pattern, scores, row, length)
+                kept[4].append(one.pattern)
+                kept[5].append(one.visible)
+        return found
 
     def captured(self) -> list[HeadTensors]:
         """The heads of each text, without its padding."""
@@ -58,29 +81,30 @@ class AllHeads:
                 v=torch.stack(v),
                 z=torch.stack(z),
                 pattern=torch.stack(pattern) if pattern else None,
+                visible=torch.stack(visible) if visible else None,
             )
-            for q, k, v, z, pattern in self.texts
+            for q, k, v, z, pattern, visible in self.texts
         ]
 
 
 class OnePattern:
-    """A recorder that keeps the pattern [head, query, source] of one layer of a pass over one text."""
+    """A recorder that keeps the pattern of one layer of a pass over one text."""
 
     def __init__(self, layer: int) -> None:
         self.layer = layer
-        self.pattern: Tensor | None = None
+        self.found: LayerPattern | None = None
 
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
-        z, pattern = attend()
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Attended:
+        found = attend()
         if layer == self.layer:
-            self.pattern = _float32(pattern[0])
-        return z, pattern
+            self.found = _of_text(found.pattern, found.scores, 0, found.pattern.shape[-1])
+        return found
 
 
 class Unrecorded:
     """A recorder that keeps nothing."""
 
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Attended:
         return attend()
 
 

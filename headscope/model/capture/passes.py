@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -31,14 +31,25 @@ class AttentionCall:
     z: Tensor
 
 
-Attend = Callable[[], tuple[Tensor, Tensor]]
+class Attended(NamedTuple):
+    """What one attention call made: z [batch, position, head, d_head], the pattern [batch, head, query, source].
+
+    `scores`, what went into its softmax, likewise; None where none was seen.
+    """
+
+    z: Tensor
+    pattern: Tensor
+    scores: Tensor | None
+
+
+Attend = Callable[[], Attended]
 
 
 class Recorder(Protocol):
     """Sees the attention calls of one forward pass, in order."""
 
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
-        """Return (z [batch, position, head, d_head], pattern), usually what `attend()` returns."""
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Attended:
+        """Return what the model goes on with, usually what `attend()` returns."""
         ...
 
 
@@ -103,8 +114,8 @@ def _the_pass() -> _Pass:
     return current
 
 
-def hand_over(q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
-    """Show one attention call to the recorder of this pass, which answers with z and the pattern."""
+def hand_over(q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Attended:
+    """Show one attention call to the recorder of this pass, which answers with what it made."""
     stop_point()
     current = _the_pass()
     layer = current.layer
@@ -113,9 +124,9 @@ def hand_over(q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, 
         return current.recorder.attend(layer, q, k, v, attend)
     lengths = current.attention_mask.sum(-1).tolist()
 
-    def edited_attend() -> tuple[Tensor, Tensor]:
-        z, pattern = attend()
-        return edited(z, layer, current.edits, lengths), pattern
+    def edited_attend() -> Attended:
+        found = attend()
+        return found._replace(z=edited(found.z, layer, current.edits, lengths))
 
     return current.recorder.attend(layer, q, k, v, edited_attend)
 

@@ -23,6 +23,8 @@ from headscope.model.capture.stream import stream_replaced
 from headscope.model.opening.stacks import Stack
 from headscope.question.choices import Mask
 
+Types = Sequence[Sequence[int]]  # token types, text by text; an empty one, or none at all: all of the first
+
 
 @dataclass(frozen=True)
 class Runner:
@@ -39,6 +41,7 @@ class Runner:
         mask: Mask = "model",
         contexts: list[list[int]] | None = None,
         edits: Sequence[Edits] = (),
+        types: Types = (),
         *,
         widened: bool = False,
     ) -> Any:
@@ -51,6 +54,8 @@ class Runner:
         model, encoder = self.stack.model, self.stack.encoder
         ids, attention_mask = self._batch(texts)
         options: dict[str, Any] = without_cache(model)
+        if any(types):
+            options["token_type_ids"] = self._padded(types, ids.shape[1], 0)
         arithmetic = float32_arithmetic if widened else nullcontext
         if contexts is not None and encoder is not None:
             read, seen = self._batch(contexts)
@@ -91,8 +96,10 @@ class Runner:
     def _batch(self, texts: list[list[int]]) -> tuple[Tensor, Tensor]:
         """Token ids [text, position], padded on the right, and which of them are tokens."""
         lengths = [len(ids) for ids in texts]
-        ids = torch.full((len(texts), max(lengths)), self.padding)
-        for row, text in enumerate(texts):
-            ids[row, : len(text)] = torch.tensor(text)
         attention_mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
-        return ids.to(device_of(self.stack.model)), attention_mask.to(device_of(self.stack.model))
+        return self._padded(texts, max(lengths), self.padding), attention_mask.to(device_of(self.stack.model))
+
+    def _padded(self, texts: Sequence[Sequence[int]], length: int, padding: int) -> Tensor:
+        """A number for each token [text, position], padded on the right."""
+        rows = torch.tensor([[*text, *[padding] * (length - len(text))] for text in texts])
+        return rows.to(device_of(self.stack.model))

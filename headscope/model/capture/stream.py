@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from headscope.model.capture.anatomy import Anatomy, hidden_input, hidden_output
 from headscope.model.capture.edits import Edits, edited_stream, layers_of_stream
-from headscope.model.capture.passes import Attend, Recorder, is_recorded_by
+from headscope.model.capture.passes import Attend, Attended, Recorder, is_recorded_by
 
 
 class StreamRecorder:
@@ -23,7 +23,7 @@ class StreamRecorder:
         self._given: list[Tensor] = []
         self._returned: Tensor | None = None
 
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Attended:
         return attend()
 
     @contextmanager

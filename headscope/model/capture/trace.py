@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from headscope.model.capture.passes import Attend, AttentionCall, is_recorded_by
+from headscope.model.capture.passes import Attend, Attended, AttentionCall, is_recorded_by
 
 
 @dataclass(eq=False)
@@ -40,13 +40,13 @@ class Trace:
         self._stack: list[Call] = []
         self._counts: dict[nn.Module, int] = {}
 
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Attended:
         for call in self._stack:
             call.attentions.append(layer)
         self.paths.append(list(self._stack))
-        z, pattern = attend()
-        self.attentions.append(AttentionCall(*(self._kept(x) for x in (q, k, v, pattern, z))))
-        return z, pattern
+        found = attend()
+        self.attentions.append(AttentionCall(*(self._kept(x) for x in (q, k, v, found.pattern, found.z))))
+        return found
 
     @property
     def written_over(self) -> bool:

@@ -18,22 +18,24 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from headscope.model.capture.passes import batch_size, hand_over, is_recorded, other_mask
+from headscope.model.capture.passes import Attended, batch_size, hand_over, is_recorded, other_mask
+from headscope.model.capture.visible import MASKED, SOFTMAXES
 
 
 @dataclass(frozen=True)
 class AttentionStage:
-    """How far a tensor is on the way from q and k to z; q [..., query, d_head], k [..., source, d_head]."""
+    """How far a tensor is on the way from q and k to z; q [..., query, d_head], k [..., source, d_head].
+
+    `scores` [..., query, source] of a pattern: what went into its softmax.
+    """
 
     name: Literal["scores", "pattern"]
     q: Tensor
     k: Tensor
+    scores: Tensor | None = None
 
-
-_MASKED = -1e4  # an additive mask is at most this where nothing is to be seen
 
 _PRODUCTS = {torch.matmul, torch.bmm, torch.baddbmm, Tensor.matmul, Tensor.bmm, Tensor.baddbmm, Tensor.__matmul__}
-_SOFTMAXES = {functional.softmax, torch.softmax, Tensor.softmax}
 _CHOICES = {torch.where, Tensor.where}
 _FILLS = {torch.masked_fill, Tensor.masked_fill, Tensor.masked_fill_}
 
@@ -62,9 +64,9 @@ class Watching(TorchFunctionMode):
             return _mark(product, AttentionStage("scores", left, right.transpose(-1, -2)))
         if stage is None or source is None:
             return func(*args, **kwargs)
-        if func in _SOFTMAXES and stage.name == "scores":
+        if func in SOFTMAXES and stage.name == "scores":
             scores = _remasked(args[0])
-            return _mark(func(scores, *args[1:], **kwargs), replace(stage, name="pattern"))
+            return _mark(func(scores, *args[1:], **kwargs), replace(stage, name="pattern", scores=scores))
         if stage.name == "scores" and func in _CHOICES | _FILLS and _hides(func, args):
             # The model's own mask: under another one every score stays, and the softmax above sees to it.
             shown = args[1] if func in _CHOICES else args[0]
@@ -95,7 +97,7 @@ def _hides(func: Callable[..., Any], args: tuple[Any, ...]) -> bool:
     if len(args) < 3:
         return False
     fill = args[2]
-    return bool(fill.numel() == 1 and fill <= _MASKED) if isinstance(fill, Tensor) else fill <= _MASKED
+    return bool(fill.numel() == 1 and fill <= MASKED) if isinstance(fill, Tensor) else fill <= MASKED
 
 
 def _other_mask(scores: Tensor) -> Tensor | None:
@@ -119,10 +121,11 @@ def _mix(func: Callable[..., Any], stage: AttentionStage, pattern: Tensor, value
     def by_head(tensor: Tensor) -> Tensor:
         return tensor.reshape(batch, -1, *tensor.shape[-2:])  # (batch, head, position, width)
 
-    def attend() -> tuple[Tensor, Tensor]:
-        return by_head(func(pattern, values)).transpose(1, 2), by_head(pattern)
+    def attend() -> Attended:
+        scores = None if stage.scores is None else by_head(stage.scores)
+        return Attended(by_head(func(pattern, values)).transpose(1, 2), by_head(pattern), scores)
 
-    z, _ = hand_over(by_head(stage.q), by_head(stage.k), by_head(values), attend)
+    z = hand_over(by_head(stage.q), by_head(stage.k), by_head(values), attend).z
     return z.transpose(1, 2).reshape(*pattern.shape[:-1], values.shape[-1])
 
 
@@ -138,7 +141,7 @@ def _whole_attention(
 ) -> Tensor:
     """torch's scaled_dot_product_attention, written out so that its pattern can be seen; [batch, head, position, …]."""
 
-    def attend() -> tuple[Tensor, Tensor]:
+    def attend() -> Attended:
         groups = query.shape[1] // key.shape[1]
         k, v = (x.repeat_interleave(groups, dim=1) for x in (key, value))
         scores = query @ k.transpose(-1, -2) * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
@@ -152,7 +155,6 @@ def _whole_attention(
         elif attn_mask is not None:
             scores = scores + attn_mask
         pattern = scores.softmax(-1)
-        return (pattern @ v).transpose(1, 2), pattern
+        return Attended((pattern @ v).transpose(1, 2), pattern, scores)
 
-    z, _ = hand_over(query, key, value, attend)
-    return z.transpose(1, 2)
+    return hand_over(query, key, value, attend).z.transpose(1, 2)

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from headscope.errors import ModelError
-from headscope.model.capture.passes import Arrived, Attend
+from headscope.model.capture.passes import Arrived, Attend, Attended
 from headscope.model.opened import Opened
 
 _PASS = 512  # tokens of one pass that every module is watched in: all that they see is held until it ends
@@ -47,7 +47,7 @@ class _Values:
         self.layers, self.position = layers, position
         self.kept: list[Tensor] = []
 
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Attended:
         values = v[:, :, self.position].transpose(0, 1)  # (kv_head, B, d_head)
         self.kept.append(values.to("cpu", torch.float32, copy=True))
         if len(self.kept) == self.layers:

@@ -20,7 +20,7 @@ from headscope.errors import ModelError
 from headscope.model.capture.anatomy import Anatomy
 from headscope.model.capture.capture import held, prepared, without_cache
 from headscope.model.capture.norms import Norm, measure, normalises
-from headscope.model.capture.passes import Arrived, Attend, Recorder, is_recorded_by, recording
+from headscope.model.capture.passes import Arrived, Attend, Attended, Recorder, is_recorded_by, recording
 from headscope.model.capture.precision import float32_arithmetic
 from headscope.model.capture.stored import device_of
 from headscope.model.capture.trace import Trace
@@ -29,7 +29,7 @@ from headscope.model.feed.steering import arrive, before, giving, instead, passi
 from headscope.question.stopping import stop_point
 
 _CHUNK_BYTES = 32 * 2**20
-Place = tuple[Tensor, ...] | None  # what the position modules return at one position; None: no position
+Place = tuple[Tensor, ...] | None  # what is added at one spot, see Spot.added; None: no position
 Part = Literal["q", "k", "v"]
 Steer = Callable[[ExitStack, Recorder], None]
 
@@ -41,7 +41,7 @@ class _StopAtAttention(Trace):
         super().__init__()
         self.last, self.part = last, part
 
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Attended:
         if layer == self.last:
             raise Arrived({"q": q, "k": k, "v": v}[self.part])
         return attend()
@@ -277,8 +277,9 @@ class Feed:
         """Run `ids` [token], each a text of its own at `place`, until the steering or attention `last` ends it."""
 
         def placed(hooks: ExitStack, recorder: Recorder) -> None:
-            for number, module in enumerate(self.positions.modules):
-                row = None if place is None else place[number]
+            given = place or [None] * len(self.positions.modules)
+            # Without its token type, a token is of the model's own, which is the first.
+            for module, row in zip((*self.positions.modules, *self.positions.types), given, strict=False):
                 hooks.callback(module.register_forward_hook(giving(row, recorder)).remove)
             steer(hooks, recorder)
 

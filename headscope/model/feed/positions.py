@@ -7,9 +7,10 @@ twos, or turn a whole text by other angles once it is long. What it did is in wh
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from headscope.model.capture.anatomy import Anatomy
 from headscope.model.capture.capture import prepared, without_cache
-from headscope.model.capture.passes import Arrived, Attend, Recorder, is_recorded_by, recording
+from headscope.model.capture.passes import Arrived, Attend, Attended, Recorder, is_recorded_by, recording
 from headscope.model.capture.stored import brought, device_of
 from headscope.model.capture.trace import Call, Trace
 
@@ -35,13 +36,15 @@ class Positions:
     Empty `modules`: the model's input carries no position (RoPE, ALiBi, relative biases act in the attention). `told`:
     paths of the blocks' arguments that hold something for each position, with its axis from the end. `limit`: how
     many positions there are (None: no limit). `together`: up to which length texts that are padded to one length are
-    counted as they are alone (None: always).
+    counted as they are alone (None: always). `types`: modules that return a vector for each token type (of the first
+    and the second text of a pair).
     """
 
     modules: tuple[nn.Module, ...]
     limit: int | None
     told: tuple[tuple[Path, int], ...] = ()
     together: int | None = None
+    types: tuple[nn.Module, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,19 +52,39 @@ class Spot:
     """A token's place in a text as the model counted it; equal where the model did the same for it.
 
     `text`, `index`: the token ids of such a text, and where in it; `rows`: what each position module returned there.
+    `types`: what each module of token types returned, where the text has such types. `placed`: whether the position
+    counts, or the token type alone.
     """
 
     key: bytes
     text: tuple[int, ...] = field(compare=False, repr=False)
     index: int = field(compare=False)
     rows: tuple[Tensor, ...] = field(compare=False, repr=False)
+    types: tuple[Tensor, ...] = field(default=(), compare=False, repr=False)
+    placed: bool = field(default=True, compare=False)
+
+    @property
+    def added(self) -> tuple[Tensor, ...]:
+        """What the modules return there that give positions and token types."""
+        return (*self.rows, *self.types)
+
+    @property
+    def unplaced(self) -> Spot | None:
+        """The token type alone, at no position; None where the text has no token types."""
+        if not self.types:
+            return None
+        key = b"unplaced" + b"".join(row.numpy().tobytes() for row in self.types)
+        rows = tuple(torch.zeros_like(row) for row in self.rows)
+        return replace(self, key=hashlib.blake2b(key, digest_size=16).digest(), rows=rows, placed=False)
 
 
 class Spotter:
     """Sees, in one pass over texts padded on the right, what the model did for every position."""
 
-    def __init__(self, positions: Positions, anatomy: Anatomy) -> None:
+    def __init__(self, positions: Positions, anatomy: Anatomy, typed: bool = False) -> None:
+        """`typed`: whether the texts have token types."""
         self.positions, self.anatomy = positions, anatomy
+        self._types = positions.types if typed else ()
         self._rows: dict[nn.Module, Tensor] = {}
         self._told: dict[int, tuple[Tensor, int]] = {}  # by the tensor: all blocks are told by the same one
 
@@ -80,7 +103,7 @@ class Spotter:
                 self._told.update({id(tensor): (tensor, axis) for tensor, axis in heard})
 
         with ExitStack() as hooks:
-            for module in self.positions.modules:
+            for module in (*self.positions.modules, *self._types):
                 hooks.callback(module.register_forward_hook(keep).remove)
             for module in {block.module for block in self.anatomy.blocks} if self.positions.told else ():
                 hooks.callback(module.register_forward_pre_hook(hear, with_kwargs=True).remove)
@@ -88,7 +111,7 @@ class Spotter:
 
     def spots(self, texts: Sequence[Sequence[int]]) -> list[tuple[Spot, ...]]:
         """Where the tokens of each text stood."""
-        rows = [self._rows[module].float().cpu() for module in self.positions.modules]
+        rows = [self._rows[module].float().cpu() for module in (*self.positions.modules, *self._types)]
         told = [(tensor.detach().cpu(), axis) for tensor, axis in self._told.values()]
         told = [(tensor.float() if tensor.is_floating_point() else tensor, axis) for tensor, axis in told]
         return [tuple(self._spots(tuple(text), n, len(texts), rows, told)) for n, text in enumerate(texts)]
@@ -98,6 +121,7 @@ class Spotter:
     ) -> Iterator[Spot]:
         ours = [_of_text(tensor, n, of, -2).flatten(0, -3)[0] for tensor in rows]  # (position, width)
         heard = [_of_text(tensor, n, of, axis).movedim(axis, 0) for tensor, axis in told]  # (position, ...)
+        count = len(self.positions.modules)
         for index in range(len(text)):
             digest = hashlib.blake2b(digest_size=16)
             for tensor in (*ours, *heard):
@@ -105,11 +129,12 @@ class Spotter:
             if not ours and not heard:  # nothing tells how the attention counts but the place in a text of this length
                 digest.update(f"{index} of {len(text)}".encode())
             # Copies: a spot that is kept must not keep a batch.
-            yield Spot(digest.digest(), text, index, tuple(tensor[index].clone() for tensor in ours))
+            here = tuple(tensor[index].clone() for tensor in ours)
+            yield Spot(digest.digest(), text, index, here[:count], here[count:])
 
 
 class _UpToAttention(Trace):
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> tuple[Tensor, Tensor]:
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Attended:
         raise Arrived
 
 
@@ -143,7 +168,37 @@ def find_positions(
             and torch.equal(tensor, other[path])
         ),
         _growing_beyond(model),
+        _find_types(model, anatomy, tokens[0], length),
     )
+
+
+def known_types(model: PreTrainedModel) -> int:
+    """How many token types the model tells apart; 0 where it knows none."""
+    known = getattr(_innermost(model).config, "type_vocab_size", None)
+    takes = "token_type_ids" in inspect.signature(model.forward).parameters
+    return known if takes and isinstance(known, int) else 0
+
+
+def _find_types(model: PreTrainedModel, anatomy: Anatomy, token: int, length: int) -> tuple[nn.Module, ...]:
+    """Watch one token repeated, with token types and without: the modules that only the types make a difference to."""
+    if known_types(model) < 2:
+        return ()
+    types = (torch.arange(length) % 2)[None].to(device_of(model))
+    plain, marked = (
+        _before_blocks(_watched(model, anatomy, token, length, one)[0], anatomy) for one in (types * 0, types)
+    )
+    return tuple(
+        there.module
+        for here, there in zip(plain, marked, strict=True)
+        if not there.children and not _same(here.output, there.output) and all(map(_same, here.inputs, there.inputs))
+    )
+
+
+def _same(one: object, other: object) -> bool:
+    """Whether two tensors are equal, as far as they hold numbers that a model computes with."""
+    if not (isinstance(one, Tensor) and isinstance(other, Tensor) and one.is_floating_point()):
+        return True
+    return torch.equal(one, other)
 
 
 def known_positions(model: PreTrainedModel) -> int | None:
@@ -198,9 +253,12 @@ def _growing_beyond(model: PreTrainedModel) -> int | None:
     return min(lengths, default=None)
 
 
-def _watched(model: PreTrainedModel, anatomy: Anatomy, token: int, length: int) -> tuple[Trace, dict[Path, Tensor]]:
+def _watched(
+    model: PreTrainedModel, anatomy: Anatomy, token: int, length: int, types: Tensor | None = None
+) -> tuple[Trace, dict[Path, Tensor]]:
     """A run of one token repeated, up to its first attention, and what its first block is told."""
     ids = torch.full((1, length), token, device=device_of(model))
+    options = without_cache(model) | ({} if types is None else {"token_type_ids": types})
     trace, everything = _UpToAttention(), torch.ones_like(ids)
     heard: dict[Path, Tensor] = {}
 
@@ -212,7 +270,7 @@ def _watched(model: PreTrainedModel, anatomy: Anatomy, token: int, length: int) 
         for module in {block.module for block in anatomy.blocks}:
             hooks.callback(module.register_forward_pre_hook(hear, with_kwargs=True).remove)
         with suppress(Arrived), prepared(model), trace.watching(model), recording(trace, everything):
-            model(input_ids=ids, attention_mask=everything, **without_cache(model))
+            model(input_ids=ids, attention_mask=everything, **options)
     return trace, heard
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from headscope.neighbors.batch import Batch, batches, pair_distances
 from headscope.neighbors.scan import torch_tiles
 from headscope.neighbors.settle import Exact, Findings
-from headscope.neighbors.table import Place, Table
+from headscope.neighbors.table import Place, Source, Table
 from headscope.question.choices import METRICS, Metric
 
 Backend = Literal["auto", "torch", "numba"]
@@ -57,19 +57,21 @@ def warm_up(*, wait: bool = False) -> None:
             loading.exception()
 
 
-def choose(backend: Backend, device: torch.device, scores: int) -> Engine:
-    """The engine to use for so many scores (queries · heads · tokens) on a device.
+def choose(backend: Backend, source: Source, scores: int) -> Engine:
+    """The engine to use for so many scores (queries · heads · tokens) of a source.
 
     "auto" takes numba on a CPU once it is loaded, and starts to load it where the work is large; it never
-    waits for it. All give the same ids and ranks. Raises ValueError for a backend that cannot run there.
+    waits for it. Rows that are not held are searched by torch's products, whatever is asked for. All give the same ids
+    and ranks. Raises ValueError for a backend that cannot run there.
     """
     if backend not in ("auto", "torch", "numba"):
         raise ValueError(f"backend is {backend!r}; it is auto, torch or numba")
-    able = backend != "torch" and device.type == "cpu" and backend_in_use() == "numba"
+    able = backend != "torch" and source.device.type == "cpu" and backend_in_use() == "numba"
     if backend == "numba":
         if not able:
             raise ValueError("the numba backend needs tensors on a CPU, and numba: pip install headscope[fast]")
-        return _loading().result()
+        return _loading().result() if isinstance(source, Table) else _TORCH
+    able = able and isinstance(source, Table)
     if able and scores >= _WORTH_COMPILING:
         warm_up()
     if able and _compiled is not None and _compiled.done() and _compiled.exception() is None:

@@ -4,11 +4,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from headscope.cores import spread
 from headscope.neighbors.batch import Batch
 from headscope.neighbors.scan.numba_jit import LINE, jit, prefetch
-from headscope.neighbors.scan.pool import pool
 from headscope.question.choices import METRICS, Metric
-from headscope.question.stopping import stop_point
 
 _PAIRS = 4096  # of one task
 _AHEAD = 8  # pairs
@@ -32,11 +31,7 @@ def pair_distances(batch: Batch, metric: Metric, row: Tensor, token: Tensor) -> 
         pair = slice(start, start + _PAIRS)
         _measure(METRICS.index(metric), *parts, queries, rows[pair], ids[pair], out[pair])
 
-    if len(row) <= _PAIRS:
-        measure(0)  # another thread would not be awake by the time this is done
-    else:
-        for _ in pool(torch.get_num_threads()).map(measure, range(0, len(row), _PAIRS)):
-            stop_point()
+    spread(measure, range(0, len(row), _PAIRS))
     return torch.from_numpy(out)
 
 

@@ -8,18 +8,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from headscope.cores import spread, threads
 from headscope.neighbors import bounds
 from headscope.neighbors.batch import Batch
 from headscope.neighbors.scan.numba_kernel import DEPTH, LANES, TOKENS, scan_head
-from headscope.neighbors.scan.pool import pool
 from headscope.neighbors.settle import Findings
 from headscope.question.choices import METRICS, Metric
-from headscope.question.stopping import stop_point
 
 Array = np.ndarray[Any, Any]
 _SPARE = 112  # places in a row's pool beside k: ties and near-ties at the k-th
 _DOUBTS = 16  # near-ties of a row with a target that there is room for, on average, and
 _MOST_DOUBTS = 2**24  # of all: 320 MB, which are memory only as far as they are needed
+_ROWS = 1024  # whose pools are gone through at a time: indices of all at once would take more than the pools do
 _ASIDE = 4096  # tokens of one stretch, metric and place that float64 may have to score for every row
 
 
@@ -29,14 +29,12 @@ def scan(
     """Findings of every metric; `marks` float64 [row, target] are the exact scores of the targets."""
     work = _KernelBatch.of(batch, metrics, k, allowed, marks)
     heads, tokens, _ = batch.table.rows.shape
-    threads = torch.get_num_threads()
     # Two stretches a thread at least, or one thread would wait for the other's last.
-    size = -(-tokens // (-(-2 * threads // heads) * TOKENS)) * TOKENS
+    size = -(-tokens // (-(-2 * threads() // heads) * TOKENS)) * TOKENS
     starts = range(0, tokens, size)
     notes = _KernelNotes.empty(work, len(starts))
     tasks = [(head, cut, start, min(start + size, tokens)) for head in range(heads) for cut, start in enumerate(starts)]
-    for _ in pool(threads).map(lambda task: work.scan(notes, *task), tasks):
-        stop_point()  # here, for the pool's threads do not know whose work they do; those not begun are called off
+    spread(lambda task: work.scan(notes, *task), tasks)
     return {metric: notes.findings(m, work) for m, metric in enumerate(metrics)}
 
 
@@ -70,8 +68,7 @@ class _KernelBatch:
         places = range(len(batch.spans))
         lanes = [batch.rows_by_head(place, LANES) for place in places]
         row = torch.cat(lanes, 1)
-        # numpy takes them on one thread; torch's would go on spinning beside the scan's.
-        z = torch.from_numpy(batch.queries.flatten(0, 1).numpy()[row.clamp(min=0).numpy()])  # [head, lane, d_head]
+        z = batch.queries.flatten(0, 1)[row.clamp(min=0)]  # [head, lane, d_head]
         length = torch.linalg.vector_norm(z, dim=-1, dtype=torch.float64)
         live = (row >= 0) & (length >= bounds.SMALLEST) & (length <= bounds.LARGEST)
         z = torch.where(live[..., None], z, 0.0)
@@ -153,11 +150,14 @@ class _KernelNotes:
         live[work.row] = self.live[:, :, m].all(0)
         live[-1] = False
 
-        size = self.size[:, :, m]
-        cut, head, lane, place = (np.arange(size.max()) < size[..., None]).nonzero()
-        row = work.row[head, lane]
-        kept = self.most[cut, head, m, lane, place] >= floor[row]
-        contenders = [np.stack([row, self.token[cut, head, m, lane, place]])[:, kept]]
+        contenders = [np.empty((2, 0), np.int64)]
+        for cut, head in np.ndindex(self.listed.shape[:2]):
+            for start in range(0, work.row.shape[1], _ROWS):
+                lanes = slice(start, start + _ROWS)
+                at, row = (cut, head, m, lanes), work.row[head, lanes]
+                lane, place = (np.arange(self.size[at].max()) < self.size[at][:, None]).nonzero()
+                kept = self.most[at][lane, place] >= floor[row[lane]]
+                contenders.append(np.stack([row[lane[kept]], self.token[at][lane[kept], place[kept]]]))
         doubtful = [np.empty((4, 0), np.int64)]
         for at in np.ndindex(self.listed.shape[:2]):
             row, (doubts, asides) = work.row[at[1]], self.listed[at]
@@ -179,5 +179,6 @@ class _KernelNotes:
 
 def _of_live_rows(pairs: list[Array], live: Array) -> tuple[Tensor, ...]:
     joined = np.concatenate(pairs, 1)
-    joined = joined[:, live[joined[0]]]
+    kept = live[joined[0]]
+    joined = joined if kept.all() else joined[:, kept]
     return tuple(torch.from_numpy(np.ascontiguousarray(part)) for part in joined)

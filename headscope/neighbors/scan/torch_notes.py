@@ -145,24 +145,31 @@ class Notes:
             self.nearer = self.buckets.nearer().movedim(-1, 0)
 
     @staticmethod
-    def findings(batch: Batch, targets: int, groups: list["Notes"]) -> Findings:
-        """What the notes of every place say, by row."""
+    def findings(batch: Batch, targets: int, parts: list[list["Notes"]]) -> Findings:
+        """What all notes say, by row: each part is of other rows, and has notes on every stretch of the vocabulary."""
         device = batch.queries.device
         nearer = torch.zeros(batch.rows, targets, dtype=torch.int64, device=device)
         crowded = torch.ones(batch.rows, dtype=torch.bool, device=device)
         doubtful, contenders = [], []
-        for notes in groups:
-            row = notes.row[notes.live]
-            crowded[row] = False
-            nearer[row] = notes.nearer[:, notes.live].T
-            head, lane, first, last, token = (torch.cat(parts) for parts in zip(*notes.doubtful, strict=True))
-            doubtful.append((notes.row[head, lane], first, last, token))
-            head, lane, token, most = (torch.cat(parts) for parts in zip(*notes.contenders, strict=True))
-            kept = most >= notes.floor[head, lane]
-            contenders.append((notes.row[head[kept], lane[kept]], token[kept]))
+        for stretches in parts:
+            row, k = stretches[0].row, stretches[0].k
+            live = torch.stack([notes.live for notes in stretches]).all(0)
+            crowded[row[live]] = False
+            nearer[row[live]] = torch.stack([notes.nearer for notes in stretches]).sum(0)[:, live].T
+            floor = torch.full_like(live, -torch.inf, dtype=torch.float32)
+            peaks = torch.cat([notes.peaks[0] for notes in stretches], 2)
+            if peaks.shape[2] >= k:
+                floor = peaks.topk(k, 2).values[..., -1]  # k tokens surely score as much
+            for notes in stretches:
+                listed = _where_live(live, tuple(torch.cat(part) for part in zip(*notes.doubtful, strict=True)))
+                doubtful.append((row[listed[0], listed[1]], *listed[2:]))
+                listed = _where_live(live, tuple(torch.cat(part) for part in zip(*notes.contenders, strict=True)))
+                head, lane, token, most = listed
+                kept = most >= floor[head, lane]
+                contenders.append((row[head[kept], lane[kept]], token[kept]))
         return Findings(
-            nearer, tuple(torch.cat(parts) for parts in zip(*doubtful, strict=True)),
-            tuple(torch.cat(parts) for parts in zip(*contenders, strict=True)), crowded,
+            nearer, tuple(torch.cat(part) for part in zip(*doubtful, strict=True)),
+            tuple(torch.cat(part) for part in zip(*contenders, strict=True)), crowded,
         )  # fmt: skip
 
 

@@ -12,9 +12,42 @@ from torch.nn.functional import pad
 
 from headscope.neighbors import bounds
 from headscope.neighbors.batch import Batch
+from headscope.neighbors.shared import Shared
+from headscope.neighbors.table import Source, Table
 from headscope.question.choices import Metric
 
 _FAR = 2.0**60  # a longer row, shift or bias could make a product overflow
+
+
+def drawn(source: Source, vectors: Tensor) -> tuple[Tensor, Tensor | None]:
+    """What `multiply` takes for vectors [head, vector, width] of all heads: float32 [head, vector, width or d].
+
+    And how long they are then float32 [head, vector, 1], where they are others; infinite where they are too long.
+    """
+    if not isinstance(source, Shared):
+        return vectors, None
+    found = source.drawn(vectors)
+    lengths = torch.linalg.vector_norm(found, dim=-1, keepdim=True)
+    far = ~(lengths <= _FAR)
+    return found.masked_fill(far, 0.0).float(), lengths.masked_fill(far, torch.inf).float() * (1 + bounds.UNIT)
+
+
+def multiply(source: Source, heads: slice, tokens: slice, vectors: Tensor, out: Tensor) -> None:
+    """Products of `drawn` vectors float32 [head, vector, …] with the rows of some heads' tokens, into `out`.
+
+    `out` float32 [head, vector, token] is contiguous, and may be longer: what stands there then means nothing. Nor do
+    products with rows that are too long, or not finite.
+    """
+    if isinstance(source, Shared):  # all heads multiply the same
+        stretch, lengths = source.stock.vectors[tokens].float()[None], source.stock.lengths[None, tokens]
+        vectors, out = vectors.flatten(0, 1)[None], out.flatten(0, 1)[None]
+    else:
+        assert isinstance(source, Table)
+        stretch, lengths = source.rows[heads, tokens], source.norms[heads, tokens]
+    far, past = ~(lengths <= _FAR), out.shape[2] - stretch.shape[1]
+    if past or far.any():
+        stretch = pad(stretch.masked_fill(far[..., None], 0.0), (0, 0, 0, past))
+    torch.bmm(vectors, stretch.transpose(1, 2), out=out)
 
 
 @dataclass(frozen=True)
@@ -23,14 +56,17 @@ class Additions:
 
     scale: Tensor | None  # float32 [place, token], 1 where float32 cannot bear the place's own; None: 1 everywhere
     borne: Tensor | None  # bool [place, token], it is the place's own; None: everywhere
-    shift: Tensor  # float32 [head, place, d_head], 0 where it is far: nothing is certain there
+    shift: Tensor | None  # float32 [head, place, d_head], 0 where it is far: nothing is certain there; None: 0
     bias: Tensor  # float32 [head, place or 1, d_head], likewise
     squares: tuple[Tensor, Tensor, Tensor]  # float32 [head, place or 1, 1]: |shift|², shift·bias, |bias|²
     far: tuple[Tensor, Tensor]  # float32 [head, place, 1]: |shift| and |bias|
     cap: Tensor  # float32 [head, place, 1], the reach beyond which a row is an outlier
+    along_bias: Tensor | None  # float32 [head, token], row·bias where it is known beforehand
+    vectors: Tensor  # float32 [head, vector, …], what every tile's rows are multiplied with: shifts, and then biases
+    pulls: tuple[Tensor, Tensor] | None  # float32 [head, place or 1, 1]: lengths of these where they are drawn
 
     @classmethod
-    def of(cls, batch: Batch) -> "Additions":
+    def of_batch(cls, batch: Batch) -> "Additions":
         scale = borne = None
         if batch.scale is not None:
             borne = batch.scale.abs() <= bounds.STRETCHED
@@ -39,68 +75,92 @@ class Additions:
         shift_norm = torch.stack([extent.shift for extent in extents], 1)[..., None]
         bias_norm = torch.stack([extent.bias for extent in extents], 1)[..., None]
         bias = batch.bias.transpose(0, 1).masked_fill(bias_norm > _FAR, 0.0)
-        shift = torch.zeros_like(bias)
         if (bias == bias[:, :1]).all():  # then one product with the rows is enough
             bias = bias[:, :1]
-        if batch.shift is not None:
-            shift = batch.shift.transpose(0, 1).masked_fill(shift_norm > _FAR, 0.0)
-        one, other = shift.double(), bias.double()
+        shift = None if batch.shift is None else batch.shift.transpose(0, 1).masked_fill(shift_norm > _FAR, 0.0)
+        one, other = torch.zeros_like(bias).double() if shift is None else shift.double(), bias.double()
         shift_square, mixed, bias_square = (x.sum(2, True).float() for x in (one * one, one * other, other * other))
         squares, cap = (shift_square, mixed, bias_square), torch.stack([extent.cap for extent in extents], 1)
-        return cls(scale, borne, shift, bias, squares, (shift_norm, bias_norm), cap[..., None])
+        along_bias = _along_bias(batch, bias)
+        none = bias[:, :0]
+        parts = none if shift is None else shift, bias if along_bias is None else none
+        vectors, lengths = drawn(batch.source, torch.cat(parts, 1))
+        pulls = None
+        if lengths is not None:
+            zero = lengths.new_zeros(len(lengths), 1, 1)
+            first, second = (part if part.shape[1] else zero for part in lengths.split([p.shape[1] for p in parts], 1))
+            pulls = first, second
+        return cls(
+            scale, borne, shift, bias, squares, (shift_norm, bias_norm), cap[..., None], along_bias, vectors, pulls
+        )
 
-    def at(self, place_of: Tensor) -> tuple[Tensor, Tensor]:
+    def of(self, heads: slice) -> "Additions":
+        """What they add to some heads."""
+        first, second, third = (square[heads] for square in self.squares)
+        far = self.far[0][heads], self.far[1][heads]
+        shift, along_bias = (None if part is None else part[heads] for part in (self.shift, self.along_bias))
+        pulls = None if self.pulls is None else (self.pulls[0][heads], self.pulls[1][heads])
+        return Additions(
+            self.scale, self.borne, shift, self.bias[heads], (first, second, third), far, self.cap[heads],
+            along_bias, self.vectors[heads], pulls,
+        )  # fmt: skip
+
+    def at(self, place_of: Tensor) -> tuple[Tensor | None, Tensor]:
         """Shift and bias float32 [head, lane, d_head] at places int64 [lane]; one bias is everybody's."""
-        return self.shift[:, place_of], self.bias[:, place_of.clamp(max=self.bias.shape[1] - 1)]
+        shift = None if self.shift is None else self.shift[:, place_of]
+        return shift, self.bias[:, place_of.clamp(max=self.bias.shape[1] - 1)]
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A stretch of the vocabulary at every place; past the vocabulary's end it holds tokens that are not fit."""
+    """A stretch of the vocabulary at every place; past its end it holds tokens that are not fit."""
 
     scale: Tensor | None  # float32 [place, token]
     square: Tensor  # float32 [head, place, token], |R|²
     reach: Tensor  # float32 [head, place, token], see `bounds`
     fit: Tensor  # bool [token], may be a neighbour
     borne: Tensor  # bool [place, token], fit, and float32 can bear the scale
+    blur: Tensor | None  # float32 [1 or place, token], what a product is off by per length of what is drawn; None: 0
+    sway: Tensor | None  # float32 [head, place, token], what |R|² is off by for the same reason; None: 0
 
-
-class Rows:
-    """The rows of one stretch of the vocabulary after another, and their products with what places add."""
-
-    def __init__(self, batch: Batch, additions: Additions, size: int) -> None:
-        self._table, self._additions = batch.table, additions
-        self._vectors = pad(torch.cat([additions.shift, additions.bias], 1), (0, 1))  # [head, vector, d_head + 1]
-        heads, _, width = self._vectors.shape
-        self.wide = torch.ones(heads, size, width, device=batch.queries.device)
-        """float32 [head, token, d_head + 1]: row, 1."""
-
-    def move(self, start: int, allowed: Tensor) -> Tile:
-        """On to the tokens from `start`; past the vocabulary's end `wide` stays what it was."""
-        stretch = slice(start, start + self.wide.shape[1])
-        norms, fit, adds = self._table.norms[:, stretch], allowed[stretch], self._additions
-        count = len(fit)
-        rows = self.wide[:, :count, :-1]
-        rows.copy_(self._table.rows[:, stretch])
-        far = ~(norms <= _FAR)
-        if far.any():
-            rows.masked_fill_(far[..., None], 0.0)
-        along = torch.bmm(self._vectors, self.wide[:, :count].transpose(1, 2))  # [head, vector, token]
-        shifted, biased = along.tensor_split([adds.shift.shape[1]], 1)  # by every place's shift, and bias
-        square = norms[:, None].square() + adds.squares[0] + 2 * shifted  # |row + shift|² [head, place, token]
-        mixed = biased + adds.squares[1]  # (row + shift)·bias
-        reach = norms[:, None] + adds.far[0]
-        scale, borne = None, fit.expand(square.shape[1], -1)
+    @classmethod
+    def of(cls, adds: Additions, source: Source, heads: slice, tokens: slice, along: Tensor, fit: Tensor) -> "Tile":
+        """Of some heads of a source, and products with `adds.vectors`, which may go on past the last token."""
+        norms = source.norms[heads, tokens]
+        past = (0, along.shape[2] - len(fit))
+        along = along[:, :, : len(fit)]
+        shifts = 0 if adds.shift is None else adds.shift.shape[1]
+        biased = along[:, shifts:] if adds.along_bias is None else adds.along_bias[:, None, tokens]
+        square, reach, mixed = norms[:, None].square(), norms[:, None] + adds.far[0], biased + adds.squares[1]
+        if shifts:
+            square = square + adds.squares[0] + 2 * along[:, :shifts]  # |row + shift|²
+        scale, borne = None, fit.expand(reach.shape[1], -1)
         if adds.scale is not None and adds.borne is not None:
-            scale, borne = adds.scale[:, stretch], borne & adds.borne[:, stretch]
+            scale, borne = adds.scale[:, tokens], borne & adds.borne[:, tokens]
             square, mixed, reach = square * scale.square(), mixed * scale, reach * scale.abs()
-        square = square + adds.squares[2] + 2 * mixed
+        square = (square + adds.squares[2] + 2 * mixed).expand_as(reach)  # mixed is scale · (row + shift)·bias
         reach = reach + adds.far[1] + bounds.SMALLEST
-        past = (0, self.wide.shape[1] - count)
-        return Tile(
+        blur = sway = None
+        if isinstance(source, Shared) and adds.pulls is not None:
+            lengths = source.stock.lengths[tokens]
+            # What was not multiplied makes a sway that nothing bears, infinite or not a number.
+            lengths = torch.where(lengths <= _FAR, lengths, torch.inf) * bounds.gamma(source.stock.vectors.shape[1] + 2)
+            stretch = torch.ones_like(lengths[None]) if scale is None else scale.abs()
+            blur = lengths * stretch
+            sway = pad(2 * blur * (stretch * adds.pulls[0] + adds.pulls[1]), past)
+            blur = pad(blur, past)
+        return cls(
             scale if scale is None else pad(scale, past), pad(square, past), pad(reach, past), pad(fit, past),
-            pad(borne, past),
+            pad(borne, past), blur, sway,
         )  # fmt: skip
+
+
+def _along_bias(batch: Batch, bias: Tensor) -> Tensor | None:
+    """row·bias float32 [head, token], where a source knows it: for its own bias [head, 1, width]."""
+    source = batch.source
+    if not isinstance(source, Shared) or not torch.equal(bias, source.bias[:, None]):
+        return None
+    return source.norms.new_zeros(()).expand(source.norms.shape) if source.along is None else source.along
 
 
 @dataclass(frozen=True)
@@ -113,6 +173,7 @@ class Weights:
     usable: Tensor  # bool [head, place, token], fit, and certain enough
     error: Tensor  # float32 [head, place], largest error of a usable score, per |z|
     fixed_error: Tensor  # float32 [head, place], and whatever z is
+    blur: Tensor | None  # float32 [head, place], and per length of what is drawn of z; None: 0
 
     def scores(self, place: int, product: Tensor, along_bias: Tensor, out: Tensor) -> None:
         """Scores of one place's product float32 [head, lane, token] and z·bias [head, lane, 1], written to `out`."""
@@ -129,13 +190,18 @@ class Weights:
 
 def weigh(tile: Tile, metric: Metric, cap: Tensor, d_head: int) -> Weights:
     """Weights of a tile's tokens under one metric; cap float32 [head, place, 1] as in `Additions`."""
-    gamma = bounds.gamma(d_head + 1)
+    # Where vectors are drawn, their products are off by `blur`, and a row is one rounding of what they are of.
+    gamma = bounds.gamma(d_head + 1) if tile.blur is None else bounds.gamma(2)
     norm = tile.square.clamp(min=0).sqrt()
     if metric == "cosine":
         certain = (norm >= bounds.SMALLEST) & (tile.reach <= bounds.SHARED_CANCELLED * norm)
         certain &= tile.reach <= bounds.LARGEST
+        if tile.sway is not None:
+            certain &= tile.sway <= bounds.SWAYED * norm.square()
     else:
         certain = tile.reach <= cap
+        if tile.sway is not None:
+            certain &= tile.sway <= bounds.SWAYED * cap.square()
     usable = tile.borne & certain
     everything = bool(usable.all())
 
@@ -149,6 +215,8 @@ def weigh(tile: Tile, metric: Metric, cap: Tensor, d_head: int) -> Weights:
     if metric == "cosine":
         unit = norm.reciprocal() if everything else torch.where(usable, 1 / norm, 0.0)
         error = bounds.shared_cosine_error(gamma, largest(tile.reach * unit))
+        if tile.sway is not None:
+            error = error + bounds.swayed(largest(tile.sway * unit * unit))
         weight = unit if weight is None else weight * unit
     else:
         farthest = largest(tile.reach)
@@ -156,6 +224,11 @@ def weigh(tile: Tile, metric: Metric, cap: Tensor, d_head: int) -> Weights:
         if metric == "euclidean":
             offset = -0.5 * tile.square
             fixed = bounds.shared_square_error(gamma, farthest)
+            if tile.sway is not None:
+                fixed = fixed + bounds.swayed(largest(tile.sway))
     if not everything:
         offset = (torch.zeros_like(norm) if offset is None else offset).masked_fill(~usable, -torch.inf)
-    return Weights(weight, unit, offset, usable, error, fixed)
+    blur = None
+    if tile.blur is not None:
+        blur = bounds.blurred(largest(tile.blur * (torch.ones_like(norm) if unit is None else unit)))
+    return Weights(weight, unit, offset, usable, error, fixed, blur)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from headscope.errors import InputError
-from headscope.keep.memory import Recent
+from headscope.keep.memory import Memory, Recent
 from headscope.keep.tensors import Tensors
 from headscope.question.choices import Method
 from headscope.question.given import as_seed
@@ -32,7 +32,7 @@ NEIGHBORS = 15  # that trustworthiness looks at
 ITERATIONS = (250, 500)  # openTSNE's own: with early exaggeration, and without
 _EVERY = 10  # iterations between two words about progress
 _FORMAT = 1  # of the files; another number makes other names
-_BYTES = 2**28  # of layouts that are kept in memory
+_BYTES = 2**28  # of layouts that are kept in a memory of their own
 _ON_DISK = 2**26  # bytes of files: about 4,000 maps of 2,000 tokens
 
 
@@ -118,8 +118,8 @@ class Tsne(Layout):
 class Layouts:
     """Layouts by what they are of, in memory and t-SNE's on disk: the same vectors are never laid out twice."""
 
-    def __init__(self) -> None:
-        self._cache: Recent[Layout] = Recent(_BYTES)
+    def __init__(self, memory: Memory | int = _BYTES) -> None:
+        self._cache: Recent[Layout] = Recent(memory)
         self._disk = Tensors("maps", _ON_DISK)
 
     def known(self, vectors: Tensor, way: Way) -> Layout | None:

@@ -45,7 +45,7 @@ class Plan:
 
     def map(self, progress: Tell | None) -> Map:
         """The map, made where it has not been made before; `progress` None: a bar, where there is a terminal."""
-        layouts = self.captured.bench.the(Layouts)
+        layouts = self.captured.bench.the(Layouts, Layouts)
         layout = layouts.known(self.vectors, self.way)
         if layout is None:
             announced = f"t-SNE of {len(self.vectors):,} points; kept for next time"
@@ -106,14 +106,14 @@ def plan(captured: Captured, asked: Question, head: int, way: Way, size: int) ->
     )
     text = _text_vectors(captured, asked, head)
     check(way, min(size, vocabulary.size) + len(text), text.shape[1])
-    near, table = search.search(layer, range(len(captured.tokens)))
-    allowed = search.allowed(table)
-    open_ids = table.finite if allowed is None else table.finite & allowed
+    near, source = search.search(layer, range(len(captured.tokens)))
+    allowed = search.allowed(source)
+    open_ids = source.finite if allowed is None else source.finite & allowed
     ids, groups = _sample(captured, near.ids[:, head], open_ids.cpu(), size, way.seed)
-    rows = search.placed(layer, 0).encoded.rows(ids.to(table.rows.device))  # (token, table head, width)
+    rows = search.placed(layer, 0, 0).encoded.rows(ids.to(source.device))  # (token, table head, width)
     encodings = _compared(rows[:, head * rows.shape[1] // heads].float().cpu(), asked)
     moves = asked.reference != "isolated" and vocabulary.moves(asked.space)
-    said = (*search.notes(table, wanted), *notes.no_place(moves, asked.at))
+    said = (*search.notes(source, wanted), *notes.no_place(moves, asked.at))
     names = captured.bench.opened.names
     return Plan(captured, asked, head, way, ids, groups, torch.cat([encodings, text]), names, said)
 
@@ -144,7 +144,7 @@ def _text_vectors(captured: Captured, asked: Question, head: int) -> Tensor:
     vectors: tuple[Vector, ...] = ("v", "z")
     for vector in vectors:
         search = Finder(captured, replace(asked, vector=vector))
-        parts += [search.placed(asked.layer, n).vectors[head] for n in range(len(captured.tokens))]
+        parts += [search.placed(asked.layer, n, 0).vectors[head] for n in range(len(captured.tokens))]
     return _compared(torch.stack(parts).float().cpu(), asked)
 
 
@@ -157,4 +157,4 @@ def _mapped(captured: Captured, asked: Question, points: Tensor, vectors: Tensor
     """A text by the places of its values and outputs, and their vectors."""
     count = len(captured.tokens)
     moved = distances(asked.metric, vectors[:count], vectors[count:]).float()
-    return MappedText(captured.text, captured.mask, captured.tokens, points[:count], points[count:], moved)
+    return MappedText(captured.passage.called, captured.mask, captured.tokens, points[:count], points[count:], moved)

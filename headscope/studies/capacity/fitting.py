@@ -18,6 +18,7 @@ from headscope.errors import InputError
 from headscope.model.capture.edits import Edits
 from headscope.model.lengths import alike
 from headscope.model.opened import Text
+from headscope.question.passage import Passage
 from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.capacity.recovery import Readout
 from headscope.studies.capacity.spread import Spread
@@ -56,7 +57,7 @@ def samples(scope: Scope, texts: Iterable[tuple[CorpusText, int]], options: Capa
     bench, found = scope.bench, []
     for text, group in texts:
         tokens = scope.tokens(text.content, truncate=options.truncate)
-        along = bench.context(text.content, truncate=options.truncate)
+        along = bench.context(Passage(text.content), truncate=options.truncate)
         context = None if along is None else [token.id for token in along]
         ours = torch.tensor([token.position for token in tokens if not token.special])
         read = Text([token.id for token in tokens], options.mask, context, {})

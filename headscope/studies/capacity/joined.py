@@ -15,8 +15,10 @@ import numpy as np
 
 from headscope.corpus.texts import CorpusText
 from headscope.model.opened import Text
+from headscope.model.passages import Tokenized
 from headscope.model.tokens import Token
 from headscope.question.choices import Mask
+from headscope.question.passage import Passage
 from headscope.reading.captured import Captured
 from headscope.reading.mixing import Mixing, mixing
 from headscope.studies.capacity.sweep import seed_of
@@ -105,10 +107,10 @@ def mixing_of(scope: Scope, one: JoinedInput, mask: Mask, masked: int | None = N
     if masked is not None:
         for at in one.masked:
             ids[at] = masked
-    context = bench.context(one.text, truncate=True)
+    context = bench.context(Passage(one.text), truncate=True)
     read = Text(ids, mask, None if context is None else [token.id for token in _cut(context)], {})
     (heads,) = bench.opened.run([ids], mask, read.contexts(1))
-    return mixing(Captured(bench, one.text, one.tokens, read, heads, ()))
+    return mixing(Captured(bench, Passage(one.text), Tokenized(one.text, one.tokens), read, heads, ()))
 
 
 def _filled(scope: Scope, contents: Sequence[str], most: int) -> Iterator[list[str]]:

@@ -33,7 +33,8 @@ _ALL: dict[str, tuple[str, str]] = {
     ),
     "S3": (
         "Head 7 preserves the own token at layer 0",
-        "own rank 1 in the sentence, where the token sees others, and own@1 above every other head's in the corpus",
+        "own rank 1 in the sentence, where the token sees others, and own@1 above every other head's in the corpus; "
+        "contradicted where another's is above, corrected over all",
     ),
     "S4": (
         "No head does so at layer 1 or later",
@@ -58,7 +59,8 @@ _ALL: dict[str, tuple[str, str]] = {
     ),
     "S9": (
         "Information is distributed among all encodings",
-        "ridge recovery of token i at j is above the shuffled control at every distance",
+        "ridge recovery of token i at j is above the shuffled control at every distance, and above untrained twins "
+        "at the nearest and the farthest; contradicted where one recovers nothing, corrected over all",
     ),
     "S10": (
         "There is no hierarchy of abstraction",

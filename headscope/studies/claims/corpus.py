@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from headscope.inference.estimates import number
 from headscope.inference.left_out import Jackknifed
+from headscope.inference.max_t import together
 from headscope.inference.verdicts import MARGIN, Condition, above, below, ruling
 from headscope.studies.claims.sample import rise
 from headscope.studies.claims.sentence import HEAD
@@ -36,7 +37,13 @@ def preserved(survey: Surveyed, arithmetic: Arithmetic, sentence: Finding) -> Fi
     others = [head for head in range(survey.heads) if head != HEAD]
     apart = {head: rates[HEAD] - rates[head] for head in others}
     nearest = min(others, key=lambda head: apart[head].value)
-    conditions: list[Condition] = [above(one) for one in apart.values()]
+    # That every difference is above 0 is wrongly said only where one that is not is found to be: each may be asked
+    # alone. That any is below 0 is asked at one level for all.
+    ends = together([one.told for one in apart.values()], np.stack([one.influences for one in apart.values()]))
+    conditions: list[Condition] = [
+        True if above(one) is True else (False if high < 0 else None)
+        for one, high in zip(apart.values(), ends.high, strict=True)
+    ]
     # Where the sentence cannot be asked, the corpus alone can contradict the claim and not bear it out.
     conditions.append({"holds": True, "contradicted": False}.get(sentence.ruling))
     difference = apart[nearest]

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from headscope.errors import InputError
+from headscope.keep.memory import Memory
 from headscope.model.capture.capture import held
 from headscope.model.capture.heads import HeadTensors
 from headscope.model.capture.norms import Norm
@@ -29,8 +30,9 @@ from headscope.question.choices import Reference, Space
 from headscope.reading.bench import Bench
 from headscope.scope import Scope
 from headscope.vocabulary import Encoded, Vocabulary
-from headscope.vocabulary.closed_form import Stem, inverse_spread, unnormalised
+from headscope.vocabulary.closed_form import inverse_spread, unnormalised
 from headscope.vocabulary.isolated import Isolated
+from headscope.vocabulary.stem import Stem, measured
 
 _SAME = 1e-3  # of the largest entry: how the stored matrix is told among a layer's parameters
 _ROWS = 8192
@@ -121,8 +123,8 @@ class PublishedBench(Bench):
             own.opened,
             replace(own.card, why=f"{own.card.why}; read by the published arithmetic"),
             lambda: PublishedBench(own.anew()),
-            KEPT_BYTES,
-            lambda opened, budget, alone: PublishedVocabulary(opened, budget, alone, self.stored),
+            Memory(KEPT_BYTES),
+            lambda opened, memory, alone: PublishedVocabulary(opened, memory, alone, self.stored),
         )
 
     def seen(self, heads: Sequence[HeadTensors], texts: Sequence[Text]) -> Sequence[HeadTensors]:
@@ -133,7 +135,7 @@ class PublishedBench(Bench):
             values = (stream[:-1] @ torch.stack(self.stored.weights)).unflatten(-1, (self.stored.heads, -1))
             patterns = one.pattern  # (L, H, Q, S)
             if patterns is None:  # not captured, because large: asked for layer by layer
-                patterns = torch.stack([self.opened.pattern(text, layer) for layer in range(len(values))])
+                patterns = torch.stack([self.opened.pattern(text, layer).pattern for layer in range(len(values))])
             found.append(replace(one, v=values, z=torch.einsum("lhqs,lshd->lqhd", patterns, values)))
         return found
 
@@ -144,11 +146,13 @@ class PublishedVocabulary(Vocabulary):
     G(y) = s(y) (N(y) − b) is linear in y, N the embedding norm, b = N(0), s(y) its spread, u_t(p) = 1 / s(E_t + P_p).
     """
 
-    def __init__(self, opened: Opened, budget: int, alone: Isolated, kept: Stored) -> None:
-        super().__init__(opened, budget, alone)
+    def __init__(self, opened: Opened, memory: Memory, alone: Isolated, kept: Stored) -> None:
+        super().__init__(opened, memory, alone)
         self._stored = kept
 
-    def encoded(self, space: Space, reference: Reference | None, layer: int, spot: Spot | None) -> Encoded:
+    def encoded(
+        self, space: Space, reference: Reference | None, layer: int, spot: Spot | None, queries: int | None = None
+    ) -> Encoded:
         """As `Vocabulary.encoded`; InputError for all but the value space under layer 0's reference."""
         if (space, reference) != ("value", "input"):
             raise InputError(
@@ -166,12 +170,12 @@ class PublishedVocabulary(Vocabulary):
 
     def _at(self, spot: Spot | None) -> Place:
         stem = self._keep(("published", "stem"), self._stem_of_embeddings)
-        added = torch.zeros_like(stem.rows[0]) if spot is None else spot.rows[0].to(stem.rows)
+        added = stem.added if spot is None else spot.rows[0].to(stem.added)
         return Place(inverse_spread(self.feed, 0, "v", stem, added), self._through(self._gained(added[None]))[0])
 
     def _stem_of_embeddings(self) -> Stem:
         rows = self._stored.norm.centred(self._embedded())
-        return Stem(rows, torch.cat([part.double().square().sum(-1) for part in rows.split(_ROWS)]))
+        return measured(rows, self._stored.norm, 1.0, torch.zeros_like(rows[0]), is_own=False)
 
     def _embedded(self) -> Tensor:
         """E [token, d_model], as the model's own embedding module gives it."""

@@ -20,6 +20,8 @@ from headscope.scope import Scope
 from headscope.show.progress import Progress
 from headscope.studies.claims import corpus, linear, position, sentence, stream
 from headscope.studies.claims.catalogue import CLAIMS
+from headscope.studies.claims.distributed import distributed
+from headscope.studies.claims.maps import fit_maps
 from headscope.studies.claims.published import KEPT_BYTES, Published
 from headscope.studies.claims.result import Claims
 from headscope.studies.claims.store import PARTS, claimed, usual_directory, work_in
@@ -188,9 +190,9 @@ class _Run:
 
     def _of_maps(self, right: Surveyed, published: Surveyed | None) -> list[Finding]:
         self.progress.step("fitting linear maps")
-        found = linear.maps(right, self.scope, self.mask, self.work.at("maps"), self.progress.tell)
+        found = fit_maps(right, self.scope, self.mask, self.work.at("maps"), self.progress.tell)
         findings = [linear.linked(right, "right", reference, found) for reference in REFERENCES]
-        findings.append(linear.distributed(found))
+        findings.append(distributed(found))
         if published is not None:
             findings.append(linear.linked(published, "published", "input", None))
             said = (

@@ -13,7 +13,6 @@ from headscope.errors import InputError
 from headscope.question.choices import Mask
 from headscope.reading.nearest import Neighbors
 from headscope.reading.reading import Reading
-from headscope.reading.within import visible
 from headscope.scope import Scope
 from headscope.studies.claims.catalogue import OTHER, TEXT, TOKEN
 from headscope.studies.claims.verdict import Arithmetic, Finding
@@ -49,7 +48,7 @@ class SentenceRead:
     def sees(self) -> torch.Tensor:
         """What "Time" may see, in each layer: bool [layer, source]."""
         layers = range(len(self.reading.z))
-        return torch.stack([visible(self.reading.pattern_of(layer))[self.token] for layer in layers])
+        return torch.stack([self.reading.attended(layer).visible[self.token] for layer in layers])
 
     def alone(self, layers: Iterable[int]) -> bool:
         """Whether "Time" sees only itself in all of these layers."""

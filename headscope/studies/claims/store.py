@@ -14,7 +14,7 @@ from headscope.keep.cache import cache_directory
 from headscope.keep.files import read_small
 from headscope.keep.work import WorkDirectory
 
-FORMULA = 2  # of the verdicts and of what is kept for them; another number begins anew
+FORMULA = 3  # of the verdicts and of what is kept for them; another number begins anew
 PARTS = "parts"
 
 

@@ -216,8 +216,8 @@ def density(survey: Surveyed, scope: Scope) -> Finding:
     ids, names = _types(survey)
     arriving = scope.bench.vocabulary.arriving(None)
     table = arriving.table
-    rows = table.rows[0][torch.from_numpy(ids).to(table.rows.device)]  # (type, d_model)
-    own = torch.from_numpy(ids).to(table.rows.device)
+    rows = table.rows[0][torch.from_numpy(ids).to(table.device)]  # (type, d_model)
+    own = torch.from_numpy(ids).to(table.device)
     k = min(DENSITY + 1, table.candidates)
     near = search(table, [arriving.place], rows[:, None], own, k=k)["cosine"]
     others = near.ids[:, 0] != own[:, None]

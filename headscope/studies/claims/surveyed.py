@@ -19,9 +19,9 @@ from headscope.studies.claims.sample import Sample
 from headscope.studies.survey.contrasts import KeptFigure
 from headscope.studies.survey.finished import LEFT_OUT, STATISTICS, refuse_unfinished
 from headscope.studies.survey.manifest import survey_manifest
+from headscope.studies.survey.shape import told
 from headscope.studies.survey.store import Store, read_bank
 from headscope.studies.survey.sums import lists, numbers
-from headscope.studies.survey.unsealed import told
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Surveyed:
 
     @cached_property
     def _bank(self) -> dict[str, NDArray[np.int64]]:
-        with told(self.directory, self.manifest):
+        with told(self.directory):
             table = read_bank(self.directory)
         return {name: table[name].to_numpy().astype(np.int64) for name in ("text", "position", "group")}
 
@@ -184,5 +184,5 @@ class Surveyed:
     def _table(
         self, path: Path, columns: Sequence[str] | None, filters: list[tuple[str, str, Any]] | None = None
     ) -> Any:
-        with told(self.directory, self.manifest):
+        with told(self.directory):
             return pq.read_table(path, columns=columns and list(columns), filters=filters)

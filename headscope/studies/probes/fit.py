@@ -267,7 +267,7 @@ class _Job:
 
     def _ranks(self, x: Tensor, weight: Tensor, centre: Tensor, wanted: Tensor) -> Tensor:
         """Ranks int64 [sample, head] of tokens among the vocabulary, as the space `fitted` compares them."""
-        heads, width, device = weight.shape[0], weight.shape[1] + 1, self.table.rows.device
+        heads, width, device = weight.shape[0], weight.shape[1] + 1, self.table.device
         size = max(1, _TABLE // (4 * len(self.embeddings) * width))
         place, own = Place(bias=-centre.float()[None].to(device)), wanted.to(device)
         found = []

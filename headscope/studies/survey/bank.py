@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,7 +16,7 @@ from headscope.corpus.texts import CorpusText
 from headscope.model.feed.positions import Spot
 from headscope.model.tokens import Token
 from headscope.question.choices import Mask
-from headscope.studies.survey.heads import heads_of, streams_of
+from headscope.studies.survey.heads import each_stream_of, each_text
 from headscope.studies.survey.options import SurveyOptions
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ class BankHeads:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def those(self, outputs: Tensor) -> BankHeads:
+        """Some of its outputs, int64 [output]."""
+        return BankHeads(self.z[:, outputs], self.ids[outputs], tuple(self.spots[n] for n in outputs.tolist()))
+
 
 @dataclass(frozen=True)
 class BankStreams:
@@ -50,6 +55,11 @@ class BankStreams:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def those(self, outputs: Tensor) -> BankStreams:
+        """Some of its outputs, int64 [output]."""
+        spots = tuple(self.spots[n] for n in outputs.tolist())
+        return BankStreams(self.streams[:, outputs], self.ids[outputs], spots)
 
 
 class SurveyBank:
@@ -73,18 +83,26 @@ class SurveyBank:
     def heads(self, mask: Mask) -> BankHeads:
         """What the heads wrote."""
         if mask not in self._heads:
-            heads = heads_of(self._scope, self._texts, self._tokens, self._options, mask, self._null)
-            self._heads[mask] = BankHeads(
-                heads.z[:, self._places].clone(), self._ids, tuple(heads.spots[n] for n in self._places)
-            )
+            card = self._scope.card
+            z = torch.empty(card.layers, len(self.plan), card.heads, card.d_head)
+            spots: dict[int, Spot] = {}
+            each = each_text(self._scope, self._texts, self._tokens, self._options, mask, self._null)
+            for n, found in each:  # one text after another: the rest of what they wrote is not held
+                outputs, places = self._outputs[n]
+                z[:, outputs] = found.z[:, places]
+                spots |= {output: found.spots[place] for output, place in zip(outputs, places, strict=True)}
+            self._heads[mask] = BankHeads(z, self._ids, tuple(spots[n] for n in range(len(self.plan))))
         return self._heads[mask]
 
     def streams(self, mask: Mask) -> BankStreams:
         """What the residual streams were."""
         if mask not in self._streams:
-            truncate, spots = self._options.truncate, self.heads(mask).spots
-            of_texts = streams_of(self._scope.bench, self._texts, self._tokens, truncate, mask)
-            self._streams[mask] = BankStreams(torch.cat(of_texts, 1)[:, self._places].clone(), self._ids, spots)
+            card, truncate, spots = self._scope.card, self._options.truncate, self.heads(mask).spots
+            found = torch.empty(2 * card.layers + 1, len(self.plan), card.d_model)
+            for n, stream in each_stream_of(self._scope.bench, self._texts, self._tokens, truncate, mask):
+                outputs, places = self._outputs[n]
+                found[:, outputs] = stream[:, places]
+            self._streams[mask] = BankStreams(found, self._ids, spots)
         return self._streams[mask]
 
     @cached_property
@@ -96,24 +114,22 @@ class SurveyBank:
         return [self._scope.tokens(text.content, truncate=self._options.truncate) for text in self._texts]
 
     @cached_property
-    def _ordinary(self) -> dict[tuple[int, int], tuple[int, int]]:
-        """By text and position, which of the bank's texts' ordinary tokens it is, and its id."""
-        ordinary = [
-            (text.number, token)
-            for text, read in zip(self._texts, self._tokens, strict=True)
-            for token in read
-            if not token.special
-        ]
-        return {(number, token.position): (n, token.id) for n, (number, token) in enumerate(ordinary)}
+    def _ordinary(self) -> list[list[Token]]:
+        return [[token for token in read if not token.special] for read in self._tokens]
 
     @cached_property
-    def _places(self) -> list[int]:
-        return [self._ordinary[key][0] for key in self._keys]
+    def _outputs(self) -> list[tuple[list[int], list[int]]]:
+        """Of each text, which outputs are of it, and which of its ordinary tokens these stand at."""
+        found = []
+        for text, ordinary in zip(self._texts, self._ordinary, strict=True):
+            outputs = np.flatnonzero(self.plan.text == text.number).tolist()
+            place_of = {token.position: place for place, token in enumerate(ordinary)}
+            found.append((outputs, [place_of[position] for position in self.plan.position[outputs].tolist()]))
+        return found
 
     @cached_property
     def _ids(self) -> Tensor:
-        return torch.tensor([self._ordinary[key][1] for key in self._keys])
-
-    @property
-    def _keys(self) -> list[tuple[int, int]]:
-        return list(zip(self.plan.text.tolist(), self.plan.position.tolist(), strict=True))
+        ids = torch.empty(len(self.plan), dtype=torch.int64)
+        for ordinary, (outputs, places) in zip(self._ordinary, self._outputs, strict=True):
+            ids[outputs] = torch.tensor([ordinary[place].id for place in places])
+        return ids

@@ -12,9 +12,11 @@ from headscope.inference.bootstrap import Array
 from headscope.inference.verdicts import conclusions, corrected
 from headscope.studies.survey.figures import Figure
 from headscope.studies.survey.sums import CLASSES
+from headscope.studies.survey.tables import MATCHED
 
 _NUMBERS = ("value", "low", "high", "chance", "difference", "difference_low", "difference_high", "p", "q", "smallest")
-_RATES = ("own_at_1", "own_at_10", "in_text")  # whose chance may be small: twice of it is a clear difference
+# Whose chance may be small: twice of it is a clear difference.
+_RATES = [f"{name}{ends}" for name in ("own_at_1", "own_at_10", "in_text") for ends in ("", MATCHED)]
 # Along these a correction for many comparisons runs.
 _ACROSS = ("layer", "head", "stage", "after")
 Columns = dict[str, list[Any]]

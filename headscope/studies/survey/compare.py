@@ -24,12 +24,36 @@ from headscope.vocabulary.placed import Encode, Found, Spots, members_of, search
 
 
 @dataclass(frozen=True)
+class Held:
+    """What a shard's tokens are held against: outputs, and sets of types, of other documents.
+
+    `asked` int64 [token, ASKED]: which of the bank's outputs each token asks; −1: none. `sets` are of free and of
+    stated size.
+    """
+
+    bank: BankHeads
+    asked: Tensor
+    sets: tuple[Sets, Sets]
+
+
+@dataclass(frozen=True)
+class ByChance:
+    """What one metric finds of that: `own_rank` int64 and `in_text` bool [token, head, asked], the same questions of
+    the outputs that the token is held against; and Token Signal float32 [token, head]."""
+
+    own_rank: Tensor
+    in_text: Tensor
+    signal: Tensor
+    signal_sized: Tensor
+
+
+@dataclass(frozen=True)
 class Compared:
     """What one metric finds: [token, head] each, on the CPU. Ranks are 0 where there is none; other numbers nan.
 
-    `chance_own_rank`, `chance_in_text` [token, head, asked]: the same questions of the outputs that the token is held
-    against. `within` and `even` [head, token]: what is written where, see `reading.within`, by the heads and had they
-    attended evenly, weighted by the attention that they paid.
+    `chance`: by other documents; `matched`: by those of the same genre, None where there is none. `within` and `even`
+    [head, token]: what is written where, see `reading.within`, by the heads and had they attended evenly, weighted by
+    the attention that they paid.
     """
 
     candidates: int
@@ -37,10 +61,8 @@ class Compared:
     own_distance: Tensor  # float32
     nearest: Tensor  # int64
     distance: Tensor  # float32
-    chance_own_rank: Tensor  # int64
-    chance_in_text: Tensor  # bool
-    signal: Tensor  # float32
-    signal_sized: Tensor  # float32
+    chance: ByChance
+    matched: ByChance | None
     within: Shown
     even: Shown
 
@@ -74,29 +96,33 @@ class View:
 
 
 def compare(
-    view: View, frame: ShardFrame, heads: Heads, bank: BankHeads, sets: Sequence[Sets]
+    view: View, frame: ShardFrame, heads: Heads, held: Held, matched: Held | None = None
 ) -> dict[Metric, Compared]:
-    """Compare the outputs of a layer with the vocabulary, under every metric; `sets`: of free and of stated size."""
+    """Compare the outputs of a layer with the vocabulary, under every metric; `matched`: of each text's genre."""
     layer = view.layer
     # Where the vocabulary is the same everywhere, positions only keep the groups small.
     places: Spots = members_of(heads.spots) if view.moves else [(None, members) for _, members in frame.places]
-    bank_places: Spots = members_of(bank.spots) if view.moves else [(None, torch.arange(len(bank)))]
-    against = frame.against(len(bank))
-    of_bank = view.search(bank_places, bank.z[layer], bank.ids, against.targets)
+    against, of_bank = _asked(view, frame, held)
     answers = view.search(places, heads.z[layer], frame.ids, frame.targets)
     even = heads.even[layer]
     if view.encode(places[0][0]).aim is not None:  # each head has its own way there, also where values are shared
         even = even.repeat_interleave(heads.z.shape[2] // even.shape[1], dim=1)
     evenly = view.search(places, even, frame.ids, frame.targets)
-    signals = _signals(places, view.encode, sets, frame, answers.queries, of_bank.queries, view.options.metrics)
+
+    def by_chance(one: Held, pairs: Against, found: Found) -> dict[Metric, ByChance]:
+        # Hubs are those of the bank of all documents, whatever a text is told apart from.
+        metrics = view.options.metrics
+        signals = _signals(places, view.encode, one.sets, frame, answers.queries, of_bank.queries, metrics)
+        return {name: _by_chance(frame, one.asked, pairs, found.nearest[name], signals[name]) for name in metrics}
+
+    chance = by_chance(held, against, of_bank)
+    of_genre = None if matched is None else by_chance(matched, *_asked(view, frame, matched))
     return {
         metric: _compared(
-            frame,
             answers.candidates,
             answers.nearest[metric],
-            of_bank.nearest[metric],
-            against,
-            signals[metric],
+            chance[metric],
+            None if of_genre is None else of_genre[metric],
             *(
                 _within(frame, heads.patterns, layer, found.nearest[metric], answers.candidates)
                 for found in (answers, evenly)
@@ -104,6 +130,14 @@ def compare(
         )
         for metric in view.options.metrics
     }
+
+
+def _asked(view: View, frame: ShardFrame, held: Held) -> tuple[Against, Found]:
+    """Who asks which output, and what is found of these."""
+    bank = held.bank
+    places: Spots = members_of(bank.spots) if view.moves else [(None, torch.arange(len(bank)))]
+    against = frame.against(held.asked, len(bank))
+    return against, view.search(places, bank.z[view.layer], bank.ids, against.targets)
 
 
 def _signals(
@@ -167,31 +201,27 @@ def _spread(values: Tensor, counts: Tensor, rest: float) -> Tensor:
     return whole
 
 
-def _compared(
-    frame: ShardFrame,
-    candidates: int,
-    answers: Nearest,
-    of_bank: Nearest,
-    against: Against,
-    signals: Sequence[Tensor],
-    within: Shown,
-    even: Shown,
-) -> Compared:
+def _by_chance(
+    frame: ShardFrame, asked: Tensor, against: Against, of_bank: Nearest, signals: Sequence[Tensor]
+) -> ByChance:
     assert of_bank.other_ranks is not None, "the bank was asked for this shard's tokens"
-    nearest = answers.ids[..., 0]
-    chance = torch.zeros(*frame.asked.shape, nearest.shape[1], dtype=torch.int64)
-    chance[against.token, against.slot] = of_bank.other_ranks.transpose(1, 2)[against.output, against.column]
-    bank_nearest = of_bank.ids[frame.asked.clamp_min(0), :, 0]  # (token, asked, head)
+    rank = torch.zeros(*asked.shape, of_bank.ids.shape[1], dtype=torch.int64)
+    rank[against.token, against.slot] = of_bank.other_ranks.transpose(1, 2)[against.output, against.column]
+    nearest = of_bank.ids[asked.clamp_min(0), :, 0]  # (token, asked, head)
+    return ByChance(rank.transpose(1, 2), frame.in_text(nearest).transpose(1, 2), *signals)
+
+
+def _compared(
+    candidates: int, answers: Nearest, chance: ByChance, matched: ByChance | None, within: Shown, even: Shown
+) -> Compared:
     return Compared(
         candidates=candidates,
         own_rank=answers.own_rank,
         own_distance=answers.own_distance,
-        nearest=nearest,
+        nearest=answers.ids[..., 0],
         distance=answers.distances[..., 0],
-        chance_own_rank=chance.transpose(1, 2),
-        chance_in_text=frame.in_text(bank_nearest).transpose(1, 2),
-        signal=signals[0],
-        signal_sized=signals[1],
+        chance=chance,
+        matched=matched,
         within=within,
         even=even,
     )

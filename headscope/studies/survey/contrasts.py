@@ -21,8 +21,8 @@ from headscope.inference.verdicts import corrected
 from headscope.studies.survey.finished import LEFT_OUT, refuse_unfinished
 from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.nulls import variants
-from headscope.studies.survey.signal import SIZED
-from headscope.studies.survey.unsealed import told
+from headscope.studies.survey.shape import told
+from headscope.studies.survey.tables import MATCHED, SIGNALS
 
 # What the figures of a head, or of the mean of a layer's heads, are of.
 SUBJECT = {
@@ -39,7 +39,10 @@ _BETWEEN = ("reference", "mask")
 EVEN, TWINS = "even", "random"
 # What is told of a figure over even attention, by what the figure is called.
 _OVER_EVEN = {"own_over_even": "own", "carry_over_even": "carry"}
-_OF_TWINS = ("own", "carry", "topic", "own_at_1", "in_text", "kappa", "signal", f"signal_{SIZED}")
+_OF_TWINS = (
+    *("own", "carry", "topic", "own_at_1", "in_text", "kappa", *SIGNALS),
+    *(f"{name}{MATCHED}" for name in ("topic", "kappa", *SIGNALS)),
+)
 _NUMBERS = ("difference", "low", "high", "p", "q", "p_above", "q_above", "smallest")
 SCHEMA = pa.schema(
     KEYS | {"between": pa.string(), "first": pa.string(), "second": pa.string()} | dict.fromkeys(_NUMBERS, pa.float64())
@@ -168,7 +171,7 @@ def unpaired(first: Mapping[str, Any], second: Mapping[str, Any]) -> str | None:
 
 def read_left_out(directory: Path) -> dict[Key, KeptFigure]:
     """left_out.parquet by key; InputError where it cannot be made sense of."""
-    with told(directory, survey_manifest(directory)):
+    with told(directory):
         table = pq.read_table(directory / LEFT_OUT)
         lists = table["lost"].combine_chunks()
         values, ends = lists.values.to_numpy(zero_copy_only=False), lists.offsets.to_numpy()

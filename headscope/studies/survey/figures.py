@@ -12,7 +12,7 @@ from headscope.inference.left_out import Jackknifed, changed
 from headscope.question.kinds import KINDS
 from headscope.reading.patterns import PATTERN
 from headscope.studies.survey.sums import Totals
-from headscope.studies.survey.tables import SIGNALS
+from headscope.studies.survey.tables import MATCHED, SIGNALS
 
 
 @dataclass(frozen=True)
@@ -55,17 +55,28 @@ class Figure:
 
 
 def of_rows(sums: Totals) -> list[Figure]:
-    """The figures of one layer, view, metric and mask."""
-    inside = sums.ratio("in_text_paired", "paired"), sums.ratio("in_text_chance", "asked")
+    """The figures of one layer, view, metric and mask; last those whose chance is of the same genre, where it is."""
     return [
-        *(against_bank(sums, statistic, top) for statistic, top in _OWN.items()),
-        _against(sums, "in_text", sums.ratio("in_text", "all"), "all", *inside, "paired"),
-        _zero_by_chance(sums, "kappa", changed(_with_mean, changed(_kappa, *inside)), "paired"),
-        *(against_zero(sums, name, name, f"heard_{name}") for name in SIGNALS),
+        *_by_chance(sums, ""),
         _against_even(sums, "own", "told"),
         _against_even(sums, "carry", "carried"),
         plain(sums, "carry_ceiling", "carry_ceiling", "carried"),
         *(plain(sums, f"kind_{kind}", f"kind_{kind}", "all") for kind in KINDS),
+        *(_by_chance(sums, MATCHED) if f"paired{MATCHED}" in sums else ()),
+    ]
+
+
+def _by_chance(sums: Totals, ends: str) -> list[Figure]:
+    """The figures whose chance comes from other documents; `ends`: which, see `sums.chances`."""
+    inside = (
+        sums.ratio(f"in_text_paired{ends}", f"paired{ends}"),
+        sums.ratio(f"in_text_chance{ends}", f"asked{ends}"),
+    )
+    return [
+        *(against_bank(sums, statistic, top, ends) for statistic, top in _OWN.items()),
+        _against(sums, f"in_text{ends}", sums.ratio("in_text", "all"), "all", *inside, f"paired{ends}"),
+        _zero_by_chance(sums, f"kappa{ends}", changed(_with_mean, changed(_kappa, *inside)), f"paired{ends}"),
+        *(against_zero(sums, f"{name}{ends}", f"{name}{ends}", f"heard_{name}{ends}") for name in SIGNALS),
     ]
 
 
@@ -107,10 +118,15 @@ def plain(sums: Totals, statistic: str, top: str, bottom: str) -> Figure:
 _OWN = {"auc_own": "auc", "own_at_1": "at_1", "own_at_10": "at_10"}
 
 
-def against_bank(sums: Totals, statistic: str, top: str) -> Figure:
-    """Σ top over the tokens with an own rank; chance and difference are those of the paired ones."""
-    paired, chance = sums.ratio(f"{top}_paired", "known_paired"), sums.ratio(f"{top}_chance", "known_asked")
-    return _against(sums, statistic, sums.ratio(top, "known"), "known", paired, chance, "known_paired")
+def against_bank(sums: Totals, statistic: str, top: str, ends: str = "") -> Figure:
+    """Σ top over the tokens with an own rank; chance and difference are those of the paired ones.
+
+    `ends`: whose chance, see `sums.chances`.
+    """
+    paired = sums.ratio(f"{top}_paired{ends}", f"known_paired{ends}")
+    chance = sums.ratio(f"{top}_chance{ends}", f"known_asked{ends}")
+    value = sums.ratio(top, "known")
+    return _against(sums, f"{statistic}{ends}", value, "known", paired, chance, f"known_paired{ends}")
 
 
 def _against_even(sums: Totals, name: str, count: str) -> Figure:

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from headscope.corpus.genres import matched
 from headscope.errors import InputError
 from headscope.keep.checksums import CHECKSUMS, content_fault, outline_fault, seal
 from headscope.keep.files import file_fault, told, write_whole
-from headscope.keep.record import identity, is_sealed
+from headscope.keep.record import identity
 from headscope.studies.survey.manifest import survey_manifest
-from headscope.studies.survey.store import BANK, VOCABULARY
+from headscope.studies.survey.store import BANK, MATCHED_BANK, VOCABULARY
 
 STATISTICS, HUBS, STREAM = "statistics.parquet", "hubs.parquet", "stream.parquet"
 CONTRASTS, LEFT_OUT = "contrasts.parquet", "left_out.parquet"
@@ -19,8 +20,9 @@ CONTRASTS, LEFT_OUT = "contrasts.parquet", "left_out.parquet"
 
 def tables_of(manifest: Mapping[str, Any]) -> list[str]:
     """The names of the tables."""
-    with_stream = [STREAM] if manifest["options"].get("stream", False) else []
-    return [VOCABULARY, BANK, STATISTICS, HUBS, LEFT_OUT, CONTRASTS, *with_stream]
+    with_stream = [STREAM] if manifest["options"]["stream"] else []
+    of_genres = [MATCHED_BANK] if matched(manifest["texts"].get("genres")) else []
+    return [VOCABULARY, BANK, *of_genres, STATISTICS, HUBS, LEFT_OUT, CONTRASTS, *with_stream]
 
 
 def begin(directory: Path) -> None:
@@ -47,17 +49,14 @@ def is_finished(directory: Path) -> bool:
 def refuse_unfinished(directory: Path, manifest: Mapping[str, Any]) -> None:
     """Raise InputError for a survey whose tables are not all there, or are not what was written."""
     names = tables_of(manifest)
-    missing = [name.removesuffix(".parquet") for name in names if not (directory / name).exists()]
-    checked = is_sealed(manifest) or (directory / CHECKSUMS).exists()
-    if not missing and checked and not (directory / CHECKSUMS).exists():
-        missing = [CHECKSUMS]
+    missing = [name.removesuffix(".parquet") for name in (*names, CHECKSUMS) if not (directory / name).exists()]
     if missing:
         raise InputError(
             f"the survey in {str(directory)!r} is not finished: {', '.join(missing)} still to come. "
             "Run the same headscope survey again, and it goes on where it stopped."
         )
     fault = next((fault for name in names if (fault := file_fault(directory / name)) is not None), None)
-    if fault is None and checked:
+    if fault is None:
         fault = outline_fault(directory, names, {"survey": identity(manifest)}) or content_fault(directory, names)
     if fault is not None:
         raise InputError(

@@ -17,6 +17,8 @@ from headscope.question.kinds import KINDS
 from headscope.reading.within import counting
 from headscope.vocabulary.placed import members_of
 
+# Of a text, by its number: something for each of these, its ids or positions.
+Of = Callable[[int, NDArray[np.int64]], NDArray[np.int64]]
 _OWN, _TEXT, _VARIANT, _SPECIAL, _ELSEWHERE = range(len(KINDS))
 
 
@@ -41,7 +43,8 @@ class ShardFrame:
 
     `text` is the index of the shard's text, `position` the place in it. `ids` are the labels: the own tokens, but
     under the null of permuted labels. `asked` int64 [token, ASKED]: the outputs of the bank that this token is held
-    against; −1: none. `counts` bool [token]: it occurs once in its text, see `reading.within.counting`.
+    against; −1: none. `matched` likewise, of the bank of its text's genre; None: there is none. `counts` bool [token]:
+    it occurs once in its text, see `reading.within.counting`.
     """
 
     texts: tuple[CorpusText, ...]
@@ -51,30 +54,36 @@ class ShardFrame:
     asked: Tensor
     counts: Tensor
     surfaces: Tensor  # int64 [vocab], see TokenNames.surfaces
+    matched: Tensor | None = None
 
     @classmethod
     def of(
         cls,
         texts: Sequence[CorpusText],
         tokens: Sequence[Sequence[Token]],
-        labelled: Callable[[int, NDArray[np.int64]], NDArray[np.int64]],
+        labelled: Of,
         surfaces: Tensor,
-        asked: Callable[[int, NDArray[np.int64]], NDArray[np.int64]],
+        asked: Of,
+        matched: Of | None = None,
     ) -> ShardFrame:
         """The frame of a shard's texts and their tokens.
 
         `labelled` says what a text's ids are called, `asked` which of the bank's outputs its positions are held
-        against; both get the text's number.
+        against, `matched` which of its genre's; all get the text's number.
         """
         kept = [(n, token.position, token.id) for n, read in enumerate(tokens) for token in read if not token.special]
         text, position, ids = torch.tensor(kept, dtype=torch.int64).T.contiguous()
-        against = []
-        for n, one in enumerate(texts):
-            here = text == n
+        stretches = [text == n for n in range(len(texts))]
+        for one, here in zip(texts, stretches, strict=True):
             ids[here] = torch.from_numpy(labelled(one.number, ids[here].numpy()))
-            against.append(torch.from_numpy(asked(one.number, position[here].numpy())))
+
+        def against(which: Of) -> Tensor:
+            found = (which(one.number, position[here].numpy()) for one, here in zip(texts, stretches, strict=True))
+            return torch.cat([torch.from_numpy(of_text) for of_text in found])
+
         counts = torch.cat([counting(read)[[not token.special for token in read]] for read in tokens])
-        return cls(tuple(texts), text, position, ids, torch.cat(against), counts, surfaces)
+        of_genre = None if matched is None else against(matched)
+        return cls(tuple(texts), text, position, ids, against(asked), counts, surfaces, of_genre)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -98,10 +107,10 @@ class ShardFrame:
         found: Tensor = padded[self.text]
         return found
 
-    def against(self, outputs: int) -> Against:
-        """Who asks which of so many outputs of the bank."""
-        token, slot = (self.asked >= 0).nonzero(as_tuple=True)
-        output = self.asked[token, slot]
+    def against(self, asked: Tensor, outputs: int) -> Against:
+        """Who asks which of so many outputs of a bank, `asked` int64 [token, ASKED]."""
+        token, slot = (asked >= 0).nonzero(as_tuple=True)
+        output = asked[token, slot]
         keys, which = torch.unique(output * len(self.surfaces) + self.ids[token], return_inverse=True)
         of_output, ids = keys // len(self.surfaces), keys % len(self.surfaces)
         counts = torch.bincount(of_output, minlength=outputs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,11 +19,12 @@ from headscope.model.feed.positions import Spot
 from headscope.model.lengths import alike
 from headscope.model.tokens import Token
 from headscope.question.choices import Mask
+from headscope.question.passage import Passage
 from headscope.reading.bench import Bench
 from headscope.reading.patterns import pattern_figures
 from headscope.reading.reading import Reading
-from headscope.reading.stream import streams
-from headscope.reading.within import counting, evenly, visible
+from headscope.reading.stream import each_stream
+from headscope.reading.within import counting, evenly
 from headscope.studies.survey import nulls
 from headscope.studies.survey.options import SurveyOptions
 
@@ -70,18 +71,10 @@ def heads_of(
     null: str | None,
 ) -> Heads:
     """Read `texts`, whose `tokens` are known; ModelError where the model computes what is not finite."""
-    found: list[_OfText | None] = [None] * len(texts)
-    for batch in alike([len(read) for read in tokens], _BATCH_TOKENS):
-        readings = scope.read_many([texts[n].content for n in batch], mask, truncate=options.truncate)
-        for n, reading in zip(batch, readings, strict=True):
-            found[n] = _of_text(reading, options, null, texts[n].number)
-    whole = [one for one in found if one is not None]
-    z = torch.cat([one.z for one in whole], 1)
-    if not bool(z.isfinite().all()):
-        card = scope.card
-        raise ModelError(f"{card.name} computes outputs that are not finite ({card.dtype}): try another dtype.")
+    found = dict(each_text(scope, texts, tokens, options, mask, null))
+    whole = [found[n] for n in range(len(texts))]
     return Heads(
-        z,
+        torch.cat([one.z for one in whole], 1),
         torch.cat([one.even for one in whole], 1),
         torch.cat([one.figures for one in whole], 2),
         tuple(itertools.chain(*(one.spots for one in whole))),
@@ -89,8 +82,29 @@ def heads_of(
     )
 
 
+def each_text(
+    scope: Scope,
+    texts: Sequence[CorpusText],
+    tokens: Sequence[Sequence[Token]],
+    options: SurveyOptions,
+    mask: Mask,
+    null: str | None,
+) -> Iterator[tuple[int, HeadsOfText]]:
+    """The same text by text, each with its place in `texts`, as they are read."""
+    card = scope.card
+    for batch in alike([len(read) for read in tokens], _BATCH_TOKENS):
+        readings = scope.read_many([texts[n].content for n in batch], mask, truncate=options.truncate)
+        for n, reading in zip(batch, readings, strict=True):
+            found = _of_text(reading, options, null, texts[n].number)
+            if not bool(found.z.isfinite().all()):
+                raise ModelError(f"{card.name} computes outputs that are not finite ({card.dtype}): try another dtype.")
+            yield n, found
+
+
 @dataclass(frozen=True)
-class _OfText:
+class HeadsOfText:
+    """What the heads did in one text, see `Heads`."""
+
     z: Tensor
     even: Tensor
     figures: Tensor
@@ -98,15 +112,14 @@ class _OfText:
     pattern: TextPattern
 
 
-def _of_text(reading: Reading, options: SurveyOptions, null: str | None, number: int) -> _OfText:
+def _of_text(reading: Reading, options: SurveyOptions, null: str | None, number: int) -> HeadsOfText:
     card = reading.bench.card
     special = torch.tensor([token.special for token in reading.tokens])
     counts = counting(reading.tokens)
     figures, even, sees = [], [], []
     weights = _room((card.layers, card.heads, int((~special).sum()), int(counts.sum())))
     for layer in range(card.layers):
-        pattern, v = reading.pattern_of(layer), reading.v[layer]
-        seen = visible(pattern)
+        (pattern, seen), v = reading.attended(layer), reading.v[layer]
         figures.append(pattern_figures(pattern, special)[..., ~special].transpose(1, 2))
         even.append(evenly(seen, v, v.shape[1])[~special])
         weights[layer] = pattern[:, ~special][..., counts]
@@ -119,7 +132,7 @@ def _of_text(reading: Reading, options: SurveyOptions, null: str | None, number:
         evened = evened.repeat_interleave(card.heads // evened.shape[2], dim=2)
         outputs, evened = (torch.einsum("lnhd,lhde->lnhe", one, turns) for one in (outputs, evened))
     spots = tuple(spot for spot, token in zip(reading.spots, reading.tokens, strict=True) if not token.special)
-    return _OfText(outputs, evened, torch.stack(figures, 1), spots, TextPattern(weights, torch.stack(sees)))
+    return HeadsOfText(outputs, evened, torch.stack(figures, 1), spots, TextPattern(weights, torch.stack(sees)))
 
 
 def _room(shape: tuple[int, ...]) -> Tensor:
@@ -135,11 +148,16 @@ def streams_of(
     bench: Bench, texts: Sequence[CorpusText], tokens: Sequence[Sequence[Token]], truncate: bool, mask: Mask
 ) -> list[Tensor]:
     """The streams of texts at their ordinary positions: float32 [stage, token, d_model] each."""
+    found = dict(each_stream_of(bench, texts, tokens, truncate, mask))
+    return [found[n] for n in range(len(texts))]
+
+
+def each_stream_of(
+    bench: Bench, texts: Sequence[CorpusText], tokens: Sequence[Sequence[Token]], truncate: bool, mask: Mask
+) -> Iterator[tuple[int, Tensor]]:
+    """The same text by text, each with its place in `texts`, as they are run."""
     ids = [[token.id for token in read] for read in tokens]
-    contexts = [bench.context(text.content, truncate=truncate) for text in texts]
+    contexts = [bench.context(Passage(text.content), truncate=truncate) for text in texts]
     read_too = [[token.id for token in context] for context in contexts if context is not None] or None
-    found = streams(bench.opened, ids, mask, read_too)
-    return [
-        stream[:, [token.position for token in read if not token.special]]
-        for read, stream in zip(tokens, found, strict=True)
-    ]
+    for n, stream in each_stream(bench.opened, ids, mask, read_too):
+        yield n, stream[:, [token.position for token in tokens[n] if not token.special]]

@@ -11,7 +11,7 @@ from typing import Any
 
 from headscope.corpus.standard_input import KEPT
 from headscope.errors import InputError
-from headscope.keep.record import Count, differences, faults, is_intact, read_record, sealed, short
+from headscope.keep.record import Count, differences, faults, read_record, seal_fault, sealed, short
 from headscope.keep.work import WorkDirectory
 from headscope.studies.survey.options import SurveyOptions
 
@@ -47,7 +47,6 @@ _OPTIONS: dict[str, Any] = {
     "seed": _NUMBER,
     "shard_positions": _ONE,
 }
-_LATER = {"stream"}  # options that the first surveys did not have
 
 
 def read_manifest(directory: Path) -> dict[str, Any] | None:
@@ -63,8 +62,9 @@ def read_manifest(directory: Path) -> dict[str, Any] | None:
         raise InputError(f"{path} is no manifest of a survey.")
     _refuse_other_versions(directory, manifest)
     fault = next(faults(manifest, _FIELDS), None) or _disagreement(manifest)
-    if fault is None and not is_intact(manifest):
-        fault = "it is not what was written: its checksum differs"
+    fault = fault or next(faults(manifest["texts"].get("genres", {}), {str: _ONE}, "texts.genres."), None)
+    if fault is None and (broken := seal_fault(manifest)) is not None:
+        fault = f"it is not what was written: {broken}"
     if fault is not None:
         raise InputError(f"{path} is damaged ({fault}).")
     return manifest
@@ -80,7 +80,7 @@ def survey_manifest(directory: Path) -> dict[str, Any]:
     options = manifest["options"]
     if "kind" in options:
         raise InputError(f"{str(directory)!r} is no survey: it holds the work of headscope {options['kind']}.")
-    fault = next(faults({**dict.fromkeys(_LATER, False), **options}, _OPTIONS, "options."), None)
+    fault = next(faults(options, _OPTIONS, "options."), None)
     try:
         if fault is None:
             list(options_of(manifest).views())

@@ -7,27 +7,29 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from headscope.corpus.census import TextTypes
+from headscope.corpus.genres import Genres, TextTypes
 from headscope.corpus.tags import tagged
 from headscope.corpus.texts import CorpusText
+from headscope.keep.allocator import give_back
 from headscope.question.choices import Metric
 from headscope.reading.stream import stages_of
 from headscope.studies.survey import nulls, tables
-from headscope.studies.survey.bank import BankHeads, SurveyBank
-from headscope.studies.survey.compare import Compared, View, compare
-from headscope.studies.survey.frame import ShardFrame
+from headscope.studies.survey.bank import SurveyBank
+from headscope.studies.survey.compare import Compared, Held, View, compare
+from headscope.studies.survey.frame import Of, ShardFrame
 from headscope.studies.survey.heads import Heads, heads_of
 from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.signal import SIZED, Sets
 from headscope.studies.survey.store import Sink
-from headscope.studies.survey.streams import walked
+from headscope.studies.survey.streams import HeldStreams, walked
 
 if TYPE_CHECKING:
     from headscope.scope import Scope
 
-Labelled = Callable[[int, NDArray[np.int64]], NDArray[np.int64]]
 Tick = Callable[[int], None]  # told how many positions of one layer, view and mask were measured
 
 
@@ -36,13 +38,15 @@ class Context:
     """What a shard needs to know of the whole survey.
 
     How often each id stands in it, texts whose types are distractors, the bank, and of every text of the shard, by its
-    number, the group that it belongs to.
+    number, the group that it belongs to. `genres` and their bank, `matched`: None where no genre has enough documents.
     """
 
     frequencies: NDArray[np.int64]
     distractors: tuple[TextTypes, ...]
     bank: SurveyBank
     groups: dict[int, int]
+    genres: Genres | None = None
+    matched: SurveyBank | None = None
 
 
 def measure(
@@ -71,8 +75,14 @@ def measure(
     def asked(number: int, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         return context.bank.plan.asked(number, context.groups[number], positions, options.seed)
 
-    frame = ShardFrame.of(texts, tokens, labelled, names.surfaces, asked)
-    sets = _sets(frame, context, options.seed, labelled)
+    genre_of = {text.number: text.genre for text in texts}
+
+    def of_genre(number: int, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        assert context.genres is not None
+        return context.genres.asked(number, context.groups[number], genre_of[number], positions, options.seed)
+
+    frame = ShardFrame.of(texts, tokens, labelled, names.surfaces, asked, None if context.matched is None else of_genre)
+    sets, matched_sets = _sets(frame, context, options.seed, labelled)
     sink.texts(tables.texts(texts, context.groups))
     sink.tokens(
         tables.tokens(
@@ -88,38 +98,66 @@ def measure(
     )
     chosen = range(scope.card.layers) if layers is None else layers
     for mask in options.masks:
-        heads, bank = heads_of(scope, texts, tokens, options, mask, null), context.bank.heads(mask)
+        heads = heads_of(scope, texts, tokens, options, mask, null)
+        held, matched = Held(context.bank.heads(mask), frame.asked, sets), None
+        if context.matched is not None and frame.matched is not None and matched_sets is not None:
+            outputs, of_outputs = used(frame.matched)
+            matched = Held(context.matched.heads(mask).those(outputs), of_outputs, matched_sets)
+        give_back()
         for layer in chosen:
             sink.patterns(tables.patterns(frame, layer, mask, heads.figures[:, layer]))
         first: dict[str, dict[Metric, Compared]] = {}
         for space, reference in options.views():
             views = [View(scope.bench.vocabulary, options, space, reference, layer) for layer in chosen]
-            for metric, layer, compared in _compared(views, frame, heads, bank, sets, first, tick):
+            for metric, layer, compared in _compared(views, frame, heads, (held, matched), first, tick):
                 sink.rows(tables.rows(frame, layer, space, reference, metric, mask, compared))
         if options.stream and nulls.moves_streams(null):
-            streams = walked(scope, frame, heads.spots, tokens, options, mask, context.bank.streams(mask), tick)
+            by_genre = None
+            if context.matched is not None and frame.matched is not None:
+                outputs, of_outputs = used(frame.matched)
+                by_genre = HeldStreams(context.matched.streams(mask).those(outputs), of_outputs)
+            streams = walked(
+                scope, frame, heads.spots, tokens, options, mask, context.bank.streams(mask), by_genre, tick
+            )
             for number, stage in enumerate(stages_of(scope.card.layers)):
                 sink.stream(tables.stream(frame, number, stage, mask, streams))
 
 
-def _sets(frame: ShardFrame, context: Context, seed: int, labelled: Labelled) -> tuple[Sets, Sets]:
-    """The sets of Token Signal, of free size and of the stated one."""
+def used(asked: Tensor) -> tuple[Tensor, Tensor]:
+    """The outputs that a shard asks, and which of these each token asks, like `asked`: a shard has few genres."""
+    used, back = torch.unique(asked.clamp_min(0), return_inverse=True)
+    return used, torch.where(asked < 0, -1, back)
+
+
+def _sets(
+    frame: ShardFrame, context: Context, seed: int, labelled: Of
+) -> tuple[tuple[Sets, Sets], tuple[Sets, Sets] | None]:
+    """The sets of Token Signal, of free size and of the stated one; and those of each text's genre."""
     texts = [
         TextTypes(text.number, context.groups[text.number], types)
         for text, types in zip(frame.texts, frame.types, strict=True)
     ]
-    distractors = [
-        TextTypes(text, document, np.unique(labelled(text, types))) for text, document, types in context.distractors
-    ]
-    return Sets.draw(texts, distractors, seed), Sets.draw(texts, distractors, seed, SIZED)
+
+    def called(some: Sequence[TextTypes]) -> list[TextTypes]:
+        return [TextTypes(text, document, np.unique(labelled(text, types))) for text, document, types in some]
+
+    distractors = called(context.distractors)
+    sets = Sets.draw(texts, distractors, seed), Sets.draw(texts, distractors, seed, SIZED)
+    if context.genres is None or context.matched is None:
+        return sets, None
+    genres = [text.genre for text in frame.texts]
+    known = {name: called(some) for name, some in context.genres.distractors.items() if name in genres}
+    pool = [one for some in known.values() for one in some]
+    of = np.array([name for name, some in known.items() for _ in some], dtype=object)
+    among = of == np.array(genres, dtype=object)[:, None]
+    return sets, (Sets.draw(texts, pool, seed, None, among), Sets.draw(texts, pool, seed, SIZED, among))
 
 
 def _compared(
     views: Sequence[View],
     frame: ShardFrame,
     heads: Heads,
-    bank: BankHeads,
-    sets: tuple[Sets, Sets],
+    held: tuple[Held, Held | None],
     first: dict[str, dict[Metric, Compared]],
     tick: Tick,
 ) -> Iterator[tuple[Metric, int, Compared]]:
@@ -133,7 +171,7 @@ def _compared(
         layer, metrics = view.layer, view.options.metrics
         same = layer == 0 and view.reference in ("input", "layer")
         known = first.get(view.space) if same else None
-        by_metric = compare(view, frame, heads, bank, sets) if known is None else known
+        by_metric = compare(view, frame, heads, *held) if known is None else known
         if same:
             first[view.space] = by_metric
         tick(len(frame))

@@ -55,15 +55,3 @@ def rotations(layers: int, heads: int, d_head: int, seed: int, text: int) -> Ten
     # The signs make the distribution that of Haar (Mezzadri 2007, arXiv math-ph/0609050).
     turned: Tensor = q * torch.diagonal(r, dim1=-2, dim2=-1).sign()[..., None, :]
     return turned.float()
-
-
-def uniform(pattern: Tensor, v: Tensor) -> Tensor:
-    """z if every head attended alike to all that it may see: float32 [position, head, d_head] of one layer.
-
-    `pattern` [head, query, source] is zero where a position is not seen; `v` [position, kv_head, d_head]. The values
-    are those of the model as it is: the layer alone is changed, not what lies below it.
-    """
-    seen = (pattern > 0).float()
-    values = v.repeat_interleave(seen.shape[0] // v.shape[1], dim=1)  # (S, H, d_head)
-    mixed: Tensor = torch.einsum("hqs,shd->qhd", seen / seen.sum(-1, keepdim=True).clamp_min(1), values)
-    return mixed

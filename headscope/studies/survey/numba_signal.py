@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from headscope.cores import spread, threads
 from headscope.neighbors.scan.numba_jit import jit
-from headscope.neighbors.scan.pool import pool
 
 
 def signals(scores: Tensor, text: Tensor, members: Tensor, starts: Tensor, counts: Tensor) -> Tensor:
@@ -16,13 +16,12 @@ def signals(scores: Tensor, text: Tensor, members: Tensor, starts: Tensor, count
     out = np.empty((rows, heads), dtype=np.float32)
     parts = (scores.numpy(), text.numpy(), members.numpy(), starts.numpy(), counts.numpy())
     most = int(counts.max())  # sets of any text
-    threads = torch.get_num_threads()
-    size = -(-heads // threads)
+    size = -(-heads // threads())
 
     def work(start: int) -> None:
         _signals(*parts, most, out, start, min(heads, start + size))
 
-    list(pool(threads).map(work, range(0, heads, size)))
+    spread(work, range(0, heads, size))
     return torch.from_numpy(out)
 
 

@@ -13,12 +13,11 @@ from typing import Any, NamedTuple, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from headscope.corpus import genres
 from headscope.errors import InputError, clause
-from headscope.keep.record import is_sealed
 from headscope.studies.survey.finished import refuse_unfinished
 from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.store import Store
-from headscope.studies.survey.unsealed import NOTE
 
 
 class View(NamedTuple):
@@ -100,7 +99,13 @@ class OpenedSurvey:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of its figures must know."""
-        return () if is_sealed(self.manifest) else (NOTE,)
+        few = genres.told(self.manifest["texts"].get("genres"))
+        return () if few is None else (few,)
+
+    @property
+    def of_genres(self) -> bool:
+        """Whether its figures stand beside topic-matched chance too."""
+        return genres.matched(self.manifest["texts"].get("genres"))
 
     @property
     def model(self) -> dict[str, Any]:
@@ -158,7 +163,7 @@ class OpenedSurvey:
     @property
     def stages(self) -> int:
         """How many stages of the residual stream were measured: none without --stream."""
-        return 2 * self.layers + 1 if self.manifest["options"].get("stream") else 0
+        return 2 * self.layers + 1 if self.manifest["options"]["stream"] else 0
 
     def stage_stat(self, mask: str, statistic: str, stage: int, tokens: Tokens = ALL) -> Stat | None:
         """One figure of the residual stream; None where it was not measured."""

@@ -28,7 +28,7 @@ class SurveyPlan:
     shards: int
     done: int
     work: int  # what `run` ticks through
-    notes: tuple[str, ...] = ()  # what its reader must know: shards that are damaged, or have no checksums
+    notes: tuple[str, ...] = ()  # what its reader must know: shards that are damaged
 
 
 def show(plan: SurveyPlan, card: Card, directory: str) -> str:

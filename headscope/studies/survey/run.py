@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from headscope import __version__
-from headscope.corpus.census import Census
+from headscope.corpus.bank import BankPlan
+from headscope.corpus.census import Census, texts_of_bank
 from headscope.corpus.counted import CountedCorpus, Shard
-from headscope.corpus.run import missing, run_missing
+from headscope.corpus.genres import told as genres_told
+from headscope.corpus.kept_census import KeptCensus
+from headscope.corpus.run import WHOLE, Part, missing, run_shared
 from headscope.corpus.standard_input import KEPT, ArrivedTexts, arriving
 from headscope.corpus.texts import Corpus, CorpusText, TextFile, find_sources
 from headscope.errors import InputError
-from headscope.keep.lock import held, refuse_at_work
-from headscope.keep.record import is_sealed
+from headscope.keep.lock import FOREVER, forget_work, held
 from headscope.model.surroundings import settled_class
 from headscope.neighbors import warm_up
 from headscope.question.choices import Null
@@ -42,13 +44,14 @@ from headscope.studies.survey.measure import Context, measure
 from headscope.studies.survey.nulls import moves_streams, variants
 from headscope.studies.survey.options import SurveyOptions, checked_nulls
 from headscope.studies.survey.plan import SurveyPlan
-from headscope.studies.survey.store import Discard, Sink, Store, nulls_there, write_bank, write_vocabulary
-from headscope.studies.survey.unsealed import NOTE
+from headscope.studies.survey.store import Discard, Sink, Store, nulls_begun, nulls_there, write_bank, write_vocabulary
 
 if TYPE_CHECKING:
     from headscope.scope import Scope
 
-STANDARD_INPUT = "-"
+STANDARD_INPUT, CENSUS = "-", "census.npz"
+_PATIENCE = 60.0  # seconds: who claims a directory, or begins in it, is soon done
+_NAMED = 8  # missing shards that a sentence names
 _MOST = 64  # texts that the time is estimated by
 TRIAL = 1.0  # seconds that are measured to estimate the time
 # Bytes of a row as measured on the demo model; they differ little between models.
@@ -60,11 +63,13 @@ Say = Callable[[str], None]
 class Survey:
     """A survey that is about to run; made by `Survey.prepare`."""
 
-    def __init__(self, scope: Scope, texts: CountedCorpus, options: SurveyOptions, directory: Path) -> None:
-        self.scope, self.texts, self.options, self.directory = scope, texts, options, directory
+    def __init__(
+        self, scope: Scope, texts: CountedCorpus, options: SurveyOptions, directory: Path, part: Part = WHOLE
+    ) -> None:
+        self.scope, self.texts, self.options, self.directory, self.part = scope, texts, options, directory, part
         self.census = texts.census
         self._stores: dict[str | None, Store] = {}
-        self._banks: dict[str | None, SurveyBank] = {}
+        self._banks: dict[str | None, tuple[SurveyBank, SurveyBank | None]] = {}
 
     @classmethod
     def prepare(
@@ -74,17 +79,18 @@ class Survey:
         directory: str | Path,
         options: SurveyOptions,
         *,
+        part: Part = WHOLE,
         standard_input: BinaryIO | None = None,
         say: Say = lambda step: None,
     ) -> Survey:
         """Find and count the texts, and claim the directory for them; "-" among the paths is standard input.
 
+        Any number of runs may be at work in one directory: they share its shards. `part`: those that this one measures.
         Raises InputError for texts that are not there, and a directory that holds something else.
         """
         where = Path(directory)
         list(options.views())
         work_of(where).refuse_foreign()
-        refuse_at_work(where)
         # All that can be refused is refused before the texts are counted, which may take minutes.
         before = read_manifest(where)
         if before is not None:
@@ -92,9 +98,14 @@ class Survey:
         with ExitStack() as stack:
             sources = _sources(paths, where, options, standard_input, stack)
             read = [one.source(options) if isinstance(one, ArrivedTexts) else one for one in sources]
-            say("counting the texts")
-            texts = CountedCorpus.of(scope, read, options, options.shard_positions)
-            with held(where):
+            census = KeptCensus.of(where / CENSUS, read, options, options.shard_positions)
+            known = None if before is None else census.read()
+            if known is None:
+                say("counting the texts")
+                texts = CountedCorpus.of(scope, read, options, options.shard_positions)
+            else:
+                texts = CountedCorpus(Corpus(read, options.columns), known)
+            with held(where, _PATIENCE):
                 before = read_manifest(where)
                 for one in (one for one in sources if isinstance(one, ArrivedTexts)):
                     if before is None:
@@ -103,10 +114,12 @@ class Survey:
                         _refuse_other_texts(where, before, texts.census)
                     one.keep()
                 claim(where, manifest_of(scope, texts, options.to_dict()))
+                if known is None:
+                    census.write(texts.census)
         kept = [
             replace(one.source(options), path=where / KEPT) if isinstance(one, ArrivedTexts) else one for one in sources
         ]
-        return cls(scope, replace(texts, corpus=Corpus(kept, options.columns)), options, where)
+        return cls(scope, replace(texts, corpus=Corpus(kept, options.columns)), options, where, part)
 
     def plan(self, nulls: Iterable[str] = (), trial: float = TRIAL) -> SurveyPlan:
         """What it will cost to run it, with `nulls`; texts are measured for about `trial` seconds for that.
@@ -132,29 +145,31 @@ class Survey:
             bytes=left * (rows * _ROW_BYTES + heads * len(options.masks) * _PATTERN_BYTES + _TOKEN_BYTES)
             + streams_left * stages * _STREAM_BYTES,
             free_bytes=shutil.disk_usage(self.directory).free,
-            shards=len(census.shards) * len(stores),
-            done=sum(len(self.texts) - len(missing(self.texts, store)) for store in stores),
+            shards=len(self.part.of_shards(len(self.texts))) * len(stores),
+            done=sum(len(self.part.of_shards(len(self.texts))) - len(self._missing(store)) for store in stores),
             work=self._work(stores),
         )
 
     def run(self, nulls: Iterable[str] = (), progress: Progress | None = None, doing: str = "measuring") -> None:
         """Measure every shard that is not there, of the model and of each null, and compute the statistics.
 
-        It may be killed at any time, and run again. `progress` is told, as `doing`, how many positions of one layer,
-        view and mask are measured.
+        It may be killed at any time, and run again; other runs may be at work in the directory, and what they measure
+        is not measured here. Of a part no statistics are computed: `finish` does it, once all parts are there.
+        `progress` is told, as `doing`, how many positions of one layer, view and mask are measured.
         """
         nulls, progress = checked_nulls(nulls), progress or Progress()
         warm_up(wait=True)
-        with held(self.directory):
+        with held(self.directory, _PATIENCE):
             work_of(self.directory).clean()
             self._write_vocabulary()
-            write_bank(self.directory, self.census.bank)
-            stores = self._all(nulls)
-            progress.step(doing, self._work(stores))
-            for store in stores:
-                self._measure(store, progress)
+            write_bank(self.directory, self.census)
+        stores = self._all(nulls)
+        progress.step(doing, self._work(stores))
+        for store in stores:
+            self._measure(store, progress)
+        if self.part == WHOLE:
             progress.say("computing the statistics")
-            statistics.compute(self.directory, nulls_there(self.directory, len(self.census.shards)))
+            _conclude(self.directory, nulls_there(self.directory, len(self.census.shards)))
 
     def _write_vocabulary(self) -> None:
         names = self.scope.bench.opened.names
@@ -165,8 +180,8 @@ class Survey:
 
     def _measure(self, store: Store, progress: Progress) -> None:
         """Measure what is not there of the model, or of a null."""
-        null = store.null
-        if not missing(self.texts, store):
+        null, left = store.null, self._work([store])
+        if not left:
             return
         scope = self.scope
         if null is not None:
@@ -175,13 +190,15 @@ class Survey:
             scope = scope.randomised(int(null.removeprefix("random-")))
         self._make_ready(scope)
 
-        bank = self._bank(scope, null)
+        banks = self._of_chance(scope, null)
 
         def into(shard: Shard, sink: Sink) -> None:
-            context = self._context(bank, shard.texts, shard.groups)
+            context = self._context(banks, shard.texts, shard.groups)
             measure(scope, shard.texts, self.options, context, sink, null=null, tick=progress.advance)
 
-        run_missing(self.texts, store, into)
+        before = progress.done
+        run_shared(self.texts, store, into, self.part)
+        progress.advance(before + left - progress.done)  # what other runs have measured meanwhile
 
     def _make_ready(self, scope: Scope) -> None:
         """What must be there before the first text: the reference isolated, where it is asked for."""
@@ -198,13 +215,17 @@ class Survey:
         for store in stores:
             for index, fault in store.faults().items():
                 yield f"{store.named(index, fault)}: it is measured again."
-        if not is_sealed(survey_manifest(self.directory)):
-            yield NOTE
+        genres = self.census.genres
+        if genres is not None and (few := genres_told(genres.documents)) is not None:
+            yield few
+
+    def _missing(self, store: Store) -> set[int]:
+        """The shards of this run's part that are not measured."""
+        return missing(self.texts, store, self.part)
 
     def _left(self, stores: Sequence[Store]) -> int:
         """Positions that are not measured."""
-        shards = self.census.shards
-        return sum(shards[index].positions for store in stores for index in missing(self.texts, store))
+        return sum(self.census.shards[index].positions for store in stores for index in self._missing(store))
 
     def _work(self, stores: Sequence[Store]) -> int:
         """What `run` tells its progress of, in all."""
@@ -217,15 +238,23 @@ class Survey:
     def _with_stream(self, store: Store) -> bool:
         return self.options.stream and moves_streams(store.null)
 
-    def _bank(self, scope: Scope, null: str | None = None) -> SurveyBank:
+    def _of_chance(self, scope: Scope, null: str | None = None) -> tuple[SurveyBank, SurveyBank | None]:
+        """The bank, and that of genres."""
+
+        def bank(plan: BankPlan) -> SurveyBank:
+            return SurveyBank(plan, partial(texts_of_bank, plan, self.texts.corpus), scope, self.options, null)
+
         if null not in self._banks:
-            of_texts = partial(self.census.bank_texts, self.texts.corpus)
-            self._banks[null] = SurveyBank(self.census.bank, of_texts, scope, self.options, null)
+            of_genres = None if self.census.genres is None else self.census.genres.bank
+            self._banks[null] = bank(self.census.bank), None if of_genres is None else bank(of_genres)
         return self._banks[null]
 
-    def _context(self, bank: SurveyBank, texts: Sequence[CorpusText], groups: Sequence[int]) -> Context:
+    def _context(
+        self, banks: tuple[SurveyBank, SurveyBank | None], texts: Sequence[CorpusText], groups: Sequence[int]
+    ) -> Context:
         group_of = {text.number: group for text, group in zip(texts, groups, strict=True)}
-        return Context(self.census.frequencies, self.census.distractors, bank, group_of)
+        bank, matched = banks
+        return Context(self.census.frequencies, self.census.distractors, bank, group_of, self.census.genres, matched)
 
     def _seconds(self, left: int, streams_left: int, trial: float) -> float | None:
         """Seconds that so many positions take, by the first texts and layer 0; when all is ready."""
@@ -243,7 +272,7 @@ class Survey:
 
         def spent(size: int) -> float:
             texts = self._first_texts(size)
-            context = self._context(self._bank(self.scope), texts, self.census.groups[:size].tolist())
+            context = self._context(self._of_chance(self.scope), texts, self.census.groups[:size].tolist())
             start = time.perf_counter()
             measure(self.scope, texts, options, context, Discard(), layers=layers)
             return time.perf_counter() - start
@@ -260,6 +289,35 @@ class Survey:
         numbers = set(self.census.numbers[:size].tolist())
         first = (one for one in self.texts.corpus if isinstance(one, CorpusText) and one.number in numbers)
         return list(islice(first, len(numbers)))
+
+
+def finish(directory: str | Path) -> None:
+    """Compute the statistics of a survey whose parts are all there: no model is needed.
+
+    Raises InputError, naming them, where shards of the model or of a null that was begun are not there.
+    """
+    where = Path(directory)
+    shards = len(survey_manifest(where)["shards"])
+    stores = [Store(where), *nulls_begun(where)]
+    for store in stores:
+        left = [index for index in range(shards) if not store.has(index)]
+        if left:
+            more = f", and {len(left) - _NAMED:,} more" if len(left) > _NAMED else ""
+            of = "" if store.null is None else f" of the null {store.null}"
+            raise InputError(
+                f"{where} is not finished: {len(left):,} of {shards:,} shards{of} are not there "
+                f"({', '.join(map(str, left[:_NAMED]))}{more}). Run their parts again: part I/N holds the shards "
+                "I−1, I−1+N, I−1+2N and so on."
+            )
+    _conclude(where, [str(store.null) for store in stores[1:]])
+
+
+def _conclude(directory: Path, nulls: Sequence[str]) -> None:
+    """The statistics, by one run at a time."""
+    with held(directory, FOREVER):
+        work_of(directory).clean()
+        statistics.compute(directory, nulls)
+        forget_work(directory)
 
 
 def _sources(
@@ -315,7 +373,8 @@ def manifest_of(scope: Scope, counted: CountedCorpus, options: dict[str, Any]) -
             "documents": census.documents,
             "left_out": census.left_out,
             "examples": [asdict(example) for example in census.examples],
-        },
+        }
+        | ({} if census.genres is None else {"genres": census.genres.documents}),
         "shards": [
             {"texts": shard.stop - shard.first, "positions": shard.positions, "sha256": shard.sha256}
             for shard in census.shards

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from headscope.corpus.census import TextTypes
+from headscope.corpus.genres import TextTypes
 from headscope.neighbors import backend_in_use
 
 SETS = 99  # of distractors, for each text
@@ -35,14 +35,24 @@ class Sets:
 
     @classmethod
     def draw(
-        cls, texts: Sequence[TextTypes], distractors: Sequence[TextTypes], seed: int, size: int | None = None
+        cls,
+        texts: Sequence[TextTypes],
+        distractors: Sequence[TextTypes],
+        seed: int,
+        size: int | None = None,
+        among: NDArray[np.bool_] | None = None,
     ) -> Sets:
-        """Sets of `texts`, from `distractors` of other documents; `size` None: that of the smaller side."""
+        """Sets of `texts`, from `distractors` of other documents; `size` None: that of the smaller side.
+
+        `among` bool [text, distractor]: which may be; None: all.
+        """
         pool = _Pool.of([*(one.types for one in texts), *(one.types for one in distractors)], len(texts))
         documents = np.array([one.document for one in distractors])
+        fit = documents != np.array([one.document for one in texts])[:, None]
+        fit = fit if among is None else fit & among
         drawn = [
             # A generator for each text: what it draws does not hang on the texts beside it.
-            pool.sets(n, np.flatnonzero(documents != of.document), np.random.default_rng([seed, 2, of.text]), size)
+            pool.sets(n, np.flatnonzero(fit[n]), np.random.default_rng([seed, 2, of.text]), size)
             for n, of in enumerate(texts)
         ]
         lengths = np.array([len(members) for members, _ in drawn])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from headscope.corpus.genres import matched
 from headscope.inference.bootstrap import Array
 from headscope.inference.left_out import MOST, folded
 from headscope.keep.rows import write_table
@@ -21,15 +22,21 @@ from headscope.studies.survey.figures import Figure
 from headscope.studies.survey.hubs import HUBS, Hubs
 from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.nulls import moves_streams
-from headscope.studies.survey.store import Store, read_bank, read_vocabulary
+from headscope.studies.survey.shape import told
+from headscope.studies.survey.store import Store, read_bank, read_matched_bank, read_vocabulary
 from headscope.studies.survey.sums import Items, Membership, Totals
-from headscope.studies.survey.tables import SIGNALS
-from headscope.studies.survey.unsealed import told
+from headscope.studies.survey.tables import MATCHED, SIGNALS
 
 # The figures that are kept without each group, by the names that they have then: a statistic's value, or what it has
 # over its chance.
-_VALUES = {name: name for name in ("own", "carry", "own_at_1", "in_text", "kappa", *SIGNALS)}
-_OVER = {"auc_own": "topic", "own": "own_over_even", "carry": "carry_over_even"}
+_MATCHED = [f"{name}{MATCHED}" for name in ("kappa", *SIGNALS)]
+_VALUES = {name: name for name in ("own", "carry", "own_at_1", "in_text", "kappa", *SIGNALS, *_MATCHED)}
+_OVER = {
+    "auc_own": "topic",
+    f"auc_own{MATCHED}": f"topic{MATCHED}",
+    "own": "own_over_even",
+    "carry": "carry_over_even",
+}
 _OF_GROUP = ("space", "reference", "metric", "mask", "layer")  # what the rows of a row group have in common
 _LEFT_OUT = pa.schema(contrasts.KEYS | {"value": pa.float64(), "lost": pa.list_(pa.float32())})
 
@@ -51,7 +58,7 @@ def compute(directory: Path, nulls: Sequence[str] = (), tick: Callable[[], None]
     after every layer of every view. Raises InputError, naming it, where a shard is not there or is damaged.
     """
     manifest = survey_manifest(directory)
-    with told(directory, manifest):
+    with told(directory):
         _compute(directory, manifest, nulls, tick)
 
 
@@ -92,8 +99,14 @@ class _SurveyShards:
         self.layers, self.heads = manifest["model"]["layers"], manifest["model"]["heads"]
         self.documents = manifest["texts"]["groups"]
         self.groups = min(self.documents, MOST)
-        self.lenders = folded(read_bank(store.directory)["group"].to_numpy().astype(np.int64), self.documents)
+        self.lenders = {"": self._lenders(read_bank(store.directory))}
+        if matched(manifest["texts"].get("genres")):
+            self.lenders[MATCHED] = self._lenders(read_matched_bank(store.directory))
         self.masks = manifest["options"]["masks"]
+
+    def _lenders(self, bank: pa.Table) -> NDArray[np.int64]:
+        """The group of every output of a bank."""
+        return folded(bank["group"].to_numpy().astype(np.int64), self.documents)
 
     def figures(self, tables: _Tables, labels: Sequence[str]) -> Iterator[tuple[dict[str, Any], list[Figure]]]:
         """The figures of every view and layer; what they are without each group, and hubs, go into `tables`."""
@@ -146,12 +159,17 @@ class _SurveyShards:
 
     def _made(self, shard: int) -> _Members:
         texts = pq.read_table(self.store.shard(shard) / "texts.parquet", columns=["text", "group"])
-        tokens = pq.read_table(
-            self.store.shard(shard) / "tokens.parquet", columns=["text", "position", "id", "word_class", "asked"]
-        )
+        asked = {ends: f"asked{ends}" for ends in self.lenders}
+        columns = ["text", "position", "id", "word_class", *asked.values()]
+        tokens = pq.read_table(self.store.shard(shard) / "tokens.parquet", columns=columns)
         numbers, groups = texts["text"].to_numpy(), texts["group"].to_numpy()
         of_tokens = folded(groups[np.searchsorted(numbers, tokens["text"].to_numpy())].astype(np.int64), self.documents)
-        return _Members.of(sums.classes_of(tokens, self.quarter), of_tokens, sums.lists(tokens, "asked"), self.lenders)
+        classes = sums.classes_of(tokens, self.quarter)
+        lent = {
+            ends: _Lent.of(classes, of_tokens, sums.lists(tokens, asked[ends]), lenders)
+            for ends, lenders in self.lenders.items()
+        }
+        return _Members(Membership.of(classes, of_tokens), lent)
 
     def _file(self, shard: int, name: str) -> pq.ParquetFile:
         return pq.ParquetFile(self.store.shard(shard) / f"{name}.parquet")
@@ -161,34 +179,42 @@ _KEPT = 16  # shards whose memberships are held
 
 
 @dataclass(frozen=True)
-class _Members:
-    """The tokens of a shard, and its pairs of a token and an output that it is held against: those that `lent` one."""
+class _Lent:
+    """A shard's pairs of a token and an output that it is held against, by whom it is lent."""
 
-    tokens: Membership
-    lent: Membership
+    lenders: Membership
     pairs: NDArray[np.int64]  # which of all pairs
 
     @classmethod
     def of(
         cls, classes: NDArray[np.int64], groups: NDArray[np.int64], asked: Array, lenders: NDArray[np.int64]
-    ) -> _Members:
+    ) -> _Lent:
         """Of tokens with classes [classification, token] and groups, `asked` [1, token, ASKED]; nan: none."""
         held = asked[0].ravel()
         token = np.repeat(np.arange(len(groups)), asked.shape[2])
         lender = lenders[np.nan_to_num(held).astype(np.int64)]
         # Where documents were put together, one may stand on both sides: what is left out with it is gone once.
         pairs = np.flatnonzero(~np.isnan(held) & (lender != groups[token]))
-        lent = Membership.of(classes[:, token[pairs]], lender[pairs])
-        return cls(Membership.of(classes, groups), lent, pairs)
+        return cls(Membership.of(classes[:, token[pairs]], lender[pairs]), pairs)
 
-    def add(self, totals: Totals, tokens: Items, pairs: Items) -> None:
+
+@dataclass(frozen=True)
+class _Members:
+    """The tokens of a shard, and what they are held against, by the ending of their sums: see `sums.chances`."""
+
+    tokens: Membership
+    lent: dict[str, _Lent]
+
+    def add(self, totals: Totals, tokens: Items, pairs: Mapping[str, Items]) -> None:
         """Add what the tokens have, and who lent it."""
         totals.add(self.tokens, tokens)
-        lent = Items(
-            {name: values[:, self.pairs] for name, values in pairs.values.items()},
-            {name: counts[self.pairs] for name, counts in pairs.counts.items()},
-        )
-        totals.lend(self.lent, lent)
+        for ends, items in pairs.items():
+            of = self.lent[ends]
+            lent = Items(
+                {name: values[:, of.pairs] for name, values in items.values.items()},
+                {name: counts[of.pairs] for name, counts in items.counts.items()},
+            )
+            totals.lend(of.lenders, lent)
 
 
 def _left_out(keys: dict[str, Any], found: Sequence[Figure]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,20 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from headscope.corpus.bank import BankPlan
+from headscope.corpus.census import Census
 from headscope.errors import InputError
 from headscope.keep.checksums import CHECKSUMS, content_fault, outline_fault, seal
 from headscope.keep.files import told, whole_folder
-from headscope.keep.record import identity, is_sealed
+from headscope.keep.lock import making
+from headscope.keep.record import identity
 from headscope.keep.rows import write_table
 from headscope.question.choices import NULLS
 from headscope.studies.survey import tables
 from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.nulls import moves_streams, variants
-from headscope.studies.survey.unsealed import shape_fault, texts_fault
+from headscope.studies.survey.shape import shape_fault
 
-VOCABULARY, BANK = "vocabulary.parquet", "bank.parquet"
+VOCABULARY, BANK, MATCHED_BANK = "vocabulary.parquet", "bank.parquet", "bank_matched.parquet"
 
 
 class Sink:
@@ -35,24 +36,26 @@ class Sink:
         self._writers: dict[str, pq.ParquetWriter] = {}
 
     def texts(self, table: pa.Table) -> None:
-        self._write("texts", tables.TEXTS, table)
+        self._write("texts", table)
 
     def tokens(self, table: pa.Table) -> None:
-        self._write("tokens", tables.TOKENS, table)
+        self._write("tokens", table)
 
     def patterns(self, table: pa.Table) -> None:
-        self._write("patterns", tables.PATTERNS, table)
+        self._write("patterns", table)
 
     def rows(self, table: pa.Table) -> None:
-        self._write("rows", tables.ROWS, table)
+        self._write("rows", table)
 
     def stream(self, table: pa.Table) -> None:
-        self._write("stream", tables.STREAM, table)
+        self._write("stream", table)
 
-    def _write(self, name: str, schema: pa.Schema, table: pa.Table) -> None:
+    def _write(self, name: str, table: pa.Table) -> None:
         with told(self._directory):
-            if name not in self._writers:
-                self._writers[name] = pq.ParquetWriter(self._folder / f"{name}.parquet", schema, compression="zstd")
+            if name not in self._writers:  # of texts with genres a table has more columns than others
+                self._writers[name] = pq.ParquetWriter(
+                    self._folder / f"{name}.parquet", table.schema, compression="zstd"
+                )
             # A row group is one layer of one view, so that the statistics need not hold more of a shard than that.
             self._writers[name].write_table(table, row_group_size=max(1, len(table)))
 
@@ -69,7 +72,7 @@ class Discard(Sink):
     def __init__(self) -> None:
         super().__init__(Path(), Path())
 
-    def _write(self, name: str, schema: pa.Schema, table: pa.Table) -> None:
+    def _write(self, name: str, table: pa.Table) -> None:
         pass
 
 
@@ -78,12 +81,12 @@ class Store:
 
     def __init__(self, directory: Path, null: str | None = None) -> None:
         self.directory, self.null = directory, null
-        self._shards = directory / "shards" if null is None else directory / "nulls" / null / "shards"
+        self.folder = directory / "shards" if null is None else directory / "nulls" / null / "shards"
         self._faults: dict[int, str | None] = {}
 
     def shard(self, index: int) -> Path:
         """The folder of a shard."""
-        return self._shards / f"{index:05d}"
+        return self.folder / f"{index:05d}"
 
     def has(self, index: int) -> bool:
         """Whether a shard is there, and what was written; every byte of it is looked at, once."""
@@ -112,12 +115,19 @@ class Store:
         return f"{self._name(index)} is damaged ({fault})"
 
     @contextmanager
-    def writing(self, index: int) -> Iterator[Sink]:
+    def making(self, index: int, patience: float) -> Iterator[AbstractContextManager[Sink] | None]:
+        """Be the one that measures a shard: see `corpus.run.SharedShards`."""
+        with making(self.directory, f"{self.null or 'model'}-{index:05d}", patience) as folder:
+            self._faults.pop(index, None)  # another run may have measured it since it was looked at
+            yield None if folder is None or self.has(index) else self._writing(index, folder)
+
+    @contextmanager
+    def _writing(self, index: int, beginning: Path) -> Iterator[Sink]:
         """A sink for one shard; the shard is there once the block ends without an error, in the place of a damaged one.
 
         It is begun outside the shards: whoever reads those finds whole ones.
         """
-        with whole_folder(self.shard(index), self.directory) as folder:
+        with whole_folder(self.shard(index), beginning, self.directory) as folder:
             with closing(Sink(folder, self.directory)) as sink:
                 yield sink
             with told(self.directory):
@@ -134,7 +144,7 @@ class Store:
 
     @property
     def _tables(self) -> list[str]:
-        with_stream = self._manifest["options"].get("stream", False) and moves_streams(self.null)
+        with_stream = self._manifest["options"]["stream"] and moves_streams(self.null)
         return [f"{name}.parquet" for name in ("texts", "tokens", "patterns", "rows", *["stream"] * with_stream)]
 
     def _about(self, index: int) -> dict[str, Any]:
@@ -154,35 +164,36 @@ class Store:
 
     def _fault(self, index: int) -> str | None:
         if index not in self._faults:
-            fault = self._outline_fault(index)
-            if fault is None and self._sealed(index):
-                whole = content_fault(self.shard(index), self._tables)
-                fault = whole or shape_fault(self.shard(index), self._tables, self._manifest, index)
-            elif fault is None:
-                fault = texts_fault(self.shard(index), self._manifest, index)
-            self._faults[index] = fault
+            folder, names = self.shard(index), self._tables
+            self._faults[index] = (
+                self._outline_fault(index)
+                or content_fault(folder, names)
+                or shape_fault(folder, names, self._manifest, index)
+            )
         return self._faults[index]
 
     def _outline_fault(self, index: int) -> str | None:
-        if self._sealed(index):
-            return outline_fault(self.shard(index), self._tables, self._about(index))
-        return shape_fault(self.shard(index), self._tables, self._manifest, index)
+        return outline_fault(self.shard(index), self._tables, self._about(index))
 
-    def _sealed(self, index: int) -> bool:
-        """Whether a shard has checksums, or must have them: those of surveys of before have none."""
-        return is_sealed(self._manifest) or os.path.lexists(self.shard(index) / CHECKSUMS)
+
+def nulls_begun(directory: Path) -> list[Store]:
+    """The shards of every null of which there is any, in the order of their names."""
+    known = sorted(name for null in NULLS for name in variants(null))
+    stores = [Store(directory, null) for null in known]
+    return [store for store in stores if store.folder.is_dir() and any(store.folder.iterdir())]
 
 
 def nulls_there(directory: Path, shards: int) -> list[str]:
     """The names of the nulls that have a folder for every shard, whole or damaged, also of earlier runs."""
-    known = [name for null in NULLS for name in variants(null)]
-    stores = {null: Store(directory, null) for null in sorted(known)}
-    return [null for null, store in stores.items() if all(store.shard(shard).is_dir() for shard in range(shards))]
+    there = (store for store in nulls_begun(directory) if all(store.shard(one).is_dir() for one in range(shards)))
+    return [str(store.null) for store in there]
 
 
-def write_bank(directory: Path, plan: BankPlan) -> None:
-    """Write bank.parquet, unless it is there: whose outputs chance is measured with."""
-    _write_once(directory / BANK, tables.bank(plan))
+def write_bank(directory: Path, census: Census) -> None:
+    """Write bank.parquet, and that of genres, unless they are there: whose outputs chance is measured with."""
+    _write_once(directory / BANK, tables.bank(census.bank))
+    if census.genres is not None and census.genres.bank is not None:
+        _write_once(directory / MATCHED_BANK, tables.matched_bank(census.genres))
 
 
 def write_vocabulary(directory: Path, labels: Sequence[str], sorts: Sequence[str], frequencies: Any) -> None:
@@ -218,6 +229,11 @@ def read_vocabulary(directory: Path) -> pa.Table:
 def read_bank(directory: Path) -> pa.Table:
     """bank.parquet; InputError where it is not there."""
     return _read(directory, BANK)
+
+
+def read_matched_bank(directory: Path) -> pa.Table:
+    """bank_matched.parquet; InputError where it is not there."""
+    return _read(directory, MATCHED_BANK)
 
 
 def _read(directory: Path, name: str) -> pa.Table:

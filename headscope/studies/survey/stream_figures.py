@@ -10,7 +10,8 @@ from headscope.inference.bootstrap import Array
 from headscope.inference.estimates import median_of
 from headscope.inference.ranks import auc
 from headscope.studies.survey.figures import Figure, against_bank, against_zero, plain, without_interval
-from headscope.studies.survey.sums import CLASSES, Items, Membership, Totals, lists, numbers
+from headscope.studies.survey.sums import CLASSES, Items, Membership, Totals, chances, lists, numbers
+from headscope.studies.survey.tables import MATCHED
 
 KEYS = {
     "null": pa.string(),
@@ -47,29 +48,38 @@ class Medians:
         return without_interval("median_rank", self._counts.sum(1)[None].astype(float), value[None], groups)
 
 
-def of_stage(here: pa.Table, before: pa.Table | None) -> tuple[Items, Items]:
-    """What is summed of a stage's row group, `before` that of the stage before: of its tokens, and of their pairs."""
+def of_stage(here: pa.Table, before: pa.Table | None) -> tuple[Items, dict[str, Items]]:
+    """What is summed of a stage's row group, `before` that of the stage before: of its tokens, and of their pairs.
+
+    These by the ending that the sums have, see `sums.chances`.
+    """
     candidates = int(here["candidates"][0].as_py())
-    rank, chance = numbers(here, "own_rank"), lists(here, "chance_own_rank")[0]
+    rank = numbers(here, "own_rank")
     own = _of_rank(rank, candidates, numbers(here, "own_cosine"))
-    by_chance = _of_rank(chance, candidates, lists(here, "chance_own_cosine")[0])
-    known, asked = ~np.isnan(rank), ~np.isnan(chance)
-    both = known & asked.any(-1)
-    share = np.where(asked & both[:, None], 1 / np.maximum(asked.sum(-1, keepdims=True), 1), 0.0)
-    lent = {f"{name}_chance": np.nan_to_num(one) * share for name, one in by_chance.items()}
-    values = own | {f"{name}_paired": np.where(both, one, np.nan) for name, one in own.items()}
-    values |= {name: numbers(here, name) for name in _PLAIN}
-    counts = {"known": known, "known_paired": both, "all": np.ones_like(known), "known_asked": share.sum(-1)}
+    known = ~np.isnan(rank)
+    values = own | {name: numbers(here, name) for name in _PLAIN}
+    counts = {"known": known, "all": np.ones_like(known)}
+    pairs = {}
+    for begins, ends in chances(here):
+        chance = lists(here, f"{begins}_own_rank")[0]
+        by_chance = _of_rank(chance, candidates, lists(here, f"{begins}_own_cosine")[0])
+        asked = ~np.isnan(chance)
+        both = known & asked.any(-1)
+        share = np.where(asked & both[:, None], 1 / np.maximum(asked.sum(-1, keepdims=True), 1), 0.0)
+        lent = {f"{name}_chance{ends}": np.nan_to_num(one) * share for name, one in by_chance.items()}
+        values |= {f"{name}_paired{ends}": np.where(both, one, np.nan) for name, one in own.items()}
+        values |= {name: one.sum(-1) for name, one in lent.items()}
+        counts |= {f"known_paired{ends}": both, f"known_asked{ends}": share.sum(-1)}
+        pairs[ends] = Items({n: v.reshape(1, -1) for n, v in lent.items()}, {f"known_asked{ends}": share.ravel()})
     if before is not None:
         earlier = _of_rank(numbers(before, "own_rank"), candidates, numbers(before, "own_cosine"))
         steps = {f"{name}_step": own[name] - earlier[name] for name in _STEPPED}
         values |= steps
         counts["stepped"] = ~np.isnan(steps["log_rank_step"])
-    values |= {name: one.sum(-1) for name, one in lent.items()}
     # What is not known adds nothing; the counts are of what is.
     return (
         Items({n: np.nan_to_num(v)[None] for n, v in values.items()}, {n: c.astype(float) for n, c in counts.items()}),
-        Items({n: v.reshape(1, -1) for n, v in lent.items()}, {"known_asked": share.ravel()}),
+        pairs,
     )
 
 
@@ -91,4 +101,5 @@ def figures(sums: Totals, medians: Medians, first: bool) -> list[Figure]:
         *(against_zero(sums, f"{name}_step", f"{name}_step", "stepped") for name in _STEPPED if not first),
         *(plain(sums, name, name, "all") for name in _PLAIN if not (first and name == "overlap_before")),
         medians.figure(np.asarray(sums.ratio("auc_own", "known").groups)),
+        *(against_bank(sums, name, name, MATCHED) for name in _CHANCED if f"known_paired{MATCHED}" in sums),
     ]

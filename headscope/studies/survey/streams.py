@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
+from headscope.keep.allocator import give_back
 from headscope.model.feed.positions import Spot
 from headscope.model.tokens import Token
 from headscope.question.choices import Mask
@@ -25,11 +26,26 @@ NEAREST = 100  # whose overlap is taken; all, in a smaller vocabulary
 _BYTES = 2**25  # of the streams that are held at a time
 
 
+class HeldStreams(NamedTuple):
+    """Streams, and int64 [token, ASKED] which of them each token asks."""
+
+    bank: BankStreams
+    asked: Tensor
+
+
+@dataclass(frozen=True)
+class StreamsByChance:
+    """The same questions of the streams that a token is held against, at each stage: [stage, token, asked] each."""
+
+    rank: Tensor  # int64
+    cosine: Tensor  # float32, nan where there is none
+
+
 @dataclass(frozen=True)
 class Walked:
     """What the streams of a frame's tokens are like: [stage, token] each, on the CPU. Ranks are 0 where there is none.
 
-    Chance [stage, token, asked] is the same question, of the streams that the token is held against at this stage.
+    `chance`: by other documents; `matched`: by those of the same genre, None where there is none.
     """
 
     rank: Tensor  # int64
@@ -37,8 +53,8 @@ class Walked:
     norm: Tensor  # float32
     overlap_before: Tensor  # float32, nan at stage 0
     overlap_input: Tensor  # float32
-    chance_rank: Tensor  # int64
-    chance_cosine: Tensor  # float32, nan where there is none
+    chance: StreamsByChance
+    matched: StreamsByChance | None
     candidates: int  # how many tokens are ranked
 
 
@@ -50,11 +66,12 @@ def walked(
     options: SurveyOptions,
     mask: Mask,
     bank: BankStreams,
+    matched: HeldStreams | None,
     tick: Callable[[int], None] = lambda positions: None,
 ) -> Walked:
     """Walk every token of the frame through the model, some texts at a time; `spots` [token]: where they stood.
 
-    The bank is walked with it, to be asked for the frame's tokens.
+    The banks are walked with it, to be asked for the frame's tokens.
     """
     bench = scope.bench
     bench.opened.prove_mask(mask)
@@ -65,6 +82,7 @@ def walked(
     for chunk, members in _chunks(frame, _BYTES // (4 * scope.card.d_model * (2 * scope.card.layers + 1))):
         texts, read = [frame.texts[n] for n in chunk], [tokens[n] for n in chunk]
         together = torch.cat(streams_of(bench, texts, read, options.truncate, mask), 1)  # (stage, token, d_model)
+        give_back()
         parts.append(
             walk(
                 vocabulary,
@@ -79,14 +97,17 @@ def walked(
     def whole(of: Callable[[Walk], Tensor]) -> Tensor:
         return torch.cat([of(part) for part in parts], 1)
 
-    against = frame.against(len(bank))
-    of_bank = walk(vocabulary, bank.streams, bank.ids, bank.spots if placed else None, k=1, others=against.targets)
+    def by_chance(held: HeldStreams) -> StreamsByChance:
+        bank, asked = held
+        against = frame.against(asked, len(bank))
+        of_bank = walk(vocabulary, bank.streams, bank.ids, bank.spots if placed else None, k=1, others=against.targets)
 
-    def chance(of: Tensor, none: float) -> Tensor:
-        shape = (len(of), *frame.asked.shape)
-        found = torch.full(shape, none, dtype=of.dtype)
-        found[:, against.token, against.slot] = of[:, against.output, against.column]
-        return found
+        def placed_at(of: Tensor, none: float) -> Tensor:
+            found = torch.full((len(of), *asked.shape), none, dtype=of.dtype)
+            found[:, against.token, against.slot] = of[:, against.output, against.column]
+            return found
+
+        return StreamsByChance(placed_at(of_bank.other_rank, 0), placed_at(of_bank.other_cosine, torch.nan))
 
     before = whole(lambda part: part.overlap_before)
     return Walked(
@@ -95,8 +116,8 @@ def walked(
         norm=whole(lambda part: part.norm),
         overlap_before=torch.cat([torch.full_like(before[:1], torch.nan), before]),
         overlap_input=whole(lambda part: part.overlap_input),
-        chance_rank=chance(of_bank.other_rank, 0),
-        chance_cosine=chance(of_bank.other_cosine, torch.nan),
+        chance=by_chance(HeldStreams(bank, frame.asked)),
+        matched=None if matched is None else by_chance(matched),
         candidates=candidates,
     )
 

@@ -17,7 +17,7 @@ from headscope.inference.ranks import auc
 from headscope.question.kinds import KINDS
 from headscope.reading.patterns import PATTERN
 from headscope.reading.words import WORD_CLASSES
-from headscope.studies.survey.tables import SIGNALS, WITHIN
+from headscope.studies.survey.tables import MATCHED, SIGNALS, WITHIN
 
 POSITION_BANDS = (5, 10, 20, 50)
 _POSITIONS = ("0-4", "5-9", "10-19", "20-49", "50+")
@@ -108,6 +108,9 @@ class Totals:
             for name, sums in zip(names, values, strict=True):
                 self._part(name, sums)[:, :, membership.groups] += sums
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._whole
+
     def __getitem__(self, name: str) -> Jackknifed[Array]:
         """The sums of one figure or count."""
         whole = self._whole[name]
@@ -128,41 +131,56 @@ class Totals:
                 yield list(named), membership.sums(np.stack(list(named.values())))
 
 
-def of_rows(table: pa.Table, heads: int) -> tuple[Items, Items]:
-    """What is summed of a row group: of its tokens, and of the pairs [token · ASKED] that they are held against in."""
-    rank, chance = _by_head(numbers(table, "own_rank"), heads), lists(table, "chance_own_rank", heads)
-    inside, inside_chance = _by_head(numbers(table, "in_text"), heads), lists(table, "chance_in_text", heads)
-    candidates = int(table["candidates"][0].as_py())
-    known, asked = np.logical_not(np.isnan(rank)), np.logical_not(np.isnan(inside_chance))
+def chances(table: pa.Table) -> list[tuple[str, str]]:
+    """Whose outputs a shard's tokens are held against: how the columns of it begin, and how its sums end."""
+    return [("chance", ""), *([("matched", MATCHED)] if "matched_own_rank" in table.column_names else [])]
+
+
+def of_rows(table: pa.Table, heads: int) -> tuple[Items, dict[str, Items]]:
+    """What is summed of a row group: of its tokens, and of the pairs [token · ASKED] that they are held against in.
+
+    These by the ending that the sums have, see `chances`.
+    """
+    rank, inside = (_by_head(numbers(table, name), heads) for name in ("own_rank", "in_text"))
+    known = np.logical_not(np.isnan(rank))
+    figures = _of_ranks(rank, int(table["candidates"][0].as_py()))
+    values = {name: _where(known, one) for name, one in figures.items()}
+    values |= {"in_text": inside} | _kinds(table, heads)
+    counts = {"known": known[0], "all": np.ones_like(known[0])}
+    pairs = {}
+    for begins, ends in chances(table):
+        held, pairs[ends] = _held(table, heads, figures, begins, ends)
+        values, counts = values | held.values, counts | held.counts
+        for name in (f"{name}{ends}" for name in SIGNALS):
+            signal = _by_head(numbers(table, name), heads)
+            values[name], counts[f"heard_{name}"] = _where(~np.isnan(signal), signal), ~np.isnan(signal[0])
+    within, counts["told"] = _within(table, heads, values["auc"], known)
+    values |= within
+    return Items(values, {name: one.astype(np.float64) for name, one in counts.items()}), pairs
+
+
+def _held(table: pa.Table, heads: int, figures: dict[str, Array], begins: str, ends: str) -> tuple[Items, Items]:
+    """What is summed of tokens that are held against others, and of the pairs of a token and one of these outputs."""
+    rank, inside = (_by_head(numbers(table, name), heads) for name in ("own_rank", "in_text"))
+    chance, inside_chance = (lists(table, f"{begins}_{name}", heads) for name in ("own_rank", "in_text"))
+    asked = np.logical_not(np.isnan(inside_chance))
     paired = np.logical_or.reduce(asked, axis=-1)
-    both = known & paired
+    both = np.logical_not(np.isnan(rank)) & paired
     share = np.where(asked, 1 / np.maximum(asked.sum(-1, keepdims=True), 1), 0.0)  # of a token's outputs, each
-    figures, by_chance = _of_ranks(rank, candidates), _of_ranks(chance, candidates)
+    by_chance = _of_ranks(chance, int(table["candidates"][0].as_py()))
     lent = {f"{name}_chance": _where(both[..., None] & asked, one) * share for name, one in by_chance.items()}
     lent["in_text_chance"] = _where(asked, inside_chance) * share
     lent_counts = {"known_asked": both[0][:, None] * share[0], "asked": paired[0][:, None] * share[0]}
-    values = {name: _where(known, one) for name, one in figures.items()}
-    values |= {f"{name}_paired": _where(both, one) for name, one in figures.items()}
-    values |= {name: one.sum(-1) for name, one in lent.items()}
-    values |= {"in_text": inside, "in_text_paired": _where(paired, inside)}
-    values |= _kinds(table, heads)
-    signals = {name: _by_head(numbers(table, name), heads) for name in SIGNALS}
-    within, told = _within(table, heads, values["auc"], known)
-    values |= {name: _where(~np.isnan(one), one) for name, one in signals.items()} | within
-    counts = {
-        "known": known[0],
-        "known_paired": both[0],
-        "all": np.ones_like(known[0]),
-        "paired": paired[0],
-        "told": told,
-    }
-    counts |= {f"heard_{name}": ~np.isnan(one[0]) for name, one in signals.items()}
-    counts |= {name: one.sum(-1) for name, one in lent_counts.items()}
-    # A pair is a token and one of the outputs that it is held against.
-    pairs = Items(
-        {name: one.reshape(heads, -1) for name, one in lent.items()}, {n: c.ravel() for n, c in lent_counts.items()}
+    values = {f"{name}_paired": _where(both, one) for name, one in figures.items()}
+    values |= {"in_text_paired": _where(paired, inside)} | {name: one.sum(-1) for name, one in lent.items()}
+    counts = {"known_paired": both[0], "paired": paired[0]} | {name: one.sum(-1) for name, one in lent_counts.items()}
+    return (
+        Items({f"{name}{ends}": one for name, one in values.items()}, {f"{n}{ends}": one for n, one in counts.items()}),
+        Items(
+            {f"{name}{ends}": one.reshape(heads, -1) for name, one in lent.items()},
+            {f"{name}{ends}": one.ravel() for name, one in lent_counts.items()},
+        ),
     )
-    return Items(values, {name: one.astype(np.float64) for name, one in counts.items()}), pairs
 
 
 def _of_ranks(rank: Array, candidates: int) -> dict[str, Array]:

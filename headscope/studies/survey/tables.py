@@ -11,18 +11,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from headscope.corpus.bank import ASKED, BankPlan
+from headscope.corpus.genres import Genres
 from headscope.corpus.texts import CorpusText
 from headscope.model.tokens import Token
 from headscope.question.kinds import KINDS
 from headscope.reading.patterns import PATTERN
 from headscope.reading.stream import Stage
 from headscope.reading.words import WORD_CLASSES, WordClass
-from headscope.studies.survey.compare import Compared
+from headscope.studies.survey.compare import ByChance, Compared
 from headscope.studies.survey.frame import ShardFrame
 from headscope.studies.survey.signal import SIZED
-from headscope.studies.survey.streams import Walked
+from headscope.studies.survey.streams import StreamsByChance, Walked
 
 SIGNALS = ("signal", f"signal_{SIZED}")  # of free size, and of one
+MATCHED = "_matched"  # what ends the name of a figure whose chance is of the same genre
 WITHIN = ("own_auc_others", "carry", "carry_ceiling", "even_own_auc", "even_own_auc_others", "even_carry")
 _LABEL = pa.dictionary(pa.int8(), pa.string())
 
@@ -47,6 +49,15 @@ TOKENS = pa.schema(
         "frequency": pa.int64(),
         "asked": pa.list_(pa.int32(), ASKED),
     }
+)
+# What the tables of texts with genres have more.
+MATCHED_TOKENS = pa.schema({"asked_matched": pa.list_(pa.int32(), ASKED)})
+MATCHED_ROWS = pa.schema(
+    {"matched_own_rank": pa.list_(pa.int32(), ASKED), "matched_in_text": pa.list_(pa.bool_(), ASKED)}
+    | dict.fromkeys((f"{name}{MATCHED}" for name in SIGNALS), pa.float32())
+)
+MATCHED_STREAM = pa.schema(
+    {"matched_own_rank": pa.list_(pa.int32(), ASKED), "matched_own_cosine": pa.list_(pa.float32(), ASKED)}
 )
 BANK = pa.schema({"stratum": pa.int32(), "group": pa.int32(), "text": pa.int32(), "position": pa.int32()})
 _KEYS = {"text": pa.int32(), "position": pa.int32(), "layer": pa.int16(), "head": pa.int16()}
@@ -124,12 +135,21 @@ def tokens(
         frequencies[ids],
         _listed(frame.asked, pa.int32(), frame.asked < 0),
     ]
-    return _table(TOKENS, columns)
+    found = _table(TOKENS, columns)
+    if frame.matched is None:
+        return found
+    return _beside(found, MATCHED_TOKENS, [_listed(frame.matched, pa.int32(), frame.matched < 0)])
 
 
 def bank(plan: BankPlan) -> pa.Table:
     """One row for each output of the bank."""
     return _table(BANK, [plan.stratum, plan.document, plan.text, plan.position])
+
+
+def matched_bank(genres: Genres) -> pa.Table:
+    """One row for each output of the bank of genres."""
+    assert genres.bank is not None, "it is written where there is one"
+    return bank(genres.bank).append_column("genre", pa.array(genres.of.tolist(), pa.string()))
 
 
 def patterns(frame: ShardFrame, layer: int, mask: str, figures: Tensor) -> pa.Table:
@@ -148,10 +168,9 @@ def rows(
     heads = found.nearest.shape[1]
     count = len(frame) * heads
     own = _order(found.own_rank)
-    # [head, token, asked], a row for each head and token
-    chance, inside = (one.transpose(0, 1).flatten(0, 1) for one in (found.chance_own_rank, found.chance_in_text))
+    rank, inside, *signals = _of_chance(found.chance, frame.asked)
     within, even = found.within, found.even
-    return _table(
+    told = _table(
         ROWS,
         [
             *_keys(frame, layer, heads),
@@ -163,14 +182,27 @@ def rows(
             _flat(found.distance),
             _named(_order(frame.kinds(found.nearest)), KINDS),
             _order(frame.in_text(found.nearest)),
-            _listed(chance, pa.int32(), chance == 0),
-            _listed(inside, pa.bool_(), frame.asked.repeat(heads, 1) < 0),
-            _flat(found.signal),
-            _flat(found.signal_sized),
+            rank,
+            inside,
+            *signals,
             *(_flat(one.T) for one in (within.others, within.carry, within.ceiling)),
             *(_flat(one.T) for one in (even.own, even.others, even.carry)),
         ],
     )
+    if found.matched is None or frame.matched is None:
+        return told
+    return _beside(told, MATCHED_ROWS, _of_chance(found.matched, frame.matched))
+
+
+def _of_chance(found: ByChance, asked: Tensor) -> list[pa.Array]:
+    """Own ranks and in-text of the outputs that are asked, and Signal: a row for each head and token."""
+    rank, inside = (one.transpose(0, 1).flatten(0, 1) for one in (found.own_rank, found.in_text))
+    return [
+        _listed(rank, pa.int32(), rank == 0),
+        _listed(inside, pa.bool_(), asked.repeat(found.own_rank.shape[1], 1) < 0),
+        _flat(found.signal),
+        _flat(found.signal_sized),
+    ]
 
 
 def stream(frame: ShardFrame, number: int, stage: Stage, mask: str, found: Walked) -> pa.Table:
@@ -180,7 +212,7 @@ def stream(frame: ShardFrame, number: int, stage: Stage, mask: str, found: Walke
     def rank(values: Tensor) -> pa.Array:
         return pa.array(values.numpy(), pa.int32(), mask=values.numpy() == 0)
 
-    return _table(
+    told = _table(
         STREAM,
         [
             np.array([text.number for text in frame.texts])[frame.text.numpy()],
@@ -193,10 +225,16 @@ def stream(frame: ShardFrame, number: int, stage: Stage, mask: str, found: Walke
             rank(found.rank[number]),
             *(_flat(values[number, :, None]) for values in (found.cosine, found.norm)),
             *(_flat(values[number, :, None]) for values in (found.overlap_before, found.overlap_input)),
-            _listed(found.chance_rank[number], pa.int32(), found.chance_rank[number] == 0),
-            _listed(found.chance_cosine[number], pa.float32(), found.chance_cosine[number].isnan()),
+            *_of_streams(found.chance, number),
         ],
     )
+    return told if found.matched is None else _beside(told, MATCHED_STREAM, _of_streams(found.matched, number))
+
+
+def _of_streams(found: StreamsByChance, number: int) -> list[pa.Array]:
+    """Own ranks and cosines of the streams that are asked, at the stage of this number: a row for each token."""
+    rank, cosine = found.rank[number], found.cosine[number]
+    return [_listed(rank, pa.int32(), rank == 0), _listed(cosine, pa.float32(), cosine.isnan())]
 
 
 def _keys(frame: ShardFrame, layer: int, heads: int) -> list[NDArray[np.int64]]:
@@ -234,6 +272,13 @@ def _same(value: str | None, count: int) -> pa.Array:
 
 def _named(indices: NDArray[Any], names: Sequence[str]) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(indices.astype(np.int8)), pa.array(names))
+
+
+def _beside(table: pa.Table, more: pa.Schema, columns: Sequence[Any]) -> pa.Table:
+    """A table with more columns."""
+    for field, column in zip(more, columns, strict=True):
+        table = table.append_column(field, column)
+    return table
 
 
 def _table(schema: pa.Schema, columns: Sequence[Any]) -> pa.Table:

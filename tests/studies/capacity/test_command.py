@@ -134,6 +134,7 @@ def test_an_ended_run_goes_on_and_gives_the_same(run, texts, tmp_path, monkeypat
     assert json.loads(again)["curves"] == json.loads(whole)["curves"]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_keeps_its_shards_and_goes_on(run, texts, tmp_path, monkeypatch):
     monkeypatch.setattr(capacity_run, "_SHARD_POSITIONS", 30)
     code, whole, err = run("--texts", texts, *QUICK, "--json")
@@ -158,6 +159,7 @@ def test_a_run_that_was_killed_keeps_its_shards_and_goes_on(run, texts, tmp_path
     assert len(list((out / "measured").glob("*.parquet"))) > 1
 
 
+@pytest.mark.slow
 def test_damaged_rows_are_measured_again(run, texts, tmp_path, monkeypatch):
     monkeypatch.setattr(capacity_run, "_SHARD_POSITIONS", 30)
     out = tmp_path / "out"

@@ -33,7 +33,13 @@ def measured(scope: Scope, texts: Path, **options: object) -> Capacity:
     return Run.prepare(scope, [texts], CapacityOptions(**options)).run()  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["albert", "bart/decoder", "bert", "bloom", "gemma2", "gpt2", "llama", "roberta"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("albert", "bart/decoder", "gpt2", "llama"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("bert", "bloom", "gemma2", "roberta")),
+    ],
+)
 def test_all_axes_and_no_merging_change_nothing(name, scope_of, texts):
     scope = scope_of(name)
     found = measured(scope, texts, sites=("heads", "z", "residual", "head"), keep=(0, 1))

@@ -1,4 +1,4 @@
-"""Claims on a corpus, from tables that were written down: parts of speech, and the rules of S5, S6 and S9."""
+"""Claims on a corpus, from tables that were written down: parts of speech, and the rules of S3, S5 and S6."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from headscope.studies.claims.corpus import abstraction, elsewhere, noise
-from headscope.studies.claims.linear import Maps, distributed
 from headscope.studies.claims.sample import Sample
 from headscope.studies.claims.surveyed import LayerRows
 from tests.studies.claims.planted import planted
@@ -172,26 +171,3 @@ def test_noise_is_four_figures_at_chance(own, ruling):
     assert found.ruling == ruling
     assert found.found.count("at chance") == 3 + (own == "at chance")
     assert ("small" in found.found) == ("small" in own)
-
-
-def row(place: str, layer: int, offset: int, low: float, high: float, samples: int = 200) -> dict[str, object]:
-    middle = (low + high) / 2
-    return {
-        "place": place, "layer": layer, "offset": offset, "samples": samples, "value": middle, "control": 0.0,
-        "difference": middle, "low": low, "high": high,
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("rows", "ruling"),
-    [
-        ([row("z", 0, 1, 0.1, 0.2), row("residual", 1, -1, 0.1, 0.2)], "holds"),
-        ([row("z", 0, 1, 0.1, 0.2), row("residual", 1, -1, -0.01, 0.01)], "contradicted"),
-        ([row("z", 0, 1, 0.1, 0.2), row("residual", 1, -1, -0.01, 0.1)], "undetermined"),
-        ([row("z", 0, 1, 0.1, 0.2), row("residual", 1, -1, -0.01, 0.01, samples=20)], "undetermined"),
-        # What block 0 gets, and the own position, are not asked.
-        ([row("z", 0, 1, 0.1, 0.2), row("residual", 0, 1, 0.0, 0.0), row("z", 0, 0, 0.0, 0.0)], "holds"),
-    ],
-)
-def test_information_is_everywhere_only_if_every_map_finds_it(rows, ruling):
-    assert distributed(Maps(rows, [])).ruling == ruling

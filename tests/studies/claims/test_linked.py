@@ -7,7 +7,8 @@ import pytest
 
 from headscope.errors import InputError
 from headscope.inference.left_out import Jackknifed
-from headscope.studies.claims.linear import Maps, Recovered, linked
+from headscope.studies.claims.linear import linked
+from headscope.studies.claims.maps import Maps, Recovered
 
 GROUPS = 60
 

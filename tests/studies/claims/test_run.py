@@ -51,12 +51,13 @@ def whole(scope, corpus, tmp_path_factory):
     return settle(scope, ClaimsAsked(texts=(corpus,)), directory), directory
 
 
+@pytest.mark.slow
 def test_a_run_that_was_ended_again_and_again_finds_the_same(scope, corpus, whole, tmp_path, monkeypatch):
     for doing in ("measuring under the published arithmetic", "with and without the position", "mixing ratios"):
         with pytest.raises(Ended):
             settle(scope, ClaimsAsked(texts=(corpus,)), tmp_path, EndsAt(doing))
     monkeypatch.setattr("headscope.studies.survey.run.measure", None)  # what is there is not measured again
-    monkeypatch.setattr("headscope.studies.claims.linear.Gathered", None)
+    monkeypatch.setattr("headscope.studies.claims.maps.Gathered", None)
     monkeypatch.setattr(passes, "overlaps", None)
     found = settle(scope, ClaimsAsked(texts=(corpus,)), tmp_path)
     assert found.to_dict() == whole[0].to_dict()

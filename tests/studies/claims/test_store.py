@@ -47,6 +47,7 @@ def exchange(directory: Path) -> None:
         (directory / "aside").rename(other)
 
 
+@pytest.mark.slow
 def test_what_is_kept_of_a_shard_is_what_was_measured(scope, survey, tmp_path):
     whole = by_shard(survey, scope, "model", tmp_path / "mixing", mixing)
     draw = random.Random(0)
@@ -68,6 +69,7 @@ def test_what_is_kept_of_a_shard_is_what_was_measured(scope, survey, tmp_path):
         }
 
 
+@pytest.mark.slow
 def test_claims_of_damaged_work_are_those_of_whole_work(scope, corpus, tmp_path):
     asked = ClaimsAsked(texts=(corpus,))
     whole = settle(scope, asked, tmp_path).to_dict()

@@ -76,8 +76,8 @@ def changed(whole: dict[str, Any], path: Place, value: Any) -> dict[str, Any]:
     return made
 
 
-def of_before(directory: Path) -> Path:
-    """The same survey as earlier versions wrote it: without checksums."""
+def unseal(directory: Path) -> Path:
+    """The same survey without its checksums."""
     for path in directory.rglob("checksums.json"):
         path.unlink()
     manifest = json.loads((directory / "manifest.json").read_text())

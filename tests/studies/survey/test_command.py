@@ -152,6 +152,7 @@ def test_a_users_mistake_is_one_sentence_and_exit_code_2(run, tmp_path, monkeypa
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_missing_extra_is_named(model, tmp_path):
     write(tmp_path / "t.txt", "txt")
     code = (

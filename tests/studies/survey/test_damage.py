@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zoo
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headscope import Scope
@@ -27,7 +27,7 @@ from headscope.studies.survey.report.examples import examples
 from headscope.studies.survey.report.write import write_report
 from headscope.studies.survey.run import Survey
 from tests.studies.survey.corpora import sentences, statistics, surveyed, table, written
-from tests.studies.survey.damage import files, flip, make_to_fit, of_before, read_all
+from tests.studies.survey.damage import files, flip, make_to_fit, read_all, unseal
 
 TEXTS = sentences(12, seed=5)
 SHARDS = {"shard_positions": 36, "stream": True}
@@ -60,27 +60,31 @@ def copy(finished, tmp_path) -> Path:
     return tmp_path / "s"
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_a_flipped_bit_or_an_end_cut_off_is_noticed_or_changes_no_figure(finished, whole, data):
-    directory = finished[0]
-    path = directory / data.draw(st.sampled_from(files(directory)))
-    before = path.read_bytes()
-    try:
-        if data.draw(st.booleans()) and before:
-            flip(path, data.draw(st.integers(0, 8 * len(before) - 1)))
-        else:
-            os.truncate(path, data.draw(st.integers(0, max(0, len(before) - 1))))
+@pytest.mark.parametrize("examples", [12, pytest.param(60, marks=pytest.mark.slow)])
+def test_a_flipped_bit_or_an_end_cut_off_is_noticed_or_changes_no_figure(finished, whole, examples):
+    @settings(max_examples=examples, deadline=None)
+    @given(data=st.data())
+    def every(data):
+        directory = finished[0]
+        path = directory / data.draw(st.sampled_from(files(directory)))
+        before = path.read_bytes()
         try:
-            found = read_all(directory)
-        except InputError as noticed:
-            told = str(noticed)
-        else:
-            told = "the same"
-            assert found == whole
-        assert len(told.splitlines()) == 1
-    finally:
-        path.write_bytes(before)
+            if data.draw(st.booleans()) and before:
+                flip(path, data.draw(st.integers(0, 8 * len(before) - 1)))
+            else:
+                os.truncate(path, data.draw(st.integers(0, max(0, len(before) - 1))))
+            try:
+                found = read_all(directory)
+            except InputError as noticed:
+                told = str(noticed)
+            else:
+                told = "the same"
+                assert found == whole
+            assert len(told.splitlines()) == 1
+        finally:
+            path.write_bytes(before)
+
+    every()
 
 
 def test_every_bit_of_a_shards_table_counts(copy):
@@ -145,7 +149,11 @@ def bit_in_the_null(copy: Path) -> None:
 SPOILED = [exchange, of_the_null, cut, empty, gone, pipe, device, unsealed, bit_in_the_null]
 
 
-@pytest.mark.parametrize("spoil", SPOILED)
+IN_SHORT = [exchange, cut, gone, bit_in_the_null]
+BESIDES = [pytest.param(spoil, marks=pytest.mark.slow) for spoil in SPOILED if spoil not in IN_SHORT]
+
+
+@pytest.mark.parametrize("spoil", [*IN_SHORT, *BESIDES])
 def test_a_damaged_shard_is_named_and_measured_again(finished, whole, scope, copy, spoil):
     spoil(copy)
     survey = Survey.prepare(scope, [finished[1]], copy, SurveyOptions(**SHARDS))
@@ -184,33 +192,35 @@ def test_a_folder_that_is_no_shard_of_the_survey_changes_nothing(whole, copy):
     assert read_all(copy) == whole
 
 
-# ---- surveys of before there were checksums ----
+def without_its_own(copy: Path) -> None:
+    manifest = json.loads((copy / "manifest.json").read_text())
+    del manifest["checksum"]
+    (copy / "manifest.json").write_text(json.dumps(manifest))
 
 
-def test_a_survey_without_checksums_opens_and_says_so(whole, copy):
-    assert open_survey(copy).notes == ()
-    assert read_all(of_before(copy)) == whole
-    (note,) = open_survey(copy).notes
-    assert "shards without checksums" in note
+def without_its_tables(copy: Path) -> None:
+    (copy / "checksums.json").unlink()
 
 
-def test_a_survey_without_checksums_goes_on(finished, whole, scope, copy, monkeypatch):
-    shutil.rmtree(of_before(copy) / "shards" / "00001")
-    survey = Survey.prepare(scope, [finished[1]], copy, SurveyOptions(**SHARDS))
-    assert [note for note in survey.plan().notes if "without checksums" in note]
-    survey.run()
-    assert [path.parent.name for path in (copy / "shards").rglob("checksums.json")] == ["00001"]
-    assert read_all(copy) == whole
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (unseal, r"manifest\.json is damaged \(it is not what was written: it has no checksum\)"),
+        (without_its_own, r"manifest\.json is damaged \(it is not what was written: it has no checksum\)"),
+        (without_its_tables, r"is not finished: checksums\.json still to come"),
+        (unsealed, r"shard 0 is damaged \(checksums\.json cannot be read\)"),
+    ],
+)
+def test_a_survey_whose_checksums_were_removed_is_refused_in_a_sentence(copy, spoil, said):
+    spoil(copy)
+    with pytest.raises(InputError, match=said) as refused:
+        open_survey(copy)
+    assert len(str(refused.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("spoil", [exchange, of_the_null, cut, empty, gone, pipe, device])
-def test_what_shows_without_checksums_is_noticed(finished, whole, scope, copy, spoil):
-    spoil(of_before(copy))
-    if spoil is not of_the_null:  # of the same texts, and so of the same shape
-        with pytest.raises(InputError, match=r"shard [01] is damaged"):
-            read_all(copy)
-        Survey.prepare(scope, [finished[1]], copy, SurveyOptions(**SHARDS)).run()
-        assert read_all(copy) == whole
+def test_nor_does_a_survey_without_a_checksum_go_on(finished, scope, copy):
+    with pytest.raises(InputError, match="it has no checksum"):
+        Survey.prepare(scope, [finished[1]], unseal(copy), SurveyOptions(**SHARDS))
 
 
 def test_the_checksums_are_those_of_the_files(finished):
@@ -219,26 +229,6 @@ def test_the_checksums_are_those_of_the_files(finished):
         for name, kept in json.loads((folder / "checksums.json").read_text())["files"].items():
             assert kept["sha256"] == sha256((folder / name).read_bytes()).hexdigest()
             assert pq.ParquetFile(folder / name).metadata.num_rows > 0
-
-
-def test_nonsense_without_checksums_is_a_sentence(copy):
-    path = of_before(copy) / "shards" / "00000" / "tokens.parquet"
-    tokens = pq.read_table(path)
-    at = tokens.schema.get_field_index("id")
-    pq.write_table(tokens.set_column(at, tokens.schema.field(at), pa.array([10**9] * len(tokens), pa.int32())), path)
-    with pytest.raises(InputError, match="which have no checksums, are damaged"):
-        tables_of_figures.compute(copy)
-
-
-def test_rows_of_tokens_that_are_not_there_are_not_quoted(copy):
-    for path in (of_before(copy) / "shards").glob("*/tokens.parquet"):
-        tokens = pq.read_table(path)
-        at = tokens.schema.get_field_index("position")
-        moved = pa.array([1000 + n for n in range(len(tokens))], tokens.schema.field(at).type)
-        pq.write_table(tokens.set_column(at, tokens.schema.field(at), moved), path)
-    survey = open_survey(copy)
-    with pytest.raises(InputError, match="do not agree on which tokens there are"):
-        examples(survey, survey.views[0], [(0, 1)])
 
 
 # ---- checksums that were made to fit what was changed ----
@@ -251,6 +241,21 @@ def test_a_table_of_other_columns_is_noticed_though_its_checksum_fits(copy, tabl
     for reads in (tables_of_figures.compute, lambda directory: Surveyed(directory, "model"), read_all):
         with pytest.raises(InputError, match=rf"shard 1 is damaged \({table}\.parquet has other columns\)"):
             reads(copy)
+
+
+@pytest.mark.parametrize(("spoil", "shard"), [(cut, 0), (empty, 1)])
+def test_a_table_that_is_none_is_noticed_though_its_checksum_fits(finished, whole, scope, copy, spoil, shard):
+    spoil(copy)
+    make_to_fit(copy)
+    with pytest.raises(InputError, match=rf"shard {shard} is damaged \(\w+\.parquet cannot be read\)"):
+        read_all(copy)
+
+
+def test_a_table_of_other_rows_is_noticed_though_its_checksum_fits(copy):
+    shutil.copy(copy / "shards" / "00000" / "rows.parquet", copy / "shards" / "00001" / "rows.parquet")
+    make_to_fit(copy)
+    with pytest.raises(InputError, match=r"shard 1 is damaged \(rows\.parquet has other rows\)"):
+        read_all(copy)
 
 
 def test_nonsense_in_a_table_is_a_sentence_though_its_checksum_fits(copy):
@@ -267,6 +272,28 @@ def test_nonsense_in_a_table_is_a_sentence_though_its_checksum_fits(copy):
         tables_of_figures.compute(copy)
 
 
+def test_ids_that_no_token_has_are_a_sentence_though_their_checksum_fits(copy):
+    path = copy / "shards" / "00000" / "tokens.parquet"
+    tokens = pq.read_table(path)
+    at = tokens.schema.get_field_index("id")
+    pq.write_table(tokens.set_column(at, tokens.schema.field(at), pa.array([10**9] * len(tokens), pa.int32())), path)
+    make_to_fit(copy)
+    with pytest.raises(InputError, match=r"the tables of .* are damaged \("):
+        tables_of_figures.compute(copy)
+
+
+def test_rows_of_tokens_that_are_not_there_are_not_quoted(copy):
+    for path in (copy / "shards").glob("*/tokens.parquet"):
+        tokens = pq.read_table(path)
+        at = tokens.schema.get_field_index("position")
+        moved = pa.array([1000 + n for n in range(len(tokens))], tokens.schema.field(at).type)
+        pq.write_table(tokens.set_column(at, tokens.schema.field(at), moved), path)
+    make_to_fit(copy)
+    survey = open_survey(copy)
+    with pytest.raises(InputError, match="do not agree on which tokens there are"):
+        examples(survey, survey.views[0], [(0, 1)])
+
+
 @pytest.mark.parametrize("table", ["vocabulary", "left_out"])
 def test_a_table_of_figures_of_elsewhere_is_a_sentence_though_its_checksum_fits(copy, table):
     shutil.copy(copy / "hubs.parquet", copy / f"{table}.parquet")
@@ -275,7 +302,9 @@ def test_a_table_of_figures_of_elsewhere_is_a_sentence_though_its_checksum_fits(
         read_all(copy) if table == "vocabulary" else contrasts.between(copy, copy)
 
 
-@pytest.mark.parametrize("kind", [pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
+@pytest.mark.parametrize(
+    "kind", [pa.dictionary(pa.int32(), pa.string()), pytest.param(pa.large_string(), marks=pytest.mark.slow)]
+)
 def test_a_label_is_no_formula_in_a_reports_csv_however_arrow_keeps_it(copy, tmp_path, kind):
     path = copy / "hubs.parquet"
     hubs = pq.read_table(path)

@@ -1,10 +1,12 @@
-"""Two runs in one directory: one works, and the other is told so; what a killed one leaves is in nobody's way."""
+"""Several runs in one directory: each shard is measured by one; what a killed one leaves is in nobody's way."""
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
-import zoo
-from aside import HEADSCOPE, Program
+from aside import Program
 
 from headscope.errors import InputError
 from headscope.keep.lock import held
@@ -15,7 +17,7 @@ from headscope.studies.claims.run import ClaimsAsked, settle
 from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.run import Survey
 from headscope.studies.survey.store import Store
-from tests.studies.survey.corpora import sentences, surveyed, table, written
+from tests.studies.survey.corpora import sentences, statistics, surveyed, table, written
 
 SHARDS = {"shard_positions": 30}
 # Another process, which begins the survey of its arguments, and stops within its second shard until it is killed.
@@ -53,43 +55,53 @@ def at_work(path, tmp_path):
     child.wait()
 
 
-def test_the_second_of_two_runs_is_told_and_one_that_was_killed_is_in_nobodys_way(at_work, scope_of, path, tmp_path):
+def test_a_shard_is_left_to_who_measures_it_until_that_one_ends(at_work, scope_of, path, tmp_path):
     scope, directory = scope_of("bert"), tmp_path / "s"
-    (begun,) = directory.glob(".unfinished-*")
-    with pytest.raises(InputError, match=r"another run is at work in .*s: wait until it has ended[^\n]*another dir"):
-        Survey.prepare(scope, [path], directory, SurveyOptions(**SHARDS))
-    assert begun.is_dir()
-    assert Store(directory).has(0)
-    assert not Store(directory).has(1)
-    at_work.kill()
-    at_work.wait()
-    surveyed(scope, path, directory, **SHARDS)
+    (begun,) = (directory / ".at-work").glob("*/.unfinished-*")
+    assert begun.parent.name == "model-00001"
+    survey = Survey.prepare(scope, [path], directory, SurveyOptions(**SHARDS))
+    store, shards = Store(directory), range(len(survey.texts))
+    assert [store.has(n) for n in (0, 1)] == [True, False]
+    assert survey.plan(trial=0).done == 1
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(survey.run)
+        while sum(store.shard(n).is_dir() for n in shards) < len(shards) - 1:
+            assert not running.done(), running.exception()
+            time.sleep(0.01)
+        assert not store.shard(1).exists()
+        assert begun.is_dir()
+        at_work.kill()
+        at_work.wait()
+        running.result()
     assert not list(directory.rglob(".unfinished*"))
+    assert not (directory / ".at-work").exists()
     whole = surveyed(scope, path, tmp_path / "whole", **SHARDS)
     for name in ("texts", "tokens", "patterns", "rows"):
         assert table(directory, name).equals(table(whole, name))
 
 
-def test_a_run_that_was_prepared_before_another_began_is_told_too(scope_of, path, tmp_path):
+def test_two_runs_at_one_time_share_the_shards(scope_of, path, tmp_path):
     scope, directory = scope_of("bert"), tmp_path / "s"
-    one, other = (Survey.prepare(scope, [path], directory, SurveyOptions(**SHARDS)) for _ in range(2))
-    refused = []
-
-    def meanwhile(progress: Progress) -> None:
-        with pytest.raises(InputError, match="another run is at work") as error:
-            other.run()
-        refused.append(str(error.value))
-
-    one.run(progress=Progress(meanwhile))
-    assert refused
-    other.run()  # nothing is left to do, and nobody is at work
+    runs = [Survey.prepare(scope, [path], directory, SurveyOptions(**SHARDS)) for _ in range(2)]
+    done: list[list[int]] = [[], []]
+    with ThreadPoolExecutor() as pool:
+        waiting = [
+            pool.submit(run.run, (), Progress(lambda now, n=n: done[n].append(now.done))) for n, run in enumerate(runs)
+        ]
+        for one in waiting:
+            one.result()
+    assert [one[-1] for one in done] == [runs[0].texts.census.total * scope.card.layers * 2] * 2  # both end at the end
+    whole = surveyed(scope, path, tmp_path / "whole", **SHARDS)
+    for name in ("texts", "tokens", "patterns", "rows"):
+        assert table(directory, name).equals(table(whole, name))
+    assert statistics(directory).equals(statistics(whole))
 
 
 def test_no_two_runs_write_into_one_folder(scope_of, path, tmp_path):
     # Where a file system has no locks, this alone keeps half a shard from being published.
     Survey.prepare(scope_of("bert"), [path], tmp_path / "s", SurveyOptions(**SHARDS))
     one, other = Store(tmp_path / "s"), Store(tmp_path / "s")
-    with one.writing(0) as first, other.writing(0) as second:
+    with one._writing(0, tmp_path / "s") as first, other._writing(0, tmp_path / "s") as second:
         for sink in (first, second):
             for name in ("texts", "tokens", "patterns", "rows"):
                 with (sink._folder / f"{name}.parquet").open("x") as file:  # there is none yet
@@ -107,13 +119,3 @@ def test_claims_and_capacity_are_told_as_well(scope_of, path, tmp_path):
         Run.prepare(scope, [path], CapacityOptions(sample=None), tmp_path / "capacity")
     with held(tmp_path / "claims" / "parts"), pytest.raises(InputError, match="another run is at work"):
         settle(scope, ClaimsAsked(texts=(path,)), tmp_path / "claims")
-
-
-def test_the_command_line_ends_with_2(at_work, path, tmp_path):
-    model = zoo.save("bert", tmp_path / "model")
-    command = ["survey", path, "-o", tmp_path / "s", "--model", model, "--shard-positions", 30]
-    other = Program(HEADSCOPE, *command, folder=tmp_path / "said")
-    assert other.wait() == 2
-    assert "another run is at work in" in other.err
-    assert "Traceback" not in other.err
-    assert at_work.poll() is None

@@ -27,7 +27,7 @@ from headscope.studies.survey.report.method import measured
 from headscope.studies.survey.report.write import write_report
 from headscope.studies.survey.run import Survey
 from tests.studies.survey.corpora import sentences, surveyed, written
-from tests.studies.survey.damage import GONE, STRANGE, changed, fields
+from tests.studies.survey.damage import GONE, STRANGE, changed, fields, make_to_fit
 
 
 @pytest.fixture(scope="module")
@@ -74,16 +74,15 @@ def refused(scope: Scope, directory: Path, texts: Path, out: Path) -> str:
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_field_may_be_missing_or_anything(scope, finished, tmp_path, data):
-    # As an earlier version wrote it: no checksum tells that it was changed.
+    # With checksums that fit: none tells that it was changed.
     if not (tmp_path / "s").exists():
         shutil.copytree(finished[0], tmp_path / "s")
-        for path in (tmp_path / "s").rglob("checksums.json"):
-            path.unlink()
     whole = json.loads((finished[0] / "manifest.json").read_text())
     del whole["checksum"]
     path = data.draw(st.sampled_from(list(fields(whole))))
     made = changed(whole, path, data.draw(st.sampled_from([GONE, *STRANGE])))
     (tmp_path / "s" / "manifest.json").write_text(json.dumps(made))
+    make_to_fit(tmp_path / "s")
     try:
         survey = open_survey(tmp_path / "s")
         measured({"s": survey})
@@ -94,7 +93,7 @@ def test_any_field_may_be_missing_or_anything(scope, finished, tmp_path, data):
     else:
         before = open_survey(finished[0])
         assert survey.statistics.equals(before.statistics)
-        assert survey.manifest == made
+        assert survey.manifest == sealed(made)
 
 
 def spoiled(directory: Path, text: str | bytes) -> None:

@@ -12,7 +12,7 @@ import torch
 
 from headscope.corpus.bank import ASKED, strata
 from headscope.question.kinds import KINDS
-from headscope.reading.within import evenly, visible
+from headscope.reading.within import evenly
 from headscope.studies.survey import heads
 from tests.studies.survey.corpora import sentences, surveyed, table, written
 
@@ -20,8 +20,18 @@ TEXTS = sentences(6)
 
 
 # Closed form, grouped heads with RoPE, and a model whose encodings the oracle makes at every position.
-@pytest.mark.parametrize("name", ["bert", "llama", "electra", "gpt2"])
-@pytest.mark.parametrize("spaces", [("value",), ("output", "embedding"), ("key",)])
+@pytest.mark.parametrize(
+    ("spaces", "name"),
+    [
+        *((("value",), name) for name in ("bert", "llama", "electra", "gpt2")),
+        *((spaces, "bert") for spaces in (("output", "embedding"), ("key",))),
+        *(
+            pytest.param(spaces, name, marks=pytest.mark.slow)
+            for spaces in (("output", "embedding"), ("key",))
+            for name in ("llama", "electra", "gpt2")
+        ),
+    ],
+)
 def test_rows_are_what_readings_answer(scope_of, name, spaces, tmp_path):
     scope = scope_of(name)
     directory = surveyed(
@@ -77,7 +87,7 @@ def test_what_is_written_where_is_that_of_every_output_asked_for_every_token(sco
     for number, layer in ((0, 0), (2, 1), (4, 2)):
         reading = scope.read(TEXTS[number], mask)
         own, others, carry, ceiling = brute(reading, reading.z[layer], layer)
-        kv = evenly(visible(reading.pattern_of(layer)), reading.v[layer], scope.card.heads)
+        kv = evenly(reading.attended(layer).visible, reading.v[layer], scope.card.heads)
         even_own, even_others, even_carry, _ = brute(reading, kv, layer)
         for head in range(scope.card.heads):
             for at in (token.position for token in reading.tokens if not token.special):
@@ -155,7 +165,7 @@ def test_a_token_is_held_against_outputs_of_its_stratum_and_of_other_documents(s
         assert set(outputs.index) <= set(fit.index)
 
 
-@pytest.mark.parametrize("name", ["bert", "llama"])
+@pytest.mark.parametrize("name", ["bert", pytest.param("llama", marks=pytest.mark.slow)])
 def test_figures_do_not_hang_on_how_texts_fall_into_shards(scope_of, name, tmp_path):
     path = written(tmp_path / "t.txt", sentences(40, seed=2), every=2)
     options = {"stream": True, "metrics": ("cosine", "euclidean")}

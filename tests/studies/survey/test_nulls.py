@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from headscope.reading.within import evenly
 from headscope.studies.survey import nulls
 from tests.studies.survey.corpora import sentences, statistics, surveyed, table, written
 
@@ -36,12 +37,13 @@ def test_rotations_keep_lengths_and_angles():
 @pytest.mark.parametrize("name", ["gpt2", "llama"])
 def test_uniform_attention_is_the_mean_of_the_values_that_are_seen(scope_of, name):
     reading = scope_of(name).read("time flies like an arrow.")
-    got = nulls.uniform(reading.pattern[1], reading.v[1])
+    got = evenly(reading.attended(1).visible, reading.v[1], scope_of(name).card.heads)
     values = reading.vectors("v", 1)
     for query in range(len(reading.tokens)):
         assert torch.allclose(got[query], values[: query + 1].mean(0), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_every_null_is_measured_and_named(scope_of, tmp_path):
     scope = scope_of("bert")
     path = written(tmp_path / "t.txt", sentences(12))

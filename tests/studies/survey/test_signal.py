@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headscope.corpus.census import TextTypes
+from headscope.corpus.genres import TextTypes
 from headscope.studies.survey import signal
 from headscope.studies.survey.signal import SETS, Sets
 

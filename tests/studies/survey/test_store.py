@@ -29,9 +29,21 @@ def path(tmp_path):
     return written(tmp_path / "texts.txt", TEXTS, every=4)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def scope(scope_of):
     return scope_of("bert")
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory):
+    """The file of `whole`'s texts: what is compared with it is a survey of the same."""
+    return written(tmp_path_factory.mktemp("texts") / "texts.txt", TEXTS, every=4)
+
+
+@pytest.fixture(scope="module")
+def whole(scope, texts, tmp_path_factory):
+    """A survey that nothing interrupted."""
+    return surveyed(scope, texts, tmp_path_factory.mktemp("whole") / "whole", **SHARDS)
 
 
 def same(one: Path, other: Path) -> None:
@@ -41,8 +53,7 @@ def same(one: Path, other: Path) -> None:
     assert statistics(one).equals(statistics(other))
 
 
-def test_interrupted_ten_times_it_ends_as_an_uninterrupted_one(scope, path, tmp_path):
-    whole = surveyed(scope, path, tmp_path / "whole", **SHARDS)
+def test_interrupted_ten_times_it_ends_as_an_uninterrupted_one(scope, texts, whole, tmp_path):
     draw = random.Random(0)
     work, kept = 0, []
 
@@ -51,7 +62,7 @@ def test_interrupted_ten_times_it_ends_as_an_uninterrupted_one(scope, path, tmp_
             raise KeyboardInterrupt
 
     for _ in range(10):
-        survey = Survey.prepare(scope, [path], tmp_path / "broken", SurveyOptions(**SHARDS))
+        survey = Survey.prepare(scope, [texts], tmp_path / "broken", SurveyOptions(**SHARDS))
         work = draw.randint(0, 600)
         try:
             survey.run(progress=Progress(interrupt))
@@ -61,7 +72,7 @@ def test_interrupted_ten_times_it_ends_as_an_uninterrupted_one(scope, path, tmp_
     assert kept == sorted(kept)
     assert kept[0] < kept[-1]
     assert not list((tmp_path / "broken").rglob(".unfinished*"))
-    same(surveyed(scope, path, tmp_path / "broken", **SHARDS), whole)
+    same(surveyed(scope, texts, tmp_path / "broken", **SHARDS), whole)
 
 
 def files_of(directory):
@@ -96,10 +107,9 @@ def test_killed_ten_times_it_ends_as_an_uninterrupted_one(tmp_path):
     same(tmp_path / "broken", tmp_path / "whole")
 
 
-def test_a_full_disk_is_a_sentence_and_the_run_can_go_on(scope, path, tmp_path):
-    whole = surveyed(scope, path, tmp_path / "whole", **SHARDS)
+def test_a_full_disk_is_a_sentence_and_the_run_can_go_on(scope, texts, whole, tmp_path):
     biggest = max(file.stat().st_size for file in whole.rglob("rows.parquet"))
-    survey = Survey.prepare(scope, [path], tmp_path / "full", SurveyOptions(**SHARDS))
+    survey = Survey.prepare(scope, [texts], tmp_path / "full", SurveyOptions(**SHARDS))
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (biggest // 2, limits[1]))
     try:
@@ -108,7 +118,7 @@ def test_a_full_disk_is_a_sentence_and_the_run_can_go_on(scope, path, tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not list((tmp_path / "full").rglob(".unfinished*"))
-    same(surveyed(scope, path, tmp_path / "full", **SHARDS), whole)
+    same(surveyed(scope, texts, tmp_path / "full", **SHARDS), whole)
 
 
 def test_other_options_texts_and_models_are_refused_by_name(scope, scope_of, path, tmp_path):
@@ -172,6 +182,7 @@ def test_a_plan_measures_few_texts_where_they_take_long(scope, path, tmp_path, m
     assert sizes == [1, 1]
 
 
+@pytest.mark.slow
 def test_the_plan_says_what_will_be_done(scope, path, tmp_path):
     survey = Survey.prepare(scope, [path], tmp_path / "s", SurveyOptions(**SHARDS, metrics=("cosine", "dot")))
     plan = survey.plan(["labels"])

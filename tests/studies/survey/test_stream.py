@@ -17,7 +17,9 @@ from tests.studies.survey.corpora import by_the_jackknife, sentences, surveyed, 
 TEXTS = sentences(8)
 
 
-@pytest.mark.parametrize("name", ["bert", "gpt2", "llama", "electra"])
+@pytest.mark.parametrize(
+    "name", ["bert", "gpt2", *(pytest.param(n, marks=pytest.mark.slow) for n in ("llama", "electra"))]
+)
 @pytest.mark.parametrize("position", [True, False])
 def test_every_row_is_that_of_a_journey(scope_of, name, position, tmp_path, monkeypatch):
     monkeypatch.setattr(streams, "_BYTES", 2**14)  # several chunks

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import zoo
+
 from headscope.corpus.tags import tagged
 from headscope.corpus.texts import CorpusText, Word
-from headscope.model.tokens import tokenize
 
 
 def classes(scope, text: CorpusText):
-    tokens = tokenize(text.content, scope.bench.opened.names)
+    tokens = zoo.tokenize(text.content, scope.bench.opened.names)
     found = tagged(text, tokens)
     return {token.label: one for token, one in zip(tokens, found, strict=True) if not token.special}
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from headscope.studies.survey import contrasts as subtracted
 from headscope.studies.survey.opened import OpenedSurvey, View
-from headscope.studies.survey.report.measures import EVEN_BY_CHANCE, MEASURES, Measure, mask
+from headscope.studies.survey.report.measures import EVEN_BY_CHANCE, MEASURES, TOPIC_MATCHED, Measure, mask
 
 
 class Side(NamedTuple):
@@ -114,7 +114,7 @@ def contrasts(surveys: Mapping[str, OpenedSurvey], found: Sequence[Pair]) -> Ite
                     and row["between"] == kind
                     and (kind not in _WITHIN or (row["first"], row["second"]) == (one[kind], other[kind]))
                     and all(row[name] in (value, None) for name, value in same.items())]  # fmt: skip
-            for measure in MEASURES:
+            for measure in (*MEASURES, *TOPIC_MATCHED):
                 statistic, title = _named_in(measure, kind)
                 for row in here:
                     if row["statistic"] == statistic:

@@ -31,7 +31,17 @@ from headscope.show.charts.palette import (
 from headscope.show.charts.svg import style, to_svg
 from headscope.studies.survey.headline import Headline, Over
 from headscope.studies.survey.opened import OpenedSurvey, Stat, View
-from headscope.studies.survey.report.measures import MEASURES, PATTERN, head_name, mask, slug, view_name
+from headscope.studies.survey.report.measures import (
+    MEASURES,
+    PATTERN,
+    SAME_GENRE,
+    TOPIC_MATCHED,
+    Measure,
+    head_name,
+    mask,
+    slug,
+    view_name,
+)
 from headscope.studies.survey.report.three_lines import TITLES
 
 HELD = {"even": "even attention", "twins": "untrained twins"}
@@ -46,10 +56,39 @@ Paint = Callable[[Axes, float, float, T | None], None]
 
 def against_chance(name: str, survey: OpenedSurvey, view: View) -> Chart:
     """For every head the measures over chance, and whether that is above, below, at chance or undetermined."""
+    return _against(
+        name,
+        f"Every head against chance: {view_name(view)}",
+        "A number is the difference from chance: from even attention for Own and Carry, from the outputs of other "
+        f"documents for the rest; {_SIGNS}",
+        survey,
+        view,
+        MEASURES,
+    )
+
+
+def against_same_genre(name: str, survey: OpenedSurvey, view: View) -> Chart:
+    """The same of the measures whose chance is of the same genre."""
+    title = f"Every head against documents of the same genre: {view_name(view)}"
+    caption = f"A number is the difference from topic-matched chance; {_SIGNS} {SAME_GENRE}"
+    return _against(name, title, caption, survey, view, TOPIC_MATCHED)
+
+
+_SIGNS = (
+    "a sign in brackets: sure, and small. White with =: the interval includes 0 and lies "
+    f"within ±{MARGIN} (of a rate also within half to double its chance). Grey and hatched: neither that nor told "
+    "apart from chance. Empty: not measured."
+)
+
+
+def _against(
+    name: str, title: str, caption: str, survey: OpenedSurvey, view: View, measures: Sequence[Measure]
+) -> Chart:
+    across = _ACROSS if len(measures) % _ACROSS == 0 else 2
     rows: list[tuple[Cell, ...]] = []
     with style():
-        drawn, axes = _panels(survey, len(MEASURES), _ACROSS)
-        for ax, measure in zip(axes, MEASURES, strict=True):
+        drawn, axes = _panels(survey, len(measures), across)
+        for ax, measure in zip(axes, measures, strict=True):
             stats = _grid(survey, view, measure.statistic)
             most = max((abs(s.difference) for s in stats.values() if s and s.difference is not None), default=0.0)
             _cells(ax, survey, stats, partial(_paint, most=most, numbered=survey.heads <= _NUMBERED))
@@ -64,18 +103,15 @@ def against_chance(name: str, survey: OpenedSurvey, view: View) -> Chart:
                 for place, s in stats.items()
                 if s
             ]
-        for ax in axes[::_ACROSS]:
+        for ax in axes[::across]:
             ax.set_ylabel("layer")
         # Without its head: the legend says it all.
         drawn.legend(handles=_legend(), loc="outside lower center", ncols=4, handlelength=1.6, handleheight=1.3)
         svg = to_svg(drawn, slug(name))
     return Chart(
         slug(name),
-        f"Every head against chance: {view_name(view)}",
-        "A number is the difference from chance: from even attention for Own and Carry, from the outputs of other "
-        f"documents for the rest; a sign in brackets: sure, and small. White with =: the interval includes 0 and lies "
-        f"within ±{MARGIN} (of a rate also within half to double its chance). Grey and hatched: neither that nor told "
-        "apart from chance. Empty: not measured.",
+        title,
+        caption,
         svg,
         (
             *("head", "statistic", "value", "low", "high", "chance"),

@@ -44,18 +44,8 @@ def references(name: str, survey: OpenedSurvey, views: Sequence[View]) -> Chart:
 
 def nulls(name: str, survey: OpenedSurvey, view: View) -> Chart:
     """The model beside every null that was measured, over chance."""
-    panels = []
-    for measure in MEASURES:
-        series = [_over_chance("model", survey, view, measure.statistic)]
-        series += [_over_chance(null, survey, view, measure.statistic, null=null) for null in survey.nulls]
-        panels.append(Panel(measure.over_chance, series, zero=True))
-    return chart(
-        name,
-        f"Against the nulls: {view_name(view)}",
-        "Differences from chance, means over the layer's heads with 95 % intervals.",
-        panels,
-        survey.layers,
-    )
+    lines = {label: (survey, null) for label, null in [("model", None), *((null, null) for null in survey.nulls)]}
+    return _side_by_side(name, f"Against the nulls: {view_name(view)}", lines, view)
 
 
 def classes(name: str, survey: OpenedSurvey, view: View) -> Chart:
@@ -78,16 +68,24 @@ def classes(name: str, survey: OpenedSurvey, view: View) -> Chart:
 
 def surveys(name: str, having: Mapping[str, OpenedSurvey], view: View) -> Chart:
     """The measures over chance, one line a survey."""
+    lines = {label: (survey, None) for label, survey in having.items()}
+    return _side_by_side(name, f"Surveys side by side: {view_name(view)}", lines, view)
+
+
+def _side_by_side(name: str, title: str, lines: Mapping[str, tuple[OpenedSurvey, str | None]], view: View) -> Chart:
+    """The measures over chance, one line for each survey, or null of one."""
     panels = []
     for measure in MEASURES:
-        series = [_over_chance(label, survey, view, measure.statistic) for label, survey in having.items()]
+        series = [
+            _over_chance(label, survey, view, measure.statistic, null=null) for label, (survey, null) in lines.items()
+        ]
         panels.append(Panel(measure.over_chance, series, zero=True))
     return chart(
         name,
-        f"Surveys side by side: {view_name(view)}",
+        title,
         "Differences from chance, means over the layer's heads with 95 % intervals.",
         panels,
-        max(survey.layers for survey in having.values()),
+        max(survey.layers for survey, _ in lines.values()),
     )
 
 

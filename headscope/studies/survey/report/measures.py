@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from headscope.studies.survey.opened import Stat, Tokens, View
+from headscope.studies.survey.opened import OpenedSurvey, Stat, Tokens, View
 from headscope.studies.survey.signal import SIZED
+from headscope.studies.survey.tables import MATCHED
 
 
 class Measure(NamedTuple):
@@ -32,6 +33,21 @@ SIGNAL_OF_SETS = Measure(
     f"signal_{SIZED}", f"Token Signal, {_SET}", f"Signal, {_SET}", f"signal_{SIZED}", f"Signal, {_SET}"
 )
 MEASURES = (OWN, CARRY, IN_TEXT, TOPIC, SIGNAL, SIGNAL_OF_SETS)
+# The same where chance is of the same genre.
+TOPIC_MATCHED = tuple(
+    Measure(
+        f"{one.statistic}{MATCHED}",
+        f"{one.title}, same genre",
+        f"{one.over_chance}, same genre",
+        f"{one.kept}{MATCHED}",
+        f"{one.contrasted}, same genre",
+    )
+    for one in (IN_TEXT, TOPIC, SIGNAL, SIGNAL_OF_SETS)
+)
+SAME_GENRE = (
+    "Same genre: held against documents of the text’s own genre alone. What a figure has over general chance and not "
+    "over this one, any document of the genre would have: it is of the genre’s words, not of this text’s."
+)
 CEILING = ("carry_ceiling", "Carry, at most")  # what it would be if all attention went to what is written best
 EVEN_BY_CHANCE = (OWN, CARRY)  # held against even attention; the others against other documents
 
@@ -51,6 +67,11 @@ PATTERN = {
 BY = {"word": "Word class", "frequency": "Frequency", "position": "Position"}
 _MASKS = {"model": "the model's own mask", "full": "every token visible", "causal": "causal mask"}
 _CLASSES = {("frequency", "1"): "most frequent quarter", ("frequency", "4"): "rarest quarter"}
+
+
+def measures_of(survey: OpenedSurvey) -> tuple[Measure, ...]:
+    """The measures that a survey has: with those of the same genre, where its texts have genres."""
+    return (*MEASURES, *(TOPIC_MATCHED if survey.of_genres else ()))
 
 
 def reference(view: View) -> str:

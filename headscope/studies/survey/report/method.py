@@ -11,6 +11,7 @@ from headscope.inference.verdicts import MARGIN, RATE
 from headscope.show.document import Cell, Code, DocumentTable, Items, Section
 from headscope.studies.survey.nulls import RANDOM_SEEDS
 from headscope.studies.survey.opened import OpenedSurvey
+from headscope.studies.survey.report.measures import SAME_GENRE
 from headscope.studies.survey.report.three_lines import BY_ITSELF
 from headscope.studies.survey.signal import SIZED
 
@@ -93,6 +94,7 @@ def how(surveys: Mapping[str, OpenedSurvey]) -> Section:
                     "Chance of these: the same question asked of outputs of other documents at about the same "
                     "position, from one bank that is the same for the whole survey. A token for which there is no such "
                     "output has no chance; it counts in the value, and not in the difference. Tables give both.",
+                    *((SAME_GENRE,) if any(survey.of_genres for survey in surveys.values()) else ()),
                     "Left out everywhere: special positions (such as <s>, [CLS]).",
                     "Intervals: 95 %, from the figure without each document in turn (a delete-one jackknife with "
                     "Student's t, of fewer degrees of freedom where few documents make most of the variance; without "
@@ -133,6 +135,9 @@ def _facts(survey: OpenedSurvey) -> dict[str, Cell]:
         "Texts left out": "; ".join(f"{reason}: {count:,}" for reason, count in texts["left_out"].items()) or "none",
         "Nulls beside other texts": ", ".join(survey.nulls) or "none",
     }
+    if "genres" in texts:
+        told = ", ".join(f"{name} {count:,}" for name, count in texts["genres"].items())
+        facts["Documents of each genre"] = told or "too many genres"
     facts |= {f"Option: {words}": _option(options[name]) for name, words in _OPTIONS.items() if name in options}
     facts |= {f"Version of {name}": str(version) for name, version in survey.manifest["versions"].items()}
     return facts | {"Schema, formula": f"{survey.manifest['schema']}, {survey.manifest['formula']}"}

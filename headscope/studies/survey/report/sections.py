@@ -16,10 +16,12 @@ from headscope.studies.survey.report.measures import (
     CEILING,
     KINDS,
     MEASURES,
+    SAME_GENRE,
     between,
     difference,
     group,
     head_name,
+    measures_of,
     rate,
     slug,
     verdict,
@@ -34,7 +36,7 @@ def verdicts(surveys: Mapping[str, OpenedSurvey]) -> Section:
     rows: list[tuple[Cell, ...]] = []
     for name, survey in surveys.items():
         for view in survey.views:
-            for measure in MEASURES:
+            for measure in measures_of(survey):
                 stats = [survey.stat(view, measure.statistic, *place) for place in survey.places]
                 count = Counter((stat.verdict, bool(stat.small)) for stat in stats if stat)
                 told = [count[verdict, False] + count[verdict, True] for verdict in VERDICTS]
@@ -46,6 +48,8 @@ def verdicts(surveys: Mapping[str, OpenedSurvey]) -> Section:
         "How many heads are above chance, below it, at chance, or undetermined; and how many of those above and below "
         "are so by little. Chance of Own and Carry is even attention, of the others the outputs of other documents."
     )
+    if any(survey.of_genres for survey in surveys.values()):
+        caption = f"{caption} {SAME_GENRE}"
     return Section("Against chance", "short", [DocumentTable(caption, columns, tuple(rows))])
 
 
@@ -77,6 +81,8 @@ def of_survey(name: str, survey: OpenedSurvey) -> Section:
 
 def _of_view(anchor: str, survey: OpenedSurvey, view: View) -> Section:
     blocks: list[Block] = [heads.against_chance(f"{anchor}-heads", survey, view)]
+    if survey.of_genres:
+        blocks.append(heads.against_same_genre(f"{anchor}-same-genre", survey, view))
     if survey.tokens:
         blocks.append(lines.classes(f"{anchor}-classes", survey, view))
     if survey.nulls:
@@ -86,7 +92,7 @@ def _of_view(anchor: str, survey: OpenedSurvey, view: View) -> Section:
 
 def _by_layer(survey: OpenedSurvey, view: View) -> DocumentTable:
     rows: list[tuple[Cell, ...]] = []
-    shown = [(measure.statistic, measure.title) for measure in MEASURES]
+    shown = [(measure.statistic, measure.title) for measure in measures_of(survey)]
     shown.insert(2, CEILING)
     for statistic, title in shown:
         for layer in range(survey.layers):
@@ -97,7 +103,8 @@ def _by_layer(survey: OpenedSurvey, view: View) -> DocumentTable:
                 rows.append((title, layer, *cells, verdict(stat), *counts))
     return DocumentTable(
         f"Means over the layer's heads: {view_name(view)}. Tokens and pairs are counted in every head. Undetermined: "
-        "in brackets the smallest difference that these texts would have shown.",
+        "in brackets the smallest difference that these texts would have shown."
+        + (f" {SAME_GENRE}" if survey.of_genres else ""),
         ("Measure", "Layer", "Value", "95 %", "Chance", "Difference, 95 %", "Verdict", "Tokens", "Paired"),
         tuple(rows),
     )

@@ -126,6 +126,7 @@ def test_pairs_differ_in_one_thing(surveys):
     assert len(named) == len(pairs(opened)) == (4 + 2) + 2 + 2 + 3
 
 
+@pytest.mark.slow
 def test_surveys_of_other_texts_are_shown_and_not_subtracted(texts, tmp_path):
     scope, asked = Scope.from_model(*zoo.build("bert", 1)), {"references": ("layer",), "candidates": "words"}
     both = [surveyed(scope, texts, tmp_path / str(count), sample=count, **asked) for count in (18, 12)]

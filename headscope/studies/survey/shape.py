@@ -1,4 +1,4 @@
-"""Shards of before there were checksums: what can be told of them by their shape and by their texts."""
+"""Tables that are no survey's, though their checksums say so: those can be made to fit by whoever changes a table."""
 
 from __future__ import annotations
 
@@ -10,11 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from headscope.corpus.census import digest_of, hash_of
-from headscope.corpus.texts import CorpusText
 from headscope.errors import InputError, clause
 from headscope.keep.files import file_fault
-from headscope.keep.record import is_sealed
 from headscope.studies.survey import tables
 from headscope.studies.survey.manifest import options_of
 
@@ -22,21 +19,16 @@ _SCHEMAS = {
     "texts": tables.TEXTS, "tokens": tables.TOKENS, "patterns": tables.PATTERNS, "rows": tables.ROWS,
     "stream": tables.STREAM,
 }  # fmt: skip
-NOTE = "the survey was begun by an earlier version, and has shards without checksums: damage to them may not show."
 
 
 @contextmanager
-def told(directory: Path, manifest: Mapping[str, Any]) -> Iterator[None]:
-    """Tell in a sentence that tables cannot be made sense of, whatever it is that fails on them.
-
-    Of before there were checksums they may be anything, and checksums can be made to fit by whoever changes a table.
-    """
+def told(directory: Path) -> Iterator[None]:
+    """Tell in a sentence that tables cannot be made sense of, whatever it is that fails on them."""
     try:
         yield
     except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        which = "" if is_sealed(manifest) else ", which have no checksums,"
         raise InputError(
-            f"the tables of {directory}{which} are damaged ({clause(error)}): survey again in a new directory."
+            f"the tables of {directory} are damaged ({clause(error)}): survey again in a new directory."
         ) from error
 
 
@@ -58,22 +50,6 @@ def shape_fault(folder: Path, names: Sequence[str], manifest: Mapping[str, Any],
         if (len(groups), set(groups)) != _groups(table, manifest, index):
             return f"{name} has other rows"
     return None
-
-
-def texts_fault(folder: Path, manifest: Mapping[str, Any], index: int) -> str | None:
-    """Whether a shard of this shape holds other texts than the manifest has of it; told of texts without tags only."""
-    if any(source.endswith(".conllu") for source in manifest["texts"]["sources"]):
-        return None
-    try:
-        texts = pq.read_table(folder / "texts.parquet", columns=["content", "group"])
-        tags = pq.read_table(folder / "tokens.parquet", columns=["tag"])["tag"]
-        if tags.null_count < len(tags):
-            return None
-        both = zip(texts["content"].to_pylist(), texts["group"].to_pylist(), strict=True)
-        digests = b"".join(digest_of(CorpusText(0, content, None, "", 0), group) for content, group in both)
-    except (pa.ArrowException, OSError, ValueError, AttributeError):
-        return "its texts cannot be read"
-    return None if hash_of(digests) == manifest["shards"][index]["sha256"] else "it holds other texts"
 
 
 def _groups(table: str, manifest: Mapping[str, Any], index: int) -> tuple[int, set[int]]:

@@ -1,0 +1,40 @@
+"""What is read, as a command line gives it: a text, perhaps with a second one, a chat, or token ids."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+import typer
+
+from headscope.commands.asking import is_given
+from headscope.errors import InputError
+from headscope.question.passage import Passage, chat, passage_of
+
+Chat = Annotated[
+    bool, typer.Option("--chat", help="TEXT is a user's message, rendered by the tokenizer's chat template.")
+]
+System = Annotated[str | None, typer.Option(help="With --chat: the system message before it.")]
+Pair = Annotated[str | None, typer.Option(help="A second text, read behind the first as the tokenizer joins the two.")]
+Special = Annotated[
+    bool, typer.Option("--special/--no-special", help="With the special tokens that the tokenizer adds, or without.")
+]
+Ids = Annotated[str | None, typer.Option(help="Token ids in the place of TEXT, as '101 2051 102'.")]
+
+
+def given(
+    context: typer.Context,
+    text: str,
+    pair: str | None,
+    special: bool,
+    in_chat: bool,
+    system: str | None,
+    ids: str | None,
+) -> Passage:
+    """The passage that is asked for; InputError for ids that are none, or beside a text."""
+    if ids is not None:
+        words = re.split(r"[\s,]+", ids.strip(" \t\r\n,[]"))
+        if not all(re.fullmatch(r"\d{1,18}", word, re.ASCII) for word in words):
+            raise InputError(f"--ids is {ids!r}; it is numbers with spaces or commas between them.")
+        return passage_of(text if is_given(context, "text") else None, ids=list(map(int, words)))
+    return chat(text, system) if in_chat else passage_of(text, pair=pair, special=special)

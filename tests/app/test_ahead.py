@@ -1,0 +1,145 @@
+"""What may be asked next is made while nobody asks: as long as somebody is there, and never in another's room."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import zoo
+
+from headscope import Scope
+from headscope.app import create_app
+from headscope.app.api.limits import PUBLIC
+from tests.app.browsers import Browser
+from tests.app.gate import Gate
+from tests.app.looks import choose
+from tests.app.serving import Server
+from tests.app.test_leaving import TEXT, Visitor, ask, free, noticed
+
+LAYERS = 3
+READY = {"ready": LAYERS + 1, "left": 0}  # each layer, and the bank
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A disk with nothing on it."""
+    monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))
+
+
+@pytest.fixture
+def scope() -> Scope:
+    return Scope.from_model(*zoo.build("bert"))
+
+
+@pytest.fixture
+def server(scope: Scope) -> Iterator[Server]:
+    with Server(create_app(scope)) as running:
+        ask(running, "nearest")
+        yield running
+
+
+@pytest.fixture
+def gate(scope: Scope, server: Server) -> Iterator[Gate]:
+    with Gate(scope) as one:
+        yield one
+
+
+def test_the_next_click_finds_all_at_hand(server: Server, gate: Gate) -> None:
+    question = {"text": TEXT, "layer": 1, "html": True}
+    assert ask(server, "nearest", **question).status_code == 200
+    assert ask(server, "ahead", **question).json() == READY
+    steps = gate.steps
+    for layer in range(LAYERS):
+        assert ask(server, "nearest", **question | {"layer": layer}).status_code == 200
+    assert ask(server, "atlas", text=TEXT).status_code == 200
+    assert ask(server, "ahead", **question).json() == READY
+    assert gate.steps == steps, "the model was run again"
+
+
+def test_it_makes_way_for_who_asks_and_goes_on_after(server: Server, gate: Gate) -> None:
+    gate.close(after=2)
+    with ThreadPoolExecutor(2) as visitors:
+        made = visitors.submit(ask, server, "ahead", text=TEXT, layer=2)
+        assert gate.reached.wait(60)
+        asked = visitors.submit(ask, server, "attention", text="Another text")
+        time.sleep(0.3)
+        noticed(server)
+        gate.open()
+        gate.close(after=LAYERS + 1)  # the one that was held, and a text
+        assert asked.result(60).status_code == 200, "what was made ahead went on before the one who asked had his turn"
+        assert not made.done()
+        gate.open()
+        assert made.result().json() == READY
+
+
+def test_it_ends_when_nobody_is_there(server: Server, gate: Gate) -> None:
+    gate.close(after=2)
+    visitor = Visitor(server, "ahead", {"text": TEXT, "layer": 2})
+    assert gate.reached.wait(60)
+    visitor.leave()
+    noticed(server)
+    held = gate.steps
+    gate.open()
+    free(server)
+    time.sleep(0.3)
+    assert gate.steps == held
+
+
+def test_nothing_that_was_used_makes_room_for_it(scope: Scope) -> None:
+    with Server(create_app(scope)) as server:
+        ask(server, "nearest", text=TEXT)
+        ask(server, "nearest", text=TEXT, layer=1)
+        held = scope.memory.nbytes
+    tight = Scope.from_model(*zoo.build("bert"), cache_bytes=held + 2**12)
+    with Server(create_app(tight)) as server:
+        for layer in range(2):
+            ask(server, "nearest", text=TEXT, layer=layer)
+        told = ask(server, "ahead", text=TEXT).json()
+        assert told["left"] > 0
+        assert tight.memory.nbytes <= tight.memory.budget
+        with Gate(tight) as gate:
+            for layer in range(2):
+                assert ask(server, "nearest", text=TEXT, layer=layer).status_code == 200
+            assert gate.steps == 0, "it was forgotten"
+
+
+def test_who_serves_the_public_makes_nothing_unasked(scope: Scope) -> None:
+    with Server(create_app(scope, limits=PUBLIC)) as server:
+        answer = ask(server, "ahead")
+        assert answer.status_code == 403
+        assert "before it is asked for" in answer.json()["error"]
+
+
+MADE = "performance.getEntriesByType('resource').filter((e) => e.name.endsWith('/ahead')).length"  # or given up
+
+
+def test_the_page_has_the_next_layers_made(browser: Browser, server: Server, gate: Gate) -> None:
+    browser.errors.clear()
+    browser.open(server.address)
+    browser.wait(f"{MADE} === 1")
+    steps = gate.steps
+    assert steps, "nothing was made"
+    choose(browser, "layer", 2)
+    browser.wait("document.querySelector('#neighbors caption').textContent.includes('layer 2')")
+    choose(browser, "view", "atlas")
+    browser.wait("document.querySelector('#atlas .found')")
+    assert gate.steps == steps
+    assert browser.errors == []
+
+
+def test_a_page_that_nobody_looks_at_has_nothing_made(browser: Browser, server: Server, gate: Gate) -> None:
+    browser.errors.clear()
+    gate.close(after=1)
+    browser.open(server.address)
+    assert gate.reached.wait(60)
+    browser.js("document.dispatchEvent(new Event('visibilitychange')), 0")
+    browser.wait(f"{MADE} === 1")
+    noticed(server)
+    held = gate.steps
+    gate.open()
+    free(server)
+    assert gate.steps == held
+    assert browser.errors == []

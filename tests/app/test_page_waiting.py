@@ -1,0 +1,122 @@
+"""The page: what takes long says so and can be stopped, rows are shown as they are found, and nothing stale stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import zoo
+
+from headscope import Scope
+from headscope.app import create_app
+from headscope.app.api.limits import Limits
+from tests.app.browsers import Browser
+from tests.app.gate import Gate
+from tests.app.looks import choose, text
+from tests.app.serving import Server
+from tests.app.test_leaving import ask, free, noticed
+from tests.app.test_page_atlas import CELLS, cells
+
+SHOWN = "document.readyState === 'complete' && document.querySelector('#neighbors td')"
+VISIBLE = "[...document.querySelectorAll('#view .figure')].some((e) => e.childElementCount && e.offsetHeight > 0)"
+STOP = "document.querySelector('#making:not([hidden]) button')"
+LAYERS, HEADS = 3, 4
+SIZES = [(1440, 900), (390, 844)]
+
+
+@pytest.fixture
+def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))
+    with Gate(Scope.from_model(*zoo.build("bert"))) as one:
+        yield one
+
+
+@pytest.fixture
+def server(gate: Gate) -> Iterator[Server]:
+    """A server that makes nothing ahead: every step of its model is one that was asked for."""
+    with Server(create_app(gate.scope, limits=Limits(ahead=False))) as running:
+        ask(running, "nearest")
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server) -> Browser:
+    browser.errors.clear()
+    browser.open(server.address)
+    browser.wait(SHOWN)
+    return browser
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_stale_view_is_blank_and_can_be_stopped(
+    page: Browser, server: Server, gate: Gate, size: tuple[int, int]
+) -> None:
+    page.resize(*size)
+    gate.close(after=1)
+    choose(page, "layer", 2)
+    assert gate.reached.wait(60)
+    page.wait(STOP)
+    assert text(page, "#making p") == "Waiting: Comparing 4 heads with 122 tokens …"
+    assert not page.js(VISIBLE)
+    assert page.js("document.querySelector('#title').offsetHeight") == 0
+    assert page.js("document.documentElement.scrollWidth <= innerWidth")
+    page.click("#making button")
+    page.wait("document.querySelector('#making').textContent.includes('Stopped.')")
+    assert page.js("document.activeElement.textContent") == "Go on"
+    noticed(server)
+    held = gate.steps
+    gate.open()
+    free(server)
+    assert gate.steps == held, "the work went on"
+    assert not page.js(VISIBLE)
+    page.press("Enter")
+    page.wait("document.querySelector('#making').hidden && document.querySelector('#title').offsetHeight")
+    assert text(page, "#title").startswith("Layer 2:")
+    assert page.js(VISIBLE)
+    assert page.errors == []
+
+
+def test_what_comes_soon_is_never_blank(page: Browser) -> None:
+    page.js("new MutationObserver(() => { window.blank = true; }).observe(document.querySelector('#making'),"
+            " { attributes: true }), 0")  # fmt: skip
+    choose(page, "metric", "euclidean")
+    page.wait("document.querySelector('#neighbors caption').textContent.includes('euclidean')")
+    assert not page.js("window.blank && !document.querySelector('#making').hidden")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_layers_of_an_atlas_are_shown_as_they_are_found(
+    page: Browser, server: Server, gate: Gate, size: tuple[int, int]
+) -> None:
+    page.resize(*size)
+    rows = (
+        "[...document.querySelectorAll('#atlas .atlas')].map((e) => e.querySelectorAll('tbody tr:has(button)').length)"
+    )
+    gate.close(after=steps_of_a_layer(gate) + 1)
+    choose(page, "view", "atlas")
+    assert gate.reached.wait(60)
+    page.wait(f"JSON.stringify({rows}) !== '[]'")
+    found = page.js(rows)
+    assert 0 < found[-1] < LAYERS, "not all of them can be there"
+    assert page.js("document.querySelectorAll('#atlas .atlas tbody tr').length") == LAYERS * len(found)
+    assert page.js(f"{STOP}.textContent") == "Stop"
+    assert not page.js("document.querySelector('#neighbors td')"), "what stood before has gone"
+    assert text(page, "#title").startswith("Every layer and head")
+    assert page.js("document.documentElement.scrollWidth <= innerWidth")
+    gate.open()
+    page.wait("document.querySelectorAll('#atlas .counts').length === 6 && document.querySelector('#making').hidden")
+    answers = [ask(server, "atlas", reference=reference).json() for reference in ("input", "layer")]
+    assert page.js(CELLS) == [cells(answer) for answer in answers]
+    assert page.errors == []
+
+
+def steps_of_a_layer(gate: Gate) -> int:
+    """How many steps of the model it takes until an atlas has found its first layer."""
+    other = Scope.from_model(*zoo.build("bert"))
+    with Gate(other) as counted:
+        reading = other.read("Time flies like an arrow. Fruit flies like a banana.")
+        reading.nearest(1, 0)
+        before = counted.steps
+        reading.nearest(1, 1, reference="layer")
+        return counted.steps - before
