@@ -3,6 +3,8 @@
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
+    Gemma3TextConfig,
+    Gemma3TextModel,
     GPT2Config,
     GPT2LMHeadModel,
     PreTrainedModel,
@@ -32,6 +34,16 @@ def gpt2_small() -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """GPT2Config's defaults, 12 layers × 12 heads of 64 and 50,257 tokens, with seeded random weights."""
     torch.manual_seed(0)
     return GPT2LMHeadModel(GPT2Config()).eval(), _tokenizer(50_257)
+
+
+def gemma3_270m() -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """Gemma 3 270M's shape, 18 layers × 4 heads of 256 over 1 and 262,144 tokens, with seeded random weights."""
+    torch.manual_seed(0)
+    config = Gemma3TextConfig(
+        vocab_size=262_144, hidden_size=640, intermediate_size=2048, num_hidden_layers=18, num_attention_heads=4,
+        num_key_value_heads=1, head_dim=256, query_pre_attn_scalar=256,
+    )  # fmt: skip
+    return Gemma3TextModel(config).eval(), _tokenizer(262_144)
 
 
 def _tokenizer(size: int) -> PreTrainedTokenizerFast:

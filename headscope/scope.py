@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
+from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from headscope.errors import InputError
 from headscope.keep.memory import Memory
+from headscope.model.adapters import named
 from headscope.model.capture.edits import Edits, plain_edits
 from headscope.model.card import Card, card_of
 from headscope.model.feed.projections import HeadWeights, measure_projections
 from headscope.model.freshness import weights_sha256
 from headscope.model.opened import open_model
-from headscope.model.opening.default import default_source, find
+from headscope.model.opening.default import find_adapted
 from headscope.model.opening.fresh import reinitialised
 from headscope.model.opening.loading import load
 from headscope.model.opening.packing import Quantize
@@ -110,6 +112,7 @@ class Scope:
         device: str = "auto",
         dtype: str | torch.dtype | None = None,
         *,
+        adapter: str | None = None,
         stack: StackName | None = None,
         quantize: Quantize | None = None,
         cache_bytes: Bytes = CACHE_BYTES,
@@ -118,7 +121,9 @@ class Scope:
         """Open a Hub id, a local directory, a GGUF file, or "demo"; None: roberta-base where it can be had, else the
         demo weights.
 
-        `dtype` None is float32, "auto" the checkpoint's. `stack` is "encoder" or "decoder" for encoder-decoders.
+        `dtype` None is float32, "auto" the checkpoint's. `adapter` is the directory of a PEFT adapter that is put onto
+        the model; without a name, onto the base that it names itself, and so is an adapter's directory as `name`.
+        `stack` is "encoder" or "decoder" for encoder-decoders.
         `quantize` "4bit" or "8bit" packs the weights of projections by bitsandbytes.
         `cache_bytes` bounds what is kept beside the model: a number, a size ("4G", "512M"), or another scope's
         `memory`, to have part in that one.
@@ -130,8 +135,9 @@ class Scope:
         say("looking for the model")
         if name is None and revision is not None:
             raise InputError("a revision needs the name of a model.")
-        chosen = default_source() if name is None else find(name, revision)
-        loaded = load(chosen, device, dtype, quantize, say)
+        found, put_on = find_adapted(name, revision, adapter)
+        loaded = load(found, device, dtype, quantize, say, put_on)
+        chosen = loaded.source
         say("proving the capture")
 
         def opening(of_files: str | None = None) -> Bench:
@@ -147,27 +153,32 @@ class Scope:
     @classmethod
     def from_model(
         cls,
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
+        model: nn.Module,
+        tokenizer: PreTrainedTokenizerBase | None = None,
         *,
         stack: StackName | None = None,
         cache_bytes: Bytes = CACHE_BYTES,
     ) -> Scope:
         """Read a model that is in memory already, and leave it as it was after each read.
 
-        Its mode, hooks and attention implementation are restored. A PEFT model is read with its adapters.
-        If its weights change (by training, say), the next read sees the new ones.
+        Its mode, hooks and attention implementation are restored. A PEFT model is read with its adapters; of what holds
+        a transformers model (a SentenceTransformer, a value head's wrapper) that is read. `tokenizer` None: the
+        model's own, where it has one. If its weights change (by training, say), the next read sees the new ones.
         """
         memory = _memory(cache_bytes)
         inside = unwrapped(model)
+        if tokenizer is None:
+            tokenizer = getattr(model, "tokenizer", None)
         if not isinstance(inside, PreTrainedModel):
             raise InputError(f"from_model takes a transformers model (a PreTrainedModel), not {type(model).__name__}.")
         if not isinstance(tokenizer, PreTrainedTokenizerBase):
+            if tokenizer is None:
+                raise InputError(f"{type(model).__name__} needs a tokenizer: Scope.from_model(model, tokenizer).")
             raise InputError(f"from_model takes a transformers tokenizer, not {type(tokenizer).__name__}.")
 
         def opening() -> Bench:
             opened = open_model(choose(inside, stack), tokenizer)
-            name = inside.config.name_or_path or type(inside).__name__
+            name = named(inside.config.name_or_path or type(inside).__name__, inside)
             card = card_of(opened, name, None, weights_sha256(inside), "handed over in memory")
             return Bench(opened, card, opening, memory)
 

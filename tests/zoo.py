@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -12,101 +11,12 @@ from typing import Any
 
 import torch
 import transformers
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
-
-from headscope.model.passages import tokenized
-from headscope.model.tokens import Token, TokenNames
-from headscope.question.passage import Passage
-
-CORPUS = [
-    "Time flies like an arrow. Fruit flies like a banana.",
-    "A bird in the hand is worth two in the bush, and the early bird catches the worm.",
-    "She sells sea shells by the sea shore; the shells she sells are sea shells, I am sure.",
-    "Once upon a time there was a dog who liked to play with a red ball in 2023.",
-]
-TEXT = CORPUS[0]
-SPECIALS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-
-
-def byte_level(prefix: str | None, suffix: str | None) -> PreTrainedTokenizerFast:
-    """Byte-level BPE in the manner of RoBERTa (a frame of two tokens), GPT-2 (none) or Llama (one before)."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=SPECIALS, initial_alphabet=alphabet)
-    tokenizer.train_from_iterator(CORPUS * 5, trainer)
-    frame = [part for part in (prefix, "$A", suffix) if part]
-    tokenizer.post_processor = processors.Sequence(
-        [
-            processors.ByteLevel(trim_offsets=False),
-            processors.TemplateProcessing(
-                single=" ".join(frame),
-                special_tokens=[(name, SPECIALS.index(name)) for name in (prefix, suffix) if name],
-            ),
-        ]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token="<s>",
-        eos_token="</s>",
-        unk_token="<unk>",
-        pad_token="<pad>",
-        mask_token="<mask>",
-        cls_token=prefix,
-        sep_token=suffix,
-    )
-
-
-def wordpiece() -> PreTrainedTokenizerFast:
-    """WordPiece in the manner of BERT: every character, every word of the corpus, and halves of the long ones.
-
-    Not trained: the trainer breaks ties by the process's hash seed, so each process would have another model.
-    """
-    specials = ["[PAD]", "[unused0]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    words = sorted({word for text in CORPUS for word in re.findall(r"\w+|[^\w\s]", text.lower())})
-    letters = sorted({letter for word in words for letter in word})
-    halves = [half for word in words if len(word) > 4 for half in (word[:3], f"##{word[3:]}")]
-    pieces = dict.fromkeys([*specials, *letters, *(f"##{one}" for one in letters), *halves, *words])
-    vocabulary = {piece: number for number, piece in enumerate(pieces)}
-    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
-    tokenizer.add_special_tokens(specials)
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 3), ("[SEP]", 4)]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-    )
-
-
-def tokenize(text: str, names: TokenNames) -> tuple[Token, ...]:
-    """The tokens of a plain text."""
-    return tokenized(Passage(text), names).tokens
-
-
-def roberta_like() -> PreTrainedTokenizerFast:
-    """<s> text </s>."""
-    return byte_level("<s>", "</s>")
-
-
-def gpt_like() -> PreTrainedTokenizerFast:
-    """The text alone."""
-    return byte_level(None, None)
-
-
-def llama_like() -> PreTrainedTokenizerFast:
-    """<s> text."""
-    return byte_level("<s>", None)
-
+from zoo_tokenizers import CORPUS as CORPUS
+from zoo_tokenizers import TEXT as TEXT
+from zoo_tokenizers import byte_level as byte_level
+from zoo_tokenizers import gpt_like, llama_like, roberta_like, wordpiece
+from zoo_tokenizers import tokenize as tokenize
 
 Config = tuple[str, dict[str, Any]]  # the model class's name, and what its configuration is given
 _SHAPE = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48}
@@ -131,7 +41,10 @@ _BART = {
     "decoder_start_token_id": 2,
 }
 
-ZOO: dict[str, tuple[Callable[[], PreTrainedTokenizerFast], Config]] = {
+Entry = tuple[Callable[[], PreTrainedTokenizerFast], Config]
+
+# Every way to compute attention and what is around it. What holds for models is tried on each of these.
+BASE: dict[str, Entry] = {
     "bert": (wordpiece, ("BertModel", _BERT)),
     "roberta": (roberta_like, ("RobertaForMaskedLM", _ROBERTA)),
     "xlm-roberta": (roberta_like, ("XLMRobertaForMaskedLM", _ROBERTA)),
@@ -239,6 +152,190 @@ ZOO: dict[str, tuple[Callable[[], PreTrainedTokenizerFast], Config]] = {
     ),
 }
 
+_MOE = _HEADS_OF_8 | {"moe_intermediate_size": 16, "num_experts_per_tok": 2}
+_SHARED_MOE = _MOE | {"n_routed_experts": 4, "n_shared_experts": 1, "first_k_dense_replace": 1}
+_SLIDING = _HEADS_OF_8 | {"sliding_window": 6}
+_GPT = {"n_positions": 40, "n_embd": 32, "n_layer": 3, "n_head": 4}
+_MARIAN = _BART | {"forced_eos_token_id": None, "decoder_start_token_id": 1}
+_DEBERTA = {
+    "max_position_embeddings": 40,
+    "relative_attention": True,
+    "max_relative_positions": 8,
+    "pos_att_type": ["p2c", "c2p"],
+    "position_biased_input": False,
+    "type_vocab_size": 0,
+}
+_EYE = {
+    "hidden_size": 16,
+    "intermediate_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "image_size": 8,
+    "patch_size": 4,
+}
+_QWEN_TEXT = _GROUPED | {"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [1, 1, 2]}}
+_QWEN_EYE = {"depth": 1, "num_heads": 2, "patch_size": 4}
+
+# Others that people have. All that is said of models in one test holds for them, too; where it is dear, it is slow.
+MORE: dict[str, Entry] = {
+    "apertus": (llama_like, ("ApertusForCausalLM", _GROUPED)),
+    "arcee": (llama_like, ("ArceeForCausalLM", _GROUPED | {"attention_bias": True})),
+    "bert-generation": (roberta_like, ("BertGenerationEncoder", _BERT)),
+    "bert-generation-decoder": (roberta_like, ("BertGenerationDecoder", _BERT | {"is_decoder": True})),
+    "biogpt": (roberta_like, ("BioGptForCausalLM", _BERT)),
+    "blenderbot/decoder": (roberta_like, ("BlenderbotForConditionalGeneration", _MARIAN)),
+    "blenderbot/encoder": (roberta_like, ("BlenderbotForConditionalGeneration", _MARIAN)),
+    "clip-text": (roberta_like, ("CLIPTextModel", _BERT | {"projection_dim": 16})),
+    "codegen": (gpt_like, ("CodeGenForCausalLM", _GPT | {"n_ctx": 40, "rotary_dim": 4})),
+    "cohere2": (gpt_like, ("Cohere2ForCausalLM", _SLIDING)),
+    "data2vec-text": (roberta_like, ("Data2VecTextModel", _ROBERTA)),
+    "deberta": (roberta_like, ("DebertaModel", _SHAPE | _DEBERTA)),
+    "dots1": (gpt_like, ("Dots1ForCausalLM", _SHARED_MOE | {"n_group": 1, "topk_group": 1})),
+    "embeddinggemma": (
+        llama_like,
+        ("Gemma3TextModel", _GEMMA | {"sliding_window": 6, "use_bidirectional_attention": True}),
+    ),
+    "ernie": (wordpiece, ("ErnieModel", _BERT)),
+    "ernie4.5": (llama_like, ("Ernie4_5ForCausalLM", _HEADS_OF_8 | {"use_bias": True})),
+    "ernie4.5-moe": (
+        llama_like,
+        (
+            "Ernie4_5_MoeForCausalLM",
+            _GROUPED
+            | {
+                "moe_intermediate_size": 16,
+                "moe_k": 2,
+                "moe_num_experts": 4,
+                "moe_num_shared_experts": 1,
+                "moe_layer_start_index": 1,
+            },
+        ),
+    ),
+    "eurobert": (llama_like, ("EuroBertModel", _GROUPED)),
+    "exaone4": (gpt_like, ("Exaone4ForCausalLM", _GROUPED | {"sliding_window": 6, "sliding_window_pattern": 3})),
+    "gemma3-vl": (
+        llama_like,
+        (
+            "Gemma3ForConditionalGeneration",
+            {"text_config": _GEMMA | {"sliding_window": 6}, "vision_config": _EYE, "mm_tokens_per_image": 4},
+        ),
+    ),
+    "glm": (gpt_like, ("GlmForCausalLM", _HEADS_OF_8 | {"attention_bias": True})),
+    "glm4": (gpt_like, ("Glm4ForCausalLM", _HEADS_OF_8 | {"attention_bias": True})),
+    "glm4-moe": (gpt_like, ("Glm4MoeForCausalLM", _SHARED_MOE | {"use_qk_norm": True})),
+    "gpt-bigcode": (gpt_like, ("GPTBigCodeForCausalLM", _GPT)),
+    "granite-moe": (
+        gpt_like,
+        ("GraniteMoeForCausalLM", _GROUPED | {"num_local_experts": 4, "num_experts_per_tok": 2}),
+    ),
+    "helium": (llama_like, ("HeliumForCausalLM", _HEADS_OF_8)),
+    "layoutlm": (wordpiece, ("LayoutLMModel", _BERT)),
+    "llama4": (
+        llama_like,
+        (
+            "Llama4ForCausalLM",
+            _HEADS_OF_8
+            | {
+                "intermediate_size_mlp": 48,
+                "num_local_experts": 2,
+                "attention_chunk_size": 6,
+                "no_rope_layers": [1, 1, 0],
+            },
+        ),
+    ),
+    "llava": (
+        llama_like,
+        (
+            "LlavaForConditionalGeneration",
+            {
+                "text_config": _GROUPED | {"model_type": "llama"},
+                "vision_config": _EYE | {"model_type": "clip_vision_model"},
+                "image_token_index": 4,
+            },
+        ),
+    ),
+    "m2m100/decoder": (roberta_like, ("M2M100ForConditionalGeneration", _BART)),
+    "m2m100/encoder": (roberta_like, ("M2M100ForConditionalGeneration", _BART)),
+    "marian/decoder": (roberta_like, ("MarianMTModel", _MARIAN)),
+    "marian/encoder": (roberta_like, ("MarianMTModel", _MARIAN)),
+    "mbart/decoder": (roberta_like, ("MBartForConditionalGeneration", _BART)),
+    "mbart/encoder": (roberta_like, ("MBartForConditionalGeneration", _BART)),
+    "megatron-bert": (wordpiece, ("MegatronBertModel", _BERT)),
+    "ministral": (
+        llama_like,
+        (
+            "MinistralForCausalLM",
+            _SLIDING | {"layer_types": ["sliding_attention", "full_attention", "sliding_attention"]},
+        ),
+    ),
+    "ministral3": (llama_like, ("Ministral3ForCausalLM", _HEADS_OF_8)),
+    "mistral3": (
+        llama_like,
+        (
+            "Mistral3ForConditionalGeneration",
+            {
+                "text_config": _HEADS_OF_8 | {"model_type": "mistral", "sliding_window": None},
+                "vision_config": _EYE | {"model_type": "pixtral"},
+                "image_token_index": 4,
+            },
+        ),
+    ),
+    "modernbert-decoder": (
+        gpt_like,
+        ("ModernBertDecoderForCausalLM", _DECODER | {"local_attention": 8, "norm_bias": True, "attention_bias": True}),
+    ),
+    "mpt": (
+        gpt_like,
+        ("MptForCausalLM", {"d_model": 32, "n_heads": 4, "n_layers": 3, "expansion_ratio": 2, "max_seq_len": 40}),
+    ),
+    "mt5/encoder": (roberta_like, ("MT5ForConditionalGeneration", _T5 | {"feed_forward_proj": "gated-gelu"})),
+    "olmo": (gpt_like, ("OlmoForCausalLM", _GROUPED)),
+    "olmo3": (gpt_like, ("Olmo3ForCausalLM", _SLIDING)),
+    "olmoe": (gpt_like, ("OlmoeForCausalLM", _GROUPED | {"num_experts": 4, "num_experts_per_tok": 2})),
+    "pegasus/decoder": (roberta_like, ("PegasusForConditionalGeneration", _MARIAN)),
+    "pegasus/encoder": (roberta_like, ("PegasusForConditionalGeneration", _MARIAN)),
+    "persimmon": (gpt_like, ("PersimmonForCausalLM", _DECODER)),
+    "phimoe": (llama_like, ("PhimoeForCausalLM", _GROUPED | {"num_local_experts": 4, "sliding_window": 6})),
+    "qwen2-moe": (
+        gpt_like,
+        ("Qwen2MoeForCausalLM", _MOE | {"num_experts": 4, "shared_expert_intermediate_size": 16}),
+    ),
+    "qwen2-vl": (
+        gpt_like,
+        (
+            "Qwen2VLForConditionalGeneration",
+            {"text_config": _QWEN_TEXT, "vision_config": _QWEN_EYE | {"embed_dim": 16, "hidden_size": 32}},
+        ),
+    ),
+    "qwen2.5-vl": (
+        gpt_like,
+        (
+            "Qwen2_5_VLForConditionalGeneration",
+            {
+                "text_config": _QWEN_TEXT,
+                "vision_config": _QWEN_EYE
+                | {"hidden_size": 16, "intermediate_size": 16, "out_hidden_size": 32, "fullatt_block_indexes": [0]},
+            },
+        ),
+    ),
+    "qwen3-moe": (gpt_like, ("Qwen3MoeForCausalLM", _MOE | {"num_experts": 4})),
+    "rembert": (wordpiece, ("RemBertModel", _BERT | {"input_embedding_size": 20})),
+    "roberta-prelayernorm": (roberta_like, ("RobertaPreLayerNormModel", _ROBERTA)),
+    "seed-oss": (gpt_like, ("SeedOssForCausalLM", _HEADS_OF_8)),
+    "siglip-text": (roberta_like, ("SiglipTextModel", _BERT)),
+    "starcoder2": (gpt_like, ("Starcoder2ForCausalLM", _GROUPED | {"use_bias": True, "sliding_window": 6})),
+    "vaultgemma": (llama_like, ("VaultGemmaForCausalLM", _GEMMA | {"sliding_window": 6})),
+    "xglm": (
+        llama_like,
+        (
+            "XGLMForCausalLM",
+            {"d_model": 32, "num_layers": 3, "attention_heads": 4, "ffn_dim": 48, "max_position_embeddings": 40},
+        ),
+    ),
+    "xmod": (roberta_like, ("XmodModel", _ROBERTA | {"languages": ["en_XX"], "default_language": "en_XX"})),
+}
+ZOO = BASE | MORE
+
 
 def randomise(model: PreTrainedModel, seed: int = 0) -> PreTrainedModel:
     """Every parameter random: matrices of a size that keeps signals alive, vectors moved off their 0 or 1."""
@@ -266,8 +363,12 @@ def build(
     make_tokenizer, (kind, options) = ZOO[name]
     tokenizer = copy.deepcopy(_trained(make_tokenizer))
     model_class = getattr(transformers, kind)
-    special = {f"{part}_token_id": getattr(tokenizer, f"{part}_token_id") for part in ("bos", "eos", "pad")}
-    config = model_class.config_class(**({"vocab_size": len(tokenizer)} | special | options | shape))
+    own = {f"{part}_token_id": getattr(tokenizer, f"{part}_token_id") for part in ("bos", "eos", "pad")}
+    own |= {"vocab_size": len(tokenizer)}
+    # A model of several parts has the vocabulary in that of the text.
+    of_text = options.get("text_config")
+    told = own | options if of_text is None else options | {"text_config": own | of_text}
+    config = model_class.config_class(**(told | shape))
     torch.manual_seed(seed)
     return randomise(model_class(config), seed), tokenizer
 

@@ -66,6 +66,7 @@ def serve(
     memory: str | None,
     survey: str | None,
     lens: str | None,
+    adapter: str | None = None,
 ) -> None:
     """Open a model and serve its page until interrupted.
 
@@ -83,6 +84,7 @@ def serve(
             dtype,
             stack=chosen,
             quantize=packing,
+            adapter=adapter,
             cache_bytes=memory or CACHE_BYTES,
             progress=lambda step: status.update(f"{step} …"),
         )

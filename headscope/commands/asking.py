@@ -44,7 +44,7 @@ _KINDS = {"weigh": "way to weigh", "replace_by": "replacement", "text_format": "
 # They are read, so they have to be texts; everything else may be a path, whose bytes are the file system's affair.
 _TEXTS = ("text", "token", "also", "decoder_text", "pair", "system")
 _TABLES = ("directories", "survey", "finish")
-_PATHS = ("model", "texts", "directories", "output", "survey", "finish", "lens", "bank")
+_PATHS = ("model", "texts", "directories", "output", "survey", "finish", "lens", "bank", "adapter")
 
 # Option → the options that it goes with, and which of their values; None: left out.
 Needs = Mapping[str, tuple[tuple[str, tuple[object, ...]], ...]]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headscope.commands.asking import is_given, listed
-from headscope.commands.options import AsJson, Device, Dtype, Mask, Memory, Model, Quantize, Revision, Stack
+from headscope.commands.options import Adapter, AsJson, Device, Dtype, Mask, Memory, Model, Quantize, Revision, Stack
 from headscope.commands.passages import Chat, Ids, Pair, Special, System, given
 from headscope.commands.running import isolate, open_scope, print_json, print_tables, terminal_width, working
 from headscope.commands.streams import write_data
@@ -29,6 +29,7 @@ def look(
     text: Annotated[str, typer.Argument(help="The text to read.")] = defaults.TEXT,
     model: Model = None,
     revision: Revision = None,
+    adapter: Adapter = None,
     pair: Pair = None,
     special: Special = True,
     chat: Chat = False,
@@ -115,7 +116,7 @@ def look(
         choices["replaced_by"] = replace_by
     asked = views.Asked(choices["token"], question, choices, why, hubs, bank)
     with working("starting") as status:
-        scope = open_scope(status, model, revision, device, dtype, stack, memory, quantize=quantize)
+        scope = open_scope(status, model, revision, device, dtype, stack, memory, adapter, quantize=quantize)
         if lens is not None:
             scope.use_lens(lens)
         status.update("reading the text …")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from headscope.commands.options import Device, Dtype, Memory, Model, Quantize, Revision, Stack
+from headscope.commands.options import Adapter, Device, Dtype, Memory, Model, Quantize, Revision, Stack
 from headscope.commands.running import open_scope, print_json, working
 from headscope.commands.streams import say
 from headscope.errors import InputError, needing
@@ -15,6 +15,7 @@ from headscope.errors import InputError, needing
 def serve(
     model: Model = None,
     revision: Revision = None,
+    adapter: Adapter = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 7860,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
@@ -47,7 +48,7 @@ def serve(
         from headscope.app.serve import Whom
         from headscope.app.serve import serve as run
     whom = Whom(host, tuple(allow_host or ()), tuple(allow_frame or ()), root_path, allow_models, read_only)
-    run(model, revision, whom, port, browser, stack, device, dtype, quantize, memory, survey, lens)
+    run(model, revision, whom, port, browser, stack, device, dtype, quantize, memory, survey, lens, adapter)
 
 
 def models(

@@ -16,6 +16,10 @@ ModelArgument = Annotated[
     str | None, typer.Argument(help="Hub id, directory, GGUF file, or 'demo'; as --model elsewhere.")
 ]
 Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a Hub model.")]
+Adapter = Annotated[
+    str | None,
+    typer.Option(help="Directory of a PEFT adapter (extra adapters), put onto the model; without one, onto its base."),
+]
 Stack = Annotated[str | None, typer.Option(help=f"Of an encoder-decoder: {listed('stack')}.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
 Dtype = Annotated[str | None, typer.Option(help="float32 (default), float16, bfloat16, auto.")]

@@ -34,6 +34,7 @@ def open_scope(
     dtype: str | None,
     stack: str | None,
     memory: str | None = None,
+    adapter: str | None = None,
     *,
     quantize: str | None = None,
 ) -> Scope:
@@ -47,6 +48,7 @@ def open_scope(
         revision,
         device,
         dtype,
+        adapter=adapter,
         stack=chosen,
         quantize=packing,
         cache_bytes=memory or CACHE_BYTES,

@@ -24,13 +24,14 @@ AgainstTwins: TypeAlias = Studentised[float]
 def against_twins(figure: Jackknifed[float], twins: Sequence[Sequence[Jackknifed[float]]]) -> AgainstTwins:
     """A head's figure less the mean of the `twins` [seed][head] of its layer; of a layer's mean: [seed][1].
 
-    The error has three parts: of the texts, paired; of one head of one network; and of the mean over the seeds.
+    The error has three parts: of the texts, paired; of one more network beside the mean over the seeds; and of one head
+    in it.
 
     >>> constant = np.ones(30)
     >>> twins = [[Jackknifed(x, x * constant, 30)] for x in (0.0, 0.1, -0.1, 0.05, -0.05)]
     >>> found = against_twins(Jackknifed(1.0, constant, 30), twins)
     >>> round(found.value, 3), round(found.error, 3), round(found.freedom), found.p < .001
-    (1.0, 0.087, 6, True)
+    (1.0, 0.087, 4, True)
     """
     difference = figure - mean_of([head for heads in twins for head in heads])
     return with_seeds(difference.told, [[head.value for head in heads] for heads in twins])
@@ -41,11 +42,10 @@ def with_seeds(difference: Studentised[float], twins: Sequence[Sequence[float]])
     values, groups = np.array(twins), int(difference.groups)  # (seed, head)
     if len(values) < FEWEST_TWINS:
         return Studentised(difference.value, math.nan, math.nan, groups)
-    parts = (
-        (difference.error**2, difference.freedom),
-        (values.var(ddof=1), values.size - 1),
-        (values.mean(1).var(ddof=1) / len(values), len(values) - 1),
-    )
+    seeds, heads = values.shape
+    parts = [(difference.error**2, difference.freedom), (values.mean(1).var(ddof=1) * (1 + 1 / seeds), seeds - 1)]
+    if heads > 1:  # what the means of seeds know of already is one part in so many heads
+        parts.append((values.var(1, ddof=1).mean() * (1 - 1 / heads), seeds * (heads - 1)))
     variance = sum(part for part, _ in parts)
     weighed = sum(part**2 / freedom for part, freedom in parts)
     freedom = variance**2 / weighed if weighed > 0 else math.nan  # Welch and Satterthwaite

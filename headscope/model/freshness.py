@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from headscope.model.adapters import state
 from headscope.model.capture.capture import held
 from headscope.model.capture.heads import AllHeads
 from headscope.model.capture.parts import modules_of
@@ -137,7 +138,7 @@ class Freshness:
 def weights_sha256(model: PreTrainedModel) -> str:
     """A SHA-256 over a model's tensors, and over which of its adapters act, if it has any."""
     tensors = hash_of_tensors(model)
-    adapters = [f"{name} {state}" for name, module in model.named_modules() if (state := _adapters(module))]
+    adapters = [f"{name} {acting}" for name, module in model.named_modules() if (acting := state(module))]
     if not adapters:
         return tensors
     return hashlib.sha256("\n".join([tensors, *adapters]).encode()).hexdigest()
@@ -204,7 +205,7 @@ class _Noted:
                 if registered:
                     hooks += [key for key, hook in registered.items() if not _is_ours(hook)]
             if "_disable_adapters" in module.__dict__:
-                adapters.append(_adapters(module))
+                adapters.append(state(module))
         return _Noted(
             _TensorState.of(parameters, None if before is None else before.parameters),
             tuple(hooks),
@@ -221,15 +222,6 @@ class _Noted:
 def _is_ours(hook: object) -> bool:
     """Whether a hook is of a pass of headscope's own, which may be under way in another thread: it changes nothing."""
     return str(getattr(hook, "__module__", "")).startswith("headscope.")
-
-
-def _adapters(module: nn.Module) -> str:
-    """Which adapters of a PEFT layer act, and how strongly; empty for any other module."""
-    if "_disable_adapters" not in module.__dict__:
-        return ""
-    if module.disable_adapters:
-        return f"off, merged {module.merged_adapters}"
-    return f"{module.active_adapters} {getattr(module, 'scaling', None)}, merged {module.merged_adapters}"
 
 
 def _through(tensor: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
+import transformers
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -18,6 +19,7 @@ from headscope.model.capture.dissect import dissect
 from headscope.model.capture.edits import Edits, layers_of_stream
 from headscope.model.capture.heads import AllHeads, HeadTensors, LayerPattern, OnePattern, Unrecorded
 from headscope.model.capture.kept import forget
+from headscope.model.capture.parts import Parts
 from headscope.model.capture.passes import is_recorded_by
 from headscope.model.capture.precision import float32_arithmetic, tolerance
 from headscope.model.capture.runner import Runner, Types
@@ -234,13 +236,20 @@ def open_model(stack: Stack, tokenizer: PreTrainedTokenizerBase, differences: Di
     embeddings = _embeddings(model)
     if embeddings is None or not rows_of(embeddings):
         raise ModelError(f"{kind} has no table of token embeddings, so it has no vocabulary to compare with.")
+    if stack.encoder is not None and not Parts.of(model).take_attention_by_name:
+        raise ModelError(
+            f"{kind} computes its attention in the open in transformers {transformers.__version__}, where that of a "
+            "decoder is not told from what it attends to of its encoder: read the encoder (stack='encoder'), or with a "
+            "newer transformers."
+        )
     names = TokenNames(tokenizer, rows_of(embeddings))
     forget(model)
-    probe = _probe(model, names)
+    finite = finite_ids(model)
+    probe = _probe(model, names, finite)
     try:
         anatomy = dissect(model, probe)
         positions = find_positions(model, tokenizer, anatomy, _two(probe))
-        feed = Feed(model, anatomy, positions)
+        feed = Feed(model, anatomy, positions, finite)
         if feed.counts_padding:
             positions = replace(positions, together=0)
         unused = () if differences is None else differences.beside(anatomy.used)
@@ -292,15 +301,16 @@ def _check_tokens_alone(opened: Opened) -> None:
             )
 
 
-def _probe(model: PreTrainedModel, names: TokenNames) -> Tensor:
+def _probe(model: PreTrainedModel, names: TokenNames, finite: Tensor) -> Tensor:
     """Seeded random token ids [text, position], no special tokens, with finite embeddings."""
     texts, length = _PROBE
     length = min(length, known_positions(model) or length)
-    ordinary = [id for id in finite_ids(model).tolist() if id not in names.specials]
-    if not ordinary:
+    specials = torch.tensor(sorted(names.specials), dtype=torch.long, device=finite.device)
+    ordinary = finite[~torch.isin(finite, specials)]
+    if not len(ordinary):
         raise ModelError(f"{type(model).__name__} has no ordinary token with a finite embedding.")
     draw = torch.randint(len(ordinary), (texts, length), generator=torch.Generator().manual_seed(0))
-    return torch.tensor(ordinary)[draw].to(device_of(model))
+    return ordinary.cpu()[draw].to(device_of(model))
 
 
 def _two(probe: Tensor) -> tuple[int, int]:

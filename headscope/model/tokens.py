@@ -119,21 +119,22 @@ class TokenNames:
     def surfaces(self) -> Tensor:
         """A number for the word that an id spells, the same for all forms of the word: int64 [vocab_size].
 
-        Forms differ in case, in leading spaces, and in the signs of a word piece (##). −1: special, unused, byte or
-        unnamed.
+        See `word`; −1: none.
         """
         numbers: dict[str, int] = {}
-        return torch.tensor(
-            [
-                numbers.setdefault(self._surface(self[id].label), len(numbers)) if self[id].sort == "word" else -1
-                for id in range(self.vocab_size)
-            ]
-        )
+        words = (self.word(id) for id in range(self.vocab_size))
+        return torch.tensor([-1 if word is None else numbers.setdefault(word, len(numbers)) for word in words])
 
-    def _surface(self, label: str) -> str:
-        spelling = self._spelling
-        word = label.lstrip("␣").removesuffix(spelling.ends).removeprefix(spelling.continues).casefold()
-        return word or label  # spaces alone, or a sign alone
+    def word(self, id: int) -> str | None:
+        """The word that an id spells, the same for all its forms; None: special, unused, byte or unnamed.
+
+        Forms differ in case, in leading spaces, and in the signs of a word piece (##).
+        """
+        name, spelling = self[id], self._spelling
+        if name.sort != "word":
+            return None
+        word = name.label.lstrip("␣").removesuffix(spelling.ends).removeprefix(spelling.continues).casefold()
+        return word or name.label  # spaces alone, or a sign alone
 
     def _name(self, id: int) -> TokenName:
         # Padded embedding tables have rows that no token leads to.

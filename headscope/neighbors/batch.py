@@ -28,6 +28,15 @@ class Extent:
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """What is multiplied with shared vectors: `Shared.drawn` of queries and of places, in float64."""
+
+    queries: Tensor  # [row, d]
+    shift: Tensor  # [head, place, d]
+    bias: Tensor  # [head, place, d]
+
+
+@dataclass(frozen=True)
 class Batch:
     """Queries in order of their place. A *row* is one query in one head: row = query · q_heads + q_head."""
 
@@ -46,6 +55,18 @@ class Batch:
         """The source, where its rows are held: only such are searched by compiled code."""
         assert isinstance(self.source, Table), "the search in torch is for all others"
         return self.source
+
+    @cached_property
+    def drawn(self) -> "Drawn":
+        """What queries and places are where vectors are shared."""
+        assert isinstance(self.source, Shared), "a table's rows are multiplied as they are"
+        z = self.queries.unflatten(1, (-1, self.group)).transpose(0, 1).flatten(1, 2)  # [head, query · group, width]
+        bias = self.bias.transpose(0, 1)
+        shift = torch.zeros_like(bias) if self.shift is None else self.shift.transpose(0, 1)
+        sizes = [z.shape[1], shift.shape[1], bias.shape[1]]
+        z, shift, bias = self.source.drawn(torch.cat([z, shift, bias], 1)).split(sizes, 1)
+        by_row = z.unflatten(1, (-1, self.group)).transpose(0, 1).reshape(self.rows, -1)
+        return Drawn(by_row, shift, bias)
 
     @property
     def rows(self) -> int:

@@ -26,16 +26,17 @@ def narrowed(batch: Batch, metric: Metric, k: int, asked: Asked, findings: Findi
     if not isinstance(batch.source, Shared):
         return findings
     row, first, last, token = findings.doubtful
-    score, error = narrow_scores(batch, metric, row, token)
-    passed, reached = (asked.passed(row, first, last, score + sign * error) for sign in (-1, 1))
+    pairs = [torch.cat(parts) for parts in zip((row, token), findings.contenders, strict=True)]
+    score, error = (part.tensor_split([len(row)]) for part in narrow_scores(batch, metric, *pairs))
+
+    passed, reached = (asked.passed(row, first, last, score[0] + sign * error[0]) for sign in (-1, 1))
     nearer = findings.nearer + asked.counted(row, first, passed)
     open_ = passed < reached
     doubtful = row[open_], passed[open_], reached[open_], token[open_]
 
     row, token = findings.contenders
-    score, error = narrow_scores(batch, metric, row, token)
-    floor = _kth(batch, k, row, score - error)
-    kept = score + error >= floor[row]
+    floor = _kth(batch, k, row, score[1] - error[1])
+    kept = score[1] + error[1] >= floor[row]
     return replace(findings, nearer=nearer, doubtful=doubtful, contenders=(row[kept], token[kept]))
 
 
@@ -55,6 +56,7 @@ def narrow_scores(batch: Batch, metric: Metric, row: Tensor, token: Tensor) -> t
     """Scores as `bounds` defines them of pairs, float64 [pair], and what they may be off by; infinite if not known."""
     source = batch.source
     assert isinstance(source, Shared)
+    batch.drawn  # noqa: B018 - made here, and not by several threads
     order = row.argsort(stable=True)
     rows, count = torch.unique_consecutive(row[order], return_counts=True)
     score, error = torch.empty(2, len(row), dtype=torch.float64, device=row.device)
@@ -72,8 +74,7 @@ def _of_row(batch: Batch, source: Shared, metric: Metric, row: int, token: Tenso
     z, bias = batch.queries[query, q_head].double(), batch.bias[place, head].double()
     shift = torch.zeros_like(bias) if batch.shift is None else batch.shift[place, head].double()
     scale = torch.ones_like(token).double() if batch.scale is None else batch.scale[place, token].double()
-    layer, of_layer = divmod(head, len(source.matrices[0]))
-    drawn = torch.stack([z, shift, bias]) @ source.matrices[layer][of_layer].double().T  # (3, d)
+    drawn = torch.stack([batch.drawn.queries[row], batch.drawn.shift[head, place], batch.drawn.bias[head, place]])
     vectors, norms = source.stock.vectors[token].double(), source.norms[head, token].double()
     along, along_shift, along_bias = (vectors @ drawn.T).unbind(1)
     dot = scale * (along + z @ shift) + z @ bias

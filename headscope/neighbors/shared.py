@@ -39,14 +39,19 @@ class Numbers:
 
     @classmethod
     def of(cls, stock: Stock, matrix: Tensor, bias: Tensor) -> Numbers:
-        """Of the rows E M, for a matrix float32 [head, d, width] and its bias [head, width]."""
+        """Of the rows E M, for a matrix float32 [head, d, width] and its bias [head, width].
+
+        In float64, and not of the rows themselves: what rounding does to these is known, see `bounds`.
+        """
+        heads, _, width = matrix.shape
+        wide = matrix.double().transpose(0, 1).flatten(1)
         kept = torch.empty(2 if bias.any() else 1, len(bias), len(stock.lengths), device=bias.device)
 
         def measure(tokens: slice) -> None:
-            rows = rounded(stock.vectors[tokens].float(), matrix).double()  # (head, token, width)
-            kept[0, :, tokens] = torch.linalg.vector_norm(rows, dim=-1)
+            rows = (stock.vectors[tokens].double() @ wide).unflatten(1, (heads, width))  # (token, head, width)
+            kept[0, :, tokens] = torch.linalg.vector_norm(rows, dim=-1).T
             if len(kept) > 1:
-                kept[1, :, tokens] = (rows @ bias.double()[..., None])[..., 0]
+                kept[1, :, tokens] = torch.einsum("thw,hw->ht", rows, bias.double())
 
         spread(measure, _stretches(len(stock.lengths)))
         return cls.unpacked(kept)

@@ -107,10 +107,10 @@ class Atlas(Answer):
             Sheet("kinds", "Share of each layer's heads by the kind of their nearest token", KINDS, tuple(rates)),
         )
 
-    def last(self) -> Sheet:
-        """The sheet of the last layer alone: of the layers that are found so far, the new one."""
+    def of_layer(self, layer: int) -> tuple[Sheet]:
+        """The nearest token of each head of one layer alone."""
         sheet = self.sheets()[0]
-        return replace(sheet, rows=sheet.rows[-1:])
+        return (replace(sheet, rows=sheet.rows[layer : layer + 1]),)
 
     def by_head(self) -> Sheet:
         """Heads × the nearest token and the own token's rank; it stands beside others of every head."""

@@ -18,7 +18,7 @@ from headscope.model.capture.heads import HeadTensors
 from headscope.model.card import Card
 from headscope.model.feed.projections import output_weights
 from headscope.model.opened import Opened, Text
-from headscope.model.passages import Tokenized, tokenized
+from headscope.model.passages import Tokenized, has_template, tokenized
 from headscope.model.surroundings import settled_class
 from headscope.model.tokens import Token
 from headscope.question import notes
@@ -144,6 +144,11 @@ class Bench:
         if not positions.types:
             return replace(made, types=())
         return replace(made, notes=(*made.notes, notes.token_types()))
+
+    @property
+    def has_template(self) -> bool:
+        """Whether the tokenizer has a template for chats."""
+        return has_template(self.opened.names.tokenizer)
 
     def w_o(self, layer: int) -> Tensor:
         """W_O of a layer's heads, as the model has it now, on the CPU: float32 [head, d_head, d_model]."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from headscope.errors import InputError, ModelError
+from headscope.errors import InputError
 from headscope.keep.memory import M, Memory, Recent
-from headscope.model.feed.feed import Feed, Part, finite_ids
+from headscope.model.feed.feed import Feed, Part
 from headscope.model.feed.feed import Place as ModelPlace
 from headscope.model.feed.positions import Spot
 from headscope.model.feed.projections import output_weights
@@ -24,44 +24,18 @@ from headscope.model.unembedding import Unembedding, find_unembedding
 from headscope.neighbors import Place, Source, Table
 from headscope.question import notes
 from headscope.question.choices import OPEN_REFERENCES, Reference, Space
-from headscope.vocabulary import closed_form
+from headscope.vocabulary import closed_form, forms
 from headscope.vocabulary.closed_form import ClosedForm, Motion
 from headscope.vocabulary.encoded import Aim, Encoded, mean_of, unbiased
 from headscope.vocabulary.fitted import Fitted
+from headscope.vocabulary.forms import CachedTensors, Forms, added_at
 from headscope.vocabulary.isolated import Isolated
 from headscope.vocabulary.numbers import KeptNumbers
-from headscope.vocabulary.stem import Stem
-from headscope.vocabulary.stem import stem as stem_of
 from headscope.vocabulary.through_w_o import Lens, seen_through
 from headscope.vocabulary.ways import Ways
 
 log = logging.getLogger(__name__)
-TOLERANCE = 1e-5  # of the largest |v|: what float32 arithmetic in another order may differ by
-_SAMPLE = 96  # tokens that a closed form is proved on, over all positions
 _PARTS: dict[Space, Part] = {"value": "v", "output": "v", "key": "k", "query": "q"}
-
-
-@dataclass(frozen=True)
-class _Proved:
-    """Whether a closed form agrees with the model."""
-
-    form: ClosedForm | None
-    error: float
-
-    @property
-    def nbytes(self) -> int:
-        return self.form.nbytes if self.form else 0
-
-
-@dataclass(frozen=True)
-class _CachedTensors:
-    """Tensors in the cache."""
-
-    tensors: tuple[Tensor, ...]
-
-    @property
-    def nbytes(self) -> int:
-        return sum(tensor.nbytes for tensor in self.tensors)
 
 
 class Vocabulary:
@@ -79,7 +53,7 @@ class Vocabulary:
         self._opened, self._alone = opened, alone
         self.fitted: Fitted | None = None  # what the space fitted is, once a lens is in use
         self._cache: Recent[Any] = Recent(budget)
-        self._owners: dict[tuple[int, Part], tuple[int, Part]] = {}
+        self._forms = Forms(opened.feed, self._cache, alone.weights_sha256)
         self._ways, self._numbers = Ways(), KeptNumbers(alone.weights_sha256)
 
     @property
@@ -161,13 +135,18 @@ class Vocabulary:
         projection = 0 if reference == "input" else layer
         if reference not in ("input", "layer"):
             return True
-        form = self._proved(_PARTS[space], projection).form
+        form = self._forms.proved(_PARTS[space], projection).form
         if form is None or form.stem is None:
             return False
         key: tuple[object, ...] = ("table", _PARTS[space], projection)
         if space == "output":
             key, form = ("output", projection, layer, "table"), self._seen_form(projection, layer, form)
-        return key in self._cache or ("shared", *key) in self._cache or self._numbers.get(form) is not None
+        if key in self._cache or ("shared", *key) in self._cache:
+            return True
+        numbers = self._numbers.get(form)
+        if numbers is not None:
+            self._cache.put(("shared", *key), form.shared(numbers))
+        return numbers is not None
 
     def isolated(self, layer: int) -> Table:
         """Every token's values in `layer` when the model reads it alone."""
@@ -187,7 +166,7 @@ class Vocabulary:
         if spot is not None and spot.added:
             form, error = self._arrivals
             if form is not None:
-                motion = self._motion("v", 0, spot)
+                motion = self._forms.motion("v", 0, spot)
                 table = self._keep(("arrivals",), form.pack)
                 return Encoded(table, Place(motion.scale, _shift(form, motion)), "closed form", error)
         plain = self._keep(("embedding",), self._embeddings)
@@ -195,32 +174,30 @@ class Vocabulary:
             return Encoded(plain, Place.none, "model", 0.0)
         ids, place = self.feed.plain_tokens, spot.added
         added = self.feed.arrivals(ids, place).double() - self.feed.arrivals(ids, None).double()
-        if float((added - added[0]).abs().amax()) <= TOLERANCE * float(plain.typical[0]):
+        if float((added - added[0]).abs().amax()) <= forms.TOLERANCE * float(plain.typical[0]):
             return Encoded(plain, Place(shift=added.mean(0, keepdim=True).float()), "closed form", 0.0)
         return Encoded(self._keep(("arrivals", spot), lambda: self._embeddings(place)), Place.none, "model", 0.0)
 
     @cached_property
     def _arrivals(self) -> tuple[ClosedForm | None, float]:
         """Models that norm the sum of embeddings (BERT): that norm's output, where it is what block 0 gets."""
-        form = closed_form.fit_arrivals(self.feed, self._stem((0, "v")))
+        form = closed_form.fit_arrivals(self.feed, self._forms.stem((0, "v")))
         spot = self.feed.spot(0)
         expected = self.feed.arrivals(self.feed.plain_tokens, spot.rows)
-        got = form.encode(self.feed.plain_tokens, self._offset((0, "v"), spot))[:, 0]
+        got = form.encode(self.feed.plain_tokens, self._forms.offset((0, "v"), spot))[:, 0]
         if got.shape != expected.shape:
             return None, float("inf")
         error = float((got - expected).abs().amax() / expected.abs().amax())
-        return (form, error) if error <= TOLERANCE else (None, error)
+        return (form, error) if error <= forms.TOLERANCE else (None, error)
 
     def forms(self) -> list[ClosedForm]:
         """The closed forms that are kept."""
-        layers = range(len(self.feed.anatomy.blocks))
-        kept = [self._cache.get(("form", part, layer)) for part in get_args(Part) for layer in layers]
-        return [proved.form for proved in kept if proved is not None and proved.form is not None]
+        return self._forms.kept()
 
     # ---- v, k and q ----
 
     def _part(self, part: Part, layer: int, spot: Spot | None, queries: int | None = None) -> Encoded:
-        proved = self._proved(part, layer)
+        proved = self._forms.proved(part, layer)
         if proved.form is None:
             table = self._keep(("model", part, layer, spot), lambda: self._run(part, layer, spot))
             return Encoded(table, Place.none, "model", 0.0)
@@ -228,7 +205,7 @@ class Vocabulary:
         source = self._source(("table", part, layer), form, queries)
         place = Place.none
         if form.stem is not None:
-            motion = self._motion(part, layer, spot)
+            motion = self._forms.motion(part, layer, spot)
             place = self._keep(("place", part, layer, spot), lambda: Place(motion.scale, _shift(form, motion)))
         return Encoded(source, place, "closed form", proved.error)
 
@@ -244,15 +221,15 @@ class Vocabulary:
     def _run(self, part: Part, layer: int, spot: Spot | None) -> Table:
         """The definition itself: every vocabulary id through the model."""
         ids = torch.arange(self.size, device=self.feed.device)
-        found = self.feed.vectors(ids, layer, _rows_at(spot), part)  # (V, head, d_head)
+        found = self.feed.vectors(ids, layer, added_at(spot), part)  # (V, head, d_head)
         return unbiased(found.transpose(0, 1))  # (head, V, d_head)
 
     def _turn(self, part: Part, layer: int, spot: Spot) -> Aim | None:
         """Turning a vector back by the position's turn compares it with the vocabulary at position 0."""
 
-        def measure() -> _CachedTensors:
+        def measure() -> CachedTensors:
             turn = measure_turn(self.feed, layer, part, spot)
-            return _CachedTensors(() if turn is None else (turn.mT.contiguous(),))
+            return CachedTensors(() if turn is None else (turn.mT.contiguous(),))
 
         kept = self._keep(("turn", part, layer, spot), measure).tensors
         return self._for_all_heads(kept[0]) if kept else None
@@ -265,7 +242,7 @@ class Vocabulary:
 
     def _output(self, projection: int, layer: int, spot: Spot | None, queries: int | None) -> Encoded:
         """W_O (R − μ), with μ the vocabulary's mean encoding, in the lens's coordinates."""
-        lens, proved = self._lens(layer), self._proved("v", projection)
+        lens, proved = self._lens(layer), self._forms.proved("v", projection)
         key = ("output", projection, layer)
         if proved.form is None:
             return self._seen((*key, spot), self._part("v", projection, spot).table, lens)
@@ -276,8 +253,8 @@ class Vocabulary:
         def place() -> Place:
             if isinstance(source, Table) and form.stem is None:
                 return Place(bias=-mean_of(source).float())
-            motion = self._motion("v", projection, spot)
-            return Place(motion.scale, _shift(seen, motion), -seen.of(self._centre(projection, spot)))
+            motion = self._forms.motion("v", projection, spot)
+            return Place(motion.scale, _shift(seen, motion), -seen.of(self._forms.centre(projection, spot)))
 
         at = self._keep((*key, "place", spot), place)
         assert at.bias is not None, "made above"
@@ -286,19 +263,10 @@ class Vocabulary:
     def _seen_form(self, projection: int, layer: int, form: ClosedForm) -> ClosedForm:
         return self._keep(("output", projection, layer, "form"), lambda: form.through(self._lens(layer)))
 
-    def _centre(self, layer: int, spot: Spot | None) -> Tensor:
-        """The mean over the vocabulary of what W acts on, for all layers that share it."""
-        owner = self._owner(layer, "v")
-
-        def measure() -> _CachedTensors:
-            return _CachedTensors((closed_form.centre(self._stem(owner), self._motion("v", layer, spot)),))
-
-        return self._keep(("centre", *owner, spot), measure).tensors[0]
-
     def _seen(self, key: tuple[object, ...], values: Table, lens: Lens) -> Encoded:
         """Values that the model itself computed, through a lens."""
         table = self._keep(key, lambda: seen_through(values, lens))
-        mean = self._keep((*key, "mean"), lambda: _CachedTensors((mean_of(values),))).tensors[0]
+        mean = self._keep((*key, "mean"), lambda: CachedTensors((mean_of(values),))).tensors[0]
         return Encoded(table, Place.none, "model", 0.0, Aim(lens.matrix, -lens(mean)))
 
     def _lens(self, layer: int) -> Lens:
@@ -306,7 +274,7 @@ class Vocabulary:
 
     def _writes(self, layer: int) -> Aim:
         """W_O itself: what a head's vectors add to the residual stream."""
-        kept = self._keep(("w_o", layer), lambda: _CachedTensors((output_weights(self.feed, layer)[0].double(),)))
+        kept = self._keep(("w_o", layer), lambda: CachedTensors((output_weights(self.feed, layer)[0].double(),)))
         return self._for_all_heads(kept.tensors[0])
 
     def _lands(self, layer: int) -> Aim:
@@ -319,80 +287,6 @@ class Vocabulary:
     def _embeddings(self, place: ModelPlace = None) -> Table:
         return unbiased(self.feed.arrivals(torch.arange(self.size, device=self.feed.device), place)[None])
 
-    # ---- the closed form, and what it is made of ----
-
-    def _proved(self, part: Part, layer: int) -> _Proved:
-        return self._keep(("form", part, layer), lambda: self._prove(part, layer))
-
-    def _prove(self, part: Part, layer: int) -> _Proved:
-        """Fit the closed form, and compare it with the model on random tokens, each at one of a few positions."""
-        owner = self._owner(layer, part)
-        moved = self.has_positions or bool(self.feed.positions.types)
-        stem = self._stem(owner) if moved or self._is_shared(owner) else None
-        form = closed_form.fit(self.feed, layer, part, stem)
-        generator = torch.Generator().manual_seed(layer)
-        known = self._finite_ids
-        ids = known[torch.randperm(len(known), generator=generator)[:_SAMPLE].to(known.device)]
-        limit = self.feed.positions.limit or 1
-        positions = sorted({0, 1, limit // 2, limit - 1} & set(range(limit))) if self.has_positions else []
-        spots = [None, *(self.feed.spot(position) for position in positions)]
-        worst, compared = 0.0, False
-        for spot, some in zip(spots, ids.tensor_split(len(spots)), strict=True):
-            if not len(some):
-                continue
-            expected = self.feed.vectors(some, layer, _rows_at(spot), part)  # (token, head, d_head)
-            finite = expected.isfinite().all(-1).all(-1)
-            if not finite.any():
-                continue
-            compared = True
-            got = form.encode(some, None if stem is None else self._offset(owner, spot))[finite]
-            difference = float((got - expected[finite]).abs().amax() / expected[finite].abs().amax().clamp_min(1e-30))
-            worst = max(worst, difference if difference == difference else float("inf"))
-        if not compared:
-            raise ModelError(
-                f"{type(self.feed.model).__name__} computes no numbers at layer {layer} for {len(ids)} tokens."
-            )
-        if worst > TOLERANCE + self.feed.anatomy.arithmetic.allowance:
-            log.info("layer %d: the closed form of %s misses the model by %.1e: the model is run", layer, part, worst)
-            return _Proved(None, worst)
-        return _Proved(form, worst)
-
-    @cached_property
-    def _finite_ids(self) -> Tensor:
-        return finite_ids(self.feed.model).to(self.feed.device)
-
-    def _owner(self, layer: int, part: Part) -> tuple[int, Part]:
-        """The layer and part whose stem this one shares: in most models, layer 0's v; in some all but layer 0 one."""
-        here = (layer, part)
-        if here not in self._owners:
-            others: list[tuple[int, Part]] = [(0, "v"), (1, "v")]
-            known = others[: others.index(here)] if here in others else others[: len(self.feed.anatomy.blocks)]
-            same = (owner for owner in known if closed_form.same_stem(self.feed, owner, here))
-            self._owners[here] = next(same, here)
-        return self._owners[here]
-
-    def _is_shared(self, owner: tuple[int, Part]) -> bool:
-        """Whether other layers share an owner's stem."""
-        last = len(self.feed.anatomy.blocks) - 1
-        return self._owner(last, "v") == owner
-
-    def _stem(self, owner: tuple[int, Part]) -> Stem:
-        return self._keep(("stem", *owner), lambda: stem_of(self.feed, *owner))
-
-    def _motion(self, part: Part, layer: int, spot: Spot | None) -> Motion:
-        owner = self._owner(layer, part)
-
-        def move() -> Motion:
-            return closed_form.motion(self.feed, *owner, self._stem(owner), self._offset(owner, spot))
-
-        return self._keep(("motion", *owner, spot), move)
-
-    def _offset(self, owner: tuple[int, Part], spot: Spot | None) -> Tensor:
-        def measure() -> _CachedTensors:
-            return _CachedTensors((closed_form.offset(self.feed, *owner, self._stem(owner), _rows_at(spot)),))
-
-        return self._keep(("offset", *owner, spot), measure).tensors[0]
-
     def _keep(self, key: tuple[object, ...], build: Callable[[], M]) -> M:
         return self._cache.made(key, build)
 
@@ -400,8 +294,3 @@ class Vocabulary:
 def _shift(form: ClosedForm, motion: Motion) -> Tensor | None:
     """a [head, d_head]: what a position adds to every row of A; None: nothing."""
     return None if motion.offset is None else form.of(motion.offset)
-
-
-def _rows_at(spot: Spot | None) -> ModelPlace:
-    """What the model adds at a spot; None: no position."""
-    return None if spot is None else spot.added

@@ -57,20 +57,19 @@ def by_chunk(vectors: Tensor, work: Callable[[Tensor], Tensor]) -> Tensor:
 def measured(vectors: Tensor, norm: Norm | None, factor: float, added: Tensor, is_own: bool) -> Stem:
     """The stem of vectors E [token, d]: their lengths, and those that a norm measures."""
 
-    def squares(chunk: Tensor) -> Tensor:
-        wide = chunk.double()
-        centred = wide if norm is None else norm.centred(wide)
-        return torch.stack([centred.square().sum(-1), wide.square().sum(-1)], -1)
+    # In float64 without a copy in it: what the mean takes of a square costs few of its figures.
+    lengths = by_chunk(vectors, lambda chunk: torch.linalg.vector_norm(chunk, dim=-1, dtype=torch.float64))
+    squares = lengths.square()
+    if norm is not None and norm.centres:
+        sums = by_chunk(vectors, lambda chunk: chunk.sum(-1, dtype=torch.float64))
+        squares = (squares - sums.square() / vectors.shape[1]).clamp_min(0)
+    return Stem(Stock(vectors, lengths.float() * (1 + 2.0**-22)), squares, factor, added, is_own)
 
-    found = by_chunk(vectors, squares)
-    lengths = found[:, 1].sqrt().float() * (1 + 2.0**-22)  # and not less
-    return Stem(Stock(vectors, lengths), found[:, 0].contiguous(), factor, added, is_own)
 
-
-def stem(feed: Feed, layer: int, part: Part) -> Stem:
-    """Of the whole vocabulary, at no position."""
+def stem(feed: Feed, layer: int, part: Part, *, looked_up: bool = False) -> Stem:
+    """Of the whole vocabulary, at no position; `looked_up`: it is known that an embedding is a row of the weight."""
     norm = feed.norm(layer, part)
-    own = _own(feed, layer, part)
+    own = _own(feed, layer, part, looked_up)
     if own is not None:
         return measured(own[0], norm, *own[1:], is_own=True)
     rows = feed.inputs(torch.arange(feed.vocab_size, device=feed.device), layer, None, part)  # (V, d)
@@ -79,7 +78,7 @@ def stem(feed: Feed, layer: int, part: Part) -> Stem:
     return measured(rows, norm, 1.0, torch.zeros_like(rows[0]), is_own=False)
 
 
-def _own(feed: Feed, layer: int, part: Part) -> tuple[Tensor, float, Tensor] | None:
+def _own(feed: Feed, layer: int, part: Part, looked_up: bool) -> tuple[Tensor, float, Tensor] | None:
     """The model's embeddings E, and the factor f and vector c of y = f (E + c); None where y is something else."""
     embeddings = feed.model.get_input_embeddings()
     weight = getattr(embeddings, "weight", None)
@@ -99,7 +98,9 @@ def _own(feed: Feed, layer: int, part: Part) -> tuple[Tensor, float, Tensor] | N
     added = (y - factor * e).mean(0)
     if float(added.abs().amax()) < _SAME * size:
         added = torch.zeros_like(added)
-    if not float((factor * e + added - y).abs().amax()) <= _SAME * size or not _looks_up(feed, embeddings, weight):
+    if not float((factor * e + added - y).abs().amax()) <= _SAME * size:
+        return None
+    if not looked_up and not _looks_up(feed, embeddings, weight):
         return None
     return weight, factor, (added / factor).float()
 

@@ -75,6 +75,13 @@ def server(scope: Scope, limits: Limits) -> Iterator[Server]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def undisturbed() -> Iterator[Server]:
+    """A server that nobody leaves."""
+    with Server(create_app(anew())) as running:
+        yield running
+
+
 @pytest.fixture
 def gate(scope: Scope, server: Server) -> Iterator[Gate]:
     with Gate(scope) as one:
@@ -115,7 +122,9 @@ def free(server: Server) -> None:
 
 
 @pytest.mark.parametrize("route", QUESTIONS)
-def test_work_ends_with_the_visitor_at_the_next_step(route: str, server: Server, gate: Gate) -> None:
+def test_work_ends_with_the_visitor_at_the_next_step(
+    route: str, server: Server, undisturbed: Server, gate: Gate
+) -> None:
     if route == "map":
         pytest.importorskip("openTSNE", reason="maps are not installed (extra: maps)")
     question = {"text": TEXT} | QUESTIONS[route]
@@ -130,12 +139,11 @@ def test_work_ends_with_the_visitor_at_the_next_step(route: str, server: Server,
     assert gate.steps == held, "the model was run on"
 
     # Asked by somebody who waits, the answer is that of a server that nobody left.
-    with Server(create_app(anew())) as other:
-        assert ask(server, route, **question).json() == ask(other, route, **question).json()
+    assert ask(server, route, **question).json() == ask(undisturbed, route, **question).json()
 
 
 @pytest.mark.parametrize("file", ["neighbors.csv", "view.html", "effects.csv"])
-def test_a_file_is_not_made_for_nobody(file: str, server: Server, gate: Gate) -> None:
+def test_a_file_is_not_made_for_nobody(file: str, server: Server, undisturbed: Server, gate: Gate) -> None:
     view = "layers" if file == "effects.csv" else "heads"
     address = f"take/{file}?text=A+bird+likes&layer=2&reference=layer&view={view}"
     read = f"take?text=A+bird+likes&layer=2&reference=layer&view={view}"
@@ -149,11 +157,10 @@ def test_a_file_is_not_made_for_nobody(file: str, server: Server, gate: Gate) ->
     gate.open()
     free(server)
     assert gate.steps == held
-    with Server(create_app(anew())) as other:
-        assert ask(other, read).status_code == 200
-        one, two = (httpx.get(f"{here.address}{API}/{address}", timeout=60) for here in (server, other))
-        assert one.status_code == 200
-        assert one.content == two.content
+    assert ask(undisturbed, read).status_code == 200
+    one, two = (httpx.get(f"{here.address}{API}/{address}", timeout=60) for here in (server, undisturbed))
+    assert one.status_code == 200
+    assert one.content == two.content
 
 
 @pytest.mark.parametrize(("route", "step"), [("effects", 1), ("effects", 4), ("atlas", 4)])

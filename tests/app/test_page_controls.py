@@ -153,7 +153,7 @@ def test_overtaken_requests_never_paint(page: Browser, ask: Ask) -> None:
 
 def test_each_control_and_table_is_explained_with_its_formula(page: Browser) -> None:
     sentences = page.js("[...document.querySelectorAll('#controls .says, .figure .says')].map((e) => e.textContent)")
-    assert len(sentences) == 19
+    assert len(sentences) == 20
     assert all(len(sentence) > 20 for sentence in sentences)
     page.click("[data-control=metric] summary")
     page.wait("document.querySelector('[data-control=metric] .formula').checkVisibility()")

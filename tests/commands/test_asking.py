@@ -210,6 +210,8 @@ def test_a_view_takes_the_options_that_it_uses_and_names_the_views_of_others(run
         ("look --model ~nosuchuser/x", "'~nosuchuser/x' is nowhere"),
         ("serve --survey " + "x" * 300, "is too long for a path"),
         ("report " + "x" * 300 + " -o y", "is too long for a path"),
+        ("serve --memory much", "the memory is 'much'; it is a number of bytes with its unit"),
+        ("look --memory 4", "such as 4G, 512M or 1.5GiB"),
         ("recovery x --offset a", "'--offset'"),
     ],
 )

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headscope.keep.allocator import give_back
-from headscope.keep.memory import Recent
+from headscope.keep.memory import Memory, Recent, spare_room
 
 STEPS = st.lists(st.tuples(st.sampled_from(["put", "get", "made"]), st.sampled_from("abcd"), st.integers(0, 6)))
 PATIENCE = 30  # seconds after which a thread counts as stuck
@@ -126,3 +126,80 @@ def test_freed_memory_between_what_is_still_used_is_given_back():
     give_back()
     assert before - resident() > block * count // 2
     assert all(bool((one == 1).all()) for one in held)
+
+
+# ---- one budget for several ----
+
+
+def test_several_share_a_budget_and_the_least_recently_used_of_all_goes_first():
+    memory = Memory(10)
+    words, numbers = Recent[str](memory, len), Recent[int](memory, lambda number: number)
+    words.put("a", "1234")
+    numbers.put("a", 4)
+    assert words.get("a") == "1234"
+    words.put("b", "123")
+    assert (numbers.get("a"), words.get("a"), words.get("b")) == (None, "1234", "123")
+    assert (memory.nbytes, words.nbytes, numbers.nbytes) == (7, 7, 0)
+    numbers.put("large", 100)
+    assert (words.items(), numbers.items()) == ([], [("large", 100)]), "the newest stays"
+
+
+def test_an_entry_that_is_put_again_counts_what_it_has_become():
+    memory = Memory(10)
+    lists = Recent[list[int]](memory, len)
+    grown = [1]
+    lists.put("a", grown)
+    lists.put("b", [1, 2, 3])
+    grown += range(7)
+    lists.put("a", grown)
+    assert memory.nbytes == 8
+    assert [key for key, _ in lists.items()] == ["a"]
+
+
+def test_what_nobody_can_ask_for_takes_no_room():
+    memory = Memory(10)
+    gone, stays = Recent[str](memory, len), Recent[str](memory, len)
+    gone.put("a", "12345")
+    stays.put("a", "123")
+    del gone
+    gc.collect()
+    assert memory.nbytes == 3
+    assert stays.get("a") == "123"
+
+
+def test_within_a_smaller_budget_others_keep_what_they_have():
+    memory = Memory(100)
+    one, other = Recent[str](memory, len), Recent[str](memory, len)
+    other.put("a", "12345678")
+    with one.within(4):
+        for key in "abc":
+            one.put(key, "123")
+        assert [key for key, _ in one.items()] == ["c"]
+    one.put("d", "123")
+    assert [key for key, _ in one.items()] == ["c", "d"]
+    assert other.get("a") == "12345678"
+
+
+def test_what_is_made_ahead_takes_spare_room_and_goes_first():
+    memory = Memory(10)
+    recent = Recent[str](memory, len)
+    recent.put("used", "1234")
+    with spare_room() as room:
+        recent.put("ahead", "123")
+        assert recent.get("used") == "1234", "which does not count as a use"
+        assert not room.full
+        recent.put("no room", "12345")
+        assert room.full
+    assert [key for key, _ in recent.items()] == ["ahead", "used"]
+    recent.put("now", "12345")
+    assert [key for key, _ in recent.items()] == ["used", "now"]
+
+
+def test_what_was_made_ahead_and_is_used_stays():
+    recent = Recent[str](10, len)
+    recent.put("used", "1234")
+    with spare_room():
+        recent.put("ahead", "123")
+    assert recent.get("ahead") == "123"
+    recent.put("now", "12345")
+    assert [key for key, _ in recent.items()] == ["ahead", "now"]

@@ -13,14 +13,6 @@ from hypothesis import strategies as st
 
 from headscope import InputError, Scope
 
-PAD = {
-    "bert": "[PAD]",
-    "distilbert": "[PAD]",
-    "electra": "[PAD]",
-    "albert": "[PAD]",
-    "nomic-bert": "[PAD]",
-    "esm": "[PAD]",
-}
 WORDS = "time flies like an arrow and fruit flies like a banana in the sea "
 SPACES = {"v": "value", "k": "key", "q": "query"}
 
@@ -56,19 +48,25 @@ def words(count, tokenizer):
 
 
 def test_a_token_is_its_own_encoding_with_padding_written_in_the_text(name, scope):
-    pad = PAD.get(name, "<pad>")
+    pad = zoo.ZOO[name][0]().pad_token
     reading = scope.read(f"Time flies {pad} like an {pad}{pad} arrow.")
     assert sum(token.text == pad for token in reading.tokens) >= 3
     assert missed(reading) < 2e-5
 
 
 def test_a_token_is_its_own_encoding_in_padded_batches(name, scope):
-    pad = PAD.get(name, "<pad>")
+    pad = zoo.ZOO[name][0]().pad_token
     texts = [zoo.TEXT, "A bird.", f"{pad} the early {pad} bird", "Time flies like an arrow."]
     for reading in scope.read_many(texts):
         assert missed(reading, "vk") < 2e-5
         alone = scope.read(reading.text)
         assert alone.spots == reading.spots
+
+
+@pytest.mark.parametrize("of", ["marian/encoder", "marian/decoder"])
+def test_a_table_of_sines_is_returned_once_for_all_texts_of_a_batch(scope_of, of):
+    for reading in scope_of(of).read_many([zoo.TEXT, "A bird."]):
+        assert missed(reading) < 2e-5
 
 
 @pytest.mark.parametrize("name", ["roberta", "camembert", "mpnet"])

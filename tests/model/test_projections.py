@@ -9,7 +9,10 @@ import zoo
 
 from headscope import InputError
 
-NORMALISED_AFTERWARDS = {"qwen3", "gemma3", "olmo2"}
+NORMALISED_AFTERWARDS = {
+    *("apertus", "dots1", "embeddinggemma", "exaone4", "gemma3", "gemma3-vl", "glm4-moe", "olmo2", "olmo3", "olmoe"),
+    *("persimmon", "qwen3", "qwen3-moe"),
+}
 
 
 def attention_inputs(scope, text, layer):

@@ -5,10 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headscope.neighbors import Place, Source, Table, bounds
+from headscope.neighbors import Place, Shared, Source, Table, bounds
 from headscope.neighbors.batch import Batch, batches
 from headscope.neighbors.narrowed import narrow_scores
-from headscope.neighbors.scan.torch_rows import Additions, Tile, drawn, multiply, weigh
+from headscope.neighbors.scan.torch_rows import Additions, Tile, multiply, narrow, weigh
 from headscope.question.choices import METRICS, Metric
 from tests.neighbors.test_shared import both
 
@@ -46,7 +46,9 @@ def _scores(batch: Batch, metric: Metric) -> tuple[torch.Tensor, torch.Tensor, t
     """Scores float32 [head, token], what they may be off by, and which are usable."""
     source, additions, tokens = batch.source, Additions.of_batch(batch), slice(0, batch.source.shape[1])
     z = batch.queries.transpose(0, 1)  # [head, query, d_head]
-    vectors, pull = drawn(source, z)
+    vectors, pull = z, None
+    if isinstance(source, Shared):
+        vectors, pull = narrow(batch.drawn.queries.unflatten(0, (1, -1)).transpose(0, 1))
     vectors = torch.cat([additions.vectors, vectors], 1)
     products = torch.empty(*vectors.shape[:2], tokens.stop)
     multiply(source, slice(None), tokens, vectors, products)

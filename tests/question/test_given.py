@@ -10,9 +10,9 @@ import pytest
 import torch
 import zoo
 
-from headscope import InputError
+from headscope import InputError, Scope
 from headscope.corpus.texts import find_sources
-from headscope.question.given import in_order, numbers_of, whole
+from headscope.question.given import bytes_of, in_order, numbers_of, whole
 from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.claims.run import ClaimsAsked
 from headscope.studies.probes import fit_lens, recovery
@@ -294,3 +294,38 @@ def test_nulls_of_a_generator_are_measured(scope, tmp_path):
     assert survey.plan(iter(["labels"])).shards == survey.plan(["labels"]).shards == 2
     survey.run(iter(["labels"]))
     assert survey.plan(["labels"]).done == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("4G", 4 * 2**30),
+        ("512m", 512 * 2**20),
+        ("1.5GiB", 3 * 2**29),
+        ("1.5 GiB", 3 * 2**29),
+        ("2GB", 2 * 10**9),
+        ("64Ki", 2**16),
+        ("1T", 2**40),
+        (123, 123),
+        (np.int64(5), 5),
+    ],
+)
+def test_sizes_are_read_as_people_write_them(given, expected):
+    assert bytes_of(given, "the memory") == expected
+
+
+@pytest.mark.parametrize("given", ["", "G", "4X", "-1G", "4", "1e9G", "0G", "0.0001K", 0, -1, 2.5, True, None, "4 G B"])
+def test_what_is_no_size_is_refused_with_what_would_be_one(given):
+    with pytest.raises(InputError, match=r"the memory is .*; it is a number of bytes with its unit, such as 4G"):
+        bytes_of(given, "the memory")
+
+
+def test_a_scope_has_part_in_the_memory_of_another(scope_of):
+    own = scope_of("bert").bench.opened
+    first = Scope.from_model(own.model, own.names.tokenizer, cache_bytes="1M")
+    second = Scope.from_model(own.model, own.names.tokenizer, cache_bytes=first.memory)
+    assert first.memory.budget == 2**20
+    second.read("A bird").nearest(1, 0)
+    assert first.memory.nbytes == second.memory.nbytes > 0
+    with pytest.raises(InputError, match="cache_bytes is 'much'"):
+        Scope.from_model(own.model, own.names.tokenizer, cache_bytes="much")

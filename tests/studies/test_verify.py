@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from headscope.studies.verify import Verdict, verify
 from headscope.vocabulary.closed_form import ClosedForm
 
 TABLE = Path(__file__).parents[2] / "docs" / "models.md"
+WRITE = "write it anew: python -m pytest tests/studies/test_verify.py --write-models"
 HEAD = """# Verified models
 
 Written by `python -m pytest tests/studies/test_verify.py --write-models` from what the tests ran: for each
@@ -46,6 +48,15 @@ Models that accelerate offloads to memory or disk, and models compiled in any of
 written while they are read), give the readings of the plain model and are left as they were
 (`tests/model/test_spread.py`). Models on several GPUs have not been tried.
 
+## Versions
+
+The table is of transformers 5.23. The oldest one that headscope installs with is transformers 5.0: there `.ci/oldest`
+runs the same architectures, as far as that version has them, through the same checks of their readings, and every way
+of giving what is read. With transformers 5.0 the decoder of T5 is refused in a sentence (its encoder is read), and what
+that version itself does otherwise stays as it is: where RoBERTa's positions go on behind padding in a text, say.
+Not tested: the versions between the two, later ones, and Python other than the one that the tests run with (3.10 is the
+oldest that the code is written for).
+
 ## Architectures
 
 | architecture | attention | encodings | W_Q and W_K | masks | verdict |
@@ -71,20 +82,23 @@ def row(name: str, verdict: Verdict) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-@pytest.fixture(scope="module")
-def verdicts():
-    return {name: verify(Scope.from_model(*zoo.build(name), stack=zoo.stack_of(name))) for name in sorted(zoo.ZOO)}
+@cache
+def verdict_of(name: str) -> Verdict:
+    return verify(Scope.from_model(*zoo.build(name), stack=zoo.stack_of(name)))
 
 
-def test_every_identity_holds_for_every_architecture(verdicts):
-    assert [name for name, verdict in verdicts.items() if not verdict.holds] == []
-
-
-def test_the_table_of_verified_models_is_what_was_run(verdicts, request):
-    table = HEAD + "".join(row(name, verdict) + "\n" for name, verdict in verdicts.items())
+def test_the_table_has_a_row_for_every_architecture(request):
     if request.config.getoption("--write-models"):
-        TABLE.write_text(table)
-    assert TABLE.read_text() == table, "write it anew: python -m pytest tests/studies/test_verify.py --write-models"
+        TABLE.write_text(HEAD + "".join(row(name, verdict_of(name)) + "\n" for name in sorted(zoo.ZOO)))
+    table = TABLE.read_text()
+    assert table.startswith(HEAD)
+    named = [line.split(" | ")[0].removeprefix("| ") for line in table.removeprefix(HEAD).splitlines()]
+    assert named == sorted(zoo.ZOO), WRITE
+
+
+def test_every_identity_holds_and_the_table_says_what_was_run(name):
+    assert verdict_of(name).holds
+    assert row(name, verdict_of(name)) in TABLE.read_text().splitlines(), WRITE
 
 
 def projection_that_returns_more(scope, monkeypatch):

@@ -8,7 +8,7 @@ import torch
 import zoo
 
 from headscope import Scope
-from headscope.vocabulary import Encoded, Vocabulary, encodings
+from headscope.vocabulary import Encoded, Vocabulary, forms
 
 
 @pytest.fixture(params=plain.FAMILIES)
@@ -61,7 +61,7 @@ def test_the_closed_form_agrees_with_the_oracle_on_the_whole_vocabulary(scope, v
 
 
 def test_where_the_closed_form_misses_the_model_itself_answers_the_same(scope, vocabulary, monkeypatch):
-    monkeypatch.setattr(encodings, "TOLERANCE", -1.0)
+    monkeypatch.setattr(forms, "TOLERANCE", -1.0)
     by_model = Vocabulary(scope.bench.opened, 2**30, scope.isolated)
     assert at(by_model, 1, 5).way == "model"
     for position in (None, 5):
@@ -71,7 +71,7 @@ def test_where_the_closed_form_misses_the_model_itself_answers_the_same(scope, v
 def test_a_reading_by_the_oracle_gives_the_same_neighbours(name, build, monkeypatch):
     model, tokenizer = build(name)
     fast = Scope.from_model(model, tokenizer).read(zoo.TEXT).nearest([2, 4], 1, reference="layer", k=5)
-    monkeypatch.setattr(encodings, "TOLERANCE", -1.0)
+    monkeypatch.setattr(forms, "TOLERANCE", -1.0)
     slow = Scope.from_model(model, tokenizer).read(zoo.TEXT).nearest([2, 4], 1, reference="layer", k=5)
     assert torch.equal(fast.ids, slow.ids)
     assert torch.equal(fast.own_rank, slow.own_rank)

@@ -10,7 +10,7 @@ import zoo
 from headscope import Scope
 from headscope.errors import InputError
 from headscope.neighbors import distances
-from headscope.vocabulary import encodings
+from headscope.vocabulary import forms
 
 METRICS = ["cosine", "euclidean", "dot"]
 
@@ -63,7 +63,7 @@ def test_output_is_the_value_space_through_w_o_from_the_vocabularys_mean(
 @pytest.mark.parametrize("reference", ["input", "layer"])
 def test_output_by_the_model_itself_is_the_same(name, build, scope, reference, monkeypatch):
     expected = scope.read(zoo.TEXT).nearest([2, 4], 1, "output", reference, k=5)
-    monkeypatch.setattr(encodings, "TOLERANCE", -1.0)
+    monkeypatch.setattr(forms, "TOLERANCE", -1.0)
     found = Scope.from_model(*build(name)).read(zoo.TEXT).nearest([2, 4], 1, "output", reference, k=5)
     assert torch.equal(found.ids, expected.ids)
     assert torch.allclose(found.distances, expected.distances, atol=1e-5)

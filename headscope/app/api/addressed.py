@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from headscope.app.api.asks import CompareAsk, MapAsk, Near, NearestAsk, Other, Perplexity, Seed, Size, Text
+from headscope.app.api.asks import CompareAsk, MapAsk, Near, NearestAsk, Other, Perplexity, Seed, Size
+from headscope.app.api.passages import FIELDS, Text, fields_of, of_address
 from headscope.question.choices import OPEN_REFERENCES, Method, Weigh, What, resolved
 from headscope.reading.offers import offers
 
@@ -51,18 +52,19 @@ class ViewAsk(NearestAsk):
     @classmethod
     def of_address(cls, query: dict[str, str]) -> ViewAsk:
         """The view of an address; what it does not say, or says wrongly, is as in the first view."""
-        known = {name: value for name, value in query.items() if name in cls.model_fields}
+        known, passage = fields_of(query, cls), of_address(query)
         while True:
             try:
-                return cls.model_validate_strings(known)
+                found = cls.model_validate_strings(known)
+                return found if passage is None else found.about(passage)
             except ValidationError as error:
                 for name in {str(fault["loc"][0]) for fault in error.errors()}:
                     del known[name]
 
     def as_map(self) -> MapAsk:
         """The map that is shown."""
-        names = ("model", "text", "mask", "into", "layer", "space", "metric", "method", "candidates")
-        given = {name: getattr(self, name) for name in (*names, "size", "perplexity", "seed")}
+        names = ("model", "mask", "into", "layer", "space", "metric", "method", "candidates")
+        given = self.passage.given | {name: getattr(self, name) for name in (*names, "size", "perplexity", "seed")}
         reference = self.reference if OPEN_REFERENCES[self.space] else None
         return MapAsk(**given, head=self.head or 0, reference=reference, at=self.map_at, k=self.map_k)
 
@@ -78,16 +80,17 @@ class ViewAsk(NearestAsk):
         other = given.get(self.compare)
         if other is None or None in other.values():
             return None
-        first = {name: getattr(self, name) for name in NearestAsk.model_fields}
-        return CompareAsk(**first, other=Other(**other))  # type: ignore[arg-type]
+        first = {name: getattr(self, name) for name in NearestAsk.model_fields if name not in FIELDS}
+        return CompareAsk(**first, **self.passage.given, other=Other(**other))  # type: ignore[arg-type]
 
 
 def from_address(query: dict[str, str], model: str | None = None) -> NearestAsk | None:
     """The view that a page's address asks of a model; None where it asks for none that could be."""
-    known = {name: value for name, value in query.items() if name in NearestAsk.model_fields}
+    known, passage = fields_of(query, NearestAsk), of_address(query)
     if model is not None:
         known["model"] = model
     try:
-        return NearestAsk.model_validate_strings(known)
+        found = NearestAsk.model_validate_strings(known)
+        return found if passage is None else found.about(passage)
     except ValueError:
         return None

@@ -40,7 +40,7 @@ def _steps(desk: Desk, ask: NearestAsk) -> list[Step]:
     scope = desk.models.there(ask.model)
     layers = sorted(range(scope.card.layers), key=lambda layer: (abs(layer - ask.layer), layer < ask.layer))
     others = [ask.model_copy(update={"layer": layer}) for layer in layers]
-    steps: list[Step] = [desk.work(other, questions.nearest) for other in others]
+    steps: list[Step] = [desk.weighed(desk.work(other, questions.nearest)) for other in others]
     return [*steps, lambda: scope.bank(mask=ask.mask)]
 
 

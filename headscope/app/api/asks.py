@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from headscope.app.api.passages import FIELDS, PassageAsk, Text
 from headscope.question import defaults, meanings
 from headscope.question.choices import (
     OPEN_REFERENCES,
@@ -30,17 +31,6 @@ Token = Annotated[
 ]
 
 
-def _unicode(text: str) -> str:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise ValueError(f"character {error.start} is half of a surrogate pair, which is no text") from None
-    return text
-
-
-Text = Annotated[str, AfterValidator(_unicode)]
-
-
 _REFERENCES = (
     " ".join(f"{name}: {meaning}" for name, meaning in meanings.REFERENCES.items())
     + f" (null: {defaults.REFERENCE}; the spaces embedding, unembedding and fitted have none)."
@@ -51,10 +41,8 @@ Perplexity = Annotated[float, Field(ge=2, allow_inf_nan=False, description="Of t
 Seed = Annotated[int, Field(ge=0, lt=2**32, description="Of the random rest, and of t-SNE.")]
 
 
-class Ask(BaseModel):
+class Ask(PassageAsk):
     """A text, and the model that is to read it."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     model: str | None = Field(
         default=None,
@@ -62,7 +50,6 @@ class Ask(BaseModel):
         max_length=300,
         description="Hub id or directory; null: the server's own model.",
     )
-    text: Text = Field(default=defaults.TEXT, description="The text to read.", examples=[defaults.TEXT])
     mask: Mask = Field(default="model", description="Who may see whom: the model's own mask, everyone, or only before.")
 
     @property
@@ -190,7 +177,9 @@ class MapAsk(Ask):
     @property
     def ground(self) -> MapAsk:
         """The question of the map itself, which no text was placed in."""
-        return self if self.into is None else self.model_copy(update={"text": self.into, "into": None})
+        if self.into is None:
+            return self
+        return self.about(self.passage.saying(self.into)).model_copy(update={"into": None})
 
 
 class JourneyAsk(LaidOutAsk):
@@ -324,8 +313,9 @@ class CompareAsk(NearestAsk):
 
     def other_side(self) -> NearestAsk:
         """The question of the other side; of another text, the token is still to be found."""
-        given = self.model_dump(exclude={"other"}) | self.other.model_dump(exclude_none=True)
-        return NearestAsk(**given)
+        passage = self.passage if self.other.text is None else self.passage.saying(self.other.text)
+        differs = self.other.model_dump(exclude_none=True, exclude={"text"})
+        return NearestAsk(**self.model_dump(exclude={"other", *FIELDS}) | passage.given | differs)
 
 
 def values_of(reference: Reference | None, space: Space) -> What | None:

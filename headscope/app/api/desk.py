@@ -22,6 +22,7 @@ from headscope.app.api.surveys import Surveys
 from headscope.app.visitors import Visitors
 from headscope.errors import InputError
 from headscope.keep.memory import Recent
+from headscope.question.passage import Passage
 from headscope.reading.answer import Answer
 from headscope.reading.reading import Reading
 from headscope.scope import Scope
@@ -97,7 +98,7 @@ class Desk:
                 self.keep(ask, answer)
             return answer
 
-        return self._weighed(job)
+        return job
 
     async def from_hand(self, ask: ViewAsk, make: Callable[[Turn], bytes], request: Request | None) -> bytes:
         """What `make` makes of a reading that is at hand: nothing is read or begun for it."""
@@ -109,7 +110,7 @@ class Desk:
             return make(self._turn(scope, ask, self.at_hand))
 
         try:
-            return await self._work(self._weighed(job), request)
+            return await self._work(job, request)
         except NotWhole as missing:
             model, scope = self.models.key(ask.model), self.models.there(ask.model)
             raise wait_for(await self.isolating.told(model, scope, missing.alone.what, request)) from None
@@ -144,9 +145,9 @@ class Desk:
     async def _work(self, job: Callable[[], T], request: Request | None, key: Hashable | None = None) -> T:
         """What a job comes to in its turn, as long as its visitor has not had too much."""
         with self.visitors.admitted(request):
-            return await self.line.run(self.visitors.timed(request, job), request, key)
+            return await self.line.run(self.visitors.timed(request, self.weighed(job)), request, key)
 
-    def _weighed(self, job: Callable[[], T]) -> Callable[[], T]:
+    def weighed(self, job: Callable[[], T]) -> Callable[[], T]:
         """The same job; then the readings that it used are weighed, which may have come to hold more."""
 
         def run() -> T:
@@ -165,10 +166,12 @@ class Desk:
 
     def check(self, ask: Ask) -> None:
         """TooLong or InputError for what is beyond the server's bounds."""
-        if len(ask.text) > self.limits.characters:
+        passage = ask.passage
+        if passage.length > self.limits.characters:
+            parts = "characters" if passage.ids is None else "token ids"
             raise TooLong(
-                f"the text has {len(ask.text):,} characters, and this server reads at most "
-                f"{self.limits.characters:,}: shorten it."
+                f"the text has {passage.length:,} {parts}, and this server reads at most {self.limits.characters:,}: "
+                "shorten it."
             )
         k = getattr(ask, "k", 0)
         if k > self.limits.k:
@@ -217,7 +220,7 @@ class Desk:
         """The text of a question, read by a model, once."""
         reading = self._read(scope, ask)
         if reading is None:
-            reading = scope.read(ask.text, ask.mask)  # looks at the model
+            reading = scope.read(**ask.passage.given, mask=ask.mask)  # looks at the model
             key = self._key_of_reading(scope, ask)
             if key is not None:
                 self._used[key] = reading
@@ -240,10 +243,10 @@ class Desk:
             )
         return reading
 
-    def _key_of_reading(self, scope: Scope, ask: Ask) -> tuple[str | None, str, str, str] | None:
+    def _key_of_reading(self, scope: Scope, ask: Ask) -> tuple[str | None, Passage, str, str] | None:
         """What a reading belongs to; None where the model has to be looked at first."""
         card = scope.known_card()
-        return None if card is None else (self.models.key(ask.model), ask.text, ask.mask, card.weights_sha256)
+        return None if card is None else (self.models.key(ask.model), ask.passage, ask.mask, card.weights_sha256)
 
     def _key(self, ask: Ask) -> tuple[type[Ask], Ask, str] | None:
         """What an answer belongs to: the question, and the weights as they are; None as above, or where none is open.

@@ -95,4 +95,8 @@ def _sentence(error: Mapping[str, object]) -> str:
         return f"there is no field {name!r}."
     if error.get("type") == "json_invalid":
         return "the request is no JSON."
+    if error.get("type") == "missing" and names:
+        return f"{'.'.join(names)} is missing."
+    if error.get("type") == "value_error" and not names:  # of fields that do not go together
+        return str(error.get("msg")).removeprefix("Value error, ") + "."
     return f"{name} is {cut(_SHOWN.repr(error.get('input')))}: {error.get('msg')}."

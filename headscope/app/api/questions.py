@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from headscope.app.api.addressed import ViewAsk
@@ -148,19 +149,22 @@ def atlas(turn: Turn, ask: AllHeadsAsk) -> AllHeadsRecord:
 
 def atlas_by_layer(turn: Turn, ask: AllHeadsAsk, tell: Callable[[FoundLayerRecord], None]) -> AllHeadsRecord:
     """The same; `tell` hears of each layer when it is found."""
+    told = 0
 
-    def found(atlas: Atlas) -> None:
-        layer, heads = len(atlas.ids) - 1, atlas.ids.shape[1]
-        told = atlas.to_dict()
-        tell(
-            {
-                "layer": layer,
-                "reference": told["reference"],
-                "cells": told["cells"][layer * heads :],
-                "rates": told["layers"][layer],
-                **laid_out(ask, lambda: [atlas.last()]),
-            }
-        )
+    def found(so_far: Atlas) -> None:
+        nonlocal told
+        record, layers = so_far.to_dict(), range(told, len(so_far.ids))
+        told = layers.stop
+        for layer in layers:
+            tell(
+                {
+                    "layer": layer,
+                    "reference": record["reference"],
+                    "cells": [cell for cell in record["cells"] if cell["layer"] == layer],
+                    "rates": record["layers"][layer],
+                    **laid_out(ask, partial(so_far.of_layer, layer)),
+                }
+            )
 
     turn.once(turn.reading.ask_atlas, ask.of_all_layers, ask.token, tell=found)
     return atlas(turn, ask)

@@ -94,6 +94,7 @@ class Page:
             "pattern": limits.pattern,
             "map": limits.map,
             "positions": card.positions,
+            "chat": scope.bench.has_template,
             "choices": self._choices(scope),
             "closed": self._closed(),
             "ahead": limits.ahead,

@@ -9,6 +9,7 @@ from headscope.app.api.asks import MapAsk, NearestAsk
 from headscope.model.card import Card
 from headscope.model.opening.default import DEMO, DEMO_SHA256
 from headscope.question.choices import OPEN_REFERENCES
+from headscope.question.passage import Passage
 from headscope.reading.offers import offers
 
 _NEAREST = ("space", "reference", "metric", "position", "k", "candidates", "vector", "at")
@@ -28,7 +29,7 @@ def script(card: Card, ask: ViewAsk) -> str:
             if ask.space == "fitted"
             else []
         ),
-        f"reading = {_read(ask.text, ask.mask)}",
+        f"reading = {_read(ask.passage, ask.mask)}",
     ]
     token, place = repr(ask.token), f"{ask.token!r}, layer={ask.layer}"
     if ask.view == "atlas":
@@ -53,7 +54,7 @@ def script(card: Card, ask: ViewAsk) -> str:
     elif ask.view == "map":
         reference = ask.reference if OPEN_REFERENCES[ask.space] else None
         asked = ask.model_copy(update={"reference": reference, "at": ask.map_at})
-        ground = "reading" if ask.into is None else _read(ask.into, ask.mask)
+        ground = "reading" if ask.into is None else _read(ask.passage.saying(ask.into), ask.mask)
         names = ("space", "reference", "metric", "candidates", "method", "at", "size", "perplexity", "seed")
         near = "" if ask.map_k == MapAsk.model_fields["k"].default else f", k={ask.map_k}"
         given = _given(asked, names) + near
@@ -77,7 +78,7 @@ def _besides(card: Card, ask: ViewAsk) -> list[str]:
     lines = []
     if compare.other.model is not None:
         lines.append(f"scope = Scope.from_pretrained({compare.other.model!r})")
-    lines.append(f"other = {_read(other.text, other.mask)}")
+    lines.append(f"other = {_read(other.passage, other.mask)}")
     token: Any = ask.token
     if compare.other.text is not None:
         lines.append("token = next(t.position for t in other.tokens if t.id == near.tokens[0].id)")
@@ -96,8 +97,13 @@ def _opened(card: Card) -> str:
     return f"Scope.from_pretrained({name!r}{revision}{dtype}{packed})"
 
 
-def _read(text: str, mask: str) -> str:
-    return f"scope.read({text!r}" + ("" if mask == "model" else f", mask={mask!r}") + ")"
+def _read(passage: Passage, mask: str) -> str:
+    given = {**passage.given, **({} if mask == "model" else {"mask": mask})}
+    return f"scope.read({', '.join(_argument(name, value) for name, value in given.items())})"
+
+
+def _argument(name: str, value: object) -> str:
+    return repr(value) if name == "text" else f"{name}={value!r}"
 
 
 def _given(ask: NearestAsk, names: tuple[str, ...]) -> str:

@@ -341,7 +341,8 @@ def _made(name: str, shown: Shown) -> str:
     ]
     tables = [_as_html(result) for result in view.results(shown)]
     inline = drawn[max(0, drawn.find("<svg")) :]  # a file of its own begins with a declaration
-    return document(view.title(shown), ask.text, facts, shown.reading.notes, inline, tables, script(card, ask))
+    text, notes = ask.passage.called, shown.reading.notes
+    return document(view.title(shown), text, facts, notes, inline, tables, script(card, ask))
 
 
 def _as_html(result: Answer) -> str:

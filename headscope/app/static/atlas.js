@@ -1,6 +1,6 @@
 // The view of one token in every layer and head: a grid for each reference, side by side.
 import { byId, h, label } from "./dom.js";
-import { referencesOf } from "./choices.js";
+import { read, referencesOf } from "./choices.js";
 import { meaning, stepsOf, TABLES } from "./explain.js";
 import { laidOut, looks } from "./sheets.js";
 
@@ -11,8 +11,8 @@ const NAMES = { input: "Reference: input layer", layer: "Reference: each layerâ€
 
 /** One question for each reference that the space has. */
 export function questions(state, server) {
-  const { text, mask, token, space, metric, position, candidates } = state;
-  const ask = { text, mask, token, space, metric, position, candidates, html: true };
+  const { token, space, metric, position, candidates } = state;
+  const ask = { ...read(state), token, space, metric, position, candidates, html: true };
   // Reading every token alone takes its time: only where it was asked for.
   const references = referencesOf(state, server).filter((one) => one !== "isolated" || state.reference === "isolated");
   return (references.length ? references : [null]).map((reference) => ["atlas", { ...ask, reference }]);

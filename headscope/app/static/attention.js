@@ -1,4 +1,5 @@
 // The view of attention: what every head of a layer mixes at the token, and one head's whole pattern.
+import { read } from "./choices.js";
 import { h, label } from "./dom.js";
 import { meaning, stepsOf, TABLES } from "./explain.js";
 import { choosable, grounded, laidOut, looks, tilted } from "./sheets.js";
@@ -6,9 +7,10 @@ import { choosable, grounded, laidOut, looks, tilted } from "./sheets.js";
 export const controls = ["layer", "head", "weigh", "mask"];
 
 /** The question: the selected token's sources, and the pattern of the chosen head where the text is short enough. */
-export function questions({ text, mask, token, layer, weigh, head }, server, tokens) {
+export function questions(state, server, tokens) {
+  const { token, layer, weigh, head } = state;
   const short = tokens.length <= server.pattern;
-  return [["attention", { text, mask, token, layer, weigh, head: short ? head : null, html: true }]];
+  return [["attention", { ...read(state), token, layer, weigh, head: short ? head : null, html: true }]];
 }
 
 /** The answer as a title, notes and figures. */

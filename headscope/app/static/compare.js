@@ -1,12 +1,12 @@
 // What a view is compared with: the other side of the question, and which choices would change nothing.
 
-import { referencesOf, vectorsOf } from "./choices.js";
+import { read, referencesOf, vectorsOf } from "./choices.js";
 
 const REFERENCE = { input: "Input layer", layer: "This layer", isolated: "Isolated" };
 
 /** How many positions a table lists unasked: a long text has hundreds. */
 const FIRST = 20;
-const ASKED = ["text", "mask", "token", "layer", "space", "metric", "reference", "position", "candidates", "vector"];
+const ASKED = ["token", "layer", "space", "metric", "reference", "position", "candidates", "vector"];
 
 const otherReference = ({ reference }) => ({ input: "layer", layer: "input", isolated: "layer" })[reference];
 const maskNow = ({ mask }, server) => (mask === "model" ? (server.causal ? "causal" : "full") : mask);
@@ -41,7 +41,7 @@ function other(state, server) {
 
 /** The question that a view asks, and the route that answers it. */
 export function question(state, server) {
-  const view = { ...Object.fromEntries(ASKED.map((name) => [name, state[name]])), positions: FIRST, html: true };
+  const view = { ...read(state), ...Object.fromEntries(ASKED.map((name) => [name, state[name]])), positions: FIRST, html: true };
   if (!vectorsOf(state, server).includes(view.vector)) view.vector = "z";
   if (!referencesOf(state, server).includes(view.reference)) view.reference = null;
   const differs = other(state, server);

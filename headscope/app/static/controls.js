@@ -36,7 +36,8 @@ export function bindControls(server, change) {
     const { name, value } = target;
     if (target.type === "number") {
       if (target.reportValidity()) change({ [name]: target.value === "" ? null : Number(target.value) });
-    } else if (target.type === "checkbox") change({ [name]: target.checked });
+    } else if (["system", "pair"].includes(name)) change({ [name]: value.trim() || null });
+    else if (target.type === "checkbox") change({ [name]: target.checked });
     else if (value === "model" && name === "compare") change({ compare: value, other_model: byId("other-model").value });
     else if (name === "head") change({ head: value === "none" ? null : Number(value) });
     else change({ [name]: name === "layer" ? Number(value) : value });
@@ -63,6 +64,13 @@ export function showControls(state, server) {
   form.elements.hubs.disabled = shut;
   form.elements.hubs.checked = state.hubs && !shut;
   form.elements.teach.checked = state.teach;
+  form.elements.chat.checked = state.chat;
+  form.elements.special.checked = state.special;
+  for (const [name, shown] of Object.entries({ chat: server.chat || state.chat, system: state.chat, special: !state.chat, pair: !state.chat })) {
+    const input = form.elements[name];
+    (input.closest("label") ?? input).hidden = !shown || state.ids !== null;
+    if (input.type === "text" && document.activeElement !== input) input.value = state[name] ?? "";
+  }
   form.elements.isolated.checked = state.isolated;
   form.elements.isolated.disabled = !server.alone.streams;
   for (const input of form.querySelectorAll("[type=number]")) if (input !== document.activeElement) input.value = state[input.name] ?? "";
@@ -87,7 +95,8 @@ export function showControls(state, server) {
     input.checked = input.value === (vectors.includes(state.vector) ? state.vector : "z");
   }
   const says = sentences(state, server);
-  const matter = ["view", ...VIEWS[state.view].controls];
+  const plain = !state.chat && state.pair === null && state.special && state.ids === null;
+  const matter = ["view", ...(server.chat || !plain ? ["given"] : []), ...VIEWS[state.view].controls];
   for (const part of form.querySelectorAll("[data-control]")) {
     const [sentence, terms] = says[part.dataset.control];
     part.hidden = !matter.includes(part.dataset.control);

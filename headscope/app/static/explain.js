@@ -37,6 +37,7 @@ export const positionsOpen = (state, server) => ["on", "off"].includes(positionN
 export function sentences(state, server) {
   return {
     view: WORDS.view[state.view],
+    given: WORDS.given[state.ids !== null ? "ids" : state.chat ? "chat" : "text"],
     layer: WORDS.layer,
     head: WORDS.head,
     space: spaceSays(state, server),

@@ -1,5 +1,6 @@
 // The view of the way through the layers: every token's residual stream, stage by stage, and how much the layers mix.
 import { post, said, standing } from "./api.js";
+import { read } from "./choices.js";
 import { byId, h, label } from "./dom.js";
 import { folded, stepsOf } from "./explain.js";
 import { count, distance } from "./numbers.js";
@@ -7,10 +8,10 @@ import { laidOut, looks } from "./sheets.js";
 
 export const controls = ["layer", "head", "position", "isolated", "mask"];
 
-const journeyOf = ({ text, mask, position, isolated }) => ({ text, mask, position, isolated, html: true });
+const journeyOf = (state) => ({ ...read(state), position: state.position, isolated: state.isolated, html: true });
 
 /** The questions: both are about the whole text, and laid out at the token, which the server does with what it has at hand. */
-export const questions = (state) => [["journey", { ...journeyOf(state), token: state.token }], ["mixing", { text: state.text, mask: state.mask, token: state.token, html: true }]];
+export const questions = (state) => [["journey", { ...journeyOf(state), token: state.token }], ["mixing", { ...read(state), token: state.token, html: true }]];
 
 const MEASURES = {
   own_rank: ["Rank of the own input embedding", "Among the whole vocabulary, by cosine; 1 is the nearest. A logarithmic scale.", count, "log"],

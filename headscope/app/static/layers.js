@@ -1,5 +1,6 @@
 // The view of all heads in numbers: a table that can be sorted, with what each is near to beside what it matters.
 import { post, said, standing } from "./api.js";
+import { read } from "./choices.js";
 import { h, label } from "./dom.js";
 import { meaning, stepsOf } from "./explain.js";
 import { count } from "./numbers.js";
@@ -13,10 +14,13 @@ let by = "zero"; // what was asked for last
 let order = { by: "head", down: false };
 
 /** The heads in numbers, and what they mix. */
-export const questions = ({ text, mask, token }) => [["glance", { text, mask, html: true }], ["mixing", { text, mask, token, by_head: true, html: true }]];
+export const questions = (state) => [["glance", { ...read(state), html: true }], ["mixing", { ...read(state), token: state.token, by_head: true, html: true }]];
 
 /** What is asked once the table stands: what every head is nearest to at the selected token, under the reference that stands where none is chosen. */
-export const later = ({ text, mask, token, space, metric, position, candidates }) => ["atlas", { text, mask, token, space, metric, position, candidates, by_head: true, html: true }];
+export function later(state) {
+  const { token, space, metric, position, candidates } = state;
+  return ["atlas", { ...read(state), token, space, metric, position, candidates, by_head: true, html: true }];
+}
 export const laterSays = "Comparing every head with the vocabulary …";
 
 /** The answers as a title, notes and figures; `again` shows the view anew. */
@@ -37,7 +41,7 @@ export function paint([glance, mixing], state, server, tokens, atlas, again) {
   };
 }
 
-const key = ({ text, mask, token }, { name }) => JSON.stringify([name, text, mask, token, by]);
+const key = (state, { name }) => JSON.stringify([name, read(state), state.token, by]);
 
 /** The buttons that ask for the effects, and what came of it. */
 function request(state, server, effects, again) {
@@ -50,11 +54,11 @@ function request(state, server, effects, again) {
     by = button.dataset.by;
     buttons.forEach((one) => { one.disabled = true; });
     says.textContent = working;
-    const [{ text, mask, token }, which] = [state, key(state, server)];
+    const which = key(state, server);
     if (!asked.get(which)?.heads) {
       asked.set(which, { pending: true });
       const signal = standing();
-      asked.set(which, await post("effects", { text, mask, token, replaced_by: by, by_head: true, html: true }, signal).catch((fault) => ({ error: said(fault) })));
+      asked.set(which, await post("effects", { ...read(state), token: state.token, replaced_by: by, by_head: true, html: true }, signal).catch((fault) => ({ error: said(fault) })));
       if (signal.aborted) return asked.delete(which); // another view was asked for
     }
     again();

@@ -1,5 +1,6 @@
 // The page: a view (state.js) becomes a question (api.js), and its answer is painted (tokens.js, views.js).
 import { askOf, begin, lines, Lost, post, Refused, returned, standing } from "./api.js";
+import { read as given } from "./choices.js";
 import { question } from "./compare.js";
 import { bindControls, showControls } from "./controls.js";
 import { byId, h } from "./dom.js";
@@ -35,7 +36,8 @@ function closedModel() {
 }
 
 const address = (view) => toAddress(view, start, server.model ?? server.name, server.model !== null);
-const readKey = ({ text, mask }) => JSON.stringify([text, mask]);
+const readKey = (given) => JSON.stringify(given);
+const answered = ({ given, text, mask }) => readKey({ ...(given ?? { text }), mask }); // as choices.js has it of a state
 
 let more = {}; // what was answered last to a question that a view asks once its table stands
 let released = Promise.resolve(); // once no pointer is pressed
@@ -67,8 +69,8 @@ async function show() {
     arrived = true;
   };
   try {
-    if (readKey(state) !== read) {
-      const answer = await post("read", { text: state.text, mask: state.mask }, signal);
+    if (readKey(given(state)) !== read) {
+      const answer = await post("read", given(state), signal);
       state.token = Math.min(state.token, answer.tokens.length - 1);
       paintTokens(answer);
     }
@@ -214,7 +216,7 @@ function paintChoices() {
 }
 
 function paintTokens(answer) {
-  read = readKey(answer);
+  read = answered(answer);
   tokens = answer.tokens;
   byId("tokens").replaceChildren(...buttons(tokens, state.token));
   paintChoices();
@@ -241,7 +243,7 @@ byId("text").addEventListener("keydown", (event) => {
 byId("ask").addEventListener("submit", (event) => {
   event.preventDefault();
   // A map stays as it is, and a new text is placed into it.
-  change({ text: byId("text").value, into: VIEWS[state.view].places ? (state.into ?? state.text) : null });
+  change({ text: byId("text").value, ids: null, into: VIEWS[state.view].places ? (state.into ?? state.text) : null });
 });
 byId("tokens").addEventListener("click", ({ target }) => {
   const button = target.closest("button");

@@ -1,5 +1,6 @@
 // The map: one head's space in two dimensions, with the text's values and outputs in it.
 import { floats } from "./api.js";
+import { read } from "./choices.js";
 import { byId, h, label } from "./dom.js";
 import { stepsOf } from "./explain.js";
 import { count, distance } from "./numbers.js";
@@ -20,9 +21,10 @@ const PAPER = [600, 350]; // about what a downloaded picture has for points
 const SIDES = { "middle right": [0, 6, -9], "middle left": [1, -6, -9], "top center": [0.5, 0, -21], "bottom center": [0.5, 0, 2] };
 let sought = "";
 
-export function questions({ text, into, mask, layer, head, space, metric, reference, candidates, method, map_at, map_k, size, seed, perplexity }, server) {
+export function questions(state, server) {
+  const { into, layer, head, space, metric, reference, candidates, method, map_at, map_k, size, seed, perplexity } = state;
   const has = server.choices.space.find(({ value }) => value === space)?.references.length;
-  return [["map", { text, into, mask, layer, head: head ?? 0, space, metric, reference: has ? reference : null, candidates, method, at: map_at, k: map_k, size, seed, perplexity }]];
+  return [["map", { ...read(state), into, layer, head: head ?? 0, space, metric, reference: has ? reference : null, candidates, method, at: map_at, k: map_k, size, seed, perplexity }]];
 }
 
 export function paint([answer], state) {

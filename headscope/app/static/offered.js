@@ -1,5 +1,5 @@
 // A view of an answer that the page has no view of its own for: its tables as the server lays them out.
-import { referencesOf } from "./choices.js";
+import { read, referencesOf } from "./choices.js";
 import { byId, label } from "./dom.js";
 import { stepsOf } from "./explain.js";
 import { barred, choosable, laidOut } from "./sheets.js";
@@ -15,7 +15,7 @@ const asOpen = (state, server) => ({ ...state, reference: referencesOf(state, se
 const viewOf = ({ name, choices }) => ({
   title: spaced(name),
   controls: [...choices, "mask"],
-  questions: (state, server) => [[name, { ...chosen(["text", "mask", ...choices], asOpen(state, server)), html: true }]],
+  questions: (state, server) => [[name, { ...read(state), ...chosen(choices, asOpen(state, server)), html: true }]],
   paint: ([answer], state, server, tokens) => ({
     title: [`${spaced(name)} at `, label(tokens[state.token].label), ` (position ${state.token})`],
     name: `${tokens[state.token].label} · ${name}`,

@@ -13,6 +13,11 @@ const open = ({ choices }) => ({
 export const initial = ({ text, token, reference }) => ({
   view: "heads",
   text,
+  chat: false,
+  system: null,
+  pair: null,
+  special: true,
+  ids: null,
   mask: "model",
   token,
   layer: 0,
@@ -45,17 +50,18 @@ export const initial = ({ text, token, reference }) => ({
 export function fromAddress(search, start, server) {
   const asked = new URLSearchParams(search);
   const state = { ...start };
-  for (const name of ["text", "into", "word", "other_text", "other_model"]) if (asked.get(name)?.trim()) state[name] = asked.get(name).trim();
+  for (const name of ["text", "system", "pair", "into", "word", "other_text", "other_model"]) if (asked.get(name)?.trim()) state[name] = asked.get(name).trim();
   for (const name of ["token", "layer", "head", "size", "map_at", "map_k", "seed"]) {
     if (/^\d{1,10}$/.test(asked.get(name) ?? "")) state[name] = Number(asked.get(name));
   }
   if (/^\d{1,4}(\.\d{1,3})?$/.test(asked.get("perplexity") ?? "")) state.perplexity = Number(asked.get("perplexity"));
   if (/^\d{1,6}\.\d{1,9}$/.test(asked.get("why") ?? "")) state.why = asked.get("why");
+  if (/^\d{1,9}(,\d{1,9})*$/.test(asked.get("ids") ?? "")) state.ids = asked.get("ids");
   if (state.head >= server.heads) state.head = null;
   for (const [name, values] of Object.entries(open(server))) {
     if (values.includes(asked.get(name))) state[name] = asked.get(name);
   }
-  for (const name of ["position", "hubs", "teach", "isolated"]) {
+  for (const name of ["chat", "special", "position", "hubs", "teach", "isolated"]) {
     if (["true", "false"].includes(asked.get(name))) state[name] = asked.get(name) === "true";
   }
   return state;

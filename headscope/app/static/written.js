@@ -1,5 +1,5 @@
 // The view of what is written where: how near each output of a head is to each token of the text, beside its attention.
-import { referencesOf } from "./choices.js";
+import { read, referencesOf } from "./choices.js";
 import { h } from "./dom.js";
 import { folded, meaning, stepsOf, TABLES } from "./explain.js";
 import { distance } from "./numbers.js";
@@ -10,9 +10,9 @@ export const controls = ["layer", "head", "space", "metric", "reference", "posit
 /** The question, of all heads of the layer, and the matrices of one; none where the text is too long for them. */
 export function questions(state, server, tokens) {
   if (tokens.length > server.pattern) return [];
-  const { text, mask, layer, space, metric, position, head } = state;
+  const { layer, space, metric, position, head } = state;
   const reference = referencesOf(state, server).length ? state.reference : null;
-  return [["written", { text, mask, layer, space, reference, metric, position, head, html: true }]];
+  return [["written", { ...read(state), layer, space, reference, metric, position, head, html: true }]];
 }
 
 /** The answer as a title, notes and figures. */

@@ -24,6 +24,7 @@ from headscope.errors import ModelError
 from headscope.model.capture.kept import left_alone
 from headscope.model.capture.parts import Parts
 from headscope.model.capture.passes import Attended, hand_over, is_recorded, other_mask
+from headscope.model.capture.versions import mask_shape
 from headscope.model.capture.visible import Scores
 from headscope.model.capture.watching import Watching
 
@@ -64,20 +65,13 @@ def _eager_attention(module: nn.Module) -> Callable[..., tuple[Tensor, Tensor]]:
     raise ModelError(f"{type(module).__name__} has no eager attention function in its own file to delegate to.")
 
 
-def _mask_of_watched(
-    batch_size: int,
-    q_length: int,
-    kv_length: int,
-    *positional: Any,
-    dtype: torch.dtype = torch.float32,
-    device: torch.device | str = "cpu",
-    **options: Any,
-) -> Tensor:
+def _mask_of_watched(*args: Any, **options: Any) -> Tensor:
     # transformers' own protocol again. Biases such as ALiBi are merged with this mask, so the other one goes in here.
-    other = other_mask(q_length, kv_length, dtype, torch.device(device))
+    shape = mask_shape(args, options)
+    other = other_mask(shape.queries, shape.sources, shape.dtype, shape.device)
     if other is not None:
-        return other.expand(batch_size, -1, -1, -1)
-    made: Tensor = eager_mask(batch_size, q_length, kv_length, *positional, dtype=dtype, device=device, **options)
+        return other.expand(shape.texts, -1, -1, -1)
+    made: Tensor = eager_mask(*args, **options)
     return made
 
 
@@ -99,8 +93,9 @@ def prepared(model: PreTrainedModel, *, as_found: bool = False) -> Iterator[None
     """
     with _held(model, as_found=as_found) as parts:
         by_name = parts.take_attention_by_name
+        name = BY_NAME if by_name else "eager" if parts.are_open_in_eager else WATCHED
         for config in parts.configs:
-            config._attn_implementation = BY_NAME if by_name else WATCHED
+            config._attn_implementation = name
         with nullcontext() if by_name else Watching(), _uncompiled():
             yield
 

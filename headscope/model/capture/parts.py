@@ -8,6 +8,8 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from headscope.model.capture.versions import has_own_table, hides_by_itself
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -30,6 +32,16 @@ class Parts:
     @property
     def take_attention_by_name(self) -> bool:
         """Whether all look their attention function up in transformers' AttentionInterface."""
+        return self._can_be_named and not self.are_open_in_eager
+
+    @property
+    def are_open_in_eager(self) -> bool:
+        """Whether attention is computed in the open under the name "eager" alone, as in older versions."""
+        own = any(has_own_table(one) for one in self.modules if isinstance(one, PreTrainedModel))
+        return own or (self._can_be_named and any(map(hides_by_itself, self.modules)))
+
+    @property
+    def _can_be_named(self) -> bool:
         return all(one._can_set_attn_implementation() for one in self.modules if isinstance(one, PreTrainedModel))
 
     def held(self) -> list[dict[str, Any]]:

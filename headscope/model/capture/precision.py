@@ -91,7 +91,16 @@ def _widen(value: Any) -> Any:
 
 def float32_arithmetic(model: nn.Module) -> AbstractContextManager[Any]:
     """A context in which `model` computes in float32, whatever the precision of its weights."""
-    halves = any(parameter.dtype in HALF for parameter in model.parameters())
+    return widened(model, has_halves(model))
+
+
+def has_halves(model: nn.Module) -> bool:
+    """Whether a model has weights in half precision; it goes through all of them, which takes its time."""
+    return any(parameter.dtype in HALF for parameter in model.parameters())
+
+
+def widened(model: nn.Module, halves: bool) -> AbstractContextManager[Any]:
+    """A context in which a model with or without half precision computes in float32."""
     return _Float32Arithmetic(model) if halves else nullcontext()
 
 

@@ -37,6 +37,7 @@ class AttentionStage:
 
 _PRODUCTS = {torch.matmul, torch.bmm, torch.baddbmm, Tensor.matmul, Tensor.bmm, Tensor.baddbmm, Tensor.__matmul__}
 _CHOICES = {torch.where, Tensor.where}
+_SUMS = {torch.add, Tensor.add, Tensor.add_, Tensor.__add__, Tensor.__radd__, Tensor.__iadd__}
 _FILLS = {torch.masked_fill, Tensor.masked_fill, Tensor.masked_fill_}
 
 
@@ -71,6 +72,8 @@ class Watching(TorchFunctionMode):
             # The model's own mask: under another one every score stays, and the softmax above sees to it.
             shown = args[1] if func in _CHOICES else args[0]
             return shown if _other_mask(shown) is not None else _mark(func(*args, **kwargs), stage)
+        if stage.name == "scores" and func in _SUMS and _other_mask(source) is not None:
+            args = tuple(one if one is source else _unhidden(one) for one in args)
         result = func(*args, **kwargs)
         same = isinstance(result, Tensor) and result.shape[-1:] == source.shape[-1:] and result.is_floating_point()
         return _mark(result, stage) if same else result
@@ -98,6 +101,11 @@ def _hides(func: Callable[..., Any], args: tuple[Any, ...]) -> bool:
         return False
     fill = args[2]
     return bool(fill.numel() == 1 and fill <= MASKED) if isinstance(fill, Tensor) else fill <= MASKED
+
+
+def _unhidden(added: Any) -> Any:
+    """What is added to scores, without an additive mask in it."""
+    return added.masked_fill(added <= MASKED, 0) if isinstance(added, Tensor) else added
 
 
 def _other_mask(scores: Tensor) -> Tensor | None:

@@ -21,7 +21,7 @@ from headscope.model.capture.anatomy import Anatomy
 from headscope.model.capture.capture import held, prepared, without_cache
 from headscope.model.capture.norms import Norm, measure, normalises
 from headscope.model.capture.passes import Arrived, Attend, Attended, Recorder, is_recorded_by, recording
-from headscope.model.capture.precision import float32_arithmetic
+from headscope.model.capture.precision import has_halves, widened
 from headscope.model.capture.stored import device_of
 from headscope.model.capture.trace import Trace
 from headscope.model.feed.positions import Path, Positions, Spot, Spotter, arguments, replaced
@@ -40,18 +40,23 @@ class _StopAtAttention(Trace):
     def __init__(self, last: int, part: Part = "v") -> None:
         super().__init__()
         self.last, self.part = last, part
+        self.passed: list[Tensor] = []  # the same of the attentions before
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Attended:
+        found = {"q": q, "k": k, "v": v}[self.part]
         if layer == self.last:
-            raise Arrived({"q": q, "k": k, "v": v}[self.part])
+            raise Arrived(found)
+        self.passed.append(found)
         return attend()
 
 
 class Feed:
     """Runs vocabulary tokens, each alone, up to any layer's attention call."""
 
-    def __init__(self, model: PreTrainedModel, anatomy: Anatomy, positions: Positions) -> None:
-        self.model, self.anatomy, self.positions = model, anatomy, positions
+    def __init__(self, model: PreTrainedModel, anatomy: Anatomy, positions: Positions, finite_ids: Tensor) -> None:
+        """`finite_ids`: the vocabulary ids whose embeddings are finite."""
+        self.model, self.anatomy, self.positions, self.finite_ids = model, anatomy, positions, finite_ids
+        self._halves = has_halves(model)
         self._norms: dict[tuple[int, Part], Norm | None] = {}
         self._plain_spots: dict[int, Spot] = {}
 
@@ -78,6 +83,23 @@ class Feed:
             before(hooks, recorder, block.module, block.nth, lambda given: seen.pop())
 
         return self._chunked(ids, lambda chunk: self._run(chunk, layer, place, steer, part)[:, :, 0])
+
+    def everywhere(self, ids: Tensor, part: Part = "v") -> list[Tensor]:
+        """What `vectors` gives of a few `ids` [token] at no position, at every layer, in one run."""
+        first, *others = self.anatomy.blocks
+        seen: list[Tensor] = []
+        recorders: list[Recorder] = []
+
+        def steer(hooks: ExitStack, recorder: Recorder) -> None:
+            recorders.append(recorder)
+            before(hooks, recorder, first.module, first.nth, lambda given: seen.append(given))
+            for block in others:
+                before(hooks, recorder, block.module, block.nth, lambda given: seen[0])
+
+        last = self._run(ids, len(others), None, steer, part)
+        (recorder,) = recorders
+        assert isinstance(recorder, _StopAtAttention)
+        return [*(found.float().to(self.device)[:, :, 0] for found in recorder.passed), last[:, :, 0]]
 
     def arrivals(self, ids: Tensor, place: Place) -> Tensor:
         """x [token, d_model]: what block 0 gets for `ids` [token], the start of the residual stream."""
@@ -112,6 +134,17 @@ class Feed:
             self._norms[layer, part] = self._find_norm(layer, part)
         return self._norms[layer, part]
 
+    def known_norms(self, part: Part) -> dict[int, Norm | None]:
+        """The norms that were found already, by layer."""
+        return {layer: norm for (layer, of), norm in self._norms.items() if of == part}
+
+    def take_norms(self, part: Part, norms: dict[int, Norm | None], only: int | None = None) -> None:
+        """Take these for the norms of a part, by layer, or of one layer only: those that are not there are found."""
+        for layer in range(len(self.anatomy.blocks)) if only is None else [only]:
+            self._norms.pop((layer, part), None)
+            if layer in norms:
+                self._norms[layer, part] = norms[layer]
+
     def inputs(self, ids: Tensor, layer: int, place: Place, part: Part = "v") -> Tensor:
         """y [token, d]: what the norm of `layer` (where there is none, the block) gets for `ids` [token]."""
         norm = self.norm(layer, part)
@@ -128,7 +161,7 @@ class Feed:
         norm = self.norm(layer, part)
         if norm is None:
             return y
-        with held(norm.module), float32_arithmetic(self.model):
+        with held(norm.module), widened(self.model, self._halves):
             return norm.module(y[:, None].to(device_of(self.model)))[:, 0].to(self.device)  # type: ignore[no-any-return]
 
     def vectors_of(self, rows: Tensor, layer: int, part: Part = "v") -> Tensor:
@@ -213,7 +246,7 @@ class Feed:
         among them.
         """
         padding = getattr(self.model.config.get_text_config(), "pad_token_id", None)
-        ids = finite_ids(self.model)
+        ids = self.finite_ids
         ids = ids[ids != (-1 if padding is None else padding)]
         return ids[:: max(1, len(ids) // 16)][:16]
 
@@ -292,7 +325,12 @@ class Feed:
         everything = torch.ones_like(ids) if seen is None else seen.to(ids)
         model = self.model
         try:
-            with prepared(model), ExitStack() as hooks, recording(recorder, everything), float32_arithmetic(model):
+            with (
+                prepared(model),
+                ExitStack() as hooks,
+                recording(recorder, everything),
+                widened(self.model, self._halves),
+            ):
                 steer(hooks, recorder)
                 model(input_ids=ids, attention_mask=everything, **without_cache(model))
         except Arrived as arrived:
@@ -326,7 +364,7 @@ class Feed:
                 continue
             if not given.is_floating_point() or given.dim() != 3:
                 continue
-            with held(call.module), float32_arithmetic(self.model):
+            with held(call.module), widened(self.model, self._halves):
                 if not normalises(call.module, given):
                     continue
                 found = measure(call.module, call.nth, given.shape[-1], given)
@@ -348,4 +386,12 @@ def finite_ids(model: PreTrainedModel) -> Tensor:
     embeddings = model.get_input_embeddings()
     ids = torch.arange(rows_of(embeddings), device=device_of(model))
     with held(embeddings):
-        return ids[torch.cat([embeddings(chunk).isfinite().all(-1) for chunk in ids.split(8192)])]
+        return ids[torch.cat([_finite(embeddings(chunk)) for chunk in ids.split(8192)])]
+
+
+def _finite(rows: Tensor) -> Tensor:
+    """Which rows [row, d] have finite numbers alone: bool [row]."""
+    finite = rows.sum(-1, dtype=torch.float32).isfinite()  # one that is not makes none of the sum
+    if not finite.all():
+        finite[~finite] = rows[~finite].isfinite().all(-1)  # or finite ones were too large to be summed up
+    return finite

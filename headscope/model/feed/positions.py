@@ -119,7 +119,8 @@ class Spotter:
     def _spots(
         self, text: tuple[int, ...], n: int, of: int, rows: Sequence[Tensor], told: Sequence[tuple[Tensor, int]]
     ) -> Iterator[Spot]:
-        ours = [_of_text(tensor, n, of, -2).flatten(0, -3)[0] for tensor in rows]  # (position, width)
+        # (position, width): most modules return it for every text of the batch, a table of sines only once.
+        ours = [(part := _of_text(tensor, n, of, -2)).reshape(-1, *part.shape[-2:])[0] for tensor in rows]
         heard = [_of_text(tensor, n, of, axis).movedim(axis, 0) for tensor, axis in told]  # (position, ...)
         count = len(self.positions.modules)
         for index in range(len(text)):

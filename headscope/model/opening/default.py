@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headscope.errors import InputError, ModelError, clause, cut
-from headscope.model.opening.files import CONVERT, read_json, weight_files
+from headscope.model.opening.adapters import CONFIG, base_of, is_adapter
+from headscope.model.opening.files import CONVERT, model_directory, read_json, weight_files
 
 DEFAULT = "FacebookAI/roberta-base"
 DEMO = "demo"
@@ -102,6 +103,38 @@ def _gguf(name: str, revision: str | None) -> ModelSource:
     return ModelSource(str(path), str(path.parent), None, "asked for by name: a GGUF file", gguf=path.name)
 
 
+def find_adapted(name: str | None, revision: str | None, adapter: str | None) -> tuple[ModelSource, Path | None]:
+    """Where a model is, and the adapter that is put onto it, if any.
+
+    `name` may be an adapter's own directory, which names its base, and "BASE + DIR", as a card has it. Without a name
+    and an adapter, the default model. Raises ModelError where one of the two is nowhere.
+    """
+    if name is not None and adapter is None and " + " in name and _directory(name) is None:
+        name, _, adapter = name.rpartition(" + ")
+    if name is not None and name.lower().endswith(".gguf"):
+        if adapter is not None:
+            raise InputError(f"a GGUF file takes no adapter: name the directory that {cut(name)!r} is from.")
+        return find(name, revision), None
+    own = _directory(name) if name is not None and adapter is None else None
+    if own is not None and is_adapter(own):
+        name, adapter = None, str(own)
+    if adapter is None:
+        return (default_source() if name is None else find(name, revision)), None
+    there = _directory(adapter)
+    if there is None:
+        raise ModelError(f"there is no directory {cut(adapter)!r}; an adapter is one, with an {CONFIG} in it.")
+    if name is not None:
+        return find(name, revision), there
+    base = base_of(there)
+    try:
+        return find(base, revision), there
+    except ModelError as error:
+        raise ModelError(
+            f"{there} holds a PEFT adapter for {cut(base)!r}, which cannot be had: {error} Name a base that is there, "
+            "--model BASE --adapter DIR (Scope.from_pretrained(BASE, adapter=DIR))."
+        ) from error
+
+
 def _directory(name: str) -> Path | None:
     """The directory that a name is; None where it is none. ModelError for a file, and where the system will not say."""
     if not name.strip() or "\0" in name:
@@ -157,6 +190,7 @@ def hub_source(name: str, revision: str | None) -> ModelSource:
 
 def is_complete(directory: Path) -> bool:
     """Whether a model's directory holds a configuration, safetensors and a tokenizer."""
+    directory = model_directory(directory)
     files = {path.name for path in directory.iterdir()}
     try:
         weights = all(path.is_file() for path in weight_files(directory))

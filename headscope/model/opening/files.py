@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import stat
 import struct
 from collections.abc import Iterator
@@ -20,6 +21,10 @@ CONVERT = (
 
 
 _WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
+# A shard's name has the variant too (model.fp16-00001-of-00002.safetensors); its index says what it is.
+_VARIANT = re.compile(
+    r"model\.((?!.*-\d+-of-\d+)[\w-]+)\.safetensors|model\.safetensors\.index\.([\w-]+)\.json", re.ASCII
+)
 _LARGEST = 2**28  # bytes of a file that is read as a whole: tokenizers of a million tokens are below 2**26
 # What transformers itself reads as a whole, of any tokenizer.
 _READ_WHOLE = {
@@ -44,10 +49,43 @@ def weight_files(directory: Path) -> list[Path]:
         return [whole]
     if shards:
         return shards
+    variant = variant_of(directory)
+    if variant is not None:
+        index = directory / f"{_INDEX.removesuffix('.json')}.{variant}.json"
+        there = index.is_file()
+        return [directory / name for name in _shards(index)] if there else [directory / f"model.{variant}.safetensors"]
     refuse_pickles(str(directory), names)
     gguf = min((name for name in names if name.lower().endswith(".gguf")), default=None)
     instead = f", but a GGUF file: name that, {directory / gguf}" if gguf else ""
     raise ModelError(f"{directory} has no weights: no {_WHOLE} and no {_INDEX}{instead}.")
+
+
+def variant_of(directory: Path) -> str | None:
+    """The variant (fp16, say) that the weights of a directory are saved under, where there are no others; None: none.
+
+    Raises ModelError where there are several.
+    """
+    names = [path.name for path in directory.iterdir()]
+    if _WHOLE in names or _INDEX in names:
+        return None
+    found = sorted({match[1] or match[2] for name in names if (match := _VARIANT.fullmatch(name))})
+    if len(found) > 1:
+        raise ModelError(
+            f"{directory} has {'two' if len(found) == 2 else len(found)} variants of its weights ({', '.join(found)}) "
+            f"and no {_WHOLE}: rename the one that is to be read to that."
+        )
+    return found[0] if found else None
+
+
+def model_directory(directory: Path) -> Path:
+    """Where the model lies in a directory: itself, or what sentence-transformers as they were name as their first."""
+    if (directory / "config.json").is_file() or not (directory / "modules.json").is_file():
+        return directory
+    listed = _json(directory / "modules.json")
+    first = listed[0] if isinstance(listed, list) and listed else None
+    name = first.get("path") if isinstance(first, dict) else None
+    inside = directory / str(name)
+    return inside if isinstance(name, str) and Path(name).name == name and inside.is_dir() else directory
 
 
 def refuse_adapters(where: str, names: list[str]) -> None:
@@ -56,8 +94,8 @@ def refuse_adapters(where: str, names: list[str]) -> None:
         return
     if _WHOLE not in names and _INDEX not in names:
         raise ModelError(
-            f"{where} holds a PEFT adapter, not a whole model: load it with peft and hand the model to "
-            "Scope.from_model, or merge it into its base model and save that."
+            f"{where} holds a PEFT adapter, not a whole model: get it into a directory, and open it with its base, "
+            "--model BASE --adapter DIR (Scope.from_pretrained(BASE, adapter=DIR))."
         )
     added = [name for name in sorted(names) if name.startswith("adapter_model")]
     if added:
@@ -102,16 +140,20 @@ def _check_small(path: Path) -> None:
 
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file of a checkpoint, in UTF-8 as transformers writes it; ModelError where it is none."""
+    told = _json(path)
+    if not isinstance(told, dict):
+        raise ModelError(f"{path} cannot be read: it holds {json.dumps(told)[:40]} where a JSON object should stand.")
+    return told
+
+
+def _json(path: Path) -> Any:
     try:
         _check_small(path)
-        told = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except RecursionError:
         raise ModelError(f"{path} cannot be read: it is nested too deeply.") from None
     except (ValueError, OSError) as error:
         raise ModelError(f"{path} cannot be read ({error}): it is damaged, or still being written.") from None
-    if not isinstance(told, dict):
-        raise ModelError(f"{path} cannot be read: it holds {json.dumps(told)[:40]} where a JSON object should stand.")
-    return told
 
 
 def refuse_pickles(where: str, names: list[str]) -> None:

@@ -6,7 +6,7 @@ import io
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,19 @@ from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.models.auto import modeling_auto
 
 from headscope.errors import HeadscopeError, InputError, ModelError
+from headscope.model.opening.adapters import adapter_sha256, put_on
 from headscope.model.opening.default import DEMO_SHA256, ModelSource, demo_directory
 from headscope.model.opening.files import (
     check_whole,
     combined_sha256,
+    model_directory,
     read_json,
     refuse_adapters,
     refuse_endless,
     refuse_pickles,
     stamp,
     tensors,
+    variant_of,
     weight_files,
 )
 from headscope.model.opening.gguf import contents, open_gguf
@@ -53,12 +56,19 @@ class Loaded:
 
 
 def load(
-    source: ModelSource, device: str, dtype: str | torch.dtype | None, quantize: Quantize | None, say: Say
+    source: ModelSource,
+    device: str,
+    dtype: str | torch.dtype | None,
+    quantize: Quantize | None,
+    say: Say,
+    adapter: Path | None = None,
 ) -> Loaded:
     """Open the model of `source` in `dtype` (None: float32, "auto": the checkpoint's) on `device` ("auto": the best).
 
-    `quantize`: with the weights of its projections in so many bits, by bitsandbytes. Raises ModelError, in one
-    sentence, for anything that is missing, damaged or of a kind that cannot be opened.
+    `adapter`: the directory of a PEFT adapter that is put onto it. `quantize`: with the weights of its projections in
+    so many bits, by bitsandbytes.
+
+    Raises ModelError, in one sentence, for anything that is missing, damaged or of a kind that cannot be opened.
     """
     where = pick_device(device)
     packing = Packing.of(quantize, precision := _dtype(dtype))
@@ -66,7 +76,7 @@ def load(
     try:
         if source.gguf is not None:
             return _load_gguf(source, directory / source.gguf, where, precision, quantize, say)
-        return _load(source, directory, where, precision, packing, say)
+        return _load(source, model_directory(directory), where, precision, packing, say, adapter)
     except OSError as error:  # a directory or a file that cannot be read
         raise ModelError(f"{directory} cannot be read: {first_line(error)}") from error
 
@@ -99,6 +109,7 @@ def _load(
     precision: str | torch.dtype,
     packing: Packing | None,
     say: Say,
+    adapter: Path | None,
 ) -> Loaded:
     refuse_endless(directory)
     files = weight_files(directory)
@@ -118,10 +129,18 @@ def _load(
         config = _config(directory)
         tokenizer = open_tokenizer(directory)
         differences = _model(directory, config, files, precision, where, packing)
+        if adapter is not None:
+            say("putting the adapter on")
+            put_on(differences.model, adapter)
+            weights_sha256 = adapter_sha256(weights_sha256, adapter)
+            source = replace(source, name=f"{source.name} + {adapter}", why=f"{source.why}, with a PEFT adapter")
     _refuse_changed(files, before)
     _put(differences.model, where)
     if packing is not None:
         weights_sha256 = packing.hash(weights_sha256)
+    variant = variant_of(directory)
+    if variant is not None:
+        source = replace(source, why=f"{source.why}; its weights are those of the variant {variant}")
     return Loaded(differences.model, tokenizer, source, weights_sha256, differences, method_of(config))
 
 
@@ -238,7 +257,7 @@ def _download(source: ModelSource, say: Say) -> Path:
     from huggingface_hub import HfApi, snapshot_download
 
     say(f"fetching {source.name} from the Hub")
-    patterns = ["*.json", "*.txt", "*.model", "model*.safetensors"]
+    patterns = ["*.json", "*.txt", "*.model", "model*.safetensors", "0_Transformer/model*.safetensors"]
     try:
         names = HfApi().list_repo_files(source.name, revision=source.branch)
         refuse_adapters(source.name, names)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from torch import nn
 from transformers import PreTrainedModel
 
 from headscope.errors import InputError, ModelError
@@ -20,20 +22,34 @@ class Stack:
 
 
 def unwrapped(model: object) -> object:
-    """The transformers model inside a compiled or a PEFT model, with its adapters in place; anything else as it is.
+    """The one transformers model inside another module, with its adapters in place; what holds none, as it is.
 
-    Raises InputError for adapters that act on the input (prompt and prefix tuning), which would be lost.
+    That is how compiled and PEFT models, value heads and sentence-transformers come. Raises InputError where there are
+    several, and for adapters that act on the input (prompt and prefix tuning), which would be lost.
     """
-    model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
-    config = getattr(model, "active_peft_config", None)
-    if config is None or not hasattr(model, "get_base_model"):
+    if isinstance(model, PreTrainedModel) or not isinstance(model, nn.Module):
         return model
-    if config.is_prompt_learning:
-        raise InputError(
-            f"a PEFT adapter of the kind {config.peft_type.value} puts learned vectors before the text, which "
-            "headscope does not read; adapters that change weights (LoRA and its kin) are read."
-        )
-    return model.get_base_model()
+    for part in model.modules():
+        config = getattr(part, "active_peft_config", None)
+        if config is not None and config.is_prompt_learning:
+            raise InputError(
+                f"a PEFT adapter of the kind {config.peft_type.value} puts learned vectors before the text, which "
+                "headscope does not read; adapters that change weights (LoRA and its kin) are read."
+            )
+    inside = list({id(one): one for one in _outermost(model)}.values())
+    if len(inside) > 1:
+        kinds = ", ".join(type(one).__name__ for one in inside)
+        raise InputError(f"{type(model).__name__} holds several transformers models ({kinds}): hand over one of them.")
+    return inside[0] if inside else model
+
+
+def _outermost(module: nn.Module) -> Iterator[PreTrainedModel]:
+    """The transformers models in a module that stand in no other."""
+    for child in module.children():
+        if isinstance(child, PreTrainedModel):
+            yield child
+        else:
+            yield from _outermost(child)
 
 
 def choose(model: PreTrainedModel, stack: str | None) -> Stack:

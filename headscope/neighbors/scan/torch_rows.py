@@ -19,21 +19,20 @@ from headscope.question.choices import Metric
 _FAR = 2.0**60  # a longer row, shift or bias could make a product overflow
 
 
-def drawn(source: Source, vectors: Tensor) -> tuple[Tensor, Tensor | None]:
-    """What `multiply` takes for vectors [head, vector, width] of all heads: float32 [head, vector, width or d].
+def narrow(drawn: Tensor) -> tuple[Tensor, Tensor]:
+    """Drawn vectors float64 [head, vector, d] as `multiply` takes them, and their lengths float32 [head, vector, 1].
 
-    And how long they are then float32 [head, vector, 1], where they are others; infinite where they are too long.
+    Where they are too long, they are 0, and their length infinite.
     """
-    if not isinstance(source, Shared):
-        return vectors, None
-    found = source.drawn(vectors)
-    lengths = torch.linalg.vector_norm(found, dim=-1, keepdim=True)
+    lengths = torch.linalg.vector_norm(drawn, dim=-1, keepdim=True)
     far = ~(lengths <= _FAR)
-    return found.masked_fill(far, 0.0).float(), lengths.masked_fill(far, torch.inf).float() * (1 + bounds.UNIT)
+    return drawn.masked_fill(far, 0.0).float(), lengths.masked_fill(far, torch.inf).float() * (1 + bounds.UNIT)
 
 
 def multiply(source: Source, heads: slice, tokens: slice, vectors: Tensor, out: Tensor) -> None:
-    """Products of `drawn` vectors float32 [head, vector, …] with the rows of some heads' tokens, into `out`.
+    """Products of vectors float32 [head, vector, …] with the rows of some heads' tokens, into `out`.
+
+    Where vectors are shared, they are drawn ones: see `narrow`.
 
     `out` float32 [head, vector, token] is contiguous, and may be longer: what stands there then means nothing. Nor do
     products with rows that are too long, or not finite.
@@ -82,14 +81,10 @@ class Additions:
         shift_square, mixed, bias_square = (x.sum(2, True).float() for x in (one * one, one * other, other * other))
         squares, cap = (shift_square, mixed, bias_square), torch.stack([extent.cap for extent in extents], 1)
         along_bias = _along_bias(batch, bias)
-        none = bias[:, :0]
-        parts = none if shift is None else shift, bias if along_bias is None else none
-        vectors, lengths = drawn(batch.source, torch.cat(parts, 1))
-        pulls = None
-        if lengths is not None:
-            zero = lengths.new_zeros(len(lengths), 1, 1)
-            first, second = (part if part.shape[1] else zero for part in lengths.split([p.shape[1] for p in parts], 1))
-            pulls = first, second
+        if isinstance(batch.source, Shared):
+            vectors, pulls = _drawn(batch, shift is not None, along_bias is None)
+        else:
+            vectors, pulls = bias if shift is None else torch.cat([shift, bias], 1), None
         return cls(
             scale, borne, shift, bias, squares, (shift_norm, bias_norm), cap[..., None], along_bias, vectors, pulls
         )
@@ -153,6 +148,15 @@ class Tile:
             scale if scale is None else pad(scale, past), pad(square, past), pad(reach, past), pad(fit, past),
             pad(borne, past), blur, sway,
         )  # fmt: skip
+
+
+def _drawn(batch: Batch, shifted: bool, biased: bool) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """A batch's shifts and biases as they are multiplied, those that there are, and the lengths of both."""
+    (shift, of_shift), (bias, of_bias) = narrow(batch.drawn.shift), narrow(batch.drawn.bias)
+    if (batch.bias == batch.bias[:1]).all():
+        bias, of_bias = bias[:, :1], of_bias[:, :1]
+    parts = [part for part, is_there in ((shift, shifted), (bias, biased)) if is_there]
+    return torch.cat([shift[:, :0], *parts], 1), (of_shift, of_bias if biased else torch.zeros_like(of_bias))
 
 
 def _along_bias(batch: Batch, bias: Tensor) -> Tensor | None:

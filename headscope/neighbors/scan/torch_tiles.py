@@ -13,7 +13,7 @@ from headscope.cores import spread, threads
 from headscope.neighbors import bounds
 from headscope.neighbors.batch import Batch
 from headscope.neighbors.scan.torch_notes import BLOCK, Notes
-from headscope.neighbors.scan.torch_rows import Additions, Tile, Weights, drawn, multiply, weigh
+from headscope.neighbors.scan.torch_rows import Additions, Tile, Weights, multiply, narrow, weigh
 from headscope.neighbors.settle import Findings
 from headscope.neighbors.shared import Shared
 from headscope.question.choices import Metric
@@ -138,10 +138,10 @@ def _groups(batch: Batch, additions: Additions, lanes: int) -> list[_Group]:
         assert bias is not None
         ends = torch.bincount(place).cumsum(0).tolist()
         spans = [(p, slice(ends[p - 1] if p else 0, ends[p])) for p in place.unique().tolist()]
-        vectors, pull = drawn(batch.source, z)
-        if pull is not None:
-            pull = pull[..., 0]
-            live, pull = live & pull.isfinite(), pull.nan_to_num(posinf=0.0)
+        vectors, pull = z, None
+        if isinstance(batch.source, Shared):
+            vectors, pull = narrow(torch.where(live[..., None], batch.drawn.queries[row], 0.0))
+            live, pull = live & pull[..., 0].isfinite(), pull[..., 0].nan_to_num(posinf=0.0)
         groups.append(_Group(row, place.to(z.device), spans, shift, bias, vectors, pull, length, live))
     return groups
 

@@ -116,6 +116,7 @@ def test_the_page_has_its_figures_and_their_numbers(run, texts, tmp_path):
     assert "<script" not in page
 
 
+@pytest.mark.slow
 def test_an_ended_run_goes_on_and_gives_the_same(run, texts, tmp_path, monkeypatch):
     code, whole, err = run("--texts", texts, *QUICK, "--json")
     assert code == 0, err

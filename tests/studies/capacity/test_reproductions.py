@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+import zoo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_mutual_info_score
@@ -16,7 +17,6 @@ from sklearn.metrics import adjusted_mutual_info_score
 from headscope import Scope
 from headscope.corpus.counted import CountedCorpus
 from headscope.corpus.texts import find_sources
-from headscope.model.tokens import tokenize
 from headscope.studies.capacity import forgetting, run
 from headscope.studies.capacity import joined as joining
 from headscope.studies.capacity.information import clustered, information
@@ -100,7 +100,7 @@ def test_texts_of_a_document_are_joined_in_order_to_as_many_tokens_as_fit(
         here = [one for one in inputs.inputs if one.group == group]
         assert " ".join(one.text for one in here) == " ".join(document)
         for one in here:
-            every = tokenize(one.text, scope.bench.opened.names)
+            every = zoo.tokenize(one.text, scope.bench.opened.names)
             assert len(one.tokens) == min(most, len(every))
             assert [token.id for token in one.tokens[:-1]] == [token.id for token in every[: len(one.tokens) - 1]]
             assert one.tokens[-1].id == every[-1].id  # the end is not cut

@@ -58,6 +58,7 @@ def test_all_axes_and_no_merging_change_nothing(name, scope_of, texts):
     assert all(one.figures["moved"].value > 1e-4 for one in nothing if one.condition.site != "head")
 
 
+@pytest.mark.slow
 def test_the_curve_of_a_low_rank_head_breaks_at_its_rank(build, texts):
     model, tokenizer = build("gpt2")
     rank, layer, head = 3, 1, 2

@@ -48,6 +48,7 @@ def peak():
         pa.set_memory_pool(before)
 
 
+@pytest.mark.slow
 def test_the_census_holds_a_few_bytes_a_text(tmp_path):
     read = [Token(n, n, str(n), str(n), special=False, span=None) for n in range(5)]
     peaks = []

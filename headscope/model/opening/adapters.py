@@ -1,0 +1,83 @@
+"""A PEFT adapter, from its directory onto its base: from safetensors alone, and nothing run that came with it."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from headscope.errors import ModelError, needing
+from headscope.model.opening.files import check_whole, read_json, refuse_pickles, sha256, tensors
+from headscope.model.opening.stacks import unwrapped
+from headscope.model.opening.unused import listed
+from headscope.model.telling import first_line, reraise_ends
+
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+
+
+def is_adapter(directory: Path) -> bool:
+    """Whether a directory holds an adapter, and no whole model."""
+    return (directory / CONFIG).is_file() and not (directory / "config.json").is_file()
+
+
+def base_of(directory: Path) -> str:
+    """The name of the model that an adapter was trained on; ModelError where it does not say."""
+    name = read_json(directory / CONFIG).get("base_model_name_or_path")
+    if not isinstance(name, str) or not name.strip():
+        raise ModelError(
+            f"{directory} holds a PEFT adapter, not a whole model, and does not name its base: name both, --model BASE "
+            f"--adapter {directory} (Scope.from_pretrained(BASE, adapter=DIR))."
+        )
+    return name
+
+
+def put_on(model: PreTrainedModel, directory: Path) -> None:
+    """Put the adapter in a directory onto its base, in place; ModelError where the two do not belong together."""
+    told = _checked(directory)
+    with needing("an adapter needs", "adapters"):
+        import peft
+    try:
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            config = peft.PeftConfig.from_pretrained(str(directory))
+            wrapped = peft.PeftModel.from_pretrained(model, str(directory), config=config, torch_device="cpu")
+    except BaseException as error:  # peft raises many kinds; each is told in one sentence
+        reraise_ends(error)
+        kind = f"{told.get('peft_type')} adapter"
+        raise ModelError(
+            f"the {kind} in {directory} does not fit {type(model).__name__}: {first_line(error)}"
+        ) from None
+    unwrapped(wrapped)  # refuses what acts on the input
+    if any("missing adapter keys" in str(one.message) for one in said):
+        raise ModelError(f"the adapter in {directory} has no values for some of what its configuration names.")
+    with tensors([directory / WEIGHTS]) as held:
+        ours = {*peft.get_peft_model_state_dict(wrapped, save_embedding_layers=False), *wrapped.state_dict()}
+        left = [name for name in held if name not in ours]
+    if left:
+        raise ModelError(
+            f"the adapter in {directory} has weights that {type(model).__name__} has no place for: {listed(left)}."
+        )
+
+
+def adapter_sha256(base: str, directory: Path) -> str:
+    """The hash of a base's weights (`base`), an adapter's, and what says how these are put on, together."""
+    parts = [base, sha256(directory / WEIGHTS), sha256(directory / CONFIG)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _checked(directory: Path) -> dict[str, Any]:
+    """The adapter's configuration, its files looked at before peft sees them."""
+    names = [path.name for path in directory.iterdir()]
+    if CONFIG not in names:
+        raise ModelError(f"{directory} holds no PEFT adapter: it has no {CONFIG}.")
+    told = read_json(directory / CONFIG)
+    if told.get("megatron_config"):  # peft would import the module that megatron_core names
+        raise ModelError(f"the adapter in {directory} is for Megatron, whose layers headscope does not read.")
+    if WEIGHTS not in names:
+        refuse_pickles(str(directory), names)
+        raise ModelError(f"{directory} holds a PEFT adapter without weights: it has no {WEIGHTS}.")
+    check_whole(directory / WEIGHTS)
+    return told
