@@ -22,6 +22,7 @@ from headscope.model.opened import open_model
 from headscope.model.opening.default import find_adapted
 from headscope.model.opening.fresh import reinitialised
 from headscope.model.opening.loading import load
+from headscope.model.opening.packing import Quantize
 from headscope.model.opening.stacks import choose, unwrapped
 from headscope.model.surroundings import settled_class
 from headscope.model.tokens import Token
@@ -116,14 +117,17 @@ class Scope:
         *,
         adapter: str | None = None,
         stack: StackName | None = None,
+        quantize: Quantize | None = None,
         cache_bytes: Bytes = CACHE_BYTES,
         progress: Callable[[str], None] | None = None,
     ) -> Scope:
-        """Open a Hub id, a local directory, or "demo"; None: roberta-base where it can be had, else the demo weights.
+        """Open a Hub id, a local directory, a GGUF file, or "demo"; None: roberta-base where it can be had, else the
+        demo weights.
 
         `dtype` None is float32, "auto" the checkpoint's. `adapter` is the directory of a PEFT adapter that is put onto
         the model; without a name, onto the base that it names itself, and so is an adapter's directory as `name`.
         `stack` is "encoder" or "decoder" for encoder-decoders.
+        `quantize` "4bit" or "8bit" packs the weights of projections by bitsandbytes.
         `cache_bytes` bounds what is kept beside the model: a number, a size ("4G", "512M"), or another scope's
         `memory`, to have part in that one.
         `progress` is told what is being done. Weights are read from safetensors only, and no code that comes with a
@@ -135,7 +139,7 @@ class Scope:
         if name is None and revision is not None:
             raise InputError("a revision needs the name of a model.")
         found, put_on = find_adapted(name, revision, adapter)
-        loaded = load(found, device, dtype, say, put_on)
+        loaded = load(found, device, dtype, quantize, say, put_on)
         chosen = loaded.source
         say("proving the capture")
 
@@ -143,7 +147,9 @@ class Scope:
             opened = open_model(choose(loaded.model, stack), loaded.tokenizer, loaded.differences)
             # Weights that were changed in memory are no longer those of the file.
             own = of_files or weights_sha256(loaded.model)
-            return Bench(opened, card_of(opened, chosen.name, chosen.revision, own, chosen.why), opening, memory)
+            packed = {"unpacked": loaded.unpacked, "quantize": quantize}
+            card = card_of(opened, chosen.name, chosen.revision, own, chosen.why, **packed)
+            return Bench(opened, card, opening, memory)
 
         return cls(opening(loaded.weights_sha256))
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+
 import plain
 import pytest
 import torch
 
 from headscope import Scope
 from headscope.neighbors import search
+from headscope.studies.verify import verify
 from tests.conftest import SHARED
 
 TEXT = "Time flies like an arrow. Fruit flies like a banana."
@@ -88,3 +91,25 @@ def test_how_often_the_nearest_token_is_one_of_the_text(demo: Scope, space, refe
             for (number, _), row in zip(found, nearest, strict=True):
                 rates[layer] += torch.isin(row, inside[number]).float().mean()
     assert (rates / 2448).tolist() == pytest.approx(expected, abs=6e-4)
+
+
+def held(scope, plain):
+    """Every check, and what packing has left of what the plain weights say: the nearest tokens of the first layer."""
+    assert verify(scope).holds
+    one, other = (each.read("Time flies like an arrow.").nearest(1, 0, k=10) for each in (scope, plain))
+    shared = [len(set(a) & set(b)) for a, b in zip(one.ids.tolist(), other.ids.tolist(), strict=True)]
+    assert sum(shared) / len(shared) > 6
+
+
+@pytest.mark.slow
+def test_real_weights_hold_in_dynamic_int8(demo):
+    model = copy.deepcopy(demo.bench.opened.model)
+    model = torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)
+    held(Scope.from_model(model, demo.bench.opened.names.tokenizer), demo)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", ["4bit", "8bit"])
+def test_real_weights_hold_packed_by_bitsandbytes(demo, bits):
+    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed (no part of the tests' environment)")
+    held(Scope.from_pretrained("demo", quantize=bits), demo)

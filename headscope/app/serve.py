@@ -20,6 +20,7 @@ from headscope.app.server import create_app
 from headscope.app.slow import protocol
 from headscope.errors import InputError, cut
 from headscope.keep.cells import visible
+from headscope.model.opening.packing import Quantize
 from headscope.question.choices import StackName
 from headscope.scope import CACHE_BYTES, Scope
 from headscope.show.terminal import console
@@ -60,6 +61,7 @@ def serve(
     stack: str | None,
     device: str,
     dtype: str | None,
+    quantize: str | None,
     memory: str | None,
     survey: str | None,
     lens: str | None,
@@ -73,12 +75,14 @@ def serve(
     listener = _listener(whom.host, port)
     with console(sys.stderr).status("starting …") as status:
         chosen = cast("StackName | None", stack)  # checked when the model is open
+        packing = cast("Quantize | None", quantize)  # checked with the command's other options
         scope = Scope.from_pretrained(
             model,
             revision,
             device,
             dtype,
             stack=chosen,
+            quantize=packing,
             adapter=adapter,
             cache_bytes=memory or CACHE_BYTES,
             progress=lambda step: status.update(f"{step} …"),

@@ -19,6 +19,7 @@ from headscope.commands.options import (
     Memory,
     Model,
     ModelArgument,
+    Quantize,
     Revision,
     Seed,
     Stack,
@@ -88,6 +89,7 @@ def survey(
     stack: Stack = None,
     device: Device = "auto",
     dtype: Dtype = None,
+    quantize: Quantize = None,
     memory: Memory = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask after the plan.")] = False,
 ) -> None:
@@ -114,7 +116,7 @@ def survey(
     nulls = checked_nulls(null or ())
     directory_to_write(output)
     with working("starting") as status:
-        scope = open_scope(status, model, revision, device, dtype, stack, memory)
+        scope = open_scope(status, model, revision, device, dtype, stack, memory, quantize=quantize)
         if "isolated" in options.references:
             isolate(status, scope)
         prepared = Survey.prepare(scope, texts, output, options, part=here, say=lambda step: status.update(f"{step} …"))
@@ -180,6 +182,7 @@ def claims(
     stack: Stack = None,
     device: Device = "auto",
     dtype: Dtype = None,
+    quantize: Quantize = None,
     as_json: AsJson = False,
 ) -> None:
     """Every claim of the experiment that headscope began with, and a verdict on it for this model."""
@@ -192,7 +195,7 @@ def claims(
     if output is not None:
         refuse_foreign(output)
     with working("starting") as status:
-        scope = open_scope(status, model, revision, device, dtype, stack)
+        scope = open_scope(status, model, revision, device, dtype, stack, quantize=quantize)
     with watched() as progress:
         found = settle(scope, asked, output, progress)
         page = None if output is None else write_page(found, output)
@@ -227,6 +230,7 @@ def capacity(
     stack: Stack = None,
     device: Device = "auto",
     dtype: Dtype = None,
+    quantize: Quantize = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure how many dimensions, and how many encodings, each layer needs; and repeat what others measured."""
@@ -244,7 +248,7 @@ def capacity(
     if output is not None:
         directory_to_write(output)
     with working("starting") as status:
-        scope = open_scope(status, model, revision, device, dtype, stack)
+        scope = open_scope(status, model, revision, device, dtype, stack, quantize=quantize)
         run = Run.prepare(scope, texts or [], options, output, say=lambda step: status.update(f"{step} …"))
     with watched(run.announced) as progress:
         found = run.run(progress)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headscope.commands.asking import is_given, listed
-from headscope.commands.options import Adapter, AsJson, Device, Dtype, Mask, Memory, Model, Revision, Stack
+from headscope.commands.options import Adapter, AsJson, Device, Dtype, Mask, Memory, Model, Quantize, Revision, Stack
 from headscope.commands.passages import Chat, Ids, Pair, Special, System, given
 from headscope.commands.running import isolate, open_scope, print_json, print_tables, terminal_width, working
 from headscope.commands.streams import write_data
@@ -97,6 +97,7 @@ def look(
     decoder_text: Annotated[str | None, typer.Option(help="What the decoder reads; else the text again.")] = None,
     device: Device = "auto",
     dtype: Dtype = None,
+    quantize: Quantize = None,
     memory: Memory = None,
     truncate: Annotated[bool, typer.Option("--truncate", help="Cut a text that is too long for the model.")] = False,
     as_json: AsJson = False,
@@ -115,7 +116,7 @@ def look(
         choices["replaced_by"] = replace_by
     asked = views.Asked(choices["token"], question, choices, why, hubs, bank)
     with working("starting") as status:
-        scope = open_scope(status, model, revision, device, dtype, stack, memory, adapter)
+        scope = open_scope(status, model, revision, device, dtype, stack, memory, adapter, quantize=quantize)
         if lens is not None:
             scope.use_lens(lens)
         status.update("reading the text …")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from headscope.commands.asking import listed
-from headscope.commands.options import Adapter, Device, Dtype, Mask, Model, Revision, Stack
+from headscope.commands.options import Adapter, Device, Dtype, Mask, Model, Quantize, Revision, Stack
 from headscope.commands.passages import Chat, Ids, Pair, Special, System, given
 from headscope.commands.running import isolate, open_scope, working
 from headscope.commands.streams import say
@@ -53,6 +53,7 @@ def draw_map(
     stack: Stack = None,
     device: Device = "auto",
     dtype: Dtype = None,
+    quantize: Quantize = None,
     truncate: Annotated[bool, typer.Option("--truncate", help="Cut texts that are too long for the model.")] = False,
 ) -> None:
     """Draw one head's space in two dimensions: the vocabulary, and the values and outputs of texts."""
@@ -68,7 +69,7 @@ def draw_map(
             one_of("theme", theme, THEMES)
             if ending not in FIGURES:
                 raise InputError(f"--theme is for a drawing, and {ending} is none: leave it out.")
-        scope = open_scope(status, model, revision, device, dtype, stack, adapter=adapter)
+        scope = open_scope(status, model, revision, device, dtype, stack, adapter=adapter, quantize=quantize)
         status.update("reading the text …")
         options: Any = {"mask": mask, "truncate": truncate}
         readings = [scope.read(**one.given, **options) for one in passages]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from headscope.commands.options import Adapter, Device, Dtype, Memory, Model, Revision, Stack
+from headscope.commands.options import Adapter, Device, Dtype, Memory, Model, Quantize, Revision, Stack
 from headscope.commands.running import open_scope, print_json, working
 from headscope.commands.streams import say
 from headscope.errors import InputError, needing
@@ -22,6 +22,7 @@ def serve(
     stack: Stack = None,
     device: Device = "auto",
     dtype: Dtype = None,
+    quantize: Quantize = None,
     memory: Memory = None,
     allow_models: Annotated[
         bool,
@@ -47,7 +48,7 @@ def serve(
         from headscope.app.serve import Whom
         from headscope.app.serve import serve as run
     whom = Whom(host, tuple(allow_host or ()), tuple(allow_frame or ()), root_path, allow_models, read_only)
-    run(model, revision, whom, port, browser, stack, device, dtype, memory, survey, lens, adapter)
+    run(model, revision, whom, port, browser, stack, device, dtype, quantize, memory, survey, lens, adapter)
 
 
 def models(
@@ -56,11 +57,12 @@ def models(
     stack: Stack = None,
     device: Device = "auto",
     dtype: Dtype = None,
+    quantize: Quantize = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list, and nothing else.")] = False,
 ) -> None:
     """List the models that can be opened now, without the network; with --verify, prove one."""
     if verify:
-        _verify(model, stack, device, dtype, as_json)
+        _verify(model, stack, device, dtype, quantize, as_json)
         return
     if model is not None:
         raise InputError(f"{model!r} is one argument too many: did you mean --verify {model}?")
@@ -76,11 +78,16 @@ def models(
         say(f"{entry.name:<48} {entry.nbytes / 2**20:>8,.0f} MiB  {entry.where}")
 
 
-def _verify(model: str | None, stack: str | None, device: str, dtype: str | None, as_json: bool) -> None:
+def _verify(
+    model: str | None, stack: str | None, device: str, dtype: str | None, quantize: str | None, as_json: bool
+) -> None:
     with working("starting") as status:
         from headscope.studies.verify import verify
 
-        verdict = verify(open_scope(status, model, None, device, dtype, stack), lambda name: status.update(f"{name} …"))
+        verdict = verify(
+            open_scope(status, model, None, device, dtype, stack, quantize=quantize),
+            lambda name: status.update(f"{name} …"),
+        )
     if as_json:
         checks = [{"name": check.name, "holds": check.holds, "found": check.found} for check in verdict.checks]
         told = {"model": verdict.model, "capture": verdict.capture, "holds": verdict.holds, "checks": checks}

@@ -10,9 +10,11 @@ from headscope.commands.asking import listed
 
 Model = Annotated[
     str | None,
-    typer.Option(help="Hub id, directory, or 'demo'. Without it: roberta-base, else the demo weights."),
+    typer.Option(help="Hub id, directory, GGUF file, or 'demo'. Without it: roberta-base, else the demo weights."),
 ]
-ModelArgument = Annotated[str | None, typer.Argument(help="Hub id, directory, or 'demo'; as --model elsewhere.")]
+ModelArgument = Annotated[
+    str | None, typer.Argument(help="Hub id, directory, GGUF file, or 'demo'; as --model elsewhere.")
+]
 Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a Hub model.")]
 Adapter = Annotated[
     str | None,
@@ -21,6 +23,9 @@ Adapter = Annotated[
 Stack = Annotated[str | None, typer.Option(help=f"Of an encoder-decoder: {listed('stack')}.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
 Dtype = Annotated[str | None, typer.Option(help="float32 (default), float16, bfloat16, auto.")]
+Quantize = Annotated[
+    str | None, typer.Option(help=f"Weights packed by bitsandbytes (extra quantised): {listed('quantize')}.")
+]
 Memory = Annotated[
     str | None, typer.Option(help="How much may be kept beside the model, as 4G (default), 512M or 1.5GiB.")
 ]

@@ -15,6 +15,7 @@ from headscope.commands.options import (
     Dtype,
     Mask,
     Model,
+    Quantize,
     Revision,
     Seed,
     Stack,
@@ -55,6 +56,7 @@ def lens(
     stack: Stack = None,
     device: Device = "auto",
     dtype: Dtype = None,
+    quantize: Quantize = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit a linear lens: for every head a map from z to token embeddings, and what it finds on held-out texts."""
@@ -65,7 +67,7 @@ def lens(
         from headscope.reading.lens import save_or_keep
         from headscope.studies.probes import fit_lens
 
-        scope = open_scope(status, model, revision, device, dtype, stack)
+        scope = open_scope(status, model, revision, device, dtype, stack, quantize=quantize)
         found = _texts(ctx, status, scope, texts, sample, seed, text_format, column, document_column)
         with bar_instead(status, f"Fitting a lens on {len(found.contents):,} texts", "Fitting") as tell:
             made = fit_lens(
@@ -105,6 +107,7 @@ def recovery(
     stack: Stack = None,
     device: Device = "auto",
     dtype: Dtype = None,
+    quantize: Quantize = None,
     as_json: AsJson = False,
 ) -> None:
     """Where the information is: how well the token at i is read off z and the residual stream at j, by layer."""
@@ -112,7 +115,7 @@ def recovery(
         from headscope.studies import probes
         from headscope.studies.probes.recovery import OFFSETS
 
-        scope = open_scope(status, model, revision, device, dtype, stack)
+        scope = open_scope(status, model, revision, device, dtype, stack, quantize=quantize)
         found = _texts(ctx, status, scope, texts, sample, seed, text_format, column, document_column)
         with bar_instead(status, f"Recovering tokens in {len(found.contents):,} texts", "Judging maps") as tell:
             made = probes.recovery(

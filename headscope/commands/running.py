@@ -35,11 +35,14 @@ def open_scope(
     stack: str | None,
     memory: str | None = None,
     adapter: str | None = None,
+    *,
+    quantize: str | None = None,
 ) -> Scope:
     """The model that is asked for, opened under a status."""
     from headscope.scope import CACHE_BYTES, Scope
 
     chosen: Any = stack  # checked when the model is open
+    packing: Any = quantize  # checked with the command's other options
     return Scope.from_pretrained(
         model,
         revision,
@@ -47,6 +50,7 @@ def open_scope(
         dtype,
         adapter=adapter,
         stack=chosen,
+        quantize=packing,
         cache_bytes=memory or CACHE_BYTES,
         progress=lambda step: status.update(f"{step} …"),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from headscope.model.capture.stored import device_of
 from headscope.model.opened import Opened
 
 
@@ -13,7 +14,10 @@ class Card:
 
     `capture_error`: the largest error of z = Σ α v and Σ_h z W_O + b_O on a probe, relative to the largest value.
     `weights_sha256`: of the safetensors file (of the list of the shards' hashes); for a model that was handed over,
-    of its tensors. `why`: how the model was chosen.
+    of its tensors; of weights that were quantised on loading, of the file's and of how. `why`: how the model was
+    chosen. `weights`: what the heads' projections keep their weights as. `activations`: what they multiply with them;
+    `activation_error`: how far from exact that is, relative to the largest answer (0.0: no more than its dtype).
+    `quantize`: how the weights were packed on loading, where they were.
     """
 
     name: str
@@ -32,19 +36,43 @@ class Card:
     dtype: str
     device: str
     why: str
+    weights: str = ""
+    activations: str = ""
+    activation_error: float = 0.0
+    quantize: str | None = None
+
+    @property
+    def arithmetic(self) -> str:
+        """What the projections compute with, in a few words."""
+        return f"weights {self.weights}, activations {self.activations}"
 
     @property
     def shape(self) -> str:
         """How large the model is, and how well its capture proved itself, in a few words."""
         return (
             f"{self.layers} layers × {self.heads} heads of {self.d_head}, vocabulary {self.vocab_size:,}, "
-            f"capture error {self.capture_error:.1e}"
+            f"capture error {self.capture_error:.1e}" + ("" if self.weights == self.dtype else f"; {self.arithmetic}")
         )
 
 
-def card_of(opened: Opened, name: str, revision: str | None, weights_sha256: str, why: str) -> Card:
-    """The card of a model, whose name, revision, weights and choice only its opener knows."""
-    block = opened.anatomy.blocks[0]
+def card_of(
+    opened: Opened,
+    name: str,
+    revision: str | None,
+    weights_sha256: str,
+    why: str,
+    *,
+    unpacked: str | None = None,
+    quantize: str | None = None,
+) -> Card:
+    """The card of a model, whose name, revision, weights and choice only its opener knows.
+
+    `unpacked`: what its weights were in the file, should they be plain numbers now; `quantize`: how they were packed on
+    loading.
+    """
+    block, arithmetic = opened.anatomy.blocks[0], opened.anatomy.arithmetic
+    dtype = str(opened.model.dtype).removeprefix("torch.")
+    plain = dtype if unpacked is None else f"{dtype}, unpacked from {unpacked}"
     return Card(
         name=name,
         revision=revision,
@@ -59,7 +87,11 @@ def card_of(opened: Opened, name: str, revision: str | None, weights_sha256: str
         position_embeddings=bool(opened.positions.modules),
         causal=opened.anatomy.causal,
         capture_error=opened.anatomy.capture_error,
-        dtype=str(opened.model.dtype).removeprefix("torch."),
-        device=str(opened.model.device),
+        dtype=dtype,
+        device=str(device_of(opened.model)),
         why=why,
+        weights=arithmetic.weights or plain,
+        activations=f"{dtype}, rounded by {arithmetic.rounding:.1%} of the largest" if arithmetic.rounding else dtype,
+        activation_error=arithmetic.rounding,
+        quantize=quantize,
     )

@@ -27,7 +27,7 @@ from headscope.model.capture.heads import AllHeads
 from headscope.model.capture.parts import modules_of
 from headscope.model.capture.precision import HALF
 from headscope.model.capture.runner import Runner
-from headscope.model.opening.loading import hash_of_tensors
+from headscope.model.capture.stored import Opaque, are_plain, beside, device_of, hash_of_tensors, parts
 
 _SAME = 1e-5  # of the largest value: what float32 arithmetic in another order may differ by
 _SAME_HALF = 1e-3  # the same run on the same machine: half-precision rounds alike
@@ -125,7 +125,7 @@ class Freshness:
         """A number for each of `ids` [token] that changes with its embedding: float32 [token]."""
         embeddings = self._model.get_input_embeddings()
         with held(embeddings):
-            return self._number(embeddings(ids.to(self._model.device)))
+            return self._number(embeddings(ids.to(device_of(self._model))))
 
     def _number(self, rows: Tensor) -> Tensor:
         if self._direction is None:
@@ -151,16 +151,25 @@ class _TensorState:
     places: tuple[Any, ...]
     views: tuple[Tensor, ...]
     sample: tuple[Tensor, ...]
+    opaque: tuple[Opaque, ...]  # kept, so that no other takes the place of one that is gone
 
     @staticmethod
-    def of(found: list[Tensor | None], before: _TensorState | None) -> _TensorState:
+    def of(
+        found: list[Tensor | None], before: _TensorState | None, others: Sequence[Tensor | Opaque] = ()
+    ) -> _TensorState:
+        opaque = tuple(one for one in others if isinstance(one, Opaque))
         tensors = [tensor for tensor in found if tensor is not None]
+        if not are_plain(tensors):
+            tensors = [part for tensor in tensors for part in parts(tensor)]
+        tensors += [one for one in others if isinstance(one, Tensor)]
         places = tuple([(t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors])
+        places += tuple([(id(one), 0) for one in opaque])
         if before is not None and before.places == places:
             views = before.views  # the same memory
         else:
-            views = tuple(_through(tensor.detach()) for tensor in tensors if tensor.numel())
-        return _TensorState(places, views, _bytes(views))
+            there = (tensor for tensor in tensors if tensor.numel() and not (tensor.is_meta or tensor.is_quantized))
+            views = tuple(_through(tensor.detach()) for tensor in there)
+        return _TensorState(places, views, _bytes(views), opaque)
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -177,7 +186,8 @@ class _Noted:
 
     parameters: _TensorState
     hooks: tuple[int, ...]  # all but headscope's own, by the numbers that torch gives them
-    rest: tuple[_TensorState, tuple[str, ...]]  # buffers, adapters
+    rest: tuple[_TensorState, tuple[str, ...]]  # buffers and what is packed, adapters
+    packing: tuple[nn.Module, ...]  # the modules that have something in attributes, found once
 
     @staticmethod
     def of(models: Sequence[nn.Module], before: _Noted | None) -> _Noted:
@@ -185,7 +195,10 @@ class _Noted:
         buffers: list[Tensor | None] = []
         hooks: list[int] = []
         adapters: list[str] = []
-        for module in itertools.chain.from_iterable(map(modules_of, models)):
+        modules = [*itertools.chain.from_iterable(map(modules_of, models))]
+        seen: set[int] = set()
+        held = [(one, beside(one, seen)) for one in (modules if before is None else before.packing)]
+        for module in modules:
             parameters += module._parameters.values()
             buffers += module._buffers.values()
             for registered in (module._forward_hooks, module._forward_pre_hooks):
@@ -196,7 +209,13 @@ class _Noted:
         return _Noted(
             _TensorState.of(parameters, None if before is None else before.parameters),
             tuple(hooks),
-            (_TensorState.of(buffers, None if before is None else before.rest[0]), tuple(adapters)),
+            (
+                _TensorState.of(
+                    buffers, None if before is None else before.rest[0], [one for _, some in held for one in some]
+                ),
+                tuple(adapters),
+            ),
+            tuple(one for one, some in held if some) if before is None else before.packing,
         )
 
 
@@ -225,7 +244,13 @@ def _bytes(views: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     alike: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
     for view in views:
         alike.setdefault((view.dtype, view.device), []).append(view)
-    return tuple(torch.cat(some).view(_WHOLE[some[0].itemsize]) for some in alike.values())
+    # Not every kind of 8-bit float can be put together; any is so many bits.
+    return tuple(
+        torch.cat(some if some[0].itemsize > 1 else [view.view(torch.uint8) for view in some]).view(
+            _WHOLE[some[0].itemsize]
+        )
+        for some in alike.values()
+    )
 
 
 def _last(output: Any) -> Tensor:

@@ -21,9 +21,10 @@ from headscope.model.capture.heads import AllHeads, HeadTensors, LayerPattern, O
 from headscope.model.capture.kept import forget
 from headscope.model.capture.parts import Parts
 from headscope.model.capture.passes import is_recorded_by
-from headscope.model.capture.precision import float32_arithmetic
+from headscope.model.capture.precision import float32_arithmetic, tolerance
 from headscope.model.capture.runner import Runner, Types
 from headscope.model.capture.stages import Stages, stages
+from headscope.model.capture.stored import device_of, never_loaded
 from headscope.model.capture.stream import StreamRecorder
 from headscope.model.capture.trace import Trace
 from headscope.model.feed.feed import Feed, finite_ids, rows_of
@@ -94,11 +95,29 @@ class Opened:
         edits: Sequence[Edits] = (),
         types: Types = (),
     ) -> list[HeadTensors]:
-        """The heads of several texts (token ids), run as one batch padded on the right.
+        """The heads of several texts (token ids), run as one batch padded on the right, or each by itself where the
+        model rounds a text by its batch.
 
         A decoder attends to `contexts`, the texts that its encoder reads. `edits`: what is replaced, text by
         text. `types`: token types, text by text, where there are any.
         """
+        if not self.anatomy.arithmetic.by_batch:
+            return self._together(texts, mask, contexts, edits, types)
+        slices = [slice(n, n + 1) for n in range(len(texts))]
+        return [
+            self._together(texts[n], mask, None if contexts is None else contexts[n], edits[n], types[n])[0]
+            for n in slices
+        ]
+
+    def _together(
+        self,
+        texts: list[list[int]],
+        mask: Mask,
+        contexts: list[list[int]] | None = None,
+        edits: Sequence[Edits] = (),
+        types: Types = (),
+    ) -> list[HeadTensors]:
+        """The heads of several texts, run as one batch."""
         recorder = AllHeads([len(ids) for ids in texts], len(self.anatomy.blocks))
         spotter = Spotter(self.positions, self.anatomy, any(types))
         with spotter.watching(recorder):
@@ -175,6 +194,8 @@ class Opened:
 
     def streams(self, texts: Sequence[Text]) -> list[Tensor]:
         """The residual streams [layer + 1, position, d_model] of texts under one mask, before and after each block."""
+        if self.anatomy.arithmetic.by_batch and len(texts) > 1:
+            return [self.streams([text])[0] for text in texts]
         recorder = StreamRecorder(self.anatomy, [len(text.ids) for text in texts])
         contexts = [text.context for text in texts if text.context is not None] or None
         with recorder.watching():
@@ -188,7 +209,8 @@ class Opened:
             return
         text = self.probe[0].tolist()
         other = next(int(id) for id in self.probe.flatten() if id != text[-1])
-        one, two = self.run([text, [*text[:-1], other]], mask)
+        # As one batch: what rounds activations by the largest of a batch then rounds both alike.
+        one, two = self._together([text, [*text[:-1], other]], mask)
         moved = (one.z - two.z)[:, :-1].abs().amax((1, 2, 3)) / one.z.abs().amax()  # (layer,)
         seen = bool(moved[0] > 1e-6) if mask == "full" else bool(moved.amax() > 1e-5)
         if seen != (mask == "full"):
@@ -206,10 +228,10 @@ def open_model(stack: Stack, tokenizer: PreTrainedTokenizerBase, differences: Di
     """
     model = stack.model
     kind = type(model).__name__
-    if any(parameter.is_meta for parameter in model.parameters()):
+    if never_loaded(model):
         raise ModelError(
-            f"{kind} has weights that are placeholders on the device meta (offloaded by accelerate, or never loaded), "
-            "and headscope needs them in memory: load it without a device_map."
+            f"{kind} has weights that are placeholders on the device meta, and nothing brings them into memory: they "
+            "were never loaded. Load it with from_pretrained."
         )
     embeddings = _embeddings(model)
     if embeddings is None or not rows_of(embeddings):
@@ -272,7 +294,7 @@ def _check_tokens_alone(opened: Opened) -> None:
     for position in {0, len(text) // 2, len(text) - 1}:
         alone = opened.feed.vectors(text[position : position + 1], 0, captured.spots[position].added)[0].cpu()
         error = float((alone - values[position]).abs().amax() / values.abs().amax())
-        if not error <= (1e-4 if opened.model.dtype == torch.float32 else 0.1):
+        if not error <= tolerance(opened.model.dtype) + opened.anatomy.arithmetic.allowance:
             raise ModelError(
                 f"{type(opened.model).__name__}: the value of a token at layer 0 is not that of the token alone (it "
                 f"differs by {error:.1e} of the largest value), so the vocabulary has no encodings to compare with."
@@ -288,7 +310,7 @@ def _probe(model: PreTrainedModel, names: TokenNames, finite: Tensor) -> Tensor:
     if not len(ordinary):
         raise ModelError(f"{type(model).__name__} has no ordinary token with a finite embedding.")
     draw = torch.randint(len(ordinary), (texts, length), generator=torch.Generator().manual_seed(0))
-    return ordinary.cpu()[draw].to(model.device)
+    return ordinary.cpu()[draw].to(device_of(model))
 
 
 def _two(probe: Tensor) -> tuple[int, int]:

@@ -18,10 +18,12 @@ from transformers import PreTrainedModel
 
 from headscope.errors import InputError
 from headscope.model.capture.anatomy import Anatomy, hidden_output
+from headscope.model.capture.arithmetic import rounding
 from headscope.model.capture.capture import held, prepared, without_cache
 from headscope.model.capture.norms import Norm, measure, normalises
 from headscope.model.capture.passes import is_recorded_by, recording
 from headscope.model.capture.precision import float32_arithmetic
+from headscope.model.capture.stored import device_of, is_plain
 from headscope.model.capture.trace import Call, Trace, descendants
 from headscope.model.opened import Opened
 
@@ -61,10 +63,11 @@ class Unembedding:
     @property
     def _rows(self) -> Tensor:
         with held(self.model), float32_arithmetic(self.model):
-            basis = torch.eye(self.width, device=self.model.device)
+            basis = torch.eye(self.width, device=device_of(self.model))
             made = self.norm.module(basis[:, None])[:, 0] - self._zero  # (d_model, d_model)
-            gained = self.head((self.norm.spread(basis) * made)[:, None])[:, 0] - self.head(0 * made[:1])
-            rows: Tensor = (self.scale * gained).T.float().contiguous()
+            # The head on the basis itself: of anything else it may round the coordinates (dynamic int8).
+            weight = self.head(basis[:, None])[:, 0] - self.head(0 * basis[:1, None])[:, 0]
+            rows: Tensor = (self.scale * (self.norm.spread(basis) * made) @ weight).T.float().contiguous()
             return rows
 
     def constant(self) -> Tensor:
@@ -75,7 +78,7 @@ class Unembedding:
 
     @cached_property
     def _zero(self) -> Tensor:
-        return self.norm.module(torch.zeros(1, 1, self.width, device=self.model.device))[0, 0]  # type: ignore[no-any-return]
+        return self.norm.module(torch.zeros(1, 1, self.width, device=device_of(self.model)))[0, 0]  # type: ignore[no-any-return]
 
 
 def find_unembedding(opened: Opened) -> Unembedding:
@@ -107,7 +110,9 @@ def find_unembedding(opened: Opened) -> Unembedding:
     split = (norm.centred(stream.float()) / norm.spread(stream.float())) @ found._rows.T + found.constant()
     expected = found.scale * made
     error = float((split - expected).abs().amax() / expected.abs().amax())
-    if not error <= (_TOLERANCE if model.dtype == torch.float32 else 0.1):
+    with held(model), float32_arithmetic(model):
+        allowed = 0.0 if is_plain(getattr(head, "weight", None)) else 2 * rounding(head, into_head[-1].inputs[0])
+    if not error <= (_TOLERANCE if model.dtype == torch.float32 else 0.1) + allowed:
         raise InputError(
             f"{kind}'s logits are not what its final norm and head make of the stream ({error:.1e}). {_OPEN}"
         )

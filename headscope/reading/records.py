@@ -29,6 +29,7 @@ class ModelRecord(TypedDict):
     revision: str | None
     weights_sha256: str
     capture_error: float
+    arithmetic: str
     why: str
     layers: int
     heads: int

@@ -17,6 +17,7 @@ def model_record(card: Card) -> ModelRecord:
         "revision": card.revision,
         "weights_sha256": card.weights_sha256,
         "capture_error": card.capture_error,
+        "arithmetic": card.arithmetic,
         "why": card.why,
         "layers": card.layers,
         "heads": card.heads,

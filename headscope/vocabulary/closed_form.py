@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from headscope.cores.one_thread import together
 from headscope.cores.pool import spread
+from headscope.model.capture.precision import basis_length
 from headscope.model.feed.feed import Feed, Part
 from headscope.model.feed.feed import Place as ModelPlace
 from headscope.neighbors import Table
@@ -32,8 +33,6 @@ from headscope.vocabulary.through_w_o import Lens
 
 _ROWS = 8192  # vocabulary rows at a time, so that no second copy of the vocabulary is ever held
 _PIECE = 1024  # of those, multiplied on one thread
-# A power of two: (c·W + β) − β rounds W no more than float32 does anyway, even where |β| ≫ |W|.
-_BASIS = 2.0**10
 
 
 @dataclass(frozen=True)
@@ -177,10 +176,10 @@ def same_stem(feed: Feed, first: tuple[int, Part], second: tuple[int, Part]) -> 
 @together()
 def fit(feed: Feed, layer: int, part: Part, stem: Stem | None) -> ClosedForm:
     """Measure W and β; without positions (`stem` None) W acts on the norm's output, where the scale is 1."""
-    weight = _matrix(feed, layer, part)
+    weight, constant = _affine(feed, layer, part)
     basis = torch.eye(weight.shape[0], device=weight.device)
     zero = feed.normalised(torch.zeros_like(basis[:1]), layer, part)
-    bias = feed.vectors_of(zero, layer, part)[0]  # (head, width)
+    bias = constant + (zero[0] @ weight).reshape(constant.shape)  # not measured: it would be rounded as N(0) is
     matrix = weight.unflatten(1, bias.shape).transpose(0, 1).contiguous()  # (head, d, width)
     if stem is not None and feed.norm(layer, part) is not None:
         # s(y) (N(y) − N(0)) is linear in y: the whole vocabulary needs one product.
@@ -208,12 +207,13 @@ def offset(feed: Feed, layer: int, part: Part, stem: Stem, position: ModelPlace)
     return (stem.added + (there - bare).mean(0) / stem.factor).float()
 
 
-def _matrix(feed: Feed, layer: int, part: Part) -> Tensor:
-    """W [d, head * d_head]: what v, k or q gains from each coordinate of the norm's output."""
+def _affine(feed: Feed, layer: int, part: Part) -> tuple[Tensor, Tensor]:
+    """W [d, head * d_head], what v, k or q gains from each coordinate of the norm's output, and b [head, d_head]."""
     width = feed.inputs(_vocabulary(feed)[:1], layer, None, part).shape[-1]
-    basis = torch.eye(width, device=feed.device) * _BASIS
-    constant = feed.vectors_of(torch.zeros_like(basis[:1]), layer, part).flatten()
-    return (feed.vectors_of(basis, layer, part).flatten(1) - constant) / _BASIS
+    length = basis_length(feed.model.dtype)
+    basis = torch.eye(width, device=feed.device) * length
+    constant = feed.vectors_of(torch.zeros_like(basis[:1]), layer, part)[0]
+    return (feed.vectors_of(basis, layer, part) - constant).flatten(1) / length, constant
 
 
 def _deviation(feed: Feed, layer: int, part: Part, y: Tensor) -> Tensor:

@@ -140,7 +140,7 @@ class Forms:
                 f"{type(self._feed.model).__name__} computes no numbers at layer {layer} for {len(ids)} tokens."
             )
         worst = max(compared)
-        if worst > TOLERANCE:
+        if worst > TOLERANCE + self._feed.anatomy.arithmetic.allowance:
             log.info("layer %d: the closed form of %s misses the model by %.1e: the model is run", layer, part, worst)
             return Proved(None, worst)
         if stem is not None and stem.is_own and owner == _FIRST and self._on_disk.fits(layer, part, form):
@@ -169,7 +169,7 @@ class Forms:
                 continue
             form = there[n].form(self._feed, n, part, self.stem(_FIRST))
             error = _error(form, ids, None, expected)
-            if error is not None and error <= TOLERANCE:
+            if error is not None and error <= TOLERANCE + self._feed.anatomy.arithmetic.allowance:
                 self._owners[n, part] = _FIRST
                 self._cache.put(("form", part, n), Proved(form, max(error, there[n].error)))
             else:

@@ -24,6 +24,7 @@ from headscope.vocabulary.closed_form import ClosedForm, Station
 
 _MISSES = 1e-3  # of the largest |v|: a pass in float32 stays far below, also where the stream is large
 _MISSES_HALF = 0.1
+_STALE = 1e-4
 
 
 class Witness:
@@ -81,6 +82,7 @@ class Witness:
         expected: Tensor = getattr(heads, form.part)[form.layer][0]  # (head, d_head)
         got = form.of_norm(given.float().to(form.matrix.device))[0].cpu()
         tolerance = _MISSES_HALF if form.feed.model.dtype in HALF else _MISSES
+        tolerance += form.feed.anatomy.arithmetic.allowance
         return not bool(torch.dist(got, expected, torch.inf) <= tolerance * expected.abs().amax())
 
 
@@ -89,4 +91,5 @@ def is_stale(form: ClosedForm) -> bool:
     feed, ids = form.feed, form.feed.plain_tokens
     expected = feed.vectors(ids, form.layer, None, form.part).double()
     got = form.encode(ids)
-    return not bool((got - expected).abs().amax() <= 1e-4 * expected.abs().amax())
+    tolerance = _STALE + feed.anatomy.arithmetic.allowance
+    return not bool((got - expected).abs().amax() <= tolerance * expected.abs().amax())

@@ -21,7 +21,6 @@ def refused(name, sentence, kind=ModelError, **options):
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("model.gguf", r"a GGUF file.*from_pretrained\('.*', gguf_file='model.gguf'\)\.save_pretrained\(NEW_DIR\)"),
         ("pytorch_model.bin", "as a pickle, and a model is a directory. .*Convert it once"),
         ("model.ckpt", "as a pickle, and a model is a directory"),
         ("model.safetensors", "the weights alone, and a model is a directory: name the one that has config.json"),

@@ -30,6 +30,24 @@ checks on yours.
 - *W_Q and W_K*: "not one matrix", q and k are normalised after their projection; `reading.q` and `reading.k` have them.
 - *masks*: changing a later token moves earlier outputs under "full", and does not under "causal".
 
+## Quantised, offloaded, compiled
+
+A projection is measured as a function, whatever holds its weights. `tests/model/test_packed.py` runs every identity
+on modules built like those of GPTQ, AWQ, mxfp4 and 8-bit floats, on torch's dynamic int8, and, where they are
+installed, on HQQ, torchao (int8, int4, 8-bit floats, int8 with int8 activations) and bitsandbytes (4 and 8 bit);
+`tests/model/test_packed_checkpoints.py` on directories of them, on `quantize="4bit"` and `"8bit"`, and on 8-bit
+floats and mxfp4 that transformers unpacks where there is no GPU. GGUF files (`tests/model/test_gguf.py`) are
+unpacked. The card says what the weights are kept as, in how many bits, and what is done to activations. Kinds that
+keep activations as they are give the readings of the unpacked model. Others round them: by how much is measured on a
+probe (how far a projection misses the sum of its answers to two parts of its input), stands on the card as
+`activation_error`, and twice that is what an identity may miss. W_O, W_V and the vocabulary are those of the weights
+without that rounding. Where a text is rounded by what else is in its batch (torch's dynamic int8, bitsandbytes' 8
+bit), every text is run by itself, and so is every token that is read alone.
+
+Models that accelerate offloads to memory or disk, and models compiled in any of torch's ways (which run as they are
+written while they are read), give the readings of the plain model and are left as they were
+(`tests/model/test_spread.py`). Models on several GPUs have not been tried.
+
 ## Versions
 
 The table is of transformers 5.23. The oldest one that headscope installs with is transformers 5.0: there `.ci/oldest`
@@ -109,10 +127,9 @@ def values_that_are_clipped(scope, monkeypatch):
 
 
 def masks_that_nobody_heeds(scope, monkeypatch):
-    run = type(scope.bench.opened).run
-    monkeypatch.setattr(
-        type(scope.bench.opened), "run", lambda self, texts, mask, contexts=None: run(self, texts, "model", contexts)
-    )
+    kind = type(scope.bench.opened)
+    together = kind._together
+    monkeypatch.setattr(kind, "_together", lambda self, texts, mask, *rest: together(self, texts, "model", *rest))
 
 
 def texts_that_see_their_batch(scope, monkeypatch):

@@ -88,6 +88,7 @@ class Page:
             "causal": card.causal,
             "weights_sha256": card.weights_sha256,
             "capture_error": card.capture_error,
+            "arithmetic": card.arithmetic,
             "memory": self._desk.memory_record,
             "characters": limits.characters,
             "pattern": limits.pattern,

@@ -93,7 +93,8 @@ def _opened(card: Card) -> str:
     name = DEMO if card.weights_sha256 == DEMO_SHA256 and card.revision is None else card.name
     revision = f", revision={card.revision!r}" if card.revision else ""
     dtype = "" if card.dtype == "float32" else ', dtype="auto"'
-    return f"Scope.from_pretrained({name!r}{revision}{dtype})"
+    packed = f", quantize={card.quantize!r}" if card.quantize else ""
+    return f"Scope.from_pretrained({name!r}{revision}{dtype}{packed})"
 
 
 def _read(passage: Passage, mask: str) -> str:

@@ -29,7 +29,7 @@ function paintHead(server, asked) {
   const error = "the largest relative error of the captured outputs against the model itself, on a probe";
   byId("card").replaceChildren(
     h("p", {}, h("strong", {}, server.name), `: ${size}; ${server.why}.`),
-    h("p", { title: error }, `Capture error ${tiny(server.capture_error)}; weights SHA-256 ${server.weights_sha256.slice(0, 16)}…`),
+    h("p", { title: error }, `Capture error ${tiny(server.capture_error)}; ${server.arithmetic}; weights SHA-256 ${server.weights_sha256.slice(0, 16)}…`),
     h("p", { id: "kept" }, kept(server.memory)),
   );
   if (server.closed) byId("model").append(h("p", { class: "closed" }, server.closed));

@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from headscope.errors import ModelError
+from headscope.model.capture.precision import Arithmetic
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Anatomy:
     causal: bool
     sinks: bool  # attention weights do not sum to 1: a share goes to no position
     capture_error: float  # the largest error of z = Σ α v and Σ_h z W_O + b_O, relative to the largest |value|
+    arithmetic: Arithmetic  # of the heads' projections
     used: frozenset[nn.Module]  # modules that ran up to the last block's end
     writes_over: bool  # in place, over what a module returned or was given
 

@@ -10,10 +10,12 @@ from transformers import PreTrainedModel
 
 from headscope.errors import ModelError
 from headscope.model.capture.anatomy import Anatomy, Block, hidden_input, hidden_output
+from headscope.model.capture.arithmetic import arithmetic_of
 from headscope.model.capture.capture import prepared, without_cache
 from headscope.model.capture.output_projection import output_projection
 from headscope.model.capture.passes import AttentionCall, recording
 from headscope.model.capture.precision import exact, relative_error, tolerance
+from headscope.model.capture.stored import is_plain
 from headscope.model.capture.trace import Call, Trace, descendants
 
 
@@ -36,14 +38,19 @@ def dissect(model: PreTrainedModel, probe: Tensor) -> Anatomy:
     _check_finite(trace, calls, model, name)
     _check_only_blocks(trace, calls, model, name)
     _check_chain(calls, name)
-    blocks, errors = [], []
+    blocks, projections = [], trace.calls[: trace.calls.index(calls[0])]
+    mixing, projecting = [], []
     for layer, (call, path, seen) in enumerate(zip(calls, trace.paths, trace.attentions, strict=True)):
         projection, projection_error = output_projection(call, seen.z, f"{name}, layer {layer}")
         blocks.append(_block(call, path[-1], projection, seen))
-        errors += [_mixing_error(seen), projection_error]
+        mixing.append(_mixing_error(seen))
+        projecting.append(projection_error)
+        inside = [*descendants(call)]
+        projections += inside[: inside.index(projection) + 1]
     _check_shapes(blocks, name)
-    error = max(errors)
-    if not error <= tolerance(trace.attentions[0].z.dtype):
+    arithmetic = arithmetic_of(model, projections)
+    error, exact_error = max(*mixing, *projecting), tolerance(trace.attentions[0].z.dtype)
+    if not (max(mixing) <= exact_error and max(projecting) <= exact_error + arithmetic.allowance):
         raise ModelError(
             f"{name} cannot be read: on a probe its captured head outputs miss z = Σ α v or Σ z W_O + b_O by "
             f"{error:.2g} of the largest value."
@@ -57,6 +64,7 @@ def dissect(model: PreTrainedModel, probe: Tensor) -> Anatomy:
         causal=all(_is_causal(seen.pattern) for seen in trace.attentions),
         sinks=bool(weights.amin() < 0.99),
         capture_error=error,
+        arithmetic=arithmetic,
         used=frozenset({call.module for call in trace.calls[: last + 1]} | inside_last),
         writes_over=trace.written_over,
     )
@@ -93,7 +101,7 @@ def _check_finite(trace: Trace, blocks: list[Call], model: nn.Module, name: str)
         if all(bool(tensor.isfinite().all()) for tensor in (seen.v, seen.z, seen.pattern, *made)):
             continue
         inside = {id(parameter) for parameter in call.module.parameters()}
-        named = ((key, one) for key, one in model.named_parameters() if id(one) in inside)
+        named = ((key, one) for key, one in model.named_parameters() if id(one) in inside and is_plain(one))
         broken = next((key for key, one in named if not bool(one.isfinite().all())), None)
         raise ModelError(
             f"{name} computes numbers that are not finite, first in layer {layer}: "

@@ -19,6 +19,7 @@ from headscope.model.capture.kept import exchanges, is_as_found
 from headscope.model.capture.passes import Arrived, Recorder, is_recorded_by, recording
 from headscope.model.capture.precision import float32_arithmetic
 from headscope.model.capture.sharing import shared_if_large
+from headscope.model.capture.stored import device_of
 from headscope.model.capture.stream import stream_replaced
 from headscope.model.opening.stacks import Stack
 from headscope.question.choices import Mask
@@ -97,9 +98,9 @@ class Runner:
         """Token ids [text, position], padded on the right, and which of them are tokens."""
         lengths = [len(ids) for ids in texts]
         attention_mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
-        return self._padded(texts, max(lengths), self.padding), attention_mask.to(self.stack.model.device)
+        return self._padded(texts, max(lengths), self.padding), attention_mask.to(device_of(self.stack.model))
 
     def _padded(self, texts: Sequence[Sequence[int]], length: int, padding: int) -> Tensor:
         """A number for each token [text, position], padded on the right."""
         rows = torch.tensor([[*text, *[padding] * (length - len(text))] for text in texts])
-        return rows.to(self.stack.model.device)
+        return rows.to(device_of(self.stack.model))

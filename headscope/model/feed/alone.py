@@ -74,6 +74,8 @@ def frame_of(opened: Opened) -> Frame:
 
 def values_alone(opened: Opened, ids: Tensor, frame: Frame) -> Tensor:
     """v of `ids` [token], each the only token of a text, in every layer: float32 [layer, kv_head, token, d_head]."""
+    if _one_by_one(opened) and len(ids) > 1:
+        return torch.cat([values_alone(opened, one, frame) for one in ids.split(1)], 2)
     texts, contexts = _texts(opened, ids, frame)
     recorder = _Values(len(opened.anatomy.blocks), frame.position)
     try:
@@ -89,8 +91,13 @@ def streams_alone(opened: Opened, ids: Tensor, frame: Frame) -> Tensor:
     Block 0's input, then the stream after each layer's attention and residual, and after the whole layer; nan for a
     token whose stream is not finite throughout.
     """
-    some = max(1, _PASS // len(frame.around(0)))
+    some = 1 if _one_by_one(opened) else max(1, _PASS // len(frame.around(0)))
     return torch.cat([_streams(opened, part, frame) for part in ids.split(some)], 2)
+
+
+def _one_by_one(opened: Opened) -> bool:
+    """Whether a text has to be run by itself, since others beside it would change how it is rounded."""
+    return opened.anatomy.arithmetic.by_batch
 
 
 def _streams(opened: Opened, ids: Tensor, frame: Frame) -> Tensor:

@@ -23,6 +23,7 @@ from headscope.model.capture.norms import Norm, measure, normalises
 from headscope.model.capture.passes import Arrived, Attend, Attended, Recorder, is_recorded_by, recording
 from headscope.model.capture.precision import has_halves, widened
 from headscope.model.capture.sharing import shared_if_large
+from headscope.model.capture.stored import device_of
 from headscope.model.capture.trace import Trace
 from headscope.model.feed.positions import Path, Positions, Spot, Spotter, arguments, replaced
 from headscope.model.feed.steering import arrive, before, giving, instead, passing, restore_forward, told_at
@@ -63,7 +64,7 @@ class Feed:
     @property
     def device(self) -> torch.device:
         """Where encodings are kept: with the model, but for mps, which has no float64 to prove and rank them with."""
-        device = self.model.device
+        device = device_of(self.model)
         return torch.device("cpu") if device.type == "mps" else device
 
     @property
@@ -161,8 +162,8 @@ class Feed:
         norm = self.norm(layer, part)
         if norm is None:
             return y
-        with held(norm.module), widened(self._halves):
-            return norm.module(y[:, None].to(self.model.device))[:, 0].to(self.device)  # type: ignore[no-any-return]
+        with held(norm.module), widened(self.model, self._halves):
+            return norm.module(y[:, None].to(device_of(self.model)))[:, 0].to(self.device)  # type: ignore[no-any-return]
 
     def vectors_of(self, rows: Tensor, layer: int, part: Part = "v") -> Tensor:
         """q, k or v [row, head, d_head] at `layer` when the norm (without one: the block) has made `rows` [row, d]."""
@@ -170,7 +171,7 @@ class Feed:
 
     def _vectors_after(self, norm: Norm | None, rows: Tensor, layer: int, part: Part) -> Tensor:
         def one(chunk: Tensor) -> Tensor:
-            hidden = chunk[:, None].to(self.model.device)
+            hidden = chunk[:, None].to(device_of(self.model))
 
             def steer(hooks: ExitStack, recorder: Recorder) -> None:
                 self._skip_to(layer, hooks, recorder)
@@ -199,7 +200,7 @@ class Feed:
                 self._skip_to(layer, hooks, recorder)
                 before(hooks, recorder, attention, 0, lambda given: hidden)
 
-            hidden = chunk[:, None].expand(-1, length, -1).contiguous().to(self.model.device)
+            hidden = chunk[:, None].expand(-1, length, -1).contiguous().to(device_of(self.model))
             ids = torch.tensor(text).expand(len(chunk), length)
             return self._run_text(ids, 0, steer, part)[:, :, index]
 
@@ -235,7 +236,7 @@ class Feed:
             before(hooks, recorder, attention, 0, lambda given: hidden[:, None])
 
         self._run_text(torch.tensor(spot.text)[None], 0, listen)
-        hidden = rows.to(self.model.device)
+        hidden = rows.to(device_of(self.model))
         return self._run_text(torch.full((len(rows), 1), self.plain_token), 0, steer, part)[:, :, 0]
 
     @cached_property
@@ -320,12 +321,17 @@ class Feed:
 
     def _run_text(self, ids: Tensor, last: int, steer: Steer, part: Part = "v", seen: Tensor | None = None) -> Tensor:
         """Run texts [text, position] until the steering or attention `last` ends it; `seen`: what is no padding."""
-        ids = ids.to(self.model.device)
+        ids = ids.to(device_of(self.model))
         recorder = _StopAtAttention(last, part)
         everything = torch.ones_like(ids) if seen is None else seen.to(ids)
         model = self.model
         try:
-            with prepared(model), ExitStack() as hooks, recording(recorder, everything), widened(self._halves):
+            with (
+                prepared(model),
+                ExitStack() as hooks,
+                recording(recorder, everything),
+                widened(self.model, self._halves),
+            ):
                 steer(hooks, recorder)
                 hooks.enter_context(shared_if_large(self.anatomy, ids.numel()))
                 model(input_ids=ids, attention_mask=everything, **without_cache(model))
@@ -360,7 +366,7 @@ class Feed:
                 continue
             if not given.is_floating_point() or given.dim() != 3:
                 continue
-            with held(call.module), widened(self._halves):
+            with held(call.module), widened(self.model, self._halves):
                 if not normalises(call.module, given):
                     continue
                 found = measure(call.module, call.nth, given.shape[-1], given)
@@ -380,7 +386,7 @@ def rows_of(embeddings: nn.Module) -> int:
 def finite_ids(model: PreTrainedModel) -> Tensor:
     """The vocabulary ids whose embeddings are finite."""
     embeddings = model.get_input_embeddings()
-    ids = torch.arange(rows_of(embeddings), device=model.device)
+    ids = torch.arange(rows_of(embeddings), device=device_of(model))
     with held(embeddings):
         return ids[torch.cat([_finite(embeddings(chunk)) for chunk in ids.split(8192)])]
 

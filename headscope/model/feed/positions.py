@@ -20,6 +20,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from headscope.model.capture.anatomy import Anatomy
 from headscope.model.capture.capture import prepared, without_cache
 from headscope.model.capture.passes import Arrived, Attend, Attended, Recorder, is_recorded_by, recording
+from headscope.model.capture.stored import brought, device_of
 from headscope.model.capture.trace import Call, Trace
 
 _PROBE = 7  # odd: no width of a rotation
@@ -183,7 +184,7 @@ def _find_types(model: PreTrainedModel, anatomy: Anatomy, token: int, length: in
     """Watch one token repeated, with token types and without: the modules that only the types make a difference to."""
     if known_types(model) < 2:
         return ()
-    types = (torch.arange(length) % 2)[None].to(model.device)
+    types = (torch.arange(length) % 2)[None].to(device_of(model))
     plain, marked = (
         _before_blocks(_watched(model, anatomy, token, length, one)[0], anatomy) for one in (types * 0, types)
     )
@@ -257,7 +258,7 @@ def _watched(
     model: PreTrainedModel, anatomy: Anatomy, token: int, length: int, types: Tensor | None = None
 ) -> tuple[Trace, dict[Path, Tensor]]:
     """A run of one token repeated, up to its first attention, and what its first block is told."""
-    ids = torch.full((1, length), token, device=model.device)
+    ids = torch.full((1, length), token, device=device_of(model))
     options = without_cache(model) | ({} if types is None else {"token_type_ids": types})
     trace, everything = _UpToAttention(), torch.ones_like(ids)
     heard: dict[Path, Tensor] = {}
@@ -324,7 +325,8 @@ def _limit(model: PreTrainedModel, anatomy: Anatomy, token: int, call: Call, len
 
 def _last_row(call: Call) -> int | None:
     """The largest number of a table's row among those that a call returned."""
-    table: Tensor = call.module.weight  # type: ignore[assignment]
     made = call.output.reshape(-1, call.output.shape[-1])  # (position, width)
-    found = [(table == row).all(dim=-1).nonzero() for row in made]
+    with brought(call.module):
+        table: Tensor = call.module.weight  # type: ignore[assignment]
+        found = [(table == row).all(dim=-1).nonzero() for row in made]
     return max((int(rows[0]) for rows in found if len(rows)), default=None)

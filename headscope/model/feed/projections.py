@@ -15,11 +15,10 @@ from torch import Tensor
 
 from headscope.model.capture.capture import held
 from headscope.model.capture.output_projection import projection_weights
-from headscope.model.capture.precision import float32_arithmetic
+from headscope.model.capture.precision import basis_length, float32_arithmetic
+from headscope.model.capture.stored import device_of
 from headscope.model.feed.feed import Feed, Part
 
-# A power of two, so that W + b / c is all that float32 rounds.
-_SCALE = 2.0**10
 _TOLERANCE = 1e-4
 
 
@@ -58,13 +57,16 @@ def measure_projections(feed: Feed, layer: int) -> HeadWeights:
                 f"W_{part.upper()} cannot be written as one matrix: between the projection and the attention the "
                 f"model normalises or clips {part}."
             )
+    rounding = feed.anatomy.arithmetic.rounding
+    if rounding:
+        notes.append(f"The model rounds activations by {rounding:.1%} of the largest before these matrices see them.")
     w_o, b_o = output_weights(feed, layer)
     return HeadWeights(found["q"], found["k"], found["v"], w_o.cpu(), b_o.cpu(), tuple(notes))
 
 
 def output_weights(feed: Feed, layer: int) -> tuple[Tensor, Tensor]:
     """W_O float32 [head, d_head, d_model] and b_O [d_model] of `layer`, where encodings are kept."""
-    block, like = feed.anatomy.blocks[layer], torch.zeros(1, device=feed.model.device)
+    block, like = feed.anatomy.blocks[layer], torch.zeros(1, device=device_of(feed.model))
     with held(block.output), float32_arithmetic(feed.model):
         w_o, b_o = projection_weights(block.output, block.heads, block.d_head, like)
     return w_o.detach().float().to(feed.device), b_o.detach().float().to(feed.device)
@@ -74,11 +76,12 @@ def _affine(feed: Feed, layer: int, part: Part) -> Projection | None:
     width, device = feed.anatomy.d_model, feed.device
     zero = torch.zeros(1, width, device=device)
     bias = feed.projected(zero, layer, part)  # (1, heads, d_head)
-    rows = (feed.projected(_SCALE * torch.eye(width, device=device), layer, part) - bias) / _SCALE
+    length = basis_length(feed.model.dtype)
+    rows = (feed.projected(length * torch.eye(width, device=device), layer, part) - bias) / length
     sample = torch.randn(8, width, generator=torch.Generator().manual_seed(layer)).to(device)
     expected = feed.projected(sample, layer, part)
     got = torch.einsum("nd,dhe->nhe", sample.double(), rows.double()) + bias.double()
     error = (got - expected).abs().amax() / expected.abs().amax().clamp_min(1e-30)
-    if not float(error) <= _TOLERANCE:
+    if not float(error) <= _TOLERANCE + feed.anatomy.arithmetic.allowance:
         return None
     return Projection(rows.transpose(0, 1).contiguous().cpu(), bias[0].cpu())

@@ -27,7 +27,7 @@ def measure_turn(feed: Feed, layer: int, part: Part, spot: Spot) -> Tensor | Non
     held = torch.randn(_HELD_OUT, feed.anatomy.d_model, generator=generator).to(feed.device)
     # The whole text that the spot is in: what the model itself does there.
     before, after = feed.projected(held, layer, part).double(), feed.projected(held, layer, part, spot).double()
-    limit = _TOLERANCE * float(after.abs().amax())
+    limit = (_TOLERANCE + feed.anatomy.arithmetic.allowance) * float(after.abs().amax())
     if not float((after - before).abs().amax()) > limit:
         return None
     fitted = torch.randn(2 * after.shape[-1], feed.anatomy.d_model, generator=generator).to(feed.device)

@@ -37,6 +37,7 @@ class ModelSource:
     revision: str | None  # the commit
     why: str
     branch: str | None = None  # the revision as it was asked for: what the cache will know the commit by
+    gguf: str | None = None  # the GGUF file in the directory that is the model
 
 
 def demo_directory() -> Path | None:
@@ -67,10 +68,12 @@ def default_source() -> ModelSource:
 
 
 def find(name: str, revision: str | None) -> ModelSource:
-    """Where the model that is asked for by name is: `demo`, a local directory, or a Hub id.
+    """Where the model that is asked for by name is: `demo`, a local directory, a GGUF file, or a Hub id.
 
     Raises ModelError where it is nowhere; another model never takes its place.
     """
+    if name.lower().endswith(".gguf"):
+        return _gguf(name, revision)
     there = _directory(name)
     if (name == DEMO or there) and revision is not None:
         raise InputError(f"a revision is of a model on the Hub; {name!r} is on this machine: leave {revision!r} out.")
@@ -86,6 +89,20 @@ def find(name: str, revision: str | None) -> ModelSource:
     return hub_source(name, revision)
 
 
+def _gguf(name: str, revision: str | None) -> ModelSource:
+    """The GGUF file of a name; InputError or ModelError where it is none."""
+    if revision is not None:
+        raise InputError(f"a revision is of a model on the Hub; {cut(name)!r} is a file: leave {revision!r} out.")
+    try:
+        path = Path(os.path.expanduser(name)).resolve()
+        there = "\0" not in name and path.is_file()
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{cut(name)!r} cannot be looked up: {error}.") from None
+    if not there:
+        raise ModelError(f"there is no file {cut(name)!r}.")
+    return ModelSource(str(path), str(path.parent), None, "asked for by name: a GGUF file", gguf=path.name)
+
+
 def find_adapted(name: str | None, revision: str | None, adapter: str | None) -> tuple[ModelSource, Path | None]:
     """Where a model is, and the adapter that is put onto it, if any.
 
@@ -94,6 +111,10 @@ def find_adapted(name: str | None, revision: str | None, adapter: str | None) ->
     """
     if name is not None and adapter is None and " + " in name and _directory(name) is None:
         name, _, adapter = name.rpartition(" + ")
+    if name is not None and name.lower().endswith(".gguf"):
+        if adapter is not None:
+            raise InputError(f"a GGUF file takes no adapter: name the directory that {cut(name)!r} is from.")
+        return find(name, revision), None
     own = _directory(name) if name is not None and adapter is None else None
     if own is not None and is_adapter(own):
         name, adapter = None, str(own)
@@ -133,12 +154,6 @@ def _directory(name: str) -> Path | None:
 
 def _instead_of(path: Path) -> str:
     """What would work where a file is named and a directory is expected."""
-    if path.suffix == ".gguf":
-        return (
-            f"{path} is a GGUF file, and headscope opens directories of safetensors: convert it, "
-            f"AutoModelForCausalLM.from_pretrained({str(path.parent)!r}, gguf_file={path.name!r})"
-            ".save_pretrained(NEW_DIR), and save the tokenizer there in the same way."
-        )
     if path.suffix in (".bin", ".pt", ".pth", ".ckpt"):
         return f"{path} is a file of weights as a pickle, and a model is a directory. {CONVERT}."
     what = "the weights alone" if path.suffix == ".safetensors" else "a file"

@@ -55,7 +55,9 @@ def weight_files(directory: Path) -> list[Path]:
         there = index.is_file()
         return [directory / name for name in _shards(index)] if there else [directory / f"model.{variant}.safetensors"]
     refuse_pickles(str(directory), names)
-    raise ModelError(f"{directory} has no weights: no {_WHOLE} and no {_INDEX}.")
+    gguf = min((name for name in names if name.lower().endswith(".gguf")), default=None)
+    instead = f", but a GGUF file: name that, {directory / gguf}" if gguf else ""
+    raise ModelError(f"{directory} has no weights: no {_WHOLE} and no {_INDEX}{instead}.")
 
 
 def variant_of(directory: Path) -> str | None:

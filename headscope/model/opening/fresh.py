@@ -8,6 +8,7 @@ import torch
 from transformers import PreTrainedModel
 
 from headscope.errors import ModelError
+from headscope.model.capture.stored import device_of
 from headscope.model.opening.stacks import Stack
 from headscope.model.telling import first_line
 
@@ -26,4 +27,4 @@ def reinitialised(stack: Stack, seed: int) -> PreTrainedModel:
             model = kind(copy.deepcopy(stack.model.config))
         except Exception as error:  # whatever a class raises that is not made from its configuration alone
             raise ModelError(f"{kind.__name__} cannot be initialised anew: {first_line(error)}") from error
-    return model.to(device=stack.model.device, dtype=stack.model.dtype).eval()
+    return model.to(device=device_of(stack.model), dtype=stack.model.dtype).eval()

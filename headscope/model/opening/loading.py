@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -32,7 +31,9 @@ from headscope.model.opening.files import (
     variant_of,
     weight_files,
 )
-from headscope.model.opening.sizes import Within, check_counts
+from headscope.model.opening.gguf import contents, open_gguf
+from headscope.model.opening.packing import Packing, Quantize, method_of, packed
+from headscope.model.opening.sizes import Within, check_counts, values_of
 from headscope.model.opening.tokenizer import open_tokenizer
 from headscope.model.opening.unused import Differences, is_learnt, listed
 from headscope.model.telling import first_line, reraise_ends
@@ -51,24 +52,54 @@ class Loaded:
     source: ModelSource
     weights_sha256: str
     differences: Differences  # between the model and the checkpoint
+    unpacked: str | None = None  # what the weights were in the file, should they be plain numbers now
 
 
 def load(
-    source: ModelSource, device: str, dtype: str | torch.dtype | None, say: Say, adapter: Path | None = None
+    source: ModelSource,
+    device: str,
+    dtype: str | torch.dtype | None,
+    quantize: Quantize | None,
+    say: Say,
+    adapter: Path | None = None,
 ) -> Loaded:
     """Open the model of `source` in `dtype` (None: float32, "auto": the checkpoint's) on `device` ("auto": the best).
 
-    `adapter`: the directory of a PEFT adapter that is put onto it.
+    `adapter`: the directory of a PEFT adapter that is put onto it. `quantize`: with the weights of its projections in
+    so many bits, by bitsandbytes.
 
     Raises ModelError, in one sentence, for anything that is missing, damaged or of a kind that cannot be opened.
     """
     where = pick_device(device)
-    precision = _dtype(dtype)
+    packing = Packing.of(quantize, precision := _dtype(dtype))
     directory = _download(source, say) if source.directory is None else Path(source.directory)
     try:
-        return _load(source, model_directory(directory), where, precision, say, adapter)
+        if source.gguf is not None:
+            return _load_gguf(source, directory / source.gguf, where, precision, quantize, say)
+        return _load(source, model_directory(directory), where, precision, packing, say, adapter)
     except OSError as error:  # a directory or a file that cannot be read
         raise ModelError(f"{directory} cannot be read: {first_line(error)}") from error
+
+
+def _load_gguf(
+    source: ModelSource,
+    path: Path,
+    where: torch.device,
+    precision: str | torch.dtype,
+    quantize: Quantize | None,
+    say: Say,
+) -> Loaded:
+    if quantize is not None:
+        raise InputError(f"{path} is quantised as it is, and is read unpacked: leave quantize={quantize!r} out.")
+    before = stamp([path])
+    held = contents(path)
+    say("hashing the weights")
+    weights_sha256 = combined_sha256([path])
+    say("unpacking the weights")
+    with _quiet():
+        differences, tokenizer = open_gguf(path, held, precision, where)
+    _refuse_changed([path], before)
+    return Loaded(differences.model, tokenizer, source, weights_sha256, differences, held.packed)
 
 
 def _load(
@@ -76,6 +107,7 @@ def _load(
     directory: Path,
     where: torch.device,
     precision: str | torch.dtype,
+    packing: Packing | None,
     say: Say,
     adapter: Path | None,
 ) -> Loaded:
@@ -96,42 +128,65 @@ def _load(
     with _quiet():
         config = _config(directory)
         tokenizer = open_tokenizer(directory)
-        differences = _model(directory, config, files, precision)
+        differences = _model(directory, config, files, precision, where, packing)
         if adapter is not None:
             say("putting the adapter on")
             put_on(differences.model, adapter)
             weights_sha256 = adapter_sha256(weights_sha256, adapter)
             source = replace(source, name=f"{source.name} + {adapter}", why=f"{source.why}, with a PEFT adapter")
+    _refuse_changed(files, before)
+    _put(differences.model, where)
+    if packing is not None:
+        weights_sha256 = packing.hash(weights_sha256)
+    variant = variant_of(directory)
+    if variant is not None:
+        source = replace(source, why=f"{source.why}; its weights are those of the variant {variant}")
+    return Loaded(differences.model, tokenizer, source, weights_sha256, differences, method_of(config))
+
+
+def _refuse_changed(files: list[Path], before: list[tuple[int, int]]) -> None:
     if stamp(files) != before:
-        raise ModelError(f"the weights in {directory} changed while they were being read: try again when written.")
-    model = differences.model
+        raise ModelError(
+            f"the weights in {files[0].parent} changed while they were being read: try again when written."
+        )
+
+
+def _put(model: PreTrainedModel, where: torch.device) -> None:
+    """The model in eval mode on the device; one with packed weights is there already, and takes no other."""
     model.eval()
+    if getattr(model, "hf_quantizer", None) is not None:
+        return
     try:
         model.to(where)
     except RuntimeError as error:  # most often: no memory
         raise ModelError(f"the model cannot be put on the device {str(where)!r}: {first_line(error)}") from error
-    variant = variant_of(directory)
-    if variant is not None:
-        source = replace(source, why=f"{source.why}; its weights are those of the variant {variant}")
-    return Loaded(model, tokenizer, source, weights_sha256, differences)
 
 
-def _model(directory: Path, config: Any, files: list[Path], precision: str | torch.dtype) -> Differences:
+def _model(
+    directory: Path,
+    config: Any,
+    files: list[Path],
+    precision: str | torch.dtype,
+    where: torch.device,
+    packing: Packing | None,
+) -> Differences:
     """The model of `config` with the tensors in `files`, and in what the two differ."""
     kind = _class_for(config, directory)
     if not isinstance(config, kind.config_class):  # a text model whose configuration is part of a larger one
         config = config.get_text_config()
     try:
-        with tensors(files) as held, Within(held, str(directory)):
+        with (
+            tensors(files) as held,
+            Within(len(held), sum(map(values_of, held.values())), f"the config.json of {directory}"),
+        ):
             if precision == "auto" and getattr(config, "dtype", None) is None:
                 precision = next(
                     (_STORED[t.get_dtype()] for t in held.values() if t.get_dtype() in _STORED), torch.float32
                 )
-            # No directory is named: in one, transformers would choose files anew, and might add an adapter's.
             model, report = kind.from_pretrained(
-                None,
+                **_weights(directory, config, held),
+                **packed(config, packing, where),
                 config=config,
-                state_dict=held,
                 dtype=precision,
                 attn_implementation="eager",  # a configuration may name a kernel that is to be fetched and run
                 local_files_only=True,
@@ -148,6 +203,16 @@ def _model(directory: Path, config: Any, files: list[Path], precision: str | tor
     _refuse_other_shapes(directory, report["mismatched_keys"])
     model.config.name_or_path = str(directory)
     return Differences(model, tuple(sorted(report["missing_keys"])), unused)
+
+
+def _weights(directory: Path, config: Any, held: dict[str, Any]) -> dict[str, Any]:
+    """Where transformers has the weights from: the tensors themselves, and no directory is named.
+
+    In one it would choose files anew, and might add an adapter's. Only torchao needs what stands in the files' headers.
+    """
+    if method_of(config) == "torchao":
+        return {"pretrained_model_name_or_path": directory}
+    return {"pretrained_model_name_or_path": None, "state_dict": held}
 
 
 def _refuse_other_shapes(directory: Path, mismatched: Iterable[tuple[str, torch.Size, torch.Size]]) -> None:
@@ -286,15 +351,6 @@ def _class_for(config: Any, directory: Path) -> type[PreTrainedModel]:
         found.__name__: found for found in (bare if isinstance(bare, (tuple, list)) else [bare])
     }
     return next((several[name] for name in wanted if name in several), next(iter(several.values())))
-
-
-def hash_of_tensors(model: PreTrainedModel) -> str:
-    """A SHA-256 over the names, shapes, types and bytes of a model's tensors: for a model that came without files."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()
 
 
 @contextmanager

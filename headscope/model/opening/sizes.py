@@ -37,16 +37,16 @@ def _numbers(told: object, key: str = "") -> Iterator[tuple[str, int]]:
 class Within(TorchFunctionMode):
     """Stop what this thread builds once it has more tensors, or larger ones, than weights can fill.
 
-    `held`: the weights, tensors of safetensors files. transformers builds a model on the meta device, loads them, and
-    then makes room for what it found no fitting weights for: for both there is a limit. Raises ModelError from inside.
+    `tensors`, `values`: how many the weights have, packed ones by what they may hold. transformers builds a model on
+    the meta device, loads them, and then makes room for what it found no fitting weights for: for both there is a
+    limit. Raises ModelError from inside.
     """
 
-    def __init__(self, held: dict[str, Any], where: str) -> None:
+    def __init__(self, tensors: int, values: int, where: str) -> None:
         super().__init__()
-        self._held, self._where = len(held), where
-        stored = sum(_values(tensor) for tensor in held.values())
-        self._values, self._without = _TIMES * stored + _FREE_VALUES, stored + _FREE_VALUES
-        self._tensors = _TENSORS_TIMES * len(held) + _FREE_TENSORS
+        self._held, self._where = tensors, where
+        self._values, self._without = _TIMES * values + _FREE_VALUES, values + _FREE_VALUES
+        self._tensors = _TENSORS_TIMES * tensors + _FREE_TENSORS
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -64,13 +64,13 @@ class Within(TorchFunctionMode):
     def _check(self) -> None:
         if min(self._values, self._without, self._tensors) < 0:
             raise ModelError(
-                f"the config.json of {self._where} describes a model that is much larger than the weights beside it "
+                f"{self._where} describes a model that is much larger than the weights beside it "
                 f"({self._held:,} tensors): the two do not belong together."
             )
 
 
-def _values(tensor: Any) -> int:
-    """How many values of a model a stored tensor may hold: packed ones hold up to four a byte."""
+def values_of(tensor: Any) -> int:
+    """How many values of a model a tensor of a safetensors file may hold: packed ones hold up to four a byte."""
     count = 1
     for size in tensor.get_shape():
         count *= size

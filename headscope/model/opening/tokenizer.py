@@ -36,8 +36,7 @@ def open_tokenizer(directory: Path) -> PreTrainedTokenizerBase:
         files = set(getattr(tokenizer, "vocab_files_names", {}).values())
         if files and not names & (files | TOKENIZER_FILES):  # transformers makes an empty one then
             raise _none(directory)
-        ordinary = set(tokenizer.get_vocab().values()) - {*tokenizer.all_special_ids, tokenizer.unk_token_id}
-        frame = tokenizer("")["input_ids"]  # what it puts around every text
+        refuse_unusable(tokenizer, f"in {directory}")
     except ModelError:
         raise
     except BaseException as error:  # tokenizers' own panics derive from BaseException
@@ -45,10 +44,6 @@ def open_tokenizer(directory: Path) -> PreTrainedTokenizerBase:
         if not names & TOKENIZER_FILES:
             raise _none(directory) from None
         raise ModelError(f"the tokenizer in {directory} cannot be loaded: {first_line(error)}") from None
-    if not ordinary:
-        raise ModelError(f"the tokenizer in {directory} has no vocabulary: no token that is not special.")
-    if None in frame:
-        raise ModelError(f"the tokenizer in {directory} puts a token around every text that it has no id for.")
     return tokenizer
 
 
@@ -60,6 +55,15 @@ def _check_packages(file: Path) -> None:
             f"the tokenizer in {file.parent} is a SentencePiece model alone, {file.name}, and to read it needs "
             f'{" and ".join(lacking)}: pip install "headscope[sentencepiece]".'
         )
+
+
+def refuse_unusable(tokenizer: PreTrainedTokenizerBase, where: str) -> None:
+    """Raise ModelError for a tokenizer without ordinary tokens, or with a frame that it has no ids for."""
+    ordinary = set(tokenizer.get_vocab().values()) - {*tokenizer.all_special_ids, tokenizer.unk_token_id}
+    if not ordinary:
+        raise ModelError(f"the tokenizer {where} has no vocabulary: no token that is not special.")
+    if None in tokenizer("")["input_ids"]:  # what it puts around every text
+        raise ModelError(f"the tokenizer {where} puts a token around every text that it has no id for.")
 
 
 def _none(directory: Path) -> ModelError:

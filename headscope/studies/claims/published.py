@@ -20,6 +20,7 @@ from headscope.keep.memory import Memory
 from headscope.model.capture.capture import held
 from headscope.model.capture.heads import HeadTensors
 from headscope.model.capture.norms import Norm
+from headscope.model.capture.stored import brought, device_of, is_plain
 from headscope.model.feed.positions import Spot
 from headscope.model.feed.projections import measure_projections
 from headscope.model.opened import Opened, Text
@@ -63,7 +64,7 @@ def stored(bench: Bench) -> Stored:
     inside = {id(module) for module in first.module.modules()}
     if norm is None or id(norm.module) in inside:
         missing.append("it has no norm of the embeddings")
-    embedded = opened.model.get_input_embeddings()(torch.zeros(1, 1, dtype=torch.int64, device=opened.model.device))
+    embedded = opened.model.get_input_embeddings()(torch.zeros(1, 1, dtype=torch.int64, device=device_of(opened.model)))
     if embedded.shape[-1] != card.d_model:
         missing.append(f"its embeddings have {embedded.shape[-1]} numbers, its layers {card.d_model}")
     if missing:
@@ -87,13 +88,17 @@ def _as_stored(opened: Opened, layer: int) -> Tensor | None:
     if measured is None:
         return None
     matrix = measured.weight.transpose(0, 1).flatten(1)  # (in, head · d_head): v = x · matrix
-    for parameter in opened.anatomy.blocks[layer].attention.parameters():
-        if parameter.shape != matrix.shape:
-            continue
-        kept = parameter.detach().float().cpu()
-        # nn.Linear keeps (out, in), Conv1D (in, out); the published code took either as it was.
-        if any(float((kept - way).abs().amax()) <= _SAME * float(way.abs().amax()) for way in (matrix.T, matrix)):
-            return kept
+    for module in opened.anatomy.blocks[layer].attention.modules():
+        with brought(module):
+            for parameter in module.parameters(recurse=False):
+                if parameter.shape != matrix.shape or not is_plain(parameter):
+                    continue
+                kept = parameter.detach().float().cpu()
+                # nn.Linear keeps (out, in), Conv1D (in, out); the published code took either as it was.
+                if any(
+                    float((kept - way).abs().amax()) <= _SAME * float(way.abs().amax()) for way in (matrix.T, matrix)
+                ):
+                    return kept
     return None
 
 
@@ -174,7 +179,7 @@ class PublishedVocabulary(Vocabulary):
 
     def _embedded(self) -> Tensor:
         """E [token, d_model], as the model's own embedding module gives it."""
-        ids = torch.arange(self.size, device=self.feed.model.device)
+        ids = torch.arange(self.size, device=device_of(self.feed.model))
         embeddings = self.feed.model.get_input_embeddings()
         with held(embeddings):
             found: Tensor = embeddings(ids).float()
