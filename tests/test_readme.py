@@ -50,7 +50,7 @@ def succeed(arguments: list[str]) -> None:
 
 
 def test_readme_holds_the_two_commands():
-    assert 'python -m pip install -c constraints.txt ".[app,demo,maps]" && headscope serve\n' in blocks("")
+    assert 'python -m pip install -c constraints.txt ".[app,demo,fast,maps]" && headscope serve\n' in blocks("")
     assert 'python -m pip install -c constraints.txt -e ".[dev]" && python -m pytest\n' in blocks("")
 
 
