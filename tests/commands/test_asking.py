@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from headscope.commands.asking import CHOICES, NEEDS
 from headscope.commands.cli import app
 from headscope.model.opening.loading import DTYPES
+from headscope.model.opening.packing import Quantize
 from headscope.question.choices import (
     CANDIDATES,
     CAPACITY_PARTS,
@@ -53,6 +54,7 @@ LIBRARY = {
     "site": SITES,
     "null": NULLS,
     "text_format": ("auto", *FORMATS),
+    "quantize": typing.get_args(Quantize),
 }
 # What has fewer open values there than elsewhere; which, the library says.
 NARROWER = {("map", "space"), ("map", "metric"), ("survey", "space")}
@@ -170,8 +172,8 @@ def test_a_view_takes_the_options_that_it_uses_and_names_the_views_of_others(run
         ("models demo", "did you mean --verify demo"),
         ("models --device cpu", "--device is for --verify"),
         ("models --dtype auto", "--dtype is for --verify"),
-        ("survey", "missing argument"),
-        ("survey x", "missing option"),
+        ("survey", "name the texts, and the survey's directory"),
+        ("survey x", "name the texts, and the survey's directory"),
         ("survey x -o y --seed -1", "'--seed'"),
         ("survey x -o y --seed 99999999999999999999", "'--seed'"),
         ("survey x -o y --sample 0", "sample is 0"),
