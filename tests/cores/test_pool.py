@@ -37,6 +37,11 @@ def share(work: Callable[[], object]) -> float:
     return (time.thread_time() - own) / (time.process_time() - whole)
 
 
+def is_helped(work: Callable[[], object]) -> bool:
+    """Whether other threads ever take a good part of some work: beside a busy program one may wait, busily, for them."""
+    return any(share(work) < 0.8 for _ in range(20))
+
+
 def product() -> object:
     return SQUARE @ SQUARE
 
@@ -48,10 +53,10 @@ def elementwise() -> object:
 @pytest.mark.parametrize("work", [product, elementwise])
 def test_alone_torch_computes_on_the_calling_thread(torch_threads: int, work: Callable[[], object]) -> None:
     work()
-    assert share(work) < 0.8, "without it, other threads help"
+    assert is_helped(work), "without it, other threads help"
     with alone():
-        assert share(work) > 0.9
-    assert share(work) < 0.8
+        assert not is_helped(work)
+    assert is_helped(work)
 
 
 def test_threads_are_afterwards_as_they_were(torch_threads: int) -> None:

@@ -139,7 +139,7 @@ def test_many_targets_leave_nothing_to_float64_but_near_ties(backend: Backend) -
     table, places, queries, own, place_of = random_case(5, tokens=4000, d_head=64, count=30)
     others = torch.randint(4000, (30, 200), generator=torch.Generator().manual_seed(0))
     targets, _ = distinct(torch.cat([own[:, None], others], 1))
-    engine = choose(backend, queries.device, 0)
+    engine = choose(backend, table, 0)
     batch = next(batches(table, places, queries, targets, place_of, 30))
     for metric in METRICS:
         asked = Asked.of(batch, metric, engine.distances(batch, metric, *batch.target_pairs))

@@ -105,7 +105,7 @@ def test_a_great_many_other_tokens_are_ranked_without_leaving_a_query_to_float64
             ranks = near[metric].other_ranks
             assert ranks is not None
             assert torch.equal(ranks.flatten(0, 1), 1 + (exact[:, None] < exact[..., None]).sum(-1))
-            engine = choose(backend, queries.device, 0)
+            engine = choose(backend, table, 0)
             marks = {metric: Asked.of(batch, metric, exact.flatten()).marks}
             assert not engine.scan(batch, [metric], 15, table.finite, marks)[metric].crowded.any()
 

@@ -143,7 +143,7 @@ def test_what_is_whole_is_kept_and_what_is_not_leaves_nothing(cache: Path) -> No
 
 def test_a_bank_that_was_stopped_takes_no_room() -> None:
     scope = anew("bert")
-    with pytest.raises(Stopped), steps(5):
+    with pytest.raises(Stopped), steps(2):
         scope.bank(size=60)
     assert scope.bench.kept.nbytes == 0
 
