@@ -109,7 +109,7 @@ def create_app(
         return await drawing.get_response("plotly.min.js", request.scope)
 
     app.mount(f"/{FILES}", _Files(STATIC, "public, max-age=31536000, immutable"), name="static")
-    app.add_middleware(GZipMiddleware, minimum_size=512, compresslevel=5)
+    app.add_middleware(GZipMiddleware, minimum_size=512, compresslevel=7)
     app.add_middleware(Guard, door=door, body=limits.body, api=routes.PREFIX)
     return app
 
