@@ -13,7 +13,10 @@ from headscope.vocabulary.encoded import Encoded
 
 
 def joinable(encoded: Sequence[Encoded]) -> list[list[int]]:
-    """Which of the encodings can be searched together, in order: those of one stock, stretched alike at the place."""
+    """Which of the encodings can be searched together, in order: those of one stock, stretched alike at the place.
+
+    A token that one layer has no finite row of is a neighbour in another: such layers are searched by themselves.
+    """
     groups: list[list[int]] = []
     for n, one in enumerate(encoded):
         if groups and _alike(encoded[groups[-1][0]], one):
@@ -27,7 +30,8 @@ def _alike(one: Encoded, other: Encoded) -> bool:
     a, b = one.source, other.source
     if not isinstance(a, Shared) or not isinstance(b, Shared) or a.stock.vectors is not b.stock.vectors:
         return False
-    return a.bias.shape == b.bias.shape and one.place.scale is other.place.scale
+    alike = a.bias.shape == b.bias.shape and one.place.scale is other.place.scale
+    return alike and torch.equal(a.finite, b.finite)
 
 
 def joined(encoded: Sequence[Encoded]) -> Encoded:

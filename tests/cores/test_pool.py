@@ -38,7 +38,7 @@ def share(work: Callable[[], object]) -> float:
 
 
 def is_helped(work: Callable[[], object]) -> bool:
-    """Whether other threads ever take a good part of some work: beside a busy program one may wait, busily, for them."""
+    """Whether other threads ever take a good part of some work; beside a busy program one may wait for them, busily."""
     return any(share(work) < 0.8 for _ in range(20))
 
 
