@@ -12,6 +12,7 @@ from headscope.inference.left_out import Jackknifed
 from headscope.inference.verdicts import corrected
 from headscope.studies.survey import figures
 from headscope.studies.survey.contrasts import between
+from headscope.studies.survey.tables import MATCHED
 from tests.studies.survey.corpora import by_the_jackknife, sentences, statistics, surveyed, table, written
 
 TEXTS = sentences(60, seed=3)
@@ -246,6 +247,9 @@ class Fixed:
 
     def __init__(self, ones, other):
         self.ones, self.other = ones, other
+
+    def __contains__(self, name):
+        return not name.endswith(MATCHED)  # no genre is known
 
     def __getitem__(self, name):
         return self.other.get(name, self.ones)
