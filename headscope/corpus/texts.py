@@ -328,7 +328,7 @@ def _conllu(source: TextFile, columns: Columns) -> Iterator[_Record]:
 
 def _has_column(names: Sequence[str], columns: Columns, source: TextFile) -> None:
     if columns.text not in names:
-        shown = cut(", ".join(names[:20]) or "none", 300)
+        shown = cut(", ".join(name if name.isprintable() else repr(name) for name in names[:20]) or "none", 300)
         raise InputError(f"{source.name} has no column {columns.text!r} (its columns: {shown}); name it with --column.")
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from headscope.neighbors import warm_up
 from tests.app.browsers import PATIENCE
 
 SECONDS = 10 * PATIENCE  # PATIENCE: this machine may have other work
@@ -121,6 +122,7 @@ def nothing_run(*allowed: Path, canary: Path | None = None) -> Iterator[None]:
 
     Python's own audit events tell it; `canary` is a file that a payload would leave.
     """
+    warm_up(wait=True)  # a scope loads the compiled search meanwhile, whose own files numba unpickles
     watch = _Watch(tuple(path.resolve() for path in allowed))
     _watches.append(watch)
     try:

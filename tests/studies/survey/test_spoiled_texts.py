@@ -259,6 +259,7 @@ PIECES = [b"text", b"\n", b"\r", b",", b'"', b"\0", b"\xff", b"\t", b"1-2", b"# 
 @example(raw=b"", format="csv")
 @example(raw=b"\n\n", format="csv")
 @example(raw=b'"', format="csv")
+@example(raw=b'"\n', format="csv")
 def test_no_bytes_whatever_end_the_reading_of_a_directory(tmp_path, raw, format):
     folder = tmp_path / "in"
     folder.mkdir(exist_ok=True)
