@@ -39,7 +39,7 @@ def share(work: Callable[[], object]) -> float:
 
 def is_helped(work: Callable[[], object]) -> bool:
     """Whether other threads ever take a good part of some work; beside a busy program one may wait for them, busily."""
-    return any(share(work) < 0.8 for _ in range(20))
+    return any(share(work) < 0.8 for _ in range(6))
 
 
 def product() -> object:

@@ -34,6 +34,7 @@ def finding(claims, id: str, arithmetic: str = "right", reference: str | None = 
     return found[0]
 
 
+@pytest.mark.slow
 def test_four_heads_that_bring_flies_to_time_are_counted(built, removed):
     one = finding(built, "S1")
     assert (one.ruling, one.value) == ("holds", 4)

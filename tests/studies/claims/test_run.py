@@ -63,6 +63,7 @@ def test_a_run_that_was_ended_again_and_again_finds_the_same(scope, corpus, whol
     assert found.to_dict() == whole[0].to_dict()
 
 
+@pytest.mark.slow
 def test_a_survey_that_fits_serves_in_the_place_of_a_run_of_its_own(scope, corpus, whole, tmp_path):
     survey = surveyed(scope, corpus, tmp_path / "survey", stream=True)
     found = settle(scope, ClaimsAsked(survey=survey), tmp_path / "out")
@@ -70,6 +71,7 @@ def test_a_survey_that_fits_serves_in_the_place_of_a_run_of_its_own(scope, corpu
     assert found.to_dict()["claims"] == whole[0].to_dict()["claims"]
 
 
+@pytest.mark.slow
 def test_a_survey_without_streams_leaves_their_claims_undetermined(scope, corpus, tmp_path):
     survey = surveyed(scope, corpus, tmp_path / "survey")
     found = settle(scope, ClaimsAsked(survey=survey), tmp_path / "out")
