@@ -7,7 +7,6 @@ what is published is whole there too, since no two runs write into one folder.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -76,7 +75,9 @@ def forget_work(directory: Path) -> None:
     for folder in list(at_work.iterdir()) if at_work.is_dir() else ():
         with making(directory, folder.name) as mine:
             if mine is not None:
-                shutil.rmtree(mine, ignore_errors=True)
+                with suppress(OSError):  # a system may keep a file that is locked
+                    (mine / LOCK).unlink()
+                    mine.rmdir()
     with suppress(OSError):  # where somebody is at work, it is not empty
         at_work.rmdir()
 

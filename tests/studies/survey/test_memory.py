@@ -117,9 +117,9 @@ def test_one_shard_is_held_at_a_time(scope_of, tmp_path, monkeypatch):
     path = written(tmp_path / "t.txt", sentences(160, seed=2, least=6, most=6))
     survey = Survey.prepare(scope_of("bert"), [path], tmp_path / "s", SurveyOptions(shard_positions=60, stream=True))
     assert len(survey.census.shards) > 15
-    held, writing = [], store.Store.writing
+    held, writing = [], store.Store._writing
 
-    def counted(self, index):
+    def counted(self, index, beginning):
         gc.collect()
         objects = gc.get_objects()
         types = Counter(map(type, objects))
@@ -129,9 +129,9 @@ def test_one_shard_is_held_at_a_time(scope_of, tmp_path, monkeypatch):
         ]
         tensors = {one for one in types if issubclass(one, torch.Tensor)}
         held.append([*kinds, sum(one.nbytes for one in objects if type(one) in tensors)])
-        return writing(self, index)
+        return writing(self, index, beginning)
 
-    monkeypatch.setattr(store.Store, "writing", counted)
+    monkeypatch.setattr(store.Store, "_writing", counted)
     survey.run()
     later = np.array(held[2:])  # by then the vocabulary is encoded at every position
     assert later[:, 0].max() <= later[0, 0] <= 1
