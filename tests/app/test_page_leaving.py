@@ -82,6 +82,8 @@ def test_another_token_gives_up_the_effects_that_were_asked_for(page: Browser, s
     assert gate.reached.wait(60)
     page.click("#tokens [data-position='3']")
     assert ended(server, gate)
+    # What is pressed must not move: the word that it is waited for is gone.
+    page.wait("document.querySelector('#making').hidden && !document.querySelector('#view').hasAttribute('data-busy')")
     painted = "performance.getEntriesByName('tables').length"
     before = page.js(painted)
     page.click("#tokens [data-position='1']")
