@@ -76,7 +76,7 @@ def find(name: str, revision: str | None) -> ModelSource:
         return _gguf(name, revision)
     there = _directory(name)
     if (name == DEMO or there) and revision is not None:
-        raise InputError(f"a revision is of a model on the Hub; {name!r} is on this machine: leave {revision!r} out.")
+        raise InputError(f"a revision is of a model on the Hub; {name!r} is on this machine: leave {cut(revision)!r} out.")
     if name == DEMO:
         directory = demo_directory()
         if directory is None:
@@ -92,7 +92,7 @@ def find(name: str, revision: str | None) -> ModelSource:
 def _gguf(name: str, revision: str | None) -> ModelSource:
     """The GGUF file of a name; InputError or ModelError where it is none."""
     if revision is not None:
-        raise InputError(f"a revision is of a model on the Hub; {cut(name)!r} is a file: leave {revision!r} out.")
+        raise InputError(f"a revision is of a model on the Hub; {cut(name)!r} is a file: leave {cut(revision)!r} out.")
     try:
         path = Path(os.path.expanduser(name)).resolve()
         there = "\0" not in name and path.is_file()
@@ -226,7 +226,7 @@ def _ask_hub(name: str, revision: str | None) -> tuple[str | None, str]:
         except GatedRepoError:
             answer.append((None, "the Hub gives it only to accounts that asked for access (set HF_TOKEN)"))
         except RevisionNotFoundError:
-            answer.append((None, f"the Hub has no revision {revision!r} of it"))
+            answer.append((None, f"the Hub has no revision {cut(revision)!r} of it"))
         except RepositoryNotFoundError:
             answer.append((None, "the Hub has no such model (or it is private: set HF_TOKEN)"))
         except Exception as error:  # every kind of network failure ends here, and is told to the user
