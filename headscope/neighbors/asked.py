@@ -55,11 +55,11 @@ class Asked:
 
         `row`, `first`, `last` int64 [pair], distances float64 [pair].
         """
-        return self.counted(row, first, _past(-self.distances, row, first, last, -distances))
+        return self.counted(row, first, first_not_passed(-self.distances, row, first, last, -distances))
 
     def passed(self, row: Tensor, first: Tensor, last: Tensor, scores: Tensor) -> Tensor:
         """The first of the targets first … last − 1 whose mark a score does not pass, or last: int64 [pair]."""
-        return _past(self.marks, row, first, last, scores)
+        return first_not_passed(self.marks, row, first, last, scores)
 
     def counted(self, row: Tensor, first: Tensor, past: Tensor) -> Tensor:
         """How many pairs have each of a row's targets among first … past − 1, int64 [row, target]."""
@@ -69,7 +69,7 @@ class Asked:
         return steps.view(rows, -1).cumsum(1)[:, :-1]
 
 
-def _past(marks: Tensor, row: Tensor, first: Tensor, last: Tensor, scores: Tensor) -> Tensor:
+def first_not_passed(marks: Tensor, row: Tensor, first: Tensor, last: Tensor, scores: Tensor) -> Tensor:
     """The first of a row's ascending marks first … last − 1 that a score does not pass, or last: int64 [pair]."""
     low, high = first.clone(), last.clone()
     pair = (low < high).nonzero().squeeze(1)

@@ -32,6 +32,13 @@ def test_a_file_is_told_what_it_is_and_what_would_work(tmp_path, name, sentence)
     refused(tmp_path / name, sentence)
 
 
+def test_a_revision_of_a_directory_is_told_and_cut(tmp_path):
+    directory = zoo.save("bert", tmp_path / "model")
+    with pytest.raises(InputError, match="a revision is of a model on the Hub") as error:
+        Scope.from_pretrained(str(directory), revision="a" * 5000)
+    assert len(str(error.value)) < 1500
+
+
 def test_the_directory_of_the_weights_that_were_named_is_told(tmp_path):
     directory = zoo.save("bert", tmp_path / "model")
     refused(directory / "model.safetensors", f"name its directory, {directory}")

@@ -76,7 +76,9 @@ def find(name: str, revision: str | None) -> ModelSource:
         return _gguf(name, revision)
     there = _directory(name)
     if (name == DEMO or there) and revision is not None:
-        raise InputError(f"a revision is of a model on the Hub; {name!r} is on this machine: leave {cut(revision)!r} out.")
+        raise InputError(
+            f"a revision is of a model on the Hub; {name!r} is on this machine: leave {cut(revision)!r} out."
+        )
     if name == DEMO:
         directory = demo_directory()
         if directory is None:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from headscope.neighbors import bounds
+from headscope.neighbors.asked import first_not_passed
 
 _BUCKETS = 1024  # of a query: so many that few scores lie in one with a mark
 _BLUR = 0.0625  # buckets that rounding moves a score by, at most
@@ -88,12 +89,4 @@ class Buckets:
 
     def _passed(self, lane: Tensor, low: Tensor, high: Tensor, value: Tensor) -> Tensor:
         """How many marks of each lane, int64 [pair], are below a value, known to be low … high: int64 [pair]."""
-        marks, low, high = self._marks.flatten(0, 1), low.clone(), high.clone()
-        pair = (low < high).nonzero().squeeze(1)
-        while len(pair):
-            middle = (low[pair] + high[pair]) // 2
-            below = marks[lane[pair], middle] < value[pair]
-            low[pair] = torch.where(below, middle + 1, low[pair])
-            high[pair] = torch.where(below, high[pair], middle)
-            pair = pair[low[pair] < high[pair]]
-        return low
+        return first_not_passed(self._marks.flatten(0, 1), lane, low, high, value)
