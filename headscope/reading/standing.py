@@ -20,7 +20,7 @@ from headscope.reading.answer import Answer, Record, choices, named, question_re
 from headscope.reading.bank import Bank
 from headscope.reading.captured import Captured
 from headscope.reading.finding import Finder, finder
-from headscope.reading.records import StandingHeadRecord, StandingRecord
+from headscope.reading.records import BankWindowRecord, StandingHeadRecord, StandingRecord
 from headscope.reading.standing_words import Stood, Usual
 from headscope.reading.within import evenly
 from headscope.show.marks import says
@@ -52,6 +52,16 @@ class Others:
     last: int
     outputs: int
     bank: str  # where its texts come from
+
+    @property
+    def where(self) -> str:
+        """At which positions."""
+        return f"position {self.first}" if self.first == self.last else f"positions {self.first} to {self.last}"
+
+    @property
+    def window(self) -> BankWindowRecord:
+        """Which outputs these are."""
+        return {"first": self.first, "last": self.last, "outputs": self.outputs, "bank": self.bank}
 
 
 @dataclass(frozen=True, repr=False)
@@ -101,14 +111,12 @@ class Standing(Answer):
 
     def to_dict(self) -> StandingRecord:
         """The ranks, and what they say, ready for JSON."""
-        others = self.others
-        window = others and {"first": others.first, "last": others.last, "outputs": others.outputs, "bank": others.bank}
         return {
             **question_record(self.question),
             "selected": self.token.position,
             "notes": list(self.notes),
             "vocabulary": self.candidates,
-            "window": window,
+            "window": self.others and self.others.window,
             "says": self.says(),
             "heads": self._heads(),
         }
@@ -171,7 +179,7 @@ class Standing(Answer):
         return Sheet(
             "standing-head",
             f"Layer {self._layer}, head {head}: where the text’s tokens stand among {self.candidates:,}",
-            ("rank", "even attention", "weight", "other texts, middle half"),
+            ("rank", "even", "weight", "others’ half"),
             tuple(rows),
             stub="token",
         )

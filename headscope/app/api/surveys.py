@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from pydantic import TypeAdapter
 
@@ -19,6 +19,7 @@ from headscope.question.choices import resolved
 if TYPE_CHECKING:
     from headscope.studies.survey.opened import OpenedSurvey, View
 
+Said: TypeAlias = "dict[tuple[int, int | None], str]"  # of every head, and of every layer (head None)
 log = logging.getLogger(__name__)
 
 
@@ -29,6 +30,7 @@ class Surveys:
         self._models = models
         self._survey: OpenedSurvey | None = None
         self._about: SurveyedRecord | None = None
+        self._said: dict[View, Said] = {}
 
     def open(self, directory: str | Path) -> None:
         """Show the survey in a directory; InputError where there is none, it is of other weights, or not to be shown.
@@ -41,7 +43,7 @@ class Surveys:
             survey = open_survey(directory)
             self._check_stack(survey, str(directory))
             about = _about(survey)
-            _make_all(survey, about)
+            words = _make_all(survey, about)
         except HeadscopeError:
             raise
         except OSError as error:
@@ -52,7 +54,7 @@ class Surveys:
                 f"the survey in {str(directory)!r} does not hold what a page shows of it "
                 f"({type(error).__name__}: {first_line(error)[:200]}) Make it anew with headscope survey."
             ) from None
-        self._survey, self._about = survey, about
+        self._survey, self._about, self._said = survey, about, words
 
     def _check_stack(self, survey: OpenedSurvey, directory: str) -> None:
         card, model = self._models.own.card, survey.model
@@ -81,14 +83,17 @@ class Surveys:
         """The figures of every head of a layer; `heads` is None, and `says` why, where the survey has none."""
         survey = self._survey
         if survey is None:
-            return {"survey": None, "says": "No survey is open.", "heads": None}
+            return {"survey": None, "says": "No survey is open.", "concluded": None, "heads": None}
         if ask.layer >= survey.layers:
             raise InputError(f"layer is {ask.layer}; this model has layers 0 to {survey.layers - 1}.")
         view = _view(ask)
         missing = self._missing(survey, view, ask)
         if missing:
-            return {"survey": self._about, "says": f"The survey has no figures for {missing}.", "heads": None}
-        return {"survey": self._about, "says": None, "heads": _heads(survey, view, ask.layer)}
+            says = f"The survey has no figures for {missing}."
+            return {"survey": self._about, "says": says, "concluded": None, "heads": None}
+        words = self._said[view]
+        heads = _heads(survey, view, ask.layer, words)
+        return {"survey": self._about, "says": None, "concluded": words.get((ask.layer, None)), "heads": heads}
 
     def _missing(self, survey: OpenedSurvey, view: View, ask: UsualAsk) -> str | None:
         """What of the question the survey has not measured."""
@@ -107,15 +112,20 @@ class Surveys:
         return None
 
 
-def _make_all(survey: OpenedSurvey, about: SurveyedRecord) -> None:
-    """Make all that a page may ask of a survey, as its answers are described; what cannot be raises."""
+def _make_all(survey: OpenedSurvey, about: SurveyedRecord) -> dict[View, Said]:
+    """Make all that a page may ask of a survey, as its answers are described; what cannot be raises. Its words."""
+    from headscope.studies.survey.said import said
+
+    words = {view: said(survey, view) for view in survey.views}
     TypeAdapter(SurveyedRecord).validate_python(about, strict=True)
     for name in ("spaces", "references", "metrics", "masks"):
         TypeAdapter(list[str]).validate_python(survey.manifest["options"][name], strict=True)
-    heads = [head for view in survey.views for layer in range(survey.layers) for head in _heads(survey, view, layer)]
+    places = [(view, layer) for view in survey.views for layer in range(survey.layers)]
+    heads = [head for view, layer in places for head in _heads(survey, view, layer, words[view])]
     TypeAdapter(list[UsualHeadRecord]).validate_python(heads, strict=True)
     options = survey.manifest["options"]
     as_json({"about": about, "heads": heads, "options": (options["candidates"], options["position"])})
+    return words
 
 
 def _about(survey: OpenedSurvey) -> SurveyedRecord:
@@ -135,7 +145,7 @@ def _about(survey: OpenedSurvey) -> SurveyedRecord:
     }
 
 
-def _heads(survey: OpenedSurvey, view: View, layer: int) -> list[UsualHeadRecord]:
+def _heads(survey: OpenedSurvey, view: View, layer: int, words: Said) -> list[UsualHeadRecord]:
     def figure(statistic: str, head: int) -> FigureRecord | None:
         stat = survey.stat(view, statistic, layer, head)
         # Its fields are those of a record; what a file holds in them was checked when it was opened.
@@ -144,6 +154,7 @@ def _heads(survey: OpenedSurvey, view: View, layer: int) -> list[UsualHeadRecord
     return [
         {
             "head": head,
+            "concluded": words.get((layer, head)),
             "in_text": figure("in_text", head),
             "own": figure("own", head),
             "carry": figure("carry", head),

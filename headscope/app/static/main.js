@@ -14,6 +14,7 @@ import { fromAddress, initial, modelOf, toAddress } from "./state.js";
 import { bindTake } from "./take.js";
 import { buttons, selection } from "./tokens.js";
 import { bindTour } from "./tour.js";
+import { judge } from "./verdict.js";
 import { VIEWS } from "./views.js";
 import { whyOf } from "./why.js";
 
@@ -229,6 +230,7 @@ function paint(answers, more) {
   byId("notes").replaceChildren(...notes.map(([lead, note]) => h("p", {}, h("strong", {}, lead), note)));
   for (const place of document.querySelectorAll("#view .figure")) place.replaceChildren(...(figures[place.id] ?? []));
   byId("steps").replaceChildren(steps);
+  judge(state, server);
   markChosen(byId("view"), state);
   performance.mark("tables");
   document.title = `${name} · headscope`;
@@ -252,7 +254,8 @@ byId("tokens").addEventListener("click", ({ target }) => {
 });
 alongTokens(byId("tokens"), (button) => change({ token: Number(button.dataset.position) }));
 byId("view").addEventListener("click", ({ target }) => {
-  const { choose, layer, head, reference, ground } = target.closest("button")?.dataset ?? {};
+  const { choose, layer, head, reference, ground, go } = target.closest("button")?.dataset ?? {};
+  if (go) change(JSON.parse(go));
   if (ground) change({ into: null });
   if (choose) change({ head: Number(choose) === state.head ? null : Number(choose) });
   if (layer) change({ view: "heads", layer: Number(layer), head: Number(head), reference: reference ?? state.reference });
