@@ -24,16 +24,17 @@ from headscope.app.api.models import Models, Open
 from headscope.app.api.problems import handle_problems
 from headscope.app.api.safety import Guard
 from headscope.app.door import Door
-from headscope.app.page.page import FILES, STATIC, Page
+from headscope.app.page.page import FILES, FOLDERS, Page
 from headscope.errors import InputError
 from headscope.scope import Scope
 
 
 class _Files(StaticFiles):
-    """Files of a directory, with what their Cache-Control is to be."""
+    """Files of directories, as if they were one, with what their Cache-Control is to be."""
 
-    def __init__(self, directory: Path, cache: str) -> None:
-        super().__init__(directory=directory)
+    def __init__(self, directories: Sequence[Path], cache: str) -> None:
+        super().__init__(directory=directories[0])
+        self.all_directories = list(directories)
         self._cache = cache
 
     async def get_response(self, path: str, scope: HttpScope) -> Response:
@@ -108,7 +109,7 @@ def create_app(
             raise HTTPException(404, 'plots need plotly: pip install "headscope[app]"')
         return await drawing.get_response("plotly.min.js", request.scope)
 
-    app.mount(f"/{FILES}", _Files(STATIC, "public, max-age=31536000, immutable"), name="static")
+    app.mount(f"/{FILES}", _Files(FOLDERS, "public, max-age=31536000, immutable"), name="static")
     app.add_middleware(GZipMiddleware, minimum_size=512, compresslevel=7)
     app.add_middleware(Guard, door=door, body=limits.body, api=routes.PREFIX)
     return app
@@ -119,4 +120,4 @@ def _plotly() -> _Files | None:
     found = importlib.util.find_spec("plotly")
     places = (found and found.submodule_search_locations) or []
     folder = next((Path(place) / "package_data" for place in places), None)
-    return None if folder is None else _Files(folder, "no-cache")  # whose version its address does not tell
+    return None if folder is None else _Files([folder], "no-cache")  # whose version its address does not tell

@@ -86,7 +86,8 @@ class Turn:
         self.reading.bench.check()
 
         def work() -> A:
-            return ask(*choices) if tell is None else ask(*choices, tell)
+            found = ask(*choices) if tell is None else ask(*choices, tell)
+            return dataclasses.replace(found, asking=None)  # what is kept holds no reading
 
         return work() if self.key is None else self.kept.made((self.key, ask.__name__, choices), work)
 

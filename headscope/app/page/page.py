@@ -16,10 +16,13 @@ from headscope.question import defaults, meanings
 from headscope.question.choices import WHAT
 from headscope.reading.offers import Offer, offers
 from headscope.scope import Scope
+from headscope.show.modules import RENDERERS
 
 STATIC = Path(__file__).parents[1] / "static"
+FOLDERS = (STATIC, RENDERERS)  # served as one
 # Their address tells what is in them: a browser keeps them for good, and mixes none with those of another version.
-FILES = "static/" + hashlib.sha256(b"".join(one.read_bytes() for one in sorted(STATIC.iterdir()))).hexdigest()[:16]
+_WHOLE = b"".join(one.read_bytes() for folder in FOLDERS for one in sorted(folder.iterdir()))
+FILES = f"static/{hashlib.sha256(_WHOLE).hexdigest()[:16]}"
 _WORDS = json.loads((Path(__file__).parent / "words.json").read_bytes())  # what every control and table means
 _SHOWN = {row.path for row in TABLE} | {"nearest_positions"}  # what the page's own views show
 _PLACE = "<!-- first -->"

@@ -87,7 +87,7 @@ class Map(Answer):
         return self.place_by(self, reading)
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"place_by": None}  # it holds the model
+        return super().__getstate__() | {"place_by": None}  # it holds the model
 
     @property
     def facts(self) -> tuple[str, ...]:
