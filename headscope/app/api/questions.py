@@ -182,7 +182,8 @@ def attention(turn: Turn, ask: AttentionAsk) -> AttendedRecord:
         "head": ask.head,
         "queries": pattern_of(turn.reading, ask.layer, ask.weigh, ask.head),
     }
-    whole = pattern_sheet(ask.layer, pattern["head"], tokens, pattern["queries"], ask.weigh, found.token.position)
+    own, sees = found.token.position, turn.reading.attended(ask.layer).visible.tolist()
+    whole = pattern_sheet(ask.layer, ask.head, tokens, pattern["queries"], sees, ask.weigh, own)
     return {**found.to_dict(), "pattern": pattern, **laid_out(ask, lambda: (*found.sheets(), whole))}
 
 
