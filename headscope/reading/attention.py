@@ -68,7 +68,6 @@ class Attention(Answer):
             ),
         )
 
-
     def _sources(self) -> tuple[Row, ...]:
         """A row a source; what is small in every head, and what the mask hides, in a row each."""
         shares, own = self.shares, self.token.position

@@ -98,7 +98,9 @@ def together(reasons: Sequence[Why]) -> Sheet:
     rows = [*heat([sources[at] for at in some.shown], shares[list(some.shown)].tolist(), _signed)]
     if some.small:
         small = list(some.small)
-        name = Cell(f"{len(small)} others", distance(float(first.weights[small].sum())), says=f"{some.says}; their sums")
+        name = Cell(
+            f"{len(small)} others", distance(float(first.weights[small].sum())), says=f"{some.says}; their sums"
+        )
         rows.append(_sum(name, shares[small].sum(0).tolist()))
     if any(why.rest for why in reasons):
         sink = Cell("no position", says="attention sink: a weight that belongs to none")

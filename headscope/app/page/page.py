@@ -21,8 +21,9 @@ STATIC = Path(__file__).parents[1] / "static"
 # Their address tells what is in them: a browser keeps them for good, and mixes none with those of another version.
 FILES = "static/" + hashlib.sha256(b"".join(one.read_bytes() for one in sorted(STATIC.iterdir()))).hexdigest()[:16]
 _WORDS = json.loads((Path(__file__).parent / "words.json").read_bytes())  # what every control and table means
-_SHOWN = {row.path for row in TABLE} | {"nearest_positions"}  # what the page's own views show
+_SHOWN = {row.path for row in TABLE} | {"nearest_positions", "portrait"}  # what the page's own views show
 _PLACE = "<!-- first -->"
+_UNASKED = 1e10  # operations, about, of forward passes that the page has done without being asked
 
 
 class Page:
@@ -86,6 +87,8 @@ class Page:
             "vocab_size": card.vocab_size,
             "position_embeddings": card.position_embeddings,
             "causal": card.causal,
+            "shared": card.shared,
+            "removes": 0 if limits.work is not None else int(_UNASKED / (24 * card.layers * card.d_model**2)),
             "weights_sha256": card.weights_sha256,
             "capture_error": card.capture_error,
             "arithmetic": card.arithmetic,
