@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from headscope.question.choices import Metric, Space, Vector
 
+HIDDEN = "hidden by the mask"
+
 
 def foreign_basis(layer: int | None) -> str:
     """For the `input` reference above layer 0."""

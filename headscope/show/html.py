@@ -148,7 +148,7 @@ def _inside(cell: Cell) -> str:
     unseen = (cell.says if sign else "", "on both sides" if cell.shared else "")
     hidden = "".join(f'<span class="hs-hidden"> ({escape(said)})</span>' for said in unseen if said)
     small = f' <small class="hs-num">{number}</small>' if number else ""
-    return f'{sign}{before}<span class="hs-label">{_label(cell.label)}</span>{hidden}{beside}{small}'
+    return f'{sign}{before}<bdi class="hs-label">{_label(cell.label)}</bdi>{hidden}{beside}{small}'
 
 
 def _label(label: str) -> str:

@@ -71,7 +71,15 @@ VIEWS: dict[str, tuple[str, str, Sheets]] = {
         "#pattern td",
         lambda reading: [
             *reading.attention(5, 2, "norms").sheets(),
-            pattern(2, 3, reading.tokens, reading.pattern_of(2, "norms")[3].tolist(), "norms", 5),
+            pattern(
+                2,
+                3,
+                reading.tokens,
+                reading.pattern_of(2, "norms")[3].tolist(),
+                reading.attended(2).visible.tolist(),
+                "norms",
+                5,
+            ),
         ],
     ),
     "journey": (

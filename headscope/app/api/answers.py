@@ -113,7 +113,13 @@ class LaidOut(TypedDict):
     html: NotRequired[str]
 
 
-class LookedRecord(records.LookRecord, LaidOut):
+class Introduced(LaidOut):
+    """With html: the tables behind a portrait of the heads; `shown`: whose is shown where none is chosen."""
+
+    shown: NotRequired[int]
+
+
+class LookedRecord(records.LookRecord, Introduced):
     """One selected token, one layer, every head: what `headscope look --json` prints."""
 
 
@@ -149,7 +155,7 @@ class LostRecord(layer_records.EffectsRecord, LaidOut):
     """What the model's output at a token loses without each head."""
 
 
-class ComparedRecord(LaidOut):
+class ComparedRecord(Introduced):
     """Two answers, and for each head what they share and how far its own token moved."""
 
     one: records.LookRecord

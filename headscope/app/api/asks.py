@@ -222,6 +222,16 @@ class EffectsAsk(ByHeadAsk):
     )
 
 
+class RemovedAsk(LaidOutAsk):
+    """What the model's output at a token loses without each head of a layer: a forward pass a head, and one."""
+
+    token: Token = Field(default=defaults.TOKEN, description="A position, or the text of one token.")
+    layer: int = Field(default=0, ge=0, description="From 0.")
+    replaced_by: Replacement = Field(
+        default="zero", description='What takes the place of z: zeros, or its mean ("mean").'
+    )
+
+
 class NearestAsk(AtlasAsk):
     """For each head of a layer, what its output at a token is nearest to."""
 

@@ -145,6 +145,12 @@ TABLE: tuple[Address, ...] = (
         "What the output at a token loses without each head",
         {**_EXPERIMENT, "by the mean": {"replaced_by": "mean"}},
     ),
+    QuestionAddress(
+        "removed",
+        questions.removed,
+        "What the output at a token loses without each head of a layer",
+        {**_EXPERIMENT, "layer 3": {"layer": 3}},
+    ),
     Address(
         "map",
         maps.draw_map,

@@ -24,8 +24,9 @@ FOLDERS = (STATIC, RENDERERS)  # served as one
 _WHOLE = b"".join(one.read_bytes() for folder in FOLDERS for one in sorted(folder.iterdir()))
 FILES = f"static/{hashlib.sha256(_WHOLE).hexdigest()[:16]}"
 _WORDS = json.loads((Path(__file__).parent / "words.json").read_bytes())  # what every control and table means
-_SHOWN = {row.path for row in TABLE} | {"nearest_positions"}  # what the page's own views show
+_SHOWN = {row.path for row in TABLE} | {"nearest_positions", "portrait"}  # what the page's own views show
 _PLACE = "<!-- first -->"
+_UNASKED = 1e10  # operations, about, of forward passes that the page has done without being asked
 
 
 class Page:
@@ -89,6 +90,8 @@ class Page:
             "vocab_size": card.vocab_size,
             "position_embeddings": card.position_embeddings,
             "causal": card.causal,
+            "shared": card.shared,
+            "removes": 0 if limits.work is not None else int(_UNASKED / (24 * card.layers * card.d_model**2)),
             "weights_sha256": card.weights_sha256,
             "capture_error": card.capture_error,
             "arithmetic": card.arithmetic,

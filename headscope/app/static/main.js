@@ -10,6 +10,7 @@ import { alongTokens, onCell, throughCells } from "./keyboard.js";
 import { markChosen, markTokens } from "./marks.js";
 import { bindModels } from "./models.js";
 import { bindShortcuts } from "./shortcuts.js";
+import { paged } from "./pages.js";
 import { fromAddress, initial, modelOf, toAddress } from "./state.js";
 import { bindTake } from "./take.js";
 import { buttons, selection } from "./tokens.js";
@@ -226,9 +227,12 @@ function paintTokens(answer) {
 function paint(answers, more) {
   const { title, name, notes, figures, steps } = VIEWS[state.view].paint(answers, state, server, tokens, more, show);
   byId("title").replaceChildren(...title);
-  byId("notes").replaceChildren(...notes.map(([lead, note]) => h("p", {}, h("strong", {}, lead), note)));
+  const told = notes.map(([lead, note]) => [h("strong", {}, lead), note.replace(/ In a program: .*$/s, "")]);
+  const number = told.length > 1 && h("span", { class: "more" }, `${told.length} notes`);
+  byId("notes").replaceChildren(...told.map((note, n) => (n ? h("p", {}, note) : h("summary", {}, h("span", {}, note), number || []))));
   for (const place of document.querySelectorAll("#view .figure")) place.replaceChildren(...(figures[place.id] ?? []));
   byId("steps").replaceChildren(steps);
+  paged(byId("view"));
   markChosen(byId("view"), state);
   performance.mark("tables");
   document.title = `${name} · headscope`;
@@ -261,6 +265,8 @@ throughCells(byId("view"));
 onCell(byId("neighbors"), (cell) => change(whyOf(cell) === state.why ? { why: null } : { why: whyOf(cell), head: Number(cell.head) }));
 for (const place of ["positions", "attention", "pattern", "written"]) onCell(byId(place), (cell) => change({ token: Number(cell.position) }));
 markTokens(document.querySelector("main"), byId("readout"));
+let width = 0;
+new ResizeObserver(([{ contentRect }]) => { if (width !== (width = contentRect.width)) paged(byId("view")); }).observe(byId("view"));
 new ResizeObserver(() => document.documentElement.style.setProperty("--held", `${byId("bar").offsetHeight}px`)).observe(byId("bar"));
 bindControls(server, change);
 bindModels(server, closedModel(), (name, { layers, heads }) => {

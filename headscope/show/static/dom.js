@@ -26,5 +26,5 @@ export function label(text) {
     end = sign.index + sign[0].length;
   }
   parts.push(text.slice(end));
-  return h("span", { class: "label" }, parts.filter((part) => part !== ""));
+  return h("bdi", { class: "label" }, parts.filter((part) => part !== ""));
 }
