@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
 from typing import Any
@@ -65,7 +65,8 @@ def to_svg(canvas: Canvas, name: str) -> str:
     with style(), mpl.rc_context({"svg.hashsalt": name}):
         written = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        FigureCanvasSVG(canvas).print_svg(written, metadata=nothing)  # savefig draws every chart twice
+        print_svg: Callable[..., object] = FigureCanvasSVG(canvas).print_svg  # savefig draws every chart twice
+        print_svg(written, metadata=nothing)
     text = well_formed(written.getvalue())
     text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
     text = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", text)
