@@ -24,6 +24,7 @@ from headscope.app.api.answers import (
     MixedRecord,
     PatternRecord,
     TextRecord,
+    VisitRecord,
     WorkedOutRecord,
     WrittenWhereRecord,
 )
@@ -39,11 +40,13 @@ from headscope.app.api.asks import (
     MixingAsk,
     NearestAsk,
     ReadAsk,
+    VisitAsk,
     WhyAsk,
     WorkedAsk,
     WrittenAsk,
 )
 from headscope.app.api.limits import Limits
+from headscope.app.page import visit as visiting
 from headscope.errors import InputError
 from headscope.keep.memory import Recent
 from headscope.question.choices import Replacement, Weigh
@@ -224,6 +227,11 @@ def effects(turn: Turn, ask: EffectsAsk) -> LostRecord:
     """What the output loses without each head."""
     found = effects_of(turn, ask.token, ask.replaced_by)
     return {**found.to_dict(), **laid_out(ask, lambda: [found.by_head()] if ask.by_head else found.sheets())}
+
+
+def visit(turn: Turn, ask: VisitAsk) -> VisitRecord:
+    """What a first visitor is shown of the text."""
+    return visiting.steps(turn.reading, lambda asked, position: turn.once(turn.reading.ask_atlas, asked, position))
 
 
 def near(reading: Reading, ask: NearestAsk) -> Neighbors:

@@ -51,6 +51,7 @@ export function sentences(state, server) {
     method: WORDS.method[state.method],
     hubs: [hubsSays(state, server), "score = (s(z_i, R_t) − μ_t) / σ_t"],
     teach: WORDS.teach,
+    classroom: WORDS.classroom,
     isolated: WORDS.isolated,
     sample: WORDS.sample,
     compare: [compareSays(state, server), "overlap = |A ∩ B| / k, moved = rank_B − rank_A"],
