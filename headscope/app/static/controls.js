@@ -62,21 +62,20 @@ export function bindControls(server, change) {
 /** Sets every control, shows those that matter to the view, and says what each choice means. */
 export function showControls(state, server) {
   const form = byId("controls");
-  for (const input of form.querySelectorAll("input[type=radio]")) input.checked = input.value === String(state[input.name] ?? "none");
-  for (const name of ["position", "hubs", "teach", "chat", "special", "isolated", "classroom"]) form.elements[name].checked = state[name];
-  for (const [name, shown] of Object.entries({ chat: server.chat || state.chat, system: state.chat, special: !state.chat, pair: !state.chat })) {
-    const input = form.elements[name];
-    (input.closest("label") ?? input).hidden = !shown || state.ids !== null;
-    if (input.type === "text" && document.activeElement !== input) input.value = state[name] ?? "";
+  for (const input of form.querySelectorAll("input")) {
+    if (input.type === "radio") input.checked = input.value === String(state[input.name] ?? "none");
+    else if (input.type === "checkbox") input.checked = state[input.name];
+    else if (input !== document.activeElement) input.value = state[input.name] ?? "";
   }
-  for (const input of form.querySelectorAll("[type=number]")) if (input !== document.activeElement) input.value = state[input.name] ?? "";
+  for (const [name, shown] of Object.entries({ chat: server.chat || state.chat, system: state.chat, special: !state.chat, pair: !state.chat })) {
+    (form.elements[name].closest("label") ?? form.elements[name]).hidden = !shown || state.ids !== null;
+  }
   const open = positionsOpen(state, server);
   form.elements.position.checked &&= open;
   shut(form.elements.map_at, !open);
   shut(form.elements.perplexity, state.method === "pca");
   byId("other-text").hidden = state.compare !== "text";
   byId("other-model").hidden = state.compare !== "model";
-  if (document.activeElement !== byId("other-text")) byId("other-text").value = state.other_text ?? "";
   if (state.other_model) byId("other-model").value = state.other_model;
   const why = closed(state, server);
   for (const input of form.querySelectorAll("[name=compare]")) shut(input, why[input.value]);

@@ -11,9 +11,7 @@ export function hubsClosed(state, server) {
 }
 
 /** What the switch says. */
-export function hubsSays(state, server) {
-  const why = hubsClosed(state, server);
-  if (why) return `Closed here: ${why}.`;
+export function hubsSays(state) {
   return state.hubs
     ? "On: beside each head’s nearest tokens stand those that are nearer than usual, and what other texts would give."
     : "Off. On: which neighbours are near to everything, and what other texts would give.";

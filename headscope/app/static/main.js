@@ -270,6 +270,7 @@ bindModels(server, closedModel(), (name, { layers, heads }) => {
   const there = { ...state, layer: Math.min(state.layer, layers - 1), head: state.head < heads ? state.head : null, why: null };
   location.assign(toAddress(there, start, name, true));
 });
+if (state.classroom) history.replaceState(null, "", address(state)); // as it is remembered
 bindShortcuts();
 bindTake();
 bindClassroom(document.querySelectorAll("main > :not(#bar)"), () => state.classroom);

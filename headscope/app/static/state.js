@@ -48,13 +48,13 @@ export const initial = ({ text, token, reference }) => ({
   seed: 0,
   perplexity: 30,
   isolated: false,
-  classroom: kept("classroom") === "true",
+  classroom: false,
 });
 
 /** The view that an address asks for; what it does not say, or says wrongly, is as in `initial`. */
 export function fromAddress(search, start, server) {
   const asked = new URLSearchParams(search);
-  const state = { ...start };
+  const state = { ...start, classroom: kept("classroom") === "true" };
   for (const name of ["text", "system", "pair", "into", "word", "other_text", "other_model"]) if (asked.get(name)?.trim()) state[name] = asked.get(name).trim();
   for (const name of ["token", "layer", "head", "size", "map_at", "map_k", "seed"]) {
     if (/^\d{1,10}$/.test(asked.get(name) ?? "")) state[name] = Number(asked.get(name));

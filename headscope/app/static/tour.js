@@ -1,5 +1,5 @@
 // The guided visit: what the server measured on this text, a step a sentence, each beside the view that it speaks of.
-import { Lost, post, Refused, said } from "./api.js";
+import { post, said } from "./api.js";
 import { byId } from "./dom.js";
 
 /** Binds the visit; `given` tells which text it is of, as the state and as the API name it, and `go` shows a view. */
@@ -27,13 +27,11 @@ export function bindTour(given, go) {
     [back.hidden, next.hidden] = [true, true];
     tell("A first visit", "Measuring this text …");
     const [asked, kept] = given();
-    try {
-      [steps, text] = [(await post("visit", asked, signal)).steps, kept];
-      if (!signal.aborted) show(0);
-    } catch (fault) {
-      if (!signal.aborted && !(fault instanceof Refused || fault instanceof Lost)) throw fault;
-      if (!signal.aborted) tell("A first visit", said(fault));
-    }
+    const answer = await post("visit", asked, signal).catch((fault) => ({ says: said(fault) }));
+    if (signal.aborted) return;
+    if (answer.says) return tell("A first visit", answer.says);
+    [steps, text] = [answer.steps, kept];
+    show(0);
   });
   back.addEventListener("click", () => { show(at - 1); next.focus(); });
   next.addEventListener("click", () => (at === steps.length - 1 ? shown(false) : show(at + 1)));
