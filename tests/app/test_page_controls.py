@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.app.browsers import Browser
-from tests.app.looks import EXPERIMENT, choose, chosen, labels, opened, shows, text, write
+from tests.app.looks import EXPERIMENT, choose, chosen, labels, shows, text, unfold, write
 from tests.app.serving import Server
 
 Ask = Callable[..., Any]
@@ -111,7 +111,9 @@ def test_what_has_no_effect_is_not_shown(page: Browser) -> None:
     assert page.js("[...document.querySelectorAll('#side > h2')].some((e) => e.checkVisibility())") is False
 
 
-def test_nothing_is_struck_through_and_a_closed_choice_that_is_asked_for_says_why(page: Browser, server: Server) -> None:
+def test_nothing_is_struck_through_and_a_closed_choice_that_is_asked_for_says_why(
+    page: Browser, server: Server
+) -> None:
     page.open(f"{server.address}/?compare=reference")
     page.wait("document.querySelector('#neighbors td')")
     assert page.js("document.querySelector('[name=compare][value=reference]').closest('label').checkVisibility()")
@@ -211,7 +213,7 @@ def test_each_control_and_table_is_explained_with_its_formula(page: Browser) -> 
     sentences = page.js("[...document.querySelectorAll('#controls .says, .figure .says')].map((e) => e.textContent)")
     assert len(sentences) == 21
     assert all(len(sentence) > 20 for sentence in sentences)
-    opened(page, "[data-control=metric]")
+    unfold(page, "[data-control=metric]")
     page.click("[data-control=metric] summary")
     page.wait("document.querySelector('[data-control=metric] .formula').checkVisibility()")
     assert text(page, "[data-control=metric] .formula") == "1 − z·R / (|z| |R|)"

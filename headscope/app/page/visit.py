@@ -179,7 +179,9 @@ def _bases(reading: Reading, ask_atlas: AskAtlas, at: list[int]) -> list[VisitSt
     steps = [_step("Every head, encoded by layer 0", says, hidden, **view, reference="input")]
     if not others:
         title = "Here the basis changes nothing"
-        says = f"Encoded by each layer itself, all {heads} heads above layer 0 keep the same nearest token: {after}, too."
+        says = (
+            f"Encoded by each layer itself, all {heads} heads above layer 0 keep the same nearest token: {after}, too."
+        )
     elif before == after:
         title = "Here the basis changes nothing in the count"
         says = f"Encoded by each layer itself: {_of(after, heads)} either way, though {_have(others)} another nearest token."

@@ -3,7 +3,7 @@ import { referencesOf, vectorsOf } from "./choices.js";
 import { closed } from "./compare.js";
 import { byId, h } from "./dom.js";
 import { formula, NAMES, positionsOpen, sentences } from "./explain.js";
-import { hubsClosed } from "./hubs.js";
+import { hubsOpen } from "./hubs.js";
 import { OFFERED } from "./offered.js";
 import { initial, keep, kept } from "./state.js";
 import { VIEWS } from "./views.js";
@@ -96,7 +96,7 @@ export function showControls(state, server) {
   const says = sentences(state, server);
   const plain = !state.chat && state.pair === null && state.special && state.ids === null;
   // What would change nothing is not shown.
-  const idle = { position: !open, hubs: hubsClosed(state, server), isolated: !server.alone.streams, reference: !references.length, vector: vectors.length < 2, teach: vector !== "z" };
+  const idle = { position: !open, hubs: !hubsOpen(state, server), isolated: !server.alone.streams, reference: !references.length, vector: vectors.length < 2, teach: vector !== "z" };
   const controls = state.view === "survey" && !server.survey.survey ? [] : VIEWS[state.view].controls.filter((name) => !idle[name]);
   const matter = ["view", ...(server.chat || !plain ? ["given"] : []), ...controls, "classroom"];
   for (const part of form.querySelectorAll("[data-control]")) {

@@ -2,7 +2,6 @@
 import { moves, vectorsOf } from "./choices.js";
 import { compareSays } from "./compare.js";
 import { byId, h, label } from "./dom.js";
-import { hubsSays } from "./hubs.js";
 import { count, distance, tiny } from "./numbers.js";
 
 // Sentences and formulas are data (words.json), sent with the page.
@@ -43,7 +42,7 @@ export function sentences(state, server) {
     candidates: WORDS.candidates[state.candidates],
     mask: state.mask === "model" ? WORDS.own_mask[server.causal ? "causal" : "full"] : WORDS.mask[state.mask],
     method: WORDS.method[state.method],
-    hubs: [hubsSays(state), "score = (s(z_i, R_t) − μ_t) / σ_t"],
+    hubs: WORDS.hubs[state.hubs ? "on" : "off"],
     teach: WORDS.teach,
     classroom: WORDS.classroom,
     isolated: WORDS.isolated,
