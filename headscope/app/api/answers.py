@@ -282,3 +282,21 @@ class UsualRecord(TypedDict):
     survey: SurveyedRecord | None
     says: str | None
     heads: list[UsualHeadRecord] | None
+
+
+class VisitStepRecord(TypedDict):
+    """A step of the guided visit: what was measured, in a sentence, and the view that shows it, as the page names it.
+
+    `hidden`: how many words its tables hold that the page's classroom switch hides.
+    """
+
+    title: str
+    says: str
+    hidden: int
+    view: dict[str, str | int | bool | None]
+
+
+class VisitRecord(TypedDict):
+    """The guided visit of a text."""
+
+    steps: list[VisitStepRecord]

@@ -62,6 +62,10 @@ class ReadAsk(Ask):
     """Read a text."""
 
 
+class VisitAsk(Ask):
+    """What a first visitor of the page is shown of a text."""
+
+
 class LaidOutAsk(Ask):
     """A question whose answer can be laid out by the server."""
 

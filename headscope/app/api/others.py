@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -23,12 +24,14 @@ from headscope.app.api.answers import (
     SurveyRecord,
     TakeRecord,
     UsualRecord,
+    VisitRecord,
     as_json,
 )
-from headscope.app.api.asks import AllHeadsAsk, NearestAsk, OpenAsk, SurveyAsk, UsualAsk
+from headscope.app.api.asks import AllHeadsAsk, NearestAsk, OpenAsk, SurveyAsk, UsualAsk, VisitAsk
 from headscope.app.api.desk import Desk
 from headscope.app.api.jobs import visitor
 from headscope.app.page import taking
+from headscope.app.page.visit import surveyed
 from headscope.errors import HeadscopeError
 from headscope.question.choices import What
 
@@ -114,6 +117,12 @@ async def open_survey(desk: Desk, ask: SurveyAsk) -> SurveyRecord:
 
 async def usual(desk: Desk, ask: UsualAsk) -> UsualRecord:
     return await run_in_threadpool(desk.surveys.usual, ask)  # as above
+
+
+async def visit(desk: Desk, ask: VisitAsk, request: Request) -> VisitRecord:
+    told: VisitRecord = json.loads(await desk.answer(ask, questions.visit, request))
+    own = desk.models.key(ask.model) is None
+    return {"steps": [*told["steps"], surveyed(desk.surveys.about()["survey"] if own else None)]}
 
 
 async def isolated(desk: Desk, request: Request, model: Model = None, what: Alone = "values") -> IsolatedRecord:

@@ -25,6 +25,7 @@ from headscope.app.api.answers import (
     MixedRecord,
     PatternRecord,
     TextRecord,
+    VisitRecord,
     WorkedOutRecord,
     WrittenWhereRecord,
 )
@@ -41,11 +42,13 @@ from headscope.app.api.asks import (
     NearestAsk,
     ReadAsk,
     RemovedAsk,
+    VisitAsk,
     WhyAsk,
     WorkedAsk,
     WrittenAsk,
 )
 from headscope.app.api.limits import Limits
+from headscope.app.page import visit as visiting
 from headscope.errors import InputError
 from headscope.keep.memory import Recent
 from headscope.question.choices import Replacement, Weigh
@@ -245,6 +248,11 @@ def removed(turn: Turn, ask: RemovedAsk) -> LostRecord:
     _check_runs(turn, turn.scope.card.heads + 1)
     found = turn.once(turn.reading.removed, ask.token, ask.layer, ask.replaced_by)
     return {**found.to_dict(), **laid_out(turn, ask, found.sheets)}
+
+
+def visit(turn: Turn, ask: VisitAsk) -> VisitRecord:
+    """What a first visitor is shown of the text."""
+    return visiting.steps(turn.reading, lambda asked, position: turn.once(turn.reading.ask_atlas, asked, position))
 
 
 def near(reading: Reading, ask: NearestAsk) -> Neighbors:

@@ -184,6 +184,9 @@ TABLE: tuple[Address, ...] = (
         {"a directory": {"directory": "survey"}},
     ),
     Address("usual", others.usual, "How one layer's heads usually behave", {**_EXPERIMENT, **_IN_ITS_BASIS}),
+    Address(
+        "visit", others.visit, "A guided visit: what was measured of a text, with the views that show it", _EXPERIMENT
+    ),
     Address("isolated", others.isolated, "How many tokens have been read alone?", method="GET"),
     Address("isolated", others.stop, "Wait for it no longer; where nobody does, it ends", method="DELETE"),
 )

@@ -12,6 +12,7 @@ from headscope.app.api.answers import as_json
 from headscope.app.api.choices import open_choices
 from headscope.app.api.desk import Desk
 from headscope.app.api.table import TABLE
+from headscope.app.page.classroom import PATTERN
 from headscope.question import defaults, meanings
 from headscope.question.choices import WHAT
 from headscope.reading.offers import Offer, offers
@@ -119,7 +120,7 @@ def _without(references: list[str]) -> list[str]:
 
 def _words_of(offers: list[Offer]) -> dict[str, Any]:
     """The page's words, with those of the answers that no view of its own shows."""
-    told = dict(_WORDS)
+    told = _WORDS | {"hidden": PATTERN}
     told["view"] = _WORDS["view"] | {offer.name: [offer.says, ""] for offer in offers}
     told["working"] = _WORDS["working"] | {offer.name: "Working it out …" for offer in offers}
     told["steps"] = _WORDS["steps"] | {offer.name: [["What is shown", offer.says]] for offer in offers}
