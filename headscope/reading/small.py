@@ -82,9 +82,9 @@ def _plain(bound: float) -> str:
     return f"{bound:g}".removeprefix("0")
 
 
-def dot(position: int | None = None) -> Cell:
+def dot() -> Cell:
     """In the place of the weight of what the mask hides."""
-    return Cell(number="·", says=notes.HIDDEN, share=0.0, position=position)
+    return Cell(number="·", says=notes.HIDDEN, share=0.0, value=0.0)
 
 
 def _positions(n: int) -> str:
