@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from headscope.model.tokens import Token, TokenName
@@ -17,9 +17,11 @@ from headscope.reading.records import PortraitHeadRecord, PortraitRecord
 from headscope.reading.small import share, together
 from headscope.show.marks import says
 from headscope.show.numbers import distance
-from headscope.show.sheet import Cell, Row, Sheet, of_heads
+from headscope.show.sheet import Card, Cell, Row, Sheet, of_heads
 
 WORDS, SOURCES = 8, 5  # of each head, at most
+_IDEOGRAMS = "\u2e80"  # from here on one character may be a word
+FEW = 5  # words, and it is said when there are fewer
 _WRITES = {
     "z": "Each writes {n} numbers at “{at}”; these are the words those numbers resemble.",
     "q": "Each asks with {n} numbers (its query) at “{at}”; these are the words those numbers resemble.",
@@ -136,6 +138,27 @@ class Portrait(Answer):
             ),
         )
 
+    def cards(self) -> list[tuple[Card, ...]]:
+        """Of each head: what it resembles, where it looked; whether it matters is worked out elsewhere."""
+        return [self._cards(head, words) for head, words in enumerate(self._words())]
+
+    def _cards(self, head: int, words: Sequence[tuple[TokenName, float]]) -> tuple[Card, ...]:
+        measure = f"{self.near.question.metric} distance"
+        cells = tuple(replace(self._word(*word), number="", measure=measure) for word in words)
+        few, k = len(words), self.near.ids.shape[1]
+        said = f"{few or 'None'} of its {k} nearest tokens {'is a whole word' if few == 1 else 'are whole words'}."
+        tokens, rest = self._sources(head)
+        return (
+            Card("words", f"What head {head} resembles", cells, said if few < FEW else ""),
+            Card(
+                "looked",
+                "Where it looked",
+                tuple(replace(self._source(*one), measure="weight") for one in tokens),
+                rest.says,
+            ),
+            Card("effect", "Does it matter?"),
+        )
+
     def _words(self) -> list[list[tuple[TokenName, float]]]:
         """Of each head the nearest whole words, each once, with their distances."""
         names = self.near.names
@@ -187,7 +210,7 @@ def _is_word(name: TokenName, spaced: bool) -> bool:
     word = name.label.strip("␣")
     if name.sort != "word" or word.startswith("##") or (spaced and not name.label.startswith("␣")):
         return False
-    return any(map(str.isalpha, word)) and (len(word) > 1 or not word.isascii())
+    return any(map(str.isalpha, word)) and (len(word) > 1 or word >= _IDEOGRAMS)
 
 
 def _by_place(columns: Sequence[Sequence[Cell]]) -> tuple[Row, ...]:

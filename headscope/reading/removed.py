@@ -9,7 +9,7 @@ from headscope.question.choices import Replacement
 from headscope.reading.answer import Answer
 from headscope.reading.captured import Captured
 from headscope.reading.effects import Effects, effects
-from headscope.reading.layer_records import EffectRecord, EffectsRecord
+from headscope.reading.layer_records import EffectRecord, RemovedRecord
 from headscope.show.numbers import percent
 from headscope.show.sheet import Cell, Row, Sheet
 
@@ -28,9 +28,9 @@ class Removed(Answer):
         """One row for each head; see `Effects.rows`."""
         return [{**row, "layer": self.layer} for row in self.effects.rows()]
 
-    def to_dict(self) -> EffectsRecord:
+    def to_dict(self) -> RemovedRecord:
         """One record for each head, ready for JSON."""
-        return {**self.effects.to_dict(), "heads": self.rows()}
+        return {**self.effects.to_dict(), "heads": self.rows(), "layer": self.layer, "says": self.says()}
 
     def sheets(self) -> tuple[Sheet, ...]:
         """A sentence a head."""

@@ -26,7 +26,7 @@ class Listed:
     @property
     def says(self) -> str:
         """Of those that are small: how many there are, and how small."""
-        return f"{_positions(len(self.small))} with less than {share(self.bound)} each"
+        return f"{_positions(len(self.small))} with less than {_plain(self.bound)} each"
 
     @property
     def says_hidden(self) -> str:
@@ -60,7 +60,7 @@ def together(sizes: Sequence[float]) -> str:
     if len(sizes) == 1:
         return f"{_positions(1)} with {share(sizes[0])}"
     bound = next((one for one in _BOUNDS if max(sizes) < one), None)
-    each = "" if bound is None else f" with less than {share(bound)} each"
+    each = "" if bound is None else f" with less than {_plain(bound)} each"
     return f"{_positions(len(sizes))}{each}, together {share(sum(sizes))}"
 
 
@@ -78,9 +78,13 @@ def share(value: float) -> str:
     return shown.removeprefix("0")
 
 
-def dot(position: int | None = None) -> Cell:
+def _plain(bound: float) -> str:
+    return f"{bound:g}".removeprefix("0")
+
+
+def dot() -> Cell:
     """In the place of the weight of what the mask hides."""
-    return Cell(number="·", says=notes.HIDDEN, share=0.0, position=position)
+    return Cell(number="·", says=notes.HIDDEN, share=0.0, value=0.0)
 
 
 def _positions(n: int) -> str:

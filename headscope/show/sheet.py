@@ -92,6 +92,16 @@ class Sheet:
         return tuple(title for over in self.over for title in (over.marked, *alone))
 
 
+@dataclass(frozen=True)
+class Card:
+    """A few cells under a title, and a sentence below them; `name`: what it is, empty cells: it is filled later."""
+
+    name: str
+    title: str
+    cells: tuple[Cell, ...] = ()
+    says: str = ""
+
+
 def of_heads(number: int, measure: str = "") -> tuple[Cell, ...]:
     """Titles of columns that are about one head each; `measure`: what their numbers are."""
     return tuple(Cell(f"head {head}", measure=measure, head=head) for head in range(number))

@@ -13,6 +13,7 @@ from headscope.question import defaults
 from headscope.reading.answer import Answer
 from headscope.reading.attention import pattern
 from headscope.reading.reading import Reading
+from headscope.show.brief import brief
 from headscope.show.sheet import Cell, Sheet, beside
 from tests.app.browsers import Browser
 from tests.app.serving import Server
@@ -120,6 +121,7 @@ def words(cell: Cell | str) -> str:
 
 
 def written(sheet: Sheet) -> dict[str, Any]:
+    (sheet,) = brief([sheet])
     over = [["", *map(words, sheet.over)], list(map(words, sheet.columns))]
     return {
         "caption": sheet.caption,

@@ -113,10 +113,22 @@ class LaidOut(TypedDict):
     html: NotRequired[str]
 
 
-class Introduced(LaidOut):
-    """With html: the tables behind a portrait of the heads; `shown`: whose is shown where none is chosen."""
+class PortraitCardsRecord(TypedDict):
+    """A layer's heads in a few words: `says` what a head is; whose cards are `shown` where none is chosen, and why.
 
-    shown: NotRequired[int]
+    `cards`: of each head as HTML, without styles or scripts; all words in it escaped.
+    """
+
+    says: str
+    shown: int
+    says_shown: str
+    cards: list[str]
+
+
+class Introduced(LaidOut):
+    """Tables; where they are asked for, with a portrait of the heads."""
+
+    portrait: NotRequired[PortraitCardsRecord]
 
 
 class LookedRecord(records.LookRecord, Introduced):
@@ -153,6 +165,10 @@ class GlancedRecord(layer_records.GlanceRecord, LaidOut):
 
 class LostRecord(layer_records.EffectsRecord, LaidOut):
     """What the model's output at a token loses without each head."""
+
+
+class TakenOutRecord(layer_records.RemovedRecord, LaidOut):
+    """What the model's output at a token loses without each head of a layer."""
 
 
 class ComparedRecord(Introduced):

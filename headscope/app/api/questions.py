@@ -24,6 +24,8 @@ from headscope.app.api.answers import (
     LostRecord,
     MixedRecord,
     PatternRecord,
+    PortraitCardsRecord,
+    TakenOutRecord,
     TextRecord,
     VisitRecord,
     WorkedOutRecord,
@@ -149,12 +151,17 @@ def compare(turn: Turn, ask: CompareAsk) -> ComparedRecord:
 
 
 def _with_portrait(turn: Turn, ask: NearestAsk, near: Neighbors, answers: Sequence[Answer]) -> Introduced:
-    """Answers laid out behind a portrait of the heads; and whose is shown first."""
+    """Answers laid out, and a portrait of the heads."""
     if not ask.html:
         return {}
     portrait = turn.reading.ask_portrait(near)
-    sheets = [sheet for answer in (portrait, *answers) for sheet in answer.sheets()]
-    return {**laid_out(turn, ask, lambda: sheets), "shown": portrait.shown}
+    told: PortraitCardsRecord = {
+        "says": portrait.says,
+        "shown": portrait.shown,
+        "says_shown": portrait.says_shown,
+        "cards": [html.cards(card) for card in portrait.cards()],
+    }
+    return {**laid_out(turn, ask, lambda: [sheet for one in answers for sheet in one.sheets()]), "portrait": told}
 
 
 def atlas(turn: Turn, ask: AllHeadsAsk) -> AllHeadsRecord:
@@ -243,7 +250,7 @@ def effects(turn: Turn, ask: EffectsAsk) -> LostRecord:
     return {**found.to_dict(), **laid_out(turn, ask, lambda: [found.by_head()] if ask.by_head else found.sheets())}
 
 
-def removed(turn: Turn, ask: RemovedAsk) -> LostRecord:
+def removed(turn: Turn, ask: RemovedAsk) -> TakenOutRecord:
     """What the output loses without each head of a layer."""
     _check_runs(turn, turn.scope.card.heads + 1)
     found = turn.once(turn.reading.removed, ask.token, ask.layer, ask.replaced_by)

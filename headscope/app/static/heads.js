@@ -2,7 +2,7 @@
 import { post, standing } from "./api.js";
 import { cards } from "./cards.js";
 import { question } from "./compare.js";
-import { h, label } from "./dom.js";
+import { h, label, parsed } from "./dom.js";
 import { folded, meaning, partsOf, stepsOf, TABLES } from "./explain.js";
 import { HUBS, hubsAsk } from "./hubs.js";
 import { count } from "./numbers.js";
@@ -48,12 +48,12 @@ export function paint([given, ...more], state, server, tokens, background = null
     name: `${own.label} · layer ${answer.layer}`,
     notes: [...answer.notes.map((note) => ["Note ", note]), ...others.map((note) => ["Note on the right side ", note]), ...(background?.notes ?? []).map((note) => ["Note ", note])],
     figures: {
-      ...cards(sheets, answer, given.shown, state, server, tokens),
+      ...cards(given, answer, state, server, tokens),
       neighbors: neighbors(sheets, background, state.head, usual),
       suppressed: sheets("suppressed").map((one) => barred(choosable(looks(one, "whole"), state.head))),
       why: why ? [looks(barred(laidOut(why)("why")[0]), "sources"), ...meaning(whySays(why))] : [],
       // Made by the server, with everything of the text and the vocabulary escaped.
-      worked: worked ? [...new DOMParser().parseFromString(worked.html, "text/html").body.children] : [],
+      worked: worked ? parsed(worked.html) : [],
       positions: positions(sheets, answer, state, server),
     },
     steps: stepsOf("heads", partsOf(answer, server)),

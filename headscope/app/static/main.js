@@ -228,6 +228,7 @@ function paintTokens(answer) {
 }
 
 function paint(answers, more) {
+  settled(); // tables are measured where they are seen
   const { title, name, notes, figures, steps } = VIEWS[state.view].paint(answers, state, server, tokens, more, show);
   byId("title").replaceChildren(...title);
   const told = notes.map(([lead, note]) => [h("strong", {}, lead), note.replace(/ In a program: .*$/s, "")]);
