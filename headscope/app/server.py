@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from headscope.app.door import Door
 from headscope.app.page.page import FILES, FOLDERS, Page
 from headscope.errors import InputError
 from headscope.scope import Scope
+from headscope.show.modules import plotly as plotly_folder
 
 
 class _Files(StaticFiles):
@@ -101,7 +101,8 @@ def create_app(
     async def index(request: Request) -> Any:
         return HTMLResponse(page.html(dict(request.query_params)), headers={"Cache-Control": "no-store"})
 
-    drawing = _plotly()
+    folder = plotly_folder()
+    drawing = None if folder is None else _Files([folder], "no-cache")  # whose version its address does not tell
 
     @app.get("/plotly.js", include_in_schema=False)
     async def plotly(request: Request) -> Response:
@@ -113,11 +114,3 @@ def create_app(
     app.add_middleware(GZipMiddleware, minimum_size=512, compresslevel=7)
     app.add_middleware(Guard, door=door, body=limits.body, api=routes.PREFIX)
     return app
-
-
-def _plotly() -> _Files | None:
-    """Where the package plotly keeps its plotly.js; None where it is not installed. It is not imported for that."""
-    found = importlib.util.find_spec("plotly")
-    places = (found and found.submodule_search_locations) or []
-    folder = next((Path(place) / "package_data" for place in places), None)
-    return None if folder is None else _Files([folder], "no-cache")  # whose version its address does not tell

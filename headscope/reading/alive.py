@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from html import escape
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from headscope import __version__
 from headscope.errors import InputError
@@ -65,6 +65,9 @@ class Alive(Protocol):
     def drawing(self) -> str:
         """SVG that stands above its tables."""
 
+    def plotted(self) -> Mapping[str, Any] | None:
+        """What plots of it are drawn from, which names their `kind`; None where it has none."""
+
     def sheets(self) -> tuple[Sheet, ...]:
         """The answer laid out."""
 
@@ -81,10 +84,11 @@ def document(answers: Sequence[Alive], title: str = "", script: str = "", readin
     title = title or answers[0].title
     asking = _together(answers, reading)
     if asking is None:
-        parts = [Part(lambda _, one=one: one.sheets(), drawing=one.drawing()) for one in answers]  # type: ignore[misc]
+        parts = [Part(_still(one), (), one.drawing(), one.plotted()) for one in answers]
         return living.document(Told(title, script=script), parts, Room())
     reading = asking.reading
     layers, _, heads, _ = reading.z.shape
+    searched = any(one.asking is not None and one.asking.again is not None for one in answers)
     card, shown = reading.bench.card, [answer.head_shown for answer in answers]
     room = Room(
         tokens=tuple(
@@ -94,7 +98,7 @@ def document(answers: Sequence[Alive], title: str = "", script: str = "", readin
         layers=layers,
         heads=heads,
         start=Place(asking.token or 0, asking.layer or 0, next(filter(lambda head: head is not None, shown), None)),
-        most=max(1, _MOST // (card.vocab_size * card.d_model)),
+        most=_MOST // (card.vocab_size * card.d_model) if searched else layers * len(reading.tokens),
     )
     said = Told(title, reading.passage.called, _facts(reading), script)
     return living.document(said, [_part(one) for one in answers], room)
@@ -108,6 +112,10 @@ def _together(answers: Sequence[Alive], reading: Captured | None) -> Asking | No
     reading = reading or askings[0].reading
     token = next((one.token for one in askings if one.token is not None), min(TOKEN, len(reading.tokens) - 1))
     return Asking(reading, token, next((one.layer for one in askings if one.layer is not None), 0))
+
+
+def _still(answer: Alive) -> Callable[[Place], tuple[Sheet, ...]]:
+    return lambda _: answer.sheets()
 
 
 def _part(answer: Alive) -> Part:
@@ -124,7 +132,7 @@ def _part(answer: Alive) -> Part:
         found = asked(place.token if "token" in follows else None, place.layer if "layer" in follows else None)
         return found.sheets_of(place)
 
-    return Part(at, (*follows, *answer.laid_by), answer.drawing())
+    return Part(at, (*follows, *answer.laid_by), answer.drawing(), answer.plotted())
 
 
 def _facts(reading: Captured) -> tuple[str, ...]:

@@ -103,6 +103,10 @@ class Answer(ABC):
         """What stands above its tables in HTML, as SVG; nothing where they are the whole answer."""
         return ""
 
+    def plotted(self) -> Mapping[str, Any] | None:
+        """What a living file draws plots from, which names their `kind`; None where it has none."""
+        return None
+
     def to_pandas(self) -> pandas.DataFrame:
         """The rows as a data frame; ImportError where pandas is not installed."""
         return frame(self.rows())

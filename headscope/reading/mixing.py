@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -94,6 +94,10 @@ class Mixing(Answer):
                 for layer in range(len(self.norms_all))
             ],
         }
+
+    def plotted(self) -> Mapping[str, Any]:
+        """The plots of all layers."""
+        return {"kind": "mixing", **self.to_dict()}
 
     def sheets(self) -> tuple[Sheet, ...]:
         """Layers × kinds: the mean over the tokens."""

@@ -382,9 +382,9 @@ class Reading(Captured):
             return View((self.attention(token, layer),))
         if view == "written":
             return View((self.written(layer, space, reference, metric, position),))
-        return View(
-            (self.journey(position=position), self.mixing()) if view == "journey" else (self.glance(), self.mixing())
-        )
+        if view == "journey":
+            return View((self.journey(position=position), self.mixing()))
+        return View((self.glance(), self.atlas(token, space, reference, metric, position)))
 
     def _told(
         self,

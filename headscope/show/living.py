@@ -12,12 +12,13 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from html import escape
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from headscope.errors import InputError
 from headscope.show import html
-from headscope.show.modules import joined, style
+from headscope.show.modules import joined, plotly, style
 from headscope.show.sheet import Cell, Sheet
 from headscope.show.style import SHEETS
 
@@ -38,11 +39,15 @@ START = Place(0, 0)
 
 @dataclass(frozen=True)
 class Part:
-    """Sheets that follow some of token, layer and head; `at` lays them out there. `drawing`: SVG that stands above."""
+    """Sheets that follow some of token, layer and head; `at` lays them out there.
+
+    `drawing`: SVG that stands above. `plot`: what living.js draws above them, by its `kind`, in the drawing's place.
+    """
 
     at: Callable[[Place], Sequence[Sheet]]
     follows: tuple[Axis, ...] = ()
     drawing: str = ""
+    plot: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,23 +97,37 @@ def document(told: Told, parts: Sequence[Part], room: Room) -> str:
         f'<h1 id="title">{escape(told.title)}</h1>',
         f'<blockquote dir="auto">{escape(told.text)}</blockquote>' if told.text else "",
         f'<div class="says facts">{"".join(lines)}</div>',
-        f'<div id="moves"></div><div id="view" class="view">{above}'
+        f'<div id="moves"></div><div id="view" class="view"><div id="drawn">{above}</div>'
         f'<div id="parts">{start.html}{start.noted}</div></div>',
         f'<h2>In Python</h2><pre tabindex="0"><code>{escape(told.script)}</code></pre>' if told.script else "",
         '<p id="readout" class="readout" aria-hidden="true"></p>',
     ]
-    script = joined("living")
-    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'"
+    data = _data(parts, room, held, 'data-head="' in start.html)
+    scripts = [("", _plotly()), (' type="module"', joined("living"))]
+    scripts = scripts[0 if any(part.plot for part in parts) and _plotly() else 1 :]
+    allowed = " ".join(f"'sha256-{_digest(script)}'" for _, script in scripts)
+    policy = f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src {allowed}"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f"<title>{escape(told.title)} · headscope</title><style>{style('style')}{style('living')}</style>"
+        f"<title>{escape(told.title)} · headscope</title>"
+        f"<style>{style('style')}{style('plot')}{style('living')}</style>"
         f'<style id="plain">{SHEETS}</style></head><body class="living"><main>{"".join(body)}</main>'
-        f'<script type="application/json" id="held">{_data(parts, room, held)}</script>'
-        f'<script type="module">{script}</script></body></html>\n'
+        f'<script type="application/json" id="held">{data}</script>'
+        f"{''.join(f'<script{kind}>{script}</script>' for kind, script in scripts)}</body></html>\n"
     )
+
+
+@cache
+def _plotly() -> str:
+    """The library that plots, where it is installed."""
+    folder = plotly()
+    return "" if folder is None else (folder / "plotly.min.js").read_text("utf-8").replace("</", "<\\/")
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 class _Laid(NamedTuple):
@@ -179,7 +198,9 @@ def _packed(parts: Sequence[Part], room: Room, token: int | None, layers: Sequen
             for head in range(room.heads) if "head" in part.follows else [room.start.head]:
                 place = Place(room.start.token if token is None else token, layer, head)
                 laid[_key(n, part, place)] = _Laid.of(part.at(place))
-    told = {key: {"html": one.html, "notes": one.notes} for key, one in laid.items()}
+    told: dict[str, Any] = {key: {"html": one.html, "notes": one.notes} for key, one in laid.items()}
+    if token is None:
+        told |= {f"plot.{n}": part.plot for n, part in enumerate(parts) if part.plot is not None}
     return base64.b64encode(gzip.compress(json.dumps(told).encode(), mtime=0)).decode()
 
 
@@ -188,8 +209,8 @@ def _key(n: int, part: Part, place: Place) -> str:
     return ".".join(map(str, (n, *(getattr(place, axis) for axis in part.follows))))
 
 
-def _data(parts: Sequence[Part], room: Room, held: _Held) -> str:
-    """What the script reads; "<" as an escape, so that it ends no element."""
+def _data(parts: Sequence[Part], room: Room, held: _Held, heads: bool) -> str:
+    """What the script reads; "<" as an escape, so that it ends no element. `heads`: whether any is shown."""
     place, tokens = room.start, [room.tokens[position] for position in held.tokens if room.tokens]
     told = {
         "start": {"token": place.token, "layer": place.layer, "head": place.head},
@@ -200,7 +221,7 @@ def _data(parts: Sequence[Part], room: Room, held: _Held) -> str:
         if _any(parts, "token")
         else [],
         "layers": held.layers if _any(parts, "layer") else [],
-        "heads": room.heads,
+        "heads": room.heads if heads or _any(parts, "head") else 0,
         "whole": not _any(parts, "head"),
         "parts": [part.follows for part in parts],
         "packed": held.packed,

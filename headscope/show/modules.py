@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 RENDERERS = Path(__file__).parent / "static"
@@ -20,6 +21,13 @@ def joined(entry: str) -> str:
     order: list[str] = []
     _collect(entry, order)
     return "".join(_wrapped(name) for name in order).replace("</", "<\\/")
+
+
+def plotly() -> Path | None:
+    """The folder of the package plotly with its plotly.min.js; None where it is not installed. It is not imported."""
+    found = find_spec("plotly")
+    places = (found and found.submodule_search_locations) or []
+    return next((Path(place) / "package_data" for place in places), None)
 
 
 @cache

@@ -103,7 +103,7 @@ def test_every_view_is_alive(browser: Browser, demo: Scope, tmp_path: Path, view
         "atlas": {"token", "head"},
         "attention": {"token", "layer", "head"},
         "written": {"layer", "head"},
-        "journey": {"token", "head"},
+        "journey": {"token"},
         "layers": {"token", "head"},
     }
     assert set(kinds) == offers[view]
@@ -113,6 +113,27 @@ def test_every_view_is_alive(browser: Browser, demo: Scope, tmp_path: Path, view
         browser.click(".token[data-position='2']")
     browser.wait("/^(2\\.|1\\.2)/.test(document.querySelector('#parts').dataset.shown)")
     assert browser.js("document.querySelectorAll('#parts td').length") > 20
+    assert not browser.errors
+
+
+@pytest.mark.parametrize("view", ["journey", "map"])
+def test_plots_are_drawn_by_the_library_that_the_file_brings(
+    browser: Browser, demo: Scope, tmp_path: Path, view: str
+) -> None:
+    pytest.importorskip("plotly", reason="plots need plotly (extra: app)")
+    reading, file = demo.read("A fox sleeps."), tmp_path / "plots.html"
+    if view == "map":
+        reading.map(1, 2, method="pca", size=120).save(file)
+    else:
+        reading.show(view).save(file)
+    browser.open(file.as_uri())
+    browser.wait("document.querySelector('.canvas[data-drawn]')")
+    if view == "journey":
+        browser.wait("document.querySelector('#plot-own-rank .canvas').textContent.includes('a (1)')")
+        browser.click(".token[data-position='2']")
+        browser.wait("document.querySelector('#plot-own-rank .canvas').textContent.includes('fox (2)')")
+    assert browser.js("document.querySelectorAll('#drawn').length") == 0, "the still drawing has made way"
+    assert browser.js("performance.getEntriesByType('resource').length") == 0
     assert not browser.errors
 
 

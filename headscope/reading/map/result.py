@@ -172,6 +172,11 @@ class Map(Answer):
             ],
         }
 
+    def plotted(self) -> Mapping[str, Any]:
+        """The drawing, to move about in."""
+        places = [self.vocabulary, *(side for text in self.texts for side in (text.values, text.outputs))]
+        return {"kind": "map", "key": "", "points": torch.cat(places).flatten().tolist(), **self.labelled()}
+
     def sheets(self) -> tuple[Sheet, ...]:
         """The sample by its groups, with what the map is and how far it is to be trusted; then each text's moves."""
         counts = Counter(self.groups)

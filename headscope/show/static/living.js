@@ -1,7 +1,10 @@
 // A file that holds answers: its tables, alive, at every token, layer and head that is in it.
+import { bars, lines } from "./curves.js";
 import { byId, h } from "./dom.js";
 import { alongTokens, onCell, throughCells } from "./keyboard.js";
+import { drawing, pointsOf } from "./mapped.js";
 import { markChosen, markTokens } from "./marks.js";
+import { plot } from "./plot.js";
 import { barred, choosable, grounded, laidOut, looks, tilted } from "./sheets.js";
 import { buttons, selection } from "./tokens.js";
 
@@ -27,8 +30,16 @@ function dressed(sheet) {
   return sheet.querySelector("tbody [data-value]") ? barred(choosable(sheet, state.head)) : choosable(sheet, state.head);
 }
 
+/** What is drawn of an answer, where the file has what draws it. */
+function plots(one) {
+  const own = held.tokens.find(({ position }) => position === state.token);
+  if (one.kind === "map") return drawing(one, pointsOf(one, one.points), state.token);
+  return (one.kind === "journey" ? lines(one, one.tokens[state.token]) : own ? bars(one, own) : []).map(plot);
+}
+
 async function show() {
   const place = { ...state };
+  const drawn = window.Plotly ? Object.entries(await answers("")).filter(([key]) => key.startsWith("plot.")) : [];
   const laid = await Promise.all(held.parts.map(async (follows, n) => {
     const there = await answers(follows.includes("token") ? place.token : "");
     return there[[n, ...follows.map((axis) => place[axis])].join(".")];
@@ -39,6 +50,7 @@ async function show() {
   const focus = document.activeElement?.dataset?.choose;
   byId("parts").replaceChildren(
     h("div", { class: "notes" }, [...new Set(laid.flatMap(({ notes }) => notes))].map((note) => h("p", {}, note))),
+    ...drawn.map(([, one]) => h("div", { class: one.kind === "map" ? "figure" : "plots" }, plots(one))),
     ...sheets.map((sheet, n) => h("div", { class: "figure", id: names.indexOf(names[n]) === n && names[n] }, dressed(sheet))),
   );
   if (byId("parts").dataset.shown) byId("title").textContent = byId("parts").querySelector("caption").textContent;
@@ -69,9 +81,9 @@ function moves() {
   if (held.tokens.length) selected.replaceChildren(...selection(held.tokens.find(({ position }) => position === state.token)));
 }
 
-const tokens = h("div", { class: "tokens", role: "group", "aria-label": "Tokens that are in this file" }, buttons(held.tokens, state.token));
+const tokens = h("div", { class: "tokens", id: "tokens", role: "group", "aria-label": "Tokens that are in this file" }, buttons(held.tokens, state.token));
 const selected = h("output", { class: "says" });
-const heads = [...(held.whole ? [null] : []), ...Array(held.heads).keys()];
+const heads = held.heads ? [...(held.whole ? [null] : []), ...Array(held.heads).keys()] : [];
 byId("moves").append(...[held.tokens.length > 0 && h("div", { class: "line" }, tokens, selected), row("layer", held.layers), row("head", heads)].filter(Boolean));
 byId("moves").addEventListener("change", ({ target }) => choose({ [target.name]: target.value === "null" ? null : Number(target.value) }));
 tokens.addEventListener("click", ({ target }) => target.closest("button") && choose({ token: Number(target.closest("button").dataset.position) }));
@@ -87,4 +99,5 @@ onCell(byId("view"), ({ position, layer, head }) => {
 throughCells(byId("view"));
 markTokens(document.querySelector("main"), byId("readout"));
 byId("plain").remove();
+if (window.Plotly) byId("drawn").remove();
 show();
