@@ -6,7 +6,7 @@ import { folded, meaning, partsOf, stepsOf, TABLES } from "./explain.js";
 import { HUBS, hubsAsk } from "./hubs.js";
 import { count } from "./numbers.js";
 import { barred, choosable, laidOut, looks } from "./sheets.js";
-import { usualAsk, usualRow, usualSays } from "./survey.js";
+import { usualAsk, usualRows, usualSays } from "./survey.js";
 import { whyAsk, whySays } from "./why.js";
 
 export const controls = ["layer", "head", "space", "vector", "metric", "reference", "position", "candidates", "mask", "hubs", "teach", "compare"];
@@ -65,8 +65,7 @@ function neighbors(sheets, background, head, usual) {
     : background
       ? [laidOut(background)("hub-aware")[0], "versus hubs", [folded(HUBS)]] // what it means stands in its legend
       : [sheets("neighbors")[0], "", meaning(TABLES.neighbors)];
-  const row = usualRow(usual, kind ? 2 : 1);
-  if (row) table.querySelector("thead").append(row);
+  table.querySelector("thead").append(...usualRows(usual, kind ? 2 : 1));
   return [barred(choosable(looks(table, kind), head)), ...usualSays(usual), ...told];
 }
 

@@ -12,6 +12,7 @@ import { bindModels } from "./models.js";
 import { bindShortcuts } from "./shortcuts.js";
 import { fromAddress, initial, modelOf, toAddress } from "./state.js";
 import { bindTake } from "./take.js";
+import { testIt } from "./tested.js";
 import { buttons, selection } from "./tokens.js";
 import { bindTour } from "./tour.js";
 import { VIEWS } from "./views.js";
@@ -229,6 +230,7 @@ function paint(answers, more) {
   byId("notes").replaceChildren(...notes.map(([lead, note]) => h("p", {}, h("strong", {}, lead), note)));
   for (const place of document.querySelectorAll("#view .figure")) place.replaceChildren(...(figures[place.id] ?? []));
   byId("steps").replaceChildren(steps);
+  testIt(server, show);
   markChosen(byId("view"), state);
   performance.mark("tables");
   document.title = `${name} · headscope`;
@@ -260,6 +262,7 @@ byId("view").addEventListener("click", ({ target }) => {
 throughCells(byId("view"));
 onCell(byId("neighbors"), (cell) => change(whyOf(cell) === state.why ? { why: null } : { why: whyOf(cell), head: Number(cell.head) }));
 for (const place of ["positions", "attention", "pattern", "written"]) onCell(byId(place), (cell) => change({ token: Number(cell.position) }));
+onCell(byId("survey"), ({ layer, head }) => change({ view: "heads", layer: Number(layer), head: Number(head) }));
 markTokens(document.querySelector("main"), byId("readout"));
 new ResizeObserver(() => document.documentElement.style.setProperty("--held", `${byId("bar").offsetHeight}px`)).observe(byId("bar"));
 bindControls(server, change);
