@@ -78,7 +78,7 @@ class Page:
         )
 
     def _about(self, scope: Scope, name: str | None) -> bytes:
-        card, limits, surveys = scope.card, self._desk.limits, self._desk.surveys
+        card, limits = scope.card, self._desk.limits
         about = {
             "model": name,
             "open": [one or self._desk.models.name for one in self._desk.models.names()],
@@ -106,12 +106,16 @@ class Page:
             "closed": self._closed(),
             "ahead": limits.ahead,
             "alone": self._alone,
-            "survey": surveys.about() if name is None else {"survey": None, "may_open": False},
+            "survey": self._desk.testing.about() if name is None else _OF_ANOTHER,
             "references": meanings.REFERENCES,
             "offers": [{"name": offer.name, "choices": list(offer.choices)} for offer in self._offers],
             "defaults": {"text": defaults.TEXT, "token": defaults.TOKEN, "reference": defaults.REFERENCE},
         }
         return as_json(about)
+
+
+# A survey is of the server's own model, and so is the test.
+_OF_ANOTHER = {"survey": None, "may_open": False, "testing": None}
 
 
 def _without(references: list[str]) -> list[str]:

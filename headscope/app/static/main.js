@@ -14,6 +14,7 @@ import { bindShortcuts } from "./shortcuts.js";
 import { paged } from "./pages.js";
 import { fromAddress, initial, keep, modelOf, toAddress } from "./state.js";
 import { bindTake } from "./take.js";
+import { testIt } from "./tested.js";
 import { buttons, selection } from "./tokens.js";
 import { bindTour } from "./tour.js";
 import { VIEWS } from "./views.js";
@@ -236,6 +237,7 @@ function paint(answers, more) {
   byId("notes").replaceChildren(...told.map((note, n) => (n ? h("p", {}, note) : h("summary", {}, h("span", {}, note), number || []))));
   for (const place of document.querySelectorAll("#view .figure")) place.replaceChildren(...(figures[place.id] ?? []));
   byId("steps").replaceChildren(steps);
+  testIt(server, show);
   paged(byId("view"));
   markChosen(byId("view"), state);
   performance.mark("tables");
@@ -268,6 +270,7 @@ byId("view").addEventListener("click", ({ target }) => {
 throughCells(byId("view"));
 onCell(byId("neighbors"), (cell) => change(whyOf(cell) === state.why ? { why: null } : { why: whyOf(cell), head: Number(cell.head) }));
 for (const place of ["positions", "attention", "pattern", "written"]) onCell(byId(place), (cell) => change({ token: Number(cell.position) }));
+onCell(byId("survey"), ({ layer, head }) => change({ view: "heads", layer: Number(layer), head: Number(head) }));
 markTokens(document.querySelector("main"), byId("readout"));
 let width = 0;
 new ResizeObserver(([{ contentRect }]) => { if (width !== (width = contentRect.width)) paged(byId("view")); }).observe(byId("view"));
