@@ -42,6 +42,7 @@ from headscope.reading.nearest import Neighbors
 from headscope.reading.portrait import Portrait
 from headscope.reading.positions import PositionNeighbors
 from headscope.reading.removed import Removed, removed
+from headscope.reading.standing import Standing, standing
 from headscope.reading.why import Why
 from headscope.reading.worked import Worked
 from headscope.reading.written import Written, written
@@ -317,6 +318,30 @@ class Reading(Captured):
         return self._told(
             found, None, layer, lambda _, of: self.written(of, space, reference, metric, position, found.head)
         )
+
+    def standing(
+        self,
+        token: int | str = 1,
+        layer: int = 0,
+        space: Space = "value",
+        reference: Reference | None = None,
+        metric: Metric = "cosine",
+        position: bool = True,
+        *,
+        bank: Bank | None = None,
+    ) -> Standing:
+        """For each head of `layer`, where its output at `token` ranks the text's own tokens, beside even attention.
+
+        The ranks are among the whole vocabulary; with each stand the rank that even attention would give, and the
+        weight that the token has. With a `bank` also the middle half of where other texts' outputs put it. The choices
+        are those of `nearest`. What it says in words describes this text, and claims nothing of the model.
+
+        >>> standing = scope.read("Time flies like an arrow.").standing("flies")
+        >>> standing.says_of(8).partition(";")[0]
+        'Layer 0, head 8: of this text’s tokens it ranks “flies” (its own token) first (1st of 30,522), which has .85 of its weight'
+        """
+        found = standing(self, Question(layer, space, reference, metric, position, k=1), token, bank)
+        return self._told(found, token, layer)
 
     def journey(self, k: int = 10, position: bool = True, isolated: bool = False) -> Journey:
         """What becomes of every token on its way up: rank of and cosine to its own input embedding, stage by stage.
