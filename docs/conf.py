@@ -17,7 +17,7 @@ from sphinx.util import logging
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
-os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[1:2] + [os.environ.get("PYTHONPATH", "")])  # for the notebooks
+os.environ["PYTHONPATH"] = os.pathsep.join([*sys.path[1:2], os.environ.get("PYTHONPATH", "")])  # for the notebooks
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import gallery  # noqa: E402

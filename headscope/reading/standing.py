@@ -102,7 +102,7 @@ class Standing(Answer):
     def to_dict(self) -> StandingRecord:
         """The ranks, and what they say, ready for JSON."""
         others = self.others
-        window = others and {"first": others.first, "last": others.last, "outputs": others.outputs, "bank": others.bank}
+        window: BankWindowRecord | None = others and {"first": others.first, "last": others.last, "outputs": others.outputs, "bank": others.bank}
         return {
             **question_record(self.question),
             "selected": self.token.position,

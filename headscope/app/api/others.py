@@ -131,7 +131,7 @@ async def usual(desk: Desk, ask: UsualAsk) -> UsualRecord:
 async def visit(desk: Desk, ask: VisitAsk, request: Request) -> VisitRecord:
     told: VisitRecord = json.loads(await desk.answer(ask, questions.visit, request))
     own = desk.models.key(ask.model) is None
-    return {"steps": [*told["steps"], surveyed(desk.surveys.about()["survey"] if own else None)]}
+    return {"steps": [*told["steps"], surveyed(desk.surveys.about if own else None)]}
 
 
 async def figures(desk: Desk, ask: FiguresAsk) -> FiguresRecord:
