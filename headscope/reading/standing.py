@@ -20,7 +20,7 @@ from headscope.reading.answer import Answer, Record, choices, named, question_re
 from headscope.reading.bank import Bank
 from headscope.reading.captured import Captured
 from headscope.reading.finding import Finder, finder
-from headscope.reading.records import StandingHeadRecord, StandingRecord
+from headscope.reading.records import BankWindowRecord, StandingHeadRecord, StandingRecord
 from headscope.reading.standing_words import Stood, Usual
 from headscope.reading.within import evenly
 from headscope.show.marks import says
@@ -102,7 +102,12 @@ class Standing(Answer):
     def to_dict(self) -> StandingRecord:
         """The ranks, and what they say, ready for JSON."""
         others = self.others
-        window: BankWindowRecord | None = others and {"first": others.first, "last": others.last, "outputs": others.outputs, "bank": others.bank}
+        window: BankWindowRecord | None = others and {
+            "first": others.first,
+            "last": others.last,
+            "outputs": others.outputs,
+            "bank": others.bank,
+        }
         return {
             **question_record(self.question),
             "selected": self.token.position,
