@@ -167,7 +167,7 @@ class Background(Answer):
                 "hub-aware",
                 f"Nearest vocabulary tokens to the outputs at {own.position} {own.label}, raw and hub-aware · "
                 f"layer {asked.layer} · {choices(asked)}",
-                tuple(title for _ in heads for title in (Cell("raw", measure="distance"), aware)),
+                tuple(title for _ in heads for title in (Cell("raw", measure=f"{asked.metric} distance"), aware)),
                 tuple(rows),
                 legend=(KEY, *self._legend()),
                 notes=(*self.near.notes, *self.notes),

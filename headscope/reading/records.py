@@ -125,6 +125,32 @@ class NeighborsRecord(QuestionRecord):
     selected: list[SelectedRecord]
 
 
+class PortraitEntryRecord(TypedDict):
+    """A word with its distance, or a source with its weight."""
+
+    id: int
+    token: str
+    number: float
+
+
+class PortraitHeadRecord(TypedDict):
+    head: int
+    resembles: list[PortraitEntryRecord]
+    looked: list[PortraitEntryRecord]
+
+
+class PortraitRecord(TypedDict):
+    """Every head of a layer in a few words; `shown`: the head to look at where none is chosen."""
+
+    schema: int
+    layer: int | None
+    selected: int
+    says: str
+    shown: int
+    notes: list[str]
+    heads: list[PortraitHeadRecord]
+
+
 class PositionRecord(TypedDict):
     position: int
     token: str

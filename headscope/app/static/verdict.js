@@ -18,6 +18,7 @@ export async function judge(state, server) {
   const key = view === "heads" && asked.vector === "z" ? JSON.stringify([ask, usual, server.survey.survey]) : null;
   if (!key) place.replaceChildren();
   else if (!place.firstChild) place.append(h("div", {}), h("div", { id: "test-it" }));
+  if (server.survey.survey) byId("test-it")?.replaceChildren();
   if (key === shown || !(shown = key)) return;
   place.setAttribute("aria-busy", "true");
   try {
