@@ -116,7 +116,7 @@ class Standing(Answer):
             "selected": self.token.position,
             "notes": list(self.notes),
             "vocabulary": self.candidates,
-            "window": self.others and self.others.window,
+            "window": None if self.others is None else self.others.window,
             "says": self.says(),
             "heads": self._heads(),
         }

@@ -134,8 +134,8 @@ def test_the_words_follow_the_numbers():
     mixed = Stood(1, (placed("banana", 20, 12, 0.1), placed("like", 90, 80, 0.2)), 1000, Usual(350, 650))
     assert of_head(3, mixed) == (
         "Layer 3, head 1: no token of this text stands out. The nearest is “banana”, 20th of 1,000, which has .10 of "
-        "its weight; even attention would put it at 12. Most of its weight (.70) is on no ordinary token. Its output holds "
-        "this text’s words (half of them in the nearest 6%; other texts’ outputs put them at 35% to 65%), as any "
+        "its weight; even attention would put it at 12. Most of its weight (.70) is on no ordinary token. Its output "
+        "holds this text’s words (half of them in the nearest 6%; other texts’ outputs put them at 35% to 65%), as any "
         "mixing would."
     )
     near, far = (Stood(0, (placed("a", rank, rank, 1.0),), 1000, Usual(350, 650)) for rank in (400, 900))

@@ -44,7 +44,7 @@ def sentence(found: Mapping[str, OverBoth], texts: Mapping[str, Any], of_layer: 
     """What one head's contrasts say, or those of the mean of a layer's heads."""
     count = f"Over {texts['texts']:,} texts" + (", the mean of the layer’s heads" if of_layer else "")
     figures = "; ".join(f"{_NAMES[name]} {_figure(over)}" for name, over in found.items())
-    return f"{count}: {figures}. {_concluded(found, of_layer)}"
+    return f"{_concluded(found, of_layer)} {count}: {figures}."
 
 
 def _figure(over: OverBoth) -> str:
