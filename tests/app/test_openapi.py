@@ -31,6 +31,7 @@ ROUTES = (
     "portrait",
     "removed",
     "survey/test",
+    "standing",
     "survey/figures",
     "atlas/layers",
     "attention",

@@ -22,7 +22,7 @@ export async function judge(state, server) {
   if (key === shown || !(shown = key)) return;
   place.setAttribute("aria-busy", "true");
   try {
-    const [found, survey] = await Promise.all([post("standing", ask, signal), usual && post(...usual, signal)]);
+    const [found, survey] = await Promise.all([post("standing", ask, signal), usual && post("usual", { ...usual[1], html: false }, signal)]);
     fill(place, found, survey, head);
     await new Promise((later) => setTimeout(later, LATER));
     fill(place, await post("standing", { ...ask, others: true }, signal), survey, head);
