@@ -82,7 +82,7 @@ class Neighbors(Answer):
         return self.reading.why(self, head, id)
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"reading": None}  # a reading holds its model
+        return super().__getstate__() | {"reading": None}
 
     def each(self) -> tuple[Neighbors, ...]:
         """One answer for each selected token, without the leading axis."""

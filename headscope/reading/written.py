@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from headscope.reading.finding import finder
 from headscope.reading.records import WrittenFiguresRecord, WrittenHeadRecord, WrittenRecord
 from headscope.reading.within import Shown, counting, shown
 from headscope.show.heat import heat
+from headscope.show.living import Axis, Place
 from headscope.show.sheet import Cell, Row, Sheet, of_heads
 
 _DIGITS = 7  # what tells two ranks apart in any vocabulary, and no more
@@ -111,6 +113,17 @@ class Written(Answer):
     def sheets(self) -> tuple[Sheet, ...]:
         """The figures of every head; and of one, positions × tokens twice: what is written, what was attended."""
         return self._figures(), self._auc(), self._weights()
+
+    laid_by: ClassVar[tuple[Axis, ...]] = ("head",)
+
+    def sheets_of(self, place: Place) -> tuple[Sheet, ...]:
+        """The matrices of the head that is selected."""
+        return replace(self, head=self.head if place.head is None else place.head).sheets()
+
+    @property
+    def head_shown(self) -> int:
+        """The head whose matrices are laid out."""
+        return self.head
 
     def figures(self) -> Mapping[str, Callable[[], bytes]]:
         """The two matrices of the head side by side."""

@@ -10,7 +10,6 @@ from itertools import takewhile
 from math import isfinite
 
 from headscope.show.marks import KEY, MARKS
-from headscope.show.one_file import document
 from headscope.show.sheet import Card, Cell, Row, Sheet
 from headscope.show.style import SHEETS, STEPS
 
@@ -27,11 +26,6 @@ def fragment(sheets: Sequence[Sheet], drawing: str = "") -> str:
     """The same with its style, for a notebook's cell, below a drawing (SVG) where there is one."""
     above = f'<div style="max-width:1000px">{drawing}</div>' if drawing else ""
     return f"<style>{SHEETS}</style>{above}{tables(sheets)}"
-
-
-def page(title: str, sheets: Sequence[Sheet], drawing: str = "") -> str:
-    """The same as a file that opens anywhere."""
-    return document(title, svg=drawing, tables=[tables(sheets)])
 
 
 def steps(title: str, sheets: Sequence[Sheet]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.app.browsers import Browser
-from tests.app.looks import choose, chosen, shows, text
+from tests.app.looks import choose, chosen, shows, text, unfold
 from tests.app.serving import Server
 
 Ask = Callable[..., Any]
@@ -63,15 +63,16 @@ def test_every_control_says_what_it_means_where_it_stands(page: Browser) -> None
     names = page.js(
         "[...document.querySelectorAll('#controls [data-control]:not([hidden])')].map((e) => e.dataset.control)"
     )
-    assert len(names) == 13
+    assert len(names) == 14
     for name in names:
         says = f"[data-control={name}] .says"
+        unfold(page, f"[data-control={name}]")
         assert not page.js(f"document.querySelector('{says}').checkVisibility()")
         assert page.js(f"document.querySelector('[data-control={name}] summary').title") == text(page, says)
         page.click(f"[data-control={name}] summary")
         page.wait(f"document.querySelector('{says}').checkVisibility()")
     # One at a time.
-    assert page.js("document.querySelectorAll('#controls details[open]').length") == 1
+    assert page.js("document.querySelectorAll('#controls details[name=explain][open]').length") == 1
 
 
 def test_the_selected_head_is_marked_in_every_view(page: Browser, server: Server) -> None:

@@ -59,16 +59,16 @@ def test_first_load_is_light(fresh: Callable[..., Chromium], server: Server) -> 
     assert text(page, "h1") == "headscope"
 
 
-def test_a_model_without_position_embeddings_has_the_switch_off_and_says_why(
+def test_a_model_without_position_embeddings_has_no_such_switch_and_says_why(
     fresh: Callable[..., Chromium], scope_of: Callable[[str], Scope]
 ) -> None:
     with Server(create_app(scope_of("llama"))) as tiny:
         page = fresh()
         page.open(tiny.address)
         page.wait("document.querySelector('#neighbors td')")
-        assert page.js("document.querySelector('[name=position]').disabled")
         assert not page.js("document.querySelector('[name=position]').checked")
-        assert "adds no position embedding" in text(page, "[data-control=position] .says")
+        assert page.js("document.querySelector('[data-control=position]').hidden")
+        assert "adds no position embedding" in text(page, "#notes")
         assert "every token sees itself and those before it" in text(page, "[data-control=mask] .says")
 
 

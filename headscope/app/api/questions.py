@@ -27,6 +27,7 @@ from headscope.app.api.answers import (
     PortraitCardsRecord,
     TakenOutRecord,
     TextRecord,
+    VisitRecord,
     WorkedOutRecord,
     WrittenWhereRecord,
 )
@@ -43,11 +44,13 @@ from headscope.app.api.asks import (
     NearestAsk,
     ReadAsk,
     RemovedAsk,
+    VisitAsk,
     WhyAsk,
     WorkedAsk,
     WrittenAsk,
 )
 from headscope.app.api.limits import Limits
+from headscope.app.page import visit as visiting
 from headscope.errors import InputError
 from headscope.keep.memory import Recent
 from headscope.question.choices import Replacement, Weigh
@@ -91,7 +94,8 @@ class Turn:
         self.reading.bench.check()
 
         def work() -> A:
-            return ask(*choices) if tell is None else ask(*choices, tell)
+            found = ask(*choices) if tell is None else ask(*choices, tell)
+            return dataclasses.replace(found, asking=None)  # what is kept holds no reading
 
         return work() if self.key is None else self.kept.made((self.key, ask.__name__, choices), work)
 
@@ -251,6 +255,11 @@ def removed(turn: Turn, ask: RemovedAsk) -> TakenOutRecord:
     _check_runs(turn, turn.scope.card.heads + 1)
     found = turn.once(turn.reading.removed, ask.token, ask.layer, ask.replaced_by)
     return {**found.to_dict(), **laid_out(turn, ask, found.sheets)}
+
+
+def visit(turn: Turn, ask: VisitAsk) -> VisitRecord:
+    """What a first visitor is shown of the text."""
+    return visiting.steps(turn.reading, lambda asked, position: turn.once(turn.reading.ask_atlas, asked, position))
 
 
 def near(reading: Reading, ask: NearestAsk) -> Neighbors:

@@ -8,7 +8,7 @@ import { HUBS, hubsAsk } from "./hubs.js";
 import { count } from "./numbers.js";
 import { paged } from "./pages.js";
 import { barred, choosable, laidOut, looks } from "./sheets.js";
-import { usualAsk, usualRow, usualSays } from "./survey.js";
+import { usualAsk, usualRows, usualSays } from "./survey.js";
 import { whyAsk, whySays } from "./why.js";
 
 export const controls = ["layer", "head", "space", "vector", "metric", "reference", "position", "candidates", "mask", "hubs", "teach", "compare"];
@@ -68,8 +68,7 @@ function neighbors(sheets, background, head, usual) {
     : background
       ? [laidOut(background)("hub-aware")[0], "versus hubs", [folded(HUBS)]] // what it means stands in its legend
       : [sheets("neighbors")[0], "", meaning(TABLES.neighbors)];
-  const row = usualRow(usual, kind ? 2 : 1);
-  if (row) table.querySelector("thead").append(row);
+  table.querySelector("thead").append(...usualRows(usual, kind ? 2 : 1));
   return [barred(choosable(looks(table, `${kind} whole`), head)), ...usualSays(usual), ...told];
 }
 

@@ -58,7 +58,7 @@ export function looks(sheet, kind) {
 
 /** Turns the titles that stand for heads into buttons that choose them, or let them go. */
 export function choosable(sheet, chosen) {
-  for (const title of sheet.querySelectorAll("thead [data-head]")) {
+  for (const title of sheet.querySelectorAll("thead th[data-head]")) {
     const head = Number(title.dataset.head);
     title.replaceChildren(...title.querySelectorAll(".hs-before"), h("button", { type: "button", class: "head", "data-choose": head, "aria-pressed": String(head === chosen) }, h("span", {}, "head "), head));
   }

@@ -13,14 +13,6 @@ export function distance(value) {
   }
 }
 
-/** A rate or a difference of rates in two digits, without the zero before the point; `signed`: with its sign. */
-export function points(value, signed) {
-  if (value === null) return "–";
-  const shown = Math.abs(value).toFixed(2).replace(/^0/, "");
-  const sign = shown === ".00" ? "" : value < 0 ? "−" : signed ? "+" : "";
-  return sign + shown;
-}
-
 /** A small number in powers of ten. */
 export const tiny = (value) => minus(value.toExponential(1));
 

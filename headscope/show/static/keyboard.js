@@ -31,7 +31,7 @@ const inside = (cell) => cell.querySelector("button") ?? cell;
 /** A click on a cell, or Enter or Space on it, chooses it. */
 export function onCell(place, choose) {
   const chosen = (event) => {
-    const cell = event.target.closest("tbody td[data-id]");
+    const cell = event.target.closest("tbody td:is([data-id], [data-layer])");
     if (cell && event.target.closest("button") === null) choose(cell.dataset);
     return cell;
   };
