@@ -90,6 +90,12 @@ def test_nothing_stands_out_of_a_column_without_anything():
     assert "\x1b[1m" not in written.getvalue().splitlines()[-2]
 
 
+def test_what_runs_from_right_to_left_turns_nothing_beside_it():
+    row = Row(Cell("1"), (Cell("שלום", "0.123"), Cell("مرحبا", "0.456")))
+    line = text([Sheet("s", "s", ("head 0", "head 1"), (row,))]).rstrip().splitlines()[-1]
+    assert line.split() == ["1", "\u2068שלום\u2069", "0.123", "\u2068مرحبا\u2069", "0.456"]
+
+
 def test_hostile_labels_are_inert():
     written = io.StringIO()
     console = Console(file=written, width=80, markup=False)
