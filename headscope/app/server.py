@@ -54,6 +54,7 @@ def create_app(
     open_model: Open | None = None,
     limits: Limits | None = None,
     survey: str | Path | None = None,
+    tested: bool = False,
 ) -> FastAPI:
     """The page and API of `scope`, for a server that listens on `host`.
 
@@ -63,6 +64,7 @@ def create_app(
 
     `open_model` opens another model that a request names; None: such requests are refused, and so are those for a
     survey's directory. `survey`: the directory of a finished survey of `scope`, whose figures stand beside readings.
+    `tested`: without one, what the test on 60 texts gave for these weights, where it was made before or comes along.
     Raises InputError where one of them is none.
     """
     door = Door(host, allow_hosts, allow_frames, root_path)
@@ -72,6 +74,8 @@ def create_app(
     desk = Desk(Models(scope, open_model, limits.models), limits)
     if survey is not None:
         desk.surveys.open(survey)
+    elif tested:
+        desk.surveys.open_tested()
     page = Page(desk)
 
     @contextlib.asynccontextmanager
@@ -81,6 +85,7 @@ def create_app(
         first.add_done_callback(lambda task: task.cancelled() or task.exception())
         yield
         desk.isolating.close()
+        desk.testing.close()
         desk.mapping.close()
         desk.line.close()
 

@@ -53,7 +53,11 @@ def heads(scope: Scope, reading: Reading, asked: Asked, say: Say) -> LookView:
     """What every head of a layer is nearest to; its rows are the neighbours."""
     from headscope.reading.told import look_record
     from headscope.reading.why import together
-    from headscope.show.terminal import tables
+    from headscope.show.sheet import Sheet, grouped
+    from headscope.show.terminal import tables as laid_out
+
+    def tables(sheets: Sequence[Sheet], width: int) -> list[RenderableType]:
+        return laid_out(grouped(sheets, scope.card.heads, scope.card.kv_heads), width)
 
     say(f"encoding the vocabulary ({scope.card.vocab_size:,} tokens) …")
     near = reading.ask_nearest(asked.question, asked.token)
@@ -97,6 +101,7 @@ def view(name: str) -> Callable[[Scope, Reading, Asked, Say], LookView]:
 def _answered(offer: Offer, scope: Scope, reading: Reading, asked: Asked, say: Say) -> LookView:
     """An answer as it is; its record says what was read, and which token is selected, too."""
     from headscope.reading.told import read_record
+    from headscope.show.sheet import grouped
     from headscope.show.terminal import tables
 
     card, tokens = scope.card, len(reading.tokens)
@@ -104,7 +109,12 @@ def _answered(offer: Offer, scope: Scope, reading: Reading, asked: Asked, say: S
     say(_SAYS.get(offer.name, "working it out …").format(tokens=tokens, **size))
     found, selected = offer.asked(reading, asked.choices), reading.position_of(asked.token)
     told = {**read_record(card, reading), "selected": selected, **found.to_dict()}
-    return LookView(told, found.rows(), [found], [lambda width: tables(found.sheets_at(selected), width)])
+    return LookView(
+        told,
+        found.rows(),
+        [found],
+        [lambda width: tables(grouped(found.sheets_at(selected), card.heads, card.kv_heads), width)],
+    )
 
 
 def to_write(path: str) -> None:

@@ -39,7 +39,10 @@ from headscope.reading.map.layouts import Way
 from headscope.reading.map.plan import plan
 from headscope.reading.mixing import Mixing, mixing
 from headscope.reading.nearest import Neighbors
+from headscope.reading.portrait import Portrait
 from headscope.reading.positions import PositionNeighbors
+from headscope.reading.removed import Removed, removed
+from headscope.reading.standing import Standing, standing
 from headscope.reading.why import Why
 from headscope.reading.worked import Worked
 from headscope.reading.written import Written, written
@@ -266,6 +269,30 @@ class Reading(Captured):
         """The same for a question that is made already, whose k is that of each output."""
         return self._told(plan(self, asked, head, way, size).map(progress))
 
+    def portrait(
+        self,
+        token: int | str = 1,
+        layer: int = 0,
+        space: Space = "value",
+        reference: Reference | None = None,
+        metric: Metric = "cosine",
+        position: bool = True,
+        k: int = 15,
+        candidates: Candidates = "all",
+        vector: Vector = "z",
+    ) -> Portrait:
+        """For each head of `layer`, the whole words that its output at `token` resembles most, and where it looked.
+
+        The words are those among the `k` nearest; the choices are those of `nearest`.
+        """
+        asked = Question(layer, space, reference, metric, position, candidates, vector, k=k)
+        return self.ask_portrait(self.ask_nearest(asked, self.position_of(token)))
+
+    def ask_portrait(self, near: Neighbors) -> Portrait:
+        """The same of an answer of this reading that is made already; it is about one token."""
+        attention = answers.attention(self, near.tokens[0].position, near.question.layer or 0, "weights")
+        return Portrait(near, attention, self.bench.card.d_head, self.bench.card.kv_heads)
+
     def written(
         self,
         layer: int = 0,
@@ -292,6 +319,30 @@ class Reading(Captured):
             found, None, layer, lambda _, of: self.written(of, space, reference, metric, position, found.head)
         )
 
+    def standing(
+        self,
+        token: int | str = 1,
+        layer: int = 0,
+        space: Space = "value",
+        reference: Reference | None = None,
+        metric: Metric = "cosine",
+        position: bool = True,
+        *,
+        bank: Bank | None = None,
+    ) -> Standing:
+        """For each head of `layer`, where its output at `token` ranks the text's own tokens, beside even attention.
+
+        The ranks are among the whole vocabulary; with each stand the rank that even attention would give, and the
+        weight that the token has. With a `bank` also the middle half of where other texts' outputs put it. The choices
+        are those of `nearest`. What it says in words describes this text, and claims nothing of the model.
+
+        >>> standing = scope.read("Time flies like an arrow.").standing("flies")
+        >>> standing.says_of(8).partition(";")[0]
+        'Layer 0, head 8: of this text’s tokens it ranks “flies” (its own token) first (1st of 30,522), which has .85 of its weight'
+        """
+        found = standing(self, Question(layer, space, reference, metric, position, k=1), token, bank)
+        return self._told(found, token, layer)
+
     def journey(self, k: int = 10, position: bool = True, isolated: bool = False) -> Journey:
         """What becomes of every token on its way up: rank of and cosine to its own input embedding, stage by stage.
 
@@ -316,6 +367,14 @@ class Reading(Captured):
         """
         one_of("replacement", replaced_by, REPLACEMENTS)
         return self._told(effects(self, self.position_of(token), replaced_by), token)
+
+    def removed(self, token: int | str = 1, layer: int = 0, replaced_by: Replacement = "zero") -> Removed:
+        """What the output at `token` loses without each head of `layer`, in sentences.
+
+        As many forward passes as the layer has heads, and one.
+        """
+        one_of("replacement", replaced_by, REPLACEMENTS)
+        return self._told(removed(self, self.position_of(token), layer, replaced_by), token)
 
     def show(
         self,

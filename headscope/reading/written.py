@@ -16,7 +16,7 @@ from headscope.question import notes
 from headscope.question.given import number as one_of_many
 from headscope.question.question import Question
 from headscope.reading.answer import SCHEMA, Answer, Record, choices, drawings, question_record
-from headscope.reading.attention import named_places
+from headscope.reading.attention import named_places, veiled
 from headscope.reading.captured import Captured
 from headscope.reading.finding import finder
 from headscope.reading.records import WrittenFiguresRecord, WrittenHeadRecord, WrittenRecord
@@ -184,7 +184,7 @@ class Written(Answer):
             "attended",
             f"{self._of_head}, what was attended: weight; rows: position, columns: token",
             tuple(named_places(self.tokens, None, "weight")),
-            tuple(self._veiled(cells)),
+            tuple(veiled(cells, self.visible.tolist())),
             stub="position",
         )
 
@@ -192,8 +192,7 @@ class Written(Answer):
         """The rows, where what a position may not see says so."""
         for row, seen in zip(rows, self.visible.tolist(), strict=True):
             cells = (
-                cell if sees else replace(cell, says="hidden by the mask")
-                for cell, sees in zip(row.cells, seen, strict=True)
+                cell if sees else replace(cell, says=notes.HIDDEN) for cell, sees in zip(row.cells, seen, strict=True)
             )
             yield replace(row, cells=tuple(cells))
 

@@ -146,7 +146,8 @@ def _attention_figure(shown: Shown) -> str:
     sheets, ask = [*shown.attention.sheets()], shown.ask
     if shown.pattern is not None and ask.head is not None:
         own, tokens = shown.attention.token.position, shown.reading.tokens
-        sheets.append(pattern(ask.layer, ask.head, tokens, shown.pattern, ask.weigh, own))
+        sees = shown.reading.attended(ask.layer).visible.tolist()
+        sheets.append(pattern(ask.layer, ask.head, tokens, shown.pattern, sees, ask.weigh, own))
     return svg(sheets)
 
 

@@ -13,42 +13,24 @@ export function distance(value) {
   }
 }
 
-/** A rate or a difference of rates in two digits, without the zero before the point; `signed`: with its sign. */
-export function points(value, signed) {
-  if (value === null) return "–";
-  const shown = Math.abs(value).toFixed(2).replace(/^0/, "");
-  const sign = shown === ".00" ? "" : value < 0 ? "−" : signed ? "+" : "";
-  return sign + shown;
-}
-
 /** A small number in powers of ten. */
 export const tiny = (value) => minus(value.toExponential(1));
 
 export const count = (value) => value.toLocaleString("en");
 
-/** One linear scale for a whole table; it always holds 0, where every bar starts. */
-export function scale(values) {
-  const finite = values.filter((value) => value !== null);
-  const low = Math.min(0, ...finite);
-  const high = Math.max(0, ...finite);
-  const at = (value) => (high > low ? (value - low) / (high - low) : 0);
-  return {
-    low,
-    high,
-    /** From where to where the bar of a value runs, in percent of the cell. */
-    bar(value) {
-      if (value === null) return [0, 0];
-      const [from, to] = [at(0), at(value)].sort((a, b) => a - b);
-      return [100 * from, 100 * to];
-    },
-  };
-}
-
-/** What the bars of a table show. */
-export function legend({ low, high }) {
-  if (low < 0 && high > 0) return `Bars: from ${distance(low)} to ${distance(high)}, each starting at 0.`;
-  if (low < 0) return `Bars: 0 at the right edge, ${distance(low)} (the nearest here) across the whole cell.`;
-  return `Bars: 0 at the left edge, ${distance(high)} (the farthest here) across the whole cell.`;
+/** From where to where the bar of each number of a measure runs, in percent of its cell; of distances, the nearest has the longest. */
+export function scale(values, measure) {
+  const metric = /^(\w+) distance$/.exec(measure)?.[1];
+  if (metric === "cosine") {
+    return { bar: (value) => [0, 100 * Math.max(0, 1 - value)], says: "nearness: none at a right angle (distance 1), the whole cell at distance 0." };
+  }
+  const [low, high] = [Math.min(...values, metric ? Infinity : 0), Math.max(...values, metric ? -Infinity : 0)];
+  const at = (value) => (high > low ? (100 * (value - low)) / (high - low) : 0);
+  if (metric) {
+    const says = `nearness: none at ${distance(high)} (the farthest here), the whole cell at ${distance(low)} (the nearest).`;
+    return { bar: (value) => [0, 100 - at(value)], says };
+  }
+  return { bar: (value) => [at(0), at(value)].sort((a, b) => a - b), says: `${measure}, from ${distance(low)} to ${distance(high)}, each starting at 0.` };
 }
 
 /** So many bytes, in words. */
