@@ -246,7 +246,8 @@ def test_the_one_file_opens_from_disk_with_the_network_off(
         file = tmp_path / f"{name}.html"
         file.write_bytes(take("view.html", query).content)
         names = ("http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink")  # of XML: nobody fetches them
-        own = re.sub("<script>.*?</script>", "", file.read_text("utf-8"), flags=re.S)  # the library that plots names hosts
+        # The library that plots names hosts.
+        own = re.sub("<script>.*?</script>", "", file.read_text("utf-8"), flags=re.S)
         assert "://" not in functools.reduce(lambda left, one: left.replace(one, ""), names, own)
         browser.open(file.as_uri())
         browser.wait("document.querySelector('#parts').dataset.shown")  # its script has drawn it
