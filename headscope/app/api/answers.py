@@ -119,7 +119,25 @@ class LaidOut(TypedDict):
     html: NotRequired[str]
 
 
-class LookedRecord(records.LookRecord, LaidOut):
+class PortraitCardsRecord(TypedDict):
+    """A layer's heads in a few words: `says` what a head is; whose cards are `shown` where none is chosen, and why.
+
+    `cards`: of each head as HTML, without styles or scripts; all words in it escaped.
+    """
+
+    says: str
+    shown: int
+    says_shown: str
+    cards: list[str]
+
+
+class Introduced(LaidOut):
+    """Tables; where they are asked for, with a portrait of the heads."""
+
+    portrait: NotRequired[PortraitCardsRecord]
+
+
+class LookedRecord(records.LookRecord, Introduced):
     """One selected token, one layer, every head: what `headscope look --json` prints."""
 
 
@@ -155,7 +173,11 @@ class LostRecord(layer_records.EffectsRecord, LaidOut):
     """What the model's output at a token loses without each head."""
 
 
-class ComparedRecord(LaidOut):
+class TakenOutRecord(layer_records.RemovedRecord, LaidOut):
+    """What the model's output at a token loses without each head of a layer."""
+
+
+class ComparedRecord(Introduced):
     """Two answers, and for each head what they share and how far its own token moved."""
 
     one: records.LookRecord
@@ -300,3 +322,21 @@ class UsualRecord(LaidOut):
     survey: SurveyedRecord | None
     says: str | None
     heads: list[UsualHeadRecord] | None
+
+
+class VisitStepRecord(TypedDict):
+    """A step of the guided visit: what was measured, in a sentence, and the view that shows it, as the page names it.
+
+    `hidden`: how many words its tables hold that the page's classroom switch hides.
+    """
+
+    title: str
+    says: str
+    hidden: int
+    view: dict[str, str | int | bool | None]
+
+
+class VisitRecord(TypedDict):
+    """The guided visit of a text."""
+
+    steps: list[VisitStepRecord]

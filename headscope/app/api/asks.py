@@ -63,6 +63,10 @@ class ReadAsk(Ask):
     """Read a text."""
 
 
+class VisitAsk(Ask):
+    """What a first visitor of the page is shown of a text."""
+
+
 class LaidOutAsk(Ask):
     """A question whose answer can be laid out by the server."""
 
@@ -218,6 +222,16 @@ class EffectsAsk(ByHeadAsk):
     """What the model's output at a token loses without each head: as many forward passes as there are heads."""
 
     token: Token = Field(default=defaults.TOKEN, description="A position, or the text of one token.")
+    replaced_by: Replacement = Field(
+        default="zero", description='What takes the place of z: zeros, or its mean ("mean").'
+    )
+
+
+class RemovedAsk(LaidOutAsk):
+    """What the model's output at a token loses without each head of a layer: a forward pass a head, and one."""
+
+    token: Token = Field(default=defaults.TOKEN, description="A position, or the text of one token.")
+    layer: int = Field(default=0, ge=0, description="From 0.")
     replaced_by: Replacement = Field(
         default="zero", description='What takes the place of z: zeros, or its mean ("mean").'
     )

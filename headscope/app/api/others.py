@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -24,12 +25,14 @@ from headscope.app.api.answers import (
     SurveyRecord,
     TakeRecord,
     UsualRecord,
+    VisitRecord,
     as_json,
 )
-from headscope.app.api.asks import AllHeadsAsk, FiguresAsk, NearestAsk, OpenAsk, SurveyAsk, UsualAsk
+from headscope.app.api.asks import AllHeadsAsk, FiguresAsk, NearestAsk, OpenAsk, SurveyAsk, UsualAsk, VisitAsk
 from headscope.app.api.desk import Desk
 from headscope.app.api.jobs import visitor
 from headscope.app.page import taking
+from headscope.app.page.visit import surveyed
 from headscope.errors import HeadscopeError
 from headscope.question.choices import What
 
@@ -123,6 +126,12 @@ async def stop_test(desk: Desk) -> SurveyRecord:
 
 async def usual(desk: Desk, ask: UsualAsk) -> UsualRecord:
     return await run_in_threadpool(desk.surveys.usual, ask)  # as above
+
+
+async def visit(desk: Desk, ask: VisitAsk, request: Request) -> VisitRecord:
+    told: VisitRecord = json.loads(await desk.answer(ask, questions.visit, request))
+    own = desk.models.key(ask.model) is None
+    return {"steps": [*told["steps"], surveyed(desk.surveys.about if own else None)]}
 
 
 async def figures(desk: Desk, ask: FiguresAsk) -> FiguresRecord:

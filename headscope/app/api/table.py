@@ -145,6 +145,12 @@ TABLE: tuple[Address, ...] = (
         "What the output at a token loses without each head",
         {**_EXPERIMENT, "by the mean": {"replaced_by": "mean"}},
     ),
+    QuestionAddress(
+        "removed",
+        questions.removed,
+        "What the output at a token loses without each head of a layer",
+        {**_EXPERIMENT, "layer 3": {"layer": 3}},
+    ),
     Address(
         "map",
         maps.draw_map,
@@ -180,6 +186,9 @@ TABLE: tuple[Address, ...] = (
     Address("survey/test", others.test_model, "Test the server's own model on 60 texts; does not wait for it"),
     Address("survey/test", others.stop_test, "End the test; what was measured stays", method="DELETE"),
     Address("usual", others.usual, "How one layer's heads usually behave", {**_EXPERIMENT, **_IN_ITS_BASIS}),
+    Address(
+        "visit", others.visit, "A guided visit: what was measured of a text, with the views that show it", _EXPERIMENT
+    ),
     Address(
         "survey/figures",
         others.figures,

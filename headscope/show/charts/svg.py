@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 
 from headscope.show.charts.palette import CHANCE, HATCH, INKS, PAPER, RULE, SOFT, TEXT
@@ -64,7 +65,8 @@ def to_svg(canvas: Canvas, name: str) -> str:
     with style(), mpl.rc_context({"svg.hashsalt": name}):
         written = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        canvas.savefig(written, format="svg", metadata=nothing)
+        print_svg: Callable[..., object] = FigureCanvasSVG(canvas).print_svg  # savefig draws every chart twice
+        print_svg(written, metadata=nothing)
     text = well_formed(written.getvalue())
     text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
     text = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", text)

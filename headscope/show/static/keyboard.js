@@ -50,6 +50,7 @@ export function throughCells(place) {
     event.preventDefault();
     const row = here.parentElement.parentElement.rows[here.parentElement.sectionRowIndex + step[0]];
     const next = row?.cells[here.cellIndex + step[1]];
+    if (next?.hidden) next.closest("table").turn(next);
     if (next?.matches("td, :has(button)")) focus(inside(here), inside(next));
   });
 }
