@@ -1,6 +1,6 @@
 // The button that tests the server's own model on sixty texts; how far that is, whatever view is looked at.
 import { get, leave, Lost, post, said } from "./api.js";
-import { byId, h } from "./dom.js";
+import { h } from "./dom.js";
 import { rest } from "./isolated.js";
 
 const going = ({ testing }) => ["waiting", "working"].includes(testing?.state);
@@ -8,7 +8,7 @@ let followed = false;
 
 /** Fills the place for it in the view that is shown, if there is one; `again` shows the view anew once there is a survey. */
 export function testIt(server, again) {
-  const place = byId("test-it");
+  const place = [...document.querySelectorAll("#test-it")].find((one) => one.checkVisibility());
   const { survey, testing } = server.survey;
   if (going(server.survey) && !followed) follow(server, again);
   if (!place || survey || !testing) return;
