@@ -27,7 +27,7 @@ TABLES = ("statistics.parquet", "contrasts.parquet")
 
 
 def made_up(scope: Scope, place: Path) -> None:
-    """Figures for every head of a model: those of the demo weights' first, over and over."""
+    """Figures for every head of a model: those of one of the demo weights, over and over."""
     (like,) = SENT_ALONG.iterdir()
     place.mkdir(parents=True)
     card = scope.card
