@@ -18,6 +18,7 @@ import { bindTake } from "./take.js";
 import { testIt } from "./tested.js";
 import { buttons, selection } from "./tokens.js";
 import { bindTour } from "./tour.js";
+import { judge } from "./verdict.js";
 import { VIEWS } from "./views.js";
 import { whyOf } from "./why.js";
 
@@ -239,6 +240,7 @@ function paint(answers, more) {
   byId("notes").replaceChildren(...told.map((note, n) => (n ? h("p", {}, note) : h("summary", {}, h("span", {}, note), number || []))));
   for (const place of document.querySelectorAll("#view .figure")) place.replaceChildren(...(figures[place.id] ?? []));
   byId("steps").replaceChildren(steps);
+  judge(state, server);
   testIt(server, show);
   paged(byId("view"));
   markChosen(byId("view"), state);
@@ -264,7 +266,8 @@ byId("tokens").addEventListener("click", ({ target }) => {
 });
 alongTokens(byId("tokens"), (button) => change({ token: Number(button.dataset.position) }));
 byId("view").addEventListener("click", ({ target }) => {
-  const { choose, layer, head, reference, ground } = target.closest("button")?.dataset ?? {};
+  const { choose, layer, head, reference, ground, go } = target.closest("button")?.dataset ?? {};
+  if (go) change(JSON.parse(go));
   if (ground) change({ into: null });
   if (choose) change({ head: Number(choose) === state.head ? null : Number(choose) });
   if (layer) change({ view: "heads", layer: Number(layer), head: Number(head), reference: reference ?? state.reference });
