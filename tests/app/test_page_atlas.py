@@ -111,7 +111,8 @@ def test_the_atlas_is_in_the_address(page: Browser, server: Server, ask: Ask) ->
     page.wait("document.querySelectorAll('#atlas .atlas').length === 1 && document.querySelector('#atlas .found')")
     assert chosen(page) == view
     choose(page, "space", "embedding")
-    page.wait("document.querySelectorAll('#atlas .atlas').length === 1 && document.querySelector('#atlas .found')")
+    page.wait("document.querySelector('#atlas caption').textContent.includes('embedding')")
+    page.wait("document.querySelector('#atlas .found')")
     assert page.js(CELLS) == [cells(ask("atlas", token=5, metric="euclidean", space="embedding"))]
 
 
