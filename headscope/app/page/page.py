@@ -114,7 +114,7 @@ def _without(references: list[str]) -> list[str]:
 
 def _words_of(offers: list[Offer]) -> dict[str, Any]:
     """The page's words, with those of the answers that no view of its own shows."""
-    told = _WORDS | {"hidden": PATTERN}
+    told: dict[str, Any] = _WORDS | {"hidden": PATTERN}
     told["view"] = _WORDS["view"] | {offer.name: [offer.says, ""] for offer in offers}
     told["working"] = _WORDS["working"] | {offer.name: "Working it out …" for offer in offers}
     told["steps"] = _WORDS["steps"] | {offer.name: [["What is shown", offer.says]] for offer in offers}
