@@ -15,8 +15,9 @@ from headscope.question import meanings
 from headscope.question.choices import REFERENCES
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 CLI = (ROOT / "docs" / "cli.md").read_text()
+HOW = (ROOT / "docs" / "how-it-works.md").read_text()
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
@@ -115,3 +116,20 @@ def test_what_the_references_mean_stands_there_in_the_same_words():
     assert tuple(meanings.REFERENCES) == REFERENCES
     for name, meaning in meanings.REFERENCES.items():
         assert f"| `{name}` | {meaning} |" in page
+
+
+@pytest.mark.parametrize("reference", ["input", "layer"])
+def test_the_tables_of_both_references_are_what_look_prints(demo, capsys, monkeypatch, reference):
+    monkeypatch.setenv("COLUMNS", "80")
+    (shown,) = re.findall(rf"^```\n(reference {reference}\n.*?)^```$", HOW, re.MULTILINE | re.DOTALL)
+    command = ["look", "--model", "demo", "--layer", "1", "--token", "banana", "-k", "3"]
+    succeed([*command, *(["--reference", "input"] if reference == "input" else [])])
+    printed = tokens_of(capsys.readouterr().out)
+    heading, _, *rows = tokens_of(shown.split("\n", 1)[1])
+    assert [row[0] for row in rows] == ["1", "2", "3", "own"]
+    assert all(row in printed for row in (heading, *rows))
+
+
+def tokens_of(table: str) -> list[list[str]]:
+    """Each line's words without its distances, whose last digit another machine may round otherwise."""
+    return [re.sub(r" \d\.\d+", " ", line).split() for line in table.splitlines()]

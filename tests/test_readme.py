@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from headscope.commands.cli import main
-
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
@@ -26,32 +24,20 @@ def test_the_python_of_readme_runs(demo, capsys):
     assert "▸banana" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("reference", ["input", "layer"])
-def test_the_tables_of_readme_are_what_look_prints(demo, capsys, monkeypatch, reference):
-    monkeypatch.setenv("COLUMNS", "80")
-    (shown,) = (block for block in blocks("") if block.startswith(f"reference {reference}"))
-    command = ["look", "--model", "demo", "--layer", "1", "--token", "banana", "-k", "3"]
-    succeed([*command, *(["--reference", "input"] if reference == "input" else [])])
-    printed = tokens_of(capsys.readouterr().out)
-    heading, _, *rows = tokens_of(shown.split("\n", 1)[1])
-    assert [row[0] for row in rows] == ["1", "2", "3", "own"]
-    assert all(row in printed for row in (heading, *rows))
-
-
-def tokens_of(table: str) -> list[list[str]]:
-    """Each line's words without its distances, whose last digit another machine may round otherwise."""
-    return [re.sub(r" \d\.\d+", " ", line).split() for line in table.splitlines()]
-
-
-def succeed(arguments: list[str]) -> None:
-    with pytest.raises(SystemExit) as leave:
-        main(arguments)
-    assert not leave.value.code
-
-
 def test_readme_holds_the_two_commands():
-    assert 'python -m pip install -c constraints.txt ".[app,demo,fast,maps]" && headscope serve\n' in blocks("")
+    assert 'python -m pip install -c constraints.txt ".[all]" && headscope serve\n' in blocks("")
     assert 'python -m pip install -c constraints.txt -e ".[dev]" && python -m pytest\n' in blocks("")
+
+
+def test_every_interval_of_readme_is_of_the_findings():
+    findings = (ROOT / "docs" / "findings.md").read_text("utf-8").replace("+", "")
+    intervals = re.findall(r"\d\.\d+ \[\d\.\d+,\s\d\.\d+\]", " ".join(README.split()))
+    assert len(intervals) == 3
+    assert [one for one in intervals if one not in " ".join(findings.split())] == []
+
+
+def test_readme_is_read_in_a_minute():
+    assert len(README.splitlines()) < 130
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,6 +41,25 @@ def ask(server: Server) -> Callable[..., Any]:
         return answer.raise_for_status().json()
 
     return post
+
+
+SENTENCES = [
+    "Time flies like an arrow.", "Fruit flies like a banana.", "The old man the boat.", "We saw her duck in the park.",
+    "Rain fell on the roof all night.", "They are hunting dogs near the river.",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def few_sentences(demo: Scope, once: Callable[..., Path]) -> Path:
+    """A finished survey of the demo weights, of a few sentences; only read."""
+    pytest.importorskip("pyarrow", reason="surveys are not installed (extra: survey)")
+    from tests.studies.survey.corpora import surveyed, written
+
+    def survey(folder: Path) -> None:
+        texts = written(folder / "t.txt", SENTENCES)
+        surveyed(demo, texts, folder / "few sentences", references=("input", "layer"))
+
+    return once("survey of the demo weights", survey) / "few sentences"
 
 
 @pytest.fixture

@@ -30,6 +30,12 @@ def prefixed(demo: Scope) -> Iterator[Server]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def client(demo: Scope) -> Iterator[TestClient]:
+    with TestClient(create_app(demo, root_path=PREFIX), base_url="http://127.0.0.1") as one:
+        yield one
+
+
 @pytest.fixture(params=["a few lines", "nginx"])
 def proxy(request: pytest.FixtureRequest, tmp_path: Path) -> Proxy:
     if request.param == "a few lines":
@@ -103,10 +109,9 @@ def test_a_proxy_that_changes_the_name_needs_the_name_that_readers_see(demo: Sco
      (f"{PREFIX}/api/v1/health", 200), ("/api/v1/health", 200), (f"{PREFIX}x/", 404), (f"{PREFIX}/plotly.js", 200),
      (f"{PREFIX}/{FILES}/../../server.py", 404), (f"{PREFIX}/zork", 404), ("/user/ada", 404)],
 )  # fmt: skip
-def test_both_ways_of_passing_on_are_understood(demo: Scope, path: str, status: int) -> None:
-    with TestClient(create_app(demo, root_path=PREFIX), base_url="http://127.0.0.1") as client:
-        answer = client.get(path + ("?layer=2" if status == 307 else ""), follow_redirects=False)
-        assert answer.status_code == status
-        assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
-        if status == 307:
-            assert answer.headers["location"] == f"{PREFIX}/?layer=2"
+def test_both_ways_of_passing_on_are_understood(client: TestClient, path: str, status: int) -> None:
+    answer = client.get(path + ("?layer=2" if status == 307 else ""), follow_redirects=False)
+    assert answer.status_code == status
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+    if status == 307:
+        assert answer.headers["location"] == f"{PREFIX}/?layer=2"

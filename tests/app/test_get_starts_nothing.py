@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,8 @@ class Watched:
         return {(path, path.stat().st_mtime_ns) for path in self.cache.rglob("*") if path.is_file()}
 
 
-@pytest.fixture
-def watched(scope_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
-    monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path / "cache"))
+@contextmanager
+def _watched(scope_of: Any, cache: Path) -> Iterator[Watched]:
     tiny = scope_of("roberta")
     own = Scope.from_model(tiny.bench.opened.model, tiny.bench.opened.names.tokenizer)
     texts: list[str] = []
@@ -71,11 +71,27 @@ def watched(scope_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
         opened.append(name)
         return scope_of(name)  # type: ignore[no-any-return]
 
-    monkeypatch.setattr(own, "read", counted)
-    with TestClient(create_app(own, open_model=open_model), base_url="http://127.0.0.1") as client:
-        assert client.post(f"{API}/nearest", json={}).status_code == 200
-        texts.clear()
-        yield Watched(client, tmp_path / "cache", texts, opened)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEADSCOPE_CACHE", str(cache))
+        patch.setattr(own, "read", counted)
+        with TestClient(create_app(own, open_model=open_model), base_url="http://127.0.0.1") as client:
+            assert client.post(f"{API}/nearest", json={}).status_code == 200
+            texts.clear()
+            yield Watched(client, cache, texts, opened)
+
+
+@pytest.fixture(scope="module")
+def watched(scope_of: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """One for all: what a GET starts would be seen by the next test, too."""
+    with _watched(scope_of, tmp_path_factory.mktemp("cache")) as one:
+        yield one
+
+
+@pytest.fixture
+def own(scope_of: Any, tmp_path: Path) -> Iterator[Watched]:
+    """One that may be set to work."""
+    with _watched(scope_of, tmp_path / "cache") as one:
+        yield one
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
@@ -102,22 +118,22 @@ def test_a_model_that_is_not_open_is_said_to_be_not_open(watched: Watched) -> No
         assert answer.json()["error"] == "the model 'gpt2' is not open here: open it by POST /models."
 
 
-def test_files_are_had_once_the_sheet_was_asked_for(watched: Watched) -> None:
+def test_files_are_had_once_the_sheet_was_asked_for(own: Watched) -> None:
     for query, name in (
         ("text=New+words", "neighbors.csv"),
         ("view=map&size=60&method=pca", "map.csv"),
         ("view=map&size=60&method=pca&into=Time+flies.&text=Other+words", "moves.csv"),
         ("compare=text&text=Time+flies.&other_text=Time+flies.+Again.", "changes.csv"),
     ):
-        before = watched.client.get(f"{API}/take/{name}?{query}")
+        before = own.client.get(f"{API}/take/{name}?{query}")
         assert before.status_code in (404, 409), query
         assert "POST /take" in before.json()["error"]
-        sheet = watched.client.post(f"{API}/take?{query}")
+        sheet = own.client.post(f"{API}/take?{query}")
         while "map" in sheet.json():  # it takes its time where its libraries have not been imported yet
-            sheet = watched.client.post(f"{API}/take?{query}")
+            sheet = own.client.post(f"{API}/take?{query}")
         assert sheet.status_code == 200, sheet.text
-        assert sheet.json() == watched.client.get(f"{API}/take?{query}").json()
-        assert watched.client.get(f"{API}/take/{name}?{query}").status_code == 200
+        assert sheet.json() == own.client.get(f"{API}/take?{query}").json()
+        assert own.client.get(f"{API}/take/{name}?{query}").status_code == 200
 
 
 def test_the_program_of_a_view_needs_no_reading(watched: Watched) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,6 @@ from headscope import Scope
 from headscope.app import create_app
 from tests.app.browsers import Chromium
 from tests.app.serving import Server
-from tests.studies.survey.corpora import surveyed, written
 
 OPENED = "document.querySelectorAll('details').forEach((e) => { e.open = true; })"
 DRAWN = "[...document.querySelectorAll('#view .plot details:not([hidden])')].every((e) => e.querySelector('td'))"
@@ -98,13 +98,9 @@ def test_where_the_page_is_read_only(visit: Visit, demo: Scope) -> None:
 
 
 @pytest.fixture(scope="module")
-def with_survey(demo: Scope, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def with_survey(demo: Scope, few_sentences: Path) -> Iterator[Server]:
     """A server with a survey of the demo weights beside the readings."""
-    pytest.importorskip("pyarrow", reason="surveys are not installed (extra: survey)")
-    folder = tmp_path_factory.mktemp("axe")
-    texts = ["Time flies like an arrow.", "Fruit flies like a banana.", "Rain fell on the roof all night."]
-    directory = surveyed(demo, written(folder / "t.txt", texts), folder / "three sentences")
-    with Server(create_app(demo, survey=directory)) as running:
+    with Server(create_app(demo, survey=few_sentences)) as running:
         yield running
 
 

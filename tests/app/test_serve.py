@@ -8,14 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import httpx
 import pytest
-from aside import HEADSCOPE, Program
 
 from headscope import Scope
 from headscope.app import serve
+from headscope.commands.cli import main
 from headscope.errors import InputError
 
 
@@ -47,11 +46,15 @@ def test_is_ready_when_it_prints_its_address(demo: Scope) -> None:
         process.wait(20)
 
 
-def test_a_port_in_use_is_said_with_the_next_free_one(taken: socket.socket, tmp_path: Path) -> None:
+def test_a_port_in_use_is_said_with_the_next_free_one(
+    taken: socket.socket, demo: Scope, capsys: pytest.CaptureFixture[str]
+) -> None:
     port = taken.getsockname()[1]
-    done = Program(HEADSCOPE, "serve", "--model", "demo", "--port", port, folder=tmp_path)
-    assert done.wait() == 2
-    assert re.search(rf"port {port} is in use; (\d+) is free: headscope serve --port \1 takes it\.", done.err)
+    with pytest.raises(SystemExit) as left:
+        main(["serve", "--model", "demo", "--port", str(port)])
+    assert left.value.code == 2
+    said = capsys.readouterr().err
+    assert re.search(rf"port {port} is in use; (\d+) is free: headscope serve --port \1 takes it\.", said)
 
 
 def test_a_host_that_is_not_this_machines_is_said() -> None:

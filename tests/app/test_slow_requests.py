@@ -13,7 +13,7 @@ from headscope.app import create_app
 from headscope.app.serve import configured
 from tests.app.serving import Server
 
-LIMIT = 1.0
+LIMIT = 0.5
 HEAD = b"GET /api/v1/health HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 BODY = b"POST /api/v1/read HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n"
 

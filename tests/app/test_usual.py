@@ -14,31 +14,24 @@ pytest.importorskip("pyarrow", reason="surveys are not installed (extra: survey)
 
 import httpx
 import pyarrow.parquet as pq
-from aside import HEADSCOPE, Program
 from fastapi.testclient import TestClient
 
 from headscope import Scope
 from headscope.app import create_app
+from headscope.commands.cli import main
 from headscope.studies.survey.report.three_lines import of_directory
 from tests.app.browsers import Browser
+from tests.app.conftest import SENTENCES
 from tests.app.looks import choose, shows
 from tests.app.serving import Server
-from tests.studies.survey.corpora import surveyed, written
 from tests.studies.survey.damage import make_to_fit
 
 HERE = "http://127.0.0.1"
-TEXTS = [
-    "Time flies like an arrow.", "Fruit flies like a banana.", "The old man the boat.", "We saw her duck in the park.",
-    "A dog chased the cat up a tree.", "Rain fell on the roof all night.", "She sells shells by the shore.",
-    "They are hunting dogs near the river.",
-]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def directory(demo: Scope, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished survey of the demo weights, of a few sentences."""
-    folder = tmp_path_factory.mktemp("usual")
-    return surveyed(demo, written(folder / "t.txt", TEXTS), folder / "few sentences", references=("input", "layer"))
+def directory(few_sentences: Path) -> Path:
+    return few_sentences
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +57,7 @@ def test_the_api_tells_the_figures_of_the_survey(client: TestClient, directory: 
     told = usual(client, layer=3)
     assert told["says"] is None
     assert told["survey"]["name"] == "few sentences"
-    assert told["survey"]["texts"] == len(TEXTS)
+    assert told["survey"]["texts"] == len(SENTENCES)
     assert tuple(told["survey"]["concluded"]) == of_directory(directory)
     assert [head["head"] for head in told["heads"]] == list(range(12))
     rows = pq.read_table(directory / "statistics.parquet").to_pylist()
@@ -107,7 +100,8 @@ def test_a_layer_that_is_not_there_is_refused(client: TestClient) -> None:
 
 def test_a_survey_is_opened_by_its_directory_from_this_machine_only(demo: Scope, directory: Path) -> None:
     with TestClient(create_app(demo, open_model=lambda name, progress: demo), base_url=HERE) as here:
-        assert here.get("/api/v1/survey").json() == {"survey": None, "may_open": True}
+        told = here.get("/api/v1/survey").json()
+        assert (told["survey"], told["may_open"], told["testing"]["state"]) == (None, True, "absent")
         assert usual(here)["says"] == "No survey is open."
         opened = here.post("/api/v1/survey", json={"directory": str(directory)})
         assert opened.status_code == 200
@@ -124,18 +118,19 @@ def test_a_survey_is_opened_by_its_directory_from_this_machine_only(demo: Scope,
         assert elsewhere.get("/api/v1/survey").json()["may_open"] is False
 
 
-def test_a_survey_of_other_weights_is_refused(demo: Scope, directory: Path, tmp_path: Path) -> None:
+def test_a_survey_of_other_weights_is_refused(
+    directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     copied = tmp_path / "other"
     shutil.copytree(directory, copied)
     manifest = json.loads((copied / "manifest.json").read_text())
     manifest["model"] |= {"weights_sha256": "0" * 64, "name": "another"}
     (copied / "manifest.json").write_text(json.dumps(manifest))
     make_to_fit(copied)
-    command = ["serve", "--model", "demo", "--port", 0, "--no-browser", "--survey", copied]
-    done = Program(HEADSCOPE, *command, folder=tmp_path / "said")
-    assert done.wait() == 2
-    assert "is of other weights (another" in done.err
-    assert "Traceback" not in done.err
+    with pytest.raises(SystemExit) as left:
+        main(["serve", "--model", "demo", "--port", "0", "--no-browser", "--survey", str(copied)])
+    assert left.value.code == 2
+    assert "is of other weights (another" in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -167,33 +162,34 @@ def test_figures_stand_under_the_heads_names(beside: tuple[Browser, Callable[...
     page.click("#survey-directory")
     page.press(str(directory))
     page.click("#open-survey button")
-    page.wait("document.querySelectorAll('#survey td button').length === 72")
+    page.wait("document.querySelectorAll('#survey [data-sheet=figures] tbody td').length === 72")
     assert page.js("document.querySelector('#survey-problem').hidden")
-    verdicts = "[...document.querySelectorAll('#survey .verdict')].map((e) => e.dataset.verdict)"
-    told = [
-        head[name]["verdict"]
-        for layer in range(6)
-        for head in ask("usual", layer=layer)["heads"]
-        for name in ("in_text", "own", "carry", "signal")
-    ]
-    assert page.js(verdicts) == told
+    values = (
+        "[...document.querySelectorAll('#survey [data-sheet=figures] td[data-value]')].map((e) => +e.dataset.value)"
+    )
+    for name in ("in_text", "own", "carry", "signal"):
+        page.click(f"#survey [data-figure={name}]")
+        page.wait(f"document.querySelector('#survey [data-figure={name}]').ariaPressed === 'true'")
+        told = [head[name]["difference"] for layer in range(6) for head in ask("usual", layer=layer)["heads"]]
+        assert page.js(values) == pytest.approx(told, rel=1e-5, abs=1e-9)
+    assert page.js("document.querySelectorAll('#survey .plot svg').length") == 3
     lines = "[...document.querySelectorAll('#survey .concluded li')].map((e) => e.textContent)"
     assert tuple(page.js(lines)) == of_directory(directory)
     choose(page, "view", "heads")
-    page.wait("document.querySelectorAll('#neighbors .usual').length === 12")
+    page.wait("document.querySelectorAll('#neighbors .usually').length === 4")
     for layer, reference in ((0, "input"), (4, "layer")):
         choose(page, "layer", layer)
         choose(page, "reference", reference)
         shows(page, ask("nearest", layer=layer, reference=reference))
         heads = ask("usual", layer=layer, reference=reference)["heads"]
-        marks = [head[name]["verdict"] for head in heads for name in ("in_text", "own", "carry", "signal")]
-        found = "[...document.querySelectorAll('#neighbors .usual .verdict')].map((e) => e.dataset.verdict)"
-        page.wait(f"JSON.stringify({found}) === JSON.stringify({json.dumps(marks)})")
+        marks = [head[name]["verdict"] for name in ("in_text", "own", "carry", "signal") for head in heads]
+        found = "[...document.querySelectorAll('#neighbors .usually td')]"
+        page.wait(f"{json.dumps(marks)}.every((mark, n) => {found}[n]?.dataset.says.includes(', ' + mark))")
     choose(page, "metric", "dot")
     page.wait("document.querySelector('.usual-says').textContent.includes('no figures for the metric dot')")
     assert not page.js("document.querySelector('.usually')")
     choose(page, "metric", "cosine")
     choose(page, "compare", "causal")
-    page.wait("document.querySelectorAll('#neighbors.figure .versus .usual[colspan=\"2\"]').length === 12")
+    page.wait("document.querySelectorAll('#neighbors.figure .versus .usually [colspan=\"2\"]').length === 48")
     choose(page, "view", "atlas")
     page.wait("document.querySelectorAll('#atlas .atlas').length === 2 && document.querySelector('#atlas .found')")

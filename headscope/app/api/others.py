@@ -16,6 +16,7 @@ from headscope.app.api import questions
 from headscope.app.api.ahead import prepared
 from headscope.app.api.answers import (
     AheadRecord,
+    FiguresRecord,
     HealthRecord,
     IsolatedRecord,
     MapJobRecord,
@@ -27,7 +28,7 @@ from headscope.app.api.answers import (
     VisitRecord,
     as_json,
 )
-from headscope.app.api.asks import AllHeadsAsk, NearestAsk, OpenAsk, SurveyAsk, UsualAsk, VisitAsk
+from headscope.app.api.asks import AllHeadsAsk, FiguresAsk, NearestAsk, OpenAsk, SurveyAsk, UsualAsk, VisitAsk
 from headscope.app.api.desk import Desk
 from headscope.app.api.jobs import visitor
 from headscope.app.page import taking
@@ -107,12 +108,20 @@ async def ahead(desk: Desk, ask: NearestAsk, request: Request) -> AheadRecord:
 
 
 async def survey(desk: Desk) -> SurveyRecord:
-    return desk.surveys.about()
+    return desk.testing.told()
 
 
 async def open_survey(desk: Desk, ask: SurveyAsk) -> SurveyRecord:
     await run_in_threadpool(desk.surveys.open_for_visitor, ask.directory)  # its tables are read from the disk
-    return desk.surveys.about()
+    return desk.testing.about()
+
+
+async def test_model(desk: Desk) -> SurveyRecord:
+    return desk.testing.start()
+
+
+async def stop_test(desk: Desk) -> SurveyRecord:
+    return desk.testing.stop()
 
 
 async def usual(desk: Desk, ask: UsualAsk) -> UsualRecord:
@@ -122,7 +131,11 @@ async def usual(desk: Desk, ask: UsualAsk) -> UsualRecord:
 async def visit(desk: Desk, ask: VisitAsk, request: Request) -> VisitRecord:
     told: VisitRecord = json.loads(await desk.answer(ask, questions.visit, request))
     own = desk.models.key(ask.model) is None
-    return {"steps": [*told["steps"], surveyed(desk.surveys.about()["survey"] if own else None)]}
+    return {"steps": [*told["steps"], surveyed(desk.surveys.about if own else None)]}
+
+
+async def figures(desk: Desk, ask: FiguresAsk) -> FiguresRecord:
+    return await run_in_threadpool(desk.surveys.figures, ask)  # as above
 
 
 async def isolated(desk: Desk, request: Request, model: Model = None, what: Alone = "values") -> IsolatedRecord:

@@ -11,8 +11,10 @@ import { alongTokens, onCell, throughCells } from "./keyboard.js";
 import { markChosen, markTokens } from "./marks.js";
 import { bindModels } from "./models.js";
 import { bindShortcuts } from "./shortcuts.js";
+import { paged } from "./pages.js";
 import { fromAddress, initial, keep, modelOf, toAddress } from "./state.js";
 import { bindTake } from "./take.js";
+import { testIt } from "./tested.js";
 import { buttons, selection } from "./tokens.js";
 import { bindTour } from "./tour.js";
 import { VIEWS } from "./views.js";
@@ -227,11 +229,16 @@ function paintTokens(answer) {
 }
 
 function paint(answers, more) {
+  settled(); // tables are measured where they are seen
   const { title, name, notes, figures, steps } = VIEWS[state.view].paint(answers, state, server, tokens, more, show);
   byId("title").replaceChildren(...title);
-  byId("notes").replaceChildren(...notes.map(([lead, note]) => h("p", {}, h("strong", {}, lead), note)));
+  const told = notes.map(([lead, note]) => [h("strong", {}, lead), note.replace(/ In a program: .*$/s, "")]);
+  const number = told.length > 1 && h("span", { class: "more" }, `${told.length} notes`);
+  byId("notes").replaceChildren(...told.map((note, n) => (n ? h("p", {}, note) : h("summary", {}, h("span", {}, note), number || []))));
   for (const place of document.querySelectorAll("#view .figure")) place.replaceChildren(...(figures[place.id] ?? []));
   byId("steps").replaceChildren(steps);
+  testIt(server, show);
+  paged(byId("view"));
   markChosen(byId("view"), state);
   performance.mark("tables");
   document.title = `${name} · headscope`;
@@ -263,7 +270,10 @@ byId("view").addEventListener("click", ({ target }) => {
 throughCells(byId("view"));
 onCell(byId("neighbors"), (cell) => change(whyOf(cell) === state.why ? { why: null } : { why: whyOf(cell), head: Number(cell.head) }));
 for (const place of ["positions", "attention", "pattern", "written"]) onCell(byId(place), (cell) => change({ token: Number(cell.position) }));
+onCell(byId("survey"), ({ layer, head }) => change({ view: "heads", layer: Number(layer), head: Number(head) }));
 markTokens(document.querySelector("main"), byId("readout"));
+let width = 0;
+new ResizeObserver(([{ contentRect }]) => { if (width !== (width = contentRect.width)) paged(byId("view")); }).observe(byId("view"));
 new ResizeObserver(() => document.documentElement.style.setProperty("--held", `${byId("bar").offsetHeight}px`)).observe(byId("bar"));
 bindControls(server, change);
 bindModels(server, closedModel(), (name, { layers, heads }) => {

@@ -96,7 +96,7 @@ def test_maps_that_all_recover_a_little_more_than_the_margin_are_wrongly_denied_
 @pytest.mark.parametrize("name", ["bert", pytest.param("llama", marks=pytest.mark.slow)])
 def test_of_an_untrained_model_it_does_not_hold(name, scope_of, tmp_path):
     scope: Scope = scope_of(name).randomised(77)
-    path = written(tmp_path / "t.txt", sentences(60, seed=4, least=10, most=16))
+    path = written(tmp_path / "t.txt", sentences(40, seed=4, least=10, most=16))
     found = settle(scope, ClaimsAsked(texts=(path,)), tmp_path / "out")
     one = found.of("S9")[0]
     assert one.ruling != "holds"

@@ -12,7 +12,7 @@ from tests.studies.survey.corpora import sentences, written
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
-    return written(tmp_path_factory.mktemp("corpus") / "t.txt", sentences(40, seed=3, least=6, most=12))
+    return written(tmp_path_factory.mktemp("corpus") / "t.txt", sentences(30, seed=3, least=6, most=12))
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,7 @@ def of_layer(directory, layer=0):
 
 
 def test_what_is_common_to_a_genre_is_topic_by_general_chance_and_not_by_its_own(tmp_path):
-    found = of_layer(surveyed(planted(), corpus(tmp_path / "t.jsonl"), tmp_path / "s"))
+    found = of_layer(surveyed(planted(), corpus(tmp_path / "t.jsonl"), tmp_path / "s", references=("layer",)))
     for statistic in OF_CHANCE:
         general, matched = found.loc[statistic], found.loc[f"{statistic}_matched"]
         assert general.verdict == "above"
@@ -213,7 +213,7 @@ def test_a_genre_of_too_few_documents_is_said_and_has_no_chance(scope_of, tmp_pa
 @pytest.mark.parametrize(("genres", "said"), [(1, "vlog 0 (1 document)"), (70, "more than 64 genres are marked")])
 def test_without_a_genre_of_enough_documents_there_is_nothing_matched(genres, said, scope_of, tmp_path):
     path = tmp_path / "t.jsonl"
-    texts = sentences(80, seed=2)
+    texts = sentences(72 if genres > 1 else 12, seed=2)
     marked = [{"text": text, "genre": f"vlog {n % genres}"} for n, text in enumerate(texts)]
     if genres == 1:
         marked[1:] = [{"text": text} for text in texts[1:]]

@@ -41,7 +41,7 @@ run.Survey.prepare(Scope.from_model(*zoo.build("bert")), [sys.argv[1]], sys.argv
 
 @pytest.fixture
 def path(tmp_path):
-    return written(tmp_path / "texts.txt", sentences(30), every=4)
+    return written(tmp_path / "texts.txt", sentences(16), every=4)
 
 
 @pytest.fixture

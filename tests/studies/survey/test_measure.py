@@ -167,11 +167,11 @@ def test_a_token_is_held_against_outputs_of_its_stratum_and_of_other_documents(s
 
 @pytest.mark.parametrize("name", ["bert", pytest.param("llama", marks=pytest.mark.slow)])
 def test_figures_do_not_hang_on_how_texts_fall_into_shards(scope_of, name, tmp_path):
-    path = written(tmp_path / "t.txt", sentences(40, seed=2), every=2)
+    path = written(tmp_path / "t.txt", sentences(24, seed=2), every=2)
     options = {"stream": True, "metrics": ("cosine", "euclidean")}
     few, many = (
         surveyed(scope_of(name), path, tmp_path / str(size), ("labels",), shard_positions=size, **options)
-        for size in (60, 10**6)
+        for size in (40, 10**6)
     )
     assert len(list(few.glob("shards/*"))) > 3
     assert len(list(many.glob("shards/*"))) == 1

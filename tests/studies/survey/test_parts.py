@@ -31,7 +31,7 @@ TABLES = ("texts", "tokens", "patterns", "rows")
 
 @pytest.fixture
 def path(tmp_path):
-    return written(tmp_path / "texts.txt", sentences(30), every=4)
+    return written(tmp_path / "texts.txt", sentences(16), every=4)
 
 
 @given(st.integers(1, 40), st.integers(0, 60))

@@ -1,0 +1,73 @@
+"""What a project is joined by: forms that ask for what is needed, and workflows that run what the checkout runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PROJECT = (ROOT / "pyproject.toml").read_text("utf-8")
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+FORMS = sorted(path for path in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml") if path.name != "config.yml")
+
+
+def steps(workflow: Path) -> list[dict[str, Any]]:
+    jobs = yaml.safe_load(workflow.read_text("utf-8"))["jobs"]
+    return [step for job in jobs.values() for step in job["steps"]]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda path: path.stem)
+def test_a_form_asks_what_verify_says(form):
+    body = yaml.safe_load(form.read_text("utf-8"))["body"]
+    assert "headscope models MODEL --verify" in [field["attributes"]["label"] for field in body]
+    assert len({field["id"] for field in body}) == len(body)
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+def test_actions_are_of_a_version_and_may_only_read(workflow):
+    used = [step["uses"] for step in steps(workflow) if "uses" in step]
+    assert used
+    assert [action for action in used if not re.fullmatch(r"[\w./-]+@v\d+(\.\d+)*", action)] == []
+    assert yaml.safe_load(workflow.read_text("utf-8"))["permissions"] == {"contents": "read"}
+
+
+def test_every_python_that_is_promised_is_tested():
+    tested = yaml.safe_load((ROOT / ".github" / "workflows" / "tests.yml").read_text("utf-8"))
+    pythons = tested["jobs"]["tests"]["strategy"]["matrix"]["python"]
+    assert pythons == re.findall(r'"Programming Language :: Python :: (3\.\d+)"', PROJECT)
+    assert f'requires-python = ">={pythons[0]}"' in PROJECT
+
+
+def test_the_tests_are_run_by_readmes_own_command():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    (command,) = re.findall(r"^python -m pip install .* && python -m pytest$", readme, re.MULTILINE)
+    run = [step.get("run") for step in steps(ROOT / ".github" / "workflows" / "tests.yml")]
+    assert command in run
+    assert ".ci/oldest" in run
+
+
+def test_only_a_tag_publishes_and_without_a_password():
+    release = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text("utf-8"))
+    assert release[True] == {"push": {"tags": ["v*"]}}  # YAML reads `on` as true
+    assert release["jobs"]["publish"]["permissions"] == {"id-token": "write"}
+    assert "secrets" not in str(release)
+
+
+def test_what_is_checked_before_a_commit_is_what_is_checked_before_a_merge():
+    kept = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))
+    entries = {hook["entry"].split()[0] for repository in kept["repos"] for hook in repository["hooks"]}
+    assert entries == {"ruff", "mypy"}
+    for tool in entries:
+        assert re.search(rf"^{tool}( |$)", (ROOT / ".ci" / "run").read_text("utf-8"), re.MULTILINE)
+
+
+def test_contributing_names_commands_and_files_that_are_there():
+    told = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    for path in re.findall(r"`((?:tests|docs|headscope|\.ci|\.github)/[\w./-]+)`", told):
+        assert (ROOT / path).exists(), path
+    for path in re.findall(r"^python -m pytest -n 0 -x (\S+)", told, re.MULTILINE):
+        assert (ROOT / path).exists(), path
