@@ -39,6 +39,7 @@ ROUTES = (
     "map/{key}/points",
     "isolated",
     "ahead",
+    "visit",
     "survey",
     "usual",
     "take",
