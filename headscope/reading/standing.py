@@ -102,12 +102,9 @@ class Standing(Answer):
     def to_dict(self) -> StandingRecord:
         """The ranks, and what they say, ready for JSON."""
         others = self.others
-        window: BankWindowRecord | None = others and {
-            "first": others.first,
-            "last": others.last,
-            "outputs": others.outputs,
-            "bank": others.bank,
-        }
+        window: BankWindowRecord | None = None
+        if others is not None:
+            window = {"first": others.first, "last": others.last, "outputs": others.outputs, "bank": others.bank}
         return {
             **question_record(self.question),
             "selected": self.token.position,
