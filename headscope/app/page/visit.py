@@ -69,7 +69,10 @@ def steps(reading: Reading, ask_atlas: AskAtlas) -> VisitRecord:
     """What a visitor is shown of a text; `ask_atlas`: an atlas by its question and position."""
     card = reading.bench.card
     words = [token for token in reading.tokens if not token.special and any(map(str.isalpha, token.label))]
-    at = [token.position for token in (words or reading.tokens)[:_MOST]]
+    # What sees nothing but itself, as the first token of a causal model, can write nothing else: no finding.
+    alone = reading.pattern_of(0, "weights").diagonal(dim1=1, dim2=2).amin(0) > 0.9999  # (position,)
+    seeing = [token for token in words if not alone[token.position]]
+    at = [token.position for token in (seeing or words or reading.tokens)[:_MOST]]
     first = _tables(reading, 0, at)
     own = _own(first, card.vocab_size)
     told = [own, *_elsewhere(reading, first)]
