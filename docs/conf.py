@@ -71,9 +71,7 @@ def plain(app: Sphinx, what: str, name: str, thing: object, options: object, lin
     """Bars are lengths in docstrings, |z|, and not what reStructuredText puts in their place."""
     for n, line in enumerate(lines):
         if not line.startswith((" ", ">>>")):
-            lines[n] = "`".join(
-                part if quoted % 2 else part.replace("|", r"\|") for quoted, part in enumerate(line.split("`"))
-            )
+            lines[n] = "`".join(part if quoted % 2 else part.replace("|", r"\|") for quoted, part in enumerate(line.split("`")))
 
 
 def finished(app: Sphinx, problem: Exception | None) -> None:

@@ -1,6 +1,6 @@
 """The living files of docs/gallery.md, made with the demo weights as a user makes them: `result.save("x.html")`.
 
-python docs/gallery.py FOLDER     into FOLDER/gallery/
+    python docs/gallery.py FOLDER     into FOLDER/gallery/
 """
 
 from __future__ import annotations
