@@ -44,6 +44,7 @@ ROUTES = (
     "map/{key}/points",
     "isolated",
     "ahead",
+    "visit",
     "survey",
     "usual",
     "take",
