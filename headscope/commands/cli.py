@@ -26,7 +26,6 @@ app = typer.Typer(
     name="headscope",
     help="See what every attention head of a transformer writes.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
