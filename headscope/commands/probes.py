@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headscope.commands.asking import flag_of, is_given
+from headscope.commands.asking import chosen_from, flag_of, is_given
 from headscope.commands.options import (
     AsJson,
     Column,

@@ -94,7 +94,7 @@ def test_help_and_the_tab_key_show_every_open_value(command, name):
     assert set(shown) <= set(CHOICES[name])
     context = COMMANDS[command].context_class(COMMANDS[command])
     assert [item.value for item in option.shell_complete(context, "")] == shown
-    assert [item.value for item in option.shell_complete(context, shown[0][:3])][0] == shown[0]
+    assert next(item.value for item in option.shell_complete(context, shown[0][:3])) == shown[0]
 
 
 @pytest.mark.parametrize(("typed", "offered"), [("headscope su", "survey"), ("headscope look --metric co", "cosine")])
