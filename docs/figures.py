@@ -3,8 +3,8 @@
     python docs/figures.py DIR…
 
 Each DIR is a finished survey, or what `headscope claims … -o DIR` wrote; findings.md has the commands. Of surveys what
-is written where is drawn, over even attention and untrained twins; of claims what linear maps find, and the
-residual stream. Needs the extra `survey`.
+is written where is drawn, over even attention and untrained twins, and of the first of them the figure of index.md; of
+claims what linear maps find, and the residual stream. Needs the extra `survey`.
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ def main(directories: Sequence[Path]) -> None:
     if written:
         figures = {name: [panels[n] for panels in written] for n, name in enumerate(WRITTEN.values())}
         save("findings-written", "What heads write, by layer", figures, "layer")
+        save_row("findings-first", "Signal or noise? Three figures by layer", list(first(surveys[0])), "layer")
     claims = [(one, json.loads((one / "claims.json").read_text("utf-8"))) for one in asked]
     if claims:
         maps = {"top-1 over shuffled": [spread(found) for _, found in claims]}
@@ -99,6 +100,16 @@ def of_survey(directory: Path) -> Iterator[list[Panel]]:
             )
             for statistic in WRITTEN
         ]
+
+
+def first(survey: Path) -> Iterator[Panel]:
+    """How often the nearest token is one of the text, and its chance; Own and Carry over even attention."""
+    wanted = {"null": None, "statistic": "in_text", "reference": "layer", "head": None, "by": "all"}
+    rows = [row for row in pq.read_table(survey / "statistics.parquet").to_pylist() if fits(row, wanted)]
+    chance = sorted((row["layer"], row["chance"]) for row in rows)
+    yield Panel("nearest token in the text", [line("the model", "layer", rows, {}, "value")], chance, "chance")
+    for title, panel in zip(WRITTEN.values(), next(of_survey(survey)), strict=True):
+        yield panel._replace(title=title)
 
 
 def spread(claims: Mapping[str, Any]) -> Panel:
@@ -182,7 +193,25 @@ def save(name: str, title: str, figures: Mapping[str, Sequence[Panel]], across: 
                 row[0].set_ylabel(up)
         handles, labels = axes[0][0].get_legend_handles_labels()
         drawn.legend(handles, labels, loc="outside upper center", ncols=len(labels))
-        page = in_page(to_svg(drawn, name), title, name)
+        write(name, in_page(to_svg(drawn, name), title, name))
+
+
+def save_row(name: str, title: str, panels: Sequence[Panel], across: str) -> None:
+    """Panels side by side, each with a scale of its own, since no two of them are of one kind."""
+    with style(), mpl.rc_context(SIZES):
+        drawn = canvas(2.9 * len(panels) + 0.6, 3.2)
+        row = drawn.subplots(1, len(panels))
+        for ax, panel in zip(row, panels, strict=True):
+            draw(ax, panel)
+            ax.set_title(panel.title)
+            ax.set_xlabel(across)
+        known = {label: handle for ax in row for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+        drawn.legend(known.values(), known, loc="outside upper center", ncols=len(known))
+        write(name, in_page(to_svg(drawn, name), title, name))
+
+
+def write(name: str, page: str) -> None:
+    """A figure in light and dark, as the reader's system asks."""
     light, dark = (f"svg {{ {variables(dark)} }}" for dark in (False, True))
     head, rest = page.split(">", 1)
     IMAGES.mkdir(exist_ok=True)

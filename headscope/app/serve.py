@@ -102,6 +102,7 @@ def serve(
         read_only=whom.read_only,
         open_model=opener if whom.opens_models else None,
         survey=survey,
+        tested=True,
     )
     card = scope.card
     print(visible(f"{card.name}: {card.layers} layers × {card.heads} heads; {card.why}"))

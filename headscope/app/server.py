@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,16 +23,18 @@ from headscope.app.api.models import Models, Open
 from headscope.app.api.problems import handle_problems
 from headscope.app.api.safety import Guard
 from headscope.app.door import Door
-from headscope.app.page.page import FILES, STATIC, Page
+from headscope.app.page.page import FILES, FOLDERS, Page
 from headscope.errors import InputError
 from headscope.scope import Scope
+from headscope.show.modules import plotly as plotly_folder
 
 
 class _Files(StaticFiles):
-    """Files of a directory, with what their Cache-Control is to be."""
+    """Files of directories, as if they were one, with what their Cache-Control is to be."""
 
-    def __init__(self, directory: Path, cache: str) -> None:
-        super().__init__(directory=directory)
+    def __init__(self, directories: Sequence[Path], cache: str) -> None:
+        super().__init__(directory=directories[0])
+        self.all_directories = list(directories)
         self._cache = cache
 
     async def get_response(self, path: str, scope: HttpScope) -> Response:
@@ -53,6 +54,7 @@ def create_app(
     open_model: Open | None = None,
     limits: Limits | None = None,
     survey: str | Path | None = None,
+    tested: bool = False,
 ) -> FastAPI:
     """The page and API of `scope`, for a server that listens on `host`.
 
@@ -62,6 +64,7 @@ def create_app(
 
     `open_model` opens another model that a request names; None: such requests are refused, and so are those for a
     survey's directory. `survey`: the directory of a finished survey of `scope`, whose figures stand beside readings.
+    `tested`: without one, what the test on 60 texts gave for these weights, where it was made before or comes along.
     Raises InputError where one of them is none.
     """
     door = Door(host, allow_hosts, allow_frames, root_path)
@@ -71,6 +74,8 @@ def create_app(
     desk = Desk(Models(scope, open_model, limits.models), limits)
     if survey is not None:
         desk.surveys.open(survey)
+    elif tested:
+        desk.surveys.open_tested()
     page = Page(desk)
 
     @contextlib.asynccontextmanager
@@ -80,6 +85,7 @@ def create_app(
         first.add_done_callback(lambda task: task.cancelled() or task.exception())
         yield
         desk.isolating.close()
+        desk.testing.close()
         desk.mapping.close()
         desk.line.close()
 
@@ -100,7 +106,8 @@ def create_app(
     async def index(request: Request) -> Any:
         return HTMLResponse(page.html(dict(request.query_params)), headers={"Cache-Control": "no-store"})
 
-    drawing = _plotly()
+    folder = plotly_folder()
+    drawing = None if folder is None else _Files([folder], "no-cache")  # whose version its address does not tell
 
     @app.get("/plotly.js", include_in_schema=False)
     async def plotly(request: Request) -> Response:
@@ -108,15 +115,7 @@ def create_app(
             raise HTTPException(404, 'plots need plotly: pip install "headscope[app]"')
         return await drawing.get_response("plotly.min.js", request.scope)
 
-    app.mount(f"/{FILES}", _Files(STATIC, "public, max-age=31536000, immutable"), name="static")
+    app.mount(f"/{FILES}", _Files(FOLDERS, "public, max-age=31536000, immutable"), name="static")
     app.add_middleware(GZipMiddleware, minimum_size=512, compresslevel=7)
     app.add_middleware(Guard, door=door, body=limits.body, api=routes.PREFIX)
     return app
-
-
-def _plotly() -> _Files | None:
-    """Where the package plotly keeps its plotly.js; None where it is not installed. It is not imported for that."""
-    found = importlib.util.find_spec("plotly")
-    places = (found and found.submodule_search_locations) or []
-    folder = next((Path(place) / "package_data" for place in places), None)
-    return None if folder is None else _Files(folder, "no-cache")  # whose version its address does not tell

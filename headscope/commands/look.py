@@ -102,6 +102,15 @@ def look(
     quantize: Quantize = None,
     memory: Memory = None,
     truncate: Annotated[bool, typer.Option("--truncate", help="Cut a text that is too long for the model.")] = False,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write the view into a file instead, by its ending: .html (token, layer, head switch in it), .md, "
+            ".csv, .json, .svg, .pdf, .png.",
+        ),
+    ] = None,
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the rows of the view as CSV, and nothing else.")] = False,
 ) -> None:
@@ -116,6 +125,8 @@ def look(
     choices = {name: value for name, value in choices.items() if is_given(context, name)} | {"token": _token(token)}
     if is_given(context, "replace_by"):
         choices["replaced_by"] = replace_by
+    if output is not None:
+        views.to_write(output)
     asked = views.Asked(choices["token"], question, choices, why, hubs, bank)
     with working("starting") as status:
         scope = open_scope(status, model, revision, device, dtype, stack, memory, adapter, quantize=quantize)
@@ -129,6 +140,12 @@ def look(
         if isolated:
             isolate(status, scope, "streams")
         shown = views.view(view)(scope, reading, asked, status.update)
+        if output is not None:
+            status.update(f"writing {output} …")
+            views.write(shown, output)
+    if output is not None:
+        print_tables([f"Written: {output}"])
+        return
     if as_json:
         print_json(shown.told)
         return

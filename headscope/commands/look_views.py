@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from headscope.question.question import Question
+    from headscope.reading.answer import Answer
     from headscope.reading.offers import Offer
     from headscope.reading.reading import Reading
     from headscope.scope import Scope
@@ -40,10 +41,11 @@ class Asked:
 
 @dataclass(frozen=True)
 class LookView:
-    """A view of a reading: its JSON object, its rows, and its tables for a width."""
+    """A view of a reading: its JSON object, its rows, the answers that its files are of, and its tables for a width."""
 
     told: Record
     rows: Sequence[Mapping[str, Any]]
+    answers: Sequence[Answer]
     tables: list[Tables] = field(default_factory=list)
 
 
@@ -51,20 +53,24 @@ def heads(scope: Scope, reading: Reading, asked: Asked, say: Say) -> LookView:
     """What every head of a layer is nearest to; its rows are the neighbours."""
     from headscope.reading.told import look_record
     from headscope.reading.why import together
-    from headscope.show.terminal import tables
+    from headscope.show.sheet import Sheet, grouped
+    from headscope.show.terminal import tables as laid_out
+
+    def tables(sheets: Sequence[Sheet], width: int) -> list[RenderableType]:
+        return laid_out(grouped(sheets, scope.card.heads, scope.card.kv_heads), width)
 
     say(f"encoding the vocabulary ({scope.card.vocab_size:,} tokens) …")
     near = reading.ask_nearest(asked.question, asked.token)
     positions = reading.nearest_positions(asked.token, near.question.layer or 0, near.question.metric)
     told: Record = dict(look_record(scope.card, reading, near, positions))
-    shown = LookView(told, near.rows())
+    shown = LookView(told, near.rows(), [near, positions])
     if asked.hubs:
         say("reading other texts …")
         held = scope.bank(asked.bank, mask=reading.mask)
         say(f"comparing {len(held):,} other outputs …")
         background = reading.background(near, held)
         told["background"] = background.to_dict()
-        shown = LookView(told, background.rows())
+        shown = LookView(told, background.rows(), [background, near, positions])
         shown.tables.append(lambda width: tables(background.sheets(), width))
     else:
         shown.tables.append(lambda width: tables(near.sheets(), width))
@@ -72,6 +78,7 @@ def heads(scope: Scope, reading: Reading, asked: Asked, say: Say) -> LookView:
     if asked.why is not None:
         reasons = [near.why(asked.why, id) for id in near.ids[asked.why % len(near.ids)].tolist()]
         told["why"] = [why.to_dict() for why in reasons]
+        shown = replace(shown, answers=[*shown.answers, *reasons])
         shown.tables.append(lambda width: tables([together(reasons)], width))
     return shown
 
@@ -94,6 +101,7 @@ def view(name: str) -> Callable[[Scope, Reading, Asked, Say], LookView]:
 def _answered(offer: Offer, scope: Scope, reading: Reading, asked: Asked, say: Say) -> LookView:
     """An answer as it is; its record says what was read, and which token is selected, too."""
     from headscope.reading.told import read_record
+    from headscope.show.sheet import grouped
     from headscope.show.terminal import tables
 
     card, tokens = scope.card, len(reading.tokens)
@@ -101,7 +109,29 @@ def _answered(offer: Offer, scope: Scope, reading: Reading, asked: Asked, say: S
     say(_SAYS.get(offer.name, "working it out …").format(tokens=tokens, **size))
     found, selected = offer.asked(reading, asked.choices), reading.position_of(asked.token)
     told = {**read_record(card, reading), "selected": selected, **found.to_dict()}
-    return LookView(told, found.rows(), [lambda width: tables(found.sheets_at(selected), width)])
+    return LookView(
+        told,
+        found.rows(),
+        [found],
+        [lambda width: tables(grouped(found.sheets_at(selected), card.heads, card.kv_heads), width)],
+    )
+
+
+def to_write(path: str) -> None:
+    """InputError for a file that no view can be written into, before any work is done."""
+    from headscope.reading.answer import ENDINGS, to_save
+
+    to_save(path, ENDINGS)
+
+
+def write(shown: LookView, path: str) -> None:
+    """Write a view into a file, by its ending: all answers alive, or what the first of them has."""
+    from headscope.reading.alive import View
+
+    if path.lower().endswith(".html"):
+        View(tuple(shown.answers)).save(path)
+    else:
+        shown.answers[0].save(path)
 
 
 def edits(given: Sequence[str]) -> dict[tuple[int, int], Any]:

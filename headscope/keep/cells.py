@@ -8,6 +8,9 @@ import re
 # direction of writing, move what stands beside them.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _MOVES = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+# Letters of scripts that run from right to left, and what stands between two of them.
+_RIGHT = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe\U00010800-\U00010fff\U0001e800-\U0001efff"
+_LEFTWARD = re.compile(f"[{_RIGHT}](?:[^a-zA-Z0-9\n]*[{_RIGHT}])*")
 _FORMULA = re.compile("'*[=+\\-@\t]")
 
 
@@ -18,6 +21,15 @@ def visible(text: str) -> str:
     'a\\\\x1b[31mb\\\\tc\\nd'
     """
     return _MOVES.sub(_escaped, text)
+
+
+def isolated(text: str) -> str:
+    """Text for a terminal, in which what is written from right to left turns nothing beside it.
+
+    >>> isolated("\u05e9\u05dc \u05e2 0.12") == "\u2068\u05e9\u05dc \u05e2\u2069 0.12"
+    True
+    """
+    return text if text.isascii() else _LEFTWARD.sub("\u2068\\g<0>\u2069", text)
 
 
 def cell(value: object) -> object:

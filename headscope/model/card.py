@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from headscope.model.capture.stored import device_of
 from headscope.model.opened import Opened
+from headscope.question.heads import sharing
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,17 @@ class Card:
 
     @property
     def shape(self) -> str:
-        """How large the model is, and how well its capture proved itself, in a few words."""
+        """How large the model is, which heads share, and how well its capture proved itself, in a few words."""
+        shared = f" ({self.shared})" if self.shared else ""
         return (
-            f"{self.layers} layers × {self.heads} heads of {self.d_head}, vocabulary {self.vocab_size:,}, "
+            f"{self.layers} layers × {self.heads} heads of {self.d_head}{shared}, vocabulary {self.vocab_size:,}, "
             f"capture error {self.capture_error:.1e}" + ("" if self.weights == self.dtype else f"; {self.arithmetic}")
         )
+
+    @property
+    def shared(self) -> str:
+        """Which heads of a layer share keys and values, in words; empty where each has its own."""
+        return sharing(self.heads, self.kv_heads)
 
 
 def card_of(

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from headscope.question.choices import Metric, Space, Vector
 
+HIDDEN = "hidden by the mask"
+
 
 def foreign_basis(layer: int | None) -> str:
     """For the `input` reference above layer 0."""
@@ -95,8 +97,8 @@ def no_rank_alone(tokens: int, nbytes: int) -> tuple[str, ...]:
     """For a journey that was not asked for the rank among the tokens read alone."""
     return (
         f"The rank among the vocabulary read alone was not asked for: it needs the model to read {tokens:,} tokens "
-        f"alone, once, and {nbytes / 2**20:,.0f} MiB on disk. The switch “Ranks read alone”, --isolated, or "
-        "journey(isolated=True) gives it.",
+        f"alone, once, and {nbytes / 2**20:,.0f} MiB on disk. The switch “Ranks read alone” gives it. In a program: "
+        "journey(isolated=True), --isolated.",
     )
 
 
@@ -200,7 +202,7 @@ def doubled(labels: Sequence[str]) -> tuple[str, ...]:
         return ()
     return (
         f"Special tokens stand here twice ({', '.join(labels)}): the text has them, and the tokenizer added its own. "
-        "Read it without the tokenizer's (special=False, --no-special), or a chat as its messages.",
+        "Read it without the tokenizer's, or a chat as its messages. In a program: special=False, --no-special.",
     )
 
 
@@ -215,8 +217,8 @@ def token_types() -> str:
 def unknown_words(share: float) -> str:
     """For a bank of texts in a language that the tokenizer does not know."""
     return (
-        f"Of the bank's tokens {share:.0%} are unknown words to this model's tokenizer: make a bank of texts in the "
-        "model's own language, scope.bank(FILE) or --bank FILE, one text a line."
+        f"Of the bank's tokens {share:.0%} are unknown words to this model's tokenizer: what other texts give means "
+        "little here. In a program: scope.bank(FILE) or --bank FILE, texts in the model's own language, one a line."
     )
 
 

@@ -7,7 +7,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -19,8 +19,11 @@ from headscope.model.tokens import Token, TokenName, TokenNames
 from headscope.question import given
 from headscope.question.kinds import Kind
 from headscope.question.question import Question
+from headscope.reading import alive
+from headscope.reading.alive import Asking
 from headscope.reading.records import ChoicesRecord, QuestionRecord, TokenRecord
 from headscope.show import html, markdown, terminal
+from headscope.show.living import Axis, Place
 from headscope.show.marks import says
 from headscope.show.numbers import distance
 from headscope.show.paint import painted
@@ -38,8 +41,18 @@ ENDINGS = (".html", ".md", ".csv", ".json", *FIGURES)  # of an answer that has a
 Record = dict[str, Any]
 
 
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class Answer(ABC):
-    """A frozen answer. It says what it has as rows, as a dict and as sheets; every medium is made of these."""
+    """A frozen answer. It says what it has as rows, as a dict and as sheets; every medium is made of these.
+
+    `asking`: what it is of, where a reading gave it; None after unpickling, for a reading holds its model.
+    """
+
+    asking: Asking | None = dataclasses.field(default=None, kw_only=True, compare=False)
+    laid_by: ClassVar[tuple[Axis, ...]] = ()  # what else a file can lay it out by
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"asking": None}
 
     @abstractmethod
     def rows(self) -> Sequence[Mapping[str, Any]]:
@@ -56,6 +69,15 @@ class Answer(ABC):
     def sheets_at(self, position: int) -> tuple[Sheet, ...]:
         """The sheets as they are shown where a token is selected; an answer about one token has no others."""
         return self.sheets()
+
+    def sheets_of(self, place: Place) -> tuple[Sheet, ...]:
+        """The sheets in a file that follows what is selected; see `laid_by`."""
+        return self.sheets()
+
+    @property
+    def head_shown(self) -> int | None:
+        """The head that it is laid out for, where it is for one of those that it has."""
+        return None
 
     @property
     def nbytes(self) -> int:
@@ -74,12 +96,16 @@ class Answer(ABC):
         return html.fragment(self.sheets(), self.drawing())
 
     def to_html(self) -> str:
-        """A file that needs nothing else."""
-        return html.page(self.title, self.sheets(), self.drawing())
+        """A file that needs nothing else: alive, and with what it says at other tokens and layers."""
+        return alive.document([self])
 
     def drawing(self) -> str:
         """What stands above its tables in HTML, as SVG; nothing where they are the whole answer."""
         return ""
+
+    def plotted(self) -> Mapping[str, Any] | None:
+        """What a living file draws plots from, which names their `kind`; None where it has none."""
+        return None
 
     def to_pandas(self) -> pandas.DataFrame:
         """The rows as a data frame; ImportError where pandas is not installed."""

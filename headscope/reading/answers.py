@@ -99,7 +99,8 @@ def attention(captured: Captured, token: int | str, layer: int, weigh: Weigh) ->
     position = captured.position_of(token)
     one_of("way to weigh", weigh, WEIGH)
     layer = captured.bench.layer(layer)
-    weights = captured.pattern_of(layer)[:, position]  # (H, S)
+    pattern, sees = captured.attended(layer)
+    weights = pattern[:, position]  # (H, S)
     lost = float(1 - weights.sum(-1).min())
     return Attention(
         layer=layer,
@@ -108,6 +109,7 @@ def attention(captured: Captured, token: int | str, layer: int, weigh: Weigh) ->
         tokens=captured.tokens,
         shares=weights if weigh == "weights" else weights * captured.lengths(layer),
         notes=(*captured.notes, *notes.sinks(lost)),
+        visible=tuple(sees[position].tolist()),
     )
 
 

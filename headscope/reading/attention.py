@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
 from headscope.model.tokens import Token
 from headscope.reading.answer import SCHEMA, Answer, Record
 from headscope.reading.records import AttentionRecord
+from headscope.reading.small import dot, listed
 from headscope.show.heat import heat
-from headscope.show.sheet import Cell, Sheet, of_heads
+from headscope.show.numbers import distance
+from headscope.show.sheet import Cell, Row, Sheet, of_heads
 
 _MEASURES = {"weights": "weight", "norms": "length"}  # what the numbers are
 
@@ -30,6 +32,7 @@ class Attention(Answer):
     tokens: tuple[Token, ...]  # all of the text, by position
     shares: Tensor
     notes: tuple[str, ...]
+    visible: tuple[bool, ...]  # which sources the mask lets the query see
 
     def rows(self) -> list[Record]:
         """One row for each head and source: head, position, token, label, share."""
@@ -51,30 +54,60 @@ class Attention(Answer):
         }
 
     def sheets(self) -> tuple[Sheet, ...]:
-        """Sources × heads."""
+        """Sources × heads; of a long text the large ones."""
         what = "weights" if self.weigh == "weights" else "lengths of what the weights let through"
         return (
             Sheet(
                 "attention",
                 f"Attention of {self.token.position} {self.token.label} · layer {self.layer} · {what}",
                 of_heads(len(self.shares), _MEASURES[self.weigh]),
-                heat(named_places(self.tokens, self.token.position), self.shares.T.tolist()),
+                self._sources(),
                 stub="source",
                 notes=self.notes,
                 figure="cells",
             ),
         )
 
+    def _sources(self) -> tuple[Row, ...]:
+        """A row a source; what is small in every head, and what the mask hides, in a row each."""
+        shares, own = self.shares, self.token.position
+        of_all = shares.abs() / shares.abs().sum(-1, keepdim=True).clamp_min(1e-12)
+        some = listed(of_all.amax(0), self.visible, own)
+        names = named_places(self.tokens, own)
+        kept = heat([names[at] for at in some.shown], shares[:, list(some.shown)].T.tolist())
+        rows = [*veiled(kept, [[self.visible[at]] * len(shares) for at in some.shown])]
+        if some.small:
+            sums = shares[:, list(some.small)].sum(-1).tolist()
+            told = "of a head’s whole, in every head" if self.weigh == "norms" else "in every head"
+            name = Cell(f"{len(some.small)} others", says=f"{some.says} {told}; their sums")
+            rows.append(Row(name, tuple(Cell(number=distance(value), value=value) for value in sums), apart=True))
+        if some.hidden:
+            name = Cell(f"{len(some.hidden)} hidden", says=some.says_hidden)
+            rows.append(Row(name, (dot(),) * len(shares), apart=True))
+        return tuple(rows)
+
 
 def pattern(
-    layer: int, head: int, tokens: Sequence[Token], queries: Sequence[Sequence[float]], weigh: str, selected: int
+    layer: int,
+    head: int,
+    tokens: Sequence[Token],
+    queries: Sequence[Sequence[float]],
+    visible: Sequence[Sequence[bool]],
+    weigh: str,
+    selected: int,
 ) -> Sheet:
     """Queries × sources of one head; the selected token is marked on both sides."""
     caption = f"L{layer}H{head}, the whole pattern; rows: query, columns: source"
     sources = tuple(named_places(tokens, selected, _MEASURES[weigh]))
-    return Sheet(
-        "pattern", caption, sources, heat(named_places(tokens, selected), queries), stub="query", figure="cells"
-    )
+    rows = veiled(heat(named_places(tokens, selected), queries), visible)
+    return Sheet("pattern", caption, sources, tuple(rows), stub="query", figure="cells")
+
+
+def veiled(rows: Sequence[Row], visible: Sequence[Sequence[bool]]) -> Iterator[Row]:
+    """Rows with a dot for each weight of what the mask hides."""
+    for row, seen in zip(rows, visible, strict=True):
+        cells = zip(row.cells, seen, strict=True)
+        yield replace(row, cells=tuple(cell if sees else dot() for cell, sees in cells))
 
 
 def named_places(tokens: Sequence[Token], selected: int | None, measure: str = "") -> list[Cell]:

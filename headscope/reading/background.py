@@ -167,7 +167,7 @@ class Background(Answer):
                 "hub-aware",
                 f"Nearest vocabulary tokens to the outputs at {own.position} {own.label}, raw and hub-aware · "
                 f"layer {asked.layer} · {choices(asked)}",
-                tuple(title for _ in heads for title in (Cell("raw", measure="distance"), aware)),
+                tuple(title for _ in heads for title in (Cell("raw", measure=f"{asked.metric} distance"), aware)),
                 tuple(rows),
                 legend=(KEY, *self._legend()),
                 notes=(*self.near.notes, *self.notes),
@@ -247,17 +247,15 @@ class _Usual:
 def background(captured: Captured, near: Neighbors, bank: Bank) -> Background:
     """See `Reading.background`; what is usual is kept for each bank, question and place."""
     finder = Finder(captured, near.question)
-    _check(captured, near, bank)
+    _check(captured, near)
+    bank.check(captured, near.question)
     kept = captured.bench.kept
     asked, own = near.question, near.tokens[0]
     layer, position = asked.layer, own.position
     assert layer is not None, "checked above"
-    encoded = finder.placed(layer, position).encoded
-    if encoded.table.rows.shape[2] > captured.z.shape[3] + 1:
-        encoded = kept.made(("narrowed", asked.space, layer), encoded.narrowed)
+    encoded = finder.for_many(layer, position)
     allowed, device = finder.allowed(encoded.table), encoded.table.device
-    for text in (captured.passage.text, captured.passage.pair):
-        bank = bank if text is None else bank.without(text)
+    bank = bank.apart_from(captured)
     vectors = encoded.enter(bank.z[:, layer])  # (output, head, width)
 
     def measure() -> _Usual:
@@ -323,7 +321,7 @@ def _chance(captured: Captured, near: Neighbors, ids: Tensor, own_ranks: Tensor,
     )
 
 
-def _check(captured: Captured, near: Neighbors, bank: Bank) -> None:
+def _check(captured: Captured, near: Neighbors) -> None:
     asked = near.question
     if asked.layer is None or near.ids.dim() != 2:
         raise InputError("a background is of an answer about one token: near.each() gives them one by one.")
@@ -331,13 +329,3 @@ def _check(captured: Captured, near: Neighbors, bank: Bank) -> None:
         raise InputError(f"the answer is about {near.tokens[0].label}, which this reading does not have there.")
     if asked.vector != "z":
         raise InputError(f"the answer is about {asked.vector}, and a bank holds z: ask nearest with vector 'z'.")
-    if asked.space == "unembedding" and asked.metric == "euclidean":
-        raise InputError(
-            "a bank keeps no residual stream, by whose scale the Euclidean distance to the unembedding goes; open: "
-            "cosine, dot."
-        )
-    card = captured.bench.card
-    if bank.weights_sha256 != card.weights_sha256 or bank.z.shape[1:] != captured.z[:, 0].shape:
-        raise InputError(f"the bank was made with other weights than the reading: make it with {card.name}.")
-    if bank.mask != captured.mask:
-        raise InputError(f"the bank was read under the mask {bank.mask!r}, and this text under {captured.mask!r}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import reduce
 from importlib.resources import files
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from headscope.question import notes
 from headscope.question.choices import MASKS, Mask, one_of
 from headscope.question.given import number, texts_of
 from headscope.question.passage import Passage
+from headscope.question.question import Question
 from headscope.reading.bench import Bench
 from headscope.reading.captured import Captured, capture
 
@@ -70,6 +72,24 @@ class Bank:
             text_of=self.text_of[kept] - (self.text_of[kept] > number).long(),
             texts=(*self.texts[:number], *self.texts[number + 1 :]),
         )
+
+    def apart_from(self, captured: Captured) -> Bank:
+        """The bank without the outputs of the texts that were captured."""
+        texts = [text for text in (captured.passage.text, captured.passage.pair) if text is not None]
+        return reduce(Bank.without, texts, self)
+
+    def check(self, captured: Captured, asked: Question) -> None:
+        """Refuse a bank that a question about what was captured cannot be held against."""
+        if asked.space == "unembedding" and asked.metric == "euclidean":
+            raise InputError(
+                "a bank keeps no residual stream, by whose scale the Euclidean distance to the unembedding goes; open: "
+                "cosine, dot."
+            )
+        card = captured.bench.card
+        if self.weights_sha256 != card.weights_sha256 or self.z.shape[1:] != captured.z[:, 0].shape:
+            raise InputError(f"the bank was made with other weights than the reading: make it with {card.name}.")
+        if self.mask != captured.mask:
+            raise InputError(f"the bank was read under the mask {self.mask!r}, and this text under {captured.mask!r}.")
 
     def around(self, position: int, least: int) -> Tensor:
         """The outputs in the smallest window around `position` that holds `least` of them, or all: int64 [output]."""

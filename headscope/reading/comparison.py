@@ -66,7 +66,7 @@ class Comparison(Answer):
             "comparison",
             f"What changed at {own.position} {own.label}: the nearest vocabulary tokens of each head, {self.sides[0]} "
             f"and {self.sides[1]} · layer {asked.layer} · {choices(asked)}",
-            tuple(Cell(side, measure="distance") for _ in heads for side in self.sides),
+            tuple(Cell(side, measure=f"{asked.metric} distance") for _ in heads for side in self.sides),
             tuple(rows),
             legend=(KEY,),
             notes=(*self.one.notes, *(note for note in self.other.notes if note not in self.one.notes)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -108,12 +109,14 @@ class Effects(Answer):
 
 
 @alone()
-def effects(captured: Captured, position: int, replaced_by: Replacement) -> Effects:
-    """See `Effects`: as many copies of the text as there are heads, in batches."""
+def effects(
+    captured: Captured, position: int, replaced_by: Replacement, layers: Sequence[int] | None = None
+) -> Effects:
+    """See `Effects`: as many copies of the text as there are heads, in batches; `layers` None: of all of them."""
     captured.bench.check()
-    layers, heads = captured.z.shape[0], captured.z.shape[2]
+    tried, heads = range(captured.z.shape[0]) if layers is None else layers, captured.z.shape[2]
     edits: list[Edits] = [{}]
-    edits += [{(layer, head): replaced_by} for layer in range(layers) for head in range(heads)]
+    edits += [{(layer, head): replaced_by} for layer in tried for head in range(heads)]
     own = captured.tokens[position].id
     moves, apart, own_logit = [], [], []
     first: tuple[Tensor, Tensor | None] | None = None
@@ -133,7 +136,7 @@ def effects(captured: Captured, position: int, replaced_by: Replacement) -> Effe
                 own_logit.append((logits[:, own] - first[1][own]).float())
 
     def by_head(parts: list[Tensor]) -> Tensor:
-        return torch.cat(parts)[1:].view(layers, heads)  # the first was the text as it is
+        return torch.cat(parts)[1:].view(len(tried), heads)  # the first was the text as it is
 
     return Effects(
         captured.tokens[position],

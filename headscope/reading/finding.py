@@ -43,7 +43,19 @@ class Finder:
         for `queries`."""
         vectors = self._vectors(layer, position)
         encoded = self._encoded(layer, self.stands(position), queries)
-        return Placed(encoded, encoded.enter(vectors) * self._share(position))
+        return Placed(encoded, self.entered(encoded, vectors, position))
+
+    def entered(self, encoded: Encoded, vectors: Tensor, position: int) -> Tensor:
+        """Vectors [..., head, d_head] as they are compared at `position`: float32 [..., head, width]."""
+        return encoded.enter(vectors) * self._share(position)
+
+    def for_many(self, layer: int, position: int) -> Encoded:
+        """The vocabulary at `position` as rows that are held, for many vectors; what W_O would widen is narrowed."""
+        encoded, bench = self.placed(layer, position).encoded, self.captured.bench
+        if encoded.table.rows.shape[2] > self.captured.z.shape[3] + 1:
+            narrowed: Encoded = bench.kept.made(("narrowed", self.question.space, layer), encoded.narrowed)
+            return narrowed
+        return encoded
 
     def _vectors(self, layer: int, position: int) -> Tensor:
         vectors = self.captured.vectors(self.question.vector, layer)[position]  # (H, d_head)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import log
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -103,6 +103,10 @@ class Journey(Answer):
                 for n, token in enumerate(self.tokens)
             ],
         }
+
+    def plotted(self) -> Mapping[str, Any]:
+        """The plots of every measure."""
+        return {"kind": "journey", **self.to_dict()}
 
     def sheets(self) -> tuple[Sheet, ...]:
         """Tokens × stages, a sheet a number; the ranks are figures."""

@@ -102,3 +102,10 @@ class EffectsRecord(TypedDict):
     replaced_by: Replacement
     notes: list[str]
     heads: list[EffectRecord]
+
+
+class RemovedRecord(EffectsRecord):
+    """The same of one layer's heads; `says`: a sentence a head."""
+
+    layer: int
+    says: list[str]

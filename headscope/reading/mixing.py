@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from headscope.reading.answer import SCHEMA, Answer, Record, numbers, token_at, 
 from headscope.reading.captured import Captured
 from headscope.reading.layer_records import MixingRecord
 from headscope.show.heat import grounded, heat
+from headscope.show.living import Axis, Place
 from headscope.show.sheet import Cell, Row, Sheet, head_rows
 
 _NAMES = {
@@ -93,6 +95,10 @@ class Mixing(Answer):
             ],
         }
 
+    def plotted(self) -> Mapping[str, Any]:
+        """The plots of all layers."""
+        return {"kind": "mixing", **self.to_dict()}
+
     def sheets(self) -> tuple[Sheet, ...]:
         """Layers × kinds: the mean over the tokens."""
         what = "Mixing: how much of a layer's output comes from other positions (mean over the tokens)"
@@ -112,6 +118,12 @@ class Mixing(Answer):
             rows.append(replace(row, cells=cells))
         what = f"Mixing: how much of a layer's output at {own.position} {own.label} comes from other positions"
         return (self._sheet("mixing_at", f"{what}, and the mean over the tokens", rows),)
+
+    laid_by: ClassVar[tuple[Axis, ...]] = ("token",)
+
+    def sheets_of(self, place: Place) -> tuple[Sheet, ...]:
+        """At the token that is selected."""
+        return self.sheets_at(place.token)
 
     def by_head(self, position: int) -> Sheet:
         """Heads × what each mixes at a position, by weights and by norms; it stands beside others of every head."""

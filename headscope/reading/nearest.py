@@ -82,7 +82,7 @@ class Neighbors(Answer):
         return self.reading.why(self, head, id)
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"reading": None}  # a reading holds its model
+        return super().__getstate__() | {"reading": None}
 
     def each(self) -> tuple[Neighbors, ...]:
         """One answer for each selected token, without the leading axis."""
@@ -171,7 +171,7 @@ class Neighbors(Answer):
             "neighbors",
             f"Nearest vocabulary tokens to {_VECTORS[asked.vector]} at {own.position} {own.label} · "
             f"layer {asked.layer} · {choices(asked)}",
-            of_heads(len(self.ids), "distance"),
+            of_heads(len(self.ids), f"{asked.metric} distance"),
             tuple(rows),
             legend=(KEY,),
             notes=self.notes,
@@ -191,7 +191,7 @@ class Neighbors(Answer):
         return Sheet(
             "suppressed",
             f"Suppressed: what the heads write against at {own.position} {own.label} · layer {self.question.layer}",
-            of_heads(len(self.ids), "distance"),
+            of_heads(len(self.ids), f"{self.question.metric} distance"),
             tuple(rows),
             figure="cells",
         )
@@ -200,10 +200,16 @@ class Neighbors(Answer):
         kind: Kind = "own" if id == self.tokens[0].id else "elsewhere"
         return token_cell(id, apart, kind, self.names, self.places)
 
+    def kind_of(self, id: int) -> Kind:
+        """What a listed token is to the text, in an answer about one token."""
+        return KINDS[int(self.kinds[self.ids == id][0])]
+
     def owns(self) -> tuple[Cell, ...]:
         """The own token's place and distance in each head."""
         by_head = zip(self.own_rank.tolist(), self.own_distance.tolist(), strict=True)
-        return tuple(Cell(place(rank), distance(apart) if rank else "") for rank, apart in by_head)
+        return tuple(
+            Cell(place(rank), distance(apart) if rank else "", value=apart if rank else None) for rank, apart in by_head
+        )
 
     def cells(self) -> list[list[Cell]]:
         """The neighbours of each head, in an answer about one token."""

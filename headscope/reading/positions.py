@@ -77,7 +77,7 @@ class PositionNeighbors(Answer):
                 "positions",
                 f"Nearest positions of the text ({what}) to the outputs at {own.position} {own.label} · "
                 f"layer {self.layer} · {self.metric}",
-                of_heads(len(self.positions), "distance"),
+                of_heads(len(self.positions), f"{self.metric} distance"),
                 tuple(rows),
                 notes=self.notes,
             ),

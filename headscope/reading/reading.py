@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import TypeVar
 
 from headscope.model.surroundings import settled_class
 from headscope.question.choices import (
@@ -22,6 +23,8 @@ from headscope.question.choices import (
 from headscope.question.given import as_seed
 from headscope.question.question import Question
 from headscope.reading import answers
+from headscope.reading.alive import Asking, View
+from headscope.reading.answer import Answer
 from headscope.reading.atlas import Atlas
 from headscope.reading.attention import Attention
 from headscope.reading.background import Background, background
@@ -36,11 +39,17 @@ from headscope.reading.map.layouts import Way
 from headscope.reading.map.plan import plan
 from headscope.reading.mixing import Mixing, mixing
 from headscope.reading.nearest import Neighbors
+from headscope.reading.portrait import Portrait
 from headscope.reading.positions import PositionNeighbors
+from headscope.reading.removed import Removed, removed
+from headscope.reading.standing import Standing, standing
 from headscope.reading.why import Why
 from headscope.reading.worked import Worked
 from headscope.reading.written import Written, written
 from headscope.show.progress import Tell
+
+A = TypeVar("A", bound=Answer)
+VIEWS = ("heads", "atlas", "attention", "written", "journey", "layers")
 
 
 @settled_class
@@ -56,7 +65,9 @@ class Reading(Captured):
 
         By attention weights, or with `weigh` "norms" by the lengths of what they let through; see `pattern_of`.
         """
-        return answers.attention(self, token, layer, weigh)
+        return self._told(
+            answers.attention(self, token, layer, weigh), token, layer, lambda at, of: self.attention(at, of, weigh)
+        )
 
     def nearest(
         self,
@@ -94,7 +105,12 @@ class Reading(Captured):
 
     def ask_nearest(self, asked: Question, token: int | str | Iterable[int | str] = 1) -> Neighbors:
         """The same for a question that is made already."""
-        return answers.nearest(self, asked, token, self)
+        found = answers.nearest(self, asked, token, self)
+        if len(found.tokens) != 1:
+            return self._told(found)
+        return self._told(
+            found, found.tokens[0].position, asked.layer, lambda at, of: self.ask_nearest(replace(asked, layer=of), at)
+        )
 
     def seeks(
         self,
@@ -137,14 +153,14 @@ class Reading(Captured):
         >>> why.neighbor.label, round(why.score, 2), reading.tokens[why.shares.argmax()].text
         ('flies', 0.7, 'flies')
         """
-        return answers.why(self, near, head, id)
+        return self._told(answers.why(self, near, head, id))
 
     def work_out(self, near: Neighbors, head: int, id: int) -> Worked:
         """One distance of an answer worked out from the start: q·k, softmax, Σ α v, and the distance.
 
         Raises InputError for an answer about several tokens or about q, k or v.
         """
-        return answers.work_out(self, near, head, id)
+        return self._told(answers.work_out(self, near, head, id))
 
     def background(self, near: Neighbors, bank: Bank | None = None) -> Background:
         """What a bank of other texts' outputs says of an answer of this reading: hub-aware neighbours, and chance.
@@ -158,7 +174,8 @@ class Reading(Captured):
         >>> found.scores.shape, found.hubs.skewness.shape  # a score for each neighbour, one skewness for each head
         (torch.Size([12, 2]), torch.Size([12]))
         """
-        return background(self, near, bank_of(self.bench, source(None), mask=self.mask) if bank is None else bank)
+        held = bank_of(self.bench, source(None), mask=self.mask) if bank is None else bank
+        return self._told(background(self, near, held))
 
     def compare(
         self,
@@ -182,7 +199,7 @@ class Reading(Captured):
         selected = self.position_of(token)
         one = Question(layer, space, reference, metric, position, candidates, k=k)
         there = replace(one, reference=other_reference or reference)
-        return compared(self.ask_nearest(one, selected), other.ask_nearest(there, selected))
+        return self._told(compared(self.ask_nearest(one, selected), other.ask_nearest(there, selected)))
 
     def nearest_positions(
         self, token: int | str = 1, layer: int = 0, metric: Metric = "cosine", against: Against = "z"
@@ -191,7 +208,8 @@ class Reading(Captured):
 
         Compared with the head's outputs there (`against="z"`), or with the values there that it mixes ("v").
         """
-        return answers.positions(self, token, layer, metric, against)
+        found = answers.positions(self, token, layer, metric, against)
+        return self._told(found, token, layer, lambda at, of: self.nearest_positions(at, of, metric, against))
 
     def atlas(
         self,
@@ -216,7 +234,7 @@ class Reading(Captured):
 
     def ask_atlas(self, asked: Question, token: int | str = 1, tell: Callable[[Atlas], None] | None = None) -> Atlas:
         """The same for a question that is made already; `tell` hears of the layers so far, at each that is found."""
-        return answers.atlas(self, asked, token, tell)
+        return self._told(answers.atlas(self, asked, token, tell), token, None, lambda at, _: self.ask_atlas(asked, at))
 
     def map(
         self,
@@ -249,7 +267,31 @@ class Reading(Captured):
 
     def ask_map(self, asked: Question, head: int, way: Way, size: int = 2000, progress: Tell | None = None) -> Map:
         """The same for a question that is made already, whose k is that of each output."""
-        return plan(self, asked, head, way, size).map(progress)
+        return self._told(plan(self, asked, head, way, size).map(progress))
+
+    def portrait(
+        self,
+        token: int | str = 1,
+        layer: int = 0,
+        space: Space = "value",
+        reference: Reference | None = None,
+        metric: Metric = "cosine",
+        position: bool = True,
+        k: int = 15,
+        candidates: Candidates = "all",
+        vector: Vector = "z",
+    ) -> Portrait:
+        """For each head of `layer`, the whole words that its output at `token` resembles most, and where it looked.
+
+        The words are those among the `k` nearest; the choices are those of `nearest`.
+        """
+        asked = Question(layer, space, reference, metric, position, candidates, vector, k=k)
+        return self.ask_portrait(self.ask_nearest(asked, self.position_of(token)))
+
+    def ask_portrait(self, near: Neighbors) -> Portrait:
+        """The same of an answer of this reading that is made already; it is about one token."""
+        attention = answers.attention(self, near.tokens[0].position, near.question.layer or 0, "weights")
+        return Portrait(near, attention, self.bench.card.d_head, self.bench.card.kv_heads)
 
     def written(
         self,
@@ -272,7 +314,34 @@ class Reading(Captured):
         >>> round(written.auc[8, 2, 2].item(), 4)  # head 8 at "flies": that token is the nearest of all
         1.0
         """
-        return written(self, Question(layer, space, reference, metric, position, k=1), head)
+        found = written(self, Question(layer, space, reference, metric, position, k=1), head)
+        return self._told(
+            found, None, layer, lambda _, of: self.written(of, space, reference, metric, position, found.head)
+        )
+
+    def standing(
+        self,
+        token: int | str = 1,
+        layer: int = 0,
+        space: Space = "value",
+        reference: Reference | None = None,
+        metric: Metric = "cosine",
+        position: bool = True,
+        *,
+        bank: Bank | None = None,
+    ) -> Standing:
+        """For each head of `layer`, where its output at `token` ranks the text's own tokens, beside even attention.
+
+        The ranks are among the whole vocabulary; with each stand the rank that even attention would give, and the
+        weight that the token has. With a `bank` also the middle half of where other texts' outputs put it. The choices
+        are those of `nearest`. What it says in words describes this text, and claims nothing of the model.
+
+        >>> standing = scope.read("Time flies like an arrow.").standing("flies")
+        >>> standing.says_of(8).partition(";")[0]
+        'Layer 0, head 8: of this text’s tokens it ranks “flies” (its own token) first (1st of 30,522), which has .85 of its weight'
+        """
+        found = standing(self, Question(layer, space, reference, metric, position, k=1), token, bank)
+        return self._told(found, token, layer)
 
     def journey(self, k: int = 10, position: bool = True, isolated: bool = False) -> Journey:
         """What becomes of every token on its way up: rank of and cosine to its own input embedding, stage by stage.
@@ -281,15 +350,15 @@ class Reading(Captured):
         neighbours are compared between stages. `isolated`: the rank among the vocabulary read alone too, for which
         the model reads every token alone where `Scope.isolate` has not done so.
         """
-        return journey(self, k, position, isolated)
+        return self._told(journey(self, k, position, isolated))
 
     def mixing(self) -> Mixing:
         """How much of every layer's output comes from other positions; see `Mixing`."""
-        return mixing(self)
+        return self._told(mixing(self))
 
     def glance(self) -> Glance:
         """Every head of this text in five numbers; see `Glance`."""
-        return glance(self)
+        return self._told(glance(self))
 
     def effects(self, token: int | str = 1, replaced_by: Replacement = "zero") -> Effects:
         """For each head, what the model's output at `token` loses when that head's z is replaced everywhere.
@@ -297,4 +366,58 @@ class Reading(Captured):
         By zeros, or by its mean over the text ("mean"). As many forward passes as there are heads, and one.
         """
         one_of("replacement", replaced_by, REPLACEMENTS)
-        return effects(self, self.position_of(token), replaced_by)
+        return self._told(effects(self, self.position_of(token), replaced_by), token)
+
+    def removed(self, token: int | str = 1, layer: int = 0, replaced_by: Replacement = "zero") -> Removed:
+        """What the output at `token` loses without each head of `layer`, in sentences.
+
+        As many forward passes as the layer has heads, and one.
+        """
+        one_of("replacement", replaced_by, REPLACEMENTS)
+        return self._told(removed(self, self.position_of(token), layer, replaced_by), token)
+
+    def show(
+        self,
+        view: str = "heads",
+        token: int | str = 1,
+        layer: int = 0,
+        space: Space = "value",
+        reference: Reference | None = None,
+        metric: Metric = "cosine",
+        position: bool = True,
+    ) -> View:
+        """A view of the page, alive in a notebook's cell, which goes on without a kernel; `save` makes it a file.
+
+        `view` is "heads" (nearest tokens and positions), "atlas", "attention", "written", "journey" or "layers". It can
+        be moved to the other tokens and layers that fit, by which it is asked before it is shown. Raises InputError for
+        a view or a choice that is not open.
+
+        >>> view = scope.read("Time flies.").show("attention")  # as a cell's last line: the view itself
+        >>> view.to_html().startswith("<!doctype html>"), "sandbox" in view._repr_html_()
+        (True, True)
+        """
+        one_of("view", view, VIEWS)
+        token = self.position_of(token)
+        if view == "heads":
+            near = self.nearest(token, layer, space, reference, metric, position)
+            return View((near, self.nearest_positions(token, layer, metric)))
+        if view == "atlas":
+            return View((self.atlas(token, space, reference, metric, position),))
+        if view == "attention":
+            return View((self.attention(token, layer),))
+        if view == "written":
+            return View((self.written(layer, space, reference, metric, position),))
+        if view == "journey":
+            return View((self.journey(position=position), self.mixing()))
+        return View((self.glance(), self.atlas(token, space, reference, metric, position)))
+
+    def _told(
+        self,
+        answer: A,
+        token: int | str | None = None,
+        layer: int | None = None,
+        again: Callable[[int, int], Answer] | None = None,
+    ) -> A:
+        """The answer, which knows what it is of, and what was asked about; see `Asking`."""
+        at = None if token is None else self.position_of(token)
+        return replace(answer, asking=Asking(self, at, None if layer is None else self.bench.layer(layer), again))

@@ -125,6 +125,32 @@ class NeighborsRecord(QuestionRecord):
     selected: list[SelectedRecord]
 
 
+class PortraitEntryRecord(TypedDict):
+    """A word with its distance, or a source with its weight."""
+
+    id: int
+    token: str
+    number: float
+
+
+class PortraitHeadRecord(TypedDict):
+    head: int
+    resembles: list[PortraitEntryRecord]
+    looked: list[PortraitEntryRecord]
+
+
+class PortraitRecord(TypedDict):
+    """Every head of a layer in a few words; `shown`: the head to look at where none is chosen."""
+
+    schema: int
+    layer: int | None
+    selected: int
+    says: str
+    shown: int
+    notes: list[str]
+    heads: list[PortraitHeadRecord]
+
+
 class PositionRecord(TypedDict):
     position: int
     token: str
@@ -367,6 +393,52 @@ class WrittenRecord(QuestionRecord):
     visible: list[list[bool]]
     head: int
     heads: list[WrittenHeadRecord]
+
+
+class StoodRecord(TypedDict):
+    """A token of the text under a head: its rank, that of even attention, its weight; null where it has no rank.
+
+    `others_low`, `others_high`: the middle half of its ranks under other texts' outputs; null where none were asked.
+    """
+
+    id: int
+    token: str
+    label: str
+    rank: int | None
+    even: int | None
+    weight: float
+    visible: bool
+    others_low: float | None
+    others_high: float | None
+
+
+class StandingHeadRecord(TypedDict):
+    """The text's tokens under one head, and what that says; `others`: the middle half of all of them together."""
+
+    head: int
+    says: str
+    others: list[float] | None
+    tokens: list[StoodRecord]
+
+
+class BankWindowRecord(TypedDict):
+    """Which outputs of other texts an answer is held against."""
+
+    first: int
+    last: int
+    outputs: int
+    bank: str
+
+
+class StandingRecord(QuestionRecord):
+    """Where the tokens of the text stand under every head's output; `says`: of the layer, in words."""
+
+    selected: int
+    notes: list[str]
+    vocabulary: int
+    window: BankWindowRecord | None
+    says: str
+    heads: list[StandingHeadRecord]
 
 
 class AttentionRecord(TypedDict):

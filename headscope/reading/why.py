@@ -13,6 +13,7 @@ from headscope.question.question import Question
 from headscope.reading.answer import Answer, choices, question_record
 from headscope.reading.finding import Split
 from headscope.reading.records import WhyRecord, WhySourceRecord
+from headscope.reading.small import listed
 from headscope.show.heat import heat
 from headscope.show.numbers import distance
 from headscope.show.sheet import Cell, Row, Sheet
@@ -91,7 +92,16 @@ def together(reasons: Sequence[Why]) -> Sheet:
         )
         for token, weight in zip(first.tokens, first.weights.tolist(), strict=True)
     ]
-    rows = [*heat(sources, torch.stack([why.shares for why in reasons], 1).tolist(), _signed)]
+    shares = torch.stack([why.shares for why in reasons], 1)
+    sizes = torch.maximum(first.weights.abs(), shares.abs().amax(1) / shares.abs().sum(0).max().clamp_min(1e-12))
+    some = listed(sizes, [True] * len(sources), own.position)
+    rows = [*heat([sources[at] for at in some.shown], shares[list(some.shown)].tolist(), _signed)]
+    if some.small:
+        small = list(some.small)
+        name = Cell(
+            f"{len(small)} others", distance(float(first.weights[small].sum())), says=f"{some.says}; their sums"
+        )
+        rows.append(_sum(name, shares[small].sum(0).tolist()))
     if any(why.rest for why in reasons):
         sink = Cell("no position", says="attention sink: a weight that belongs to none")
         rows.append(_sum(sink, [why.rest for why in reasons]))

@@ -15,6 +15,7 @@ from headscope.reading.answer import Answer
 from headscope.reading.finding import Finder
 from headscope.reading.nearest import Neighbors
 from headscope.reading.records import WorkedRecord, WorkedSourceRecord
+from headscope.reading.small import listed
 from headscope.show import html
 from headscope.show.numbers import decimals
 from headscope.show.sheet import Cell, Row, Sheet
@@ -146,7 +147,9 @@ class Worked(Answer):
             f"differ by up to {self.softmax_error:.2g}, and the steps below use them."
         )
         said = f"e to the score, over the sum of them all: the attention weights α, which sum to 1. {adds}"
-        rows = [(decimals(row["softmax"]), decimals(row["weight"])) for row in self.rows()]
+        rows = [
+            (decimals(row["softmax"]), decimals(row["weight"])) if row["seen"] else ("·", "·") for row in self.rows()
+        ]
         return Sheet("softmax", "softmax", ("softmax", "α of the model"), self._by_source(rows), "source", (said,))
 
     def _mix(self) -> Sheet:
@@ -157,8 +160,10 @@ class Worked(Answer):
             f"first {dims} of the {width}; over all of them the sum is the captured z to {self.mix_error:.0e}."
         )
         sources = [
-            (decimals(weight), *(decimals(value * weight) for value in values))
-            for weight, values in zip(self.weights.tolist(), self.values[:, :dims].tolist(), strict=True)
+            (decimals(weight), *(decimals(value * weight) for value in values)) if seen else ("·",) * (dims + 1)
+            for weight, values, seen in zip(
+                self.weights.tolist(), self.values[:, :dims].tolist(), self.seen.tolist(), strict=True
+            )
         ]
         sums = [
             Row(Cell(name), _numbers(("", *map(decimals, vector[:dims].tolist()))), apart=True)
@@ -191,10 +196,13 @@ class Worked(Answer):
         return Sheet("distance", "distance", ("value",), rows, "number", (said,))
 
     def _by_source(self, numbers: Sequence[tuple[str, ...]]) -> tuple[Row, ...]:
-        return tuple(
-            Row(Cell(f"{token.position} {token.label}", position=token.position), _numbers(row))
-            for token, row in zip(self.tokens, numbers, strict=True)
-        )
+        some = listed(self.weights, self.seen.tolist(), self.token.position)
+        rows = [
+            Row(Cell(f"{token.position} {token.label}", position=token.position), _numbers(numbers[token.position]))
+            for token in (self.tokens[at] for at in some.shown)
+        ]
+        told = (*((some.says,) if some.small else ()), *((some.says_hidden,) if some.hidden else ()))
+        return (*rows, *(Row(Cell(says), _numbers(("",) * len(numbers[0])), apart=True) for says in told))
 
 
 def _numbers(row: tuple[str, ...]) -> tuple[Cell, ...]:

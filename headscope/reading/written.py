@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -15,12 +16,13 @@ from headscope.question import notes
 from headscope.question.given import number as one_of_many
 from headscope.question.question import Question
 from headscope.reading.answer import SCHEMA, Answer, Record, choices, drawings, question_record
-from headscope.reading.attention import named_places
+from headscope.reading.attention import named_places, veiled
 from headscope.reading.captured import Captured
 from headscope.reading.finding import finder
 from headscope.reading.records import WrittenFiguresRecord, WrittenHeadRecord, WrittenRecord
 from headscope.reading.within import Shown, counting, shown
 from headscope.show.heat import heat
+from headscope.show.living import Axis, Place
 from headscope.show.sheet import Cell, Row, Sheet, of_heads
 
 _DIGITS = 7  # what tells two ranks apart in any vocabulary, and no more
@@ -112,6 +114,17 @@ class Written(Answer):
         """The figures of every head; and of one, positions × tokens twice: what is written, what was attended."""
         return self._figures(), self._auc(), self._weights()
 
+    laid_by: ClassVar[tuple[Axis, ...]] = ("head",)
+
+    def sheets_of(self, place: Place) -> tuple[Sheet, ...]:
+        """The matrices of the head that is selected."""
+        return replace(self, head=self.head if place.head is None else place.head).sheets()
+
+    @property
+    def head_shown(self) -> int:
+        """The head whose matrices are laid out."""
+        return self.head
+
     def figures(self) -> Mapping[str, Callable[[], bytes]]:
         """The two matrices of the head side by side."""
         one, other = self._auc(), self._weights()
@@ -171,7 +184,7 @@ class Written(Answer):
             "attended",
             f"{self._of_head}, what was attended: weight; rows: position, columns: token",
             tuple(named_places(self.tokens, None, "weight")),
-            tuple(self._veiled(cells)),
+            tuple(veiled(cells, self.visible.tolist())),
             stub="position",
         )
 
@@ -179,8 +192,7 @@ class Written(Answer):
         """The rows, where what a position may not see says so."""
         for row, seen in zip(rows, self.visible.tolist(), strict=True):
             cells = (
-                cell if sees else replace(cell, says="hidden by the mask")
-                for cell, sees in zip(row.cells, seen, strict=True)
+                cell if sees else replace(cell, says=notes.HIDDEN) for cell, sees in zip(row.cells, seen, strict=True)
             )
             yield replace(row, cells=tuple(cells))
 

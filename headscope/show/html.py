@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 from itertools import takewhile
 from math import isfinite
 
 from headscope.show.marks import KEY, MARKS
-from headscope.show.one_file import document
-from headscope.show.sheet import Cell, Row, Sheet
+from headscope.show.sheet import Card, Cell, Row, Sheet
 from headscope.show.style import SHEETS, STEPS
 
 # What is a sign in a label, and no part of the text: a space, the continuation of a word, a byte.
@@ -28,11 +28,6 @@ def fragment(sheets: Sequence[Sheet], drawing: str = "") -> str:
     return f"<style>{SHEETS}</style>{above}{tables(sheets)}"
 
 
-def page(title: str, sheets: Sequence[Sheet], drawing: str = "") -> str:
-    """The same as a file that opens anywhere."""
-    return document(title, svg=drawing, tables=[tables(sheets)])
-
-
 def steps(title: str, sheets: Sequence[Sheet]) -> str:
     """A section with a list of sheets, one a step, without any style: it takes that of the page that it is put in."""
     parts = (
@@ -42,6 +37,26 @@ def steps(title: str, sheets: Sequence[Sheet]) -> str:
         for sheet in sheets
     )
     return f"<section><h3>{escape(title)}</h3><ol>{''.join(parts)}</ol></section>"
+
+
+def cards(of_one: Sequence[Card]) -> str:
+    """What is said of one thing as cards beside each other; a number has a bar as long as its share."""
+    return f'<div class="cards">{"".join(map(_card, of_one))}</div>'
+
+
+def _card(card: Card) -> str:
+    items = "".join(map(_item, card.cells))
+    list_ = f'<ul class="{card.name}">{items}</ul>' if items else f'<p class="{card.name}"></p>'
+    said = f'<p class="says">{escape(card.says)}</p>' if card.says else ""
+    return f"<section><h3>{escape(card.title)}</h3>{list_}{said}</section>"
+
+
+def _item(cell: Cell) -> str:
+    told = f"{cell.measure} {cell.value:.5g}" if cell.value is not None else ""
+    where = escape(", ".join(filter(None, (cell.says, told))))
+    bar = "" if cell.share is None else f'<svg aria-hidden="true"><rect width="{cell.share:.1%}" height="100%"/></svg>'
+    plain = replace(cell, share=None, measure="")
+    return f'<li{_attributes(plain)} data-where="{where}" title="{escape(told)}">{bar}{_inside(plain)}</li>'
 
 
 def _sheet(sheet: Sheet) -> str:
@@ -154,7 +169,7 @@ def _inside(cell: Cell) -> str:
     unseen = (cell.says if sign else "", "on both sides" if cell.shared else "")
     hidden = "".join(f'<span class="hs-hidden"> ({escape(said)})</span>' for said in unseen if said)
     small = f' <small class="hs-num">{number}</small>' if number else ""
-    return f'{sign}{before}<span class="hs-label">{_label(cell.label)}</span>{hidden}{beside}{small}'
+    return f'{sign}{before}<bdi class="hs-label">{_label(cell.label)}</bdi>{hidden}{beside}{small}'
 
 
 def _label(label: str) -> str:

@@ -92,9 +92,47 @@ class Sheet:
         return tuple(title for over in self.over for title in (over.marked, *alone))
 
 
+@dataclass(frozen=True)
+class Card:
+    """A few cells under a title, and a sentence below them; `name`: what it is, empty cells: it is filled later."""
+
+    name: str
+    title: str
+    cells: tuple[Cell, ...] = ()
+    says: str = ""
+
+
 def of_heads(number: int, measure: str = "") -> tuple[Cell, ...]:
     """Titles of columns that are about one head each; `measure`: what their numbers are."""
     return tuple(Cell(f"head {head}", measure=measure, head=head) for head in range(number))
+
+
+def grouped(sheets: Sequence[Sheet], heads: int, kv_heads: int) -> tuple[Sheet, ...]:
+    """Sheets in which heads that share keys and values have the name of their group before their own.
+
+    >>> sheet = Sheet("s", "s", of_heads(4), ())
+    >>> [column.marked for column in grouped([sheet], 4, 2)[0].columns]
+    ['kv 0 head 0', 'kv 0 head 1', 'kv 1 head 2', 'kv 1 head 3']
+    """
+    if kv_heads in (0, heads):
+        return tuple(sheets)
+    size = heads // kv_heads
+
+    def named(title: Cell) -> Cell:
+        if title.head is None or title.layer is not None:
+            return title
+        group = title.head // size
+        others = ", ".join(str(head) for head in range(group * size, (group + 1) * size) if head != title.head)
+        return replace(title, before=f"kv {group}", says=f"shares keys and values with {others}")
+
+    return tuple(
+        replace(
+            sheet,
+            columns=tuple(named(title) if isinstance(title, Cell) else title for title in sheet.columns),
+            over=tuple(map(named, sheet.over)),
+        )
+        for sheet in sheets
+    )
 
 
 def head_rows(heads: int, *columns: Sequence[Cell]) -> tuple[Row, ...]:

@@ -14,7 +14,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from headscope.keep.cells import visible
+from headscope.keep.cells import isolated, visible
 from headscope.question.kinds import Kind
 from headscope.show.sheet import Cell, Sheet
 
@@ -176,7 +176,7 @@ class Disarmed:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for segment in console.render(self.shown, options):
-            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+            yield segment if segment.control else Segment(isolated(visible(segment.text)), segment.style)
 
 
 def blocks(columns: int, width: int, cell: int, margin: int = 3) -> list[range]:

@@ -64,7 +64,14 @@ def choose(page: Browser, name: str, value: object) -> None:
         page.wait(f"document.querySelector('#fold').getAttribute('aria-expanded') === String({shown})")
         if not page.js(shown):
             page.click("#fold")
+    unfold(page, f"#controls [name={name}]")
     page.click(f"#controls [name={name}][value='{value}']")
+
+
+def unfold(page: Browser, selector: str) -> None:
+    """Open what is folded away where a control stands."""
+    if page.js(f"document.querySelector({json.dumps(selector)})?.closest('#advanced:not([open])') != null"):
+        page.click("#advanced > summary")
 
 
 def write(page: Browser, what: str) -> None:

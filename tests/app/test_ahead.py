@@ -13,6 +13,7 @@ import zoo
 from headscope import Scope
 from headscope.app import create_app
 from headscope.app.api.limits import PUBLIC
+from headscope.neighbors import Table
 from tests.app.browsers import Browser
 from tests.app.gate import Gate
 from tests.app.looks import choose
@@ -20,7 +21,7 @@ from tests.app.serving import Server
 from tests.app.test_leaving import TEXT, Visitor, ask, free, noticed
 
 LAYERS = 3
-READY = {"ready": LAYERS + 1, "left": 0}  # each layer, and the bank
+READY = {"ready": LAYERS + 2, "left": 0}  # each layer, the bank, and the table of the layer asked
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +58,23 @@ def test_the_next_click_finds_all_at_hand(server: Server, gate: Gate) -> None:
     assert ask(server, "atlas", text=TEXT).status_code == 200
     assert ask(server, "ahead", **question).json() == READY
     assert gate.steps == steps, "the model was run again"
+
+
+def test_the_layer_that_a_reader_stays_on_gets_its_table(scope: Scope, server: Server) -> None:
+    vocabulary, spot = scope.bench.vocabulary, scope.read(TEXT).spots[1]
+
+    def has_table(layer: int) -> bool:
+        return isinstance(vocabulary.encoded("value", "layer", layer, spot, 0).source, Table)
+
+    question = {"text": TEXT, "layer": 1}
+    before = ask(server, "nearest", **question).json()["heads"]
+    assert not has_table(1)
+    assert ask(server, "ahead", **question).json() == READY
+    assert has_table(1)
+    assert not has_table(2), "nobody is there"
+    assert ask(server, "nearest", **question | {"k": 14}).json()["heads"] != before
+    again = ask(server, "nearest", **question | {"k": 15}).json()["heads"]
+    assert again == before, "the table gives other numbers"
 
 
 def test_it_makes_way_for_who_asks_and_goes_on_after(server: Server, gate: Gate) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.app.browsers import Browser
-from tests.app.looks import choose, chosen, shows, text
+from tests.app.looks import choose, chosen, shows, text, unfold
 from tests.app.serving import Server
 
 Ask = Callable[..., Any]
@@ -17,12 +17,13 @@ with_a_focused_window = pytest.mark.engines("chromium", "webkit")
 
 
 @pytest.mark.engines
-def test_the_first_table_stands_above_the_fold_whole(page: Browser) -> None:
-    bottom = page.js("document.querySelector('#neighbors tfoot').getBoundingClientRect().bottom")
-    assert bottom < page.js("innerHeight")
+def test_the_cards_stand_above_the_fold_whole_and_the_first_table_begins_there(page: Browser) -> None:
+    for whole in ("#cards", "#neighbors tbody tr:nth-child(8)"):
+        bottom = page.js(f"document.querySelector('{whole}').getBoundingClientRect().bottom")
+        assert bottom < page.js("innerHeight"), whole
     assert page.js("document.querySelector('#neighbors .scroll').scrollWidth") <= page.js(
         "document.querySelector('#neighbors .scroll').clientWidth"
-    ), "all twelve heads are in sight"
+    ), "every head of the page is in sight"
 
 
 @pytest.mark.engines
@@ -62,15 +63,16 @@ def test_every_control_says_what_it_means_where_it_stands(page: Browser) -> None
     names = page.js(
         "[...document.querySelectorAll('#controls [data-control]:not([hidden])')].map((e) => e.dataset.control)"
     )
-    assert len(names) == 13
+    assert len(names) == 14
     for name in names:
         says = f"[data-control={name}] .says"
+        unfold(page, f"[data-control={name}]")
         assert not page.js(f"document.querySelector('{says}').checkVisibility()")
         assert page.js(f"document.querySelector('[data-control={name}] summary').title") == text(page, says)
         page.click(f"[data-control={name}] summary")
         page.wait(f"document.querySelector('{says}').checkVisibility()")
     # One at a time.
-    assert page.js("document.querySelectorAll('#controls details[open]').length") == 1
+    assert page.js("document.querySelectorAll('#controls details[name=explain][open]').length") == 1
 
 
 def test_the_selected_head_is_marked_in_every_view(page: Browser, server: Server) -> None:

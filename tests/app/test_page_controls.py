@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.app.browsers import Browser
-from tests.app.looks import EXPERIMENT, choose, chosen, labels, shows, text, write
+from tests.app.looks import EXPERIMENT, choose, chosen, labels, shows, text, unfold, write
+from tests.app.serving import Server
 
 Ask = Callable[..., Any]
 
@@ -81,15 +82,72 @@ def test_control_acts_at_once(page: Browser, ask: Ask, name: str, value: object,
     )
 
 
-def test_a_space_that_the_model_has_not_is_closed_and_says_why(page: Browser) -> None:
-    shut = page.js("[...document.querySelectorAll('[name=space]:disabled')].map((e) => e.value)")
-    assert shut == ["unembedding", "fitted"]
+def test_a_space_that_the_model_has_not_is_not_shown_and_the_control_says_why(page: Browser) -> None:
+    shown = page.js("[...document.querySelectorAll('[name=space]')].filter((e) => e.closest('label').checkVisibility())"
+                    ".map((e) => e.value)")  # fmt: skip
+    assert shown == ["value", "output", "key", "query", "embedding"]
+    page.click("[data-control=space] summary")
+    page.wait("document.querySelector('[data-control=space] .says').checkVisibility()")
     assert "no language-model head" in text(page, "[data-control=space] .says")
     assert "needs a lens" in text(page, "[data-control=space] .says")
+
+
+def test_what_has_no_effect_is_not_shown(page: Browser) -> None:
+    choose(page, "metric", "cosine")  # Advanced is open from here on
+    here = "(name) => document.querySelector(`[data-control=${name}]`).checkVisibility()"
+    names = ["reference", "position", "vector", "teach", "hubs"]
+    assert page.js(f"{names}.map({here})") == [True] * 5
     choose(page, "space", "embedding")
-    page.wait("document.querySelectorAll('[name=reference]:disabled').length === 3")
-    assert "has no reference" in text(page, "[data-control=reference] .says")
-    assert "at no position" in text(page, "[data-control=position] .says")
+    page.wait(f"!({here})('reference')")
+    assert not page.js(f"({here})('position')")
+    choose(page, "space", "value")
+    choose(page, "vector", "v")
+    page.wait(f"!({here})('teach') && !({here})('hubs')")
+    choose(page, "vector", "z")
+    choose(page, "compare", "causal")
+    page.wait(f"!({here})('hubs') && ({here})('teach')")
+    choose(page, "view", "survey")
+    page.wait(f"!({here})('layer') && !({here})('space')")
+    assert page.js("[...document.querySelectorAll('#side > h2')].some((e) => e.checkVisibility())") is False
+
+
+def test_nothing_is_struck_through_and_a_closed_choice_that_is_asked_for_says_why(
+    page: Browser, server: Server
+) -> None:
+    page.open(f"{server.address}/?compare=reference")
+    page.wait("document.querySelector('#neighbors td')")
+    assert page.js("document.querySelector('[name=compare][value=reference]').closest('label').checkVisibility()")
+    assert text(page, "#nothing") == "There is nothing to compare: in layer 0 both references are one."
+    assert page.js("document.querySelector('#nothing').checkVisibility()")
+    struck = "[...document.querySelectorAll('#controls *')].filter((e) => getComputedStyle(e).textDecorationLine.includes('through'))"
+    assert page.js(f"{struck}.length") == 0
+    choose(page, "layer", 1)
+    page.wait("document.querySelector('#nothing').textContent === ''")
+
+
+def test_advanced_stays_as_it_was_left_and_opens_where_an_address_sets_something_in_it(
+    fresh: Callable[..., Any], server: Server
+) -> None:
+    page = fresh()
+    isopen = "document.querySelector('#advanced').open"
+    page.open(server.address)
+    page.wait("document.querySelector('#neighbors td')")
+    assert not page.js(isopen)
+    page.open(f"{server.address}/?metric=euclidean&mask=causal")
+    page.wait("document.querySelector('#neighbors td')")
+    assert page.js(isopen)
+    assert text(page, "#advanced > summary") == "Advanced (2 set)"
+    page.open(server.address)
+    page.wait("document.querySelector('#neighbors td')")
+    assert not page.js(isopen)
+    page.click("#advanced > summary")
+    page.go(0)
+    page.wait("document.querySelector('#neighbors td')")
+    assert page.js(isopen)
+    page.click("#advanced > summary")
+    page.press("m")  # a key shows what it changes
+    page.wait(f"{isopen} && document.querySelector('[name=metric][value=euclidean]').checked")
+    assert page.errors == []
 
 
 def test_every_neighbour_is_marked_by_its_kind(page: Browser, ask: Ask) -> None:
@@ -153,8 +211,9 @@ def test_overtaken_requests_never_paint(page: Browser, ask: Ask) -> None:
 
 def test_each_control_and_table_is_explained_with_its_formula(page: Browser) -> None:
     sentences = page.js("[...document.querySelectorAll('#controls .says, .figure .says')].map((e) => e.textContent)")
-    assert len(sentences) == 20
+    assert len(sentences) == 21
     assert all(len(sentence) > 20 for sentence in sentences)
+    unfold(page, "[data-control=metric]")
     page.click("[data-control=metric] summary")
     page.wait("document.querySelector('[data-control=metric] .formula').checkVisibility()")
     assert text(page, "[data-control=metric] .formula") == "1 − z·R / (|z| |R|)"

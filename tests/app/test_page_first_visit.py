@@ -1,4 +1,4 @@
-"""The first visit in five steps, and the teacher's view with this text's numbers."""
+"""An address that names its token by a word, and the teacher's view with this text's numbers."""
 
 from __future__ import annotations
 
@@ -6,44 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.app.browsers import Browser
-from tests.app.looks import choose, chosen, shows, text
+from tests.app.looks import choose, chosen, shows
 from tests.app.serving import Server
 
 Ask = Callable[..., Any]
-
-
-def test_five_steps_lead_to_the_discovery_that_noise_was_a_matter_of_basis(page: Browser, ask: Ask) -> None:
-    page.js("(document.querySelector('#text').value = 'Something else')")
-    page.click("#ask button")
-    page.wait("document.querySelectorAll('#tokens button').length === 4")
-    page.click("[popovertarget=tour]")
-    page.wait("document.querySelector('#tour-at').textContent === '1 of 5'")
-    shows(page, ask())
-    page.click("#tour-next")
-    shows(page, ask(token=11))
-    page.click("#tour-next")
-    page.wait("document.querySelector('#attention td')")
-    page.click("#tour-next")
-    shows(page, ask(token=11, layer=5, reference="input"))
-    assert chosen(page)["reference"] == "input"
-    assert "unrelated" in text(page, "#notes")
-    page.click("#tour-next")
-    page.wait("document.querySelectorAll('#atlas .atlas').length === 2 && document.querySelector('#atlas .found')")
-    assert chosen(page)["reference"] == "layer"
-    counts = []
-    for reference in ("input", "layer"):
-        cells = [one for one in ask("atlas", token=11, reference=reference)["cells"] if one["layer"]]
-        counts.append(sum(one["kind"] in ("own", "text") for one in cells))
-    said = text(page, "#atlas .found")
-    assert f"{counts[0]} of 60 (reference: input layer)" in said
-    assert f"{counts[1]} of 60 (reference: each layer’s own)" in said
-    assert counts[0] < counts[1]
-    page.click("#tour-back")
-    shows(page, ask(token=11, layer=5, reference="input"))
-    page.click("#tour-next")
-    page.wait("document.querySelector('#tour-next').textContent === 'Done'")
-    page.click("#tour-next")
-    page.wait("!document.querySelector('#tour').matches(':popover-open')")
 
 
 def test_an_address_may_name_its_token_by_the_word(page: Browser, server: Server, ask: Ask) -> None:

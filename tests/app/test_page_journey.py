@@ -13,7 +13,7 @@ from headscope import Scope
 from headscope.app import create_app
 from tests.app import pixels
 from tests.app.browsers import Browser
-from tests.app.looks import choose, text
+from tests.app.looks import choose, text, unfold
 from tests.app.serving import Server
 
 Ask = Callable[..., Any]
@@ -187,6 +187,7 @@ def test_ranks_read_alone_are_drawn_when_they_are_asked_for(
         drawable(browser)
         assert "was not asked for" in text(browser, "#notes")
         assert not list(tmp_path.glob("isolated-streams/*"))
+        unfold(browser, "[name=isolated]")
         browser.click("[name=isolated]")
         drawable(browser, 8)  # once every token has been read alone
         assert browser.js("document.querySelector('#making').hidden")

@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 from headscope import Scope
 from headscope.app import create_app
 from tests.app.browsers import Browser
+from tests.app.looks import unfold
 from tests.app.serving import Server
 from tests.test_inputs import chatty, paired
 
@@ -140,6 +141,7 @@ def test_a_switch_makes_the_text_a_message_and_the_address_says_so(
     browser: Browser, chatting: Server, llama: Scope
 ) -> None:
     page = opened(browser, chatting, "text=a+dog")
+    unfold(page, "[name=chat]")
     page.click("#controls label:has([name=chat])")
     expected = [token.label for token in llama.tokens(messages=CHAT[1:])]
     page.wait(f"document.querySelectorAll('#tokens button').length === {len(expected)}")

@@ -13,6 +13,7 @@ from headscope.question import defaults
 from headscope.reading.answer import Answer
 from headscope.reading.attention import pattern
 from headscope.reading.reading import Reading
+from headscope.show.brief import brief
 from headscope.show.sheet import Cell, Sheet, beside
 from tests.app.browsers import Browser
 from tests.app.serving import Server
@@ -71,7 +72,15 @@ VIEWS: dict[str, tuple[str, str, Sheets]] = {
         "#pattern td",
         lambda reading: [
             *reading.attention(5, 2, "norms").sheets(),
-            pattern(2, 3, reading.tokens, reading.pattern_of(2, "norms")[3].tolist(), "norms", 5),
+            pattern(
+                2,
+                3,
+                reading.tokens,
+                reading.pattern_of(2, "norms")[3].tolist(),
+                reading.attended(2).visible.tolist(),
+                "norms",
+                5,
+            ),
         ],
     ),
     "journey": (
@@ -112,6 +121,7 @@ def words(cell: Cell | str) -> str:
 
 
 def written(sheet: Sheet) -> dict[str, Any]:
+    (sheet,) = brief([sheet])
     over = [["", *map(words, sheet.over)], list(map(words, sheet.columns))]
     return {
         "caption": sheet.caption,

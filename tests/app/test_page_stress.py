@@ -16,7 +16,7 @@ from transformers import BertConfig, BertModel
 
 from headscope import Scope
 from headscope.app import create_app
-from headscope.app.page.page import STATIC
+from headscope.show.modules import RENDERERS
 from tests.app.browsers import Browser, Chromium
 from tests.app.looks import choose, chosen, shows, text
 from tests.app.serving import Server
@@ -180,7 +180,7 @@ def test_the_other_colours_are_remembered(page: Browser) -> None:
 @pytest.mark.parametrize("palette", [0, 1], ids=["first", "second"])
 @pytest.mark.parametrize("mode", [0, 1], ids=["light", "dark"])
 def test_kinds_are_told_apart_with_every_kind_of_colour_blindness(palette: int, mode: int) -> None:
-    style = (STATIC / "style.css").read_text("utf-8")
+    style = (RENDERERS / "style.css").read_text("utf-8")
     inks = []
     for name in ("own", "text", "variant"):
         pair = re.findall(rf"--{name}: light-dark\((#\w+), (#\w+)\)", style)[palette]

@@ -54,6 +54,7 @@ def client(scope_of: Any, cache: Path) -> Iterator[TestClient]:
         ("models", {"model": "gpt2"}, 403, "opens no other model"),
         ("read", {"model": "gpt2"}, 403, "opens no other model"),
         ("survey", {"directory": "survey"}, 403, "opens no directory"),
+        ("survey/test", {}, 403, "tests its model for no visitor"),
         ("read", {"text": "x" * 2001}, 413, "at most 2,000"),
         ("nearest", {"text": "word", "k": 51}, 422, "at most 50"),
         ("map", {"size": 2001}, 422, "at most 2,000"),

@@ -100,7 +100,8 @@ def test_a_layer_that_is_not_there_is_refused(client: TestClient) -> None:
 
 def test_a_survey_is_opened_by_its_directory_from_this_machine_only(demo: Scope, directory: Path) -> None:
     with TestClient(create_app(demo, open_model=lambda name, progress: demo), base_url=HERE) as here:
-        assert here.get("/api/v1/survey").json() == {"survey": None, "may_open": True}
+        told = here.get("/api/v1/survey").json()
+        assert (told["survey"], told["may_open"], told["testing"]["state"]) == (None, True, "absent")
         assert usual(here)["says"] == "No survey is open."
         opened = here.post("/api/v1/survey", json={"directory": str(directory)})
         assert opened.status_code == 200
@@ -161,33 +162,34 @@ def test_figures_stand_under_the_heads_names(beside: tuple[Browser, Callable[...
     page.click("#survey-directory")
     page.press(str(directory))
     page.click("#open-survey button")
-    page.wait("document.querySelectorAll('#survey td button').length === 72")
+    page.wait("document.querySelectorAll('#survey [data-sheet=figures] tbody td').length === 72")
     assert page.js("document.querySelector('#survey-problem').hidden")
-    verdicts = "[...document.querySelectorAll('#survey .verdict')].map((e) => e.dataset.verdict)"
-    told = [
-        head[name]["verdict"]
-        for layer in range(6)
-        for head in ask("usual", layer=layer)["heads"]
-        for name in ("in_text", "own", "carry", "signal")
-    ]
-    assert page.js(verdicts) == told
+    values = (
+        "[...document.querySelectorAll('#survey [data-sheet=figures] td[data-value]')].map((e) => +e.dataset.value)"
+    )
+    for name in ("in_text", "own", "carry", "signal"):
+        page.click(f"#survey [data-figure={name}]")
+        page.wait(f"document.querySelector('#survey [data-figure={name}]').ariaPressed === 'true'")
+        told = [head[name]["difference"] for layer in range(6) for head in ask("usual", layer=layer)["heads"]]
+        assert page.js(values) == pytest.approx(told, rel=1e-5, abs=1e-9)
+    assert page.js("document.querySelectorAll('#survey .plot svg').length") == 3
     lines = "[...document.querySelectorAll('#survey .concluded li')].map((e) => e.textContent)"
     assert tuple(page.js(lines)) == of_directory(directory)
     choose(page, "view", "heads")
-    page.wait("document.querySelectorAll('#neighbors .usual').length === 12")
+    page.wait("document.querySelectorAll('#neighbors .usually').length === 4")
     for layer, reference in ((0, "input"), (4, "layer")):
         choose(page, "layer", layer)
         choose(page, "reference", reference)
         shows(page, ask("nearest", layer=layer, reference=reference))
         heads = ask("usual", layer=layer, reference=reference)["heads"]
-        marks = [head[name]["verdict"] for head in heads for name in ("in_text", "own", "carry", "signal")]
-        found = "[...document.querySelectorAll('#neighbors .usual .verdict')].map((e) => e.dataset.verdict)"
-        page.wait(f"JSON.stringify({found}) === JSON.stringify({json.dumps(marks)})")
+        marks = [head[name]["verdict"] for name in ("in_text", "own", "carry", "signal") for head in heads]
+        found = "[...document.querySelectorAll('#neighbors .usually td')]"
+        page.wait(f"{json.dumps(marks)}.every((mark, n) => {found}[n]?.dataset.says.includes(', ' + mark))")
     choose(page, "metric", "dot")
     page.wait("document.querySelector('.usual-says').textContent.includes('no figures for the metric dot')")
     assert not page.js("document.querySelector('.usually')")
     choose(page, "metric", "cosine")
     choose(page, "compare", "causal")
-    page.wait("document.querySelectorAll('#neighbors.figure .versus .usual[colspan=\"2\"]').length === 12")
+    page.wait("document.querySelectorAll('#neighbors.figure .versus .usually [colspan=\"2\"]').length === 48")
     choose(page, "view", "atlas")
     page.wait("document.querySelectorAll('#atlas .atlas').length === 2 && document.querySelector('#atlas .found')")

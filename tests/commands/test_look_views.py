@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from html import escape
 
 import pytest
 import zoo
@@ -162,3 +163,30 @@ def test_a_mistake_is_one_sentence(look, arguments, sentence):
     assert (code, out) == (2, "")
     assert sentence in err
     assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("view", ["heads", *ANSWERED, "atlas", "attention"])
+def test_a_view_is_written_into_a_file_instead(look, reading, view, tmp_path):
+    file = tmp_path / "x.html"
+    code, out, _ = look("--view", view, "--token", "2", "-o", str(file))
+    assert (code, out) == (0, f"Written: {file}\n")
+    html = file.read_text()
+    assert html.startswith("<!doctype html>")
+    assert 'id="held"' in html
+    captions = [sheet.caption for sheet in answers(reading, 2)[view].sheets()] if view in ANSWERED[1:4] else []
+    assert all(escape(caption) in html for caption in captions if "mean over the tokens" not in caption)
+
+
+def test_other_endings_are_as_answers_save_them(look, reading, tmp_path):
+    near = reading.nearest(2)
+    for ending in (".csv", ".json", ".md", ".svg"):
+        assert look("--token", "2", "--output", str(tmp_path / f"view{ending}"))[0] == 0
+        near.save(tmp_path / f"answer{ending}")
+        assert (tmp_path / f"view{ending}").read_bytes() == (tmp_path / f"answer{ending}").read_bytes()
+
+
+@pytest.mark.parametrize(("name", "said"), [("x.exe", "not '.exe'"), ("nowhere/x.html", "there is no directory")])
+def test_a_file_that_cannot_be_written_is_refused_before_the_model_is_opened(look, tmp_path, name, said):
+    code, _, err = look("--model", str(tmp_path / "no model"), "-o", str(tmp_path / name))
+    assert code == 2
+    assert said in err

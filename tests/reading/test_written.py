@@ -116,8 +116,8 @@ def test_under_a_mask_a_note_says_that_the_level_means_nothing_by_itself(scope_o
     assert causal.within.others[:, -1].isnan().all()  # nothing later sees it
     last = max(n for n in range(size) if counting(full.tokens)[n])
     assert full.within.others[:, last].isfinite().all()
-    assert "hidden by the mask" in causal.to_html()
-    assert "hidden by the mask" not in full.to_html()
+    assert "hidden by the mask" in causal._repr_html_()
+    assert "hidden by the mask" not in full._repr_html_()
 
 
 def test_input_reference_above_layer_0_is_noted_as_everywhere(scope_of):

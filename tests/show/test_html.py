@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-from headscope.show.html import fragment, page, steps, tables
+from headscope.show.html import fragment, steps, tables
 from headscope.show.sheet import Cell, Row, Sheet
 from tests.show import sheets
 
@@ -52,11 +52,10 @@ def test_a_share_is_the_strength_of_a_ground():
     ]
 
 
-def test_a_notebook_and_a_file_have_the_style_and_a_step_has_none():
-    for html in (fragment([sheets.plain()]), page("Plain", [sheets.plain()])):
-        assert ".hs-own .hs-label {" in html
-        assert tables([sheets.plain()]) in html
-    assert page("Plain", [sheets.plain()]).startswith("<!doctype html>")
+def test_a_notebook_has_the_style_and_a_step_has_none():
+    html = fragment([sheets.plain()])
+    assert ".hs-own .hs-label {" in html
+    assert tables([sheets.plain()]) in html
     assert "style" not in steps("Worked out", [sheets.plain()])
 
 
@@ -71,7 +70,6 @@ def test_a_step_is_named_by_its_caption_and_led_to_by_its_sentences():
 def test_hostile_labels_are_inert():
     for html in (
         fragment([sheets.hostile()]),
-        page(sheets.HOSTILE, [sheets.hostile()]),
         steps(sheets.HOSTILE, [sheets.hostile()]),
     ):
         parsed = Text(html)

@@ -13,14 +13,19 @@ from headscope.app.api.asks import NearestAsk
 from headscope.app.api.desk import Desk
 from headscope.app.api.isolating import NotWhole
 from headscope.app.api.models import NotAllowed
+from headscope.app.api.questions import Turn
 from headscope.errors import HeadscopeError
 from headscope.keep.memory import spare_room
+from headscope.neighbors import Shared
+from headscope.reading.finding import Finder
 
 Step = Callable[[], Any]
 
 
 async def prepared(desk: Desk, ask: NearestAsk, request: Request) -> AheadRecord:
-    """Have the same asked of all layers, the nearest first, and other texts read; each step yields to all who ask.
+    """Have the same asked of all layers, the nearest first, other texts read, and a table made of the layer asked.
+
+    Each step yields to all who ask.
 
     It ends with the connection: who has closed the page, or gone on to another view, asks nothing of this one. Nothing
     that was used has to make room for what may never be asked.
@@ -41,7 +46,17 @@ def _steps(desk: Desk, ask: NearestAsk) -> list[Step]:
     layers = sorted(range(scope.card.layers), key=lambda layer: (abs(layer - ask.layer), layer < ask.layer))
     others = [ask.model_copy(update={"layer": layer}) for layer in layers]
     steps: list[Step] = [desk.weighed(desk.work(other, questions.nearest)) for other in others]
-    return [*steps, lambda: scope.bank(mask=ask.mask)]
+    return [*steps, lambda: scope.bank(mask=ask.mask), lambda: _stay(desk.turn(ask), ask)]
+
+
+def _stay(turn: Turn, ask: NearestAsk) -> None:
+    """Have the table made of the layer that the reader is at: then a click costs reading it once."""
+    near = questions.near(turn.reading, ask)
+    finder, position = Finder(turn.reading, near.question), near.tokens[0].position
+    source = finder.placed(ask.layer, position, 0).encoded.source
+    memory, numbers = turn.scope.memory, source.norms.shape[1] * source.bias.numel()  # float32
+    if isinstance(source, Shared) and memory.nbytes + 4 * numbers <= memory.budget:
+        finder.placed(ask.layer, position)
 
 
 def _in_spare_room(step: Step) -> Callable[[], bool]:

@@ -58,6 +58,12 @@ class MapJobRecord(JobRecord):
     key: str
 
 
+class TestingRecord(JobRecord):
+    """How far the test of the server's own model is; `closed`: why a visitor cannot begin one, null where he can."""
+
+    closed: str | None
+
+
 class OpeningRecord(JobRecord):
     """How far the model is that was asked for last; its card once it is open."""
 
@@ -113,7 +119,25 @@ class LaidOut(TypedDict):
     html: NotRequired[str]
 
 
-class LookedRecord(records.LookRecord, LaidOut):
+class PortraitCardsRecord(TypedDict):
+    """A layer's heads in a few words: `says` what a head is; whose cards are `shown` where none is chosen, and why.
+
+    `cards`: of each head as HTML, without styles or scripts; all words in it escaped.
+    """
+
+    says: str
+    shown: int
+    says_shown: str
+    cards: list[str]
+
+
+class Introduced(LaidOut):
+    """Tables; where they are asked for, with a portrait of the heads."""
+
+    portrait: NotRequired[PortraitCardsRecord]
+
+
+class LookedRecord(records.LookRecord, Introduced):
     """One selected token, one layer, every head: what `headscope look --json` prints."""
 
 
@@ -149,7 +173,11 @@ class LostRecord(layer_records.EffectsRecord, LaidOut):
     """What the model's output at a token loses without each head."""
 
 
-class ComparedRecord(LaidOut):
+class TakenOutRecord(layer_records.RemovedRecord, LaidOut):
+    """What the model's output at a token loses without each head of a layer."""
+
+
+class ComparedRecord(Introduced):
     """Two answers, and for each head what they share and how far its own token moved."""
 
     one: records.LookRecord
@@ -230,10 +258,11 @@ class SurveyedRecord(TypedDict):
 
 
 class SurveyRecord(TypedDict):
-    """The survey that is open, and whether a request may open another."""
+    """The survey that is open, and whether a request may open another; how far the test is that would make one."""
 
     survey: SurveyedRecord | None
     may_open: bool
+    testing: TestingRecord
 
 
 class FigureRecord(TypedDict):
@@ -270,9 +299,44 @@ class UsualHeadRecord(TypedDict):
     signal: FigureRecord | None
 
 
-class UsualRecord(TypedDict):
+class ChartRecord(TypedDict):
+    """A figure as SVG, without styles or scripts; `says`: its numbers in words."""
+
+    title: str
+    says: str
+    svg: str
+
+
+class FiguresRecord(LaidOut):
+    """A survey by layer (`charts`), and every head in one figure; where it cannot tell, `says` tells why."""
+
+    survey: SurveyedRecord | None
+    says: str | None
+    charts: list[ChartRecord]
+    figures: dict[str, str]
+
+
+class UsualRecord(LaidOut):
     """How every head of a layer usually behaves; where the survey cannot tell, `heads` is null and `says` tells why."""
 
     survey: SurveyedRecord | None
     says: str | None
     heads: list[UsualHeadRecord] | None
+
+
+class VisitStepRecord(TypedDict):
+    """A step of the guided visit: what was measured, in a sentence, and the view that shows it, as the page names it.
+
+    `hidden`: how many words its tables hold that the page's classroom switch hides.
+    """
+
+    title: str
+    says: str
+    hidden: int
+    view: dict[str, str | int | bool | None]
+
+
+class VisitRecord(TypedDict):
+    """The guided visit of a text."""
+
+    steps: list[VisitStepRecord]

@@ -24,6 +24,7 @@ from headscope.question.choices import (
 )
 from headscope.question.question import Question
 from headscope.reading.map.layouts import Way
+from headscope.studies.survey.report.glossary import Figure
 
 Token = Annotated[
     Annotated[int, Field(ge=0)] | Annotated[str, Field(min_length=1, max_length=200)],
@@ -60,6 +61,10 @@ class Ask(PassageAsk):
 
 class ReadAsk(Ask):
     """Read a text."""
+
+
+class VisitAsk(Ask):
+    """What a first visitor of the page is shown of a text."""
 
 
 class LaidOutAsk(Ask):
@@ -222,6 +227,16 @@ class EffectsAsk(ByHeadAsk):
     )
 
 
+class RemovedAsk(LaidOutAsk):
+    """What the model's output at a token loses without each head of a layer: a forward pass a head, and one."""
+
+    token: Token = Field(default=defaults.TOKEN, description="A position, or the text of one token.")
+    layer: int = Field(default=0, ge=0, description="From 0.")
+    replaced_by: Replacement = Field(
+        default="zero", description='What takes the place of z: zeros, or its mean ("mean").'
+    )
+
+
 class NearestAsk(AtlasAsk):
     """For each head of a layer, what its output at a token is nearest to."""
 
@@ -286,6 +301,13 @@ class UsualAsk(BaseModel):
     candidates: Candidates = "all"
     vector: Vector = "z"
     mask: Mask = "model"
+    html: bool = Field(default=False, description="The figures as tables, too: `html` in the answer.")
+
+
+class FiguresAsk(UsualAsk):
+    """The survey that is open as the page shows it: by layer, and every head in one of its figures."""
+
+    figure: Figure = "in_text"
 
 
 class Other(BaseModel):

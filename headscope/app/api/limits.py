@@ -17,6 +17,7 @@ class Limits:
     map: int = 5000  # vocabulary tokens of a map
     ahead: bool = True  # whether what a page's next click will need is made while nobody asks
     alone: bool = True  # whether a question may have the vocabulary read alone, which takes minutes and disk
+    tests: bool = True  # whether a visitor may have the model tested on sixty texts, which takes minutes
     work: float | None = None  # seconds in a minute that the server works for one visitor
     at_once: int | None = None  # requests of one visitor that it works on at a time
     # Seconds without a word after which those count as gone who wait for a map or for tokens read alone. A browser lets
@@ -33,6 +34,7 @@ PUBLIC = Limits(
     models=0,
     ahead=False,
     alone=False,
+    tests=False,
     work=20,
     at_once=4,
 )  # for visitors whom nobody knows

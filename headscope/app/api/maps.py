@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 
 from starlette.requests import Request
@@ -41,7 +42,8 @@ async def mapped(desk: Desk, ask: MapAsk, request: Request | None) -> Map:
     ground, placed = await desk.in_turn(ask, read, request)
 
     def make(tell: Tell) -> Map:
-        return ground.ask_map(ask.question, ask.head, ask.way, ask.size, tell)
+        made = ground.ask_map(ask.question, ask.head, ask.way, ask.size, tell)
+        return dataclasses.replace(made, asking=None)  # what is kept holds no reading
 
     with desk.visitors.admitted(request):
         made = await desk.mapping.get(

@@ -44,7 +44,7 @@ def asking(offer: Offer) -> Any:
 
     def function(turn: Turn, ask: OfferAsk) -> Any:
         answer = offer.asked(turn.reading, {name: getattr(ask, name) for name in offer.choices})
-        return {**answer.to_dict(), **laid_out(ask, answer.sheets)}
+        return {**answer.to_dict(), **laid_out(turn, ask, answer.sheets)}
 
     function.__name__ = offer.name
     function.__annotations__ = {"turn": Turn, "ask": _ask(offer), "return": _record(offer)}

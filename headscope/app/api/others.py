@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from headscope.app.api import questions
 from headscope.app.api.ahead import prepared
 from headscope.app.api.answers import (
     AheadRecord,
+    FiguresRecord,
     HealthRecord,
     IsolatedRecord,
     MapJobRecord,
@@ -23,12 +25,14 @@ from headscope.app.api.answers import (
     SurveyRecord,
     TakeRecord,
     UsualRecord,
+    VisitRecord,
     as_json,
 )
-from headscope.app.api.asks import AllHeadsAsk, NearestAsk, OpenAsk, SurveyAsk, UsualAsk
+from headscope.app.api.asks import AllHeadsAsk, FiguresAsk, NearestAsk, OpenAsk, SurveyAsk, UsualAsk, VisitAsk
 from headscope.app.api.desk import Desk
 from headscope.app.api.jobs import visitor
 from headscope.app.page import taking
+from headscope.app.page.visit import surveyed
 from headscope.errors import HeadscopeError
 from headscope.question.choices import What
 
@@ -104,16 +108,34 @@ async def ahead(desk: Desk, ask: NearestAsk, request: Request) -> AheadRecord:
 
 
 async def survey(desk: Desk) -> SurveyRecord:
-    return desk.surveys.about()
+    return desk.testing.told()
 
 
 async def open_survey(desk: Desk, ask: SurveyAsk) -> SurveyRecord:
     await run_in_threadpool(desk.surveys.open_for_visitor, ask.directory)  # its tables are read from the disk
-    return desk.surveys.about()
+    return desk.testing.about()
+
+
+async def test_model(desk: Desk) -> SurveyRecord:
+    return desk.testing.start()
+
+
+async def stop_test(desk: Desk) -> SurveyRecord:
+    return desk.testing.stop()
 
 
 async def usual(desk: Desk, ask: UsualAsk) -> UsualRecord:
     return await run_in_threadpool(desk.surveys.usual, ask)  # as above
+
+
+async def visit(desk: Desk, ask: VisitAsk, request: Request) -> VisitRecord:
+    told: VisitRecord = json.loads(await desk.answer(ask, questions.visit, request))
+    own = desk.models.key(ask.model) is None
+    return {"steps": [*told["steps"], surveyed(desk.surveys.about if own else None)]}
+
+
+async def figures(desk: Desk, ask: FiguresAsk) -> FiguresRecord:
+    return await run_in_threadpool(desk.surveys.figures, ask)  # as above
 
 
 async def isolated(desk: Desk, request: Request, model: Model = None, what: Alone = "values") -> IsolatedRecord:

@@ -18,12 +18,16 @@ from headscope.app.api.answers import (
     FoundLayerRecord,
     GlancedRecord,
     HeldRecord,
+    Introduced,
     LaidOut,
     LookedRecord,
     LostRecord,
     MixedRecord,
     PatternRecord,
+    PortraitCardsRecord,
+    TakenOutRecord,
     TextRecord,
+    VisitRecord,
     WorkedOutRecord,
     WrittenWhereRecord,
 )
@@ -39,11 +43,14 @@ from headscope.app.api.asks import (
     MixingAsk,
     NearestAsk,
     ReadAsk,
+    RemovedAsk,
+    VisitAsk,
     WhyAsk,
     WorkedAsk,
     WrittenAsk,
 )
 from headscope.app.api.limits import Limits
+from headscope.app.page import visit as visiting
 from headscope.errors import InputError
 from headscope.keep.memory import Recent
 from headscope.question.choices import Replacement, Weigh
@@ -61,7 +68,8 @@ from headscope.reading.worked import Worked
 from headscope.reading.written import Written
 from headscope.scope import Scope
 from headscope.show import html
-from headscope.show.sheet import Sheet
+from headscope.show.brief import brief
+from headscope.show.sheet import Sheet, grouped
 
 A = TypeVar("A", bound=Answer)
 
@@ -86,7 +94,8 @@ class Turn:
         self.reading.bench.check()
 
         def work() -> A:
-            return ask(*choices) if tell is None else ask(*choices, tell)
+            found = ask(*choices) if tell is None else ask(*choices, tell)
+            return dataclasses.replace(found, asking=None)  # what is kept holds no reading
 
         return work() if self.key is None else self.kept.made((self.key, ask.__name__, choices), work)
 
@@ -107,19 +116,19 @@ def nearest(turn: Turn, ask: NearestAsk) -> LookedRecord:
     """The nearest tokens and positions of every head of a layer."""
     found, places = near(turn.reading, ask), near_positions(turn.reading, ask)
     record = look_record(turn.scope.card, turn.reading, found, places)
-    return {**record, **laid_out(ask, lambda: (*found.sheets(), *places.sheets()))}
+    return {**record, **_with_portrait(turn, ask, found, (found, places))}
 
 
 def background(turn: Turn, ask: BackgroundAsk) -> HeldRecord:
     """What other texts' outputs say of the nearest tokens."""
     held = turn.reading.background(near(turn.reading, ask))
-    return {**held.to_dict(), **laid_out(ask, held.sheets)}
+    return {**held.to_dict(), **laid_out(turn, ask, held.sheets)}
 
 
 def why(turn: Turn, ask: WhyAsk) -> ExplainedRecord:
     """One token's score in a head, split over the sources."""
     split = near(turn.reading, ask).why(ask.head, ask.id)
-    return {**split.to_dict(), **laid_out(ask, split.sheets)}
+    return {**split.to_dict(), **laid_out(turn, ask, split.sheets)}
 
 
 def worked(turn: Turn, ask: WorkedAsk) -> WorkedOutRecord:
@@ -137,14 +146,28 @@ def compare(turn: Turn, ask: CompareAsk) -> ComparedRecord:
         "one": look_record(turn.scope.card, turn.reading, both.one, places),
         "other": _look(other.turn, other.ask, both.other),
         "heads": both.rows(),
-        **laid_out(ask, lambda: (*both.sheets(), *places.sheets())),
+        **_with_portrait(turn, ask, both.one, (both, places)),
     }
+
+
+def _with_portrait(turn: Turn, ask: NearestAsk, near: Neighbors, answers: Sequence[Answer]) -> Introduced:
+    """Answers laid out, and a portrait of the heads."""
+    if not ask.html:
+        return {}
+    portrait = turn.reading.ask_portrait(near)
+    told: PortraitCardsRecord = {
+        "says": portrait.says,
+        "shown": portrait.shown,
+        "says_shown": portrait.says_shown,
+        "cards": [html.cards(card) for card in portrait.cards()],
+    }
+    return {**laid_out(turn, ask, lambda: [sheet for one in answers for sheet in one.sheets()]), "portrait": told}
 
 
 def atlas(turn: Turn, ask: AllHeadsAsk) -> AllHeadsRecord:
     """The nearest token of every layer and head."""
     found = turn.once(turn.reading.ask_atlas, ask.of_all_layers, ask.token)
-    return {**found.to_dict(), **laid_out(ask, lambda: [found.by_head()] if ask.by_head else found.sheets())}
+    return {**found.to_dict(), **laid_out(turn, ask, lambda: [found.by_head()] if ask.by_head else found.sheets())}
 
 
 def atlas_by_layer(turn: Turn, ask: AllHeadsAsk, tell: Callable[[FoundLayerRecord], None]) -> AllHeadsRecord:
@@ -162,7 +185,7 @@ def atlas_by_layer(turn: Turn, ask: AllHeadsAsk, tell: Callable[[FoundLayerRecor
                     "reference": record["reference"],
                     "cells": [cell for cell in record["cells"] if cell["layer"] == layer],
                     "rates": record["layers"][layer],
-                    **laid_out(ask, partial(so_far.of_layer, layer)),
+                    **laid_out(turn, ask, partial(so_far.of_layer, layer)),
                 }
             )
 
@@ -174,7 +197,7 @@ def attention(turn: Turn, ask: AttentionAsk) -> AttendedRecord:
     """What a layer's heads attend to at a token, and one head's whole pattern where it is asked for."""
     found = turn.reading.attention(ask.token, ask.layer, ask.weigh)
     if ask.head is None:
-        return {**found.to_dict(), "pattern": None, **laid_out(ask, found.sheets)}
+        return {**found.to_dict(), "pattern": None, **laid_out(turn, ask, found.sheets)}
     tokens, most = turn.reading.tokens, turn.limits.pattern
     if len(tokens) > most:
         raise InputError(f"the text has {len(tokens)} tokens; this server gives whole patterns of up to {most}.")
@@ -182,21 +205,22 @@ def attention(turn: Turn, ask: AttentionAsk) -> AttendedRecord:
         "head": ask.head,
         "queries": pattern_of(turn.reading, ask.layer, ask.weigh, ask.head),
     }
-    whole = pattern_sheet(ask.layer, pattern["head"], tokens, pattern["queries"], ask.weigh, found.token.position)
-    return {**found.to_dict(), "pattern": pattern, **laid_out(ask, lambda: (*found.sheets(), whole))}
+    own, sees = found.token.position, turn.reading.attended(ask.layer).visible.tolist()
+    whole = pattern_sheet(ask.layer, ask.head, tokens, pattern["queries"], sees, ask.weigh, own)
+    return {**found.to_dict(), "pattern": pattern, **laid_out(turn, ask, lambda: (*found.sheets(), whole))}
 
 
 def written(turn: Turn, ask: WrittenAsk) -> WrittenWhereRecord:
     """What a layer's heads write where, within the text."""
     found = written_of(turn, ask)
-    return {**found.to_dict(), **laid_out(ask, found.sheets)}
+    return {**found.to_dict(), **laid_out(turn, ask, found.sheets)}
 
 
 def journey(turn: Turn, ask: JourneyAsk) -> FollowedRecord:
     """Every token's residual stream, stage by stage."""
     found = turn.once(turn.reading.journey, ask.k, ask.position, ask.isolated)
     at = None if ask.token is None else turn.reading.position_of(ask.token)
-    return {**found.to_dict(), **laid_out(ask, lambda: found.sheets() if at is None else [found.of(at)])}
+    return {**found.to_dict(), **laid_out(turn, ask, lambda: found.sheets() if at is None else [found.of(at)])}
 
 
 def mixing(turn: Turn, ask: MixingAsk) -> MixedRecord:
@@ -211,19 +235,31 @@ def mixing(turn: Turn, ask: MixingAsk) -> MixedRecord:
             return found.sheets()
         return [found.by_head(at)] if ask.by_head else found.sheets_at(at)
 
-    return {**found.to_dict(), **laid_out(ask, sheets)}
+    return {**found.to_dict(), **laid_out(turn, ask, sheets)}
 
 
 def glance(turn: Turn, ask: GlanceAsk) -> GlancedRecord:
     """Every head in five numbers."""
     found = turn.once(turn.reading.glance)
-    return {**found.to_dict(), **laid_out(ask, found.sheets)}
+    return {**found.to_dict(), **laid_out(turn, ask, found.sheets)}
 
 
 def effects(turn: Turn, ask: EffectsAsk) -> LostRecord:
     """What the output loses without each head."""
     found = effects_of(turn, ask.token, ask.replaced_by)
-    return {**found.to_dict(), **laid_out(ask, lambda: [found.by_head()] if ask.by_head else found.sheets())}
+    return {**found.to_dict(), **laid_out(turn, ask, lambda: [found.by_head()] if ask.by_head else found.sheets())}
+
+
+def removed(turn: Turn, ask: RemovedAsk) -> TakenOutRecord:
+    """What the output loses without each head of a layer."""
+    _check_runs(turn, turn.scope.card.heads + 1)
+    found = turn.once(turn.reading.removed, ask.token, ask.layer, ask.replaced_by)
+    return {**found.to_dict(), **laid_out(turn, ask, found.sheets)}
+
+
+def visit(turn: Turn, ask: VisitAsk) -> VisitRecord:
+    """What a first visitor is shown of the text."""
+    return visiting.steps(turn.reading, lambda asked, position: turn.once(turn.reading.ask_atlas, asked, position))
 
 
 def near(reading: Reading, ask: NearestAsk) -> Neighbors:
@@ -266,19 +302,26 @@ def written_of(turn: Turn, ask: WrittenAsk | ViewAsk) -> Written:
 
 def effects_of(turn: Turn, token: int | str, replaced_by: Replacement = "zero") -> Effects:
     """The effects of all heads; InputError where they take too long."""
-    card, length, most = turn.scope.card, len(turn.reading.tokens), turn.limits.effects
-    runs = card.layers * card.heads + 1
-    if runs * length > most:
-        raise InputError(
-            f"the effects of all heads take {runs} runs of {length} tokens, and this server does {most:,} tokens "
-            "at most: take a shorter text, or headscope look --view effects."
-        )
+    card = turn.scope.card
+    _check_runs(turn, card.layers * card.heads + 1)
     return turn.once(turn.reading.effects, token, replaced_by)
 
 
-def laid_out(ask: LaidOutAsk, sheets: Callable[[], Sequence[Sheet]]) -> LaidOut:
-    """The answer as HTML, where it is asked for."""
-    return {"html": html.tables(sheets())} if ask.html else {}
+def _check_runs(turn: Turn, runs: int) -> None:
+    length, most = len(turn.reading.tokens), turn.limits.effects
+    if runs * length > most:
+        raise InputError(
+            f"the effects of these heads take {runs} runs of {length} tokens, and this server does {most:,} tokens "
+            "at most: take a shorter text, or headscope look --view effects."
+        )
+
+
+def laid_out(turn: Turn, ask: LaidOutAsk, sheets: Callable[[], Sequence[Sheet]]) -> LaidOut:
+    """The answer as HTML, where it is asked for: as briefly as the page says it."""
+    if not ask.html:
+        return {}
+    card = turn.scope.card
+    return {"html": html.tables(brief(grouped(sheets(), card.heads, card.kv_heads)))}
 
 
 def _look(turn: Turn, ask: NearestAsk, nearest: Neighbors) -> LookRecord:

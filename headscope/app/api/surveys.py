@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from pydantic import TypeAdapter
 
-from headscope.app.api.answers import FigureRecord, SurveyedRecord, SurveyRecord, UsualHeadRecord, UsualRecord, as_json
-from headscope.app.api.asks import UsualAsk
+from headscope.app.api.answers import (
+    ChartRecord,
+    FigureRecord,
+    FiguresRecord,
+    SurveyedRecord,
+    UsualHeadRecord,
+    UsualRecord,
+    as_json,
+)
+from headscope.app.api.asks import FiguresAsk, UsualAsk
 from headscope.app.api.models import Models, NotAllowed, check_place
 from headscope.errors import HeadscopeError, InputError, needing
 from headscope.model.telling import first_line
 from headscope.question.choices import resolved
+from headscope.show.html import tables
 
 if TYPE_CHECKING:
+    from headscope.show.charts.chart import Chart
     from headscope.studies.survey.opened import OpenedSurvey, View
 
 log = logging.getLogger(__name__)
@@ -29,6 +41,7 @@ class Surveys:
         self._models = models
         self._survey: OpenedSurvey | None = None
         self._about: SurveyedRecord | None = None
+        self._drawn: tuple[OpenedSurvey, View, list[ChartRecord]] | None = None  # charts: the last that were asked for
 
     def open(self, directory: str | Path) -> None:
         """Show the survey in a directory; InputError where there is none, it is of other weights, or not to be shown.
@@ -37,10 +50,25 @@ class Surveys:
         """
         with needing("a survey needs", "survey"):
             from headscope.studies.survey.opened import open_survey
+        self._show(directory, open_survey, Path(directory).resolve().name)
+
+    def open_tested(self) -> bool:
+        """Show the answer to the question that every model is asked, where it is there: kept, or sent along."""
+        if any(importlib.util.find_spec(name) is None for name in ("pyarrow", "filelock")):
+            return False  # who begins a test is told what to install
+        from headscope.studies.tested.figures import open_figures
+        from headscope.studies.tested.there import there
+
+        place = there(self._models.own)
+        if place is not None:
+            self._show(place, open_figures, f"of {self._models.name}")
+        return place is not None
+
+    def _show(self, directory: str | Path, opened: Callable[[Path], OpenedSurvey], name: str) -> None:
         try:
-            survey = open_survey(directory)
+            survey = opened(Path(directory))
             self._check_stack(survey, str(directory))
-            about = _about(survey)
+            about = _about(survey, name)
             _make_all(survey, about)
         except HeadscopeError:
             raise
@@ -73,9 +101,10 @@ class Surveys:
         check_place(directory, "a survey is a directory")
         self.open(directory)
 
-    def about(self) -> SurveyRecord:
-        """What is open, if anything is, and whether a request may open another."""
-        return {"survey": self._about, "may_open": self._models.may_open}
+    @property
+    def about(self) -> SurveyedRecord | None:
+        """What is open, if anything is."""
+        return self._about
 
     def usual(self, ask: UsualAsk) -> UsualRecord:
         """The figures of every head of a layer; `heads` is None, and `says` why, where the survey has none."""
@@ -88,7 +117,29 @@ class Surveys:
         missing = self._missing(survey, view, ask)
         if missing:
             return {"survey": self._about, "says": f"The survey has no figures for {missing}.", "heads": None}
-        return {"survey": self._about, "says": None, "heads": _heads(survey, view, ask.layer)}
+        from headscope.studies.survey.report import on_page
+
+        told: UsualRecord = {"survey": self._about, "says": None, "heads": _heads(survey, view, ask.layer)}
+        if ask.html:
+            told["html"] = tables([on_page.of_layer(survey, view, ask.layer)])
+        return told
+
+    def figures(self, ask: FiguresAsk) -> FiguresRecord:
+        """The survey by layer, and every head in one figure; no charts, and `says` why, where it has none."""
+        from headscope.studies.survey.report import on_page
+        from headscope.studies.survey.report.glossary import GLOSSARY
+
+        usual = self.usual(ask.model_copy(update={"html": False, "layer": 0}))
+        named: dict[str, str] = {name: word.title for name, word in GLOSSARY.items()}
+        told: FiguresRecord = {"survey": usual["survey"], "says": usual["says"], "charts": [], "figures": named}
+        if self._survey is None or usual["heads"] is None:
+            return told
+        survey, view = self._survey, _view(ask)
+        sheets = [part(survey, view, ask.figure) for part in (on_page.grid, on_page.strongest)]
+        if self._drawn is None or self._drawn[:2] != (survey, view):
+            self._drawn = survey, view, _drawn(on_page.charts(survey, view))
+        told["charts"], told["html"] = self._drawn[2], tables(sheets)
+        return told
 
     def _missing(self, survey: OpenedSurvey, view: View, ask: UsualAsk) -> str | None:
         """What of the question the survey has not measured."""
@@ -107,6 +158,14 @@ class Surveys:
         return None
 
 
+def _drawn(charts: Sequence[Chart]) -> list[ChartRecord]:
+    from headscope.show.charts.svg import without_styles
+
+    return [
+        {"title": one.title, "says": one.caption, "svg": without_styles(one.svg, one.title, one.name)} for one in charts
+    ]
+
+
 def _make_all(survey: OpenedSurvey, about: SurveyedRecord) -> None:
     """Make all that a page may ask of a survey, as its answers are described; what cannot be raises."""
     TypeAdapter(SurveyedRecord).validate_python(about, strict=True)
@@ -118,12 +177,12 @@ def _make_all(survey: OpenedSurvey, about: SurveyedRecord) -> None:
     as_json({"about": about, "heads": heads, "options": (options["candidates"], options["position"])})
 
 
-def _about(survey: OpenedSurvey) -> SurveyedRecord:
+def _about(survey: OpenedSurvey, name: str) -> SurveyedRecord:
     from headscope.studies.survey.report.three_lines import of_opened
 
     texts = survey.manifest["texts"]
     return {
-        "name": survey.path.resolve().name,
+        "name": name,
         "texts": texts["texts"],
         "documents": texts["documents"],
         "positions": texts["positions"],

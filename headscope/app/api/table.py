@@ -145,6 +145,12 @@ TABLE: tuple[Address, ...] = (
         "What the output at a token loses without each head",
         {**_EXPERIMENT, "by the mean": {"replaced_by": "mean"}},
     ),
+    QuestionAddress(
+        "removed",
+        questions.removed,
+        "What the output at a token loses without each head of a layer",
+        {**_EXPERIMENT, "layer 3": {"layer": 3}},
+    ),
     Address(
         "map",
         maps.draw_map,
@@ -170,14 +176,25 @@ TABLE: tuple[Address, ...] = (
         media=tuple(taking.TYPES.values()),
     ),
     Address("ahead", others.ahead, "Have the next questions' answers made in idle time; waits for them", _EXPERIMENT),
-    Address("survey", others.survey, "Which survey is open?", method="GET"),
+    Address("survey", others.survey, "Which survey is open, and how far is the test?", method="GET"),
     Address(
         "survey",
         others.open_survey,
         "Open a finished survey of the server's own model",
         {"a directory": {"directory": "survey"}},
     ),
+    Address("survey/test", others.test_model, "Test the server's own model on 60 texts; does not wait for it"),
+    Address("survey/test", others.stop_test, "End the test; what was measured stays", method="DELETE"),
     Address("usual", others.usual, "How one layer's heads usually behave", {**_EXPERIMENT, **_IN_ITS_BASIS}),
+    Address(
+        "visit", others.visit, "A guided visit: what was measured of a text, with the views that show it", _EXPERIMENT
+    ),
+    Address(
+        "survey/figures",
+        others.figures,
+        "The open survey by layer, and every head in one of its figures",
+        {"Carry of every head": {"figure": "carry", "html": True}},
+    ),
     Address("isolated", others.isolated, "How many tokens have been read alone?", method="GET"),
     Address("isolated", others.stop, "Wait for it no longer; where nobody does, it ends", method="DELETE"),
 )

@@ -12,17 +12,22 @@ from headscope.app.api.answers import as_json
 from headscope.app.api.choices import open_choices
 from headscope.app.api.desk import Desk
 from headscope.app.api.table import TABLE
+from headscope.app.page.classroom import PATTERN
 from headscope.question import defaults, meanings
 from headscope.question.choices import WHAT
 from headscope.reading.offers import Offer, offers
 from headscope.scope import Scope
+from headscope.show.modules import RENDERERS
 
 STATIC = Path(__file__).parents[1] / "static"
+FOLDERS = (STATIC, RENDERERS)  # served as one
 # Their address tells what is in them: a browser keeps them for good, and mixes none with those of another version.
-FILES = "static/" + hashlib.sha256(b"".join(one.read_bytes() for one in sorted(STATIC.iterdir()))).hexdigest()[:16]
+_WHOLE = b"".join(one.read_bytes() for folder in FOLDERS for one in sorted(folder.iterdir()))
+FILES = f"static/{hashlib.sha256(_WHOLE).hexdigest()[:16]}"
 _WORDS = json.loads((Path(__file__).parent / "words.json").read_bytes())  # what every control and table means
-_SHOWN = {row.path for row in TABLE} | {"nearest_positions"}  # what the page's own views show
+_SHOWN = {row.path for row in TABLE} | {"nearest_positions", "portrait"}  # what the page's own views show
 _PLACE = "<!-- first -->"
+_UNASKED = 1e10  # operations, about, of forward passes that the page has done without being asked
 
 
 class Page:
@@ -73,7 +78,7 @@ class Page:
         )
 
     def _about(self, scope: Scope, name: str | None) -> bytes:
-        card, limits, surveys = scope.card, self._desk.limits, self._desk.surveys
+        card, limits = scope.card, self._desk.limits
         about = {
             "model": name,
             "open": [one or self._desk.models.name for one in self._desk.models.names()],
@@ -86,6 +91,8 @@ class Page:
             "vocab_size": card.vocab_size,
             "position_embeddings": card.position_embeddings,
             "causal": card.causal,
+            "shared": card.shared,
+            "removes": 0 if limits.work is not None else int(_UNASKED / (24 * card.layers * card.d_model**2)),
             "weights_sha256": card.weights_sha256,
             "capture_error": card.capture_error,
             "arithmetic": card.arithmetic,
@@ -99,12 +106,16 @@ class Page:
             "closed": self._closed(),
             "ahead": limits.ahead,
             "alone": self._alone,
-            "survey": surveys.about() if name is None else {"survey": None, "may_open": False},
+            "survey": self._desk.testing.about() if name is None else _OF_ANOTHER,
             "references": meanings.REFERENCES,
             "offers": [{"name": offer.name, "choices": list(offer.choices)} for offer in self._offers],
             "defaults": {"text": defaults.TEXT, "token": defaults.TOKEN, "reference": defaults.REFERENCE},
         }
         return as_json(about)
+
+
+# A survey is of the server's own model, and so is the test.
+_OF_ANOTHER = {"survey": None, "may_open": False, "testing": None}
 
 
 def _without(references: list[str]) -> list[str]:
@@ -113,7 +124,7 @@ def _without(references: list[str]) -> list[str]:
 
 def _words_of(offers: list[Offer]) -> dict[str, Any]:
     """The page's words, with those of the answers that no view of its own shows."""
-    told = dict(_WORDS)
+    told: dict[str, Any] = _WORDS | {"hidden": PATTERN}
     told["view"] = _WORDS["view"] | {offer.name: [offer.says, ""] for offer in offers}
     told["working"] = _WORDS["working"] | {offer.name: "Working it out …" for offer in offers}
     told["steps"] = _WORDS["steps"] | {offer.name: [["What is shown", offer.says]] for offer in offers}

@@ -20,6 +20,7 @@ from headscope.app.page.script import script
 from headscope.errors import InputError
 from headscope.model.tokens import Token
 from headscope.question.choices import OPEN_REFERENCES, Reference
+from headscope.reading import alive
 from headscope.reading.answer import Answer
 from headscope.reading.atlas import Atlas
 from headscope.reading.attention import Attention, pattern
@@ -31,10 +32,7 @@ from headscope.reading.mixing import Mixing
 from headscope.reading.nearest import Neighbors
 from headscope.reading.offers import offers
 from headscope.reading.positions import PositionNeighbors
-from headscope.reading.worked import Worked
 from headscope.reading.written import Written
-from headscope.show import html
-from headscope.show.one_file import document
 from headscope.show.rows import csv_of
 from headscope.show.sheet import beside
 from headscope.show.svg import svg
@@ -74,12 +72,8 @@ class Shown:
             references = (None,)
         elif ask.reference == "isolated":
             references = ("isolated",)
-        return [
-            self.turn.once(
-                self.reading.ask_atlas, ask.model_copy(update={"reference": reference}).of_all_layers, ask.token
-            )
-            for reference in references
-        ]
+        of = [ask.model_copy(update={"reference": reference}).of_all_layers for reference in references]
+        return [self.reading.ask_atlas(one, ask.token) for one in of]
 
     @property
     def journey(self) -> Journey:
@@ -152,7 +146,8 @@ def _attention_figure(shown: Shown) -> str:
     sheets, ask = [*shown.attention.sheets()], shown.ask
     if shown.pattern is not None and ask.head is not None:
         own, tokens = shown.attention.token.position, shown.reading.tokens
-        sheets.append(pattern(ask.layer, ask.head, tokens, shown.pattern, ask.weigh, own))
+        sees = shown.reading.attended(ask.layer).visible.tolist()
+        sheets.append(pattern(ask.layer, ask.head, tokens, shown.pattern, sees, ask.weigh, own))
     return svg(sheets)
 
 
@@ -331,23 +326,10 @@ def _made(name: str, shown: Shown) -> str:
     assert view is not None, "a view without files has none to be made"
     if kind == "csv":
         return csv_of(next(table.rows(shown) for table in view.tables if table.name == stem))
-    drawn = "" if view.figure is None else view.figure(shown)
     if kind == "svg":
-        return drawn
-    card, ask = shown.turn.scope.card, shown.ask
-    facts = [
-        f"{card.name}" + (f", revision {card.revision}" if card.revision else "") + f"; weights SHA-256 "
-        f"{card.weights_sha256}; capture error {card.capture_error:.1e}; mask {ask.mask}."
-    ]
-    tables = [_as_html(result) for result in view.results(shown)]
-    inline = drawn[max(0, drawn.find("<svg")) :]  # a file of its own begins with a declaration
-    text, notes = ask.passage.called, shown.reading.notes
-    return document(view.title(shown), text, facts, notes, inline, tables, script(card, ask))
-
-
-def _as_html(result: Answer) -> str:
-    """A result in the style of the file, without its drawing, which stands above."""
-    return result._repr_html_() if isinstance(result, Worked) else html.tables(result.sheets())
+        return "" if view.figure is None else view.figure(shown)
+    lines = script(shown.turn.scope.card, shown.ask)
+    return alive.document(view.results(shown), view.title(shown), lines, shown.reading)
 
 
 def _named(token: Token) -> str:

@@ -3,14 +3,22 @@ import { referencesOf, vectorsOf } from "./choices.js";
 import { closed } from "./compare.js";
 import { byId, h } from "./dom.js";
 import { formula, NAMES, positionsOpen, sentences } from "./explain.js";
-import { hubsClosed } from "./hubs.js";
+import { hubsOpen } from "./hubs.js";
 import { OFFERED } from "./offered.js";
+import { initial, keep, kept } from "./state.js";
 import { VIEWS } from "./views.js";
 
 const capital = (value) => value[0].toUpperCase() + value.slice(1);
 
-const radio = (name, value, shown, shut = false) =>
-  h("label", {}, h("input", { type: "radio", name, value, disabled: shut }), h("span", {}, shown));
+const radio = (name, value, shown) => h("label", {}, h("input", { type: "radio", name, value }), h("span", {}, shown));
+
+/** A choice that is not open is not shown, but where it is the one that is chosen. */
+function shut(input, closed) {
+  input.disabled = Boolean(closed);
+  input.closest("label").hidden = input.disabled && !input.checked;
+}
+
+let fresh = true; // until the controls are shown first
 
 /** Builds the controls for a model, and calls `change` with each choice as it is made. */
 export function bindControls(server, change) {
@@ -20,10 +28,7 @@ export function bindControls(server, change) {
   byId("heads").append(radio("head", "none", "–"), ...numbered("head", server.heads));
   byId("heads").querySelector("input").setAttribute("aria-label", "no head");
   for (const [name, choices] of Object.entries(server.choices)) {
-    const shown = choices.map((choice) => {
-      const { value, closed: shut } = choice.value ? choice : { value: choice };
-      return radio(name, value, NAMES[name]?.[value] ?? capital(value), Boolean(shut));
-    });
+    const shown = choices.map((choice) => choice.value ?? choice).map((value) => radio(name, value, NAMES[name]?.[value] ?? capital(value)));
     form.querySelector(`[data-control=${name}] .segments`).append(...shown);
   }
   form.querySelector("[data-control=view] .segments").append(...Object.entries(OFFERED).map(([name, { title }]) => radio("view", name, title)));
@@ -42,6 +47,7 @@ export function bindControls(server, change) {
     else if (name === "head") change({ head: value === "none" ? null : Number(value) });
     else change({ [name]: name === "layer" ? Number(value) : value });
   });
+  byId("advanced").firstElementChild.addEventListener("click", () => keep("advanced", !byId("advanced").open));
   // The column beside the tables; on a narrow page it is folded away until it is asked for.
   const fold = byId("fold");
   const shown = () => fold.setAttribute("aria-expanded", String(byId("side").checkVisibility()));
@@ -56,52 +62,53 @@ export function bindControls(server, change) {
 /** Sets every control, shows those that matter to the view, and says what each choice means. */
 export function showControls(state, server) {
   const form = byId("controls");
-  for (const input of form.querySelectorAll("input[type=radio]")) input.checked = input.value === String(state[input.name] ?? "none");
-  const open = positionsOpen(state, server);
-  form.elements.position.disabled = !open;
-  form.elements.position.checked = state.position && open;
-  const shut = Boolean(hubsClosed(state, server));
-  form.elements.hubs.disabled = shut;
-  form.elements.hubs.checked = state.hubs && !shut;
-  form.elements.teach.checked = state.teach;
-  form.elements.chat.checked = state.chat;
-  form.elements.special.checked = state.special;
-  for (const [name, shown] of Object.entries({ chat: server.chat || state.chat, system: state.chat, special: !state.chat, pair: !state.chat })) {
-    const input = form.elements[name];
-    (input.closest("label") ?? input).hidden = !shown || state.ids !== null;
-    if (input.type === "text" && document.activeElement !== input) input.value = state[name] ?? "";
+  for (const input of form.querySelectorAll("input")) {
+    if (input.type === "radio") input.checked = input.value === String(state[input.name] ?? "none");
+    else if (input.type === "checkbox") input.checked = state[input.name];
+    else if (input !== document.activeElement) input.value = state[input.name] ?? "";
   }
-  form.elements.isolated.checked = state.isolated;
-  form.elements.isolated.disabled = !server.alone.streams;
-  for (const input of form.querySelectorAll("[type=number]")) if (input !== document.activeElement) input.value = state[input.name] ?? "";
-  form.elements.map_at.disabled = !open;
-  form.elements.perplexity.disabled = state.method === "pca";
+  for (const [name, shown] of Object.entries({ chat: server.chat || state.chat, system: state.chat, special: !state.chat, pair: !state.chat })) {
+    (form.elements[name].closest("label") ?? form.elements[name]).hidden = !shown || state.ids !== null;
+  }
+  const open = positionsOpen(state, server);
+  form.elements.position.checked &&= open;
+  shut(form.elements.map_at, !open);
+  shut(form.elements.perplexity, state.method === "pca");
   byId("other-text").hidden = state.compare !== "text";
   byId("other-model").hidden = state.compare !== "model";
-  if (document.activeElement !== byId("other-text")) byId("other-text").value = state.other_text ?? "";
   if (state.other_model) byId("other-model").value = state.other_model;
-  for (const [choice, why] of Object.entries(closed(state, server))) {
-    form.querySelector(`[name=compare][value=${choice}]`).disabled = Boolean(why);
-  }
+  const why = closed(state, server);
+  for (const input of form.querySelectorAll("[name=compare]")) shut(input, why[input.value]);
+  byId("nothing").textContent = why[state.compare] ? `There is nothing to compare: ${why[state.compare]}.` : "";
   const references = referencesOf(state, server);
-  for (const input of form.querySelectorAll("[name=reference]")) input.disabled = !references.includes(input.value);
+  for (const input of form.querySelectorAll("[name=reference]")) shut(input, !references.includes(input.value));
   for (const input of form.querySelectorAll("[name=space], [name=metric]")) {
     const closed = server.choices.space.some(({ value, closed: why }) => input.name === "space" && value === input.value && why);
-    input.disabled = closed || Boolean(VIEWS[state.view].shut?.[input.name].includes(input.value));
+    shut(input, closed || VIEWS[state.view].shut?.[input.name].includes(input.value));
   }
   const vectors = vectorsOf(state, server);
+  const vector = vectors.includes(state.vector) ? state.vector : "z";
   for (const input of form.querySelectorAll("[name=vector]")) {
-    input.disabled = !vectors.includes(input.value);
-    input.checked = input.value === (vectors.includes(state.vector) ? state.vector : "z");
+    input.checked = input.value === vector;
+    shut(input, !vectors.includes(input.value));
   }
+  byId("tour-classroom").setAttribute("aria-pressed", state.classroom);
   const says = sentences(state, server);
   const plain = !state.chat && state.pair === null && state.special && state.ids === null;
-  const matter = ["view", ...(server.chat || !plain ? ["given"] : []), ...VIEWS[state.view].controls];
+  // What would change nothing is not shown.
+  const idle = { position: !open, hubs: !hubsOpen(state, server), isolated: !server.alone.streams, reference: !references.length, vector: vectors.length < 2, teach: vector !== "z" };
+  const controls = state.view === "survey" && !server.survey.survey ? [] : VIEWS[state.view].controls.filter((name) => !idle[name]);
+  const matter = ["view", ...(server.chat || !plain ? ["given"] : []), ...controls, "classroom"];
   for (const part of form.querySelectorAll("[data-control]")) {
     const [sentence, terms] = says[part.dataset.control];
     part.hidden = !matter.includes(part.dataset.control);
     part.querySelector(".says").textContent = sentence;
     part.querySelector("summary").title = sentence;
     part.querySelector(".formula").replaceChildren(formula(terms));
-  }
+  }  const start = initial(server.defaults);
+  const differs = (part) => !part.hidden && [...part.querySelectorAll("input")].some(({ name }) => state[name] !== start[name]);
+  const set = [...byId("advanced").querySelectorAll("[data-control]")].filter(differs).length;
+  byId("advanced").firstElementChild.textContent = set ? `Advanced (${set} set)` : "Advanced";
+  if (fresh) byId("advanced").open = set > 0 || kept("advanced") === "true";
+  fresh = false;
 }

@@ -1,8 +1,7 @@
 // What each control and table means: one plain sentence, its formula, and the method told with the reader's own example.
-import { moves, referencesOf, vectorsOf } from "./choices.js";
+import { moves, vectorsOf } from "./choices.js";
 import { compareSays } from "./compare.js";
 import { byId, h, label } from "./dom.js";
-import { hubsSays } from "./hubs.js";
 import { count, distance, tiny } from "./numbers.js";
 
 // Sentences and formulas are data (words.json), sent with the page.
@@ -24,14 +23,8 @@ function spaceSays({ space }, server) {
   return [says + why, terms];
 }
 
-function positionNow(state, server) {
-  if (state.reference === "isolated") return "isolated";
-  if (!moves(state, server)) return referencesOf(state, server).length ? "none" : "unplaced";
-  return state.position ? "on" : "off";
-}
-
 /** Whether the position switch has a meaning. */
-export const positionsOpen = (state, server) => ["on", "off"].includes(positionNow(state, server));
+export const positionsOpen = (state, server) => state.reference !== "isolated" && moves(state, server);
 
 /** For each control, its sentence and its formula, as it stands. */
 export function sentences(state, server) {
@@ -44,13 +37,14 @@ export function sentences(state, server) {
     vector: WORDS.vector[vectorsOf(state, server).includes(state.vector) ? state.vector : "z"],
     weigh: WORDS.weigh[state.weigh],
     metric: WORDS.metric[state.metric] ?? untold(state.metric),
-    reference: referencesOf(state, server).length ? [server.references[state.reference], WORDS.reference[state.reference]] : WORDS.no_reference,
-    position: WORDS.position[positionNow(state, server)],
+    reference: [server.references[state.reference], WORDS.reference[state.reference]],
+    position: WORDS.position[state.position ? "on" : "off"],
     candidates: WORDS.candidates[state.candidates],
     mask: state.mask === "model" ? WORDS.own_mask[server.causal ? "causal" : "full"] : WORDS.mask[state.mask],
     method: WORDS.method[state.method],
-    hubs: [hubsSays(state, server), "score = (s(z_i, R_t) − μ_t) / σ_t"],
+    hubs: WORDS.hubs[state.hubs ? "on" : "off"],
     teach: WORDS.teach,
+    classroom: WORDS.classroom,
     isolated: WORDS.isolated,
     sample: WORDS.sample,
     compare: [compareSays(state, server), "overlap = |A ∩ B| / k, moved = rank_B − rank_A"],

@@ -1,12 +1,14 @@
 // The view of one layer: what every head is nearest to.
 import { post, standing } from "./api.js";
+import { cards } from "./cards.js";
 import { question } from "./compare.js";
-import { h, label } from "./dom.js";
+import { h, label, parsed } from "./dom.js";
 import { folded, meaning, partsOf, stepsOf, TABLES } from "./explain.js";
 import { HUBS, hubsAsk } from "./hubs.js";
 import { count } from "./numbers.js";
+import { paged } from "./pages.js";
 import { barred, choosable, laidOut, looks } from "./sheets.js";
-import { usualAsk, usualRow, usualSays } from "./survey.js";
+import { usualAsk, usualRows, usualSays } from "./survey.js";
 import { whyAsk, whySays } from "./why.js";
 
 export const controls = ["layer", "head", "space", "vector", "metric", "reference", "position", "candidates", "mask", "hubs", "teach", "compare"];
@@ -46,11 +48,12 @@ export function paint([given, ...more], state, server, tokens, background = null
     name: `${own.label} · layer ${answer.layer}`,
     notes: [...answer.notes.map((note) => ["Note ", note]), ...others.map((note) => ["Note on the right side ", note]), ...(background?.notes ?? []).map((note) => ["Note ", note])],
     figures: {
+      ...cards(given, answer, state, server, tokens),
       neighbors: neighbors(sheets, background, state.head, usual),
-      suppressed: sheets("suppressed").map((one) => barred(choosable(one, state.head))),
+      suppressed: sheets("suppressed").map((one) => barred(choosable(looks(one, "whole"), state.head))),
       why: why ? [looks(barred(laidOut(why)("why")[0]), "sources"), ...meaning(whySays(why))] : [],
       // Made by the server, with everything of the text and the vocabulary escaped.
-      worked: worked ? [...new DOMParser().parseFromString(worked.html, "text/html").body.children] : [],
+      worked: worked ? parsed(worked.html) : [],
       positions: positions(sheets, answer, state, server),
     },
     steps: stepsOf("heads", partsOf(answer, server)),
@@ -65,14 +68,13 @@ function neighbors(sheets, background, head, usual) {
     : background
       ? [laidOut(background)("hub-aware")[0], "versus hubs", [folded(HUBS)]] // what it means stands in its legend
       : [sheets("neighbors")[0], "", meaning(TABLES.neighbors)];
-  const row = usualRow(usual, kind ? 2 : 1);
-  if (row) table.querySelector("thead").append(row);
-  return [barred(choosable(looks(table, kind), head)), ...usualSays(usual), ...told];
+  table.querySelector("thead").append(...usualRows(usual, kind ? 2 : 1));
+  return [barred(choosable(looks(table, `${kind} whole`), head)), ...usualSays(usual), ...told];
 }
 
 /** The second table; the rest of a long text is asked for when the button under it is pressed. */
 function positions(sheets, answer, state, server) {
-  const shown = (one) => [...one("positions").map((table) => barred(choosable(table, state.head))), ...meaning(TABLES.positions)];
+  const shown = (one) => [...one("positions").map((table) => barred(choosable(looks(table, "whole"), state.head))), ...meaning(TABLES.positions)];
   const whole = h("div", {}, shown(sheets));
   const length = answer.tokens.length;
   if (answer.heads[0].positions.length === length) return [whole];
@@ -82,6 +84,7 @@ function positions(sheets, answer, state, server) {
     const signal = standing();
     const answer = await post("nearest", { ...asked, positions: null }, signal).catch((fault) => { if (!signal.aborted) throw fault; });
     if (answer) whole.replaceChildren(...shown(laidOut(answer)));
+    paged(whole);
   });
   whole.querySelector(".hs-sheet").append(more);
   return [whole];

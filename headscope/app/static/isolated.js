@@ -6,7 +6,7 @@ import { count, size } from "./numbers.js";
 const EVERY = 500; // milliseconds
 
 /** A duration in words. */
-function rest(seconds) {
+export function rest(seconds) {
   if (seconds === null) return "";
   if (seconds < 90) return `, about ${Math.max(1, Math.round(seconds))} s left`;
   return `, about ${Math.round(seconds / 60)} min left`;

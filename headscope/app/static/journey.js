@@ -1,9 +1,9 @@
 // The view of the way through the layers: every token's residual stream, stage by stage, and how much the layers mix.
 import { post, said, standing } from "./api.js";
 import { read } from "./choices.js";
-import { byId, h, label } from "./dom.js";
+import { bars, lines } from "./curves.js";
+import { h, label } from "./dom.js";
 import { folded, stepsOf } from "./explain.js";
-import { count, distance } from "./numbers.js";
 import { laidOut, looks } from "./sheets.js";
 
 export const controls = ["layer", "head", "position", "isolated", "mask"];
@@ -12,19 +12,6 @@ const journeyOf = (state) => ({ ...read(state), position: state.position, isolat
 
 /** The questions: both are about the whole text, and laid out at the token, which the server does with what it has at hand. */
 export const questions = (state) => [["journey", { ...journeyOf(state), token: state.token }], ["mixing", { ...read(state), token: state.token, html: true }]];
-
-const MEASURES = {
-  own_rank: ["Rank of the own input embedding", "Among the whole vocabulary, by cosine; 1 is the nearest. A logarithmic scale.", count, "log"],
-  isolated_rank: ["Rank of the same token read alone", "Among the whole vocabulary read alone, at the same stage, by cosine; 1: it is still nearest to itself. A logarithmic scale.", count, "log"],
-  own_cosine: ["Cosine to the own input embedding", "1 is the same direction: the token is still what it was.", distance],
-  isolated_cosine: ["Cosine to the same token read alone", "The same stage of a text that has no other token: what is below 1 came from this text.", distance],
-  norm: ["Length of the residual stream", "A logarithmic scale.", distance, "log"],
-  overlap: ["Neighbours kept", "How many of the nearest vocabulary tokens a stage has in common with the one before.", distance],
-};
-// Told apart by their dashes too. The selected token is drawn in ink, with points.
-const CLASSES = { content: ["accent", "solid"], function: ["own", "dash"], punctuation: ["soft", "dot"], other: ["variant", "dashdot"] };
-const KINDS = { weights: ["soft", "dot", "circle"], norms: ["own", "dash", "square"], norms_all: ["variant", "dashdot", "diamond"], residual: ["text", "longdash", "triangle-up"], layernorm: ["accent", "solid", "x"] };
-const percent = (value) => (value === null ? "–" : `${(100 * value).toFixed(1)} %`);
 
 /** Both answers as a title, notes and figures. */
 export function paint([journey, mixing], state, server, tokens) {
@@ -37,10 +24,10 @@ export function paint([journey, mixing], state, server, tokens) {
     figures: {
       journey: [
         looks(laidOut(journey)("journey")[0], "stages"),
-        plots(measuresOf(own).map((measure) => lines(measure, journey, own, state))),
+        plots(lines(journey, own, (measure) => every(measure, state))),
       ],
       mixing: [looks(laidOut(mixing)("mixing_at")[0], "stages"), folded("|Σ_(j≠i) α_ij f(x_j)| / (|Σ_(j≠i) α_ij f(x_j)| + |α_ii f(x_i) + x_i|), f(x) = W_O v"),
-        plots([bars(mixing, "mean of the tokens", "mixing", (layer, kind) => layer.means[kind]), bars(mixing, `at ${own.label}`, "mixing-token", atToken(own))])],
+        plots(bars(mixing, own))],
     },
     steps: stepsOf("journey"),
   };
@@ -53,59 +40,8 @@ function plots(wanted) {
   return place;
 }
 
-/** What was measured: the rank among the vocabulary read alone is there where it was asked for. */
-const measuresOf = (token) => Object.keys(MEASURES).filter((measure) => token[measure]);
-
-/** The measures that a stage has; the first has nothing before it to share neighbours with. */
-const at = (token, measure, stage) => (measure === "overlap" ? (stage ? token.overlap[stage - 1] : null) : token[measure][stage]);
-
 /** The numbers of a plot, every token's; laid out when they are asked for, since a long text has many. */
 const every = (measure, state) => post("journey", journeyOf(state), standing()).then(
   (answer) => looks(laidOut(answer)(measure)[0], "stages every"),
   (fault) => h("p", { class: "banner" }, said(fault)), // where another view was asked for, nobody sees it
 );
-
-/** The plot of one measure of all tokens: a line a token, in one trace a class of words. */
-function lines(measure, { tokens, stages }, own, state) {
-  const [title, says, shown, scale] = MEASURES[measure];
-  const one = (token) => stages.map((_, n) => [n, at(token, measure, n), token.position, `${token.position} ${token.label}, ${stages[n]}`]);
-  const trace = (points, more) => ({
-    type: "scatter", mode: "lines", x: points.map(([n]) => n), y: points.map(([, y]) => y), customdata: points.map(([, , p]) => p),
-    text: points.map(([, y, , name]) => `${name}: ${y === null ? "–" : shown(y)}`), hoverinfo: "text", connectgaps: false, ...more,
-  });
-  const draw = (ink) => {
-    const classes = Object.entries(CLASSES).map(([name, [colour, dash]]) => {
-      const points = tokens.filter((token) => token.word_class === name && token !== own).flatMap((token) => [...one(token), [null, null, null, ""]]);
-      return trace(points, { name, line: { color: ink[colour], dash, width: 1.3 }, opacity: 0.75 });
-    });
-    const selected = trace(one(own), { name: `${own.label} (${own.position})`, mode: "lines+markers", line: { color: ink.ink, width: 3 }, marker: { color: ink.ink, size: 6 } });
-    return { data: [...classes.filter(({ x }) => x.length), selected], layout: { ...legend, xaxis: stageAxis(stages), yaxis: { type: scale ?? "linear", ...(scale && { dtick: "D2" }), exponentformat: "none" } } };
-  };
-  return { id: measure.replace("_", "-"), name: title, says, draw, table: () => every(measure, state), choose: ({ customdata }) => byId("tokens").children[customdata].click() };
-}
-
-const legend = { showlegend: true, legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" }, margin: { l: 52, r: 12, t: 34, b: 50 } };
-
-/** Stages from left to right; layers are named, and between two names stands the stage after the attention. */
-function stageAxis(stages) {
-  const step = Math.ceil((stages.length - 1) / 24);
-  const named = stages.map((_, n) => n).filter((n) => n % (2 * step) === 0);
-  return { title: { text: "after layer" }, tickvals: named, ticktext: named.map((n) => (n ? n / 2 - 1 : "input")), range: [-0.3, stages.length - 0.7] };
-}
-
-/** The ratio of a layer and kind at a token: where every head has one, their mean. */
-const atToken = ({ position }) => (layer, kind) => (kind in layer ? layer[kind][position] : mean(layer.heads.map((head) => head[kind][position])));
-const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
-
-/** The plot of a line a kind over the layers. */
-function bars({ layers, kinds }, whose, id, ratio) {
-  const draw = (ink) => ({
-    data: kinds.map(({ kind, name }) => {
-      const [colour, dash, symbol] = KINDS[kind];
-      const y = layers.map((layer) => ratio(layer, kind));
-      return { type: "scatter", mode: "lines+markers", name, x: layers.map(({ layer }) => layer), y, text: y.map((value, n) => `${name}, layer ${n}: ${percent(value)}`), hoverinfo: "text", line: { color: ink[colour], dash, width: 2 }, marker: { color: ink[colour], symbol, size: 8 } };
-    }).filter(({ y }) => y.some((value) => value !== null)),
-    layout: { ...legend, xaxis: { title: { text: "layer" }, dtick: Math.ceil(layers.length / 12) }, yaxis: { range: [0, 1], tickformat: ".0%" } },
-  });
-  return { id, name: `Mixing by layer, ${whose}`, says: "From bare weights to what leaves the norm: each line takes in what the one before leaves out.", draw };
-}

@@ -1,6 +1,7 @@
 // The page: a view (state.js) becomes a question (api.js), and its answer is painted (tokens.js, views.js).
 import { askOf, begin, lines, Lost, post, Refused, returned, standing } from "./api.js";
 import { read as given } from "./choices.js";
+import { bindClassroom } from "./classroom.js";
 import { question } from "./compare.js";
 import { bindControls, showControls } from "./controls.js";
 import { byId, h } from "./dom.js";
@@ -10,8 +11,10 @@ import { alongTokens, onCell, throughCells } from "./keyboard.js";
 import { markChosen, markTokens } from "./marks.js";
 import { bindModels } from "./models.js";
 import { bindShortcuts } from "./shortcuts.js";
-import { fromAddress, initial, modelOf, toAddress } from "./state.js";
+import { paged } from "./pages.js";
+import { fromAddress, initial, keep, modelOf, toAddress } from "./state.js";
 import { bindTake } from "./take.js";
+import { testIt } from "./tested.js";
 import { buttons, selection } from "./tokens.js";
 import { bindTour } from "./tour.js";
 import { VIEWS } from "./views.js";
@@ -25,6 +28,7 @@ let tokens = null; // of the text that was read last
 let read = null; // which text and mask that was
 let unwait = () => {}; // stops the timers that say so
 let waiting = false; // whether it is said
+const GIVEN = ["text", "chat", "system", "pair", "special", "ids", "mask"]; // what is read
 const STALE = 700; // milliseconds after which a view that waits is blank
 
 askOf(server.model);
@@ -133,6 +137,7 @@ async function recover(fault, signal) {
 /** Takes a choice: into the state, into the address, onto the page. */
 function change(choice) {
   const next = { ...state, why: null, ...choice };
+  if ("classroom" in choice) keep("classroom", choice.classroom);
   if (address(next) === address(state)) return;
   state = next;
   // A key held down would fill the history.
@@ -224,11 +229,16 @@ function paintTokens(answer) {
 }
 
 function paint(answers, more) {
+  settled(); // tables are measured where they are seen
   const { title, name, notes, figures, steps } = VIEWS[state.view].paint(answers, state, server, tokens, more, show);
   byId("title").replaceChildren(...title);
-  byId("notes").replaceChildren(...notes.map(([lead, note]) => h("p", {}, h("strong", {}, lead), note)));
+  const told = notes.map(([lead, note]) => [h("strong", {}, lead), note.replace(/ In a program: .*$/s, "")]);
+  const number = told.length > 1 && h("span", { class: "more" }, `${told.length} notes`);
+  byId("notes").replaceChildren(...told.map((note, n) => (n ? h("p", {}, note) : h("summary", {}, h("span", {}, note), number || []))));
   for (const place of document.querySelectorAll("#view .figure")) place.replaceChildren(...(figures[place.id] ?? []));
   byId("steps").replaceChildren(steps);
+  testIt(server, show);
+  paged(byId("view"));
   markChosen(byId("view"), state);
   performance.mark("tables");
   document.title = `${name} · headscope`;
@@ -260,16 +270,21 @@ byId("view").addEventListener("click", ({ target }) => {
 throughCells(byId("view"));
 onCell(byId("neighbors"), (cell) => change(whyOf(cell) === state.why ? { why: null } : { why: whyOf(cell), head: Number(cell.head) }));
 for (const place of ["positions", "attention", "pattern", "written"]) onCell(byId(place), (cell) => change({ token: Number(cell.position) }));
+onCell(byId("survey"), ({ layer, head }) => change({ view: "heads", layer: Number(layer), head: Number(head) }));
 markTokens(document.querySelector("main"), byId("readout"));
+let width = 0;
+new ResizeObserver(([{ contentRect }]) => { if (width !== (width = contentRect.width)) paged(byId("view")); }).observe(byId("view"));
 new ResizeObserver(() => document.documentElement.style.setProperty("--held", `${byId("bar").offsetHeight}px`)).observe(byId("bar"));
 bindControls(server, change);
 bindModels(server, closedModel(), (name, { layers, heads }) => {
   const there = { ...state, layer: Math.min(state.layer, layers - 1), head: state.head < heads ? state.head : null, why: null };
   location.assign(toAddress(there, start, name, true));
 });
+if (state.classroom) history.replaceState(null, "", address(state)); // as it is remembered
 bindShortcuts();
 bindTake();
-bindTour(server, (search) => change(fromAddress(search, start, server)));
+bindClassroom(document.querySelectorAll("main > :not(#bar)"), () => state.classroom);
+bindTour(() => [given(state), Object.fromEntries(GIVEN.map((name) => [name, state[name]]))], change);
 addEventListener("keydown", () => { byKey = true; }, true);
 addEventListener("pointerdown", () => { byKey = false; }, true);
 addEventListener("popstate", () => {

@@ -21,7 +21,7 @@ export function bindModels(server, asked, go) {
 }
 
 function paintHead(server, asked) {
-  const size = `${server.layers} layers × ${server.heads} heads of ${server.d_head}, ${count(server.vocab_size)} tokens`;
+  const size = `${server.layers} layers × ${server.heads} heads of ${server.d_head}${server.shared && ` (${server.shared})`}, ${count(server.vocab_size)} tokens`;
   byId("model").replaceChildren(
     h("button", { type: "button", class: "quiet", popovertarget: "models", title: "Open another model" }, server.name),
     h("p", {}, size),

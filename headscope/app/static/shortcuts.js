@@ -1,14 +1,14 @@
 // Single keys: each presses what the pointer could press, so a key never does what the page does not show.
 import { byId } from "./dom.js";
-
-const remembered = () => { try { return localStorage.getItem("keys") !== "off"; } catch { return true; } };
-const remember = (on) => { try { localStorage.setItem("keys", on ? "on" : "off"); } catch { /* lasts as long as the page */ } };
+import { keep, kept } from "./state.js";
 
 /** Presses the choice of a control that is `by` places from the one that stands; at its end it begins again if `round`. */
 function step(name, by, round = true) {
   const all = [...document.querySelectorAll(`input[name=${name}]:enabled`)].filter((one) => !one.closest("[data-control]").hidden);
   const to = all.findIndex((one) => one.checked) + by;
-  (round ? all[(to + all.length) % all.length] : all[to])?.click();
+  const next = round ? all[(to + all.length) % all.length] : all[to];
+  next?.closest("#advanced")?.setAttribute("open", "");
+  next?.click();
 }
 
 /** Presses the token that is `by` places from the selected one. */
@@ -44,8 +44,8 @@ const ELSEWHERE = "input, textarea, select, [contenteditable], .scroll, dialog";
 /** Listens for single keys, as long as the reader has not switched them off. */
 export function bindShortcuts() {
   const on = byId("keys-on");
-  on.checked = remembered();
-  on.addEventListener("change", () => remember(on.checked));
+  on.checked = kept("keys") !== "off";
+  on.addEventListener("change", () => keep("keys", on.checked ? "on" : "off"));
   addEventListener("keydown", (event) => {
     if (event.target.id === "text" && event.key === "Escape") event.target.blur();
     if (!on.checked || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;

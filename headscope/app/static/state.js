@@ -1,6 +1,10 @@
 // The view as one plain object, and as an address that shows it again.
 import { VIEWS } from "./views.js";
 
+/** What this browser remembers; it may refuse to, and then a choice lasts as long as the page. */
+export const kept = (name) => { try { return localStorage.getItem(name); } catch { return null; } };
+export const keep = (name, value) => { try { localStorage.setItem(name, value); } catch { /* see above */ } };
+
 /** Which choices there are: the server's, and those of the page itself. */
 const open = ({ choices }) => ({
   ...choices,
@@ -44,12 +48,13 @@ export const initial = ({ text, token, reference }) => ({
   seed: 0,
   perplexity: 30,
   isolated: false,
+  classroom: false,
 });
 
 /** The view that an address asks for; what it does not say, or says wrongly, is as in `initial`. */
 export function fromAddress(search, start, server) {
   const asked = new URLSearchParams(search);
-  const state = { ...start };
+  const state = { ...start, classroom: kept("classroom") === "true" };
   for (const name of ["text", "system", "pair", "into", "word", "other_text", "other_model"]) if (asked.get(name)?.trim()) state[name] = asked.get(name).trim();
   for (const name of ["token", "layer", "head", "size", "map_at", "map_k", "seed"]) {
     if (/^\d{1,10}$/.test(asked.get(name) ?? "")) state[name] = Number(asked.get(name));
@@ -61,7 +66,7 @@ export function fromAddress(search, start, server) {
   for (const [name, values] of Object.entries(open(server))) {
     if (values.includes(asked.get(name))) state[name] = asked.get(name);
   }
-  for (const name of ["chat", "special", "position", "hubs", "teach", "isolated"]) {
+  for (const name of ["chat", "special", "position", "hubs", "teach", "isolated", "classroom"]) {
     if (["true", "false"].includes(asked.get(name))) state[name] = asked.get(name) === "true";
   }
   return state;

@@ -1,98 +1,77 @@
 // How the heads usually behave: a survey's figures under the heads' names; and the view of all of them, which opens one.
-import { Lost, post, Refused } from "./api.js";
+import { post, said } from "./api.js";
 import { question } from "./compare.js";
 import { h } from "./dom.js";
 import { stepsOf } from "./explain.js";
-import { count, points } from "./numbers.js";
-import { scrolled } from "./tables.js";
+import { count } from "./numbers.js";
+import { laidOut, looks } from "./sheets.js";
 
-const MARKS = { above: "▲", below: "▼", "at chance": "=", undetermined: "?" };
-// What the figures are held against, where that is not what other documents give.
-const OVER = { own: "over even attention", carry: "over even attention" };
-const NAMES = { in_text: "in text", own: "Own", carry: "Carry", signal: "Signal" };
+let figure = "in_text"; // of the grid
 
 /** The question for a view's usual figures; null where no survey is open. */
 export function usualAsk(asked, server) {
   if (!server.survey.survey) return null;
   const { layer, space, reference, metric, position, candidates, vector, mask } = asked;
-  return ["usual", { layer, space, reference, metric, position, candidates, vector, mask }];
+  return ["usual", { layer, space, reference, metric, position, candidates, vector, mask, html: true }];
 }
 
-/** A row under the heads' names, one cell a head, each `span` columns wide; null where there are no figures. */
-export function usualRow(usual, span = 1) {
-  if (!usual?.heads) return null;
-  const cells = usual.heads.map((head) => h("td", { colspan: span, class: "usual" }, Object.keys(NAMES).map((name) => line(name, head[name]))));
-  return h("tr", { class: "usually" }, h("th", { scope: "row", title: `how each head usually behaves: survey ${usual.survey.name}` }, "usual"), cells);
+/** Rows under the heads' names, one a figure, each cell `span` columns wide; none where there are no figures. */
+export function usualRows(usual, span = 1) {
+  if (!usual?.html) return [];
+  const rows = [...laidOut(usual)("usual")[0].querySelectorAll("tbody tr")];
+  for (const row of rows) {
+    row.className = "usually";
+    for (const cell of [...row.cells].slice(1)) Object.assign(cell, { colSpan: span, title: cell.dataset.says });
+  }
+  return rows;
 }
-
-function line(name, figure) {
-  const shown = figure?.verdict ? h("span", { class: "verdict", "data-verdict": figure.verdict }, MARKS[figure.verdict]) : null;
-  if (!shown) return h("div", {}, `${NAMES[name]} –`);
-  const amount = name === "in_text" ? points(figure.value, false) : points(figure.difference, true);
-  const chance = name === "in_text" ? h("span", { class: "place" }, ` / ${points(figure.chance, false)}`) : null;
-  const title = `${NAMES[name]}: ${said(figure)}; ${OVER[name] ?? "over chance"} ${points(figure.difference, true)}, ${interval(figure)}`;
-  return h("div", { title }, `${NAMES[name]} `, h("span", { class: "amount" }, amount), chance, " ", shown, h("span", { class: "hidden" }, ` ${figure.verdict}`));
-}
-
-/** A verdict with what belongs to it: that a sure difference is small, or what the texts would have shown. */
-function said({ verdict, small, smallest }) {
-  if (small) return `${verdict}, small`;
-  return verdict === "undetermined" && smallest !== null ? `undetermined (${points(smallest, false)} or more would show)` : verdict;
-}
-
-const interval = ({ difference_low, difference_high }) =>
-  difference_low === null ? "without an interval: too few documents" : `95 % interval ${difference_low.toFixed(3)} to ${difference_high.toFixed(3)}`.replaceAll("-", "−");
 
 /** What the figures are of, or why there are none; nothing where no survey is open. */
 export function usualSays(usual) {
   if (!usual) return [];
   const { survey, says } = usual;
   const of = `Usual: survey ${survey.name}, ${count(survey.positions)} tokens of ${count(survey.texts)} texts.`;
-  if (says) return [h("p", { class: "says usual-says" }, `${of} ${says}`)];
-  const read =
-    "“In text”: how often the nearest token is one of the text, and by chance; Signal: over chance; Own (within the text) " +
-    "and Carry: over even attention. ▲ above, ▼ below, = at chance, ? undetermined.";
-  return [h("p", { class: "says usual-says" }, `${of} ${read}`)];
+  return [h("p", { class: "says usual-says" }, `${of} ${says ?? "In text and Signal over chance, Own and Carry over even attention: see the view Survey."}`)];
 }
 
 export const controls = ["layer", "head", "space", "metric", "reference", "position", "candidates", "mask"];
 
-/** The question: the figures of every layer. */
+/** The question: the survey by layer, and every head in the figure that is chosen. */
 export function questions(state, server) {
   const [, asked] = question({ ...state, compare: "none", vector: "z" }, server);
-  return Array.from({ length: server.layers }, (_, layer) => usualAsk({ ...asked, layer }, server)).filter(Boolean);
+  const usual = usualAsk(asked, server);
+  return usual ? [["survey/figures", { ...usual[1], figure }]] : [];
 }
 
-/** Every layer and head with the marks of its figures; and the form that opens a survey, which calls `again`. */
-export function paint(answers, state, server, tokens, more, again) {
+/** The survey that is open, by layer and by head; and the form that opens one, which calls `again`. */
+export function paint([answer], state, server, tokens, more, again) {
   const { survey, may_open } = server.survey;
-  const command = h("code", {}, "headscope survey TEXTS --model MODEL -o DIR");
-  const says = survey
-    ? [`Survey ${survey.name} is open: ${count(survey.positions)} tokens of ${count(survey.texts)} texts. Its figures stand under the heads’ names, too.`]
-    : ["One sentence proves nothing. ", command, ` measures many; ${may_open ? "open DIR here, and its" : "whoever runs this server can open one with --survey DIR, and its"} figures stand under the heads’ names, and here for every layer.`];
-  const columns = server.heads;
-  const top = h("tr", {}, h("td", {}, h("span", { class: "axes" }, "layer ↓ head →")), Array.from({ length: columns }, (_, head) => h("th", { scope: "col" }, head)));
-  const row = ({ heads }, layer) => h("tr", {}, h("th", { scope: "row" }, h("span", { class: "number" }, layer)), heads.map((head) => square(head, layer, state)));
-  const grid = answers[0]?.heads && scrolled("In text, Own, Carry and Signal of every head", { columns, top, rows: answers.map(row), kind: "atlas" });
+  const says = survey ? `Survey ${survey.name}: ${count(survey.positions)} tokens of ${count(survey.texts)} texts.` : "One sentence proves nothing: no survey of this model is open.";
+  const shown = answer?.charts.length ? [drawn(answer), choice(answer, again), ...laidOut(answer)().map((sheet) => looks(sheet, sheet.dataset.sheet))] : [];
   return {
     title: ["How heads usually behave"],
     name: "survey",
-    notes: [],
+    notes: answer?.says ? [["Note ", answer.says]] : [],
     steps: stepsOf("survey"),
-    figures: { survey: [h("p", { class: "says" }, ...says), concluded(survey), grid, ...usualSays(answers[0]), may_open ? opener(server, again) : null].filter(Boolean) },
+    figures: { survey: [h("p", { class: "says" }, says), concluded(survey), survey ? null : h("div", { id: "test-it" }), ...shown, may_open ? opener(server, again) : null].filter(Boolean) },
   };
 }
 
+/** The figures by layer; the server made them, with everything in them escaped. */
+const drawn = ({ charts }) => h("div", { class: "plots by-layer" }, charts.map(({ says, svg }) => {
+  const made = new DOMParser().parseFromString(svg, "text/html").body.firstChild;
+  return h("div", { class: "plot" }, made, h("p", { class: "hidden" }, says));
+}));
+
+/** Which figure the grid shows. */
+const choice = ({ figures }, again) => h("div", { class: "segments", role: "group", "aria-label": "The figure of every head" }, Object.entries(figures).map(([name, title]) => {
+  const button = h("button", { type: "button", "data-figure": name, "aria-pressed": String(name === figure) }, title);
+  button.addEventListener("click", () => { figure = name; again(); });
+  return button;
+}));
+
 /** What may be concluded of the model, in the survey's own lines. */
 const concluded = (survey) => (survey?.concluded.length ? h("ul", { class: "concluded" }, survey.concluded.map((line) => h("li", {}, line))) : null);
-
-function square(figures, layer, state) {
-  const marks = Object.keys(NAMES).map((name) => h("span", { class: "verdict", "data-verdict": figures[name]?.verdict }, MARKS[figures[name]?.verdict] ?? "–"));
-  const told = Object.keys(NAMES).map((name) => `${NAMES[name]} ${points(figures[name]?.difference ?? null, true)} (${figures[name] ? said(figures[name]) : "not measured"})`).join(", ");
-  const here = layer === state.layer && figures.head === state.head;
-  const where = { "data-layer": layer, "data-head": figures.head, "aria-current": here && "true" };
-  return h("td", {}, h("button", { type: "button", tabindex: "-1", title: `L${layer}H${figures.head}, over chance: ${told}`, ...where }, marks, h("span", { class: "hidden" }, ` layer ${layer} head ${figures.head}: ${told}`)));
-}
 
 function opener(server, again) {
   const field = h("input", { id: "survey-directory", type: "text", maxlength: "1000", spellcheck: "false", autocomplete: "off" });
@@ -111,8 +90,7 @@ function opener(server, again) {
       server.survey = await post("survey", { directory: field.value.trim() });
       again();
     } catch (fault) {
-      if (!(fault instanceof Refused || fault instanceof Lost)) throw fault;
-      const sentence = fault instanceof Refused ? fault.message : "the server does not answer.";
+      const sentence = said(fault);
       problem.textContent = sentence[0].toUpperCase() + sentence.slice(1);
       problem.hidden = false;
     }

@@ -1,19 +1,43 @@
-// The first visit: five steps, each a view of the page and what to see in it.
+// The guided visit: what the server measured on this text, a step a sentence, each beside the view that it speaks of.
+import { post, said } from "./api.js";
 import { byId } from "./dom.js";
 
-/** Binds the steps; `go` shows the view of an address. */
-export function bindTour(server, go) {
-  const steps = [...byId("tour").querySelectorAll("li")];
-  let at = 0;
+/** Binds the visit; `given` tells which text it is of, as the state and as the API name it, and `go` shows a view. */
+export function bindTour(given, go) {
+  const [tour, opener, back, next] = ["tour", "visit", "tour-back", "tour-next"].map(byId);
+  let steps, at, text, open = new AbortController();
+  const tell = (title, says, far = "") => ["title", "says", "at"].forEach((one, n) => { byId(`tour-${one}`).textContent = [title, says, far][n]; });
   const show = (to) => {
     at = to;
-    steps.forEach((step, n) => { step.hidden = n !== at; });
-    byId("tour-at").textContent = `${at + 1} of ${steps.length}`;
-    byId("tour-back").disabled = at === 0;
-    byId("tour-next").textContent = at === steps.length - 1 ? "Done" : "Next";
-    go(steps[at].dataset.view.replace("LAST", server.layers - 1));
+    tell(steps[at].title, steps[at].says, `${at + 1} of ${steps.length}`);
+    [back.hidden, next.hidden] = [at === 0, false];
+    next.textContent = at === steps.length - 1 ? "Done" : "Next";
+    go({ ...text, ...steps[at].view });
   };
-  byId("tour").addEventListener("toggle", ({ newState }) => { if (newState === "open") show(0); });
-  byId("tour-back").addEventListener("click", () => show(at - 1));
-  byId("tour-next").addEventListener("click", () => (at === steps.length - 1 ? byId("tour").hidePopover() : show(at + 1)));
+  const shown = (on) => {
+    open.abort();
+    tour.hidden = !on;
+    opener.setAttribute("aria-expanded", String(on));
+    (on ? tour : opener).focus();
+  };
+  opener.addEventListener("click", async () => {
+    if (!tour.hidden) return shown(false);
+    shown(true);
+    const { signal } = (open = new AbortController());
+    [back.hidden, next.hidden] = [true, true];
+    tell("A first visit", "Measuring this text …");
+    const [asked, kept] = given();
+    const answer = await post("visit", asked, signal).catch((fault) => ({ says: said(fault) }));
+    if (signal.aborted) return;
+    if (answer.says) return tell("A first visit", answer.says);
+    [steps, text] = [answer.steps, kept];
+    show(0);
+  });
+  back.addEventListener("click", () => { show(at - 1); next.focus(); });
+  next.addEventListener("click", () => (at === steps.length - 1 ? shown(false) : show(at + 1)));
+  byId("tour-close").addEventListener("click", () => shown(false));
+  byId("tour-classroom").addEventListener("click", () => byId("controls").elements.classroom.click());
+  addEventListener("keydown", ({ key, target }) => {
+    if (key === "Escape" && !tour.hidden && target.id !== "text" && !document.querySelector(":popover-open, dialog[open]")) shown(false);
+  });
 }

@@ -27,9 +27,7 @@ export function paint([answer], state, server, tokens) {
     notes: answer.notes.map((note) => ["Note ", note]),
     figures: {
       written: [
-        h("p", { class: "says" }, unchosen, TABLES.written[0]),
-        folded(TABLES.written[1]),
-        ...matrices(sheets, answer, tokens),
+        ...pictures(sheets, answer, tokens, unchosen),
         within(sheets("within")[0], state.head ?? answer.head),
         ...meaning(TABLES.within),
       ],
@@ -39,9 +37,17 @@ export function paint([answer], state, server, tokens) {
 }
 
 /** Why there are no matrices. */
+export const tooLong = (server, tokens) => `Whole matrices are drawn for texts of up to ${server.pattern} tokens; this one has ${tokens.length}.`;
+
+/** What is written where, beside what was attended, and what it means. */
+export const pictures = (sheets, answer, tokens, lead = "") => [
+  h("p", { class: "says" }, lead, TABLES.written[0]),
+  folded(TABLES.written[1]),
+  ...matrices(sheets, answer, tokens),
+];
+
 function without({ layer }, server, tokens) {
-  const says = `Whole matrices are drawn for texts of up to ${server.pattern} tokens; this one has ${tokens.length}. In the terminal: headscope look --view written.`;
-  return { title: [`Layer ${layer}: what its heads write where`], name: "written", notes: [], figures: { written: [h("p", { class: "says" }, says)] }, steps: stepsOf("written") };
+  return { title: [`Layer ${layer}: what its heads write where`], name: "written", notes: [], figures: { written: [h("p", { class: "says" }, tooLong(server, tokens))] }, steps: stepsOf("written") };
 }
 
 /** The figures of every head, whose names choose it. */

@@ -87,7 +87,7 @@ class Map(Answer):
         return self.place_by(self, reading)
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"place_by": None}  # it holds the model
+        return super().__getstate__() | {"place_by": None}  # it holds the model
 
     @property
     def facts(self) -> tuple[str, ...]:
@@ -171,6 +171,11 @@ class Map(Answer):
                 for text in self.texts
             ],
         }
+
+    def plotted(self) -> Mapping[str, Any]:
+        """The drawing, to move about in."""
+        places = [self.vocabulary, *(side for text in self.texts for side in (text.values, text.outputs))]
+        return {"kind": "map", "key": "", "points": torch.cat(places).flatten().tolist(), **self.labelled()}
 
     def sheets(self) -> tuple[Sheet, ...]:
         """The sample by its groups, with what the map is and how far it is to be trusted; then each text's moves."""

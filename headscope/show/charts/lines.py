@@ -38,14 +38,22 @@ class Panel(NamedTuple):
     log: bool = False
 
 
-def chart(name: str, title: str, caption: str, panels: Sequence[Panel], layers: int, axis: str = "layer") -> Chart:
-    """Panels in rows of three; a row's lines have one legend where all its panels show the same ones."""
-    rows_of = [panels[start : start + 3] for start in range(0, len(panels), 3)]
+def chart(
+    name: str,
+    title: str,
+    caption: str,
+    panels: Sequence[Panel],
+    layers: int,
+    axis: str = "layer",
+    across: int = 3,
+) -> Chart:
+    """Panels in rows of `across`; a row's lines have one legend where all its panels show the same ones."""
+    rows_of = [panels[start : start + across] for start in range(0, len(panels), across)]
     with style():
-        drawn = canvas(10.6, 2.6 * len(rows_of) + 0.2)
+        drawn = canvas(10.6 * across / 3, 2.6 * len(rows_of) + 0.2)
         for part, row in zip(drawn.subfigures(len(rows_of), 1, squeeze=False)[:, 0], rows_of, strict=True):
             part.set_facecolor("none")
-            axes = part.subplots(1, 3, squeeze=False)[0]
+            axes = part.subplots(1, across, squeeze=False)[0]
             for ax, panel in zip(axes, row, strict=False):
                 _draw(ax, panel, layers, axis)
             for ax in axes[len(row) :]:

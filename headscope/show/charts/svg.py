@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
 from typing import Any
@@ -65,7 +65,8 @@ def to_svg(canvas: Canvas, name: str) -> str:
     with style(), mpl.rc_context({"svg.hashsalt": name}):
         written = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        FigureCanvasSVG(canvas).print_svg(written, metadata=nothing)  # savefig draws every chart twice
+        print_svg: Callable[..., object] = FigureCanvasSVG(canvas).print_svg  # savefig draws every chart twice
+        print_svg(written, metadata=nothing)
     text = well_formed(written.getvalue())
     text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
     text = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", text)
@@ -89,6 +90,33 @@ def in_page(svg: str, title: str, name: str) -> str:
         f'aria-labelledby="{name}-title"><title id="{name}-title">{escape(title)}</title>'
     )
     return opened + body[head.end() :].rstrip()
+
+
+def without_styles(svg: str, title: str, name: str) -> str:
+    """The same for a page that takes no styles in its body: all that they say as attributes, each colour as a pair."""
+    body = re.sub(r"<style.*?</style>", "", in_page(svg, title, name), flags=re.DOTALL)
+    body = re.sub(r' style="([^"]*)"', lambda found: _as_attributes(found[1]), body)
+    for ink in INKS.values():
+        body = body.replace(f"var(--c{ink.light[1:]})", f"light-dark({ink.light}, {ink.dark})")
+    return body
+
+
+def _as_attributes(style: str) -> str:
+    """What a style says as attributes, of which there is none for all of a font.
+
+    >>> _as_attributes("fill: none; font: 700 9.5px 'DejaVu Sans', Arial")
+    ' fill="none" font-weight="700" font-size="9.5px" font-family="\'DejaVu Sans\', Arial"'
+    """
+    said = ""
+    for part in filter(None, (one.strip() for one in style.split(";"))):
+        name, _, value = (one.strip() for one in part.partition(":"))
+        font = re.fullmatch(r"(?:(\d+|bold) )?([\d.]+px) (.*)", value) if name == "font" else None
+        if font is None:
+            said += f' {name}="{value}"'
+        else:
+            weight = f' font-weight="{font[1]}"' if font[1] else ""
+            said += f'{weight} font-size="{font[2]}" font-family="{font[3]}"'
+    return said
 
 
 def variables(dark: bool) -> str:

@@ -48,11 +48,9 @@ class Over:
 
 
 @dataclass(frozen=True)
-class HeadOver:
-    """A head over even attention and over untrained twins (None: none were measured)."""
+class OverBoth:
+    """A head, or the mean of a layer's, over even attention and over untrained twins (None: none were measured)."""
 
-    layer: int
-    head: int
     even: Over
     twins: Over | None
 
@@ -83,6 +81,14 @@ class HeadOver:
 
 
 @dataclass(frozen=True)
+class HeadOver(OverBoth):
+    """The same of one head, and which it is."""
+
+    layer: int
+    head: int
+
+
+@dataclass(frozen=True)
 class Headline:
     """One statistic, `own` or `carry`, of every head in one view."""
 
@@ -103,19 +109,39 @@ class Headline:
 def headlines(rows: Iterable[Mapping[str, Any]]) -> list[Headline]:
     """The headlines of a survey's model, from rows of contrasts.parquet; views in their order there."""
     found: dict[tuple[View, str], dict[tuple[int, int], dict[str, Over]]] = {}
-    for row in rows:
-        known = row["null"] is None and row["head"] is not None and row["difference"] is not None
-        if known and row["between"] in (EVEN, TWINS) and row["statistic"] in STATISTICS:
-            view = View(*(row[name] for name in View._fields))
-            places = found.setdefault((view, row["statistic"]), {})
-            places.setdefault((row["layer"], row["head"]), {})[row["between"]] = Over(*(row[name] for name in _OVER))
+    for (view, statistic, layer, head), over in _overs(rows).items():
+        places = found.setdefault((view, statistic), {})
+        if head is not None:
+            places[layer, head] = over
     return [
         Headline(
             *key,
-            tuple(HeadOver(*at, over[EVEN], over.get(TWINS)) for at, over in sorted(places.items()) if EVEN in over),
+            tuple(HeadOver(over[EVEN], over.get(TWINS), *at) for at, over in sorted(places.items()) if EVEN in over),
         )
         for key, places in found.items()
+        if places
     ]
+
+
+def of_each(rows: Iterable[Mapping[str, Any]], view: View) -> dict[tuple[str, int, int | None], OverBoth]:
+    """Every head of a view, and every layer's mean (head None), by statistic, layer and head."""
+    return {
+        (statistic, layer, head): OverBoth(over[EVEN], over.get(TWINS))
+        for (of, statistic, layer, head), over in _overs(rows).items()
+        if of == view and EVEN in over
+    }
+
+
+def _overs(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[View, str, int, int | None], dict[str, Over]]:
+    """Both contrasts of each head and of each layer's mean, as far as they are there."""
+    found: dict[tuple[View, str, int, int | None], dict[str, Over]] = {}
+    for row in rows:
+        known = row["null"] is None and row["difference"] is not None
+        if known and row["between"] in (EVEN, TWINS) and row["statistic"] in STATISTICS:
+            view = View(*(row[name] for name in View._fields))
+            over = found.setdefault((view, row["statistic"], row["layer"], row["head"]), {})
+            over[row["between"]] = Over(*(row[name] for name in _OVER))
+    return found
 
 
 def principal(found: Sequence[Headline]) -> list[Headline]:

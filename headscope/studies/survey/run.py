@@ -70,6 +70,7 @@ class Survey:
         self.census = texts.census
         self._stores: dict[str | None, Store] = {}
         self._banks: dict[str | None, tuple[SurveyBank, SurveyBank | None]] = {}
+        self._twins: dict[str, Scope] = {}  # one at most: the last that was measured, should that be gone on with
 
     @classmethod
     def prepare(
@@ -187,7 +188,7 @@ class Survey:
         if null is not None:
             progress.say(f"measuring the null {null}")
         if null is not None and null.startswith("random-"):
-            scope = scope.randomised(int(null.removeprefix("random-")))
+            scope = self._twin(null)
         self._make_ready(scope)
 
         banks = self._of_chance(scope, null)
@@ -199,6 +200,14 @@ class Survey:
         before = progress.done
         run_shared(self.texts, store, into, self.part)
         progress.advance(before + left - progress.done)  # what other runs have measured meanwhile
+
+    def _twin(self, null: str) -> Scope:
+        """An untrained twin; of those before it nothing is held any more."""
+        if null not in self._twins:
+            for before in self._twins:
+                self._banks.pop(before, None)
+            self._twins = {null: self.scope.randomised(int(null.removeprefix("random-")))}
+        return self._twins[null]
 
     def _make_ready(self, scope: Scope) -> None:
         """What must be there before the first text: the reference isolated, where it is asked for."""

@@ -37,7 +37,7 @@ def test_the_report_begins_with_the_three_lines_of_every_survey(report: Path, su
 def planted(survey, even: list[Over], twins: list[Over | None]) -> list[Headline]:
     """The first heads of layer 0 with these differences, under the survey's principal view."""
     view = principal(headlines(survey.contrasts))[0].view
-    some = tuple(HeadOver(0, head, *both) for head, both in enumerate(zip(even, twins, strict=True)))
+    some = tuple(HeadOver(*both, 0, head) for head, both in enumerate(zip(even, twins, strict=True)))
     return [Headline(view, "carry", some)]
 
 

@@ -8,9 +8,9 @@ const INKS = ["paper", "ink", "soft", "rule", "edge", "accent", "own", "text", "
 const plots = new Map(); // by id: a plot that is shown again keeps its element, and the reader's zoom
 let library = null;
 
-/** plotly.js, loaded once. Its stylesheet is ours, since the page's policy refuses styles that a script writes. */
+/** plotly.js, loaded once; a file has it within. Its stylesheet is ours, since the page's policy refuses styles that a script writes. */
 function loaded() {
-  library ??= new Promise((done, failed) => {
+  library ??= window.Plotly ? Promise.resolve(window.Plotly) : new Promise((done, failed) => {
     const style = h("link", { rel: "stylesheet", href: new URL("plot.css", import.meta.url).href, id: "plotly.js-style-global", class: "no-inline-styles" });
     const script = h("script", { src: "plotly.js" });
     // It writes the styles of its maps (of the world) as soon as it is there, used or not: into something inert.

@@ -1,6 +1,6 @@
 // Answers as the server lays them out, made live: what a cell is about, the keyboard's way through them, bars, heads.
 import { h } from "./dom.js";
-import { distance, legend, scale } from "./numbers.js";
+import { distance, scale } from "./numbers.js";
 
 /** The tables of an answer by their names, or all; every word of the text and the vocabulary was escaped by the server. */
 export function laidOut({ html }) {
@@ -30,6 +30,7 @@ function about(cell, columns, row, stub) {
   const { layer, head, says, measure, value } = cell.dataset;
   const names = layer ? [`L${layer}H${head}`] : [...columns.map((title) => title.textContent), stub && `${stub} ${words(row)}`];
   const told = measure && `${measure} ${value === undefined ? "not finite" : Number(value).toPrecision(5)}`;
+  if (told) cell.title = told; // in full, where the cell is brief
   cell.dataset.where = [...names, says, told].filter(Boolean).join(", ");
   cell.tabIndex = -1;
 }
@@ -57,9 +58,9 @@ export function looks(sheet, kind) {
 
 /** Turns the titles that stand for heads into buttons that choose them, or let them go. */
 export function choosable(sheet, chosen) {
-  for (const title of sheet.querySelectorAll("thead [data-head]")) {
+  for (const title of sheet.querySelectorAll("thead th[data-head]")) {
     const head = Number(title.dataset.head);
-    title.replaceChildren(h("button", { type: "button", class: "head", "data-choose": head, "aria-pressed": String(head === chosen) }, h("span", {}, "head "), head));
+    title.replaceChildren(...title.querySelectorAll(".hs-before"), h("button", { type: "button", class: "head", "data-choose": head, "aria-pressed": String(head === chosen) }, h("span", {}, "head "), head));
   }
   return sheet;
 }
@@ -69,13 +70,13 @@ export function bars(sheet) {
   const cells = [...sheet.querySelectorAll("tbody td[data-value]")];
   return [...new Set(cells.map((cell) => cell.dataset.measure))].map((measure, n) => {
     const measured = cells.filter((cell) => cell.dataset.measure === measure);
-    const across = scale(measured.map((cell) => Number(cell.dataset.value)));
+    const { bar, says } = scale(measured.map((cell) => Number(cell.dataset.value)), measure);
     for (const cell of measured) {
-      const [from, to] = across.bar(Number(cell.dataset.value));
+      const [from, to] = bar(Number(cell.dataset.value));
       cell.style.setProperty("--from", `${from}%`);
       cell.style.setProperty("--to", `${to}%`);
     }
-    return n ? ` The ${measure}: up to ${distance(across.high)} across the whole cell.` : legend(across);
+    return `${n ? " " : ""}Bars: ${says}`;
   });
 }
 

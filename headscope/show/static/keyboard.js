@@ -31,7 +31,7 @@ const inside = (cell) => cell.querySelector("button") ?? cell;
 /** A click on a cell, or Enter or Space on it, chooses it. */
 export function onCell(place, choose) {
   const chosen = (event) => {
-    const cell = event.target.closest("tbody td[data-id]");
+    const cell = event.target.closest("tbody td:is([data-id], [data-layer])");
     if (cell && event.target.closest("button") === null) choose(cell.dataset);
     return cell;
   };
@@ -50,6 +50,7 @@ export function throughCells(place) {
     event.preventDefault();
     const row = here.parentElement.parentElement.rows[here.parentElement.sectionRowIndex + step[0]];
     const next = row?.cells[here.cellIndex + step[1]];
+    if (next?.hidden) next.closest("table").turn(next);
     if (next?.matches("td, :has(button)")) focus(inside(here), inside(next));
   });
 }

@@ -13,6 +13,9 @@ export function h(name, attributes = {}, ...children) {
   return element;
 }
 
+/** The elements of HTML that the server made, with everything of the text and the vocabulary escaped. */
+export const parsed = (html) => [...new DOMParser().parseFromString(html, "text/html").body.children];
+
 export const byId = (id) => document.getElementById(id);
 
 const SIGNS = /^(?:##|␣+)|␣+$|⟨[^⟩]*⟩|[⏎␍⇥⍽]/gu;
@@ -26,5 +29,5 @@ export function label(text) {
     end = sign.index + sign[0].length;
   }
   parts.push(text.slice(end));
-  return h("span", { class: "label" }, parts.filter((part) => part !== ""));
+  return h("bdi", { class: "label" }, parts.filter((part) => part !== ""));
 }

@@ -1,0 +1,146 @@
+"""The server's own model tested on sixty texts, in the background: whoever asks something meanwhile is let past."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from typing import TypeVar
+
+from starlette.concurrency import run_in_threadpool
+
+from headscope.app.api.answers import SurveyRecord, TestingRecord
+from headscope.app.api.jobs import Job
+from headscope.app.api.limits import Limits
+from headscope.app.api.line import Line
+from headscope.app.api.models import Models, NotAllowed
+from headscope.app.api.surveys import Surveys
+from headscope.keep.files import remove
+from headscope.keep.memory import spare_room
+from headscope.question.stopping import Stopped
+from headscope.scope import Scope
+from headscope.show.progress import Progress
+from headscope.studies.survey.nulls import RANDOM_SEEDS
+
+T = TypeVar("T")
+_ALL = "all"  # who wait for it
+
+
+class Testing:
+    """At most one test, of the server's own model. Lives on the event loop.
+
+    It is everybody's: one word of a page keeps it going, and one can stop it. What no page asks after ends; when it is
+    begun again, it goes on from there.
+    """
+
+    def __init__(self, line: Line, models: Models, surveys: Surveys, limits: Limits) -> None:
+        self._line, self._models, self._surveys, self._limits = line, models, surveys, limits
+        self._job: Job | None = None
+
+    @property
+    def record(self) -> TestingRecord:
+        """How far it is, and why a visitor cannot begin one."""
+        return {**(self._job or Job(state="absent")).record(), "closed": self._closed()}
+
+    def about(self) -> SurveyRecord:
+        """The survey that is open, and what may be done for one."""
+        return {"survey": self._surveys.about, "may_open": self._models.may_open, "testing": self.record}
+
+    def told(self) -> SurveyRecord:
+        """The same, to one who waits for it."""
+        if self._job is not None:
+            self._job.hear(_ALL)
+        return self.about()
+
+    def start(self) -> SurveyRecord:
+        """Begin it, or go on with it; does not wait for it. NotAllowed where a visitor may not."""
+        self._refuse()
+        if self._job is None or not self._job.join(_ALL):
+            self._job = Job(_ALL, self._limits.patience)
+            self._job.start(self._make(self._job))
+        return self.about()
+
+    def stop(self) -> SurveyRecord:
+        """End it; what was measured stays. NotAllowed where a visitor may not."""
+        self._refuse()
+        if self._job is not None:
+            self._job.leave(_ALL)
+        return self.about()
+
+    def close(self) -> None:
+        """End it, whoever waits."""
+        if self._job is not None:
+            self._job.end()
+            self._job.close()
+
+    def _refuse(self) -> None:
+        closed = self._closed()
+        if closed is not None:
+            raise NotAllowed(closed)
+
+    def _closed(self) -> str | None:
+        if not self._limits.tests:
+            return (
+                "this server tests its model for no visitor. Whoever runs it can: the test of headscope serve without "
+                "--read-only is kept, and shown here from the next start on."
+            )
+        if any(importlib.util.find_spec(name) is None for name in ("pyarrow", "scipy", "filelock")):
+            return 'a test needs what surveys need: pip install "headscope[survey]".'
+        return None
+
+    async def _make(self, job: Job) -> None:
+        job.tell(step="reading the texts")
+        test = await self._aside(job, lambda: _Test(self._models.own, job))
+        await self._aside(job, test.run)
+        await run_in_threadpool(self._surveys.open_tested)
+
+    async def _aside(self, job: Job, work: Callable[[], T]) -> T:
+        """What the work comes to, begun again whenever somebody came; Stopped once nobody waits for it."""
+
+        def wanted() -> list[T]:
+            try:
+                with spare_room():
+                    return [job.run(work)]
+            except Stopped:
+                if job.wanted:
+                    raise  # whoever came goes first
+                return []
+
+        found = await self._line.aside(wanted)
+        if not found:
+            raise Stopped
+        return found[0]
+
+
+class _Test:
+    """The survey that a test is; told in its job, as a share of all of it."""
+
+    def __init__(self, scope: Scope, job: Job) -> None:
+        from headscope.studies.tested.question import begun, place_of
+
+        self._job, self._place, self._survey = job, place_of(scope), begun(scope)
+        self._all = self._survey.census.total * scope.card.layers * (1 + RANDOM_SEEDS)
+
+    def run(self) -> None:
+        """Measure what is not there, and keep the figures; it may be stopped, and run again."""
+        from headscope.studies.tested.figures import keep_figures
+        from headscope.studies.tested.question import NULLS
+
+        self._survey.run(NULLS, Progress(self._tell))
+        keep_figures(self._survey.directory, self._place)
+        remove(self._survey.directory)
+
+    def _tell(self, now: Progress) -> None:
+        if now.total is not None:
+            self._job.tell(self._all - (now.total - now.done), self._all, _said(now.doing))
+
+
+def _said(doing: str) -> str:
+    """What a survey is doing, for who knows nothing of surveys.
+
+    >>> _said("measuring"), _said("measuring the null random-0")
+    ('measuring the model on 60 texts', 'measuring untrained twin 1 of 5 on the same texts')
+    """
+    twin = doing.rpartition("random-")[2]
+    if twin.isdecimal():
+        return f"measuring untrained twin {int(twin) + 1} of {RANDOM_SEEDS} on the same texts"
+    return "measuring the model on 60 texts" if doing == "measuring" else doing

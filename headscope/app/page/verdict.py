@@ -1,0 +1,66 @@
+"""The verdict above the tables of the page's view of heads: what an answer says, its strips, and how that is known."""
+
+from __future__ import annotations
+
+from html import escape
+
+from headscope.reading.standing import Standing
+from headscope.show.html import tables
+
+_HOW = (
+    "The rank of a token is its place among the whole vocabulary by its distance from the head’s output; 1 is the "
+    "nearest. Even attention is what the output would be if the head attended alike to all that it may see: any "
+    "network that mixes puts the text’s words somewhat nearer, trained or not.",
+    "That a head does more than mix takes many texts: the attended and the own token against even attention, and "
+    "against the same network untrained, five times. Untrained heads are alike, so a head is held against all of its "
+    "layer’s. Only where it is above both (false discovery rate 5 %) is anything claimed.",
+)
+_WAYS = (
+    ("view", "written", "The matrix: what this head writes where, beside what it attends to"),
+    ("hubs", "true", "The chance: what other texts’ outputs are near to"),
+)
+
+
+def verdict(found: Standing, head: int | None) -> str:
+    """What is said of one head, or of the layer, as HTML without styles or scripts; all words of the text escaped.
+
+    The strip of the chosen head is large; those of all heads are small, and choose them.
+    """
+    says = found.says() if head is None else found.says_of(head)
+    chosen = "" if head is None else f'<div class="strip">{found.strip(head)}</div>'
+    return f'<p class="verdict-says">{escape(says)}</p>{chosen}{_all(found, head)}{_how(found, head)}'
+
+
+def _all(found: Standing, chosen: int | None) -> str:
+    """A small strip for every head."""
+    heads = "".join(
+        f'<button type="button" data-choose="{head}" aria-pressed="{str(head == chosen).lower()}">'
+        f"<span>head {head}</span>{found.strip(head, named=False)}</button>"
+        for head in range(len(found.ranks))
+    )
+    return f'<div class="strips" role="group" aria-label="Where the text’s tokens rank, in every head">{heads}</div>'
+
+
+def _how(found: Standing, head: int | None) -> str:
+    others = found.others
+    band = (
+        "The band behind the marks (the middle half of other texts’ outputs) comes as soon as these are read."
+        if others is None
+        else f"The band behind the marks is the middle half of where {others.outputs:,} outputs of other texts "
+        f"({others.bank}) put the same tokens, at positions {others.first} to {others.last}."
+    )
+    strip = (
+        f"A strip is the whole vocabulary of {found.candidates:,} tokens, the nearest at the left, on a logarithmic "
+        "scale: from 1 to 10 is as far as from 1,000 to 10,000. Every mark is a token of this text; the taller, the "
+        "more attention it has. " + band
+    )
+    ways = "".join(
+        f'<li><button type="button" class="quiet" data-go="{name}={value}">{words}</button></li>'
+        for name, value, words in _WAYS
+    )
+    sentences = "".join(f"<p>{escape(line)}</p>" for line in (strip, *_HOW, *found.notes))
+    sheet = "" if head is None else tables([found.sheet_of(head)])
+    return (
+        f'<details class="verdict-how"><summary>How do we know?</summary>{sheet}<div class="says">{sentences}</div>'
+        f'<ul>{ways}<li><a href="#how">The method, step by step</a></li></ul></details>'
+    )

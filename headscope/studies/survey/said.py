@@ -1,0 +1,90 @@
+"""What a survey says of a head, or of a layer, in a sentence or two: its contrasts, and a claim only where both are sure.
+
+A claim needs more than even attention and more than untrained twins (q ≤ .05 in both): an untrained network's mixing is
+above even attention by itself. Without twins the figures describe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from headscope.inference.verdicts import MARGIN
+from headscope.studies.survey.headline import Over, OverBoth, of_each
+from headscope.studies.survey.nulls import variants
+from headscope.studies.survey.opened import OpenedSurvey, View
+
+_ORDER = ("carry", "own")
+_NAMES = {"carry": "Carry", "own": "Own within the text"}
+_HEAD = {"carry": "writes what it attends to", "own": "keeps its own token"}
+_LAYER = {"carry": "write what they attend to", "own": "keep their own token"}
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+def said(survey: OpenedSurvey, view: View) -> dict[tuple[int, int | None], str]:
+    """What is said of every head of a view, and of every layer (head None)."""
+    return sentences(of_each(survey.contrasts, view), survey.manifest["texts"])
+
+
+def sentences(
+    found: Mapping[tuple[str, int, int | None], OverBoth], texts: Mapping[str, Any]
+) -> dict[tuple[int, int | None], str]:
+    """The same of contrasts by statistic, layer and head; `texts`: of the manifest."""
+    places = dict.fromkeys((layer, head) for _, layer, head in found)
+    return {
+        (layer, head): sentence(
+            {name: found[name, layer, head] for name in _ORDER if (name, layer, head) in found}, texts, head is None
+        )
+        for layer, head in places
+    }
+
+
+def sentence(found: Mapping[str, OverBoth], texts: Mapping[str, Any], of_layer: bool) -> str:
+    """What one head's contrasts say, or those of the mean of a layer's heads."""
+    count = f"Over {texts['texts']:,} texts" + (", the mean of the layer’s heads" if of_layer else "")
+    figures = "; ".join(f"{_NAMES[name]} {_figure(over)}" for name, over in found.items())
+    return f"{count}: {figures}. {_concluded(found, of_layer)}"
+
+
+def _figure(over: OverBoth) -> str:
+    twins = (
+        "" if over.twins is None else f", and {_over(over.twins)} {_NUMBERS[len(variants('random'))]} untrained twins"
+    )
+    return f"{_over(over.even)} even attention{twins}"
+
+
+def _over(part: Over) -> str:
+    """A difference, its interval, and on which side of what it is held against it is sure to be.
+
+    >>> _over(Over(0.12, 0.09, 0.15, 0.001, 0.001, 0.04)), _over(Over(-0.004, -0.02, 0.01, 0.6, 0.7, 0.03))
+    ('+.12 [+.09, +.15] above', '.00 [−.02, +.01], no more than')
+    """
+    interval = "" if part.low is None or part.high is None else f" [{_two(part.low)}, {_two(part.high)}]"
+    sides = {
+        "above": " above",
+        "below": " below",
+        "not above": ", no more than",
+        "undetermined": ", not told apart from",
+    }
+    return f"{_two(part.difference)}{interval}{sides[part.standing]}"
+
+
+def _concluded(found: Mapping[str, OverBoth], of_layer: bool) -> str:
+    claims = _LAYER if of_layer else _HEAD
+    shown = [name for name, over in found.items() if over.conclusion == "stands out"]
+    if shown:
+        who = "On average its heads" if of_layer else "This head"
+        small = " by little (under .02)" if all(found[name].least < MARGIN for name in shown) else ""
+        return f"{who} {_and([claims[name] for name in shown])}{small}, more than any mixing would."
+    if all(over.twins is None for over in found.values()):
+        return "Untrained twins were not measured, and any mixing is above even attention: nothing is claimed."
+    return "Not more than any mixing would, as far as these texts show: nothing is claimed."
+
+
+def _two(value: float) -> str:
+    shown = f"{abs(value):.2f}".removeprefix("0")
+    return shown if shown == ".00" else ("−" if value < 0 else "+") + shown
+
+
+def _and(words: Sequence[str]) -> str:
+    return " and ".join(words)

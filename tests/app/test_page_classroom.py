@@ -1,0 +1,109 @@
+"""The classroom switch: words of a short list are starred out wherever the page shows tokens, and it says how many."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headscope.app import page as page_part
+from headscope.app.page.classroom import hides
+from headscope.app.page.page import STATIC
+from tests.app.browsers import Browser
+from tests.app.looks import choose, text
+from tests.app.serving import Server
+
+Ask = Callable[..., Any]
+READY = "document.readyState === 'complete' && document.querySelector('#neighbors td')"
+LABELS = "[...document.querySelectorAll('#neighbors tbody td .hs-label')].map((e) => e.textContent)"
+NUMBERS = "[...document.querySelectorAll('#neighbors :is(td, th) .hs-num')].map((e) => e.textContent)"
+WIDTHS = "[...document.querySelectorAll('#neighbors td')].map((e) => e.getBoundingClientRect().width)"
+BANANA = "/?token=11"  # whose tables have words of the list at layer 0
+
+
+@pytest.mark.parametrize(
+    ("label", "hidden"),
+    [("penis", True), ("##dick", True), ("␣Fucking", True), ("SHIT", True), ("raped", True)]
+    + [
+        (fine, False) for fine in ("grape", "class", "document", "cocktail", "heroine", "breaststroke", "Essex", "time")
+    ],
+)
+def test_what_is_hidden(label: str, hidden: bool) -> None:
+    assert hides(label) is hidden
+
+
+def test_nothing_that_the_page_says_itself_is_hidden() -> None:
+    said = (Path(page_part.__file__).parent / "words.json").read_text("utf-8")
+    said += re.sub(r"<[^>]*>", " ", (STATIC / "index.html").read_text("utf-8"))
+    assert not hides(said)
+
+
+def stars(label: str) -> str:
+    """A label as the switch leaves it, by the words of the vocabulary alone."""
+    sign, word = re.fullmatch(r"(##|␣*)(.*)", label, re.DOTALL).groups()  # type: ignore[union-attr]
+    return sign + "*" * len(word) if hides(label) else label
+
+
+@pytest.mark.parametrize("start", [BANANA])
+def test_words_are_starred_and_counted_and_numbers_stay(page: Browser, ask: Ask) -> None:
+    heads = ask(token=11)["heads"]
+    wanted = [stars(head["neighbors"][rank]["label"]) for rank in range(15) for head in heads]
+    hidden = sum("*" in label for label in wanted)
+    assert hidden > 1
+    numbers, widths = page.js(NUMBERS), page.js(WIDTHS)
+    choose(page, "classroom", "on")
+    page.wait(f"{LABELS}.some((one) => one.includes('*'))")
+    assert page.js(LABELS) == wanted
+    assert page.js(NUMBERS) == numbers
+    assert page.js(WIDTHS) == widths
+    assert text(page, "#veiled") == f"Classroom: {hidden} words are hidden here; numbers and ranks are as they were."
+    seen = page.js("[document.querySelector('.work').innerText, ...[...document.querySelectorAll('[title], [aria-label]')]"
+                   ".map((e) => e.title + ' ' + e.ariaLabel)].join(' ')")  # fmt: skip
+    assert not hides(seen)
+    where = wanted.index(next(one for one in wanted if "*" in one))
+    page.hover(f"#neighbors tbody tr:nth-child({where // 12 + 1}) td:nth-child({where % 12 + 2})")
+    page.wait("document.querySelector('#readout').textContent.includes('*')")
+    assert not hides(text(page, "#readout"))
+    choose(page, "classroom", "on")
+    page.wait(f"!{LABELS}.some((one) => one.includes('*'))")
+    assert text(page, "#veiled") == ""
+
+
+def test_it_acts_in_other_views_too(page: Browser, server: Server, ask: Ask) -> None:
+    page.open(f"{server.address}/?token=6&view=atlas&classroom=true")
+    page.wait("document.querySelector('#atlas .found')")
+    cells = [one["label"] for name in ("input", "layer") for one in ask("atlas", token=6, reference=name)["cells"]]
+    page.click("#controls [name=view][value=layers]")
+    page.wait("document.querySelector('#glance td')")
+    page.click("#controls [name=view][value=heads]")
+    page.wait("document.querySelector('#neighbors td')")
+    assert not hides(page.js("document.querySelector('.work').innerText"))
+    assert "are hidden here" in text(page, "#veiled") or "is hidden here" in text(page, "#veiled")
+    assert len(cells) == 144
+
+
+def test_it_is_in_the_address_and_remembered_and_files_say_that_they_are_whole(
+    fresh: Callable[..., Any], server: Server
+) -> None:
+    page = fresh()
+    page.open(f"{server.address}{BANANA}")
+    page.wait(READY)
+    assert not page.js("document.querySelector('.if-classroom').checkVisibility()")
+    page.click("#visit")
+    page.wait("document.querySelector('#tour-at').textContent.startsWith('1 of')", 60)
+    page.click("#tour-classroom")
+    page.wait("document.querySelector('#tour-classroom').getAttribute('aria-pressed') === 'true'")
+    assert "classroom=true" in page.js("location.search")
+    page.open(server.address)
+    page.wait(READY)
+    page.wait("location.search.includes('classroom=true') && document.querySelector('[name=classroom]').checked")
+    page.click("[popovertarget=take]")
+    page.wait("document.querySelector('.if-classroom').checkVisibility()")
+    assert "files and programs hold every word" in text(page, ".if-classroom")
+    another = fresh()
+    another.open(f"{server.address}{BANANA}&classroom=true")
+    another.wait(f"{LABELS}.some((one) => one.includes('*'))")
+    assert page.errors == another.errors == []

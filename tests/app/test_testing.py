@@ -1,0 +1,140 @@
+"""The server's own model tested on sixty texts: begun, told of, stopped, gone on with, kept, and shown."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pyarrow", reason="surveys are not installed (extra: survey)")
+
+import zoo
+from fastapi.testclient import TestClient
+
+from headscope import Scope
+from headscope.app import create_app
+from headscope.app.api.limits import Limits
+from tests.app.browsers import Browser
+from tests.app.looks import choose
+from tests.app.serving import Server
+
+HERE = "http://127.0.0.1"
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scope:
+    """A tiny model that has not been tested, and reads texts of up to 200 tokens."""
+    monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path / "cache"))
+    return Scope.from_model(*zoo.build("roberta", shape={"max_position_embeddings": 202}))
+
+
+@pytest.fixture
+def opened(tiny: Scope) -> Iterator[Callable[..., TestClient]]:
+    """Clients of servers of the tiny model."""
+    clients: list[TestClient] = []
+
+    def client(**how: Any) -> TestClient:
+        clients.append(TestClient(create_app(tiny, **how), base_url=HERE))
+        return clients[-1].__enter__()
+
+    yield client
+    for one in clients:
+        one.__exit__(None, None, None)
+
+
+def told(client: TestClient) -> Any:
+    return client.get("/api/v1/survey").json()
+
+
+def until(client: TestClient, reached: Callable[[Any], bool], seconds: float = 120) -> Any:
+    """What is told once it is so; every step is seen on the way."""
+    end = time.monotonic() + seconds
+    while not reached(now := told(client)):
+        assert time.monotonic() < end, now
+        time.sleep(0.02)
+    return now
+
+
+def ended(now: Any) -> bool:
+    return now["testing"]["state"] not in ("waiting", "working")
+
+
+@pytest.mark.slow
+def test_it_is_stopped_goes_on_is_shown_and_kept(opened: Callable[..., TestClient], tmp_path: Path) -> None:
+    client = opened(tested=True)
+    before = told(client)["testing"]
+    assert (before["state"], before["closed"]) == ("absent", None)
+    assert client.post("/api/v1/survey/test").json()["testing"]["state"] in ("waiting", "working")
+    twins = until(client, lambda now: "twin 1" in (now["testing"]["step"] or "") or ended(now))["testing"]
+    assert twins["step"] == "measuring untrained twin 1 of 5 on the same texts"
+    assert 0 < twins["done"] < twins["total"]
+    assert client.delete("/api/v1/survey/test").json()["testing"]["state"] == "stopped"
+    assert told(client)["survey"] is None
+
+    measured = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("shards/*/rows.parquet")}
+    assert measured  # what was whole is not measured again
+    client.post("/api/v1/survey/test")
+    until(client, lambda now: now["testing"]["done"] > twins["done"] or ended(now))
+    assert all(path.stat().st_mtime_ns == when for path, when in measured.items() if path.exists())
+    shown = until(client, ended)
+    assert shown["testing"]["state"] == "ready", shown
+    assert (shown["survey"]["texts"], shown["survey"]["documents"]) == (60, 60)
+    assert len(shown["survey"]["concluded"]) == 3
+    assert "untrained twins" in shown["survey"]["concluded"][0]
+    usual = client.post("/api/v1/usual", json={"layer": 1, "html": True}).json()
+    assert all(head["carry"]["difference"] is not None for head in usual["heads"])
+    assert 'data-sheet="usual"' in usual["html"]
+    assert not list(tmp_path.rglob("shards"))  # of what was measured, the figures are kept
+
+    assert told(opened(tested=True))["survey"] == shown["survey"]  # at the next start
+    assert told(opened())["survey"] is None
+    closed = told(opened(tested=True, read_only=True))  # a visitor sees it, and makes none
+    assert closed["survey"] == shown["survey"]
+    assert "no visitor" in closed["testing"]["closed"]
+
+
+@pytest.mark.slow
+def test_whoever_asks_something_meanwhile_is_let_past(opened: Callable[..., TestClient]) -> None:
+    client = opened()
+    client.post("/api/v1/survey/test")
+    until(client, lambda now: now["testing"]["total"] > 0)
+    for layer in (0, 1):
+        assert client.post("/api/v1/nearest", json={"text": "a bird in the house", "layer": layer}).status_code == 200
+        assert not ended(told(client))
+    assert until(client, ended)["testing"]["state"] == "ready"
+
+
+def test_a_test_that_nobody_asks_after_ends(opened: Callable[..., TestClient]) -> None:
+    client = opened(limits=Limits(patience=0.3))
+    client.post("/api/v1/survey/test")
+    time.sleep(0.8)
+    assert told(client)["testing"]["state"] == "stopped"
+
+
+def test_a_test_of_other_weights_is_not_shown(scope_of: Any, opened: Callable[..., TestClient], demo: Scope) -> None:
+    from headscope.studies.tested.question import place_of
+    from headscope.studies.tested.there import there
+
+    assert place_of(demo) != place_of(scope_of("roberta"))
+    assert there(scope_of("roberta")) is None
+    assert told(opened(tested=True))["survey"] is None
+
+
+@pytest.mark.slow
+def test_the_page_has_it_without_being_loaded_again(browser: Browser, tiny: Scope) -> None:
+    with Server(create_app(tiny, tested=True)) as running:
+        browser.errors.clear()
+        browser.open(f"{running.address}/?view=survey")
+        browser.wait("document.querySelector('#test-it button')?.textContent === 'Test this model on 60 texts'")
+        browser.click("#test-it button")
+        browser.wait("document.querySelector('#test-it p')?.textContent.includes('measuring')", seconds=60)
+        assert browser.js("document.querySelector('#test-it button').textContent") == "Stop"
+        choose(browser, "view", "heads")  # it goes on beside other views
+        browser.wait("document.querySelectorAll('#neighbors .usually').length === 4", seconds=200)
+        choose(browser, "view", "survey")
+        browser.wait("document.querySelectorAll('#survey .plot svg').length === 3")
+        assert browser.js("document.querySelectorAll('#survey .concluded li').length") == 3
+        assert browser.errors == []
