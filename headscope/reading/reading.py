@@ -291,7 +291,9 @@ class Reading(Captured):
     def ask_portrait(self, near: Neighbors) -> Portrait:
         """The same of an answer of this reading that is made already; it is about one token."""
         attention = answers.attention(self, near.tokens[0].position, near.question.layer or 0, "weights")
-        return Portrait(near, attention, self.bench.card.d_head, self.bench.card.kv_heads)
+        found = Portrait(near, attention, self.bench.card.d_head, self.bench.card.kv_heads)
+        again = lambda at, of: self.ask_portrait(self.ask_nearest(replace(near.question, layer=of), at))  # noqa: E731
+        return self._told(found, near.tokens[0].position, near.question.layer, again)
 
     def written(
         self,

@@ -45,6 +45,7 @@ ROUTES = (
     "map/{key}/points",
     "isolated",
     "ahead",
+    "visit",
     "survey",
     "usual",
     "take",

@@ -1,4 +1,4 @@
-"""The atlas: the nearest token of every layer and head, under both references, and the way from a cell to its head."""
+"""The atlas: the nearest token of every layer and head by either basis, and the way from a cell to its head."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import zoo
 
+from headscope import Scope
+from headscope.app import create_app
 from tests.app.browsers import Browser
 from tests.app.looks import choose, chosen, shows, text
 from tests.app.serving import Server
@@ -28,34 +31,64 @@ def cells(answer: dict[str, Any]) -> list[list[Any]]:
 
 def opened(page: Browser) -> None:
     choose(page, "view", "atlas")
-    page.wait("document.querySelectorAll('#atlas .atlas').length === 2 && document.querySelector('#atlas .found')")
+    page.wait("document.querySelectorAll('#atlas .atlas').length === 1 && document.querySelector('#atlas .found')")
 
 
-def test_both_references_stand_side_by_side_as_the_api_tells_them(page: Browser, ask: Ask) -> None:
+def near(answer: dict[str, Any]) -> int:
+    """How many heads above layer 0 are nearest to a token of the text."""
+    return sum(c["layer"] > 0 and c["kind"] in ("own", "text") for c in answer["cells"])
+
+
+def test_the_basis_is_flipped_in_place_as_the_api_tells_it(page: Browser, ask: Ask) -> None:
     page.click("#tokens [data-position='11']")
     opened(page)
-    answers = [ask("atlas", token=11, reference=reference) for reference in ("input", "layer")]
-    assert page.js(CELLS) == [cells(answer) for answer in answers]
-    captions = page.js("[...document.querySelectorAll('#atlas caption')].map((e) => e.textContent)")
-    assert ["reference input" in captions[0], "reference layer" in captions[1]] == [True, True]
-    rates = page.js("[...document.querySelectorAll('#atlas .counts')].map((e) => e.textContent)")
-    layers = [layer for answer in answers for layer in answer["layers"]]
-    assert rates == [f"{round(12 * (one['own'] + one['text']))}/12" for one in layers]
+    by = {reference: ask("atlas", token=11, reference=reference) for reference in ("layer", "input")}
+    above = [c["id"] != o["id"] for c, o in zip(*(one["cells"] for one in by.values()), strict=True) if c["layer"]]
+    grid = "(() => { const {x, y, width, height} = document.querySelector('#atlas tbody').getBoundingClientRect();"
+    box = f"{grid} return [x, y, width, height]; }})()"
+    where = page.js(box)
+    for reference, other in (("layer", "input"), ("input", "layer"), ("layer", "input")):
+        page.click(f"#basis [value={reference}] + span")
+        page.wait(f"document.querySelector('#atlas caption')?.textContent.includes('reference {reference}')")
+        page.wait("document.querySelector('#atlas .found')")
+        assert page.js(CELLS) == [cells(by[reference])]
+        assert page.js(box) == pytest.approx(where, abs=1), "the grid jumps"
+        assert page.js("document.activeElement.value") == reference
+        counts = page.js("[...document.querySelectorAll('#atlas .counts')].map((e) => e.textContent)")
+        assert counts == [f"{round(12 * (one['own'] + one['text']))}/12" for one in by[reference]["layers"]]
+        names = {"layer": "each layer", "input": "layer 0"}
+        assert text(page, "#atlas .found") == (
+            "Heads above layer 0 that are nearest to the own or another token of this text: "
+            f"{near(by[reference])} of 60 (encoded by {names[reference]}), {near(by[other])} of 60 (encoded by "
+            f"{names[other]}). Between the two, {sum(above)} have another nearest token."
+        )
     assert not page.js("document.querySelector('#neighbors td')")
     hidden = page.js("[...document.querySelectorAll('#controls [data-control][hidden]')].map((e) => e.dataset.control)")
     assert set(hidden) == {
         *("weigh", "hubs", "vector", "reference", "compare", "teach", "method", "sample", "isolated", "given"),
     }
+    choose(page, "view", "heads")
+    page.wait("document.querySelector('#neighbors caption')")
+    assert not page.js("document.querySelector('#basis').checkVisibility()")
+
+
+def test_where_the_basis_changes_nothing_it_says_so(browser: Browser) -> None:
+    with Server(create_app(Scope.from_model(*zoo.build("albert")))) as running:  # its layers share one projection
+        browser.open(f"{running.address}/?view=atlas&text=One%20two%20three&token=1")
+        browser.wait("document.querySelector('#atlas .found')")
+        assert text(browser, "#atlas .found").endswith(
+            "The basis changes nothing here: every head has the same nearest token either way."
+        )
 
 
 def test_a_cell_leads_to_its_layer_and_head(page: Browser, ask: Ask) -> None:
     opened(page)
-    page.click("#atlas .scroll button[data-reference=layer][data-layer='3'][data-head='5']")
+    page.click("#atlas .scroll button[data-layer='3'][data-head='5']")
     shows(page, ask(layer=3, reference="layer"))
     assert chosen(page)["view"] == "heads"
     assert text(page, "#neighbors .head[aria-pressed=true]") == "head 5"
     page.go(-1)
-    page.wait("document.querySelectorAll('#atlas .atlas').length === 2 && document.querySelector('#atlas .found')")
+    page.wait("document.querySelectorAll('#atlas .atlas').length === 1 && document.querySelector('#atlas .found')")
 
 
 def test_arrows_move_through_the_grid(page: Browser) -> None:
@@ -63,23 +96,23 @@ def test_arrows_move_through_the_grid(page: Browser) -> None:
     page.js("document.querySelector('#atlas tbody button').focus()")
     page.press("ArrowDown", "ArrowRight", "ArrowRight")
     assert page.js("[document.activeElement.dataset.layer, document.activeElement.dataset.head]") == ["1", "2"]
-    assert page.js("document.querySelectorAll('#atlas .atlas:first-of-type button[tabindex=\"0\"]').length") == 2
+    assert page.js("document.querySelectorAll('#atlas .atlas button[tabindex=\"0\"]').length") == 1
 
 
 def test_the_atlas_is_in_the_address(page: Browser, server: Server, ask: Ask) -> None:
     page.open(f"{server.address}/?view=atlas&token=5&metric=euclidean&layer=2&head=4&space=output")
-    page.wait("document.querySelectorAll('#atlas .atlas').length === 2 && document.querySelector('#atlas .found')")
+    page.wait("document.querySelectorAll('#atlas .atlas').length === 1 && document.querySelector('#atlas .found')")
     asked = {"token": 5, "metric": "euclidean", "space": "output"}
-    answers = [ask("atlas", **asked, reference=reference) for reference in ("input", "layer")]
-    assert page.js(CELLS) == [cells(answer) for answer in answers]
+    assert page.js(CELLS) == [cells(ask("atlas", **asked, reference="layer"))]
     current = "[...document.querySelectorAll('#atlas [aria-current]')].map((e) => [e.dataset.layer, e.dataset.head])"
-    assert page.js(current) == [["2", "4"], ["2", "4"]]
+    assert page.js(current) == [["2", "4"]]
     view = chosen(page)
     page.go(0)
-    page.wait("document.querySelectorAll('#atlas .atlas').length === 2 && document.querySelector('#atlas .found')")
+    page.wait("document.querySelectorAll('#atlas .atlas').length === 1 && document.querySelector('#atlas .found')")
     assert chosen(page) == view
     choose(page, "space", "embedding")
-    page.wait("document.querySelectorAll('#atlas .atlas').length === 1 && document.querySelector('#atlas .found')")
+    page.wait("document.querySelector('#atlas caption').textContent.includes('embedding')")
+    page.wait("document.querySelector('#atlas .found')")
     assert page.js(CELLS) == [cells(ask("atlas", token=5, metric="euclidean", space="embedding"))]
 
 

@@ -113,7 +113,7 @@ def test_single_keys_press_what_the_page_shows(page: Browser, ask: Ask) -> None:
     page.press("h", "h")
     page.wait("document.querySelector('#neighbors .head[aria-pressed=true]')?.dataset.choose === '1'")
     page.press("2")
-    page.wait("document.querySelectorAll('#atlas .atlas').length === 2 && document.querySelector('#atlas .found')")
+    page.wait("document.querySelectorAll('#atlas .atlas').length === 1 && document.querySelector('#atlas .found')")
     page.press("1", "c")
     page.wait("document.querySelector('#neighbors .versus')")
     page.press("\\")

@@ -58,7 +58,7 @@ class MapJobRecord(JobRecord):
     key: str
 
 
-class TestingRecord(JobRecord):
+class SelfTestRecord(JobRecord):
     """How far the test of the server's own model is; `closed`: why a visitor cannot begin one, null where he can."""
 
     closed: str | None
@@ -266,7 +266,7 @@ class SurveyRecord(TypedDict):
 
     survey: SurveyedRecord | None
     may_open: bool
-    testing: TestingRecord
+    testing: SelfTestRecord
 
 
 class FigureRecord(TypedDict):

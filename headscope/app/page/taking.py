@@ -65,13 +65,15 @@ class Shown:
 
     @cached_property
     def atlases(self) -> list[Atlas]:
-        """One for each reference that the page shows side by side."""
+        """The one that the page shows, then the other that its switch has."""
         ask = self.ask
-        references: tuple[Reference | None, ...] = ("input", "layer")
+        references: tuple[Reference | None, ...] = ("layer", "input")
         if not OPEN_REFERENCES[ask.space]:
             references = (None,)
         elif ask.reference == "isolated":
             references = ("isolated",)
+        elif ask.reference == "input":
+            references = ("input", "layer")
         of = [ask.model_copy(update={"reference": reference}).of_all_layers for reference in references]
         return [self.reading.ask_atlas(one, ask.token) for one in of]
 

@@ -1,4 +1,4 @@
-// The view of one token in every layer and head: a grid for each reference, side by side.
+// The view of one token in every layer and head: one grid, and a switch of what encodes the vocabulary.
 import { byId, h, label } from "./dom.js";
 import { read, referencesOf } from "./choices.js";
 import { meaning, stepsOf, TABLES } from "./explain.js";
@@ -6,56 +6,64 @@ import { laidOut, looks } from "./sheets.js";
 
 export const controls = ["layer", "head", "space", "metric", "position", "candidates", "mask"];
 
-const NAMES = { input: "Reference: input layer", layer: "Reference: each layer’s own", isolated: "Reference: each token alone" };
+const BY = { layer: "each layer", input: "layer 0", isolated: "each token alone" };
 
+/** The references that are asked, the one that is shown first. Reading every token alone takes its time: only where it was asked for. */
+function asked(state, server) {
+  const open = referencesOf(state, server).filter((one) => one !== "isolated" || state.reference === "isolated");
+  return open.toSorted((one, other) => (other === state.reference) - (one === state.reference));
+}
 
-/** One question for each reference that the space has. */
+/** One question for each reference that the space has, so that the switch finds its answer made. */
 export function questions(state, server) {
   const { token, space, metric, position, candidates } = state;
   const ask = { ...read(state), token, space, metric, position, candidates, html: true };
-  // Reading every token alone takes its time: only where it was asked for.
-  const references = referencesOf(state, server).filter((one) => one !== "isolated" || state.reference === "isolated");
+  const references = asked(state, server);
   return (references.length ? references : [null]).map((reference) => ["atlas", { ...ask, reference }]);
 }
 
-/** What fills the grids with layers as they are found, each in its place; the rest is empty until then. */
+/** Shows the switch where there is something to choose, and nowhere else. */
+export function showBasis(state, server) {
+  const open = state.view === "atlas" ? asked(state, server) : [];
+  byId("basis").hidden = open.length < 2;
+  for (const input of byId("basis").querySelectorAll("input")) {
+    input.checked = input.value === open[0];
+    input.closest("label").hidden = !open.includes(input.value);
+  }
+}
+
+/** What fills the grid with layers as they are found, each in its place; the rest is empty until then. */
 export function arriving(server) {
-  const grids = [];
+  let rows = null;
   return (found, n, state) => {
+    if (n) return; // it is for the switch
     const sheet = looks(laidOut(found)("atlas")[0], "atlas");
     const row = sheet.querySelector("tbody tr");
     finish(row, found.rates, found.cells, found.reference, state);
-    if (grids[n]) return grids[n].rows[found.layer].replaceWith(row);
-    grids[n] = row.parentElement;
+    if (rows) return rows[found.layer].replaceWith(row);
+    rows = row.parentElement.rows;
     sheet.querySelector(".hs-key").remove();
     for (let layer = 1; layer < server.layers; layer++) {
-      grids[n].append(h("tr", {}, h("th", { scope: "row" }, `L${layer}`), [...row.cells].slice(1).map(() => h("td", {}, "·"))));
+      row.parentElement.append(h("tr", {}, h("th", { scope: "row" }, `L${layer}`), [...row.cells].slice(1).map(() => h("td", {}, "·"))));
     }
-    if (grids.filter(Boolean).length === 1) byId("atlas").replaceChildren(h("div", { class: "atlases" }));
-    byId("atlas").firstChild.append(sheet);
+    byId("atlas").replaceChildren(sheet);
   };
 }
 
 export const title = (own) => ["Every layer and head: the token nearest to what it writes at ", label(own.label), ` (position ${own.position})`];
 
-/** Both answers as a title, notes and figures. */
+/** The answer that is chosen as a title, notes and a grid; the others say what the basis changes. */
 export function paint(answers, state, server, tokens) {
   const own = tokens[state.token];
-  const grids = answers.map((answer) => grid(answer, state));
-  const [key] = grids.map((one) => one.querySelector(".hs-key"));
-  for (const other of grids.slice(1)) other.querySelector(".hs-key").remove();
-  const notes = answers.flatMap((answer) =>
-    answer.notes.map((note) => [answers.length > 1 ? `${NAMES[answer.reference]}. ` : "Note ", note]),
-  );
   return {
     title: title(own),
     name: `${own.label} · atlas`,
-    notes: notes.filter(([, note], n) => notes.findIndex((one) => one[1] === note) === n),
+    notes: [], // above the grid they would move it when the basis is flipped
     figures: {
       atlas: [
-        h("div", { class: "atlases" }, grids),
-        key,
         h("p", { class: "says found" }, found(answers)),
+        grid(answers[0], state),
+        ...answers[0].notes.map((note) => h("p", { class: "says" }, h("strong", {}, "Note "), note)),
         ...meaning(TABLES.atlas),
       ],
     },
@@ -63,14 +71,15 @@ export function paint(answers, state, server, tokens) {
   };
 }
 
-/** How many heads above layer 0 are nearest to a token of the text, under each reference. */
+/** How many heads above layer 0 are nearest to a token of the text, by each basis, and what changes between them. */
 function found(answers) {
-  const told = answers.map(({ cells, reference }) => {
-    const above = cells.filter(({ layer }) => layer > 0);
-    const own = above.filter(({ kind }) => kind === "own" || kind === "text").length;
-    return `${own} of ${above.length}${NAMES[reference] ? ` (${NAMES[reference][0].toLowerCase()}${NAMES[reference].slice(1)})` : ""}`;
-  });
-  return `Heads above layer 0 that are nearest to the own or another token of the text: ${told.join(", ")}.`;
+  const above = answers.map(({ cells }) => cells.filter(({ layer }) => layer > 0));
+  const near = above.map((cells) => cells.filter(({ kind }) => kind === "own" || kind === "text").length);
+  const by = answers.map(({ reference }, n) => `${near[n]} of ${above[n].length}${BY[reference] ? ` (encoded by ${BY[reference]})` : ""}`);
+  const first = `Heads above layer 0 that are nearest to the own or another token of this text: ${by.join(", ")}.`;
+  if (answers.length < 2) return first;
+  const changed = above[0].filter(({ id }, n) => id !== above[1][n].id).length;
+  return `${first} ${changed ? `Between the two, ${changed} have another nearest token.` : "The basis changes nothing here: every head has the same nearest token either way."}`;
 }
 
 /** Layers × heads; every cell a button that leads to its layer and head, and beside a layer what its heads are near to. */

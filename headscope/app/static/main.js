@@ -1,5 +1,6 @@
 // The page: a view (state.js) becomes a question (api.js), and its answer is painted (tokens.js, views.js).
 import { askOf, begin, lines, Lost, post, Refused, returned, standing } from "./api.js";
+import { showBasis } from "./atlas.js";
 import { read as given } from "./choices.js";
 import { bindClassroom } from "./classroom.js";
 import { question } from "./compare.js";
@@ -209,6 +210,7 @@ function working() {
 
 function paintChoices() {
   showControls(state, server);
+  showBasis(state, server);
   if (byId("text").value !== state.text && document.activeElement !== byId("text")) byId("text").value = state.text;
   const group = byId("tokens");
   for (const button of group.children) {
@@ -270,6 +272,7 @@ byId("view").addEventListener("click", ({ target }) => {
   if (choose) change({ head: Number(choose) === state.head ? null : Number(choose) });
   if (layer) change({ view: "heads", layer: Number(layer), head: Number(head), reference: reference ?? state.reference });
 });
+byId("basis").addEventListener("change", ({ target }) => change({ reference: target.value }));
 throughCells(byId("view"));
 onCell(byId("neighbors"), (cell) => change(whyOf(cell) === state.why ? { why: null } : { why: whyOf(cell), head: Number(cell.head) }));
 for (const place of ["positions", "attention", "pattern", "written"]) onCell(byId(place), (cell) => change({ token: Number(cell.position) }));
