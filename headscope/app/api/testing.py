@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
-from headscope.app.api.answers import SurveyRecord, SelfTestRecord
+from headscope.app.api.answers import SelfTestRecord, SurveyRecord
 from headscope.app.api.jobs import Job
 from headscope.app.api.limits import Limits
 from headscope.app.api.line import Line
