@@ -17,8 +17,8 @@ with_a_focused_window = pytest.mark.engines("chromium", "webkit")
 
 
 @pytest.mark.engines
-def test_the_cards_stand_above_the_fold_whole_and_the_first_table_begins_there(page: Browser) -> None:
-    for whole in ("#cards", "#neighbors tbody tr:nth-child(8)"):
+def test_the_verdict_and_the_cards_stand_above_the_fold_whole(page: Browser) -> None:
+    for whole in ("#verdict", "#cards"):
         bottom = page.js(f"document.querySelector('{whole}').getBoundingClientRect().bottom")
         assert bottom < page.js("innerHeight"), whole
     assert page.js("document.querySelector('#neighbors .scroll').scrollWidth") <= page.js(
@@ -82,7 +82,7 @@ def test_the_selected_head_is_marked_in_every_view(page: Browser, server: Server
     page.wait("document.querySelectorAll('#neighbors tbody td.chosen').length === 15")
     assert page.js("[...document.querySelectorAll('td.chosen')].every((e) => e.dataset.head === '7')")
     choose(page, "view", "atlas")
-    page.wait("document.querySelectorAll('#atlas button.chosen').length === 2")
+    page.wait("document.querySelectorAll('#atlas button.chosen').length === 1")
     assert page.js("[...document.querySelectorAll('#atlas .chosen')].every((e) => e.dataset.layer === '2')")
     choose(page, "view", "attention")
     page.wait("document.querySelector('#pattern caption')?.textContent.startsWith('L2H7')")
