@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from zoo import build
 
+from headscope import Scope
+from headscope.app import create_app
 from tests.app.browsers import Browser
 from tests.app.looks import choose, chosen, shows, text
 from tests.app.serving import Server
@@ -28,24 +32,49 @@ def cells(answer: dict[str, Any]) -> list[list[Any]]:
 
 def opened(page: Browser) -> None:
     choose(page, "view", "atlas")
-    page.wait("document.querySelectorAll('#atlas .atlas').length === 2 && document.querySelector('#atlas .found')")
+    page.wait("document.querySelectorAll('#atlas .atlas').length === 1 && document.querySelector('#atlas .found')")
 
 
-def test_both_references_stand_side_by_side_as_the_api_tells_them(page: Browser, ask: Ask) -> None:
+def test_the_basis_is_a_switch_that_is_flipped_in_place(page: Browser, ask: Ask) -> None:
     page.click("#tokens [data-position='11']")
     opened(page)
-    answers = [ask("atlas", token=11, reference=reference) for reference in ("input", "layer")]
-    assert page.js(CELLS) == [cells(answer) for answer in answers]
-    captions = page.js("[...document.querySelectorAll('#atlas caption')].map((e) => e.textContent)")
-    assert ["reference input" in captions[0], "reference layer" in captions[1]] == [True, True]
+    layer, experiment = (ask("atlas", token=11, reference=reference) for reference in ("layer", "input"))
+    assert page.js(CELLS) == [cells(layer)]
     rates = page.js("[...document.querySelectorAll('#atlas .counts')].map((e) => e.textContent)")
-    layers = [layer for answer in answers for layer in answer["layers"]]
-    assert rates == [f"{round(12 * (one['own'] + one['text']))}/12" for one in layers]
+    assert rates == [f"{round(12 * (one['own'] + one['text']))}/12" for one in layer["layers"]]
     assert not page.js("document.querySelector('#neighbors td')")
-    hidden = page.js("[...document.querySelectorAll('#controls [data-control][hidden]')].map((e) => e.dataset.control)")
-    assert set(hidden) == {
-        *("weigh", "hubs", "vector", "reference", "compare", "teach", "method", "sample", "isolated", "given"),
-    }
+    page.wait("document.querySelector('#atlas .found').textContent.includes('layer 0 (')")
+    # What was asked after the first was painted is there at once, where the first stood.
+    flip = (
+        "(() => { const top = () => document.querySelector('#atlas table').getBoundingClientRect().top, was = top();"
+        " const begun = performance.now(); document.querySelector('[data-basis=input]').click();"
+        " return new Promise((told) => setTimeout(() => told([performance.now() - begun, top() - was,"
+        " document.querySelector('#atlas caption').textContent.includes('reference input')]))); })()"
+    )
+    asked = "performance.getEntriesByType('resource').filter((e) => e.name.includes('/atlas')).length"
+    before = page.js(asked)
+    _, moved, there = page.js(flip)
+    assert (moved, there) == (0, True)
+    assert page.js(asked) == before, "the answer was at hand"
+    assert page.js(CELLS) == [cells(experiment)]
+    assert chosen(page)["reference"] == "input", "one reference for all views"
+
+
+@pytest.mark.parametrize("model", ["demo", "albert"])
+def test_what_the_basis_changes_is_counted(model: str, browser: Browser, demo: Scope) -> None:
+    scope = demo if model == "demo" else Scope.from_model(*build("albert"))
+    reading = scope.read("the cat sat" if model == "albert" else "Time flies like an arrow. Fruit flies like a banana.")
+    layer, first = (reading.atlas(1, reference=one) for one in ("layer", "input"))
+    near = [int((one.kinds[1:] < 2).sum()) for one in (layer, first)]
+    heads, differ = layer.kinds[1:].numel(), int((layer.ids[1:] != first.ids[1:]).sum())
+    with Server(create_app(scope)) as server:
+        browser.open(f"{server.address}/?view=atlas&text={quote(reading.text)}&token=1")
+        browser.wait("document.querySelector('#atlas .found')?.textContent.includes('layer 0 (')")
+        says = text(browser, "#atlas .found")
+    assert f"{near[0]} of {heads} encoded by each layer, {near[1]} of {heads} encoded by layer 0" in says
+    assert ("changes nothing" in says) == (near[0] == near[1])
+    assert (f"another in {differ} of {heads}" in says) == (differ > 0)
+    assert differ > 0 if model == "demo" else differ == 0
 
 
 def test_a_cell_leads_to_its_layer_and_head(page: Browser, ask: Ask) -> None:
@@ -55,7 +84,7 @@ def test_a_cell_leads_to_its_layer_and_head(page: Browser, ask: Ask) -> None:
     assert chosen(page)["view"] == "heads"
     assert text(page, "#neighbors .head[aria-pressed=true]") == "head 5"
     page.go(-1)
-    page.wait("document.querySelectorAll('#atlas .atlas').length === 2 && document.querySelector('#atlas .found')")
+    page.wait("document.querySelectorAll('#atlas .atlas').length === 1 && document.querySelector('#atlas .found')")
 
 
 def test_arrows_move_through_the_grid(page: Browser) -> None:
@@ -63,23 +92,23 @@ def test_arrows_move_through_the_grid(page: Browser) -> None:
     page.js("document.querySelector('#atlas tbody button').focus()")
     page.press("ArrowDown", "ArrowRight", "ArrowRight")
     assert page.js("[document.activeElement.dataset.layer, document.activeElement.dataset.head]") == ["1", "2"]
-    assert page.js("document.querySelectorAll('#atlas .atlas:first-of-type button[tabindex=\"0\"]').length") == 2
+    assert page.js("document.querySelectorAll('#atlas .atlas:first-of-type button[tabindex=\"0\"]').length") == 1
 
 
 def test_the_atlas_is_in_the_address(page: Browser, server: Server, ask: Ask) -> None:
     page.open(f"{server.address}/?view=atlas&token=5&metric=euclidean&layer=2&head=4&space=output")
-    page.wait("document.querySelectorAll('#atlas .atlas').length === 2 && document.querySelector('#atlas .found')")
+    page.wait("document.querySelectorAll('#atlas .atlas').length === 1 && document.querySelector('#atlas .found')")
     asked = {"token": 5, "metric": "euclidean", "space": "output"}
-    answers = [ask("atlas", **asked, reference=reference) for reference in ("input", "layer")]
-    assert page.js(CELLS) == [cells(answer) for answer in answers]
+    assert page.js(CELLS) == [cells(ask("atlas", **asked, reference="layer"))]
     current = "[...document.querySelectorAll('#atlas [aria-current]')].map((e) => [e.dataset.layer, e.dataset.head])"
-    assert page.js(current) == [["2", "4"], ["2", "4"]]
+    assert page.js(current) == [["2", "4"]]
     view = chosen(page)
     page.go(0)
-    page.wait("document.querySelectorAll('#atlas .atlas').length === 2 && document.querySelector('#atlas .found')")
+    page.wait("document.querySelectorAll('#atlas .atlas').length === 1 && document.querySelector('#atlas .found')")
     assert chosen(page) == view
     choose(page, "space", "embedding")
-    page.wait("document.querySelectorAll('#atlas .atlas').length === 1 && document.querySelector('#atlas .found')")
+    page.wait("document.querySelector('#atlas caption').textContent.includes('embedding')")
+    page.wait("document.querySelector('#atlas .found')")
     assert page.js(CELLS) == [cells(ask("atlas", token=5, metric="euclidean", space="embedding"))]
 
 

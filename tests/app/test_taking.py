@@ -118,9 +118,11 @@ def test_the_tables_hold_every_number_of_the_api(take: Any, ask: Ask, demo: Scop
     told = [(one["position"], one["distance"]) for head in answer["heads"] for one in head["positions"]]
     table = rows(take("positions.csv", query))
     assert [(int(r["position"]), float(r["distance"])) for r in table] == told
-    cells = [one for reference in ("input", "layer") for one in ask("atlas", token=11, reference=reference)["cells"]]
-    table = rows(take("atlas.csv", "view=atlas&token=11"))
-    assert [(int(r["id"]), float(r["distance"])) for r in table] == [(one["id"], one["distance"]) for one in cells]
+    for reference in ("input", "layer"):  # the one that is shown
+        cells = ask("atlas", token=11, reference=reference)["cells"]
+        table = rows(take("atlas.csv", f"view=atlas&token=11&reference={reference}"))
+        assert [(int(r["id"]), float(r["distance"])) for r in table] == [(one["id"], one["distance"]) for one in cells]
+        assert {r["reference"] for r in table} == {reference}
     answer = ask("attention", token=5, layer=3, head=2, weigh="norms")
     table = rows(take("attention.csv", VIEWS["attention"]))
     assert [float(r["share"]) for r in table] == [share for head in answer["heads"] for share in head["shares"]]

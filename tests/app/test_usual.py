@@ -192,4 +192,4 @@ def test_figures_stand_under_the_heads_names(beside: tuple[Browser, Callable[...
     choose(page, "compare", "causal")
     page.wait("document.querySelectorAll('#neighbors.figure .versus .usually [colspan=\"2\"]').length === 48")
     choose(page, "view", "atlas")
-    page.wait("document.querySelectorAll('#atlas .atlas').length === 2 && document.querySelector('#atlas .found')")
+    page.wait("document.querySelectorAll('#atlas .atlas').length === 1 && document.querySelector('#atlas .found')")

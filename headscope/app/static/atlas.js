@@ -1,76 +1,95 @@
-// The view of one token in every layer and head: a grid for each reference, side by side.
+// The view of one token in every layer and head: one grid, whose basis is a switch that is flipped in place.
+import { post, standing } from "./api.js";
 import { byId, h, label } from "./dom.js";
 import { read, referencesOf } from "./choices.js";
 import { meaning, stepsOf, TABLES } from "./explain.js";
 import { laidOut, looks } from "./sheets.js";
 
-export const controls = ["layer", "head", "space", "metric", "position", "candidates", "mask"];
+export const controls = ["layer", "head", "space", "metric", "reference", "position", "candidates", "mask"];
 
-const NAMES = { input: "Reference: input layer", layer: "Reference: each layer’s own", isolated: "Reference: each token alone" };
+const BASES = { layer: "each layer", input: "layer 0 (the experiment’s)", isolated: "each token alone" };
+let kept = { about: null, by: {} }; // the answers at hand: of one question, by the reference that they are of
 
-
-/** One question for each reference that the space has. */
-export function questions(state, server) {
+/** The question under a reference, and its answer where that is at hand. */
+function asked(state, reference) {
   const { token, space, metric, position, candidates } = state;
   const ask = { ...read(state), token, space, metric, position, candidates, html: true };
-  // Reading every token alone takes its time: only where it was asked for.
-  const references = referencesOf(state, server).filter((one) => one !== "isolated" || state.reference === "isolated");
-  return (references.length ? references : [null]).map((reference) => ["atlas", { ...ask, reference }]);
+  const about = JSON.stringify(ask);
+  if (about !== kept.about) kept = { about, by: {} };
+  return ["atlas", { ...ask, reference }, kept.by[reference]];
 }
 
-/** What fills the grids with layers as they are found, each in its place; the rest is empty until then. */
+const shown = (state, server) => {
+  const references = referencesOf(state, server);
+  return references.includes(state.reference) ? state.reference : references[0] && "layer";
+};
+
+export const questions = (state, server) => [asked(state, shown(state, server) ?? null)];
+
+/** What fills the grid with layers as they are found, each in its place; the rest is empty until then. */
 export function arriving(server) {
-  const grids = [];
+  let grid = null;
   return (found, n, state) => {
     const sheet = looks(laidOut(found)("atlas")[0], "atlas");
     const row = sheet.querySelector("tbody tr");
     finish(row, found.rates, found.cells, found.reference, state);
-    if (grids[n]) return grids[n].rows[found.layer].replaceWith(row);
-    grids[n] = row.parentElement;
-    sheet.querySelector(".hs-key").remove();
+    if (grid) return grid.rows[found.layer].replaceWith(row);
+    grid = row.parentElement;
     for (let layer = 1; layer < server.layers; layer++) {
-      grids[n].append(h("tr", {}, h("th", { scope: "row" }, `L${layer}`), [...row.cells].slice(1).map(() => h("td", {}, "·"))));
+      grid.append(h("tr", {}, h("th", { scope: "row" }, `L${layer}`), [...row.cells].slice(1).map(() => h("td", {}, "·"))));
     }
-    if (grids.filter(Boolean).length === 1) byId("atlas").replaceChildren(h("div", { class: "atlases" }));
-    byId("atlas").firstChild.append(sheet);
+    byId("atlas").replaceChildren(basis(state, server), sheet);
   };
 }
 
 export const title = (own) => ["Every layer and head: the token nearest to what it writes at ", label(own.label), ` (position ${own.position})`];
 
-/** Both answers as a title, notes and figures. */
-export function paint(answers, state, server, tokens) {
+/** The answer as a title, notes and a grid; the other basis is asked for once it stands, so that the switch is flipped at once. */
+export function paint([answer], state, server, tokens) {
   const own = tokens[state.token];
-  const grids = answers.map((answer) => grid(answer, state));
-  const [key] = grids.map((one) => one.querySelector(".hs-key"));
-  for (const other of grids.slice(1)) other.querySelector(".hs-key").remove();
-  const notes = answers.flatMap((answer) =>
-    answer.notes.map((note) => [answers.length > 1 ? `${NAMES[answer.reference]}. ` : "Note ", note]),
-  );
+  const says = h("p", { class: "says found" });
+  const tell = () => { says.textContent = found(Object.values(kept.by)); };
+  kept.by[answer.reference] = answer;
+  const others = referencesOf(state, server).filter((one) => one !== "isolated" && !kept.by[one]);
+  for (const [route, ask] of others.map((one) => asked(state, one))) {
+    const { by } = kept;
+    post(route, ask, standing()).then((other) => { by[ask.reference] = other; if (by === kept.by) tell(); }, () => { /* it is asked for again by whoever flips the switch */ });
+  }
+  tell();
   return {
     title: title(own),
     name: `${own.label} · atlas`,
-    notes: notes.filter(([, note], n) => notes.findIndex((one) => one[1] === note) === n),
-    figures: {
-      atlas: [
-        h("div", { class: "atlases" }, grids),
-        key,
-        h("p", { class: "says found" }, found(answers)),
-        ...meaning(TABLES.atlas),
-      ],
-    },
+    notes: [], // they differ with the basis: below the grid, they do not move it
+    figures: { atlas: [basis(state, server), grid(answer, state), says, ...answer.notes.map((note) => h("p", { class: "says" }, h("strong", {}, "Note "), note)), ...meaning(TABLES.atlas)] },
     steps: stepsOf("atlas"),
   };
 }
 
-/** How many heads above layer 0 are nearest to a token of the text, under each reference. */
-function found(answers) {
-  const told = answers.map(({ cells, reference }) => {
-    const above = cells.filter(({ layer }) => layer > 0);
-    const own = above.filter(({ kind }) => kind === "own" || kind === "text").length;
-    return `${own} of ${above.length}${NAMES[reference] ? ` (${NAMES[reference][0].toLowerCase()}${NAMES[reference].slice(1)})` : ""}`;
+/** The switch above the grid: it presses the control of the same name, and so keeps its state with every view's. */
+function basis(state, server) {
+  const now = shown(state, server);
+  const buttons = referencesOf(state, server).map((one) => h("button", { type: "button", "data-basis": one, "aria-pressed": String(one === now) }, BASES[one]));
+  const group = h("div", { class: "basis", role: "group", "aria-label": "Encoded by", hidden: !buttons.length }, "Encoded by:", buttons);
+  group.addEventListener("click", ({ target }) => {
+    if (!target.dataset.basis) return;
+    document.querySelector(`[name=reference][value=${target.dataset.basis}]`).click();
+    requestAnimationFrame(() => document.querySelector(`[data-basis=${target.dataset.basis}]`)?.focus());
   });
-  return `Heads above layer 0 that are nearest to the own or another token of the text: ${told.join(", ")}.`;
+  return group;
+}
+
+/** How many heads above layer 0 are nearest to a token of the text by every basis at hand, and what the two bases change. */
+function found(answers) {
+  const above = answers.map(({ cells }) => cells.filter(({ layer }) => layer > 0));
+  if (!above[0].length) return "";
+  const near = above.map((cells) => cells.filter(({ kind }) => kind === "own" || kind === "text").length);
+  const told = answers.map(({ reference }, n) => `${near[n]} of ${above[n].length}${reference ? ` encoded by ${BASES[reference]}` : ""}`);
+  const counts = `Heads above layer 0 whose nearest token is of the text: ${told.join(", ")}.`;
+  const [one, other] = ["layer", "input"].map((basis) => answers.findIndex(({ reference }) => reference === basis));
+  if (one < 0 || other < 0) return counts;
+  const differ = above[one].filter(({ id }, n) => id !== above[other][n].id).length;
+  const changed = differ ? `the nearest token is another in ${differ} of ${above[one].length}` : "every head has the same nearest token by both";
+  return `${counts} ${near[one] === near[other] ? "The basis changes nothing in how many are of the text" : "The basis changes how many are of the text"}; ${changed}.`;
 }
 
 /** Layers × heads; every cell a button that leads to its layer and head, and beside a layer what its heads are near to. */

@@ -81,7 +81,7 @@ async function show() {
     }
     if (state.word) named();
     const asked = VIEWS[state.view].questions(state, server, tokens);
-    const answers = await Promise.all(asked.map(([route, ask], n) => (arriving ? lines(`${route}/layers`, ask, signal, (found) => arrives(found, n)) : post(route, ask, signal))));
+    const answers = await Promise.all(asked.map(([route, ask, known], n) => known ?? (arriving ? lines(`${route}/layers`, ask, signal, (found) => arrives(found, n)) : post(route, ask, signal))));
     const later = VIEWS[state.view].later?.(state, server);
     const key = JSON.stringify(later);
     paint(answers, key === more.key ? more.answer : undefined); // no column goes only to come back
