@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import typer
 from typer.core import TyperCommand
 
 from headscope.errors import InputError, cut
@@ -103,6 +104,17 @@ class Command(TyperCommand):
                 if not any(_goes(name, other, value, wanted) for value in _values(ctx.params[other]) or [None]):
                     raise InputError(_refused(flag_of(ctx, name), flag_of(ctx, other), ctx.params[other], wanted))
         return super().invoke(ctx)
+
+
+def chosen_from(option: str, help: str, *flags: str, but: Sequence[str] = ()) -> Any:
+    """An option with its open values, but for some, in its help and on the Tab key."""
+    values = [value for value in CHOICES[option] if value not in but]
+
+    def completed(incomplete: str) -> list[str]:
+        return [value for value in values if value.startswith(incomplete)]
+
+    # With blanks, at which the help's table breaks.
+    return typer.Option(*flags, help=help, metavar=f"[{' | '.join(values)}]", autocompletion=completed)
 
 
 def listed(option: str) -> str:

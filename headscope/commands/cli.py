@@ -26,7 +26,6 @@ app = typer.Typer(
     name="headscope",
     help="See what every attention head of a transformer writes.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -63,7 +62,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def _run(arguments: list[str] | None) -> int:
     try:
-        left = app(arguments, standalone_mode=False)
+        left = app(arguments, prog_name="headscope", standalone_mode=False)  # by whatever it was started
     except SystemExit as leave:
         return leave.code if isinstance(leave.code, int) else 0
     except HeadscopeError as error:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from typing import Annotated, Any
 
 import typer
 
-from headscope.commands.asking import listed
+from headscope.commands.asking import chosen_from
 from headscope.commands.options import (
     AsJson,
     Column,
@@ -30,8 +31,6 @@ from headscope.commands.running import isolate, open_scope, print_answer, workin
 from headscope.commands.streams import say
 from headscope.errors import InputError, needing
 
-_SURVEYED = listed("space").removesuffix(", fitted")
-
 
 def survey(
     texts: Annotated[
@@ -43,29 +42,24 @@ def survey(
     model: Model = None,
     revision: Revision = None,
     space: Annotated[
-        list[str] | None, typer.Option(help=f"What is compared: {_SURVEYED}; may be repeated. Default: value.")
+        list[str] | None, chosen_from("space", "What is compared; may be repeated. Default: value.", but=("fitted",))
     ] = None,
     reference: Annotated[
         list[str] | None,
-        typer.Option(
-            help=f"Whose projection encodes the vocabulary: {listed('reference')}; may be repeated. "
-            "Default: input and layer."
-        ),
+        chosen_from("reference", "Whose projection encodes the vocabulary; may be repeated. Default: input and layer."),
     ] = None,
     metric: Annotated[
-        list[str] | None, typer.Option(help=f"{listed('metric')}; may be repeated. Default: cosine.")
+        list[str] | None, chosen_from("metric", "How far apart two vectors are; may be repeated. Default: cosine.")
     ] = None,
-    mask: Annotated[list[str] | None, typer.Option(help=f"{listed('mask')}; may be repeated. Default: model.")] = None,
+    mask: Annotated[list[str] | None, chosen_from("mask", "Attention mask; may be repeated. Default: model.")] = None,
     position: Annotated[
         bool,
         typer.Option("--position/--no-position", help="Add the token's position embedding to the vocabulary."),
     ] = True,
-    candidates: Annotated[str, typer.Option(help=f"Who may be a neighbour: {listed('candidates')}.")] = "all",
+    candidates: Annotated[str, chosen_from("candidates", "Who may be a neighbour.")] = "all",
     sample: Annotated[int | None, typer.Option(help="How many texts, drawn at random. Default: all.")] = None,
     seed: Seed = 0,
-    null: Annotated[
-        list[str] | None, typer.Option(help=f"Also measure a null: {listed('null')}; may be repeated.")
-    ] = None,
+    null: Annotated[list[str] | None, chosen_from("null", "Also measure a null; may be repeated.")] = None,
     text_format: TextFormat = "auto",
     column: Column = "text",
     document_column: DocumentColumn = "document",
@@ -149,6 +143,7 @@ def _conclude(directory: str) -> None:
     say(f"Finished: {directory}/statistics.parquet")
     for line in of_directory(directory):
         say(line)
+    say(f"Next: headscope report {shlex.quote(directory)} -o {shlex.quote(f'{directory.rstrip(os.sep)}-report')}")
 
 
 def report(
@@ -211,11 +206,11 @@ def capacity(
     ] = None,
     part: Annotated[
         list[str] | None,
-        typer.Option(help=f"{listed('part')}; may be repeated. Default: dimension and number."),
+        chosen_from("part", "What is asked; may be repeated. Default: dimension and number."),
     ] = None,
     site: Annotated[
         list[str] | None,
-        typer.Option(help=f"{listed('site')}; may be repeated. Default: all but head."),
+        chosen_from("site", "Where encodings are cut; may be repeated. Default: all but head."),
     ] = None,
     keep: Annotated[
         list[float] | None, typer.Option(help="A share of the dimensions and encodings that is kept; may be repeated.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headscope.commands.asking import is_given, listed
+from headscope.commands.asking import chosen_from, is_given
 from headscope.commands.options import Adapter, AsJson, Device, Dtype, Mask, Memory, Model, Quantize, Revision, Stack
 from headscope.commands.passages import Chat, Ids, Pair, Special, System, given
 from headscope.commands.running import isolate, open_scope, print_json, print_tables, terminal_width, working
@@ -41,32 +41,34 @@ def look(
     layer: Annotated[int, typer.Option(help="From 0.")] = 0,
     view: Annotated[
         str,
-        typer.Option(
-            help="heads, atlas (every layer and head), attention, written (which tokens of the text each output of a "
+        chosen_from(
+            "view",
+            "heads, atlas (every layer and head), attention, written (which tokens of the text each output of a "
             "head is near to, beside its attention); through the layers: journey (of every token), mixing, glance "
-            "(every head in five numbers), effects (of every head on the output at the token)."
+            "(every head in five numbers), effects (of every head on the output at the token).",
         ),
     ] = "heads",
     head: Annotated[
         int | None, typer.Option(help="With --view written: whose matrices; without it, of the largest mean Carry.")
     ] = None,
-    weigh: Annotated[str, typer.Option(help=f"With --view attention: {listed('weigh')}.")] = "weights",
-    space: Annotated[str, typer.Option(help=f"What is compared: {listed('space')}.")] = "value",
+    weigh: Annotated[str, chosen_from("weigh", "With --view attention: by what a source counts.")] = "weights",
+    space: Annotated[str, chosen_from("space", "What is compared.")] = "value",
     reference: Annotated[
         str | None,
-        typer.Option(
-            help=f"Without it: {defaults.REFERENCE}. "
-            + " ".join(f"{name}: {meaning}" for name, meaning in meanings.REFERENCES.items())
+        chosen_from(
+            "reference",
+            f"Without it: {defaults.REFERENCE}. "
+            + " ".join(f"{name}: {meaning}" for name, meaning in meanings.REFERENCES.items()),
         ),
     ] = None,
-    metric: Annotated[str, typer.Option(help=f"{listed('metric')}.")] = "cosine",
+    metric: Annotated[str, chosen_from("metric", "How far apart two vectors are.")] = "cosine",
     position: Annotated[
         bool,
         typer.Option("--position/--no-position", help="Add the token's position embedding to the vocabulary."),
     ] = True,
     mask: Mask = "model",
-    candidates: Annotated[str, typer.Option(help=f"Who may be a neighbour: {listed('candidates')}.")] = "all",
-    vector: Annotated[str, typer.Option(help="What the head's side is: z (its output), q, k, v.")] = "z",
+    candidates: Annotated[str, chosen_from("candidates", "Who may be a neighbour.")] = "all",
+    vector: Annotated[str, chosen_from("vector", "What the head's side is: z (its output), q, k, v.")] = "z",
     at: Annotated[
         int | None, typer.Option(help="The position at which the vocabulary stands; without it, the token's own.")
     ] = None,
@@ -92,7 +94,7 @@ def look(
         bool,
         typer.Option("--isolated", help="With --view journey: the rank among the vocabulary read alone too."),
     ] = False,
-    replace_by: Annotated[str, typer.Option(help="With --view effects: zero, mean (over the text).")] = "zero",
+    replace_by: Annotated[str, chosen_from("replace_by", "With --view effects: zero, mean (over the text).")] = "zero",
     stack: Stack = None,
     decoder_text: Annotated[str | None, typer.Option(help="What the decoder reads; else the text again.")] = None,
     device: Device = "auto",

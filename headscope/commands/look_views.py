@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from headscope.question.question import Question
     from headscope.reading.answer import Answer
+    from headscope.reading.bank import Bank
     from headscope.reading.offers import Offer
     from headscope.reading.reading import Reading
     from headscope.scope import Scope
@@ -64,6 +65,7 @@ def heads(scope: Scope, reading: Reading, asked: Asked, say: Say) -> LookView:
     positions = reading.nearest_positions(asked.token, near.question.layer or 0, near.question.metric)
     told: Record = dict(look_record(scope.card, reading, near, positions))
     shown = LookView(told, near.rows(), [near, positions])
+    held = None
     if asked.hubs:
         say("reading other texts …")
         held = scope.bank(asked.bank, mask=reading.mask)
@@ -75,12 +77,30 @@ def heads(scope: Scope, reading: Reading, asked: Asked, say: Say) -> LookView:
     else:
         shown.tables.append(lambda width: tables(near.sheets(), width))
     shown.tables.append(lambda width: tables(positions.sheets(), width))
+    if asked.question.vector == "z":
+        told["verdict"] = _verdict(reading, asked, held)
+        shown.tables.append(lambda width: _paragraph(told["verdict"]))
     if asked.why is not None:
         reasons = [near.why(asked.why, id) for id in near.ids[asked.why % len(near.ids)].tolist()]
         told["why"] = [why.to_dict() for why in reasons]
         shown = replace(shown, answers=[*shown.answers, *reasons])
         shown.tables.append(lambda width: tables([together(reasons)], width))
     return shown
+
+
+def _verdict(reading: Reading, asked: Asked, bank: Bank | None) -> str:
+    """What the layer, or the head that is asked why, writes of this text's own tokens, in words."""
+    of = asked.question
+    found = reading.standing(asked.token, of.layer or 0, of.space, of.reference, of.metric, of.use_position, bank=bank)
+    return found.says() if asked.why is None else found.says_of(asked.why % len(found.ranks))
+
+
+def _paragraph(words: str) -> list[RenderableType]:
+    from rich.text import Text
+
+    from headscope.keep.cells import isolated
+
+    return [Text(isolated(words)), ""]
 
 
 _SAYS = {

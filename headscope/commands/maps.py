@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from headscope.commands.asking import listed
+from headscope.commands.asking import chosen_from
 from headscope.commands.options import Adapter, Device, Dtype, Mask, Model, Quantize, Revision, Stack
 from headscope.commands.passages import Chat, Ids, Pair, Special, System, given
 from headscope.commands.running import isolate, open_scope, working
@@ -32,23 +32,22 @@ def draw_map(
     ids: Ids = None,
     layer: Annotated[int, typer.Option(help="From 0.")] = 0,
     head: Annotated[int, typer.Option(help="From 0.")] = 0,
-    method: Annotated[str, typer.Option(help=f"{listed('method')}.")] = "tsne",
-    space: Annotated[str, typer.Option(help="value, output, embedding, unembedding.")] = "value",
+    method: Annotated[str, chosen_from("method", "How the dimensions become two.")] = "tsne",
+    space: Annotated[str, chosen_from("space", "What is drawn.", but=("key", "query", "fitted"))] = "value",
     reference: Annotated[
-        str | None, typer.Option(help=f"{listed('reference')}. Without it: {defaults.REFERENCE}.")
+        str | None,
+        chosen_from("reference", f"Whose projection encodes the vocabulary. Without it: {defaults.REFERENCE}."),
     ] = None,
-    metric: Annotated[str, typer.Option(help="cosine, euclidean.")] = "cosine",
+    metric: Annotated[str, chosen_from("metric", "How far apart two vectors are.", but=("dot",))] = "cosine",
     at: Annotated[
         int | None, typer.Option(help="The position at which the vocabulary stands. Without it: none.")
     ] = None,
-    candidates: Annotated[
-        str, typer.Option(help=f"Which vocabulary tokens are drawn from: {listed('candidates')}.")
-    ] = "all",
+    candidates: Annotated[str, chosen_from("candidates", "Which vocabulary tokens are drawn from.")] = "all",
     size: Annotated[int, typer.Option(help="How many vocabulary tokens.")] = 2000,
     k: Annotated[int, typer.Option("-k", help="How many of the nearest tokens of each output are among them.")] = 10,
     perplexity: Annotated[float, typer.Option(help="Of t-SNE: about how many neighbours count.")] = 30,
     seed: Annotated[int, typer.Option(help="Of the random rest, and of t-SNE.")] = 0,
-    theme: Annotated[str | None, typer.Option(help=f"Of a drawing: {listed('theme')}. Without it: light.")] = None,
+    theme: Annotated[str | None, chosen_from("theme", "Of a drawing. Without it: light.")] = None,
     mask: Mask = "model",
     stack: Stack = None,
     device: Device = "auto",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from headscope.commands.asking import listed
+from headscope.commands.asking import chosen_from
 
 Model = Annotated[
     str | None,
@@ -20,18 +20,16 @@ Adapter = Annotated[
     str | None,
     typer.Option(help="Directory of a PEFT adapter (extra adapters), put onto the model; without one, onto its base."),
 ]
-Stack = Annotated[str | None, typer.Option(help=f"Of an encoder-decoder: {listed('stack')}.")]
+Stack = Annotated[str | None, chosen_from("stack", "Of an encoder-decoder: which one is read.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
-Dtype = Annotated[str | None, typer.Option(help="float32 (default), float16, bfloat16, auto.")]
-Quantize = Annotated[
-    str | None, typer.Option(help=f"Weights packed by bitsandbytes (extra quantised): {listed('quantize')}.")
-]
+Dtype = Annotated[str | None, chosen_from("dtype", "Of the weights. Default: float32; auto: as they are stored.")]
+Quantize = Annotated[str | None, chosen_from("quantize", "Weights packed by bitsandbytes (extra quantised).")]
 Memory = Annotated[
     str | None, typer.Option(help="How much may be kept beside the model, as 4G (default), 512M or 1.5GiB.")
 ]
-Mask = Annotated[str, typer.Option(help=f"Attention mask: {listed('mask')}.")]
+Mask = Annotated[str, chosen_from("mask", "Attention mask.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of every draw.")]
-TextFormat = Annotated[str, typer.Option("--format", help="auto (by suffix), text, jsonl, csv, parquet, conllu.")]
+TextFormat = Annotated[str, chosen_from("text_format", "Of the texts; auto: by the file's ending.", "--format")]
 Column = Annotated[str, typer.Option(help="Where JSONL, CSV and Parquet keep the text.")]
 DocumentColumn = Annotated[str, typer.Option(help="Where they keep the document's name, if anywhere.")]
 Truncate = Annotated[bool, typer.Option("--truncate", help="Cut texts that are too long, not leave them out.")]

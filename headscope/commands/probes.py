@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headscope.commands.asking import flag_of, is_given
+from headscope.commands.asking import chosen_from, flag_of, is_given
 from headscope.commands.options import (
     AsJson,
     Column,
@@ -43,7 +43,7 @@ def lens(
     output: Annotated[str, typer.Option("--output", "-o", help="The lens: a safetensors file.")],
     target: Annotated[
         str,
-        typer.Option(help="Whose input embedding z is taken to: own (the own token's), sources (what is mixed)."),
+        chosen_from("target", "Whose input embedding z is taken to: own (the own token's), sources (what is mixed)."),
     ] = "own",
     model: Model = None,
     revision: Revision = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -13,6 +14,15 @@ def give_back() -> None:
     trim = _trim()
     if trim is not None:
         trim(0)
+
+
+def let_go() -> None:
+    """Free what nobody can reach any more, such as a dropped model, whose modules know each other, and give it back.
+
+    The interpreter looks for such circles when many objects have come, and a model is few and large ones.
+    """
+    gc.collect()
+    give_back()
 
 
 @cache

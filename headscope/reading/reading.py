@@ -291,7 +291,9 @@ class Reading(Captured):
     def ask_portrait(self, near: Neighbors) -> Portrait:
         """The same of an answer of this reading that is made already; it is about one token."""
         attention = answers.attention(self, near.tokens[0].position, near.question.layer or 0, "weights")
-        return Portrait(near, attention, self.bench.card.d_head, self.bench.card.kv_heads)
+        found = Portrait(near, attention, self.bench.card.d_head, self.bench.card.kv_heads)
+        again = lambda at, of: self.ask_portrait(self.ask_nearest(replace(near.question, layer=of), at))  # noqa: E731
+        return self._told(found, near.tokens[0].position, near.question.layer, again)
 
     def written(
         self,
@@ -337,8 +339,8 @@ class Reading(Captured):
         are those of `nearest`. What it says in words describes this text, and claims nothing of the model.
 
         >>> standing = scope.read("Time flies like an arrow.").standing("flies")
-        >>> standing.says_of(8).partition(";")[0]
-        'Layer 0, head 8: of this text’s tokens it ranks “flies” (its own token) first (1st of 30,522), which has .85 of its weight'
+        >>> print(standing.says_of(8).partition(",")[0], standing.ranks[8].tolist()[1])  # “flies” is the nearest of all
+        Layer 0 1
         """
         found = standing(self, Question(layer, space, reference, metric, position, k=1), token, bank)
         return self._told(found, token, layer)

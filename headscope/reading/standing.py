@@ -53,6 +53,16 @@ class Others:
     outputs: int
     bank: str  # where its texts come from
 
+    @property
+    def where(self) -> str:
+        """At which positions."""
+        return f"position {self.first}" if self.first == self.last else f"positions {self.first} to {self.last}"
+
+    @property
+    def window(self) -> BankWindowRecord:
+        """Which outputs these are."""
+        return {"first": self.first, "last": self.last, "outputs": self.outputs, "bank": self.bank}
+
 
 @dataclass(frozen=True, repr=False)
 class Standing(Answer):
@@ -101,16 +111,12 @@ class Standing(Answer):
 
     def to_dict(self) -> StandingRecord:
         """The ranks, and what they say, ready for JSON."""
-        others = self.others
-        window: BankWindowRecord | None = None
-        if others is not None:
-            window = {"first": others.first, "last": others.last, "outputs": others.outputs, "bank": others.bank}
         return {
             **question_record(self.question),
             "selected": self.token.position,
             "notes": list(self.notes),
             "vocabulary": self.candidates,
-            "window": window,
+            "window": None if self.others is None else self.others.window,
             "says": self.says(),
             "heads": self._heads(),
         }
@@ -173,7 +179,7 @@ class Standing(Answer):
         return Sheet(
             "standing-head",
             f"Layer {self._layer}, head {head}: where the text’s tokens stand among {self.candidates:,}",
-            ("rank", "even attention", "weight", "other texts, middle half"),
+            ("rank", "even", "weight", "others’ half"),
             tuple(rows),
             stub="token",
         )

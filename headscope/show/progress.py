@@ -6,15 +6,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from headscope.keep.cells import visible
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import ProgressColumn
 
+EVERY = 5.0  # seconds between two lines on the same work
 Tell = Callable[[int, int], None]  # how much is done, of how much
 
 
@@ -64,7 +66,8 @@ class Progress:
 
 @contextmanager
 def watched(announced: str = "") -> Iterator[Progress]:
-    """A bar for work of several steps; where standard error is no terminal and no notebook's cell, a line for each.
+    """A bar for work of several steps; where standard error is no terminal and no notebook's cell, a line for each,
+    and every few seconds one that says how much of it is done.
 
     `announced`: what is said before the first, if anything.
     """
@@ -72,7 +75,7 @@ def watched(announced: str = "") -> Iterator[Progress]:
 
     from headscope.show.terminal import console
 
-    on, told = console(sys.stderr), [""]
+    on = console(sys.stderr)
     if announced:
         on.print(visible(announced), soft_wrap=True)
     if on.is_terminal or on.is_jupyter:
@@ -80,29 +83,59 @@ def watched(announced: str = "") -> Iterator[Progress]:
             yield progress
         return
 
+    lines = _Lines(on)
+
     def say(progress: Progress) -> None:
-        if progress.doing != told[-1]:
-            told.append(progress.doing)
-            on.print(f"{visible(progress.doing)} …", soft_wrap=True)
+        if progress.doing != lines.doing:
+            lines.begin(progress.doing)
+        lines.go_on(progress)
 
     yield Progress(say)
 
 
 @contextmanager
 def bar(announced: str, doing: str) -> Iterator[Tell]:
-    """A sentence and a progress bar, where standard error is a terminal or a notebook's cell; elsewhere nothing."""
+    """A sentence and a progress bar; where standard error is no terminal and no notebook's cell, lines."""
     from rich.progress import MofNCompleteColumn
 
     from headscope.show.terminal import console
 
     on = console(sys.stderr)
     if not (on.is_terminal or on.is_jupyter):
-        yield Progress().tell
+        lines = _Lines(on, doing)
+        yield Progress(lines.go_on).tell
         return
     on.print(visible(announced), soft_wrap=True)
     with _drawn(MofNCompleteColumn()) as progress:
         progress.step(doing)
         yield progress.tell
+
+
+@dataclass
+class _Lines:
+    """What a file or another program is told: what is being done, and now and then how far it is."""
+
+    on: Console
+    doing: str = ""
+    said: float = field(default_factory=time.monotonic)
+
+    def begin(self, doing: str) -> None:
+        self.doing, self.said = doing, time.monotonic()
+        self.on.print(f"{visible(doing)} …", soft_wrap=True)
+
+    def go_on(self, progress: Progress) -> None:
+        """A line on the share that is done and the time that is left, where the last is some seconds old."""
+        now = time.monotonic()
+        if now - self.said < EVERY or not progress.total:
+            return
+        self.said = now
+        left = "" if progress.seconds_left is None else f", about {_spelled(progress.seconds_left)} left"
+        share = min(progress.done / progress.total, 1)
+        self.on.print(f"{visible(self.doing)}: {share:.0%}{left}", soft_wrap=True)
+
+
+def _spelled(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))
 
 
 @dataclass(frozen=True)
@@ -113,7 +146,7 @@ class _Left:
 
     def __rich__(self) -> str:
         left = self.progress.seconds_left
-        return "-:--:--" if left is None else str(timedelta(seconds=round(left)))
+        return "-:--:--" if left is None else _spelled(left)
 
 
 @contextmanager

@@ -90,8 +90,9 @@ def _names(nearest: list[Mark], candidates: int, top: int) -> list[str]:
 
 def _ruler(candidates: int, base: int) -> list[str]:
     steps = [10**power for power in range(int(math.log10(candidates)) + 1)]
-    if candidates / steps[-1] > 2:
-        steps.append(candidates)
+    if candidates / steps[-1] < 8:  # there is no room for both
+        steps.pop()
+    steps.append(candidates)
     parts = []
     for n, step in enumerate(steps):
         anchor = "start" if n == 0 else "end" if n == len(steps) - 1 else "middle"

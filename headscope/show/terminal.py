@@ -20,7 +20,8 @@ from headscope.show.sheet import Cell, Sheet
 
 WIDTH = 100
 STYLES: dict[Kind, str] = {"own": "bold green", "text": "cyan", "variant": "cyan", "special": "dim", "elsewhere": ""}
-_LABEL, _NAME, _ALONE = 9, 14, 20  # characters of a label beside a number, of a row's, and of one that stands alone
+_LABEL, _NAME, _ALONE = 13, 14, 20  # characters of a label beside a number, of a row's, and of one that stands alone
+_LONGER = range(20, _LABEL, -1)  # of a label where the width has room for it
 _RANK = 7  # heads of rows that are no longer, as ranks are, stand on the right
 
 
@@ -66,14 +67,22 @@ class _Room:
 
 def _blocks(sheet: Sheet, width: int) -> list[Table]:
     head = _Room.of(sheet.stub, [row.head for row in sheet.rows], _NAME)
-    rooms = [_Room.of(title, [row.cells[n] for row in sheet.rows]) for n, title in enumerate(_titles(sheet))]
+    found, rooms = _laid_out(sheet, width, head, _LABEL)
+    for longest in _LONGER:  # words stay whole where that takes no further block
+        wider, with_room = _laid_out(sheet, width, head, longest)
+        if len(wider) == len(found):
+            found, rooms = wider, with_room
+            break
+    return [_table(sheet, head, {n: rooms[n] for n in columns}) for columns in found]
+
+
+def _laid_out(sheet: Sheet, width: int, head: _Room, longest: int) -> tuple[list[list[int]], list[_Room]]:
+    """The columns of each block, and the room of every column, with labels of so many characters."""
+    rooms = [_Room.of(title, [row.cells[n] for row in sheet.rows], longest) for n, title in enumerate(_titles(sheet))]
     groups = [range(n, n + sheet.together) for n in range(0, len(rooms), sheet.together)]
     widest = max(sum(rooms[n].whole + 1 for n in group) - 1 for group in groups)
-    found = []
-    for block in blocks(len(groups), width, widest, head.whole):
-        columns = [n for group in groups[block.start : block.stop] for n in group]
-        found.append(_table(sheet, head, {n: rooms[n] for n in columns}))
-    return found
+    found = blocks(len(groups), width, widest, head.whole)
+    return [[n for group in groups[block.start : block.stop] for n in group] for block in found], rooms
 
 
 def _titles(sheet: Sheet) -> tuple[str, ...]:

@@ -148,6 +148,9 @@ def page(browser: Browser, server: Server, start: str) -> Iterator[Browser]:
     browser.open(f"{server.address}{start}")
     browser.wait("document.readyState === 'complete' && document.querySelector('#neighbors td, #plot-map')")
     yield browser
+    browser.js(
+        "(() => { try { localStorage.clear(); } catch { /* another page */ } })()"
+    )  # what a test chose is its own
     assert browser.errors == []
     hosts = browser.js(
         "[...new Set(performance.getEntriesByType('resource').map((entry) => new URL(entry.name).origin))]"

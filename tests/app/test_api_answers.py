@@ -192,15 +192,18 @@ def test_an_answer_is_laid_out_where_it_is_asked_for(
     plain = reader.post(f"{API}/{path}", json=question).json()
     answer = reader.post(f"{API}/{path}", json={**question, "html": True}).json()
     described(path, answer)
-    html = answer.pop("html")
+    html, portrait = answer.pop("html"), answer.pop("portrait", None)
     assert answer == plain
+    assert (portrait is not None) is (path in ("nearest", "compare"))
     assert re.findall(r'data-sheet="([^"]+)"', html) == sheets
     assert html.count("<table>") == len(sheets)
     assert "style=" not in html
 
 
 def test_an_answer_that_is_laid_out_says_the_text_as_text(reader: TestClient) -> None:
-    question = {"text": '<script>alert(1)</script> "&', "token": 2, "html": True, "head": 1}
-    html = reader.post(f"{API}/attention", json=question).json()["html"]
-    assert "<script" not in html
-    assert "&lt;" in html
+    question = {"text": '<script>alert(1)</script> "&', "token": 2, "html": True}
+    attention = reader.post(f"{API}/attention", json={**question, "head": 1}).json()["html"]
+    cards = reader.post(f"{API}/nearest", json=question).json()["portrait"]["cards"]
+    for html in (attention, "".join(cards)):
+        assert "<script" not in html
+        assert "&lt;" in html

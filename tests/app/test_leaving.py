@@ -41,6 +41,7 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     "mixing": {},
     "glance": {},
     "effects": {},
+    "removed": {"layer": 2},
     "visit": {},
     "map": {"layer": 2, "size": 60, "perplexity": 5, "method": "pca"},
 }

@@ -15,7 +15,7 @@ from tests.app.serving import Server
 
 OPENED = "document.querySelectorAll('details').forEach((e) => { e.open = true; })"
 DRAWN = "[...document.querySelectorAll('#view .plot details:not([hidden])')].every((e) => e.querySelector('td'))"
-SHEETS = ("keys", "models", "take", "tour")
+SHEETS = ("keys", "models", "take")
 
 Visit = Callable[[str], Chromium]
 
@@ -83,6 +83,14 @@ def test_in_the_sheets(visit: Visit, server: Server) -> None:
         page.wait("!document.querySelector('[data-busy]')")
         assert serious(page) == {}, sheet
         page.click(f"#{sheet} [popovertargetaction=hide]")
+
+
+def test_in_the_guided_visit_with_everything_unfolded(visit: Visit, server: Server) -> None:
+    page = visit(f"{server.address}/?classroom=true&token=11")
+    page.click("#visit")
+    page.wait("document.querySelector('#tour-at').textContent.startsWith('1 of')", 60)
+    page.wait("document.querySelector('#advanced').open && !document.querySelector('[data-busy]')")
+    assert serious(page) == {}
 
 
 def test_where_a_link_asks_for_another_model(visit: Visit, demo: Scope) -> None:

@@ -82,7 +82,7 @@ def test_the_selected_head_is_marked_in_every_view(page: Browser, server: Server
     page.wait("document.querySelectorAll('#neighbors tbody td.chosen').length === 15")
     assert page.js("[...document.querySelectorAll('td.chosen')].every((e) => e.dataset.head === '7')")
     choose(page, "view", "atlas")
-    page.wait("document.querySelectorAll('#atlas button.chosen').length === 1")
+    page.wait("document.querySelectorAll('#atlas button.chosen').length === 2")
     assert page.js("[...document.querySelectorAll('#atlas .chosen')].every((e) => e.dataset.layer === '2')")
     choose(page, "view", "attention")
     page.wait("document.querySelector('#pattern caption')?.textContent.startsWith('L2H7')")

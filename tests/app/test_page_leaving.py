@@ -74,6 +74,28 @@ def test_another_view_gives_up_what_the_one_before_asked_for(page: Browser, serv
     assert page.errors == []
 
 
+def test_leaving_hub_aware_stops_the_reading_of_other_texts(page: Browser, server: Server, gate: Gate) -> None:
+    gate.close(after=1)
+    choose(page, "hubs", "on")
+    assert gate.reached.wait(60)
+    choose(page, "view", "attention")
+    assert ended(server, gate)
+    page.wait("document.querySelector('#attention td')")
+    assert page.js("document.querySelector('#making').hidden")
+    assert page.errors == []
+
+
+def test_leaving_the_visit_stops_its_measuring(page: Browser, server: Server, gate: Gate) -> None:
+    gate.close(after=1)
+    page.click("#visit")
+    page.wait("document.querySelector('#tour-says').textContent === 'Measuring this text …'")
+    assert gate.reached.wait(60)
+    page.press("Escape")
+    page.wait("document.querySelector('#tour').hidden")
+    assert ended(server, gate)
+    assert page.errors == []
+
+
 def test_another_token_gives_up_the_effects_that_were_asked_for(page: Browser, server: Server, gate: Gate) -> None:
     choose(page, "view", "layers")
     page.wait("document.querySelectorAll('#glance td[data-id]').length === 12", 60)

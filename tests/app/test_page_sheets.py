@@ -64,8 +64,8 @@ VIEWS: dict[str, tuple[str, str, Sheets]] = {
     ),
     "atlas": (
         "view=atlas&token=11",
-        "#atlas .found",
-        lambda reading: [reading.atlas(11).sheets()[0]],
+        "#atlas td",
+        lambda reading: [reading.atlas(11, reference=one).sheets()[0] for one in ("input", "layer")],
     ),
     "attention": (
         "view=attention&token=5&layer=2&head=3&weigh=norms",

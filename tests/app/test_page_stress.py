@@ -67,9 +67,9 @@ def test_deep_and_wide_models_keep_their_shape(browser: Browser, deep: tuple[str
     choose(browser, "layer", layers - 1)
     choose(browser, "view", "atlas")
     browser.wait("document.querySelector('#atlas .found')", 120)
-    assert browser.js("document.querySelectorAll('#atlas tbody td').length") == layers * heads
+    assert browser.js("document.querySelectorAll('#atlas tbody td').length") == 2 * layers * heads
     assert browser.js("document.documentElement.scrollWidth <= innerWidth")
-    assert browser.js("document.querySelectorAll('#atlas button.chosen').length") == 1
+    assert browser.js("document.querySelectorAll('#atlas button.chosen').length") == 2
 
 
 def test_a_text_at_the_models_limit(page: Browser, ask: Ask) -> None:

@@ -186,6 +186,11 @@ def test_the_steps_are_about_tables_that_a_class_can_see(server: Server) -> None
         assert step["hidden"] == 0
 
 
+def test_a_token_that_sees_nothing_but_itself_is_no_finding(server: Server) -> None:
+    alone = asked(server, "visit", text="time flies like", special=False, mask="causal")["steps"]
+    assert all(step["view"]["token"] > 0 for step in alone[:-1])
+
+
 def test_a_step_whose_tables_are_not_clean_says_so(server: Server) -> None:
     steps = asked(server, "visit", text="naked")["steps"]
     looked = next(one for one in steps if one["view"]["view"] == "attention")

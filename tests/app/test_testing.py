@@ -17,6 +17,8 @@ from fastapi.testclient import TestClient
 from headscope import Scope
 from headscope.app import create_app
 from headscope.app.api.limits import Limits
+from headscope.studies.tested.question import SENTENCES, place_of
+from headscope.studies.tested.there import there
 from tests.app.browsers import Browser
 from tests.app.looks import choose
 from tests.app.serving import Server
@@ -26,8 +28,11 @@ HERE = "http://127.0.0.1"
 
 @pytest.fixture
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scope:
-    """A tiny model that has not been tested, and reads texts of up to 200 tokens."""
+    """A tiny model that has not been tested, and reads texts of up to 200 tokens; it is asked of the shortest 24."""
     monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path / "cache"))
+    shortest = sorted(SENTENCES.read_text("utf-8").strip().split("\n\n"), key=len)[:24]
+    (tmp_path / "texts.txt").write_text("\n\n".join(shortest), "utf-8")
+    monkeypatch.setattr("headscope.studies.tested.question.SENTENCES", tmp_path / "texts.txt")
     return Scope.from_model(*zoo.build("roberta", shape={"max_position_embeddings": 202}))
 
 
@@ -49,7 +54,7 @@ def told(client: TestClient) -> Any:
     return client.get("/api/v1/survey").json()
 
 
-def until(client: TestClient, reached: Callable[[Any], bool], seconds: float = 120) -> Any:
+def until(client: TestClient, reached: Callable[[Any], bool], seconds: float = 300) -> Any:
     """What is told once it is so; every step is seen on the way."""
     end = time.monotonic() + seconds
     while not reached(now := told(client)):
@@ -81,7 +86,7 @@ def test_it_is_stopped_goes_on_is_shown_and_kept(opened: Callable[..., TestClien
     assert all(path.stat().st_mtime_ns == when for path, when in measured.items() if path.exists())
     shown = until(client, ended)
     assert shown["testing"]["state"] == "ready", shown
-    assert (shown["survey"]["texts"], shown["survey"]["documents"]) == (60, 60)
+    assert (shown["survey"]["texts"], shown["survey"]["documents"]) == (24, 24)
     assert len(shown["survey"]["concluded"]) == 3
     assert "untrained twins" in shown["survey"]["concluded"][0]
     usual = client.post("/api/v1/usual", json={"layer": 1, "html": True}).json()
@@ -115,9 +120,6 @@ def test_a_test_that_nobody_asks_after_ends(opened: Callable[..., TestClient]) -
 
 
 def test_a_test_of_other_weights_is_not_shown(scope_of: Any, opened: Callable[..., TestClient], demo: Scope) -> None:
-    from headscope.studies.tested.question import place_of
-    from headscope.studies.tested.there import there
-
     assert place_of(demo) != place_of(scope_of("roberta"))
     assert there(scope_of("roberta")) is None
     assert told(opened(tested=True))["survey"] is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import typing
 
 import pytest
@@ -85,10 +86,25 @@ def test_the_open_values_are_the_librarys(name):
 
 
 @pytest.mark.parametrize(("command", "name"), OPTIONS)
-def test_help_shows_every_open_value(command, name):
-    shown = next(option.help for option in COMMANDS[command].params if option.name == name)
+def test_help_and_the_tab_key_show_every_open_value(command, name):
+    option = next(option for option in COMMANDS[command].params if option.name == name)
+    shown = option.metavar.strip("[]").split(" | ")
     missing = [value for value in CHOICES[name] if value not in shown]
     assert not missing or (command, name) in NARROWER
+    assert set(shown) <= set(CHOICES[name])
+    context = COMMANDS[command].context_class(COMMANDS[command])
+    assert [item.value for item in option.shell_complete(context, "")] == shown
+    assert next(item.value for item in option.shell_complete(context, shown[0][:3])) == shown[0]
+
+
+@pytest.mark.parametrize(("typed", "offered"), [("headscope su", "survey"), ("headscope look --metric co", "cosine")])
+def test_a_shell_is_told_what_goes_on(run, monkeypatch, typed, offered):
+    monkeypatch.setattr(sys, "argv", ["headscope"])
+    monkeypatch.setenv("_HEADSCOPE_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(typed.count(" ")))
+    code, out, err = run()
+    assert (code, out.decode().split(), err) == (0, [offered], b"")
 
 
 @pytest.mark.parametrize(("command", "name"), OPTIONS)

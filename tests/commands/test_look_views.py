@@ -190,3 +190,15 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_model_is_opened(loo
     code, _, err = look("--model", str(tmp_path / "no model"), "-o", str(tmp_path / name))
     assert code == 2
     assert said in err
+
+
+@pytest.mark.parametrize(("options", "head"), [((), None), (("--why", "1"), 1)])
+def test_the_heads_end_with_what_they_write_of_this_text_in_words(reading, look, options, head):
+    found = reading.standing(2, 1)
+    words = found.says() if head is None else found.says_of(head)
+    arguments = ("--token", "2", "--layer", "1", "-k", "2", *options)
+    code, printed, _ = look(*arguments)
+    assert code == 0
+    assert words.replace(" ", "") in "".join(printed.split())
+    assert json.loads(look(*arguments, "--json")[1])["verdict"] == words
+    assert "verdict" not in json.loads(look(*arguments[: -len(options) or None], "--vector", "v", "--json")[1])

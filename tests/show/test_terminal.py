@@ -35,7 +35,7 @@ def test_numbers_stand_below_each_other_and_what_stands_apart_below_a_line():
     _, _, _, *body = text([Sheet("numbers", "Numbers", ("head 0",), rows)]).splitlines()
     assert [line.rstrip()[-5:] for line in body if line.strip()] == ["0.100", "12.35", "0.900"]
     assert len({len(line) for line in body if line.strip()}) == 1
-    assert "a long l…" in body[1]
+    assert "a long label that i…" in body[1]
     assert body[2] == ""
 
 
@@ -90,6 +90,12 @@ def test_nothing_stands_out_of_a_column_without_anything():
     assert "\x1b[1m" not in written.getvalue().splitlines()[-2]
 
 
+def test_what_runs_from_right_to_left_turns_nothing_beside_it():
+    row = Row(Cell("1"), (Cell("שלום", "0.123"), Cell("مرحبا", "0.456")))
+    line = text([Sheet("s", "s", ("head 0", "head 1"), (row,))]).rstrip().splitlines()[-1]
+    assert line.split() == ["1", "\u2068שלום\u2069", "0.123", "\u2068مرحبا\u2069", "0.456"]
+
+
 def test_hostile_labels_are_inert():
     written = io.StringIO()
     console = Console(file=written, width=80, markup=False)
@@ -115,3 +121,19 @@ def test_a_title_stands_over_the_columns_that_it_is_of():
     assert over.split() == ["head", "0", "head", "1"]
     assert titles.split() == ["one", "other", "one", "other"]
     assert over.index("head 1") == titles.index("one", titles.index("other"))
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_words_stay_whole_and_heads_that_do_not_fit_begin_another_block(width):
+    words = ("▸11 banana", "photosynthese", "wolf", "##ly")
+    rows = tuple(
+        Row(Cell(str(rank)), tuple(Cell(words[(n + rank) % 4], "0.123") for n in range(12))) for rank in (1, 2)
+    )
+    console = Console(file=io.StringIO(), width=width)
+    for table in tables([Sheet("heads", "Heads", tuple(f"head {n}" for n in range(12)), rows)], width):
+        console.print(table)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "…" not in shown
+    assert [shown.count(word) for word in words] == [6] * 4
+    assert max(len(line.rstrip()) for line in shown.splitlines()) <= width
+    assert len([line for line in shown.splitlines() if "head" in line]) == {80: 4, 200: 2}[width]

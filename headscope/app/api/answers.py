@@ -58,7 +58,7 @@ class MapJobRecord(JobRecord):
     key: str
 
 
-class TestingRecord(JobRecord):
+class SelfTestRecord(JobRecord):
     """How far the test of the server's own model is; `closed`: why a visitor cannot begin one, null where he can."""
 
     closed: str | None
@@ -147,6 +147,10 @@ class HeldRecord(records.BackgroundRecord, LaidOut):
 
 class WrittenWhereRecord(records.WrittenRecord, LaidOut):
     """What every head of a layer writes where; `html`: the figures of all heads, and the two matrices of `head`."""
+
+
+class StoodWhereRecord(records.StandingRecord, LaidOut):
+    """Where the text's tokens stand under every head's output; `html`: what that says, and every head's strip."""
 
 
 class ExplainedRecord(records.WhyRecord, LaidOut):
@@ -262,7 +266,7 @@ class SurveyRecord(TypedDict):
 
     survey: SurveyedRecord | None
     may_open: bool
-    testing: TestingRecord
+    testing: SelfTestRecord
 
 
 class FigureRecord(TypedDict):
@@ -289,9 +293,13 @@ class FigureRecord(TypedDict):
 
 
 class UsualHeadRecord(TypedDict):
-    """`own`, `carry`: within the text, beside even attention; `topic`: the own rank's AUC beside other documents'."""
+    """`own`, `carry`: within the text, beside even attention; `topic`: the own rank's AUC beside other documents'.
+
+    `concluded`: what may be said of the head, in words; null where nothing was held against even attention.
+    """
 
     head: int
+    concluded: str | None
     in_text: FigureRecord | None
     own: FigureRecord | None
     carry: FigureRecord | None
@@ -317,10 +325,14 @@ class FiguresRecord(LaidOut):
 
 
 class UsualRecord(LaidOut):
-    """How every head of a layer usually behaves; where the survey cannot tell, `heads` is null and `says` tells why."""
+    """How every head of a layer usually behaves; where the survey cannot tell, `heads` is null and `says` tells why.
+
+    `concluded`: what may be said of the mean of the layer's heads, in words.
+    """
 
     survey: SurveyedRecord | None
     says: str | None
+    concluded: str | None
     heads: list[UsualHeadRecord] | None
 
 

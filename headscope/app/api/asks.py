@@ -140,6 +140,24 @@ class WrittenAsk(LaidOutAsk):
         return values_of(self.reference, self.space)
 
 
+class StandingAsk(LaidOutAsk):
+    """For each head of a layer, where its output at a token ranks the text's own tokens, beside even attention."""
+
+    token: Token = Field(default=defaults.TOKEN, description="A position, or the text of one token.")
+    layer: int = Field(default=0, ge=0, description="From 0.")
+    space: Space = "value"
+    reference: Reference | None = Field(default=None, description=_REFERENCES)
+    metric: Metric = "cosine"
+    position: bool = Field(default=True, description="Add the token's position embedding to the vocabulary.")
+    head: int | None = Field(default=None, ge=0, description="With html: whose strip is large; null: none is.")
+    others: bool = Field(default=False, description="Also where other texts' outputs put the tokens; takes longer.")
+
+    @property
+    def needs_alone(self) -> What | None:
+        """The values, for the reference isolated."""
+        return values_of(self.reference, self.space)
+
+
 class MapAsk(Ask):
     """One head's space in two dimensions: the vocabulary, and the values and outputs of the text."""
 

@@ -19,7 +19,7 @@ from headscope.app.api.mapping import Mapping
 from headscope.app.api.models import Models, NotAllowed
 from headscope.app.api.questions import OtherSide, Turn
 from headscope.app.api.surveys import Surveys
-from headscope.app.api.testing import Testing
+from headscope.app.api.testing import SelfTest
 from headscope.app.visitors import Visitors
 from headscope.errors import InputError
 from headscope.keep.memory import Recent
@@ -53,7 +53,7 @@ class Desk:
         self.memory = models.own.memory  # all that is kept here has part in it
         self.mapping = Mapping(limits.waiting, self.memory, limits.patience)
         self.surveys = Surveys(models)
-        self.testing = Testing(self.line, models, self.surveys, limits)
+        self.testing = SelfTest(self.line, models, self.surveys, limits)
         self.visitors = Visitors(limits.work, limits.at_once)
         self._readings: Recent[Reading] = Recent(self.memory)
         self._used: dict[Hashable, Reading] = {}  # by the job that runs

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from headscope.app.api.addressed import ViewAsk
 from headscope.app.api.answers import (
@@ -25,6 +25,7 @@ from headscope.app.api.answers import (
     MixedRecord,
     PatternRecord,
     PortraitCardsRecord,
+    StoodWhereRecord,
     TakenOutRecord,
     TextRecord,
     VisitRecord,
@@ -44,6 +45,7 @@ from headscope.app.api.asks import (
     NearestAsk,
     ReadAsk,
     RemovedAsk,
+    StandingAsk,
     VisitAsk,
     WhyAsk,
     WorkedAsk,
@@ -51,6 +53,7 @@ from headscope.app.api.asks import (
 )
 from headscope.app.api.limits import Limits
 from headscope.app.page import visit as visiting
+from headscope.app.page.verdict import verdict
 from headscope.errors import InputError
 from headscope.keep.memory import Recent
 from headscope.question.choices import Replacement, Weigh
@@ -63,6 +66,7 @@ from headscope.reading.nearest import Neighbors
 from headscope.reading.positions import PositionNeighbors
 from headscope.reading.reading import Reading
 from headscope.reading.records import LookRecord
+from headscope.reading.standing import Standing
 from headscope.reading.told import look_record, read_record
 from headscope.reading.worked import Worked
 from headscope.reading.written import Written
@@ -216,6 +220,15 @@ def written(turn: Turn, ask: WrittenAsk) -> WrittenWhereRecord:
     return {**found.to_dict(), **laid_out(turn, ask, found.sheets)}
 
 
+def standing(turn: Turn, ask: StandingAsk) -> StoodWhereRecord:
+    """Where the text's tokens stand under every head's output, and what that says."""
+    found = standing_of(turn, ask)
+    if ask.head is not None:
+        _check_head(ask.head, len(found.ranks))
+    told: LaidOut = {"html": verdict(found, ask.head)} if ask.html else {}
+    return {**found.to_dict(), **told}
+
+
 def journey(turn: Turn, ask: JourneyAsk) -> FollowedRecord:
     """Every token's residual stream, stage by stage."""
     found = turn.once(turn.reading.journey, ask.k, ask.position, ask.isolated)
@@ -298,6 +311,18 @@ def written_of(turn: Turn, ask: WrittenAsk | ViewAsk) -> Written:
             "headscope look --view written."
         )
     return turn.reading.written(ask.layer, ask.space, ask.reference, ask.metric, ask.position, ask.head)
+
+
+def standing_of(turn: Turn, ask: StandingAsk) -> Standing:
+    """Where the text's tokens stand; kept, for another head of the layer asks for the same."""
+    choices = (ask.token, ask.layer, ask.space, ask.reference, ask.metric, ask.position)
+    if not ask.others:
+        return turn.once(turn.reading.standing, *choices)
+
+    def standing_beside_others(*choices: Any) -> Standing:
+        return turn.reading.standing(*choices, bank=turn.scope.bank(mask=ask.mask))
+
+    return turn.once(standing_beside_others, *choices)
 
 
 def effects_of(turn: Turn, token: int | str, replaced_by: Replacement = "zero") -> Effects:

@@ -7,7 +7,7 @@ import importlib.util
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from pydantic import TypeAdapter
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from headscope.show.charts.chart import Chart
     from headscope.studies.survey.opened import OpenedSurvey, View
 
+Said: TypeAlias = "dict[tuple[int, int | None], str]"  # of every head, and of every layer (head None)
 log = logging.getLogger(__name__)
 
 
@@ -41,6 +42,7 @@ class Surveys:
         self._models = models
         self._survey: OpenedSurvey | None = None
         self._about: SurveyedRecord | None = None
+        self._said: dict[View, Said] = {}
         self._drawn: tuple[OpenedSurvey, View, list[ChartRecord]] | None = None  # charts: the last that were asked for
 
     def open(self, directory: str | Path) -> None:
@@ -69,7 +71,7 @@ class Surveys:
             survey = opened(Path(directory))
             self._check_stack(survey, str(directory))
             about = _about(survey, name)
-            _make_all(survey, about)
+            words = _make_all(survey, about)
         except HeadscopeError:
             raise
         except OSError as error:
@@ -80,7 +82,7 @@ class Surveys:
                 f"the survey in {str(directory)!r} does not hold what a page shows of it "
                 f"({type(error).__name__}: {first_line(error)[:200]}) Make it anew with headscope survey."
             ) from None
-        self._survey, self._about = survey, about
+        self._survey, self._about, self._said = survey, about, words
 
     def _check_stack(self, survey: OpenedSurvey, directory: str) -> None:
         card, model = self._models.own.card, survey.model
@@ -110,16 +112,19 @@ class Surveys:
         """The figures of every head of a layer; `heads` is None, and `says` why, where the survey has none."""
         survey = self._survey
         if survey is None:
-            return {"survey": None, "says": "No survey is open.", "heads": None}
+            return {"survey": None, "says": "No survey is open.", "concluded": None, "heads": None}
         if ask.layer >= survey.layers:
             raise InputError(f"layer is {ask.layer}; this model has layers 0 to {survey.layers - 1}.")
         view = _view(ask)
         missing = self._missing(survey, view, ask)
         if missing:
-            return {"survey": self._about, "says": f"The survey has no figures for {missing}.", "heads": None}
+            says = f"The survey has no figures for {missing}."
+            return {"survey": self._about, "says": says, "concluded": None, "heads": None}
         from headscope.studies.survey.report import on_page
 
-        told: UsualRecord = {"survey": self._about, "says": None, "heads": _heads(survey, view, ask.layer)}
+        words = self._said[view]
+        heads, concluded = _heads(survey, view, ask.layer, words), words.get((ask.layer, None))
+        told: UsualRecord = {"survey": self._about, "says": None, "concluded": concluded, "heads": heads}
         if ask.html:
             told["html"] = tables([on_page.of_layer(survey, view, ask.layer)])
         return told
@@ -166,15 +171,20 @@ def _drawn(charts: Sequence[Chart]) -> list[ChartRecord]:
     ]
 
 
-def _make_all(survey: OpenedSurvey, about: SurveyedRecord) -> None:
-    """Make all that a page may ask of a survey, as its answers are described; what cannot be raises."""
+def _make_all(survey: OpenedSurvey, about: SurveyedRecord) -> dict[View, Said]:
+    """Make all that a page may ask of a survey, as its answers are described; what cannot be raises. Its words."""
+    from headscope.studies.survey.said import said
+
+    words = {view: said(survey, view) for view in survey.views}
     TypeAdapter(SurveyedRecord).validate_python(about, strict=True)
     for name in ("spaces", "references", "metrics", "masks"):
         TypeAdapter(list[str]).validate_python(survey.manifest["options"][name], strict=True)
-    heads = [head for view in survey.views for layer in range(survey.layers) for head in _heads(survey, view, layer)]
+    places = [(view, layer) for view in survey.views for layer in range(survey.layers)]
+    heads = [head for view, layer in places for head in _heads(survey, view, layer, words[view])]
     TypeAdapter(list[UsualHeadRecord]).validate_python(heads, strict=True)
     options = survey.manifest["options"]
     as_json({"about": about, "heads": heads, "options": (options["candidates"], options["position"])})
+    return words
 
 
 def _about(survey: OpenedSurvey, name: str) -> SurveyedRecord:
@@ -194,7 +204,7 @@ def _about(survey: OpenedSurvey, name: str) -> SurveyedRecord:
     }
 
 
-def _heads(survey: OpenedSurvey, view: View, layer: int) -> list[UsualHeadRecord]:
+def _heads(survey: OpenedSurvey, view: View, layer: int, words: Said) -> list[UsualHeadRecord]:
     def figure(statistic: str, head: int) -> FigureRecord | None:
         stat = survey.stat(view, statistic, layer, head)
         # Its fields are those of a record; what a file holds in them was checked when it was opened.
@@ -203,6 +213,7 @@ def _heads(survey: OpenedSurvey, view: View, layer: int) -> list[UsualHeadRecord
     return [
         {
             "head": head,
+            "concluded": words.get((layer, head)),
             "in_text": figure("in_text", head),
             "own": figure("own", head),
             "carry": figure("carry", head),

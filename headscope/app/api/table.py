@@ -132,6 +132,12 @@ TABLE: tuple[Address, ...] = (
         {**_EXPERIMENT, "head 8 of layer 2": {"layer": 2, "head": 8, "html": True}},
     ),
     QuestionAddress(
+        "standing",
+        questions.standing,
+        "Where every head's output at a token ranks the text's own tokens, in numbers and in words",
+        {**_EXPERIMENT, "head 1 of layer 1 at banana": {"token": "banana", "layer": 1, "head": 1, "html": True}},
+    ),
+    QuestionAddress(
         "journey",
         questions.journey,
         "Every token's residual stream through the layers",

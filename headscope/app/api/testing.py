@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
-from headscope.app.api.answers import SurveyRecord, TestingRecord
+from headscope.app.api.answers import SelfTestRecord, SurveyRecord
 from headscope.app.api.jobs import Job
 from headscope.app.api.limits import Limits
 from headscope.app.api.line import Line
@@ -25,7 +25,7 @@ T = TypeVar("T")
 _ALL = "all"  # who wait for it
 
 
-class Testing:
+class SelfTest:
     """At most one test, of the server's own model. Lives on the event loop.
 
     It is everybody's: one word of a page keeps it going, and one can stop it. What no page asks after ends; when it is
@@ -37,7 +37,7 @@ class Testing:
         self._job: Job | None = None
 
     @property
-    def record(self) -> TestingRecord:
+    def record(self) -> SelfTestRecord:
         """How far it is, and why a visitor cannot begin one."""
         return {**(self._job or Job(state="absent")).record(), "closed": self._closed()}
 

@@ -33,9 +33,10 @@ def script(card: Card, ask: ViewAsk) -> str:
     ]
     token, place = repr(ask.token), f"{ask.token!r}, layer={ask.layer}"
     if ask.view == "atlas":
-        reference = ask.reference if ask.reference in OPEN_REFERENCES[ask.space] else None
-        asked = ask.model_copy(update={"reference": reference})
-        lines.append(f"print(reading.atlas({token}{_given(asked, _ATLAS)}))")
+        references = [ask.reference] if ask.reference == "isolated" else ["input", "layer"]
+        for reference in references if OPEN_REFERENCES[ask.space] else [None]:
+            asked = ask.model_copy(update={"reference": reference})
+            lines.append(f"print(reading.atlas({token}{_given(asked, _ATLAS)}))")
     elif ask.view == "attention":
         weigh = "" if ask.weigh == "weights" else f", weigh={ask.weigh!r}"
         lines.append(f"print(reading.attention({place}{weigh}))")

@@ -19,7 +19,7 @@ from headscope.app.api.questions import Turn
 from headscope.app.page.script import script
 from headscope.errors import InputError
 from headscope.model.tokens import Token
-from headscope.question.choices import OPEN_REFERENCES
+from headscope.question.choices import OPEN_REFERENCES, Reference
 from headscope.reading import alive
 from headscope.reading.answer import Answer
 from headscope.reading.atlas import Atlas
@@ -64,11 +64,18 @@ class Shown:
         return compared(self.near, questions.near(other.turn.reading, other.ask))
 
     @cached_property
-    def atlas(self) -> Atlas:
-        """Under the reference that the page shows: the default where the space has no such, as there."""
+    def atlases(self) -> list[Atlas]:
+        """The one that the page shows, then the other that its switch has."""
         ask = self.ask
-        reference = ask.reference if ask.reference in OPEN_REFERENCES[ask.space] else None
-        return self.reading.ask_atlas(ask.model_copy(update={"reference": reference}).of_all_layers, ask.token)
+        references: tuple[Reference | None, ...] = ("layer", "input")
+        if not OPEN_REFERENCES[ask.space]:
+            references = (None,)
+        elif ask.reference == "isolated":
+            references = ("isolated",)
+        elif ask.reference == "input":
+            references = ("input", "layer")
+        of = [ask.model_copy(update={"reference": reference}).of_all_layers for reference in references]
+        return [self.reading.ask_atlas(one, ask.token) for one in of]
 
     @property
     def journey(self) -> Journey:
@@ -165,7 +172,7 @@ def _pattern_rows(shown: Shown) -> Rows:
 
 
 def _atlas_rows(shown: Shown) -> Rows:
-    return [{"reference": shown.atlas.question.reference, **row} for row in shown.atlas.rows()]
+    return [{"reference": atlas.question.reference, **row} for atlas in shown.atlases for row in atlas.rows()]
 
 
 def _effects_rows(shown: Shown) -> Rows:
@@ -197,10 +204,10 @@ VIEWS: dict[str, TakenView] = {
         _heads_figure,
     ),
     "atlas": TakenView(
-        lambda shown: f"{_named(shown.atlas.token)}, every layer and head",
+        lambda shown: f"{_named(shown.atlases[0].token)}, every layer and head",
         (TableFile("atlas", "The atlas", _atlas_rows),),
-        lambda shown: [shown.atlas],
-        lambda shown: svg(shown.atlas.sheets()),
+        lambda shown: shown.atlases,
+        lambda shown: svg([sheet for atlas in shown.atlases for sheet in atlas.sheets()]),
     ),
     "attention": TakenView(
         lambda shown: f"Attention of {_named(shown.attention.token)}, layer {shown.ask.layer}",

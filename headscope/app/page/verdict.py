@@ -16,19 +16,21 @@ _HOW = (
     "layer’s. Only where it is above both (false discovery rate 5 %) is anything claimed.",
 )
 _WAYS = (
-    ("view", "written", "The matrix: what this head writes where, beside what it attends to"),
-    ("hubs", "true", "The chance: what other texts’ outputs are near to"),
+    ('{"view":"written"}', "The matrix: what this head writes where, beside what it attends to"),
+    ('{"hubs":true}', "The chance: what other texts’ outputs are near to"),
 )
 
 
 def verdict(found: Standing, head: int | None) -> str:
     """What is said of one head, or of the layer, as HTML without styles or scripts; all words of the text escaped.
 
-    The strip of the chosen head is large; those of all heads are small, and choose them.
+    The strip of the chosen head is large; those of all heads are small, and choose them. What a survey says of it is
+    not known here, and has its place.
     """
     says = found.says() if head is None else found.says_of(head)
     chosen = "" if head is None else f'<div class="strip">{found.strip(head)}</div>'
-    return f'<p class="verdict-says">{escape(says)}</p>{chosen}{_all(found, head)}{_how(found, head)}'
+    words = f'<p class="verdict-says">{escape(says)}</p><p class="surveyed"></p>'
+    return f"{words}{chosen}{_all(found, head)}{_how(found, head)}"
 
 
 def _all(found: Standing, chosen: int | None) -> str:
@@ -47,7 +49,7 @@ def _how(found: Standing, head: int | None) -> str:
         "The band behind the marks (the middle half of other texts’ outputs) comes as soon as these are read."
         if others is None
         else f"The band behind the marks is the middle half of where {others.outputs:,} outputs of other texts "
-        f"({others.bank}) put the same tokens, at positions {others.first} to {others.last}."
+        f"({others.bank}) put the same tokens, at {others.where}."
     )
     strip = (
         f"A strip is the whole vocabulary of {found.candidates:,} tokens, the nearest at the left, on a logarithmic "
@@ -55,10 +57,10 @@ def _how(found: Standing, head: int | None) -> str:
         "more attention it has. " + band
     )
     ways = "".join(
-        f'<li><button type="button" class="quiet" data-go="{name}={value}">{words}</button></li>'
-        for name, value, words in _WAYS
+        f'<li><button type="button" class="quiet" data-go="{escape(choice)}">{words}</button></li>'
+        for choice, words in _WAYS
     )
-    sentences = "".join(f"<p>{escape(line)}</p>" for line in (strip, *_HOW, *found.notes))
+    sentences = "".join(f"<p>{escape(line)}</p>" for line in (strip, *_HOW))
     sheet = "" if head is None else tables([found.sheet_of(head)])
     return (
         f'<details class="verdict-how"><summary>How do we know?</summary>{sheet}<div class="says">{sentences}</div>'

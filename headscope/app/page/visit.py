@@ -69,7 +69,10 @@ def steps(reading: Reading, ask_atlas: AskAtlas) -> VisitRecord:
     """What a visitor is shown of a text; `ask_atlas`: an atlas by its question and position."""
     card = reading.bench.card
     words = [token for token in reading.tokens if not token.special and any(map(str.isalpha, token.label))]
-    at = [token.position for token in (words or reading.tokens)[:_MOST]]
+    # What sees nothing but itself, as the first token of a causal model, can write nothing else: no finding.
+    alone = reading.pattern_of(0, "weights").diagonal(dim1=1, dim2=2).amin(0) > 0.9999  # (position,)
+    seeing = [token for token in words if not alone[token.position]]
+    at = [token.position for token in (seeing or words or reading.tokens)[:_MOST]]
     first = _tables(reading, 0, at)
     own = _own(first, card.vocab_size)
     told = [own, *_elsewhere(reading, first)]
@@ -146,8 +149,8 @@ def _looked(reading: Reading, one: _Found, head: int) -> VisitStepRecord:
         near = f"it is not among the {len(listed)} vocabulary tokens nearest to what the head writes here"
     itself = ", the selected token itself" if most.position == one.token.position else ""
     says = (
-        f"At {_named(one.token)}, head {head} gives its largest weight, {float(shares.max()):.2f}, to {_named(most)} at "
-        f"position {most.position}{itself}; {near}."
+        f"At {_named(one.token)}, head {head} gives its largest weight, {float(shares.max()):.2f}, to {_named(most)} "
+        f"at position {most.position}{itself}; {near}."
     )
     hidden = _hidden(token.label for token in reading.tokens)
     return _step("Where it looked", says, hidden, view="attention", token=one.token.position, head=head)
@@ -184,7 +187,7 @@ def _bases(reading: Reading, ask_atlas: AskAtlas, at: list[int]) -> list[VisitSt
         )
     elif before == after:
         title = "Here the basis changes nothing in the count"
-        says = f"Encoded by each layer itself: {_of(after, heads)} either way, though {_have(others)} another nearest token."
+        says = f"Encoded by each layer itself: {_of(after, heads)} either way; {_have(others)} another nearest token."
     else:
         layer = max(range(1, len(by_layer[0])), key=lambda layer: abs(by_layer[1][layer] - by_layer[0][layer]))
         title = "The same outputs, another basis"

@@ -1,95 +1,85 @@
-// The view of one token in every layer and head: one grid, whose basis is a switch that is flipped in place.
-import { post, standing } from "./api.js";
+// The view of one token in every layer and head: one grid, and a switch of what encodes the vocabulary.
 import { byId, h, label } from "./dom.js";
 import { read, referencesOf } from "./choices.js";
 import { meaning, stepsOf, TABLES } from "./explain.js";
 import { laidOut, looks } from "./sheets.js";
 
-export const controls = ["layer", "head", "space", "metric", "reference", "position", "candidates", "mask"];
+export const controls = ["layer", "head", "space", "metric", "position", "candidates", "mask"];
 
-const BASES = { layer: "each layer", input: "layer 0 (the experiment’s)", isolated: "each token alone" };
-let kept = { about: null, by: {} }; // the answers at hand: of one question, by the reference that they are of
+const BY = { layer: "each layer", input: "layer 0", isolated: "each token alone" };
 
-/** The question under a reference, and its answer where that is at hand. */
-function asked(state, reference) {
-  const { token, space, metric, position, candidates } = state;
-  const ask = { ...read(state), token, space, metric, position, candidates, html: true };
-  const about = JSON.stringify(ask);
-  if (about !== kept.about) kept = { about, by: {} };
-  return ["atlas", { ...ask, reference }, kept.by[reference]];
+/** The references that are asked, the one that is shown first. Reading every token alone takes its time: only where it was asked for. */
+function asked(state, server) {
+  const open = referencesOf(state, server).filter((one) => one !== "isolated" || state.reference === "isolated");
+  return open.toSorted((one, other) => (other === state.reference) - (one === state.reference));
 }
 
-const shown = (state, server) => {
-  const references = referencesOf(state, server);
-  return references.includes(state.reference) ? state.reference : references[0] && "layer";
-};
+/** One question for each reference that the space has, so that the switch finds its answer made. */
+export function questions(state, server) {
+  const { token, space, metric, position, candidates } = state;
+  const ask = { ...read(state), token, space, metric, position, candidates, html: true };
+  const references = asked(state, server);
+  return (references.length ? references : [null]).map((reference) => ["atlas", { ...ask, reference }]);
+}
 
-export const questions = (state, server) => [asked(state, shown(state, server) ?? null)];
+/** Shows the switch where there is something to choose, and nowhere else. */
+export function showBasis(state, server) {
+  const open = state.view === "atlas" ? asked(state, server) : [];
+  byId("basis").hidden = open.length < 2;
+  for (const input of byId("basis").querySelectorAll("input")) {
+    input.checked = input.value === open[0];
+    input.closest("label").hidden = !open.includes(input.value);
+  }
+}
 
 /** What fills the grid with layers as they are found, each in its place; the rest is empty until then. */
 export function arriving(server) {
-  let grid = null;
+  let rows = null;
   return (found, n, state) => {
+    if (n) return; // it is for the switch
     const sheet = looks(laidOut(found)("atlas")[0], "atlas");
     const row = sheet.querySelector("tbody tr");
     finish(row, found.rates, found.cells, found.reference, state);
-    if (grid) return grid.rows[found.layer].replaceWith(row);
-    grid = row.parentElement;
+    if (rows) return rows[found.layer].replaceWith(row);
+    rows = row.parentElement.rows;
+    sheet.querySelector(".hs-key").remove();
     for (let layer = 1; layer < server.layers; layer++) {
-      grid.append(h("tr", {}, h("th", { scope: "row" }, `L${layer}`), [...row.cells].slice(1).map(() => h("td", {}, "·"))));
+      row.parentElement.append(h("tr", {}, h("th", { scope: "row" }, `L${layer}`), [...row.cells].slice(1).map(() => h("td", {}, "·"))));
     }
-    byId("atlas").replaceChildren(basis(state, server), sheet);
+    byId("atlas").replaceChildren(sheet);
   };
 }
 
 export const title = (own) => ["Every layer and head: the token nearest to what it writes at ", label(own.label), ` (position ${own.position})`];
 
-/** The answer as a title, notes and a grid; the other basis is asked for once it stands, so that the switch is flipped at once. */
-export function paint([answer], state, server, tokens) {
+/** The answer that is chosen as a title, notes and a grid; the others say what the basis changes. */
+export function paint(answers, state, server, tokens) {
   const own = tokens[state.token];
-  const says = h("p", { class: "says found" });
-  const tell = () => { says.textContent = found(Object.values(kept.by)); };
-  kept.by[answer.reference] = answer;
-  const others = referencesOf(state, server).filter((one) => one !== "isolated" && !kept.by[one]);
-  for (const [route, ask] of others.map((one) => asked(state, one))) {
-    const { by } = kept;
-    post(route, ask, standing()).then((other) => { by[ask.reference] = other; if (by === kept.by) tell(); }, () => { /* it is asked for again by whoever flips the switch */ });
-  }
-  tell();
   return {
     title: title(own),
     name: `${own.label} · atlas`,
-    notes: [], // they differ with the basis: below the grid, they do not move it
-    figures: { atlas: [basis(state, server), grid(answer, state), says, ...answer.notes.map((note) => h("p", { class: "says" }, h("strong", {}, "Note "), note)), ...meaning(TABLES.atlas)] },
+    notes: [], // above the grid they would move it when the basis is flipped
+    figures: {
+      atlas: [
+        h("p", { class: "says found" }, found(answers)),
+        grid(answers[0], state),
+        ...answers[0].notes.map((note) => h("p", { class: "says" }, h("strong", {}, "Note "), note)),
+        ...meaning(TABLES.atlas),
+      ],
+    },
     steps: stepsOf("atlas"),
   };
 }
 
-/** The switch above the grid: it presses the control of the same name, and so keeps its state with every view's. */
-function basis(state, server) {
-  const now = shown(state, server);
-  const buttons = referencesOf(state, server).map((one) => h("button", { type: "button", "data-basis": one, "aria-pressed": String(one === now) }, BASES[one]));
-  const group = h("div", { class: "basis", role: "group", "aria-label": "Encoded by", hidden: !buttons.length }, "Encoded by:", buttons);
-  group.addEventListener("click", ({ target }) => {
-    if (!target.dataset.basis) return;
-    document.querySelector(`[name=reference][value=${target.dataset.basis}]`).click();
-    requestAnimationFrame(() => document.querySelector(`[data-basis=${target.dataset.basis}]`)?.focus());
-  });
-  return group;
-}
-
-/** How many heads above layer 0 are nearest to a token of the text by every basis at hand, and what the two bases change. */
+/** How many heads above layer 0 are nearest to a token of the text, by each basis, and what changes between them. */
 function found(answers) {
   const above = answers.map(({ cells }) => cells.filter(({ layer }) => layer > 0));
-  if (!above[0].length) return "";
   const near = above.map((cells) => cells.filter(({ kind }) => kind === "own" || kind === "text").length);
-  const told = answers.map(({ reference }, n) => `${near[n]} of ${above[n].length}${reference ? ` encoded by ${BASES[reference]}` : ""}`);
-  const counts = `Heads above layer 0 whose nearest token is of the text: ${told.join(", ")}.`;
-  const [one, other] = ["layer", "input"].map((basis) => answers.findIndex(({ reference }) => reference === basis));
-  if (one < 0 || other < 0) return counts;
-  const differ = above[one].filter(({ id }, n) => id !== above[other][n].id).length;
-  const changed = differ ? `the nearest token is another in ${differ} of ${above[one].length}` : "every head has the same nearest token by both";
-  return `${counts} ${near[one] === near[other] ? "The basis changes nothing in how many are of the text" : "The basis changes how many are of the text"}; ${changed}.`;
+  const by = answers.map(({ reference }, n) => `${near[n]} of ${above[n].length}${BY[reference] ? ` (encoded by ${BY[reference]})` : ""}`);
+  const first = `Heads above layer 0 that are nearest to the own or another token of this text: ${by.join(", ")}.`;
+  if (answers.length < 2) return first;
+  const changed = above[0].filter(({ id }, n) => id !== above[1][n].id).length;
+  return `${first} ${changed ? `Between the two, ${changed} have another nearest token.` : "The basis changes nothing here: every head has the same nearest token either way."}`;
 }
 
 /** Layers × heads; every cell a button that leads to its layer and head, and beside a layer what its heads are near to. */

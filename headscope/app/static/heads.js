@@ -13,12 +13,7 @@ import { whyAsk, whySays } from "./why.js";
 
 export const controls = ["layer", "head", "space", "vector", "metric", "reference", "position", "candidates", "mask", "hubs", "teach", "compare"];
 
-const SIDES = {
-  z: (heads) => `what its ${heads} heads write`,
-  q: (heads) => `the queries of its ${heads} heads`,
-  k: (heads) => `the keys of its ${heads} heads`,
-  v: (heads) => `the values of its ${heads} heads`,
-};
+const SIDES = { z: "what its heads write", q: "its heads’ queries", k: "its heads’ keys", v: "its heads’ values" };
 
 /** The question of the tables; where a neighbour is chosen, why it is near; and how the heads usually behave. */
 export function questions(state, server) {
@@ -44,7 +39,7 @@ export function paint([given, ...more], state, server, tokens, background = null
   const others = comparison?.other.notes.filter((note) => !answer.notes.includes(note)) ?? [];
   const sheets = laidOut(given);
   return {
-    title: [`Layer ${answer.layer}: ${SIDES[answer.vector](answer.heads.length)} at `, label(own.label), ` (position ${own.position})`],
+    title: [`Layer ${answer.layer}: ${SIDES[answer.vector]} at `, label(own.label), ` (position ${own.position})`],
     name: `${own.label} · layer ${answer.layer}`,
     notes: [...answer.notes.map((note) => ["Note ", note]), ...others.map((note) => ["Note on the right side ", note]), ...(background?.notes ?? []).map((note) => ["Note ", note])],
     figures: {

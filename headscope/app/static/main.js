@@ -1,5 +1,6 @@
 // The page: a view (state.js) becomes a question (api.js), and its answer is painted (tokens.js, views.js).
 import { askOf, begin, lines, Lost, post, Refused, returned, standing } from "./api.js";
+import { showBasis } from "./atlas.js";
 import { read as given } from "./choices.js";
 import { bindClassroom } from "./classroom.js";
 import { question } from "./compare.js";
@@ -17,6 +18,7 @@ import { bindTake } from "./take.js";
 import { testIt } from "./tested.js";
 import { buttons, selection } from "./tokens.js";
 import { bindTour } from "./tour.js";
+import { judge } from "./verdict.js";
 import { VIEWS } from "./views.js";
 import { whyOf } from "./why.js";
 
@@ -81,7 +83,7 @@ async function show() {
     }
     if (state.word) named();
     const asked = VIEWS[state.view].questions(state, server, tokens);
-    const answers = await Promise.all(asked.map(([route, ask, known], n) => known ?? (arriving ? lines(`${route}/layers`, ask, signal, (found) => arrives(found, n)) : post(route, ask, signal))));
+    const answers = await Promise.all(asked.map(([route, ask], n) => (arriving ? lines(`${route}/layers`, ask, signal, (found) => arrives(found, n)) : post(route, ask, signal))));
     const later = VIEWS[state.view].later?.(state, server);
     const key = JSON.stringify(later);
     paint(answers, key === more.key ? more.answer : undefined); // no column goes only to come back
@@ -208,6 +210,7 @@ function working() {
 
 function paintChoices() {
   showControls(state, server);
+  showBasis(state, server);
   if (byId("text").value !== state.text && document.activeElement !== byId("text")) byId("text").value = state.text;
   const group = byId("tokens");
   for (const button of group.children) {
@@ -237,6 +240,7 @@ function paint(answers, more) {
   byId("notes").replaceChildren(...told.map((note, n) => (n ? h("p", {}, note) : h("summary", {}, h("span", {}, note), number || []))));
   for (const place of document.querySelectorAll("#view .figure")) place.replaceChildren(...(figures[place.id] ?? []));
   byId("steps").replaceChildren(steps);
+  judge(state, server);
   testIt(server, show);
   paged(byId("view"));
   markChosen(byId("view"), state);
@@ -262,11 +266,13 @@ byId("tokens").addEventListener("click", ({ target }) => {
 });
 alongTokens(byId("tokens"), (button) => change({ token: Number(button.dataset.position) }));
 byId("view").addEventListener("click", ({ target }) => {
-  const { choose, layer, head, reference, ground } = target.closest("button")?.dataset ?? {};
+  const { choose, layer, head, reference, ground, go } = target.closest("button")?.dataset ?? {};
+  if (go) change(JSON.parse(go));
   if (ground) change({ into: null });
   if (choose) change({ head: Number(choose) === state.head ? null : Number(choose) });
   if (layer) change({ view: "heads", layer: Number(layer), head: Number(head), reference: reference ?? state.reference });
 });
+byId("basis").addEventListener("change", ({ target }) => change({ reference: target.value }));
 throughCells(byId("view"));
 onCell(byId("neighbors"), (cell) => change(whyOf(cell) === state.why ? { why: null } : { why: whyOf(cell), head: Number(cell.head) }));
 for (const place of ["positions", "attention", "pattern", "written"]) onCell(byId(place), (cell) => change({ token: Number(cell.position) }));

@@ -17,7 +17,7 @@ function lay(table) {
   const starts = [0];
   widths.reduce((used, width, head) => (used + width <= room || head === starts.at(-1) ? used + width : (starts.push(head), width)), 0);
   const ends = [...starts.slice(1), titles.length];
-  const pages = h("div", { class: "pages", role: "group", "aria-label": "Heads" }, starts.map((start, n) => h("button", { type: "button", value: start }, `heads ${start}–${ends[n] - 1}`)));
+  const pages = h("div", { class: "pages", role: "group", "aria-label": "Heads" }, starts.map((start, n) => h("button", { type: "button", value: start }, start === ends[n] - 1 ? `head ${start}` : `heads ${start}–${ends[n] - 1}`)));
   pages.addEventListener("click", ({ target }) => target.value && turn((looked = Number(target.value))));
   table.parentElement.parentElement.querySelector(".pages")?.remove();
   if (starts.length > 1) table.parentElement.before(pages);

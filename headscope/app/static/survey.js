@@ -29,8 +29,8 @@ export function usualRows(usual, span = 1) {
 /** What the figures are of, or why there are none; nothing where no survey is open. */
 export function usualSays(usual) {
   if (!usual) return [];
-  const { survey, says } = usual;
-  const of = `Usual: survey ${survey.name}, ${count(survey.positions)} tokens of ${count(survey.texts)} texts.`;
+  const { says, survey: { name, positions, texts } } = usual;
+  const of = `Usual: survey ${name}, ${count(positions)} tokens of ${count(texts)} texts.`;
   return [h("p", { class: "says usual-says" }, `${of} ${says ?? "In text and Signal over chance, Own and Carry over even attention: see the view Survey."}`)];
 }
 
@@ -46,14 +46,15 @@ export function questions(state, server) {
 /** The survey that is open, by layer and by head; and the form that opens one, which calls `again`. */
 export function paint([answer], state, server, tokens, more, again) {
   const { survey, may_open } = server.survey;
-  const says = survey ? `Survey ${survey.name}: ${count(survey.positions)} tokens of ${count(survey.texts)} texts.` : "One sentence proves nothing: no survey of this model is open.";
+  const says = survey ? `Survey ${survey.name}: ${count(survey.positions)} tokens of ${count(survey.texts)} texts.` : "One sentence proves nothing, and no survey of this model is open. ";
+  const own = ["Texts of your own: ", h("code", {}, "headscope survey TEXTS --model MODEL -o DIR"), may_open ? "; then open DIR here." : "; whoever runs this server can open DIR with --survey DIR."];
   const shown = answer?.charts.length ? [drawn(answer), choice(answer, again), ...laidOut(answer)().map((sheet) => looks(sheet, sheet.dataset.sheet))] : [];
   return {
     title: ["How heads usually behave"],
     name: "survey",
     notes: answer?.says ? [["Note ", answer.says]] : [],
     steps: stepsOf("survey"),
-    figures: { survey: [h("p", { class: "says" }, says), concluded(survey), survey ? null : h("div", { id: "test-it" }), ...shown, may_open ? opener(server, again) : null].filter(Boolean) },
+    figures: { survey: [h("p", { class: "says" }, says), concluded(survey), survey ? null : h("div", { id: "test-it" }), ...shown, h("p", { class: "says" }, own), may_open ? opener(server, again) : null].filter(Boolean) },
   };
 }
 
@@ -74,26 +75,16 @@ const choice = ({ figures }, again) => h("div", { class: "segments", role: "grou
 const concluded = (survey) => (survey?.concluded.length ? h("ul", { class: "concluded" }, survey.concluded.map((line) => h("li", {}, line))) : null);
 
 function opener(server, again) {
-  const field = h("input", { id: "survey-directory", type: "text", maxlength: "1000", spellcheck: "false", autocomplete: "off" });
+  const field = h("input", { id: "survey-directory", type: "text", required: true, maxlength: "1000", spellcheck: "false", autocomplete: "off" });
   const problem = h("p", { id: "survey-problem", class: "banner", role: "alert", hidden: true });
-  const form = h(
-    "form",
-    { id: "open-survey", class: "line" },
-    h("label", { for: "survey-directory" }, "Directory of a survey, on this machine"),
-    field,
-    h("button", { type: "submit", class: "primary" }, "Open"),
-  );
-  form.addEventListener("submit", async (event) => {
+  const label = h("label", { for: "survey-directory" }, "Directory of a survey, on this machine");
+  const form = h("form", { id: "open-survey", class: "line" }, label, field, h("button", { type: "submit", class: "primary" }, "Open"));
+  form.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (!field.value.trim()) return;
-    try {
-      server.survey = await post("survey", { directory: field.value.trim() });
-      again();
-    } catch (fault) {
-      const sentence = said(fault);
-      problem.textContent = sentence[0].toUpperCase() + sentence.slice(1);
-      problem.hidden = false;
-    }
+    post("survey", { directory: field.value.trim() }).then(
+      (open) => { server.survey = open; again(); },
+      (fault) => { problem.textContent = said(fault); problem.hidden = false; },
+    );
   });
   return h("div", { class: "opener" }, form, problem);
 }

@@ -104,8 +104,8 @@ def without_styles(svg: str, title: str, name: str) -> str:
 def _as_attributes(style: str) -> str:
     """What a style says as attributes, of which there is none for all of a font.
 
-    >>> _as_attributes("fill: none; font: 700 9.5px 'DejaVu Sans', Arial")
-    ' fill="none" font-weight="700" font-size="9.5px" font-family="\'DejaVu Sans\', Arial"'
+    >>> print(_as_attributes("fill: none; font: 700 9.5px 'DejaVu Sans', Arial"))
+     fill="none" font-weight="700" font-size="9.5px" font-family="'DejaVu Sans', Arial"
     """
     said = ""
     for part in filter(None, (one.strip() for one in style.split(";"))):

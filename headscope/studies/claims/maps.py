@@ -19,6 +19,7 @@ from headscope.inference.left_out import folded
 from headscope.inference.studentised import Studentised
 from headscope.inference.twins import FEWEST_TWINS, with_seeds
 from headscope.inference.two_way import TwoWay
+from headscope.keep.allocator import let_go
 from headscope.keep.checksums import intact, write_sealed
 from headscope.question.choices import Mask
 from headscope.scope import Scope
@@ -198,6 +199,7 @@ class _Work:
     def _gathered(self, twin: int | None) -> Gathered:
         if twin not in self._read:
             self._read.clear()  # one network at a time
+            let_go()
             texts = self.survey.texts
             seed = self.survey.manifest["options"]["seed"]
             contents, groups = texts["content"].to_pylist(), texts["group"].to_pylist()

@@ -1,4 +1,4 @@
-"""What a survey says of a head, or of a layer, in a sentence or two: its contrasts, and a claim only where both are sure.
+"""What a survey says of a head, or of a layer, in words: its contrasts, and a claim only where both are sure.
 
 A claim needs more than even attention and more than untrained twins (q ≤ .05 in both): an untrained network's mixing is
 above even attention by itself. Without twins the figures describe.
@@ -18,6 +18,7 @@ _ORDER = ("carry", "own")
 _NAMES = {"carry": "Carry", "own": "Own within the text"}
 _HEAD = {"carry": "writes what it attends to", "own": "keeps its own token"}
 _LAYER = {"carry": "write what they attend to", "own": "keep their own token"}
+_SIDES = {"above": " above", "below": " below", "not above": ", no more than", "undetermined": ", not told apart from"}
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
@@ -43,14 +44,15 @@ def sentence(found: Mapping[str, OverBoth], texts: Mapping[str, Any], of_layer: 
     """What one head's contrasts say, or those of the mean of a layer's heads."""
     count = f"Over {texts['texts']:,} texts" + (", the mean of the layer’s heads" if of_layer else "")
     figures = "; ".join(f"{_NAMES[name]} {_figure(over)}" for name, over in found.items())
-    return f"{count}: {figures}. {_concluded(found, of_layer)}"
+    return f"{_concluded(found, of_layer)} {count}: {figures}."
 
 
 def _figure(over: OverBoth) -> str:
-    twins = (
-        "" if over.twins is None else f", and {_over(over.twins)} {_NUMBERS[len(variants('random'))]} untrained twins"
-    )
-    return f"{_over(over.even)} even attention{twins}"
+    if over.twins is None:
+        return f"{_over(over.even)} even attention"
+    # Untrained heads are exchangeable: all of the layer's are what one head is held against.
+    twins = f"the heads of this layer in {_NUMBERS[len(variants('random'))]} untrained twins"
+    return f"{_over(over.even)} even attention, and {_over(over.twins)} {twins}"
 
 
 def _over(part: Over) -> str:
@@ -60,13 +62,7 @@ def _over(part: Over) -> str:
     ('+.12 [+.09, +.15] above', '.00 [−.02, +.01], no more than')
     """
     interval = "" if part.low is None or part.high is None else f" [{_two(part.low)}, {_two(part.high)}]"
-    sides = {
-        "above": " above",
-        "below": " below",
-        "not above": ", no more than",
-        "undetermined": ", not told apart from",
-    }
-    return f"{_two(part.difference)}{interval}{sides[part.standing]}"
+    return f"{_two(part.difference)}{interval}{_SIDES[part.standing]}"
 
 
 def _concluded(found: Mapping[str, OverBoth], of_layer: bool) -> str:

@@ -77,14 +77,15 @@ def test_it_ends_with_what_may_be_concluded_in_three_lines(run, tmp_path):
     path.write_text("\n".join(sentences(10)))
     code, out, err = run(path, "-o", tmp_path / "s", "--reference", "layer")
     assert code == 0, err
-    lines = out.splitlines()[-3:]
+    *lines, last = out.splitlines()[-4:]
     assert tuple(lines) == of_directory(tmp_path / "s")
+    assert last == f"Next: headscope report {tmp_path / 's'} -o {tmp_path / 's'}-report"
     assert lines[0].startswith("More than even attention (space value, reference layer, cosine, the model's own mask)")
     assert lines[0].endswith("untrained twins would tell: --null random.")
     code, out, err = run(path, "-o", tmp_path / "s", "--reference", "layer", "--null", "random")
     assert code == 0, err
-    assert out.splitlines()[-3].startswith("Stands out (")
-    assert "above 5 untrained twins" in out.splitlines()[-3]
+    assert out.splitlines()[-4].startswith("Stands out (")
+    assert "above 5 untrained twins" in out.splitlines()[-4]
 
 
 def test_standard_input_is_kept_and_what_cannot_be_read_is_told(run, tmp_path, monkeypatch):

@@ -1,0 +1,62 @@
+"""The verdict above the tables: its line and strips are the API's, and follow token, layer and head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.app.browsers import Browser
+from tests.app.looks import choose, text
+from tests.app.serving import Server
+
+Ask = Callable[..., Any]
+SAYS = "document.querySelector('#verdict .verdict-says')?.textContent"
+MARKS = (
+    "[...document.querySelectorAll('#verdict .strip line[data-id]')].map((e) => "
+    "[+e.dataset.id, e.dataset.where.split(',').slice(0, -1).join('').replace('rank ', '')])"
+)
+
+
+def says(page: Browser, words: str) -> None:
+    page.wait(f"{SAYS} === {words!r}", 30)
+
+
+def test_the_line_follows_token_layer_and_head_and_is_the_answers(page: Browser, server: Server, ask: Ask) -> None:
+    found = ask("standing", others=True)
+    says(page, found["says"])
+    assert text(page, "#verdict .surveyed") == "One sentence, not tested yet."
+    assert page.js("document.querySelectorAll('#verdict .strips button').length") == 12
+    assert not page.js("document.querySelector('#verdict .strip')")
+    page.click("#verdict .strips [data-choose='3']")
+    says(page, found["heads"][3]["says"])
+    assert page.js("document.activeElement.dataset.choose") == "3"
+    choose(page, "layer", 2)
+    page.click("#tokens [data-position='4']")
+    found = ask("standing", token=4, layer=2, others=True)
+    says(page, found["heads"][3]["says"])
+    tokens = {token["id"]: token["rank"] for token in found["heads"][3]["tokens"]}
+    assert {id: int(rank) for id, rank in page.js(MARKS)} == tokens
+    table = [row["rank"] for row in sorted(found["heads"][3]["tokens"], key=lambda token: token["rank"])]
+    page.click("#verdict summary")
+    cells = page.js("[...document.querySelectorAll('#verdict tbody tr')].map((row) => row.cells[1].textContent)")
+    assert [int(cell.replace(",", "")) for cell in cells] == table
+
+
+def test_how_we_know_leads_to_the_matrix_and_the_chance(page: Browser, server: Server, ask: Ask) -> None:
+    page.open(f"{server.address}/?layer=2&head=5")
+    says(page, ask("standing", layer=2, others=True)["heads"][5]["says"])
+    page.click("#verdict summary")
+    page.click("#verdict [data-go*=hubs]")
+    page.wait("document.querySelector('#neighbors .hubs')", 30)
+    assert "hubs=true" in page.js("location.search")
+    if not page.js("document.querySelector('#verdict details').open"):
+        page.click("#verdict summary")
+    page.click("#verdict [data-go*=written]")
+    page.wait("document.querySelector('#title').textContent === 'Layer 2, head 5: what it writes where'", 30)
+    assert page.js("document.querySelector('#verdict').childElementCount") == 0
+
+
+def test_what_is_no_output_has_no_verdict(page: Browser, server: Server) -> None:
+    page.open(f"{server.address}/?vector=v")
+    page.wait("document.querySelector('#neighbors td')", 30)
+    assert page.js("document.querySelector('#verdict').childElementCount") == 0
