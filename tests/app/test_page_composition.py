@@ -82,7 +82,7 @@ def test_the_selected_head_is_marked_in_every_view(page: Browser, server: Server
     page.wait("document.querySelectorAll('#neighbors tbody td.chosen').length === 15")
     assert page.js("[...document.querySelectorAll('td.chosen')].every((e) => e.dataset.head === '7')")
     choose(page, "view", "atlas")
-    page.wait("document.querySelectorAll('#atlas button.chosen').length === 2")
+    page.wait("document.querySelectorAll('#atlas button.chosen').length === 1")
     assert page.js("[...document.querySelectorAll('#atlas .chosen')].every((e) => e.dataset.layer === '2')")
     choose(page, "view", "attention")
     page.wait("document.querySelector('#pattern caption')?.textContent.startsWith('L2H7')")
@@ -144,3 +144,15 @@ def test_the_shortcuts_are_listed_and_can_be_switched_off(page: Browser, ask: As
     page.wait("document.querySelector('#neighbors td')")
     assert page.js("document.querySelector('#keys-on').checked") is False
     page.js("localStorage.clear()")
+
+
+@pytest.mark.parametrize("size", [(720, 450), (1440, 560)])  # 1440 × 900 at 200 %, and a low window
+def test_a_low_page_leaves_its_height_to_the_tables(page: Browser, size: tuple[int, int]) -> None:
+    page.resize(*size)
+    stay = "['#bar', '#readout', '#side'].map((e) => getComputedStyle(document.querySelector(e)).position)"
+    assert page.js(stay) == ["static"] * 3
+    page.js("document.querySelector('#neighbors tbody tr').scrollIntoView({block: 'start', behavior: 'instant'})")
+    bottoms = "[...document.querySelectorAll('#neighbors tbody tr')].map((e) => e.getBoundingClientRect().bottom)"
+    assert page.js(f"{bottoms}.filter((bottom) => bottom <= innerHeight).length") > 5
+    page.resize(1440, 900)
+    assert page.js(stay) == ["sticky"] * 3

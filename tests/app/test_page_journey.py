@@ -215,7 +215,9 @@ def test_ranks_read_alone_are_drawn_when_they_are_asked_for(
 def test_on_paper_every_plot_is_drawn_though_none_below_was_seen(page: Chromium, tmp_path: Path) -> None:
     choose(page, "view", "journey")
     page.wait("document.querySelectorAll('#view .canvas[data-drawn]').length > 0")
-    drawn = "[...document.querySelectorAll('#view .canvas')].map((e) => e.querySelectorAll('.main-svg path').length > 0)"
+    drawn = (
+        "[...document.querySelectorAll('#view .canvas')].map((e) => e.querySelectorAll('.main-svg path').length > 0)"
+    )
     assert not all(page.js(drawn)), "all are in sight: this tries nothing"
     page.js(f"matchMedia('print').addEventListener('change', (e) => {{ if (e.matches) window.paper = {drawn}; }}), 0")
     page.page.pdf(path=tmp_path / "journey.pdf")
