@@ -1,8 +1,8 @@
 """The site of docs/, by Sphinx: `python -m sphinx -W docs site` builds it, without a network; needs the extra `docs`.
 
-Sphinx makes the reference from the docstrings, MyST reads the same Markdown that stands here, myst-nb runs the tutorials,
-and furo needs nothing from another host. While it is built, gallery.py writes the living files with the demo weights, and
-links.py follows every link and anchor; a broken one is a warning, which -W makes an error.
+Sphinx makes the reference from the docstrings, MyST reads the same Markdown that stands here, myst-nb runs the
+tutorials, and furo needs nothing from another host. While it is built, gallery.py writes the living files with the demo
+weights, and links.py follows every link and anchor; a broken one is a warning, which -W makes an error.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ extensions = ["sphinx.ext.autodoc", "myst_nb"]
 exclude_patterns = ["images/*", "conf.py"]
 default_role = "literal"  # docstrings have names in single backquotes
 highlight_language = "none"  # of blocks that name none: what a terminal shows
-python_maximum_signature_line_length = 88
 add_module_names = False
 toc_object_entries_show_parents = "hide"
 
@@ -48,6 +47,7 @@ nb_execution_mode = "force"
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True
 nb_merge_streams = True
+nb_output_stderr = "remove"
 
 html_theme = "furo"
 html_title = f"headscope {release}"
@@ -71,12 +71,26 @@ def plain(app: Sphinx, what: str, name: str, thing: object, options: object, lin
     """Bars are lengths in docstrings, |z|, and not what reStructuredText puts in their place."""
     for n, line in enumerate(lines):
         if not line.startswith((" ", ">>>")):
-            lines[n] = "`".join(part if quoted % 2 else part.replace("|", r"\|") for quoted, part in enumerate(line.split("`")))
+            parts = enumerate(line.split("`"))
+            lines[n] = "`".join(part if quoted % 2 else part.replace("|", r"\|") for quoted, part in parts)
+
+
+# What the theme leaves out for those who use no pointer, or do not see: a heading's level, and a way into what scrolls.
+ACCESSIBLE = {
+    'role="heading"': 'role="heading" aria-level="2"',
+    "<pre>": '<pre tabindex="0">',
+    '<div class="table-wrapper': '<div tabindex="0" class="table-wrapper',
+}
 
 
 def finished(app: Sphinx, problem: Exception | None) -> None:
-    """Living files beside the pages; then every link is followed."""
+    """Pages for the keyboard, living files beside them; then every link is followed."""
     if problem is None and app.builder.name == "html":
+        for page in Path(app.outdir).rglob("*.html"):
+            text = page.read_text("utf-8")
+            for lacking, whole in ACCESSIBLE.items():
+                text = text.replace(lacking, whole)
+            page.write_text(text, "utf-8")
         gallery.make(Path(app.outdir))
         for broken in links.look(Path(app.outdir)).broken:
             logging.getLogger(__name__).warning(broken)

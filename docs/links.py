@@ -1,6 +1,6 @@
 """Every link of a built site: those that lead nowhere, what is fetched from another host, and where readers may leave.
 
-    python docs/links.py site
+python docs/links.py site
 """
 
 from __future__ import annotations

@@ -18,4 +18,4 @@ SHEETS = """
 .hs-sheet .hs-shared .hs-label { text-decoration: underline dotted; }
 .hs-sheet .hs-hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 .hs-sheet .hs-key { display: flex; flex-wrap: wrap; gap: 0 18px; margin: 4px 0; padding: 0; list-style: none; }
-""" + "".join(f".hs-{n} {{ background: rgba(90, 169, 207, {0.7 * n / STEPS:.2f}); }}\n" for n in range(1, STEPS + 1))
+""" + "".join(f".hs-{n} {{ background: rgba(90, 169, 207, {0.45 * n / STEPS:.2f}); }}\n" for n in range(1, STEPS + 1))

@@ -183,7 +183,7 @@ def test_the_page_has_it_as_a_view(served: Server, expected: Loudness, browser: 
     assert browser.js("document.querySelector('input[name=view]:checked').parentElement.textContent") == "Loudness"
     assert browser.js("document.querySelector('#title').textContent").startswith("Loudness at ")
     assert browser.js("document.querySelector('#notes').textContent") == "Note Longer is not more."
-    visible = "[...document.querySelectorAll('#controls [data-control]')].filter((one) => one.checkVisibility())"
+    visible = "[...document.querySelectorAll('#controls [data-control]')].filter((one) => !one.hidden)"
     controls = browser.js(f"{visible}.map((one) => one.dataset.control)")
     assert "metric" in controls
     assert "layer" not in controls

@@ -17,8 +17,8 @@ with_a_focused_window = pytest.mark.engines("chromium", "webkit")
 
 
 @pytest.mark.engines
-def test_the_cards_stand_above_the_fold_whole_and_the_first_table_begins_there(page: Browser) -> None:
-    for whole in ("#cards", "#neighbors tbody tr:nth-child(8)"):
+def test_the_verdict_and_the_cards_stand_above_the_fold_whole(page: Browser) -> None:
+    for whole in ("#verdict", "#cards"):
         bottom = page.js(f"document.querySelector('{whole}').getBoundingClientRect().bottom")
         assert bottom < page.js("innerHeight"), whole
     assert page.js("document.querySelector('#neighbors .scroll').scrollWidth") <= page.js(

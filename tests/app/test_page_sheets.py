@@ -65,7 +65,7 @@ VIEWS: dict[str, tuple[str, str, Sheets]] = {
     "atlas": (
         "view=atlas&token=11",
         "#atlas td",
-        lambda reading: [reading.atlas(11, reference=one).sheets()[0] for one in ("input", "layer")],
+        lambda reading: [reading.atlas(11).sheets()[0]],
     ),
     "attention": (
         "view=attention&token=5&layer=2&head=3&weigh=norms",

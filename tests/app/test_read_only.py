@@ -170,7 +170,7 @@ def test_the_page_says_what_is_closed_and_hides_it(
         browser.click("#models > .quiet")
         choose(browser, "view", "journey")
         browser.wait("document.querySelector('#journey table')")
-        assert browser.js("document.querySelector('[name=isolated]').disabled")
+        assert not browser.js("document.querySelector('[name=isolated]').checkVisibility()")
         choose(browser, "view", "survey")
         browser.wait("document.querySelector('#survey').textContent.includes('whoever runs this server')")
         assert not browser.js("document.querySelector('#open-survey')")

@@ -119,7 +119,7 @@ def test_the_tables_hold_every_number_of_the_api(take: Any, ask: Ask, demo: Scop
     told = [(one["position"], one["distance"]) for head in answer["heads"] for one in head["positions"]]
     table = rows(take("positions.csv", query))
     assert [(int(r["position"]), float(r["distance"])) for r in table] == told
-    cells = [one for reference in ("input", "layer") for one in ask("atlas", token=11, reference=reference)["cells"]]
+    cells = [one for reference in ("layer", "input") for one in ask("atlas", token=11, reference=reference)["cells"]]
     table = rows(take("atlas.csv", "view=atlas&token=11"))
     assert [(int(r["id"]), float(r["distance"])) for r in table] == [(one["id"], one["distance"]) for one in cells]
     answer = ask("attention", token=5, layer=3, head=2, weigh="norms")

@@ -29,9 +29,7 @@ def test_a_table_has_every_cell_its_marks_and_what_is_said_around_it():
     html = tables([sheets.plain()])
     assert html.count("<tr>") + html.count('<tr class="hs-apart">') == 4
     assert html.count("<td") == 3 * sheets.HEADS + 1  # and the corner
-    assert (
-        '<td class="hs-own"><span class="hs-sign" aria-hidden="true">▸</span><span class="hs-label">fox</span>' in html
-    )
+    assert '<td class="hs-own"><span class="hs-sign" aria-hidden="true">▸</span><bdi class="hs-label">fox</bdi>' in html
     assert '<small class="hs-beside">45%</small>' in html
     for line in (
         "<caption><span>What is nearest</span></caption>",
@@ -86,7 +84,7 @@ def test_a_cell_says_what_it_is_about_and_a_title_what_stands_under_it():
     cell = (
         '<td class="hs-text" data-id="7" data-position="3" data-label="fox" data-value="-0.125" '
         'data-says="rank 1, in the text"><span class="hs-sign" aria-hidden="true">•</span>'
-        '<small class="hs-before">3</small> <span class="hs-label">fox</span>'
+        '<small class="hs-before">3</small> <bdi class="hs-label">fox</bdi>'
         '<span class="hs-hidden"> (rank 1, in the text)</span> <small class="hs-num">−0.125</small></td>'
     )
     assert html.count(cell) == 2
@@ -105,4 +103,4 @@ def test_signs_of_a_label_are_set_apart_from_its_text():
     html = tables([Sheet("signs", "Signs", ("one", "two", "three", "four"), (Row(Cell("1"), cells),))])
     signs = re.findall(r'<span class="hs-sign">([^<]*)</span>', html)
     assert signs == ["##", "␣", "⟨F0⟩"]
-    assert '<span class="hs-label">a#b</span>' in html
+    assert '<bdi class="hs-label">a#b</bdi>' in html

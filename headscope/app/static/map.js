@@ -3,7 +3,6 @@ import { floats } from "./api.js";
 import { read } from "./choices.js";
 import { h } from "./dom.js";
 import { stepsOf } from "./explain.js";
-import { drawing, pointsOf } from "./mapped.js";
 
 export const controls = ["layer", "head", "method", "space", "metric", "reference", "candidates", "sample", "mask"];
 /** What has no map: dot is no distance, and the other spaces hold no values. */
@@ -20,7 +19,8 @@ export function questions(state, server) {
 export function paint([answer], state) {
   const { layer, head, texts, key, space } = answer;
   const place = h("div", {});
-  floats(`map/${key}/points`).then((xy) => place.replaceChildren(...drawing(answer, pointsOf(answer, xy), state.token)), (fault) => {
+  const drawn = ([xy, { drawing, pointsOf }]) => place.replaceChildren(...drawing(answer, pointsOf(answer, xy), state.token));
+  Promise.all([floats(`map/${key}/points`), import("./mapped.js")]).then(drawn, (fault) => {
     place.replaceChildren(h("p", { class: "banner" }, `The points could not be loaded (${fault.message}).`));
   });
   const again = h("button", { type: "button", class: "quiet", "data-ground": "here" }, "Make a map of the new text");

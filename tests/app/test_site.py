@@ -1,0 +1,69 @@
+"""The site of the documentation is built by its one command, and every page of it opens, alone and readable."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.app.browsers import Chromium
+from tests.app.test_page_axe import serious
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        any(importlib.util.find_spec(name) is None for name in ("sphinx", "furo", "myst_nb")),
+        reason="the site needs the extra docs (Python 3.11 or later)",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built site; a warning, such as a broken link, is an error."""
+    out = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "sphinx", "-W", "-q", "docs", str(out)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return out
+
+
+@pytest.fixture
+def alone(_opened: object) -> Iterator[Chromium]:
+    """A page that axe's script may be put into."""
+    chromium = _opened("chromium")  # type: ignore[operator]
+    with closing(chromium.page.context.browser.new_context(bypass_csp=True)) as context:
+        yield Chromium(context.new_page())
+
+
+def test_every_page_opens_asks_no_host_and_fits(alone: Chromium, site: Path) -> None:
+    pages = sorted(site.rglob("*.html"))
+    assert {"index.html", "findings.html", "gallery.html"} <= {page.name for page in pages}
+    asked: list[str] = []
+    alone.page.on("request", lambda request: asked.append(request.url))
+    wide, wrong, faults = [], [], {}
+    for page in pages:
+        living = page.parent.name == "gallery"
+        for width, scheme in ((1440, "light"), (390, "dark")):
+            alone.resize(width, 900)
+            alone.page.emulate_media(color_scheme=scheme)
+            alone.open(page.as_uri())
+            name = f"{page.relative_to(site)} at {width}"
+            wrong += [(name, error) for error in alone.errors]
+            if alone.js("document.documentElement.scrollWidth > innerWidth"):
+                wide.append(name)
+            found = {} if living or page.name in ("genindex.html", "search.html") else serious(alone)
+            if found:
+                faults[name] = found
+            alone.errors.clear()  # axe reads style sheets, which files may not
+    assert not [url for url in asked if not url.startswith(("file:", "data:", "blob:"))]
+    assert wrong == []
+    assert wide == []
+    assert faults == {}
