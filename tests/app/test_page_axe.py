@@ -47,11 +47,11 @@ def visit(audited: Chromium, width: int, scheme: str) -> Visit:
     return opened
 
 
-def serious(page: Chromium) -> dict[str, str]:
-    """The serious and critical faults, each with an element that has it."""
+def serious(page: Chromium, options: dict[str, object] | None = None) -> dict[str, str]:
+    """The serious and critical faults, each with an element that has it; `options` are axe's."""
     from axe_playwright_python.sync_playwright import Axe
 
-    found = Axe().run(page.page).response["violations"]
+    found = Axe().run(page.page, options={"resultTypes": ["violations"]} | (options or {})).response["violations"]
     return {one["id"]: one["nodes"][0]["html"] for one in found if one["impact"] in ("serious", "critical")}
 
 

@@ -144,3 +144,15 @@ def test_the_shortcuts_are_listed_and_can_be_switched_off(page: Browser, ask: As
     page.wait("document.querySelector('#neighbors td')")
     assert page.js("document.querySelector('#keys-on').checked") is False
     page.js("localStorage.clear()")
+
+
+@pytest.mark.parametrize("size", [(720, 450), (1440, 560)])  # 1440 × 900 at 200 %, and a low window
+def test_a_low_page_leaves_its_height_to_the_tables(page: Browser, size: tuple[int, int]) -> None:
+    page.resize(*size)
+    stay = "['#bar', '#readout', '#side'].map((e) => getComputedStyle(document.querySelector(e)).position)"
+    assert page.js(stay) == ["static"] * 3
+    page.js("document.querySelector('#neighbors tbody tr').scrollIntoView({block: 'start', behavior: 'instant'})")
+    bottoms = "[...document.querySelectorAll('#neighbors tbody tr')].map((e) => e.getBoundingClientRect().bottom)"
+    assert page.js(f"{bottoms}.filter((bottom) => bottom <= innerHeight).length") > 5
+    page.resize(1440, 900)
+    assert page.js(stay) == ["sticky"] * 3

@@ -12,7 +12,7 @@ import pytest
 from headscope import Scope
 from headscope.app import create_app
 from tests.app import pixels
-from tests.app.browsers import Browser
+from tests.app.browsers import Browser, Chromium
 from tests.app.looks import choose, text, unfold
 from tests.app.serving import Server
 
@@ -210,3 +210,15 @@ def test_ranks_read_alone_are_drawn_when_they_are_asked_for(
         drawable(browser, 8)
         assert browser.js("document.querySelector('[name=isolated]').checked")
         assert "isolated=True" in httpx.get(f"{running.address}/api/v1/take/reading.py?view=journey&isolated=true").text
+
+
+def test_on_paper_every_plot_is_drawn_though_none_below_was_seen(page: Chromium, tmp_path: Path) -> None:
+    choose(page, "view", "journey")
+    page.wait("document.querySelectorAll('#view .canvas[data-drawn]').length > 0")
+    drawn = (
+        "[...document.querySelectorAll('#view .canvas')].map((e) => e.querySelectorAll('.main-svg path').length > 0)"
+    )
+    assert not all(page.js(drawn)), "all are in sight: this tries nothing"
+    page.js(f"matchMedia('print').addEventListener('change', (e) => {{ if (e.matches) window.paper = {drawn}; }}), 0")
+    page.page.pdf(path=tmp_path / "journey.pdf")
+    assert page.js("window.paper") == [True] * 7, "while the paper is laid out"

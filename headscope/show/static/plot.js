@@ -99,6 +99,9 @@ const again = () => plots.forEach((here) => {
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
 new MutationObserver(again).observe(document.documentElement, { attributeFilter: ["data-theme", "data-palette"] });
+addEventListener("beforeprint", () => { // on paper all are in sight
+  for (const here of plots.values()) if (here.canvas.isConnected) paint(here);
+});
 
 async function paint(here) {
   if (!here.stale) return;
