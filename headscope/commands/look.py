@@ -45,7 +45,8 @@ def look(
             "view",
             "heads, atlas (every layer and head), attention, written (which tokens of the text each output of a "
             "head is near to, beside its attention); through the layers: journey (of every token), mixing, glance "
-            "(every head in five numbers), effects (of every head on the output at the token).",
+            "(every head in five numbers), effects (of every head on the output at the token); of one layer: portrait "
+            "(whole words that each head resembles, and where it looked), removed (what is lost without each).",
         ),
     ] = "heads",
     head: Annotated[
@@ -144,7 +145,9 @@ def look(
             status.update(f"writing {output} …")
             views.write(shown, output)
     if output is not None:
-        print_tables([f"Written: {output}"])
+        from headscope.keep.cells import visible
+
+        write_data(visible(f"Written: {output}") + "\n")  # not wrapped: a path is copied whole
         return
     if as_json:
         print_json(shown.told)

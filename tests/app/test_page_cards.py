@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -73,6 +74,8 @@ def test_written_against_attended_is_unfolded_and_stays_so(page: Browser, server
     page.open(f"{server.address}/?token=11&layer=2&head=8")
     page.wait("document.querySelector('.against')")
     assert not page.js("document.querySelector('.against table')"), "it is asked for when it is looked at"
+    page.wait("document.querySelector('#verdict .surveyed') && !document.querySelector('#verdict[aria-busy]')")
+    time.sleep(1)  # the verdict above it grows once more, with what other texts give
     page.click(".against summary")
     page.wait("document.querySelectorAll('.against table').length === 2", 30)
     assert "L2H8" in text(page, ".against caption")

@@ -53,6 +53,13 @@ def page(browser: Browser, server: Server) -> Browser:
     return browser
 
 
+def whole(page: Browser, server: Server) -> None:
+    """Waits until the page has all that the first view asks for later: its verdict, and whether its head matters."""
+    page.wait("document.querySelector('#verdict .surveyed') && !document.querySelector('#verdict[aria-busy]')")
+    time.sleep(1.5)
+    free(server)
+
+
 def ended(server: Server, gate: Gate) -> bool:
     """Whether the work that is held ends where it is."""
     noticed(server)
@@ -63,6 +70,7 @@ def ended(server: Server, gate: Gate) -> bool:
 
 
 def test_another_view_gives_up_what_the_one_before_asked_for(page: Browser, server: Server, gate: Gate) -> None:
+    whole(page, server)
     gate.close(after=1)
     choose(page, "view", "journey")
     assert gate.reached.wait(60)
@@ -86,6 +94,7 @@ def test_leaving_hub_aware_stops_the_reading_of_other_texts(page: Browser, serve
 
 
 def test_leaving_the_visit_stops_its_measuring(page: Browser, server: Server, gate: Gate) -> None:
+    whole(page, server)
     gate.close(after=1)
     page.click("#visit")
     page.wait("document.querySelector('#tour-says').textContent === 'Measuring this text …'")
@@ -116,6 +125,7 @@ def test_another_token_gives_up_the_effects_that_were_asked_for(page: Browser, s
 
 
 def test_a_view_that_is_left_waits_for_no_tokens_read_alone(page: Browser, server: Server, gate: Gate) -> None:
+    whole(page, server)
     gate.close(after=20)
     choose(page, "reference", "isolated")
     page.wait("document.querySelector('#making:not([hidden]) progress')")

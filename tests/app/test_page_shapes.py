@@ -23,7 +23,7 @@ def test_a_narrow_page_has_its_heads_on_pages_and_scrolls_no_table(page: Browser
     for figure in ("neighbors", "positions"):
         table = f"document.querySelector('#{figure} .scroll')"
         page.wait(f"document.querySelectorAll('#{figure} .pages button').length > 1")
-        assert page.js(f"{table}.scrollWidth <= {table}.clientWidth")
+        page.wait(f"{table}.scrollWidth <= {table}.clientWidth")  # once the window has settled
         shown = f"document.querySelectorAll('#{figure} tbody tr:first-child td:not([hidden])').length"
         assert 1 <= page.js(shown) < 12
 

@@ -54,6 +54,8 @@ def answers(reading, token):
         "atlas": reading.atlas(token),
         "attention": reading.attention(token),
         "written": reading.written(),
+        "portrait": reading.portrait(token),
+        "removed": reading.removed(token),
     }
 
 

@@ -83,7 +83,7 @@ def test_every_view_tells_the_kind(demo):
     assert (cell["kind"], cell["positions"]) == ("text", [4])
     assert "•an " in repr(near)
     assert (
-        '•</span><span class="hs-label">an</span><span class="hs-hidden"> (rank 1, in the text at' in near._repr_html_()
+        '•</span><bdi class="hs-label">an</bdi><span class="hs-hidden"> (rank 1, in the text at' in near._repr_html_()
     )
     frame = near.to_pandas()
     assert list(frame.loc[(frame["head"] == 7) & (frame["token"] == "an"), "kind"]) == ["text"]
