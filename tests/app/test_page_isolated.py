@@ -42,7 +42,7 @@ def test_the_reference_is_made_under_a_bar(browser: Browser, unfinished: Server)
     browser.wait("document.querySelector('#making:not([hidden]) progress')?.value > 0")
     assert browser.js("document.querySelector('#making progress').max") == 30522
     assert browser.js("document.querySelector('#neighbors').checkVisibility()") is False  # it answers another question
-    assert browser.js("document.querySelector('[name=position]').disabled") is True
+    assert browser.js("document.querySelector('[data-control=position]').hidden"), "it changes nothing here"
     assert "268 MiB in all" in text(browser, "#making")
 
     browser.click("#making button")

@@ -279,7 +279,7 @@ for (const place of ["positions", "attention", "pattern", "written"]) onCell(byI
 onCell(byId("survey"), ({ layer, head }) => change({ view: "heads", layer: Number(layer), head: Number(head) }));
 markTokens(document.querySelector("main"), byId("readout"));
 let width = 0;
-new ResizeObserver(([{ contentRect }]) => { if (width !== (width = contentRect.width)) paged(byId("view")); }).observe(byId("view"));
+new ResizeObserver(([{ contentRect }]) => { if (width !== (width = contentRect.width)) requestAnimationFrame(() => paged(byId("view"))); }).observe(byId("view"));
 new ResizeObserver(() => document.documentElement.style.setProperty("--held", `${byId("bar").offsetHeight}px`)).observe(byId("bar"));
 bindControls(server, change);
 bindModels(server, closedModel(), (name, { layers, heads }) => {
