@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from headscope.errors import InputError, clause
 from headscope.keep.checksums import CHECKSUMS, content_fault, outline_fault, seal
 from headscope.keep.files import told, whole_folder
-from headscope.keep.record import identity
+from headscope.keep.record import identity, sealed
 from headscope.keep.rows import write_table
 from headscope.studies.survey.finished import CONTRASTS, STATISTICS
 from headscope.studies.survey.manifest import MANIFEST, survey_manifest
@@ -25,12 +25,16 @@ _TABLES = (STATISTICS, CONTRASTS)
 
 def keep_figures(directory: Path, place: Path) -> None:
     """Write to `place`, whole or not at all, the figures of all tokens of the model in the finished survey there."""
-    survey = open_survey(directory)
+    open_survey(directory)  # refused where it is not finished
     with whole_folder(place, place.parent, place.parent) as folder, told(place.parent):
-        shutil.copyfile(directory / MANIFEST, folder / MANIFEST)
+        record = json.loads((directory / MANIFEST).read_text("utf-8"))
+        # They go to other machines, where the folder of the texts means nothing.
+        record["texts"]["sources"] = [Path(source).name for source in record["texts"]["sources"]]
+        record = sealed(record)
+        (folder / MANIFEST).write_text(json.dumps(record, indent=1) + "\n", "utf-8")
         for name in _TABLES:
             write_table(folder / name, _of_the_model(pq.read_table(directory / name)))
-        seal(folder, _TABLES, _about(survey.manifest), folder / CHECKSUMS)
+        seal(folder, _TABLES, _about(record), folder / CHECKSUMS)
 
 
 def _of_the_model(table: pa.Table) -> pa.Table:

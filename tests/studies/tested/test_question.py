@@ -40,6 +40,7 @@ def test_the_answer_of_the_demo_weights_comes_along(
     assert there(demo) == place
     survey = open_figures(place)
     assert survey.model["weights_sha256"] == demo.card.weights_sha256
+    assert survey.manifest["texts"]["sources"] == ["sixty.txt"], "a path of the machine that made it"
     assert all(one.with_twins for one in headlines(survey.contrasts))
     assert sum(path.stat().st_size for path in place.iterdir()) < 400_000
 
