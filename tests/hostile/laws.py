@@ -6,6 +6,7 @@ each on purpose.
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import sys
@@ -92,12 +93,13 @@ class _Watch:
         if event in _RUNS:
             self.ran.append(f"{event} {arguments!r}"[:300])
         elif event in _CHANGES or (event == "open" and arguments[2] & _WRITING):
-            self._changed(arguments[0])
+            self._changed(arguments[0], arguments[1] if event in ("os.remove", "os.rmdir") else -1)
 
-    def _changed(self, path: Any) -> None:
+    def _changed(self, path: Any, folder: int) -> None:
         if isinstance(path, int):  # a file that is open already
             return
-        where = Path(os.path.abspath(os.fsdecode(path)))
+        beside = os.readlink(f"/proc/self/fd/{folder}") if folder >= 0 else ""  # a tree is removed from inside
+        where = Path(os.path.abspath(os.path.join(beside, os.fsdecode(path))))
         # Python keeps the bytecode of what it imports, and /dev holds no files.
         # /dev holds no files; Python keeps the bytecode of what it imports, and hypothesis what failed.
         harmless = where.parts[1] == "dev" or {"__pycache__", ".hypothesis"} & set(where.parts)
@@ -122,6 +124,7 @@ def nothing_run(*allowed: Path, canary: Path | None = None) -> Iterator[None]:
 
     Python's own audit events tell it; `canary` is a file that a payload would leave.
     """
+    importlib.import_module("matplotlib.figure")  # makes its own folders when it is first loaded
     warm_up(wait=True)  # a scope loads the compiled search meanwhile, whose own files numba unpickles
     watch = _Watch(tuple(path.resolve() for path in allowed))
     _watches.append(watch)
