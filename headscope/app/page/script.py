@@ -33,7 +33,9 @@ def script(card: Card, ask: ViewAsk) -> str:
     ]
     token, place = repr(ask.token), f"{ask.token!r}, layer={ask.layer}"
     if ask.view == "atlas":
-        references = [ask.reference] if ask.reference == "isolated" else ["input", "layer"]
+        # The grid that is shown, and the one behind its switch.
+        shown = {"isolated": ["isolated"], "input": ["input", "layer"]}
+        references = shown.get(ask.reference or "layer", ["layer", "input"])
         for reference in references if OPEN_REFERENCES[ask.space] else [None]:
             asked = ask.model_copy(update={"reference": reference})
             lines.append(f"print(reading.atlas({token}{_given(asked, _ATLAS)}))")
