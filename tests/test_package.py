@@ -72,7 +72,11 @@ def test_wheel_and_source_hold_every_file_of_the_package(built: Path) -> None:
         (metadata,) = (name for name in packed.namelist() if name.endswith(".dist-info/METADATA"))
         told = packed.read(metadata).decode("utf-8")
     assert inside == shipped()
-    assert {f"headscope/app/static/{name}" for name in ("index.html", "main.js", "style.css")} < inside
+    assert {
+        "headscope/app/static/index.html",
+        "headscope/app/static/main.js",
+        "headscope/show/static/style.css",
+    } < inside
     assert told.startswith("Metadata-Version")
     assert "\nProvides-Extra: all\n" in told
     assert "\nProject-URL: Source" in told

@@ -143,7 +143,10 @@ def test_an_option_that_it_has_no_use_for_is_refused(capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit) as left:
         main(["look", "--view", "loudness", "--layer", "1"])
     assert left.value.code == 2
-    assert capsys.readouterr().err == "headscope: --layer is for --view heads, attention or written, not loudness.\n"
+    assert (
+        capsys.readouterr().err
+        == "headscope: --layer is for --view heads, attention, written, portrait or removed, not loudness.\n"
+    )
 
 
 def test_the_api_answers_it_and_describes_it(scope: Scope, expected: Loudness) -> None:

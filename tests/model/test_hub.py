@@ -40,9 +40,11 @@ def test_a_model_is_fetched_once_and_opened_from_the_cache_afterwards(published,
         assert told["model"]["why"].endswith("from the Hub")
         asked.clear()
         second = look(address, tmp_path / "cache", "--model", NAME)
+        assert second.returncode == 0, second.stderr
         assert json.loads(second.stdout)["model"]["why"].endswith("from the local cache")
         assert not [path for path in asked if "/resolve/" in path]
     unplugged = look(address, tmp_path / "cache", "--model", NAME)
+    assert unplugged.returncode == 0, unplugged.stderr
     assert "the Hub cannot be reached" in json.loads(unplugged.stdout)["model"]["why"]
     near = Scope.from_pretrained(str(published)).read(zoo.TEXT).nearest(1)
     ids = torch.tensor([[n["id"] for n in head["neighbors"]] for head in told["heads"]])
