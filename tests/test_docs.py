@@ -74,6 +74,7 @@ def fields(value: object, path: str = "") -> set[str]:
     return {path}
 
 
+@pytest.mark.slow
 def test_the_fields_of_look_json_are_those_of_the_docs(demo, capsys):
     succeed(["look", "--model", "demo", "--token", "banana", "-k", "1", "--json"])
     printed = json.loads(capsys.readouterr().out)

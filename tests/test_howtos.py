@@ -73,6 +73,7 @@ def test_there_are_ten_with_the_cluster_each_of_one_screen():
         assert len(page.read_text("utf-8").split()) < 460, page.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", SHOWN)
 def test_their_python_runs_from_top_to_bottom(page, there, capsys):
     names: dict[str, object] = {}

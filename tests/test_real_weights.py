@@ -22,6 +22,7 @@ def test_the_demo_models_heads_that_keep_flies_at_layer_0(demo):
     assert [head for head in range(12) if near.own_rank[head] == 1] == [6, 8]
 
 
+@pytest.mark.slow
 def test_the_demo_models_values_neighbours_and_z_are_those_of_the_formulas(demo):
     model, reading = demo.bench.opened.model, demo.read(TEXT)
     ids = [token.id for token in reading.tokens]

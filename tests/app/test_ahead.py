@@ -77,6 +77,7 @@ def test_the_layer_that_a_reader_stays_on_gets_its_table(scope: Scope, server: S
     assert again == before, "the table gives other numbers"
 
 
+@pytest.mark.slow
 def test_it_makes_way_for_who_asks_and_goes_on_after(server: Server, gate: Gate) -> None:
     gate.close(after=2)
     with ThreadPoolExecutor(2) as visitors:
@@ -106,6 +107,7 @@ def test_it_ends_when_nobody_is_there(server: Server, gate: Gate) -> None:
     assert gate.steps == held
 
 
+@pytest.mark.slow
 def test_nothing_that_was_used_makes_room_for_it(scope: Scope) -> None:
     with Server(create_app(scope)) as server:
         ask(server, "nearest", text=TEXT)
@@ -134,6 +136,7 @@ def test_who_serves_the_public_makes_nothing_unasked(scope: Scope) -> None:
 MADE = "performance.getEntriesByType('resource').filter((e) => e.name.endsWith('/ahead')).length"  # or given up
 
 
+@pytest.mark.slow
 def test_the_page_has_the_next_layers_made(browser: Browser, server: Server, gate: Gate) -> None:
     browser.errors.clear()
     browser.open(server.address)

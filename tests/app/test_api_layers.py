@@ -61,6 +61,7 @@ def test_they_are_laid_out_where_it_is_asked_for(
     assert told == reader.post(f"{API}/{route}", json={"text": TEXT, **ask}).json()
 
 
+@pytest.mark.slow
 def test_another_token_is_laid_out_of_what_is_at_hand(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
     for name in ("journey", "mixing"):

@@ -55,6 +55,7 @@ def steps_to_a_layer(text: str) -> int:
     return steps[0] - before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choices", CHOICES)
 def test_the_layers_make_the_answer(server: Server, choices: dict[str, Any]) -> None:
     question = {"text": TEXT, **choices}
@@ -79,6 +80,7 @@ def test_what_is_at_hand_is_the_only_line(server: Server) -> None:
     assert ask(server, "atlas/layers", text=TEXT).content == whole.content + b"\n"
 
 
+@pytest.mark.slow
 def test_a_layer_comes_while_the_next_is_worked_out_and_who_leaves_ends_it(server: Server, gate: Gate) -> None:
     ask(server, "read", text=TEXT)
     gate.close(after=steps_to_a_layer(TEXT) + 1)

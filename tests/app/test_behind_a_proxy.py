@@ -45,6 +45,7 @@ def proxy(request: pytest.FixtureRequest, tmp_path: Path) -> Proxy:
     return lambda *given, **more: nginx(tmp_path, *given, **more)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strips", [True, False], ids=["stripped", "whole"])
 def test_the_page_and_all_that_it_asks_for_stay_under_the_prefix(
     browser: Browser, prefixed: Server, proxy: Proxy, strips: bool
@@ -91,6 +92,7 @@ def test_a_foreign_page_is_refused_behind_it_too(prefixed: Server, proxy: Proxy,
         assert described["servers"] == [{"url": PREFIX}]
 
 
+@pytest.mark.slow
 def test_a_proxy_that_changes_the_name_needs_the_name_that_readers_see(demo: Scope, proxy: Proxy) -> None:
     with Server(create_app(demo, root_path=PREFIX)) as closed, proxy(closed.address, True, keeps_host=False) as address:
         page = {"Origin": address.removesuffix(PREFIX)}

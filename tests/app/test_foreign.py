@@ -41,6 +41,7 @@ def routes(demo: Scope) -> list[tuple[str, str]]:
     return [*found, ("GET", f"{PREFIX}/openapi.json"), ("HEAD", f"{PREFIX}/health"), ("OPTIONS", f"{PREFIX}/read")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "", "SAME-ORIGIN", "same-origin, cross-site"])
 def test_every_route_of_the_api_is_closed_to_other_sites(demo: Scope, asked: Callable[..., int], site: str) -> None:
     for method, path in routes(demo):
@@ -110,6 +111,7 @@ ATTACK = """<!doctype html><title>attack</title><body><script>
 </script>"""
 
 
+@pytest.mark.slow
 @pytest.mark.engines
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])  # same-site on another port, and cross-site
 def test_in_a_browser_a_foreign_page_gets_nothing_and_starts_nothing(browser: Browser, demo: Scope, name: str) -> None:

@@ -37,6 +37,7 @@ def framed(browser: Chromium, site: str, address: str) -> Any:
     return browser.page.frames[1]
 
 
+@pytest.mark.slow
 def test_a_frame_that_is_not_allowed_stays_empty(browser: Chromium, demo: Scope) -> None:
     for allowed in ((), ("https://other.example",)):
         with embedding() as site, Server(create_app(demo, allow_frames=allowed)) as running:
@@ -47,6 +48,7 @@ def test_a_frame_that_is_not_allowed_stays_empty(browser: Chromium, demo: Scope)
             browser.errors.clear()
 
 
+@pytest.mark.slow
 def test_a_frame_that_is_allowed_shows_the_page_whole(browser: Chromium, demo: Scope) -> None:
     with embedding() as site, Server(create_app(demo, allow_frames=[site])) as running:
         browser.errors.clear()

@@ -144,6 +144,7 @@ def test_work_ends_with_the_visitor_at_the_next_step(
     assert ask(server, route, **question).json() == ask(undisturbed, route, **question).json()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["neighbors.csv", "view.html", "effects.csv"])
 def test_a_file_is_not_made_for_nobody(file: str, server: Server, undisturbed: Server, gate: Gate) -> None:
     view = "layers" if file == "effects.csv" else "heads"
@@ -322,6 +323,7 @@ def test_a_map_is_made_while_one_waits(endless: Server) -> None:
     leave(endless, f"map/{other}", "one")
 
 
+@pytest.mark.slow
 def test_a_visitor_who_leaves_before_he_is_told_to_wait_counts_as_gone(endless: Server) -> None:
     visitor = Visitor(endless, "map", MAP)
     time.sleep(0.3)

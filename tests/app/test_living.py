@@ -116,6 +116,7 @@ def test_every_view_is_alive(browser: Browser, demo: Scope, tmp_path: Path, view
     assert not browser.errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", ["journey", "map"])
 def test_plots_are_drawn_by_the_library_that_the_file_brings(
     browser: Browser, demo: Scope, tmp_path: Path, view: str
@@ -144,6 +145,7 @@ def test_a_cell_of_the_atlas_chooses_its_layer_and_head(browser: Browser, demo: 
     drawn(browser, "1.2.4")
 
 
+@pytest.mark.slow
 def test_hostile_texts_are_shown_and_do_nothing(browser: Browser, demo: Scope, tmp_path: Path) -> None:
     reading = demo.read(HOSTILE)
     browser.open(reading.show("attention").save(tmp_path / "hostile.html").as_uri())
@@ -191,6 +193,7 @@ def test_where_a_host_lets_no_script_run_the_tables_stand(
     assert "banana" in browser.js("document.querySelector('#parts').innerText")
 
 
+@pytest.mark.slow
 def test_in_a_notebook_it_lives_in_a_frame_of_its_own(browser: Chromium, demo: Scope, tmp_path: Path) -> None:
     view = demo.read("A fox sleeps.").show(token="fox")
     output = view._repr_html_()

@@ -39,6 +39,7 @@ def first_of(html: str) -> Any:
     return json.loads(html.split('id="first">')[1].split("</script>")[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", [None, "input"])
 def test_every_door_gives_the_same_answer(
     page: Browser, server: Server, ask: Ask, demo: Scope, asked: str | None, monkeypatch: pytest.MonkeyPatch
@@ -76,6 +77,7 @@ def test_every_door_gives_the_same_answer(
     assert f"reference {near.question.reference}" in taken
 
 
+@pytest.mark.slow
 def test_every_question_has_the_same_default(reader: TestClient, scope_of: Any, tmp_path: Path) -> None:
     reading = scope_of("bert").read(defaults.TEXT)
     drawn = reading.map(1, 0, method="pca", size=60)

@@ -43,6 +43,7 @@ def test_reload_and_a_sent_link_show_the_same_view(page: Browser, server: Server
     assert chosen(page) == view
 
 
+@pytest.mark.slow
 @pytest.mark.engines(slow=("firefox", "webkit"))
 def test_back_and_forward_walk_through_the_views(page: Browser, ask: Ask) -> None:
     page.click("#tokens [data-position='5']")
@@ -59,6 +60,7 @@ def test_back_and_forward_walk_through_the_views(page: Browser, ask: Ask) -> Non
     assert chosen(page) == {**EXPERIMENT, "token": 5}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("said", "meant"), [("", "layer"), ("&reference=layer", "layer"), ("&reference=input", "input")]
 )

@@ -72,6 +72,7 @@ def test_the_basis_is_flipped_in_place_as_the_api_tells_it(page: Browser, ask: A
     assert not page.js("document.querySelector('#basis').checkVisibility()")
 
 
+@pytest.mark.slow
 def test_where_the_basis_changes_nothing_it_says_so(browser: Browser) -> None:
     with Server(create_app(Scope.from_model(*zoo.build("albert")))) as running:  # its layers share one projection
         browser.open(f"{running.address}/?view=atlas&text=One%20two%20three&token=1")
@@ -99,6 +100,7 @@ def test_arrows_move_through_the_grid(page: Browser) -> None:
     assert page.js("document.querySelectorAll('#atlas .atlas button[tabindex=\"0\"]').length") == 1
 
 
+@pytest.mark.slow
 def test_the_atlas_is_in_the_address(page: Browser, server: Server, ask: Ask) -> None:
     page.open(f"{server.address}/?view=atlas&token=5&metric=euclidean&layer=2&head=4&space=output")
     page.wait("document.querySelectorAll('#atlas .atlas').length === 1 && document.querySelector('#atlas .found')")

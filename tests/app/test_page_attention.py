@@ -61,6 +61,7 @@ def test_a_heads_whole_pattern_is_drawn_when_the_head_is_chosen(page: Browser, a
     page.wait("!document.querySelector('#pattern td')")
 
 
+@pytest.mark.slow
 def test_the_selection_is_shared_and_in_the_address(page: Browser, server: Server, ask: Ask) -> None:
     page.open(f"{server.address}/?view=attention&token=5&layer=3&head=2&weigh=norms")
     page.wait("document.querySelector('#pattern td')")

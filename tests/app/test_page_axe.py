@@ -75,6 +75,7 @@ def test_in_a_view(visit: Visit, server: Server, view: str) -> None:
     assert serious(visit(f"{server.address}/?{view}")) == {}
 
 
+@pytest.mark.slow
 def test_in_the_sheets(visit: Visit, server: Server) -> None:
     page = visit(server.address)
     for sheet in SHEETS:
@@ -85,6 +86,7 @@ def test_in_the_sheets(visit: Visit, server: Server) -> None:
         page.click(f"#{sheet} [popovertargetaction=hide]")
 
 
+@pytest.mark.slow
 def test_in_the_guided_visit_with_everything_unfolded(visit: Visit, server: Server) -> None:
     page = visit(f"{server.address}/?classroom=true&token=11")
     page.click("#visit")
@@ -93,6 +95,7 @@ def test_in_the_guided_visit_with_everything_unfolded(visit: Visit, server: Serv
     assert serious(page) == {}
 
 
+@pytest.mark.slow
 def test_where_a_link_asks_for_another_model(visit: Visit, demo: Scope) -> None:
     with Server(create_app(demo, open_model=lambda name, progress: demo)) as running:
         page = visit(f"{running.address}/?model=another/model")
@@ -100,6 +103,7 @@ def test_where_a_link_asks_for_another_model(visit: Visit, demo: Scope) -> None:
         assert serious(page) == {}
 
 
+@pytest.mark.slow
 def test_where_the_page_is_read_only(visit: Visit, demo: Scope) -> None:
     with Server(create_app(demo, read_only=True)) as running:
         assert serious(visit(running.address)) == {}
@@ -112,6 +116,7 @@ def with_survey(demo: Scope, few_sentences: Path) -> Iterator[Server]:
         yield running
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", [pytest.param("layer=2", marks=pytest.mark.slow), "view=survey"])
 def test_beside_a_survey(visit: Visit, with_survey: Server, view: str) -> None:
     assert serious(visit(f"{with_survey.address}/?{view}")) == {}

@@ -59,6 +59,7 @@ def test_whether_the_head_matters_is_worked_out_once_nobody_clicks(page: Browser
     page.wait(f"document.querySelector('.effect').textContent === {json.dumps(says[3])}")
 
 
+@pytest.mark.slow
 def test_what_takes_long_is_asked_for(fresh: Callable[..., Chromium], server: Server) -> None:
     page = fresh()
     page.open(f"{server.address}/?{'text=' + '+'.join(['word'] * 100)}")
@@ -70,6 +71,7 @@ def test_what_takes_long_is_asked_for(fresh: Callable[..., Chromium], server: Se
     page.wait("document.querySelector('.effect').textContent.startsWith('Without')", 60)
 
 
+@pytest.mark.slow
 def test_written_against_attended_is_unfolded_and_stays_so(page: Browser, server: Server, ask: Ask) -> None:
     page.open(f"{server.address}/?token=11&layer=2&head=8")
     page.wait("document.querySelector('.against')")
@@ -139,6 +141,7 @@ def test_notes_are_one_line_that_unfolds_without_a_word_of_the_terminal(page: Br
     assert "--" not in text(page, "#notes")
 
 
+@pytest.mark.slow
 def test_heads_that_share_keys_and_values_are_marked(
     fresh: Callable[..., Chromium], scope_of: Callable[[str], Scope]
 ) -> None:
@@ -154,6 +157,7 @@ def test_heads_that_share_keys_and_values_are_marked(
         assert "share keys and values" in text(page, "#model")
 
 
+@pytest.mark.slow
 def test_what_a_causal_mask_hides_is_a_grey_dot(
     fresh: Callable[..., Chromium], scope_of: Callable[[str], Scope]
 ) -> None:

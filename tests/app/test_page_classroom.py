@@ -85,6 +85,7 @@ def test_it_acts_in_other_views_too(page: Browser, server: Server, ask: Ask) -> 
     assert len(cells) == 144
 
 
+@pytest.mark.slow
 def test_it_is_in_the_address_and_remembered_and_files_say_that_they_are_whole(
     fresh: Callable[..., Any], server: Server
 ) -> None:

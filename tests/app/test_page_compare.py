@@ -53,6 +53,7 @@ def test_every_head_stands_side_by_side(page: Browser, ask: Ask, choice: str, ot
     assert shared == 2 * sum(round(15 * head["overlap"]) for head in answer["heads"])
 
 
+@pytest.mark.slow
 def test_a_comparison_is_in_the_address(page: Browser, server: Server, ask: Ask) -> None:
     choose(page, "compare", "causal")
     answer = ask("compare", other={"mask": "causal"})
@@ -68,6 +69,7 @@ def test_a_comparison_is_in_the_address(page: Browser, server: Server, ask: Ask)
     assert "Note on the right side" in text(page, "#notes")
 
 
+@pytest.mark.slow
 def test_a_choice_that_would_change_nothing_is_closed_and_says_why(page: Browser, ask: Ask) -> None:
     closed = "[...document.querySelectorAll('[name=compare]:disabled')].map((e) => e.value)"
     says = "[data-control=compare] .says"
@@ -84,6 +86,7 @@ def test_a_choice_that_would_change_nothing_is_closed_and_says_why(page: Browser
     assert "There is nothing to compare." in text(page, says)
 
 
+@pytest.mark.slow
 def test_two_texts_stand_side_by_side(page: Browser, server: Server, ask: Ask) -> None:
     choose(page, "compare", "text")
     page.wait("document.querySelector('#other-text').checkVisibility()")

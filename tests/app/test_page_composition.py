@@ -16,6 +16,7 @@ TOP = "document.querySelector('{}').getBoundingClientRect().top"
 with_a_focused_window = pytest.mark.engines("chromium", "webkit")
 
 
+@pytest.mark.slow
 @pytest.mark.engines
 def test_the_verdict_and_the_cards_stand_above_the_fold_whole(page: Browser) -> None:
     for whole in ("#verdict", "#cards"):
@@ -39,6 +40,7 @@ def test_text_and_tokens_stay_in_view_and_hide_nothing_that_has_the_focus(page: 
     page.wait(f"{TOP.format('#neighbors tbody td')} >= document.querySelector('#bar').offsetHeight")
 
 
+@pytest.mark.slow
 def test_a_narrow_page_has_its_tokens_in_one_row_and_its_controls_folded(page: Browser) -> None:
     page.resize(390, 844)
     tops = page.js("new Set([...document.querySelectorAll('#tokens button')].map((e) => e.offsetTop)).size")
@@ -59,6 +61,7 @@ def test_the_controls_can_be_folded_away_for_a_wider_table(page: Browser) -> Non
     assert not page.js("document.querySelector('#side').checkVisibility()")
 
 
+@pytest.mark.slow
 def test_every_control_says_what_it_means_where_it_stands(page: Browser) -> None:
     names = page.js(
         "[...document.querySelectorAll('#controls [data-control]:not([hidden])')].map((e) => e.dataset.control)"
@@ -75,6 +78,7 @@ def test_every_control_says_what_it_means_where_it_stands(page: Browser) -> None
     assert page.js("document.querySelectorAll('#controls details[name=explain][open]').length") == 1
 
 
+@pytest.mark.slow
 def test_the_selected_head_is_marked_in_every_view(page: Browser, server: Server) -> None:
     choose(page, "layer", 2)
     choose(page, "head", 7)
@@ -103,6 +107,7 @@ def test_a_position_in_the_second_table_leads_to_its_token(page: Browser, ask: A
     shows(page, ask(token=int(position)))
 
 
+@pytest.mark.slow
 @pytest.mark.engines(slow=("firefox", "webkit"))
 def test_single_keys_press_what_the_page_shows(page: Browser, ask: Ask) -> None:
     page.js("document.activeElement.blur()")

@@ -92,6 +92,7 @@ def test_a_space_that_the_model_has_not_is_not_shown_and_the_control_says_why(pa
     assert "needs a lens" in text(page, "[data-control=space] .says")
 
 
+@pytest.mark.slow
 def test_what_has_no_effect_is_not_shown(page: Browser) -> None:
     choose(page, "metric", "cosine")  # Advanced is open from here on
     here = "(name) => document.querySelector(`[data-control=${name}]`).checkVisibility()"
@@ -123,6 +124,7 @@ def test_nothing_is_struck_through_and_a_closed_choice_in_an_address_says_why(pa
     page.wait("document.querySelector('#nothing').textContent === ''")
 
 
+@pytest.mark.slow
 def test_advanced_stays_as_it_was_left_and_opens_where_an_address_sets_something_in_it(
     fresh: Callable[..., Any], server: Server
 ) -> None:

@@ -20,6 +20,7 @@ def test_an_address_may_name_its_token_by_the_word(page: Browser, server: Server
     assert "word" not in page.js("location.search")
 
 
+@pytest.mark.slow
 def test_the_teachers_view_works_out_the_chosen_heads_nearest(page: Browser, ask: Ask) -> None:
     page.click("#tokens [data-position='11']")
     choose(page, "head", 7)
@@ -40,6 +41,7 @@ def test_the_teachers_view_works_out_the_chosen_heads_nearest(page: Browser, ask
     assert abs(float(shown[3][-1][1]) - ask(token=11)["heads"][7]["neighbors"][0]["distance"]) < 6e-5
 
 
+@pytest.mark.slow
 def test_a_neighbour_that_is_clicked_is_worked_out(page: Browser, ask: Ask) -> None:
     choose(page, "teach", "on")
     page.wait("document.querySelector('#worked h3')")

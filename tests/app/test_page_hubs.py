@@ -37,6 +37,7 @@ def listed(page: Browser, selector: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_every_head_shows_both_lists_with_hubs_and_chance(page: Browser, ask: Ask) -> None:
     choose(page, "hubs", "on")
     answer, background = ask(), ask("background")
@@ -66,6 +67,7 @@ def test_every_head_shows_both_lists_with_hubs_and_chance(page: Browser, ask: As
     assert f"{background['window']['outputs']:,} of them at position" in said
 
 
+@pytest.mark.slow
 def test_the_switch_is_in_the_address_and_goes_off_again(page: Browser, server: Server, ask: Ask) -> None:
     page.open(f"{server.address}/?hubs=true&layer=2&reference=layer")
     page.wait("document.readyState === 'complete' && document.querySelector('#neighbors .hubs')", 30)
@@ -91,6 +93,7 @@ def test_it_is_not_shown_where_it_has_no_meaning(page: Browser) -> None:
     page.wait(f"!{here}")
 
 
+@pytest.mark.slow
 def test_a_hub_aware_neighbour_tells_its_score_and_why_it_is_near(page: Browser, ask: Ask) -> None:
     choose(page, "hubs", "on")
     page.wait("document.querySelector('#neighbors .hubs')", 30)

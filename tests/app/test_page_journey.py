@@ -60,6 +60,7 @@ def test_the_selected_token_stands_stage_by_stage_as_the_api_tells_it(journey: B
     assert "through the model's norm" in text(journey, "#notes")
 
 
+@pytest.mark.slow
 def test_another_token_is_drawn_in_the_place_of_the_first(journey: Browser) -> None:
     journey.wait("document.querySelector('#plot-own-rank .legend')?.textContent.includes('banana (11)')", 60)
     journey.click("#tokens [data-position='4']")
@@ -88,6 +89,7 @@ def test_mixing_stands_at_the_token_beside_the_mean(journey: Browser, ask: Ask) 
         assert kind["says"] in text(journey, "#mixing")
 
 
+@pytest.mark.slow
 def test_every_plot_has_a_name_and_its_numbers_as_a_table(journey: Browser, ask: Ask) -> None:
     names = journey.js("[...document.querySelectorAll('.plot [role=img]')].map((e) => e.ariaLabel)")
     assert len(names) == len(set(names)) == 7
@@ -99,6 +101,7 @@ def test_every_plot_has_a_name_and_its_numbers_as_a_table(journey: Browser, ask:
     assert "4 an function" in text(journey, "#plot-own-cosine tbody tr:nth-child(5) th")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "measure", ["own_rank", *(pytest.param(name, marks=pytest.mark.slow) for name in ("own_cosine", "norm"))]
 )
@@ -145,6 +148,7 @@ def test_a_plot_looks_alike_in_every_browser(browsers: dict[str, Browser], serve
             assert pixels.alike(drawn["chromium", plot], drawn[name, plot]) > 0.9, (name, plot)
 
 
+@pytest.mark.slow
 def test_a_line_leads_to_its_token(journey: Browser, ask: Ask) -> None:
     cosines = ask("journey")["tokens"][13]["own_cosine"]
     pixels.shot(journey, "own-cosine")
@@ -162,6 +166,7 @@ def test_a_line_leads_to_its_token(journey: Browser, ask: Ask) -> None:
     journey.wait("document.querySelector('#tokens [aria-pressed=true]').dataset.position === '13'")
 
 
+@pytest.mark.slow
 def test_the_view_is_in_the_address_and_fits_a_narrow_page(page: Browser, server: Server) -> None:
     page.resize(390, 844)
     page.open(f"{server.address}/?view=journey&token=5&mask=causal&position=false")
@@ -212,6 +217,7 @@ def test_ranks_read_alone_are_drawn_when_they_are_asked_for(
         assert "isolated=True" in httpx.get(f"{running.address}/api/v1/take/reading.py?view=journey&isolated=true").text
 
 
+@pytest.mark.slow
 def test_on_paper_every_plot_is_drawn_though_none_below_was_seen(page: Chromium, tmp_path: Path) -> None:
     choose(page, "view", "journey")
     page.wait("document.querySelectorAll('#view .canvas[data-drawn]').length > 0")

@@ -27,6 +27,7 @@ def _tab_to(page: Browser, condition: str) -> None:
     raise AssertionError(f"Tab never leads to {condition}")
 
 
+@pytest.mark.slow
 @pytest.mark.engines
 def test_a_reading_from_text_to_table_without_the_pointer(page: Browser, ask: Ask) -> None:
     _tab_to(page, "e.id === 'text'")

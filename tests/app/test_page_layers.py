@@ -66,6 +66,7 @@ def test_the_columns_sort_both_ways(layers: Browser) -> None:
     assert layers.js(HEADS)[:2] == [[0, 0], [0, 1]]
 
 
+@pytest.mark.slow
 def test_what_every_head_is_near_to_stays_while_the_table_is_shown_anew(layers: Browser) -> None:
     assert column(layers, "near")
     layers.js(
@@ -80,6 +81,7 @@ def test_what_every_head_is_near_to_stays_while_the_table_is_shown_anew(layers: 
     assert layers.js("window.without") == 0
 
 
+@pytest.mark.slow
 def test_effects_are_worked_out_on_request(layers: Browser, ask: Ask) -> None:
     assert column(layers, "near")
     assert not layers.js("document.querySelector('#glance [data-sort=moved]')")
@@ -101,6 +103,7 @@ def test_effects_are_worked_out_on_request(layers: Browser, ask: Ask) -> None:
     layers.wait("!document.querySelector('#glance [data-sort=moved]')")
 
 
+@pytest.mark.slow
 def test_a_head_leads_to_its_layer_and_is_marked(layers: Browser, ask: Ask) -> None:
     layers.click("#glance button[data-layer='3'][data-head='5']")
     shows(layers, ask(token=11, layer=3))
@@ -112,6 +115,7 @@ def test_a_head_leads_to_its_layer_and_is_marked(layers: Browser, ask: Ask) -> N
     layers.wait("document.querySelectorAll('#glance .chosen[data-head]').length >= 1")
 
 
+@pytest.mark.slow
 def test_arrows_move_through_the_table(layers: Browser) -> None:
     assert layers.js("document.querySelectorAll('#glance tbody [tabindex=\"0\"]').length") == 1
     layers.js("document.querySelector('#glance tbody button').focus()")

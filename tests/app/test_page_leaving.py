@@ -69,6 +69,7 @@ def ended(server: Server, gate: Gate) -> bool:
     return gate.steps == held
 
 
+@pytest.mark.slow
 def test_another_view_gives_up_what_the_one_before_asked_for(page: Browser, server: Server, gate: Gate) -> None:
     whole(page, server)
     gate.close(after=1)
@@ -93,6 +94,7 @@ def test_leaving_hub_aware_stops_the_reading_of_other_texts(page: Browser, serve
     assert page.errors == []
 
 
+@pytest.mark.slow
 def test_leaving_the_visit_stops_its_measuring(page: Browser, server: Server, gate: Gate) -> None:
     whole(page, server)
     gate.close(after=1)
@@ -105,6 +107,7 @@ def test_leaving_the_visit_stops_its_measuring(page: Browser, server: Server, ga
     assert page.errors == []
 
 
+@pytest.mark.slow
 def test_another_token_gives_up_the_effects_that_were_asked_for(page: Browser, server: Server, gate: Gate) -> None:
     choose(page, "view", "layers")
     page.wait("document.querySelectorAll('#glance td[data-id]').length === 12", 60)
@@ -124,6 +127,7 @@ def test_another_token_gives_up_the_effects_that_were_asked_for(page: Browser, s
     assert page.errors == []
 
 
+@pytest.mark.slow
 def test_a_view_that_is_left_waits_for_no_tokens_read_alone(page: Browser, server: Server, gate: Gate) -> None:
     whole(page, server)
     gate.close(after=20)
@@ -136,6 +140,7 @@ def test_a_view_that_is_left_waits_for_no_tokens_read_alone(page: Browser, serve
     assert 0 < done < gate.scope.card.vocab_size
 
 
+@pytest.mark.slow
 def test_another_layer_waits_for_the_same_tokens(page: Browser, server: Server, gate: Gate) -> None:
     choose(page, "layer", 2)
     shows(page, ask(server, "nearest", layer=2).json())
@@ -150,6 +155,7 @@ def test_another_layer_waits_for_the_same_tokens(page: Browser, server: Server, 
     shows(page, ask(server, "nearest", layer=1, reference="isolated").json())
 
 
+@pytest.mark.slow
 @pytest.mark.engines(slow=("firefox", "webkit"))
 @pytest.mark.parametrize("patience", [SHORT])
 def test_a_page_that_is_closed_waits_for_nothing(page: Browser, server: Server, gate: Gate, patience: float) -> None:

@@ -37,6 +37,7 @@ def with_lens(own: Scope, lens: LinearLens) -> Iterator[Server]:
         yield server
 
 
+@pytest.mark.slow
 def test_the_space_is_open_and_says_what_it_is_worth(with_lens: Server, browser: Browser) -> None:
     browser.errors.clear()
     browser.open(with_lens.address)

@@ -22,6 +22,7 @@ def fragile(demo: Scope) -> Iterator[Server]:
         yield one
 
 
+@pytest.mark.slow
 def test_page_says_that_the_server_is_away_and_recovers(browser: Browser, fragile: Server, ask: Ask) -> None:
     browser.open(fragile.address)
     shows(browser, ask())

@@ -100,6 +100,7 @@ def traces(page: Browser, name: str) -> list[list[float]]:
     return found
 
 
+@pytest.mark.slow
 def test_the_map_is_the_apis(map_page: Browser, ask: Callable[..., Any]) -> None:
     told = ask()
     groups = (
@@ -120,6 +121,7 @@ def test_the_map_is_the_apis(map_page: Browser, ask: Callable[..., Any]) -> None
     assert second in text(map_page, "#plot-map .ytitle")
 
 
+@pytest.mark.slow
 def test_its_points_are_drawn_in_light_and_dark(map_page: Browser, ask: Callable[..., Any]) -> None:
     told, drawn = ask(), {}
     xs, ys = zip(*outputs(told), strict=True)
@@ -227,6 +229,7 @@ def test_a_token_is_found(map_page: Browser, ask: Callable[..., Any]) -> None:
     assert any(shot.near(x + dx, y + dy, ink) for dx, dy in ((9, 0), (-9, 0), (0, 9), (0, -9)))
 
 
+@pytest.mark.slow
 def test_a_new_text_is_placed_into_the_map(map_page: Browser, server: Server, ask: Callable[..., Any]) -> None:
     ground = ask()
     both = ask(text=OTHER, into=ground["texts"][0]["text"])
@@ -328,6 +331,7 @@ def test_how_far_outputs_are_from_values_stands_in_a_table(map_page: Browser, as
     assert shown == pytest.approx(ask()["texts"][0]["moved"], abs=6e-4)
 
 
+@pytest.mark.slow
 def test_tsne_shows_how_far_it_is_and_can_be_stopped(
     browser: Browser, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,6 +52,7 @@ def named(page: Browser, name: str) -> None:
     page.click("#open-model .primary")
 
 
+@pytest.mark.slow
 def test_a_model_is_opened_beside_the_page_and_then_shown(browser: Browser, many: Any) -> None:
     server, opened, gate = many
     browser.errors.clear()
@@ -81,6 +82,7 @@ def test_a_model_is_opened_beside_the_page_and_then_shown(browser: Browser, many
     browser.js("localStorage.clear()")
 
 
+@pytest.mark.slow
 def test_a_failure_says_why_and_the_page_stays(browser: Browser, many: Any) -> None:
     server, _, _ = many
     browser.open(server.address)
@@ -104,6 +106,7 @@ def followed(browser: Browser, server: Server) -> None:
     assert "This link asks to open gpt2." in text(browser, "#asked")
 
 
+@pytest.mark.slow
 @pytest.mark.engines(slow=("firefox", "webkit"))
 def test_a_link_opens_nothing_where_its_reader_stays(browser: Browser, many: Any) -> None:
     server, opened, _ = many
@@ -124,6 +127,7 @@ def test_a_link_opens_nothing_where_its_reader_stays(browser: Browser, many: Any
     assert browser.errors == []
 
 
+@pytest.mark.slow
 @pytest.mark.engines(slow=("firefox", "webkit"))
 def test_a_link_is_shown_with_its_model_where_its_reader_opens_it(browser: Browser, many: Any) -> None:
     server, opened, _ = many
@@ -138,6 +142,7 @@ def test_a_link_is_shown_with_its_model_where_its_reader_opens_it(browser: Brows
     assert browser.errors == []
 
 
+@pytest.mark.slow
 def test_a_link_to_a_model_that_is_nowhere_says_why(browser: Browser, many: Any) -> None:
     server, opened, _ = many
     browser.open(f"{server.address}/?model=nowhere")
@@ -154,6 +159,7 @@ def test_where_no_model_may_be_opened_a_link_asks_nothing(browser: Browser, serv
     assert not browser.js("document.querySelector('#asked').open || document.querySelector('#model .other button')")
 
 
+@pytest.mark.slow
 def test_two_models_stand_side_by_side(browser: Browser, many: Any) -> None:
     server, _, _ = many
     for name in ("twin", "gpt2"):

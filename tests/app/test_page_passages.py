@@ -137,6 +137,7 @@ def of_address(page: Browser) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(page.js("location.href")).query).items()}
 
 
+@pytest.mark.slow
 def test_a_switch_makes_the_text_a_message_and_the_address_says_so(
     browser: Browser, chatting: Server, llama: Scope
 ) -> None:
@@ -185,6 +186,7 @@ def test_ids_of_an_address_are_read_until_a_text_is_written(browser: Browser, ch
     assert page.errors == []
 
 
+@pytest.mark.slow
 def test_there_is_no_switch_without_a_template_and_a_pair_is_read(browser: Browser, bert: Scope) -> None:
     with Server(create_app(bert)) as server:
         page = opened(browser, server, "text=a+dog")

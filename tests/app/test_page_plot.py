@@ -35,6 +35,7 @@ def test_plotly_is_the_servers_own_and_asked_for_again_by_its_mark(client: TestC
     assert again.status_code == 304
 
 
+@pytest.mark.slow
 @pytest.mark.engines(slow=("firefox", "webkit"))
 def test_plotly_is_loaded_when_a_plot_is_shown_and_not_before(page: Browser) -> None:
     asked = "performance.getEntriesByType('resource').filter((e) => e.name.endsWith('/plotly.js')).length"
@@ -70,6 +71,7 @@ def test_a_plot_has_a_name_a_sentence_and_a_click(page: Browser) -> None:
     page.wait("window.chosen === 1")
 
 
+@pytest.mark.slow
 @pytest.mark.engines(slow=("firefox", "webkit"))
 def test_a_plot_is_saved_for_a_paper(page: Browser, saved: Callable[[str], bytes]) -> None:
     page.js("(document.documentElement.dataset.theme = 'dark')")

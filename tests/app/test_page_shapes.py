@@ -47,6 +47,7 @@ def test_without_javascript_a_sentence_says_what_is_missing(fresh: Callable[...,
     assert "JavaScript, which is switched off here" in page.page.locator("noscript").inner_text()
 
 
+@pytest.mark.slow
 def test_first_load_is_light(fresh: Callable[..., Chromium], server: Server) -> None:
     page = fresh()
     page.open(server.address)
@@ -59,6 +60,7 @@ def test_first_load_is_light(fresh: Callable[..., Chromium], server: Server) -> 
     assert text(page, "h1") == "headscope"
 
 
+@pytest.mark.slow
 def test_a_model_without_position_embeddings_has_no_such_switch_and_says_why(
     fresh: Callable[..., Chromium], scope_of: Callable[[str], Scope]
 ) -> None:
@@ -72,6 +74,7 @@ def test_a_model_without_position_embeddings_has_no_such_switch_and_says_why(
         assert "every token sees itself and those before it" in text(page, "[data-control=mask] .says")
 
 
+@pytest.mark.slow
 def test_work_that_takes_time_is_shown(fresh: Callable[..., Chromium], server: Server, ask: Callable[..., Any]) -> None:
     page = fresh()
     page.open(server.address)

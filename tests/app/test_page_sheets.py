@@ -130,6 +130,7 @@ def written(sheet: Sheet) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_cell_is_the_sheets(page: Browser, server: Server, demo: Scope, view: str) -> None:
     address, there, sheets = VIEWS[view]
@@ -138,6 +139,7 @@ def test_every_cell_is_the_sheets(page: Browser, server: Server, demo: Scope, vi
     assert page.js(TABLE) == [written(sheet) for sheet in sheets(demo.read(defaults.TEXT))]
 
 
+@pytest.mark.slow
 def test_the_numbers_of_a_plot_are_the_sheet_of_every_token(page: Browser, server: Server, demo: Scope) -> None:
     page.open(f"{server.address}/?view=journey&token=11")
     page.wait("document.querySelectorAll('.plot').length === 7", 30)
@@ -149,6 +151,7 @@ def test_the_numbers_of_a_plot_are_the_sheet_of_every_token(page: Browser, serve
         assert page.js(TABLE.replace("#view", plot)) == [written(sheet)]
 
 
+@pytest.mark.slow
 def test_with_effects_their_columns_stand_beside_the_others(page: Browser, server: Server, demo: Scope) -> None:
     page.open(f"{server.address}/?view=layers&token=11")
     page.wait("document.querySelector('#glance td[data-id]')", 30)

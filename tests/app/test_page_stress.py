@@ -74,6 +74,7 @@ def test_deep_and_wide_models_keep_their_shape(browser: Browser, deep: tuple[str
     assert browser.js("document.querySelectorAll('#atlas button.chosen').length") == 1
 
 
+@pytest.mark.slow
 def test_a_text_at_the_models_limit(page: Browser, ask: Ask) -> None:
     words = "time and tide wait for no man " * 72  # 504 tokens
     page.js(f"(document.querySelector('#text').value = {words!r})")
@@ -111,6 +112,7 @@ def test_on_a_slow_network_an_overtaken_request_is_given_up(page: Chromium, ask:
     assert len(failed) == 2
 
 
+@pytest.mark.slow
 def test_a_second_tab_has_a_view_of_its_own(page: Chromium, server: Server, ask: Ask) -> None:
     other = Chromium(page.page.context.new_page())
     other.open(f"{server.address}/?layer=4&token=5")
@@ -123,6 +125,7 @@ def test_a_second_tab_has_a_view_of_its_own(page: Chromium, server: Server, ask:
     other.page.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", ["", "view=atlas&word=banana", "view=attention&head=3"])
 def test_it_prints_what_is_shown_and_nothing_that_can_be_pressed(
     page: Chromium, server: Server, view: str, tmp_path: Path

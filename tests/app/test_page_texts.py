@@ -13,6 +13,7 @@ from tests.app.looks import chosen, shows, text, write
 Ask = Callable[..., Any]
 
 
+@pytest.mark.slow
 @pytest.mark.engines(slow=("firefox", "webkit"))
 @pytest.mark.parametrize(
     "written",
@@ -38,6 +39,7 @@ def test_text_is_shown_as_text(page: Browser, ask: Ask, written: str) -> None:
     assert chosen(page)["text"] == written
 
 
+@pytest.mark.slow
 def test_a_shorter_text_keeps_a_token_selected(page: Browser, ask: Ask) -> None:
     page.click("#tokens [data-position='12']")
     shows(page, ask(token=12))
@@ -69,6 +71,7 @@ def test_a_text_that_cannot_be_read_is_said_and_the_page_goes_on(
     page.errors.clear()  # the browser logs the refused request
 
 
+@pytest.mark.slow
 def test_of_a_long_text_the_nearest_positions_are_shown_and_all_on_request(page: Browser, ask: Ask) -> None:
     page.js(f"(document.querySelector('#text').value = {'word ' * 500!r})")
     page.click("#ask button")

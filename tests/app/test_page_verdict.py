@@ -42,6 +42,7 @@ def test_the_line_follows_token_layer_and_head_and_is_the_answers(page: Browser,
     assert [int(cell.replace(",", "")) for cell in cells] == table
 
 
+@pytest.mark.slow
 def test_how_we_know_leads_to_the_matrix_and_the_chance(page: Browser, server: Server, ask: Ask) -> None:
     page.open(f"{server.address}/?layer=2&head=5")
     says(page, ask("standing", layer=2, others=True)["heads"][5]["says"])

@@ -34,6 +34,7 @@ def told(answer: dict[str, Any]) -> list[list[Any]]:
     return [[one["position"], one["label"], *shown(one)] for one in answer["sources"]]
 
 
+@pytest.mark.slow
 def test_a_click_on_a_neighbour_splits_its_score_over_the_positions(page: Browser, ask: Ask) -> None:
     cell = page.js("document.querySelectorAll('#neighbors tbody tr')[1].cells[3].dataset.id")
     page.click("#neighbors tbody tr:nth-child(2) td:nth-child(4)")
@@ -46,6 +47,7 @@ def test_a_click_on_a_neighbour_splits_its_score_over_the_positions(page: Browse
     page.wait("!document.querySelector('#why table')")
 
 
+@pytest.mark.slow
 def test_enter_on_a_cell_does_the_same_and_the_address_keeps_it(page: Browser, ask: Ask) -> None:
     page.js("document.querySelector('#neighbors tbody td').focus()")
     page.press("Enter")

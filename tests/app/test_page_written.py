@@ -44,6 +44,7 @@ def view(page: Browser, server: Server) -> Browser:
     return page
 
 
+@pytest.mark.slow
 def test_both_matrices_are_the_apis_and_a_head_can_be_chosen(view: Browser, ask: Ask) -> None:
     answer = ask("written", layer=2)
     assert f"Shown is head {answer['head']}, " in text(view, "#written")
@@ -81,6 +82,7 @@ def test_the_arrow_keys_move_through_a_matrix_and_mark_the_other(view: Browser) 
     view.wait("document.querySelector('#tokens [aria-pressed=true]').dataset.position === '2'")
 
 
+@pytest.mark.slow
 def test_tables_have_names_and_say_what_is_hidden(view: Browser) -> None:
     regions = view.js("[...document.querySelectorAll('#written [role=region]')].map((one) => one.ariaLabel)")
     assert len(set(regions)) == 3

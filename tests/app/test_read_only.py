@@ -149,6 +149,7 @@ def test_without_limits_nobody_is_counted() -> None:
     assert (len(ran), visitors.spent("198.51.100.1")) == (1, 0)
 
 
+@pytest.mark.slow
 def test_the_page_says_what_is_closed_and_hides_it(
     browser: Browser, demo: Scope, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -104,6 +104,7 @@ def test_a_file_that_has_to_wait_for_tokens_read_alone_says_so(
         assert client.get(f"/api/v1/take/view.html?{query}").status_code == 200
 
 
+@pytest.mark.slow
 def test_the_tables_hold_every_number_of_the_api(take: Any, ask: Ask, demo: Scope) -> None:
     answer = ask(token=11, layer=2, reference="input")
     query = "token=11&layer=2&reference=input"
@@ -136,6 +137,7 @@ def test_the_tables_hold_every_number_of_the_api(take: Any, ask: Ask, demo: Scop
     assert [float(r["norms"]) for r in table] == [value for row in answer["pattern"]["queries"] for value in row]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", VIEWS.values(), ids=VIEWS)
 def test_every_file_that_is_offered_is_made(take: Any, query: str) -> None:
     offered = take("", query).json()
@@ -218,6 +220,7 @@ def test_the_program_prints_the_views_numbers(
         assert names["reading"].attention(5, 3, "norms").shares.flatten().tolist() == [float(r["share"]) for r in table]
 
 
+@pytest.mark.slow
 def test_text_and_vocabulary_cannot_break_out_of_any_file(take: Any) -> None:
     query = httpx.QueryParams({"text": "</title><script>alert(1)</script> ]]> & \" ' \x0b \\", "token": 3})
     ET.fromstring(take("figure.svg", str(query)).content)
@@ -232,6 +235,7 @@ def test_what_a_view_has_not_is_refused(server: Server) -> None:
         assert refused.json()["error"]
 
 
+@pytest.mark.slow
 @pytest.mark.engines(slow=("firefox", "webkit"))
 def test_the_one_file_opens_from_disk_with_the_network_off(
     browser: Browser, take: Any, ask: Ask, tmp_path: Path
@@ -259,6 +263,7 @@ def test_the_one_file_opens_from_disk_with_the_network_off(
         assert "Scope.from_pretrained" in browser.js("[...document.querySelectorAll('pre')].at(-1).textContent")
 
 
+@pytest.mark.slow
 def test_the_sheet_offers_files_link_and_program(page: Browser, take: Any) -> None:
     choose(page, "layer", 2)
     choose(page, "view", "attention")
@@ -274,6 +279,7 @@ def test_the_sheet_offers_files_link_and_program(page: Browser, take: Any) -> No
     page.wait("!document.querySelector('#take').matches(':popover-open')")
 
 
+@pytest.mark.slow
 def test_the_picture_is_the_figure_at_300_to_the_inch(page: Any, take: Any) -> None:
     page.click("[popovertarget=take]")
     page.wait("document.querySelector('#png')")

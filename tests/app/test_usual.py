@@ -53,6 +53,7 @@ def usual(client: TestClient, **ask: Any) -> Any:
     return answer.json()
 
 
+@pytest.mark.slow
 def test_the_api_tells_the_figures_of_the_survey(client: TestClient, directory: Path) -> None:
     told = usual(client, layer=3)
     assert told["says"] is None
@@ -98,6 +99,7 @@ def test_a_layer_that_is_not_there_is_refused(client: TestClient) -> None:
     assert "layers 0 to 5" in answer.json()["error"]
 
 
+@pytest.mark.slow
 def test_a_survey_is_opened_by_its_directory_from_this_machine_only(demo: Scope, directory: Path) -> None:
     with TestClient(create_app(demo, open_model=lambda name, progress: demo), base_url=HERE) as here:
         told = here.get("/api/v1/survey").json()
@@ -148,6 +150,7 @@ def beside(browser: Browser, demo: Scope, directory: Path) -> Iterator[tuple[Bro
         assert browser.errors == []
 
 
+@pytest.mark.slow
 def test_figures_stand_under_the_heads_names(beside: tuple[Browser, Callable[..., Any]], directory: Path) -> None:
     page, ask = beside
     assert not page.js("document.querySelector('.usually')")

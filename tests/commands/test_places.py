@@ -154,6 +154,7 @@ NO_HOME = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -182,6 +183,7 @@ def test_without_a_home_only_what_needs_one_is_refused(model, tmp_path, argument
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_written_hinders_only_what_needs_it(run, model, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     for cache in (tmp_path / "file", tmp_path / ("x" * 300)):

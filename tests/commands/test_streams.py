@@ -98,6 +98,7 @@ def test_a_token_that_a_terminal_would_obey_never_reaches_it(run, model, everyth
     assert not obeyed(out.decode()) - {"\u202e"} if form else not obeyed(out.decode())
 
 
+@pytest.mark.slow
 def test_brackets_and_colons_in_a_token_are_no_markup(run, model, everything):
     shown = run("look", TEXT, "--model", model, "--token", "[/b]", "--why", 1, *everything)[1].decode()
     assert "[/b]" in shown
@@ -112,6 +113,7 @@ def test_a_cell_of_a_csv_is_no_formula(run, model, everything):
     assert min(float(row["distance"]) for row in rows) < 0  # a number is none
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [

@@ -232,6 +232,7 @@ def tried(root: Path, _cache_of_its_own: Path) -> Iterator[Apart]:
         yield one
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "count", [20, pytest.param(60, marks=pytest.mark.slow), pytest.param(2000, marks=pytest.mark.long)]
 )

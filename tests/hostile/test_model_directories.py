@@ -220,6 +220,7 @@ def tried(root: Path, _cache_of_its_own: Path) -> Iterator[Apart]:
         yield one
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "count", [15, pytest.param(60, marks=pytest.mark.slow), pytest.param(500, marks=pytest.mark.long)]
 )

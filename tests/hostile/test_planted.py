@@ -60,6 +60,7 @@ def test_a_hang_is_seen() -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_memory_without_end_is_seen() -> None:
     with pytest.raises(AssertionError, match="grew by"), laws.in_memory(50):
         peak = len(bytearray(laws._resident() + 2**28))

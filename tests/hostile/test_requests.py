@@ -277,6 +277,7 @@ def _bytes(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "examples", [40, pytest.param(150, marks=pytest.mark.slow), pytest.param(6000, marks=pytest.mark.long)]
 )

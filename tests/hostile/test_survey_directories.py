@@ -248,6 +248,7 @@ def tried(scope_of: Callable[[str], Scope], root: Path, _cache_of_its_own: Path)
         yield one
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "count", [6, pytest.param(30, marks=pytest.mark.slow), pytest.param(500, marks=pytest.mark.long)]
 )

@@ -47,6 +47,7 @@ def matrices(model, layer):
     return {name: p for name, p in blocks[layer].named_parameters() if p.dim() == 2}
 
 
+@pytest.mark.slow
 def test_a_write_through_data_to_any_matrix_is_followed(opened):
     model, tokenizer, scope = opened
     for name, matrix in matrices(model, 1).items():
@@ -165,6 +166,7 @@ class TestAdapters:
         wrapped.add_adapter("rest", rest)
         return wrapped.eval(), tokenizer
 
+    @pytest.mark.slow
     def test_switching_and_disabling_are_followed_and_told_by_the_hash(self, adapted):
         model, tokenizer = adapted
         scope = Scope.from_model(model, tokenizer)

@@ -201,6 +201,7 @@ print(search(table, [Place.none], torch.arange(8.0, 0, -1)[None, None], torch.te
 """
 
 
+@pytest.mark.slow
 def test_where_numba_does_not_load_torch_goes_on(tmp_path: Path) -> None:
     (tmp_path / "numba.py").write_text("raise ImportError('numba needs another numpy')", encoding="ascii")
     before = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])

@@ -47,6 +47,7 @@ def test_many_ranks_are_those_of_float64(backend: Backend, count: int) -> None:
         assert_agrees(found[metric], metric, table, places, queries, own, place_of, others=others)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())

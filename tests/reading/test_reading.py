@@ -181,6 +181,7 @@ def test_the_mask_decides_who_sees_whom(name, scope):
     assert torch.allclose(reading["model"].z, reading[same].z, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_scope_can_be_shared_by_threads_with_different_masks(scope: Scope):
     from concurrent.futures import ThreadPoolExecutor
 

@@ -178,6 +178,7 @@ def test_it_runs_from_the_command_line(tmp_path, capsys):
     assert len(told["checks"]) == 7
 
 
+@pytest.mark.slow
 def test_real_weights_hold(demo, stories):
     assert verify(demo).holds
     assert verify(stories).holds

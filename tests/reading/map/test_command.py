@@ -40,6 +40,7 @@ def test_its_numbers_are_those_of_the_library(demo, tmp_path):
     assert told["at"] == 2
 
 
+@pytest.mark.slow
 def test_it_is_a_page_and_a_table_too(demo, tmp_path):
     for name, begins in (("map.html", "<!doctype html>"), ("map.md", "PCA: "), ("map.csv", "what,group,text")):
         choices = ("--method", "pca", "--size", "60", "--model", "demo", "-o", str(tmp_path / name))

@@ -43,6 +43,7 @@ def run(capsys, model):
 QUICK = ("--keep", 0, "--keep", 0.5, "--keep", 1, "--site", "z")
 
 
+@pytest.mark.slow
 def test_the_object_has_every_condition_with_intervals(run, texts):
     code, out, err = run("--texts", texts, *QUICK, "--json")
     assert code == 0, err
@@ -61,6 +62,7 @@ def test_the_object_has_every_condition_with_intervals(run, texts):
     assert told["reproductions"] is None
 
 
+@pytest.mark.slow
 def test_of_two_documents_there_is_one_on_each_side_and_no_interval(run, tmp_path):
     two = written(tmp_path / "two.txt", sentences(6), every=3)
     code, out, err = run("--texts", two, *QUICK, "--json")
@@ -76,6 +78,7 @@ def test_of_two_documents_there_is_one_on_each_side_and_no_interval(run, tmp_pat
     assert "[" not in filled.partition("\n")[2]
 
 
+@pytest.mark.slow
 def test_the_terminal_has_a_table_for_each_question(run, texts):
     code, out, err = run("--texts", texts, *QUICK, "--part", "dimension", "--part", "reproductions")
     assert code == 0, err
@@ -85,6 +88,7 @@ def test_the_terminal_has_a_table_for_each_question(run, texts):
     assert "Mixing (Kobayashi et al. 2021)" in out
 
 
+@pytest.mark.slow
 def test_the_page_has_its_figures_and_their_numbers(run, texts, tmp_path):
     out = tmp_path / "out"
     code, said, err = run("--texts", texts, *QUICK, "-o", out)
@@ -178,6 +182,7 @@ def test_damaged_rows_are_measured_again(run, texts, tmp_path, monkeypatch):
         assert one.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_another_question_is_refused_in_the_same_directory(run, texts, tmp_path):
     out = tmp_path / "out"
     assert run("--texts", texts, *QUICK, "-o", out)[0] == 0

@@ -39,6 +39,7 @@ def reproduced(scope, texts, **options):
 # ---- mixing ----
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bert", "gemma2", "llama"])
 def test_mixing_over_a_corpus_is_the_mean_of_single_readings(name, scope_of, texts):
     scope = scope_of(name)
@@ -134,6 +135,7 @@ def test_twelve_per_cent_of_what_is_not_special_is_masked(scope_of, tmp_path):
     assert [one.masked for one in other.inputs] != [one.masked for one in inputs.inputs]
 
 
+@pytest.mark.slow
 def test_ratios_of_joined_texts_are_those_of_what_the_model_then_reads(scope_of, tmp_path):
     scope, lines = scope_of("bert"), sentences(40, seed=5, least=6)
     path = written(tmp_path / "texts.txt", lines, every=20)
@@ -164,6 +166,7 @@ def test_ratios_of_joined_texts_are_those_of_what_the_model_then_reads(scope_of,
     assert by["masked", "weights"] != by["joined", "weights"]
 
 
+@pytest.mark.slow
 def test_a_model_that_reads_no_masked_tokens_has_joined_texts_alone_and_says_so(scope_of, texts):
     found = Run.prepare(scope_of("gpt2"), [texts], CapacityOptions(parts=("reproductions",))).run()
     assert {one.of for one in found.reproductions.mixed} == {"all", "words", "joined"}
@@ -171,6 +174,7 @@ def test_a_model_that_reads_no_masked_tokens_has_joined_texts_alone_and_says_so(
     assert found.to_dict()["reproductions"]["inputs"]["masked"] is False
 
 
+@pytest.mark.slow
 def test_what_was_measured_of_joined_texts_is_kept(scope_of, texts, tmp_path, monkeypatch):
     options = CapacityOptions(parts=("reproductions",))
     before = Run.prepare(scope_of("bert"), [texts], options, tmp_path / "out").run().reproductions
@@ -246,6 +250,7 @@ def test_points_around_their_classes_are_clustered_by_class():
 # ---- forgetting and recreating ----
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "asked"),
     [
@@ -271,6 +276,7 @@ def test_a_stream_is_asked_for_what_the_model_reads_and_what_it_predicts(name, a
     assert found.own_rank[0] == 1
 
 
+@pytest.mark.slow
 def test_own_ranks_are_those_of_the_journey(scope_of, texts, monkeypatch):
     monkeypatch.setattr(forgetting, "OCCURRENCES", 3)
     scope = scope_of("bert")

@@ -139,6 +139,7 @@ def test_without_ten_documents_or_any_spread_there_is_no_interval():
     assert 1 <= low < high <= 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lots", [128, 12])
 def test_a_run_s_intervals_are_those_of_its_readings(scope_of, tmp_path, monkeypatch, lots):
     monkeypatch.setattr(fitting, "_LOTS", lots)

@@ -93,6 +93,7 @@ def test_maps_that_all_recover_a_little_more_than_the_margin_are_wrongly_denied_
     assert alone > wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bert", pytest.param("llama", marks=pytest.mark.slow)])
 def test_of_an_untrained_model_it_does_not_hold(name, scope_of, tmp_path):
     scope: Scope = scope_of(name).randomised(77)

@@ -42,6 +42,7 @@ def test_four_heads_that_bring_flies_to_time_are_counted(built, removed):
     assert (finding(removed, "S1").ruling, finding(removed, "S1").value) == ("contradicted", 3)
 
 
+@pytest.mark.slow
 def test_time_is_far_from_itself_in_these_heads(built):
     """It was turned away from "flies"."""
     one = finding(built, "S2")
@@ -61,6 +62,7 @@ def test_under_a_causal_mask_time_cannot_see_flies():
     assert 'sees nothing of "flies"' in found["S1"].found
 
 
+@pytest.mark.slow
 def test_head_7_preserves_the_own_token_where_it_copies_it(built, removed):
     one = finding(built, "S3")
     assert OWN == 7

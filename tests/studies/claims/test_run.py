@@ -95,6 +95,7 @@ def test_a_survey_of_another_model_is_refused(scope, corpus, tmp_path):
         settle(scope, ClaimsAsked(survey=survey), tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_a_directory_with_other_claims_is_refused(scope, corpus, whole):
     with pytest.raises(InputError, match="other claims"):
         settle(scope, ClaimsAsked(texts=(corpus,), seed=1), whole[1])
@@ -126,6 +127,7 @@ def test_the_same_work_gives_the_same_page(whole, tmp_path):
     assert first.read_bytes() == second.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_decoder_is_told_what_does_not_apply(corpus, tmp_path):
     model = zoo.save("llama", tmp_path / "llama")
     found = settle(Scope.from_pretrained(str(model)), ClaimsAsked(texts=(corpus,), sample=12), tmp_path / "out")

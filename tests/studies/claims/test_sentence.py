@@ -35,6 +35,7 @@ def test_a_token_that_sees_only_itself_is_trivially_its_own_nearest(decoder):
         assert "can see only itself" in found[id][1]
 
 
+@pytest.mark.slow
 def test_the_same_model_without_its_mask_is_asked(decoder):
     found = rulings(decoder, "full")
     assert {found[id][0] for id in ("S3", "S4", "B1")} <= {"holds", "contradicted"}

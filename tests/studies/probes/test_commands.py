@@ -67,6 +67,7 @@ def test_a_lens_as_json(model, corpus, tmp_path, capsys):
     assert set(told["heads"][0]["top10"]) >= {"value", "low", "high", "control", "difference_low", "difference_high"}
 
 
+@pytest.mark.slow
 def test_recovery_as_tables_and_as_json(model, corpus, capsys):
     assert run("recovery", corpus, "--model", model, "--offset", 0, "--offset", -1, "--no-heads") == 0
     assert "Token i read off the residual stream at j" in capsys.readouterr().out

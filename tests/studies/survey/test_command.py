@@ -72,6 +72,7 @@ def test_every_format_gives_the_same_figures(run, plain, tmp_path, kind):
     assert table(tmp_path / "s", "rows").equals(table(plain, "rows"))
 
 
+@pytest.mark.slow
 def test_it_ends_with_what_may_be_concluded_in_three_lines(run, tmp_path):
     path = tmp_path / "t.txt"
     path.write_text("\n".join(sentences(10)))
@@ -88,6 +89,7 @@ def test_it_ends_with_what_may_be_concluded_in_three_lines(run, tmp_path):
     assert "above 5 untrained twins" in out.splitlines()[-4]
 
 
+@pytest.mark.slow
 def test_standard_input_is_kept_and_what_cannot_be_read_is_told(run, tmp_path, monkeypatch):
     long = "the sea " * 60
     raw = "\n".join([*TEXTS, long]).encode() + b"\n\xff\n"
@@ -104,6 +106,7 @@ def test_standard_input_is_kept_and_what_cannot_be_read_is_told(run, tmp_path, m
     assert "9 texts" in out
 
 
+@pytest.mark.slow
 def test_samples_are_seeded(run, tmp_path):
     path = write(tmp_path / "t.txt", "txt")
     for name, seed in (("a", 0), ("b", 0), ("c", 5)):
@@ -114,6 +117,7 @@ def test_samples_are_seeded(run, tmp_path):
     assert set(texts["a"]) <= set(TEXTS)
 
 
+@pytest.mark.slow
 def test_choices_may_be_repeated(run, tmp_path):
     path = write(tmp_path / "t.txt", "txt")
     arguments = ["--space", "value", "--space", "output", "--metric", "dot", "--metric", "euclidean"]

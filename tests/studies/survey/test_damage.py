@@ -60,6 +60,7 @@ def copy(finished, tmp_path) -> Path:
     return tmp_path / "s"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("examples", [12, pytest.param(60, marks=pytest.mark.slow)])
 def test_a_flipped_bit_or_an_end_cut_off_is_noticed_or_changes_no_figure(finished, whole, examples):
     @settings(max_examples=examples, deadline=None)
@@ -302,6 +303,7 @@ def test_a_table_of_figures_of_elsewhere_is_a_sentence_though_its_checksum_fits(
         read_all(copy) if table == "vocabulary" else contrasts.between(copy, copy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", [pa.dictionary(pa.int32(), pa.string()), pytest.param(pa.large_string(), marks=pytest.mark.slow)]
 )

@@ -55,6 +55,7 @@ def at_work(path, tmp_path):
     child.wait()
 
 
+@pytest.mark.slow
 def test_a_shard_is_left_to_who_measures_it_until_that_one_ends(at_work, scope_of, path, tmp_path):
     scope, directory = scope_of("bert"), tmp_path / "s"
     (begun,) = (directory / ".at-work").glob("*/.unfinished-*")
@@ -80,6 +81,7 @@ def test_a_shard_is_left_to_who_measures_it_until_that_one_ends(at_work, scope_o
         assert table(directory, name).equals(table(whole, name))
 
 
+@pytest.mark.slow
 def test_two_runs_at_one_time_share_the_shards(scope_of, path, tmp_path):
     scope, directory = scope_of("bert"), tmp_path / "s"
     runs = [Survey.prepare(scope, [path], directory, SurveyOptions(**SHARDS)) for _ in range(2)]

@@ -71,6 +71,7 @@ def refused(scope: Scope, directory: Path, texts: Path, out: Path) -> str:
     return told
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_field_may_be_missing_or_anything(scope, finished, tmp_path, data):

@@ -20,6 +20,7 @@ TEXTS = sentences(6)
 
 
 # Closed form, grouped heads with RoPE, and a model whose encodings the oracle makes at every position.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spaces", "name"),
     [
@@ -165,6 +166,7 @@ def test_a_token_is_held_against_outputs_of_its_stratum_and_of_other_documents(s
         assert set(outputs.index) <= set(fit.index)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bert", pytest.param("llama", marks=pytest.mark.slow)])
 def test_figures_do_not_hang_on_how_texts_fall_into_shards(scope_of, name, tmp_path):
     path = written(tmp_path / "t.txt", sentences(24, seed=2), every=2)

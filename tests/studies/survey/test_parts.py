@@ -47,6 +47,7 @@ def test_what_is_no_part_is_told(given):
         Part.spelled(given)
 
 
+@pytest.mark.slow
 def test_parts_in_any_order_are_one_survey(scope_of, path, tmp_path):
     scope, directory = scope_of("bert"), tmp_path / "parts"
     for number in (3, 1, 2):
@@ -67,6 +68,7 @@ def test_parts_in_any_order_are_one_survey(scope_of, path, tmp_path):
     assert not (directory / ".at-work").exists()
 
 
+@pytest.mark.slow
 def test_only_the_first_run_counts_the_texts(scope_of, path, tmp_path, monkeypatch):
     scope, directory = scope_of("bert"), tmp_path / "s"
     counted = []

@@ -50,6 +50,7 @@ def figures(directory, statistic: str, head: int, null: str | None = None):
     return found.iloc[0]
 
 
+@pytest.mark.slow
 def test_the_heads_do_what_they_are_built_for(directory):
     weights = table(directory, "patterns")
     weights = weights[weights.layer == 0].groupby("head")[["on_own", "on_previous"]].mean()

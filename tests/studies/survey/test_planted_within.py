@@ -53,6 +53,7 @@ def above(directory, statistic, mask, between="even"):
     return set(found["head"].astype(int))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tokens", [8, 60])
 def test_own_and_carry_say_what_a_head_writes(tokens, tmp_path):
     texts = sentences(40, seed=5, least=tokens - 1, most=tokens - 1)
@@ -69,6 +70,7 @@ def test_own_and_carry_say_what_a_head_writes(tokens, tmp_path):
         assert even.difference.abs().max() < 1e-5
 
 
+@pytest.mark.slow
 def test_so_do_the_contrasts_with_untrained_twins(tmp_path):
     path = written(tmp_path / "t.txt", sentences(40, seed=5, least=7, most=7))
     directory = surveyed(planted(), path, tmp_path / "s", ("random",), references=("layer",))
@@ -91,6 +93,7 @@ def test_nothing_is_claimed_of_an_untrained_model(scope_of, name, tmp_path):
     assert claimed(directory) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bert", pytest.param("llama", marks=pytest.mark.slow)])
 def test_nothing_is_claimed_of_a_model_that_attends_to_all_alike(name, tmp_path):
     model, tokenizer = zoo.build(name)

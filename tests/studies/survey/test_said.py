@@ -35,6 +35,7 @@ def test_one_alone_makes_none(other):
     assert ("any mixing is above even attention" in words) == (other is None)
 
 
+@pytest.mark.slow
 def test_planted_heads_get_their_claims_and_the_others_none(tmp_path):
     path = written(tmp_path / "t.txt", sentences(40, seed=5, least=7, most=7))
     survey = open_survey(surveyed(planted(), path, tmp_path / "s", ("random",), references=("layer",)))
@@ -47,6 +48,7 @@ def test_planted_heads_get_their_claims_and_the_others_none(tmp_path):
     assert {layer for layer, head in words if head is None} == set(range(survey.layers))
 
 
+@pytest.mark.slow
 def test_an_untrained_model_gets_no_claim_from_its_own_survey(scope_of, tmp_path):
     path = written(tmp_path / "t.txt", sentences(40, seed=6))
     directory = surveyed(scope_of("bert").randomised(77), path, tmp_path / "s", ("random",))

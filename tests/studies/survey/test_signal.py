@@ -34,6 +34,7 @@ def pairs(sets: Sets, n: int) -> list[tuple[list[int], list[int]]]:
     return found
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10**6), st.integers(2, 140), st.integers(3, 200))
 @settings(max_examples=20, deadline=None)
 def test_sets_are_equal_draws_of_what_the_two_texts_do_not_share(seed, count, longest):

@@ -68,6 +68,7 @@ def cell(rows, layer, head, reference, metric):
 CELLS = [(0, 0, "input", "cosine"), (2, 3, "layer", "dot")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of", CELLS)
 def test_values_chances_and_differences_are_means(survey, rows, of):
     found, mine = statistics(survey), cell(rows, *of)
@@ -214,6 +215,7 @@ def test_the_contrast_with_even_attention_is_the_difference_of_the_statistics(su
     assert heads.q_above.tolist() == pytest.approx(stats.false_discovery_control(heads.p_above).tolist())
 
 
+@pytest.mark.slow
 def test_surveys_of_the_same_texts_can_be_subtracted_and_others_not(survey, tmp_path):
     from tests.conftest import _scope
 

@@ -108,6 +108,7 @@ def test_killed_ten_times_it_ends_as_an_uninterrupted_one(tmp_path):
     same(tmp_path / "broken", tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_a_sentence_and_the_run_can_go_on(scope, texts, whole, tmp_path):
     biggest = max(file.stat().st_size for file in whole.rglob("rows.parquet"))
     survey = Survey.prepare(scope, [texts], tmp_path / "full", SurveyOptions(**SHARDS))

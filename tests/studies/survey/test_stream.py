@@ -91,6 +91,7 @@ def over_chance(own, chances, groups, lender, left_out):
     return own[groups != left_out].mean() - (np.nan_to_num(chances) * weights).sum() / weights.sum()
 
 
+@pytest.mark.slow
 def test_the_figures_are_means_medians_and_intervals_by_class(scope_of, tmp_path):
     path = written(tmp_path / "t.txt", sentences(40, seed=5), every=2)
     options = {"stream": True, "references": ("input",), "shard_positions": 90}

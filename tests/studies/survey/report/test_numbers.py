@@ -24,6 +24,7 @@ def read(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype_backend="numpy_nullable")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [pytest.param("statistics", marks=pytest.mark.slow), "hubs"])
 def test_the_csv_equals_the_table(report, surveys, name):
     written = read(report / "numbers" / f"{name}.csv")

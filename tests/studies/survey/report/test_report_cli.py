@@ -18,6 +18,7 @@ def run(*arguments: str | Path) -> int:
     return int(left.value.code or 0)
 
 
+@pytest.mark.slow
 def test_it_says_where_the_page_is(surveys, tmp_path, capsys):
     assert run(surveys[1], "-o", tmp_path / "new" / "out") == 0
     assert (tmp_path / "new" / "out" / "report.html").is_file()
