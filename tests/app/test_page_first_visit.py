@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.app.browsers import Browser
 from tests.app.looks import choose, chosen, shows
 from tests.app.serving import Server

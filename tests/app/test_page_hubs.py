@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.app.browsers import Browser
 from tests.app.looks import choose, shows, text, unfold
 from tests.app.serving import Server
