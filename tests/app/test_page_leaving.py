@@ -83,7 +83,9 @@ def test_another_view_gives_up_what_the_one_before_asked_for(page: Browser, serv
     assert page.errors == []
 
 
+@pytest.mark.slow
 def test_leaving_hub_aware_stops_the_reading_of_other_texts(page: Browser, server: Server, gate: Gate) -> None:
+    whole(page, server)
     gate.close(after=1)
     choose(page, "hubs", "on")
     assert gate.reached.wait(60)
