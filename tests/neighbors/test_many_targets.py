@@ -155,3 +155,20 @@ def test_many_targets_leave_nothing_to_float64_but_near_ties(backend: Backend) -
         assert not found.crowded.any()
         # Every target is as near as itself; others as near are rare.
         assert len(batch.target_pairs[0]) <= len(found.doubtful[0]) < 3 * len(batch.target_pairs[0])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_wide_rows_that_are_all_alike_leave_near_ties_and_no_query_to_float64(backend: Backend) -> None:
+    # What float32 leaves open grows with the width: here about a hundred tokens with every target.
+    draw = torch.Generator().manual_seed(0)
+    common = torch.randn(768, generator=draw)
+    rows = common + 0.4 * torch.randn(1, 20_000, 768, generator=draw)
+    queries, own = (common + torch.randn(30, 1, 768, generator=draw)), torch.randint(20_000, (30,), generator=draw)
+    table = Table.pack(rows, torch.zeros(1, 768))
+    targets, _ = distinct(torch.cat([own[:, None], torch.randint(20_000, (30, 9), generator=draw)], 1))
+    engine = choose(backend, table, 0)
+    batch = next(batches(table, [Place.none], queries, targets, torch.zeros(30, dtype=torch.int64), 30))
+    asked = Asked.of(batch, "cosine", engine.distances(batch, "cosine", *batch.target_pairs))
+    found = engine.scan(batch, ["cosine"], 1, table.finite, {"cosine": asked.marks})["cosine"]
+    assert not found.crowded.any()
+    assert len(found.doubtful[0]) > 32 * len(batch.target_pairs[0])

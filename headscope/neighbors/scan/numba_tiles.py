@@ -17,8 +17,8 @@ from headscope.question.choices import METRICS, Metric
 
 Array = np.ndarray[Any, Any]
 _SPARE = 112  # places in a row's pool beside k: ties and near-ties at the k-th
-_DOUBTS = 16  # near-ties of a row with a target that there is room for, on average, and
-_MOST_DOUBTS = 2**24  # of all: 320 MB, which are memory only as far as they are needed
+_DOUBTS = 16  # near-ties of a row of 64 numbers with a target that there is room for, on average: more in wider ones,
+_MOST_DOUBTS = 2**24  # and of all: 320 MB, which are memory only as far as they are needed
 _ROWS = 1024  # whose pools are gone through at a time: indices of all at once would take more than the pools do
 _ASIDE = 4096  # tokens of one stretch, metric and place that float64 may have to score for every row
 
@@ -127,7 +127,9 @@ class _KernelNotes:
         heads, metrics, lanes, targets = work.marks.shape
         shape, k = (cuts, heads, metrics, lanes), work.k
         pooled = (*shape, k + _SPARE + min(k, _SPARE))
-        doubts = min(_DOUBTS * metrics * lanes * targets, _MOST_DOUBTS // (cuts * heads)) + TOKENS
+        # What float32 leaves open grows with the width: a product of d numbers is certain to d roundings.
+        expected = _DOUBTS * max(1, work.batch.table.rows.shape[2] // 64) * metrics * lanes * targets
+        doubts = min(expected, _MOST_DOUBTS // (cuts * heads)) + TOKENS
         return cls(
             np.zeros((*shape, targets), np.int64),
             np.full((*shape, k), -np.inf, np.float32),
