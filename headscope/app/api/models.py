@@ -67,7 +67,7 @@ class Models:
     """
 
     def __init__(self, own: Scope, open_model: Open | None, most: int) -> None:
-        self.own, self.name = own, own.card.name  # asked for at every request: a card looks at the model
+        self.own, self.name = own, own.card.asked_for  # asked for at every request: a card looks at the model
         self._open, self._most = open_model, most
         self._others: Recent[Scope] = Recent(most, lambda scope: 1)
         self._lock = threading.Lock()
