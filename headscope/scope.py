@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -29,6 +29,7 @@ from headscope.model.tokens import Token
 from headscope.neighbors import warm_up
 from headscope.question.choices import Mask, Space, StackName, What
 from headscope.question.given import as_seed, bytes_of, text_of
+from headscope.question.model_choice import ModelChoice
 from headscope.question.passage import Passage, passage_of, passages_of
 from headscope.reading.bank import Bank, bank_of, source
 from headscope.reading.bench import Bench, Changed, Isolation
@@ -152,6 +153,29 @@ class Scope:
             return Bench(opened, card, opening, memory)
 
         return cls(opening(loaded.weights_sha256))
+
+    @classmethod
+    def from_choice(
+        cls,
+        choice: ModelChoice,
+        *,
+        cache_bytes: Bytes = CACHE_BYTES,
+        progress: Callable[[str], None] | None = None,
+    ) -> Scope:
+        """Open what a command's options or a request ask for, by `from_pretrained`, which says what is wrong."""
+        stack: Any = choice.stack  # checked when the model is open
+        packing: Any = choice.quantize  # checked before anything is loaded
+        return cls.from_pretrained(
+            choice.name,
+            choice.revision,
+            choice.device,
+            choice.dtype,
+            adapter=choice.adapter,
+            stack=stack,
+            quantize=packing,
+            cache_bytes=cache_bytes,
+            progress=progress,
+        )
 
     @classmethod
     def from_model(

@@ -8,8 +8,7 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, replace
 
 import typer
 import uvicorn
@@ -20,8 +19,7 @@ from headscope.app.server import create_app
 from headscope.app.slow import protocol
 from headscope.errors import InputError, cut
 from headscope.keep.cells import visible
-from headscope.model.opening.packing import Quantize
-from headscope.question.choices import StackName
+from headscope.question.model_choice import ModelChoice
 from headscope.scope import CACHE_BYTES, Scope
 from headscope.show.terminal import console
 
@@ -53,19 +51,13 @@ class Whom:
 
 
 def serve(
-    model: str | None,
-    revision: str | None,
+    model: ModelChoice,
     whom: Whom,
     port: int,
     browser: bool,
-    stack: str | None,
-    device: str,
-    dtype: str | None,
-    quantize: str | None,
     memory: str | None,
     survey: str | None,
     lens: str | None,
-    adapter: str | None = None,
 ) -> None:
     """Open a model and serve its page until interrupted.
 
@@ -74,24 +66,15 @@ def serve(
     # Before the model: a port in use is told at once, and a browser that comes early waits.
     listener = _listener(whom.host, port)
     with console(sys.stderr).status("starting …") as status:
-        chosen = cast("StackName | None", stack)  # checked when the model is open
-        packing = cast("Quantize | None", quantize)  # checked with the command's other options
-        scope = Scope.from_pretrained(
-            model,
-            revision,
-            device,
-            dtype,
-            stack=chosen,
-            quantize=packing,
-            adapter=adapter,
-            cache_bytes=memory or CACHE_BYTES,
-            progress=lambda step: status.update(f"{step} …"),
+        scope = Scope.from_choice(
+            model, cache_bytes=memory or CACHE_BYTES, progress=lambda step: status.update(f"{step} …")
         )
         if lens is not None:
             scope.use_lens(lens)
 
     def opener(name: str, progress: Callable[[str], None]) -> Scope:
-        return Scope.from_pretrained(name, device=device, dtype=dtype, cache_bytes=scope.memory, progress=progress)
+        asked = replace(ModelChoice.of_spelling(name), device=model.device, dtype=model.dtype)
+        return Scope.from_choice(asked, cache_bytes=scope.memory, progress=progress)
 
     app = create_app(
         scope,

@@ -82,7 +82,7 @@ NEEDS: dict[str, Needs] = {
         "as_csv": (("as_json", (False,)), ("why", (None,))),
     },
     "map": {**_GIVEN, "at": (_ENCODED,), "perplexity": (("method", ("tsne",)),)},
-    "models": dict.fromkeys(("stack", "device", "dtype", "quantize"), (("verify", (True,)),)),
+    "models": dict.fromkeys(("revision", "adapter", "stack", "device", "dtype", "quantize"), (("verify", (True,)),)),
     "survey": {"position": (_ENCODED,), "reference": (_ENCODED,), **_COLUMNS},
     "claims": dict.fromkeys(("texts", "sample", "seed"), (("survey", (None,)),)),
     "capacity": {"site": _SWEPT, "keep": _SWEPT, **_COLUMNS},

@@ -11,6 +11,7 @@ import typer
 
 from headscope.commands.asking import chosen_from
 from headscope.commands.options import (
+    Adapter,
     AsJson,
     Column,
     Device,
@@ -30,6 +31,7 @@ from headscope.commands.options import (
 from headscope.commands.running import isolate, open_scope, print_answer, working
 from headscope.commands.streams import say
 from headscope.errors import InputError, needing
+from headscope.question.model_choice import ModelChoice
 
 
 def survey(
@@ -41,6 +43,7 @@ def survey(
     ] = None,
     model: Model = None,
     revision: Revision = None,
+    adapter: Adapter = None,
     space: Annotated[
         list[str] | None, chosen_from("space", "What is compared; may be repeated. Default: value.", but=("fitted",))
     ] = None,
@@ -110,7 +113,7 @@ def survey(
     nulls = checked_nulls(null or ())
     directory_to_write(output)
     with working("starting") as status:
-        scope = open_scope(status, model, revision, device, dtype, stack, memory, quantize=quantize)
+        scope = open_scope(status, ModelChoice(model, revision, adapter, stack, device, dtype, quantize), memory)
         if "isolated" in options.references:
             isolate(status, scope)
         prepared = Survey.prepare(scope, texts, output, options, part=here, say=lambda step: status.update(f"{step} …"))
@@ -174,6 +177,7 @@ def claims(
         str | None, typer.Option("--output", "-o", help="Write a page there, and keep the work in it: a directory.")
     ] = None,
     revision: Revision = None,
+    adapter: Adapter = None,
     stack: Stack = None,
     device: Device = "auto",
     dtype: Dtype = None,
@@ -190,7 +194,7 @@ def claims(
     if output is not None:
         refuse_foreign(output)
     with working("starting") as status:
-        scope = open_scope(status, model, revision, device, dtype, stack, quantize=quantize)
+        scope = open_scope(status, ModelChoice(model, revision, adapter, stack, device, dtype, quantize))
     with watched() as progress:
         found = settle(scope, asked, output, progress)
         page = None if output is None else write_page(found, output)
@@ -201,6 +205,7 @@ def capacity(
     model: ModelArgument = None,
     texts: Annotated[list[str] | None, typer.Option(help="Files and directories of texts; may be repeated.")] = None,
     revision: Revision = None,
+    adapter: Adapter = None,
     output: Annotated[
         str | None, typer.Option("--output", "-o", help="Write a page there, and keep the work in it: a directory.")
     ] = None,
@@ -243,7 +248,7 @@ def capacity(
     if output is not None:
         directory_to_write(output)
     with working("starting") as status:
-        scope = open_scope(status, model, revision, device, dtype, stack, quantize=quantize)
+        scope = open_scope(status, ModelChoice(model, revision, adapter, stack, device, dtype, quantize))
         run = Run.prepare(scope, texts or [], options, output, say=lambda step: status.update(f"{step} …"))
     with watched(run.announced) as progress:
         found = run.run(progress)

@@ -14,6 +14,7 @@ from headscope.commands.running import isolate, open_scope, print_json, print_ta
 from headscope.commands.streams import write_data
 from headscope.errors import InputError
 from headscope.question import defaults, meanings
+from headscope.question.model_choice import ModelChoice
 from headscope.question.question import Question
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def look(
         views.to_write(output)
     asked = views.Asked(choices["token"], question, choices, why, hubs, bank)
     with working("starting") as status:
-        scope = open_scope(status, model, revision, device, dtype, stack, memory, adapter, quantize=quantize)
+        scope = open_scope(status, ModelChoice(model, revision, adapter, stack, device, dtype, quantize), memory)
         if lens is not None:
             scope.use_lens(lens)
         status.update("reading the text …")

@@ -13,6 +13,7 @@ from headscope.commands.running import isolate, open_scope, working
 from headscope.commands.streams import say
 from headscope.errors import InputError
 from headscope.question import defaults
+from headscope.question.model_choice import ModelChoice
 
 
 def draw_map(
@@ -68,7 +69,7 @@ def draw_map(
             one_of("theme", theme, THEMES)
             if ending not in FIGURES:
                 raise InputError(f"--theme is for a drawing, and {ending} is none: leave it out.")
-        scope = open_scope(status, model, revision, device, dtype, stack, adapter=adapter, quantize=quantize)
+        scope = open_scope(status, ModelChoice(model, revision, adapter, stack, device, dtype, quantize))
         status.update("reading the text …")
         options: Any = {"mask": mask, "truncate": truncate}
         readings = [scope.read(**one.given, **options) for one in passages]

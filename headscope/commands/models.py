@@ -10,6 +10,7 @@ from headscope.commands.options import Adapter, Device, Dtype, Memory, Model, Qu
 from headscope.commands.running import open_scope, print_json, working
 from headscope.commands.streams import say
 from headscope.errors import InputError, needing
+from headscope.question.model_choice import ModelChoice
 
 
 def serve(
@@ -48,12 +49,15 @@ def serve(
         from headscope.app.serve import Whom
         from headscope.app.serve import serve as run
     whom = Whom(host, tuple(allow_host or ()), tuple(allow_frame or ()), root_path, allow_models, read_only)
-    run(model, revision, whom, port, browser, stack, device, dtype, quantize, memory, survey, lens, adapter)
+    asked = ModelChoice(model, revision, adapter, stack, device, dtype, quantize)
+    run(asked, whom, port, browser, memory, survey, lens)
 
 
 def models(
     model: Annotated[str | None, typer.Argument(help="With --verify: which model; else the default.")] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Run every identity on it; exit 1 if one fails.")] = False,
+    revision: Revision = None,
+    adapter: Adapter = None,
     stack: Stack = None,
     device: Device = "auto",
     dtype: Dtype = None,
@@ -62,7 +66,7 @@ def models(
 ) -> None:
     """List the models that can be opened now, without the network; with --verify, prove one."""
     if verify:
-        _verify(model, stack, device, dtype, quantize, as_json)
+        _verify(ModelChoice(model, revision, adapter, stack, device, dtype, quantize), as_json)
         return
     if model is not None:
         raise InputError(f"{model!r} is one argument too many: did you mean --verify {model}?")
@@ -78,14 +82,12 @@ def models(
         say(f"{entry.name:<48} {entry.nbytes / 2**20:>8,.0f} MiB  {entry.where}")
 
 
-def _verify(
-    model: str | None, stack: str | None, device: str, dtype: str | None, quantize: str | None, as_json: bool
-) -> None:
+def _verify(model: ModelChoice, as_json: bool) -> None:
     with working("starting") as status:
         from headscope.studies.verify import verify
 
         verdict = verify(
-            open_scope(status, model, None, device, dtype, stack, quantize=quantize),
+            open_scope(status, model),
             lambda name: status.update(f"{name} …"),
         )
     if as_json:

@@ -8,6 +8,7 @@ import typer
 
 from headscope.commands.asking import chosen_from, flag_of, is_given
 from headscope.commands.options import (
+    Adapter,
     AsJson,
     Column,
     Device,
@@ -24,6 +25,7 @@ from headscope.commands.options import (
 from headscope.commands.running import bar_instead, open_scope, print_answer, print_json, print_sheets, working
 from headscope.commands.streams import say
 from headscope.errors import InputError, needing
+from headscope.question.model_choice import ModelChoice
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -47,6 +49,7 @@ def lens(
     ] = "own",
     model: Model = None,
     revision: Revision = None,
+    adapter: Adapter = None,
     mask: Mask = "model",
     sample: Annotated[int | None, typer.Option(help="How many texts, drawn at random. Default: all.")] = None,
     seed: Seed = 0,
@@ -67,7 +70,7 @@ def lens(
         from headscope.reading.lens import save_or_keep
         from headscope.studies.probes import fit_lens
 
-        scope = open_scope(status, model, revision, device, dtype, stack, quantize=quantize)
+        scope = open_scope(status, ModelChoice(model, revision, adapter, stack, device, dtype, quantize))
         found = _texts(ctx, status, scope, texts, sample, seed, text_format, column, document_column)
         with bar_instead(status, f"Fitting a lens on {len(found.contents):,} texts", "Fitting") as tell:
             made = fit_lens(
@@ -98,6 +101,7 @@ def recovery(
     heads: Annotated[bool, typer.Option("--heads/--no-heads", help="Also from each head alone.")] = True,
     model: Model = None,
     revision: Revision = None,
+    adapter: Adapter = None,
     mask: Mask = "model",
     sample: Annotated[int, typer.Option(help="How many texts, drawn at random.")] = 200,
     seed: Seed = 0,
@@ -115,7 +119,7 @@ def recovery(
         from headscope.studies import probes
         from headscope.studies.probes.recovery import OFFSETS
 
-        scope = open_scope(status, model, revision, device, dtype, stack, quantize=quantize)
+        scope = open_scope(status, ModelChoice(model, revision, adapter, stack, device, dtype, quantize))
         found = _texts(ctx, status, scope, texts, sample, seed, text_format, column, document_column)
         with bar_instead(status, f"Recovering tokens in {len(found.contents):,} texts", "Judging maps") as tell:
             made = probes.recovery(

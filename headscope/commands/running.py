@@ -20,40 +20,18 @@ if TYPE_CHECKING:
     from rich.status import Status
 
     from headscope.question.choices import What
+    from headscope.question.model_choice import ModelChoice
     from headscope.reading.answer import Answer
     from headscope.scope import Scope
     from headscope.show.progress import Tell
     from headscope.show.sheet import Sheet
 
 
-def open_scope(
-    status: Status,
-    model: str | None,
-    revision: str | None,
-    device: str,
-    dtype: str | None,
-    stack: str | None,
-    memory: str | None = None,
-    adapter: str | None = None,
-    *,
-    quantize: str | None = None,
-) -> Scope:
+def open_scope(status: Status, model: ModelChoice, memory: str | None = None) -> Scope:
     """The model that is asked for, opened under a status."""
     from headscope.scope import CACHE_BYTES, Scope
 
-    chosen: Any = stack  # checked when the model is open
-    packing: Any = quantize  # checked with the command's other options
-    return Scope.from_pretrained(
-        model,
-        revision,
-        device,
-        dtype,
-        adapter=adapter,
-        stack=chosen,
-        quantize=packing,
-        cache_bytes=memory or CACHE_BYTES,
-        progress=lambda step: status.update(f"{step} …"),
-    )
+    return Scope.from_choice(model, cache_bytes=memory or CACHE_BYTES, progress=lambda step: status.update(f"{step} …"))
 
 
 def isolate(status: Status, scope: Scope, what: What = "values") -> None:

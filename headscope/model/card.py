@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from headscope.model.capture.stored import device_of
 from headscope.model.opened import Opened
 from headscope.question.heads import sharing
+from headscope.question.model_choice import spelled
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ class Card:
     activations: str = ""
     activation_error: float = 0.0
     quantize: str | None = None
+
+    @property
+    def asked_for(self) -> str:
+        """The name with how its weights were packed on loading: what it is asked for by where several are open."""
+        return spelled(self.name, self.quantize)
 
     @property
     def arithmetic(self) -> str:

@@ -1,4 +1,4 @@
-"""`--adapter` on the command line, and an adapter from the page's models sheet."""
+"""`--adapter` on the command line, of every command that opens a model."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 
 from headscope import Scope
 from headscope.app import create_app
+from tests.commands.test_asking import COMMANDS
 from tests.model.test_adapter_directories import KINDS, trained
 
 
@@ -27,6 +28,35 @@ def test_a_reading_names_base_and_adapter(run, places):
     assert told["model"]["name"] == f"{base} + {adapter}"
     alone = json.loads(run("look", "a dog", "--model", adapter, "--json")[1])
     assert alone == told
+
+
+@pytest.mark.parametrize("command", [name for name, made in COMMANDS.items() if name != "report"])
+def test_every_command_that_opens_a_model_opens_it_in_the_same_ways(command):
+    options = {option.name for option in COMMANDS[command].params}
+    assert {"model", "revision", "adapter", "stack", "device", "dtype", "quantize"} <= options
+
+
+def test_the_identities_are_proved_of_base_and_adapter(run, places):
+    base, adapter = places
+    code, out, said = run("models", base, "--verify", "--adapter", adapter, "--json")
+    told = json.loads(out)
+    assert (code, told["model"], told["holds"]) == (0, f"{base} + {adapter}", True), said
+
+
+def test_an_adapter_is_measured_over_texts(run, places, tmp_path):
+    texts = tmp_path / "texts.txt"
+    texts.write_text("\n".join(["a dog sees a cat", "the cat sat", "dogs and cats run"] * 4))
+    base, adapter = places
+    line = ("recovery", str(texts), "--model", base, "--offset", "0", "--no-heads", "--json")
+    with_it, alone = (json.loads(run(*line, *more)[1]) for more in (("--adapter", adapter), ()))
+    assert with_it["model"]["name"] == f"{base} + {adapter}"
+    assert with_it["model"]["weights_sha256"] != alone["model"]["weights_sha256"]
+
+
+def test_an_adapter_is_for_a_model_that_is_opened(run, places):
+    code, _, said = run("models", "--adapter", places[1])
+    assert code == 2
+    assert b"--adapter is for --verify: give both" in said
 
 
 def test_an_adapter_that_is_nowhere_is_one_sentence(run, places):

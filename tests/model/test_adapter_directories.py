@@ -105,7 +105,11 @@ class TestRefusals:
 
     def test_a_base_that_is_not_there(self, base, adapter):
         shutil.rmtree(base)
-        self.refused(None, adapter, r"a PEFT adapter for '.*base', which cannot be had: .* Name a base that is there")
+        self.refused(
+            None,
+            adapter,
+            r"a PEFT adapter for '.*base', which cannot be had: .* Name a base that is there: both, --model",
+        )
 
     def test_no_adapter_and_no_directory(self, base, tmp_path):
         self.refused(base, base, "holds no PEFT adapter: it has no adapter_config.json")

@@ -99,7 +99,7 @@ def test_what_cannot_be_packed_is_told(directory, monkeypatch):
 def test_what_is_packed_already_is_not_packed_again(directory):
     need("bitsandbytes")
     configured(directory, quant_method="fp8", activation_scheme="dynamic", weight_block_size=[64, 64])
-    with pytest.raises(InputError, match=r"quantised already \(fp8\): leave quantize='4bit' out"):
+    with pytest.raises(InputError, match=r"quantised already \(fp8\), and is not packed again: open it without 4bit"):
         Scope.from_pretrained(str(directory), quantize="4bit")
 
 

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from headscope.app.api.passages import FIELDS, PassageAsk, Text
+from headscope.errors import InputError
+from headscope.model.opening.packing import Quantize
 from headscope.question import defaults, meanings
 from headscope.question.choices import (
     OPEN_REFERENCES,
@@ -22,6 +24,7 @@ from headscope.question.choices import (
     Weigh,
     What,
 )
+from headscope.question.model_choice import ModelChoice
 from headscope.question.question import Question
 from headscope.reading.map.layouts import Way
 from headscope.studies.survey.report.glossary import Figure
@@ -31,6 +34,8 @@ Token = Annotated[
     Field(union_mode="left_to_right"),
 ]
 
+
+MODEL_NAME = 640  # letters: of a model, of an adapter, and how they are packed
 
 _REFERENCES = (
     " ".join(f"{name}: {meaning}" for name, meaning in meanings.REFERENCES.items())
@@ -48,8 +53,8 @@ class Ask(PassageAsk):
     model: str | None = Field(
         default=None,
         min_length=1,
-        max_length=300,
-        description="Hub id or directory; null: the server's own model.",
+        max_length=MODEL_NAME,
+        description="Hub id or directory, or the name that POST /models gave; null: the server's own model.",
     )
     mask: Mask = Field(default="model", description="Who may see whom: the model's own mask, everyone, or only before.")
 
@@ -291,11 +296,31 @@ class WorkedAsk(NearestAsk):
 
 
 class OpenAsk(BaseModel):
-    """Open a model beside those that are open."""
+    """Open a model beside those that are open; the answer's name is what questions ask for it by."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    model: str = Field(min_length=1, max_length=300, description="Hub id or directory.", examples=["demo"])
+    model: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=300,
+        description="Hub id or directory; null: the base that the adapter names.",
+        examples=["demo"],
+    )
+    adapter: str | None = Field(
+        default=None, min_length=1, max_length=300, description="Directory of a PEFT adapter that is put onto it."
+    )
+    quantize: Quantize | None = Field(
+        default=None, description="Weights of projections packed by bitsandbytes as they are loaded."
+    )
+
+    @property
+    def name(self) -> str:
+        """What is to be opened, in one line; InputError where nothing is named."""
+        name = ModelChoice(self.model, adapter=self.adapter, quantize=self.quantize).spelled
+        if (self.model is None and self.adapter is None) or name is None:
+            raise InputError("name a model, or an adapter, which names its base.")
+        return name
 
 
 class SurveyAsk(BaseModel):
@@ -338,7 +363,9 @@ class Other(BaseModel):
     text: Text | None = Field(
         default=None, description="Another text; the token is its first that equals the token of the first side."
     )
-    model: str | None = Field(default=None, min_length=1, max_length=300, description="Another with the same tokens.")
+    model: str | None = Field(
+        default=None, min_length=1, max_length=MODEL_NAME, description="Another with the same tokens."
+    )
 
 
 class CompareAsk(NearestAsk):

@@ -16,8 +16,10 @@ from headscope.app.places import no_place
 from headscope.errors import HeadscopeError
 from headscope.keep.memory import Recent
 from headscope.model.card import Card
+from headscope.model.opening.adapters import BOTH
 from headscope.model.opening.available import available
 from headscope.question import defaults
+from headscope.question.model_choice import ModelChoice
 from headscope.question.stopping import stop_point
 from headscope.scope import Scope
 
@@ -67,7 +69,7 @@ class Models:
     """
 
     def __init__(self, own: Scope, open_model: Open | None, most: int) -> None:
-        self.own, self.name = own, own.card.name  # asked for at every request: a card looks at the model
+        self.own, self.name = own, own.card.asked_for  # asked for at every request: a card looks at the model
         self._open, self._most = open_model, most
         self._others: Recent[Scope] = Recent(most, lambda scope: 1)
         self._lock = threading.Lock()
@@ -143,7 +145,8 @@ class Models:
                 f"this server opens no other model than {self.name}; it was asked for {name!r}. "
                 "Whoever runs it can allow that with --allow-models."
             )
-        check_place(name, "a model is a Hub id or a directory")
+        for part in _places(name):
+            check_place(part, "a model is a Hub id or a directory")
         return self._open
 
     def _keep(self, key: str | None, scope: Scope) -> Scope:
@@ -170,4 +173,13 @@ def _told_by(name: str) -> Iterator[None]:
     try:
         yield
     except HeadscopeError as error:
-        raise NotFound(str(error).replace(os.path.realpath(os.path.expanduser(name)), name)) from error
+        said = str(error).replace(BOTH, "its base as the model, and this directory as the adapter")
+        for part in _places(name):
+            said = said.replace(os.path.realpath(os.path.expanduser(part)), part)
+        raise NotFound(said) from error
+
+
+def _places(name: str) -> list[str]:
+    """What is looked up for a name: the model, and the adapter that is put onto it."""
+    asked = ModelChoice.of_spelling(name).name or ""
+    return [name, *(part.strip() for part in asked.split(" + ") if part.strip())]

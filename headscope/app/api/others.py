@@ -28,7 +28,16 @@ from headscope.app.api.answers import (
     VisitRecord,
     as_json,
 )
-from headscope.app.api.asks import AllHeadsAsk, FiguresAsk, NearestAsk, OpenAsk, SurveyAsk, UsualAsk, VisitAsk
+from headscope.app.api.asks import (
+    MODEL_NAME,
+    AllHeadsAsk,
+    FiguresAsk,
+    NearestAsk,
+    OpenAsk,
+    SurveyAsk,
+    UsualAsk,
+    VisitAsk,
+)
 from headscope.app.api.desk import Desk
 from headscope.app.api.jobs import visitor
 from headscope.app.page import taking
@@ -39,7 +48,7 @@ from headscope.question.choices import What
 LINES = "application/x-ndjson"  # a JSON object a line
 MapKey = Annotated[str, Path(min_length=1, max_length=64, description="As the answer to POST /map gives it.")]
 Alone = Annotated[What, Query(description="The values of the reference isolated, or the streams of a journey's ranks.")]
-Model = Annotated[str | None, Query(min_length=1, max_length=300, description="As in the questions.")]
+Model = Annotated[str | None, Query(min_length=1, max_length=MODEL_NAME, description="As in the questions.")]
 
 
 async def health(desk: Desk) -> HealthRecord:
@@ -51,7 +60,7 @@ async def models(desk: Desk) -> ModelsRecord:
 
 
 async def open_model(desk: Desk, ask: OpenAsk) -> OpeningRecord:
-    return desk.models.open(ask.model)
+    return desk.models.open(ask.name)
 
 
 async def opening(desk: Desk) -> OpeningRecord | None:

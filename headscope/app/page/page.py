@@ -83,7 +83,7 @@ class Page:
             "model": name,
             "open": [one or self._desk.models.name for one in self._desk.models.names()],
             "may_open": self._desk.models.may_open,
-            "name": card.name,
+            "name": card.asked_for,
             "why": card.why,
             "layers": card.layers,
             "heads": card.heads,

@@ -9,6 +9,7 @@ from headscope.app.api.asks import MapAsk, NearestAsk
 from headscope.model.card import Card
 from headscope.model.opening.default import DEMO, DEMO_SHA256
 from headscope.question.choices import OPEN_REFERENCES
+from headscope.question.model_choice import ModelChoice
 from headscope.question.passage import Passage
 from headscope.reading.offers import offers
 
@@ -79,7 +80,8 @@ def _besides(card: Card, ask: ViewAsk) -> list[str]:
     other = compare.other_side()
     lines = []
     if compare.other.model is not None:
-        lines.append(f"scope = Scope.from_pretrained({compare.other.model!r})")
+        asked = ModelChoice.of_spelling(compare.other.model)
+        lines.append(f"scope = Scope.from_pretrained({asked.name!r}{_packed(asked.quantize)})")
     lines.append(f"other = {_read(other.passage, other.mask)}")
     token: Any = ask.token
     if compare.other.text is not None:
@@ -95,8 +97,11 @@ def _opened(card: Card) -> str:
     name = DEMO if card.weights_sha256 == DEMO_SHA256 and card.revision is None else card.name
     revision = f", revision={card.revision!r}" if card.revision else ""
     dtype = "" if card.dtype == "float32" else ', dtype="auto"'
-    packed = f", quantize={card.quantize!r}" if card.quantize else ""
-    return f"Scope.from_pretrained({name!r}{revision}{dtype}{packed})"
+    return f"Scope.from_pretrained({name!r}{revision}{dtype}{_packed(card.quantize)})"
+
+
+def _packed(quantize: str | None) -> str:
+    return f", quantize={quantize!r}" if quantize else ""
 
 
 def _read(passage: Passage, mask: str) -> str:

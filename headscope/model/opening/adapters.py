@@ -15,6 +15,7 @@ from headscope.model.opening.stacks import unwrapped
 from headscope.model.opening.unused import listed
 from headscope.model.telling import first_line, reraise_ends
 
+BOTH = "both, --model BASE --adapter DIR (Scope.from_pretrained(BASE, adapter=DIR))"  # how base and adapter are named
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
@@ -28,8 +29,7 @@ def base_of(directory: Path) -> str:
     name = read_json(directory / CONFIG).get("base_model_name_or_path")
     if not isinstance(name, str) or not name.strip():
         raise ModelError(
-            f"{directory} holds a PEFT adapter, not a whole model, and does not name its base: name both, --model BASE "
-            f"--adapter {directory} (Scope.from_pretrained(BASE, adapter=DIR))."
+            f"{directory} holds a PEFT adapter, not a whole model, and does not name its base: name {BOTH}."
         )
     return name
 

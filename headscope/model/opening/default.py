@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headscope.errors import InputError, ModelError, clause, cut
-from headscope.model.opening.adapters import CONFIG, base_of, is_adapter
+from headscope.model.opening.adapters import BOTH, CONFIG, base_of, is_adapter
 from headscope.model.opening.files import CONVERT, model_directory, read_json, weight_files
 
 DEFAULT = "FacebookAI/roberta-base"
@@ -132,8 +132,8 @@ def find_adapted(name: str | None, revision: str | None, adapter: str | None) ->
         return find(base, revision), there
     except ModelError as error:
         raise ModelError(
-            f"{there} holds a PEFT adapter for {cut(base)!r}, which cannot be had: {error} Name a base that is there, "
-            "--model BASE --adapter DIR (Scope.from_pretrained(BASE, adapter=DIR))."
+            f"{there} holds a PEFT adapter for {cut(base)!r}, which cannot be had: {error} Name a base that is there: "
+            f"{BOTH}."
         ) from error
 
 

@@ -90,7 +90,7 @@ def _load_gguf(
     say: Say,
 ) -> Loaded:
     if quantize is not None:
-        raise InputError(f"{path} is quantised as it is, and is read unpacked: leave quantize={quantize!r} out.")
+        raise InputError(f"{path} is quantised as it is, and is read unpacked: open it without {quantize}.")
     before = stamp([path])
     held = contents(path)
     say("hashing the weights")

@@ -28,7 +28,7 @@ class Packing:
             return None
         if quantize not in get_args(Quantize):
             raise InputError(f"quantize is {cut(quantize)!r}; open: {', '.join(get_args(Quantize))}, or None.")
-        with needing(f"quantize={quantize!r} needs", "quantised"):
+        with needing(f"to pack weights in {quantize} needs", "quantised"):
             import bitsandbytes  # noqa: F401 - transformers imports it deep inside, and says more
         chosen: Any = quantize
         return cls(chosen, precision if isinstance(precision, torch.dtype) else None)
@@ -68,5 +68,8 @@ def packed(config: Any, packing: Packing | None, where: torch.device) -> dict[st
     if packing is None:
         return {} if method is None else {"device_map": {"": where}}
     if method is not None:
-        raise InputError(f"the checkpoint is quantised already ({method}): leave quantize={packing.quantize!r} out.")
+        raise InputError(
+            f"the checkpoint is quantised already ({method}), and is not packed again: open it without "
+            f"{packing.quantize}."
+        )
     return {"quantization_config": packing.config(), "device_map": {"": where}}
