@@ -5,7 +5,18 @@ from contextlib import contextmanager
 
 
 class HeadscopeError(Exception):
-    """Base of every error that headscope raises on purpose; its text is a sentence for the user."""
+    """Base of every error that headscope raises on purpose; its text is a sentence for the user.
+
+    `program`: what would help in a program or on the command line, a sentence of its own. The text ends with it; the
+    page, where nothing of it can be typed, shows `wrong` alone.
+
+    >>> str(InputError("the text is too long: shorten it.", program="Or: --truncate."))
+    'the text is too long: shorten it. Or: --truncate.'
+    """
+
+    def __init__(self, wrong: str = "", *, program: str = "") -> None:
+        super().__init__(" ".join(filter(None, (wrong, program))))
+        self.wrong = wrong
 
 
 class InputError(HeadscopeError):

@@ -104,10 +104,7 @@ def no_rank_alone(tokens: int, nbytes: int) -> tuple[str, ...]:
 
 def no_lens() -> str:
     """For the space `fitted` where there is no lens."""
-    return (
-        "the space fitted needs a lens: headscope lens TEXTS -o FILE fits one, and --lens FILE (scope.use_lens) opens "
-        "it."
-    )
+    return "the space fitted needs a lens, and none is open here."
 
 
 def fitted_by(target: str, texts: int, positions: int, source: str, fitted: str, mask: str) -> str:

@@ -134,8 +134,8 @@ class Bench:
         if limit is not None and len(made.tokens) > limit:
             if not truncate:
                 raise InputError(
-                    f"the text has {len(made.tokens)} tokens, and the model reads at most {limit}: shorten it, or let "
-                    "it be cut (truncate=True, --truncate)."
+                    f"the text has {len(made.tokens)} tokens, and the model reads at most {limit}: shorten it.",
+                    program="Or let it be cut: truncate=True, --truncate.",
                 )
             kept = tokenized(passage, names, limit - (0 if start is None else 1)).behind(start, names)
             made = replace(kept, notes=(*kept.notes, notes.truncated(limit, len(made.tokens))))

@@ -108,7 +108,10 @@ class Vocabulary:
             return Encoded(self._keep(("embedding",), self._embeddings), Place.none, "model", 0.0, self._writes(layer))
         if space == "fitted":
             if self.fitted is None:
-                raise InputError(notes.no_lens())
+                raise InputError(
+                    notes.no_lens(),
+                    program="headscope lens TEXTS -o FILE fits one, and --lens FILE (scope.use_lens) opens it.",
+                )
             table = self._keep(("embedding",), self._embeddings)
             return Encoded(
                 table, Place(bias=-self.fitted.centre[None].to(table.rows)), "model", 0.0, self._lands(layer)

@@ -51,7 +51,8 @@ def chosen(page: Browser) -> dict[str, Any]:
         "Object.fromEntries([['text', document.querySelector('#text').value],"
         " ['token', Number(document.querySelector('#tokens [aria-pressed=true]').dataset.position)],"
         " ['position', document.querySelector('[name=position]').checked],"
-        " ...[...document.querySelectorAll('#controls [type=radio]:checked')].map((e) => [e.name, e.value])])"
+        " ...[...document.querySelectorAll('#controls :is([type=radio]:checked, [type=range])')]"
+        ".map((e) => [e.name, e.value])])"
     )
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -193,3 +194,23 @@ def test_limits_are_the_servers(demo: Scope) -> None:
         assert client.post(f"{API}/read", json={"text": "123456"}).status_code == 413
         assert client.post(f"{API}/nearest", json={"text": "1234", "k": 3}).status_code == 422
         assert client.post(f"{API}/nearest", json={"text": "1234", "k": 2}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("route", "question"),
+    [
+        ("read", {"text": "word " * 600}),
+        ("nearest", {"text": "word " * 600}),
+        ("nearest", {"space": "fitted"}),
+        ("atlas/layers", {"space": "fitted"}),
+        ("written", {"text": "word " * 200}),
+        ("models", {"model": "gpt2"}),
+        ("survey", {"directory": "results"}),
+    ],
+    ids=str,
+)
+def test_no_sentence_of_the_page_names_an_option_of_the_command_line(
+    reader: TestClient, route: str, question: dict[str, object]
+) -> None:
+    said = reader.post(f"{API}/{route}", json=question).json()["error"]
+    assert not re.search(r"--[a-z]|headscope [a-z]|=True", said), said

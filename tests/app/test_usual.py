@@ -116,7 +116,7 @@ def test_a_survey_is_opened_by_its_directory_from_this_machine_only(demo: Scope,
     with TestClient(create_app(demo, survey=directory), base_url=HERE) as elsewhere:
         refused = elsewhere.post("/api/v1/survey", json={"directory": str(directory)})
         assert refused.status_code == 403
-        assert "--survey" in refused.json()["error"]
+        assert "name a survey where it is started" in refused.json()["error"]
         assert elsewhere.get("/api/v1/survey").json()["may_open"] is False
 
 

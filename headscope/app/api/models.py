@@ -143,7 +143,7 @@ class Models:
         if self._open is None:
             raise NotAllowed(
                 f"this server opens no other model than {self.name}; it was asked for {name!r}. "
-                "Whoever runs it can allow that with --allow-models."
+                "Whoever runs it can allow that where it is started."
             )
         for part in _places(name):
             check_place(part, "a model is a Hub id or a directory")

@@ -107,7 +107,7 @@ async def atlas_lines(desk: Desk, ask: AllHeadsAsk, request: Request) -> Respons
             async for line in lines:
                 yield line + b"\n"
         except HeadscopeError as error:
-            yield as_json({"error": str(error)}) + b"\n"
+            yield as_json({"error": error.wrong}) + b"\n"
 
     return StreamingResponse(sent(), media_type=LINES)
 

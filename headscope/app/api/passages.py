@@ -58,7 +58,7 @@ class PassageAsk(BaseModel):
         try:
             self.passage  # noqa: B018 - making it is the check
         except InputError as error:
-            raise ValueError(str(error).removesuffix(".")) from None
+            raise ValueError(error.wrong.removesuffix(".")) from None
         return self
 
     @property

@@ -16,7 +16,7 @@ from headscope.app.api.jobs import BeingMade, ClientGone, LineFull
 from headscope.app.api.mapping import MapNotThere
 from headscope.app.api.models import Busy, NotAllowed, NotFound
 from headscope.app.visitors import TooMuch
-from headscope.errors import InputError, ModelError, cut
+from headscope.errors import HeadscopeError, InputError, ModelError, cut
 
 _SHOWN = reprlib.Repr()  # of what was given: a long or deeply nested value is cut while it is written
 _SHOWN.maxstring = _SHOWN.maxother = _SHOWN.maxlong = 80
@@ -81,7 +81,7 @@ def fault(error: Exception) -> Response:
 
 def _with(status: int):  # type: ignore[no-untyped-def]
     async def handler(_: Request, error: Exception) -> Response:
-        return problem(status, str(error))
+        return problem(status, error.wrong if isinstance(error, HeadscopeError) else str(error))
 
     return handler
 

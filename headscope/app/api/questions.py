@@ -307,8 +307,8 @@ def written_of(turn: Turn, ask: WrittenAsk | ViewAsk) -> Written:
     tokens, most = len(turn.reading.tokens), turn.limits.pattern
     if tokens > most:
         raise InputError(
-            f"the text has {tokens} tokens; this server gives whole matrices of up to {most}: take a shorter text, or "
-            "headscope look --view written."
+            f"the text has {tokens} tokens; this server gives whole matrices of up to {most}: take a shorter text. The "
+            "command line has no such limit."
         )
     return turn.reading.written(ask.layer, ask.space, ask.reference, ask.metric, ask.position, ask.head)
 
@@ -337,7 +337,7 @@ def _check_runs(turn: Turn, runs: int) -> None:
     if runs * length > most:
         raise InputError(
             f"the effects of these heads take {runs} runs of {length} tokens, and this server does {most:,} tokens "
-            "at most: take a shorter text, or headscope look --view effects."
+            "at most: take a shorter text. The command line has no such limit."
         )
 
 

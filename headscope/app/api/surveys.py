@@ -98,7 +98,7 @@ class Surveys:
         """The same where a request asks for it; NotAllowed where this server opens nothing for visitors."""
         if not self._models.may_open:
             raise NotAllowed(
-                "this server opens no directory for a visitor. Whoever runs it can name a survey with --survey."
+                "this server opens no directory for a visitor. Whoever runs it can name a survey where it is started."
             )
         check_place(directory, "a survey is a directory")
         self.open(directory)

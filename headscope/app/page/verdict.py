@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from html import escape
 
-from headscope.reading.standing import Standing
+import torch
+
+from headscope.reading.standing import Others, Standing
 from headscope.show.html import tables
 
 _HOW = (
@@ -27,10 +31,27 @@ def verdict(found: Standing, head: int | None) -> str:
     The strip of the chosen head is large; those of all heads are small, and choose them. What a survey says of it is
     not known here, and has its place.
     """
-    says = found.says() if head is None else found.says_of(head)
     chosen = "" if head is None else f'<div class="strip">{found.strip(head)}</div>'
-    words = f'<p class="verdict-says">{escape(says)}</p><p class="surveyed"></p>'
+    told, room = _isolated(_says(found, head), found), escape(_says(_with_room(found), head))
+    words = f'<p class="verdict-says" data-room="{room}"><span>{told}</span></p><p class="surveyed"></p>'
     return f"{words}{chosen}{_all(found, head)}{_how(found, head)}"
+
+
+def _says(found: Standing, head: int | None) -> str:
+    return found.says() if head is None else found.says_of(head)
+
+
+def _with_room(found: Standing) -> Standing:
+    """The same beside other texts at their longest: room that is kept, so that nothing below moves once they come."""
+    low = torch.full(found.ranks.shape, found.candidates - 1.0, dtype=torch.float64)
+    none = torch.full((len(found.ranks),), 0.99, dtype=torch.float64)  # nearer than every token: the longest sentence
+    return replace(found, others=Others(low, low + 1, none, none, 0, 0, 0, ""))
+
+
+def _isolated(says: str, found: Standing) -> str:
+    """A sentence as HTML, in which each quoted token keeps its direction to itself."""
+    labels = sorted({escape(name.label) for name in found.names.values()}, key=len, reverse=True)
+    return re.sub(f"“({'|'.join(map(re.escape, labels))})”", r"“<bdi>\1</bdi>”", escape(says))
 
 
 def _all(found: Standing, chosen: int | None) -> str:

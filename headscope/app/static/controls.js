@@ -18,13 +18,25 @@ function shut(input, closed) {
   input.closest("label").hidden = input.disabled && !input.checked;
 }
 
+const ROW = 16; // so many layers are buttons; more are a slider with its number
+
+/** One control for every layer: named as its legend, with arrows, Page Up and Down, Home and End. */
+function slider(name, length) {
+  const told = h("output", {});
+  const track = h("input", { type: "range", name, min: 0, max: length - 1, value: 0, "aria-label": capital(name) });
+  track.addEventListener("input", () => { told.textContent = track.value; }); // while it is dragged
+  return [track, told, h("span", {}, `of 0–${length - 1}`)];
+}
+
 let fresh = true; // until the controls are shown first
 
 /** Builds the controls for a model, and calls `change` with each choice as it is made. */
 export function bindControls(server, change) {
   const form = byId("controls");
   const numbered = (name, length) => Array.from({ length }, (_, n) => radio(name, n, n));
-  byId("layers").append(...numbered("layer", server.layers));
+  const slid = server.layers > ROW;
+  byId("layers").className = slid ? "slider" : "segments even";
+  byId("layers").append(...(slid ? slider("layer", server.layers) : numbered("layer", server.layers)));
   byId("heads").append(radio("head", "none", "–"), ...numbered("head", server.heads));
   byId("heads").querySelector("input").setAttribute("aria-label", "no head");
   for (const [name, choices] of Object.entries(server.choices)) {
@@ -65,8 +77,9 @@ export function showControls(state, server) {
   for (const input of form.querySelectorAll("input")) {
     if (input.type === "radio") input.checked = input.value === String(state[input.name] ?? "none");
     else if (input.type === "checkbox") input.checked = state[input.name];
-    else if (input !== document.activeElement) input.value = state[input.name] ?? "";
+    else if (input !== document.activeElement || input.type === "range") input.value = state[input.name] ?? "";
   }
+  for (const told of form.querySelectorAll(".slider output")) told.textContent = state.layer;
   for (const [name, shown] of Object.entries({ chat: server.chat || state.chat, system: state.chat, special: !state.chat, pair: !state.chat })) {
     (form.elements[name].closest("label") ?? form.elements[name]).hidden = !shown || state.ids !== null;
   }
@@ -105,7 +118,8 @@ export function showControls(state, server) {
     part.querySelector(".says").textContent = sentence;
     part.querySelector("summary").title = sentence;
     part.querySelector(".formula").replaceChildren(formula(terms));
-  }  const start = initial(server.defaults);
+  }
+  const start = initial(server.defaults);
   const differs = (part) => !part.hidden && [...part.querySelectorAll("input")].some(({ name }) => state[name] !== start[name]);
   const set = [...byId("advanced").querySelectorAll("[data-control]")].filter(differs).length;
   byId("advanced").firstElementChild.textContent = set ? `Advanced (${set} set)` : "Advanced";

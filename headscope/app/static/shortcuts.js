@@ -4,6 +4,11 @@ import { keep, kept } from "./state.js";
 
 /** Presses the choice of a control that is `by` places from the one that stands; at its end it begins again if `round`. */
 function step(name, by, round = true) {
+  const slider = document.querySelector(`[type=range][name=${name}]`);
+  if (slider) {
+    slider.value = Number(slider.value) + by;
+    return slider.dispatchEvent(new Event("change", { bubbles: true }));
+  }
   const all = [...document.querySelectorAll(`input[name=${name}]:enabled`)].filter((one) => !one.closest("[data-control]").hidden);
   const to = all.findIndex((one) => one.checked) + by;
   const next = round ? all[(to + all.length) % all.length] : all[to];

@@ -47,7 +47,7 @@ export function questions(state, server) {
 export function paint([answer], state, server, tokens, more, again) {
   const { survey, may_open } = server.survey;
   const says = survey ? `Survey ${survey.name}: ${count(survey.positions)} tokens of ${count(survey.texts)} texts.` : "One sentence proves nothing, and no survey of this model is open. ";
-  const own = ["Texts of your own: ", h("code", {}, "headscope survey TEXTS --model MODEL -o DIR"), may_open ? "; then open DIR here." : "; whoever runs this server can open DIR with --survey DIR."];
+  const own = ["Texts of your own: ", h("code", {}, "headscope survey TEXTS --model MODEL -o DIR"), may_open ? "; then open DIR here." : "; whoever runs this server can open DIR where it is started."];
   const shown = answer?.charts.length ? [drawn(answer), choice(answer, again), ...laidOut(answer)().map((sheet) => looks(sheet, sheet.dataset.sheet))] : [];
   return {
     title: ["How heads usually behave"],

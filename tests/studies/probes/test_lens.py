@@ -187,7 +187,7 @@ def test_another_models_lens_is_refused_with_both_hashes(own, scope_of):
 
 def test_without_a_lens_the_space_is_closed(scope_of):
     scope = scope_of("gpt2")
-    with pytest.raises(InputError, match="needs a lens: headscope lens TEXTS -o FILE fits one"):
+    with pytest.raises(InputError, match=r"none is open here\. headscope lens TEXTS -o FILE fits one"):
         scope.read("time flies").nearest(0, 0, "fitted")
     assert "needs a lens" in scope.closed_spaces()["fitted"]
 
