@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import starmap
 
 import torch
 from torch import Tensor
@@ -13,11 +14,29 @@ from headscope.model.tokens import Token, TokenName
 from headscope.question.kinds import KINDS
 from headscope.question.question import Question
 from headscope.reading.answer import SCHEMA, Answer, choices, question_record, token_cell
-from headscope.reading.records import AtlasRecord, CellRecord
+from headscope.reading.records import AtlasChanceRecord, AtlasHeldRecord, CellRecord, RatesRecord, WindowRecord
 from headscope.show.heat import grounded
 from headscope.show.marks import KEY
 from headscope.show.numbers import percent
 from headscope.show.sheet import Cell, Row, Sheet, head_rows, of_heads
+
+
+@dataclass(frozen=True)
+class LayerChance:
+    """What the outputs of other texts at positions `first` to `last` are nearest to, seen from this text.
+
+    kinds uint8 [layer, output × head]: indices of headscope.question.kinds.KINDS. `outputs` of the bank of that name.
+    """
+
+    kinds: Tensor
+    first: int
+    last: int
+    outputs: int
+    bank: str
+
+    def rates(self) -> Tensor:
+        """The share of them in each layer that is of a kind: [layer, kind], kinds as in KINDS."""
+        return _rates(self.kinds)
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,10 +55,11 @@ class Atlas(Answer):
     places: Mapping[int, tuple[int, ...]]  # positions of the ids that the text has, itself or in another form
     names: Mapping[int, TokenName]
     notes: tuple[str, ...]
+    chance: LayerChance | None = None  # where it was asked for: `Reading.atlas_chance`
 
     def rates(self) -> Tensor:
         """The share of each layer's heads whose nearest token is of a kind: [layer, kind], kinds as in KINDS."""
-        return torch.nn.functional.one_hot(self.kinds.long(), len(KINDS)).double().mean(1)  # (layer, kind)
+        return _rates(self.kinds)
 
     def rows(self) -> list[CellRecord]:
         """One row for each layer and head: layer, head, id, token, label, distance, own_rank, kind, positions."""
@@ -62,7 +82,7 @@ class Atlas(Answer):
             for head, (id, distance, own_rank, kind) in enumerate(zip(*parts, strict=True))
         ]
 
-    def to_dict(self) -> AtlasRecord:
+    def to_dict(self) -> AtlasHeldRecord:
         """The nearest token of every layer and head, and each layer's kinds, ready for JSON."""
         return {
             "schema": SCHEMA,
@@ -70,11 +90,17 @@ class Atlas(Answer):
             **question_record(self.question),
             "notes": list(self.notes),
             "cells": self.rows(),
-            "layers": [
-                {"layer": n, "own": own, "text": text, "variant": variant, "special": special, "elsewhere": elsewhere}
-                for n, (own, text, variant, special, elsewhere) in enumerate(self.rates().tolist())
-            ],
+            "layers": _by_layer(self.rates()),
+            **self._chance_record(),
         }
+
+    def _chance_record(self) -> AtlasChanceRecord:
+        """Where chance was asked for, what it is; nothing else."""
+        found = self.chance
+        if found is None:
+            return {}
+        window: WindowRecord = {"first": found.first, "last": found.last, "outputs": found.outputs}
+        return {"chance": {"bank": found.bank, "window": window, "layers": _by_layer(found.rates())}}
 
     def sheets(self) -> tuple[Sheet, ...]:
         """Layers × heads: the nearest token of each; and the share of each layer's heads by kind."""
@@ -90,8 +116,8 @@ class Atlas(Answer):
             for layer, parts in enumerate(by_layer)
         )
         rates = (
-            Row(Cell(f"L{layer}"), tuple(Cell(number=percent(share), share=share) for share in shares))
-            for layer, shares in enumerate(self.rates().tolist())
+            Row(Cell(f"L{layer}"), tuple(starmap(_share, zip(shares, usual, strict=True))))
+            for layer, (shares, usual) in enumerate(zip(self.rates().tolist(), self._usual(), strict=True))
         )
         return (
             Sheet(
@@ -104,7 +130,26 @@ class Atlas(Answer):
                 notes=self.notes,
                 figure="labels",
             ),
-            Sheet("kinds", "Share of each layer's heads by the kind of their nearest token", KINDS, tuple(rates)),
+            Sheet(
+                "kinds",
+                "Share of each layer's heads by the kind of their nearest token",
+                KINDS,
+                tuple(rates),
+                legend=self._about_chance(),
+            ),
+        )
+
+    def _usual(self) -> list[list[float | None]]:
+        """Chance beside every share, None where it was not asked for."""
+        return [[None] * len(KINDS)] * len(self.kinds) if self.chance is None else self.chance.rates().tolist()
+
+    def _about_chance(self) -> tuple[str, ...]:
+        if self.chance is None:
+            return ()
+        found = self.chance
+        return (
+            f"Chance: the same share of {found.outputs:,} outputs of other texts ({found.bank}) at positions "
+            f"{found.first} to {found.last}, counted as this text's are.",
         )
 
     def of_layer(self, layer: int) -> tuple[Sheet]:
@@ -132,3 +177,19 @@ class Atlas(Answer):
             notes=self.notes,
             figure="cells",
         )
+
+
+def _rates(kinds: Tensor) -> Tensor:
+    """The share of each kind in every layer: float64 [layer, kind]."""
+    return torch.nn.functional.one_hot(kinds.long(), len(KINDS)).double().mean(1)
+
+
+def _share(share: float, usual: float | None) -> Cell:
+    return Cell(number=percent(share), share=share, beside="" if usual is None else f"chance {percent(usual)}")
+
+
+def _by_layer(rates: Tensor) -> list[RatesRecord]:
+    return [
+        {"layer": n, "own": own, "text": text, "variant": variant, "special": special, "elsewhere": elsewhere}
+        for n, (own, text, variant, special, elsewhere) in enumerate(rates.tolist())
+    ]

@@ -26,6 +26,7 @@ from headscope.reading import answers
 from headscope.reading.alive import Asking, View
 from headscope.reading.answer import Answer
 from headscope.reading.atlas import Atlas
+from headscope.reading.atlas_chance import held_against
 from headscope.reading.attention import Attention
 from headscope.reading.background import Background, background
 from headscope.reading.bank import Bank, bank_of, source
@@ -231,6 +232,22 @@ class Reading(Captured):
         ['flies', 'like']
         """
         return self.ask_atlas(Question(None, space, reference, metric, position, candidates, k=1), token)
+
+    def atlas_chance(self, atlas: Atlas, bank: Bank | None = None) -> Atlas:
+        """An atlas of this reading, with what chance gives beside each layer's shares (`Atlas.chance`).
+
+        Chance: the same count over the outputs of other texts in the smallest window around the position that holds
+        100 of them, searched in the same basis at every layer. `bank` None: the sentences that come with headscope,
+        under the reading's mask; this very text is left out. Raises InputError for an atlas of another reading, or a
+        bank that does not fit.
+
+        >>> reading = scope.read("Time flies like an arrow.")
+        >>> held = reading.atlas_chance(reading.atlas("flies"), scope.bank(size=100))
+        >>> held.chance.rates().shape == held.rates().shape  # layer, kind
+        True
+        """
+        held = bank_of(self.bench, source(None), mask=self.mask) if bank is None else bank
+        return held_against(self, atlas, held)
 
     def ask_atlas(self, asked: Question, token: int | str = 1, tell: Callable[[Atlas], None] | None = None) -> Atlas:
         """The same for a question that is made already; `tell` hears of the layers so far, at each that is found."""

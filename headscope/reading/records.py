@@ -353,6 +353,22 @@ class AtlasRecord(QuestionRecord):
     layers: list[RatesRecord]
 
 
+class LayerChanceRecord(TypedDict):
+    """What chance gives for the shares of every layer."""
+
+    bank: str
+    window: WindowRecord
+    layers: list[RatesRecord]
+
+
+class AtlasChanceRecord(TypedDict, total=False):
+    chance: LayerChanceRecord
+
+
+class AtlasHeldRecord(AtlasRecord, AtlasChanceRecord):
+    """An atlas, with chance where it was asked for."""
+
+
 class SharesRecord(TypedDict):
     head: int
     shares: list[float]
