@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from headscope import __version__
 from headscope.corpus.bank import BankPlan
 from headscope.corpus.census import Census, texts_of_bank
-from headscope.corpus.counted import CountedCorpus, Shard
+from headscope.corpus.counted import CountedCorpus, Shard, corpus_of
 from headscope.corpus.genres import told as genres_told
 from headscope.corpus.kept_census import KeptCensus
 from headscope.corpus.run import WHOLE, Part, missing, run_shared
 from headscope.corpus.standard_input import KEPT, ArrivedTexts, arriving
-from headscope.corpus.texts import Corpus, CorpusText, TextFile, find_sources
+from headscope.corpus.texts import CorpusText, TextFile, find_sources
 from headscope.errors import InputError
 from headscope.keep.lock import FOREVER, forget_work, held
 from headscope.model.surroundings import settled_class
@@ -116,7 +116,7 @@ class Survey:
                 say("counting the texts")
                 texts = CountedCorpus.of(scope, read, options, options.shard_positions)
             else:
-                texts = CountedCorpus(Corpus(read, options.columns), known)
+                texts = CountedCorpus(corpus_of(read, options), known)
             with held(where, _PATIENCE):
                 before = read_manifest(where)
                 for one in (one for one in sources if isinstance(one, ArrivedTexts)):
@@ -131,7 +131,7 @@ class Survey:
         kept = [
             replace(one.source(options), path=where / KEPT) if isinstance(one, ArrivedTexts) else one for one in sources
         ]
-        return cls(scope, replace(texts, corpus=Corpus(kept, options.columns)), options, where, part)
+        return cls(scope, replace(texts, corpus=corpus_of(kept, options)), options, where, part)
 
     def plan(self, nulls: Iterable[str] = (), trial: float = TRIAL) -> SurveyPlan:
         """What it will cost to run it, with `nulls`; texts are measured for about `trial` seconds for that.
