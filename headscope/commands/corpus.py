@@ -141,10 +141,11 @@ def _finish(directory: str, texts: list[str] | None, output: str | None) -> None
 
 
 def _conclude(directory: str) -> None:
+    from headscope.studies.survey.opened import notes_of
     from headscope.studies.survey.report.three_lines import of_directory
 
     say(f"Finished: {directory}/statistics.parquet")
-    for line in of_directory(directory):
+    for line in (*of_directory(directory), *notes_of(directory)):
         say(line)
     say(f"Next: headscope report {shlex.quote(directory)} -o {shlex.quote(f'{directory.rstrip(os.sep)}-report')}")
 

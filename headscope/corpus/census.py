@@ -191,7 +191,7 @@ class _Count:
 
 def _chosen(corpus: Corpus, options: CorpusOptions) -> set[int] | None:
     """Numbers of the sampled texts; None: all."""
-    if options.sample is None:
+    if options.sample is None or corpus.drawn:
         return None
     total = sum(isinstance(item, CorpusText) for item in corpus)
     if options.sample >= total:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from headscope.corpus.asked import CorpusOptions
 from headscope.corpus.census import SHARD_POSITIONS, Census, ShardPlan, take_census
+from headscope.corpus.drawn import Draw
 from headscope.corpus.texts import Corpus, CorpusText, TextFile
 from headscope.model.tokens import Token
 from headscope.scope import Scope
@@ -21,6 +22,11 @@ class Shard:
     groups: list[int]
 
 
+def corpus_of(sources: Sequence[TextFile], asked: CorpusOptions) -> Corpus:
+    """The texts of some files; where a sample of them is asked for, no more is read than it needs."""
+    return Corpus(sources, asked.columns, None if asked.sample is None else Draw(asked.sample, asked.seed))
+
+
 @dataclass(frozen=True)
 class CountedCorpus:
     """Texts and their census."""
@@ -33,7 +39,7 @@ class CountedCorpus:
         cls, scope: Scope, sources: Sequence[TextFile], asked: CorpusOptions, shard_positions: int = SHARD_POSITIONS
     ) -> CountedCorpus:
         """Count the texts that are asked for, as the model reads them. Raises InputError where nothing is left."""
-        corpus = Corpus(sources, asked.columns)
+        corpus = corpus_of(sources, asked)
 
         def tokens(text: CorpusText) -> tuple[Token, ...]:
             return scope.tokens(text.content, truncate=asked.truncate)

@@ -9,10 +9,12 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from headscope.corpus.conllu import sentences
+from headscope.corpus.drawn import Draw, RowsOfFiles, batches
 from headscope.corpus.lines import LINE, LONGEST, TOO_LONG, Fault, Unread, lines, opened, unread
 from headscope.errors import InputError, clause, cut
 from headscope.question.choices import FORMATS, Format
@@ -79,7 +81,6 @@ class Columns:
     genre: str = "genre"
 
 
-_BATCH = 256  # rows of Parquet that are held
 _PACKED = {
     b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip",
 }  # fmt: skip
@@ -90,12 +91,40 @@ _Record = tuple[int, str, str | None, tuple[Word, ...], str | None] | Unreadable
 
 
 class Corpus:
-    """The texts of several sources, in order; every iteration reads the files again."""
+    """The texts of several sources, in order; every iteration reads the files again.
 
-    def __init__(self, sources: Sequence[TextFile], columns: Columns) -> None:
+    `draw`: of Parquet files, only the rows that it chooses. Their texts have the numbers of their rows; those that
+    cannot be read are not made good for by others.
+    """
+
+    def __init__(self, sources: Sequence[TextFile], columns: Columns, draw: Draw | None = None) -> None:
         self.sources, self.columns = tuple(sources), columns
+        self._draw = draw if all(source.format == "parquet" for source in self.sources) else None
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the texts are a sample already: of other kinds of files all must be read, to know how many."""
+        return self._draw is not None
 
     def __iter__(self) -> Iterator[CorpusText | Unreadable]:
+        yield from self._all() if self._rows is None else self._chosen(self._rows)
+
+    @cached_property
+    def _rows(self) -> RowsOfFiles | None:
+        return None if self._draw is None else RowsOfFiles.drawn([one.path for one in self.sources], self._draw)
+
+    def _chosen(self, rows: RowsOfFiles) -> Iterator[CorpusText | Unreadable]:
+        for source, count, (first, inside) in zip(self.sources, rows.counts, rows.by_file(), strict=True):
+            if count and not inside:
+                continue
+            for record in _records(source, self.columns, inside):
+                if isinstance(record, Unreadable):
+                    yield record
+                else:
+                    line, content, document, words, genre = record
+                    yield CorpusText(first + line - 1, content, document, source.name, line, words, genre)
+
+    def _all(self) -> Iterator[CorpusText | Unreadable]:
         number = 0
         for source in self.sources:
             for record in _records(source, self.columns):
@@ -179,13 +208,16 @@ def _name(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", errors="backslashreplace")
 
 
-def _records(source: TextFile, columns: Columns) -> Iterator[_Record]:
-    """What a file holds. Raises InputError where a named one cannot be read, or its rest; of others that is told."""
+def _records(source: TextFile, columns: Columns, rows: Sequence[int] | None = None) -> Iterator[_Record]:
+    """What a file holds, of Parquet in `rows` alone.
+
+    Raises InputError where a named one cannot be read, or its rest; of others that is told.
+    """
     if source.fault is not None:
         yield Unreadable(source.fault, source.name, 0)
         return
     try:
-        yield from _READERS[source.format](source, columns)
+        yield from _READERS[source.format](source, columns) if rows is None else _parquet(source, columns, rows)
     except Unread as error:
         if source.named:
             raise InputError(f"{source.name} {error}.") from None
@@ -290,7 +322,7 @@ def _not_utf8(text: str) -> bool:
     return any("\udc80" <= c <= "\udcff" for c in text)
 
 
-def _parquet(source: TextFile, columns: Columns) -> Iterator[_Record]:
+def _parquet(source: TextFile, columns: Columns, rows: Sequence[int] | None = None) -> Iterator[_Record]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -300,11 +332,10 @@ def _parquet(source: TextFile, columns: Columns) -> Iterator[_Record]:
             _has_column(names, columns, source)
             asked = (columns.text, columns.document, columns.genre)
             wanted = [name for name in dict.fromkeys(asked) if name in names]
-            number = 0
-            for batch in file.iter_batches(batch_size=_BATCH, columns=wanted):
+            for first, batch, chosen in batches(file, wanted, rows):
                 at = [batch.schema.names.index(name) if name in names else None for name in asked]
-                for row in range(len(batch)):
-                    number += 1
+                for row in chosen:
+                    number = first + row + 1
                     try:
                         text, document, genre = (None if n is None else batch.column(n)[row].as_py() for n in at)
                     except UnicodeDecodeError:

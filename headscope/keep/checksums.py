@@ -15,13 +15,25 @@ from headscope.errors import InputError
 from headscope.keep.files import file_fault, read_small, told, write_whole
 
 CHECKSUMS = "checksums.json"
+_MADE = "made"
 _BLOCK = 2**20
 
 
-def seal(folder: Path, names: Sequence[str], about: Mapping[str, Any], out: Path) -> None:
-    """Write to `out` what a folder is (`about`), and size and SHA-256 of its files."""
+def seal(
+    folder: Path, names: Sequence[str], about: Mapping[str, Any], out: Path, made: Mapping[str, Any] | None = None
+) -> None:
+    """Write to `out` what a folder is (`about`), and size and SHA-256 of its files.
+
+    `made`: who made it, and with what; it does not say what the folder is.
+    """
     files = {name: {"bytes": (folder / name).stat().st_size, "sha256": sha256_of(folder / name)} for name in names}
-    out.write_text(json.dumps({**about, "files": files}, indent=1) + "\n", encoding="utf-8")
+    by = {} if made is None else {_MADE: dict(made)}
+    out.write_text(json.dumps({**about, **by, "files": files}, indent=1) + "\n", encoding="utf-8")
+
+
+def made_of(folder: Path) -> Any:
+    """Who made a sealed folder, whose outline is right, as it was said to `seal`; None: it was not said."""
+    return json.loads(read_small(folder / CHECKSUMS)).get(_MADE)
 
 
 def outline_fault(folder: Path, names: Sequence[str], about: Mapping[str, Any]) -> str | None:
@@ -30,7 +42,8 @@ def outline_fault(folder: Path, names: Sequence[str], about: Mapping[str, Any]) 
         sealed = json.loads(read_small(folder / CHECKSUMS))
     except (InputError, ValueError, RecursionError):
         return f"{CHECKSUMS} cannot be read"
-    if not isinstance(sealed, dict) or {name: value for name, value in sealed.items() if name != "files"} != about:
+    beside = ("files", _MADE)
+    if not isinstance(sealed, dict) or {name: value for name, value in sealed.items() if name not in beside} != about:
         return "it belongs elsewhere"
     files = sealed.get("files")
     if not isinstance(files, dict) or not all(isinstance(one, dict) for one in files.values()):

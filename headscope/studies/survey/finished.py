@@ -16,6 +16,7 @@ from headscope.studies.survey.store import BANK, MATCHED_BANK, VOCABULARY
 
 STATISTICS, HUBS, STREAM = "statistics.parquet", "hubs.parquet", "stream.parquet"
 CONTRASTS, LEFT_OUT = "contrasts.parquet", "left_out.parquet"
+NOTES = "headscope.notes"  # in the metadata of statistics.parquet: what its reader must know, a list as JSON
 
 
 def tables_of(manifest: Mapping[str, Any]) -> list[str]:

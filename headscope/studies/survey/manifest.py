@@ -19,6 +19,8 @@ SCHEMA, FORMULA = 1, 3
 MANIFEST = "manifest.json"
 # What says nothing of the figures.
 _MAY_DIFFER = {"model.name", "model.revision", "texts.sources", "texts.examples"}
+# What the shards of one survey may differ in: each keeps its own (made.py), and the statistics tell of it.
+_OF_A_SHARD = {f"versions.{name}" for name in ("headscope", "torch", "transformers", "numpy", "pyarrow")}
 _NUMBER, _ONE = Count(0), Count(1)
 _FIELDS: dict[str, Any] = {
     "schema": int,
@@ -101,7 +103,7 @@ def claim(directory: Path, manifest: Mapping[str, Any]) -> None:
 
     Raises InputError where another survey is there, with what differs, or other files are.
     """
-    work_of(directory).claim(_spelled(manifest), partial(_compare, directory, manifest))
+    work_of(directory).claim(_spelled(manifest), partial(_compare_survey, directory, manifest))
 
 
 def claimed(directory: Path, manifest: Mapping[str, Any]) -> AbstractContextManager[None]:
@@ -118,8 +120,15 @@ def options_of(manifest: Mapping[str, Any]) -> SurveyOptions:
 
 
 def refuse_differences(directory: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise InputError where what `now` says is not what the manifest `before` says, naming what differs."""
-    different = list(differences(before, now, _MAY_DIFFER, whole="options"))
+    """Raise InputError where what `now` says is not what a survey's manifest `before` says, naming what differs.
+
+    Versions may differ: every shard keeps those that it was measured with.
+    """
+    _refuse(directory, before, now, _MAY_DIFFER | _OF_A_SHARD)
+
+
+def _refuse(directory: Path, before: Mapping[str, Any], now: Mapping[str, Any], may_differ: set[str]) -> None:
+    different = list(differences(before, now, may_differ, whole="options"))
     if different:
         more = f", and {len(different) - 3} more" if len(different) > 3 else ""
         raise InputError(
@@ -133,8 +142,12 @@ def _spelled(manifest: Mapping[str, Any]) -> bytes:
     return text.encode("utf-8", "backslashreplace")  # a byte of a path that is no UTF-8 stays an escape
 
 
-def _compare(directory: Path, now: Mapping[str, Any]) -> None:
+def _compare_survey(directory: Path, now: Mapping[str, Any]) -> None:
     refuse_differences(directory, read_manifest(directory) or {}, now)
+
+
+def _compare(directory: Path, now: Mapping[str, Any]) -> None:
+    _refuse(directory, read_manifest(directory) or {}, now, _MAY_DIFFER)
 
 
 def _refuse_other_versions(directory: Path, manifest: Mapping[str, Any]) -> None:

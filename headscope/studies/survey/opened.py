@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 
 from headscope.corpus import genres
 from headscope.errors import InputError, clause
-from headscope.studies.survey.finished import refuse_unfinished
+from headscope.studies.survey.finished import NOTES, STATISTICS, refuse_unfinished
 from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.store import Store
 
@@ -100,7 +101,9 @@ class OpenedSurvey:
     def notes(self) -> tuple[str, ...]:
         """What a reader of its figures must know."""
         few = genres.told(self.manifest["texts"].get("genres"))
-        return () if few is None else (few,)
+        # Of before that was kept: none.
+        of_shards = json.loads((pq.read_schema(self.path / STATISTICS).metadata or {}).get(NOTES.encode(), b"[]"))
+        return (*map(str, of_shards), *(() if few is None else (few,)))
 
     @property
     def of_genres(self) -> bool:
@@ -226,6 +229,12 @@ class OpenedSurvey:
     def hub(self, view: View, layer: int, head: int | None = None) -> Hub | None:
         """The most frequent nearest token; None where it was not measured."""
         return self.hubs.get((None, view, layer, head))
+
+
+def notes_of(directory: str | Path) -> tuple[str, ...]:
+    """What a reader of a finished survey must know, without its figures being read."""
+    path = Path(directory)
+    return OpenedSurvey(path, survey_manifest(path)).notes
 
 
 def open_survey(path: str | Path) -> OpenedSurvey:

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from headscope import __version__
 from headscope.corpus.bank import BankPlan
 from headscope.corpus.census import Census, texts_of_bank
-from headscope.corpus.counted import CountedCorpus, Shard
+from headscope.corpus.counted import CountedCorpus, Shard, corpus_of
 from headscope.corpus.genres import told as genres_told
 from headscope.corpus.kept_census import KeptCensus
 from headscope.corpus.run import WHOLE, Part, missing, run_shared
 from headscope.corpus.standard_input import KEPT, ArrivedTexts, arriving
-from headscope.corpus.texts import Corpus, CorpusText, TextFile, find_sources
+from headscope.corpus.texts import CorpusText, TextFile, find_sources
 from headscope.errors import InputError
 from headscope.keep.lock import FOREVER, forget_work, held
 from headscope.model.surroundings import settled_class
@@ -31,6 +31,7 @@ from headscope.question.given import in_order
 from headscope.show.progress import Progress
 from headscope.studies.survey import statistics
 from headscope.studies.survey.bank import SurveyBank
+from headscope.studies.survey.made import Made
 from headscope.studies.survey.manifest import (
     FORMULA,
     SCHEMA,
@@ -44,7 +45,16 @@ from headscope.studies.survey.measure import Context, measure
 from headscope.studies.survey.nulls import moves_streams, variants
 from headscope.studies.survey.options import SurveyOptions, checked_nulls
 from headscope.studies.survey.plan import SurveyPlan
-from headscope.studies.survey.store import Discard, Sink, Store, nulls_begun, nulls_there, write_bank, write_vocabulary
+from headscope.studies.survey.store import (
+    Discard,
+    Sink,
+    Store,
+    nulls_begun,
+    nulls_there,
+    refuse_other_numbers,
+    write_bank,
+    write_vocabulary,
+)
 
 if TYPE_CHECKING:
     from headscope.scope import Scope
@@ -67,7 +77,7 @@ class Survey:
         self, scope: Scope, texts: CountedCorpus, options: SurveyOptions, directory: Path, part: Part = WHOLE
     ) -> None:
         self.scope, self.texts, self.options, self.directory, self.part = scope, texts, options, directory, part
-        self.census = texts.census
+        self.census, self._by = texts.census, Made.by(scope)
         self._stores: dict[str | None, Store] = {}
         self._banks: dict[str | None, tuple[SurveyBank, SurveyBank | None]] = {}
         self._twins: dict[str, Scope] = {}  # one at most: the last that was measured, should that be gone on with
@@ -96,6 +106,7 @@ class Survey:
         before = read_manifest(where)
         if before is not None:
             refuse_differences(where, before, asked_of(scope, options.to_dict()))
+            refuse_other_numbers(where, Made.by(scope))
         with ExitStack() as stack:
             sources = _sources(paths, where, options, standard_input, stack)
             read = [one.source(options) if isinstance(one, ArrivedTexts) else one for one in sources]
@@ -105,7 +116,7 @@ class Survey:
                 say("counting the texts")
                 texts = CountedCorpus.of(scope, read, options, options.shard_positions)
             else:
-                texts = CountedCorpus(Corpus(read, options.columns), known)
+                texts = CountedCorpus(corpus_of(read, options), known)
             with held(where, _PATIENCE):
                 before = read_manifest(where)
                 for one in (one for one in sources if isinstance(one, ArrivedTexts)):
@@ -120,7 +131,7 @@ class Survey:
         kept = [
             replace(one.source(options), path=where / KEPT) if isinstance(one, ArrivedTexts) else one for one in sources
         ]
-        return cls(scope, replace(texts, corpus=Corpus(kept, options.columns)), options, where, part)
+        return cls(scope, replace(texts, corpus=corpus_of(kept, options)), options, where, part)
 
     def plan(self, nulls: Iterable[str] = (), trial: float = TRIAL) -> SurveyPlan:
         """What it will cost to run it, with `nulls`; texts are measured for about `trial` seconds for that.
@@ -218,7 +229,7 @@ class Survey:
         """The model's shards, those of the nulls that are asked for, and of the nulls that are there already."""
         asked = [name for null in nulls for name in variants(null)]
         names = dict.fromkeys([None, *asked, *nulls_there(self.directory, len(self.census.shards))])
-        return [self._stores.setdefault(name, Store(self.directory, name)) for name in names]
+        return [self._stores.setdefault(name, Store(self.directory, name, self._by)) for name in names]
 
     def _notes(self, stores: Sequence[Store]) -> Iterator[str]:
         for store in stores:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from headscope.reading.stream import stages_of
 from headscope.studies.survey import columns, contrasts, figures, finished, stream_figures, sums
 from headscope.studies.survey.figures import Figure
 from headscope.studies.survey.hubs import HUBS, Hubs
+from headscope.studies.survey.made import Made, mixture_notes, refuse_mixtures
 from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.nulls import moves_streams
 from headscope.studies.survey.shape import told
@@ -67,6 +69,7 @@ def _compute(directory: Path, manifest: dict[str, Any], nulls: Sequence[str], ti
     quarter = sums.quarters(vocabulary["frequency"].to_numpy())
     labels = vocabulary["label"].to_pylist()
     tables = _Tables()
+    notes = _notes(directory, [Store(directory, null) for null in (None, *nulls)])
     for null in (None, *nulls):
         survey = _SurveyShards(Store(directory, null), manifest, quarter)
         for keys, some in survey.figures(tables, labels):
@@ -77,7 +80,8 @@ def _compute(directory: Path, manifest: dict[str, Any], nulls: Sequence[str], ti
                 tables.streams += [(keys, figure.slim()) for figure in some]
                 tick()
     finished.begin(directory)
-    write_table(directory / finished.STATISTICS, columns.table(contrasts.SUBJECT, tables.figures))
+    found = columns.table(contrasts.SUBJECT, tables.figures)
+    write_table(directory / finished.STATISTICS, found.replace_schema_metadata({finished.NOTES: json.dumps(notes)}))
     if tables.streams:
         write_table(directory / finished.STREAM, columns.table(stream_figures.KEYS, tables.streams))
     write_table(directory / finished.LEFT_OUT, pa.Table.from_pylist(tables.left_out, schema=_LEFT_OUT))
@@ -86,6 +90,15 @@ def _compute(directory: Path, manifest: dict[str, Any], nulls: Sequence[str], ti
         directory / finished.HUBS, pa.Table.from_pylist(tables.hubs, schema=pa.schema(contrasts.SUBJECT | HUBS))
     )
     finished.finish(directory, manifest)
+
+
+def _notes(directory: Path, stores: Sequence[Store]) -> list[str]:
+    """What a reader must know of where the shards come from; InputError where they may not be put together."""
+    made: dict[str, Made | None] = {}
+    for store in stores:
+        made |= store.made()
+    refuse_mixtures(directory, made)
+    return list(mixture_notes(made.values()))
 
 
 class _SurveyShards:

@@ -14,13 +14,14 @@ import pyarrow.parquet as pq
 
 from headscope.corpus.census import Census
 from headscope.errors import InputError
-from headscope.keep.checksums import CHECKSUMS, content_fault, outline_fault, seal
+from headscope.keep.checksums import CHECKSUMS, content_fault, made_of, outline_fault, seal
 from headscope.keep.files import told, whole_folder
 from headscope.keep.lock import making
 from headscope.keep.record import identity
 from headscope.keep.rows import write_table
 from headscope.question.choices import NULLS
 from headscope.studies.survey import tables
+from headscope.studies.survey.made import Made, record_fault, refuse_mixtures
 from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.nulls import moves_streams, variants
 from headscope.studies.survey.shape import shape_fault
@@ -77,10 +78,13 @@ class Discard(Sink):
 
 
 class Store:
-    """The shards of one survey, or of one of its nulls; what was seen of them is kept."""
+    """The shards of one survey, or of one of its nulls; what was seen of them is kept.
 
-    def __init__(self, directory: Path, null: str | None = None) -> None:
-        self.directory, self.null = directory, null
+    `by`: what those are measured with that are written here.
+    """
+
+    def __init__(self, directory: Path, null: str | None = None, by: Made | None = None) -> None:
+        self.directory, self.null, self._by = directory, null, by
         self.folder = directory / "shards" if null is None else directory / "nulls" / null / "shards"
         self._faults: dict[int, str | None] = {}
 
@@ -114,6 +118,14 @@ class Store:
         """A fault of a shard, in words."""
         return f"{self._name(index)} is damaged ({fault})"
 
+    def made(self) -> dict[str, Made | None]:
+        """What each shard that is there was measured with, by what it is called; None: of before that was kept."""
+        return {
+            self._name(index): self._made(index)
+            for index in range(len(self._manifest["shards"]))
+            if self._is_outlined(index)
+        }
+
     @contextmanager
     def making(self, index: int, patience: float) -> Iterator[AbstractContextManager[Sink] | None]:
         """Be the one that measures a shard: see `corpus.run.SharedShards`."""
@@ -131,7 +143,8 @@ class Store:
             with closing(Sink(folder, self.directory)) as sink:
                 yield sink
             with told(self.directory):
-                seal(folder, self._tables, self._about(index), folder / CHECKSUMS)
+                by = None if self._by is None else self._by.record()
+                seal(folder, self._tables, self._about(index), folder / CHECKSUMS, by)
         self._faults[index] = None
 
     @cached_property
@@ -173,7 +186,18 @@ class Store:
         return self._faults[index]
 
     def _outline_fault(self, index: int) -> str | None:
-        return outline_fault(self.shard(index), self._tables, self._about(index))
+        fault = outline_fault(self.shard(index), self._tables, self._about(index))
+        if fault is None and (record := made_of(self.shard(index))) is not None:
+            broken = record_fault(record)
+            fault = None if broken is None else f"{CHECKSUMS} says nothing of where it was made: {broken}"
+        return fault
+
+    def _made(self, index: int) -> Made | None:
+        record = made_of(self.shard(index))
+        return None if record is None else Made.of_record(record)
+
+    def _is_outlined(self, index: int) -> bool:
+        return self.shard(index).is_dir() and self._outline_fault(index) is None
 
 
 def nulls_begun(directory: Path) -> list[Store]:
@@ -187,6 +211,12 @@ def nulls_there(directory: Path, shards: int) -> list[str]:
     """The names of the nulls that have a folder for every shard, whole or damaged, also of earlier runs."""
     there = (store for store in nulls_begun(directory) if all(store.shard(one).is_dir() for one in range(shards)))
     return [str(store.null) for store in there]
+
+
+def refuse_other_numbers(directory: Path, by: Made) -> None:
+    """Raise InputError where shards are there that were measured otherwise than `by` would: before a night is spent."""
+    for store in (Store(directory), *nulls_begun(directory)):
+        refuse_mixtures(directory, store.made() | {"those of this run": by})
 
 
 def write_bank(directory: Path, census: Census) -> None:
