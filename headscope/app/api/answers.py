@@ -157,7 +157,7 @@ class ExplainedRecord(records.WhyRecord, LaidOut):
     """One token's score in one head, split over the source positions; `rest` belongs to none."""
 
 
-class AllHeadsRecord(records.AtlasRecord, LaidOut):
+class AllHeadsRecord(records.AtlasHeldRecord, LaidOut):
     """The nearest token of every layer and head."""
 
 
