@@ -12,8 +12,9 @@ from headscope import Scope
 from headscope.neighbors import Shared, search
 
 METRICS = ["cosine", "euclidean", "dot"]
-# The sum of a token's and its position's embedding goes through two norms: the model itself encodes the vocabulary.
-NORMED_TWICE = {"mbart/decoder", "mbart/encoder", "roberta-prelayernorm"}
+# What is searched goes through two norms (the sum of two embeddings; v after its projection): the model itself encodes
+# the vocabulary.
+NORMED_TWICE = {"gemma4-text", "mbart/decoder", "mbart/encoder", "roberta-prelayernorm"}
 
 
 def grouped(scope, tensor):

@@ -41,6 +41,22 @@ _BART = {
     "decoder_start_token_id": 2,
 }
 
+_LATENT = _DECODER | {  # v through a narrow, normalised row that all heads share
+    "num_key_value_heads": 4,
+    "moe_intermediate_size": 16,
+    "n_routed_experts": 4,
+    "num_experts_per_tok": 2,
+    "n_group": 1,
+    "topk_group": 1,
+    "n_shared_experts": 1,
+    "first_k_dense_replace": 1,
+    "kv_lora_rank": 12,
+    "q_lora_rank": 12,
+    "qk_rope_head_dim": 4,
+    "qk_nope_head_dim": 8,
+    "v_head_dim": 8,
+}
+
 Entry = tuple[Callable[[], PreTrainedTokenizerFast], Config]
 
 # Every way to compute attention and what is around it. What holds for models is tried on each of these.
@@ -333,6 +349,21 @@ MORE: dict[str, Entry] = {
         ),
     ),
     "xmod": (roberta_like, ("XmodModel", _ROBERTA | {"languages": ["en_XX"], "default_language": "en_XX"})),
+    "deepseek-v2": (llama_like, ("DeepseekV2Model", _LATENT)),
+    "deepseek-v3": (llama_like, ("DeepseekV3Model", _LATENT)),
+    "gemma4-text": (
+        llama_like,
+        (
+            "Gemma4TextModel",
+            _HEADS_OF_8
+            | {
+                "global_head_dim": 8,
+                "hidden_size_per_layer_input": 0,
+                "vocab_size_per_layer_input": 0,
+                "num_kv_shared_layers": 0,
+            },
+        ),
+    ),
 }
 ZOO = BASE | MORE
 

@@ -8,8 +8,11 @@ import torch
 import zoo
 
 from headscope import InputError
+from headscope.model.feed.projections import normalised_error
 
+VALUES_NORMALISED = {"deepseek-v2", "deepseek-v3", "gemma4-text"}
 NORMALISED_AFTERWARDS = {
+    *VALUES_NORMALISED,
     *("apertus", "dots1", "embeddinggemma", "exaone4", "gemma3", "gemma3-vl", "glm4-moe", "olmo2", "olmo3", "olmoe"),
     *("persimmon", "qwen3", "qwen3-moe"),
 }
@@ -30,12 +33,26 @@ def attention_inputs(scope, text, layer):
     return seen[turn], reading
 
 
-def test_w_v_gives_the_values_that_the_attention_used(scope):
+def test_w_v_gives_the_values_that_the_attention_used_where_it_is_one_matrix(name, scope):
     layer = scope.card.layers - 1
     x, reading = attention_inputs(scope, zoo.TEXT, layer)
     weights = scope.weights(layer)
+    if name in VALUES_NORMALISED:
+        assert weights.v is None
+        assert "W_V cannot be written as one matrix" in weights.notes[-1]
+        assert normalised_error(scope.bench.opened.feed, layer, "v") < 1e-5
+        return
     v = torch.einsum("sd,hde->she", x, weights.v.weight) + weights.v.bias
     assert torch.allclose(v, reading.v[layer], atol=1e-5)
+
+
+@pytest.mark.parametrize("changed", [lambda v: v.clamp(-0.01, 0.01), torch.tanh, lambda v: v.sign()])
+@pytest.mark.parametrize("name", ["llama", "deepseek-v3"], indirect=True)
+def test_values_that_are_clipped_or_bent_are_not_taken_for_normalised(scope, monkeypatch, changed):
+    feed = scope.bench.opened.feed
+    original = feed.projected
+    monkeypatch.setattr(feed, "projected", lambda *given: changed(original(*given)))
+    assert normalised_error(feed, 0, "v") > 0.01
 
 
 def test_w_q_and_w_k_give_q_and_k_at_position_0_where_they_are_one_matrix(name, scope):

@@ -85,3 +85,23 @@ def _affine(feed: Feed, layer: int, part: Part) -> Projection | None:
     if not float(error) <= _TOLERANCE + feed.anatomy.arithmetic.allowance:
         return None
     return Projection(rows.transpose(0, 1).contiguous().cpu(), bias[0].cpu())
+
+
+def normalised_error(feed: Feed, layer: int, part: Part) -> float:
+    """How far `part` is from W norm(A x), relative to its largest: 0 where only a norm stands between two projections.
+
+    Far from its origin such a part does not grow with x, and of x + y it is a sum of what it is of x and of y, in each
+    head. A part that is clipped does not grow, either; but of x + y it is no such sum.
+    """
+    width, length = feed.anatomy.d_model, basis_length(feed.model.dtype)
+    x, y = length * torch.randn(2, 4, width, generator=torch.Generator().manual_seed(layer)).to(feed.device)
+    origin = feed.projected(torch.zeros_like(x[:1]), layer, part)  # (1, head, d_head)
+    one, other, longer, both = (
+        (feed.projected(rows, layer, part) - origin).double() for rows in (x, y, 2 * x, x + y)
+    )  # each (row, head, d_head)
+    pair = torch.stack([one, other], -1)  # (row, head, d_head, 2)
+    if pair.shape[-2] < 3:
+        return float("inf")  # any two vectors span heads that narrow
+    sums = pair @ torch.linalg.lstsq(pair, both[..., None]).solution  # (row, head, d_head, 1)
+    missed = torch.stack([(longer - one).abs().amax(), (sums[..., 0] - both).abs().amax()]).amax()
+    return float(missed / one.abs().amax().clamp_min(1e-30))
