@@ -167,3 +167,49 @@ def linear_of(weight):
     made = torch.nn.Linear(weight.shape[1], weight.shape[0], bias=False)
     made.weight.data = weight.contiguous()
     return made
+
+
+@pytest.mark.parametrize("activations", [None, 8])
+def test_compressed_tensors_are_unpacked_when_they_are_loaded(tmp_path, activations):
+    """Their own layers unpack themselves in a model's first pass, and have no weight before it."""
+    need("compressed_tensors")
+    from compressed_tensors.compressors import ModelCompressor
+    from compressed_tensors.quantization import (
+        QuantizationArgs,
+        QuantizationConfig,
+        QuantizationScheme,
+        apply_quantization_config,
+    )
+
+    source = zoo.save("llama", tmp_path)
+    model = transformers.AutoModelForCausalLM.from_pretrained(source)
+    scheme = QuantizationScheme(
+        targets=["Linear"],
+        weights=QuantizationArgs(num_bits=4, strategy="channel"),
+        input_activations=activations and QuantizationArgs(num_bits=activations, dynamic=True, strategy="token"),
+    )
+    config = QuantizationConfig(config_groups={"all": scheme}, ignore=["lm_head"], format="pack-quantized")
+    apply_quantization_config(model, config)
+    rounded = {}
+    for name, layer in model.named_modules():
+        if hasattr(layer, "weight_scale"):
+            layer.weight_scale.data.copy_(layer.weight.detach().abs().amax(1, keepdim=True) / 7)
+            scale = layer.weight_scale.detach()
+            rounded[name] = (layer.weight.detach() / scale).round().clamp(-8, 7) * scale
+    compressor = ModelCompressor.from_pretrained_model(model, quantization_format="pack-quantized")
+    compressor.compress_model(model)
+    saved = tmp_path / "packed"
+    model.save_pretrained(saved)
+    compressor.update_config(saved)
+    zoo.build("llama")[1].save_pretrained(saved)
+
+    plain, tokenizer = transformers.AutoModelForCausalLM.from_pretrained(source), zoo.build("llama")[1]
+    for name, weight in rounded.items():
+        plain.get_submodule(name).weight.data.copy_(weight)
+    scope, expected = Scope.from_pretrained(str(saved)), Scope.from_model(plain, tokenizer)
+    assert torch.allclose(scope.read(zoo.TEXT).z, expected.read(zoo.TEXT).z, atol=1e-5)
+    said = "float32, unpacked from compressed-tensors"
+    if activations:
+        said += ", whose activations are rounded, too; here they are not"
+    assert scope.card.weights == said
+    assert verify(scope).holds

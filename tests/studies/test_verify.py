@@ -27,7 +27,7 @@ checks on yours.
 - *attention*: "by name", the model's attention is replaced by name; "watched", the model computes its attention itself
   and is watched while it does.
 - *encodings*: "closed form", agrees with the model itself on a sample of the vocabulary at every layer.
-- *W_Q and W_K*: "not one matrix", q and k are normalised after their projection; `reading.q` and `reading.k` have them.
+- *W_Q and W_K*: "not one matrix", q and k (or v) are normalised on their way; `reading.q`, `.k` and `.v` have them.
 - *masks*: changing a later token moves earlier outputs under "full", and does not under "causal".
 
 ## Quantised, offloaded, compiled
@@ -36,7 +36,8 @@ A projection is measured as a function, whatever holds its weights. `tests/model
 on modules built like those of GPTQ, AWQ, mxfp4 and 8-bit floats, on torch's dynamic int8, and, where they are
 installed, on HQQ, torchao (int8, int4, 8-bit floats, int8 with int8 activations) and bitsandbytes (4 and 8 bit);
 `tests/model/test_packed_checkpoints.py` on directories of them, on `quantize="4bit"` and `"8bit"`, and on 8-bit
-floats and mxfp4 that transformers unpacks where there is no GPU. GGUF files (`tests/model/test_gguf.py`) are
+floats and mxfp4 that transformers unpacks where there is no GPU, and on real compressed-tensors, which are unpacked
+when they are loaded. GGUF files (`tests/model/test_gguf.py`) are
 unpacked. The card says what the weights are kept as, in how many bits, and what is done to activations. Kinds that
 keep activations as they are give the readings of the unpacked model. Others round them: by how much is measured on a
 probe (how far a projection misses the sum of its answers to two parts of its input), stands on the card as

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -32,7 +33,7 @@ from headscope.model.opening.files import (
     weight_files,
 )
 from headscope.model.opening.gguf import contents, open_gguf
-from headscope.model.opening.packing import Packing, Quantize, method_of, packed
+from headscope.model.opening.packing import Packing, Quantize, method_of, packed, unpacked_from
 from headscope.model.opening.sizes import Within, check_counts, values_of
 from headscope.model.opening.tokenizer import open_tokenizer
 from headscope.model.opening.unused import Differences, is_learnt, listed
@@ -141,7 +142,7 @@ def _load(
     variant = variant_of(directory)
     if variant is not None:
         source = replace(source, why=f"{source.why}; its weights are those of the variant {variant}")
-    return Loaded(differences.model, tokenizer, source, weights_sha256, differences, method_of(config))
+    return Loaded(differences.model, tokenizer, source, weights_sha256, differences, unpacked_from(config))
 
 
 def _refuse_changed(files: list[Path], before: list[tuple[int, int]]) -> None:
@@ -361,7 +362,9 @@ def _quiet() -> Iterator[None]:
     transformers.logging.set_verbosity(logging.CRITICAL)
     transformers.logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="You passed `quantization_config`")
+            yield
     finally:
         transformers.logging.set_verbosity(verbosity)
         if bars:

@@ -12,6 +12,7 @@ import torch
 from headscope.errors import InputError, cut, needing
 
 Quantize = Literal["4bit", "8bit"]
+COMPRESSED = "compressed-tensors"
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,25 @@ def method_of(config: Any) -> str | None:
     return str(getattr(method, "value", method))
 
 
+def unpacked_from(config: Any) -> str | None:
+    """What the weights of a checkpoint were, should they be plain numbers now; and what else its own run rounds."""
+    method = method_of(config)
+    if method != COMPRESSED:
+        return method
+    told = config.quantization_config
+    groups = (told if isinstance(told, dict) else told.to_dict()).get("config_groups") or {}
+    rounds = any(group.get("input_activations") for group in groups.values())
+    return f"{method}, whose activations are rounded, too; here they are not" if rounds else method
+
+
 def packed(config: Any, packing: Packing | None, where: torch.device) -> dict[str, Any]:
     """What from_pretrained is told of packed weights: how, and where to put them, since they cannot be moved later.
 
     InputError where weights that are packed already are to be packed.
     """
     method = method_of(config)
+    if packing is None and method == COMPRESSED:
+        return {"quantization_config": _unpacking(), "device_map": {"": where}}
     if packing is None:
         return {} if method is None else {"device_map": {"": where}}
     if method is not None:
@@ -73,3 +87,15 @@ def packed(config: Any, packing: Packing | None, where: torch.device) -> dict[st
             f"{packing.quantize}."
         )
     return {"quantization_config": packing.config(), "device_map": {"": where}}
+
+
+def _unpacking() -> Any:
+    """What transformers is told of compressed-tensors, whose own layers unpack themselves while they run.
+
+    With them a model has other weights after its first pass, and none before; so it is unpacked as it is loaded.
+    """
+    with needing("a checkpoint of compressed-tensors needs", "quantised"):
+        import compressed_tensors  # noqa: F401 - transformers imports it deep inside
+    from transformers import CompressedTensorsConfig
+
+    return CompressedTensorsConfig(dequantize=True)
