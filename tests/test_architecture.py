@@ -94,6 +94,7 @@ def circle(files: list[Path]) -> list[str]:
     return []
 
 
+@pytest.mark.slow
 def test_no_files_import_each_other_in_a_circle():
     assert circle(FILES) == []
 

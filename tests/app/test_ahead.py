@@ -151,6 +151,7 @@ def test_the_page_has_the_next_layers_made(browser: Browser, server: Server, gat
     assert browser.errors == []
 
 
+@pytest.mark.slow
 def test_a_page_that_nobody_looks_at_has_nothing_made(browser: Chromium, server: Server, gate: Gate) -> None:
     browser.errors.clear()
     for other in ("standing", "removed"):  # what runs the model beside the tables stays unasked

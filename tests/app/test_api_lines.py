@@ -75,6 +75,7 @@ def test_the_layers_make_the_answer(server: Server, choices: dict[str, Any]) -> 
             assert row.count("<td") == HEADS
 
 
+@pytest.mark.slow
 def test_what_is_at_hand_is_the_only_line(server: Server) -> None:
     whole = ask(server, "atlas", text=TEXT)
     assert ask(server, "atlas/layers", text=TEXT).content == whole.content + b"\n"
@@ -99,6 +100,7 @@ def test_a_layer_comes_while_the_next_is_worked_out_and_who_leaves_ends_it(serve
     assert gate.steps == held
 
 
+@pytest.mark.slow
 def test_a_question_that_is_none_is_refused_as_elsewhere(server: Server) -> None:
     for question in ({"token": 99}, {"space": "fitted"}, {"text": " "}):
         whole, lines = ask(server, "atlas", **question), ask(server, "atlas/layers", **question)

@@ -69,6 +69,7 @@ def test_a_question_starts_it_and_is_answered_at_once(client: TestClient) -> Non
     client.delete(f"{API}/isolated")
 
 
+@pytest.mark.slow
 def test_it_is_ready_in_the_end(scope_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))
     tiny = scope_of("roberta")
@@ -91,6 +92,7 @@ def test_it_is_ready_in_the_end(scope_of: Any, tmp_path: Path, monkeypatch: pyte
         assert answer["use_position"] is False
 
 
+@pytest.mark.slow
 def test_a_journeys_ranks_are_made_apart_from_the_values(
     scope_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,6 +115,7 @@ def test_a_journeys_ranks_are_made_apart_from_the_values(
         assert [token["isolated_rank"] for token in answer["tokens"]] == found.isolated_rank.T.tolist()
 
 
+@pytest.mark.slow
 def test_a_disk_that_refuses_is_told(scope_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path / "file"))

@@ -123,6 +123,7 @@ def free(server: Server) -> None:
     assert ask(server, "attention", weigh="weights").status_code == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", QUESTIONS)
 def test_work_ends_with_the_visitor_at_the_next_step(
     route: str, server: Server, undisturbed: Server, gate: Gate
@@ -242,6 +243,7 @@ def until(state: str, tell: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     raise AssertionError(f"{told} never came to be {state}")
 
 
+@pytest.mark.slow
 def test_tokens_are_read_alone_while_one_waits_and_whole_shards_stay(
     server: Server, scope: Scope, gate: Gate, cache: Path
 ) -> None:

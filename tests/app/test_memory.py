@@ -60,6 +60,7 @@ def test_hundreds_of_texts_stay_within_the_budget_and_are_answered_alike() -> No
     assert most > BUDGET // 2, "little was kept"
 
 
+@pytest.mark.slow
 def test_models_that_a_server_opens_have_part_in_its_budget() -> None:
     own = Scope.from_model(*zoo.build("bert"), cache_bytes=BUDGET)
 
@@ -72,6 +73,7 @@ def test_models_that_a_server_opens_have_part_in_its_budget() -> None:
         assert before < client.get(f"{API}/health").json()["memory"]["held"] <= BUDGET
 
 
+@pytest.mark.slow
 def test_weights_that_have_changed_take_no_room_any_more() -> None:
     scope = Scope.from_model(*zoo.build("bert"))
     scope.read(zoo.TEXT).atlas()

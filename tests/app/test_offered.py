@@ -149,6 +149,7 @@ def test_an_option_that_it_has_no_use_for_is_refused(capsys: pytest.CaptureFixtu
     )
 
 
+@pytest.mark.slow
 def test_the_api_answers_it_and_describes_it(scope: Scope, expected: Loudness) -> None:
     with TestClient(create_app(scope), base_url=HERE) as client:
         answer = client.post("/api/v1/loudness", json={"text": zoo.TEXT, "token": 2, "html": True}).json()
@@ -165,6 +166,7 @@ def test_the_api_answers_it_and_describes_it(scope: Scope, expected: Loudness) -
         )
 
 
+@pytest.mark.slow
 def test_it_is_taken_away(scope: Scope, expected: Loudness) -> None:
     query = {"view": "loudness", "text": zoo.TEXT, "token": "2"}
     with TestClient(create_app(scope), base_url=HERE) as client:
@@ -176,6 +178,7 @@ def test_it_is_taken_away(scope: Scope, expected: Loudness) -> None:
         assert expected.sheets()[0].caption in client.get("/api/v1/take/view.html", params=query).text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", ["value", "embedding"])  # which has no references
 def test_the_page_has_it_as_a_view(served: Server, expected: Loudness, browser: Browser, space: str) -> None:
     browser.errors.clear()

@@ -80,6 +80,7 @@ def test_address_of_another_model_is_said(page: Browser, server: Server, ask: As
     assert "This link was made with FacebookAI/roberta-base" in text(page, "#model")
 
 
+@pytest.mark.slow
 def test_address_of_a_layer_that_is_not_there_is_said_and_the_page_goes_on(
     page: Browser, server: Server, ask: Ask
 ) -> None:

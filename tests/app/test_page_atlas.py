@@ -39,6 +39,7 @@ def near(answer: dict[str, Any]) -> int:
     return sum(c["layer"] > 0 and c["kind"] in ("own", "text") for c in answer["cells"])
 
 
+@pytest.mark.slow
 def test_the_basis_is_flipped_in_place_as_the_api_tells_it(page: Browser, ask: Ask) -> None:
     page.click("#tokens [data-position='11']")
     opened(page)
@@ -82,6 +83,7 @@ def test_where_the_basis_changes_nothing_it_says_so(browser: Browser) -> None:
         )
 
 
+@pytest.mark.slow
 def test_a_cell_leads_to_its_layer_and_head(page: Browser, ask: Ask) -> None:
     opened(page)
     page.click("#atlas .scroll button[data-layer='3'][data-head='5']")

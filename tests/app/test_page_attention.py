@@ -32,6 +32,7 @@ def shown(page: Browser, answer: dict[str, Any]) -> None:
     assert numbers(page, "attention") == [pytest.approx(row, rel=1e-3) for row in by_source]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weigh", ["weights", "norms"])
 def test_every_number_is_the_apis(page: Browser, ask: Ask, weigh: str) -> None:
     page.click("#tokens [data-position='11']")
@@ -46,6 +47,7 @@ def test_every_number_is_the_apis(page: Browser, ask: Ask, weigh: str) -> None:
     assert text(page, "#attention tbody th.hs-own .hs-label") == "banana"
 
 
+@pytest.mark.slow
 def test_a_heads_whole_pattern_is_drawn_when_the_head_is_chosen(page: Browser, ask: Ask) -> None:
     choose(page, "view", "attention")
     page.wait("document.querySelector('#attention td')")
@@ -85,6 +87,7 @@ def test_arrows_and_pointer_tell_the_numbers(page: Browser) -> None:
     page.wait("document.querySelector('#readout').textContent.includes('head 4, source 2 flies, weight ')")
 
 
+@pytest.mark.slow
 def test_a_long_text_has_no_whole_pattern_and_says_why(page: Browser) -> None:
     page.js(f"(document.querySelector('#text').value = {'word ' * 120!r})")
     page.click("#ask button")

@@ -28,6 +28,7 @@ def words(page: Browser, card: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_cards_are_the_portrait_of_the_head_that_is_chosen(page: Browser, server: Server, demo: Scope) -> None:
     reading = demo.read("Time flies like an arrow. Fruit flies like a banana.")
     page.open(f"{server.address}/?token=11&layer=2")
@@ -50,6 +51,7 @@ def test_cards_are_the_portrait_of_the_head_that_is_chosen(page: Browser, server
     assert not page.js("document.querySelector('#cards > .says')"), "a head is chosen"
 
 
+@pytest.mark.slow
 def test_whether_the_head_matters_is_worked_out_once_nobody_clicks(page: Browser, server: Server, demo: Scope) -> None:
     page.open(f"{server.address}/?token=11&layer=1&head=8")
     page.wait("document.querySelector('.effect')?.textContent.startsWith('Without')", 30)
@@ -130,6 +132,7 @@ def test_the_nearest_has_the_longest_bar_two_decimals_and_its_number_in_full(pag
         assert float(title.split()[-1]) == pytest.approx(apart, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_notes_are_one_line_that_unfolds_without_a_word_of_the_terminal(page: Browser, server: Server) -> None:
     page.open(f"{server.address}/?layer=3&reference=input&space=key&metric=dot")
     page.wait("document.querySelector('#notes p')")

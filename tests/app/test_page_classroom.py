@@ -45,6 +45,7 @@ def stars(label: str) -> str:
     return sign + "*" * len(word) if hides(label) else label
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [BANANA])
 def test_words_are_starred_and_counted_and_numbers_stay(page: Browser, ask: Ask) -> None:
     heads = ask(token=11)["heads"]
@@ -72,6 +73,7 @@ def test_words_are_starred_and_counted_and_numbers_stay(page: Browser, ask: Ask)
     assert text(page, "#veiled") == ""
 
 
+@pytest.mark.slow
 def test_it_acts_in_other_views_too(page: Browser, server: Server, ask: Ask) -> None:
     page.open(f"{server.address}/?token=6&view=atlas&classroom=true")
     page.wait("document.querySelector('#atlas .found')")

@@ -30,6 +30,7 @@ def compares(page: Browser, answer: dict[str, Any]) -> None:
             page.wait(f"JSON.stringify({column(2 * head + side)}) === JSON.stringify({wanted})")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("choice", "other", "names"),
     [
@@ -103,6 +104,7 @@ def test_two_texts_stand_side_by_side(page: Browser, server: Server, ask: Ask) -
     page.errors.clear()  # the browser logs the refused request
 
 
+@pytest.mark.slow
 def test_keys_and_pointer_reach_both_sides(page: Browser) -> None:
     choose(page, "compare", "causal")
     page.wait("document.querySelector('#neighbors .versus')")
@@ -115,6 +117,7 @@ def test_keys_and_pointer_reach_both_sides(page: Browser) -> None:
     assert f"among the nearest of {marked} head" in text(page, "#readout")
 
 
+@pytest.mark.slow
 def test_narrow_comparison_scrolls_in_its_own_container(page: Browser) -> None:
     page.resize(390, 844)
     choose(page, "compare", "causal")

@@ -27,6 +27,7 @@ def test_the_verdict_and_the_cards_stand_above_the_fold_whole(page: Browser) -> 
     ), "every head of the page is in sight"
 
 
+@pytest.mark.slow
 @pytest.mark.engines
 @pytest.mark.parametrize("width", [1440, 390])
 def test_text_and_tokens_stay_in_view_and_hide_nothing_that_has_the_focus(page: Browser, width: int) -> None:
@@ -134,6 +135,7 @@ def test_a_text_is_written_with_the_keys_and_no_letter_of_it_acts(page: Browser,
     assert chosen(page)["view"] == "heads"
 
 
+@pytest.mark.slow
 def test_the_shortcuts_are_listed_and_can_be_switched_off(page: Browser, ask: Ask) -> None:
     page.js("document.activeElement.blur()")
     page.press("?")

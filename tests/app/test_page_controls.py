@@ -41,6 +41,7 @@ def test_tables_have_text_at_first_paint(page: Browser) -> None:
     assert empty == 0
 
 
+@pytest.mark.slow
 @pytest.mark.engines(slow=("firefox", "webkit"))
 def test_text_is_read_by_enter_and_by_the_button(page: Browser, ask: Ask) -> None:
     write(page, "The bank of the river")
@@ -168,6 +169,7 @@ def test_every_neighbour_is_marked_by_its_kind(page: Browser, ask: Ask) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_experiments_reference_changes_the_table_above_layer_0_and_says_what_it_is(page: Browser, ask: Ask) -> None:
     choose(page, "layer", 2)
     shows(page, ask(layer=2))

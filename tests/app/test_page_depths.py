@@ -44,6 +44,7 @@ def at(page: Browser, layer: int) -> None:
     assert chosen(page)["layer"] == str(layer)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deep", [12], indirect=True)
 def test_few_layers_are_buttons(deep: Browser) -> None:
     assert deep.js("document.querySelectorAll('[type=radio][name=layer]').length") == 12

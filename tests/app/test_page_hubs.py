@@ -110,6 +110,7 @@ def test_a_hub_aware_neighbour_tells_its_score_and_why_it_is_near(page: Browser,
     assert text(page, "#why thead th:last-child") == first["label"]
 
 
+@pytest.mark.slow
 def test_narrow_it_scrolls_in_its_own_container(page: Browser) -> None:
     page.resize(390, 844)
     choose(page, "hubs", "on")

@@ -71,6 +71,7 @@ def test_another_token_is_drawn_in_the_place_of_the_first(journey: Browser) -> N
     assert journey.js("document.querySelectorAll('.plot').length") == 7
 
 
+@pytest.mark.slow
 def test_mixing_stands_at_the_token_beside_the_mean(journey: Browser, ask: Ask) -> None:
     told = ask("mixing")
     rows = numbers(journey, "#mixing .stages tbody tr")

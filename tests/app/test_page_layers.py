@@ -52,6 +52,7 @@ def test_every_number_is_the_apis(layers: Browser, ask: Ask) -> None:
     assert column(layers, "near") == [signs[cell["kind"]] + cell["label"] for cell in atlas]
 
 
+@pytest.mark.slow
 def test_the_columns_sort_both_ways(layers: Browser) -> None:
     layers.click("#glance [data-sort=strength]")
     down = numbers(layers, "strength")
@@ -125,6 +126,7 @@ def test_arrows_move_through_the_table(layers: Browser) -> None:
     assert layers.js("document.activeElement.cellIndex") == 2
 
 
+@pytest.mark.slow
 def test_the_view_is_in_the_address_and_scrolls_in_its_own_container(page: Browser, server: Server) -> None:
     page.resize(390, 844)
     page.open(f"{server.address}/?view=layers&token=5&layer=2&head=4&mask=causal")

@@ -155,6 +155,7 @@ def test_it_looks_alike_in_every_browser(browsers: dict[str, Browser], server: S
         assert pixels.alike(drawn["chromium"], drawn[name]) > 0.95, name
 
 
+@pytest.mark.slow
 @pytest.mark.engines(slow=("firefox", "webkit"))
 def test_it_needs_no_webgl(page: Browser, ask: Callable[..., Any]) -> None:
     told = ask()
@@ -192,6 +193,7 @@ def collide(page: Browser) -> list[tuple[list[float], list[float]]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1440, pytest.param(390, marks=pytest.mark.slow)])
 def test_labels_do_not_collide_and_a_closer_look_has_others(
     page: Browser, server: Server, ask: Callable[..., Any], width: int
@@ -214,6 +216,7 @@ def test_labels_do_not_collide_and_a_closer_look_has_others(
     page.wait(f"{json.dumps(first)}.filter((one) => {every}.includes(one)).length > {0.8 * len(first)}")
 
 
+@pytest.mark.slow
 def test_a_token_is_found(map_page: Browser, ask: Callable[..., Any]) -> None:
     told = ask()
     map_page.click("#map-find")
@@ -256,6 +259,7 @@ def test_a_new_text_is_placed_into_the_map(map_page: Browser, server: Server, as
     assert "into" not in map_page.js("location.search")
 
 
+@pytest.mark.slow
 def test_another_token_and_another_head_are_shown(map_page: Browser, ask: Callable[..., Any]) -> None:
     # While a map is painted anew its plot is not in the page for a moment.
     line = "Array.from(document.querySelector('#plot-map .canvas')?.data?.at(-3)?.x ?? [])"
@@ -310,6 +314,7 @@ def test_size_position_seed_and_perplexity_are_controls(
     assert "at=3, size=120, seed=7, k=2)" in program
 
 
+@pytest.mark.slow
 def test_a_number_that_no_map_has_is_not_taken(map_page: Browser) -> None:
     before = map_page.js("location.search")
     for name, value in (("size", "7"), ("size", "999999"), ("seed", "-1")):
@@ -324,6 +329,7 @@ def test_a_number_that_no_map_has_is_not_taken(map_page: Browser) -> None:
     map_page.wait("document.querySelector('[name=map_at]').disabled")
 
 
+@pytest.mark.slow
 def test_how_far_outputs_are_from_values_stands_in_a_table(map_page: Browser, ask: Callable[..., Any]) -> None:
     map_page.js("(document.querySelector('#plot-map details').open = true)")
     map_page.wait("document.querySelector('#plot-map td')")

@@ -176,6 +176,7 @@ def test_two_models_stand_side_by_side(browser: Browser, many: Any) -> None:
     browser.errors.clear()  # the browser logs the refused request
 
 
+@pytest.mark.slow
 def test_where_no_model_may_be_opened_none_is_offered(demo: Scope) -> None:
     with TestClient(create_app(demo), base_url="http://127.0.0.1") as client:
         refused = client.post("/api/v1/models", json={"model": "gpt2"})
@@ -184,6 +185,7 @@ def test_where_no_model_may_be_opened_none_is_offered(demo: Scope) -> None:
         assert client.get("/api/v1/models/opening").json() is None
 
 
+@pytest.mark.slow
 def test_one_model_is_opened_at_a_time(demo: Scope, many: Any) -> None:
     server, opened, gate = many
     gate[0] = False

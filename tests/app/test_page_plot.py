@@ -26,6 +26,7 @@ def drawn(page: Browser, kind: str = "scatter", times: int = 1) -> None:
     page.wait(f"document.querySelector('#plot-probe .canvas')?.dataset.drawn === '{times}'", 60)
 
 
+@pytest.mark.slow
 def test_plotly_is_the_servers_own_and_asked_for_again_by_its_mark(client: TestClient) -> None:
     first = client.get("/plotly.js")
     assert first.status_code == 200

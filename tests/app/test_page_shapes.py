@@ -14,6 +14,7 @@ from tests.app.looks import choose, shows, text
 from tests.app.serving import Server
 
 
+@pytest.mark.slow
 @pytest.mark.engines
 def test_a_narrow_page_has_its_heads_on_pages_and_scrolls_no_table(page: Browser) -> None:
     page.resize(390, 844)

@@ -162,6 +162,7 @@ def test_with_effects_their_columns_stand_beside_the_others(page: Browser, serve
     assert page.js(TABLE) == [written(beside([*heads, reading.effects(11, "mean").by_head()]))]
 
 
+@pytest.mark.slow
 def test_what_stands_in_a_sheet_is_data(page: Browser, server: Server) -> None:
     page.open(f"{server.address}/?text=%3Cimg+src%3Dx+onerror%3Dalert(1)%3E+%3Cscript%3E&token=3&view=attention&head=1")
     page.wait("document.querySelector('#pattern td')", 30)

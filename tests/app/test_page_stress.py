@@ -93,6 +93,7 @@ def test_a_text_at_the_models_limit(page: Browser, ask: Ask) -> None:
     assert top - 1 <= one < low
 
 
+@pytest.mark.slow
 def test_on_a_slow_network_an_overtaken_request_is_given_up(page: Chromium, ask: Ask) -> None:
     held: list[Any] = []
     failed: list[str] = []
@@ -146,6 +147,7 @@ def test_it_prints_what_is_shown_and_nothing_that_can_be_pressed(
     page.page.emulate_media(media="screen")
 
 
+@pytest.mark.slow
 def test_with_reduced_motion_nothing_moves(page: Chromium) -> None:
     page.page.emulate_media(reduced_motion="reduce")
     moving = "[...document.querySelectorAll('*')].filter((e) => { const s = getComputedStyle(e);"
@@ -155,6 +157,7 @@ def test_with_reduced_motion_nothing_moves(page: Chromium) -> None:
     page.page.emulate_media(reduced_motion="no-preference")
 
 
+@pytest.mark.slow
 def test_at_twice_the_size_everything_is_still_there(page: Browser, ask: Ask) -> None:
     page.resize(720, 450)  # 1440 × 900 at 200 %
     assert page.js("document.documentElement.scrollWidth <= innerWidth")
@@ -173,6 +176,7 @@ def test_at_twice_the_size_everything_is_still_there(page: Browser, ask: Ask) ->
         page.js(f"document.querySelector('#{sheet}').hidePopover()")
 
 
+@pytest.mark.slow
 def test_the_other_colours_are_remembered(page: Browser) -> None:
     ink = "getComputedStyle(document.querySelector('.hs-key .hs-text .hs-sign')).color"
     first = page.js(ink)

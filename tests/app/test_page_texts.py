@@ -49,6 +49,7 @@ def test_a_shorter_text_keeps_a_token_selected(page: Browser, ask: Ask) -> None:
     assert chosen(page)["token"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("written", "said"),
     [

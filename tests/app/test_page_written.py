@@ -59,6 +59,7 @@ def test_both_matrices_are_the_apis_and_a_head_can_be_chosen(view: Browser, ask:
     assert "head=3" in view.js("location.search")
 
 
+@pytest.mark.slow
 def test_the_cell_that_is_pointed_at_is_marked_in_both_and_told(view: Browser, ask: Ask) -> None:
     answer = ask("written", layer=2)
     for matrix in MATRICES:
@@ -101,6 +102,7 @@ def test_the_matrices_stand_side_by_side_where_there_is_room(view: Browser, widt
     assert view.js("document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.slow
 def test_a_long_text_has_no_matrices_and_says_why(view: Browser) -> None:
     view.js(f"(document.querySelector('#text').value = {'word ' * 120!r})")
     view.click("#ask button")
@@ -108,6 +110,7 @@ def test_a_long_text_has_no_matrices_and_says_why(view: Browser) -> None:
     assert view.js("document.querySelector('#written td')") is None
 
 
+@pytest.mark.slow
 def test_one_position_alone_is_a_matrix_without_figures(page: Browser, server: Server) -> None:
     page.open(f"{server.address}/?view=written&mask=causal&text=flies")
     page.wait("document.querySelector('#written td') && !document.querySelector('[data-busy]')", 30)

@@ -66,6 +66,7 @@ def scope_answers(demo: Scope, name: str) -> Any:
     return getattr(reading, name)(**given).to_pandas()
 
 
+@pytest.mark.slow
 def test_a_map_is_taken_whole(take: Any, ask: Ask, server: Server) -> None:
     question = {"layer": 2, "head": 1, "reference": "layer", "method": "pca", "size": 120, "seed": 3, "at": 2, "k": 4}
     told = ask("map", **question)

@@ -75,6 +75,7 @@ def test_the_api_tells_the_figures_of_the_survey(client: TestClient, directory: 
                 assert head[name][field] == found[head["head"]][field]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ask", "says"),
     [
@@ -120,6 +121,7 @@ def test_a_survey_is_opened_by_its_directory_from_this_machine_only(demo: Scope,
         assert elsewhere.get("/api/v1/survey").json()["may_open"] is False
 
 
+@pytest.mark.slow
 def test_a_survey_of_other_weights_is_refused(
     directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

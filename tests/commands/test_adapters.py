@@ -65,6 +65,7 @@ def test_an_adapter_that_is_nowhere_is_one_sentence(run, places):
     assert b"there is no directory" in said
 
 
+@pytest.mark.slow
 def test_a_visitor_of_the_page_opens_an_adapter_with_its_base(places):
     base, adapter = places
     own = Scope.from_pretrained(base)

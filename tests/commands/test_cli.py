@@ -76,6 +76,7 @@ def test_json_says_what_the_library_says(run, directory):
     assert told["use_position"] is False
 
 
+@pytest.mark.slow
 def test_the_atlas_and_the_attention_are_what_the_library_says(run, directory):
     from headscope import Scope
 
@@ -91,6 +92,7 @@ def test_the_atlas_and_the_attention_are_what_the_library_says(run, directory):
         assert said in run(*command, "--view", view)[1]
 
 
+@pytest.mark.slow
 def test_digits_are_a_position_and_an_equals_sign_makes_them_a_text(run, directory):
     text = "in 2 0 2 3"
     _, out, _ = run("look", text, "--model", directory, "--token", "2", "--json")

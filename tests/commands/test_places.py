@@ -43,6 +43,7 @@ def test_a_pipe_is_not_waited_for(run, model, texts, tmp_path):
         assert (code, b"is a named pipe" in err) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_lens_and_a_map_go_through_a_link_and_keep_the_files_mode(run, model, texts, tmp_path):
     for kind, command in (("lens", lens(model, texts, tmp_path / "lens")), ("svg", drawn(model, tmp_path / "map.svg"))):
         file, link = tmp_path / f"file.{kind}", Path(command[command.index("-o") + 1])
@@ -93,6 +94,7 @@ def all_end_well(run, commands, encoding):
         assert b"Traceback" not in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_paths_that_are_no_utf_8_are_read_and_written(run, odd, encoding):
     look = ["look", "the sea", "--model", odd / "model"]
@@ -114,6 +116,7 @@ def test_studies_of_what_lies_there_are_made(run, odd, tmp_path, encoding):
         json.loads((tmp_path / name).read_text("utf-8"))
 
 
+@pytest.mark.slow
 def test_tables_are_not_kept_under_a_name_that_is_no_utf_8(run, model, texts, survey, tmp_path):
     for command in (
         ["survey", texts, "-o", tmp_path / ODD, "--model", model],

@@ -65,6 +65,7 @@ def refused(directory, sentence):
 FILES = ("config.json", "tokenizer_config.json", "tokenizer.json", "model.safetensors")
 
 
+@pytest.mark.slow
 @given(data=st.data(), kind=st.sampled_from(KINDS), file=st.sampled_from(FILES), value=st.sampled_from(WRONG))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_value_of_a_wrong_kind_anywhere_in_a_file(saved, tmp_path, data, kind, file, value):
@@ -132,6 +133,7 @@ def test_room_is_made_for_no_more_than_the_weights_hold_again(saved, tmp_path, m
     refused(directory, "much larger than the weights beside it")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layers", [4, 9_000])
 def test_more_layers_than_the_weights_have_are_refused(directory, layers):
     config = json.loads((directory / "config.json").read_text("utf-8"))

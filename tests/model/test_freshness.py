@@ -57,6 +57,7 @@ def test_a_write_through_data_to_any_matrix_is_followed(opened):
         check_follows(scope, model, tokenizer)
 
 
+@pytest.mark.slow
 def test_so_is_one_to_a_single_row_or_column(opened):
     model, tokenizer, scope = opened
     for matrix in matrices(model, 0).values():
@@ -78,6 +79,7 @@ def test_so_is_one_to_the_embedding_of_a_token_that_is_in_no_text(opened):
         reading.nearest(1)
 
 
+@pytest.mark.slow
 def test_a_hook_that_changes_values_is_followed_when_it_comes_and_when_it_goes(opened):
     model, tokenizer, scope = opened
     before = answers(scope)
@@ -89,6 +91,7 @@ def test_a_hook_that_changes_values_is_followed_when_it_comes_and_when_it_goes(o
         assert torch.equal(got, expected)
 
 
+@pytest.mark.slow
 def test_a_hook_that_does_something_else_than_before_is_followed(opened):
     """Nothing of the model moved: what the reading itself shows of every layer that is kept tells it."""
     model, tokenizer, _ = opened
@@ -130,6 +133,7 @@ def test_who_registers_a_hook_sees_the_pass_of_the_text_and_no_other(opened):
     assert reading.nearest(1).distances.isfinite().all()
 
 
+@pytest.mark.slow
 def test_a_buffer_that_changes_is_followed():
     model, tokenizer = zoo.build("qwen3")
     scope = Scope.from_model(model, tokenizer)
@@ -194,6 +198,7 @@ class TestAdapters:
                 ask()
         assert reading.nearest_positions(1).distances.isfinite().all()  # of what the reading itself holds
 
+    @pytest.mark.slow
     def test_another_strength_is_followed(self, adapted):
         model, tokenizer = adapted
         scope = Scope.from_model(model, tokenizer)

@@ -62,6 +62,7 @@ def test_numbers_are_those_of_the_rows() -> None:
     assert torch.equal(shared.finite, table.finite)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_answer_is_that_of_a_table(backend, dtype: torch.dtype) -> None:

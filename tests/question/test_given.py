@@ -288,6 +288,7 @@ def test_the_choices_of_a_survey_in_whatever_holds_them():
             refused()
 
 
+@pytest.mark.slow
 def test_nulls_of_a_generator_are_measured(scope, tmp_path):
     (tmp_path / "texts.txt").write_text("the early bird\nthe worm is in the hand\n")
     survey = Survey.prepare(scope, [tmp_path / "texts.txt"], tmp_path / "out", SurveyOptions(references=("layer",)))

@@ -33,6 +33,7 @@ def test_a_text_of_one_token_has_nothing_before_it(scope_of):
     assert " – " in repr(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gpt2", "bert"])
 def test_a_glance_and_a_survey_of_one_text_tell_the_same_of_its_patterns(scope_of, name, tmp_path):
     (tmp_path / "text.txt").write_text(zoo.TEXT)

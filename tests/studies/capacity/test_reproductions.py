@@ -303,6 +303,7 @@ def test_texts_with_too_few_repetitions_say_so(scope_of, texts):
     assert "Give more texts (--sample)" in made.notes[0]
 
 
+@pytest.mark.slow
 def test_a_model_that_forgets_by_construction_is_seen_to(build, texts, monkeypatch):
     """A layer that returns a constant: nothing is left of the token."""
     monkeypatch.setattr(forgetting, "OCCURRENCES", 4)

@@ -33,6 +33,7 @@ def measured(scope: Scope, texts: Path, **options: object) -> Capacity:
     return Run.prepare(scope, [texts], CapacityOptions(**options)).run()  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

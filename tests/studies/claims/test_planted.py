@@ -9,6 +9,8 @@ from headscope.studies.claims.sentence import SentenceRead
 from tests.studies.claims.planted import FLIES, OWN, planted
 from tests.studies.survey.corpora import sentences, written
 
+pytestmark = pytest.mark.slow  # what all of it looks at is dear to make
+
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
@@ -34,7 +36,6 @@ def finding(claims, id: str, arithmetic: str = "right", reference: str | None = 
     return found[0]
 
 
-@pytest.mark.slow
 def test_four_heads_that_bring_flies_to_time_are_counted(built, removed):
     one = finding(built, "S1")
     assert (one.ruling, one.value) == ("holds", 4)
@@ -42,7 +43,6 @@ def test_four_heads_that_bring_flies_to_time_are_counted(built, removed):
     assert (finding(removed, "S1").ruling, finding(removed, "S1").value) == ("contradicted", 3)
 
 
-@pytest.mark.slow
 def test_time_is_far_from_itself_in_these_heads(built):
     """It was turned away from "flies"."""
     one = finding(built, "S2")
@@ -62,7 +62,6 @@ def test_under_a_causal_mask_time_cannot_see_flies():
     assert 'sees nothing of "flies"' in found["S1"].found
 
 
-@pytest.mark.slow
 def test_head_7_preserves_the_own_token_where_it_copies_it(built, removed):
     one = finding(built, "S3")
     assert OWN == 7

@@ -106,6 +106,7 @@ def test_a_survey_and_texts_at_once_are_refused():
         ClaimsAsked.of(["a.txt"], "survey", "model", None, 0)
 
 
+@pytest.mark.slow
 def test_the_page_holds_every_verdict_and_number(whole, tmp_path):
     found = whole[0]
     page = write_page(found, tmp_path / "page").read_text("utf-8")
@@ -181,6 +182,7 @@ def test_a_directory_with_something_else_is_refused(tmp_path, capsys):
     assert "holds something else (letter.txt)" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("texts", [["time flies like an arrow."], ["time flies.", "a bird in the hand is worth two."]])
 def test_one_or_two_texts_determine_little_and_break_nothing(tmp_path, texts):
     path = written(tmp_path / "t.txt", texts)

@@ -93,6 +93,7 @@ def test_mistakes_end_in_one_sentence(model, corpus, tmp_path, capsys, arguments
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.slow
 def test_texts_of_a_survey_are_those_that_it_measured(model, corpus, tmp_path):
     scope = Scope.from_pretrained(model)
     directory = surveyed(scope, corpus, tmp_path / "survey", sample=30)
@@ -104,6 +105,7 @@ def test_texts_of_a_survey_are_those_that_it_measured(model, corpus, tmp_path):
         find_texts(scope, [directory, corpus])
 
 
+@pytest.mark.slow
 def test_changed_texts_of_a_survey_are_refused(model, tmp_path):
     scope = Scope.from_pretrained(model)
     path = written(tmp_path / "t.txt", sentences(20))

@@ -21,6 +21,7 @@ def found(built, texts):
     return recovery(built, texts, offsets=OFFSETS)
 
 
+@pytest.mark.slow
 def test_each_head_holds_the_token_that_it_was_built_to_hold(found):
     top1 = found.heads.top1
     assert top1.value[0, OWN, HERE] > 0.97

@@ -88,6 +88,7 @@ def test_a_flipped_bit_or_an_end_cut_off_is_noticed_or_changes_no_figure(finishe
     every()
 
 
+@pytest.mark.slow
 def test_every_bit_of_a_shards_table_counts(copy):
     # Parquet alone lets many of these through, and reads other values.
     path = copy / "shards" / "00001" / "rows.parquet"
@@ -154,6 +155,7 @@ IN_SHORT = [exchange, cut, gone, bit_in_the_null]
 BESIDES = [pytest.param(spoil, marks=pytest.mark.slow) for spoil in SPOILED if spoil not in IN_SHORT]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoil", [*IN_SHORT, *BESIDES])
 def test_a_damaged_shard_is_named_and_measured_again(finished, whole, scope, copy, spoil):
     spoil(copy)

@@ -49,6 +49,7 @@ def test_a_shard_keeps_what_it_was_measured_with(scope_of, path, tmp_path):
     assert open_survey(directory).notes == ()
 
 
+@pytest.mark.slow
 def test_another_device_or_version_is_noted_in_statistics_and_report(scope_of, path, tmp_path, monkeypatch):
     scope, directory = scope_of("bert"), tmp_path / "s"
     shards = part(scope, path, directory, 1, monkeypatch)
@@ -89,6 +90,7 @@ def test_another_arithmetic_is_refused_by_the_statistics_with_the_shards_names(s
     assert not (directory / "statistics.parquet").exists()
 
 
+@pytest.mark.slow
 def test_a_survey_of_before_opens_without_a_note(scope_of, path, tmp_path):
     directory = surveyed(scope_of("bert"), path, tmp_path / "s", **SHARDS)
     for seal in directory.glob("shards/*/checksums.json"):
@@ -100,6 +102,7 @@ def test_a_survey_of_before_opens_without_a_note(scope_of, path, tmp_path):
     assert set(Store(directory).made().values()) == {None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made", [3, {}, {"device": "x"}, ONE.record() | {"dtype": "float16"}])
 def test_a_damaged_record_is_a_damaged_shard(scope_of, path, tmp_path, made):
     directory = surveyed(scope_of("bert"), path, tmp_path / "s", **SHARDS)

@@ -20,6 +20,8 @@ from headscope.studies.survey.run import Survey
 from tests.angled import angled
 from tests.studies.survey.corpora import WORDS, by_the_jackknife, sentences, statistics, surveyed, table, written
 
+pytestmark = pytest.mark.slow  # what all of it looks at is dear to make
+
 GENRES = ("news", "letters")
 LEXICONS = dict(zip(GENRES, (sorted(set(WORDS))[::2], sorted(set(WORDS))[1::2]), strict=True))
 OF_CHANCE = ("auc_own", "own_at_1", "own_at_10", "in_text", "kappa", "signal", "signal_8")
@@ -61,7 +63,6 @@ def of_layer(directory, layer=0):
     return found[found["null"].isna()].set_index("statistic")
 
 
-@pytest.mark.slow
 def test_what_is_common_to_a_genre_is_topic_by_general_chance_and_not_by_its_own(tmp_path):
     found = of_layer(surveyed(planted(), corpus(tmp_path / "t.jsonl"), tmp_path / "s", references=("layer",)))
     for statistic in OF_CHANCE:
@@ -83,7 +84,6 @@ def survey(tmp_path_factory):
     return surveyed(_scope("gpt2"), corpus(where / "t.jsonl"), where / "s", **options)
 
 
-@pytest.mark.slow
 def test_each_row_is_asked_of_outputs_of_other_documents_of_its_genre(survey, scope_of):
     scope = scope_of("gpt2")
     texts = table(survey, "texts").set_index("text")
@@ -155,7 +155,6 @@ def test_every_figure_that_has_chance_of_other_documents_has_the_matched_one(sur
     assert {"topic_matched", "kappa_matched", "signal_matched", "signal_8_matched"} <= left_out
 
 
-@pytest.mark.slow
 def test_it_does_not_move_with_the_shards(survey, scope_of, tmp_path):
     options = {"stream": True, "metrics": ("cosine", "dot")}
     whole = surveyed(scope_of("gpt2"), corpus(tmp_path / "t.jsonl"), tmp_path / "s", **options)
@@ -174,7 +173,6 @@ def without_genres(path):
     return path
 
 
-@pytest.mark.slow
 def test_the_general_figures_are_those_of_the_same_texts_without_genres_which_gain_nothing(scope_of, tmp_path):
     for name in ("bare", "marked"):
         (tmp_path / name).mkdir()
@@ -195,7 +193,6 @@ def test_the_general_figures_are_those_of_the_same_texts_without_genres_which_ga
     assert "genres" not in json.loads((bare / "manifest.json").read_text())["texts"]
 
 
-@pytest.mark.slow
 def test_a_genre_of_too_few_documents_is_said_and_has_no_chance(scope_of, tmp_path):
     path = corpus(tmp_path / "t.jsonl", genres=("news",), documents=30)
     lone = [{"text": text, "document": "one", "genre": "vlog"} for text in sentences(4, seed=2)]
@@ -215,7 +212,6 @@ def test_a_genre_of_too_few_documents_is_said_and_has_no_chance(scope_of, tmp_pa
     assert "it is of the genre’s words, not of this text’s" in page
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("genres", "said"), [(1, "vlog 0 (1 document)"), (70, "more than 64 genres are marked")])
 def test_without_a_genre_of_enough_documents_there_is_nothing_matched(genres, said, scope_of, tmp_path):
     path = tmp_path / "t.jsonl"

@@ -12,6 +12,8 @@ from headscope import Scope
 from tests.angled import angled, attending
 from tests.studies.survey.corpora import sentences, statistics, surveyed, table, written
 
+pytestmark = pytest.mark.slow  # what all of it looks at is dear to make
+
 OWN, PREVIOUS, EVERYWHERE = 0, 1, 2
 TURN = 2 * math.pi / 40
 
@@ -50,7 +52,6 @@ def figures(directory, statistic: str, head: int, null: str | None = None):
     return found.iloc[0]
 
 
-@pytest.mark.slow
 def test_the_heads_do_what_they_are_built_for(directory):
     weights = table(directory, "patterns")
     weights = weights[weights.layer == 0].groupby("head")[["on_own", "on_previous"]].mean()

@@ -59,6 +59,7 @@ def test_an_untrained_model_gets_no_claim_from_its_own_survey(scope_of, tmp_path
     assert not any(claim in words for words in told for claim in CLAIMS)
 
 
+@pytest.mark.slow
 def test_without_twins_nothing_is_claimed_of_a_head_that_copies(tmp_path):
     path = written(tmp_path / "t.txt", sentences(40, seed=5, least=7, most=7))
     survey = open_survey(surveyed(planted(), path, tmp_path / "s", references=("layer",)))

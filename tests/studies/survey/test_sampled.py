@@ -6,10 +6,12 @@ import json
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from tests.studies.survey.corpora import sentences, statistics, surveyed
 
 
+@pytest.mark.slow
 def test_a_sample_of_parquet_is_the_sample_of_lines(scope_of, tmp_path):
     texts = sentences(60)
     documents = [f"d{n // 3}" for n in range(60)]

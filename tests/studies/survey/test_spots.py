@@ -18,6 +18,7 @@ def scope(scope_of):
     return scope_of("roberta")
 
 
+@pytest.mark.slow
 def test_rows_are_what_readings_answer(scope, tmp_path):
     directory = surveyed(
         scope, written(tmp_path / "t.txt", TEXTS), tmp_path / "s", metrics=("euclidean",), references=("layer",)

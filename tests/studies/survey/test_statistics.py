@@ -113,6 +113,7 @@ def test_a_token_that_no_other_document_has_an_output_for_has_no_chance(tmp_path
     assert auc.difference == pytest.approx(value - auc.chance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of", CELLS)
 def test_classes_hold_the_tokens_that_they_name(survey, rows, of):
     found, mine = statistics(survey), cell(rows, *of)

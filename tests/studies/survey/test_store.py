@@ -123,6 +123,7 @@ def test_a_full_disk_is_a_sentence_and_the_run_can_go_on(scope, texts, whole, tm
     same(surveyed(scope, texts, tmp_path / "full", **SHARDS), whole)
 
 
+@pytest.mark.slow
 def test_other_options_texts_and_models_are_refused_by_name(scope, scope_of, path, tmp_path):
     directory = surveyed(scope, path, tmp_path / "s")
     for options, named in (
@@ -154,6 +155,7 @@ def test_texts_that_change_while_they_are_surveyed_are_noticed(scope, path, tmp_
         survey.run()
 
 
+@pytest.mark.slow
 def test_a_damaged_manifest_is_named(scope, path, tmp_path):
     directory = surveyed(scope, path, tmp_path / "s")
     (directory / "manifest.json").write_text("{")

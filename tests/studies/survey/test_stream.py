@@ -17,6 +17,7 @@ from tests.studies.survey.corpora import by_the_jackknife, sentences, surveyed, 
 TEXTS = sentences(8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["bert", "gpt2", *(pytest.param(n, marks=pytest.mark.slow) for n in ("llama", "electra"))]
 )
@@ -43,6 +44,7 @@ def test_every_row_is_that_of_a_journey(scope_of, name, position, tmp_path, monk
         assert 0 <= row.overlap_input <= 1
 
 
+@pytest.mark.slow
 def test_chance_is_the_same_question_asked_of_the_bank(scope_of, tmp_path):
     scope = scope_of("bert")
     directory = surveyed(scope, written(tmp_path / "t.txt", TEXTS), tmp_path / "s", stream=True, references=("input",))

@@ -18,13 +18,14 @@ from headscope.studies.survey.report.contrasts import contrasts, pairs, unpaired
 from headscope.studies.survey.report.write import write_report
 from tests.studies.survey.corpora import surveyed
 
+pytestmark = pytest.mark.slow  # what all of it looks at is dear to make
+
 
 def read(path: Path) -> pd.DataFrame:
     """A CSV in which only an empty field is missing: a token may be called NA."""
     return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype_backend="numpy_nullable")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [pytest.param("statistics", marks=pytest.mark.slow), "hubs"])
 def test_the_csv_equals_the_table(report, surveys, name):
     written = read(report / "numbers" / f"{name}.csv")
@@ -127,7 +128,6 @@ def test_pairs_differ_in_one_thing(surveys):
     assert len(named) == len(pairs(opened)) == (4 + 2) + 2 + 2 + 3
 
 
-@pytest.mark.slow
 def test_surveys_of_other_texts_are_shown_and_not_subtracted(texts, tmp_path):
     scope, asked = Scope.from_model(*zoo.build("bert", 1)), {"references": ("layer",), "candidates": "words"}
     both = [surveyed(scope, texts, tmp_path / str(count), sample=count, **asked) for count in (18, 12)]
