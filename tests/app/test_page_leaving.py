@@ -46,11 +46,13 @@ def server(gate: Gate, patience: float) -> Iterator[Server]:
 
 
 @pytest.fixture
-def page(browser: Browser, server: Server) -> Browser:
+def page(browser: Browser, server: Server) -> Iterator[Browser]:
     browser.errors.clear()
     browser.open(server.address)
     browser.wait(SHOWN)
-    return browser
+    yield browser
+    if isinstance(browser, Chromium):  # what a test held back holds up no other
+        browser.page.unroute_all(behavior="ignoreErrors")
 
 
 def whole(page: Browser, server: Server) -> None:

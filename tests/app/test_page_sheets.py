@@ -64,7 +64,7 @@ VIEWS: dict[str, tuple[str, str, Sheets]] = {
     ),
     "atlas": (
         "view=atlas&token=11",
-        "#atlas tbody tr:last-child .found",
+        "#atlas .found",
         lambda reading: [reading.atlas(11).sheets()[0]],
     ),
     "attention": (
