@@ -165,6 +165,28 @@ def test_a_line_fails_where_its_identity_is_broken(build, monkeypatch, line, mod
     assert not verdict.holds
 
 
+def test_values_normalised_in_one_layer_excuse_no_other(build, monkeypatch):
+    scope = Scope.from_model(*build("deepseek-v3"))
+    feed, last = scope.bench.opened.feed, scope.card.layers - 1
+    original = feed.projected
+
+    def clipped(rows, layer, *rest):
+        found = original(rows, layer, *rest)
+        return found.clamp(-0.01, 0.01) if layer == last else found
+
+    monkeypatch.setattr(feed, "projected", clipped)
+    checks = {check.name: check for check in verify(scope).checks}
+    assert checks["projections per head"].holds is False
+    assert f"at layer {last}" in checks["projections per head"].found
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_proves_the_norm_as_exactly(build, dtype):
+    model, tokenizer = build("deepseek-v3")
+    checks = {check.name: check for check in verify(Scope.from_model(model.to(dtype), tokenizer)).checks}
+    assert checks["projections per head"].holds is None
+
+
 def test_every_line_has_a_fault_that_it_finds(build):
     assert {check.name for check in verify(Scope.from_model(*build("bert"))).checks} == {line for line, _, _ in FAULTS}
 
