@@ -76,6 +76,13 @@ class Browser(ABC):
     def go(self, steps: int) -> None:
         """Back (−1), forward (1), or load again (0)."""
 
+    def alive(self) -> bool:
+        """Does it still answer?"""
+        try:
+            return bool(self.js("1") == 1)
+        except Exception:  # each engine has its own for a program that is gone
+            return False
+
     def click(self, selector: str) -> None:
         """Click the middle of an element."""
         self.point(selector, click=True)

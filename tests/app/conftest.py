@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from functools import cache
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -78,20 +77,30 @@ def reader(demo: Scope) -> Iterator[TestClient]:
 
 @pytest.fixture(scope="session")
 def _opened() -> Iterator[Callable[[str], Browser]]:
-    """A browser by its name, opened when it is first asked for and kept until the end."""
-    with ExitStack() as stack:
+    """A browser by its name, opened when it is first asked for and kept until the end.
 
-        @cache
-        def opened(name: str) -> Browser:
+    One that has died under a test is opened anew for the next: that test has failed, and it alone.
+    """
+    kept: dict[str, tuple[Browser, ExitStack]] = {}
+
+    def opened(name: str) -> Browser:
+        if name in kept and not kept[name][0].alive():
+            with suppress(Exception):  # a dead browser says so once more when it is closed
+                kept.pop(name)[1].close()
+        if name not in kept:
+            stack = ExitStack()
             try:
                 browser: Browser = stack.enter_context(BROWSERS[name]())
             except Missing as missing:
                 if os.environ.get("HEADSCOPE_REQUIRE_BROWSERS") == "1":
                     pytest.fail(f"HEADSCOPE_REQUIRE_BROWSERS is set, and there is {missing}")
                 pytest.skip(str(missing))
-            return browser
+            kept[name] = browser, stack
+        return kept[name][0]
 
-        yield opened
+    yield opened
+    for _, stack in kept.values():
+        stack.close()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

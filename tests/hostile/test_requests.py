@@ -277,9 +277,13 @@ def _bytes(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    "examples", [40, pytest.param(150, marks=pytest.mark.slow), pytest.param(6000, marks=pytest.mark.long)]
+    "examples",
+    [
+        pytest.param(40, marks=pytest.mark.slow),
+        pytest.param(150, marks=pytest.mark.slow),
+        pytest.param(6000, marks=pytest.mark.long),
+    ],
 )
 def test_every_request_is_answered_in_order(
     client: TestClient, described: Described, cache: Path, examples: int

@@ -248,9 +248,13 @@ def tried(scope_of: Callable[[str], Scope], root: Path, _cache_of_its_own: Path)
         yield one
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    "count", [6, pytest.param(30, marks=pytest.mark.slow), pytest.param(500, marks=pytest.mark.long)]
+    "count",
+    [
+        pytest.param(6, marks=pytest.mark.slow),
+        pytest.param(30, marks=pytest.mark.slow),
+        pytest.param(500, marks=pytest.mark.long),
+    ],
 )
 def test_every_directory_is_read_as_it_was_written_or_refused_in_a_sentence(
     root: Path, tried: Apart, count: int
