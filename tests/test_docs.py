@@ -119,6 +119,7 @@ def test_what_the_references_mean_stands_there_in_the_same_words():
         assert f"| `{name}` | {meaning} |" in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reference", ["input", "layer"])
 def test_the_tables_of_both_references_are_what_look_prints(demo, capsys, monkeypatch, reference):
     monkeypatch.setenv("COLUMNS", "80")

@@ -37,6 +37,7 @@ def test_a_text_of_one_token_writes_the_tokens_own_encoding_at_layer_0(name, bui
     assert_z_is_the_own_encoding(Scope.from_model(model, bare(tokenizer)), "e")
 
 
+@pytest.mark.slow
 def test_so_does_the_demo_model(demo):
     import copy
 

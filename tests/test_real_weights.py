@@ -35,6 +35,7 @@ def test_the_demo_models_values_neighbours_and_z_are_those_of_the_formulas(demo)
             assert torch.allclose(apart.sort().values[:15], near.distances[head].double(), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_closed_form_is_used_on_real_weights(demo, stories):
     for scope in (demo, stories):
         for layer in range(scope.card.layers):

@@ -76,7 +76,7 @@ def reader(demo: Scope) -> Iterator[TestClient]:
 
 
 @pytest.fixture(scope="session")
-def _opened() -> Iterator[Callable[[str], Browser]]:
+def opened() -> Iterator[Callable[[str], Browser]]:
     """A browser by its name, opened when it is first asked for and kept until the end.
 
     One that has died under a test is opened anew for the next: that test has failed, and it alone.
@@ -117,9 +117,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def browser(request: pytest.FixtureRequest, _opened: Callable[[str], Browser]) -> Iterator[Browser]:
+def browser(request: pytest.FixtureRequest, opened: Callable[[str], Browser]) -> Iterator[Browser]:
     """A browser engine, with a page of 1440 × 900 pixels; left when the test ends: a page goes on asking its server."""
-    one = _opened(request.param)
+    one = opened(request.param)
     one.resize(1440, 900)
     yield one
     one.open("about:blank")
@@ -140,9 +140,9 @@ def fresh(browser: Chromium) -> Iterator[Callable[..., Chromium]]:
 
 
 @pytest.fixture
-def browsers(_opened: Callable[[str], Browser]) -> dict[str, Browser]:
+def browsers(opened: Callable[[str], Browser]) -> dict[str, Browser]:
     """Every browser engine, by its name."""
-    return {name: _opened(name) for name in sorted(BROWSERS)}
+    return {name: opened(name) for name in sorted(BROWSERS)}
 
 
 @pytest.fixture

@@ -48,6 +48,7 @@ def gate(scope: Scope, server: Server) -> Iterator[Gate]:
         yield one
 
 
+@pytest.mark.slow
 def test_the_next_click_finds_all_at_hand(server: Server, gate: Gate) -> None:
     question = {"text": TEXT, "layer": 1, "html": True}
     assert ask(server, "nearest", **question).status_code == 200
@@ -60,6 +61,7 @@ def test_the_next_click_finds_all_at_hand(server: Server, gate: Gate) -> None:
     assert gate.steps == steps, "the model was run again"
 
 
+@pytest.mark.slow
 def test_the_layer_that_a_reader_stays_on_gets_its_table(scope: Scope, server: Server) -> None:
     vocabulary, spot = scope.bench.vocabulary, scope.read(TEXT).spots[1]
 
@@ -94,6 +96,7 @@ def test_it_makes_way_for_who_asks_and_goes_on_after(server: Server, gate: Gate)
         assert made.result().json() == READY
 
 
+@pytest.mark.slow
 def test_it_ends_when_nobody_is_there(server: Server, gate: Gate) -> None:
     gate.close(after=2)
     visitor = Visitor(server, "ahead", {"text": TEXT, "layer": 2})
@@ -126,6 +129,7 @@ def test_nothing_that_was_used_makes_room_for_it(scope: Scope) -> None:
             assert gate.steps == 0, "it was forgotten"
 
 
+@pytest.mark.slow
 def test_who_serves_the_public_makes_nothing_unasked(scope: Scope) -> None:
     with Server(create_app(scope, limits=PUBLIC)) as server:
         answer = ask(server, "ahead")

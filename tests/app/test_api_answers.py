@@ -90,6 +90,7 @@ def test_background_is_what_the_library_finds(reader: TestClient, demo: Scope, q
     assert answer == json.loads(json.dumps(found.to_dict()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shared", "other_mask", "other_reference"),
     [
@@ -169,12 +170,14 @@ def tiny(scope_of: object) -> Iterator[TestClient]:
         yield one
 
 
+@pytest.mark.slow
 def test_a_model_without_position_embeddings_says_so(tiny: TestClient) -> None:
     answer = tiny.post(f"{API}/nearest", json={"k": 2}).json()
     assert answer["use_position"] is False
     assert any("adds no position embedding" in note for note in answer["notes"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "question", "sheets"),
     [

@@ -101,6 +101,7 @@ def test_what_cannot_be_is_refused_with_a_sentence(
     assert said in answer.json()["error"]
 
 
+@pytest.mark.slow
 def test_effects_of_a_text_that_takes_too_long_are_left_to_the_command_line(demo: Scope) -> None:
     with TestClient(create_app(demo, limits=Limits(effects=73 * 8)), base_url="http://127.0.0.1") as client:
         assert client.post(f"{API}/effects", json={"text": "Fruit flies like a banana."}).status_code == 200

@@ -69,6 +69,7 @@ def drawn(found: Any) -> list[tuple[float, float]]:
     return [(x, y) for part in parts for x, y in part.tolist()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["pca", "tsne"])
 def test_a_map_is_the_librarys(client: TestClient, own: Scope, method: str) -> None:
     question = PCA | {"method": method, "perplexity": 10.0, "seed": 3}
@@ -85,6 +86,7 @@ def test_a_map_is_the_librarys(client: TestClient, own: Scope, method: str) -> N
     assert client.post(f"{API}/map", json=question).json() == told
 
 
+@pytest.mark.slow
 def test_a_new_text_is_placed_into_a_map(client: TestClient, own: Scope) -> None:
     ground = asked(client, **PCA)
     told = asked(client, **PCA, text=OTHER, into=ground["texts"][0]["text"])
@@ -96,6 +98,7 @@ def test_a_new_text_is_placed_into_a_map(client: TestClient, own: Scope) -> None
     assert both == drawn(own_map.place(own.read(OTHER)))
 
 
+@pytest.mark.slow
 def test_progress_is_told_and_others_are_answered_meanwhile(slow: TestClient) -> None:
     question = PCA | {"method": "tsne"}
     answer = slow.post(f"{API}/map", json=question)
@@ -124,6 +127,7 @@ def ended(client: TestClient, key: str) -> None:
     raise AssertionError("the line stays taken")
 
 
+@pytest.mark.slow
 def test_a_map_that_nobody_waits_for_ends(slow: TestClient) -> None:
     question = PCA | {"method": "tsne"}
     key = slow.post(f"{API}/map", json=question).json()["map"]["key"]
@@ -141,6 +145,7 @@ def test_a_map_that_nobody_waits_for_ends(slow: TestClient) -> None:
     slow.delete(f"{API}/map/{key}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("question", "said"),
     [
@@ -161,6 +166,7 @@ def test_a_choice_that_is_not_open_is_a_sentence(client: TestClient, question: d
     assert said in answer.json()["error"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("into", [None, "a" * 101])
 def test_long_texts_are_refused_on_either_side(own: Scope, into: str | None) -> None:
     with TestClient(create_app(own, limits=Limits(characters=100)), base_url="http://127.0.0.1") as client:
@@ -169,6 +175,7 @@ def test_long_texts_are_refused_on_either_side(own: Scope, into: str | None) -> 
         assert answer.status_code == 413
 
 
+@pytest.mark.slow
 def test_a_map_that_is_not_there_is_said(client: TestClient) -> None:
     for path in ("map/none", "map/none/points"):
         answer = client.get(f"{API}/{path}")
@@ -177,6 +184,7 @@ def test_a_map_that_is_not_there_is_said(client: TestClient) -> None:
     assert client.delete(f"{API}/map/none").status_code == 404
 
 
+@pytest.mark.slow
 def test_points_that_were_forgotten_are_made_again(own: Scope) -> None:
     tight = Scope.from_model(own.bench.opened.model, own.bench.opened.names.tokenizer, cache_bytes=100 * 2**10)
     with TestClient(create_app(tight), base_url="http://127.0.0.1") as client:
@@ -188,6 +196,7 @@ def test_points_that_were_forgotten_are_made_again(own: Scope) -> None:
         assert points(client, first["key"])
 
 
+@pytest.mark.slow
 def test_isolated_is_made_first(client: TestClient) -> None:
     answer = client.post(f"{API}/map", json=PCA | {"reference": "isolated"})
     assert answer.status_code == 409

@@ -163,6 +163,7 @@ def test_an_address_that_is_not_there(reader: TestClient, path: str, status: int
     assert path in answer.json()["error"]
 
 
+@pytest.mark.slow
 def test_another_model_is_opened_where_that_is_allowed(demo: Scope, scope_of: object) -> None:
     opened = []
 

@@ -78,6 +78,7 @@ def asked(address: str, **question: Any) -> Any:
     return httpx.post(f"{address}/api/v1/nearest", json=question, timeout=60).raise_for_status().json()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strips", [True, False], ids=["stripped", "whole"])
 def test_a_foreign_page_is_refused_behind_it_too(prefixed: Server, proxy: Proxy, strips: bool) -> None:
     with proxy(prefixed.address, strips) as address:

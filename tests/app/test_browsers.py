@@ -7,11 +7,11 @@ from collections.abc import Callable
 from tests.app.browsers import Browser, Chromium
 
 
-def test_one_that_has_died_is_opened_anew_for_the_next_test(_opened: Callable[[str], Browser]) -> None:
-    first = _opened("chromium")
+def test_one_that_has_died_is_opened_anew_for_the_next_test(opened: Callable[[str], Browser]) -> None:
+    first = opened("chromium")
     assert isinstance(first, Chromium)
-    assert _opened("chromium") is first
+    assert opened("chromium") is first
     first.page.close()
     assert not first.alive()
-    assert _opened("chromium") is not first
-    assert _opened("chromium").alive()
+    assert opened("chromium") is not first
+    assert opened("chromium").alive()

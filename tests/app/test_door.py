@@ -63,6 +63,7 @@ def test_its_own_origins_are_told_from_others(origin: str, host: str, own: bool)
     assert Door(hosts=["lab.example"]).owns(origin, host) is own
 
 
+@pytest.mark.slow
 def test_more_than_one_name_may_be_told(demo: Scope) -> None:
     app = create_app(demo, allow_hosts=["lab.example", "other.example:81"])
     with TestClient(app, base_url="http://127.0.0.1") as client:
@@ -74,6 +75,7 @@ def test_more_than_one_name_may_be_told(demo: Scope) -> None:
         assert client.post("/api/v1/read", json={}, headers=own | {"Origin": "https://x.example"}).status_code == 403
 
 
+@pytest.mark.slow
 def test_frames_that_are_allowed_stand_in_the_policy(demo: Scope) -> None:
     with TestClient(create_app(demo, allow_frames=["https://A.example", "http://localhost:8888"])) as client:
         policy = client.get("/", headers={"Host": "127.0.0.1"}).headers["Content-Security-Policy"]

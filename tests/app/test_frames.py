@@ -68,6 +68,7 @@ def test_a_frame_that_is_allowed_shows_the_page_whole(browser: Chromium, demo: S
         assert browser.errors == []
 
 
+@pytest.mark.slow
 def test_the_allowed_site_still_cannot_ask_for_itself(browser: Chromium, demo: Scope) -> None:
     with embedding() as site, Server(create_app(demo, allow_frames=[site])) as running:
         browser.open(f"{site}/?of=about:blank")

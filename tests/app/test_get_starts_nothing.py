@@ -118,6 +118,7 @@ def test_a_model_that_is_not_open_is_said_to_be_not_open(watched: Watched) -> No
         assert answer.json()["error"] == "the model 'gpt2' is not open here: open it by POST /models."
 
 
+@pytest.mark.slow
 def test_files_are_had_once_the_sheet_was_asked_for(own: Watched) -> None:
     for query, name in (
         ("text=New+words", "neighbors.csv"),

@@ -167,6 +167,7 @@ def test_a_file_is_not_made_for_nobody(file: str, server: Server, undisturbed: S
     assert one.content == two.content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("route", "step"), [("effects", 1), ("effects", 4), ("atlas", 4)])
 def test_what_is_at_hand_is_answered_at_once_meanwhile(route: str, step: int, server: Server, gate: Gate) -> None:
     gate.close(after=step)  # in a run of the text, or while the vocabulary is encoded, which others have to wait for
@@ -180,6 +181,7 @@ def test_what_is_at_hand_is_answered_at_once_meanwhile(route: str, step: int, se
     visitor.leave()
 
 
+@pytest.mark.slow
 def test_it_goes_on_while_another_waits_for_the_same(server: Server, gate: Gate) -> None:
     gate.close(after=1)
     before = gate.steps
@@ -201,6 +203,7 @@ def test_it_goes_on_while_another_waits_for_the_same(server: Server, gate: Gate)
     assert answers[0].content == answers[1].content
 
 
+@pytest.mark.slow
 def test_who_asks_the_same_takes_no_place_in_the_line(scope: Scope) -> None:
     with Server(create_app(scope, limits=Limits(waiting=0))) as server, Gate(scope) as gate:
         while ask(server, "nearest").status_code == 503:
@@ -336,6 +339,7 @@ def test_a_visitor_who_leaves_before_he_is_told_to_wait_counts_as_gone(endless: 
     leave(endless, f"map/{other}")
 
 
+@pytest.mark.slow
 def test_a_server_that_ends_waits_for_no_work(scope: Scope) -> None:
     with Gate(scope) as gate:
         with Server(create_app(scope)) as server:

@@ -107,6 +107,7 @@ def test_a_job_that_fails_leaves_the_line(line: Line) -> None:
     run(fail())
 
 
+@pytest.mark.slow
 def test_a_full_server_says_when_to_come_back(demo: Scope) -> None:
     with Server(create_app(demo, limits=Limits(waiting=0))) as server, ThreadPoolExecutor(8) as visitors:
         while httpx.post(f"{server.address}/api/v1/nearest", json={}, timeout=60).status_code == 503:

@@ -71,6 +71,7 @@ def test_layer_head_and_token_switch_without_a_request(browser: Browser, file: P
     assert not browser.errors
 
 
+@pytest.mark.slow
 def test_it_is_reached_with_the_keyboard(browser: Browser, file: Path) -> None:
     browser.open(file.as_uri())
     drawn(browser, "1.0.")
@@ -86,6 +87,7 @@ def test_it_is_reached_with_the_keyboard(browser: Browser, file: Path) -> None:
     assert browser.js("document.activeElement.dataset.choose") == "2"
 
 
+@pytest.mark.slow
 def test_without_a_script_the_tables_are_there(fresh: Callable[..., Chromium], file: Path) -> None:
     page = fresh(java_script_enabled=False)
     page.open(file.as_uri())
@@ -139,6 +141,7 @@ def test_plots_are_drawn_by_the_library_that_the_file_brings(
     assert not browser.errors
 
 
+@pytest.mark.slow
 def test_a_cell_of_the_atlas_chooses_its_layer_and_head(browser: Browser, demo: Scope, tmp_path: Path) -> None:
     browser.open(demo.read("A fox sleeps.").show("atlas").save(tmp_path / "atlas.html").as_uri())
     drawn(browser, "1.0.")
@@ -183,6 +186,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, P
         thread.join()
 
 
+@pytest.mark.slow
 def test_where_a_host_lets_no_script_run_the_tables_stand(
     fresh: Callable[..., Chromium], file: Path, elsewhere: tuple[str, Path]
 ) -> None:

@@ -109,6 +109,7 @@ def test_the_process_grows_by_no_more_than_the_budget(demo: Scope) -> None:
                 assert resident() - before < 1.1 * budget + 2**27  # what a question takes while it is worked out
 
 
+@pytest.mark.slow
 def test_the_page_says_what_is_kept(page: Browser, server: Server, demo: Scope) -> None:
     page.click("#model button")
     wanted = f"of {sized(demo.memory.budget)}."

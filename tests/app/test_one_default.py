@@ -105,6 +105,7 @@ def test_at_layer_0_it_is_the_experiments(ask: Ask) -> None:
     assert first | {"reference": "input"} == ask(reference="input")
 
 
+@pytest.mark.slow
 def test_it_stands_in_one_place(demo: Scope, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(defaults, "REFERENCE", "input")
     reading = demo.read(defaults.TEXT)

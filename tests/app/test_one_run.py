@@ -28,6 +28,7 @@ def runs(demo: Scope, client: TestClient) -> Iterator[list[int]]:
     handle.remove()
 
 
+@pytest.mark.slow
 def test_changing_the_view_never_runs_the_model_again(client: TestClient, runs: list[int]) -> None:
     text = "Only one run of this text"
     client.post(f"{API}/read", json={"text": text})
@@ -47,6 +48,7 @@ def test_changing_the_view_never_runs_the_model_again(client: TestClient, runs: 
     assert len(long) == 1
 
 
+@pytest.mark.slow
 def test_another_mask_is_another_run(client: TestClient, runs: list[int]) -> None:
     for mask in ("model", "causal", "full", "causal"):
         client.post(f"{API}/read", json={"text": "Masks", "mask": mask})
@@ -54,6 +56,7 @@ def test_another_mask_is_another_run(client: TestClient, runs: list[int]) -> Non
     assert runs.count(length) == 3  # a mask is proved once too, on a probe of another length
 
 
+@pytest.mark.slow
 def test_a_comparison_runs_the_model_once_for_each_mask(client: TestClient, runs: list[int]) -> None:
     text = "Two masks and two references"
     length = len(client.post(f"{API}/read", json={"text": text}).json()["tokens"])

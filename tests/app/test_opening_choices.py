@@ -59,6 +59,7 @@ def opened(client: TestClient, **asked: Any) -> Any:
     return told
 
 
+@pytest.mark.slow
 def test_a_base_and_an_adapter_are_opened_together(client: TestClient, places: tuple[str, str]) -> None:
     base, adapter = places
     told = opened(client, model=base, adapter=adapter)
@@ -67,11 +68,13 @@ def test_a_base_and_an_adapter_are_opened_together(client: TestClient, places: t
     assert read["model"]["name"] == f"{base} + {adapter}"
 
 
+@pytest.mark.slow
 def test_an_adapter_alone_brings_its_base(client: TestClient, places: tuple[str, str]) -> None:
     base, adapter = places
     assert opened(client, adapter=adapter)["card"]["name"] == f"{base} + {adapter}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quantize", ["4bit", "8bit"])
 def test_weights_are_packed_where_that_is_chosen(client: TestClient, opener: Opener, quantize: str) -> None:
     """Which needs bitsandbytes; where it is not there the page says what brings it."""
@@ -90,6 +93,7 @@ def test_weights_are_packed_where_that_is_chosen(client: TestClient, opener: Ope
         assert "bitsandbytes" in read["model"]["arithmetic"]
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_told_without_the_command_lines_options(client: TestClient, places: tuple[str, str]) -> None:
     lost = Path(places[1]).parent / "lost"
     lost.mkdir()
@@ -107,6 +111,7 @@ def test_something_has_to_be_named(client: TestClient, asked: Any) -> None:
     assert refused.json()["error"] == "name a model, or an adapter, which names its base."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("adapter", ["//host/share", "/dev/zero", "/proc/self", r"\\host\share"])
 @pytest.mark.parametrize("spelled", [False, True])
 def test_an_adapter_is_looked_up_only_where_a_model_is(

@@ -74,6 +74,7 @@ def test_an_address_that_names_no_reference_means_the_layers_own(
     shows(page, ask(token=11, layer=3, reference=meant))
 
 
+@pytest.mark.slow
 def test_address_of_another_model_is_said(page: Browser, server: Server, ask: Ask) -> None:
     page.open(f"{server.address}/?layer=1&model=FacebookAI/roberta-base")
     shows(page, ask(layer=1))

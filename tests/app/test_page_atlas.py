@@ -94,6 +94,7 @@ def test_a_cell_leads_to_its_layer_and_head(page: Browser, ask: Ask) -> None:
     page.wait("document.querySelectorAll('#atlas .atlas').length === 1 && document.querySelector('#atlas .found')")
 
 
+@pytest.mark.slow
 def test_arrows_move_through_the_grid(page: Browser) -> None:
     opened(page)
     page.js("document.querySelector('#atlas tbody button').focus()")
@@ -120,6 +121,7 @@ def test_the_atlas_is_in_the_address(page: Browser, server: Server, ask: Ask) ->
     assert page.js(CELLS) == [cells(ask("atlas", token=5, metric="euclidean", space="embedding"))]
 
 
+@pytest.mark.slow
 def test_a_narrow_atlas_scrolls_in_its_own_container(page: Browser) -> None:
     page.resize(390, 844)
     opened(page)

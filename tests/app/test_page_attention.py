@@ -77,6 +77,7 @@ def test_the_selection_is_shared_and_in_the_address(page: Browser, server: Serve
     assert text(page, "#neighbors .head[aria-pressed=true]") == "head 2"
 
 
+@pytest.mark.slow
 def test_arrows_and_pointer_tell_the_numbers(page: Browser) -> None:
     choose(page, "view", "attention")
     page.wait("document.querySelector('#attention td')")

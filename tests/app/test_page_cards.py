@@ -91,6 +91,7 @@ def test_written_against_attended_is_unfolded_and_stays_so(page: Browser, server
     page.wait("document.querySelector('.against caption')?.textContent.startsWith('L2H5')", 30)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", [0, 2, 5])
 def test_words_are_whole_and_the_others_are_a_page_further(page: Browser, server: Server, ask: Ask, layer: int) -> None:
     page.open(f"{server.address}/?token=11&layer={layer}")
@@ -106,6 +107,7 @@ def test_words_are_whole_and_the_others_are_a_page_further(page: Browser, server
     assert seen == {str(head) for head in range(12)}
 
 
+@pytest.mark.slow
 def test_the_page_of_the_chosen_head_is_shown_and_arrows_turn_pages(page: Browser, server: Server, ask: Ask) -> None:
     page.resize(600, 900)
     page.open(f"{server.address}/?token=11&layer=2&head=11")
@@ -118,6 +120,7 @@ def test_the_page_of_the_chosen_head_is_shown_and_arrows_turn_pages(page: Browse
     page.wait(f"document.activeElement.cellIndex === {before - 1} && document.activeElement.checkVisibility()")
 
 
+@pytest.mark.slow
 def test_the_nearest_has_the_longest_bar_two_decimals_and_its_number_in_full(page: Browser) -> None:
     tos, distances, titles, seen = page.js(
         "['to', 'value', 'title', 'num'].map((what) => [...document.querySelectorAll('#neighbors td[data-head=\"0\"]')]"

@@ -96,12 +96,14 @@ def test_the_selected_head_is_marked_in_every_view(page: Browser, server: Server
     assert chosen(page)["head"] == "7"
 
 
+@pytest.mark.slow
 def test_pointing_at_a_head_marks_it_wherever_it_stands(page: Browser) -> None:
     page.hover("#neighbors tbody td:nth-child(5)")
     page.wait("document.querySelectorAll('.head.marked').length === 2")
     assert page.js("[...document.querySelectorAll('.head.marked')].map((e) => e.dataset.choose)") == ["3", "3"]
 
 
+@pytest.mark.slow
 def test_a_position_in_the_second_table_leads_to_its_token(page: Browser, ask: Ask) -> None:
     position = page.js("document.querySelector('#positions tbody tr:nth-child(3) td').dataset.position")
     page.click("#positions tbody tr:nth-child(3) td")
@@ -126,6 +128,7 @@ def test_single_keys_press_what_the_page_shows(page: Browser, ask: Ask) -> None:
     page.wait("!document.querySelector('#side').checkVisibility()")
 
 
+@pytest.mark.slow
 @with_a_focused_window
 def test_a_text_is_written_with_the_keys_and_no_letter_of_it_acts(page: Browser, ask: Ask) -> None:
     page.press("t")
@@ -153,6 +156,7 @@ def test_the_shortcuts_are_listed_and_can_be_switched_off(page: Browser, ask: As
     page.js("localStorage.clear()")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(720, 450), (1440, 560)])  # 1440 × 900 at 200 %, and a low window
 def test_a_low_page_leaves_its_height_to_the_tables(page: Browser, size: tuple[int, int]) -> None:
     page.resize(*size)

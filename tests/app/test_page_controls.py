@@ -26,6 +26,7 @@ def test_first_view_is_the_experiments_question(page: Browser, ask: Ask) -> None
     shows(page, ask())
 
 
+@pytest.mark.slow
 @pytest.mark.engines
 def test_tables_have_text_at_first_paint(page: Browser) -> None:
     page.wait("performance.getEntriesByName('first-contentful-paint').length")
@@ -53,6 +54,7 @@ def test_text_is_read_by_enter_and_by_the_button(page: Browser, ask: Ask) -> Non
     assert chosen(page)["text"] == "A bank of money"
 
 
+@pytest.mark.slow
 def test_token_is_selected_by_a_click(page: Browser, ask: Ask) -> None:
     page.click("#tokens [data-position='11']")
     shows(page, ask(token=11))
@@ -60,6 +62,7 @@ def test_token_is_selected_by_a_click(page: Browser, ask: Ask) -> None:
     assert "banana" in text(page, "#title")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "value", "question"),
     [
@@ -113,6 +116,7 @@ def test_what_has_no_effect_is_not_shown(page: Browser) -> None:
     assert page.js("[...document.querySelectorAll('#side > h2')].some((e) => e.checkVisibility())") is False
 
 
+@pytest.mark.slow
 def test_nothing_is_struck_through_and_a_closed_choice_in_an_address_says_why(page: Browser, server: Server) -> None:
     page.open(f"{server.address}/?compare=reference")
     page.wait("document.querySelector('#neighbors td')")
@@ -151,6 +155,7 @@ def test_advanced_stays_as_it_was_left_and_opens_where_an_address_sets_something
     assert page.errors == []
 
 
+@pytest.mark.slow
 def test_every_neighbour_is_marked_by_its_kind(page: Browser, ask: Ask) -> None:
     page.click("#tokens [data-position='11']")
     choose(page, "layer", 1)
@@ -182,6 +187,7 @@ def test_the_experiments_reference_changes_the_table_above_layer_0_and_says_what
     assert text(page, "#notes") == ""
 
 
+@pytest.mark.slow
 def test_own_token_is_marked_and_its_rank_stands_last(page: Browser, ask: Ask) -> None:
     for head in ask()["heads"]:
         cell = f"document.querySelector('#neighbors tfoot tr').cells[{head['head'] + 1}].textContent"
@@ -193,6 +199,7 @@ def test_own_token_is_marked_and_its_rank_stands_last(page: Browser, ask: Ask) -
         assert page.js(cell).split()[0] == f"#{head['own']['rank']}"
 
 
+@pytest.mark.slow
 def test_token_under_the_pointer_is_marked_in_every_column(page: Browser) -> None:
     page.hover("#tokens [data-position='11']")
     page.wait("document.querySelectorAll('#positions td.marked').length === 12")
@@ -204,6 +211,7 @@ def test_token_under_the_pointer_is_marked_in_every_column(page: Browser) -> Non
     assert "banana id 15212" in text(page, "#readout")
 
 
+@pytest.mark.slow
 def test_overtaken_requests_never_paint(page: Browser, ask: Ask) -> None:
     page.js("[1, 2, 3, 4, 5].forEach((n) => document.querySelector(`[name=layer][value='${n}']`).click())")
     shows(page, ask(layer=5))
@@ -211,6 +219,7 @@ def test_overtaken_requests_never_paint(page: Browser, ask: Ask) -> None:
     assert page.js(labels("neighbors", 0)) == [one["label"] for one in ask(layer=5)["heads"][0]["neighbors"]]
 
 
+@pytest.mark.slow
 def test_each_control_and_table_is_explained_with_its_formula(page: Browser) -> None:
     sentences = page.js("[...document.querySelectorAll('#controls .says, .figure .says')].map((e) => e.textContent)")
     controls, tables = page.js("['[data-control]', '.figure caption'].map((e) => document.querySelectorAll(e).length)")

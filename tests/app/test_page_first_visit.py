@@ -14,6 +14,7 @@ from tests.app.serving import Server
 Ask = Callable[..., Any]
 
 
+@pytest.mark.slow
 def test_an_address_may_name_its_token_by_the_word(page: Browser, server: Server, ask: Ask) -> None:
     ask(layer=1)  # the answer that the page is sent with where the word is not looked at
     page.open(f"{server.address}/?word=Banana&layer=1")

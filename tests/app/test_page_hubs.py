@@ -82,6 +82,7 @@ def test_the_switch_is_in_the_address_and_goes_off_again(page: Browser, server: 
     assert "hubs" not in page.js("location.search")
 
 
+@pytest.mark.slow
 def test_it_is_not_shown_where_it_has_no_meaning(page: Browser) -> None:
     unfold(page, "[data-control=hubs]")
     here = "document.querySelector('[data-control=hubs]').checkVisibility()"

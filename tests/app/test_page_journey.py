@@ -46,6 +46,7 @@ def numbers(page: Browser, rows: str) -> list[list[float]]:
     return [[float(cell) if cell.strip() != "–" else float("nan") for cell in row] for row in found]
 
 
+@pytest.mark.slow
 def test_the_selected_token_stands_stage_by_stage_as_the_api_tells_it(journey: Browser, ask: Ask) -> None:
     told = ask("journey")
     token = told["tokens"][11]

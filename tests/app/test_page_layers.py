@@ -39,6 +39,7 @@ def numbers(page: Browser, name: str) -> list[float]:
     return [float(cell.replace("−", "-").replace(",", "")) for cell in column(page, name)]
 
 
+@pytest.mark.slow
 def test_every_number_is_the_apis(layers: Browser, ask: Ask) -> None:
     glance, mixing, atlas = ask("glance")["heads"], ask("mixing")["layers"], ask("atlas", token=11)["cells"]
     assert layers.js(HEADS) == [[head["layer"], head["head"]] for head in glance]

@@ -18,6 +18,7 @@ def told(page: Browser) -> str:
     return " ".join(page.js("document.querySelector('#steps').textContent").split())
 
 
+@pytest.mark.slow
 def test_it_names_the_head_that_ranks_the_own_token_best(page: Browser, ask: Ask) -> None:
     answer = ask()
     best = min(answer["heads"], key=lambda head: head["own"]["rank"])

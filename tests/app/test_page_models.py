@@ -152,6 +152,7 @@ def test_a_link_to_a_model_that_is_nowhere_says_why(browser: Browser, many: Any)
     assert opened == ["nowhere"]
 
 
+@pytest.mark.slow
 def test_where_no_model_may_be_opened_a_link_asks_nothing(browser: Browser, server: Server) -> None:
     browser.open(f"{server.address}{LINK}")
     shows(browser, asked(server, layer=1, token=2))

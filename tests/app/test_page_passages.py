@@ -62,6 +62,7 @@ class TestGiven:
         near = reading.nearest(1)
         assert [[one["id"] for one in head["neighbors"]] for head in answer["heads"]] == near.ids.tolist()
 
+    @pytest.mark.slow
     def test_an_address_gives_files_of_it_and_the_program_that_reads_it(
         self, client: TestClient, llama: Scope, query: str, given: Any
     ) -> None:
@@ -161,6 +162,7 @@ def test_a_switch_makes_the_text_a_message_and_the_address_says_so(
     assert page.errors == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_view_asks_about_the_chat(browser: Browser, chatting: Server, view: str) -> None:
     page = opened(browser, chatting, "text=a+dog&chat=true&token=1")
@@ -175,6 +177,7 @@ def test_every_view_asks_about_the_chat(browser: Browser, chatting: Server, view
     assert page.errors == []
 
 
+@pytest.mark.slow
 def test_ids_of_an_address_are_read_until_a_text_is_written(browser: Browser, chatting: Server, llama: Scope) -> None:
     page = opened(browser, chatting, "ids=0,88,12,40")
     assert labels(page) == [token.label for token in llama.tokens(ids=[0, 88, 12, 40])]

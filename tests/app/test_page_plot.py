@@ -64,6 +64,7 @@ def saved(page: Browser) -> Callable[[str], bytes]:
     return press
 
 
+@pytest.mark.slow
 def test_a_plot_has_a_name_a_sentence_and_a_click(page: Browser) -> None:
     drawn(page)
     assert page.js("document.querySelector('#plot-probe [role=img]').ariaLabel") == "A line. It rises."
@@ -87,6 +88,7 @@ def test_a_plot_is_saved_for_a_paper(page: Browser, saved: Callable[[str], bytes
     assert struct.unpack(">II", png[16:24]) == (2100, 1320)
 
 
+@pytest.mark.slow
 @pytest.mark.engines(slow=("firefox", "webkit"))
 def test_a_plot_keeps_its_place_and_follows_the_theme(page: Browser) -> None:
     drawn(page)

@@ -29,6 +29,7 @@ def test_a_narrow_page_has_its_heads_on_pages_and_scrolls_no_table(page: Browser
         assert 1 <= page.js(shown) < 12
 
 
+@pytest.mark.slow
 @pytest.mark.engines(slow=("firefox", "webkit"))
 def test_theme_switches_and_is_remembered(page: Browser) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
@@ -42,6 +43,7 @@ def test_theme_switches_and_is_remembered(page: Browser) -> None:
     assert page.js(ground) == light
 
 
+@pytest.mark.slow
 def test_without_javascript_a_sentence_says_what_is_missing(fresh: Callable[..., Chromium], server: Server) -> None:
     page = fresh(java_script_enabled=False)
     page.open(server.address)

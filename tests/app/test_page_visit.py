@@ -173,6 +173,7 @@ def test_models_are_told_apart(demo: Scope) -> None:
     assert "keep the same nearest token" in said[1][4]
 
 
+@pytest.mark.slow
 def test_the_steps_are_about_tables_that_a_class_can_see(server: Server) -> None:
     for step in asked(server, "visit")["steps"][:-1]:
         view = step["view"]
@@ -216,6 +217,7 @@ def test_it_is_a_part_of_the_page_and_covers_nothing(page: Browser, width: int, 
         onward(page)
 
 
+@pytest.mark.slow
 def test_keys_lead_through_it_and_out_of_it(page: Browser) -> None:
     active = "document.activeElement.id"
     page.js("document.querySelector('#visit').focus()")

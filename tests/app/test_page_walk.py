@@ -18,7 +18,7 @@ THERE = {
 }
 
 
-@pytest.mark.engines
+@pytest.mark.engines(slow=("firefox", "webkit"))
 @pytest.mark.parametrize("width", [1440, pytest.param(390, marks=pytest.mark.slow)])
 def test_every_view_is_there_and_is_found_again(page: Browser, width: int) -> None:
     page.resize(width, 900)

@@ -73,6 +73,7 @@ def test_the_cell_that_is_pointed_at_is_marked_in_both_and_told(view: Browser, a
     view.wait("document.querySelectorAll('#written .linked').length === 0")
 
 
+@pytest.mark.slow
 def test_the_arrow_keys_move_through_a_matrix_and_mark_the_other(view: Browser) -> None:
     view.js(f"document.querySelector({cell('attended', 0, 0)!r}).focus()")
     view.press("ArrowRight", "ArrowDown", "ArrowDown")
@@ -94,6 +95,7 @@ def test_tables_have_names_and_say_what_is_hidden(view: Browser) -> None:
     view.wait("document.querySelector('#written .told').textContent.includes('(hidden by the mask)')")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "beside"), [(1440, True), (390, False)])
 def test_the_matrices_stand_side_by_side_where_there_is_room(view: Browser, width: int, beside: bool) -> None:
     view.resize(width, 900)

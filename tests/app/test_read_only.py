@@ -72,6 +72,7 @@ def test_what_is_closed_is_said(
     assert not list(cache.glob("isolated*"))
 
 
+@pytest.mark.slow
 def test_what_was_read_alone_before_can_be_asked_for(own: Scope) -> None:
     own.isolate()
     with TestClient(create_app(own, read_only=True), base_url="http://127.0.0.1") as client:
@@ -85,6 +86,7 @@ def test_no_other_model_is_named(client: TestClient, scope_of: Any) -> None:
     assert (told["available"], told["may_open"]) == ([], False)
 
 
+@pytest.mark.slow
 def test_every_visitor_has_so_much_work_a_minute(own: Scope) -> None:
     limits = Limits(work=0.001, at_once=4)
     app = create_app(own, limits=limits)

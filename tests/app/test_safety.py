@@ -44,6 +44,7 @@ def test_the_own_page_is_answered(reader: TestClient) -> None:
     assert reader.post(READ, json={}, headers={"Origin": "http://127.0.0.1"}).status_code == 200
 
 
+@pytest.mark.slow
 def test_off_loopback_addresses_and_the_given_name_are_answered(demo: Scope) -> None:
     with TestClient(create_app(demo, host="lab.example"), base_url="http://lab.example:7860") as client:
         for host, status in {"lab.example": 200, "10.0.0.4:7860": 200, "evil.example": 400}.items():

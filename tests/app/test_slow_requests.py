@@ -65,6 +65,7 @@ def test_a_second_request_of_a_connection_has_the_same_limit(port: int) -> None:
         assert LIMIT / 2 < until_closed(line) < 4  # uvicorn's own limit is of 5 s, and counts no begun request
 
 
+@pytest.mark.slow
 def test_an_answer_that_takes_longer_is_given(demo: Scope) -> None:
     with Server(create_app(demo), lambda app: configured(app, 0.05)) as running:
         line = socket.create_connection(("127.0.0.1", int(running.address.rpartition(":")[2])))

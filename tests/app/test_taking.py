@@ -84,6 +84,7 @@ def test_a_map_is_taken_whole(take: Any, ask: Ask, server: Server) -> None:
     assert offered == ["map.csv", "moves.csv", "figure.svg", "view.html", "reading.py"]
 
 
+@pytest.mark.slow
 def test_a_file_that_has_to_wait_for_tokens_read_alone_says_so(
     scope_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +158,7 @@ def test_what_is_told_of_the_layers_is_tables_in_the_one_file(take: Any, view: s
     assert made.count("<pre") == 1  # the program
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("view", "token"), [("journey", 11), ("layers", 5)])
 def test_the_figure_of_the_layers_has_the_tables_numbers(take: Any, demo: Scope, view: str, token: int) -> None:
     query = f"view={view}&token={token}"
@@ -185,6 +187,7 @@ def test_the_figure_is_an_svg_with_the_views_words(take: Any, ask: Ask) -> None:
     assert not [element for element in drawn.iter() if element.tag.endswith("image")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", VIEWS.values(), ids=VIEWS)
 def test_the_program_prints_the_views_numbers(
     take: Any, ask: Ask, demo: Scope, query: str, monkeypatch: Any, tmp_path: Path

@@ -112,6 +112,7 @@ def test_whoever_asks_something_meanwhile_is_let_past(opened: Callable[..., Test
     assert until(client, ended)["testing"]["state"] == "ready"
 
 
+@pytest.mark.slow
 def test_a_test_that_nobody_asks_after_ends(opened: Callable[..., TestClient]) -> None:
     client = opened(limits=Limits(patience=0.3))
     client.post("/api/v1/survey/test")
@@ -119,6 +120,7 @@ def test_a_test_that_nobody_asks_after_ends(opened: Callable[..., TestClient]) -
     assert told(client)["testing"]["state"] == "stopped"
 
 
+@pytest.mark.slow
 def test_a_test_of_other_weights_is_not_shown(scope_of: Any, opened: Callable[..., TestClient], demo: Scope) -> None:
     assert place_of(demo) != place_of(scope_of("roberta"))
     assert there(scope_of("roberta")) is None

@@ -18,6 +18,7 @@ def parts(html: str) -> tuple[str, str, str]:
     return unescape(found[1]), found[2], unescape(re.sub("<[^>]+>", "", found[2]))
 
 
+@pytest.mark.slow
 def test_both_answers_take_the_same_room_and_the_second_fits_into_it(demo: Scope) -> None:
     reading = demo.read("Time flies like an arrow. Fruit flies like a banana.")
     first, second = reading.standing(1, 4), reading.standing(1, 4, bank=demo.bank())

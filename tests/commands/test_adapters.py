@@ -22,6 +22,7 @@ def places(tmp_path):
     return str(base), str(tmp_path / "adapter")
 
 
+@pytest.mark.slow
 def test_a_reading_names_base_and_adapter(run, places):
     base, adapter = places
     told = json.loads(run("look", "a dog", "--model", base, "--adapter", adapter, "--json")[1])
@@ -36,6 +37,7 @@ def test_every_command_that_opens_a_model_opens_it_in_the_same_ways(command):
     assert {"model", "revision", "adapter", "stack", "device", "dtype", "quantize"} <= options
 
 
+@pytest.mark.slow
 def test_the_identities_are_proved_of_base_and_adapter(run, places):
     base, adapter = places
     code, out, said = run("models", base, "--verify", "--adapter", adapter, "--json")
@@ -43,6 +45,7 @@ def test_the_identities_are_proved_of_base_and_adapter(run, places):
     assert (code, told["model"], told["holds"]) == (0, f"{base} + {adapter}", True), said
 
 
+@pytest.mark.slow
 def test_an_adapter_is_measured_over_texts(run, places, tmp_path):
     texts = tmp_path / "texts.txt"
     texts.write_text("\n".join(["a dog sees a cat", "the cat sat", "dogs and cats run"] * 4))

@@ -142,6 +142,7 @@ def test_truncate_cuts_and_says_so(run, directory):
     assert "was cut" in json.loads(out)["notes"][0]
 
 
+@pytest.mark.slow
 def test_hubs_stand_beside_the_raw_neighbours_with_chance(run, directory, tmp_path, monkeypatch):
     from headscope import Scope
 

@@ -98,6 +98,7 @@ def test_tables_stay_within_the_terminals_width(look, view, width, monkeypatch):
     assert "…" not in out
 
 
+@pytest.mark.slow
 def test_one_head_s_matrices_are_printed_and_another_can_be_asked_for(look, reading):
     for given in ([], ["--head", "2"]):
         head = 2 if given else reading.written(1).head
@@ -127,6 +128,7 @@ def test_k_is_what_a_journey_compares_between_stages(look, reading):
     assert told["tokens"] == reading.journey(3).to_dict()["tokens"]
 
 
+@pytest.mark.slow
 def test_ranks_read_alone_are_shown_where_they_are_asked_for(look, reading, tmp_path, monkeypatch):
     monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))
     with monkeypatch.context() as terminal:
@@ -179,6 +181,7 @@ def test_a_view_is_written_into_a_file_instead(look, reading, view, tmp_path):
     assert all(escape(caption) in html for caption in captions if "mean over the tokens" not in caption)
 
 
+@pytest.mark.slow
 def test_other_endings_are_as_answers_save_them(look, reading, tmp_path):
     near = reading.nearest(2)
     for ending in (".csv", ".json", ".md", ".svg"):
@@ -194,6 +197,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_model_is_opened(loo
     assert said in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("options", "head"), [((), None), (("--why", "1"), 1)])
 def test_the_heads_end_with_what_they_write_of_this_text_in_words(reading, look, options, head):
     found = reading.standing(2, 1)

@@ -60,6 +60,7 @@ def test_a_table_is_written_in_any_encoding(run, model, view, encoding):
     assert "?" not in shown.replace("\\u", "")
 
 
+@pytest.mark.slow
 def test_what_the_encoding_has_is_written_as_it_is_and_the_rest_alike_or_escaped(run, model):
     plain = run("look", TEXT, "--model", model, "--token", 2)[1].decode()
     western = run("look", TEXT, "--model", model, "--token", 2, encoding="cp1252")[1].decode("cp1252")
@@ -179,6 +180,7 @@ def test_an_output_that_is_closed_takes_everything(model, monkeypatch, arguments
     assert ended(*arguments, *of_model) == 0
 
 
+@pytest.mark.slow
 def test_what_was_written_is_kept_when_the_last_line_cannot_be_said(model, texts, tmp_path, monkeypatch, capfd):
     reads, writes = os.pipe()
     os.close(reads)
@@ -188,6 +190,7 @@ def test_what_was_written_is_kept_when_the_last_line_cannot_be_said(model, texts
     assert (tmp_path / "lens").stat().st_size > 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("redirected", "code", "said"),
     [

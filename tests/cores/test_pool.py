@@ -70,6 +70,7 @@ def test_threads_are_afterwards_as_they_were(torch_threads: int) -> None:
     assert torch.get_num_threads() == torch_threads
 
 
+@pytest.mark.slow
 @several
 def test_every_piece_has_one_thread(torch_threads: int) -> None:
     def piece(number: int) -> tuple[int, str, bool]:

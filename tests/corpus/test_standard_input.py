@@ -42,6 +42,7 @@ def left(directory) -> bytes:
     return (directory / "stdin").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("raw", "options", "said"),
     [
@@ -81,11 +82,13 @@ class Terminal(io.BytesIO):
         raise AssertionError("nobody types the texts again")
 
 
+@pytest.mark.slow
 def test_a_terminal_is_nothing_on_standard_input(scope, directory):
     Survey.prepare(scope, ["-"], directory, SurveyOptions(), standard_input=Terminal()).run()
     assert left(directory) == ONE
 
 
+@pytest.mark.slow
 def test_a_closed_standard_input_is_nothing_too(scope, directory, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
     Survey.prepare(scope, ["-"], directory, SurveyOptions()).run()
@@ -94,6 +97,7 @@ def test_a_closed_standard_input_is_nothing_too(scope, directory, tmp_path, monk
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_the_same_texts_mend_what_is_kept(scope, directory):
     damaged = bytearray(ONE)
     damaged[5] ^= 2
@@ -143,6 +147,7 @@ def test_a_directory_of_something_else_keeps_it(scope, tmp_path):
     assert left(tmp_path) == b"mine"
 
 
+@pytest.mark.slow
 def test_files_beside_it_are_read_in_order(scope, tmp_path):
     path = written(tmp_path / "t.txt", sentences(4, seed=3))
     Survey.prepare(scope, [path, "-"], tmp_path / "s", SurveyOptions(), standard_input=io.BytesIO(ONE)).run()
@@ -152,6 +157,7 @@ def test_files_beside_it_are_read_in_order(scope, tmp_path):
     assert found.content.tolist() == table(surveyed(scope, both, tmp_path / "both"), "texts").content.tolist()
 
 
+@pytest.mark.slow
 def test_the_command_line_goes_on_with_an_empty_standard_input(tmp_path, monkeypatch, capsys):
     model = str(zoo.save("bert", tmp_path / "model"))
     for raw, code in ((ONE, 0), (b"", 0), (OTHER, 2)):

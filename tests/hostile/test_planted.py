@@ -108,6 +108,7 @@ def broken(scope_of: Any) -> FastAPI:
     return app
 
 
+@pytest.mark.slow
 def test_a_route_that_tells_a_path_is_seen(broken: FastAPI) -> None:
     with TestClient(broken, base_url="http://127.0.0.1") as client:
         check(client, Asked("GET", "/api/v1/fails"))

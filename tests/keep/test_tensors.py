@@ -13,6 +13,7 @@ from safetensors.torch import save
 from headscope.keep.tensors import Tensors, read_layer, write_tensor
 
 
+@pytest.mark.slow
 def test_a_turned_bit_anywhere_is_noticed_or_changes_nothing(tmp_path):
     rows, path = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0)), tmp_path / "x.safetensors"
     write_tensor(path, rows)

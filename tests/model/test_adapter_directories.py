@@ -49,6 +49,7 @@ def kind(request):
     return request.param
 
 
+@pytest.mark.slow
 def test_an_adapter_is_opened_with_its_base(kind, base, tmp_path):
     expected = trained(KINDS[kind](), tmp_path / "adapter", base)
     scope = Scope.from_pretrained(str(base), adapter=str(tmp_path / "adapter"))
@@ -67,6 +68,7 @@ class TestNames:
         trained(KINDS["projections"](), tmp_path / "adapter", base)
         return tmp_path / "adapter"
 
+    @pytest.mark.slow
     def test_of_base_and_adapter(self, base, adapter):
         card = Scope.from_pretrained(str(base), adapter=str(adapter)).card
         assert card.name == f"{base} + {adapter}"
@@ -74,6 +76,7 @@ class TestNames:
         assert card.weights_sha256 != Scope.from_pretrained(str(base)).card.weights_sha256
         assert Scope.from_pretrained(card.name).card == card
 
+    @pytest.mark.slow
     def test_of_an_adapter_alone_which_names_its_base(self, base, adapter):
         with_both = Scope.from_pretrained(str(base), adapter=str(adapter)).card
         assert Scope.from_pretrained(str(adapter)).card == with_both
@@ -159,6 +162,7 @@ class TestInMemory:
         wrapped.add_adapter("two", peft.LoraConfig(r=3, target_modules=["v_proj", "o_proj"], init_lora_weights=False))
         return wrapped.eval(), tokenizer
 
+    @pytest.mark.slow
     def test_each_reading_is_of_what_acts(self, wrapped):
         model, tokenizer = wrapped
         scope = Scope.from_model(model, tokenizer)

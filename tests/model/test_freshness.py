@@ -69,6 +69,7 @@ def test_so_is_one_to_a_single_row_or_column(opened):
     check_follows(scope, model, tokenizer)
 
 
+@pytest.mark.slow
 def test_so_is_one_to_the_embedding_of_a_token_that_is_in_no_text(opened):
     model, tokenizer, scope = opened
     reading = scope.read(zoo.TEXT)

@@ -37,6 +37,7 @@ def refused(path, sentence, kind=ModelError, **options):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_readings_are_those_of_the_same_weights_opened_plainly(saved, kind):
     model, tokenizer = zoo.build("llama", shape=SHAPE)
@@ -50,6 +51,7 @@ def test_readings_are_those_of_the_same_weights_opened_plainly(saved, kind):
         assert torch.allclose(one.distances, other.distances, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_card_has_the_files_hash_and_says_what_it_was_unpacked_from(saved):
     card = Scope.from_pretrained(str(saved["Q8_0"])).card
     assert card.weights_sha256 == sha256(saved["Q8_0"])
@@ -59,6 +61,7 @@ def test_the_card_has_the_files_hash_and_says_what_it_was_unpacked_from(saved):
     assert Scope.from_pretrained(str(saved["F16"]), dtype="auto").card.dtype == "float16"
 
 
+@pytest.mark.slow
 def test_nothing_that_lies_beside_the_file_is_taken_in(saved, tmp_path):
     shutil.copy(saved["F32"], tmp_path / "model.gguf")
     zoo.build("bert")[1].save_pretrained(tmp_path)
@@ -68,6 +71,7 @@ def test_nothing_that_lies_beside_the_file_is_taken_in(saved, tmp_path):
     assert torch.equal(one.z, other.z)
 
 
+@pytest.mark.slow
 def test_the_factors_of_a_stretched_rotation_are_heeded(tmp_path):
     rope = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
     rope |= {"original_max_position_embeddings": 16, "rope_theta": 10000.0}

@@ -187,6 +187,7 @@ def test_a_hub_that_cannot_be_reached_is_told_within_three_seconds(no_hub):
     assert time.monotonic() - start < 3
 
 
+@pytest.mark.slow
 def test_a_hub_that_never_answers_is_told_within_three_seconds(no_hub, monkeypatch):
     import socket
 

@@ -169,6 +169,7 @@ def linear_of(weight):
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activations", [None, 8])
 def test_compressed_tensors_are_unpacked_when_they_are_loaded(tmp_path, activations):
     """Their own layers unpack themselves in a model's first pass, and have no weight before it."""

@@ -146,6 +146,7 @@ def test_longrope_turns_a_text_in_a_batch_as_it_does_alone(longrope):
         assert torch.allclose(reading.z, alone.z, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_dynamic_ntk_turns_a_text_by_its_length():
     tokenizer = zoo.llama_like()
     rope = {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": 12}
@@ -195,6 +196,7 @@ class TurnedByTwos(transformers.LlamaForCausalLM):
         return super().forward(input_ids, attention_mask, position_ids=2 * torch.arange(length)[None], **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Backwards, ByTwos, TurnedBackwards, TurnedByTwos])
 def test_a_model_that_counts_otherwise_is_taken_at_its_count(kind):
     tokenizer = zoo.roberta_like()

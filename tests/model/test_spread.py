@@ -51,6 +51,7 @@ def one_block_on_disk(model, tmp_path):
 OFFLOADED = [whole_on_the_cpu, whole_on_disk, one_block_on_disk]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("offload", OFFLOADED)
 def test_an_offloaded_model_is_read_as_the_plain_one_and_left_offloaded(name, tmp_path, offload):
     plain = Scope.from_model(*zoo.build(name))
@@ -93,6 +94,7 @@ def test_what_was_never_loaded_is_told():
         Scope.from_model(model.to("meta"), tokenizer)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_several_files_spread_by_a_device_map_is_read_as_one(tmp_path):
     model, tokenizer = zoo.build("llama")
     model.save_pretrained(tmp_path / "model", max_shard_size="40KB")
@@ -134,6 +136,7 @@ def its_blocks(model, backend):
 COMPILED = [wrapped, in_place, its_forward, its_blocks]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
 @pytest.mark.parametrize("compiled", COMPILED)
 def test_a_compiled_model_is_read_as_the_plain_one_and_left_compiled(name, compiled, backend):

@@ -71,6 +71,7 @@ def test_windows_sinks_and_biases_are_told_from_masks(scope_of, name):
         assert torch.equal(reading.attended(layer).visible, (reading.pattern_of(layer) > 0).any(0))
 
 
+@pytest.mark.slow
 def test_written_and_surveys_go_by_the_mask(tmp_path):
     plain, sharpened = sharp("bert")
     reading = sharpened.read(TEXT)

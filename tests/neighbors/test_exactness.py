@@ -34,6 +34,7 @@ def test_a_table_like_a_model_s(metric: Metric, backend: Backend) -> None:
     assert_agrees(found, metric, table, places, queries, own, place_of)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 2**32 - 1))

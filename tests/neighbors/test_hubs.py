@@ -37,6 +37,7 @@ def direct(metric: Metric, bank: torch.Tensor, table: Table, place: Place, vecto
     return np.stack(found)
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),

@@ -32,6 +32,7 @@ def _odd_case(seed: int, tokens: int = 1300) -> Case:
     return Table.pack(rows, table.bias), places, queries, own, place_of
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("count", [12, 40, 300])
 def test_many_ranks_are_those_of_float64(backend: Backend, count: int) -> None:

@@ -203,6 +203,7 @@ def test_a_token_whose_stream_is_not_finite_is_nobodys_neighbour_and_spoils_no_o
     assert int(ranks.max()) < scope.card.vocab_size
 
 
+@pytest.mark.slow
 def test_what_the_runs_of_one_token_do_not_share_with_the_text_is_said():
     masked = anew("bert").read(zoo.TEXT, "causal").journey(isolated=True).notes
     assert any("under the model's own" in note for note in masked)

@@ -19,6 +19,7 @@ def test_words_are_the_nearest_whole_ones_and_sources_the_heaviest(demo):
         assert weights == pattern[head].sort(descending=True).values[:5].tolist()
 
 
+@pytest.mark.slow
 def test_where_no_head_is_chosen_the_one_nearest_to_the_text_is_shown_and_says_so(demo):
     reading = demo.read("Time flies like an arrow. Fruit flies like a banana.")
     shown = set()
@@ -39,6 +40,7 @@ def _listed(near, head):
     return zip(near.ranks[head].tolist(), near.distances[head].tolist(), near.ids[head].tolist(), strict=True)
 
 
+@pytest.mark.slow
 def test_what_a_head_is_is_said_of_this_model_and_token(demo, scope_of):
     reading = demo.read("Fruit flies like a banana.")
     assert reading.portrait("banana", 1).says == (

@@ -39,6 +39,7 @@ def test_stages_are_named_in_order():
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_walk_ranks_the_own_and_another_token_as_brute_force_does(scope_of):
     for name in ("bert", "electra", "gpt2", "llama"):
         scope = scope_of(name)

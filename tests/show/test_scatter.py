@@ -42,6 +42,7 @@ def test_axes_have_names_where_they_mean_something():
     assert not {"east", "north"} & set(written(FACES))
 
 
+@pytest.mark.slow
 def test_where_there_is_no_room_the_stronger_label_stands():
     crowded = replace(
         FACES,

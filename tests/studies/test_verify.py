@@ -180,6 +180,7 @@ def test_values_normalised_in_one_layer_excuse_no_other(build, monkeypatch):
     assert f"at layer {last}" in checks["projections per head"].found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_proves_the_norm_as_exactly(build, dtype):
     model, tokenizer = build("deepseek-v3")
@@ -191,6 +192,7 @@ def test_every_line_has_a_fault_that_it_finds(build):
     assert {check.name for check in verify(Scope.from_model(*build("bert"))).checks} == {line for line, _, _ in FAULTS}
 
 
+@pytest.mark.slow
 def test_it_runs_from_the_command_line(tmp_path, capsys):
     directory = str(zoo.save("llama", tmp_path))
     main_exits(["models", "--verify", directory])

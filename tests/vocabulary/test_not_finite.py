@@ -22,6 +22,7 @@ def broken(name, ids=None):
     return Scope.from_model(model, tokenizer), ids
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", plain.FAMILIES)
 def test_they_are_nobodys_neighbours_and_the_notes_name_them(name):
     scope, ids = broken(name)

@@ -137,6 +137,7 @@ def pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [truncate, empty, turn_a_bit, overwrite, another, exchange, pipe, Path.unlink])
 def test_a_damaged_shard_is_made_again(cache, undisturbed, damage):
     directory = Path(anew().isolate().directory)
@@ -147,6 +148,7 @@ def test_a_damaged_shard_is_made_again(cache, undisturbed, damage):
     assert_same(values(cache), undisturbed)
 
 
+@pytest.mark.slow
 def test_a_shard_that_is_damaged_while_the_scope_is_open_is_made_again(undisturbed):
     scope = anew()
     directory = Path(scope.isolate().directory)

@@ -40,6 +40,7 @@ def test_an_svg_says_what_it_shows(found, tmp_path):
     assert sum(label in labels for label in written) > 30
 
 
+@pytest.mark.slow
 def test_the_same_map_gives_the_same_bytes(found, tmp_path):
     first, second = (found.save(tmp_path / f"{n}.svg").read_bytes() for n in range(2))
     assert first == second
@@ -67,6 +68,7 @@ def test_what_is_not_moved_has_no_ground(found, moved, shares):
     assert {row.cells[-1].share for row in rows} == shares
 
 
+@pytest.mark.slow
 def test_files_are_of_their_kind_and_of_paper_size(found, tmp_path):
     assert found.save(tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
     pdf = found.save(tmp_path / "map.pdf").read_bytes()
@@ -90,6 +92,7 @@ def test_two_texts_have_their_own_signs(found, scope_of, tmp_path):
     assert {"values v of text 1", "outputs z of text 1", "values v of text 2", "outputs z of text 2"} <= set(written)
 
 
+@pytest.mark.slow
 def test_a_notebook_shows_the_drawing_and_its_warnings(found):
     html = found._repr_html_()
     assert "<svg" in html

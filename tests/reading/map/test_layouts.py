@@ -58,6 +58,7 @@ def test_a_planted_plane_is_found_up_to_rotation():
     assert layout.trust == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_points_and_another_seed_others(clusters, monkeypatch):
     vectors, _ = clusters
     first = Layouts().get(vectors, TSNE, quiet).points
@@ -96,6 +97,7 @@ def test_a_disk_that_refuses_costs_nothing_but_the_next_run(clusters, directory,
     assert kept.known(clusters[0], TSNE) is made
 
 
+@pytest.mark.slow
 def test_progress_is_told_and_can_end_it(clusters, directory):
     told: list[tuple[int, int]] = []
     Layouts().get(clusters[0], TSNE, lambda *how: told.append(how))
@@ -122,12 +124,14 @@ def test_what_pca_is_made_of_is_placed_exactly_where_it_is(clusters):
     assert torch.equal(layout.place(clusters[0]), layout.points)
 
 
+@pytest.mark.slow
 def test_what_tsne_is_made_of_is_placed_near_where_it_is(clusters):
     layout = Layouts().get(clusters[0], TSNE, quiet)
     moved = (layout.place(clusters[0]) - layout.points).norm(dim=-1)
     assert moved.max() < 0.01 * torch.pdist(layout.points).median()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", [PCA, TSNE], ids=["pca", "tsne"])
 def test_new_vectors_land_in_their_own_cluster(clusters, way):
     vectors, which = clusters
@@ -163,6 +167,7 @@ def test_what_cannot_be_laid_out_is_said(way, points, width, said):
         check(way, points, width)
 
 
+@pytest.mark.slow
 def test_what_is_kept_on_disk_is_bounded_and_the_oldest_goes_first(directory, monkeypatch):
     some = [normal(30, 4, seed=seed) for seed in range(5)]
     Layouts().get(some[0], Way("tsne", 5, 0), quiet)

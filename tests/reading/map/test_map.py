@@ -121,6 +121,7 @@ def test_clusters_planted_in_a_model_stand_apart(build, method):
     assert torch.equal(found.ids[beside] % 2, own)
 
 
+@pytest.mark.slow
 def test_tsne_is_seeded_and_kept(bert, build, tmp_path, monkeypatch):
     asked = ODD | {"method": "tsne", "perplexity": 10}
     first = bert.map(**asked)

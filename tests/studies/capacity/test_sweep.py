@@ -90,6 +90,7 @@ def test_the_curve_of_a_low_rank_head_breaks_at_its_rank(build, texts):
     assert size.participation_ratio < rank + 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bert", "llama"])
 def test_sizes_are_those_of_the_encodings_of_the_fitted_texts(name, scope_of, texts):
     scope = scope_of(name)
@@ -161,6 +162,7 @@ def test_own_ranks_of_unchanged_encodings_are_those_of_the_readings(name, scope_
             assert one.figures["own_at_1"].value == pytest.approx(by_hand[one.condition.layer] / tokens, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_texts_of_which_no_token_is_drawn_have_no_own_ranks(scope_of, texts, monkeypatch):
     monkeypatch.setattr(sweep, "RECOVERED", 0)
     for one in measured(scope_of("bert"), texts, keep=(0, 1)).outcomes:
@@ -180,6 +182,7 @@ def test_a_document_is_fitted_on_or_measured_not_both(scope_of, tmp_path):
         Run.prepare(scope_of("bert"), [one], CapacityOptions())
 
 
+@pytest.mark.slow
 def test_what_a_layer_needs_is_where_the_loss_stays_small(scope_of, texts):
     found = measured(scope_of("gpt2"), texts, parts=("dimension",), sites=("residual",), keep=EIGHTHS)
     for layer in range(3):
@@ -192,6 +195,7 @@ def test_what_a_layer_needs_is_where_the_loss_stays_small(scope_of, texts):
             assert within or one.condition.share < enough.condition.share
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bert", "llama"])
 def test_a_linear_map_is_scikit_learn_s_ridge_on_the_fitted_texts(name, scope_of, texts):
     linear_model = pytest.importorskip("sklearn.linear_model")

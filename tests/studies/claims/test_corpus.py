@@ -121,6 +121,7 @@ def test_without_tags_nothing_is_said():
     assert abstraction(Written((0.9, 0.9, 0.9), tagged=False), "right", "layer", SURFACES).ruling == "undetermined"
 
 
+@pytest.mark.slow
 def test_tags_come_from_tagged_texts(tmp_path):
     from headscope.studies.claims.surveyed import Surveyed
 

@@ -123,6 +123,7 @@ def test_the_page_holds_every_verdict_and_number(whole, tmp_path):
     assert "# The experiment" in (tmp_path / "page" / "claims.md").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_the_same_work_gives_the_same_page(whole, tmp_path):
     first, second = (write_page(whole[0], tmp_path / name) for name in "ab")
     assert first.read_bytes() == second.read_bytes()

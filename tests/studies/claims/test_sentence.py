@@ -41,6 +41,7 @@ def test_the_same_model_without_its_mask_is_asked(decoder):
     assert {found[id][0] for id in ("S3", "S4", "B1")} <= {"holds", "contradicted"}
 
 
+@pytest.mark.slow
 def test_a_special_token_before_it_is_something_to_see():
     found = rulings(planted(), "causal")
     assert found["S3"][0] == "holds"

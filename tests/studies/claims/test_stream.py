@@ -149,6 +149,7 @@ def test_figures_that_are_the_same_at_all_tokens_tell_no_story():
     assert stream._three(words().sample, Streams([], same, same, same), 1).ruling == "undetermined"
 
 
+@pytest.mark.slow
 def test_punctuation_is_neither_a_function_word_nor_a_content_word(tmp_path):
     path = written(tmp_path / "t.txt", sentences(6))
     scope = Scope.from_model(*zoo.build("bert"))
@@ -162,6 +163,7 @@ def test_punctuation_is_neither_a_function_word_nor_a_content_word(tmp_path):
     assert [one.claim for one in stream.by_layer(survey)] == ["B2", "B3", "B4", "B5", "B6", "B7"]
 
 
+@pytest.mark.slow
 def test_density_is_the_mean_cosine_to_the_nearest_embeddings(tmp_path):
     path = written(tmp_path / "t.txt", sentences(6))
     model, tokenizer = zoo.build("gpt2")

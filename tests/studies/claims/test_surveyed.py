@@ -18,6 +18,7 @@ def directory(tmp_path_factory):
     return surveyed(Scope.from_model(*zoo.build("bert")), path, folder / "s", stream=True)
 
 
+@pytest.mark.slow
 def test_a_mean_is_the_surveys_figure_interval_included(directory):
     survey = Surveyed(directory, "model")
     rows = survey.rows(1, "layer")
@@ -53,6 +54,7 @@ def test_a_kept_figure_is_the_statistic_with_its_interval(directory):
     )
 
 
+@pytest.mark.slow
 def test_a_survey_without_streams_has_none(tmp_path):
     path = written(tmp_path / "t.txt", sentences(4))
     plain = surveyed(Scope.from_model(*zoo.build("bert")), path, tmp_path / "s")

@@ -36,6 +36,7 @@ def run(*arguments):
     return left.value.code
 
 
+@pytest.mark.slow
 def test_a_lens_is_fitted_kept_and_used(model, corpus, tmp_path, capsys):
     file = tmp_path / "lens.safetensors"
     assert run("lens", corpus, "-o", file, "--model", model) == 0
@@ -56,6 +57,7 @@ def test_a_lens_is_fitted_kept_and_used(model, corpus, tmp_path, capsys):
     assert "needs a lens" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_lens_as_json(model, corpus, tmp_path, capsys):
     file = tmp_path / "lens.safetensors"
     assert run("lens", corpus, "-o", file, "--model", model, "--target", "sources", "--sample", 40, "--json") == 0

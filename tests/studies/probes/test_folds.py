@@ -22,6 +22,7 @@ def corpora(draw):
     return torch.tensor([0, 1, 2, 3, *groups]), torch.tensor([0, 1, 2, 3, *ids])
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(corpora(), st.integers(0, 1000))
 def test_no_fold_shares_texts_or_types_with_its_fit(corpus, seed):

@@ -68,6 +68,7 @@ def test_a_head_that_writes_nothing_recovers_nothing(build):
         assert not figure.above[1, 0]
 
 
+@pytest.mark.slow
 def test_what_a_head_mixes_is_read_from_its_sources(own, sources):
     # At the first word the source is [CLS], and the strongest ordinary one says nothing.
     assert sources.scores.top1.value[0, PREVIOUS] > 0.85
@@ -203,6 +204,7 @@ def test_choices_that_the_space_has_not_are_refused(used, choice, said):
         used.read("the bird").nearest(1, 0, "fitted", **choice)
 
 
+@pytest.mark.slow
 def test_changed_weights_close_the_space(texts, build):
     scope = Scope.from_model(*build("bert"))
     scope.use_lens(fit_lens(scope, texts))

@@ -33,6 +33,7 @@ def test_each_head_holds_the_token_that_it_was_built_to_hold(found):
     assert top1.difference_low[0, PREVIOUS, BEFORE] > 0.4
 
 
+@pytest.mark.slow
 def test_all_heads_together_hold_both(found):
     assert found.z.top1.value[0, HERE] > 0.97
     assert found.z.top1.value[0, BEFORE] > 0.97
@@ -55,6 +56,7 @@ def test_shapes_are_layers_heads_and_offsets(found, built):
     assert found.z.samples.dtype == torch.int64
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_and_heads_may_be_left_out(found, built, texts):
     again = recovery(built, texts, offsets=OFFSETS, heads=False)
     assert again.heads is None

@@ -180,6 +180,7 @@ def test_figures_are_not_made_of_a_damaged_shard(copy, spoil):
         assert len(str(refused.value).splitlines()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["statistics", "hubs", "contrasts", "left_out", "vocabulary", "stream"])
 def test_a_damaged_table_of_figures_is_named_and_made_again(finished, whole, scope, copy, name):
     path = copy / f"{name}.parquet"

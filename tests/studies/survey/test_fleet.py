@@ -37,6 +37,7 @@ def part(scope, path, directory, number, monkeypatch, **other):
     return len(survey.texts)
 
 
+@pytest.mark.slow
 def test_a_shard_keeps_what_it_was_measured_with(scope_of, path, tmp_path):
     scope, directory = scope_of("bert"), tmp_path / "s"
     surveyed(scope, path, directory, nulls=["labels"], **SHARDS)
@@ -69,6 +70,7 @@ def test_another_device_or_version_is_noted_in_statistics_and_report(scope_of, p
     assert statistics(directory).equals(statistics(whole))
 
 
+@pytest.mark.slow
 def test_another_arithmetic_is_refused_before_it_is_measured(scope_of, path, tmp_path, monkeypatch):
     scope, directory = scope_of("bert"), tmp_path / "s"
     part(scope, path, directory, 1, monkeypatch)
@@ -76,6 +78,7 @@ def test_another_arithmetic_is_refused_before_it_is_measured(scope_of, path, tmp
         part(scope, path, directory, 2, monkeypatch, arithmetic="weights int8, activations bfloat16")
 
 
+@pytest.mark.slow
 def test_another_arithmetic_is_refused_by_the_statistics_with_the_shards_names(scope_of, path, tmp_path, monkeypatch):
     scope, directory = scope_of("bert"), tmp_path / "s"
     mine = Made.by(scope)

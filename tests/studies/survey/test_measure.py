@@ -78,6 +78,7 @@ def test_rows_are_what_readings_answer(scope_of, name, spaces, tmp_path):
             assert inside == (int(other.ids[row.head, 0]) in types)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bert", "llama", "gpt2"])
 @pytest.mark.parametrize("mask", ["model", "full"])
 def test_what_is_written_where_is_that_of_every_output_asked_for_every_token(scope_of, name, mask, tmp_path):
@@ -137,6 +138,7 @@ def brute(reading, z, layer):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mask", ["model", "full"])
 def test_masks_positions_and_candidates_are_those_asked_for(scope_of, mask, tmp_path):
     scope = scope_of("gpt2")
@@ -152,6 +154,7 @@ def test_masks_positions_and_candidates_are_those_asked_for(scope_of, mask, tmp_
         assert (row.own_rank, row.nearest) == (near.own_rank[row.head], near.ids[row.head, 0])
 
 
+@pytest.mark.slow
 def test_a_token_is_held_against_outputs_of_its_stratum_and_of_other_documents(scope_of, tmp_path):
     path = written(tmp_path / "t.txt", sentences(30), every=2)
     directory = surveyed(scope_of("bert"), path, tmp_path / "s")
@@ -188,6 +191,7 @@ def test_figures_do_not_hang_on_how_texts_fall_into_shards(scope_of, name, tmp_p
                 assert one[column].equals(other[column]), column
 
 
+@pytest.mark.slow
 def test_patterns_are_those_of_the_formulas(scope_of, tmp_path):
     scope = scope_of("bert")
     found = table(surveyed(scope, written(tmp_path / "t.txt", TEXTS), tmp_path / "s"), "patterns")
@@ -202,6 +206,7 @@ def test_patterns_are_those_of_the_formulas(scope_of, tmp_path):
         assert row.on_special == pytest.approx(weights[special].sum().item(), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_attention_that_would_take_much_memory_is_kept_on_disk(scope_of, tmp_path, monkeypatch):
     path = written(tmp_path / "t.txt", TEXTS)
     kept = surveyed(scope_of("gpt2"), path, tmp_path / "kept", references=("layer",))

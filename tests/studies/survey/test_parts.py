@@ -140,6 +140,7 @@ def flat(value):
     return [flat(one) for one in value] if isinstance(value, (tuple, list)) else value
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_named(scope_of, path, tmp_path):
     scope, directory = scope_of("bert"), tmp_path / "s"
     survey = Survey.prepare(scope, [path], directory, SurveyOptions(**SHARDS), part=Part(1, 2))

@@ -88,6 +88,7 @@ def test_a_line_without_end_is_not_held(tmp_path, name):
     assert len(texts) == (name != "a.conllu")
 
 
+@pytest.mark.slow
 def test_a_quotation_mark_that_stays_open_ends_one_file(tmp_path):
     (tmp_path / "a.csv").write_text('text\none\n"two\n' + "three\n" * 2_000_000)
     (tmp_path / "b.csv").write_text("text\nfour\n")

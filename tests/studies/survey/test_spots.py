@@ -31,6 +31,7 @@ def test_rows_are_what_readings_answer(scope, tmp_path):
         assert row.own_distance == pytest.approx(float(near.own_distance[row.head]), abs=2e-5)
 
 
+@pytest.mark.slow
 def test_the_stream_begins_as_the_own_input_embedding(scope, tmp_path):
     directory = surveyed(scope, written(tmp_path / "t.txt", TEXTS), tmp_path / "s", stream=True)
     stream = table(directory, "stream")

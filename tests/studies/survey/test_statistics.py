@@ -132,6 +132,7 @@ def test_classes_hold_the_tokens_that_they_name(survey, rows, of):
     assert min(often) >= mine.frequency.quantile(0.6)
 
 
+@pytest.mark.slow
 def test_the_mean_over_heads_is_the_mean_of_the_heads(survey):
     found = statistics(survey)
     keys = {"layer": 1, "reference": "layer", "metric": "cosine", "by": "all", "statistic": "in_text"}

@@ -10,6 +10,7 @@ from headscope.studies.survey.report.examples import TOKENS, _context, examples
 from tests.studies.survey.corpora import table
 
 
+@pytest.mark.slow
 def test_what_is_quoted_is_what_was_measured(surveys):
     survey = open_survey(surveys[0])
     rows, tokens = table(surveys[0], "rows"), table(surveys[0], "tokens")

@@ -12,6 +12,8 @@ import pytest
 
 from headscope.show.charts.palette import INKS
 
+pytestmark = pytest.mark.slow  # its report has every figure that there is
+
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 
 
