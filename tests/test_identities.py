@@ -1,4 +1,4 @@
-"""Laws that hold whatever the weights are (docs/measurement.md, "Checks")."""
+"""Laws that hold whatever the weights are (docs/checks.md)."""
 
 from __future__ import annotations
 

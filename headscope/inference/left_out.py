@@ -2,7 +2,7 @@
 
 Efron and Stein 1981, Annals of Statistics 9(3). What a figure is made of need not be independent within a group, and
 whatever is made of figures by arithmetic has its interval from the same groups left out, so differences are paired.
-docs/inference.md has how often these intervals hold what they are for, by simulation.
+docs/simulations.md has how often these intervals hold what they are for, by simulation.
 """
 
 from __future__ import annotations

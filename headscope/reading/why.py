@@ -36,18 +36,22 @@ class Why(Answer):
 
     @property
     def weights(self) -> Tensor:
+        """How much of each source position the head mixed."""
         return self.split.weights
 
     @property
     def shares(self) -> Tensor:
+        """What each source position brought to the score."""
         return self.split.shares
 
     @property
     def rest(self) -> float:
+        """What belongs to no position."""
         return self.split.rest
 
     @property
     def score(self) -> float:
+        """All of them together."""
         return float(self.split.shares.sum()) + self.split.rest
 
     def rows(self) -> list[WhySourceRecord]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
 from headscope.errors import InputError
-from headscope.show.drawing import FONTS, PAPER, Box, Drawing, Rule, drawn
+from headscope.show.drawing import PAPER, Box, Drawing, Rule, Words, drawn
+from headscope.show.glyphs import families, spelled_out
 from headscope.show.sheet import Sheet
 
 _INCH, _POINT = 96, 0.75  # pixels of an inch, points of a pixel
+_SPELLED = 10  # characters that a code point in the place of one may take
 _DPI, _SIDE = 300, 2**16 - 1  # of a PNG, and the pixels that a side of it may have
 
 
@@ -26,34 +27,34 @@ def painted(sheets: Sequence[Sheet], kind: Literal["pdf", "png"]) -> bytes:
     if kind == "png" and longest > _SIDE:
         size = f"a PNG of {longest:,} pixels a side, where {_SIDE:,} are the most"
         raise InputError(f"this figure would be {size}: save it as .svg or .pdf.")
-    with settings({"pdf.fonttype": 42, "font.family": FONTS[0]}):
+    with settings({"pdf.fonttype": 42}) as changed:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
+        drawn_in = families(mark.text for mark in drawing.marks if isinstance(mark, Words))
+        changed["font.family"] = list(drawn_in)
         figure = Figure(figsize=(drawing.width / _INCH, drawing.height / _INCH), facecolor=PAPER)
         FigureCanvasAgg(figure)
-        _marks(drawing, figure)
+        _marks(drawing, figure, drawn_in)
         file = io.BytesIO()
         figure.savefig(file, format=kind, dpi=_DPI, metadata={"CreationDate": None} if kind == "pdf" else None)
     return file.getvalue()
 
 
 @contextmanager
-def settings(own: Mapping[Any, Any]) -> Iterator[None]:
-    """matplotlib with `own` settings, whatever the user's are; InputError where it is not installed."""
+def settings(own: Mapping[Any, Any]) -> Iterator[dict[Any, Any]]:
+    """matplotlib with `own` settings, whatever the user's are, to be changed there; InputError without matplotlib."""
     try:
         import matplotlib as mpl
     except ModuleNotFoundError:
         raise InputError('a drawing needs matplotlib: pip install "headscope[maps]"') from None
-    with mpl.rc_context(), warnings.catch_warnings():
-        # Vocabularies hold every script; a glyph that no font here has is a box, in SVG the reader's own.
-        warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
+    with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update({"text.parse_math": False, **own})
-        yield
+        yield mpl.rcParams
 
 
-def _marks(drawing: Drawing, figure: Any) -> None:
+def _marks(drawing: Drawing, figure: Any, drawn_in: Sequence[str]) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Rectangle
 
@@ -69,10 +70,16 @@ def _marks(drawing: Drawing, figure: Any) -> None:
             axes.text(
                 mark.x,
                 mark.y,
-                mark.text,
+                _in_room(mark.text, spelled_out(mark.text, drawn_in)),
                 color=mark.colour,
                 fontsize=mark.size * _POINT,
                 fontweight="bold" if mark.bold else "normal",
                 ha="right" if mark.end else "left",
                 va="baseline",
             )
+
+
+def _in_room(words: str, spelled: str) -> str:
+    """What is spelled out, cut to about the room of the words that it stands for."""
+    most = max(len(words), _SPELLED)
+    return spelled if len(spelled) <= most else f"{spelled[: most - 1]}…"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from headscope.question.choices import Theme
+from headscope.show.glyphs import families, readers_own, spelled_out
 from headscope.show.labels import Area, Point, placed
 from headscope.show.paint import settings
 from headscope.show.svg import well_formed
@@ -84,15 +85,47 @@ class _Wanted:
 
 
 def drawn(scatter: Scatter, kind: str, theme: Theme = "light") -> bytes:
-    """The file's bytes; the same for the same points."""
-    with settings(_style(theme)):
-        figure = _figure(scatter, theme)
-        file = io.BytesIO()
-        # Neither when it was drawn nor by what: the same map gives the same bytes, and its HTML names no other host.
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        stamps = {"svg": nothing, "pdf": {"CreationDate": None}}.get(kind)
-        figure.savefig(file, format=kind, metadata=stamps, dpi=200)
+    """The file's bytes; the same for the same points on the same machine."""
+    if kind == "svg":
+        with settings(_style(theme)), readers_own():
+            return _file(scatter, kind, theme)
+    with settings(_style(theme)) as changed:
+        changed["font.family"] = drawn_in = list(families(_words(scatter)))
+        return _file(_spelled_out(scatter, drawn_in), kind, theme)
+
+
+def _file(scatter: Scatter, kind: str, theme: Theme) -> bytes:
+    figure = _figure(scatter, theme)
+    file = io.BytesIO()
+    # Neither when it was drawn nor by what: the same map gives the same bytes, and its HTML names no other host.
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    stamps = {"svg": nothing, "pdf": {"CreationDate": None}}.get(kind)
+    figure.savefig(file, format=kind, metadata=stamps, dpi=200)
     return well_formed(file.getvalue().decode()).encode() if kind == "svg" else file.getvalue()
+
+
+def _words(scatter: Scatter) -> list[str]:
+    """All that is written."""
+    moving = [label for moves in scatter.moves for label in moves.labels]
+    still = [label for cloud in scatter.clouds for label in cloud.labels]
+    return [scatter.title, scatter.subtitle, *scatter.said, *moving, *still]
+
+
+def _spelled_out(scatter: Scatter, drawn_in: Sequence[str]) -> Scatter:
+    """The same without characters that none of these fonts has."""
+
+    def spelled(words: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(spelled_out(one, drawn_in) for one in words)
+
+    title, subtitle = spelled((scatter.title, scatter.subtitle))
+    return replace(
+        scatter,
+        title=title,
+        subtitle=subtitle,
+        said=spelled(scatter.said),
+        moves=tuple(replace(moves, labels=spelled(moves.labels)) for moves in scatter.moves),
+        clouds=tuple(replace(cloud, labels=spelled(cloud.labels)) for cloud in scatter.clouds),
+    )
 
 
 def _style(theme: Theme) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """W_O as a lens: what of a head's value space reaches the residual stream, in d_head numbers instead of d_model.
 
 Lengths and angles after W_O are those of x U for one small matrix U with U Uᵀ = W_O W_Oᵀ. They do not depend on the
-basis in which the model happens to keep the head's values (docs/measurement.md, "Spaces").
+basis in which the model happens to keep the head's values (docs/how-it-works.md, "Spaces").
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Coverage of intervals by document: means, rates, kappa; and differences from a bank of other documents' outputs.
 
-`python -m pytest tests/inference -m simulation -n 0 -s` prints the tables of docs/inference.md.
+`python -m pytest tests/inference -m simulation -n 0 -s` prints the tables of docs/simulations.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Every vocabulary token is a text of one token; block l is fed block 0's input; the run ends at the attention
 call, where v is read. That is the definition of a vocabulary encoding: exact for every
-architecture, because nothing of the model is rewritten here (docs/how-it-works.md, "The vocabulary").
+architecture, because nothing of the model is rewritten here (docs/inside.md, "The vocabulary").
 """
 
 from __future__ import annotations

@@ -14,9 +14,10 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 
 from headscope.show.charts.palette import CHANCE, HATCH, INKS, PAPER, RULE, SOFT, TEXT
+from headscope.show.glyphs import DRAWN_IN, readers_own
 from headscope.show.svg import well_formed
 
-_FONTS = ["DejaVu Sans"]  # measured with it; readers without it take the next of the list
+_FONTS = [DRAWN_IN]  # measured with it; readers without it take the next of the list
 _SHOWN_IN = "'DejaVu Sans', Verdana, 'Liberation Sans', Arial, sans-serif"
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -54,7 +55,7 @@ CHANCE_LINE: dict[str, Any] = {"color": CHANCE.light, "linestyle": ":", "linewid
 @contextmanager
 def style() -> Iterator[None]:
     """The settings that every chart is drawn with, whatever the user's own are."""
-    with mpl.rc_context():
+    with mpl.rc_context(), readers_own():
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
         yield

@@ -20,7 +20,13 @@ class CapacityOptions(CorpusOptions):
     `parts`: the dimension of the encodings, their number, reproductions. `sites`: whose encodings are projected
     ("heads": every head of a layer in a subspace of its own, "z": the layer's heads side by side in one, "residual":
     the stream after the layer, "head": one head alone); of these, z and residual are merged. `keep`: the shares of the
-    dimensions, and of the encodings, that are kept. `sample`: 2 texts or more.
+    dimensions, and of the encodings, that are kept. `sample`: 2 texts or more. Raises InputError for others.
+
+    >>> CapacityOptions(parts=("dimension",), keep=(0, 0.5, 1)).sites
+    ('heads', 'z', 'residual')
+    >>> CapacityOptions(sites=("head",))
+    Traceback (most recent call last):
+    headscope.errors.InputError: the site head is measured beside heads: name both.
     """
 
     parts: tuple[CapacityPart, ...] = ("dimension", "number")

@@ -38,7 +38,16 @@ REFERENCES = ("input", "layer")
 
 @dataclass(frozen=True)
 class ClaimsAsked:
-    """What is asked: texts, or a finished survey; None and None: the sentences that come with headscope."""
+    """What is asked: texts, or a finished survey; None and None: the sentences that come with headscope.
+
+    `texts` are files and directories. Raises InputError where both are named.
+
+    >>> ClaimsAsked(sample=60).mask
+    'model'
+    >>> ClaimsAsked(survey=Path("results"), sample=60)
+    Traceback (most recent call last):
+    headscope.errors.InputError: a survey has texts of its own: leave out the texts and the sample.
+    """
 
     texts: tuple[Path, ...] | None = None
     survey: Path | None = None

@@ -23,7 +23,7 @@ Columns = dict[str, list[Any]]
 
 
 def schema(keys: dict[str, pa.DataType]) -> pa.Schema:
-    """The columns of a table of figures with these keys; see docs/survey.md."""
+    """The columns of a table of figures with these keys; see docs/survey-tables.md."""
     return pa.schema(
         keys
         | {"by": pa.string(), "class": pa.string(), "statistic": pa.string()}

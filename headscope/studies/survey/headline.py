@@ -107,7 +107,18 @@ class Headline:
 
 
 def headlines(rows: Iterable[Mapping[str, Any]]) -> list[Headline]:
-    """The headlines of a survey's model, from rows of contrasts.parquet; views in their order there."""
+    """The headlines of a survey's model, from rows of contrasts.parquet; views in their order there.
+
+    >>> from headscope.studies.tested.figures import open_figures
+    >>> from headscope.studies.tested.there import there
+    >>> survey = open_figures(there(scope))
+    >>> own, carry = headlines(survey.contrasts)
+    >>> own.statistic, carry.statistic, carry.with_twins, len(carry.heads)
+    ('own', 'carry', True, 72)
+    >>> best = carry.those("stands out")[0]
+    >>> best.even.standing, best.twins.standing
+    ('above', 'above')
+    """
     found: dict[tuple[View, str], dict[tuple[int, int], dict[str, Over]]] = {}
     for (view, statistic, layer, head), over in _overs(rows).items():
         places = found.setdefault((view, statistic), {})

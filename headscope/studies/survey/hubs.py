@@ -35,7 +35,7 @@ class Hubs:
         self._candidates = table["candidates"][0].as_py()  # of a view: the same in all its rows
 
     def rows(self, labels: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """One row for each head: see docs/survey.md."""
+        """One row for each head: see docs/survey-tables.md."""
         positions = int(self._counts[0].sum())
         hubness = Hubness.of(torch.from_numpy(self._counts), self._candidates, positions)
         for id, share, skewness in zip(

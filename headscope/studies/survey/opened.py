@@ -83,7 +83,17 @@ def _of_row(kind: type[R], row: Mapping[str, Any]) -> R:
 
 @dataclass(frozen=True)
 class OpenedSurvey:
-    """A finished survey: its manifest, and its figures as they are asked for. Made by `open_survey`."""
+    """A finished survey: its manifest, and its figures as they are asked for. Made by `open_survey`.
+
+    >>> from headscope.studies.tested.figures import open_figures
+    >>> from headscope.studies.tested.there import there
+    >>> survey = open_figures(there(scope))  # of the demo weights one comes with headscope, without its shards
+    >>> survey.views
+    (View(space='value', reference='layer', metric='cosine', mask='model'),)
+    >>> figure = survey.stat(survey.views[0], "carry", layer=1, head=8)
+    >>> figure.verdict, figure.difference_low > 0  # against even attention
+    ('above', True)
+    """
 
     path: Path
     manifest: dict[str, Any]

@@ -31,7 +31,12 @@ from headscope.question.given import in_order
 class SurveyOptions(CorpusOptions):
     """The choices of a survey; two runs with the same options, texts, model and versions give the same figures.
 
-    `stream`: measure the residual streams too. `shard_positions`: about how many tokens a shard has.
+    `stream`: measure the residual streams too. `shard_positions`: about how many tokens a shard has. The other choices
+    are those of `CorpusOptions` and of `Reading.nearest`. Raises InputError for choices that do not go together.
+
+    >>> options = SurveyOptions(spaces=("value", "embedding"), references=("layer",), sample=200)
+    >>> list(options.views())  # the space embedding has no references
+    [('value', 'layer'), ('embedding', None)]
     """
 
     spaces: tuple[Space, ...] = ("value",)

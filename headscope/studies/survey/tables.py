@@ -1,4 +1,4 @@
-"""A shard's tables as Arrow: the columns that docs/survey.md describes."""
+"""A shard's tables as Arrow: the columns that docs/survey-tables.md describes."""
 
 from __future__ import annotations
 

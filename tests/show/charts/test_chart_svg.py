@@ -12,7 +12,7 @@ from headscope.show.charts.chart import canvas
 from headscope.show.charts.svg import to_svg
 
 
-@pytest.mark.filterwarnings("ignore:Glyph")  # no font has it
+@pytest.mark.filterwarnings("error:Glyph")  # no font has it; the reader's may
 def test_what_xml_cannot_write_does_not_spoil_a_chart():
     figure = canvas(2, 1)
     figure.text(0, 0, "a\x01b")

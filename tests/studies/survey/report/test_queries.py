@@ -1,4 +1,4 @@
-"""The DuckDB queries of docs/survey.md, run, and their answers computed another way."""
+"""The DuckDB queries of docs/survey-tables.md, run, and their answers computed another way."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.studies.survey.corpora import table
 
 QUERIES = re.findall(
     r"^```sql\n(.*?)^```$",
-    (Path(__file__).parents[4] / "docs" / "survey.md").read_text("utf-8"),
+    (Path(__file__).parents[4] / "docs" / "survey-tables.md").read_text("utf-8"),
     re.MULTILINE | re.DOTALL,
 )
 
