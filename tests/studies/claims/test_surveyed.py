@@ -32,7 +32,7 @@ def test_a_mean_is_the_surveys_figure_interval_included(directory):
 
 def test_the_outputs_that_tokens_are_held_against_are_found(directory):
     survey = Surveyed(directory, "model")
-    tokens, partners = survey.tokens, survey.partners
+    tokens, partners, lenders = survey.tokens, survey.lent[""].partners, survey.lent[""].lenders
     groups = survey.sample.groups
     rows = survey.rows(0, "input")
     types = {text: set(tokens["id"][tokens["text"] == text]) for text in set(tokens["text"])}
@@ -40,9 +40,9 @@ def test_the_outputs_that_tokens_are_held_against_are_found(directory):
     assert len(pairs) == (tokens["asked"] >= 0).sum() > 0
     for n, slot in pairs:
         other = partners[n, slot]
-        assert groups[other] == survey.lenders[n, slot] != groups[n]
+        assert groups[other] == lenders[n, slot] != groups[n]
         inside = [id in types[tokens["text"][n]] for id in rows.nearest[:, other]]
-        assert inside == rows.chance_in_text[:, n, slot].astype(bool).tolist()
+        assert inside == rows.by_chance[""].in_text[:, n, slot].astype(bool).tolist()
 
 
 def test_a_kept_figure_is_the_statistic_with_its_interval(directory):
