@@ -136,8 +136,8 @@ def elsewhere(survey: Surveyed, arithmetic: Arithmetic) -> Finding:
             else f"by chance {signed(of_genre.chance)}, so over chance {signed(of_genre.over)}."
         )
     return Finding(
-        "S6", arithmetic, None, ruling([agreed(conditions)]), told, number(over.value), *_ends(over), number(chance.value),
-        figures,
+        "S6", arithmetic, None, ruling([agreed(conditions)]), told, number(over.value), *_ends(over),
+        number(chance.value), figures,
     )  # fmt: skip
 
 
