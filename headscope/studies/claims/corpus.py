@@ -80,7 +80,7 @@ def noise(survey: Surveyed, arithmetic: Arithmetic, reference: str) -> Finding:
         found = [survey.statistic(f"{name}{MATCHED}", reference, last) for name in _OF_OTHERS]
         of_genre = [row for row in found if row is not None]
         rows += of_genre
-        ruled = _of_genre_too(ruled, [row and _AT_CHANCE.get(row["verdict"]) for row in found])
+        ruled = _of_genre_too(ruled, [None if row is None else _AT_CHANCE.get(row["verdict"]) for row in found])
         told += f" {SAME_GENRE}: {'; '.join(map(_at_chance, of_genre)) or NO_CHANCE.removesuffix('.')}."
     figures = tuple(
         {"layer": last, "statistic": row["statistic"]}
