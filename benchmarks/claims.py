@@ -6,14 +6,15 @@ One thread, so that seconds of the processor are those of the work, whatever els
 from __future__ import annotations
 
 import random
-import resource
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from benchmarks.memory import begin_peak, peak
 from benchmarks.models import TEXT, roberta_base
 from benchmarks.timing import machine
 from headscope import Scope
@@ -21,16 +22,17 @@ from headscope.show.progress import Progress
 from headscope.studies.claims.run import ClaimsAsked, settle
 
 TEXTS = 80
-Stage = dict[str, object]
+Stage = dict[str, Any]
 
 
 class _Staged(Progress):
-    """Notes what each stage took, when the next begins."""
+    """Notes what each stage took, when the next begins; of the maps each distance, and each untrained twin."""
 
     def __init__(self) -> None:
         super().__init__()
         self.stages: list[Stage] = []
         self._last, self._since = "starting", time.process_time()
+        begin_peak()
 
     def step(self, doing: str, total: int | None = None, done: int = 0) -> None:
         self.note(doing)
@@ -40,17 +42,21 @@ class _Staged(Progress):
         self.note(doing)
         super().say(doing)
 
+    def tell(self, done: int, total: int) -> None:
+        self.note(f"{self.doing}, after {done} of {total}")
+        super().tell(done, total)
+
     def note(self, following: str) -> None:
         """End a stage."""
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        stage = {"stage": self._last, "seconds": time.process_time() - self._since, "peak_bytes": peak}
+        stage = {"stage": self._last, "seconds": time.process_time() - self._since, "peak_bytes": peak()}
         self.stages.append(stage)
-        print(f"{stage['seconds']:8.1f} s  {peak / 1e9:5.2f} GB  {self._last}", file=sys.stderr, flush=True)
+        print(f"{stage['seconds']:8.1f} s  {peak() / 1e9:5.2f} GB  {self._last}", file=sys.stderr, flush=True)
         self._last, self._since = following, time.process_time()
+        begin_peak()
 
 
 def run() -> dict[str, object]:
-    """Seconds of the processor, and the peak of resident bytes after each stage."""
+    """Seconds of the processor, and the peak of resident bytes in each stage and in all."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         texts = Path(folder) / "texts.txt"
@@ -62,6 +68,7 @@ def run() -> dict[str, object]:
         seconds = time.process_time() - begun
     return {"machine": machine(), "texts": found.texts["texts"], "tokens": found.texts["tokens"]} | {
         "seconds": seconds,
+        "peak_bytes": max(stage["peak_bytes"] for stage in progress.stages),
         "stages": progress.stages,
     }
 

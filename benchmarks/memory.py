@@ -34,12 +34,12 @@ def _measure(name: str) -> dict[str, Any]:
     scope = Scope.from_model(*roberta_base()) if name == NAMES[0] else Scope.from_pretrained("demo")
     scope.read(TEXT)
     before = resident()
-    peak = _Peak()
+    watched = _Peak()
     asked = problem(scope, 0, 0)
-    encoded = peak.highest
+    encoded = watched.highest
     asked.search("auto", *METRICS)
     table = asked.table.nbytes
-    above = peak.stop() - before
+    above = watched.stop() - before
     return {
         "packed_vocabulary": table,
         "above_the_model": above,
@@ -55,10 +55,10 @@ def _measure_long_text() -> dict[str, Any]:
     scope = Scope.from_model(*roberta_base())
     scope.read(TEXT)
     before = resident()
-    peak = _Peak()
+    watched = _Peak()
     reading = scope.read(" ".join(["time"] * 510))
     reading.pattern_of(5)
-    above = peak.stop() - before
+    above = watched.stop() - before
     heads = sum(part.nbytes for part in (reading.q, reading.k, reading.v, reading.z))
     one, layers = 4 * scope.card.heads * len(reading.tokens) ** 2, scope.card.layers
     return {
@@ -73,8 +73,23 @@ def _measure_long_text() -> dict[str, Any]:
 
 
 def resident() -> int:
+    """Bytes resident now."""
+    return _status("VmRSS")
+
+
+def begin_peak() -> None:
+    """Have `peak` count from now on."""
+    Path("/proc/self/clear_refs").write_text("5", "ascii")
+
+
+def peak() -> int:
+    """The most bytes that were resident at a time, as the system counts it."""
+    return _status("VmHWM")
+
+
+def _status(name: str) -> int:
     for line in Path("/proc/self/status").read_text("utf-8").splitlines():
-        if line.startswith("VmRSS"):
+        if line.startswith(name):
             return int(line.split()[1]) * 1024
     raise OSError("resident memory is read from /proc, which this system has not")
 

@@ -124,6 +124,12 @@ class Memory:
         with self._lock:
             self._forget(most, of)
 
+    def forget_large(self, of: object, least: int) -> None:
+        """Forget what is somebody's and has `least` bytes or more."""
+        with self._lock:
+            for key in [key for key, (_, size) in self._entries.items() if key.of is of and size >= least]:
+                self._drop(key)
+
     def left(self, of: object) -> None:
         """Nobody can ask for what is `of` somebody any more; may be called at any moment, by the garbage collector."""
         self._left.append(of)
@@ -195,6 +201,16 @@ class Recent(Generic[T]):
             yield
         finally:
             self._most = before
+
+    def forget_large(self, least: int) -> None:
+        """Forget every entry of `least` bytes or more: before work that has no use for them, and takes room of its own.
+
+        >>> recent = Recent[str](budget=10, size=len)
+        >>> recent.put("a", "12345678"); recent.put("b", "1")
+        >>> recent.forget_large(2); recent.items()
+        [('b', '1')]
+        """
+        self._memory.forget_large(self._own, least)
 
     def made(self: Recent[Any], key: Hashable, make: Callable[[], M]) -> M:
         """The entry of `key`, made first where there is none."""

@@ -36,6 +36,7 @@ from headscope.vocabulary.through_w_o import Lens, seen_through
 from headscope.vocabulary.ways import Ways
 
 log = logging.getLogger(__name__)
+_LARGE = 2**24  # bytes of an entry: a table, and neither a form nor a place
 _PARTS: dict[Space, Part] = {"value": "v", "output": "v", "key": "k", "query": "q"}
 
 
@@ -94,6 +95,10 @@ class Vocabulary:
     def within(self, budget: int) -> AbstractContextManager[None]:
         """Keep no more than `budget` bytes of encodings until the block ends: for work that goes layer by layer."""
         return self._cache.within(budget)
+
+    def forget_tables(self) -> None:
+        """Forget what takes much room: for work that follows without encodings. What proves and places them stays."""
+        self._cache.forget_large(_LARGE)
 
     def encoded(
         self, space: Space, reference: Reference | None, layer: int, spot: Spot | None, queries: int | None = None

@@ -23,10 +23,11 @@ class Point(NamedTuple):
 
 
 class Series(NamedTuple):
-    """Points under one name."""
+    """Points under one name; `dotted`: a chance that is named, and no figure."""
 
     label: str
     points: list[Point]
+    dotted: bool = False
 
 
 class Panel(NamedTuple):
@@ -81,6 +82,11 @@ def _draw(ax: Axes, panel: Panel, layers: int, axis: str) -> None:
         ink, marker, stroke = LINES[n % len(LINES)], MARKERS[n % len(MARKERS)], STROKES[n % len(STROKES)]
         # Side by side, so that intervals of one layer do not cover each other.
         shift = (n - (len(panel.series) - 1) / 2) * gap * min(0.12, 0.6 / max(len(panel.series), 1))
+        if series.dotted:
+            across = [point.layer for point in series.points]
+            named = {"label": series.label, "color": ink.light}
+            ax.plot(across, [point.value for point in series.points], **(CHANCE_LINE | named))
+            continue
         x = [point.layer + shift for point in series.points]
         ax.plot(
             x,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,12 +13,13 @@ from numpy.typing import NDArray
 from headscope.inference.estimates import number
 from headscope.inference.left_out import Jackknifed
 from headscope.inference.max_t import together
-from headscope.inference.verdicts import MARGIN, Condition, above, below, ruling
+from headscope.inference.verdicts import MARGIN, Condition, Ruling, above, below, ruling
 from headscope.studies.claims.sample import rise
 from headscope.studies.claims.sentence import HEAD
-from headscope.studies.claims.surveyed import Surveyed
-from headscope.studies.claims.verdict import Arithmetic, Finding, figures_of, signed
+from headscope.studies.claims.surveyed import LayerRows, Surveyed
+from headscope.studies.claims.verdict import Arithmetic, Finding, agreed, figures_of, signed
 from headscope.studies.survey.report.measures import between, rate
+from headscope.studies.survey.tables import MATCHED
 
 NO_CHANCE = "no other document has a token at such positions, so there is no chance to hold them against."
 _NOISE = {  # what is to be at chance where a layer is noise
@@ -25,6 +28,8 @@ _NOISE = {  # what is to be at chance where a layer is noise
     "own": "Own within the text",
     "signal": "Token Signal",
 }
+_OF_OTHERS = ("in_text", "auc_own", "signal")  # of these, those whose chance is of other documents
+SAME_GENRE = "Held against documents of the same genre"
 _AT_CHANCE: dict[str, Condition] = {"at chance": True, "above": False, "below": False}
 _ELSEWHERE = "elsewhere"  # the kind of a nearest token that is not in the text
 
@@ -58,18 +63,25 @@ def preserved(survey: Surveyed, arithmetic: Arithmetic, sentence: Finding) -> Fi
 
 
 def noise(survey: Surveyed, arithmetic: Arithmetic, reference: str) -> Finding:
-    """S5: whether the last layer is at chance, under one reference."""
+    """S5: whether the last layer is at chance, under one reference.
+
+    What is above documents of any genre knows something of its text, be it the genre alone: chance of the same genre
+    contradicts nothing by itself, and is asked before the claim holds.
+    """
     last = survey.layers - 1
     rows = [row for name in _NOISE if (row := survey.statistic(name, reference, last)) is not None]
     if len(rows) < len(_NOISE):
         return Finding("S5", arithmetic, reference, "undetermined", NO_CHANCE)
     conditions = [_AT_CHANCE.get(row["verdict"]) for row in rows]
-    told = "; ".join(
-        f"{_NOISE[row['statistic']]} {rate(row['value'])}, over chance {rate(row['difference'], signed=True)} "
-        f"{between(row['difference_low'], row['difference_high'])}: {row['verdict']}{', small' if row['small'] else ''}"
-        for row in rows
-    )
+    ruled = ruling(conditions)
     strong = rows[-1]
+    told = f"layer {last}: {'; '.join(map(_at_chance, rows))}."
+    if MATCHED in survey.chances:
+        found = [survey.statistic(f"{name}{MATCHED}", reference, last) for name in _OF_OTHERS]
+        of_genre = [row for row in found if row is not None]
+        rows += of_genre
+        ruled = _of_genre_too(ruled, [None if row is None else _AT_CHANCE.get(row["verdict"]) for row in found])
+        told += f" {SAME_GENRE}: {'; '.join(map(_at_chance, of_genre)) or NO_CHANCE.removesuffix('.')}."
     figures = tuple(
         {"layer": last, "statistic": row["statistic"]}
         | {
@@ -79,42 +91,95 @@ def noise(survey: Surveyed, arithmetic: Arithmetic, reference: str) -> Finding:
         for row in rows
     )
     return Finding(
-        "S5", arithmetic, reference, ruling(conditions), f"layer {last}: {told}.", strong["value"],
-        strong["low"], strong["high"], strong["chance"], figures,
+        "S5", arithmetic, reference, ruled, told, strong["value"], strong["low"], strong["high"], strong["chance"],
+        figures,
     )  # fmt: skip
 
 
+def _at_chance(row: Mapping[str, Any]) -> str:
+    """A statistic beside its chance, in words."""
+    return (
+        f"{_NOISE[row['statistic'].removesuffix(MATCHED)]} {rate(row['value'])}, over chance "
+        f"{rate(row['difference'], signed=True)} {between(row['difference_low'], row['difference_high'])}: "
+        f"{row['verdict']}{', small' if row['small'] else ''}"
+    )
+
+
+def _of_genre_too(ruled: Ruling, conditions: Sequence[Condition]) -> Ruling:
+    """A ruling by other documents, where those of the same genre only keep a claim from holding."""
+    return "undetermined" if ruled == "holds" and ruling(conditions) != "holds" else ruled
+
+
 def elsewhere(survey: Surveyed, arithmetic: Arithmetic) -> Finding:
-    """S6: at layer 0, how often another token of the text is the nearest, less how often the own one is."""
+    """S6: at layer 0, how often another token of the text is the nearest, less how often the own one is.
+
+    Where texts have genres, both more than outputs of other documents have, and more than those of the same genre.
+    """
     rows = survey.rows(0, "input")
+    found = {ends: _elsewhere_over(survey, rows, ends) for ends in survey.chances}
+    general = found[""]
+    if general is None:
+        return Finding("S6", arithmetic, None, "undetermined", NO_CHANCE)
+    rates, chance, over = general.rates, general.chance, general.over
+    told = (
+        f"another token of the text {rates['other'].value:.3f}, the own token {rates['own'].value:.3f}: "
+        f"{signed(rates['other − own'])}; by chance {signed(chance)}, so over chance {signed(over)}."
+    )
+    conditions, figures = [above(over)], general.figures("")
+    if MATCHED in found:
+        of_genre = found[MATCHED]
+        conditions.append(None if of_genre is None else above(of_genre.over))
+        figures += () if of_genre is None else of_genre.figures(", same genre")
+        told += f" {SAME_GENRE}: " + (
+            NO_CHANCE
+            if of_genre is None
+            else f"by chance {signed(of_genre.chance)}, so over chance {signed(of_genre.over)}."
+        )
+    return Finding(
+        "S6", arithmetic, None, ruling([agreed(conditions)]), told, number(over.value), *_ends(over),
+        number(chance.value), figures,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Elsewhere:
+    """S6's rates by name, their chance, and what they are over it, of the tokens that are held against something."""
+
+    rates: dict[str, Jackknifed[float]]
+    chance: Jackknifed[float]
+
+    @property
+    def over(self) -> Jackknifed[float]:
+        return self.rates["other − own"] - self.chance
+
+    def figures(self, of: str) -> tuple[dict[str, Any], ...]:
+        """Every number; `of`: what ends their names."""
+        return (
+            *(figures_of(rate, rate=f"{name}{of}") for name, rate in self.rates.items()),
+            figures_of(self.chance, rate=f"other − own, by chance{of}"),
+            figures_of(self.over, rate=f"other − own, over chance{of}"),
+        )
+
+
+def _elsewhere_over(survey: Surveyed, rows: LayerRows, ends: str) -> _Elsewhere | None:
+    """S6's rates against one chance; None where no token has any."""
     known = ~np.isnan(rows.own_rank)
     own, other = rows.own_rank == 1, rows.kind == "text"
+    held = rows.by_chance[ends]
     # A nearest token that is in the text may be the own one: other = in_text − own, and own is taken off once more.
-    by_chance = (rows.chance_in_text - 2.0 * (rows.chance_own_rank == 1)).mean(0)  # (token, output), over heads
+    by_chance = (held.in_text - 2.0 * (held.own_rank == 1)).mean(0)  # (token, output), over heads
     asked = ~np.isnan(by_chance)
     if not asked.any():
-        return Finding("S6", arithmetic, None, "undetermined", NO_CHANCE)
+        return None
     paired = known.all(0) & asked.any(1)  # so the rates and their chance are of the same tokens
 
     def rate_of(values: NDArray[Any]) -> Jackknifed[float]:
         return survey.sample.mean(np.where(paired, values.astype(np.float64).mean(0), np.nan))
 
     share = np.where(asked & paired[:, None], 1 / np.maximum(asked.sum(1, keepdims=True), 1), 0.0)
-    chance = survey.sample.lent(np.where(asked, by_chance, 0.0) * share, share, survey.lenders)
-    rates = {"other": rate_of(other), "own": rate_of(own), "other − own": rate_of(other * 1.0 - own)}
-    over = rates["other − own"] - chance
-    told = (
-        f"another token of the text {rates['other'].value:.3f}, the own token {rates['own'].value:.3f}: "
-        f"{signed(rates['other − own'])}; by chance {signed(chance)}, so over chance {signed(over)}."
-    )
-    figures = (
-        *(figures_of(rate, rate=name) for name, rate in rates.items()),
-        figures_of(chance, rate="other − own, by chance"),
-        figures_of(over, rate="other − own, over chance"),
-    )
-    return Finding(
-        "S6", arithmetic, None, ruling([above(over)]), told, number(over.value), *_ends(over),
-        number(chance.value), figures,
+    chance = survey.sample.lent(np.where(asked, by_chance, 0.0) * share, share, survey.lent[ends].lenders)
+    return _Elsewhere(
+        {"other": rate_of(other), "own": rate_of(own), "other − own": rate_of(other * 1.0 - own)}, chance
     )  # fmt: skip
 
 
@@ -122,7 +187,8 @@ def abstraction(survey: Surveyed, arithmetic: Arithmetic, reference: str, surfac
     """S10: whether the nearest tokens are of the own word's part of speech, more so by layer.
 
     Nearest tokens that are in the text are left out in every layer: how often there are any is another question, and
-    what stands beside a word tells its part of speech by itself.
+    what stands beside a word tells its part of speech by itself. Where texts have genres, a rise over other documents
+    may be one of the genre's words: only what chance of the same genre shows too is ruled.
 
     `surfaces` int64 [vocab_size] numbers the word that an id spells (−1: none), see `TokenNames.surfaces`.
     """
@@ -130,38 +196,92 @@ def abstraction(survey: Surveyed, arithmetic: Arithmetic, reference: str, surfac
     if not any(tag is not None for tag in tags):
         said = "the texts have no part-of-speech tags: give tagged ones (CoNLL-U)."
         return Finding("S10", arithmetic, reference, "undetermined", said)
-    own_tag, lexicon = _lexicon(tags, survey.tokens["id"], surfaces)
-    own_word = surfaces[survey.tokens["id"]]
-    partner = survey.partners
-    over: list[Jackknifed[float]] = []
+    agreeing = _Agreeing.of(survey, surfaces)
+    over: dict[str, list[Jackknifed[float]]] = {ends: [] for ends in survey.chances}
     figures: list[dict[str, Any]] = []
     for layer in range(survey.layers):
         rows = survey.rows(layer, reference)
-        nearest, outside = rows.nearest, rows.kind == _ELSEWHERE  # (head, token)
-        agree = np.where(outside, _agreement(nearest, own_tag, own_word, surfaces, lexicon), np.nan)
-        # Of the outputs of others, too, those that write nothing of their own text, nor of this one's.
-        lent = outside[:, partner] & (rows.chance_in_text == 0) & (partner >= 0)  # (head, token, output)
-        agrees = _agreement(nearest[:, partner], own_tag[:, None], own_word[:, None], surfaces, lexicon)
-        rate, by_chance = _pooled(survey, agree), _lent(survey, np.where(lent, agrees, np.nan))
-        over.append(rate - by_chance)
-        figures += [
-            figures_of(rate, layer=layer, rate="agreement"),
-            figures_of(by_chance, layer=layer, rate="chance"),
-            figures_of(over[-1], layer=layer, rate="agreement − chance"),
-        ]
-    if survey.layers < 2 or any(np.isnan(one.value) for one in over):
+        for ends, by_layer in over.items():
+            rate, by_chance = agreeing.rates(rows, ends)
+            by_layer.append(rate - by_chance)
+            named = ", same genre" if ends else ""
+            figures += [
+                figures_of(rate, layer=layer, rate=f"agreement{named}"),
+                figures_of(by_chance, layer=layer, rate=f"chance{named}"),
+                figures_of(by_layer[-1], layer=layer, rate=f"agreement − chance{named}"),
+            ]
+    if survey.layers < 2 or any(np.isnan(one.value) for one in over[""]):
         said = "too few nearest tokens are words that the tagged texts have."
         return Finding("S10", arithmetic, reference, "undetermined", said, figures=tuple(figures))
-    risen = rise(over)
-    # A rise that is sure and yet within the margin is none: the margin is asked first.
-    flat = below(risen, MARGIN) is True
-    condition: Condition = True if flat else (False if above(risen) is True else None)
-    by_layer = ", ".join(f"{one.value:+.3f}" for one in over).replace("-", "−")
-    told = f"agreement over chance by layer: {by_layer}; from first to last {signed(risen)}."
+    risen = {ends: rise(by_layer) for ends, by_layer in over.items()}
+    told = f"agreement over chance by layer: {_rising(over[''], risen[''])}."
+    if MATCHED in over:
+        told += f" {SAME_GENRE}: {_rising(over[MATCHED], risen[MATCHED])}."
+    main = risen[""]
     return Finding(
-        "S10", arithmetic, reference, ruling([condition]), told, number(risen.value), *_ends(risen),
-        figures=tuple(figures),
+        "S10", arithmetic, reference, ruling([agreed(map(_flat, risen.values()))]), told, number(main.value),
+        *_ends(main), figures=tuple(figures),
     )  # fmt: skip
+
+
+def _flat(risen: Jackknifed[float]) -> Condition:
+    """Whether a figure does not rise; False where it surely does."""
+    # A rise that is sure and yet within the margin is none: the margin is asked first.
+    if below(risen, MARGIN) is True:
+        return True
+    return False if above(risen) is True else None
+
+
+def _rising(over: Sequence[Jackknifed[float]], risen: Jackknifed[float]) -> str:
+    by_layer = ", ".join(f"{one.value:+.3f}" for one in over).replace("-", "−")
+    return f"{by_layer}; from first to last {signed(risen)}"
+
+
+@dataclass(frozen=True)
+class _Agreeing:
+    """How a survey's nearest tokens agree with the own words' parts of speech, and by chance."""
+
+    survey: Surveyed
+    surfaces: NDArray[np.int64]
+    tags: NDArray[np.int64]  # of every token; -1: none
+    lexicon: NDArray[np.int64]  # of every word
+
+    @classmethod
+    def of(cls, survey: Surveyed, surfaces: NDArray[np.int64]) -> _Agreeing:
+        return cls(survey, surfaces, *_lexicon(survey.tokens["tag"], survey.tokens["id"], surfaces))
+
+    def rates(self, rows: LayerRows, ends: str) -> tuple[Jackknifed[float], Jackknifed[float]]:
+        """Agreement of a layer, and by chance."""
+        partner = self.survey.lent[ends].partners
+        words = self.surfaces[self.survey.tokens["id"]]
+        outside = rows.kind == _ELSEWHERE  # (head, token)
+        if ends:  # of a genre with too few documents no token has such a chance: its rate would be of other texts
+            outside = outside & (partner >= 0).any(1)
+        agree = np.where(outside, self._agreement(rows.nearest, self.tags, words), np.nan)
+        # Of the outputs of others, too, those that write nothing of their own text, nor of this one's.
+        theirs = rows.kind[:, partner] == _ELSEWHERE
+        lent = theirs & (rows.by_chance[ends].in_text == 0) & (partner >= 0)  # (head, token, output)
+        agrees = self._agreement(rows.nearest[:, partner], self.tags[:, None], words[:, None])
+        return _pooled(self.survey, agree), self._lent(np.where(lent, agrees, np.nan), ends)
+
+    def _agreement(
+        self, nearest: NDArray[np.int64], own_tag: NDArray[np.int64], own_word: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """1 or 0, like `nearest` [head, token, …].
+
+        nan where the nearest is a form of the own word, or a word without a tag in the texts.
+        """
+        word = self.surfaces[nearest]
+        tag = self.lexicon[word]
+        known = (tag >= 0) & (own_tag >= 0) & (word != own_word)
+        return np.where(known, (tag == own_tag).astype(np.float64), np.nan)
+
+    def _lent(self, values: NDArray[np.float64], ends: str) -> Jackknifed[float]:
+        """The mean over all known values [head, token, output]; every head and token counts once."""
+        known = ~np.isnan(values)
+        share = known / np.maximum(known.sum(-1, keepdims=True), 1)
+        lenders = self.survey.lent[ends].lenders
+        return self.survey.sample.lent((np.nan_to_num(values) * share).sum(0), share.sum(0), lenders)
 
 
 def _lexicon(
@@ -181,34 +301,10 @@ def _lexicon(
     return of_token, lexicon
 
 
-def _agreement(
-    nearest: NDArray[np.int64],
-    own_tag: NDArray[np.int64],
-    own_word: NDArray[np.int64],
-    surfaces: NDArray[np.int64],
-    lexicon: NDArray[np.int64],
-) -> NDArray[np.float64]:
-    """1 or 0, like `nearest` [head, token, …].
-
-    nan where the nearest is a form of the own word, or a word without a tag in the texts.
-    """
-    word = surfaces[nearest]
-    tag = lexicon[word]
-    known = (tag >= 0) & (own_tag >= 0) & (word != own_word)
-    return np.where(known, (tag == own_tag).astype(np.float64), np.nan)
-
-
 def _pooled(survey: Surveyed, values: NDArray[np.float64]) -> Jackknifed[float]:
     """The mean over all known values [head, token]."""
     known = ~np.isnan(values)
     return survey.sample.mean(np.where(known, values, 0.0).sum(0), known.sum(0).astype(np.float64))
-
-
-def _lent(survey: Surveyed, values: NDArray[np.float64]) -> Jackknifed[float]:
-    """The mean over all known values [head, token, output]; every head and token counts once."""
-    known = ~np.isnan(values)
-    share = known / np.maximum(known.sum(-1, keepdims=True), 1)
-    return survey.sample.lent((np.nan_to_num(values) * share).sum(0), share.sum(0), survey.lenders)
 
 
 def _ends(figure: Jackknifed[float]) -> tuple[float | None, float | None]:

@@ -144,6 +144,7 @@ def _charts(claims: Claims) -> list[Section]:
     own = _series(claims, "S8", {"statistic": OWN})
     maps = _series(claims, "S8", {"statistic": RECOVERY})
     agreement = _series(claims, "S10", {"rate": "agreement − chance"})
+    of_genre = _series(claims, "S10", {"rate": "agreement − chance, same genre"})
     words = tuple(CLASSES)
     # Ranks span orders of magnitude: they are drawn by their log10, as B3 and B4 take it.
     ranks = _series(claims, "B2", {}, words, lambda x: math.log10(max(x, 1.0)))
@@ -153,6 +154,8 @@ def _charts(claims: Claims) -> list[Section]:
         lines.Panel("Linear map from a head: top-1 over shuffled", maps[:1], zero=True),
         lines.Panel("Part of speech over chance", agreement, zero=True),
     ]
+    if of_genre:
+        of_heads.append(lines.Panel("Part of speech over chance, same genre", of_genre, zero=True))
     of_streams = [
         lines.Panel("log10 of the median rank", ranks),
         lines.Panel("Mixing ratio", mixed),

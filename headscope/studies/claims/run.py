@@ -12,6 +12,7 @@ from headscope import __version__
 from headscope.corpus.run import missing
 from headscope.corpus.texts import find_sources
 from headscope.errors import InputError
+from headscope.keep.allocator import let_go
 from headscope.model.surroundings import settled
 from headscope.question.choices import MASKS, Mask, one_of
 from headscope.question.given import in_order
@@ -117,9 +118,11 @@ class _Run:
             *self._of_sentence(right, published),
             *self._of_corpus(right, "right", REFERENCES),
             *(self._of_corpus(published, "published", ("input",)) if published else ()),
-            *self._of_maps(right, published),
-            *self._of_streams(right),
         ]
+        self._forget_tables()
+        findings += self._of_maps(right, published)
+        let_go()  # the last untrained twin
+        findings += self._of_streams(right)
         if isinstance(self.published, InputError):
             reason = str(self.published).partition(": ")[2]
             findings += [
@@ -157,6 +160,7 @@ class _Run:
             return None
         # Its code had one vocabulary, that of layer 0; its streams are the model's own, and are measured already.
         options = replace(self.options, references=("input",), stream=False)
+        self._forget_tables()
         found = self._surveyed(self.published, "published", options, "measuring under the published arithmetic")
         if found.manifest["texts"]["sha256"] != right.manifest["texts"]["sha256"]:
             raise InputError("the survey's texts have changed since: name them with --texts.")
@@ -169,6 +173,13 @@ class _Run:
         if missing(prepared.texts, Store(self.work.at(name))) or not is_finished(self.work.at(name)):
             prepared.run(progress=self.progress, doing=doing)
         return Surveyed(self.work.at(name), self.mask)
+
+    def _forget_tables(self) -> None:
+        """Give back the tables of both arithmetics, before work that has no use for them and takes room of its own."""
+        for scope in (self.scope, self.published):
+            if isinstance(scope, Scope):
+                scope.bench.encodings.forget_tables()
+        let_go()
 
     # ---- the findings ----
 

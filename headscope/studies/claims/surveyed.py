@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,28 +14,50 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from headscope.corpus.bank import ASKED
+from headscope.corpus.genres import matched
 from headscope.inference.left_out import Jackknifed, folded
 from headscope.studies.claims.sample import Sample
 from headscope.studies.survey.contrasts import KeptFigure
 from headscope.studies.survey.finished import LEFT_OUT, STATISTICS, refuse_unfinished
 from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.shape import told
-from headscope.studies.survey.store import Store, read_bank
+from headscope.studies.survey.store import Store, read_bank, read_matched_bank
 from headscope.studies.survey.sums import lists, numbers
+from headscope.studies.survey.tables import MATCHED
+
+_BEGINS = {"": "chance", MATCHED: "matched"}  # the columns of rows.parquet, by `Surveyed.chances`
+
+
+@dataclass(frozen=True)
+class Lent:
+    """The outputs that tokens are held against: int64 [token, output] each.
+
+    `partners`: the tokens whose outputs they are, −1 where there is none. `lenders`: the groups of these, 0 there.
+    """
+
+    partners: NDArray[np.int64]
+    lenders: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ByChance:
+    """What the outputs that tokens are held against have: [head, token, output], nan where there is none."""
+
+    own_rank: NDArray[np.float64]
+    in_text: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class LayerRows:
     """One layer of one view: arrays [head, token], in the order of the tokens; a number that is not there is nan.
 
-    Those by chance are of the outputs that a token is held against: [head, token, output].
+    `by_chance`: by whose outputs tokens are held against, see `Surveyed.chances`.
     """
 
     own_rank: NDArray[np.float64]
     nearest: NDArray[np.int64]
     kind: NDArray[np.str_]
-    chance_own_rank: NDArray[np.float64]
-    chance_in_text: NDArray[np.float64]
+    by_chance: Mapping[str, ByChance]
 
 
 @dataclass(frozen=True)
@@ -66,17 +88,26 @@ class Surveyed:
         self.shards = [store.whole(n) for n in range(len(manifest["shards"]))]
 
     @cached_property
+    def chances(self) -> tuple[str, ...]:
+        """Whose outputs tokens are held against, by how the survey's figures of that end.
+
+        "" for all other documents, and MATCHED for those of the text's own genre, where texts have genres.
+        """
+        return ("", MATCHED) if matched(self.manifest["texts"].get("genres")) else ("",)
+
+    @cached_property
     def texts(self) -> pa.Table:
         """texts.parquet of all shards."""
         return self._whole("texts", ["text", "group", "content"])
 
     @cached_property
     def tokens(self) -> dict[str, NDArray[Any]]:
-        """The columns of tokens.parquet, in order; `asked` [token, output] −1 where there is none."""
-        table = self._whole("tokens", ["text", "position", "id", "tag", "word_class", "asked"])
+        """The columns of tokens.parquet, in order; `asked`… [token, output] −1 where there is none."""
+        asked = [f"asked{ends}" for ends in self.chances]
+        table = self._whole("tokens", ["text", "position", "id", "tag", "word_class", *asked])
         found = {name: table[name].to_numpy() for name in ("text", "position", "id")}
         found |= {name: np.array(table[name].to_pylist(), dtype=object) for name in ("tag", "word_class")}
-        return found | {"asked": np.nan_to_num(lists(table, "asked")[0], nan=-1).astype(np.int64)}
+        return found | {name: np.nan_to_num(lists(table, name)[0], nan=-1).astype(np.int64) for name in asked}
 
     @cached_property
     def sample(self) -> Sample:
@@ -88,51 +119,48 @@ class Surveyed:
         return Sample.of(groups[at].astype(np.int64), documents, seed)
 
     @cached_property
-    def partners(self) -> NDArray[np.int64]:
-        """For each token the indices of the tokens whose outputs are its chance: [token, output]; −1: none."""
-        text, position, asked = (self.tokens[name].astype(np.int64) for name in ("text", "position", "asked"))
+    def lent(self) -> dict[str, Lent]:
+        """Whose outputs each token is held against, by `chances`."""
+        return {ends: self._lent(ends) for ends in self.chances}
+
+    def _lent(self, ends: str) -> Lent:
+        text, position, asked = (
+            self.tokens[name].astype(np.int64) for name in ("text", "position", f"asked{ends}")
+        )  # fmt: skip
+        with told(self.directory):
+            table = (read_matched_bank if ends else read_bank)(self.directory)
+        bank = {name: table[name].to_numpy().astype(np.int64) for name in ("text", "position", "group")}
         length = int(position.max()) + 1
         keys = text * length + position
         order = np.argsort(keys)
-        wanted = self._bank["text"] * length + self._bank["position"]
+        wanted = bank["text"] * length + bank["position"]
         at = order[np.searchsorted(keys[order], wanted).clip(max=len(keys) - 1)]
-        lent = np.where(keys[at] == wanted, at, -1)
-        return np.where(asked >= 0, lent[asked.clip(min=0)], -1)
-
-    @cached_property
-    def lenders(self) -> NDArray[np.int64]:
-        """The groups of the outputs that tokens are held against: [token, output]; 0 where there is none."""
-        groups = folded(self._bank["group"], self.manifest["texts"]["groups"])
-        found: NDArray[np.int64] = groups[self.tokens["asked"].clip(min=0)]
-        return np.where(self.tokens["asked"] >= 0, found, 0)
-
-    @cached_property
-    def _bank(self) -> dict[str, NDArray[np.int64]]:
-        with told(self.directory):
-            table = read_bank(self.directory)
-        return {name: table[name].to_numpy().astype(np.int64) for name in ("text", "position", "group")}
+        tokens = np.where(keys[at] == wanted, at, -1)
+        groups = folded(bank["group"], self.manifest["texts"]["groups"])
+        there, output = asked >= 0, asked.clip(min=0)
+        return Lent(np.where(there, tokens[output], -1), np.where(there, groups[output], 0))
 
     def rows(self, layer: int, reference: str) -> LayerRows:
         """One layer under one reference."""
-        names = ["own_rank", "nearest", "kind", "chance_own_rank", "chance_in_text"]
+        columns = {ends: [f"{_BEGINS[ends]}_{name}" for name in ("own_rank", "in_text")] for ends in self.chances}
+        held = [name for both in columns.values() for name in both]
         asked = [("layer", "==", layer), ("reference", "==", reference), *self._view]
-        parts: dict[str, list[NDArray[Any]]] = {name: [] for name in names}
+        parts: dict[str, list[NDArray[Any]]] = {name: [] for name in ("own_rank", "nearest", "kind", *held)}
         for shard in self.shards:
-            table = self._table(shard / "rows.parquet", names, asked)
-            for name in names:
+            table = self._table(shard / "rows.parquet", list(parts), asked)
+            for name, of_shards in parts.items():
                 column = table[name]
                 if name == "kind":
                     values = np.array(column.to_pylist())
                 elif name == "nearest":
                     values = column.to_numpy().astype(np.int64)
-                elif name.startswith("chance_"):
-                    values = lists(table, name, self.heads)
                 else:
-                    values = numbers(table, name)
+                    values = lists(table, name, self.heads) if name in held else numbers(table, name)
                 # A shard's rows come head by head: heads by shards would not be heads by tokens.
-                shape = (self.heads, -1, ASKED) if name.startswith("chance_") else (self.heads, -1)
-                parts[name].append(values.reshape(shape))
-        return LayerRows(*(np.concatenate(parts[name], axis=1) for name in names))
+                of_shards.append(values.reshape((self.heads, -1, ASKED) if name in held else (self.heads, -1)))
+        whole = {name: np.concatenate(of_shards, axis=1) for name, of_shards in parts.items()}
+        by_chance = {ends: ByChance(*(whole[name] for name in both)) for ends, both in columns.items()}
+        return LayerRows(whole["own_rank"], whole["nearest"], whole["kind"], by_chance)
 
     @cached_property
     def streams(self) -> Streams | None:

@@ -47,6 +47,16 @@ def ruled(holds: Iterable[Condition], reverse: Iterable[Condition]) -> Ruling:
     return "holds" if all(one is True for one in holds) else "undetermined"
 
 
+def agreed(conditions: Iterable[Condition]) -> Condition:
+    """One condition that is asked in several ways: what all of them say, None where they do not say the same.
+
+    >>> agreed([True, True]), agreed([False, False]), agreed([True, False]), agreed([False, None])
+    (True, False, None, None)
+    """
+    found = set(conditions)
+    return found.pop() if len(found) == 1 else None
+
+
 def signed(figure: Interval) -> str:
     """A difference with its interval, with real minus signs.
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headscope.studies.claims.corpus import abstraction, elsewhere, noise
+from headscope.studies.claims.corpus import SAME_GENRE, abstraction, elsewhere, noise
 from headscope.studies.claims.sample import Sample
-from headscope.studies.claims.surveyed import LayerRows
+from headscope.studies.claims.surveyed import ByChance, LayerRows, Lent
+from headscope.studies.survey.tables import MATCHED
 from tests.studies.claims.planted import planted
+from tests.studies.claims.simulated_genres import Agreeing, Documents
 from tests.studies.survey.corpora import sentences, surveyed
 
 TAGS = ("NOUN", "VERB", "DET")
@@ -24,7 +26,7 @@ class Written:
     outputs have a tag that does not look at the token.
     """
 
-    layers, heads = 3, HEADS
+    layers, heads, chances = 3, HEADS, ("",)
 
     def __init__(self, right: tuple[float, ...], tagged: bool = True) -> None:
         draw = np.random.default_rng(0)
@@ -33,8 +35,8 @@ class Written:
         self.tokens = {"id": ids, "tag": tags}
         self.sample = Sample(np.arange(TOKENS) // LENGTH, TEXTS)
         # The outputs of the two texts before, at the same place.
-        self.partners = np.stack([(np.arange(TOKENS) - n * LENGTH) % TOKENS for n in (1, 2)], 1)
-        self.lenders = self.partners // LENGTH
+        partners = np.stack([(np.arange(TOKENS) - n * LENGTH) % TOKENS for n in (1, 2)], 1)
+        self.lent = {"": Lent(partners, partners // LENGTH)}
         self.kind = np.full((HEADS, TOKENS), "elsewhere")
         self._nearest = [self._drawn(draw, ids, share) for share in right]
 
@@ -44,7 +46,8 @@ class Written:
 
     def rows(self, layer: int, reference: str) -> LayerRows:
         nothing, of_outputs = np.zeros((HEADS, TOKENS)), np.zeros((HEADS, TOKENS, 2))
-        return LayerRows(nothing, self._nearest[layer], self.kind, of_outputs, of_outputs)
+        by_chance = dict.fromkeys(self.chances, ByChance(of_outputs, of_outputs))
+        return LayerRows(nothing, self._nearest[layer], self.kind, by_chance)
 
 
 SURFACES = np.arange(3 * WORDS_OF_A_TAG)
@@ -58,7 +61,7 @@ def test_agreement_is_counted_among_other_words_and_held_against_other_texts():
     for layer in range(3):
         nearest = survey.rows(layer, "layer").nearest
         assert by_rate[layer, "agreement"] == pytest.approx(np.mean(nearest % 3 == ids % 3))
-        theirs = nearest[:, survey.partners]  # (head, token, output)
+        theirs = nearest[:, survey.lent[""].partners]  # (head, token, output)
         other = theirs != ids[:, None]
         agree = np.where(other, theirs % 3 == ids[:, None] % 3, np.nan)
         assert by_rate[layer, "chance"] == pytest.approx(np.nanmean(np.nanmean(agree, 2)))
@@ -86,16 +89,19 @@ def test_nearest_tokens_that_are_in_the_text_are_left_out_in_every_layer():
 
 
 class Nearest:
-    """Layer 0's rows, written down: how often another token of the text is the nearest, and by chance."""
+    """Layer 0's rows, written down: how often another token of the text is the nearest, and by each chance."""
 
-    def __init__(self, rate: float, chance: float) -> None:
+    def __init__(self, rate: float, chance: float, of_genre: float | None = None) -> None:
         draw = np.random.default_rng(0)
         self.sample = Sample(np.arange(TOKENS) // LENGTH, TEXTS)
-        self.lenders = np.stack([(self.sample.groups + n) % TEXTS for n in (1, 2)], 1)
+        by = {"": chance} | ({} if of_genre is None else {MATCHED: of_genre})
+        lenders = np.stack([(self.sample.groups + n) % TEXTS for n in (1, 2)], 1)
+        self.chances, self.lent = tuple(by), dict.fromkeys(by, Lent(lenders, lenders))
         inside = draw.random((HEADS, TOKENS)) < rate
-        lent = (draw.random((HEADS, TOKENS, 2)) < chance).astype(float)
         ranks = np.full((HEADS, TOKENS), 9.0)
-        self._rows = LayerRows(ranks, ranks, np.where(inside, "text", "elsewhere"), np.full(lent.shape, 9.0), lent)
+        lent = {ends: (draw.random((HEADS, TOKENS, 2)) < share).astype(float) for ends, share in by.items()}
+        by_chance = {ends: ByChance(np.full(one.shape, 9.0), one) for ends, one in lent.items()}
+        self._rows = LayerRows(ranks, ranks, np.where(inside, "text", "elsewhere"), by_chance)
 
     def rows(self, layer: int, reference: str) -> LayerRows:
         return self._rows
@@ -147,6 +153,7 @@ class Figures:
 
     def __init__(self, **verdicts: str) -> None:
         self._verdicts = verdicts
+        self.chances = ("", MATCHED) if f"signal{MATCHED}" in verdicts else ("",)
 
     def statistic(self, statistic: str, reference: str, layer: int) -> dict[str, object]:
         numbers = dict.fromkeys(
@@ -172,3 +179,84 @@ def test_noise_is_four_figures_at_chance(own, ruling):
     assert found.ruling == ruling
     assert found.found.count("at chance") == 3 + (own == "at chance")
     assert ("small" in found.found) == ("small" in own)
+
+
+# ---- topic-matched chance, where texts have genres ----
+
+AT_CHANCE = dict.fromkeys(("in_text", "auc_own", "own", "signal"), "at chance")
+OF_GENRE = dict.fromkeys((f"{name}{MATCHED}" for name in ("in_text", "auc_own", "signal")), "at chance")
+
+
+@pytest.mark.parametrize(
+    ("general", "of_genre", "ruling"),
+    [
+        ("at chance", "at chance", "holds"),
+        ("at chance", "undetermined", "undetermined"),
+        ("at chance", "above", "undetermined"),
+        ("undetermined", "above", "undetermined"),
+        ("above", "at chance", "contradicted"),  # it knows the genre at least
+        ("above", "above", "contradicted"),
+    ],
+)
+def test_noise_is_at_chance_among_documents_of_the_same_genre_too(general, of_genre, ruling):
+    survey = Figures(**AT_CHANCE | OF_GENRE | {"auc_own": general, f"auc_own{MATCHED}": of_genre})
+    found = noise(survey, "right", "layer")
+    assert found.ruling == ruling
+    assert [row["statistic"] for row in found.figures] == [*AT_CHANCE, *OF_GENRE]
+    first, said = found.found.split(f" {SAME_GENRE}: ")
+    assert f"AUC of the own rank (topic) 0.000, over chance 0.000 [0.000, 0.000]: {general}" in first
+    assert f"AUC of the own rank (topic) 0.000, over chance 0.000 [0.000, 0.000]: {of_genre}" in said
+
+
+@pytest.mark.parametrize(
+    ("rate", "chance", "of_genre", "ruling"),
+    [
+        (0.3, 0.05, 0.05, "holds"),
+        (0.3, 0.05, 0.3, "undetermined"),  # any document of the genre would have it
+        (0.3, 0.05, 0.6, "undetermined"),
+        (0.05, 0.3, 0.3, "contradicted"),
+    ],
+)
+def test_another_token_of_the_text_is_nearest_more_often_than_by_both_chances(rate, chance, of_genre, ruling):
+    found = elsewhere(Nearest(rate, chance, of_genre), "right")
+    assert found.ruling == ruling
+    assert f"{SAME_GENRE}: by chance +0" in found.found
+    by_name = {row["rate"]: row["value"] for row in found.figures}
+    for end, expected in (("", chance), (", same genre", of_genre)):
+        assert by_name[f"other − own, by chance{end}"] == pytest.approx(expected, abs=0.03)
+        over = by_name[f"other − own{end}"] - by_name[f"other − own, by chance{end}"]
+        assert by_name[f"other − own, over chance{end}"] == pytest.approx(over)
+
+
+@pytest.mark.parametrize(
+    ("text", "genre", "alone", "ruling"),
+    [
+        (0.5, 0.0, "contradicted", "contradicted"),
+        (0.0, 0.5, "contradicted", "undetermined"),  # the rise is one of the genre's words
+    ],
+)
+def test_a_rise_that_any_document_of_the_genre_has_is_no_hierarchy(text, genre, alone, ruling):
+    draw = np.random.default_rng(0)
+    survey = Agreeing(draw, Documents.drawn(draw, 300), text=text, genre=genre)
+    found = abstraction(survey, "right", "layer", SURFACES)
+    assert found.ruling == ruling
+    assert f" {SAME_GENRE}: " in found.found
+    assert len(found.figures) == 2 * 3 * survey.layers
+    survey.chances = ("",)
+    without = abstraction(survey, "right", "layer", SURFACES)
+    assert without.ruling == alone
+    assert list(without.figures) == [row for row in found.figures if not row["rate"].endswith("same genre")]
+    assert (without.value, without.low, without.high) == (found.value, found.low, found.high)
+
+
+def test_tokens_of_a_genre_that_has_no_chance_are_not_held_against_it():
+    draw = np.random.default_rng(0)
+    survey = Agreeing(draw, Documents.drawn(draw, 60), text=0.5)
+    lone = survey.sample.groups < 20
+    held = survey.lent[MATCHED]
+    held.partners[lone] = -1
+    rate = "agreement, same genre"
+    found = next(row for row in abstraction(survey, "right", "layer", SURFACES).figures[::-1] if row["rate"] == rate)
+    ids, nearest = survey.tokens["id"], survey.rows(survey.layers - 1, "layer").nearest[0]
+    known = (held.partners >= 0).any(1) & (nearest != ids)
+    assert found["value"] == pytest.approx(np.mean(nearest[known] % 3 == ids[known] % 3))

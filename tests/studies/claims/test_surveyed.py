@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import zoo
 
 from headscope import Scope
+from headscope.studies.claims.corpus import elsewhere, noise
 from headscope.studies.claims.surveyed import Surveyed
+from headscope.studies.survey.tables import MATCHED
 from tests.studies.survey.corpora import sentences, statistics, surveyed, written
 
 
@@ -33,7 +37,7 @@ def test_a_mean_is_the_surveys_figure_interval_included(directory):
 
 def test_the_outputs_that_tokens_are_held_against_are_found(directory):
     survey = Surveyed(directory, "model")
-    tokens, partners = survey.tokens, survey.partners
+    tokens, partners, lenders = survey.tokens, survey.lent[""].partners, survey.lent[""].lenders
     groups = survey.sample.groups
     rows = survey.rows(0, "input")
     types = {text: set(tokens["id"][tokens["text"] == text]) for text in set(tokens["text"])}
@@ -41,9 +45,9 @@ def test_the_outputs_that_tokens_are_held_against_are_found(directory):
     assert len(pairs) == (tokens["asked"] >= 0).sum() > 0
     for n, slot in pairs:
         other = partners[n, slot]
-        assert groups[other] == survey.lenders[n, slot] != groups[n]
+        assert groups[other] == lenders[n, slot] != groups[n]
         inside = [id in types[tokens["text"][n]] for id in rows.nearest[:, other]]
-        assert inside == rows.chance_in_text[:, n, slot].astype(bool).tolist()
+        assert inside == rows.by_chance[""].in_text[:, n, slot].astype(bool).tolist()
 
 
 def test_a_kept_figure_is_the_statistic_with_its_interval(directory):
@@ -67,3 +71,58 @@ def test_streams_lie_stage_by_stage(directory):
     assert (len(streams.rank_after_attention), len(streams.cosine)) == (3, 4)
     assert streams.cosine[0] == pytest.approx(np.ones(len(streams.cosine[0])), abs=1e-5)  # the input itself
     assert (streams.rank[0] == 1).all()
+
+
+@pytest.fixture(scope="module")
+def of_genres(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("genres")
+    texts = sentences(25, seed=3)
+    marked = [{"text": text, "genre": ("news", "letters")[n % 2]} for n, text in enumerate(texts[:-1])]
+    path = folder / "t.jsonl"
+    path.write_text("".join(json.dumps(one) + "\n" for one in [*marked, {"text": texts[-1], "genre": "vlog"}]))
+    return surveyed(Scope.from_model(*zoo.build("bert")), path, folder / "s", shard_positions=60)
+
+
+@pytest.mark.slow
+def test_where_texts_have_genres_outputs_of_the_same_one_are_found_beside_the_general(of_genres):
+    survey = Surveyed(of_genres, "model")
+    assert survey.chances == ("", MATCHED)
+    assert len(survey.shards) > 1
+    tokens, held, general = survey.tokens, survey.lent[MATCHED], survey.lent[""]
+    genre = np.array(["news", "letters"] * 12 + ["vlog"])[tokens["text"]]
+    assert (held.partners[genre == "vlog"] == -1).all()  # one document is too few
+    assert (general.partners[genre == "vlog"] >= 0).any()
+    rows, groups = survey.rows(1, "layer"), survey.sample.groups
+    types = {text: set(tokens["id"][tokens["text"] == text]) for text in set(tokens["text"])}
+    pairs = np.argwhere(held.partners >= 0)
+    assert len(pairs) > 100
+    for n, slot in pairs:
+        other = held.partners[n, slot]
+        assert genre[other] == genre[n]
+        assert groups[other] == held.lenders[n, slot] != groups[n]
+        inside = [id in types[tokens["text"][n]] for id in rows.nearest[:, other]]
+        assert inside == rows.by_chance[MATCHED].in_text[:, n, slot].astype(bool).tolist()
+    assert (np.isnan(rows.by_chance[MATCHED].in_text).all(0) == (tokens[f"asked{MATCHED}"] < 0)).all()
+
+
+@pytest.mark.slow
+def test_claims_on_a_survey_say_what_its_statistics_say_of_the_same_genre(of_genres):
+    survey = Surveyed(of_genres, "model")
+    told = statistics(of_genres)
+    told = told[(told.layer == survey.layers - 1) & told["head"].isna() & (told.by == "all")]
+    told = told[told.reference == "layer"].set_index("statistic")
+    found = {row["statistic"]: row for row in noise(survey, "right", "layer").figures}
+    assert len(found) == 4 + 3
+    for statistic, row in found.items():
+        assert row["verdict"] == told.loc[statistic].verdict
+        assert row["difference"] == pytest.approx(told.loc[statistic].difference)
+    # S6's rates on each chance's tokens are made of the survey's own sums: in-text, less twice the own token's.
+    first = statistics(of_genres)
+    first = first[(first.layer == 0) & first["head"].isna() & (first.by == "all") & (first.reference == "input")]
+    first = first.set_index("statistic")
+    by_rate = {row["rate"]: row["value"] for row in elsewhere(survey, "right").figures}
+    for ends, named in (("", ""), (MATCHED, ", same genre")):
+        inside, own = first.loc[f"in_text{ends}"], first.loc[f"own_at_1{ends}"]
+        assert inside.paired == own.paired
+        over = inside.difference - 2 * own.difference
+        assert by_rate[f"other − own, over chance{named}"] == pytest.approx(over)

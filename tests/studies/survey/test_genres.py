@@ -14,7 +14,9 @@ import zoo
 from headscope import Scope
 from headscope.corpus.bank import ASKED, strata
 from headscope.errors import InputError
+from headscope.studies.survey.opened import open_survey
 from headscope.studies.survey.options import SurveyOptions
+from headscope.studies.survey.report.stream import stream
 from headscope.studies.survey.report.write import write_report
 from headscope.studies.survey.run import Survey
 from tests.angled import angled
@@ -153,6 +155,24 @@ def test_every_figure_that_has_chance_of_other_documents_has_the_matched_one(sur
     }
     left_out = set(pq.read_table(survey / "left_out.parquet").to_pandas().statistic)
     assert {"topic_matched", "kappa_matched", "signal_matched", "signal_8_matched"} <= left_out
+
+
+def test_the_chart_of_streams_draws_chance_of_the_same_genre_too(survey):
+    opened = open_survey(survey)
+    drawn = stream("s", opened, "model")
+    known = {(row[0], row[1]) for row in drawn.rows}
+    assert ("Cosine to the own embedding", "chance, same genre") in known
+    assert ("Rank of it (geometric mean)", "chance, same genre") in known
+    assert ("100 nearest: shared with the input", "chance, same genre") not in known  # it has no chance
+    assert "chance, same genre" in drawn.svg
+    assert "it is of the genre’s words" in drawn.caption
+    table = pq.read_table(survey / "stream.parquet").to_pandas()
+    table = table[(table["mask"] == "model") & (table.by == "all")].set_index(["statistic", "stage"])
+    for panel, line, layer, value, *_ in drawn.rows:
+        if line == "chance, same genre":
+            statistic = "cosine" if panel.startswith("Cosine") else "log_rank"
+            chance = table.loc[f"{statistic}_matched", int(2 * layer)].chance
+            assert value == pytest.approx(chance if statistic == "cosine" else np.exp(chance))
 
 
 def test_it_does_not_move_with_the_shards(survey, scope_of, tmp_path):
