@@ -24,8 +24,9 @@ from benchmarks.timing import Timing, interleaved, machine
 from headscope import Scope
 from headscope.corpus.bank import Ints
 from headscope.corpus.census import take_census, texts_of_bank
+from headscope.corpus.files import find_sources
 from headscope.corpus.genres import Genres
-from headscope.corpus.texts import Columns, Corpus, CorpusText, find_sources
+from headscope.corpus.texts import Columns, Corpus, CorpusText
 from headscope.neighbors import warm_up
 from headscope.studies.survey.bank import BankHeads, SurveyBank
 from headscope.studies.survey.compare import View

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from headscope.corpus.asked import CorpusOptions
 from headscope.corpus.census import SHARD_POSITIONS, Census, ShardPlan, take_census
 from headscope.corpus.drawn import Draw
-from headscope.corpus.texts import Corpus, CorpusText, TextFile
+from headscope.corpus.files import TextFile
+from headscope.corpus.texts import Corpus, CorpusText
 from headscope.model.tokens import Token
 from headscope.scope import Scope
 

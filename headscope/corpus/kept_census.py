@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 from headscope.corpus.asked import CorpusOptions
 from headscope.corpus.bank import BankPlan
 from headscope.corpus.census import Census, ShardPlan
+from headscope.corpus.files import TextFile
 from headscope.corpus.genres import Genres, TextTypes
-from headscope.corpus.texts import TextFile, Unreadable
+from headscope.corpus.lines import Readable
+from headscope.corpus.texts import Unreadable
 from headscope.keep.checksums import intact, write_sealed
+from headscope.keep.remote import RemoteFile
 
 Array = NDArray[Any]
 _ARRAYS = ("numbers", "groups", "positions", "frequencies")
@@ -39,8 +42,7 @@ class KeptCensus:
         """That of these files as they are now, told by their names, sizes and times: none is read."""
         files = []
         for source in sources:
-            found = source.path.stat() if source.fault is None else None
-            files.append([source.name, source.format, None if found is None else [found.st_size, found.st_mtime_ns]])
+            files.append([source.name, source.format, _now(source.path) if source.fault is None else None])
         options = [asked.sample, asked.seed, asked.truncate, asdict(asked.columns), shard_positions]
         return cls(path, json.dumps([files, options]))
 
@@ -51,6 +53,13 @@ class KeptCensus:
     def write(self, census: Census) -> None:
         """Keep a census. InputError where the disk does not take it."""
         write_sealed(self.path, self.about, lambda beside: _write(beside, census))
+
+
+def _now(path: Readable) -> list[int | str | None]:
+    if isinstance(path, RemoteFile):
+        return [path.size, path.stamp]
+    found = path.stat()
+    return [found.st_size, found.st_mtime_ns]
 
 
 def _write(path: Path, census: Census) -> None:

@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from headscope.keep.remote import RemoteFile
+
 LONGEST = 2**20  # characters of a text: no model reads as much, and tokenising it takes seconds
 LINE = 2**23  # of a line: one in JSON may have other fields, and write a character as six
+FOOTER = 2**16  # bytes that are read at once of a file that is not read from its start
+Readable = Path | RemoteFile
 TOO_LONG = f"longer than {LONGEST:,} characters"
 
 
@@ -34,10 +38,10 @@ class Unread(Exception):
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
-    """The file; what keeps it from being read as Unread."""
+def opened(path: Readable, buffering: int = -1) -> Iterator[BinaryIO]:
+    """The file; what keeps one of this machine from being read as Unread, one of a store as InputError."""
     try:
-        with path.open("rb") as file:
+        with path.open("rb", buffering) as file:
             yield file
     except OSError as error:
         if error.errno is None:  # of a library that reads the file, about what is in it
@@ -45,7 +49,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         raise Unread(f"cannot be read: {error.strerror or error}", unread(error)) from None
 
 
-def lines(path: Path) -> Iterator[tuple[int, str | Fault]]:
+def lines(path: Readable) -> Iterator[tuple[int, str | Fault]]:
     """Lines of a file with their numbers from 1; a Fault where a line cannot be read. No more than a line is held."""
     with opened(path) as file:
         number = 0

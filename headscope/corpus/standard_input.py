@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from headscope.corpus.asked import CorpusOptions
-from headscope.corpus.texts import TextFile
+from headscope.corpus.files import TextFile
 from headscope.errors import InputError
 from headscope.keep.files import told, unfinished
 

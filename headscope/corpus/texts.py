@@ -5,25 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Literal
 
 from headscope.corpus.conllu import sentences
 from headscope.corpus.drawn import Draw, RowsOfFiles, batches
-from headscope.corpus.lines import LINE, LONGEST, TOO_LONG, Fault, Unread, lines, opened, unread
+from headscope.corpus.files import TextFile
+from headscope.corpus.lines import FOOTER, LINE, LONGEST, TOO_LONG, Fault, Unread, lines, opened
 from headscope.errors import InputError, clause, cut
-from headscope.question.choices import FORMATS, Format
-from headscope.question.given import in_order
-
-_SUFFIXES: dict[str, Format] = {
-    ".txt": "text", ".text": "text", ".md": "text", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv",
-    ".tsv": "csv", ".parquet": "parquet", ".conllu": "conllu",
-}  # fmt: skip
+from headscope.question.choices import Format
 
 
 @dataclass(frozen=True)
@@ -58,32 +49,12 @@ class Unreadable:
 
 
 @dataclass(frozen=True)
-class TextFile:
-    """One file and its format; `name` is what its texts say they come from.
-
-    `fault`: why it cannot be read, of what was found in a directory. `named`: it was asked for by its name, so that
-    what keeps it from being read is the asker's to know; of a directory's files it is counted.
-    """
-
-    path: Path
-    format: Format
-    name: str
-    fault: str | None = None
-    named: bool = True
-
-
-@dataclass(frozen=True)
 class Columns:
     """What the text, its document and its genre are called in JSONL, CSV and Parquet."""
 
     text: str = "text"
     document: str = "document"
     genre: str = "genre"
-
-
-_PACKED = {
-    b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip",
-}  # fmt: skip
 
 
 # A record before it is numbered: line, text, document, words, genre; or why it is none.
@@ -134,78 +105,6 @@ class Corpus:
                 line, content, document, words, genre = record
                 yield CorpusText(number, content, document, source.name, line, words, genre)
                 number += 1
-
-
-def find_sources(paths: Iterable[str | Path], format: Format | Literal["auto"] = "auto") -> list[TextFile]:
-    """The files that `paths` name: files as they are, and of directories every file of a known kind.
-
-    A file's format is that of its suffix, else plain text. Raises InputError for a path that is not there or no file,
-    and for a directory with no file of a known kind; what of a directory cannot be read is a source with a fault.
-    """
-    if format not in ("auto", *FORMATS):
-        raise InputError(f"there is no format {format!r}; open: auto, {', '.join(FORMATS)}.")
-    sources: list[TextFile] = []
-    for path in map(Path, in_order(paths, "paths")):
-        try:
-            mode = path.stat().st_mode
-        except (FileNotFoundError, NotADirectoryError, ValueError):
-            raise InputError(f"there is no file or directory {str(path)!r}.") from None
-        except OSError as error:
-            raise InputError(f"{str(path)!r} cannot be read: {error.strerror or error}.") from None
-        if stat.S_ISDIR(mode):
-            inside = list(_inside(path, format))
-            if not inside:
-                raise InputError(f"{path} holds no file of a known kind ({', '.join(_SUFFIXES)}).")
-            sources += inside
-        elif stat.S_ISREG(mode):
-            _refuse_packed(path)
-            sources.append(TextFile(path, _format(path, format), _name(path)))
-        else:
-            raise InputError(
-                f"{str(path)!r} is no regular file: texts are read more than once. Give what it holds on standard "
-                "input (headscope survey -)."
-            )
-    if not sources:
-        raise InputError("no texts are given: name files, directories, or - for standard input.")
-    return sources
-
-
-def _inside(directory: Path, format: Format | Literal["auto"]) -> Iterator[TextFile]:
-    """The files of a known kind in a directory, in order of their paths, and what of it cannot be read."""
-    faults: dict[Path, str] = {}
-
-    def note(error: OSError) -> None:
-        faults[Path(error.filename)] = f"a directory that cannot be read ({error.strerror})"
-
-    files = [Path(folder, name) for folder, _, names in os.walk(directory, onerror=note) for name in names]
-    for path in sorted({*faults, *(path for path in files if path.suffix.lower() in _SUFFIXES)}):
-        fault = faults.get(path)
-        try:
-            if fault is None and not stat.S_ISREG(path.stat().st_mode):
-                fault = "no regular file"
-        except OSError as error:
-            fault = unread(error)
-        yield TextFile(path, _format(path, format), _name(path), fault, named=False)
-
-
-def _refuse_packed(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            start = file.read(max(map(len, _PACKED)))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
-    kind = next((kind for begins, kind in _PACKED.items() if start.startswith(begins)), None)
-    if kind is not None:
-        raise InputError(f"{path} is packed ({kind}): unpack it first, or give its texts on standard input (-).")
-
-
-def _format(path: Path, asked: Format | Literal["auto"]) -> Format:
-    return _SUFFIXES.get(path.suffix.lower(), "text") if asked == "auto" else asked
-
-
-def _name(path: Path) -> str:
-    """A path that can be written: bytes of it that are no UTF-8 as their numbers."""
-    return os.fsencode(path).decode("utf-8", errors="backslashreplace")
 
 
 def _records(source: TextFile, columns: Columns, rows: Sequence[int] | None = None) -> Iterator[_Record]:
@@ -327,7 +226,7 @@ def _parquet(source: TextFile, columns: Columns, rows: Sequence[int] | None = No
     import pyarrow.parquet as pq
 
     try:
-        with opened(source.path) as raw, pq.ParquetFile(raw) as file:
+        with opened(source.path, FOOTER) as raw, pq.ParquetFile(raw) as file:
             names = file.schema_arrow.names
             _has_column(names, columns, source)
             asked = (columns.text, columns.document, columns.genre)

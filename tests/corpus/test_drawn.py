@@ -10,7 +10,8 @@ import pytest
 
 from headscope.corpus.asked import CorpusOptions
 from headscope.corpus.counted import corpus_of
-from headscope.corpus.texts import CorpusText, Unreadable, find_sources
+from headscope.corpus.files import find_sources
+from headscope.corpus.texts import CorpusText, Unreadable
 from headscope.errors import InputError
 
 ROWS, FILES = 500, 6

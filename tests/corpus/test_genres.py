@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from headscope.corpus.bank import strata
+from headscope.corpus.files import find_sources
 from headscope.corpus.genres import FEWEST, MOST, OUTPUTS, GenreDraw, TextTypes, told
-from headscope.corpus.texts import Columns, Corpus, CorpusText, find_sources
+from headscope.corpus.texts import Columns, Corpus, CorpusText
 from tests.conftest import SHARED
 
 WORD = "1\tdog\tdog\tNOUN\t_\t_\t0\troot\t_\t_\n\n"

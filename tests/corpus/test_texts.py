@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from headscope.corpus.texts import Columns, Corpus, CorpusText, Unreadable, find_sources
+from headscope.corpus.files import find_sources
+from headscope.corpus.texts import Columns, Corpus, CorpusText, Unreadable
 from headscope.errors import InputError
 
 

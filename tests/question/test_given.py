@@ -11,7 +11,7 @@ import torch
 import zoo
 
 from headscope import InputError, Scope
-from headscope.corpus.texts import find_sources
+from headscope.corpus.files import find_sources
 from headscope.question.given import bytes_of, in_order, numbers_of, whole
 from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.claims.run import ClaimsAsked

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headscope.corpus.counted import CountedCorpus, Shard
+from headscope.corpus.files import find_sources
 from headscope.corpus.run import KeptRows, RowFiles, RowsInMemory, collected, missing
-from headscope.corpus.texts import find_sources
 from headscope.keep.lock import held
 from headscope.keep.record import identity
 from headscope.keep.rows import R, read_rows, write_rows

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from headscope import __version__
+from headscope.corpus.files import find_sources
 from headscope.corpus.run import missing
-from headscope.corpus.texts import find_sources
 from headscope.errors import InputError
 from headscope.keep.allocator import let_go
+from headscope.keep.remote import refuse_remote
 from headscope.model.surroundings import settled
 from headscope.question.choices import MASKS, Mask, one_of
 from headscope.question.given import in_order
@@ -139,6 +140,7 @@ class _Run:
         if self.asked.survey is not None:
             manifest = _fitting(self.asked.survey, self.scope, self.mask)
             names = manifest["texts"]["sources"]
+            refuse_remote(names, "claims read")
             paths = [self.asked.survey / "stdin" if name == "standard input" else Path(name) for name in names]
             lost = [path for path in paths if not path.is_file()]
             if lost:
@@ -146,7 +148,8 @@ class _Run:
             views: dict[str, Any] = {"spaces": ("value",), "metrics": ("cosine",), "references": REFERENCES}
             return paths, replace(options_of(manifest), masks=(self.mask,), **views)
         texts = self.asked.texts or (Path(str(files("headscope.reading") / "sentences.txt")),)
-        paths = [source.path for source in find_sources(list(texts))]
+        refuse_remote(texts, "claims read")
+        paths = [Path(str(source.path)) for source in find_sources(list(texts))]
         options = SurveyOptions(masks=(self.mask,), sample=self.asked.sample, seed=self.asked.seed, stream=True)
         return paths, options
 

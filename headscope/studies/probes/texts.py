@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from headscope.corpus.asked import CorpusOptions
 from headscope.corpus.counted import CountedCorpus
-from headscope.corpus.texts import TextFile, find_sources
+from headscope.corpus.files import TextFile, find_sources
 from headscope.errors import InputError
 from headscope.question.given import in_order
 from headscope.studies.survey.manifest import options_of, survey_manifest

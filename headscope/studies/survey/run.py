@@ -17,11 +17,12 @@ from headscope import __version__
 from headscope.corpus.bank import BankPlan
 from headscope.corpus.census import Census, texts_of_bank
 from headscope.corpus.counted import CountedCorpus, Shard, corpus_of
+from headscope.corpus.files import TextFile, find_sources
 from headscope.corpus.genres import told as genres_told
 from headscope.corpus.kept_census import KeptCensus
 from headscope.corpus.run import WHOLE, Part, missing, run_shared
 from headscope.corpus.standard_input import KEPT, ArrivedTexts, arriving
-from headscope.corpus.texts import CorpusText, TextFile, find_sources
+from headscope.corpus.texts import CorpusText
 from headscope.errors import InputError
 from headscope.keep.lock import FOREVER, forget_work, held
 from headscope.model.surroundings import settled_class

@@ -16,7 +16,7 @@ from sklearn.metrics import adjusted_mutual_info_score
 
 from headscope import Scope
 from headscope.corpus.counted import CountedCorpus
-from headscope.corpus.texts import find_sources
+from headscope.corpus.files import find_sources
 from headscope.studies.capacity import forgetting, run
 from headscope.studies.capacity import joined as joining
 from headscope.studies.capacity.information import clustered, information

@@ -16,7 +16,8 @@ import pytest
 import torch
 
 from headscope.corpus.census import take_census
-from headscope.corpus.texts import Columns, Corpus, CorpusText, find_sources
+from headscope.corpus.files import find_sources
+from headscope.corpus.texts import Columns, Corpus, CorpusText
 from headscope.inference import left_out
 from headscope.keep.checksums import CHECKSUMS, seal
 from headscope.keep.record import sealed

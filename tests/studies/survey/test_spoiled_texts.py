@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from headscope.corpus.census import take_census
-from headscope.corpus.texts import Columns, Corpus, CorpusText, Unreadable, find_sources
+from headscope.corpus.files import find_sources
+from headscope.corpus.texts import Columns, Corpus, CorpusText, Unreadable
 from headscope.errors import InputError
 from headscope.question.choices import FORMATS
 from headscope.studies.survey.options import SurveyOptions
