@@ -38,6 +38,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "part": choices.CAPACITY_PARTS,
     "site": choices.SITES,
     "null": choices.NULLS,
+    "engine": choices.ENGINES,
     "text_format": ("auto", *choices.FORMATS),
 }
 # What a sentence calls them, where their name does not say it.
@@ -83,7 +84,12 @@ NEEDS: dict[str, Needs] = {
     },
     "map": {**_GIVEN, "at": (_ENCODED,), "perplexity": (("method", ("tsne",)),)},
     "models": dict.fromkeys(("revision", "adapter", "stack", "device", "dtype", "quantize"), (("verify", (True,)),)),
-    "survey": {"position": (_ENCODED,), "reference": (_ENCODED,), **_COLUMNS},
+    "survey": {
+        "position": (_ENCODED,),
+        "reference": (_ENCODED,),
+        **_COLUMNS,
+        **dict.fromkeys(("workers", "cpus_per_worker", "gpus_per_worker", "address"), (("engine", ("ray",)),)),
+    },
     "claims": dict.fromkeys(("texts", "sample", "seed"), (("survey", (None,)),)),
     "capacity": {"site": _SWEPT, "keep": _SWEPT, **_COLUMNS},
     "lens": _COLUMNS,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -29,7 +31,7 @@ from headscope.commands.options import (
     Truncate,
 )
 from headscope.commands.running import isolate, open_scope, print_answer, working
-from headscope.commands.streams import say
+from headscope.commands.streams import complain, say
 from headscope.errors import InputError, needing
 from headscope.question.model_choice import ModelChoice
 
@@ -83,6 +85,19 @@ def survey(
         str | None,
         typer.Option(metavar="DIR", help="Compute the statistics of a survey whose parts are all there; no model."),
     ] = None,
+    engine: Annotated[
+        str | None, chosen_from("engine", "Who measures: workers of a Ray cluster (extra ray). Default: this process.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Of the engine. Default: as many as there is room for.")] = None,
+    cpus_per_worker: Annotated[
+        int | None, typer.Option(help="Cores, and threads, of each. Default: as one process; here alone, its part.")
+    ] = None,
+    gpus_per_worker: Annotated[
+        float | None, typer.Option(help="GPUs of each, or a share of one. Default: 1 where there are any.")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Of a Ray cluster that runs, or auto. Default: one begins, of this machine.")
+    ] = None,
     stack: Stack = None,
     device: Device = "auto",
     dtype: Dtype = None,
@@ -92,7 +107,10 @@ def survey(
 ) -> None:
     """Measure a corpus: what every head's output is nearest to, and what of it differs from chance."""
     with needing("a survey needs", "survey"):
+        from headscope.studies.survey.fleet import run_on
         from headscope.studies.survey.run import Survey
+    from headscope.corpus.fleet.asked import Fleet
+    from headscope.corpus.fleet.cluster import connected
     from headscope.corpus.run import WHOLE, Part
     from headscope.keep.files import directory_to_write
     from headscope.show.progress import watched
@@ -112,18 +130,35 @@ def survey(
     options = SurveyOptions(**asked, shard_positions=shard_positions)  # checks them
     nulls = checked_nulls(null or ())
     directory_to_write(output)
-    with working("starting") as status:
-        scope = open_scope(status, ModelChoice(model, revision, adapter, stack, device, dtype, quantize), memory)
-        if "isolated" in options.references:
-            isolate(status, scope)
-        prepared = Survey.prepare(scope, texts, output, options, part=here, say=lambda step: status.update(f"{step} …"))
-        status.update("planning …" if yes else "estimating the time …")
-        plan = prepared.plan(nulls, 0.0) if yes else prepared.plan(nulls)
-    say(show(plan, scope.card, output))
-    if plan.shards > plan.done and not yes and sys.stdin.isatty():
-        typer.confirm("Begin?", default=True, abort=True)
-    with watched() as progress:
-        prepared.run(nulls, progress)
+    choice = ModelChoice(model, revision, adapter, stack, device, dtype, quantize)
+    fleet = None if engine is None else Fleet(workers, cpus_per_worker, gpus_per_worker, address)
+    with ExitStack() as until_the_end:
+        with working("starting") as status:
+            cluster = None
+            if fleet is not None:
+                status.update("connecting to the cluster …")
+                cluster = until_the_end.enter_context(connected(fleet))
+            # Where others measure, the model is here to count tokens: it takes nobody's device.
+            scope = open_scope(status, choice if cluster is None else replace(choice, device="cpu"), memory)
+            if "isolated" in options.references and cluster is None:
+                isolate(status, scope)
+            prepared = Survey.prepare(
+                scope, texts, output, options, part=here, say=lambda step: status.update(f"{step} …")
+            )
+            quick = yes or cluster is not None
+            status.update("planning …" if quick else "estimating the time …")
+            plan = prepared.plan(nulls, 0.0) if quick else prepared.plan(nulls)
+        say(show(plan, scope.card, output))
+        if plan.shards > plan.done and not yes and sys.stdin.isatty():
+            typer.confirm("Begin?", default=True, abort=True)
+        with watched() as progress:
+            if cluster is None:
+                losses = []
+                prepared.run(nulls, progress)
+            else:
+                losses = run_on(cluster, prepared, choice, memory, nulls, progress)
+    for loss in losses:
+        complain(f"{loss}.")
     if here == WHOLE:
         _conclude(output)
     else:

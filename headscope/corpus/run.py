@@ -94,6 +94,24 @@ def missing(shards: Shards[object], kept: KeptShards[object] | SharedShards[obje
     return {shard for shard in part.of_shards(len(shards)) if not kept.has(shard)}
 
 
+class InTurn(Generic[S]):
+    """Shards one at a time. Those of rising numbers are read in one pass; a smaller number begins a new one."""
+
+    def __init__(self, shards: Shards[S]) -> None:
+        self._shards = shards
+        self._reading: Iterator[tuple[int, S]] = iter(())
+        self._next: int | None = None
+
+    def shard(self, number: int) -> S:
+        """The one with a number."""
+        if self._next is None or number < self._next:
+            self._reading = self._shards.read(set(range(number, len(self._shards))))
+        self._next = None  # until it is found: what failed on the way is read anew
+        found = next(shard for index, shard in self._reading if index == number)
+        self._next = number + 1
+        return found
+
+
 def run_missing(shards: Shards[S], kept: KeptShards[T], measure: Callable[[S, T], None]) -> None:
     """Measure every shard that is not there."""
     wanted = missing(shards, kept)

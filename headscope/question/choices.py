@@ -46,6 +46,7 @@ Format = Literal["text", "jsonl", "csv", "parquet", "conllu"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 Null = Literal["random", "labels", "uniform", "rotated"]
 NULLS: tuple[Null, ...] = get_args(Null)
+ENGINES = ("ray",)
 CapacityPart = Literal["dimension", "number", "reproductions"]
 CAPACITY_PARTS: tuple[CapacityPart, ...] = get_args(CapacityPart)
 Site = Literal["heads", "z", "residual", "head"]

@@ -25,8 +25,7 @@ from headscope.studies.capacity.mixed import MixingRow, mixed, published, rows_o
 from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.capacity.result import Capacity, Reproductions
 from headscope.studies.capacity.sweep import Sweep, TextRow
-from headscope.studies.survey.manifest import claimed, read_manifest
-from headscope.studies.survey.run import manifest_of
+from headscope.studies.survey.manifest import claimed, manifest_of, read_manifest
 
 if TYPE_CHECKING:
     from headscope.scope import Scope

@@ -5,15 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from functools import partial
+from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from headscope import __version__
 from headscope.corpus.standard_input import KEPT
 from headscope.errors import InputError
 from headscope.keep.record import Count, differences, faults, read_record, seal_fault, sealed, short
 from headscope.keep.work import WorkDirectory
 from headscope.studies.survey.options import SurveyOptions
+
+if TYPE_CHECKING:
+    from headscope.corpus.counted import CountedCorpus
+    from headscope.scope import Scope
 
 SCHEMA, FORMULA = 1, 3
 MANIFEST = "manifest.json"
@@ -170,3 +177,40 @@ def _disagreement(manifest: Mapping[str, Any]) -> str | None:
     if texts["groups"] > texts["texts"]:
         return f"texts.groups is {texts['groups']}, of {texts['texts']} texts"
     return None
+
+
+def asked_of(scope: Scope, options: dict[str, Any]) -> dict[str, Any]:
+    """What a directory's figures depend on, but for the texts: the model, the options (as plain data), the versions."""
+    card = scope.card
+    of_model = ("name", "revision", "weights_sha256", "layers", "heads", "kv_heads", "d_head", "d_model", "vocab_size")
+    return {
+        "schema": SCHEMA,
+        "formula": FORMULA,
+        "versions": {"headscope": __version__}
+        | {name: metadata.version(name) for name in ("torch", "transformers", "numpy", "pyarrow")},
+        "model": {"architecture": type(scope.bench.opened.model).__name__}
+        | {name: getattr(card, name) for name in (*of_model, "dtype", "causal")},
+        "options": options,
+    }
+
+
+def manifest_of(scope: Scope, counted: CountedCorpus, options: dict[str, Any]) -> dict[str, Any]:
+    """What a directory's figures depend on: what is asked, and the texts."""
+    census = counted.census
+    return asked_of(scope, options) | {
+        "texts": {
+            "sources": [source.name for source in counted.corpus.sources],
+            "sha256": census.sha256,
+            "texts": len(census.numbers),
+            "positions": census.total,
+            "groups": census.group_count,
+            "documents": census.documents,
+            "left_out": census.left_out,
+            "examples": [asdict(example) for example in census.examples],
+        }
+        | ({} if census.genres is None else {"genres": census.genres.documents}),
+        "shards": [
+            {"texts": shard.stop - shard.first, "positions": shard.positions, "sha256": shard.sha256}
+            for shard in census.shards
+        ],
+    }

@@ -1,4 +1,4 @@
-"""What a survey will cost, before it begins."""
+"""What a survey will cost, before it begins, and what it consists of."""
 
 from __future__ import annotations
 
@@ -29,6 +29,18 @@ class SurveyPlan:
     done: int
     work: int  # what `run` ticks through
     notes: tuple[str, ...] = ()  # what its reader must know: shards that are damaged
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """A shard to be measured, of the model or of a null; `work`: what its measure tells its progress of."""
+
+    null: str | None
+    index: int
+    work: int
+
+    def __str__(self) -> str:
+        return f"shard {self.index}" if self.null is None else f"shard {self.index} of the null {self.null}"
 
 
 def show(plan: SurveyPlan, card: Card, directory: str) -> str:

@@ -6,21 +6,19 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
-from importlib import metadata
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from headscope import __version__
 from headscope.corpus.bank import BankPlan
 from headscope.corpus.census import Census, texts_of_bank
 from headscope.corpus.counted import CountedCorpus, Shard, corpus_of
 from headscope.corpus.files import TextFile, find_sources
 from headscope.corpus.genres import told as genres_told
 from headscope.corpus.kept_census import KeptCensus
-from headscope.corpus.run import WHOLE, Part, missing, run_shared
+from headscope.corpus.run import WHOLE, InTurn, Part, missing, run_shared
 from headscope.corpus.standard_input import KEPT, ArrivedTexts, arriving
 from headscope.corpus.texts import CorpusText
 from headscope.errors import InputError
@@ -34,18 +32,18 @@ from headscope.studies.survey import statistics
 from headscope.studies.survey.bank import SurveyBank
 from headscope.studies.survey.made import Made
 from headscope.studies.survey.manifest import (
-    FORMULA,
-    SCHEMA,
+    asked_of,
     claim,
+    manifest_of,
     read_manifest,
     refuse_differences,
     survey_manifest,
     work_of,
 )
-from headscope.studies.survey.measure import Context, measure
+from headscope.studies.survey.measure import Context, Tick, measure
 from headscope.studies.survey.nulls import moves_streams, variants
 from headscope.studies.survey.options import SurveyOptions, checked_nulls
-from headscope.studies.survey.plan import SurveyPlan
+from headscope.studies.survey.plan import ShardTask, SurveyPlan
 from headscope.studies.survey.store import (
     Discard,
     Sink,
@@ -82,6 +80,7 @@ class Survey:
         self._stores: dict[str | None, Store] = {}
         self._banks: dict[str | None, tuple[SurveyBank, SurveyBank | None]] = {}
         self._twins: dict[str, Scope] = {}  # one at most: the last that was measured, should that be gone on with
+        self._in_turn = InTurn(texts)
 
     @classmethod
     def prepare(
@@ -172,17 +171,46 @@ class Survey:
         """
         nulls, progress = checked_nulls(nulls), progress or Progress()
         warm_up(wait=True)
-        with held(self.directory, _PATIENCE):
-            work_of(self.directory).clean()
-            self._write_vocabulary()
-            write_bank(self.directory, self.census)
+        self.begin()
         stores = self._all(nulls)
         progress.step(doing, self._work(stores))
         for store in stores:
             self._measure(store, progress)
         if self.part == WHOLE:
             progress.say("computing the statistics")
-            _conclude(self.directory, nulls_there(self.directory, len(self.census.shards)))
+            self.conclude()
+
+    def begin(self) -> None:
+        """Put in order what lies beside the shards: what killed runs had begun, the bank, the vocabulary."""
+        with held(self.directory, _PATIENCE):
+            work_of(self.directory).clean()
+            self._write_vocabulary()
+            write_bank(self.directory, self.census)
+
+    def left(self, nulls: Iterable[str] = ()) -> list[ShardTask]:
+        """The shards that `run` would measure, in its order."""
+        return [
+            ShardTask(store.null, index, self.census.shards[index].positions * self._worth(store))
+            for store in self._all(checked_nulls(nulls))
+            for index in sorted(self._missing(store))
+        ]
+
+    def measure_shard(self, piece: ShardTask, patience: float) -> bool:
+        """Measure one of them, and whether it is there then; False: for so many seconds another run measures it.
+
+        Texts are read once where the shards of one call after another are further on.
+        """
+        (store,) = self._stores_of([piece.null])
+        with store.making(piece.index, patience) as writing:
+            if writing is not None:
+                shard, into = self._in_turn.shard(piece.index), self._measuring(piece.null)
+                with writing as sink:
+                    into(shard, sink)
+        return writing is not None or store.has(piece.index)
+
+    def conclude(self) -> None:
+        """Compute the statistics, of the model and of every null that is there as a whole."""
+        _conclude(self.directory, nulls_there(self.directory, len(self.census.shards)))
 
     def _write_vocabulary(self) -> None:
         names = self.scope.bench.opened.names
@@ -193,25 +221,26 @@ class Survey:
 
     def _measure(self, store: Store, progress: Progress) -> None:
         """Measure what is not there of the model, or of a null."""
-        null, left = store.null, self._work([store])
+        left = self._work([store])
         if not left:
             return
-        scope = self.scope
-        if null is not None:
-            progress.say(f"measuring the null {null}")
-        if null is not None and null.startswith("random-"):
-            scope = self._twin(null)
-        self._make_ready(scope)
+        if store.null is not None:
+            progress.say(f"measuring the null {store.null}")
+        before = progress.done
+        run_shared(self.texts, store, self._measuring(store.null, progress.advance), self.part)
+        progress.advance(before + left - progress.done)  # what other runs have measured meanwhile
 
+    def _measuring(self, null: str | None, tick: Tick = lambda positions: None) -> Callable[[Shard, Sink], None]:
+        """What measures a shard of the model, or of a null."""
+        scope = self._twin(null) if null is not None and null.startswith("random-") else self.scope
+        self._make_ready(scope)
         banks = self._of_chance(scope, null)
 
         def into(shard: Shard, sink: Sink) -> None:
             context = self._context(banks, shard.texts, shard.groups)
-            measure(scope, shard.texts, self.options, context, sink, null=null, tick=progress.advance)
+            measure(scope, shard.texts, self.options, context, sink, null=null, tick=tick)
 
-        before = progress.done
-        run_shared(self.texts, store, into, self.part)
-        progress.advance(before + left - progress.done)  # what other runs have measured meanwhile
+        return into
 
     def _twin(self, null: str) -> Scope:
         """An untrained twin; of those before it nothing is held any more."""
@@ -229,8 +258,10 @@ class Survey:
     def _all(self, nulls: Sequence[Null]) -> list[Store]:
         """The model's shards, those of the nulls that are asked for, and of the nulls that are there already."""
         asked = [name for null in nulls for name in variants(null)]
-        names = dict.fromkeys([None, *asked, *nulls_there(self.directory, len(self.census.shards))])
-        return [self._stores.setdefault(name, Store(self.directory, name, self._by)) for name in names]
+        return self._stores_of([None, *asked, *nulls_there(self.directory, len(self.census.shards))])
+
+    def _stores_of(self, names: Sequence[str | None]) -> list[Store]:
+        return [self._stores.setdefault(name, Store(self.directory, name, self._by)) for name in dict.fromkeys(names)]
 
     def _notes(self, stores: Sequence[Store]) -> Iterator[str]:
         for store in stores:
@@ -250,11 +281,13 @@ class Survey:
 
     def _work(self, stores: Sequence[Store]) -> int:
         """What `run` tells its progress of, in all."""
+        return sum(self._left([store]) * self._worth(store) for store in stores)
+
+    def _worth(self, store: Store) -> int:
+        """What a position is of that."""
         layers, options = self.scope.card.layers, self.options
-        a_position = layers * len(options.masks) * len(list(options.views()))
-        of_stream = (2 * layers + 1) * len(options.masks)
-        streams_left = self._left([store for store in stores if self._with_stream(store)])
-        return self._left(stores) * a_position + streams_left * of_stream
+        views = layers * len(options.masks) * len(list(options.views()))
+        return views + (2 * layers + 1) * len(options.masks) * self._with_stream(store)
 
     def _with_stream(self, store: Store) -> bool:
         return self.options.stream and moves_streams(store.null)
@@ -364,40 +397,3 @@ def _refuse_other_texts(directory: Path, before: Mapping[str, Any], census: Cens
             f"{directory} is a survey of other texts than those on standard input, or than what is left of them in "
             f"{directory / KEPT}: give the same ones, or name another directory."
         )
-
-
-def asked_of(scope: Scope, options: dict[str, Any]) -> dict[str, Any]:
-    """What a directory's figures depend on, but for the texts: the model, the options (as plain data), the versions."""
-    card = scope.card
-    of_model = ("name", "revision", "weights_sha256", "layers", "heads", "kv_heads", "d_head", "d_model", "vocab_size")
-    return {
-        "schema": SCHEMA,
-        "formula": FORMULA,
-        "versions": {"headscope": __version__}
-        | {name: metadata.version(name) for name in ("torch", "transformers", "numpy", "pyarrow")},
-        "model": {"architecture": type(scope.bench.opened.model).__name__}
-        | {name: getattr(card, name) for name in (*of_model, "dtype", "causal")},
-        "options": options,
-    }
-
-
-def manifest_of(scope: Scope, counted: CountedCorpus, options: dict[str, Any]) -> dict[str, Any]:
-    """What a directory's figures depend on: what is asked, and the texts."""
-    census = counted.census
-    return asked_of(scope, options) | {
-        "texts": {
-            "sources": [source.name for source in counted.corpus.sources],
-            "sha256": census.sha256,
-            "texts": len(census.numbers),
-            "positions": census.total,
-            "groups": census.group_count,
-            "documents": census.documents,
-            "left_out": census.left_out,
-            "examples": [asdict(example) for example in census.examples],
-        }
-        | ({} if census.genres is None else {"genres": census.genres.documents}),
-        "shards": [
-            {"texts": shard.stop - shard.first, "positions": shard.positions, "sha256": shard.sha256}
-            for shard in census.shards
-        ],
-    }

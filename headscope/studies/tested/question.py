@@ -9,9 +9,10 @@ from headscope.keep.checksums import sha256_of
 from headscope.keep.record import identity
 from headscope.question.choices import Null
 from headscope.scope import Scope
+from headscope.studies.survey.manifest import asked_of
 from headscope.studies.survey.nulls import RANDOM_SEEDS
 from headscope.studies.survey.options import SurveyOptions
-from headscope.studies.survey.run import Survey, asked_of
+from headscope.studies.survey.run import Survey
 
 SENTENCES = Path(__file__).parent / "sixty.txt"  # a blank line between two, so that each is a document
 TEXTS, TWINS = 60, RANDOM_SEEDS

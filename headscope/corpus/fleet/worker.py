@@ -1,0 +1,103 @@
+"""A worker: a process that opens what it measures with once, and then measures one piece after another.
+
+Nothing heavy is imported at this file's head: what torch is told by its environment must be there before it is loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import socket
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol, TypeVar
+
+from headscope.cores.environment import share_the_cores
+from headscope.errors import HeadscopeError, InputError, ModelError, clause
+
+T_contra = TypeVar("T_contra", bound=Hashable, contravariant=True)
+Kind = Literal["input", "model", "other", "broken"]
+_KINDS: dict[Kind, type[HeadscopeError]] = {"input": InputError, "model": ModelError, "other": HeadscopeError}
+
+
+class Measuring(Protocol[T_contra]):
+    """What a worker has open."""
+
+    def measure_shard(self, piece: T_contra, patience: float) -> bool:
+        """Measure a piece, and whether it is there then; False: another run does it still after so many seconds."""
+        ...
+
+
+class Order(Protocol[T_contra]):
+    """What a worker is to open; it is pickled and sent to each."""
+
+    def open(self) -> Measuring[T_contra]: ...
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why something was not done: `kind` by its error's class; "broken": the worker may be, and is ended."""
+
+    kind: Kind
+    told: str
+
+    @classmethod
+    def of(cls, error: Exception) -> Fault:
+        """That of an error."""
+        if not isinstance(error, HeadscopeError):
+            return cls("broken", f"{type(error).__name__}: {clause(error)}")
+        return cls(next((kind for kind, known in _KINDS.items() if isinstance(error, known)), "other"), str(error))
+
+    def error(self) -> HeadscopeError:
+        """The same as an error, to be raised elsewhere."""
+        return _KINDS.get(self.kind, HeadscopeError)(self.told)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A worker's host and process, and why it cannot work, if so."""
+
+    host: str
+    pid: int
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Whether a piece is there; why not, where it is a fault and no other run does it."""
+
+    there: bool
+    fault: Fault | None = None
+
+
+class Worker:
+    """The actor. `environment`: variables that are set before torch is loaded, as is how many threads it computes with.
+
+    `directory`: where the asker stands, and so the worker where there is such a one.
+    """
+
+    def __init__(self, environment: Mapping[str, str], threads: int, directory: str) -> None:
+        os.environ.update(environment, OMP_NUM_THREADS=str(threads))
+        share_the_cores(os.environ)
+        if Path(directory).is_dir():
+            os.chdir(directory)
+        self._measuring: Measuring[Hashable] | None = None
+
+    def open(self, order: bytes) -> Opened:
+        """Open what an order, pickled, says."""
+        fault = None
+        try:
+            asked: Order[Hashable] = pickle.loads(order)
+            self._measuring = asked.open()
+        except Exception as error:  # whatever it is: the asker decides what becomes of it
+            fault = Fault.of(error)
+        return Opened(socket.gethostname(), os.getpid(), fault)
+
+    def measure(self, piece: Hashable, patience: float) -> Measured:
+        """Measure a piece with what is open."""
+        assert self._measuring is not None
+        try:
+            return Measured(self._measuring.measure_shard(piece, patience))
+        except Exception as error:
+            return Measured(False, Fault.of(error))
