@@ -7,10 +7,11 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from headscope.errors import ModelError, needing
 from headscope.model.opening.files import check_whole, read_json, refuse_pickles, sha256, tensors
+from headscope.model.opening.rows import fit_rows
 from headscope.model.opening.stacks import unwrapped
 from headscope.model.opening.unused import listed
 from headscope.model.telling import first_line, reraise_ends
@@ -34,11 +35,15 @@ def base_of(directory: Path) -> str:
     return name
 
 
-def put_on(model: PreTrainedModel, directory: Path) -> None:
-    """Put the adapter in a directory onto its base, in place; ModelError where the two do not belong together."""
+def put_on(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, directory: Path) -> str | None:
+    """Put the adapter in a directory onto its base, in place; ModelError where the two do not belong together.
+
+    `tokenizer` is the one saved with it, if any. Answers what was done to the base's embeddings, see `fit_rows`.
+    """
     told = _checked(directory)
     with needing("an adapter needs", "adapters"):
         import peft
+    resized = fit_rows(model, tokenizer, told, directory / WEIGHTS)
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
@@ -54,12 +59,15 @@ def put_on(model: PreTrainedModel, directory: Path) -> None:
     if any("missing adapter keys" in str(one.message) for one in said):
         raise ModelError(f"the adapter in {directory} has no values for some of what its configuration names.")
     with tensors([directory / WEIGHTS]) as held:
-        ours = {*peft.get_peft_model_state_dict(wrapped, save_embedding_layers=False), *wrapped.state_dict()}
+        # With the embeddings some of an adapter's values are saved twice, under a second name.
+        written = [peft.get_peft_model_state_dict(wrapped, save_embedding_layers=whole) for whole in (False, True)]
+        ours = {name for part in (*written, wrapped.state_dict()) for name in part}
         left = [name for name in held if name not in ours]
     if left:
         raise ModelError(
             f"the adapter in {directory} has weights that {type(model).__name__} has no place for: {listed(left)}."
         )
+    return resized
 
 
 def adapter_sha256(base: str, directory: Path) -> str:

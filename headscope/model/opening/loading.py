@@ -35,7 +35,7 @@ from headscope.model.opening.files import (
 from headscope.model.opening.gguf import contents, open_gguf
 from headscope.model.opening.packing import Packing, Quantize, method_of, packed, unpacked_from
 from headscope.model.opening.sizes import Within, check_counts, values_of
-from headscope.model.opening.tokenizer import open_tokenizer
+from headscope.model.opening.tokenizer import has_tokenizer, open_tokenizer
 from headscope.model.opening.unused import Differences, is_learnt, listed
 from headscope.model.telling import first_line, reraise_ends
 
@@ -128,13 +128,16 @@ def _load(
     say("loading the weights")
     with _quiet():
         config = _config(directory)
-        tokenizer = open_tokenizer(directory)
+        own = None if adapter is None else _saved_with(adapter)
+        tokenizer = open_tokenizer(directory) if own is None else own
         differences = _model(directory, config, files, precision, where, packing)
         if adapter is not None:
             say("putting the adapter on")
-            put_on(differences.model, adapter)
+            resized = put_on(differences.model, own, adapter)
             weights_sha256 = adapter_sha256(weights_sha256, adapter)
-            source = replace(source, name=f"{source.name} + {adapter}", why=f"{source.why}, with a PEFT adapter")
+            brought = [None if own is None else "the tokenizer saved with it", resized]
+            why = ", ".join([f"{source.why}, with a PEFT adapter", *(part for part in brought if part)])
+            source = replace(source, name=f"{source.name} + {adapter}", why=why)
     _refuse_changed(files, before)
     _put(differences.model, where)
     if packing is not None:
@@ -143,6 +146,14 @@ def _load(
     if variant is not None:
         source = replace(source, why=f"{source.why}; its weights are those of the variant {variant}")
     return Loaded(differences.model, tokenizer, source, weights_sha256, differences, unpacked_from(config))
+
+
+def _saved_with(adapter: Path) -> PreTrainedTokenizerBase | None:
+    """The tokenizer in an adapter's directory, which the adapter was trained with; None: that of its base."""
+    if not has_tokenizer(adapter):
+        return None
+    refuse_endless(adapter)
+    return open_tokenizer(adapter)
 
 
 def _refuse_changed(files: list[Path], before: list[tuple[int, int]]) -> None:

@@ -19,9 +19,15 @@ from headscope.model.telling import first_line, reraise_ends
 
 # What a normalizer is tried on: ASCII, and a letter or two of the scripts that people write in.
 _SAMPLE = string.printable + "éßñ αω Жя אב بح अक อค 日本 かな アイ 한글 …—’“½ﬁ　😀 Time flies like an arrow."
+_CONFIG = "tokenizer_config.json"  # what every tokenizer is saved with
 _SENTENCEPIECE = {"sentencepiece.bpe.model", "spiece.model"}
 _READERS = {"sentencepiece": "sentencepiece", "protobuf": "google"}
 _GROWTH = 200  # Unicode's own forms make at most 18 characters of one
+
+
+def has_tokenizer(directory: Path) -> bool:
+    """Whether a tokenizer was saved in a directory, as its files tell."""
+    return any((directory / name).is_file() for name in (_CONFIG, *TOKENIZER_FILES))
 
 
 def open_tokenizer(directory: Path) -> PreTrainedTokenizerBase:
