@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from headscope.corpus.counted import CountedCorpus, corpus_of
+from headscope.corpus.files import TextFile
 from headscope.corpus.fleet.cluster import Cluster, Share
 from headscope.corpus.fleet.handing import TRIES, Handing
 from headscope.corpus.fleet.pool import Pool
@@ -49,9 +50,7 @@ class SurveyOrder:
     @classmethod
     def of(cls, survey: Survey, choice: ModelChoice, memory: str | None, share: Share) -> SurveyOrder:
         """That of a survey, whose model was opened by `choice`."""
-        corpus = corpus_of(
-            [replace(one, path=one.path.absolute()) for one in survey.texts.corpus.sources], survey.options
-        )
+        corpus = corpus_of([_everywhere(one) for one in survey.texts.corpus.sources], survey.options)
         return cls(
             _same_model(choice, survey.scope.card, share),
             memory,
@@ -115,6 +114,11 @@ def run_on(
         progress.say("computing the statistics")
         survey.conclude()
     return losses
+
+
+def _everywhere(source: TextFile) -> TextFile:
+    """A file by a name that is the same wherever a worker stands."""
+    return replace(source, path=source.path.absolute()) if isinstance(source.path, Path) else source
 
 
 def _given_up(tasks: dict[ShardTask, str]) -> str:
