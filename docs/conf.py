@@ -38,6 +38,7 @@ add_module_names = False
 toc_object_entries_show_parents = "hide"
 
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True  # as they are written
 autodoc_typehints = "signature"
 autodoc_class_signature = "mixed"
 

@@ -39,6 +39,28 @@ def test_links_lead_somewhere(page):
         assert not anchor or anchor in headings(there), f"{page.name} links to {target}"
 
 
+INDEX = (ROOT / "docs" / "index.md").read_text()
+MOST = 3_750  # words of a page that explains: what is looked up, and not read, has pages of its own
+
+
+def under(caption: str) -> list[str]:
+    """The site's pages under a caption, in order."""
+    (listed,) = re.findall(rf":caption: {caption}\n\n(.*?)^```", INDEX, re.MULTILINE | re.DOTALL)
+    return listed.split()
+
+
+@pytest.mark.parametrize("name", [*under("Start")[1:], *under("Explanation")])
+def test_a_page_that_explains_can_be_read_in_one_go(name):
+    assert len((ROOT / "docs" / f"{name}.md").read_text().split()) < MOST
+
+
+def test_every_how_to_is_reached_from_the_first_page():
+    told = INDEX.partition("```{toctree}")[0]
+    pages = under("How-tos")
+    assert len(pages) == 10
+    assert [page for page in pages if f"({page}.md)" not in told] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_tests_that_are_named_exist(page):
     text = page.read_text()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,37 @@ FORMS = sorted(path for path in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.ym
 def steps(workflow: Path) -> list[dict[str, Any]]:
     jobs = yaml.safe_load(workflow.read_text("utf-8"))["jobs"]
     return [step for job in jobs.values() for step in job["steps"]]
+
+
+SCHEMAS = {
+    "github-workflows": WORKFLOWS,
+    "github-issue-forms": FORMS,
+    "github-issue-config": [ROOT / ".github" / "ISSUE_TEMPLATE" / "config.yml"],
+    "citation-file-format": [ROOT / "CITATION.cff"],
+}
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_its_files_are_what_their_readers_take(schema, tmp_path):
+    check = pytest.importorskip("check_jsonschema", reason="check-jsonschema needs Python 3.11 or later (extra: dev)")
+    asked = ["--builtin-schema", f"vendor.{schema}"]
+    with pytest.raises(SystemExit) as left:
+        check.main([*asked, *map(str, SCHEMAS[schema])])
+    assert left.value.code == 0
+
+    spoiled = tmp_path / "spoiled.yml"
+    spoiled.write_text(SCHEMAS[schema][0].read_text("utf-8") + "\nsurely-no-field-of-it: 1\n", "utf-8")
+    with pytest.raises(SystemExit) as left:
+        check.main([*asked, str(spoiled)])
+    assert left.value.code == 1
+
+
+def test_workflows_have_no_hole_that_their_own_linter_knows():
+    zizmor = shutil.which("zizmor", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if zizmor is None:
+        pytest.skip("zizmor is not installed (extra: dev)")
+    done = subprocess.run([zizmor, "--offline", "--no-progress", ".github"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda path: path.stem)

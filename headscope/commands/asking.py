@@ -41,6 +41,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "engine": choices.ENGINES,
     "text_format": ("auto", *choices.FORMATS),
 }
+# What belongs together stands together in `--help`, where each group has columns as wide as it needs.
+MODEL, TEXT, TEXTS = "The model", "The text", "The texts"
+COMPARED, OUTPUT, FLEET = "What is compared", "What comes out", "Who measures"
 # What a sentence calls them, where their name does not say it.
 _KINDS = {"weigh": "way to weigh", "replace_by": "replacement", "text_format": "format"}
 # They are read, so they have to be texts; everything else may be a path, whose bytes are the file system's affair.
@@ -112,15 +115,16 @@ class Command(TyperCommand):
         return super().invoke(ctx)
 
 
-def chosen_from(option: str, help: str, *flags: str, but: Sequence[str] = ()) -> Any:
-    """An option with its open values, but for some, in its help and on the Tab key."""
+def chosen_from(option: str, help: str, *flags: str, but: Sequence[str] = (), panel: str | None = None) -> Any:
+    """An option with its open values, but for some, in its help (in a group of it) and on the Tab key."""
     values = [value for value in CHOICES[option] if value not in but]
 
     def completed(incomplete: str) -> list[str]:
         return [value for value in values if value.startswith(incomplete)]
 
     # With blanks, at which the help's table breaks.
-    return typer.Option(*flags, help=help, metavar=f"[{' | '.join(values)}]", autocompletion=completed)
+    metavar = f"[{' | '.join(values)}]"
+    return typer.Option(*flags, help=help, metavar=metavar, autocompletion=completed, rich_help_panel=panel)
 
 
 def listed(option: str) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from headscope.commands.asking import chosen_from
+from headscope.commands.asking import COMPARED, FLEET, OUTPUT, TEXTS, chosen_from
 from headscope.commands.options import (
     Adapter,
     AsJson,
@@ -31,7 +31,7 @@ from headscope.commands.options import (
     Truncate,
 )
 from headscope.commands.running import isolate, open_scope, print_answer, working
-from headscope.commands.streams import complain, say
+from headscope.commands.streams import complain, say, tell
 from headscope.errors import InputError, needing
 from headscope.question.model_choice import ModelChoice
 
@@ -41,28 +41,45 @@ def survey(
         list[str] | None, typer.Argument(help="Files and directories of texts; - is standard input.")
     ] = None,
     output: Annotated[
-        str | None, typer.Option("--output", "-o", help="The survey's directory; an unfinished one goes on.")
+        str | None,
+        typer.Option(
+            "--output", "-o", help="The survey's directory; an unfinished one goes on.", rich_help_panel=OUTPUT
+        ),
     ] = None,
     model: Model = None,
     revision: Revision = None,
     adapter: Adapter = None,
     space: Annotated[
-        list[str] | None, chosen_from("space", "What is compared; may be repeated. Default: value.", but=("fitted",))
+        list[str] | None,
+        chosen_from("space", "What is compared; may be repeated. Default: value.", but=("fitted",), panel=COMPARED),
     ] = None,
     reference: Annotated[
         list[str] | None,
-        chosen_from("reference", "Whose projection encodes the vocabulary; may be repeated. Default: input and layer."),
+        chosen_from(
+            "reference",
+            "Whose projection encodes the vocabulary; may be repeated. Default: input and layer.",
+            panel=COMPARED,
+        ),
     ] = None,
     metric: Annotated[
-        list[str] | None, chosen_from("metric", "How far apart two vectors are; may be repeated. Default: cosine.")
+        list[str] | None,
+        chosen_from("metric", "How far apart two vectors are; may be repeated. Default: cosine.", panel=COMPARED),
     ] = None,
-    mask: Annotated[list[str] | None, chosen_from("mask", "Attention mask; may be repeated. Default: model.")] = None,
+    mask: Annotated[
+        list[str] | None, chosen_from("mask", "Attention mask; may be repeated. Default: model.", panel=COMPARED)
+    ] = None,
     position: Annotated[
         bool,
-        typer.Option("--position/--no-position", help="Add the token's position embedding to the vocabulary."),
+        typer.Option(
+            "--position/--no-position",
+            help="Add the token's position embedding to the vocabulary.",
+            rich_help_panel=COMPARED,
+        ),
     ] = True,
-    candidates: Annotated[str, chosen_from("candidates", "Who may be a neighbour.")] = "all",
-    sample: Annotated[int | None, typer.Option(help="How many texts, drawn at random. Default: all.")] = None,
+    candidates: Annotated[str, chosen_from("candidates", "Who may be a neighbour.", panel=COMPARED)] = "all",
+    sample: Annotated[
+        int | None, typer.Option(help="How many texts, drawn at random. Default: all.", rich_help_panel=TEXTS)
+    ] = None,
     seed: Seed = 0,
     null: Annotated[list[str] | None, chosen_from("null", "Also measure a null; may be repeated.")] = None,
     text_format: TextFormat = "auto",
@@ -86,17 +103,30 @@ def survey(
         typer.Option(metavar="DIR", help="Compute the statistics of a survey whose parts are all there; no model."),
     ] = None,
     engine: Annotated[
-        str | None, chosen_from("engine", "Who measures: workers of a Ray cluster (extra ray). Default: this process.")
+        str | None,
+        chosen_from(
+            "engine", "Who measures: workers of a Ray cluster (extra ray). Default: this process.", panel=FLEET
+        ),
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Of the engine. Default: as many as there is room for.")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Of the engine. Default: as many as there is room for.", rich_help_panel=FLEET),
+    ] = None,
     cpus_per_worker: Annotated[
-        int | None, typer.Option(help="Cores, and threads, of each. Default: as one process; here alone, its part.")
+        int | None,
+        typer.Option(
+            help="Cores, and threads, of each. Default: as one process; here alone, its part.", rich_help_panel=FLEET
+        ),
     ] = None,
     gpus_per_worker: Annotated[
-        float | None, typer.Option(help="GPUs of each, or a share of one. Default: 1 where there are any.")
+        float | None,
+        typer.Option(help="GPUs of each, or a share of one. Default: 1 where there are any.", rich_help_panel=FLEET),
     ] = None,
     address: Annotated[
-        str | None, typer.Option(help="Of a Ray cluster that runs, or auto. Default: one begins, of this machine.")
+        str | None,
+        typer.Option(
+            help="Of a Ray cluster that runs, or auto. Default: one begins, of this machine.", rich_help_panel=FLEET
+        ),
     ] = None,
     stack: Stack = None,
     device: Device = "auto",
@@ -148,7 +178,8 @@ def survey(
             quick = yes or cluster is not None
             status.update("planning …" if quick else "estimating the time …")
             plan = prepared.plan(nulls, 0.0) if quick else prepared.plan(nulls)
-        say(show(plan, scope.card, output))
+        for line in show(plan, scope.card, output).splitlines():
+            tell(line)
         if plan.shards > plan.done and not yes and sys.stdin.isatty():
             typer.confirm("Begin?", default=True, abort=True)
         with watched() as progress:
@@ -181,7 +212,7 @@ def _conclude(directory: str) -> None:
 
     say(f"Finished: {directory}/statistics.parquet")
     for line in (*of_directory(directory), *notes_of(directory)):
-        say(line)
+        tell(line)
     say(f"Next: headscope report {shlex.quote(directory)} -o {shlex.quote(f'{directory.rstrip(os.sep)}-report')}")
 
 
@@ -201,16 +232,24 @@ def claims(
     model: ModelArgument = None,
     texts: Annotated[
         list[str] | None,
-        typer.Option(help="Files and directories of texts, tagged ones (CoNLL-U) best; may be repeated."),
+        typer.Option(
+            help="Files and directories of texts, tagged ones (CoNLL-U) best; may be repeated.", rich_help_panel=TEXTS
+        ),
     ] = None,
     survey: Annotated[
-        str | None, typer.Option(help="A finished survey of the same weights, whose texts serve.")
+        str | None,
+        typer.Option(help="A finished survey of the same weights, whose texts serve.", rich_help_panel=TEXTS),
     ] = None,
-    sample: Annotated[int | None, typer.Option(help="How many texts, drawn at random. Default: all.")] = None,
+    sample: Annotated[
+        int | None, typer.Option(help="How many texts, drawn at random. Default: all.", rich_help_panel=TEXTS)
+    ] = None,
     seed: Seed = 0,
     mask: Mask = "model",
     output: Annotated[
-        str | None, typer.Option("--output", "-o", help="Write a page there, and keep the work in it: a directory.")
+        str | None,
+        typer.Option(
+            "--output", "-o", help="Write a page there, and keep the work in it: a directory.", rich_help_panel=OUTPUT
+        ),
     ] = None,
     revision: Revision = None,
     adapter: Adapter = None,
@@ -239,11 +278,16 @@ def claims(
 
 def capacity(
     model: ModelArgument = None,
-    texts: Annotated[list[str] | None, typer.Option(help="Files and directories of texts; may be repeated.")] = None,
+    texts: Annotated[
+        list[str] | None, typer.Option(help="Files and directories of texts; may be repeated.", rich_help_panel=TEXTS)
+    ] = None,
     revision: Revision = None,
     adapter: Adapter = None,
     output: Annotated[
-        str | None, typer.Option("--output", "-o", help="Write a page there, and keep the work in it: a directory.")
+        str | None,
+        typer.Option(
+            "--output", "-o", help="Write a page there, and keep the work in it: a directory.", rich_help_panel=OUTPUT
+        ),
     ] = None,
     part: Annotated[
         list[str] | None,
@@ -257,7 +301,7 @@ def capacity(
         list[float] | None, typer.Option(help="A share of the dimensions and encodings that is kept; may be repeated.")
     ] = None,
     mask: Mask = "model",
-    sample: Annotated[int, typer.Option(help="How many texts, drawn at random; 0: all.")] = 200,
+    sample: Annotated[int, typer.Option(help="How many texts, drawn at random; 0: all.", rich_help_panel=TEXTS)] = 200,
     seed: Seed = 0,
     text_format: TextFormat = "auto",
     column: Column = "text",

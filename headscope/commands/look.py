@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headscope.commands.asking import chosen_from, is_given
+from headscope.commands.asking import COMPARED, OUTPUT, TEXT, chosen_from, is_given
 from headscope.commands.options import Adapter, AsJson, Device, Dtype, Mask, Memory, Model, Quantize, Revision, Stack
 from headscope.commands.passages import Chat, Ids, Pair, Special, System, given
 from headscope.commands.running import isolate, open_scope, print_json, print_tables, terminal_width, working
@@ -54,43 +54,68 @@ def look(
         int | None, typer.Option(help="With --view written: whose matrices; without it, of the largest mean Carry.")
     ] = None,
     weigh: Annotated[str, chosen_from("weigh", "With --view attention: by what a source counts.")] = "weights",
-    space: Annotated[str, chosen_from("space", "What is compared.")] = "value",
+    space: Annotated[str, chosen_from("space", "What is compared.", panel=COMPARED)] = "value",
     reference: Annotated[
         str | None,
         chosen_from(
             "reference",
             f"Without it: {defaults.REFERENCE}. "
             + " ".join(f"{name}: {meaning}" for name, meaning in meanings.REFERENCES.items()),
+            panel=COMPARED,
         ),
     ] = None,
-    metric: Annotated[str, chosen_from("metric", "How far apart two vectors are.")] = "cosine",
+    metric: Annotated[str, chosen_from("metric", "How far apart two vectors are.", panel=COMPARED)] = "cosine",
     position: Annotated[
         bool,
-        typer.Option("--position/--no-position", help="Add the token's position embedding to the vocabulary."),
+        typer.Option(
+            "--position/--no-position",
+            help="Add the token's position embedding to the vocabulary.",
+            rich_help_panel=COMPARED,
+        ),
     ] = True,
     mask: Mask = "model",
-    candidates: Annotated[str, chosen_from("candidates", "Who may be a neighbour.")] = "all",
-    vector: Annotated[str, chosen_from("vector", "What the head's side is: z (its output), q, k, v.")] = "z",
+    candidates: Annotated[str, chosen_from("candidates", "Who may be a neighbour.", panel=COMPARED)] = "all",
+    vector: Annotated[
+        str, chosen_from("vector", "What the head's side is: z (its output), q, k, v.", panel=COMPARED)
+    ] = "z",
     at: Annotated[
-        int | None, typer.Option(help="The position at which the vocabulary stands; without it, the token's own.")
+        int | None,
+        typer.Option(
+            help="The position at which the vocabulary stands; without it, the token's own.", rich_help_panel=COMPARED
+        ),
     ] = None,
     why: Annotated[
         int | None, typer.Option(help="A head: split its neighbours' scores over the positions that it mixed.")
     ] = None,
     hubs: Annotated[
-        bool, typer.Option("--hubs", help="Hub-aware neighbours beside the raw ones, and what chance would give.")
+        bool,
+        typer.Option(
+            "--hubs",
+            help="Hub-aware neighbours beside the raw ones, and what chance would give.",
+            rich_help_panel=COMPARED,
+        ),
     ] = False,
     bank: Annotated[
-        str | None, typer.Option(help="With --hubs: a file of other texts, one a line; else English sentences.")
+        str | None,
+        typer.Option(
+            help="With --hubs: a file of other texts, one a line; else English sentences.", rich_help_panel=COMPARED
+        ),
     ] = None,
-    lens: Annotated[str | None, typer.Option(help="For the space fitted: a file of headscope lens.")] = None,
+    lens: Annotated[
+        str | None, typer.Option(help="For the space fitted: a file of headscope lens.", rich_help_panel=COMPARED)
+    ] = None,
     k: Annotated[
         int | None,
-        typer.Option("-k", help=f"How many neighbours; without it {defaults.K}, in a journey 10."),
+        typer.Option(
+            "-k", help=f"How many neighbours; without it {defaults.K}, in a journey 10.", rich_help_panel=COMPARED
+        ),
     ] = None,
     edit: Annotated[
         list[str] | None,
-        typer.Option(help="L5H1=zero or L5H1=mean: replace the z of a head while the model reads; may be repeated."),
+        typer.Option(
+            help="L5H1=zero or L5H1=mean: replace the z of a head while the model reads; may be repeated.",
+            rich_help_panel=TEXT,
+        ),
     ] = None,
     isolated: Annotated[
         bool,
@@ -98,12 +123,16 @@ def look(
     ] = False,
     replace_by: Annotated[str, chosen_from("replace_by", "With --view effects: zero, mean (over the text).")] = "zero",
     stack: Stack = None,
-    decoder_text: Annotated[str | None, typer.Option(help="What the decoder reads; else the text again.")] = None,
+    decoder_text: Annotated[
+        str | None, typer.Option(help="What the decoder reads; else the text again.", rich_help_panel=TEXT)
+    ] = None,
     device: Device = "auto",
     dtype: Dtype = None,
     quantize: Quantize = None,
     memory: Memory = None,
-    truncate: Annotated[bool, typer.Option("--truncate", help="Cut a text that is too long for the model.")] = False,
+    truncate: Annotated[
+        bool, typer.Option("--truncate", help="Cut a text that is too long for the model.", rich_help_panel=TEXT)
+    ] = False,
     output: Annotated[
         str | None,
         typer.Option(
@@ -111,10 +140,13 @@ def look(
             "-o",
             help="Write the view into a file instead, by its ending: .html (token, layer, head switch in it), .md, "
             ".csv, .json, .svg, .pdf, .png.",
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
     as_json: AsJson = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print the rows of the view as CSV, and nothing else.")] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print the rows of the view as CSV, and nothing else.", rich_help_panel=OUTPUT)
+    ] = False,
 ) -> None:
     """Show, for every head of a layer, what its output at a token is nearest to; or another view of the text."""
     from headscope.commands import look_views as views

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from headscope.commands.asking import chosen_from
+from headscope.commands.asking import COMPARED, OUTPUT, TEXT, chosen_from
 from headscope.commands.options import Adapter, Device, Dtype, Mask, Model, Quantize, Revision, Stack
 from headscope.commands.passages import Chat, Ids, Pair, Special, System, given
 from headscope.commands.running import isolate, open_scope, working
-from headscope.commands.streams import say
+from headscope.commands.streams import say, tell
 from headscope.errors import InputError
 from headscope.question import defaults
 from headscope.question.model_choice import ModelChoice
@@ -18,10 +18,16 @@ from headscope.question.model_choice import ModelChoice
 
 def draw_map(
     context: typer.Context,
-    output: Annotated[str, typer.Option("--output", "-o", help="The file: .svg, .png, .pdf, .html, .md, .json, .csv.")],
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output", "-o", help="The file: .svg, .png, .pdf, .html, .md, .json, .csv.", rich_help_panel=OUTPUT
+        ),
+    ],
     text: Annotated[str, typer.Argument(help="The text to read.")] = defaults.TEXT,
     also: Annotated[
-        list[str] | None, typer.Option("--with", help="Another text, placed into the same map; may be repeated.")
+        list[str] | None,
+        typer.Option("--with", help="Another text, placed into the same map; may be repeated.", rich_help_panel=TEXT),
     ] = None,
     model: Model = None,
     revision: Revision = None,
@@ -34,27 +40,43 @@ def draw_map(
     layer: Annotated[int, typer.Option(help="From 0.")] = 0,
     head: Annotated[int, typer.Option(help="From 0.")] = 0,
     method: Annotated[str, chosen_from("method", "How the dimensions become two.")] = "tsne",
-    space: Annotated[str, chosen_from("space", "What is drawn.", but=("key", "query", "fitted"))] = "value",
+    space: Annotated[
+        str, chosen_from("space", "What is drawn.", but=("key", "query", "fitted"), panel=COMPARED)
+    ] = "value",
     reference: Annotated[
         str | None,
-        chosen_from("reference", f"Whose projection encodes the vocabulary. Without it: {defaults.REFERENCE}."),
+        chosen_from(
+            "reference", f"Whose projection encodes the vocabulary. Without it: {defaults.REFERENCE}.", panel=COMPARED
+        ),
     ] = None,
-    metric: Annotated[str, chosen_from("metric", "How far apart two vectors are.", but=("dot",))] = "cosine",
+    metric: Annotated[
+        str, chosen_from("metric", "How far apart two vectors are.", but=("dot",), panel=COMPARED)
+    ] = "cosine",
     at: Annotated[
-        int | None, typer.Option(help="The position at which the vocabulary stands. Without it: none.")
+        int | None,
+        typer.Option(help="The position at which the vocabulary stands. Without it: none.", rich_help_panel=COMPARED),
     ] = None,
-    candidates: Annotated[str, chosen_from("candidates", "Which vocabulary tokens are drawn from.")] = "all",
-    size: Annotated[int, typer.Option(help="How many vocabulary tokens.")] = 2000,
-    k: Annotated[int, typer.Option("-k", help="How many of the nearest tokens of each output are among them.")] = 10,
+    candidates: Annotated[
+        str, chosen_from("candidates", "Which vocabulary tokens are drawn from.", panel=COMPARED)
+    ] = "all",
+    size: Annotated[int, typer.Option(help="How many vocabulary tokens.", rich_help_panel=COMPARED)] = 2000,
+    k: Annotated[
+        int,
+        typer.Option(
+            "-k", help="How many of the nearest tokens of each output are among them.", rich_help_panel=COMPARED
+        ),
+    ] = 10,
     perplexity: Annotated[float, typer.Option(help="Of t-SNE: about how many neighbours count.")] = 30,
     seed: Annotated[int, typer.Option(help="Of the random rest, and of t-SNE.")] = 0,
-    theme: Annotated[str | None, chosen_from("theme", "Of a drawing. Without it: light.")] = None,
+    theme: Annotated[str | None, chosen_from("theme", "Of a drawing. Without it: light.", panel=OUTPUT)] = None,
     mask: Mask = "model",
     stack: Stack = None,
     device: Device = "auto",
     dtype: Dtype = None,
     quantize: Quantize = None,
-    truncate: Annotated[bool, typer.Option("--truncate", help="Cut texts that are too long for the model.")] = False,
+    truncate: Annotated[
+        bool, typer.Option("--truncate", help="Cut texts that are too long for the model.", rich_help_panel=TEXT)
+    ] = False,
 ) -> None:
     """Draw one head's space in two dimensions: the vocabulary, and the values and outputs of texts."""
     passage = given(context, text, pair, special, chat, system, ids)
@@ -88,4 +110,6 @@ def draw_map(
             saved(output, {ending: lambda: as_json(told) + b"\n"})
         else:
             made.save(output, theme or "light")  # type: ignore[arg-type]
-    say("\n".join([*made.facts, *(f"Note: {note}" for note in made.notes), f"Finished: {output}"]))
+    for sentence in (*made.facts, *(f"Note: {note}" for note in made.notes)):
+        tell(sentence)
+    say(f"Finished: {output}")

@@ -8,7 +8,7 @@ import typer
 
 from headscope.commands.options import Adapter, Device, Dtype, Memory, Model, Quantize, Revision, Stack
 from headscope.commands.running import open_scope, print_json, working
-from headscope.commands.streams import say
+from headscope.commands.streams import say, tell
 from headscope.errors import InputError, needing
 from headscope.question.model_choice import ModelChoice
 
@@ -98,7 +98,7 @@ def _verify(model: ModelChoice, as_json: bool) -> None:
         say(f"{verdict.model} (attention captured: {verdict.capture})")
         for check in verdict.checks:
             mark = {True: "holds", False: "FAILS", None: "  –  "}[check.holds]
-            say(f"  {mark}  {check.name}: {check.found}")
+            tell(f"  {mark}  {check.name}: {check.found}")
         say("Every identity holds." if verdict.holds else "Do not trust readings of this model.")
     if not verdict.holds:
         raise typer.Exit(1)

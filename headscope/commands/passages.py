@@ -7,19 +7,32 @@ from typing import Annotated
 
 import typer
 
-from headscope.commands.asking import is_given
+from headscope.commands.asking import TEXT, is_given
 from headscope.errors import InputError
 from headscope.question.passage import Passage, chat, passage_of
 
 Chat = Annotated[
-    bool, typer.Option("--chat", help="TEXT is a user's message, rendered by the tokenizer's chat template.")
+    bool,
+    typer.Option(
+        "--chat", help="TEXT is a user's message, rendered by the tokenizer's chat template.", rich_help_panel=TEXT
+    ),
 ]
-System = Annotated[str | None, typer.Option(help="With --chat: the system message before it.")]
-Pair = Annotated[str | None, typer.Option(help="A second text, read behind the first as the tokenizer joins the two.")]
+System = Annotated[str | None, typer.Option(help="With --chat: the system message before it.", rich_help_panel=TEXT)]
+Pair = Annotated[
+    str | None,
+    typer.Option(help="A second text, read behind the first as the tokenizer joins the two.", rich_help_panel=TEXT),
+]
 Special = Annotated[
-    bool, typer.Option("--special/--no-special", help="With the special tokens that the tokenizer adds, or without.")
+    bool,
+    typer.Option(
+        "--special/--no-special",
+        help="With the special tokens that the tokenizer adds, or without.",
+        rich_help_panel=TEXT,
+    ),
 ]
-Ids = Annotated[str | None, typer.Option(help="Token ids in the place of TEXT, as '101 2051 102'.")]
+Ids = Annotated[
+    str | None, typer.Option(help="Token ids in the place of TEXT, as '101 2051 102'.", rich_help_panel=TEXT)
+]
 
 
 def given(

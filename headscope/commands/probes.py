@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headscope.commands.asking import chosen_from, flag_of, is_given
+from headscope.commands.asking import OUTPUT, TEXTS, chosen_from, flag_of, is_given
 from headscope.commands.options import (
     Adapter,
     AsJson,
@@ -42,7 +42,9 @@ TextPaths = Annotated[
 def lens(
     ctx: typer.Context,
     texts: TextPaths,
-    output: Annotated[str, typer.Option("--output", "-o", help="The lens: a safetensors file.")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="The lens: a safetensors file.", rich_help_panel=OUTPUT)
+    ],
     target: Annotated[
         str,
         chosen_from("target", "Whose input embedding z is taken to: own (the own token's), sources (what is mixed)."),
@@ -51,7 +53,9 @@ def lens(
     revision: Revision = None,
     adapter: Adapter = None,
     mask: Mask = "model",
-    sample: Annotated[int | None, typer.Option(help="How many texts, drawn at random. Default: all.")] = None,
+    sample: Annotated[
+        int | None, typer.Option(help="How many texts, drawn at random. Default: all.", rich_help_panel=TEXTS)
+    ] = None,
     seed: Seed = 0,
     text_format: TextFormat = "auto",
     column: Column = "text",
@@ -103,7 +107,7 @@ def recovery(
     revision: Revision = None,
     adapter: Adapter = None,
     mask: Mask = "model",
-    sample: Annotated[int, typer.Option(help="How many texts, drawn at random.")] = 200,
+    sample: Annotated[int, typer.Option(help="How many texts, drawn at random.", rich_help_panel=TEXTS)] = 200,
     seed: Seed = 0,
     text_format: TextFormat = "auto",
     column: Column = "text",

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import codecs
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
@@ -104,6 +106,26 @@ def say(text: str) -> None:
     from headscope.keep.cells import visible
 
     sys.stdout.write(f"{visible(text)}\n")
+
+
+def tell(sentence: str) -> None:
+    """Write a sentence to standard output: in a terminal, broken between words, and further in from its second line on.
+
+    For what is read. What is copied, a command or a path, is written whole by `say`.
+    """
+    if not sys.stdout.isatty():
+        say(sentence)
+        return
+    indent = sentence[: len(sentence) - len(sentence.lstrip())]
+    broken = textwrap.wrap(
+        sentence,
+        shutil.get_terminal_size().columns,
+        subsequent_indent=f"{indent}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    for line in broken or [""]:
+        say(line)
 
 
 def complain(sentence: object) -> None:

@@ -56,7 +56,7 @@ class _Key(NamedTuple):
 
 
 class Memory:
-    """So many bytes for whatever is kept, in any number of `Recent`s.
+    """So many bytes for whatever is kept, in any number of caches.
 
     Beyond them, what was used least recently goes, wherever it is kept and weighed by nothing else; the newest entry
     stays. Safe across threads.

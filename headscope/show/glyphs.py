@@ -17,14 +17,15 @@ _WIDER = (
 
 
 def families(words: Iterable[str]) -> tuple[str, ...]:
-    """The font that drawings are made with, and as many of those installed as it takes for what it lacks."""
+    """The font that drawings are made with, and as few of those installed as it takes for what it lacks."""
     chosen = [DRAWN_IN]
     lacking = {character for word in words for character in word if not _has(DRAWN_IN, character)}
-    for family in _installed() if lacking else ():
-        found = {character for character in lacking if _has(family, character)}
-        if found:
-            chosen.append(family)
-            lacking -= found
+    had = {family: {one for one in lacking if _has(family, one)} for family in (_installed() if lacking else ())}
+    while any(had.values()):
+        most = max(had, key=lambda family: len(had[family]))  # of those with as many, the first
+        chosen.append(most)
+        found = had.pop(most)
+        had = {family: characters - found for family, characters in had.items()}
     return tuple(chosen)
 
 

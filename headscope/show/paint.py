@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -48,10 +49,16 @@ def settings(own: Mapping[Any, Any]) -> Iterator[dict[Any, Any]]:
         import matplotlib as mpl
     except ModuleNotFoundError:
         raise InputError('a drawing needs matplotlib: pip install "headscope[maps]"') from None
+    told = logging.getLogger("matplotlib.font_manager")
+    before = told.level
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update({"text.parse_math": False, **own})
-        yield mpl.rcParams
+        told.setLevel(logging.ERROR)  # a font that has no bold face is drawn as it is, which is no user's affair
+        try:
+            yield mpl.rcParams
+        finally:
+            told.setLevel(before)
 
 
 def _marks(drawing: Drawing, figure: Any, drawn_in: Sequence[str]) -> None:

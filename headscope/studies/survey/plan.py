@@ -51,7 +51,8 @@ def show(plan: SurveyPlan, card: Card, directory: str) -> str:
         f"{card.name}: {card.layers} layers × {card.heads} heads, vocabulary {card.vocab_size:,}. {card.why}",
         f"{plan.texts:,} texts{documents}, {plan.positions:,} tokens",
         *(f"left out: {count:,} × {reason}" for reason, count in plan.left_out.items()),
-        f"{plan.shards:,} shards in {directory}" + (f", {plan.done:,} of them finished" if plan.done else ""),
+        f"{plan.shards:,} shard{'s' * (plan.shards != 1)} in {directory}"
+        + (f", {plan.done:,} of them finished" if plan.done else ""),
         f"{took}{plan.scores:.1e} distances{closed} and {_size(plan.bytes)} of disk ({_size(plan.free_bytes)} free)",
     ]
     lines += plan.notes
