@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from headscope.cores.count import usable
 from headscope.corpus.fleet.asked import Fleet
 from headscope.errors import InputError, clause, needing
 
+_NOTHING_SENT = {"RAY_USAGE_STATS_ENABLED": "0"}  # also by the processes that are begun here
 _STORE = 100 * 2**20  # bytes of a cluster of one's own for what is sent: orders, no rows
 
 
@@ -79,7 +81,10 @@ def connected(fleet: Fleet) -> Iterator[Cluster]:
 
     InputError where Ray is not installed, or the cluster cannot be reached.
     """
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing is sent to anybody, also by what is begun here
+    os.environ.update(_NOTHING_SENT)
+    if fleet.address is None and "RAY_AUTH_MODE" not in os.environ:
+        # Its processes listen to all the network, and do what they are told: by who has the word of this one run.
+        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
     with needing("the engine ray needs", "ray"):
         import ray
     if ray.is_initialized():
