@@ -51,15 +51,15 @@ class Cluster:
         """The resources of every machine that is alive."""
         return [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
 
-    def share_of(self, threads: int) -> Share:
+    def share_of(self, threads: int, on_gpus: bool) -> Share:
         """What each worker takes, where it is not said.
 
         As many cores as one process has `threads`, on this machine alone its part of them; of GPUs one, where any
-        machine has one.
+        machine has one and the work is `on_gpus`.
         """
         fleet, machines = self.fleet, self.machines()
         cpus = fleet.cpus or (threads if fleet.address else max(1, threads // (fleet.workers or 1)))
-        some = any(machine.get("GPU", 0) for machine in machines)
+        some = on_gpus and any(machine.get("GPU", 0) for machine in machines)
         return Share(cpus, float(some) if fleet.gpus is None else fleet.gpus)
 
     def room(self, share: Share) -> int:
