@@ -46,12 +46,12 @@ def run() -> dict[str, object]:
     """Seconds of every task, and the survey's ratio to its parts."""
     warm_up(wait=True)
     with tempfile.TemporaryDirectory() as directory:
-        path = EWT if EWT.is_file() else _drawn(Path(directory) / "drawn.txt")
+        path = EWT if EWT.is_file() else drawn(Path(directory) / "drawn.txt")
         found = {name: _measure(scope, path, TEXTS[name], Path(directory)) for name, scope in scopes().items()}
         return {"machine": machine(), "texts": path.name, **found}
 
 
-def _drawn(path: Path) -> Path:
+def drawn(path: Path) -> Path:
     draw, words = random.Random(0), TEXT.split()
     lines = (" ".join(draw.choices(words, k=draw.randrange(4, 30))) for _ in range(1000))
     path.write_text("\n".join(lines), encoding="utf-8")

@@ -12,7 +12,7 @@ from benchmarks import busy, survey
 from benchmarks.__main__ import names
 
 # These open a browser, a server or whole models of their own, or take minutes whatever the model.
-LEFT_OUT = {"busy", "page", "scaling", "memory", "look", "maps", "kernel", "capture", "claims", "starts"}
+LEFT_OUT = {"busy", "page", "scaling", "memory", "look", "maps", "kernel", "capture", "claims", "starts", "fleet"}
 
 
 def numbers(result):

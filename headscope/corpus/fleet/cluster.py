@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from headscope.cores.count import usable
 from headscope.corpus.fleet.asked import Fleet
 from headscope.errors import InputError, clause, needing
 
+_NOTHING_SENT = {"RAY_USAGE_STATS_ENABLED": "0"}  # also by the processes that are begun here
 _STORE = 100 * 2**20  # bytes of a cluster of one's own for what is sent: orders, no rows
 
 
@@ -49,15 +51,15 @@ class Cluster:
         """The resources of every machine that is alive."""
         return [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
 
-    def share_of(self, threads: int) -> Share:
+    def share_of(self, threads: int, on_gpus: bool) -> Share:
         """What each worker takes, where it is not said.
 
         As many cores as one process has `threads`, on this machine alone its part of them; of GPUs one, where any
-        machine has one.
+        machine has one and the work is `on_gpus`.
         """
         fleet, machines = self.fleet, self.machines()
         cpus = fleet.cpus or (threads if fleet.address else max(1, threads // (fleet.workers or 1)))
-        some = any(machine.get("GPU", 0) for machine in machines)
+        some = on_gpus and any(machine.get("GPU", 0) for machine in machines)
         return Share(cpus, float(some) if fleet.gpus is None else fleet.gpus)
 
     def room(self, share: Share) -> int:
@@ -79,7 +81,10 @@ def connected(fleet: Fleet) -> Iterator[Cluster]:
 
     InputError where Ray is not installed, or the cluster cannot be reached.
     """
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing is sent to anybody, also by what is begun here
+    os.environ.update(_NOTHING_SENT)
+    if fleet.address is None and "RAY_AUTH_MODE" not in os.environ:
+        # Its processes listen to all the network, and do what they are told: by who has the word of this one run.
+        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
     with needing("the engine ray needs", "ray"):
         import ray
     if ray.is_initialized():

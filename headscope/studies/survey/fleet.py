@@ -93,9 +93,9 @@ def run_on(
     survey.begin()
     tasks, losses = survey.left(nulls), list[str]()
     if tasks:
-        share = cluster.share_of(torch.get_num_threads())
+        share = cluster.share_of(torch.get_num_threads(), choice.device == "auto" or choice.device.startswith("cuda"))
         room = cluster.room(share)
-        workers = cluster.fleet.workers or room
+        workers = min(cluster.fleet.workers or room, len(tasks))
 
         def said(at_work: int, of: int) -> None:
             progress.say(f"measuring on {at_work} of {of} workers")
@@ -132,7 +132,9 @@ def _given_up(tasks: dict[ShardTask, str]) -> str:
 
 def _same_model(choice: ModelChoice, card: Card, share: Share) -> ModelChoice:
     """What workers open on their devices: what was opened here, whatever its name means elsewhere or later."""
-    device = choice.device if choice.device != "auto" else "cuda" if share.gpus else "cpu"
+    device = choice.device
+    if device == "auto" or (share.gpus and device.startswith("cuda")):  # a worker sees its own GPUs alone
+        device = "cuda" if share.gpus else "cpu"
     name, revision = choice.name, choice.revision
     if choice.adapter is None and name is None:
         name = DEMO if card.name == DEMO_NAME and card.revision is None else card.name

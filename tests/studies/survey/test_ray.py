@@ -25,6 +25,7 @@ from tests.studies.survey.corpora import sentences, statistics, surveyed, table,
 
 TABLES = ("texts", "tokens", "patterns", "rows")
 SHARDS = {"shard_positions": 16}
+LIMIT = 400  # seconds, on a machine that is busy with much else: one that hangs does so for ever
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,7 @@ def test_workers_that_take_every_core_do_not_hang_and_fewer_than_were_asked_for_
     with clusters.cluster() as made:
         command = ["survey", path, "--model", model, "-o", directory, "--shard-positions", 16, *asked]
         run = Program(HEADSCOPE, *command, "--address", made.address, folder=tmp_path / "said")
-        assert run.wait(240) == 0, run.err
+        assert run.wait(LIMIT) == 0, run.err
         assert "the cluster has room for 2 of 3 workers (each takes 1 core)" in run.err
         assert "measuring on 2 of 3 workers" in run.err
         assert f"Finished: {directory}/statistics.parquet" in run.out
