@@ -7,6 +7,8 @@ buffers, unpacked in the forward pass. The others are the real ones, where their
 from __future__ import annotations
 
 import copy
+import importlib.util
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -52,10 +54,24 @@ def replacing(make: Callable[[nn.Linear], nn.Module]) -> Build:
     return pack
 
 
+def there(package: str) -> bool:
+    """Whether a package is installed; where .ci/packed has brought all of them, an error if it is not."""
+    found = importlib.util.find_spec(package) is not None
+    if not found and "HEADSCOPE_REQUIRE_PACKERS" in os.environ:
+        raise ModuleNotFoundError(f"{package} has to be installed here")
+    return found
+
+
+def need(package: str) -> None:
+    """Skip a test without the package that it needs."""
+    if not there(package):
+        pytest.skip(f"{package} is not installed (.ci/packed runs what needs it)")
+
+
 def build(kind: Kind, name: str = "llama") -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """A tiny random model of the zoo, packed."""
     if kind.needs is not None:
-        pytest.importorskip(kind.needs, reason=f"{kind.needs} is not installed (no part of the tests' environment)")
+        need(kind.needs)
     model, tokenizer = zoo.build(name, shape=SHAPE)
     return kind.pack(model).eval(), tokenizer
 

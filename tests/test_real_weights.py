@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import packed
 import plain
 import pytest
 import torch
@@ -113,5 +114,5 @@ def test_real_weights_hold_in_dynamic_int8(demo):
 @pytest.mark.slow
 @pytest.mark.parametrize("bits", ["4bit", "8bit"])
 def test_real_weights_hold_packed_by_bitsandbytes(demo, bits):
-    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed (no part of the tests' environment)")
+    packed.need("bitsandbytes")
     held(Scope.from_pretrained("demo", quantize=bits), demo)

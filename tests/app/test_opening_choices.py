@@ -1,4 +1,4 @@
-"""`POST /models`: a model is opened in every way in which the library opens one."""
+"""`POST /models`, and the page's sheet: a model is opened in every way in which the library opens one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import packed
 import pytest
 import zoo
 from fastapi.testclient import TestClient
@@ -15,9 +16,13 @@ from fastapi.testclient import TestClient
 from headscope import InputError, Scope
 from headscope.app import create_app
 from headscope.question.model_choice import ModelChoice
+from tests.app.browsers import Browser
+from tests.app.serving import Server
 from tests.model.test_adapter_directories import KINDS, trained
 
 HERE = "http://127.0.0.1"
+PACKED = packed.there("bitsandbytes")
+NOT_PACKED = 'to pack weights in {} needs bitsandbytes: pip install "headscope[quantised]"'
 
 
 @pytest.fixture(scope="module")
@@ -80,17 +85,13 @@ def test_weights_are_packed_where_that_is_chosen(client: TestClient, opener: Ope
     """Which needs bitsandbytes; where it is not there the page says what brings it."""
     told = opened(client, model="demo", quantize=quantize)
     assert opener.asked == [f"demo ({quantize})"]
-    try:
-        import bitsandbytes  # noqa: F401
-    except ModuleNotFoundError:
+    if not PACKED:
         assert told["state"] == "failed"
-        assert told["problem"] == (
-            f'to pack weights in {quantize} needs bitsandbytes: pip install "headscope[quantised]"'
-        )
-    else:
-        assert told["card"]["quantize"] == quantize
-        read = client.post("/api/v1/read", json={"model": told["name"], "text": "a dog"}).json()
-        assert "bitsandbytes" in read["model"]["arithmetic"]
+        assert told["problem"] == NOT_PACKED.format(quantize)
+        return
+    assert told["card"]["quantize"] == quantize
+    read = client.post("/api/v1/read", json={"model": told["name"], "text": "a dog"}).json()
+    assert "bitsandbytes" in read["model"]["arithmetic"]
 
 
 @pytest.mark.slow
@@ -135,3 +136,70 @@ def test_a_spelling_is_taken_apart_as_it_was_made(choice: ModelChoice) -> None:
 def test_a_packing_that_there_is_none_of_is_refused() -> None:
     with pytest.raises(InputError, match="quantize is '3bit'"):
         Scope.from_choice(ModelChoice("demo", quantize="3bit"))
+
+
+@pytest.fixture
+def sheet(
+    browser: Browser, scope_of: Callable[[str], Scope], opener: Opener
+) -> Iterator[tuple[Browser, Callable[..., None]]]:
+    """The page with its sheet of models open; what fills the sheet in by keys alone, from its first field on."""
+
+    def filled(*fields: str) -> None:
+        browser.js("document.querySelector('#model-name').select()")
+        for field in fields:
+            browser.press(*([field] if field else ["Delete"]), "Tab")
+            browser.js("document.activeElement.select?.()")
+        browser.press("Enter")
+
+    with Server(create_app(scope_of("llama"), open_model=opener)) as running:
+        browser.errors.clear()
+        browser.open(running.address)
+        browser.click("[popovertarget=models]")
+        browser.wait("document.querySelector('#known-models li')")
+        yield browser, filled
+        browser.js("localStorage.clear()")
+
+
+SAYS = "document.querySelector('#model-says').textContent"
+
+
+@pytest.mark.slow
+def test_the_sheet_opens_a_model_with_an_adapter(sheet: Any, opener: Opener, places: tuple[str, str]) -> None:
+    page, filled = sheet
+    base, adapter = places
+    filled(base, adapter, "ArrowUp")  # as they are stands first
+    page.arrive("location.search.includes('model=')")
+    page.wait(f"document.querySelector('#model button').textContent === '{base} + {adapter}'")
+    assert opener.asked == [f"{base} + {adapter}"]
+    assert "with a PEFT adapter" in page.js("document.querySelector('#card').textContent")
+    assert page.errors == []
+
+
+@pytest.mark.slow
+def test_the_sheet_packs_weights(sheet: Any, opener: Opener, places: tuple[str, str]) -> None:
+    page, filled = sheet
+    filled(places[0], "", "ArrowDown")
+    if PACKED:
+        page.arrive("location.search.includes('4bit')")
+        page.wait(f"document.querySelector('#model button').textContent === '{places[0]} (4bit)'")
+        assert "bitsandbytes" in page.js("document.querySelector('#card').textContent")
+    else:
+        page.wait(f"{SAYS} === {'T' + NOT_PACKED.format('4bit')[1:]!r}")
+    assert opener.asked == [f"{places[0]} (4bit)"]
+    assert page.errors == []
+
+
+@pytest.mark.slow
+def test_the_sheet_says_what_is_wrong(sheet: Any, opener: Opener) -> None:
+    page, filled = sheet
+    assert page.js("[...document.querySelectorAll('#open-model :is(input, select)')].map((e) => e.labels.length)") == [
+        1,
+        1,
+        1,
+    ]
+    filled("", "", "ArrowUp")
+    page.wait(f"{SAYS} === 'Name a model, or an adapter, which names its base.'")
+    filled("nowhere/at-all", "./no adapter", "ArrowUp")
+    page.wait(f"{SAYS}.startsWith(\"There is no directory './no adapter'\")")
+    assert opener.asked == ["nowhere/at-all + ./no adapter"]
+    assert page.js("document.querySelector('#opening').hidden")

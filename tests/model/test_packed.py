@@ -261,7 +261,7 @@ def test_the_hash_is_of_the_packed_weights(kind, scope):
 def test_half_precision_around_packed_weights_is_read_as_it_computes(name, dtype):
     kind = packed.KINDS[name]
     if kind.needs is not None:
-        pytest.importorskip(kind.needs, reason=f"{kind.needs} is not installed (no part of the tests' environment)")
+        packed.need(kind.needs)
     model, tokenizer = zoo.build("llama", shape=packed.SHAPE)
     model = kind.pack(model.to(dtype)).eval()
     scope = Scope.from_model(model, tokenizer)

@@ -33,10 +33,6 @@ def configured(directory, **told):
     return directory
 
 
-def need(package):
-    pytest.importorskip(package, reason=f"{package} is not installed (no part of the tests' environment)")
-
-
 def config_of(name):
     """What transformers is told, to pack a model as it is loaded."""
     if name == "torchao int8":
@@ -48,7 +44,7 @@ def config_of(name):
 
 @pytest.mark.parametrize("name", ["bitsandbytes 4bit", "bitsandbytes 8bit", "torchao int8"])
 def test_a_packed_checkpoint_is_read_as_the_model_that_transformers_opens(directory, tmp_path, name):
-    need(name.split()[0])
+    packed.need(name.split()[0])
     options = {"device_map": "cpu", "dtype": torch.float32}
     made = transformers.AutoModelForCausalLM.from_pretrained(directory, quantization_config=config_of(name), **options)
     tokenizer = zoo.build("llama")[1]
@@ -64,7 +60,7 @@ def test_a_packed_checkpoint_is_read_as_the_model_that_transformers_opens(direct
 
 @pytest.mark.parametrize("bits", ["4bit", "8bit"])
 def test_weights_are_packed_on_loading_when_that_is_asked_for(directory, bits):
-    need("bitsandbytes")
+    packed.need("bitsandbytes")
     plain, scope = Scope.from_pretrained(str(directory)), Scope.from_pretrained(str(directory), quantize=bits)
     card = scope.card
     assert (card.quantize, plain.card.quantize) == (bits, None)
@@ -79,7 +75,7 @@ def test_weights_are_packed_on_loading_when_that_is_asked_for(directory, bits):
 
 
 def test_the_command_line_packs_and_says_so(directory, capsys):
-    need("bitsandbytes")
+    packed.need("bitsandbytes")
     with pytest.raises(SystemExit) as left:
         main(["look", zoo.TEXT, "--model", str(directory), "--quantize", "8bit", "--token", "1", "-k", "2", "--json"])
     assert not left.value.code
@@ -97,7 +93,7 @@ def test_what_cannot_be_packed_is_told(directory, monkeypatch):
 
 
 def test_what_is_packed_already_is_not_packed_again(directory):
-    need("bitsandbytes")
+    packed.need("bitsandbytes")
     configured(directory, quant_method="fp8", activation_scheme="dynamic", weight_block_size=[64, 64])
     with pytest.raises(InputError, match=r"quantised already \(fp8\), and is not packed again: open it without 4bit"):
         Scope.from_pretrained(str(directory), quantize="4bit")
@@ -173,7 +169,7 @@ def linear_of(weight):
 @pytest.mark.parametrize("activations", [None, 8])
 def test_compressed_tensors_are_unpacked_when_they_are_loaded(tmp_path, activations):
     """Their own layers unpack themselves in a model's first pass, and have no weight before it."""
-    need("compressed_tensors")
+    packed.need("compressed_tensors")
     from compressed_tensors.compressors import ModelCompressor
     from compressed_tensors.quantization import (
         QuantizationArgs,

@@ -11,12 +11,11 @@ const said = (fault) => (fault instanceof Refused ? fault.message : "the server 
 /** Binds the sheet; `asked` is a model that the address names and that is not open; `go(name, card)` shows a model. */
 export function bindModels(server, asked, go) {
   paintHead(server, asked);
-  const field = byId("model-name");
   if (asked && server.may_open) askFirst(asked);
   byId("models").addEventListener("toggle", ({ newState }) => newState === "open" && list(server, go));
   byId("open-model").addEventListener("submit", (event) => {
     event.preventDefault();
-    if (field.value.trim()) open(field.value.trim(), go);
+    open(Object.fromEntries(Array.from(new FormData(event.target), ([name, value]) => [name, value.trim() || null])), go);
   });
 }
 
@@ -49,7 +48,7 @@ function askFirst(asked) {
   dialog.addEventListener("close", () => {
     if (dialog.returnValue !== "open") return;
     byId("models").showPopover();
-    open(asked, () => location.assign(link));
+    open({ model: asked }, () => location.assign(link));
   });
   dialog.showModal();
 }
@@ -58,7 +57,7 @@ async function list(server, go) {
   byId("open-model").hidden = !server.may_open;
   const line = (name, says, card) => {
     const button = h("button", { type: "button", class: "quiet" }, name);
-    button.addEventListener("click", () => (card ? go(name, card) : open(name, go)));
+    button.addEventListener("click", () => (card ? go(name, card) : open({ model: name }, go)));
     return h("li", {}, name === server.name ? h("strong", {}, name) : button, says);
   };
   try {
@@ -83,9 +82,10 @@ function say(sentence, working = false) {
 }
 
 /** Opens a model beside the page, which goes on; shows it when it is there, or says why it is not. */
-async function open(name, go) {
+async function open(asked, go) {
   try {
-    let told = await post("models", { model: name });
+    let told = await post("models", asked);
+    const { name } = told; // what questions ask for it by
     while (told.state === "working") {
       say(`${name}: ${told.step} …`, true);
       await new Promise((later) => setTimeout(later, 300));

@@ -83,4 +83,4 @@ class _Brought:
         return {one for one in own if isinstance(one, int)} if isinstance(own, list) else set()
 
     def _name(self, table: nn.Module) -> str:
-        return next(name for name, module in self.model.named_modules() if module is table)
+        return next(str(name) for name, module in self.model.named_modules() if module is table)
