@@ -78,7 +78,12 @@ def look(
         int | None, typer.Option(help="A head: split its neighbours' scores over the positions that it mixed.")
     ] = None,
     hubs: Annotated[
-        bool, typer.Option("--hubs", help="Hub-aware neighbours beside the raw ones, and what chance would give.")
+        bool,
+        typer.Option(
+            "--hubs",
+            help="Hub-aware neighbours beside the raw ones, and what chance would give; with --view atlas: chance "
+            "beside each layer's shares.",
+        ),
     ] = False,
     bank: Annotated[
         str | None, typer.Option(help="With --hubs: a file of other texts, one a line; else English sentences.")
