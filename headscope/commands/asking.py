@@ -76,7 +76,7 @@ NEEDS: dict[str, Needs] = {
         "vector": (("view", ("heads", "portrait")),),
         "at": (("view", ("heads",)), _ENCODED),
         "why": (("view", ("heads",)),),
-        "hubs": (("view", ("heads",)),),
+        "hubs": (("view", ("heads", "atlas")),),
         "bank": (("hubs", (True,)),),
         "lens": (("space", ("fitted",)),),
         "k": (("view", ("heads", "journey", "portrait")),),

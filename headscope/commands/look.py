@@ -91,7 +91,8 @@ def look(
         bool,
         typer.Option(
             "--hubs",
-            help="Hub-aware neighbours beside the raw ones, and what chance would give.",
+            help="Hub-aware neighbours beside the raw ones, and what chance would give; with --view atlas: chance "
+            "beside each layer's shares.",
             rich_help_panel=COMPARED,
         ),
     ] = False,

@@ -120,6 +120,7 @@ def view(name: str) -> Callable[[Scope, Reading, Asked, Say], LookView]:
 
 def _answered(offer: Offer, scope: Scope, reading: Reading, asked: Asked, say: Say) -> LookView:
     """An answer as it is; its record says what was read, and which token is selected, too."""
+    from headscope.reading.atlas import Atlas
     from headscope.reading.told import read_record
     from headscope.show.sheet import grouped
     from headscope.show.terminal import tables
@@ -128,6 +129,9 @@ def _answered(offer: Offer, scope: Scope, reading: Reading, asked: Asked, say: S
     size = {"vocabulary": card.vocab_size, "layers": card.layers, "runs": card.layers * card.heads + 1}
     say(_SAYS.get(offer.name, "working it out …").format(tokens=tokens, **size))
     found, selected = offer.asked(reading, asked.choices), reading.position_of(asked.token)
+    if asked.hubs and isinstance(found, Atlas):
+        say("reading other texts …")
+        found = reading.atlas_chance(found, scope.bank(asked.bank, mask=reading.mask))
     told = {**read_record(card, reading), "selected": selected, **found.to_dict()}
     return LookView(
         told,

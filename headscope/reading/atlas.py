@@ -107,13 +107,13 @@ class Atlas(Answer):
         by_layer = zip(self.ids.tolist(), self.distances.tolist(), self.kinds.tolist(), strict=True)
         rows = (
             Row(
-                Cell(f"L{layer}", layer=layer),
+                name,
                 tuple(
                     token_cell(id, distance, KINDS[kind], self.names, self.places)
                     for id, distance, kind in zip(*parts, strict=True)
                 ),
             )
-            for layer, parts in enumerate(by_layer)
+            for name, parts in zip(self._layers(), by_layer, strict=True)
         )
         rates = (
             Row(Cell(f"L{layer}"), tuple(starmap(_share, zip(shares, usual, strict=True))))
@@ -138,6 +138,20 @@ class Atlas(Answer):
                 legend=self._about_chance(),
             ),
         )
+
+    def _layers(self) -> list[Cell]:
+        """Of the rows: how many of a layer's heads are nearest to the own token or another of the text, and chance."""
+        heads = self.kinds.shape[1]
+        own, text = ((self.kinds == KINDS.index(kind)).sum(1).tolist() for kind in ("own", "text"))
+        cells = []
+        for layer, (mine, others, usual) in enumerate(zip(own, text, self._usual(), strict=True)):
+            says = f"{mine} of {heads} heads nearest to the own token, {others} to another of the text"
+            beside = ""
+            if usual[0] is not None and usual[1] is not None:
+                beside = f"chance {percent(usual[0] + usual[1])}"
+                says += f"; by chance {percent(usual[0])} and {percent(usual[1])} of them"
+            cells.append(Cell(f"L{layer}", f"{mine + others}/{heads}", beside=beside, says=says, layer=layer))
+        return cells
 
     def _usual(self) -> list[list[float | None]]:
         """Chance beside every share, None where it was not asked for."""

@@ -16,7 +16,7 @@ from headscope.model.tokens import Token
 from headscope.question import notes
 from headscope.reading.answer import SCHEMA, Answer, Record, numbers, token_at, token_record
 from headscope.reading.captured import Captured
-from headscope.reading.layer_records import JourneyRecord
+from headscope.reading.layer_records import JourneyRecord, PlotRecord
 from headscope.reading.stream import joined, ranks_alone, stages_of, streams, walk
 from headscope.reading.words import WordClass, word_classes
 from headscope.show.heat import grounded, heat
@@ -28,6 +28,36 @@ _WORDS: dict[WordClass, str] = {
     "function": ", a function word",
     "punctuation": ", punctuation",
     "other": "",
+}
+
+_PLOTS: dict[str, PlotRecord] = {
+    "own_rank": {
+        "name": "Rank of the own input embedding",
+        "says": "Among the whole vocabulary, by cosine; 1 is the nearest. A logarithmic scale.",
+        "log": True,
+    },
+    "isolated_rank": {
+        "name": "Rank of the same token read alone",
+        "says": "Among the whole vocabulary read alone, at the same stage, by cosine; 1: it is still nearest to "
+        "itself. A logarithmic scale.",
+        "log": True,
+    },
+    "own_cosine": {
+        "name": "Cosine to the own input embedding",
+        "says": "1 is the same direction: the token is still what it was.",
+        "log": False,
+    },
+    "isolated_cosine": {
+        "name": "Cosine to the same token read alone",
+        "says": "The same stage of a text that has no other token: what is below 1 came from this text.",
+        "log": False,
+    },
+    "norm": {"name": "Length of the residual stream", "says": "A logarithmic scale.", "log": True},
+    "overlap": {
+        "name": "Neighbours kept",
+        "says": "How many of the nearest vocabulary tokens a stage has in common with the one before.",
+        "log": False,
+    },
 }
 
 
@@ -89,6 +119,7 @@ class Journey(Answer):
             "norms_input": self.norms_input,
             "k": self.k,
             "notes": list(self.notes),
+            "plots": {name: plot for name, plot in _PLOTS.items() if getattr(self, name) is not None},
             "tokens": [
                 {
                     **token_record(token),

@@ -21,8 +21,16 @@ class JourneyTokenRecord(TokenRecord):
     overlap: list[float | None]
 
 
+class PlotRecord(TypedDict):
+    """How a number of every token is plotted: its name, what it means, and whether its scale is logarithmic."""
+
+    name: str
+    says: str
+    log: bool
+
+
 class JourneyRecord(TypedDict):
-    """What becomes of every token's residual stream, stage by stage."""
+    """What becomes of every token's residual stream, stage by stage; `plots`: by the numbers' names."""
 
     schema: int
     stages: list[str]
@@ -30,6 +38,7 @@ class JourneyRecord(TypedDict):
     norms_input: bool
     k: int
     notes: list[str]
+    plots: dict[str, PlotRecord]
     tokens: list[JourneyTokenRecord]
 
 

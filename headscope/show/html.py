@@ -169,7 +169,12 @@ def _inside(cell: Cell) -> str:
     unseen = (cell.says if sign else "", "on both sides" if cell.shared else "")
     hidden = "".join(f'<span class="hs-hidden"> ({escape(said)})</span>' for said in unseen if said)
     small = f' <small class="hs-num">{number}</small>' if number else ""
-    return f'{sign}{before}<bdi class="hs-label">{_label(cell.label)}</bdi>{hidden}{beside}{small}'
+    return f"{sign}{before}{labelled(cell.label)}{hidden}{beside}{small}"
+
+
+def labelled(label: str) -> str:
+    """A label by itself, in its own direction, its signs set apart."""
+    return f'<bdi class="hs-label">{_label(label)}</bdi>'
 
 
 def _label(label: str) -> str:

@@ -62,6 +62,15 @@ def percent(value: float) -> str:
     return "<1%" if 0 < value < 0.005 else f"{float(value):.0%}"
 
 
+def size(nbytes: int) -> str:
+    """So many bytes, in words.
+
+    >>> size(3), size(250 * 2**20), size(3 * 2**29)
+    ('1 MiB', '250 MiB', '1.5 GiB')
+    """
+    return f"{max(1, round(nbytes / 2**20)):,} MiB" if nbytes < 2**30 else f"{nbytes / 2**30:.1f} GiB"
+
+
 def decimals(value: float) -> str:
     """Up to four decimals, with a real minus.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import zoo
 
 from headscope import Scope
 from headscope.app import create_app
+from headscope.show.numbers import percent
 from tests.app.browsers import Browser
 from tests.app.looks import choose, chosen, shows, text
 from tests.app.serving import Server
@@ -55,7 +57,7 @@ def test_the_basis_is_flipped_in_place_as_the_api_tells_it(page: Browser, ask: A
         assert page.js(CELLS) == [cells(by[reference])]
         assert page.js(box) == pytest.approx(where, abs=1), "the grid jumps"
         assert page.js("document.activeElement.value") == reference
-        counts = page.js("[...document.querySelectorAll('#atlas .counts')].map((e) => e.textContent)")
+        counts = page.js("[...document.querySelectorAll('#atlas tbody th .hs-num')].map((e) => e.textContent)")
         assert counts == [f"{round(12 * (one['own'] + one['text']))}/12" for one in by[reference]["layers"]]
         names = {"layer": "each layer", "input": "layer 0"}
         assert text(page, "#atlas .found") == (
@@ -122,12 +124,31 @@ def test_the_atlas_is_in_the_address(page: Browser, server: Server, ask: Ask) ->
 
 
 @pytest.mark.slow
-def test_a_narrow_atlas_scrolls_in_its_own_container(page: Browser) -> None:
+def test_chance_stands_beside_the_shares_and_is_asked_once_for_each_basis(page: Browser, ask: Ask) -> None:
+    page.click("#tokens [data-position='11']")
+    opened(page)
+    asked: list[str] = []
+    for reference in ("layer", "input", "layer", "input"):
+        page.click(f"#basis [value={reference}] + span")
+        layers = ask("atlas", token=11, reference=reference, chance=True)["chance"]["layers"]
+        chances = [f"chance {percent(one['own'] + one['text'])}" for one in layers]
+        beside = "[...document.querySelectorAll('#atlas tbody th .hs-beside')].map((e) => e.textContent)"
+        page.wait(f"JSON.stringify({beside}) === {json.dumps(json.dumps(chances, separators=(',', ':')))}")
+        assert page.js("document.querySelectorAll('#atlas [data-sheet=kinds] tbody .hs-beside').length") == 5 * 6
+        assert "outputs of other texts" in text(page, "#atlas [data-sheet=kinds]")
+        asked.append(reference)
+        requests = page.js("performance.getEntriesByType('resource').filter((e) => e.name.includes('/atlas')).length")
+        if len(asked) == 2:
+            first = requests
+    assert requests == first, "what stands in the page is asked again"
+
+
+@pytest.mark.slow
+def test_at_390_pixels_the_atlas_needs_no_scrolling(page: Browser) -> None:
     page.resize(390, 844)
     opened(page)
     assert page.js("document.documentElement.scrollWidth <= innerWidth")
-    page.js("document.querySelector('#atlas .scroll').scrollLeft = 200")
-    layer, edge = page.js(
-        "['#atlas tbody th', '#atlas .scroll'].map((e) => document.querySelector(e).getBoundingClientRect().x)"
-    )
-    assert layer == pytest.approx(edge, abs=1), "the layers stay"
+    wide = "[...document.querySelectorAll('#atlas .scroll')].map((e) => e.scrollWidth - e.clientWidth)"
+    assert set(page.js(wide)) == {0}
+    rows = page.js("[...document.querySelectorAll('#atlas tbody tr:first-child button')].map((e) => e.offsetWidth)")
+    assert min(rows) >= 50, "words are cut to nothing"

@@ -20,7 +20,7 @@ from tests.app.serving import Server
 
 Sheets = Callable[[Reading], list[Sheet]]
 TABLE = """(() => {
-  const unseen = '.hs-hidden, .hidden, .rate, .counts, .order';
+  const unseen = '.hs-hidden, .hidden, .rate, .order';
   const words = (cell) => {
     const seen = cell.cloneNode(true);
     seen.querySelectorAll(unseen).forEach((e) => e.remove());

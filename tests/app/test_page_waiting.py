@@ -106,6 +106,8 @@ def test_layers_of_an_atlas_are_shown_as_they_are_found(
     assert text(page, "#title").startswith("Every layer and head")
     assert page.js("document.documentElement.scrollWidth <= innerWidth")
     gate.open()
-    page.wait("document.querySelectorAll('#atlas .counts').length === 3 && document.querySelector('#making').hidden")
+    page.wait(
+        "document.querySelectorAll('#atlas tbody th .hs-num').length === 3 && document.querySelector('#making').hidden"
+    )
     assert page.js(CELLS) == [cells(ask(server, "atlas").json())]
     assert page.errors == []

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ConfigDict, Field, ValidationError
 
 from headscope.app.api.asks import CompareAsk, MapAsk, Near, NearestAsk, Other, Perplexity, Seed, Size
 from headscope.app.api.passages import FIELDS, Text, fields_of, of_address
-from headscope.question.choices import OPEN_REFERENCES, Method, Weigh, What, resolved
+from headscope.question.choices import OPEN_REFERENCES, Compare, Method, Weigh, What, resolved
 from headscope.reading.offers import offers
 
 
@@ -23,7 +23,7 @@ class ViewAsk(NearestAsk):
     hubs: bool = False
     teach: bool = False
     why: str | None = Field(default=None, pattern=r"^[0-9]{1,6}\.[0-9]{1,9}$", description="A head, and an id.")
-    compare: Literal["none", "reference", "full", "causal", "text", "model"] = "none"
+    compare: Compare = "none"
     other_text: Text | None = None
     other_model: str | None = Field(default=None, min_length=1, max_length=300)
     isolated: bool = False

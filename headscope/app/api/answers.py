@@ -45,23 +45,34 @@ class JobRecord(TypedDict):
     problem: str | None
 
 
-class IsolatedRecord(JobRecord):
+class ToldRecord(JobRecord):
+    """The same in words: what the work is, and how far it is or how it ended."""
+
+    title: str
+    says: str
+
+
+class IsolatedRecord(ToldRecord):
     """How far the vocabulary has been read alone, for its values or its streams; `bytes`: of all of it, on disk."""
 
     what: What
     bytes: int
 
 
-class MapJobRecord(JobRecord):
+class MapJobRecord(ToldRecord):
     """How far a map is, in iterations."""
 
     key: str
 
 
-class SelfTestRecord(JobRecord):
-    """How far the test of the server's own model is; `closed`: why a visitor cannot begin one, null where he can."""
+class SelfTestRecord(ToldRecord):
+    """How far the test of the server's own model is; `closed`: why a visitor cannot begin one, null where he can.
+
+    `can`: what a visitor can do about it, as a button's words.
+    """
 
     closed: str | None
+    can: str | None
 
 
 class OpeningRecord(JobRecord):
@@ -79,10 +90,14 @@ class BeingMadeRecord(Problem):
 
 
 class MemoryRecord(TypedDict):
-    """Bytes that are kept beside the models (encodings, banks, readings, answers, maps), and how many may be."""
+    """Bytes that are kept beside the models (encodings, banks, readings, answers, maps), and how many may be.
+
+    `says`: the same in words.
+    """
 
     held: int
     budget: int
+    says: str
 
 
 class AheadRecord(TypedDict):
@@ -132,8 +147,9 @@ class PortraitCardsRecord(TypedDict):
 
 
 class Introduced(LaidOut):
-    """Tables; where they are asked for, with a portrait of the heads."""
+    """Tables; where they are asked for, with a portrait of the heads, and the `method` as HTML, with its numbers."""
 
+    method: NotRequired[str]
     portrait: NotRequired[PortraitCardsRecord]
 
 
@@ -211,8 +227,8 @@ class AttendedRecord(records.AttentionRecord, LaidOut):
     pattern: PatternRecord | None
 
 
-class KeyedMapRecord(LabelledMapRecord):
-    """What a map's points are; where they lie is in GET /map/{key}/points."""
+class KeyedMapRecord(LabelledMapRecord, LaidOut):
+    """What a map's points are; where they lie is in GET /map/{key}/points. `html`: how far each token is moved."""
 
     key: str
 
@@ -251,7 +267,7 @@ class ViewRecord(TypedDict):
 
 
 class SurveyedRecord(TypedDict):
-    """A survey that is open: how much it read, what it measured, and in a few lines what may be concluded."""
+    """A survey that is open: how much it read (`says`: in words), what it measured, and what may be concluded of it."""
 
     name: str
     texts: int
@@ -259,6 +275,7 @@ class SurveyedRecord(TypedDict):
     positions: int
     views: list[ViewRecord]
     concluded: list[str]
+    says: str
 
 
 class SurveyRecord(TypedDict):

@@ -114,6 +114,10 @@ class AtlasAsk(LaidOutAsk):
 class AllHeadsAsk(AtlasAsk, ByHeadAsk):
     """For every layer and head, the vocabulary token that its output at a token is nearest to."""
 
+    chance: bool = Field(
+        default=False, description="Also what other texts' outputs would give beside each layer's shares; takes longer."
+    )
+
 
 class AttentionAsk(LaidOutAsk):
     """For each head of a layer, how much of each position it mixes into its output at a token."""

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 from headscope.question import defaults
 from headscope.question.choices import (
     CANDIDATES,
+    COMPARE,
     MASKS,
     METHODS,
     METRICS,
@@ -47,6 +48,7 @@ def open_choices(scope: Scope) -> dict[str, Any]:
         "mask": list(MASKS),
         "weigh": list(WEIGH),
         "method": list(METHODS),
+        "compare": list(COMPARE),
     }
     _told[scope] = scope.lens, told
     return told

@@ -27,6 +27,7 @@ from headscope.question.passage import Passage
 from headscope.reading.answer import Answer
 from headscope.reading.reading import Reading
 from headscope.scope import Scope
+from headscope.show.numbers import size
 
 A = TypeVar("A", bound=Ask)
 R = TypeVar("R")
@@ -164,7 +165,9 @@ class Desk:
     @property
     def memory_record(self) -> MemoryRecord:
         """How much is kept, for JSON."""
-        return {"held": self.memory.nbytes, "budget": self.memory.budget}
+        held, budget = self.memory.nbytes, self.memory.budget
+        says = f"Kept beside the models for the next questions: {size(held)} of {size(budget)}."
+        return {"held": held, "budget": budget, "says": says}
 
     def check(self, ask: Ask) -> None:
         """TooLong or InputError for what is beyond the server's bounds."""

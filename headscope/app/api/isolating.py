@@ -9,9 +9,13 @@ from starlette.requests import Request
 from headscope.app.api.answers import IsolatedRecord, State
 from headscope.app.api.jobs import BeingMade, Job, LineFull, visitor
 from headscope.app.api.line import Line
+from headscope.app.api.telling import says
 from headscope.question.choices import What
 from headscope.scope import Scope
+from headscope.show.numbers import size
 from headscope.vocabulary.isolated import ReadAlone
+
+_TITLE = "The model reads every token of the vocabulary alone, once; what comes of it is kept on the server’s disk."
 
 
 class NotWhole(Exception):
@@ -100,7 +104,11 @@ class Isolating:
 
 
 def _told(what: What, job: Job, nbytes: int) -> IsolatedRecord:
-    return {**job.record(), "what": what, "bytes": nbytes}
+    record = job.record()
+    done, total = record["done"], record["total"]
+    far = f"{done:,} of {total:,} tokens, {size(nbytes)} in all"
+    stopped = f"Stopped; what was read is kept. {done:,} of {total:,} tokens are done."
+    return {**record, "what": what, "bytes": nbytes, "title": _TITLE, "says": says(record, far, stopped)}
 
 
 def _on_disk(alone: ReadAlone) -> IsolatedRecord:

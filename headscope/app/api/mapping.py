@@ -9,6 +9,7 @@ from starlette.requests import Request
 from headscope.app.api.answers import MapJobRecord
 from headscope.app.api.jobs import BeingMade, ClientGone, Job, visitor
 from headscope.app.api.line import Line, unless_left
+from headscope.app.api.telling import says
 from headscope.errors import HeadscopeError
 from headscope.keep.memory import Memory, Recent
 from headscope.reading.map import Map
@@ -17,6 +18,8 @@ from headscope.show.progress import Tell
 
 Make = Callable[[Tell], Map]
 _PATIENCE = 1.5  # seconds that a question waits for its map, before it is told to ask for progress instead
+
+_TITLE = "t-SNE lays the map out, once; it is kept on the server’s disk."
 
 
 class MapNotThere(Exception):
@@ -113,4 +116,7 @@ class Mapping:
 
 
 def _told(key: str, job: Job) -> MapJobRecord:
-    return {**job.record(), "key": key}
+    record = job.record()
+    far = f"{record['done']:,} of {record['total']:,} iterations"
+    told = says(record, far, "Stopped; the map is not there.")
+    return {**record, "key": key, "title": _TITLE, "says": told}

@@ -13,6 +13,7 @@ from headscope.app.api.desk import Desk
 from headscope.errors import InputError
 from headscope.reading.map import Map
 from headscope.reading.reading import Reading
+from headscope.show.html import tables
 from headscope.show.progress import Tell
 
 
@@ -23,7 +24,7 @@ async def draw_map(desk: Desk, ask: MapAsk, request: Request) -> Json[KeyedMapRe
         return answer
     made = await mapped(desk, ask, request)
     desk.mapping.keep_points(key, made)
-    record: KeyedMapRecord = {**made.labelled(), "key": key}
+    record: KeyedMapRecord = {**made.labelled(), "key": key, "html": tables(made.sheets()[1:])}
     answer = as_json(record)
     desk.keep(ask, answer)
     return answer

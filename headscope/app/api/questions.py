@@ -53,6 +53,7 @@ from headscope.app.api.asks import (
 )
 from headscope.app.api.limits import Limits
 from headscope.app.page import visit as visiting
+from headscope.app.page.method import method
 from headscope.app.page.verdict import verdict
 from headscope.errors import InputError
 from headscope.keep.memory import Recent
@@ -120,7 +121,7 @@ def nearest(turn: Turn, ask: NearestAsk) -> LookedRecord:
     """The nearest tokens and positions of every head of a layer."""
     found, places = near(turn.reading, ask), near_positions(turn.reading, ask)
     record = look_record(turn.scope.card, turn.reading, found, places)
-    return {**record, **_with_portrait(turn, ask, found, (found, places))}
+    return {**record, **_introduced(turn, ask, found, record, (found, places))}
 
 
 def background(turn: Turn, ask: BackgroundAsk) -> HeldRecord:
@@ -146,16 +147,19 @@ def compare(turn: Turn, ask: CompareAsk) -> ComparedRecord:
     other = turn.other(ask)
     both = compared(near(turn.reading, ask), near(other.turn.reading, other.ask))
     places = near_positions(turn.reading, ask)
+    one = look_record(turn.scope.card, turn.reading, both.one, places)
     return {
-        "one": look_record(turn.scope.card, turn.reading, both.one, places),
+        "one": one,
         "other": _look(other.turn, other.ask, both.other),
         "heads": both.rows(),
-        **_with_portrait(turn, ask, both.one, (both, places)),
+        **_introduced(turn, ask, both.one, one, (both, places)),
     }
 
 
-def _with_portrait(turn: Turn, ask: NearestAsk, near: Neighbors, answers: Sequence[Answer]) -> Introduced:
-    """Answers laid out, and a portrait of the heads."""
+def _introduced(
+    turn: Turn, ask: NearestAsk, near: Neighbors, record: LookRecord, answers: Sequence[Answer]
+) -> Introduced:
+    """Answers laid out, a portrait of the heads, and the method."""
     if not ask.html:
         return {}
     portrait = turn.reading.ask_portrait(near)
@@ -165,12 +169,19 @@ def _with_portrait(turn: Turn, ask: NearestAsk, near: Neighbors, answers: Sequen
         "says_shown": portrait.says_shown,
         "cards": [html.cards(card) for card in portrait.cards()],
     }
-    return {**laid_out(turn, ask, lambda: [sheet for one in answers for sheet in one.sheets()]), "portrait": told}
+    tables = laid_out(turn, ask, lambda: [sheet for one in answers for sheet in one.sheets()])
+    return {**tables, "portrait": told, "method": method(record, turn.scope.card)}
 
 
 def atlas(turn: Turn, ask: AllHeadsAsk) -> AllHeadsRecord:
     """The nearest token of every layer and head."""
-    found = turn.once(turn.reading.ask_atlas, ask.of_all_layers, ask.token)
+
+    def atlas_beside_chance(*choices: Any) -> Atlas:
+        return turn.reading.atlas_chance(
+            turn.once(turn.reading.ask_atlas, *choices), turn.scope.bank(mask=turn.reading.mask)
+        )
+
+    found = turn.once(atlas_beside_chance if ask.chance else turn.reading.ask_atlas, ask.of_all_layers, ask.token)
     return {**found.to_dict(), **laid_out(turn, ask, lambda: [found.by_head()] if ask.by_head else found.sheets())}
 
 

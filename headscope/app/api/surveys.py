@@ -201,6 +201,7 @@ def _about(survey: OpenedSurvey, name: str) -> SurveyedRecord:
             for view in survey.views
         ],
         "concluded": list(of_opened(survey)),
+        "says": f"survey {name}: {texts['positions']:,} tokens of {texts['texts']:,} texts.",
     }
 
 

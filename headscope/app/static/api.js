@@ -77,15 +77,17 @@ async function call(path, request, read = (response) => response.json()) {
   return answer;
 }
 
-/** What went wrong with a question, in a sentence. */
-export const said = (fault) => (fault instanceof Refused ? fault.message : "The server does not answer.");
+/** What kept an answer, in a sentence; a fault of another kind is thrown on. */
+export function said(fault) {
+  if (fault instanceof Refused) return fault.message;
+  if (fault instanceof Lost || fault.name === "AbortError") return "The server does not answer.";
+  throw fault;
+}
 
 /** Waits until the server answers again, or `signal` gives up. */
 export async function returned(signal) {
   while (!signal.aborted) {
     await new Promise((later) => setTimeout(later, 1000));
-    try {
-      if ((await fetch("api/v1/health", { signal, cache: "no-store" })).ok) return;
-    } catch { /* still away */ }
+    if (await get("health", signal).then(() => true, () => false)) return;
   }
 }

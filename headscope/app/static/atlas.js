@@ -1,25 +1,33 @@
 // The view of one token in every layer and head: one grid, and a switch of what encodes the vocabulary.
-import { byId, h, label } from "./dom.js";
-import { read, referencesOf } from "./choices.js";
-import { meaning, stepsOf, TABLES } from "./explain.js";
+import { button, byId, h, label } from "./dom.js";
+import { asking, spaceOf } from "./choices.js";
+import { meaning, TABLES } from "./explain.js";
 import { laidOut, looks } from "./sheets.js";
 
-export const controls = ["layer", "head", "space", "metric", "position", "candidates", "mask"];
+export const keeps = true; // what was asked is not asked again: the basis is flipped with both answers at hand
 
+const ASKED = ["token", "space", "metric", "position", "candidates"];
+let wanted = false; // chance, where it takes long
+const grids = new WeakMap(); // by answer
 const BY = { layer: "each layer", input: "layer 0", isolated: "each token alone" };
 
 /** The references that are asked, the one that is shown first. Reading every token alone takes its time: only where it was asked for. */
 function asked(state, server) {
-  const open = referencesOf(state, server).filter((one) => one !== "isolated" || state.reference === "isolated");
+  const open = spaceOf(state, server).references.filter((one) => one !== "isolated" || state.reference === "isolated");
   return open.toSorted((one, other) => (other === state.reference) - (one === state.reference));
 }
 
 /** One question for each reference that the space has, so that the switch finds its answer made. */
 export function questions(state, server) {
-  const { token, space, metric, position, candidates } = state;
-  const ask = { ...read(state), token, space, metric, position, candidates, html: true };
+  const ask = asking(ASKED, state, server);
   const references = asked(state, server);
   return (references.length ? references : [null]).map((reference) => ["atlas", { ...ask, reference }]);
+}
+
+/** What is asked once the grid stands: what chance gives beside the shares of the basis that is shown. */
+export function later(state, server) {
+  const [[route, ask]] = questions(state, server);
+  return server.chances || wanted ? [route, { ...ask, chance: true }] : null;
 }
 
 /** Shows the switch where there is something to choose, and nowhere else. */
@@ -35,11 +43,11 @@ export function showBasis(state, server) {
 /** What fills the grid with layers as they are found, each in its place; the rest is empty until then. */
 export function arriving(server) {
   let rows = null;
-  return (found, n, state) => {
+  return (found, n) => {
     if (n) return; // it is for the switch
     const sheet = looks(laidOut(found)("atlas")[0], "atlas");
     const row = sheet.querySelector("tbody tr");
-    finish(row, found.rates, found.cells, found.reference, state);
+    finish(row, found.rates, found.reference);
     if (rows) return rows[found.layer].replaceWith(row);
     rows = row.parentElement.rows;
     sheet.querySelector(".hs-key").remove();
@@ -52,22 +60,25 @@ export function arriving(server) {
 
 export const title = (own) => ["Every layer and head: the token nearest to what it writes at ", label(own.label), ` (position ${own.position})`];
 
-/** The answer that is chosen as a title, notes and a grid; the others say what the basis changes. */
-export function paint(answers, state, server, tokens) {
+/** The answer that is chosen as a title, notes and a grid; the others say what the basis changes, `held` what chance gives. */
+export function paint(answers, state, server, tokens, held, again) {
   const own = tokens[state.token];
+  const shown = held ?? answers[0];
+  const ask = held || server.chances ? [] : [button("Beside chance: what other texts would give", () => { wanted = true; again(); })];
+  setTimeout(() => answers.map(grid)); // so that a flip is one repaint
   return {
     title: title(own),
-    name: `${own.label} · atlas`,
-    notes: [], // above the grid they would move it when the basis is flipped
+    noted: [], // above the grid they would move it when the basis is flipped
     figures: {
       atlas: [
         h("p", { class: "says found" }, found(answers)),
-        grid(answers[0], state),
+        current(grid(shown), state),
         ...answers[0].notes.map((note) => h("p", { class: "says" }, h("strong", {}, "Note "), note)),
         ...meaning(TABLES.atlas),
+        ...laidOut(shown)("kinds").map((sheet) => looks(sheet, "kinds")),
+        ...ask,
       ],
     },
-    steps: stepsOf("atlas"),
   };
 }
 
@@ -83,37 +94,32 @@ function found(answers) {
 }
 
 /** Layers × heads; every cell a button that leads to its layer and head, and beside a layer what its heads are near to. */
-function grid(answer, state) {
+function grid(answer) {
+  if (grids.has(answer)) return grids.get(answer);
   const sheet = looks(laidOut(answer)("atlas")[0], "atlas");
-  const rows = [...sheet.querySelectorAll("tbody tr")];
-  rows.forEach((row, layer) => finish(row, answer.layers[layer], answer.cells.filter((cell) => cell.layer === layer), answer.reference, state));
+  [...sheet.querySelectorAll("tbody tr")].forEach((row, layer) => finish(row, answer.layers[layer], answer.reference));
   sheet.querySelector("tbody button").tabIndex = 0;
+  grids.set(answer, sheet);
   return sheet;
 }
 
-/** A layer's row: its share beside its name, and every cell a button. */
-function finish(row, rates, cells, reference, state) {
-  row.cells[0].append(...share(rates, cells));
-  for (const cell of [...row.cells].slice(1)) square(cell, reference, state);
+/** The grid, in which the layer and head that are chosen are marked. */
+function current(sheet, { layer, head }) {
+  sheet.querySelector("[aria-current]")?.removeAttribute("aria-current");
+  sheet.querySelector(`[data-layer="${layer}"][data-head="${head}"]`)?.setAttribute("aria-current", "true");
+  return sheet;
 }
 
-/** How many heads of a layer are nearest to the own token and to others of the text. */
-function share(rates, cells) {
-  const at = (kind) => cells.filter((cell) => cell.kind === kind).length;
-  const says = ` ${at("own")} of ${cells.length} heads nearest to the own token, ${at("text")} to another of the text`;
-  const bar = h("span", { class: "rate", title: says, "--first": `${100 * rates.own}%`, "--second": `${100 * (rates.own + rates.text)}%` });
-  const counts = h("span", { class: "counts", title: says, "aria-hidden": "true" }, `${at("own") + at("text")}/${cells.length}`);
-  return [counts, bar, h("span", { class: "hidden" }, says)];
-}
-
-/** A cell whose words are a button, which is about what the cell was about. */
-function square(cell, reference, state) {
-  const { layer, head, label, says } = cell.dataset;
-  const here = Number(layer) === state.layer && Number(head) === state.head;
-  const named = `Layer ${layer} head ${head}: ${label}, ${says}, distance ${cell.querySelector(".hs-num").textContent}`;
-  const button = h("button", { type: "button", tabindex: "-1", "aria-current": here && "true", "aria-label": named }, [...cell.childNodes]);
-  Object.assign(button.dataset, { ...cell.dataset }, reference && { reference });
-  for (const name of Object.keys(cell.dataset)) delete cell.dataset[name];
-  cell.removeAttribute("tabindex");
-  cell.replaceChildren(button);
+/** A layer's row: its share as a bar, and every cell a button, which is about what the cell was about. */
+function finish(row, { own, text }, reference) {
+  row.cells[0].append(h("span", { class: "rate", "--first": `${100 * own}%`, "--second": `${100 * (own + text)}%` }));
+  for (const cell of [...row.cells].slice(1)) {
+    const { layer, head, label, says } = cell.dataset;
+    const named = `Layer ${layer} head ${head}: ${label}, ${says}, distance ${cell.querySelector(".hs-num").textContent}`;
+    const square = h("button", { type: "button", tabindex: "-1", "aria-label": named }, [...cell.childNodes]);
+    Object.assign(square.dataset, { ...cell.dataset }, reference && { reference });
+    for (const name of Object.keys(cell.dataset)) delete cell.dataset[name];
+    cell.removeAttribute("tabindex");
+    cell.replaceChildren(square);
+  }
 }

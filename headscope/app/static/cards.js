@@ -1,7 +1,7 @@
 // One head in three cards, which the server makes; whether it matters, and what it writes beside what it attended to.
 import { post, standing } from "./api.js";
 import { read } from "./choices.js";
-import { h, parsed } from "./dom.js";
+import { button, h, parsed } from "./dom.js";
 import { laidOut } from "./sheets.js";
 import * as written from "./written.js";
 
@@ -32,10 +32,9 @@ function matter(effect, answer, head, state, server) {
     effect.replaceChildren(found.says?.[head] ?? found.message);
   };
   if (lost.key === key) return work();
-  const button = h("button", { type: "button", class: "quiet" }, "Take it out and see");
-  button.addEventListener("click", work);
-  effect.append(button, ` (${runs} runs of the text through the model)`);
-  if (runs * answer.tokens.length <= server.removes) setTimeout(() => button.isConnected && work(), 700); // once nobody clicks
+  const take = button("Take it out and see", work);
+  effect.append(take, ` (${runs} runs of the text through the model)`);
+  if (runs * answer.tokens.length <= server.removes) setTimeout(() => take.isConnected && work(), 700); // once nobody clicks
 }
 
 /** The matrices of the view Written, folded: they are asked for when they are looked at. */
@@ -48,7 +47,7 @@ function fold(state, server, tokens) {
     const [asked] = written.questions(state, server, tokens);
     body.replaceChildren(h("p", { class: "says" }, asked ? "Ranking the text’s tokens under every output …" : written.tooLong(server, tokens)));
     const answer = asked && (await post(...asked, standing()).catch(({ message }) => body.replaceChildren(message)));
-    if (answer) body.replaceChildren(...written.pictures(laidOut(answer), answer, tokens));
+    if (answer) body.replaceChildren(...written.pictures(laidOut(answer), tokens));
   });
   return details;
 }

@@ -1,6 +1,6 @@
 // The classroom switch: words of a bundled list are starred out wherever the page shows tokens; numbers and ranks stay.
 import { byId } from "./dom.js";
-import { WORDS } from "./explain.js";
+import { WORDS } from "./first.js";
 
 const WORD = new RegExp(WORDS.hidden, "giu");
 const stars = (text) => text.replace(WORD, (word) => "*".repeat(word.length));

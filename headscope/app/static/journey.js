@@ -3,10 +3,8 @@ import { post, said, standing } from "./api.js";
 import { read } from "./choices.js";
 import { bars, lines } from "./curves.js";
 import { h, label } from "./dom.js";
-import { folded, stepsOf } from "./explain.js";
-import { laidOut, looks } from "./sheets.js";
-
-export const controls = ["layer", "head", "position", "isolated", "mask"];
+import { folded, TABLES } from "./explain.js";
+import { dressed, laidOut, looks } from "./sheets.js";
 
 const journeyOf = (state) => ({ ...read(state), position: state.position, isolated: state.isolated, html: true });
 
@@ -16,20 +14,12 @@ export const questions = (state) => [["journey", { ...journeyOf(state), token: s
 /** Both answers as a title, notes and figures. */
 export function paint([journey, mixing], state, server, tokens) {
   const own = journey.tokens[state.token];
-  const notes = [...journey.notes, ...mixing.notes.filter((note) => !journey.notes.includes(note))];
   return {
     title: ["Through the layers: what becomes of ", label(own.label), ` (position ${own.position})`],
-    name: `${own.label} · journey`,
-    notes: notes.map((note) => ["Note ", note]),
     figures: {
-      journey: [
-        looks(laidOut(journey)("journey")[0], "stages"),
-        plots(lines(journey, own, (measure) => every(measure, state))),
-      ],
-      mixing: [looks(laidOut(mixing)("mixing_at")[0], "stages"), folded("|Σ_(j≠i) α_ij f(x_j)| / (|Σ_(j≠i) α_ij f(x_j)| + |α_ii f(x_i) + x_i|), f(x) = W_O v"),
-        plots(bars(mixing, own))],
+      journey: [dressed(laidOut(journey)("journey")[0]), plots(lines(journey, own, (measure) => every(measure, state)))],
+      mixing: [dressed(laidOut(mixing)("mixing_at")[0]), folded(TABLES.mixing[1]), plots(bars(mixing, own))],
     },
-    steps: stepsOf("journey"),
   };
 }
 

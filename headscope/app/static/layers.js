@@ -1,12 +1,10 @@
 // The view of all heads in numbers: a table that can be sorted, with what each is near to beside what it matters.
 import { post, said, standing } from "./api.js";
-import { read } from "./choices.js";
-import { h, label } from "./dom.js";
-import { meaning, stepsOf } from "./explain.js";
+import { asking, read } from "./choices.js";
+import { button, h, label } from "./dom.js";
+import { meaning, TABLES } from "./explain.js";
 import { count } from "./numbers.js";
 import { bars, beside, laidOut, looks } from "./sheets.js";
-
-export const controls = ["layer", "head", "space", "metric", "position", "candidates", "mask"];
 
 const BY = { zero: "zeros", mean: "its mean over the text" };
 const asked = new Map(); // effects by question: an answer, or why there is none
@@ -17,27 +15,19 @@ let order = { by: "head", down: false };
 export const questions = (state) => [["glance", { ...read(state), html: true }], ["mixing", { ...read(state), token: state.token, by_head: true, html: true }]];
 
 /** What is asked once the table stands: what every head is nearest to at the selected token, under the reference that stands where none is chosen. */
-export function later(state) {
-  const { token, space, metric, position, candidates } = state;
-  return ["atlas", { ...read(state), token, space, metric, position, candidates, by_head: true, html: true }];
-}
-export const laterSays = "Comparing every head with the vocabulary …";
+export const later = (state, server) => ["atlas", { ...asking(["token", "space", "metric", "position", "candidates"], state, server), by_head: true }];
 
 /** The answers as a title, notes and figures; `again` shows the view anew. */
 export function paint([glance, mixing], state, server, tokens, atlas, again) {
   const own = tokens[state.token];
   const effects = asked.get(key(state, server));
   const answers = [glance, mixing, atlas, effects].filter((one) => one?.html);
-  const notes = [...new Set([...glance.notes, ...(atlas?.notes ?? []), ...(effects?.notes ?? [])])];
-  const where = atlas?.reference ? ` (reference ${atlas.reference})` : "";
+  const [says, terms] = TABLES.glance;
+  const where = `${state.space}, ${state.metric}${atlas?.reference ? ` (reference ${atlas.reference})` : ""}`;
   return {
     title: ["Every head in numbers, with what it is near to and what it matters at ", label(own.label), ` (position ${own.position})`],
-    name: `${own.label} · layers`,
-    notes: notes.map((note) => ["Note ", note]),
-    figures: { glance: [request(state, server, effects, again), table(answers.map((one) => laidOut(one)()[0])), ...meaning([
-      `The first five numbers are the mean over the tokens of the text that are no special ones; the others are at the selected token. Nearest token: in the space ${state.space}, ${state.metric}${where}. ` +
-      "Point at a column’s name for what it says; press it to sort. A head leads to its layer.", "moved = |f′ − f| / |f|, KL(p ‖ p′), f and p of the text as it is"])] },
-    steps: stepsOf("layers"),
+    noted: [glance, atlas, effects],
+    figures: { glance: [request(state, server, effects, again), table(answers.map((one) => laidOut(one)()[0])), ...meaning([says.replace("{where}", where), terms])] },
   };
 }
 
@@ -49,10 +39,9 @@ function request(state, server, effects, again) {
   const working = `The model reads the text ${count(runs)} times …`;
   const told = effects?.heads ? `Effects: z replaced by ${BY[by]}.` : effects?.error ?? "What a head is near to need not matter: the effects of putting out each head tell.";
   const says = h("p", { class: "says", role: "status" }, effects?.pending ? working : told);
-  const buttons = Object.entries(BY).map(([kind, name]) => h("button", { type: "button", "data-by": kind, disabled: effects?.pending }, `Effects by ${name}`));
-  for (const button of buttons) button.addEventListener("click", async () => {
-    by = button.dataset.by;
-    buttons.forEach((one) => { one.disabled = true; });
+  const work = async ({ target }) => {
+    by = target.dataset.by;
+    for (const one of target.parentElement.querySelectorAll("button")) one.disabled = true;
     says.textContent = working;
     const which = key(state, server);
     if (!asked.get(which)?.heads) {
@@ -62,7 +51,8 @@ function request(state, server, effects, again) {
       if (signal.aborted) return asked.delete(which); // another view was asked for
     }
     again();
-  });
+  };
+  const buttons = Object.entries(BY).map(([kind, name]) => button(`Effects by ${name}`, work, { class: "", "data-by": kind, disabled: effects?.pending }));
   return h("div", { class: "request" }, buttons, says);
 }
 

@@ -1,30 +1,26 @@
 // The page: a view (state.js) becomes a question (api.js), and its answer is painted (tokens.js, views.js).
-import { askOf, begin, lines, Lost, post, Refused, returned, standing } from "./api.js";
+import { askOf, begin, lines, Lost, post, Refused, returned, said, standing } from "./api.js";
 import { showBasis } from "./atlas.js";
-import { read as given } from "./choices.js";
+import { question, read as given } from "./choices.js";
 import { bindClassroom } from "./classroom.js";
-import { question } from "./compare.js";
 import { bindControls, showControls } from "./controls.js";
-import { byId, h } from "./dom.js";
-import { WORDS } from "./explain.js";
-import { made } from "./isolated.js";
+import { byId, h, parsed } from "./dom.js";
+import { answer as sent, server, WORDS } from "./first.js";
+import { whyOf } from "./heads.js";
 import { alongTokens, onCell, throughCells } from "./keyboard.js";
+import { made, tell, testIt } from "./making.js";
 import { markChosen, markTokens } from "./marks.js";
 import { bindModels } from "./models.js";
 import { bindShortcuts } from "./shortcuts.js";
 import { paged } from "./pages.js";
-import { fromAddress, initial, keep, modelOf, toAddress } from "./state.js";
+import { fromAddress, keep, modelOf, toAddress } from "./state.js";
 import { bindTake } from "./take.js";
-import { testIt } from "./tested.js";
-import { buttons, selection } from "./tokens.js";
+import { buttons, press } from "./tokens.js";
 import { bindTour } from "./tour.js";
 import { judge } from "./verdict.js";
 import { VIEWS } from "./views.js";
-import { whyOf } from "./why.js";
 
-const first = JSON.parse(byId("first").textContent);
-const server = first.server;
-const start = initial(server.defaults);
+const start = server.defaults;
 let state = fromAddress(location.search, start, server);
 let tokens = null; // of the text that was read last
 let read = null; // which text and mask that was
@@ -35,17 +31,15 @@ const STALE = 700; // milliseconds after which a view that waits is blank
 
 askOf(server.model);
 
-/** The model that the address names, where it is another than this page's. */
-function closedModel() {
-  const asked = modelOf(location.search);
-  return asked && asked !== server.name && asked !== server.model ? asked : null;
-}
-
 const address = (view) => toAddress(view, start, server.model ?? server.name, server.model !== null);
-const readKey = (given) => JSON.stringify(given);
-const answered = ({ given, text, mask }) => readKey({ ...(given ?? { text }), mask }); // as choices.js has it of a state
+const answered = ({ given, text, mask }) => JSON.stringify({ ...(given ?? { text }), mask }); // as choices.js has it of a state
 
-let more = {}; // what was answered last to a question that a view asks once its table stands
+const held = new Map(); // the last answers of the view that stands, by their questions: what it asked once its table stood, or all
+const known = (asked) => held.get(JSON.stringify(asked));
+function hold(asked, answer) {
+  if (held.size > 7) held.delete(held.keys().next().value);
+  held.set(JSON.stringify(asked), answer);
+}
 let released = Promise.resolve(); // once no pointer is pressed
 addEventListener("pointerdown", () => {
   released = new Promise((done) => {
@@ -76,27 +70,29 @@ async function show() {
     arrived = true;
   };
   try {
-    if (readKey(given(state)) !== read) {
+    if (JSON.stringify(given(state)) !== read) {
       const answer = await post("read", given(state), signal);
       state.token = Math.min(state.token, answer.tokens.length - 1);
       paintTokens(answer);
     }
     if (state.word) named();
     const asked = VIEWS[state.view].questions(state, server, tokens);
-    const answers = await Promise.all(asked.map(([route, ask], n) => (arriving ? lines(`${route}/layers`, ask, signal, (found) => arrives(found, n)) : post(route, ask, signal))));
+    const ask = (one, n) => (arriving ? lines(`${one[0]}/layers`, one[1], signal, (found) => arrives(found, n)) : post(...one, signal));
+    const there = VIEWS[state.view].keeps ? asked.map(known) : [null];
+    const answers = there.every(Boolean) ? there : await Promise.all(asked.map(ask));
+    if (VIEWS[state.view].keeps) asked.forEach((one, n) => hold(one, answers[n]));
     const later = VIEWS[state.view].later?.(state, server);
-    const key = JSON.stringify(later);
-    paint(answers, key === more.key ? more.answer : undefined); // no column goes only to come back
+    paint(answers, known(later)); // no column goes only to come back
     say("");
-    if (later) {
+    if (later && !known(later)) {
       settled();
-      byId("status").textContent = VIEWS[state.view].laterSays;
-      const waits = setTimeout(() => wait(true), STALE);
+      byId("status").textContent = WORDS.later[state.view];
+      const waits = VIEWS[state.view].keeps ? 0 : setTimeout(() => wait(true), STALE); // what is flipped in place is not moved
       unwait = () => clearTimeout(waits);
       const answer = await post(...later, signal);
       await released; // what is pressed stays where it is until it is let go
       if (signal.aborted) return;
-      more = { key, answer };
+      hold(later, answer);
       paint(answers, answer);
     }
     ahead(signal);
@@ -128,10 +124,8 @@ async function recover(fault, signal) {
     settled();
     say("");
     if (!(await made(fault.answer, signal))) return;
-  } else if (fault instanceof Refused) {
-    return say(fault.message);
   } else {
-    throw fault;
+    return say(said(fault));
   }
   if (!signal.aborted) show();
 }
@@ -139,6 +133,7 @@ async function recover(fault, signal) {
 /** Takes a choice: into the state, into the address, onto the page. */
 function change(choice) {
   const next = { ...state, why: null, ...choice };
+  if (next.view !== state.view) held.clear();
   if ("classroom" in choice) keep("classroom", choice.classroom);
   if (address(next) === address(state)) return;
   state = next;
@@ -173,21 +168,14 @@ function settled() {
 
 /** What takes long says so, and can be stopped; a view that is out of date is not shown meanwhile, unless what is there stands `beside`. */
 function wait(beside) {
+  waiting = true;
   tell(`Waiting: ${working()}`, "Stop", () => {
     begin();
     settled();
+    waiting = true;
     tell("Stopped.", "Go on", () => { byId("view").focus(); show(); }, beside);
     byId("making").lastChild.focus();
   }, beside);
-}
-
-function tell(says, can, act, beside) {
-  waiting = true;
-  const button = h("button", { type: "button", class: "quiet" }, can);
-  button.addEventListener("click", act);
-  byId("making").replaceChildren(h("p", {}, says), button);
-  byId("making").classList.toggle("beside", beside);
-  byId("making").hidden = false;
 }
 
 /** Has what the next click will need made, while this view is looked at. */
@@ -212,40 +200,31 @@ function paintChoices() {
   showControls(state, server);
   showBasis(state, server);
   if (byId("text").value !== state.text && document.activeElement !== byId("text")) byId("text").value = state.text;
-  const group = byId("tokens");
-  for (const button of group.children) {
-    const pressed = Number(button.dataset.position) === state.token;
-    button.setAttribute("aria-pressed", String(pressed));
-    button.tabIndex = pressed ? 0 : -1;
-    if (!pressed) continue;
-    group.scrollTop = button.offsetTop - (group.clientHeight - button.offsetHeight) / 2;
-    group.scrollLeft = button.offsetLeft - (group.clientWidth - button.offsetWidth) / 2;
-  }
-  if (tokens?.[state.token]) byId("selected").replaceChildren(...selection(tokens[state.token]));
+  if (tokens?.[state.token]) press(byId("tokens"), tokens[state.token], byId("selected"));
 }
 
 function paintTokens(answer) {
   read = answered(answer);
   tokens = answer.tokens;
-  byId("tokens").replaceChildren(...buttons(tokens, state.token));
+  byId("tokens").replaceChildren(...buttons(tokens));
   paintChoices();
 }
 
 function paint(answers, more) {
   settled(); // tables are measured where they are seen
-  const { title, name, notes, figures, steps } = VIEWS[state.view].paint(answers, state, server, tokens, more, show);
+  const { title, noted = [...answers, more], figures, steps = WORDS.steps[state.view] } = VIEWS[state.view].paint(answers, state, server, tokens, more, show);
   byId("title").replaceChildren(...title);
-  const told = notes.map(([lead, note]) => [h("strong", {}, lead), note.replace(/ In a program: .*$/s, "")]);
+  const told = [...new Set(noted.flatMap((one) => one?.notes ?? []))].map((note) => [h("strong", {}, "Note "), note.replace(/ In a program: .*$/s, "")]);
   const number = told.length > 1 && h("span", { class: "more" }, `${told.length} notes`);
   byId("notes").replaceChildren(...told.map((note, n) => (n ? h("p", {}, note) : h("summary", {}, h("span", {}, note), number || []))));
   for (const place of document.querySelectorAll("#view .figure")) place.replaceChildren(...(figures[place.id] ?? []));
-  byId("steps").replaceChildren(steps);
+  byId("steps").replaceChildren(...parsed(steps));
   judge(state, server);
   testIt(server, show);
   paged(byId("view"));
   markChosen(byId("view"), state);
   performance.mark("tables");
-  document.title = `${name} · headscope`;
+  document.title = `${byId("title").textContent} · headscope`;
 }
 
 byId("text").value = state.text;
@@ -260,15 +239,10 @@ byId("ask").addEventListener("submit", (event) => {
   // A map stays as it is, and a new text is placed into it.
   change({ text: byId("text").value, ids: null, into: VIEWS[state.view].places ? (state.into ?? state.text) : null });
 });
-byId("tokens").addEventListener("click", ({ target }) => {
-  const button = target.closest("button");
-  if (button) change({ token: Number(button.dataset.position) });
-});
-alongTokens(byId("tokens"), (button) => change({ token: Number(button.dataset.position) }));
+alongTokens(byId("tokens"), (token) => change({ token }));
 byId("view").addEventListener("click", ({ target }) => {
-  const { choose, layer, head, reference, ground, go } = target.closest("button")?.dataset ?? {};
+  const { choose, layer, head, reference, go } = target.closest("button")?.dataset ?? {};
   if (go) change(JSON.parse(go));
-  if (ground) change({ into: null });
   if (choose) change({ head: Number(choose) === state.head ? null : Number(choose) });
   if (layer) change({ view: "heads", layer: Number(layer), head: Number(head), reference: reference ?? state.reference });
 });
@@ -282,7 +256,8 @@ let width = 0;
 new ResizeObserver(([{ contentRect }]) => { if (width !== (width = contentRect.width)) requestAnimationFrame(() => paged(byId("view"))); }).observe(byId("view"));
 new ResizeObserver(() => document.documentElement.style.setProperty("--held", `${byId("bar").offsetHeight}px`)).observe(byId("bar"));
 bindControls(server, change);
-bindModels(server, closedModel(), (name, { layers, heads }) => {
+const linked = modelOf(location.search);
+bindModels(server, [server.name, server.model].includes(linked) ? null : linked, (name, { layers, heads }) => {
   const there = { ...state, layer: Math.min(state.layer, layers - 1), head: state.head < heads ? state.head : null, why: null };
   location.assign(toAddress(there, start, name, true));
 });
@@ -294,16 +269,17 @@ bindTour(() => [given(state), Object.fromEntries(GIVEN.map((name) => [name, stat
 addEventListener("keydown", () => { byKey = true; }, true);
 addEventListener("pointerdown", () => { byKey = false; }, true);
 addEventListener("popstate", () => {
+  held.clear();
   state = fromAddress(location.search, start, server);
   byId("text").value = state.text;
   show();
 });
 
-if (first.answer) paintTokens(first.answer);
+if (sent) paintTokens(sent);
 // What the page was sent with is the answer to one question.
 const asked = VIEWS[state.view].questions(state, server, tokens ?? []);
-const sent = first.answer && !state.word && asked.length === 1 && asked[0][0] === "nearest"; // a word is to be found first
-if (sent) paint([first.answer]);
-if (!sent || VIEWS[state.view].later?.(state, server)) show();
+const whole = sent && !state.word && asked.length === 1 && asked[0][0] === "nearest"; // a word is to be found first
+if (whole) paint([sent]);
+if (!whole || VIEWS[state.view].later?.(state, server)) show();
 else ahead(standing());
 document.documentElement.classList.remove("undrawn");

@@ -1,19 +1,16 @@
 // The map: one head's space in two dimensions, with the text's values and outputs in it.
 import { floats } from "./api.js";
-import { read } from "./choices.js";
+import { asking } from "./choices.js";
 import { h } from "./dom.js";
-import { stepsOf } from "./explain.js";
 
-export const controls = ["layer", "head", "method", "space", "metric", "reference", "candidates", "sample", "mask"];
 /** What has no map: dot is no distance, and the other spaces hold no values. */
 export const shut = { metric: ["dot"], space: ["key", "query", "fitted"] };
 /** A new text is placed into the map that stands. */
 export const places = true;
 
 export function questions(state, server) {
-  const { into, layer, head, space, metric, reference, candidates, method, map_at, map_k, size, seed, perplexity } = state;
-  const has = server.choices.space.find(({ value }) => value === space)?.references.length;
-  return [["map", { ...read(state), into, layer, head: head ?? 0, space, metric, reference: has ? reference : null, candidates, method, at: map_at, k: map_k, size, seed, perplexity }]];
+  const { html, ...asked } = asking(["into", "layer", "space", "metric", "reference", "candidates", "method", "size", "seed", "perplexity"], state, server);
+  return [["map", { ...asked, head: state.head ?? 0, at: state.map_at, k: state.map_k }]];
 }
 
 export function paint([answer], state) {
@@ -23,13 +20,10 @@ export function paint([answer], state) {
   Promise.all([floats(`map/${key}/points`), import("./mapped.js")]).then(drawn, (fault) => {
     place.replaceChildren(h("p", { class: "banner" }, `The points could not be loaded (${fault.message}).`));
   });
-  const again = h("button", { type: "button", class: "quiet", "data-ground": "here" }, "Make a map of the new text");
+  const again = h("button", { type: "button", class: "quiet", "data-go": '{"into":null}' }, "Make a map of the new text");
   const placed = state.into && h("p", { class: "says" }, `The map is of “${texts[0].text}”; the new text is placed into it. `, again);
   return {
     title: [`Layer ${layer}, head ${head}: a map of its ${space} space`],
-    name: `map · L${layer}H${head}`,
-    notes: answer.notes.map((note) => ["Note ", note]),
     figures: { map: [placed, place, h("p", { class: "says" }, answer.facts.join(" "))].filter(Boolean) },
-    steps: stepsOf("map"),
   };
 }

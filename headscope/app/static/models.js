@@ -1,12 +1,12 @@
 // The sheet of models: what is open, what can be opened, and how far the one is that is being opened.
-import { get, Lost, post, Refused } from "./api.js";
-import { byId, h } from "./dom.js";
-import { count, size, tiny } from "./numbers.js";
+import { get, post, said } from "./api.js";
+import { button, byId, h } from "./dom.js";
+import { count, tiny } from "./numbers.js";
+import { keep, kept } from "./state.js";
 
 const KEPT = 6; // names of models that a browser remembers
-const recent = () => { try { return JSON.parse(localStorage.getItem("models")) ?? []; } catch { return []; } };
-const remember = (name) => { try { localStorage.setItem("models", JSON.stringify([name, ...recent().filter((one) => one !== name)].slice(0, KEPT))); } catch { /* lasts as long as the page */ } };
-const said = (fault) => (fault instanceof Refused ? fault.message : "the server does not answer; ask again when it is back.");
+const recent = () => JSON.parse(kept("models") ?? "[]");
+const remember = (name) => keep("models", JSON.stringify([name, ...recent().filter((one) => one !== name)].slice(0, KEPT)));
 
 /** Binds the sheet; `asked` is a model that the address names and that is not open; `go(name, card)` shows a model. */
 export function bindModels(server, asked, go) {
@@ -29,16 +29,13 @@ function paintHead(server, asked) {
   byId("card").replaceChildren(
     h("p", {}, h("strong", {}, server.name), `: ${size}; ${server.why}.`),
     h("p", { title: error }, `Capture error ${tiny(server.capture_error)}; ${server.arithmetic}; weights SHA-256 ${server.weights_sha256.slice(0, 16)}…`),
-    h("p", { id: "kept" }, kept(server.memory)),
+    h("p", { id: "kept" }, server.memory.says),
   );
   if (server.closed) byId("model").append(h("p", { class: "closed" }, server.closed));
   if (!asked) return;
-  const open = server.may_open ? h("button", { type: "button", class: "quiet" }, "Open it …") : null;
-  open?.addEventListener("click", () => byId("asked").showModal());
+  const open = server.may_open ? button("Open it …", () => byId("asked").showModal()) : null;
   byId("model").append(h("p", { class: "other" }, `This link was made with ${asked}; here it is answered by ${server.name}. `, open));
 }
-
-const kept = ({ held, budget }) => `Kept beside the models for the next questions: ${size(held)} of ${size(budget)}.`;
 
 /** A link opens nothing by itself: its reader is asked, and then shown what it names. */
 function askFirst(asked) {
@@ -56,13 +53,12 @@ function askFirst(asked) {
 async function list(server, go) {
   byId("open-model").hidden = !server.may_open;
   const line = (name, says, card) => {
-    const button = h("button", { type: "button", class: "quiet" }, name);
-    button.addEventListener("click", () => (card ? go(name, card) : open({ model: name }, go)));
-    return h("li", {}, name === server.name ? h("strong", {}, name) : button, says);
+    const shown = () => (card ? go(name, card) : open({ model: name }, go));
+    return h("li", {}, name === server.name ? h("strong", {}, name) : button(name, shown), says);
   };
   try {
     const [{ open: opened, available }, { memory }] = await Promise.all([get("models"), get("health")]);
-    byId("kept").textContent = kept(memory);
+    byId("kept").textContent = memory.says;
     const here = new Set(opened.map(({ name }) => name));
     const rest = recent().filter((name) => !here.has(name) && !available.some((one) => one.name === name));
     byId("known-models").replaceChildren(
@@ -71,7 +67,6 @@ async function list(server, go) {
       ...(server.may_open ? rest.map((name) => line(name, " · opened before")) : []),
     );
   } catch (fault) {
-    if (!(fault instanceof Refused || fault instanceof Lost)) throw fault;
     say(said(fault));
   }
 }
@@ -96,7 +91,6 @@ async function open(asked, go) {
     say(`${name} is open.`);
     go(name, told.card);
   } catch (fault) {
-    if (!(fault instanceof Refused || fault instanceof Lost)) throw fault;
     say(said(fault));
   }
 }

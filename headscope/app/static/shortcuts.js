@@ -22,13 +22,8 @@ function along(by) {
   all[all.findIndex((one) => one.tabIndex === 0) + by]?.click();
 }
 
-function write() {
-  byId("text").focus();
-  byId("text").select();
-}
-
 const KEYS = {
-  t: write,
+  t: () => { byId("text").focus(); byId("text").select(); },
   ArrowLeft: () => along(-1),
   ArrowRight: () => along(1),
   ArrowUp: () => step("layer", -1, false),

@@ -1,9 +1,7 @@
 // How the heads usually behave: a survey's figures under the heads' names; and the view of all of them, which opens one.
 import { post, said } from "./api.js";
-import { question } from "./compare.js";
-import { h } from "./dom.js";
-import { stepsOf } from "./explain.js";
-import { count } from "./numbers.js";
+import { question } from "./choices.js";
+import { button, byId, h, parsed } from "./dom.js";
 import { laidOut, looks } from "./sheets.js";
 
 let figure = "in_text"; // of the grid
@@ -29,12 +27,8 @@ export function usualRows(usual, span = 1) {
 /** What the figures are of, or why there are none; nothing where no survey is open. */
 export function usualSays(usual) {
   if (!usual) return [];
-  const { says, survey: { name, positions, texts } } = usual;
-  const of = `Usual: survey ${name}, ${count(positions)} tokens of ${count(texts)} texts.`;
-  return [h("p", { class: "says usual-says" }, `${of} ${says ?? "In text and Signal over chance, Own and Carry over even attention: see the view Survey."}`)];
+  return [h("p", { class: "says usual-says" }, `Usual: ${usual.survey.says} ${usual.says ?? "In text and Signal over chance, Own and Carry over even attention: see the view Survey."}`)];
 }
-
-export const controls = ["layer", "head", "space", "metric", "reference", "position", "candidates", "mask"];
 
 /** The question: the survey by layer, and every head in the figure that is chosen. */
 export function questions(state, server) {
@@ -46,45 +40,35 @@ export function questions(state, server) {
 /** The survey that is open, by layer and by head; and the form that opens one, which calls `again`. */
 export function paint([answer], state, server, tokens, more, again) {
   const { survey, may_open } = server.survey;
-  const says = survey ? `Survey ${survey.name}: ${count(survey.positions)} tokens of ${count(survey.texts)} texts.` : "One sentence proves nothing, and no survey of this model is open. ";
+  const says = survey?.says ?? "One sentence proves nothing, and no survey of this model is open.";
   const own = ["Texts of your own: ", h("code", {}, "headscope survey TEXTS --model MODEL -o DIR"), may_open ? "; then open DIR here." : "; whoever runs this server can open DIR where it is started."];
   const shown = answer?.charts.length ? [drawn(answer), choice(answer, again), ...laidOut(answer)().map((sheet) => looks(sheet, sheet.dataset.sheet))] : [];
   return {
     title: ["How heads usually behave"],
-    name: "survey",
-    notes: answer?.says ? [["Note ", answer.says]] : [],
-    steps: stepsOf("survey"),
-    figures: { survey: [h("p", { class: "says" }, says), concluded(survey), survey ? null : h("div", { id: "test-it" }), ...shown, h("p", { class: "says" }, own), may_open ? opener(server, again) : null].filter(Boolean) },
+    noted: [{ notes: answer?.says ? [answer.says] : [] }],
+    figures: { survey: [h("p", { class: "says capital" }, says), concluded(survey), survey ? null : h("div", { id: "test-it" }), ...shown, h("p", { class: "says" }, own), may_open ? opener(server, again) : null].filter(Boolean) },
   };
 }
 
 /** The figures by layer; the server made them, with everything in them escaped. */
-const drawn = ({ charts }) => h("div", { class: "plots by-layer" }, charts.map(({ says, svg }) => {
-  const made = new DOMParser().parseFromString(svg, "text/html").body.firstChild;
-  return h("div", { class: "plot" }, made, h("p", { class: "hidden" }, says));
-}));
+const drawn = ({ charts }) => h("div", { class: "plots by-layer" }, charts.map(({ says, svg }) => h("div", { class: "plot" }, parsed(svg), h("p", { class: "hidden" }, says))));
 
 /** Which figure the grid shows. */
-const choice = ({ figures }, again) => h("div", { class: "segments", role: "group", "aria-label": "The figure of every head" }, Object.entries(figures).map(([name, title]) => {
-  const button = h("button", { type: "button", "data-figure": name, "aria-pressed": String(name === figure) }, title);
-  button.addEventListener("click", () => { figure = name; again(); });
-  return button;
-}));
+const choice = ({ figures }, again) => h("div", { class: "segments", role: "group", "aria-label": "The figure of every head" }, Object.entries(figures).map(([name, title]) =>
+  button(title, () => { figure = name; again(); }, { class: "", "data-figure": name, "aria-pressed": String(name === figure) })));
 
 /** What may be concluded of the model, in the survey's own lines. */
 const concluded = (survey) => (survey?.concluded.length ? h("ul", { class: "concluded" }, survey.concluded.map((line) => h("li", {}, line))) : null);
 
 function opener(server, again) {
-  const field = h("input", { id: "survey-directory", type: "text", required: true, maxlength: "1000", spellcheck: "false", autocomplete: "off" });
-  const problem = h("p", { id: "survey-problem", class: "banner", role: "alert", hidden: true });
-  const label = h("label", { for: "survey-directory" }, "Directory of a survey, on this machine");
-  const form = h("form", { id: "open-survey", class: "line" }, label, field, h("button", { type: "submit", class: "primary" }, "Open"));
-  form.addEventListener("submit", (event) => {
+  const form = byId("opener").content.cloneNode(true);
+  const [field, problem] = ["input", "[role=alert]"].map((one) => form.querySelector(one));
+  form.querySelector("form").addEventListener("submit", (event) => {
     event.preventDefault();
     post("survey", { directory: field.value.trim() }).then(
       (open) => { server.survey = open; again(); },
       (fault) => { problem.textContent = said(fault); problem.hidden = false; },
     );
   });
-  return h("div", { class: "opener" }, form, problem);
+  return form;
 }

@@ -1,6 +1,6 @@
 // The sheet that gives a view away: files that the server makes, its figure as a picture, the link and the program.
-import { Lost, post, Refused, said } from "./api.js";
-import { byId, h } from "./dom.js";
+import { post, said } from "./api.js";
+import { button, byId, h } from "./dom.js";
 
 const DPI = 300 / 96; // pixels of a picture for each of the figure's: 300 to the inch
 const file = (name) => `api/v1/take/${name}${location.search}`;
@@ -20,13 +20,12 @@ export function bindTake() {
       byId("script").textContent = script;
     } catch (fault) {
       if (signal.aborted) return;
-      if (!(fault instanceof Refused || fault instanceof Lost)) throw fault;
       byId("files").replaceChildren(h("li", {}, said(fault)));
     }
     byId("link").value = location.href;
   });
-  for (const [button, text] of [["copy-link", () => byId("link").value], ["copy-script", () => byId("script").textContent]]) {
-    byId(button).addEventListener("click", async ({ target }) => {
+  for (const [copy, text] of [["copy-link", () => byId("link").value], ["copy-script", () => byId("script").textContent]]) {
+    byId(copy).addEventListener("click", async ({ target }) => {
       await navigator.clipboard.writeText(text());
       target.textContent = "Copied";
       setTimeout(() => { target.textContent = "Copy"; }, 1500);
@@ -35,8 +34,7 @@ export function bindTake() {
 }
 
 function png() {
-  const button = h("button", { type: "button", class: "quiet", id: "png" }, "The figure (PNG)");
-  button.addEventListener("click", async () => {
+  const made = button("The figure (PNG)", async () => {
     const picture = new Image();
     picture.src = file("figure.svg");
     await picture.decode();
@@ -45,6 +43,6 @@ function png() {
     const href = URL.createObjectURL(await new Promise((done) => canvas.toBlob(done)));
     h("a", { href, download: "headscope-figure.png" }).click();
     setTimeout(() => URL.revokeObjectURL(href), 10_000);
-  });
-  return h("span", {}, " · ", button);
+  }, { id: "png" });
+  return h("span", {}, " · ", made);
 }

@@ -1,8 +1,7 @@
 // The verdict above the view of heads: what outputs say of the text's own tokens. The server makes its words and strips.
-import { Lost, post, Refused, standing } from "./api.js";
-import { read, referencesOf } from "./choices.js";
-import { question } from "./compare.js";
-import { byId, h } from "./dom.js";
+import { post, said, standing } from "./api.js";
+import { asking, question } from "./choices.js";
+import { byId, h, parsed } from "./dom.js";
 import { usualAsk } from "./survey.js";
 
 const LATER = 400; // milliseconds for which a view is looked at before other texts are asked for it
@@ -11,10 +10,9 @@ let shown = null; // the question whose answer is there, or waited for
 /** Shows the verdict on what the view of heads shows: on this text at once, and beside other texts once they are read. */
 export async function judge(state, server) {
   const [place, signal, [, asked]] = [byId("verdict"), standing(), question({ ...state, compare: "none" }, server)];
-  const { view, token, layer, space, metric, position, head } = state;
+  const { view, head } = state;
   const usual = usualAsk(asked, server);
-  const reference = referencesOf(state, server).length ? state.reference : null;
-  const ask = { ...read(state), token, layer, space, reference, metric, position, head, html: true };
+  const ask = asking(["token", "layer", "space", "reference", "metric", "position", "head"], state, server);
   const key = view === "heads" && asked.vector === "z" ? JSON.stringify([ask, usual, server.survey.survey]) : null;
   if (!key) place.replaceChildren();
   else if (!place.firstChild) place.append(h("div", {}), h("div", { id: "test-it" }));
@@ -28,8 +26,7 @@ export async function judge(state, server) {
     fill(place, await post("standing", { ...ask, others: true }, signal), survey, head);
   } catch (fault) {
     if (shown === key) shown = null;
-    if (!signal.aborted && !(fault instanceof Refused || fault instanceof Lost)) throw fault;
-    if (!signal.aborted && place.hasAttribute("aria-busy")) place.firstChild.replaceChildren();
+    if (said(fault) && !signal.aborted && place.hasAttribute("aria-busy")) place.firstChild.replaceChildren();
   }
 }
 
@@ -38,7 +35,7 @@ function fill(place, { html }, usual, head) {
   const { activeElement: at } = document;
   const focus = place.firstChild.contains(at) && (at.dataset.choose ? `[data-choose="${at.dataset.choose}"]` : "summary");
   const open = place.querySelector("details")?.open;
-  place.firstChild.replaceChildren(...new DOMParser().parseFromString(html, "text/html").body.children);
+  place.firstChild.replaceChildren(...parsed(html));
   const concluded = usual && (usual.says ?? (head === null ? usual : usual.heads[head]).concluded);
   place.querySelector(".surveyed").textContent = usual ? concluded : "One sentence, not tested yet.";
   place.querySelector("details").open = open;

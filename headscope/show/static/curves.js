@@ -2,34 +2,24 @@
 import { byId } from "./dom.js";
 import { count, distance } from "./numbers.js";
 
-const MEASURES = {
-  own_rank: ["Rank of the own input embedding", "Among the whole vocabulary, by cosine; 1 is the nearest. A logarithmic scale.", count, "log"],
-  isolated_rank: ["Rank of the same token read alone", "Among the whole vocabulary read alone, at the same stage, by cosine; 1: it is still nearest to itself. A logarithmic scale.", count, "log"],
-  own_cosine: ["Cosine to the own input embedding", "1 is the same direction: the token is still what it was.", distance],
-  isolated_cosine: ["Cosine to the same token read alone", "The same stage of a text that has no other token: what is below 1 came from this text.", distance],
-  norm: ["Length of the residual stream", "A logarithmic scale.", distance, "log"],
-  overlap: ["Neighbours kept", "How many of the nearest vocabulary tokens a stage has in common with the one before.", distance],
-};
 // Told apart by their dashes too. The selected token is drawn in ink, with points.
 const CLASSES = { content: ["accent", "solid"], function: ["own", "dash"], punctuation: ["soft", "dot"], other: ["variant", "dashdot"] };
 const KINDS = { weights: ["soft", "dot", "circle"], norms: ["own", "dash", "square"], norms_all: ["variant", "dashdot", "diamond"], residual: ["text", "longdash", "triangle-up"], layernorm: ["accent", "solid", "x"] };
 const percent = (value) => (value === null ? "–" : `${(100 * value).toFixed(1)} %`);
 
-/** What was measured: the rank among the vocabulary read alone is there where it was asked for. */
-const measuresOf = (token) => Object.keys(MEASURES).filter((measure) => token[measure]);
-
 /** The measures that a stage has; the first has nothing before it to share neighbours with. */
 const at = (token, measure, stage) => (measure === "overlap" ? (stage ? token.overlap[stage - 1] : null) : token[measure][stage]);
 
 /** The plots of a journey, one a measure; `table` makes the numbers of one, where they are not beside it. */
-export const lines = (journey, own, table = null) => measuresOf(own).map((measure) => curve(measure, journey, own, table && (() => table(measure))));
+export const lines = (journey, own, table = null) => Object.keys(journey.plots).map((measure) => curve(measure, journey, own, table && (() => table(measure))));
 
 /** The plots of mixing: of the tokens' mean, and at one. */
 export const bars = (mixing, own) => [bar(mixing, "mean of the tokens", "mixing", (layer, kind) => layer.means[kind]), bar(mixing, `at ${own.label}`, "mixing-token", atToken(own))];
 
 /** The plot of one measure of all tokens: a line a token, in one trace a class of words. */
-function curve(measure, { tokens, stages }, own, table) {
-  const [title, says, shown, scale] = MEASURES[measure];
+function curve(measure, { tokens, stages, plots }, own, table) {
+  const { name: title, says, log } = plots[measure];
+  const shown = measure.endsWith("rank") ? count : distance;
   const one = (token) => stages.map((_, n) => [n, at(token, measure, n), token.position, `${token.position} ${token.label}, ${stages[n]}`]);
   const trace = (points, more) => ({
     type: "scatter", mode: "lines", x: points.map(([n]) => n), y: points.map(([, y]) => y), customdata: points.map(([, , p]) => p),
@@ -41,7 +31,7 @@ function curve(measure, { tokens, stages }, own, table) {
       return trace(points, { name, line: { color: ink[colour], dash, width: 1.3 }, opacity: 0.75 });
     });
     const selected = trace(one(own), { name: `${own.label} (${own.position})`, mode: "lines+markers", line: { color: ink.ink, width: 3 }, marker: { color: ink.ink, size: 6 } });
-    return { data: [...classes.filter(({ x }) => x.length), selected], layout: { ...legend, xaxis: stageAxis(stages), yaxis: { type: scale ?? "linear", ...(scale && { dtick: "D2" }), exponentformat: "none" } } };
+    return { data: [...classes.filter(({ x }) => x.length), selected], layout: { ...legend, xaxis: stageAxis(stages), yaxis: { type: log ? "log" : "linear", ...(log && { dtick: "D2" }), exponentformat: "none" } } };
   };
   return { id: measure.replace("_", "-"), name: title, says, draw, table, choose: ({ customdata }) => byId("tokens").children[customdata]?.click() };
 }

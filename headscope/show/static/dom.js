@@ -13,6 +13,13 @@ export function h(name, attributes = {}, ...children) {
   return element;
 }
 
+/** A button that does `act`. */
+export function button(says, act, attributes = {}) {
+  const made = h("button", { type: "button", class: "quiet", ...attributes }, says);
+  made.addEventListener("click", act);
+  return made;
+}
+
 /** The elements of HTML that the server made, with everything of the text and the vocabulary escaped. */
 export const parsed = (html) => [...new DOMParser().parseFromString(html, "text/html").body.children];
 

@@ -10,8 +10,10 @@ function focus(from, to) {
   return to;
 }
 
-/** Arrows, Home and End move along the buttons of `group`; `choose` is told where they arrive. */
+/** A click chooses a token's button in `group`; arrows, Home and End move along them. `choose` is told the position. */
 export function alongTokens(group, choose) {
+  const chosen = (button) => button && choose(Number(button.dataset.position));
+  group.addEventListener("click", ({ target }) => chosen(target.closest("button")));
   group.addEventListener("keydown", (event) => {
     const here = event.target.closest("button");
     const all = [...group.children];
@@ -20,8 +22,7 @@ export function alongTokens(group, choose) {
     const next = step ? all[all.indexOf(here) + step[0] + step[1]] : ends[event.key];
     if (!here || !(step || next)) return;
     event.preventDefault();
-    const arrived = focus(here, next);
-    if (arrived) choose(arrived);
+    chosen(focus(here, next));
   });
 }
 

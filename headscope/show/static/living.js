@@ -5,8 +5,8 @@ import { alongTokens, onCell, throughCells } from "./keyboard.js";
 import { drawing, pointsOf } from "./mapped.js";
 import { markChosen, markTokens } from "./marks.js";
 import { plot } from "./plot.js";
-import { barred, choosable, grounded, laidOut, looks, tilted } from "./sheets.js";
-import { buttons, selection } from "./tokens.js";
+import { dressed, laidOut } from "./sheets.js";
+import { buttons, press } from "./tokens.js";
 
 const held = JSON.parse(byId("held").textContent);
 const state = { ...held.start };
@@ -19,23 +19,14 @@ function answers(token) {
   return unpacked.get(token);
 }
 
-/** A table as the page shows it. */
-function dressed(sheet) {
-  const name = sheet.dataset.sheet;
-  for (const lead of sheet.querySelectorAll(".hs-lead")) lead.className = "says";
-  if (["written", "attended", "pattern"].includes(name)) return grounded(tilted(looks(sheet, "heat pattern")), name === "written" ? 0.5 : 0);
-  if (name === "attention") return grounded(choosable(looks(sheet, "heat"), state.head));
-  if (name === "within") return choosable(looks(sheet, "within"), state.head);
-  if (["journey", "mixing_at"].includes(name)) return looks(sheet, "stages");
-  return sheet.querySelector("tbody [data-value]") ? barred(choosable(sheet, state.head)) : choosable(sheet, state.head);
-}
-
 /** What is drawn of an answer, where the file has what draws it. */
 function plots(one) {
-  const own = held.tokens.find(({ position }) => position === state.token);
   if (one.kind === "map") return drawing(one, pointsOf(one, one.points), state.token);
-  return (one.kind === "journey" ? lines(one, one.tokens[state.token]) : own ? bars(one, own) : []).map(plot);
+  return (one.kind === "journey" ? lines(one, one.tokens[state.token]) : own() ? bars(one, own()) : []).map(plot);
 }
+
+/** The selected token, where the file has tokens. */
+const own = () => held.tokens.find(({ position }) => position === state.token);
 
 async function show() {
   const place = { ...state };
@@ -51,7 +42,7 @@ async function show() {
   byId("parts").replaceChildren(
     h("div", { class: "notes" }, [...new Set(laid.flatMap(({ notes }) => notes))].map((note) => h("p", {}, note))),
     ...drawn.map(([, one]) => h("div", { class: one.kind === "map" ? "figure" : "plots" }, plots(one))),
-    ...sheets.map((sheet, n) => h("div", { class: "figure", id: names.indexOf(names[n]) === n && names[n] }, dressed(sheet))),
+    ...sheets.map((sheet, n) => h("div", { class: "figure", id: names.indexOf(names[n]) === n && names[n] }, dressed(sheet, state.head))),
   );
   if (byId("parts").dataset.shown) byId("title").textContent = byId("parts").querySelector("caption").textContent;
   byId("parts").dataset.shown = Object.values(place).join(".");
@@ -72,22 +63,16 @@ function row(name, values) {
 }
 
 function moves() {
-  for (const button of tokens.children) {
-    const pressed = Number(button.dataset.position) === state.token;
-    button.setAttribute("aria-pressed", String(pressed));
-    button.tabIndex = pressed ? 0 : -1;
-  }
   for (const input of byId("moves").querySelectorAll("input")) input.checked = input.value === String(state[input.name]);
-  if (held.tokens.length) selected.replaceChildren(...selection(held.tokens.find(({ position }) => position === state.token)));
+  if (held.tokens.length) press(tokens, own(), selected);
 }
 
-const tokens = h("div", { class: "tokens", id: "tokens", role: "group", "aria-label": "Tokens that are in this file" }, buttons(held.tokens, state.token));
+const tokens = h("div", { class: "tokens", id: "tokens", role: "group", "aria-label": "Tokens that are in this file" }, buttons(held.tokens));
 const selected = h("output", { class: "says" });
 const heads = held.heads ? [...(held.whole ? [null] : []), ...Array(held.heads).keys()] : [];
 byId("moves").append(...[held.tokens.length > 0 && h("div", { class: "line" }, tokens, selected), row("layer", held.layers), row("head", heads)].filter(Boolean));
 byId("moves").addEventListener("change", ({ target }) => choose({ [target.name]: target.value === "null" ? null : Number(target.value) }));
-tokens.addEventListener("click", ({ target }) => target.closest("button") && choose({ token: Number(target.closest("button").dataset.position) }));
-alongTokens(tokens, (button) => choose({ token: Number(button.dataset.position) }));
+alongTokens(tokens, (token) => choose({ token }));
 byId("view").addEventListener("click", ({ target }) => {
   const { choose: head } = target.closest("button")?.dataset ?? {};
   if (head) choose({ head: Number(head) === state.head && held.whole ? null : Number(head) });

@@ -1,7 +1,8 @@
 // The drawing of a map, from its answer and its points.
-import { byId, h, label } from "./dom.js";
-import { count, distance } from "./numbers.js";
+import { button, byId, h } from "./dom.js";
+import { count } from "./numbers.js";
 import { plot } from "./plot.js";
+import { laidOut, looks } from "./sheets.js";
 
 const GROUPS = [["random", "edge", 4, 0.5, "random"], ["near", "accent", 6, 0.9, "near an output"], ["text", "text", 8, 1, "of the text"]]; // as they are drawn
 const TEXTS = [["own", "circle-open", "diamond"], ["variant", "square-open", "triangle-up"]];
@@ -57,7 +58,7 @@ export function drawing(answer, { vocabulary, drawn }, token) {
     name: `Layer ${answer.layer}, head ${answer.head}`,
     says: "Drag over a part to see it closer; a double click shows all. Point at a dot for its token; a click on a value or an output selects its token.",
     draw,
-    table: () => moves(answer),
+    table: answer.html ? () => h("div", {}, laidOut(answer)().map((sheet) => looks(sheet, "stages"))) : null, // in a file they stand below
     height: innerWidth < 700 ? 480 : 640,
     choose: ({ customdata }) => byId("tokens").children[customdata]?.click(),
     drawn: (canvas) => {
@@ -79,11 +80,7 @@ export function drawing(answer, { vocabulary, drawn }, token) {
     return plot(shown);
   };
   field.addEventListener("input", look);
-  const zoom = [["Zoom in", 0.5], ["Zoom out", 2], ["Show all", 0]].map(([name, by]) => {
-    const button = h("button", { type: "button", class: "quiet" }, name);
-    button.addEventListener("click", () => closer(byId("plot-map").querySelector(".canvas"), by));
-    return button;
-  });
+  const zoom = [["Zoom in", 0.5], ["Zoom out", 2], ["Show all", 0]].map(([name, by]) => button(name, () => closer(byId("plot-map").querySelector(".canvas"), by)));
   return [h("p", { class: "line find" }, h("label", { for: "map-find" }, "Find a token"), field, says, zoom), look()];
 }
 
@@ -128,12 +125,4 @@ function named(points, at, width, height, ink) {
   }
   const { x, y, text } = trace(fit.map(([one]) => one), {});
   return { x, y, text, textposition: fit.map(([, side]) => side), textfont: { size: SIZE, color: fit.map(([one]) => ink[one.ink]) } };
-}
-
-/** The table beside the map: how far each token's output is from its value, in the space itself. */
-function moves({ texts, metric }) {
-  const row = (token, away) => h("tr", {}, h("th", { scope: "row" }, h("span", { class: "place" }, token.position), " ", label(token.label)), h("td", { class: "weight" }, distance(away)));
-  const rows = texts.flatMap(({ tokens, moved }) => tokens.map((token, n) => row(token, moved[n])));
-  const head = h("tr", {}, h("th", { scope: "col" }, "token"), h("th", { scope: "col", class: "weight" }, `${metric} distance from value to output, in the space itself`));
-  return h("table", { class: "sources" }, h("thead", {}, head), h("tbody", {}, rows));
 }

@@ -2,15 +2,14 @@
 
 const minus = (text) => text.replace("-", "−");
 
-/** A distance in at most six characters where it can be told in so many; "–" where there is none. */
-export function distance(value) {
-  if (value === null) return "–";
+/** A number in three digits; "–" where there is none. */
+export const distance = (value) => (value === null ? "–" : minus(String(Number(value.toPrecision(3)))));
+
+/** A number where there is hardly room: two decimals at most, and no 0 before them. */
+export function short(value) {
   const size = Math.abs(value);
-  if (size && (size < 5e-4 || size >= 1e5)) return minus(value.toExponential(0));
-  for (const digits of [3, 2, 1, 0]) {
-    const shown = value.toFixed(digits);
-    if (shown.length <= 6 || digits === 0) return minus(shown);
-  }
+  const digits = Number.isInteger(value) || size >= 9.95 ? 0 : size < 0.995 ? 2 : 1;
+  return minus(value.toFixed(digits).replace(/^(-?)0\./, "$1."));
 }
 
 /** A small number in powers of ten. */
@@ -32,6 +31,3 @@ export function scale(values, measure) {
   }
   return { bar: (value) => [at(0), at(value)].sort((a, b) => a - b), says: `${measure}, from ${distance(low)} to ${distance(high)}, each starting at 0.` };
 }
-
-/** So many bytes, in words. */
-export const size = (bytes) => (bytes < 2 ** 30 ? `${count(Math.max(1, Math.round(bytes / 2 ** 20)))} MiB` : `${(bytes / 2 ** 30).toFixed(1)} GiB`);

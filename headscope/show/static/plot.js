@@ -1,6 +1,6 @@
 // Plots, drawn by the plotly.js that the server has: loaded when the first plot comes into sight, after tables and text.
 // Every plot has a name, a sentence and, beside it, a table with the same numbers.
-import { h } from "./dom.js";
+import { button, h } from "./dom.js";
 
 const PAPER = { width: 700, height: 440 }; // a downloaded picture, in CSS pixels: 7 inches wide
 const DPI = 3; // a PNG's pixels for each of them: 300 to the inch
@@ -59,7 +59,7 @@ export function plot({ id, name, says, draw, choose = null, drawn = null, table 
   here.caption.replaceChildren(name);
   here.numbers.hidden = !table;
   here.numbers.open = false;
-  here.buttons.forEach(([kind, button]) => button.setAttribute("aria-label", `${kind}: ${name}`));
+  for (const one of here.buttons) one.setAttribute("aria-label", `${one.textContent}: ${name}`);
   if (here.seen) paint(here);
   return here.element;
 }
@@ -69,9 +69,8 @@ function made(id) {
   const caption = h("figcaption", {});
   const says = h("p", { class: "says" });
   const here = { id, canvas, caption, says, seen: false };
-  here.buttons = ["SVG", "PNG"].map((kind) => [kind, h("button", { type: "button", class: "quiet" }, kind)]);
-  for (const [kind, button] of here.buttons) button.addEventListener("click", () => save(here, kind.toLowerCase()));
-  const downloads = h("p", { class: "downloads" }, "Download ", here.buttons.map(([, button]) => button));
+  here.buttons = ["SVG", "PNG"].map((kind) => button(kind, () => save(here, kind.toLowerCase())));
+  const downloads = h("p", { class: "downloads" }, "Download ", here.buttons);
   here.numbers = h("details", {}, h("summary", {}, "As a table"));
   here.numbers.addEventListener("toggle", async () => {
     if (!here.numbers.open || !here.table) return;

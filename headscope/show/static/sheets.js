@@ -1,10 +1,10 @@
 // Answers as the server lays them out, made live: what a cell is about, the keyboard's way through them, bars, heads.
-import { h } from "./dom.js";
-import { distance, scale } from "./numbers.js";
+import { h, parsed } from "./dom.js";
+import { distance, scale, short } from "./numbers.js";
 
 /** The tables of an answer by their names, or all; every word of the text and the vocabulary was escaped by the server. */
 export function laidOut({ html }) {
-  const all = [...new DOMParser().parseFromString(html, "text/html").querySelectorAll(".hs-sheet")];
+  const all = parsed(html).filter((one) => one.matches(".hs-sheet"));
   return (name) => all.filter((one) => name === undefined || one.dataset.sheet === name).map(live);
 }
 
@@ -50,14 +50,32 @@ export function beside([first, ...others]) {
   return first;
 }
 
-/** Gives a table the look of a kind. */
+// How the page shows a table of that name; others are plain.
+const LOOKS = {
+  neighbors: "whole", suppressed: "whole", positions: "whole", comparison: "versus whole", "hub-aware": "versus hubs whole", why: "sources",
+  attention: "heat", pattern: "heat pattern", written: "heat pattern", attended: "heat pattern", within: "within", journey: "stages", mixing_at: "stages",
+};
+
+/** A table as the page shows it: its head that is chosen pressed, its numbers as bars or grounds. */
+export function dressed(sheet, head = null) {
+  const name = sheet.dataset.sheet;
+  const look = LOOKS[name] ?? "";
+  looks(choosable(sheet, head), look);
+  for (const lead of sheet.querySelectorAll(".hs-lead")) lead.className = "says";
+  if (look.includes("pattern")) tilted(sheet);
+  if (look.includes("heat")) return name === "written" ? grounded(sheet, 0.5, " (by chance)") : grounded(sheet);
+  return ["within", "stages"].includes(look) || !sheet.querySelector("tbody [data-value]") ? sheet : barred(sheet);
+}
+
+/** Gives a table the look of a kind, and its numbers a short form for where there is hardly room. */
 export function looks(sheet, kind) {
+  for (const cell of sheet.querySelectorAll("td.hs-number[data-value]")) cell.dataset.short = short(Number(cell.dataset.value));
   sheet.querySelector("table").className = kind;
   return sheet;
 }
 
 /** Turns the titles that stand for heads into buttons that choose them, or let them go. */
-export function choosable(sheet, chosen) {
+function choosable(sheet, chosen) {
   for (const title of sheet.querySelectorAll("thead th[data-head]")) {
     const head = Number(title.dataset.head);
     title.replaceChildren(...title.querySelectorAll(".hs-before"), h("button", { type: "button", class: "head", "data-choose": head, "aria-pressed": String(head === chosen) }, h("span", {}, "head "), head));
@@ -81,22 +99,22 @@ export function bars(sheet) {
 }
 
 /** A table with bars, and below it what they show. */
-export function barred(sheet) {
+function barred(sheet) {
   sheet.querySelector(".hs-scroll").after(h("p", { class: "legend" }, bars(sheet)));
   return sheet;
 }
 
 /** Grounds as strong as the numbers of a table, and what they show; up to `least` they are clear. */
-export function grounded(sheet, least = 0, says = "") {
+function grounded(sheet, least = 0, says = "") {
   const cells = [...sheet.querySelectorAll("tbody td[data-value]")];
   const most = Math.max(least, ...cells.map((cell) => Number(cell.dataset.value)));
   for (const cell of cells) cell.style.setProperty("--heat", `${most > least ? Math.round(Math.max(0, 100 * (Number(cell.dataset.value) - least)) / (most - least)) : 0}%`);
-  sheet.querySelector(".hs-scroll").after(h("p", { class: "legend" }, `Ground: clear ${least ? "up to" : "at"} ${distance(least).replace(".000", "")}${says}, full at ${distance(most)} (the largest here).`));
+  sheet.querySelector(".hs-scroll").after(h("p", { class: "legend" }, `Ground: clear ${least ? "up to" : "at"} ${distance(least)}${says}, full at ${distance(most)} (the largest here).`));
   return sheet;
 }
 
 /** Titles of columns on their sides, where there are many. */
-export function tilted(sheet) {
+function tilted(sheet) {
   for (const title of sheet.querySelectorAll("thead th:not(:first-child)")) {
     title.replaceChildren(h("div", { class: "tilted" }, [...title.childNodes]));
   }

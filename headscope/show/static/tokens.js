@@ -1,8 +1,8 @@
 // The tokens of the text as buttons.
 import { h, label } from "./dom.js";
 
-/** One button for each token, the selected one pressed. */
-export function buttons(tokens, selected) {
+/** One button for each token; `press` tells which is selected. */
+export function buttons(tokens) {
   return tokens.map((token) =>
     h(
       "button",
@@ -12,8 +12,6 @@ export function buttons(tokens, selected) {
         "data-id": token.id,
         "data-position": token.position,
         "data-label": token.label,
-        "aria-pressed": String(token.position === selected),
-        tabindex: token.position === selected ? "0" : "-1",
         title: `position ${token.position}, id ${token.id}${token.special ? ", added by the tokenizer" : ""}`,
       },
       label(token.label),
@@ -22,7 +20,15 @@ export function buttons(tokens, selected) {
   );
 }
 
-/** The selected token in words. */
-export function selection(token) {
-  return [h("strong", {}, label(token.label)), ` is selected: position ${token.position}, id ${token.id}.`];
+/** Presses the button of `token` in `group`, and says in `place` that it is selected. */
+export function press(group, token, place) {
+  for (const button of group.children) {
+    const pressed = Number(button.dataset.position) === token.position;
+    button.setAttribute("aria-pressed", String(pressed));
+    button.tabIndex = pressed ? 0 : -1;
+    if (!pressed) continue;
+    group.scrollTop = button.offsetTop - (group.clientHeight - button.offsetHeight) / 2;
+    group.scrollLeft = button.offsetLeft - (group.clientWidth - button.offsetWidth) / 2;
+  }
+  place.replaceChildren(h("strong", {}, label(token.label)), ` is selected: position ${token.position}, id ${token.id}.`);
 }

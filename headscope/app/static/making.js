@@ -1,0 +1,84 @@
+// Work that takes its time (the reference “isolated”, a map, a test): how far it is, and a way to stop it.
+import { get, leave, post, said } from "./api.js";
+import { button, byId, h } from "./dom.js";
+
+const EVERY = 500; // milliseconds
+
+/** Whether work has not come to its end. */
+const goes = (work) => ["waiting", "working"].includes(work?.state);
+
+/** How far work is, as a bar. */
+const bar = ({ title, total, done }) => h("progress", { "aria-label": title, ...(total && { max: total, value: done }) });
+
+/** Says something above the view, with a button that does something about it; what is there stays in sight if it stands `beside`. */
+export function tell(says, can, act, beside = false) {
+  byId("making").replaceChildren(h("p", {}, says), button(can, act));
+  byId("making").classList.toggle("beside", beside);
+  byId("making").hidden = false;
+}
+
+/** Shows how far the work of `answer` is until it is ready (true), was stopped or failed (false); `signal` takes it off the page. */
+export async function made(answer, signal) {
+  let told = answer.map ?? answer.isolated;
+  const path = answer.map ? `map/${told.key}` : `isolated?what=${told.what}`;
+  const [place, far, sentence] = [byId("making"), bar(told), h("p", {})];
+  const waits = new AbortController(); // until the work has ended, or another view is asked for, or the page is left
+  const go = () => leave(path).catch(() => { /* it ends by itself */ });
+  tell(told.title, "Stop", ({ target }) => {
+    target.disabled = true;
+    leave(path).then((left) => { told = left; waits.abort(); }, () => { target.disabled = false; });
+  });
+  place.lastChild.before(far, sentence);
+  signal.addEventListener("abort", go, { signal: waits.signal });
+  addEventListener("pagehide", go, { signal: waits.signal });
+  signal.addEventListener("abort", () => { place.hidden = true; waits.abort(); }, { once: true });
+  byId("status").textContent = told.title; // said aloud once; the numbers are not
+  while (!waits.signal.aborted && goes(told)) {
+    if (told.total) Object.assign(far, { max: told.total, value: told.done });
+    sentence.textContent = told.says;
+    await new Promise((later) => setTimeout(later, EVERY));
+    if (signal.aborted) return false;
+    told = await get(path, signal);
+  }
+  waits.abort();
+  byId("status").textContent = "";
+  place.hidden = told.state === "ready";
+  if (told.state === "ready") return true;
+  const here = place.contains(document.activeElement);
+  return new Promise((asked) => {
+    tell(told.says, "Go on", () => { byId("view").focus(); asked(true); });
+    signal.addEventListener("abort", () => asked(false), { once: true });
+    if (here) place.lastChild.focus();
+  });
+}
+
+let followed = false; // whether a test is asked after, whatever view is looked at
+
+/** Fills the place for the test of the server's own model in the view that is shown, if there is one; `again` shows the view anew once there is a survey. */
+export function testIt(server, again) {
+  const place = [...document.querySelectorAll("#test-it")].find((one) => one.checkVisibility());
+  const { survey, testing } = server.survey;
+  const going = goes(testing);
+  if (going && !followed) follow(server, again);
+  if (!place || survey || !testing) return;
+  const focused = place.contains(document.activeElement);
+  const act = async ({ target }) => {
+    target.disabled = true;
+    server.survey = await (going ? leave : post)("survey/test").catch((fault) => ({ ...server.survey, testing: { ...testing, says: said(fault) } }));
+    testIt(server, again);
+  };
+  const can = testing.can && button(testing.can, act, { class: going ? "quiet" : "primary" });
+  place.replaceChildren(...[going && bar(testing), can, h("p", { class: "says" }, testing.says)].filter(Boolean));
+  if (focused) place.querySelector("button")?.focus(); // it is still the same
+}
+
+async function follow(server, again) {
+  followed = true;
+  while (goes(server.survey.testing)) {
+    await new Promise((later) => setTimeout(later, 1000));
+    server.survey = await get("survey").catch((fault) => said(fault) && server.survey); // it is asked again
+    testIt(server, again);
+  }
+  followed = false;
+  if (server.survey.survey) again();
+}
