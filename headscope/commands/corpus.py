@@ -36,10 +36,10 @@ from headscope.question.model_choice import ModelChoice
 
 def survey(
     texts: Annotated[
-        list[str] | None, typer.Argument(help="Files and directories of texts; - is standard input.")
+        list[str] | None, typer.Argument(help="Files and directories of texts, s3://… too; - is standard input.")
     ] = None,
     output: Annotated[
-        str | None, typer.Option("--output", "-o", help="The survey's directory; an unfinished one goes on.")
+        str | None, typer.Option("--output", "-o", help="The survey's directory, or s3://…; an unfinished one goes on.")
     ] = None,
     model: Model = None,
     revision: Revision = None,
@@ -92,9 +92,10 @@ def survey(
 ) -> None:
     """Measure a corpus: what every head's output is nearest to, and what of it differs from chance."""
     with needing("a survey needs", "survey"):
-        from headscope.studies.survey.run import Survey
+        from headscope.studies.survey.on_store import survey_in
     from headscope.corpus.run import WHOLE, Part
     from headscope.keep.files import directory_to_write
+    from headscope.keep.remote import is_remote
     from headscope.show.progress import watched
     from headscope.studies.survey.options import SurveyOptions, checked_nulls
     from headscope.studies.survey.plan import show
@@ -111,12 +112,15 @@ def survey(
     asked |= {"stream": stream, "format": text_format, "column": column, "document_column": document_column}
     options = SurveyOptions(**asked, shard_positions=shard_positions)  # checks them
     nulls = checked_nulls(null or ())
-    directory_to_write(output)
+    if not is_remote(output):
+        directory_to_write(output)
     with working("starting") as status:
         scope = open_scope(status, ModelChoice(model, revision, adapter, stack, device, dtype, quantize), memory)
         if "isolated" in options.references:
             isolate(status, scope)
-        prepared = Survey.prepare(scope, texts, output, options, part=here, say=lambda step: status.update(f"{step} …"))
+        prepared = survey_in(output).prepare(
+            scope, texts, output, options, part=here, say=lambda step: status.update(f"{step} …")
+        )
         status.update("planning …" if yes else "estimating the time …")
         plan = prepared.plan(nulls, 0.0) if yes else prepared.plan(nulls)
     say(show(plan, scope.card, output))
@@ -131,7 +135,7 @@ def survey(
 
 
 def _finish(directory: str, texts: list[str] | None, output: str | None) -> None:
-    from headscope.studies.survey.run import finish
+    from headscope.studies.survey.on_store import finish
 
     if texts or output is not None:
         raise InputError(f"--finish {directory} stands alone: it needs neither texts nor -o.")
@@ -141,17 +145,23 @@ def _finish(directory: str, texts: list[str] | None, output: str | None) -> None
 
 
 def _conclude(directory: str) -> None:
+    from headscope.keep.remote import is_remote
+    from headscope.studies.survey.away import brought
     from headscope.studies.survey.opened import notes_of
     from headscope.studies.survey.report.three_lines import of_directory
 
     say(f"Finished: {directory}/statistics.parquet")
-    for line in (*of_directory(directory), *notes_of(directory)):
-        say(line)
-    say(f"Next: headscope report {shlex.quote(directory)} -o {shlex.quote(f'{directory.rstrip(os.sep)}-report')}")
+    with brought([directory], shards=False) as (here,):
+        for line in (*of_directory(here), *notes_of(here)):
+            say(line)
+    report = f"{here.name if is_remote(directory) else directory.rstrip(os.sep)}-report"
+    say(f"Next: headscope report {shlex.quote(directory)} -o {shlex.quote(report)}")
 
 
 def report(
-    directories: Annotated[list[str], typer.Argument(metavar="DIR...", help="Directories of finished surveys.")],
+    directories: Annotated[
+        list[str], typer.Argument(metavar="DIR...", help="Directories of finished surveys, or s3://….")
+    ],
     output: Annotated[str, typer.Option("--output", "-o", help="Where the report is written: a directory.")],
 ) -> None:
     """Write a report on surveys: one HTML page, Markdown with figures as SVG files, and the numbers as CSV."""

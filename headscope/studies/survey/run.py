@@ -172,17 +172,25 @@ class Survey:
         """
         nulls, progress = checked_nulls(nulls), progress or Progress()
         warm_up(wait=True)
-        with held(self.directory, _PATIENCE):
-            work_of(self.directory).clean()
-            self._write_vocabulary()
-            write_bank(self.directory, self.census)
+        self.begin()
         stores = self._all(nulls)
         progress.step(doing, self._work(stores))
         for store in stores:
             self._measure(store, progress)
         if self.part == WHOLE:
             progress.say("computing the statistics")
-            _conclude(self.directory, nulls_there(self.directory, len(self.census.shards)))
+            self.conclude()
+
+    def begin(self) -> None:
+        """Put in order what lies beside the shards: what killed runs had begun, the bank, the vocabulary."""
+        with held(self.directory, _PATIENCE):
+            work_of(self.directory).clean()
+            self._write_vocabulary()
+            write_bank(self.directory, self.census)
+
+    def conclude(self) -> None:
+        """Compute the statistics, of the model and of every null that is there as a whole."""
+        _conclude(self.directory, nulls_there(self.directory, len(self.census.shards)))
 
     def _write_vocabulary(self) -> None:
         names = self.scope.bench.opened.names
@@ -229,8 +237,10 @@ class Survey:
     def _all(self, nulls: Sequence[Null]) -> list[Store]:
         """The model's shards, those of the nulls that are asked for, and of the nulls that are there already."""
         asked = [name for null in nulls for name in variants(null)]
-        names = dict.fromkeys([None, *asked, *nulls_there(self.directory, len(self.census.shards))])
-        return [self._stores.setdefault(name, Store(self.directory, name, self._by)) for name in names]
+        return self._stores_of([None, *asked, *nulls_there(self.directory, len(self.census.shards))])
+
+    def _stores_of(self, names: Sequence[str | None]) -> list[Store]:
+        return [self._stores.setdefault(name, Store(self.directory, name, self._by)) for name in dict.fromkeys(names)]
 
     def _notes(self, stores: Sequence[Store]) -> Iterator[str]:
         for store in stores:
