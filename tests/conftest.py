@@ -18,6 +18,7 @@ from filelock import FileLock
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 sys.path.insert(0, str(Path(__file__).parent))
+import stores
 import zoo
 
 from headscope import Scope
@@ -130,3 +131,25 @@ def stories() -> Scope:
     if not directory.is_dir():
         pytest.skip(f"no real decoder weights at {directory}")
     return Scope.from_pretrained(str(directory))
+
+
+@pytest.fixture(scope="session")
+def store() -> Iterator[str]:
+    """The address of an object store, with one bucket: texts."""
+    with stores.serving_s3() as address:
+        stores.make_bucket(address, "texts")
+        yield address
+
+
+@pytest.fixture
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a program for S3 looks for; no machine of a cloud is asked for more."""
+    for name, value in stores.CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def bucket(store: str, credentials: None, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, str], None]:
+    """The store is the one that is asked; how to put a folder there."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", store)
+    return lambda folder, url: stores.upload(store, folder, url)

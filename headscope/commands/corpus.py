@@ -38,12 +38,15 @@ from headscope.question.model_choice import ModelChoice
 
 def survey(
     texts: Annotated[
-        list[str] | None, typer.Argument(help="Files and directories of texts; - is standard input.")
+        list[str] | None, typer.Argument(help="Files and directories of texts, s3://… too; - is standard input.")
     ] = None,
     output: Annotated[
         str | None,
         typer.Option(
-            "--output", "-o", help="The survey's directory; an unfinished one goes on.", rich_help_panel=OUTPUT
+            "--output",
+            "-o",
+            help="The survey's directory, or s3://…; an unfinished one goes on.",
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
     model: Model = None,
@@ -138,11 +141,12 @@ def survey(
     """Measure a corpus: what every head's output is nearest to, and what of it differs from chance."""
     with needing("a survey needs", "survey"):
         from headscope.studies.survey.fleet import run_on
-        from headscope.studies.survey.run import Survey
+        from headscope.studies.survey.on_store import survey_in
     from headscope.corpus.fleet.asked import Fleet
     from headscope.corpus.fleet.cluster import connected
     from headscope.corpus.run import WHOLE, Part
     from headscope.keep.files import directory_to_write
+    from headscope.keep.remote import is_remote
     from headscope.show.progress import watched
     from headscope.studies.survey.options import SurveyOptions, checked_nulls
     from headscope.studies.survey.plan import show
@@ -159,9 +163,15 @@ def survey(
     asked |= {"stream": stream, "format": text_format, "column": column, "document_column": document_column}
     options = SurveyOptions(**asked, shard_positions=shard_positions)  # checks them
     nulls = checked_nulls(null or ())
-    directory_to_write(output)
+    if not is_remote(output):
+        directory_to_write(output)
     choice = ModelChoice(model, revision, adapter, stack, device, dtype, quantize)
     fleet = None if engine is None else Fleet(workers, cpus_per_worker, gpus_per_worker, address)
+    if fleet is not None and is_remote(output):
+        raise InputError(
+            f"the workers of a cluster write into a directory that all of them see, and {output} is on an object "
+            "store: give such a directory, or leave out --engine and give every machine its --part."
+        )
     with ExitStack() as until_the_end:
         with working("starting") as status:
             cluster = None
@@ -172,7 +182,7 @@ def survey(
             scope = open_scope(status, choice if cluster is None else replace(choice, device="cpu"), memory)
             if "isolated" in options.references and cluster is None:
                 isolate(status, scope)
-            prepared = Survey.prepare(
+            prepared = survey_in(output).prepare(
                 scope, texts, output, options, part=here, say=lambda step: status.update(f"{step} …")
             )
             quick = yes or cluster is not None
@@ -197,7 +207,7 @@ def survey(
 
 
 def _finish(directory: str, texts: list[str] | None, output: str | None) -> None:
-    from headscope.studies.survey.run import finish
+    from headscope.studies.survey.on_store import finish
 
     if texts or output is not None:
         raise InputError(f"--finish {directory} stands alone: it needs neither texts nor -o.")
@@ -207,17 +217,23 @@ def _finish(directory: str, texts: list[str] | None, output: str | None) -> None
 
 
 def _conclude(directory: str) -> None:
+    from headscope.keep.remote import is_remote
+    from headscope.studies.survey.away import brought
     from headscope.studies.survey.opened import notes_of
     from headscope.studies.survey.report.three_lines import of_directory
 
     say(f"Finished: {directory}/statistics.parquet")
-    for line in (*of_directory(directory), *notes_of(directory)):
-        tell(line)
-    say(f"Next: headscope report {shlex.quote(directory)} -o {shlex.quote(f'{directory.rstrip(os.sep)}-report')}")
+    with brought([directory], shards=False) as (here,):
+        for line in (*of_directory(here), *notes_of(here)):
+            tell(line)
+    report = f"{here.name if is_remote(directory) else directory.rstrip(os.sep)}-report"
+    say(f"Next: headscope report {shlex.quote(directory)} -o {shlex.quote(report)}")
 
 
 def report(
-    directories: Annotated[list[str], typer.Argument(metavar="DIR...", help="Directories of finished surveys.")],
+    directories: Annotated[
+        list[str], typer.Argument(metavar="DIR...", help="Directories of finished surveys, or s3://….")
+    ],
     output: Annotated[str, typer.Option("--output", "-o", help="Where the report is written: a directory.")],
 ) -> None:
     """Write a report on surveys: one HTML page, Markdown with figures as SVG files, and the numbers as CSV."""

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from headscope.errors import InputError, cut
+from headscope.keep.remote import refuse_remote
 
 _KINDS = {
     stat.S_IFDIR: "a directory",
@@ -46,6 +47,7 @@ def file_to_write(path: str | Path) -> Path:
 
 def directory_to_write(path: str | Path) -> Path:
     """`path`, where it is a directory that can be written, or can be made one; InputError elsewhere."""
+    refuse_remote([path], "this command writes")
     shown, place = repr(str(path)), utf_8(path)
     mode = _mode(place)
     if mode is not None and not stat.S_ISDIR(mode):

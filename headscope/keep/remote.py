@@ -60,13 +60,10 @@ def refuse_remote(paths: Iterable[str | Path], who: str) -> None:
 
     >>> refuse_remote(["s3://bucket/texts"], "claims read")
     Traceback (most recent call last):
-    headscope.errors.InputError: s3://bucket/texts is on an object store, and claims read files of this machine only: \
-copy them here.
+    headscope.errors.InputError: s3://bucket/texts is on an object store, and claims read files of this machine only.
     """
     for path in filter(is_remote, paths):
-        raise InputError(
-            f"{RemotePath.of(path)} is on an object store, and {who} files of this machine only: copy them here."
-        )
+        raise InputError(f"{RemotePath.of(path)} is on an object store, and {who} files of this machine only.")
 
 
 @dataclass(frozen=True)
@@ -91,6 +88,10 @@ class RemoteFile:
         """Read it, so many bytes at a time at least (−1: many). InputError for what keeps it from being read."""
         assert mode == "rb", "it is only read"
         return io.BufferedReader(_Reading(self.url), _BLOCK if buffering < 0 else buffering)
+
+    def absolute(self) -> RemoteFile:
+        """Itself: an address is the same wherever one stands."""
+        return self
 
     def __str__(self) -> str:
         return self.url
@@ -122,6 +123,41 @@ class RemotePath:
 
     def __str__(self) -> str:
         return self.url
+
+    @property
+    def name(self) -> str:
+        """The last part of the address."""
+        return self.url.rpartition("/")[2]
+
+    def read(self) -> bytes | None:
+        """All that is in the file; None where there is none. InputError where that cannot be asked."""
+        found = self.file()
+        if found is None:
+            return None
+        with found.open() as file:
+            return file.read()
+
+    def write(self, what: bytes | Path) -> None:
+        """Put bytes, or what is in a file here, there: whole or not at all, in the place of what was there.
+
+        Raises InputError where the store does not take it.
+        """
+        import pyarrow as pa
+
+        # In one piece, so that nothing can fail, or be ended, between two of them, and leave a part as the whole.
+        data = pa.py_buffer(what) if isinstance(what, bytes) else _mapped(what)
+        with told(self.url, "written"):
+            filesystem, key = _filesystem(self.url)
+            stream = filesystem.open_output_stream(key)
+            stream.write(data)
+            stream.close()
+
+    def remove(self) -> None:
+        """Remove the file; nothing where it is gone already. InputError where the store does not let it go."""
+        with told(self.url, "written"):
+            filesystem, key = _filesystem(self.url)
+            if filesystem.get_file_info(key).is_file:
+                filesystem.delete_file(key)
 
     def file(self) -> RemoteFile | None:
         """The file that is there; None where there is none. InputError where that cannot be asked."""
@@ -184,6 +220,15 @@ class _Reading(io.RawIOBase):
         if not self.closed:
             self._file.close()
         super().close()
+
+
+def _mapped(path: Path) -> Any:
+    import pyarrow as pa
+
+    if path.stat().st_size == 0:  # nothing is no memory
+        return pa.py_buffer(b"")
+    with pa.memory_map(str(path)) as file:
+        return file.read_buffer()
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 from headscope.errors import InputError
 from headscope.keep.files import UNFINISHED, remove, told, write_bytes
 from headscope.keep.lock import AT_WORK, LOCK, held
+from headscope.keep.remote import refuse_remote
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ class WorkDirectory:
             write_bytes(self.at(self.asked), question)
 
     def refuse_foreign(self) -> None:
-        """Raise InputError for a directory with other files in it than this work's."""
+        """Raise InputError for a directory with other files in it than this work's, and for one that is not here."""
+        refuse_remote([self.directory], "this keeps its work in")
         if self.directory.exists() and not self.directory.is_dir():
             raise InputError(f"{self.directory} is a file: name a directory.")
         if not self.directory.is_dir() or os.path.lexists(self.at(self.asked)):

@@ -19,27 +19,6 @@ from headscope.corpus.texts import Unreadable
 from headscope.errors import InputError
 
 
-@pytest.fixture(scope="module")
-def store():
-    with stores.serving_s3() as address:
-        stores.make_bucket(address, "texts")
-        yield address
-
-
-@pytest.fixture
-def credentials(monkeypatch):
-    for name, value in stores.CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-
-
-@pytest.fixture
-def bucket(store, credentials, monkeypatch):
-    """The store with one bucket, and how to put a folder there."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", store)
-    return lambda folder, url: stores.upload(store, folder, url)
-
-
 @pytest.fixture
 def folder(tmp_path):
     """Files of every format, of which some hold what cannot be read."""

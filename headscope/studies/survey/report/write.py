@@ -17,6 +17,7 @@ from headscope.show.charts.chart import Cell
 from headscope.show.document import Items, Report, Section
 from headscope.show.files import FOLDERS, write_document
 from headscope.show.rows import csv_table
+from headscope.studies.survey.away import brought
 from headscope.studies.survey.opened import OpenedSurvey, open_surveys
 from headscope.studies.survey.report import concluded, method, sections
 from headscope.studies.survey.report.contrasts import Contrast, contrasts, pairs, unpaired
@@ -40,11 +41,12 @@ def write_report(
     """
     out = directory_to_write(output)
     _refuse_foreign(out)
-    surveys = _told_apart(open_surveys(directories))
-    found = list(contrasts(surveys, [pair for pair in pairs(surveys) if unpaired(surveys, pair) is None]))
-    report = _report(surveys, found, say)
-    say("writing")
-    return write_document(out, "report", report, _numbers(surveys, found))
+    with brought(directories) as here:
+        surveys = _told_apart(open_surveys(here))
+        found = list(contrasts(surveys, [pair for pair in pairs(surveys) if unpaired(surveys, pair) is None]))
+        report = _report(surveys, found, say)
+        say("writing")
+        return write_document(out, "report", report, _numbers(surveys, found))
 
 
 def _report(surveys: Mapping[str, OpenedSurvey], found: Sequence[Contrast], say: Callable[[str], None]) -> Report:

@@ -1,0 +1,128 @@
+"""A survey on an object store is the survey of a directory here, whoever makes it, and whatever ends them."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import zoo
+from aside import HEADSCOPE, Program
+
+from headscope.corpus.run import Part
+from headscope.errors import InputError
+from headscope.keep.checksums import CHECKSUMS
+from headscope.keep.published import PublishedDirectory
+from headscope.keep.remote import RemotePath
+from headscope.studies.survey.away import brought
+from headscope.studies.survey.on_store import SurveyOnStore, finish, survey_in
+from headscope.studies.survey.opened import open_survey
+from headscope.studies.survey.options import SurveyOptions
+from headscope.studies.survey.run import Survey
+from tests.studies.survey.corpora import sentences, statistics, surveyed, table, written
+
+pytestmark = pytest.mark.slow
+
+SHARDS = {"shard_positions": 30}
+TABLES = ("texts", "tokens", "patterns", "rows")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return written(tmp_path / "texts.txt", sentences(8), every=2)
+
+
+@pytest.fixture
+def address(bucket, request):
+    return f"s3://texts/{request.node.name}/s"
+
+
+def on_store(scope, path, address, part=None, nulls=()):
+    assert survey_in(address) is SurveyOnStore
+    survey = SurveyOnStore.prepare(scope, [path], address, SurveyOptions(**SHARDS), part=part or Part())
+    survey.run(nulls)
+    return survey
+
+
+def published(address):
+    return PublishedDirectory(RemotePath.of(address), CHECKSUMS).folders("shards")
+
+
+def same(address, whole):
+    with brought([address]) as (here,):
+        for name in TABLES:
+            one, other = (table(of, name).drop(columns="source", errors="ignore") for of in (here, whole))
+            assert one.equals(other)  # but for where the texts are said to come from
+        assert statistics(here).equals(statistics(whole))
+        assert open_survey(here).nulls == open_survey(whole).nulls
+
+
+def test_a_survey_on_a_store_is_the_one_of_a_directory_here(scope_of, path, tmp_path, address):
+    scope = scope_of("bert")
+    on_store(scope, path, address, nulls=["labels"])
+    same(address, surveyed(scope, path, tmp_path / "whole", nulls=["labels"], **SHARDS))
+
+
+def test_parts_with_texts_from_the_store_need_no_model_to_be_finished(scope_of, path, tmp_path, address, bucket):
+    scope = scope_of("bert")
+    texts = f"{address}-texts"
+    (tmp_path / "up").mkdir()
+    bucket(written(tmp_path / "up" / "texts.txt", sentences(8), every=2).parent, texts)
+    first = on_store(scope, texts, address, Part(2, 2))
+    assert not list((first.directory / "shards").iterdir())  # what is published needs no room here
+    with pytest.raises(InputError, match=rf"^{address} is not finished: \d of \d shards are not there \(0"):
+        finish(address)
+    on_store(scope, texts, address, Part(1, 2))
+    finish(address)
+    same(address, surveyed(scope, path, tmp_path / "whole", **SHARDS))
+
+
+def test_two_parts_at_once_of_which_one_is_killed_and_begun_again(path, tmp_path, address):
+    model = zoo.save("bert", tmp_path / "model")
+
+    def begun(number):
+        command = ["survey", path, "--model", model, "--shard-positions", 15, "-o", address, "--part", f"{number}/2"]
+        return Program(HEADSCOPE, *command, folder=tmp_path / f"said-{number}")
+
+    runs = {number: begun(number) for number in (1, 2)}
+    runs[2].until(lambda: len(published(address)) > 2)
+    runs[2].kill()
+    runs[2].wait()
+    runs[2] = begun(2)
+    for run in runs.values():
+        assert run.wait() == 0, run.err
+    shutil.rmtree(model)
+    done = Program(HEADSCOPE, "survey", "--finish", address, folder=tmp_path / "finishing")
+    assert done.wait() == 0, done.err
+    assert f"Finished: {address}/statistics.parquet" in done.out + done.err
+    model = zoo.save("bert", tmp_path / "model")
+    command = ["survey", path, "--model", model, "--shard-positions", 15, "-o", tmp_path / "whole"]
+    alone = Program(HEADSCOPE, *command, folder=tmp_path / "alone")
+    assert alone.wait() == 0, alone.err
+    same(address, tmp_path / "whole")
+
+
+def test_a_damaged_shard_is_named_and_measured_again(scope_of, path, tmp_path, address):
+    scope = scope_of("bert")
+    on_store(scope, path, address, Part(1, 1))
+    there = PublishedDirectory(RemotePath.of(address), CHECKSUMS)
+    file = there.published("shards/00001").files["rows.parquet"]
+    with file.open() as opened:
+        spoiled = bytearray(opened.read())
+    spoiled[len(spoiled) // 2] ^= 1
+    RemotePath(file.url).write(bytes(spoiled))
+    with pytest.raises(InputError, match=r"1 of \d+ shards are not there \(1\)"):
+        finish(address)
+    on_store(scope, path, address)
+    same(address, surveyed(scope, path, tmp_path / "whole", **SHARDS))
+
+
+def test_another_survey_and_other_files_are_refused_by_the_address(scope_of, path, tmp_path, address):
+    scope = scope_of("bert")
+    RemotePath.of(f"{address}-other/file").write(b"x")
+    with pytest.raises(InputError, match=rf"^{address}-other holds other files \({address}-other/file\)"):
+        on_store(scope, path, f"{address}-other")
+    on_store(scope, path, address, Part(1, 2))
+    with pytest.raises(InputError, match=rf"^{address} holds another survey: texts\.sha256"):
+        on_store(scope, written(tmp_path / "others.txt", sentences(8, seed=1)), address)
+    with pytest.raises(InputError, match="this keeps its work in files of this machine only"):
+        Survey.prepare(scope, [path], address, SurveyOptions(**SHARDS))
