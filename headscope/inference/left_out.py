@@ -20,7 +20,18 @@ from headscope.inference.bootstrap import Array
 from headscope.inference.estimates import Estimate
 from headscope.inference.studentised import FEWEST, FEWEST_TESTED, Studentised
 
-__all__ = ["FEWEST", "FEWEST_TESTED", "MOST", "ROUNDING", "Jackknifed", "changed", "folded", "mean_by", "mean_of"]
+__all__ = [
+    "FEWEST",
+    "FEWEST_TESTED",
+    "MOST",
+    "ROUNDING",
+    "Jackknifed",
+    "changed",
+    "folded",
+    "group_count",
+    "mean_by",
+    "mean_of",
+]
 T = TypeVar("T", float, Array)
 ROUNDING = 1e-6  # of figures made of float32 numbers: a difference of less is none, however steady
 MOST = 1000  # groups that figures are kept without
@@ -141,6 +152,15 @@ def mean_of(parts: Sequence[Jackknifed[T]]) -> Jackknifed[T]:
     2.5
     """
     return changed(lambda *values: sum(values) / len(values), *parts)
+
+
+def group_count(documents: int) -> int:
+    """How many groups so many documents are, see `folded`.
+
+    >>> group_count(30), group_count(200_000)
+    (30, 1000)
+    """
+    return min(documents, MOST)
 
 
 def folded(documents: NDArray[np.int64], count: int) -> NDArray[np.int64]:

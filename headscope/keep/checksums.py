@@ -36,6 +36,14 @@ def made_of(folder: Path) -> Any:
     return json.loads(read_small(folder / CHECKSUMS)).get(_MADE)
 
 
+def sealed_names(folder: Path) -> tuple[str, ...]:
+    """The files that a folder was sealed with; none where its checksums cannot be read."""
+    try:
+        return tuple(json.loads(read_small(folder / CHECKSUMS))["files"])
+    except (InputError, ValueError, RecursionError, LookupError, TypeError):
+        return ()
+
+
 def outline_fault(folder: Path, names: Sequence[str], about: Mapping[str, Any]) -> str | None:
     """What of a sealed folder shows, without a look into its tables, that it is not what was written; None: nothing."""
     try:

@@ -11,8 +11,8 @@ from headscope.inference.bootstrap import Array
 from headscope.inference.left_out import Jackknifed, changed
 from headscope.question.kinds import KINDS
 from headscope.reading.patterns import PATTERN
-from headscope.studies.survey.sums import Totals
 from headscope.studies.survey.tables import MATCHED, SIGNALS
+from headscope.studies.survey.totals import Totals
 
 
 @dataclass(frozen=True)

@@ -354,7 +354,7 @@ def finish(directory: str | Path) -> None:
     shards = len(survey_manifest(where)["shards"])
     stores = [Store(where), *nulls_begun(where)]
     for store in stores:
-        left = [index for index in range(shards) if not store.has(index)]
+        left = [index for index in range(shards) if not store.is_there(index)]
         if left:
             more = f", and {len(left) - _NAMED:,} more" if len(left) > _NAMED else ""
             of = "" if store.null is None else f" of the null {store.null}"

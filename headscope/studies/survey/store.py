@@ -13,18 +13,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headscope.corpus.census import Census
+from headscope.corpus.genres import matched
 from headscope.errors import InputError
-from headscope.keep.checksums import CHECKSUMS, content_fault, made_of, outline_fault, seal
+from headscope.keep.checksums import CHECKSUMS, content_fault, made_of, outline_fault, seal, sealed_names
 from headscope.keep.files import told, whole_folder
 from headscope.keep.lock import making
 from headscope.keep.record import identity
 from headscope.keep.rows import write_table
 from headscope.question.choices import NULLS
 from headscope.studies.survey import tables
+from headscope.studies.survey.kept_sums import SUMS, is_current, opened_sums, write_sums
 from headscope.studies.survey.made import Made, record_fault, refuse_mixtures
 from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.nulls import moves_streams, variants
+from headscope.studies.survey.pieces import Piece, pieces_of
 from headscope.studies.survey.shape import shape_fault
+from headscope.studies.survey.summing import Summer, Summing
+from headscope.studies.survey.tables import MATCHED
 
 VOCABULARY, BANK, MATCHED_BANK = "vocabulary.parquet", "bank.parquet", "bank_matched.parquet"
 
@@ -87,6 +92,7 @@ class Store:
         self.directory, self.null, self._by = directory, null, by
         self.folder = directory / "shards" if null is None else directory / "nulls" / null / "shards"
         self._faults: dict[int, str | None] = {}
+        self._summed: dict[int, bool] = {}  # whether its sums were kept
 
     def shard(self, index: int) -> Path:
         """The folder of a shard."""
@@ -114,6 +120,41 @@ class Store:
         self._refuse(index, self._outline_fault(index))
         return self.shard(index)
 
+    def is_there(self, index: int) -> bool:
+        """The same of `has`, without a look into the tables: the sizes of all are what was written."""
+        return self.shard(index).is_dir() and self._outline_fault(index) is None
+
+    @cached_property
+    def pieces(self) -> list[Piece]:
+        """What its statistics are made of."""
+        return pieces_of(self._manifest, self.null)
+
+    @cached_property
+    def summing(self) -> Summing:
+        """What its tables are summed by; InputError where vocabulary or bank are not there."""
+        banks = {"": read_bank(self.directory)}
+        if matched(self._manifest["texts"].get("genres")):
+            banks[MATCHED] = read_matched_bank(self.directory)
+        return Summing.of(self._manifest, read_vocabulary(self.directory), banks)
+
+    def opened(self, index: int) -> AbstractContextManager[Summer]:
+        """The sums of a shard: as they were kept, or of its tables, where it has none or those of another version.
+
+        Every byte that they come from is looked at once. InputError, naming it, where the shard is not there or is not
+        what was written.
+        """
+        if index not in self._summed:
+            folder = self.outlined(index)
+            if kept := SUMS in sealed_names(folder):
+                self._refuse(index, content_fault(folder, [SUMS]))
+                kept = is_current(folder / SUMS)
+            if not kept:
+                self._refuse(index, self._fault(index))
+            self._summed[index] = kept
+        if self._summed[index]:
+            return opened_sums(self.shard(index) / SUMS, self.pieces)
+        return self.summing.opened(self.shard(index))
+
     def named(self, index: int, fault: str) -> str:
         """A fault of a shard, in words."""
         return f"{self._name(index)} is damaged ({fault})"
@@ -123,7 +164,7 @@ class Store:
         return {
             self._name(index): self._made(index)
             for index in range(len(self._manifest["shards"]))
-            if self._is_outlined(index)
+            if self.is_there(index)
         }
 
     @contextmanager
@@ -143,9 +184,12 @@ class Store:
             with closing(Sink(folder, self.directory)) as sink:
                 yield sink
             with told(self.directory):
+                with self.summing.opened(folder) as summer:
+                    write_sums(folder / SUMS, ((piece, summer(piece)) for piece in self.pieces))
                 by = None if self._by is None else self._by.record()
-                seal(folder, self._tables, self._about(index), folder / CHECKSUMS, by)
+                seal(folder, [*self._tables, SUMS], self._about(index), folder / CHECKSUMS, by)
         self._faults[index] = None
+        self._summed.pop(index, None)
 
     @cached_property
     def _manifest(self) -> dict[str, Any]:
@@ -159,6 +203,10 @@ class Store:
     def _tables(self) -> list[str]:
         with_stream = self._manifest["options"]["stream"] and moves_streams(self.null)
         return [f"{name}.parquet" for name in ("texts", "tokens", "patterns", "rows", *["stream"] * with_stream)]
+
+    def _files(self, index: int) -> list[str]:
+        """The tables of a shard, and its sums: those of before have none."""
+        return [*self._tables, *[SUMS] * (SUMS in sealed_names(self.shard(index)))]
 
     def _about(self, index: int) -> dict[str, Any]:
         """What a shard's checksums say that it is."""
@@ -180,13 +228,13 @@ class Store:
             folder, names = self.shard(index), self._tables
             self._faults[index] = (
                 self._outline_fault(index)
-                or content_fault(folder, names)
+                or content_fault(folder, self._files(index))
                 or shape_fault(folder, names, self._manifest, index)
             )
         return self._faults[index]
 
     def _outline_fault(self, index: int) -> str | None:
-        fault = outline_fault(self.shard(index), self._tables, self._about(index))
+        fault = outline_fault(self.shard(index), self._files(index), self._about(index))
         if fault is None and (record := made_of(self.shard(index))) is not None:
             broken = record_fault(record)
             fault = None if broken is None else f"{CHECKSUMS} says nothing of where it was made: {broken}"
@@ -195,9 +243,6 @@ class Store:
     def _made(self, index: int) -> Made | None:
         record = made_of(self.shard(index))
         return None if record is None else Made.of_record(record)
-
-    def _is_outlined(self, index: int) -> bool:
-        return self.shard(index).is_dir() and self._outline_fault(index) is None
 
 
 def nulls_begun(directory: Path) -> list[Store]:

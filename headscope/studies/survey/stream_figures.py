@@ -10,8 +10,9 @@ from headscope.inference.bootstrap import Array
 from headscope.inference.estimates import median_of
 from headscope.inference.ranks import auc
 from headscope.studies.survey.figures import Figure, against_bank, against_zero, plain, without_interval
-from headscope.studies.survey.sums import CLASSES, Items, Membership, Totals, chances, lists, numbers
+from headscope.studies.survey.sums import Items, Membership, Summed, chances, lists, numbers
 from headscope.studies.survey.tables import MATCHED
+from headscope.studies.survey.totals import Tally
 
 KEYS = {
     "null": pa.string(),
@@ -25,27 +26,17 @@ _STEPPED = ("log_rank", "cosine")
 _PLAIN = ("norm", "overlap_before", "overlap_input")
 
 
-class Medians:
-    """The median own rank of every class, exactly: a count of every rank, which shards add to as they come."""
-
-    def __init__(self) -> None:
-        self._counts: NDArray[np.int64] | None = None  # [class, rank]
-
-    def add(self, membership: Membership, table: pa.Table) -> None:
-        """Add a shard's row group."""
-        rank = numbers(table, "own_rank")
-        token, column = membership.matrix.nonzero()
-        known = ~np.isnan(rank[token])
-        if self._counts is None:
-            self._counts = np.zeros((len(CLASSES), table["candidates"][0].as_py() + 1), dtype=np.int64)
-        where = (column[known] // len(membership.groups), rank[token][known].astype(np.int64))
-        np.add.at(self._counts, where, 1)
-
-    def figure(self, groups: NDArray[np.int64]) -> Figure:
-        """`median_rank`, without an interval."""
-        assert self._counts is not None, "there is a shard"
-        value = median_of(np.arange(self._counts.shape[1], dtype=np.float64), self._counts)
-        return without_interval("median_rank", self._counts.sum(1)[None].astype(float), value[None], groups)
+def ranks(membership: Membership, table: pa.Table, candidates: int) -> Summed:
+    """How often each own rank is there in every class of a row group: with it medians are exact."""
+    rank = numbers(table, "own_rank")
+    token, column = membership.matrix.nonzero()
+    known = ~np.isnan(rank[token])
+    class_of = column[known].astype(np.int64) // len(membership.groups)
+    of_token = rank[token][known].astype(np.int64)
+    if len(of_token) and (of_token.min() < 0 or of_token.max() > candidates):
+        raise ValueError(f"own_rank is from {of_token.min()} to {of_token.max()}, of {candidates} candidates")
+    where, counts = np.unique(class_of * (candidates + 1) + of_token, return_counts=True)
+    return Summed("ranks", "ranks", where, counts.astype(np.float64))
 
 
 def of_stage(here: pa.Table, before: pa.Table | None) -> tuple[Items, dict[str, Items]]:
@@ -94,12 +85,19 @@ def _of_rank(rank: Array, candidates: int, cosine: Array) -> dict[str, Array]:
     }
 
 
-def figures(sums: Totals, medians: Medians, first: bool) -> list[Figure]:
+def figures(tally: Tally, first: bool) -> list[Figure]:
     """The figures of one stage; the `first` has none before it."""
+    sums = tally.totals
     return [
         *(against_bank(sums, name, name) for name in _CHANCED),
         *(against_zero(sums, f"{name}_step", f"{name}_step", "stepped") for name in _STEPPED if not first),
         *(plain(sums, name, name, "all") for name in _PLAIN if not (first and name == "overlap_before")),
-        medians.figure(np.asarray(sums.ratio("auc_own", "known").groups)),
+        _median_rank(tally.ranks, np.asarray(sums.ratio("auc_own", "known").groups)),
         *(against_bank(sums, name, name, MATCHED) for name in _CHANCED if f"known_paired{MATCHED}" in sums),
     ]
+
+
+def _median_rank(counts: NDArray[np.int64], groups: NDArray[np.int64]) -> Figure:
+    """`median_rank` of every class, by how often each rank is there [class, rank]; without an interval."""
+    value = median_of(np.arange(counts.shape[1], dtype=np.float64), counts)
+    return without_interval("median_rank", counts.sum(1)[None].astype(float), value[None], groups)

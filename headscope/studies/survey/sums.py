@@ -1,9 +1,14 @@
-"""Sums over tokens, by class of token and by group: all that a figure and its interval are made of."""
+"""Sums over tokens, by class of token and by group: all that a figure and its interval are made of.
+
+Every number is put on a grid before it is summed, so that sums of float64 are exact: the same to the bit in any order,
+however the tokens fall into shards. The grid is finer than what is known of numbers that were float32.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +17,6 @@ from scipy import sparse
 
 from headscope.corpus.bank import ASKED
 from headscope.inference.bootstrap import Array
-from headscope.inference.left_out import Jackknifed
 from headscope.inference.ranks import auc
 from headscope.question.kinds import KINDS
 from headscope.reading.patterns import PATTERN
@@ -27,6 +31,26 @@ CLASSES: tuple[tuple[str, str], ...] = (
     *(("frequency", str(quarter)) for quarter in range(1, 5)),
     *(("position", band) for band in _POSITIONS),
 )
+
+GRID = 2.0**-31  # sums of such multiples are exact up to 2²², of a group that is: some million tokens of it
+_COARSER = {"norm": 2.0**-22}  # of numbers that are large: exact up to 2³¹
+N = TypeVar("N", bound=np.generic)
+Kind = Literal["own", "lent", "nearest", "ranks"]
+
+
+@dataclass(frozen=True)
+class Summed:
+    """One figure or count of one layer, summed: `sums` [head, class, group], or [1, class, group] of a count.
+
+    `own`: of the tokens of each group; `lent`: of what outputs of its texts lent to others as chance. `where` int64
+    [group]: which groups these are. Of `nearest` and `ranks`, which are counts [where] of no group, `where` is head ·
+    vocab_size + id of the nearest token, or class · (candidates + 1) + own rank.
+    """
+
+    name: str
+    kind: Kind
+    where: NDArray[np.int64]
+    sums: Array
 
 
 @dataclass(frozen=True)
@@ -45,7 +69,15 @@ class Membership:
         shape = (len(groups), len(CLASSES) * len(here))
         return cls(here, sparse.csr_array((np.ones(column.size), (item.ravel(), column.ravel())), shape=shape))
 
-    def sums(self, values: Array) -> Array:
+    def summed(self, items: Items, kind: Kind) -> Iterator[Summed]:
+        """The sums of all figures and counts of the items."""
+        for named in (items.values, {name: one[None] for name, one in items.counts.items()}):
+            if named:
+                values = np.stack([_on_grid(name, one) for name, one in named.items()])
+                for name, sums in zip(named, self._sums(values), strict=True):
+                    yield Summed(name, kind, self.groups, sums)
+
+    def _sums(self, values: Array) -> Array:
         """Sums of values [figure, head, item]: [figure, head, class, group]."""
         figures, heads, items = values.shape
         # Classes overlap, and there are many groups: one sparse product is all their sums at once.
@@ -59,11 +91,11 @@ def classes_of(tokens: pa.Table, quarter: NDArray[np.int64]) -> NDArray[np.int64
 
     `quarter` int64 [vocab_size]: the frequency class of every id.
     """
-    word = [WORD_CLASSES.index(name) for name in tokens["word_class"].to_pylist()]
+    word = _indices(tokens["word_class"], WORD_CLASSES)
     band = np.searchsorted(POSITION_BANDS, tokens["position"].to_numpy(), side="right")
     return np.stack([
         np.zeros(len(word), dtype=np.int64),
-        1 + np.array(word),
+        1 + word,
         1 + len(WORD_CLASSES) + quarter[tokens["id"].to_numpy()],
         1 + len(WORD_CLASSES) + 4 + band,
     ])  # fmt: skip
@@ -81,54 +113,11 @@ class Items:
     counts: dict[str, Array]  # [item]
 
 
-class Totals:
-    """Sums over all shards, by name: what each head's tokens have [head, class], and counts [1, class].
-
-    Each as it is and without each of so many groups, see `Jackknifed`.
-    """
-
-    def __init__(self, groups: int) -> None:
-        self._groups = groups
-        self._whole: dict[str, Array] = {}  # [head, class]
-        self._parts: dict[str, Array] = {}  # [head, class, group]
-        self._there: dict[str, NDArray[np.bool_]] = {}  # [class, group], where a text has some of it
-
-    def add(self, membership: Membership, items: Items) -> None:
-        """Add what a shard's tokens have."""
-        for names, values in self._summed(membership, items):
-            for name, sums in zip(names, values, strict=True):
-                self._part(name, sums)[:, :, membership.groups] += sums
-                self._whole[name] = self._whole.get(name, 0.0) + sums.sum(-1)
-                there = self._there.setdefault(name, np.zeros((sums.shape[1], self._groups), dtype=bool))
-                there[:, membership.groups] |= (sums > 0).any(0)
-
-    def lend(self, membership: Membership, items: Items) -> None:
-        """Add whose outputs some of that came from: what is gone with a document that lent them."""
-        for names, values in self._summed(membership, items):
-            for name, sums in zip(names, values, strict=True):
-                self._part(name, sums)[:, :, membership.groups] += sums
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._whole
-
-    def __getitem__(self, name: str) -> Jackknifed[Array]:
-        """The sums of one figure or count."""
-        whole = self._whole[name]
-        return Jackknifed(whole, whole[..., None] - self._parts[name], self._groups)
-
-    def ratio(self, top: str, bottom: str) -> Jackknifed[Array]:
-        """Σ top / Σ bottom of every head [head, class], nan where the class is empty; of the groups that have some."""
-        found = self[top] / self[bottom]
-        return replace(found, groups=self._there[bottom].sum(-1))
-
-    def _part(self, name: str, sums: Array) -> Array:
-        return self._parts.setdefault(name, np.zeros((*sums.shape[:2], self._groups)))
-
-    @staticmethod
-    def _summed(membership: Membership, items: Items) -> Iterator[tuple[list[str], Array]]:
-        for named in (items.values, {name: one[None] for name, one in items.counts.items()}):
-            if named:
-                yield list(named), membership.sums(np.stack(list(named.values())))
+def _on_grid(name: str, values: Array) -> Array:
+    """Every value as the nearest multiple of the grid; what divides by a power of two loses nothing."""
+    grid = _COARSER.get(name, GRID)
+    found: Array = np.rint(values / grid) * grid
+    return found
 
 
 def chances(table: pa.Table) -> list[tuple[str, str]]:
@@ -189,9 +178,16 @@ def _of_ranks(rank: Array, candidates: int) -> dict[str, Array]:
 
 
 def _kinds(table: pa.Table, heads: int) -> dict[str, Array]:
-    kind = table["kind"].combine_chunks()
-    kinds = np.array([KINDS.index(name) for name in kind.dictionary.to_pylist()])[kind.indices.to_numpy()]
+    kinds = _indices(table["kind"], KINDS)
     return {f"kind_{name}": _by_head((kinds == n) * 1.0, heads) for n, name in enumerate(KINDS)}
+
+
+def _indices(column: pa.ChunkedArray, names: Sequence[str]) -> NDArray[np.int64]:
+    """Which of the names each value of a column, which keeps them as a dictionary, is."""
+    of = column.combine_chunks()
+    known = np.array([names.index(name) for name in of.dictionary.to_pylist()], dtype=np.int64)
+    found: NDArray[np.int64] = known[of.indices.to_numpy()]
+    return found
 
 
 def _within(
@@ -223,6 +219,15 @@ def of_patterns(table: pa.Table, heads: int) -> Items:
     )
 
 
+def nearest(table: pa.Table, heads: int, vocab_size: int) -> Summed:
+    """How often each token of the vocabulary is the nearest, in every head of a row group; ValueError for other ids."""
+    ids = _by_head(table["nearest"].to_numpy().astype(np.int64), heads)
+    if ids.min() < 0 or ids.max() >= vocab_size:
+        raise ValueError(f"nearest has ids from {ids.min()} to {ids.max()}, and the vocabulary has {vocab_size}")
+    where, counts = np.unique(ids + vocab_size * np.arange(heads)[:, None], return_counts=True)
+    return Summed("nearest", "nearest", where, counts.astype(np.float64))
+
+
 def numbers(table: pa.Table, name: str) -> Array:
     """A column of numbers or truth values as float64; null is nan."""
     column = table[name]
@@ -241,7 +246,7 @@ def lists(table: pa.Table, name: str, heads: int = 1) -> Array:
     return found.reshape(heads, -1, ASKED)
 
 
-def _by_head(values: Array, heads: int) -> Array:
+def _by_head(values: NDArray[N], heads: int) -> NDArray[N]:
     return values.reshape(heads, -1)
 
 

@@ -27,7 +27,7 @@ from headscope.studies.survey.report.examples import examples
 from headscope.studies.survey.report.write import write_report
 from headscope.studies.survey.run import Survey
 from tests.studies.survey.corpora import sentences, statistics, surveyed, table, written
-from tests.studies.survey.damage import files, flip, make_to_fit, read_all, unseal
+from tests.studies.survey.damage import files, flip, make_to_fit, of_before, read_all, unseal
 
 TEXTS = sentences(12, seed=5)
 SHARDS = {"shard_positions": 36, "stream": True}
@@ -89,16 +89,27 @@ def test_a_flipped_bit_or_an_end_cut_off_is_noticed_or_changes_no_figure(finishe
 
 
 @pytest.mark.slow
-def test_every_bit_of_a_shards_table_counts(copy):
+@pytest.mark.parametrize("read", ["rows", "sums"])
+def test_every_bit_that_statistics_are_made_of_counts(copy, read):
     # Parquet alone lets many of these through, and reads other values.
-    path = copy / "shards" / "00001" / "rows.parquet"
+    if read == "rows":
+        of_before(copy)
+    path = copy / "shards" / "00001" / f"{read}.parquet"
     before, draw = path.read_bytes(), random.Random(0)
     for bit in draw.sample(range(8 * len(before)), 20):
         flip(path, bit)
-        with pytest.raises(InputError, match=r"shard 1 is damaged \(rows\.parquet is not what was written\)"):
+        with pytest.raises(InputError, match=rf"shard 1 is damaged \({read}\.parquet is not what was written\)"):
             tables_of_figures.compute(copy)
         path.write_bytes(before)
     tables_of_figures.compute(copy)
+
+
+def test_a_bit_of_a_table_that_statistics_do_not_read_moves_none(whole, copy):
+    path = copy / "shards" / "00001" / "rows.parquet"
+    flip(path, 4 * path.stat().st_size)
+    tables_of_figures.compute(copy, ("labels",))
+    flip(path, 4 * path.stat().st_size)
+    assert read_all(copy) == whole
 
 
 def exchange(copy: Path) -> None:
@@ -240,6 +251,7 @@ def test_the_checksums_are_those_of_the_files(finished):
 
 @pytest.mark.parametrize("table", ["rows", "tokens", "stream"])
 def test_a_table_of_other_columns_is_noticed_though_its_checksum_fits(copy, table):
+    of_before(copy)
     shutil.copy(copy / "shards" / "00000" / "patterns.parquet", copy / "shards" / "00001" / f"{table}.parquet")
     make_to_fit(copy)
     for reads in (tables_of_figures.compute, lambda directory: Surveyed(directory, "model"), read_all):
@@ -263,6 +275,7 @@ def test_a_table_of_other_rows_is_noticed_though_its_checksum_fits(copy):
 
 
 def test_nonsense_in_a_table_is_a_sentence_though_its_checksum_fits(copy):
+    of_before(copy)
     path = copy / "shards" / "00000" / "rows.parquet"
     with pq.ParquetFile(path) as file:
         groups = [file.read_row_group(n) for n in range(file.num_row_groups)]
@@ -276,7 +289,20 @@ def test_nonsense_in_a_table_is_a_sentence_though_its_checksum_fits(copy):
         tables_of_figures.compute(copy)
 
 
+@pytest.mark.parametrize("name", ["texts", "patterns", "sums"])
+def test_sums_that_are_none_are_a_sentence_though_their_checksum_fits(copy, name):
+    folder = copy / "shards" / "00000"
+    if name == "sums":  # its end is cut off
+        (folder / "sums.parquet").write_bytes((folder / "sums.parquet").read_bytes()[:-1])
+    else:
+        shutil.copy(folder / f"{name}.parquet", folder / "sums.parquet")
+    make_to_fit(copy)
+    with pytest.raises(InputError, match=r"the tables of .* are damaged \("):
+        tables_of_figures.compute(copy)
+
+
 def test_ids_that_no_token_has_are_a_sentence_though_their_checksum_fits(copy):
+    of_before(copy)
     path = copy / "shards" / "00000" / "tokens.parquet"
     tokens = pq.read_table(path)
     at = tokens.schema.get_field_index("id")

@@ -100,7 +100,6 @@ def repeated(survey, directory, times):
 @pytest.mark.slow
 def test_the_statistics_of_more_shards_take_no_more_memory(survey, tmp_path, monkeypatch):
     monkeypatch.setattr(left_out, "MOST", 64)  # groups, fewer than there are documents
-    monkeypatch.setattr(statistics, "MOST", 64)
     peaks, groups = [], []
     for times in (4, 10):  # above the number of shards whose memberships are kept
         directory, count = repeated(survey, tmp_path / str(times), times)
