@@ -30,7 +30,7 @@ from headscope.commands.options import (
     TextFormat,
     Truncate,
 )
-from headscope.commands.running import isolate, open_scope, print_answer, working
+from headscope.commands.running import going_on_later, isolate, open_scope, print_answer, working
 from headscope.commands.streams import complain, say, tell
 from headscope.errors import InputError, needing
 from headscope.question.model_choice import ModelChoice
@@ -38,14 +38,14 @@ from headscope.question.model_choice import ModelChoice
 
 def survey(
     texts: Annotated[
-        list[str] | None, typer.Argument(help="Files and directories of texts, s3://… too; - is standard input.")
+        list[str] | None, typer.Argument(help="Files and directories of texts, here or at s3://; - is standard input.")
     ] = None,
     output: Annotated[
         str | None,
         typer.Option(
             "--output",
             "-o",
-            help="The survey's directory, or s3://…; an unfinished one goes on.",
+            help="The survey's directory, here or at s3://; an unfinished one goes on.",
             rich_help_panel=OUTPUT,
         ),
     ] = None,
@@ -192,14 +192,14 @@ def survey(
             tell(line)
         if plan.shards > plan.done and not yes and sys.stdin.isatty():
             typer.confirm("Begin?", default=True, abort=True)
-        with watched() as progress:
+        with going_on_later("measured"), watched() as progress:
             if cluster is None:
                 losses = []
                 prepared.run(nulls, progress)
             else:
                 losses = run_on(cluster, prepared, choice, memory, nulls, progress)
     for loss in losses:
-        complain(f"{loss}.")
+        complain(f"{loss.rstrip('. ')}.")
     if here == WHOLE:
         _conclude(output)
     else:
@@ -232,7 +232,7 @@ def _conclude(directory: str) -> None:
 
 def report(
     directories: Annotated[
-        list[str], typer.Argument(metavar="DIR...", help="Directories of finished surveys, or s3://….")
+        list[str], typer.Argument(metavar="DIR...", help="Directories of finished surveys, here or at s3://.")
     ],
     output: Annotated[str, typer.Option("--output", "-o", help="Where the report is written: a directory.")],
 ) -> None:

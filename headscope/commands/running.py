@@ -37,12 +37,19 @@ def open_scope(status: Status, model: ModelChoice, memory: str | None = None) ->
 def isolate(status: Status, scope: Scope, what: What = "values") -> None:
     """Read every token alone, under a bar of its own; what an interruption leaves is not lost."""
     status.stop()
-    try:
+    with going_on_later("read"):
         scope.isolate(what=what)
-    except KeyboardInterrupt:
-        complain("stopped; what was read is kept, and the same command goes on from there.")
-        raise typer.Exit(130) from None
     status.start()
+
+
+@contextmanager
+def going_on_later(done: str) -> Iterator[None]:
+    """Around work that is kept piece by piece: Ctrl+C ends it with a sentence; `done` is what it does, in the past."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        complain(f"stopped; what was {done} is kept, and the same command goes on from there.")
+        raise typer.Exit(130) from None
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from headscope.commands.cli import app, main
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 GROUPS = {
     "look": ["Options", "The model", "The text", "What is compared", "What comes out"],
-    "survey": ["Options", "The model", "What is compared", "The texts", "What comes out"],
+    "survey": ["Options", "The model", "What is compared", "The texts", "What comes out", "Who measures"],
 }
 
 

@@ -102,6 +102,7 @@ def test_shards_of_rising_numbers_are_read_in_one_pass():
         ({"gpus": float("nan")}, "gpus per worker is nan"),
         ({"gpus": float("inf")}, "gpus per worker is inf"),
         ({"address": ""}, "the address is ''"),
+        ({"address": "local"}, "the address is 'local'"),
         ({"address": "ray://head:10001"}, "run the command on one of its machines"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from dataclasses import dataclass
 
@@ -36,7 +37,7 @@ class Fleet:
                 f"gpus per worker is {self.gpus!r}; it is a whole number from 0, or a share of one (.5: two workers "
                 "on each, whose memory nothing keeps apart)."
             )
-        if self.address is not None and (not self.address or "://" in self.address):
+        if self.address not in (None, "auto") and not re.fullmatch(r"[^\s/]+:\d{1,5}", str(self.address), re.ASCII):
             raise InputError(
                 f"the address is {cut(self.address)!r}; it is auto, or HOST:PORT of a Ray cluster that this machine is "
                 "in: run the command on one of its machines."

@@ -15,6 +15,7 @@ import zoo
 from headscope import Scope
 from headscope.commands.cli import main
 from headscope.studies.survey.report.three_lines import of_directory
+from headscope.studies.survey.run import Survey
 from tests.studies.survey.corpora import sentences, statistics, surveyed, table
 
 TEXTS = sentences(8)
@@ -71,6 +72,16 @@ def test_every_format_gives_the_same_figures(run, plain, tmp_path, kind):
     assert "1 shards in" in out
     assert "of disk" in out
     assert table(tmp_path / "s", "rows").equals(table(plain, "rows"))
+
+
+def test_ctrl_c_is_told_what_is_kept(run, tmp_path, monkeypatch):
+    def interrupted(self, *arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Survey, "run", interrupted)
+    code, _, err = run(write(tmp_path / "t.txt", "txt"), "-o", tmp_path / "s", "-y")
+    assert code == 130
+    assert "stopped; what was measured is kept, and the same command goes on from there." in " ".join(err.split())
 
 
 @pytest.mark.slow
