@@ -69,6 +69,15 @@ class Batch:
         by_row = z.unflatten(1, (-1, self.group)).transpose(0, 1).reshape(self.rows, -1)
         return Drawn(by_row, shift, bias)
 
+    def some(self, query: Tensor) -> "Batch":
+        """The same of some of the queries, int64 [query], ascending."""
+        here, place_of = torch.unique(self.place_of[query], return_inverse=True)
+        scale, shift = (None if part is None else part[here] for part in (self.scale, self.shift))
+        return Batch(
+            self.source, self.queries[query], place_of, scale, shift, self.bias[here],
+            [self.stretches[place] for place in here.tolist()], self.targets[query], self.members[query],
+        )  # fmt: skip
+
     @property
     def rows(self) -> int:
         return self.queries.shape[0] * self.queries.shape[1]

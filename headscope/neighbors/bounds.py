@@ -101,3 +101,25 @@ def narrow_dot_error(length: Number, reach: Number) -> Number:
 def narrow_square_error(reach: Number) -> Number:
     """Bound on the error of |R|², and of the exact distance it is compared with."""
     return (6 * UNIT + EXACT_UNIT) * reach * reach
+
+
+# Where rows are coarse (coarse.py), z·row is off by |z||row − its steps| + |z − its steps||row|: the first part per
+# length of z's steps, and the second per length of z's rest. Float32 adds what COARSE_UNIT allows for, generously.
+
+COARSE_UNIT = 2.0**-18  # of the reach, per |z|
+COARSE_OPEN = 0.25  # where |R|² is open by more than this part of it, nothing is certain
+
+
+def coarse_square_error(stretch: Number, coarse_shift: Number, coarse_bias: Number, reach: Number) -> Number:
+    """Bound on the error of |R|² for products of a row with the shift and the bias that are off by so much."""
+    return 2 * stretch * (stretch * coarse_shift + coarse_bias) + COARSE_UNIT * reach * reach
+
+
+def coarse_length_error(part: Number) -> Number:
+    """Bound on the error of 1 / |R|, relative to it, where |R|² is off by that part of it, at most COARSE_OPEN."""
+    return 0.62 * part + COARSE_UNIT
+
+
+def pair_error(d_head: int, cancelled: Number) -> Number:
+    """Bound on the error of |z| cos in float64 per |z|, and of the exact distance; cancelled is reach / |R|."""
+    return 2.0**-49 * (d_head + 16) * cancelled * cancelled

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from headscope.cores.pool import spread
+from headscope.neighbors.coarse import WIDTH, CoarseRows
 
 _NUMBERS = 2**20  # of rows whose lengths are taken at a time
 
@@ -33,7 +34,10 @@ class Place:
     @cached_property
     def stretch(self) -> float:
         """The mean of |scale|, where it is finite."""
-        return 1.0 if self.scale is None else float(self.scale[self.scale.isfinite()].abs().mean())
+        if self.scale is None:
+            return 1.0
+        known = self.scale if self._all_finite else self.scale[self.scale.isfinite()]
+        return float(known.abs().mean())
 
     def is_finite(self, source: "Source") -> bool:
         """Whether the shift is finite, and the scale of the source's finite tokens, and the bias of both together."""
@@ -150,9 +154,20 @@ class Table(Source):
     def pairs(self, head: Tensor, token: Tensor) -> Tensor:
         return self.rows[head, token]
 
+    @cached_property
+    def coarse(self) -> CoarseRows | None:
+        """The rows in few bits, made when they are first asked for; None of several heads, or of narrow rows."""
+        return CoarseRows.of(self.rows[0]) if self._may_be_coarse else None
+
+    @property
+    def _may_be_coarse(self) -> bool:
+        return self.rows.shape[0] == 1 and self.rows.shape[2] >= WIDTH
+
     @property
     def nbytes(self) -> int:
-        return sum(part.nbytes for part in (self.rows, self.bias, self.norms, self.typical, self.finite))
+        # Room for the coarse rows is counted from the start: what is kept is asked for its size once.
+        coarse = CoarseRows.size(*self.rows.shape[1:]) if self._may_be_coarse else 0
+        return coarse + sum(part.nbytes for part in (self.rows, self.bias, self.norms, self.typical, self.finite))
 
 
 def _lengths(rows: Tensor) -> Tensor:

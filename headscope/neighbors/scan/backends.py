@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from headscope.neighbors.batch import Batch, batches, pair_distances
+from headscope.neighbors.coarse import WIDTH
 from headscope.neighbors.scan import torch_tiles
 from headscope.neighbors.settle import Exact, Findings
 from headscope.neighbors.table import Place, Source, Table
-from headscope.question.choices import METRICS, Metric
+from headscope.question.choices import Metric
 
 Backend = Literal["auto", "torch", "numba"]
 log = logging.getLogger(__name__)
@@ -98,16 +99,22 @@ def _load_into(loading: Future[Engine]) -> None:
 
 def _load() -> Engine:
     try:
-        from headscope.neighbors.scan import numba_exact, numba_tiles
+        from headscope.neighbors.scan import numba_exact, sieve
 
-        engine = Engine(numba_tiles.scan, numba_exact.pair_distances)
+        engine = Engine(sieve.scan, numba_exact.pair_distances)
         # Here everything is compiled, or read from numba's cache, and not in somebody's first search.
-        table, own = Table.pack(torch.eye(4)[None], torch.zeros(1, 4)), torch.zeros(1, 1, dtype=torch.int64)
-        for batch in batches(table, [Place.none], torch.ones(1, 1, 4), own, own[0], 1):
-            asked = engine.distances(batch, METRICS[0], *batch.target_pairs).view(1, 1)
-            engine.scan(batch, METRICS[:1], 1, table.finite, {METRICS[0]: asked})
+        for rows, queries in ((torch.eye(4), 1), (torch.eye(WIDTH), sieve.QUERIES)):
+            _try(engine, Table.pack(rows[None], torch.zeros(1, rows.shape[1])), queries)
     except Exception as error:
         log.warning("the compiled search cannot be loaded, so torch does the work: %s", error)
         log.debug("this is how it failed", exc_info=True)
         raise
     return engine
+
+
+def _try(engine: Engine, table: Table, count: int) -> None:
+    """A search of so many queries, for nothing."""
+    own = torch.zeros(count, 1, dtype=torch.int64)
+    for batch in batches(table, [Place.none], table.rows[:, :1].expand(count, -1, -1), own, own[:, 0], count):
+        asked = engine.distances(batch, "cosine", *batch.target_pairs).view(count, 1)
+        engine.scan(batch, ["cosine"], 1, table.finite, {"cosine": asked})

@@ -1,0 +1,141 @@
+"""The search through coarse rows finds what brute force finds, and its bounds hold, whatever the rows look like."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from headscope.neighbors import Place, Table, backend_in_use, search
+from headscope.neighbors.batch import batches, pair_distances
+from headscope.neighbors.coarse import TOKENS, WIDTH, CoarseRows, CoarseVectors
+from tests.neighbors.agreement import assert_agrees
+
+KINDS = ("random", "clustered", "all alike", "all the same", "duplicated", "spiked", "odd")
+sieve = pytest.importorskip("headscope.neighbors.scan.sieve") if backend_in_use() == "numba" else None
+needs_it = pytest.mark.skipif(
+    sieve is None or not sieve.is_open(), reason="coarse rows are multiplied by compiled code on x86 with AVX2"
+)
+
+
+def _rows(kind: str, tokens: int, width: int, draw: torch.Generator) -> Tensor:
+    rows = torch.randn(tokens, width, generator=draw)
+    if kind == "clustered":
+        return rows[torch.arange(tokens) % (tokens // 40)] + 0.05 * rows
+    if kind == "all alike":
+        return rows[0] + 1e-5 * rows
+    if kind == "all the same":
+        return rows[:1].repeat(tokens, 1)
+    if kind == "duplicated":
+        rows[tokens // 2 :] = rows[: tokens - tokens // 2]
+    if kind == "spiked":
+        rows[:, :2] *= 300
+        rows[::7] = rows[::7] ** 5
+    if kind == "odd":
+        rows[:60] = rows[60] * (1 + 1e-7 * rows[:60])
+        rows[70] = 0.0
+        for token, factor in ((71, 1e-15), (72, 1e12), (73, 1e30), (74, torch.nan), (75, 1e-30), (76, 1e25)):
+            rows[token] = rows[token] * factor
+        rows[77] = -rows[60]
+    return rows
+
+
+def _case(kind: str, seed: int, width: int, places: int, shifted: bool) -> tuple[Table, list[Place], Tensor, Tensor]:
+    """A table, places and queries: like its rows, near to them, far from all, tiny, huge and zero."""
+    draw = torch.Generator().manual_seed(seed)
+    tokens = 700
+    rows = _rows(kind, tokens, width, draw)
+    table = Table.pack(rows[None], (0.3 * torch.randn(1, width, generator=draw)))
+    at = [
+        Place(
+            0.5 + torch.rand(tokens, generator=draw),
+            0.5 * torch.randn(1, width, generator=draw),
+            0.2 * torch.randn(1, width, generator=draw),
+        )
+        if shifted
+        else Place.none
+        for _ in range(places)
+    ]
+    queries = torch.randn(72, 1, width, generator=draw)
+    queries[:40] = 0.3 * queries[:40] + rows[torch.randint(60, (40,), generator=draw), None].nan_to_num()
+    queries[40] *= 1e-3
+    queries[41] = 0.0
+    queries[42] *= 1e20
+    queries[43] *= 1e-20
+    return table, at, queries, torch.randint(tokens, (72,), generator=draw)
+
+
+@needs_it
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=4, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1), width=st.sampled_from([128, 131, 200, 384]), places=st.sampled_from([1, 2, 7]),
+    shifted=st.booleans(), k=st.sampled_from([1, 15, 40]), masked=st.booleans(),
+)  # fmt: skip
+def test_the_nearest_and_the_ranks_are_those_of_brute_force(
+    kind: str, seed: int, width: int, places: int, shifted: bool, k: int, masked: bool
+) -> None:
+    table, at, queries, own = _case(kind, seed, width, places, shifted)
+    draw = torch.Generator().manual_seed(seed + 1)
+    place_of = torch.randint(places, (len(queries),), generator=draw)
+    candidates = torch.rand(700, generator=draw) < 0.5 if masked else None
+    others = torch.randint(-1, 700, (len(queries), 3), generator=draw)
+    found = search(
+        table, at, queries, own, place_of=place_of, k=k, candidates=candidates, others=others, backend="numba"
+    )  # fmt: skip
+    sample = torch.cat([torch.arange(0, 40, 5), torch.arange(40, 46), torch.arange(50, 72, 5)])
+    near = found["cosine"]
+    some = type(near)(*(part[sample] for part in vars(near).values()))
+    assert_agrees(
+        some, "cosine", table, at, queries[sample], own[sample], place_of[sample], candidates=candidates,
+        others=others[sample],
+    )  # fmt: skip
+
+
+@needs_it
+@pytest.mark.parametrize("kind", ["random", "all the same"])
+def test_little_is_left_of_rows_that_are_far_apart_and_all_of_rows_that_are_alike(kind: str) -> None:
+    assert sieve is not None
+    table, places, _, _ = _case(kind, 0, 384, 3, True)
+    own, place_of = torch.arange(100, 172), torch.arange(72) // 24
+    encodings = [table.encodings(place, own)[0] for place in places]
+    queries = torch.stack([encodings[place][n] for n, place in enumerate(place_of.tolist())])[:, None].float()
+    (batch,) = batches(table, places, queries, own[:, None], place_of, len(own))
+    marks = batch.scores("cosine", pair_distances(batch, "cosine", *batch.target_pairs).view(-1, 1))
+    found = sieve._sieved(batch, 15, table.finite, marks)
+    assert found.crowded.all() if kind == "all the same" else not found.crowded.any()
+    assert len(found.contenders[0]) <= 17 * batch.rows
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    kind=st.sampled_from(KINDS), seed=st.integers(0, 2**32 - 1), width=st.sampled_from([128, 131, 384, 1000]),
+    factor=st.sampled_from([1e-25, 1e-3, 1.0, 1e10]),
+)  # fmt: skip
+def test_products_of_coarse_rows_are_within_their_bound(kind: str, seed: int, width: int, factor: float) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    rows, vectors = _rows(kind, 90, width, draw), factor * torch.randn(6, width, generator=draw)
+    coarse, made = CoarseRows.of(rows), CoarseVectors.of(vectors)
+    assert coarse.nbytes == CoarseRows.size(90, width)
+    whole = coarse.cells[0].transpose(1, 2).reshape(TOKENS, -1)[:90].double() - 64
+    product = (made.steps.flatten(1).double() @ whole.T) * made.step[:, None].double() * coarse.step[:90].double()
+    length = vectors.double().norm(dim=1)[:, None]
+    bound = (length + made.rest[:, None]) * coarse.rest[:90] + made.rest[:, None] * rows.double().norm(dim=1)
+    off = (product - vectors.double() @ rows.double().T).abs()
+    assert (off <= bound * (1 + 1e-12) + 1e-300)[:, rows.isfinite().all(1)].all()
+
+
+@needs_it
+@pytest.mark.parametrize("width", [WIDTH, 131, 384])
+@pytest.mark.parametrize("kind", ["random", "all the same", "spiked"])
+def test_compiled_products_are_whole_numbers_without_overflow(kind: str, width: int) -> None:
+    from headscope.neighbors.scan.numba_coarse import multiply
+
+    draw = torch.Generator().manual_seed(0)
+    rows = _rows(kind, TOKENS, width, draw)
+    for vectors in (torch.randn(8, width, generator=draw), -rows[:8], rows[:8]):
+        coarse, made = CoarseRows.of(rows), CoarseVectors.of(vectors)
+        out = torch.empty(8, TOKENS, dtype=torch.int32)
+        multiply(coarse.cells[0].numpy(), made.steps.numpy(), made.start.numpy(), out.numpy())
+        whole = coarse.cells[0].transpose(1, 2).reshape(TOKENS, -1).long() - 64
+        assert torch.equal(out.long(), made.steps.flatten(1).long() @ whole.T)
