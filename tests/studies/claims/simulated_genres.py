@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from headscope.inference.left_out import Jackknifed
+from headscope.inference.verdicts import conclusions, corrected
 from headscope.studies.claims.sample import Sample
 from headscope.studies.claims.surveyed import ByChance, LayerRows, Lent
 from headscope.studies.survey.tables import MATCHED
@@ -84,8 +87,10 @@ class Agreeing:
         count = len(documents.genre)
         prevails = documents.genre % TAGS
         tag = np.where(draw.random(count) < 0.5, prevails, draw.integers(0, TAGS, count))
-        self.tokens = {"id": tag + TAGS * draw.integers(0, WORDS // TAGS, count), "tag": np.array("ABC", ndmin=0)}
-        self.tokens["tag"] = np.array(list("ABC"), dtype=object)[tag]
+        self.tokens = {
+            "id": tag + TAGS * draw.integers(0, WORDS // TAGS, count),
+            "tag": np.array(list("ABC"), dtype=object)[tag],
+        }
         self._nearest = []
         for layer in range(LAYERS):
             share, drawn = layer / (LAYERS - 1), draw.random(count)
@@ -102,3 +107,54 @@ class Agreeing:
 
     def rows(self, layer: int, reference: str) -> LayerRows:
         return LayerRows(np.full(self._elsewhere.shape, 9.0), self._nearest[layer], self._elsewhere, self._chance)
+
+
+class Judged:
+    """S5: the verdicts on the last layer, those on all other layers being sure, so that no correction helps.
+
+    `text` and `genre`: by how much the last layer's figures are above chance for their own text, or their genre.
+    """
+
+    layers = LAYERS
+
+    def __init__(self, draw: np.random.Generator, documents: Documents, text: float = 0.0, genre: float = 0.0) -> None:
+        self._documents, self._rows = documents, dict[str, dict[str, Any]]()
+        self.chances = tuple(documents.lent)
+        for name, base, effect, is_rate in (("auc_own", 0.5, 0.1, False), ("in_text", 0.1, 0.03, True)):
+            as_text, as_output = documents.effects(draw, effect), documents.effects(draw, effect)
+
+            def drawn(mean: np.ndarray, is_rate: bool = is_rate) -> np.ndarray:
+                return (draw.random(mean.shape) < mean) * 1.0 if is_rate else draw.normal(mean, 0.3)
+
+            own = drawn(base + as_text + as_output + text + genre)
+            for ends, held in documents.lent.items():
+                same = documents.genre[held.partners] == documents.genre[:, None]
+                of_others = drawn(base + as_text[:, None] + as_output[held.partners] + genre * same)
+                self._say(f"{name}{ends}", *self._against(own, of_others, held), is_rate)
+        shared = documents.effects(draw, 0.1)
+        for ends in documents.lent:
+            known = genre * (ends == "")  # beside sets of the same genre the genre tells nothing
+            signal = shared + documents.effects(draw, 0.1) + draw.normal(2 * (text + known), 0.5, len(shared))
+            self._say(f"signal{ends}", documents.sample.mean(signal), 0.0, False)
+        nothing = documents.sample.mean(draw.normal(0, 0.01, len(shared)))
+        self._say("own", nothing, 0.0, False)
+
+    def _against(self, own: np.ndarray, others: np.ndarray, held: Lent) -> tuple[Jackknifed[float], float]:
+        asked = held.partners >= 0
+        share = asked / np.maximum(asked.sum(1, keepdims=True), 1)
+        by_chance = self._documents.sample.lent(np.where(asked, others, 0) * share, share, held.lenders)
+        mine = self._documents.sample.mean(np.where(asked.any(1), own, np.nan))
+        return mine - by_chance, by_chance.value
+
+    def _say(self, name: str, apart: Jackknifed[float], chance: float, is_rate: bool) -> None:
+        q = corrected(np.array([apart.p] + [0.0] * (LAYERS - 1)))[:1]
+        numbers = (np.array([one]) for one in (apart.value, apart.low, apart.high, q[0], chance))
+        found = conclusions(*numbers, np.array([is_rate]))
+        ends = {"difference_low": apart.low, "difference_high": apart.high}
+        self._rows[name] = (
+            dict.fromkeys(("value", "low", "high", "chance"), chance) | {"statistic": name, "difference": apart.value}
+            | ends | {"verdict": found.verdicts[0], "small": bool(found.small[0])}
+        )  # fmt: skip
+
+    def statistic(self, statistic: str, reference: str, layer: int) -> dict[str, Any]:
+        return self._rows[statistic]

@@ -64,6 +64,19 @@ def test_a_run_that_was_ended_again_and_again_finds_the_same(scope, corpus, whol
 
 
 @pytest.mark.slow
+def test_encodings_are_let_go_before_work_that_has_no_use_for_them_and_change_nothing(
+    scope, corpus, whole, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("headscope.vocabulary.encodings._LARGE", 1)  # a tiny model's tables are small
+    held = {}
+    progress = Progress(lambda progress: held.setdefault(progress.doing, scope.bench.encodings.nbytes))
+    found = settle(scope, ClaimsAsked(texts=(corpus,)), tmp_path, progress)
+    assert held["measuring under the published arithmetic"] == held["fitting linear maps"] == 0
+    assert held["computing the statistics"] > 0
+    assert found.findings == whole[0].findings
+
+
+@pytest.mark.slow
 def test_a_survey_that_fits_serves_in_the_place_of_a_run_of_its_own(scope, corpus, whole, tmp_path):
     survey = surveyed(scope, corpus, tmp_path / "survey", stream=True)
     found = settle(scope, ClaimsAsked(survey=survey), tmp_path / "out")
