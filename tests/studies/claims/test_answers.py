@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import xml.etree.ElementTree as ET
 
 import pytest
 
 from headscope.studies.claims.catalogue import CLAIMS
+from headscope.studies.claims.page import write_page
 from headscope.studies.claims.result import MARKS, Claims
 from headscope.studies.claims.verdict import Finding
 from tests.contract import AnswerContract
@@ -66,3 +68,23 @@ class TestClaims(AnswerContract):
             "claim": "S1", "arithmetic": "right", "reference": None, "ruling": "holds", "found": FOUND[0].found,
             "value": 4, "low": None, "high": None, "chance": None, "figures": 2,
         }  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("of_genre", [False, True])
+def test_the_page_draws_parts_of_speech_over_the_same_genre_where_that_was_asked(of_genre, tmp_path):
+    names = ("agreement − chance", "agreement − chance, same genre")[: 1 + of_genre]
+    figures = tuple(
+        {"layer": layer, "rate": name, "value": 0.1 * layer + n, "low": None, "high": None}
+        for layer in range(2)
+        for n, name in enumerate(names)
+    )
+    model = {"name": "m", "architecture": "M", "revision": None, "weights_sha256": "0", "layers": 2, "heads": 1}
+    texts = {"from": "t", "texts": 1, "tokens": 9, "groups": 1, "documents": 1, "left_out": {}, "sha256": "0"}
+    found = Finding("S10", "right", "layer", "undetermined", "–", figures=figures)
+    write_page(Claims(model, texts, "model", (found,), ()), tmp_path)
+    rows = list(csv.DictReader((tmp_path / "numbers" / "heads.csv").open(encoding="utf-8")))
+    drawn = [(row["panel"], float(row["value"])) for row in rows]
+    title = "Part of speech over chance"
+    expected = [(title, 0.0), (title, 0.1), (f"{title}, same genre", 1.0), (f"{title}, same genre", 1.1)]
+    assert drawn == expected[: 2 * len(names)]
