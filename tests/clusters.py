@@ -35,17 +35,28 @@ def machine(made: Any) -> Any:
     return made.add_node(num_cpus=1, object_store_memory=STORE)
 
 
-def workers() -> list[int]:
-    """The processes of this user's workers, as Ray calls them."""
-    found = []
+def workers() -> dict[int, str]:
+    """The processes of workers on this machine, and what Ray says that each does."""
+    found = {}
     for place in Path("/proc").glob("[0-9]*"):
         try:
-            called = (place / "cmdline").read_bytes()
+            called = (place / "cmdline").read_bytes().partition(b"\0")[0].decode().strip()
         except OSError:  # it has ended meanwhile
             continue
-        if called.startswith(b"ray::Worker"):
-            found.append(int(place.name))
+        if called.startswith("ray::Worker"):
+            found[int(place.name)] = called
     return found
+
+
+def open_one() -> int:
+    """A worker that has opened what it measures with: it has a piece, or gets the next."""
+    return next(process for process, doing in workers().items() if doing in ("ray::Worker", "ray::Worker.measure"))
+
+
+def machine_of(made: Any, process: int) -> Any:
+    """The machine of a worker."""
+    parent = int(Path("/proc", str(process), "stat").read_text("utf-8").rpartition(")")[2].split()[1])
+    return next(node for node in made.worker_nodes if node.all_processes["raylet"][0].process.pid == parent)
 
 
 def kill(process: int) -> None:

@@ -64,9 +64,9 @@ def test_a_worker_killed_a_machine_gone_and_another_come_change_no_bit(model, pa
             for when in [when for when in due if there and begun - there >= when]:
                 what = due.pop(when)
                 if what == "kill":
-                    clusters.kill(clusters.workers()[0])
+                    clusters.kill(clusters.open_one())
                 elif what == "remove":
-                    made.remove_node(next(iter(made.worker_nodes)), allow_graceful=False)
+                    made.remove_node(clusters.machine_of(made, clusters.open_one()), allow_graceful=False)
                 else:
                     clusters.machine(made)
 
