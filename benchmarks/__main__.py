@@ -9,7 +9,7 @@ from pathlib import Path
 
 import benchmarks
 
-_HELPERS = {"__main__", "against", "experiment", "models", "tables", "timing"}
+_HELPERS = {"__main__", "against", "experiment", "made_survey", "models", "tables", "timing"}
 
 
 def names() -> list[str]:

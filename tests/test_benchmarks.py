@@ -8,11 +8,12 @@ import math
 import pytest
 import zoo
 
-from benchmarks import busy, survey
+from benchmarks import busy, finishing, survey
 from benchmarks.__main__ import names
 
 # These open a browser, a server or whole models of their own, or take minutes whatever the model.
-LEFT_OUT = {"busy", "page", "scaling", "memory", "look", "maps", "kernel", "capture", "claims", "starts", "fleet"}
+LEFT_OUT = {"busy", "page", "scaling", "memory", "look", "maps", "kernel", "capture", "claims", "starts"}
+LEFT_OUT |= {"fleet", "finishing"}
 
 
 def numbers(result):
@@ -31,6 +32,15 @@ def test_what_is_measured_beside_other_programs_runs(scope_of, monkeypatch):
     assert all(seconds > 0 for seconds in took.values())
     assert busy.fair(2, 2, True) == pytest.approx(1.5)
     assert busy.fair(2, 4, False) == pytest.approx(3)
+
+
+@pytest.mark.slow
+def test_the_end_of_a_made_survey_is_reached(monkeypatch):
+    for name, value in {"POSITIONS": 24_000, "PARTS": 2, "SHAPE": {"layers": 1, "heads": 2, "vocab_size": 300}}.items():
+        monkeypatch.setattr(finishing, name, value)
+    told = finishing.run()
+    assert told["shards"] == 6
+    assert 0 < told["bytes of sums"] < told["bytes read"]
 
 
 @pytest.mark.slow

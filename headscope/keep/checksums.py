@@ -36,12 +36,13 @@ def made_of(folder: Path) -> Any:
     return json.loads(read_small(folder / CHECKSUMS)).get(_MADE)
 
 
-def sealed_names(folder: Path) -> tuple[str, ...]:
-    """The files that a folder was sealed with; none where its checksums cannot be read."""
+def sealed_files(folder: Path) -> dict[str, str]:
+    """The SHA-256 of every file that a folder was sealed with, by name; of none where its checksums cannot be read."""
     try:
-        return tuple(json.loads(read_small(folder / CHECKSUMS))["files"])
-    except (InputError, ValueError, RecursionError, LookupError, TypeError):
-        return ()
+        files = json.loads(read_small(folder / CHECKSUMS))["files"]
+        return {name: str(of.get("sha256")) for name, of in files.items()}
+    except (InputError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        return {}
 
 
 def outline_fault(folder: Path, names: Sequence[str], about: Mapping[str, Any]) -> str | None:

@@ -14,7 +14,6 @@ from headscope.corpus.files import TextFile
 from headscope.corpus.fleet.cluster import Cluster, Share
 from headscope.corpus.fleet.handing import TRIES, Handing
 from headscope.corpus.fleet.pool import Pool
-from headscope.corpus.run import WHOLE
 from headscope.errors import HeadscopeError
 from headscope.model.card import Card
 from headscope.model.opening.default import DEMO, DEMO_NAME
@@ -110,9 +109,7 @@ def run_on(
         losses = pool.losses
         if handing.given_up:
             raise HeadscopeError(_given_up(handing.given_up))
-    if survey.part == WHOLE:
-        progress.say("computing the statistics")
-        survey.conclude()
+    survey.end(nulls, progress)
     return losses
 
 

@@ -28,12 +28,14 @@ _SCHEMA = pa.schema(
         "candidates": pa.int32(),
         "name": pa.string(),
         "kind": pa.string(),
+        "heads": pa.int32(),
         "where": pa.list_(pa.int32()),
         "sums": pa.list_(pa.float64()),
     },
     metadata={_FORMULA: str(FORMULA).encode()},
 )
 _NUMBERS = "sums.list.element"
+_BY_GROUP = ("own", "lent")
 
 
 def write_sums(path: Path, pieces: Iterable[tuple[Piece, PieceSums]]) -> None:
@@ -60,13 +62,13 @@ def is_current(path: Path) -> bool:
 
 
 @contextmanager
-def opened_sums(path: Path, pieces: Iterable[Piece]) -> Iterator[Summer]:
+def opened_sums(file: Path | bytes, pieces: Iterable[Piece]) -> Iterator[Summer]:
     """A file of the sums of these pieces, opened: what gives those of one; ValueError where it holds something else."""
     order = {(piece.table, piece.group): number for number, piece in enumerate(pieces)}
-    with pq.ParquetFile(path) as file:
-        if file.schema_arrow.names != _SCHEMA.names or file.num_row_groups != len(order):
-            raise ValueError(f"{path.name} is of other pieces")
-        yield lambda piece: _read(file.read_row_group(order[piece.table, piece.group]), piece)
+    with pq.ParquetFile(pa.BufferReader(file) if isinstance(file, bytes) else file) as opened:
+        if opened.schema_arrow.names != _SCHEMA.names or opened.num_row_groups != len(order):
+            raise ValueError("these sums are of other pieces")
+        yield lambda piece: _read(opened.read_row_group(order[piece.table, piece.group]), piece)
 
 
 def _table(piece: Piece, found: PieceSums) -> pa.Table:
@@ -77,6 +79,7 @@ def _table(piece: Piece, found: PieceSums) -> pa.Table:
         "candidates": [found.candidates] * len(rows),
         "name": [one.name for one in rows],
         "kind": [one.kind for one in rows],
+        "heads": [one.sums.shape[0] if one.kind in _BY_GROUP else None for one in rows],
         "where": _lists([one.where.astype(np.int32) for one in rows], pa.int32()),
         "sums": _lists([one.sums.ravel() for one in rows], pa.float64()),
     }
@@ -92,7 +95,7 @@ def _read(table: pa.Table, piece: Piece) -> PieceSums:
     where, sums = (table[name].combine_chunks() for name in ("where", "sums"))
     ends = [pairwise(column.offsets.to_pylist()) for column in (where, sums)]
     numbers, values = (column.values.to_numpy() for column in (where, sums))
-    rows = table.select(["table", "row_group", "candidates", "name", "kind"]).to_pylist()
+    rows = table.select(["table", "row_group", "candidates", "name", "kind", "heads"]).to_pylist()
     summed = []
     for row, (first, last), (start, stop) in zip(rows, *ends, strict=True):
         if (row["table"], row["row_group"]) != (piece.table, piece.group):
@@ -100,6 +103,6 @@ def _read(table: pa.Table, piece: Piece) -> PieceSums:
         places, found = numbers[first:last].astype(np.int64), values[start:stop]
         if (places < 0).any():
             raise ValueError(f"sums of {row['name']} are of no group")
-        shape = (-1, len(CLASSES), len(places)) if row["kind"] in ("own", "lent") else (len(places),)
+        shape = (row["heads"], len(CLASSES), len(places)) if row["kind"] in _BY_GROUP else (len(places),)
         summed.append(Summed(row["name"], row["kind"], places, found.reshape(shape)))
     return PieceSums(rows[0]["candidates"], summed)

@@ -80,6 +80,9 @@ class SurveyOnStore(Survey):
         super().begin()
         self.away.publish_tables()
 
+    def gather(self, nulls: Iterable[str]) -> None:
+        """Nothing: the shards of a part are not here any more, and the end has all of them here."""
+
     def conclude(self) -> None:
         """As `Survey.conclude`, of the shards of all runs; the statistics are published."""
         self.away.fetch_shards()

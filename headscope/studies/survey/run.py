@@ -30,6 +30,7 @@ from headscope.question.given import in_order
 from headscope.show.progress import Progress
 from headscope.studies.survey import statistics
 from headscope.studies.survey.bank import SurveyBank
+from headscope.studies.survey.gathered import gather
 from headscope.studies.survey.made import Made
 from headscope.studies.survey.manifest import (
     asked_of,
@@ -63,8 +64,8 @@ _PATIENCE = 60.0  # seconds: who claims a directory, or begins in it, is soon do
 _NAMED = 8  # missing shards that a sentence names
 _MOST = 64  # texts that the time is estimated by
 TRIAL = 1.0  # seconds that are measured to estimate the time
-# Bytes of a row as measured on the demo model; they differ little between models.
-_ROW_BYTES, _PATTERN_BYTES, _TOKEN_BYTES, _STREAM_BYTES = 21, 23, 40, 24
+# Bytes of a row as measured on the demo model, with what it adds to the sums; they differ little between models.
+_ROW_BYTES, _PATTERN_BYTES, _TOKEN_BYTES, _STREAM_BYTES = 70, 23, 40, 24
 Say = Callable[[str], None]
 
 
@@ -176,9 +177,7 @@ class Survey:
         progress.step(doing, self._work(stores))
         for store in stores:
             self._measure(store, progress)
-        if self.part == WHOLE:
-            progress.say("computing the statistics")
-            self.conclude()
+        self.end(nulls, progress)
 
     def begin(self) -> None:
         """Put in order what lies beside the shards: what killed runs had begun, the bank, the vocabulary."""
@@ -207,6 +206,20 @@ class Survey:
                 with writing as sink:
                     into(shard, sink)
         return writing is not None or store.has(piece.index)
+
+    def end(self, nulls: Iterable[str], progress: Progress) -> None:
+        """What follows the last shard: the statistics, or of a part the sums of its shards put together."""
+        if self.part == WHOLE:
+            progress.say("computing the statistics")
+            self.conclude()
+        else:
+            progress.say("putting the sums of this part together")
+            self.gather(nulls)
+
+    def gather(self, nulls: Iterable[str]) -> None:
+        """Put the sums of this part's shards together, so that the end reads none of these."""
+        for store in self._all(checked_nulls(nulls)):
+            gather(store, self.part.of_shards(len(self.texts)))
 
     def conclude(self) -> None:
         """Compute the statistics, of the model and of every null that is there as a whole."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,20 +11,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from headscope.corpus.genres import matched
-from headscope.inference.left_out import group_count
 from headscope.keep.rows import write_table
 from headscope.studies.survey import columns, contrasts, figures, finished, stream_figures
 from headscope.studies.survey.figures import Figure
+from headscope.studies.survey.gathered import put_together, sources
 from headscope.studies.survey.hubs import HUBS, hubs
 from headscope.studies.survey.made import Made, mixture_notes, refuse_mixtures
 from headscope.studies.survey.manifest import survey_manifest
-from headscope.studies.survey.pieces import Piece
 from headscope.studies.survey.shape import told
 from headscope.studies.survey.store import Store, read_vocabulary
-from headscope.studies.survey.sums import CLASSES
 from headscope.studies.survey.tables import MATCHED, SIGNALS
-from headscope.studies.survey.totals import Tally
 
 # The figures that are kept without each group, by the names that they have then: a statistic's value, or what it has
 # over its chance.
@@ -66,7 +62,7 @@ def _compute(directory: Path, manifest: dict[str, Any], nulls: Sequence[str]) ->
     tables, stores = _Tables(), [Store(directory, null) for null in (None, *nulls)]
     notes = _notes(directory, stores)
     for store in stores:
-        _SurveyShards(store, manifest).figures(tables, labels)
+        _figures(store, manifest, tables, labels)
     finished.begin(directory)
     found = columns.table(contrasts.SUBJECT, tables.figures)
     write_table(directory / finished.STATISTICS, found.replace_schema_metadata({finished.NOTES: json.dumps(notes)}))
@@ -89,74 +85,25 @@ def _notes(directory: Path, stores: Sequence[Store]) -> list[str]:
     return list(mixture_notes(made.values()))
 
 
-class _SurveyShards:
-    """The shards of one survey or null, and what the statistics of all of them are made of."""
-
-    def __init__(self, store: Store, manifest: dict[str, Any]) -> None:
-        self.store, self.shards = store, range(len(manifest["shards"]))
-        for (
-            shard
-        ) in self.shards:  # all before the first is summed: one that is not there is told of now, not in an hour
-            store.outlined(shard)
-        self.groups = group_count(manifest["texts"]["groups"])
-        self.of_genres = matched(manifest["texts"].get("genres"))
-
-    def figures(self, tables: _Tables, labels: Sequence[str]) -> None:
-        """The figures of every piece, what they are without each group, and hubs: into `tables`."""
-        for piece, tally in self._tallies():
-            keys = dict(piece.keys)
-            if piece.table == "stream":
-                found = stream_figures.figures(tally, first=keys["stage"] == 0)
-                tables.streams += [(keys, figure.slim()) for figure in found]
-                continue
-            if piece.table == "patterns":
-                found = figures.of_patterns(tally.totals)
-            else:
-                found = figures.of_rows(tally.totals)
-                tables.left_out += _left_out(keys, found)
-                told = hubs(tally.nearest, tally.candidates, labels)
-                tables.hubs += [keys | {"head": head} | row for head, row in enumerate(told)]
-            tables.figures += [(keys, figure.slim()) for figure in found]
-
-    def _tallies(self) -> Iterator[tuple[Piece, Tally]]:
-        """Every piece with the sums of all shards: as many at a time as are held without taking much memory.
-
-        Shard by shard: where all pieces are held at a time, each is read once.
-        """
-        summing = self.store.summing
-        for pieces in self._batches():
-            tallies = [(piece, Tally(self.groups, summing.heads, summing.vocab_size)) for piece in pieces]
-            for shard in self.shards:
-                with self.store.opened(shard) as summer:
-                    for piece, tally in tallies:
-                        tally.add(summer(piece))
-            while tallies:
-                yield tallies.pop(0)
-
-    def _batches(self) -> Iterator[list[Piece]]:
-        """The pieces in order, cut into batches whose sums fit into what may be held."""
-        batch: list[Piece] = []
-        held = 0
-        for piece in self.store.pieces:
-            size = self._bytes(piece)
-            if batch and held + size > HELD:
-                yield batch
-                batch, held = [], 0
-            batch.append(piece)
-            held += size
-        yield batch
-
-    def _bytes(self, piece: Piece) -> int:
-        """About what the sums of a piece take."""
-        summing, names = self.store.summing, _NAMES[piece.table] * (2 if self.of_genres else 1)
-        heads, counts = summing.heads, summing.heads * summing.vocab_size
+def _figures(store: Store, manifest: dict[str, Any], tables: _Tables, labels: Sequence[str]) -> None:
+    """The figures of every piece of one survey or null, what they are without each group, and hubs: into `tables`."""
+    shards = range(len(manifest["shards"]))
+    for shard in shards:  # all before the first is summed: what is not there is told of now, not in an hour
+        store.outlined(shard)
+    for piece, tally in put_together(store, sources(store, shards)):
+        keys = dict(piece.keys)
         if piece.table == "stream":
-            heads, counts = 1, len(CLASSES) * summing.vocab_size
-        return 8 * (names * heads * len(CLASSES) * self.groups + (0 if piece.table == "patterns" else counts))
-
-
-HELD = 2**29  # bytes of sums: those of a layer with 32 heads, in 1,000 groups, are a quarter of it
-_NAMES = {"patterns": 4, "rows": 36, "stream": 36}  # about so many figures each
+            found = stream_figures.figures(tally, first=keys["stage"] == 0)
+            tables.streams += [(keys, figure.slim()) for figure in found]
+            continue
+        if piece.table == "patterns":
+            found = figures.of_patterns(tally.totals)
+        else:
+            found = figures.of_rows(tally.totals)
+            tables.left_out += _left_out(keys, found)
+            of_heads = hubs(tally.nearest, tally.candidates, labels)
+            tables.hubs += [keys | {"head": head} | row for head, row in enumerate(of_heads)]
+        tables.figures += [(keys, figure.slim()) for figure in found]
 
 
 def _left_out(keys: dict[str, Any], found: Sequence[Figure]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from headscope.corpus.census import Census
 from headscope.corpus.genres import matched
 from headscope.errors import InputError
-from headscope.keep.checksums import CHECKSUMS, content_fault, made_of, outline_fault, seal, sealed_names
+from headscope.keep.checksums import CHECKSUMS, content_fault, made_of, outline_fault, seal, sealed_files
 from headscope.keep.files import told, whole_folder
 from headscope.keep.lock import making
 from headscope.keep.record import identity
@@ -145,7 +145,7 @@ class Store:
         """
         if index not in self._summed:
             folder = self.outlined(index)
-            if kept := SUMS in sealed_names(folder):
+            if kept := SUMS in sealed_files(folder):
                 self._refuse(index, content_fault(folder, [SUMS]))
                 kept = is_current(folder / SUMS)
             if not kept:
@@ -187,7 +187,7 @@ class Store:
                 with self.summing.opened(folder) as summer:
                     write_sums(folder / SUMS, ((piece, summer(piece)) for piece in self.pieces))
                 by = None if self._by is None else self._by.record()
-                seal(folder, [*self._tables, SUMS], self._about(index), folder / CHECKSUMS, by)
+                seal(folder, [*self._tables, SUMS], self.about(index), folder / CHECKSUMS, by)
         self._faults[index] = None
         self._summed.pop(index, None)
 
@@ -196,7 +196,8 @@ class Store:
         return survey_manifest(self.directory)
 
     @cached_property
-    def _identity(self) -> str:
+    def identity(self) -> str:
+        """What identifies the survey: a hash of its manifest."""
         return identity(self._manifest)
 
     @property
@@ -206,12 +207,12 @@ class Store:
 
     def _files(self, index: int) -> list[str]:
         """The tables of a shard, and its sums: those of before have none."""
-        return [*self._tables, *[SUMS] * (SUMS in sealed_names(self.shard(index)))]
+        return [*self._tables, *[SUMS] * (SUMS in sealed_files(self.shard(index)))]
 
-    def _about(self, index: int) -> dict[str, Any]:
+    def about(self, index: int) -> dict[str, Any]:
         """What a shard's checksums say that it is."""
         texts = self._manifest["shards"][index]["sha256"]
-        return {"survey": self._identity, "null": self.null, "shard": index, "texts_sha256": texts}
+        return {"survey": self.identity, "null": self.null, "shard": index, "texts_sha256": texts}
 
     def _name(self, index: int) -> str:
         return f"shard {index}" if self.null is None else f"shard {index} of the null {self.null}"
@@ -234,7 +235,7 @@ class Store:
         return self._faults[index]
 
     def _outline_fault(self, index: int) -> str | None:
-        fault = outline_fault(self.shard(index), self._files(index), self._about(index))
+        fault = outline_fault(self.shard(index), self._files(index), self.about(index))
         if fault is None and (record := made_of(self.shard(index))) is not None:
             broken = record_fault(record)
             fault = None if broken is None else f"{CHECKSUMS} says nothing of where it was made: {broken}"

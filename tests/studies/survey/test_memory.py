@@ -93,7 +93,7 @@ def repeated(survey, directory, times):
     (directory / MANIFEST).write_text(json.dumps(sealed(manifest)))
     made = store.Store(directory)
     for index in range(len(shards) * times):
-        seal(made.shard(index), made._tables, made._about(index), made.shard(index) / CHECKSUMS)
+        seal(made.shard(index), made._tables, made.about(index), made.shard(index) / CHECKSUMS)
     return directory, groups * times
 
 

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headscope.errors import InputError
 from headscope.inference.left_out import folded
-from headscope.studies.survey import kept_sums
-from headscope.studies.survey import statistics as tables_of_figures
+from headscope.studies.survey import gathered, kept_sums
+from headscope.studies.survey.gathered import gather
 from headscope.studies.survey.kept_sums import opened_sums, write_sums
 from headscope.studies.survey.run import finish
 from headscope.studies.survey.store import Store
@@ -22,7 +23,7 @@ from headscope.studies.survey.summing import Summing
 from headscope.studies.survey.sums import CLASSES, Items, Membership
 from headscope.studies.survey.totals import PieceSums, Tally, Totals
 from tests.studies.survey.corpora import sentences, surveyed, written
-from tests.studies.survey.damage import of_before
+from tests.studies.survey.damage import flip, make_to_fit, of_before
 
 FIGURES = ("statistics", "stream", "contrasts", "left_out", "hubs")
 GROUPS, HEADS = 5, 2
@@ -80,9 +81,69 @@ def test_sums_of_another_formula_are_left_alone(survey, tmp_path, monkeypatch):
 
 def test_figures_do_not_hang_on_how_many_pieces_are_held_at_a_time(survey, tmp_path, monkeypatch):
     other = shutil.copytree(survey, tmp_path / "other")
-    monkeypatch.setattr(tables_of_figures, "HELD", 1)
+    monkeypatch.setattr(gathered, "HELD", 1)
     finish(other)
     assert figures(other) == figures(survey)
+
+
+def test_a_survey_of_one_document_lends_nothing_and_has_figures(scope_of, tmp_path):
+    path = written(tmp_path / "t.txt", sentences(1))
+    directory = surveyed(scope_of("bert"), path, tmp_path / "s", references=("layer",))
+    found = pq.read_table(directory / "statistics.parquet").to_pandas()
+    assert (found[found.statistic == "own_at_1"].groups > 0).all()
+
+
+@pytest.fixture
+def parts(survey, tmp_path):
+    """The same survey, whose shards were put together as those of two parts; one shard was left over."""
+    copy = shutil.copytree(survey, tmp_path / "parts")
+    for null in (None, "labels"):
+        store = Store(copy, null)
+        count = len(list(store.folder.iterdir()))
+        assert count >= 4
+        for shards in (range(0, count - 1, 2), range(1, count - 1, 2)) if count > 4 else (range(count - 1),):
+            gather(store, shards)
+            gather(store, shards)  # it is there
+    return copy
+
+
+def opened(directory, monkeypatch):
+    """The shards that the end opens, of the model and of the null."""
+    read, of_shard = [], Store.opened
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "opened", lambda self, index: read.append((self.null, index)) or of_shard(self, index))
+        finish(directory)
+    return {null: sorted({index for of, index in read if of == null}) for null in (None, "labels")}
+
+
+def test_the_end_reads_what_parts_have_put_together_and_no_shard_of_theirs(survey, parts, monkeypatch):
+    last = len(list((parts / "shards").iterdir())) - 1
+    assert opened(parts, monkeypatch) == {None: [last], "labels": [last]}
+    assert figures(parts) == figures(survey)
+
+
+def test_what_was_put_together_of_a_shard_that_is_another_now_is_left_alone(survey, parts, monkeypatch):
+    path = Store(parts).shard(1) / "sums.parquet"
+    with pq.ParquetFile(path) as file:  # the same sums in other bytes, as another version would write them
+        groups = [file.read_row_group(n) for n in range(file.num_row_groups)]
+    with pq.ParquetWriter(path, groups[0].schema, compression="gzip") as writer:
+        for group in groups:
+            writer.write_table(group)
+    make_to_fit(parts)
+    found = opened(parts, monkeypatch)
+    assert 1 in found[None]
+    assert 1 not in found["labels"]
+    assert figures(parts) == figures(survey)
+
+
+def test_a_bit_of_what_parts_have_put_together_counts(survey, parts):
+    path = sorted(parts.glob("sums/*/00001.parquet"))[0]
+    flip(path, 4 * path.stat().st_size)
+    with pytest.raises(InputError, match=r"damaged \(00001\.parquet is not what was written\): remove it"):
+        finish(parts)
+    shutil.rmtree(path.parent)
+    finish(parts)
+    assert figures(parts) == figures(survey)
 
 
 def test_sums_are_read_as_they_were_written(survey, tmp_path):
