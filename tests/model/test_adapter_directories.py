@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 import torch
+import transformers
 import zoo
 from safetensors.torch import load_file, save_file
 
@@ -185,3 +186,36 @@ class TestInMemory:
         assert torch.equal(seen[2], Scope.from_model(*zoo.build("llama")).read(zoo.TEXT).z)
         assert torch.equal(seen[1], seen[3])
         assert not torch.allclose(seen[0], seen[1], atol=1e-2)
+
+
+CLASSIFIERS = {"llama": transformers.LlamaForSequenceClassification, "bert": transformers.BertForTokenClassification}
+TARGETS = {"llama": ["q_proj", "o_proj"], "bert": ["query", "value"]}
+
+
+class TestOfAnotherHead:
+    """An adapter is of what lies below the head that it was trained with, so it is read on its base with another."""
+
+    def opened(self, name, task, make, tmp_path):
+        model, tokenizer = zoo.build(name)
+        zoo.save(name, tmp_path / "base")
+        torch.manual_seed(2)
+        config = peft.LoraConfig(r=2, target_modules=TARGETS[name], task_type=task, init_lora_weights=False)
+        wrapped = peft.get_peft_model(make(model), config)
+        wrapped.save_pretrained(tmp_path / "adapter")
+        expected = Scope.from_model(wrapped.eval(), tokenizer).read(zoo.TEXT)
+        scope = Scope.from_pretrained(str(tmp_path / "base"), adapter=str(tmp_path / "adapter"))
+        assert torch.allclose(scope.read(zoo.TEXT).z, expected.z, atol=1e-6)
+        assert not torch.allclose(expected.z, Scope.from_model(*zoo.build(name)).read(zoo.TEXT).z, atol=1e-3)
+
+    @pytest.mark.parametrize("name", ["llama", "bert"])
+    def test_a_classifiers(self, name, tmp_path):
+        def make(model):
+            made = CLASSIFIERS[name](model.config)
+            made.base_model.load_state_dict(model.base_model.state_dict(), strict=False)
+            return made
+
+        self.opened(name, {"llama": "SEQ_CLS", "bert": "TOKEN_CLS"}[name], make, tmp_path)
+
+    @pytest.mark.parametrize("name", ["llama", "bert"])
+    def test_an_encoders_without_any(self, name, tmp_path):
+        self.opened(name, "FEATURE_EXTRACTION", lambda model: model.base_model, tmp_path)

@@ -35,9 +35,11 @@ checks on yours.
 A projection is measured as a function, whatever holds its weights. `tests/model/test_packed.py` runs every identity
 on modules built like those of GPTQ, AWQ, mxfp4 and 8-bit floats, on torch's dynamic int8, and, where they are
 installed, on HQQ, torchao (int8, int4, 8-bit floats, int8 with int8 activations) and bitsandbytes (4 and 8 bit);
-`tests/model/test_packed_checkpoints.py` on directories of them, on `quantize="4bit"` and `"8bit"`, and on 8-bit
-floats and mxfp4 that transformers unpacks where there is no GPU, and on real compressed-tensors, which are unpacked
-when they are loaded. GGUF files (`tests/model/test_gguf.py`) are
+`tests/model/test_packed_checkpoints.py` on directories of bitsandbytes and torchao, on `quantize="4bit"` and `"8bit"`,
+and on 8-bit floats and mxfp4 that transformers unpacks where there is no GPU, and on real compressed-tensors, which are
+unpacked when they are loaded. `.ci/packed` brings HQQ, torchao and bitsandbytes, and there nothing is left out.
+Directories of GPTQ and AWQ are opened by gptqmodel, whose release 7.7 asks for torch 2.14; with it they have not been
+tried. GGUF files (`tests/model/test_gguf.py`) are
 unpacked. The card says what the weights are kept as, in how many bits, and what is done to activations. Kinds that
 keep activations as they are give the readings of the unpacked model. Others round them: by how much is measured on a
 probe (how far a projection misses the sum of its answers to two parts of its input), stands on the card as
@@ -48,6 +50,19 @@ bit), every text is run by itself, and so is every token that is read alone.
 Models that accelerate offloads to memory or disk, and models compiled in any of torch's ways (which run as they are
 written while they are read), give the readings of the plain model and are left as they were
 (`tests/model/test_spread.py`). Models on several GPUs have not been tried.
+
+## Adapters
+
+PEFT adapters that change weights (LoRA and its kin, trained tokens, modules trained whole) are read on their base, also
+where it has another head than the one that they were trained with: a classifier's own weights stand on top of what is
+read. A tokenizer that was saved with an adapter is the one that texts are read with, and the base gets as many
+embeddings as the adapter was trained with (`tests/model/test_adapter_tokenizers.py`,
+`tests/model/test_adapter_directories.py`). Adapters that put vectors before the text are refused.
+
+## Not read
+
+CANINE makes each character's embedding by hashing its code point into several small tables. So there is no table with a
+row for each token, and no vocabulary that an output could be compared with: it is refused in a sentence.
 
 ## Versions
 

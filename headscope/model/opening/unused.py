@@ -52,6 +52,10 @@ class Differences:
                 f"the checkpoint has weights that {kind} has no place for, {listed(left)}: what would be read is not "
                 "the model that they are of. Does its config.json belong to it?"
             )
+        return self.below()
+
+    def below(self) -> tuple[str, ...]:
+        """The unused weights that are not of what stands on top of the model, such as a classifier's."""
         return tuple(name for name in self.unused if self._part(name)[1] or not _ON_TOP.search(self._below(name)))
 
     def _in_the_way(self, name: str, used: Collection[nn.Module]) -> bool:
