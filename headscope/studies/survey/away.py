@@ -165,7 +165,7 @@ class AwayStore(Store):
             return False
         marker = one.files[CHECKSUMS].url
         if marker not in self._looked_at:
-            self._looked_at[marker] = seal_fault(one, self._about(index))
+            self._looked_at[marker] = seal_fault(one, self.about(index))
         return self._looked_at[marker] is None
 
     @contextmanager
