@@ -177,8 +177,8 @@ class Vocabulary:
             if form is not None:
                 motion = self._forms.motion("v", 0, spot)
                 table = self._keep(("arrivals",), form.pack)
-                place = self._keep(("arrivals", "place", spot), lambda: Place(motion.scale, _shift(form, motion)))
-                return Encoded(table, place, "closed form", error)
+                at = self._keep(("arrivals", "place", spot), lambda: Place(motion.scale, _shift(form, motion)))
+                return Encoded(table, at, "closed form", error)
         plain = self._keep(("embedding",), self._embeddings)
         if spot is None or not spot.added:
             return Encoded(plain, Place.none, "model", 0.0)

@@ -10,7 +10,7 @@ from numba.cpython.unsafe.numbers import trailing_zeros
 from headscope.neighbors import bounds
 from headscope.neighbors.coarse import TOKENS
 from headscope.neighbors.scan.numba_coarse import compiled, multiply
-from headscope.neighbors.scan.numba_jit import WIDE, jit, within
+from headscope.neighbors.scan.numba_jit import LINE, WIDE, jit, prefetch, within
 
 _INF, _ZERO, _ONE = np.float32(np.inf), np.float32(0), np.float32(1)
 _LARGEST, _SMALLEST = np.float32(bounds.LARGEST), np.float32(bounds.SMALLEST)
@@ -18,6 +18,7 @@ _UNIT, _OPEN = np.float32(bounds.COARSE_UNIT), np.float32(bounds.COARSE_OPEN)
 _MARK_UNIT, _CANCELLED = 4 * bounds.UNIT, 2.0**10
 _NEXT = np.uint64(1)
 _TRIED = 16  # lanes
+_AHEAD = 4  # rows
 _square_error, _length_error = compiled(bounds.coarse_square_error), compiled(bounds.coarse_length_error)
 _pair_error = compiled(bounds.pair_error)
 summed = jit("contract", "reassoc", "nsz")
@@ -157,6 +158,29 @@ def _exact(z, length, row, norm, scale, shift, bias, moved, added):  # type: ign
 
 
 @compiled
+def _ask(rows, tokens, i):  # type: ignore[no-untyped-def]
+    """Ask memory for the row of a token that is looked at soon: it may lie anywhere."""
+    if i < len(tokens):
+        for part in range(0, rows.shape[1], LINE):
+            prefetch(rows, tokens[i], part)
+
+
+@compiled
+def _list(top, low, tokens):  # type: ignore[no-untyped-def]
+    """The tokens that may reach low → tokens; returns how many, −1 where they do not fit."""
+    count = 0
+    for some in range(0, len(top), WIDE):
+        hits = within(top, some, low, _INF)
+        while hits:
+            if count == len(tokens):
+                return -1
+            tokens[count] = some + np.int64(trailing_zeros(hits))
+            hits &= hits - _NEXT
+            count += 1
+    return count
+
+
+@compiled
 def _is_hopeless(dense, lane):  # type: ignore[no-untyped-def]
     """Whether of the lanes up to this one most were dense: then all are left alone."""
     count = 0
@@ -201,7 +225,8 @@ def sift(  # type: ignore[no-untyped-def]
     for lane in range(len(top)):
         p, wanted = place_of[lane], targets[lane]
         floor = np.inf
-        for token in seeds[lane]:
+        for i, token in enumerate(seeds[lane]):
+            _ask(rows, seeds[lane], i + _AHEAD)
             score, error = _exact(
                 z[lane], length[lane], rows[token], norms[token], scale[p, token], shift[p], bias[p],
                 place[p, 0], place[p, 3],
@@ -209,34 +234,30 @@ def sift(  # type: ignore[no-untyped-def]
             floor = min(floor, score - error)
         bar = min(floor, marks[lane, 0]) if wanted else floor
         low = np.float32(bar - _MARK_UNIT * abs(bar))
-        pool = listed = 0
-        sure[:] = -np.inf
         full = not bar > -np.inf or _is_hopeless(dense, lane)
-        for some in range(0, 0 if full else top.shape[1], WIDE):
-            hits = within(top[lane], some, low, _INF)
-            while hits and not full:
-                token = some + np.int64(trailing_zeros(hits))
-                hits &= hits - _NEXT
-                if pool == most_pairs:
-                    full = True
-                    break
-                score, error = _exact(
-                    z[lane], length[lane], rows[token], norms[token], scale[p, token], shift[p], bias[p],
-                    place[p, 0], place[p, 3],
-                )  # fmt: skip
-                upper[pool], pooled[pool] = score + error, token
-                pool += 1
-                if score - error > sure[0]:
-                    _sift_down(sure, nobody, score - error, token)
-                for j in range(wanted):
-                    if score - error > marks[lane, j]:
-                        nearer[lane, j] += 1
-                    elif score + error >= marks[lane, j]:
-                        if listed == doubtful.shape[1]:
-                            full = True
-                            break
-                        doubtful[lane, listed, 0], doubtful[lane, listed, 1] = j, token
-                        listed += 1
+        pool = -1 if full else _list(top[lane], low, pooled)
+        full |= pool < 0
+        listed = 0
+        sure[:] = -np.inf
+        for i in range(pool):
+            token = pooled[i]
+            _ask(rows, pooled[:pool], i + _AHEAD)
+            score, error = _exact(
+                z[lane], length[lane], rows[token], norms[token], scale[p, token], shift[p], bias[p],
+                place[p, 0], place[p, 3],
+            )  # fmt: skip
+            upper[i] = score + error
+            if score - error > sure[0]:
+                _sift_down(sure, nobody, score - error, token)
+            for j in range(wanted):
+                if score - error > marks[lane, j]:
+                    nearer[lane, j] += 1
+                elif score + error >= marks[lane, j]:
+                    if listed == doubtful.shape[1]:
+                        full = True
+                        break
+                    doubtful[lane, listed, 0], doubtful[lane, listed, 1] = j, token
+                    listed += 1
             if full:
                 break
         count = 0
