@@ -18,6 +18,7 @@ from headscope.model.opening.packing import Quantize
 from headscope.question.choices import (
     CANDIDATES,
     CAPACITY_PARTS,
+    ENGINES,
     FORMATS,
     MASKS,
     METHODS,
@@ -54,6 +55,7 @@ LIBRARY = {
     "part": CAPACITY_PARTS,
     "site": SITES,
     "null": NULLS,
+    "engine": ENGINES,
     "text_format": ("auto", *FORMATS),
     "quantize": typing.get_args(Quantize),
 }
