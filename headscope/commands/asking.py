@@ -55,6 +55,7 @@ _PATHS = ("model", "texts", "directories", "output", "survey", "finish", "lens",
 Needs = Mapping[str, tuple[tuple[str, tuple[object, ...]], ...]]
 _ENCODED = ("space", (None, "value", "output", "key", "query"))  # where the vocabulary is encoded by a projection
 _COLUMNS: Needs = dict.fromkeys(("column", "document_column"), (("text_format", ("auto", "jsonl", "csv", "parquet")),))
+_GENRES: Needs = dict.fromkeys(("genre_column", "language_column"), _COLUMNS["column"])
 _SWEPT = (("part", (None, "dimension", "number")),)
 _GIVEN: Needs = {
     "system": (("chat", (True,)),),
@@ -91,6 +92,7 @@ NEEDS: dict[str, Needs] = {
         "position": (_ENCODED,),
         "reference": (_ENCODED,),
         **_COLUMNS,
+        **_GENRES,
         **dict.fromkeys(("workers", "cpus_per_worker", "gpus_per_worker", "address"), (("engine", ("ray",)),)),
     },
     "claims": dict.fromkeys(("texts", "sample", "seed"), (("survey", (None,)),)),

@@ -19,6 +19,8 @@ from headscope.commands.options import (
     Device,
     DocumentColumn,
     Dtype,
+    GenreColumn,
+    LanguageColumn,
     Mask,
     Memory,
     Model,
@@ -88,6 +90,8 @@ def survey(
     text_format: TextFormat = "auto",
     column: Column = "text",
     document_column: DocumentColumn = "document",
+    genre_column: GenreColumn = "genre",
+    language_column: LanguageColumn = None,
     truncate: Truncate = False,
     stream: Annotated[
         bool, typer.Option("--stream", help="Also measure the residual stream, after every attention and layer.")
@@ -161,6 +165,7 @@ def survey(
     asked = {name: tuple(values) for name, values in asked.items() if values}
     asked |= {"position": position, "candidates": candidates, "sample": sample, "seed": seed, "truncate": truncate}
     asked |= {"stream": stream, "format": text_format, "column": column, "document_column": document_column}
+    asked |= {"genre_column": genre_column, "language_column": language_column}
     options = SurveyOptions(**asked, shard_positions=shard_positions)  # checks them
     nulls = checked_nulls(null or ())
     if not is_remote(output):

@@ -47,6 +47,18 @@ Column = Annotated[str, typer.Option(help="Where JSONL, CSV and Parquet keep the
 DocumentColumn = Annotated[
     str, typer.Option(help="Where they keep the document's name, if anywhere.", rich_help_panel=TEXTS)
 ]
+GenreColumn = Annotated[
+    str,
+    typer.Option(
+        help="Where they keep the genre, if anywhere; chance is then also taken within genres.", rich_help_panel=TEXTS
+    ),
+]
+LanguageColumn = Annotated[
+    str | None,
+    typer.Option(
+        help="Where they keep the language, to be part of the genre. Default: nowhere.", rich_help_panel=TEXTS
+    ),
+]
 Truncate = Annotated[
     bool, typer.Option("--truncate", help="Cut texts that are too long, not leave them out.", rich_help_panel=TEXTS)
 ]

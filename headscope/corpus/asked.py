@@ -12,13 +12,16 @@ from headscope.errors import InputError
 from headscope.question.choices import FORMATS, Format, one_of
 from headscope.question.given import number
 
+_USUAL = (("genre_column", "genre"), ("language_column", None))
+
 
 @dataclass(frozen=True)
 class CorpusOptions:
     """Which texts are read, and how; every study's options are these and its own.
 
     `sample`: how many texts, drawn with `seed`; None: all. The seed is that of everything else that is drawn, too.
-    `truncate` cuts texts that are too long, instead of leaving them out.
+    `truncate` cuts texts that are too long, instead of leaving them out. `language_column` None: languages are not
+    told apart; else they are part of a text's genre.
     """
 
     sample: int | None = None
@@ -27,6 +30,8 @@ class CorpusOptions:
     format: Format | Literal["auto"] = "auto"
     column: str = "text"
     document_column: str = "document"
+    genre_column: str = "genre"
+    language_column: str | None = None
 
     def __post_init__(self) -> None:
         one_of("format", self.format, ("auto", *FORMATS))
@@ -36,12 +41,14 @@ class CorpusOptions:
 
     @property
     def columns(self) -> Columns:
-        """What the text and the document are called in tables."""
-        return Columns(self.column, self.document_column)
+        """What texts, documents, genres and languages are called in tables."""
+        return Columns(self.column, self.document_column, self.genre_column, self.language_column)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as the manifest keeps it."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        plain = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        # Of before they could be named: a survey that was begun then goes on.
+        return {key: value for key, value in plain.items() if (key, value) not in _USUAL}
 
     def _count(self, name: str, least: int) -> None:
         """Have a field as a plain number, or raise InputError."""

@@ -50,11 +50,25 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Columns:
-    """What the text, its document and its genre are called in JSONL, CSV and Parquet."""
+    """What the text, its document, genre and language are called in JSONL, CSV and Parquet; None: it is not read."""
 
     text: str = "text"
     document: str = "document"
     genre: str = "genre"
+    language: str | None = None
+
+    def kind(self, genre: object, language: object) -> str | None:
+        """The genre of a text: what is marked as that, with its language where that is told apart.
+
+        >>> Columns(language="lang").kind(" news ", "de"), Columns().kind(None, None)
+        ('news, de', None)
+        """
+        named = [
+            value.strip()
+            for name, value in ((self.genre, genre), (self.language, language))
+            if isinstance(value, str) and name is not None and name not in (self.text, self.document)
+        ]
+        return ", ".join(filter(None, named)) or None
 
 
 # A record before it is numbered: line, text, document, words, genre; or why it is none.
@@ -166,7 +180,8 @@ def _jsonl(source: TextFile, columns: Columns) -> Iterator[_Record]:
             yield Unreadable("no JSON object", source.name, number)
             continue
         text, document, genre = (record.get(name) for name in (columns.text, columns.document, columns.genre))
-        yield _record(text, document, genre, columns, source, number)
+        language = None if columns.language is None else record.get(columns.language)
+        yield _record(text, document, columns.kind(genre, language), columns, source, number)
 
 
 def _csv(source: TextFile, columns: Columns) -> Iterator[_Record]:
@@ -192,7 +207,8 @@ def _csv(source: TextFile, columns: Columns) -> Iterator[_Record]:
                     yield Unreadable("not UTF-8", source.name, rows.line_num)
                 else:
                     document, genre = (found.get(name) or None for name in (columns.document, columns.genre))
-                    yield _record(text, document, genre, columns, source, rows.line_num)
+                    language = None if columns.language is None else found.get(columns.language)
+                    yield _record(text, document, columns.kind(genre, language), columns, source, rows.line_num)
 
 
 def _row(rows: Iterator[list[str]], source: TextFile, line: Callable[[], int]) -> list[str] | str | None:
@@ -229,18 +245,18 @@ def _parquet(source: TextFile, columns: Columns, rows: Sequence[int] | None = No
         with opened(source.path, FOOTER) as raw, pq.ParquetFile(raw) as file:
             names = file.schema_arrow.names
             _has_column(names, columns, source)
-            asked = (columns.text, columns.document, columns.genre)
-            wanted = [name for name in dict.fromkeys(asked) if name in names]
+            asked = (columns.text, columns.document, columns.genre, columns.language)
+            wanted = [name for name in dict.fromkeys(asked) if name is not None and name in names]
             for first, batch, chosen in batches(file, wanted, rows):
                 at = [batch.schema.names.index(name) if name in names else None for name in asked]
                 for row in chosen:
                     number = first + row + 1
                     try:
-                        text, document, genre = (None if n is None else batch.column(n)[row].as_py() for n in at)
+                        text, document, *kind = (None if n is None else batch.column(n)[row].as_py() for n in at)
                     except UnicodeDecodeError:
                         yield Unreadable("not UTF-8", source.name, number)
                     else:
-                        yield _record(text, document, genre, columns, source, number)
+                        yield _record(text, document, columns.kind(*kind), columns, source, number)
     except (pa.ArrowException, OSError, MemoryError, KeyError, ValueError) as error:
         raise Unread(f"cannot be read as Parquet: {clause(error)}", "a damaged Parquet file, or its rest") from None
 
@@ -252,17 +268,24 @@ def _conllu(source: TextFile, columns: Columns) -> Iterator[_Record]:
             continue
         words = tuple(Word(start, end, tag) for start, end, tag in sentence.words)
         document = None if sentence.document is None else f"{source.name}#{sentence.document}"
-        record = _record(sentence.text, document, sentence.genre, columns, source, sentence.line)
+        record = _record(
+            sentence.text, document, (sentence.genre or "").strip() or None, columns, source, sentence.line
+        )
         yield record if isinstance(record, Unreadable) else (*record[:3], words, record[4])
 
 
 def _has_column(names: Sequence[str], columns: Columns, source: TextFile) -> None:
-    if columns.text not in names:
-        shown = cut(", ".join(name if name.isprintable() else repr(name) for name in names[:20]) or "none", 300)
-        raise InputError(f"{source.name} has no column {columns.text!r} (its columns: {shown}); name it with --column.")
+    """Raise InputError for a table without a column that must be there: the text's, and those that are named."""
+    usual = Columns()
+    wanted = [("--column", columns.text), ("--language-column", columns.language)]
+    wanted += [("--genre-column", columns.genre)] * (columns.genre != usual.genre)
+    for option, name in wanted:
+        if name is not None and name not in names:
+            shown = cut(", ".join(one if one.isprintable() else repr(one) for one in names[:20]) or "none", 300)
+            raise InputError(f"{source.name} has no column {name!r} (its columns: {shown}); name it with {option}.")
 
 
-def _record(text: object, document: object, genre: object, columns: Columns, source: TextFile, line: int) -> _Record:
+def _record(text: object, document: object, kind: str | None, columns: Columns, source: TextFile, line: int) -> _Record:
     if not isinstance(text, str):
         return Unreadable(f"no text under {columns.text!r}", source.name, line)
     if len(text) > LONGEST:
@@ -272,8 +295,6 @@ def _record(text: object, document: object, genre: object, columns: Columns, sou
     if "\0" in text:  # UTF-16 that was read as UTF-8, or no text at all
         return Unreadable("no text: it holds NUL characters", source.name, line)
     named = None if document is None else str(document)
-    apart = columns.genre not in (columns.text, columns.document)
-    kind = genre.strip() or None if isinstance(genre, str) and apart else None
     try:
         (text + (named or "") + (kind or "")).encode()
     except UnicodeEncodeError:  # half of a pair, which JSON can spell

@@ -9,10 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from headscope.corpus.asked import CorpusOptions
 from headscope.corpus.bank import strata
 from headscope.corpus.files import find_sources
 from headscope.corpus.genres import FEWEST, MOST, OUTPUTS, GenreDraw, TextTypes, told
 from headscope.corpus.texts import Columns, Corpus, CorpusText
+from headscope.errors import InputError
 from tests.conftest import SHARED
 
 WORD = "1\tdog\tdog\tNOUN\t_\t_\t0\troot\t_\t_\n\n"
@@ -55,6 +57,41 @@ def test_a_field_or_column_of_that_name_marks_a_genre(tmp_path):
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
     assert genres(tmp_path / "t.parquet") == ["news", None, None]
     assert genres(tmp_path / "t.csv", Columns(text="genre")) == [None]  # what is read as the text
+
+
+def test_columns_are_named_and_a_language_is_part_of_the_genre(tmp_path):
+    rows = [
+        {"text": "a dog", "topic": "news", "lang": "en"},
+        {"text": "ein Hund", "topic": "news", "lang": " de"},
+        {"text": "un chien", "topic": None, "lang": "fr"},
+        {"text": "?", "topic": "news", "lang": None},
+    ]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "t.csv").write_text(
+        "\n".join(["text,topic,lang", *(",".join(v or "" for v in r.values()) for r in rows)])
+    )
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
+    for suffix in ("jsonl", "csv", "parquet"):
+        path = tmp_path / f"t.{suffix}"
+        assert genres(path, Columns(genre="topic")) == ["news", "news", None, "news"]
+        assert genres(path, Columns(language="lang")) == ["en", "de", "fr", None]
+        assert genres(path, Columns(genre="topic", language="lang")) == ["news, en", "news, de", "fr", "news"]
+        assert genres(path) == [None] * 4
+
+
+@pytest.mark.parametrize("named", [{"genre": "topic"}, {"language": "lang"}])
+def test_a_table_without_a_column_that_is_named_is_refused(tmp_path, named):
+    (tmp_path / "t.csv").write_text("text,genre\na dog,news\n")
+    ((option, name),) = named.items()
+    with pytest.raises(
+        InputError, match=rf"has no column '{name}' \(its columns: text, genre\); name it with --{option}-c"
+    ):
+        genres(tmp_path / "t.csv", Columns(**named))
+
+
+def test_a_survey_says_what_columns_it_was_told_and_nothing_of_the_usual_ones():
+    assert not {"genre_column", "language_column"} & set(CorpusOptions().to_dict())
+    assert CorpusOptions(language_column="lang").to_dict()["language_column"] == "lang"
 
 
 def test_a_real_treebank_has_five():

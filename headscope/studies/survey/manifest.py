@@ -57,6 +57,8 @@ _OPTIONS: dict[str, Any] = {
     "shard_positions": _ONE,
 }
 
+_NAMED: dict[str, Any] = {"genre_column": str, "language_column": str}  # where they are not the usual
+
 
 def read_manifest(directory: Path) -> dict[str, Any] | None:
     """The manifest of a directory, be it of a survey or of other work; None where there is none.
@@ -89,7 +91,8 @@ def survey_manifest(directory: Path) -> dict[str, Any]:
     options = manifest["options"]
     if "kind" in options:
         raise InputError(f"{str(directory)!r} is no survey: it holds the work of headscope {options['kind']}.")
-    fault = next(faults(options, _OPTIONS, "options."), None)
+    named = {name: kind for name, kind in _NAMED.items() if name in options}
+    fault = next(faults(options, _OPTIONS | named, "options."), None)
     try:
         if fault is None:
             list(options_of(manifest).views())

@@ -29,6 +29,8 @@ _OPTIONS = {
     "format": "format",
     "column": "column of the text",
     "document_column": "column of the document",
+    "genre_column": "column of the genre",
+    "language_column": "column of the language",
     "shard_positions": "tokens of a shard, about",
 }
 
