@@ -19,7 +19,7 @@ IMAGES = Path(__file__).parent / "images"
 SIZES = {1440: 900, 390: 1480}
 # What each picture of a view shows, and what is there when it is drawn.
 VIEWS = {
-    "atlas": ("view=atlas&word=banana&layer=2&head=7", "#atlas td"),
+    "atlas": ("view=atlas&word=banana&layer=2&head=7", "#atlas [data-sheet=kinds] .hs-beside"),
     "attention": ("view=attention&word=banana&layer=2&head=7", "#pattern td"),
     "written": ("view=written&word=banana&layer=2&head=8", "#written td"),
     "journey": ("view=journey&word=banana", "[data-drawn]"),

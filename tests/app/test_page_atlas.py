@@ -144,6 +144,18 @@ def test_chance_stands_beside_the_shares_and_is_asked_once_for_each_basis(page: 
 
 
 @pytest.mark.slow
+def test_heads_that_share_keys_and_values_are_marked_in_its_header(browser: Browser) -> None:
+    with Server(create_app(Scope.from_model(*zoo.build("llama")))) as running:  # four heads, two of keys and values
+        browser.open(f"{running.address}/?view=atlas&text=One%20two%20three&token=1")
+        browser.wait("document.querySelector('#atlas .found')")
+        titles = "[...document.querySelectorAll('#atlas .atlas thead th')].map((e) => [e.textContent.trim(), e.title])"
+        assert browser.js(titles) == [
+            [f"kv {head // 2} head {head}", f"shares keys and values with {head ^ 1}"] for head in range(4)
+        ]
+        browser.open("about:blank")
+
+
+@pytest.mark.slow
 def test_at_390_pixels_the_atlas_needs_no_scrolling(page: Browser) -> None:
     page.resize(390, 844)
     opened(page)

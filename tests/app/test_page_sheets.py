@@ -64,8 +64,8 @@ VIEWS: dict[str, tuple[str, str, Sheets]] = {
     ),
     "atlas": (
         "view=atlas&token=11",
-        "#atlas .found",
-        lambda reading: [reading.atlas(11).sheets()[0]],
+        "#atlas [data-sheet=kinds] .hs-beside",
+        lambda reading: all_of(reading.atlas_chance(reading.atlas(11))),
     ),
     "attention": (
         "view=attention&token=5&layer=2&head=3&weigh=norms",
