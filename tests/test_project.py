@@ -83,6 +83,7 @@ def test_the_tests_are_run_by_readmes_own_command():
     run = [step.get("run") for step in steps(ROOT / ".github" / "workflows" / "tests.yml")]
     assert command in run
     assert ".ci/oldest" in run
+    assert ".ci/packed" in run
 
 
 def test_only_a_tag_publishes_and_without_a_password():
