@@ -18,7 +18,7 @@ TEMPLATE = "{% for m in messages %}<|think|>{{ m.content }}<|done|>{% endfor %}"
 PROJECTIONS = ["q_proj", "v_proj"]
 
 
-@pytest.fixture(params=["llama", "bert", "gpt2"])
+@pytest.fixture(params=["llama", *(pytest.param(name, marks=pytest.mark.slow) for name in ("bert", "gpt2"))])
 def name(request):
     return request.param
 
