@@ -39,10 +39,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         raise pytest.UsageError(f"marked both long and slow: {', '.join(both)}; mark each parameter by itself")
 
 
+def pytest_configure() -> None:
+    gc.disable()  # while tests are collected: nearly all that is made then stays
+
+
 def pytest_collection_finish() -> None:
     """Python looks for garbage among what tests leave, and not again and again among the modules and all tests."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure() -> None:

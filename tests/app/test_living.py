@@ -40,6 +40,7 @@ def file(demo: Scope, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return demo.read(defaults.TEXT).show().save(tmp_path_factory.mktemp("living") / "x.html")
 
 
+@pytest.mark.slow
 @pytest.mark.engines(slow=("firefox", "webkit"))
 def test_layer_head_and_token_switch_without_a_request(browser: Browser, file: Path, demo: Scope) -> None:
     reading = demo.read(defaults.TEXT)

@@ -114,7 +114,7 @@ def test_digits_are_a_position_and_an_equals_sign_makes_them_a_text(run, directo
         (["look", "--view", "attention", "--weigh", "rollout"], 2, "open: weights, norms"),
         (["look", "--hubs", "--bank", "nowhere.txt"], 2, "no file 'nowhere.txt'"),
         (["look", "--bank", "texts.txt"], 2, "--bank is for --hubs"),
-        (["look", "--hubs", "--view", "atlas"], 2, "--hubs is for --view heads, not atlas"),
+        (["look", "--hubs", "--view", "journey"], 2, "--hubs is for --view heads or atlas, not journey"),
         (["look", "--mask", "half"], 2, "open: model, full, causal"),
         (["look", "-k", "0"], 2, "from 1 to"),
         (["look", "the sea " * 60], 2, "at most 40"),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy as copies
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from headscope.keep.checksums import sha256_of
 from headscope.keep.record import identity, sealed
@@ -44,10 +47,18 @@ def read_all(directory: Path) -> object:
         survey.contrasts,
         examples(survey, view, [(0, 1), (1, 0)]),
         {name: values.tolist() for name, values in asked.tokens.items()},
-        {name: repr(values.tolist()) for name, values in vars(rows).items()},
+        repr(_plain(rows)),
         repr(asked.streams),
         repr(sorted(map(repr, contrasts.read_left_out(directory).items()))),
     )
+
+
+def _plain(value: Any) -> Any:
+    """Every number of what holds arrays, whatever it holds them in."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    held = vars(value) if dataclasses.is_dataclass(value) else value
+    return {name: _plain(one) for name, one in held.items()}
 
 
 def files(directory: Path) -> list[Path]:

@@ -101,13 +101,14 @@ def test_two_runs_at_one_time_share_the_shards(scope_of, path, tmp_path):
 
 def test_no_two_runs_write_into_one_folder(scope_of, path, tmp_path):
     # Where a file system has no locks, this alone keeps half a shard from being published.
-    Survey.prepare(scope_of("bert"), [path], tmp_path / "s", SurveyOptions(**SHARDS))
+    survey = Survey.prepare(scope_of("bert"), [path], tmp_path / "s", SurveyOptions(**SHARDS))
+    survey.begin()
+    _, shard = next(iter(survey.texts.read({0})))
+    measuring = survey._measuring(None)
     one, other = Store(tmp_path / "s"), Store(tmp_path / "s")
     with one._writing(0, tmp_path / "s") as first, other._writing(0, tmp_path / "s") as second:
         for sink in (first, second):
-            for name in ("texts", "tokens", "patterns", "rows"):
-                with (sink._folder / f"{name}.parquet").open("x") as file:  # there is none yet
-                    file.write(name)
+            measuring(shard, sink)
     assert one.shard(0).is_dir()
     assert not list((tmp_path / "s").glob(".unfinished*"))
 

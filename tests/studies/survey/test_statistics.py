@@ -140,6 +140,7 @@ def test_the_mean_over_heads_is_the_mean_of_the_heads(survey):
     assert one(found, head=None, **keys)["value"] == pytest.approx(np.mean(heads))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of", CELLS)
 def test_intervals_are_those_of_leaving_out_each_document(survey, rows, lenders, of):
     found, mine = statistics(survey), cell(rows, *of)

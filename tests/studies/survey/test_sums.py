@@ -56,6 +56,7 @@ def tally_of(summing, summers, piece):
     return tally
 
 
+@pytest.mark.slow
 def test_a_survey_of_before_has_the_same_figures_from_its_rows(survey, tmp_path):
     before = shutil.copytree(survey, tmp_path / "before")
     finish(of_before(before))

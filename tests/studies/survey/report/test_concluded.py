@@ -22,6 +22,7 @@ NOTHING = Over(0.001, -0.01, 0.012, 0.8, 0.4, 0.016)
 OPEN = Over(0.03, -0.04, 0.10, 0.5, 0.25, 0.098)
 
 
+@pytest.mark.slow
 def test_the_report_begins_with_the_three_lines_of_every_survey(report: Path, surveys: tuple[Path, Path]) -> None:
     words = (report / "report.md").read_text("utf-8")
     begins = words[words.index("\n## ") :]
@@ -73,6 +74,7 @@ def test_without_twins_there_is_one_panel_and_no_claim(surveys: tuple[Path, Path
     ]
 
 
+@pytest.mark.slow
 def test_the_table_of_views_says_where_there_are_no_twins(report: Path) -> None:
     words = (report / "report.md").read_text("utf-8")
     rows = [line for line in words.splitlines() if line.startswith("| one | ") and "| no twins |" in line]

@@ -18,6 +18,7 @@ from headscope.studies.survey.report.write import write_report
 from tests.studies.survey.corpora import surveyed
 
 
+@pytest.mark.slow
 def test_every_file_that_the_markdown_names_is_there(report):
     links = re.findall(r"\]\(([^)]+)\)", (report / "report.md").read_text("utf-8"))
     named = {report / link for link in links}
@@ -29,6 +30,7 @@ def test_every_file_that_the_markdown_names_is_there(report):
     }
 
 
+@pytest.mark.slow
 def test_figures_are_whole_drawings_without_a_date(report):
     for path in report.glob("figures/*.svg"):
         root = ET.parse(path).getroot()
