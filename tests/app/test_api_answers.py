@@ -198,9 +198,9 @@ def test_an_answer_is_laid_out_where_it_is_asked_for(
     plain = reader.post(f"{API}/{path}", json=question).json()
     answer = reader.post(f"{API}/{path}", json={**question, "html": True}).json()
     described(path, answer)
-    html, portrait = answer.pop("html"), answer.pop("portrait", None)
+    html, beside = answer.pop("html"), {name for name in ("portrait", "method") if answer.pop(name, None)}
     assert answer == plain
-    assert (portrait is not None) is (path in ("nearest", "compare"))
+    assert beside == ({"portrait", "method"} if path in ("nearest", "compare") else set())
     assert re.findall(r'data-sheet="([^"]+)"', html) == sheets
     assert html.count("<table>") == len(sheets)
     assert "style=" not in html
