@@ -45,7 +45,7 @@ VIEWS: dict[str, tuple[str, str, Sheets]] = {
     ),
     "why": (
         "token=2&head=4&why=4.1000",
-        "#why td",
+        "#view:has(#neighbors td):has(#positions td) #why td",
         lambda reading: all_of(
             near := reading.nearest(2, 0), reading.why(near, 4, 1000), reading.nearest_positions(2, 0)
         ),
