@@ -69,7 +69,7 @@ def test_every_format_gives_the_same_figures(run, plain, tmp_path, kind):
     code, out, err = run(write(tmp_path / f"t.{kind}", kind), "-o", tmp_path / "s")
     assert code == 0, err
     assert "8 texts, " in out
-    assert "1 shards in" in out
+    assert "1 shard in" in out
     assert "of disk" in out
     assert table(tmp_path / "s", "rows").equals(table(plain, "rows"))
 
