@@ -76,14 +76,14 @@ def reader(demo: Scope) -> Iterator[TestClient]:
 
 
 @pytest.fixture(scope="session")
-def opened() -> Iterator[Callable[[str], Browser]]:
+def engine_of() -> Iterator[Callable[[str], Browser]]:
     """A browser by its name, opened when it is first asked for and kept until the end.
 
     One that has died under a test is opened anew for the next: that test has failed, and it alone.
     """
     kept: dict[str, tuple[Browser, ExitStack]] = {}
 
-    def opened(name: str) -> Browser:
+    def kept_one(name: str) -> Browser:
         if name in kept and not kept[name][0].alive():
             with suppress(Exception):  # a dead browser says so once more when it is closed
                 kept.pop(name)[1].close()
@@ -98,7 +98,7 @@ def opened() -> Iterator[Callable[[str], Browser]]:
             kept[name] = browser, stack
         return kept[name][0]
 
-    yield opened
+    yield kept_one
     for _, stack in kept.values():
         stack.close()
 
@@ -117,9 +117,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def browser(request: pytest.FixtureRequest, opened: Callable[[str], Browser]) -> Iterator[Browser]:
+def browser(request: pytest.FixtureRequest, engine_of: Callable[[str], Browser]) -> Iterator[Browser]:
     """A browser engine, with a page of 1440 × 900 pixels; left when the test ends: a page goes on asking its server."""
-    one = opened(request.param)
+    one = engine_of(request.param)
     one.resize(1440, 900)
     yield one
     try:
@@ -143,9 +143,9 @@ def fresh(browser: Chromium) -> Iterator[Callable[..., Chromium]]:
 
 
 @pytest.fixture
-def browsers(opened: Callable[[str], Browser]) -> dict[str, Browser]:
+def browsers(engine_of: Callable[[str], Browser]) -> dict[str, Browser]:
     """Every browser engine, by its name."""
-    return {name: opened(name) for name in sorted(BROWSERS)}
+    return {name: engine_of(name) for name in sorted(BROWSERS)}
 
 
 @pytest.fixture

@@ -73,6 +73,7 @@ def unfold(page: Browser, selector: str) -> None:
     """Open what is folded away where a control stands."""
     if page.js(f"document.querySelector({json.dumps(selector)})?.closest('#advanced:not([open])') != null"):
         page.click("#advanced > summary")
+        page.wait("document.querySelector('#advanced').open")  # else what is in it stands nowhere, and is missed
 
 
 def write(page: Browser, what: str) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from tests.app.browsers import Browser, Chromium
 
 
-def test_one_that_has_died_is_opened_anew_for_the_next_test(opened: Callable[[str], Browser]) -> None:
-    first = opened("chromium")
+def test_one_that_has_died_is_opened_anew_for_the_next_test(engine_of: Callable[[str], Browser]) -> None:
+    first = engine_of("chromium")
     assert isinstance(first, Chromium)
-    assert opened("chromium") is first
+    assert engine_of("chromium") is first
     first.page.close()
     assert not first.alive()
-    assert opened("chromium") is not first
-    assert opened("chromium").alive()
+    assert engine_of("chromium") is not first
+    assert engine_of("chromium").alive()

@@ -25,9 +25,9 @@ pytestmark = pytest.mark.parametrize(
 
 
 @pytest.fixture(scope="module")
-def audited(opened: Callable[[str], Chromium]) -> Iterator[Chromium]:
+def audited(engine_of: Callable[[str], Chromium]) -> Iterator[Chromium]:
     """A page that axe's script may be put into; one for all tests, since what costs is to make a context."""
-    with closing(opened("chromium").page.context.browser.new_context(bypass_csp=True)) as context:
+    with closing(engine_of("chromium").page.context.browser.new_context(bypass_csp=True)) as context:
         yield Chromium(context.new_page())
 
 

@@ -69,6 +69,7 @@ def test_what_takes_long_is_asked_for(fresh: Callable[..., Chromium], server: Se
     assert "13 runs of the text" in text(page, ".effect")
     page.page.wait_for_timeout(1200)
     assert page.js("document.querySelector('.effect button') !== null"), "it is not worked out unasked"
+    page.wait("document.querySelector('#verdict .surveyed') && !document.querySelector('#verdict[aria-busy]')")
     page.click(".effect button")
     page.wait("document.querySelector('.effect').textContent.startsWith('Without')", 60)
 

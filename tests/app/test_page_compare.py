@@ -67,7 +67,7 @@ def test_a_comparison_is_in_the_address(page: Browser, server: Server, ask: Ask)
     assert not page.js("document.querySelector('#neighbors .versus')")
     page.open(f"{server.address}/?layer=1&compare=reference")
     compares(page, ask("compare", layer=1, other={"reference": "input"}))
-    assert "Note on the right side" in text(page, "#notes")
+    assert "On the right side: " in text(page, "#notes")
 
 
 @pytest.mark.slow

@@ -70,7 +70,7 @@ def test_deep_and_wide_models_keep_their_shape(browser: Browser, deep: tuple[str
     browser.press("End")
     choose(browser, "view", "atlas")
     browser.wait("document.querySelector('#atlas .found')", 120)
-    assert browser.js("document.querySelectorAll('#atlas tbody td').length") == layers * heads
+    assert browser.js("document.querySelectorAll('#atlas [data-sheet=atlas] tbody td').length") == layers * heads
     assert browser.js("document.documentElement.scrollWidth <= innerWidth")
     assert browser.js("document.querySelectorAll('#atlas button.chosen').length") == 1
 

@@ -37,9 +37,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def alone(opened: object) -> Iterator[Chromium]:
+def alone(engine_of: object) -> Iterator[Chromium]:
     """A page that axe's script may be put into."""
-    chromium = opened("chromium")  # type: ignore[operator]
+    chromium = engine_of("chromium")  # type: ignore[operator]
     with closing(chromium.page.context.browser.new_context(bypass_csp=True)) as context:
         yield Chromium(context.new_page())
 
