@@ -23,6 +23,7 @@ FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
 WEBKIT_DRIVER = shutil.which("WebKitWebDriver")
 MINI_BROWSER = next(Path("/usr/lib").glob("*/webkit2gtk-4.1/MiniBrowser"), None)
 PATIENCE = float(os.environ.get("HEADSCOPE_PATIENCE", "4"))  # on a machine that has other work, waits take longer
+FRAME = 0.02  # seconds: a little more than a picture takes
 KEYS = {  # names as in the DOM, codes as in the WebDriver standard
     "Enter": "\ue007",
     "Tab": "\ue004",
@@ -115,20 +116,25 @@ class Browser(ABC):
                 time.sleep(0.05)
 
     def into_view(self, selector: str) -> dict[str, float]:
-        """The middle of an element, scrolled to the middle of the window; asked until it has stopped moving."""
+        """The middle of an element, scrolled to the middle of the window, once it rests and nothing lies over it."""
         middle = (
             f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
             " e.scrollIntoView({block: 'center', inline: 'center', behavior: 'instant'});"
             " const r = e.getBoundingClientRect();"
-            " return {x: Math.round(r.x + r.width / 2), y: Math.round(r.y + r.height / 2)}; })()"
+            " const [x, y] = [Math.round(r.x + r.width / 2), Math.round(r.y + r.height / 2)];"
+            " const hit = document.elementFromPoint(x, y);"
+            " return [{x, y}, Boolean(hit && (e.contains(hit) || hit.contains(e)"
+            " || [...(e.labels ?? [])].some((label) => label.contains(hit))))]; })()"
         )
         last: dict[str, float] | None = None
-        for _ in range(20):
-            place: dict[str, float] = self.js(middle)
-            if place == last:
+        for _ in range(25):
+            place, bare = self.js(middle)
+            if place == last and bare:
                 break
             last = place
-        return place
+            time.sleep(FRAME)
+        found: dict[str, float] = place
+        return found
 
     def box(self, selector: str) -> dict[str, float]:
         """Where an element lies in the window."""

@@ -26,7 +26,7 @@ TABLE = """(() => {
     seen.querySelectorAll(unseen).forEach((e) => e.remove());
     return seen.textContent.replace(/\\s+/g, '');
   };
-  return [...document.querySelectorAll('#view .hs-sheet table')].map((table) => ({
+  return [...document.querySelectorAll('#view > :not(#verdict) .hs-sheet table')].map((table) => ({
     caption: table.caption.textContent,
     head: [...table.tHead.rows].filter((row) => !row.matches('.usually')).map((row) => [...row.cells].map(words)),
     rows: [...table.querySelectorAll(':is(tbody, tfoot) tr')].map((row) => [...row.cells].map(words)),
