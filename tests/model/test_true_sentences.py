@@ -52,15 +52,13 @@ def test_what_overflows_is_said_with_its_layer_and_its_dtype(build):
     assert "not finite, first in layer 1: they are too large for float16; another dtype may hold them" in said
 
 
-def test_a_model_without_one_table_of_embeddings_is_said_to_have_none(build):
-    class Hashed(transformers.BertModel):
-        def get_input_embeddings(self):
-            raise NotImplementedError
-
-    _, tokenizer = build("bert")
-    model = Hashed(transformers.BertConfig(vocab_size=len(tokenizer), **zoo._BERT))
-    assert refusal(model, tokenizer) == (
-        "Hashed has no table of token embeddings, so it has no vocabulary to compare with."
+def test_a_model_without_one_table_of_embeddings_is_said_to_have_none():
+    """CANINE hashes characters into several tables."""
+    config = transformers.CanineConfig(
+        hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, num_hash_buckets=64
+    )
+    assert refusal(transformers.CanineModel(config), transformers.CanineTokenizer()) == (
+        "CanineModel has no table of token embeddings, so it has no vocabulary to compare with."
     )
 
 
