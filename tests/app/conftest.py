@@ -122,6 +122,11 @@ def browser(request: pytest.FixtureRequest, engine_of: Callable[[str], Browser])
     one = engine_of(request.param)
     one.resize(1440, 900)
     yield one
+    leave(one)
+
+
+def leave(one: Browser) -> None:
+    """Show nothing: what a page goes on doing would slow the tests that follow."""
     try:
         one.open("about:blank")
     except RuntimeError:  # Firefox tells of a frame that is refused meanwhile as if this page were
@@ -143,9 +148,12 @@ def fresh(browser: Chromium) -> Iterator[Callable[..., Chromium]]:
 
 
 @pytest.fixture
-def browsers(engine_of: Callable[[str], Browser]) -> dict[str, Browser]:
+def browsers(engine_of: Callable[[str], Browser]) -> Iterator[dict[str, Browser]]:
     """Every browser engine, by its name."""
-    return {name: engine_of(name) for name in sorted(BROWSERS)}
+    all_of_them = {name: engine_of(name) for name in sorted(BROWSERS)}
+    yield all_of_them
+    for one in all_of_them.values():
+        leave(one)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from tests.app.serving import Server
 Ask = Callable[..., Any]
 
 
+@pytest.mark.slow
 @pytest.mark.engines(slow=("firefox", "webkit"))
 def test_reload_and_a_sent_link_show_the_same_view(page: Browser, server: Server, ask: Ask) -> None:
     page.click("#tokens [data-position='2']")

@@ -59,16 +59,21 @@ def serious(page: Chromium, options: dict[str, object] | None = None) -> dict[st
     "view",
     [
         "layer=2",
-        pytest.param("layer=2&compare=reference", marks=pytest.mark.slow),
-        pytest.param("layer=1&teach=true", marks=pytest.mark.slow),
-        pytest.param("layer=2&hubs=true", marks=pytest.mark.slow),
-        pytest.param("layer=2&head=1&why=1.1000&space=embedding", marks=pytest.mark.slow),
-        "view=atlas",
-        pytest.param("view=attention&layer=2&head=3", marks=pytest.mark.slow),
-        pytest.param("view=written&layer=2", marks=pytest.mark.slow),
-        pytest.param("view=journey", marks=pytest.mark.slow),
-        pytest.param("view=layers&layer=1&head=2", marks=pytest.mark.slow),
-        pytest.param("view=map&layer=1&head=2&method=pca", marks=pytest.mark.slow),
+        *(
+            pytest.param(view, marks=pytest.mark.slow)
+            for view in (
+                "layer=2&compare=reference",
+                "layer=1&teach=true",
+                "layer=2&hubs=true",
+                "layer=2&head=1&why=1.1000&space=embedding",
+                "view=atlas",
+                "view=attention&layer=2&head=3",
+                "view=written&layer=2",
+                "view=journey",
+                "view=layers&layer=1&head=2",
+                "view=map&layer=1&head=2&method=pca",
+            )
+        ),
     ],
 )
 def test_in_a_view(visit: Visit, server: Server, view: str) -> None:

@@ -18,8 +18,9 @@ THERE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.engines(slow=("firefox", "webkit"))
-@pytest.mark.parametrize("width", [1440, pytest.param(390, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("width", [1440, 390])
 def test_every_view_is_there_and_is_found_again(page: Browser, width: int) -> None:
     page.resize(width, 900)
     page.click("#tokens [data-position='11']")

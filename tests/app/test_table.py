@@ -17,7 +17,10 @@ from headscope.app.api.answers import BeingMadeRecord, Problem
 from headscope.app.api.table import TABLE, Address, offered_rows
 
 API = "/api/v1"
-ROWS = [pytest.param(row, id=f"{row.method} {row.path}") for row in [*TABLE, *offered_rows()]]
+ROWS = [  # for maps, their libraries are compiled
+    pytest.param(row, id=f"{row.method} {row.path}", marks=[pytest.mark.slow] * row.path.startswith("map"))
+    for row in [*TABLE, *offered_rows()]
+]
 ELSEWHERE = {"survey": "no directory here holds a finished survey"}  # an example, and why it does not work here
 
 

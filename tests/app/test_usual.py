@@ -27,6 +27,7 @@ from tests.app.serving import Server
 from tests.studies.survey.damage import make_to_fit
 
 HERE = "http://127.0.0.1"
+pytestmark = pytest.mark.slow  # for the survey that they stand on
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,6 @@ def usual(client: TestClient, **ask: Any) -> Any:
     return answer.json()
 
 
-@pytest.mark.slow
 def test_the_api_tells_the_figures_of_the_survey(client: TestClient, directory: Path) -> None:
     told = usual(client, layer=3)
     assert told["says"] is None
@@ -75,7 +75,6 @@ def test_the_api_tells_the_figures_of_the_survey(client: TestClient, directory: 
                 assert head[name][field] == found[head["head"]][field]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ask", "says"),
     [
@@ -100,7 +99,6 @@ def test_a_layer_that_is_not_there_is_refused(client: TestClient) -> None:
     assert "layers 0 to 5" in answer.json()["error"]
 
 
-@pytest.mark.slow
 def test_a_survey_is_opened_by_its_directory_from_this_machine_only(demo: Scope, directory: Path) -> None:
     with TestClient(create_app(demo, open_model=lambda name, progress: demo), base_url=HERE) as here:
         told = here.get("/api/v1/survey").json()
@@ -121,7 +119,6 @@ def test_a_survey_is_opened_by_its_directory_from_this_machine_only(demo: Scope,
         assert elsewhere.get("/api/v1/survey").json()["may_open"] is False
 
 
-@pytest.mark.slow
 def test_a_survey_of_other_weights_is_refused(
     directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -152,7 +149,6 @@ def beside(browser: Browser, demo: Scope, directory: Path) -> Iterator[tuple[Bro
         assert browser.errors == []
 
 
-@pytest.mark.slow
 def test_figures_stand_under_the_heads_names(beside: tuple[Browser, Callable[..., Any]], directory: Path) -> None:
     page, ask = beside
     assert not page.js("document.querySelector('.usually')")

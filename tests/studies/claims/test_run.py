@@ -161,6 +161,7 @@ def run(*arguments: object) -> int:
     return left.value.code or 0
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_verdicts_and_writes_the_page(corpus, tmp_path, capsys):
     model = zoo.save("bert", tmp_path / "bert")
     out = tmp_path / "out"

@@ -85,7 +85,8 @@ def claimed(directory):
     return set(sure[sure.between == "even"].index) & set(sure[sure.between == "random"].index)
 
 
-@pytest.mark.parametrize("name", ["bert", pytest.param("llama", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["bert", "llama"])
 def test_nothing_is_claimed_of_an_untrained_model(scope_of, name, tmp_path):
     path = written(tmp_path / "t.txt", sentences(40, seed=6))
     directory = surveyed(scope_of(name).randomised(77), path, tmp_path / "s", ("random",))
@@ -94,7 +95,7 @@ def test_nothing_is_claimed_of_an_untrained_model(scope_of, name, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["bert", pytest.param("llama", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["bert", "llama"])
 def test_nothing_is_claimed_of_a_model_that_attends_to_all_alike(name, tmp_path):
     model, tokenizer = zoo.build(name)
     with torch.no_grad():

@@ -11,6 +11,8 @@ import pytest
 
 from headscope.commands.cli import main
 
+pytestmark = pytest.mark.slow  # for the two surveys that they stand on
+
 
 def run(*arguments: str | Path) -> int:
     with pytest.raises(SystemExit) as left:
@@ -18,7 +20,6 @@ def run(*arguments: str | Path) -> int:
     return int(left.value.code or 0)
 
 
-@pytest.mark.slow
 def test_it_says_where_the_page_is(surveys, tmp_path, capsys):
     assert run(surveys[1], "-o", tmp_path / "new" / "out") == 0
     assert (tmp_path / "new" / "out" / "report.html").is_file()
