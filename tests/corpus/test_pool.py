@@ -63,6 +63,9 @@ def test_a_worker_whose_device_failed_ends_and_its_piece_goes_elsewhere(run, tmp
     (loss,) = pool.losses
     assert f"process {failed} was lost over" in loss
     assert "RuntimeError: CUDA error: an illegal memory access was encountered" in loss
+    end = time.monotonic() + 10  # what is gone is still listed until it is waited for
+    while Path("/proc", failed).exists() and time.monotonic() < end:
+        time.sleep(0.05)
     assert not Path("/proc", failed).exists()
     assert len(by_it) < len(PIECES)
 
