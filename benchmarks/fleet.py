@@ -61,8 +61,8 @@ def run() -> dict[str, object]:
             def there(workers: int, told: Callable[[ShardTask], None]) -> None:
                 survey, tasks = prepared(str(workers))
                 order = SurveyOrder.of(survey, CHOICE, None, SHARE)
-                pool = Pool[ShardTask](cluster, SHARE, workers, order, lambda at_work, of: None)
-                pool.run(Handing(tasks, fruitless=3), told)
+                pool = Pool[ShardTask, bool](cluster, SHARE, workers, order, lambda at_work, of: None)
+                pool.run(Handing(tasks, fruitless=3), lambda task, there: told(task))
 
             ways = {"one process": here, **{f"{n} workers": lambda told, n=n: there(n, told) for n in (1, 2)}}
             rounds.append({name: _pace(way) for name, way in ways.items()})

@@ -56,6 +56,7 @@ Needs = Mapping[str, tuple[tuple[str, tuple[object, ...]], ...]]
 _ENCODED = ("space", (None, "value", "output", "key", "query"))  # where the vocabulary is encoded by a projection
 _COLUMNS: Needs = dict.fromkeys(("column", "document_column"), (("text_format", ("auto", "jsonl", "csv", "parquet")),))
 _GENRES: Needs = dict.fromkeys(("genre_column", "language_column"), _COLUMNS["column"])
+_FLEET: Needs = dict.fromkeys(("workers", "cpus_per_worker", "gpus_per_worker", "address"), (("engine", ("ray",)),))
 _SWEPT = (("part", (None, "dimension", "number")),)
 _GIVEN: Needs = {
     "system": (("chat", (True,)),),
@@ -93,12 +94,12 @@ NEEDS: dict[str, Needs] = {
         "reference": (_ENCODED,),
         **_COLUMNS,
         **_GENRES,
-        **dict.fromkeys(("workers", "cpus_per_worker", "gpus_per_worker", "address"), (("engine", ("ray",)),)),
+        **_FLEET,
     },
     "claims": dict.fromkeys(("texts", "sample", "seed"), (("survey", (None,)),)),
     "capacity": {"site": _SWEPT, "keep": _SWEPT, **_COLUMNS},
     "lens": _COLUMNS,
-    "recovery": _COLUMNS,
+    "recovery": {**_COLUMNS, **_FLEET},
 }
 
 

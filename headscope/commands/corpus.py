@@ -11,15 +11,21 @@ from typing import Annotated, Any
 
 import typer
 
-from headscope.commands.asking import COMPARED, FLEET, OUTPUT, TEXTS, chosen_from
+from headscope.commands.asking import COMPARED, OUTPUT, TEXTS, chosen_from
+from headscope.commands.hands import fleet_of
 from headscope.commands.options import (
     Adapter,
+    Address,
     AsJson,
     Column,
+    CpusPerWorker,
     Device,
     DocumentColumn,
     Dtype,
+    Engine,
+    EngineWorkers,
     GenreColumn,
+    GpusPerWorker,
     LanguageColumn,
     Mask,
     Memory,
@@ -109,32 +115,11 @@ def survey(
         str | None,
         typer.Option(metavar="DIR", help="Compute the statistics of a survey whose parts are all there; no model."),
     ] = None,
-    engine: Annotated[
-        str | None,
-        chosen_from(
-            "engine", "Who measures: workers of a Ray cluster (extra ray). Default: this process.", panel=FLEET
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(help="Of the engine. Default: as many as there is room for.", rich_help_panel=FLEET),
-    ] = None,
-    cpus_per_worker: Annotated[
-        int | None,
-        typer.Option(
-            help="Cores, and threads, of each. Default: as one process; here alone, its part.", rich_help_panel=FLEET
-        ),
-    ] = None,
-    gpus_per_worker: Annotated[
-        float | None,
-        typer.Option(help="GPUs of each, or a share of one. Default: 1 where there are any.", rich_help_panel=FLEET),
-    ] = None,
-    address: Annotated[
-        str | None,
-        typer.Option(
-            help="Of a Ray cluster that runs, or auto. Default: one begins, of this machine.", rich_help_panel=FLEET
-        ),
-    ] = None,
+    engine: Engine = None,
+    workers: EngineWorkers = None,
+    cpus_per_worker: CpusPerWorker = None,
+    gpus_per_worker: GpusPerWorker = None,
+    address: Address = None,
     stack: Stack = None,
     device: Device = "auto",
     dtype: Dtype = None,
@@ -146,7 +131,6 @@ def survey(
     with needing("a survey needs", "survey"):
         from headscope.studies.survey.fleet import run_on
         from headscope.studies.survey.on_store import survey_in
-    from headscope.corpus.fleet.asked import Fleet
     from headscope.corpus.fleet.cluster import connected
     from headscope.corpus.run import WHOLE, Part
     from headscope.keep.files import directory_to_write
@@ -171,7 +155,7 @@ def survey(
     if not is_remote(output):
         directory_to_write(output)
     choice = ModelChoice(model, revision, adapter, stack, device, dtype, quantize)
-    fleet = None if engine is None else Fleet(workers, cpus_per_worker, gpus_per_worker, address)
+    fleet = fleet_of(engine, workers, cpus_per_worker, gpus_per_worker, address)
     if fleet is not None and is_remote(output):
         raise InputError(
             f"the workers of a cluster write into a directory that all of them see, and {output} is on an object "

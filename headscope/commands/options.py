@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from headscope.commands.asking import MODEL, OUTPUT, TEXTS, chosen_from
+from headscope.commands.asking import FLEET, MODEL, OUTPUT, TEXTS, chosen_from
 
 Model = Annotated[
     str | None,
@@ -64,4 +64,28 @@ Truncate = Annotated[
 ]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object, and nothing else.", rich_help_panel=OUTPUT)
+]
+Engine = Annotated[
+    str | None,
+    chosen_from("engine", "Who measures: workers of a Ray cluster (extra ray). Default: this process.", panel=FLEET),
+]
+EngineWorkers = Annotated[
+    int | None,
+    typer.Option("--workers", help="Of the engine. Default: as many as there is room for.", rich_help_panel=FLEET),
+]
+CpusPerWorker = Annotated[
+    int | None,
+    typer.Option(
+        help="Cores, and threads, of each. Default: as one process; here alone, its part.", rich_help_panel=FLEET
+    ),
+]
+GpusPerWorker = Annotated[
+    float | None,
+    typer.Option(help="GPUs of each, or a share of one. Default: 1 where there are any.", rich_help_panel=FLEET),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        help="Of a Ray cluster that runs, or auto. Default: one begins, of this machine.", rich_help_panel=FLEET
+    ),
 ]

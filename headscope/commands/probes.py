@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headscope.commands.asking import OUTPUT, TEXTS, chosen_from, flag_of, is_given
+from headscope.commands.hands import fleet_of, scope_and_hands
 from headscope.commands.options import (
     Adapter,
+    Address,
     AsJson,
     Column,
+    CpusPerWorker,
     Device,
     DocumentColumn,
     Dtype,
+    Engine,
+    EngineWorkers,
+    GpusPerWorker,
     Mask,
     Model,
     Quantize,
@@ -112,6 +118,11 @@ def recovery(
     text_format: TextFormat = "auto",
     column: Column = "text",
     document_column: DocumentColumn = "document",
+    engine: Engine = None,
+    workers: EngineWorkers = None,
+    cpus_per_worker: CpusPerWorker = None,
+    gpus_per_worker: GpusPerWorker = None,
+    address: Address = None,
     stack: Stack = None,
     device: Device = "auto",
     dtype: Dtype = None,
@@ -119,23 +130,26 @@ def recovery(
     as_json: AsJson = False,
 ) -> None:
     """Where the information is: how well the token at i is read off z and the residual stream at j, by layer."""
+    choice = ModelChoice(model, revision, adapter, stack, device, dtype, quantize)
+    fleet = fleet_of(engine, workers, cpus_per_worker, gpus_per_worker, address)
     with working("starting") as status:
         from headscope.studies import probes
         from headscope.studies.probes.recovery import OFFSETS
 
-        scope = open_scope(status, ModelChoice(model, revision, adapter, stack, device, dtype, quantize))
-        found = _texts(ctx, status, scope, texts, sample, seed, text_format, column, document_column)
-        with bar_instead(status, f"Recovering tokens in {len(found.contents):,} texts", "Judging maps") as tell:
-            made = probes.recovery(
-                scope,
-                found.contents,
-                groups=found.groups,
-                offsets=offset or OFFSETS,
-                heads=heads,
-                mask=mask,  # type: ignore[arg-type]
-                seed=seed,
-                tell=tell,
-            )
+        with scope_and_hands(status, choice, fleet) as (scope, hands):
+            found = _texts(ctx, status, scope, texts, sample, seed, text_format, column, document_column)
+            with bar_instead(status, f"Recovering tokens in {len(found.contents):,} texts", "Judging maps") as tell:
+                made = probes.recovery(
+                    scope,
+                    found.contents,
+                    groups=found.groups,
+                    offsets=offset or OFFSETS,
+                    heads=heads,
+                    mask=mask,  # type: ignore[arg-type]
+                    seed=seed,
+                    tell=tell,
+                    hands=hands,
+                )
     print_answer(made, as_json)
 
 

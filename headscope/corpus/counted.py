@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headscope.corpus.asked import CorpusOptions
 from headscope.corpus.census import SHARD_POSITIONS, Census, ShardPlan, take_census
@@ -46,6 +46,11 @@ class CountedCorpus:
             return scope.tokens(text.content, truncate=asked.truncate)
 
         return cls(corpus, take_census(corpus, tokens, asked, scope.card.vocab_size, shard_positions))
+
+    @property
+    def everywhere(self) -> CountedCorpus:
+        """The same with names of files that mean the same wherever a process stands."""
+        return replace(self, corpus=self.corpus.everywhere)
 
     def __len__(self) -> int:
         """How many shards there are."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -37,6 +37,11 @@ class TextFile:
     name: str
     fault: str | None = None
     named: bool = True
+
+    @property
+    def everywhere(self) -> TextFile:
+        """The file by a name that means the same wherever a process stands."""
+        return replace(self, path=self.path.absolute()) if isinstance(self.path, Path) else self
 
 
 def find_sources(paths: Iterable[str | Path], format: Format | Literal["auto"] = "auto") -> list[TextFile]:

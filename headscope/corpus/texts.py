@@ -91,6 +91,11 @@ class Corpus:
         """Whether the texts are a sample already: of other kinds of files all must be read, to know how many."""
         return self._draw is not None
 
+    @property
+    def everywhere(self) -> Corpus:
+        """The same by names of files that mean the same wherever a process stands."""
+        return Corpus([source.everywhere for source in self.sources], self.columns, self._draw)
+
     def __iter__(self) -> Iterator[CorpusText | Unreadable]:
         yield from self._all() if self._rows is None else self._chosen(self._rows)
 

@@ -33,7 +33,7 @@ def run(cluster, tmp_path):
     def measured(*bad, pieces=PIECES):
         pool = Pool(cluster, Share(1, 0), 2, Toy(tmp_path, *bad), lambda at_work, of: None)
         handing, done = Handing(pieces, fruitless=TRIES * 2), []
-        pool.run(handing, done.append)
+        pool.run(handing, lambda piece, found: done.append(found))
         return pool, handing, done
 
     return measured

@@ -22,7 +22,7 @@ class Toy:
             raise InputError("there is no such model here.")
         return self
 
-    def measure_shard(self, piece: int, patience: float) -> bool:
+    def measure(self, piece: int, patience: float) -> int | None:
         if self.fails == "device" and self._marked():
             raise RuntimeError("CUDA error: an illegal memory access was encountered\nCompile with …")
         if self.fails == "poison" and piece == 2:
@@ -30,10 +30,10 @@ class Toy:
         if self.fails == "sentence" and piece == 2:
             raise InputError("the disk is full.")
         if self.fails == "elsewhere" and piece == 2 and not patience:
-            return False
+            return None
         with (self.directory / f"piece-{piece}").open("x") as file:
             file.write(str(os.getpid()))
-        return True
+        return piece
 
     def _marked(self) -> bool:
         """Leave a mark with this process in it, unless there are enough."""

@@ -1,4 +1,7 @@
-"""A pool of workers, each a Ray actor: shard numbers go out, and nothing but their fate comes back."""
+"""A pool of workers, each a Ray actor: numbers of pieces go out, and what is found of each comes back.
+
+That is little where it is much work: of a shard that is kept where all machines see it only that it is there.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from headscope.corpus.fleet.worker import Fault, Measured, Opened, Order, Worker
 from headscope.errors import HeadscopeError, cut
 
 T = TypeVar("T", bound=Hashable)
+R = TypeVar("R")
 
 _GLANCE = 1.0  # seconds that one waits for the next answer, before it is seen how many workers there are
 # A worker reads what is on its machine or what all machines share: of a model on the Hub, what is in the cache.
@@ -31,7 +35,7 @@ class _Place(Generic[T]):
     in_a_row: int = 0  # how many were lost here before they were open
 
 
-class Pool(Generic[T]):
+class Pool(Generic[T, R]):
     """Workers on a cluster. `said`: told how many are at work, of how many, whenever that changes.
 
     Those that there is no room for yet begin when there is. One that fails in whatever is no sentence of headscope's
@@ -39,7 +43,7 @@ class Pool(Generic[T]):
     """
 
     def __init__(
-        self, cluster: Cluster, share: Share, workers: int, order: Order[T], said: Callable[[int, int], None]
+        self, cluster: Cluster, share: Share, workers: int, order: Order[T, R], said: Callable[[int, int], None]
     ) -> None:
         self._ray, self._workers, self._said = cluster.ray, workers, said
         self._order = self._ray.put(pickle.dumps(order))
@@ -48,8 +52,8 @@ class Pool(Generic[T]):
         self._at_work = -1
         self.losses: list[str] = []  # a sentence for every worker that was lost
 
-    def run(self, handing: Handing[T], done: Callable[[T], None]) -> None:
-        """Have every piece measured; `done` is told each. HeadscopeError where that is not to be had."""
+    def run(self, handing: Handing[T], done: Callable[[T, R], None]) -> None:
+        """Have every piece measured; `done` gets each with what was found. HeadscopeError where that fails."""
         places = [self._begun(_Place[T](None)) for _ in range(self._workers)]
         try:
             while not handing.over:
@@ -69,7 +73,7 @@ class Pool(Generic[T]):
                 self._end(place)
 
     def _take(
-        self, place: _Place[T], answer: Opened | Measured | Fault, handing: Handing[T], done: Callable[[T], None]
+        self, place: _Place[T], answer: Opened | Measured[R] | Fault, handing: Handing[T], done: Callable[[T, R], None]
     ) -> None:
         """What a worker has answered; a place whose actor is None then is closed."""
         place.asked = None
@@ -78,9 +82,9 @@ class Pool(Generic[T]):
             return
         if isinstance(answer, Measured) and answer.fault is None:
             piece = self._laid_down(place)
-            if answer.there:
+            if answer.found is not None:
                 handing.done(piece)
-                done(piece)
+                done(piece, answer.found)
             else:
                 handing.elsewhere(piece)
             return
@@ -134,9 +138,9 @@ class Pool(Generic[T]):
         if place.actor is not None:
             self._ray.kill(place.actor)
 
-    def _answer(self, reference: Any) -> Opened | Measured | Fault:
+    def _answer(self, reference: Any) -> Opened | Measured[R] | Fault:
         try:
-            answer: Opened | Measured = self._ray.get(reference)
+            answer: Opened | Measured[R] = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
             return Fault("broken", _told(error))
         return answer

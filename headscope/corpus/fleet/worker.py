@@ -11,28 +11,33 @@ import socket
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 from headscope.cores.environment import share_the_cores
 from headscope.errors import HeadscopeError, InputError, ModelError, clause
 
 T_contra = TypeVar("T_contra", bound=Hashable, contravariant=True)
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 Kind = Literal["input", "model", "other", "broken"]
 _KINDS: dict[Kind, type[HeadscopeError]] = {"input": InputError, "model": ModelError, "other": HeadscopeError}
 
 
-class Measuring(Protocol[T_contra]):
+class Measuring(Protocol[T_contra, R_co]):
     """What a worker has open."""
 
-    def measure_shard(self, piece: T_contra, patience: float) -> bool:
-        """Measure a piece, and whether it is there then; False: another run does it still after so many seconds."""
+    def measure(self, piece: T_contra, patience: float) -> R_co | None:
+        """What is found of a piece, to be sent back; None: another run does it still after so many seconds.
+
+        Who keeps it where all machines see it says only that it is there.
+        """
         ...
 
 
-class Order(Protocol[T_contra]):
+class Order(Protocol[T_contra, R_co]):
     """What a worker is to open; it is pickled and sent to each."""
 
-    def open(self) -> Measuring[T_contra]: ...
+    def open(self) -> Measuring[T_contra, R_co]: ...
 
 
 @dataclass(frozen=True)
@@ -64,10 +69,10 @@ class Opened:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Whether a piece is there; why not, where it is a fault and no other run does it."""
+class Measured(Generic[R]):
+    """What was found of a piece; where it was nothing, why, if it is a fault and no other run does it."""
 
-    there: bool
+    found: R | None
     fault: Fault | None = None
 
 
@@ -82,22 +87,22 @@ class Worker:
         share_the_cores(os.environ)
         if Path(directory).is_dir():
             os.chdir(directory)
-        self._measuring: Measuring[Hashable] | None = None
+        self._measuring: Measuring[Hashable, object] | None = None
 
     def open(self, order: bytes) -> Opened:
         """Open what an order, pickled, says."""
         fault = None
         try:
-            asked: Order[Hashable] = pickle.loads(order)
+            asked: Order[Hashable, object] = pickle.loads(order)
             self._measuring = asked.open()
         except Exception as error:  # whatever it is: the asker decides what becomes of it
             fault = Fault.of(error)
         return Opened(socket.gethostname(), os.getpid(), fault)
 
-    def measure(self, piece: Hashable, patience: float) -> Measured:
+    def measure(self, piece: Hashable, patience: float) -> Measured[object]:
         """Measure a piece with what is open."""
         assert self._measuring is not None
         try:
-            return Measured(self._measuring.measure_shard(piece, patience))
+            return Measured(self._measuring.measure(piece, patience))
         except Exception as error:
-            return Measured(False, Fault.of(error))
+            return Measured(None, Fault.of(error))

@@ -26,7 +26,7 @@ from headscope.scope import Scope
 from headscope.studies.claims.recovered import of_hits, over_control
 from headscope.studies.claims.surveyed import Surveyed
 from headscope.studies.probes.figures import Outcomes
-from headscope.studies.probes.recovery import Gathered
+from headscope.studies.probes.recovery import Gathered, RecoveryTask
 
 OFFSETS = (-8, -4, -2, -1, 0, 1, 2, 4, 8)  # i − j
 # Those that untrained twins are asked at: the nearest and the farthest, for each costs what the model's own do.
@@ -204,7 +204,7 @@ class _Work:
             seed = self.survey.manifest["options"]["seed"]
             contents, groups = texts["content"].to_pylist(), texts["group"].to_pylist()
             scope = self.scope if twin is None else self.scope.randomised(twin)
-            self._read[twin] = Gathered.of(scope, contents, groups=groups, mask=self.mask, seed=seed)
+            self._read[twin] = RecoveryTask.of(scope, contents, groups=groups, mask=self.mask, seed=seed).read(scope)
         return self._read[twin]
 
     @cached_property

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from headscope.reading.answer import Answer, Record
 from headscope.reading.scores import STARRED, Scores, nested
 from headscope.show.progress import Tell
 from headscope.show.sheet import Cell, Row, Sheet
+from headscope.studies.hands import Hands, Here, Tick, gathered
 from headscope.studies.probes.figures import Outcomes
 from headscope.studies.probes.folds import FOLDS, Folds
 from headscope.studies.probes.held_out import outcomes
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 OFFSETS = (-8, -4, -2, -1, 0, 1, 2, 4, 8)
+Place = Literal["z", "residual", "head"]
+PLACES: tuple[Place, ...] = get_args(Place)
 
 
 @dataclass(frozen=True, repr=False)
@@ -136,48 +139,111 @@ def recovery(
     folds: int = FOLDS,
     seed: int = 0,
     tell: Tell = lambda done, total: None,
+    hands: Hands | None = None,
 ) -> Recovery:
     """Recovery of token i from z_j and from the residual stream at j, for i − j in `offsets` and every layer.
 
     `groups` says which document each text belongs to (None: each is one by itself): a held-out fold shares none with
     the fit, and intervals leave them out in turn. `heads` False leaves out the single heads. Texts that are too long
-    are cut. Needs about 8 · (layers · d_model) bytes of memory a token. Raises InputError for too few texts.
+    are cut. Needs about 8 · (layers · d_model) bytes of memory a token. `hands`: who judges the maps (None: this
+    process); each of several workers reads the texts. Raises InputError for too few texts.
     """
-    offsets = numbers_of(offsets, "offsets")
-    gathered = Gathered.of(scope, texts, groups=groups, mask=mask, folds=folds, seed=seed)
-    z, residual, chosen = gathered.z, gathered.residual, gathered.folds
-    layers = len(z)
-    total = len(offsets) * (2 * layers + 1 + layers * heads)
-    parts: list[tuple[Scores, Scores, Scores | None]] = []
+    offsets, card = numbers_of(offsets, "offsets"), scope.card
+    task = RecoveryTask.of(scope, texts, groups=groups, mask=mask, folds=folds, seed=seed)
+    pieces = dict.fromkeys(
+        Judged(place, layer, offset)
+        for offset in offsets
+        for place in PLACES
+        if heads or place != "head"
+        for layer in range(card.layers + (place == "residual"))
+    )
     done = 0
 
-    def judge(x: Tensor, offset: int) -> Scores:
+    def tick(maps: int) -> None:
         nonlocal done
-        found = gathered.outcomes(x, offset).scores()
-        done += 1
-        tell(done, total)
-        return found
+        done += maps
+        tell(done, len(pieces))
 
-    for offset in offsets:
-        together = Scores.stack([judge(one.flatten(1)[:, None], offset) for one in z])
-        stream = Scores.stack([judge(one[:, None], offset) for one in residual])
-        single = Scores.stack([judge(one, offset) for one in z]) if heads else None
-        parts.append((together, stream, single))
-    last = [part[2] for part in parts if part[2] is not None]
+    found = gathered(hands or Here(scope), task, dict.fromkeys(pieces, 1), tick)
+
+    def by_offset(place: Place) -> Scores:
+        """[offset, layer, map]."""
+        return Scores.stack(
+            [Scores.stack([s for at, s in found.items() if at[::2] == (place, offset)]) for offset in offsets]
+        )
+
+    samples = task.samples
     return Recovery(
         offsets=tuple(offsets),
-        z=Scores.stack([part[0] for part in parts]).each(lambda x: x[..., 0].T),
-        heads=Scores.stack(last).each(lambda x: x.movedim(0, -1)) if last else None,
-        residual=Scores.stack([part[1] for part in parts]).each(lambda x: x[..., 0].T),
-        texts=len(gathered.samples.lengths),
-        positions=len(gathered.samples),
-        candidates=float(torch.bincount(chosen.of_type[gathered.samples.ids.unique()]).double().mean()),
-        folds=chosen.count,
-        seed=gathered.seed,
+        z=by_offset("z").each(lambda x: x[..., 0].T),
+        heads=by_offset("head").each(lambda x: x.movedim(0, -1)) if heads else None,
+        residual=by_offset("residual").each(lambda x: x[..., 0].T),
+        texts=len(samples.lengths),
+        positions=len(samples),
+        candidates=float(torch.bincount(task.folds.of_type[samples.ids.unique()]).double().mean()),
+        folds=task.folds.count,
+        seed=task.seed,
         mask=mask,
-        model=scope.card.name,
-        weights_sha256=scope.card.weights_sha256,
+        model=card.name,
+        weights_sha256=card.weights_sha256,
     )
+
+
+class Judged(NamedTuple):
+    """The maps of one place, layer and distance: of "head" one for each head."""
+
+    place: Place
+    layer: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.place} of layer {self.layer} at the offset {self.offset:+d}"
+
+
+@dataclass(frozen=True)
+class RecoveryTask:
+    """Texts, and the folds that maps of them are judged by; a piece are the maps of a place, layer and distance."""
+
+    texts: tuple[str, ...]
+    samples: Samples
+    folds: Folds
+    seed: int
+    mask: Mask
+
+    @classmethod
+    def of(
+        cls,
+        scope: Scope,
+        texts: Iterable[str],
+        *,
+        groups: Iterable[int] | None = None,
+        mask: Mask = "model",
+        folds: int = FOLDS,
+        seed: int = 0,
+    ) -> RecoveryTask:
+        """Draw the folds, see `recovery`."""
+        texts, seed = texts_of(texts), as_seed(seed)
+        samples = Samples.of(scope, texts, None if groups is None else numbers_of(groups, "groups"))
+        chosen = Folds.of(samples.group, samples.ids, len(_embeddings(scope)), folds, seed)
+        return cls(tuple(texts), samples, chosen, seed, mask)
+
+    def measuring(self, scope: Scope, tick: Tick) -> Callable[[Judged], Scores]:
+        """Read the texts; then the maps of a piece are fitted and judged."""
+        read = self.read(scope)
+
+        def judged(piece: Judged) -> Scores:
+            x = (read.residual if piece.place == "residual" else read.z)[piece.layer]
+            together = x if piece.place == "head" else x.flatten(1)[:, None]
+            found = read.outcomes(together, piece.offset).scores()
+            tick(1)
+            return found
+
+        return judged
+
+    def read(self, scope: Scope) -> Gathered:
+        """What the model holds at the texts' positions."""
+        parts = _gather(scope, self.texts, self.samples, self.mask)
+        return Gathered(self.samples, _embeddings(scope), self.folds, self.seed, *parts)
 
 
 @dataclass(frozen=True)
@@ -194,24 +260,6 @@ class Gathered:
     z: Tensor
     residual: Tensor
 
-    @classmethod
-    def of(
-        cls,
-        scope: Scope,
-        texts: Iterable[str],
-        *,
-        groups: Iterable[int] | None = None,
-        mask: Mask = "model",
-        folds: int = FOLDS,
-        seed: int = 0,
-    ) -> Gathered:
-        """Read the texts, see `recovery`."""
-        texts, seed = texts_of(texts), as_seed(seed)
-        held = Samples.of(scope, texts, None if groups is None else numbers_of(groups, "groups"))
-        embeddings = scope.bench.vocabulary.encoded("embedding", None, 0, None).table.rows[0].cpu()
-        chosen = Folds.of(held.group, held.ids, len(embeddings), folds, seed)
-        return cls(held, embeddings, chosen, seed, *_gather(scope, texts, held, mask))
-
     def outcomes(self, x: Tensor, offset: int) -> Outcomes:
         """What became of tokens i that were looked for in what is at j = i − offset, x [sample, map, d]."""
         source, target = self.samples.pairs(offset)
@@ -219,6 +267,11 @@ class Gathered:
             raise InputError(f"no text has two ordinary tokens {abs(offset)} apart: leave the offset {offset} out.")
         ids, groups = self.samples.ids[target], self.samples.group[target]
         return outcomes(x[source], ids, groups, self.embeddings, folds=self.folds, seed=self.seed)
+
+
+def _embeddings(scope: Scope) -> Tensor:
+    """[vocabulary, d_model], as the residual stream receives them, on the CPU."""
+    return scope.bench.vocabulary.encoded("embedding", None, 0, None).table.rows[0].cpu()
 
 
 def _gather(scope: Scope, texts: Sequence[str], held: Samples, mask: Mask) -> tuple[Tensor, Tensor]:

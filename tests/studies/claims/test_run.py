@@ -57,7 +57,7 @@ def test_a_run_that_was_ended_again_and_again_finds_the_same(scope, corpus, whol
         with pytest.raises(Ended):
             settle(scope, ClaimsAsked(texts=(corpus,)), tmp_path, EndsAt(doing))
     monkeypatch.setattr("headscope.studies.survey.run.measure", None)  # what is there is not measured again
-    monkeypatch.setattr("headscope.studies.claims.maps.Gathered", None)
+    monkeypatch.setattr("headscope.studies.claims.maps.RecoveryTask", None)
     monkeypatch.setattr(passes, "overlaps", None)
     found = settle(scope, ClaimsAsked(texts=(corpus,)), tmp_path)
     assert found.to_dict() == whole[0].to_dict()

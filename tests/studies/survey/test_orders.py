@@ -42,9 +42,9 @@ def prepared(model, tmp_path):
 def test_a_shard_that_is_there_already_is_not_measured_again_and_rising_ones_are_read_on(prepared):
     survey, order = prepared
     there, tasks = order.open(), survey.left()
-    assert [there.measure_shard(task, 0.0) for task in tasks[1:3]] == [True, True]
+    assert [there.measure(task, 0.0) for task in tasks[1:3]] == [True, True]
     made = {task.index: Store(order.directory).shard(task.index).stat().st_mtime_ns for task in tasks[1:3]}
-    assert there.measure_shard(tasks[1], 0.0)
+    assert there.measure(tasks[1], 0.0)
     assert Store(order.directory).shard(tasks[1].index).stat().st_mtime_ns == made[tasks[1].index]
     assert [task.index for task in survey.left()] == [0, *range(3, len(survey.texts))]
 
@@ -54,24 +54,25 @@ def test_what_another_run_measures_is_not_there(prepared):
     there, (task, *_) = order.open(), survey.left()
     with Store(order.directory).making(task.index, 0.0) as writing:
         assert writing is not None
-        assert not there.measure_shard(task, 0.0)
-    assert there.measure_shard(task, 0.0)
+        assert there.measure(task, 0.0) is None
+    assert there.measure(task, 0.0)
 
 
 def test_another_model_under_the_same_name_is_refused(prepared, tmp_path):
     survey, order = prepared
     torch.manual_seed(99)
     scope = survey.scope.randomised(99)
-    other = shutil.copytree(order.choice.name, tmp_path / "other")
+    other = shutil.copytree(order.model.choice.name, tmp_path / "other")
     scope.bench.opened.model.save_pretrained(other)
-    with pytest.raises(InputError, match=r"holds another survey: model\.weights_sha256"):
-        replace(order, choice=ModelChoice(str(other), device="cpu")).open()
+    with pytest.raises(InputError, match=rf"^{other} has other weights on \S+ than where the command was given"):
+        replace(order, model=replace(order.model, choice=ModelChoice(str(other), device="cpu"))).open()
 
 
 def test_another_arithmetic_is_refused(prepared):
     _, order = prepared
-    with pytest.raises(InputError, match="would mix numbers of 2 kinds"):
-        replace(order, by=replace(order.by, dtype="bfloat16")).open()
+    by = replace(order.model.by, dtype="bfloat16")
+    with pytest.raises(InputError, match=r"computes float32 .*, and the command was given for bfloat16 "):
+        replace(order, model=replace(order.model, by=by)).open()
 
 
 def test_a_directory_that_is_not_seen_is_told(prepared, tmp_path):
@@ -82,10 +83,10 @@ def test_a_directory_that_is_not_seen_is_told(prepared, tmp_path):
 
 def test_workers_open_by_name_what_was_opened_here_on_the_device_that_they_have(prepared):
     survey, order = prepared
-    assert order.choice == ModelChoice(str(survey.scope.card.name), device="cpu")
+    assert order.model.choice == ModelChoice(str(survey.scope.card.name), device="cpu")
 
     def chosen(choice, gpus):
-        return SurveyOrder.of(survey, choice, None, Share(1, gpus)).choice
+        return SurveyOrder.of(survey, choice, None, Share(1, gpus)).model.choice
 
     assert chosen(ModelChoice(), 0).name == survey.scope.card.name
     assert chosen(ModelChoice("x", device="auto"), 1).device == "cuda"

@@ -1,0 +1,75 @@
+"""Who measures the pieces of a study: this process, or workers of a cluster; the same task, and the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from headscope.scope import Scope
+
+T = TypeVar("T", bound=Hashable)
+T_contra = TypeVar("T_contra", bound=Hashable, contravariant=True)
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+Tick = Callable[[int], None]  # so much more is done
+
+
+class Task(Protocol[T_contra, R_co]):
+    """What is asked of a model, in pieces none of which needs to know of another; it is pickled where it is sent."""
+
+    def measuring(self, scope: Scope, tick: Tick) -> Callable[[T_contra], R_co]:
+        """Make ready what all pieces need, and return what measures one; `tick` is told of its work as it is done."""
+        ...
+
+
+class Hands(Protocol):
+    """Whoever measures."""
+
+    @property
+    def at_once(self) -> int:
+        """How many pieces are measured at a time: it is worth while to make no fewer."""
+        ...
+
+    def measure(self, task: Task[T, R], pieces: Mapping[T, int], tick: Tick, done: Callable[[T, R], None]) -> None:
+        """Have every piece measured: `done` gets each with what was found, in whatever order they are ready.
+
+        `pieces`: with each the work of it, which `tick` is told of. HeadscopeError where that is not to be had.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Here:
+    """This process, with a model that is open: one piece after another, in order.
+
+    >>> class Doubled:
+    ...     def measuring(self, scope, tick):
+    ...         return lambda piece: 2 * piece
+    >>> Here(None).measure(Doubled(), {1: 1, 2: 1}, print, lambda piece, found: print(piece, found))
+    1 2
+    2 4
+    """
+
+    scope: Scope
+
+    @property
+    def at_once(self) -> int:
+        """One."""
+        return 1
+
+    def measure(self, task: Task[T, R], pieces: Mapping[T, int], tick: Tick, done: Callable[[T, R], None]) -> None:
+        """As `Hands.measure`."""
+        if not pieces:
+            return
+        measured = task.measuring(self.scope, tick)
+        for piece in pieces:
+            done(piece, measured(piece))
+
+
+def gathered(hands: Hands, task: Task[T, R], pieces: Mapping[T, int], tick: Tick) -> dict[T, R]:
+    """What was found of every piece, in the order of the pieces, whoever was ready first."""
+    found: dict[T, R] = {}
+    hands.measure(task, pieces, tick, found.__setitem__)
+    return {piece: found[piece] for piece in pieces}
