@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +47,14 @@ def workers() -> dict[int, str]:
         if called.startswith("ray::Worker"):
             found[int(place.name)] = called
     return found
+
+
+def all_gone(within: float = 60.0) -> bool:
+    """Whether no worker is left on this machine: one that was killed may take its time to go on a busy one."""
+    until = time.monotonic() + within
+    while workers() and time.monotonic() < until:
+        time.sleep(0.1)
+    return not workers()
 
 
 def open_one() -> int:

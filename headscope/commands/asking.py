@@ -97,8 +97,8 @@ NEEDS: dict[str, Needs] = {
         **_FLEET,
     },
     "claims": dict.fromkeys(("texts", "sample", "seed"), (("survey", (None,)),)),
-    "capacity": {"site": _SWEPT, "keep": _SWEPT, **_COLUMNS},
-    "lens": _COLUMNS,
+    "capacity": {"site": _SWEPT, "keep": _SWEPT, **_COLUMNS, **_FLEET},
+    "lens": {**_COLUMNS, **_FLEET},
     "recovery": {**_COLUMNS, **_FLEET},
 }
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from headscope.commands.asking import COMPARED, OUTPUT, TEXTS, chosen_from
-from headscope.commands.hands import fleet_of
+from headscope.commands.hands import fleet_of, scope_and_hands
 from headscope.commands.options import (
     Adapter,
     Address,
@@ -312,6 +312,11 @@ def capacity(
     column: Column = "text",
     document_column: DocumentColumn = "document",
     truncate: Truncate = False,
+    engine: Engine = None,
+    workers: EngineWorkers = None,
+    cpus_per_worker: CpusPerWorker = None,
+    gpus_per_worker: GpusPerWorker = None,
+    address: Address = None,
     stack: Stack = None,
     device: Device = "auto",
     dtype: Dtype = None,
@@ -332,10 +337,13 @@ def capacity(
     options = CapacityOptions(**asked, format=text_format, column=column, document_column=document_column)  # type: ignore[arg-type]
     if output is not None:
         directory_to_write(output)
-    with working("starting") as status:
-        scope = open_scope(status, ModelChoice(model, revision, adapter, stack, device, dtype, quantize))
-        run = Run.prepare(scope, texts or [], options, output, say=lambda step: status.update(f"{step} …"))
-    with watched(run.announced) as progress:
-        found = run.run(progress)
+    choice = ModelChoice(model, revision, adapter, stack, device, dtype, quantize)
+    fleet = fleet_of(engine, workers, cpus_per_worker, gpus_per_worker, address)
+    with ExitStack() as until_the_end:
+        with working("starting") as status:
+            scope, hands = until_the_end.enter_context(scope_and_hands(status, choice, fleet))
+            run = Run.prepare(scope, texts or [], options, output, say=lambda step: status.update(f"{step} …"))
+        with watched(run.announced) as progress:
+            found = run.run(progress, hands)
     page = None if output is None else write_page(found, output)
     print_answer(found, as_json, page)

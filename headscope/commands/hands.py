@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from headscope.commands.running import open_scope
-from headscope.commands.streams import complain, tell
+from headscope.commands.streams import complain
 from headscope.errors import needing
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def scope_and_hands(status: Status, choice: ModelChoice, fleet: Fleet | None) ->
     with connected(fleet) as cluster:
         # Where others measure, the model is here to count tokens: it takes nobody's device.
         scope = open_scope(status, replace(choice, device="cpu"))
-        with Workers.of(cluster, scope, choice, tell) as workers:
+        with Workers.of(cluster, scope, choice, complain) as workers:
             yield scope, workers
     for loss in workers.losses:
         complain(f"{loss.rstrip('. ')}.")

@@ -28,7 +28,7 @@ from headscope.commands.options import (
     Stack,
     TextFormat,
 )
-from headscope.commands.running import bar_instead, open_scope, print_answer, print_json, print_sheets, working
+from headscope.commands.running import bar_instead, print_answer, print_json, print_sheets, working
 from headscope.commands.streams import say
 from headscope.errors import InputError, needing
 from headscope.question.model_choice import ModelChoice
@@ -66,6 +66,11 @@ def lens(
     text_format: TextFormat = "auto",
     column: Column = "text",
     document_column: DocumentColumn = "document",
+    engine: Engine = None,
+    workers: EngineWorkers = None,
+    cpus_per_worker: CpusPerWorker = None,
+    gpus_per_worker: GpusPerWorker = None,
+    address: Address = None,
     stack: Stack = None,
     device: Device = "auto",
     dtype: Dtype = None,
@@ -76,24 +81,27 @@ def lens(
     from headscope.keep.files import file_to_write
 
     file_to_write(output)  # before the minutes, not after
+    choice = ModelChoice(model, revision, adapter, stack, device, dtype, quantize)
+    fleet = fleet_of(engine, workers, cpus_per_worker, gpus_per_worker, address)
     with working("starting") as status:
         from headscope.reading.lens import save_or_keep
         from headscope.studies.probes import fit_lens
 
-        scope = open_scope(status, ModelChoice(model, revision, adapter, stack, device, dtype, quantize))
-        found = _texts(ctx, status, scope, texts, sample, seed, text_format, column, document_column)
-        with bar_instead(status, f"Fitting a lens on {len(found.contents):,} texts", "Fitting") as tell:
-            made = fit_lens(
-                scope,
-                found.contents,
-                groups=found.groups,
-                target=target,  # type: ignore[arg-type]
-                name=found.name,
-                mask=mask,  # type: ignore[arg-type]
-                seed=seed,
-                tell=tell,
-            )
-        save_or_keep(made, output)
+        with scope_and_hands(status, choice, fleet) as (scope, hands):
+            found = _texts(ctx, status, scope, texts, sample, seed, text_format, column, document_column)
+            with bar_instead(status, f"Fitting a lens on {len(found.contents):,} texts", "Fitting") as tell:
+                made = fit_lens(
+                    scope,
+                    found.contents,
+                    groups=found.groups,
+                    target=target,  # type: ignore[arg-type]
+                    name=found.name,
+                    mask=mask,  # type: ignore[arg-type]
+                    seed=seed,
+                    tell=tell,
+                    hands=hands,
+                )
+            save_or_keep(made, output)
     if as_json:
         print_json(made.to_dict() | {"file": output})
         return

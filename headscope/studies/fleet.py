@@ -86,7 +86,8 @@ def hand_out(
     handing = Handing(pieces, fruitless=TRIES * workers)
 
     def at_work(count: int, of: int) -> None:
-        say(f"measuring on {count} of {of} workers")
+        if count:
+            say(f"measuring on {count} of {of} workers")
 
     pool = Pool[T, R](cluster, share, workers, order, at_work)
     pool.run(handing, done)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+
+from headscope.corpus.run import KeptRows
+from headscope.show.progress import Progress
 
 if TYPE_CHECKING:
     from headscope.scope import Scope
@@ -73,3 +76,30 @@ def gathered(hands: Hands, task: Task[T, R], pieces: Mapping[T, int], tick: Tick
     found: dict[T, R] = {}
     hands.measure(task, pieces, tick, found.__setitem__)
     return {piece: found[piece] for piece in pieces}
+
+
+class OfShard(NamedTuple):
+    """A shard, as a piece."""
+
+    number: int
+
+    def __str__(self) -> str:
+        return f"shard {self.number}"
+
+
+def by_shard(
+    hands: Hands, task: Task[OfShard, list[R]], kept: KeptRows[R], works: Sequence[int], progress: Progress, doing: str
+) -> list[R]:
+    """The rows of all shards, in order; those of shards that are not there are measured, and kept as they are ready.
+
+    `works`: of every shard, what there is to do; `progress` is told of it, as `doing`.
+    """
+
+    def keep(piece: OfShard, rows: list[R]) -> None:
+        with kept.writing(piece.number) as sink:
+            sink.extend(rows)
+
+    left = {OfShard(number): work for number, work in enumerate(works) if not kept.has(number)}
+    progress.step(doing, sum(works), sum(works) - sum(left.values()))
+    hands.measure(task, left, progress.advance, keep)
+    return [row for number in range(len(works)) for row in kept.read(number)]

@@ -23,7 +23,7 @@ def cluster():
     pytest.importorskip("ray", reason="Ray is not installed (extra: ray)")
     with clusters.cluster() as made, connected(Fleet(address=made.address)) as cluster:
         yield cluster
-    assert not clusters.workers()
+    assert clusters.all_gone()
 
 
 @pytest.fixture

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pickle
+import re
+import shutil
 from dataclasses import replace
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 import zoo
@@ -15,10 +18,13 @@ from headscope.corpus.fleet.asked import Fleet
 from headscope.corpus.fleet.cluster import Share, connected
 from headscope.question.model_choice import ModelChoice
 from headscope.studies import probes
+from headscope.studies.capacity.options import CapacityOptions
+from headscope.studies.capacity.run import Run
 from headscope.studies.fleet import SameModel, TaskOrder, Workers
+from headscope.studies.probes import LinearLens
 from headscope.studies.probes.recovery import Judged, RecoveryTask
 from tests import clusters
-from tests.studies.survey.corpora import sentences
+from tests.studies.survey.corpora import sentences, written
 
 TEXTS = sentences(60, seed=3)
 
@@ -34,19 +40,27 @@ def scope(choice):
 
 
 @pytest.fixture(scope="module")
-def cluster():
+def corpus(tmp_path_factory):
+    return written(tmp_path_factory.mktemp("texts") / "corpus.txt", TEXTS, every=3)
+
+
+@pytest.fixture(scope="module")
+def address():
     pytest.importorskip("ray", reason="Ray is not installed (extra: ray)")
-    with clusters.cluster() as made, connected(Fleet(2, 1, address=made.address)) as cluster:
-        yield cluster
-    assert not clusters.workers()
+    with clusters.cluster() as made:
+        yield made.address
+    assert clusters.all_gone()
 
 
 @pytest.fixture
-def workers(cluster, scope, choice):
+def workers(address, scope, choice):
     told = []
-    with Workers.of(cluster, scope, choice, told.append) as made:
+    with (
+        connected(Fleet(2, 1, address=address)) as cluster,
+        Workers.of(cluster, scope, choice, told.append) as made,
+    ):
         yield made
-    assert told[0] == "beginning 2 workers"
+    assert told[0].startswith("beginning ")
     assert not made.losses
 
 
@@ -68,6 +82,47 @@ def test_recovery(scope, workers):
     assert ticks == [(done, maps) for done in range(1, maps + 1)]
 
 
+@pytest.mark.slow
+def test_a_lens_by_the_command_of_which_there_is_room_for_two_of_three(address, choice, corpus, tmp_path, capsys):
+    def lens(name, *options):
+        file = tmp_path / name
+        with pytest.raises(SystemExit) as end:
+            main(["lens", str(corpus), "--model", choice.name, "-o", str(file), *options])
+        assert not end.value.code
+        return LinearLens.load(file)
+
+    mine = lens("mine")
+    capsys.readouterr()
+    found = lens("found", "--engine", "ray", "--workers", "3", "--cpus-per-worker", "1", "--address", address)
+    told = capsys.readouterr()
+    assert equal(found, mine)
+    assert "the cluster has room for 2 of 3 workers (each takes 1 core)" in told.err
+    assert re.search(r"measuring on [12] of 3 workers", told.err)  # one may do it all before the other is open
+    assert f"Finished: {tmp_path / 'found'}" in told.out
+
+
+@pytest.mark.slow
+def test_capacity_of_which_some_was_there(scope, corpus, workers, tmp_path, monkeypatch):
+    monkeypatch.setattr("headscope.studies.capacity.run._SHARD_POSITIONS", 60)
+    options = CapacityOptions(parts=("dimension", "number", "reproductions"), sites=("z",), keep=(0.5,), sample=24)
+
+    def found(directory, hands=None):
+        return Run.prepare(scope, [corpus], options, directory).run(hands=hands)
+
+    mine = found(tmp_path / "mine")
+    there = sorted((tmp_path / "mine" / "measured").glob("*.parquet"))
+    assert {path.name.partition("-")[0] for path in there} == {"joined", "mixing", "sweep"}
+    assert len(there) > 4
+    (tmp_path / "by").mkdir()
+    shutil.copy(tmp_path / "mine" / "manifest.json", tmp_path / "by")
+    (tmp_path / "by" / "measured").mkdir()
+    for path in there[-1].parent.glob(f"{there[-1].name}*"):
+        shutil.copy(path, tmp_path / "by" / "measured")
+    assert found(tmp_path / "by", workers).to_dict() == mine.to_dict()
+    for path in there:
+        assert pq.read_table(tmp_path / "by" / "measured" / path.name).equals(pq.read_table(path))
+
+
 def test_what_is_sent_finds_elsewhere_what_it_finds_here(scope, choice):
     task = RecoveryTask.of(scope, TEXTS)
     order = TaskOrder(SameModel.of(scope, choice, None, Share(torch.get_num_threads(), 0)), task)
@@ -83,9 +138,9 @@ def test_a_machine_with_other_versions_is_refused(scope, choice):
         TaskOrder(other, RecoveryTask.of(scope, TEXTS)).open()
 
 
-@pytest.mark.parametrize("command", ["recovery"])
-def test_what_is_said_of_workers_is_for_the_engine(command, choice, tmp_path, capsys):
+@pytest.mark.parametrize("command", ["recovery", "lens", "capacity"])
+def test_what_is_said_of_workers_is_for_the_engine(command, tmp_path, capsys):
     with pytest.raises(SystemExit) as end:
-        main([command, str(tmp_path / "t.txt"), "--model", choice.name, "--workers", "2"])
+        main([command, str(tmp_path / "no.txt"), "--workers", "2", *(["-o", "l"] if command == "lens" else [])])
     assert end.value.code == 2
     assert "--workers is for --engine ray" in capsys.readouterr().err

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from headscope.question.given import as_seed, numbers_of, texts_of
 from headscope.reading.lens import LinearLens, Origin
 from headscope.reading.scores import Scores
 from headscope.show.progress import Tell
+from headscope.studies.hands import Hands, Here, Tick, gathered
 from headscope.studies.probes.figures import Outcomes
 from headscope.studies.probes.folds import FOLDS, Folds
 from headscope.studies.probes.held_out import Chosen, Fits, permuted
@@ -50,6 +51,7 @@ def fit_lens(
     folds: int = FOLDS,
     seed: int = 0,
     tell: Tell = lambda done, total: None,
+    hands: Hands | None = None,
 ) -> LinearLens:
     """A ridge map for every layer and head, from z to the input embedding of the own token, or of its sources.
 
@@ -58,42 +60,83 @@ def fit_lens(
     those of maps that were fitted on other texts (`groups`: documents) and other token types, with the penalty chosen
     in the same way inside; a sample's type is its own token, or its strongest source that is not special. They come
     with those of a control, whose token labels are permuted within the folds' cells. Memory holds sums over positions,
-    not the positions; the texts are read again for every 1 GiB of sums. `name` says where the texts come from. Raises
-    InputError for too few texts.
+    not the positions; the texts are read again for every 1 GiB of sums. `name` says where the texts come from. `hands`:
+    who fits and judges the maps (None: this process); several workers have a part of the layers each, and each of them
+    reads the texts. Raises InputError for too few texts.
     """
     one_of("target", target, TARGETS)
     texts, seed = texts_of(texts), as_seed(seed)
     groups = None if groups is None else numbers_of(groups, "groups")
-    samples = Samples.of(scope, texts, groups)
-    job = _Job.of(scope, target, samples, folds, seed)
-    parts = job.parts()
-    fitted, scores, done = [], [], 0
-    total = len(parts) * len(texts) + scope.card.layers * _LAYER
-    for layers in parts:
-        units = {layer: job.units() for layer in layers}
-        for batch in samples.walk(scope, texts, mask):
-            for layer in layers:
-                job.take(units[layer], layer, batch)
-            done += len(batch)
-            tell(done, total)
-        for layer in layers:
-            of_layer = [(unit, unit.fits()) for unit in units.pop(layer)]
-            fitted.append([fits.whole() for _, fits in of_layer])
-            scores.append(Scores.join([job.scores(unit, fits) for unit, fits in of_layer]))
-            done += _LAYER
-            tell(done, total)
+    task = LensTask.of(scope, texts, groups, target, mask, folds, seed)
+    hands = hands or Here(scope)
+    pieces = {part: len(texts) + _LAYER * len(part.layers) for part in task.parts(scope, hands.at_once)}
+    total, done = sum(pieces.values()), 0
+
+    def tick(work: int) -> None:
+        nonlocal done
+        done += work
+        tell(done, total)
+
+    layers = [layer for part in gathered(hands, task, pieces, tick).values() for layer in part]
     return LinearLens(
-        weight=torch.stack([torch.cat([one.weight[0] for one in layer]) for layer in fitted]).float(),
-        mean=torch.stack([torch.cat([one.ridge.x_mean for one in layer]) for layer in fitted]).float(),
-        target_mean=torch.stack([_each_head(layer) for layer in fitted]).float(),
-        centre=job.embeddings[samples.ids].double().mean(0).float(),
-        alpha=torch.stack([torch.cat([one.alpha[0] for one in layer]) for layer in fitted]),
-        scores=Scores.stack(scores),
-        origin=job.origin(texts, groups, name, mask),
+        weight=torch.stack([layer.weight for layer in layers]),
+        mean=torch.stack([layer.mean for layer in layers]),
+        target_mean=torch.stack([layer.target_mean for layer in layers]),
+        centre=_embeddings(_table(scope))[task.samples.ids].double().mean(0).float(),
+        alpha=torch.stack([layer.alpha for layer in layers]),
+        scores=Scores.stack([layer.scores for layer in layers]),
+        origin=task.origin(scope, groups, name),
     )
 
 
-def _each_head(layer: list[Chosen]) -> Tensor:
+def _table(scope: Scope) -> Table:
+    """Of one head: the embeddings."""
+    return scope.bench.vocabulary.encoded("embedding", None, 0, None).table
+
+
+def _embeddings(table: Table) -> Tensor:
+    """float32 [vocabulary, d_model], on the CPU."""
+    return table.rows[0].cpu()
+
+
+class Layers(NamedTuple):
+    """Layers that are fitted together, while the texts are read once."""
+
+    first: int
+    stop: int
+
+    @property
+    def layers(self) -> range:
+        """Their numbers."""
+        return range(self.first, self.stop)
+
+    def __str__(self) -> str:
+        return f"layers {self.first} to {self.stop - 1}"
+
+
+@dataclass(frozen=True)
+class FittedLayer:
+    """A layer of a lens: weight [head, d_head, d_model], mean [head, d_head], target_mean [head, d_model], alpha."""
+
+    weight: Tensor
+    mean: Tensor
+    target_mean: Tensor
+    alpha: Tensor
+    scores: Scores
+
+    @classmethod
+    def of(cls, maps: Sequence[Chosen], scores: Sequence[Scores]) -> FittedLayer:
+        """Of the maps of its units, each with its scores."""
+        return cls(
+            weight=torch.cat([one.weight[0] for one in maps]).float(),
+            mean=torch.cat([one.ridge.x_mean for one in maps]).float(),
+            target_mean=_each_head(maps).float(),
+            alpha=torch.cat([one.alpha[0] for one in maps]),
+            scores=Scores.join(scores),
+        )
+
+
+def _each_head(layer: Sequence[Chosen]) -> Tensor:
     """The mean targets [head, d_model] of a layer's heads, which may share one."""
     return torch.cat([one.ridge.y_mean[0].expand(len(one.ridge.x_mean), -1) for one in layer])
 
@@ -158,68 +201,108 @@ class _Unit:
 
 
 @dataclass(frozen=True)
-class _Job:
-    """What a fit is about. labels int64 [sample, side]; cells int64 [sample]; judged bool [sample]."""
+class LensTask:
+    """What a fit is about; a piece are layers.
 
-    scope: Scope
+    labels int64 [sample, side]; cells int64 [sample]; judged bool [sample]: whether scores may use it.
+    """
+
+    texts: tuple[str, ...]
+    mask: Mask
     target: Target
     samples: Samples
     folds: Folds
     cells: Tensor
     labels: Tensor
     judged: Tensor
-    table: Table  # of one head: the embeddings
     seed: int
 
     @classmethod
-    def of(cls, scope: Scope, target: Target, samples: Samples, count: int, seed: int) -> _Job:
-        table = scope.bench.vocabulary.encoded("embedding", None, 0, None).table
-        folds = Folds.of(samples.group, samples.ids, table.rows.shape[1], count, seed)
+    def of(
+        cls,
+        scope: Scope,
+        texts: Sequence[str],
+        groups: Sequence[int] | None,
+        target: Target,
+        mask: Mask,
+        count: int,
+        seed: int,
+    ) -> LensTask:
+        """Draw the folds, the control's labels, and what is judged; see `fit_lens`."""
+        samples = Samples.of(scope, texts, groups)
+        folds = Folds.of(samples.group, samples.ids, _table(scope).rows.shape[1], count, seed)
         cells = folds.cells(samples.group, samples.ids)
         labels = torch.stack([samples.ids, permuted(samples.ids, cells, seed)], 1)
         draw = torch.rand(len(samples), generator=torch.Generator().manual_seed(seed + 2))
         judged = draw < JUDGED * count / len(samples)
-        return cls(scope, target, samples, folds, cells, labels, judged, table, seed)
+        return cls(tuple(texts), mask, target, samples, folds, cells, labels, judged, seed)
 
-    @cached_property
-    def embeddings(self) -> Tensor:
-        """float32 [vocabulary, d_model], on the CPU."""
-        return self.table.rows[0].cpu()
+    def parts(self, scope: Scope, at_once: int) -> list[Layers]:
+        """The layers, in parts whose sums fit into memory together, and no fewer than are fitted `at_once`."""
+        card = scope.card
+        a_layer = 8 * self.folds.count**2 * card.heads * card.d_head * (card.d_head + 2 * card.d_model)
+        size = max(1, min(_SUMS // a_layer, card.layers // at_once))
+        return [Layers(first, min(first + size, card.layers)) for first in range(0, card.layers, size)]
 
-    def origin(self, texts: Sequence[str], groups: Sequence[int] | None, name: str | None, mask: Mask) -> Origin:
+    def measuring(self, scope: Scope, tick: Tick) -> Callable[[Layers], list[FittedLayer]]:
+        """What fits and judges layers; each time the texts are read."""
+        job = _Job(self, scope.card.heads, _table(scope))
+
+        def fitted(piece: Layers) -> list[FittedLayer]:
+            units, found = {layer: job.units() for layer in piece.layers}, []
+            for batch in self.samples.walk(scope, self.texts, self.mask):
+                for layer in piece.layers:
+                    job.take(units[layer], layer, batch)
+                tick(len(batch))
+            for layer in piece.layers:
+                of_layer = [(unit, unit.fits()) for unit in units.pop(layer)]
+                scores = [job.scores(unit, fits) for unit, fits in of_layer]
+                found.append(FittedLayer.of([fits.whole() for _, fits in of_layer], scores))
+                tick(_LAYER)
+            return found
+
+        return fitted
+
+    def origin(self, scope: Scope, groups: Sequence[int] | None, name: str | None) -> Origin:
         """What a lens says that it was fitted on."""
         digest = hashlib.sha256()
-        for text, group in zip(texts, range(len(texts)) if groups is None else groups, strict=True):
+        for text, group in zip(self.texts, range(len(self.texts)) if groups is None else groups, strict=True):
             digest.update(f"{group}\0{text}\0".encode())
-        card = self.scope.card
+        card = scope.card
         return Origin(
             model=card.name,
             weights_sha256=card.weights_sha256,
             texts=name or "texts that were handed over",
             texts_sha256=digest.hexdigest(),
-            count=len(texts),
+            count=len(self.texts),
             positions=len(self.samples),
             target=self.target,
-            mask=mask,
+            mask=self.mask,
             folds=self.folds.count,
             seed=self.seed,
             versions={"headscope": __version__} | {name: metadata.version(name) for name in ("torch", "transformers")},
         )
 
-    def parts(self) -> list[range]:
-        """The layers, in parts whose sums fit into memory together."""
-        card = self.scope.card
-        a_layer = 8 * self.folds.count**2 * card.heads * card.d_head * (card.d_head + 2 * card.d_model)
-        size = max(1, _SUMS // a_layer)
-        return [range(first, min(first + size, card.layers)) for first in range(0, card.layers, size)]
+
+@dataclass(frozen=True)
+class _Job:
+    """A task with a model: its heads a layer, and the embeddings."""
+
+    task: LensTask
+    heads: int
+    table: Table
+
+    @cached_property
+    def embeddings(self) -> Tensor:
+        return _embeddings(self.table)
 
     def units(self) -> list[_Unit]:
         """For one layer: all its heads together, where they have one target, else each alone."""
-        return [_Unit(self.folds) for _ in range(1 if self.target == "own" else self.scope.card.heads)]
+        return [_Unit(self.task.folds) for _ in range(1 if self.task.target == "own" else self.heads)]
 
     def take(self, units: list[_Unit], layer: int, texts: Sequence[tuple[int, Reading]]) -> None:
         """Add the samples of some texts to a layer's sums."""
-        found = [self._of_text(reading, n, layer) for n, reading in texts if self.samples.count(n)]
+        found = [self._of_text(reading, n, layer) for n, reading in texts if self.task.samples.count(n)]
         if not found:
             return
         for unit, parts in zip(units, zip(*found, strict=True), strict=True):
@@ -227,14 +310,14 @@ class _Job:
 
     def _of_text(self, reading: Reading, text: int, layer: int) -> list[_Batch]:
         """A text's samples at one layer, a batch for each unit."""
-        here = self.samples.of_text(text)
-        positions = self.samples.position[here]
+        here = self.task.samples.of_text(text)
+        positions = self.task.samples.position[here]
         z = reading.z[layer, positions]  # (n, H, d_head)
         if not bool(z.isfinite().all()):
             raise ModelError(f"the model computes no numbers at layer {layer} for the text {reading.text[:60]!r}.")
-        common = self.samples.group[here], self.judged[here]
-        labels, cells = self.labels[here], self.cells[here]
-        if self.target == "own":
+        common = self.task.samples.group[here], self.task.judged[here]
+        labels, cells = self.task.labels[here], self.task.cells[here]
+        if self.task.target == "own":
             return [_Batch(z, self.embeddings[labels], labels, cells, *common)]
         pattern = reading.pattern_of(layer)[:, positions]  # (H, n, S)
         strongest = pattern[:, :, positions].argmax(-1)  # (H, n), among the ordinary ones
@@ -249,11 +332,12 @@ class _Job:
     def scores(self, unit: _Unit, fits: Fits) -> Scores:
         """How the maps of a unit do on what they know nothing of: tensors [head]."""
         outcomes = []
-        for fold in range(self.folds.count):
+        for fold in range(self.task.folds.count):
             fitted, held = fits.without(fold), unit.judged(fold)
             if fitted is None or held is None:
                 continue
-            centre = self.embeddings[self.samples.ids[self.folds.fits(self.cells, fold)]].double().mean(0)
+            fits_here = self.task.folds.fits(self.task.cells, fold)
+            centre = self.embeddings[self.task.samples.ids[fits_here]].double().mean(0)
             x = (held.z.double() - fitted.ridge.x_mean).movedim(1, 0)  # (head, sample, d_head)
             guess = x @ fitted.weight  # (side, head, sample, d_model)
             wanted = held.targets.movedim(1, 0).double()[:, None] - fitted.ridge.y_mean[..., None, :]

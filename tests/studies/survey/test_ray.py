@@ -76,7 +76,7 @@ def test_a_worker_killed_a_machine_gone_and_another_come_change_no_bit(model, pa
     assert len(losses) >= 2
     assert all("was lost over shard" in loss for loss in losses)
     same(directory, whole)
-    assert not clusters.workers()
+    assert clusters.all_gone()
 
 
 @pytest.mark.slow
