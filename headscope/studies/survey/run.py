@@ -44,6 +44,7 @@ from headscope.studies.survey.manifest import (
 from headscope.studies.survey.measure import Context, Tick, measure
 from headscope.studies.survey.nulls import moves_streams, variants
 from headscope.studies.survey.options import SurveyOptions, checked_nulls
+from headscope.studies.survey.pace import MOST, Pace, pace
 from headscope.studies.survey.plan import ShardTask, SurveyPlan
 from headscope.studies.survey.store import (
     Discard,
@@ -62,7 +63,6 @@ if TYPE_CHECKING:
 STANDARD_INPUT, CENSUS = "-", "census.npz"
 _PATIENCE = 60.0  # seconds: who claims a directory, or begins in it, is soon done
 _NAMED = 8  # missing shards that a sentence names
-_MOST = 64  # texts that the time is estimated by
 TRIAL = 1.0  # seconds that are measured to estimate the time
 # Bytes of a row as measured on the demo model, with what it adds to the sums; they differ little between models.
 _ROW_BYTES, _PATTERN_BYTES, _TOKEN_BYTES, _STREAM_BYTES = 70, 23, 40, 24
@@ -153,13 +153,13 @@ class Survey:
             documents=census.documents,
             left_out=census.left_out,
             scores=(left * rows + streams_left * stages) * card.vocab_size,
-            seconds=self._seconds(left, streams_left, trial),
+            seconds=self._seconds(stores, trial),
             notes=tuple(self._notes(stores)),
             bytes=left * (rows * _ROW_BYTES + heads * len(options.masks) * _PATTERN_BYTES + _TOKEN_BYTES)
             + streams_left * stages * _STREAM_BYTES,
             free_bytes=shutil.disk_usage(self.directory).free,
             shards=len(self.part.of_shards(len(self.texts))) * len(stores),
-            done=sum(len(self.part.of_shards(len(self.texts))) - len(self._missing(store)) for store in stores),
+            done=len(self.part.of_shards(len(self.texts))) * len(stores) - self._shards_left(stores),
             work=self._work(stores),
         )
 
@@ -292,6 +292,9 @@ class Survey:
         """Positions that are not measured."""
         return sum(self.census.shards[index].positions for store in stores for index in self._missing(store))
 
+    def _shards_left(self, stores: Sequence[Store]) -> int:
+        return sum(len(self._missing(store)) for store in stores)
+
     def _work(self, stores: Sequence[Store]) -> int:
         """What `run` tells its progress of, in all."""
         return sum(self._left([store]) * self._worth(store) for store in stores)
@@ -323,19 +326,22 @@ class Survey:
         bank, matched = banks
         return Context(self.census.frequencies, self.census.distractors, bank, group_of, self.census.genres, matched)
 
-    def _seconds(self, left: int, streams_left: int, trial: float) -> float | None:
-        """Seconds that so many positions take, by the first texts and layer 0; when all is ready."""
-        if not left:
+    def _seconds(self, stores: Sequence[Store], trial: float) -> float | None:
+        """Seconds that what is not measured takes, by the first texts and layer 0; when all is ready."""
+        with_streams = [one for one in stores if self._with_stream(one)]
+        left, streams_left = ((self._shards_left(those), self._left(those)) for those in (stores, with_streams))
+        if not left[0]:
             return 0.0
         if trial <= 0:
             return None
         warm_up(wait=True)
         self._make_ready(self.scope)
-        views = left * self.scope.card.layers * self._position(replace(self.options, stream=False), [0], trial / 2)
-        return views + (streams_left * self._position(self.options, [], trial / 2) if streams_left else 0.0)
+        layers = self.scope.card.layers
+        seconds = layers * self._pace(replace(self.options, stream=False), [0], trial / 2).seconds(*left)
+        return seconds + (self._pace(self.options, [], trial / 2).seconds(*streams_left) if streams_left[0] else 0.0)
 
-    def _position(self, options: SurveyOptions, layers: Sequence[int], trial: float) -> float:
-        """Seconds that a position takes: of more and more of the first texts, until they are worth trusting."""
+    def _pace(self, options: SurveyOptions, layers: Sequence[int], trial: float) -> Pace:
+        """How long the first texts take."""
 
         def spent(size: int) -> float:
             texts = self._first_texts(size)
@@ -344,13 +350,7 @@ class Survey:
             measure(self.scope, texts, options, context, Discard(), layers=layers)
             return time.perf_counter() - start
 
-        size, most = 1, min(len(self.census.numbers), _MOST)
-        spent(size)  # tables are made, and stay
-        seconds = spent(size)
-        while seconds < trial / 4 and size < most:
-            size = min(2 * size, most)
-            seconds = spent(size)
-        return seconds / int(self.census.positions[:size].sum())
+        return pace(spent, self.census.positions.tolist()[:MOST], trial)
 
     def _first_texts(self, size: int) -> list[CorpusText]:
         numbers = set(self.census.numbers[:size].tolist())

@@ -173,7 +173,7 @@ def test_a_plan_without_a_trial_measures_nothing(scope, path, tmp_path, monkeypa
 
 
 def test_a_plan_measures_few_texts_where_they_take_long(scope, path, tmp_path, monkeypatch):
-    """At a quarter of a second a text, one is measured twice: to make all ready, and to see how long it takes."""
+    """One is measured to make all ready and one to see how long it takes; then four, and no more at such a pace."""
     sizes: list[int] = []
 
     def slow(scope, texts, *others, **more):
@@ -183,7 +183,7 @@ def test_a_plan_measures_few_texts_where_they_take_long(scope, path, tmp_path, m
     monkeypatch.setattr("headscope.studies.survey.run.measure", slow)
     survey = Survey.prepare(scope, [path], tmp_path / "s", SurveyOptions(**SHARDS))
     assert survey.plan().seconds > 0
-    assert sizes == [1, 1]
+    assert sizes == [1, 1, 4]
 
 
 @pytest.mark.slow

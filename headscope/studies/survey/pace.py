@@ -1,0 +1,56 @@
+"""How long measuring takes, from a trial: what every shard costs by itself, and what a position adds.
+
+A shard of one text takes a large part of what one of many does: the vocabulary is read through once for both. Seconds a
+position, taken of one text, say several times too much of a corpus.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+LEAST, MOST = 4, 64  # texts that the pace is taken from
+PATIENCE = 10  # trials: one text that takes longer is enough
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds that every shard takes, whatever is in it, and that each of its positions takes."""
+
+    shard: float
+    position: float
+
+    @classmethod
+    def through(cls, few: tuple[int, float], more: tuple[int, float]) -> Pace:
+        """The line through two trials of (positions, seconds); where more took no longer, all is counted by position.
+
+        >>> Pace.through((16, 1.25), (80, 1.75))
+        Pace(shard=1.125, position=0.0078125)
+        >>> Pace.through((16, 1.25), (80, 1.0))
+        Pace(shard=0.0, position=0.0125)
+        """
+        position = (more[1] - few[1]) / (more[0] - few[0]) if more[0] > few[0] else 0.0
+        shard = few[1] - position * few[0]
+        return cls(shard, position) if position > 0 and shard > 0 else cls(0.0, more[1] / more[0])
+
+    def seconds(self, shards: int, positions: int) -> float:
+        """How long so many shards take, which have so many positions together."""
+        return shards * self.shard + positions * self.position
+
+
+def pace(spent: Callable[[int], float], positions: Sequence[int], trial: float) -> Pace:
+    """The pace of texts of so many `positions`; `spent` measures the first so many of them, and says its seconds.
+
+    One text is measured to make all ready, and again; then four, and more until they take a fourth of `trial` seconds.
+    Where one takes ten trials by itself, it is enough.
+
+    >>> pace(lambda texts: 1.25 + 0.0625 * texts, [10] * 80, trial=4.0).seconds(shards=1, positions=10_000)
+    63.75
+    """
+    spent(1)
+    first = seconds = spent(1)
+    size = 1
+    while size < min(len(positions), MOST) and seconds < (PATIENCE * trial if size < LEAST else trial / 4):
+        size = min(max(2 * size, LEAST), len(positions), MOST)
+        seconds = spent(size)
+    return Pace.through((positions[0], first), (sum(positions[:size]), seconds))
