@@ -11,6 +11,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
@@ -34,12 +36,18 @@ MARKED = "#neighbors td[data-label='flies']"
 
 def main() -> None:
     """Start a server, photograph its first view, end it."""
-    command = [sys.executable, "-m", "headscope", "serve", "--model", "demo", "--port", "0", "--no-browser"]
+    with served() as address:
+        photograph(address)
+
+
+@contextmanager
+def served(model: str = "demo") -> Iterator[str]:
+    """The address of a `headscope serve` of a model, which ends with the block."""
+    command = [sys.executable, "-m", "headscope", "serve", "--model", model, "--port", "0", "--no-browser"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
-        address = next(found[0] for line in server.stdout if (found := re.search(r"http://\S+", line)))
-        photograph(address)
+        yield next(found[0] for line in server.stdout if (found := re.search(r"http://\S+", line)))
     finally:
         server.terminate()
         server.wait()

@@ -122,6 +122,6 @@ def with_survey(demo: Scope, few_sentences: Path) -> Iterator[Server]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("view", [pytest.param("layer=2", marks=pytest.mark.slow), "view=survey"])
+@pytest.mark.parametrize("view", ["layer=2", "layer=2&compare=reference", "view=survey"])
 def test_beside_a_survey(visit: Visit, with_survey: Server, view: str) -> None:
     assert serious(visit(f"{with_survey.address}/?{view}")) == {}

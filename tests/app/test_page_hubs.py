@@ -112,6 +112,19 @@ def test_a_hub_aware_neighbour_tells_its_score_and_why_it_is_near(page: Browser,
 
 
 @pytest.mark.slow
+def test_no_word_runs_into_its_number(page: Browser, ask: Ask) -> None:
+    choose(page, "layer", 2)
+    choose(page, "hubs", "on")
+    holds(page, ask(layer=2), ask("background", layer=2))
+    over = (
+        "[...document.querySelectorAll('#neighbors tbody td:not([hidden])')].filter((cell) =>"
+        " cell.querySelector('.hs-num') && cell.querySelector('.hs-label').getBoundingClientRect().right"
+        " > cell.querySelector('.hs-num').getBoundingClientRect().left).map((cell) => cell.textContent)"
+    )
+    assert page.js(over) == []
+
+
+@pytest.mark.slow
 def test_narrow_it_scrolls_in_its_own_container(page: Browser) -> None:
     page.resize(390, 844)
     choose(page, "hubs", "on")

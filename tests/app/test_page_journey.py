@@ -136,6 +136,17 @@ def test_a_plot_shows_the_numbers_in_light_and_dark(journey: Browser, ask: Ask, 
 
 
 @pytest.mark.slow
+def test_every_tick_of_a_logarithmic_axis_says_its_whole_number(journey: Browser) -> None:
+    """plotly's own way writes 20 as 2."""
+    journey.js("document.querySelector('#plot-own-rank').scrollIntoView()")
+    ticks = "[...document.querySelectorAll('#plot-own-rank .ytick text')].map((e) => e.textContent)"
+    journey.wait(f"{ticks}.length", 30)
+    said = [float(tick.replace(",", "")) for tick in journey.js(ticks)]
+    assert {1, 2, 5, 10, 20, 50, 100} <= set(said)
+    assert len(set(said)) == len(said)
+
+
+@pytest.mark.slow
 def test_a_plot_looks_alike_in_every_browser(browsers: dict[str, Browser], server: Server) -> None:
     drawn = {}
     for name, page in browsers.items():

@@ -13,7 +13,7 @@ from headscope.app.page.verdict import verdict
 
 def parts(html: str) -> tuple[str, str, str]:
     """The room, the words as HTML, and the words."""
-    found = re.search(r'<p class="verdict-says" data-room="([^"]*)"><span>(.*?)</span></p>', html)
+    found = re.search(r'data-room="([^"]*)"><div><p class="verdict-says">(.*?)</p>', html)
     assert found
     return unescape(found[1]), found[2], unescape(re.sub("<[^>]+>", "", found[2]))
 

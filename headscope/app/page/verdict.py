@@ -33,7 +33,8 @@ def verdict(found: Standing, head: int | None) -> str:
     """
     chosen = "" if head is None else f'<div class="strip">{found.strip(head)}</div>'
     told, room = _isolated(_says(found, head), found), escape(_says(_with_room(found), head))
-    words = f'<p class="verdict-says" data-room="{room}"><span>{told}</span></p><p class="surveyed"></p>'
+    words = f'<p class="verdict-says">{told}</p><p class="surveyed"></p>'
+    words = f'<div class="verdict-words" data-room="{room}"><div>{words}</div></div>'
     return f"{words}{chosen}{_all(found, head)}{_how(found, head)}"
 
 

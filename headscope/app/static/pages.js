@@ -10,6 +10,7 @@ function lay(table) {
   const [corner, ...titles] = table.tHead.rows[0].cells;
   const cells = [...table.rows].flatMap((row) => ofHeads(row, titles[0].colSpan));
   for (const [cell] of cells) cell.hidden = false;
+  table.style.setProperty("--num", `${Math.max(0, ...[...table.querySelectorAll("tbody .hs-num")].map((one) => one.offsetWidth))}px`);
   table.classList.add("natural");
   const widths = titles.map((title) => title.getBoundingClientRect().width);
   const room = table.parentElement.clientWidth - corner.getBoundingClientRect().width;

@@ -37,7 +37,8 @@ function fill(place, { html }, usual, head) {
   const open = place.querySelector("details")?.open;
   place.firstChild.replaceChildren(...parsed(html));
   const concluded = usual && (usual.says ?? (head === null ? usual : usual.heads[head]).concluded);
-  place.querySelector(".surveyed").textContent = usual ? concluded : "One sentence, not tested yet.";
+  const words = place.querySelector(".verdict-words");
+  words.dataset.room += `\n${(words.querySelector(".surveyed").textContent = usual ? concluded : "One sentence, not tested yet.")}`;
   place.querySelector("details").open = open;
   if (focus) place.querySelector(focus).focus();
   place.removeAttribute("aria-busy");

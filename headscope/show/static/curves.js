@@ -5,6 +5,9 @@ import { count, distance } from "./numbers.js";
 // Told apart by their dashes too. The selected token is drawn in ink, with points.
 const CLASSES = { content: ["accent", "solid"], function: ["own", "dash"], punctuation: ["soft", "dot"], other: ["variant", "dashdot"] };
 const KINDS = { weights: ["soft", "dot", "circle"], norms: ["own", "dash", "square"], norms_all: ["variant", "dashdot", "diamond"], residual: ["text", "longdash", "triangle-up"], layernorm: ["accent", "solid", "x"] };
+// On a logarithmic axis, each in full: plotly writes 20 as 2.
+const STEPS = [0.01, 0.1, 1, 10, 100, 1e3, 1e4, 1e5].flatMap((ten) => [ten, 2 * ten, 5 * ten]);
+const TICKS = { tickvals: STEPS, ticktext: STEPS.map(count) };
 const percent = (value) => (value === null ? "–" : `${(100 * value).toFixed(1)} %`);
 
 /** The measures that a stage has; the first has nothing before it to share neighbours with. */
@@ -31,7 +34,7 @@ function curve(measure, { tokens, stages, plots }, own, table) {
       return trace(points, { name, line: { color: ink[colour], dash, width: 1.3 }, opacity: 0.75 });
     });
     const selected = trace(one(own), { name: `${own.label} (${own.position})`, mode: "lines+markers", line: { color: ink.ink, width: 3 }, marker: { color: ink.ink, size: 6 } });
-    return { data: [...classes.filter(({ x }) => x.length), selected], layout: { ...legend, xaxis: stageAxis(stages), yaxis: { type: log ? "log" : "linear", ...(log && { dtick: "D2" }), exponentformat: "none" } } };
+    return { data: [...classes.filter(({ x }) => x.length), selected], layout: { ...legend, xaxis: stageAxis(stages), yaxis: { type: log ? "log" : "linear", ...(log && TICKS) } } };
   };
   return { id: measure.replace("_", "-"), name: title, says, draw, table, choose: ({ customdata }) => byId("tokens").children[customdata]?.click() };
 }
