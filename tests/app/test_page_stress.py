@@ -225,6 +225,7 @@ def lab(rgb: list[float]) -> tuple[float, float, float]:
     return 116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)
 
 
+@pytest.mark.slow
 def test_text_says_what_colour_says(page: Browser) -> None:
     """Every coloured cell carries its sign, so that nothing is lost without colours."""
     unmarked = page.js(

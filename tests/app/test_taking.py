@@ -150,6 +150,7 @@ def test_every_file_that_is_offered_is_made(take: Any, query: str) -> None:
     assert take("reading.py", query).text == offered["script"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("view", "tables"), [("journey", 5 + 1), ("layers", 1 + 1)])
 def test_what_is_told_of_the_layers_is_tables_in_the_one_file(take: Any, view: str, tables: int) -> None:
     made = take("view.html", VIEWS[view]).text

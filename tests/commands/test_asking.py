@@ -271,6 +271,7 @@ WORDS = st.sampled_from(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(list(COMMANDS)), st.lists(WORDS, max_size=6))
 def test_no_command_line_ends_in_a_traceback(run, tmp_path, monkeypatch, command, words):

@@ -127,6 +127,7 @@ def test_access_with_wrong_credentials_is_denied_in_a_sentence(credentials, monk
             find_sources(["s3://texts/there"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:1", "http://no-such-host.invalid"])
 def test_a_store_that_does_not_answer_is_told(credentials, monkeypatch, endpoint):
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)

@@ -127,6 +127,7 @@ def test_texts_that_the_tokenizer_does_not_know_are_told(scope_of):
     assert not scope.bank(TEXTS, size=40).notes
 
 
+@pytest.mark.slow
 def test_the_projects_sentences_are_many_varied_and_enough_for_the_demo_weights(demo):
     sentences = (files("headscope.reading") / "sentences.txt").read_text("utf-8").splitlines()
     assert len(sentences) == len(set(sentences)) >= 250

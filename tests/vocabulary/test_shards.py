@@ -166,6 +166,7 @@ def test_an_interruption_keeps_what_was_made():
     assert anew().isolated.done() == 5 * STEP
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_costs_nothing(cache, undisturbed):
     def fill(done: int, total: int) -> None:
         if done >= 5 * STEP:

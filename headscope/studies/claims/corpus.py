@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from headscope.inference.estimates import number
 from headscope.inference.left_out import Jackknifed
 from headscope.inference.max_t import together
-from headscope.inference.verdicts import MARGIN, Condition, Ruling, above, below, ruling
+from headscope.inference.verdicts import MARGIN, RATE, Condition, Ruling, above, below, ruling
 from headscope.studies.claims.sample import rise
 from headscope.studies.claims.sentence import HEAD
 from headscope.studies.claims.surveyed import LayerRows, Surveyed
@@ -72,8 +72,7 @@ def noise(survey: Surveyed, arithmetic: Arithmetic, reference: str) -> Finding:
     rows = [row for name in _NOISE if (row := survey.statistic(name, reference, last)) is not None]
     if len(rows) < len(_NOISE):
         return Finding("S5", arithmetic, reference, "undetermined", NO_CHANCE)
-    conditions = [_AT_CHANCE.get(row["verdict"]) for row in rows]
-    ruled = ruling(conditions)
+    ruled = ruling([_is_noise(row) for row in rows])
     strong = rows[-1]
     told = f"layer {last}: {'; '.join(map(_at_chance, rows))}."
     if MATCHED in survey.chances:
@@ -94,6 +93,16 @@ def noise(survey: Surveyed, arithmetic: Arithmetic, reference: str) -> Finding:
         "S5", arithmetic, reference, ruled, told, strong["value"], strong["low"], strong["high"], strong["chance"],
         figures,
     )  # fmt: skip
+
+
+def _is_noise(row: Mapping[str, Any]) -> Condition:
+    """Whether a statistic is at chance. A survey corrects over its layers, not over the statistics that are asked here.
+
+    That all are at chance is wrongly said only where one that is not is found to be, so each may be asked alone; that
+    any is not, at one level for all.
+    """
+    found = _AT_CHANCE.get(row["verdict"])
+    return None if found is False and row["p"] > RATE / len(_NOISE) else found
 
 
 def _at_chance(row: Mapping[str, Any]) -> str:

@@ -150,7 +150,7 @@ class Judged:
         q = corrected(np.array([apart.p] + [0.0] * (LAYERS - 1)))[:1]
         numbers = (np.array([one]) for one in (apart.value, apart.low, apart.high, q[0], chance))
         found = conclusions(*numbers, np.array([is_rate]))
-        ends = {"difference_low": apart.low, "difference_high": apart.high}
+        ends = {"difference_low": apart.low, "difference_high": apart.high, "p": apart.p}
         self._rows[name] = (
             dict.fromkeys(("value", "low", "high", "chance"), chance) | {"statistic": name, "difference": apart.value}
             | ends | {"verdict": found.verdicts[0], "small": bool(found.small[0])}

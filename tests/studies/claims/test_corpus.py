@@ -147,7 +147,7 @@ def test_tags_come_from_tagged_texts(tmp_path):
 
 
 class Figures:
-    """A survey's statistics, written down: the verdict on each."""
+    """A survey's statistics, written down: the verdict on each; one that is sure "alone" is not among four."""
 
     layers = 2
 
@@ -159,8 +159,9 @@ class Figures:
         numbers = dict.fromkeys(
             ("value", "chance", "difference", "low", "high", "difference_low", "difference_high"), 0.0
         )
-        verdict, _, small = self._verdicts[statistic].partition(", ")
-        return numbers | {"statistic": statistic, "layer": layer, "verdict": verdict, "small": small == "small"}
+        verdict, _, more = self._verdicts[statistic].partition(", ")
+        p = 0.03 if more == "alone" else 0.001 if verdict in ("above", "below") else 0.5
+        return numbers | {"statistic": statistic, "layer": layer, "verdict": verdict, "small": more == "small", "p": p}
 
 
 @pytest.mark.parametrize(
@@ -171,6 +172,8 @@ class Figures:
         ("above", "contradicted"),
         ("above, small", "contradicted"),
         ("below", "contradicted"),
+        ("above, alone", "undetermined"),
+        ("below, alone", "undetermined"),
     ],
 )
 def test_noise_is_four_figures_at_chance(own, ruling):

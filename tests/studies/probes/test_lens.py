@@ -91,6 +91,7 @@ def test_the_maps_are_the_ridge_of_scikit_learn_on_all_positions(built, own, tex
             assert np.allclose(found, expected.predict(x[:5]), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_maps_to_the_sources_are_too(built, sources, texts):
     linear_model = pytest.importorskip("sklearn.linear_model", reason="scikit-learn is not installed (extra: maps)")
     readings, here, z, _ = seen(built, texts)

@@ -104,6 +104,7 @@ def test_every_bit_that_statistics_are_made_of_counts(copy, read):
     tables_of_figures.compute(copy)
 
 
+@pytest.mark.slow
 def test_a_bit_of_a_table_that_statistics_do_not_read_moves_none(whole, copy):
     path = copy / "shards" / "00001" / "rows.parquet"
     flip(path, 4 * path.stat().st_size)

@@ -177,6 +177,7 @@ def kept_figures(survey):
     return pq.read_table(survey / "left_out.parquet").to_pandas()
 
 
+@pytest.mark.slow
 def test_what_figures_lose_without_each_document_is_kept_for_contrasts(survey, rows):
     row = one(kept_figures(survey), statistic="signal", layer=1, head=2, reference="layer", metric="dot")
     mine = cell(rows, 1, 2, "layer", "dot")

@@ -42,6 +42,7 @@ def planted(survey, even: list[Over], twins: list[Over | None]) -> list[Headline
     return [Headline(view, "carry", some)]
 
 
+@pytest.mark.slow
 def test_a_frame_is_around_what_stands_out_in_both_and_around_nothing_else(surveys: tuple[Path, Path]) -> None:
     survey = open_survey(surveys[1])
     chart = heads.over_both(

@@ -18,6 +18,9 @@ QUERIES = re.findall(
 )
 
 
+pytestmark = pytest.mark.slow  # for the two surveys that they stand on
+
+
 @pytest.fixture
 def answers(surveys: tuple[Path, Path]) -> list[pd.DataFrame]:
     return [duckdb.sql(query.replace("DIR/", f"{surveys[1]}/")).df() for query in QUERIES]
