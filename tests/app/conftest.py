@@ -75,13 +75,32 @@ def reader(demo: Scope) -> Iterator[TestClient]:
         yield one
 
 
+Kept = dict[str, tuple[Browser, ExitStack]]
+
+
 @pytest.fixture(scope="session")
-def engine_of() -> Iterator[Callable[[str], Browser]]:
-    """A browser by its name, opened when it is first asked for and kept until the end.
+def kept() -> Iterator[Kept]:
+    """The browsers that are open, by name."""
+    opened: Kept = {}
+    yield opened
+    for _, stack in opened.values():
+        stack.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_webkit_left(kept: Kept) -> Iterator[None]:
+    """WebKit is closed after a file: on an empty page, too, it goes on painting, and takes a third of a core."""
+    yield
+    if "webkit" in kept:
+        kept.pop("webkit")[1].close()
+
+
+@pytest.fixture(scope="session")
+def engine_of(kept: Kept) -> Callable[[str], Browser]:
+    """A browser by its name, opened when it is first asked for and kept.
 
     One that has died under a test is opened anew for the next: that test has failed, and it alone.
     """
-    kept: dict[str, tuple[Browser, ExitStack]] = {}
 
     def kept_one(name: str) -> Browser:
         if name in kept and not kept[name][0].alive():
@@ -98,9 +117,7 @@ def engine_of() -> Iterator[Callable[[str], Browser]]:
             kept[name] = browser, stack
         return kept[name][0]
 
-    yield kept_one
-    for _, stack in kept.values():
-        stack.close()
+    return kept_one
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
