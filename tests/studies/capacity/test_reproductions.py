@@ -17,7 +17,7 @@ from sklearn.metrics import adjusted_mutual_info_score
 from headscope import Scope
 from headscope.corpus.counted import CountedCorpus
 from headscope.corpus.files import find_sources
-from headscope.studies.capacity import forgetting, run
+from headscope.studies.capacity import forgetting, tasks
 from headscope.studies.capacity import joined as joining
 from headscope.studies.capacity.information import clustered, information
 from headscope.studies.capacity.joined import JoinedInputs
@@ -178,7 +178,7 @@ def test_a_model_that_reads_no_masked_tokens_has_joined_texts_alone_and_says_so(
 def test_what_was_measured_of_joined_texts_is_kept(scope_of, texts, tmp_path, monkeypatch):
     options = CapacityOptions(parts=("reproductions",))
     before = Run.prepare(scope_of("bert"), [texts], options, tmp_path / "out").run().reproductions
-    monkeypatch.setattr(run, "mixing_of", None)  # nothing is left to measure
+    monkeypatch.setattr(tasks, "mixing_of", None)  # nothing is left to measure
     assert Run.prepare(scope_of("bert"), [texts], options, tmp_path / "out").run().reproductions.mixed == before.mixed
 
 
