@@ -42,9 +42,10 @@ class _Staged(Progress):
         self.note(doing)
         super().say(doing)
 
-    def tell(self, done: int, total: int) -> None:
-        self.note(f"{self.doing}, after {done} of {total}")
-        super().tell(done, total)
+    def advance(self, by: int) -> None:
+        super().advance(by)
+        if self.doing == "fitting linear maps":
+            self.note(f"{self.doing}, after {self.done} of {self.total}")
 
     def note(self, following: str) -> None:
         """End a stage."""

@@ -21,9 +21,10 @@ from headscope import Scope
 from headscope.corpus.fleet.asked import Fleet
 from headscope.corpus.fleet.cluster import Share, connected
 from headscope.corpus.fleet.handing import Handing
-from headscope.corpus.fleet.pool import Pool
+from headscope.corpus.fleet.pool import Pool, Staff
 from headscope.neighbors import warm_up
 from headscope.question.model_choice import ModelChoice
+from headscope.studies.fleet import SameModel
 from headscope.studies.survey.fleet import SurveyOrder
 from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.plan import ShardTask
@@ -60,9 +61,11 @@ def run() -> dict[str, object]:
 
             def there(workers: int, told: Callable[[ShardTask], None]) -> None:
                 survey, tasks = prepared(str(workers))
-                order = SurveyOrder.of(survey, CHOICE, None, SHARE)
-                pool = Pool[ShardTask, bool](cluster, SHARE, workers, order, lambda at_work, of: None)
+                order = SurveyOrder.of(survey, SameModel.of(scope, CHOICE, None, SHARE))
+                staff = Staff(cluster, SHARE)
+                pool = Pool[ShardTask, bool](staff, workers, order, lambda at_work, of: None)
                 pool.run(Handing(tasks, fruitless=3), lambda task, there: told(task))
+                staff.end_all()
 
             ways = {"one process": here, **{f"{n} workers": lambda told, n=n: there(n, told) for n in (1, 2)}}
             rounds.append({name: _pace(way) for name, way in ways.items()})

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 STORE = 100 * 2**20  # bytes
+MARK = "HEADSCOPE_TESTS"  # what a worker has in its environment: whose cluster it is of
 
 
 @contextmanager
@@ -19,6 +20,9 @@ def cluster(machines: int = 2) -> Iterator[Any]:
     import ray
     from ray.cluster_utils import Cluster
 
+    os.environ[MARK] = str(os.getpid())
+    # Ray's own spelling; else whatever else this machine does goes before.
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112
     made = Cluster(
         initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": STORE, "include_dashboard": False}
     )
@@ -37,20 +41,21 @@ def machine(made: Any) -> Any:
 
 
 def workers() -> dict[int, str]:
-    """The processes of workers on this machine, and what Ray says that each does."""
+    """The processes of workers of this process's clusters, and what Ray says that each does."""
     found = {}
     for place in Path("/proc").glob("[0-9]*"):
         try:
             called = (place / "cmdline").read_bytes().partition(b"\0")[0].decode().strip()
+            mine = f"{MARK}={os.getpid()}".encode() in (place / "environ").read_bytes().split(b"\0")
         except OSError:  # it has ended meanwhile
             continue
-        if called.startswith("ray::Worker"):
+        if mine and called.startswith("ray::Worker"):
             found[int(place.name)] = called
     return found
 
 
 def all_gone(within: float = 60.0) -> bool:
-    """Whether no worker is left on this machine: one that was killed may take its time to go on a busy one."""
+    """Whether none of these workers is left: one that was killed may take its time to go on a busy one."""
     until = time.monotonic() + within
     while workers() and time.monotonic() < until:
         time.sleep(0.1)

@@ -32,13 +32,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-models", action="store_true", help="write docs/models.md from what the tests ran")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is long is not slow, too: else what asks for the slow ones would run for hours."""
-    both = [one.nodeid for one in items if one.get_closest_marker("long") and one.get_closest_marker("slow")]
-    if both:
-        raise pytest.UsageError(f"marked both long and slow: {', '.join(both)}; mark each parameter by itself")
-
-
 def pytest_configure() -> None:
     gc.disable()  # while tests are collected: nearly all that is made then stays
 

@@ -96,7 +96,7 @@ NEEDS: dict[str, Needs] = {
         **_GENRES,
         **_FLEET,
     },
-    "claims": dict.fromkeys(("texts", "sample", "seed"), (("survey", (None,)),)),
+    "claims": {**dict.fromkeys(("texts", "sample", "seed"), (("survey", (None,)),)), **_FLEET},
     "capacity": {"site": _SWEPT, "keep": _SWEPT, **_COLUMNS, **_FLEET},
     "lens": {**_COLUMNS, **_FLEET},
     "recovery": {**_COLUMNS, **_FLEET},

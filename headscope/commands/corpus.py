@@ -6,13 +6,12 @@ import os
 import shlex
 import sys
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
 from headscope.commands.asking import COMPARED, OUTPUT, TEXTS, chosen_from
-from headscope.commands.hands import fleet_of, scope_and_hands
+from headscope.commands.hands import fleet_of, hands_for
 from headscope.commands.options import (
     Adapter,
     Address,
@@ -38,8 +37,8 @@ from headscope.commands.options import (
     TextFormat,
     Truncate,
 )
-from headscope.commands.running import going_on_later, isolate, open_scope, print_answer, working
-from headscope.commands.streams import complain, say, tell
+from headscope.commands.running import going_on_later, isolate, print_answer, working
+from headscope.commands.streams import say, tell
 from headscope.errors import InputError, needing
 from headscope.question.model_choice import ModelChoice
 
@@ -129,9 +128,8 @@ def survey(
 ) -> None:
     """Measure a corpus: what every head's output is nearest to, and what of it differs from chance."""
     with needing("a survey needs", "survey"):
-        from headscope.studies.survey.fleet import run_on
+        from headscope.studies.survey.fleet import run_by
         from headscope.studies.survey.on_store import survey_in
-    from headscope.corpus.fleet.cluster import connected
     from headscope.corpus.run import WHOLE, Part
     from headscope.keep.files import directory_to_write
     from headscope.keep.remote import is_remote
@@ -163,18 +161,14 @@ def survey(
         )
     with ExitStack() as until_the_end:
         with working("starting") as status:
-            cluster = None
-            if fleet is not None:
-                status.update("connecting to the cluster …")
-                cluster = until_the_end.enter_context(connected(fleet))
-            # Where others measure, the model is here to count tokens: it takes nobody's device.
-            scope = open_scope(status, choice if cluster is None else replace(choice, device="cpu"), memory)
-            if "isolated" in options.references and cluster is None:
+            hands = until_the_end.enter_context(hands_for(status, choice, fleet, memory))
+            scope = hands.scope
+            if "isolated" in options.references and fleet is None:
                 isolate(status, scope)
             prepared = survey_in(output).prepare(
                 scope, texts, output, options, part=here, say=lambda step: status.update(f"{step} …")
             )
-            quick = yes or cluster is not None
+            quick = yes or fleet is not None
             status.update("planning …" if quick else "estimating the time …")
             plan = prepared.plan(nulls, 0.0) if quick else prepared.plan(nulls)
         for line in show(plan, scope.card, output).splitlines():
@@ -182,13 +176,7 @@ def survey(
         if plan.shards > plan.done and not yes and sys.stdin.isatty():
             typer.confirm("Begin?", default=True, abort=True)
         with going_on_later("measured"), watched() as progress:
-            if cluster is None:
-                losses = []
-                prepared.run(nulls, progress)
-            else:
-                losses = run_on(cluster, prepared, choice, memory, nulls, progress)
-    for loss in losses:
-        complain(f"{loss.rstrip('. ')}.")
+            run_by(hands, prepared, nulls, progress)
     if here == WHOLE:
         _conclude(output)
     else:
@@ -256,6 +244,11 @@ def claims(
             "--output", "-o", help="Write a page there, and keep the work in it: a directory.", rich_help_panel=OUTPUT
         ),
     ] = None,
+    engine: Engine = None,
+    workers: EngineWorkers = None,
+    cpus_per_worker: CpusPerWorker = None,
+    gpus_per_worker: GpusPerWorker = None,
+    address: Address = None,
     revision: Revision = None,
     adapter: Adapter = None,
     stack: Stack = None,
@@ -273,10 +266,15 @@ def claims(
     asked = ClaimsAsked.of(texts, survey, mask, sample, seed)
     if output is not None:
         refuse_foreign(output)
-    with working("starting") as status:
-        scope = open_scope(status, ModelChoice(model, revision, adapter, stack, device, dtype, quantize))
-    with watched() as progress:
-        found = settle(scope, asked, output, progress)
+    choice = ModelChoice(model, revision, adapter, stack, device, dtype, quantize)
+    fleet = fleet_of(engine, workers, cpus_per_worker, gpus_per_worker, address)
+    if fleet is not None and output is None:
+        raise InputError("the workers of a cluster write into a directory that all of them see: name it with -o DIR.")
+    with ExitStack() as until_the_end:
+        with working("starting") as status:
+            hands = until_the_end.enter_context(hands_for(status, choice, fleet))
+        with watched() as progress:
+            found = settle(hands.scope, asked, output, progress, hands)
         page = None if output is None else write_page(found, output)
     print_answer(found, as_json, page)
 
@@ -341,8 +339,8 @@ def capacity(
     fleet = fleet_of(engine, workers, cpus_per_worker, gpus_per_worker, address)
     with ExitStack() as until_the_end:
         with working("starting") as status:
-            scope, hands = until_the_end.enter_context(scope_and_hands(status, choice, fleet))
-            run = Run.prepare(scope, texts or [], options, output, say=lambda step: status.update(f"{step} …"))
+            hands = until_the_end.enter_context(hands_for(status, choice, fleet))
+            run = Run.prepare(hands.scope, texts or [], options, output, say=lambda step: status.update(f"{step} …"))
         with watched(run.announced) as progress:
             found = run.run(progress, hands)
     page = None if output is None else write_page(found, output)

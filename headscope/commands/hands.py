@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from headscope.corpus.fleet.asked import Fleet
     from headscope.question.model_choice import ModelChoice
-    from headscope.scope import Scope
     from headscope.studies.hands import Hands
 
 
@@ -30,16 +29,15 @@ def fleet_of(
 
 
 @contextmanager
-def scope_and_hands(status: Status, choice: ModelChoice, fleet: Fleet | None) -> Iterator[tuple[Scope, Hands]]:
-    """The model that is asked for, opened under a status, and who measures with it, until the block ends.
+def hands_for(status: Status, choice: ModelChoice, fleet: Fleet | None, memory: str | None = None) -> Iterator[Hands]:
+    """Who measures the model that is asked for, which is opened here under a status, until the block ends.
 
     Workers that were lost are told of when it does.
     """
     if fleet is None:
         from headscope.studies.hands import Here
 
-        scope = open_scope(status, choice)
-        yield scope, Here(scope)
+        yield Here(open_scope(status, choice, memory))
         return
     with needing("workers need", "survey"):
         from headscope.corpus.fleet.cluster import connected
@@ -48,8 +46,8 @@ def scope_and_hands(status: Status, choice: ModelChoice, fleet: Fleet | None) ->
     status.update("connecting to the cluster …")
     with connected(fleet) as cluster:
         # Where others measure, the model is here to count tokens: it takes nobody's device.
-        scope = open_scope(status, replace(choice, device="cpu"))
-        with Workers.of(cluster, scope, choice, complain) as workers:
-            yield scope, workers
+        scope = open_scope(status, replace(choice, device="cpu"), memory)
+        with Workers.of(cluster, scope, choice, complain, memory) as workers:
+            yield workers
     for loss in workers.losses:
         complain(f"{loss.rstrip('. ')}.")

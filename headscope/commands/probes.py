@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headscope.commands.asking import OUTPUT, TEXTS, chosen_from, flag_of, is_given
-from headscope.commands.hands import fleet_of, scope_and_hands
+from headscope.commands.hands import fleet_of, hands_for
 from headscope.commands.options import (
     Adapter,
     Address,
@@ -87,11 +87,11 @@ def lens(
         from headscope.reading.lens import save_or_keep
         from headscope.studies.probes import fit_lens
 
-        with scope_and_hands(status, choice, fleet) as (scope, hands):
-            found = _texts(ctx, status, scope, texts, sample, seed, text_format, column, document_column)
+        with hands_for(status, choice, fleet) as hands:
+            found = _texts(ctx, status, hands.scope, texts, sample, seed, text_format, column, document_column)
             with bar_instead(status, f"Fitting a lens on {len(found.contents):,} texts", "Fitting") as tell:
                 made = fit_lens(
-                    scope,
+                    hands.scope,
                     found.contents,
                     groups=found.groups,
                     target=target,  # type: ignore[arg-type]
@@ -144,11 +144,11 @@ def recovery(
         from headscope.studies import probes
         from headscope.studies.probes.recovery import OFFSETS
 
-        with scope_and_hands(status, choice, fleet) as (scope, hands):
-            found = _texts(ctx, status, scope, texts, sample, seed, text_format, column, document_column)
+        with hands_for(status, choice, fleet) as hands:
+            found = _texts(ctx, status, hands.scope, texts, sample, seed, text_format, column, document_column)
             with bar_instead(status, f"Recovering tokens in {len(found.contents):,} texts", "Judging maps") as tell:
                 made = probes.recovery(
-                    scope,
+                    hands.scope,
                     found.contents,
                     groups=found.groups,
                     offsets=offset or OFFSETS,

@@ -7,7 +7,7 @@ run may be killed at any time, and goes on from there.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,14 +112,6 @@ class InTurn(Generic[S]):
         return found
 
 
-def run_missing(shards: Shards[S], kept: KeptShards[T], measure: Callable[[S, T], None]) -> None:
-    """Measure every shard that is not there."""
-    wanted = missing(shards, kept)
-    for number, shard in shards.read(wanted) if wanted else ():
-        with kept.writing(number) as sink:
-            measure(shard, sink)
-
-
 def run_shared(shards: Shards[S], kept: SharedShards[T], measure: Callable[[S, T], None], part: Part = WHOLE) -> None:
     """Measure every shard of a part that is not there, and that no other run measures; then wait for those.
 
@@ -132,12 +124,6 @@ def run_shared(shards: Shards[S], kept: SharedShards[T], measure: Callable[[S, T
                 if writing is not None:
                     with writing as sink:
                         measure(shard, sink)
-
-
-def collected(shards: Shards[S], kept: KeptRows[R], measure: Callable[[S], Iterable[R]]) -> list[R]:
-    """The rows of all shards, in order; those of shards that are not there are measured."""
-    run_missing(shards, kept, lambda shard, rows: rows.extend(measure(shard)))
-    return [row for shard in range(len(shards)) for row in kept.read(shard)]
 
 
 class KeptRows(Protocol[R]):

@@ -12,7 +12,7 @@ import torch
 
 from headscope.corpus.fleet.cluster import Cluster, Share
 from headscope.corpus.fleet.handing import TRIES, Handing
-from headscope.corpus.fleet.pool import Pool
+from headscope.corpus.fleet.pool import Pool, Staff
 from headscope.corpus.fleet.worker import Order
 from headscope.errors import HeadscopeError, InputError
 from headscope.model.card import Card
@@ -21,7 +21,7 @@ from headscope.model.surroundings import settled
 from headscope.neighbors import warm_up
 from headscope.question.model_choice import ModelChoice
 from headscope.scope import CACHE_BYTES, Scope
-from headscope.studies.hands import Task, Tick
+from headscope.studies.hands import Kind, Task, Tick
 from headscope.studies.survey.made import Made
 
 T = TypeVar("T", bound=Hashable)
@@ -31,12 +31,15 @@ Say = Callable[[str], None]
 _NAMED = 8  # pieces that a sentence names
 
 
+_OPEN: list[tuple[SameModel, Scope]] = []  # of a worker's process: what it opened last
+
+
 @dataclass(frozen=True)
 class SameModel:
     """The model that was opened where the command was given, to be opened by every worker.
 
     `weights_sha256` and `by`: what it is, and what it is measured with, and so every worker must; `threads`: how many
-    torch computes with.
+    torch computes with; `read_as`: the scope that reads it, where that is another one.
     """
 
     choice: ModelChoice
@@ -44,6 +47,7 @@ class SameModel:
     weights_sha256: str
     by: Made
     threads: int
+    read_as: Kind | None = None
 
     @classmethod
     def of(cls, scope: Scope, choice: ModelChoice, memory: str | None, share: Share) -> SameModel:
@@ -52,7 +56,15 @@ class SameModel:
         return cls(_same_choice(choice, card, share), memory, card.weights_sha256, Made.by(scope), share.cpus)
 
     def open(self) -> Scope:
-        """A scope of this process; InputError where it is another model here, or computes otherwise."""
+        """A scope of this process, opened once; InputError where it is another model here, or computes otherwise."""
+        plain = replace(self, read_as=None)
+        if not _OPEN or _OPEN[0][0] != plain:
+            _OPEN.clear()  # one model at a time
+            _OPEN.append((plain, plain._opened()))
+        scope = _OPEN[0][1]
+        return scope if self.read_as is None else self.read_as(scope)
+
+    def _opened(self) -> Scope:
         torch.set_num_threads(self.threads)
         scope = Scope.from_choice(self.choice, cache_bytes=self.memory or CACHE_BYTES)
         here = Made.by(scope)
@@ -70,61 +82,41 @@ class SameModel:
         return scope
 
 
-def hand_out(
-    cluster: Cluster, share: Share, order: Order[T, R], pieces: list[T], done: Callable[[T, R], None], say: Say
-) -> list[str]:
-    """Have workers measure pieces; `done` gets each with what was found.
-
-    Returns what became of workers that were lost, in sentences. HeadscopeError, naming them, where pieces were given
-    up: so many workers were lost over each.
-    """
-    room = cluster.room(share)
-    workers = min(cluster.fleet.workers or room, len(pieces))
-    say(f"beginning {workers} worker{'s' * (workers > 1)}")
-    if room < workers:
-        say(f"the cluster has room for {room} of {workers} workers (each takes {share})")
-    handing = Handing(pieces, fruitless=TRIES * workers)
-
-    def at_work(count: int, of: int) -> None:
-        if count:
-            say(f"measuring on {count} of {of} workers")
-
-    pool = Pool[T, R](cluster, share, workers, order, at_work)
-    pool.run(handing, done)
-    if handing.given_up:
-        raise HeadscopeError(_given_up(handing.given_up))
-    return pool.losses
-
-
-def share_for(cluster: Cluster, choice: ModelChoice) -> Share:
-    """What each worker of a cluster takes that opens a model by `choice`."""
-    return cluster.share_of(torch.get_num_threads(), choice.device == "auto" or choice.device.startswith("cuda"))
-
-
 @dataclass(frozen=True)
 class Workers:
     """Those of a cluster, as hands; `losses`: what became of workers that were lost, in sentences."""
 
+    scope: Scope
     cluster: Cluster
     share: Share
+    staff: Staff
     model: SameModel
     say: Say
     losses: list[str] = field(default_factory=list)
 
     @classmethod
     @contextmanager
-    def of(cls, cluster: Cluster, scope: Scope, choice: ModelChoice, say: Say) -> Iterator[Workers]:
-        """Workers with the model that was opened by `choice`, until the block ends.
+    def of(
+        cls, cluster: Cluster, scope: Scope, choice: ModelChoice, say: Say, memory: str | None = None
+    ) -> Iterator[Workers]:
+        """Workers with the model that was opened by `choice`, each with a budget of `memory`, until the block ends.
 
         Inside it this process has as many threads as each of them: what it makes of their numbers is then what one
         process would.
         """
-        share, before = share_for(cluster, choice), torch.get_num_threads()
+        before = torch.get_num_threads()
+        share = cluster.share_of(before, choice.device == "auto" or choice.device.startswith("cuda"))
         torch.set_num_threads(share.cpus)
+        staff = Staff(cluster, share)
         try:
-            yield cls(cluster, share, SameModel.of(scope, choice, None, share), say)
+            yield cls(scope, cluster, share, staff, SameModel.of(scope, choice, memory, share), say)
         finally:
+            staff.end_all()
             torch.set_num_threads(before)
+
+    def reading_as(self, kind: Kind) -> Workers:
+        """As `Hands.reading_as`."""
+        return replace(self, scope=kind(self.scope), model=replace(self.model, read_as=kind))
 
     @property
     def at_once(self) -> int:
@@ -141,8 +133,31 @@ class Workers:
             done(piece, found)
             tick(pieces[piece])
 
-        order = TaskOrder(self.model, task)
-        self.losses.extend(hand_out(self.cluster, self.share, order, list(pieces), ready, self.say))
+        self.hand_out(TaskOrder(self.model, task), list(pieces), ready)
+
+    def hand_out(self, order: Order[T, R], pieces: list[T], done: Callable[[T, R], None]) -> None:
+        """Have pieces measured by what an order opens; `done` gets each with what was found, as it is ready.
+
+        HeadscopeError, naming them, where pieces were given up: so many workers were lost over each.
+        """
+        room = self.cluster.room(self.share)
+        workers = min(self.cluster.fleet.workers or room, len(pieces))
+        self.say(f"beginning {workers} worker{'s' * (workers > 1)}")
+        if room < workers:
+            self.say(f"the cluster has room for {room} of {workers} workers (each takes {self.share})")
+        handing = Handing(pieces, fruitless=TRIES * workers)
+
+        def at_work(count: int, of: int) -> None:
+            if count:
+                self.say(f"measuring on {count} of {of} workers")
+
+        pool = Pool[T, R](self.staff, workers, order, at_work)
+        try:
+            pool.run(handing, done)
+        finally:
+            self.losses.extend(pool.losses)
+        if handing.given_up:
+            raise HeadscopeError(_given_up(handing.given_up))
 
 
 @dataclass(frozen=True)

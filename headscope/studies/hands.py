@@ -17,6 +17,7 @@ T_contra = TypeVar("T_contra", bound=Hashable, contravariant=True)
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 Tick = Callable[[int], None]  # so much more is done
+Kind = Callable[["Scope"], "Scope"]  # a function or a class at a module's head: it is pickled where it is sent
 
 
 class Task(Protocol[T_contra, R_co]):
@@ -29,6 +30,15 @@ class Task(Protocol[T_contra, R_co]):
 
 class Hands(Protocol):
     """Whoever measures."""
+
+    @property
+    def scope(self) -> Scope:
+        """The model that is measured, open in this process."""
+        ...
+
+    def reading_as(self, kind: Kind) -> Hands:
+        """The same, of the model as another scope reads it."""
+        ...
 
     @property
     def at_once(self) -> int:
@@ -56,6 +66,10 @@ class Here:
     """
 
     scope: Scope
+
+    def reading_as(self, kind: Kind) -> Here:
+        """As `Hands.reading_as`."""
+        return Here(kind(self.scope))
 
     @property
     def at_once(self) -> int:

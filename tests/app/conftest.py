@@ -123,13 +123,16 @@ def engine_of(kept: Kept) -> Callable[[str], Browser]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test of the page runs in Chromium; one marked `engines`, in every engine, or in those that it names.
 
-    In those that it calls slow, it is marked so.
+    In those that it calls slow or long, it is marked so.
     """
     if "browser" in metafunc.fixturenames:
         mark = metafunc.definition.get_closest_marker("engines")
         engines = ["chromium"] if mark is None else sorted(mark.args or BROWSERS)
-        slow = () if mark is None else mark.kwargs.get("slow", ())
-        named = [pytest.param(name, marks=[pytest.mark.slow] if name in slow else []) for name in engines]
+        dear = {} if mark is None else mark.kwargs  # kind: engines
+        named = [
+            pytest.param(name, marks=[getattr(pytest.mark, kind) for kind in dear if name in dear[kind]])
+            for name in engines
+        ]
         metafunc.parametrize("browser", named, indirect=True)
 
 

@@ -94,7 +94,7 @@ def test_a_foreign_page_is_refused_behind_it_too(prefixed: Server, proxy: Proxy,
         assert described["servers"] == [{"url": PREFIX}]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_proxy_that_changes_the_name_needs_the_name_that_readers_see(demo: Scope, proxy: Proxy) -> None:
     with Server(create_app(demo, root_path=PREFIX)) as closed, proxy(closed.address, True, keeps_host=False) as address:
         page = {"Origin": address.removesuffix(PREFIX)}

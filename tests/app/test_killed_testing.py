@@ -96,7 +96,7 @@ def model(texts: Path, tmp_path: Path) -> Path:
     return tmp_path / "model"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_at_four_moments_it_ends_with_the_numbers_of_an_unbroken_one(
     texts: Path, model: Path, tmp_path: Path
 ) -> None:

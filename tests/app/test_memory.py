@@ -90,7 +90,7 @@ def resident() -> int:
     return int(line.split()[1]) * 1024
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system does not tell")
 def test_the_process_grows_by_no_more_than_the_budget(demo: Scope) -> None:
     budget = 2**29  # the tables of six layers and a few dozen long texts

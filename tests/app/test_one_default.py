@@ -39,7 +39,7 @@ def first_of(html: str) -> Any:
     return json.loads(html.split('id="first">')[1].split("</script>")[0])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("asked", [None, "input"])
 def test_every_door_gives_the_same_answer(
     page: Browser, server: Server, ask: Ask, demo: Scope, asked: str | None, monkeypatch: pytest.MonkeyPatch

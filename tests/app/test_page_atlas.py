@@ -12,7 +12,7 @@ import zoo
 from headscope import Scope
 from headscope.app import create_app
 from headscope.show.numbers import percent
-from tests.app.browsers import Browser
+from tests.app.browsers import Browser, Chromium
 from tests.app.looks import choose, chosen, shows, text
 from tests.app.serving import Server
 
@@ -97,6 +97,29 @@ def test_a_cell_leads_to_its_layer_and_head(page: Browser, ask: Ask) -> None:
 
 
 @pytest.mark.slow
+def test_who_moves_through_the_grid_stays_where_he_is_when_chance_comes(page: Chromium) -> None:
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        if (route.request.post_data_json or {}).get("chance"):
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.page.route("**/atlas", hold)
+    opened(page)
+    page.wait("document.querySelector('#status').textContent")  # that chance is asked for
+    page.js("document.querySelector('#atlas tbody button').focus()")
+    page.press("ArrowDown", "ArrowRight")
+    (waits,) = held
+    waits.continue_()
+    page.wait("document.querySelector('#atlas tbody th .hs-beside')")
+    page.press("ArrowRight")
+    assert page.js("[document.activeElement.dataset.layer, document.activeElement.dataset.head]") == ["1", "2"]
+    assert page.js("document.querySelectorAll('#atlas .atlas button[tabindex=\"0\"]').length") == 1
+
+
+@pytest.mark.slow
 def test_arrows_move_through_the_grid(page: Browser) -> None:
     opened(page)
     page.js("document.querySelector('#atlas tbody button').focus()")
@@ -105,7 +128,7 @@ def test_arrows_move_through_the_grid(page: Browser) -> None:
     assert page.js("document.querySelectorAll('#atlas .atlas button[tabindex=\"0\"]').length") == 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_atlas_is_in_the_address(page: Browser, server: Server, ask: Ask) -> None:
     page.open(f"{server.address}/?view=atlas&token=5&metric=euclidean&layer=2&head=4&space=output")
     page.wait("document.querySelectorAll('#atlas .atlas').length === 1 && document.querySelector('#atlas .found')")

@@ -20,7 +20,7 @@ SHEETS = ("keys", "models", "take")
 Visit = Callable[[str], Chromium]
 
 pytestmark = pytest.mark.parametrize(
-    ("width", "scheme"), [(1440, "light"), pytest.param(390, "dark", marks=pytest.mark.slow)]
+    ("width", "scheme"), [(1440, "light"), pytest.param(390, "dark", marks=pytest.mark.long)]
 )
 
 
@@ -80,7 +80,7 @@ def test_in_a_view(visit: Visit, server: Server, view: str) -> None:
     assert serious(visit(f"{server.address}/?{view}")) == {}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_in_the_sheets(visit: Visit, server: Server) -> None:
     page = visit(server.address)
     for sheet in SHEETS:

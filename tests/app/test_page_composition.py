@@ -111,7 +111,7 @@ def test_a_position_in_the_second_table_leads_to_its_token(page: Browser, ask: A
 
 
 @pytest.mark.slow
-@pytest.mark.engines(slow=("firefox", "webkit"))
+@pytest.mark.engines(long=("firefox", "webkit"))
 def test_single_keys_press_what_the_page_shows(page: Browser, ask: Ask) -> None:
     page.js("document.activeElement.blur()")
     page.press("ArrowRight", "ArrowDown", "ArrowDown", "r")

@@ -43,7 +43,7 @@ def test_tables_have_text_at_first_paint(page: Browser) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.engines(slow=("firefox", "webkit"))
+@pytest.mark.engines(long=("firefox", "webkit"))
 def test_text_is_read_by_enter_and_by_the_button(page: Browser, ask: Ask) -> None:
     write(page, "The bank of the river")
     page.press("Enter")
@@ -129,7 +129,7 @@ def test_nothing_is_struck_through_and_a_closed_choice_in_an_address_says_why(pa
     page.wait("document.querySelector('#nothing').textContent === ''")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_advanced_stays_as_it_was_left_and_opens_where_an_address_sets_something_in_it(
     fresh: Callable[..., Any], server: Server
 ) -> None:

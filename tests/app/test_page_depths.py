@@ -50,7 +50,7 @@ def test_few_layers_are_buttons(deep: Browser) -> None:
     assert deep.js("document.querySelectorAll('[type=radio][name=layer]').length") == 12
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("deep", [pytest.param(30, marks=pytest.mark.slow), 48], indirect=True)
 def test_many_layers_are_one_slider_with_its_number_which_keys_move(deep: Browser) -> None:
     last = int(deep.js(f"{LAYER}.max"))

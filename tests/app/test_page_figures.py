@@ -51,7 +51,7 @@ def made_up(scope: Scope, place: Path) -> None:
     seal(place, TABLES, {"figures_of": identity(manifest)}, place / CHECKSUMS)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("layers", "heads"), [(30, 9), (48, 25)])
 def test_all_heads_are_seen_at_once(
     browser: Browser, layers: int, heads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -34,7 +34,7 @@ def unfinished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serv
         yield running
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_reference_is_made_under_a_bar(browser: Browser, unfinished: Server) -> None:
     browser.open(f"{unfinished.address}/?layer=3")
     browser.wait("document.readyState === 'complete' && document.querySelector('#neighbors td')")

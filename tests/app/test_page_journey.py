@@ -146,7 +146,7 @@ def test_every_tick_of_a_logarithmic_axis_says_its_whole_number(journey: Browser
     assert len(set(said)) == len(said)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_plot_looks_alike_in_every_browser(browsers: dict[str, Browser], server: Server) -> None:
     drawn = {}
     for name, page in browsers.items():

@@ -164,7 +164,7 @@ def test_another_layer_waits_for_the_same_tokens(page: Browser, server: Server, 
 
 
 @pytest.mark.slow
-@pytest.mark.engines(slow=("firefox", "webkit"))
+@pytest.mark.engines(long=("firefox", "webkit"))
 @pytest.mark.parametrize("patience", [SHORT])
 def test_a_page_that_is_closed_waits_for_nothing(page: Browser, server: Server, gate: Gate, patience: float) -> None:
     gate.close(after=20)

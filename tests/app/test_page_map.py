@@ -137,7 +137,7 @@ def test_its_points_are_drawn_in_light_and_dark(map_page: Browser, ask: Callable
     assert pixels.alike(drawn["light"], drawn["dark"]) > 0.95
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_it_looks_alike_in_every_browser(browsers: dict[str, Browser], server: Server) -> None:
     drawn = {}
     for name, page in browsers.items():
@@ -156,7 +156,7 @@ def test_it_looks_alike_in_every_browser(browsers: dict[str, Browser], server: S
 
 
 @pytest.mark.slow
-@pytest.mark.engines(slow=("firefox", "webkit"))
+@pytest.mark.engines(long=("firefox", "webkit"))
 def test_it_needs_no_webgl(page: Browser, ask: Callable[..., Any]) -> None:
     told = ask()
     page.js(

@@ -107,7 +107,7 @@ def followed(browser: Browser, server: Server) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.engines(slow=("firefox", "webkit"))
+@pytest.mark.engines(long=("firefox", "webkit"))
 def test_a_link_opens_nothing_where_its_reader_stays(browser: Browser, many: Any) -> None:
     server, opened, _ = many
     browser.errors.clear()
@@ -128,7 +128,7 @@ def test_a_link_opens_nothing_where_its_reader_stays(browser: Browser, many: Any
 
 
 @pytest.mark.slow
-@pytest.mark.engines(slow=("firefox", "webkit"))
+@pytest.mark.engines(long=("firefox", "webkit"))
 def test_a_link_is_shown_with_its_model_where_its_reader_opens_it(browser: Browser, many: Any) -> None:
     server, opened, _ = many
     browser.errors.clear()

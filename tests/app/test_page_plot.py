@@ -37,7 +37,7 @@ def test_plotly_is_the_servers_own_and_asked_for_again_by_its_mark(client: TestC
 
 
 @pytest.mark.slow
-@pytest.mark.engines(slow=("firefox", "webkit"))
+@pytest.mark.engines(long=("firefox", "webkit"))
 def test_plotly_is_loaded_when_a_plot_is_shown_and_not_before(page: Browser) -> None:
     asked = "performance.getEntriesByType('resource').filter((e) => e.name.endsWith('/plotly.js')).length"
     assert page.js(asked) == 0
@@ -74,7 +74,7 @@ def test_a_plot_has_a_name_a_sentence_and_a_click(page: Browser) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.engines(slow=("firefox", "webkit"))
+@pytest.mark.engines(long=("firefox", "webkit"))
 def test_a_plot_is_saved_for_a_paper(page: Browser, saved: Callable[[str], bytes]) -> None:
     page.js("(document.documentElement.dataset.theme = 'dark')")
     drawn(page)
@@ -89,7 +89,7 @@ def test_a_plot_is_saved_for_a_paper(page: Browser, saved: Callable[[str], bytes
 
 
 @pytest.mark.slow
-@pytest.mark.engines(slow=("firefox", "webkit"))
+@pytest.mark.engines(long=("firefox", "webkit"))
 def test_a_plot_keeps_its_place_and_follows_the_theme(page: Browser) -> None:
     drawn(page)
     line = "getComputedStyle(document.querySelector('#plot-probe .js-line')).stroke"

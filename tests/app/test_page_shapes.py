@@ -30,7 +30,7 @@ def test_a_narrow_page_has_its_heads_on_pages_and_scrolls_no_table(page: Browser
 
 
 @pytest.mark.slow
-@pytest.mark.engines(slow=("firefox", "webkit"))
+@pytest.mark.engines(long=("firefox", "webkit"))
 def test_theme_switches_and_is_remembered(page: Browser) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
     light = page.js(ground)

@@ -52,7 +52,7 @@ def deep(request: pytest.FixtureRequest) -> Iterator[tuple[str, int, int]]:
         yield running.address, layers, heads
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("deep", [(32, 32)], indirect=True)
 def test_deep_and_wide_models_keep_their_shape(browser: Browser, deep: tuple[str, int, int]) -> None:
     address, layers, heads = deep

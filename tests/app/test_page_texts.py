@@ -14,7 +14,7 @@ Ask = Callable[..., Any]
 
 
 @pytest.mark.slow
-@pytest.mark.engines(slow=("firefox", "webkit"))
+@pytest.mark.engines(long=("firefox", "webkit"))
 @pytest.mark.parametrize(
     "written",
     [
@@ -72,7 +72,7 @@ def test_a_text_that_cannot_be_read_is_said_and_the_page_goes_on(
     page.errors.clear()  # the browser logs the refused request
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_of_a_long_text_the_nearest_positions_are_shown_and_all_on_request(page: Browser, ask: Ask) -> None:
     page.js(f"(document.querySelector('#text').value = {'word ' * 500!r})")
     page.click("#ask button")

@@ -201,7 +201,7 @@ def test_a_step_whose_tables_are_not_clean_says_so(server: Server) -> None:
     assert "hold a word that the switch Classroom hides" in looked["says"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("width", "height"), [(1440, 900), (1024, 768), (720, 450), (390, 844)])
 def test_it_is_a_part_of_the_page_and_covers_nothing(page: Browser, width: int, height: int, server: Server) -> None:
     page.resize(width, height)

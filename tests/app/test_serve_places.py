@@ -69,7 +69,7 @@ def address(request: pytest.FixtureRequest, model: Path, tmp_path: Path) -> Iter
         yield found
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_it_serves_and_says_what_it_cannot_keep(address: str) -> None:
     with httpx.Client(base_url=address, timeout=60) as client:
         assert client.get("").status_code == 200

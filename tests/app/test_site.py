@@ -17,13 +17,10 @@ from tests.app.test_page_axe import serious
 ROOT = Path(__file__).parents[2]
 WITHOUT_FETCHING: dict[str, object] = {"preload": False}  # axe would read style sheets, which a file may not
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        any(importlib.util.find_spec(name) is None for name in ("sphinx", "furo", "myst_nb")),
-        reason="the site needs the extra docs (Python 3.11 or later)",
-    ),
-]
+pytestmark = pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in ("sphinx", "furo", "myst_nb")),
+    reason="the site needs the extra docs (Python 3.11 or later)",
+)
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +50,20 @@ def fits(page: Chromium) -> bool:
     return True
 
 
-def test_every_page_opens_asks_no_host_and_fits(alone: Chromium, site: Path) -> None:
+ONE_OF_A_KIND = ("index.html", "findings.html", "gallery.html", "how-to/notebook.html")
+
+
+@pytest.mark.parametrize(
+    "every",
+    [pytest.param(False, marks=pytest.mark.slow, id="one of a kind"), pytest.param(True, marks=pytest.mark.long)],
+)
+def test_pages_open_ask_no_host_and_fit(alone: Chromium, site: Path, every: bool) -> None:
+    some = [site / name for name in ONE_OF_A_KIND]
     pages = sorted(site.rglob("*.html"))
-    assert {"index.html", "findings.html", "gallery.html"} <= {page.name for page in pages}
+    assert set(some) <= set(pages)
+    if not every:
+        first = {page.parent: page for page in reversed(pages)}  # of each folder
+        pages = sorted({*some, *first.values()})
     asked: list[str] = []
     alone.page.on("request", lambda request: asked.append(request.url))
     wide, wrong, faults = [], [], {}

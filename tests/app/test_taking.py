@@ -139,7 +139,7 @@ def test_the_tables_hold_every_number_of_the_api(take: Any, ask: Ask, demo: Scop
     assert [float(r["norms"]) for r in table] == [value for row in answer["pattern"]["queries"] for value in row]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("query", VIEWS.values(), ids=VIEWS)
 def test_every_file_that_is_offered_is_made(take: Any, query: str) -> None:
     offered = take("", query).json()

@@ -101,7 +101,7 @@ def test_it_is_stopped_goes_on_is_shown_and_kept(opened: Callable[..., TestClien
     assert "no visitor" in closed["testing"]["closed"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_whoever_asks_something_meanwhile_is_let_past(opened: Callable[..., TestClient]) -> None:
     client = opened()
     client.post("/api/v1/survey/test")

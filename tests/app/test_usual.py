@@ -149,6 +149,7 @@ def beside(browser: Browser, demo: Scope, directory: Path) -> Iterator[tuple[Bro
         assert browser.errors == []
 
 
+@pytest.mark.long
 def test_figures_stand_under_the_heads_names(beside: tuple[Browser, Callable[..., Any]], directory: Path) -> None:
     page, ask = beside
     assert not page.js("document.querySelector('.usually')")

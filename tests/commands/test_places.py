@@ -103,7 +103,7 @@ def test_paths_that_are_no_utf_8_are_read_and_written(run, odd, encoding):
     json.loads((odd / "map.json").read_text("utf-8"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_studies_of_what_lies_there_are_made(run, odd, tmp_path, encoding):
     model, texts = odd / "model", odd / "texts.txt"
@@ -130,7 +130,7 @@ def test_tables_are_not_kept_under_a_name_that_is_no_utf_8(run, model, texts, su
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_page_that_cannot_be_written_leaves_the_earlier_one(run, survey, tmp_path, monkeypatch):
     out = tmp_path / "report"
     assert run("report", survey, "-o", out)[0] == 0
@@ -157,7 +157,7 @@ NO_HOME = (
 )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

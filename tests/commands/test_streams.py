@@ -114,7 +114,7 @@ def test_a_cell_of_a_csv_is_no_formula(run, model, everything):
     assert min(float(row["distance"]) for row in rows) < 0  # a number is none
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "command",
     [

@@ -10,7 +10,7 @@ import pytest
 from headscope.corpus.fleet.asked import Fleet
 from headscope.corpus.fleet.cluster import Share, connected
 from headscope.corpus.fleet.handing import TRIES, Handing
-from headscope.corpus.fleet.pool import Pool
+from headscope.corpus.fleet.pool import Pool, Staff
 from headscope.errors import HeadscopeError, InputError
 from tests import clusters
 from tests.corpus.toys import Toy
@@ -32,9 +32,13 @@ def run(cluster, tmp_path):
     """Run a pool of two on the pieces: the pool, what it was handed, and the pieces in order of when they were done."""
 
     def measured(*bad, pieces=PIECES):
-        pool = Pool(cluster, Share(1, 0), 2, Toy(tmp_path, *bad), lambda at_work, of: None)
+        staff = Staff(cluster, Share(1, 0))
+        pool = Pool(staff, 2, Toy(tmp_path, *bad), lambda at_work, of: None)
         handing, done = Handing(pieces, fruitless=TRIES * 2), []
-        pool.run(handing, lambda piece, found: done.append(found))
+        try:
+            pool.run(handing, lambda piece, found: done.append(found))
+        finally:
+            staff.end_all()
         return pool, handing, done
 
     return measured
@@ -54,6 +58,19 @@ def test_every_piece_is_done_once_by_workers_that_are_gone_then(run, tmp_path):
     assert there(tmp_path) == set(PIECES)
     assert not handing.given_up
     assert not pool.losses
+
+
+def test_workers_that_are_free_do_what_comes_next_and_lost_ones_are_not_hired_again(cluster, tmp_path):
+    staff, alive = Staff(cluster, Share(1, 0)), set()
+    for name, fails in (("first", ""), ("second", "poison"), ("third", "")):
+        (tmp_path / name).mkdir()
+        pool = Pool(staff, 2, Toy(tmp_path / name, fails), lambda at_work, of: None)
+        pool.run(Handing(PIECES, fruitless=TRIES * 2), lambda piece, found: None)
+        assert len(pool.losses) == TRIES * bool(fails)
+        assert not alive or written(tmp_path / name, "piece") & alive
+        alive = set(map(str, clusters.workers()))
+    staff.end_all()
+    assert clusters.all_gone()
 
 
 def test_a_worker_whose_device_failed_ends_and_its_piece_goes_elsewhere(run, tmp_path):

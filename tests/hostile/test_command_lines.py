@@ -234,7 +234,7 @@ def tried(root: Path, _cache_of_its_own: Path) -> Iterator[Apart]:
 
 @pytest.mark.parametrize(
     "count",
-    [pytest.param(60, marks=pytest.mark.slow), pytest.param(2000, marks=pytest.mark.long)],
+    [pytest.param(15, marks=pytest.mark.slow), pytest.param(2000, marks=pytest.mark.long)],
 )
 def test_every_line_ends_in_an_answer_or_a_sentence(tried: Apart, count: int) -> None:
     @given(line=lines())

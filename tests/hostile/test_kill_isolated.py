@@ -46,7 +46,7 @@ def contents(file: Path) -> tuple[object, bytes]:
     return json.loads(written[8 : 8 + length]), written[8 + length :]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("what", ["values", "streams"])
 def test_killed_at_random_moments_it_ends_as_an_undisturbed_one(
     what: What, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -66,7 +66,7 @@ def alone(question: tuple[str, dict[str, Any]], client: httpx.Client) -> bytes:
     return answer.content
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_reader_gets_the_answer_that_he_would_get_alone(server: Server) -> None:
     with (
         Server(create_app(Scope.from_model(*zoo.build("bert")))) as other,

@@ -126,7 +126,7 @@ def test_an_answer_without_the_strict_headers_is_seen() -> None:
         check(client, Asked("GET", "/api/v1/health"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_example_that_hangs_grows_or_dies_is_seen_and_the_next_is_tried(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     ways = {

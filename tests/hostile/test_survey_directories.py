@@ -250,7 +250,7 @@ def tried(scope_of: Callable[[str], Scope], root: Path, _cache_of_its_own: Path)
 
 @pytest.mark.parametrize(
     "count",
-    [pytest.param(30, marks=pytest.mark.slow), pytest.param(500, marks=pytest.mark.long)],
+    [pytest.param(8, marks=pytest.mark.slow), pytest.param(500, marks=pytest.mark.long)],
 )
 def test_every_directory_is_read_as_it_was_written_or_refused_in_a_sentence(
     root: Path, tried: Apart, count: int
@@ -270,14 +270,14 @@ def test_every_directory_is_read_as_it_was_written_or_refused_in_a_sentence(
     every()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_beside_all_that_could_be_run_a_survey_is_read(tried: Apart) -> None:
     """Else nothing is proved by what is refused."""
     for reader in READERS[1:]:
         tried(Example((), "kept", reader))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_tables_that_would_be_obeyed_are_not(tried: Apart) -> None:
     obeyed = [Change("table", "hubs.parquet", n, how) for n, how in enumerate(("text of a dictionary", "pickled"))]
     tried(Example((*obeyed, Change("table", "hubs.parquet", 7, "large text 3")), "made to fit", "report"))

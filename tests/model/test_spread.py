@@ -152,7 +152,7 @@ def test_a_compiled_model_is_read_as_the_plain_one_and_left_compiled(name, compi
             assert module.__dict__.get(entry) is held[key].get(entry)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("compiled", COMPILED)
 def test_so_is_one_that_has_run_compiled(compiled):
     model, tokenizer = zoo.build("llama")

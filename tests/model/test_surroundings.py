@@ -83,7 +83,7 @@ def plain():
     return everything(*zoo.build("gpt2"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", sorted(SURROUNDINGS))
 def test_the_numbers_are_the_same(name, plain):
     model, tokenizer = zoo.build("gpt2")

@@ -177,7 +177,7 @@ print(time.perf_counter() - spent)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_no_search_waits_for_the_compiler() -> None:
     pytest.importorskip("numba")
     # A cache directory that cannot be made, and no other place to look for one.
@@ -218,7 +218,7 @@ def test_where_numba_does_not_load_torch_goes_on(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("stay", [0.0, 1.0, 3.0])
 def test_no_program_stays_for_the_compiler(stay: float, tmp_path: Path) -> None:
     pytest.importorskip("numba")

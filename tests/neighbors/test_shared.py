@@ -88,7 +88,7 @@ def test_the_answer_is_that_of_a_table(backend, dtype: torch.dtype) -> None:
         assert_agrees(other[metric], metric, table, places, queries, own, place_of, others=others)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @settings(max_examples=80, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 2**32 - 1))
 def test_no_vocabulary_is_a_counter_example(data: st.DataObject, seed: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import re
 import shutil
@@ -20,6 +21,7 @@ from headscope.question.model_choice import ModelChoice
 from headscope.studies import probes
 from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.capacity.run import Run
+from headscope.studies.claims.run import ClaimsAsked, settle
 from headscope.studies.fleet import SameModel, TaskOrder, Workers
 from headscope.studies.probes import LinearLens
 from headscope.studies.probes.recovery import Judged, RecoveryTask
@@ -73,7 +75,7 @@ def equal(mine, other):
     return bool(mine == other)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_recovery(scope, workers):
     ticks = []
     found = probes.recovery(scope, TEXTS, offsets=(0, 1), hands=workers, tell=lambda *told: ticks.append(told))
@@ -101,7 +103,7 @@ def test_a_lens_by_the_command_of_which_there_is_room_for_two_of_three(address, 
     assert f"Finished: {tmp_path / 'found'}" in told.out
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_capacity_of_which_some_was_there(scope, corpus, workers, tmp_path, monkeypatch):
     monkeypatch.setattr("headscope.studies.capacity.run._SHARD_POSITIONS", 60)
     options = CapacityOptions(parts=("dimension", "number", "reproductions"), sites=("z",), keep=(0.5,), sample=24)
@@ -123,6 +125,32 @@ def test_capacity_of_which_some_was_there(scope, corpus, workers, tmp_path, monk
         assert pq.read_table(tmp_path / "by" / "measured" / path.name).equals(pq.read_table(path))
 
 
+@pytest.mark.slow
+def test_claims_under_both_arithmetics_of_which_some_were_there(address, scope, choice, corpus, tmp_path, capsys):
+    whole = settle(scope, ClaimsAsked(texts=(corpus,)), tmp_path / "mine")
+    assert {one.arithmetic for one in whole.findings if one.ruling != "not applicable"} == {"right", "published"}
+    mine, by = (tmp_path / name / "parts" for name in ("mine", "by"))
+    (by / "maps").mkdir(parents=True)
+    for path in (mine / "asked.json", mine / "maps" / "+1.json", mine / "maps" / "+1.json.sha256"):
+        shutil.copy(path, by / path.relative_to(mine))
+    fleet = ["--engine", "ray", "--workers", "2", "--cpus-per-worker", "1", "--address", address]
+    with pytest.raises(SystemExit) as end:
+        main(["claims", choice.name, "--texts", str(corpus), "-o", str(tmp_path / "by"), "--json", *fleet])
+    assert not end.value.code
+    assert json.loads(capsys.readouterr().out)["claims"] == json.loads(json.dumps(whole.to_dict()["claims"]))
+    names = sorted(path.relative_to(mine) for path in mine.rglob("*.npz"))
+    assert {str(name.parent) for name in names} >= {"mixing", "position-right", "position-published"}
+    for name in (*names, *(path.relative_to(mine) for path in (mine / "maps").iterdir())):
+        assert (by / name).read_bytes() == (mine / name).read_bytes(), name
+
+
+def test_claims_by_workers_need_a_directory(tmp_path, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["claims", "demo", "--engine", "ray"])
+    assert end.value.code == 2
+    assert "a directory that all of them see: name it with -o DIR" in " ".join(capsys.readouterr().err.split())
+
+
 def test_what_is_sent_finds_elsewhere_what_it_finds_here(scope, choice):
     task = RecoveryTask.of(scope, TEXTS)
     order = TaskOrder(SameModel.of(scope, choice, None, Share(torch.get_num_threads(), 0)), task)
@@ -138,7 +166,7 @@ def test_a_machine_with_other_versions_is_refused(scope, choice):
         TaskOrder(other, RecoveryTask.of(scope, TEXTS)).open()
 
 
-@pytest.mark.parametrize("command", ["recovery", "lens", "capacity"])
+@pytest.mark.parametrize("command", ["recovery", "lens", "capacity", "claims"])
 def test_what_is_said_of_workers_is_for_the_engine(command, tmp_path, capsys):
     with pytest.raises(SystemExit) as end:
         main([command, str(tmp_path / "no.txt"), "--workers", "2", *(["-o", "l"] if command == "lens" else [])])

@@ -76,7 +76,7 @@ def undisturbed(tmp_path_factory):
         return values(place)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_at_any_moment_it_goes_on_where_it_was(cache, undisturbed):
     moments, had = random.Random(7), 0
     for _ in range(3):

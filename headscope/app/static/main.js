@@ -7,7 +7,7 @@ import { bindControls, showControls } from "./controls.js";
 import { byId, h, parsed } from "./dom.js";
 import { answer as sent, server, WORDS } from "./first.js";
 import { whyOf } from "./heads.js";
-import { alongTokens, onCell, throughCells } from "./keyboard.js";
+import { alongTokens, focus, onCell, throughCells } from "./keyboard.js";
 import { made, tell, testIt } from "./making.js";
 import { markChosen, markTokens } from "./marks.js";
 import { bindModels } from "./models.js";
@@ -137,19 +137,15 @@ function change(choice) {
   if ("classroom" in choice) keep("classroom", choice.classroom);
   if (address(next) === address(state)) return;
   state = next;
-  // A key held down would fill the history.
-  const replace = rapid(Object.keys(choice)[0]);
-  history[replace ? "replaceState" : "pushState"](null, "", address(state));
+  history[rapid(Object.keys(choice)[0]) ? "replaceState" : "pushState"](null, "", address(state)); // a key held down would fill it
   show();
 }
 
-let byKey = false;
-let last = { what: null, when: 0 };
+let [byKey, last, width] = [false, { what: null, when: 0 }, 0];
 function rapid(what) {
-  const now = performance.now();
-  const again = byKey && last.what === what && now - last.when < 400;
+  const [now, before] = [performance.now(), last];
   last = { what, when: now };
-  return again;
+  return byKey && before.what === what && now - before.when < 400;
 }
 
 function say(sentence) {
@@ -210,6 +206,9 @@ function paintTokens(answer) {
   paintChoices();
 }
 
+/** The way from a place down to an element in it: the so-manieth child of each. */
+const wayTo = (at, place) => (at === place ? [] : [...wayTo(at.parentElement, place), [...at.parentElement.children].indexOf(at)]);
+
 function paint(answers, more) {
   settled(); // tables are measured where they are seen
   const { title, noted = [...answers, more], figures, steps = WORDS.steps[state.view] } = VIEWS[state.view].paint(answers, state, server, tokens, more, show);
@@ -217,7 +216,11 @@ function paint(answers, more) {
   const told = [...new Set(noted.flatMap((one) => one?.notes ?? []))].map((note) => [h("strong", {}, "Note "), note.replace(/ In a program: .*$/s, "")]);
   const number = told.length > 1 && h("span", { class: "more" }, `${told.length} notes`);
   byId("notes").replaceChildren(...told.map((note, n) => (n ? h("p", {}, note) : h("summary", {}, h("span", {}, note), number || []))));
+  const [at, within] = [document.activeElement, document.activeElement.closest("#view .figure")];
+  const way = within && wayTo(at, within); // what comes later must not take the focus from whoever moves through the table
   for (const place of document.querySelectorAll("#view .figure")) place.replaceChildren(...(figures[place.id] ?? []));
+  const there = way?.reduce((here, n) => here?.children[n], within);
+  if (there && !at.isConnected) focus(there.closest("table")?.querySelector("tbody [tabindex='0']") ?? at, there);
   byId("steps").replaceChildren(...parsed(steps));
   judge(state, server);
   testIt(server, show);
@@ -227,8 +230,7 @@ function paint(answers, more) {
   document.title = `${byId("title").textContent} · headscope`;
 }
 
-byId("text").value = state.text;
-byId("text").maxLength = server.characters + 1;
+Object.assign(byId("text"), { value: state.text, maxLength: server.characters + 1 });
 byId("text").addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();
@@ -252,22 +254,19 @@ onCell(byId("neighbors"), (cell) => change(whyOf(cell) === state.why ? { why: nu
 for (const place of ["positions", "attention", "pattern", "written"]) onCell(byId(place), (cell) => change({ token: Number(cell.position) }));
 onCell(byId("survey"), ({ layer, head }) => change({ view: "heads", layer: Number(layer), head: Number(head) }));
 markTokens(document.querySelector("main"), byId("readout"));
-let width = 0;
 new ResizeObserver(([{ contentRect }]) => { if (width !== (width = contentRect.width)) requestAnimationFrame(() => paged(byId("view"))); }).observe(byId("view"));
 new ResizeObserver(() => document.documentElement.style.setProperty("--held", `${byId("bar").offsetHeight}px`)).observe(byId("bar"));
 bindControls(server, change);
 const linked = modelOf(location.search);
 bindModels(server, [server.name, server.model].includes(linked) ? null : linked, (name, { layers, heads }) => {
-  const there = { ...state, layer: Math.min(state.layer, layers - 1), head: state.head < heads ? state.head : null, why: null };
-  location.assign(toAddress(there, start, name, true));
+  location.assign(toAddress({ ...state, layer: Math.min(state.layer, layers - 1), head: state.head < heads ? state.head : null, why: null }, start, name, true));
 });
 if (state.classroom) history.replaceState(null, "", address(state)); // as it is remembered
 bindShortcuts();
 bindTake();
 bindClassroom(document.querySelectorAll("main > :not(#bar)"), () => state.classroom);
 bindTour(() => [given(state), Object.fromEntries(GIVEN.map((name) => [name, state[name]]))], change);
-addEventListener("keydown", () => { byKey = true; }, true);
-addEventListener("pointerdown", () => { byKey = false; }, true);
+for (const [kind, on] of [["keydown", true], ["pointerdown", false]]) addEventListener(kind, () => { byKey = on; }, true);
 addEventListener("popstate", () => {
   held.clear();
   state = fromAddress(location.search, start, server);

@@ -81,10 +81,32 @@ def connected(fleet: Fleet) -> Iterator[Cluster]:
 
     InputError where Ray is not installed, or the cluster cannot be reached.
     """
-    os.environ.update(_NOTHING_SENT)
+    told = dict(_NOTHING_SENT)
     if fleet.address is None and "RAY_AUTH_MODE" not in os.environ:
         # Its processes listen to all the network, and do what they are told: by who has the word of this one run.
-        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+        told |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    with _environment(told), _begun(fleet) as ray:
+        yield Cluster(ray, fleet)
+
+
+@contextmanager
+def _environment(told: dict[str, str]) -> Iterator[None]:
+    """Variables that this process and those that it begins have until the block ends; what comes after has its own."""
+    before = {name: os.environ.get(name) for name in told}
+    os.environ.update(told)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _begun(fleet: Fleet) -> Iterator[Any]:
+    """Ray, the module, connected until the block ends; see `connected`."""
     with needing("the engine ray needs", "ray"):
         import ray
     if ray.is_initialized():
@@ -104,6 +126,6 @@ def connected(fleet: Fleet) -> Iterator[Cluster]:
             "leave out --address."
         ) from error
     try:
-        yield Cluster(ray, fleet)
+        yield ray
     finally:
         ray.shutdown()

@@ -35,6 +35,36 @@ class _Place(Generic[T]):
     in_a_row: int = 0  # how many were lost here before they were open
 
 
+class Staff:
+    """The processes of workers on a cluster: begun when they are asked for, and again to be had for other work.
+
+    What one of them has open stays so until it is told to open something else.
+    """
+
+    def __init__(self, cluster: Cluster, share: Share) -> None:
+        self.ray = cluster.ray
+        self._kind = self.ray.remote(num_cpus=share.cpus, num_gpus=share.gpus, max_restarts=0)(Worker)
+        self._given = _ENVIRONMENT, share.cpus, os.getcwd()
+        self._free: list[Any] = []
+
+    def hire(self) -> Any:
+        """One that is free, or a new one; Ray begins it where there is room, and when there is."""
+        return self._free.pop() if self._free else self._kind.remote(*self._given)
+
+    def give_back(self, actor: Any) -> None:
+        """It has done all that it was asked."""
+        self._free.append(actor)
+
+    def end(self, actor: Any) -> None:
+        """End one, whatever it does."""
+        self.ray.kill(actor)
+
+    def end_all(self) -> None:
+        """End all that are free."""
+        while self._free:
+            self.end(self._free.pop())
+
+
 class Pool(Generic[T, R]):
     """Workers on a cluster. `said`: told how many are at work, of how many, whenever that changes.
 
@@ -42,13 +72,9 @@ class Pool(Generic[T, R]):
     own is ended, for its device may be lost, and another takes its place.
     """
 
-    def __init__(
-        self, cluster: Cluster, share: Share, workers: int, order: Order[T, R], said: Callable[[int, int], None]
-    ) -> None:
-        self._ray, self._workers, self._said = cluster.ray, workers, said
+    def __init__(self, staff: Staff, workers: int, order: Order[T, R], said: Callable[[int, int], None]) -> None:
+        self._staff, self._ray, self._workers, self._said = staff, staff.ray, workers, said
         self._order = self._ray.put(pickle.dumps(order))
-        self._kind = self._ray.remote(num_cpus=share.cpus, num_gpus=share.gpus, max_restarts=0)(Worker)
-        self._given = _ENVIRONMENT, share.cpus, os.getcwd()
         self._at_work = -1
         self.losses: list[str] = []  # a sentence for every worker that was lost
 
@@ -70,7 +96,10 @@ class Pool(Generic[T, R]):
                         places.remove(asked[reference])
         finally:
             for place in places:
-                self._end(place)
+                if place.host is not None and place.asked is None:
+                    self._staff.give_back(place.actor)
+                else:  # it is at work, or not open yet: it may never be, where there is no room
+                    self._end(place)
 
     def _take(
         self, place: _Place[T], answer: Opened | Measured[R] | Fault, handing: Handing[T], done: Callable[[T, R], None]
@@ -113,6 +142,7 @@ class Pool(Generic[T, R]):
     def _lost(self, place: _Place[T], fault: Fault, handing: Handing[T]) -> None:
         piece = self._laid_down(place)
         why = f"the worker on {place.host} was lost over {piece}: {fault.told}"
+        place.host = None  # whatever follows, it is not to be had again
         handing.lost(piece, why)
         self.losses.append(why)
         if handing.hopeless:
@@ -123,9 +153,9 @@ class Pool(Generic[T, R]):
         self._begun(place)
 
     def _begun(self, place: _Place[T]) -> _Place[T]:
-        """Another worker at a place; Ray begins it where there is room, and when there is."""
+        """Another worker at a place."""
         self._end(place)
-        place.actor, place.host = self._kind.remote(*self._given), None
+        place.actor, place.host = self._staff.hire(), None
         place.asked = place.actor.open.remote(self._order)
         return place
 
@@ -136,7 +166,7 @@ class Pool(Generic[T, R]):
 
     def _end(self, place: _Place[T]) -> None:
         if place.actor is not None:
-            self._ray.kill(place.actor)
+            self._staff.end(place.actor)
 
     def _answer(self, reference: Any) -> Opened | Measured[R] | Fault:
         try:

@@ -92,6 +92,7 @@ class Worker:
     def open(self, order: bytes) -> Opened:
         """Open what an order, pickled, says."""
         fault = None
+        self._measuring = None  # what it holds is let go first
         try:
             asked: Order[Hashable, object] = pickle.loads(order)
             self._measuring = asked.open()

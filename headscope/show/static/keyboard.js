@@ -2,7 +2,8 @@
 
 const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
-function focus(from, to) {
+/** Moves the focus, and what Tab reaches, from one to another. */
+export function focus(from, to) {
   if (!to || from === to) return null;
   from.tabIndex = -1;
   to.tabIndex = 0;

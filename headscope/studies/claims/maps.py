@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from headscope.errors import HeadscopeError, InputError
+from headscope.errors import InputError, ModelError
 from headscope.inference.bootstrap import Array
 from headscope.inference.left_out import folded
 from headscope.inference.studentised import Studentised
@@ -23,15 +22,16 @@ from headscope.keep.allocator import let_go
 from headscope.keep.checksums import intact, write_sealed
 from headscope.question.choices import Mask
 from headscope.scope import Scope
+from headscope.show.progress import Progress
 from headscope.studies.claims.recovered import of_hits, over_control
 from headscope.studies.claims.surveyed import Surveyed
+from headscope.studies.hands import Hands, Tick
 from headscope.studies.probes.figures import Outcomes
 from headscope.studies.probes.recovery import Gathered, RecoveryTask
 
 OFFSETS = (-8, -4, -2, -1, 0, 1, 2, 4, 8)  # i − j
 # Those that untrained twins are asked at: the nearest and the farthest, for each costs what the model's own do.
 TWIN_OFFSETS = (-8, -1, 1, 8)
-_STEPS = len(OFFSETS) + 1 + FEWEST_TWINS
 _TOLD = ("value", "error", "freedom", "groups")
 Row = dict[str, Any]
 Influences = NDArray[np.float64]
@@ -77,35 +77,126 @@ class Maps:
 
 
 def fit_maps(
-    survey: Surveyed, scope: Scope, mask: Mask, directory: Path, tell: Callable[[int, int], None]
+    survey: Surveyed, hands: Hands, mask: Mask, directory: Path, progress: Progress, doing: str
 ) -> Maps | InputError:
     """Recovery of token i at j, from all heads' outputs, the residual stream and single heads; and in untrained twins.
 
-    Each distance of each network is kept in `directory` when it is done. The InputError of texts that are too few is an
-    answer too.
+    What is found at each distance of each network is kept in `directory` when it is there. The InputError of texts that
+    are too few is an answer too.
     """
-    work = _Work(survey, scope, mask, directory)
+    files = _Files(directory, survey.manifest["texts"]["sha256"])
+    own: list[Piece] = [*(OfDistance(None, offset) for offset in OFFSETS), OfHeads()]
+    of_twins = [OfDistance(seed, offset) for seed in range(FEWEST_TWINS) for offset in TWIN_OFFSETS]
+    left: dict[Piece, int] = {piece: 1 for piece in (*own, *of_twins) if not files.has(piece)}
+    progress.step(doing, len(own) + len(of_twins), len(own) + len(of_twins) - len(left))
+
+    def measure(pieces: Sequence[Piece]) -> None:
+        asked = {piece: 1 for piece in pieces if piece in left}
+        if asked:
+            hands.measure(MapsTask.of(survey, hands.scope, mask), asked, progress.advance, files.keep)
+
     try:
-        hits = {}
-        for offset in OFFSETS:
-            hits[offset] = work.hits(None, offset)
-            tell(len(hits), _STEPS)
-        own = work.kept("heads.json", work.own)
+        measure(own)
     except InputError as error:
         return error
-    tell(len(OFFSETS) + 1, _STEPS)
+    reason = None
     try:
-        twins = []
-        for seed in range(FEWEST_TWINS):
-            twins.append({offset: work.hits(seed, offset) for offset in TWIN_OFFSETS})
-            tell(len(OFFSETS) + 1 + len(twins), _STEPS)
-        reason = None
-    except HeadscopeError as error:  # an architecture that cannot be initialised anew
-        twins, reason = [], str(error)
+        measure(of_twins)
+    except ModelError as error:  # an architecture that cannot be initialised anew
+        reason = str(error)
     of_all: list[Map] = []
     for offset in OFFSETS:
-        of_all += work.maps(hits[offset], [of_twin[offset] for of_twin in twins if offset in of_twin])
-    return Maps(of_all, [_recovered(row) for row in own], reason)
+        twins = [files.hits(piece) for piece in of_twins if reason is None and piece.offset == offset]
+        of_all += _maps(survey, files.hits(OfDistance(None, offset)), twins)
+    return Maps(of_all, [_recovered(row) for row in files.rows(OfHeads())], reason)
+
+
+class OfDistance(NamedTuple):
+    """The maps of one distance, as a piece: of the model (`twin` None), or of an untrained twin of this seed."""
+
+    twin: int | None
+    offset: int
+
+    def __str__(self) -> str:
+        whose = "" if self.twin is None else f" of the untrained twin {self.twin}"
+        return f"the linear maps at the offset {self.offset:+d}{whose}"
+
+
+class OfHeads(NamedTuple):
+    """The maps of single heads, as a piece."""
+
+    twin: None = None  # they are asked of the model alone
+
+    def __str__(self) -> str:
+        return "the linear maps of single heads"
+
+
+Piece = OfDistance | OfHeads
+
+
+@dataclass(frozen=True)
+class MapsTask:
+    """Texts with the survey's groups of them, for maps to be fitted on.
+
+    `groups` [document]: the survey's group of every document that the maps know, by their number of it; so many groups
+    are told apart as `count`.
+    """
+
+    texts: RecoveryTask
+    groups: NDArray[np.int64]
+    count: int
+
+    @classmethod
+    def of(cls, survey: Surveyed, scope: Scope, mask: Mask) -> MapsTask:
+        """Those of a survey. InputError where they are too few."""
+        seed, contents = survey.manifest["options"]["seed"], survey.texts["content"].to_pylist()
+        labels = survey.texts["group"].to_pylist()
+        texts = RecoveryTask.of(scope, contents, groups=labels, mask=mask, seed=seed)
+        known = np.unique(np.array(labels, dtype=np.int64))
+        return cls(texts, folded(known, survey.manifest["texts"]["groups"]), survey.sample.count)
+
+    def measuring(self, scope: Scope, tick: Tick) -> Callable[[Piece], list[Row]]:
+        """What fits the maps of a piece; texts are read once where one network's follow each other."""
+        read: dict[int | None, Gathered] = {}
+
+        def fitted(piece: Piece) -> list[Row]:
+            if piece.twin not in read:
+                read.clear()  # one network at a time
+                let_go()
+                read[piece.twin] = self.texts.read(scope if piece.twin is None else scope.randomised(piece.twin))
+            gathered = read[piece.twin]
+            rows = self._of_heads(gathered) if isinstance(piece, OfHeads) else list(self._of_distance(gathered, piece))
+            tick(1)
+            return rows
+
+        return fitted
+
+    def _of_distance(self, gathered: Gathered, piece: OfDistance) -> Iterator[Row]:
+        """Whose samples they are, and then for every place and layer which of them are recovered."""
+        first = True
+        # At layer 0 the stream is the embeddings, which untrained twins have no less: that is not asked of them.
+        begin = 0 if piece.twin is None else 1
+        places = {"z": [one.flatten(1) for one in gathered.z], "residual": list(gathered.residual)}
+        for place, layers in places.items():
+            for layer, x in enumerate(layers):
+                if place == "residual" and layer < begin:
+                    continue
+                judged = gathered.outcomes(x[:, None], piece.offset)
+                if first:
+                    yield {"group": self.groups[judged.group.numpy()].tolist(), "label": judged.label.tolist()}
+                    first = False
+                yield {"place": place, "layer": layer, "hits": _spelled(judged)}
+
+    def _of_heads(self, gathered: Gathered) -> list[Row]:
+        """Of every layer, the recovery of own tokens over the control, mean over heads; with each document left out."""
+        groups = torch.from_numpy(self.groups)
+        found = []
+        for z in gathered.z:
+            judged = gathered.outcomes(z, 0)
+            figure = over_control(replace(judged, group=groups[judged.group]), self.count)
+            told = {name: float(getattr(figure.told, name)) for name in _TOLD}
+            found.append(told | {"influences": figure.influences.tolist()})
+        return found
 
 
 @dataclass(frozen=True)
@@ -121,97 +212,61 @@ class _Hits:
     found: dict[tuple[str, int], NDArray[np.bool_]]
 
 
-@dataclass
-class _Work:
-    """The maps; what is not kept yet is fitted, on texts that are read when the first of them is."""
+@dataclass(frozen=True)
+class _Files:
+    """What was found of each piece, a file each, sealed with the texts that it was found on."""
 
-    survey: Surveyed
-    scope: Scope
-    mask: Mask
     directory: Path
-    _read: dict[int | None, Gathered] = field(default_factory=dict)  # of the last network
+    texts_sha256: str
 
-    def kept(self, name: str, make: Callable[[], list[Row]]) -> list[Row]:
-        """What is kept under a name, made where it is not there."""
-        path, about = self.directory / name, f"{self.survey.manifest['texts']['sha256']} {name}"
-        if not intact(path, about):
-            rows = make()
-            write_sealed(path, about, lambda beside: beside.write_text(json.dumps(rows), "utf-8"))
-        found: list[Row] = json.loads(path.read_text("utf-8"))
+    def has(self, piece: Piece) -> bool:
+        """Whether it is there, and is what was written."""
+        return intact(self._path(piece), self._about(piece))
+
+    def keep(self, piece: Piece, rows: list[Row]) -> None:
+        """Write it."""
+        write_sealed(self._path(piece), self._about(piece), lambda beside: beside.write_text(json.dumps(rows), "utf-8"))
+
+    def rows(self, piece: Piece) -> list[Row]:
+        """What was written."""
+        found: list[Row] = json.loads(self._path(piece).read_text("utf-8"))
         return found
 
-    def hits(self, twin: int | None, offset: int) -> _Hits:
-        """What the maps of one distance recover in the model, or in an untrained twin of this seed."""
-        name = f"{offset:+d}.json" if twin is None else f"random-{twin}{offset:+d}.json"
-        samples, *rows = self.kept(name, lambda: list(self._rows(twin, offset)))
+    def hits(self, piece: OfDistance) -> _Hits:
+        """What the maps of a distance recover."""
+        samples, *rows = self.rows(piece)
         found = {(row["place"], row["layer"]): np.array([_bits(side) for side in row["hits"]]) for row in rows}
-        return _Hits(offset, np.array(samples["group"]), np.array(samples["label"]), found)
+        return _Hits(piece.offset, np.array(samples["group"]), np.array(samples["label"]), found)
 
-    def _rows(self, twin: int | None, offset: int) -> Iterator[Row]:
-        gathered = self._gathered(twin)
-        first = True
-        # At layer 0 the stream is the embeddings, which untrained twins have no less: that is not asked of them.
-        begin = 0 if twin is None else 1
-        places = {"z": [one.flatten(1) for one in gathered.z], "residual": list(gathered.residual)}
-        for place, layers in places.items():
-            for layer, x in enumerate(layers):
-                if place == "residual" and layer < begin:
-                    continue
-                judged = gathered.outcomes(x[:, None], offset)
-                if first:
-                    yield {"group": self._groups[judged.group.numpy()].tolist(), "label": judged.label.tolist()}
-                    first = False
-                yield {"place": place, "layer": layer, "hits": _spelled(judged)}
+    def _path(self, piece: Piece) -> Path:
+        if isinstance(piece, OfHeads):
+            return self.directory / "heads.json"
+        return self.directory / f"{'' if piece.twin is None else f'random-{piece.twin}'}{piece.offset:+d}.json"
 
-    def own(self) -> list[Row]:
-        """Of every layer, the recovery of own tokens over the control, mean over heads; with each document left out."""
-        sample, gathered = self.survey.sample, self._gathered(None)
-        groups = torch.from_numpy(self._groups)
-        found = []
-        for z in gathered.z:
-            judged = gathered.outcomes(z, 0)
-            figure = over_control(replace(judged, group=groups[judged.group]), sample.count)
-            told = {name: float(getattr(figure.told, name)) for name in _TOLD}
-            found.append(told | {"influences": figure.influences.tolist()})
-        return found
+    def _about(self, piece: Piece) -> str:
+        return f"{self.texts_sha256} {self._path(piece).name}"
 
-    def maps(self, hits: _Hits, twins: Sequence[_Hits]) -> Iterator[Map]:
-        """The figures of one distance, of the model and over its untrained twins."""
-        types = np.unique(self.survey.tokens["id"]).astype(np.int64)  # the same in every figure
-        label = np.searchsorted(types, hits.label)
 
-        def figure(found: Array) -> TwoWay[float]:
-            return of_hits(found, hits.group, label, self.survey.sample.count, len(types))
+def _maps(survey: Surveyed, hits: _Hits, twins: Sequence[_Hits]) -> Iterator[Map]:
+    """The figures of one distance, of the model and over its untrained twins."""
+    types = np.unique(survey.tokens["id"]).astype(np.int64)  # the same in every figure
+    label = np.searchsorted(types, hits.label)
 
-        for (place, layer), found in hits.found.items():
-            mine = found.astype(np.float64)
-            by_twins = [one.found[place, layer].astype(np.float64) for one in twins if (place, layer) in one.found]
-            over_twins = None
-            if by_twins:
-                values = [[float(one[0].mean() - one[1].mean())] for one in by_twins]
-                over_twins = with_seeds(figure(mine - np.mean(by_twins, 0)).told, values)
-            over = figure(mine)
-            yield Map(
-                place, layer, hits.offset, mine.shape[1], float(mine[0].mean()), float(mine[1].mean()),
-                Recovered(over.told, over.influences), over_twins,
-            )  # fmt: skip
+    def figure(found: Array) -> TwoWay[float]:
+        return of_hits(found, hits.group, label, survey.sample.count, len(types))
 
-    def _gathered(self, twin: int | None) -> Gathered:
-        if twin not in self._read:
-            self._read.clear()  # one network at a time
-            let_go()
-            texts = self.survey.texts
-            seed = self.survey.manifest["options"]["seed"]
-            contents, groups = texts["content"].to_pylist(), texts["group"].to_pylist()
-            scope = self.scope if twin is None else self.scope.randomised(twin)
-            self._read[twin] = RecoveryTask.of(scope, contents, groups=groups, mask=self.mask, seed=seed).read(scope)
-        return self._read[twin]
-
-    @cached_property
-    def _groups(self) -> NDArray[np.int64]:
-        """The survey's group of every document that the maps know, by their number of it."""
-        labels = np.unique(self.survey.texts["group"].to_numpy()).astype(np.int64)
-        return folded(labels, self.survey.manifest["texts"]["groups"])
+    for (place, layer), found in hits.found.items():
+        mine = found.astype(np.float64)
+        by_twins = [one.found[place, layer].astype(np.float64) for one in twins if (place, layer) in one.found]
+        over_twins = None
+        if by_twins:
+            values = [[float(one[0].mean() - one[1].mean())] for one in by_twins]
+            over_twins = with_seeds(figure(mine - np.mean(by_twins, 0)).told, values)
+        over = figure(mine)
+        yield Map(
+            place, layer, hits.offset, mine.shape[1], float(mine[0].mean()), float(mine[1].mean()),
+            Recovered(over.told, over.influences), over_twins,
+        )  # fmt: skip
 
 
 def _recovered(row: Row) -> Recovered:

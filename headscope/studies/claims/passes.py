@@ -15,63 +15,83 @@ import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from typing_extensions import Self
 
-from headscope.corpus.run import RowFiles, collected
+from headscope.corpus.run import RowFiles
 from headscope.question.choices import Mask
 from headscope.reading.reading import Reading
 from headscope.scope import Scope
+from headscope.show.progress import Progress
 from headscope.studies.claims.surveyed import Surveyed
+from headscope.studies.hands import Hands, OfShard, Task, Tick, by_shard
 from headscope.vocabulary.placed import places_of, search_placed
 
 NEAREST = 15
 _TEXTS = 32  # read at a time
 Measured = dict[str, NDArray[np.float32]]  # each [token, …], tokens as in the survey
-Measure = Callable[[Scope, Sequence[Reading]], Measured]
 
 
-def by_shard(
+def measured(
     survey: Surveyed,
-    scope: Scope,
-    mask: Mask,
+    hands: Hands,
+    task: Task[OfShard, list[Measured]],
     directory: Path,
-    measure: Measure,
-    tick: Callable[[int], None] = lambda tokens: None,
+    progress: Progress,
+    doing: str,
 ) -> Measured:
-    """What `measure` finds at every token of a survey's texts, kept in `directory`, one file a shard."""
+    """What a task finds at every token of a survey's texts, kept in `directory`, one file a shard."""
     directory.mkdir(parents=True, exist_ok=True)
+    shards = survey.manifest["shards"]
     files = RowFiles(
         path=lambda n: directory / f"{n:05d}.npz",
         # The same texts may be two shards, and two measures' files have the same names.
-        about=lambda n: f"{survey.manifest['shards'][n]['sha256']} {directory.name} {n}",
+        about=lambda n: f"{shards[n]['sha256']} {directory.name} {n}",
         write=_write,
         load=_load,
     )
-
-    def of_shard(texts: list[str]) -> Iterator[Measured]:
-        for start in range(0, len(texts), _TEXTS):
-            readings = scope.read_many(texts[start : start + _TEXTS], mask, truncate=True)
-            yield measure(scope, readings)
-            tick(sum(len(_places(reading)) for reading in readings))
-
-    return _joined(collected(_Contents(survey), files, of_shard))
+    return _joined(by_shard(hands, task, files, [shard["positions"] for shard in shards], progress, doing))
 
 
 @dataclass(frozen=True)
-class _Contents:
+class _ShardTexts:
     """The texts of a survey, as its own shards keep them: the files they came from may be gone."""
 
-    survey: Surveyed
+    shards: tuple[Path, ...]
+    mask: Mask
 
-    def __len__(self) -> int:
-        return len(self.survey.shards)
+    @classmethod
+    def of(cls, survey: Surveyed, mask: Mask) -> Self:
+        """Those of a survey's every shard, under names that mean the same wherever a process stands."""
+        return cls(tuple(shard.absolute() for shard in survey.shards), mask)
 
-    def read(self, wanted: set[int]) -> Iterator[tuple[int, list[str]]]:
-        for n in sorted(wanted):
-            table = pq.read_table(self.survey.shards[n] / "texts.parquet", columns=["content"])
-            yield n, table["content"].to_pylist()
+    def read(self, scope: Scope, piece: OfShard, tick: Tick) -> Iterator[list[Reading]]:
+        """The readings of a shard, some at a time; `tick` is told of their tokens when the next are asked for."""
+        texts = pq.read_table(self.shards[piece.number] / "texts.parquet", columns=["content"])["content"].to_pylist()
+        for start in range(0, len(texts), _TEXTS):
+            readings = scope.read_many(texts[start : start + _TEXTS], self.mask, truncate=True)
+            yield readings
+            tick(sum(len(_places(reading)) for reading in readings))
 
 
-def overlaps(scope: Scope, readings: Sequence[Reading]) -> Measured:
+@dataclass(frozen=True)
+class OverlapsTask(_ShardTexts):
+    """See `overlaps`."""
+
+    def measuring(self, scope: Scope, tick: Tick) -> Callable[[OfShard], list[Measured]]:
+        """What measures a shard."""
+        return lambda piece: [overlaps(readings) for readings in self.read(scope, piece, tick)]
+
+
+@dataclass(frozen=True)
+class MixingTask(_ShardTexts):
+    """See `mixing`."""
+
+    def measuring(self, scope: Scope, tick: Tick) -> Callable[[OfShard], list[Measured]]:
+        """What measures a shard."""
+        return lambda piece: [mixing(readings) for readings in self.read(scope, piece, tick)]
+
+
+def overlaps(readings: Sequence[Reading]) -> Measured:
     """`jaccard` [token, head]: the 15 nearest of layer 0's outputs with and without the position embedding."""
     vocabulary = readings[0].vocabulary
     at = [(reading, position) for reading in readings for position in _places(reading)]
@@ -90,7 +110,7 @@ def overlaps(scope: Scope, readings: Sequence[Reading]) -> Measured:
     return {"jaccard": (common / (2 * k - common)).float().numpy()}
 
 
-def mixing(scope: Scope, readings: Sequence[Reading]) -> Measured:
+def mixing(readings: Sequence[Reading]) -> Measured:
     """Mixing ratios [token, layer], see `Reading.mixing`: of the norms of all heads, with residual, with LayerNorm."""
     found: dict[str, list[Tensor]] = {"norms_all": [], "residual": [], "layernorm": []}
     for reading in readings:

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from headscope.inference.estimates import number
 from headscope.inference.verdicts import below, ruling
 from headscope.question.choices import Mask
-from headscope.scope import Scope
-from headscope.studies.claims.passes import by_shard, overlaps
+from headscope.show.progress import Progress
+from headscope.studies.claims.passes import OverlapsTask, measured
 from headscope.studies.claims.surveyed import Surveyed
 from headscope.studies.claims.verdict import Arithmetic, Finding, figures_of, signed
+from headscope.studies.hands import Hands
 
 HALF = 0.5
 
 
-def changed(survey: Surveyed, scope: Scope, arithmetic: Arithmetic, mask: Mask, directory: Path, tick: Any) -> Finding:
+def changed(
+    survey: Surveyed, hands: Hands, arithmetic: Arithmetic, mask: Mask, directory: Path, progress: Progress
+) -> Finding:
     """S7, over all tokens and heads of layer 0."""
-    if not scope.moves("value"):
+    if not hands.scope.moves("value"):
         return Finding("S7", arithmetic, None, "not applicable", "the model adds no positions to its input.")
-    jaccard = by_shard(survey, scope, mask, directory, overlaps, tick)["jaccard"].astype(np.float64)  # (token, head)
+    doing = "with and without the position"
+    found = measured(survey, hands, OverlapsTask.of(survey, mask), directory, progress, doing)
+    jaccard = found["jaccard"].astype(np.float64)  # (token, head)
     heads = jaccard.shape[1]
     every = survey.sample.repeated(heads)  # all heads of a token are drawn with its text
     median = every.median(jaccard.ravel())

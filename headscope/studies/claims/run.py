@@ -29,7 +29,9 @@ from headscope.studies.claims.result import Claims
 from headscope.studies.claims.store import PARTS, claimed, usual_directory, work_in
 from headscope.studies.claims.surveyed import Surveyed
 from headscope.studies.claims.verdict import Arithmetic, Finding
+from headscope.studies.hands import Hands, Here
 from headscope.studies.survey.finished import is_finished
+from headscope.studies.survey.fleet import run_by
 from headscope.studies.survey.manifest import options_of, survey_manifest
 from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.run import Survey
@@ -73,15 +75,20 @@ class ClaimsAsked:
 
 @settled
 def settle(
-    scope: Scope, asked: ClaimsAsked, directory: str | Path | None = None, progress: Progress | None = None
+    scope: Scope,
+    asked: ClaimsAsked,
+    directory: str | Path | None = None,
+    progress: Progress | None = None,
+    hands: Hands | None = None,
 ) -> Claims:
     """Every claim's verdict on a model.
 
-    The work is kept below `directory` (None: in headscope's cache): a run that was killed goes on from there. Raises
-    InputError for texts, a survey or a directory that do not fit.
+    The work is kept below `directory` (None: in headscope's cache): a run that was killed goes on from there. `hands`:
+    who measures (None: this process); workers see that directory under the same name. Raises InputError for texts, a
+    survey or a directory that do not fit.
     """
     where = None if directory is None else Path(directory) / PARTS
-    run = _Run(scope, asked, where, progress or Progress())
+    run = _Run(hands or Here(scope), asked, where, progress or Progress())
     with claimed(run.work, run.question), scope.bench.encodings.within(KEPT_BYTES):
         return run.claims()
 
@@ -89,16 +96,16 @@ def settle(
 class _Run:
     """One run: its surveys, under both arithmetics, and the findings on them."""
 
-    def __init__(self, scope: Scope, asked: ClaimsAsked, directory: Path | None, progress: Progress) -> None:
-        self.scope, self.asked, self.progress = scope, asked, progress
+    def __init__(self, hands: Hands, asked: ClaimsAsked, directory: Path | None, progress: Progress) -> None:
+        self.hands, self.scope, self.asked, self.progress = hands, hands.scope, asked, progress
         self.mask = asked.mask
         sources, self.options = self._sources()
         self.paths = sources
         # All that the work depends on: what is kept for another question is not gone on with.
         self.question = {
             "headscope": __version__,
-            "weights_sha256": scope.card.weights_sha256,
-            "dtype": scope.card.dtype,
+            "weights_sha256": self.scope.card.weights_sha256,
+            "dtype": self.scope.card.dtype,
             "mask": asked.mask,
             "survey": None if asked.survey is None else str(asked.survey.resolve()),
             "options": self.options.to_dict(),
@@ -107,7 +114,7 @@ class _Run:
         where = usual_directory(self.question, sources) if directory is None else directory
         self.work = work_in(where)
         try:
-            self.published: Published | InputError = Published(scope)
+            self.published: Hands | InputError = hands.reading_as(Published)
         except InputError as error:
             self.published = error
 
@@ -156,7 +163,7 @@ class _Run:
     def _right(self) -> Surveyed:
         if self.asked.survey is not None:
             return Surveyed(self.asked.survey, self.mask)
-        return self._surveyed(self.scope, "right", self.options, "measuring the heads")
+        return self._surveyed(self.hands, "right", self.options, "measuring the heads")
 
     def _published(self, right: Surveyed) -> Surveyed | None:
         if isinstance(self.published, InputError):
@@ -169,19 +176,19 @@ class _Run:
             raise InputError("the survey's texts have changed since: name them with --texts.")
         return found
 
-    def _surveyed(self, scope: Scope, name: str, options: SurveyOptions, doing: str) -> Surveyed:
+    def _surveyed(self, hands: Hands, name: str, options: SurveyOptions, doing: str) -> Surveyed:
         self.progress.step("counting the texts")
-        prepared = Survey.prepare(scope, self.paths, self.work.at(name), options)
+        prepared = Survey.prepare(hands.scope, self.paths, self.work.at(name), options)
         # A finished survey's shards may have been damaged since.
         if missing(prepared.texts, Store(self.work.at(name))) or not is_finished(self.work.at(name)):
-            prepared.run(progress=self.progress, doing=doing)
+            run_by(hands, prepared, progress=self.progress, doing=doing)
         return Surveyed(self.work.at(name), self.mask)
 
     def _forget_tables(self) -> None:
         """Give back the tables of both arithmetics, before work that has no use for them and takes room of its own."""
-        for scope in (self.scope, self.published):
-            if isinstance(scope, Scope):
-                scope.bench.encodings.forget_tables()
+        for hands in (self.hands, self.published):
+            if not isinstance(hands, InputError):
+                hands.scope.bench.encodings.forget_tables()
         let_go()
 
     # ---- the findings ----
@@ -190,8 +197,8 @@ class _Run:
         self.progress.step("reading the sentence")
         found = []
         both: list[tuple[Scope, Arithmetic, Surveyed]] = [(self.scope, "right", right)]
-        if published is not None and isinstance(self.published, Published):
-            both.append((self.published, "published", published))
+        if published is not None and not isinstance(self.published, InputError):
+            both.append((self.published.scope, "published", published))
         for scope, arithmetic, survey in both:
             for one in sentence.SentenceRead.read(scope, arithmetic, self.mask).findings():
                 found.append(corpus.preserved(survey, arithmetic, one) if one.claim == "S3" else one)
@@ -199,21 +206,18 @@ class _Run:
 
     def _of_corpus(self, survey: Surveyed, arithmetic: Arithmetic, references: Sequence[str]) -> list[Finding]:
         self.progress.step("counting nearest tokens")
-        scope = self.scope if isinstance(self.published, InputError) or arithmetic == "right" else self.published
+        hands = self.hands if isinstance(self.published, InputError) or arithmetic == "right" else self.published
         # Which words are the same is a matter of the tokenizer, which both arithmetics share.
         surfaces = self.scope.bench.opened.names.surfaces.numpy()
-        tokens = len(survey.tokens["id"])
         found = [corpus.noise(survey, arithmetic, reference) for reference in references]
         found.append(corpus.elsewhere(survey, arithmetic))
         found += [corpus.abstraction(survey, arithmetic, reference, surfaces) for reference in references]
-        self.progress.step("with and without the position", tokens)
         where = self.work.at(f"position-{arithmetic}")
-        found.append(position.changed(survey, scope, arithmetic, self.mask, where, self.progress.advance))
+        found.append(position.changed(survey, hands, arithmetic, self.mask, where, self.progress))
         return found
 
     def _of_maps(self, right: Surveyed, published: Surveyed | None) -> list[Finding]:
-        self.progress.step("fitting linear maps")
-        found = fit_maps(right, self.scope, self.mask, self.work.at("maps"), self.progress.tell)
+        found = fit_maps(right, self.hands, self.mask, self.work.at("maps"), self.progress, "fitting linear maps")
         findings = [linear.linked(right, "right", reference, found) for reference in REFERENCES]
         findings.append(distributed(found))
         if published is not None:
@@ -227,8 +231,7 @@ class _Run:
     def _of_streams(self, right: Surveyed) -> list[Finding]:
         self.progress.step("residual streams")
         found = [*stream.by_layer(right), stream.density(right, self.scope)]
-        self.progress.step("mixing ratios", len(right.tokens["id"]))
-        found.append(stream.unaffected(right, self.scope, self.mask, self.work.at("mixing"), self.progress.advance))
+        found.append(stream.unaffected(right, self.hands, self.mask, self.work.at("mixing"), self.progress))
         return found
 
     # ---- what it was asked of ----

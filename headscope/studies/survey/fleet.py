@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headscope.corpus.counted import CountedCorpus
-from headscope.corpus.fleet.cluster import Cluster, Share
-from headscope.question.model_choice import ModelChoice
 from headscope.show.progress import Progress
-from headscope.studies.fleet import SameModel, hand_out, share_for
+from headscope.studies.fleet import SameModel, Workers
+from headscope.studies.hands import Hands
 from headscope.studies.survey.manifest import asked_of, refuse_differences, survey_manifest
 from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.plan import ShardTask
@@ -30,9 +29,8 @@ class SurveyOrder:
     directory: Path
 
     @classmethod
-    def of(cls, survey: Survey, choice: ModelChoice, memory: str | None, share: Share) -> SurveyOrder:
-        """That of a survey, whose model was opened by `choice`."""
-        model = SameModel.of(survey.scope, choice, memory, share)
+    def of(cls, survey: Survey, model: SameModel) -> SurveyOrder:
+        """That of a survey of a model."""
         return cls(model, survey.texts.everywhere, survey.options, survey.directory.absolute())
 
     def open(self) -> MeasuringShards:
@@ -57,26 +55,24 @@ class MeasuringShards:
         return self.survey.measure_shard(piece, patience) or None
 
 
-def run_on(
-    cluster: Cluster,
+def run_by(
+    hands: Hands,
     survey: Survey,
-    choice: ModelChoice,
-    memory: str | None = None,
     nulls: Iterable[str] = (),
     progress: Progress | None = None,
-) -> list[str]:
-    """`Survey.run` on the workers of a cluster, each with its own model: its shards, and then its statistics.
+    doing: str = "measuring",
+) -> None:
+    """`Survey.run`, its shards measured by whoever measures; workers see the directory under the same name.
 
-    Returns what became of workers that were lost, in sentences. It may be ended at any time, and run again. Raises
-    HeadscopeError, naming them, where shards were given up: so many workers were lost over each.
+    It may be ended at any time, and run again. Raises HeadscopeError, naming them, where shards were given up.
     """
     progress = progress or Progress()
+    if not isinstance(hands, Workers):
+        survey.run(nulls, progress, doing)
+        return
     survey.begin()
-    tasks, losses = survey.left(nulls), list[str]()
+    tasks = survey.left(nulls)
     if tasks:
-        share = share_for(cluster, choice)
-        order = SurveyOrder.of(survey, choice, memory, share)
-        progress.step("beginning workers", sum(task.work for task in tasks))
-        losses = hand_out(cluster, share, order, tasks, lambda task, there: progress.advance(task.work), progress.say)
+        progress.step(doing, sum(task.work for task in tasks))
+        hands.hand_out(SurveyOrder.of(survey, hands.model), tasks, lambda task, there: progress.advance(task.work))
     survey.end(nulls, progress)
-    return losses

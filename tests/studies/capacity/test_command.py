@@ -120,7 +120,7 @@ def test_the_page_has_its_figures_and_their_numbers(run, texts, tmp_path):
     assert "<script" not in page
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_ended_run_goes_on_and_gives_the_same(run, texts, tmp_path, monkeypatch):
     code, whole, err = run("--texts", texts, *QUICK, "--json")
     assert code == 0, err
@@ -139,7 +139,7 @@ def test_an_ended_run_goes_on_and_gives_the_same(run, texts, tmp_path, monkeypat
     assert json.loads(again)["curves"] == json.loads(whole)["curves"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_that_was_killed_keeps_its_shards_and_goes_on(run, texts, tmp_path, monkeypatch):
     monkeypatch.setattr(capacity_run, "_SHARD_POSITIONS", 30)
     code, whole, err = run("--texts", texts, *QUICK, "--json")
@@ -164,7 +164,7 @@ def test_a_run_that_was_killed_keeps_its_shards_and_goes_on(run, texts, tmp_path
     assert len(list((out / "measured").glob("*.parquet"))) > 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_damaged_rows_are_measured_again(run, texts, tmp_path, monkeypatch):
     monkeypatch.setattr(capacity_run, "_SHARD_POSITIONS", 30)
     out = tmp_path / "out"

@@ -20,7 +20,7 @@ def stages(parts: Path) -> dict[str, tuple[int, int]]:
     return {str(path.relative_to(parts)): (path.stat().st_ino, path.stat().st_mtime_ns) for path in finished}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_is_finished_when_a_run_is_killed_is_not_done_again(tmp_path):
     model = zoo.save("bert", tmp_path / "bert")
     texts = written(tmp_path / "t.txt", sentences(24, seed=2, least=10, most=14))

@@ -11,7 +11,6 @@ from headscope import Scope
 from headscope.commands.cli import main
 from headscope.errors import InputError
 from headscope.show.progress import Progress
-from headscope.studies.claims import passes
 from headscope.studies.claims.page import write_page
 from headscope.studies.claims.run import ClaimsAsked, settle
 from tests.studies.claims.planted import planted
@@ -57,13 +56,13 @@ def test_a_run_that_was_ended_again_and_again_finds_the_same(scope, corpus, whol
         with pytest.raises(Ended):
             settle(scope, ClaimsAsked(texts=(corpus,)), tmp_path, EndsAt(doing))
     monkeypatch.setattr("headscope.studies.survey.run.measure", None)  # what is there is not measured again
-    monkeypatch.setattr("headscope.studies.claims.maps.RecoveryTask", None)
-    monkeypatch.setattr(passes, "overlaps", None)
+    monkeypatch.setattr("headscope.studies.claims.maps.MapsTask", None)
+    monkeypatch.setattr("headscope.studies.claims.passes.search_placed", None)
     found = settle(scope, ClaimsAsked(texts=(corpus,)), tmp_path)
     assert found.to_dict() == whole[0].to_dict()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_encodings_are_let_go_before_work_that_has_no_use_for_them_and_change_nothing(
     scope, corpus, whole, tmp_path, monkeypatch
 ):
@@ -84,7 +83,7 @@ def test_a_survey_that_fits_serves_in_the_place_of_a_run_of_its_own(scope, corpu
     assert found.to_dict()["claims"] == whole[0].to_dict()["claims"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_survey_without_streams_leaves_their_claims_undetermined(scope, corpus, tmp_path):
     survey = surveyed(scope, corpus, tmp_path / "survey")
     found = settle(scope, ClaimsAsked(survey=survey), tmp_path / "out")
@@ -142,7 +141,7 @@ def test_the_same_work_gives_the_same_page(whole, tmp_path):
     assert first.read_bytes() == second.read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_decoder_is_told_what_does_not_apply(corpus, tmp_path):
     model = zoo.save("llama", tmp_path / "llama")
     found = settle(Scope.from_pretrained(str(model)), ClaimsAsked(texts=(corpus,), sample=12), tmp_path / "out")

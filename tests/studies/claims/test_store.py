@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from headscope.errors import InputError
-from headscope.studies.claims.passes import by_shard, mixing
+from headscope.show.progress import Progress
+from headscope.studies.claims.passes import MixingTask, measured
 from headscope.studies.claims.run import ClaimsAsked, settle
 from headscope.studies.claims.store import claimed, work_in
 from headscope.studies.claims.surveyed import Surveyed
+from headscope.studies.hands import Here
 from tests.studies.claims.planted import planted
 from tests.studies.survey.corpora import sentences, surveyed, written
 
@@ -47,9 +49,18 @@ def exchange(directory: Path) -> None:
         (directory / "aside").rename(other)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_is_kept_of_a_shard_is_what_was_measured(scope, survey, tmp_path):
-    whole = by_shard(survey, scope, "model", tmp_path / "mixing", mixing)
+    def mixing() -> tuple[dict[str, list[float]], list[int]]:
+        """What is found, and how much was left each time that it was told."""
+        left: list[int] = []
+        progress = Progress(lambda progress: left.append((progress.total or 0) - progress.done))
+        task = MixingTask.of(survey, "model")
+        found = measured(survey, Here(scope), task, tmp_path / "mixing", progress, "mixing")
+        return {name: values.tolist() for name, values in found.items()}, left
+
+    whole, _ = mixing()
+    assert mixing() == (whole, [0])
     draw = random.Random(0)
     spoilers = [
         *(lambda directory: flip(directory / "00001.npz", draw.randrange(10**6)) for _ in range(10)),
@@ -61,15 +72,12 @@ def test_what_is_kept_of_a_shard_is_what_was_measured(scope, survey, tmp_path):
     ]
     for spoil in spoilers:
         spoil(tmp_path / "mixing")
-        measured: list[int] = []
-        found = by_shard(survey, scope, "model", tmp_path / "mixing", mixing, measured.append)
-        assert measured
-        assert {name: values.tolist() for name, values in found.items()} == {
-            name: values.tolist() for name, values in whole.items()
-        }
+        found, left = mixing()
+        assert left[0] > left[-1] == 0
+        assert found == whole
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_claims_of_damaged_work_are_those_of_whole_work(scope, corpus, tmp_path):
     asked = ClaimsAsked(texts=(corpus,))
     whole = settle(scope, asked, tmp_path).to_dict()

@@ -193,7 +193,7 @@ def mostly(classes) -> str:
 def test_mixing_is_that_of_each_reading(tmp_path):
     scope = Scope.from_model(*zoo.build("bert"))
     readings = scope.read_many(["time flies like an arrow.", "a bird."])
-    found = mixing(scope, readings)
+    found = mixing(readings)
     row = 0
     for reading in readings:
         expected = reading.mixing().layernorm

@@ -129,7 +129,7 @@ def test_samples_are_seeded(run, tmp_path):
     assert set(texts["a"]) <= set(TEXTS)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_choices_may_be_repeated(run, tmp_path):
     path = write(tmp_path / "t.txt", "txt")
     arguments = ["--space", "value", "--space", "output", "--metric", "dot", "--metric", "euclidean"]
@@ -174,7 +174,7 @@ def test_a_users_mistake_is_one_sentence_and_exit_code_2(run, tmp_path, monkeypa
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_missing_extra_is_named(model, tmp_path):
     write(tmp_path / "t.txt", "txt")
     code = (

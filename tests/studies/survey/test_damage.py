@@ -329,7 +329,7 @@ def test_a_table_of_figures_of_elsewhere_is_a_sentence_though_its_checksum_fits(
         read_all(copy) if table == "vocabulary" else contrasts.between(copy, copy)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "kind", [pa.dictionary(pa.int32(), pa.string()), pytest.param(pa.large_string(), marks=pytest.mark.slow)]
 )

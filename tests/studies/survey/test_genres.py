@@ -175,6 +175,7 @@ def test_the_chart_of_streams_draws_chance_of_the_same_genre_too(survey):
             assert value == pytest.approx(chance if statistic == "cosine" else np.exp(chance))
 
 
+@pytest.mark.long
 def test_it_does_not_move_with_the_shards(survey, scope_of, tmp_path):
     options = {"stream": True, "metrics": ("cosine", "dot")}
     whole = surveyed(scope_of("gpt2"), corpus(tmp_path / "t.jsonl"), tmp_path / "s", **options)
@@ -193,6 +194,7 @@ def without_genres(path):
     return path
 
 
+@pytest.mark.long
 def test_the_general_figures_are_those_of_the_same_texts_without_genres_which_gain_nothing(scope_of, tmp_path):
     for name in ("bare", "marked"):
         (tmp_path / name).mkdir()

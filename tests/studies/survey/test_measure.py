@@ -169,7 +169,7 @@ def test_a_token_is_held_against_outputs_of_its_stratum_and_of_other_documents(s
         assert set(outputs.index) <= set(fit.index)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["bert", pytest.param("llama", marks=pytest.mark.slow)])
 def test_figures_do_not_hang_on_how_texts_fall_into_shards(scope_of, name, tmp_path):
     path = written(tmp_path / "t.txt", sentences(24, seed=2), every=2)

@@ -49,7 +49,7 @@ def peak():
         pa.set_memory_pool(before)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_census_holds_a_few_bytes_a_text(tmp_path):
     read = [Token(n, n, str(n), str(n), special=False, span=None) for n in range(5)]
     peaks = []
@@ -97,7 +97,7 @@ def repeated(survey, directory, times):
     return directory, groups * times
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_statistics_of_more_shards_take_no_more_memory(survey, tmp_path, monkeypatch):
     monkeypatch.setattr(left_out, "MOST", 64)  # groups, fewer than there are documents
     peaks, groups = [], []

@@ -102,6 +102,7 @@ def test_two_parts_at_once_of_which_one_is_killed_and_begun_again(path, tmp_path
     same(address, tmp_path / "whole")
 
 
+@pytest.mark.long
 def test_a_damaged_shard_is_named_and_measured_again(scope_of, path, tmp_path, address):
     scope = scope_of("bert")
     on_store(scope, path, address, Part(1, 1))

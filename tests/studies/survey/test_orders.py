@@ -14,6 +14,7 @@ from headscope import Scope
 from headscope.corpus.fleet.cluster import Share
 from headscope.errors import InputError
 from headscope.question.model_choice import ModelChoice
+from headscope.studies.fleet import SameModel
 from headscope.studies.survey.fleet import SurveyOrder
 from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.run import Survey
@@ -35,7 +36,7 @@ def prepared(model, tmp_path):
     scope = Scope.from_pretrained(str(model))
     survey = Survey.prepare(scope, [path], tmp_path / "s", SurveyOptions(shard_positions=30))
     survey.begin()
-    order = SurveyOrder.of(survey, ModelChoice(str(model)), None, SHARE)
+    order = SurveyOrder.of(survey, SameModel.of(scope, ModelChoice(str(model)), None, SHARE))
     return survey, pickle.loads(pickle.dumps(order))
 
 
@@ -86,7 +87,7 @@ def test_workers_open_by_name_what_was_opened_here_on_the_device_that_they_have(
     assert order.model.choice == ModelChoice(str(survey.scope.card.name), device="cpu")
 
     def chosen(choice, gpus):
-        return SurveyOrder.of(survey, choice, None, Share(1, gpus)).model.choice
+        return SameModel.of(survey.scope, choice, None, Share(1, gpus)).choice
 
     assert chosen(ModelChoice(), 0).name == survey.scope.card.name
     assert chosen(ModelChoice("x", device="auto"), 1).device == "cuda"

@@ -16,7 +16,8 @@ from headscope.corpus.fleet.asked import Fleet
 from headscope.corpus.fleet.cluster import connected
 from headscope.question.model_choice import ModelChoice
 from headscope.show.progress import Progress
-from headscope.studies.survey.fleet import run_on
+from headscope.studies.fleet import Workers
+from headscope.studies.survey.fleet import run_by
 from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.run import Survey
 from headscope.studies.survey.store import Store
@@ -70,11 +71,12 @@ def test_a_worker_killed_a_machine_gone_and_another_come_change_no_bit(model, pa
                 else:
                     clusters.machine(made)
 
-        losses = run_on(cluster, survey, ModelChoice(model), None, ["labels"], Progress(happens))
+        with Workers.of(cluster, survey.scope, ModelChoice(model), print) as workers:
+            run_by(workers, survey, ["labels"], Progress(happens))
     assert begun > 14
     assert not due
-    assert len(losses) >= 2
-    assert all("was lost over shard" in loss for loss in losses)
+    assert len(workers.losses) >= 2
+    assert all("was lost over shard" in loss for loss in workers.losses)
     same(directory, whole)
     assert clusters.all_gone()
 
@@ -94,7 +96,7 @@ def test_workers_that_take_every_core_do_not_hang_and_fewer_than_were_asked_for_
     same(directory, whole)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ctrl_c_leaves_whole_shards_and_the_same_command_goes_on(model, path, whole, tmp_path):
     pytest.importorskip("ray", reason="Ray is not installed (extra: ray)")
     directory = tmp_path / "s"
@@ -121,6 +123,7 @@ def test_without_ray_it_is_told_how_to_get_it(model, path, tmp_path, capsys, mon
     assert end.value.code == 2
     assert 'the engine ray needs ray: pip install "headscope[ray]"' in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "s").exists()
+    assert not [name for name in os.environ if name.startswith("RAY_AUTH")], "the next cluster would want the token"
 
 
 def test_what_is_said_of_workers_is_for_the_engine(model, path, tmp_path, capsys):

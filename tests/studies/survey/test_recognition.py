@@ -12,6 +12,7 @@ RATES = {"input": [0.475, 0.007, 0.003, 0.006, 0.003, 0.004], "layer": [0.475, 0
 CHANCE = {"input": [0.109, 0.006, 0.003, 0.007, 0.004, 0.006], "layer": [0.109, 0.091, 0.035, 0.005, 0.003, 0.005]}
 
 
+@pytest.mark.long
 @pytest.mark.simulation
 @pytest.mark.skipif(not EWT.is_file(), reason=f"no corpus at {EWT}")
 def test_how_often_the_nearest_token_is_one_of_the_text(demo, tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from tests.studies.survey.corpora import sentences, statistics, surveyed
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_sample_of_parquet_is_the_sample_of_lines(scope_of, tmp_path):
     texts = sentences(60)
     documents = [f"d{n // 3}" for n in range(60)]

@@ -54,4 +54,4 @@ def test_the_nearest_with_the_position_are_those_of_a_reading(scope):
     with_it, without = (reading.nearest(token, 0, reference="input", position=on, k=15).ids for on in (True, False))
     common = torch.tensor([len(set(a.tolist()) & set(b.tolist())) for a, b in zip(with_it, without, strict=True)])
     at = [one.position for one in reading.tokens if not one.special].index(token)
-    assert overlaps(scope, [reading])["jaccard"][at] == pytest.approx((common / (30 - common)).numpy())
+    assert overlaps([reading])["jaccard"][at] == pytest.approx((common / (30 - common)).numpy())

@@ -81,7 +81,7 @@ def files_of(directory):
     return {Path(root, name) for root, folders, files in os.walk(directory) for name in (*folders, *files)}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_ten_times_it_ends_as_an_uninterrupted_one(tmp_path):
     path = written(tmp_path / "texts.txt", sentences(160), every=4)  # far more shards than ten runs finish
     directory = zoo.save("bert", tmp_path / "model")
@@ -186,7 +186,7 @@ def test_a_plan_measures_few_texts_where_they_take_long(scope, path, tmp_path, m
     assert sizes == [1, 1, 4]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_plan_says_what_will_be_done(scope, path, tmp_path):
     survey = Survey.prepare(scope, [path], tmp_path / "s", SurveyOptions(**SHARDS, metrics=("cosine", "dot")))
     plan = survey.plan(["labels"])

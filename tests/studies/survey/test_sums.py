@@ -56,7 +56,7 @@ def tally_of(summing, summers, piece):
     return tally
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_survey_of_before_has_the_same_figures_from_its_rows(survey, tmp_path):
     before = shutil.copytree(survey, tmp_path / "before")
     finish(of_before(before))
@@ -176,7 +176,7 @@ def split(shard, folder, parts):
     return [folder / str(part) for part in sorted(set(parts))]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_sums_of_any_split_of_the_rows_merge_to_those_of_the_whole(survey, tmp_path_factory):
     store = Store(survey)
     shard, summing = store.shard(1), store.summing

@@ -38,7 +38,7 @@ def test_figures_are_whole_drawings_without_a_date(report):
         assert "dc:date" not in path.read_text("utf-8")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_same_surveys_give_the_same_bytes(report, surveys, tmp_path):
     again = write_report(surveys, tmp_path / "again").parent
     files = sorted(path.relative_to(report) for path in report.rglob("*") if path.is_file())
@@ -46,7 +46,7 @@ def test_the_same_surveys_give_the_same_bytes(report, surveys, tmp_path):
     assert [f for f in files if (report / f).read_bytes() != (again / f).read_bytes()] == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_later_report_leaves_nothing_of_an_earlier_one_and_sets_a_survey_alone_beside_no_other(
     report, surveys, tmp_path
 ):
@@ -72,7 +72,7 @@ def test_words_of_the_texts_are_shown_as_they_are():
     assert "<i>" not in html(document)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_surveys_whose_names_make_one_file_name_are_told_apart(texts, tmp_path):
     small = surveyed(Scope.from_model(*zoo.build("bert")), texts, tmp_path / "s", sample=6, references=("layer",))
     copies = [shutil.copytree(small, tmp_path / name) for name in ("größe", "grüße")]

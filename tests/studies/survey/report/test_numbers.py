@@ -18,7 +18,7 @@ from headscope.studies.survey.report.contrasts import contrasts, pairs, unpaired
 from headscope.studies.survey.report.write import write_report
 from tests.studies.survey.corpora import surveyed
 
-pytestmark = pytest.mark.slow  # what all of it looks at is dear to make
+pytestmark = pytest.mark.long  # what all of it looks at is dear to make
 
 
 def read(path: Path) -> pd.DataFrame:
