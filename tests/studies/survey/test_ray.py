@@ -52,11 +52,12 @@ def same(directory, whole):
 
 
 @pytest.mark.slow
-def test_a_worker_killed_a_machine_gone_and_another_come_change_no_bit(model, path, whole, tmp_path):
+def test_a_worker_killed_a_machine_gone_and_another_come_change_no_bit(demo, path, tmp_path):
     pytest.importorskip("ray", reason="Ray is not installed (extra: ray)")
+    whole = surveyed(demo, path, tmp_path / "whole", ("labels",), **SHARDS)
     directory = tmp_path / "s"
     with clusters.cluster() as made, connected(Fleet(2, address=made.address)) as cluster:
-        survey = Survey.prepare(Scope.from_pretrained(model), [path], directory, SurveyOptions(**SHARDS))
+        survey = Survey.prepare(demo, [path], directory, SurveyOptions(**SHARDS))
         begun = len(survey.left(["labels"]))
         due = {3: "kill", 6: "remove", 10: "add"}
 
@@ -71,7 +72,7 @@ def test_a_worker_killed_a_machine_gone_and_another_come_change_no_bit(model, pa
                 else:
                     clusters.machine(made)
 
-        with Workers.of(cluster, survey.scope, ModelChoice(model), print) as workers:
+        with Workers.of(cluster, demo, ModelChoice("demo"), print) as workers:
             run_by(workers, survey, ["labels"], Progress(happens))
     assert begun > 14
     assert not due

@@ -81,6 +81,7 @@ def test_sums_of_another_formula_are_left_alone(survey, tmp_path, monkeypatch):
     assert figures(other) == figures(survey)
 
 
+@pytest.mark.slow
 def test_figures_do_not_hang_on_how_many_pieces_are_held_at_a_time(survey, tmp_path, monkeypatch):
     other = shutil.copytree(survey, tmp_path / "other")
     monkeypatch.setattr(gathered, "HELD", 1)
@@ -118,12 +119,14 @@ def opened(directory, monkeypatch):
     return {null: sorted({index for of, index in read if of == null}) for null in (None, "labels")}
 
 
+@pytest.mark.slow
 def test_the_end_reads_what_parts_have_put_together_and_no_shard_of_theirs(survey, parts, monkeypatch):
     last = len(list((parts / "shards").iterdir())) - 1
     assert opened(parts, monkeypatch) == {None: [last], "labels": [last]}
     assert figures(parts) == figures(survey)
 
 
+@pytest.mark.slow
 def test_what_was_put_together_of_a_shard_that_is_another_now_is_left_alone(survey, parts, monkeypatch):
     path = Store(parts).shard(1) / "sums.parquet"
     with pq.ParquetFile(path) as file:  # the same sums in other bytes, as another version would write them
@@ -138,6 +141,7 @@ def test_what_was_put_together_of_a_shard_that_is_another_now_is_left_alone(surv
     assert figures(parts) == figures(survey)
 
 
+@pytest.mark.slow
 def test_a_bit_of_what_parts_have_put_together_counts(survey, parts):
     path = sorted(parts.glob("sums/*/00001.parquet"))[0]
     flip(path, 4 * path.stat().st_size)
@@ -148,6 +152,7 @@ def test_a_bit_of_what_parts_have_put_together_counts(survey, parts):
     assert figures(parts) == figures(survey)
 
 
+@pytest.mark.slow
 def test_sums_are_read_as_they_were_written(survey, tmp_path):
     store = Store(survey)
     with store.summing.opened(store.shard(0)) as summer:

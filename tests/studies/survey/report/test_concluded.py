@@ -62,6 +62,7 @@ def test_a_frame_is_around_what_stands_out_in_both_and_around_nothing_else(surve
     assert len(re.findall(r"fill: url\(#", chart.svg)) == 1 + 1  # undetermined, and the legend
 
 
+@pytest.mark.slow
 def test_without_twins_there_is_one_panel_and_no_claim(surveys: tuple[Path, Path]) -> None:
     survey = open_survey(surveys[1])
     chart = heads.over_both("planted", survey, planted(survey, [ABOVE, OPEN], [None, None]))
@@ -82,6 +83,7 @@ def test_the_table_of_views_says_where_there_are_no_twins(report: Path) -> None:
     assert len(rows) == 2 * 2 * 2  # references, masks, statistics
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("causal", [True, False])
 def test_under_a_causal_mask_the_level_of_own_is_said_to_mean_nothing(surveys: tuple[Path, Path], causal: bool) -> None:
     survey = open_survey(surveys[1])
