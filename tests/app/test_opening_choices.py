@@ -171,7 +171,7 @@ def test_the_sheet_opens_a_model_with_an_adapter(sheet: Any, opener: Opener, pla
     page.arrive("location.search.includes('model=')")
     page.wait(f"document.querySelector('#model button').textContent === '{base} + {adapter}'")
     assert opener.asked == [f"{base} + {adapter}"]
-    assert "with a PEFT adapter" in page.js("document.querySelector('#card').textContent")
+    page.wait("document.querySelector('#card')?.textContent.includes('with a PEFT adapter')")
     assert page.errors == []
 
 
@@ -182,7 +182,7 @@ def test_the_sheet_packs_weights(sheet: Any, opener: Opener, places: tuple[str, 
     if PACKED:
         page.arrive("location.search.includes('4bit')")
         page.wait(f"document.querySelector('#model button').textContent === '{places[0]} (4bit)'")
-        assert "bitsandbytes" in page.js("document.querySelector('#card').textContent")
+        page.wait("document.querySelector('#card')?.textContent.includes('bitsandbytes')")
     else:
         page.wait(f"{SAYS} === {'T' + NOT_PACKED.format('4bit')[1:]!r}")
     assert opener.asked == [f"{places[0]} (4bit)"]

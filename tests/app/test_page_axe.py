@@ -13,8 +13,12 @@ from headscope.app import create_app
 from tests.app.browsers import Chromium
 from tests.app.serving import Server
 
-OPENED = "document.querySelectorAll('details').forEach((e) => { e.open = true; })"
-DRAWN = "[...document.querySelectorAll('#view .plot details:not([hidden])')].every((e) => e.querySelector('td'))"
+OPENED = "document.querySelectorAll('details:not([open])').forEach((e) => { e.open = true; })"
+# What is painted anew meanwhile is closed again.
+DRAWN = (
+    f"({OPENED}, true) && "
+    "[...document.querySelectorAll('#view .plot details:not([hidden])')].every((e) => e.querySelector('td'))"
+)
 SHEETS = ("keys", "models", "take")
 
 Visit = Callable[[str], Chromium]
@@ -40,7 +44,6 @@ def visit(audited: Chromium, width: int, scheme: str) -> Visit:
         audited.page.emulate_media(color_scheme=scheme)
         audited.open(address)
         audited.wait("document.querySelector('#view .figure td, #plot-map')", 60)
-        audited.js(OPENED)
         audited.wait(DRAWN)
         return audited
 

@@ -51,14 +51,18 @@ def same(directory, whole):
     assert statistics(directory).equals(statistics(whole))
 
 
-@pytest.mark.slow
-def test_a_worker_killed_a_machine_gone_and_another_come_change_no_bit(demo, path, tmp_path):
+@pytest.mark.parametrize(
+    "name", [pytest.param("tiny", marks=pytest.mark.slow), pytest.param("demo", marks=pytest.mark.long)]
+)
+def test_a_worker_killed_a_machine_gone_and_another_come_change_no_bit(name, model, path, tmp_path):
     pytest.importorskip("ray", reason="Ray is not installed (extra: ray)")
-    whole = surveyed(demo, path, tmp_path / "whole", ("labels",), **SHARDS)
+    choice, shards = ModelChoice(model if name == "tiny" else name), {"shard_positions": 10}
+    scope = Scope.from_choice(choice)
+    whole = surveyed(scope, path, tmp_path / "whole", **shards)
     directory = tmp_path / "s"
     with clusters.cluster() as made, connected(Fleet(2, address=made.address)) as cluster:
-        survey = Survey.prepare(demo, [path], directory, SurveyOptions(**SHARDS))
-        begun = len(survey.left(["labels"]))
+        survey = Survey.prepare(scope, [path], directory, SurveyOptions(**shards))
+        begun = len(survey.left())
         due = {3: "kill", 6: "remove", 10: "add"}
 
         def happens(progress):
@@ -72,8 +76,8 @@ def test_a_worker_killed_a_machine_gone_and_another_come_change_no_bit(demo, pat
                 else:
                     clusters.machine(made)
 
-        with Workers.of(cluster, demo, ModelChoice("demo"), print) as workers:
-            run_by(workers, survey, ["labels"], Progress(happens))
+        with Workers.of(cluster, scope, choice, print) as workers:
+            run_by(workers, survey, progress=Progress(happens))
     assert begun > 14
     assert not due
     assert len(workers.losses) >= 2
