@@ -33,27 +33,17 @@ class Shards(Protocol[S_co]):
         ...
 
 
-class KeptShards(Protocol[S_co]):
-    """What was measured of shards: of each all, or nothing."""
+class SharedShards(Protocol[S_co]):
+    """What was measured of shards, of each all or nothing, by runs here or on other machines at one time."""
 
     def has(self, shard: int) -> bool:
         """Whether it is there, and is what was written."""
         ...
 
-    def writing(self, shard: int) -> AbstractContextManager[S_co]:
-        """Where a measure puts what it finds; it is there once the block ends without an error."""
-        ...
-
-
-class SharedShards(Protocol[S_co]):
-    """The same where several runs, here or on other machines, measure shards at one time."""
-
-    def has(self, shard: int) -> bool: ...
-
     def making(self, shard: int, patience: float) -> AbstractContextManager[AbstractContextManager[S_co] | None]:
-        """Be the one that measures it, until the block ends: as `writing`; None: it is there, or another one does.
+        """Be the one that measures it, until the block ends; None: it is there, or another one does.
 
-        Another one is waited for so many seconds, or `FOREVER`.
+        The inner block is where a measure puts what it finds: there once that ends without an error. Another one is waited for so many seconds, or `FOREVER`.
         """
         ...
 
@@ -89,7 +79,7 @@ class Part:
 WHOLE = Part()
 
 
-def missing(shards: Shards[object], kept: KeptShards[object] | SharedShards[object], part: Part = WHOLE) -> set[int]:
+def missing(shards: Shards[object], kept: SharedShards[object], part: Part = WHOLE) -> set[int]:
     """The shards of a part that are not measured."""
     return {shard for shard in part.of_shards(len(shards)) if not kept.has(shard)}
 
