@@ -43,7 +43,8 @@ class SharedShards(Protocol[S_co]):
     def making(self, shard: int, patience: float) -> AbstractContextManager[AbstractContextManager[S_co] | None]:
         """Be the one that measures it, until the block ends; None: it is there, or another one does.
 
-        The inner block is where a measure puts what it finds: there once that ends without an error. Another one is waited for so many seconds, or `FOREVER`.
+        The inner block is where a measure puts what it finds: it is there once that ends without an error. Another one
+        is waited for so many seconds, or `FOREVER`.
         """
         ...
 
