@@ -44,7 +44,10 @@ def test_the_end_of_a_made_survey_is_reached(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(set(names()) - LEFT_OUT))
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.long] * (name == "corpus")) for name in sorted(set(names()) - LEFT_OUT)],
+)
 def test_it_runs(name, scope_of, monkeypatch):
     benchmark = importlib.import_module(f"benchmarks.{name}")
     monkeypatch.setattr(benchmark, "scopes", lambda: {"demo": scope_of("bert")})

@@ -68,9 +68,9 @@ def first_sentences(count: int) -> list[str]:
 @pytest.mark.parametrize(
     ("space", "reference", "expected"),
     [
-        ("value", "input", [0.475, 0.007, 0.003, 0.006, 0.003, 0.004]),
+        pytest.param("value", "input", [0.475, 0.007, 0.003, 0.006, 0.003, 0.004], marks=pytest.mark.long),
         ("value", "layer", [0.475, 0.429, 0.120, 0.026, 0.013, 0.122]),
-        ("output", "layer", [0.409, 0.361, 0.119, 0.039, 0.015, 0.087]),
+        pytest.param("output", "layer", [0.409, 0.361, 0.119, 0.039, 0.015, 0.087], marks=pytest.mark.long),
     ],
 )
 def test_how_often_the_nearest_token_is_one_of_the_text(demo: Scope, space, reference, expected):

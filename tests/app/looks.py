@@ -25,6 +25,11 @@ EXPERIMENT = {
     "method": "tsne",
 }
 
+# JavaScript that has `clicks` tell what was clicked from now on.
+HEARD = (
+    "window.clicks?.splice(0) ?? (window.clicks = [], addEventListener('click', (e) => clicks.push(e.target), true))"
+)
+
 
 def labels(figure: str, head: int) -> str:
     """JavaScript for the labels of one column of a table (`neighbors` or `positions`)."""
@@ -66,7 +71,16 @@ def choose(page: Browser, name: str, value: object) -> None:
         if not page.js(shown):
             page.click("#fold")
     unfold(page, f"#controls [name={name}]")
-    page.click(f"#controls [name={name}][value='{value}']")
+    control = f"#controls [name={name}][value='{value}']"
+    for _ in range(3):  # what is painted meanwhile may move it away after it was looked for: a reader clicks once more
+        stood = page.box(control)
+        page.js(HEARD)
+        page.click(control)
+        if (
+            page.js(f"window.clicks?.some((one) => one.matches({json.dumps(control)})) ?? true")
+            or page.box(control) == stood
+        ):
+            return
 
 
 def unfold(page: Browser, selector: str) -> None:

@@ -43,7 +43,7 @@ def client_of(scope: Scope) -> TestClient:
     return TestClient(create_app(scope), base_url="http://127.0.0.1")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_hundreds_of_texts_stay_within_the_budget_and_are_answered_alike() -> None:
     tight, wide = (Scope.from_model(*zoo.build("bert"), cache_bytes=size) for size in (BUDGET, "4G"))
     most = 0

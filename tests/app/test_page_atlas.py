@@ -97,7 +97,8 @@ def test_a_cell_leads_to_its_layer_and_head(page: Browser, ask: Ask) -> None:
 
 
 @pytest.mark.slow
-def test_who_moves_through_the_grid_stays_where_he_is_when_chance_comes(page: Chromium) -> None:
+@pytest.mark.parametrize("moved", [(), ("ArrowDown", "ArrowRight")], ids=["at the first cell", "at another"])
+def test_who_moves_through_the_grid_stays_where_he_is_when_chance_comes(page: Chromium, moved: tuple[str, ...]) -> None:
     held: list[Any] = []
 
     def hold(route: Any) -> None:
@@ -110,11 +111,11 @@ def test_who_moves_through_the_grid_stays_where_he_is_when_chance_comes(page: Ch
     opened(page)
     page.wait("document.querySelector('#status').textContent")  # that chance is asked for
     page.js("document.querySelector('#atlas tbody button').focus()")
-    page.press("ArrowDown", "ArrowRight")
+    page.press(*moved)
     (waits,) = held
     waits.continue_()
     page.wait("document.querySelector('#atlas tbody th .hs-beside')")
-    page.press("ArrowRight")
+    page.press(*("ArrowDown", "ArrowRight", "ArrowRight")[len(moved) :])
     assert page.js("[document.activeElement.dataset.layer, document.activeElement.dataset.head]") == ["1", "2"]
     assert page.js("document.querySelectorAll('#atlas .atlas button[tabindex=\"0\"]').length") == 1
 

@@ -19,8 +19,8 @@ THERE = {
 
 
 @pytest.mark.slow
-@pytest.mark.engines(slow=("firefox", "webkit"))
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.engines
+@pytest.mark.parametrize("width", [1440, pytest.param(390, marks=pytest.mark.long)])
 def test_every_view_is_there_and_is_found_again(page: Browser, width: int) -> None:
     page.resize(width, 900)
     page.click("#tokens [data-position='11']")

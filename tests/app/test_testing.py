@@ -127,7 +127,7 @@ def test_a_test_of_other_weights_is_not_shown(scope_of: Any, opened: Callable[..
     assert told(opened(tested=True))["survey"] is None
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_page_has_it_without_being_loaded_again(browser: Browser, tiny: Scope) -> None:
     with Server(create_app(tiny, tested=True)) as running:
         browser.errors.clear()

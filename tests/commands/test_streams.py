@@ -87,9 +87,10 @@ def test_json_and_csv_are_the_same_utf_8_whatever_the_encoding(run, model, view,
         assert len(list(csv.reader(io.StringIO(out.decode(), newline="")))) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("shared")
 @pytest.mark.parametrize("view", VIEWS)
-@pytest.mark.parametrize("form", ["", *(pytest.param(form, marks=pytest.mark.slow) for form in ("--json", "--csv"))])
+@pytest.mark.parametrize("form", ["", "--json", "--csv"])
 def test_a_token_that_a_terminal_would_obey_never_reaches_it(run, model, everything, view, form):
     if (view, form) == ("why", "--csv"):
         pytest.skip("refused")

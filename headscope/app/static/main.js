@@ -220,7 +220,7 @@ function paint(answers, more) {
   const way = within && wayTo(at, within); // what comes later must not take the focus from whoever moves through the table
   for (const place of document.querySelectorAll("#view .figure")) place.replaceChildren(...(figures[place.id] ?? []));
   const there = way?.reduce((here, n) => here?.children[n], within);
-  if (there && !at.isConnected) focus(there.closest("table")?.querySelector("tbody [tabindex='0']") ?? at, there);
+  if (there && !at.isConnected) focus(there.closest("table")?.querySelector("tbody [tabindex='0']") ?? at, there) ?? there.focus();
   byId("steps").replaceChildren(...parsed(steps));
   judge(state, server);
   testIt(server, show);

@@ -216,7 +216,7 @@ def test_an_interval_holds_the_figure_of_endless_texts_and_of_as_many(documents,
     assert found[2].min() >= 0.88
 
 
-@pytest.mark.simulation
+@pytest.mark.long
 @pytest.mark.skipif(not EWT.is_file(), reason=f"no corpus at {EWT}")
 def test_an_interval_of_few_documents_holds_the_figure_of_all_in_a_trained_model(demo):
     run = Run.prepare(demo, [EWT], CapacityOptions(sample=None))

@@ -50,7 +50,7 @@ def whole(scope, corpus, tmp_path_factory):
     return settle(scope, ClaimsAsked(texts=(corpus,)), directory), directory
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_that_was_ended_again_and_again_finds_the_same(scope, corpus, whole, tmp_path, monkeypatch):
     for doing in ("measuring under the published arithmetic", "with and without the position", "mixing ratios"):
         with pytest.raises(Ended):

@@ -86,7 +86,7 @@ def claimed(directory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["bert", "llama"])
+@pytest.mark.parametrize("name", ["bert", pytest.param("llama", marks=pytest.mark.long)])
 def test_nothing_is_claimed_of_an_untrained_model(scope_of, name, tmp_path):
     path = written(tmp_path / "t.txt", sentences(40, seed=6))
     directory = surveyed(scope_of(name).randomised(77), path, tmp_path / "s", ("random",))
@@ -95,7 +95,7 @@ def test_nothing_is_claimed_of_an_untrained_model(scope_of, name, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["bert", "llama"])
+@pytest.mark.parametrize("name", [pytest.param("bert", marks=pytest.mark.long), "llama"])
 def test_nothing_is_claimed_of_a_model_that_attends_to_all_alike(name, tmp_path):
     model, tokenizer = zoo.build(name)
     with torch.no_grad():
