@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.app.browsers import Browser, Chromium
+from tests.app.looks import choose
 
 
 @pytest.mark.slow
@@ -18,3 +19,25 @@ def test_one_that_has_died_is_opened_anew_for_the_next_test(engine_of: Callable[
     assert not first.alive()
     assert engine_of("chromium") is not first
     assert engine_of("chromium").alive()
+
+
+# A choice that goes elsewhere as the pointer comes, as often as it is told.
+FLEEING = """<form id="controls"><input type="radio" name="view" value="atlas" style="position: fixed"></form>
+<script>
+let [left, choice] = [{times}, document.querySelector("input")];
+addEventListener("mousemove", () => {{ if (left-- > 0) choice.style.top = `${{100 + (left % 7) * 50}}px`; }});
+</script>"""
+
+
+@pytest.mark.slow
+def test_a_choice_that_moved_from_under_the_pointer_is_clicked_again(browser: Chromium) -> None:
+    browser.page.set_content(FLEEING.format(times=1))
+    choose(browser, "view", "atlas")
+    assert browser.js("document.querySelector('[name=view]').checked")
+
+
+@pytest.mark.slow
+def test_a_choice_that_cannot_be_reached_is_told(browser: Chromium) -> None:
+    browser.page.set_content(FLEEING.format(times=1000))
+    with pytest.raises(AssertionError, match="moved away under three clicks"):
+        choose(browser, "view", "atlas")
