@@ -93,12 +93,14 @@ class Browser(ABC):
         self.point(selector, click=False)
 
     def wait(self, condition: str, seconds: float = 10) -> None:
-        """Until a JavaScript expression is true."""
+        """Until a JavaScript expression is true; one that reads what is not there yet is not."""
+        asked = f"(() => {{ try {{ return Boolean({condition}); }} catch (why) {{ return String(why); }} }})()"
         end, pause = time.monotonic() + seconds * PATIENCE, 0.01
-        while not self.js(f"Boolean({condition})"):
+        while (found := self.js(asked)) is not True:
             if time.monotonic() > end:
                 says = self.js("document.body.innerText")[:1500]
-                raise TimeoutError(f"{self.name}: not within {seconds} s: {condition}; the page says: {says}")
+                why = f" ({found})" if found else ""
+                raise TimeoutError(f"{self.name}: not within {seconds} s: {condition}{why}; the page says: {says}")
             time.sleep(pause)
             pause = min(0.1, 1.4 * pause)  # asking costs the page time, too
 

@@ -41,3 +41,16 @@ def test_a_choice_that_cannot_be_reached_is_told(browser: Chromium) -> None:
     browser.page.set_content(FLEEING.format(times=1000))
     with pytest.raises(AssertionError, match="moved away under three clicks"):
         choose(browser, "view", "atlas")
+
+
+@pytest.mark.slow
+def test_a_condition_that_reads_what_is_not_there_yet_is_waited_for(browser: Chromium) -> None:
+    browser.page.set_content("<script>setTimeout(() => { document.body.innerHTML = '<b>here</b>'; }, 300)</script>")
+    browser.wait("document.querySelector('b').textContent === 'here'")
+
+
+@pytest.mark.slow
+def test_a_condition_that_never_comes_true_is_told_with_what_it_could_not_read(browser: Chromium) -> None:
+    browser.page.set_content("<p>nothing here")
+    with pytest.raises(TimeoutError, match=r"(?s)textContent.*reading 'textContent'.*the page says: nothing here"):
+        browser.wait("document.querySelector('b').textContent", 0.1)

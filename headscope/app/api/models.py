@@ -7,12 +7,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from headscope.app.api.answers import ModelsRecord, OpeningRecord
 from headscope.app.api.choices import open_choices
 from headscope.app.api.jobs import Job
 from headscope.app.places import no_place
+from headscope.cores import beside
 from headscope.errors import HeadscopeError
 from headscope.keep.memory import Recent
 from headscope.model.card import Card
@@ -126,14 +128,19 @@ class Models:
                 raise Busy(f"{going.name} is being opened: ask again when it is open.")
             self._opening = opening = Opening(name, Job())
             opening.job.tell(step="looking for the model")
-        threading.Thread(target=self._work, args=(opening, opener), name="headscope-open", daemon=True).start()
+        beside.start(partial(self._work, opening, opener), "headscope-open")
         return opening.record()
 
     def _work(self, opening: Opening, opener: Open) -> None:
         name, job = opening.name, opening.job
+
+        def tell(step: str) -> None:
+            stop_point()
+            job.tell(step=step)
+
         with job.carried(), _told_by(name):
-            scope = self.known(name) or opener(name, lambda step: job.tell(step=step))
-            job.tell(step="encoding the vocabulary")
+            scope = self.known(name) or opener(name, tell)
+            tell("encoding the vocabulary")
             open_choices(scope)
             scope.read(defaults.TEXT).nearest(defaults.TOKEN)
             self._keep(self.key(name), scope)

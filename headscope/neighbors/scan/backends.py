@@ -6,11 +6,13 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 
+from headscope.cores import beside
 from headscope.neighbors.batch import Batch, batches, pair_distances
 from headscope.neighbors.coarse import WIDTH
 from headscope.neighbors.scan import torch_tiles
@@ -85,8 +87,8 @@ def _loading() -> Future[Engine]:
     with _lock:
         if _compiled is None:
             _compiled = Future()
-            # A daemon: no program stays for a search that it will not ask for.
-            threading.Thread(target=_load_into, args=(_compiled,), name="headscope-warm-up", daemon=True).start()
+            # No program stays for a search that it will not ask for.
+            beside.start(partial(_load_into, _compiled), "headscope-warm-up")
         return _compiled
 
 
@@ -100,11 +102,13 @@ def _load_into(loading: Future[Engine]) -> None:
 def _load() -> Engine:
     try:
         from headscope.neighbors.scan import numba_exact, sieve
+        from headscope.neighbors.scan.numba_jit import stops_between_passes
 
         engine = Engine(sieve.scan, numba_exact.pair_distances)
         # Here everything is compiled, or read from numba's cache, and not in somebody's first search.
-        for rows, queries in ((torch.eye(4), 1), (torch.eye(WIDTH), sieve.QUERIES)):
-            _try(engine, Table.pack(rows[None], torch.zeros(1, rows.shape[1])), queries)
+        with stops_between_passes():
+            for rows, queries in ((torch.eye(4), 1), (torch.eye(WIDTH), sieve.QUERIES)):
+                _try(engine, Table.pack(rows[None], torch.zeros(1, rows.shape[1])), queries)
     except Exception as error:
         log.warning("the compiled search cannot be loaded, so torch does the work: %s", error)
         log.debug("this is how it failed", exc_info=True)

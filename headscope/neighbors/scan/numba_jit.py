@@ -1,12 +1,15 @@
 """numba as this package uses it: a decorator, and the two instructions that numba has no word for."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils
+from numba.core import cgutils, event
 from numba.extending import intrinsic
+
+from headscope.question.stopping import stop_point
 
 LINE = 16  # floats that memory answers with at a time
 WIDE = 16  # values looked at together: the widest vectors of any processor
@@ -26,6 +29,20 @@ def jit(*fastmath: str) -> Callable[[Callable[..., Any]], Any]:
             return njit(function, **options)
 
     return compiled
+
+
+class _StopPoint(event.Listener):  # type: ignore[misc]
+    def on_start(self, event: object) -> None:
+        stop_point()
+
+    def on_end(self, event: object) -> None:
+        pass
+
+
+def stops_between_passes() -> AbstractContextManager[object]:
+    """Inside, each pass of the compiler is a stop point: what takes half a minute ends within seconds."""
+    stops: AbstractContextManager[object] = event.install_listener("numba:run_pass", _StopPoint())
+    return stops
 
 
 @intrinsic  # type: ignore[untyped-decorator]
