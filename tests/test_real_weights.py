@@ -63,7 +63,7 @@ def first_sentences(count: int) -> list[str]:
     return [text for text in texts if 8 <= len(text.split()) <= 30][:count]
 
 
-@pytest.mark.simulation
+@pytest.mark.long
 @pytest.mark.skipif(not EWT.is_file(), reason=f"no corpus at {EWT}")
 @pytest.mark.parametrize(
     ("space", "reference", "expected"),
@@ -104,7 +104,7 @@ def held(scope, plain):
     assert sum(shared) / len(shared) > 6
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_real_weights_hold_in_dynamic_int8(demo):
     model = copy.deepcopy(demo.bench.opened.model)
     model = torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)

@@ -75,7 +75,7 @@ def test_the_closed_form_agrees_with_the_model_on_the_whole_vocabulary(name, sco
             assert float(difference / expected[finite].abs().amax()) < 3e-6
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=12)
 def test_one_answer_whether_a_table_is_made_or_none(name, scope):
     vocabulary, layers = scope.bench.vocabulary, range(scope.card.layers)
     reading = scope.read(zoo.TEXT)

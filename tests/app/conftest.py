@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 
 from headscope import Scope
 from headscope.app import create_app
+from headscope.app.api.limits import Limits
 from tests.app.browsers import BROWSERS, PATIENCE, Browser, Chromium, Missing
 from tests.app.serving import Server
 
@@ -23,8 +24,8 @@ HERE = "http://127.0.0.1"
 
 @pytest.fixture(scope="session")
 def server(demo: Scope) -> Iterator[Server]:
-    """The page of the demo weights, with its first view worked out."""
-    with Server(create_app(demo)) as running:
+    """The page of the demo weights, with its first view worked out; it makes what is asked for, and nothing ahead."""
+    with Server(create_app(demo, limits=Limits(ahead=False))) as running:
         httpx.post(f"{running.address}/api/v1/nearest", json={"html": True}, timeout=60).raise_for_status()
         yield running
 

@@ -110,7 +110,7 @@ def test_it_ends_when_nobody_is_there(server: Server, gate: Gate) -> None:
     assert gate.steps == held
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_nothing_that_was_used_makes_room_for_it(scope: Scope) -> None:
     with Server(create_app(scope)) as server:
         ask(server, "nearest", text=TEXT)
@@ -162,7 +162,7 @@ def test_the_page_has_the_next_layers_made(browser: Chromium, server: Server, ga
     assert browser.errors == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_page_that_nobody_looks_at_has_nothing_made(browser: Chromium, server: Server, gate: Gate) -> None:
     browser.errors.clear()
     tables_alone(browser)

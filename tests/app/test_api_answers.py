@@ -65,7 +65,7 @@ def test_nearest_is_what_the_library_finds(reader: TestClient, demo: Scope, ques
     assert answer == json.loads(json.dumps(look_record(demo.card, reading, near, rows)))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_nearest_is_what_the_command_line_prints(reader: TestClient, tmp_path: Path) -> None:
     command = ["look", "Two words", "--model", "demo", "--json", "-k", 4]
     printed = Program(HEADSCOPE, *command, folder=tmp_path)

@@ -145,7 +145,7 @@ def test_a_map_that_nobody_waits_for_ends(slow: TestClient) -> None:
     slow.delete(f"{API}/map/{key}")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=3)
 @pytest.mark.parametrize(
     ("question", "said"),
     [

@@ -45,7 +45,7 @@ def proxy(request: pytest.FixtureRequest, tmp_path: Path) -> Proxy:
     return lambda *given, **more: nginx(tmp_path, *given, **more)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize("strips", [True, False], ids=["stripped", "whole"])
 def test_the_page_and_all_that_it_asks_for_stay_under_the_prefix(
     browser: Browser, prefixed: Server, proxy: Proxy, strips: bool
@@ -78,7 +78,7 @@ def asked(address: str, **question: Any) -> Any:
     return httpx.post(f"{address}/api/v1/nearest", json=question, timeout=60).raise_for_status().json()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize("strips", [True, False], ids=["stripped", "whole"])
 def test_a_foreign_page_is_refused_behind_it_too(prefixed: Server, proxy: Proxy, strips: bool) -> None:
     with proxy(prefixed.address, strips) as address:

@@ -86,7 +86,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=6)
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_it_is_refused_and_the_page_stays(
     client: TestClient, whole: tuple[Scope, Path], tmp_path: Path, damage: Callable[[Path], None]

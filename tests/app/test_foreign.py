@@ -111,7 +111,7 @@ ATTACK = """<!doctype html><title>attack</title><body><script>
 </script>"""
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=3)
 @pytest.mark.engines
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])  # same-site on another port, and cross-site
 def test_in_a_browser_a_foreign_page_gets_nothing_and_starts_nothing(browser: Browser, demo: Scope, name: str) -> None:

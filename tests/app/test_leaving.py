@@ -123,7 +123,7 @@ def free(server: Server) -> None:
     assert ask(server, "attention", weigh="weights").status_code == 200
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=4)
 @pytest.mark.parametrize("route", QUESTIONS)
 def test_work_ends_with_the_visitor_at_the_next_step(
     route: str, server: Server, undisturbed: Server, gate: Gate
@@ -145,7 +145,7 @@ def test_work_ends_with_the_visitor_at_the_next_step(
     assert ask(server, route, **question).json() == ask(undisturbed, route, **question).json()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize("file", ["neighbors.csv", "view.html", "effects.csv"])
 def test_a_file_is_not_made_for_nobody(file: str, server: Server, undisturbed: Server, gate: Gate) -> None:
     view = "layers" if file == "effects.csv" else "heads"
@@ -167,7 +167,7 @@ def test_a_file_is_not_made_for_nobody(file: str, server: Server, undisturbed: S
     assert one.content == two.content
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize(("route", "step"), [("effects", 1), ("effects", 4), ("atlas", 4)])
 def test_what_is_at_hand_is_answered_at_once_meanwhile(route: str, step: int, server: Server, gate: Gate) -> None:
     gate.close(after=step)  # in a run of the text, or while the vocabulary is encoded, which others have to wait for
@@ -181,7 +181,7 @@ def test_what_is_at_hand_is_answered_at_once_meanwhile(route: str, step: int, se
     visitor.leave()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_it_goes_on_while_another_waits_for_the_same(server: Server, gate: Gate) -> None:
     gate.close(after=1)
     before = gate.steps
@@ -203,7 +203,7 @@ def test_it_goes_on_while_another_waits_for_the_same(server: Server, gate: Gate)
     assert answers[0].content == answers[1].content
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_who_asks_the_same_takes_no_place_in_the_line(scope: Scope) -> None:
     with Server(create_app(scope, limits=Limits(waiting=0))) as server, Gate(scope) as gate:
         while ask(server, "nearest").status_code == 503:
@@ -316,7 +316,7 @@ def endless(monkeypatch: pytest.MonkeyPatch, server: Server) -> Server:
     return server
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_map_is_made_while_one_waits(endless: Server) -> None:
     key = {ask(endless, "map", who, **MAP).json()["map"]["key"] for who in ("one", "two", "one")}.pop()
     until("working", lambda: far(endless, f"map/{key}", "one"))

@@ -97,7 +97,7 @@ def test_without_a_script_the_tables_are_there(fresh: Callable[..., Chromium], f
     assert "all 14 tokens in all 6 layers" in page.page.locator(".facts").inner_text()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=2)
 @pytest.mark.parametrize("view", ["atlas", "attention", "written", "journey", "layers"])
 def test_every_view_is_alive(browser: Browser, demo: Scope, tmp_path: Path, view: str) -> None:
     browser.open(demo.read("A fox sleeps.").show(view, token=1, layer=1).save(tmp_path / f"{view}.html").as_uri())

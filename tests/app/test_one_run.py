@@ -66,7 +66,7 @@ def test_a_comparison_runs_the_model_once_for_each_mask(client: TestClient, runs
     assert runs.count(length) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_was_used_least_recently_is_forgotten() -> None:
     scope = Scope.from_model(*zoo.build("bert"))
     with TestClient(create_app(scope), base_url="http://127.0.0.1") as client:

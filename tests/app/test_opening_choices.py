@@ -112,7 +112,7 @@ def test_something_has_to_be_named(client: TestClient, asked: Any) -> None:
     assert refused.json()["error"] == "name a model, or an adapter, which names its base."
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=3)
 @pytest.mark.parametrize("adapter", ["//host/share", "/dev/zero", "/proc/self", r"\\host\share"])
 @pytest.mark.parametrize("spelled", [False, True])
 def test_an_adapter_is_looked_up_only_where_a_model_is(

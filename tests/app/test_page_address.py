@@ -61,7 +61,7 @@ def test_back_and_forward_walk_through_the_views(page: Browser, ask: Ask) -> Non
     assert chosen(page) == {**EXPERIMENT, "token": 5}
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize(
     ("said", "meant"), [("", "layer"), ("&reference=layer", "layer"), ("&reference=input", "input")]
 )

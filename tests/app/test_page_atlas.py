@@ -75,7 +75,7 @@ def test_the_basis_is_flipped_in_place_as_the_api_tells_it(page: Browser, ask: A
     assert not page.js("document.querySelector('#basis').checkVisibility()")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_where_the_basis_changes_nothing_it_says_so(browser: Browser) -> None:
     with Server(create_app(Scope.from_model(*zoo.build("albert")))) as running:  # its layers share one projection
         browser.open(f"{running.address}/?view=atlas&text=One%20two%20three&token=1")
@@ -167,7 +167,7 @@ def test_chance_stands_beside_the_shares_and_is_asked_once_for_each_basis(page: 
     assert requests == first, "what stands in the page is asked again"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_heads_that_share_keys_and_values_are_marked_in_its_header(browser: Browser) -> None:
     with Server(create_app(Scope.from_model(*zoo.build("llama")))) as running:  # four heads, two of keys and values
         browser.open(f"{running.address}/?view=atlas&text=One%20two%20three&token=1")

@@ -88,7 +88,7 @@ def test_arrows_and_pointer_tell_the_numbers(page: Browser) -> None:
     page.wait("document.querySelector('#readout').textContent.includes('head 4, source 2 flies, weight ')")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_long_text_has_no_whole_pattern_and_says_why(page: Browser) -> None:
     page.js(f"(document.querySelector('#text').value = {'word ' * 120!r})")
     page.click("#ask button")

@@ -65,16 +65,21 @@ def serious(page: Chromium, options: dict[str, object] | None = None) -> dict[st
         *(
             pytest.param(view, marks=pytest.mark.slow)
             for view in (
-                "layer=2&compare=reference",
-                "layer=1&teach=true",
                 "layer=2&hubs=true",
                 "layer=2&head=1&why=1.1000&space=embedding",
                 "view=atlas",
                 "view=attention&layer=2&head=3",
+                "view=map&layer=1&head=2&method=pca",
+            )
+        ),
+        *(
+            pytest.param(view, marks=pytest.mark.long)
+            for view in (
+                "layer=2&compare=reference",
+                "layer=1&teach=true",
                 "view=written&layer=2",
                 "view=journey",
                 "view=layers&layer=1&head=2",
-                "view=map&layer=1&head=2&method=pca",
             )
         ),
     ],
@@ -94,7 +99,7 @@ def test_in_the_sheets(visit: Visit, server: Server) -> None:
         page.click(f"#{sheet} [popovertargetaction=hide]")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_in_the_guided_visit_with_everything_unfolded(visit: Visit, server: Server) -> None:
     page = visit(f"{server.address}/?classroom=true&token=11")
     page.click("#visit")
@@ -103,7 +108,7 @@ def test_in_the_guided_visit_with_everything_unfolded(visit: Visit, server: Serv
     assert serious(page) == {}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_where_a_link_asks_for_another_model(visit: Visit, demo: Scope) -> None:
     with Server(create_app(demo, open_model=lambda name, progress: demo)) as running:
         page = visit(f"{running.address}/?model=another/model")
@@ -124,7 +129,7 @@ def with_survey(demo: Scope, few_sentences: Path) -> Iterator[Server]:
         yield running
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize("view", ["layer=2", "layer=2&compare=reference", "view=survey"])
 def test_beside_a_survey(visit: Visit, with_survey: Server, view: str) -> None:
     assert serious(visit(f"{with_survey.address}/?{view}")) == {}

@@ -92,7 +92,7 @@ def test_written_against_attended_is_unfolded_and_stays_so(page: Browser, server
     page.wait("document.querySelector('.against caption')?.textContent.startsWith('L2H5')", 30)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize("layer", [0, 2, 5])
 def test_words_are_whole_and_the_others_are_a_page_further(page: Browser, server: Server, ask: Ask, layer: int) -> None:
     page.open(f"{server.address}/?token=11&layer={layer}")
@@ -136,7 +136,7 @@ def test_the_nearest_has_the_longest_bar_two_decimals_and_its_number_in_full(pag
         assert float(title.split()[-1]) == pytest.approx(apart, rel=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_notes_are_one_line_that_unfolds_without_a_word_of_the_terminal(page: Browser, server: Server) -> None:
     page.open(f"{server.address}/?layer=3&reference=input&space=key&metric=dot")
     page.wait("document.querySelector('#notes p')")
@@ -148,7 +148,7 @@ def test_notes_are_one_line_that_unfolds_without_a_word_of_the_terminal(page: Br
     assert "--" not in text(page, "#notes")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_heads_that_share_keys_and_values_are_marked(
     fresh: Callable[..., Chromium], scope_of: Callable[[str], Scope]
 ) -> None:
@@ -164,7 +164,7 @@ def test_heads_that_share_keys_and_values_are_marked(
         assert "share keys and values" in text(page, "#model")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_a_causal_mask_hides_is_a_grey_dot(
     fresh: Callable[..., Chromium], scope_of: Callable[[str], Scope]
 ) -> None:

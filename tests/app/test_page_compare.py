@@ -54,7 +54,7 @@ def test_every_head_stands_side_by_side(page: Browser, ask: Ask, choice: str, ot
     assert shared == 2 * sum(round(15 * head["overlap"]) for head in answer["heads"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_comparison_is_in_the_address(page: Browser, server: Server, ask: Ask) -> None:
     choose(page, "compare", "causal")
     answer = ask("compare", other={"mask": "causal"})

@@ -156,7 +156,7 @@ def test_the_shortcuts_are_listed_and_can_be_switched_off(page: Browser, ask: As
     page.js("localStorage.clear()")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize("size", [(720, 450), (1440, 560)])  # 1440 × 900 at 200 %, and a low window
 def test_a_low_page_leaves_its_height_to_the_tables(page: Browser, size: tuple[int, int]) -> None:
     page.resize(*size)

@@ -62,7 +62,7 @@ def test_token_is_selected_by_a_click(page: Browser, ask: Ask) -> None:
     assert "banana" in text(page, "#title")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=3)
 @pytest.mark.parametrize(
     ("name", "value", "question"),
     [

@@ -82,7 +82,7 @@ def test_the_switch_is_in_the_address_and_goes_off_again(page: Browser, server: 
     assert "hubs" not in page.js("location.search")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_it_is_not_shown_where_it_has_no_meaning(page: Browser) -> None:
     unfold(page, "[data-control=hubs]")
     here = "document.querySelector('[data-control=hubs]').checkVisibility()"
@@ -111,7 +111,7 @@ def test_a_hub_aware_neighbour_tells_its_score_and_why_it_is_near(page: Browser,
     assert text(page, "#why thead th:last-child") == first["label"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_no_word_runs_into_its_number(page: Browser, ask: Ask) -> None:
     choose(page, "layer", 2)
     choose(page, "hubs", "on")
@@ -124,7 +124,7 @@ def test_no_word_runs_into_its_number(page: Browser, ask: Ask) -> None:
     assert page.js(over) == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_narrow_it_scrolls_in_its_own_container(page: Browser) -> None:
     page.resize(390, 844)
     choose(page, "hubs", "on")

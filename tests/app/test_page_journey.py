@@ -61,7 +61,7 @@ def test_the_selected_token_stands_stage_by_stage_as_the_api_tells_it(journey: B
     assert "through the model's norm" in text(journey, "#notes")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_another_token_is_drawn_in_the_place_of_the_first(journey: Browser) -> None:
     journey.wait("document.querySelector('#plot-own-rank .legend')?.textContent.includes('banana (11)')", 60)
     journey.click("#tokens [data-position='4']")
@@ -103,7 +103,7 @@ def test_every_plot_has_a_name_and_its_numbers_as_a_table(journey: Browser, ask:
     assert "4 an function" in text(journey, "#plot-own-cosine tbody tr:nth-child(5) th")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize(
     "measure", ["own_rank", *(pytest.param(name, marks=pytest.mark.slow) for name in ("own_cosine", "norm"))]
 )

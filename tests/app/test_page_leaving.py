@@ -102,7 +102,7 @@ def test_leaving_hub_aware_stops_the_reading_of_other_texts(page: Chromium, serv
     assert page.errors == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_leaving_the_visit_stops_its_measuring(page: Browser, server: Server, gate: Gate) -> None:
     whole(page, server)
     gate.close(after=1)
@@ -115,7 +115,7 @@ def test_leaving_the_visit_stops_its_measuring(page: Browser, server: Server, ga
     assert page.errors == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_another_token_gives_up_the_effects_that_were_asked_for(page: Browser, server: Server, gate: Gate) -> None:
     choose(page, "view", "layers")
     page.wait("document.querySelectorAll('#glance td[data-id]').length === 12", 60)
@@ -135,7 +135,7 @@ def test_another_token_gives_up_the_effects_that_were_asked_for(page: Browser, s
     assert page.errors == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_view_that_is_left_waits_for_no_tokens_read_alone(page: Browser, server: Server, gate: Gate) -> None:
     whole(page, server)
     gate.close(after=20)
@@ -148,7 +148,7 @@ def test_a_view_that_is_left_waits_for_no_tokens_read_alone(page: Browser, serve
     assert 0 < done < gate.scope.card.vocab_size
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_another_layer_waits_for_the_same_tokens(page: Browser, server: Server, gate: Gate) -> None:
     choose(page, "layer", 2)
     shows(page, ask(server, "nearest", layer=2).json())
@@ -163,7 +163,7 @@ def test_another_layer_waits_for_the_same_tokens(page: Browser, server: Server, 
     shows(page, ask(server, "nearest", layer=1, reference="isolated").json())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.engines(long=("firefox", "webkit"))
 @pytest.mark.parametrize("patience", [SHORT])
 def test_a_page_that_is_closed_waits_for_nothing(page: Browser, server: Server, gate: Gate, patience: float) -> None:

@@ -121,7 +121,7 @@ def test_the_map_is_the_apis(map_page: Browser, ask: Callable[..., Any]) -> None
     assert second in text(map_page, "#plot-map .ytitle")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_its_points_are_drawn_in_light_and_dark(map_page: Browser, ask: Callable[..., Any]) -> None:
     told, drawn = ask(), {}
     xs, ys = zip(*outputs(told), strict=True)
@@ -193,7 +193,7 @@ def collide(page: Browser) -> list[tuple[list[float], list[float]]]:
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize("width", [1440, pytest.param(390, marks=pytest.mark.slow)])
 def test_labels_do_not_collide_and_a_closer_look_has_others(
     page: Browser, server: Server, ask: Callable[..., Any], width: int
@@ -259,7 +259,7 @@ def test_a_new_text_is_placed_into_the_map(map_page: Browser, server: Server, as
     assert "into" not in map_page.js("location.search")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_another_token_and_another_head_are_shown(map_page: Browser, ask: Callable[..., Any]) -> None:
     # While a map is painted anew its plot is not in the page for a moment.
     line = "Array.from(document.querySelector('#plot-map .canvas')?.data?.at(-3)?.x ?? [])"
@@ -282,7 +282,7 @@ def put(page: Browser, name: str, value: str) -> None:
     page.press(value or "Delete", "Enter")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_size_position_seed_and_perplexity_are_controls(
     map_page: Browser, server: Server, ask: Callable[..., Any]
 ) -> None:
@@ -314,7 +314,7 @@ def test_size_position_seed_and_perplexity_are_controls(
     assert "at=3, size=120, seed=7, k=2)" in program
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_number_that_no_map_has_is_not_taken(map_page: Browser) -> None:
     before = map_page.js("location.search")
     for name, value in (("size", "7"), ("size", "999999"), ("seed", "-1")):

@@ -30,7 +30,7 @@ def test_it_names_the_head_that_ranks_the_own_token_best(page: Browser, ask: Ask
     assert f"number {own['id']} of a vocabulary of 30,522, at position {own['position']}" in steps
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize(
     ("control", "value", "asked", "says"),
     [

@@ -142,7 +142,7 @@ def test_a_link_is_shown_with_its_model_where_its_reader_opens_it(browser: Brows
     assert browser.errors == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_link_to_a_model_that_is_nowhere_says_why(browser: Browser, many: Any) -> None:
     server, opened, _ = many
     browser.open(f"{server.address}/?model=nowhere")
@@ -160,7 +160,7 @@ def test_where_no_model_may_be_opened_a_link_asks_nothing(browser: Browser, serv
     assert not browser.js("document.querySelector('#asked').open || document.querySelector('#model .other button')")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_models_stand_side_by_side(browser: Browser, many: Any) -> None:
     server, _, _ = many
     for name in ("twin", "gpt2"):

@@ -162,7 +162,7 @@ def test_a_switch_makes_the_text_a_message_and_the_address_says_so(
     assert page.errors == []
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=2)
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_view_asks_about_the_chat(browser: Browser, chatting: Server, view: str) -> None:
     page = opened(browser, chatting, "text=a+dog&chat=true&token=1")

@@ -73,7 +73,7 @@ def test_a_plot_has_a_name_a_sentence_and_a_click(page: Browser) -> None:
     page.wait("window.chosen === 1")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.engines(long=("firefox", "webkit"))
 def test_a_plot_is_saved_for_a_paper(page: Browser, saved: Callable[[str], bytes]) -> None:
     page.js("(document.documentElement.dataset.theme = 'dark')")

@@ -63,7 +63,7 @@ def test_first_load_is_light(fresh: Callable[..., Chromium], server: Server) -> 
     assert text(page, "h1") == "headscope"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_model_without_position_embeddings_has_no_such_switch_and_says_why(
     fresh: Callable[..., Chromium], scope_of: Callable[[str], Scope]
 ) -> None:

@@ -75,7 +75,7 @@ def test_deep_and_wide_models_keep_their_shape(browser: Browser, deep: tuple[str
     assert browser.js("document.querySelectorAll('#atlas button.chosen').length") == 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_text_at_the_models_limit(page: Browser, ask: Ask) -> None:
     words = "time and tide wait for no man " * 72  # 504 tokens
     page.js(f"(document.querySelector('#text').value = {words!r})")
@@ -114,7 +114,7 @@ def test_on_a_slow_network_an_overtaken_request_is_given_up(page: Chromium, ask:
     assert len(failed) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_second_tab_has_a_view_of_its_own(page: Chromium, server: Server, ask: Ask) -> None:
     other = Chromium(page.page.context.new_page())
     other.open(f"{server.address}/?layer=4&token=5")

@@ -13,7 +13,7 @@ from tests.app.looks import chosen, shows, text, write
 Ask = Callable[..., Any]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.engines(long=("firefox", "webkit"))
 @pytest.mark.parametrize(
     "written",
@@ -39,7 +39,7 @@ def test_text_is_shown_as_text(page: Browser, ask: Ask, written: str) -> None:
     assert chosen(page)["text"] == written
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_shorter_text_keeps_a_token_selected(page: Browser, ask: Ask) -> None:
     page.click("#tokens [data-position='12']")
     shows(page, ask(token=12))
@@ -49,7 +49,7 @@ def test_a_shorter_text_keeps_a_token_selected(page: Browser, ask: Ask) -> None:
     assert chosen(page)["token"] == 2
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize(
     ("written", "said"),
     [

@@ -66,7 +66,7 @@ def of_text(server: Server, reference: str, token: int) -> list[tuple[int, int, 
     return [(one["layer"], one["head"], one["kind"] in OF_TEXT, one["id"]) for one in cells if one["layer"]]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 def test_every_sentence_holds_the_numbers_of_this_model_and_text(browser: Browser, visited: Server) -> None:
     tokens = asked(visited, "read")["tokens"]
     opened(browser, visited)
@@ -162,7 +162,7 @@ def test_every_sentence_holds_the_numbers_of_this_model_and_text(browser: Browse
     assert browser.errors == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_models_are_told_apart(demo: Scope) -> None:
     """No step says the same of a model whose layers share W_V, of a causal one, and of one with bases of its own."""
     said = []
@@ -237,7 +237,7 @@ def test_keys_lead_through_it_and_out_of_it(page: Browser) -> None:
     assert text(page, "#tour-at").startswith("2 of"), "where it was left is what is shown"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_it_is_of_the_readers_own_text_to_which_it_comes_back(page: Browser, server: Server) -> None:
     page.open(f"{server.address}/?text=The+bank+of+the+river&mask=causal")
     page.wait(READY)

@@ -49,7 +49,7 @@ def page(browser: Browser, server: Server) -> Browser:
     return browser
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize("size", SIZES)
 def test_a_stale_view_is_blank_and_can_be_stopped(
     page: Browser, server: Server, gate: Gate, size: tuple[int, int]
@@ -88,7 +88,7 @@ def test_what_comes_soon_is_never_blank(page: Browser) -> None:
     assert not page.js("window.blank && !document.querySelector('#making').hidden")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize("size", SIZES)
 def test_layers_of_an_atlas_are_shown_as_they_are_found(
     page: Browser, server: Server, gate: Gate, size: tuple[int, int]

@@ -58,7 +58,7 @@ def test_enter_on_a_cell_does_the_same_and_the_address_keeps_it(page: Browser, a
     assert page.js(SOURCES) == told(ask("why", head=0, id=id))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_another_token_closes_it(page: Browser) -> None:
     page.click("#neighbors tbody tr td:nth-child(2)")
     page.wait("document.querySelector('#why table')")

@@ -95,7 +95,7 @@ def test_tables_have_names_and_say_what_is_hidden(view: Browser) -> None:
     view.wait("document.querySelector('#written .told').textContent.includes('(hidden by the mask)')")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize(("width", "beside"), [(1440, True), (390, False)])
 def test_the_matrices_stand_side_by_side_where_there_is_room(view: Browser, width: int, beside: bool) -> None:
     view.resize(width, 900)
@@ -104,7 +104,7 @@ def test_the_matrices_stand_side_by_side_where_there_is_room(view: Browser, widt
     assert view.js("document.documentElement.scrollWidth <= innerWidth")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_long_text_has_no_matrices_and_says_why(view: Browser) -> None:
     view.js(f"(document.querySelector('#text').value = {'word ' * 120!r})")
     view.click("#ask button")
@@ -112,7 +112,7 @@ def test_a_long_text_has_no_matrices_and_says_why(view: Browser) -> None:
     assert view.js("document.querySelector('#written td')") is None
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_one_position_alone_is_a_matrix_without_figures(page: Browser, server: Server) -> None:
     page.open(f"{server.address}/?view=written&mask=causal&text=flies")
     page.wait("document.querySelector('#written td') && !document.querySelector('[data-busy]')", 30)

@@ -66,7 +66,7 @@ def scope_answers(demo: Scope, name: str) -> Any:
     return getattr(reading, name)(**given).to_pandas()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_map_is_taken_whole(take: Any, ask: Ask, server: Server) -> None:
     question = {"layer": 2, "head": 1, "reference": "layer", "method": "pca", "size": 120, "seed": 3, "at": 2, "k": 4}
     told = ask("map", **question)
@@ -188,7 +188,7 @@ def test_the_figure_is_an_svg_with_the_views_words(take: Any, ask: Ask) -> None:
     assert not [element for element in drawn.iter() if element.tag.endswith("image")]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=4)
 @pytest.mark.parametrize("query", VIEWS.values(), ids=VIEWS)
 def test_the_program_prints_the_views_numbers(
     take: Any, ask: Ask, demo: Scope, query: str, monkeypatch: Any, tmp_path: Path
@@ -284,7 +284,7 @@ def test_the_sheet_offers_files_link_and_program(page: Browser, take: Any) -> No
     page.wait("!document.querySelector('#take').matches(':popover-open')")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_picture_is_the_figure_at_300_to_the_inch(page: Any, take: Any) -> None:
     page.click("[popovertarget=take]")
     page.wait("document.querySelector('#png')")

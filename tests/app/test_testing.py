@@ -28,9 +28,9 @@ HERE = "http://127.0.0.1"
 
 @pytest.fixture
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scope:
-    """A tiny model that has not been tested, and reads texts of up to 200 tokens; it is asked of the shortest 24."""
+    """A tiny model that has not been tested, and reads texts of up to 200 tokens; it is asked of the shortest 12."""
     monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path / "cache"))
-    shortest = sorted(SENTENCES.read_text("utf-8").strip().split("\n\n"), key=len)[:24]
+    shortest = sorted(SENTENCES.read_text("utf-8").strip().split("\n\n"), key=len)[:12]
     (tmp_path / "texts.txt").write_text("\n\n".join(shortest), "utf-8")
     monkeypatch.setattr("headscope.studies.tested.question.SENTENCES", tmp_path / "texts.txt")
     return Scope.from_model(*zoo.build("roberta", shape={"max_position_embeddings": 202}))
@@ -86,7 +86,7 @@ def test_it_is_stopped_goes_on_is_shown_and_kept(opened: Callable[..., TestClien
     assert all(path.stat().st_mtime_ns == when for path, when in measured.items() if path.exists())
     shown = until(client, ended)
     assert shown["testing"]["state"] == "ready", shown
-    assert (shown["survey"]["texts"], shown["survey"]["documents"]) == (24, 24)
+    assert (shown["survey"]["texts"], shown["survey"]["documents"]) == (12, 12)
     assert len(shown["survey"]["concluded"]) == 3
     assert "untrained twins" in shown["survey"]["concluded"][0]
     usual = client.post("/api/v1/usual", json={"layer": 1, "html": True}).json()

@@ -94,7 +94,7 @@ def all_end_well(run, commands, encoding):
         assert b"Traceback" not in err
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_paths_that_are_no_utf_8_are_read_and_written(run, odd, encoding):
     look = ["look", "the sea", "--model", odd / "model"]
@@ -116,7 +116,7 @@ def test_studies_of_what_lies_there_are_made(run, odd, tmp_path, encoding):
         json.loads((tmp_path / name).read_text("utf-8"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_tables_are_not_kept_under_a_name_that_is_no_utf_8(run, model, texts, survey, tmp_path):
     for command in (
         ["survey", texts, "-o", tmp_path / ODD, "--model", model],
@@ -186,7 +186,7 @@ def test_without_a_home_only_what_needs_one_is_refused(model, tmp_path, argument
     assert "Traceback" not in err
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_cache_that_cannot_be_written_hinders_only_what_needs_it(run, model, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     for cache in (tmp_path / "file", tmp_path / ("x" * 300)):

@@ -191,7 +191,7 @@ def test_what_was_written_is_kept_when_the_last_line_cannot_be_said(model, texts
     assert (tmp_path / "lens").stat().st_size > 1000
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=2)
 @pytest.mark.parametrize(
     ("redirected", "code", "said"),
     [

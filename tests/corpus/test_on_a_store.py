@@ -104,7 +104,7 @@ def test_what_is_not_there_is_told(bucket, folder):
         find_sources(["s3://texts/there/packed.txt"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_store_that_is_gone_leaves_no_text_out(bucket, folder, monkeypatch):
     # Of a directory's files one that cannot be read is counted, and the others are read: not so where it is the store.
     bucket(folder, "s3://texts/gone")

@@ -96,6 +96,7 @@ def test_a_piece_that_ends_its_workers_is_given_up_and_all_others_are_done(run, 
     assert "was lost over 2" in handing.given_up[2]
 
 
+@pytest.mark.long
 def test_devices_that_fail_again_and_again_end_the_run(run, tmp_path):
     with pytest.raises(HeadscopeError, match=r"CUDA error.*no piece was finished between them"):
         run("device")
@@ -119,6 +120,7 @@ def test_where_none_can_begin_it_is_told_why(run):
         run("opening")
 
 
+@pytest.mark.long
 def test_what_another_run_does_is_asked_for_again_with_patience(run, tmp_path):
     pool, _, done = run("elsewhere")
     assert there(tmp_path) == set(PIECES)

@@ -42,7 +42,7 @@ def left(directory) -> bytes:
     return (directory / "stdin").read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=2)
 @pytest.mark.parametrize(
     ("raw", "options", "said"),
     [

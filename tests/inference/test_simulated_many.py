@@ -22,6 +22,7 @@ def heads(draw: np.random.Generator, runs: int, count: int, groups: int) -> tupl
     return tokens * EFFECT * effect + np.sqrt(tokens) * draw.standard_normal(effect.shape), tokens
 
 
+@pytest.mark.simulation(cases=3)
 @pytest.mark.parametrize("groups", [30, 100, 300])
 @pytest.mark.parametrize("count", [72, 144, 384])
 def test_false_discoveries_among_heads_that_are_all_at_chance(count, groups):
@@ -51,6 +52,7 @@ def test_two_heads_of_five_standard_errors_are_found_among_384():
     assert (share >= 0.8 - 0.016).all()  # less a Monte Carlo standard error
 
 
+@pytest.mark.simulation(cases=2)
 @pytest.mark.parametrize("groups", [30, 100])
 @pytest.mark.parametrize("layers", [6, 12, 30])
 def test_two_null_statistics_of_every_layer_are_rarely_taken_for_a_link(layers, groups):

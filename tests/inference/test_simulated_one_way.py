@@ -110,6 +110,7 @@ def differences(draw: np.random.Generator, made: Bank, effects: Effects, runs: i
     return summed(own, groups) / count - chance / asked
 
 
+@pytest.mark.simulation(cases=4)
 @pytest.mark.parametrize("groups", DOCUMENTS)
 @pytest.mark.parametrize(
     ("name", "effects"),

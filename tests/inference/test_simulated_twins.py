@@ -16,6 +16,7 @@ TEXTS = 0.5  # what a text adds, where a token's own part is 1 and a text of the
 EFFECTS = {"of none": (0.0, 0.0), "of heads": (0.0, 0.3), "of seeds": (0.3, 0.0), "of both": (0.3, 0.3)}
 
 
+@pytest.mark.simulation(cases=4)
 @pytest.mark.parametrize("effects", EFFECTS)
 @pytest.mark.parametrize("heads", [HEADS, 1])  # 1: the mean over a layer's heads
 @pytest.mark.parametrize("documents", [10, 30, 100, 300])

@@ -20,7 +20,7 @@ def left_out(values: np.ndarray, levels: np.ndarray) -> Jackknifed[float]:
     return Jackknifed(float(values.mean()), (values.sum() - sums) / (len(values) - counts), len(known))
 
 
-@pytest.mark.simulation
+@pytest.mark.simulation(cases=6)
 @pytest.mark.parametrize("groups", [10, 30, 100, 300])
 @pytest.mark.parametrize(
     ("name", "text", "type", "both"),

@@ -50,7 +50,7 @@ def kind(request):
     return request.param
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 def test_an_adapter_is_opened_with_its_base(kind, base, tmp_path):
     expected = trained(KINDS[kind](), tmp_path / "adapter", base)
     scope = Scope.from_pretrained(str(base), adapter=str(tmp_path / "adapter"))

@@ -33,7 +33,7 @@ def adapted(name):
     return wrapped.eval(), tokenizer
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 def test_a_reading_is_that_of_the_merged_model(name):
     wrapped, tokenizer = adapted(name)
     one = Scope.from_model(wrapped, tokenizer)
@@ -59,7 +59,7 @@ def test_the_wrapped_model_is_left_as_it_was(name):
     assert torch.equal(wrapped(**ids)[0], before)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 def test_an_adapter_that_is_in_training_is_read_without_its_dropout(name):
     model, tokenizer = zoo.build(name)
     config = peft.LoraConfig(

@@ -65,7 +65,7 @@ def refused(directory, sentence):
 FILES = ("config.json", "tokenizer_config.json", "tokenizer.json", "model.safetensors")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @given(data=st.data(), kind=st.sampled_from(KINDS), file=st.sampled_from(FILES), value=st.sampled_from(WRONG))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_value_of_a_wrong_kind_anywhere_in_a_file(saved, tmp_path, data, kind, file, value):
@@ -133,7 +133,7 @@ def test_room_is_made_for_no_more_than_the_weights_hold_again(saved, tmp_path, m
     refused(directory, "much larger than the weights beside it")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize("layers", [4, 9_000])
 def test_more_layers_than_the_weights_have_are_refused(directory, layers):
     config = json.loads((directory / "config.json").read_text("utf-8"))
@@ -163,7 +163,7 @@ def test_a_model_of_a_kind_that_is_two_models(tmp_path):
     refused(tmp_path, "of the kind 'encoder-decoder', which headscope does not open from a directory")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_configuration_in_utf8_opens_whatever_the_locale(saved, tmp_path):
     import os
     import subprocess

@@ -47,7 +47,7 @@ def matrices(model, layer):
     return {name: p for name, p in blocks[layer].named_parameters() if p.dim() == 2}
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 def test_a_write_through_data_to_any_matrix_is_followed(opened):
     model, tokenizer, scope = opened
     for name, matrix in matrices(model, 1).items():
@@ -57,7 +57,7 @@ def test_a_write_through_data_to_any_matrix_is_followed(opened):
         check_follows(scope, model, tokenizer)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 def test_so_is_one_to_a_single_row_or_column(opened):
     model, tokenizer, scope = opened
     for matrix in matrices(model, 0).values():
@@ -69,7 +69,7 @@ def test_so_is_one_to_a_single_row_or_column(opened):
     check_follows(scope, model, tokenizer)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 def test_so_is_one_to_the_embedding_of_a_token_that_is_in_no_text(opened):
     model, tokenizer, scope = opened
     reading = scope.read(zoo.TEXT)
@@ -80,7 +80,7 @@ def test_so_is_one_to_the_embedding_of_a_token_that_is_in_no_text(opened):
         reading.nearest(1)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 def test_a_hook_that_changes_values_is_followed_when_it_comes_and_when_it_goes(opened):
     model, tokenizer, scope = opened
     before = answers(scope)
@@ -92,7 +92,7 @@ def test_a_hook_that_changes_values_is_followed_when_it_comes_and_when_it_goes(o
         assert torch.equal(got, expected)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 def test_a_hook_that_does_something_else_than_before_is_followed(opened):
     """Nothing of the model moved: what the reading itself shows of every layer that is kept tells it."""
     model, tokenizer, _ = opened

@@ -37,7 +37,7 @@ def refused(path, sentence, kind=ModelError, **options):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize("kind", KINDS)
 def test_readings_are_those_of_the_same_weights_opened_plainly(saved, kind):
     model, tokenizer = zoo.build("llama", shape=SHAPE)

@@ -60,7 +60,7 @@ def test_a_model_that_the_hub_does_not_have_is_told(tmp_path):
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_model_that_has_only_a_pickle_is_told_how_to_convert_it(published, tmp_path):
     (published / "model.safetensors").rename(published / "pytorch_model.bin")
     with hub.serving({NAME: published}) as (address, asked):

@@ -51,7 +51,7 @@ def one_block_on_disk(model, tmp_path):
 OFFLOADED = [whole_on_the_cpu, whole_on_disk, one_block_on_disk]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=2)
 @pytest.mark.parametrize("offload", OFFLOADED)
 def test_an_offloaded_model_is_read_as_the_plain_one_and_left_offloaded(name, tmp_path, offload):
     plain = Scope.from_model(*zoo.build(name))
@@ -136,7 +136,7 @@ def its_blocks(model, backend):
 COMPILED = [wrapped, in_place, its_forward, its_blocks]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=4)
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
 @pytest.mark.parametrize("compiled", COMPILED)
 def test_a_compiled_model_is_read_as_the_plain_one_and_left_compiled(name, compiled, backend):

@@ -82,7 +82,7 @@ def _exact(batch: Batch, metric: Metric) -> torch.Tensor:
     return dot - 0.5 * encoded.square().sum(2) if metric == "euclidean" else dot
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=3)
 @pytest.mark.parametrize("made", [_held, _not_held])
 @pytest.mark.parametrize("metric", METRICS)
 @settings(max_examples=60, deadline=None)

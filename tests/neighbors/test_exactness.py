@@ -109,7 +109,7 @@ def test_a_vocabulary_of_one_token() -> None:
     assert near.own_rank.flatten().tolist() == [1, 1]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("metric", METRICS)
 def test_a_real_vocabulary_s_size_with_duplicate_rows(metric: Metric, backend: Backend) -> None:

@@ -32,7 +32,7 @@ def _odd_case(seed: int, tokens: int = 1300) -> Case:
     return Table.pack(rows, table.bias), places, queries, own, place_of
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=3)
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("count", [12, 40, 300])
 def test_many_ranks_are_those_of_float64(backend: Backend, count: int) -> None:
@@ -48,7 +48,7 @@ def test_many_ranks_are_those_of_float64(backend: Backend, count: int) -> None:
         assert_agrees(found[metric], metric, table, places, queries, own, place_of, others=others)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize("backend", BACKENDS)
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())

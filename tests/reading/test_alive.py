@@ -73,7 +73,7 @@ def test_what_was_pickled_knows_its_numbers_alone(reading: Reading) -> None:
     assert found.nbytes == pytest.approx(loaded.nbytes, rel=0.2)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=2)
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_view_is_text_a_frame_and_a_file(reading: Reading, view: str, tmp_path: Any) -> None:
     shown = reading.show(view, token=2, layer=1)

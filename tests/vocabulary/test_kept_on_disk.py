@@ -38,7 +38,7 @@ def refuse(*args, **kwargs):
     raise AssertionError("this is on disk")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 def test_a_second_start_measures_nothing_and_says_the_same(name, build, monkeypatch, cache):
     first = atlases(Scope.from_model(*build(name)))
     assert any(path.startswith("numbers") for path in files(cache))
@@ -49,7 +49,7 @@ def test_a_second_start_measures_nothing_and_says_the_same(name, build, monkeypa
         assert torch.equal(one, other)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 def test_what_is_damaged_is_made_again(name, build, cache):
     first = atlases(Scope.from_model(*build(name)))
     before = files(cache)
@@ -63,7 +63,7 @@ def test_what_is_damaged_is_made_again(name, build, cache):
         assert torch.equal(load(whole)["v"], load(before[path])["v"])
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 def test_a_weight_that_changes_finds_what_is_its_own(name, build, cache):
     model, tokenizer = build(name)
     scope = Scope.from_model(model, tokenizer)
@@ -80,7 +80,7 @@ def test_a_weight_that_changes_finds_what_is_its_own(name, build, cache):
         assert torch.equal(one, other)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 def test_what_the_files_do_not_tell_is_seen_on_the_model(name, build, cache):
     atlases(Scope.from_model(*build(name)))
     model, tokenizer = build(name)
@@ -100,7 +100,7 @@ def test_what_the_files_do_not_tell_is_seen_on_the_model(name, build, cache):
     assert plain.ids.shape == other.read(zoo.TEXT).atlas(3).ids.shape
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 def test_where_there_is_no_cache_all_is_made_and_nothing_said(name, build, monkeypatch, tmp_path):
     first = atlases(Scope.from_model(*build(name)))
     blocked = tmp_path / "a file"

@@ -137,7 +137,7 @@ def pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=3)
 @pytest.mark.parametrize("damage", [truncate, empty, turn_a_bit, overwrite, another, exchange, pipe, Path.unlink])
 def test_a_damaged_shard_is_made_again(cache, undisturbed, damage):
     directory = Path(anew().isolate().directory)

@@ -62,7 +62,7 @@ def test_the_object_has_every_condition_with_intervals(run, texts):
     assert told["reproductions"] is None
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_of_two_documents_there_is_one_on_each_side_and_no_interval(run, tmp_path):
     two = written(tmp_path / "two.txt", sentences(6), every=3)
     code, out, err = run("--texts", two, *QUICK, "--json")
@@ -182,7 +182,7 @@ def test_damaged_rows_are_measured_again(run, texts, tmp_path, monkeypatch):
         assert one.read_bytes() == before
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_another_question_is_refused_in_the_same_directory(run, texts, tmp_path):
     out = tmp_path / "out"
     assert run("--texts", texts, *QUICK, "-o", out)[0] == 0

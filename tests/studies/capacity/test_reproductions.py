@@ -39,7 +39,7 @@ def reproduced(scope, texts, **options):
 # ---- mixing ----
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize("name", ["bert", "gemma2", "llama"])
 def test_mixing_over_a_corpus_is_the_mean_of_single_readings(name, scope_of, texts):
     scope = scope_of(name)
@@ -135,7 +135,7 @@ def test_twelve_per_cent_of_what_is_not_special_is_masked(scope_of, tmp_path):
     assert [one.masked for one in other.inputs] != [one.masked for one in inputs.inputs]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ratios_of_joined_texts_are_those_of_what_the_model_then_reads(scope_of, tmp_path):
     scope, lines = scope_of("bert"), sentences(40, seed=5, least=6)
     path = written(tmp_path / "texts.txt", lines, every=20)
@@ -250,7 +250,7 @@ def test_points_around_their_classes_are_clustered_by_class():
 # ---- forgetting and recreating ----
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize(
     ("name", "asked"),
     [

@@ -33,7 +33,7 @@ def measured(scope: Scope, texts: Path, **options: object) -> Capacity:
     return Run.prepare(scope, [texts], CapacityOptions(**options)).run()  # type: ignore[arg-type]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=3)
 @pytest.mark.parametrize(
     "name",
     [
@@ -139,7 +139,7 @@ def test_a_projection_s_loss_is_that_of_the_model_edited_by_hand(site, scope_of,
     assert one.figures["kl"].value == pytest.approx(float((p.exp() * (p - q)).sum(-1).mean()), rel=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize("name", ["bert", "gpt2", "llama"])
 def test_own_ranks_of_unchanged_encodings_are_those_of_the_readings(name, scope_of, texts):
     scope = scope_of(name)

@@ -75,7 +75,7 @@ def test_encodings_are_let_go_before_work_that_has_no_use_for_them_and_change_no
     assert found.findings == whole[0].findings
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_survey_that_fits_serves_in_the_place_of_a_run_of_its_own(scope, corpus, whole, tmp_path):
     survey = surveyed(scope, corpus, tmp_path / "survey", stream=True)
     found = settle(scope, ClaimsAsked(survey=survey), tmp_path / "out")
@@ -196,7 +196,7 @@ def test_a_directory_with_something_else_is_refused(tmp_path, capsys):
     assert "holds something else (letter.txt)" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize("texts", [["time flies like an arrow."], ["time flies.", "a bird in the hand is worth two."]])
 def test_one_or_two_texts_determine_little_and_break_nothing(tmp_path, texts):
     path = written(tmp_path / "t.txt", texts)

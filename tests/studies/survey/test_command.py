@@ -118,7 +118,7 @@ def test_standard_input_is_kept_and_what_cannot_be_read_is_told(run, tmp_path, m
     assert "9 texts" in out
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_samples_are_seeded(run, tmp_path):
     path = write(tmp_path / "t.txt", "txt")
     for name, seed in (("a", 0), ("b", 0), ("c", 5)):

@@ -60,7 +60,7 @@ def copy(finished, tmp_path) -> Path:
     return tmp_path / "s"
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize("examples", [12, pytest.param(60, marks=pytest.mark.slow)])
 def test_a_flipped_bit_or_an_end_cut_off_is_noticed_or_changes_no_figure(finished, whole, examples):
     @settings(max_examples=examples, deadline=None)
@@ -167,7 +167,7 @@ IN_SHORT = [exchange, cut, gone, bit_in_the_null]
 BESIDES = [pytest.param(spoil, marks=pytest.mark.slow) for spoil in SPOILED if spoil not in IN_SHORT]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=3)
 @pytest.mark.parametrize("spoil", [*IN_SHORT, *BESIDES])
 def test_a_damaged_shard_is_named_and_measured_again(finished, whole, scope, copy, spoil):
     spoil(copy)
@@ -192,7 +192,7 @@ def test_figures_are_not_made_of_a_damaged_shard(copy, spoil):
         assert len(str(refused.value).splitlines()) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=2)
 @pytest.mark.parametrize("name", ["statistics", "hubs", "contrasts", "left_out", "vocabulary", "stream"])
 def test_a_damaged_table_of_figures_is_named_and_made_again(finished, whole, scope, copy, name):
     path = copy / f"{name}.parquet"

@@ -37,7 +37,7 @@ def part(scope, path, directory, number, monkeypatch, **other):
     return len(survey.texts)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_shard_keeps_what_it_was_measured_with(scope_of, path, tmp_path):
     scope, directory = scope_of("bert"), tmp_path / "s"
     surveyed(scope, path, directory, nulls=["labels"], **SHARDS)
@@ -105,7 +105,7 @@ def test_a_survey_of_before_opens_without_a_note(scope_of, path, tmp_path):
     assert set(Store(directory).made().values()) == {None}
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize("made", [3, {}, {"device": "x"}, ONE.record() | {"dtype": "float16"}])
 def test_a_damaged_record_is_a_damaged_shard(scope_of, path, tmp_path, made):
     directory = surveyed(scope_of("bert"), path, tmp_path / "s", **SHARDS)

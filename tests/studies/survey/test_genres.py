@@ -215,6 +215,7 @@ def test_the_general_figures_are_those_of_the_same_texts_without_genres_which_ga
     assert "genres" not in json.loads((bare / "manifest.json").read_text())["texts"]
 
 
+@pytest.mark.long
 def test_a_genre_of_too_few_documents_is_said_and_has_no_chance(scope_of, tmp_path):
     path = corpus(tmp_path / "t.jsonl", genres=("news",), documents=30)
     lone = [{"text": text, "document": "one", "genre": "vlog"} for text in sentences(4, seed=2)]
@@ -234,6 +235,7 @@ def test_a_genre_of_too_few_documents_is_said_and_has_no_chance(scope_of, tmp_pa
     assert "it is of the genre’s words, not of this text’s" in page
 
 
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize(("genres", "said"), [(1, "vlog 0 (1 document)"), (70, "more than 64 genres are marked")])
 def test_without_a_genre_of_enough_documents_there_is_nothing_matched(genres, said, scope_of, tmp_path):
     path = tmp_path / "t.jsonl"

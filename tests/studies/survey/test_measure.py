@@ -20,7 +20,7 @@ TEXTS = sentences(6)
 
 
 # Closed form, grouped heads with RoPE, and a model whose encodings the oracle makes at every position.
-@pytest.mark.slow
+@pytest.mark.slow(cases=3)
 @pytest.mark.parametrize(
     ("spaces", "name"),
     [
@@ -78,7 +78,7 @@ def test_rows_are_what_readings_answer(scope_of, name, spaces, tmp_path):
             assert inside == (int(other.ids[row.head, 0]) in types)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=2)
 @pytest.mark.parametrize("name", ["bert", "llama", "gpt2"])
 @pytest.mark.parametrize("mask", ["model", "full"])
 def test_what_is_written_where_is_that_of_every_output_asked_for_every_token(scope_of, name, mask, tmp_path):

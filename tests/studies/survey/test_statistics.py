@@ -219,7 +219,7 @@ def test_the_contrast_with_even_attention_is_the_difference_of_the_statistics(su
     assert heads.q_above.tolist() == pytest.approx(stats.false_discovery_control(heads.p_above).tolist())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_surveys_of_the_same_texts_can_be_subtracted_and_others_not(survey, tmp_path):
     from tests.conftest import _scope
 

@@ -17,7 +17,7 @@ from tests.studies.survey.corpora import by_the_jackknife, sentences, surveyed, 
 TEXTS = sentences(8)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=3)
 @pytest.mark.parametrize(
     "name", ["bert", "gpt2", *(pytest.param(n, marks=pytest.mark.slow) for n in ("llama", "electra"))]
 )
