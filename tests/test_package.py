@@ -117,7 +117,7 @@ def test_look_runs_from_the_wheel_in_an_empty_folder(installed: list[str], empty
     assert list(empty.iterdir()) == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_serve_runs_from_the_wheel_in_an_empty_folder(installed: list[str], empty: Path) -> None:
     command = [*installed, "serve", "--model", "demo", "--port", "0", "--no-browser"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=empty, env=dict(os.environ))

@@ -76,7 +76,7 @@ def test_nearest_is_what_the_command_line_prints(reader: TestClient, tmp_path: P
     assert answer == told
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize(
     "question",
     [{}, {"token": "banana", "layer": 2, "reference": "input", "metric": "euclidean", "candidates": "words", "k": 4}],

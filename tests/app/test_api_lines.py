@@ -55,7 +55,7 @@ def steps_to_a_layer(text: str) -> int:
     return steps[0] - before
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize("choices", CHOICES)
 def test_the_layers_make_the_answer(server: Server, choices: dict[str, Any]) -> None:
     question = {"text": TEXT, **choices}

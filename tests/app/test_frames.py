@@ -49,7 +49,7 @@ def test_a_frame_that_is_not_allowed_stays_empty(browser: Chromium, demo: Scope)
             browser.errors.clear()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 def test_a_frame_that_is_allowed_shows_the_page_whole(browser: Chromium, demo: Scope) -> None:
     with embedding() as site, Server(create_app(demo, allow_frames=[site])) as running:
         browser.errors.clear()

@@ -246,7 +246,7 @@ def until(state: str, tell: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     raise AssertionError(f"{told} never came to be {state}")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_tokens_are_read_alone_while_one_waits_and_whole_shards_stay(
     server: Server, scope: Scope, gate: Gate, cache: Path
 ) -> None:
@@ -328,7 +328,7 @@ def test_a_map_is_made_while_one_waits(endless: Server) -> None:
     leave(endless, f"map/{other}", "one")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_visitor_who_leaves_before_he_is_told_to_wait_counts_as_gone(endless: Server) -> None:
     visitor = Visitor(endless, "map", MAP)
     time.sleep(0.3)

@@ -88,7 +88,7 @@ def test_it_is_reached_with_the_keyboard(browser: Browser, file: Path) -> None:
     assert browser.js("document.activeElement.dataset.choose") == "2"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_without_a_script_the_tables_are_there(fresh: Callable[..., Chromium], file: Path) -> None:
     page = fresh(java_script_enabled=False)
     page.open(file.as_uri())

@@ -189,7 +189,7 @@ def test_the_sheet_packs_weights(sheet: Any, opener: Opener, places: tuple[str, 
     assert page.errors == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_sheet_says_what_is_wrong(sheet: Any, opener: Opener) -> None:
     page, filled = sheet
     assert page.js("[...document.querySelectorAll('#open-model :is(input, select)')].map((e) => e.labels.length)") == [

@@ -15,7 +15,7 @@ Ask = Callable[..., Any]
 
 
 @pytest.mark.slow
-@pytest.mark.engines(slow=("firefox", "webkit"))
+@pytest.mark.engines(long=("firefox", "webkit"))
 def test_reload_and_a_sent_link_show_the_same_view(page: Browser, server: Server, ask: Ask) -> None:
     page.click("#tokens [data-position='2']")
     choose(page, "layer", 4)
@@ -44,7 +44,7 @@ def test_reload_and_a_sent_link_show_the_same_view(page: Browser, server: Server
     assert chosen(page) == view
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.engines(long=("firefox", "webkit"))
 def test_back_and_forward_walk_through_the_views(page: Browser, ask: Ask) -> None:
     page.click("#tokens [data-position='5']")

@@ -32,7 +32,7 @@ def shown(page: Browser, answer: dict[str, Any]) -> None:
     assert numbers(page, "attention") == [pytest.approx(row, rel=1e-3) for row in by_source]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize("weigh", ["weights", "norms"])
 def test_every_number_is_the_apis(page: Browser, ask: Ask, weigh: str) -> None:
     page.click("#tokens [data-position='11']")

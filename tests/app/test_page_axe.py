@@ -116,7 +116,7 @@ def test_where_a_link_asks_for_another_model(visit: Visit, demo: Scope) -> None:
         assert serious(page) == {}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_where_the_page_is_read_only(visit: Visit, demo: Scope) -> None:
     with Server(create_app(demo, read_only=True)) as running:
         assert serious(visit(running.address)) == {}

@@ -74,7 +74,7 @@ def test_what_takes_long_is_asked_for(fresh: Callable[..., Chromium], server: Se
     page.wait("document.querySelector('.effect').textContent.startsWith('Without')", 60)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_written_against_attended_is_unfolded_and_stays_so(page: Browser, server: Server, ask: Ask) -> None:
     page.open(f"{server.address}/?token=11&layer=2&head=8")
     page.wait("document.querySelector('.against')")

@@ -73,7 +73,7 @@ def test_words_are_starred_and_counted_and_numbers_stay(page: Browser, ask: Ask)
     assert text(page, "#veiled") == ""
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_it_acts_in_other_views_too(page: Browser, server: Server, ask: Ask) -> None:
     page.open(f"{server.address}/?token=6&view=atlas&classroom=true")
     page.wait("document.querySelector('#atlas .found')")

@@ -30,7 +30,7 @@ def compares(page: Browser, answer: dict[str, Any]) -> None:
             page.wait(f"JSON.stringify({column(2 * head + side)}) === JSON.stringify({wanted})")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize(
     ("choice", "other", "names"),
     [
@@ -70,7 +70,7 @@ def test_a_comparison_is_in_the_address(page: Browser, server: Server, ask: Ask)
     assert "On the right side: " in text(page, "#notes")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_choice_that_would_change_nothing_is_closed_and_says_why(page: Browser, ask: Ask) -> None:
     closed = "[...document.querySelectorAll('[name=compare]:disabled')].map((e) => e.value)"
     says = "[data-control=compare] .says"
@@ -117,7 +117,7 @@ def test_keys_and_pointer_reach_both_sides(page: Browser) -> None:
     assert f"among the nearest of {marked} head" in text(page, "#readout")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_narrow_comparison_scrolls_in_its_own_container(page: Browser) -> None:
     page.resize(390, 844)
     choose(page, "compare", "causal")

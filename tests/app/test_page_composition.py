@@ -17,7 +17,7 @@ with_a_focused_window = pytest.mark.engines("chromium", "webkit")
 
 
 @pytest.mark.slow
-@pytest.mark.engines
+@pytest.mark.engines(long=("firefox",))
 def test_the_verdict_and_the_cards_stand_above_the_fold_whole(page: Browser) -> None:
     for whole in ("#verdict", "#cards"):
         bottom = page.js(f"document.querySelector('{whole}').getBoundingClientRect().bottom")
@@ -62,7 +62,7 @@ def test_the_controls_can_be_folded_away_for_a_wider_table(page: Browser) -> Non
     assert not page.js("document.querySelector('#side').checkVisibility()")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_control_says_what_it_means_where_it_stands(page: Browser) -> None:
     names = page.js(
         "[...document.querySelectorAll('#controls [data-control]:not([hidden])')].map((e) => e.dataset.control)"
@@ -79,7 +79,7 @@ def test_every_control_says_what_it_means_where_it_stands(page: Browser) -> None
     assert page.js("document.querySelectorAll('#controls details[name=explain][open]').length") == 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_selected_head_is_marked_in_every_view(page: Browser, server: Server) -> None:
     choose(page, "layer", 2)
     choose(page, "head", 7)
@@ -138,7 +138,7 @@ def test_a_text_is_written_with_the_keys_and_no_letter_of_it_acts(page: Browser,
     assert chosen(page)["view"] == "heads"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_shortcuts_are_listed_and_can_be_switched_off(page: Browser, ask: Ask) -> None:
     page.js("document.activeElement.blur()")
     page.press("?")

@@ -174,7 +174,7 @@ def test_every_neighbour_is_marked_by_its_kind(page: Browser, ask: Ask) -> None:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_experiments_reference_changes_the_table_above_layer_0_and_says_what_it_is(page: Browser, ask: Ask) -> None:
     choose(page, "layer", 2)
     shows(page, ask(layer=2))

@@ -69,7 +69,7 @@ def test_every_head_shows_both_lists_with_hubs_and_chance(page: Browser, ask: As
     assert f"{background['window']['outputs']:,} of them at position" in said
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_switch_is_in_the_address_and_goes_off_again(page: Browser, server: Server, ask: Ask) -> None:
     page.open(f"{server.address}/?hubs=true&layer=2&reference=layer")
     page.wait("document.readyState === 'complete' && document.querySelector('#neighbors .hubs')", 30)

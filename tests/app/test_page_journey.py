@@ -72,7 +72,7 @@ def test_another_token_is_drawn_in_the_place_of_the_first(journey: Browser) -> N
     assert journey.js("document.querySelectorAll('.plot').length") == 7
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_mixing_stands_at_the_token_beside_the_mean(journey: Browser, ask: Ask) -> None:
     told = ask("mixing")
     rows = numbers(journey, "#mixing .stages tbody tr")
@@ -179,7 +179,7 @@ def test_a_line_leads_to_its_token(journey: Browser, ask: Ask) -> None:
     journey.wait("document.querySelector('#tokens [aria-pressed=true]').dataset.position === '13'")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_view_is_in_the_address_and_fits_a_narrow_page(page: Browser, server: Server) -> None:
     page.resize(390, 844)
     page.open(f"{server.address}/?view=journey&token=5&mask=causal&position=false")
@@ -193,7 +193,7 @@ def test_the_view_is_in_the_address_and_fits_a_narrow_page(page: Browser, server
     assert page.js("document.querySelector('#plot-own-rank .main-svg').getBoundingClientRect().right <= innerWidth")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ranks_read_alone_are_drawn_when_they_are_asked_for(
     browser: Browser, scope_of: Callable[[str], Scope], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,7 +53,7 @@ def test_every_number_is_the_apis(layers: Browser, ask: Ask) -> None:
     assert column(layers, "near") == [signs[cell["kind"]] + cell["label"] for cell in atlas]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_columns_sort_both_ways(layers: Browser) -> None:
     layers.click("#glance [data-sort=strength]")
     down = numbers(layers, "strength")
@@ -68,7 +68,7 @@ def test_the_columns_sort_both_ways(layers: Browser) -> None:
     assert layers.js(HEADS)[:2] == [[0, 0], [0, 1]]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_every_head_is_near_to_stays_while_the_table_is_shown_anew(layers: Browser) -> None:
     assert column(layers, "near")
     layers.js(
@@ -105,7 +105,7 @@ def test_effects_are_worked_out_on_request(layers: Browser, ask: Ask) -> None:
     layers.wait("!document.querySelector('#glance [data-sort=moved]')")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_head_leads_to_its_layer_and_is_marked(layers: Browser, ask: Ask) -> None:
     layers.click("#glance button[data-layer='3'][data-head='5']")
     shows(layers, ask(token=11, layer=3))

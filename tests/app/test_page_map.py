@@ -155,7 +155,7 @@ def test_it_looks_alike_in_every_browser(browsers: dict[str, Browser], server: S
         assert pixels.alike(drawn["chromium"], drawn[name]) > 0.95, name
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.engines(long=("firefox", "webkit"))
 def test_it_needs_no_webgl(page: Browser, ask: Callable[..., Any]) -> None:
     told = ask()
@@ -216,7 +216,7 @@ def test_labels_do_not_collide_and_a_closer_look_has_others(
     page.wait(f"{json.dumps(first)}.filter((one) => {every}.includes(one)).length > {0.8 * len(first)}")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_token_is_found(map_page: Browser, ask: Callable[..., Any]) -> None:
     told = ask()
     map_page.click("#map-find")
@@ -337,7 +337,7 @@ def test_how_far_outputs_are_from_values_stands_in_a_table(map_page: Browser, as
     assert shown == pytest.approx(ask()["texts"][0]["moved"], abs=6e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_tsne_shows_how_far_it_is_and_can_be_stopped(
     browser: Browser, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,7 +82,7 @@ def test_a_model_is_opened_beside_the_page_and_then_shown(browser: Browser, many
     browser.js("localStorage.clear()")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_failure_says_why_and_the_page_stays(browser: Browser, many: Any) -> None:
     server, _, _ = many
     browser.open(server.address)
@@ -127,7 +127,7 @@ def test_a_link_opens_nothing_where_its_reader_stays(browser: Browser, many: Any
     assert browser.errors == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.engines(long=("firefox", "webkit"))
 def test_a_link_is_shown_with_its_model_where_its_reader_opens_it(browser: Browser, many: Any) -> None:
     server, opened, _ = many

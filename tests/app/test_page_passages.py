@@ -189,7 +189,7 @@ def test_ids_of_an_address_are_read_until_a_text_is_written(browser: Browser, ch
     assert page.errors == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_there_is_no_switch_without_a_template_and_a_pair_is_read(browser: Browser, bert: Scope) -> None:
     with Server(create_app(bert)) as server:
         page = opened(browser, server, "text=a+dog")

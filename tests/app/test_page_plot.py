@@ -88,7 +88,7 @@ def test_a_plot_is_saved_for_a_paper(page: Browser, saved: Callable[[str], bytes
     assert struct.unpack(">II", png[16:24]) == (2100, 1320)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.engines(long=("firefox", "webkit"))
 def test_a_plot_keeps_its_place_and_follows_the_theme(page: Browser) -> None:
     drawn(page)

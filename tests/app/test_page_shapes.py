@@ -29,7 +29,7 @@ def test_a_narrow_page_has_its_heads_on_pages_and_scrolls_no_table(page: Browser
         assert 1 <= page.js(shown) < 12
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.engines(long=("firefox", "webkit"))
 def test_theme_switches_and_is_remembered(page: Browser) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"

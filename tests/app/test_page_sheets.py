@@ -151,7 +151,7 @@ def test_the_numbers_of_a_plot_are_the_sheet_of_every_token(page: Browser, serve
         assert page.js(TABLE.replace("#view", plot)) == [written(sheet)]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_with_effects_their_columns_stand_beside_the_others(page: Browser, server: Server, demo: Scope) -> None:
     page.open(f"{server.address}/?view=layers&token=11")
     page.wait("document.querySelector('#glance td[data-id]')", 30)

@@ -93,7 +93,7 @@ def test_a_text_at_the_models_limit(page: Browser, ask: Ask) -> None:
     assert top - 1 <= one < low
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_on_a_slow_network_an_overtaken_request_is_given_up(page: Chromium, ask: Ask) -> None:
     held: list[Any] = []
     failed: list[str] = []
@@ -127,7 +127,7 @@ def test_a_second_tab_has_a_view_of_its_own(page: Chromium, server: Server, ask:
     other.page.close()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize("view", ["", "view=atlas&word=banana", "view=attention&head=3"])
 def test_it_prints_what_is_shown_and_nothing_that_can_be_pressed(
     page: Chromium, server: Server, view: str, tmp_path: Path
@@ -157,7 +157,7 @@ def test_with_reduced_motion_nothing_moves(page: Chromium) -> None:
     page.page.emulate_media(reduced_motion="no-preference")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_at_twice_the_size_everything_is_still_there(page: Browser, ask: Ask) -> None:
     page.resize(720, 450)  # 1440 × 900 at 200 %
     assert page.js("document.documentElement.scrollWidth <= innerWidth")
@@ -176,7 +176,7 @@ def test_at_twice_the_size_everything_is_still_there(page: Browser, ask: Ask) ->
         page.js(f"document.querySelector('#{sheet}').hidePopover()")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_other_colours_are_remembered(page: Browser) -> None:
     ink = "getComputedStyle(document.querySelector('.hs-key .hs-text .hs-sign')).color"
     first = page.js(ink)

@@ -59,7 +59,7 @@ def test_how_we_know_leads_to_the_matrix_and_the_chance(page: Browser, server: S
     assert page.js("document.querySelector('#verdict').childElementCount") == 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_is_no_output_has_no_verdict(page: Browser, server: Server) -> None:
     page.open(f"{server.address}/?vector=v")
     page.wait("document.querySelector('#neighbors td')", 30)

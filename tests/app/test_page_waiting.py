@@ -79,7 +79,7 @@ def test_a_stale_view_is_blank_and_can_be_stopped(
     assert page.errors == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_comes_soon_is_never_blank(page: Browser) -> None:
     page.js("new MutationObserver(() => { window.blank = true; }).observe(document.querySelector('#making'),"
             " { attributes: true }), 0")  # fmt: skip

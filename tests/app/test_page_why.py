@@ -76,7 +76,7 @@ def test_the_query_against_the_keys_is_what_the_head_looks_for(page: Browser, as
     assert page.js(LABELS.format(table="neighbors"))[0] == first
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize("metric", ["cosine", "dot"])
 def test_the_space_embedding_shows_both_ends(page: Browser, server: Server, ask: Ask, metric: str) -> None:
     page.open(f"{server.address}/?space=embedding&metric={metric}&token=3")

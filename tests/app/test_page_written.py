@@ -84,7 +84,7 @@ def test_the_arrow_keys_move_through_a_matrix_and_mark_the_other(view: Browser) 
     view.wait("document.querySelector('#tokens [aria-pressed=true]').dataset.position === '2'")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_tables_have_names_and_say_what_is_hidden(view: Browser) -> None:
     regions = view.js("[...document.querySelectorAll('#written [role=region]')].map((one) => one.ariaLabel)")
     assert len(set(regions)) == 3

@@ -23,11 +23,10 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def site(out: Path, run_notebooks: bool) -> Path:
     """The built site; a warning, such as a broken link, is an error."""
-    out = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "sphinx", "-W", "-q", "docs", str(out)]
+    without = [] if run_notebooks else ["-D", "nb_execution_mode=off"]
+    command = [sys.executable, "-m", "sphinx", "-W", "-q", *without, "docs", str(out)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     return out
@@ -57,9 +56,10 @@ ONE_OF_A_KIND = ("index.html", "findings.html", "gallery.html", "how-to/notebook
     "every",
     [pytest.param(False, marks=pytest.mark.slow, id="one of a kind"), pytest.param(True, marks=pytest.mark.long)],
 )
-def test_pages_open_ask_no_host_and_fit(alone: Chromium, site: Path, every: bool) -> None:
-    some = [site / name for name in ONE_OF_A_KIND]
-    pages = sorted(site.rglob("*.html"))
+def test_pages_open_ask_no_host_and_fit(alone: Chromium, tmp_path: Path, every: bool) -> None:
+    built = site(tmp_path / "site", run_notebooks=every)
+    some = [built / name for name in ONE_OF_A_KIND]
+    pages = sorted(built.rglob("*.html"))
     assert set(some) <= set(pages)
     if not every:
         first = {page.parent: page for page in reversed(pages)}  # of each folder
@@ -73,7 +73,7 @@ def test_pages_open_ask_no_host_and_fit(alone: Chromium, site: Path, every: bool
             alone.resize(width, 900)
             alone.page.emulate_media(color_scheme=scheme)
             alone.open(page.as_uri())
-            name = f"{page.relative_to(site)} at {width}"
+            name = f"{page.relative_to(built)} at {width}"
             wrong += [(name, error) for error in alone.errors]
             if not fits(alone):
                 wide.append(name)

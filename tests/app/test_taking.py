@@ -241,7 +241,7 @@ def test_what_a_view_has_not_is_refused(server: Server) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.engines(long=("webkit",))
+@pytest.mark.engines(long=("firefox", "webkit"))
 def test_the_one_file_opens_from_disk_with_the_network_off(
     browser: Browser, take: Any, ask: Ask, tmp_path: Path
 ) -> None:

@@ -73,6 +73,7 @@ def test_workers_that_are_free_do_what_comes_next_and_lost_ones_are_not_hired_ag
     assert clusters.all_gone()
 
 
+@pytest.mark.long
 def test_a_worker_whose_device_failed_ends_and_its_piece_goes_elsewhere(run, tmp_path):
     pool, _, done = run("device", 1)
     assert sorted(done) == list(PIECES)
@@ -115,6 +116,7 @@ def test_one_that_cannot_begin_is_told_and_the_others_do_all(run, tmp_path):
     assert loss.endswith("could not begin: there is no such model here.")
 
 
+@pytest.mark.long
 def test_where_none_can_begin_it_is_told_why(run):
     with pytest.raises(InputError, match=r"^there is no such model here\.$"):
         run("opening")

@@ -97,7 +97,7 @@ def test_a_closed_standard_input_is_nothing_too(scope, directory, tmp_path, monk
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_same_texts_mend_what_is_kept(scope, directory):
     damaged = bytearray(ONE)
     damaged[5] ^= 2
@@ -147,7 +147,7 @@ def test_a_directory_of_something_else_keeps_it(scope, tmp_path):
     assert left(tmp_path) == b"mine"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_files_beside_it_are_read_in_order(scope, tmp_path):
     path = written(tmp_path / "t.txt", sentences(4, seed=3))
     Survey.prepare(scope, [path, "-"], tmp_path / "s", SurveyOptions(), standard_input=io.BytesIO(ONE)).run()

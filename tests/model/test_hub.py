@@ -70,7 +70,7 @@ def test_a_model_that_has_only_a_pickle_is_told_how_to_convert_it(published, tmp
     assert "as a pickle (pytorch_model.bin)" in result.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_default_model_comes_from_the_hub_where_it_answers(tmp_path):
     roberta = zoo.save("roberta", tmp_path / "roberta")
     with hub.serving({"FacebookAI/roberta-base": roberta}) as (address, _):

@@ -125,7 +125,7 @@ def test_capacity_of_which_some_was_there(scope, corpus, workers, tmp_path, monk
         assert pq.read_table(tmp_path / "by" / "measured" / path.name).equals(pq.read_table(path))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_claims_under_both_arithmetics_of_which_some_were_there(address, scope, choice, corpus, tmp_path, capsys):
     whole = settle(scope, ClaimsAsked(texts=(corpus,)), tmp_path / "mine")
     assert {one.arithmetic for one in whole.findings if one.ruling != "not applicable"} == {"right", "published"}

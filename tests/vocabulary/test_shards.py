@@ -94,7 +94,7 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(cache, undisturbed):
     assert_same(values(cache), undisturbed)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_at_once_leave_one_table(cache, undisturbed):
     children = [begin(cache), begin(cache)]
     assert [child.wait() for child in children] == [0, 0]

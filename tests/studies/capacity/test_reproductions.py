@@ -276,7 +276,7 @@ def test_a_stream_is_asked_for_what_the_model_reads_and_what_it_predicts(name, a
     assert found.own_rank[0] == 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_own_ranks_are_those_of_the_journey(scope_of, texts, monkeypatch):
     monkeypatch.setattr(forgetting, "OCCURRENCES", 3)
     scope = scope_of("bert")

@@ -195,7 +195,7 @@ def test_what_a_layer_needs_is_where_the_loss_stays_small(scope_of, texts):
             assert within or one.condition.share < enough.condition.share
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["bert", "llama"])
 def test_a_linear_map_is_scikit_learn_s_ridge_on_the_fitted_texts(name, scope_of, texts):
     linear_model = pytest.importorskip("sklearn.linear_model")

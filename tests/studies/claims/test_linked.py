@@ -75,7 +75,7 @@ def test_few_groups_leave_it_open():
     assert claim([0.5] * 3, [0.5] * 4, groups=12) == "undetermined"
 
 
-@pytest.mark.simulation
+@pytest.mark.simulation(cases=1)
 @pytest.mark.parametrize("layers", [6, 12, 30])
 def test_where_nothing_is_linked_it_is_contradicted_in_at_most_a_twentieth_of_runs(layers):
     """Neighbouring layers go together, as they do in models; groups are uneven."""

@@ -107,7 +107,7 @@ def test_a_survey_of_another_model_is_refused(scope, corpus, tmp_path):
         settle(scope, ClaimsAsked(survey=survey), tmp_path / "out")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_directory_with_other_claims_is_refused(scope, corpus, whole):
     with pytest.raises(InputError, match="other claims"):
         settle(scope, ClaimsAsked(texts=(corpus,), seed=1), whole[1])

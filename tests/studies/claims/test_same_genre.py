@@ -88,6 +88,7 @@ def test_noise_is_not_contradicted_oftener_for_what_is_asked_of_the_same_genre()
     assert shares("S5", 100, text=0.1)["as it is", "contradicted"] > 0.8
 
 
+@pytest.mark.long
 def test_another_token_is_not_nearest_for_the_genre_alone():
     nothing, genre = shares("S6", 300), shares("S6", 300, genre=0.1)
     for found in (nothing, genre):
@@ -98,6 +99,7 @@ def test_another_token_is_not_nearest_for_the_genre_alone():
     assert shares("S6", 100, text=-0.1)["as it is", "contradicted"] > 0.9
 
 
+@pytest.mark.long
 def test_no_hierarchy_is_contradicted_for_the_genre_alone():
     nothing, genre = shares("S10", 100), shares("S10", 100, genre=0.5)
     for found in (nothing, genre):

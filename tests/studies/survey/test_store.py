@@ -53,7 +53,7 @@ def same(one: Path, other: Path) -> None:
     assert statistics(one).equals(statistics(other))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_interrupted_ten_times_it_ends_as_an_uninterrupted_one(scope, texts, whole, tmp_path):
     draw = random.Random(0)
     work, kept = 0, []

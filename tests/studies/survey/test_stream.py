@@ -78,7 +78,7 @@ def test_chance_is_the_same_question_asked_of_the_bank(scope_of, tmp_path):
     assert alone
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_nulls_that_leave_the_stream_as_it_is_do_not_measure_it(scope_of, tmp_path):
     path = written(tmp_path / "t.txt", TEXTS)
     directory = surveyed(scope_of("bert"), path, tmp_path / "s", ("labels", "uniform"), stream=True)

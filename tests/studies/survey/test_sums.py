@@ -69,7 +69,7 @@ def test_a_survey_of_before_has_the_same_figures_from_its_rows(survey, tmp_path)
     assert figures(mixed) == figures(survey)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_sums_of_another_formula_are_left_alone(survey, tmp_path, monkeypatch):
     other = shutil.copytree(survey, tmp_path / "other")
     monkeypatch.setattr(kept_sums, "FORMULA", 2)

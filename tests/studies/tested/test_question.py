@@ -58,7 +58,7 @@ def test_figures_that_are_not_what_was_written_are_refused(demo: Scope, tmp_path
             open_figures(copied)
 
 
-@pytest.mark.simulation
+@pytest.mark.long
 def test_the_script_makes_it_anew(demo: Scope, tmp_path: Path) -> None:
     subprocess.run([sys.executable, SCRIPT, tmp_path], check=True, timeout=1800)
     folder = folder_of(demo.card.weights_sha256)
