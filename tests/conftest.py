@@ -41,17 +41,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What is long: all but a few cases, spread over all, of a test that is marked `slow(cases=3)` or
     `simulation(cases=3)`; and architectures beyond the base, but where they are proved themselves.
     """
-    several: dict[str, list[pytest.Item]] = {}
+    several: dict[tuple[str, int], list[pytest.Item]] = {}
     for item in items:
         case = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         if case.get("name") in zoo.MORE and item.path.name not in ("test_zoo.py", "test_verify.py"):
             item.add_marker("long")
-        if any("cases" in mark.kwargs for mark in (*item.iter_markers("slow"), *item.iter_markers("simulation"))):
-            several.setdefault(item.nodeid.partition("[")[0], []).append(item)
-    for cases in several.values():
-        mark = cases[0].get_closest_marker("simulation") or cases[0].get_closest_marker("slow")
-        assert mark is not None
-        few = mark.kwargs["cases"]
+        if item.get_closest_marker("long") is None:  # those that are long anyway are none of the few
+            for mark in (*item.iter_markers("slow"), *item.iter_markers("simulation")):
+                if "cases" in mark.kwargs:
+                    several.setdefault((item.nodeid.partition("[")[0], mark.kwargs["cases"]), []).append(item)
+    for (_, few), cases in several.items():
         kept = {len(cases) * nth // few for nth in range(few)}
         for nth, item in enumerate(cases):
             if nth not in kept:

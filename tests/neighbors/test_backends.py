@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -218,20 +217,23 @@ def test_where_numba_does_not_load_torch_goes_on(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("stay", [0.0, 1.0, 3.0])
-def test_no_program_stays_for_the_compiler(stay: float, tmp_path: Path) -> None:
+@pytest.mark.slow(cases=3)
+@pytest.mark.parametrize(
+    ("stay", "cached"), [(0.6, True), (1.0, True), (3.0, False), (0.0, False), (1.0, False), (1.4, True)]
+)
+def test_no_program_stays_for_the_compiler_or_dies_of_it(stay: float, cached: bool, tmp_path: Path) -> None:
     pytest.importorskip("numba")
-    script = f"import time\nfrom headscope.neighbors import warm_up\nwarm_up()\ntime.sleep({stay})\nprint(time.time())"
+    script = f"import time\nfrom headscope.neighbors import warm_up\nwarm_up()\ntime.sleep({stay})\nprint('done')"
     done = subprocess.run(
         [sys.executable, "-c", script],
-        env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},  # an empty one: compiling takes many seconds
+        env=os.environ | ({} if cached else {"NUMBA_CACHE_DIR": str(tmp_path)}),
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
-    assert time.time() - float(done.stdout) < 5
-    assert done.stderr == ""
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+    # What takes most of the half minute was not waited for, or it would be kept.
+    assert not [path for path in tmp_path.rglob("*.nbc") if "scan_head" in path.name]
 
 
 def test_an_unknown_backend_is_named() -> None:

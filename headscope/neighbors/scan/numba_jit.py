@@ -1,4 +1,4 @@
-"""numba as this package uses it: a decorator, and the two instructions that numba has no word for."""
+"""numba as this package uses it: a decorator, where compiling may be ended, and two instructions it has no word for."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
