@@ -30,8 +30,10 @@ VIEWS = {
     "worked": ("teach=true&word=banana&layer=1&head=1", "#worked td"),
 }
 PATIENCE = 180_000  # milliseconds: t-SNE takes its time
-# A token in sight, so that the linked marks are in the picture.
-MARKED = "#neighbors td[data-label='flies']"
+# The token that is pointed at, so that the linked marks are in the picture.
+MARKED = "#tokens [data-position='2']"
+# What the first view says last, worked out while nobody clicks: what other texts have, and whether the head matters.
+LAST = ("half of other texts", "Without this head")
 
 
 def main() -> None:
@@ -63,6 +65,8 @@ def photograph(address: str) -> None:
                 size = {"width": width, "height": height}
                 page = browser.new_context(viewport=size, color_scheme=scheme).new_page()
                 page.goto(address)
+                for words in LAST:
+                    page.get_by_text(words).first.wait_for(timeout=PATIENCE)
                 page.hover(MARKED)
                 page.evaluate("scrollTo(0, 0)")
                 page.screenshot(path=IMAGES / f"page-{width}-{scheme}.png")
