@@ -39,12 +39,12 @@ def pytest_configure() -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What is long: all but a few cases, spread over all, of a test that is marked `slow(cases=3)` or
-    `simulation(cases=3)`; and architectures beyond the base, but where they are proved themselves.
+    `simulation(cases=3)`; and architectures beyond the base, but where their identities are proved.
     """
     several: dict[tuple[str, int], list[pytest.Item]] = {}
     for item in items:
         case = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-        if case.get("name") in zoo.MORE and item.path.name not in ("test_zoo.py", "test_verify.py"):
+        if case.get("name") in zoo.MORE and item.path.name != "test_verify.py":
             item.add_marker("long")
         if item.get_closest_marker("long") is None:  # those that are long anyway are none of the few
             for mark in (*item.iter_markers("slow"), *item.iter_markers("simulation")):

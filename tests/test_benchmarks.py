@@ -43,7 +43,7 @@ def test_the_end_of_a_made_survey_is_reached(monkeypatch):
     assert 0 < told["bytes of sums"] < told["bytes read"]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=2)
 @pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=[pytest.mark.long] * (name == "corpus")) for name in sorted(set(names()) - LEFT_OUT)],

@@ -21,11 +21,14 @@ PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
 TEMPLATE = "{% for message in messages %}{{ message.role }} : {{ message.content }} . {% endfor %}"
 LINES = ["Time flies like an arrow.", "Fruit flies like a banana.", "", "The bank lent me money."]
 COMMANDS: dict[str, click.Command] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-SLOW = {"figure", "one-head"}  # they draw, and survey
+DEAR = {"figure": "long", "one-head": "slow"}  # they draw, and survey
 RUN = {"look", "map", "models", "report", "survey"}  # a page is served until it is ended; its line is read alone
 
 
-SHOWN = [pytest.param(page, marks=[pytest.mark.slow] * (page.stem in SLOW), id=page.stem) for page in PAGES]
+SHOWN = [
+    pytest.param(page, marks=[getattr(pytest.mark, DEAR[page.stem])] if page.stem in DEAR else [], id=page.stem)
+    for page in PAGES
+]
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -73,7 +76,7 @@ def test_there_are_ten_with_the_cluster_each_of_one_screen():
         assert len(page.read_text("utf-8").split()) < 460, page.name
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=3)
 @pytest.mark.parametrize("page", SHOWN)
 def test_their_python_runs_from_top_to_bottom(page, there, capsys):
     names: dict[str, object] = {}

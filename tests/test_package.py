@@ -109,7 +109,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_look_runs_from_the_wheel_in_an_empty_folder(installed: list[str], empty: Path) -> None:
     command = [*installed, "look", "--model", "demo", "--token", "banana", "--layer", "1", "-k", "1"]
     said = subprocess.run(command, check=True, capture_output=True, text=True, cwd=empty).stdout

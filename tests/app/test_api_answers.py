@@ -177,7 +177,7 @@ def test_a_model_without_position_embeddings_says_so(tiny: TestClient) -> None:
     assert any("adds no position embedding" in note for note in answer["notes"])
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=3)
 @pytest.mark.parametrize(
     ("path", "question", "sheets"),
     [

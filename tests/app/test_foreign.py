@@ -41,7 +41,7 @@ def routes(demo: Scope) -> list[tuple[str, str]]:
     return [*found, ("GET", f"{PREFIX}/openapi.json"), ("HEAD", f"{PREFIX}/health"), ("OPTIONS", f"{PREFIX}/read")]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=2)
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "", "SAME-ORIGIN", "same-origin, cross-site"])
 def test_every_route_of_the_api_is_closed_to_other_sites(demo: Scope, asked: Callable[..., int], site: str) -> None:
     for method, path in routes(demo):

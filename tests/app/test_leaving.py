@@ -123,7 +123,7 @@ def free(server: Server) -> None:
     assert ask(server, "attention", weigh="weights").status_code == 200
 
 
-@pytest.mark.slow(cases=4)
+@pytest.mark.slow(cases=2)
 @pytest.mark.parametrize("route", QUESTIONS)
 def test_work_ends_with_the_visitor_at_the_next_step(
     route: str, server: Server, undisturbed: Server, gate: Gate
@@ -285,7 +285,7 @@ def test_tokens_are_read_alone_while_one_waits_and_whole_shards_stay(
     assert [[one["id"] for one in head["neighbors"]] for head in answer["heads"]] == near.ids.tolist()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("limits", [Limits(patience=0.5)])
 def test_who_is_not_heard_of_counts_as_gone(server: Server, gate: Gate) -> None:
     gate.close(after=10)

@@ -120,7 +120,7 @@ def test_every_view_is_alive(browser: Browser, demo: Scope, tmp_path: Path, view
     assert not browser.errors
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize("view", ["journey", "map"])
 def test_plots_are_drawn_by_the_library_that_the_file_brings(
     browser: Browser, demo: Scope, tmp_path: Path, view: str

@@ -71,7 +71,8 @@ def operations(server: Server) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "route", [pytest.param(route, marks=[pytest.mark.slow] * (route not in ("nearest", "health"))) for route in ROUTES]
+    "route",
+    [pytest.param(route, marks=[pytest.mark.slow(cases=8)] * (route not in ("nearest", "health"))) for route in ROUTES],
 )
 def test_answers_are_as_described(server: Server, operations: dict[str, Any], route: str) -> None:
     from schemathesis import checks

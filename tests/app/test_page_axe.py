@@ -66,9 +66,7 @@ def serious(page: Chromium, options: dict[str, object] | None = None) -> dict[st
             pytest.param(view, marks=pytest.mark.slow)
             for view in (
                 "layer=2&hubs=true",
-                "layer=2&head=1&why=1.1000&space=embedding",
                 "view=atlas",
-                "view=attention&layer=2&head=3",
                 "view=map&layer=1&head=2&method=pca",
             )
         ),
@@ -76,6 +74,8 @@ def serious(page: Chromium, options: dict[str, object] | None = None) -> dict[st
             pytest.param(view, marks=pytest.mark.long)
             for view in (
                 "layer=2&compare=reference",
+                "layer=2&head=1&why=1.1000&space=embedding",
+                "view=attention&layer=2&head=3",
                 "layer=1&teach=true",
                 "view=written&layer=2",
                 "view=journey",

@@ -61,7 +61,7 @@ def test_whether_the_head_matters_is_worked_out_once_nobody_clicks(page: Browser
     page.wait(f"document.querySelector('.effect').textContent === {json.dumps(says[3])}")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_takes_long_is_asked_for(fresh: Callable[..., Chromium], server: Server) -> None:
     page = fresh()
     page.open(f"{server.address}/?{'text=' + '+'.join(['word'] * 100)}")

@@ -17,7 +17,7 @@ with_a_focused_window = pytest.mark.engines("chromium", "webkit")
 
 
 @pytest.mark.slow
-@pytest.mark.engines(long=("firefox",))
+@pytest.mark.engines(long=("firefox", "webkit"))
 def test_the_verdict_and_the_cards_stand_above_the_fold_whole(page: Browser) -> None:
     for whole in ("#verdict", "#cards"):
         bottom = page.js(f"document.querySelector('{whole}').getBoundingClientRect().bottom")
@@ -28,7 +28,7 @@ def test_the_verdict_and_the_cards_stand_above_the_fold_whole(page: Browser) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.engines
+@pytest.mark.engines(long=("firefox", "webkit"))
 @pytest.mark.parametrize("width", [1440, 390])
 def test_text_and_tokens_stay_in_view_and_hide_nothing_that_has_the_focus(page: Browser, width: int) -> None:
     page.resize(width, 844)

@@ -103,7 +103,7 @@ def test_every_plot_has_a_name_and_its_numbers_as_a_table(journey: Browser, ask:
     assert "4 an function" in text(journey, "#plot-own-cosine tbody tr:nth-child(5) th")
 
 
-@pytest.mark.slow(cases=1)
+@pytest.mark.long
 @pytest.mark.parametrize(
     "measure", ["own_rank", *(pytest.param(name, marks=pytest.mark.slow) for name in ("own_cosine", "norm"))]
 )

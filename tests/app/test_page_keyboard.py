@@ -58,7 +58,7 @@ def test_a_reading_from_text_to_table_without_the_pointer(page: Browser, ask: As
     assert chosen(page)["layer"] == "2"
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @with_a_focused_window
 def test_arrows_move_through_the_cells_and_mark_their_token(page: Browser) -> None:
     _tab_to(page, "e.matches('#neighbors td')")

@@ -71,7 +71,7 @@ def ended(server: Server, gate: Gate) -> bool:
     return gate.steps == held
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_another_view_gives_up_what_the_one_before_asked_for(page: Browser, server: Server, gate: Gate) -> None:
     whole(page, server)
     gate.close(after=1)

@@ -193,7 +193,7 @@ def collide(page: Browser) -> list[tuple[list[float], list[float]]]:
     ]
 
 
-@pytest.mark.slow(cases=1)
+@pytest.mark.long
 @pytest.mark.parametrize("width", [1440, pytest.param(390, marks=pytest.mark.slow)])
 def test_labels_do_not_collide_and_a_closer_look_has_others(
     page: Browser, server: Server, ask: Callable[..., Any], width: int

@@ -106,7 +106,7 @@ def followed(browser: Browser, server: Server) -> None:
     assert "This link asks to open gpt2." in text(browser, "#asked")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.engines(long=("firefox", "webkit"))
 def test_a_link_opens_nothing_where_its_reader_stays(browser: Browser, many: Any) -> None:
     server, opened, _ = many

@@ -62,7 +62,7 @@ class TestGiven:
         near = reading.nearest(1)
         assert [[one["id"] for one in head["neighbors"]] for head in answer["heads"]] == near.ids.tolist()
 
-    @pytest.mark.slow
+    @pytest.mark.slow(cases=1)
     def test_an_address_gives_files_of_it_and_the_program_that_reads_it(
         self, client: TestClient, llama: Scope, query: str, given: Any
     ) -> None:

@@ -130,7 +130,7 @@ def written(sheet: Sheet) -> dict[str, Any]:
     }
 
 
-@pytest.mark.slow(cases=3)
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_cell_is_the_sheets(page: Browser, server: Server, demo: Scope, view: str) -> None:
     address, there, sheets = VIEWS[view]

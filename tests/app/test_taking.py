@@ -188,7 +188,7 @@ def test_the_figure_is_an_svg_with_the_views_words(take: Any, ask: Ask) -> None:
     assert not [element for element in drawn.iter() if element.tag.endswith("image")]
 
 
-@pytest.mark.slow(cases=4)
+@pytest.mark.slow(cases=2)
 @pytest.mark.parametrize("query", VIEWS.values(), ids=VIEWS)
 def test_the_program_prints_the_views_numbers(
     take: Any, ask: Ask, demo: Scope, query: str, monkeypatch: Any, tmp_path: Path

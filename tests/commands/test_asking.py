@@ -109,7 +109,7 @@ def test_a_shell_is_told_what_goes_on(run, monkeypatch, typed, offered):
     assert (code, out.decode().split(), err) == (0, [offered], b"")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=12)
 @pytest.mark.parametrize(("command", "name"), OPTIONS)
 def test_a_value_that_is_none_is_refused_with_those_that_are_open(run, tmp_path, monkeypatch, command, name):
     monkeypatch.chdir(tmp_path)

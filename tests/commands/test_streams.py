@@ -87,7 +87,7 @@ def test_json_and_csv_are_the_same_utf_8_whatever_the_encoding(run, model, view,
         assert len(list(csv.reader(io.StringIO(out.decode(), newline="")))) > 1
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=9)
 @pytest.mark.usefixtures("shared")
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("form", ["", "--json", "--csv"])

@@ -51,7 +51,7 @@ def test_where_there_are_no_control_groups_there_is_no_quota(tmp_path: Path) -> 
     assert quota(tmp_path / "nowhere", tmp_path) is None
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("taskset") is None, reason="needs taskset")
 def test_a_process_bound_to_one_core_uses_one() -> None:
     core = min(os.sched_getaffinity(0))

@@ -60,6 +60,7 @@ def test_every_piece_is_done_once_by_workers_that_are_gone_then(run, tmp_path):
     assert not pool.losses
 
 
+@pytest.mark.long
 def test_workers_that_are_free_do_what_comes_next_and_lost_ones_are_not_hired_again(cluster, tmp_path):
     staff, alive = Staff(cluster, Share(1, 0)), set()
     for name, fails in (("first", ""), ("second", "poison"), ("third", "")):
@@ -109,6 +110,7 @@ def test_a_sentence_of_headscopes_own_ends_the_run(run):
         run("sentence")
 
 
+@pytest.mark.long
 def test_one_that_cannot_begin_is_told_and_the_others_do_all(run, tmp_path):
     pool, _, done = run("opening", 1)
     assert sorted(done) == list(PIECES)

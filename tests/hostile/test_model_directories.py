@@ -222,7 +222,7 @@ def tried(root: Path, _cache_of_its_own: Path) -> Iterator[Apart]:
 
 @pytest.mark.parametrize(
     "count",
-    [pytest.param(60, marks=pytest.mark.slow), pytest.param(500, marks=pytest.mark.long)],
+    [pytest.param(20, marks=pytest.mark.slow), pytest.param(500, marks=pytest.mark.long)],
 )
 def test_every_directory_opens_right_or_is_refused_in_a_sentence(root: Path, tried: Apart, count: int) -> None:
     inside = {

@@ -62,7 +62,7 @@ def test_a_hang_is_seen_and_so_is_work_without_end() -> None:
         sum(range(10**7))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_memory_without_end_is_seen() -> None:
     with pytest.raises(AssertionError, match="grew by"), laws.in_memory(50):
         peak = len(bytearray(laws._resident() + 2**28))

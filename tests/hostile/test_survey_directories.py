@@ -250,7 +250,7 @@ def tried(scope_of: Callable[[str], Scope], root: Path, _cache_of_its_own: Path)
 
 @pytest.mark.parametrize(
     "count",
-    [pytest.param(8, marks=pytest.mark.slow), pytest.param(500, marks=pytest.mark.long)],
+    [pytest.param(4, marks=pytest.mark.slow), pytest.param(500, marks=pytest.mark.long)],
 )
 def test_every_directory_is_read_as_it_was_written_or_refused_in_a_sentence(
     root: Path, tried: Apart, count: int

@@ -52,7 +52,7 @@ def test_two_heads_of_five_standard_errors_are_found_among_384():
     assert (share >= 0.8 - 0.016).all()  # less a Monte Carlo standard error
 
 
-@pytest.mark.simulation(cases=2)
+@pytest.mark.simulation(cases=1)
 @pytest.mark.parametrize("groups", [30, 100])
 @pytest.mark.parametrize("layers", [6, 12, 30])
 def test_two_null_statistics_of_every_layer_are_rarely_taken_for_a_link(layers, groups):

@@ -47,7 +47,7 @@ def matrices(model, layer):
     return {name: p for name, p in blocks[layer].named_parameters() if p.dim() == 2}
 
 
-@pytest.mark.slow(cases=1)
+@pytest.mark.long
 def test_a_write_through_data_to_any_matrix_is_followed(opened):
     model, tokenizer, scope = opened
     for name, matrix in matrices(model, 1).items():

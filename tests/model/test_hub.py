@@ -51,7 +51,7 @@ def test_a_model_is_fetched_once_and_opened_from_the_cache_afterwards(published,
     assert torch.equal(ids, near.ids)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_model_that_the_hub_does_not_have_is_told(tmp_path):
     with hub.serving({}) as (address, _):
         result = look(address, tmp_path / "cache", "--model", NAME)

@@ -47,7 +47,7 @@ def words(count, tokenizer):
     raise AssertionError(count)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=12)
 def test_a_token_is_its_own_encoding_with_padding_written_in_the_text(name, scope):
     pad = zoo.ZOO[name][0]().pad_token
     reading = scope.read(f"Time flies {pad} like an {pad}{pad} arrow.")

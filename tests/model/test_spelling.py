@@ -80,7 +80,7 @@ def test_a_tokenizer_in_python_whose_tokens_are_bytes(tokenizer):
     assert [names[t.id].sort for t in tokens] == ["word", "word", "byte", "byte", "word", *["byte"] * 4]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_tokenizer_whose_tokens_are_code_points():
     names = TokenNames(CanineTokenizer(), 2**16)
     assert [(names[id].label, names[id].sort) for id in (ord("ï"), ord("α"), 0x202E, 0xE000)] == [

@@ -217,7 +217,7 @@ def test_where_numba_does_not_load_torch_goes_on(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.slow(cases=3)
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize(
     ("stay", "cached"), [(0.6, True), (1.0, True), (3.0, False), (0.0, False), (1.0, False), (1.4, True)]
 )

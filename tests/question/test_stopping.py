@@ -93,7 +93,7 @@ def as_it_is(model: PreTrainedModel) -> list[Any]:
     ]
 
 
-@pytest.mark.slow(cases=5)
+@pytest.mark.slow(cases=2)
 @pytest.mark.parametrize(("name", "work"), CASES)
 def test_however_often_it_is_stopped_it_comes_to_the_same(
     name: str, work: str, cache: Path, monkeypatch: pytest.MonkeyPatch

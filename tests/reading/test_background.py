@@ -134,7 +134,7 @@ def test_without_a_bank_it_is_the_projects_sentences_under_the_readings_mask(sco
     assert torch.equal(found.scores, reading.background(near, scope.bank(mask="causal")).scores)
 
 
-@pytest.mark.slow(cases=3)
+@pytest.mark.slow(cases=2)
 @pytest.mark.parametrize("space", ["output", "key", "embedding", "unembedding"])
 @pytest.mark.parametrize("name", ["gpt2", "llama"])
 def test_every_space_has_a_background(scope, space):

@@ -81,7 +81,7 @@ def test_hostile_labels_are_inert():
     assert {element.tag for element in drawn.iter()} <= {SVG + tag for tag in ("svg", "title", "rect", "path", "text")}
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize("sheet", [sheets.plain, sheets.heat, sheets.hostile])
 def test_pdf_and_png_are_the_same_figure_every_time(sheet):
     pytest.importorskip("matplotlib")

@@ -84,7 +84,7 @@ def test_recovery(scope, workers):
     assert ticks == [(done, maps) for done in range(1, maps + 1)]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_lens_by_the_command_of_which_there_is_room_for_two_of_three(address, choice, corpus, tmp_path, capsys):
     def lens(name, *options):
         file = tmp_path / name

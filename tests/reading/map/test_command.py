@@ -15,7 +15,7 @@ def run(*arguments: str) -> int:
     return int(leave.value.code or 0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_map_of_two_texts_is_drawn(demo, tmp_path, capsys):
     file = tmp_path / "map.svg"
     texts = ("I sat by the bank.", "--with", "The bank lent me money.")
@@ -29,7 +29,7 @@ def test_a_map_of_two_texts_is_drawn(demo, tmp_path, capsys):
     assert "outputs z of text 2" in file.read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_its_numbers_are_those_of_the_library(demo, tmp_path):
     file = tmp_path / "map.json"
     choices = ("--layer", "3", "--head", "5", "--method", "tsne", "--size", "200", "--metric", "euclidean", "--at", "2")

@@ -174,7 +174,7 @@ def test_a_model_that_reads_no_masked_tokens_has_joined_texts_alone_and_says_so(
     assert found.to_dict()["reproductions"]["inputs"]["masked"] is False
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_was_measured_of_joined_texts_is_kept(scope_of, texts, tmp_path, monkeypatch):
     options = CapacityOptions(parts=("reproductions",))
     before = Run.prepare(scope_of("bert"), [texts], options, tmp_path / "out").run().reproductions

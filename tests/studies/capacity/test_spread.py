@@ -201,7 +201,7 @@ def tell(what: str, whole: tuple[float, int], found: tuple[Array, Array, Array, 
         print(f"\n{what}, {name}: {of_all:.1f}, mean {mean:.1f}, {covers}", end="")
 
 
-@pytest.mark.slow(cases=4)
+@pytest.mark.slow(cases=2)
 @pytest.mark.parametrize("uneven", [0.0, 0.4])
 @pytest.mark.parametrize("power", [0.5, 1.0])
 @pytest.mark.parametrize("width", [12, 72])

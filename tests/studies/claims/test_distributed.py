@@ -73,7 +73,7 @@ def test_of_many_maps_one_at_two_standard_errors_below_the_margin_contradicts_no
     assert ruled(*rows, alone, error=0.01) == "undetermined"
 
 
-@pytest.mark.simulation(cases=1)
+@pytest.mark.long
 @pytest.mark.parametrize("layers", [6, 12])
 def test_maps_that_all_recover_a_little_more_than_the_margin_are_wrongly_denied_in_a_twentieth_of_runs(layers):
     """All true values lie just above the margin: every contradiction is wrong. Neighbouring maps go together."""

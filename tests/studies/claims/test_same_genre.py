@@ -79,6 +79,7 @@ def at_most(share: float, runs: int) -> float:
     return share + 3 * np.sqrt(share * (1 - share) / runs)
 
 
+@pytest.mark.long
 def test_noise_is_not_contradicted_oftener_for_what_is_asked_of_the_same_genre():
     found = shares("S5", 300)
     assert found["as it is", "contradicted"] <= at_most(0.05, 300) < found["uncorrected", "contradicted"]

@@ -63,7 +63,7 @@ def write(path, kind):
     return path
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=2)
 @pytest.mark.parametrize("kind", ["txt", "jsonl", "csv", "parquet", "conllu"])
 def test_every_format_gives_the_same_figures(run, plain, tmp_path, kind):
     code, out, err = run(write(tmp_path / f"t.{kind}", kind), "-o", tmp_path / "s")

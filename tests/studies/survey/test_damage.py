@@ -60,7 +60,7 @@ def copy(finished, tmp_path) -> Path:
     return tmp_path / "s"
 
 
-@pytest.mark.slow(cases=1)
+@pytest.mark.long
 @pytest.mark.parametrize("examples", [12, pytest.param(60, marks=pytest.mark.slow)])
 def test_a_flipped_bit_or_an_end_cut_off_is_noticed_or_changes_no_figure(finished, whole, examples):
     @settings(max_examples=examples, deadline=None)
@@ -167,7 +167,7 @@ IN_SHORT = [exchange, cut, gone, bit_in_the_null]
 BESIDES = [pytest.param(spoil, marks=pytest.mark.slow) for spoil in SPOILED if spoil not in IN_SHORT]
 
 
-@pytest.mark.slow(cases=3)
+@pytest.mark.slow(cases=2)
 @pytest.mark.parametrize("spoil", [*IN_SHORT, *BESIDES])
 def test_a_damaged_shard_is_named_and_measured_again(finished, whole, scope, copy, spoil):
     spoil(copy)

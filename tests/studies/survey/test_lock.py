@@ -55,7 +55,7 @@ def at_work(path, tmp_path):
     child.wait()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_shard_is_left_to_who_measures_it_until_that_one_ends(at_work, scope_of, path, tmp_path):
     scope, directory = scope_of("bert"), tmp_path / "s"
     (begun,) = (directory / ".at-work").glob("*/.unfinished-*")

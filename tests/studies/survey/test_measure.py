@@ -20,7 +20,7 @@ TEXTS = sentences(6)
 
 
 # Closed form, grouped heads with RoPE, and a model whose encodings the oracle makes at every position.
-@pytest.mark.slow(cases=3)
+@pytest.mark.slow(cases=2)
 @pytest.mark.parametrize(
     ("spaces", "name"),
     [

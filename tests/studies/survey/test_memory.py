@@ -112,7 +112,7 @@ def test_the_statistics_of_more_shards_take_no_more_memory(survey, tmp_path, mon
         assert more_shards - fewer_shards < A_TEXT * more + A_SHARD * 30 + fewer_shards // 50
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_one_shard_is_held_at_a_time(scope_of, tmp_path, monkeypatch):
     path = written(tmp_path / "t.txt", sentences(160, seed=2, least=6, most=6))
     survey = Survey.prepare(scope_of("bert"), [path], tmp_path / "s", SurveyOptions(shard_positions=60, stream=True))

@@ -77,6 +77,7 @@ def test_parts_with_texts_from_the_store_need_no_model_to_be_finished(scope_of, 
     same(address, surveyed(scope, path, tmp_path / "whole", **SHARDS))
 
 
+@pytest.mark.long
 def test_two_parts_at_once_of_which_one_is_killed_and_begun_again(path, tmp_path, address):
     model = zoo.save("bert", tmp_path / "model")
 

@@ -86,7 +86,7 @@ def test_a_worker_killed_a_machine_gone_and_another_come_change_no_bit(name, mod
     assert clusters.all_gone()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_workers_that_take_every_core_do_not_hang_and_fewer_than_were_asked_for_do_it_all(model, path, whole, tmp_path):
     pytest.importorskip("ray", reason="Ray is not installed (extra: ray)")
     directory = tmp_path / "s"

@@ -73,7 +73,7 @@ def test_a_text_that_no_model_reads_is_left_out_before_it_is_tokenised(tmp_path,
     assert csv.field_size_limit() == before  # the limit is everybody's
 
 
-@pytest.mark.slow
+@pytest.mark.slow(cases=1)
 @pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a.conllu"])
 def test_a_line_without_end_is_not_held(tmp_path, name):
     with (tmp_path / name).open("wb") as file:

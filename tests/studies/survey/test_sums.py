@@ -81,7 +81,7 @@ def test_sums_of_another_formula_are_left_alone(survey, tmp_path, monkeypatch):
     assert figures(other) == figures(survey)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_figures_do_not_hang_on_how_many_pieces_are_held_at_a_time(survey, tmp_path, monkeypatch):
     other = shutil.copytree(survey, tmp_path / "other")
     monkeypatch.setattr(gathered, "HELD", 1)
