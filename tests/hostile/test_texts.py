@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from headscope import Scope
 from headscope.errors import HeadscopeError
+from headscope.keep.cache import cache_directory
 from tests.hostile import laws
 
 MODELS = ("bert", "roberta", "llama", "mpnet")
@@ -66,7 +67,7 @@ def test_every_text_is_read_right_or_refused_in_a_sentence(
             own = reading.nearest(last, layer=0, vector="v", metric="euclidean", k=1)
             assert float(own.own_distance.max()) <= 1e-4 * float(reading.v[0, last].norm(dim=-1).max())
 
-    with laws.in_memory(), laws.nothing_run():
+    with laws.in_memory(), laws.nothing_run(cache_directory()):
         every()
 
 
