@@ -36,7 +36,7 @@ VIEWS = {
     "atlas": ("view=atlas&word=banana&layer=2&head=7", "#atlas [data-sheet=kinds] .hs-beside"),
     "attention": ("view=attention&word=banana&layer=2&head=7", "#pattern td"),
     "written": ("view=written&word=banana&layer=2&head=8", "#written td"),
-    "journey": ("view=journey&word=banana", "[data-drawn]"),
+    "journey": ("view=journey&word=banana", "#mixing .plot"),
     "layers": ("view=layers&word=banana&layer=1&head=1", "#glance td[data-id]"),
     "map": ("view=map&word=banana&layer=1&head=1&method=pca", "[data-drawn]"),
     "survey": ("view=survey", "#survey .plot svg"),
@@ -51,6 +51,7 @@ SIZES = {
 }
 SCHEMES = ("light", "dark")
 QUIET = "!document.querySelector('[data-busy], #verdict[aria-busy]') && document.querySelector('#making').hidden"
+HIGH = "Math.max(document.documentElement.scrollHeight, innerHeight)"
 SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 # What is cut off where it stands: words, not what scrolls inside a box made for it.
 CUT = """[...document.querySelectorAll('#view :is(td, th, p, h2, summary, button, caption), .top *, #bar *')]
@@ -62,8 +63,10 @@ SEEN = """async () => {
     plot.scrollIntoView();
     await new Promise((later) => setTimeout(later, 400));
   }
-  scrollTo(0, 0);
+  scrollTo({ top: 0, behavior: 'instant' });
 }"""
+# In a picture of a whole page what stays in view would cover what is below it.
+UNSTUCK = ".bar, .readout, .side { position: static !important; }"
 # From the click to the frame after the one that painted what it asked for.
 EFFECT = """([selector, marked]) => new Promise((done, fail) => {
   setTimeout(() => fail(new Error('no effect within 60 s')), 60000);
@@ -159,7 +162,9 @@ def looks(walk: Walk, only: set[str]) -> None:
                         continue
                     page.evaluate(SEEN)  # a plot is drawn when it is seen
                     picture = walk.folder / f"{view}-{size}-{scheme}.png"
-                    page.screenshot(path=picture, full_page=True, animations="disabled")
+                    page.set_viewport_size({"width": SIZES[size][0], "height": page.evaluate(HIGH)})
+                    page.screenshot(path=picture, animations="disabled", style=UNSTUCK)
+                    page.set_viewport_size(dict(zip(("width", "height"), SIZES[size], strict=False)))
                     sideways, cut = page.evaluate(SIDEWAYS), page.evaluate(CUT)
                     found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
                     axe = [one["id"] for one in found if one["impact"] in ("serious", "critical")]
@@ -329,7 +334,7 @@ def _untested(place: Path) -> str:
 
     from headscope import Scope
 
-    tokenizer = Scope.from_pretrained("demo").tokenizer
+    tokenizer = Scope.from_pretrained("demo").bench.opened.names.tokenizer
     torch.manual_seed(0)
     sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
     config = BertConfig(vocab_size=len(tokenizer), **sizes)

@@ -121,6 +121,23 @@ def test_who_moves_through_the_grid_stays_where_he_is_when_chance_comes(page: Ch
 
 
 @pytest.mark.slow
+def test_who_goes_back_to_another_layer_or_head_stays_in_the_grid(page: Browser) -> None:
+    opened(page)
+    for name, value in (("layer", 2), ("head", 3)):
+        choose(page, name, value)
+        page.wait(f"location.search.includes('{name}={value}')")
+    current = "document.querySelector('#atlas [aria-current]')"
+    page.wait(f"""{current}?.matches('[data-layer="2"][data-head="3"]')""")
+    page.js("document.querySelector('#atlas tbody button').focus()")
+    page.press("ArrowDown", "ArrowRight")
+    for layer in (2, 0):
+        page.go(-1)
+        page.wait(f"!{current} && document.querySelector('[name=layer]:checked').value === '{layer}'")
+        page.wait("!document.querySelector('#status').textContent")
+        assert page.js("[document.activeElement.dataset.layer, document.activeElement.dataset.head]") == ["1", "1"]
+
+
+@pytest.mark.slow
 def test_arrows_move_through_the_grid(page: Browser) -> None:
     opened(page)
     page.js("document.querySelector('#atlas tbody button').focus()")

@@ -44,6 +44,7 @@ def visit(audited: Chromium, width: int, scheme: str) -> Visit:
         audited.page.emulate_media(color_scheme=scheme)
         audited.open(address)
         audited.wait("document.querySelector('#view .figure td, #plot-map')", 60)
+        audited.wait("!document.querySelector('#status').textContent", 60)  # what is asked later is there too
         audited.wait(DRAWN)
         return audited
 
@@ -130,6 +131,15 @@ def with_survey(demo: Scope, few_sentences: Path) -> Iterator[Server]:
 
 
 @pytest.mark.slow(cases=1)
-@pytest.mark.parametrize("view", ["layer=2", "layer=2&compare=reference", "view=survey"])
+@pytest.mark.parametrize("view", ["layer=2", "layer=2&compare=reference", "layer=2&hubs=true", "view=survey"])
 def test_beside_a_survey(visit: Visit, with_survey: Server, view: str) -> None:
     assert serious(visit(f"{with_survey.address}/?{view}")) == {}
+
+
+@pytest.mark.slow(cases=1)
+@pytest.mark.parametrize("view", ["layer=2", "layer=2&compare=reference", "layer=2&hubs=true"])
+def test_a_surveys_rows_are_read_on_the_deepest_shade(visit: Visit, with_survey: Server, view: str) -> None:
+    page = visit(f"{with_survey.address}/?{view}")
+    cells = "document.querySelectorAll('#neighbors .usually td')"
+    assert page.js(f"[...{cells}].map((cell) => cell.className = 'hs-10').length") >= 12
+    assert serious(page, {"runOnly": ["color-contrast"]}) == {}

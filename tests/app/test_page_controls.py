@@ -111,6 +111,8 @@ def test_what_has_no_effect_is_not_shown(page: Browser) -> None:
     choose(page, "vector", "z")
     choose(page, "compare", "causal")
     page.wait(f"!({here})('hubs') && ({here})('teach')")
+    choose(page, "view", "journey")  # of all layers
+    page.wait(f"!({here})('layer') && !({here})('head') && ({here})('mask')")
     choose(page, "view", "survey")
     page.wait(f"!({here})('layer') && !({here})('space')")
     assert page.js("[...document.querySelectorAll('#side > h2')].some((e) => e.checkVisibility())") is False

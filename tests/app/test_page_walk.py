@@ -16,6 +16,11 @@ THERE = {
     "layers": "document.querySelector('#glance td')",
     "map": "document.querySelector('#plot-map .main-svg')",
 }
+# Titles of rows that run out of their cell, into its numbers or cut off.
+RUN_OUT = (
+    "[...document.querySelectorAll('#view :is(.within, .stages) tbody th')]"
+    ".filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.textContent)"
+)
 
 
 @pytest.mark.slow
@@ -32,6 +37,7 @@ def test_every_view_is_there_and_is_found_again(page: Browser, width: int) -> No
         page.wait(there, 20)
         page.wait("!document.querySelector('[data-busy]') && document.querySelector('#making').hidden", 20)
         assert page.js("document.documentElement.scrollWidth <= innerWidth"), view
+        assert page.js(RUN_OUT) == [], view
         titles[view] = text(page, "#title")
     assert len(set(titles.values())) == len(THERE)
     for view in reversed(list(THERE)[:-1]):
