@@ -70,6 +70,14 @@ def drawn(found: Any) -> list[tuple[float, float]]:
 
 
 @pytest.mark.slow
+def test_a_map_is_one_whether_its_reference_is_named_or_meant(client: TestClient) -> None:
+    of_layer, meant, of_input = (asked(client, **PCA | {"reference": one})["key"] for one in ("layer", None, "input"))
+    assert meant == of_layer != of_input
+    view = "view=map&layer=1&head=2&method=pca&size=100"  # as the page's address has it, which names no default
+    assert client.post(f"{API}/take?{view}").status_code == 200
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["pca", "tsne"])
 def test_a_map_is_the_librarys(client: TestClient, own: Scope, method: str) -> None:
     question = PCA | {"method": method, "perplexity": 10.0, "seed": 3}

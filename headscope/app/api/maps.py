@@ -11,6 +11,7 @@ from headscope.app.api.answers import Json, KeyedMapRecord, as_json
 from headscope.app.api.asks import MapAsk
 from headscope.app.api.desk import Desk
 from headscope.errors import InputError
+from headscope.question.choices import resolved
 from headscope.reading.map import Map
 from headscope.reading.reading import Reading
 from headscope.show.html import tables
@@ -63,5 +64,6 @@ async def at_hand(desk: Desk, ask: MapAsk) -> Map:
 
 
 def _key_of(desk: Desk, ask: MapAsk) -> str:
-    """A short name for a question about a map."""
-    return hashlib.sha256(desk.asked(ask)[1].model_dump_json().encode()).hexdigest()[:24]
+    """A short name for a question about a map, the same whether its reference is named or meant."""
+    meant = desk.asked(ask)[1].model_copy(update={"reference": resolved(ask.space, ask.reference)})
+    return hashlib.sha256(meant.model_dump_json().encode()).hexdigest()[:24]
