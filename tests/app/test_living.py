@@ -73,6 +73,20 @@ def test_layer_head_and_token_switch_without_a_request(browser: Browser, file: P
 
 
 @pytest.mark.slow
+def test_at_1440_pixels_no_word_runs_into_its_number(browser: Browser, file: Path) -> None:
+    browser.open(file.as_uri())
+    browser.click("[data-position='11'].token")
+    drawn(browser, "11.0.")
+    run_in = (
+        "[...document.querySelectorAll('#parts tbody td')].filter((cell) => cell.querySelector('.hs-num')"
+        " && cell.querySelector('.hs-label').getBoundingClientRect().right"
+        " > cell.querySelector('.hs-num').getBoundingClientRect().left).map((cell) => cell.textContent)"
+    )
+    assert browser.js("document.querySelectorAll('#parts tbody td .hs-num').length") > 300
+    assert browser.js(run_in) == []
+
+
+@pytest.mark.slow
 def test_it_is_reached_with_the_keyboard(browser: Browser, file: Path) -> None:
     browser.open(file.as_uri())
     drawn(browser, "1.0.")
