@@ -315,7 +315,7 @@ def tested(walk: Walk, only: set[str]) -> None:
                 page.click("#test-it button")
                 page.wait_for_function("document.querySelector('#test-it')?.textContent.includes('measuring')")
                 page.screenshot(path=walk.folder / "tested-meanwhile.png")
-                page.wait_for_selector("#neighbors .usually")
+                page.wait_for_selector("#neighbors .usually", timeout=5 * PATIENCE)  # 60 texts take minutes
                 page.wait_for_function(QUIET)
                 page.screenshot(path=walk.folder / "tested-after.png", full_page=True)
                 says = page.text_content(".surveyed") or ""
