@@ -163,6 +163,7 @@ def looks(walk: Walk, only: set[str]) -> None:
                     page.evaluate(SEEN)  # a plot is drawn when it is seen
                     picture = walk.folder / f"{view}-{size}-{scheme}.png"
                     page.set_viewport_size({"width": SIZES[size][0], "height": page.evaluate(HIGH)})
+                    page.wait_for_timeout(300)  # what was out of sight is painted now
                     page.screenshot(path=picture, animations="disabled", style=UNSTUCK)
                     page.set_viewport_size(dict(zip(("width", "height"), SIZES[size], strict=False)))
                     sideways, cut = page.evaluate(SIDEWAYS), page.evaluate(CUT)
