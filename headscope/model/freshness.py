@@ -28,11 +28,11 @@ from headscope.model.capture.parts import modules_of
 from headscope.model.capture.precision import HALF
 from headscope.model.capture.runner import Runner
 from headscope.model.capture.stored import Opaque, are_plain, beside, device_of, hash_of_tensors, parts
+from headscope.model.feed.embeddings import ROWS
 
 _SAME = 1e-5  # of the largest value: what float32 arithmetic in another order may differ by
 _SAME_HALF = 1e-3  # the same run on the same machine: half-precision rounds alike
 _WHOLE = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64, 16: torch.int64}  # by bytes
-_ROWS = 8192  # of the vocabulary at a time
 
 
 class Freshness:
@@ -118,14 +118,15 @@ class Freshness:
         contexts = None if stack.encoder is None else [self._probe]
         output = self._runner.run([self._probe], recorder, contexts=contexts)[0]
         heads = recorder.captured()[0]
-        embedded = torch.cat([self._embedded(ids) for ids in torch.arange(self._vocab_size).split(_ROWS)])
+        embedded = self._embedded(torch.arange(self._vocab_size))
         return [heads.q, heads.k, heads.v, heads.z, _last(output), embedded]
 
     def _embedded(self, ids: Tensor) -> Tensor:
         """A number for each of `ids` [token] that changes with its embedding: float32 [token]."""
         embeddings = self._model.get_input_embeddings()
         with held(embeddings):
-            return self._number(embeddings(ids.to(device_of(self._model))))
+            chunks = ids.to(device_of(self._model)).split(ROWS)
+            return torch.cat([self._number(embeddings(chunk)) for chunk in chunks])
 
     def _number(self, rows: Tensor) -> Tensor:
         if self._direction is None:

@@ -27,7 +27,8 @@ from headscope.model.capture.stages import Stages, stages
 from headscope.model.capture.stored import device_of, never_loaded
 from headscope.model.capture.stream import StreamRecorder
 from headscope.model.capture.trace import Trace
-from headscope.model.feed.feed import Feed, finite_ids, rows_of
+from headscope.model.feed.embeddings import finite_ids, rows_of
+from headscope.model.feed.feed import Feed
 from headscope.model.feed.positions import Positions, Spotter, find_positions, known_positions
 from headscope.model.freshness import Freshness
 from headscope.model.opening.stacks import Stack
@@ -289,10 +290,9 @@ def _runs(model: PreTrainedModel, probe: Tensor) -> bool:
 def _check_tokens_alone(opened: Opened) -> None:
     """Refuse a model in which a token's value at layer 0 depends on its neighbours: it has no encoding of its own."""
     text = opened.probe[0]
-    captured = opened.run([text.tolist()], "model")[0]
-    values = captured.v[0]  # (S, kv_head, d_head)
+    values, spots = opened.feed.first_values(text.tolist())
     for position in {0, len(text) // 2, len(text) - 1}:
-        alone = opened.feed.vectors(text[position : position + 1], 0, captured.spots[position].added)[0].cpu()
+        alone = opened.feed.vectors(text[position : position + 1], 0, spots[position].added)[0]
         error = float((alone - values[position]).abs().amax() / values.abs().amax())
         if not error <= tolerance(opened.model.dtype) + opened.anatomy.arithmetic.allowance:
             raise ModelError(

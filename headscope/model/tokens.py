@@ -100,7 +100,6 @@ class TokenNames:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> None:
         self.tokenizer, self.vocab_size = tokenizer, vocab_size
         self._known: dict[int, TokenName] = {}
-        self._named = set(tokenizer.get_vocab().values())  # not the first so many: a vocabulary may have holes
         self.specials = special_ids(tokenizer)
         self._added = set(tokenizer.get_added_vocab().values())
         self._spelling = Spelling.of(tokenizer)
@@ -109,6 +108,14 @@ class TokenNames:
         if id not in self._known:
             self._known[id] = self._name(id)
         return self._known[id]
+
+    @cached_property
+    def _names(self) -> Callable[[int], bool]:
+        """Whether the tokenizer has a token for an id; not for the first so many: a vocabulary may have holes."""
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        if backend is None:  # those in Python call what they do not have by a name, or raise
+            return set(self.tokenizer.get_vocab().values()).__contains__
+        return lambda id: backend.id_to_token(id) is not None
 
     @cached_property
     def words(self) -> Tensor:
@@ -138,7 +145,7 @@ class TokenNames:
 
     def _name(self, id: int) -> TokenName:
         # Padded embedding tables have rows that no token leads to.
-        token = self.tokenizer.convert_ids_to_tokens(id) if id in self._named else None
+        token = self.tokenizer.convert_ids_to_tokens(id) if self._names(id) else None
         if token is None:
             return TokenName(id, f"<{id}>", f"⟨id {id}⟩", "unnamed")
         # What was added to a tokenizer stands in its vocabulary as it stands in a text.

@@ -129,11 +129,12 @@ class Forms:
         limit = places.limit or 1
         positions = sorted({0, 1, limit // 2, limit - 1} & set(range(limit))) if places.modules else []
         spots = [None, *(self._feed.spot(position) for position in positions)]
-        errors = []
-        for spot, some in zip(spots, ids.tensor_split(len(spots)), strict=True):
-            if len(some):
-                expected = self._feed.vectors(some, layer, added_at(spot), part)  # (token, head, d_head)
-                errors.append(_error(form, some, None if stem is None else self.offset(owner, spot), expected))
+        drawn = [(spot, some) for spot, some in zip(spots, ids.tensor_split(len(spots)), strict=True) if len(some)]
+        made = self._feed.vectors_at([(some, added_at(spot)) for spot, some in drawn], layer, part)
+        errors = [
+            _error(form, some, None if stem is None else self.offset(owner, spot), expected)  # (token, head, d_head)
+            for (spot, some), expected in zip(drawn, made, strict=True)
+        ]
         compared = [error for error in errors if error is not None]
         if not compared:
             raise ModelError(

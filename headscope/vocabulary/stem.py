@@ -113,8 +113,11 @@ def _looks_up(feed: Feed, embeddings: nn.Module, weight: Tensor) -> bool:
         some = embeddings(feed.plain_tokens.to(ids)).double()
         rows = weight[feed.plain_tokens.to(ids)].double()
         factor = float((some * rows).sum() / rows.square().sum())
-        for chunk in ids.split(_ROWS):
-            found, row = embeddings(chunk), weight[chunk] * factor
+        for chunk, own in zip(ids.split(_ROWS), weight.split(_ROWS), strict=True):
+            found, row = embeddings(chunk), own * factor
+            # The same to the bit as a rule, which is seen in a fraction of the time.
+            if torch.equal(found, row):
+                continue
             if not torch.allclose(found.float(), row.float(), rtol=tolerance, atol=0, equal_nan=True):
                 return False
     return True

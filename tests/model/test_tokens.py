@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 import zoo
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import PreTrainedTokenizerFast
 
 from headscope import InputError
 from headscope.model.spelling import Spelling
@@ -55,6 +58,12 @@ def test_ids_without_a_token_have_a_name_of_their_own(names):
     assert of_bert[1].sort == "unused"
     assert of_bert[0].sort == "special"
     assert not of_bert.words[of_bert.vocab_size - 1]
+
+
+def test_an_id_that_a_vocabulary_leaves_out_has_no_token():
+    backend = Tokenizer(WordLevel({"<unk>": 0, "banana": 1, "arrow": 5}, unk_token="<unk>"))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>")
+    assert [TokenNames(tokenizer, 8)[id].sort for id in (1, 3, 5, 7)] == ["word", "unnamed", "word", "unnamed"]
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,26 @@ def test_the_closed_form_agrees_with_the_oracle_on_the_whole_vocabulary(scope, v
     assert float((encoded(vocabulary, layer, position) - v).abs().max() / v.abs().max()) < 2e-6
 
 
+@pytest.mark.parametrize("layer", [0, 2])
+def test_tokens_at_several_places_are_what_they_are_at_each(scope, layer):
+    feed = scope.bench.opened.feed
+    places = [None, *(feed.place(position) for position in (0, 7, 39) if feed.positions.modules)]
+    some = [*zip(torch.arange(feed.vocab_size)[:40].tensor_split(len(places)), places, strict=True)]
+    for ids, place, found in zip(*zip(*some, strict=True), feed.vectors_at(some, layer), strict=True):
+        assert torch.allclose(found, feed.vectors(ids, layer, place), atol=2e-6)
+
+
+def test_a_form_is_proved_at_all_places_by_one_run_of_the_layers_before(scope_of):
+    scope = scope_of("roberta")
+    vocabulary, feed = Vocabulary(scope.bench.opened, 2**30, scope.isolated), scope.bench.opened.feed
+    vocabulary.encoded("value", "layer", 1, None)  # what all layers share
+    runs = []
+    hook = feed.anatomy.blocks[1].module.intermediate.register_forward_hook(lambda *given: runs.append(given))
+    vocabulary.encoded("value", "layer", 2, None)
+    hook.remove()
+    assert len(runs) == 1
+
+
 def test_where_the_closed_form_misses_the_model_itself_answers_the_same(scope, vocabulary, monkeypatch):
     monkeypatch.setattr(forms, "TOLERANCE", -1.0)
     by_model = Vocabulary(scope.bench.opened, 2**30, scope.isolated)

@@ -53,7 +53,7 @@ def _projection_error(projection: Call, z: Tensor) -> float:
     """How far Σ_h z_h W_O^h + b_O is from what the projection returned, relative to its largest value."""
     with held(projection.module):
         weight, bias = projection_weights(projection.module, z.shape[2], z.shape[3], z)
-    written = torch.einsum("bshd,hdm->bsm", exact(z), exact(weight)) + exact(bias)
+    written = exact(z).flatten(2) @ exact(weight).flatten(0, 1) + exact(bias)
     return relative_error(written, projection.output.reshape(written.shape))
 
 

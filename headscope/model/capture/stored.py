@@ -199,11 +199,12 @@ def _opened(packed: Any) -> Iterator[Tensor]:
             yield from _opened(one)
 
 
-def _raw(tensor: Tensor) -> bytes:
+def _raw(tensor: Tensor) -> bytes | memoryview:
     if tensor.is_quantized:
         per_channel = tensor.qscheme() in (torch.per_channel_affine, torch.per_channel_symmetric)
         scales = tensor.q_per_channel_scales() if per_channel else torch.tensor(tensor.q_scale())
         zeros = tensor.q_per_channel_zero_points() if per_channel else torch.tensor(tensor.q_zero_point())
         return b"".join(_raw(part) for part in (tensor.int_repr(), scales, zeros))
     raw = tensor.detach().cpu().contiguous().flatten()
-    return bytes(raw.view(torch.uint8).numpy().tobytes())
+    found: memoryview = raw.view(torch.uint8).numpy().data  # where it lies: no copy of a whole table
+    return found

@@ -25,6 +25,7 @@ from headscope.model.capture.precision import has_halves, widened
 from headscope.model.capture.sharing import shared_if_large
 from headscope.model.capture.stored import device_of
 from headscope.model.capture.trace import Trace
+from headscope.model.feed.embeddings import rows_of
 from headscope.model.feed.positions import Path, Positions, Spot, Spotter, arguments, replaced
 from headscope.model.feed.steering import arrive, before, giving, instead, passing, restore_forward, told_at
 from headscope.question.stopping import stop_point
@@ -76,6 +77,48 @@ class Feed:
 
     def vectors(self, ids: Tensor, layer: int, place: Place, part: Part = "v") -> Tensor:
         """q, k or v [token, head, d_head] of `ids` [token] at `layer`, with every block before it run as well."""
+        steer = self._fed_anew(layer)
+        return self._chunked(ids, lambda chunk: self._run(chunk, layer, place, steer, part)[:, :, 0])
+
+    def vectors_at(self, places: Sequence[tuple[Tensor, Place]], layer: int, part: Part = "v") -> list[Tensor]:
+        """What `vectors` gives of the ids at each of several places; all in one run where the model tells them apart.
+
+        A run reads the weights of every block up to the layer, and few tokens cost little more than that.
+        """
+        if len(places) < 2 or not self._places_by_text:
+            return [self.vectors(ids, layer, place, part) for ids, place in places]
+        given = next(place for _, place in places if place is not None)
+        plain = tuple(torch.zeros_like(row) for row in given)
+        each = [[row.expand(len(ids), 1, -1) for row in place or plain] for ids, place in places]
+        rows, ids = [torch.cat(some) for some in zip(*each, strict=True)], torch.cat([ids for ids, _ in places])
+        steer = self._fed_anew(layer)
+
+        def one(some: Tensor) -> Tensor:
+            return self._run(ids[some], layer, tuple(row[some.cpu()] for row in rows), steer, part)[:, :, 0]
+
+        found = self._chunked(torch.arange(len(ids), device=ids.device), one)
+        return [*found.split([len(ids) for ids, _ in places])]
+
+    @cached_property
+    def _places_by_text(self) -> bool:
+        """Whether what gives positions returns a vector for each text of a batch: then each may stand elsewhere."""
+        first, some, shapes = self.anatomy.blocks[0], self.plain_tokens[:2], []
+
+        def steer(hooks: ExitStack, recorder: Recorder) -> None:
+            def look(module: nn.Module, args: Any, output: Tensor) -> None:
+                if is_recorded_by(recorder):
+                    shapes.append(tuple(output.shape[:-1]))
+
+            for module in self.positions.modules:
+                hooks.callback(module.register_forward_hook(look).remove)
+            before(hooks, recorder, first.module, first.nth, arrive)
+
+        self._run(some, 0, None, steer)
+        alike = set(shapes) == {(len(some), 1)} and len(shapes) == len(self.positions.modules)
+        return alike and not self.anatomy.arithmetic.by_batch
+
+    def _fed_anew(self, layer: int) -> Steer:
+        """Feeds the block of a layer what block 0 got."""
         first, block = self.anatomy.blocks[0], self.anatomy.blocks[layer]
         seen: list[Tensor] = []
 
@@ -83,7 +126,7 @@ class Feed:
             before(hooks, recorder, first.module, first.nth, lambda given: seen.append(given))
             before(hooks, recorder, block.module, block.nth, lambda given: seen.pop())
 
-        return self._chunked(ids, lambda chunk: self._run(chunk, layer, place, steer, part)[:, :, 0])
+        return steer
 
     def everywhere(self, ids: Tensor, part: Part = "v") -> list[Tensor]:
         """What `vectors` gives of a few `ids` [token] at no position, at every layer, in one run."""
@@ -101,6 +144,16 @@ class Feed:
         (recorder,) = recorders
         assert isinstance(recorder, _StopAtAttention)
         return [*(found.float().to(self.device)[:, :, 0] for found in recorder.passed), last[:, :, 0]]
+
+    def first_values(self, text: Sequence[int]) -> tuple[Tensor, tuple[Spot, ...]]:
+        """v [position, head, d_head] of a whole text at layer 0, and where its tokens stood."""
+        spotter = Spotter(self.positions, self.anatomy)
+
+        def steer(hooks: ExitStack, recorder: Recorder) -> None:
+            hooks.enter_context(spotter.watching(recorder))
+
+        values = self._run_text(torch.tensor(text)[None], 0, steer)[0].transpose(0, 1)
+        return values, spotter.spots([text])[0]
 
     def arrivals(self, ids: Tensor, place: Place) -> Tensor:
         """x [token, d_model]: what block 0 gets for `ids` [token], the start of the residual stream."""
@@ -375,25 +428,3 @@ class Feed:
             if not torch.allclose(before, after):
                 return found
         return None
-
-
-def rows_of(embeddings: nn.Module) -> int:
-    """How many embeddings a table has; 0 for what is none. An adapter's wrapper shows the weight of what it wraps."""
-    weight = getattr(embeddings, "weight", None)
-    return int(getattr(embeddings, "num_embeddings", 0)) or (len(weight) if isinstance(weight, Tensor) else 0)
-
-
-def finite_ids(model: PreTrainedModel) -> Tensor:
-    """The vocabulary ids whose embeddings are finite."""
-    embeddings = model.get_input_embeddings()
-    ids = torch.arange(rows_of(embeddings), device=device_of(model))
-    with held(embeddings):
-        return ids[torch.cat([_finite(embeddings(chunk)) for chunk in ids.split(8192)])]
-
-
-def _finite(rows: Tensor) -> Tensor:
-    """Which rows [row, d] have finite numbers alone: bool [row]."""
-    finite = rows.sum(-1, dtype=torch.float32).isfinite()  # one that is not makes none of the sum
-    if not finite.all():
-        finite[~finite] = rows[~finite].isfinite().all(-1)  # or finite ones were too large to be summed up
-    return finite

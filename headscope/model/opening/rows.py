@@ -13,7 +13,7 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from headscope.errors import ModelError
-from headscope.model.feed.feed import rows_of
+from headscope.model.feed.embeddings import rows_of
 from headscope.model.telling import first_line
 
 # Where PEFT keeps the rows of a module: in itself, or below what it wraps the module in.
