@@ -41,6 +41,7 @@ from headscope.vocabulary.isolated import Isolated
 CACHE_BYTES = 4 * 2**30
 Bytes = int | str | Memory
 _TRIES = 10  # to read with a model that is being changed
+_FIRST_ANSWER = 3.0  # seconds: a command that asks one thing has ended by then
 T = TypeVar("T")
 
 
@@ -67,7 +68,8 @@ class Scope:
     def __init__(self, bench: Bench) -> None:
         self._bench, self._lock = bench, bench.lock
         if bench.opened.model.device.type == "cpu":
-            warm_up()  # in the background: by the time of the second click it may be there
+            # In the background, and not beside the first answer, which needs none: by the second click it may be there.
+            warm_up(after=_FIRST_ANSWER)
 
     def __repr__(self) -> str:
         card = self.card

@@ -236,6 +236,31 @@ def test_no_program_stays_for_the_compiler_or_dies_of_it(stay: float, cached: bo
     assert not [path for path in tmp_path.rglob("*.nbc") if "scan_head" in path.name]
 
 
+_LATER = """
+import sys, time
+from headscope.neighbors import warm_up
+
+warm_up(after=60)
+time.sleep(0.5)
+print("numba" in sys.modules)
+if sys.argv[1:]:
+    warm_up(wait=True)
+    print("numba" in sys.modules)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("wanted", "loaded"), [((), ["False"]), (("now",), ["False", "True"])])
+def test_what_is_loaded_later_is_loaded_at_once_for_who_wants_it_and_never_for_who_ends(
+    wanted: tuple[str, ...], loaded: list[str]
+) -> None:
+    pytest.importorskip("numba")
+    done = subprocess.run(
+        [sys.executable, "-c", _LATER, *wanted], capture_output=True, text=True, check=False, timeout=50
+    )
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, loaded, "")
+
+
 def test_an_unknown_backend_is_named() -> None:
     table, _, queries, own, _ = random_case(24)
     with pytest.raises(ValueError, match="backend is 'fortran'"):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
+from time import monotonic
 from typing import Literal, Protocol
 
 import torch
@@ -19,9 +20,11 @@ from headscope.neighbors.scan import torch_tiles
 from headscope.neighbors.settle import Exact, Findings
 from headscope.neighbors.table import Place, Source, Table
 from headscope.question.choices import Metric
+from headscope.question.stopping import stop_point
 
 Backend = Literal["auto", "torch", "numba"]
 log = logging.getLogger(__name__)
+_STEP = 0.05  # seconds between two looks at whether the program has ended
 _WORTH_COMPILING = 2**26  # scores: loading numba takes a second, and compiling, once a machine, many
 
 
@@ -42,6 +45,7 @@ class Engine:
 _TORCH = Engine(torch_tiles.scan, pair_distances)
 _lock = threading.Lock()
 _compiled: Future[Engine] | None = None
+_at_once = threading.Event()  # somebody wants it loaded now
 
 
 def backend_in_use() -> Literal["torch", "numba"]:
@@ -49,13 +53,14 @@ def backend_in_use() -> Literal["torch", "numba"]:
     return "torch" if importlib.util.find_spec("numba") is None else "numba"
 
 
-def warm_up(*, wait: bool = False) -> None:
+def warm_up(*, wait: bool = False, after: float = 0.0) -> None:
     """Load the compiled search in the background, so that "auto" may use it; nothing to do without numba.
 
-    Searches run in torch meanwhile. `wait` returns when it is loaded, or cannot be.
+    Searches run in torch meanwhile. `wait` returns when it is loaded, or cannot be. `after` so many seconds, unless it
+    is wanted before: a program that has ended by then never loads it.
     """
     if backend_in_use() == "numba":
-        loading = _loading()
+        loading = _loading(after)
         if wait:
             loading.exception()
 
@@ -82,18 +87,23 @@ def choose(backend: Backend, source: Source, scores: int) -> Engine:
     return _TORCH
 
 
-def _loading() -> Future[Engine]:
+def _loading(after: float = 0.0) -> Future[Engine]:
     global _compiled
+    if not after:
+        _at_once.set()
     with _lock:
         if _compiled is None:
             _compiled = Future()
             # No program stays for a search that it will not ask for.
-            beside.start(partial(_load_into, _compiled), "headscope-warm-up")
+            beside.start(partial(_load_into, _compiled, after), "headscope-warm-up")
         return _compiled
 
 
-def _load_into(loading: Future[Engine]) -> None:
+def _load_into(loading: Future[Engine], after: float) -> None:
     try:
+        begin = monotonic() + after
+        while monotonic() < begin and not _at_once.wait(_STEP):
+            stop_point()
         loading.set_result(_load())
     except BaseException as error:
         loading.set_exception(error)
