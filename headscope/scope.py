@@ -41,7 +41,7 @@ from headscope.vocabulary.isolated import Isolated
 CACHE_BYTES = 4 * 2**30
 Bytes = int | str | Memory
 _TRIES = 10  # to read with a model that is being changed
-_FIRST_ANSWER = 3.0  # seconds: a command that asks one thing has ended by then
+_FIRST_ANSWER = 10.0  # seconds: a command that asks one thing has ended by then, also beside other programs
 T = TypeVar("T")
 
 

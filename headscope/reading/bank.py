@@ -16,6 +16,7 @@ from headscope.cores.one_thread import alone
 from headscope.errors import InputError, ModelError
 from headscope.model.lengths import alike
 from headscope.model.tokens import Token
+from headscope.neighbors import warm_up
 from headscope.question import notes
 from headscope.question.choices import MASKS, Mask, one_of
 from headscope.question.given import number, texts_of
@@ -148,6 +149,8 @@ def bank_of(bench: Bench, texts: Source, size: int = 2000, mask: Mask = "model")
 @alone()
 def _filled(bench: Bench, source: Source, size: int, mask: Mask) -> Bank:
     texts, ordinary = _enough(bench, source, size)
+    if bench.opened.model.device.type == "cpu":
+        warm_up()  # searches with so many outputs come next, and it is there by then
     ids = [token.id for here in ordinary for token in here]
     z: list[Tensor] = [torch.empty(0)] * len(texts)
     for some in alike([len(here) for here in ordinary], _TOKENS):

@@ -9,6 +9,7 @@ import torch
 import zoo
 
 from headscope import InputError, Scope
+from headscope.reading import bank as bank_module
 
 TEXTS = [*zoo.CORPUS, "A dog by the sea.", "She was sure of the arrow."]
 
@@ -81,6 +82,13 @@ def test_it_is_made_once_for_its_weights_texts_and_mask(build):
     assert near.reading is not None
     with pytest.raises(InputError, match="other weights"):
         near.reading.background(near, bank)
+
+
+def test_the_compiled_search_is_loaded_while_the_texts_are_read(build, monkeypatch):
+    scope, asked = Scope.from_model(*build("bert")), []
+    monkeypatch.setattr(bank_module, "warm_up", lambda: asked.append(len(asked)))
+    scope.bank([zoo.TEXT, "a banana"], size=4)
+    assert asked == [0]
 
 
 def test_the_window_is_the_smallest_that_holds_enough(scope_of):
