@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,15 +89,19 @@ class PublishedDirectory:
         (place / self.marker).write((here / self.marker).read_bytes())
         self.look(folder)
 
-    def take(self, one: Publication, place: Path) -> None:
-        """Copy a published folder to `place`, whole or not at all; what is there is replaced."""
+    def take(self, one: Publication, place: Path, names: Collection[str] | None = None) -> None:
+        """Copy a published folder, or those of its files, to `place`, all or none; what is there is replaced."""
         with told(place.parent):
             place.parent.mkdir(parents=True, exist_ok=True)
             beside = unfinished(place.parent)
             beside.mkdir()
             try:
                 with ThreadPoolExecutor(_AT_ONCE) as pool:
-                    list(pool.map(lambda name: _fetch(one.files[name], beside / name), one.files))
+                    list(
+                        pool.map(
+                            lambda name: _fetch(one.files[name], beside / name), one.files if names is None else names
+                        )
+                    )
                 shutil.rmtree(place, ignore_errors=True)
                 beside.rename(place)
             except BaseException:

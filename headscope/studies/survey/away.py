@@ -2,7 +2,7 @@
 
 All of a survey is made in a directory of this machine, as ever. A run on a store has one for itself, which goes when it
 ends: what is small is copied there first, every shard is published once it is whole, and the statistics are made of
-shards that are copied back. So runs anywhere share a survey, and none waits for another.
+sums that are copied back (sums_away.py). So runs anywhere share a survey, and none waits for another.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from headscope.errors import InputError
 from headscope.keep.checksums import CHECKSUMS, content_fault
 from headscope.keep.files import remove, told
 from headscope.keep.published import Publication, PublishedDirectory
-from headscope.keep.remote import RemotePath, is_remote
+from headscope.keep.remote import RemoteFile, RemotePath, is_remote
 from headscope.studies.survey.finished import tables_of
 from headscope.studies.survey.made import Made, record_fault, refuse_mixtures
 from headscope.studies.survey.manifest import MANIFEST, read_manifest, refuse_differences, survey_manifest
@@ -30,6 +30,7 @@ from headscope.studies.survey.store import BANK, MATCHED_BANK, VOCABULARY, Sink,
 CENSUS = "census.npz"
 _CENSUS_SUM = f"{CENSUS}.sha256"
 _SHARDS, _NULLS = "shards", "nulls"
+BESIDE = (VOCABULARY, BANK, MATCHED_BANK)  # what every run makes alike
 
 
 class SurveyAway:
@@ -97,18 +98,18 @@ class SurveyAway:
         made: dict[str, Made | None] = {}
         for folder in [f"{_SHARDS}/{0:05d}", *self._first_of_nulls()]:
             one = self.there.published(folder)
-            record = None if one is None else seal_of(one).get("made")
+            record = None if one is None else seal_of(one.files[CHECKSUMS]).get("made")
             if record is not None and record_fault(record) is None:
                 made[folder] = Made.of_record(record)
         refuse_mixtures(self.here, made | {"those of this run": by})
 
-    def store(self, null: str | None, by: Made | None, keep: bool) -> AwayStore:
-        """The shards of the model, or of a null; `keep`: those that are made here stay until the run ends."""
-        return AwayStore(self, null, by, keep)
+    def store(self, null: str | None, by: Made | None) -> AwayStore:
+        """The shards of the model, or of a null."""
+        return AwayStore(self, null, by)
 
     def publish_tables(self) -> None:
         """What every run makes alike beside the shards: the first to publish it stands."""
-        for name in (VOCABULARY, BANK, MATCHED_BANK):
+        for name in BESIDE:
             self._put_first(name)
 
     def publish_statistics(self) -> None:
@@ -122,21 +123,38 @@ class SurveyAway:
         for name in (*tables_of(survey_manifest(self.here)), CHECKSUMS):
             self.there.fetch(name, self.here / name)
 
-    def fetch_shards(self) -> None:
-        """Bring every shard here, and what belongs to them; one that is not what was published is withdrawn."""
+    def fetch_beside(self) -> None:
+        """Bring here what lies beside the shards; InputError where there is no survey."""
         survey_manifest(self.here)
-        for name in (VOCABULARY, BANK, MATCHED_BANK):
+        for name in BESIDE:
             if not (self.here / name).exists():
                 self.there.fetch(name, self.here / name)
+
+    def fetch_shards(self) -> None:
+        """Bring every shard here, and what belongs to them; one that is not what was published is withdrawn."""
+        self.fetch_beside()
         for folder in (*self.there.folders(_SHARDS), *self.there.folders(_NULLS)):
             one = self.there.published(folder)
-            if one is None or (self.here / folder).is_dir():
-                continue
-            self.there.take(one, self.here / folder)
-            names = [name for name in one.files if name != CHECKSUMS]
-            if seal_fault(one, None) is not None or content_fault(self.here / folder, names) is not None:
-                self.there.withdraw(one)
-                remove(self.here / folder)
+            if one is not None and folder.split("/")[-2] == _SHARDS:
+                self.take(one)
+
+    def nulls(self) -> list[str]:
+        """The names of the nulls of which there is anything."""
+        return sorted({folder.split("/")[1] for folder in self.there.folders(_NULLS)})
+
+    def take(self, one: Publication, names: Collection[str] | None = None) -> bool:
+        """Bring a published folder, or those of its files, here; one that is not what was published is withdrawn."""
+        place = self.here / one.folder
+        self.there.take(one, place, None if names is None else (*names, CHECKSUMS))
+        fault = sizes_fault(one, seal_of(place / CHECKSUMS))
+        if fault is None:
+            fault = content_fault(
+                place, [name for name in (one.files if names is None else names) if name != CHECKSUMS]
+            )
+        if fault is not None:
+            self.there.withdraw(one)
+            remove(place)
+        return fault is None
 
     def _put_first(self, name: str) -> None:
         if (self.here / name).exists():
@@ -153,9 +171,9 @@ class SurveyAway:
 class AwayStore(Store):
     """Shards that are there once they are published; what is made here is published as soon as it is whole."""
 
-    def __init__(self, away: SurveyAway, null: str | None, by: Made | None, keep: bool) -> None:
+    def __init__(self, away: SurveyAway, null: str | None, by: Made | None) -> None:
         super().__init__(away.here, null, by)
-        self._away, self._keep = away, keep
+        self._away = away
         self._looked_at: dict[str, str | None] = {}
 
     def has(self, index: int) -> bool:
@@ -165,7 +183,7 @@ class AwayStore(Store):
             return False
         marker = one.files[CHECKSUMS].url
         if marker not in self._looked_at:
-            self._looked_at[marker] = seal_fault(one, self.about(index))
+            self._looked_at[marker] = seal_fault(one, seal_of(one.files[CHECKSUMS]), self.about(index))
         return self._looked_at[marker] is None
 
     @contextmanager
@@ -185,32 +203,35 @@ class AwayStore(Store):
         if one is not None and not self.has(index):  # of another survey, or cut off: who measures it anew takes it away
             there.withdraw(one)
         there.publish(folder, self.shard(index))
-        if not self._keep:
-            with told(self.directory):
-                remove(self.shard(index))
+        with told(self.directory):
+            remove(self.shard(index))
 
     def _published_as(self, index: int) -> str:
         return self.shard(index).relative_to(self.directory).as_posix()
 
 
-def seal_of(one: Publication) -> dict[str, Any]:
-    """What a published shard's checksums say; nothing where they cannot be read."""
+def seal_of(checksums: RemoteFile | Path) -> dict[str, Any]:
+    """What a folder's checksums say, there or here; nothing where they cannot be read."""
     try:
-        with one.files[CHECKSUMS].open(buffering=2**16) as file:
+        with checksums.open("rb", buffering=2**16) as file:
             found = json.loads(file.read())
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
 
-def seal_fault(one: Publication, about: dict[str, Any] | None) -> str | None:
+def seal_fault(one: Publication, seal: Mapping[str, Any], about: Mapping[str, Any]) -> str | None:
     """What of a published shard shows, by its checksums and sizes, that it is not what was sealed `about` it."""
-    found = seal_of(one)
-    files = found.get("files")
+    if any(seal.get(name) != value for name, value in about.items()):
+        return "it belongs elsewhere"
+    return sizes_fault(one, seal)
+
+
+def sizes_fault(one: Publication, seal: Mapping[str, Any]) -> str | None:
+    """The first file of a published folder that has another size than its checksums say; or why that is not known."""
+    files = seal.get("files")
     if not isinstance(files, dict) or not all(isinstance(sealed, dict) for sealed in files.values()):
         return f"{CHECKSUMS} cannot be read"
-    if about is not None and any(found.get(name) != value for name, value in about.items()):
-        return "it belongs elsewhere"
     for name, sealed in files.items():
         if name not in one.files or one.files[name].size != sealed.get("bytes"):
             return f"{name} has another size than was written"

@@ -81,29 +81,40 @@ def sources(store: Store, shards: Sequence[int]) -> list[Opener]:
     return [*found, *(partial(store.opened, shard) for shard in sorted(left))]
 
 
-def gather(store: Store, shards: Sequence[int]) -> None:
-    """Put the sums of shards together, and keep them; nothing is done where they are kept already, or another run does.
+def gather(store: Store, shards: Sequence[int]) -> Path | None:
+    """Put the sums of shards together, and keep them; None: they are kept already, or another run does it.
 
     InputError where a shard is not there, or is not what was written. Shards without sums are left to the end.
     """
     kept = [shard for shard in shards if SUMS in sealed_files(store.outlined(shard))]
     if len(kept) < 2 or any(one.shards >= set(kept) for one in _known(store)):
-        return
-    parts = [partial(store.opened, shard) for shard in kept]
-    keep(store, kept, ((piece, tally.sums()) for piece, tally in put_together(store, parts)))
+        return None
+    parts = sources(store, kept)
+    return keep(store, kept, ((piece, tally.sums()) for piece, tally in put_together(store, parts)))
 
 
-def keep(store: Store, shards: Sequence[int], pieces: Iterable[tuple[Piece, PieceSums]]) -> None:
-    """Keep what shards come to, piece by piece; nothing is done where another run does."""
+def keep(store: Store, shards: Sequence[int], pieces: Iterable[tuple[Piece, PieceSums]]) -> Path | None:
+    """Keep what shards come to, piece by piece, and return the folder; None: another run does it."""
     described = about(store, shards)
     named = hashlib.sha256(json.dumps(described).encode()).hexdigest()[:16]
     with making(store.directory, f"sums-{store.null or 'model'}-{named}") as beginning:
         if beginning is None:
-            return
+            return None
         with whole_folder(place(store) / named, beginning, store.directory) as folder, told(store.directory):
             for number, one in enumerate(pieces):
                 write_sums(folder / _name(number), [one])
             seal(folder, [_name(number) for number in range(len(store.pieces))], described, folder / CHECKSUMS)
+    return place(store) / named
+
+
+def described_by(store: Store, folder: Path) -> frozenset[int]:
+    """The shards whose sums were put together in a folder, by its checksums; none where these are others now."""
+    try:
+        shards = json.loads(read_small(folder / CHECKSUMS))["shards"]
+        known = not outline_fault(folder, (), about(store, shards))
+    except (InputError, OSError, ValueError, RecursionError, LookupError, TypeError):
+        return frozenset()
+    return frozenset(shards) if known else frozenset()
 
 
 def _known(store: Store) -> Iterator[Gathered]:
@@ -111,13 +122,9 @@ def _known(store: Store) -> Iterator[Gathered]:
     folders = place(store)
     names = [_name(number) for number in range(len(store.pieces))]
     for folder in sorted(folders.iterdir()) if folders.is_dir() else ():
-        try:
-            shards = json.loads(read_small(folder / CHECKSUMS))["shards"]
-            described = about(store, shards)
-        except (InputError, OSError, ValueError, RecursionError, LookupError, TypeError):
-            continue  # it is none of these shards, and they have sums of their own
-        if outline_fault(folder, names, described) is None:
-            yield Gathered(folder, frozenset(shards), store.pieces)
+        shards = described_by(store, folder)  # where it is none of these, they have sums of their own
+        if shards and outline_fault(folder, names, about(store, sorted(shards))) is None:
+            yield Gathered(folder, shards, store.pieces)
 
 
 def about(store: Store, shards: Sequence[int]) -> dict[str, Any]:

@@ -14,9 +14,10 @@ from headscope.studies.survey import run
 from headscope.studies.survey.away import SurveyAway
 from headscope.studies.survey.made import Made
 from headscope.studies.survey.manifest import MANIFEST
-from headscope.studies.survey.options import SurveyOptions
+from headscope.studies.survey.options import SurveyOptions, checked_nulls
 from headscope.studies.survey.run import Say, Survey
-from headscope.studies.survey.store import Store
+from headscope.studies.survey.store import Store, nulls_there
+from headscope.studies.survey.sums_away import SumsHere, bring_sums, publish_gathered
 
 if TYPE_CHECKING:
     from headscope.scope import Scope
@@ -34,8 +35,8 @@ def finish(directory: str | Path) -> None:
         return
     away = SurveyAway.opened(directory)
     with away.named():
-        away.fetch_shards()
-        run.finish(away.here)
+        bring_sums(away)
+        run.finish(away.here, SumsHere)
         away.publish_statistics()
 
 
@@ -81,15 +82,17 @@ class SurveyOnStore(Survey):
         self.away.publish_tables()
 
     def gather(self, nulls: Iterable[str]) -> None:
-        """Nothing: the shards of a part are not here any more, and the end has all of them here."""
+        """As `Survey.gather`: what the sums of a part's shards come to is published."""
+        for store in self._all(checked_nulls(nulls)):
+            publish_gathered(self.away, store.null, self.part.of_shards(len(self.texts)))
 
     def conclude(self) -> None:
-        """As `Survey.conclude`, of the shards of all runs; the statistics are published."""
-        self.away.fetch_shards()
-        super().conclude()
+        """As `Survey.conclude`, of the sums of all runs' shards; the statistics are published."""
+        bring_sums(self.away)
+        run.conclude(self.directory, nulls_there(self.directory, len(self.texts)), SumsHere)
         self.away.publish_statistics()
 
     def _stores_of(self, names: Sequence[str | None]) -> list[Store]:
         for name in names:
-            self._stores.setdefault(name, self.away.store(name, self._by, keep=self.part == WHOLE))
+            self._stores.setdefault(name, self.away.store(name, self._by))
         return [self._stores[name] for name in dict.fromkeys(names)]

@@ -223,7 +223,7 @@ class Survey:
 
     def conclude(self) -> None:
         """Compute the statistics, of the model and of every null that is there as a whole."""
-        _conclude(self.directory, nulls_there(self.directory, len(self.census.shards)))
+        conclude(self.directory, nulls_there(self.directory, len(self.census.shards)))
 
     def _write_vocabulary(self) -> None:
         names = self.scope.bench.opened.names
@@ -358,14 +358,14 @@ class Survey:
         return list(islice(first, len(numbers)))
 
 
-def finish(directory: str | Path) -> None:
-    """Compute the statistics of a survey whose parts are all there: no model is needed.
+def finish(directory: str | Path, kind: type[Store] = Store) -> None:
+    """Compute the statistics of a survey whose parts are all there: no model is needed. `kind`: as its shards are read.
 
     Raises InputError, naming them, where shards of the model or of a null that was begun are not there.
     """
     where = Path(directory)
     shards = len(survey_manifest(where)["shards"])
-    stores = [Store(where), *nulls_begun(where)]
+    stores = [kind(where), *nulls_begun(where, kind)]
     for store in stores:
         left = [index for index in range(shards) if not store.is_there(index)]
         if left:
@@ -376,14 +376,14 @@ def finish(directory: str | Path) -> None:
                 f"({', '.join(map(str, left[:_NAMED]))}{more}). Run their parts again: part I/N holds the shards "
                 "I−1, I−1+N, I−1+2N and so on."
             )
-    _conclude(where, [str(store.null) for store in stores[1:]])
+    conclude(where, [str(store.null) for store in stores[1:]], kind)
 
 
-def _conclude(directory: Path, nulls: Sequence[str]) -> None:
+def conclude(directory: Path, nulls: Sequence[str], kind: type[Store] = Store) -> None:
     """The statistics, by one run at a time."""
     with held(directory, FOREVER):
         work_of(directory).clean()
-        statistics.compute(directory, nulls)
+        statistics.compute(directory, nulls, kind)
         forget_work(directory)
 
 

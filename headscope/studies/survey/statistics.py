@@ -45,7 +45,7 @@ class _Tables:
     hubs: list[dict[str, Any]] = field(default_factory=list)
 
 
-def compute(directory: Path, nulls: Sequence[str] = ()) -> None:
+def compute(directory: Path, nulls: Sequence[str] = (), kind: type[Store] = Store) -> None:
     """Write statistics, contrasts, figures with groups left out and hubs of a finished survey and its finished `nulls`.
 
     They come from the sums that every shard keeps, or from its tables where it has none. Shards are read one after
@@ -54,12 +54,12 @@ def compute(directory: Path, nulls: Sequence[str] = ()) -> None:
     """
     manifest = survey_manifest(directory)
     with told(directory):
-        _compute(directory, manifest, nulls)
+        _compute(directory, manifest, [kind(directory, null) for null in (None, *nulls)])
 
 
-def _compute(directory: Path, manifest: dict[str, Any], nulls: Sequence[str]) -> None:
+def _compute(directory: Path, manifest: dict[str, Any], stores: Sequence[Store]) -> None:
     labels = read_vocabulary(directory)["label"].to_pylist()
-    tables, stores = _Tables(), [Store(directory, null) for null in (None, *nulls)]
+    tables = _Tables()
     notes = _notes(directory, stores)
     for store in stores:
         _figures(store, manifest, tables, labels)

@@ -246,10 +246,10 @@ class Store:
         return None if record is None else Made.of_record(record)
 
 
-def nulls_begun(directory: Path) -> list[Store]:
+def nulls_begun(directory: Path, kind: type[Store] = Store) -> list[Store]:
     """The shards of every null of which there is any, in the order of their names."""
     known = sorted(name for null in NULLS for name in variants(null))
-    stores = [Store(directory, null) for null in known]
+    stores = [kind(directory, null) for null in known]
     return [store for store in stores if store.folder.is_dir() and any(store.folder.iterdir())]
 
 
