@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import resource
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -41,6 +43,20 @@ def test_a_sample_is_some_of_the_texts_with_their_numbers_the_same_every_time(fo
 
 def test_a_sample_of_more_than_there_are_is_all(folder):
     assert texts(folder, ROWS * FILES + 1) == texts(folder)
+
+
+@pytest.mark.slow
+def test_a_thousand_files_are_read_with_few_open_at_a_time(tmp_path):
+    for n in range(1000):
+        pq.write_table(pa.table({"text": [f"file {n} row {row}" for row in range(3)]}), tmp_path / f"{n:04}.parquet")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 64, limits[1]))
+    try:
+        whole, few = texts(tmp_path), texts(tmp_path, 30)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert [text.content for text in whole] == [f"file {n} row {row}" for n in range(1000) for row in range(3)]
+    assert few == [whole[number] for number in sorted(random.Random(0).sample(range(3000), 30))]
 
 
 def test_row_groups_without_a_chosen_row_are_not_read(folder):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -72,6 +75,25 @@ def test_workers_that_are_free_do_what_comes_next_and_lost_ones_are_not_hired_ag
         alive = set(map(str, clusters.workers()))
     staff.end_all()
     assert clusters.all_gone()
+
+
+def test_clusters_of_ones_own_follow_one_another_with_the_priority_of_the_run(tmp_path):
+    pytest.importorskip("ray", reason="Ray is not installed (extra: ray)")
+    script = tmp_path / "run.py"
+    script.write_text(
+        "from headscope.corpus.fleet.asked import Fleet\n"
+        "from headscope.corpus.fleet.cluster import connected\n"
+        "import os\n"
+        "import ray\n"  # before its environment is as a cluster of one's own wants it
+        "for _ in range(2):\n"
+        "    with connected(Fleet(1, 1)) as cluster:\n"
+        "        there = ray.get(ray.remote(lambda: os.nice(0)).remote())\n"
+        "        closed = 'RAY_AUTH_TOKEN' in os.environ\n"
+        "    print(there == os.nice(0), closed, 'RAY_AUTH_TOKEN' in os.environ)\n"
+    )
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}  # of the other cluster
+    told = subprocess.run([sys.executable, script], env=plain, stdout=subprocess.PIPE, text=True, check=True).stdout
+    assert told.split("\n")[-3:-1] == ["True True False"] * 2
 
 
 @pytest.mark.long

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from headscope.corpus.fleet.asked import Fleet
 from headscope.errors import InputError, clause, needing
 
 _NOTHING_SENT = {"RAY_USAGE_STATS_ENABLED": "0"}  # also by the processes that are begun here
+_AS_THE_RUN = {"RAY_worker_niceness": "0"}  # Ray lets whatever else a machine does go before its workers
 _STORE = 100 * 2**20  # bytes of a cluster of one's own for what is sent: orders, no rows
 
 
@@ -82,6 +84,8 @@ def connected(fleet: Fleet) -> Iterator[Cluster]:
     InputError where Ray is not installed, or the cluster cannot be reached.
     """
     told = dict(_NOTHING_SENT)
+    if fleet.address is None:
+        told |= {name: os.environ.get(name, value) for name, value in _AS_THE_RUN.items()}
     if fleet.address is None and "RAY_AUTH_MODE" not in os.environ:
         # Its processes listen to all the network, and do what they are told: by who has the word of this one run.
         told |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
@@ -94,6 +98,7 @@ def _environment(told: dict[str, str]) -> Iterator[None]:
     """Variables that this process and those that it begins have until the block ends; what comes after has its own."""
     before = {name: os.environ.get(name) for name in told}
     os.environ.update(told)
+    _read_anew()
     try:
         yield
     finally:
@@ -102,6 +107,14 @@ def _environment(told: dict[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+        _read_anew()
+
+
+def _read_anew() -> None:
+    """Let Ray, where it is loaded, see the environment as it is now: it keeps what it was, and its token."""
+    if (loaded := sys.modules.get("ray._raylet")) is not None:
+        loaded.Config.initialize("")
+        loaded.AuthenticationTokenLoader.instance().reset_cache()
 
 
 @contextmanager
