@@ -104,6 +104,32 @@ def test_a_lens_by_the_command_of_which_there_is_room_for_two_of_three(address, 
 
 
 @pytest.mark.long
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("recovery", "--offset", "1"),
+        ("capacity", "--part", "dimension", "--site", "z", "--keep", "0.5", "--sample", "0"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_by_the_command(command, address, choice, corpus, capsys):
+    named = [str(corpus), "--model", choice.name] if command[0] == "recovery" else [choice.name, "--texts", str(corpus)]
+
+    def found(*options):
+        with pytest.raises(SystemExit) as end:
+            main([command[0], *named, *command[1:], "--json", *options])
+        assert not end.value.code
+        told = capsys.readouterr()
+        return json.loads(told.out), told.err
+
+    mine, alone = found()
+    by, told = found("--engine", "ray", "--workers", "1", "--cpus-per-worker", "1", "--address", address)
+    assert by == mine
+    assert "measuring on 1 of 1 workers" in told
+    assert "workers" not in alone
+
+
+@pytest.mark.long
 def test_capacity_of_which_some_was_there(scope, corpus, workers, tmp_path, monkeypatch):
     monkeypatch.setattr("headscope.studies.capacity.run._SHARD_POSITIONS", 60)
     options = CapacityOptions(parts=("dimension", "number", "reproductions"), sites=("z",), keep=(0.5,), sample=24)

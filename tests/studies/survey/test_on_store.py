@@ -10,6 +10,7 @@ import pytest
 import zoo
 from aside import HEADSCOPE, Program
 
+from headscope.corpus import counted as counting
 from headscope.corpus.run import Part
 from headscope.errors import InputError
 from headscope.keep.checksums import CHECKSUMS
@@ -101,8 +102,11 @@ def test_a_survey_on_a_store_is_the_one_of_a_directory_here(scope_of, path, tmp_
     same(address, surveyed(scope, path, tmp_path / "whole", nulls=["labels"], **SHARDS))
 
 
-def test_parts_with_texts_from_the_store_need_no_model_to_be_finished(scope_of, path, tmp_path, address, bucket):
-    scope = scope_of("bert")
+def test_parts_with_texts_from_the_store_are_counted_once_and_need_no_model_to_be_finished(
+    scope_of, path, tmp_path, address, bucket, monkeypatch
+):
+    scope, counted, take = scope_of("bert"), [], counting.take_census
+    monkeypatch.setattr(counting, "take_census", lambda *given: counted.append(given) or take(*given))
     texts = f"{address}-texts"
     (tmp_path / "up").mkdir()
     bucket(written(tmp_path / "up" / "texts.txt", sentences(8), every=2).parent, texts)
@@ -111,6 +115,7 @@ def test_parts_with_texts_from_the_store_need_no_model_to_be_finished(scope_of, 
     with pytest.raises(InputError, match=rf"^{address} is not finished: \d of \d shards are not there \(0"):
         finish(address)
     on_store(scope, texts, address, Part(1, 2))
+    assert len(counted) == 1
     finish(address)
     same(address, surveyed(scope, path, tmp_path / "whole", **SHARDS))
 

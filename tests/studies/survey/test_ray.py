@@ -131,6 +131,13 @@ def test_without_ray_it_is_told_how_to_get_it(model, path, tmp_path, capsys, mon
     assert not [name for name in os.environ if name.startswith("RAY_AUTH")], "the next cluster would want the token"
 
 
+def test_workers_write_where_all_of_them_see(model, path, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["survey", str(path), "--model", model, "-o", "s3://bucket/s", "--engine", "ray"])
+    assert end.value.code == 2
+    assert "s3://bucket/s is on an object store: give such a directory, or" in " ".join(capsys.readouterr().err.split())
+
+
 def test_what_is_said_of_workers_is_for_the_engine(model, path, tmp_path, capsys):
     with pytest.raises(SystemExit) as end:
         main(["survey", str(path), "--model", model, "-o", str(tmp_path / "s"), "--workers", "2"])
