@@ -8,8 +8,11 @@ import math
 import pytest
 import zoo
 
-from benchmarks import busy, finishing, survey
+from benchmarks import busy, finishing, fleet, survey
 from benchmarks.__main__ import names
+from headscope.question.model_choice import ModelChoice
+from headscope.studies.survey.options import SurveyOptions
+from tests.studies.survey.corpora import sentences, written
 
 # These open a browser, a server or whole models of their own, or take minutes whatever the model.
 LEFT_OUT = {"busy", "page", "scaling", "memory", "look", "maps", "kernel", "capture", "claims", "starts"}
@@ -41,6 +44,22 @@ def test_the_end_of_a_made_survey_is_reached(monkeypatch):
     told = finishing.run()
     assert told["shards"] == 6
     assert 0 < told["bytes of sums"] < told["bytes read"]
+
+
+@pytest.mark.long
+def test_workers_are_held_against_as_many_processes(tmp_path, monkeypatch):
+    pytest.importorskip("ray", reason="Ray is not installed (extra: ray)")
+    model = ModelChoice(str(zoo.save("bert", tmp_path / "model")), device="cpu")
+    options = SurveyOptions(shard_positions=30, references=("layer",))
+    texts = written(tmp_path / "texts.txt", sentences(24))
+    for name, value in {"ROUNDS": 1, "CHOICE": model, "OPTIONS": options, "EWT": texts}.items():
+        monkeypatch.setattr(fleet, name, value)
+    told = fleet.run()
+    (found,) = told["rounds"]
+    assert list(found) == ["1 process", "2 processes", "1 worker", "2 workers"]
+    assert len({way["shards"] for way in found.values()}) == 1
+    assert all(math.isfinite(number) and number >= 0 for number in numbers(found))
+    assert told["pace to that of one process"]["1 process"] == 1
 
 
 @pytest.mark.slow(cases=2)
