@@ -18,7 +18,7 @@ from typing import Any
 
 from headscope.corpus.standard_input import KEPT
 from headscope.errors import InputError
-from headscope.keep.checksums import CHECKSUMS, content_fault
+from headscope.keep.checksums import CHECKSUMS, content_fault, sealed_files
 from headscope.keep.files import remove, told
 from headscope.keep.published import Publication, PublishedDirectory
 from headscope.keep.remote import RemoteFile, RemotePath, is_remote
@@ -148,9 +148,7 @@ class SurveyAway:
         self.there.take(one, place, None if names is None else (*names, CHECKSUMS))
         fault = sizes_fault(one, seal_of(place / CHECKSUMS))
         if fault is None:
-            fault = content_fault(
-                place, [name for name in (one.files if names is None else names) if name != CHECKSUMS]
-            )
+            fault = content_fault(place, list(sealed_files(place)) if names is None else list(names))
         if fault is not None:
             self.there.withdraw(one)
             remove(place)
