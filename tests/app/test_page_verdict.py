@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import plain
 import pytest
+import zoo
 
+from headscope import Scope
+from headscope.app import create_app
+from headscope.reading.standing_words import ordinal
 from tests.app.browsers import Browser
 from tests.app.looks import choose, text
 from tests.app.serving import Server
@@ -64,3 +70,38 @@ def test_what_is_no_output_has_no_verdict(page: Browser, server: Server) -> None
     page.open(f"{server.address}/?vector=v")
     page.wait("document.querySelector('#neighbors td')", 30)
     assert page.js("document.querySelector('#verdict').childElementCount") == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trained", [True, False], ids=["planted", "untrained"])
+def test_its_words_are_of_this_model_and_an_untrained_one_gets_no_claim(
+    browser: Browser, scope_of: Callable[[str], Scope], tmp_path: Path, trained: bool
+) -> None:
+    """Numbers from the model in float64 and from the survey's file: no sentence of the demo weights can stand here."""
+    pytest.importorskip("pyarrow", reason="surveys are not installed (extra: survey)")
+    from tests.studies.survey.corpora import sentences, surveyed, written
+    from tests.studies.survey.test_planted_within import ELSEWHERE, EVERYWHERE, PREVIOUS, contrasts, planted
+
+    scope = planted() if trained else scope_of("bert").randomised(77)
+    texts = written(tmp_path / "t.txt", sentences(40, seed=5, least=7, most=7))
+    survey = surveyed(scope, texts, tmp_path / "s", ("random",), references=("layer",))
+    model, tokens = scope.bench.opened.model, scope.read(zoo.TEXT).tokens
+    at = len(tokens) - 2
+    z = plain.z("bert", model, [token.id for token in tokens], 0)[at]
+    rows = plain.encodings("bert", model, 0, at)
+    found = contrasts(survey)
+    with Server(create_app(scope, survey=survey)) as server:
+        for head in (PREVIOUS, ELSEWHERE, EVERYWHERE):
+            browser.open(f"{server.address}/?text={zoo.TEXT}&token={at}&layer=0&head={head}&space=value")
+            browser.wait(f"{SAYS}?.startsWith('Layer 0, head {head}:')", 30)
+            browser.wait("document.querySelector('#verdict .surveyed')?.textContent.includes('Over 40 texts')", 30)
+            apart = plain.distance("cosine", z[head], rows[:, head]).detach()
+            best = min({token.id for token in tokens if not token.special}, key=lambda id: float(apart[id]))
+            rank = 1 + int((apart < apart[best]).sum())
+            assert f"{ordinal(rank)} of {len(rows)}" in text(browser, "#verdict .verdict-says")
+            told = text(browser, "#verdict .surveyed")
+            of_head = found[(found.layer == 0) & (found["head"] == head) & (found.statistic == "carry")]
+            for difference in of_head.difference:
+                assert f"{abs(difference):.2f}".lstrip("0") in told
+            assert ("writes what it attends to" in told) == (trained and head == PREVIOUS)
+            assert ("nothing is claimed" in told) == (not trained or head != PREVIOUS)
