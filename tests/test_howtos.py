@@ -21,14 +21,11 @@ PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
 TEMPLATE = "{% for message in messages %}{{ message.role }} : {{ message.content }} . {% endfor %}"
 LINES = ["Time flies like an arrow.", "Fruit flies like a banana.", "", "The bank lent me money."]
 COMMANDS: dict[str, click.Command] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-DEAR = {"figure": "long", "one-head": "slow"}  # they draw, and survey
+LONG = {"figure", "one-head"}  # they draw, and survey
 RUN = {"look", "map", "models", "report", "survey"}  # a page is served until it is ended; its line is read alone
 
 
-SHOWN = [
-    pytest.param(page, marks=[getattr(pytest.mark, DEAR[page.stem])] if page.stem in DEAR else [], id=page.stem)
-    for page in PAGES
-]
+SHOWN = [pytest.param(page, marks=[pytest.mark.long] * (page.stem in LONG), id=page.stem) for page in PAGES]
 
 
 def blocks(page: Path, language: str) -> list[str]:

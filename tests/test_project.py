@@ -98,7 +98,7 @@ def test_what_is_checked_before_a_commit_is_what_is_checked_before_a_merge():
     entries = {hook["entry"].split()[0] for repository in kept["repos"] for hook in repository["hooks"]}
     assert entries == {"ruff", "mypy"}
     for tool in entries:
-        assert re.search(rf"^{tool}( |$)", (ROOT / ".ci" / "run").read_text("utf-8"), re.MULTILINE)
+        assert re.search(rf"^ *{tool}( |$)", (ROOT / ".ci" / "run").read_text("utf-8"), re.MULTILINE)
 
 
 def test_contributing_names_commands_and_files_that_are_there():

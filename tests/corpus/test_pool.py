@@ -77,6 +77,7 @@ def test_workers_that_are_free_do_what_comes_next_and_lost_ones_are_not_hired_ag
     assert clusters.all_gone()
 
 
+@pytest.mark.long
 def test_clusters_of_ones_own_follow_one_another_with_the_priority_of_the_run(tmp_path):
     pytest.importorskip("ray", reason="Ray is not installed (extra: ray)")
     script = tmp_path / "run.py"

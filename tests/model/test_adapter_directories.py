@@ -112,7 +112,7 @@ class TestRefusals:
         self.refused(
             None,
             adapter,
-            r"a PEFT adapter for '.*base', which cannot be had: .* Name a base that is there: both, --model",
+            r"a PEFT adapter for '.*', which cannot be had: .* Name a base that is there: both, --model",
         )
 
     def test_no_adapter_and_no_directory(self, base, tmp_path):

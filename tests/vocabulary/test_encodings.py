@@ -69,7 +69,8 @@ def test_tokens_at_several_places_are_what_they_are_at_each(scope, layer):
         assert torch.allclose(found, feed.vectors(ids, layer, place), atol=2e-6)
 
 
-def test_a_form_is_proved_at_all_places_by_one_run_of_the_layers_before(scope_of):
+def test_a_form_is_proved_at_all_places_by_one_run_of_the_layers_before(scope_of, tmp_path, monkeypatch):
+    monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))  # no other test has kept what is proved here
     scope = scope_of("roberta")
     vocabulary, feed = Vocabulary(scope.bench.opened, 2**30, scope.isolated), scope.bench.opened.feed
     vocabulary.encoded("value", "layer", 1, None)  # what all layers share

@@ -214,6 +214,7 @@ def test_a_damaged_shard_is_named_and_measured_again(scope_of, path, tmp_path, a
     same(address, surveyed(scope, path, tmp_path / "whole", **SHARDS))
 
 
+@pytest.mark.long
 def test_what_parts_have_put_together_and_is_damaged_gives_way_to_the_shards_sums(scope_of, longer, tmp_path, address):
     scope = scope_of("bert")
     for number in (1, 2):
