@@ -51,17 +51,14 @@ def same(directory, whole):
     assert statistics(directory).equals(statistics(whole))
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param("tiny", marks=pytest.mark.slow), pytest.param("demo", marks=pytest.mark.long)]
-)
-def test_a_worker_killed_a_machine_gone_and_another_come_change_no_bit(name, model, path, tmp_path):
+@pytest.mark.slow
+def test_a_worker_killed_a_machine_gone_and_another_come_change_no_bit(demo, path, tmp_path):
     pytest.importorskip("ray", reason="Ray is not installed (extra: ray)")
-    choice, shards = ModelChoice(model if name == "tiny" else name), {"shard_positions": 10}
-    scope = Scope.from_choice(choice)
-    whole = surveyed(scope, path, tmp_path / "whole", **shards)
+    choice, shards = ModelChoice("demo"), {"shard_positions": 10, "references": ("layer",)}
+    whole = surveyed(demo, path, tmp_path / "whole", **shards)
     directory = tmp_path / "s"
     with clusters.cluster() as made, connected(Fleet(2, address=made.address)) as cluster:
-        survey = Survey.prepare(scope, [path], directory, SurveyOptions(**shards))
+        survey = Survey.prepare(demo, [path], directory, SurveyOptions(**shards))
         begun = len(survey.left())
         due = {3: "kill", 6: "remove", 10: "add"}
 
@@ -76,7 +73,7 @@ def test_a_worker_killed_a_machine_gone_and_another_come_change_no_bit(name, mod
                 else:
                     clusters.machine(made)
 
-        with Workers.of(cluster, scope, choice, print) as workers:
+        with Workers.of(cluster, demo, choice, print) as workers:
             run_by(workers, survey, progress=Progress(happens))
     assert begun > 14
     assert not due
