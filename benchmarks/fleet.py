@@ -36,7 +36,7 @@ from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.plan import ShardTask
 from headscope.studies.survey.run import Survey
 
-ROUNDS, SAMPLE, SHARD_POSITIONS = 3, 24, 20  # some 15 shards of about two seconds
+ROUNDS, SAMPLE, SHARD_POSITIONS = 3, 24, 20  # 14 shards of two to four seconds; a round takes four minutes
 OPTIONS = SurveyOptions(sample=SAMPLE, shard_positions=SHARD_POSITIONS, references=("layer",))
 CHOICE = ModelChoice("demo", device="cpu")
 SHARE = Share(1, 0.0)
