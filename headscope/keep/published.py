@@ -91,17 +91,14 @@ class PublishedDirectory:
 
     def take(self, one: Publication, place: Path, names: Collection[str] | None = None) -> None:
         """Copy a published folder, or those of its files, to `place`, all or none; what is there is replaced."""
+        wanted = one.files if names is None else names
         with told(place.parent):
             place.parent.mkdir(parents=True, exist_ok=True)
             beside = unfinished(place.parent)
             beside.mkdir()
             try:
                 with ThreadPoolExecutor(_AT_ONCE) as pool:
-                    list(
-                        pool.map(
-                            lambda name: _fetch(one.files[name], beside / name), one.files if names is None else names
-                        )
-                    )
+                    list(pool.map(lambda name: _fetch(one.files[name], beside / name), wanted))
                 shutil.rmtree(place, ignore_errors=True)
                 beside.rename(place)
             except BaseException:
