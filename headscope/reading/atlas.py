@@ -183,7 +183,7 @@ class Atlas(Answer):
             ),
             head_rows(
                 self.ids.shape[1],
-                [replace(cell, number="", value=None) for cell in near],
+                [cell._replace(number="", value=None) for cell in near],
                 grounded(self.own_rank.flatten().tolist(), "{:,}".format),
             ),
             stub="head",

@@ -179,8 +179,8 @@ class Background(Answer):
     def _raw(self, head: int) -> list[Cell]:
         """The answer's own neighbours, with chance beside those that the text has."""
         return [
-            replace(
-                cell, beside=percent(share), says=f"{cell.says}, listed by {percent(share)} of other texts’ outputs"
+            cell._replace(
+                beside=percent(share), says=f"{cell.says}, listed by {percent(share)} of other texts’ outputs"
             )
             if cell.kind in ("own", "text")
             else cell

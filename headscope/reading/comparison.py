@@ -83,7 +83,7 @@ class Comparison(Answer):
         listed = [[set(ids) for ids in side.ids.tolist()] for side in sides]
         one, other = (
             [
-                [replace(cell, shared=cell.id in listed[1 - side][head]) for cell in cells]
+                [cell._replace(shared=cell.id in listed[1 - side][head]) for cell in cells]
                 for head, cells in enumerate(near.cells())
             ]
             for side, near in enumerate(sides)

@@ -248,10 +248,9 @@ def finder(captured: Captured, asked: Question) -> Finder:
     bench = captured.bench
     layer = None if asked.layer is None else bench.layer(asked.layer)
     k, at = bench.count(asked.k, asked.candidates), bench.place(asked.at)
-    vocabulary = bench.vocabulary
     if asked.reference == "isolated":
         bench.isolate()
-    moves = asked.use_position and asked.reference != "isolated" and vocabulary.moves(asked.space)
+    moves = asked.use_position and asked.reference != "isolated" and bench.encodings.moves(asked.space)
     return Finder(captured, replace(asked, layer=layer, k=k, use_position=moves, at=at if moves else None))
 
 

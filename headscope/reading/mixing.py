@@ -114,7 +114,7 @@ class Mixing(Answer):
         rows = []
         for row, means in zip(_layers(here), _layers(self.means()), strict=True):
             both = zip(row.cells, means.cells, strict=True)
-            cells = tuple(replace(cell, beside=f"mean {mean.number}") for cell, mean in both)
+            cells = tuple(cell._replace(beside=f"mean {mean.number}") for cell, mean in both)
             rows.append(replace(row, cells=cells))
         what = f"Mixing: how much of a layer's output at {own.position} {own.label} comes from other positions"
         return (self._sheet("mixing_at", f"{what}, and the mean over the tokens", rows),)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -202,7 +203,11 @@ class Neighbors(Answer):
 
     def kind_of(self, id: int) -> Kind:
         """What a listed token is to the text, in an answer about one token."""
-        return KINDS[int(self.kinds[self.ids == id][0])]
+        return KINDS[self._kinds[id]]
+
+    @cached_property
+    def _kinds(self) -> dict[int, int]:
+        return dict(zip(self.ids.flatten().tolist(), self.kinds.flatten().tolist(), strict=True))
 
     def owns(self) -> tuple[Cell, ...]:
         """The own token's place and distance in each head."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import zip_longest
+from typing import NamedTuple
 
+from headscope.inference.estimates import number
 from headscope.model.tokens import Token, TokenName
 from headscope.question import notes
 from headscope.question.heads import sharing
-from headscope.question.kinds import Kind
+from headscope.question.kinds import KINDS, Kind
 from headscope.reading.answer import SCHEMA, Answer, Record
 from headscope.reading.attention import Attention
 from headscope.reading.nearest import Neighbors
@@ -28,6 +31,15 @@ _WRITES = {
     "k": "Each offers {n} numbers (its key) at “{at}”; these are the words those numbers resemble.",
     "v": "Each takes {n} numbers (its value) from “{at}”; these are the words those numbers resemble.",
 }
+
+
+class _Found(NamedTuple):
+    """A listed token, in the order in which one is nearer than another."""
+
+    rank: int
+    distance: float
+    head: int
+    id: int
 
 
 @dataclass(frozen=True, repr=False)
@@ -58,26 +70,32 @@ class Portrait(Answer):
 
         Of its listed neighbours the rank counts first, then the distance.
         """
-        listed = [
-            (neighbor["rank"], neighbor["distance"] or 0.0, head["head"])
-            for head in self.near.heads()
-            for neighbor in head["neighbors"]
-            if neighbor["kind"] in ("own", "text")
-        ]
-        return min(listed)[2] if listed else 0
+        return self._found.head if self._found else 0
 
     @property
     def says_shown(self) -> str:
         """Why that head is shown."""
-        head = self.near.heads()[self.shown]
-        found = [one for one in head["neighbors"] if one["kind"] in ("own", "text")]
+        found = self._found
         if not found:
             return "No head is chosen, and none lists a token of the text: here is the first."
-        rank = "nearest" if found[0]["rank"] == 1 else f"number {found[0]['rank']} of the nearest"
+        rank = "nearest" if found.rank == 1 else f"number {found.rank} of the nearest"
         return (
-            f"No head is chosen: here is head {self.shown}, which comes nearest to a token of the text "
-            f"(“{found[0]['label'].strip('␣')}”, {rank})."
+            f"No head is chosen: here is head {found.head}, which comes nearest to a token of the text "
+            f"(“{self.near.names[found.id].label.strip('␣')}”, {rank})."
         )
+
+    @cached_property
+    def _found(self) -> _Found | None:
+        """The token of the text that is listed nearest to any head's output."""
+        near = self.near
+        columns = zip(*(of_all.tolist() for of_all in (near.ranks, near.distances, near.ids, near.kinds)), strict=True)
+        listed = [
+            _Found(rank, number(apart) or 0.0, head, id)
+            for head, of_one in enumerate(columns)
+            for rank, apart, id, kind in zip(*of_one, strict=True)
+            if KINDS[kind] in ("own", "text")
+        ]
+        return min(listed, default=None)
 
     def rows(self) -> list[Record]:
         """One row for each head and word, and for each head and source: their place, token and number."""
@@ -144,7 +162,7 @@ class Portrait(Answer):
 
     def _cards(self, head: int, words: Sequence[tuple[TokenName, float]]) -> tuple[Card, ...]:
         measure = f"{self.near.question.metric} distance"
-        cells = tuple(replace(self._word(*word), number="", measure=measure) for word in words)
+        cells = tuple(self._word(*word)._replace(number="", measure=measure) for word in words)
         few, k = len(words), self.near.ids.shape[1]
         said = f"{few or 'None'} of its {k} nearest tokens {'is a whole word' if few == 1 else 'are whole words'}."
         tokens, rest = self._sources(head)
@@ -153,7 +171,7 @@ class Portrait(Answer):
             Card(
                 "looked",
                 "Where it looked",
-                tuple(replace(self._source(*one), measure="weight") for one in tokens),
+                tuple(self._source(*one)._replace(measure="weight") for one in tokens),
                 rest.says,
             ),
             Card("effect", "Does it matter?"),

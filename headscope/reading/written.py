@@ -192,7 +192,7 @@ class Written(Answer):
         """The rows, where what a position may not see says so."""
         for row, seen in zip(rows, self.visible.tolist(), strict=True):
             cells = (
-                cell if sees else replace(cell, says=notes.HIDDEN) for cell, sees in zip(row.cells, seen, strict=True)
+                cell if sees else cell._replace(says=notes.HIDDEN) for cell, sees in zip(row.cells, seen, strict=True)
             )
             yield replace(row, cells=tuple(cells))
 

@@ -28,4 +28,4 @@ def brief(sheets: Sequence[Sheet]) -> tuple[Sheet, ...]:
 def _brief(cell: Cell) -> Cell:
     if not cell.label or cell.value is None or not _THREE.fullmatch(cell.number):
         return cell
-    return replace(cell, number=f"{cell.value:.2f}")
+    return cell._replace(number=f"{cell.value:.2f}")

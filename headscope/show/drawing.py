@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from headscope.question.kinds import Kind
@@ -120,7 +119,7 @@ def _across(sheet: Sheet) -> int:
 
 
 def _bare(cell: Cell) -> Cell:
-    return replace(cell, number="")
+    return cell._replace(number="")
 
 
 def _square(cell: Cell, x: int, y: int, across: int) -> list[Box | Rule | Words]:

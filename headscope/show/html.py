@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from html import escape
 from itertools import takewhile
 from math import isfinite
@@ -55,7 +54,7 @@ def _item(cell: Cell) -> str:
     told = f"{cell.measure} {cell.value:.5g}" if cell.value is not None else ""
     where = escape(", ".join(filter(None, (cell.says, told))))
     bar = "" if cell.share is None else f'<svg aria-hidden="true"><rect width="{cell.share:.1%}" height="100%"/></svg>'
-    plain = replace(cell, share=None, measure="")
+    plain = cell._replace(share=None, measure="")
     return f'<li{_attributes(plain)} data-where="{where}" title="{escape(told)}">{bar}{_inside(plain)}</li>'
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from headscope.question.kinds import Kind
 from headscope.show.marks import MARKS
@@ -13,8 +13,7 @@ from headscope.show.marks import MARKS
 Figure = Literal["cells", "labels"]
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """A label, a number as it is written, or both; `beside` is a further, smaller one, `before` leads the label.
 
     `kind` is what a token is to the text, and gives the mark; `shared`: the list beside it has the token too. `share`
@@ -123,7 +122,7 @@ def grouped(sheets: Sequence[Sheet], heads: int, kv_heads: int) -> tuple[Sheet, 
             return title
         group = title.head // size
         others = ", ".join(str(head) for head in range(group * size, (group + 1) * size) if head != title.head)
-        return replace(title, before=f"kv {group}", says=f"shares keys and values with {others}")
+        return title._replace(before=f"kv {group}", says=f"shares keys and values with {others}")
 
     return tuple(
         replace(

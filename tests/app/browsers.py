@@ -193,6 +193,7 @@ class Firefox(Browser):
 
     def __init__(self, socket: Any) -> None:
         self._socket, self._ids, self.errors = socket, itertools.count(1), []
+        self._opened = 0.0  # ms since 1970: what a page before this one reported may be told later
         self._ask("session.new", capabilities={})
         self._ask("session.subscribe", events=["log.entryAdded"])
         self._context = self._ask("browsingContext.getTree")["contexts"][0]["context"]
@@ -202,8 +203,9 @@ class Firefox(Browser):
         self._socket.send(json.dumps({"id": id, "method": method, "params": parameters}))
         while True:
             answer = json.loads(self._socket.recv(timeout=30))
-            if answer.get("method") == "log.entryAdded" and answer["params"]["level"] == "error":
-                self.errors.append(answer["params"]["text"])
+            told = answer["params"] if answer.get("method") == "log.entryAdded" else None
+            if told and told["level"] == "error" and told["timestamp"] >= self._opened:
+                self.errors.append(told["text"])
             if answer.get("id") == id:
                 if answer["type"] == "error":
                     raise RuntimeError(f"firefox: {answer['message']}")
@@ -211,6 +213,7 @@ class Firefox(Browser):
                 return result
 
     def open(self, address: str) -> None:
+        self._opened = time.time() * 1000
         self._ask("browsingContext.navigate", context=self._context, url=address, wait="complete")
 
     def js(self, expression: str) -> Any:

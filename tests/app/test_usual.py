@@ -18,6 +18,7 @@ from fastapi.testclient import TestClient
 
 from headscope import Scope
 from headscope.app import create_app
+from headscope.app.api.limits import Limits
 from headscope.commands.cli import main
 from headscope.studies.survey.report.three_lines import of_directory
 from tests.app.browsers import Browser
@@ -195,3 +196,23 @@ def test_figures_stand_under_the_heads_names(beside: tuple[Browser, Callable[...
     page.wait("document.querySelectorAll('#neighbors.figure .versus .usually [colspan=\"2\"]').length === 48")
     choose(page, "view", "atlas")
     page.wait("document.querySelectorAll('#atlas .atlas').length === 1 && document.querySelector('#atlas .found')")
+
+
+def test_what_is_usual_is_asked_once_for_all_tokens(browser: Browser, demo: Scope, directory: Path) -> None:
+    app = create_app(demo, survey=directory, limits=Limits(ahead=False))
+    with Server(app) as running:
+        browser.open(f"{running.address}/?token=3")
+        browser.wait("document.querySelectorAll('#neighbors .usually').length === 4")
+        browser.wait("document.querySelector('.verdict-words .surveyed')")
+        for token in (4, 5):
+            browser.click(f"#tokens [data-position='{token}']")
+            browser.wait(f"document.querySelector('#title').textContent.includes('position {token}')")
+            browser.wait("document.querySelectorAll('#neighbors .usually').length === 4")
+            browser.wait(f"!document.querySelector('#verdict').ariaBusy && document.title.includes('position {token}')")
+        asked = "performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('/usual')).length"
+        assert browser.js(asked) == 1
+        choose(browser, "layer", 2)
+        browser.wait("document.querySelector('#title').textContent.startsWith('Layer 2')")
+        assert browser.js(asked) == 2
+        concluded = httpx.post(f"{running.address}/api/v1/usual", json={"layer": 2}, timeout=60).json()["concluded"]
+        browser.wait(f"document.querySelector('.surveyed')?.textContent === {json.dumps(concluded)}")

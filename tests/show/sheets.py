@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from headscope.show.sheet import Cell, Row, Sheet, of_heads
 
 HOSTILE = "<script>alert(1)</script>|`*_[x](y)_*`\x1b[31m\x00 ]]> & \" ' \u202e"
@@ -69,7 +67,7 @@ def hostile() -> Sheet:
     return Sheet(
         "hostile",
         HOSTILE,
-        (replace(cell, measure=HOSTILE),),
+        (cell._replace(measure=HOSTILE),),
         (Row(cell, (cell,)),),
         stub=HOSTILE,
         lead=(HOSTILE,),

@@ -57,6 +57,7 @@ from headscope.app.page.method import method
 from headscope.app.page.verdict import verdict
 from headscope.errors import InputError
 from headscope.keep.memory import Recent
+from headscope.model.card import Card
 from headscope.question.choices import Replacement, Weigh
 from headscope.reading.answer import Answer
 from headscope.reading.atlas import Atlas
@@ -93,6 +94,11 @@ class Turn:
     kept: Recent[Answer]
     key: Hashable
 
+    @property
+    def card(self) -> Card:
+        """What is known of the model that the text was read by."""
+        return self.reading.bench.card
+
     def once(self, ask: Callable[..., A], *choices: Hashable, tell: Callable[[A], None] | None = None) -> A:
         """What a method of the reading answers, worked out once for as long as it is kept; `tell`: who hears meanwhile
         how far that is."""
@@ -114,13 +120,13 @@ class OtherSide(NamedTuple):
 
 def read(turn: Turn, ask: ReadAsk) -> TextRecord:
     """The text's tokens."""
-    return {**read_record(turn.scope.card, turn.reading), "notes": list(turn.reading.notes)}
+    return {**read_record(turn.card, turn.reading), "notes": list(turn.reading.notes)}
 
 
 def nearest(turn: Turn, ask: NearestAsk) -> LookedRecord:
     """The nearest tokens and positions of every head of a layer."""
     found, places = near(turn.reading, ask), near_positions(turn.reading, ask)
-    record = look_record(turn.scope.card, turn.reading, found, places)
+    record = look_record(turn.card, turn.reading, found, places)
     return {**record, **_introduced(turn, ask, found, record, (found, places))}
 
 
@@ -147,7 +153,7 @@ def compare(turn: Turn, ask: CompareAsk) -> ComparedRecord:
     other = turn.other(ask)
     both = compared(near(turn.reading, ask), near(other.turn.reading, other.ask))
     places = near_positions(turn.reading, ask)
-    one = look_record(turn.scope.card, turn.reading, both.one, places)
+    one = look_record(turn.card, turn.reading, both.one, places)
     return {
         "one": one,
         "other": _look(other.turn, other.ask, both.other),
@@ -170,7 +176,7 @@ def _introduced(
         "cards": [html.cards(card) for card in portrait.cards()],
     }
     tables = laid_out(turn, ask, lambda: [sheet for one in answers for sheet in one.sheets()])
-    return {**tables, "portrait": told, "method": method(record, turn.scope.card)}
+    return {**tables, "portrait": told, "method": method(record, turn.card)}
 
 
 def atlas(turn: Turn, ask: AllHeadsAsk) -> AllHeadsRecord:
@@ -276,7 +282,7 @@ def effects(turn: Turn, ask: EffectsAsk) -> LostRecord:
 
 def removed(turn: Turn, ask: RemovedAsk) -> TakenOutRecord:
     """What the output loses without each head of a layer."""
-    _check_runs(turn, turn.scope.card.heads + 1)
+    _check_runs(turn, turn.card.heads + 1)
     found = turn.once(turn.reading.removed, ask.token, ask.layer, ask.replaced_by)
     return {**found.to_dict(), **laid_out(turn, ask, found.sheets)}
 
@@ -338,7 +344,7 @@ def standing_of(turn: Turn, ask: StandingAsk) -> Standing:
 
 def effects_of(turn: Turn, token: int | str, replaced_by: Replacement = "zero") -> Effects:
     """The effects of all heads; InputError where they take too long."""
-    card = turn.scope.card
+    card = turn.card
     _check_runs(turn, card.layers * card.heads + 1)
     return turn.once(turn.reading.effects, token, replaced_by)
 
@@ -356,12 +362,12 @@ def laid_out(turn: Turn, ask: LaidOutAsk, sheets: Callable[[], Sequence[Sheet]])
     """The answer as HTML, where it is asked for: as briefly as the page says it."""
     if not ask.html:
         return {}
-    card = turn.scope.card
+    card = turn.card
     return {"html": html.tables(brief(grouped(sheets(), card.heads, card.kv_heads)))}
 
 
 def _look(turn: Turn, ask: NearestAsk, nearest: Neighbors) -> LookRecord:
-    return look_record(turn.scope.card, turn.reading, nearest, near_positions(turn.reading, ask))
+    return look_record(turn.card, turn.reading, nearest, near_positions(turn.reading, ask))
 
 
 def _check_head(head: int, heads: int) -> None:

@@ -330,7 +330,7 @@ def _made(name: str, shown: Shown) -> str:
         return csv_of(next(table.rows(shown) for table in view.tables if table.name == stem))
     if kind == "svg":
         return "" if view.figure is None else view.figure(shown)
-    lines = script(shown.turn.scope.card, shown.ask)
+    lines = script(shown.turn.card, shown.ask)
     return alive.document(view.results(shown), view.title(shown), lines, shown.reading)
 
 

@@ -40,10 +40,9 @@ export function paint([given, ...more], state, server, tokens, background, again
   const worked = more.find((one) => one.mix);
   const why = more.find((one) => one.sources && one !== worked);
   const usual = more.find((one) => one.survey);
-  const comparison = given.other ? given : null;
-  const answer = comparison ? given.one : given;
+  const answer = given.other ? given.one : given;
   const own = answer.tokens[answer.selected];
-  const others = comparison?.other.notes.filter((note) => !answer.notes.includes(note)).map((note) => `On the right side: ${note}`) ?? [];
+  const others = given.other?.notes.filter((note) => !answer.notes.includes(note)).map((note) => `On the right side: ${note}`) ?? [];
   const sheets = laidOut(given);
   return {
     title: [`Layer ${answer.layer}: ${SIDES[answer.vector]} at `, label(own.label), ` (position ${own.position})`],
@@ -76,8 +75,6 @@ function neighbors(sheets, background, head, usual) {
 /** The second table; the rest of a long text is asked for when the button under it is pressed. */
 function positions(sheets, answer, state, again) {
   const tables = sheets("positions").map((table) => dressed(table, state.head));
-  const length = answer.tokens.length;
-  const more = () => { whole = key(state); again(); };
-  if (answer.heads[0].positions.length < length) tables[0].append(button(`Show all ${count(length)} positions`, more));
+  if (answer.heads[0].positions.length < answer.tokens.length) tables[0].append(button(`Show all ${count(answer.tokens.length)} positions`, () => { whole = key(state); again(); }));
   return [...tables, ...meaning(TABLES.positions)];
 }

@@ -50,7 +50,7 @@ addEventListener("pointerdown", () => {
 /** Shows `state`: the controls at once, then what the server answers; a later call overtakes an earlier one. */
 async function show() {
   const signal = begin();
-  paintChoices();
+  queueMicrotask(paintChoices); // once what is asked is on its way
   unwait();
   if (waiting) wait(false);
   const waits = [setTimeout(() => busy(true), 120), setTimeout(() => wait(false), STALE)];
@@ -78,9 +78,8 @@ async function show() {
     if (state.word) named();
     const asked = VIEWS[state.view].questions(state, server, tokens);
     const ask = (one, n) => (arriving ? lines(`${one[0]}/layers`, one[1], signal, (found) => arrives(found, n)) : post(...one, signal));
-    const there = VIEWS[state.view].keeps ? asked.map(known) : [null];
-    const answers = there.every(Boolean) ? there : await Promise.all(asked.map(ask));
-    if (VIEWS[state.view].keeps) asked.forEach((one, n) => hold(one, answers[n]));
+    const answers = await Promise.all(asked.map((one, n) => known(one) ?? ask(one, n)));
+    asked.forEach((one, n) => (VIEWS[state.view].keeps || one[0] === "usual") && hold(one, answers[n])); // no token changes what is usual
     const later = VIEWS[state.view].later?.(state, server);
     paint(answers, known(later)); // no column goes only to come back
     say("");
@@ -137,8 +136,8 @@ function change(choice) {
   if ("classroom" in choice) keep("classroom", choice.classroom);
   if (address(next) === address(state)) return;
   state = next;
-  history[rapid(Object.keys(choice)[0]) ? "replaceState" : "pushState"](null, "", address(state)); // a key held down would fill it
   show();
+  history[rapid(Object.keys(choice)[0]) ? "replaceState" : "pushState"](null, "", address(next)); // a key held down would fill it
 }
 
 let [byKey, last, width] = [false, { what: null, when: 0 }, 0];
@@ -222,7 +221,7 @@ function paint(answers, more) {
   const there = way?.reduce((here, n) => here?.children[n], within);
   if (there && !at.isConnected) focus(there.closest("table")?.querySelector("tbody [tabindex='0']") ?? at, there) ?? there.focus();
   byId("steps").replaceChildren(...parsed(steps));
-  judge(state, server);
+  judge(state, server, answers.find((one) => one.survey));
   testIt(server, show);
   paged(byId("view"));
   markChosen(byId("view"), state);

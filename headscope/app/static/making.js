@@ -54,10 +54,9 @@ export async function made(answer, signal) {
 
 let followed = false; // whether a test is asked after, whatever view is looked at
 
-/** Fills the place for the test of the server's own model in the view that is shown, if there is one; `again` shows the view anew once there is a survey. */
+/** Fills the place for the test of the server's own model in the view, if there is one; `again` shows the view anew once there is a survey. */
 export function testIt(server, again) {
-  const place = [...document.querySelectorAll("#test-it")].find((one) => one.checkVisibility());
-  const { survey, testing } = server.survey;
+  const [place, { survey, testing }] = [byId("test-it"), server.survey];
   const going = goes(testing);
   if (going && !followed) follow(server, again);
   if (!place || survey || !testing) return;

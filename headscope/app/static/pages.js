@@ -1,27 +1,36 @@
 // Tables of many heads: as many side by side as fit with their words whole, the others on further pages.
 import { h } from "./dom.js";
 
+const NUMBER = 24; // pixels that style.css leaves for a number where nothing else is said
 let looked = 0; // the first head of the page that was turned to last
 
-/** Lays the heads of every table in `place` out on pages. */
-export const paged = (place) => place.querySelectorAll("table.whole").forEach(lay);
+/** Lays the heads of every table in `place` out on pages. All are looked at before one is changed: the browser lays out once. */
+export function paged(place) {
+  const tables = [...place.querySelectorAll("table.whole")].map(lay);
+  for (let part = 0; part < 3; part += 1) for (const table of tables) table.next();
+}
 
-function lay(table) {
-  const [corner, ...titles] = table.tHead.rows[0].cells;
+function* lay(table) {
+  const [, ...titles] = table.tHead.rows[0].cells;
   const cells = [...table.rows].flatMap((row) => ofHeads(row, titles[0].colSpan));
   for (const [cell] of cells) cell.hidden = false;
-  table.style.setProperty("--num", `${Math.max(0, ...[...table.querySelectorAll("tbody .hs-num")].map((one) => one.offsetWidth))}px`);
+  const pages = h("div", { class: "pages", role: "group", "aria-label": "Heads" });
+  table.parentElement.parentElement.querySelector(".pages")?.remove();
+  table.parentElement.before(pages); // what is put before a table later has its every cell's style worked out again
+  table.style.removeProperty("--num");
   table.classList.add("natural");
-  const widths = titles.map((title) => title.getBoundingClientRect().width);
-  const room = table.parentElement.clientWidth - corner.getBoundingClientRect().width;
+  yield;
+  const number = Math.max(0, ...[...table.querySelectorAll("tbody .hs-num")].map((one) => one.offsetWidth));
+  const [corner, ...widths] = [...table.tHead.rows[0].cells].map((title) => title.getBoundingClientRect().width);
+  const [room, more] = [table.parentElement.clientWidth - corner, titles[0].colSpan * Math.max(0, number - NUMBER)];
+  yield;
+  if (more) table.style.setProperty("--num", `${number}px`);
   table.classList.remove("natural");
   const starts = [0];
-  widths.reduce((used, width, head) => (used + width <= room || head === starts.at(-1) ? used + width : (starts.push(head), width)), 0);
+  widths.map((width) => width + more).reduce((used, width, head) => (used + width <= room || head === starts.at(-1) ? used + width : (starts.push(head), width)), 0);
   const ends = [...starts.slice(1), titles.length];
-  const pages = h("div", { class: "pages", role: "group", "aria-label": "Heads" }, starts.map((start, n) => h("button", { type: "button", value: start }, start === ends[n] - 1 ? `head ${start}` : `heads ${start}–${ends[n] - 1}`)));
+  if (starts.length > 1) pages.append(...starts.map((start, n) => h("button", { type: "button", value: start }, start === ends[n] - 1 ? `head ${start}` : `heads ${start}–${ends[n] - 1}`)));
   pages.addEventListener("click", ({ target }) => target.value && turn((looked = Number(target.value))));
-  table.parentElement.parentElement.querySelector(".pages")?.remove();
-  if (starts.length > 1) table.parentElement.before(pages);
   const turn = (head) => {
     const page = ends.findIndex((end) => head < end);
     for (const [cell, at] of cells) cell.hidden = at < starts[page] || at >= ends[page];

@@ -2,28 +2,25 @@
 import { post, said, standing } from "./api.js";
 import { asking, question } from "./choices.js";
 import { byId, h, parsed } from "./dom.js";
-import { usualAsk } from "./survey.js";
 
 const LATER = 400; // milliseconds for which a view is looked at before other texts are asked for it
 let shown = null; // the question whose answer is there, or waited for
 
-/** Shows the verdict on what the view of heads shows: on this text at once, and beside other texts once they are read. */
-export async function judge(state, server) {
-  const [place, signal, [, asked]] = [byId("verdict"), standing(), question({ ...state, compare: "none" }, server)];
-  const { view, head } = state;
-  const usual = usualAsk(asked, server);
+/** Shows the verdict on what the view of heads shows: on this text at once, and beside other texts once they are read; `usual` is what a survey says of the heads. */
+export async function judge(state, server, usual) {
+  const [{ view, head }, place, signal] = [state, byId("verdict"), standing()];
+  const [, asked] = question({ ...state, compare: "none" }, server);
   const ask = asking(["token", "layer", "space", "reference", "metric", "position", "head"], state, server);
-  const key = view === "heads" && asked.vector === "z" ? JSON.stringify([ask, usual, server.survey.survey]) : null;
+  const key = view === "heads" && asked.vector === "z" ? JSON.stringify([asked, head, server.survey.survey]) : null;
   if (!key) place.replaceChildren();
   else if (!place.firstChild) place.append(h("div", {}), h("div", { id: "test-it" }));
   if (server.survey.survey) byId("test-it")?.replaceChildren();
   if (key === shown || !(shown = key)) return;
   place.setAttribute("aria-busy", "true");
   try {
-    const [found, survey] = await Promise.all([post("standing", ask, signal), usual && post("usual", { ...usual[1], html: false }, signal)]);
-    fill(place, found, survey, head);
+    fill(place, await post("standing", ask, signal), usual, head);
     await new Promise((later) => setTimeout(later, LATER));
-    fill(place, await post("standing", { ...ask, others: true }, signal), survey, head);
+    fill(place, await post("standing", { ...ask, others: true }, signal), usual, head);
   } catch (fault) {
     if (shown === key) shown = null;
     if (said(fault) && !signal.aborted && place.hasAttribute("aria-busy")) place.firstChild.replaceChildren();

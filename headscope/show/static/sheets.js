@@ -15,20 +15,25 @@ function live(sheet) {
   const table = sheet.querySelector("table");
   const [first, second] = table.tHead.rows;
   const titles = second ? [...second.cells] : [...first.cells].slice(1);
-  const over = (n) => second && first.cells[1 + Math.floor(n / first.cells[1].colSpan)];
-  for (const row of table.tBodies[0].rows) {
-    [...row.cells].slice(1).forEach((cell, n) => about(cell, [over(n), titles[n]].filter(Boolean), row.cells[0], first.cells[0].textContent));
+  const over = (n) => (second ? [first.cells[1 + Math.floor(n / first.cells[1].colSpan)]] : []);
+  const columns = titles.map((title, n) => stands([...over(n), title], ({ textContent }) => textContent));
+  const stub = first.cells[0].textContent;
+  for (const { cells: [title, ...cells] } of table.tBodies[0].rows) {
+    const row = stands([title], () => stub && `${stub} ${words(title)}`);
+    cells.forEach((cell, n) => about(cell, columns[n], row));
   }
   table.style.setProperty("--columns", titles.length);
   table.querySelector("tbody td").tabIndex = 0;
   return sheet;
 }
 
+/** What titles stand for: what they are about, and their words. */
+const stands = (titles, named) => ({ data: Object.assign({}, ...titles.map(({ dataset }) => dataset)), names: titles.map(named) });
+
 /** A cell is about what it says itself, and what its row and its columns are about. */
-function about(cell, columns, row, stub) {
-  Object.assign(cell.dataset, ...[...columns, row].map((title) => ({ ...title.dataset })), { ...cell.dataset });
-  const { layer, head, says, measure, value } = cell.dataset;
-  const names = layer ? [`L${layer}H${head}`] : [...columns.map((title) => title.textContent), stub && `${stub} ${words(row)}`];
+function about(cell, column, row) {
+  const { layer, head, says, measure, value } = Object.assign(cell.dataset, { ...column?.data, ...row.data, ...cell.dataset });
+  const names = layer ? [`L${layer}H${head}`] : [...(column?.names ?? []), ...row.names];
   const told = measure && `${measure} ${value === undefined ? "not finite" : Number(value).toPrecision(5)}`;
   if (told) cell.title = told; // in full, where the cell is brief
   cell.dataset.where = [...names, says, told].filter(Boolean).join(", ");

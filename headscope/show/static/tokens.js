@@ -3,21 +3,10 @@ import { h, label } from "./dom.js";
 
 /** One button for each token; `press` tells which is selected. */
 export function buttons(tokens) {
-  return tokens.map((token) =>
-    h(
-      "button",
-      {
-        type: "button",
-        class: token.special ? "token special" : "token",
-        "data-id": token.id,
-        "data-position": token.position,
-        "data-label": token.label,
-        title: `position ${token.position}, id ${token.id}${token.special ? ", added by the tokenizer" : ""}`,
-      },
-      label(token.label),
-      h("span", { class: "place" }, token.position),
-    ),
-  );
+  return tokens.map(({ id, position, label: word, special }) => {
+    const about = { "data-id": id, "data-position": position, "data-label": word, title: `position ${position}, id ${id}${special ? ", added by the tokenizer" : ""}` };
+    return h("button", { type: "button", class: special ? "token special" : "token", ...about }, label(word), h("span", { class: "place" }, position));
+  });
 }
 
 /** Presses the button of `token` in `group`, and says in `place` that it is selected. */
