@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,17 +17,84 @@ from headscope.studies.probes.folds import Folds
 from headscope.studies.probes.ridge import PENALTIES
 
 
-@dataclass(frozen=True)
-class DualFit:
-    """What was fitted on some samples: y_mean [side, d_model], and what makes outputs of products with them.
+class Judged(NamedTuple):
+    """Targets less a fit's y_mean at samples `at` int64 [m]: their products with the fit's [side, m, n], and what they
+    sum to squared [side]."""
 
-    products float64 [n, n], centred; targets float64 [side, n, d_model], less their mean; `width`: d of the vectors.
+    at: Tensor
+    between: Tensor
+    squares: Tensor
+
+
+@dataclass(frozen=True)
+class DualTarget:
+    """What maps that are fitted on some samples aim at, whatever vectors they map: of `here` int64 [n].
+
+    products float64 [side, sample, sample] of all samples' targets; y_mean [side, d_model]; targets [side, n, d_model]
+    less it.
     """
 
-    here: Tensor  # int64 [n], the samples
+    here: Tensor
     products: Tensor
     y_mean: Tensor
     targets: Tensor
+
+    @cached_property
+    def between(self) -> Tensor:
+        """Products of the targets with each other: [side, n, n]."""
+        return _about(self.products, self.here, self.here)
+
+    def judged(self, at: Tensor) -> Judged:
+        """What the fit has to find at samples `at`."""
+        with_ours = self.products[:, at[:, None], self.here].mean(2)
+        ours = self.products[:, self.here[:, None], self.here].mean((1, 2))
+        squares = self.products[:, at, at] - 2 * with_ours + ours[:, None]
+        return Judged(at, _about(self.products, at, self.here), squares.sum(1))
+
+
+class DualTargets:
+    """What maps of some samples aim at, without the folds that they know nothing of: targets [side, sample, d_model].
+
+    Found once, however many maps are fitted.
+    """
+
+    def __init__(self, targets: Tensor, cells: Tensor, folds: Folds) -> None:
+        self._targets, self._products = targets, _products(targets)
+        self._cells, self._folds = cells, folds
+        self._known: dict[frozenset[int], DualTarget | None] = {}
+        self._seen: dict[tuple[int, frozenset[int]], Judged] = {}
+
+    def others(self, fold: int) -> set[int]:
+        """All folds but one."""
+        return set(range(self._folds.count)) - {fold}
+
+    def at(self, fold: int) -> Tensor:
+        """The samples that a fold is judged on."""
+        return self._folds.judges(self._cells, fold).nonzero()[:, 0]
+
+    def judged(self, fold: int, target: DualTarget, held: frozenset[int]) -> Judged:
+        """What a fit of `target`, without the folds `held`, has to find there."""
+        key = fold, held
+        if key not in self._seen:
+            self._seen[key] = target.judged(self.at(fold))
+        return self._seen[key]
+
+    def without(self, held: frozenset[int]) -> DualTarget | None:
+        """What is aimed at without some folds; None where nothing is left to fit."""
+        if held not in self._known:
+            here = self._folds.fits(self._cells, *held).nonzero()[:, 0]
+            y = self._targets[:, here]
+            fitted = DualTarget(here, self._products, y.mean(1), y - y.mean(1, keepdim=True)) if len(here) > 1 else None
+            self._known[held] = fitted
+        return self._known[held]
+
+
+@dataclass(frozen=True)
+class DualFit:
+    """What was fitted on the samples of a target: their products float64 [n, n], centred; `width`: d of the vectors."""
+
+    products: Tensor
+    target: DualTarget
     width: int
 
     @property
@@ -34,51 +102,40 @@ class DualFit:
         """PENALTIES in units of the mean eigenvalue of XᶜᵀXᶜ, as `Ridge.alphas` counts them: [penalty]."""
         return torch.tensor(PENALTIES, dtype=torch.float64) * self.products.trace() / self.width
 
-    def centred(self, products: Tensor, other: Tensor) -> Tensor:
-        """The products of samples `other` with those of the fit, both about the fit's mean: [other, n]."""
-        there = products[other[:, None], self.here]
-        own = products[self.here[:, None], self.here].mean(0)
-        return there - there.mean(1, keepdim=True) - own + own.mean()
-
-    def losses(self, to: Tensor, wanted: Tensor) -> Tensor:
-        """Squared errors [penalty, side] at samples with products `to` [m, n] and targets `wanted` [side, m, d_model].
-
-        `wanted` is about y_mean.
-        """
-        values, vectors, turned, between = self._turned
+    def losses(self, to: Tensor, judged: Judged) -> Tensor:
+        """Squared errors [penalty, side] at samples with products `to` [m, n]."""
+        values, vectors, between = self._turned
         to = to @ vectors
-        shared = (to[None] * (wanted @ turned.mT)).sum(1)  # (side, n)
+        shared = (to * (judged.between @ vectors)).sum(1)  # (side, n)
         overlap = (to.mT @ to) * between  # (side, n, n)
         found = []
         for alpha in self.alphas:
             by = _inverse(values + alpha)
             quadratic = torch.einsum("k,skl,l->s", by, overlap, by)
-            found.append(wanted.square().sum((-2, -1)) - 2 * (shared * by).sum(-1) + quadratic)
+            found.append(judged.squares - 2 * (shared * by).sum(-1) + quadratic)
         return torch.stack(found)
+
+    @cached_property
+    def _turned(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Eigenvalues [n] and -vectors [n, n] of the products, and the targets' products by these [side, n, n]."""
+        values, vectors = torch.linalg.eigh(self.products)
+        return values.clamp_min(0), vectors, vectors.mT @ self.target.between @ vectors
 
     def outputs(self, to: Tensor, alpha: Tensor) -> Tensor:
         """Outputs less y_mean at samples with products `to` [m, n], for penalties [side]: [side, m, d_model]."""
+        targets = self.target.targets
         if not bool((alpha > 0).all()):  # all vectors are one: nothing tells them apart
-            return to.new_zeros(len(alpha), len(to), self.targets.shape[-1])
-        one = torch.eye(len(self.here), dtype=torch.float64)
+            return to.new_zeros(len(alpha), len(to), targets.shape[-1])
+        one = torch.eye(len(self.products), dtype=torch.float64)
         factor = torch.linalg.cholesky(self.products + alpha[:, None, None] * one)
-        return torch.cholesky_solve(to.mT.expand(len(alpha), -1, -1), factor).mT @ self.targets
-
-    @cached_property
-    def _turned(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Eigenvalues [n] and -vectors [n, n] of the products, targets [side, n, d_model] by these, and TTᵀ of them."""
-        values, vectors = torch.linalg.eigh(self.products)
-        turned = vectors.mT @ self.targets
-        return values.clamp_min(0), vectors, turned, turned @ turned.mT
+        return torch.cholesky_solve(to.mT.expand(len(alpha), -1, -1), factor).mT @ targets
 
 
 class DualFits:
-    """The maps of one set of vectors x [sample, d] with the targets of either side [side, sample, d_model]."""
+    """The maps of one set of vectors x [sample, d] to what either side aims at."""
 
-    def __init__(self, x: Tensor, targets: Tensor, cells: Tensor, folds: Folds) -> None:
-        x = x - x.mean(0)  # of no account to what is centred, and of some to its rounding
-        self._products, self._width = x @ x.mT, x.shape[1]
-        self._targets, self._cells, self._folds = targets, cells, folds
+    def __init__(self, x: Tensor, targets: DualTargets) -> None:
+        self._products, self._width, self._targets = _products(x), x.shape[1], targets
         self._known: dict[frozenset[int], DualFit | None] = {}
 
     def outputs(self, fold: int) -> tuple[Tensor, Tensor] | None:
@@ -90,39 +147,47 @@ class DualFits:
         fit = self._fit(fold)
         if fit is None:
             return None
-        losses = torch.zeros(len(PENALTIES), len(self._targets), dtype=torch.float64)
-        for other in set(range(self._folds.count)) - {fold}:
-            inner, judged = self._fit(fold, other), self._judged(other)
-            if inner is not None and len(judged):
-                wanted = self._targets[:, judged] - inner.y_mean[:, None]
-                losses += inner.losses(inner.centred(self._products, judged), wanted)
+        losses = torch.zeros(len(PENALTIES), len(fit.target.targets), dtype=torch.float64)
+        for other in self._targets.others(fold):
+            inner = self._fit(fold, other)
+            if inner is None:
+                continue
+            judged = self._targets.judged(other, inner.target, frozenset((fold, other)))
+            if len(judged.at):
+                losses += inner.losses(_about(self._products, judged.at, inner.target.here), judged)
         alpha = fit.alphas[losses.argmin(0)]
-        return fit.outputs(fit.centred(self._products, self._judged(fold)), alpha), fit.y_mean
-
-    def _judged(self, fold: int) -> Tensor:
-        return self._folds.judges(self._cells, fold).nonzero()[:, 0]
+        to = _about(self._products, self._targets.at(fold), fit.target.here)
+        return fit.outputs(to, alpha), fit.target.y_mean
 
     def _fit(self, *held: int) -> DualFit | None:
         """The maps without some folds; two folds leave the same, whichever is the outer one."""
         key = frozenset(held)
         if key not in self._known:
-            self._known[key] = self._fitted(self._folds.fits(self._cells, *held).nonzero()[:, 0])
+            aim = self._targets.without(key)
+            fitted = None if aim is None else DualFit(_about(self._products, aim.here, aim.here), aim, self._width)
+            self._known[key] = fitted
         return self._known[key]
-
-    def _fitted(self, here: Tensor) -> DualFit | None:
-        if len(here) < 2:
-            return None
-        products = self._products[here[:, None], here]
-        means = products.mean(0)
-        targets = self._targets[:, here]
-        y_mean = targets.mean(1)
-        centred = products - means - means[:, None] + means.mean()
-        return DualFit(here, centred, y_mean, targets - y_mean[:, None], self._width)
 
 
 def few(samples: int, width: int) -> bool:
     """Whether the dual form is the cheaper one: most fits are on a quarter of the samples."""
     return samples <= 3 * width
+
+
+def _products(rows: Tensor) -> Tensor:
+    """Of all samples with each other: [..., sample, sample] of rows [..., sample, d].
+
+    About their mean, which is of no account to what is centred, and of some to its rounding.
+    """
+    about = rows - rows.mean(-2, keepdim=True)
+    return about @ about.mT
+
+
+def _about(products: Tensor, other: Tensor, here: Tensor) -> Tensor:
+    """The products of samples `other` with those `here`, both about the mean of those here: [..., other, here]."""
+    there = products[..., other[:, None], here]
+    own = products[..., here[:, None], here].mean(-2, keepdim=True)
+    return there - there.mean(-1, keepdim=True) - own + own.mean(-1, keepdim=True)
 
 
 def _inverse(values: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch import Tensor
 from headscope.errors import InputError
 from headscope.question.given import as_seed
 from headscope.reading.scores import Scores
-from headscope.studies.probes.dual import DualFits, few
+from headscope.studies.probes.dual import DualFits, DualTargets, few
 from headscope.studies.probes.figures import Outcomes
 from headscope.studies.probes.folds import Folds
 from headscope.studies.probes.ridge import PENALTIES, Gram, Ridge, or_chance
@@ -56,30 +57,46 @@ def outcomes(
     """What became of every sample that some fold is judged on; see `held_out`."""
     seed = as_seed(seed)
     chosen = Folds.of(groups, ids, len(embeddings), seed=seed) if folds is None else folds
-    cells = chosen.cells(groups, ids)
-    sides = torch.stack([ids, permuted(ids, cells, seed)])  # (side, sample)
-    x = x.double()
-    targets = embeddings[sides].double()  # (side, sample, d_model)
-    fits = _dual if few(len(x), x.shape[2]) and x.shape[1] == 1 else _primal
-    found = []
-    for fold, guess, mean in fits(x, targets, cells, chosen):
-        here = chosen.judges(cells, fold)
-        candidates = ids[chosen.of_type[ids] == fold].unique()
+    return Aims(ids, groups, embeddings, chosen, seed).outcomes(x)
+
+
+class Aims:
+    """What is to be recovered of some samples, from whatever vectors they have; see `held_out`."""
+
+    def __init__(self, ids: Tensor, groups: Tensor, embeddings: Tensor, folds: Folds, seed: int) -> None:
+        self.ids, self.groups, self.embeddings, self.folds = ids, groups, embeddings, folds
+        self.cells = folds.cells(groups, ids)
+        self.sides = torch.stack([ids, permuted(ids, self.cells, seed)])  # (side, sample)
+        self.targets = embeddings[self.sides].double()  # (side, sample, d_model)
+
+    @cached_property
+    def dual(self) -> DualTargets:
+        """The same for maps in their dual form."""
+        return DualTargets(self.targets, self.cells, self.folds)
+
+    def outcomes(self, x: Tensor) -> Outcomes:
+        """What became of every sample that some fold is judged on, of vectors x float [sample, map, d]."""
+        x = x.double()
+        fits = _dual if few(len(x), x.shape[2]) and x.shape[1] == 1 else _primal
+        found = [self._judged(*outputs) for outputs in fits(x, self)]
+        if not found:
+            raise InputError("no text has a token that another fold's texts do not have: give more texts.")
+        return Outcomes.join(found)
+
+    def _judged(self, fold: int, guess: Tensor, mean: Tensor) -> Outcomes:
+        here = self.folds.judges(self.cells, fold)
+        candidates = self.ids[self.folds.of_type[self.ids] == fold].unique()
         centre = mean[:, None, None]  # (side, 1, 1, d_model)
-        wanted = targets[:, None, here] - centre  # (side, 1, sample, d_model)
-        rank = _ranks(guess, embeddings[candidates].double() - centre, torch.searchsorted(candidates, sides[:, here]))
-        found.append(
-            Outcomes(
-                groups[here],
-                sides[:, here],
-                rank.mT,
-                (guess - wanted).square().sum(-1).mT,
-                wanted.square().sum(-1).mT.expand(rank.mT.shape),
-            )
+        wanted = self.targets[:, None, here] - centre  # (side, 1, sample, d_model)
+        places = torch.searchsorted(candidates, self.sides[:, here])
+        rank = _ranks(guess, self.embeddings[candidates].double() - centre, places)
+        return Outcomes(
+            self.groups[here],
+            self.sides[:, here],
+            rank.mT,
+            (guess - wanted).square().sum(-1).mT,
+            wanted.square().sum(-1).mT.expand(rank.mT.shape),
         )
-    if not found:
-        raise InputError("no text has a token that another fold's texts do not have: give more texts.")
-    return Outcomes.join(found)
 
 
 # Of every fold that has both what to fit on and what to judge: its number, outputs less the mean target for the samples
@@ -87,22 +104,22 @@ def outcomes(
 _Outputs = Iterator[tuple[int, Tensor, Tensor]]
 
 
-def _primal(x: Tensor, targets: Tensor, cells: Tensor, folds: Folds) -> _Outputs:
-    by_sample = targets.transpose(0, 1)[:, :, None]  # (sample, side, 1, d_model)
-    inside = [cells == cell for cell in range(folds.count**2)]
-    fits = Fits([Gram.of(x[here], by_sample[here]) for here in inside], folds)
-    for fold in range(folds.count):
-        here = folds.judges(cells, fold)
+def _primal(x: Tensor, aims: Aims) -> _Outputs:
+    by_sample = aims.targets.transpose(0, 1)[:, :, None]  # (sample, side, 1, d_model)
+    inside = [aims.cells == cell for cell in range(aims.folds.count**2)]
+    fits = Fits([Gram.of(x[here], by_sample[here]) for here in inside], aims.folds)
+    for fold in range(aims.folds.count):
+        here = aims.folds.judges(aims.cells, fold)
         fitted = fits.without(fold)
         if fitted is not None and here.any():
             guess = (x[here] - fitted.ridge.x_mean).transpose(0, 1) @ fitted.weight
             yield fold, guess, fitted.ridge.y_mean[:, 0]
 
 
-def _dual(x: Tensor, targets: Tensor, cells: Tensor, folds: Folds) -> _Outputs:
-    fits = DualFits(x[:, 0], targets, cells, folds)
-    for fold in range(folds.count):
-        found = fits.outputs(fold) if folds.judges(cells, fold).any() else None
+def _dual(x: Tensor, aims: Aims) -> _Outputs:
+    fits = DualFits(x[:, 0], aims.dual)
+    for fold in range(aims.folds.count):
+        found = fits.outputs(fold) if aims.folds.judges(aims.cells, fold).any() else None
         if found is not None:
             yield fold, found[0][:, None], found[1]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import torch
@@ -21,7 +22,7 @@ from headscope.show.sheet import Cell, Row, Sheet
 from headscope.studies.hands import Hands, Here, Tick, gathered
 from headscope.studies.probes.figures import Outcomes
 from headscope.studies.probes.folds import FOLDS, Folds
-from headscope.studies.probes.held_out import outcomes
+from headscope.studies.probes.held_out import Aims
 
 if TYPE_CHECKING:
     from headscope.scope import Scope
@@ -262,11 +263,22 @@ class Gathered:
 
     def outcomes(self, x: Tensor, offset: int) -> Outcomes:
         """What became of tokens i that were looked for in what is at j = i − offset, x [sample, map, d]."""
-        source, target = self.samples.pairs(offset)
-        if not len(source):
-            raise InputError(f"no text has two ordinary tokens {abs(offset)} apart: leave the offset {offset} out.")
-        ids, groups = self.samples.ids[target], self.samples.group[target]
-        return outcomes(x[source], ids, groups, self.embeddings, folds=self.folds, seed=self.seed)
+        source, aims = self._aims(offset)
+        return aims.outcomes(x[source])
+
+    @cached_property
+    def _aims(self) -> Callable[[int], tuple[Tensor, Aims]]:
+        """Of a distance, the samples at j, and what is looked for there; kept while that distance is asked for."""
+
+        @lru_cache(1)
+        def aims(offset: int) -> tuple[Tensor, Aims]:
+            source, target = self.samples.pairs(offset)
+            if not len(source):
+                raise InputError(f"no text has two ordinary tokens {abs(offset)} apart: leave the offset {offset} out.")
+            ids, groups = self.samples.ids[target], self.samples.group[target]
+            return source, Aims(ids, groups, self.embeddings, self.folds, self.seed)
+
+        return aims
 
 
 def _embeddings(scope: Scope) -> Tensor:
