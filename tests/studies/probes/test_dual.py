@@ -28,6 +28,18 @@ def test_both_forms_give_the_same_outputs_and_ranks(monkeypatch, noise):
     assert dual.spread == pytest.approx(primal.spread)
 
 
+def test_what_is_aimed_at_serves_any_vectors(monkeypatch):
+    draw = torch.Generator().manual_seed(0)
+    ids, groups = torch.randint(120, (400,), generator=draw), torch.arange(40).repeat_interleave(10)
+    embeddings = torch.randn(120, 20, generator=draw) + 5
+    told = (embeddings[ids] @ torch.randn(20, 300, generator=draw))[:, None]
+    aims = held_out.Aims(ids, groups, embeddings, held_out.Folds.of(groups, ids, len(embeddings)), 0)
+    for x in (told, torch.randn(400, 1, 300, generator=draw), told):
+        one, alone = aims.outcomes(x), held_out.outcomes(x, ids, groups, embeddings)
+        assert torch.equal(one.rank, alone.rank)
+        assert torch.equal(one.loss, alone.loss)
+
+
 def test_vectors_that_are_all_one_tell_nothing(monkeypatch):
     draw = torch.Generator().manual_seed(0)
     ids, groups = torch.randint(60, (200,), generator=draw), torch.arange(40).repeat_interleave(5)
