@@ -94,7 +94,7 @@ def _search(
     # A long list of neighbours takes room too: up to twice as many contenders, each in float64. So do tokens to rank.
     # The wider the rows, the less certain is float32, and the more near-ties with every target are held in float64.
     near = queries.shape[1] * targets.shape[1] * max(1, queries.shape[2] // 64)
-    size = max(1, min(QUERIES, 2**18 // (queries.shape[1] * k), 2**20 // near))
+    size = max(1, min(QUERIES, 2**18 // (queries.shape[1] * k), 2**19 // near))
     for batch in batches(source, places, queries, targets, at, size):
         engine = choose(backend, source, scores)  # a long search changes over when numba is ready
         asked = {

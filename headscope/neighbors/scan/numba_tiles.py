@@ -18,7 +18,7 @@ from headscope.question.choices import METRICS, Metric
 Array = np.ndarray[Any, Any]
 _SPARE = 112  # places in a row's pool beside k: ties and near-ties at the k-th
 _DOUBTS = 16  # near-ties of a row of 64 numbers with a target that there is room for, on average: more in wider ones,
-_MOST_DOUBTS = 2**24  # and of all: 320 MB, which are memory only as far as they are needed
+_MOST_DOUBTS = 2**23  # and of all: 160 MB, which are memory only as far as they are needed
 _ROWS = 1024  # whose pools are gone through at a time: indices of all at once would take more than the pools do
 _ASIDE = 4096  # tokens of one stretch, metric and place that float64 may have to score for every row
 
