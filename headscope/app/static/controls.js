@@ -81,9 +81,8 @@ export function showControls(state, server) {
   const controls = state.view === "survey" && !server.survey.survey ? [] : WORDS.controls[state.view].filter((name) => !idle[name]);
   const matter = ["view", ...(server.chat || !plain ? ["given"] : []), ...controls, "classroom"];
   for (const part of form.querySelectorAll("[data-control]")) {
-    part.hidden = !matter.includes(part.dataset.control);
-    if (part.hidden) continue;
     const [sentence, terms] = meant(part.dataset.control, state, server);
+    part.hidden = !matter.includes(part.dataset.control);
     part.querySelector(".says").textContent = sentence;
     part.querySelector("summary").title = sentence;
     part.querySelector(".formula").replaceChildren(formula(terms));
