@@ -1,7 +1,7 @@
 // Tables of many heads: as many side by side as fit with their words whole, the others on further pages.
 import { h } from "./dom.js";
 
-const NUMBER = 24; // pixels that style.css leaves for a number where nothing else is said
+const NUMBER = 22; // pixels that style.css leaves for a number where nothing else is said
 let looked = 0; // the first head of the page that was turned to last
 
 /** Lays the heads of every table in `place` out on pages. All are looked at before one is changed: the browser lays out once. */
