@@ -72,11 +72,13 @@ class DualTargets:
         """The samples that a fold is judged on."""
         return self._folds.judges(self._cells, fold).nonzero()[:, 0]
 
-    def judged(self, fold: int, target: DualTarget, held: frozenset[int]) -> Judged:
-        """What a fit of `target`, without the folds `held`, has to find there."""
-        key = fold, held
+    def judged(self, fold: int, held: frozenset[int]) -> Judged | None:
+        """What a fit without the folds `held` has to find there; None where nothing is left to fit, or to find."""
+        key, target, at = (fold, held), self.without(held), self.at(fold)
+        if target is None or not len(at):
+            return None
         if key not in self._seen:
-            self._seen[key] = target.judged(self.at(fold))
+            self._seen[key] = target.judged(at)
         return self._seen[key]
 
     def without(self, held: frozenset[int]) -> DualTarget | None:
@@ -149,11 +151,8 @@ class DualFits:
             return None
         losses = torch.zeros(len(PENALTIES), len(fit.target.targets), dtype=torch.float64)
         for other in self._targets.others(fold):
-            inner = self._fit(fold, other)
-            if inner is None:
-                continue
-            judged = self._targets.judged(other, inner.target, frozenset((fold, other)))
-            if len(judged.at):
+            inner, judged = self._fit(fold, other), self._targets.judged(other, frozenset((fold, other)))
+            if inner is not None and judged is not None:
                 losses += inner.losses(_about(self._products, judged.at, inner.target.here), judged)
         alpha = fit.alphas[losses.argmin(0)]
         to = _about(self._products, self._targets.at(fold), fit.target.here)

@@ -61,7 +61,11 @@ def outcomes(
 
 
 class Aims:
-    """What is to be recovered of some samples, from whatever vectors they have; see `held_out`."""
+    """What is to be recovered of some samples, from whatever vectors they have; see `held_out`.
+
+    ids, groups, cells int64 [sample]; sides int64 [side, sample], the tokens and, permuted, the control's; targets
+    float64 [side, sample, d_model], their embeddings.
+    """
 
     def __init__(self, ids: Tensor, groups: Tensor, embeddings: Tensor, folds: Folds, seed: int) -> None:
         self.ids, self.groups, self.embeddings, self.folds = ids, groups, embeddings, folds

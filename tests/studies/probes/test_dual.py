@@ -28,7 +28,7 @@ def test_both_forms_give_the_same_outputs_and_ranks(monkeypatch, noise):
     assert dual.spread == pytest.approx(primal.spread)
 
 
-def test_what_is_aimed_at_serves_any_vectors(monkeypatch):
+def test_what_is_aimed_at_serves_any_vectors():
     draw = torch.Generator().manual_seed(0)
     ids, groups = torch.randint(120, (400,), generator=draw), torch.arange(40).repeat_interleave(10)
     embeddings = torch.randn(120, 20, generator=draw) + 5
