@@ -124,8 +124,8 @@ def compare(name: str, before: Path, pairs: int) -> dict[str, float]:
     with ExitStack() as stack:
         sides = [stack.enter_context(_side(name, tree)) for tree in (ROOT, before)]
         for _ in range(2):  # not counted
-            for side in sides:
-                side()
+            for run in sides:
+                run()
         ratios = []
         for pair in range(pairs):
             order = (0, 1) if pair % 2 else (1, 0)

@@ -8,6 +8,8 @@ The survey is everything from the census to the statistics, in a fresh directory
 Time by the clock says what a user waits for; CPU time says what the work costs where others use the machine.
 """
 
+from __future__ import annotations
+
 import random
 import statistics
 import tempfile
@@ -77,9 +79,9 @@ def _measure(scope: Scope, path: Path, count: int, directory: Path) -> dict[str,
 
     times = interleaved(
         {
-            "forward": lambda: [_forward(scope, texts) for texts in shards],
-            "kernel": lambda: [kernel.search() for kernel in kernels],
-            "kernel, the own rank alone": lambda: [kernel.search(ranks=False) for kernel in kernels],
+            "forward": lambda: _forward(scope, shards),
+            "kernel": lambda: _search(kernels, ranks=True),
+            "kernel, the own rank alone": lambda: _search(kernels, ranks=False),
             "survey": survey,
         },
         ROUNDS,
@@ -102,10 +104,16 @@ def _ratios(times: Mapping[str, Timing], clock: Callable[[Timing], Sequence[floa
     return {"median": statistics.median(found), "min": min(found), "max": max(found)}
 
 
-def _forward(scope: Scope, texts: list[CorpusText]) -> None:
-    contents = sorted((text.content for text in texts), key=len)
-    for start in range(0, len(contents), 64):
-        scope.read_many(contents[start : start + 64])
+def _forward(scope: Scope, shards: Sequence[Sequence[CorpusText]]) -> None:
+    for texts in shards:
+        contents = sorted((text.content for text in texts), key=len)
+        for start in range(0, len(contents), 64):
+            scope.read_many(contents[start : start + 64])
+
+
+def _search(kernels: Sequence[_Kernel], ranks: bool) -> None:
+    for kernel in kernels:
+        kernel.search(ranks)
 
 
 @dataclass(frozen=True)
@@ -127,7 +135,7 @@ class _Kernel:
         banks: list[SurveyBank],
         genres: Genres | None,
         options: SurveyOptions,
-    ) -> "_Kernel":
+    ) -> _Kernel:
         tokens = [scope.tokens(text.content) for text in texts]
         genre_of = {text.number: text.genre for text in texts}
 
@@ -148,7 +156,7 @@ class _Kernel:
             held.append((banks[1].heads("model").those(outputs), of_outputs))
         return cls(scope, options, frame, heads_of(scope, texts, tokens, options, "model", None), held)
 
-    def search(self, ranks: bool = True) -> None:
+    def search(self, ranks: bool) -> None:
         frame, heads = self.frame, self.heads
         targets = frame.targets if ranks else frame.targets[:, :0]
         places = members_of(heads.spots)

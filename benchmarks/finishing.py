@@ -22,11 +22,11 @@ from headscope.inference.left_out import group_count
 from headscope.keep.checksums import CHECKSUMS, seal
 from headscope.studies.survey import gathered
 from headscope.studies.survey.kept_sums import SUMS
-from headscope.studies.survey.pieces import Piece
+from headscope.studies.survey.pieces import Piece, Table
 from headscope.studies.survey.run import finish
 from headscope.studies.survey.store import Store
-from headscope.studies.survey.sums import GRID
-from headscope.studies.survey.totals import PieceSums, Summed
+from headscope.studies.survey.sums import GRID, Summed
+from headscope.studies.survey.totals import PieceSums
 
 POSITIONS, PARTS = 100_000_000, 16
 SHAPE = {"layers": 6, "heads": 12, "vocab_size": 30522}
@@ -80,7 +80,7 @@ def begin(survey: MadeSurvey, directory: Path, parts: int) -> None:
         (other / CHECKSUMS).write_text(json.dumps(sealed | described), "utf-8")
 
 
-def _sample(survey: MadeSurvey, directory: Path) -> dict[tuple[str, int], PieceSums]:
+def _sample(survey: MadeSurvey, directory: Path) -> dict[tuple[Table, int], PieceSums]:
     """The sums of the first shard, made in full: what is random in the others has its shape."""
     survey.measure(directory, 0)
     store = Store(directory)

@@ -126,7 +126,11 @@ class MadeSurvey:
 
     def _row(self, draw: np.random.Generator, reference: str) -> dict[str, Any]:
         rows = self.shard_positions * self.heads
-        ranks = lambda *shape: 1 + (self.vocab_size * draw.random(shape) ** 4).astype(int)  # noqa: E731
+
+        def ranks(*shape: int) -> np.ndarray:
+            spread: np.ndarray = draw.random(shape)
+            return 1 + (self.vocab_size * spread**4).astype(int)
+
         floats = (*tables.SIGNALS, *tables.WITHIN)
         return {
             "space": ["value"] * rows, "reference": [reference] * rows, "metric": ["cosine"] * rows,

@@ -4,6 +4,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,8 +31,8 @@ def _measure(scope: Scope) -> dict[str, Any]:
     times: dict[str, dict[str, Any]] = {}
     found: dict[str, Map] = {}
     for method in ("pca", "tsne"):
-        found[method], times[method] = _timed(lambda method=method: _map(reading.map, method, SIZE))
-        _, times[f"{method}, another text placed"] = _timed(lambda method=method: found[method].place(other))
+        found[method], times[method] = _timed(partial(_map, reading.map, method, SIZE))
+        _, times[f"{method}, another text placed"] = _timed(partial(found[method].place, other))
     return {
         "tokens": SIZE,
         "width": found["tsne"].space.shape[1],

@@ -43,7 +43,7 @@ def _measure(name: str) -> dict[str, Any]:
 
     from benchmarks.models import TEXT, gemma3_270m, roberta_base
     from headscope import Scope
-    from headscope.cores import spread
+    from headscope.cores.pool import spread
     from headscope.question.question import Question
 
     made = {_MODELS[0]: roberta_base, _MODELS[1]: gemma3_270m}

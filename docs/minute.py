@@ -165,7 +165,7 @@ def looks(walk: Walk, only: set[str]) -> None:
                     page.set_viewport_size({"width": SIZES[size][0], "height": page.evaluate(HIGH)})
                     page.wait_for_timeout(300)  # what was out of sight is painted now
                     page.screenshot(path=picture, animations="disabled", style=UNSTUCK)
-                    page.set_viewport_size(dict(zip(("width", "height"), SIZES[size], strict=False)))
+                    page.set_viewport_size({"width": SIZES[size][0], "height": SIZES[size][1]})
                     sideways, cut = page.evaluate(SIDEWAYS), page.evaluate(CUT)
                     found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
                     axe = [one["id"] for one in found if one["impact"] in ("serious", "critical")]
@@ -219,14 +219,20 @@ def _download(walk: Walk, page: Page, view: str, link: Locator) -> None:
     walk.tell(f"{view}: {says}", [] if size > 100 else ["empty"], f"{file.name}, {size // 1000} kB")
 
 
+def _asked_by(page: Page) -> list[str]:
+    """The addresses that a page asks for from now on."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    return asked
+
+
 def living(walk: Walk, only: set[str]) -> None:
     """The one file of every view, opened from disk with no network: drawn, no wider than the window, no request."""
     for size, scheme in (("1440", "light"), ("390", "dark")):
         with walk.page(size, scheme) as page:
             page.context.set_offline(True)
             for file in sorted(walk.folder.glob("taken-*.html")):
-                asked: list[str] = []
-                page.on("request", lambda request, asked=asked: asked.append(request.url))  # type: ignore[misc]
+                asked = _asked_by(page)
                 page.goto(file.resolve().as_uri())
                 page.wait_for_selector("table td")
                 page.wait_for_timeout(1000)

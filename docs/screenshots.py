@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import ViewportSize, sync_playwright
 
 IMAGES = Path(__file__).parent / "images"
 SIZES = {1440: 900, 390: 1480}
@@ -62,7 +62,7 @@ def photograph(address: str) -> None:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for width, height in SIZES.items():
             for scheme in ("light", "dark"):
-                size = {"width": width, "height": height}
+                size = ViewportSize(width=width, height=height)
                 page = browser.new_context(viewport=size, color_scheme=scheme).new_page()
                 page.goto(address)
                 for words in LAST:

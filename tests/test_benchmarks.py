@@ -8,7 +8,7 @@ import math
 import pytest
 import zoo
 
-from benchmarks import busy, finishing, fleet, survey
+from benchmarks import busy, finishing, fleet, models, starts, survey
 from benchmarks.__main__ import names
 from headscope.question.model_choice import ModelChoice
 from headscope.studies.survey.options import SurveyOptions
@@ -35,6 +35,14 @@ def test_what_is_measured_beside_other_programs_runs(scope_of, monkeypatch):
     assert all(seconds > 0 for seconds in took.values())
     assert busy.fair(2, 2, True) == pytest.approx(1.5)
     assert busy.fair(2, 4, False) == pytest.approx(3)
+
+
+@pytest.mark.slow
+def test_starts_of_a_program_are_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "TEXT", zoo.TEXT)
+    told = starts._measure(str(zoo.save("bert", tmp_path / "model")))
+    assert all(math.isfinite(number) and number > 0 for number in numbers(told))
+    assert told["ratios"]["first atlas / a later one"] == told["first_atlas_s"] / told["times"]["atlas"]["median_s"]
 
 
 @pytest.mark.slow
