@@ -15,6 +15,8 @@ from functools import cache
 
 import torch
 
+from headscope.cores.count import usable
+
 _here = threading.local()
 _beginning = threading.Lock()
 
@@ -47,6 +49,19 @@ def together() -> Iterator[None]:
     finally:
         _here.before = before
         _set(1, 1)
+
+
+@contextmanager
+def yielding() -> Iterator[None]:
+    """Inside, torch and the pool leave one core alone, where there are several: for work that nobody waits for."""
+    with alone():
+        before = getattr(_here, "before", None)
+        if before is not None:
+            _here.before = max(1, min(usable(), before[0]) - 1), before[1]
+        try:
+            yield
+        finally:
+            _here.before = before
 
 
 def own_threads() -> int:

@@ -130,6 +130,12 @@ class Memory:
             for key in [key for key, (_, size) in self._entries.items() if key.of is of and size >= least]:
                 self._drop(key)
 
+    def drop(self, key: _Key) -> None:
+        """Forget an entry, if it is there."""
+        with self._lock:
+            if key in self._entries:
+                self._drop(key)
+
     def left(self, of: object) -> None:
         """Nobody can ask for what is `of` somebody any more; may be called at any moment, by the garbage collector."""
         self._left.append(of)
@@ -201,6 +207,10 @@ class Recent(Generic[T]):
             yield
         finally:
             self._most = before
+
+    def drop(self, key: Hashable) -> None:
+        """Forget the entry of `key`, if it is there."""
+        self._memory.drop(_Key(self._own, key))
 
     def forget_large(self, least: int) -> None:
         """Forget every entry of `least` bytes or more: before work that has no use for them, and takes room of its own.

@@ -26,7 +26,7 @@ from headscope.reading.bench import Bench
 from headscope.reading.captured import Captured, capture
 
 SENTENCES = "the project's sentences"
-_TOKENS = 512  # that are read at a time: larger batches pad more, and gain nothing on a CPU
+_TOKENS = 256  # that are read at a time: larger batches pad more, and gain nothing on a CPU
 _UNKNOWN = 0.1  # of a bank's tokens: beyond it, the texts are in a language that the tokenizer does not know
 
 
@@ -143,27 +143,44 @@ def bank_of(bench: Bench, texts: Source, size: int = 2000, mask: Mask = "model")
     size = number(size, range(2, sys.maxsize), f"the size of a bank is {size!r}; it is a number of outputs, 2 or more.")
     one_of("mask", mask, MASKS)
     bench.check()
-    return bench.kept.made(("bank", texts.key, size, mask), lambda: _filled(bench, texts, size, mask))
+    key = ("bank", texts.key, size, mask)
+    return bench.kept.made(key, lambda: _filled(bench, texts, size, mask, ("so far", *key)))
+
+
+@dataclass(frozen=True)
+class _SoFar:
+    """What the heads write in some of a bank's texts, by their number: [output, layer, head, d_head] each."""
+
+    z: dict[int, Tensor]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(one.nbytes for one in self.z.values())
 
 
 @alone()
-def _filled(bench: Bench, source: Source, size: int, mask: Mask) -> Bank:
+def _filled(bench: Bench, source: Source, size: int, mask: Mask, so_far: Hashable) -> Bank:
+    """`so_far`: where it is kept what was read, for work that is ended before its time and asked for again."""
     texts, ordinary = _enough(bench, source, size)
     if bench.opened.model.device.type == "cpu":
         warm_up()  # searches with so many outputs come next, and it is there by then
     ids = [token.id for here in ordinary for token in here]
-    z: list[Tensor] = [torch.empty(0)] * len(texts)
+    found = bench.kept.get(so_far) or _SoFar({})
     for some in alike([len(here) for here in ordinary], _TOKENS):
+        if found.z.keys() >= set(some):
+            continue
         passages = [Passage(texts[n]) for n in some]
         for n, read in zip(some, capture(Captured, bench, passages, mask, truncate=True), strict=True):
             outputs = read.z[:, [token.position for token in ordinary[n]]].transpose(0, 1)  # (output, L, H, d_head)
             if not bool(outputs.isfinite().all()):
                 raise ModelError(f"the model computes no numbers for the bank's text {read.text[:60]!r}.")
-            z[n] = outputs.clone()
+            found.z[n] = outputs.clone()
+        bench.kept.put(so_far, found)
+    bench.kept.drop(so_far)
     unknown = bench.opened.names.tokenizer.unk_token_id
     share = sum(id == unknown for id in ids) / len(ids)
     return Bank(
-        z=torch.cat(z),
+        z=torch.cat([found.z[n] for n in range(len(texts))]),
         positions=torch.tensor([token.position for here in ordinary for token in here]),
         ids=torch.tensor(ids),
         text_of=torch.arange(len(texts)).repeat_interleave(torch.tensor([len(here) for here in ordinary])),

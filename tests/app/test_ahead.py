@@ -162,6 +162,21 @@ def test_the_page_has_the_next_layers_made(browser: Chromium, server: Server, ga
     assert browser.errors == []
 
 
+@pytest.mark.slow
+def test_who_clicks_on_and_on_has_nothing_made(browser: Chromium, server: Server, gate: Gate) -> None:
+    tables_alone(browser)
+    browser.open(server.address)
+    browser.js(
+        "[...Array(12).keys()].forEach((n) => setTimeout("
+        "() => document.querySelector(`#tokens [data-position='${n % 4}']`).click(), 100 * n)), 0"
+    )
+    time.sleep(1.2)
+    assert browser.js(MADE) == 0
+    assert gate.steps == 0, "a layer beside was asked for"
+    browser.wait(f"{MADE} === 1")
+    assert gate.steps
+
+
 @pytest.mark.long
 def test_a_page_that_nobody_looks_at_has_nothing_made(browser: Chromium, server: Server, gate: Gate) -> None:
     browser.errors.clear()

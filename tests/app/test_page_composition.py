@@ -29,6 +29,28 @@ def test_the_verdict_and_the_cards_stand_above_the_fold_whole(page: Browser) -> 
 
 @pytest.mark.slow
 @pytest.mark.engines(long=("firefox", "webkit"))
+def test_what_is_out_of_sight_is_drawn_after_what_is_seen(page: Browser) -> None:
+    page.resize(1440, 900)
+    assert page.js(TOP.format("#positions")) > page.js("innerHeight")
+    page.js(
+        "window.seen = [], new MutationObserver((all) => window.seen.push(...all.map((one) => one.target.id)))"
+        ".observe(document.querySelector('#view'), {childList: true, subtree: true}), 0"
+    )
+    page.click("#tokens [data-position='3']")
+    page.wait("window.seen.includes('positions')")
+    assert page.js("window.seen.indexOf('neighbors')") < page.js("window.seen.indexOf('positions')")
+    page.wait(f"{TOP.format('#positions')} > innerHeight")
+    for figure in ("neighbors", "positions"):
+        assert "3" in page.js(f"document.querySelector('#{figure} caption').textContent")
+    # What is in sight is drawn with all the rest.
+    page.js("document.querySelector('#positions').scrollIntoView({behavior: 'instant'}), window.seen = [], 0")
+    page.click("#tokens [data-position='4']")
+    page.wait("window.seen.includes('neighbors')")
+    assert page.js("window.seen.includes('positions')")
+
+
+@pytest.mark.slow
+@pytest.mark.engines(long=("firefox", "webkit"))
 @pytest.mark.parametrize("width", [1440, 390])
 def test_text_and_tokens_stay_in_view_and_hide_nothing_that_has_the_focus(page: Browser, width: int) -> None:
     page.resize(width, 844)

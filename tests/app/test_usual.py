@@ -100,6 +100,24 @@ def test_a_layer_that_is_not_there_is_refused(client: TestClient) -> None:
     assert "layers 0 to 5" in answer.json()["error"]
 
 
+def test_beside_a_survey_the_page_shows_the_answer_that_it_was_sent_with(
+    browser: Browser, demo: Scope, directory: Path
+) -> None:
+    with Server(create_app(demo, survey=directory)) as server:
+        httpx.post(f"{server.address}/api/v1/nearest", json={"html": True}, timeout=240).raise_for_status()
+        browser.open(server.address)
+        browser.wait("document.querySelector('#neighbors .usually')")
+        asked = "performance.getEntriesByType('resource').map((e) => e.name.split('/').pop()).filter((e) => e === '{}')"
+        assert browser.js(f"{asked.format('usual')}.length") == 1
+        assert browser.js(f"{asked.format('nearest')}.length") == 0
+        # Whoever comes back to it has it asked: the model may be another one by then.
+        browser.click("#tokens [data-position='3']")
+        browser.wait("document.querySelector('#neighbors caption').textContent.includes('at 3 ')")
+        browser.click("#tokens [data-position='1']")
+        browser.wait("document.querySelector('#neighbors caption').textContent.includes('at 1 ')")
+        assert browser.js(f"{asked.format('nearest')}.length") == 2
+
+
 def test_a_survey_is_opened_by_its_directory_from_this_machine_only(demo: Scope, directory: Path) -> None:
     with TestClient(create_app(demo, open_model=lambda name, progress: demo), base_url=HERE) as here:
         told = here.get("/api/v1/survey").json()

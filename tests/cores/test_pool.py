@@ -13,7 +13,7 @@ import torch
 
 from headscope.cores import pool
 from headscope.cores.count import usable
-from headscope.cores.one_thread import alone, together
+from headscope.cores.one_thread import alone, together, yielding
 from headscope.cores.pool import spread, threads
 from headscope.question.stopping import Stopped, while_wanted
 
@@ -105,6 +105,21 @@ def test_no_more_pieces_at_a_time_than_cores_or_torch_threads(torch_threads: int
     assert threads() == min(torch_threads, usable())
     with alone():
         assert threads() == min(torch_threads, usable()), "the caller's number, and not that of this thread for now"
+
+
+def test_what_nobody_waits_for_leaves_a_core_to_others(torch_threads: int) -> None:
+    fewer = max(1, min(torch_threads, usable()) - 1)
+    with yielding():
+        assert threads() == fewer
+        with alone():
+            assert threads() == fewer
+        with together():
+            assert torch.get_num_threads() == fewer
+        begun = spread(lambda _: (time.sleep(0.05), threading.get_ident())[1], range(8))
+        assert len(set(begun)) == fewer
+        assert torch.get_num_threads() == 1
+    assert threads() == min(torch_threads, usable())
+    assert torch.get_num_threads() == torch_threads
 
 
 def test_one_thread_works_where_it_stands() -> None:

@@ -156,6 +156,17 @@ def test_an_entry_that_is_put_again_counts_what_it_has_become():
     assert [key for key, _ in lists.items()] == ["a"]
 
 
+def test_what_is_dropped_takes_no_room():
+    memory = Memory(10)
+    one = Recent(memory, len)
+    one.put("a", "1234")
+    one.put("b", "12")
+    one.drop("a")
+    one.drop("c")
+    assert one.items() == [("b", "12")]
+    assert memory.nbytes == 2
+
+
 def test_what_nobody_can_ask_for_takes_no_room():
     memory = Memory(10)
     gone, stays = Recent[str](memory, len), Recent[str](memory, len)

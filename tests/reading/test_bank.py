@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib.resources import files
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 import zoo
 
 from headscope import InputError, Scope
+from headscope.question.stopping import Stopped, while_wanted
 from headscope.reading import bank as bank_module
 
 TEXTS = [*zoo.CORPUS, "A dog by the sea.", "She was sure of the arrow."]
@@ -82,6 +84,31 @@ def test_it_is_made_once_for_its_weights_texts_and_mask(build):
     assert near.reading is not None
     with pytest.raises(InputError, match="other weights"):
         near.reading.background(near, bank)
+
+
+def test_what_was_read_before_its_end_is_not_read_again(build, monkeypatch):
+    scope, other = Scope.from_model(*build("bert")), Scope.from_model(*build("bert"))
+    monkeypatch.setattr(bank_module, "_TOKENS", 16)  # several passes
+    read, most = [], []
+    for one in (scope, other):
+        one.bench.opened.anatomy.blocks[0].module.register_forward_pre_hook(
+            lambda module, args: read.append(len(args[0]))
+        )
+    whole = other.bank(TEXTS, size=40)
+    passes, read[:] = len(read), []
+    for _ in range(100):  # each is ended in its second pass
+        begun = len(read)
+        with suppress(Stopped), while_wanted(lambda begun=begun: len(read) < begun + 2):
+            bank = scope.bank(TEXTS, size=40)
+            break
+        most.append(len(read) - begun)
+    assert len(most) > 1
+    assert max(most) <= 3
+    assert len(read) <= passes + 3 * len(most) < 100
+    assert torch.equal(bank.z, whole.z)
+    assert torch.equal(bank.text_of, whole.text_of)
+    assert scope.bank(TEXTS, size=40) is bank
+    assert not [key for key, _ in scope.bench.kept.items() if "so far" in key], "it is held twice"
 
 
 def test_the_compiled_search_is_loaded_while_the_texts_are_read(build, monkeypatch):

@@ -23,7 +23,7 @@ Step = Callable[[], Any]
 
 
 async def prepared(desk: Desk, ask: NearestAsk, request: Request) -> AheadRecord:
-    """Have the same asked of all layers, the nearest first, other texts read, and a table made of the layer asked.
+    """Have a table made of the layer asked, the same asked of all layers, the nearest first, and other texts read.
 
     Each step yields to all who ask.
 
@@ -46,7 +46,8 @@ def _steps(desk: Desk, ask: NearestAsk) -> list[Step]:
     layers = sorted(range(scope.card.layers), key=lambda layer: (abs(layer - ask.layer), layer < ask.layer))
     others = [ask.model_copy(update={"layer": layer}) for layer in layers]
     steps: list[Step] = [desk.weighed(desk.work(other, questions.nearest)) for other in others]
-    return [*steps, lambda: scope.bank(mask=ask.mask), lambda: _stay(desk.turn(ask), ask)]
+    # First what the next token needs, which is asked for most often.
+    return [lambda: _stay(desk.turn(ask), ask), *steps, lambda: scope.bank(mask=ask.mask)]
 
 
 def _stay(turn: Turn, ask: NearestAsk) -> None:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 
 from headscope.app.api.jobs import ClientGone, Job, LineFull
+from headscope.cores.one_thread import yielding
 from headscope.question.stopping import Stopped, while_wanted
 
 _SOON = 0.02  # seconds after which work aside looks again whether it may go on
@@ -63,7 +64,8 @@ class Line:
     async def aside(self, work: Callable[[], T], request: Request | None = None) -> T:
         """What the work comes to in the time that nobody asks for; ClientGone where the request's client leaves.
 
-        Whoever comes is let past: it ends at its next stop point, and is begun again when the line is empty.
+        Whoever comes is let past: it ends at its next stop point, and is begun again when the line is empty. It leaves
+        a core to others.
         """
         job = Job()
         begun = asyncio.ensure_future(self._aside(job, work))
@@ -76,7 +78,7 @@ class Line:
 
     async def _aside(self, job: Job, work: Callable[[], T]) -> T:
         def alone() -> T:
-            with while_wanted(lambda: not self._inside):
+            with while_wanted(lambda: not self._inside), yielding():
                 return job.run(work)
 
         while True:

@@ -3,6 +3,7 @@ import { asking } from "./choices.js";
 import { h, label } from "./dom.js";
 import { meaning, TABLES } from "./explain.js";
 import { dressed, laidOut } from "./sheets.js";
+import { tooLong } from "./written.js";
 
 /** The question: the selected token's sources, and the pattern of the chosen head where the text is short enough. */
 export function questions(state, server, tokens) {
@@ -20,13 +21,9 @@ export function paint([answer], state, server, tokens) {
     title: [`Layer ${answer.layer}: where its ${answer.heads.length} heads look from `, label(own.label), ` (position ${own.position})`],
     figures: {
       attention: [dressed(sheets("attention")[0], state.head), ...meaning(TABLES[answer.weigh])],
-      pattern: pattern ? [dressed(pattern), ...meaning(TABLES.pattern)] : [h("p", { class: "says" }, without(server, tokens))],
+      pattern: pattern ? [dressed(pattern), ...meaning(TABLES.pattern)] : [h("p", { class: "says" }, tokens.length > server.pattern ? tooLong(server, tokens, "patterns") : CHOOSE)],
     },
   };
 }
 
-/** Why no whole pattern is there. */
-const without = (server, tokens) =>
-  tokens.length > server.pattern
-    ? `Whole patterns are drawn for texts of up to ${server.pattern} tokens; this one has ${tokens.length}.`
-    : "Choose a head at the top of a column to see its whole pattern: every query with every source.";
+const CHOOSE = "Choose a head at the top of a column to see its whole pattern: every query with every source.";

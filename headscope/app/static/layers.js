@@ -70,8 +70,7 @@ function table(sheets) {
     name.replaceChildren(h("button", { type: "button", class: "head", tabindex: "-1", "data-layer": layer, "data-head": head, "aria-label": `Layer ${layer} head ${head}: show it` }, name.textContent));
     // Of a head the button alone is marked and pressed.
     for (const cell of cells) {
-      delete cell.dataset.layer;
-      delete cell.dataset.head;
+      for (const which of ["layer", "head"]) delete cell.dataset[which];
       cell.tabIndex = -1;
     }
   }

@@ -47,8 +47,8 @@ addEventListener("pointerdown", () => {
   });
 }, { capture: true });
 
-/** Shows `state`: the controls at once, then what the server answers; a later call overtakes an earlier one. */
-async function show() {
+/** Shows `state`: the controls at once, then what the server answers, or answered `before`; a later call overtakes an earlier one. */
+async function show(before = []) {
   const signal = begin();
   queueMicrotask(paintChoices); // once what is asked is on its way
   unwait();
@@ -78,7 +78,7 @@ async function show() {
     if (state.word) named();
     const asked = VIEWS[state.view].questions(state, server, tokens);
     const ask = (one, n) => (arriving ? lines(`${one[0]}/layers`, one[1], signal, (found) => arrives(found, n)) : post(...one, signal));
-    const answers = await Promise.all(asked.map((one, n) => known(one) ?? ask(one, n)));
+    const answers = await Promise.all(asked.map((one, n) => before[n] ?? known(one) ?? ask(one, n)));
     asked.forEach((one, n) => (VIEWS[state.view].keeps || one[0] === "usual") && hold(one, answers[n])); // no token changes what is usual
     const later = VIEWS[state.view].later?.(state, server);
     paint(answers, known(later)); // no column goes only to come back
@@ -174,8 +174,9 @@ function wait(beside) {
 }
 
 /** Has what the next click will need made, while this view is looked at. */
-function ahead(signal) {
-  if (!server.ahead || document.hidden || !["heads", "atlas"].includes(state.view)) return;
+async function ahead(signal) {
+  await new Promise((looked) => setTimeout(looked, STALE)); // who clicks on and on needs the cores
+  if (signal.aborted || !server.ahead || document.hidden || !["heads", "atlas"].includes(state.view)) return;
   const looked = new AbortController();
   for (const [target, name] of [[signal, "abort"], [document, "visibilitychange"]]) target.addEventListener(name, () => looked.abort(), { once: true });
   post("ahead", question({ ...state, compare: "none" }, server)[1], looked.signal).catch(() => { /* it is made when it is asked for */ });
@@ -209,23 +210,30 @@ function paintTokens(answer) {
 const wayTo = (at, place) => (at === place ? [] : [...wayTo(at.parentElement, place), [...at.parentElement.children].indexOf(at)]);
 
 function paint(answers, more) {
-  settled(); // tables are measured where they are seen
+  const places = [...document.querySelectorAll("#view .figure")];
+  const [at, within, signal] = [document.activeElement, document.activeElement.closest("#view .figure"), standing()];
   const { title, noted = [...answers, more], figures, steps = WORDS.steps[state.view] } = VIEWS[state.view].paint(answers, state, server, tokens, more, show);
+  // What is out of sight, and stays, is drawn after what is seen.
+  const below = places.filter((place) => figures[place.id] && place.firstChild && place !== within && place.getBoundingClientRect().top > innerHeight);
+  settled(); // tables are measured where they are seen
   byId("title").replaceChildren(...title);
   const told = [...new Set(noted.flatMap((one) => one?.notes ?? []))].map((note) => [h("strong", {}, "Note "), note.replace(/ In a program: .*$/s, "")]);
   const number = told.length > 1 && h("span", { class: "more" }, `${told.length} notes`);
   byId("notes").replaceChildren(...told.map((note, n) => (n ? h("p", {}, note) : h("summary", {}, h("span", {}, note), number || []))));
-  const [at, within] = [document.activeElement, document.activeElement.closest("#view .figure")];
   const way = within && wayTo(at, within); // what comes later must not take the focus from whoever moves through the table
-  for (const place of document.querySelectorAll("#view .figure")) place.replaceChildren(...(figures[place.id] ?? []));
+  const put = (some) => {
+    for (const place of some) place.replaceChildren(...(figures[place.id] ?? []));
+    paged(some);
+    for (const place of [...some, byId("verdict")]) markChosen(place, state);
+  };
+  put(places.filter((place) => !below.includes(place)));
   const there = way?.reduce((here, n) => here?.children[n], within);
   if (there && !at.isConnected) focus(there.closest("table")?.querySelector("tbody [tabindex='0']") ?? at, there) ?? there.focus();
   byId("steps").replaceChildren(...parsed(steps));
   judge(state, server, answers.find((one) => one.survey));
   testIt(server, show);
-  paged(byId("view"));
-  markChosen(byId("view"), state);
   performance.mark("tables");
+  if (below.length) requestAnimationFrame(() => setTimeout(() => signal.aborted || put(below)));
   document.title = `${byId("title").textContent} · headscope`;
 }
 
@@ -253,7 +261,7 @@ onCell(byId("neighbors"), (cell) => change(whyOf(cell) === state.why ? { why: nu
 for (const place of ["positions", "attention", "pattern", "written"]) onCell(byId(place), (cell) => change({ token: Number(cell.position) }));
 onCell(byId("survey"), ({ layer, head }) => change({ view: "heads", layer: Number(layer), head: Number(head) }));
 markTokens(document.querySelector("main"), byId("readout"));
-new ResizeObserver(([{ contentRect }]) => { if (width !== (width = contentRect.width)) requestAnimationFrame(() => paged(byId("view"))); }).observe(byId("view"));
+new ResizeObserver(([{ contentRect }]) => { if (width !== (width = contentRect.width)) requestAnimationFrame(() => paged([byId("view")])); }).observe(byId("view"));
 new ResizeObserver(() => document.documentElement.style.setProperty("--held", `${byId("bar").offsetHeight}px`)).observe(byId("bar"));
 bindControls(server, change);
 const linked = modelOf(location.search);
@@ -276,8 +284,8 @@ addEventListener("popstate", () => {
 if (sent) paintTokens(sent);
 // What the page was sent with is the answer to one question.
 const asked = VIEWS[state.view].questions(state, server, tokens ?? []);
-const whole = sent && !state.word && asked.length === 1 && asked[0][0] === "nearest"; // a word is to be found first
-if (whole) paint([sent]);
-if (!whole || VIEWS[state.view].later?.(state, server)) show();
-else ahead(standing());
+const first = sent && !state.word && asked[0]?.[0] === "nearest" ? [sent] : []; // a word is to be found first
+const whole = first.length === 1 && asked.length === 1;
+if (whole) paint(first);
+if (!whole || VIEWS[state.view].later?.(state, server)) show(first); else ahead(standing());
 document.documentElement.classList.remove("undrawn");

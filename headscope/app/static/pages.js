@@ -4,9 +4,9 @@ import { h } from "./dom.js";
 const NUMBER = 22; // pixels that style.css leaves for a number where nothing else is said
 let looked = 0; // the first head of the page that was turned to last
 
-/** Lays the heads of every table in `place` out on pages. All are looked at before one is changed: the browser lays out once. */
-export function paged(place) {
-  const tables = [...place.querySelectorAll("table.whole")].map(lay);
+/** Lays the heads of every table in `places` out on pages. All are looked at before one is changed: the browser lays out once. */
+export function paged(places) {
+  const tables = places.flatMap((place) => [...place.querySelectorAll("table.whole")]).map(lay);
   for (let part = 0; part < 3; part += 1) for (const table of tables) table.next();
 }
 

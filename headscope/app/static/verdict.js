@@ -3,7 +3,7 @@ import { post, said, standing } from "./api.js";
 import { asking, question } from "./choices.js";
 import { byId, h, parsed } from "./dom.js";
 
-const LATER = 400; // milliseconds for which a view is looked at before other texts are asked for it
+const SOON = 50, LATER = 400; // milliseconds for which a view is looked at before its text is asked, and then other texts
 let shown = null; // the question whose answer is there, or waited for
 
 /** Shows the verdict on what the view of heads shows: on this text at once, and beside other texts once they are read; `usual` is what a survey says of the heads. */
@@ -18,6 +18,7 @@ export async function judge(state, server, usual) {
   if (key === shown || !(shown = key)) return;
   place.setAttribute("aria-busy", "true");
   try {
+    await new Promise((drawn) => setTimeout(drawn, SOON));
     fill(place, await post("standing", ask, signal), usual, head);
     await new Promise((later) => setTimeout(later, LATER));
     fill(place, await post("standing", { ...ask, others: true }, signal), usual, head);

@@ -21,8 +21,8 @@ export function paint([answer], state, server, tokens) {
   };
 }
 
-/** Why there are no matrices. */
-export const tooLong = (server, tokens) => `Whole matrices are drawn for texts of up to ${server.pattern} tokens; this one has ${tokens.length}.`;
+/** Why there are no matrices, or whatever is as large. */
+export const tooLong = (server, tokens, what = "matrices") => `Whole ${what} are drawn for texts of up to ${server.pattern} tokens; this one has ${tokens.length}.`;
 
 /** What is written where, beside what was attended, and what it means. */
 export const pictures = (sheets, tokens, lead = "") => [
