@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, get_args
 
 import torch
@@ -123,22 +124,15 @@ class Forms:
         moved = bool(places.modules) or bool(places.types)
         stem = self.stem(owner) if moved or self._is_shared(owner) else None
         form = closed_form.fit(self._feed, layer, part, stem)
-        generator = torch.Generator().manual_seed(layer)
-        known = self._feed.finite_ids.to(self._feed.device)
-        ids = known[torch.randperm(len(known), generator=generator)[:_SAMPLE].to(known.device)]
-        limit = places.limit or 1
-        positions = sorted({0, 1, limit // 2, limit - 1} & set(range(limit))) if places.modules else []
-        spots = [None, *(self._feed.spot(position) for position in positions)]
-        drawn = [(spot, some) for spot, some in zip(spots, ids.tensor_split(len(spots)), strict=True) if len(some)]
-        made = self._feed.vectors_at([(some, added_at(spot)) for spot, some in drawn], layer, part)
         errors = [
             _error(form, some, None if stem is None else self.offset(owner, spot), expected)  # (token, head, d_head)
-            for (spot, some), expected in zip(drawn, made, strict=True)
+            for (spot, some), expected in zip(self._drawn, self._sample(part, layer), strict=True)
         ]
         compared = [error for error in errors if error is not None]
         if not compared:
+            count = sum(len(some) for _, some in self._drawn)
             raise ModelError(
-                f"{type(self._feed.model).__name__} computes no numbers at layer {layer} for {len(ids)} tokens."
+                f"{type(self._feed.model).__name__} computes no numbers at layer {layer} for {count} tokens."
             )
         worst = max(compared)
         if worst > TOLERANCE + self._feed.anatomy.arithmetic.allowance:
@@ -147,6 +141,33 @@ class Forms:
         if stem is not None and stem.is_own and owner == _FIRST and self._on_disk.fits(layer, part, form):
             self._on_disk.put(layer, part, Measured.of(form, worst))
         return Proved(form, worst)
+
+    @cached_property
+    def _drawn(self) -> list[tuple[Spot | None, Tensor]]:
+        """Random tokens, each at one of a few positions."""
+        known, places = self._feed.finite_ids.to(self._feed.device), self._feed.positions
+        generator = torch.Generator().manual_seed(0)
+        ids = known[torch.randperm(len(known), generator=generator)[:_SAMPLE].to(known.device)]
+        limit = places.limit or 1
+        positions = sorted({0, 1, limit // 2, limit - 1} & set(range(limit))) if places.modules else []
+        spots = [None, *(self._feed.spot(position) for position in positions)]
+        return [(spot, some) for spot, some in zip(spots, ids.tensor_split(len(spots)), strict=True) if len(some)]
+
+    def _sample(self, part: Part, layer: int) -> Sequence[Tensor]:
+        """What the model makes of these at a layer: [token, head, d_head] at each place.
+
+        Whoever asks for a second layer goes on to others, so these are all made in one run then.
+        """
+        places = [(some, added_at(spot)) for spot, some in self._drawn]
+        key, layers = ("sample", part), len(self._feed.anatomy.blocks)
+        if key not in self._cache and not any(("form", part, other) in self._cache for other in range(layers)):
+            return self._feed.vectors_at(places, layer, part)
+
+        def measure() -> CachedTensors:
+            return CachedTensors(tuple(one for found in self._feed.everywhere_at(places, part) for one in found))
+
+        tensors = self._keep(key, measure).tensors
+        return tensors[layer * len(places) : (layer + 1) * len(places)]
 
     def _recall(self, part: Part, layer: int) -> Proved | None:
         """What another process proved of a layer, where the model does the same now; all layers of a part at once."""

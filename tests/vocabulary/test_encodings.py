@@ -67,6 +67,8 @@ def test_tokens_at_several_places_are_what_they_are_at_each(scope, layer):
     some = [*zip(torch.arange(feed.vocab_size)[:40].tensor_split(len(places)), places, strict=True)]
     for ids, place, found in zip(*zip(*some, strict=True), feed.vectors_at(some, layer), strict=True):
         assert torch.allclose(found, feed.vectors(ids, layer, place), atol=2e-6)
+    for one, found in zip(feed.vectors_at(some, layer), feed.everywhere_at(some)[layer], strict=True):
+        assert torch.allclose(one, found, atol=2e-6)
 
 
 def test_a_form_is_proved_at_all_places_by_one_run_of_the_layers_before(scope_of, tmp_path, monkeypatch):
@@ -77,6 +79,7 @@ def test_a_form_is_proved_at_all_places_by_one_run_of_the_layers_before(scope_of
     runs = []
     hook = feed.anatomy.blocks[1].module.intermediate.register_forward_hook(lambda *given: runs.append(given))
     vocabulary.encoded("value", "layer", 2, None)
+    vocabulary.encoded("value", "layer", 0, None)  # whoever asked for two layers had all of them run
     hook.remove()
     assert len(runs) == 1
 

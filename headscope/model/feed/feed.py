@@ -85,12 +85,10 @@ class Feed:
 
         A run reads the weights of every block up to the layer, and few tokens cost little more than that.
         """
-        if len(places) < 2 or not self._places_by_text:
+        together = self._together(places)
+        if together is None:
             return [self.vectors(ids, layer, place, part) for ids, place in places]
-        given = next(place for _, place in places if place is not None)
-        plain = tuple(torch.zeros_like(row) for row in given)
-        each = [[row.expand(len(ids), 1, -1) for row in place or plain] for ids, place in places]
-        rows, ids = [torch.cat(some) for some in zip(*each, strict=True)], torch.cat([ids for ids, _ in places])
+        ids, rows = together
         steer = self._fed_anew(layer)
 
         def one(some: Tensor) -> Tensor:
@@ -98,6 +96,15 @@ class Feed:
 
         found = self._chunked(torch.arange(len(ids), device=ids.device), one)
         return [*found.split([len(ids) for ids, _ in places])]
+
+    def _together(self, places: Sequence[tuple[Tensor, Place]]) -> tuple[Tensor, tuple[Tensor, ...]] | None:
+        """The ids at all places, and what is added to each [token, 1, width]; None where a run has one place."""
+        if len(places) < 2 or not self._places_by_text:
+            return None
+        given = next(place for _, place in places if place is not None)
+        plain = tuple(torch.zeros_like(row) for row in given)
+        each = [[row.expand(len(ids), 1, -1) for row in place or plain] for ids, place in places]
+        return torch.cat([ids for ids, _ in places]), tuple(torch.cat(some) for some in zip(*each, strict=True))
 
     @cached_property
     def _places_by_text(self) -> bool:
@@ -128,8 +135,17 @@ class Feed:
 
         return steer
 
-    def everywhere(self, ids: Tensor, part: Part = "v") -> list[Tensor]:
-        """What `vectors` gives of a few `ids` [token] at no position, at every layer, in one run."""
+    def everywhere_at(self, places: Sequence[tuple[Tensor, Place]], part: Part = "v") -> list[list[Tensor]]:
+        """What `vectors_at` gives of a few ids, at every layer, in no more runs than that takes at one."""
+        together = self._together(places)
+        if together is None:
+            by_place = [self.everywhere(ids, part, place) for ids, place in places]
+            return [list(of_layer) for of_layer in zip(*by_place, strict=True)]
+        sizes = [len(ids) for ids, _ in places]
+        return [list(found.split(sizes)) for found in self.everywhere(together[0], part, together[1])]
+
+    def everywhere(self, ids: Tensor, part: Part = "v", place: Place = None) -> list[Tensor]:
+        """What `vectors` gives of a few `ids` [token] at a place, at every layer, in one run."""
         first, *others = self.anatomy.blocks
         seen: list[Tensor] = []
         recorders: list[Recorder] = []
@@ -140,7 +156,7 @@ class Feed:
             for block in others:
                 before(hooks, recorder, block.module, block.nth, lambda given: seen[0])
 
-        last = self._run(ids, len(others), None, steer, part)
+        last = self._run(ids, len(others), place, steer, part)
         (recorder,) = recorders
         assert isinstance(recorder, _StopAtAttention)
         return [*(found.float().to(self.device)[:, :, 0] for found in recorder.passed), last[:, :, 0]]
