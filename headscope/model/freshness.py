@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from headscope.cores.one_thread import alone
 from headscope.model.adapters import state
 from headscope.model.capture.capture import held
 from headscope.model.capture.heads import AllHeads
@@ -76,11 +77,13 @@ class Freshness:
         """Take the model for changed, on the word of who saw it compute something else."""
         self._changed = True
 
+    @alone()
     def embeds_as_before(self, ids: Tensor) -> bool:
         """Whether the model's embeddings of `ids` are those that it was opened with; if not, it has changed."""
         ids = ids.unique()
         return self._embedding_is(ids, self._embedded(ids))
 
+    @alone()
     def embedded_as_before(self, ids: Tensor, rows: Tensor) -> bool:
         """The same of the embeddings [token, d] that a pass has used for `ids` [token]."""
         return self._embedding_is(ids, self._number(rows))
@@ -155,6 +158,7 @@ class _TensorState:
     opaque: tuple[Opaque, ...]  # kept, so that no other takes the place of one that is gone
 
     @staticmethod
+    @alone()  # in the few milliseconds that it takes no thread comes to help in time
     def of(
         found: list[Tensor | None], before: _TensorState | None, others: Sequence[Tensor | Opaque] = ()
     ) -> _TensorState:
@@ -172,6 +176,7 @@ class _TensorState:
             views = tuple(_through(tensor.detach()) for tensor in there)
         return _TensorState(places, views, _bytes(views), opaque)
 
+    @alone()
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, _TensorState)

@@ -208,3 +208,22 @@ class TestAdapters:
             if hasattr(module, "set_scale") and "heads" in module.scaling:
                 module.set_scale("heads", 3)
         check_follows(scope, model, tokenizer)
+
+
+def test_a_look_at_the_model_waits_for_no_other_thread(opened):
+    """What threads meet for takes a time slice beside another program, and a look is taken at every answer."""
+    model, _, scope = opened
+    reading, seen = scope.read(zoo.TEXT), []
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    hook = model.get_input_embeddings().register_forward_hook(lambda *_: seen.append(torch.get_num_threads()))
+    try:
+        reading.nearest(1, 1)  # the hook is tried
+        seen.clear()
+        reading.nearest(1, 1)
+        assert seen
+        assert set(seen) == {1}
+        assert torch.get_num_threads() == 2
+    finally:
+        hook.remove()
+        torch.set_num_threads(before)
