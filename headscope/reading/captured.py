@@ -29,6 +29,7 @@ from headscope.vocabulary.kinds import TextKinds
 from headscope.vocabulary.witness import Witness
 
 _BATCH_TOKENS = 2048  # with padding; larger batches gain nothing on a CPU
+_KEPT = 2**26  # bytes of a layer's pattern that is kept by itself: 16 heads of a text of 1,000 tokens
 
 
 @settled_class
@@ -54,6 +55,7 @@ class Captured:
         self.input, self.mask, self.edit = given, given.mask, given.edit
         self.q, self.k, self.v, self.z = heads.q, heads.k, heads.v, heads.z
         self._pattern, self._visible, self.spots = heads.pattern, heads.visible, heads.spots
+        self._asked: tuple[int, LayerPattern] | None = None  # of a long text: the layer that was asked for last
         self._stages: tuple[Stages, ...] | None = None
         self._residual: Tensor | None = None
 
@@ -71,6 +73,7 @@ class Captured:
         held = [self.q, self.k, self.v, self.z, self._pattern, self._visible, self._residual]
         held += [part for stages in self._stages or () for part in (stages.before, stages.middle, stages.after)]
         held += [row for spot in self.spots for row in spot.rows]
+        held += [] if self._asked is None else [*self._asked[1]]
         return sum(part.nbytes for part in held if part is not None)
 
     @property
@@ -78,6 +81,7 @@ class Captured:
         """Attention weights of all layers: float32 [layer, head, query, source]."""
         if self._pattern is None:
             self._pattern = torch.stack([self.pattern_of(layer) for layer in range(len(self.z))])
+            self._asked = None
         return self._pattern
 
     def pattern_of(self, layer: int, weigh: Weigh = "weights") -> Tensor:
@@ -85,7 +89,7 @@ class Captured:
 
         The weights α_ij, or with `weigh` "norms" the lengths ‖α_ij v_j W_O‖ of what each source adds to the residual
         stream (Kobayashi et al. 2020, arXiv 2004.10102). A long text's patterns are not kept; the model is run again
-        for the layer that is asked for.
+        for the layer that is asked for, unless it was the last one.
         """
         layer = self.bench.layer(layer)
         one_of("way to weigh", weigh, WEIGH)
@@ -97,8 +101,14 @@ class Captured:
         layer = self.bench.layer(layer)
         if self._pattern is not None and self._visible is not None:
             return LayerPattern(self._pattern[layer], self._visible[layer])
+        asked = self._asked
+        if asked is not None and asked[0] == layer:
+            return asked[1]
         self.bench.check()
-        return self.bench.opened.pattern(self.input, layer)
+        found = self.bench.opened.pattern(self.input, layer)
+        if found.pattern.nbytes <= _KEPT:
+            self._asked = layer, found
+        return found
 
     def lengths(self, layer: int) -> Tensor:
         """‖v_j W_O‖, the length of what each source would add to the stream: float32 [head, source]."""

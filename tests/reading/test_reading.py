@@ -205,8 +205,35 @@ def test_a_long_texts_patterns_are_made_layer_by_layer_when_they_are_asked_for(s
     assert held < kept.nbytes
     for layer in range(scope.card.layers):
         assert torch.allclose(lean.pattern_of(layer), kept.pattern[layer], atol=1e-6)
-    assert lean.nbytes == held
+    last = lean.attended(layer)
+    assert lean.nbytes == held + last.pattern.nbytes + last.visible.nbytes
     assert torch.allclose(lean.pattern, kept.pattern, atol=1e-6)
+
+
+def test_the_layer_of_a_long_text_that_was_asked_for_last_is_not_run_again(scope, monkeypatch):
+    from headscope.model.capture import heads
+    from headscope.reading import captured
+
+    monkeypatch.setattr(heads, "PATTERN_BYTES", 0)
+    reading, runs = scope.read(zoo.TEXT), []
+    monkeypatch.setattr(
+        type(scope.bench.opened),
+        "pattern",
+        lambda self, text, layer, run=type(scope.bench.opened).pattern: runs.append(layer) or run(self, text, layer),
+    )
+    for token in (1, 2, 3):
+        reading.attention(token, 1)
+    assert runs == [1]
+    reading.attention(1, 0)
+    reading.attention(1, 1)
+    assert runs == [1, 0, 1]
+    monkeypatch.setattr(captured, "_KEPT", 0)  # of a longer text not even that one
+    longer = scope.read(zoo.TEXT)
+    held = longer.nbytes
+    longer.attention(1, 1)
+    longer.attention(2, 1)
+    assert runs == [1, 0, 1, 1, 1]
+    assert longer.nbytes == held
 
 
 @pytest.mark.parametrize("name", ["bert", "gpt2", "albert", "llama"])

@@ -18,7 +18,7 @@ from headscope.inference.left_out import folded
 from headscope.inference.studentised import Studentised
 from headscope.inference.twins import FEWEST_TWINS, with_seeds
 from headscope.inference.two_way import TwoWay
-from headscope.keep.allocator import let_go
+from headscope.keep.allocator import give_back, let_go
 from headscope.keep.checksums import intact, write_sealed
 from headscope.question.choices import Mask
 from headscope.scope import Scope
@@ -182,6 +182,7 @@ class MapsTask:
                 if place == "residual" and layer < begin:
                     continue
                 judged = gathered.outcomes(x[:, None], piece.offset)
+                give_back()
                 if first:
                     yield {"group": self.groups[judged.group.numpy()].tolist(), "label": judged.label.tolist()}
                     first = False

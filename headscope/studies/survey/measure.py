@@ -172,6 +172,7 @@ def _compared(
         same = layer == 0 and view.reference in ("input", "layer")
         known = first.get(view.space) if same else None
         by_metric = compare(view, frame, heads, *held) if known is None else known
+        give_back()  # what a layer needed lay between what stays, and the next would take room of its own
         if same:
             first[view.space] = by_metric
         tick(len(frame))
