@@ -11,6 +11,7 @@ import torch
 import zoo
 
 from headscope import Scope
+from headscope.model.opened import Opened
 
 METRICS = ["cosine", "euclidean", "dot"]
 
@@ -215,12 +216,8 @@ def test_the_layer_of_a_long_text_that_was_asked_for_last_is_not_run_again(scope
     from headscope.reading import captured
 
     monkeypatch.setattr(heads, "PATTERN_BYTES", 0)
-    reading, runs = scope.read(zoo.TEXT), []
-    monkeypatch.setattr(
-        type(scope.bench.opened),
-        "pattern",
-        lambda self, text, layer, run=type(scope.bench.opened).pattern: runs.append(layer) or run(self, text, layer),
-    )
+    reading, runs, run = scope.read(zoo.TEXT), [], Opened.pattern
+    monkeypatch.setattr(Opened, "pattern", lambda *asked: runs.append(asked[2]) or run(*asked))
     for token in (1, 2, 3):
         reading.attention(token, 1)
     assert runs == [1]
