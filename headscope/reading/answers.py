@@ -7,6 +7,7 @@ from typing import cast
 
 import torch
 
+from headscope.cores.one_thread import alone
 from headscope.errors import InputError
 from headscope.neighbors import Nearest, Source, distances
 from headscope.question import notes
@@ -26,6 +27,7 @@ from headscope.reading.worked import Worked, worked
 Tokens = int | str | Iterable[int | str]
 
 
+@alone()
 def nearest(captured: Captured, asked: Question, token: Tokens, reading: Explains | None = None) -> Neighbors:
     """See `Reading.nearest`; `reading` is who tells the answer why."""
     listed = isinstance(token, Iterable) and not isinstance(token, str) and whole(token) is None
@@ -63,6 +65,7 @@ def nearest(captured: Captured, asked: Question, token: Tokens, reading: Explain
     return found if listed else found.each()[0]
 
 
+@alone()
 def atlas(captured: Captured, asked: Question, token: int | str, tell: Callable[[Atlas], None] | None = None) -> Atlas:
     """See `Reading.atlas`; `tell` hears of the layers that are found, each time that there are more."""
     selected, search = captured.position_of(token), finder(captured, asked)
