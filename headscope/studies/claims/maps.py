@@ -163,7 +163,9 @@ class MapsTask:
             if piece.twin not in read:
                 read.clear()  # one network at a time
                 let_go()
-                read[piece.twin] = self.texts.read(scope if piece.twin is None else scope.randomised(piece.twin))
+                network = scope if piece.twin is None else scope.randomised(piece.twin)
+                give_back()  # what making it needed
+                read[piece.twin] = self.texts.read(network)
             gathered = read[piece.twin]
             rows = self._of_heads(gathered) if isinstance(piece, OfHeads) else list(self._of_distance(gathered, piece))
             tick(1)

@@ -41,9 +41,9 @@ KEPT_BYTES = 2**29  # of encodings: claims go layer by layer, and come back to l
 
 @dataclass(frozen=True)
 class Stored:
-    """What the published arithmetic takes from a model: W of every layer [d_model, d_model] as stored, and the norm."""
+    """What the published arithmetic takes from a model: W of every layer as stored, and the norm."""
 
-    weights: tuple[Tensor, ...]
+    weights: Tensor  # [layer, d_model, d_model]
     heads: int
     norm: Norm
 
@@ -79,7 +79,7 @@ def stored(bench: Bench) -> Stored:
                 "of its own."
             )
         weights.append(found)
-    return Stored(tuple(weights), card.heads, norm)
+    return Stored(torch.stack(weights), card.heads, norm)
 
 
 def _as_stored(opened: Opened, layer: int) -> Tensor | None:
@@ -132,7 +132,7 @@ class PublishedBench(Bench):
         found = []
         for one, text, stream in zip(heads, texts, self.opened.streams(texts), strict=True):
             # What each block gets; the last row is what the last block returns.
-            values = (stream[:-1] @ torch.stack(self.stored.weights)).unflatten(-1, (self.stored.heads, -1))
+            values = (stream[:-1] @ self.stored.weights).unflatten(-1, (self.stored.heads, -1))
             patterns = one.pattern  # (L, H, Q, S)
             if patterns is None:  # not captured, because large: asked for layer by layer
                 patterns = torch.stack([self.opened.pattern(text, layer).pattern for layer in range(len(values))])
