@@ -71,7 +71,7 @@ class Forms:
 
     def proved(self, part: Part, layer: int) -> Proved:
         """A layer's closed form, if it agrees with the model."""
-        return self._keep(("form", part, layer), lambda: self._recall(part, layer) or self._prove(part, layer))
+        return self._keep(("form", part, layer), lambda: self._recall(part, layer) or self._proof(part, layer))
 
     def stem(self, owner: Owner) -> Stem:
         """What the positions act on, of a layer and part that others share it with."""
@@ -117,6 +117,14 @@ class Forms:
         """Whether other layers share an owner's stem."""
         last = len(self._feed.anatomy.blocks) - 1
         return self.owner(last, "v") == owner
+
+    def _proof(self, part: Part, layer: int) -> Proved:
+        """A layer proved; after the last of them, what the model makes of the sample takes no room any more."""
+        proved = self._prove(part, layer)
+        others = set(range(len(self._feed.anatomy.blocks))) - {layer}
+        if all(("form", part, other) in self._cache for other in others):
+            self._cache.drop(("sample", part))
+        return proved
 
     def _prove(self, part: Part, layer: int) -> Proved:
         """Fit the closed form, and compare it with the model on random tokens, each at one of a few positions."""

@@ -74,6 +74,19 @@ def test_models_that_a_server_opens_have_part_in_its_budget() -> None:
 
 
 @pytest.mark.slow
+def test_what_proves_the_closed_forms_takes_no_room_when_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))
+    held = []
+    for _ in ("proved", "found on the disk"):
+        scope = Scope.from_model(*zoo.build("bert"))
+        scope.read(zoo.TEXT).atlas()
+        held.append(scope.memory.nbytes)
+    assert held[0] < 1.1 * held[1]
+
+
+@pytest.mark.slow
 def test_weights_that_have_changed_take_no_room_any_more() -> None:
     scope = Scope.from_model(*zoo.build("bert"))
     scope.read(zoo.TEXT).atlas()
