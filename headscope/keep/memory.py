@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from headscope.keep.allocator import give_back
 
 _TURNED = 2**26  # bytes to come and go before the allocator is asked for what is free: that takes milliseconds
+K = TypeVar("K")
 T = TypeVar("T")
 M = TypeVar("M")
 
@@ -233,6 +234,23 @@ class Recent(Generic[T]):
                 found = make()
                 self.put(key, found)
             return found
+
+    def made_together(self: Recent[Any], keys: Mapping[Hashable, K], make: Callable[[list[K]], Sequence[M]]) -> list[M]:
+        """The entries of several keys; those that are not there are made of what their keys stand for, all at once.
+
+        >>> recent = Recent[str](budget=10, size=len)
+        >>> recent.put("a", "1"); recent.made_together({"a": 1, "b": 2}, lambda new: [str(n) for n in new])
+        ['1', '2']
+        """
+        found: dict[Hashable, M | None] = {key: self.get(key) for key in keys}
+        if any(entry is None for entry in found.values()):
+            with self._making:
+                found |= {key: self.get(key) for key, entry in found.items() if entry is None}
+                new = [key for key, entry in found.items() if entry is None]
+                for key, entry in zip(new, make([keys[key] for key in new]) if new else (), strict=True):
+                    found[key] = entry
+                    self.put(key, entry)
+        return [entry for entry in found.values() if entry is not None]
 
     @property
     def nbytes(self) -> int:

@@ -84,6 +84,7 @@ class Finder:
         return self._search(self._placed(layer, positions), positions)
 
     def _placed(self, layer: int, positions: Sequence[int]) -> list[Placed]:
+        self.vocabulary.expect(self.question.space, layer, [self.stands(position) for position in positions])
         # They are asked for as one: the first says of how many, and the others find what it found.
         return [self.placed(layer, p, 0 if n else len(positions)) for n, p in enumerate(positions)]
 
@@ -128,8 +129,10 @@ class Finder:
 
         # Nothing is added on the way to the logits, so that what is divided by before is divided by after.
         vectors = torch.stack([self._vectors(layer, position) * self._share(position) for position in range(count)])
+        places = members_of([self.stands(position) for position in range(count)])
+        self.vocabulary.expect(self.question.space, layer, [spot for spot, _ in places])
         found = search_placed(
-            members_of([self.stands(position) for position in range(count)]),
+            places,
             encode,
             vectors,
             torch.tensor([token.id for token in self.captured.tokens]),

@@ -127,6 +127,7 @@ def walk(
     others = torch.full((len(ids), 0), -1) if others is None else others
     vectors = stream.transpose(0, 1).contiguous()  # (token, stage, d_model)
     places = places_of(spots, len(ids))
+    vocabulary.expect_arrivals(spot for spot, _ in places)
     near = search_placed(places, vocabulary.arriving, vectors, ids, k=k, others=others).nearest["cosine"]
     assert near.other_ranks is not None, "others were asked for"
     return Walk(

@@ -13,6 +13,7 @@ or a name.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -33,6 +34,7 @@ from headscope.vocabulary.through_w_o import Lens
 
 _ROWS = 8192  # vocabulary rows at a time, so that no second copy of the vocabulary is ever held
 _PIECE = 1024  # of those, multiplied on one thread
+_PRODUCTS = 2**22  # of vectors and directions, held at a time
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,8 @@ class ClosedForm:
         rows = rounded(before, self.matrix).double().transpose(0, 1)  # (token, head, d_head)
         if self.stem is not None:
             few = self.stem.of(ids)
-            moved = motion(self.feed, self.layer, self.part, few, few.added if offset is None else offset)
+            at = few.added if offset is None else offset
+            (moved,) = motions(self.feed, self.layer, self.part, few, [at])
             if moved.offset is not None:
                 rows = rows + self.of(moved.offset)
             if moved.scale is not None:
@@ -146,9 +149,10 @@ class ClosedForm:
         return _deviation(self.feed, self.layer, self.part, y)
 
 
-def motion(feed: Feed, layer: int, part: Part, stem: Stem, offset: Tensor) -> Motion:
-    """What a position with an offset [d] does, for all that shares the stem."""
-    return Motion(offset if offset.any() else None, inverse_spread(feed, layer, part, stem, offset))
+def motions(feed: Feed, layer: int, part: Part, stem: Stem, offsets: Sequence[Tensor]) -> list[Motion]:
+    """What positions with these offsets [d] do, for all that shares the stem."""
+    scales = inverse_spreads(feed, layer, part, stem, offsets)
+    return [Motion(offset if offset.any() else None, scale) for offset, scale in zip(offsets, scales, strict=True)]
 
 
 def centre(stem: Stem, motion: Motion) -> Tensor:
@@ -198,13 +202,18 @@ def _vocabulary(feed: Feed) -> Tensor:
     return torch.arange(feed.vocab_size, device=feed.device)
 
 
-def offset(feed: Feed, layer: int, part: Part, stem: Stem, position: ModelPlace) -> Tensor:
-    """What is added to every E_t of a stem at a position [d]: y_t = factor · (E_t + offset)."""
-    if position is None:
-        return stem.added
-    ids = feed.plain_tokens[:4]
-    there, bare = (feed.inputs(ids, layer, place, part).double() for place in (position, None))
-    return (stem.added + (there - bare).mean(0) / stem.factor).float()
+def offsets(feed: Feed, layer: int, part: Part, stem: Stem, positions: Sequence[ModelPlace]) -> list[Tensor]:
+    """What is added to every E_t of a stem at each of several positions [d]: y_t = factor · (E_t + offset)."""
+    ids, placed = feed.plain_tokens[:4], [position for position in positions if position is not None]
+    bare, *there = feed.inputs_at([(ids, place) for place in (None, *placed)], layer, part)
+    moved = iter(there)
+
+    def one(position: ModelPlace) -> Tensor:
+        if position is None:
+            return stem.added
+        return (stem.added + (next(moved).double() - bare.double()).mean(0) / stem.factor).float()
+
+    return [one(position) for position in positions]
 
 
 def _affine(feed: Feed, layer: int, part: Part) -> tuple[Tensor, Tensor]:
@@ -227,14 +236,36 @@ def unnormalised(feed: Feed, layer: int, part: Part, y: Tensor) -> Tensor:
     return y if norm is None else norm.spread(y) * _deviation(feed, layer, part, y)
 
 
-def inverse_spread(feed: Feed, layer: int, part: Part, stem: Stem, offset: Tensor) -> Tensor | None:
-    """u_t = factor / sqrt(|C y_t|² / d + eps) [token], y_t as `offset` says; None: 1."""
+def inverse_spreads(feed: Feed, layer: int, part: Part, stem: Stem, offsets: Sequence[Tensor]) -> list[Tensor | None]:
+    """u_t = factor / sqrt(|C y_t|² / d + eps) [token] at each of the offsets [d], y_t as `offsets` says; None: 1.
+
+    The vectors are gone through once for all of them, and what is found of one does not hang on the others.
+    """
     norm = feed.norm(layer, part)
     if norm is None:
-        return None if stem.factor == 1 else torch.full_like(stem.squares, stem.factor).float()
-    squares = stem.squares
-    if offset.any():
-        moved = norm.centred(offset)
-        along = by_chunk(stem.stock.vectors, lambda chunk: chunk @ moved)
-        squares = along.double().mul_(2).add_(squares).add_(moved.double().square().sum())
-    return squares.clamp_min(0).div_(len(offset)).add_(norm.eps / stem.factor**2).rsqrt_().float()
+        one = None if stem.factor == 1 else torch.full_like(stem.squares, stem.factor).float()
+        return [one] * len(offsets)
+    moved = [norm.centred(offset) if offset.any() else None for offset in offsets]
+    along = iter(_along(stem.stock.vectors, [one for one in moved if one is not None]))
+
+    def scale(moved: Tensor | None) -> Tensor:
+        squares = stem.squares
+        if moved is not None:
+            squares = next(along).double().mul_(2).add_(squares).add_(moved.double().square().sum())
+        mean = squares.clamp_min(0).div_(stem.stock.vectors.shape[1])
+        return mean.add_(norm.eps / stem.factor**2).rsqrt_().float()
+
+    return [scale(one) for one in moved]
+
+
+def _along(vectors: Tensor, directions: Sequence[Tensor]) -> Iterator[Tensor]:
+    """The products of all vectors [token, d] with each direction [d], float32 [token]."""
+    size = max(1, _PRODUCTS // len(vectors))
+    for start in range(0, len(directions), size):
+        some = directions[start : start + size]
+
+        # One direction after another while the vectors are at hand: so each product is what it is by itself.
+        def products(chunk: Tensor, some: Sequence[Tensor] = some) -> Tensor:
+            return torch.stack([chunk @ direction for direction in some], 1)
+
+        yield from by_chunk(vectors, products).T.contiguous()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property
@@ -138,6 +138,19 @@ class Vocabulary:
         if space == "value" or spot is None or not spot.placed:
             return encoded
         return replace(encoded, aim=self._turn(_PARTS[space], projection, spot))
+
+    def expect(self, space: Space, layer: int, spots: Iterable[Spot | None]) -> None:
+        """Make ready to be asked for a space at many spots, at this layer and others: dearer one after another."""
+        if OPEN_REFERENCES[space]:
+            self._forms.expect(
+                _PARTS[space], layer, [None if spot is None or not spot.added else spot for spot in spots]
+            )
+
+    def expect_arrivals(self, spots: Iterable[Spot | None]) -> None:
+        """The same for `arriving`."""
+        placed = [spot for spot in spots if spot is not None and spot.added]
+        if placed and self._arrivals[0] is not None:
+            self._forms.expect("v", 0, placed)
 
     def is_ready(self, space: Space, reference: Reference | None, layer: int) -> bool:
         """Whether nothing has to be computed for the whole vocabulary before few vectors of a layer are compared."""

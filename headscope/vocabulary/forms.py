@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, get_args
@@ -79,12 +79,18 @@ class Forms:
 
     def motion(self, part: Part, layer: int, spot: Spot | None) -> Motion:
         """What a spot does to the stem of a layer."""
-        owner = self.owner(layer, part)
+        return self._motions(self.owner(layer, part), [spot])[0]
 
-        def move() -> Motion:
-            return closed_form.motion(self._feed, *owner, self.stem(owner), self.offset(owner, spot))
+    def expect(self, part: Part, layer: int, spots: Iterable[Spot | None]) -> None:
+        """Find what several spots do together: one after another, each would go through the whole vocabulary."""
+        self._motions(self.owner(layer, part), spots)
 
-        return self._keep(("motion", *owner, spot), move)
+    def _motions(self, owner: Owner, spots: Iterable[Spot | None]) -> list[Motion]:
+        def move(new: list[Spot | None]) -> list[Motion]:
+            return closed_form.motions(self._feed, *owner, self.stem(owner), self._offsets(owner, new))
+
+        with alone():
+            return self._cache.made_together({("motion", *owner, spot): spot for spot in spots}, move)
 
     def centre(self, layer: int, spot: Spot | None) -> Tensor:
         """The mean over the vocabulary of what W acts on for v, for all layers that share it."""
@@ -97,11 +103,21 @@ class Forms:
 
     def offset(self, owner: Owner, spot: Spot | None) -> Tensor:
         """What is added to all that a stem has, at a spot."""
+        return self._offsets(owner, [spot])[0]
 
-        def measure() -> CachedTensors:
-            return CachedTensors((closed_form.offset(self._feed, *owner, self.stem(owner), added_at(spot)),))
+    def _offsets(self, owner: Owner, spots: Iterable[Spot | None]) -> list[Tensor]:
+        def measured(some: Sequence[Spot | None]) -> list[Tensor]:
+            return closed_form.offsets(self._feed, *owner, self.stem(owner), [added_at(spot) for spot in some])
 
-        return self._keep(("offset", *owner, spot), measure).tensors[0]
+        def measure(new: list[Spot | None]) -> list[CachedTensors]:
+            found = measured(new)
+            # What a spot does must not hang on others: where a run of many rounds otherwise, each has its own.
+            if len(new) > 1 and not torch.equal(found[-1], measured(new[-1:])[0]):
+                found = [measured([spot])[0] for spot in new]
+            return [CachedTensors((offset,)) for offset in found]
+
+        kept = self._cache.made_together({("offset", *owner, spot): spot for spot in spots}, measure)
+        return [one.tensors[0] for one in kept]
 
     def owner(self, layer: int, part: Part) -> Owner:
         """The layer and part whose stem this one shares: in most models, layer 0's v; in some all but layer 0 one."""

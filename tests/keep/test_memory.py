@@ -47,6 +47,26 @@ def waiting(work) -> threading.Thread:
     return thread
 
 
+def test_several_entries_are_made_at_once_of_those_that_are_not_there():
+    recent, asked = Recent[str](100, len), list[list[int]]()
+
+    def make(new: list[int]) -> list[str]:
+        asked.append(new)
+        return [str(n) for n in new]
+
+    recent.put("b", "kept")
+    for _ in range(2):
+        assert recent.made_together({"a": 1, "b": 2, "c": 3}, make) == ["1", "kept", "3"]
+    assert asked == [[1, 3]]
+    assert recent.get("c") == "3"
+
+
+def test_several_entries_that_leave_no_room_for_each_other_are_all_given():
+    recent = Recent[str](3, len)
+    assert recent.made_together({"a": 1, "b": 2}, lambda new: [str(n) * 3 for n in new]) == ["111", "222"]
+    assert recent.items() == [("b", "222")]
+
+
 def test_a_look_up_waits_for_nothing_that_is_made():
     recent, making, looked = Recent[str](10, len), threading.Event(), threading.Event()
     recent.put("there", "x")
@@ -59,6 +79,7 @@ def test_a_look_up_waits_for_nothing_that_is_made():
     thread = waiting(lambda: recent.made("slow", slow))
     assert making.wait(PATIENCE)
     assert recent.get("there") == recent.made("there", lambda: "never") == "x"
+    assert recent.made_together({"there": 0}, lambda new: ["never"]) == ["x"]
     assert recent.get("slow") is None
     recent.put("meanwhile", "y")
     looked.set()

@@ -71,6 +71,40 @@ def test_tokens_at_several_places_are_what_they_are_at_each(scope, layer):
         assert torch.allclose(one, found, atol=2e-6)
 
 
+def test_what_many_places_do_is_what_each_does_by_itself(scope):
+    feed = scope.bench.opened.feed
+    spots = [feed.spot(position) for position in range(feed.positions.limit or 40)]
+    one_by_one, together = (Vocabulary(scope.bench.opened, 2**30, scope.isolated) for _ in range(2))
+    together.expect("value", 1, spots)
+    together.expect_arrivals(spots)
+    for spot in spots:
+        for one, other in (
+            (one_by_one.encoded("value", "layer", 1, spot).place, together.encoded("value", "layer", 1, spot).place),
+            (one_by_one.arriving(spot).place, together.arriving(spot).place),
+        ):
+            assert (one.scale is None) == (other.scale is None)
+            assert one.scale is None or torch.equal(one.scale, other.scale)
+            assert (one.shift is None) == (other.shift is None)
+            assert one.shift is None or torch.equal(one.shift, other.shift)
+
+
+@pytest.mark.parametrize("name", ["bert", "roberta", "gpt2"])
+def test_what_many_places_do_takes_a_few_runs_of_the_model(scope_of, name):
+    scope = scope_of(name)
+    vocabulary, feed = Vocabulary(scope.bench.opened, 2**30, scope.isolated), scope.bench.opened.feed
+    spots = [feed.spot(position) for position in range(30)]
+    vocabulary.encoded("value", "layer", 1, spots[0])
+    runs = []
+    hook = feed.model.get_input_embeddings().register_forward_hook(lambda *given: runs.append(given))
+    vocabulary.expect("value", 1, spots)
+    hook.remove()
+    assert 0 < len(runs) <= 2  # of all, and of one by itself
+    runs.clear()
+    for spot in spots:
+        vocabulary.encoded("value", "layer", 1, spot)
+    assert not runs
+
+
 def test_a_form_is_proved_at_all_places_by_one_run_of_the_layers_before(scope_of, tmp_path, monkeypatch):
     monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))  # no other test has kept what is proved here
     scope = scope_of("roberta")

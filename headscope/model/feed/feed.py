@@ -34,6 +34,7 @@ _CHUNK_BYTES = 32 * 2**20
 Place = tuple[Tensor, ...] | None  # what is added at one spot, see Spot.added; None: no position
 Part = Literal["q", "k", "v"]
 Steer = Callable[[ExitStack, Recorder], None]
+_ALIKE = 1e-5  # of the largest number: what float32 arithmetic in another order may differ by
 
 
 class _StopAtAttention(Trace):
@@ -85,44 +86,49 @@ class Feed:
 
         A run reads the weights of every block up to the layer, and few tokens cost little more than that.
         """
+        steer = self._fed_anew(layer)
+        return self._at_places(places, lambda ids, place: self._run(ids, layer, place, steer, part)[:, :, 0])
+
+    def _at_places(
+        self, places: Sequence[tuple[Tensor, Place]], run: Callable[[Tensor, Place], Tensor]
+    ) -> list[Tensor]:
+        """What runs give of the ids at each of several places, as few as can be."""
+
+        def at(place: Place) -> Callable[[Tensor], Tensor]:
+            return lambda some: run(some, place)
+
         together = self._together(places)
         if together is None:
-            return [self.vectors(ids, layer, place, part) for ids, place in places]
+            return [self._chunked(ids, at(place)) for ids, place in places]
         ids, rows = together
-        steer = self._fed_anew(layer)
 
         def one(some: Tensor) -> Tensor:
-            return self._run(ids[some], layer, tuple(row[some.cpu()] for row in rows), steer, part)[:, :, 0]
+            return run(ids[some], tuple(row[some.cpu()] for row in rows))
 
         found = self._chunked(torch.arange(len(ids), device=ids.device), one)
         return [*found.split([len(ids) for ids, _ in places])]
 
     def _together(self, places: Sequence[tuple[Tensor, Place]]) -> tuple[Tensor, tuple[Tensor, ...]] | None:
         """The ids at all places, and what is added to each [token, 1, width]; None where a run has one place."""
-        if len(places) < 2 or not self._places_by_text:
+        given = [place for _, place in places if place is not None]
+        if len(places) < 2 or len(set(map(len, given))) != 1 or not self._places_by_text:
             return None
-        given = next(place for _, place in places if place is not None)
-        plain = tuple(torch.zeros_like(row) for row in given)
-        each = [[row.expand(len(ids), 1, -1) for row in place or plain] for ids, place in places]
-        return torch.cat([ids for ids, _ in places]), tuple(torch.cat(some) for some in zip(*each, strict=True))
+        return _in_one_run(places, given[0])
 
     @cached_property
     def _places_by_text(self) -> bool:
-        """Whether what gives positions returns a vector for each text of a batch: then each may stand elsewhere."""
-        first, some, shapes = self.anatomy.blocks[0], self.plain_tokens[:2], []
-
-        def steer(hooks: ExitStack, recorder: Recorder) -> None:
-            def look(module: nn.Module, args: Any, output: Tensor) -> None:
-                if is_recorded_by(recorder):
-                    shapes.append(tuple(output.shape[:-1]))
-
-            for module in self.positions.modules:
-                hooks.callback(module.register_forward_hook(look).remove)
-            before(hooks, recorder, first.module, first.nth, arrive)
-
-        self._run(some, 0, None, steer)
-        alike = set(shapes) == {(len(some), 1)} and len(shapes) == len(self.positions.modules)
-        return alike and not self.anatomy.arithmetic.by_batch
+        """Whether a run may have each of its texts at a place of its own, found out by trying."""
+        if self.anatomy.arithmetic.by_batch or not self.positions.modules:
+            return False
+        at = self.place(min(1, (self.positions.limit or 2) - 1))
+        places = [(self.plain_tokens[:1], at), (self.plain_tokens[-1:], None)]
+        expected = torch.cat([self.vectors(ids, 0, place) for ids, place in places])
+        ids, rows = _in_one_run(places, at)
+        try:
+            found = self.vectors(ids, 0, rows)
+        except (RuntimeError, ValueError, IndexError):  # the model counts on one row for all texts
+            return False
+        return bool((found - expected).abs().amax() <= _ALIKE * expected.abs().amax())
 
     def _fed_anew(self, layer: int) -> Steer:
         """Feeds the block of a layer what block 0 got."""
@@ -217,6 +223,11 @@ class Feed:
 
     def inputs(self, ids: Tensor, layer: int, place: Place, part: Part = "v") -> Tensor:
         """y [token, d]: what the norm of `layer` (where there is none, the block) gets for `ids` [token]."""
+        (found,) = self.inputs_at([(ids, place)], layer, part)
+        return found
+
+    def inputs_at(self, places: Sequence[tuple[Tensor, Place]], layer: int, part: Part = "v") -> list[Tensor]:
+        """What `inputs` gives of the ids at each of several places; in one run where that can be."""
         norm = self.norm(layer, part)
 
         def steer(hooks: ExitStack, recorder: Recorder) -> None:
@@ -224,7 +235,7 @@ class Feed:
             station = norm or self.anatomy.blocks[layer]
             before(hooks, recorder, station.module, station.nth, arrive)
 
-        return self._chunked(ids, lambda chunk: self._run(chunk, 0, place, steer)[:, 0])
+        return self._at_places(places, lambda ids, place: self._run(ids, 0, place, steer)[:, 0])
 
     def normalised(self, y: Tensor, layer: int, part: Part = "v") -> Tensor:
         """N(y), for y [token, d]; y itself where `layer` has no norm."""
@@ -444,3 +455,10 @@ class Feed:
             if not torch.allclose(before, after):
                 return found
         return None
+
+
+def _in_one_run(places: Sequence[tuple[Tensor, Place]], like: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """The ids at all places, and what is added to each [token, 1, width]; nothing at no place, as wide as `like`."""
+    plain = tuple(torch.zeros_like(row) for row in like)
+    each = [[row.expand(len(ids), 1, -1) for row in place or plain] for ids, place in places]
+    return torch.cat([ids for ids, _ in places]), tuple(torch.cat(some) for some in zip(*each, strict=True))

@@ -62,12 +62,18 @@ def instead(hooks: ExitStack, recorder: Recorder, station: nn.Module, nth: int, 
 
 
 def giving(row: Tensor | None, recorder: Recorder) -> Callable[..., Tensor | None]:
-    """A forward hook: the position module returns `row` [width], or nothing but zeros, for every token."""
+    """A forward hook: the position module returns `row` [width], or nothing but zeros, for every token.
+
+    Rows [text, 1, width] are those of texts of one token each, whether or not the module tells texts apart.
+    """
 
     def hook(module: nn.Module, args: Any, output: Tensor) -> Tensor | None:
         if not is_recorded_by(recorder):
             return None
-        return torch.zeros_like(output) if row is None else row.to(output).expand_as(output)
+        if row is None:
+            return torch.zeros_like(output)
+        given = row.to(output)
+        return given if given.dim() > 1 else given.expand_as(output)
 
     return hook
 

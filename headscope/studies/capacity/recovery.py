@@ -13,7 +13,7 @@ from headscope.inference.ranks import auc
 from headscope.model.feed.positions import Spot
 from headscope.neighbors import Place, Table, search
 from headscope.studies.probes.ridge import or_chance
-from headscope.vocabulary.placed import places_of, search_placed
+from headscope.vocabulary.placed import Encode, places_of, search_placed
 
 if TYPE_CHECKING:
     from headscope.scope import Scope
@@ -42,7 +42,12 @@ class OwnRanks:
             return torch.zeros(vectors.shape[:3], dtype=torch.int64), 0
         vocabulary = self._vocabulary
         places = places_of([*self._spots] * versions if vocabulary.has_positions else None, versions * tokens)
-        encode = partial(vocabulary.encoded, "value", "layer", layer) if stage == "z" else vocabulary.arriving
+        if stage == "z":
+            vocabulary.expect("value", layer, self._spots)
+            encode: Encode = partial(vocabulary.encoded, "value", "layer", layer)
+        else:
+            vocabulary.expect_arrivals(self._spots)
+            encode = vocabulary.arriving
         found = search_placed(places, encode, vectors.flatten(0, 1), self._ids.repeat(versions), k=1)
         return found.nearest["cosine"].own_rank.unflatten(0, (versions, tokens)), found.candidates
 

@@ -9,12 +9,13 @@ in row p + 2); without the token type. It takes a square W_V, absolute positions
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from headscope.cores.one_thread import alone
 from headscope.errors import InputError
 from headscope.keep.memory import Memory
 from headscope.model.capture.capture import held
@@ -30,7 +31,7 @@ from headscope.question.choices import Reference, Space
 from headscope.reading.bench import Bench
 from headscope.scope import Scope
 from headscope.vocabulary import Encoded, Vocabulary
-from headscope.vocabulary.closed_form import inverse_spread, unnormalised
+from headscope.vocabulary.closed_form import inverse_spreads, unnormalised
 from headscope.vocabulary.isolated import Isolated
 from headscope.vocabulary.stem import Stem, measured
 
@@ -160,18 +161,28 @@ class PublishedVocabulary(Vocabulary):
                 "value, reference input."
             )
         table = self._keep(("published",), self._table)
-        place = self._keep(("published", spot), lambda: self._at(spot))
+        (place,) = self._places([spot])
         return Encoded(table, place, "closed form", 0.0)
+
+    def expect(self, space: Space, layer: int, spots: Iterable[Spot | None]) -> None:
+        """As `Vocabulary.expect`."""
+        self._places(spots)
 
     def _table(self) -> Table:
         rows = torch.cat([self._through(self._gained(part)) for part in self._embedded().split(_ROWS)])
         bias = self.feed.normalised(torch.zeros_like(self._embedded()[:1]), 0)
         return Table.pack(rows.transpose(0, 1), self._through(bias)[0])  # (head, V, d_head)
 
-    def _at(self, spot: Spot | None) -> Place:
-        stem = self._keep(("published", "stem"), self._stem_of_embeddings)
-        added = stem.added if spot is None else spot.rows[0].to(stem.added)
-        return Place(inverse_spread(self.feed, 0, "v", stem, added), self._through(self._gained(added[None]))[0])
+    def _places(self, spots: Iterable[Spot | None]) -> list[Place]:
+        def make(new: list[Spot | None]) -> list[Place]:
+            stem = self._keep(("published", "stem"), self._stem_of_embeddings)
+            added = [stem.added if spot is None else spot.rows[0].to(stem.added) for spot in new]
+            scales = inverse_spreads(self.feed, 0, "v", stem, added)
+            shifts = [self._through(self._gained(one[None]))[0] for one in added]
+            return [Place(scale, shift) for scale, shift in zip(scales, shifts, strict=True)]
+
+        with alone():
+            return self._cache.made_together({("published", spot): spot for spot in spots}, make)
 
     def _stem_of_embeddings(self) -> Stem:
         rows = self._stored.norm.centred(self._embedded())
