@@ -68,6 +68,28 @@ def test_the_columns_sort_both_ways(layers: Browser) -> None:
     assert layers.js(HEADS)[:2] == [[0, 0], [0, 1]]
 
 
+@pytest.mark.slow
+def test_another_token_changes_its_own_columns_and_neither_the_order_nor_the_others(layers: Browser, ask: Ask) -> None:
+    layers.click("#glance [data-sort=strength]")
+    down, titles = numbers(layers, "strength"), layers.js("document.querySelectorAll('#glance thead button').length")
+    caption = text(layers, "#glance caption")
+    layers.js("document.querySelector('#glance td[data-measure=strength]').dataset.stays = ''")
+    for token in (2, 11):
+        layers.click(f"#tokens [data-position='{token}']")
+        atlas = {(cell["layer"], cell["head"]): cell for cell in ask("atlas", token=token)["cells"]}
+        layers.wait(f"document.querySelector('#title').textContent.includes('(position {token})')")
+        layers.wait("!document.querySelector('[data-busy]') && !document.querySelector('#status').textContent")
+        order = [tuple(place) for place in layers.js(HEADS)]
+        assert numbers(layers, "strength") == down
+        assert numbers(layers, "own_rank") == [atlas[place]["own_rank"] for place in order]
+        mixing = ask("mixing")["layers"]
+        told = [mixing[layer]["heads"][head]["norms"][token] for layer, head in order]
+        assert numbers(layers, "norms") == pytest.approx(told, abs=6e-4)
+        assert layers.js("document.querySelectorAll('#glance thead button').length") == titles
+    assert text(layers, "#glance caption") == caption  # it says the token, which is the first again
+    assert layers.js("document.querySelectorAll('#glance [data-stays]').length") == 1  # it is the same cell
+
+
 @pytest.mark.long
 def test_what_every_head_is_near_to_stays_while_the_table_is_shown_anew(layers: Browser) -> None:
     assert column(layers, "near")

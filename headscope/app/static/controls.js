@@ -35,10 +35,7 @@ export function bindControls(server, change) {
   // The column beside the tables; on a narrow page it is folded away until it is asked for.
   const fold = byId("fold");
   const shown = () => fold.setAttribute("aria-expanded", String(byId("side").checkVisibility()));
-  fold.addEventListener("click", () => {
-    form.dataset.side = byId("side").checkVisibility() ? "hidden" : "shown";
-    shown();
-  });
+  fold.addEventListener("click", () => { form.dataset.side = byId("side").checkVisibility() ? "hidden" : "shown"; shown(); });
   matchMedia("(max-width: 900px)").addEventListener("change", () => { delete form.dataset.side; shown(); });
   shown();
 }

@@ -27,7 +27,7 @@ export function paint([glance, mixing], state, server, tokens, atlas, again) {
   return {
     title: ["Every head in numbers, with what it is near to and what it matters at ", label(own.label), ` (position ${own.position})`],
     noted: [glance, atlas, effects],
-    figures: { glance: [request(state, server, effects, again), table(answers.map((one) => laidOut(one)()[0])), ...meaning([says.replace("{where}", where), terms])] },
+    figures: { glance: [request(state, server, effects, again), table(answers), ...meaning([says.replace("{where}", where), terms])] },
   };
 }
 
@@ -56,32 +56,41 @@ function request(state, server, effects, again) {
   return h("div", { class: "request" }, buttons, says);
 }
 
-/** The columns of all answers side by side; their names are buttons that sort, a head's a button that leads to it. */
-function table(sheets) {
-  const sheet = looks(beside(sheets), "glance");
-  bars(sheet);
-  for (const title of sheet.querySelectorAll("thead th")) {
-    const arrow = h("span", { class: "order", "aria-hidden": "true" });
-    title.replaceChildren(h("button", { type: "button", class: "head", "data-sort": title.dataset.measure ?? "head", title: title.title || "by layer and head" }, [...title.childNodes], arrow));
-    title.removeAttribute("title");
+let kept = {}; // the columns that no token changes, and what they were made of
+
+/** The columns of all answers side by side; those of the first stay where they are as long as it is the same. */
+function table([glance, ...more]) {
+  if (kept.html !== glance.html) {
+    kept = { html: glance.html, sheet: laidOut(glance)()[0] };
+    named(kept.sheet.querySelectorAll("th, td"));
+    kept.sheet.querySelector("thead").addEventListener("click", ({ target }) => {
+      const { sort: by } = target.closest("button")?.dataset ?? {};
+      if (!by) return;
+      order = { by, down: by === order.by ? !order.down : by !== "head" && by !== "near" };
+      sort(kept.sheet);
+    });
   }
-  for (const [name, ...cells] of [...sheet.querySelectorAll("tbody tr")].map((row) => [...row.cells])) {
-    const { layer, head } = name.dataset;
-    name.replaceChildren(h("button", { type: "button", class: "head", tabindex: "-1", "data-layer": layer, "data-head": head, "aria-label": `Layer ${layer} head ${head}: show it` }, name.textContent));
-    // Of a head the button alone is marked and pressed.
-    for (const cell of cells) {
+  named(beside(kept.sheet, more.map((one) => laidOut(one)()[0])));
+  sort(looks(kept.sheet, "glance"));
+  return kept.sheet;
+}
+
+/** Gives cells their bars, makes titles buttons that sort, and a head's name one that leads to it. */
+function named(cells) {
+  bars(cells);
+  for (const cell of cells) {
+    const { measure = "head", layer, head } = cell.dataset;
+    const as = (more, ...says) => cell.replaceChildren(h("button", { type: "button", class: "head", ...more }, ...says));
+    if (cell.closest("thead")) {
+      as({ "data-sort": measure, title: cell.title || "by layer and head" }, [...cell.childNodes], h("span", { class: "order", "aria-hidden": "true" }));
+      cell.removeAttribute("title");
+    } else if (cell.matches("th")) {
+      as({ tabindex: "-1", "data-layer": layer, "data-head": head, "aria-label": `Layer ${layer} head ${head}: show it` }, cell.textContent);
+    } else { // of a head the button alone is marked and pressed
       for (const which of ["layer", "head"]) delete cell.dataset[which];
       cell.tabIndex = -1;
     }
   }
-  sheet.querySelector("thead").addEventListener("click", ({ target }) => {
-    const { sort: by } = target.closest("button")?.dataset ?? {};
-    if (!by) return;
-    order = { by, down: by === order.by ? !order.down : by !== "head" && by !== "near" };
-    sort(sheet);
-  });
-  sort(sheet);
-  return sheet;
 }
 
 /** Puts the rows into their order: heads as they come, tokens by their labels, numbers by their size; what has none is last. */
@@ -99,7 +108,7 @@ function sort(sheet) {
   const rows = [...body.rows].map((row) => [key(row.cells[by].dataset), row]);
   const sign = down ? -1 : 1;
   rows.sort(([a], [b]) => (a === undefined) - (b === undefined) || sign * (typeof a === "string" ? a.localeCompare(b) : a - b) || 0);
-  body.append(...rows.map(([, row]) => row));
+  if (rows.some(([, row], n) => row !== body.rows[n])) body.append(...rows.map(([, row]) => row)); // who moves is laid out anew
   for (const button of body.querySelectorAll("button")) button.tabIndex = -1;
   body.querySelector("button").tabIndex = 0;
 }

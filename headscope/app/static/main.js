@@ -209,12 +209,19 @@ function paintTokens(answer) {
 /** The way from a place down to an element in it: the so-manieth child of each. */
 const wayTo = (at, place) => (at === place ? [] : [...wayTo(at.parentElement, place), [...at.parentElement.children].indexOf(at)]);
 
+/** Makes `parts` the children of a place; who is there already, and in turn, is not moved: it would be laid out anew. */
+function fill(place, parts) {
+  for (const old of [...place.childNodes]) if (!parts.includes(old)) old.remove();
+  parts.forEach((part, n) => part === place.childNodes[n] || place.insertBefore(part, place.childNodes[n] ?? null));
+}
+
 function paint(answers, more) {
   const places = [...document.querySelectorAll("#view .figure")];
   const [at, within, signal] = [document.activeElement, document.activeElement.closest("#view .figure"), standing()];
+  // What is out of sight, and stays, is drawn after what is seen. Looked up before anything is changed.
+  const far = places.filter((place) => place.firstChild && place !== within && place.getBoundingClientRect().top > innerHeight);
   const { title, noted = [...answers, more], figures, steps = WORDS.steps[state.view] } = VIEWS[state.view].paint(answers, state, server, tokens, more, show);
-  // What is out of sight, and stays, is drawn after what is seen.
-  const below = places.filter((place) => figures[place.id] && place.firstChild && place !== within && place.getBoundingClientRect().top > innerHeight);
+  const below = far.filter((place) => figures[place.id]);
   settled(); // tables are measured where they are seen
   byId("title").replaceChildren(...title);
   const told = [...new Set(noted.flatMap((one) => one?.notes ?? []))].map((note) => [h("strong", {}, "Note "), note.replace(/ In a program: .*$/s, "")]);
@@ -222,7 +229,7 @@ function paint(answers, more) {
   byId("notes").replaceChildren(...told.map((note, n) => (n ? h("p", {}, note) : h("summary", {}, h("span", {}, note), number || []))));
   const way = within && wayTo(at, within); // what comes later must not take the focus from whoever moves through the table
   const put = (some) => {
-    for (const place of some) place.replaceChildren(...(figures[place.id] ?? []));
+    for (const place of some) fill(place, figures[place.id] ?? []);
     paged(some);
     for (const place of [...some, byId("verdict")]) markChosen(place, state);
   };

@@ -42,8 +42,7 @@ export async function made(answer, signal) {
   }
   waits.abort();
   byId("status").textContent = "";
-  place.hidden = told.state === "ready";
-  if (told.state === "ready") return true;
+  if ((place.hidden = told.state === "ready")) return true;
   const here = place.contains(document.activeElement);
   return new Promise((asked) => {
     tell(told.says, "Go on", () => { byId("view").focus(); asked(true); });

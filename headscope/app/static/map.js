@@ -17,9 +17,8 @@ export function paint([answer], state) {
   const { layer, head, texts, key, space } = answer;
   const place = h("div", {});
   const drawn = ([xy, { drawing, pointsOf }]) => place.replaceChildren(...drawing(answer, pointsOf(answer, xy), state.token));
-  Promise.all([floats(`map/${key}/points`), import("./mapped.js")]).then(drawn, (fault) => {
-    place.replaceChildren(h("p", { class: "banner" }, `The points could not be loaded (${fault.message}).`));
-  });
+  const failed = (fault) => place.replaceChildren(h("p", { class: "banner" }, `The points could not be loaded (${fault.message}).`));
+  Promise.all([floats(`map/${key}/points`), import("./mapped.js")]).then(drawn, failed);
   const again = h("button", { type: "button", class: "quiet", "data-go": '{"into":null}' }, "Make a map of the new text");
   const placed = state.into && h("p", { class: "says" }, `The map is of “${texts[0].text}”; the new text is placed into it. `, again);
   return {

@@ -12,7 +12,7 @@ export function questions(state, server, tokens) {
 
 /** The answer as a title, notes and figures. */
 export function paint([answer], state, server, tokens) {
-  if (!answer) return without(state, server, tokens);
+  if (!answer) return { title: [`Layer ${state.layer}: what its heads write where`], figures: { written: [h("p", { class: "says" }, tooLong(server, tokens))] } };
   const sheets = laidOut(answer);
   const unchosen = state.head === null ? `Shown is head ${answer.head}, whose mean Carry is the largest of this layer here; choose another above. ` : "";
   return {
@@ -30,9 +30,6 @@ export const pictures = (sheets, tokens, lead = "") => [
   folded(TABLES.written[1]),
   ...matrices(sheets, tokens),
 ];
-
-const without = ({ layer }, server, tokens) =>
-  ({ title: [`Layer ${layer}: what its heads write where`], figures: { written: [h("p", { class: "says" }, tooLong(server, tokens))] } });
 
 /** The two matrices side by side; what is pointed at in one is marked in the other, and told below. */
 function matrices(sheets, tokens) {

@@ -25,16 +25,10 @@ export const parsed = (html) => [...new DOMParser().parseFromString(html, "text/
 
 export const byId = (id) => document.getElementById(id);
 
-const SIGNS = /^(?:##|␣+)|␣+$|⟨[^⟩]*⟩|[⏎␍⇥⍽]/gu;
+const SIGNS = /(^(?:##|␣+)|␣+$|⟨[^⟩]*⟩|[⏎␍⇥⍽])/u;
 
 /** A token's label; what is a sign and no part of the text (␣, ##, ⟨F0⟩) is set apart. */
 export function label(text) {
-  const parts = [];
-  let end = 0;
-  for (const sign of text.matchAll(SIGNS)) {
-    parts.push(text.slice(end, sign.index), h("span", { class: "sign" }, sign[0]));
-    end = sign.index + sign[0].length;
-  }
-  parts.push(text.slice(end));
+  const parts = text.split(SIGNS).map((part, n) => (n % 2 ? h("span", { class: "sign" }, part) : part));
   return h("bdi", { class: "label" }, parts.filter((part) => part !== ""));
 }

@@ -38,9 +38,7 @@ export function onCell(place, choose) {
     return cell;
   };
   place.addEventListener("click", chosen);
-  place.addEventListener("keydown", (event) => {
-    if (["Enter", " "].includes(event.key) && chosen(event)) event.preventDefault();
-  });
+  place.addEventListener("keydown", (event) => ["Enter", " "].includes(event.key) && chosen(event) && event.preventDefault());
 }
 
 /** Arrows move from cell to cell of the tables in `place`. */

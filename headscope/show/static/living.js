@@ -51,10 +51,7 @@ async function show() {
   if (focus) byId("parts").querySelector(`[data-choose="${focus}"]`)?.focus();
 }
 
-function choose(choice) {
-  Object.assign(state, choice);
-  show();
-}
+const choose = (choice) => show(Object.assign(state, choice));
 
 /** What can be chosen: a row of numbers under a name. */
 function row(name, values) {

@@ -20,9 +20,7 @@ export const count = (value) => value.toLocaleString("en");
 /** From where to where the bar of each number of a measure runs, in percent of its cell; of distances, the nearest has the longest. */
 export function scale(values, measure) {
   const metric = /^(\w+) distance$/.exec(measure)?.[1];
-  if (metric === "cosine") {
-    return { bar: (value) => [0, 100 * Math.max(0, 1 - value)], says: "nearness: none at a right angle (distance 1), the whole cell at distance 0." };
-  }
+  if (metric === "cosine") return { bar: (value) => [0, 100 * Math.max(0, 1 - value)], says: "nearness: none at a right angle (distance 1), the whole cell at distance 0." };
   const [low, high] = [Math.min(...values, metric ? Infinity : 0), Math.max(...values, metric ? -Infinity : 0)];
   const at = (value) => (high > low ? (100 * (value - low)) / (high - low) : 0);
   if (metric) {

@@ -60,7 +60,8 @@ export function plot({ id, name, says, draw, choose = null, drawn = null, table 
   here.numbers.hidden = !table;
   here.numbers.open = false;
   for (const one of here.buttons) one.setAttribute("aria-label", `${one.textContent}: ${name}`);
-  if (here.seen) paint(here);
+  // Words and tables first: a frame later.
+  if (here.seen) requestAnimationFrame(() => setTimeout(() => paint(here)));
   return here.element;
 }
 
@@ -92,10 +93,7 @@ const sight = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: "200px" });
 
-const again = () => plots.forEach((here) => {
-  here.stale = true;
-  if (here.seen) paint(here);
-});
+const again = () => plots.forEach((here) => (here.stale = true) && here.seen && paint(here));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
 new MutationObserver(again).observe(document.documentElement, { attributeFilter: ["data-theme", "data-palette"] });
 addEventListener("beforeprint", () => { // on paper all are in sight

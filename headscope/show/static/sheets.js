@@ -42,17 +42,24 @@ function about(cell, column, row) {
 
 const words = (title) => [".hs-before", ".hs-label"].map((part) => title.querySelector(part)?.textContent).filter(Boolean).join(" ");
 
-/** Sheets of the same rows as one: the first, with the columns of the others beside its own. */
-export function beside([first, ...others]) {
-  const [table, ...more] = [first, ...others].map((sheet) => sheet.querySelector("table"));
-  for (const other of more) {
-    [...table.rows].forEach((row, n) => row.append(...[...other.rows[n].cells].slice(1)));
-    table.caption.firstChild.append(` · ${other.caption.textContent}`);
-  }
-  table.style.setProperty("--columns", table.rows[0].cells.length - 1);
+/** Puts the columns of sheets of the same rows beside those of the first, in the place of others before; gives their cells. */
+export function beside(first, sheets) {
+  const [table, ...others] = [first, ...sheets].map((sheet) => sheet.querySelector("table"));
+  const rows = (first.rows ??= [...table.rows]); // as they came, however they are sorted
+  for (const one of first.added ?? []) one.remove();
+  const cells = others.flatMap((other) => rows.flatMap((row, n) => {
+    const own = [...other.rows[n].cells].slice(1);
+    row.append(...own);
+    return own;
+  }));
+  const words = others.map(({ caption }) => new Text(` · ${caption.textContent}`));
+  const keys = sheets.flatMap((sheet) => [...sheet.querySelectorAll(".hs-key, .hs-legend")]);
+  table.caption.firstChild.append(...words);
+  first.append(...keys);
+  first.added = [...cells, ...words, ...keys];
+  table.style.setProperty("--columns", rows[0].cells.length - 1);
   first.querySelector(".hs-scroll").setAttribute("aria-label", `${table.caption.textContent}, scrollable`);
-  first.append(...others.flatMap((sheet) => [...sheet.querySelectorAll(".hs-key, .hs-legend")]));
-  return first;
+  return cells;
 }
 
 // How the page shows a table of that name; others are plain.
@@ -88,9 +95,9 @@ function choosable(sheet, chosen) {
   return sheet;
 }
 
-/** Bars behind the numbers of a table, on one scale for each thing that is measured; and what they show, in words. */
-export function bars(sheet) {
-  const cells = [...sheet.querySelectorAll("tbody td[data-value]")];
+/** Bars behind the numbers of cells, on one scale for each thing that is measured; and what they show, in words. */
+export function bars(some) {
+  const cells = [...some].filter((cell) => cell.matches("tbody td[data-value]"));
   return [...new Set(cells.map((cell) => cell.dataset.measure))].map((measure, n) => {
     const measured = cells.filter((cell) => cell.dataset.measure === measure);
     const { bar, says } = scale(measured.map((cell) => Number(cell.dataset.value)), measure);
@@ -105,7 +112,7 @@ export function bars(sheet) {
 
 /** A table with bars, and below it what they show. */
 function barred(sheet) {
-  sheet.querySelector(".hs-scroll").after(h("p", { class: "legend" }, bars(sheet)));
+  sheet.querySelector(".hs-scroll").after(h("p", { class: "legend" }, bars(sheet.querySelectorAll("td"))));
   return sheet;
 }
 
