@@ -23,8 +23,9 @@ from torch import Tensor, nn
 from headscope.cores.one_thread import together
 from headscope.cores.pool import spread
 from headscope.model.capture.precision import basis_length
-from headscope.model.feed.feed import Feed, Part
-from headscope.model.feed.feed import Place as ModelPlace
+from headscope.model.feed.feed import Feed
+from headscope.model.feed.runs import Part
+from headscope.model.feed.runs import Place as ModelPlace
 from headscope.neighbors import Table
 from headscope.neighbors.rounded import rounded
 from headscope.neighbors.shared import Numbers, Shared, rows_of

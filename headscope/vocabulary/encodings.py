@@ -15,10 +15,11 @@ from torch import Tensor
 from headscope.cores.one_thread import alone
 from headscope.errors import InputError
 from headscope.keep.memory import M, Memory, Recent
-from headscope.model.feed.feed import Feed, Part
-from headscope.model.feed.feed import Place as ModelPlace
+from headscope.model.feed.feed import Feed
 from headscope.model.feed.positions import Spot
 from headscope.model.feed.projections import output_weights
+from headscope.model.feed.runs import Part
+from headscope.model.feed.runs import Place as ModelPlace
 from headscope.model.feed.turns import measure_turn
 from headscope.model.opened import Opened
 from headscope.model.unembedding import Unembedding, find_unembedding

@@ -14,9 +14,10 @@ from torch import Tensor
 from headscope.cores.one_thread import alone
 from headscope.errors import ModelError
 from headscope.keep.memory import M, Recent
-from headscope.model.feed.feed import Feed, Part
-from headscope.model.feed.feed import Place as ModelPlace
+from headscope.model.feed.feed import Feed
 from headscope.model.feed.positions import Spot
+from headscope.model.feed.runs import Part
+from headscope.model.feed.runs import Place as ModelPlace
 from headscope.vocabulary import closed_form
 from headscope.vocabulary.closed_form import ClosedForm, Motion
 from headscope.vocabulary.kept_forms import KeptForms, Measured

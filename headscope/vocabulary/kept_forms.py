@@ -17,7 +17,8 @@ from torch import Tensor
 from headscope.errors import InputError
 from headscope.keep.tensors import Tensors
 from headscope.model.capture.norms import Norm
-from headscope.model.feed.feed import Feed, Part
+from headscope.model.feed.feed import Feed
+from headscope.model.feed.runs import Part
 from headscope.vocabulary.closed_form import ClosedForm
 from headscope.vocabulary.stem import Stem
 

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from headscope.cores.pool import spread
 from headscope.model.capture.capture import held
 from headscope.model.capture.norms import Norm
-from headscope.model.feed.feed import Feed, Part
+from headscope.model.feed.feed import Feed
+from headscope.model.feed.runs import Part
 from headscope.neighbors.shared import Stock
 
 _ROWS = 1024  # tokens at a time: what a core's cache holds in float64

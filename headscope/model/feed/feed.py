@@ -7,72 +7,33 @@ architecture, because nothing of the model is rewritten here (docs/inside.md, "T
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from headscope.errors import ModelError
 from headscope.model.capture.anatomy import Anatomy
-from headscope.model.capture.capture import held, prepared, without_cache
+from headscope.model.capture.capture import held
 from headscope.model.capture.norms import Norm, measure, normalises
-from headscope.model.capture.passes import Arrived, Attend, Attended, Recorder, is_recorded_by, recording
-from headscope.model.capture.precision import has_halves, widened
-from headscope.model.capture.sharing import shared_if_large
+from headscope.model.capture.passes import Recorder, is_recorded_by
+from headscope.model.capture.precision import widened
 from headscope.model.capture.stored import device_of
 from headscope.model.capture.trace import Trace
-from headscope.model.feed.embeddings import rows_of
 from headscope.model.feed.positions import Path, Positions, Spot, Spotter, arguments, replaced
-from headscope.model.feed.steering import arrive, before, giving, instead, passing, restore_forward, told_at
-from headscope.question.stopping import stop_point
-
-_CHUNK_BYTES = 32 * 2**20
-Place = tuple[Tensor, ...] | None  # what is added at one spot, see Spot.added; None: no position
-Part = Literal["q", "k", "v"]
-Steer = Callable[[ExitStack, Recorder], None]
-_ALIKE = 1e-5  # of the largest number: what float32 arithmetic in another order may differ by
+from headscope.model.feed.runs import Part, Place, Runs, Steer, StopAtAttention
+from headscope.model.feed.steering import arrive, before, instead, told_at
 
 
-class _StopAtAttention(Trace):
-    """Ends the run at the `last`-th attention call with its q, k or v, before that attention is computed."""
-
-    def __init__(self, last: int, part: Part = "v") -> None:
-        super().__init__()
-        self.last, self.part = last, part
-        self.passed: list[Tensor] = []  # the same of the attentions before
-
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Attended:
-        found = {"q": q, "k": k, "v": v}[self.part]
-        if layer == self.last:
-            raise Arrived(found)
-        self.passed.append(found)
-        return attend()
-
-
-class Feed:
+class Feed(Runs):
     """Runs vocabulary tokens, each alone, up to any layer's attention call."""
 
     def __init__(self, model: PreTrainedModel, anatomy: Anatomy, positions: Positions, finite_ids: Tensor) -> None:
-        """`finite_ids`: the vocabulary ids whose embeddings are finite."""
-        self.model, self.anatomy, self.positions, self.finite_ids = model, anatomy, positions, finite_ids
-        self._halves = has_halves(model)
+        super().__init__(model, anatomy, positions, finite_ids)
         self._norms: dict[tuple[int, Part], Norm | None] = {}
-        self._plain_spots: dict[int, Spot] = {}
-
-    @property
-    def device(self) -> torch.device:
-        """Where encodings are kept: with the model, but for mps, which has no float64 to prove and rank them with."""
-        device = device_of(self.model)
-        return torch.device("cpu") if device.type == "mps" else device
-
-    @property
-    def vocab_size(self) -> int:
-        """How many embeddings the model has: the ids of the vocabulary."""
-        return rows_of(self.model.get_input_embeddings())
 
     # ---- the oracle ----
 
@@ -88,47 +49,6 @@ class Feed:
         """
         steer = self._fed_anew(layer)
         return self._at_places(places, lambda ids, place: self._run(ids, layer, place, steer, part)[:, :, 0])
-
-    def _at_places(
-        self, places: Sequence[tuple[Tensor, Place]], run: Callable[[Tensor, Place], Tensor]
-    ) -> list[Tensor]:
-        """What runs give of the ids at each of several places, as few as can be."""
-
-        def at(place: Place) -> Callable[[Tensor], Tensor]:
-            return lambda some: run(some, place)
-
-        together = self._together(places)
-        if together is None:
-            return [self._chunked(ids, at(place)) for ids, place in places]
-        ids, rows = together
-
-        def one(some: Tensor) -> Tensor:
-            return run(ids[some], tuple(row[some.cpu()] for row in rows))
-
-        found = self._chunked(torch.arange(len(ids), device=ids.device), one)
-        return [*found.split([len(ids) for ids, _ in places])]
-
-    def _together(self, places: Sequence[tuple[Tensor, Place]]) -> tuple[Tensor, tuple[Tensor, ...]] | None:
-        """The ids at all places, and what is added to each [token, 1, width]; None where a run has one place."""
-        given = [place for _, place in places if place is not None]
-        if len(places) < 2 or len(set(map(len, given))) != 1 or not self._places_by_text:
-            return None
-        return _in_one_run(places, given[0])
-
-    @cached_property
-    def _places_by_text(self) -> bool:
-        """Whether a run may have each of its texts at a place of its own, found out by trying."""
-        if self.anatomy.arithmetic.by_batch or not self.positions.modules:
-            return False
-        at = self.place(min(1, (self.positions.limit or 2) - 1))
-        places = [(self.plain_tokens[:1], at), (self.plain_tokens[-1:], None)]
-        expected = torch.cat([self.vectors(ids, 0, place) for ids, place in places])
-        ids, rows = _in_one_run(places, at)
-        try:
-            found = self.vectors(ids, 0, rows)
-        except (RuntimeError, ValueError, IndexError):  # the model counts on one row for all texts
-            return False
-        return bool((found - expected).abs().amax() <= _ALIKE * expected.abs().amax())
 
     def _fed_anew(self, layer: int) -> Steer:
         """Feeds the block of a layer what block 0 got."""
@@ -164,7 +84,7 @@ class Feed:
 
         last = self._run(ids, len(others), place, steer, part)
         (recorder,) = recorders
-        assert isinstance(recorder, _StopAtAttention)
+        assert isinstance(recorder, StopAtAttention)
         return [*(found.float().to(self.device)[:, :, 0] for found in recorder.passed), last[:, :, 0]]
 
     def first_values(self, text: Sequence[int]) -> tuple[Tensor, tuple[Spot, ...]]:
@@ -319,116 +239,6 @@ class Feed:
         hidden = rows.to(device_of(self.model))
         return self._run_text(torch.full((len(rows), 1), self.plain_token), 0, steer, part)[:, :, 0]
 
-    @cached_property
-    def plain_tokens(self) -> Tensor:
-        """Up to 16 ids from all over the vocabulary that behave like most.
-
-        Their embeddings are finite, and the padding token, which chooses its own position in RoBERTa-likes, is not
-        among them.
-        """
-        padding = getattr(self.model.config.get_text_config(), "pad_token_id", None)
-        ids = self.finite_ids
-        ids = ids[ids != (-1 if padding is None else padding)]
-        return ids[:: max(1, len(ids) // 16)][:16]
-
-    @property
-    def plain_token(self) -> int:
-        """One of the plain tokens."""
-        return int(self.plain_tokens[0])
-
-    def spots(self, texts: Sequence[Sequence[int]]) -> list[tuple[Spot, ...]]:
-        """Where the tokens of each text (their ids) stand, as the model counts them; texts are padded on the right."""
-        longest = max(len(text) for text in texts)
-        padding = getattr(self.model.config.get_text_config(), "pad_token_id", None) or 0
-        ids = torch.tensor([[*text, *[padding] * (longest - len(text))] for text in texts])
-        seen = torch.arange(longest) < torch.tensor([len(text) for text in texts])[:, None]
-        spotter = Spotter(self.positions, self.anatomy)
-
-        def steer(hooks: ExitStack, recorder: Recorder) -> None:
-            self._skip_to(len(self.anatomy.blocks) - 1, hooks, recorder)
-            hooks.enter_context(spotter.watching(recorder))
-
-        self._run_text(ids, 0, steer, seen=seen.long())
-        return spotter.spots(texts)
-
-    @property
-    def counts_padding(self) -> bool:
-        """Whether padding behind a text changes how the model counts the text itself."""
-        longer = min(7, self.positions.limit or 7)
-        short = [self.plain_token] * max(1, longer // 2)
-        return self.spots([short]) != self.spots([short, [self.plain_token] * longer])[:1]
-
-    def spot(self, position: int) -> Spot:
-        """Where the last token of an ordinary text of `position` + 1 tokens stands."""
-        if position not in self._plain_spots:
-            self._plain_spots[position] = self.spots([[self.plain_token] * (position + 1)])[0][position]
-        return self._plain_spots[position]
-
-    def place(self, position: int) -> tuple[Tensor, ...]:
-        """What the model's position modules return at `position` of an ordinary text: a row [width] for each."""
-        return self.spot(position).rows
-
-    # ---- how a run is steered ----
-
-    @cached_property
-    def _chunk(self) -> int:
-        """Tokens a run: few enough that a block's activations stay within bounds."""
-        block = self.anatomy.blocks[0]
-        return max(64, _CHUNK_BYTES // (4 * 3 * block.heads * block.d_head))
-
-    def _chunked(self, rows: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
-        out: Tensor | None = None
-        for start in range(0, len(rows), self._chunk):
-            stop_point()
-            part = run(rows[start : start + self._chunk])
-            if out is None:  # filled as it comes, so that nothing is ever held twice
-                out = part.new_empty(len(rows), *part.shape[1:])
-            out[start : start + len(part)] = part
-        assert out is not None, "there are rows to run"
-        return out
-
-    def _run(self, ids: Tensor, last: int, place: Place, steer: Steer, part: Part = "v") -> Tensor:
-        """Run `ids` [token], each a text of its own at `place`, until the steering or attention `last` ends it."""
-
-        def placed(hooks: ExitStack, recorder: Recorder) -> None:
-            given = place or [None] * len(self.positions.modules)
-            # Without its token type, a token is of the model's own, which is the first.
-            for module, row in zip((*self.positions.modules, *self.positions.types), given, strict=False):
-                hooks.callback(module.register_forward_hook(giving(row, recorder)).remove)
-            steer(hooks, recorder)
-
-        return self._run_text(ids[:, None], last, placed, part)
-
-    def _run_text(self, ids: Tensor, last: int, steer: Steer, part: Part = "v", seen: Tensor | None = None) -> Tensor:
-        """Run texts [text, position] until the steering or attention `last` ends it; `seen`: what is no padding."""
-        ids = ids.to(device_of(self.model))
-        recorder = _StopAtAttention(last, part)
-        everything = torch.ones_like(ids) if seen is None else seen.to(ids)
-        model = self.model
-        try:
-            with (
-                prepared(model),
-                ExitStack() as hooks,
-                recording(recorder, everything),
-                widened(self.model, self._halves),
-            ):
-                steer(hooks, recorder)
-                hooks.enter_context(shared_if_large(self.anatomy, ids.numel()))
-                model(input_ids=ids, attention_mask=everything, **without_cache(model))
-        except Arrived as arrived:
-            there: Tensor = arrived.args[0]
-            return there.float().to(self.device)
-        raise ModelError(f"{type(model).__name__} ran to its end without coming to attention call {last}.")
-
-    def _skip_to(self, layer: int, hooks: ExitStack, recorder: Recorder) -> None:
-        """Let every block before `layer` return what it was given, so that `layer`'s attention is the first."""
-        for module in {block.module for block in self.anatomy.blocks[:layer]}:
-            skipped = sum(block.module is module for block in self.anatomy.blocks[:layer])
-            returns = next(block.returns for block in self.anatomy.blocks if block.module is module)
-            had = module.__dict__.get("forward")
-            module.forward = passing(module.forward, skipped, returns, recorder)
-            hooks.callback(restore_forward, module, had)
-
     def _find_norm(self, layer: int, part: Part) -> Norm | None:
         """Search backwards from the attention for the first norm whose output, disturbed, changes q, k or v."""
         traces: list[Trace] = []
@@ -455,10 +265,3 @@ class Feed:
             if not torch.allclose(before, after):
                 return found
         return None
-
-
-def _in_one_run(places: Sequence[tuple[Tensor, Place]], like: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """The ids at all places, and what is added to each [token, 1, width]; nothing at no place, as wide as `like`."""
-    plain = tuple(torch.zeros_like(row) for row in like)
-    each = [[row.expand(len(ids), 1, -1) for row in place or plain] for ids, place in places]
-    return torch.cat([ids for ids, _ in places]), tuple(torch.cat(some) for some in zip(*each, strict=True))

@@ -17,7 +17,8 @@ from headscope.model.capture.capture import held
 from headscope.model.capture.output_projection import projection_weights
 from headscope.model.capture.precision import basis_length, float32_arithmetic
 from headscope.model.capture.stored import device_of
-from headscope.model.feed.feed import Feed, Part
+from headscope.model.feed.feed import Feed
+from headscope.model.feed.runs import Part
 
 _TOLERANCE = 1e-4
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from headscope.errors import InputError
-from headscope.model.feed.feed import Feed, Part
+from headscope.model.feed.feed import Feed
 from headscope.model.feed.positions import Spot
+from headscope.model.feed.runs import Part
 
 _HELD_OUT = 8
 _TOLERANCE = 1e-4  # of the largest |q| or |k|; the angles themselves are float32 numbers
