@@ -1,5 +1,7 @@
 """The search through coarse rows finds what brute force finds, and its bounds hold, whatever the rows look like."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -8,7 +10,7 @@ from torch import Tensor
 
 from headscope.neighbors import Place, Table, backend_in_use, search
 from headscope.neighbors.batch import batches, pair_distances
-from headscope.neighbors.coarse import TOKENS, WIDTH, CoarseRows, CoarseVectors
+from headscope.neighbors.coarse import FINE, TOKENS, WIDTH, ZERO, CoarseRows, CoarseVectors
 from tests.neighbors.agreement import assert_agrees
 
 KINDS = ("random", "clustered", "all alike", "all the same", "duplicated", "spiked", "odd")
@@ -65,17 +67,26 @@ def _case(kind: str, seed: int, width: int, places: int, shifted: bool) -> tuple
     return table, at, queries, torch.randint(tokens, (72,), generator=draw)
 
 
+def _take_fine_steps(table: Table, k: int) -> None:
+    """As once a search for so many among these rows had to look at many."""
+    assert sieve is not None
+    assert table.coarse is not None
+    sieve._fine[table.coarse] = {k}
+
+
 @needs_it
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=4, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1), width=st.sampled_from([128, 131, 200, 384]), places=st.sampled_from([1, 2, 7]),
-    shifted=st.booleans(), k=st.sampled_from([1, 15, 40]), masked=st.booleans(),
+    shifted=st.booleans(), k=st.sampled_from([1, 15, 40]), masked=st.booleans(), fine=st.booleans(),
 )  # fmt: skip
 def test_the_nearest_and_the_ranks_are_those_of_brute_force(
-    kind: str, seed: int, width: int, places: int, shifted: bool, k: int, masked: bool
+    kind: str, seed: int, width: int, places: int, shifted: bool, k: int, masked: bool, fine: bool
 ) -> None:
     table, at, queries, own = _case(kind, seed, width, places, shifted)
+    if fine:
+        _take_fine_steps(table, k)
     draw = torch.Generator().manual_seed(seed + 1)
     place_of = torch.randint(places, (len(queries),), generator=draw)
     candidates = torch.rand(700, generator=draw) < 0.5 if masked else None
@@ -102,9 +113,32 @@ def test_little_is_left_of_rows_that_are_far_apart_and_all_of_rows_that_are_alik
     queries = torch.stack([encodings[place][n] for n, place in enumerate(place_of.tolist())])[:, None].float()
     (batch,) = batches(table, places, queries, own[:, None], place_of, len(own))
     marks = batch.scores("cosine", pair_distances(batch, "cosine", *batch.target_pairs).view(-1, 1))
-    found = sieve._sieved(batch, 15, table.finite, marks)
-    assert found.crowded.all() if kind == "all the same" else not found.crowded.any()
-    assert len(found.contenders[0]) <= 17 * batch.rows
+    for fine in (False, True):
+        if fine:
+            _take_fine_steps(table, 15)
+        found = sieve._sieved(batch, 15, table.finite, marks)
+        assert found.crowded.all() if kind == "all the same" else not found.crowded.any()
+        assert len(found.contenders[0]) <= 17 * batch.rows
+
+
+@needs_it
+def test_where_many_tokens_have_to_be_looked_at_later_queries_are_taken_in_fine_steps_and_few_are() -> None:
+    assert sieve is not None
+    draw = torch.Generator().manual_seed(0)
+    table = Table.pack(torch.randn(1, 9000, 384, generator=draw), torch.zeros(1, 384))
+    own = torch.randint(9000, (128,), generator=draw)
+    queries = table.rows[0, own, None] + 0.5 * torch.randn(2, 128, 1, 384, generator=draw)
+    sift, looks = sieve.sift, [0, 0]
+    with pytest.MonkeyPatch.context() as patch:
+        for n, some in enumerate(queries):
+
+            def watched(*given: Any, n: int = n) -> None:
+                sift(*given)
+                looks[n] += int(given[14].sum())
+
+            patch.setattr(sieve, "sift", watched)
+            search(table, [Place.none], some, own, k=200, backend="numba")
+    assert 0 < 2 * looks[1] < looks[0]
 
 
 @settings(max_examples=30, deadline=None)
@@ -115,14 +149,20 @@ def test_little_is_left_of_rows_that_are_far_apart_and_all_of_rows_that_are_alik
 def test_products_of_coarse_rows_are_within_their_bound(kind: str, seed: int, width: int, factor: float) -> None:
     draw = torch.Generator().manual_seed(seed)
     rows, vectors = _rows(kind, 90, width, draw), factor * torch.randn(6, width, generator=draw)
-    coarse, made = CoarseRows.of(rows), CoarseVectors.of(vectors)
+    coarse = CoarseRows.of(rows)
     assert coarse.nbytes == CoarseRows.size(90, width)
-    whole = coarse.cells[0].transpose(1, 2).reshape(TOKENS, -1)[:90].double() - 64
-    product = (made.steps.flatten(1).double() @ whole.T) * made.step[:, None].double() * coarse.step[:90].double()
-    length = vectors.double().norm(dim=1)[:, None]
-    bound = (length + made.rest[:, None]) * coarse.rest[:90] + made.rest[:, None] * rows.double().norm(dim=1)
-    off = (product - vectors.double() @ rows.double().T).abs()
-    assert (off <= bound * (1 + 1e-12) + 1e-300)[:, rows.isfinite().all(1)].all()
+    whole = coarse.cells[0].transpose(1, 2).reshape(TOKENS, -1)[:90].double() - ZERO
+    length, rests = vectors.double().norm(dim=1)[:, None], []
+    for planes in (1, 2):
+        made = CoarseVectors.of(vectors, planes)
+        first, *second = made.steps.flatten(2).double() @ whole.T  # [plane, vector, token]
+        counted = FINE * first + second[0] if second else first
+        product = counted * made.step[:, None].double() * coarse.step[:90].double()
+        bound = (length + made.rest[:, None]) * coarse.rest[:90] + made.rest[:, None] * rows.double().norm(dim=1)
+        off = (product - vectors.double() @ rows.double().T).abs()
+        assert (off <= bound * (1 + 1e-12) + 1e-300)[:, rows.isfinite().all(1)].all()
+        rests.append(made.rest)
+    assert (rests[1] < rests[0] / 10).all()
 
 
 @needs_it
@@ -134,8 +174,9 @@ def test_compiled_products_are_whole_numbers_without_overflow(kind: str, width: 
     draw = torch.Generator().manual_seed(0)
     rows = _rows(kind, TOKENS, width, draw)
     for vectors in (torch.randn(8, width, generator=draw), -rows[:8], rows[:8]):
-        coarse, made = CoarseRows.of(rows), CoarseVectors.of(vectors)
-        out = torch.empty(8, TOKENS, dtype=torch.int32)
-        multiply(coarse.cells[0].numpy(), made.steps.numpy(), made.start.numpy(), out.numpy())
-        whole = coarse.cells[0].transpose(1, 2).reshape(TOKENS, -1).long() - 64
-        assert torch.equal(out.long(), made.steps.flatten(1).long() @ whole.T)
+        coarse, made = CoarseRows.of(rows), CoarseVectors.of(vectors, planes=2)
+        out = torch.empty(16, TOKENS, dtype=torch.int32)
+        steps, start = made.steps.flatten(0, 1), made.start.flatten(0, 1)
+        multiply(coarse.cells[0].numpy(), steps.numpy(), start.numpy(), out.numpy())
+        whole = coarse.cells[0].transpose(1, 2).reshape(TOKENS, -1).long() - ZERO
+        assert torch.equal(out.long(), steps.flatten(1).long() @ whole.T)

@@ -1,7 +1,7 @@
 """Products of coarse rows, compiled: for x86 processors with AVX2, where one instruction multiplies 32 numbers.
 
-Cells are at most 127 and steps at least −127, so no pair of their products passes 16 bits, and what many pairs add up
-to is right in the end, whatever overflows on the way: see `coarse`.
+Cells are at most 255 and steps at most 63, so no pair of their products passes 16 bits, and what many pairs add up to
+is right in the end, whatever overflows on the way: see `coarse`.
 """
 
 import platform
@@ -13,7 +13,7 @@ from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from headscope.neighbors.coarse import CHUNK, GROUP
+from headscope.neighbors.coarse import CHUNK, GROUP, QUAD
 from headscope.neighbors.scan.numba_jit import jit
 
 LANES = 4  # vectors multiplied at a time: what the vector registers hold
@@ -34,13 +34,10 @@ def is_open() -> bool:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _multiply_some(
-    typing: Any, cells: Any, steps: Any, start: Any, chunk: Any, first: Any, last: Any, out: Any, lane: Any, token: Any
-) -> Any:
-    """Add products of cells [quad, GROUP, 4] with steps [lane, quad, 4] to out int32 [lane, token].
+def _multiply_some(typing: Any, cells: Any, steps: Any, start: Any, out: Any, lane: Any, token: Any) -> Any:
+    """Put products of cells [quad, GROUP, 4] with steps [lane, quad, 4] into out int32 [lane, token].
 
-    Of LANES lanes from `lane` on, into GROUP tokens from `token` on, and of quads first to last, which are one chunk;
-    start int32 [lane, chunk].
+    Of LANES lanes from `lane` on, into GROUP tokens from `token` on; start int32 [lane, chunk].
     """
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
@@ -54,43 +51,59 @@ def _multiply_some(
             shape = ir.FunctionType(result, [given, given])
             return cgutils.get_or_insert_function(builder.module, shape, f"llvm.x86.avx2.{name}")
 
-        def item(array: int, *at: Any) -> Any:
-            made = context.make_array(signature.args[array])(context, builder, values[array])
-            return cgutils.get_item_pointer(context, builder, signature.args[array], made, at, wraparound=False)
+        def array(which: int) -> Any:
+            return context.make_array(signature.args[which])(context, builder, values[which])
 
-        def spread(pointer: Any) -> Any:
+        def item(which: int, *at: Any) -> Any:
+            return cgutils.get_item_pointer(context, builder, signature.args[which], array(which), at, wraparound=False)
+
+        def loaded(pointer: Any, kind: Any, past: Any = None) -> Any:
+            """What lies so many bytes past a pointer: nothing is multiplied by lengths that are known."""
+            at = builder.gep(builder.bitcast(pointer, cgutils.voidptr_t), [number(0) if past is None else past])
+            return builder.load(builder.bitcast(at, kind.as_pointer()), align=1)
+
+        def spread(one: Any) -> Any:
             """Four bytes, again and again."""
-            one = builder.load(builder.bitcast(pointer, half.as_pointer()), align=1)
             first = builder.insert_element(ir.Constant(longs, ir.Undefined), one, ir.Constant(half, 0))
             return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(half, _WIDE), None))
 
-        _, _, _, chunk, first, last, _, lane, token = values
-        none = number(0)
+        _, _, _, _, lane, token = values
+        none, quads = number(0), cgutils.unpack_tuple(builder, array(1).shape)[1]
         lanes = [builder.add(lane, number(n)) for n in range(LANES)]
-        sums = []
-        for at in lanes:
-            begin = builder.bitcast(spread(item(2, at, chunk)), words)
-            sums += [cgutils.alloca_once_value(builder, begin) for _ in range(_REGISTERS)]
+        group, vectors = item(0, none, none, none), [item(1, at, none, none) for at in lanes]
         pairs, add = instruction("pmadd.ub.sw", words, bytes_), instruction("pmadd.wd", longs, words)
-        with cgutils.for_range_slice(builder, first, last, number(1), size) as (quad, _):
-            rows = []
-            for n in range(_REGISTERS):
-                pointer = item(0, quad, number(n * _WIDE), none)
-                rows.append(builder.load(builder.bitcast(pointer, bytes_.as_pointer()), align=1))
-            for n, at in enumerate(lanes):
-                vector = builder.bitcast(spread(item(1, at, quad, none)), bytes_)
-                for row, held in zip(rows, sums[n * _REGISTERS :], strict=False):
-                    builder.store(builder.add(builder.load(held), builder.call(pairs, [row, vector])), held)
         ones = ir.Constant(words, [1] * 16)
-        for n, held in enumerate(sums):
+        # Where they are added up stays beside the processor; what is written at last need not.
+        sums = [cgutils.alloca_once_value(builder, ir.Constant(words, None)) for _ in range(LANES * _REGISTERS)]
+        totals = [cgutils.alloca_once(builder, longs) for _ in sums]
+        for total in totals:
+            builder.store(ir.Constant(longs, None), total)
+        chunks = cgutils.unpack_tuple(builder, array(2).shape)[1]
+        with cgutils.for_range_slice(builder, none, chunks, number(1), size) as (chunk, _):
+            for n, held in enumerate(sums):
+                begin = loaded(item(2, lanes[n // _REGISTERS], chunk), half)
+                builder.store(builder.bitcast(spread(begin), words), held)
+            first = builder.mul(chunk, number(CHUNK))
+            last = builder.add(first, number(CHUNK))
+            last = builder.select(builder.icmp_signed("<", last, quads), last, quads)
+            with cgutils.for_range_slice(builder, first, last, number(1), size) as (quad, _):
+                past = builder.mul(quad, number(GROUP * QUAD))
+                rows = [loaded(group, bytes_, builder.add(past, number(n * _WIDE * QUAD))) for n in range(_REGISTERS)]
+                for n, of_lane in enumerate(vectors):
+                    one = loaded(of_lane, half, builder.mul(quad, number(QUAD)))
+                    vector = builder.bitcast(spread(one), bytes_)
+                    for row, held in zip(rows, sums[n * _REGISTERS :], strict=False):
+                        builder.store(builder.add(builder.load(held), builder.call(pairs, [row, vector])), held)
+            for held, total in zip(sums, totals, strict=True):
+                builder.store(builder.add(builder.load(total), builder.call(add, [builder.load(held), ones])), total)
+        for n, total in enumerate(totals):
             at = builder.add(token, number(n % _REGISTERS * _WIDE))
-            pointer = builder.bitcast(item(6, lanes[n // _REGISTERS], at), longs.as_pointer())
-            both = builder.call(add, [builder.load(held), ones])
-            builder.store(builder.add(builder.load(pointer, align=4), both), pointer, align=4)
+            pointer = builder.bitcast(item(3, lanes[n // _REGISTERS], at), longs.as_pointer())
+            builder.store(builder.load(total), pointer, align=4)
         return context.get_dummy_value()
 
     integer = types.int64
-    return types.void(cells, steps, start, integer, integer, integer, out, integer, integer), generate
+    return types.void(cells, steps, start, out, integer, integer), generate
 
 
 @compiled
@@ -99,10 +112,6 @@ def multiply(cells, steps, start, out):  # type: ignore[no-untyped-def]
 
     Lanes come in multiples of LANES.
     """
-    out[:] = 0
-    quads = steps.shape[1]
     for group in range(len(cells)):
         for lane in range(0, len(steps), LANES):
-            for chunk in range(start.shape[1]):
-                first, last = chunk * CHUNK, min((chunk + 1) * CHUNK, quads)
-                _multiply_some(cells[group], steps, start, chunk, first, last, out, lane, group * GROUP)
+            _multiply_some(cells[group], steps, start, out, lane, group * GROUP)

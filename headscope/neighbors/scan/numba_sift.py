@@ -8,7 +8,7 @@ import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros
 
 from headscope.neighbors import bounds
-from headscope.neighbors.coarse import TOKENS
+from headscope.neighbors.coarse import FINE, TOKENS
 from headscope.neighbors.scan.numba_coarse import compiled, multiply
 from headscope.neighbors.scan.numba_jit import LINE, WIDE, jit, prefetch, within
 
@@ -103,14 +103,14 @@ def _seem_nearest(scores, first, values, tokens):  # type: ignore[no-untyped-def
 
 @compiled
 def bound_all(  # type: ignore[no-untyped-def]
-    cells, step, rest, norms, allowed, scale, shift, bias, own, place, steps, start, of_lane, place_of, top, seeds
+    cells, step, rest, norms, allowed, scale, shift, bias, own, place, steps, start, fine, of_lane, place_of, top, seeds
 ):
     """The most that the scores of some lanes can be → top [lane, token], and the tokens that seem nearest → seeds.
 
     cells uint8 [tile, group, quad, GROUP, 4], step, rest, norms and allowed [token]; scale [place, token]; shift and
     bias: steps and starts, own (1, 1) of every place, 0 of one for all; place [place, 7]; steps and start of the lanes,
-    of_lane [lane, 5]: the step of z, z·shift, z·bias, |z and its rest|, |its rest|; place_of [lane]; seeds [lane, k].
-    Vectors and lanes come in fours, but for what is written.
+    where those in fine steps begin, 0: nowhere; of_lane [lane, 5]: the step of z, z·shift, z·bias, |z and its rest|,
+    |its rest|; place_of [lane]; seeds [lane, k]. Vectors and lanes come in fours, but for what is written.
     """
     places, lanes = len(place), len(top)
     room, errors = np.empty((3, places, TOKENS), np.float32), np.empty((3, places, TOKENS), np.float32)
@@ -132,6 +132,9 @@ def bound_all(  # type: ignore[no-untyped-def]
             )  # fmt: skip
         for lane in range(lanes):
             p = place_of[lane]
+            if fine:
+                for t in range(TOKENS):
+                    products[lane, t] = FINE * products[lane, t] + products[fine + lane, t]
             numbers = (of_lane[lane, 0], of_lane[lane, 1], of_lane[lane, 2], of_lane[lane, 3], of_lane[lane, 4])
             _score(
                 products[lane], step[at], numbers, room[0, p], room[1, p], room[2, p], errors[0, p], errors[1, p],
@@ -205,6 +208,7 @@ def sift(  # type: ignore[no-untyped-def]
     marks,
     targets,
     most_pairs,
+    looks,
     nearer,
     found,
     size,
@@ -216,9 +220,9 @@ def sift(  # type: ignore[no-untyped-def]
 
     rows float32 [token, d], norms [token], scale [place, token], shift and bias float64 [place, d], place, top and
     seeds as in `bound_all`; z float64 [lane, d], length [lane]; marks float64 [lane, target], ascending, and how many
-    there are. Out: nearer [lane, target]; found [lane, room] tokens that may be among the k nearest, and their number
-    size; doubtful [lane, room, 2] target and token, and their number doubts; dense [lane]: too much is open, and
-    nothing of this counts.
+    there are. Out: looks [lane], how many tokens may matter; nearer [lane, target]; found [lane, room] tokens that may
+    be among the k nearest, and their number size; doubtful [lane, room, 2] target and token, and their number doubts;
+    dense [lane]: too much is open, and nothing of this counts.
     """
     sure, nobody = np.empty(seeds.shape[1]), np.empty(seeds.shape[1], np.int64)
     upper, pooled = np.empty(most_pairs), np.empty(most_pairs, np.int64)
@@ -237,6 +241,7 @@ def sift(  # type: ignore[no-untyped-def]
         full = not bar > -np.inf or _is_hopeless(dense, lane)
         pool = -1 if full else _list(top[lane], low, pooled)
         full |= pool < 0
+        looks[lane] = most_pairs if full else pool
         listed = 0
         sure[:] = -np.inf
         for i in range(pool):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -32,7 +33,10 @@ _SCORES = 2**22  # of the lanes that one thread holds, 16 MB
 _OPEN = 4  # one in so many tokens is looked at, at most
 _SPARE = 112  # places beside k for ties and near-ties
 _FAR = 2.0**60  # a product as large could not be held in float32
+_LOOKS = 32  # where more than one in so many tokens is looked at, queries are taken in fine steps as well from then on
 _DOUBTS = 64  # near-ties of a row with its targets that there is room for
+# Rows among which so many nearest have been searched for at the cost of many looks.
+_fine: WeakKeyDictionary[CoarseRows, set[int]] = WeakKeyDictionary()
 
 
 def scan(
@@ -65,6 +69,8 @@ def _sieved(batch: Batch, k: int, allowed: Tensor, marks: Tensor) -> Findings:
     # Two pieces a thread at least, or one thread would wait for the other's last.
     size = max(LANES, min(_SCORES // len(work.allowed), -(-lanes // (2 * threads()))) // LANES * LANES)
     parts = spread(work.findings, [slice(start, min(start + size, lanes)) for start in range(0, lanes, size)])
+    if sum(part.looks for part in parts) * _LOOKS > lanes * batch.source.shape[1]:
+        _fine.setdefault(work.coarse, set()).add(k)
     doubtful, contenders = (
         tuple(torch.cat(some) for some in zip(*pairs, strict=True))
         for pairs in ([part.doubtful for part in parts], [part.contenders for part in parts])
@@ -94,6 +100,7 @@ class _Found:
 
     nearer: Tensor  # int64 [lane, target]
     dense: Tensor  # bool [lane]
+    looks: int  # at tokens, of all lanes
     doubtful: tuple[Tensor, ...]  # row, first, last, token
     contenders: tuple[Tensor, ...]  # row, token
 
@@ -137,15 +144,16 @@ class _Sieve:
         along = torch.stack([(wide * part[place_of]).sum(1) for part in (shift, bias)], 1)
         live &= along.abs().amax(1) <= _FAR
         scale = torch.ones(len(bias), table.rows.shape[1]) if batch.scale is None else batch.scale
-        shifts, biases, steps = (CoarseVectors.of(part.float()) for part in (_once(shift), _once(bias), z))
+        shifts, biases = (CoarseVectors.of(_once(part).float()) for part in (shift, bias))
+        steps = CoarseVectors.of(z, planes=2 if k in _fine.get(coarse, ()) else 1)
         along = along.masked_fill(~live[:, None], 0.0)
         reach = (length + steps.rest) * (1 + bounds.COARSE_UNIT)
         of_lane = torch.cat([steps.step[:, None], along, reach[:, None], steps.rest[:, None]], 1)
         return cls(
             k, table.rows[0].numpy(), coarse, pad(table.norms[0], past).numpy(), pad(allowed, past).numpy(),
             pad(scale, past).numpy(), shift.numpy(), bias.numpy(), shifts, biases,
-            _of_places(shift, bias, shifts, biases), place_of.numpy(), wide.numpy(), steps, of_lane.float().numpy(),
-            marks.numpy(), marks.isfinite().sum(1).numpy(), live,
+            _of_places(shift, bias, shifts, biases), place_of.numpy(), wide.numpy(), steps,
+            of_lane.float().numpy(), marks.numpy(), marks.isfinite().sum(1).numpy(), live,
         )  # fmt: skip
 
     def findings(self, lanes: slice) -> _Found:
@@ -157,17 +165,18 @@ class _Sieve:
         bound_all(
             self.coarse.cells.numpy(), self.coarse.step.numpy(), self.coarse.rest.numpy(), self.norms, self.allowed,
             self.scale[places], _some(self.shifts, places), _some(self.biases, places),
-            (int(len(self.shifts.step) > 1), int(len(self.biases.step) > 1)), self.place[places],
-            *_some(self.steps, lanes), self.of_lane[lanes], place_of, top, seeds,
+            (int(self.shifts.count > 1), int(self.biases.count > 1)), self.place[places],
+            *_some(self.steps, lanes), -(-count // LANES) * LANES if len(self.steps.steps) > 1 else 0,
+            self.of_lane[lanes], place_of, top, seeds,
         )  # fmt: skip
         targets = self.marks.shape[1]
-        nearer, size, doubts = np.zeros((count, targets), np.int64), *np.zeros((2, count), np.int64)
+        nearer, size, doubts, looks = np.zeros((count, targets), np.int64), *np.zeros((3, count), np.int64)
         found = np.empty((count, self.k + _SPARE), np.int64)
         doubtful, dense = np.empty((count, _DOUBTS * targets, 2), np.int64), np.empty(count, np.bool_)
         sift(
             self.rows, self.norms, self.scale[places], self.shift[places], self.bias[places], self.place[places],
             place_of, self.z[lanes], self.of_lane[lanes, 3], top, seeds, self.marks[lanes], self.targets[lanes],
-            max(self.k + _SPARE, len(self.rows) // _OPEN), nearer, found, size, doubtful, doubts, dense,
+            max(self.k + _SPARE, len(self.rows) // _OPEN), looks, nearer, found, size, doubtful, doubts, dense,
         )  # fmt: skip
         open_ = torch.from_numpy(dense) | ~self.live[lanes]
         size[open_], doubts[open_] = 0, 0
@@ -177,6 +186,7 @@ class _Sieve:
         return _Found(
             torch.from_numpy(nearer),
             open_,
+            int(looks.sum()),
             (lanes.start + doubt, target, target + 1, token),
             (lanes.start + lane, torch.from_numpy(found)[lane, column]),
         )
@@ -193,12 +203,13 @@ def _once(vectors: Tensor) -> Tensor:
 
 
 def _some(vectors: CoarseVectors, chosen: slice) -> tuple[Array, Array]:
-    """Steps and starts of some vectors, or of one for all, in fours."""
+    """Steps and starts of some vectors, or of one for all, in fours; those of one plane after those of another."""
     steps, start = vectors.steps, vectors.start
-    if len(steps) > 1:
-        steps, start = steps[chosen], start[chosen]
-    past = -len(steps) % LANES
-    return pad(steps, (0, 0, 0, 0, 0, past)).numpy(), pad(start, (0, 0, 0, past)).numpy()
+    if vectors.count > 1:
+        steps, start = steps[:, chosen], start[:, chosen]
+    past = -steps.shape[1] % LANES
+    steps, start = pad(steps, (0, 0, 0, 0, 0, past)), pad(start, (0, 0, 0, past))
+    return steps.flatten(0, 1).numpy(), start.flatten(0, 1).numpy()  # (plane · vector, …)
 
 
 def _of_places(shift: Tensor, bias: Tensor, shifts: CoarseVectors, biases: CoarseVectors) -> Array:
