@@ -218,6 +218,8 @@ class Runs:
             found = self._run(ids, 0, rows, _unsteered)
         except (RuntimeError, ValueError, IndexError):  # the model counts on one row for all texts
             return False
+        if found.shape != expected.shape:
+            return False
         return bool((found - expected).abs().amax() <= _ALIKE * expected.abs().amax())
 
 
