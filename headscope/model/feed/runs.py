@@ -187,23 +187,35 @@ class Runs:
         def at(place: Place) -> Callable[[Tensor], Tensor]:
             return lambda some: run(some, place)
 
-        together = self._together(places)
+        typed = any(self._is_typed(place) for _, place in places)
+        alone = [n for n, (_, place) in enumerate(places) if typed and place is None]
+        others = [places[n] for n in range(len(places)) if n not in alone]
+        bare = iter([self._chunked(places[n][0], at(None)) for n in alone])
+        together = self._together(others)
         if together is None:
-            return [self._chunked(ids, at(place)) for ids, place in places]
-        ids, rows = together
+            rest = iter([self._chunked(ids, at(place)) for ids, place in others])
+        else:
+            ids, rows = together
 
-        def one(some: Tensor) -> Tensor:
-            return run(ids[some], tuple(row[some.cpu()] for row in rows))
+            def one(some: Tensor) -> Tensor:
+                return run(ids[some], tuple(row[some.cpu()] for row in rows))
 
-        found = self._chunked(torch.arange(len(ids), device=ids.device), one)
-        return [*found.split([len(ids) for ids, _ in places])]
+            found = self._chunked(torch.arange(len(ids), device=ids.device), one)
+            rest = iter(found.split([len(ids) for ids, _ in others]))
+        return [next(bare) if n in alone else next(rest) for n in range(len(places))]
 
     def _together(self, places: Sequence[tuple[Tensor, Place]]) -> tuple[Tensor, tuple[Tensor, ...]] | None:
         """The ids at all places, and what is added to each [token, 1, width]; None where a run has one place."""
         given = [place for _, place in places if place is not None]
         if len(places) < 2 or len(set(map(len, given))) != 1 or not self._places_by_text:
             return None
+        if len(given) < len(places) and self._is_typed(given[0]):
+            return None
         return _in_one_run(places, given[0])
+
+    def _is_typed(self, place: Place) -> bool:
+        """Whether a token type is given too: a token at no place has the model's first, which no zeros stand for."""
+        return place is not None and len(place) > len(self.positions.modules)
 
     @cached_property
     def _places_by_text(self) -> bool:
