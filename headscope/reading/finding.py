@@ -69,6 +69,9 @@ class Finder:
     def _encoded(self, layer: int, spot: Spot | None, queries: int | None) -> Encoded:
         return self.vocabulary.encoded(self.question.space, self.question.reference, layer, spot, queries)
 
+    def _expect(self, layer: int, spots: Sequence[Spot | None]) -> None:
+        self.vocabulary.expect(self.question.space, self.question.reference, layer, spots)
+
     def stands(self, position: int) -> Spot | None:
         """Where the vocabulary stands that vectors at `position` are compared with; None: at no position.
 
@@ -84,7 +87,7 @@ class Finder:
         return self._search(self._placed(layer, positions), positions)
 
     def _placed(self, layer: int, positions: Sequence[int]) -> list[Placed]:
-        self.vocabulary.expect(self.question.space, layer, [self.stands(position) for position in positions])
+        self._expect(layer, [self.stands(position) for position in positions])
         # They are asked for as one: the first says of how many, and the others find what it found.
         return [self.placed(layer, p, 0 if n else len(positions)) for n, p in enumerate(positions)]
 
@@ -130,7 +133,7 @@ class Finder:
         # Nothing is added on the way to the logits, so that what is divided by before is divided by after.
         vectors = torch.stack([self._vectors(layer, position) * self._share(position) for position in range(count)])
         places = members_of([self.stands(position) for position in range(count)])
-        self.vocabulary.expect(self.question.space, layer, [spot for spot, _ in places])
+        self._expect(layer, [spot for spot, _ in places])
         found = search_placed(
             places,
             encode,

@@ -140,12 +140,15 @@ class Vocabulary:
             return encoded
         return replace(encoded, aim=self._turn(_PARTS[space], projection, spot))
 
-    def expect(self, space: Space, layer: int, spots: Iterable[Spot | None]) -> None:
-        """Make ready to be asked for a space at many spots, at this layer and others: dearer one after another."""
-        if OPEN_REFERENCES[space]:
-            self._forms.expect(
-                _PARTS[space], layer, [None if spot is None or not spot.added else spot for spot in spots]
-            )
+    def expect(self, space: Space, reference: Reference | None, layer: int, spots: Iterable[Spot | None]) -> None:
+        """Make ready to be asked for `encoded` at many spots, which would be dearer one after another."""
+        if reference not in ("input", "layer"):
+            return
+        part, projection = _PARTS[space], 0 if reference == "input" else layer
+        form = self._forms.proved(part, projection).form
+        if form is not None and form.stem is not None:
+            placed = [None if spot is None or not spot.added else spot for spot in spots]
+            self._forms.expect(part, projection, placed)
 
     def expect_arrivals(self, spots: Iterable[Spot | None]) -> None:
         """The same for `arriving`."""

@@ -8,7 +8,7 @@ import torch
 import zoo
 
 from headscope import Scope
-from headscope.vocabulary import Encoded, Vocabulary, forms
+from headscope.vocabulary import Encoded, Vocabulary, closed_form, forms
 
 
 @pytest.fixture(params=plain.FAMILIES)
@@ -75,7 +75,7 @@ def test_what_many_places_do_is_what_each_does_by_itself(scope):
     feed = scope.bench.opened.feed
     spots = [feed.spot(position) for position in range(feed.positions.limit or 40)]
     one_by_one, together = (Vocabulary(scope.bench.opened, 2**30, scope.isolated) for _ in range(2))
-    together.expect("value", 1, spots)
+    together.expect("value", "layer", 1, spots)
     together.expect_arrivals(spots)
     for spot in spots:
         for one, other in (
@@ -96,13 +96,28 @@ def test_what_many_places_do_takes_a_few_runs_of_the_model(scope_of, name):
     vocabulary.encoded("value", "layer", 1, spots[0])
     runs = []
     hook = feed.model.get_input_embeddings().register_forward_hook(lambda *given: runs.append(given))
-    vocabulary.expect("value", 1, spots)
+    vocabulary.expect("value", "layer", 1, spots)
     hook.remove()
     assert 0 < len(runs) <= 2  # of all, and of one by itself
     runs.clear()
     for spot in spots:
         vocabulary.encoded("value", "layer", 1, spot)
     assert not runs
+
+
+@pytest.mark.parametrize("reference", ["isolated", "layer"])
+def test_nothing_is_found_of_places_that_no_closed_form_asks_for(scope_of, monkeypatch, reference):
+    monkeypatch.setattr(forms, "TOLERANCE", -1.0 if reference == "layer" else forms.TOLERANCE)
+    scope = scope_of("roberta")
+    vocabulary, feed = Vocabulary(scope.bench.opened, 2**30, scope.isolated), scope.bench.opened.feed
+    found, motions = [], closed_form.motions
+    monkeypatch.setattr(closed_form, "motions", lambda *given: found.append(given) or motions(*given))
+    spots = [feed.spot(position) for position in range(9)]
+    vocabulary.expect("value", reference, 1, spots)
+    assert not [given for given in found if len(given[-1]) > 1]  # a proof asks for one at a time
+    monkeypatch.setattr(forms, "TOLERANCE", 1e-5)
+    Vocabulary(scope.bench.opened, 2**30, scope.isolated).expect("value", "layer", 1, spots)
+    assert [given for given in found if len(given[-1]) == len(spots)]
 
 
 def test_a_form_is_proved_at_all_places_by_one_run_of_the_layers_before(scope_of, tmp_path, monkeypatch):

@@ -43,7 +43,7 @@ class OwnRanks:
         vocabulary = self._vocabulary
         places = places_of([*self._spots] * versions if vocabulary.has_positions else None, versions * tokens)
         if stage == "z":
-            vocabulary.expect("value", layer, self._spots)
+            vocabulary.expect("value", "layer", layer, self._spots)
             encode: Encode = partial(vocabulary.encoded, "value", "layer", layer)
         else:
             vocabulary.expect_arrivals(self._spots)

@@ -101,7 +101,7 @@ def overlaps(readings: Sequence[Reading]) -> Measured:
     encode = partial(vocabulary.encoded, "value", "input", 0)
     k = min(NEAREST, encode(None).table.candidates)
     spots = [reading.spots[position] for reading, position in at]
-    vocabulary.expect("value", 0, spots)
+    vocabulary.expect("value", "input", 0, spots)
     with_position, without = (
         search_placed(places_of(some, len(at)), encode, z, own, k=k).nearest["cosine"].ids  # (token, head, k)
         for some in (spots, None)

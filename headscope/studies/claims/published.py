@@ -164,7 +164,7 @@ class PublishedVocabulary(Vocabulary):
         (place,) = self._places([spot])
         return Encoded(table, place, "closed form", 0.0)
 
-    def expect(self, space: Space, layer: int, spots: Iterable[Spot | None]) -> None:
+    def expect(self, space: Space, reference: Reference | None, layer: int, spots: Iterable[Spot | None]) -> None:
         """As `Vocabulary.expect`."""
         self._places(spots)
 

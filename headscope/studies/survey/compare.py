@@ -89,7 +89,7 @@ class View:
     def search(self, places: Spots, vectors: Tensor, own: Tensor, others: Tensor) -> Found:
         """The nearest token of every vector, and the ranks of its own and other tokens."""
         device = self.vocabulary.feed.device
-        self.vocabulary.expect(self.space, self.layer, [spot for spot, _ in places])
+        self.vocabulary.expect(self.space, self.reference, self.layer, [spot for spot, _ in places])
         allowed = self.vocabulary.names.words.to(device) if self.options.candidates == "words" else None
         return search_placed(
             places, self.encode, vectors, own, k=1, others=others, metrics=self.options.metrics, allowed=allowed
