@@ -71,6 +71,16 @@ def shared_square_error(gamma: float, reach: Number) -> Number:
     return _SHARED_ROOM * (0.5 * (gamma + 8 * UNIT) + EXACT_UNIT) * reach * reach
 
 
+# Where a query recurs at many places (numba_kernel.py) it is multiplied with rows once, and what is near it at a place
+# is made of that product: a dot product is off as above, and |R|² is made of the encoding, so it is no worse than at
+# first.
+
+
+def recurring_cosine_error(gamma: float, reach: Number) -> Number:
+    """Bound on the error of |z| cos per |z|; reach is that of one |R|."""
+    return _ROOM * (gamma * (reach + 0.5) + (14 * reach + 6) * UNIT)
+
+
 # Where no row is held (shared.py), z·row is ⟨W z, E⟩, off by γ_d |W z||E|: the part per |W z| is the *blur*. Products
 # with the parts of R are off likewise, and |R|² by what they add up to, the *sway*.
 

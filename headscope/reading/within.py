@@ -81,9 +81,11 @@ def evenly(sees: Tensor, v: Tensor, heads: int) -> Tensor:
     sees bool [query, source]; v [source, kv_head, d_head], those of the model as it is: nothing below the layer moves.
     """
     values = v.repeat_interleave(heads // v.shape[1], dim=1)  # (S, H, d_head)
-    weights = sees.to(v.dtype) / sees.sum(-1, keepdim=True).clamp_min(1)
+    # Positions that see the same have the same z, to the last bit: a search of them all does it once.
+    sets, which = torch.unique(sees, dim=0, return_inverse=True)
+    weights = sets.to(v.dtype) / sets.sum(-1, keepdim=True).clamp_min(1)
     mixed: Tensor = torch.einsum("qs,shd->qhd", weights, values)
-    return mixed
+    return mixed[which]
 
 
 def _over(total: Tensor, count: Tensor) -> Tensor:

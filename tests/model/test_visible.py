@@ -85,6 +85,7 @@ def test_written_and_surveys_go_by_the_mask(tmp_path):
     rows = rows[(rows.text == 0) & (rows.layer == 0) & (rows.reference == "layer") & rows.even_own_auc.notna()]
     assert len(rows) > 20
     even, ids = evenly(seen, reading.v[0], 4), [token.id for token in reading.tokens]
+    assert torch.equal(even, even[:1].expand_as(even))  # to the last bit: whoever sees the same has the same
     for row in rows.itertuples():
         encoded = sharpened.bench.vocabulary.encoded("value", "layer", 0, reading.spots[row.position])
         encodings = encoded.rows(torch.arange(row.candidates))[:, row.head].double()

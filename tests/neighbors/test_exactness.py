@@ -44,9 +44,11 @@ def test_no_table_is_a_counter_example(backend: Backend, data: st.DataObject, se
     query_scales = data.draw(st.lists(st.sampled_from([0.0, 1e-30, 1.0, 1e20]), min_size=1, max_size=3))
     moved = data.draw(st.booleans())
     draw = np.random.default_rng(seed)
-    tokens, count = len(kinds), len(query_scales)
+    recurring = data.draw(st.sampled_from([1, 4]))
+    tokens, count = len(kinds), recurring * len(query_scales)
 
-    queries = draw.standard_normal((count, heads * group, d_head)) * np.array(query_scales)[:, None, None]
+    queries = draw.standard_normal((len(query_scales), heads * group, d_head))
+    queries = np.concatenate([queries * np.array(query_scales)[:, None, None]] * recurring)
     shift = draw.standard_normal((heads, d_head)) if moved else np.zeros((heads, d_head))
     bias = draw.standard_normal((heads, d_head)).astype(np.float32)
     placed = data.draw(st.sampled_from([0.0, 1.0, 1e8])) * draw.standard_normal((heads, d_head))
@@ -107,6 +109,24 @@ def test_a_vocabulary_of_one_token() -> None:
     near = search(table, [Place.none], torch.randn(1, 2, 3), torch.tensor([0]), k=1)["cosine"]
     assert near.ids.flatten().tolist() == [0, 0]
     assert near.own_rank.flatten().tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_query_that_recurs_at_other_places_among_encodings_whose_parts_cancel(
+    metric: Metric, backend: Backend
+) -> None:
+    table, places, queries, own, _ = random_case(3, tokens=2000, d_head=64, places=4, count=6)
+    assert places[0].shift is not None
+    # The more of the rows is what the shift and the bias take away, the less certain is what is left.
+    common = (places[0].shift + table.bias) * torch.linspace(0, 1, 2000)[:, None, None]
+    table = Table.pack(table.rows - common.transpose(0, 1), table.bias)
+    z, place_of = queries.repeat(4, 1, 1), torch.arange(4).repeat_interleave(6)
+    own, others = own.repeat(4), torch.arange(24 * 15).view(24, 15)
+    found = search(
+        table, places, z, own, place_of=place_of, metrics=(metric,), others=others, backend=backend
+    )[metric]  # fmt: skip
+    assert_agrees(found, metric, table, places, z, own, place_of, others=others)
 
 
 @pytest.mark.slow(cases=1)

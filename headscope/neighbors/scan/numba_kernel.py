@@ -31,6 +31,7 @@ compiled = jit(*_FAST)
 ordered = jit(*_FAST, "nnan")  # where no value is nan
 _cosine_error, _dot_error = compiled(bounds.cosine_error), compiled(bounds.dot_error)
 _square_error = compiled(bounds.square_error)
+_recurring_cosine_error, _shared_dot_error = compiled(bounds.recurring_cosine_error), compiled(bounds.shared_dot_error)
 
 
 @compiled
@@ -102,6 +103,13 @@ def _dot(z, rows, scale, shift, bias, square, out):  # type: ignore[no-untyped-d
 
 
 @compiled
+def _placed(product, scale, shift, bias, out):  # type: ignore[no-untyped-def]
+    """Products with R of those with rows [token], for a query's products with the shift and the bias of a place."""
+    for t in range(TOKENS):
+        out[t] = scale[t] * (product[t] + shift) + bias
+
+
+@compiled
 def _reach(scale, norms, shift_norm, bias_norm, allowed, out):  # type: ignore[no-untyped-def]
     """The reach of a tile's tokens, see `bounds`: infinite where they may not be a neighbour; returns how many may."""
     fit = 0
@@ -142,12 +150,13 @@ def _largest(values):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _errors(metric, length, spread, gamma):  # type: ignore[no-untyped-def]
+def _errors(metric, length, spread, gamma, recurring):  # type: ignore[no-untyped-def]
     """The largest errors of a tile's scores, per |z| and whatever z is: every bound grows with what it is made of."""
     norm, reach = _largest(length), _largest(spread)
     if metric == _COSINE:
-        return _cosine_error(gamma, 1.0, reach), 0.0
-    return _dot_error(gamma, norm, reach), _square_error(gamma, norm, reach) if metric == _EUCLIDEAN else 0.0
+        return _recurring_cosine_error(gamma, reach) if recurring else _cosine_error(gamma, 1.0, reach), 0.0
+    of_square = _square_error(gamma, norm, reach) if metric == _EUCLIDEAN else 0.0
+    return _shared_dot_error(gamma, reach) if recurring else _dot_error(gamma, norm, reach), of_square
 
 
 @compiled
@@ -286,13 +295,15 @@ def _count_all(  # type: ignore[no-untyped-def]
 @compiled
 def scan_head(  # type: ignore[no-untyped-def]
     first, last, rows, norms, bias, bias_norm, allowed, scale, shift, shift_norm, caps, starts,
-    metrics, gamma, z, length, live, marks, targets, nearer, heaps, most, token, size, doubtful, aside,
+    metrics, gamma, z, which, along, length, live, marks, targets, nearer, heaps, most, token, size, doubtful, aside,
 ):  # fmt: skip
     """Scan tokens first to last of one head, for every place, query and metric.
 
     In: rows float32 [token, d_head], norms [token], allowed [token]; scale [place, token],
     shift and bias [place, d_head], shift_norm, bias_norm and caps [place], starts [place + 1], of lanes;
-    metrics [metric], indices of METRICS; z float32 [lane, depth], padded; length float64 [lane];
+    metrics [metric], indices of METRICS; z float32 [lane, depth], padded, or where queries recur [query, depth], each
+    once, which [lane] (else empty) of them is a lane's, and along float32 [2, lane], their products with the shift and
+    the bias of its place; length float64 [lane];
     live bool [metric, lane]; marks float64 [metric, lane, target], ascending; targets [lane], how many there are.
     Out: nearer [metric, lane, target]; heaps [metric, lane, k], of scores that tokens surely reach, the
     least first; most and token [metric, lane, pool], and size [metric, lane], the pool of tokens that may
@@ -302,10 +313,12 @@ def scan_head(  # type: ignore[no-untyped-def]
     """
     depth = z.shape[1]
     raw, encoded, product, pieces = _rows(depth), _rows(depth), _rows(LANES), _rows(6)
+    recurring = len(which) > 0
+    with_rows = _rows(len(z) if recurring else 0)
     weight, offset = _rows(len(metrics)), _rows(len(metrics))
     square, reach, scales, scores, norm, spread = pieces[0], pieces[1], pieces[2], pieces[3], pieces[4], pieces[5]
     errors = np.empty((len(metrics), 2))
-    single = len(length) == LANES and not length[1:].any()  # one query: no time to lay the table out anew
+    single = len(length) == LANES and not (recurring or length[1:].any())  # no time to lay the table out anew
     doubts = asides = tiles = 0
     most_targets = targets.max()
     room = BUCKETS if most_targets <= MANY else 2 * BUCKETS
@@ -315,6 +328,8 @@ def scan_head(  # type: ignore[no-untyped-def]
         count = min(TOKENS, last - start)
         if not single:
             _transpose(rows[start : start + count], raw)
+        for query in range(0, len(with_rows), LANES):
+            _multiply(z[query : query + LANES], raw, with_rows[query : query + LANES])
         for place in range(len(starts) - 1):
             scales[:count] = scale[place, start : start + count]
             if single:
@@ -325,7 +340,7 @@ def scan_head(  # type: ignore[no-untyped-def]
             fit = _reach(scales, norms[stretch], shift_norm[place], bias_norm[place], allowed[stretch], reach)
             for m in range(len(metrics)):
                 certain = _weigh(metrics[m], square, reach, caps[place], weight[m], offset[m], norm, spread)
-                errors[m, 0], errors[m, 1] = _errors(metrics[m], norm, spread, gamma)
+                errors[m, 0], errors[m, 1] = _errors(metrics[m], norm, spread, gamma, recurring)
                 for t in range(count if certain < fit else 0):
                     if offset[m, t] == -_INF and allowed[start + t]:
                         if asides == len(aside):
@@ -334,7 +349,9 @@ def scan_head(  # type: ignore[no-untyped-def]
                             aside[asides] = m, place, start + t
                             asides += 1
             for lane in range(starts[place], starts[place + 1]):
-                if lane % LANES == 0 and not single:
+                if recurring:
+                    _placed(with_rows[which[lane]], scales, along[0, lane], along[1, lane], product[lane % LANES])
+                elif lane % LANES == 0 and not single:
                     _multiply(z[lane : lane + LANES], encoded, product)
                 for m in range(len(metrics)):
                     if not live[m, lane]:

@@ -54,7 +54,9 @@ class _KernelBatch:
     caps: Array  # [head, place]
     starts: Array  # [place + 1], first lane of every place
     row: Array  # [head, lane], −1 where padded
-    z: Array  # [head, lane, depth]
+    z: Array  # [head, lane, depth]; this and the next two as `_Recurring` has them
+    which: Array  # [head, lane]
+    along: Array  # [head, 2, lane]
     length: Array  # [head, lane]
     live: Array  # [head, lane]
     marks: Array  # [head, metric, lane, target]
@@ -74,6 +76,8 @@ class _KernelBatch:
         z = torch.where(live[..., None], z, 0.0)
         extents = [batch.extent(place) for place in places]
         shift = torch.zeros(len(places), heads, d_head) if batch.shift is None else batch.shift
+        starts = np.cumsum([0, *(part.shape[1] for part in lanes)])
+        recurring = _Recurring.of(batch, z, row, shift, starts)
         return cls(
             batch,
             k,
@@ -85,9 +89,11 @@ class _KernelBatch:
             batch.bias.transpose(0, 1).contiguous().numpy(),
             torch.stack([extent.bias for extent in extents], 1).numpy(),
             torch.stack([extent.cap for extent in extents], 1).numpy(),
-            np.cumsum([0, *(part.shape[1] for part in lanes)]),
+            starts,
             row.numpy(),
-            torch.nn.functional.pad(z, (0, -d_head % DEPTH)).numpy(),
+            torch.nn.functional.pad(recurring.z, (0, -d_head % DEPTH)).numpy(),
+            recurring.which.numpy(),
+            recurring.along.numpy(),
             torch.where(live, length, 0.0).numpy(),
             live.numpy(),
             torch.stack([marks[m][row.clamp(min=0)] for m in metrics], 1).numpy(),
@@ -102,10 +108,40 @@ class _KernelBatch:
             first, last, table.rows[head].numpy(), table.norms[head].numpy(), self.bias[head],
             self.bias_norm[head], self.allowed, self.scale, self.shift[head], self.shift_norm[head],
             self.caps[head], self.starts, self.metrics, bounds.gamma(table.rows.shape[2]),
-            self.z[head], self.length[head], notes.live[at], self.marks[head],
+            self.z[head], self.which[head], self.along[head], self.length[head], notes.live[at], self.marks[head],
             self.targets[head], notes.nearer[at], notes.heaps[at], notes.most[at], notes.token[at], notes.size[at],
             notes.doubtful[at], notes.aside[at],
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Recurring:
+    """What is multiplied with rows: every lane's query; or, where queries recur, each once.
+
+    Had a head attended evenly to the whole text, it would have written the same at every position.
+    """
+
+    z: Tensor  # float32 [head, lane, d_head], or [head, distinct query · group, d_head]
+    which: Tensor  # int64 [head, lane], which of these; [head, 0] where queries do not recur
+    along: Tensor  # float32 [head, 2, lane], products of it with the shift and the bias of its place; likewise
+
+    @classmethod
+    def of(cls, batch: Batch, z: Tensor, row: Tensor, shift: Tensor, starts: Array) -> "_Recurring":
+        """Of z float32 [head, lane, d_head] and `row` int64 [head, lane], shift [place, head, d_head]."""
+        numbers: dict[bytes, int] = {}
+        number = [numbers.setdefault(query.tobytes(), len(numbers)) for query in batch.queries.numpy()]
+        if 2 * len(numbers) > len(number):
+            return cls(z, row.new_empty(len(z), 0), z.new_empty(len(z), 2, 0))
+        first = [number.index(one) for one in range(len(numbers))]
+        once = batch.queries[first].unflatten(1, (-1, batch.group)).transpose(0, 1).flatten(1, 2)
+        place = torch.repeat_interleave(torch.from_numpy(np.diff(starts)))  # [lane]
+        parts = torch.stack([shift, batch.bias])[:, place].double()  # [part, lane, head, d_head]
+        at = row.clamp(min=0)
+        return cls(
+            torch.nn.functional.pad(once, (0, 0, 0, -once.shape[1] % LANES)),
+            torch.tensor(number)[at // batch.queries.shape[1]] * batch.group + at % batch.group,
+            torch.einsum("hld,plhd->hpl", z.double(), parts).float().contiguous(),
+        )
 
 
 @dataclass(frozen=True)
