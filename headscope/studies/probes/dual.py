@@ -17,6 +17,9 @@ from headscope.studies.probes.folds import Folds
 from headscope.studies.probes.ridge import PENALTIES
 
 
+_TOGETHER = 256  # samples whose products are taken at a time
+
+
 class Judged(NamedTuple):
     """Targets less a fit's y_mean at samples `at` int64 [m]: their products with the fit's [side, m, n], and what they
     sum to squared [side]."""
@@ -40,16 +43,19 @@ class DualTarget:
     targets: Tensor
 
     @cached_property
+    def _between(self) -> _Fitted:
+        return _Fitted.of(self.products, self.here)
+
+    @property
     def between(self) -> Tensor:
         """Products of the targets with each other: [side, n, n]."""
-        return _about(self.products, self.here, self.here)
+        return self._between.products
 
     def judged(self, at: Tensor) -> Judged:
         """What the fit has to find at samples `at`."""
-        with_ours = self.products[:, at[:, None], self.here].mean(2)
-        ours = self.products[:, self.here[:, None], self.here].mean((1, 2))
-        squares = self.products[:, at, at] - 2 * with_ours + ours[:, None]
-        return Judged(at, _about(self.products, at, self.here), squares.sum(1))
+        there = _some(self.products, at, self.here)
+        squares = self.products[:, at, at] - 2 * there.mean(2) + self._between.mean.mean(-1)
+        return Judged(at, self._between.about(there), squares.sum(1))
 
 
 class DualTargets:
@@ -93,11 +99,25 @@ class DualTargets:
 
 @dataclass(frozen=True)
 class DualFit:
-    """What was fitted on the samples of a target: their products float64 [n, n], centred; `width`: d of the vectors."""
+    """What was fitted on the samples of a target; of all samples' products float64 [sample, sample], `width` is the
+    vectors' d."""
 
-    products: Tensor
+    of_all: Tensor
     target: DualTarget
     width: int
+
+    @cached_property
+    def _fitted(self) -> _Fitted:
+        return _Fitted.of(self.of_all, self.target.here)
+
+    @property
+    def products(self) -> Tensor:
+        """Products of the samples that were fitted on, centred: [n, n]."""
+        return self._fitted.products
+
+    def to(self, at: Tensor) -> Tensor:
+        """Products of samples `at` int64 [m] with those: [m, n]."""
+        return self._fitted.about(_some(self.of_all, at, self.target.here))
 
     @property
     def alphas(self) -> Tensor:
@@ -128,9 +148,11 @@ class DualFit:
         targets = self.target.targets
         if not bool((alpha > 0).all()):  # all vectors are one: nothing tells them apart
             return to.new_zeros(len(alpha), len(to), targets.shape[-1])
-        one = torch.eye(len(self.products), dtype=torch.float64)
-        factor = torch.linalg.cholesky(self.products + alpha[:, None, None] * one)
-        return torch.cholesky_solve(to.mT.expand(len(alpha), -1, -1), factor).mT @ targets
+        penalties, of_side = alpha.unique(return_inverse=True)  # mostly one does best on either side
+        penalised = self.products.repeat(len(penalties), 1, 1)
+        penalised.diagonal(dim1=1, dim2=2).add_(penalties[:, None])
+        solved = torch.cholesky_solve(to.mT.expand(len(penalties), -1, -1), torch.linalg.cholesky(penalised))
+        return solved.mT[of_side] @ targets
 
 
 class DualFits:
@@ -153,18 +175,16 @@ class DualFits:
         for other in self._targets.others(fold):
             inner, judged = self._fit(fold, other), self._targets.judged(other, frozenset((fold, other)))
             if inner is not None and judged is not None:
-                losses += inner.losses(_about(self._products, judged.at, inner.target.here), judged)
+                losses += inner.losses(inner.to(judged.at), judged)
         alpha = fit.alphas[losses.argmin(0)]
-        to = _about(self._products, self._targets.at(fold), fit.target.here)
-        return fit.outputs(to, alpha), fit.target.y_mean
+        return fit.outputs(fit.to(self._targets.at(fold)), alpha), fit.target.y_mean
 
     def _fit(self, *held: int) -> DualFit | None:
         """The maps without some folds; two folds leave the same, whichever is the outer one."""
         key = frozenset(held)
         if key not in self._known:
             aim = self._targets.without(key)
-            fitted = None if aim is None else DualFit(_about(self._products, aim.here, aim.here), aim, self._width)
-            self._known[key] = fitted
+            self._known[key] = None if aim is None else DualFit(self._products, aim, self._width)
         return self._known[key]
 
 
@@ -179,14 +199,37 @@ def _products(rows: Tensor) -> Tensor:
     About their mean, which is of no account to what is centred, and of some to its rounding.
     """
     about = rows - rows.mean(-2, keepdim=True)
-    return about @ about.mT
+    samples = about.shape[-2]
+    found = about.new_empty(*about.shape[:-1], samples)
+    for start in range(0, samples, _TOGETHER):  # what is below the diagonal is above it too
+        some = about[..., start : start + _TOGETHER, :] @ about[..., start:, :].mT
+        found[..., start : start + _TOGETHER, start:] = some
+        found[..., start:, start : start + _TOGETHER] = some.mT
+    return found
 
 
-def _about(products: Tensor, other: Tensor, here: Tensor) -> Tensor:
-    """The products of samples `other` with those `here`, both about the mean of those here: [..., other, here]."""
-    there = products[..., other[:, None], here]
-    own = products[..., here[:, None], here].mean(-2, keepdim=True)
-    return there - there.mean(-1, keepdim=True) - own + own.mean(-1, keepdim=True)
+class _Fitted(NamedTuple):
+    """Products [..., n, n] about the mean of the samples that they are of; and the mean [..., 1, n] over these, before
+    that."""
+
+    products: Tensor
+    mean: Tensor
+
+    @classmethod
+    def of(cls, products: Tensor, here: Tensor) -> _Fitted:
+        """Of the samples `here` int64 [n] among all."""
+        own = _some(products, here, here)
+        mean = own.mean(-2, keepdim=True)
+        return cls(own.sub_(mean).sub_(mean.mT).add_(mean.mean(-1, keepdim=True)), mean)
+
+    def about(self, there: Tensor) -> Tensor:
+        """Products `there` [..., m, n] of other samples with these, about the mean of these."""
+        return there - there.mean(-1, keepdim=True) - self.mean + self.mean.mean(-1, keepdim=True)
+
+
+def _some(products: Tensor, other: Tensor, here: Tensor) -> Tensor:
+    """The products of samples `other` with those `here`: [..., other, here]. (numpy takes them in half the time.)"""
+    return torch.from_numpy(products.numpy().take(other.numpy(), -2).take(here.numpy(), -1))
 
 
 def _inverse(values: Tensor) -> Tensor:
