@@ -271,24 +271,35 @@ class Scope:
         pairs: Iterable[str] | None = None,
         special: bool = True,
         truncate: bool = False,
+        residual: bool = False,
     ) -> list[Reading]:
         """Read several texts in padded batches: equal to single reads within float32's arithmetic.
 
         `texts` is anything that has an order: a list, a generator, a column of a table. A set has none. In their
-        place: lists of `ids`, or of `messages`. `pairs`: a second text for each. See `read`.
+        place: lists of `ids`, or of `messages`. `pairs`: a second text for each. See `read`. `residual`: keep the
+        residual streams too, for which the model is else run again when they are asked for.
 
         >>> readings = scope.read_many(["Time flies like an arrow.", "A banana."])
         >>> [reading.tokens[2].text for reading in readings]
         ['flies', 'banana']
         """
         passages = passages_of(texts, ids=ids, messages=messages, pairs=pairs, special=special)
-        return self._read(passages, mask, None, truncate, {})
+        return self._read(passages, mask, None, truncate, {}, residual)
 
     def _read(
-        self, passages: Sequence[Passage], mask: Mask, decoder_texts: Sequence[str] | None, truncate: bool, edit: Edits
+        self,
+        passages: Sequence[Passage],
+        mask: Mask,
+        decoder_texts: Sequence[str] | None,
+        truncate: bool,
+        edit: Edits,
+        residual: bool = False,
     ) -> list[Reading]:
         def read(bench: Bench) -> list[Reading]:
-            return capture(Reading, bench, passages, mask, decoder_texts=decoder_texts, truncate=truncate, edit=edit)
+            return capture(
+                Reading, bench, passages, mask, decoder_texts=decoder_texts, truncate=truncate, edit=edit,
+                residual=residual,
+            )  # fmt: skip
 
         return self._fresh(read, self._bench)
 

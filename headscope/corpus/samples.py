@@ -77,10 +77,12 @@ class Samples:
         """How many samples a text has."""
         return int(self._starts[text + 1] - self._starts[text])
 
-    def walk(self, scope: Scope, texts: Sequence[str], mask: Mask) -> Iterator[list[tuple[int, Reading]]]:
-        """Each text's number and reading, in batches of texts of about the same length."""
+    def walk(
+        self, scope: Scope, texts: Sequence[str], mask: Mask, *, residual: bool = False
+    ) -> Iterator[list[tuple[int, Reading]]]:
+        """Each text's number and reading, in batches of texts of about the same length; see `Scope.read_many`."""
         for batch in alike(self.lengths, _BATCH_TOKENS):
-            readings = scope.read_many([texts[n] for n in batch], mask, truncate=True)
+            readings = scope.read_many([texts[n] for n in batch], mask, truncate=True, residual=residual)
             yield list(zip(batch, readings, strict=True))
 
     @cached_property

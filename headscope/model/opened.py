@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -95,18 +96,22 @@ class Opened:
         contexts: list[list[int]] | None = None,
         edits: Sequence[Edits] = (),
         types: Types = (),
+        *,
+        residual: bool = False,
     ) -> list[HeadTensors]:
         """The heads of several texts (token ids), run as one batch padded on the right, or each by itself where the
-        model rounds a text by its batch.
+        model rounds a text by its batch. `residual`: their streams too.
 
         A decoder attends to `contexts`, the texts that its encoder reads. `edits`: what is replaced, text by
         text. `types`: token types, text by text, where there are any.
         """
         if not self.anatomy.arithmetic.by_batch:
-            return self._together(texts, mask, contexts, edits, types)
+            return self._together(texts, mask, contexts, edits, types, residual=residual)
         slices = [slice(n, n + 1) for n in range(len(texts))]
         return [
-            self._together(texts[n], mask, None if contexts is None else contexts[n], edits[n], types[n])[0]
+            self._together(
+                texts[n], mask, None if contexts is None else contexts[n], edits[n], types[n], residual=residual
+            )[0]
             for n in slices
         ]
 
@@ -117,14 +122,21 @@ class Opened:
         contexts: list[list[int]] | None = None,
         edits: Sequence[Edits] = (),
         types: Types = (),
+        *,
+        residual: bool = False,
     ) -> list[HeadTensors]:
         """The heads of several texts, run as one batch."""
-        recorder = AllHeads([len(ids) for ids in texts], len(self.anatomy.blocks))
+        lengths = [len(ids) for ids in texts]
+        heads = AllHeads(lengths, len(self.anatomy.blocks))
+        streams = StreamRecorder(self.anatomy, lengths, heads) if residual else None
+        recorder = heads if streams is None else streams
         spotter = Spotter(self.positions, self.anatomy, any(types))
-        with spotter.watching(recorder):
+        with spotter.watching(recorder), nullcontext() if streams is None else streams.watching():
             self.runner.run(texts, recorder, mask, contexts, edits, types)
+        of_texts = [None] * len(texts) if streams is None else streams.streams()
         return [
-            replace(heads, spots=spots) for heads, spots in zip(recorder.captured(), spotter.spots(texts), strict=True)
+            replace(one, spots=spots, residual=stream)
+            for one, spots, stream in zip(heads.captured(), spotter.spots(texts), of_texts, strict=True)
         ]
 
     def pattern(self, text: Text, layer: int) -> LayerPattern:
@@ -197,7 +209,7 @@ class Opened:
         """The residual streams [layer + 1, position, d_model] of texts under one mask, before and after each block."""
         if self.anatomy.arithmetic.by_batch and len(texts) > 1:
             return [self.streams([text])[0] for text in texts]
-        recorder = StreamRecorder(self.anatomy, [len(text.ids) for text in texts])
+        recorder = StreamRecorder(self.anatomy, [len(text.ids) for text in texts], Unrecorded())
         contexts = [text.context for text in texts if text.context is not None] or None
         with recorder.watching():
             ids, edits = [text.ids for text in texts], [text.edit for text in texts]

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from torch import Tensor
 
@@ -58,6 +58,9 @@ class Bench:
     It may be used from several threads; who looks at the model, or makes what all share, holds `lock`, which is one
     for all benches of a scope.
     """
+
+    goes_by_streams: ClassVar[bool] = False
+    """Whether `seen` goes by the residual streams too."""
 
     def __init__(
         self,

@@ -57,7 +57,7 @@ class Captured:
         self._pattern, self._visible, self.spots = heads.pattern, heads.visible, heads.spots
         self._asked: tuple[int, LayerPattern] | None = None  # of a long text: the layer that was asked for last
         self._stages: tuple[Stages, ...] | None = None
-        self._residual: Tensor | None = None
+        self._residual = heads.residual
 
     def __repr__(self) -> str:
         labels = " ".join(token.label for token in self.tokens[:12]) + (" …" if len(self.tokens) > 12 else "")
@@ -160,7 +160,7 @@ class Captured:
     def residual(self) -> Tensor:
         """The residual stream: float32 [layer + 1, position, d_model], what each block gets and the last returns.
 
-        The model is run again for it when it is first asked for.
+        The model is run again for it when it is first asked for, unless it was kept with the reading.
         """
         if self._residual is None:
             self.bench.check()
@@ -185,8 +185,11 @@ def capture(
     decoder_texts: Sequence[str] | None = None,
     truncate: bool = False,
     edit: Edits | None = None,
+    residual: bool = False,
 ) -> list[C]:
     """Run passages through the model of a bench in padded batches, and `make` of each what was captured.
+
+    `residual`: the residual streams are kept too.
 
     Raises `Changed` where the model turns out to compute something else than when the bench was made.
     """
@@ -220,7 +223,8 @@ def capture(
         witness = Witness(forms, opened.model.get_input_embeddings())
         with witness.watching(), judged(opened.model, come) as changing:
             edits = [edit] * len(batch) if edit else ()
-            heads = opened.run(ids, mask, read, edits, [text.types for text in some])
+            types = [text.types for text in some]
+            heads = opened.run(ids, mask, read, edits, types, residual=residual or bench.goes_by_streams)
         if changing or not _same_embeddings(opened, ids, witness.embedded) or witness.denied(heads[0]):
             opened.freshness.deny()
             raise Changed

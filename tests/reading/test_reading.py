@@ -243,3 +243,14 @@ def test_the_residual_stream_is_what_the_blocks_pass_on(name, scope_of):
     assert reading.residual.shape == (scope.card.layers + 1, len(reading.tokens), scope.card.d_model)
     for layer in range(scope.card.layers):  # the last of these is after the final norm in some models
         assert torch.allclose(reading.residual[layer], states[layer][0], atol=1e-5)
+
+
+def test_streams_that_are_kept_with_readings_are_those_of_a_run_of_their_own(scope, monkeypatch):
+    plain_ones = scope.read_many([zoo.TEXT, "Time flies."])
+    streams = scope.bench.opened.streams([reading.input for reading in plain_ones])
+    readings = scope.read_many([zoo.TEXT, "Time flies."], residual=True)
+    monkeypatch.delattr(Opened, "streams")  # nothing is run again
+    for reading, plain_one, stream in zip(readings, plain_ones, streams, strict=True):
+        assert torch.equal(reading.residual, stream)
+        assert torch.equal(reading.z, plain_one.z)
+        assert reading.nbytes == plain_one.nbytes + stream.nbytes

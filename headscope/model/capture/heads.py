@@ -23,7 +23,8 @@ class HeadTensors:
     q, z [layer, position, head, d_head]; k, v [layer, position, kv_head, d_head];
     pattern [layer, head, query, source] and `visible`, bool [layer, query, source], what each position may see: None
     where they are too large to keep. `spots`: where each token stood, as the
-    model counted it in this pass, where that was watched.
+    model counted it in this pass, and `residual` [layer + 1, position, d_model], the stream before and after each
+    block, where these were watched.
     """
 
     q: Tensor
@@ -33,6 +34,7 @@ class HeadTensors:
     pattern: Tensor | None
     visible: Tensor | None
     spots: tuple[Spot, ...] = ()
+    residual: Tensor | None = None
 
 
 class LayerPattern(NamedTuple):

@@ -15,16 +15,19 @@ from headscope.model.capture.passes import Attend, Attended, Recorder, is_record
 
 
 class StreamRecorder:
-    """Keeps what each block of a pass over texts of these `lengths` gets, and what the last one returns."""
+    """Keeps what each block of a pass over texts of these `lengths` gets, and what the last one returns.
 
-    def __init__(self, anatomy: Anatomy, lengths: list[int]) -> None:
-        self._lengths = lengths
+    `beside`: who sees the attention calls of that pass.
+    """
+
+    def __init__(self, anatomy: Anatomy, lengths: list[int], beside: Recorder) -> None:
+        self._lengths, self._beside = lengths, beside
         self._modules = {block.module for block in anatomy.blocks}
         self._given: list[Tensor] = []
         self._returned: Tensor | None = None
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Attended:
-        return attend()
+        return self._beside.attend(layer, q, k, v, attend)
 
     @contextmanager
     def watching(self) -> Iterator[None]:

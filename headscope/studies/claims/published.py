@@ -117,6 +117,8 @@ class Published(Scope):
 class PublishedBench(Bench):
     """A model's bench, with the vocabulary, the values and the outputs of the published arithmetic."""
 
+    goes_by_streams = True
+
     def __init__(self, own: Bench) -> None:
         """Raises InputError where the published arithmetic has no meaning for the model."""
         self.stored = stored(own)
@@ -131,9 +133,10 @@ class PublishedBench(Bench):
     def seen(self, heads: Sequence[HeadTensors], texts: Sequence[Text]) -> Sequence[HeadTensors]:
         """Ṽ and z̃ of every layer in the place of the model's own, mixed with its own pattern."""
         found = []
-        for one, text, stream in zip(heads, texts, self.opened.streams(texts), strict=True):
+        for one, text in zip(heads, texts, strict=True):
+            assert one.residual is not None, "what this bench goes by is watched"
             # What each block gets; the last row is what the last block returns.
-            values = (stream[:-1] @ self.stored.weights).unflatten(-1, (self.stored.heads, -1))
+            values = (one.residual[:-1] @ self.stored.weights).unflatten(-1, (self.stored.heads, -1))
             patterns = one.pattern  # (L, H, Q, S)
             if patterns is None:  # not captured, because large: asked for layer by layer
                 patterns = torch.stack([self.opened.pattern(text, layer).pattern for layer in range(len(values))])

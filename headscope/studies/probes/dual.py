@@ -16,7 +16,6 @@ from torch import Tensor
 from headscope.studies.probes.folds import Folds
 from headscope.studies.probes.ridge import PENALTIES
 
-
 _TOGETHER = 256  # samples whose products are taken at a time
 
 

@@ -291,12 +291,11 @@ def _gather(scope: Scope, texts: Sequence[str], held: Samples, mask: Mask) -> tu
     card = scope.card
     z = torch.empty(card.layers, len(held), card.heads, card.d_head)
     residual = torch.empty(card.layers + 1, len(held), card.d_model)
-    for batch in held.walk(scope, texts, mask):
-        streams = scope.bench.opened.streams([reading.input for _, reading in batch])
-        for (text, reading), stream in zip(batch, streams, strict=True):
+    for batch in held.walk(scope, texts, mask, residual=True):
+        for text, reading in batch:
             here = held.of_text(text)
             z[:, here] = reading.z[:, held.position[here]]
-            residual[:, here] = stream[:, held.position[here]]
+            residual[:, here] = reading.residual[:, held.position[here]]
     if not bool(z.isfinite().all() and residual.isfinite().all()):
         raise ModelError(f"{card.name} computes numbers that are not finite ({card.dtype}): try another dtype.")
     return z, residual
