@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from headscope.reading.reading import Reading
     from headscope.scope import Scope
 
-_BATCH_TOKENS = 2048  # with padding
+_BATCH_TOKENS = 1024  # with padding: what all heads did there is held at a time
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,15 @@ class Samples:
     def walk(
         self, scope: Scope, texts: Sequence[str], mask: Mask, *, residual: bool = False
     ) -> Iterator[list[tuple[int, Reading]]]:
-        """Each text's number and reading, in batches of texts of about the same length; see `Scope.read_many`."""
+        """Each text's number and reading, in batches of texts of about the same length, each there until the next.
+
+        See `Scope.read_many`.
+        """
         for batch in alike(self.lengths, _BATCH_TOKENS):
-            readings = scope.read_many([texts[n] for n in batch], mask, truncate=True, residual=residual)
-            yield list(zip(batch, readings, strict=True))
+            contents = [texts[n] for n in batch]
+            read = list(zip(batch, scope.read_many(contents, mask, truncate=True, residual=residual), strict=True))
+            yield read
+            read.clear()  # or it would be held beside the next
 
     @cached_property
     def _starts(self) -> Tensor:

@@ -28,7 +28,7 @@ from headscope.vocabulary import Vocabulary
 from headscope.vocabulary.kinds import TextKinds
 from headscope.vocabulary.witness import Witness
 
-_BATCH_TOKENS = 2048  # with padding; larger batches gain nothing on a CPU
+_BATCH_TOKENS = 1024  # with padding; larger batches leave a core's cache, smaller ones no core has a part of
 _KEPT = 2**26  # bytes of a layer's pattern that is kept by itself: 16 heads of a text of 1,000 tokens
 
 

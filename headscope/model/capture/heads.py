@@ -75,18 +75,8 @@ class AllHeads:
         return found
 
     def captured(self) -> list[HeadTensors]:
-        """The heads of each text, without its padding."""
-        return [
-            HeadTensors(
-                q=torch.stack(q),
-                k=torch.stack(k),
-                v=torch.stack(v),
-                z=torch.stack(z),
-                pattern=torch.stack(pattern) if pattern else None,
-                visible=torch.stack(visible) if visible else None,
-            )
-            for q, k, v, z, pattern, visible in self.texts
-        ]
+        """The heads of each text, without its padding; asked for once."""
+        return [HeadTensors(*map(_taken, kept)) for kept in self.texts]  # type: ignore[arg-type]
 
 
 class OnePattern:
@@ -108,6 +98,13 @@ class Unrecorded:
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Attended:
         return attend()
+
+
+def _taken(layers: list[Tensor]) -> Tensor | None:
+    """Those of all layers, which are not held twice; None where none were kept."""
+    stacked = torch.stack(layers) if layers else None
+    layers.clear()
+    return stacked
 
 
 def _float32(tensor: Tensor) -> Tensor:

@@ -23,8 +23,9 @@ class StreamRecorder:
     def __init__(self, anatomy: Anatomy, lengths: list[int], beside: Recorder) -> None:
         self._lengths, self._beside = lengths, beside
         self._modules = {block.module for block in anatomy.blocks}
-        self._given: list[Tensor] = []
-        self._returned: Tensor | None = None
+        self._blocks = len(anatomy.blocks)
+        self._seen = 0
+        self._streams: list[Tensor] = []
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Attended:
         return self._beside.attend(layer, q, k, v, attend)
@@ -43,18 +44,25 @@ class StreamRecorder:
 
         The last row is what the last block returned.
         """
-        assert self._returned is not None, "the pass has run"
-        together = [*self._given, self._returned]
-        return [torch.stack([one[row, :length] for one in together]) for row, length in enumerate(self._lengths)]
+        assert self._seen == self._blocks + 1, "the pass has run"
+        return self._streams
 
     def _enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if is_recorded_by(self):
             given = tuple(x for x in (*args, *kwargs.values()) if isinstance(x, Tensor))
-            self._given.append(hidden_input(given).detach().to("cpu", torch.float32, copy=True))
+            self._keep(hidden_input(given))
 
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
-        if is_recorded_by(self):
-            self._returned = hidden_output(output).detach().to("cpu", torch.float32, copy=True)
+        if is_recorded_by(self) and self._seen == self._blocks:  # of the others, the next one gets it
+            self._keep(hidden_output(output))
+
+    def _keep(self, stream: Tensor) -> None:
+        if not self._streams:
+            self._streams = [torch.empty(self._blocks + 1, length, stream.shape[-1]) for length in self._lengths]
+        together = stream.detach().to("cpu", torch.float32)
+        for row, (kept, length) in enumerate(zip(self._streams, self._lengths, strict=True)):
+            kept[self._seen] = together[row, :length]
+        self._seen += 1
 
 
 @contextmanager
