@@ -93,8 +93,9 @@ def each_text(
     """The same text by text, each with its place in `texts`, as they are read."""
     card = scope.card
     for batch in alike([len(read) for read in tokens], _BATCH_TOKENS):
-        readings = scope.read_many([texts[n].content for n in batch], mask, truncate=options.truncate)
-        for n, reading in zip(batch, readings, strict=True):
+        contents = [texts[n].content for n in batch]
+        # No name for the readings: they would be held beside the next.
+        for n, reading in zip(batch, scope.read_many(contents, mask, truncate=options.truncate), strict=True):
             found = _of_text(reading, options, null, texts[n].number)
             if not bool(found.z.isfinite().all()):
                 raise ModelError(f"{card.name} computes outputs that are not finite ({card.dtype}): try another dtype.")
