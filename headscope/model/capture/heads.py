@@ -76,7 +76,12 @@ class AllHeads:
 
     def captured(self) -> list[HeadTensors]:
         """The heads of each text, without its padding; asked for once."""
-        return [HeadTensors(*map(_taken, kept)) for kept in self.texts]  # type: ignore[arg-type]
+        found = []
+        for kept in self.texts:
+            q, k, v, z = map(_taken, kept[:4])
+            pattern, visible = (_taken(layers) if layers else None for layers in kept[4:])
+            found.append(HeadTensors(q, k, v, z, pattern, visible))
+        return found
 
 
 class OnePattern:
@@ -100,9 +105,9 @@ class Unrecorded:
         return attend()
 
 
-def _taken(layers: list[Tensor]) -> Tensor | None:
-    """Those of all layers, which are not held twice; None where none were kept."""
-    stacked = torch.stack(layers) if layers else None
+def _taken(layers: list[Tensor]) -> Tensor:
+    """Those of all layers, which are not held twice."""
+    stacked = torch.stack(layers)
     layers.clear()
     return stacked
 
