@@ -60,17 +60,6 @@ def test_both_matrices_are_the_apis_and_a_head_can_be_chosen(view: Browser, ask:
 
 
 @pytest.mark.slow
-def test_a_token_asks_for_nothing_since_both_matrices_are_of_all(view: Browser) -> None:
-    view.js("(window.asked = [], window.fetch = (path) => { asked.push(path); return new Promise(() => {}); }, 0)")
-    view.click("#tokens [data-position='3']")
-    view.wait("document.querySelector(\"#tokens [data-position='3']\").ariaPressed === 'true'")
-    assert view.js("asked") == []
-    view.click("#written [data-choose='3']")
-    view.wait("location.search.includes('head=3')")
-    assert view.js("asked") == ["api/v1/written"]
-
-
-@pytest.mark.slow
 def test_the_cell_that_is_pointed_at_is_marked_in_both_and_told(view: Browser, ask: Ask) -> None:
     answer = ask("written", layer=2)
     for matrix in MATRICES:

@@ -22,9 +22,10 @@ import { VIEWS } from "./views.js";
 
 const start = server.defaults;
 let state = fromAddress(location.search, start, server);
-let [tokens, read] = [null, null]; // of the text that was read last, and which text and mask that was
-let [unwait, waiting] = [() => {}, false]; // what stops the timers that say so, and whether it is said
-const SAME = new Set(["usual", "glance", "written", "survey/figures"]); // what no token changes is asked once
+let tokens = null; // of the text that was read last
+let read = null; // which text and mask that was
+let unwait = () => {}; // stops the timers that say so
+let waiting = false; // whether it is said
 const GIVEN = ["text", "chat", "system", "pair", "special", "ids", "mask"]; // what is read
 const STALE = 700; // milliseconds after which a view that waits is blank
 
@@ -36,9 +37,8 @@ const answered = ({ given, text, mask }) => JSON.stringify({ ...(given ?? { text
 const held = new Map(); // the last answers of the view that stands, by their questions: what it asked once its table stood, or all
 const known = (asked) => held.get(JSON.stringify(asked));
 function hold(asked, answer) {
-  const question = JSON.stringify(asked);
-  if (!held.delete(question) && held.size > 7) held.delete(held.keys().next().value); // what was used last stays
-  held.set(question, answer);
+  if (held.size > 7) held.delete(held.keys().next().value);
+  held.set(JSON.stringify(asked), answer);
 }
 let released = Promise.resolve(); // once no pointer is pressed
 addEventListener("pointerdown", () => {
@@ -79,7 +79,7 @@ async function show(before = []) {
     const asked = VIEWS[state.view].questions(state, server, tokens);
     const ask = (one, n) => (arriving ? lines(`${one[0]}/layers`, one[1], signal, (found) => arrives(found, n)) : post(...one, signal));
     const answers = await Promise.all(asked.map((one, n) => before[n] ?? known(one) ?? ask(one, n)));
-    asked.forEach((one, n) => (VIEWS[state.view].keeps || SAME.has(one[0])) && hold(one, answers[n]));
+    asked.forEach((one, n) => (VIEWS[state.view].keeps || one[0] === "usual") && hold(one, answers[n])); // no token changes what is usual
     const later = VIEWS[state.view].later?.(state, server);
     paint(answers, known(later)); // no column goes only to come back
     say("");
