@@ -156,6 +156,10 @@ def test_warming_up_compiles_everything_that_a_search_calls() -> None:
         table, at, queries, own, place_of = random_case(26, heads=heads, d_head=d_head, places=places, count=count)
         search(table, at, queries, own, place_of=place_of, metrics=METRICS)
         search(table, [Place.none], queries, own, others=own[:, None], candidates=table.finite)
+    for group in (1, 2):  # every query at every place
+        table, at, queries, own, _ = random_case(27, group=group, d_head=8, count=4)
+        place_of = torch.arange(3).repeat_interleave(4)
+        search(table, at, queries.repeat(3, 1, 1), own.repeat(3), place_of=place_of, metrics=METRICS)
     assert len(scan_head.signatures) == 1
 
 

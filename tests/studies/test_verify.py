@@ -145,7 +145,11 @@ def values_that_are_clipped(scope, monkeypatch):
 def masks_that_nobody_heeds(scope, monkeypatch):
     kind = type(scope.bench.opened)
     together = kind._together
-    monkeypatch.setattr(kind, "_together", lambda self, texts, mask, *rest: together(self, texts, "model", *rest))
+
+    def unheeded(self, texts, mask, *rest, **named):
+        return together(self, texts, "model", *rest, **named)
+
+    monkeypatch.setattr(kind, "_together", unheeded)
 
 
 def texts_that_see_their_batch(scope, monkeypatch):

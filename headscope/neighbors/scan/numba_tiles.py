@@ -138,7 +138,7 @@ class _Recurring:
         parts = torch.stack([shift, batch.bias])[:, place].double()  # [part, lane, head, d_head]
         at = row.clamp(min=0)
         return cls(
-            torch.nn.functional.pad(once, (0, 0, 0, -once.shape[1] % LANES)),
+            torch.nn.functional.pad(once, (0, 0, 0, -once.shape[1] % LANES)).contiguous(),  # compiled for such alone
             torch.tensor(number)[at // batch.queries.shape[1]] * batch.group + at % batch.group,
             torch.einsum("hld,plhd->hpl", z.double(), parts).float().contiguous(),
         )
