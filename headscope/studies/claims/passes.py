@@ -71,7 +71,7 @@ class _ShardTexts:
             readings = scope.read_many(texts[start : start + _TEXTS], self.mask, truncate=True)
             yield readings
             tick(sum(len(_places(reading)) for reading in readings))
-            del readings  # or they would be held beside the next
+            readings.clear()  # or they would be held beside the next, by whoever was given them
 
 
 @dataclass(frozen=True)
