@@ -101,14 +101,10 @@ class Scope:
     def known_card(self) -> Card | None:
         """The card where nothing has moved since the model was last looked at; None where that has to be done anew.
 
-        A glance: the model is not run, and no other thread is waited for; while one looks, the card is as it was.
+        A glance: the model is not run, and no other thread is waited for.
         """
-        if not self._lock.acquire(blocking=False):
-            return self._bench.card
-        try:
-            return None if self._bench.moved() else self._bench.card
-        finally:
-            self._lock.release()
+        bench = self._bench
+        return None if bench.moved() else bench.card
 
     @classmethod
     def from_pretrained(

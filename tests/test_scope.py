@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 import torch
 import zoo
@@ -33,6 +35,29 @@ def test_weights_that_training_changed_are_seen_by_the_next_read(handed_over):
     assert torch.equal(new.nearest(2).distances, fresh.read(zoo.TEXT).nearest(2).distances)
     with pytest.raises(InputError, match="read it again"):
         old.nearest(2)
+
+
+def test_a_glance_sees_new_weights_while_another_thread_works(handed_over):
+    model, tokenizer = handed_over
+    scope = Scope.from_model(model, tokenizer)
+    reached, left = threading.Event(), threading.Event()
+
+    def work():
+        with scope.bench.lock:
+            reached.set()
+            left.wait(60)
+
+    other = threading.Thread(target=work)
+    other.start()
+    try:
+        assert reached.wait(60)
+        assert scope.known_card() is not None
+        with torch.no_grad():
+            next(model.parameters()).mul_(2)
+        assert scope.known_card() is None, "what was found with the former weights would be taken for theirs"
+    finally:
+        left.set()
+        other.join()
 
 
 def test_only_transformers_models_and_tokenizers_are_taken(build):

@@ -66,8 +66,12 @@ class Freshness:
         return (False, come) if come else (self._judge(noted), come)
 
     def moved(self) -> bool:
-        """Whether anything that the model computes from is another than when it was last looked at; runs nothing."""
-        return self._changed or self._note(self._noted) != self._noted
+        """Whether anything that the model computes from is another than when it was last looked at; runs nothing.
+
+        Other threads may look, or run the model, meanwhile: one that takes note of more makes this say that it has.
+        """
+        noted = self._noted
+        return self._changed or self._note(noted) != noted
 
     def only_watch(self) -> None:
         """Take the hooks that have come for such as change nothing, on the word of who watched them."""
@@ -209,7 +213,7 @@ class _Noted:
             buffers += module._buffers.values()
             for registered in (module._forward_hooks, module._forward_pre_hooks):
                 if registered:
-                    hooks += [key for key, hook in registered.items() if not _is_ours(hook)]
+                    hooks += [key for key, hook in list(registered.items()) if not _is_ours(hook)]  # a pass adds some
             if "_disable_adapters" in module.__dict__:
                 adapters.append(state(module))
         return _Noted(

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zoo
@@ -14,6 +15,9 @@ from headscope import Scope
 from headscope.app import create_app
 from headscope.app.api.limits import PUBLIC
 from headscope.neighbors import Table
+from headscope.question.question import Question
+from headscope.reading.atlas import Atlas
+from headscope.reading.reading import Reading
 from tests.app.browsers import Chromium
 from tests.app.gate import Gate
 from tests.app.looks import choose
@@ -21,7 +25,8 @@ from tests.app.serving import Server
 from tests.app.test_leaving import TEXT, Visitor, ask, free, noticed
 
 LAYERS = 3
-READY = {"ready": LAYERS + 2, "left": 0}  # each layer, the bank, and the table of the layer asked
+BESIDE = (2, 0, 3, 4, 5)  # the tokens beside the one asked, the nearest first: none is before the first
+READY = {"ready": LAYERS + len(BESIDE) + 2, "left": 0}  # with the bank, and the table of the layer asked
 
 
 @pytest.fixture(autouse=True)
@@ -77,6 +82,43 @@ def test_the_layer_that_a_reader_stays_on_gets_its_table(scope: Scope, server: S
     assert ask(server, "nearest", **question | {"k": 14}).json()["heads"] != before
     again = ask(server, "nearest", **question | {"k": 15}).json()["heads"]
     assert again == before, "the table gives other numbers"
+
+
+@pytest.mark.slow
+def test_the_next_token_finds_its_answer_made(server: Server, gate: Gate) -> None:
+    question = {"text": TEXT, "layer": 1, "html": True}
+    assert ask(server, "ahead", **question).json() == READY
+    gate.close(after=1)
+    with ThreadPoolExecutor(1) as visitors:
+        other = visitors.submit(ask, server, "nearest", text="Another text")
+        assert gate.reached.wait(60)
+        for token in BESIDE:
+            assert ask(server, "nearest", **question | {"token": token}).status_code == 200
+        assert not other.done(), "they waited for the one who asked before"
+        gate.open()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("view", "bases"), [("atlas", ["layer", "input"]), ("layers", [None])])
+def test_where_all_layers_are_looked_at_the_next_tokens_are_found_in_all(
+    server: Server, monkeypatch: pytest.MonkeyPatch, view: str, bases: list[str | None]
+) -> None:
+    found: list[tuple[int | str, str | None]] = []
+    original = Reading.ask_atlas
+
+    def counted(reading: Reading, asked: Question, token: int | str, *more: Any) -> Atlas:
+        found.append((token, asked.reference))
+        return original(reading, asked, token, *more)
+
+    monkeypatch.setattr(Reading, "ask_atlas", counted)
+    near = [token for token in BESIDE if abs(token - 1) <= 2]
+    told = ask(server, "ahead", text=TEXT, view=view).json()
+    assert told == {"ready": LAYERS + len(near) * len(bases) + 2, "left": 0}
+    assert [token for token, _ in found] == [token for token in near for _ in bases]
+    for token in near:
+        for basis in bases:
+            assert ask(server, "atlas", text=TEXT, token=token, reference=basis, html=True).status_code == 200
+    assert len(found) == len(near) * len(bases)
 
 
 @pytest.mark.slow

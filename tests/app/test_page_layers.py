@@ -74,6 +74,7 @@ def test_another_token_changes_its_own_columns_and_neither_the_order_nor_the_oth
     down, titles = numbers(layers, "strength"), layers.js("document.querySelectorAll('#glance thead button').length")
     caption = text(layers, "#glance caption")
     layers.js("document.querySelector('#glance td[data-measure=strength]').dataset.stays = ''")
+    layers.js("performance.clearResourceTimings()")
     for token in (2, 11):
         layers.click(f"#tokens [data-position='{token}']")
         atlas = {(cell["layer"], cell["head"]): cell for cell in ask("atlas", token=token)["cells"]}
@@ -88,6 +89,9 @@ def test_another_token_changes_its_own_columns_and_neither_the_order_nor_the_oth
         assert layers.js("document.querySelectorAll('#glance thead button').length") == titles
     assert text(layers, "#glance caption") == caption  # it says the token, which is the first again
     assert layers.js("document.querySelectorAll('#glance [data-stays]').length") == 1  # it is the same cell
+    asked = layers.js("performance.getEntriesByType('resource').map((one) => one.name.split('/').at(-1))")
+    assert "mixing" in asked
+    assert "glance" not in asked  # what no token changes
 
 
 @pytest.mark.long

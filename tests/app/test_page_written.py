@@ -60,6 +60,20 @@ def test_both_matrices_are_the_apis_and_a_head_can_be_chosen(view: Browser, ask:
 
 
 @pytest.mark.slow
+def test_a_token_asks_for_no_matrices_since_both_are_of_all(view: Browser) -> None:
+    view.js(
+        "(window.asked = [], window.fetched = fetch,"
+        " window.fetch = (path, ...more) => { asked.push(path); return fetched(path, ...more); }, 0)"
+    )
+    view.click("#tokens [data-position='3']")
+    view.wait("asked.length")
+    assert view.js("asked") == ["api/v1/read"]  # whether the weights are still the same
+    view.click("#written [data-choose='3']")
+    view.wait("location.search.includes('head=3') && asked.length > 1")
+    assert view.js("asked[1]") == "api/v1/written"
+
+
+@pytest.mark.slow
 def test_the_cell_that_is_pointed_at_is_marked_in_both_and_told(view: Browser, ask: Ask) -> None:
     answer = ask("written", layer=2)
     for matrix in MATRICES:

@@ -30,9 +30,9 @@ from headscope.app.api.answers import (
 )
 from headscope.app.api.asks import (
     MODEL_NAME,
+    AheadAsk,
     AllHeadsAsk,
     FiguresAsk,
-    NearestAsk,
     OpenAsk,
     SurveyAsk,
     UsualAsk,
@@ -112,7 +112,7 @@ async def atlas_lines(desk: Desk, ask: AllHeadsAsk, request: Request) -> Respons
     return StreamingResponse(sent(), media_type=LINES)
 
 
-async def ahead(desk: Desk, ask: NearestAsk, request: Request) -> AheadRecord:
+async def ahead(desk: Desk, ask: AheadAsk, request: Request) -> AheadRecord:
     return await prepared(desk, ask, request)
 
 

@@ -31,7 +31,7 @@ export function paint([glance, mixing], state, server, tokens, atlas, again) {
   };
 }
 
-const key = (state, { name }) => JSON.stringify([name, read(state), state.token, by]);
+const key = (state, { weights_sha256 }) => JSON.stringify([weights_sha256, read(state), state.token, by]);
 
 /** The buttons that ask for the effects, and what came of it. */
 function request(state, server, effects, again) {

@@ -22,10 +22,8 @@ import { VIEWS } from "./views.js";
 
 const start = server.defaults;
 let state = fromAddress(location.search, start, server);
-let tokens = null; // of the text that was read last
-let read = null; // which text and mask that was
-let unwait = () => {}; // stops the timers that say so
-let waiting = false; // whether it is said
+let [tokens, read] = [null, null]; // of the text that was read last; which text and mask that was
+let [unwait, waiting] = [() => {}, false]; // stops the timers that say so; whether it is said
 const GIVEN = ["text", "chat", "system", "pair", "special", "ids", "mask"]; // what is read
 const STALE = 700; // milliseconds after which a view that waits is blank
 
@@ -34,11 +32,12 @@ askOf(server.model);
 const address = (view) => toAddress(view, start, server.model ?? server.name, server.model !== null);
 const answered = ({ given, text, mask }) => JSON.stringify({ ...(given ?? { text }), mask }); // as choices.js has it of a state
 
-const held = new Map(); // the last answers of the view that stands, by their questions: what it asked once its table stood, or all
+const held = new Map(); // the last answers of the view that stands, by their questions: what it asked once its table stood, what no token changes, or all
 const known = (asked) => held.get(JSON.stringify(asked));
 function hold(asked, answer) {
-  if (held.size > 7) held.delete(held.keys().next().value);
-  held.set(JSON.stringify(asked), answer);
+  const question = JSON.stringify(asked);
+  if (!held.delete(question) && held.size > 7) held.delete(held.keys().next().value); // what was used last stays
+  held.set(question, answer);
 }
 let released = Promise.resolve(); // once no pointer is pressed
 addEventListener("pointerdown", () => {
@@ -77,10 +76,11 @@ async function show(before = []) {
     }
     if (state.word) named();
     const asked = VIEWS[state.view].questions(state, server, tokens);
+    const later = VIEWS[state.view].later?.(state, server);
+    const old = [...asked, later].some(known);
     const ask = (one, n) => (arriving ? lines(`${one[0]}/layers`, one[1], signal, (found) => arrives(found, n)) : post(...one, signal));
     const answers = await Promise.all(asked.map((one, n) => before[n] ?? known(one) ?? ask(one, n)));
-    asked.forEach((one, n) => (VIEWS[state.view].keeps || one[0] === "usual") && hold(one, answers[n])); // no token changes what is usual
-    const later = VIEWS[state.view].later?.(state, server);
+    asked.forEach((one, n) => (VIEWS[state.view].keeps || ["usual", "glance", "written"].includes(one[0])) && hold(one, answers[n]));
     paint(answers, known(later)); // no column goes only to come back
     say("");
     if (later && !known(later)) {
@@ -93,6 +93,11 @@ async function show(before = []) {
       if (signal.aborted) return;
       hold(later, answer);
       paint(answers, answer);
+    }
+    const now = old && await post("read", given(state), signal);
+    if (now && now.model.weights_sha256 !== server.weights_sha256) { // what was held is of weights that are no more
+      paintTokens(now);
+      return show();
     }
     ahead(signal);
   } catch (fault) {
@@ -176,10 +181,10 @@ function wait(beside) {
 /** Has what the next click will need made, while this view is looked at. */
 async function ahead(signal) {
   await new Promise((looked) => setTimeout(looked, STALE)); // who clicks on and on needs the cores
-  if (signal.aborted || !server.ahead || document.hidden || !["heads", "atlas"].includes(state.view)) return;
+  if (signal.aborted || !server.ahead || document.hidden || !["heads", "atlas", "layers"].includes(state.view)) return;
   const looked = new AbortController();
   for (const [target, name] of [[signal, "abort"], [document, "visibilitychange"]]) target.addEventListener(name, () => looked.abort(), { once: true });
-  post("ahead", question({ ...state, compare: "none" }, server)[1], looked.signal).catch(() => { /* it is made when it is asked for */ });
+  post("ahead", { ...question({ ...state, compare: "none" }, server)[1], view: state.view }, looked.signal).catch(() => { /* it is made when it is asked for */ });
 }
 
 function busy(on) {
@@ -200,8 +205,9 @@ function paintChoices() {
 }
 
 function paintTokens(answer) {
-  read = answered(answer);
-  tokens = answer.tokens;
+  if (server.weights_sha256 !== answer.model.weights_sha256) held.clear();
+  server.weights_sha256 = answer.model.weights_sha256;
+  [read, tokens] = [answered(answer), answer.tokens];
   byId("tokens").replaceChildren(...buttons(tokens));
   paintChoices();
 }

@@ -2,8 +2,6 @@
 import { get, leave, post, said } from "./api.js";
 import { button, byId, h } from "./dom.js";
 
-const EVERY = 500; // milliseconds
-
 /** Whether work has not come to its end. */
 const goes = (work) => ["waiting", "working"].includes(work?.state);
 
@@ -36,7 +34,7 @@ export async function made(answer, signal) {
   while (!waits.signal.aborted && goes(told)) {
     if (told.total) Object.assign(far, { max: told.total, value: told.done });
     sentence.textContent = told.says;
-    await new Promise((later) => setTimeout(later, EVERY));
+    await new Promise((later) => setTimeout(later, 500));
     if (signal.aborted) return false;
     told = await get(path, signal);
   }

@@ -21,14 +21,10 @@ export function bindModels(server, asked, go) {
 
 function paintHead(server, asked) {
   const size = `${server.layers} layers × ${server.heads} heads of ${server.d_head}${server.shared && ` (${server.shared})`}, ${count(server.vocab_size)} tokens`;
-  byId("model").replaceChildren(
-    h("button", { type: "button", class: "quiet", popovertarget: "models", title: "Open another model" }, server.name),
-    h("p", {}, size),
-  );
-  const error = "the largest relative error of the captured outputs against the model itself, on a probe";
+  byId("model").replaceChildren(h("button", { type: "button", class: "quiet", popovertarget: "models", title: "Open another model" }, server.name), h("p", {}, size));
   byId("card").replaceChildren(
     h("p", {}, h("strong", {}, server.name), `: ${size}; ${server.why}.`),
-    h("p", { title: error }, `Capture error ${tiny(server.capture_error)}; ${server.arithmetic}; weights SHA-256 ${server.weights_sha256.slice(0, 16)}…`),
+    h("p", { title: "the largest relative error of the captured outputs against the model itself, on a probe" }, `Capture error ${tiny(server.capture_error)}; ${server.arithmetic}; weights SHA-256 ${server.weights_sha256.slice(0, 16)}…`),
     h("p", { id: "kept" }, server.memory.says),
   );
   if (server.closed) byId("model").append(h("p", { class: "closed" }, server.closed));
