@@ -80,6 +80,7 @@ def test_another_token_changes_its_own_columns_and_neither_the_order_nor_the_oth
         atlas = {(cell["layer"], cell["head"]): cell for cell in ask("atlas", token=token)["cells"]}
         layers.wait(f"document.querySelector('#title').textContent.includes('(position {token})')")
         layers.wait("!document.querySelector('[data-busy]') && !document.querySelector('#status').textContent")
+        layers.wait("document.querySelector('#glance table').ariaBusy === 'false'")  # the rows out of sight too
         order = [tuple(place) for place in layers.js(HEADS)]
         assert numbers(layers, "strength") == down
         assert numbers(layers, "own_rank") == [atlas[place]["own_rank"] for place in order]

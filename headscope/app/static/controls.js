@@ -80,6 +80,7 @@ export function showControls(state, server) {
   for (const part of form.querySelectorAll("[data-control]")) {
     const [sentence, terms] = meant(part.dataset.control, state, server);
     part.hidden = !matter.includes(part.dataset.control);
+    if (part.told === (part.told = sentence + terms)) continue; // what stands there is not laid out anew
     part.querySelector(".says").textContent = sentence;
     part.querySelector("summary").title = sentence;
     part.querySelector(".formula").replaceChildren(formula(terms));

@@ -17,11 +17,7 @@
   addEventListener("DOMContentLoaded", () => {
     const button = document.getElementById("theme");
     const name = () => { button.textContent = isDark() ? "Light" : "Dark"; };
-    const bound = (id, next) => document.getElementById(id).addEventListener("click", () => {
-      root.dataset[id] = next();
-      remember(id);
-      name();
-    });
+    const bound = (id, next) => document.getElementById(id).addEventListener("click", () => { root.dataset[id] = next(); remember(id); name(); });
     bound("theme", () => (isDark() ? "light" : "dark"));
     bound("palette", () => (root.dataset.palette === "second" ? "first" : "second"));
     system.addEventListener("change", name);

@@ -61,17 +61,20 @@ let kept = {}; // the columns that no token changes, and what they were made of
 /** The columns of all answers side by side; those of the first stay where they are as long as it is the same. */
 function table([glance, ...more]) {
   if (kept.html !== glance.html) {
-    kept = { html: glance.html, sheet: laidOut(glance)()[0] };
+    kept = { html: glance.html, sheet: looks(laidOut(glance)()[0], "glance") };
     named(kept.sheet.querySelectorAll("th, td"));
+    kept.own = [...kept.sheet.querySelectorAll("[data-sort]")].map(({ dataset }) => dataset.sort);
     kept.sheet.querySelector("thead").addEventListener("click", ({ target }) => {
       const { sort: by } = target.closest("button")?.dataset ?? {};
       if (!by) return;
+      kept.sheet.rest();
       order = { by, down: by === order.by ? !order.down : by !== "head" && by !== "near" };
       sort(kept.sheet);
     });
   }
-  named(beside(kept.sheet, more.map((one) => laidOut(one)()[0])));
-  sort(looks(kept.sheet, "glance"));
+  const far = (row) => kept.own.includes(order.by) && row.getBoundingClientRect().top > innerHeight;
+  named(beside(kept.sheet, more.map((one) => looks(laidOut(one)()[0], "glance")), far));
+  sort(kept.sheet);
   return kept.sheet;
 }
 
@@ -106,8 +109,7 @@ function sort(sheet) {
   const body = sheet.querySelector("tbody");
   const key = ({ value, label, layer, head }) => (value !== undefined ? Number(value) : label ?? (layer && Number(layer) * body.rows.length + Number(head)));
   const rows = [...body.rows].map((row) => [key(row.cells[by].dataset), row]);
-  const sign = down ? -1 : 1;
-  rows.sort(([a], [b]) => (a === undefined) - (b === undefined) || sign * (typeof a === "string" ? a.localeCompare(b) : a - b) || 0);
+  rows.sort(([a], [b]) => (a === undefined) - (b === undefined) || (down ? -1 : 1) * (typeof a === "string" ? a.localeCompare(b) : a - b) || 0);
   if (rows.some(([, row], n) => row !== body.rows[n])) body.append(...rows.map(([, row]) => row)); // who moves is laid out anew
   for (const button of body.querySelectorAll("button")) button.tabIndex = -1;
   body.querySelector("button").tabIndex = 0;

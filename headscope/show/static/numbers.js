@@ -23,9 +23,6 @@ export function scale(values, measure) {
   if (metric === "cosine") return { bar: (value) => [0, 100 * Math.max(0, 1 - value)], says: "nearness: none at a right angle (distance 1), the whole cell at distance 0." };
   const [low, high] = [Math.min(...values, metric ? Infinity : 0), Math.max(...values, metric ? -Infinity : 0)];
   const at = (value) => (high > low ? (100 * (value - low)) / (high - low) : 0);
-  if (metric) {
-    const says = `nearness: none at ${distance(high)} (the farthest here), the whole cell at ${distance(low)} (the nearest).`;
-    return { bar: (value) => [0, 100 - at(value)], says };
-  }
+  if (metric) return { bar: (value) => [0, 100 - at(value)], says: `nearness: none at ${distance(high)} (the farthest here), the whole cell at ${distance(low)} (the nearest).` };
   return { bar: (value) => [at(0), at(value)].sort((a, b) => a - b), says: `${measure}, from ${distance(low)} to ${distance(high)}, each starting at 0.` };
 }

@@ -32,7 +32,9 @@ const stands = (titles, named) => ({ data: Object.assign({}, ...titles.map(({ da
 
 /** A cell is about what it says itself, and what its row and its columns are about. */
 function about(cell, column, row) {
-  const { layer, head, says, measure, value } = Object.assign(cell.dataset, { ...column?.data, ...row.data, ...cell.dataset });
+  const own = { ...cell.dataset }; // read once, and only what is new is written: there are hundreds of cells
+  for (const [name, given] of Object.entries({ ...column?.data, ...row.data })) own[name] ??= cell.dataset[name] = given;
+  const { layer, head, says, measure, value } = own;
   const names = layer ? [`L${layer}H${head}`] : [...(column?.names ?? []), ...row.names];
   const told = measure && `${measure} ${value === undefined ? "not finite" : Number(value).toPrecision(5)}`;
   if (told) cell.title = told; // in full, where the cell is brief
@@ -42,24 +44,26 @@ function about(cell, column, row) {
 
 const words = (title) => [".hs-before", ".hs-label"].map((part) => title.querySelector(part)?.textContent).filter(Boolean).join(" ");
 
-/** Puts the columns of sheets of the same rows beside those of the first, in the place of others before; gives their cells. */
-export function beside(first, sheets) {
+/** Puts the columns of sheets of the same rows beside those of the first, in the place of others before; gives their cells. Rows that are `far` have them a frame later. */
+export function beside(first, sheets, far) {
   const [table, ...others] = [first, ...sheets].map((sheet) => sheet.querySelector("table"));
   const rows = (first.rows ??= [...table.rows]); // as they came, however they are sorted
+  const cells = new Map(rows.map((row, n) => [row, others.flatMap((other) => [...other.rows[n].cells].slice(1))]));
+  const late = rows.filter((row) => row.added?.length === cells.get(row).length && far(row)); // where none comes or goes
+  const put = (row) => { row.added?.forEach((one) => one.remove()); row.append(...(row.added = cells.get(row))); };
   for (const one of first.added ?? []) one.remove();
-  const cells = others.flatMap((other) => rows.flatMap((row, n) => {
-    const own = [...other.rows[n].cells].slice(1);
-    row.append(...own);
-    return own;
-  }));
+  for (const row of rows) if (!late.includes(row)) put(row);
+  table.ariaBusy = late.length > 0;
+  const rest = (first.rest = () => { late.splice(0).forEach(put); table.ariaBusy = false; });
+  requestAnimationFrame(() => setTimeout(() => first.rest === rest && rest()));
   const words = others.map(({ caption }) => new Text(` · ${caption.textContent}`));
   const keys = sheets.flatMap((sheet) => [...sheet.querySelectorAll(".hs-key, .hs-legend")]);
   table.caption.firstChild.append(...words);
   first.append(...keys);
-  first.added = [...cells, ...words, ...keys];
+  first.added = [...words, ...keys];
   table.style.setProperty("--columns", rows[0].cells.length - 1);
   first.querySelector(".hs-scroll").setAttribute("aria-label", `${table.caption.textContent}, scrollable`);
-  return cells;
+  return [...cells.values()].flat();
 }
 
 // How the page shows a table of that name; others are plain.
