@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 
 from headscope import Scope
 from headscope.app import create_app
+from headscope.model.card import Card
 
 API = "/api/v1"
 TEXTS = [" ".join(words) for words in permutations(("red", "ball", "bird", "banana"))]
@@ -46,6 +47,26 @@ def test_changing_the_view_never_runs_the_model_again(client: TestClient, runs: 
     client.post(f"{API}/atlas", json={"text": text})
     long = [length for length in runs if length > 1]  # vocabulary encodings are runs of length one
     assert len(long) == 1
+
+
+@pytest.mark.slow
+def test_a_question_has_the_model_looked_at_before_the_line_and_once_in_it(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"text": "Only one look", "token": 1}
+    client.post(f"{API}/mixing", json=asked)
+    looks: list[Scope] = []
+    look = Scope.known_card
+
+    def counted(scope: Scope) -> Card | None:
+        looks.append(scope)
+        return look(scope)
+
+    monkeypatch.setattr(Scope, "known_card", counted)
+    assert client.post(f"{API}/mixing", json=asked | {"token": 2}).status_code == 200
+    assert len(looks) == 2
+    assert client.post(f"{API}/mixing", json=asked).status_code == 200
+    assert len(looks) == 3, "what is at hand waits in no line"
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Hashable
 from typing import Any, TypeVar
 
@@ -23,6 +24,7 @@ from headscope.app.api.testing import SelfTest
 from headscope.app.visitors import Visitors
 from headscope.errors import InputError
 from headscope.keep.memory import Recent
+from headscope.model.card import Card
 from headscope.question.passage import Passage
 from headscope.reading.answer import Answer
 from headscope.reading.reading import Reading
@@ -58,6 +60,7 @@ class Desk:
         self.visitors = Visitors(limits.work, limits.at_once)
         self._readings: Recent[Reading] = Recent(self.memory)
         self._used: dict[Hashable, Reading] = {}  # by the job that runs
+        self._job = threading.local()  # the models that it has looked at: a look costs as much as a small answer
         self._answers: Recent[Json[Any]] = Recent(self.memory, len)
         self._found: Recent[Answer] = Recent(self.memory)
 
@@ -154,9 +157,11 @@ class Desk:
         """The same job; then the readings that it used are weighed, which may have come to hold more."""
 
         def run() -> T:
+            self._job.looked = {}
             try:
                 return job()
             finally:
+                del self._job.looked
                 while self._used:
                     self._readings.put(*self._used.popitem())
 
@@ -250,7 +255,7 @@ class Desk:
 
     def _key_of_reading(self, scope: Scope, ask: Ask) -> tuple[str | None, Passage, str, str] | None:
         """What a reading belongs to; None where the model has to be looked at first."""
-        card = scope.known_card()
+        card = self._card(scope)
         return None if card is None else (self.models.key(ask.model), ask.passage, ask.mask, card.weights_sha256)
 
     def _key(self, ask: Ask) -> tuple[type[Ask], Ask, str] | None:
@@ -259,8 +264,16 @@ class Desk:
         The event loop asks for it, so that the model is not looked at here: that may run it.
         """
         scope = self.models.known(ask.model)
-        card = None if scope is None else scope.known_card()
+        card = None if scope is None else self._card(scope)
         return None if card is None else (*self.asked(ask), card.weights_sha256)
+
+    def _card(self, scope: Scope) -> Card | None:
+        """What is known of a model as it is, at one look for all of a job; None where it has to be looked at first."""
+        looked: dict[Scope, Card] = getattr(self._job, "looked", {})
+        card = looked.get(scope) or scope.known_card()
+        if card is not None:
+            looked[scope] = card
+        return card
 
     def asked(self, ask: Ask) -> tuple[type[Ask], Ask]:
         """A question under one name of its model."""
