@@ -116,9 +116,13 @@ class Written(Answer):
 
     laid_by: ClassVar[tuple[Axis, ...]] = ("head",)
 
+    def of(self, head: int | None) -> Written:
+        """The same, laid out by the matrices of a head; None: as it is. InputError where there is no such head."""
+        return self if head is None else replace(self, head=_one_of(head, len(self.auc)))
+
     def sheets_of(self, place: Place) -> tuple[Sheet, ...]:
         """The matrices of the head that is selected."""
-        return replace(self, head=self.head if place.head is None else place.head).sheets()
+        return self.of(place.head).sheets()
 
     @property
     def head_shown(self) -> int:
@@ -202,9 +206,7 @@ def written(captured: Captured, asked: Question, head: int | None) -> Written:
     search, bench = finder(captured, asked), captured.bench
     layer = search.question.layer
     assert layer is not None, "it is of one layer"
-    heads = captured.z.shape[2]
-    said = f"there is no head {head!r}; the layer's heads are 0 to {heads - 1}."
-    chosen = None if head is None else one_of_many(head, range(heads), said)
+    chosen = None if head is None else _one_of(head, captured.z.shape[2])
     ids, back = torch.tensor([token.id for token in captured.tokens]).unique(return_inverse=True)
     ranks, source, candidates = search.ranks(layer, ids)
     bench.vouch(ids)
@@ -227,6 +229,10 @@ def written(captured: Captured, asked: Question, head: int | None) -> Written:
         head=chosen,
         notes=(*search.notes(source, asked.use_position), *masked),
     )
+
+
+def _one_of(head: int, heads: int) -> int:
+    return one_of_many(head, range(heads), f"there is no head {head!r}; the layer's heads are 0 to {heads - 1}.")
 
 
 def _figure(value: float, how: str) -> Cell:

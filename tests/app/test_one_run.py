@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import permutations
+from typing import Any
 
 import pytest
 import zoo
@@ -12,6 +13,7 @@ from fastapi.testclient import TestClient
 from headscope import Scope
 from headscope.app import create_app
 from headscope.model.card import Card
+from headscope.reading.finding import Finder
 
 API = "/api/v1"
 TEXTS = [" ".join(words) for words in permutations(("red", "ball", "bird", "banana"))]
@@ -67,6 +69,26 @@ def test_a_question_has_the_model_looked_at_before_the_line_and_once_in_it(
     assert len(looks) == 2
     assert client.post(f"{API}/mixing", json=asked).status_code == 200
     assert len(looks) == 3, "what is at hand waits in no line"
+
+
+@pytest.mark.slow
+def test_another_head_of_a_layer_has_nothing_ranked_again(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    ranked: list[Finder] = []
+    ranks = Finder.ranks
+
+    def counted(finder: Finder, *asked: Any) -> Any:
+        ranked.append(finder)
+        return ranks(finder, *asked)
+
+    monkeypatch.setattr(Finder, "ranks", counted)
+    found = [
+        client.post(f"{API}/written", json={"text": "Heads of a layer", "layer": 1, "head": head, "html": True}).json()
+        for head in (None, 3, 5)
+    ]
+    assert len(ranked) == 1
+    assert [one["head"] for one in found[1:]] == [3, 5]
+    assert found[0]["heads"] == found[1]["heads"] == found[2]["heads"]
+    assert found[1]["html"] != found[2]["html"]
 
 
 @pytest.mark.slow

@@ -232,8 +232,10 @@ def attention(turn: Turn, ask: AttentionAsk) -> AttendedRecord:
 
 
 def written(turn: Turn, ask: WrittenAsk) -> WrittenWhereRecord:
-    """What a layer's heads write where, within the text."""
-    found = written_of(turn, ask)
+    """What a layer's heads write where, within the text; kept, for another head of the layer asks for the same."""
+    _check_matrices(turn)
+    choices = (ask.layer, ask.space, ask.reference, ask.metric, ask.position)
+    found = turn.once(turn.reading.written, *choices).of(ask.head)
     return {**found.to_dict(), **laid_out(turn, ask, found.sheets)}
 
 
@@ -319,15 +321,19 @@ def pattern_of(reading: Reading, layer: int, weigh: Weigh, head: int) -> list[li
     return queries
 
 
-def written_of(turn: Turn, ask: WrittenAsk | ViewAsk) -> Written:
-    """What is written where; InputError where the text is too long for whole matrices."""
+def written_of(turn: Turn, ask: ViewAsk) -> Written:
+    """What is written where, of a view that is taken away; InputError where the text is too long."""
+    _check_matrices(turn)
+    return turn.reading.written(ask.layer, ask.space, ask.reference, ask.metric, ask.position, ask.head)
+
+
+def _check_matrices(turn: Turn) -> None:
     tokens, most = len(turn.reading.tokens), turn.limits.pattern
     if tokens > most:
         raise InputError(
             f"the text has {tokens} tokens; this server gives whole matrices of up to {most}: take a shorter text. The "
             "command line has no such limit."
         )
-    return turn.reading.written(ask.layer, ask.space, ask.reference, ask.metric, ask.position, ask.head)
 
 
 def standing_of(turn: Turn, ask: StandingAsk) -> Standing:
