@@ -94,6 +94,15 @@ CONTROLS = {
     "view": ("heads", "[name=view][value=attention]", "[name=view][value=heads]"),
 }
 TIMES = 9
+# What was not looked at before, one after another.
+NEW = {
+    "a new token": ("heads", "#tokens [data-position='{}']"),
+    "a new token of the atlas": ("atlas", "#tokens [data-position='{}']"),
+    "a new token of the layers": ("layers", "#tokens [data-position='{}']"),
+    "a new token of the journey": ("journey", "#tokens [data-position='{}']"),
+    "a new head of Written": ("written", "[name=head][value='{}']"),
+}
+LOOKED = 2_000  # milliseconds for which a reader looks at each
 
 
 @dataclass(frozen=True)
@@ -244,23 +253,31 @@ def living(walk: Walk, only: set[str]) -> None:
 
 
 def controls(walk: Walk, only: set[str]) -> None:
-    """Each control, there and back, from the click to the frame with its effect."""
+    """Each control, from the click to the frame with its effect: there and back, and where nothing is at hand yet."""
     with walk.page() as page:
         for name, (view, there, back) in CONTROLS.items():
             walk.open(page, view)
-            took = []
-            for time in range(2 * TIMES):
-                took.append(page.evaluate(EFFECT, [(there, back)[time % 2], "tables"]))
-                page.wait_for_function(QUIET)
-                page.wait_for_timeout(600)  # what is asked later has come, and is not measured
-            warm = took[2:]
-            load = os.getloadavg()[0]
-            walk.tell(
-                f"control {name}",
-                [],
-                f"median {statistics.median(warm):.0f} ms, least {min(warm):.0f}, most {max(warm):.0f}; "
-                f"first {took[0]:.0f}; load {load:.1f}",
-            )
+            took = _taken(page, [there, back] * TIMES, 600)  # what is asked later has come, and is not measured
+            _tell_times(walk, name, took[2:], f"first {took[0]:.0f}; ")
+        for name, (view, one) in NEW.items():
+            walk.open(page, view)
+            page.wait_for_timeout(LOOKED)
+            _tell_times(walk, name, _taken(page, [one.format(n) for n in (*range(8), 9, 10)], LOOKED))
+
+
+def _taken(page: Page, clicked: list[str], pause: int) -> list[float]:
+    """Milliseconds from each click to the frame with its effect, with a pause after each."""
+    took = []
+    for selector in clicked:
+        took.append(page.evaluate(EFFECT, [selector, "tables"]))
+        page.wait_for_function(QUIET)
+        page.wait_for_timeout(pause)
+    return took
+
+
+def _tell_times(walk: Walk, name: str, took: list[float], says: str = "") -> None:
+    spread = f"median {statistics.median(took):.0f} ms, least {min(took):.0f}, most {max(took):.0f}; "
+    walk.tell(f"control {name}", [], f"{spread}{says}load {os.getloadavg()[0]:.1f}")
 
 
 def keys(walk: Walk, only: set[str]) -> None:

@@ -94,7 +94,7 @@ async function show(before = []) {
       hold(later, answer);
       paint(answers, answer);
     }
-    const now = old && await post("read", given(state), signal);
+    const now = old && await new Promise((drawn) => setTimeout(drawn, 100)).then(() => post("read", given(state), signal));
     if (now && now.model.weights_sha256 !== server.weights_sha256) { // what was held is of weights that are no more
       paintTokens(now);
       return show();
