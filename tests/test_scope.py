@@ -60,6 +60,32 @@ def test_a_glance_sees_new_weights_while_another_thread_works(handed_over):
         other.join()
 
 
+@pytest.mark.parametrize("family", ["bert", "gpt2", "llama", "gemma3"])
+def test_a_glance_beside_a_run_finds_nothing_moved(family):
+    scope = Scope.from_model(*zoo.build(family))
+    scope.read(zoo.TEXT)
+    card, ended, failed = scope.card, threading.Event(), []
+
+    def work():
+        try:
+            for _ in range(30):
+                scope.read(zoo.TEXT)
+        except Exception as error:
+            failed.append(error)
+        finally:
+            ended.set()
+
+    other = threading.Thread(target=work)
+    other.start()
+    glances = 0
+    while not ended.is_set():
+        assert scope.known_card() is card, "what is at hand would wait for the run"
+        glances += 1
+    other.join()
+    assert glances > 30
+    assert not failed
+
+
 def test_only_transformers_models_and_tokenizers_are_taken(build):
     model, tokenizer = build("bert")
     with pytest.raises(InputError, match="not Linear"):

@@ -53,7 +53,8 @@ def _own_buffers(module: nn.Module) -> list[Tensor | None]:
 
 
 def _attributes(module: nn.Module) -> Iterator[Any]:
-    return (value for name, value in module.__dict__.items() if name not in _OF_EVERY_MODULE)
+    # Listed first, here and below: another thread may run the model, which writes to what packs its weights.
+    return (value for name, value in list(module.__dict__.items()) if name not in _OF_EVERY_MODULE)
 
 
 def parts(tensor: Tensor) -> list[Tensor]:
@@ -80,11 +81,11 @@ def _within(value: Any, seen: set[int], depth: int) -> Iterator[Tensor | Opaque]
         yield from _parts(value, seen, depth)
     elif isinstance(value, (list, tuple, dict)):
         seen.add(id(value))
-        for one in value.values() if isinstance(value, dict) else value:
+        for one in list(value.values() if isinstance(value, dict) else value):
             yield from _within(one, seen, depth + 1)
     elif hasattr(value, "__dict__"):
         seen.add(id(value))
-        for one in vars(value).values():
+        for one in list(vars(value).values()):
             yield from _within(one, seen, depth + 1)
 
 
