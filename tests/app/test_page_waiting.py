@@ -11,10 +11,11 @@ import zoo
 from headscope import Scope
 from headscope.app import create_app
 from headscope.app.api.limits import Limits
-from tests.app.browsers import Browser
+from tests.app.browsers import Browser, Chromium
 from tests.app.gate import Gate
 from tests.app.looks import choose, text
 from tests.app.serving import Server
+from tests.app.test_ahead import tables_alone
 from tests.app.test_api_lines import steps_to_a_layer
 from tests.app.test_leaving import ask, free, noticed
 from tests.app.test_page_atlas import CELLS, cells
@@ -42,11 +43,14 @@ def server(gate: Gate) -> Iterator[Server]:
 
 
 @pytest.fixture
-def page(browser: Browser, server: Server) -> Browser:
+def page(browser: Chromium, server: Server) -> Iterator[Browser]:
+    """The view of heads, which asks for its tables alone: what runs the model beside them comes to no gate."""
     browser.errors.clear()
+    tables_alone(browser)
     browser.open(server.address)
     browser.wait(SHOWN)
-    return browser
+    yield browser
+    browser.page.unroute_all(behavior="ignoreErrors")
 
 
 @pytest.mark.slow(cases=1)
