@@ -77,9 +77,10 @@ def test_a_basis_that_is_flipped_back_is_of_the_weights_as_they_are(
     browser.errors.clear()
     browser.open(f"{server.address}/?view=atlas&text={TEXT.replace(' ', '+')}")
     browser.wait("document.querySelector('#atlas .found') && document.querySelector('#making').hidden", 30)
-    flipped = "document.querySelector(\"[name=basis][value={}]\").checked && !document.querySelector('[data-busy]')"
-    browser.click("#basis [value=input] + span")
-    browser.wait(flipped.format("input"))
+    for basis in ("input", "layer", "input"):  # so that chance, too, is at hand of both
+        browser.click(f"#basis [value={basis}] + span")
+        browser.wait(f"document.querySelector('#atlas caption')?.textContent.includes('reference {basis}')")
+        browser.wait("!document.querySelector('[data-busy]') && !document.querySelector('#status').textContent", 30)
     before, _ = labels(server), train(scope)
     assert labels(server) != before
     browser.click("#basis [value=layer] + span")
