@@ -164,6 +164,7 @@ def test_nothing_that_was_used_makes_room_for_it(scope: Scope) -> None:
             ask(server, "nearest", text=TEXT, layer=layer)
         told = ask(server, "ahead", text=TEXT).json()
         assert told["left"] > 0
+        assert ask(server, "ahead", text="The dog sees a red ball.").json()["left"] > 0  # which nobody has read
         assert tight.memory.nbytes <= tight.memory.budget
         with Gate(tight) as gate:
             for layer in range(2):

@@ -66,7 +66,7 @@ def test_what_no_token_changes_is_of_the_weights_as_they_are(
     after = number(ask(server, route, text=TEXT).json())
     assert after != pytest.approx(before, rel=1e-3)
     browser.click("#tokens [data-position='1']")
-    browser.wait(f"Math.abs(document.querySelector('{cell}')?.dataset.value / {after} - 1) < 1e-5", 30)
+    browser.wait(f"Math.abs(document.querySelector('{cell}')?.dataset.value / {after} - 1) < 1e-5")
     assert browser.errors == []
 
 
@@ -85,7 +85,7 @@ def test_a_basis_that_is_flipped_back_is_of_the_weights_as_they_are(
     assert labels(server) != before
     browser.click("#basis [value=layer] + span")
     shown = "[...document.querySelectorAll('#atlas tbody button .hs-label')].map((label) => label.textContent)"
-    browser.wait(f"JSON.stringify({shown}) === JSON.stringify({labels(server)})", 30)
+    browser.wait(f"JSON.stringify({shown}) === JSON.stringify({labels(server)})")
     assert browser.errors == []
 
 

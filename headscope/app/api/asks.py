@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -279,27 +279,6 @@ class NearestAsk(AtlasAsk):
     def question(self) -> Question:
         """What is asked of the heads of the layer; InputError for choices that do not go together."""
         return replace(self.of_all_layers, layer=self.layer, vector=self.vector, at=self.at, k=self.k)
-
-
-class AheadAsk(NearestAsk):
-    """What a reader looks at: what may be asked next is made of it."""
-
-    view: Literal["heads", "atlas", "layers"] = Field(
-        default="heads", description="One layer's heads at a token, or those of all layers: as the next token is read."
-    )
-
-    def nearest(self, **other: Any) -> NearestAsk:
-        """The same question of a layer's heads; `other`: what differs."""
-        return NearestAsk(**self.model_dump(exclude={"view", *FIELDS}) | self.passage.given | other)
-
-    def atlases(self, token: int) -> list[AllHeadsAsk]:
-        """The questions of all layers' heads at a token that the view asks: each basis that it switches between."""
-        named = {"space", "metric", "position", "candidates", "model", "mask"}
-        ask = AllHeadsAsk(**self.model_dump(include=named) | self.passage.given | {"token": token})
-        if self.view == "layers":
-            return [ask]
-        open_ones = [one for one in OPEN_REFERENCES[self.space] if one in ("layer", "input", self.reference)]
-        return [ask.model_copy(update={"reference": one}) for one in open_ones] or [ask]
 
 
 class BackgroundAsk(NearestAsk):

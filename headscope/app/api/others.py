@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from headscope import __version__
 from headscope.app.api import questions
-from headscope.app.api.ahead import prepared
+from headscope.app.api.ahead import AheadAsk, prepared
 from headscope.app.api.answers import (
     AheadRecord,
     FiguresRecord,
@@ -30,7 +30,6 @@ from headscope.app.api.answers import (
 )
 from headscope.app.api.asks import (
     MODEL_NAME,
-    AheadAsk,
     AllHeadsAsk,
     FiguresAsk,
     OpenAsk,
