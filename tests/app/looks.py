@@ -25,6 +25,9 @@ EXPERIMENT = {
     "method": "tsne",
 }
 
+GRID = "#atlas .hs-sheet:not(.spare) .atlas"  # that is shown; those of other bases are kept
+ATLAS_STANDS = f"document.querySelectorAll('{GRID}').length === 1 && document.querySelector('#atlas .found')"
+
 # JavaScript that has `clicks` tell what was clicked from now on.
 HEARD = (
     "window.clicks?.splice(0) ?? (window.clicks = [], addEventListener('click', (e) => clicks.push(e.target), true))"

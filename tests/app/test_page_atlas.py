@@ -13,12 +13,12 @@ from headscope import Scope
 from headscope.app import create_app
 from headscope.show.numbers import percent
 from tests.app.browsers import Browser, Chromium
-from tests.app.looks import choose, chosen, shows, text
+from tests.app.looks import ATLAS_STANDS, GRID, choose, chosen, shows, text
 from tests.app.serving import Server
 
 Ask = Callable[..., Any]
 CELLS = (
-    "[...document.querySelectorAll('#atlas .atlas')].map((e) => [...e.querySelectorAll('tbody button')].map((b) =>"
+    f"[...document.querySelectorAll('{GRID}')].map((e) => [...e.querySelectorAll('tbody button')].map((b) =>"
     " [+b.dataset.layer, +b.dataset.head, b.querySelector('.hs-label').textContent, b.parentElement.className,"
     " b.querySelector('.hs-sign[aria-hidden]')?.textContent ?? '']))"
 )
@@ -33,7 +33,7 @@ def cells(answer: dict[str, Any]) -> list[list[Any]]:
 
 def opened(page: Browser) -> None:
     choose(page, "view", "atlas")
-    page.wait("document.querySelectorAll('#atlas .atlas').length === 1 && document.querySelector('#atlas .found')")
+    page.wait(ATLAS_STANDS)
 
 
 def near(answer: dict[str, Any]) -> int:
@@ -47,17 +47,17 @@ def test_the_basis_is_flipped_in_place_as_the_api_tells_it(page: Browser, ask: A
     opened(page)
     by = {reference: ask("atlas", token=11, reference=reference) for reference in ("layer", "input")}
     above = [c["id"] != o["id"] for c, o in zip(*(one["cells"] for one in by.values()), strict=True) if c["layer"]]
-    grid = "(() => { const {x, y, width, height} = document.querySelector('#atlas tbody').getBoundingClientRect();"
+    grid = f"(() => {{ const {{x, y, width, height}} = document.querySelector('{GRID} tbody').getBoundingClientRect();"
     box = f"{grid} return [x, y, width, height]; }})()"
     where = page.js(box)
     for reference, other in (("layer", "input"), ("input", "layer"), ("layer", "input")):
         page.click(f"#basis [value={reference}] + span")
-        page.wait(f"document.querySelector('#atlas caption')?.textContent.includes('reference {reference}')")
+        page.wait(f"document.querySelector('{GRID} caption')?.textContent.includes('reference {reference}')")
         page.wait("document.querySelector('#atlas .found')")
         assert page.js(CELLS) == [cells(by[reference])]
         assert page.js(box) == pytest.approx(where, abs=1), "the grid jumps"
         assert page.js("document.activeElement.value") == reference
-        counts = page.js("[...document.querySelectorAll('#atlas tbody th .hs-num')].map((e) => e.textContent)")
+        counts = page.js(f"[...document.querySelectorAll('{GRID} tbody th .hs-num')].map((e) => e.textContent)")
         assert counts == [f"{round(12 * (one['own'] + one['text']))}/12" for one in by[reference]["layers"]]
         names = {"layer": "each layer", "input": "layer 0"}
         assert text(page, "#atlas .found") == (
@@ -75,6 +75,24 @@ def test_the_basis_is_flipped_in_place_as_the_api_tells_it(page: Browser, ask: A
     assert not page.js("document.querySelector('#basis').checkVisibility()")
 
 
+@pytest.mark.slow
+def test_the_grid_of_the_other_basis_is_kept_out_of_sight_and_marked_too(page: Browser, server: Server) -> None:
+    page.open(f"{server.address}/?view=atlas&token=11&layer=2&head=4")
+    page.wait("document.querySelector('#atlas .spare')")
+    assert not page.js("[...document.querySelectorAll('.spare *')].some((e) => e.checkVisibility())")
+    current = (
+        f"[...document.querySelectorAll('{GRID} [aria-current].chosen')].map((e) => [e.dataset.layer, e.dataset.head])"
+    )
+    for reference in ("input", "layer", "input", "layer"):
+        page.click(f"#basis [value={reference}] + span")
+        page.wait(f"document.querySelector('{GRID} caption').textContent.includes('reference {reference}')")
+        assert page.js(current) == [["2", "4"]]
+        page.wait("!document.querySelector('#status').textContent")  # chance is there
+        kept = page.js(f"document.querySelector('{GRID}').kept")
+        page.js("document.querySelectorAll('#atlas .atlas').forEach((table) => { table.kept = true })")
+    assert kept, "it is drawn anew"
+
+
 @pytest.mark.long
 def test_where_the_basis_changes_nothing_it_says_so(browser: Browser) -> None:
     with Server(create_app(Scope.from_model(*zoo.build("albert")))) as running:  # its layers share one projection
@@ -88,12 +106,12 @@ def test_where_the_basis_changes_nothing_it_says_so(browser: Browser) -> None:
 @pytest.mark.slow
 def test_a_cell_leads_to_its_layer_and_head(page: Browser, ask: Ask) -> None:
     opened(page)
-    page.click("#atlas .scroll button[data-layer='3'][data-head='5']")
+    page.click(f"{GRID} button[data-layer='3'][data-head='5']")
     shows(page, ask(layer=3, reference="layer"))
     assert chosen(page)["view"] == "heads"
     assert text(page, "#neighbors .head[aria-pressed=true]") == "head 5"
     page.go(-1)
-    page.wait("document.querySelectorAll('#atlas .atlas').length === 1 && document.querySelector('#atlas .found')")
+    page.wait(ATLAS_STANDS)
 
 
 @pytest.mark.slow
@@ -110,14 +128,14 @@ def test_who_moves_through_the_grid_stays_where_he_is_when_chance_comes(page: Ch
     page.page.route("**/atlas", hold)
     opened(page)
     page.wait("document.querySelector('#status').textContent")  # that chance is asked for
-    page.js("document.querySelector('#atlas tbody button').focus()")
+    page.js(f"document.querySelector('{GRID} tbody button').focus()")
     page.press(*moved)
     (waits,) = held
     waits.continue_()
-    page.wait("document.querySelector('#atlas tbody th .hs-beside')")
+    page.wait(f"document.querySelector('{GRID} tbody th .hs-beside')")
     page.press(*("ArrowDown", "ArrowRight", "ArrowRight")[len(moved) :])
     assert page.js("[document.activeElement.dataset.layer, document.activeElement.dataset.head]") == ["1", "2"]
-    assert page.js("document.querySelectorAll('#atlas .atlas button[tabindex=\"0\"]').length") == 1
+    assert page.js(f"document.querySelectorAll('{GRID} button[tabindex=\"0\"]').length") == 1
 
 
 @pytest.mark.slow
@@ -126,9 +144,9 @@ def test_who_goes_back_to_another_layer_or_head_stays_in_the_grid(page: Browser)
     for name, value in (("layer", 2), ("head", 3)):
         choose(page, name, value)
         page.wait(f"location.search.includes('{name}={value}')")
-    current = "document.querySelector('#atlas [aria-current]')"
+    current = f"document.querySelector('{GRID} [aria-current]')"
     page.wait(f"""{current}?.matches('[data-layer="2"][data-head="3"]')""")
-    page.js("document.querySelector('#atlas tbody button').focus()")
+    page.js(f"document.querySelector('{GRID} tbody button').focus()")
     page.press("ArrowDown", "ArrowRight")
     for layer in (2, 0):
         page.go(-1)
@@ -140,26 +158,26 @@ def test_who_goes_back_to_another_layer_or_head_stays_in_the_grid(page: Browser)
 @pytest.mark.slow
 def test_arrows_move_through_the_grid(page: Browser) -> None:
     opened(page)
-    page.js("document.querySelector('#atlas tbody button').focus()")
+    page.js(f"document.querySelector('{GRID} tbody button').focus()")
     page.press("ArrowDown", "ArrowRight", "ArrowRight")
     assert page.js("[document.activeElement.dataset.layer, document.activeElement.dataset.head]") == ["1", "2"]
-    assert page.js("document.querySelectorAll('#atlas .atlas button[tabindex=\"0\"]').length") == 1
+    assert page.js(f"document.querySelectorAll('{GRID} button[tabindex=\"0\"]').length") == 1
 
 
 @pytest.mark.long
 def test_the_atlas_is_in_the_address(page: Browser, server: Server, ask: Ask) -> None:
     page.open(f"{server.address}/?view=atlas&token=5&metric=euclidean&layer=2&head=4&space=output")
-    page.wait("document.querySelectorAll('#atlas .atlas').length === 1 && document.querySelector('#atlas .found')")
+    page.wait(ATLAS_STANDS)
     asked = {"token": 5, "metric": "euclidean", "space": "output"}
     assert page.js(CELLS) == [cells(ask("atlas", **asked, reference="layer"))]
-    current = "[...document.querySelectorAll('#atlas [aria-current]')].map((e) => [e.dataset.layer, e.dataset.head])"
+    current = f"[...document.querySelectorAll('{GRID} [aria-current]')].map((e) => [e.dataset.layer, e.dataset.head])"
     assert page.js(current) == [["2", "4"]]
     view = chosen(page)
     page.go(0)
-    page.wait("document.querySelectorAll('#atlas .atlas').length === 1 && document.querySelector('#atlas .found')")
+    page.wait(ATLAS_STANDS)
     assert chosen(page) == view
     choose(page, "space", "embedding")
-    page.wait("document.querySelector('#atlas caption').textContent.includes('embedding')")
+    page.wait(f"document.querySelector('{GRID} caption').textContent.includes('embedding')")
     page.wait("document.querySelector('#atlas .found')")
     assert page.js(CELLS) == [cells(ask("atlas", token=5, metric="euclidean", space="embedding"))]
 
@@ -173,7 +191,7 @@ def test_chance_stands_beside_the_shares_and_is_asked_once_for_each_basis(page: 
         page.click(f"#basis [value={reference}] + span")
         layers = ask("atlas", token=11, reference=reference, chance=True)["chance"]["layers"]
         chances = [f"chance {percent(one['own'] + one['text'])}" for one in layers]
-        beside = "[...document.querySelectorAll('#atlas tbody th .hs-beside')].map((e) => e.textContent)"
+        beside = f"[...document.querySelectorAll('{GRID} tbody th .hs-beside')].map((e) => e.textContent)"
         page.wait(f"JSON.stringify({beside}) === {json.dumps(json.dumps(chances, separators=(',', ':')))}")
         assert page.js("document.querySelectorAll('#atlas [data-sheet=kinds] tbody .hs-beside').length") == 5 * 6
         assert "outputs of other texts" in text(page, "#atlas [data-sheet=kinds]")
@@ -189,7 +207,7 @@ def test_heads_that_share_keys_and_values_are_marked_in_its_header(browser: Brow
     with Server(create_app(Scope.from_model(*zoo.build("llama")))) as running:  # four heads, two of keys and values
         browser.open(f"{running.address}/?view=atlas&text=One%20two%20three&token=1")
         browser.wait("document.querySelector('#atlas .found')")
-        titles = "[...document.querySelectorAll('#atlas .atlas thead th')].map((e) => [e.textContent.trim(), e.title])"
+        titles = f"[...document.querySelectorAll('{GRID} thead th')].map((e) => [e.textContent.trim(), e.title])"
         assert browser.js(titles) == [
             [f"kv {head // 2} head {head}", f"shares keys and values with {head ^ 1}"] for head in range(4)
         ]
@@ -203,5 +221,5 @@ def test_at_390_pixels_the_atlas_needs_no_scrolling(page: Browser) -> None:
     assert page.js("document.documentElement.scrollWidth <= innerWidth")
     wide = "[...document.querySelectorAll('#atlas .scroll')].map((e) => e.scrollWidth - e.clientWidth)"
     assert set(page.js(wide)) == {0}
-    rows = page.js("[...document.querySelectorAll('#atlas tbody tr:first-child button')].map((e) => e.offsetWidth)")
+    rows = page.js(f"[...document.querySelectorAll('{GRID} tbody tr:first-child button')].map((e) => e.offsetWidth)")
     assert min(rows) >= 50, "words are cut to nothing"

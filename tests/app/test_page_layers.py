@@ -155,6 +155,19 @@ def test_arrows_move_through_the_table(layers: Browser) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("row", [1, 70], ids=["a row in sight", "a row out of sight"])
+def test_who_is_in_a_column_that_changes_stays_there(layers: Browser, row: int) -> None:
+    cell = f"document.querySelector('#glance tbody').rows[{row}].cells[7]"
+    layers.js(f"{cell}.focus({{preventScroll: true}}), scrollTo({{top: 0, behavior: 'instant'}})")
+    assert layers.js(f"{cell}.dataset.measure")
+    layers.js("document.querySelector('#tokens [data-position=\"3\"]').click()")  # as a link that leads back would
+    layers.wait("document.querySelector('#title').textContent.includes('(position 3)')")
+    layers.wait("!document.querySelector('[data-busy]') && !document.querySelector('#status').textContent")
+    layers.wait("document.querySelector('#glance table').ariaBusy === 'false'")
+    assert layers.js(f"document.activeElement === {cell}")
+
+
+@pytest.mark.slow
 def test_the_view_is_in_the_address_and_scrolls_in_its_own_container(page: Browser, server: Server) -> None:
     page.resize(390, 844)
     page.open(f"{server.address}/?view=layers&token=5&layer=2&head=4&mask=causal")

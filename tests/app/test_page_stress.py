@@ -18,7 +18,7 @@ from headscope import Scope
 from headscope.app import create_app
 from headscope.show.modules import RENDERERS
 from tests.app.browsers import Browser, Chromium
-from tests.app.looks import choose, chosen, shows, text
+from tests.app.looks import GRID, choose, chosen, shows, text
 from tests.app.serving import Server
 
 Ask = Callable[..., Any]
@@ -70,9 +70,9 @@ def test_deep_and_wide_models_keep_their_shape(browser: Browser, deep: tuple[str
     browser.press("End")
     choose(browser, "view", "atlas")
     browser.wait("document.querySelector('#atlas .found')", 120)
-    assert browser.js("document.querySelectorAll('#atlas [data-sheet=atlas] tbody td').length") == layers * heads
+    assert browser.js(f"document.querySelectorAll('{GRID} tbody td').length") == layers * heads
     assert browser.js("document.documentElement.scrollWidth <= innerWidth")
-    assert browser.js("document.querySelectorAll('#atlas button.chosen').length") == 1
+    assert browser.js(f"document.querySelectorAll('{GRID} button.chosen').length") == 1
 
 
 @pytest.mark.long

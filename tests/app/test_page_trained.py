@@ -12,6 +12,7 @@ import zoo
 from headscope import Scope
 from headscope.app import create_app
 from tests.app.browsers import Browser
+from tests.app.looks import GRID
 from tests.app.serving import Server
 from tests.app.test_leaving import TEXT, ask
 
@@ -79,12 +80,12 @@ def test_a_basis_that_is_flipped_back_is_of_the_weights_as_they_are(
     browser.wait("document.querySelector('#atlas .found') && document.querySelector('#making').hidden", 30)
     for basis in ("input", "layer", "input"):  # so that chance, too, is at hand of both
         browser.click(f"#basis [value={basis}] + span")
-        browser.wait(f"document.querySelector('#atlas caption')?.textContent.includes('reference {basis}')")
+        browser.wait(f"document.querySelector('{GRID} caption')?.textContent.includes('reference {basis}')")
         browser.wait("!document.querySelector('[data-busy]') && !document.querySelector('#status').textContent", 30)
     before, _ = labels(server), train(scope)
     assert labels(server) != before
     browser.click("#basis [value=layer] + span")
-    shown = "[...document.querySelectorAll('#atlas tbody button .hs-label')].map((label) => label.textContent)"
+    shown = f"[...document.querySelectorAll('{GRID} tbody button .hs-label')].map((label) => label.textContent)"
     browser.wait(f"JSON.stringify({shown}) === JSON.stringify({labels(server)})")
     assert browser.errors == []
 

@@ -13,7 +13,7 @@ from headscope.app import create_app
 from headscope.app.api.limits import Limits
 from tests.app.browsers import Browser, Chromium
 from tests.app.gate import Gate
-from tests.app.looks import choose, text
+from tests.app.looks import GRID, choose, text
 from tests.app.serving import Server
 from tests.app.test_ahead import tables_alone
 from tests.app.test_api_lines import steps_to_a_layer
@@ -98,12 +98,12 @@ def test_layers_of_an_atlas_are_shown_as_they_are_found(
     page: Browser, server: Server, gate: Gate, size: tuple[int, int]
 ) -> None:
     page.resize(*size)
-    rows = "document.querySelectorAll('#atlas .atlas tbody tr:has(button)').length"
+    rows = f"document.querySelectorAll('{GRID} tbody tr:has(button)').length"
     gate.close(after=steps_to_a_layer(zoo.TEXT) + 1)
     choose(page, "view", "atlas")
     assert gate.reached.wait(60)
     page.wait(f"{rows} === 1")
-    assert page.js("document.querySelectorAll('#atlas .atlas tbody tr').length") == LAYERS
+    assert page.js(f"document.querySelectorAll('{GRID} tbody tr').length") == LAYERS
     assert page.js(f"{STOP}.textContent") == "Stop"
     assert page.js("getComputedStyle(document.querySelector('#atlas')).opacity") == "1", "it is dimmed"
     assert not page.js("document.querySelector('#neighbors td')"), "what stood before has gone"
@@ -111,7 +111,7 @@ def test_layers_of_an_atlas_are_shown_as_they_are_found(
     assert page.js("document.documentElement.scrollWidth <= innerWidth")
     gate.open()
     page.wait(
-        "document.querySelectorAll('#atlas tbody th .hs-num').length === 3 && document.querySelector('#making').hidden"
+        f"document.querySelectorAll('{GRID} tbody th .hs-num').length === 3 && document.querySelector('#making').hidden"
     )
     assert page.js(CELLS) == [cells(ask(server, "atlas").json())]
     assert page.errors == []

@@ -23,7 +23,7 @@ from headscope.commands.cli import main
 from headscope.studies.survey.report.three_lines import of_directory
 from tests.app.browsers import Browser
 from tests.app.conftest import SENTENCES
-from tests.app.looks import choose, shows
+from tests.app.looks import ATLAS_STANDS, choose, shows
 from tests.app.serving import Server
 from tests.studies.survey.damage import make_to_fit
 
@@ -213,7 +213,7 @@ def test_figures_stand_under_the_heads_names(beside: tuple[Browser, Callable[...
     choose(page, "compare", "causal")
     page.wait("document.querySelectorAll('#neighbors.figure .versus .usually [colspan=\"2\"]').length === 48")
     choose(page, "view", "atlas")
-    page.wait("document.querySelectorAll('#atlas .atlas').length === 1 && document.querySelector('#atlas .found')")
+    page.wait(ATLAS_STANDS)
 
 
 def test_what_is_usual_is_asked_once_for_all_tokens(browser: Browser, demo: Scope, directory: Path) -> None:

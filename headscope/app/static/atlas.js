@@ -1,14 +1,17 @@
 // The view of one token in every layer and head: one grid, and a switch of what encodes the vocabulary.
-import { button, byId, h, label } from "./dom.js";
+import { button, byId, fill, h, label } from "./dom.js";
 import { asking, spaceOf } from "./choices.js";
 import { meaning, TABLES } from "./explain.js";
+import { markChosen } from "./marks.js";
 import { laidOut, looks } from "./sheets.js";
 
 export const keeps = true; // what was asked is not asked again: the basis is flipped with both answers at hand
 
 const ASKED = ["token", "space", "metric", "position", "candidates"];
 let wanted = false; // chance, where it takes long
-const grids = new WeakMap(); // by answer
+const drawn = new WeakMap(); // an answer's tables, beside chance once it has come
+const bases = h("div", { class: "bases" }); // the grid of every basis; what is not shown stays laid out, so that a flip is one repaint
+let making = 0; // the timer of the grids that are not shown
 const BY = { layer: "each layer", input: "layer 0", isolated: "each token alone" };
 
 /** The references that are asked, the one that is shown first. Reading every token alone takes its time: only where it was asked for. */
@@ -65,17 +68,26 @@ export function paint(answers, state, server, tokens, held, again) {
   const own = tokens[state.token];
   const shown = held ?? answers[0];
   const ask = held || server.chances ? [] : [button("Beside chance: what other texts would give", () => { wanted = true; again(); })];
-  setTimeout(() => answers.map(grid)); // so that a flip is one repaint
+  const [, ...below] = draw(shown);
+  drawn.set(answers[0], draw(shown));
+  const inTurn = answers.toSorted((one, other) => (one.reference < other.reference ? -1 : 1)); // whichever is shown
+  put(inTurn.filter((one) => drawn.has(one)), answers[0]);
+  clearTimeout(making);
+  making = setTimeout(() => {
+    put(inTurn, answers[0]);
+    markChosen(bases, state);
+    for (const grid of bases.children) grid.firstChild.getBoundingClientRect(); // laid out now, not when it is flipped to
+  }, 200);
   return {
     title: title(own),
     noted: [], // above the grid they would move it when the basis is flipped
     figures: {
       atlas: [
         h("p", { class: "says found" }, found(answers)),
-        current(grid(shown), state),
+        bases,
         ...answers[0].notes.map((note) => h("p", { class: "says" }, h("strong", {}, "Note "), note)),
         ...meaning(TABLES.atlas),
-        ...laidOut(shown)("kinds").map((sheet) => looks(sheet, "kinds")),
+        ...below,
         ...ask,
       ],
     },
@@ -93,21 +105,19 @@ function found(answers) {
   return `${first} ${changed ? `Between the two, ${changed} have another nearest token.` : "The basis changes nothing here: every head has the same nearest token either way."}`;
 }
 
-/** Layers × heads; every cell a button that leads to its layer and head, and beside a layer what its heads are near to. */
-function grid(answer) {
-  if (grids.has(answer)) return grids.get(answer);
-  const sheet = looks(laidOut(answer)("atlas")[0], "atlas");
-  [...sheet.querySelectorAll("tbody tr")].forEach((row, layer) => finish(row, answer.layers[layer], answer.reference));
-  sheet.querySelector("tbody button").tabIndex = 0;
-  grids.set(answer, sheet);
-  return sheet;
+/** Layers × heads, every cell a button that leads to its layer and head; and below it what the heads of each layer are near to. */
+function draw(answer) {
+  if (drawn.has(answer)) return drawn.get(answer);
+  const sheets = laidOut(answer)().map((sheet) => looks(sheet, sheet.dataset.sheet));
+  [...sheets[0].querySelectorAll("tbody tr")].forEach((row, layer) => finish(row, answer.layers[layer], answer.reference));
+  sheets[0].querySelector("tbody button").tabIndex = 0;
+  return drawn.set(answer, sheets).get(answer);
 }
 
-/** The grid, in which the layer and head that are chosen are marked. */
-function current(sheet, { layer, head }) {
-  sheet.querySelector("[aria-current]")?.removeAttribute("aria-current");
-  sheet.querySelector(`[data-layer="${layer}"][data-head="${head}"]`)?.setAttribute("aria-current", "true");
-  return sheet;
+/** The grids of answers at their place, of which one is shown. */
+function put(answers, shown) {
+  fill(bases, answers.map((answer) => draw(answer)[0]));
+  for (const answer of answers) draw(answer)[0].classList.toggle("spare", answer !== shown);
 }
 
 /** A layer's row: its share as a bar, and every cell a button, which is about what the cell was about. */

@@ -72,7 +72,7 @@ function table([glance, ...more]) {
       sort(kept.sheet);
     });
   }
-  const far = (row) => kept.own.includes(order.by) && row.getBoundingClientRect().top > innerHeight;
+  const far = (row) => kept.own.includes(order.by) && row.getBoundingClientRect().top > innerHeight && !row.contains(document.activeElement);
   named(beside(kept.sheet, more.map((one) => looks(laidOut(one)()[0], "glance")), far));
   sort(kept.sheet);
   return kept.sheet;

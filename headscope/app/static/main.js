@@ -4,7 +4,7 @@ import { showBasis } from "./atlas.js";
 import { question, read as given } from "./choices.js";
 import { bindClassroom } from "./classroom.js";
 import { bindControls, showControls } from "./controls.js";
-import { byId, h, parsed } from "./dom.js";
+import { byId, fill, h, parsed } from "./dom.js";
 import { answer as sent, server, WORDS } from "./first.js";
 import { whyOf } from "./heads.js";
 import { alongTokens, focus, onCell, throughCells } from "./keyboard.js";
@@ -215,16 +215,11 @@ function paintTokens(answer) {
 /** The way from a place down to an element in it: the so-manieth child of each. */
 const wayTo = (at, place) => (at === place ? [] : [...wayTo(at.parentElement, place), [...at.parentElement.children].indexOf(at)]);
 
-/** Makes `parts` the children of a place; who is there already, and in turn, is not moved: it would be laid out anew. */
-function fill(place, parts) {
-  for (const old of [...place.childNodes]) if (!parts.includes(old)) old.remove();
-  parts.forEach((part, n) => part === place.childNodes[n] || place.insertBefore(part, place.childNodes[n] ?? null));
-}
-
 function paint(answers, more) {
   const places = [...document.querySelectorAll("#view .figure")];
   const [at, within, signal] = [document.activeElement, document.activeElement.closest("#view .figure"), standing()];
-  // What is out of sight, and stays, is drawn after what is seen. Looked up before anything is changed.
+  const way = within && wayTo(at, within); // what comes later must not take the focus from whoever moves through the table
+  // What is out of sight, and stays, is drawn after what is seen. Both are looked up before anything is changed.
   const far = places.filter((place) => place.firstChild && place !== within && place.getBoundingClientRect().top > innerHeight);
   const { title, noted = [...answers, more], figures, steps = WORDS.steps[state.view] } = VIEWS[state.view].paint(answers, state, server, tokens, more, show);
   const below = far.filter((place) => figures[place.id]);
@@ -233,7 +228,6 @@ function paint(answers, more) {
   const told = [...new Set(noted.flatMap((one) => one?.notes ?? []))].map((note) => [h("strong", {}, "Note "), note.replace(/ In a program: .*$/s, "")]);
   const number = told.length > 1 && h("span", { class: "more" }, `${told.length} notes`);
   byId("notes").replaceChildren(...told.map((note, n) => (n ? h("p", {}, note) : h("summary", {}, h("span", {}, note), number || []))));
-  const way = within && wayTo(at, within); // what comes later must not take the focus from whoever moves through the table
   const put = (some) => {
     for (const place of some) fill(place, figures[place.id] ?? []);
     paged(some);
@@ -296,9 +290,6 @@ addEventListener("popstate", () => {
 
 if (sent) paintTokens(sent);
 // What the page was sent with is the answer to one question.
-const asked = VIEWS[state.view].questions(state, server, tokens ?? []);
-const first = sent && !state.word && asked[0]?.[0] === "nearest" ? [sent] : []; // a word is to be found first
-const whole = first.length === 1 && asked.length === 1;
-if (whole) paint(first);
-if (!whole || VIEWS[state.view].later?.(state, server)) show(first); else ahead(standing());
-document.documentElement.classList.remove("undrawn");
+const [first] = VIEWS[state.view].questions(state, server, tokens ?? []);
+show(sent && !state.word && first?.[0] === "nearest" ? [sent] : []); // a word is to be found first
+document.documentElement.classList.remove("undrawn"); // it is drawn in the same frame

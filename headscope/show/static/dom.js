@@ -23,6 +23,12 @@ export function button(says, act, attributes = {}) {
 /** The elements of HTML that the server made, with everything of the text and the vocabulary escaped. */
 export const parsed = (html) => [...new DOMParser().parseFromString(html, "text/html").body.children];
 
+/** Makes `parts` the children of a place; who is there already, and in turn, is not moved: it would be laid out anew. */
+export function fill(place, parts) {
+  for (const old of [...place.childNodes]) if (!parts.includes(old)) old.remove();
+  parts.forEach((part, n) => part === place.childNodes[n] || place.insertBefore(part, place.childNodes[n] ?? null));
+}
+
 export const byId = (id) => document.getElementById(id);
 
 const SIGNS = /(^(?:##|␣+)|␣+$|⟨[^⟩]*⟩|[⏎␍⇥⍽])/u;

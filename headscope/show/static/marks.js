@@ -27,9 +27,15 @@ export function markTokens(place, readout) {
 
 /** Marks what is selected wherever a view shows it: the head's column, the layer and head's cell. */
 export function markChosen(place, { layer, head }) {
-  for (const element of place.querySelectorAll(":is(td, button)[data-head], [data-choose]")) {
-    const { head: one, choose, layer: at } = element.dataset;
-    element.classList.toggle("chosen", head !== null && Number(one ?? choose) === head && (at === undefined || Number(at) === layer));
+  for (const element of place.querySelectorAll(".chosen")) {
+    element.classList.remove("chosen");
+    element.ariaCurrent = null;
+  }
+  for (const element of place.querySelectorAll(`:is(td, button)[data-head="${head}"], [data-choose="${head}"]`)) {
+    const at = element.dataset.layer;
+    if (at !== undefined && Number(at) !== layer) continue;
+    element.classList.add("chosen");
+    if (at && element.matches("button")) element.ariaCurrent = "true";
   }
 }
 

@@ -16,10 +16,7 @@ function loaded() {
     // It writes the styles of its maps (of the world) as soon as it is there, used or not: into something inert.
     const make = Document.prototype.createElement;
     document.createElement = (name, ...rest) => make.call(document, name === "style" ? "template" : name, ...rest);
-    const end = (then) => () => {
-      delete document.createElement;
-      then();
-    };
+    const end = (then) => () => delete document.createElement && then();
     style.onload = () => document.head.append(script);
     script.onload = end(() => done(window.Plotly));
     style.onerror = script.onerror = end(() => {
@@ -124,22 +121,12 @@ function dressed({ draw, height }, ink) {
   const { data, layout } = draw(ink);
   const axis = { gridcolor: ink.rule, linecolor: ink.edge, tickcolor: ink.edge, zerolinecolor: ink.edge, zeroline: false, automargin: true };
   const axes = Object.keys(layout).filter((key) => /^[xy]axis/.test(key)).map((key) => [key, { ...axis, ...layout[key] }]);
-  return {
-    data,
-    layout: {
-      height,
-      paper_bgcolor: ink.paper,
-      plot_bgcolor: ink.paper,
-      font: { family: "system-ui, sans-serif", size: 12, color: ink.ink },
-      hoverlabel: { bgcolor: ink.paper, bordercolor: ink.edge, font: { color: ink.ink } },
-      margin: { l: 48, r: 16, t: 8, b: 40 },
-      showlegend: false,
-      hovermode: "closest",
-      dragmode: "zoom",
-      ...layout,
-      ...Object.fromEntries(axes),
-    },
+  const common = {
+    height, paper_bgcolor: ink.paper, plot_bgcolor: ink.paper, margin: { l: 48, r: 16, t: 8, b: 40 }, showlegend: false, hovermode: "closest", dragmode: "zoom",
+    font: { family: "system-ui, sans-serif", size: 12, color: ink.ink },
+    hoverlabel: { bgcolor: ink.paper, bordercolor: ink.edge, font: { color: ink.ink } },
   };
+  return { data, layout: { ...common, ...layout, ...Object.fromEntries(axes) } };
 }
 
 /** The picture that is downloaded: always on white paper, at the size of a column or a page. */
