@@ -78,6 +78,16 @@ class Batch:
             [self.stretches[place] for place in here.tolist()], self.targets[query], self.members[query],
         )  # fmt: skip
 
+    def by_row(self) -> "Batch":
+        """The same with every row as a query of its own, where one head of the table serves all."""
+        assert self.source.shape[0] == 1, "each head has rows of its own"
+        heads = self.queries.shape[1]
+        return Batch(
+            self.source, self.queries.flatten(0, 1)[:, None], self.place_of.repeat_interleave(heads), self.scale,
+            self.shift, self.bias, self.stretches, self.targets.repeat_interleave(heads, 0),
+            self.members.repeat_interleave(heads),
+        )  # fmt: skip
+
     @property
     def rows(self) -> int:
         return self.queries.shape[0] * self.queries.shape[1]

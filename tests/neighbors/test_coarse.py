@@ -80,11 +80,14 @@ def _take_fine_steps(table: Table, k: int) -> None:
 @given(
     seed=st.integers(0, 2**32 - 1), width=st.sampled_from([128, 131, 200, 384]), places=st.sampled_from([1, 2, 7]),
     shifted=st.booleans(), k=st.sampled_from([1, 15, 40]), masked=st.booleans(), fine=st.booleans(),
+    heads=st.sampled_from([1, 3]),
 )  # fmt: skip
 def test_the_nearest_and_the_ranks_are_those_of_brute_force(
-    kind: str, seed: int, width: int, places: int, shifted: bool, k: int, masked: bool, fine: bool
+    kind: str, seed: int, width: int, places: int, shifted: bool, k: int, masked: bool, fine: bool, heads: int
 ) -> None:
     table, at, queries, own = _case(kind, seed, width, places, shifted)
+    if heads > 1:  # of one query, all of which are searched for among the same rows
+        queries = torch.cat([queries, 0.7 * queries, queries.flip(0)], 1)
     if fine:
         _take_fine_steps(table, k)
     draw = torch.Generator().manual_seed(seed + 1)
@@ -116,7 +119,7 @@ def test_little_is_left_of_rows_that_are_far_apart_and_all_of_rows_that_are_alik
     for fine in (False, True):
         if fine:
             _take_fine_steps(table, 15)
-        found = sieve._sieved(batch, 15, table.finite, marks)
+        found = sieve._sieved(batch, 15, table.finite, marks, fine)
         assert found.crowded.all() if kind == "all the same" else not found.crowded.any()
         assert len(found.contenders[0]) <= 17 * batch.rows
 
@@ -139,6 +142,60 @@ def test_where_many_tokens_have_to_be_looked_at_later_queries_are_taken_in_fine_
             patch.setattr(sieve, "sift", watched)
             search(table, [Place.none], some, own, k=200, backend="numba")
     assert 0 < 2 * looks[1] < looks[0]
+
+
+def _far_and_near(far: int) -> tuple[Table, Tensor, Tensor]:
+    """A table, own tokens, and queries near to them; some have a coordinate that drowns all others and no row has."""
+    draw = torch.Generator().manual_seed(0)
+    rows = torch.randn(9000, 384, generator=draw)
+    rows[:, 0] = 0.0
+    own = torch.randint(9000, (256,), generator=draw)
+    queries = rows[own, None] + 0.5 * torch.randn(256, 1, 384, generator=draw)
+    queries[torch.randperm(256, generator=draw)[:far], 0, 0] = 500.0
+    return Table.pack(rows[None], torch.zeros(1, 384)), own, queries
+
+
+@needs_it
+@pytest.mark.parametrize(("far", "lanes"), [(10, [256, 10]), (0, [256])])
+def test_a_few_queries_of_which_too_much_is_open_are_taken_in_fine_steps_and_no_row_is_scanned_for_them(
+    far: int, lanes: list[int]
+) -> None:
+    assert sieve is not None
+    table, own, queries = _far_and_near(far)
+    sieved: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        of = sieve._sieved
+
+        def counted(batch: Any, *rest: Any, **how: Any) -> Any:
+            sieved.append(batch.rows)
+            return of(batch, *rest, **how)
+
+        patch.setattr(sieve, "_sieved", counted)
+        patch.setattr(sieve, "numba_tiles", None)  # that would scan every row
+        near = search(table, [Place.none], queries, own, k=1, backend="numba")["cosine"]
+    assert sieved == lanes
+    some = torch.cat([torch.arange(0, 256, 9), queries[:, 0, 0].argmax()[None]])
+    found = type(near)(*(None if part is None else part[some] for part in vars(near).values()))
+    assert_agrees(found, "cosine", table, [Place.none], queries[some], own[some], torch.zeros_like(some))
+
+
+@needs_it
+@pytest.mark.parametrize(("far", "looked_at"), [(256, 128), (20, 276)])
+def test_once_too_much_is_open_for_many_queries_the_rest_are_left_alone(far: int, looked_at: int) -> None:
+    assert sieve is not None
+    table, own, queries = _far_and_near(far)
+    findings, lanes = sieve._Sieve.findings, []
+
+    def counted(self: Any, some: slice) -> Any:
+        lanes.append(some.stop - some.start)
+        return findings(self, some)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sieve._Sieve, "findings", counted)
+        patch.setattr(sieve, "threads", lambda: 1)
+        patch.setattr(sieve, "spread", lambda work, pieces: [work(piece) for piece in pieces])
+        search(table, [Place.none], queries, own, k=1, backend="numba")
+    assert sum(lanes) == looked_at
 
 
 @settings(max_examples=30, deadline=None)

@@ -1,7 +1,9 @@
 """The scan through coarse rows: for many queries among wide rows of which few tokens are near.
 
 Every token's score is bounded by a product of whole numbers; what reaches the k nearest, or a target, is looked at.
-Where that is much, as where all rows are alike, the query is left to the scan of every row.
+Where that is much for a few queries, as for those with a coordinate that drowns the others, they are taken in finer
+steps. Where it still is, as where all rows are alike or a target is far from near, a query is left to the scan of every
+row; and once many are, the rest are.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ _SCORES = 2**22  # of the lanes that one thread holds, 16 MB
 _OPEN = 4  # one in so many tokens is looked at, at most
 _SPARE = 112  # places beside k for ties and near-ties
 _FAR = 2.0**60  # a product as large could not be held in float32
+_FEW = 8  # one in so many queries is taken in fine steps by itself, or is left of those that are, at most
 _LOOKS = 32  # where more than one in so many tokens is looked at, queries are taken in fine steps as well from then on
 _DOUBTS = 64  # near-ties of a row with its targets that there is room for
 # Rows among which so many nearest have been searched for at the cost of many looks.
@@ -46,13 +49,16 @@ def scan(
     if not _pays(batch, metrics, k):
         return numba_tiles.scan(batch, metrics, k, allowed, marks)
     (metric,) = metrics
-    found, heads = _sieved(batch, k, allowed, marks[metric]), batch.queries.shape[1]
-    left = found.crowded.view(-1, heads).any(1).nonzero().squeeze(1)
-    if not len(left):
-        return {metric: found}
-    row = (left[:, None] * heads + torch.arange(heads)).flatten()
-    other = numba_tiles.scan(batch.some(left), metrics, k, allowed, {metric: marks[metric][row]})[metric]
-    return {metric: _joined(found, row, other)}
+    batch, asked, fine = batch.by_row(), marks[metric], k in _fine.get(_coarse(batch), ())
+    found = _sieved(batch, k, allowed, asked, fine)
+    left = found.crowded.nonzero().squeeze(1)
+    if not fine and 0 < len(left) * _FEW <= batch.rows:
+        found = _joined(found, left, _sieved(batch.some(left), k, allowed, asked[left], fine=True))
+        left = found.crowded.nonzero().squeeze(1)
+    if len(left):
+        scanned = numba_tiles.scan(batch.some(left), metrics, k, allowed, {metric: asked[left]})[metric]
+        found = _joined(found, left, scanned)
+    return {metric: found}
 
 
 def _pays(batch: Batch, metrics: Sequence[Metric], k: int) -> bool:
@@ -62,21 +68,38 @@ def _pays(batch: Batch, metrics: Sequence[Metric], k: int) -> bool:
     return tuple(metrics) == ("cosine",) and few and many and is_open() and batch.table.coarse is not None
 
 
-def _sieved(batch: Batch, k: int, allowed: Tensor, marks: Tensor) -> Findings:
-    """Findings under the cosine; `marks` float64 [row, target]. Rows of which too much is open are crowded."""
-    work = _Sieve.of(batch, k, allowed, marks)
-    lanes = batch.rows
+def _coarse(batch: Batch) -> CoarseRows:
+    assert batch.table.coarse is not None, "asked before"
+    return batch.table.coarse
+
+
+def _sieved(batch: Batch, k: int, allowed: Tensor, marks: Tensor, fine: bool) -> Findings:
+    """Findings under the cosine of queries that are a row each; `marks` float64 [row, target].
+
+    Rows of which too much is open are crowded. Queries are taken in fine steps as well where these are asked for.
+    """
+    work, lanes = _Sieve.of(batch, k, allowed, marks, fine), batch.rows
+    dense = [torch.zeros(QUERIES, dtype=torch.bool)]  # of the lanes that were looked at, and some that go before
+
+    def findings(some: slice) -> _Found:
+        tried = torch.cat(dense)
+        if int(tried.sum()) * (_FEW if fine else 2) >= len(tried):
+            return _Found.left(some.stop - some.start, marks.shape[1])
+        found = work.findings(some)
+        dense.append(found.dense)
+        return found
+
     # Two pieces a thread at least, or one thread would wait for the other's last.
     size = max(LANES, min(_SCORES // len(work.allowed), -(-lanes // (2 * threads()))) // LANES * LANES)
-    parts = spread(work.findings, [slice(start, min(start + size, lanes)) for start in range(0, lanes, size)])
-    if sum(part.looks for part in parts) * _LOOKS > lanes * batch.source.shape[1]:
+    parts = spread(findings, [slice(start, min(start + size, lanes)) for start in range(0, lanes, size)])
+    if not fine and sum(part.looks for part in parts) * _LOOKS > sum(map(len, dense[1:])) * batch.source.shape[1]:
         _fine.setdefault(work.coarse, set()).add(k)
     doubtful, contenders = (
         tuple(torch.cat(some) for some in zip(*pairs, strict=True))
         for pairs in ([part.doubtful for part in parts], [part.contenders for part in parts])
     )
-    nearer, dense = torch.cat([part.nearer for part in parts]), torch.cat([part.dense for part in parts])
-    return Findings(nearer, doubtful, contenders, dense)
+    nearer, crowded = torch.cat([part.nearer for part in parts]), torch.cat([part.dense for part in parts])
+    return Findings(nearer, doubtful, contenders, crowded)
 
 
 def _joined(found: Findings, row: Tensor, other: Findings) -> Findings:
@@ -104,10 +127,17 @@ class _Found:
     doubtful: tuple[Tensor, ...]  # row, first, last, token
     contenders: tuple[Tensor, ...]  # row, token
 
+    @classmethod
+    def left(cls, lanes: int, targets: int) -> _Found:
+        """Of lanes that are not looked at."""
+        none = torch.zeros(0, dtype=torch.int64)
+        dense = torch.ones(lanes, dtype=torch.bool)
+        return cls(torch.zeros(lanes, targets, dtype=torch.int64), dense, 0, (none,) * 4, (none,) * 2)
+
 
 @dataclass(frozen=True)
 class _Sieve:
-    """A batch laid out for the kernels. A lane is a row; lanes stand in order of their place."""
+    """A batch of queries of one row each, laid out for the kernels. A lane is a row; they stand in order of place."""
 
     k: int
     rows: Array  # [token, d]
@@ -129,12 +159,10 @@ class _Sieve:
     live: Tensor  # bool [lane]
 
     @classmethod
-    def of(cls, batch: Batch, k: int, allowed: Tensor, marks: Tensor) -> _Sieve:
-        table, coarse = batch.table, batch.table.coarse
-        assert coarse is not None, "asked before"
+    def of(cls, batch: Batch, k: int, allowed: Tensor, marks: Tensor, fine: bool) -> _Sieve:
+        table, coarse = batch.table, _coarse(batch)
         past = (0, len(coarse.step) - table.rows.shape[1])
-        z = batch.queries.flatten(0, 1)
-        place_of = batch.place_of.repeat_interleave(batch.queries.shape[1])
+        z, place_of = batch.queries[:, 0], batch.place_of
         length = torch.linalg.vector_norm(z, dim=1, dtype=torch.float64)
         live = (length >= bounds.SMALLEST) & (length <= bounds.LARGEST)
         z, length = torch.where(live[:, None], z, 0.0), torch.where(live, length, 0.0)
@@ -145,7 +173,7 @@ class _Sieve:
         live &= along.abs().amax(1) <= _FAR
         scale = torch.ones(len(bias), table.rows.shape[1]) if batch.scale is None else batch.scale
         shifts, biases = (CoarseVectors.of(_once(part).float()) for part in (shift, bias))
-        steps = CoarseVectors.of(z, planes=2 if k in _fine.get(coarse, ()) else 1)
+        steps = CoarseVectors.of(z, planes=2 if fine else 1)
         along = along.masked_fill(~live[:, None], 0.0)
         reach = (length + steps.rest) * (1 + bounds.COARSE_UNIT)
         of_lane = torch.cat([steps.step[:, None], along, reach[:, None], steps.rest[:, None]], 1)
@@ -179,7 +207,7 @@ class _Sieve:
             max(self.k + _SPARE, len(self.rows) // _OPEN), looks, nearer, found, size, doubtful, doubts, dense,
         )  # fmt: skip
         open_ = torch.from_numpy(dense) | ~self.live[lanes]
-        size[open_], doubts[open_] = 0, 0
+        size[open_.numpy()] = doubts[open_.numpy()] = 0  # torch's mask of one is taken for an index
         lane, column = _up_to(size, found.shape[1])
         doubt, pair = _up_to(doubts, doubtful.shape[1])
         target, token = torch.from_numpy(doubtful)[doubt, pair].unbind(1)
