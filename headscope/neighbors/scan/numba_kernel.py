@@ -5,14 +5,13 @@ instructions over tokens. `reassoc` lets the compiler count in vector lanes; inf
 """
 
 import numpy as np
-from numba.cpython.unsafe.numbers import trailing_zeros
 
 from headscope.neighbors import bounds
-from headscope.neighbors.scan.numba_jit import LINE, WIDE, jit, prefetch, within
-from headscope.neighbors.scan.numba_marks import TILES, bucket_of, drain, fill, lay_out, reached, sum_up
+from headscope.neighbors.scan.numba_jit import LINE, jit, prefetch
+from headscope.neighbors.scan.numba_marks import TILES, drain, sum_up
+from headscope.neighbors.scan.numba_scores import TOKENS, count_all, count_each, doubt, keep, scored, trim
 from headscope.question.choices import METRICS
 
-TOKENS = 512  # of a tile: scores of LANES queries fit the L1 cache, the tile's encodings the L2
 LANES = 4  # queries multiplied at a time, and
 DEPTH = 4  # components added at a time: what the vector registers hold
 FEW = 12  # targets of a query that are counted one after another; more are counted by buckets:
@@ -24,7 +23,6 @@ _COSINE, _EUCLIDEAN = METRICS.index("cosine"), METRICS.index("euclidean")
 _LARGEST, _SMALLEST = np.float32(bounds.LARGEST), np.float32(bounds.SMALLEST)
 _CANCELLED, _UNIT, _EXACT_UNIT = np.float32(bounds.CANCELLED), bounds.UNIT, bounds.EXACT_UNIT
 _ONE, _ZERO, _INF = np.float32(1), np.float32(0), np.float32(np.inf)
-_NEXT = np.uint64(1)  # hits & (hits − 1) is without the lowest hit
 _FAST = ("contract", "reassoc", "nsz")
 
 compiled = jit(*_FAST)
@@ -160,139 +158,6 @@ def _errors(metric, length, spread, gamma, recurring):  # type: ignore[no-untype
 
 
 @compiled
-def _score(product, weight, offset, bar, low, high, out):  # type: ignore[no-untyped-def]
-    """Scores of one query; how many reach the bar, reach low, and pass high."""
-    kept, reaching, passing = _ZERO, _ZERO, _ZERO
-    for t in range(TOKENS):
-        score = product[t] * weight[t] + offset[t]
-        out[t] = score
-        kept += _ONE if score >= bar else _ZERO
-        reaching += _ONE if score >= low else _ZERO
-        passing += _ONE if score > high else _ZERO
-    return kept, reaching, passing
-
-
-@compiled
-def _count(scores, low, high):  # type: ignore[no-untyped-def]
-    reaching, passing = _ZERO, _ZERO
-    for t in range(TOKENS):
-        reaching += _ONE if scores[t] >= low else _ZERO
-        passing += _ONE if scores[t] > high else _ZERO
-    return reaching, passing
-
-
-@compiled
-def _push(heap, value):  # type: ignore[no-untyped-def]
-    """Replace the least of a heap of the k highest values seen."""
-    k, i = len(heap), 0
-    while 2 * i + 1 < k:
-        child = 2 * i + 1
-        if child + 1 < k and heap[child + 1] < heap[child]:
-            child += 1
-        if heap[child] >= value:
-            break
-        heap[i] = heap[child]
-        i = child
-    heap[i] = value
-
-
-@compiled
-def _trim(most, token, size, floor):  # type: ignore[no-untyped-def]
-    """Drop the pool's tokens that k others surely beat; returns how many stay."""
-    stay = 0
-    for i in range(size):
-        if most[i] >= floor:
-            most[stay], token[stay] = most[i], token[i]
-            stay += 1
-    return stay
-
-
-@compiled
-def _keep(scores, start, error, heap, most, token, size):  # type: ignore[no-untyped-def]
-    """Put what may still be among the k nearest in the pool; returns the pool's new size, −1 where it does not fit."""
-    for some in range(0, TOKENS, WIDE):
-        hits = within(scores, some, heap[0] - error, _INF)
-        while hits:
-            t = some + np.int64(trailing_zeros(hits))
-            hits &= hits - _NEXT
-            score = scores[t]
-            if score >= heap[0] - error and score > -_INF:
-                if size == len(most):
-                    size = _trim(most, token, size, heap[0])
-                    if size == len(most):
-                        return -1
-                most[size], token[size] = score + error, start + t
-                size += 1
-                if score - error > heap[0]:
-                    _push(heap, score - error)
-    return size
-
-
-@compiled
-def _doubt(scores, start, low, high, about, doubtful, doubts):  # type: ignore[no-untyped-def]
-    """List the scores from low to high as doubtful; returns how many there are now, −1 where they do not fit."""
-    m, lane, target = about
-    for some in range(0, TOKENS, WIDE):
-        hits = within(scores, some, low, high)
-        while hits:
-            t = some + np.int64(trailing_zeros(hits))
-            hits &= hits - _NEXT
-            if scores[t] > -_INF:
-                if doubts == len(doubtful):
-                    return -1
-                _list(doubtful[doubts], m, lane, target, target + 1, start + t)
-                doubts += 1
-    return doubts
-
-
-@compiled
-def _list(entry, m, lane, first, last, token):  # type: ignore[no-untyped-def]
-    entry[0], entry[1], entry[2], entry[3], entry[4] = m, lane, first, last, token
-
-
-@compiled
-def _count_each(scores, start, slack, marks, about, nearer, doubtful, doubts):  # type: ignore[no-untyped-def]
-    """Count a tile's scores for one mark after another; returns as `_doubt` does."""
-    fit = True
-    for target in range(len(marks)):
-        width = slack + 2 * _UNIT * abs(marks[target])
-        low, high = np.float32(marks[target] - width), np.float32(marks[target] + width)
-        reaching, passing = _count(scores, low, high)
-        nearer[target] += np.int64(passing)
-        if reaching > passing:
-            more = _doubt(scores, start, low, high, (about[0], about[1], about[2] + target), doubtful, doubts)
-            fit &= more >= 0
-            doubts = max(doubts, more)
-    return doubts, fit
-
-
-@compiled
-def _count_all(  # type: ignore[no-untyped-def]
-    scores, start, slack, marks, zone, buckets, code, about, nearer, doubtful, doubts
-):
-    """The same by buckets, where `nearer` is how many have each mark as the highest that they pass."""
-    fit = True
-    width = slack + 2 * _UNIT * max(abs(marks[0]), abs(marks[-1]))
-    if width > zone[0]:
-        if zone[0] > 0:
-            drain(marks, zone, buckets, nearer)
-        lay_out(marks, width, zone, buckets)
-    bucket_of(scores, zone, buckets, code[0])
-    for i in range(fill(code[0], buckets, code[1])):
-        t = code[1, i]
-        first, last = reached(marks, np.float64(scores[t]), width, buckets[code[0, t]])
-        if first > 0:
-            nearer[first - 1] += 1
-        if last > first:
-            if doubts == len(doubtful):
-                fit = False
-            else:
-                _list(doubtful[doubts], about[0], about[1], first, last, start + t)
-                doubts += 1
-    return doubts, fit
-
-
-@compiled
 def scan_head(  # type: ignore[no-untyped-def]
     first, last, rows, norms, bias, bias_norm, allowed, scale, shift, shift_norm, caps, starts,
     metrics, gamma, z, which, along, length, live, marks, targets, nearer, heaps, most, token, size, doubtful, aside,
@@ -365,17 +230,17 @@ def scan_head(  # type: ignore[no-untyped-def]
                         width = slack + 2 * _UNIT * abs(marks[m, lane, 0])
                         low, high = np.float32(marks[m, lane, 0] - width), np.float32(marks[m, lane, 0] + width)
                     bar = heaps[m, lane, 0] - np.float32(slack)
-                    kept, reaching, passing = _score(
+                    kept, reaching, passing = scored(
                         product[lane % LANES], weight[m], offset[m], bar, low, high, scores
                     )
                     if kept > 0:
-                        size[m, lane] = _keep(
+                        size[m, lane] = keep(
                             scores, start, np.float32(slack), heaps[m, lane],
                             most[m, lane], token[m, lane], size[m, lane],
                         )  # fmt: skip
                         live[m, lane] &= size[m, lane] >= 0
                     if wanted > FEW:
-                        doubts, fit = _count_all(
+                        doubts, fit = count_all(
                             scores, start, slack, marks[m, lane, :wanted], zones[m, lane], buckets[m, lane], code,
                             (m, lane), nearer[m, lane], doubtful, doubts,
                         )  # fmt: skip
@@ -383,11 +248,11 @@ def scan_head(  # type: ignore[no-untyped-def]
                         continue
                     nearer[m, lane, 0] += np.int64(passing)
                     if reaching > passing:
-                        more = _doubt(scores, start, low, high, (m, lane, 0), doubtful, doubts)
+                        more = doubt(scores, start, low, high, (m, lane, 0), doubtful, doubts)
                         live[m, lane] &= more >= 0
                         doubts = max(doubts, more)
                     if wanted > 1:
-                        doubts, fit = _count_each(
+                        doubts, fit = count_each(
                             scores, start, slack, marks[m, lane, 1:wanted], (m, lane, 1), nearer[m, lane, 1:],
                             doubtful, doubts,
                         )  # fmt: skip
@@ -403,5 +268,5 @@ def scan_head(  # type: ignore[no-untyped-def]
             if zones[m, lane, 0] > 0:
                 sum_up(nearer[m, lane, : targets[lane]])
             if live[m, lane]:
-                size[m, lane] = _trim(most[m, lane], token[m, lane], size[m, lane], heaps[m, lane, 0])
+                size[m, lane] = trim(most[m, lane], token[m, lane], size[m, lane], heaps[m, lane, 0])
     return doubts, asides

@@ -11,7 +11,8 @@ from torch import Tensor
 from headscope.cores.pool import spread, threads
 from headscope.neighbors import bounds
 from headscope.neighbors.batch import Batch
-from headscope.neighbors.scan.numba_kernel import DEPTH, LANES, TOKENS, scan_head
+from headscope.neighbors.scan.numba_kernel import DEPTH, LANES, scan_head
+from headscope.neighbors.scan.numba_scores import TOKENS
 from headscope.neighbors.settle import Findings
 from headscope.question.choices import METRICS, Metric
 

@@ -1,0 +1,151 @@
+"""What the scores of a tile tell, compiled: which tokens may be among the k nearest, and how many pass a target's mark.
+
+Every score is off by at most its slack. Those that may lie on either side of a mark are listed as doubtful.
+"""
+
+import numpy as np
+from numba.cpython.unsafe.numbers import trailing_zeros
+
+from headscope.neighbors import bounds
+from headscope.neighbors.scan.numba_jit import WIDE, jit, within
+from headscope.neighbors.scan.numba_marks import bucket_of, drain, fill, lay_out, reached
+
+TOKENS = 512  # of a tile: scores of a few queries fit the L1 cache, the tile's encodings the L2
+_UNIT = bounds.UNIT
+_ONE, _ZERO, _INF = np.float32(1), np.float32(0), np.float32(np.inf)
+_NEXT = np.uint64(1)  # hits & (hits − 1) is without the lowest hit
+
+compiled = jit("contract", "reassoc", "nsz")
+
+
+@compiled
+def scored(product, weight, offset, bar, low, high, out):  # type: ignore[no-untyped-def]
+    """Scores of one query; how many reach the bar, reach low, and pass high."""
+    kept, reaching, passing = _ZERO, _ZERO, _ZERO
+    for t in range(TOKENS):
+        score = product[t] * weight[t] + offset[t]
+        out[t] = score
+        kept += _ONE if score >= bar else _ZERO
+        reaching += _ONE if score >= low else _ZERO
+        passing += _ONE if score > high else _ZERO
+    return kept, reaching, passing
+
+
+@compiled
+def _count(scores, low, high):  # type: ignore[no-untyped-def]
+    reaching, passing = _ZERO, _ZERO
+    for t in range(TOKENS):
+        reaching += _ONE if scores[t] >= low else _ZERO
+        passing += _ONE if scores[t] > high else _ZERO
+    return reaching, passing
+
+
+@compiled
+def _push(heap, value):  # type: ignore[no-untyped-def]
+    """Replace the least of a heap of the k highest values seen."""
+    k, i = len(heap), 0
+    while 2 * i + 1 < k:
+        child = 2 * i + 1
+        if child + 1 < k and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[child] >= value:
+            break
+        heap[i] = heap[child]
+        i = child
+    heap[i] = value
+
+
+@compiled
+def trim(most, token, size, floor):  # type: ignore[no-untyped-def]
+    """Drop the pool's tokens that k others surely beat; returns how many stay."""
+    stay = 0
+    for i in range(size):
+        if most[i] >= floor:
+            most[stay], token[stay] = most[i], token[i]
+            stay += 1
+    return stay
+
+
+@compiled
+def keep(scores, start, error, heap, most, token, size):  # type: ignore[no-untyped-def]
+    """Put what may still be among the k nearest in the pool; returns the pool's new size, −1 where it does not fit."""
+    for some in range(0, TOKENS, WIDE):
+        hits = within(scores, some, heap[0] - error, _INF)
+        while hits:
+            t = some + np.int64(trailing_zeros(hits))
+            hits &= hits - _NEXT
+            score = scores[t]
+            if score >= heap[0] - error and score > -_INF:
+                if size == len(most):
+                    size = trim(most, token, size, heap[0])
+                    if size == len(most):
+                        return -1
+                most[size], token[size] = score + error, start + t
+                size += 1
+                if score - error > heap[0]:
+                    _push(heap, score - error)
+    return size
+
+
+@compiled
+def doubt(scores, start, low, high, about, doubtful, doubts):  # type: ignore[no-untyped-def]
+    """List the scores from low to high as doubtful; returns how many there are now, −1 where they do not fit."""
+    m, lane, target = about
+    for some in range(0, TOKENS, WIDE):
+        hits = within(scores, some, low, high)
+        while hits:
+            t = some + np.int64(trailing_zeros(hits))
+            hits &= hits - _NEXT
+            if scores[t] > -_INF:
+                if doubts == len(doubtful):
+                    return -1
+                _list(doubtful[doubts], m, lane, target, target + 1, start + t)
+                doubts += 1
+    return doubts
+
+
+@compiled
+def _list(entry, m, lane, first, last, token):  # type: ignore[no-untyped-def]
+    entry[0], entry[1], entry[2], entry[3], entry[4] = m, lane, first, last, token
+
+
+@compiled
+def count_each(scores, start, slack, marks, about, nearer, doubtful, doubts):  # type: ignore[no-untyped-def]
+    """Count a tile's scores for one mark after another; returns as `doubt` does."""
+    fit = True
+    for target in range(len(marks)):
+        width = slack + 2 * _UNIT * abs(marks[target])
+        low, high = np.float32(marks[target] - width), np.float32(marks[target] + width)
+        reaching, passing = _count(scores, low, high)
+        nearer[target] += np.int64(passing)
+        if reaching > passing:
+            more = doubt(scores, start, low, high, (about[0], about[1], about[2] + target), doubtful, doubts)
+            fit &= more >= 0
+            doubts = max(doubts, more)
+    return doubts, fit
+
+
+@compiled
+def count_all(  # type: ignore[no-untyped-def]
+    scores, start, slack, marks, zone, buckets, code, about, nearer, doubtful, doubts
+):
+    """The same by buckets, where `nearer` is how many have each mark as the highest that they pass."""
+    fit = True
+    width = slack + 2 * _UNIT * max(abs(marks[0]), abs(marks[-1]))
+    if width > zone[0]:
+        if zone[0] > 0:
+            drain(marks, zone, buckets, nearer)
+        lay_out(marks, width, zone, buckets)
+    bucket_of(scores, zone, buckets, code[0])
+    for i in range(fill(code[0], buckets, code[1])):
+        t = code[1, i]
+        first, last = reached(marks, np.float64(scores[t]), width, buckets[code[0, t]])
+        if first > 0:
+            nearer[first - 1] += 1
+        if last > first:
+            if doubts == len(doubtful):
+                fit = False
+            else:
+                _list(doubtful[doubts], about[0], about[1], first, last, start + t)
+                doubts += 1
+    return doubts, fit
