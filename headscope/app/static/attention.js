@@ -21,7 +21,7 @@ export function paint([answer], state, server, tokens) {
     title: [`Layer ${answer.layer}: where its ${answer.heads.length} heads look from `, label(own.label), ` (position ${own.position})`],
     figures: {
       attention: [dressed(sheets("attention")[0], state.head), ...meaning(TABLES[answer.weigh])],
-      pattern: pattern ? [dressed(pattern), ...meaning(TABLES.pattern)] : [h("p", { class: "says" }, tokens.length > server.pattern ? tooLong(server, tokens, "patterns") : CHOOSE)],
+      pattern: () => pattern ? [dressed(pattern), ...meaning(TABLES.pattern)] : [h("p", { class: "says" }, tokens.length > server.pattern ? tooLong(server, tokens, "patterns") : CHOOSE)],
     },
   };
 }

@@ -50,11 +50,11 @@ export function paint([given, ...more], state, server, tokens, background, again
     figures: {
       ...cards(given, answer, state, server, tokens),
       neighbors: neighbors(sheets, background, state.head, usual),
-      suppressed: sheets("suppressed").map((one) => dressed(one, state.head)),
+      suppressed: () => sheets("suppressed").map((one) => dressed(one, state.head)), // made when they are drawn
       why: why ? [dressed(laidOut(why)("why")[0]), ...meaning(TABLES.why[why.metric])] : [],
       // Made by the server, with everything of the text and the vocabulary escaped.
       worked: worked ? parsed(worked.html) : [],
-      positions: positions(sheets, answer, state, again),
+      positions: () => positions(sheets, answer, state, again),
     },
     steps: given.method,
   };

@@ -18,7 +18,7 @@ export function paint([journey, mixing], state, server, tokens) {
     title: ["Through the layers: what becomes of ", label(own.label), ` (position ${own.position})`],
     figures: {
       journey: [dressed(laidOut(journey)("journey")[0]), plots(lines(journey, own, (measure) => every(measure, state)))],
-      mixing: [dressed(laidOut(mixing)("mixing_at")[0]), folded(TABLES.mixing[1]), plots(bars(mixing, own))],
+      mixing: () => [dressed(laidOut(mixing)("mixing_at")[0]), folded(TABLES.mixing[1]), plots(bars(mixing, own))],
     },
   };
 }

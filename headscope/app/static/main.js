@@ -229,7 +229,7 @@ function paint(answers, more) {
   const number = told.length > 1 && h("span", { class: "more" }, `${told.length} notes`);
   byId("notes").replaceChildren(...told.map((note, n) => (n ? h("p", {}, note) : h("summary", {}, h("span", {}, note), number || []))));
   const put = (some) => {
-    for (const place of some) fill(place, figures[place.id] ?? []);
+    for (const place of some) fill(place, figures[place.id] instanceof Function ? figures[place.id]() : figures[place.id] ?? []);
     paged(some);
     for (const place of [...some, byId("verdict")]) markChosen(place, state);
   };
