@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -13,7 +15,7 @@ from headscope.app import page as page_part
 from headscope.app.page.classroom import hides
 from headscope.app.page.page import STATIC
 from tests.app.browsers import Browser
-from tests.app.looks import choose, text
+from tests.app.looks import GRID, choose, text
 from tests.app.serving import Server
 
 Ask = Callable[..., Any]
@@ -21,6 +23,7 @@ READY = "document.readyState === 'complete' && document.querySelector('#neighbor
 LABELS = "[...document.querySelectorAll('#neighbors tbody td .hs-label')].map((e) => e.textContent)"
 NUMBERS = "[...document.querySelectorAll('#neighbors :is(td, th) .hs-num')].map((e) => e.textContent)"
 WIDTHS = "[...document.querySelectorAll('#neighbors td')].map((e) => e.getBoundingClientRect().width)"
+BASES = ("input", "layer")
 BANANA = "/?token=11"  # whose tables have words of the list at layer 0
 
 
@@ -85,6 +88,31 @@ def test_it_acts_in_other_views_too(page: Browser, server: Server, ask: Ask) -> 
     assert not hides(page.js("document.querySelector('.work').innerText"))
     assert "are hidden here" in text(page, "#veiled") or "is hidden here" in text(page, "#veiled")
     assert len(cells) == 144
+
+
+@pytest.mark.slow
+def test_the_atlas_counts_the_grid_that_is_shown_and_has_its_words_again_afterwards(
+    page: Browser, server: Server, ask: Ask
+) -> None:
+    given = "Those damn idiots make me sick as hell."
+    page.open(f"{server.address}/?view=atlas&token=6&text={quote(given)}")
+    shown = f"[...document.querySelectorAll('{GRID} td .hs-label')].map((e) => e.textContent)"
+    by = {one: [c["label"] for c in ask("atlas", text=given, token=6, reference=one)["cells"]] for one in BASES}
+    assert sum(map(hides, by["input"])) != sum(map(hides, by["layer"]))
+    for basis in BASES:
+        page.click(f"#basis [value={basis}] + span")
+        page.wait("!document.querySelector('#status').textContent && document.querySelector('#atlas .spare')")
+        for wanted in ([stars(label) for label in by[basis]], by[basis]):
+            choose(page, "classroom", "on")
+            page.wait(f"JSON.stringify({shown}) === JSON.stringify({json.dumps(wanted)})")
+            page.wait("!document.querySelector('#status').textContent && document.querySelector('#atlas .spare')")
+            hidden = len([label for label in wanted if "*" in label])
+            told = text(page, "#veiled")
+            if wanted == by[basis]:
+                assert told == ""
+            else:
+                others = page.js("document.querySelectorAll('#view [data-starred]:not(.atlas *)').length")
+                assert int(told.split()[1]) == hidden + others
 
 
 @pytest.mark.slow

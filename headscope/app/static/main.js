@@ -137,7 +137,7 @@ async function recover(fault, signal) {
 /** Takes a choice: into the state, into the address, onto the page. */
 function change(choice) {
   const next = { ...state, why: null, ...choice };
-  if (next.view !== state.view) held.clear();
+  if (next.view !== state.view || "classroom" in choice) held.clear(); // what is drawn is starred for good
   if ("classroom" in choice) keep("classroom", choice.classroom);
   if (address(next) === address(state)) return;
   state = next;
