@@ -91,6 +91,19 @@ def test_it_acts_in_other_views_too(page: Browser, server: Server, ask: Ask) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("view", ["heads", "atlas", "layers", "written", "journey"])
+def test_switched_off_it_leaves_no_star(page: Browser, server: Server, view: str) -> None:
+    page.open(f"{server.address}/?view={view}&token=3&text=This%20is%20shit%20and%20shit.")
+    drawn = "document.querySelector('#view td') && !document.querySelector('[data-busy], #verdict[aria-busy]')"
+    stars = "document.querySelector('#view').textContent.split('**').length > 1"
+    for on in (True, False, True, False):
+        page.wait(f"{drawn} && !document.querySelector('#status').textContent")
+        choose(page, "classroom", "on")
+        page.wait(f"document.querySelector('#veiled').textContent.includes('Classroom') === {str(on).lower()}")
+        page.wait(f"{stars} === {str(on).lower()}")
+
+
+@pytest.mark.slow
 def test_the_atlas_counts_the_grid_that_is_shown_and_has_its_words_again_afterwards(
     page: Browser, server: Server, ask: Ask
 ) -> None:

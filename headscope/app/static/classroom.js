@@ -20,7 +20,7 @@ export function bindClassroom(places, on) {
         for (const name of ["title", "aria-label"]) if (element.matches(`[${name}]`)) element.setAttribute(name, stars(element.getAttribute(name)));
       }
     }
-    const hidden = byId("view").querySelectorAll("[data-starred]:not(.spare *)").length;
+    const hidden = [...byId("view").querySelectorAll("[data-starred]:not(.spare *)")].filter((one) => one.textContent.includes("**")).length; // a plot's is kept
     const says = on() ? `Classroom: ${hidden || "no"} word${hidden === 1 ? " is" : "s are"} hidden here; numbers and ranks are as they were.` : "";
     if (byId("veiled").textContent !== says) byId("veiled").textContent = says;
   };

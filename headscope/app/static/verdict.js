@@ -8,10 +8,10 @@ let shown = null; // the question whose answer is there, or waited for
 
 /** Shows the verdict on what the view of heads shows: on this text at once, and beside other texts once they are read; `usual` is what a survey says of the heads. */
 export async function judge(state, server, usual) {
-  const [{ view, head }, place, signal] = [state, byId("verdict"), standing()];
+  const [{ view, head, classroom }, place, signal] = [state, byId("verdict"), standing()];
   const [, asked] = question({ ...state, compare: "none" }, server);
   const ask = asking(["token", "layer", "space", "reference", "metric", "position", "head"], state, server);
-  const key = view === "heads" && asked.vector === "z" ? JSON.stringify([asked, head, server.survey.survey]) : null;
+  const key = view === "heads" && asked.vector === "z" ? JSON.stringify([asked, head, server.survey.survey, classroom]) : null;
   if (!key) place.replaceChildren();
   else if (!place.firstChild) place.append(h("div", {}), h("div", { id: "test-it" }));
   if (server.survey.survey) byId("test-it")?.replaceChildren();
