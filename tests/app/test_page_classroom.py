@@ -91,7 +91,7 @@ def test_it_acts_in_other_views_too(page: Browser, server: Server, ask: Ask) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("view", ["heads", "atlas", "layers", "written", "journey"])
+@pytest.mark.parametrize("view", ["heads", "atlas", "attention", "layers", "written", "journey"])
 def test_switched_off_it_leaves_no_star(page: Browser, server: Server, view: str) -> None:
     page.open(f"{server.address}/?view={view}&token=3&text=This%20is%20shit%20and%20shit.")
     drawn = "document.querySelector('#view td') && !document.querySelector('[data-busy], #verdict[aria-busy]')"

@@ -1,4 +1,4 @@
-// The views of the page; each has its questions, and how their answers are painted.
+// The views of the page; each has its questions, and how their answers are painted: a figure is elements, or what makes them.
 import * as atlas from "./atlas.js";
 import * as attention from "./attention.js";
 import { asking } from "./choices.js";
