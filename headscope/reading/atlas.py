@@ -14,7 +14,8 @@ from headscope.model.tokens import Token, TokenName
 from headscope.question.kinds import KINDS
 from headscope.question.question import Question
 from headscope.reading.answer import SCHEMA, Answer, choices, question_record, token_cell
-from headscope.reading.records import AtlasChanceRecord, AtlasHeldRecord, CellRecord, RatesRecord, WindowRecord
+from headscope.reading.bank_records import AtlasChanceRecord, AtlasHeldRecord, WindowRecord
+from headscope.reading.records import CellRecord, RatesRecord
 from headscope.show.heat import grounded
 from headscope.show.marks import KEY
 from headscope.show.numbers import percent

@@ -17,10 +17,10 @@ from headscope.question import notes
 from headscope.question.kinds import KINDS
 from headscope.reading.answer import Answer, Record, choices, named, question_record
 from headscope.reading.bank import Bank
+from headscope.reading.bank_records import BackgroundRecord, HeldHeadRecord, HubAwareRecord
 from headscope.reading.captured import Captured
 from headscope.reading.finding import Finder
 from headscope.reading.nearest import Neighbors
-from headscope.reading.records import BackgroundRecord, HeldHeadRecord, HubAwareRecord
 from headscope.show.marks import KEY, says
 from headscope.show.numbers import percent, place, rank, score
 from headscope.show.sheet import Cell, Row, Sheet, of_heads

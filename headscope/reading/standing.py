@@ -18,9 +18,9 @@ from headscope.question.question import Question
 from headscope.reading import standing_words
 from headscope.reading.answer import Answer, Record, choices, named, question_record
 from headscope.reading.bank import Bank
+from headscope.reading.bank_records import BankWindowRecord, StandingHeadRecord, StandingRecord
 from headscope.reading.captured import Captured
 from headscope.reading.finding import Finder, finder
-from headscope.reading.records import BankWindowRecord, StandingHeadRecord, StandingRecord
 from headscope.reading.standing_words import Stood, Usual
 from headscope.reading.within import evenly
 from headscope.show.marks import says

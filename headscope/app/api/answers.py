@@ -12,7 +12,7 @@ from typing_extensions import NotRequired, TypedDict
 from headscope.inference.verdicts import Verdict
 from headscope.model.card import Card
 from headscope.question.choices import What
-from headscope.reading import answer, layer_records, records
+from headscope.reading import answer, bank_records, layer_records, records
 from headscope.reading.map.records import LabelledMapRecord
 
 State = Literal["absent", "waiting", "working", "stopped", "failed", "ready"]
@@ -157,7 +157,7 @@ class LookedRecord(records.LookRecord, Introduced):
     """One selected token, one layer, every head: what `headscope look --json` prints."""
 
 
-class HeldRecord(records.BackgroundRecord, LaidOut):
+class HeldRecord(bank_records.BackgroundRecord, LaidOut):
     """What other texts' outputs say of an answer."""
 
 
@@ -165,7 +165,7 @@ class WrittenWhereRecord(records.WrittenRecord, LaidOut):
     """What every head of a layer writes where; `html`: the figures of all heads, and the two matrices of `head`."""
 
 
-class StoodWhereRecord(records.StandingRecord, LaidOut):
+class StoodWhereRecord(bank_records.StandingRecord, LaidOut):
     """Where the text's tokens stand under every head's output; `html`: what that says, and every head's strip."""
 
 
@@ -173,7 +173,7 @@ class ExplainedRecord(records.WhyRecord, LaidOut):
     """One token's score in one head, split over the source positions; `rest` belongs to none."""
 
 
-class AllHeadsRecord(records.AtlasHeldRecord, LaidOut):
+class AllHeadsRecord(bank_records.AtlasHeldRecord, LaidOut):
     """The nearest token of every layer and head."""
 
 
