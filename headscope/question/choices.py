@@ -111,6 +111,19 @@ def resolved(space: Space, reference: Reference | None) -> Reference | None:
     return reference or (defaults.REFERENCE if OPEN_REFERENCES[space] else None)
 
 
+def bases(space: Space, reference: Reference | None) -> tuple[Reference | None, ...]:
+    """The references that all layers' heads are shown by, what was asked for first, and then those it is flipped to.
+
+    Reading every token alone takes its time: only where it was asked for. A space without references has one basis.
+
+    >>> bases("value", "input"), bases("value", "isolated"), bases("embedding", None)
+    (('input', 'layer'), ('isolated', 'input', 'layer'), (None,))
+    """
+    first = resolved(space, reference)
+    others = (one for one in OPEN_REFERENCES[space] if one not in (first, "isolated"))
+    return (first, *others)
+
+
 def one_of(kind: str, value: object, choices: tuple[str, ...]) -> None:
     """Raise InputError where `value` is none of `choices`."""
     if value not in choices:

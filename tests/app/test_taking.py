@@ -31,7 +31,9 @@ VIEWS = {
     "two references": "layer=2&compare=reference",
     "two texts": "token=2&compare=text&other_text=Who+flies+there",
     "embedding": "space=embedding&metric=dot&token=5",
+    "what the space has not": "space=embedding&reference=input&vector=q&compare=reference",
     "atlas": "view=atlas&token=11",
+    "atlas of what the space has not": "view=atlas&space=key&reference=isolated",
     "attention": "view=attention&token=5&layer=3&head=2&weigh=norms",
     "written": "view=written&layer=2&head=3&metric=dot",
     "journey": "view=journey&position=false",
@@ -206,7 +208,7 @@ def test_the_program_prints_the_views_numbers(
         assert distances == pytest.approx([float(r["distance"]) for r in table])
         table = rows(take("positions.csv", query))
         assert table[0]["label"] in printed.getvalue()
-    if "compare" in query:
+    if "compare" in query and "embedding" not in query:
         assert "shared" in printed.getvalue() or "overlap" in printed.getvalue()
     if "view=layers" in query:
         rows_of_glance = names["reading"].glance().to_dict()["heads"]
@@ -223,6 +225,30 @@ def test_the_program_prints_the_views_numbers(
     if "attention" in query:
         table = rows(take("attention.csv", query))
         assert names["reading"].attention(5, 3, "norms").shares.flatten().tolist() == [float(r["share"]) for r in table]
+
+
+@pytest.mark.parametrize("query", ["compare=reference", "mask=full&compare=full", "space=embedding&compare=reference"])
+def test_what_would_be_compared_with_itself_is_not_compared(take: Any, query: str) -> None:
+    sheet = take("", query).json()
+    assert [file["name"] for file in sheet["files"]][:3] == ["neighbors.csv", "positions.csv", "figure.svg"]
+    assert "compared" not in sheet["script"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reference", ["layer", "input"])
+def test_an_atlas_is_taken_in_the_bases_that_the_page_flips(take: Any, page: Browser, reference: str) -> None:
+    choose(page, "view", "atlas")
+    page.wait("!document.querySelector('#basis').hidden && document.querySelector('#atlas .found')")
+    page.click(f"#basis input[value={reference}]")
+    page.wait(f"(new URLSearchParams(location.search).get('reference') ?? 'layer') === '{reference}'")
+    bases = page.js(
+        "[...document.querySelectorAll('#basis label')].filter((e) => !e.hidden).map((e) => e.control.value)"
+    )
+    taken = list(
+        dict.fromkeys(row["reference"] for row in rows(take("atlas.csv", page.js("location.search.slice(1)"))))
+    )
+    assert sorted(taken) == sorted(bases)
+    assert taken[0] == reference
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from headscope.app.api.asks import CompareAsk, MapAsk, Near, NearestAsk, Other, Perplexity, Seed, Size
 from headscope.app.api.passages import FIELDS, Text, fields_of, of_address
-from headscope.question.choices import OPEN_REFERENCES, Compare, Method, Weigh, What, resolved
+from headscope.question.choices import OPEN_REFERENCES, OPEN_VECTORS, Compare, Method, Weigh, What, resolved
 from headscope.reading.offers import offers
 
 
@@ -49,31 +49,41 @@ class ViewAsk(NearestAsk):
         """What the address says, by name."""
         return self.model_dump(include=self.model_fields_set)
 
+    @property
+    def _closed(self) -> set[str]:
+        """The choices that the space does not have, as where another was chosen after them."""
+        closed = set() if self.vector in OPEN_VECTORS[self.space] else {"vector"}
+        return closed if self.reference in (None, *OPEN_REFERENCES[self.space]) else closed | {"reference"}
+
     @classmethod
     def of_address(cls, query: dict[str, str]) -> ViewAsk:
-        """The view of an address; what it does not say, or says wrongly, is as in the first view."""
+        """The view of an address; what it does not say, or what cannot be, is as in the first view."""
         known, passage = fields_of(query, cls), of_address(query)
         while True:
             try:
                 found = cls.model_validate_strings(known)
-                return found if passage is None else found.about(passage)
+                wrong = found._closed
             except ValidationError as error:
-                for name in {str(fault["loc"][0]) for fault in error.errors()}:
-                    del known[name]
+                wrong = {str(fault["loc"][0]) for fault in error.errors()}
+            if not wrong:
+                return found if passage is None else found.about(passage)
+            for name in wrong:
+                del known[name]
 
     def as_map(self) -> MapAsk:
         """The map that is shown."""
-        names = ("model", "mask", "into", "layer", "space", "metric", "method", "candidates")
+        names = ("model", "mask", "into", "layer", "space", "reference", "metric", "method", "candidates")
         given = self.passage.given | {name: getattr(self, name) for name in (*names, "size", "perplexity", "seed")}
-        reference = self.reference if OPEN_REFERENCES[self.space] else None
-        return MapAsk(**given, head=self.head or 0, reference=reference, at=self.map_at, k=self.map_k)
+        return MapAsk(**given, head=self.head or 0, at=self.map_at, k=self.map_k)
 
     def as_compare(self) -> CompareAsk | None:
-        """The comparison that is shown; None where none is."""
+        """The comparison that is shown; None where none is, as where both sides would be the same."""
+        basis = resolved(self.space, self.reference)
+        moved = None if basis is None or (self.layer == 0 and basis != "isolated") else basis
         given: dict[str, dict[str, str | None]] = {
-            "reference": {"reference": "input" if resolved(self.space, self.reference) == "layer" else "layer"},
-            "full": {"mask": "full"},
-            "causal": {"mask": "causal"},
+            "reference": {"reference": moved and ("input" if moved == "layer" else "layer")},
+            "full": {"mask": None if self.mask == "full" else "full"},
+            "causal": {"mask": None if self.mask == "causal" else "causal"},
             "text": {"text": self.other_text},
             "model": {"model": self.other_model},
         }

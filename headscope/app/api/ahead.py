@@ -20,7 +20,7 @@ from headscope.app.api.questions import Turn
 from headscope.errors import HeadscopeError
 from headscope.keep.memory import spare_room
 from headscope.neighbors import Shared
-from headscope.question.choices import OPEN_REFERENCES
+from headscope.question.choices import bases
 from headscope.reading.finding import Finder
 
 Step = Callable[[], Any]
@@ -46,8 +46,7 @@ class AheadAsk(NearestAsk):
         ask = AllHeadsAsk(**self.model_dump(include=named) | self.passage.given | {"token": position})
         if self.view == "layers":
             return [ask]
-        bases = [one for one in OPEN_REFERENCES[self.space] if one in ("layer", "input", self.reference)]
-        return [ask.model_copy(update={"reference": basis}) for basis in bases] or [ask]
+        return [ask.model_copy(update={"reference": basis}) for basis in bases(self.space, self.reference)]
 
 
 async def prepared(desk: Desk, ask: AheadAsk, request: Request) -> AheadRecord:

@@ -8,7 +8,7 @@ from headscope.app.api.addressed import ViewAsk
 from headscope.app.api.asks import MapAsk, NearestAsk
 from headscope.model.card import Card
 from headscope.model.opening.default import DEMO, DEMO_SHA256
-from headscope.question.choices import OPEN_REFERENCES
+from headscope.question.choices import bases
 from headscope.question.model_choice import ModelChoice
 from headscope.question.passage import Passage
 from headscope.reading.offers import offers
@@ -34,10 +34,7 @@ def script(card: Card, ask: ViewAsk) -> str:
     ]
     token, place = repr(ask.token), f"{ask.token!r}, layer={ask.layer}"
     if ask.view == "atlas":
-        # The grid that is shown, and the one behind its switch.
-        shown = {"isolated": ["isolated"], "input": ["input", "layer"]}
-        references = shown.get(ask.reference or "layer", ["layer", "input"])
-        for reference in references if OPEN_REFERENCES[ask.space] else [None]:
+        for reference in bases(ask.space, ask.reference):  # the grid that is shown, and those behind its switch
             asked = ask.model_copy(update={"reference": reference})
             lines.append(f"print(reading.atlas({token}{_given(asked, _ATLAS)}))")
     elif ask.view == "attention":
@@ -55,8 +52,7 @@ def script(card: Card, ask: ViewAsk) -> str:
         chosen = [f"{name}={value!r}" for name, value in ask.chosen.items() if name in offers()[ask.view].choices]
         lines.append(f"print(reading.{ask.view}({', '.join(chosen)}))")
     elif ask.view == "map":
-        reference = ask.reference if OPEN_REFERENCES[ask.space] else None
-        asked = ask.model_copy(update={"reference": reference, "at": ask.map_at})
+        asked = ask.model_copy(update={"at": ask.map_at})
         ground = "reading" if ask.into is None else _read(ask.passage.saying(ask.into), ask.mask)
         names = ("space", "reference", "metric", "candidates", "method", "at", "size", "perplexity", "seed")
         near = "" if ask.map_k == MapAsk.model_fields["k"].default else f", k={ask.map_k}"

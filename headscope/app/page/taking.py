@@ -19,7 +19,7 @@ from headscope.app.api.questions import Turn
 from headscope.app.page.script import script
 from headscope.errors import InputError
 from headscope.model.tokens import Token
-from headscope.question.choices import OPEN_REFERENCES, Reference
+from headscope.question.choices import bases
 from headscope.reading import alive
 from headscope.reading.answer import Answer
 from headscope.reading.atlas import Atlas
@@ -65,16 +65,10 @@ class Shown:
 
     @cached_property
     def atlases(self) -> list[Atlas]:
-        """The one that the page shows, then the other that its switch has."""
+        """The one that the page shows, then those that its switch has."""
         ask = self.ask
-        references: tuple[Reference | None, ...] = ("layer", "input")
-        if not OPEN_REFERENCES[ask.space]:
-            references = (None,)
-        elif ask.reference == "isolated":
-            references = ("isolated",)
-        elif ask.reference == "input":
-            references = ("input", "layer")
-        of = [ask.model_copy(update={"reference": reference}).of_all_layers for reference in references]
+        shown = bases(ask.space, ask.reference)
+        of = [ask.model_copy(update={"reference": reference}).of_all_layers for reference in shown]
         return [self.reading.ask_atlas(one, ask.token) for one in of]
 
     @property
