@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from math import isfinite
+
 _WIDTH = 5  # characters of a distance or a score where it can be told in so many
 
 
@@ -82,3 +85,44 @@ def decimals(value: float) -> str:
         return "0"
     digits = 4 if size < 1 else max(0, 4 - len(str(int(size))))
     return (f"{value:.{digits}f}" if size >= 5e-5 else f"{value:.0e}").replace("-", "−")
+
+
+def rate(value: float | None, signed: bool = False) -> str:
+    """Three digits; a real minus sign.
+
+    >>> rate(-0.0214), rate(0.5, signed=True), rate(-0.0003), rate(None)
+    ('−0.021', '+0.500', '0.000', '–')
+    """
+    if value is None:
+        return "–"
+    shown = f"{abs(value):.3f}"
+    sign = "" if float(shown) == 0 else "−" if value < 0 else "+" if signed else ""
+    return sign + shown
+
+
+def two(value: float) -> str:
+    """A difference in two digits, without a zero before the point.
+
+    >>> two(0.123), two(-0.05), two(1.2), two(-0.001)
+    ('+.12', '−.05', '+1.20', '.00')
+    """
+    shown = f"{abs(value):.2f}"
+    sign = "" if float(shown) == 0 else "−" if value < 0 else "+"
+    return sign + shown.removeprefix("0")
+
+
+def between(low: float | None, high: float | None, spelled: Callable[[float], str] = rate) -> str:
+    """An interval."""
+    return "–" if low is None or high is None else f"[{spelled(low)}, {spelled(high)}]"
+
+
+def estimate(value: float, low: float, high: float, spelled: Callable[[float], str] = rate) -> str:
+    """A figure with its interval, where it has one; what is not finite is none.
+
+    >>> nan = float("nan")
+    >>> estimate(0.5, 0.4, 0.6), estimate(-0.0004, -0.01, 0), estimate(0.5, nan, nan), estimate(nan, nan, nan)
+    ('0.500 [0.400, 0.600]', '0.000 [−0.010, 0.000]', '0.500', '–')
+    """
+    if not isfinite(value):
+        return "–"
+    return spelled(value) + (f" {between(low, high, spelled)}" if isfinite(low) else "")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, fields
-from math import isfinite
 from pathlib import Path
 
 from headscope import __version__
-from headscope.inference.estimates import Estimate, number
+from headscope.inference.estimates import number
 from headscope.inference.studentised import FEWEST
 from headscope.show.charts.chart import Cell as Number
 from headscope.show.document import Block, Cell, Code, DocumentTable, Items, Report, Section
@@ -135,10 +134,10 @@ def _reproductions(found: Capacity, made: Reproductions) -> Section:
         rows: list[tuple[Cell, ...]] = []
         for one in made.forgetting.curves:
             of = f"{one.of}: {one.types} tokens × {one.occurrences}, {one.clusters} clusters, most {one.entropy:.2f}"
-            rows.append((of, *(_plain(figure) for figure in one.levels)))
+            rows.append((of, *(words.between(figure) for figure in one.levels)))
         if made.forgetting.own_rank:
             rows.append(("median own rank", *(f"{rank:,.0f}" for rank in made.forgetting.own_rank)))
-            rows.append(("1 − (own rank − 1)/(V − 1)", *(_plain(figure) for figure in made.forgetting.own_auc)))
+            rows.append(("1 − (own rank − 1)/(V − 1)", *(words.between(figure) for figure in made.forgetting.own_auc)))
         caption = (
             "Mutual information in nats, corrected for chance: mean of three draws with their range. Own ranks are of "
             "the own input embedding."
@@ -175,10 +174,6 @@ def _mixing(found: Capacity, made: Reproductions) -> Section:
 def _begun(label: str) -> str:
     """With a capital letter at the head of a line; names in it stay as they are."""
     return label[0].upper() + label[1:]
-
-
-def _plain(one: Estimate[float]) -> str:
-    return "–" if not isfinite(one.value) else f"{one.value:.3f} [{one.low:.3f}, {one.high:.3f}]"
 
 
 def _files() -> Section:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
 from statistics import median
 from typing import NamedTuple
 
 from headscope.inference.estimates import Estimate
+from headscope.show.numbers import estimate
 from headscope.studies.capacity.figures import Outcome, Size, curve, needed
 from headscope.studies.capacity.joined import LONGEST, InputSize
 
@@ -101,10 +101,7 @@ def place(need: Need) -> str:
 
 def percent(one: Estimate[float]) -> str:
     """A share with its interval, in per cent."""
-    if not isfinite(one.value):
-        return "–"
-    ends = f" [{one.low:.1%}, {one.high:.1%}]" if isfinite(one.low) else ""
-    return f"{one.value:.1%}{ends}"
+    return estimate(one.value, one.low, one.high, "{:.1%}".format)
 
 
 def _amount(one: Outcome | None) -> str:
@@ -117,7 +114,4 @@ def _amount(one: Outcome | None) -> str:
 
 def between(one: Estimate[float]) -> str:
     """A figure with its interval."""
-    if not isfinite(one.value):
-        return "–"
-    ends = f" [{one.low:.3f}, {one.high:.3f}]" if isfinite(one.low) else ""
-    return f"{one.value:.3f}{ends}"
+    return estimate(one.value, one.low, one.high)

@@ -14,11 +14,11 @@ from headscope.inference.estimates import number
 from headscope.inference.left_out import Jackknifed
 from headscope.inference.max_t import together
 from headscope.inference.verdicts import MARGIN, RATE, Condition, Ruling, above, below, ruling
+from headscope.show.numbers import between, rate
 from headscope.studies.claims.sample import rise
 from headscope.studies.claims.sentence import HEAD
 from headscope.studies.claims.surveyed import LayerRows, Surveyed
 from headscope.studies.claims.verdict import Arithmetic, Finding, agreed, figures_of, signed
-from headscope.studies.survey.report.measures import between, rate
 from headscope.studies.survey.tables import MATCHED
 
 NO_CHANCE = "no other document has a token at such positions, so there is no chance to hold them against."
@@ -242,7 +242,7 @@ def _flat(risen: Jackknifed[float]) -> Condition:
 
 
 def _rising(over: Sequence[Jackknifed[float]], risen: Jackknifed[float]) -> str:
-    by_layer = ", ".join(f"{one.value:+.3f}" for one in over).replace("-", "−")
+    by_layer = ", ".join(rate(one.value, signed=True) for one in over)
     return f"{by_layer}; from first to last {signed(risen)}"
 
 

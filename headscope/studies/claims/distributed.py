@@ -11,6 +11,7 @@ from headscope.errors import InputError
 from headscope.inference.estimates import number
 from headscope.inference.max_t import together
 from headscope.inference.verdicts import MARGIN, Ruling, above
+from headscope.show.numbers import rate
 from headscope.studies.claims.maps import TWIN_OFFSETS, Map, Maps
 from headscope.studies.claims.verdict import Finding
 
@@ -34,7 +35,7 @@ def distributed(found: Maps | InputError) -> Finding:
     for place, name in (("z", "z"), ("residual", "the residual stream")):
         for distance in sorted({abs(one.offset) for one in asked}):
             here = [one.over.told.value for one in asked if one.place == place and abs(one.offset) == distance]
-            parts.append(f"{name} {distance} away {_mean(here):+.3f}".replace("-", "−"))
+            parts.append(f"{name} {distance} away {rate(_mean(here), signed=True)}")
     told = f"{over_control} of {len(asked)} maps above the control; top-1 over the control, mean: {', '.join(parts)}."
     told += f" {_of_twins(found, over_twins, len(by_twins))}"
     value = number(_mean([one.over.told.value for one in asked]))

@@ -12,6 +12,7 @@ from headscope.inference.left_out import Jackknifed
 from headscope.inference.max_t import together
 from headscope.inference.studentised import Studentised
 from headscope.inference.verdicts import MARGIN, RATE, Ruling
+from headscope.show.numbers import rate
 from headscope.studies.claims.maps import Maps, Recovered
 from headscope.studies.claims.surveyed import Surveyed
 from headscope.studies.claims.verdict import Arithmetic, Finding, figures_of
@@ -67,4 +68,4 @@ def _unlinked(own: Sequence[Jackknifed[float]], recovery: Sequence[Recovered] | 
 
 
 def _signs(figures: Sequence[Jackknifed[float] | Studentised[float]]) -> str:
-    return ", ".join(f"{one.value:+.3f}" for one in figures).replace("-", "−")
+    return ", ".join(rate(one.value, signed=True) for one in figures)

@@ -15,6 +15,7 @@ from headscope.show.charts import lines
 from headscope.show.charts.chart import Chart
 from headscope.show.document import Block, Cell, Code, DocumentTable, Items, Report, Section
 from headscope.show.files import FOLDERS, write_document
+from headscope.show.numbers import between, rate
 from headscope.show.rows import csv_of, csv_table
 from headscope.studies.claims.catalogue import CLAIMS, Claim
 from headscope.studies.claims.linear import OWN, RECOVERY
@@ -22,7 +23,6 @@ from headscope.studies.claims.result import COLUMNS, MARKS, Claims
 from headscope.studies.claims.store import PARTS
 from headscope.studies.claims.stream import CLASSES
 from headscope.studies.claims.verdict import Finding
-from headscope.studies.survey.report.measures import between, rate
 
 PAGE = "claims.html"
 _HOLDS = {PAGE, "claims.md", "claims.json", "claims.csv", *FOLDERS, PARTS}

@@ -9,10 +9,11 @@ import numpy as np
 from headscope.inference.estimates import number
 from headscope.inference.verdicts import below, ruling
 from headscope.question.choices import Mask
+from headscope.show.numbers import estimate
 from headscope.show.progress import Progress
 from headscope.studies.claims.passes import OverlapsTask, measured
 from headscope.studies.claims.surveyed import Surveyed
-from headscope.studies.claims.verdict import Arithmetic, Finding, figures_of, signed
+from headscope.studies.claims.verdict import Arithmetic, Finding, figures_of
 from headscope.studies.hands import Hands
 
 HALF = 0.5
@@ -33,7 +34,7 @@ def changed(
     figures = tuple(
         figures_of(survey.sample.median(jaccard[:, head]), head=head, figure="median Jaccard") for head in range(heads)
     )
-    told = f"median Jaccard {signed(median).removeprefix('+')}."
+    told = f"median Jaccard {estimate(median.value, median.low, median.high)}."
     return Finding(
         "S7", arithmetic, None, ruling([below(median, HALF)]), told, number(median.value), number(median.low),
         number(median.high), figures=figures,

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from headscope.inference.estimates import number
 from headscope.inference.verdicts import Condition, Interval, Ruling
+from headscope.show.numbers import between, rate
 
 Arithmetic = Literal["right", "published"]
 
@@ -66,8 +67,8 @@ def signed(figure: Interval) -> str:
     """
     if not math.isfinite(figure.value):
         return "–"
-    between = f" [{figure.low:.3f}, {figure.high:.3f}]" if math.isfinite(figure.low) else ""
-    return f"{figure.value:+.3f}{between}".replace("-", "−")
+    interval = f" {between(figure.low, figure.high)}" if math.isfinite(figure.low) else ""
+    return rate(figure.value, signed=True) + interval
 
 
 def figures_of(figure: Interval, /, **keys: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headscope.inference.verdicts import MARGIN
+from headscope.show.numbers import between, two
 from headscope.studies.survey.headline import Over, OverBoth, of_each
 from headscope.studies.survey.nulls import variants
 from headscope.studies.survey.opened import OpenedSurvey, View
@@ -61,8 +62,8 @@ def _over(part: Over) -> str:
     >>> _over(Over(0.12, 0.09, 0.15, 0.001, 0.001, 0.04)), _over(Over(-0.004, -0.02, 0.01, 0.6, 0.7, 0.03))
     ('+.12 [+.09, +.15] above', '.00 [−.02, +.01], no more than')
     """
-    interval = "" if part.low is None or part.high is None else f" [{_two(part.low)}, {_two(part.high)}]"
-    return f"{_two(part.difference)}{interval}{_SIDES[part.standing]}"
+    interval = "" if part.low is None or part.high is None else f" {between(part.low, part.high, two)}"
+    return f"{two(part.difference)}{interval}{_SIDES[part.standing]}"
 
 
 def _concluded(found: Mapping[str, OverBoth], of_layer: bool) -> str:
@@ -75,11 +76,6 @@ def _concluded(found: Mapping[str, OverBoth], of_layer: bool) -> str:
     if all(over.twins is None for over in found.values()):
         return "Untrained twins were not measured, and any mixing is above even attention: nothing is claimed."
     return "Not more than any mixing would, as far as these texts show: nothing is claimed."
-
-
-def _two(value: float) -> str:
-    shown = f"{abs(value):.2f}".removeprefix("0")
-    return shown if shown == ".00" else ("−" if value < 0 else "+") + shown
 
 
 def _and(words: Sequence[str]) -> str:

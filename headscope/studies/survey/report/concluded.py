@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from headscope.inference.verdicts import RATE
 from headscope.show.charts.chart import Chart
 from headscope.show.document import Cell, DocumentTable, Items, Section
+from headscope.show.numbers import between, rate
 from headscope.studies.survey.contrasts import EVEN, TWINS
 from headscope.studies.survey.headline import Headline, headlines, principal
 from headscope.studies.survey.opened import OpenedSurvey
 from headscope.studies.survey.report import heads
 from headscope.studies.survey.report import layers as lines
 from headscope.studies.survey.report.contrasts import Contrast, Pair, pairs, unpaired
-from headscope.studies.survey.report.measures import between, head_name, rate, slug, view_name
+from headscope.studies.survey.report.measures import head_name, slug, view_name
 from headscope.studies.survey.report.three_lines import BY_ITSELF, TITLES, hides_later, three_lines
 
 _TITLES = {

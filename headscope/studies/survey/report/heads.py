@@ -29,6 +29,7 @@ from headscope.show.charts.palette import (
     Ink,
 )
 from headscope.show.charts.svg import style, to_svg
+from headscope.show.numbers import two
 from headscope.studies.survey.headline import Headline, Over
 from headscope.studies.survey.opened import OpenedSurvey, Stat, View
 from headscope.studies.survey.report.measures import (
@@ -259,7 +260,7 @@ def _amount(ax: Axes, x: float, y: float, stat: Stat | None, most: float, number
         return
     shade = _shade(stat.value, most)
     _box(ax, x, y, AMOUNT[shade])
-    _write(ax, x, y, _short(stat.value).lstrip("+") if numbered else "", ON_STRONG if shade >= _DARK else TEXT)
+    _write(ax, x, y, two(stat.value).lstrip("+") if numbered else "", ON_STRONG if shade >= _DARK else TEXT)
 
 
 def _shade(value: float, most: float) -> int:
@@ -282,15 +283,9 @@ def _write(ax: Axes, x: float, y: float, text: str, ink: Ink) -> None:
 
 def _number(difference: float, small: bool, numbered: bool) -> str:
     """What a cell holds of a sure difference: of a small one its sign."""
-    shown = _short(difference) if numbered else ""
-    return f"({shown[0]})" if shown and small else shown
-
-
-def _short(value: float) -> str:
-    """Two digits without the zero before the point."""
-    shown = f"{abs(value):.2f}"
-    shown = shown[1:] if shown.startswith("0") else shown[:3]
-    return ("−" if value < 0 else "+") + shown
+    if not numbered:
+        return ""
+    return f"({'−' if difference < 0 else '+'})" if small else two(difference)
 
 
 def _legend() -> list[Patch]:

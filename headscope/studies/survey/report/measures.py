@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from headscope.show.numbers import between, rate
 from headscope.studies.survey.opened import OpenedSurvey, Stat, Tokens, View
 from headscope.studies.survey.signal import SIZED
 from headscope.studies.survey.tables import MATCHED
@@ -113,24 +114,6 @@ def head_name(layer: int, head: int) -> str:
     'L5H1'
     """
     return f"L{layer}H{head}"
-
-
-def rate(value: float | None, signed: bool = False) -> str:
-    """Three digits; a real minus sign.
-
-    >>> rate(-0.0214), rate(0.5, signed=True), rate(None)
-    ('−0.021', '+0.500', '–')
-    """
-    if value is None:
-        return "–"
-    shown = f"{abs(value):.3f}"
-    sign = "" if float(shown) == 0 else "−" if value < 0 else "+" if signed else ""
-    return sign + shown
-
-
-def between(low: float | None, high: float | None) -> str:
-    """An interval."""
-    return "–" if low is None or high is None else f"[{rate(low)}, {rate(high)}]"
 
 
 def difference(stat: Stat | None) -> str:

@@ -7,11 +7,12 @@ from math import inf
 
 from headscope.show.charts.chart import Chart
 from headscope.show.charts.lines import Panel, Point, Series, chart
+from headscope.show.numbers import between, rate, two
 from headscope.show.sheet import Cell, Row, Sheet
 from headscope.studies.survey.contrasts import EVEN, TWINS
 from headscope.studies.survey.opened import OpenedSurvey, Stat, View
 from headscope.studies.survey.report.glossary import CHANCE_SAYS, EVEN_SAYS, GLOSSARY, SIGNS, Figure
-from headscope.studies.survey.report.measures import between, head_name, rate, verdict
+from headscope.studies.survey.report.measures import head_name, verdict
 
 _SIGNS = {"at chance": "=", "undetermined": "?"}
 _LINES = {EVEN: "over even attention", TWINS: "over untrained twins"}
@@ -110,20 +111,9 @@ def _cell(stat: Stat | None, figure: Figure, most: float) -> Cell:
     word, sure = GLOSSARY[figure], stat.verdict in ("above", "below")
     chance = "" if stat.chance is None else f", {word.against} {rate(stat.chance)}"
     return Cell(
-        number=_short(stat.difference) + _SIGNS.get(stat.verdict or "", ""),
+        number=two(stat.difference) + _SIGNS.get(stat.verdict or "", ""),
         share=abs(stat.difference) / most if sure else None,
         says=f"{word.title} {rate(stat.value)}{chance}: {rate(stat.difference, signed=True)} "
         f"{between(stat.difference_low, stat.difference_high)}, {verdict(stat)}",
         value=stat.difference,
     )
-
-
-def _short(value: float) -> str:
-    """Two digits, without a zero before the point.
-
-    >>> _short(0.123), _short(-0.05), _short(1.2), _short(-0.001)
-    ('+.12', '−.05', '+1.20', '.00')
-    """
-    shown = f"{abs(value):.2f}"
-    sign = "" if float(shown) == 0 else "−" if value < 0 else "+"
-    return sign + shown.removeprefix("0")

@@ -8,6 +8,7 @@ from itertools import groupby
 
 from headscope.inference.verdicts import VERDICTS
 from headscope.show.document import Block, Cell, Code, DocumentTable, Quote, Section
+from headscope.show.numbers import between, rate
 from headscope.studies.survey.opened import OpenedSurvey, View
 from headscope.studies.survey.report import heads, kinds, stream
 from headscope.studies.survey.report import layers as lines
@@ -17,12 +18,10 @@ from headscope.studies.survey.report.measures import (
     KINDS,
     MEASURES,
     SAME_GENRE,
-    between,
     difference,
     group,
     head_name,
     measures_of,
-    rate,
     slug,
     verdict,
     view_name,

@@ -8,11 +8,12 @@ from typing import Any
 
 from headscope.inference.left_out import FEWEST_TESTED
 from headscope.inference.verdicts import MARGIN
+from headscope.show.numbers import rate
 from headscope.studies.survey.headline import Headline, HeadOver, headlines, principal
 from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.nulls import variants
 from headscope.studies.survey.opened import OpenedSurvey
-from headscope.studies.survey.report.measures import head_name, rate, view_name
+from headscope.studies.survey.report.measures import head_name, view_name
 
 TITLES = {"own": "Own within the text", "carry": "Carry"}
 BY_ITSELF = (
