@@ -158,6 +158,72 @@ def _errors(metric, length, spread, gamma, recurring):  # type: ignore[no-untype
 
 
 @compiled
+def _set_aside(m, place, start, offset, allowed, lanes, live, aside, asides):  # type: ignore[no-untyped-def]
+    """List the tokens of a tile that float32 cannot tell apart; returns how many are aside now.
+
+    offset and allowed [token], those of the tile; lanes: the first of the place, and the first of the next.
+    """
+    for t in range(len(allowed)):
+        if offset[t] == -_INF and allowed[t]:
+            if asides == len(aside):
+                live[m, lanes[0] : lanes[1]] = False
+            else:
+                aside[asides] = m, place, start + t
+                asides += 1
+    return asides
+
+
+@compiled
+def _read(  # type: ignore[no-untyped-def]
+    m, lane, start, product, weight, offset, slack, live, marks, targets, nearer, heaps, most, token, size,
+    zones, buckets, code, scores, doubtful, doubts,
+):  # fmt: skip
+    """Read what a tile's scores of one lane tell under one metric; returns how many are doubtful now.
+
+    product, weight and offset [token]; slack: what a score is off by, at most; the others as in `scan_head`.
+    """
+    wanted = targets[lane]
+    low = high = _INF
+    if 0 < wanted <= FEW:
+        width = slack + 2 * _UNIT * abs(marks[m, lane, 0])
+        low, high = np.float32(marks[m, lane, 0] - width), np.float32(marks[m, lane, 0] + width)
+    bar = heaps[m, lane, 0] - np.float32(slack)
+    kept, reaching, passing = scored(product, weight, offset, bar, low, high, scores)
+    if kept > 0:
+        size[m, lane] = keep(
+            scores, start, np.float32(slack), heaps[m, lane], most[m, lane], token[m, lane], size[m, lane]
+        )
+        live[m, lane] &= size[m, lane] >= 0
+    if wanted > FEW:
+        doubts, fit = count_all(
+            scores, start, slack, marks[m, lane, :wanted], zones[m, lane], buckets[m, lane], code, (m, lane),
+            nearer[m, lane], doubtful, doubts,
+        )  # fmt: skip
+        live[m, lane] &= fit
+        return doubts
+    nearer[m, lane, 0] += np.int64(passing)
+    if reaching > passing:
+        more = doubt(scores, start, low, high, (m, lane, 0), doubtful, doubts)
+        live[m, lane] &= more >= 0
+        doubts = max(doubts, more)
+    if wanted > 1:
+        doubts, fit = count_each(
+            scores, start, slack, marks[m, lane, 1:wanted], (m, lane, 1), nearer[m, lane, 1:], doubtful, doubts
+        )
+        live[m, lane] &= fit
+    return doubts
+
+
+@compiled
+def _drain_all(marks, targets, zones, buckets, nearer):  # type: ignore[no-untyped-def]
+    """Empty the buckets of every metric and lane, before they are full."""
+    for m in range(len(zones)):
+        for lane in range(len(targets)):
+            if zones[m, lane, 0] > 0:
+                drain(marks[m, lane, : targets[lane]], zones[m, lane], buckets[m, lane], nearer[m, lane])
+
+
+@compiled
 def scan_head(  # type: ignore[no-untyped-def]
     first, last, rows, norms, bias, bias_norm, allowed, scale, shift, shift_norm, caps, starts,
     metrics, gamma, z, which, along, length, live, marks, targets, nearer, heaps, most, token, size, doubtful, aside,
@@ -206,13 +272,9 @@ def scan_head(  # type: ignore[no-untyped-def]
             for m in range(len(metrics)):
                 certain = _weigh(metrics[m], square, reach, caps[place], weight[m], offset[m], norm, spread)
                 errors[m, 0], errors[m, 1] = _errors(metrics[m], norm, spread, gamma, recurring)
-                for t in range(count if certain < fit else 0):
-                    if offset[m, t] == -_INF and allowed[start + t]:
-                        if asides == len(aside):
-                            live[m, starts[place] : starts[place + 1]] = False
-                        else:
-                            aside[asides] = m, place, start + t
-                            asides += 1
+                if certain < fit:
+                    lanes = starts[place], starts[place + 1]
+                    asides = _set_aside(m, place, start, offset[m], allowed[stretch], lanes, live, aside, asides)
             for lane in range(starts[place], starts[place + 1]):
                 if recurring:
                     _placed(with_rows[which[lane]], scales, along[0, lane], along[1, lane], product[lane % LANES])
@@ -224,45 +286,13 @@ def scan_head(  # type: ignore[no-untyped-def]
                     slack = length[lane] * errors[m, 0] + errors[m, 1]
                     if metrics[m] == _EUCLIDEAN:
                         slack += _EXACT_UNIT * length[lane] ** 2
-                    wanted = targets[lane]
-                    low = high = _INF
-                    if 0 < wanted <= FEW:
-                        width = slack + 2 * _UNIT * abs(marks[m, lane, 0])
-                        low, high = np.float32(marks[m, lane, 0] - width), np.float32(marks[m, lane, 0] + width)
-                    bar = heaps[m, lane, 0] - np.float32(slack)
-                    kept, reaching, passing = scored(
-                        product[lane % LANES], weight[m], offset[m], bar, low, high, scores
-                    )
-                    if kept > 0:
-                        size[m, lane] = keep(
-                            scores, start, np.float32(slack), heaps[m, lane],
-                            most[m, lane], token[m, lane], size[m, lane],
-                        )  # fmt: skip
-                        live[m, lane] &= size[m, lane] >= 0
-                    if wanted > FEW:
-                        doubts, fit = count_all(
-                            scores, start, slack, marks[m, lane, :wanted], zones[m, lane], buckets[m, lane], code,
-                            (m, lane), nearer[m, lane], doubtful, doubts,
-                        )  # fmt: skip
-                        live[m, lane] &= fit
-                        continue
-                    nearer[m, lane, 0] += np.int64(passing)
-                    if reaching > passing:
-                        more = doubt(scores, start, low, high, (m, lane, 0), doubtful, doubts)
-                        live[m, lane] &= more >= 0
-                        doubts = max(doubts, more)
-                    if wanted > 1:
-                        doubts, fit = count_each(
-                            scores, start, slack, marks[m, lane, 1:wanted], (m, lane, 1), nearer[m, lane, 1:],
-                            doubtful, doubts,
-                        )  # fmt: skip
-                        live[m, lane] &= fit
+                    doubts = _read(
+                        m, lane, start, product[lane % LANES], weight[m], offset[m], slack, live, marks,
+                        targets, nearer, heaps, most, token, size, zones, buckets, code, scores, doubtful, doubts,
+                    )  # fmt: skip
         tiles += 1
         if tiles % TILES == 0 or start + TOKENS >= last:
-            for m in range(len(metrics)):
-                for lane in range(len(length)):
-                    if zones[m, lane, 0] > 0:
-                        drain(marks[m, lane, : targets[lane]], zones[m, lane], buckets[m, lane], nearer[m, lane])
+            _drain_all(marks, targets, zones, buckets, nearer)
     for m in range(len(metrics)):
         for lane in range(len(length)):
             if zones[m, lane, 0] > 0:
