@@ -219,12 +219,21 @@ def unknown_words(share: float) -> str:
     )
 
 
+def at_positions(first: int, last: int) -> str:
+    """At which positions.
+
+    >>> at_positions(3, 3), at_positions(1, 4)
+    ('position 3', 'positions 1 to 4')
+    """
+    return f"position {first}" if first == last else f"positions {first} to {last}"
+
+
 def background(position: int, special: bool, first: int, last: int, space: Space, metric: Metric) -> tuple[str, ...]:
     """For chance and hub-aware scores where the bank is not quite like what is held against it."""
     found = []
     if not first <= position <= last:
         found.append(
-            f"The bank's texts are too short for position {position}: chance is that of positions {first} to {last}."
+            f"The bank's texts are too short for position {position}: chance is that of {at_positions(first, last)}."
         )
     if special:
         found.append("The selected token is special; the bank's outputs, and so chance, are those at ordinary tokens.")

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from headscope.inference.estimates import number
 from headscope.model.tokens import Token, TokenName
+from headscope.question import notes
 from headscope.question.kinds import KINDS
 from headscope.question.question import Question
 from headscope.reading.answer import SCHEMA, Answer, choices, question_record, token_cell
@@ -163,8 +164,8 @@ class Atlas(Answer):
             return ()
         found = self.chance
         return (
-            f"Chance: the same share of {found.outputs:,} outputs of other texts ({found.bank}) at positions "
-            f"{found.first} to {found.last}, counted as this text's are.",
+            f"Chance: the same share of {found.outputs:,} outputs of other texts ({found.bank}) at "
+            f"{notes.at_positions(found.first, found.last)}, counted as this text's are.",
         )
 
     def of_layer(self, layer: int) -> tuple[Sheet]:

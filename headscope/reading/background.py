@@ -51,7 +51,7 @@ class Chance:
     @property
     def where(self) -> str:
         """At which positions."""
-        return f"position {self.first}" if self.first == self.last else f"positions {self.first} to {self.last}"
+        return notes.at_positions(self.first, self.last)
 
 
 @dataclass(frozen=True, repr=False)

@@ -185,10 +185,17 @@ class Portrait(Answer):
         for ids, distances in zip(self.near.ids.tolist(), self.near.distances.tolist(), strict=True):
             words: dict[str, tuple[TokenName, float]] = {}
             for id, apart in zip(ids, distances, strict=True):
-                if _is_word(names[id], spaced):
+                if _is_word(names[id], spaced and id != self._opening):
                     words.setdefault(names[id].label.strip("␣").casefold(), (names[id], apart))
             found.append([*words.values()][:WORDS])
         return found
+
+    @property
+    def _opening(self) -> int | None:
+        """The token that is the text's first word, which no space goes before; None where others go on with it."""
+        own = [token for token in self.attention.tokens if not token.special][:2]
+        goes_on = len(own) == 2 and own[1].label[:1].isalnum()
+        return own[0].id if own and not goes_on else None
 
     def _sources(self, head: int) -> tuple[list[tuple[Token, float]], Cell]:
         """The positions of the largest weights, and what the others are together."""

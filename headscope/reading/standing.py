@@ -56,7 +56,7 @@ class Others:
     @property
     def where(self) -> str:
         """At which positions."""
-        return f"position {self.first}" if self.first == self.last else f"positions {self.first} to {self.last}"
+        return notes.at_positions(self.first, self.last)
 
     @property
     def window(self) -> BankWindowRecord:

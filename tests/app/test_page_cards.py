@@ -160,6 +160,7 @@ def test_heads_that_share_keys_and_values_are_marked(
         size = scope.card.heads // scope.card.kv_heads
         titles = page.js("[...document.querySelectorAll('#neighbors thead .hs-before')].map((e) => e.textContent)")
         assert titles == [f"kv {head // size}" for head in range(scope.card.heads)]
+        assert text(page, "#neighbors thead th[data-head]") == "kv 0 head 0"
         assert "share keys and values" in text(page, "#leads")
         assert "share keys and values" in text(page, "#model")
 

@@ -14,7 +14,7 @@ from headscope import Scope
 from headscope.app import create_app
 from headscope.app.page.classroom import hides
 from tests.app.browsers import Browser
-from tests.app.looks import chosen, shows, text
+from tests.app.looks import chosen, shows, text, write
 from tests.app.serving import Server
 
 Step = dict[str, Any]
@@ -237,19 +237,24 @@ def test_keys_lead_through_it_and_out_of_it(page: Browser) -> None:
     assert text(page, "#tour-at").startswith("2 of"), "where it was left is what is shown"
 
 
-@pytest.mark.long
-def test_it_is_of_the_readers_own_text_to_which_it_comes_back(page: Browser, server: Server) -> None:
+@pytest.mark.slow
+def test_it_is_of_the_readers_own_text_and_begins_anew_on_another(page: Browser, server: Server) -> None:
     page.open(f"{server.address}/?text=The+bank+of+the+river&mask=causal")
     page.wait(READY)
     page.click("#visit")
     page.wait("document.querySelector('#tour-at').textContent.startsWith('1 of')", 60)
     assert told(page)[1] == asked(server, "visit", text="The bank of the river", mask="causal")["steps"][0]["says"]
-    page.js("document.querySelector('#text').value = 'Something else'")
-    page.click("#ask button")
-    page.wait("document.querySelectorAll('#tokens button').length === 4")
     onward(page)
-    page.wait("document.querySelectorAll('#tokens button').length === 7")
-    assert chosen(page)["mask"] == "causal"
+    write(page, "Something else")
+    page.press("Enter")
+    page.wait("document.querySelector('#tour-at').textContent.startsWith('1 of')", 60)
+    told_of_it = asked(server, "visit", text="Something else", mask="causal")["steps"]
+    assert told(page)[1] == told_of_it[0]["says"]
+    onward(page)
+    assert told(page)[1] == told_of_it[1]["says"]
+    assert (chosen(page)["text"], chosen(page)["mask"]) == ("Something else", "causal")
+    page.go(-1)
+    page.wait("document.querySelector('#tour').hidden")  # the view that is gone back to is not the step's
 
 
 def test_a_survey_that_is_open_is_the_last_step() -> None:

@@ -251,6 +251,30 @@ def test_an_atlas_is_taken_in_the_bases_that_the_page_flips(take: Any, page: Bro
     assert taken[0] == reference
 
 
+@pytest.mark.slow(cases=1)
+@pytest.mark.parametrize("place", ["sent along", "directory"])
+def test_a_survey_is_taken_as_its_figures_and_a_program_that_prints_them(
+    demo: Scope, few_sentences: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Scope, "from_pretrained", lambda *_, **__: demo)
+    monkeypatch.chdir(few_sentences.parent)
+    opened: dict[str, Any] = {"tested": True} if place == "sent along" else {"survey": few_sentences}
+    with TestClient(create_app(demo, **opened), base_url="http://127.0.0.1") as client:
+        sheet = client.post("/api/v1/take?view=survey").json()
+        assert [file["name"] for file in sheet["files"]] == ["survey.csv", "reading.py"]
+        table = list(csv.DictReader(io.StringIO(client.get("/api/v1/take/survey.csv?view=survey").text)))
+        usual = client.post("/api/v1/usual", json={"layer": 1}).json()["heads"]
+        other = client.post("/api/v1/take?view=survey&metric=dot").json()
+    assert len(table) == 4 * demo.card.layers * demo.card.heads
+    own = [float(row["value"]) for row in table if (row["layer"], row["figure"]) == ("1", "own")]
+    assert own == [head["own"]["value"] for head in usual]
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(sheet["script"], {})
+    assert printed.getvalue().count("Stat(") == len(table)
+    assert f"value={own[3]}" in printed.getvalue()
+    assert (other["files"], other["script"][:11]) == ([], "# No survey")
+
+
 @pytest.mark.slow
 def test_text_and_vocabulary_cannot_break_out_of_any_file(take: Any) -> None:
     query = httpx.QueryParams({"text": "</title><script>alert(1)</script> ]]> & \" ' \x0b \\", "token": 3})

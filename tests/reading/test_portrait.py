@@ -19,6 +19,14 @@ def test_words_are_the_nearest_whole_ones_and_sources_the_heaviest(demo):
         assert weights == pattern[head].sort(descending=True).values[:5].tolist()
 
 
+@pytest.mark.parametrize(("text", "is_word"), [("Time flies", True), ("Time", True), ("The cat", False)])
+def test_the_texts_first_word_is_whole_though_no_space_goes_before_it(scope_of, text, is_word):
+    reading = scope_of("gpt2").read(text)  # whose words begin with a space; “The” is T, he
+    near, heads = reading.nearest(0, 0), reading.portrait(0, 0).to_dict()["heads"]
+    assert near.ids[:, 0].tolist() == [reading.tokens[0].id] * 4  # at the first position a head sees its own token
+    assert [reading.tokens[0].id in [one["id"] for one in head["resembles"]] for head in heads] == [is_word] * 4
+
+
 @pytest.mark.slow
 def test_where_no_head_is_chosen_the_one_nearest_to_the_text_is_shown_and_says_so(demo):
     reading = demo.read("Time flies like an arrow. Fruit flies like a banana.")

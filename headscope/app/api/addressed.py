@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from headscope.app.api.asks import CompareAsk, MapAsk, Near, NearestAsk, Other, Perplexity, Seed, Size
+from headscope.app.api.asks import CompareAsk, MapAsk, Near, NearestAsk, Other, Perplexity, Seed, Size, UsualAsk
 from headscope.app.api.passages import FIELDS, Text, fields_of, of_address
 from headscope.question.choices import OPEN_REFERENCES, OPEN_VECTORS, Compare, Method, Weigh, What, resolved
 from headscope.reading.offers import offers
@@ -75,6 +75,12 @@ class ViewAsk(NearestAsk):
         names = ("model", "mask", "into", "layer", "space", "reference", "metric", "method", "candidates")
         given = self.passage.given | {name: getattr(self, name) for name in (*names, "size", "perplexity", "seed")}
         return MapAsk(**given, head=self.head or 0, at=self.map_at, k=self.map_k)
+
+    def as_usual(self) -> UsualAsk:
+        """The figures of a survey that are shown."""
+        names = ("layer", "space", "reference", "metric", "position", "candidates", "mask")
+        reference = resolved(self.space, self.reference)
+        return UsualAsk(**{name: getattr(self, name) for name in names} | {"reference": reference})
 
     def as_compare(self) -> CompareAsk | None:
         """The comparison that is shown; None where none is, as where both sides would be the same."""

@@ -80,7 +80,7 @@ async def points(desk: Desk, key: MapKey) -> Response:
 
 async def take(desk: Desk, request: Request) -> TakeRecord:
     ask = taking.view_of(desk, request)
-    return {"files": taking.offered(ask), "script": taking.program(desk, ask).decode()}
+    return {"files": taking.offered(desk, ask), "script": taking.program(desk, ask).decode()}
 
 
 async def prepare(desk: Desk, request: Request) -> TakeRecord:

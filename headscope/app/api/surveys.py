@@ -7,7 +7,7 @@ import importlib.util
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from pydantic import TypeAdapter
 
@@ -43,6 +43,7 @@ class Surveys:
         self._survey: OpenedSurvey | None = None
         self._about: SurveyedRecord | None = None
         self._said: dict[View, Said] = {}
+        self._tested = False  # whether it is the answer to the question that every model is asked
         self._drawn: tuple[OpenedSurvey, View, list[ChartRecord]] | None = None  # charts: the last that were asked for
 
     def open(self, directory: str | Path) -> None:
@@ -53,6 +54,7 @@ class Surveys:
         with needing("a survey needs", "survey"):
             from headscope.studies.survey.opened import open_survey
         self._show(directory, open_survey, Path(directory).resolve().name)
+        self._tested = False
 
     def open_tested(self) -> bool:
         """Show the answer to the question that every model is asked, where it is there: kept, or sent along."""
@@ -64,6 +66,7 @@ class Surveys:
         place = there(self._models.own)
         if place is not None:
             self._show(place, open_figures, f"of {self._models.name}")
+            self._tested = True
         return place is not None
 
     def _show(self, directory: str | Path, opened: Callable[[Path], OpenedSurvey], name: str) -> None:
@@ -145,6 +148,29 @@ class Surveys:
             self._drawn = survey, view, _drawn(on_page.charts(survey, view))
         told["charts"], told["html"] = self._drawn[2], tables(sheets)
         return told
+
+    @property
+    def where(self) -> Path | None:
+        """The directory of the survey that is open; None: the answer to the question that every model is asked."""
+        return None if self._survey is None or self._tested else self._survey.path
+
+    def rows(self, ask: UsualAsk) -> list[dict[str, Any]]:
+        """Every head in every figure, with intervals, chance and verdicts; none where the survey has none."""
+        survey, view = self._survey, _view(ask)
+        if survey is None or self._missing(survey, view, ask):
+            return []
+        from headscope.studies.survey.report.glossary import GLOSSARY
+
+        found = [
+            (layer, head, figure, survey.stat(view, figure, layer, head))
+            for layer, head in survey.places
+            for figure in GLOSSARY
+        ]
+        return [
+            {"layer": layer, "head": head, "figure": figure, **dataclasses.asdict(stat)}
+            for layer, head, figure, stat in found
+            if stat is not None
+        ]
 
     def _missing(self, survey: OpenedSurvey, view: View, ask: UsualAsk) -> str | None:
         """What of the question the survey has not measured."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from headscope.app.api.addressed import ViewAsk
@@ -15,6 +16,32 @@ from headscope.reading.offers import offers
 
 _NEAREST = ("space", "reference", "metric", "position", "k", "candidates", "vector", "at")
 _ATLAS = (*_NEAREST[:4], "candidates")
+
+
+def of_survey(card: Card, ask: ViewAsk, place: Path | None) -> str:
+    """A program that prints what the survey in a directory says of every head; None: the survey that is kept."""
+    view = {name: getattr(ask.as_usual(), name) for name in ("space", "reference", "metric", "mask")}
+    opening = [
+        "from headscope import Scope",
+        "from headscope.studies.tested.figures import open_figures",
+        "from headscope.studies.tested.there import there",
+        "",
+        f"survey = open_figures(there({_opened(card)}))",
+    ]
+    if place is not None:
+        opening = [
+            "from headscope.studies.survey.opened import open_survey",
+            "",
+            f"survey = open_survey({place.name!r})  # the directory, where the server runs",
+        ]
+    lines = [
+        *opening,
+        f"view = next(view for view in survey.views if view._asdict() == {view!r})",
+        "for layer, head in survey.places:",
+        '    for figure in ("in_text", "own", "carry", "signal"):',
+        "        print(layer, head, figure, survey.stat(view, figure, layer, head))",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def script(card: Card, ask: ViewAsk) -> str:
@@ -47,7 +74,9 @@ def script(card: Card, ask: ViewAsk) -> str:
         choices += ["isolated=True"] if ask.isolated else []
         lines += [f"print(reading.journey({', '.join(choices)}))", "print(reading.mixing())"]
     elif ask.view == "layers":
-        lines += ["print(reading.glance())", f"print(reading.effects({token}))"]
+        near = _given(ask, tuple(name for name in _ATLAS if name != "reference"))  # as the page asks there
+        lines += ["print(reading.glance())", "print(reading.mixing())", f"print(reading.atlas({token}{near}))"]
+        lines += [f"print(reading.effects({token}))  # by zeros; replaced_by='mean': by its mean over the text"]
     elif ask.view in offers():
         chosen = [f"{name}={value!r}" for name, value in ask.chosen.items() if name in offers()[ask.view].choices]
         lines.append(f"print(reading.{ask.view}({', '.join(chosen)}))")

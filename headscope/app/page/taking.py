@@ -16,7 +16,8 @@ from headscope.app.api.answers import FileRecord
 from headscope.app.api.asks import JourneyAsk
 from headscope.app.api.desk import Desk
 from headscope.app.api.questions import Turn
-from headscope.app.page.script import script
+from headscope.app.api.surveys import Surveys
+from headscope.app.page.script import of_survey, script
 from headscope.errors import InputError
 from headscope.model.tokens import Token
 from headscope.question.choices import bases
@@ -44,8 +45,8 @@ TYPES = {"csv": "text/csv", "svg": "image/svg+xml", "html": "text/html", "py": "
 class Shown:
     """A view's answers, each worked out when a file needs it; `maps`: the map that is shown, if one is."""
 
-    def __init__(self, turn: Turn, ask: ViewAsk, maps: list[Map]) -> None:
-        self.turn, self.reading, self.ask, self.maps = turn, turn.reading, ask, maps
+    def __init__(self, turn: Turn, ask: ViewAsk, maps: list[Map], surveys: Surveys) -> None:
+        self.turn, self.reading, self.ask, self.maps, self.surveys = turn, turn.reading, ask, maps, surveys
 
     @cached_property
     def near(self) -> Neighbors:
@@ -117,7 +118,7 @@ class TakenView:
 
     title: Callable[[Shown], str]
     tables: tuple[TableFile, ...]
-    results: Callable[[Shown], Sequence[Answer]]
+    results: Callable[[Shown], Sequence[Answer]] | None  # None: it has no answers of a reading
     figure: Callable[[Shown], str] | None = None  # None: a plot, which is drawn, and saved, by the page
 
 
@@ -243,6 +244,11 @@ VIEWS: dict[str, TakenView] = {
         lambda shown: shown.maps,
         lambda shown: shown.maps[0].figures()[".svg"]().decode(),
     ),
+    "survey": TakenView(
+        lambda _: "How heads usually behave",
+        (TableFile("survey", "Every head in every figure", lambda shown: shown.surveys.rows(shown.ask.as_usual())),),
+        None,
+    ),
 }
 
 
@@ -270,26 +276,34 @@ def view_named(name: str) -> TakenView | None:
     return TakenView(lambda shown: answer(shown).title, (table,), lambda shown: [answer(shown)])
 
 
-def offered(ask: ViewAsk) -> list[FileRecord]:
+def offered(desk: Desk, ask: ViewAsk) -> list[FileRecord]:
     """The files that a view can be taken away as, without making them; none where it has none of its own."""
     view = view_named(ask.view)
-    if view is None:
+    if view is None or (ask.view == "survey" and not _is_surveyed(desk, ask)):
         return []
     files: list[FileRecord] = [
         {"name": f"{table.name}.csv", "says": f"{table.says} (CSV)"} for table in view.tables if table.offered(ask)
     ]
     if view.figure is not None:
         files.append({"name": "figure.svg", "says": "The figure (SVG)"})
-    return [
-        *files,
-        {"name": "view.html", "says": "The view as one file (HTML)"},
-        {"name": "reading.py", "says": "The program (Python)"},
-    ]
+    if view.results is not None:
+        files.append({"name": "view.html", "says": "The view as one file (HTML)"})
+    return [*files, {"name": "reading.py", "says": "The program (Python)"}]
+
+
+def _is_surveyed(desk: Desk, ask: ViewAsk) -> bool:
+    """Whether the survey that is open, of the server's own model, has what the view asks."""
+    return ask.model is None and bool(desk.surveys.rows(ask.as_usual()))
 
 
 def program(desk: Desk, ask: ViewAsk) -> bytes:
     """The lines of Python that make the view again."""
-    return script(desk.models.there(ask.model).card, ask).encode()
+    card = desk.models.there(ask.model).card
+    if ask.view != "survey":
+        return script(card, ask).encode()
+    if not _is_surveyed(desk, ask):
+        return b"# No survey of what is chosen is open here: headscope survey makes one.\n"
+    return of_survey(card, ask, desk.surveys.where).encode()
 
 
 async def prepare(desk: Desk, ask: ViewAsk, request: Request) -> None:
@@ -309,12 +323,12 @@ async def prepare(desk: Desk, ask: ViewAsk, request: Request) -> None:
 
 async def taken(desk: Desk, name: str, ask: ViewAsk, request: Request) -> bytes:
     """The file called `name` of a view; InputError where the view has none such."""
-    if name not in [file["name"] for file in offered(ask)]:
+    if name not in [file["name"] for file in offered(desk, ask)]:
         raise InputError(f"the view {ask.view!r} has no file {name!r}.")
     if name == "reading.py":
         return program(desk, ask)
     plans = [await asked_maps.at_hand(desk, ask.as_map())] if ask.view == "map" else []
-    return await desk.from_hand(ask, lambda turn: _made(name, Shown(turn, ask, plans)).encode(), request)
+    return await desk.from_hand(ask, lambda turn: _made(name, Shown(turn, ask, plans, desk.surveys)).encode(), request)
 
 
 def _made(name: str, shown: Shown) -> str:
@@ -324,6 +338,7 @@ def _made(name: str, shown: Shown) -> str:
         return csv_of(next(table.rows(shown) for table in view.tables if table.name == stem))
     if kind == "svg":
         return "" if view.figure is None else view.figure(shown)
+    assert view.results is not None, "offered only where there are answers"
     lines = script(shown.turn.card, shown.ask)
     return alive.document(view.results(shown), view.title(shown), lines, shown.reading)
 

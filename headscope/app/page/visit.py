@@ -6,7 +6,7 @@ which the classroom switch hides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,12 +124,12 @@ def _elsewhere(reading: Reading, found: list[_Found]) -> list[VisitStepRecord]:
     else:
         (apart, head), one = min(firsts, key=lambda pair: (pair[1].hidden, pair[0]))
         id = int(one.near.ids[head, 0])
-        places = one.near.places[id]
-        where = f"position{'s' if len(places) > 1 else ''} {' and '.join(map(str, places))}"
+        places, count = one.near.places[id], len(one.nearest(("text",)))
+        where = f"position{'s' if len(places) > 1 else ''} {_listed(places)}"
         says = (
             f"{_named(one.token)} is selected. Nearest to what head {head} writes here is "
             f"{_quoted(one.near.names[id].label)}, which stands at {where} of the text (distance "
-            f"{distance(apart)}). Of the layer, {_of(len(one.nearest(('text',))), len(one.near.ids))} are nearest to "
+            f"{distance(apart)}). Of the layer, {_of(count, len(one.near.ids))} {_are(count)} nearest to "
             "another token of the text."
         )
         view = {"token": one.token.position, "head": head}
@@ -248,6 +248,16 @@ def _quoted(label: str) -> str:
 
 def _of(count: int, heads: int) -> str:
     return f"{count} of {heads} heads"
+
+
+def _listed(places: Sequence[int]) -> str:
+    """Positions in words.
+
+    >>> _listed([2]), _listed([2, 4]), _listed([2, 4, 6])
+    ('2', '2 and 4', '2, 4 and 6')
+    """
+    *before, last = map(str, places)
+    return f"{', '.join(before)} and {last}" if before else last
 
 
 def _are(count: int) -> str:

@@ -3,9 +3,7 @@
 /** The server said no; the message is its sentence. */
 export class Refused extends Error {
   constructor(answer, status) {
-    super(answer.error);
-    this.answer = answer;
-    this.status = status;
+    Object.assign(super(answer.error), { answer, status });
   }
 }
 

@@ -7,8 +7,7 @@ import { tooLong } from "./written.js";
 
 /** The question: the selected token's sources, and the pattern of the chosen head where the text is short enough. */
 export function questions(state, server, tokens) {
-  const short = tokens.length <= server.pattern;
-  return [["attention", { ...asking(["token", "layer", "weigh"], state, server), head: short ? state.head : null }]];
+  return [["attention", { ...asking(["token", "layer", "weigh"], state, server), head: tokens.length <= server.pattern ? state.head : null }]];
 }
 
 /** The answer as a title, notes and figures. */
@@ -21,9 +20,7 @@ export function paint([answer], state, server, tokens) {
     title: [`Layer ${answer.layer}: where its ${answer.heads.length} heads look from `, label(own.label), ` (position ${own.position})`],
     figures: {
       attention: [dressed(sheets("attention")[0], state.head), ...meaning(TABLES[answer.weigh])],
-      pattern: () => pattern ? [dressed(pattern), ...meaning(TABLES.pattern)] : [h("p", { class: "says" }, tokens.length > server.pattern ? tooLong(server, tokens, "patterns") : CHOOSE)],
+      pattern: () => pattern ? [dressed(pattern), ...meaning(TABLES.pattern)] : [h("p", { class: "says" }, tokens.length > server.pattern ? tooLong(server, tokens, "patterns") : "Choose a head at the top of a column to see its whole pattern: every query with every source.")],
     },
   };
 }
-
-const CHOOSE = "Choose a head at the top of a column to see its whole pattern: every query with every source.";

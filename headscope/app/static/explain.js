@@ -6,8 +6,6 @@ import { WORDS } from "./first.js"; // sentences and formulas are data (words.js
 /** What stands under each table: a sentence, and what the numbers are. */
 export const TABLES = WORDS.tables;
 
-const untold = (value) => [value, `${value}.`, "–"];
-
 /** What is compared, and the reasons of the choices that are closed. */
 function compareSays(state, server) {
   const why = closed(state, server);
@@ -25,7 +23,7 @@ export function meant(name, state, server) {
   if (name === "compare") return compareSays(state, server);
   if (name === "given") return WORDS.given[state.ids !== null ? "ids" : state.chat ? "chat" : "text"];
   if (name === "vector" && !spaceOf(state, server).vectors.includes(state.vector)) return WORDS.vector.z;
-  return Array.isArray(WORDS[name]) ? WORDS[name] : (WORDS[name][state[name]] ?? untold(state[name])).slice(-2);
+  return Array.isArray(WORDS[name]) ? WORDS[name] : (WORDS[name][state[name]] ?? [`${state[name]}.`, "–"]).slice(-2);
 }
 
 /** A sentence, and its formula folded away. */

@@ -15,18 +15,13 @@ const SIDES = { z: "what its heads write", q: "its heads’ queries", k: "its he
 /** How the state names a neighbour: its head and its id. */
 export const whyOf = ({ head, id }) => `${head}.${id}`;
 
-/** The neighbour that is chosen, as the API names it; null where none is. */
-function whyAsk(why) {
-  const [head, id] = why?.split(".").map(Number) ?? [];
-  return why ? { head, id } : null;
-}
-
 /** The question of the tables; where a neighbour is chosen, why it is near; and how the heads usually behave. */
 export function questions(state, server) {
   const [route, asked] = question(state, server);
   if (whole === key(state)) asked.positions = null;
   const { other, ...one } = asked;
-  const [chosen, z] = [whyAsk(state.why), asked.vector === "z"];
+  const [head, id] = state.why?.split(".").map(Number) ?? [];
+  const [chosen, z] = [state.why && { head, id }, asked.vector === "z"];
   const why = z && chosen && route === "nearest" && ["why", { ...asked, ...chosen }];
   const worked = z && state.teach && ["worked", { ...one, head: state.head ?? 0, ...chosen }];
   return [[route, asked], why, worked, usualAsk(asked, server)].filter(Boolean);

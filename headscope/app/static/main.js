@@ -20,11 +20,10 @@ import { bindTour } from "./tour.js";
 import { judge } from "./verdict.js";
 import { VIEWS } from "./views.js";
 
-const start = server.defaults;
+const [start, field] = [server.defaults, byId("text")];
 let state = fromAddress(location.search, start, server);
 let [tokens, read] = [null, null]; // of the text that was read last; which text and mask that was
 let [unwait, waiting] = [() => {}, false]; // stops the timers that say so; whether it is said
-const GIVEN = ["text", "chat", "system", "pair", "special", "ids", "mask"]; // what is read
 const STALE = 700; // milliseconds after which a view that waits is blank
 
 askOf(server.model);
@@ -61,8 +60,7 @@ async function show(before = []) {
     unwait();
     if (!arrived) {
       busy(false); // what has come is read while the rest is waited for
-      for (const place of document.querySelectorAll("#view .figure, #notes")) place.replaceChildren();
-      byId("title").replaceChildren(...VIEWS[state.view].title(tokens[state.token]));
+      clear(VIEWS[state.view].title(tokens[state.token]));
       wait(true);
     }
     arriving(found, n, state);
@@ -108,6 +106,12 @@ async function show(before = []) {
   }
 }
 
+/** Takes what the question before had as its answer off the page. */
+function clear(title) {
+  for (const place of document.querySelectorAll("#view .figure, #notes")) place.replaceChildren();
+  byId("title").replaceChildren(...title);
+}
+
 /** The token that an address names by its word instead of its position; positions differ from model to model. */
 function named() {
   const at = tokens.findIndex(({ text }) => text.trim().toLowerCase() === state.word.toLowerCase());
@@ -129,6 +133,13 @@ async function recover(fault, signal) {
     say("");
     if (!(await made(fault.answer, signal))) return;
   } else {
+    clear(["No answer"]); // nothing of before stands under what is chosen now
+    byId("steps").replaceChildren();
+    judge({ ...state, view: null }, server);
+    if (JSON.stringify(given(state)) !== read) {
+      [read, tokens] = [null, null];
+      for (const place of ["tokens", "selected"]) byId(place).replaceChildren();
+    }
     return say(said(fault));
   }
   if (!signal.aborted) show();
@@ -140,9 +151,11 @@ function change(choice) {
   if (next.view !== state.view || "classroom" in choice) held.clear(); // what is drawn is starred for good
   if ("classroom" in choice) keep("classroom", choice.classroom);
   if (address(next) === address(state)) return;
+  const another = JSON.stringify(given(next)) !== JSON.stringify(given(state));
   state = next;
   show();
   history[rapid(Object.keys(choice)[0]) ? "replaceState" : "pushState"](null, "", address(next)); // a key held down would fill it
+  if (another) revisit();
 }
 
 let [byKey, last, width] = [false, { what: null, when: 0 }, 0];
@@ -153,8 +166,7 @@ function rapid(what) {
 }
 
 function say(sentence) {
-  const problem = byId("problem");
-  const text = sentence && sentence[0].toUpperCase() + sentence.slice(1);
+  const [problem, text] = [byId("problem"), sentence && sentence[0].toUpperCase() + sentence.slice(1)];
   if (problem.textContent !== text) problem.textContent = text;
   problem.hidden = !text;
 }
@@ -197,10 +209,13 @@ function working() {
   return WORDS.working[state.view].replace(/\{(\w+)\}/g, (_, name) => size[name].toLocaleString("en"));
 }
 
+/** Marks a text that was typed and not read. */
+const drafted = () => byId("ask").toggleAttribute("data-draft", field.value !== state.text);
+
 function paintChoices() {
   showControls(state, server);
   showBasis(state, server);
-  if (byId("text").value !== state.text && document.activeElement !== byId("text")) byId("text").value = state.text;
+  drafted();
   if (tokens?.[state.token]) press(byId("tokens"), tokens[state.token], byId("selected"));
 }
 
@@ -208,6 +223,7 @@ function paintTokens(answer) {
   if (server.weights_sha256 !== answer.model.weights_sha256) held.clear();
   server.weights_sha256 = answer.model.weights_sha256;
   [read, tokens] = [answered(answer), answer.tokens];
+  if (document.activeElement !== field) field.value = state.text;
   byId("tokens").replaceChildren(...buttons(tokens));
   paintChoices();
 }
@@ -244,8 +260,11 @@ function paint(answers, more) {
   document.title = `${byId("title").textContent} · headscope`;
 }
 
-Object.assign(byId("text"), { value: state.text, maxLength: server.characters + 1 });
-byId("text").addEventListener("keydown", (event) => {
+Object.assign(field, { value: state.text, maxLength: server.characters + 1 });
+field.addEventListener("input", drafted);
+field.addEventListener("focus", () => field.classList.add("open"));
+field.addEventListener("blur", () => released.then(() => setTimeout(() => field.classList.toggle("open", document.activeElement === field)))); // or it would pull away what is pressed
+field.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();
   byId("ask").requestSubmit();
@@ -253,7 +272,7 @@ byId("text").addEventListener("keydown", (event) => {
 byId("ask").addEventListener("submit", (event) => {
   event.preventDefault();
   // A map stays as it is, and a new text is placed into it.
-  change({ text: byId("text").value, ids: null, into: VIEWS[state.view].places ? (state.into ?? state.text) : null });
+  change({ text: field.value, ids: null, into: VIEWS[state.view].places ? (state.into ?? state.text) : null });
 });
 alongTokens(byId("tokens"), (token) => change({ token }));
 byId("view").addEventListener("click", ({ target }) => {
@@ -279,12 +298,12 @@ if (state.classroom) history.replaceState(null, "", address(state)); // as it is
 bindShortcuts();
 bindTake();
 bindClassroom(document.querySelectorAll("main > :not(#bar)"), () => state.classroom);
-bindTour(() => [given(state), Object.fromEntries(GIVEN.map((name) => [name, state[name]]))], change);
+const revisit = bindTour(() => given(state), change);
 for (const [kind, on] of [["keydown", true], ["pointerdown", false]]) addEventListener(kind, () => { byKey = on; }, true);
 addEventListener("popstate", () => {
   held.clear();
   state = fromAddress(location.search, start, server);
-  byId("text").value = state.text;
+  field.value = state.text;
   show();
 });
 

@@ -6,7 +6,7 @@ export const kept = (name) => { try { return localStorage.getItem(name); } catch
 export const keep = (name, value) => { try { localStorage.setItem(name, value); } catch { /* see above */ } };
 
 const NUMBERS = ["token", "layer", "head", "size", "map_at", "map_k", "seed", "perplexity"];
-const FORMS = { perplexity: /^\d{1,4}(\.\d{1,3})?$/, why: /^\d{1,6}\.\d{1,9}$/, ids: /^\d{1,9}(,\d{1,9})*$/ };
+const FORMS = { text: /^/, perplexity: /^\d{1,4}(\.\d{1,3})?$/, why: /^\d{1,6}\.\d{1,9}$/, ids: /^\d{1,9}(,\d{1,9})*$/ };
 
 /** The view that an address asks for; what it does not say, or says wrongly, is as in `start`. */
 export function fromAddress(search, start, server) {
@@ -14,11 +14,11 @@ export function fromAddress(search, start, server) {
   const state = { ...start, classroom: kept("classroom") === "true" };
   const choices = { ...server.choices, view: Object.keys(VIEWS) };
   for (const [name, first] of Object.entries(start)) {
-    const said = asked.get(name)?.trim();
+    const said = name === "text" ? asked.get(name) : asked.get(name)?.trim() || null; // a text of spaces is refused, not replaced
     const [number, either] = [NUMBERS.includes(name), typeof first === "boolean"];
     const values = either ? ["true", "false"] : choices[name]?.filter(({ closed }) => !closed).map((one) => one.value ?? one);
     const form = FORMS[name] ?? (number ? /^\d{1,10}$/ : /./s);
-    if (!said || !(values ? values.includes(said) : form.test(said))) continue;
+    if (said === null || !(values ? values.includes(said) : form.test(said))) continue;
     state[name] = number ? Number(said) : either ? said === "true" : said;
   }
   if (state.head >= server.heads) state.head = null;

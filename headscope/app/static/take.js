@@ -16,7 +16,7 @@ export function bindTake() {
     try {
       const { files, script } = await post(`take${location.search}`, {}, signal);
       byId("files").replaceChildren(...files.map(({ name, says }) => h("li", {}, h("a", { href: file(name), download: `headscope-${name}` }, says), name === "figure.svg" ? png() : null)));
-      byId("files").append(files.length ? "" : h("li", {}, "Each plot of this view has its own downloads beside it."));
+      byId("files").append(files.length ? "" : h("li", {}, "There are no files of this view."));
       byId("script").textContent = script;
     } catch (fault) {
       if (signal.aborted) return;

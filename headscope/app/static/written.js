@@ -25,11 +25,7 @@ export function paint([answer], state, server, tokens) {
 export const tooLong = (server, tokens, what = "matrices") => `Whole ${what} are drawn for texts of up to ${server.pattern} tokens; this one has ${tokens.length}.`;
 
 /** What is written where, beside what was attended, and what it means. */
-export const pictures = (sheets, tokens, lead = "") => [
-  h("p", { class: "says" }, lead, TABLES.written[0]),
-  folded(TABLES.written[1]),
-  ...matrices(sheets, tokens),
-];
+export const pictures = (sheets, tokens, lead = "") => [h("p", { class: "says" }, lead, TABLES.written[0]), folded(TABLES.written[1]), ...matrices(sheets, tokens)];
 
 /** The two matrices side by side; what is pointed at in one is marked in the other, and told below. */
 function matrices(sheets, tokens) {

@@ -78,7 +78,7 @@ export function dressed(sheet, head = null) {
   const look = LOOKS[name] ?? "";
   looks(choosable(sheet, head), look);
   for (const lead of sheet.querySelectorAll(".hs-lead")) lead.className = "says";
-  if (look.includes("pattern")) tilted(sheet);
+  for (const title of look.includes("pattern") ? sheet.querySelectorAll("thead th:not(:first-child)") : []) title.replaceChildren(h("div", { class: "tilted" }, [...title.childNodes])); // on their sides: there are many
   if (look.includes("heat")) return name === "written" ? grounded(sheet, 0.5, " (by chance)") : grounded(sheet);
   return ["within", "stages"].includes(look) || !sheet.querySelector("tbody [data-value]") ? sheet : barred(sheet);
 }
@@ -94,7 +94,7 @@ export function looks(sheet, kind) {
 function choosable(sheet, chosen) {
   for (const title of sheet.querySelectorAll("thead th[data-head]")) {
     const head = Number(title.dataset.head);
-    title.replaceChildren(...title.querySelectorAll(".hs-before"), h("button", { type: "button", class: "head", "data-choose": head, "aria-pressed": String(head === chosen) }, h("span", {}, "head "), head));
+    title.replaceChildren(...[...title.querySelectorAll(".hs-before")].flatMap((one) => [one, " "]), h("button", { type: "button", class: "head", "data-choose": head, "aria-pressed": String(head === chosen) }, h("span", {}, "head "), head));
   }
   return sheet;
 }
@@ -126,13 +126,5 @@ function grounded(sheet, least = 0, says = "") {
   const most = Math.max(least, ...cells.map((cell) => Number(cell.dataset.value)));
   for (const cell of cells) cell.style.setProperty("--heat", `${most > least ? Math.round(Math.max(0, 100 * (Number(cell.dataset.value) - least)) / (most - least)) : 0}%`);
   sheet.querySelector(".hs-scroll").after(h("p", { class: "legend" }, `Ground: clear ${least ? "up to" : "at"} ${distance(least)}${says}, full at ${distance(most)} (the largest here).`));
-  return sheet;
-}
-
-/** Titles of columns on their sides, where there are many. */
-function tilted(sheet) {
-  for (const title of sheet.querySelectorAll("thead th:not(:first-child)")) {
-    title.replaceChildren(h("div", { class: "tilted" }, [...title.childNodes]));
-  }
   return sheet;
 }
