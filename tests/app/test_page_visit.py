@@ -17,7 +17,6 @@ from tests.app.browsers import Browser
 from tests.app.looks import chosen, shows, text, write
 from tests.app.serving import Server
 
-Step = dict[str, Any]
 READY = "document.readyState === 'complete' && document.querySelector('#neighbors td')"
 SETTLED = "!document.querySelector('[data-busy]') && document.querySelector('#making').hidden"
 OF_TEXT = ("own", "text")

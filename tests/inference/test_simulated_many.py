@@ -35,8 +35,8 @@ def test_false_discoveries_among_heads_that_are_all_at_chance(count, groups):
     ]
     rate = float(np.mean(false))
     print(f"\n| {count} | {groups} | {rate:.3f} |")
-    if groups >= 100:
-        assert rate <= RATE + 2 * np.sqrt(RATE * (1 - RATE) / runs)
+    # Of 30 documents it is .096 to .104; with a normal deviate for t, .22 (72 heads) to .36 (384).
+    assert rate <= (0.12 if groups < 100 else RATE + 2 * np.sqrt(RATE * (1 - RATE) / runs))
 
 
 def test_two_heads_of_five_standard_errors_are_found_among_384():
@@ -70,7 +70,5 @@ def test_two_null_statistics_of_every_layer_are_rarely_taken_for_a_link(layers, 
         wrong.append((at_once.p_above <= RATE).any())
         held.append(((at_once.low <= 0) & (at_once.high >= 0)).all())
     print(f"\n| {layers} | {groups} | {np.mean(wrong):.3f} | {np.mean(held):.3f} |")
-    error = np.sqrt(RATE * (1 - RATE) / runs)
-    if groups >= 100:
-        assert np.mean(wrong) <= RATE + 2 * error
-        assert np.mean(held) >= 0.93
+    assert np.mean(wrong) <= RATE + 2 * np.sqrt(RATE * (1 - RATE) / runs)
+    assert np.mean(held) >= 0.93

@@ -145,10 +145,11 @@ def test_a_survey_against_itself_differs_in_nothing(surveys, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(surveys[1], copy)
     opened = open_surveys([surveys[1], copy])
-    for pair in pairs(opened):
-        if pair.what == "survey":
-            found = {(one.difference, one.high < 1e-5, one.p) for one in contrasts(opened, [pair])}
-            assert found == {(0, True, 1)}
+    between = [pair for pair in pairs(opened) if pair.what == "survey"]
+    assert len(between) == len(opened[copy.name].views) == 2
+    for pair in between:
+        found = {(one.difference, one.high < 1e-5, one.p) for one in contrasts(opened, [pair])}
+        assert found == {(0, True, 1)}
 
 
 def test_every_statistic_is_found_by_its_key(surveys):
