@@ -107,3 +107,22 @@ def test_contributing_names_commands_and_files_that_are_there():
         assert (ROOT / path).exists(), path
     for path in re.findall(r"^python -m pytest -n 0 -x (\S+)", told, re.MULTILINE):
         assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize(
+    ("module", "reason", "passes"),
+    [
+        ("tests.neighbors.test_backends", "needs a GPU", True),
+        ("tests.neighbors.test_backends", "numba cannot be imported", False),
+        ("tests.app.test_memory", "needs a GPU", False),
+    ],
+)
+def test_before_a_merge_nothing_is_skipped_for_a_new_reason(tmp_path, module, reason, passes):
+    told = tmp_path / "tests.xml"
+    told.write_text(
+        f'<testsuite><testcase classname="{module}" name="test_one"><skipped message="{reason}"/></testcase>'
+        '<testcase classname="tests.app.test_page" name="test_two"/></testsuite>'
+    )
+    done = subprocess.run([sys.executable, ".ci/skipped.py", told], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode == 0) is passes, done.stdout + done.stderr
+    assert ("1 tests were skipped that have to be run here" in done.stderr) is not passes

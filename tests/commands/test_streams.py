@@ -93,7 +93,7 @@ def test_json_and_csv_are_the_same_utf_8_whatever_the_encoding(run, model, view,
 @pytest.mark.parametrize("form", ["", "--json", "--csv"])
 def test_a_token_that_a_terminal_would_obey_never_reaches_it(run, model, everything, view, form):
     if (view, form) == ("why", "--csv"):
-        pytest.skip("refused")
+        pytest.skip("a table of why is refused")
     many = everything if view in ("heads", "hubs", "why") else []
     code, out, _ = run("look", TEXT, "--model", model, *of(view), *many, *filter(None, [form]))
     assert code == 0

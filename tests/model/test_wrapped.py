@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 
@@ -13,6 +12,7 @@ import zoo
 from torch import nn
 
 from headscope import InputError, ModelError, Scope
+from headscope.model.opening import tokenizer as opening
 
 TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
 
@@ -181,13 +181,20 @@ def test_a_tokenizer_without_files_is_opened(tmp_path, made):
     assert [token.label for token in reading.tokens][2:4] == ["⟨C3⟩", "⟨AF⟩"]
 
 
-def test_a_sentencepiece_model_alone_says_what_reads_it(tmp_path):
+def test_a_sentencepiece_model_alone_says_what_reads_it(tmp_path, monkeypatch):
     zoo.build("xlm-roberta")[0].save_pretrained(tmp_path)
     (tmp_path / "sentencepiece.bpe.model").write_bytes(b"no model")
-    installed = all(importlib.util.find_spec(one) for one in ("sentencepiece", "google"))
-    with pytest.raises(
-        ModelError, match="cannot be loaded" if installed else r"pip install \"headscope\[sentencepiece\]"
-    ):
+    monkeypatch.setitem(opening._READERS, "sentencepiece", "sentencepiece_that_is_nowhere")
+    with pytest.raises(ModelError, match=r"needs sentencepiece.*: pip install \"headscope\[sentencepiece\]\""):
+        Scope.from_pretrained(str(tmp_path))
+
+
+def test_what_is_no_sentencepiece_model_is_refused(tmp_path):
+    pytest.importorskip("sentencepiece")
+    pytest.importorskip("google.protobuf")
+    zoo.build("xlm-roberta")[0].save_pretrained(tmp_path)
+    (tmp_path / "sentencepiece.bpe.model").write_bytes(b"no model")
+    with pytest.raises(ModelError, match="cannot be loaded"):
         Scope.from_pretrained(str(tmp_path))
 
 
