@@ -64,6 +64,19 @@ class Ask(PassageAsk):
         return None
 
 
+class SpaceAsk(Ask):
+    """A question of what is near in a space."""
+
+    space: Space = "value"
+    reference: Reference | None = Field(default=None, description=_REFERENCES)
+    metric: Metric = "cosine"
+
+    @property
+    def needs_alone(self) -> What | None:
+        """The values, for the reference isolated; where a space has none, the answer is a refusal."""
+        return values_of(self.reference, self.space)
+
+
 class ReadAsk(Ask):
     """Read a text."""
 
@@ -86,7 +99,7 @@ class ByHeadAsk(LaidOutAsk):
     by_head: bool = Field(default=False, description="With html: one table, a row a head.")
 
 
-class AtlasAsk(LaidOutAsk):
+class AtlasAsk(SpaceAsk, LaidOutAsk):
     """For every layer and head, the vocabulary token that its output at a token is nearest to."""
 
     token: Token = Field(
@@ -94,16 +107,8 @@ class AtlasAsk(LaidOutAsk):
         description="A position (number), or the text of exactly one token (string).",
         examples=[1, "banana"],
     )
-    space: Space = "value"
-    reference: Reference | None = Field(default=None, description=_REFERENCES)
-    metric: Metric = "cosine"
     position: bool = Field(default=True, description="Add the token's position embedding to the vocabulary.")
     candidates: Candidates = Field(default="all", description='"words" leaves out special, unused and byte tokens.')
-
-    @property
-    def needs_alone(self) -> What | None:
-        """The values, for the reference isolated; where a space has none, the answer is a refusal."""
-        return values_of(self.reference, self.space)
 
     @property
     def of_all_layers(self) -> Question:
@@ -131,43 +136,27 @@ class AttentionAsk(LaidOutAsk):
     head: int | None = Field(default=None, ge=0, description="A head whose whole pattern is wanted too.")
 
 
-class WrittenAsk(LaidOutAsk):
+class WrittenAsk(SpaceAsk, LaidOutAsk):
     """For each head of a layer, which tokens of the text each of its outputs is near to, beside what it attended to."""
 
     layer: int = Field(default=0, ge=0, description="From 0.")
-    space: Space = "value"
-    reference: Reference | None = Field(default=None, description=_REFERENCES)
-    metric: Metric = "cosine"
     position: bool = Field(default=True, description="Add each position's embedding to the vocabulary there.")
     head: int | None = Field(
         default=None, ge=0, description="Whose matrices are laid out; null: that of the largest mean Carry."
     )
 
-    @property
-    def needs_alone(self) -> What | None:
-        """The values, for the reference isolated."""
-        return values_of(self.reference, self.space)
 
-
-class StandingAsk(LaidOutAsk):
+class StandingAsk(SpaceAsk, LaidOutAsk):
     """For each head of a layer, where its output at a token ranks the text's own tokens, beside even attention."""
 
     token: Token = Field(default=defaults.TOKEN, description="A position, or the text of one token.")
     layer: int = Field(default=0, ge=0, description="From 0.")
-    space: Space = "value"
-    reference: Reference | None = Field(default=None, description=_REFERENCES)
-    metric: Metric = "cosine"
     position: bool = Field(default=True, description="Add the token's position embedding to the vocabulary.")
     head: int | None = Field(default=None, ge=0, description="With html: whose strip is large; null: none is.")
     others: bool = Field(default=False, description="Also where other texts' outputs put the tokens; takes longer.")
 
-    @property
-    def needs_alone(self) -> What | None:
-        """The values, for the reference isolated."""
-        return values_of(self.reference, self.space)
 
-
-class MapAsk(Ask):
+class MapAsk(SpaceAsk):
     """One head's space in two dimensions: the vocabulary, and the values and outputs of the text."""
 
     into: Text | None = Field(
@@ -177,7 +166,6 @@ class MapAsk(Ask):
     )
     layer: int = Field(default=0, ge=0, description="From 0.")
     head: int = Field(default=0, ge=0, description="From 0.")
-    space: Space = "value"
     reference: Reference | None = Field(default=None, description=f"null: {defaults.REFERENCE}.")
     metric: Metric = Field(default="cosine", description="cosine or euclidean.")
     method: Method = "tsne"
@@ -187,11 +175,6 @@ class MapAsk(Ask):
     k: Near = 10
     perplexity: Perplexity = 30
     seed: Seed = 0
-
-    @property
-    def needs_alone(self) -> What | None:
-        """The values, for the reference isolated."""
-        return values_of(self.reference, self.space)
 
     @property
     def question(self) -> Question:
