@@ -42,6 +42,7 @@ class Nearest:
         return [part(slice(n * size, (n + 1) * size)) for n in range(parts)]
 
 
+@alone()  # on this thread; the scans are spread over the pool's
 def search(
     source: Source,
     places: Sequence[Place],
@@ -67,22 +68,6 @@ def search(
     see `backends.warm_up`. Raises ValueError where shapes do not fit, a value is not finite, an id is
     not in the source, or k exceeds the number of candidates.
     """
-    with alone():  # on this thread; the scans are spread over the pool's
-        return _search(source, places, queries, own, place_of, k, metrics, candidates, others, backend)
-
-
-def _search(
-    source: Source,
-    places: Sequence[Place],
-    queries: Tensor,
-    own: Tensor,
-    place_of: Tensor | None,
-    k: int,
-    metrics: Sequence[Metric],
-    candidates: Tensor | None,
-    others: Tensor | None,
-    backend: Backend,
-) -> dict[Metric, Nearest]:
     allowed = source.finite if candidates is None else source.finite & candidates
     _check(source, places, queries, own, place_of, k, metrics, allowed, others)
     wanted = own[:, None] if others is None else torch.cat([own[:, None], others], 1)  # [query, target]
