@@ -195,14 +195,14 @@ def _csv(source: TextFile, columns: Columns) -> Iterator[_Record]:
     with opened(source.path) as raw, io.TextIOWrapper(raw, "utf-8-sig", "surrogateescape", newline="") as file:
         read = iter(lambda: file.readline(LINE + 1), "")
         rows = csv.reader(read, delimiter="\t" if source.path.suffix.lower() == ".tsv" else ",")
-        names = _row(rows, source, lambda: rows.line_num)
+        names = _row(rows, lambda: rows.line_num)
         if isinstance(names, str):
             raise Unread(f"has no head line that can be read: {names}", "a table without a head line")
         if names is not None and any(map(_not_utf8, names)):
             raise Unread("is not UTF-8: save it as UTF-8", "not UTF-8")
         _has_column(names or (), columns, source)
         assert names is not None
-        while (row := _row(rows, source, lambda: rows.line_num)) is not None:
+        while (row := _row(rows, lambda: rows.line_num)) is not None:
             if isinstance(row, str):
                 yield Unreadable(row, source.name, rows.line_num)
             elif row:
@@ -216,7 +216,7 @@ def _csv(source: TextFile, columns: Columns) -> Iterator[_Record]:
                     yield _record(text, document, columns.kind(genre, language), columns, source, rows.line_num)
 
 
-def _row(rows: Iterator[list[str]], source: TextFile, line: Callable[[], int]) -> list[str] | str | None:
+def _row(rows: Iterator[list[str]], line: Callable[[], int]) -> list[str] | str | None:
     """The next row of a table; a str: why it is none; None: there is none.
 
     Raises Unread for a field that is larger than any text may be: where it ends, nobody knows.

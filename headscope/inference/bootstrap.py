@@ -61,12 +61,12 @@ class Draws:
         return drawn.astype(np.int32)
 
 
-def interval(replicates: Array, level: float = LEVEL) -> tuple[Array, Array]:
-    """Percentile interval along the last axis; replicates in which a figure has no value (nan) are left out."""
+def interval(replicates: Array) -> tuple[Array, Array]:
+    """95 % percentile interval along the last axis; replicates in which a figure has no value (nan) are left out."""
     # Sorting is of vector instructions where partitioning is not, and puts nan behind every number.
     ordered = np.sort(replicates, axis=-1)
     known = (~np.isnan(ordered)).sum(-1, keepdims=True)
-    cut = np.round(known * (1 - level) / 2).astype(int)
+    cut = np.round(known * (1 - LEVEL) / 2).astype(int)
     ends = (np.take_along_axis(ordered, np.maximum(at, 0), axis=-1)[..., 0] for at in (cut, known - 1 - cut))
     low, high = (np.where(known[..., 0] > 0, end, np.nan) for end in ends)
     return low, high

@@ -32,7 +32,7 @@ class Together:
     high: Array
 
 
-def together(figures: Sequence[Studentised[float]], influences: Array, seed: int = 0) -> Together:
+def together(figures: Sequence[Studentised[float]], influences: Array) -> Together:
     """What may be said of all figures at once.
 
     `influences` [figure, unit]: how much each moves as a unit is left out, a document or a token type say, the same for
@@ -51,11 +51,11 @@ def together(figures: Sequence[Studentised[float]], influences: Array, seed: int
     bounded, tested = np.isfinite(low), np.isfinite(p)
     reach, adjusted = np.full_like(value, np.nan), np.full_like(value, np.nan)
     if bounded.any():
-        farthest = np.abs(_correlated(influences[bounded], seed)).max(1)
+        farthest = np.abs(_correlated(influences[bounded])).max(1)
         share = ndtr(np.quantile(farthest, LEVEL))  # of each figure's t, below its end
         reach = np.where(bounded, stdtrit(freedom, share) * error, np.nan)
     if tested.any():
-        highest = np.sort(_correlated(influences[tested], seed).max(1))
+        highest = np.sort(_correlated(influences[tested]).max(1))
         alone = stdtr(freedom, -value[tested] / error[tested])
         deviate = -ndtri(alone)  # of the upper tail, which is small
         beyond = len(highest) - np.searchsorted(highest, deviate)
@@ -64,16 +64,16 @@ def together(figures: Sequence[Studentised[float]], influences: Array, seed: int
     return Together(adjusted, value - reach, value + reach)
 
 
-def _correlated(influences: Array, seed: int) -> Array:
+def _correlated(influences: Array) -> Array:
     """Normal deviates with the correlation of influences: [draw, figure]."""
     length = np.sqrt(np.square(influences).sum(1, keepdims=True))
     unit = influences / np.where(length > 0, length, 1.0)
     strength, axes = np.linalg.eigh(unit @ unit.T)
     root = axes * np.sqrt(strength.clip(0))
-    found: Array = _normal(len(root), seed) @ root.T
+    found: Array = _normal(len(root)) @ root.T
     return found
 
 
 @lru_cache(maxsize=2)
-def _normal(count: int, seed: int) -> Array:
-    return np.random.default_rng([seed, 9]).standard_normal((DRAWS, count))
+def _normal(count: int) -> Array:
+    return np.random.default_rng([0, 9]).standard_normal((DRAWS, count))

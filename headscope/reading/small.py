@@ -34,19 +34,19 @@ class Listed:
         return f"{_positions(len(self.hidden))} {notes.HIDDEN}"
 
 
-def listed(sizes: Tensor, seen: Sequence[bool], keep: int | None = None, most: int = WHOLE) -> Listed:
-    """What is shown of positions with weights, `sizes` [position]: all, where they are not more than `most`.
+def listed(sizes: Tensor, seen: Sequence[bool], keep: int | None = None) -> Listed:
+    """What is shown of positions with weights, `sizes` [position]: all, where they are not more than WHOLE.
 
     Else those from the smallest bound on that leaves so few, and `keep`.
     """
     values = sizes.abs().tolist()
-    if len(values) <= most:
+    if len(values) <= WHOLE:
         return Listed(tuple(range(len(values))), (), (), 0.0)
     visible = [position for position in range(len(values)) if seen[position]]
     hidden = tuple(position for position in range(len(values)) if not seen[position])
-    if len(visible) <= most:
+    if len(visible) <= WHOLE:
         return Listed(tuple(visible), (), hidden, 0.0)
-    bound = next((one for one in _BOUNDS if sum(values[at] >= one for at in visible) <= most), _BOUNDS[-1])
+    bound = next((one for one in _BOUNDS if sum(values[at] >= one for at in visible) <= WHOLE), _BOUNDS[-1])
     shown = tuple(at for at in visible if values[at] >= bound or at == keep)
     return Listed(shown, tuple(at for at in visible if at not in shown), hidden, bound)
 

@@ -78,7 +78,7 @@ def steps(reading: Reading, ask_atlas: AskAtlas) -> VisitRecord:
     told = [own, *_elsewhere(reading, first)]
     if card.layers > 1:
         preferred = sorted(at, key=lambda position: position != own["view"]["token"])
-        told += _bases(reading, ask_atlas, preferred)
+        told += _bases(ask_atlas, preferred)
         told.append(_last(_tables(reading, card.layers - 1, preferred), card.layers - 1, card.vocab_size))
     return {"steps": told}
 
@@ -156,7 +156,7 @@ def _looked(reading: Reading, one: _Found, head: int) -> VisitStepRecord:
     return _step("Where it looked", says, hidden, view="attention", token=one.token.position, head=head)
 
 
-def _bases(reading: Reading, ask_atlas: AskAtlas, at: list[int]) -> list[VisitStepRecord]:
+def _bases(ask_atlas: AskAtlas, at: list[int]) -> list[VisitStepRecord]:
     """All heads by layer 0's encoding of the vocabulary, and by each layer's own: the same outputs."""
     best: tuple[int, Atlas, Atlas] | None = None
     for position in at[:3]:

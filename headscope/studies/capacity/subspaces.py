@@ -22,16 +22,16 @@ def participation_ratio(covariance: Tensor) -> float:
     return float(covariance.trace()) ** 2 / squares if squares > 0 else 0.0
 
 
-def dimension_at(variances: Tensor, share: float = VARIANCE) -> int:
-    """How many of the variances [width], largest first, it takes for `share` of their sum.
+def dimension_at(variances: Tensor) -> int:
+    """How many of the variances [width], largest first, it takes for 95 % of their sum.
 
-    >>> dimension_at(torch.tensor([6.0, 3.0, 1.0]), 0.9)
+    >>> dimension_at(torch.tensor([6.0, 3.5, 0.5]))
     2
     """
     total = float(variances.sum())
     if total <= 0:
         return 0
-    reached = variances.cumsum(0) >= share * total * (1 - 1e-12)
+    reached = variances.cumsum(0) >= VARIANCE * total * (1 - 1e-12)
     return int(reached.to(torch.int64).argmax()) + 1
 
 

@@ -182,9 +182,9 @@ class Surveyed:
             *([values[here] for here in before_and_after] for values in (rank, cosine, overlap)),
         )
 
-    def statistic(self, statistic: str, reference: str, layer: int, head: int | None = None) -> dict[str, Any] | None:
-        """A row of statistics.parquet for all tokens that has a chance, or None; `head` None: the mean over heads."""
-        row = self._statistics.get((statistic, reference, layer, head))
+    def statistic(self, statistic: str, reference: str, layer: int) -> dict[str, Any] | None:
+        """The row of statistics.parquet for all tokens and the mean over heads; None where it has no chance."""
+        row = self._statistics.get((statistic, reference, layer))
         return None if row is None or row["difference"] is None else row
 
     def kept(self, statistic: str, reference: str, layer: int, head: int | None = None) -> Jackknifed[float]:
@@ -195,11 +195,13 @@ class Surveyed:
         return KeptFigure(one["value"], np.asarray(one["lost"], dtype=np.float32)).whole
 
     @cached_property
-    def _statistics(self) -> dict[tuple[str, str, int, int | None], dict[str, Any]]:
+    def _statistics(self) -> dict[tuple[str, str, int], dict[str, Any]]:
         asked = [("by", "==", "all"), *self._view]
         rows = self._table(self.directory / STATISTICS, None, asked).to_pylist()
         return {
-            (row["statistic"], row["reference"], row["layer"], row["head"]): row for row in rows if row["null"] is None
+            (row["statistic"], row["reference"], row["layer"]): row
+            for row in rows
+            if row["head"] is None and row["null"] is None
         }
 
     @property

@@ -64,8 +64,8 @@ _CONTEXT = """
 """
 
 
-def examples(survey: OpenedSurvey, view: View, heads: Sequence[tuple[int, int]], count: int = TOKENS) -> list[Example]:
-    """`count` tokens of each (layer, head), drawn among all that were measured whatever the head does there."""
+def examples(survey: OpenedSurvey, view: View, heads: Sequence[tuple[int, int]]) -> list[Example]:
+    """A few tokens of each (layer, head), drawn among all that were measured whatever the head does there."""
     if not heads:
         return []
     rows, tokens = ([str(path) for path in survey.tables(name)] for name in ("rows", "tokens"))
@@ -82,7 +82,7 @@ def examples(survey: OpenedSurvey, view: View, heads: Sequence[tuple[int, int]],
                 "metric": view.metric,
                 "mask": view.mask,
                 "heads": [layer * 100000 + head for layer, head in set(heads)],
-                "count": count,
+                "count": TOKENS,
             },
         ).fetchall()
         texts: dict[int, list[tuple[int, str]]] = {}
