@@ -4,18 +4,16 @@ from itertools import count
 from typing import Any
 
 from benchmarks.experiment import Experiment
-from benchmarks.models import TEXT, scopes
-from benchmarks.timing import interleaved, machine
+from benchmarks.models import TEXT, on_both
+from benchmarks.timing import interleaved
 from headscope import Scope
-from headscope.neighbors import warm_up
 
 POSITION, CLICKS = 3, 12
 
 
 def run() -> dict[str, object]:
     """Seconds of every term and the ratio, for both models."""
-    warm_up(wait=True)
-    return {"machine": machine(), **{name: _measure(scope) for name, scope in scopes().items()}}
+    return on_both(_measure)
 
 
 def _measure(scope: Scope) -> dict[str, Any]:

@@ -6,18 +6,16 @@ from typing import Any
 import torch
 
 from benchmarks.experiment import Experiment
-from benchmarks.models import TEXT, scopes
-from benchmarks.timing import interleaved, machine
+from benchmarks.models import TEXT, on_both
+from benchmarks.timing import interleaved
 from headscope import Scope
-from headscope.neighbors import warm_up
 
 POSITION = 3
 
 
 def run() -> dict[str, object]:
     """Seconds of every term and the ratios, for both models."""
-    warm_up(wait=True)
-    return {"machine": machine(), **{name: _measure(scope) for name, scope in scopes().items()}}
+    return on_both(_measure)
 
 
 def _measure(scope: Scope) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from headscope.corpus.files import find_sources
 from headscope.corpus.genres import Genres
 from headscope.corpus.texts import Columns, Corpus, CorpusText
 from headscope.neighbors import warm_up
-from headscope.studies.survey.bank import BankHeads, SurveyBank
+from headscope.studies.survey.bank import BankVectors, SurveyBank
 from headscope.studies.survey.compare import View
 from headscope.studies.survey.frame import ShardFrame
 from headscope.studies.survey.heads import Heads, heads_of
@@ -124,7 +124,7 @@ class _Kernel:
     options: SurveyOptions
     frame: ShardFrame
     heads: Heads
-    banks: list[tuple[BankHeads, Tensor]]
+    banks: list[tuple[BankVectors, Tensor]]
 
     @classmethod
     def of(
@@ -168,4 +168,4 @@ class _Kernel:
                 view.search(places, heads.even[layer], frame.ids, targets)
                 for bank, which in self.banks:
                     asked = frame.against(which, len(bank)).targets
-                    view.search(members_of(bank.spots), bank.z[layer], bank.ids, asked if ranks else asked[:, :0])
+                    view.search(members_of(bank.spots), bank.vectors[layer], bank.ids, asked if ranks else asked[:, :0])

@@ -4,10 +4,9 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from benchmarks.models import scopes
-from benchmarks.timing import interleaved, machine
+from benchmarks.models import on_both
+from benchmarks.timing import interleaved
 from headscope import Scope
-from headscope.neighbors import warm_up
 
 TEXT = (
     "The old man the boat while time flies like an arrow over the sea and fruit flies like a ripe banana that "
@@ -18,8 +17,7 @@ POSITION = 5
 
 def run() -> dict[str, object]:
     """Seconds of every answer, of a text that was read and of a new one; runs of the text for the effects, a head."""
-    warm_up(wait=True)
-    return {"machine": machine(), **{name: _measure(scope) for name, scope in scopes().items()}}
+    return on_both(_measure)
 
 
 def _measure(scope: Scope) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 """Models to measure on: the demo weights, and random weights of roberta-base's and GPT-2's shape."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
@@ -13,7 +16,9 @@ from transformers import (
     RobertaModel,
 )
 
+from benchmarks.timing import machine
 from headscope import Scope
+from headscope.neighbors import warm_up
 
 TEXT = "Time flies like an arrow, fruit flies like a banana and nobody knows where either of them lands"
 
@@ -21,6 +26,12 @@ TEXT = "Time flies like an arrow, fruit flies like a banana and nobody knows whe
 def scopes() -> dict[str, Scope]:
     """Both models that the benchmarks are run on."""
     return {"roberta-base size": Scope.from_model(*roberta_base()), "demo": Scope.from_pretrained("demo")}
+
+
+def on_both(measure: Callable[[Scope], dict[str, Any]]) -> dict[str, object]:
+    """What is measured on either model, where the compiled search is loaded; and the machine."""
+    warm_up(wait=True)
+    return {"machine": machine(), **{name: measure(scope) for name, scope in scopes().items()}}
 
 
 def roberta_base() -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:

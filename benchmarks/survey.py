@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 
-from benchmarks.models import TEXT, scopes
+from benchmarks.models import TEXT, on_both
 from benchmarks.tables import Problem, faiss_search
-from benchmarks.timing import interleaved, machine, square_product
+from benchmarks.timing import interleaved, square_product
 from headscope import Scope
-from headscope.neighbors import Backend, backend_in_use, warm_up
+from headscope.neighbors import Backend, backend_in_use
 from headscope.question.choices import METRICS
 
 TEXTS = 64
@@ -24,8 +24,7 @@ LENGTHS = (8, 12, 16, 24)  # tokens of a text, in turn
 
 def run() -> dict[str, object]:
     """Seconds of every task and the ratios that matter."""
-    warm_up(wait=True)
-    return {"machine": machine(), **{name: _measure(scope) for name, scope in scopes().items()}}
+    return on_both(_measure)
 
 
 def problem(scope: Scope, layer: int, projection: int) -> Problem:

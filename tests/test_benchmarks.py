@@ -77,7 +77,8 @@ def test_workers_are_held_against_as_many_processes(tmp_path, monkeypatch):
 )
 def test_it_runs(name, scope_of, monkeypatch):
     benchmark = importlib.import_module(f"benchmarks.{name}")
-    monkeypatch.setattr(benchmark, "scopes", lambda: {"demo": scope_of("bert")})
+    for module in (benchmark, models) if name == "corpus" else (models,):
+        monkeypatch.setattr(module, "scopes", lambda: {"demo": scope_of("bert")})
     monkeypatch.setattr(benchmark, "TEXT", zoo.TEXT)
     if name == "corpus":
         monkeypatch.setattr(benchmark, "TEXTS", {"demo": 60})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,12 @@ class Estimate(Generic[T]):
     value: T
     low: T
     high: T
+
+
+def shaped(found: Any, like: T) -> T:
+    """What was made of a figure, as the figure is: an array of them, or one number."""
+    made: T = found if isinstance(like, np.ndarray) else float(found)
+    return made
 
 
 def recorded(value: float | None, low: float | None, high: float | None) -> Estimate[float]:
@@ -44,7 +50,7 @@ class Resampled(Generic[T]):
     @cached_property
     def estimate(self) -> Estimate[T]:
         """The figure with its 95 % interval."""
-        return Estimate(self.value, *(self._like(end) for end in interval(self.replicates)))
+        return Estimate(self.value, *(shaped(end, self.value) for end in interval(self.replicates)))
 
     @property
     def low(self) -> T:
@@ -58,9 +64,6 @@ class Resampled(Generic[T]):
 
     def __sub__(self, other: Resampled[T]) -> Resampled[T]:
         return Resampled(self.value - other.value, self.replicates - other.replicates)
-
-    def _like(self, found: Array) -> T:
-        return found if isinstance(self.value, np.ndarray) else float(found)
 
 
 def median_of(levels: Array, counts: Array | NDArray[np.int64]) -> Array:

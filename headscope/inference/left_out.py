@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from headscope.inference.bootstrap import Array
-from headscope.inference.estimates import Estimate
+from headscope.inference.estimates import Estimate, shaped
 from headscope.inference.studentised import FEWEST, FEWEST_TESTED, Studentised
 
 __all__ = [
@@ -70,7 +70,7 @@ class Jackknifed(Generic[T]):
         groups = np.asarray(self.groups, dtype=np.float64)
         with np.errstate(invalid="ignore", divide="ignore"):
             error = np.sqrt(np.square(self.influences).sum(-1) * np.where(groups > 1, (groups - 1) / groups, np.nan))
-        return self._like(np.maximum(error, ROUNDING))
+        return shaped(np.maximum(error, ROUNDING), self.value)
 
     @cached_property
     def freedom(self) -> T:
@@ -84,7 +84,7 @@ class Jackknifed(Generic[T]):
         with np.errstate(invalid="ignore", divide="ignore"):
             # As many as there are, where influences are normal: Σd⁴ is three times the square of their variance.
             hang = 3 * np.square(squares.sum(-1)) / np.square(squares).sum(-1) - 2
-        return self._like(np.sqrt(most * np.clip(np.where(np.isnan(hang), most, hang), 1, most)))
+        return shaped(np.sqrt(most * np.clip(np.where(np.isnan(hang), most, hang), 1, most)), self.value)
 
     @property
     def estimate(self) -> Estimate[T]:
@@ -126,10 +126,6 @@ class Jackknifed(Generic[T]):
 
     def __truediv__(self, other: Jackknifed[T]) -> Jackknifed[T]:
         return changed(truediv, self, other)
-
-    def _like(self, found: Any) -> T:
-        like: T = found if isinstance(self.value, np.ndarray) else float(found)
-        return like
 
 
 def changed(change: Callable[..., Any], *parts: Jackknifed[T]) -> Jackknifed[T]:

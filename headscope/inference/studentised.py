@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
 from headscope.inference.bootstrap import LEVEL, Array
-from headscope.inference.estimates import Estimate
+from headscope.inference.estimates import Estimate, shaped
 
 T = TypeVar("T", float, Array)
 FEWEST = 10  # groups; below it there is no interval
@@ -39,7 +39,7 @@ class Studentised(Generic[T]):
     def estimate(self) -> Estimate[T]:
         """The figure with its 95 % interval: nan where there are fewer than 10 groups."""
         reach = self._quantile((1 + LEVEL) / 2, FEWEST) * np.asarray(self.error)
-        return Estimate(self.value, self._like(self.value - reach), self._like(self.value + reach))
+        return Estimate(self.value, shaped(self.value - reach, self.value), shaped(self.value + reach, self.value))
 
     @property
     def low(self) -> T:
@@ -56,28 +56,24 @@ class Studentised(Generic[T]):
         """Standard errors between the figure and 0; nan where there are fewer than 20 groups, or it cannot vary."""
         with np.errstate(invalid="ignore", divide="ignore"):
             t = np.asarray(self.value) / np.asarray(self.error)
-        return self._like(np.where((np.asarray(self.groups) >= FEWEST_TESTED) & np.isfinite(t), t, np.nan))
+        return shaped(np.where((np.asarray(self.groups) >= FEWEST_TESTED) & np.isfinite(t), t, np.nan), self.value)
 
     @property
     def p(self) -> T:
         """Two-sided, of the figure being 0; without a floor."""
-        return self._like(2 * stdtr(np.asarray(self.freedom), -np.abs(self.t)))
+        return shaped(2 * stdtr(np.asarray(self.freedom), -np.abs(self.t)), self.value)
 
     @property
     def p_above(self) -> T:
         """One-sided, of the figure not being above 0."""
-        return self._like(stdtr(np.asarray(self.freedom), -np.asarray(self.t)))
+        return shaped(stdtr(np.asarray(self.freedom), -np.asarray(self.t)), self.value)
 
     @property
     def smallest(self) -> T:
         """The smallest difference from 0 that would be shown with a chance of 80 %, two-sided at the level of 5 %."""
         reach = self._quantile((1 + LEVEL) / 2, FEWEST_TESTED) + self._quantile(POWER, FEWEST_TESTED)
-        return self._like(reach * np.asarray(self.error))
+        return shaped(reach * np.asarray(self.error), self.value)
 
     def _quantile(self, of: float, fewest: int) -> Any:
         """Of t; nan where there are fewer groups."""
         return np.where(np.asarray(self.groups) >= fewest, stdtrit(np.asarray(self.freedom), of), np.nan)
-
-    def _like(self, found: Any) -> T:
-        like: T = found if isinstance(self.value, np.ndarray) else float(found)
-        return like

@@ -110,7 +110,7 @@ def _swept(found: Capacity, what: str, title: str, some: list[Outcome]) -> Secti
         "time; special positions stay as they are."
     )
     rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (words.SITES[need.site], words.place(need), *need[3:]) for need in words.needs(some, loss)
+        (words.SITES[need.site], words.place(need), *need.told) for need in words.needs(some, loss)
     )
     table = DocumentTable(
         f"The least that keeps the loss ({words.LOSSES[loss]}) within 10 % of what it is when nothing is kept, and the "

@@ -191,7 +191,7 @@ def _needs(found: Sequence[Outcome], what: str, title: str) -> Iterator[Sheet]:
             f"{what}-{site}",
             f"What a layer needs: {title}, {SITES[site]} (loss: {LOSSES[loss]})",
             (f"kept for {1 - ENOUGH:.0%}", "at random", "loss at ½", "loss at ½, at random"),
-            ((str(need.layer), need[3:]) for need in rows if need.site == site),
+            ((str(need.layer), need.told) for need in rows if need.site == site),
             "layer",
         )
 

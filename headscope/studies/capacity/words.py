@@ -78,6 +78,11 @@ class Need(NamedTuple):
     half: str
     half_at_random: str
 
+    @property
+    def told(self) -> tuple[str, str, str, str]:
+        """What is needed, without the place."""
+        return self.kept, self.kept_at_random, self.half, self.half_at_random
+
 
 def needs(found: Sequence[Outcome], loss: str) -> list[Need]:
     """What every place needs, in words."""

@@ -24,42 +24,24 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class BankHeads:
-    """The bank's outputs under one mask: z float32 [layer, output, head, d_head].
+class BankVectors:
+    """What the heads, or the residual streams, hold at the bank's tokens under one mask.
 
-    `ids` int64 [output] are the tokens that they stand at, `spots` where, as the model counted them.
+    `vectors`: float32, z [layer, output, head, d_head], or streams [stage, output, d_model]. `ids` int64 [output] are
+    the tokens that they stand at, `spots` where, as the model counted them.
     """
 
-    z: Tensor
+    vectors: Tensor
     ids: Tensor
     spots: tuple[Spot, ...]
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def those(self, outputs: Tensor) -> BankHeads:
-        """Some of its outputs, int64 [output]."""
-        return BankHeads(self.z[:, outputs], self.ids[outputs], tuple(self.spots[n] for n in outputs.tolist()))
-
-
-@dataclass(frozen=True)
-class BankStreams:
-    """The residual streams at the bank's tokens under one mask: float32 [stage, output, d_model].
-
-    `ids` and `spots` as those of `BankHeads`.
-    """
-
-    streams: Tensor
-    ids: Tensor
-    spots: tuple[Spot, ...]
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def those(self, outputs: Tensor) -> BankStreams:
+    def those(self, outputs: Tensor) -> BankVectors:
         """Some of its outputs, int64 [output]."""
         spots = tuple(self.spots[n] for n in outputs.tolist())
-        return BankStreams(self.streams[:, outputs], self.ids[outputs], spots)
+        return BankVectors(self.vectors[:, outputs], self.ids[outputs], spots)
 
 
 class SurveyBank:
@@ -77,10 +59,10 @@ class SurveyBank:
         null: str | None = None,
     ) -> None:
         self.plan, self._of, self._scope, self._options, self._null = plan, texts, scope, options, null
-        self._heads: dict[Mask, BankHeads] = {}
-        self._streams: dict[Mask, BankStreams] = {}
+        self._heads: dict[Mask, BankVectors] = {}
+        self._streams: dict[Mask, BankVectors] = {}
 
-    def heads(self, mask: Mask) -> BankHeads:
+    def heads(self, mask: Mask) -> BankVectors:
         """What the heads wrote."""
         if mask not in self._heads:
             card = self._scope.card
@@ -91,10 +73,10 @@ class SurveyBank:
                 outputs, places = self._outputs[n]
                 z[:, outputs] = found.z[:, places]
                 spots |= {output: found.spots[place] for output, place in zip(outputs, places, strict=True)}
-            self._heads[mask] = BankHeads(z, self._ids, tuple(spots[n] for n in range(len(self.plan))))
+            self._heads[mask] = BankVectors(z, self._ids, tuple(spots[n] for n in range(len(self.plan))))
         return self._heads[mask]
 
-    def streams(self, mask: Mask) -> BankStreams:
+    def streams(self, mask: Mask) -> BankVectors:
         """What the residual streams were."""
         if mask not in self._streams:
             card, truncate, spots = self._scope.card, self._options.truncate, self.heads(mask).spots
@@ -102,7 +84,7 @@ class SurveyBank:
             for n, stream in each_stream_of(self._scope.bench, self._texts, self._tokens, truncate, mask):
                 outputs, places = self._outputs[n]
                 found[:, outputs] = stream[:, places]
-            self._streams[mask] = BankStreams(found, self._ids, spots)
+            self._streams[mask] = BankVectors(found, self._ids, spots)
         return self._streams[mask]
 
     @cached_property

@@ -14,7 +14,7 @@ from headscope.model.feed.positions import Spot
 from headscope.neighbors import Moments, Nearest, Table
 from headscope.question.choices import Metric
 from headscope.reading.within import Shown, shown
-from headscope.studies.survey.bank import BankHeads
+from headscope.studies.survey.bank import BankVectors
 from headscope.studies.survey.frame import Against, ShardFrame
 from headscope.studies.survey.heads import Heads, TextPattern
 from headscope.studies.survey.options import SurveyOptions
@@ -31,7 +31,7 @@ class Held:
     stated size.
     """
 
-    bank: BankHeads
+    bank: BankVectors
     asked: Tensor
     sets: tuple[Sets, Sets]
 
@@ -138,7 +138,7 @@ def _asked(view: View, frame: ShardFrame, held: Held) -> tuple[Against, Found]:
     bank = held.bank
     places: Spots = members_of(bank.spots) if view.moves else [(None, torch.arange(len(bank)))]
     against = frame.against(held.asked, len(bank))
-    return against, view.search(places, bank.z[view.layer], bank.ids, against.targets)
+    return against, view.search(places, bank.vectors[view.layer], bank.ids, against.targets)
 
 
 def _signals(

@@ -14,7 +14,7 @@ from headscope.model.feed.positions import Spot
 from headscope.model.tokens import Token
 from headscope.question.choices import Mask
 from headscope.reading.stream import Walk, walk
-from headscope.studies.survey.bank import BankStreams
+from headscope.studies.survey.bank import BankVectors
 from headscope.studies.survey.frame import ShardFrame
 from headscope.studies.survey.heads import streams_of
 from headscope.studies.survey.options import SurveyOptions
@@ -29,7 +29,7 @@ _BYTES = 2**25  # of the streams that are held at a time
 class HeldStreams(NamedTuple):
     """Streams, and int64 [token, ASKED] which of them each token asks."""
 
-    bank: BankStreams
+    bank: BankVectors
     asked: Tensor
 
 
@@ -65,7 +65,7 @@ def walked(
     tokens: Sequence[Sequence[Token]],
     options: SurveyOptions,
     mask: Mask,
-    bank: BankStreams,
+    bank: BankVectors,
     matched: HeldStreams | None,
     tick: Callable[[int], None] = lambda positions: None,
 ) -> Walked:
@@ -100,7 +100,7 @@ def walked(
     def by_chance(held: HeldStreams) -> StreamsByChance:
         bank, asked = held
         against = frame.against(asked, len(bank))
-        of_bank = walk(vocabulary, bank.streams, bank.ids, bank.spots if placed else None, k=1, others=against.targets)
+        of_bank = walk(vocabulary, bank.vectors, bank.ids, bank.spots if placed else None, k=1, others=against.targets)
 
         def placed_at(of: Tensor, none: float) -> Tensor:
             found = torch.full((len(of), *asked.shape), none, dtype=of.dtype)
