@@ -30,8 +30,10 @@ from headscope.commands.options import (
     Memory,
     Model,
     ModelArgument,
+    PageDirectory,
     Quantize,
     Revision,
+    Sample,
     Seed,
     Stack,
     TextFormat,
@@ -87,9 +89,7 @@ def survey(
         ),
     ] = True,
     candidates: Annotated[str, chosen_from("candidates", "Who may be a neighbour.", panel=COMPARED)] = "all",
-    sample: Annotated[
-        int | None, typer.Option(help="How many texts, drawn at random. Default: all.", rich_help_panel=TEXTS)
-    ] = None,
+    sample: Sample = None,
     seed: Seed = 0,
     null: Annotated[list[str] | None, chosen_from("null", "Also measure a null; may be repeated.")] = None,
     text_format: TextFormat = "auto",
@@ -233,17 +233,10 @@ def claims(
         str | None,
         typer.Option(help="A finished survey of the same weights, whose texts serve.", rich_help_panel=TEXTS),
     ] = None,
-    sample: Annotated[
-        int | None, typer.Option(help="How many texts, drawn at random. Default: all.", rich_help_panel=TEXTS)
-    ] = None,
+    sample: Sample = None,
     seed: Seed = 0,
     mask: Mask = "model",
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output", "-o", help="Write a page there, and keep the work in it: a directory.", rich_help_panel=OUTPUT
-        ),
-    ] = None,
+    output: PageDirectory = None,
     engine: Engine = None,
     workers: EngineWorkers = None,
     cpus_per_worker: CpusPerWorker = None,
@@ -286,12 +279,7 @@ def capacity(
     ] = None,
     revision: Revision = None,
     adapter: Adapter = None,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output", "-o", help="Write a page there, and keep the work in it: a directory.", rich_help_panel=OUTPUT
-        ),
-    ] = None,
+    output: PageDirectory = None,
     part: Annotated[
         list[str] | None,
         chosen_from("part", "What is asked; may be repeated. Default: dimension and number."),

@@ -59,8 +59,17 @@ LanguageColumn = Annotated[
         help="Where they keep the language, to be part of the genre. Default: nowhere.", rich_help_panel=TEXTS
     ),
 ]
+Sample = Annotated[
+    int | None, typer.Option(help="How many texts, drawn at random. Default: all.", rich_help_panel=TEXTS)
+]
 Truncate = Annotated[
     bool, typer.Option("--truncate", help="Cut texts that are too long, not leave them out.", rich_help_panel=TEXTS)
+]
+PageDirectory = Annotated[
+    str | None,
+    typer.Option(
+        "--output", "-o", help="Write a page there, and keep the work in it: a directory.", rich_help_panel=OUTPUT
+    ),
 ]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object, and nothing else.", rich_help_panel=OUTPUT)

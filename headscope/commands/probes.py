@@ -24,6 +24,7 @@ from headscope.commands.options import (
     Model,
     Quantize,
     Revision,
+    Sample,
     Seed,
     Stack,
     TextFormat,
@@ -59,9 +60,7 @@ def lens(
     revision: Revision = None,
     adapter: Adapter = None,
     mask: Mask = "model",
-    sample: Annotated[
-        int | None, typer.Option(help="How many texts, drawn at random. Default: all.", rich_help_panel=TEXTS)
-    ] = None,
+    sample: Sample = None,
     seed: Seed = 0,
     text_format: TextFormat = "auto",
     column: Column = "text",
