@@ -17,6 +17,7 @@ from headscope.question.question import Question
 from headscope.reading.answer import named
 from headscope.reading.atlas import Atlas
 from headscope.reading.attention import Attention
+from headscope.reading.belonging import own
 from headscope.reading.captured import Captured
 from headscope.reading.finding import Finder, finder
 from headscope.reading.nearest import Ends, Explains, Neighbors
@@ -83,16 +84,16 @@ def _atlas(
 ) -> Atlas:
     ids = torch.stack([near.ids[0, :, 0] for near in found])  # (L, H)
     captured.bench.vouch(ids)
-    names, own = captured.bench.opened.names, captured.tokens[selected]
+    names, token = captured.bench.opened.names, captured.tokens[selected]
     return Atlas(
         question=search.question,
-        token=own,
+        token=token,
         ids=ids,
         distances=torch.stack([near.distances[0, :, 0] for near in found]),
         own_rank=torch.stack([near.own_rank[0] for near in found]),
-        kinds=captured.kinds_of(ids, torch.tensor(own.id)),
+        kinds=captured.kinds_of(ids, torch.tensor(token.id)),
         places=captured.places_of(ids),
-        names=named(ids, names) | {own.id: names[own.id]},
+        names=named(ids, names) | {token.id: names[token.id]},
         notes=search.notes(source, asked.use_position),
     )
 
@@ -152,7 +153,7 @@ def work_out(captured: Captured, near: Neighbors, head: int, id: int) -> Worked:
 
 def _one_score(captured: Captured, near: Neighbors, head: int, id: int) -> tuple[int, int, int]:
     """Layer, head and id of an answer of one layer about one token's z; InputError for another, or none such."""
-    asked = near.question
+    asked = own(captured, near, Neighbors).question
     if asked.layer is None or near.ids.dim() != 2 or asked.vector != "z":
         raise InputError("this is asked of an answer about one token's z: near.each() gives them one by one.")
     heads, size = near.ids.shape[0], captured.vocabulary.size

@@ -10,6 +10,7 @@ from torch import Tensor
 from headscope.cores.one_thread import alone
 from headscope.errors import InputError
 from headscope.neighbors import search
+from headscope.reading import belonging
 from headscope.reading.atlas import Atlas, LayerChance
 from headscope.reading.bank import Bank
 from headscope.reading.captured import Captured
@@ -21,9 +22,7 @@ WINDOW = 100  # outputs that chance is taken from, at least
 @alone()
 def held_against(captured: Captured, atlas: Atlas, bank: Bank) -> Atlas:
     """See `Reading.atlas_chance`; the nearest tokens are kept for each bank, question and position."""
-    own = atlas.token
-    if own not in captured.tokens:
-        raise InputError(f"the atlas is about {own.label}, which this reading does not have there.")
+    own = belonging.own(captured, atlas, Atlas).token
     if atlas.question.vector != "z":
         raise InputError(f"the atlas is about {atlas.question.vector}, and a bank holds z.")
     bank.check(captured, atlas.question)

@@ -15,6 +15,7 @@ from headscope.model.tokens import TokenName
 from headscope.neighbors import Hubness, Moments, hub_aware, hubness, search
 from headscope.question import notes
 from headscope.question.kinds import KINDS
+from headscope.reading import belonging
 from headscope.reading.answer import Answer, Record, choices, named, question_record
 from headscope.reading.bank import Bank
 from headscope.reading.bank_records import BackgroundRecord, HeldHeadRecord, HubAwareRecord
@@ -246,8 +247,8 @@ class _Usual:
 @alone()
 def background(captured: Captured, near: Neighbors, bank: Bank) -> Background:
     """See `Reading.background`; what is usual is kept for each bank, question and place."""
-    finder = Finder(captured, near.question)
     _check(captured, near)
+    finder = Finder(captured, near.question)
     bank.check(captured, near.question)
     kept = captured.bench.kept
     asked, own = near.question, near.tokens[0]
@@ -322,10 +323,8 @@ def _chance(captured: Captured, near: Neighbors, ids: Tensor, own_ranks: Tensor,
 
 
 def _check(captured: Captured, near: Neighbors) -> None:
-    asked = near.question
+    asked = belonging.own(captured, near, Neighbors).question
     if asked.layer is None or near.ids.dim() != 2:
         raise InputError("a background is of an answer about one token: near.each() gives them one by one.")
-    if near.tokens[0] not in captured.tokens:
-        raise InputError(f"the answer is about {near.tokens[0].label}, which this reading does not have there.")
     if asked.vector != "z":
         raise InputError(f"the answer is about {asked.vector}, and a bank holds z: ask nearest with vector 'z'.")

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from headscope.cores.one_thread import alone
-from headscope.errors import InputError, ModelError
+from headscope.errors import InputError, ModelError, cut
 from headscope.model.lengths import alike
 from headscope.model.tokens import Token
 from headscope.neighbors import warm_up
@@ -145,6 +145,15 @@ def bank_of(bench: Bench, texts: Source, size: int = 2000, mask: Mask = "model")
     bench.check()
     key = ("bank", texts.key, size, mask)
     return bench.kept.made(key, lambda: _filled(bench, texts, size, mask, ("so far", *key)))
+
+
+def held_by(captured: Captured, bank: Bank | None) -> Bank:
+    """The bank that an answer is held against: that which is given; None: the project's sentences, under its mask."""
+    if bank is None:
+        return bank_of(captured.bench, source(None), mask=captured.mask)
+    if not isinstance(bank, Bank):
+        raise InputError(f"bank is what scope.bank(texts) gives, not {cut(repr(bank))}.")
+    return bank
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TypeVar
 
+from headscope.errors import InputError, cut
 from headscope.model.surroundings import settled_class
 from headscope.question.choices import (
     REPLACEMENTS,
@@ -29,7 +30,8 @@ from headscope.reading.atlas import Atlas
 from headscope.reading.atlas_chance import held_against
 from headscope.reading.attention import Attention
 from headscope.reading.background import Background, background
-from headscope.reading.bank import Bank, bank_of, source
+from headscope.reading.bank import Bank, held_by
+from headscope.reading.belonging import own
 from headscope.reading.captured import Captured
 from headscope.reading.comparison import Comparison, compared
 from headscope.reading.effects import Effects, effects
@@ -175,8 +177,7 @@ class Reading(Captured):
         >>> found.scores.shape, found.hubs.skewness.shape  # a score for each neighbour, one skewness for each head
         (torch.Size([12, 2]), torch.Size([12]))
         """
-        held = bank_of(self.bench, source(None), mask=self.mask) if bank is None else bank
-        return self._told(background(self, near, held))
+        return self._told(background(self, near, held_by(self, bank)))
 
     def compare(
         self,
@@ -197,6 +198,8 @@ class Reading(Captured):
         The other may be made under another mask, by another model with the same tokenizer, or be this very reading
         with another reference (`other_reference`; None: the same on both sides).
         """
+        if not isinstance(other, Reading):
+            raise InputError(f"other is another reading, as scope.read(text, mask) gives it, not {cut(repr(other))}.")
         selected = self.position_of(token)
         one = Question(layer, space, reference, metric, position, candidates, k=k)
         there = replace(one, reference=other_reference or reference)
@@ -246,8 +249,7 @@ class Reading(Captured):
         >>> held.chance.rates().shape == held.rates().shape  # layer, kind
         True
         """
-        held = bank_of(self.bench, source(None), mask=self.mask) if bank is None else bank
-        return held_against(self, atlas, held)
+        return held_against(self, atlas, held_by(self, bank))
 
     def ask_atlas(self, asked: Question, token: int | str = 1, tell: Callable[[Atlas], None] | None = None) -> Atlas:
         """The same for a question that is made already; `tell` hears of the layers so far, at each that is found."""
@@ -307,6 +309,8 @@ class Reading(Captured):
 
     def ask_portrait(self, near: Neighbors) -> Portrait:
         """The same of an answer of this reading that is made already; it is about one token."""
+        if own(self, near, Neighbors).ids.dim() != 2:
+            raise InputError("a portrait is of an answer about one token: near.each() gives them one by one.")
         attention = answers.attention(self, near.tokens[0].position, near.question.layer or 0, "weights")
         found = Portrait(near, attention, self.bench.card.d_head, self.bench.card.kv_heads)
         again = lambda at, of: self.ask_portrait(self.ask_nearest(replace(near.question, layer=of), at))  # noqa: E731
@@ -359,7 +363,8 @@ class Reading(Captured):
         >>> print(standing.says_of(8).partition(",")[0], standing.ranks[8].tolist()[1])  # “flies” is the nearest of all
         Layer 0 1
         """
-        found = standing(self, Question(layer, space, reference, metric, position, k=1), token, bank)
+        asked = Question(layer, space, reference, metric, position, k=1)
+        found = standing(self, asked, token, None if bank is None else held_by(self, bank))
         return self._told(found, token, layer)
 
     def journey(self, k: int = 10, position: bool = True, isolated: bool = False) -> Journey:

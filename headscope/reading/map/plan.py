@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from headscope.errors import InputError
+from headscope.errors import InputError, cut
 from headscope.model.tokens import TokenNames
 from headscope.neighbors import distances
 from headscope.question import notes
@@ -57,6 +57,8 @@ class Plan:
 
     def place(self, ground: Map, layout: Layout, captured: Captured) -> Map:
         """The map with another reading's values and outputs in it."""
+        if not isinstance(captured, Captured):
+            raise InputError(f"place takes a reading, as scope.read(text) gives it, not {cut(repr(captured))}.")
         if captured.bench is not self.captured.bench:
             raise InputError("only a text that was read by the map's own model, with its weights, has a place in it.")
         vectors = _text_vectors(captured, self.question, self.head)
