@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from headscope.errors import InputError
+from headscope.errors import InputError, cut
 from headscope.keep.memory import Memory
+from headscope.keep.paths import spelled
 from headscope.model.adapters import named
 from headscope.model.capture.edits import Edits, plain_edits
 from headscope.model.card import Card, card_of
@@ -109,12 +110,12 @@ class Scope:
     @classmethod
     def from_pretrained(
         cls,
-        name: str | None = None,
+        name: str | os.PathLike[str] | None = None,
         revision: str | None = None,
         device: str = "auto",
         dtype: str | torch.dtype | None = None,
         *,
-        adapter: str | None = None,
+        adapter: str | os.PathLike[str] | None = None,
         stack: StackName | None = None,
         quantize: Quantize | None = None,
         cache_bytes: Bytes = CACHE_BYTES,
@@ -135,6 +136,9 @@ class Scope:
         memory = _memory(cache_bytes)
         say = progress or (lambda step: None)
         say("looking for the model")
+        name = None if name is None else spelled(name, "the name of a model")
+        adapter = None if adapter is None else spelled(adapter, "an adapter")
+        revision = None if revision is None else text_of(revision, "revision")
         if name is None and revision is not None:
             raise InputError("a revision needs the name of a model.")
         found, put_on = find_adapted(name, revision, adapter)
@@ -308,7 +312,9 @@ class Scope:
                 bench = self.bench
         return make(bench)
 
-    def bank(self, texts: str | Path | Iterable[str] | None = None, size: int = 2000, mask: Mask = "model") -> Bank:
+    def bank(
+        self, texts: str | os.PathLike[str] | Iterable[str] | None = None, size: int = 2000, mask: Mask = "model"
+    ) -> Bank:
         """What the heads write at `size` or more non-special positions of other texts; see `Reading.background`.
 
         `texts` is a text file with one text a line (its path), a list of texts, or None for English sentences that
@@ -344,12 +350,14 @@ class Scope:
         """The lens of the space `fitted`; None: none is in use, or the weights have changed since."""
         return self.bench.held(LinearLens)
 
-    def use_lens(self, lens: LinearLens | str | Path | None) -> None:
+    def use_lens(self, lens: LinearLens | str | os.PathLike[str] | None) -> None:
         """Open the space `fitted`: by a lens (of `studies.probes.fit_lens`) or its file; None closes it.
 
         Raises InputError for a file that is none, and for a lens that was fitted on other weights.
         """
-        used = LinearLens.load(lens) if isinstance(lens, (str, Path)) else lens
+        used = LinearLens.load(lens) if isinstance(lens, (str, os.PathLike)) else lens
+        if not (used is None or isinstance(used, LinearLens)):
+            raise InputError(f"use_lens takes a lens, the path of its file, or None, not {cut(repr(lens))}.")
         with self._lock:
             bench = self.bench
             if used is not None:

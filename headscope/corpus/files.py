@@ -11,6 +11,7 @@ from typing import Literal
 
 from headscope.corpus.lines import Readable, unread
 from headscope.errors import InputError
+from headscope.keep.paths import path_of
 from headscope.keep.remote import RemotePath, is_remote
 from headscope.question.choices import FORMATS, Format
 from headscope.question.given import in_order
@@ -57,7 +58,7 @@ def find_sources(paths: Iterable[str | Path], format: Format | Literal["auto"] =
         if is_remote(given):
             sources += _on_store(RemotePath.of(given), format)
             continue
-        path = Path(given)
+        path = path_of(given, "a path of texts")
         try:
             mode = path.stat().st_mode
         except (FileNotFoundError, NotADirectoryError, ValueError):

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from headscope.errors import InputError, cut
+from headscope.keep.paths import path_of
 from headscope.keep.remote import refuse_remote
 
 _KINDS = {
@@ -26,11 +27,13 @@ UNFINISHED = ".unfinished"  # what the names begin with of what is being written
 _LARGEST = 2**26  # bytes of a small file: a manifest of 400,000 shards is smaller
 
 
-def file_to_write(path: str | Path) -> Path:
+def file_to_write(path: str | os.PathLike[str]) -> Path:
     """The regular file, there or not, that `path` means; of a symbolic link, the one that it leads to.
 
     Raises InputError where there can be none, before any work is done for it.
     """
+    refuse_remote([path], "this writes")
+    path = path_of(path, "the file to write")
     shown = repr(str(path))
     mode = _mode(path)
     if mode is not None and not stat.S_ISREG(mode):
@@ -45,9 +48,10 @@ def file_to_write(path: str | Path) -> Path:
     return place
 
 
-def directory_to_write(path: str | Path) -> Path:
+def directory_to_write(path: str | os.PathLike[str]) -> Path:
     """`path`, where it is a directory that can be written, or can be made one; InputError elsewhere."""
     refuse_remote([path], "this command writes")
+    path = path_of(path, "the directory to write")
     shown, place = repr(str(path)), utf_8(path)
     mode = _mode(place)
     if mode is not None and not stat.S_ISDIR(mode):
@@ -58,7 +62,7 @@ def directory_to_write(path: str | Path) -> Path:
     return place
 
 
-def utf_8(path: str | Path) -> Path:
+def utf_8(path: str | os.PathLike[str]) -> Path:
     """The path of a directory with Parquet files in it, which are found under names in UTF-8 only; else InputError."""
     if any("\ud800" <= character <= "\udfff" for character in str(path)):
         raise InputError(f"{str(path)!r} has bytes that are not UTF-8, and tables are kept under names in UTF-8 only.")
@@ -137,6 +141,14 @@ def write_bytes(path: Path, what: bytes) -> None:
     write_whole(path, partial(_put, what))
 
 
+def write_file(path: Path, what: bytes) -> None:
+    """The same for a file that a caller named, in a sentence (InputError) where the disk does not take it."""
+    try:
+        write_bytes(path, what)
+    except OSError as error:
+        raise InputError(f"{str(path)!r} cannot be written: {error.strerror or error}.") from None
+
+
 def _put(what: bytes, beside: Path) -> None:
     beside.write_bytes(what)
 
@@ -205,7 +217,7 @@ def _hand_on(before: os.stat_result, beside: Path) -> None:
     beside.chmod(stat.S_IMODE(before.st_mode))
 
 
-def _mode(path: str | Path) -> int | None:
+def _mode(path: str | os.PathLike[str]) -> int | None:
     """What is there, links followed; None where nothing is. InputError for a path that no file can have."""
     try:
         return os.stat(path).st_mode

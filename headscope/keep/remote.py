@@ -20,13 +20,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from headscope.errors import InputError, clause, needing
+from headscope.errors import InputError, clause, cut, needing
+from headscope.keep.paths import spelled
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 SCHEMES = ("s3", "gs", "abfs", "abfss", "hf")
 _ADDRESS = re.compile(rf"({'|'.join(SCHEMES)}):/{{1,2}}(?!/)(.*)", re.DOTALL)  # a Path of one has lost a slash
+_OTHER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # of one letter it would be a drive
+_OTHER_PATH = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
 _TRIES, _CONNECT, _REQUEST = 3, 5.0, 30.0  # and seconds
 _BLOCK = 2**22  # bytes that are read at once of a file that is read from its start
 _CREDENTIALS = (
@@ -47,15 +50,31 @@ _FAULTS = (
 
 
 def is_remote(given: object) -> bool:
-    """Whether a path is an address on an object store.
+    """Whether a path is an address on an object store; InputError for an address of another kind.
 
     >>> is_remote("s3://bucket/texts"), is_remote("texts/s3"), is_remote(Path("s3://bucket"))
     (True, False, True)
+    >>> is_remote("ftp://host/x")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    headscope.errors.InputError: 'ftp://host/x' begins with ftp://, which is not known; known are s3://, gs://, ...
     """
-    return isinstance(given, (str, Path)) and _ADDRESS.fullmatch(str(given)) is not None
+    if not isinstance(given, (str, os.PathLike)):
+        return False
+    path = spelled(given, "a path")
+    if _ADDRESS.fullmatch(path) is not None:
+        return True
+    other = (_OTHER if isinstance(given, str) else _OTHER_PATH).match(path)
+    if other is None:
+        return False
+    if other[1] in SCHEMES:
+        raise InputError(f"{cut(path)!r} names no bucket: it is as in {other[1]}://bucket/directory.")
+    known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+    raise InputError(
+        f"{cut(path)!r} begins with {other[1]}://, which is not known; known are {known} and paths of this machine."
+    )
 
 
-def refuse_remote(paths: Iterable[str | Path], who: str) -> None:
+def refuse_remote(paths: Iterable[str | os.PathLike[str]], who: str) -> None:
     """Raise InputError for an address on an object store: `who` (as in "claims read") uses files of this machine only.
 
     >>> refuse_remote(["s3://bucket/texts"], "claims read")
@@ -104,7 +123,7 @@ class RemotePath:
     url: str
 
     @classmethod
-    def of(cls, given: str | Path) -> RemotePath:
+    def of(cls, given: str | os.PathLike[str]) -> RemotePath:
         """The address that is given; InputError where it is none."""
         found = _ADDRESS.fullmatch(str(given))
         if found is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +12,8 @@ from typing import Any, Protocol
 
 from headscope import __version__
 from headscope.errors import InputError
-from headscope.keep.files import file_to_write, write_bytes
+from headscope.keep.files import file_to_write, write_file
+from headscope.keep.paths import path_of
 from headscope.question.defaults import TOKEN
 from headscope.reading.captured import Captured
 from headscope.show import html, living, terminal
@@ -171,9 +173,10 @@ class View:
             f"<details><summary>The same as plain tables</summary>{html.fragment(sheets)}</details>"
         )
 
-    def save(self, path: str | Path) -> Path:
-        """Write the file (.html), whole or not at all; InputError for another ending or a place that is not there."""
-        if Path(path).suffix.lower() != ".html":
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the file (.html), whole or not at all; InputError for another ending, or where it cannot be written."""
+        if path_of(path, "the file to write").suffix.lower() != ".html":
             raise InputError(f"a view is saved as .html, not as {str(path)!r}; its answers know other files.")
-        write_bytes(file_to_write(path), self.to_html().encode("utf-8", "backslashreplace"))
+        place = file_to_write(path)
+        write_file(place, self.to_html().encode("utf-8", "backslashreplace"))
         return Path(path)

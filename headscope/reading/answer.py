@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,8 @@ from torch import Tensor
 
 from headscope.errors import InputError
 from headscope.inference.estimates import number
-from headscope.keep.files import file_to_write, write_bytes
+from headscope.keep.files import file_to_write, write_file
+from headscope.keep.paths import path_of
 from headscope.model.tokens import Token, TokenName, TokenNames
 from headscope.question import given
 from headscope.question.kinds import Kind
@@ -125,7 +127,7 @@ class Answer(ABC):
             **self.figures(),
         }
 
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the answer into a file, by its ending, whole or not at all: .html, .md, .csv (rows), .json (to_dict).
 
         An answer with a figure is drawn as .svg, .pdf or .png too. Raises InputError for another ending, or a place
@@ -145,20 +147,17 @@ def _nbytes(part: object) -> int:
     return sum(map(_nbytes, vars(part).values())) if inside and hasattr(part, "__dict__") else 0
 
 
-def saved(path: str | Path, formats: Mapping[str, Callable[[], bytes]]) -> Path:
+def saved(path: str | os.PathLike[str], formats: Mapping[str, Callable[[], bytes]]) -> Path:
     """Write what its ending's format makes into a file, whole or not at all; see `Answer.save`."""
     ending, place = to_save(path, formats)
     made = formats[ending]()
-    try:
-        write_bytes(place, made)
-    except OSError as error:
-        raise InputError(f"{str(path)!r} cannot be written: {error.strerror or error}.") from None
+    write_file(place, made)
     return Path(path)
 
 
-def to_save(path: str | Path, endings: Collection[str]) -> tuple[str, Path]:
+def to_save(path: str | os.PathLike[str], endings: Collection[str]) -> tuple[str, Path]:
     """The ending and the file that are meant, before any work is done; InputError where an answer has no such file."""
-    ending = Path(path).suffix.lower()
+    ending = path_of(path, "the file to write").suffix.lower()
     if ending not in endings:
         named = repr(ending) if ending else "a file without an ending"
         raise InputError(f"this answer is saved as {', '.join(endings)}, not {named}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from headscope.cores.one_thread import alone
 from headscope.errors import InputError, ModelError, cut
+from headscope.keep.paths import path_of
 from headscope.model.lengths import alike
 from headscope.model.tokens import Token
 from headscope.neighbors import warm_up
@@ -108,7 +110,7 @@ class Source:
     lines: Callable[[], Iterator[str]]
 
 
-def source(texts: str | Path | Iterable[str] | None) -> Source:
+def source(texts: str | os.PathLike[str] | Iterable[str] | None) -> Source:
     """The project's sentences (None), a text file with one text a line (its path), or a list of texts.
 
     Raises InputError for a file that is not there, or anything else.
@@ -117,8 +119,8 @@ def source(texts: str | Path | Iterable[str] | None) -> Source:
         return Source(
             SENTENCES, None, lambda: iter((files("headscope.reading") / "sentences.txt").read_text("utf-8").split("\n"))
         )
-    if isinstance(texts, (str, Path)):
-        path = Path(texts)
+    if isinstance(texts, (str, os.PathLike)):
+        path = path_of(texts, "the file of a bank's texts")
         if not path.is_file():
             raise InputError(f"there is no file {str(texts)!r}: a bank is made of a text file, one text a line.")
         found = path.stat()

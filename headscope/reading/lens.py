@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import isfinite
@@ -16,7 +17,8 @@ from torch import Tensor
 
 from headscope.errors import InputError
 from headscope.keep.cache import cache_directory
-from headscope.keep.files import file_to_write, write_bytes
+from headscope.keep.files import file_to_write, write_file
+from headscope.keep.paths import path_of
 from headscope.model.card import Card
 from headscope.question.choices import MASKS, TARGETS, Mask, Target
 from headscope.question.notes import fitted_by, fitted_scores
@@ -159,16 +161,16 @@ class LinearLens(Answer):
         told = [(float(v.min()), float(v.max()), float(v.mean()), float(c.mean())) for v, c in figures]
         return (*said, fitted_scores(made.target, layer, told[0], told[1], told[2], weak, len(names)))
 
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | os.PathLike[str]) -> Path:
         """Write it to a safetensors file, which `load` reads; or by the ending what it says, as every answer does.
 
         Whole or not at all; InputError where it cannot be written.
         """
-        if Path(path).suffix.lower() in self.formats():
+        if path_of(path, "the lens to write").suffix.lower() in self.formats():
             return super().save(path)
         return self.keep(path)
 
-    def keep(self, path: str | Path) -> Path:
+    def keep(self, path: str | os.PathLike[str]) -> Path:
         """Write it to a safetensors file, whatever its ending; see `save`."""
         place = file_to_write(path)
         tensors = {name: getattr(self, name) for name in ("weight", "mean", "target_mean", "centre", "alpha")}
@@ -178,16 +180,13 @@ class LinearLens(Answer):
         told = json.dumps({"schema": SCHEMA, "lens": asdict(self.origin)}, ensure_ascii=False)
         tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
         kept = save(tensors, {"headscope": told, "sha256": _sum_of(told, tensors)})
-        try:
-            write_bytes(place, kept)
-        except OSError as error:
-            raise InputError(f"{path} cannot be written: {error.strerror or error}.") from None
+        write_file(place, kept)
         return Path(path)
 
     @classmethod
-    def load(cls, path: str | Path) -> LinearLens:
+    def load(cls, path: str | os.PathLike[str]) -> LinearLens:
         """Read a lens from its file; InputError where that is none."""
-        if not Path(path).is_file():
+        if not path_of(path, "the lens").is_file():
             raise InputError(f"there is no file {str(path)!r}: make a lens with headscope lens TEXTS -o FILE.")
         try:
             with safe_open(path, framework="pt") as file:

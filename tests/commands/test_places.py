@@ -66,7 +66,7 @@ def test_a_lens_whose_place_fills_up_meanwhile_is_kept_elsewhere(run, model, tex
             raise OSError(28, "No space left on device")
         write(path, what)
 
-    monkeypatch.setattr("headscope.reading.lens.write_bytes", full)
+    monkeypatch.setattr("headscope.keep.files.write_bytes", full)
     code, out, err = run(*lens(model, texts, tmp_path / "lens"))
     assert (code, out) == (2, b"")
     assert b"No space left on device" in err

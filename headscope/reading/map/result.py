@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -216,7 +217,7 @@ class Map(Answer):
         svg = self.figures()[".svg"]().decode()
         return svg[svg.index("<svg") :]  # a file of its own begins with a declaration
 
-    def save(self, path: str | Path, theme: Theme = "light") -> Path:
+    def save(self, path: str | os.PathLike[str], theme: Theme = "light") -> Path:
         """Write the map into a file, by its ending: drawn, at A4 size, as .svg, .pdf or .png; .html, with the drawing;
         .md; or its numbers, .json and .csv (points). `theme` is that of a drawing.
 

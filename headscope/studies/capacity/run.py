@@ -14,6 +14,7 @@ from headscope.corpus.counted import CountedCorpus
 from headscope.corpus.files import find_sources
 from headscope.corpus.run import KeptRows, RowFiles, RowsInMemory
 from headscope.keep.lock import held
+from headscope.keep.paths import path_of
 from headscope.keep.record import identity
 from headscope.keep.rows import R, read_rows, write_rows
 from headscope.model.surroundings import settled_class
@@ -72,7 +73,7 @@ class Run:
         say("counting the texts")
         counted = CountedCorpus.of(scope, sources, options, _SHARD_POSITIONS)
         manifest = manifest_of(scope, counted, {"kind": "capacity"} | options.to_dict())
-        where = None if directory is None else Path(directory)
+        where = None if directory is None else path_of(directory, "the directory of capacity")
         if where is not None:
             with claimed(where, manifest):
                 pass

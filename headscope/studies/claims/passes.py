@@ -18,6 +18,7 @@ from torch import Tensor
 from typing_extensions import Self
 
 from headscope.corpus.run import RowFiles
+from headscope.keep.files import told
 from headscope.question.choices import Mask
 from headscope.reading.reading import Reading
 from headscope.scope import Scope
@@ -40,7 +41,8 @@ def measured(
     doing: str,
 ) -> Measured:
     """What a task finds at every token of a survey's texts, kept in `directory`, one file a shard."""
-    directory.mkdir(parents=True, exist_ok=True)
+    with told(directory):
+        directory.mkdir(parents=True, exist_ok=True)
     shards = survey.manifest["shards"]
     files = RowFiles(
         path=lambda n: directory / f"{n:05d}.npz",

@@ -13,6 +13,7 @@ from headscope.corpus.files import find_sources
 from headscope.corpus.run import missing
 from headscope.errors import InputError
 from headscope.keep.allocator import let_go
+from headscope.keep.paths import path_of
 from headscope.keep.remote import refuse_remote
 from headscope.model.surroundings import settled
 from headscope.question.choices import MASKS, Mask, one_of
@@ -87,7 +88,7 @@ def settle(
     who measures (None: this process); workers see that directory under the same name. Raises InputError for texts, a
     survey or a directory that do not fit.
     """
-    where = None if directory is None else Path(directory) / PARTS
+    where = None if directory is None else path_of(directory, "the directory of claims") / PARTS
     run = _Run(hands or Here(scope), asked, where, progress or Progress())
     with claimed(run.work, run.question), scope.bench.encodings.within(KEPT_BYTES):
         return run.claims()

@@ -11,6 +11,7 @@ from headscope.corpus.asked import CorpusOptions
 from headscope.corpus.counted import CountedCorpus
 from headscope.corpus.files import TextFile, find_sources
 from headscope.errors import InputError
+from headscope.keep.paths import path_of
 from headscope.question.given import in_order
 from headscope.studies.survey.manifest import options_of, survey_manifest
 
@@ -57,7 +58,8 @@ def find_texts(scope: Scope, paths: Iterable[str | Path], options: CorpusOptions
 
 def surveys_in(paths: Sequence[str | Path]) -> list[Path]:
     """Which of the paths are surveys' directories."""
-    return [Path(path) for path in paths if (Path(path) / _MANIFEST).is_file()]
+    named = (path_of(path, "a path of texts") for path in paths)
+    return [path for path in named if (path / _MANIFEST).is_file()]
 
 
 def _of_survey(directory: Path) -> tuple[list[TextFile], CorpusOptions, str]:

@@ -20,6 +20,7 @@ from headscope.corpus.standard_input import KEPT
 from headscope.errors import InputError
 from headscope.keep.checksums import CHECKSUMS, content_fault, sealed_files
 from headscope.keep.files import remove, told
+from headscope.keep.paths import path_of
 from headscope.keep.published import Publication, PublishedDirectory
 from headscope.keep.remote import RemoteFile, RemotePath, is_remote
 from headscope.studies.survey.finished import tables_of
@@ -247,7 +248,7 @@ def brought(directories: Iterable[str | Path], shards: bool = True) -> Iterator[
     with ExitStack() as stack:
         for directory in directories:
             if not is_remote(directory):
-                places.append(Path(directory))
+                places.append(path_of(directory, "a survey's directory"))
                 continue
             away = SurveyAway.opened(directory)
             stack.enter_context(away.named())

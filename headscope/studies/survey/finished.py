@@ -28,7 +28,8 @@ def tables_of(manifest: Mapping[str, Any]) -> list[str]:
 
 def begin(directory: Path) -> None:
     """Let a survey be unfinished until `finish`: its tables are about to be written anew."""
-    (directory / CHECKSUMS).unlink(missing_ok=True)
+    with told(directory):
+        (directory / CHECKSUMS).unlink(missing_ok=True)
 
 
 def finish(directory: Path, manifest: Mapping[str, Any]) -> None:

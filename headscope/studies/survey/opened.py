@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from headscope.corpus import genres
 from headscope.errors import InputError, clause
+from headscope.keep.paths import path_of
 from headscope.studies.survey.finished import NOTES, STATISTICS, refuse_unfinished
 from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.store import Store
@@ -253,7 +254,7 @@ def open_survey(path: str | Path) -> OpenedSurvey:
     Raises InputError where there is none, where it is unfinished, where its tables or definitions are not those that
     this version reads, and where they are damaged; of the shards the bytes are looked at when they are read.
     """
-    directory = Path(path)
+    directory = path_of(path, "a survey's directory")
     survey = OpenedSurvey(directory, survey_manifest(directory))
     refuse_unfinished(directory, survey.manifest)
     for shard in range(len(survey.manifest["shards"])):
@@ -270,7 +271,7 @@ def open_surveys(paths: Iterable[str | Path]) -> dict[str, OpenedSurvey]:
 
     Raises InputError as `open_survey` does, and where one directory is named twice.
     """
-    given = [Path(path) for path in paths]
+    given = [path_of(path, "a survey's directory") for path in paths]
     whole = [Path(os.path.realpath(path)) for path in given]  # also where links lead in a circle
     for path, first in zip(given, whole, strict=True):
         if whole.count(first) > 1:

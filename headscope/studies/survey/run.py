@@ -23,6 +23,7 @@ from headscope.corpus.standard_input import KEPT, ArrivedTexts, arriving
 from headscope.corpus.texts import CorpusText
 from headscope.errors import InputError
 from headscope.keep.lock import FOREVER, forget_work, held
+from headscope.keep.paths import path_of
 from headscope.model.surroundings import settled_class
 from headscope.neighbors import warm_up
 from headscope.question.choices import Null
@@ -100,7 +101,7 @@ class Survey:
         Any number of runs may be at work in one directory: they share its shards. `part`: those that this one measures.
         Raises InputError for texts that are not there, and a directory that holds something else.
         """
-        where = Path(directory)
+        where = path_of(directory, "the survey's directory")
         list(options.views())
         work_of(where).refuse_foreign()
         # All that can be refused is refused before the texts are counted, which may take minutes.
@@ -363,7 +364,7 @@ def finish(directory: str | Path, kind: type[Store] = Store) -> None:
 
     Raises InputError, naming them, where shards of the model or of a null that was begun are not there.
     """
-    where = Path(directory)
+    where = path_of(directory, "the survey's directory")
     shards = len(survey_manifest(where)["shards"])
     stores = [kind(where), *nulls_begun(where, kind)]
     for store in stores:
