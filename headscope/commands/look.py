@@ -9,6 +9,7 @@ import typer
 
 from headscope.commands.asking import COMPARED, OUTPUT, TEXT, chosen_from, is_given
 from headscope.commands.options import Adapter, AsJson, Device, Dtype, Mask, Memory, Model, Quantize, Revision, Stack
+from headscope.commands.outputs import spare
 from headscope.commands.passages import Chat, Ids, Pair, Special, System, given
 from headscope.commands.running import isolate, open_scope, print_json, print_tables, terminal_width, working
 from headscope.commands.streams import write_data
@@ -162,6 +163,7 @@ def look(
         choices["replaced_by"] = replace_by
     if output is not None:
         views.to_write(output)
+        spare(output, (lens, bank), model, adapter)
     asked = views.Asked(choices["token"], question, choices, why, hubs, bank)
     with working("starting") as status:
         scope = open_scope(status, ModelChoice(model, revision, adapter, stack, device, dtype, quantize), memory)

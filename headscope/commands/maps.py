@@ -8,6 +8,7 @@ import typer
 
 from headscope.commands.asking import COMPARED, OUTPUT, TEXT, chosen_from
 from headscope.commands.options import Adapter, Device, Dtype, Mask, Model, Quantize, Revision, Stack
+from headscope.commands.outputs import spare
 from headscope.commands.passages import Chat, Ids, Pair, Special, System, given
 from headscope.commands.running import isolate, open_scope, working
 from headscope.commands.streams import say, tell
@@ -87,6 +88,7 @@ def draw_map(
         from headscope.reading.told import read_record
 
         ending, _ = to_save(output, ENDINGS)  # before the minutes, not after
+        spare(output, (), model, adapter)
         if theme is not None:
             one_of("theme", theme, THEMES)
             if ending not in FIGURES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,6 +30,7 @@ from headscope.commands.options import (
     Stack,
     TextFormat,
 )
+from headscope.commands.outputs import spare
 from headscope.commands.running import bar_instead, print_answer, print_json, print_sheets, working
 from headscope.commands.streams import say
 from headscope.errors import InputError, needing
@@ -80,6 +82,13 @@ def lens(
     from headscope.keep.files import file_to_write
 
     file_to_write(output)  # before the minutes, not after
+    ending = Path(output).suffix
+    if ending not in ("", ".safetensors"):
+        raise InputError(
+            f"a lens is written as .safetensors, not as {ending}: its scores alone are saved so in Python "
+            '(lens.save("lens.html")), and no lens is read from them.'
+        )
+    spare(output, texts, model, adapter)
     choice = ModelChoice(model, revision, adapter, stack, device, dtype, quantize)
     fleet = fleet_of(engine, workers, cpus_per_worker, gpus_per_worker, address)
     with working("starting") as status:
