@@ -12,7 +12,7 @@ _VIEWS = (".html", ".svg", ".pdf", ".png", ".csv")
 
 
 def spare(output: str, files: Iterable[str | None], model: str | None, adapter: str | None = None) -> None:
-    """InputError where the file to write is one of the `files` that are read, or of the model's or the adapter's own."""
+    """InputError where the file to write is one of the `files` that are read, or the model's or the adapter's."""
     place = Path(output)
     try:
         if not place.exists():
