@@ -28,8 +28,8 @@ from headscope.model.opening.stacks import choose, unwrapped
 from headscope.model.surroundings import settled_class
 from headscope.model.tokens import Token
 from headscope.neighbors import warm_up
-from headscope.question.choices import Mask, Space, StackName, What
-from headscope.question.given import as_seed, bytes_of, text_of
+from headscope.question.choices import SPACES, Mask, Space, StackName, What, one_of
+from headscope.question.given import as_seed, bytes_of, switch, text_of
 from headscope.question.model_choice import ModelChoice
 from headscope.question.passage import Passage, passage_of, passages_of
 from headscope.reading.bank import Bank, bank_of, source
@@ -228,7 +228,7 @@ class Scope:
         Raises InputError for an empty text, or one that is longer than the model reads, unless `truncate`.
         """
         passage = passage_of(text, ids=ids, messages=messages, pair=pair, special=special)
-        return self._bench.tokens(passage, truncate=truncate)
+        return self._bench.tokens(passage, truncate=switch(truncate, "truncate"))
 
     def read(
         self,
@@ -295,6 +295,8 @@ class Scope:
         edit: Edits,
         residual: bool = False,
     ) -> list[Reading]:
+        truncate, residual = switch(truncate, "truncate"), switch(residual, "residual")
+
         def read(bench: Bench) -> list[Reading]:
             return capture(
                 Reading, bench, passages, mask, decoder_texts=decoder_texts, truncate=truncate, edit=edit,
@@ -372,6 +374,7 @@ class Scope:
 
     def moves(self, space: Space) -> bool:
         """Whether the vocabulary's encodings in a space depend on the position (position embeddings, RoPE)."""
+        one_of("space", space, SPACES)
         return self.bench.vocabulary.moves(space)
 
     def randomised(self, seed: int) -> Scope:

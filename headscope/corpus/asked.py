@@ -10,7 +10,7 @@ from typing import Any, Literal
 from headscope.corpus.texts import Columns
 from headscope.errors import InputError
 from headscope.question.choices import FORMATS, Format, one_of
-from headscope.question.given import number
+from headscope.question.given import number, switch
 
 _USUAL = (("genre_column", "genre"), ("language_column", None))
 
@@ -38,6 +38,7 @@ class CorpusOptions:
         if self.sample is not None:
             self._count("sample", 1)
         self._count("seed", 0)
+        self._switch("truncate")
 
     @property
     def columns(self) -> Columns:
@@ -49,6 +50,10 @@ class CorpusOptions:
         plain = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
         # Of before they could be named: a survey that was begun then goes on.
         return {key: value for key, value in plain.items() if (key, value) not in _USUAL}
+
+    def _switch(self, name: str) -> None:
+        """Have a field as a plain bool, or raise InputError."""
+        object.__setattr__(self, name, switch(getattr(self, name), name))
 
     def _count(self, name: str, least: int) -> None:
         """Have a field as a plain number, or raise InputError."""

@@ -80,6 +80,19 @@ def whole(given: object) -> int | None:
         return None
 
 
+def switch(given: object, what: str) -> bool:
+    """What is on or off, as a bool; InputError for all else, also where Python would take it for one ("off", 0).
+
+    >>> switch("off", "position")
+    Traceback (most recent call last):
+    headscope.errors.InputError: position is True or False, not 'off'.
+    """
+    kind = type(given)
+    if kind is bool or (kind.__module__, kind.__name__) in (("numpy", "bool"), ("numpy", "bool_")):
+        return bool(given)
+    raise InputError(f"{what} is True or False, not {cut(repr(given))}.")
+
+
 def number(given: object, among: range, sentence: str) -> int:
     """A whole number among others, as an int; InputError with the sentence for anything else."""
     found = whole(given)

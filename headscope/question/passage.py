@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headscope.errors import InputError
-from headscope.question.given import in_order, numbers_of, text_of, texts_of
+from headscope.question.given import in_order, numbers_of, switch, text_of, texts_of
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,7 @@ def passage_of(
     if len(given) != 1:
         what = f"{' and '.join(given)} are given together" if given else "the text is a string, not None"
         raise InputError(f"{what}: give one of a text, ids=[…] and messages=[…].")
-    if not isinstance(special, bool):
-        raise InputError(f"special is True or False, not {special!r}.")
+    special = switch(special, "special")
     if text is None and (pair is not None or not special):
         what = "a pair is" if pair is not None else "special=False is"
         raise InputError(f"{what} for a text; {given[0]} are read as they are.")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from headscope.question import defaults
 from headscope.question.choices import Candidates, Metric, Reference, Space, Vector, check, resolved
+from headscope.question.given import switch
 
 
 @dataclass(frozen=True)
@@ -36,3 +37,4 @@ class Question:
     def __post_init__(self) -> None:
         check(self.space, self.reference, self.metric, self.candidates, self.vector)
         object.__setattr__(self, "reference", resolved(self.space, self.reference))
+        object.__setattr__(self, "use_position", switch(self.use_position, "position"))

@@ -21,7 +21,7 @@ from headscope.question.choices import (
     Weigh,
     one_of,
 )
-from headscope.question.given import as_seed
+from headscope.question.given import as_seed, switch
 from headscope.question.question import Question
 from headscope.reading import answers
 from headscope.reading.alive import Asking, View
@@ -337,7 +337,7 @@ class Reading(Captured):
         >>> round(written.auc[8, 2, 2].item(), 4)  # head 8 at "flies": that token is the nearest of all
         1.0
         """
-        found = written(self, Question(layer, space, reference, metric, position, k=1), head)
+        found = written(self, Question(self.bench.layer(layer), space, reference, metric, position, k=1), head)
         return self._told(
             found, None, layer, lambda _, of: self.written(of, space, reference, metric, position, found.head)
         )
@@ -363,7 +363,7 @@ class Reading(Captured):
         >>> print(standing.says_of(8).partition(",")[0], standing.ranks[8].tolist()[1])  # “flies” is the nearest of all
         Layer 0 1
         """
-        asked = Question(layer, space, reference, metric, position, k=1)
+        asked = Question(self.bench.layer(layer), space, reference, metric, position, k=1)
         found = standing(self, asked, token, None if bank is None else held_by(self, bank))
         return self._told(found, token, layer)
 
@@ -374,7 +374,7 @@ class Reading(Captured):
         neighbours are compared between stages. `isolated`: the rank among the vocabulary read alone too, for which
         the model reads every token alone where `Scope.isolate` has not done so.
         """
-        return self._told(journey(self, k, position, isolated))
+        return self._told(journey(self, k, switch(position, "position"), switch(isolated, "isolated")))
 
     def mixing(self) -> Mixing:
         """How much of every layer's output comes from other positions; see `Mixing`."""

@@ -92,7 +92,8 @@ def plan(captured: Captured, asked: Question, head: int, way: Way, size: int) ->
     """The plan of a map of one head: `size` vocabulary tokens, of them the nearest of each output of the text."""
     search, wanted = finder(captured, asked), asked.use_position
     asked, vocabulary, layer = search.question, search.vocabulary, search.question.layer
-    assert layer is not None, "a map is of one head"
+    if layer is None:
+        raise InputError("a map is of one head: name its layer.")
     one_of("method", way.method, METHODS)
     if asked.metric == "dot":
         raise InputError("a map is of distances, and dot is none; open: cosine, euclidean.")

@@ -14,7 +14,7 @@ from headscope.corpus.samples import Samples
 from headscope.errors import InputError, ModelError
 from headscope.model.surroundings import settled
 from headscope.question.choices import Mask
-from headscope.question.given import as_seed, numbers_of, texts_of
+from headscope.question.given import as_seed, numbers_of, switch, texts_of
 from headscope.reading.answer import Answer, Record
 from headscope.reading.scores import STARRED, Scores, nested
 from headscope.show.progress import Tell
@@ -149,7 +149,8 @@ def recovery(
     are cut. Needs about 8 · (layers · d_model) bytes of memory a token. `hands`: who judges the maps (None: this
     process); each of several workers reads the texts. Raises InputError for too few texts.
     """
-    offsets, card = numbers_of(offsets, "offsets"), scope.card
+    offsets, card = list(dict.fromkeys(numbers_of(offsets, "offsets"))), scope.card
+    heads = switch(heads, "heads")
     task = RecoveryTask.of(scope, texts, groups=groups, mask=mask, folds=folds, seed=seed)
     pieces = dict.fromkeys(
         Judged(place, layer, offset)

@@ -95,7 +95,7 @@ def survey_manifest(directory: Path) -> dict[str, Any]:
     fault = next(faults(options, _OPTIONS | named, "options."), None)
     try:
         if fault is None:
-            list(options_of(manifest).views())
+            options_of(manifest)
     except (InputError, TypeError) as error:
         fault = str(error).removesuffix(".")
     if fault is not None:

@@ -65,15 +65,18 @@ class SurveyOptions(CorpusOptions):
             raise InputError(
                 "in the space unembedding a survey measures cosine only: the scale of its logits is a position's own."
             )
+        for space in self.spaces:
+            if OPEN_REFERENCES[space] and not {*OPEN_REFERENCES[space]} & {*self.references}:
+                raise InputError(f"the space {space} has none of the references {', '.join(self.references)}.")
         super().__post_init__()
         self._count("shard_positions", 2)
+        for name in ("position", "stream"):
+            self._switch(name)
 
     def views(self) -> Iterator[tuple[Space, Reference | None]]:
         """Every space with each of its references; None where it has none."""
         for space in self.spaces:
             open_ones = [reference for reference in self.references if reference in OPEN_REFERENCES[space]]
-            if not open_ones and OPEN_REFERENCES[space]:
-                raise InputError(f"the space {space} has none of the references {', '.join(self.references)}.")
             yield from ((space, reference) for reference in open_ones)
             if not open_ones:
                 yield space, None

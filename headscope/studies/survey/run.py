@@ -102,7 +102,6 @@ class Survey:
         Raises InputError for texts that are not there, and a directory that holds something else.
         """
         where = path_of(directory, "the survey's directory")
-        list(options.views())
         work_of(where).refuse_foreign()
         # All that can be refused is refused before the texts are counted, which may take minutes.
         before = read_manifest(where)

@@ -73,11 +73,13 @@ def test_a_lens_as_json(model, corpus, tmp_path, capsys):
 def test_recovery_as_tables_and_as_json(model, corpus, capsys):
     assert run("recovery", corpus, "--model", model, "--offset", 0, "--offset", -1, "--no-heads") == 0
     assert "Token i read off the residual stream at j" in capsys.readouterr().out
-    assert run("recovery", corpus, "--model", model, "--offset", 0, "--sample", 30, "--json") == 0
+    once = ("--offset", 0, "--offset", 0)  # named twice
+    assert run("recovery", corpus, "--model", model, *once, "--sample", 30, "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert told["texts"] == 30
     assert told["offsets"] == [0]
     assert {row["place"] for row in told["rows"]} == {"z", "head", "residual"}
+    assert len({(row["place"], row["layer"], row["head"]) for row in told["rows"]}) == len(told["rows"])
 
 
 @pytest.mark.parametrize(
