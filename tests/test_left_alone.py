@@ -125,6 +125,51 @@ def test_it_is_by_opening_and_by_every_question(handed_over):
     check_same(state_of(model), before)
 
 
+def cutting(tokenizer):
+    tokenizer.backend_tokenizer.enable_truncation(4, stride=1, strategy="only_first", direction="left")
+    tokenizer.backend_tokenizer.enable_padding(length=9, pad_id=1, pad_token="<mask>", direction="left")
+
+
+@pytest.mark.parametrize("set_up", [lambda tokenizer: None, cutting], ids=["as it comes", "cutting and padding"])
+def test_its_tokenizer_is_too_also_where_a_read_is_refused(set_up):
+    model, tokenizer = zoo.build("bert")
+    set_up(tokenizer)
+
+    def settings():
+        return tokenizer.backend_tokenizer.truncation, tokenizer.backend_tokenizer.padding
+
+    before = settings()
+    scope = Scope.from_model(model, tokenizer)
+    assert settings() == before
+    assert len(scope.read(zoo.TEXT).tokens) == len(Scope.from_model(*zoo.build("bert")).read(zoo.TEXT).tokens)
+    assert settings() == before
+    scope.read(LONG, truncate=True)
+    assert settings() == before
+    scope.read(ids=[2, 3, 4])
+    scope.tokens(zoo.TEXT)
+    scope.isolate()
+    assert settings() == before
+    for refused in (LONG, "", "\ud800"):
+        with pytest.raises(InputError):
+            scope.read(refused)
+    assert settings() == before
+
+
+def test_its_tokenizer_is_where_it_fails(monkeypatch):
+    model, tokenizer = zoo.build("bert")
+    cutting(tokenizer)
+    scope, before = Scope.from_model(model, tokenizer), tokenizer.backend_tokenizer.truncation
+
+    def fails(*_, **__):
+        tokenizer.backend_tokenizer.no_truncation()
+        raise RuntimeError("no tokens")
+
+    monkeypatch.setattr(type(tokenizer), "__call__", fails)
+    with pytest.raises(InputError, match="no tokens"):
+        scope.read(zoo.TEXT)
+    assert tokenizer.backend_tokenizer.truncation == before
+
+
 def test_what_another_thread_draws_during_a_reading_stays_drawn():
     scope = Scope.from_model(*zoo.build("bert"))
     drawn = []

@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from headscope.errors import InputError
 from headscope.model.telling import first_line
 from headscope.model.tokens import Token, TokenNames
+from headscope.model.untouched import untouched
 from headscope.question import notes
 from headscope.question.passage import Message, Passage
 
@@ -101,17 +102,18 @@ def _encoded(
     text: str, pair: str | None, special: bool, tokenizer: PreTrainedTokenizerBase, truncate_to: int | None
 ) -> Any:
     try:
-        return tokenizer(
-            text,
-            pair,
-            add_special_tokens=special,
-            truncation=truncate_to is not None,
-            max_length=truncate_to,
-            return_offsets_mapping=bool(tokenizer.is_fast),
-            return_special_tokens_mask=True,
-            return_token_type_ids=pair is not None or "token_type_ids" in tokenizer.model_input_names,
-            verbose=False,
-        )
+        with untouched(tokenizer):
+            return tokenizer(
+                text,
+                pair,
+                add_special_tokens=special,
+                truncation=truncate_to is not None,
+                max_length=truncate_to,
+                return_offsets_mapping=bool(tokenizer.is_fast),
+                return_special_tokens_mask=True,
+                return_token_type_ids=pair is not None or "token_type_ids" in tokenizer.model_input_names,
+                verbose=False,
+            )
     except Exception as error:  # a vocabulary without a token for what it does not know, say
         raise InputError(f"the tokenizer makes no tokens of this text: {first_line(error)}") from error
 

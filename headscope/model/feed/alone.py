@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 from headscope.errors import ModelError
 from headscope.model.capture.passes import Arrived, Attend, Attended
 from headscope.model.opened import Opened
+from headscope.model.untouched import untouched
 
 _PASS = 512  # tokens of one pass that every module is watched in: all that they see is held until it ends
 _TEXTS = ("a", "The bird", "1")  # a tokenizer frames every text alike: any that becomes tokens would do
@@ -124,8 +125,9 @@ def _texts(opened: Opened, ids: Tensor, frame: Frame) -> tuple[list[list[int]], 
 
 def _framing(tokenizer: PreTrainedTokenizerBase, text: str) -> Frame | None:
     """What stands around the tokens of one text; None where it has none, or they are not to be found again."""
-    bare = tokenizer(text, add_special_tokens=False)["input_ids"]
-    framed = tokenizer(text)["input_ids"]
+    with untouched(tokenizer):
+        bare = tokenizer(text, add_special_tokens=False)["input_ids"]
+        framed = tokenizer(text)["input_ids"]
     for start in range(len(framed) - len(bare) + 1):
         if bare and framed[start : start + len(bare)] == bare:
             return Frame(tuple(framed[:start]), tuple(framed[start + len(bare) :]))

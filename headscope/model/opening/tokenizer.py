@@ -16,6 +16,7 @@ from headscope.errors import ModelError
 from headscope.model.opening.default import TOKENIZER_FILES
 from headscope.model.opening.files import read_json
 from headscope.model.telling import first_line, reraise_ends
+from headscope.model.untouched import untouched
 
 # What a normalizer is tried on: ASCII, and a letter or two of the scripts that people write in.
 _SAMPLE = string.printable + "éßñ αω Жя אב بح अक อค 日本 かな アイ 한글 …—’“½ﬁ　😀 Time flies like an arrow."
@@ -68,7 +69,9 @@ def refuse_unusable(tokenizer: PreTrainedTokenizerBase, where: str) -> None:
     ordinary = set(tokenizer.get_vocab().values()) - {*tokenizer.all_special_ids, tokenizer.unk_token_id}
     if not ordinary:
         raise ModelError(f"the tokenizer {where} has no vocabulary: no token that is not special.")
-    if None in tokenizer("")["input_ids"]:  # what it puts around every text
+    with untouched(tokenizer):
+        framed = tokenizer("")["input_ids"]  # what it puts around every text
+    if None in framed:
         raise ModelError(f"the tokenizer {where} puts a token around every text that it has no id for.")
 
 
