@@ -25,7 +25,7 @@ from headscope.studies.survey.nulls import RANDOM_SEEDS
 T = TypeVar("T")
 _TITLE = "The test on 60 texts"
 _UNTESTED = (
-    "Whether it is more than any mixing would give, 60 texts and five untrained twins tell. It takes minutes; you can "
+    "Whether it is more than even attention and five untrained twins give, 60 texts tell. It takes minutes; you can "
     "go on reading meanwhile."
 )
 _ALL = "all"  # who wait for it

@@ -1,7 +1,8 @@
 """What may be concluded: which heads are above even attention, and above the model's untrained twins. Knows rows alone.
 
 A claim about a head needs both: an untrained network's mixing is more than even attention by itself. Without twins the
-rows describe, and nothing is claimed.
+rows describe, and nothing is claimed. What is claimed is that it is above these two, and no more: twins attend about
+evenly, and a sharp attention over values as random as theirs is above both (docs/survey.md).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from headscope.studies.survey.opened import View
 Standing = Literal["above", "below", "not above", "undetermined"]
 Conclusion = Literal["stands out", "more than even attention", "does not stand out", "undetermined"]
 STATISTICS = ("own", "carry")
+AS_SHARP = "Attention as sharp over random values may be above both as well: that is not measured."
 _OVER = ("difference", "low", "high", "q", "q_above", "smallest")
 
 

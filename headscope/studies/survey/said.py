@@ -1,7 +1,8 @@
 """What a survey says of a head, or of a layer, in words: its contrasts, and a claim only where both are sure.
 
 A claim needs more than even attention and more than untrained twins (q ≤ .05 in both): an untrained network's mixing is
-above even attention by itself. Without twins the figures describe.
+above even attention by itself. Without twins the figures describe. With them the words say above what a head is, and
+that this may be the sharpness of its attention alone: `headline.AS_SHARP`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 from headscope.inference.verdicts import MARGIN
 from headscope.show.numbers import between, two
-from headscope.studies.survey.headline import Over, OverBoth, of_each
+from headscope.studies.survey.headline import AS_SHARP, Over, OverBoth, of_each
 from headscope.studies.survey.nulls import variants
 from headscope.studies.survey.opened import OpenedSurvey, View
 
@@ -72,10 +73,11 @@ def _concluded(found: Mapping[str, OverBoth], of_layer: bool) -> str:
     if shown:
         who = "On average its heads" if of_layer else "This head"
         small = " by little (under .02)" if all(found[name].least < MARGIN for name in shown) else ""
-        return f"{who} {_and([claims[name] for name in shown])}{small}, more than any mixing would."
+        does = f"{who} {_and([claims[name] for name in shown])}{small}"
+        return f"{does}, more than even attention and untrained twins would. {AS_SHARP}"
     if all(over.twins is None for over in found.values()):
         return "Untrained twins were not measured, and any mixing is above even attention: nothing is claimed."
-    return "Not more than any mixing would, as far as these texts show: nothing is claimed."
+    return "Not more than even attention and untrained twins would, as far as these texts show: nothing is claimed."
 
 
 def _and(words: Sequence[str]) -> str:

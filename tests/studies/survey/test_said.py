@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-from headscope.studies.survey.headline import Over, OverBoth
+from headscope import Scope
+from headscope.studies.survey.headline import AS_SHARP, Over, OverBoth
 from headscope.studies.survey.opened import open_survey
+from headscope.studies.survey.report.three_lines import of_directory
 from headscope.studies.survey.said import said, sentence
 from tests.studies.survey.corpora import sentences, surveyed, written
 from tests.studies.survey.test_planted_within import ELSEWHERE, EVERYWHERE, OWN, PREVIOUS, claimed, planted
@@ -19,8 +22,9 @@ TEXTS = {"texts": 60}
 
 def test_both_contrasts_make_a_claim():
     assert sentence({"carry": OverBoth(SURE, SURE)}, TEXTS, of_layer=False) == (
-        "This head writes what it attends to, more than any mixing would. Over 60 texts: Carry +.12 [+.09, +.15] above "
-        "even attention, and +.12 [+.09, +.15] above the heads of this layer in five untrained twins."
+        "This head writes what it attends to, more than even attention and untrained twins would. Attention as sharp "
+        "over random values may be above both as well: that is not measured. Over 60 texts: Carry +.12 [+.09, +.15] "
+        "above even attention, and +.12 [+.09, +.15] above the heads of this layer in five untrained twins."
     )
     both = {"carry": OverBoth(SURE, SURE), "own": OverBoth(SURE, SURE)}
     assert "On average its heads write what they attend to and keep their own token" in sentence(both, TEXTS, True)
@@ -33,6 +37,7 @@ def test_one_alone_makes_none(other):
         assert "nothing is claimed" in words
         assert not any(claim in words for claim in CLAIMS)
     assert ("any mixing is above even attention" in words) == (other is None)
+    assert "more than any mixing" not in words.lower()
 
 
 @pytest.mark.slow
@@ -57,6 +62,25 @@ def test_an_untrained_model_gets_no_claim_from_its_own_survey(scope_of, tmp_path
     told = [words for view in survey.views for words in said(survey, view).values()]
     assert told
     assert not any(claim in words for words in told for claim in CLAIMS)
+
+
+@pytest.mark.slow
+def test_of_random_values_under_a_sharp_attention_the_words_say_no_more_than_was_measured(scope_of, tmp_path):
+    scope = scope_of("bert").randomised(77)
+    with torch.no_grad():  # nothing that a head writes is changed: it is what an untrained network writes
+        for layer in scope.bench.opened.model.encoder.layer:
+            layer.attention.self.query.weight.mul_(20)
+            layer.attention.self.key.weight.mul_(20)
+    sharp = Scope.from_model(scope.bench.opened.model, scope.bench.opened.names.tokenizer)
+    path = written(tmp_path / "t.txt", sentences(40, seed=6))
+    directory = surveyed(sharp, path, tmp_path / "s", ("random",), references=("layer",))
+    survey = open_survey(directory)
+    words = list(said(survey, survey.views[0]).values())
+    assert any(claim in one for one in words for claim in CLAIMS)  # it is above both
+    for one in (*words, *of_directory(directory)):
+        assert "any mixing" not in one
+        assert "training" not in one
+        assert (AS_SHARP in one) == (any(claim in one for claim in CLAIMS) or one.startswith("Stands out"))
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from headscope.inference.left_out import FEWEST, FEWEST_TESTED, MOST
 from headscope.inference.studentised import POWER
 from headscope.inference.verdicts import MARGIN, RATE
 from headscope.show.document import Cell, Code, DocumentTable, Items, Section
+from headscope.studies.survey.headline import AS_SHARP
 from headscope.studies.survey.nulls import RANDOM_SEEDS
 from headscope.studies.survey.opened import OpenedSurvey
 from headscope.studies.survey.report.measures import SAME_GENRE
@@ -83,8 +84,8 @@ def how(surveys: Mapping[str, OpenedSurvey]) -> Section:
                     f"{RANDOM_SEEDS} seeds, on the same texts (--null random). A head is held against all heads of its "
                     "layer in them; seeds and heads are in the error.",
                     "A head stands out where it is above even attention and above untrained twins, each at a false "
-                    "discovery rate of 5 % (one-sided). Without twins nothing is claimed: any network that mixes has "
-                    "more Carry than even attention.",
+                    f"discovery rate of 5 % (one-sided). {AS_SHARP} Without twins nothing is claimed: any network "
+                    "that mixes has more Carry than even attention.",
                     "In-text rate: how often the nearest token is of a type of the text. κ = (p − p₀)/(1 − p₀), with "
                     "p₀ its chance.",
                     "AUC of the own rank: mean of AUC_ii over all tokens. What it has over its chance is called Topic: "

@@ -9,7 +9,7 @@ from typing import Any
 from headscope.inference.left_out import FEWEST_TESTED
 from headscope.inference.verdicts import MARGIN
 from headscope.show.numbers import rate
-from headscope.studies.survey.headline import Headline, HeadOver, headlines, principal
+from headscope.studies.survey.headline import AS_SHARP, Headline, HeadOver, headlines, principal
 from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.nulls import variants
 from headscope.studies.survey.opened import OpenedSurvey
@@ -44,10 +44,12 @@ def _stand_out(found: Sequence[Headline]) -> str:
     each = "; ".join(_most(one, one.those("stands out", "more than even attention")) for one in found)
     view = view_name(found[0].view)
     if with_twins(found):
-        return f"Stands out ({view}), above even attention and above {len(variants('random'))} untrained twins: {each}."
+        sharp = f" {AS_SHARP}" if any(one.those("stands out") for one in found) else ""
+        twins = f"{len(variants('random'))} untrained twins"
+        return f"Stands out ({view}), above even attention and above {twins}: {each}.{sharp}"
     return (
-        f"More than even attention ({view}): {each}; whether more than any network’s mixing, untrained twins would "
-        "tell: --null random."
+        f"More than even attention ({view}): {each}; whether more than untrained twins have, too, is not measured: "
+        "--null random."
     )
 
 
