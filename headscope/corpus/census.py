@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from headscope.corpus.asked import CorpusOptions
 from headscope.corpus.bank import BankDraw, BankPlan
 from headscope.corpus.genres import GenreDraw, Genres, TextTypes, keep_some
+from headscope.corpus.same import GroupOf
 from headscope.corpus.texts import Corpus, CorpusText, Unreadable
 from headscope.errors import InputError
 from headscope.model.tokens import Token
@@ -44,7 +45,8 @@ class Census:
 
     `positions` counts tokens that are not special. `frequencies` int64 [vocab_size] counts them by id. `bank`: whose
     outputs chance is measured with. `distractors`: the token types of some texts. `genres`: the same of each genre,
-    where the texts have some.
+    where the texts have some. `same`: how many texts are, character for character, one that stood before them and has
+    no document either.
     """
 
     numbers: NDArray[np.int64]
@@ -52,6 +54,7 @@ class Census:
     positions: NDArray[np.int32]
     longest: int
     documents: int | None
+    same: int
     frequencies: NDArray[np.int64]
     bank: BankPlan
     distractors: tuple[TextTypes, ...]
@@ -63,7 +66,7 @@ class Census:
 
     @property
     def group_count(self) -> int:
-        """Documents, where all texts are of one; every text without a document is a group by itself."""
+        """Documents, where all texts are of one; texts without a document are a group with those that are the same."""
         return int(self.groups.max()) + 1
 
     @property
@@ -123,11 +126,12 @@ class _Count:
         self._draw, self._bank, self._genres = random.Random(seed), BankDraw(seed), GenreDraw(seed)
         self._numbers, self._groups, self._positions, self._digests = array("q"), array("i"), array("i"), bytearray()
         self._documents: dict[str, int] = {}
+        self._others = GroupOf()  # texts without a document
         self._frequencies = np.zeros(vocab_size, dtype=np.int64)
         self._distractors: list[TextTypes] = []
         self._left_out: Counter[str] = Counter()
         self._examples: list[Unreadable] = []
-        self._longest = self._next_group = 0
+        self._longest = self._next_group = self._same = 0
 
     def leave_out(self, reason: str, item: CorpusText | Unreadable) -> None:
         """Count what is not surveyed, and keep the first few as examples."""
@@ -142,7 +146,7 @@ class _Count:
         if not len(ids):
             self.leave_out("no token but special ones", text)
             return
-        group = self._group(text.document)
+        group = self._group(text)
         self._numbers.append(text.number)
         self._groups.append(group)
         self._positions.append(len(ids))
@@ -156,14 +160,16 @@ class _Count:
         if text.genre is not None:
             self._genres.take(text.genre, types, places, digest)
 
-    def _group(self, document: str | None) -> int:
-        # What is resampled for intervals must be independent, and texts of one document are not: a document is one
-        # group wherever its texts stand, and a text of which no document is known is one by itself.
-        if document is not None and document in self._documents:
-            return self._documents[document]
-        group, self._next_group = self._next_group, self._next_group + 1
-        if document is not None:
-            self._documents[document] = group
+    def _group(self, text: CorpusText) -> int:
+        # What is left out for intervals must be independent, and texts of one document are not: a document is one
+        # group wherever its texts stand. Where no document is known, a text that is there again is the same once more.
+        new = self._next_group
+        if text.document is not None:
+            group = self._documents.setdefault(text.document, new)
+        else:
+            group = self._others.find(text.content, new)
+            self._same += group < new
+        self._next_group += group == new
         return group
 
     def census(self, shard_positions: int) -> Census:
@@ -178,6 +184,7 @@ class _Count:
             positions=positions,
             longest=self._longest,
             documents=len(self._documents) or None,
+            same=self._same,
             frequencies=self._frequencies,
             bank=self._bank.plan(),
             distractors=tuple(self._distractors),

@@ -27,7 +27,8 @@ from headscope.keep.remote import RemoteFile
 Array = NDArray[Any]
 _ARRAYS = ("numbers", "groups", "positions", "frequencies")
 _BANK = ("stratum", "document", "text", "position")
-_PLAIN = ("longest", "documents", "left_out", "sha256")
+_PLAIN = ("longest", "documents", "same", "left_out", "sha256")
+_COUNTED = 2  # as what: 1 took texts that are the same for independent ones
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class KeptCensus:
         for source in sources:
             files.append([source.name, source.format, _now(source.path) if source.fault is None else None])
         options = [asked.sample, asked.seed, asked.truncate, asdict(asked.columns), shard_positions]
-        return cls(path, json.dumps([files, options]))
+        return cls(path, json.dumps([files, options, _COUNTED]))
 
     def read(self) -> Census | None:
         """What was counted; None where it is not there, is of other files or another question, or is damaged."""

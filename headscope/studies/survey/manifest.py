@@ -74,6 +74,7 @@ def read_manifest(directory: Path) -> dict[str, Any] | None:
     _refuse_other_versions(directory, manifest)
     fault = next(faults(manifest, _FIELDS), None) or _disagreement(manifest)
     fault = fault or next(faults(manifest["texts"].get("genres", {}), {str: _ONE}, "texts.genres."), None)
+    fault = fault or next(faults({"same": manifest["texts"].get("same", 0)}, {"same": _NUMBER}, "texts."), None)
     if fault is None and (broken := seal_fault(manifest)) is not None:
         fault = f"it is not what was written: {broken}"
     if fault is not None:
@@ -211,7 +212,8 @@ def manifest_of(scope: Scope, counted: CountedCorpus, options: dict[str, Any]) -
             "left_out": census.left_out,
             "examples": [asdict(example) for example in census.examples],
         }
-        | ({} if census.genres is None else {"genres": census.genres.documents}),
+        | ({} if census.genres is None else {"genres": census.genres.documents})
+        | ({"same": census.same} if census.same else {}),
         "shards": [
             {"texts": shard.stop - shard.first, "positions": shard.positions, "sha256": shard.sha256}
             for shard in census.shards

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from headscope.corpus import genres
+from headscope.corpus import genres, same
 from headscope.errors import InputError, clause
 from headscope.keep.paths import path_of
 from headscope.studies.survey.finished import NOTES, STATISTICS, refuse_unfinished
@@ -111,10 +111,11 @@ class OpenedSurvey:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of its figures must know."""
-        few = genres.told(self.manifest["texts"].get("genres"))
+        texts = self.manifest["texts"]
+        of_texts = (same.told(texts.get("same", 0), texts["groups"]), genres.told(texts.get("genres")))
         # Of before that was kept: none.
         of_shards = json.loads((pq.read_schema(self.path / STATISTICS).metadata or {}).get(NOTES.encode(), b"[]"))
-        return (*map(str, of_shards), *(() if few is None else (few,)))
+        return (*map(str, of_shards), *filter(None, of_texts))
 
     @property
     def of_genres(self) -> bool:

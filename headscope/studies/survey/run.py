@@ -19,6 +19,7 @@ from headscope.corpus.files import TextFile, find_sources
 from headscope.corpus.genres import told as genres_told
 from headscope.corpus.kept_census import KeptCensus
 from headscope.corpus.run import WHOLE, InTurn, Part, missing, run_shared
+from headscope.corpus.same import told as same_told
 from headscope.corpus.standard_input import KEPT, ArrivedTexts, arriving
 from headscope.corpus.texts import CorpusText
 from headscope.errors import InputError
@@ -280,9 +281,9 @@ class Survey:
         for store in stores:
             for index, fault in store.faults().items():
                 yield f"{store.named(index, fault)}: it is measured again."
-        genres = self.census.genres
-        if genres is not None and (few := genres_told(genres.documents)) is not None:
-            yield few
+        census = self.census
+        of_genres = None if census.genres is None else census.genres.documents
+        yield from filter(None, (same_told(census.same, census.group_count), genres_told(of_genres)))
 
     def _missing(self, store: Store) -> set[int]:
         """The shards of this run's part that are not measured."""

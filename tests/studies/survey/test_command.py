@@ -94,7 +94,7 @@ def test_it_ends_with_what_may_be_concluded_in_three_lines(run, tmp_path):
     assert tuple(lines) == of_directory(tmp_path / "s")
     assert last == f"Next: headscope report {tmp_path / 's'} -o {tmp_path / 's'}-report"
     assert lines[0].startswith("More than even attention (space value, reference layer, cosine, the model's own mask)")
-    assert lines[0].endswith("untrained twins would tell: --null random.")
+    assert lines[0].endswith("untrained twins have, too, is not measured: --null random.")
     code, out, err = run(path, "-o", tmp_path / "s", "--reference", "layer", "--null", "random")
     assert code == 0, err
     assert out.splitlines()[-4].startswith("Stands out (")

@@ -108,6 +108,14 @@ def test_fewer_than_20_documents_show_nothing_and_say_so(documents, unit):
     )
 
 
+def test_texts_that_are_the_same_are_not_called_so_many_texts():
+    told = manifest(4, None)
+    told["texts"]["same"] = 28
+    assert three_lines(headlines(rows([UNTESTED])), told)[2].endswith(
+        "With 4 different texts no difference is tested: that takes 20."
+    )
+
+
 def test_the_view_that_is_told_of_is_chosen_by_what_was_asked_and_not_by_what_came_out():
     found = headlines(rows([ABOVE], reference="input") + rows([NOTHING]) + rows([ABOVE], mask="causal"))
     (first,) = principal(found)

@@ -9,6 +9,7 @@ from dataclasses import fields, is_dataclass
 from itertools import chain
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import zoo
 from aside import HEADSCOPE, Program
@@ -101,6 +102,31 @@ def test_a_kept_census_holds_what_is_known_of_genres(scope_of, tmp_path):
     assert first.census.genres is not None
     assert first.census.genres.bank is not None
     same(first.census, Survey.prepare(scope_of("bert"), [path], tmp_path / "s", SurveyOptions(**SHARDS)).census)
+
+
+@pytest.mark.slow
+def test_copies_of_texts_give_no_certainty_whichever_part_and_shard_they_stand_in(scope_of, tmp_path):
+    """Four texts, eight times each: q was 7e-36."""
+    scope, directory = scope_of("bert"), tmp_path / "s"
+    path = written(tmp_path / "t.txt", sentences(4, least=6) * 8)
+    for number in (1, 2):
+        survey = Survey.prepare(scope, [path], directory, SurveyOptions(**SHARDS), part=Part(number, 2))
+        assert "copies of other texts, character for character: 28." in " ".join(survey.plan(trial=0).notes)
+        survey.run()
+    finish(directory)
+    found = open_survey(directory)
+    assert any("independent groups of texts: 4." in note for note in found.notes)
+    assert (found.manifest["texts"]["same"], found.manifest["texts"]["groups"]) == (28, 4)
+    rows = statistics(directory)
+    assert rows[["low", "high", "q"]].isna().all(axis=None)
+    assert rows.groups.max() == 4
+    texts, bank = table(directory, "texts"), pq.read_table(directory / "bank.parquet").to_pandas()
+    assert not bank.duplicated(["stratum", "group"]).any()
+    group = texts.set_index("text").group
+    content = texts.groupby("group").content.first()
+    for token in table(directory, "tokens").itertuples():
+        outputs = bank.loc[token.asked[~np.isnan(token.asked)].astype(int)]
+        assert content[group[token.text]] not in set(content[outputs.group])
 
 
 def test_texts_that_were_written_again_are_counted_again(scope_of, path, tmp_path):

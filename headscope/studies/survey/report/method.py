@@ -13,7 +13,7 @@ from headscope.studies.survey.headline import AS_SHARP
 from headscope.studies.survey.nulls import RANDOM_SEEDS
 from headscope.studies.survey.opened import OpenedSurvey
 from headscope.studies.survey.report.measures import SAME_GENRE
-from headscope.studies.survey.report.three_lines import BY_ITSELF
+from headscope.studies.survey.report.three_lines import BY_ITSELF, of_groups
 from headscope.studies.survey.signal import SIZED
 
 _OPTIONS = {
@@ -120,7 +120,6 @@ def how(surveys: Mapping[str, OpenedSurvey]) -> Section:
 
 def _facts(survey: OpenedSurvey) -> dict[str, Cell]:
     model, texts, options = survey.model, survey.manifest["texts"], survey.manifest["options"]
-    drawn = texts["documents"] is not None
     facts: dict[str, Cell] = {
         "Model": Code(model["name"]),
         "Architecture": Code(str(model.get("architecture", "–"))),
@@ -134,7 +133,7 @@ def _facts(survey: OpenedSurvey) -> dict[str, Cell]:
         "SHA-256 of the texts": Code(texts["sha256"]),
         "Texts": f"{texts['texts']:,}",
         "Tokens that are not special": f"{texts['positions']:,}",
-        "Intervals are over": f"{texts['groups']:,} {'documents' if drawn else 'texts'}",
+        "Intervals are over": f"{texts['groups']:,} {of_groups(texts)}",
         "Texts left out": "; ".join(f"{reason}: {count:,}" for reason, count in texts["left_out"].items()) or "none",
         "Nulls beside other texts": ", ".join(survey.nulls) or "none",
     }

@@ -92,12 +92,16 @@ def _open(found: Sequence[Headline], manifest: Mapping[str, Any]) -> str:
         each.append(_share(one, heads) + effect)
     texts = manifest["texts"]
     few = (
-        f" With {texts['groups']:,} {'texts' if texts['documents'] is None else 'documents'} no difference is tested: "
-        f"that takes {FEWEST_TESTED}."
+        f" With {texts['groups']:,} {of_groups(texts)} no difference is tested: that takes {FEWEST_TESTED}."
         if texts["groups"] < FEWEST_TESTED
         else ""
     )
     return f"Undetermined, as these texts could not show it: {'; '.join(each)}.{few}"
+
+
+def of_groups(texts: Mapping[str, Any]) -> str:
+    """What intervals leave out in turn, by the texts of a manifest."""
+    return ("different texts" if "same" in texts else "texts") if texts["documents"] is None else "documents"
 
 
 def _share(one: Headline, heads: Sequence[HeadOver]) -> str:
