@@ -54,6 +54,22 @@ def test_capturing_does_not_change_what_the_model_computes(name, build):
     assert torch.equal(seen[0], expected)
 
 
+def test_what_is_read_is_what_the_model_computes_as_it_was_handed_over(name, build):
+    model, tokenizer = build(name)
+    scope = Scope.from_model(model, tokenizer, stack=zoo.stack_of(name))
+    read, seen = scope.bench.opened.model, []
+    handle = read.register_forward_hook(lambda module, args, output: seen.append(output[0]))
+    reading = scope.read(zoo.TEXT)
+    if scope.bench.opened.stack.encoder is not None:  # a decoder's reading attends to what its encoder makes of it
+        pytest.skip("a decoder alone is given nothing to attend to")
+    ids = torch.tensor([[token.id for token in reading.tokens]])
+    with torch.no_grad():
+        read(input_ids=ids, attention_mask=torch.ones_like(ids))
+    handle.remove()
+    watched, own = seen
+    assert float((watched - own).abs().amax() / own.abs().amax()) < 1e-5
+
+
 def test_a_vocabulary_encoding_at_layer_0_is_the_value_that_the_token_has_in_a_text(scope):
     reading, feed = scope.read(zoo.TEXT), scope.bench.opened.feed
     for token in reading.tokens:

@@ -285,6 +285,25 @@ MORE: dict[str, Entry] = {
         ),
     ),
     "ministral3": (llama_like, ("Ministral3ForCausalLM", _HEADS_OF_8)),
+    "minimax-m3": (  # a position sees 3 blocks of 2 others
+        llama_like,
+        (
+            "MiniMaxM3VLForCausalLM",
+            _HEADS_OF_8
+            | {
+                "num_local_experts": 4,
+                "num_experts_per_tok": 2,
+                "index_n_heads": 2,
+                "index_head_dim": 8,
+                "index_block_size": 2,
+                "index_topk_blocks": 2,
+                "index_local_blocks": 1,
+                "dense_intermediate_size": 48,
+                "shared_intermediate_size": 16,
+                "layer_types": ["minimax_m3_sparse"] * 3,
+            },
+        ),
+    ),
     "mistral3": (
         llama_like,
         (
@@ -351,6 +370,10 @@ MORE: dict[str, Entry] = {
     "xmod": (roberta_like, ("XmodModel", _ROBERTA | {"languages": ["en_XX"], "default_language": "en_XX"})),
     "deepseek-v2": (llama_like, ("DeepseekV2Model", _LATENT)),
     "deepseek-v3": (llama_like, ("DeepseekV3Model", _LATENT)),
+    "deepseek-v3.2": (  # a position sees 4 others
+        llama_like,
+        ("DeepseekV32ForCausalLM", _LATENT | {"index_n_heads": 2, "index_head_dim": 8, "index_topk": 4}),
+    ),
     "gemma4-text": (
         llama_like,
         (

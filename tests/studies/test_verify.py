@@ -64,6 +64,11 @@ embeddings as the adapter was trained with (`tests/model/test_adapter_tokenizers
 CANINE makes each character's embedding by hashing its code point into several small tables. So there is no table with a
 row for each token, and no vocabulary that an output could be compared with: it is refused in a sentence.
 
+PaliGemma reads a text without an image from both sides with the attention that transformers gives it (`sdpa`), and from
+left to right with `eager`, which is what would be watched. What a model computes while it is watched is compared with
+what it computes by itself on a probe, with the attention that it came with; PaliGemma is refused for it, and opens if
+it is loaded with `attn_implementation="eager"`.
+
 ## Versions
 
 The table is of transformers 5.23. The oldest one that headscope installs with is transformers 5.0: there `.ci/oldest`

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +31,30 @@ from headscope.model.capture.watching import Watching
 
 BY_NAME = "headscope"
 WATCHED = "headscope-watched"
+
+
+class _TakenFor(str):
+    """A name of headscope's that a model's own code takes for `own`, which it may ask for.
+
+    DeepSeek-V3.2 and its kin hide what a sparse layer does not look at under the names "eager" and "sdpa" alone, and
+    Falcon adds ALiBi once or twice by the name.
+    """
+
+    __slots__ = ("own",)
+    own: str
+
+    def __new__(cls, name: str, own: str = "sdpa") -> _TakenFor:
+        made = super().__new__(cls, name)
+        made.own = own
+        return made
+
+    def __eq__(self, other: object) -> bool:
+        return str.__eq__(self, other) is True or other == self.own
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = str.__hash__
 
 
 def _attention(
@@ -82,6 +107,7 @@ AttentionMaskInterface.register(WATCHED, _mask_of_watched)
 
 # One for all models: two stacks of one model share its configuration, and a pass uses every core anyway.
 _one_at_a_time = threading.RLock()
+_by_other_name: WeakSet[nn.Module] = WeakSet()
 
 
 @contextmanager
@@ -94,10 +120,45 @@ def prepared(model: PreTrainedModel, *, as_found: bool = False) -> Iterator[None
     with _held(model, as_found=as_found) as parts:
         by_name = parts.take_attention_by_name
         name = BY_NAME if by_name else "eager" if parts.are_open_in_eager else WATCHED
-        for config in parts.configs:
-            config._attn_implementation = name
+        plainly = model in _by_other_name or name == "eager"
+        own = [config._attn_implementation for config in parts.configs]  # read first: setting one sets those inside it
+        for config, before in zip(parts.configs, own, strict=True):
+            config._attn_implementation = name if plainly else _TakenFor(name, before if before == "eager" else "sdpa")
         with nullcontext() if by_name else Watching(), _uncompiled():
             yield
+
+
+@contextmanager
+def unwatched(model: PreTrainedModel, attention: str | None = None) -> Iterator[None]:
+    """Hold the model in eval mode, without gradients, with an attention of transformers'.
+
+    None: the one that it came with.
+    """
+    with _held(model) as parts, _uncompiled():
+        for config in parts.configs if attention is not None else ():
+            config._attn_implementation = attention
+        yield
+
+
+@contextmanager
+def other_name(model: nn.Module) -> Iterator[None]:
+    """Let the model's code find that its attention is another than the one it came with: from here on, and not only
+    inside, unless what is inside is refused.
+
+    Code that makes no mask for a function that needs none (transformers 5.0), or that goes a way of its own where it
+    finds its own name, has to know.
+    """
+    _by_other_name.add(model)
+    try:
+        yield
+    except BaseException:
+        _by_other_name.discard(model)
+        raise
+
+
+def own_name(model: nn.Module) -> None:
+    """Let the model's code find the name of the attention that it came with, as it does if nothing is said."""
+    _by_other_name.discard(model)
 
 
 @contextmanager

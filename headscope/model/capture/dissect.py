@@ -11,23 +11,38 @@ from transformers import PreTrainedModel
 from headscope.errors import ModelError
 from headscope.model.capture.anatomy import Anatomy, Block, hidden_input, hidden_output
 from headscope.model.capture.arithmetic import arithmetic_of
-from headscope.model.capture.capture import prepared, without_cache
+from headscope.model.capture.capture import other_name, own_name, prepared, without_cache
 from headscope.model.capture.output_projection import output_projection
 from headscope.model.capture.passes import AttentionCall, recording
 from headscope.model.capture.precision import exact, relative_error, tolerance
 from headscope.model.capture.stored import is_plain
 from headscope.model.capture.trace import Call, Trace, descendants
+from headscope.model.capture.unwatched import check_unwatched
 
 
 def dissect(model: PreTrainedModel, probe: Tensor) -> Anatomy:
     """Find the blocks of `model` and prove the capture on `probe` (token ids [batch, position]).
 
-    Raises ModelError, naming what was not found, for a model that is not a chain of attention blocks.
+    Raises ModelError, naming what was not found, for a model that is not a chain of attention blocks, or that
+    computes something else by itself.
     """
+    own_name(model)
+    try:
+        return _dissected(model, probe)
+    except ModelError as error:
+        refused = error
+    try:
+        with other_name(model):
+            return _dissected(model, probe)
+    except ModelError:
+        raise refused from None
+
+
+def _dissected(model: PreTrainedModel, probe: Tensor) -> Anatomy:
     trace = Trace()
     everything = torch.ones_like(probe)
     with prepared(model), trace.watching(model), recording(trace, everything):
-        model(input_ids=probe, attention_mask=everything, **without_cache(model))
+        made = model(input_ids=probe, attention_mask=everything, **without_cache(model))
     name = type(model).__name__
     if not trace.attentions:
         raise ModelError(
@@ -55,6 +70,7 @@ def dissect(model: PreTrainedModel, probe: Tensor) -> Anatomy:
             f"{name} cannot be read: on a probe its captured head outputs miss z = Σ α v or Σ z W_O + b_O by "
             f"{error:.2g} of the largest value."
         )
+    check_unwatched(model, probe, made, arithmetic)
     last = trace.calls.index(calls[-1])
     inside_last = {call.module for call in descendants(calls[-1])}
     weights = torch.stack([seen.pattern.float().sum(-1).amin() for seen in trace.attentions])

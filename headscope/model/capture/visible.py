@@ -32,6 +32,11 @@ def visible(pattern: Tensor, scores: Tensor | None) -> Tensor:
     return found
 
 
+def unhidden(added: Any) -> Any:
+    """What is added to scores, without an additive mask in it."""
+    return added.masked_fill(added <= MASKED, 0) if isinstance(added, Tensor) else added
+
+
 class Scores(TorchFunctionMode):
     """While it is on, keeps what went into the last softmax: `last`, None where there was none."""
 

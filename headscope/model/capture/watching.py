@@ -19,7 +19,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from headscope.model.capture.passes import Attended, batch_size, hand_over, is_recorded, other_mask
-from headscope.model.capture.visible import MASKED, SOFTMAXES
+from headscope.model.capture.visible import MASKED, SOFTMAXES, unhidden
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Watching(TorchFunctionMode):
             shown = args[1] if func in _CHOICES else args[0]
             return shown if _other_mask(shown) is not None else _mark(func(*args, **kwargs), stage)
         if stage.name == "scores" and func in _SUMS and _other_mask(source) is not None:
-            args = tuple(one if one is source else _unhidden(one) for one in args)
+            args = tuple(one if one is source else unhidden(one) for one in args)
         result = func(*args, **kwargs)
         same = isinstance(result, Tensor) and result.shape[-1:] == source.shape[-1:] and result.is_floating_point()
         return _mark(result, stage) if same else result
@@ -101,11 +101,6 @@ def _hides(func: Callable[..., Any], args: tuple[Any, ...]) -> bool:
         return False
     fill = args[2]
     return bool(fill.numel() == 1 and fill <= MASKED) if isinstance(fill, Tensor) else fill <= MASKED
-
-
-def _unhidden(added: Any) -> Any:
-    """What is added to scores, without an additive mask in it."""
-    return added.masked_fill(added <= MASKED, 0) if isinstance(added, Tensor) else added
 
 
 def _other_mask(scores: Tensor) -> Tensor | None:
@@ -155,7 +150,8 @@ def _whole_attention(
         scores = query @ k.transpose(-1, -2) * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
         own = _other_mask(scores)
         if own is not None:
-            scores = scores + own
+            biased = attn_mask is not None and attn_mask.dtype != torch.bool  # ALiBi, with the model's own mask in it
+            scores = scores + own + (unhidden(attn_mask) if biased else 0)
         elif is_causal:
             scores = scores.masked_fill(~torch.ones_like(scores[0, 0], dtype=torch.bool).tril(), -torch.inf)
         elif attn_mask is not None and attn_mask.dtype == torch.bool:

@@ -1,0 +1,116 @@
+"""What is read is what the model computes by itself, with the attention that it came with; or it is refused."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import zoo
+
+from headscope import ModelError, Scope
+from headscope.model.capture.unwatched import _apart
+
+_PALIGEMMA = {
+    "text_config": zoo._HEADS_OF_8 | {"model_type": "gemma"},
+    "vision_config": zoo._EYE | {"model_type": "siglip_vision_model"},
+    "image_token_index": 4,
+    "projection_dim": 32,
+}
+
+
+def paligemma(monkeypatch, **handed):
+    """Reads both ways under sdpa, and from left to right under eager (transformers 5.23)."""
+    monkeypatch.setitem(zoo.ZOO, "paligemma", (zoo.llama_like, ("PaliGemmaForConditionalGeneration", _PALIGEMMA)))
+    return zoo.build("paligemma", shape=handed)
+
+
+def z_of(model, scope, ids):
+    """z [layer, position, head · d_head] by hooks on the model's own output projections, as it is."""
+    seen = []
+    projections = [block.output for block in scope.bench.opened.anatomy.blocks]
+    hooks = [one.register_forward_pre_hook(lambda m, args: seen.append(args[0][0])) for one in projections]
+    with torch.no_grad():
+        model(input_ids=ids, attention_mask=torch.ones_like(ids))
+    for hook in hooks:
+        hook.remove()
+    return torch.stack(seen)
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+@pytest.mark.parametrize("name", ["deepseek-v3.2", "minimax-m3", "falcon-alibi"])
+def test_z_is_the_models_own_where_its_code_asks_which_attention_it_has(name, attention):
+    model, tokenizer = zoo.build(name, shape={"attn_implementation": attention})
+    assert model.config._attn_implementation == attention
+    scope = Scope.from_model(model, tokenizer)
+    reading = scope.read(zoo.TEXT)
+    ids = torch.tensor([[token.id for token in reading.tokens]])
+    own = z_of(model, scope, ids)
+    assert torch.allclose(reading.z.flatten(2), own, atol=1e-5)
+    assert model.config._attn_implementation == attention
+    assert type(model.config._attn_implementation) is str
+
+
+def test_what_a_sparse_layer_does_not_look_at_is_not_visible():
+    reading = Scope.from_model(*zoo.build("deepseek-v3.2")).read(zoo.TEXT)
+    assert len(reading.tokens) > 8
+    assert (reading.pattern > 0).sum(-1).amax() == 4
+    full = Scope.from_model(*zoo.build("deepseek-v3.2")).read(zoo.TEXT, "full")
+    assert bool((full.pattern > 0).all())
+
+
+@pytest.mark.parametrize("mask", ["causal", "full"])
+def test_another_mask_leaves_a_models_bias_as_it_is(mask):
+    """ALiBi is merged with the mask: under the model's own mask, written out, nothing may change."""
+    scope = Scope.from_model(*zoo.build("falcon-alibi"))
+    pattern = scope.read(zoo.TEXT, mask).pattern
+    own = scope.read(zoo.TEXT).pattern
+    if mask == "causal":
+        assert torch.allclose(pattern, own, atol=1e-6)
+    last = pattern[0, :, -1]  # what the last token sees is the same under both, at layer 0
+    assert torch.allclose(last, own[0, :, -1], atol=1e-6)
+
+
+def test_a_model_that_computes_something_else_by_itself_is_refused(monkeypatch):
+    model, tokenizer = paligemma(monkeypatch)
+    with pytest.raises(ModelError) as caught:
+        Scope.from_model(model, tokenizer)
+    said = str(caught.value)
+    assert "\n" not in said
+    assert "the attention 'sdpa' that it came with" in said
+    assert "% of their length apart" in said
+    assert "loaded with attn_implementation='eager' it computes what is watched" in said
+    assert model.config._attn_implementation == "sdpa"
+
+
+def test_and_opens_as_the_sentence_says(monkeypatch):
+    model, tokenizer = paligemma(monkeypatch, attn_implementation="eager")
+    ids = tokenizer(zoo.TEXT, return_tensors="pt").input_ids
+    scope = Scope.from_model(model, tokenizer)
+    own = z_of(model, scope, ids)
+    assert torch.allclose(scope.read(zoo.TEXT).z.flatten(2), own, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_told_from_another_computation(monkeypatch, dtype):
+    for name in ("granite-moe", "phimoe", "llama"):  # a rounding changes experts
+        model, tokenizer = zoo.build(name)
+        Scope.from_model(model.to(dtype), tokenizer)
+    model, tokenizer = paligemma(monkeypatch)
+    with pytest.raises(ModelError, match="computes something else by itself"):
+        Scope.from_model(model.to(dtype), tokenizer)
+
+
+def test_code_that_goes_another_way_where_it_finds_its_own_name_is_read_by_another():
+    """GPT-2 that upcasts calls no attention function at all under the name "eager"."""
+    model, tokenizer = zoo.build("gpt2", shape={"reorder_and_upcast_attn": True, "attn_implementation": "eager"})
+    scope = Scope.from_model(model, tokenizer)
+    reading = scope.read(zoo.TEXT)
+    ids = torch.tensor([[token.id for token in reading.tokens]])
+    own = z_of(model, scope, ids)
+    assert torch.allclose(reading.z.flatten(2), own, atol=1e-5)
+
+
+def test_masked_logits_do_not_hide_a_difference():
+    """Chameleon writes the least number that there is into the logits of images."""
+    own = torch.tensor([[[1.0, 2.0, torch.finfo(torch.float32).min]]])
+    assert _apart((own,), (own,)) == 0
+    assert _apart((own,), (own + torch.tensor([1.0, 0.0, 0.0]),)) > 0.4
