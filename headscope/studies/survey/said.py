@@ -46,7 +46,8 @@ def sentence(found: Mapping[str, OverBoth], texts: Mapping[str, Any], of_layer: 
     """What one head's contrasts say, or those of the mean of a layer's heads."""
     count = f"Over {texts['texts']:,} texts" + (", the mean of the layer’s heads" if of_layer else "")
     figures = "; ".join(f"{_NAMES[name]} {_figure(over)}" for name, over in found.items())
-    return f"{_concluded(found, of_layer)} {count}: {figures}."
+    sharp = f" {AS_SHARP}" if any(over.conclusion == "stands out" for over in found.values()) else ""
+    return f"{_concluded(found, of_layer)} {count}: {figures}.{sharp}"
 
 
 def _figure(over: OverBoth) -> str:
@@ -73,8 +74,8 @@ def _concluded(found: Mapping[str, OverBoth], of_layer: bool) -> str:
     if shown:
         who = "On average its heads" if of_layer else "This head"
         small = " by little (under .02)" if all(found[name].least < MARGIN for name in shown) else ""
-        does = f"{who} {_and([claims[name] for name in shown])}{small}"
-        return f"{does}, more than even attention and untrained twins would. {AS_SHARP}"
+        does = _and([claims[name] for name in shown])
+        return f"{who} {does}{small}, more than even attention and untrained twins would."
     if all(over.twins is None for over in found.values()):
         return "Untrained twins were not measured, and any mixing is above even attention: nothing is claimed."
     return "Not more than even attention and untrained twins would, as far as these texts show: nothing is claimed."

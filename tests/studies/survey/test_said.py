@@ -22,9 +22,9 @@ TEXTS = {"texts": 60}
 
 def test_both_contrasts_make_a_claim():
     assert sentence({"carry": OverBoth(SURE, SURE)}, TEXTS, of_layer=False) == (
-        "This head writes what it attends to, more than even attention and untrained twins would. Attention as sharp "
-        "over random values may be above both as well: that is not measured. Over 60 texts: Carry +.12 [+.09, +.15] "
-        "above even attention, and +.12 [+.09, +.15] above the heads of this layer in five untrained twins."
+        "This head writes what it attends to, more than even attention and untrained twins would. Over 60 texts: Carry "
+        "+.12 [+.09, +.15] above even attention, and +.12 [+.09, +.15] above the heads of this layer in five untrained "
+        "twins. Attention as sharp over random values may be above both as well: that is not measured."
     )
     both = {"carry": OverBoth(SURE, SURE), "own": OverBoth(SURE, SURE)}
     assert "On average its heads write what they attend to and keep their own token" in sentence(both, TEXTS, True)
