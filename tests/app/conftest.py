@@ -11,12 +11,14 @@ import pytest
 pytest.importorskip("fastapi", reason="the page is not installed (extra: app)")
 
 import httpx
+import zoo
 from fastapi.testclient import TestClient
 
 from headscope import Scope
 from headscope.app import create_app
 from headscope.app.api.limits import Limits
 from tests.app.browsers import BROWSERS, PATIENCE, Browser, Chromium, Missing
+from tests.app.gate import Gate
 from tests.app.serving import Server
 
 HERE = "http://127.0.0.1"
@@ -60,6 +62,14 @@ def few_sentences(demo: Scope, once: Callable[..., Path]) -> Path:
         surveyed(demo, texts, folder / "few sentences", references=("input", "layer"))
 
     return once("survey of the demo weights", survey) / "few sentences"
+
+
+@pytest.fixture
+def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    """A gate in a tiny model, of which nothing is kept on disk."""
+    monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))
+    with Gate(Scope.from_model(*zoo.build("bert"))) as one:
+        yield one
 
 
 @pytest.fixture

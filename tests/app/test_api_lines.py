@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -26,13 +25,6 @@ CHOICES: list[dict[str, Any]] = [
     {"token": 2, "reference": "input", "metric": "euclidean"},
     {"space": "output", "html": True, "candidates": "words"},
 ]
-
-
-@pytest.fixture
-def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
-    monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))
-    with Gate(Scope.from_model(*zoo.build("bert"))) as one:
-        yield one
 
 
 @pytest.fixture

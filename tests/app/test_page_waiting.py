@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import zoo
 
-from headscope import Scope
 from headscope.app import create_app
 from headscope.app.api.limits import Limits
 from tests.app.browsers import Browser, Chromium
@@ -25,13 +23,6 @@ VISIBLE = "[...document.querySelectorAll('#view .figure')].some((e) => e.childEl
 STOP = "document.querySelector('#making:not([hidden]) button')"
 LAYERS = 3
 SIZES = [(1440, 900), (390, 844)]
-
-
-@pytest.fixture
-def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
-    monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))
-    with Gate(Scope.from_model(*zoo.build("bert"))) as one:
-        yield one
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hypothesis import HealthCheck, Phase, settings
+
 from headscope.neighbors import warm_up
 from tests.app.browsers import PATIENCE
 
@@ -27,6 +29,18 @@ _TRACE = re.compile(r"Traceback \(most recent call last\)|\n\s+File \"[^\"]+\", 
 _RUNS = {"os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "pickle.find_class"}
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _CHANGES = {"os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod"}
+
+
+def of_so_many(examples: int) -> settings:
+    """Hypothesis makes the same examples every time, and looks for no smaller one: what hangs would hang again."""
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
 
 
 def answers_in_order(status: int) -> None:

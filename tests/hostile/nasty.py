@@ -1,4 +1,4 @@
-"""What may stand where a file is expected, and never ends, leads nowhere, or is something else."""
+"""What may be wrong with a file: what stands in its place never ends, or leads nowhere; its bytes are others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import os
 import shutil
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 def _pipe(path: Path) -> None:
@@ -70,3 +72,35 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink()
+
+
+@dataclass(frozen=True)
+class AnyChange:
+    """One thing that is wrong in a directory: a file is gone or something nasty, its bytes are others, or it ends."""
+
+    how: str
+    file: str
+    at: Any = None
+    value: Any = None
+
+    def make(self, directory: Path) -> None:
+        path = directory / self.file
+        if self.how == "nasty":
+            replace(path, self.value)
+        elif self.how == "gone":
+            remove(path)
+        elif not path.is_file() or path.is_symlink() or path.stat().st_size > 2**25:
+            return  # an earlier change has been here
+        elif self.how == "bytes":
+            whole = bytearray(path.read_bytes())
+            for place, byte in zip(self.at, self.value, strict=True):
+                whole[place % max(1, len(whole)) : place % max(1, len(whole)) + 1] = bytes([byte])
+            path.write_bytes(whole)
+        elif self.how == "cut":
+            os.truncate(path, self.at % (path.stat().st_size + 1))
+        else:
+            self._change(path, directory)
+
+    def _change(self, path: Path, directory: Path) -> None:
+        """What only files of one kind can have."""
+        raise NotImplementedError(self.how)

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 import typer
 import zoo
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("pyarrow", reason="surveys are not installed (extra: survey)")
@@ -238,14 +238,7 @@ def tried(root: Path, _cache_of_its_own: Path) -> Iterator[Apart]:
 )
 def test_every_line_ends_in_an_answer_or_a_sentence(tried: Apart, count: int) -> None:
     @given(line=lines())
-    @settings(
-        max_examples=count,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        phases=[Phase.generate],  # what hangs would hang again and again
-        suppress_health_check=list(HealthCheck),
-    )
+    @laws.of_so_many(count)
     def every(line: Line) -> None:
         tried(line)
 

@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 import zoo
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.hostile import laws
 from tests.hostile.apart import Apart, apart
-from tests.hostile.nasty import NASTY, remove, replace
+from tests.hostile.nasty import NASTY, AnyChange, remove
 from tests.model.damage import (
     MODULES,
     PICKLES,
@@ -94,37 +94,17 @@ SETTINGS: dict[str, dict[str, list[Any]]] = {
 }
 
 
-@dataclass(frozen=True)
-class Change:
-    """One thing that is wrong: of a file a value at a place, its bytes, or what stands in its place."""
-
-    how: str
-    file: str
-    at: Any = None
-    value: Any = None
+class Change(AnyChange):
+    """Also of a file a value at a place, or a pickle in its place."""
 
     def make(self, directory: Path) -> None:
-        path = directory / self.file
-        if self.how == "nasty":
-            replace(path, self.value)
-        elif self.how == "gone":
-            remove(path)
-        elif self.how == "pickle":
-            remove(path)
-            shutil.copyfile(directory.parent / KINDS[0] / PICKLES[0], path)
-        elif not path.is_file() or path.is_symlink() or path.stat().st_size > 2**25:
-            return  # an earlier change has been here
-        elif self.how == "bytes":
-            whole = bytearray(path.read_bytes())
-            for place, mask in zip(self.at, self.value, strict=True):
-                whole[place % max(1, len(whole)) : place % max(1, len(whole)) + 1] = bytes([mask])
-            path.write_bytes(whole)
-        elif self.how == "cut":
-            os.truncate(path, self.at % (path.stat().st_size + 1))
-        else:
-            self._put(path)
+        if self.how != "pickle":
+            super().make(directory)
+            return
+        remove(directory / self.file)
+        shutil.copyfile(directory.parent / KINDS[0] / PICKLES[0], directory / self.file)
 
-    def _put(self, path: Path) -> None:
+    def _change(self, path: Path, directory: Path) -> None:
         """Put a value into JSON, of a file or of the header of the weights."""
         try:
             told, values = header_of(path) if self.file == WEIGHTS else (json.loads(path.read_text("utf-8")), None)
@@ -232,14 +212,7 @@ def test_every_directory_opens_right_or_is_refused_in_a_sentence(root: Path, tri
     }
 
     @given(example=examples(inside))
-    @settings(
-        max_examples=count,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        phases=[Phase.generate],  # what hangs would hang again and again
-        suppress_health_check=list(HealthCheck),
-    )
+    @laws.of_so_many(count)
     def every(example: Example) -> None:
         tried(example)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("pyarrow", reason="surveys are not installed (extra: survey)")
@@ -35,7 +35,7 @@ from headscope.studies.survey.report.write import write_report
 from headscope.studies.survey.run import Survey
 from tests.hostile import laws
 from tests.hostile.apart import Apart, apart
-from tests.hostile.nasty import NASTY, remove, replace
+from tests.hostile.nasty import NASTY, AnyChange, remove
 from tests.model.damage import Leaves
 from tests.studies.survey.corpora import sentences, surveyed, written
 from tests.studies.survey.damage import STRANGE, changed, fields, files, make_to_fit, read_all, unseal
@@ -73,31 +73,11 @@ SEALS = ("kept", "made to fit", "none")
 READERS = ("figures", "figures", "report", "statistics", "contrasts", "texts", "another run")
 
 
-@dataclass(frozen=True)
-class Change:
-    """One thing that is wrong with a file of a survey."""
+class Change(AnyChange):
+    """Also of a file another one of it, a value at a place, a column of a table."""
 
-    how: str
-    file: str
-    at: Any = None
-    value: Any = None
-
-    def make(self, directory: Path) -> None:
-        path = directory / self.file
-        if self.how == "nasty":
-            replace(path, self.value)
-        elif self.how == "gone":
-            remove(path)
-        elif not path.is_file() or path.is_symlink() or path.stat().st_size > 2**25:
-            return  # an earlier change has been here
-        elif self.how == "bytes":
-            whole = bytearray(path.read_bytes())
-            place = self.at % max(1, len(whole))
-            whole[place : place + 1] = bytes([self.value])
-            path.write_bytes(whole)
-        elif self.how == "cut":
-            os.truncate(path, self.at % (path.stat().st_size + 1))
-        elif self.how == "other":
+    def _change(self, path: Path, directory: Path) -> None:
+        if self.how == "other":
             shutil.copyfile(directory / "honest" / self.value, path)
         elif self.how == "put":
             path.write_text(json.dumps(changed(json.loads(path.read_text()), self.at, self.value)))
@@ -162,7 +142,7 @@ def examples(draw: st.DrawFn, whole: Path) -> Example:
         elif how == "other":
             made.append(Change(how, file, value=draw(st.sampled_from(named))))
         else:
-            made.append(Change(how, file, number, draw(st.integers(0, 255))))
+            made.append(Change(how, file, (number,) if how == "bytes" else number, (draw(st.integers(0, 255)),)))
     return Example(tuple(made), draw(st.sampled_from(SEALS)), draw(st.sampled_from(READERS)))
 
 
@@ -256,14 +236,7 @@ def test_every_directory_is_read_as_it_was_written_or_refused_in_a_sentence(
     root: Path, tried: Apart, count: int
 ) -> None:
     @given(example=examples(root / "whole"))
-    @settings(
-        max_examples=count,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        phases=[Phase.generate],  # what hangs would hang again and again
-        suppress_health_check=list(HealthCheck),
-    )
+    @laws.of_so_many(count)
     def every(example: Example) -> None:
         tried(example)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 import zoo
 from torch import Tensor, nn
@@ -49,6 +50,13 @@ def opens_right_or_is_refused(directory: Path) -> str:
     if own:
         assert torch.allclose(reading.z.flatten(2), torch.stack(own), atol=1e-5)
     return ""
+
+
+def refused(source: object, sentence: str, kind: type[Exception] = ModelError, **options: Any) -> None:
+    """Opening it is refused in one line, in which a pattern is found."""
+    with pytest.raises(kind, match=sentence) as caught:
+        Scope.from_pretrained(str(source), **options)
+    assert "\n" not in str(caught.value)
 
 
 def _projected(model: nn.Module, ids: Tensor) -> list[Tensor]:

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from headscope import ModelError, Scope
 from headscope.model.opening import files
+from tests.model.damage import refused
 
 INDEX = "model.safetensors.index.json"
 
@@ -28,12 +29,6 @@ def directory(tmp_path):
 def honest():
     """What the model in `directory` writes."""
     return Scope.from_model(*zoo.build("llama")).read(zoo.TEXT).z
-
-
-def refused(directory, sentence):
-    with pytest.raises(ModelError, match=sentence) as caught:
-        Scope.from_pretrained(str(directory))
-    assert "\n" not in str(caught.value)
 
 
 def sha256(path):

@@ -10,10 +10,11 @@ import torch
 import transformers
 import zoo
 
-from headscope import InputError, ModelError, Scope
+from headscope import InputError, Scope
 from headscope.commands.cli import main
 from headscope.model.opening.files import sha256
 from tests.conftest import SHARED
+from tests.model.damage import refused
 
 gguf = pytest.importorskip("gguf", reason="the package gguf is not installed (extra: gguf)")
 SHAPE = {"hidden_size": 64, "intermediate_size": 64, "attention_bias": False}
@@ -29,12 +30,6 @@ def saved(tmp_path_factory):
 
 
 KINDS = ("F32", "F16", "Q8_0", "Q4_0")
-
-
-def refused(path, sentence, kind=ModelError, **options):
-    with pytest.raises(kind, match=sentence) as caught:
-        Scope.from_pretrained(str(path), **options)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.slow(cases=1)

@@ -14,6 +14,7 @@ from transformers import MambaConfig, MambaForCausalLM, ViTConfig, ViTModel
 from headscope import InputError, ModelError, Scope
 from headscope.model.opening import default, files
 from headscope.model.opening.available import available
+from tests.model.damage import refused
 
 
 @pytest.fixture
@@ -29,12 +30,6 @@ def no_hub(monkeypatch, tmp_path):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-
-
-def refused(source, sentence, kind=ModelError):
-    with pytest.raises(kind, match=sentence) as caught:
-        Scope.from_pretrained(str(source))
-    assert "\n" not in str(caught.value)
 
 
 def test_a_local_directory_opens_with_its_language_model_head_and_a_card(tmp_path):

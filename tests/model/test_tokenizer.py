@@ -12,6 +12,7 @@ from transformers import ByT5Tokenizer, T5Config, T5EncoderModel
 
 from headscope import InputError, ModelError, Scope
 from headscope.model.opening.default import is_complete
+from tests.model.damage import refused
 
 
 @pytest.fixture
@@ -22,12 +23,6 @@ def directory(tmp_path):
 def changed(directory, file, **fields):
     path = directory / file
     path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | fields), "utf-8")
-
-
-def refused(directory, sentence):
-    with pytest.raises(ModelError, match=sentence) as caught:
-        Scope.from_pretrained(str(directory))
-    assert "\n" not in str(caught.value)
 
 
 def test_a_tokenizer_of_bytes_needs_no_file_of_a_vocabulary(tmp_path):

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from transformers import T5EncoderModel
 
 from headscope import ModelError, Scope
+from tests.model.damage import refused
 
 MASK = torch.ones(40, 40).tril()[None, None]
 
@@ -33,12 +34,6 @@ def saved(tmp_path_factory):
 
 def with_values(*names, shape=(3,)):
     return lambda tensors: tensors | {name: torch.randn(shape) for name in names}
-
-
-def refused(directory, sentence):
-    with pytest.raises(ModelError, match=sentence) as caught:
-        Scope.from_pretrained(str(directory))
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import json
 import pickle
 from html import unescape
 from typing import Any
@@ -15,6 +12,7 @@ import zoo
 from headscope import InputError, Scope, __version__
 from headscope.reading.offers import offers
 from headscope.reading.reading import VIEWS, Reading
+from tests.show.held import answers, held
 
 FOLLOWS = {"attention": ["token", "layer"], "atlas": ["token"], "written": ["layer", "head"], "mixing": ["token"]}
 
@@ -23,16 +21,6 @@ FOLLOWS = {"attention": ["token", "layer"], "atlas": ["token"], "written": ["lay
 def reading(scope_of: Any) -> Reading:
     scope: Scope = scope_of("bert")
     return scope.read(zoo.TEXT)
-
-
-def held(html: str) -> dict[str, Any]:
-    data: dict[str, Any] = json.loads(html.split('id="held">')[1].split("</script>")[0])
-    return data
-
-
-def answers(html: str) -> dict[str, Any]:
-    packed = held(html)["packed"].values()
-    return {key: one for part in packed for key, one in json.loads(gzip.decompress(base64.b64decode(part))).items()}
 
 
 @pytest.mark.parametrize("name", sorted(offers()))

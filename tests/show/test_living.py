@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
-import json
 import re
 import shutil
 import subprocess
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,6 +20,7 @@ from headscope.show.living import Part, Place, Room, Told, document
 from headscope.show.modules import RENDERERS, joined
 from headscope.show.sheet import Cell, Row, Sheet
 from tests.show import sheets
+from tests.show.held import answers, held
 
 MODULES = sorted(path.stem for path in RENDERERS.glob("*.js"))
 TOKENS = tuple(Cell(f"t{n}", id=100 + n, position=n) for n in range(6))
@@ -35,17 +33,6 @@ def one(place: Place) -> list[Sheet]:
 
 def room(head: int | None = None, most: int = 100) -> Room:
     return Room(TOKENS, layers=3, heads=2, start=Place(2, 1, head), most=most)
-
-
-def held(html: str) -> dict[str, Any]:
-    data: dict[str, Any] = json.loads(html.split('id="held">')[1].split("</script>")[0])
-    return data
-
-
-def answers(html: str) -> dict[str, Any]:
-    """Every answer that a file holds, by its key."""
-    packed = held(html)["packed"].values()
-    return {key: one for part in packed for key, one in json.loads(gzip.decompress(base64.b64decode(part))).items()}
 
 
 def says(html: str) -> str:

@@ -11,16 +11,8 @@ from headscope.inference.twins import with_seeds
 from headscope.studies.claims.distributed import distributed
 from headscope.studies.claims.maps import Map, Maps, Recovered
 from headscope.studies.claims.run import ClaimsAsked, settle
+from tests.studies.claims.figures import GROUPS, figure
 from tests.studies.survey.corpora import sentences, written
-
-GROUPS = 60
-
-
-def figure(value: float, error: float, draw: np.random.Generator, groups: int = GROUPS) -> Jackknifed:
-    """A figure with about this standard error, whose groups' influences are drawn."""
-    influences = draw.standard_normal(groups)
-    influences -= influences.mean()
-    return Jackknifed(value, value + influences * error / np.sqrt(np.square(influences).sum()), groups)
 
 
 def fitted(

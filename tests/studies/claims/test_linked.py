@@ -9,8 +9,7 @@ from headscope.errors import InputError
 from headscope.inference.left_out import Jackknifed
 from headscope.studies.claims.linear import linked
 from headscope.studies.claims.maps import Maps, Recovered
-
-GROUPS = 60
+from tests.studies.claims.figures import GROUPS, figure
 
 
 class Kept:
@@ -22,13 +21,6 @@ class Kept:
     def kept(self, statistic: str, reference: str, layer: int) -> Jackknifed:
         assert statistic == "own_over_even"
         return self._own[layer - 1]
-
-
-def figure(value: float, error: float, draw: np.random.Generator, groups: int = GROUPS) -> Jackknifed:
-    """A figure with about this standard error, whose groups' influences are drawn."""
-    influences = draw.standard_normal(groups)
-    influences -= influences.mean()
-    return Jackknifed(value, value + influences * error / np.sqrt(np.square(influences).sum()), groups)
 
 
 def recovered(one: Jackknifed) -> Recovered:

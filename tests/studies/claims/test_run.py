@@ -13,8 +13,7 @@ from headscope.errors import InputError
 from headscope.show.progress import Progress
 from headscope.studies.claims.page import write_page
 from headscope.studies.claims.run import ClaimsAsked, settle
-from tests.studies.claims.planted import planted
-from tests.studies.survey.corpora import sentences, surveyed, written
+from tests.studies.survey.corpora import surveyed, written
 
 
 class Ended(Exception):
@@ -31,16 +30,6 @@ class EndsAt(Progress):
     def end(self, progress: Progress) -> None:
         if progress.doing == self._last:
             raise Ended
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    return written(tmp_path_factory.mktemp("corpus") / "t.txt", sentences(30, seed=2, least=6, most=12), every=2)
-
-
-@pytest.fixture(scope="module")
-def scope():
-    return planted()
 
 
 @pytest.fixture(scope="module")

@@ -16,29 +16,13 @@ from headscope.studies.claims.run import ClaimsAsked, settle
 from headscope.studies.claims.store import claimed, work_in
 from headscope.studies.claims.surveyed import Surveyed
 from headscope.studies.hands import Here
-from tests.studies.claims.planted import planted
-from tests.studies.survey.corpora import sentences, surveyed, written
-
-
-@pytest.fixture(scope="module")
-def scope():
-    return planted()
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    return written(tmp_path_factory.mktemp("corpus") / "t.txt", sentences(30, seed=2, least=6, most=12), every=2)
+from tests.studies.survey.corpora import surveyed
+from tests.studies.survey.damage import flip
 
 
 @pytest.fixture(scope="module")
 def survey(scope, corpus, tmp_path_factory):
     return Surveyed(surveyed(scope, corpus, tmp_path_factory.mktemp("s") / "s", shard_positions=100), "model")
-
-
-def flip(path: Path, bit: int) -> None:
-    whole = bytearray(path.read_bytes())
-    whole[bit // 8 % len(whole)] ^= 1 << bit % 8
-    path.write_bytes(whole)
 
 
 def exchange(directory: Path) -> None:
