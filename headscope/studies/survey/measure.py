@@ -15,8 +15,10 @@ from headscope.corpus.genres import Genres, TextTypes
 from headscope.corpus.tags import tagged
 from headscope.corpus.texts import CorpusText
 from headscope.keep.allocator import give_back
+from headscope.model.tokens import Token
 from headscope.question.choices import Metric
 from headscope.reading.stream import stages_of
+from headscope.reading.words import WordClass
 from headscope.studies.survey import nulls, tables
 from headscope.studies.survey.bank import SurveyBank
 from headscope.studies.survey.compare import Compared, Held, View, compare
@@ -84,25 +86,15 @@ def measure(
     frame = ShardFrame.of(texts, tokens, labelled, names.surfaces, asked, None if context.matched is None else of_genre)
     sets, matched_sets = _sets(frame, context, options.seed, labelled)
     sink.texts(tables.texts(texts, context.groups))
-    sink.tokens(
-        tables.tokens(
-            frame,
-            [
-                (token, tag, word_class)
-                for text, read in zip(texts, tokens, strict=True)
-                for token, (tag, word_class) in zip(read, tagged(text, read), strict=True)
-                if not token.special
-            ],
-            context.frequencies,
-        )
-    )
+    sink.tokens(tables.tokens(frame, _classed(texts, tokens), context.frequencies))
     chosen = range(scope.card.layers) if layers is None else layers
+    lent = None if context.matched is None or frame.matched is None else (context.matched, *used(frame.matched))
     for mask in options.masks:
         heads = heads_of(scope, texts, tokens, options, mask, null)
-        held, matched = Held(context.bank.heads(mask), frame.asked, sets), None
-        if context.matched is not None and frame.matched is not None and matched_sets is not None:
-            outputs, of_outputs = used(frame.matched)
-            matched = Held(context.matched.heads(mask).those(outputs), of_outputs, matched_sets)
+        held, matched, by_genre = Held(context.bank.heads(mask), frame.asked, sets), None, None
+        if lent is not None and matched_sets is not None:
+            bank, outputs, of_outputs = lent
+            matched = Held(bank.heads(mask).those(outputs), of_outputs, matched_sets)
         give_back()
         for layer in chosen:
             sink.patterns(tables.patterns(frame, layer, mask, heads.figures[:, layer]))
@@ -112,15 +104,26 @@ def measure(
             for metric, layer, compared in _compared(views, frame, heads, (held, matched), first, tick):
                 sink.rows(tables.rows(frame, layer, space, reference, metric, mask, compared))
         if options.stream and nulls.moves_streams(null):
-            by_genre = None
-            if context.matched is not None and frame.matched is not None:
-                outputs, of_outputs = used(frame.matched)
-                by_genre = HeldStreams(context.matched.streams(mask).those(outputs), of_outputs)
+            if lent is not None:
+                bank, outputs, of_outputs = lent
+                by_genre = HeldStreams(bank.streams(mask).those(outputs), of_outputs)
             streams = walked(
                 scope, frame, heads.spots, tokens, options, mask, context.bank.streams(mask), by_genre, tick
             )
             for number, stage in enumerate(stages_of(scope.card.layers)):
                 sink.stream(tables.stream(frame, number, stage, mask, streams))
+
+
+def _classed(
+    texts: Sequence[CorpusText], tokens: Sequence[Sequence[Token]]
+) -> list[tuple[Token, str | None, WordClass]]:
+    """The ordinary tokens of texts, each with its tag and its class."""
+    return [
+        (token, tag, word_class)
+        for text, read in zip(texts, tokens, strict=True)
+        for token, (tag, word_class) in zip(read, tagged(text, read), strict=True)
+        if not token.special
+    ]
 
 
 def used(asked: Tensor) -> tuple[Tensor, Tensor]:

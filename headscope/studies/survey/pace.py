@@ -6,8 +6,20 @@ position, taken of one text, say several times too much of a corpus.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from headscope.corpus.counted import CountedCorpus
+from headscope.corpus.texts import CorpusText
+from headscope.studies.survey.measure import Context, measure
+from headscope.studies.survey.options import SurveyOptions
+from headscope.studies.survey.store import Discard
+
+if TYPE_CHECKING:
+    from headscope.scope import Scope
 
 LEAST, MOST = 4, 64  # texts that the pace is taken from
 PATIENCE = 10  # trials: one text that takes longer is enough
@@ -54,3 +66,30 @@ def pace(spent: Callable[[int], float], positions: Sequence[int], trial: float) 
         size = min(max(2 * size, LEAST), len(positions), MOST)
         seconds = spent(size)
     return Pace.through((positions[0], first), (sum(positions[:size]), seconds))
+
+
+def pace_of_first(
+    scope: Scope,
+    counted: CountedCorpus,
+    context: Callable[[Sequence[CorpusText], Sequence[int]], Context],
+    trial: float,
+    options: SurveyOptions,
+    layers: Sequence[int],
+) -> Pace:
+    """The pace of a corpus's first texts in some layers; `context`: of texts, by the groups that they belong to."""
+    census = counted.census
+
+    def spent(size: int) -> float:
+        texts = _first_texts(counted, size)
+        known = context(texts, census.groups[:size].tolist())
+        start = time.perf_counter()
+        measure(scope, texts, options, known, Discard(), layers=layers)
+        return time.perf_counter() - start
+
+    return pace(spent, census.positions.tolist()[:MOST], trial)
+
+
+def _first_texts(counted: CountedCorpus, size: int) -> list[CorpusText]:
+    numbers = set(counted.census.numbers[:size].tolist())
+    first = (one for one in counted.corpus if isinstance(one, CorpusText) and one.number in numbers)
+    return list(islice(first, len(numbers)))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -46,10 +44,9 @@ from headscope.studies.survey.manifest import (
 from headscope.studies.survey.measure import Context, Tick, measure
 from headscope.studies.survey.nulls import moves_streams, variants
 from headscope.studies.survey.options import SurveyOptions, checked_nulls
-from headscope.studies.survey.pace import MOST, Pace, pace
+from headscope.studies.survey.pace import pace_of_first
 from headscope.studies.survey.plan import ShardTask, SurveyPlan
 from headscope.studies.survey.store import (
-    Discard,
     Sink,
     Store,
     nulls_begun,
@@ -337,26 +334,10 @@ class Survey:
             return None
         warm_up(wait=True)
         self._make_ready(self.scope)
-        layers = self.scope.card.layers
-        seconds = layers * self._pace(replace(self.options, stream=False), [0], trial / 2).seconds(*left)
-        return seconds + (self._pace(self.options, [], trial / 2).seconds(*streams_left) if streams_left[0] else 0.0)
-
-    def _pace(self, options: SurveyOptions, layers: Sequence[int], trial: float) -> Pace:
-        """How long the first texts take."""
-
-        def spent(size: int) -> float:
-            texts = self._first_texts(size)
-            context = self._context(self._of_chance(self.scope), texts, self.census.groups[:size].tolist())
-            start = time.perf_counter()
-            measure(self.scope, texts, options, context, Discard(), layers=layers)
-            return time.perf_counter() - start
-
-        return pace(spent, self.census.positions.tolist()[:MOST], trial)
-
-    def _first_texts(self, size: int) -> list[CorpusText]:
-        numbers = set(self.census.numbers[:size].tolist())
-        first = (one for one in self.texts.corpus if isinstance(one, CorpusText) and one.number in numbers)
-        return list(islice(first, len(numbers)))
+        context = partial(self._context, self._of_chance(self.scope))
+        paced = partial(pace_of_first, self.scope, self.texts, context, trial / 2)
+        seconds = self.scope.card.layers * paced(replace(self.options, stream=False), [0]).seconds(*left)
+        return seconds + (paced(self.options, []).seconds(*streams_left) if streams_left[0] else 0.0)
 
 
 def finish(directory: str | Path, kind: type[Store] = Store) -> None:

@@ -165,7 +165,7 @@ def test_a_damaged_manifest_is_named(scope, path, tmp_path):
 
 def test_a_plan_without_a_trial_measures_nothing(scope, path, tmp_path, monkeypatch):
     survey = Survey.prepare(scope, [path], tmp_path / "s", SurveyOptions(**SHARDS))
-    monkeypatch.setattr("headscope.studies.survey.run.measure", None)
+    monkeypatch.setattr("headscope.studies.survey.pace.measure", None)
     plan = survey.plan(trial=0.0)
     assert plan.seconds is None
     assert "about" not in show(plan, scope.card, "s").splitlines()[-1]
@@ -180,7 +180,7 @@ def test_a_plan_measures_few_texts_where_they_take_long(scope, path, tmp_path, m
         sizes.append(len(texts))
         time.sleep(0.25)
 
-    monkeypatch.setattr("headscope.studies.survey.run.measure", slow)
+    monkeypatch.setattr("headscope.studies.survey.pace.measure", slow)
     survey = Survey.prepare(scope, [path], tmp_path / "s", SurveyOptions(**SHARDS))
     assert survey.plan().seconds > 0
     assert sizes == [1, 1, 4]
