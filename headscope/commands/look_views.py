@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from headscope.errors import InputError
+from headscope.show.progress import Say
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from headscope.scope import Scope
 
 Record = dict[str, Any]
-Say = Callable[[str], None]
 Tables = Callable[[int], "list[RenderableType]"]
 
 

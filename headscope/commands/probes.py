@@ -150,7 +150,7 @@ def recovery(
     fleet = fleet_of(engine, workers, cpus_per_worker, gpus_per_worker, address)
     with working("starting") as status:
         from headscope.studies import probes
-        from headscope.studies.probes.recovery import OFFSETS
+        from headscope.studies.probes.offsets import OFFSETS
 
         with hands_for(status, choice, fleet) as hands:
             found = _texts(ctx, status, hands.scope, texts, sample, seed, text_format, column, document_column)

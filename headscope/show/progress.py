@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 EVERY = 5.0  # seconds between two lines on the same work
 Tell = Callable[[int, int], None]  # how much is done, of how much
+Tick = Callable[[int], None]  # so much more is done
+Say = Callable[[str], None]  # what is being done
 
 
 class Progress:

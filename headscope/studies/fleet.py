@@ -21,12 +21,12 @@ from headscope.model.surroundings import settled
 from headscope.neighbors import warm_up
 from headscope.question.model_choice import ModelChoice
 from headscope.scope import CACHE_BYTES, Scope
-from headscope.studies.hands import Kind, Task, Tick
+from headscope.show.progress import Say, Tick
+from headscope.studies.hands import Kind, Task
 from headscope.studies.survey.made import Made
 
 T = TypeVar("T", bound=Hashable)
 R = TypeVar("R")
-Say = Callable[[str], None]
 
 _NAMED = 8  # pieces that a sentence names
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from headscope.corpus.run import KeptRows
-from headscope.show.progress import Progress
+from headscope.show.progress import Progress, Tick
 
 if TYPE_CHECKING:
     from headscope.scope import Scope
@@ -16,7 +16,6 @@ T = TypeVar("T", bound=Hashable)
 T_contra = TypeVar("T_contra", bound=Hashable, contravariant=True)
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
-Tick = Callable[[int], None]  # so much more is done
 Kind = Callable[["Scope"], "Scope"]  # a function or a class at a module's head: it is pickled where it is sent
 
 

@@ -24,7 +24,7 @@ from headscope.studies.capacity.run import Run
 from headscope.studies.claims.run import ClaimsAsked, settle
 from headscope.studies.fleet import SameModel, TaskOrder, Workers
 from headscope.studies.probes import LinearLens
-from headscope.studies.probes.recovery import Judged, RecoveryTask
+from headscope.studies.probes.offsets import Judged, RecoveryTask
 from tests import clusters
 from tests.studies.survey.corpora import sentences, written
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from headscope.keep.paths import path_of
 from headscope.keep.record import identity
 from headscope.keep.rows import R, read_rows, write_rows
 from headscope.model.surroundings import settled_class
-from headscope.show.progress import Progress
+from headscope.show.progress import Progress, Say
 from headscope.studies.capacity.figures import Size, outcomes, sizes
 from headscope.studies.capacity.fitting import Fit, Spreads, TextInput, batches
 from headscope.studies.capacity.joined import JoinedInputs
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 _SHARD_POSITIONS = 1024  # fewer than a survey's: a text is run once for each of hundreds of conditions
 MEASURED = "measured"
 SWEPT = {"dimension", "number"}
-Say = Callable[[str], None]
 
 
 @settled_class

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -16,6 +16,7 @@ from headscope.model.capture.edits import Part as Where
 from headscope.model.opened import Text
 from headscope.question.choices import Site
 from headscope.reading.losses import kl, moved
+from headscope.show.progress import Tick
 from headscope.studies.capacity.fitting import STAGES, Fit, Stage, TextInput, batches, watched
 from headscope.studies.capacity.merging import Tree
 from headscope.studies.capacity.options import CapacityOptions
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 DRAWS = 4  # random subspaces of a place, which the texts take in turns
 RECOVERED = 128  # tokens of the whole corpus, about, at which own ranks are measured
-Tick = Callable[[int], None]
 
 
 class Condition(NamedTuple):

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from headscope.corpus.counted import CountedCorpus, Shard
 from headscope.corpus.run import InTurn
 from headscope.question.choices import Mask
+from headscope.show.progress import Tick
 from headscope.studies.capacity.fitting import Fit, TextInput, batches, fitted_groups, samples
 from headscope.studies.capacity.joined import JoinedInputs, mixing_of
 from headscope.studies.capacity.mixed import MixingRow, rows_of
 from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.capacity.sweep import Sweep, TextRow
-from headscope.studies.hands import OfShard, Tick
+from headscope.studies.hands import OfShard
 
 if TYPE_CHECKING:
     from headscope.scope import Scope

@@ -22,12 +22,12 @@ from headscope.keep.allocator import give_back, let_go
 from headscope.keep.checksums import intact, write_sealed
 from headscope.question.choices import Mask
 from headscope.scope import Scope
-from headscope.show.progress import Progress
+from headscope.show.progress import Progress, Tick
 from headscope.studies.claims.recovered import of_hits, over_control
 from headscope.studies.claims.surveyed import Surveyed
-from headscope.studies.hands import Hands, Tick
+from headscope.studies.hands import Hands
 from headscope.studies.probes.figures import Outcomes
-from headscope.studies.probes.recovery import Gathered, RecoveryTask
+from headscope.studies.probes.offsets import Gathered, RecoveryTask
 
 OFFSETS = (-8, -4, -2, -1, 0, 1, 2, 4, 8)  # i − j
 # Those that untrained twins are asked at: the nearest and the farthest, for each costs what the model's own do.

@@ -22,9 +22,9 @@ from headscope.keep.files import told
 from headscope.question.choices import Mask
 from headscope.reading.reading import Reading
 from headscope.scope import Scope
-from headscope.show.progress import Progress
+from headscope.show.progress import Progress, Tick
 from headscope.studies.claims.surveyed import Surveyed
-from headscope.studies.hands import Hands, OfShard, Task, Tick, by_shard
+from headscope.studies.hands import Hands, OfShard, Task, by_shard
 from headscope.vocabulary.placed import places_of, search_placed
 
 NEAREST = 15

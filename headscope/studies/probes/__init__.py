@@ -3,7 +3,7 @@
 from headscope.reading.lens import LinearLens, Origin
 from headscope.reading.scores import Controlled, Scores
 from headscope.studies.probes.fit import fit_lens
-from headscope.studies.probes.held_out import held_out
-from headscope.studies.probes.recovery import Recovery, recovery
+from headscope.studies.probes.offsets import Recovery, recovery
+from headscope.studies.probes.unseen import held_out
 
 __all__ = ["Controlled", "LinearLens", "Origin", "Recovery", "Scores", "fit_lens", "held_out", "recovery"]

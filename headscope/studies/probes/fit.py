@@ -21,12 +21,12 @@ from headscope.question.choices import TARGETS, Mask, Target, one_of
 from headscope.question.given import as_seed, numbers_of, texts_of
 from headscope.reading.lens import LinearLens, Origin
 from headscope.reading.scores import Scores
-from headscope.show.progress import Tell
-from headscope.studies.hands import Hands, Here, Tick, gathered
+from headscope.show.progress import Tell, Tick
+from headscope.studies.hands import Hands, Here, gathered
 from headscope.studies.probes.figures import Outcomes
 from headscope.studies.probes.folds import FOLDS, Folds
-from headscope.studies.probes.held_out import Chosen, Fits, permuted
 from headscope.studies.probes.ridge import Gram, or_chance
+from headscope.studies.probes.unseen import Chosen, Fits, permuted
 from headscope.vocabulary.encoded import Aim, Encoded
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from headscope.model.tokens import Token
 from headscope.question.choices import Metric
 from headscope.reading.stream import stages_of
 from headscope.reading.words import WordClass
+from headscope.show.progress import Tick
 from headscope.studies.survey import nulls, tables
 from headscope.studies.survey.bank import SurveyBank
 from headscope.studies.survey.compare import Compared, Held, View, compare
@@ -31,8 +32,6 @@ from headscope.studies.survey.streams import HeldStreams, walked
 
 if TYPE_CHECKING:
     from headscope.scope import Scope
-
-Tick = Callable[[int], None]  # told how many positions of one layer, view and mask were measured
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,8 @@ def measure(
 ) -> None:
     """Measure a shard's texts, and hand its tables to `sink`; `layers` None: all.
 
-    The figures depend on these arguments alone: not on other shards, nor on what ran before.
+    `tick` is told how many positions of one layer, view and mask were measured. The figures depend on these
+    arguments alone: not on other shards, nor on what ran before.
     """
     tokens = [scope.tokens(text.content, truncate=options.truncate) for text in texts]
     names = scope.bench.opened.names

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, BinaryIO
 from headscope.corpus.run import WHOLE, Part
 from headscope.keep.remote import is_remote
 from headscope.model.surroundings import settled_class
-from headscope.show.progress import Progress
+from headscope.show.progress import Progress, Say
 from headscope.studies.survey import run
 from headscope.studies.survey.away import SurveyAway
 from headscope.studies.survey.made import Made
 from headscope.studies.survey.manifest import MANIFEST
 from headscope.studies.survey.options import SurveyOptions, checked_nulls
-from headscope.studies.survey.run import Say, Survey
+from headscope.studies.survey.run import Survey
 from headscope.studies.survey.store import Store, nulls_there
 from headscope.studies.survey.sums_away import SumsHere, bring_sums, publish_gathered
 

@@ -27,7 +27,7 @@ from headscope.model.surroundings import settled_class
 from headscope.neighbors import warm_up
 from headscope.question.choices import Null
 from headscope.question.given import in_order
-from headscope.show.progress import Progress
+from headscope.show.progress import Progress, Say, Tick
 from headscope.studies.survey import statistics
 from headscope.studies.survey.bank import SurveyBank
 from headscope.studies.survey.gathered import gather
@@ -41,7 +41,7 @@ from headscope.studies.survey.manifest import (
     survey_manifest,
     work_of,
 )
-from headscope.studies.survey.measure import Context, Tick, measure
+from headscope.studies.survey.measure import Context, measure
 from headscope.studies.survey.nulls import moves_streams, variants
 from headscope.studies.survey.options import SurveyOptions, checked_nulls
 from headscope.studies.survey.pace import pace_of_first
@@ -65,7 +65,6 @@ _NAMED = 8  # missing shards that a sentence names
 TRIAL = 1.0  # seconds that are measured to estimate the time
 # Bytes of a row as measured on the demo model, with what it adds to the sums; they differ little between models.
 _ROW_BYTES, _PATTERN_BYTES, _TOKEN_BYTES, _STREAM_BYTES = 70, 23, 40, 24
-Say = Callable[[str], None]
 
 
 @settled_class

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-
 import pytest
 import torch
 
+from headscope.studies.probes import unseen
 from headscope.studies.probes.dual import few
-
-held_out = importlib.import_module("headscope.studies.probes.held_out")  # the package has a function of that name
 
 
 @pytest.mark.parametrize("noise", [0.0, 2.0, 20.0])
@@ -20,9 +17,9 @@ def test_both_forms_give_the_same_outputs_and_ranks(monkeypatch, noise):
     image = embeddings[ids] @ torch.randn(20, 300, generator=draw)
     x = (image + noise * torch.randn(400, 300, generator=draw) + 7)[:, None]
     assert few(len(x), x.shape[2])
-    dual = held_out.outcomes(x, ids, groups, embeddings)
-    monkeypatch.setattr(held_out, "few", lambda samples, width: False)
-    primal = held_out.outcomes(x, ids, groups, embeddings)
+    dual = unseen.outcomes(x, ids, groups, embeddings)
+    monkeypatch.setattr(unseen, "few", lambda samples, width: False)
+    primal = unseen.outcomes(x, ids, groups, embeddings)
     assert torch.equal(dual.rank, primal.rank)
     assert dual.loss == pytest.approx(primal.loss, rel=1e-6)
     assert dual.spread == pytest.approx(primal.spread)
@@ -33,9 +30,9 @@ def test_what_is_aimed_at_serves_any_vectors():
     ids, groups = torch.randint(120, (400,), generator=draw), torch.arange(40).repeat_interleave(10)
     embeddings = torch.randn(120, 20, generator=draw) + 5
     told = (embeddings[ids] @ torch.randn(20, 300, generator=draw))[:, None]
-    aims = held_out.Aims(ids, groups, embeddings, held_out.Folds.of(groups, ids, len(embeddings)), 0)
+    aims = unseen.Aims(ids, groups, embeddings, unseen.Folds.of(groups, ids, len(embeddings)), 0)
     for x in (told, torch.randn(400, 1, 300, generator=draw), told):
-        one, alone = aims.outcomes(x), held_out.outcomes(x, ids, groups, embeddings)
+        one, alone = aims.outcomes(x), unseen.outcomes(x, ids, groups, embeddings)
         assert torch.equal(one.rank, alone.rank)
         assert torch.equal(one.loss, alone.loss)
 
@@ -44,5 +41,5 @@ def test_vectors_that_are_all_one_tell_nothing(monkeypatch):
     draw = torch.Generator().manual_seed(0)
     ids, groups = torch.randint(60, (200,), generator=draw), torch.arange(40).repeat_interleave(5)
     x = torch.ones(200, 1, 100)
-    found = held_out.held_out(x, ids, groups, torch.randn(60, 20, generator=draw))
+    found = unseen.held_out(x, ids, groups, torch.randn(60, 20, generator=draw))
     assert found.top1.value[0] == 0

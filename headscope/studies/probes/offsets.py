@@ -17,12 +17,12 @@ from headscope.question.choices import Mask
 from headscope.question.given import as_seed, numbers_of, switch, texts_of
 from headscope.reading.answer import Answer, Record
 from headscope.reading.scores import STARRED, Scores, nested
-from headscope.show.progress import Tell
+from headscope.show.progress import Tell, Tick
 from headscope.show.sheet import Cell, Row, Sheet
-from headscope.studies.hands import Hands, Here, Tick, gathered
+from headscope.studies.hands import Hands, Here, gathered
 from headscope.studies.probes.figures import Outcomes
 from headscope.studies.probes.folds import FOLDS, Folds
-from headscope.studies.probes.held_out import Aims
+from headscope.studies.probes.unseen import Aims
 
 if TYPE_CHECKING:
     from headscope.scope import Scope
