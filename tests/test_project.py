@@ -120,7 +120,7 @@ def test_contributing_names_commands_and_files_that_are_there():
 def test_before_a_merge_nothing_is_skipped_for_a_new_reason(tmp_path, module, reason, passes):
     told = tmp_path / "tests.xml"
     told.write_text(
-        f'<testsuite><testcase classname="{module}" name="test_one"><skipped message="{reason}"/></testcase>'
+        f'<testsuite><testcase classname="{module}" name="test_one"><skipped>a.py:1: {reason}</skipped></testcase>'
         '<testcase classname="tests.app.test_page" name="test_two"/></testsuite>'
     )
     done = subprocess.run([sys.executable, ".ci/skipped.py", told], cwd=ROOT, capture_output=True, text=True)
