@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import zoo
 
+from headscope import __main__
 from headscope.commands.cli import main
 from headscope.vocabulary.isolated import Isolated
 
@@ -215,6 +217,27 @@ def test_an_interruption_says_that_nothing_is_lost(run, directory, empty_cache, 
     code, out, shown = run("look", "--model", directory, "--reference", "isolated")
     assert (code, out) == (130, "")
     assert "what was read is kept, and the same command goes on from there" in shown
+
+
+def test_an_interruption_while_it_is_still_loading_is_one_line(monkeypatch, capsys):
+    class Interrupted:
+        """Ctrl+C, as it comes when the command line is imported."""
+
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            if name == "headscope.commands.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "headscope.commands.cli")
+    monkeypatch.setattr(sys, "meta_path", [Interrupted, *sys.meta_path])
+    with pytest.raises(SystemExit) as left:
+        __main__.main()
+    assert (left.value.code, capsys.readouterr().err) == (130, "headscope: stopped.\n")
+
+
+def test_the_installed_command_is_the_one_that_can_be_interrupted_so():
+    text = (Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8")
+    assert 'headscope = "headscope.__main__:main"' in text
 
 
 def test_a_cache_that_cannot_be_written_is_one_sentence(run, directory, empty_cache, monkeypatch):
