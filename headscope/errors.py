@@ -37,13 +37,25 @@ def cut(given: object, most: int = 80) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
+def spoken(error: BaseException) -> str:
+    """The text of another library's error; a KeyError's is the key alone, which says nothing to who did not ask for it.
+
+    >>> spoken(KeyError("added_tokens")), spoken(KeyError("no such file")), spoken(ValueError("no table"))
+    ("it has no 'added_tokens'", 'no such file', 'no table')
+    """
+    if isinstance(error, KeyError) and len(error.args) == 1:
+        (key,) = error.args
+        return key.strip() if isinstance(key, str) and " " in key.strip() else f"it has no {key!r}"
+    return str(error).strip()
+
+
 def clause(error: Exception, most: int = 300) -> str:
     """What another library's error says, as a sentence may hold it: its first line, else its name.
 
     >>> clause(ValueError("no table.\\nSee the manual.")), clause(KeyError())
     ('no table', 'KeyError')
     """
-    lines = str(error).strip().splitlines() or [type(error).__name__]
+    lines = spoken(error).splitlines() or [type(error).__name__]
     return lines[0][:most].rstrip(". ")
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 
+from headscope.errors import spoken
+
 # "For details look at the above report!": what stands above is not shown.
 _ELSEWHERE = re.compile(r"[^.!?]*\b(see|look at)\b[^.!?]*\b(above|below)\b[^.!?]*[.!?:]?$", re.IGNORECASE)
 
 
 def first_line(error: BaseException) -> str:
     """The first line of an error's text (two where it ends in a colon) and a full stop, without pointers to others."""
-    first, _, rest = str(error).strip().partition("\n")
+    first, _, rest = spoken(error).partition("\n")
     line = f"{first} {rest.strip().partition(chr(10))[0].strip()}" if first.rstrip().endswith(":") else first
     line = " ".join(_ELSEWHERE.sub("", line[:1000]).split())
     return (line[:300] or type(error).__name__).rstrip(".:") + "."

@@ -116,7 +116,9 @@ class TestRefusals:
         )
 
     def test_no_adapter_and_no_directory(self, base, tmp_path):
-        self.refused(base, base, "holds no PEFT adapter: it has no adapter_config.json")
+        for named in (base, None):
+            self.refused(named, base, r"no PEFT adapter: it has no adapter_config\.json\. It holds a whole model\.$")
+            self.refused(named, tmp_path, r"holds no PEFT adapter: it has no adapter_config\.json\.$")
         self.refused(base, tmp_path / "nowhere", "there is no directory")
 
     def test_weights_without_a_place_and_places_without_weights(self, base, adapter):

@@ -44,6 +44,12 @@ def test_a_local_directory_opens_with_its_language_model_head_and_a_card(tmp_pat
     assert "local directory" in card.why
 
 
+def test_an_activation_that_there_is_not_is_told_with_its_field(directory):
+    config = json.loads((directory / "config.json").read_text("utf-8"))
+    (directory / "config.json").write_text(json.dumps(config | {"hidden_act": "foo"}), "utf-8")
+    refused(directory, r"config\.json has hidden_act 'foo', which transformers does not know\.$")
+
+
 def test_a_model_of_several_shards_opens(tmp_path):
     model, tokenizer = zoo.build("gpt2")
     model.save_pretrained(tmp_path, max_shard_size="40KB")

@@ -115,6 +115,11 @@ def test_a_field_of_a_wrong_type_is_told(directory, field, value):
     refused(directory, "the tokenizer in .* cannot be loaded")
 
 
+def test_a_file_without_its_parts_is_told(directory):
+    (directory / "tokenizer.json").write_text("{}", "utf-8")
+    refused(directory, r"the tokenizer in .* cannot be loaded: it has no 'added_tokens'\.$")
+
+
 def test_code_and_templates_that_come_with_a_tokenizer_are_not_run(directory, tmp_path):
     left = tmp_path / "left"
     (directory / "mine.py").write_text(f"open({str(left)!r}, 'w')\nclass T: pass", "utf-8")

@@ -125,6 +125,9 @@ def find_adapted(name: str | None, revision: str | None, adapter: str | None) ->
     there = _directory(adapter)
     if there is None:
         raise ModelError(f"there is no directory {cut(adapter)!r}; an adapter is one, with an {CONFIG} in it.")
+    if not (there / CONFIG).is_file():
+        whole = " It holds a whole model." if (there / "config.json").is_file() else ""
+        raise ModelError(f"{there} holds no PEFT adapter: it has no {CONFIG}.{whole}")
     if name is not None:
         return find(name, revision), there
     base = base_of(there)

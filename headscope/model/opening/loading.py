@@ -211,10 +211,19 @@ def _model(
         raise
     except BaseException as error:  # transformers and safetensors raise many kinds; each is told in one sentence
         reraise_ends(error)
-        raise ModelError(f"the weights in {directory} cannot be loaded: {first_line(error)}") from error
+        raise ModelError(f"the weights in {directory} cannot be loaded: {_unknown(error, config)}") from error
     _refuse_other_shapes(directory, report["mismatched_keys"])
     model.config.name_or_path = str(directory)
     return Differences(model, tuple(sorted(report["missing_keys"])), unused)
+
+
+def _unknown(error: BaseException, config: Any) -> str:
+    """What keeps a model from being made, as a sentence: a value of its configuration that transformers looks up."""
+    if isinstance(error, KeyError) and len(error.args) == 1:
+        for name, value in config.to_dict().items():
+            if isinstance(value, str) and value == error.args[0]:
+                return f"config.json has {name} {value!r}, which transformers does not know."
+    return first_line(error)
 
 
 def _weights(directory: Path, config: Any, held: dict[str, Any]) -> dict[str, Any]:
