@@ -176,6 +176,8 @@ def _check_value(name: str, value: object) -> None:
         from headscope.keep.files import utf_8
 
         utf_8(value)
+    if name in _PATHS and name != "model" and not value:  # of a variable that is not set; a Path of it is where one is
+        raise InputError(f"the name that is given for {name} is empty, which is no place.")
     if name in _PATHS:
         try:
             os.stat(Path(value).expanduser())

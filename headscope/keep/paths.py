@@ -25,8 +25,8 @@ def path_of(given: object, what: str = "what is named here") -> Path:
 
     >>> path_of("", "the output")
     Traceback (most recent call last):
-    headscope.errors.InputError: the output is an empty name: write . for the current directory.
+    headscope.errors.InputError: the output has an empty name, which is no place.
     """
     if given == "":
-        raise InputError(f"{what} is an empty name: write . for the current directory.")
+        raise InputError(f"{what} has an empty name, which is no place.")
     return Path(spelled(given, what))

@@ -69,8 +69,9 @@ def is_remote(given: object) -> bool:
     if other[1] in SCHEMES:
         raise InputError(f"{cut(path)!r} names no bucket: it is as in {other[1]}://bucket/directory.")
     known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+    address = f"{other[1]}://{path[other.end() :].lstrip('/')}"  # a Path of one has lost a slash
     raise InputError(
-        f"{cut(path)!r} begins with {other[1]}://, which is not known; known are {known} and paths of this machine."
+        f"{cut(address)!r} begins with {other[1]}://, which is not known; known are {known} and paths of this machine."
     )
 
 

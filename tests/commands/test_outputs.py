@@ -60,3 +60,38 @@ def test_an_earlier_view_is_replaced_also_beside_the_model(run, place):
         view.write_text("~ before ~")
         assert run("look", "the sea", "--model", place / "model", "-o", view)[0] == 0
         assert "~ before ~" not in view.read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["survey", "texts", "-o", "", "--model", "model"],
+        ["survey", "", "-o", "D", "--model", "model"],
+        ["survey", "--finish", ""],
+        ["report", "", "-o", "R"],
+        ["report", "D", "-o", ""],
+        ["claims", "model", "--survey", ""],
+        ["claims", "model", "--texts", "", "-o", "D"],
+        ["capacity", "model", "--texts", "texts", "-o", ""],
+        ["lens", "texts", "-o", "", "--model", "model"],
+        ["look", "--model", "model", "-o", ""],
+        ["look", "--model", "model", "--hubs", "--bank", ""],
+        ["serve", "--model", "model", "--survey", ""],
+    ],
+    ids=" ".join,
+)
+def test_an_empty_name_is_not_where_one_stands(run, place, monkeypatch, command):
+    monkeypatch.chdir(place)
+    monkeypatch.setattr("headscope.scope.Scope.from_pretrained", None)  # nothing is opened
+    before = contents(place)
+    code, _, err = run(*command)
+    assert (code, b"is empty, which is no place." in err) == (2, True)
+    assert contents(place) == before
+
+
+@pytest.mark.parametrize("option", ["--texts", "--survey"])
+def test_claims_refuse_an_address_before_the_model_is_opened(run, place, monkeypatch, option):
+    monkeypatch.setattr("headscope.scope.Scope.from_pretrained", None)
+    for address, said in (("s3://x/y", "is on an object store"), ("ftp://x/y", "ftp://x/y' begins with ftp://")):
+        code, _, err = run("claims", place / "model", option, address)
+        assert (code, said in err.decode()) == (2, True)

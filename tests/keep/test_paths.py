@@ -81,7 +81,7 @@ def test_what_is_no_lens_is_told(scope_of):
 
 def test_an_empty_name_is_not_the_current_directory():
     for ask in (directory_to_write, file_to_write, open_survey, lambda path: find_sources([path])):
-        with pytest.raises(InputError, match="is an empty name"):
+        with pytest.raises(InputError, match="has an empty name"):
             ask("")
 
 

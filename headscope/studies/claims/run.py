@@ -66,8 +66,11 @@ class ClaimsAsked:
     ) -> ClaimsAsked:
         """From the command line; InputError for what cannot be asked."""
         one_of("mask", mask, MASKS)
-        paths = tuple(map(Path, in_order([] if texts is None else texts, "texts"))) or None
-        return cls(paths, None if survey is None else Path(survey), mask, sample, seed)  # type: ignore[arg-type]
+        named = [] if texts is None else in_order(texts, "texts")
+        refuse_remote([*named, *filter(None, [survey])], "claims read")
+        paths = tuple(path_of(one, "a path of texts") for one in named) or None
+        where = None if survey is None else path_of(survey, "a survey's directory")
+        return cls(paths, where, mask, sample, seed)  # type: ignore[arg-type]
 
     def __post_init__(self) -> None:
         if self.survey is not None and (self.texts is not None or self.sample is not None):
