@@ -201,6 +201,26 @@ MORE: dict[str, Entry] = {
     "biogpt": (roberta_like, ("BioGptForCausalLM", _BERT)),
     "blenderbot/decoder": (roberta_like, ("BlenderbotForConditionalGeneration", _MARIAN)),
     "blenderbot/encoder": (roberta_like, ("BlenderbotForConditionalGeneration", _MARIAN)),
+    "chameleon": (  # q and k of each head are normalised, texts and positions in one axis
+        llama_like,
+        (
+            "ChameleonForConditionalGeneration",
+            _GROUPED
+            | {
+                "vocabulary_map": {"<image>": 4, "IMGIMGBSZ": 5},
+                "vq_config": {
+                    "embed_dim": 8,
+                    "num_embeddings": 8,
+                    "latent_channels": 8,
+                    "resolution": 8,
+                    "base_channels": 32,
+                    "channel_multiplier": [1],
+                    "num_res_blocks": 1,
+                    "z_channels": 8,
+                },
+            },
+        ),
+    ),
     "clip-text": (roberta_like, ("CLIPTextModel", _BERT | {"projection_dim": 16})),
     "codegen": (gpt_like, ("CodeGenForCausalLM", _GPT | {"n_ctx": 40, "rotary_dim": 4})),
     "cohere2": (gpt_like, ("Cohere2ForCausalLM", _SLIDING)),

@@ -34,7 +34,7 @@ from headscope.model.feed.positions import Positions, Spotter, find_positions, k
 from headscope.model.freshness import Freshness
 from headscope.model.opening.stacks import Stack
 from headscope.model.opening.unused import Differences
-from headscope.model.telling import first_line
+from headscope.model.telling import as_ours, first_line
 from headscope.model.tokens import TokenNames
 from headscope.question.choices import Mask
 
@@ -257,8 +257,9 @@ def open_model(stack: Stack, tokenizer: PreTrainedTokenizerBase, differences: Di
         )
     names = TokenNames(tokenizer, rows_of(embeddings))
     forget(model)
-    finite = finite_ids(model)
-    probe = _probe(model, names, finite)
+    with as_ours(model, "its token embeddings were looked at"):
+        finite = finite_ids(model)
+        probe = _probe(model, names, finite)
     try:
         anatomy = dissect(model, probe)
         positions = find_positions(model, tokenizer, anatomy, _two(probe))

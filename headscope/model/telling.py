@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from headscope.errors import HeadscopeError, ModelError
 
 from headscope.errors import spoken
 
@@ -16,6 +20,19 @@ def first_line(error: BaseException) -> str:
     line = f"{first} {rest.strip().partition(chr(10))[0].strip()}" if first.rstrip().endswith(":") else first
     line = " ".join(_ELSEWHERE.sub("", line[:1000]).split())
     return (line[:300] or type(error).__name__).rstrip(".:") + "."
+
+
+@contextmanager
+def as_ours(model: object, doing: str) -> Iterator[None]:
+    """Whatever a model's own code raises inside becomes a ModelError that says of which model, and what was done."""
+    try:
+        yield
+    except HeadscopeError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"{type(model).__name__} failed while {doing} ({type(error).__name__}: {first_line(error)[:-1]})."
+        ) from error
 
 
 def reraise_ends(error: BaseException) -> None:

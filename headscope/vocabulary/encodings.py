@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from functools import cached_property
-from typing import Any
+from functools import cached_property, wraps
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from headscope.model.feed.runs import Part
 from headscope.model.feed.runs import Place as ModelPlace
 from headscope.model.feed.turns import measure_turn
 from headscope.model.opened import Opened
+from headscope.model.telling import as_ours
 from headscope.model.unembedding import Unembedding, find_unembedding
 from headscope.neighbors import Place, Source, Table
 from headscope.question import notes
@@ -37,8 +38,23 @@ from headscope.vocabulary.through_w_o import Lens, seen_through
 from headscope.vocabulary.ways import Ways
 
 log = logging.getLogger(__name__)
+P = ParamSpec("P")
+R = TypeVar("R")
 _LARGE = 2**24  # bytes of an entry: a table, and neither a form nor a place
 _PARTS: dict[Space, Part] = {"value": "v", "output": "v", "key": "k", "query": "q"}
+
+
+def _encodes(method: Callable[P, R]) -> Callable[P, R]:
+    """What the model's own code raises in a method of a vocabulary becomes headscope's error."""
+
+    @wraps(method)
+    def inside(*args: P.args, **kwargs: P.kwargs) -> R:
+        vocabulary = args[0]
+        assert isinstance(vocabulary, Vocabulary)
+        with as_ours(vocabulary.feed.model, "its vocabulary was encoded"):
+            return method(*args, **kwargs)
+
+    return inside
 
 
 class Vocabulary:
@@ -71,6 +87,7 @@ class Vocabulary:
         return self.has_positions or (space in ("key", "query") and self.turns)
 
     @cached_property
+    @_encodes
     def turns(self) -> bool:
         """Whether the model turns keys and queries by their position (RoPE), at any layer."""
         # Both ends of a text: some count from its end.
@@ -101,6 +118,7 @@ class Vocabulary:
         """Forget what takes much room: for work that follows without encodings. What proves and places them stays."""
         self._cache.forget_large(_LARGE)
 
+    @_encodes
     def encoded(
         self, space: Space, reference: Reference | None, layer: int, spot: Spot | None, queries: int | None = None
     ) -> Encoded:
@@ -140,6 +158,7 @@ class Vocabulary:
             return encoded
         return replace(encoded, aim=self._turn(_PARTS[space], projection, spot))
 
+    @_encodes
     def expect(self, space: Space, reference: Reference | None, layer: int, spots: Iterable[Spot | None]) -> None:
         """Make ready to be asked for `encoded` at many spots, which would be dearer one after another."""
         if reference not in ("input", "layer"):
@@ -150,12 +169,14 @@ class Vocabulary:
             placed = [None if spot is None or not spot.added else spot for spot in spots]
             self._forms.expect(part, projection, placed)
 
+    @_encodes
     def expect_arrivals(self, spots: Iterable[Spot | None]) -> None:
         """The same for `arriving`."""
         placed = [spot for spot in spots if spot is not None and spot.added]
         if placed and self._arrivals[0] is not None:
             self._forms.expect("v", 0, placed)
 
+    @_encodes
     def is_ready(self, space: Space, reference: Reference | None, layer: int) -> bool:
         """Whether nothing has to be computed for the whole vocabulary before few vectors of a layer are compared."""
         projection = 0 if reference == "input" else layer
@@ -174,19 +195,23 @@ class Vocabulary:
             self._cache.put(("shared", *key), form.shared(numbers))
         return numbers is not None
 
+    @_encodes
     def isolated(self, layer: int) -> Table:
         """Every token's values in `layer` when the model reads it alone."""
         return self._keep(("isolated", layer), lambda: self._alone.table(layer))
 
+    @_encodes
     def isolated_stream(self, stage: int) -> Table:
         """Every token's residual stream at `stage` when the model reads it alone: a table of one head."""
         return self._keep(("isolated stream", stage), lambda: self._alone.streams.table(stage))
 
     @cached_property
+    @_encodes
     def unembedding(self) -> Unembedding:
         """How this model's residual stream becomes logits; InputError where that cannot be split by heads."""
         return find_unembedding(self._opened)
 
+    @_encodes
     def arriving(self, spot: Spot | None) -> Encoded:
         """What block 0 gets for every token at `spot`, the start of the residual stream: a table of one head."""
         if spot is not None and spot.added:

@@ -45,11 +45,47 @@ REFUSED = {
             "num_attention_heads": 4,
             "intermediate_size": 48,
             "embedding_size": 16,
-            "intra_bottleneck_size": 16,
+            "intra_bottleneck_size": 32,
         },
         "not that of the token alone",  # it mixes neighbouring tokens before its first layer
     ),
 }
+
+
+_BOTTLENECK = REFUSED["MobileBertModel"][0] | {"intra_bottleneck_size": 16, "trigram_input": False}
+_IBERT = zoo._ROBERTA | {"pad_token_id": 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "said"),
+    [
+        ("MobileBertModel", _BOTTLENECK | {"embedding_size": 32}, "its attention reads vectors of 16 numbers, and its"),
+        ("IBertModel", _IBERT, "its token embeddings are no vectors alone, but a tuple"),
+    ],
+)
+def test_a_model_of_another_make_is_refused_with_what_it_is(kind, options, said):
+    tokenizer = zoo.llama_like()
+    model_class = getattr(transformers, kind)
+    model = zoo.randomise(model_class(model_class.config_class(vocab_size=len(tokenizer), **options)))
+    with pytest.raises(ModelError, match=said) as caught:
+        Scope.from_model(model, tokenizer)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_a_model_raises_while_its_vocabulary_is_encoded_is_said_in_a_sentence():
+    model, tokenizer = zoo.build("gpt2")
+
+    def refuse(module, args):
+        if len(args[0]) > 32:  # no text, but many tokens, each by itself
+            raise RuntimeError("mat1 and mat2 cannot be multiplied")
+
+    model.transformer.h[1].attn.c_attn.register_forward_pre_hook(refuse)
+    reading = Scope.from_model(model, tokenizer).read(zoo.TEXT)
+    said = r"GPT2LMHeadModel failed while its vocabulary was encoded \(RuntimeError: mat1 and mat2 cannot be mul.*\)\."
+    for ask in (lambda: reading.nearest(2, 1), lambda: reading.nearest(2, 1, space="key"), lambda: reading.atlas(2)):
+        with pytest.raises(ModelError, match=said) as caught:
+            ask()
+        assert isinstance(caught.value.__cause__, RuntimeError)
 
 
 @pytest.mark.parametrize("kind", sorted(REFUSED))

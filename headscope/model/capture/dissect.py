@@ -57,6 +57,7 @@ def _dissected(model: PreTrainedModel, probe: Tensor) -> Anatomy:
     mixing, projecting = [], []
     for layer, (call, path, seen) in enumerate(zip(calls, trace.paths, trace.attentions, strict=True)):
         projection, projection_error = output_projection(call, seen.z, f"{name}, layer {layer}")
+        _check_width(call, path[-1], name)
         blocks.append(_block(call, path[-1], projection, seen))
         mixing.append(_mixing_error(seen))
         projecting.append(projection_error)
@@ -151,6 +152,17 @@ def _check_chain(blocks: list[Call], name: str) -> None:
                 f"{name} is no chain of attention blocks: layer {layer + 1} does not read what layer {layer} "
                 "returns (other kinds of layers, or several streams, stand between them)."
             )
+
+
+def _check_width(block: Call, attention: Call, name: str) -> None:
+    """Refuse attention that reads and writes other vectors than those of the residual stream."""
+    stream = hidden_input(block.inputs).shape[-1]
+    widths = [given.shape[-1] for given in attention.inputs if given.is_floating_point() and given.dim() == 3]
+    if widths and widths[0] != stream:
+        raise ModelError(
+            f"{name} cannot be read: its attention reads vectors of {widths[0]} numbers, and its residual stream has "
+            f"{stream} (a bottleneck stands between them, as in MobileBERT)."
+        )
 
 
 def _check_shapes(blocks: list[Block], name: str) -> None:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from headscope.errors import ModelError
 from headscope.model.capture.capture import held
 from headscope.model.capture.stored import device_of
 
@@ -19,10 +20,15 @@ def rows_of(embeddings: torch.nn.Module) -> int:
 
 
 def finite_ids(model: PreTrainedModel) -> Tensor:
-    """The vocabulary ids whose embeddings are finite."""
+    """The vocabulary ids whose embeddings are finite; ModelError for a table that returns something else."""
     embeddings = model.get_input_embeddings()
     ids = torch.arange(rows_of(embeddings), device=device_of(model))
     with held(embeddings):
+        if not isinstance(made := embeddings(ids[:1]), Tensor):
+            raise ModelError(
+                f"{type(model).__name__} cannot be read: its token embeddings are no vectors alone, but a "
+                f"{type(made).__name__} (I-BERT hands a scale on beside them)."
+            )
         return ids[torch.cat([_finite(embeddings(chunk)) for chunk in ids.split(ROWS)])]
 
 

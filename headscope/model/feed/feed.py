@@ -254,8 +254,8 @@ class Feed(Runs):
             given, made = (call.inputs[0] if call.inputs else None), call.output
             if any(call.module.children()) or not isinstance(given, Tensor) or not isinstance(made, Tensor):
                 continue
-            if not given.is_floating_point() or given.dim() != 3:
-                continue
+            if not given.is_floating_point() or given.dim() != 3 or given.shape[1] != 1:
+                continue  # texts of one token each: what has more is a norm of each head (Chameleon), behind q or k
             with held(call.module), widened(self.model, self._halves):
                 if not normalises(call.module, given):
                     continue

@@ -19,6 +19,7 @@ from headscope.model.capture.precision import basis_length, float32_arithmetic
 from headscope.model.capture.stored import device_of
 from headscope.model.feed.feed import Feed
 from headscope.model.feed.runs import Part
+from headscope.model.telling import as_ours
 
 _TOLERANCE = 1e-4
 
@@ -52,7 +53,8 @@ def measure_projections(feed: Feed, layer: int) -> HeadWeights:
     notes = []
     found: dict[Part, Projection | None] = {}
     for part in get_args(Part):
-        found[part] = _affine(feed, layer, part)
+        with as_ours(feed.model, f"W_{part.upper()} of layer {layer} was measured"):
+            found[part] = _affine(feed, layer, part)
         if found[part] is None:
             notes.append(
                 f"W_{part.upper()} cannot be written as one matrix: between the projection and the attention the "
