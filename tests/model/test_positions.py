@@ -11,7 +11,7 @@ import zoo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headscope import InputError, Scope
+from headscope import InputError, ModelError, Scope
 
 WORDS = "time flies like an arrow and fruit flies like a banana in the sea "
 SPACES = {"v": "value", "k": "key", "q": "query"}
@@ -250,3 +250,44 @@ def test_a_position_beyond_the_text_is_said_to_be_of_a_longer_one(longrope):
     assert [note for note in beyond if note not in inside] == [
         "Position 20 is beyond this text: the vocabulary stands where the last token of a text of 21 tokens does."
     ]
+
+
+def roformer(**options):
+    tokenizer = zoo.wordpiece()
+    model = opened(
+        transformers.RoFormerConfig,
+        transformers.RoFormerModel,
+        tokenizer,
+        embedding_size=32,
+        hidden_act="gelu",
+        **options,
+    )
+    table = model.encoder.embed_positions
+    with torch.no_grad():
+        table.weight.copy_(type(model)(model.config).encoder.embed_positions.weight)  # sines, as they were
+    return model, tokenizer
+
+
+def test_sines_that_turn_keys_are_none_that_are_added():
+    """RoFormer hands them to its blocks; without a position its keys are those that nothing has turned."""
+    model, tokenizer = roformer()
+    scope = Scope.from_model(model, tokenizer)
+    assert not scope.card.position_embeddings
+    reading = scope.read(zoo.TEXT)
+    assert missed(reading) < 2e-5
+    ids = torch.arange(scope.card.vocab_size)
+    kept = []
+    hook = model.encoder.layer[0].attention.self.key.register_forward_hook(lambda m, args, out: kept.append(out[:, 0]))
+    with torch.no_grad():
+        model(input_ids=ids[:, None])  # at position 0
+    hook.remove()
+    keys = kept[0].view(len(ids), 4, 8)  # [token, head, d_head]
+    apart = (reading.z[0, 4] - keys).norm(dim=-1)  # [token, head]
+    near = reading.nearest(4, 0, space="key", position=False, metric="euclidean", k=3)
+    assert torch.allclose(near.distances, apart.T.sort().values[:, :3], atol=1e-5)
+    assert near.own_rank.tolist() == [int((row < row[reading.tokens[4].id]).sum()) + 1 for row in apart.T]
+
+
+def test_values_that_are_turned_have_no_encodings():
+    with pytest.raises(ModelError, match="the value of a token at layer 0 is not that of the token alone"):
+        Scope.from_model(*roformer(rotary_value=True))

@@ -135,7 +135,10 @@ class Spotter:
 
 
 class _UpToAttention(Trace):
+    key: Tensor | None = None  # the first attention's
+
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Attended:
+        self.key = k
         raise Arrived
 
 
@@ -151,6 +154,7 @@ def find_positions(
     length = min(_PROBE, known or _PROBE)
     trace, heard = _watched(model, anatomy, tokens[0], length)
     found = [call for call in _before_blocks(trace, anatomy) if not call.children and _gives_position(call, length)]
+    found = [call for call in found if not _is_factor(model, anatomy, tokens[0], call, length)]
     limits = [limit for call in found if (limit := _limit(model, anatomy, tokens[0], call, length)) is not None]
     if known is not None:
         limits.append(known)
@@ -256,7 +260,7 @@ def _growing_beyond(model: PreTrainedModel) -> int | None:
 
 def _watched(
     model: PreTrainedModel, anatomy: Anatomy, token: int, length: int, types: Tensor | None = None
-) -> tuple[Trace, dict[Path, Tensor]]:
+) -> tuple[_UpToAttention, dict[Path, Tensor]]:
     """A run of one token repeated, up to its first attention, and what its first block is told."""
     ids = torch.full((1, length), token, device=device_of(model))
     options = without_cache(model) | ({} if types is None else {"token_type_ids": types})
@@ -309,6 +313,21 @@ def _gives_position(call: Call, length: int) -> bool:
         return False
     # One row a position; a relative bias has one for each pair of positions, and acts in the attention.
     return bool(call.output.numel() == length * call.output.shape[-1])
+
+
+def _is_factor(model: PreTrainedModel, anatomy: Anatomy, token: int, call: Call, length: int) -> bool:
+    """Whether keys are multiplied by what a module returns (RoFormer's sines and cosines): zeros in its place leave
+    none. Of what is added to the input something else is left."""
+
+    def zeros(module: nn.Module, args: Any, output: Tensor) -> Tensor:
+        return torch.zeros_like(output)
+
+    hook = call.module.register_forward_hook(zeros)
+    try:
+        trace, _ = _watched(model, anatomy, token, length)
+    finally:
+        hook.remove()
+    return trace.key is not None and not bool(trace.key.any())
 
 
 def _limit(model: PreTrainedModel, anatomy: Anatomy, token: int, call: Call, length: int) -> int | None:
