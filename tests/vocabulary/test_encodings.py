@@ -162,6 +162,22 @@ def test_half_precision_weights_are_encoded_in_float32(name, build):
     assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
 
 
+@pytest.mark.parametrize("of", ["t5-encoder", "t5/decoder", "mt5/encoder"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_so_are_those_of_a_model_that_casts_to_its_weights_precision(of, dtype):
+    """T5's norm does: its answer is then rounded, if it is let to."""
+    (model, tokenizer), (widened, _) = zoo.build(of), zoo.build(of)
+    half = Scope.from_model(model.to(dtype), tokenizer, stack=zoo.stack_of(of))
+    widened.load_state_dict({key: value.float() for key, value in model.state_dict().items()})
+    whole = Scope.from_model(widened, tokenizer, stack=zoo.stack_of(of))
+    ids = torch.arange(half.card.vocab_size)
+    for layer in range(half.card.layers):
+        got, expected = (scope.bench.opened.feed.vectors(ids, layer, None) for scope in (half, whole))
+        assert torch.allclose(got, expected, atol=1e-5 * float(expected.abs().amax()))
+        closed = encoded(half.bench.vocabulary, layer, None).float()
+        assert torch.allclose(closed, expected, atol=1e-5 * float(expected.abs().amax()))
+
+
 def test_a_second_text_computes_no_encoding_anew(name, build):
     scope = Scope.from_model(*build(name))
     for _ in range(4):  # so often that a table pays

@@ -17,6 +17,8 @@ from headscope.model.capture.parts import modules_of
 from headscope.model.capture.stored import is_packed
 
 HALF = (torch.float16, torch.bfloat16)
+_LEFT = {"__get__", "__set__"}
+_CASTS = {"to", "type", "half", "bfloat16"}
 
 
 class _Float32Arithmetic(TorchFunctionMode):
@@ -68,19 +70,14 @@ class _Float32Arithmetic(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        if (
-            self._natively
-            or func is Tensor.to
-            or getattr(func, "__name__", "")
-            in {
-                "__get__",
-                "__set__",
-                "type",
-                "half",
-                "bfloat16",
-            }
-        ):
-            return func(*args, **(kwargs or {}))
+        name = getattr(func, "__name__", "")
+        if self._natively or name in _LEFT or name in _CASTS:
+            made = func(*args, **(kwargs or {}))
+            if self._natively or name in _LEFT:
+                return made
+            # What a model casts to its weights' precision (T5's norm) would be rounded.
+            narrowed = isinstance(made, Tensor) and made.dtype in HALF and args[0].dtype == torch.float32
+            return args[0].to(made.device) if narrowed else made
         widened = {key: _widen(value) for key, value in (kwargs or {}).items()}
         return func(*(_widen(value) for value in args), **widened)
 
