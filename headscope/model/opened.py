@@ -231,7 +231,20 @@ class Opened:
                 f"the mask {mask!r} has no hold on {type(self.model).__name__}: on a probe, earlier tokens "
                 f"{'see nothing of' if mask == 'full' else 'still see'} a later one."
             )
+        self._check_same_mask(text, mask, one)
         self.proved.add(mask)
+
+    def _check_same_mask(self, text: list[int], mask: Mask, found: HeadTensors) -> None:
+        """Where the model's own mask shows every layer just what `mask` does, the heads must do the same under both."""
+        own = self._together([text], "model")[0]
+        assert own.visible is not None, "a probe is short"
+        shown = torch.ones_like(own.visible) if mask == "full" else torch.ones_like(own.visible).tril()
+        error = float((found.z - own.z).abs().amax() / own.z.abs().amax())
+        if torch.equal(own.visible, shown) and error > tolerance(self.model.dtype) + self.anatomy.arithmetic.allowance:
+            raise ModelError(
+                f"the mask {mask!r} does not do on {type(self.model).__name__} what it promises: on a probe it shows "
+                f"just what the model's own mask does, and outputs differ by {error:.1e} of the largest value."
+            )
 
 
 def open_model(stack: Stack, tokenizer: PreTrainedTokenizerBase, differences: Differences | None = None) -> Opened:

@@ -24,7 +24,7 @@ from transformers.masking_utils import eager_mask
 from headscope.errors import ModelError
 from headscope.model.capture.kept import left_alone
 from headscope.model.capture.parts import Parts
-from headscope.model.capture.passes import Attended, hand_over, is_recorded, other_mask
+from headscope.model.capture.passes import Attended, hand_over, is_recorded, other_mask, with_bias
 from headscope.model.capture.versions import mask_shape
 from headscope.model.capture.visible import Scores
 from headscope.model.capture.watching import Watching
@@ -70,7 +70,7 @@ def _attention(
     if not is_recorded(module):
         return eager(module, query, key, value, attention_mask, **options)
     other = other_mask(query.shape[2], key.shape[2], query.dtype, query.device)
-    mask = attention_mask if other is None else other
+    mask = attention_mask if other is None else with_bias(other, attention_mask)
 
     def attend() -> Attended:
         with Scores() as scores:

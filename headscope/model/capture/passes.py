@@ -11,7 +11,9 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from headscope.errors import ModelError
 from headscope.model.capture.edits import Edits, edited
+from headscope.model.capture.visible import MASKED, unhidden
 from headscope.question.choices import Mask
 from headscope.question.stopping import stop_point
 
@@ -145,3 +147,22 @@ def other_mask(queries: int, sources: int, dtype: torch.dtype, device: torch.dev
     seen = seen[None, None]  # (1, 1, Q, S)
     seen = seen & current.attention_mask.to(device).bool()[:, None, None, :]  # (B, 1, Q, S)
     return torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill(~seen, torch.finfo(dtype).min)
+
+
+def with_bias(other: Tensor, own: Tensor | None) -> Tensor:
+    """Another mask with the bias that the model merged with its own (Falcon's ALiBi, what Doge learned).
+
+    Raises ModelError where there is a bias, and none is known for what the model's own mask hides and the other shows.
+    """
+    if own is None or own.dtype == torch.bool:
+        return other
+    own = own[..., : other.shape[-1]]
+    bias: Tensor = unhidden(own)
+    if not bool(bias.any()):
+        return other
+    if bool(((own <= MASKED) & (other > MASKED)).any()):
+        raise ModelError(
+            f"the mask {_the_pass().mask!r} has no hold on this model: it merges a bias of its own with its mask, and "
+            "has none for what that hides."
+        )
+    return other + bias

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from headscope.model.capture.passes import Attended, batch_size, hand_over, is_recorded, other_mask
+from headscope.model.capture.passes import Attended, batch_size, hand_over, is_recorded, other_mask, with_bias
 from headscope.model.capture.visible import MASKED, SOFTMAXES, unhidden
 
 
@@ -150,8 +150,7 @@ def _whole_attention(
         scores = query @ k.transpose(-1, -2) * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
         own = _other_mask(scores)
         if own is not None:
-            biased = attn_mask is not None and attn_mask.dtype != torch.bool  # ALiBi, with the model's own mask in it
-            scores = scores + own + (unhidden(attn_mask) if biased else 0)
+            scores = scores + with_bias(own, attn_mask)
         elif is_causal:
             scores = scores.masked_fill(~torch.ones_like(scores[0, 0], dtype=torch.bool).tril(), -torch.inf)
         elif attn_mask is not None and attn_mask.dtype == torch.bool:
