@@ -6,9 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from headscope.errors import HeadscopeError, ModelError
-
-from headscope.errors import spoken
+from headscope.errors import HeadscopeError, ModelError, spoken
 
 # "For details look at the above report!": what stands above is not shown.
 _ELSEWHERE = re.compile(r"[^.!?]*\b(see|look at)\b[^.!?]*\b(above|below)\b[^.!?]*[.!?:]?$", re.IGNORECASE)
