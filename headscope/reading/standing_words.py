@@ -1,6 +1,6 @@
 """What the standing of a text's tokens says, in words: templates that branch on the numbers, and claim nothing.
 
-That a head does more than any mixing would is said of many texts alone (studies/survey/said.py).
+What a head does beyond even attention and untrained twins is said of many texts alone (studies/survey/said.py).
 """
 
 from __future__ import annotations
