@@ -13,6 +13,7 @@ from headscope.neighbors.scan.backends import Backend, backend_in_use, warm_up
 from headscope.neighbors.search import Nearest, search
 from headscope.neighbors.shared import Shared
 from headscope.neighbors.table import Place, Source, Table
+from headscope.neighbors.tied import without_ties
 
 __all__ = [
     "Backend",
@@ -30,4 +31,5 @@ __all__ = [
     "hubness",
     "search",
     "warm_up",
+    "without_ties",
 ]

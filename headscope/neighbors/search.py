@@ -28,6 +28,11 @@ class Nearest:
     own_distance: Tensor  # float32 [query, q_head]; nan where the own token's row is not finite
     other_ranks: Tensor | None  # int64 [query, q_head, other]; 0 where padded or not finite
 
+    @property
+    def tied(self) -> Tensor:
+        """Where all candidates tie, as far as that was looked for (`without_ties`): bool [query, q_head]."""
+        return self.ranks[..., 0] == 0
+
     def by_heads(self, parts: int) -> list["Nearest"]:
         """The same in so many parts, of as many heads each."""
         size = self.ids.shape[1] // parts

@@ -153,6 +153,21 @@ def not_finite(labels: Sequence[str]) -> tuple[str, ...]:
     return (f"Left out, because their encodings are not finite: {listed}.",)
 
 
+def nothing_near(layer: int, heads: Sequence[int], reference: str = "") -> tuple[str, ...]:
+    """For heads of a layer under which all tokens tie; `reference`: where it is said.
+
+    >>> nothing_near(1, [0, 2])
+    ('Heads 0 and 2 of layer 1 tell no token from another: all are as near to the output, and none has a rank.',)
+    """
+    if not heads:
+        return ()
+    *rest, last = map(str, heads)
+    named = f"Heads {', '.join(rest)} and {last}" if rest else f"Head {last}"
+    tells = f"of layer {layer} tell{'' if rest else 's'} no token from another"
+    under = f" (reference {reference})" if reference else ""
+    return (f"{named} {tells}{under}: all are as near to the output, and none has a rank.",)
+
+
 def cross_attention() -> str:
     """For a decoder that reads along with an encoder."""
     return "The decoder also attends to what the encoder wrote; that cross-attention is not captured."

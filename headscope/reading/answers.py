@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import cast
 
 import torch
+from torch import Tensor
 
 from headscope.cores.one_thread import alone
 from headscope.errors import InputError
@@ -59,7 +61,7 @@ def nearest(captured: Captured, asked: Question, token: Tokens, reading: Explain
         kinds=captured.kinds_of(near.ids, torch.tensor([token.id for token in tokens])[:, None, None]),
         places=captured.places_of(ids),
         names=named(ids, names) | {t.id: names[t.id] for t in tokens},
-        notes=search.notes(source, asked.use_position),
+        notes=(*search.notes(source, asked.use_position), *notes.nothing_near(layer, _where(near.tied.any(0)))),
         suppressed=suppressed,
         reading=reading,
     )
@@ -85,6 +87,7 @@ def _atlas(
     ids = torch.stack([near.ids[0, :, 0] for near in found])  # (L, H)
     captured.bench.vouch(ids)
     names, token = captured.bench.opened.names, captured.tokens[selected]
+    alike = (notes.nothing_near(layer, _where(near.tied[0])) for layer, near in enumerate(found))
     return Atlas(
         question=search.question,
         token=token,
@@ -94,8 +97,13 @@ def _atlas(
         kinds=captured.kinds_of(ids, torch.tensor(token.id)),
         places=captured.places_of(ids),
         names=named(ids, names) | {token.id: names[token.id]},
-        notes=search.notes(source, asked.use_position),
+        notes=(*search.notes(source, asked.use_position), *chain(*alike)),
     )
+
+
+def _where(heads: Tensor) -> list[int]:
+    """Which of some heads, bool [head]."""
+    return [int(head) for head in heads.nonzero().squeeze(1)]
 
 
 def attention(captured: Captured, token: int | str, layer: int, weigh: Weigh) -> Attention:

@@ -45,7 +45,8 @@ class LayerChance:
 class Atlas(Answer):
     """For every layer and head, the one vocabulary token that the head's output at a token is nearest to.
 
-    ids, distances, own_rank [layer, head]; kinds uint8 [layer, head]: indices of headscope.question.kinds.KINDS.
+    ids, distances, own_rank [layer, head], 0 where the token has no rank; kinds uint8 [layer, head]: indices of
+    headscope.question.kinds.KINDS.
     """
 
     question: Question

@@ -272,15 +272,16 @@ def background(captured: Captured, near: Neighbors, bank: Bank) -> Background:
     ids, own_ranks = _search(finder, encoded, vectors[window.to(device)], own.id, k, allowed)
     where = bank.positions[window]
     first, last = int(where.min()), int(where.max())
-    chance = _chance(captured, near, ids, own_ranks, first, last)
+    tied = near.ranks[:, 0] == 0  # such a head tells no token from another, here nor in other texts
+    chance = _chance(captured, near, ids, own_ranks.masked_fill(tied, 0), first, last)
     ids, names = aware.ids.cpu(), captured.bench.opened.names
     return Background(
         near=near,
         ids=ids,
-        ranks=aware.ranks.cpu(),
+        ranks=aware.ranks.cpu().masked_fill(tied[:, None], 0),
         scores=aware.scores.float().cpu(),
         kinds=captured.kinds_of(ids, torch.tensor(own.id)),
-        own_rank=aware.own_rank.cpu(),
+        own_rank=aware.own_rank.cpu().masked_fill(tied, 0),
         own_score=aware.own_score.float().cpu(),
         hubs=usual.hubs,
         chance=chance,

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from headscope.errors import InputError, ModelError
 from headscope.model.feed.positions import Spot
-from headscope.neighbors import Nearest, Place, Shared, Source, search
+from headscope.neighbors import Nearest, Place, Shared, Source, search, without_ties
 from headscope.question import notes
 from headscope.question.question import Question
 from headscope.reading.captured import Captured
@@ -198,18 +198,12 @@ class Finder:
         found = []
         for group in groups:
             places: list[Place] = [placed[n].encoded.place for n in group]
-            found.append(
-                search(
-                    placed[group[0]].encoded.source,
-                    places,
-                    torch.stack([placed[n].vectors for n in group]),
-                    own[group.start : group.stop],
-                    place_of=torch.arange(len(group), device=own.device),
-                    k=k,
-                    metrics=(self.question.metric,),
-                    candidates=allowed,
-                )[self.question.metric]
+            query = placed[group[0]].encoded.source, places, torch.stack([placed[n].vectors for n in group])
+            place_of, metrics = torch.arange(len(group), device=own.device), (self.question.metric,)
+            near = search(
+                *query, own[group.start : group.stop], place_of=place_of, k=k, metrics=metrics, candidates=allowed
             )
+            found.append(without_ties(near, *query, place_of, allowed)[self.question.metric])
         return _on_cpu(found), source
 
     def allowed(self, source: Source) -> Tensor | None:

@@ -56,8 +56,8 @@ class Neighbors(Answer):
     """For each head, the vocabulary tokens that its output at a token is nearest to.
 
     ids, distances, ranks [head, k], nearest first; own_rank, own_distance [head]. Tied tokens share a rank and
-    stand in the order of their ids. kinds uint8 [head, k]: indices of headscope.question.kinds.KINDS. For a list of
-    tokens each tensor has a leading axis.
+    stand in the order of their ids; where all tie there is none, and ranks are 0. kinds uint8 [head, k]: indices of
+    headscope.question.kinds.KINDS. For a list of tokens each tensor has a leading axis.
     """
 
     question: Question

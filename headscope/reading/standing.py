@@ -11,7 +11,7 @@ from torch import Tensor
 from headscope.cores.one_thread import alone
 from headscope.inference.estimates import number
 from headscope.model.tokens import Token, TokenName
-from headscope.neighbors import Place, Source, search
+from headscope.neighbors import Place, Source, search, without_ties
 from headscope.question import notes
 from headscope.question.kinds import Kind
 from headscope.question.question import Question
@@ -255,6 +255,7 @@ def standing(captured: Captured, asked: Question, token: int | str, bank: Bank |
     source, own = placed.encoded.source, captured.tokens[position]
     ranks = _ranks(source, placed.encoded.place, vectors, own.id, wanted, asked)
     seen = (places & sees[position]).any(1)
+    alike = (ranks[0] == 0).all(-1).nonzero().squeeze(1).tolist() if ids else []
     others = None if bank is None or not ids else _others(search_in, bank, own, wanted, seen)
     told = (
         ()
@@ -273,7 +274,7 @@ def standing(captured: Captured, asked: Question, token: int | str, bank: Bank |
         others=others,
         places=captured.places_of(wanted),
         names=named(torch.tensor([*ids, own.id]), captured.bench.opened.names),
-        notes=(*search_in.notes(source, asked.use_position), *told),
+        notes=(*search_in.notes(source, asked.use_position), *notes.nothing_near(layer, alike), *told),
     )
 
 
@@ -298,7 +299,7 @@ def _others(search_in: Finder, bank: Bank, own: Token, ids: Tensor, seen: Tensor
 def _ranks(source: Source, place: Place, vectors: Tensor, own: int, ids: Tensor, asked: Question) -> Tensor:
     """The ranks of `ids` [token] under many vectors [query, head, width] at one place: int64 [query, head, token]."""
     device = vectors.device
-    found = search(
+    near = search(
         source,
         [place],
         vectors,
@@ -306,6 +307,7 @@ def _ranks(source: Source, place: Place, vectors: Tensor, own: int, ids: Tensor,
         k=1,
         metrics=(asked.metric,),
         others=ids.to(device).expand(len(vectors), -1),
-    )[asked.metric].other_ranks
+    )
+    found = without_ties(near, source, [place], vectors, None, None)[asked.metric].other_ranks
     assert found is not None, "they were asked for"
     return found.cpu()

@@ -66,6 +66,8 @@ class Stood:
 def of_head(layer: int, stood: Stood) -> str:
     """One head: which token it is nearest to, where even attention and other texts would put it, what it attends to."""
     named = f"Layer {layer}, head {stood.head}"
+    if any(token.seen for token in stood.tokens) and not any(token.rank for token in stood.tokens):
+        return f"{named}: all tokens are as near to its output, so it is near to nothing in particular."
     if not stood.seen:
         return f"{named}: this position may see no ordinary token of the text, so there is nothing to rank."
     best = stood.seen[0]

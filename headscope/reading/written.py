@@ -218,6 +218,7 @@ def written(captured: Captured, asked: Question, head: int | None) -> Written:
     if chosen is None:
         chosen = int(within.carry.nanmean(-1).nan_to_num(-torch.inf).argmax())
     masked = () if bool(sees.all()) else (notes.hidden(),)
+    alike = (ranks == 0).flatten(1).all(1).nonzero().squeeze(1).tolist()
     return Written(
         question=search.question,
         tokens=captured.tokens,
@@ -227,7 +228,7 @@ def written(captured: Captured, asked: Question, head: int | None) -> Written:
         within=within,
         candidates=candidates,
         head=chosen,
-        notes=(*search.notes(source, asked.use_position), *masked),
+        notes=(*search.notes(source, asked.use_position), *notes.nothing_near(layer, alike), *masked),
     )
 
 

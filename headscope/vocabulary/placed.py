@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from headscope.model.feed.positions import Spot
-from headscope.neighbors import Nearest, Source, search
+from headscope.neighbors import Nearest, Source, search, without_ties
 from headscope.question.choices import Metric
 from headscope.vocabulary.encoded import Encoded
 
@@ -56,19 +56,17 @@ def search_placed(
         entered = [one.enter(vectors[members]) for members, one in run]
         members, device = torch.cat([members for members, _ in run]), source.device
         place_of = torch.repeat_interleave(torch.tensor([len(some) for some, _ in run]))
-        found.append(
-            search(
-                source,
-                [one.place for _, one in run],
-                torch.cat(entered),
-                own[members].to(device),
-                place_of=place_of.to(device),
-                k=k,
-                metrics=metrics,
-                candidates=allowed,
-                others=None if others is None else others[members].to(device),
-            )
+        asked = source, [one.place for _, one in run], torch.cat(entered)
+        near = search(
+            *asked,
+            own[members].to(device),
+            place_of=place_of.to(device),
+            k=k,
+            metrics=metrics,
+            candidates=allowed,
+            others=None if others is None else others[members].to(device),
         )
+        found.append(without_ties(near, *asked, place_of.to(device), allowed))
         queries += entered
         candidates = source.candidates if allowed is None else int((source.finite & allowed).sum())
     back = torch.cat([members for _, members in places]).argsort()  # from the order of places to that of the vectors

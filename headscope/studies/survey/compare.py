@@ -39,10 +39,11 @@ class Held:
 @dataclass(frozen=True)
 class ByChance:
     """What one metric finds of that: `own_rank` int64 and `in_text` bool [token, head, asked], the same questions of
-    the outputs that the token is held against; and Token Signal float32 [token, head]."""
+    the outputs that the token is held against, `none` where there is none; and Token Signal float32 [token, head]."""
 
     own_rank: Tensor
     in_text: Tensor
+    none: Tensor
     signal: Tensor
     signal_sized: Tensor
 
@@ -50,6 +51,8 @@ class ByChance:
 @dataclass(frozen=True)
 class Compared:
     """What one metric finds: [token, head] each, on the CPU. Ranks are 0 where there is none; other numbers nan.
+
+    Where all tokens tie `distance` is nan, too, and the nearest is none.
 
     `chance`: by other documents; `matched`: by those of the same genre, None where there is none. `within` and `even`
     [head, token]: what is written where, see `reading.within`, by the heads and had they attended evenly, weighted by
@@ -114,6 +117,9 @@ def compare(
         # Hubs are those of the bank of all documents, whatever a text is told apart from.
         metrics = view.options.metrics
         signals = _signals(places, view.encode, one.sets, frame, answers.queries, of_bank.queries, metrics)
+        for name, some in signals.items():
+            for signal in some:
+                signal[answers.nearest[name].tied] = torch.nan
         return {name: _by_chance(frame, one.asked, pairs, found.nearest[name], signals[name]) for name in metrics}
 
     chance = by_chance(held, against, of_bank)
@@ -208,8 +214,10 @@ def _by_chance(
     assert of_bank.other_ranks is not None, "the bank was asked for this shard's tokens"
     rank = torch.zeros(*asked.shape, of_bank.ids.shape[1], dtype=torch.int64)
     rank[against.token, against.slot] = of_bank.other_ranks.transpose(1, 2)[against.output, against.column]
-    nearest = of_bank.ids[asked.clamp_min(0), :, 0]  # (token, asked, head)
-    return ByChance(rank.transpose(1, 2), frame.in_text(nearest).transpose(1, 2), *signals)
+    held = asked.clamp_min(0)
+    nearest = of_bank.ids[held, :, 0]  # (token, asked, head)
+    none = (asked < 0)[..., None] | of_bank.tied[held]
+    return ByChance(rank.transpose(1, 2), frame.in_text(nearest).transpose(1, 2), none.transpose(1, 2), *signals)
 
 
 def _compared(
@@ -220,7 +228,7 @@ def _compared(
         own_rank=answers.own_rank,
         own_distance=answers.own_distance,
         nearest=answers.ids[..., 0],
-        distance=answers.distances[..., 0],
+        distance=answers.distances[..., 0].masked_fill(answers.tied, torch.nan),
         chance=chance,
         matched=matched,
         within=within,

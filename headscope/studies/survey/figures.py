@@ -75,7 +75,7 @@ def _by_chance(sums: Totals, ends: str) -> list[Figure]:
     return [
         *(against_bank(sums, statistic, top, ends) for statistic, top in _OWN.items()),
         _against(sums, f"in_text{ends}", sums.ratio("in_text", "all"), "all", *inside, f"paired{ends}"),
-        _zero_by_chance(sums, f"kappa{ends}", changed(_with_mean, changed(_kappa, *inside)), f"paired{ends}"),
+        _zero_by_chance(sums, f"kappa{ends}", _with_mean(sums, changed(_kappa, *inside)), f"paired{ends}"),
         *(against_zero(sums, f"{name}{ends}", f"{name}{ends}", f"heard_{name}{ends}") for name in SIGNALS),
     ]
 
@@ -90,9 +90,21 @@ def without_interval(statistic: str, positions: Array, value: Array, groups: NDA
     return Figure(statistic, positions, groups, Numbers(value, *[np.full_like(value, np.nan)] * 4))
 
 
-def _with_mean(heads: Array) -> Array:
-    # Without each group in turn, so that the mean's interval knows that the heads saw the same texts.
-    return np.concatenate([heads, heads.mean(0, keepdims=True)])
+def alive(sums: Totals) -> NDArray[np.bool_]:
+    """Which heads tell any token from another: bool [head], or [1] where all do alike."""
+    return np.asarray((sums["all"].value > 0).any(-1))
+
+
+def _with_mean(sums: Totals, heads: Jackknifed[Array]) -> Jackknifed[Array]:
+    """A figure of every head, and after them that of the mean over those that tell any token from another."""
+    those = alive(sums)
+
+    def joined(each: Array) -> Array:
+        # Without each group in turn, so that the mean's interval knows that the heads saw the same texts.
+        of_mean = each[those] if len(those) == len(each) and those.any() else each
+        return np.concatenate([each, of_mean.mean(0, keepdims=True)])
+
+    return changed(joined, heads)
 
 
 def _count(sums: Totals, name: str, heads: int) -> Array:
@@ -109,7 +121,7 @@ def _groups(figure: Jackknifed[Array]) -> NDArray[np.int64]:
 def plain(sums: Totals, statistic: str, top: str, bottom: str) -> Figure:
     """Σ top / Σ bottom, without a chance."""
     found = sums.ratio(top, bottom)
-    whole = changed(_with_mean, found)
+    whole = _with_mean(sums, found)
     return Figure(
         statistic, _count(sums, bottom, len(found.value)), _groups(whole), Numbers.of(whole), kept=(whole, None)
     )  # fmt: skip
@@ -142,7 +154,7 @@ def _kappa(p: Array, p0: Array) -> Array:
 
 def against_zero(sums: Totals, statistic: str, top: str, count: str) -> Figure:
     """Σ top / Σ count, that chance makes 0 by its definition."""
-    return _zero_by_chance(sums, statistic, changed(_with_mean, sums.ratio(top, count)), count)
+    return _zero_by_chance(sums, statistic, _with_mean(sums, sums.ratio(top, count)), count)
 
 
 def _zero_by_chance(sums: Totals, statistic: str, whole: Jackknifed[Array], count: str) -> Figure:
@@ -160,7 +172,7 @@ def _against(
     chance: Jackknifed[Array],
     paired_count: str,
 ) -> Figure:
-    whole, level, more = (changed(_with_mean, one) for one in (value, chance, paired - chance))
+    whole, level, more = (_with_mean(sums, one) for one in (value, chance, paired - chance))
     n, n_paired = (_count(sums, name, len(value.value)) for name in (count, paired_count))
     return Figure(
         statistic, n, _groups(whole), Numbers.of(whole), n_paired, level.value, Numbers.of(more), (whole, more)

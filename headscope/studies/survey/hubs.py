@@ -22,10 +22,21 @@ HUBS = {
 
 
 def hubs(counts: NDArray[np.int64], candidates: int, labels: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """One row for each head, see docs/survey-tables.md; `counts` [head, id]: how often each token is the nearest."""
-    positions = int(counts[0].sum())
-    hubness = Hubness.of(torch.from_numpy(counts), candidates, positions)
-    for id, share, skewness in zip(
-        *(part.tolist() for part in (hubness.largest_id, hubness.largest, hubness.skewness)), strict=True
-    ):
-        yield {"positions": positions, "nearest": id, "label": labels[id], "share": share, "skewness": skewness}
+    """One row for each head that has a nearest token anywhere, see docs/survey-tables.md.
+
+    `counts` [head, id]: how often each token is the nearest.
+    """
+    for head, count in enumerate(torch.from_numpy(counts)):
+        positions = int(count.sum())
+        if not positions:
+            continue
+        of = Hubness.of(count[None], candidates, positions)
+        id = int(of.largest_id)
+        yield {
+            "head": head,
+            "positions": positions,
+            "nearest": id,
+            "label": labels[id],
+            "share": float(of.largest),
+            "skewness": float(of.skewness),
+        }

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from headscope.keep.rows import write_table
+from headscope.question.notes import nothing_near
 from headscope.studies.survey import columns, contrasts, figures, finished, stream_figures
 from headscope.studies.survey.figures import Figure
 from headscope.studies.survey.gathered import put_together, sources
@@ -43,6 +45,7 @@ class _Tables:
     streams: list[tuple[dict[str, Any], Figure]] = field(default_factory=list)
     left_out: list[dict[str, Any]] = field(default_factory=list)
     hubs: list[dict[str, Any]] = field(default_factory=list)
+    alike: set[str] = field(default_factory=set)  # what is said of heads that tell no token from another
 
 
 def compute(directory: Path, nulls: Sequence[str] = (), kind: type[Store] = Store) -> None:
@@ -64,6 +67,7 @@ def _compute(directory: Path, manifest: dict[str, Any], stores: Sequence[Store])
     for store in stores:
         _figures(store, manifest, tables, labels)
     finished.begin(directory)
+    notes += sorted(tables.alike)
     found = columns.table(contrasts.SUBJECT, tables.figures)
     write_table(directory / finished.STATISTICS, found.replace_schema_metadata({finished.NOTES: json.dumps(notes)}))
     if tables.streams:
@@ -100,10 +104,17 @@ def _figures(store: Store, manifest: dict[str, Any], tables: _Tables, labels: Se
             found = figures.of_patterns(tally.totals)
         else:
             found = figures.of_rows(tally.totals)
+            if store.null is None:
+                tables.alike |= set(_alike(keys, figures.alive(tally.totals), manifest["model"]["heads"]))
             tables.left_out += _left_out(keys, found)
-            of_heads = hubs(tally.nearest, tally.candidates, labels)
-            tables.hubs += [keys | {"head": head} | row for head, row in enumerate(of_heads)]
+            tables.hubs += [keys | row for row in hubs(tally.nearest, tally.candidates, labels)]
         tables.figures += [(keys, figure.slim()) for figure in found]
+
+
+def _alike(keys: Mapping[str, Any], alive: NDArray[np.bool_], heads: int) -> tuple[str, ...]:
+    """What is said of the heads of one layer and view that tell no token from another."""
+    dead = np.flatnonzero(~np.broadcast_to(alive, heads)).tolist()
+    return nothing_near(keys["layer"], dead, "" if keys["reference"] in ("layer", None) else keys["reference"])
 
 
 def _left_out(keys: dict[str, Any], found: Sequence[Figure]) -> list[dict[str, Any]]:

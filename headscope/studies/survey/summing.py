@@ -126,6 +126,6 @@ class _Members:
             of = self.lent[ends]
             lent = Items(
                 {name: values[:, of.pairs] for name, values in items.values.items()},
-                {name: counts[of.pairs] for name, counts in items.counts.items()},
+                {name: counts[..., of.pairs] for name, counts in items.counts.items()},
             )
             yield from of.lenders.summed(lent, "lent")

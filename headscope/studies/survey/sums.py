@@ -42,6 +42,8 @@ Kind = Literal["own", "lent", "nearest", "ranks"]
 class Summed:
     """One figure or count of one layer, summed: `sums` [head, class, group], or [1, class, group] of a count.
 
+    Where a head has no figure at some tokens that others have one at, a count is of each head, too.
+
     `own`: of the tokens of each group; `lent`: of what outputs of its texts lent to others as chance. `where` int64
     [group]: which groups these are. Of `nearest` and `ranks`, which are counts [where] of no group, `where` is head ·
     vocab_size + id of the nearest token, or class · (candidates + 1) + own rank.
@@ -71,7 +73,9 @@ class Membership:
 
     def summed(self, items: Items, kind: Kind) -> Iterator[Summed]:
         """The sums of all figures and counts of the items."""
-        for named in (items.values, {name: one[None] for name, one in items.counts.items()}):
+        counts = {name: one if one.ndim > 1 else one[None] for name, one in items.counts.items()}
+        by_head, the_same = ({n: one for n, one in counts.items() if (len(one) > 1) == more} for more in (True, False))
+        for named in (items.values, by_head, the_same):
             if named:
                 values = np.stack([_on_grid(name, one) for name, one in named.items()])
                 for name, sums in zip(named, self._sums(values), strict=True):
@@ -103,14 +107,15 @@ def classes_of(tokens: pa.Table, quarter: NDArray[np.int64]) -> NDArray[np.int64
 
 @dataclass(frozen=True)
 class Items:
-    """What is summed of some items, by name: values [head, item], and counts [item], the same for every head.
+    """What is summed of some items, by name: values [head, item], and counts [item], the same for every head, or
+    [head, item].
 
     Of a survey's rows: `_paired` is of the tokens that have a chance, and `_chance` the mean over the outputs that they
     are held against; `_even`: had the head attended evenly. `carried` counts, but hangs on the head.
     """
 
     values: dict[str, Array]  # [head, item]
-    counts: dict[str, Array]  # [item]
+    counts: dict[str, Array]
 
 
 def _on_grid(name: str, values: Array) -> Array:
@@ -132,20 +137,31 @@ def of_rows(table: pa.Table, heads: int) -> tuple[Items, dict[str, Items]]:
     """
     rank, inside = (_by_head(numbers(table, name), heads) for name in ("own_rank", "in_text"))
     known = np.logical_not(np.isnan(rank))
+    near = _near(table, heads)
     figures = _of_ranks(rank, int(table["candidates"][0].as_py()))
     values = {name: _where(known, one) for name, one in figures.items()}
-    values |= {"in_text": inside} | _kinds(table, heads)
-    counts = {"known": known[0], "all": np.ones_like(known[0])}
+    values |= {name: _where(near, one) for name, one in ({"in_text": inside} | _kinds(table, heads)).items()}
+    counts = {"known": _once(known), "all": _once(near)}
     pairs = {}
     for begins, ends in chances(table):
         held, pairs[ends] = _held(table, heads, figures, begins, ends)
         values, counts = values | held.values, counts | held.counts
         for name in (f"{name}{ends}" for name in SIGNALS):
             signal = _by_head(numbers(table, name), heads)
-            values[name], counts[f"heard_{name}"] = _where(~np.isnan(signal), signal), ~np.isnan(signal[0])
+            values[name], counts[f"heard_{name}"] = _where(~np.isnan(signal), signal), _once(~np.isnan(signal))
     within, counts["told"] = _within(table, heads, values["auc"], known)
     values |= within
     return Items(values, {name: one.astype(np.float64) for name, one in counts.items()}), pairs
+
+
+def _near(table: pa.Table, heads: int) -> NDArray[np.bool_]:
+    """Where some token is the nearest: [head, token]; elsewhere all tie."""
+    return np.logical_not(np.isnan(_by_head(numbers(table, "distance"), heads)))
+
+
+def _once(counts: NDArray[N]) -> NDArray[N]:
+    """Counts [head, …] as those of one head, where they are the same in all."""
+    return counts[0] if bool((counts == counts[:1]).all()) else counts
 
 
 def _held(table: pa.Table, heads: int, figures: dict[str, Array], begins: str, ends: str) -> tuple[Items, Items]:
@@ -153,21 +169,22 @@ def _held(table: pa.Table, heads: int, figures: dict[str, Array], begins: str, e
     rank, inside = (_by_head(numbers(table, name), heads) for name in ("own_rank", "in_text"))
     chance, inside_chance = (lists(table, f"{begins}_{name}", heads) for name in ("own_rank", "in_text"))
     asked = np.logical_not(np.isnan(inside_chance))
-    paired = np.logical_or.reduce(asked, axis=-1)
+    paired = np.logical_or.reduce(asked, axis=-1) & _near(table, heads)
     both = np.logical_not(np.isnan(rank)) & paired
     share = np.where(asked, 1 / np.maximum(asked.sum(-1, keepdims=True), 1), 0.0)  # of a token's outputs, each
     by_chance = _of_ranks(chance, int(table["candidates"][0].as_py()))
     lent = {f"{name}_chance": _where(both[..., None] & asked, one) * share for name, one in by_chance.items()}
-    lent["in_text_chance"] = _where(asked, inside_chance) * share
-    lent_counts = {"known_asked": both[0][:, None] * share[0], "asked": paired[0][:, None] * share[0]}
+    lent["in_text_chance"] = _where(asked & paired[..., None], inside_chance) * share
+    lent_counts = {"known_asked": _once(both[..., None] * share), "asked": _once(paired[..., None] * share)}
     values = {f"{name}_paired": _where(both, one) for name, one in figures.items()}
     values |= {"in_text_paired": _where(paired, inside)} | {name: one.sum(-1) for name, one in lent.items()}
-    counts = {"known_paired": both[0], "paired": paired[0]} | {name: one.sum(-1) for name, one in lent_counts.items()}
+    counts = {"known_paired": _once(both), "paired": _once(paired)}
+    counts |= {name: one.sum(-1) for name, one in lent_counts.items()}
     return (
         Items({f"{name}{ends}": one for name, one in values.items()}, {f"{n}{ends}": one for n, one in counts.items()}),
         Items(
             {f"{name}{ends}": one.reshape(heads, -1) for name, one in lent.items()},
-            {f"{name}{ends}": one.ravel() for name, one in lent_counts.items()},
+            {f"{name}{ends}": one.reshape(*one.shape[:-2], -1) for name, one in lent_counts.items()},
         ),
     )
 
@@ -206,7 +223,7 @@ def _within(
         "carry_even": _where(carried, even_carry),
         "carry_ceiling": _where(carried, ceiling),
         "carried": carried.astype(np.float64),
-    }, told[0]
+    }, _once(told)
 
 
 def of_patterns(table: pa.Table, heads: int) -> Items:
@@ -224,7 +241,8 @@ def nearest(table: pa.Table, heads: int, vocab_size: int) -> Summed:
     ids = _by_head(table["nearest"].to_numpy().astype(np.int64), heads)
     if ids.min() < 0 or ids.max() >= vocab_size:
         raise ValueError(f"nearest has ids from {ids.min()} to {ids.max()}, and the vocabulary has {vocab_size}")
-    where, counts = np.unique(ids + vocab_size * np.arange(heads)[:, None], return_counts=True)
+    places = ids + vocab_size * np.arange(heads)[:, None]
+    where, counts = np.unique(places[_near(table, heads)], return_counts=True)
     return Summed("nearest", "nearest", where, counts.astype(np.float64))
 
 

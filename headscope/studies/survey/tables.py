@@ -168,7 +168,7 @@ def rows(
     heads = found.nearest.shape[1]
     count = len(frame) * heads
     own = _order(found.own_rank)
-    rank, inside, *signals = _of_chance(found.chance, frame.asked)
+    rank, inside, *signals = _of_chance(found.chance)
     within, even = found.within, found.even
     told = _table(
         ROWS,
@@ -189,17 +189,17 @@ def rows(
             *(_flat(one.T) for one in (even.own, even.others, even.carry)),
         ],
     )
-    if found.matched is None or frame.matched is None:
+    if found.matched is None:
         return told
-    return _beside(told, MATCHED_ROWS, _of_chance(found.matched, frame.matched))
+    return _beside(told, MATCHED_ROWS, _of_chance(found.matched))
 
 
-def _of_chance(found: ByChance, asked: Tensor) -> list[pa.Array]:
+def _of_chance(found: ByChance) -> list[pa.Array]:
     """Own ranks and in-text of the outputs that are asked, and Signal: a row for each head and token."""
-    rank, inside = (one.transpose(0, 1).flatten(0, 1) for one in (found.own_rank, found.in_text))
+    rank, inside, none = (one.transpose(0, 1).flatten(0, 1) for one in (found.own_rank, found.in_text, found.none))
     return [
         _listed(rank, pa.int32(), rank == 0),
-        _listed(inside, pa.bool_(), asked.repeat(found.own_rank.shape[1], 1) < 0),
+        _listed(inside, pa.bool_(), none),
         _flat(found.signal),
         _flat(found.signal_sized),
     ]

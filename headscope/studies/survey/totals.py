@@ -36,8 +36,11 @@ class Totals:
     def add(self, one: Summed) -> None:
         """Add sums of some groups."""
         into = self._own if one.kind == "own" else self._lent
+        heads, classes, _ = one.sums.shape
         if one.name not in into:
-            into[one.name] = np.zeros((*one.sums.shape[:2], self._groups))
+            into[one.name] = np.zeros((heads, classes, self._groups))
+        elif heads > len(into[one.name]):  # a count that was the same in all heads so far
+            into[one.name] = into[one.name].repeat(heads, axis=0)
         if len(one.where) == self._groups:  # all of them, in order: in place, without a copy
             into[one.name] += one.sums
         else:

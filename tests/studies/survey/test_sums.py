@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from itertools import product
+from itertools import permutations, product
 
 import numpy as np
 import pyarrow as pa
@@ -260,6 +260,17 @@ def test_what_was_lent_is_gone_with_its_lender_and_counts_once():
         totals.add(one)
     assert totals["n"].value[0, 0] == 15
     assert totals["n"].without[0, 0].tolist() == [12, 10.5, 6.75]
+
+
+def test_counts_that_are_each_heads_in_some_shards_alone_are_those_of_each_head():
+    alike, apart = np.ones(2), np.array([[1.0, 1.0], [1.0, 0.0], [0.0, 0.0]])
+    for shards in permutations((alike, apart, alike)):
+        totals = Totals(2)
+        for counts in shards:
+            for one in Membership.of(np.zeros((1, 2), int), np.array([0, 1])).summed(Items({}, {"n": counts}), "own"):
+                totals.add(one)
+        assert totals["n"].value[:, 0].tolist() == [6, 5, 4]
+        assert totals["n"].without[:, 0].tolist() == [[3, 3], [2, 3], [2, 2]]
 
 
 def test_documents_of_one_group_in_several_shards_are_one_group():

@@ -1,0 +1,69 @@
+"""A head that encodes every token alike, as a pruned one does, is near to nothing: no rank, and words that say so."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import zoo
+
+from headscope import Scope
+
+SAYS = "Head 1 of layer {} tells no token from another: all are as near to the output, and none has a rank."
+
+
+@pytest.fixture(scope="module")
+def scope() -> Scope:
+    """A tiny BERT with head 1 of layer 0 writing its bias alone, and head 1 of layer 1 nothing."""
+    model, tokenizer = zoo.build("bert")
+    with torch.no_grad():
+        for layer in model.encoder.layer[:2]:
+            layer.attention.self.value.weight[8:16] = 0
+        model.encoder.layer[1].attention.self.value.bias[8:16] = 0
+    return Scope.from_model(model, tokenizer)
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+@pytest.mark.parametrize("metric", ["cosine", "euclidean", "dot"])
+def test_its_tokens_have_no_rank(scope, layer, metric):
+    reading = scope.read(zoo.TEXT)
+    near = reading.nearest(2, layer, metric=metric)
+    assert (near.own_rank > 0).tolist() == (near.ranks > 0).all(1).tolist() == [True, False, True, True]
+    assert SAYS.format(layer) in near.notes
+    written = reading.written(layer, metric=metric)
+    assert written.auc.isnan().flatten(1).all(1).tolist() == [False, True, False, False]
+    assert all(of_heads[1].isnan() for of_heads in written.means().values())
+    assert SAYS.format(layer) in written.notes
+    atlas = reading.atlas(2, metric=metric)
+    assert [(atlas.own_rank[n, 1] == 0).item() for n in range(3)] == [True, True, False]
+    assert {SAYS.format(0), SAYS.format(1)} <= set(atlas.notes)
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_its_verdict_is_that_it_is_near_to_nothing(scope, layer):
+    found = scope.read(zoo.TEXT).standing(2, layer)
+    assert not found.ranks[1].any()
+    assert found.says_of(1) == (
+        f"Layer {layer}, head 1: all tokens are as near to its output, so it is near to nothing in particular."
+    )
+    assert "head 1 " not in found.says()
+    assert SAYS.format(layer) in found.notes
+
+
+def test_so_it_is_beside_other_texts(scope):
+    bank = scope.bank(zoo.CORPUS, size=20)
+    reading = scope.read(zoo.TEXT)
+    found = reading.background(reading.nearest(2, 1), bank)
+    assert found.own_rank[1] == 0
+    assert found.chance.own_rank[1].isnan()
+    assert "nothing in particular" in reading.standing(2, 1, bank=bank).says_of(1)
+    assert found._repr_html_()
+
+
+def test_an_output_that_w_o_drops_is_near_to_nothing_either():
+    model, tokenizer = zoo.build("bert")
+    with torch.no_grad():
+        model.encoder.layer[1].attention.output.dense.weight[:, 8:16] = 0
+    reading = Scope.from_model(model, tokenizer).read(zoo.TEXT)
+    assert (reading.nearest(2, 1, "value").own_rank > 0).all()
+    for space in ("output", "embedding"):
+        assert (reading.nearest(2, 1, space).own_rank > 0).tolist() == [True, False, True, True]
