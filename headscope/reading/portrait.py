@@ -93,7 +93,7 @@ class Portrait(Answer):
             _Found(rank, number(apart) or 0.0, head, id)
             for head, of_one in enumerate(columns)
             for rank, apart, id, kind in zip(*of_one, strict=True)
-            if KINDS[kind] in ("own", "text")
+            if rank and KINDS[kind] in ("own", "text")
         ]
         return min(listed, default=None)
 

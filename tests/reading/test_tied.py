@@ -7,6 +7,7 @@ import torch
 import zoo
 
 from headscope import Scope
+from headscope.question.kinds import KINDS
 
 SAYS = "Head 1 of layer {} tells no token from another: all are as near to the output, and none has a rank."
 
@@ -47,6 +48,14 @@ def test_its_verdict_is_that_it_is_near_to_nothing(scope, layer):
     )
     assert "head 1 " not in found.says()
     assert SAYS.format(layer) in found.notes
+
+
+def test_a_portrait_does_not_begin_with_it(scope):
+    reading = scope.read(zoo.TEXT)
+    found = reading.portrait(2, 1, k=scope.card.vocab_size - 2)
+    listed = [row for row in found.near.kinds[1].tolist() if KINDS[row] in ("own", "text")]
+    assert listed  # all tokens tie, and stand in the order of their ids
+    assert found.shown != 1
 
 
 def test_so_it_is_beside_other_texts(scope):
