@@ -19,7 +19,8 @@ class Card:
     of its tensors; of weights that were quantised on loading, of the file's and of how. `why`: how the model was
     chosen. `weights`: what the heads' projections keep their weights as. `activations`: what they multiply with them;
     `activation_error`: how far from exact that is, relative to the largest answer (0.0: no more than its dtype).
-    `quantize`: how the weights were packed on loading, where they were.
+    `quantize`: how the weights were packed on loading, where they were. `numbers`: which of the model's own layers are
+    read, where it has others that do not run on a text (Mllama's cross-attention to images); empty where it has none.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Card:
     activations: str = ""
     activation_error: float = 0.0
     quantize: str | None = None
+    numbers: tuple[int, ...] = ()
 
     @property
     def asked_for(self) -> str:
@@ -57,9 +59,12 @@ class Card:
     def shape(self) -> str:
         """How large the model is, which heads share, and how well its capture proved itself, in a few words."""
         shared = f" ({self.shared})" if self.shared else ""
+        numbers = ", ".join(map(str, self.numbers))
+        numbered = f" (the model's own {numbers}: its others do not run on a text alone)" if numbers else ""
         return (
-            f"{self.layers} layers × {self.heads} heads of {self.d_head}{shared}, vocabulary {self.vocab_size:,}, "
-            f"capture error {self.capture_error:.1e}" + ("" if self.weights == self.dtype else f"; {self.arithmetic}")
+            f"{self.layers} layers{numbered} × {self.heads} heads of {self.d_head}{shared}, "
+            f"vocabulary {self.vocab_size:,}, capture error {self.capture_error:.1e}"
+            + ("" if self.weights == self.dtype else f"; {self.arithmetic}")
         )
 
     @property
@@ -107,4 +112,5 @@ def card_of(
         activations=f"{dtype}, rounded by {arithmetic.rounding:.1%} of the largest" if arithmetic.rounding else dtype,
         activation_error=arithmetic.rounding,
         quantize=quantize,
+        numbers=opened.anatomy.numbers,
     )

@@ -42,6 +42,7 @@ class Anatomy:
     arithmetic: Arithmetic  # of the heads' projections
     used: frozenset[nn.Module]  # modules that ran up to the last block's end
     writes_over: bool  # in place, over what a module returned or was given
+    numbers: tuple[int, ...] = ()  # which of the model's own layers these are, where others do not run on a text
 
     @cached_property
     def block_weights(self) -> int:

@@ -13,6 +13,7 @@ from headscope.model.capture.anatomy import Anatomy, Block, hidden_input, hidden
 from headscope.model.capture.arithmetic import arithmetic_of
 from headscope.model.capture.capture import other_name, own_name, prepared, without_cache
 from headscope.model.capture.output_projection import output_projection
+from headscope.model.capture.parts import Parts
 from headscope.model.capture.passes import AttentionCall, recording
 from headscope.model.capture.precision import exact, relative_error, tolerance
 from headscope.model.capture.stored import is_plain
@@ -45,10 +46,7 @@ def _dissected(model: PreTrainedModel, probe: Tensor) -> Anatomy:
         made = model(input_ids=probe, attention_mask=everything, **without_cache(model))
     name = type(model).__name__
     if not trace.attentions:
-        raise ModelError(
-            f"{name} has no attention heads that can be found: in its forward pass nothing went through an attention "
-            "function, or through a softmax between two products."
-        )
+        raise ModelError(_nothing_seen(model, trace, name))
     calls = [_block_call(path, layer, model, name) for layer, path in enumerate(trace.paths)]
     _check_finite(trace, calls, model, name)
     _check_only_blocks(trace, calls, model, name)
@@ -84,7 +82,26 @@ def _dissected(model: PreTrainedModel, probe: Tensor) -> Anatomy:
         arithmetic=arithmetic,
         used=frozenset({call.module for call in trace.calls[: last + 1]} | inside_last),
         writes_over=trace.written_over,
+        numbers=_numbers(trace, calls, model),
     )
+
+
+def _nothing_seen(model: PreTrainedModel, trace: Trace, name: str) -> str:
+    """What was looked for, and which modules are by their names what was not found: for this sentence alone."""
+    looked = (
+        "called the attention function that transformers looks up by name"
+        if Parts.of(model).take_attention_by_name
+        else "went through a softmax between two products (matmul, bmm, baddbmm) or scaled_dot_product_attention"
+    )
+    attend = [call for call in trace.calls if _is_called_attention(call)]
+    inmost = [call for call in attend if not any(map(_is_called_attention, descendants(call)))]
+    kinds = " and ".join(dict.fromkeys(type(call.module).__name__ for call in inmost))
+    other = f", and how {kinds} attends was not seen" if kinds else ""
+    return f"{name} has no attention heads that can be found: in its forward pass nothing {looked}{other}."
+
+
+def _is_called_attention(call: Call) -> bool:
+    return "attention" in type(call.module).__name__.lower()
 
 
 def _block(call: Call, attention: Call, projection: Call, seen: AttentionCall) -> Block:
@@ -142,6 +159,15 @@ def _check_only_blocks(trace: Trace, blocks: list[Call], model: nn.Module, name:
                     f"{name} is no chain of attention blocks: {len(others)} of its {len(module)} layers have no "
                     "attention heads (state space, recurrence, convolution or linear attention)."
                 )
+
+
+def _numbers(trace: Trace, blocks: list[Call], model: nn.Module) -> tuple[int, ...]:
+    """Which of the model's own layers the blocks are, where it has some that do not run on a text; else none."""
+    ours, called = {call.module for call in blocks}, {call.module for call in trace.calls}
+    for module in model.modules():
+        if isinstance(module, nn.ModuleList) and ours <= set(module) and any(one not in called for one in module):
+            return tuple(n for n, one in enumerate(module) if one in ours)
+    return ()
 
 
 def _check_chain(blocks: list[Call], name: str) -> None:
