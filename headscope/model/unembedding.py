@@ -1,8 +1,10 @@
 """How the residual stream becomes logits, where that can be split by what each head wrote (direct logit attribution).
 
 logits[t] = W_U[t] · N(f) + b_U, f the last block's output. With N(f) = g ⊙ C f / s(f) + b_N, whatever was added to f
-adds its own share, as long as it reaches f as it was written. That is tried out: with every norm inside the blocks
-held to what it returned before, a disturbance of each head projection's output must arrive at f unchanged.
+adds its own share, as long as it reaches f as it was written: u adds C (g ⊙ W_U[t]) · C u / s(f), both sides without
+what a norm that centres takes out of them, so that lengths and angles are those of what counts. That is tried out: with
+every norm inside the blocks held to what it returned before, a disturbance of each head projection's output must arrive
+at f unchanged.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ class Unembedding:
     error: float
 
     def rows(self, tokens: int) -> Tensor:
-        """What a unit of each coordinate of f adds to every token's logit, times s(f): float32 [token, d_model].
+        """C (g ⊙ W_U): what a unit of each coordinate of f adds to every token's logit, times s(f), [token, d_model].
 
         nan for tokens that the head has no logit for; logits that belong to no token are left out.
         """

@@ -15,6 +15,7 @@ from torch import Tensor
 from headscope.cores.one_thread import alone
 from headscope.errors import InputError
 from headscope.keep.memory import M, Memory, Recent
+from headscope.model.capture.norms import Norm
 from headscope.model.feed.feed import Feed
 from headscope.model.feed.positions import Spot
 from headscope.model.feed.projections import output_weights
@@ -143,7 +144,7 @@ class Vocabulary:
         if space == "unembedding":
             found = self.unembedding
             table = self._keep(("unembedding",), lambda: unbiased(found.rows(self.size)[None].to(self.feed.device)))
-            return Encoded(table, Place.none, "closed form", found.error, self._writes(layer))
+            return Encoded(table, Place.none, "closed form", found.error, self._writes(layer, found.norm))
         if reference == "isolated":
             values = self.isolated(layer)
             if space == "output":
@@ -324,9 +325,14 @@ class Vocabulary:
     def _lens(self, layer: int) -> Lens:
         return self._keep(("lens", layer), lambda: Lens.of(output_weights(self.feed, layer)[0]))
 
-    def _writes(self, layer: int) -> Aim:
-        """W_O itself: what a head's vectors add to the residual stream."""
-        kept = self._keep(("w_o", layer), lambda: CachedTensors((output_weights(self.feed, layer)[0].double(),)))
+    def _writes(self, layer: int, norm: Norm | None = None) -> Aim:
+        """W_O itself: what a head's vectors add to the residual stream; without what a `norm` takes out of it."""
+
+        def measure() -> CachedTensors:
+            written = output_weights(self.feed, layer)[0].double()
+            return CachedTensors((written if norm is None else norm.centred(written),))
+
+        kept = self._keep(("w_o", layer, norm is not None and norm.centres), measure)
         return self._for_all_heads(kept.tensors[0])
 
     def _lands(self, layer: int) -> Aim:

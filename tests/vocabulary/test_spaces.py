@@ -93,6 +93,32 @@ def test_what_a_head_writes_against_is_the_other_end_of_the_order(scope_of, spac
     assert reading.nearest(3, 1, space, metric="euclidean", k=5).suppressed is None
 
 
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("name", ["gpt2", "gpt-neox", "bloom", "llama"])
+def test_unembedding_counts_no_length_that_the_final_norm_takes_away(name, metric, scope_of):
+    scope = scope_of(name)
+    model, reading, token, layer = scope.bench.opened.model, scope.read(zoo.TEXT), 4, 1
+    norm = {
+        "gpt2": lambda: model.transformer.ln_f,
+        "gpt-neox": lambda: model.gpt_neox.final_layer_norm,
+        "bloom": lambda: model.transformer.ln_f,
+        "llama": lambda: model.model.norm,
+    }[name]()
+
+    def seen(rows):
+        rows = rows.detach().double()
+        return rows if name == "llama" else rows - rows.mean(-1, keepdim=True)
+
+    f = seen(reading.residual[-1, token])
+    eps = norm.variance_epsilon if name == "llama" else norm.eps
+    scale = (f.square().mean() + eps).sqrt()
+    w_o = scope.weights(layer).w_o.double()
+    written = seen(torch.einsum("he,hed->hd", reading.z[layer, token].double(), w_o)) / scale
+    vocabulary = seen(norm.weight.double() * model.get_output_embeddings().weight.double())
+    near = reading.nearest(token, layer, "unembedding", metric=metric, k=6)
+    assert_nearest(near, metric, written, vocabulary[:, None])
+
+
 @pytest.mark.parametrize("name", ["gpt2", "llama", "cohere", "opt"])
 def test_all_components_sum_to_the_logit(name, scope_of):
     """Embeddings, every head, every b_O and every MLP, each through the final norm: nothing is missing."""
