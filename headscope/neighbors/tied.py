@@ -30,7 +30,7 @@ def without_ties(
 ) -> dict[Metric, Nearest]:
     """What a search found, with rank 0 for every token where all candidates tie; the arguments are those of `search`.
 
-    Exact, and cheap where they do not: then two tokens tell.
+    Exact, and cheap where they do not: then the nearest ids tell, or two tokens.
     """
     tokens = (source.finite if allowed is None else source.finite & allowed).nonzero().squeeze(1)
     at = torch.zeros(len(queries), dtype=torch.int64, device=queries.device) if place_of is None else place_of
@@ -60,19 +60,14 @@ def _tied(
     tokens: Tensor,
 ) -> Tensor:
     """Whether all of `tokens` are as near as the nearest: bool [query, q_head]."""
-    tied = torch.zeros(queries.shape[:2], dtype=torch.bool, device=queries.device)
     if len(tokens) < 2:
-        return tied
+        return torch.zeros(queries.shape[:2], dtype=torch.bool, device=queries.device)
+    # Those that tie stand in the order of their ids: where others stand there, not all of them do.
+    tied = (near.ids == tokens[: near.ids.shape[2]]).all(-1)
     group = queries.shape[1] // source.shape[0]
-    for place in torch.unique(place_of).tolist():
-        members = (place_of == place).nonzero().squeeze(1)
-        last = source.encodings(places[place], tokens[-1:])[:, 0]  # (head, width)
-        apart = distances(metric, queries[members], last.repeat_interleave(group, 0))
-        # Of those that tie the nearest is the one of the least id: the last is farther, or all of them may tie.
-        tied[members] = apart.float() == near.distances[members, :, 0]
-        for head in tied[members].any(0).nonzero().squeeze(1).tolist():
-            some = members[tied[members, head]]
-            tied[some, head] = _alike(metric, source, places[place], queries[some, head], head // group, tokens)
+    for place, head in {(int(place_of[query]), head) for query, head in tied.nonzero().tolist()}:
+        some = (tied[:, head] & (place_of == place)).nonzero().squeeze(1)
+        tied[some, head] = _alike(metric, source, places[place], queries[some, head], head // group, tokens)
     return tied
 
 
@@ -82,7 +77,7 @@ def _alike(metric: Metric, source: Source, place: Place, queries: Tensor, head: 
     # A vector of length 0 has no direction.
     alike = torch.ones_like(queries[:, 0], dtype=torch.bool)
     told = ~queries.any(-1) if metric != "euclidean" else ~alike
-    for some in tokens.split(_STRETCH):
+    for some in (tokens[-1:], *tokens.split(_STRETCH)):  # mostly one of them tells
         rows = _rows(source, place, head, some)
         if bool((rows == first).all()):  # equal rows are as near as each other, whatever is near to them
             continue
