@@ -58,7 +58,8 @@ class _Found:
 
     def nearest(self, kinds: tuple[str, ...]) -> list[int]:
         """The heads whose nearest token is of one of the kinds."""
-        return [head for head, kind in enumerate(self.near.kinds[:, 0].tolist()) if KINDS[kind] in kinds]
+        nearest = zip(self.near.kinds[:, 0].tolist(), self.near.ranks[:, 0].tolist(), strict=True)
+        return [head for head, (kind, rank) in enumerate(nearest) if rank and KINDS[kind] in kinds]
 
     def first(self, kind: str) -> tuple[float, int] | None:
         """The least distance of a head whose nearest token is of a kind, and the head."""
@@ -204,7 +205,8 @@ def _last(found: list[_Found], layer: int, vocabulary: int) -> VisitStepRecord:
     one = min(found, key=lambda one: one.hidden)
     token, heads, count = one.token, len(one.near.ids), len(one.nearest(_OF_TEXT))
     rank, head = _best(one.near)
-    middle = sorted(one.near.own_rank.tolist())[heads // 2]
+    ranked = sorted(filter(None, one.near.own_rank.tolist())) or [0]  # a head that tells no token apart has none
+    middle = ranked[len(ranked) // 2]
     says = (
         f"In the last layer, layer {layer}, {_of(count, heads)} {_are(count)} nearest to {_named(token)} or to another "
         f"token of the text. Head {head} ranks {_named(token)} best, {rank:,} of {vocabulary:,}; the middle head ranks "
