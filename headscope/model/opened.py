@@ -223,7 +223,8 @@ class Opened:
         text = self.probe[0].tolist()
         other = next(int(id) for id in self.probe.flatten() if id != text[-1])
         # As one batch: what rounds activations by the largest of a batch then rounds both alike.
-        one, two = self._together([text, [*text[:-1], other]], mask)
+        texts = [text, [*text[:-1], other]]
+        one, two = self._together(texts, mask)
         moved = (one.z - two.z)[:, :-1].abs().amax((1, 2, 3)) / one.z.abs().amax()  # (layer,)
         seen = bool(moved[0] > 1e-6) if mask == "full" else bool(moved.amax() > 1e-5)
         if seen != (mask == "full"):
@@ -231,12 +232,13 @@ class Opened:
                 f"the mask {mask!r} has no hold on {type(self.model).__name__}: on a probe, earlier tokens "
                 f"{'see nothing of' if mask == 'full' else 'still see'} a later one."
             )
-        self._check_same_mask(text, mask, one)
+        self._check_same_mask(texts, mask, one)
         self.proved.add(mask)
 
-    def _check_same_mask(self, text: list[int], mask: Mask, found: HeadTensors) -> None:
-        """Where the model's own mask shows every layer just what `mask` does, the heads must do the same under both."""
-        own = self._together([text], "model")[0]
+    def _check_same_mask(self, texts: list[list[int]], mask: Mask, found: HeadTensors) -> None:
+        """Where the model's own mask shows every layer just what `mask` does, the heads must do the same under both:
+        `found` are those of the first text."""
+        own = self._together(texts, "model")[0]
         assert own.visible is not None, "a probe is short"
         shown = torch.ones_like(own.visible) if mask == "full" else torch.ones_like(own.visible).tril()
         error = float((found.z - own.z).abs().amax() / own.z.abs().amax())
