@@ -73,8 +73,10 @@ it is loaded with `attn_implementation="eager"`.
 
 The table is of transformers 5.23. The oldest one that headscope installs with is transformers 5.0: there `.ci/oldest`
 runs the same architectures, as far as that version has them, through the same checks of their readings, and every way
-of giving what is read. With transformers 5.0 the decoder of T5 is refused in a sentence (its encoder is read), and what
-that version itself does otherwise stays as it is: where RoBERTa's positions go on behind padding in a text, say.
+of giving what is read. With transformers 5.0 the decoder of T5 is refused in a sentence (its encoder is read), and so
+are Gemma 2 (its `sdpa` leaves the soft cap out; loaded with `attn_implementation="eager"` it opens) and the mask "full"
+of Falcon with ALiBi. What that version itself does otherwise stays as it is: where RoBERTa's positions go on behind
+padding in a text, say.
 Not tested: the versions between the two, later ones, and Python other than the one that the tests run with (3.10 is the
 oldest that the code is written for).
 
