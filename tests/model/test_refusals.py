@@ -82,7 +82,8 @@ def test_a_model_of_another_make_is_refused_with_what_it_is(kind, options, said)
     assert "\n" not in str(caught.value)
 
 
-def test_what_a_model_raises_while_its_vocabulary_is_encoded_is_said_in_a_sentence():
+def test_what_a_model_raises_while_its_vocabulary_is_encoded_is_said_in_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))  # where nothing of these weights is kept
     model, tokenizer = zoo.build("gpt2")
 
     def refuse(module, args):
