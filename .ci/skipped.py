@@ -21,6 +21,7 @@ EXPECTED = (
     "the Hub may be asked",
     # Of the cases of a test, those that there cannot be.
     "the stacks of an encoder-decoder have a test of their own",
+    "a decoder alone is given nothing to attend to",
     "a decoder's text always begins with its start token",
     "no final norm on the residual stream",
     "a table of why is refused",

@@ -152,6 +152,7 @@ def browser(request: pytest.FixtureRequest, engine_of: Callable[[str], Browser])
     """A browser engine, with a page of 1440 × 900 pixels; left when the test ends: a page goes on asking its server."""
     one = engine_of(request.param)
     one.resize(1440, 900)
+    one.errors.clear()  # of a page before, whose server ended
     yield one
     leave(one)
 

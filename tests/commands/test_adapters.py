@@ -48,7 +48,7 @@ def test_the_identities_are_proved_of_base_and_adapter(run, places):
 @pytest.mark.slow
 def test_an_adapter_is_measured_over_texts(run, places, tmp_path):
     texts = tmp_path / "texts.txt"
-    texts.write_text("\n".join(["a dog sees a cat", "the cat sat", "dogs and cats run"] * 4))
+    texts.write_text("\n".join(f"a {one} sees {other}" for one in ("dog", "cat", "bird", "man") for other in "abc"))
     base, adapter = places
     line = ("recovery", str(texts), "--model", base, "--offset", "0", "--no-heads", "--json")
     with_it, alone = (json.loads(run(*line, *more)[1]) for more in (("--adapter", adapter), ()))
