@@ -39,7 +39,7 @@ class Folds:
             f"there are {count!r} folds; the penalty is chosen inside the folds, which takes 3 or more.",
         )
         found = []
-        for what, labels in (("texts (or documents)", groups), ("token types", ids)):
+        for what, labels in (("texts (or documents; copies of a text count once)", groups), ("token types", ids)):
             known, sizes = labels.unique(return_counts=True)
             if len(known) < count:
                 raise InputError(f"{count} folds need {count} {what} or more, and there are {len(known)}.")
