@@ -101,7 +101,7 @@ def test_words_are_whole_and_the_others_are_a_page_further(page: Browser, server
     for n in range(page.js("document.querySelectorAll('#neighbors .pages button').length") or 1):
         if n:
             page.click(f"#neighbors .pages button:nth-child({n + 1})")
-        assert page.js(CUT) == []
+        page.wait(f"{CUT}.length === 0")  # once the window has settled
         assert page.js("document.documentElement.scrollWidth <= innerWidth")
         shown = "document.querySelectorAll('#neighbors tbody tr:first-child td:not([hidden])')"
         seen |= set(page.js(f"[...{shown}].map((e) => e.dataset.head)"))

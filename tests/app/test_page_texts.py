@@ -86,7 +86,6 @@ def test_of_a_long_text_the_nearest_positions_are_shown_and_all_on_request(page:
 
 
 @pytest.mark.slow
-@pytest.mark.engines(long=("firefox", "webkit"))
 def test_what_is_pressed_below_a_text_of_many_lines_is_what_is_clicked(page: Browser, ask: Ask) -> None:
     page.resize(390, 844)
     written, tall = "the cat sat on the mat and " * 6, "document.querySelector('#text').offsetHeight"
