@@ -28,6 +28,9 @@ EXPERIMENT = {
 GRID = "#atlas .hs-sheet:not(.spare) .atlas"  # that is shown; those of other bases are kept
 ATLAS_STANDS = f"document.querySelectorAll('{GRID}').length === 1 && document.querySelector('#atlas .found')"
 
+# What is pointed at must not move while the verdict comes.
+VERDICT_STANDS = "document.querySelector('#verdict .verdict-words') && !document.querySelector('#verdict[aria-busy]')"
+
 # JavaScript that has `clicks` tell what was clicked from now on.
 HEARD = (
     "window.clicks?.splice(0) ?? (window.clicks = [], addEventListener('click', (e) => clicks.push(e.target), true))"

@@ -13,7 +13,7 @@ import zoo
 from headscope import Scope
 from headscope.app import create_app
 from tests.app.browsers import Browser, Chromium
-from tests.app.looks import choose, shows, text
+from tests.app.looks import VERDICT_STANDS, choose, shows, text
 from tests.app.serving import Server
 
 Ask = Callable[..., Any]
@@ -97,6 +97,7 @@ def test_written_against_attended_is_unfolded_and_stays_so(page: Browser, server
 def test_words_are_whole_and_the_others_are_a_page_further(page: Browser, server: Server, ask: Ask, layer: int) -> None:
     page.open(f"{server.address}/?token=11&layer={layer}")
     shows(page, ask(token=11, layer=layer))
+    page.wait(VERDICT_STANDS, 60)
     seen = set()
     for n in range(page.js("document.querySelectorAll('#neighbors .pages button').length") or 1):
         if n:

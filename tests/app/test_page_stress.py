@@ -18,7 +18,7 @@ from headscope import Scope
 from headscope.app import create_app
 from headscope.show.modules import RENDERERS
 from tests.app.browsers import Browser, Chromium
-from tests.app.looks import GRID, choose, chosen, shows, text
+from tests.app.looks import GRID, VERDICT_STANDS, choose, chosen, shows, text
 from tests.app.serving import Server
 
 Ask = Callable[..., Any]
@@ -60,10 +60,7 @@ def test_deep_and_wide_models_keep_their_shape(browser: Browser, deep: tuple[str
     browser.wait(f"document.querySelectorAll('#neighbors tbody td').length === {15 * heads}", 60)
     assert browser.js("document.documentElement.scrollWidth <= innerWidth")
     assert browser.js("document.querySelector('[name=layer]').max") == str(layers - 1)
-    # What is pointed at must not move while the verdict comes.
-    browser.wait(
-        "document.querySelector('#verdict .verdict-words') && !document.querySelector('#verdict[aria-busy]')", 60
-    )
+    browser.wait(VERDICT_STANDS, 60)
     # The last column can be reached, and the first stays.
     browser.js("document.querySelector('#neighbors .scroll').scrollLeft = 1e6")
     if browser.js("Boolean(document.querySelector('#neighbors .pages'))"):
