@@ -7,6 +7,7 @@ import torch
 import zoo
 
 from headscope import ModelError, Scope
+from headscope.model.capture.passes import is_recorded
 from headscope.model.capture.unwatched import _apart
 
 _PALIGEMMA = {
@@ -114,3 +115,17 @@ def test_masked_logits_do_not_hide_a_difference():
     own = torch.tensor([[[1.0, 2.0, torch.finfo(torch.float32).min]]])
     assert _apart((own,), (own,)) == 0
     assert _apart((own,), (own + torch.tensor([1.0, 0.0, 0.0]),)) > 0.4
+
+
+def test_a_model_that_does_not_run_by_itself_is_read_and_it_is_said_that_nothing_was_compared(caplog):
+    model, tokenizer = zoo.build("gpt2")
+
+    def refuse(module, args, kwargs):
+        if not is_recorded():
+            raise RuntimeError("no kernel for this device")
+
+    model.register_forward_pre_hook(refuse, with_kwargs=True)
+    reading = Scope.from_model(model, tokenizer).read(zoo.TEXT)
+    assert reading.z.isfinite().all()
+    assert "GPT2LMHeadModel does not run by itself" in caplog.text
+    assert "no kernel for this device" in caplog.text

@@ -6,7 +6,8 @@ short probe shows another mask or another bias, and not what begins beyond its l
 
 from __future__ import annotations
 
-from contextlib import nullcontext, suppress
+import logging
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -16,6 +17,9 @@ from transformers import PreTrainedModel
 from headscope.errors import ModelError
 from headscope.model.capture.capture import prepared, unwatched, without_cache
 from headscope.model.capture.precision import HALF, Arithmetic, exact, float32_arithmetic
+from headscope.model.telling import first_line
+
+log = logging.getLogger(__name__)
 
 # What float32 and half arithmetic in another order may add up to, of the length of a position's output. 200 models of
 # three layers differ by 1e-5 and .03; those that compute something else, by .01 and more.
@@ -49,9 +53,16 @@ def check_unwatched(model: PreTrainedModel, probe: Tensor, watched: Any, arithme
 
 def _run(model: PreTrainedModel, probe: Tensor, attention: str | None = None, *, widened: bool = False) -> Any:
     """The model's own output; None where it does not run like that (a kernel that its device or dtype has not)."""
-    with suppress(Exception), unwatched(model, attention), float32_arithmetic(model) if widened else nullcontext():
-        return _forward(model, probe)
-    return None
+    try:
+        with unwatched(model, attention), float32_arithmetic(model) if widened else nullcontext():
+            return _forward(model, probe)
+    except Exception as error:
+        if attention is None:  # the one that it came with
+            log.warning(
+                "%s does not run by itself with the attention that it came with (%s): what is read is not compared "
+                "with it.", type(model).__name__, first_line(error),
+            )  # fmt: skip
+        return None
 
 
 def _forward(model: PreTrainedModel, probe: Tensor) -> Any:
