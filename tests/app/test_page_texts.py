@@ -68,6 +68,7 @@ def test_a_text_that_cannot_be_read_is_said_and_the_page_goes_on(
     page.wait(f"document.querySelector('#problem').textContent.includes({said!r})")
     page.wait("document.querySelectorAll('#view td, #tokens button, #verdict p').length === 0")  # of the text before
     assert (text(page, "#title"), text(page, "#selected")) == ("No answer", "")
+    assert page.js("document.title") == "No answer · headscope"
     write(page, "All is well")
     page.press("Enter")
     shows(page, ask(text="All is well"))

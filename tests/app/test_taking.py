@@ -227,7 +227,10 @@ def test_the_program_prints_the_views_numbers(
         assert names["reading"].attention(5, 3, "norms").shares.flatten().tolist() == [float(r["share"]) for r in table]
 
 
-@pytest.mark.parametrize("query", ["compare=reference", "mask=full&compare=full", "space=embedding&compare=reference"])
+@pytest.mark.parametrize(
+    "query",
+    ["compare=reference", "mask=full&compare=full", "compare=full", "space=embedding&compare=reference"],
+)
 def test_what_would_be_compared_with_itself_is_not_compared(take: Any, query: str) -> None:
     sheet = take("", query).json()
     assert [file["name"] for file in sheet["files"]][:3] == ["neighbors.csv", "positions.csv", "figure.svg"]

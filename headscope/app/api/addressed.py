@@ -88,8 +88,8 @@ class ViewAsk(NearestAsk):
         moved = None if basis is None or (self.layer == 0 and basis != "isolated") else basis
         given: dict[str, dict[str, str | None]] = {
             "reference": {"reference": moved and ("input" if moved == "layer" else "layer")},
-            "full": {"mask": None if self.mask == "full" else "full"},
-            "causal": {"mask": None if self.mask == "causal" else "causal"},
+            "full": {"mask": "full"},
+            "causal": {"mask": "causal"},
             "text": {"text": self.other_text},
             "model": {"model": self.other_model},
         }

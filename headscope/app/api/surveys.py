@@ -43,7 +43,6 @@ class Surveys:
         self._survey: OpenedSurvey | None = None
         self._about: SurveyedRecord | None = None
         self._said: dict[View, Said] = {}
-        self._tested = False  # whether it is the answer to the question that every model is asked
         self._drawn: tuple[OpenedSurvey, View, list[ChartRecord]] | None = None  # charts: the last that were asked for
 
     def open(self, directory: str | Path) -> None:
@@ -54,7 +53,6 @@ class Surveys:
         with needing("a survey needs", "survey"):
             from headscope.studies.survey.opened import open_survey
         self._show(directory, open_survey, Path(directory).resolve().name)
-        self._tested = False
 
     def open_tested(self) -> bool:
         """Show the answer to the question that every model is asked, where it is there: kept, or sent along."""
@@ -66,7 +64,6 @@ class Surveys:
         place = there(self._models.own)
         if place is not None:
             self._show(place, open_figures, f"of {self._models.name}")
-            self._tested = True
         return place is not None
 
     def _show(self, directory: str | Path, opened: Callable[[Path], OpenedSurvey], name: str) -> None:
@@ -152,7 +149,10 @@ class Surveys:
     @property
     def where(self) -> Path | None:
         """The directory of the survey that is open; None: the answer to the question that every model is asked."""
-        return None if self._survey is None or self._tested else self._survey.path
+        from headscope.studies.tested.there import there
+
+        survey = self._survey
+        return None if survey is None or survey.path == there(self._models.own) else survey.path
 
     def rows(self, ask: UsualAsk) -> list[dict[str, Any]]:
         """Every head in every figure, with intervals, chance and verdicts; none where the survey has none."""

@@ -13,6 +13,7 @@ from headscope.question.choices import bases
 from headscope.question.model_choice import ModelChoice
 from headscope.question.passage import Passage
 from headscope.reading.offers import offers
+from headscope.studies.survey.report.glossary import GLOSSARY
 
 _NEAREST = ("space", "reference", "metric", "position", "k", "candidates", "vector", "at")
 _ATLAS = (*_NEAREST[:4], "candidates")
@@ -38,7 +39,7 @@ def of_survey(card: Card, ask: ViewAsk, place: Path | None) -> str:
         *opening,
         f"view = next(view for view in survey.views if view._asdict() == {view!r})",
         "for layer, head in survey.places:",
-        '    for figure in ("in_text", "own", "carry", "signal"):',
+        f"    for figure in {tuple(GLOSSARY)!r}:",
         "        print(layer, head, figure, survey.stat(view, figure, layer, head))",
     ]
     return "\n".join(lines) + "\n"

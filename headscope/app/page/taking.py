@@ -260,7 +260,10 @@ def view_of(desk: Desk, request: Request) -> ViewAsk:
         for name in ("model", "other_model")
         if getattr(ask, name) is not None and desk.models.known(getattr(ask, name)) is None
     }
-    return ask.model_copy(update=closed)
+    found = ask.model_copy(update=closed)
+    own = "causal" if desk.models.there(found.model).card.causal else "full"
+    same = found.compare == (own if found.mask == "model" else found.mask)  # one mask on both sides
+    return found.model_copy(update={"compare": "none"}) if same else found
 
 
 def view_named(name: str) -> TakenView | None:

@@ -110,6 +110,7 @@ async function show(before = []) {
 function clear(title) {
   for (const place of document.querySelectorAll("#view .figure, #notes")) place.replaceChildren();
   byId("title").replaceChildren(...title);
+  document.title = `${byId("title").textContent} · headscope`;
 }
 
 /** The token that an address names by its word instead of its position; positions differ from model to model. */
