@@ -35,6 +35,7 @@ from headscope.studies.survey.compare import View
 from headscope.studies.survey.frame import ShardFrame
 from headscope.studies.survey.heads import Heads, heads_of
 from headscope.studies.survey.measure import used
+from headscope.studies.survey.network import Network
 from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.run import Survey
 from headscope.vocabulary.placed import members_of
@@ -66,7 +67,7 @@ def _measure(scope: Scope, path: Path, count: int, directory: Path) -> dict[str,
     census = take_census(corpus, lambda text: scope.tokens(text.content), options, scope.card.vocab_size)
     shards = [texts for _, texts in census.texts_of(corpus, set(range(len(census.shards))))]
     plans = [census.bank, *([] if census.genres is None or census.genres.bank is None else [census.genres.bank])]
-    banks = [SurveyBank(plan, partial(texts_of_bank, plan, corpus), scope, options) for plan in plans]
+    banks = [SurveyBank(plan, partial(texts_of_bank, plan, corpus), Network(scope), options) for plan in plans]
     groups = dict(zip(census.numbers.tolist(), census.groups.tolist(), strict=True))
     kernels = [_Kernel.of(scope, texts, groups, banks, census.genres, options) for texts in shards]
     runs = 0
@@ -154,7 +155,7 @@ class _Kernel:
         if frame.matched is not None:
             outputs, of_outputs = used(frame.matched)
             held.append((banks[1].heads("model").those(outputs), of_outputs))
-        return cls(scope, options, frame, heads_of(scope, texts, tokens, options, "model", None), held)
+        return cls(scope, options, frame, heads_of(Network(scope), texts, tokens, options, "model"), held)
 
     def search(self, ranks: bool) -> None:
         frame, heads = self.frame, self.heads

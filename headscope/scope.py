@@ -29,7 +29,7 @@ from headscope.model.surroundings import settled_class
 from headscope.model.tokens import Token
 from headscope.neighbors import warm_up
 from headscope.question.choices import SPACES, Mask, Space, StackName, What, one_of
-from headscope.question.given import as_seed, bytes_of, switch, text_of
+from headscope.question.given import as_seed, bytes_of, in_order, switch, text_of
 from headscope.question.model_choice import ModelChoice
 from headscope.question.passage import Passage, passage_of, passages_of
 from headscope.reading.bank import Bank, bank_of, source
@@ -254,12 +254,13 @@ class Scope:
         `decoder_text` (None: `text` again), which its start token begins. `edit` replaces the z of heads while the
         model runs: {(layer, head): "zero", "mean" (over the text), a tensor [position, d_head] or [d_head], or a
         function from the z that is there to what takes its place}; (layer, "z") is the z of all its heads side by
-        side, (layer, "residual") the stream that the layer's block returns. Raises InputError for an empty text, or
+        side, (layer, "residual") the stream that the layer's block returns, (layer, "pattern") the attention [head,
+        query, source] by which its values are mixed, a tensor or a function. Raises InputError for an empty text, or
         one that is longer than the model reads, unless `truncate`.
         """
         written = None if decoder_text is None else [text_of(decoder_text, "decoder_text")]
         passage = passage_of(text, ids=ids, messages=messages, pair=pair, special=special)
-        return self._read([passage], mask, written, truncate, plain_edits(edit))[0]
+        return self._read([passage], mask, written, truncate, [plain_edits(edit)])[0]
 
     def read_many(
         self,
@@ -271,20 +272,25 @@ class Scope:
         pairs: Iterable[str] | None = None,
         special: bool = True,
         truncate: bool = False,
+        edits: Iterable[Edits | None] | None = None,
         residual: bool = False,
     ) -> list[Reading]:
         """Read several texts in padded batches: equal to single reads within float32's arithmetic.
 
         `texts` is anything that has an order: a list, a generator, a column of a table. A set has none. In their
-        place: lists of `ids`, or of `messages`. `pairs`: a second text for each. See `read`. `residual`: keep the
-        residual streams too, for which the model is else run again when they are asked for.
+        place: lists of `ids`, or of `messages`. `pairs`: a second text for each, `edits`: what is replaced in each.
+        See `read`. `residual`: keep the residual streams too, for which the model is else run again when they are
+        asked for.
 
         >>> readings = scope.read_many(["Time flies like an arrow.", "A banana."])
         >>> [reading.tokens[2].text for reading in readings]
         ['flies', 'banana']
         """
         passages = passages_of(texts, ids=ids, messages=messages, pairs=pairs, special=special)
-        return self._read(passages, mask, None, truncate, {}, residual)
+        plain = [] if edits is None else [plain_edits(edit) for edit in in_order(edits, "edits")]
+        if edits is not None and len(plain) != len(passages):
+            raise InputError(f"{len(plain)} edits are given for {len(passages)} texts: one for each, or None.")
+        return self._read(passages, mask, None, truncate, plain, residual)
 
     def _read(
         self,
@@ -292,14 +298,14 @@ class Scope:
         mask: Mask,
         decoder_texts: Sequence[str] | None,
         truncate: bool,
-        edit: Edits,
+        edits: Sequence[Edits],
         residual: bool = False,
     ) -> list[Reading]:
         truncate, residual = switch(truncate, "truncate"), switch(residual, "residual")
 
         def read(bench: Bench) -> list[Reading]:
             return capture(
-                Reading, bench, passages, mask, decoder_texts=decoder_texts, truncate=truncate, edit=edit,
+                Reading, bench, passages, mask, decoder_texts=decoder_texts, truncate=truncate, edits=edits,
                 residual=residual,
             )  # fmt: skip
 

@@ -46,7 +46,7 @@ TARGETS: tuple[Target, ...] = get_args(Target)
 # What a study asks of a corpus, and how its texts are kept.
 Format = Literal["text", "jsonl", "csv", "parquet", "conllu"]
 FORMATS: tuple[Format, ...] = get_args(Format)
-Null = Literal["random", "labels", "uniform", "rotated"]
+Null = Literal["random", "values", "labels", "uniform", "rotated"]
 NULLS: tuple[Null, ...] = get_args(Null)
 ENGINES = ("ray",)
 CapacityPart = Literal["dimension", "number", "reproductions"]

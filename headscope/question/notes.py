@@ -292,8 +292,10 @@ def edited(edits: Sequence[tuple[str, str]]) -> tuple[str, ...]:
         return ()
     listed = ", ".join(f"{place} ({by})" for place, by in edits[:8])
     more = f" and {len(edits) - 8} more" if len(edits) > 8 else ""
-    what = "the residual stream or z" if any(place.endswith("residual") for place, _ in edits) else "z"
-    return (f"While the model read this text, {what} was replaced in {listed}{more}.",)
+    parts = {place.partition(" ")[2] for place, _ in edits}
+    what = ["the residual stream"] * ("residual" in parts) + ["attention"] * ("pattern" in parts)
+    what += ["z"] * bool(parts - {"residual", "pattern"})
+    return (f"While the model read this text, {' or '.join(what)} was replaced in {listed}{more}.",)
 
 
 def input_embedding(normed: bool, wanted: bool, added: bool) -> str:

@@ -184,17 +184,17 @@ def capture(
     *,
     decoder_texts: Sequence[str] | None = None,
     truncate: bool = False,
-    edit: Edits | None = None,
+    edits: Sequence[Edits] = (),
     residual: bool = False,
 ) -> list[C]:
     """Run passages through the model of a bench in padded batches, and `make` of each what was captured.
 
-    `residual`: the residual streams are kept too.
+    `edits`: what is replaced, passage by passage; none: nothing. `residual`: the residual streams are kept too.
 
     Raises `Changed` where the model turns out to compute something else than when the bench was made.
     """
     one_of("mask", mask, MASKS)
-    opened, edit = bench.opened, edit or {}
+    opened, edits = bench.opened, edits or [{}] * len(passages)
     with bench.lock:
         # Hooks that have come since are judged by the pass itself, so that who registered them sees no other.
         changed, come = opened.freshness.before_pass()
@@ -207,13 +207,13 @@ def capture(
     wanted = passages if decoder_texts is None else [Passage(text) for text in decoder_texts]
     cut = [bench.cut(passage, truncate) for passage in wanted]
     contexts = [bench.context(passage, truncate=truncate) for passage in passages]
-    for one in cut:
+    for one, edit in zip(cut, edits, strict=True):
         check_edits(edit, opened.anatomy, len(one.tokens))
     cross = () if opened.stack.encoder is None else (notes.cross_attention(),)
-    told = (*cross, *notes.unused(opened.unused), *notes.edited(named_edits(edit)))
+    told = (*cross, *notes.unused(opened.unused))
     given = [
         Text(ids_of(one.tokens), mask, None if context is None else ids_of(context), edit, one.types)
-        for one, context in zip(cut, contexts, strict=True)
+        for one, context, edit in zip(cut, contexts, edits, strict=True)
     ]
     made: dict[int, C] = {}
     for batch in alike([len(text.ids) for text in given], _BATCH_TOKENS, opened.positions.together):
@@ -222,14 +222,15 @@ def capture(
         read = [text.context for text in some if text.context is not None] or None
         witness = Witness(forms, opened.model.get_input_embeddings())
         with witness.watching(), judged(opened.model, come) as changing:
-            edits = [edit] * len(batch) if edit else ()
+            replaced = [text.edit for text in some] if any(text.edit for text in some) else ()
             types = [text.types for text in some]
-            heads = opened.run(ids, mask, read, edits, types, residual=residual or bench.goes_by_streams)
+            heads = opened.run(ids, mask, read, replaced, types, residual=residual or bench.goes_by_streams)
         if changing or not _same_embeddings(opened, ids, witness.embedded) or witness.denied(heads[0]):
             opened.freshness.deny()
             raise Changed
         for n, seen in zip(batch, bench.seen(heads, some), strict=True):
-            made[n] = make(bench, wanted[n], cut[n], given[n], seen, cut[n].notes + told)
+            of_edit = notes.edited(named_edits(given[n].edit))
+            made[n] = make(bench, wanted[n], cut[n], given[n], seen, cut[n].notes + told + of_edit)
     if come and made:
         opened.freshness.only_watch()
     return [made[n] for n in range(len(given))]

@@ -61,6 +61,39 @@ def test_the_stream_that_is_put_in_a_block_s_place_is_what_the_next_one_reads(na
     assert (shifted.stages[0].norm is None) == (plain_one.stages[0].norm is None)
 
 
+@pytest.mark.parametrize("name", EVERYWHERE)
+def test_values_are_mixed_by_the_attention_that_is_put_in(name, scope_of):
+    scope = scope_of(name)
+    before = scope.read(zoo.TEXT)
+    layers, heads, n = range(scope.card.layers), scope.card.heads, len(before.tokens)
+    own = scope.read(zoo.TEXT, edit={(layer, "pattern"): before.pattern[layer] for layer in layers})
+    assert torch.allclose(own.z, before.z, atol=1e-5)
+    assert torch.allclose(own.residual, before.residual, atol=1e-4)
+    drawn = torch.rand(len(layers), heads, n, n).softmax(-1)
+    edit = {(layer, "pattern"): drawn[layer] for layer in layers} | {(1, 2): "zero"}
+    mixed = scope.read(zoo.TEXT, edit=edit)
+    assert torch.allclose(mixed.pattern, drawn, atol=1e-7)
+    expected = torch.einsum("lhqs,lshd->lqhd", drawn, mixed.v.repeat_interleave(heads // mixed.v.shape[2], 2))
+    expected[1, :, 2] = 0
+    assert torch.allclose(mixed.z, expected, atol=1e-5)
+    assert not torch.allclose(mixed.v[2], before.v[2], atol=1e-3)
+    assert "attention or z was replaced in L0 pattern (tensor), L1H2 (zero), L1 pattern (tensor)" in mixed.notes[-1]
+
+
+def test_a_function_of_the_attention_is_given_it_without_padding(scope_of):
+    scope = scope_of("gpt2")
+    given = []
+    texts = zoo.CORPUS[:2]
+    edits = [{(1, "pattern"): lambda there: given.append(there.clone()) or there.flip(0)}, None]
+    edited, plain_one = scope.read_many(texts, edits=edits)
+    (seen,) = given
+    assert torch.allclose(seen, scope.read(texts[0]).pattern[1], atol=1e-6)
+    assert torch.equal(edited.pattern[1], seen.flip(0))
+    assert torch.equal(plain_one.z, scope.read_many(texts)[1].z)
+    with pytest.raises(InputError, match="1 edits are given for 2 texts"):
+        scope.read_many(texts, edits=[None])
+
+
 def test_texts_of_a_batch_are_edited_each_by_its_own(scope_of):
     scope = scope_of("gpt2")
     readings = [scope.read(text) for text in zoo.CORPUS[:2]]
@@ -101,7 +134,11 @@ def test_an_edit_holds_for_all_that_is_asked_of_the_reading(scope_of):
         ({(0, 0): "noise"}, "'zero', 'mean', a tensor or a function"),
         ({(0, 0): lambda z: z[:1]}, r"\[1, 8\]; it is given \[\d+, 8\]"),
         ({(0, "residual"): torch.ones(8)}, r"\[8\]; it is \[32\] or"),
-        ({(0, "q"): "zero"}, r"\(layer, 'z'\) or \(layer, 'residual'\)"),
+        ({(0, "q"): "zero"}, r"\(layer, 'z'\), \(layer, 'pattern'\) or \(layer, 'residual'\)"),
+        ({(0, "pattern"): "mean"}, "a tensor or a function, not 'mean'"),
+        ({(0, "pattern"): torch.ones(4, 2, 2)}, r"\[4, 2, 2\]; it is \[4, \d+, \d+\] \(head, query, source\)"),
+        ({(0, "pattern"): lambda there: there[0]}, r"\(head, query and source\)"),
+        ({(3, "pattern"): lambda there: there}, "layers are 0 to 2"),
         ({(3, "z"): "zero"}, "layers are 0 to 2"),
         ({(0, 0): torch.ones(3)}, r"\[3\]; it is \[8\] or"),
         ({"L0H1": "zero"}, r"\(layer, head\)"),

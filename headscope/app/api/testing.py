@@ -20,13 +20,13 @@ from headscope.keep.memory import spare_room
 from headscope.question.stopping import Stopped
 from headscope.scope import Scope
 from headscope.show.progress import Progress
-from headscope.studies.survey.nulls import RANDOM_SEEDS
+from headscope.studies.survey.nulls import TWINS, attends_as_model, seed_of, variants
 
 T = TypeVar("T")
 _TITLE = "The test on 60 texts"
 _UNTESTED = (
-    "Whether it is more than even attention and five untrained twins give, 60 texts tell. It takes minutes; you can "
-    "go on reading meanwhile."
+    "Whether it is more than even attention and five untrained twins give, also with this model’s attention, 60 texts "
+    "tell. It takes minutes; you can go on reading meanwhile."
 )
 _ALL = "all"  # who wait for it
 
@@ -127,10 +127,11 @@ class _Test:
     """The survey that a test is; told in its job, as a share of all of it."""
 
     def __init__(self, scope: Scope, job: Job) -> None:
-        from headscope.studies.tested.question import begun, place_of
+        from headscope.studies.tested.question import NULLS, begun, place_of
 
         self._job, self._place, self._survey = job, place_of(scope), begun(scope)
-        self._all = self._survey.census.total * scope.card.layers * (1 + RANDOM_SEEDS)
+        networks = 1 + sum(len(variants(null)) for null in NULLS)
+        self._all = self._survey.census.total * scope.card.layers * networks
 
     def run(self) -> None:
         """Measure what is not there, and keep the figures; it may be stopped, and run again."""
@@ -156,8 +157,12 @@ def _said(doing: str) -> str:
 
     >>> _said("measuring"), _said("measuring the null random-0")
     ('measuring the model on 60 texts', 'measuring untrained twin 1 of 5 on the same texts')
+    >>> _said("measuring the null values-4")
+    'measuring untrained twin 5 of 5 with the attention of the model'
     """
-    twin = doing.rpartition("random-")[2]
-    if twin.isdecimal():
-        return f"measuring untrained twin {int(twin) + 1} of {RANDOM_SEEDS} on the same texts"
+    null = doing.rpartition(" ")[2]
+    seed = seed_of(null)
+    if seed is not None:
+        given = "with the attention of the model" if attends_as_model(null) else "on the same texts"
+        return f"measuring untrained twin {seed + 1} of {TWINS} {given}"
     return "measuring the model on 60 texts" if doing == "measuring" else doing

@@ -10,16 +10,16 @@ import torch
 
 from headscope.reading.standing import Others, Standing
 from headscope.show.html import tables
-from headscope.studies.survey.headline import AS_SHARP
 
 _HOW = (
     "The rank of a token is its place among the whole vocabulary by its distance from the head’s output; 1 is the "
     "nearest. Even attention is what the output would be if the head attended alike to all that it may see: any "
     "network that mixes puts the text’s words somewhat nearer, trained or not.",
     "What a head does beyond that takes many texts: the attended and the own token against even attention, and "
-    "against the same network untrained, five times. Untrained heads are alike, so a head is held against all of its "
-    "layer’s. Only where it is above both (false discovery rate 5 %) is anything claimed, and no more than that. "
-    + AS_SHARP,
+    "against the same network untrained, five times: as it attends itself (its heads are alike, so a head is held "
+    "against all of its layer’s), and given the attention of this model (against the same head). Only where it is "
+    "above even attention and untrained twins (false discovery rate 5 %) is anything claimed, and no more than that; "
+    "the twins that attend as it does say whether its attention alone may bring it.",
 )
 _WAYS = (
     ('{"view":"written"}', "The matrix: what this head writes where, beside what it attends to"),

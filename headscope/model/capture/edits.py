@@ -1,4 +1,4 @@
-"""Interventions: a head's z, all heads' of a layer, or the residual stream, replaced while the model runs."""
+"""Interventions: a head's z, all heads' of a layer, their attention, or the residual stream, replaced in the pass."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from headscope.model.capture.anatomy import Anatomy
 from headscope.question.choices import REPLACEMENTS, Replacement
 from headscope.question.given import whole
 
-Part = Literal["z", "residual"]
+Part = Literal["pattern", "z", "residual"]
 Change = Callable[[Tensor], Tensor]
 Edits = Mapping[tuple[int, int | Part], Replacement | Tensor | Change]
 """Where → what takes its place, in the order of the mapping.
@@ -21,7 +21,9 @@ Edits = Mapping[tuple[int, int | Part], Replacement | Tensor | Change]
 Where: (layer, head), that head's z [position, d_head]; (layer, "z"), the z of all its heads side by side
 [position, head · d_head]; (layer, "residual"), the stream that the layer's block returns [position, d_model].
 What: zeros, its mean over the text, a tensor [position, width] or [width], or a function from what is there, float32
-[position, width] without padding, to what takes its place.
+[position, width] without padding, to what takes its place. (layer, "pattern"), the attention of the layer's heads
+[head, query, source], becomes a tensor of that shape or what a function gives; z is then the values mixed by it, before
+anything is put in its place.
 """
 
 
@@ -36,7 +38,9 @@ def plain_edits(edits: Edits | None) -> Edits:
         is_part = isinstance(named[1], str) and named[1] in get_args(Part)
         part = cast(Part, named[1]) if is_part else whole(named[1])
         if layer is None or part is None:
-            raise InputError(f"an edit is of (layer, head), (layer, 'z') or (layer, 'residual'), not {key!r}.")
+            raise InputError(
+                f"an edit is of (layer, head), (layer, 'z'), (layer, 'pattern') or (layer, 'residual'), not {key!r}."
+            )
         plain[layer, part] = replacement
     return plain
 
@@ -49,6 +53,9 @@ def check_edits(edits: Edits, anatomy: Anatomy, length: int) -> None:
         layer, part = key
         if not 0 <= layer < layers or (isinstance(part, int) and not 0 <= part < block.heads):
             raise InputError(f"there is no head {key!r}: layers are 0 to {layers - 1}, heads 0 to {block.heads - 1}.")
+        if part == "pattern":
+            _check_pattern(replacement, layer, (block.heads, length, length))
+            continue
         width = block.d_head if isinstance(part, int) else widths[part]
         if isinstance(replacement, Tensor):
             if replacement.shape not in ((width,), (length, width)):
@@ -60,6 +67,16 @@ def check_edits(edits: Edits, anatomy: Anatomy, length: int) -> None:
             raise InputError(
                 f"an edit is {', '.join(map(repr, REPLACEMENTS))}, a tensor or a function, not {replacement!r}."
             )
+
+
+def _check_pattern(replacement: object, layer: int, shape: tuple[int, ...]) -> None:
+    """Raise InputError for what is no attention of a layer's heads [head, query, source], nor gives one."""
+    if isinstance(replacement, Tensor) and replacement.shape != shape:
+        raise InputError(
+            f"the pattern for layer {layer} is {list(replacement.shape)}; it is {list(shape)} (head, query, source)."
+        )
+    if not isinstance(replacement, Tensor) and not callable(replacement):
+        raise InputError(f"the edit of a pattern is a tensor or a function, not {replacement!r}.")
 
 
 def named_edits(edits: Edits) -> list[tuple[str, str]]:
@@ -78,7 +95,7 @@ def named_edits(edits: Edits) -> list[tuple[str, str]]:
 
 def edited(z: Tensor, layer: int, edits: Sequence[Edits], lengths: Sequence[int]) -> Tensor:
     """z [text, position, head, d_head] of one layer with what each text's edits put in its place."""
-    wanted = [found for found in _of_layer(edits, layer) if found[1] != "residual"]
+    wanted = [found for found in _of_layer(edits, layer) if found[1] not in ("pattern", "residual")]
     if not wanted:
         return z
     z = z.clone(memory_format=torch.contiguous_format)
@@ -86,6 +103,23 @@ def edited(z: Tensor, layer: int, edits: Sequence[Edits], lengths: Sequence[int]
         there = z[row, : lengths[row]]  # (S, H, d_head)
         _replace(there.flatten(1) if part == "z" else there[:, int(part)], replacement, layer)
     return z
+
+
+def attended_otherwise(
+    z: Tensor, pattern: Tensor, v: Tensor, layer: int, edits: Sequence[Edits], lengths: Sequence[int]
+) -> tuple[Tensor, Tensor]:
+    """z [text, position, head, d_head] and pattern [text, head, query, source] of one layer, where texts' edits replace
+    the latter: their values v [text, kv_head, position, d_head], mixed by what takes its place."""
+    wanted = [found for found in _of_layer(edits, layer) if found[1] == "pattern"]
+    if not wanted:
+        return z, pattern
+    z, pattern = (one.clone(memory_format=torch.contiguous_format) for one in (z, pattern))
+    for row, _, replacement in wanted:
+        there = pattern[row, :, : lengths[row], : lengths[row]]
+        _replace(there, replacement, layer)
+        values = v[row, :, : lengths[row]].repeat_interleave(len(there) // v.shape[1], 0)  # (H, S, d_head)
+        z[row, : lengths[row]] = (there.to(values.dtype) @ values).transpose(0, 1)  # (S, H, d_head)
+    return z, pattern
 
 
 def edited_stream(hidden: Tensor, layer: int, edits: Sequence[Edits], lengths: Sequence[int]) -> Tensor:
@@ -110,7 +144,7 @@ def _of_layer(edits: Sequence[Edits], layer: int) -> Iterator[tuple[int, int | P
 
 
 def _replace(there: Tensor, replacement: Replacement | Tensor | Change, layer: int) -> None:
-    """Write a replacement over a view [position, width]."""
+    """Write a replacement over a view [position, width], or over a pattern [head, query, source]."""
     if isinstance(replacement, Tensor):
         there.copy_(replacement)
     elif replacement == "mean":
@@ -122,8 +156,9 @@ def _replace(there: Tensor, replacement: Replacement | Tensor | Change, layer: i
         if not isinstance(made, Tensor):
             raise InputError(f"the function for layer {layer} gives {made!r}; it gives a tensor.")
         if made.shape != there.shape:
+            axes = "position and width" if there.dim() == 2 else "head, query and source"
             raise InputError(
-                f"the function for layer {layer} gives {list(made.shape)}; it is given {list(there.shape)} (position "
-                "and width), and gives as much."
+                f"the function for layer {layer} gives {list(made.shape)}; it is given {list(there.shape)} ({axes}), "
+                "and gives as much."
             )
         there.copy_(made)

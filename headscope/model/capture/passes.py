@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from headscope.errors import ModelError
-from headscope.model.capture.edits import Edits, edited
+from headscope.model.capture.edits import Edits, attended_otherwise, edited
 from headscope.model.capture.visible import MASKED, unhidden
 from headscope.question.choices import Mask
 from headscope.question.stopping import stop_point
@@ -65,7 +65,7 @@ class _Pass:
     attention_mask: Tensor  # [batch, position], 1 = a token, 0 = padding
     mask: Mask
     only: frozenset[nn.Module] | None  # the modules whose attention is meant; None: all
-    edits: Sequence[Edits]  # what takes the place of z and of the stream, text by text
+    edits: Sequence[Edits]  # what takes the place of the pattern, of z and of the stream, text by text
     layer: int = 0
 
 
@@ -84,7 +84,7 @@ def recording(
     """Hand the attention calls of the forward pass inside to `recorder`, under another mask if one is named.
 
     `only` names the modules whose attention is meant: the calls of others (cross-attention) run as they would. `edits`
-    say what takes the place of z, text by text (that of the stream: reading/stream.py).
+    say what takes the place of the pattern and of z, text by text (that of the stream: reading/stream.py).
     """
     token = _current.set(_Pass(recorder, attention_mask, mask, only, edits))
     try:
@@ -128,7 +128,8 @@ def hand_over(q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Attended:
 
     def edited_attend() -> Attended:
         found = attend()
-        return found._replace(z=edited(found.z, layer, current.edits, lengths))
+        z, pattern = attended_otherwise(found.z, found.pattern, v, layer, current.edits, lengths)
+        return found._replace(z=edited(z, layer, current.edits, lengths), pattern=pattern)
 
     return current.recorder.attend(layer, q, k, v, edited_attend)
 

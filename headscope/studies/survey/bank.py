@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,10 +16,8 @@ from headscope.model.feed.positions import Spot
 from headscope.model.tokens import Token
 from headscope.question.choices import Mask
 from headscope.studies.survey.heads import each_stream_of, each_text
+from headscope.studies.survey.network import Network
 from headscope.studies.survey.options import SurveyOptions
-
-if TYPE_CHECKING:
-    from headscope.scope import Scope
 
 
 @dataclass(frozen=True)
@@ -54,21 +51,20 @@ class SurveyBank:
         self,
         plan: BankPlan,
         texts: Callable[[], Sequence[CorpusText]],
-        scope: Scope,
+        network: Network,
         options: SurveyOptions,
-        null: str | None = None,
     ) -> None:
-        self.plan, self._of, self._scope, self._options, self._null = plan, texts, scope, options, null
+        self.plan, self._of, self._network, self._options = plan, texts, network, options
         self._heads: dict[Mask, BankVectors] = {}
         self._streams: dict[Mask, BankVectors] = {}
 
     def heads(self, mask: Mask) -> BankVectors:
         """What the heads wrote."""
         if mask not in self._heads:
-            card = self._scope.card
+            card = self._network.scope.card
             z = torch.empty(card.layers, len(self.plan), card.heads, card.d_head)
             spots: dict[int, Spot] = {}
-            each = each_text(self._scope, self._texts, self._tokens, self._options, mask, self._null)
+            each = each_text(self._network, self._texts, self._tokens, self._options, mask)
             for n, found in each:  # one text after another: the rest of what they wrote is not held
                 outputs, places = self._outputs[n]
                 z[:, outputs] = found.z[:, places]
@@ -79,9 +75,9 @@ class SurveyBank:
     def streams(self, mask: Mask) -> BankVectors:
         """What the residual streams were."""
         if mask not in self._streams:
-            card, truncate, spots = self._scope.card, self._options.truncate, self.heads(mask).spots
+            card, truncate, spots = self._network.scope.card, self._options.truncate, self.heads(mask).spots
             found = torch.empty(2 * card.layers + 1, len(self.plan), card.d_model)
-            for n, stream in each_stream_of(self._scope.bench, self._texts, self._tokens, truncate, mask):
+            for n, stream in each_stream_of(self._network.scope.bench, self._texts, self._tokens, truncate, mask):
                 outputs, places = self._outputs[n]
                 found[:, outputs] = stream[:, places]
             self._streams[mask] = BankVectors(found, self._ids, spots)
@@ -93,7 +89,7 @@ class SurveyBank:
 
     @cached_property
     def _tokens(self) -> list[tuple[Token, ...]]:
-        return [self._scope.tokens(text.content, truncate=self._options.truncate) for text in self._texts]
+        return [self._network.scope.tokens(text.content, truncate=self._options.truncate) for text in self._texts]
 
     @cached_property
     def _ordinary(self) -> list[list[Token]]:

@@ -18,6 +18,7 @@ from headscope.inference.estimates import number
 from headscope.inference.left_out import Jackknifed
 from headscope.inference.twins import FEWEST_TWINS, AgainstTwins, against_twins
 from headscope.inference.verdicts import corrected
+from headscope.question.choices import Null
 from headscope.studies.survey.finished import LEFT_OUT, refuse_unfinished
 from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.nulls import variants
@@ -36,7 +37,9 @@ SUBJECT = {
 }
 KEYS = SUBJECT | {"statistic": pa.string()}
 _BETWEEN = ("reference", "mask")
-EVEN, TWINS = "even", "random"
+EVEN = "even"
+TWINS: Null = "random"
+VALUES: Null = "values"
 # What is told of a figure over even attention, by what the figure is called.
 _OVER_EVEN = {"own_over_even": "own", "carry_over_even": "carry"}
 _OF_TWINS = (
@@ -86,9 +89,10 @@ class _Difference:
 def within(rows: Sequence[dict[str, Any]]) -> pa.Table:
     """contrasts.parquet, from the rows of left_out.parquet.
 
-    The model less what it would be with even attention, and less its untrained twins where five were measured; then
-    every two references and every two masks, the later less the earlier. The key that a row is `between` is null; q is
-    corrected over the rows that differ in layer or head alone, those of heads and those of layers' means apart.
+    The model less what it would be with even attention, and less its untrained twins where five were measured, as they
+    are and with the model's attention; then every two references and every two masks, the later less the earlier. The
+    key that a row is `between` is null; q is corrected over the rows that differ in layer or head alone, those of heads
+    and those of layers' means apart.
     """
     kept = {
         tuple(row[name] for name in KEYS): KeptFigure(row["value"], np.asarray(row["lost"], dtype=np.float32))
@@ -96,7 +100,8 @@ def within(rows: Sequence[dict[str, Any]]) -> pa.Table:
     }
     parts = [
         _rows(EVEN, _over_even(kept)),
-        _rows(TWINS, _over_twins(kept)),
+        _rows(TWINS, _over_twins(kept, TWINS, "untrained twins")),
+        _rows(VALUES, _over_twins(kept, VALUES, "untrained twins that attend as it does")),
         *(_rows(name, _subtracted(_alike(kept, name))) for name in _BETWEEN),
     ]
     return pa.Table.from_pylist([row for part in parts for row in part], schema=SCHEMA)
@@ -110,22 +115,27 @@ def _over_even(kept: Mapping[Key, KeptFigure]) -> Iterator[_Difference]:
             yield _Difference(tuple(keys.values()), "the model", "even attention", figure.whole)
 
 
-def _over_twins(kept: Mapping[Key, KeptFigure]) -> Iterator[_Difference]:
-    of_layer: dict[Key, list[list[Jackknifed[float]]]] = {}  # [seed][head]
-    for seed in variants("random"):
-        found: dict[Key, list[Jackknifed[float]]] = {}
-        for key, figure in kept.items():
-            named = dict(zip(KEYS, key, strict=True))
-            if named["null"] == seed and named["statistic"] in _OF_TWINS:
-                alike = named | {"null": None, "head": named["head"] is None}
-                found.setdefault(tuple(alike.values()), []).append(figure.whole)
-        for same, figures in found.items():
-            of_layer.setdefault(same, []).append(figures)
+def _over_twins(kept: Mapping[Key, KeptFigure], null: Null, called: str) -> Iterator[_Difference]:
+    """Every figure less those of one null's twins.
+
+    A head is held against the heads of its layer, which are exchangeable there; or against the same head, where each
+    was given what that one attends to.
+    """
+    held: dict[Key, dict[str, list[Jackknifed[float]]]] = {}  # by seed
     for key, figure in kept.items():
         named = dict(zip(KEYS, key, strict=True))
-        twins = of_layer.get(tuple((named | {"head": named["head"] is None}).values()), [])
+        if named["null"] in variants(null) and named["statistic"] in _OF_TWINS:
+            held.setdefault(_held_against(named, null), {}).setdefault(named["null"], []).append(figure.whole)
+    for key, figure in kept.items():
+        named = dict(zip(KEYS, key, strict=True))
+        twins = held.get(_held_against(named, null), {})
         if named["null"] is None and len(twins) >= FEWEST_TWINS:
-            yield _Difference(key, "the model", "untrained twins", against_twins(figure.whole, twins))
+            yield _Difference(key, "the model", called, against_twins(figure.whole, list(twins.values())))
+
+
+def _held_against(named: Mapping[str, Any], null: Null) -> Key:
+    head = named["head"] if null == VALUES else named["head"] is None
+    return tuple((dict(named) | {"null": None, "head": head}).values())
 
 
 def between(first: Path, second: Path) -> pa.Table:

@@ -2,17 +2,18 @@
 
 A claim about a head needs both: an untrained network's mixing is more than even attention by itself. Without twins the
 rows describe, and nothing is claimed. What is claimed is that it is above these two, and no more: twins attend about
-evenly, and a sharp attention over values as random as theirs is above both (docs/survey.md).
+evenly, and a sharp attention over values as random as theirs is above both (docs/survey.md). Whether it is that alone,
+twins tell that attend as the model does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from headscope.inference.verdicts import MARGIN, RATE
-from headscope.studies.survey.contrasts import EVEN, TWINS
+from headscope.studies.survey.contrasts import EVEN, TWINS, VALUES
 from headscope.studies.survey.opened import View
 
 Standing = Literal["above", "below", "not above", "undetermined"]
@@ -24,7 +25,7 @@ _OVER = ("difference", "low", "high", "q", "q_above", "smallest")
 
 @dataclass(frozen=True)
 class Over:
-    """What a head has over even attention, or over untrained twins; the names are those of contrasts.parquet."""
+    """What a head has over even attention, or over twins of some kind; the names are those of contrasts.parquet."""
 
     difference: float
     low: float | None
@@ -51,14 +52,18 @@ class Over:
 
 @dataclass(frozen=True)
 class OverBoth:
-    """A head, or the mean of a layer's, over even attention and over untrained twins (None: none were measured)."""
+    """A head, or the mean of a layer's, over even attention and over untrained twins (None: none were measured).
+
+    `values`: over such twins with the model's attention, where these were measured.
+    """
 
     even: Over
     twins: Over | None
+    values: Over | None = field(default=None, kw_only=True)
 
     @property
     def parts(self) -> tuple[Over, ...]:
-        """What is there to be told of it."""
+        """What it has to be above to stand out, as far as it was measured."""
         return (self.even,) if self.twins is None else (self.even, self.twins)
 
     @property
@@ -129,7 +134,11 @@ def headlines(rows: Iterable[Mapping[str, Any]]) -> list[Headline]:
     return [
         Headline(
             *key,
-            tuple(HeadOver(over[EVEN], over.get(TWINS), *at) for at, over in sorted(places.items()) if EVEN in over),
+            tuple(
+                HeadOver(over[EVEN], over.get(TWINS), *at, values=over.get(VALUES))
+                for at, over in sorted(places.items())
+                if EVEN in over
+            ),
         )
         for key, places in found.items()
         if places
@@ -139,18 +148,18 @@ def headlines(rows: Iterable[Mapping[str, Any]]) -> list[Headline]:
 def of_each(rows: Iterable[Mapping[str, Any]], view: View) -> dict[tuple[str, int, int | None], OverBoth]:
     """Every head of a view, and every layer's mean (head None), by statistic, layer and head."""
     return {
-        (statistic, layer, head): OverBoth(over[EVEN], over.get(TWINS))
+        (statistic, layer, head): OverBoth(over[EVEN], over.get(TWINS), values=over.get(VALUES))
         for (of, statistic, layer, head), over in _overs(rows).items()
         if of == view and EVEN in over
     }
 
 
 def _overs(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[View, str, int, int | None], dict[str, Over]]:
-    """Both contrasts of each head and of each layer's mean, as far as they are there."""
+    """The contrasts of each head and of each layer's mean, as far as they are there."""
     found: dict[tuple[View, str, int, int | None], dict[str, Over]] = {}
     for row in rows:
         known = row["null"] is None and row["difference"] is not None
-        if known and row["between"] in (EVEN, TWINS) and row["statistic"] in STATISTICS:
+        if known and row["between"] in (EVEN, TWINS, VALUES) and row["statistic"] in STATISTICS:
             view = View(*(row[name] for name in View._fields))
             over = found.setdefault((view, row["statistic"], row["layer"], row["head"]), {})
             over[row["between"]] = Over(*(row[name] for name in _OVER))

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import math
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,13 +22,10 @@ from headscope.reading.reading import Reading
 from headscope.reading.stream import each_stream
 from headscope.reading.within import counting, evenly
 from headscope.studies.survey import nulls
+from headscope.studies.survey.network import Network, room
 from headscope.studies.survey.options import SurveyOptions
 
-if TYPE_CHECKING:
-    from headscope.scope import Scope
-
 _BATCH_TOKENS = 2048
-_SPOOLED = 2**27  # bytes of one text's attention, beyond which it is kept on disk
 
 
 @dataclass(frozen=True)
@@ -63,15 +56,14 @@ class Heads:
 
 
 def heads_of(
-    scope: Scope,
+    network: Network,
     texts: Sequence[CorpusText],
     tokens: Sequence[Sequence[Token]],
     options: SurveyOptions,
     mask: Mask,
-    null: str | None,
 ) -> Heads:
     """Read `texts`, whose `tokens` are known; ModelError where the model computes what is not finite."""
-    found = dict(each_text(scope, texts, tokens, options, mask, null))
+    found = dict(each_text(network, texts, tokens, options, mask))
     whole = [found[n] for n in range(len(texts))]
     return Heads(
         torch.cat([one.z for one in whole], 1),
@@ -83,20 +75,19 @@ def heads_of(
 
 
 def each_text(
-    scope: Scope,
+    network: Network,
     texts: Sequence[CorpusText],
     tokens: Sequence[Sequence[Token]],
     options: SurveyOptions,
     mask: Mask,
-    null: str | None,
 ) -> Iterator[tuple[int, HeadsOfText]]:
     """The same text by text, each with its place in `texts`, as they are read."""
-    card = scope.card
+    card = network.scope.card
     for batch in alike([len(read) for read in tokens], _BATCH_TOKENS):
         contents = [texts[n].content for n in batch]
         # No name for the readings: they would be held beside the next.
-        for n, reading in zip(batch, scope.read_many(contents, mask, truncate=options.truncate), strict=True):
-            found = _of_text(reading, options, null, texts[n].number)
+        for n, reading in zip(batch, network.read_many(contents, mask, options.truncate), strict=True):
+            found = _of_text(reading, options, network.null, texts[n].number)
             if not bool(found.z.isfinite().all()):
                 raise ModelError(f"{card.name} computes outputs that are not finite ({card.dtype}): try another dtype.")
             yield n, found
@@ -118,7 +109,7 @@ def _of_text(reading: Reading, options: SurveyOptions, null: str | None, number:
     special = torch.tensor([token.special for token in reading.tokens])
     counts = counting(reading.tokens)
     figures, even, sees = [], [], []
-    weights = _room((card.layers, card.heads, int((~special).sum()), int(counts.sum())))
+    weights = room((card.layers, card.heads, int((~special).sum()), int(counts.sum())))
     for layer in range(card.layers):
         (pattern, seen), v = reading.attended(layer), reading.v[layer]
         figures.append(pattern_figures(pattern, special)[..., ~special].transpose(1, 2))
@@ -134,15 +125,6 @@ def _of_text(reading: Reading, options: SurveyOptions, null: str | None, number:
         outputs, evened = (torch.einsum("lnhd,lhde->lnhe", one, turns) for one in (outputs, evened))
     spots = tuple(spot for spot, token in zip(reading.spots, reading.tokens, strict=True) if not token.special)
     return HeadsOfText(outputs, evened, torch.stack(figures, 1), spots, TextPattern(weights, torch.stack(sees)))
-
-
-def _room(shape: tuple[int, ...]) -> Tensor:
-    """Where a text's attention is kept until its shard is measured: on disk, where it would take much memory."""
-    if 4 * math.prod(shape) < _SPOOLED:
-        return torch.empty(shape)
-    with tempfile.TemporaryFile() as file:  # the mapping keeps what has no name any more
-        file.truncate(4 * math.prod(shape))
-        return torch.from_numpy(np.memmap(file, np.float32, "r+", shape=shape))
 
 
 def streams_of(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -25,13 +24,11 @@ from headscope.studies.survey.bank import SurveyBank
 from headscope.studies.survey.compare import Compared, Held, View, compare
 from headscope.studies.survey.frame import Of, ShardFrame
 from headscope.studies.survey.heads import Heads, heads_of
+from headscope.studies.survey.network import Network
 from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.signal import SIZED, Sets
 from headscope.studies.survey.store import Sink
 from headscope.studies.survey.streams import HeldStreams, walked
-
-if TYPE_CHECKING:
-    from headscope.scope import Scope
 
 
 @dataclass(frozen=True)
@@ -51,13 +48,12 @@ class Context:
 
 
 def measure(
-    scope: Scope,
+    network: Network,
     texts: Sequence[CorpusText],
     options: SurveyOptions,
     context: Context,
     sink: Sink,
     *,
-    null: str | None = None,
     layers: Sequence[int] | None = None,
     tick: Tick = lambda positions: None,
 ) -> None:
@@ -66,6 +62,7 @@ def measure(
     `tick` is told how many positions of one layer, view and mask were measured. The figures depend on these
     arguments alone: not on other shards, nor on what ran before.
     """
+    scope, null = network.scope, network.null
     tokens = [scope.tokens(text.content, truncate=options.truncate) for text in texts]
     names = scope.bench.opened.names
 
@@ -90,7 +87,7 @@ def measure(
     chosen = range(scope.card.layers) if layers is None else layers
     lent = None if context.matched is None or frame.matched is None else (context.matched, *used(frame.matched))
     for mask in options.masks:
-        heads = heads_of(scope, texts, tokens, options, mask, null)
+        heads = heads_of(network, texts, tokens, options, mask)
         held, matched, by_genre = Held(context.bank.heads(mask), frame.asked, sets), None, None
         if lent is not None and matched_sets is not None:
             bank, outputs, of_outputs = lent
@@ -103,7 +100,7 @@ def measure(
             views = [View(scope.bench.vocabulary, options, space, reference, layer) for layer in chosen]
             for metric, layer, compared in _compared(views, frame, heads, (held, matched), first, tick):
                 sink.rows(tables.rows(frame, layer, space, reference, metric, mask, compared))
-        if options.stream and nulls.moves_streams(null):
+        if options.stream and nulls.has_streams(null):
             if lent is not None:
                 bank, outputs, of_outputs = lent
                 by_genre = HeldStreams(bank.streams(mask).those(outputs), of_outputs)

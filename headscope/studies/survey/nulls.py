@@ -13,22 +13,40 @@ from torch import Tensor
 
 from headscope.question.choices import Null
 
-RANDOM_SEEDS = 5
+TWINS = 5  # seeds of untrained twins
 _FEWEST = 50  # types in a bin of equal frequency
 
 
 def variants(null: Null) -> list[str]:
-    """The names under which a null is kept: random initialisation once for every seed.
+    """The names under which a null is kept: that of untrained twins once for every seed.
 
-    >>> variants("labels"), variants("random")[:2]
-    (['labels'], ['random-0', 'random-1'])
+    >>> variants("labels"), variants("random")[:2], variants("values")[-1]
+    (['labels'], ['random-0', 'random-1'], 'values-4')
     """
-    return [f"random-{seed}" for seed in range(RANDOM_SEEDS)] if null == "random" else [null]
+    return [f"{null}-{seed}" for seed in range(TWINS)] if null in ("random", "values") else [null]
 
 
-def moves_streams(null: str | None) -> bool:
-    """Whether the residual stream's figures are others under a null than in the model itself (None)."""
-    return null not in ("uniform", "rotated")
+def seed_of(null: str) -> int | None:
+    """The seed of the untrained twin that a null, as it is kept, measures; None where it is the model.
+
+    >>> seed_of("values-3"), seed_of("labels")
+    (3, None)
+    """
+    _, _, seed = null.partition("-")
+    return int(seed) if seed.isdecimal() else None
+
+
+def attends_as_model(null: str | None) -> bool:
+    """Whether a null, as it is kept, is of a twin that is given the model's attention."""
+    return null is not None and null.startswith("values-")
+
+
+def has_streams(null: str | None) -> bool:
+    """Whether the residual stream is measured under a null, as it is kept; None: the model itself.
+
+    It is the model's own where the null changes neither weights nor labels; with a given attention it is not asked.
+    """
+    return null not in ("uniform", "rotated") and not attends_as_model(null)
 
 
 def permuted_labels(frequencies: NDArray[np.int64], seed: int, text: int) -> NDArray[np.int64]:

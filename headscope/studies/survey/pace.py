@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from headscope.corpus.counted import CountedCorpus
 from headscope.corpus.texts import CorpusText
 from headscope.studies.survey.measure import Context, measure
+from headscope.studies.survey.network import Network
 from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.store import Discard
 
@@ -83,7 +84,7 @@ def pace_of_first(
         texts = _first_texts(counted, size)
         known = context(texts, census.groups[:size].tolist())
         start = time.perf_counter()
-        measure(scope, texts, options, known, Discard(), layers=layers)
+        measure(Network(scope), texts, options, known, Discard(), layers=layers)
         return time.perf_counter() - start
 
     return pace(spent, census.positions.tolist()[:MOST], trial)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from headscope.reading.stream import stages_of
 from headscope.studies.survey.manifest import options_of
-from headscope.studies.survey.nulls import moves_streams
+from headscope.studies.survey.nulls import has_streams
 
 Table = Literal["patterns", "rows", "stream"]
 
@@ -47,7 +47,7 @@ def _rows(manifest: Mapping[str, Any], null: str | None) -> Iterator[Piece]:
 
 
 def _stream(manifest: Mapping[str, Any], null: str | None) -> Iterator[Piece]:
-    if manifest["options"]["stream"] and moves_streams(null):
+    if manifest["options"]["stream"] and has_streams(null):
         stages = stages_of(manifest["model"]["layers"])
         for n, mask in enumerate(manifest["options"]["masks"]):
             for number, stage in enumerate(stages):

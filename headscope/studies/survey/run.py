@@ -42,7 +42,8 @@ from headscope.studies.survey.manifest import (
     work_of,
 )
 from headscope.studies.survey.measure import Context, measure
-from headscope.studies.survey.nulls import moves_streams, variants
+from headscope.studies.survey.network import Network
+from headscope.studies.survey.nulls import has_streams, variants
 from headscope.studies.survey.options import SurveyOptions, checked_nulls
 from headscope.studies.survey.pace import pace_of_first
 from headscope.studies.survey.plan import ShardTask, SurveyPlan
@@ -78,7 +79,7 @@ class Survey:
         self.census, self._by = texts.census, Made.by(scope)
         self._stores: dict[str | None, Store] = {}
         self._banks: dict[str | None, tuple[SurveyBank, SurveyBank | None]] = {}
-        self._twins: dict[str, Scope] = {}  # one at most: the last that was measured, should that be gone on with
+        self._last: Network | None = None  # that was measured, should that be gone on with
         self._in_turn = InTurn(texts)
 
     @classmethod
@@ -242,23 +243,24 @@ class Survey:
 
     def _measuring(self, null: str | None, tick: Tick = lambda positions: None) -> Callable[[Shard, Sink], None]:
         """What measures a shard of the model, or of a null."""
-        scope = self._twin(null) if null is not None and null.startswith("random-") else self.scope
-        self._make_ready(scope)
-        banks = self._of_chance(scope, null)
+        network = self._network(null)
+        self._make_ready(network.scope)
+        banks = self._of_chance(network)
 
         def into(shard: Shard, sink: Sink) -> None:
             context = self._context(banks, shard.texts, shard.groups)
-            measure(scope, shard.texts, self.options, context, sink, null=null, tick=tick)
+            measure(network, shard.texts, self.options, context, sink, tick=tick)
 
         return into
 
-    def _twin(self, null: str) -> Scope:
-        """An untrained twin; of those before it nothing is held any more."""
-        if null not in self._twins:
-            for before in self._twins:
-                self._banks.pop(before, None)
-            self._twins = {null: self.scope.randomised(int(null.removeprefix("random-")))}
-        return self._twins[null]
+    def _network(self, null: str | None) -> Network:
+        """What is measured; of a twin before it nothing is held any more."""
+        if self._last is None or self._last.null != null:
+            if self._last is not None and self._last.scope is not self.scope:
+                self._banks.pop(self._last.null, None)
+            self._last = None
+            self._last = Network.of(self.scope, null)
+        return self._last
 
     def _make_ready(self, scope: Scope) -> None:
         """What must be there before the first text: the reference isolated, where it is asked for."""
@@ -303,18 +305,18 @@ class Survey:
         return views + (2 * layers + 1) * len(options.masks) * self._with_stream(store)
 
     def _with_stream(self, store: Store) -> bool:
-        return self.options.stream and moves_streams(store.null)
+        return self.options.stream and has_streams(store.null)
 
-    def _of_chance(self, scope: Scope, null: str | None = None) -> tuple[SurveyBank, SurveyBank | None]:
+    def _of_chance(self, network: Network) -> tuple[SurveyBank, SurveyBank | None]:
         """The bank, and that of genres."""
 
         def bank(plan: BankPlan) -> SurveyBank:
-            return SurveyBank(plan, partial(texts_of_bank, plan, self.texts.corpus), scope, self.options, null)
+            return SurveyBank(plan, partial(texts_of_bank, plan, self.texts.corpus), network, self.options)
 
-        if null not in self._banks:
+        if network.null not in self._banks:
             of_genres = None if self.census.genres is None else self.census.genres.bank
-            self._banks[null] = bank(self.census.bank), None if of_genres is None else bank(of_genres)
-        return self._banks[null]
+            self._banks[network.null] = bank(self.census.bank), None if of_genres is None else bank(of_genres)
+        return self._banks[network.null]
 
     def _context(
         self, banks: tuple[SurveyBank, SurveyBank | None], texts: Sequence[CorpusText], groups: Sequence[int]
@@ -333,7 +335,7 @@ class Survey:
             return None
         warm_up(wait=True)
         self._make_ready(self.scope)
-        context = partial(self._context, self._of_chance(self.scope))
+        context = partial(self._context, self._of_chance(Network(self.scope)))
         paced = partial(pace_of_first, self.scope, self.texts, context, trial / 2)
         seconds = self.scope.card.layers * paced(replace(self.options, stream=False), [0]).seconds(*left)
         return seconds + (paced(self.options, []).seconds(*streams_left) if streams_left[0] else 0.0)

@@ -2,7 +2,7 @@
 
 A claim needs more than even attention and more than untrained twins (q ≤ .05 in both): an untrained network's mixing is
 above even attention by itself. Without twins the figures describe. With them the words say above what a head is, and
-that this may be the sharpness of its attention alone: `headline.AS_SHARP`.
+whether its attention alone may bring that: what twins that attend as it does tell, or `headline.AS_SHARP`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from headscope.inference.verdicts import MARGIN
 from headscope.show.numbers import between, two
+from headscope.studies.survey.contrasts import TWINS, VALUES
 from headscope.studies.survey.headline import AS_SHARP, Over, OverBoth, of_each
 from headscope.studies.survey.nulls import variants
 from headscope.studies.survey.opened import OpenedSurvey, View
@@ -46,7 +47,7 @@ def sentence(found: Mapping[str, OverBoth], texts: Mapping[str, Any], of_layer: 
     """What one head's contrasts say, or those of the mean of a layer's heads."""
     count = f"Over {texts['texts']:,} texts" + (", the mean of the layer’s heads" if of_layer else "")
     figures = "; ".join(f"{_NAMES[name]} {_figure(over)}" for name, over in found.items())
-    sharp = f" {AS_SHARP}" if any(over.conclusion == "stands out" for over in found.values()) else ""
+    sharp = _of_attention({name: over for name, over in found.items() if over.conclusion == "stands out"}, of_layer)
     return f"{_concluded(found, of_layer)} {count}: {figures}.{sharp}"
 
 
@@ -54,8 +55,20 @@ def _figure(over: OverBoth) -> str:
     if over.twins is None:
         return f"{_over(over.even)} even attention"
     # Untrained heads are exchangeable: all of the layer's are what one head is held against.
-    twins = f"the heads of this layer in {_NUMBERS[len(variants('random'))]} untrained twins"
+    twins = f"the heads of this layer in {_NUMBERS[len(variants(TWINS))]} untrained twins"
     return f"{_over(over.even)} even attention, and {_over(over.twins)} {twins}"
+
+
+def _of_attention(shown: Mapping[str, OverBoth], of_layer: bool) -> str:
+    """Of what stands out: whether the attention that is there would bring as much over random values."""
+    held = {name: over.values for name, over in shown.items() if over.values is not None}
+    if not held:
+        return f" {AS_SHARP}" if shown else ""
+    they, their = ("they do", "their") if of_layer else ("it does", "its")
+    twins = f"{_NUMBERS[len(variants(VALUES))]} untrained twins that attend as {they}"
+    alone = {True: f"{their} attention alone does not bring that", False: f"{their} attention alone may bring as much"}
+    told = [f"{_NAMES[name]} {_over(part)} {twins}: {alone[part.standing == 'above']}" for name, part in held.items()]
+    return f" {'. '.join(told)}."
 
 
 def _over(part: Over) -> str:

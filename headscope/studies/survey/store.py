@@ -25,7 +25,7 @@ from headscope.studies.survey import tables
 from headscope.studies.survey.kept_sums import SUMS, is_current, opened_sums, write_sums
 from headscope.studies.survey.made import Made, record_fault, refuse_mixtures
 from headscope.studies.survey.manifest import survey_manifest
-from headscope.studies.survey.nulls import moves_streams, variants
+from headscope.studies.survey.nulls import has_streams, variants
 from headscope.studies.survey.pieces import Piece, pieces_of
 from headscope.studies.survey.shape import shape_fault
 from headscope.studies.survey.summing import Summer, Summing
@@ -202,7 +202,7 @@ class Store:
 
     @property
     def _tables(self) -> list[str]:
-        with_stream = self._manifest["options"]["stream"] and moves_streams(self.null)
+        with_stream = self._manifest["options"]["stream"] and has_streams(self.null)
         return [f"{name}.parquet" for name in ("texts", "tokens", "patterns", "rows", *["stream"] * with_stream)]
 
     def _files(self, index: int) -> list[str]:

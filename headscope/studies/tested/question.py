@@ -1,4 +1,5 @@
-"""The one question that every model is asked: sixty sentences, in the page's own view, beside untrained twins."""
+"""The one question that every model is asked: sixty sentences, in the page's own view, beside untrained twins, as they
+are and with the model's own attention."""
 
 from __future__ import annotations
 
@@ -10,13 +11,12 @@ from headscope.keep.record import identity
 from headscope.question.choices import Null
 from headscope.scope import Scope
 from headscope.studies.survey.manifest import asked_of
-from headscope.studies.survey.nulls import RANDOM_SEEDS
 from headscope.studies.survey.options import SurveyOptions
 from headscope.studies.survey.run import Survey
 
 SENTENCES = Path(__file__).parent / "sixty.txt"  # a blank line between two, so that each is a document
-TEXTS, TWINS = 60, RANDOM_SEEDS
-NULLS: tuple[Null, ...] = ("random",)
+TEXTS = 60
+NULLS: tuple[Null, ...] = ("random", "values")
 # A shard is a few seconds of work: what a question of a reader interrupts is not much.
 OPTIONS = SurveyOptions(references=("layer",), shard_positions=256)
 

@@ -8,6 +8,7 @@ import torch
 
 from headscope.reading.within import evenly
 from headscope.studies.survey import nulls
+from headscope.studies.survey.network import Network
 from tests.studies.survey.corpora import sentences, statistics, surveyed, table, written
 
 
@@ -43,12 +44,28 @@ def test_uniform_attention_is_the_mean_of_the_values_that_are_seen(scope_of, nam
         assert torch.allclose(got[query], values[: query + 1].mean(0), atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["bert", "llama"])
+def test_a_twin_mixes_its_own_values_by_the_model_s_attention(scope_of, name):
+    scope, texts = scope_of(name), ["time flies like an arrow.", "a banana."]
+    network = Network.of(scope, "values-2")
+    twins = scope.randomised(2).read_many(texts)
+    for own, twin, given in zip(scope.read_many(texts), twins, network.read_many(texts, "model", False), strict=True):
+        assert torch.allclose(given.pattern, own.pattern, atol=1e-6)
+        assert torch.allclose(
+            given.v[0], twin.v[0], atol=1e-6
+        )  # layer 0 reads the embeddings: attention has no part in it
+        assert not torch.allclose(given.v[1], twin.v[1], atol=1e-4)
+        for layer in range(scope.card.layers):
+            mixed = torch.einsum("hqs,shd->qhd", own.pattern[layer], given.vectors("v", layer))
+            assert torch.allclose(given.z[layer], mixed, atol=1e-5)
+
+
 @pytest.mark.slow
 def test_every_null_is_measured_and_named(scope_of, tmp_path):
     scope = scope_of("bert")
     path = written(tmp_path / "t.txt", sentences(12))
-    directory = surveyed(scope, path, tmp_path / "s", ("labels", "random"))
-    names = {None, "labels", *(f"random-{seed}" for seed in range(5))}
+    directory = surveyed(scope, path, tmp_path / "s", ("labels", "random", "values"))
+    names = {None, "labels", *(f"{null}-{seed}" for null in ("random", "values") for seed in range(5))}
     found = statistics(directory)
     assert {name if isinstance(name, str) else None for name in found["null"]} == names
     rows = {name: table(directory / "nulls" / name if name else directory, "rows") for name in names}
@@ -56,6 +73,10 @@ def test_every_null_is_measured_and_named(scope_of, tmp_path):
     assert (rows["labels"].nearest == rows[None].nearest).all()  # what the heads do is the same
     assert not (rows["labels"].own_rank == rows[None].own_rank).all()
     assert not (rows["random-0"].nearest == rows["random-1"].nearest).all()
+    assert not (rows["random-0"].nearest == rows["values-0"].nearest).all()
+    patterns = {name: table(directory / "nulls" / name if name else directory, "patterns") for name in names}
+    assert np.allclose(patterns["values-0"].entropy, patterns[None].entropy, atol=1e-4)  # it attends as the model does
+    assert not np.allclose(patterns["random-0"].entropy, patterns[None].entropy, atol=1e-2)
     # A null can be added later, and one that is there is kept.
     surveyed(scope, path, directory, ("rotated",))
     assert set(statistics(directory)["null"].dropna()) == names - {None} | {"rotated"}

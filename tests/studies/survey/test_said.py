@@ -30,6 +30,21 @@ def test_both_contrasts_make_a_claim():
     assert "On average its heads write what they attend to and keep their own token" in sentence(both, TEXTS, True)
 
 
+def test_twins_that_attend_as_it_does_tell_whether_attention_alone_may_bring_it():
+    held = {"carry": OverBoth(SURE, SURE, values=SURE), "own": OverBoth(SURE, SURE, values=OPEN)}
+    words = sentence(held, TEXTS, of_layer=False)
+    assert words.endswith(
+        "untrained twins. Carry +.12 [+.09, +.15] above five untrained twins that attend as it does: its attention "
+        "alone does not bring that. Own within the text +.01 [−.05, +.07], not told apart from five untrained twins "
+        "that attend as it does: its attention alone may bring as much."
+    )
+    assert AS_SHARP not in words
+    assert "as they do: their attention alone does not" in sentence(held, TEXTS, of_layer=True)
+    # What is not claimed needs no such word.
+    open_one = sentence({"carry": OverBoth(SURE, OPEN, values=SURE)}, TEXTS, of_layer=False)
+    assert "attention alone" not in open_one
+
+
 @pytest.mark.parametrize("other", [None, BELOW, OPEN, Over(0.0, -0.01, 0.01, 0.9, 0.5, 0.02)])
 def test_one_alone_makes_none(other):
     for over in (OverBoth(SURE, other), *([] if other is None else [OverBoth(other, SURE)])):
@@ -64,23 +79,37 @@ def test_an_untrained_model_gets_no_claim_from_its_own_survey(scope_of, tmp_path
     assert not any(claim in words for words in told for claim in CLAIMS)
 
 
-@pytest.mark.slow
-def test_of_random_values_under_a_sharp_attention_the_words_say_no_more_than_was_measured(scope_of, tmp_path):
-    scope = scope_of("bert").randomised(77)
-    with torch.no_grad():  # nothing that a head writes is changed: it is what an untrained network writes
+def sharp(scope: Scope) -> Scope:
+    """An untrained network with sharp attention: nothing that its heads write is changed."""
+    with torch.no_grad():
         for layer in scope.bench.opened.model.encoder.layer:
             layer.attention.self.query.weight.mul_(20)
             layer.attention.self.key.weight.mul_(20)
-    sharp = Scope.from_model(scope.bench.opened.model, scope.bench.opened.names.tokenizer)
+    return Scope.from_model(scope.bench.opened.model, scope.bench.opened.names.tokenizer)
+
+
+@pytest.mark.slow
+def test_random_values_under_a_sharp_attention_are_above_both_and_not_above_twins_that_attend_so(scope_of, tmp_path):
     path = written(tmp_path / "t.txt", sentences(40, seed=6))
-    directory = surveyed(sharp, path, tmp_path / "s", ("random",), references=("layer",))
-    survey = open_survey(directory)
-    words = list(said(survey, survey.views[0]).values())
-    assert any(claim in one for one in words for claim in CLAIMS)  # it is above both
-    for one in (*words, *of_directory(directory)):
+    options = {"references": ("layer",)}
+    directory = surveyed(sharp(scope_of("bert").randomised(77)), path, tmp_path / "s", ("random",), **options)
+
+    def told():
+        survey = open_survey(directory)
+        return [*said(survey, survey.views[0]).values(), *of_directory(directory)]
+
+    words = told()
+    shown = [any(claim in one for claim in CLAIMS) or one.startswith("Stands out") for one in words]
+    assert sum(shown) > 1  # it is above both
+    for one, claimed_there in zip(words, shown, strict=True):
         assert "any mixing" not in one
         assert "training" not in one
-        assert (AS_SHARP in one) == (any(claim in one for claim in CLAIMS) or one.startswith("Stands out"))
+        assert (AS_SHARP in one) == claimed_there
+    surveyed(sharp(scope_of("bert").randomised(77)), path, directory, ("values",), **options)
+    for one, claimed_there in zip(told(), shown, strict=True):
+        assert AS_SHARP not in one
+        assert ("attention alone may bring as much" in one) == claimed_there
+        assert "does not bring" not in one
 
 
 @pytest.mark.slow

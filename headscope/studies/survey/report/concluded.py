@@ -9,7 +9,7 @@ from headscope.inference.verdicts import RATE
 from headscope.show.charts.chart import Chart
 from headscope.show.document import Cell, DocumentTable, Items, Section
 from headscope.show.numbers import between, rate
-from headscope.studies.survey.contrasts import EVEN, TWINS
+from headscope.studies.survey.contrasts import EVEN, TWINS, VALUES
 from headscope.studies.survey.headline import Headline, headlines, principal
 from headscope.studies.survey.opened import OpenedSurvey
 from headscope.studies.survey.report import heads
@@ -48,13 +48,19 @@ def _by_view(found: Mapping[str, Sequence[Headline]]) -> DocumentTable:
             count = Counter(head.conclusion for head in one.heads)
             # Without twins nothing is claimed, and the cell says so.
             out: Cell = count["stands out"] if one.with_twins else "no twins"
+            held = [head.values for head in one.those("stands out") if head.values is not None]
+            beyond: Cell = sum(part.standing == "above" for part in held) if held else "–"
             more = sum(head.even.standing == "above" for head in one.heads)
             rest = (count["does not stand out"], count["undetermined"])
-            rows.append((name, view_name(one.view), TITLES[one.statistic], more, out, *rest))
+            rows.append((name, view_name(one.view), TITLES[one.statistic], more, out, beyond, *rest))
     return DocumentTable(
         "In how many heads, by view. To stand out a head must be above even attention and above untrained twins, at a "
-        "false discovery rate of 5 % over the heads in each.",
-        ("Survey", "View", "Measure", "Above even attention", "Stands out", "Does not", "Undetermined"),
+        "false discovery rate of 5 % over the heads in each. Of those that do: how many are above untrained twins that "
+        "attend as the model does, too, where these were measured.",
+        (
+            *("Survey", "View", "Measure", "Above even attention", "Stands out", "As its twins attend"),
+            *("Does not", "Undetermined"),
+        ),
         tuple(rows),
     )
 
@@ -87,7 +93,7 @@ def _contrast_charts(surveys: Mapping[str, OpenedSurvey], found: Sequence[Contra
     for contrast in found:
         if contrast.head is None:
             # Even attention and untrained twins in one chart: a claim needs both.
-            what = "network" if contrast.pair.what in (EVEN, TWINS) else contrast.pair.what
+            what = "network" if contrast.pair.what in (EVEN, TWINS, VALUES) else contrast.pair.what
             by_subject.setdefault((what, contrast.pair.same), []).append(contrast)
     return [
         lines.contrasts(slug("contrast", what, same), f"{_TITLES[what]}: {same}", some, _layers(surveys, some))

@@ -67,7 +67,11 @@ class Contrast:
 
 
 _NUMBERS = ("difference", "low", "high", "p", "q", "p_above", "q_above", "smallest")
-_HELD_AGAINST = {subtracted.EVEN: "even attention", subtracted.TWINS: "untrained twins"}
+_HELD_AGAINST = {
+    subtracted.EVEN: "even attention",
+    subtracted.TWINS: "untrained twins",
+    subtracted.VALUES: "untrained twins that attend as it does",
+}
 _WITHIN = ("reference", "mask")  # what one survey may have several of
 _ORDER = (*_HELD_AGAINST, *_WITHIN, "survey")
 

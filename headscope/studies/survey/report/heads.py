@@ -45,7 +45,7 @@ from headscope.studies.survey.report.measures import (
 )
 from headscope.studies.survey.report.three_lines import TITLES
 
-HELD = {"even": "even attention", "twins": "untrained twins"}
+HELD = {"even": "even attention", "twins": "untrained twins", "values": "twins that attend as it does"}
 T = TypeVar("T")
 
 _NUMBERED = 16  # heads a layer, up to which a cell holds its number
@@ -125,11 +125,14 @@ def _against(
 
 def over_both(name: str, survey: OpenedSurvey, found: Sequence[Headline]) -> Chart:
     """For every head Own and Carry over even attention and over untrained twins; a frame where it stands out."""
-    shown = [(one, kind) for one in found for kind in (("even", "twins") if one.with_twins else ("even",))]
+    kinds = [kind for kind in HELD if any(getattr(head, kind) is not None for one in found for head in one.heads)]
+    shown = [(one, kind) for one in found for kind in kinds]
     with style():
-        drawn, axes = _panels(survey, len(shown), len(shown))
+        drawn, axes = _panels(survey, len(shown), min(len(shown), 2 * len(kinds) if len(kinds) < _ACROSS else _ACROSS))
         for ax, (one, kind) in zip(axes, shown, strict=True):
-            parts = {(head.layer, head.head): (head.even if kind == "even" else head.twins) for head in one.heads}
+            parts: dict[tuple[int, int], Over | None] = {
+                (head.layer, head.head): getattr(head, kind) for head in one.heads
+            }
             most = max((abs(part.difference) for part in parts.values() if part), default=0.0)
             _cells(ax, survey, parts, partial(_over, most=most, numbered=survey.heads <= _NUMBERED))
             for head in one.those("stands out"):
@@ -145,6 +148,7 @@ def over_both(name: str, survey: OpenedSurvey, found: Sequence[Headline]) -> Cha
 def _told(found: Sequence[Headline]) -> tuple[str, str]:
     """Title and caption of `over_both`."""
     view, twins = view_name(found[0].view), any(one.with_twins for one in found)
+    values = any(head.values is not None for one in found for head in one.heads)
     counts = ", ".join(
         f"{TITLES[one.statistic]} {len(one.those('stands out', 'more than even attention')) or 'none'} of "
         f"{len(one.heads)}"
@@ -156,6 +160,7 @@ def _told(found: Sequence[Headline]) -> tuple[str, str]:
         "Carry: by how much it is nearer to the tokens that the head attends to. A number is what the head has over "
         "what even attention would give"
         + (", or over the mean of untrained twins; framed: above both. " if twins else "; no twins were measured. ")
+        + ("Beside them, over such twins with the attention of the model. " if values else "")
         + f"A sign in brackets: sure, and less than {MARGIN}. White with =: at most {MARGIN} above. Grey and hatched: "
         "these texts cannot tell. Empty: no figure.",
     )
@@ -171,11 +176,14 @@ def _over_rows(one: Headline) -> list[tuple[Cell, ...]]:
     return [
         (
             *(head_name(head.layer, head.head), one.statistic, head.conclusion, head.smallest),
-            *astuple(head.even),
-            *((None,) * 6 if head.twins is None else astuple(head.twins)),
+            *(value for kind in HELD for value in _numbers(getattr(head, kind))),
         )
         for head in one.heads
     ]
+
+
+def _numbers(part: Over | None) -> tuple[Cell, ...]:
+    return (None,) * 6 if part is None else astuple(part)
 
 
 def mixing(name: str, survey: OpenedSurvey, mask_name: str) -> Chart:

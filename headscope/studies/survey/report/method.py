@@ -10,7 +10,7 @@ from headscope.inference.studentised import POWER
 from headscope.inference.verdicts import MARGIN, RATE
 from headscope.show.document import Cell, Code, DocumentTable, Items, Section
 from headscope.studies.survey.headline import AS_SHARP
-from headscope.studies.survey.nulls import RANDOM_SEEDS
+from headscope.studies.survey.nulls import TWINS
 from headscope.studies.survey.opened import OpenedSurvey
 from headscope.studies.survey.report.measures import SAME_GENRE
 from headscope.studies.survey.report.three_lines import BY_ITSELF, of_groups
@@ -81,11 +81,14 @@ def how(surveys: Mapping[str, OpenedSurvey]) -> Section:
                     "all that it may see; Carry is weighted by the attention that the head has.",
                     BY_ITSELF,
                     "Untrained twins: the same architecture initialised anew with "
-                    f"{RANDOM_SEEDS} seeds, on the same texts (--null random). A head is held against all heads of its "
+                    f"{TWINS} seeds, on the same texts (--null random). A head is held against all heads of its "
                     "layer in them; seeds and heads are in the error.",
+                    "Untrained twins that attend as it does: the same twins, given the model’s attention in every "
+                    "layer (--null values). A head is held against the same head in them; seeds are in the error.",
                     "A head stands out where it is above even attention and above untrained twins, each at a false "
-                    f"discovery rate of 5 % (one-sided). {AS_SHARP} Without twins nothing is claimed: any network "
-                    "that mixes has more Carry than even attention.",
+                    "discovery rate of 5 % (one-sided). Whether its attention alone may bring that, twins that attend "
+                    f"as it does tell. Without these: {AS_SHARP} Without twins nothing is claimed: any network that "
+                    "mixes has more Carry than even attention.",
                     "In-text rate: how often the nearest token is of a type of the text. κ = (p − p₀)/(1 − p₀), with "
                     "p₀ its chance.",
                     "AUC of the own rank: mean of AUC_ii over all tokens. What it has over its chance is called Topic: "

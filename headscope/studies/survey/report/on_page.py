@@ -9,18 +9,18 @@ from headscope.show.charts.chart import Chart
 from headscope.show.charts.lines import Panel, Point, Series, chart
 from headscope.show.numbers import between, rate, two
 from headscope.show.sheet import Cell, Row, Sheet
-from headscope.studies.survey.contrasts import EVEN, TWINS
+from headscope.studies.survey.contrasts import EVEN, TWINS, VALUES
 from headscope.studies.survey.opened import OpenedSurvey, Stat, View
 from headscope.studies.survey.report.glossary import CHANCE_SAYS, EVEN_SAYS, GLOSSARY, SIGNS, Figure
 from headscope.studies.survey.report.measures import head_name, verdict
 
 _SIGNS = {"at chance": "=", "undetermined": "?"}
-_LINES = {EVEN: "over even attention", TWINS: "over untrained twins"}
+_LINES = {EVEN: "over even attention", TWINS: "over untrained twins", VALUES: "over twins that attend as it does"}
 _MOST = 10  # heads that are named
 
 
 def charts(survey: OpenedSurvey, view: View) -> tuple[Chart, ...]:
-    """In text with its chance; Own and Carry, each over even attention and over untrained twins: means over a layer."""
+    """In text with its chance; Own and Carry, each over all that knows nothing: means over a layer."""
     rates = [(layer, survey.stat(view, "in_text", layer)) for layer in range(survey.layers)]
     points = [Point(layer, s.value, s.low, s.high, s.chance) for layer, s in rates if s is not None]
     panels = [Panel("In text; dotted: chance", [Series("the model", points)])]

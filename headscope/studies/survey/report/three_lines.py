@@ -9,6 +9,7 @@ from typing import Any
 from headscope.inference.left_out import FEWEST_TESTED
 from headscope.inference.verdicts import MARGIN
 from headscope.show.numbers import rate
+from headscope.studies.survey.contrasts import TWINS
 from headscope.studies.survey.headline import AS_SHARP, Headline, HeadOver, headlines, principal
 from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.nulls import variants
@@ -44,8 +45,8 @@ def _stand_out(found: Sequence[Headline]) -> str:
     each = "; ".join(_most(one, one.those("stands out", "more than even attention")) for one in found)
     view = view_name(found[0].view)
     if with_twins(found):
-        sharp = f" {AS_SHARP}" if any(one.those("stands out") for one in found) else ""
-        twins = f"{len(variants('random'))} untrained twins"
+        sharp = _of_attention([head for one in found for head in one.those("stands out")])
+        twins = f"{len(variants(TWINS))} untrained twins"
         return f"Stands out ({view}), above even attention and above {twins}: {each}.{sharp}"
     return (
         f"More than even attention ({view}): {each}; whether more than untrained twins have, too, is not measured: "
@@ -58,6 +59,16 @@ def with_twins(found: Sequence[Headline]) -> bool:
     return any(one.with_twins for one in found)
 
 
+def _of_attention(heads: Sequence[HeadOver]) -> str:
+    """Of what stands out: whether the attention that is there would bring as much over random values."""
+    held = [head.values for head in heads if head.values is not None]
+    if not held:
+        return f" {AS_SHARP}" if heads else ""
+    if all(part.standing == "above" for part in held):
+        return " All are above untrained twins that attend as the model does, too: attention alone does not bring that."
+    return " Where it is not above untrained twins that attend as the model does, attention alone may bring as much."
+
+
 def _most(one: Headline, heads: Sequence[HeadOver]) -> str:
     told = _share(one, heads)
     if not heads:
@@ -66,6 +77,9 @@ def _most(one: Headline, heads: Sequence[HeadOver]) -> str:
     over = " and ".join(rate(part.difference, signed=True) for part in best.parts)
     small = sum(head.least < MARGIN for head in heads)
     more = f", {small} of them by less than {MARGIN}" if small else ""
+    held = [head.values for head in heads if head.values is not None]
+    beyond = sum(part.standing == "above" for part in held)
+    more += f"; {beyond or 'none'} of them above twins that attend as the model does, too" if held else ""
     return f"{told} (most {head_name(best.layer, best.head)}, {over}{more})"
 
 
