@@ -22,6 +22,7 @@ _NAMES = {"carry": "Carry", "own": "Own within the text"}
 _HEAD = {"carry": "writes what it attends to", "own": "keeps its own token"}
 _LAYER = {"carry": "write what they attend to", "own": "keep their own token"}
 _SIDES = {"above": " above", "below": " below", "not above": ", no more than", "undetermined": ", not told apart from"}
+_TO = {"above": "", "below": "", "not above": " than", "undetermined": " from"}  # what else would follow
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
@@ -67,8 +68,11 @@ def _of_attention(shown: Mapping[str, OverBoth], of_layer: bool) -> str:
     they, their = ("they do", "their") if of_layer else ("it does", "its")
     twins = f"{_NUMBERS[len(variants(VALUES))]} untrained twins that attend as {they}"
     alone = {True: f"{their} attention alone does not bring that", False: f"{their} attention alone may bring as much"}
-    told = [f"{_NAMES[name]} {_over(part)} {twins}: {alone[part.standing == 'above']}" for name, part in held.items()]
-    return f" {'. '.join(told)}."
+    told = [
+        f"{_NAMES[name]} {_over(part).removesuffix(_TO[part.standing])}: {alone[part.standing == 'above']}"
+        for name, part in held.items()
+    ]
+    return f" Against {twins}: {'; '.join(told)}."
 
 
 def _over(part: Over) -> str:

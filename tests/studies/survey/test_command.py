@@ -151,7 +151,7 @@ def test_choices_may_be_repeated(run, tmp_path):
         (["t.txt", "-o", "out", "--reference", "isolation"], "there is no reference 'isolation'"),
         (["t.txt", "-o", "out", "--metric", "taxi"], "open: cosine, euclidean, dot"),
         (["t.txt", "-o", "out", "--mask", "half"], "open: model, full, causal"),
-        (["t.txt", "-o", "out", "--null", "void"], "open: random, labels, uniform, rotated"),
+        (["t.txt", "-o", "out", "--null", "void"], "open: random, values, labels, uniform, rotated"),
         (["t.txt", "-o", "out", "--sample", "0"], "sample is 0"),
         (["t.txt", "-o", "out", "--format", "xml"], "there is no format 'xml'"),
         (["t.txt", "-o", "out", "--metric", "dot", "--metric", "dot"], "named twice"),

@@ -13,7 +13,7 @@ import torch
 from headscope.corpus.bank import ASKED, strata
 from headscope.question.kinds import KINDS
 from headscope.reading.within import evenly
-from headscope.studies.survey import heads
+from headscope.studies.survey import network
 from tests.studies.survey.corpora import sentences, surveyed, table, written
 
 TEXTS = sentences(6)
@@ -209,8 +209,9 @@ def test_patterns_are_those_of_the_formulas(scope_of, tmp_path):
 @pytest.mark.slow
 def test_attention_that_would_take_much_memory_is_kept_on_disk(scope_of, tmp_path, monkeypatch):
     path = written(tmp_path / "t.txt", TEXTS)
-    kept = surveyed(scope_of("gpt2"), path, tmp_path / "kept", references=("layer",))
-    monkeypatch.setattr(heads, "_SPOOLED", 1)
-    spooled = surveyed(scope_of("gpt2"), path, tmp_path / "spooled", references=("layer",))
-    one, other = (pq.read_table(folder / "shards" / "00000" / "rows.parquet") for folder in (kept, spooled))
-    assert one.equals(other)
+    kept = surveyed(scope_of("gpt2"), path, tmp_path / "kept", ("values",), references=("layer",))
+    monkeypatch.setattr(network, "_SPOOLED", 1)
+    spooled = surveyed(scope_of("gpt2"), path, tmp_path / "spooled", ("values",), references=("layer",))
+    for shards in ("shards", "nulls/values-0/shards"):
+        one, other = (pq.read_table(folder / shards / "00000" / "rows.parquet") for folder in (kept, spooled))
+        assert one.equals(other)

@@ -34,12 +34,12 @@ def test_twins_that_attend_as_it_does_tell_whether_attention_alone_may_bring_it(
     held = {"carry": OverBoth(SURE, SURE, values=SURE), "own": OverBoth(SURE, SURE, values=OPEN)}
     words = sentence(held, TEXTS, of_layer=False)
     assert words.endswith(
-        "untrained twins. Carry +.12 [+.09, +.15] above five untrained twins that attend as it does: its attention "
-        "alone does not bring that. Own within the text +.01 [−.05, +.07], not told apart from five untrained twins "
-        "that attend as it does: its attention alone may bring as much."
+        "untrained twins. Against five untrained twins that attend as it does: Carry +.12 [+.09, +.15] above: its "
+        "attention alone does not bring that; Own within the text +.01 [−.05, +.07], not told apart: its attention "
+        "alone may bring as much."
     )
     assert AS_SHARP not in words
-    assert "as they do: their attention alone does not" in sentence(held, TEXTS, of_layer=True)
+    assert "as they do: Carry +.12 [+.09, +.15] above: their attention" in sentence(held, TEXTS, of_layer=True)
     # What is not claimed needs no such word.
     open_one = sentence({"carry": OverBoth(SURE, OPEN, values=SURE)}, TEXTS, of_layer=False)
     assert "attention alone" not in open_one
