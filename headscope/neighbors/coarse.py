@@ -64,7 +64,7 @@ class CoarseVectors:
     """
 
     steps: Tensor  # int8 [plane, vector, quad, QUAD]
-    start: Tensor  # int32 [plane, vector, chunk]: two sums of 16 bits each, which take away what ZERO adds
+    start: Tensor  # int32 [plane, vector, chunk + 1]: what takes away what ZERO adds, see `_starts`
     step: Tensor  # float32 [vector], of the last plane
     rest: Tensor  # float32 [vector], |vector − its steps|, or more
 
@@ -87,11 +87,16 @@ class CoarseVectors:
             made.append(fine.float())
             rest = _length(left - fine * wide)
         quads = torch.stack(made).unflatten(2, (-1, QUAD))  # [plane, vector, quad, QUAD]
-        chunks = torch.nn.functional.pad(quads, (0, 0, 0, -quads.shape[2] % CHUNK)).unflatten(2, (-1, CHUNK))
-        sums = chunks.unflatten(4, (2, 2)).sum((3, 5)).long() * -ZERO  # [plane, vector, chunk, half]
-        low, high = (sums & 0xFFFF).unbind(3)
-        start = (low | high << 16).to(torch.int32)
-        return cls(quads.to(torch.int8).contiguous(), start.contiguous(), step, rest)
+        return cls(quads.to(torch.int8).contiguous(), _starts(quads), step, rest)
+
+
+def _starts(quads: Tensor) -> Tensor:
+    """Of steps [plane, vector, quad, QUAD]: each chunk's two sums of 16 bits each, and at last that of all in 32."""
+    chunks = torch.nn.functional.pad(quads, (0, 0, 0, -quads.shape[2] % CHUNK)).unflatten(2, (-1, CHUNK))
+    sums = chunks.unflatten(4, (2, 2)).sum((3, 5)).long() * -ZERO  # [plane, vector, chunk, half]
+    low, high = (sums & 0xFFFF).unbind(3)
+    every = sums.sum((2, 3))[..., None]  # [plane, vector, 1]
+    return torch.cat([low | high << 16, every], 2).to(torch.int32).contiguous()
 
 
 def _tile(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,5 +1,8 @@
 """The search through coarse rows finds what brute force finds, and its bounds hold, whatever the rows look like."""
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -237,3 +240,33 @@ def test_compiled_products_are_whole_numbers_without_overflow(kind: str, width: 
         multiply(coarse.cells[0].numpy(), steps.numpy(), start.numpy(), out.numpy())
         whole = coarse.cells[0].transpose(1, 2).reshape(TOKENS, -1).long() - ZERO
         assert torch.equal(out.long(), steps.flatten(1).long() @ whole.T)
+
+
+# Compiled for a processor of 2013, whatever this one can.
+_AVX2 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+sse4.2,+avx,+avx2,+fma,+bmi,+bmi2,+popcnt"}
+
+
+@needs_it
+@pytest.mark.slow
+def test_a_processor_with_fewer_instructions_has_the_same_products() -> None:
+    program = """
+import torch
+from headscope.neighbors.coarse import TOKENS, CoarseRows, CoarseVectors
+from headscope.neighbors.scan import numba_coarse
+
+draw = torch.Generator().manual_seed(0)
+rows = torch.randn(TOKENS, 131, generator=draw)
+made = CoarseVectors.of(rows[:8], planes=2)
+out = torch.empty(16, TOKENS, dtype=torch.int32)
+steps, start = made.steps.flatten(0, 1), made.start.flatten(0, 1)
+numba_coarse.multiply(CoarseRows.of(rows).cells[0].numpy(), steps.numpy(), start.numpy(), out.numpy())
+print(numba_coarse.BY_FOURS, hash(tuple(out.flatten().tolist())))
+"""
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", program], env=os.environ | more, capture_output=True, text=True, check=True
+        ).stdout.split()
+        for more in ({}, _AVX2)
+    ]
+    assert said[1][0] == "False"
+    assert said[0][1] == said[1][1]
