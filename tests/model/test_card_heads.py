@@ -27,7 +27,7 @@ def test_tables_of_heads_name_the_group_that_each_is_in(scope_of):
 
 def test_the_card_says_which_of_the_models_own_layers_are_read(monkeypatch, scope_of):
     """Mllama's cross-attention to images does not run on a text: headscope counts the others."""
-    options = zoo._GROUPED | {
+    options = zoo.GROUPED | {
         "num_hidden_layers": 4,
         "cross_attention_layers": [1],
         "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},

@@ -12,7 +12,7 @@ from headscope.model.capture import capture
 
 def doge(monkeypatch, window):
     """Adds to every key's score what it learned for it, merged with the mask, and then sees the best `window` alone."""
-    options = zoo._HEADS_OF_8 | {"keep_window_size": window}
+    options = zoo.HEADS_OF_8 | {"keep_window_size": window}
     monkeypatch.setitem(zoo.ZOO, "doge", (zoo.llama_like, ("DogeForCausalLM", options)))
     model, tokenizer = zoo.build("doge")
     with torch.no_grad():

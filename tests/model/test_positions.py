@@ -33,7 +33,7 @@ def missed(reading, parts="vkq"):
 
 
 def opened(config_class, model_class, tokenizer, **options):
-    config = config_class(vocab_size=len(tokenizer), **(zoo._DECODER | {"pad_token_id": 1} | options))
+    config = config_class(vocab_size=len(tokenizer), **(zoo.DECODER | {"pad_token_id": 1} | options))
     return zoo.randomise(model_class(config))
 
 
@@ -222,7 +222,7 @@ def test_as_many_positions_are_read_as_a_table_has_rows_for():
 def test_the_number_of_positions_of_a_model_around_another_is_that_of_the_one_that_reads():
     tokenizer = zoo.llama_like()
     text = transformers.MistralConfig(
-        **(zoo._GROUPED | {"vocab_size": len(tokenizer), "max_position_embeddings": 16, "sliding_window": None})
+        **(zoo.GROUPED | {"vocab_size": len(tokenizer), "max_position_embeddings": 16, "sliding_window": None})
     )
     vision = transformers.CLIPVisionConfig(
         hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, image_size=28, patch_size=14

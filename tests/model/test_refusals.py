@@ -8,7 +8,7 @@ import zoo
 
 from headscope import ModelError, Scope
 
-SHAPE = zoo._GROUPED
+SHAPE = zoo.GROUPED
 REFUSED = {
     "MambaForCausalLM": ({"hidden_size": 16, "num_hidden_layers": 2, "state_size": 4}, "no attention heads"),
     "RwkvForCausalLM": (
@@ -29,7 +29,7 @@ REFUSED = {
         "2 of its 3 layers have no attention heads",
     ),
     "RecurrentGemmaForCausalLM": (
-        zoo._SHAPE | {"lru_width": 32, "attention_window_size": 16},
+        zoo.SHAPE | {"lru_width": 32, "attention_window_size": 16},
         "2 of its 3 layers have no attention heads",
     ),
     "Lfm2ForCausalLM": (SHAPE | {"full_attn_idxs": [1]}, "no chain of attention blocks"),
@@ -54,12 +54,12 @@ REFUSED = {
 
 _XLNET = {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 48}
 _FUNNEL = {"d_model": 32, "n_head": 4, "d_head": 8, "d_inner": 48, "block_sizes": [1, 1]}
-_LONGFORMER = zoo._ROBERTA | {"attention_window": 4}
-_GIT = zoo._BERT | {"vision_config": zoo._EYE}
+_LONGFORMER = zoo.ROBERTA | {"attention_window": 4}
+_GIT = zoo.BERT | {"vision_config": zoo.EYE}
 _OPEN = "nothing went through a softmax between two products .* and how {} attends was not seen"
 _NAMED = "nothing called the attention function that transformers looks up by name, and how {} attends was not seen"
 _BOTTLENECK = REFUSED["MobileBertModel"][0] | {"intra_bottleneck_size": 16, "trigram_input": False}
-_IBERT = zoo._ROBERTA | {"pad_token_id": 1}
+_IBERT = zoo.ROBERTA | {"pad_token_id": 1}
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_only_what_cannot_be_run_on_token_ids_is_said_not_to_be(build):
             return super().forward(input_ids, attention_mask, **options)
 
     _, tokenizer = build("bert")
-    config = transformers.BertConfig(vocab_size=len(tokenizer), **zoo._BERT)
+    config = transformers.BertConfig(vocab_size=len(tokenizer), **zoo.BERT)
     assert refusal(Needy(config), tokenizer) == ("Needy cannot be run on token ids alone: where are the boxes?.")
     assert refusal(Watchful(config), tokenizer) == (
         "Watchful runs on token ids, but not under the eyes of headscope: another attention?."
@@ -94,9 +94,9 @@ def test_only_what_cannot_be_run_on_token_ids_is_said_not_to_be(build):
 @pytest.mark.parametrize(
     ("kind", "shape"),
     [
-        ("Qwen2ForSequenceClassification", zoo._GROUPED),
+        ("Qwen2ForSequenceClassification", zoo.GROUPED),
         ("OPTForSequenceClassification", zoo.ZOO["opt"][1][1]),
-        ("ElectraForMultipleChoice", zoo._BERT),
+        ("ElectraForMultipleChoice", zoo.BERT),
     ],
 )
 def test_a_head_on_top_that_takes_no_batch_is_no_hindrance(kind, shape):
@@ -168,7 +168,7 @@ def test_modules_may_hold_another_configuration_than_the_model(build, name):
 def test_an_encoder_decoder_made_of_two_models_is_read(stack):
     tokenizer = zoo.roberta_like()
     parts = {"is_decoder": True, "add_cross_attention": True, "bos_token_id": None, "eos_token_id": None}
-    encoder = transformers.BertModel(transformers.BertConfig(vocab_size=len(tokenizer), **zoo._BERT))
+    encoder = transformers.BertModel(transformers.BertConfig(vocab_size=len(tokenizer), **zoo.BERT))
     decoder = transformers.GPT2LMHeadModel(
         transformers.GPT2Config(vocab_size=len(tokenizer), n_embd=32, n_layer=2, n_head=4, n_positions=40, **parts)
     )
@@ -186,7 +186,7 @@ def test_keys_and_queries_may_be_wider_than_values(kind):
     model_class = getattr(transformers, kind)
     config = model_class.config_class(
         vocab_size=len(tokenizer),
-        **zoo._GROUPED | {"num_key_value_heads": 4},
+        **zoo.GROUPED | {"num_key_value_heads": 4},
         q_lora_rank=12,
         kv_lora_rank=16,
         qk_rope_head_dim=4,

@@ -11,8 +11,8 @@ from headscope.model.capture.passes import is_recorded
 from headscope.model.capture.unwatched import _apart
 
 _PALIGEMMA = {
-    "text_config": zoo._HEADS_OF_8 | {"model_type": "gemma"},
-    "vision_config": zoo._EYE | {"model_type": "siglip_vision_model"},
+    "text_config": zoo.HEADS_OF_8 | {"model_type": "gemma"},
+    "vision_config": zoo.EYE | {"model_type": "siglip_vision_model"},
     "image_token_index": 4,
     "projection_dim": 32,
 }
