@@ -15,12 +15,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from headscope.errors import HeadscopeError, ModelError
 from headscope.model.capture.anatomy import Anatomy, hidden_output
-from headscope.model.capture.capture import held
+from headscope.model.capture.capture import held, is_by_name
 from headscope.model.capture.dissect import dissect
 from headscope.model.capture.edits import Edits, layers_of_stream
 from headscope.model.capture.heads import AllHeads, HeadTensors, LayerPattern, OnePattern, Unrecorded
 from headscope.model.capture.kept import forget
-from headscope.model.capture.parts import Parts
 from headscope.model.capture.passes import is_recorded_by
 from headscope.model.capture.precision import float32_arithmetic, tolerance
 from headscope.model.capture.runner import Runner, Types
@@ -264,7 +263,7 @@ def open_model(stack: Stack, tokenizer: PreTrainedTokenizerBase, differences: Di
     embeddings = _embeddings(model)
     if embeddings is None or not rows_of(embeddings):
         raise ModelError(f"{kind} has no table of token embeddings, so it has no vocabulary to compare with.")
-    if stack.encoder is not None and not Parts.of(model).take_attention_by_name:
+    if stack.encoder is not None and not is_by_name(model):
         raise ModelError(
             f"{kind} computes its attention in the open in transformers {transformers.__version__}, where that of a "
             "decoder is not told from what it attends to of its encoder: read the encoder (stack='encoder'), or with a "

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 
 from headscope.errors import HeadscopeError
+from headscope.model.capture.capture import is_by_name
 from headscope.model.capture.dissect import dissect
-from headscope.model.capture.parts import Parts
 from headscope.model.feed.projections import measure_projections, normalised_error
 from headscope.model.surroundings import settled
 from headscope.question.choices import Mask
@@ -55,7 +55,7 @@ def verify(scope: Scope, progress: Callable[[str], None] | None = None) -> Verdi
             checks.append(run(bench, name))
         except HeadscopeError as error:
             checks.append(Check(name, False, str(error)))
-    by_name = Parts.of(bench.opened.model).take_attention_by_name
+    by_name = is_by_name(bench.opened.model)
     return Verdict(bench.card.name, "by name" if by_name else "watched", tuple(checks))
 
 

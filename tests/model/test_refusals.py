@@ -55,9 +55,7 @@ REFUSED = {
 _XLNET = {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 48}
 _FUNNEL = {"d_model": 32, "n_head": 4, "d_head": 8, "d_inner": 48, "block_sizes": [1, 1]}
 _LONGFORMER = zoo.ROBERTA | {"attention_window": 4}
-_GIT = zoo.BERT | {"vision_config": zoo.EYE}
 _OPEN = "nothing went through a softmax between two products .* and how {} attends was not seen"
-_NAMED = "nothing called the attention function that transformers looks up by name, and how {} attends was not seen"
 _BOTTLENECK = REFUSED["MobileBertModel"][0] | {"intra_bottleneck_size": 16, "trigram_input": False}
 _IBERT = zoo.ROBERTA | {"pad_token_id": 1}
 
@@ -69,7 +67,6 @@ _IBERT = zoo.ROBERTA | {"pad_token_id": 1}
         ("XLNetModel", _XLNET, _OPEN.format("XLNetRelativeAttention")),
         ("FunnelModel", _FUNNEL, _OPEN.format("FunnelRelMultiheadAttention")),
         ("LongformerModel", _LONGFORMER, _OPEN.format("LongformerSelfAttention")),
-        ("GitForCausalLM", _GIT, _NAMED.format("GitSelfAttention")),
         ("IBertModel", _IBERT, "its token embeddings are no vectors alone, but a tuple"),
     ],
 )

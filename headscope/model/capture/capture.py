@@ -108,6 +108,7 @@ AttentionMaskInterface.register(WATCHED, _mask_of_watched)
 # One for all models: two stacks of one model share its configuration, and a pass uses every core anyway.
 _one_at_a_time = threading.RLock()
 _by_other_name: WeakSet[nn.Module] = WeakSet()
+_in_the_open: WeakSet[nn.Module] = WeakSet()
 
 
 @contextmanager
@@ -118,7 +119,7 @@ def prepared(model: PreTrainedModel, *, as_found: bool = False) -> Iterator[None
     the context was entered, whatever it exchanged in earlier passes (kept.py).
     """
     with _held(model, as_found=as_found) as parts:
-        by_name = parts.take_attention_by_name
+        by_name = _is_by_name(parts)
         name = BY_NAME if by_name else "eager" if parts.are_open_in_eager else WATCHED
         plainly = model in _by_other_name or name == "eager"
         own = [config._attn_implementation for config in parts.configs]  # read first: setting one sets those inside it
@@ -140,25 +141,48 @@ def unwatched(model: PreTrainedModel, attention: str | None = None) -> Iterator[
         yield
 
 
-@contextmanager
-def other_name(model: nn.Module) -> Iterator[None]:
+def is_by_name(model: nn.Module) -> bool:
+    """Whether a model's attention is replaced by name; else it is watched while the model computes it in the open."""
+    return _is_by_name(Parts.of(model))
+
+
+def _is_by_name(parts: Parts) -> bool:
+    return parts.take_attention_by_name and parts.model not in _in_the_open
+
+
+def other_name(model: nn.Module) -> AbstractContextManager[None]:
     """Let the model's code find that its attention is another than the one it came with: from here on, and not only
     inside, unless what is inside is refused.
 
     Code that makes no mask for a function that needs none (transformers 5.0), or that goes a way of its own where it
     finds its own name, has to know.
     """
-    _by_other_name.add(model)
+    return _from_here_on(_by_other_name, model)
+
+
+def in_the_open(model: nn.Module) -> AbstractContextManager[None]:
+    """Watch what the model computes itself, though its code looks attention up by name: from here on, and not only
+    inside, unless what is inside is refused.
+
+    Whether code does is told by its file, where the part that sees images may and the part that reads may not (GIT).
+    """
+    return _from_here_on(_in_the_open, model)
+
+
+@contextmanager
+def _from_here_on(models: WeakSet[nn.Module], model: nn.Module) -> Iterator[None]:
+    models.add(model)
     try:
         yield
     except BaseException:
-        _by_other_name.discard(model)
+        models.discard(model)
         raise
 
 
 def own_name(model: nn.Module) -> None:
     """Let the model's code find the name of the attention that it came with, as it does if nothing is said."""
     _by_other_name.discard(model)
+    _in_the_open.discard(model)
 
 
 @contextmanager

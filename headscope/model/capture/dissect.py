@@ -11,9 +11,8 @@ from transformers import PreTrainedModel
 from headscope.errors import ModelError
 from headscope.model.capture.anatomy import Anatomy, Block, hidden_input, hidden_output
 from headscope.model.capture.arithmetic import arithmetic_of
-from headscope.model.capture.capture import other_name, own_name, prepared, without_cache
+from headscope.model.capture.capture import in_the_open, is_by_name, other_name, own_name, prepared, without_cache
 from headscope.model.capture.output_projection import output_projection
-from headscope.model.capture.parts import Parts
 from headscope.model.capture.passes import AttentionCall, recording
 from headscope.model.capture.precision import exact, relative_error, tolerance
 from headscope.model.capture.stored import is_plain
@@ -32,11 +31,13 @@ def dissect(model: PreTrainedModel, probe: Tensor) -> Anatomy:
         return _dissected(model, probe)
     except ModelError as error:
         refused = error
-    try:
-        with other_name(model):
-            return _dissected(model, probe)
-    except ModelError:
-        raise refused from None
+    for way in (other_name, in_the_open) if is_by_name(model) else (other_name,):
+        try:
+            with way(model):
+                return _dissected(model, probe)
+        except Exception:  # what is watched in the open may look for an attention of the watching's name
+            continue
+    raise refused from None
 
 
 def _dissected(model: PreTrainedModel, probe: Tensor) -> Anatomy:
@@ -90,7 +91,7 @@ def _nothing_seen(model: PreTrainedModel, trace: Trace, name: str) -> str:
     """What was looked for, and which modules are by their names what was not found: for this sentence alone."""
     looked = (
         "called the attention function that transformers looks up by name"
-        if Parts.of(model).take_attention_by_name
+        if is_by_name(model)
         else "went through a softmax between two products (matmul, bmm, baddbmm) or scaled_dot_product_attention"
     )
     attend = [call for call in trace.calls if _is_called_attention(call)]
