@@ -315,17 +315,31 @@ def _runs(model: PreTrainedModel, probe: Tensor) -> bool:
 
 
 def _check_tokens_alone(opened: Opened) -> None:
-    """Refuse a model in which a token's value at layer 0 depends on its neighbours: it has no encoding of its own."""
+    """Refuse a model in which a token's value at layer 0 depends on its neighbours, or on its position in a way that
+    cannot be told: it has no encoding of its own."""
     text = opened.probe[0]
     values, spots = opened.feed.first_values(text.tolist())
+    largest = values.abs().amax().clamp_min(torch.finfo(torch.float32).tiny)  # a layer of pruned heads has no values
     for position in {0, len(text) // 2, len(text) - 1}:
         alone = opened.feed.vectors(text[position : position + 1], 0, spots[position].added)[0]
-        error = float((alone - values[position]).abs().amax() / values.abs().amax())
-        if not error <= tolerance(opened.model.dtype) + opened.anatomy.arithmetic.allowance:
-            raise ModelError(
-                f"{type(opened.model).__name__}: the value of a token at layer 0 is not that of the token alone (it "
-                f"differs by {error:.1e} of the largest value), so the vocabulary has no encodings to compare with."
+        error = float((alone - values[position]).abs().amax() / largest)
+        allowed = tolerance(opened.model.dtype) + opened.anatomy.arithmetic.allowance
+        if error <= allowed:
+            continue
+        among = opened.probe[1].clone()
+        among[position] = text[position]
+        others, _ = opened.feed.first_values(among.tolist())
+        by_place = float((others[position] - values[position]).abs().amax() / largest) <= allowed
+        raise ModelError(
+            f"{type(opened.model).__name__}: the value of a token at layer 0 is not that of the token alone (it "
+            f"differs by {error:.1e} of the largest value), "
+            + (
+                "and follows its position: what is added there, no module of the model returns, so it cannot be given "
+                "to the vocabulary, which has no encodings to compare with."
+                if by_place
+                else "so the vocabulary has no encodings to compare with."
             )
+        )
 
 
 def _probe(model: PreTrainedModel, names: TokenNames, finite: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 import transformers
 import zoo
 
@@ -55,6 +56,16 @@ REFUSED = {
 _XLNET = {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 48}
 _FUNNEL = {"d_model": 32, "n_head": 4, "d_head": 8, "d_inner": 48, "block_sizes": [1, 1]}
 _LONGFORMER = zoo.ROBERTA | {"attention_window": 4}
+_CTRL = {"n_embd": 32, "n_layer": 3, "n_head": 4, "dff": 48, "n_positions": 40}
+_SHARED = zoo.HEADS_OF_8 | {  # the last two layers mix values of the first two
+    "num_hidden_layers": 4,
+    "layer_types": ["sliding_attention", "full_attention"] * 2,
+    "global_head_dim": 8,
+    "hidden_size_per_layer_input": 8,
+    "vocab_size_per_layer_input": 400,
+    "num_kv_shared_layers": 2,
+}
+_VALUES = r"2 of its 4 layers have no values of their own \(layer 2 mixes those of layer 0\)"
 _OPEN = "nothing went through a softmax between two products .* and how {} attends was not seen"
 _BOTTLENECK = REFUSED["MobileBertModel"][0] | {"intra_bottleneck_size": 16, "trigram_input": False}
 _IBERT = zoo.ROBERTA | {"pad_token_id": 1}
@@ -67,6 +78,8 @@ _IBERT = zoo.ROBERTA | {"pad_token_id": 1}
         ("XLNetModel", _XLNET, _OPEN.format("XLNetRelativeAttention")),
         ("FunnelModel", _FUNNEL, _OPEN.format("FunnelRelMultiheadAttention")),
         ("LongformerModel", _LONGFORMER, _OPEN.format("LongformerSelfAttention")),
+        ("CTRLLMHeadModel", _CTRL, "not that of the token alone .* and follows its position: what is added there, no"),
+        ("Gemma4TextModel", _SHARED, _VALUES),
         ("IBertModel", _IBERT, "its token embeddings are no vectors alone, but a tuple"),
     ],
 )
@@ -77,6 +90,27 @@ def test_a_model_of_another_make_is_refused_with_what_it_is(kind, options, said)
     with pytest.raises(ModelError, match=said) as caught:
         Scope.from_model(model, tokenizer)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("stack", [None, "encoder", "decoder"])
+def test_an_encoder_and_decoder_that_are_no_models_of_their_own_are_refused(stack):
+    tokenizer = zoo.roberta_like()
+    size = len(tokenizer)
+    config = transformers.FSMTConfig(
+        langs=["en", "de"], src_vocab_size=size, tgt_vocab_size=size, decoder=zoo.BART | {"bos_token_id": 0}, **zoo.BART
+    )
+    model = zoo.randomise(transformers.FSMTForConditionalGeneration(config))
+    with pytest.raises(ModelError, match=r"its encoder and its decoder \(FSMTEncoder, FSMTDecoder\) are no transf"):
+        Scope.from_model(model, tokenizer, stack=stack)
+
+
+def test_layers_of_pruned_heads_alone_are_not_taken_for_layers_that_share_their_values():
+    model, tokenizer = zoo.build("gpt2")
+    with torch.no_grad():
+        for block in model.transformer.h[:2]:
+            block.attn.c_attn.weight[:, 64:] = 0
+            block.attn.c_attn.bias[64:] = 0
+    assert Scope.from_model(model, tokenizer).read(zoo.TEXT).z[:2].abs().amax() == 0
 
 
 def test_what_a_model_raises_while_its_vocabulary_is_encoded_is_said_in_a_sentence(tmp_path, monkeypatch):

@@ -63,6 +63,7 @@ def _dissected(model: PreTrainedModel, probe: Tensor) -> Anatomy:
         inside = [*descendants(call)]
         projections += inside[: inside.index(projection) + 1]
     _check_shapes(blocks, name)
+    _check_own_values(trace.attentions, name)
     arithmetic = arithmetic_of(model, projections)
     error, exact_error = max(*mixing, *projecting), tolerance(trace.attentions[0].z.dtype)
     if not (max(mixing) <= exact_error and max(projecting) <= exact_error + arithmetic.allowance):
@@ -198,6 +199,20 @@ def _check_shapes(blocks: list[Block], name: str) -> None:
     if len(shapes) > 1:
         listed = ", ".join(f"{h} heads of {d} ({kv} for keys and values)" for h, kv, d in sorted(shapes))
         raise ModelError(f"{name} has layers of different shapes ({listed}), which headscope cannot put side by side.")
+
+
+def _check_own_values(attentions: list[AttentionCall], name: str) -> None:
+    """Refuse layers that mix the values of another (Gemma 4 and 3n share them): a token has none of theirs."""
+    values = [seen.v for seen in attentions]
+    telling = [layer for layer, v in enumerate(values) if bool((v != v[:, :, :1]).any())]  # not all of pruned heads
+    pairs = itertools.combinations(telling, 2)
+    taken = {later: layer for layer, later in pairs if torch.equal(values[layer], values[later])}
+    if taken:
+        later, layer = next(iter(sorted(taken.items())))
+        raise ModelError(
+            f"{name} cannot be read: {len(taken)} of its {len(attentions)} layers have no values of their own (layer "
+            f"{later} mixes those of layer {layer}), so there is no vocabulary of theirs to compare with."
+        )
 
 
 def _mixing_error(seen: AttentionCall) -> float:

@@ -60,15 +60,17 @@ def choose(model: PreTrainedModel, stack: str | None) -> Stack:
     kind = type(model).__name__
     encoder, decoder = model.get_encoder(), model.get_decoder()
     # A model with one stack answers with itself, or with the part that both names find.
-    two = (
-        getattr(model.config, "is_encoder_decoder", False)
-        and all(isinstance(part, PreTrainedModel) and part is not model for part in (encoder, decoder))
-        and encoder is not decoder
-    )
+    parts = {id(part) for part in (encoder, decoder) if isinstance(part, nn.Module) and part is not model}
+    two = getattr(model.config, "is_encoder_decoder", False) and len(parts) == 2
     if not two:
         if stack is not None:
             raise InputError(f"{kind} has one stack of layers: leave stack={stack!r} out.")
         return Stack(model)
+    if not (isinstance(encoder, PreTrainedModel) and isinstance(decoder, PreTrainedModel)):
+        raise ModelError(
+            f"{kind} cannot be read: its encoder and its decoder ({type(encoder).__name__}, {type(decoder).__name__}) "
+            "are no transformers models of their own, so neither can be run by itself."
+        )
     if stack is None:
         raise ModelError(
             f"{kind} is an encoder-decoder model with two stacks of layers: say which one to read, stack='encoder' or "
