@@ -78,3 +78,22 @@ def test_the_mask_of_the_decoder_can_be_taken_off_while_it_attends_to_the_encode
 def test_a_decoder_text_needs_a_decoder(kind):
     with pytest.raises(InputError, match="decoder_text is for a decoder"):
         stack(kind, "encoder").read(zoo.TEXT, decoder_text="A bird")
+
+
+@pytest.mark.parametrize("told", ["decoder_start_token_id", "bos_token_id"])
+def test_the_start_of_a_decoder_is_looked_for_where_generate_does(kind, told):
+    model, tokenizer = zoo.build(f"{kind}/decoder")
+    for config in (model.config, model.generation_config):
+        config.decoder_start_token_id = config.bos_token_id = None
+    setattr(model.generation_config, told, 3)
+    reading = Scope.from_model(model, tokenizer, stack="decoder").read(zoo.TEXT)
+    assert reading.tokens[0].id == 3
+
+
+def test_a_decoder_that_nothing_says_the_start_of_is_refused():
+    model, tokenizer = zoo.build("t5/decoder")
+    model.generation_config.decoder_start_token_id = model.generation_config.bos_token_id = None
+    model.get_decoder().config.bos_token_id = None
+    del model.config.decoder_start_token_id
+    with pytest.raises(ModelError, match="does not say which token its decoder starts with"):
+        Scope.from_model(model, tokenizer, stack="decoder")

@@ -80,7 +80,16 @@ def choose(model: PreTrainedModel, stack: str | None) -> Stack:
         raise InputError(f"there is no stack {stack!r}; open: {', '.join(STACKS)}.")
     if stack == "encoder":
         return Stack(encoder)
-    start = model.config.decoder_start_token_id
+    start = _start(model, decoder)
     if start is None:
         raise ModelError(f"{kind} does not say which token its decoder starts with (decoder_start_token_id).")
-    return Stack(decoder, encoder, int(start))
+    return Stack(decoder, encoder, start)
+
+
+def _start(model: PreTrainedModel, decoder: PreTrainedModel) -> int | None:
+    """The token that begins a decoder's text, where `generate` of transformers looks for it."""
+    generation = getattr(model, "generation_config", None)
+    told = [(one, "decoder_start_token_id") for one in (model.config, generation)]
+    told += [(one, "bos_token_id") for one in (generation, decoder.config)]
+    found = (getattr(one, name, None) for one, name in told)
+    return next((int(id) for id in found if isinstance(id, int)), None)
