@@ -28,6 +28,7 @@ from headscope.model.capture.precision import float32_arithmetic
 from headscope.model.capture.stored import device_of, is_plain
 from headscope.model.capture.trace import Call, Trace, descendants
 from headscope.model.opened import Opened
+from headscope.model.telling import as_ours
 
 _TOLERANCE = 1e-4
 _OPEN = "Open: value, output, key, query, embedding (what the heads write, without the head of the model)."
@@ -84,7 +85,15 @@ class Unembedding:
 
 
 def find_unembedding(opened: Opened) -> Unembedding:
-    """The way from the last block to the logits, proved on the model's probe; InputError where there is none."""
+    """The way from the last block to the logits, proved on the model's probe.
+
+    Raises InputError where there is none, ModelError for whatever the model itself raises.
+    """
+    with as_ours(opened.model, "its logits were split"):
+        return _found(opened)
+
+
+def _found(opened: Opened) -> Unembedding:
     model, anatomy = opened.model, opened.anatomy
     kind, head = type(model).__name__, model.get_output_embeddings()
     if head is None:

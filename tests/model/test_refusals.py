@@ -7,7 +7,8 @@ import torch
 import transformers
 import zoo
 
-from headscope import ModelError, Scope
+from headscope import InputError, ModelError, Scope
+from headscope.model.unembedding import find_unembedding
 
 SHAPE = zoo.GROUPED
 REFUSED = {
@@ -128,6 +129,40 @@ def test_what_a_model_raises_while_its_vocabulary_is_encoded_is_said_in_a_senten
         with pytest.raises(ModelError, match=said) as caught:
             ask()
         assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+_ASKED = {
+    "a reading": (lambda scope: scope.read(zoo.TEXT), "it read a text"),
+    "its vocabulary, each token alone": (lambda scope: scope.isolate(), "it read a text"),
+    "its streams, each token alone": (lambda scope: scope.isolate(what="streams"), "it read a text"),
+    "its logits": (lambda scope: find_unembedding(scope.bench.opened), "its logits were split"),
+}
+
+
+@pytest.mark.parametrize("ask", _ASKED)
+def test_what_a_model_raises_while_it_reads_is_said_in_a_sentence(tmp_path, monkeypatch, ask):
+    monkeypatch.setenv("HEADSCOPE_CACHE", str(tmp_path))
+    model, tokenizer = zoo.build("gpt2")
+    scope = Scope.from_model(model, tokenizer)
+    broken = []
+
+    def refuse(module, args):
+        if broken:
+            raise RuntimeError("mat1 and mat2 cannot be multiplied")
+
+    model.transformer.h[1].mlp.register_forward_pre_hook(refuse)
+    scope.read("a")  # that hook only watches
+    broken.append(True)
+    asked, doing = _ASKED[ask]
+    with pytest.raises(ModelError, match=rf"^GPT2LMHeadModel failed while {doing} \(RuntimeError: mat1 and mat2"):
+        asked(scope)
+
+
+def test_what_a_function_of_an_edit_raises_is_not_said_of_the_model():
+    scope = Scope.from_model(*zoo.build("gpt2"))
+    with pytest.raises(InputError, match=r"the function for layer 1 failed \(KeyError: it has no 'x'\)") as caught:
+        scope.read(zoo.TEXT, edit={(1, 0): lambda z: {}["x"]})
+    assert isinstance(caught.value.__cause__, KeyError)
 
 
 @pytest.mark.parametrize("kind", sorted(REFUSED))

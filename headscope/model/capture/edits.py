@@ -10,6 +10,7 @@ from torch import Tensor
 
 from headscope.errors import InputError
 from headscope.model.capture.anatomy import Anatomy
+from headscope.model.telling import first_line
 from headscope.question.choices import REPLACEMENTS, Replacement
 from headscope.question.given import whole
 
@@ -152,7 +153,12 @@ def _replace(there: Tensor, replacement: Replacement | Tensor | Change, layer: i
     elif replacement == "zero":
         there.zero_()
     else:
-        made = replacement(there.float())
+        try:
+            made = replacement(there.float())
+        except Exception as error:
+            raise InputError(
+                f"the function for layer {layer} failed ({type(error).__name__}: {first_line(error)[:-1]})."
+            ) from error
         if not isinstance(made, Tensor):
             raise InputError(f"the function for layer {layer} gives {made!r}; it gives a tensor.")
         if made.shape != there.shape:

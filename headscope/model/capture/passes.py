@@ -55,8 +55,11 @@ class Recorder(Protocol):
         ...
 
 
-class Arrived(Exception):
-    """The run has come as far as it was wanted, to what is in its `args`."""
+class Arrived(BaseException):
+    """The run has come as far as it was wanted, to what is in its `args`.
+
+    No `Exception`: who catches a failure on the way must not take this for one.
+    """
 
 
 @dataclass

@@ -22,6 +22,7 @@ from headscope.model.capture.sharing import shared_if_large
 from headscope.model.capture.stored import device_of
 from headscope.model.capture.stream import stream_replaced
 from headscope.model.opening.stacks import Stack
+from headscope.model.telling import as_ours
 from headscope.question.choices import Mask
 
 Types = Sequence[Sequence[int]]  # token types, text by text; an empty one, or none at all: all of the first
@@ -50,8 +51,21 @@ class Runner:
 
         A decoder attends to `contexts`, the texts that its encoder reads. `edits`: what is replaced, text by text.
         `widened`: half weights compute as float32. Raises InputError for texts that the model reads with other
-        attention modules than those it was opened with.
+        attention modules than those it was opened with, ModelError for whatever the model itself raises.
         """
+        with as_ours(self.stack.model, "it read a text"):
+            return self._run(texts, recorder, mask, contexts, edits, types, widened)
+
+    def _run(
+        self,
+        texts: list[list[int]],
+        recorder: Recorder,
+        mask: Mask,
+        contexts: list[list[int]] | None,
+        edits: Sequence[Edits],
+        types: Types,
+        widened: bool,
+    ) -> Any:
         model, encoder = self.stack.model, self.stack.encoder
         ids, attention_mask = self._batch(texts)
         options: dict[str, Any] = without_cache(model)
