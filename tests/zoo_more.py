@@ -98,6 +98,27 @@ MORE: dict[str, Entry] = {
     "glm4": (gpt_like, ("Glm4ForCausalLM", HEADS_OF_8 | {"attention_bias": True})),
     "glm4-moe": (gpt_like, ("Glm4MoeForCausalLM", SHARED_MOE | {"use_qk_norm": True})),
     "gpt-bigcode": (gpt_like, ("GPTBigCodeForCausalLM", GPT)),
+    "granite-speech": (  # what hears computes its attention itself, what reads looks it up by name
+        llama_like,
+        (
+            "GraniteSpeechForConditionalGeneration",
+            {
+                "text_config": GROUPED | {"model_type": "granite"},
+                "encoder_config": {
+                    "input_dim": 8,
+                    "num_layers": 1,
+                    "hidden_dim": 16,
+                    "num_heads": 2,
+                    "dim_head": 8,
+                    "output_dim": 4,
+                    "context_size": 8,
+                    "max_pos_emb": 8,
+                },
+                "projector_config": EYE | {"model_type": "blip_2_qformer", "encoder_hidden_size": 16, "vocab_size": 8},
+                "has_lora_adapter": False,
+            },
+        ),
+    ),
     "granite-moe": (
         gpt_like,
         ("GraniteMoeForCausalLM", GROUPED | {"num_local_experts": 4, "num_experts_per_tok": 2}),

@@ -38,7 +38,6 @@ from headscope.model.tokens import TokenNames
 from headscope.question.choices import Mask
 
 _PROBE = (2, 10)  # texts, tokens
-_NOT_ALONE = "cannot be run on token ids alone"
 
 
 @dataclass(frozen=True)
@@ -262,7 +261,14 @@ def open_model(stack: Stack, tokenizer: PreTrainedTokenizerBase, differences: Di
         )
     embeddings = _embeddings(model)
     if embeddings is None or not rows_of(embeddings):
-        raise ModelError(f"{kind} has no table of token embeddings, so it has no vocabulary to compare with.")
+        raise ModelError(
+            f"{kind} has no table of token embeddings, so it has no vocabulary to compare with" + _parts_with_one(model)
+        )
+    if stack.encoder is not None and _embeddings(stack.encoder) is None:
+        raise ModelError(
+            f"{kind} attends to an encoder ({type(stack.encoder).__name__}) that reads no tokens, so there is no text "
+            "that it could be read beside."
+        )
     if stack.encoder is not None and not is_by_name(model):
         raise ModelError(
             f"{kind} computes its attention in the open in transformers {transformers.__version__}, where that of a "
@@ -291,17 +297,31 @@ def open_model(stack: Stack, tokenizer: PreTrainedTokenizerBase, differences: Di
         if inner is not model and model.get_output_embeddings() is None:
             # What stands on top takes no batch, or no plain text (rerankers, multiple choice): it is no part of a head.
             return open_model(replace(stack, model=inner), tokenizer, differences)
-        said = "runs on token ids, but not under the eyes of headscope" if _runs(model, probe) else _NOT_ALONE
-        raise ModelError(f"{kind} {said}: {first_line(error)}") from error
+        if _runs(model, probe):
+            said = f"runs on token ids, but not under the eyes of headscope: {first_line(error)}"
+        else:
+            said = f"cannot be run on token ids alone: {first_line(error)[:-1]}{_parts_with_one(model)}"
+        raise ModelError(f"{kind} {said}") from error
     return opened
 
 
 def _embeddings(model: PreTrainedModel) -> Any:
-    """The module that has a row for each token; None where the model names none (CANINE hashes characters)."""
+    """The module that has a row for each token; None where the model names none (CANINE hashes characters), or names
+    what maps the pixels of an image or the frames of a sound."""
     try:
-        return model.get_input_embeddings()
-    except NotImplementedError:
+        found = model.get_input_embeddings()
+    except (NotImplementedError, AttributeError):
         return None
+    return None if isinstance(found, nn.Linear) or hasattr(found, "kernel_size") else found
+
+
+def _parts_with_one(model: PreTrainedModel) -> str:
+    """The end of a sentence about a model of several parts: the first of them that has a table of token embeddings."""
+    parts = [(name, one) for name, one in model.named_modules() if name and isinstance(one, PreTrainedModel)]
+    having = [
+        f"model.{name} ({type(one).__name__})" for name, one in parts if rows_of(_embeddings(one) or nn.Identity())
+    ]
+    return f"; a part of it has a table of token embeddings, and may be handed over: {having[0]}." if having else "."
 
 
 def _runs(model: PreTrainedModel, probe: Tensor) -> bool:
@@ -319,6 +339,11 @@ def _check_tokens_alone(opened: Opened) -> None:
     cannot be told: it has no encoding of its own."""
     text = opened.probe[0]
     values, spots = opened.feed.first_values(text.tolist())
+    if len(values) != len(text):
+        raise ModelError(
+            f"{type(opened.model).__name__} reads {len(values)} positions where a text has {len(text)} tokens (it puts "
+            "some of its own beside them), so its positions are not those of the text."
+        )
     largest = values.abs().amax().clamp_min(torch.finfo(torch.float32).tiny)  # a layer of pruned heads has no values
     for position in {0, len(text) // 2, len(text) - 1}:
         alone = opened.feed.vectors(text[position : position + 1], 0, spots[position].added)[0]

@@ -66,6 +66,22 @@ _SHARED = zoo.HEADS_OF_8 | {  # the last two layers mix values of the first two
     "vocab_size_per_layer_input": 400,
     "num_kv_shared_layers": 2,
 }
+_CLIP = {"text_config": zoo.BERT, "vision_config": zoo.EYE, "projection_dim": 16}
+_CPM = {"hidden_size": 32, "num_attention_heads": 4, "dim_head": 8, "dim_ff": 48, "num_hidden_layers": 2}
+_STREAMS = zoo.HEADS_OF_8 | {  # four streams side by side, which every layer mixes
+    "num_key_value_heads": 1,
+    "moe_intermediate_size": 16,
+    "q_lora_rank": 12,
+    "num_experts_per_tok": 2,
+    "n_routed_experts": 4,
+    "o_groups": 2,
+    "o_lora_rank": 8,
+    "index_n_heads": 2,
+    "index_head_dim": 8,
+    "layer_types": ["compressed_sparse_attention"] * 3,
+    "mlp_layer_types": ["moe"] * 3,
+}
+_PART = r"a part of it has a table of token embeddings, and may be handed over: model\.text_model \({}\)\.$"
 _VALUES = r"2 of its 4 layers have no values of their own \(layer 2 mixes those of layer 0\)"
 _OPEN = "nothing went through a softmax between two products .* and how {} attends was not seen"
 _BOTTLENECK = REFUSED["MobileBertModel"][0] | {"intra_bottleneck_size": 16, "trigram_input": False}
@@ -81,13 +97,23 @@ _IBERT = zoo.ROBERTA | {"pad_token_id": 1}
         ("LongformerModel", _LONGFORMER, _OPEN.format("LongformerSelfAttention")),
         ("CTRLLMHeadModel", _CTRL, "not that of the token alone .* and follows its position: what is added there, no"),
         ("Gemma4TextModel", _SHARED, _VALUES),
+        ("CpmAntForCausalLM", _CPM, "reads 42 positions where a text has 10 tokens"),
+        (
+            "DeepseekV4ForCausalLM",
+            _STREAMS,
+            r"its layers read no stream \[text, position, d_model\], but one of 4 axes",
+        ),
+        ("CLIPModel", _CLIP, "has no table of token embeddings, .*; " + _PART.format("CLIPTextModel")),
+        ("SiglipModel", _CLIP, "cannot be run on token ids alone: .*; " + _PART.format("SiglipTextModel")),
+        ("CLIPVisionModel", zoo.EYE, "has no table of token embeddings, so it has no vocabulary to compare with"),
         ("IBertModel", _IBERT, "its token embeddings are no vectors alone, but a tuple"),
     ],
 )
 def test_a_model_of_another_make_is_refused_with_what_it_is(kind, options, said):
     tokenizer = zoo.llama_like()
     model_class = getattr(transformers, kind)
-    model = zoo.randomise(model_class(model_class.config_class(vocab_size=len(tokenizer), **options)))
+    vocabulary = {} if options is _CLIP else {"vocab_size": len(tokenizer)}
+    model = zoo.randomise(model_class(model_class.config_class(**vocabulary, **options)))
     with pytest.raises(ModelError, match=said) as caught:
         Scope.from_model(model, tokenizer)
     assert "\n" not in str(caught.value)
@@ -103,6 +129,14 @@ def test_an_encoder_and_decoder_that_are_no_models_of_their_own_are_refused(stac
     model = zoo.randomise(transformers.FSMTForConditionalGeneration(config))
     with pytest.raises(ModelError, match=r"its encoder and its decoder \(FSMTEncoder, FSMTDecoder\) are no transf"):
         Scope.from_model(model, tokenizer, stack=stack)
+
+
+def test_a_decoder_that_attends_to_what_hears_is_refused():
+    tokenizer = zoo.roberta_like()
+    config = transformers.Speech2TextConfig(vocab_size=len(tokenizer), input_feat_per_channel=8, **zoo.BART)
+    model = zoo.randomise(transformers.Speech2TextForConditionalGeneration(config))
+    with pytest.raises(ModelError, match=r"attends to an encoder \(Speech2TextEncoder\) that reads no tokens"):
+        Scope.from_model(model, tokenizer, stack="decoder")
 
 
 def test_layers_of_pruned_heads_alone_are_not_taken_for_layers_that_share_their_values():

@@ -108,7 +108,7 @@ AttentionMaskInterface.register(WATCHED, _mask_of_watched)
 # One for all models: two stacks of one model share its configuration, and a pass uses every core anyway.
 _one_at_a_time = threading.RLock()
 _by_other_name: WeakSet[nn.Module] = WeakSet()
-_in_the_open: WeakSet[nn.Module] = WeakSet()
+_the_other_way: WeakSet[nn.Module] = WeakSet()
 
 
 @contextmanager
@@ -147,7 +147,7 @@ def is_by_name(model: nn.Module) -> bool:
 
 
 def _is_by_name(parts: Parts) -> bool:
-    return parts.take_attention_by_name and parts.model not in _in_the_open
+    return parts.take_attention_by_name != (parts.model in _the_other_way)
 
 
 def other_name(model: nn.Module) -> AbstractContextManager[None]:
@@ -160,13 +160,14 @@ def other_name(model: nn.Module) -> AbstractContextManager[None]:
     return _from_here_on(_by_other_name, model)
 
 
-def in_the_open(model: nn.Module) -> AbstractContextManager[None]:
-    """Watch what the model computes itself, though its code looks attention up by name: from here on, and not only
-    inside, unless what is inside is refused.
+def other_way(model: nn.Module) -> AbstractContextManager[None]:
+    """Watch a model whose code looks attention up by name, or replace by name that of one whose code does not: from
+    here on, and not only inside, unless what is inside is refused.
 
-    Whether code does is told by its file, where the part that sees images may and the part that reads may not (GIT).
+    Whether it does is told by the files of all its parts, where what sees or hears may do otherwise than what reads
+    (GIT, Granite Speech).
     """
-    return _from_here_on(_in_the_open, model)
+    return _from_here_on(_the_other_way, model)
 
 
 @contextmanager
@@ -182,7 +183,7 @@ def _from_here_on(models: WeakSet[nn.Module], model: nn.Module) -> Iterator[None
 def own_name(model: nn.Module) -> None:
     """Let the model's code find the name of the attention that it came with, as it does if nothing is said."""
     _by_other_name.discard(model)
-    _in_the_open.discard(model)
+    _the_other_way.discard(model)
 
 
 @contextmanager

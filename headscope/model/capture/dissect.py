@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from transformers import PreTrainedModel
 from headscope.errors import ModelError
 from headscope.model.capture.anatomy import Anatomy, Block, hidden_input, hidden_output
 from headscope.model.capture.arithmetic import arithmetic_of
-from headscope.model.capture.capture import in_the_open, is_by_name, other_name, own_name, prepared, without_cache
+from headscope.model.capture.capture import is_by_name, other_name, other_way, own_name, prepared, without_cache
 from headscope.model.capture.output_projection import output_projection
 from headscope.model.capture.passes import AttentionCall, recording
 from headscope.model.capture.precision import exact, relative_error, tolerance
@@ -27,17 +28,14 @@ def dissect(model: PreTrainedModel, probe: Tensor) -> Anatomy:
     computes something else by itself.
     """
     own_name(model)
-    try:
-        return _dissected(model, probe)
-    except ModelError as error:
-        refused = error
-    for way in (other_name, in_the_open) if is_by_name(model) else (other_name,):
+    refused: list[Exception] = []
+    for way in (nullcontext, other_name, other_way):
         try:
             with way(model):
                 return _dissected(model, probe)
-        except Exception:  # what is watched in the open may look for an attention of the watching's name
-            continue
-    raise refused from None
+        except Exception as error:  # what is watched may look up an attention by a name that nothing has
+            refused.append(error)
+    raise next((error for error in refused if isinstance(error, ModelError)), refused[0])
 
 
 def _dissected(model: PreTrainedModel, probe: Tensor) -> Anatomy:
@@ -174,6 +172,12 @@ def _numbers(trace: Trace, blocks: list[Call], model: nn.Module) -> tuple[int, .
 
 def _check_chain(blocks: list[Call], name: str) -> None:
     """Refuse layers that do not read what the one before returned."""
+    shapes = [tuple(one.shape) for call in blocks for one in call.inputs[:1] if one.is_floating_point()]
+    if any(len(shape) != 3 for shape in shapes):
+        raise ModelError(
+            f"{name} is no chain of attention blocks: its layers read no stream [text, position, d_model], but one of "
+            f"{len(shapes[0])} axes (several streams side by side, say)."
+        )
     for layer, (before, after) in enumerate(itertools.pairwise(blocks)):
         if not torch.equal(hidden_output(before.output), hidden_input(after.inputs)):
             raise ModelError(
