@@ -123,6 +123,19 @@ MORE: dict[str, Entry] = {
         gpt_like,
         ("GraniteMoeForCausalLM", GROUPED | {"num_local_experts": 4, "num_experts_per_tok": 2}),
     ),
+    "granite-swa": (  # what its sinks take is taken from the output, behind the softmax
+        gpt_like,
+        (
+            "GraniteSWAForCausalLM",
+            GROUPED
+            | {
+                "sliding_window": 6,
+                "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+                "attention_multiplier": 0.4,
+                "residual_multiplier": 0.5,
+            },
+        ),
+    ),
     "helium": (llama_like, ("HeliumForCausalLM", HEADS_OF_8)),
     "layoutlm": (wordpiece, ("LayoutLMModel", BERT)),
     "llama4": (

@@ -129,3 +129,16 @@ def test_a_model_that_does_not_run_by_itself_is_read_and_it_is_said_that_nothing
     assert reading.z.isfinite().all()
     assert "GPT2LMHeadModel does not run by itself" in caplog.text
     assert "no kernel for this device" in caplog.text
+
+
+def test_weights_are_those_that_the_values_are_mixed_with_where_a_sink_takes_its_share_behind_the_softmax():
+    model, tokenizer = zoo.build("granite-swa")
+    reading = Scope.from_model(model, tokenizer).read(zoo.TEXT)
+    layer = 1  # which sees all that stands before
+    k = reading.k[layer].repeat_interleave(2, dim=1)
+    scores = 0.4 * torch.einsum("qhd,shd->hqs", reading.q[layer], k)
+    scores = scores.masked_fill(torch.ones_like(scores[0]).triu(1).bool(), -torch.inf)
+    sinks = model.model.layers[layer].self_attn.sinks.detach()[:, None, None].expand(-1, len(reading.tokens), 1)
+    expected = torch.cat([scores, sinks], -1).softmax(-1)[..., :-1]
+    assert torch.allclose(reading.pattern[layer], expected, atol=1e-6)
+    assert expected.sum(-1).amin() < 0.9

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 from weakref import WeakSet
@@ -75,10 +75,22 @@ def _attention(
     def attend() -> Attended:
         with Scores() as scores:
             z, pattern = eager(module, query, key, value, mask, **options)
-        return Attended(z, pattern, scores.last)
+        return Attended(z, _scaled(pattern, z, value) if module in _scaling else pattern, scores.last)
 
     found = hand_over(query, key, value, attend)
     return found.z, found.pattern
+
+
+def _scaled(pattern: Tensor, z: Tensor, value: Tensor) -> Tensor:
+    """The weights that z [batch, query, head, d_head] is mixed with, where it is a multiple of what `pattern` mixes.
+
+    Granite's sinks take their share behind the softmax, from the output, and the weights are handed over as they were.
+    """
+    v = value.float().repeat_interleave(pattern.shape[1] // value.shape[1], dim=1)  # (B, H, S, d_head)
+    mixed = pattern.float() @ v
+    size = mixed.square().sum(-1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
+    share = (z.transpose(1, 2).float() * mixed).sum(-1, keepdim=True) / size  # (B, H, Q, 1)
+    return (pattern.float() * share).to(pattern.dtype)
 
 
 def _eager_attention(module: nn.Module) -> Callable[..., tuple[Tensor, Tensor]]:
@@ -109,6 +121,7 @@ AttentionMaskInterface.register(WATCHED, _mask_of_watched)
 _one_at_a_time = threading.RLock()
 _by_other_name: WeakSet[nn.Module] = WeakSet()
 _the_other_way: WeakSet[nn.Module] = WeakSet()
+_scaling: WeakSet[nn.Module] = WeakSet()
 
 
 @contextmanager
@@ -157,7 +170,7 @@ def other_name(model: nn.Module) -> AbstractContextManager[None]:
     Code that makes no mask for a function that needs none (transformers 5.0), or that goes a way of its own where it
     finds its own name, has to know.
     """
-    return _from_here_on(_by_other_name, model)
+    return _from_here_on(_by_other_name, [model])
 
 
 def other_way(model: nn.Module) -> AbstractContextManager[None]:
@@ -167,23 +180,31 @@ def other_way(model: nn.Module) -> AbstractContextManager[None]:
     Whether it does is told by the files of all its parts, where what sees or hears may do otherwise than what reads
     (GIT, Granite Speech).
     """
-    return _from_here_on(_the_other_way, model)
+    return _from_here_on(_the_other_way, [model])
+
+
+def scaling(model: nn.Module) -> AbstractContextManager[None]:
+    """Take the weights of a model's attention for those that its outputs are multiples of, each head's at each query:
+    from here on, and not only inside, unless what is inside is refused."""
+    return _from_here_on(_scaling, list(model.modules()))
 
 
 @contextmanager
-def _from_here_on(models: WeakSet[nn.Module], model: nn.Module) -> Iterator[None]:
-    models.add(model)
+def _from_here_on(known: WeakSet[nn.Module], modules: Sequence[nn.Module]) -> Iterator[None]:
+    known.update(modules)
     try:
         yield
     except BaseException:
-        models.discard(model)
+        known.difference_update(modules)
         raise
 
 
 def own_name(model: nn.Module) -> None:
-    """Let the model's code find the name of the attention that it came with, as it does if nothing is said."""
+    """Let the model's code find the name of the attention that it came with, and take its weights for what they are, as
+    is done if nothing is said."""
     _by_other_name.discard(model)
     _the_other_way.discard(model)
+    _scaling.difference_update(list(model.modules()))
 
 
 @contextmanager

@@ -12,7 +12,15 @@ from transformers import PreTrainedModel
 from headscope.errors import ModelError
 from headscope.model.capture.anatomy import Anatomy, Block, hidden_input, hidden_output
 from headscope.model.capture.arithmetic import arithmetic_of
-from headscope.model.capture.capture import is_by_name, other_name, other_way, own_name, prepared, without_cache
+from headscope.model.capture.capture import (
+    is_by_name,
+    other_name,
+    other_way,
+    own_name,
+    prepared,
+    scaling,
+    without_cache,
+)
 from headscope.model.capture.output_projection import output_projection
 from headscope.model.capture.passes import AttentionCall, recording
 from headscope.model.capture.precision import exact, relative_error, tolerance
@@ -29,7 +37,7 @@ def dissect(model: PreTrainedModel, probe: Tensor) -> Anatomy:
     """
     own_name(model)
     refused: list[Exception] = []
-    for way in (nullcontext, other_name, other_way):
+    for way in (nullcontext, other_name, other_way, scaling):
         try:
             with way(model):
                 return _dissected(model, probe)

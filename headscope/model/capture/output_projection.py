@@ -28,7 +28,10 @@ def output_projection(block: Call, z: Tensor, where: str) -> tuple[Call, float]:
         if fits and _changes(call) and torch.equal(given.view_as(joined), joined):
             found.append((call, _projection_error(call, z)))
     if not found:
-        raise ModelError(f"{where}: no projection takes the heads' concatenated output, so W_O was not found.")
+        raise ModelError(
+            f"{where}: no projection takes the heads' concatenated output, so W_O was not found (a gate or a norm may "
+            "stand between)."
+        )
     # The outermost linear one: an adapter (LoRA) wraps the plain layer, and both get z.
     linear = (pair for pair in found if pair[1] <= tolerance(z.dtype) or pair[1] <= 2 * _rounding(pair[0]))
     return next(linear, min(found, key=lambda pair: pair[1]))
