@@ -316,12 +316,21 @@ def _embeddings(model: PreTrainedModel) -> Any:
 
 
 def _parts_with_one(model: PreTrainedModel) -> str:
-    """The end of a sentence about a model of several parts: the first of them that has a table of token embeddings."""
-    parts = [(name, one) for name, one in model.named_modules() if name and isinstance(one, PreTrainedModel)]
-    having = [
-        f"model.{name} ({type(one).__name__})" for name, one in parts if rows_of(_embeddings(one) or nn.Identity())
-    ]
-    return f"; a part of it has a table of token embeddings, and may be handed over: {having[0]}." if having else "."
+    """The end of a sentence about a model of several parts: the first that has a table of token embeddings, and runs on
+    token ids."""
+    some = torch.zeros(1, 3, dtype=torch.long, device=device_of(model))
+    for name, one in model.named_modules():
+        if (
+            name
+            and isinstance(one, PreTrainedModel)
+            and rows_of(_embeddings(one) or nn.Identity())
+            and _runs(one, some)
+        ):
+            return (
+                "; a part of it has a table of token embeddings, and may be handed over: "
+                f"model.{name} ({type(one).__name__})."
+            )
+    return "."
 
 
 def _runs(model: PreTrainedModel, probe: Tensor) -> bool:

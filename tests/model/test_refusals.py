@@ -131,6 +131,17 @@ def test_an_encoder_and_decoder_that_are_no_models_of_their_own_are_refused(stac
         Scope.from_model(model, tokenizer, stack=stack)
 
 
+def test_a_part_that_does_not_run_either_is_not_to_be_handed_over():
+    model, tokenizer = zoo.build("llama")
+
+    def refuse(module, args, kwargs):
+        raise RuntimeError("no kernel for this device")
+
+    model.model.register_forward_pre_hook(refuse, with_kwargs=True)
+    with pytest.raises(ModelError, match=r"cannot be run on token ids alone: no kernel for this device\.$"):
+        Scope.from_model(model, tokenizer)
+
+
 def test_a_decoder_that_attends_to_what_hears_is_refused():
     tokenizer = zoo.roberta_like()
     config = transformers.Speech2TextConfig(vocab_size=len(tokenizer), input_feat_per_channel=8, **zoo.BART)
