@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 import zoo
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
 
 from headscope import ModelError, Scope
 from headscope.model.capture.passes import is_recorded
@@ -142,3 +145,31 @@ def test_weights_are_those_that_the_values_are_mixed_with_where_a_sink_takes_its
     expected = torch.cat([scores, sinks], -1).softmax(-1)[..., :-1]
     assert torch.allclose(reading.pattern[layer], expected, atol=1e-6)
     assert expected.sum(-1).amin() < 0.9
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_a_small_difference_is_told_from_rounding(dtype):
+    """An attention that is a little less sharp moves outputs by less than half precision's rounding may."""
+
+    def duller(module, query, key, value, mask, **options):
+        return sdpa_attention_forward(module, 0.97 * query, key, value, mask, **options)
+
+    AttentionInterface.register("test-duller", duller)
+    AttentionMaskInterface.register("test-duller", sdpa_mask)
+    model, tokenizer = zoo.build("llama")
+    model.to(dtype).set_attn_implementation("test-duller")
+    with pytest.raises(ModelError, match=r"on a probe its outputs are [0-4]\.\d% of their length apart"):
+        Scope.from_model(model, tokenizer)
+
+
+def test_an_attention_that_knows_half_precision_alone_is_compared_in_it():
+    def half_alone(module, query, key, value, mask, **options):
+        if query.dtype == torch.float32:
+            raise RuntimeError("supports fp16 and bf16 alone")
+        return sdpa_attention_forward(module, query, key, value, mask, **options)
+
+    AttentionInterface.register("test-half", half_alone)
+    AttentionMaskInterface.register("test-half", sdpa_mask)
+    model, tokenizer = zoo.build("llama")
+    model.to(torch.bfloat16).set_attn_implementation("test-half")
+    assert Scope.from_model(model, tokenizer).card.dtype == "bfloat16"

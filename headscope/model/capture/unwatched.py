@@ -22,7 +22,8 @@ from headscope.model.telling import first_line
 log = logging.getLogger(__name__)
 
 # What float32 and half arithmetic in another order may add up to, of the length of a position's output. 200 models of
-# three layers differ by 1e-5 and .03; those that compute something else, by .01 and more.
+# three layers differ by 1e-5 and .03; those that compute something else, by .01 and more. So half precision alone tells
+# only large differences, and is asked where nothing else can be.
 _FLOAT32, _HALF = 1e-3, 0.05
 _NO_NUMBER = 3e4  # what is this large only hides something: a token that must not be written
 
@@ -30,23 +31,28 @@ _NO_NUMBER = 3e4  # what is this large only hides something: a token that must n
 def check_unwatched(model: PreTrainedModel, probe: Tensor, watched: Any, arithmetic: Arithmetic) -> None:
     """Refuse a model whose output `watched`, of the watched pass on `probe`, is not that of its own pass.
 
-    In half precision what rounding alone may have done is settled by two more passes in float32 arithmetic.
+    In half precision rounding alone moves it by as much as another computation may: whatever differs is settled by two
+    more passes in float32 arithmetic, where the model's own attention knows that.
     """
-    half = model.dtype in HALF
+    half = model.dtype in HALF and not arithmetic.rounding
+    limit = (_HALF if arithmetic.rounding else _FLOAT32) + 10 * arithmetic.rounding
     apart = _apart(_run(model, probe), watched)
-    limit = (_HALF if half or arithmetic.rounding else _FLOAT32) + 10 * arithmetic.rounding
-    if half and apart > limit and not arithmetic.rounding:
-        with prepared(model), float32_arithmetic(model):
-            watched = _forward(model, probe)
-        limit, apart = _FLOAT32, _apart(_run(model, probe, widened=True), watched)
+    if half and apart > limit:
+        own = _run(model, probe, widened=True)
+        if own is None:
+            limit = _HALF
+        else:
+            with prepared(model), float32_arithmetic(model):
+                watched = _forward(model, probe)
+            apart = _apart(own, watched)
     if not apart > limit:
         return
-    own = model.config._attn_implementation
-    opens = _apart(_run(model, probe, "eager", widened=half), watched) <= limit
+    name = model.config._attn_implementation
+    opens = _apart(_run(model, probe, "eager", widened=half and limit == _FLOAT32), watched) <= limit
     raise ModelError(
-        f"{type(model).__name__} computes something else by itself, with the attention {own!r} that it came with, than "
-        f"while its heads are watched (on a probe its outputs are {apart:.1%} of their length apart), so what would be "
-        "shown is not what it does"
+        f"{type(model).__name__} computes something else by itself, with the attention {name!r} that it came with, "
+        f"than while its heads are watched (on a probe its outputs are {apart:.1%} of their length apart), so what "
+        "would be shown is not what it does"
         + ("; loaded with attn_implementation='eager' it computes what is watched, and opens." if opens else ".")
     )
 
@@ -57,7 +63,7 @@ def _run(model: PreTrainedModel, probe: Tensor, attention: str | None = None, *,
         with unwatched(model, attention), float32_arithmetic(model) if widened else nullcontext():
             return _forward(model, probe)
     except Exception as error:
-        if attention is None:  # the one that it came with
+        if attention is None and not widened:  # the one that it came with, as it is
             log.warning(
                 "%s does not run by itself with the attention that it came with (%s): what is read is not compared "
                 "with it.", type(model).__name__, first_line(error),
