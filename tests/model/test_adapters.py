@@ -118,3 +118,10 @@ def test_vectors_before_the_text_are_refused():
     config = peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3)
     with pytest.raises(InputError, match="PROMPT_TUNING"):
         Scope.from_model(peft.get_peft_model(model, config), tokenizer)
+
+
+def test_learned_vectors_beside_the_text_are_refused():
+    model, tokenizer = zoo.build("llama")
+    config = peft.AdaptionPromptConfig(adapter_len=4, adapter_layers=2, task_type="CAUSAL_LM")
+    with pytest.raises(InputError, match="ADAPTION_PROMPT lets heads attend to learned vectors beside the text"):
+        Scope.from_model(peft.get_peft_model(model, config), tokenizer)

@@ -11,6 +11,8 @@ from transformers import PreTrainedModel
 from headscope.errors import InputError, ModelError
 from headscope.question.choices import STACKS
 
+_BESIDE = ("ADAPTION_PROMPT",)  # for PEFT a part of the attention, and no prompt
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -25,16 +27,20 @@ def unwrapped(model: object) -> object:
     """The one transformers model inside another module, with its adapters in place; what holds none, as it is.
 
     That is how compiled and PEFT models, value heads and sentence-transformers come. Raises InputError where there are
-    several, and for adapters that act on the input (prompt and prefix tuning), which would be lost.
+    several, and for adapters that bring learned vectors to the text (prompt and prefix tuning), which would be lost.
     """
     if isinstance(model, PreTrainedModel) or not isinstance(model, nn.Module):
         return model
     for part in model.modules():
         config = getattr(part, "active_peft_config", None)
-        if config is not None and config.is_prompt_learning:
+        if config is None:
+            continue
+        kind = config.peft_type.value
+        does = "lets heads attend to learned vectors beside" if kind in _BESIDE else "puts learned vectors before"
+        if config.is_prompt_learning or kind in _BESIDE:
             raise InputError(
-                f"a PEFT adapter of the kind {config.peft_type.value} puts learned vectors before the text, which "
-                "headscope does not read; adapters that change weights (LoRA and its kin) are read."
+                f"a PEFT adapter of the kind {kind} {does} the text, which headscope does not read; adapters that change "
+                "weights (LoRA and its kin) are read."
             )
     inside = list({id(one): one for one in _outermost(model)}.values())
     if len(inside) > 1:
