@@ -17,8 +17,9 @@ from fastapi.testclient import TestClient
 from headscope import Scope
 from headscope.app import create_app
 from headscope.app.api.limits import Limits
-from tests.app.browsers import BROWSERS, PATIENCE, Browser, Chromium, Missing
+from tests.app.browsers import PATIENCE, Browser, Chromium
 from tests.app.gate import Gate
+from tests.app.launching import BROWSERS, Missing
 from tests.app.serving import Server
 
 HERE = "http://127.0.0.1"

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from tests.app import pixels
-from tests.app.browsers import BROWSERS, Browser
+from tests.app.browsers import Browser
+from tests.app.launching import BROWSERS
 from tests.app.looks import choose, text, write
 from tests.app.serving import Server
 
