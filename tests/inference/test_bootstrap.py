@@ -19,6 +19,12 @@ def test_draws_are_those_of_a_bootstrap():
     assert np.array_equal(Draws(3000, seed=1, replicates=400).weights(np.arange(3000)), weights)
 
 
+def test_groups_of_different_blocks_are_drawn_apart():
+    weights = Draws(2 * bootstrap._BLOCK, seed=1, replicates=400).weights(np.arange(2 * bootstrap._BLOCK))
+    one, other = (weights[:, half].ravel() for half in (slice(bootstrap._BLOCK), slice(bootstrap._BLOCK, None)))
+    assert abs(np.corrcoef(one, other)[0, 1]) < 0.01
+
+
 def test_an_interval_leaves_out_replicates_without_a_value():
     replicates = np.arange(1600.0)
     replicates[::2] = np.nan

@@ -49,6 +49,7 @@ def test_what_is_not_known_counts_for_nothing_and_a_group_without_any_is_none():
     assert found.value == 3
     assert found.groups == 2
     assert found.without[1] == found.without[4] == 3
+    assert mean_by(np.array([0, 1, 2]), 3, [1.0, np.nan, 3.0], [1, 7, 3]).value == 1  # (1 + 3) / (1 + 3)
 
 
 @pytest.mark.parametrize(("groups", "interval", "p"), [(9, False, False), (10, True, False), (20, True, True)])
@@ -85,6 +86,25 @@ def test_a_variance_that_hangs_on_one_group_has_few_degrees_of_freedom():
     values[0] = 100
     assert 75 < even.freedom <= 99
     assert mean(values).freedom < 15
+
+
+@settings(deadline=None, max_examples=50)
+@given(VALUES)
+def test_the_degrees_of_freedom_are_between_those_of_the_groups_and_those_of_the_variance(some):
+    values = np.array(some)
+    apart, most = values - values.mean(), len(values) - 1
+    hang = 3 * (apart**2).sum() ** 2 / (apart**4).sum() - 2  # as many as there are, where values are normal
+    assert mean(values).freedom == pytest.approx((most * min(max(hang, 1), most)) ** 0.5, rel=1e-6)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_what_is_made_of_figures_is_of_as_many_groups_as_the_least_of_them(first):
+    draw = np.random.default_rng(0)
+    some = [mean_by(np.arange(groups), 30, draw.standard_normal(groups)) for groups in (30, 15)]
+    found = some[first] - some[1 - first]
+    assert found.groups == 15
+    assert np.isfinite(found.low)
+    assert np.isnan(found.p)
 
 
 def test_many_figures_are_worked_out_as_each_alone():

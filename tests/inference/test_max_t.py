@@ -7,6 +7,7 @@ import pytest
 
 from headscope.inference.left_out import mean_by
 from headscope.inference.max_t import together
+from headscope.inference.studentised import Studentised
 
 
 def figures(values: np.ndarray):
@@ -45,3 +46,16 @@ def test_a_figure_of_few_groups_is_left_out_and_the_others_pay_nothing_for_it():
     assert np.isnan(found.p_above[1])
     assert np.isnan(found.low[1])
     assert found.p_above[0] == pytest.approx(told[0].p_above, abs=0.02)
+
+
+@pytest.mark.parametrize("freedoms", [(6.0, 29.0, 29.0), (29.0, 29.0, 6.0)])
+def test_all_have_the_least_degrees_of_freedom(freedoms):
+    moved = np.random.default_rng(4).standard_normal((3, 30))
+    found, least = (
+        together(
+            [Studentised(value, 0.1, freedom, 30) for value, freedom in zip((0.1, 0.2, 0.3), of, strict=True)], moved
+        )
+        for of in (freedoms, (6.0,) * 3)
+    )
+    for end in ("p_above", "low", "high"):
+        assert getattr(found, end) == pytest.approx(getattr(least, end))

@@ -26,6 +26,17 @@ def test_where_one_factor_makes_all_the_difference_its_error_is_the_figure_s(by_
     assert found.error == pytest.approx(of_factor[:, 0].std(ddof=1) / 5, rel=0.03)
 
 
+def test_where_both_factors_make_a_difference_the_error_has_both():
+    draw = np.random.default_rng(4)
+    values = draw.standard_normal((12, 1)) + draw.standard_normal((1, 25)) + draw.standard_normal((12, 25))
+    by_text, by_type = (values.mean(axis).var(ddof=1) / values.shape[1 - axis] for axis in (1, 0))
+    by_both = values.var(ddof=1) / values.size
+    told = crossed(values).told
+    assert told.error == pytest.approx((by_text + by_type - by_both) ** 0.5)
+    assert told.error > 1.1 * max(by_text, by_type) ** 0.5
+    assert told.groups == 12
+
+
 def test_the_error_is_never_below_that_of_either_factor():
     draw = np.random.default_rng(1)
     for _ in range(20):

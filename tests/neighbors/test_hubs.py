@@ -149,6 +149,23 @@ def test_only_candidates_with_finite_rows_are_listed_and_counted():
         hub_aware(moments, table, Place.none, vectors[0], 3, 10, candidates)
 
 
+@pytest.mark.parametrize("metric", METRICS)
+def test_tokens_of_one_row_share_a_rank_and_the_least_ids_are_listed(metric):
+    table, _, vectors, _, _ = random_case(8, heads=4, group=2, tokens=60, d_head=13, count=40)
+    rows = table.rows.clone()
+    rows[:, 20:40] = rows[:, 40:] = rows[:, :20]
+    table = Table.pack(rows, table.bias)
+    moments = Moments.of(metric, vectors[1:])
+    for own in (3, 23, 43):
+        near = hub_aware(moments, table, Place.none, vectors[0], own, 4)
+        for head in range(8):
+            exact = moments.exact(table, Place.none, vectors[0], head, torch.arange(60))
+            assert near.own_rank[head] == 1 + (exact > exact[own]).sum()
+            best = exact[:20].sort(descending=True, stable=True).indices
+            assert near.ids[head].tolist() == [best[0], best[0] + 20, best[0] + 40, best[1]]
+            assert near.ranks[head].tolist() == [1, 1, 1, 4]
+
+
 def test_hubness_is_the_skewness_and_the_largest_share_of_how_often_tokens_are_near():
     table, places, vectors, own, _ = random_case(7, tokens=200, count=60)
     allowed = torch.arange(200) < 150
