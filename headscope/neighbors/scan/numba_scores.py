@@ -7,6 +7,7 @@ import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros
 
 from headscope.neighbors import bounds
+from headscope.neighbors.scan.numba_heap import push
 from headscope.neighbors.scan.numba_jit import WIDE, jit, within
 from headscope.neighbors.scan.numba_marks import bucket_of, drain, fill, lay_out, reached
 
@@ -41,21 +42,6 @@ def _count(scores, low, high):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _push(heap, value):  # type: ignore[no-untyped-def]
-    """Replace the least of a heap of the k highest values seen."""
-    k, i = len(heap), 0
-    while 2 * i + 1 < k:
-        child = 2 * i + 1
-        if child + 1 < k and heap[child + 1] < heap[child]:
-            child += 1
-        if heap[child] >= value:
-            break
-        heap[i] = heap[child]
-        i = child
-    heap[i] = value
-
-
-@compiled
 def trim(most, token, size, floor):  # type: ignore[no-untyped-def]
     """Drop the pool's tokens that k others surely beat; returns how many stay."""
     stay = 0
@@ -83,7 +69,7 @@ def keep(scores, start, error, heap, most, token, size):  # type: ignore[no-unty
                 most[size], token[size] = score + error, start + t
                 size += 1
                 if score - error > heap[0]:
-                    _push(heap, score - error)
+                    push(heap, score - error)
     return size
 
 

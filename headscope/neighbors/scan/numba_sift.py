@@ -10,6 +10,7 @@ from numba.cpython.unsafe.numbers import trailing_zeros
 from headscope.neighbors import bounds
 from headscope.neighbors.coarse import FINE, TOKENS
 from headscope.neighbors.scan.numba_coarse import compiled, multiply
+from headscope.neighbors.scan.numba_heap import push
 from headscope.neighbors.scan.numba_jit import LINE, WIDE, jit, prefetch, within
 
 _INF, _ZERO, _ONE = np.float32(np.inf), np.float32(0), np.float32(1)
@@ -75,21 +76,6 @@ def _score(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _sift_down(values, tokens, value, token):  # type: ignore[no-untyped-def]
-    """Replace the least of a heap of the highest values, and its token."""
-    k, i = len(values), 0
-    while 2 * i + 1 < k:
-        child = 2 * i + 1
-        if child + 1 < k and values[child + 1] < values[child]:
-            child += 1
-        if values[child] >= value:
-            break
-        values[i], tokens[i] = values[child], tokens[child]
-        i = child
-    values[i], tokens[i] = value, token
-
-
-@compiled
 def _seem_nearest(scores, first, values, tokens):  # type: ignore[no-untyped-def]
     """Put the highest scores of a tile, and their tokens from `first` on, in the place of the least."""
     for some in range(0, TOKENS, WIDE):
@@ -98,7 +84,7 @@ def _seem_nearest(scores, first, values, tokens):  # type: ignore[no-untyped-def
             t = some + np.int64(trailing_zeros(hits))
             hits &= hits - _NEXT
             if scores[t] > values[0]:
-                _sift_down(values, tokens, scores[t], first + t)
+                push(values, scores[t], tokens, first + t)
 
 
 @compiled
@@ -224,8 +210,7 @@ def sift(  # type: ignore[no-untyped-def]
     be among the k nearest, and their number size; doubtful [lane, room, 2] target and token, and their number doubts;
     dense [lane]: too much is open, and nothing of this counts.
     """
-    sure, nobody = np.empty(seeds.shape[1]), np.empty(seeds.shape[1], np.int64)
-    upper, pooled = np.empty(most_pairs), np.empty(most_pairs, np.int64)
+    sure, upper, pooled = np.empty(seeds.shape[1]), np.empty(most_pairs), np.empty(most_pairs, np.int64)
     for lane in range(len(top)):
         p, wanted = place_of[lane], targets[lane]
         floor = np.inf
@@ -253,7 +238,7 @@ def sift(  # type: ignore[no-untyped-def]
             )  # fmt: skip
             upper[i] = score + error
             if score - error > sure[0]:
-                _sift_down(sure, nobody, score - error, token)
+                push(sure, score - error)
             for j in range(wanted):
                 if score - error > marks[lane, j]:
                     nearer[lane, j] += 1
