@@ -171,11 +171,13 @@ class Hubness:
 def hubness(ids: Tensor, allowed: Tensor) -> Hubness:
     """Hubness from the k nearest of every vector of a bank, ids [vector, head, k]; `allowed` bool [token]: candidates.
 
+    −1 stands for no token.
+
     >>> found = hubness(torch.tensor([[[3, 1]], [[3, 2]], [[3, 0]]]), torch.ones(4, dtype=torch.bool))
     >>> found.largest_id.item(), found.largest.item(), round(found.skewness.item(), 3)
     (3, 1.0, 1.155)
     """
-    counts = torch.stack([torch.bincount(head.flatten(), minlength=len(allowed)) for head in ids.transpose(0, 1)])
+    counts = torch.stack([torch.bincount(head[head >= 0], minlength=len(allowed)) for head in ids.transpose(0, 1)])
     return Hubness.of(counts, int(allowed.sum()), len(ids))
 
 

@@ -95,6 +95,7 @@ def _atlas(
         distances=torch.stack([near.distances[0, :, 0] for near in found]),
         own_rank=torch.stack([near.own_rank[0] for near in found]),
         kinds=captured.kinds_of(ids, torch.tensor(token.id)),
+        tied=torch.stack([near.tied[0] for near in found]),
         places=captured.places_of(ids),
         names=named(ids, names) | {token.id: names[token.id]},
         notes=(*search.notes(source, asked.use_position), *chain(*alike)),

@@ -27,10 +27,12 @@ from headscope.show.sheet import Cell, Row, Sheet, head_rows, of_heads
 class LayerChance:
     """What the outputs of other texts at positions `first` to `last` are nearest to, seen from this text.
 
-    kinds uint8 [layer, output × head]: indices of headscope.question.kinds.KINDS. `outputs` of the bank of that name.
+    kinds uint8 [layer, output × head]: indices of headscope.question.kinds.KINDS. `tied` bool, likewise: all tokens are
+    as near to the output, so none is the nearest. `outputs` of the bank of that name.
     """
 
     kinds: Tensor
+    tied: Tensor
     first: int
     last: int
     outputs: int
@@ -38,7 +40,7 @@ class LayerChance:
 
     def rates(self) -> Tensor:
         """The share of them in each layer that is of a kind: [layer, kind], kinds as in KINDS."""
-        return _rates(self.kinds)
+        return _counts(self.kinds, self.tied) / self.kinds.shape[1]
 
 
 @dataclass(frozen=True, repr=False)
@@ -46,7 +48,7 @@ class Atlas(Answer):
     """For every layer and head, the one vocabulary token that the head's output at a token is nearest to.
 
     ids, distances, own_rank [layer, head], 0 where the token has no rank; kinds uint8 [layer, head]: indices of
-    headscope.question.kinds.KINDS.
+    headscope.question.kinds.KINDS. `tied` bool [layer, head]: all tokens are as near, and the id is the first of them.
     """
 
     question: Question
@@ -55,14 +57,22 @@ class Atlas(Answer):
     distances: Tensor
     own_rank: Tensor
     kinds: Tensor
+    tied: Tensor
     places: Mapping[int, tuple[int, ...]]  # positions of the ids that the text has, itself or in another form
     names: Mapping[int, TokenName]
     notes: tuple[str, ...]
     chance: LayerChance | None = None  # where it was asked for: `Reading.atlas_chance`
 
     def rates(self) -> Tensor:
-        """The share of each layer's heads whose nearest token is of a kind: [layer, kind], kinds as in KINDS."""
-        return _rates(self.kinds)
+        """The share of each layer's heads whose nearest token is of a kind: [layer, kind], kinds as in KINDS.
+
+        A head under which all tokens tie has none, and is of no kind.
+        """
+        return self.counts() / self.kinds.shape[1]
+
+    def counts(self) -> Tensor:
+        """How many of each layer's heads these are: float64 [layer, kind]."""
+        return _counts(self.kinds, self.tied)
 
     def rows(self) -> list[CellRecord]:
         """One row for each layer and head: layer, head, id, token, label, distance, own_rank, kind, positions."""
@@ -145,7 +155,7 @@ class Atlas(Answer):
     def _layers(self) -> list[Cell]:
         """Of the rows: how many of a layer's heads are nearest to the own token or another of the text, and chance."""
         heads = self.kinds.shape[1]
-        own, text = ((self.kinds == KINDS.index(kind)).sum(1).tolist() for kind in ("own", "text"))
+        own, text = (self.counts()[:, KINDS.index(kind)].int().tolist() for kind in ("own", "text"))
         cells = []
         for layer, (mine, others, usual) in enumerate(zip(own, text, self._usual(), strict=True)):
             says = f"{mine} of {heads} heads nearest to the own token, {others} to another of the text"
@@ -196,9 +206,10 @@ class Atlas(Answer):
         )
 
 
-def _rates(kinds: Tensor) -> Tensor:
-    """The share of each kind in every layer: float64 [layer, kind]."""
-    return torch.nn.functional.one_hot(kinds.long(), len(KINDS)).double().mean(1)
+def _counts(kinds: Tensor, tied: Tensor) -> Tensor:
+    """How often each kind is there in every layer, but where all tokens tie: float64 [layer, kind]."""
+    found = torch.nn.functional.one_hot(kinds.long(), len(KINDS)).double()  # (layer, output, kind)
+    return found.masked_fill(tied[..., None], 0.0).sum(1)
 
 
 def _share(share: float, usual: float | None) -> Cell:

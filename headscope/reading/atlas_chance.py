@@ -9,7 +9,7 @@ from torch import Tensor
 
 from headscope.cores.one_thread import alone
 from headscope.errors import InputError
-from headscope.neighbors import search
+from headscope.neighbors import search, without_ties
 from headscope.reading import belonging
 from headscope.reading.atlas import Atlas, LayerChance
 from headscope.reading.bank import Bank
@@ -30,27 +30,27 @@ def held_against(captured: Captured, atlas: Atlas, bank: Bank) -> Atlas:
     finder, window = Finder(captured, atlas.question), bank.around(own.position, WINDOW)
     place = (finder.stands(own.position), own.position)
     key = ("atlas chance", bank.texts, bank.mask, replace(atlas.question, k=1), place)
-    ids: Tensor = captured.bench.kept.made(key, lambda: _nearest(finder, bank.z[window], own.position, own.id))
+    # One tensor, so that it is kept by its size.
+    ids, tied = captured.bench.kept.made(key, lambda: _nearest(finder, bank.z[window], own.position, own.id))
     kinds = captured.kinds_of(ids.flatten(1), torch.tensor(own.id))  # (layer, output × head)
     where = bank.positions[window]
-    chance = LayerChance(kinds, int(where.min()), int(where.max()), len(window), bank.name)
+    first, last = int(where.min()), int(where.max())
+    chance = LayerChance(kinds, tied.flatten(1).bool(), first, last, len(window), bank.name)
     return replace(atlas, chance=chance)
 
 
 def _nearest(finder: Finder, outputs: Tensor, position: int, own: int) -> Tensor:
-    """The nearest token of every output [output, layer, head, d_head] in its layer: int64 [layer, output, head]."""
+    """The nearest token of every output [output, layer, head, d_head] in its layer, and whether all tokens tie there.
+
+    int64 [2, layer, output, head].
+    """
     metric, found = finder.question.metric, []
     for layer in range(outputs.shape[1]):
         encoded = finder.for_many(layer, position)
         device = encoded.table.device
-        near = search(
-            encoded.table,
-            [encoded.place],
-            encoded.enter(outputs[:, layer]),
-            torch.full((len(outputs),), own, device=device),
-            k=1,
-            metrics=(metric,),
-            candidates=finder.allowed(encoded.table),
-        )[metric]
-        found.append(near.ids[..., 0].cpu())
-    return torch.stack(found)
+        query = encoded.table, [encoded.place], encoded.enter(outputs[:, layer])
+        repeated, allowed = torch.full((len(outputs),), own, device=device), finder.allowed(encoded.table)
+        near = search(*query, repeated, k=1, metrics=(metric,), candidates=allowed)
+        one = without_ties(near, *query, None, allowed)[metric]
+        found.append(torch.stack([one.ids[..., 0], one.tied.long()]).cpu())
+    return torch.stack(found, 1)

@@ -12,7 +12,7 @@ from headscope.cores.one_thread import alone
 from headscope.errors import InputError
 from headscope.inference.estimates import number
 from headscope.model.tokens import TokenName
-from headscope.neighbors import Hubness, Moments, hub_aware, hubness, search
+from headscope.neighbors import Hubness, Moments, hub_aware, hubness, search, without_ties
 from headscope.question import notes
 from headscope.question.kinds import KINDS
 from headscope.reading import belonging
@@ -272,8 +272,8 @@ def background(captured: Captured, near: Neighbors, bank: Bank) -> Background:
     ids, own_ranks = _search(finder, encoded, vectors[window.to(device)], own.id, k, allowed)
     where = bank.positions[window]
     first, last = int(where.min()), int(where.max())
-    tied = near.ranks[:, 0] == 0  # such a head tells no token from another, here nor in other texts
-    chance = _chance(captured, near, ids, own_ranks.masked_fill(tied, 0), first, last)
+    tied = near.ranks[:, 0] == 0
+    chance = _chance(captured, near, ids, own_ranks, first, last)
     ids, names = aware.ids.cpu(), captured.bench.opened.names
     return Background(
         near=near,
@@ -296,13 +296,16 @@ def background(captured: Captured, near: Neighbors, bank: Bank) -> Background:
 def _search(
     finder: Finder, encoded: Encoded, vectors: Tensor, own: int, k: int, allowed: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """The k nearest tokens of many vectors [output, head, width] at one place, and the rank of the token `own`."""
+    """The k nearest tokens of many vectors [output, head, width] at one place, and the rank of the token `own`.
+
+    Where all tokens tie none is near: ids are −1, and the rank is 0.
+    """
     metric = finder.question.metric
     repeated = torch.full((len(vectors),), own, device=vectors.device)
-    found = search(encoded.table, [encoded.place], vectors, repeated, k=k, metrics=(metric,), candidates=allowed)[
-        metric
-    ]
-    return found.ids.cpu(), found.own_rank.cpu()
+    query = encoded.table, [encoded.place], vectors
+    near = search(*query, repeated, k=k, metrics=(metric,), candidates=allowed)
+    found = without_ties(near, *query, None, allowed)[metric]
+    return found.ids.masked_fill(found.tied[..., None], -1).cpu(), found.own_rank.cpu()
 
 
 def _chance(captured: Captured, near: Neighbors, ids: Tensor, own_ranks: Tensor, first: int, last: int) -> Chance:
@@ -313,7 +316,7 @@ def _chance(captured: Captured, near: Neighbors, ids: Tensor, own_ranks: Tensor,
     here = torch.tensor([token.id for token in captured.tokens if not token.special])
     listed = [(ids[:, head, :, None] == near.ids[head]).any(1).double().mean(0) for head in range(len(near.ids))]
     return Chance(
-        own_rank=ranks.quantile(0.5, dim=0),
+        own_rank=ranks.nanquantile(0.5, dim=0),
         as_near=(ranks <= near.own_rank).double().mean(0).masked_fill(unknown, torch.nan),
         in_text=torch.isin(ids[..., 0], here).double().mean(0),
         listed=torch.stack(listed),

@@ -70,8 +70,9 @@ class Standing(Answer):
 
     `ids` [token]: each token once, in the order of the text. ranks, even int64 [head, token]: its rank under z, and
     under z of even attention (the mean of v over all that the position may see), 0 where its encoding is not finite.
-    `weights` float32 [head, token]: the attention that it has, at all its positions. `seen` bool [token]: whether the
-    position may see it. `candidates`: of how many tokens. `others`: None where no bank was given.
+    `tied` bool [head]: all tokens of the vocabulary are as near to z, and none has a rank. `weights` float32 [head,
+    token]: the attention that it has, at all its positions. `seen` bool [token]: whether the position may see it.
+    `candidates`: of how many tokens. `others`: None where no bank was given.
     """
 
     question: Question
@@ -79,6 +80,7 @@ class Standing(Answer):
     ids: tuple[int, ...]
     ranks: Tensor
     even: Tensor
+    tied: Tensor
     weights: Tensor
     seen: Tensor
     candidates: int
@@ -226,6 +228,7 @@ class Standing(Answer):
                 ),
                 self.candidates,
                 self._usual(head, None),
+                bool(self.tied[head]),
             )
             for head, by_head in enumerate(zip(*parts, strict=True))
         ]
@@ -253,9 +256,9 @@ def standing(captured: Captured, asked: Question, token: int | str, bank: Bank |
     placed = search_in.placed(layer, position, 2)
     vectors = torch.stack([placed.vectors, search_in.entered(placed.encoded, even, position)])
     source, own = placed.encoded.source, captured.tokens[position]
-    ranks = _ranks(source, placed.encoded.place, vectors, own.id, wanted, asked)
+    ranks, tied = _ranks(source, placed.encoded.place, vectors, own.id, wanted, asked)
     seen = (places & sees[position]).any(1)
-    alike = (ranks[0] == 0).all(-1).nonzero().squeeze(1).tolist() if ids else []
+    alike = tied[0].nonzero().squeeze(1).tolist()
     others = None if bank is None or not ids else _others(search_in, bank, own, wanted, seen)
     told = (
         ()
@@ -268,6 +271,7 @@ def standing(captured: Captured, asked: Question, token: int | str, bank: Bank |
         ids=ids,
         ranks=ranks[0],
         even=ranks[1],
+        tied=tied[0],
         weights=pattern[:, position] @ places.T.float(),
         seen=seen,
         candidates=source.candidates,
@@ -285,8 +289,8 @@ def _others(search_in: Finder, bank: Bank, own: Token, ids: Tensor, seen: Tensor
     bank.check(search_in.captured, asked)
     bank = bank.apart_from(search_in.captured)
     encoded, window = search_in.for_many(layer, own.position), bank.around(own.position, _WINDOW)
-    ranks = _ranks(encoded.table, encoded.place, encoded.enter(bank.z[window, layer]), own.id, ids, asked).double()
-    ranks = ranks.masked_fill(ranks == 0, torch.nan)  # (output, head, token)
+    found, _ = _ranks(encoded.table, encoded.place, encoded.enter(bank.z[window, layer]), own.id, ids, asked)
+    ranks = found.double().masked_fill(found == 0, torch.nan)  # (output, head, token)
     low, high = ranks.nanquantile(_QUARTERS, dim=0)
     # By head, so that all tokens of all outputs are one sample.
     together = ranks[:, :, seen].movedim(1, 0).flatten(1)
@@ -296,8 +300,13 @@ def _others(search_in: Finder, bank: Bank, own: Token, ids: Tensor, seen: Tensor
     return Others(low, high, all_low, all_high, int(where.min()), int(where.max()), len(window), bank.name)
 
 
-def _ranks(source: Source, place: Place, vectors: Tensor, own: int, ids: Tensor, asked: Question) -> Tensor:
-    """The ranks of `ids` [token] under many vectors [query, head, width] at one place: int64 [query, head, token]."""
+def _ranks(
+    source: Source, place: Place, vectors: Tensor, own: int, ids: Tensor, asked: Question
+) -> tuple[Tensor, Tensor]:
+    """The ranks of `ids` [token] under many vectors [query, head, width] at one place, and where all tokens tie.
+
+    int64 [query, head, token], and bool [query, head].
+    """
     device = vectors.device
     near = search(
         source,
@@ -308,6 +317,6 @@ def _ranks(source: Source, place: Place, vectors: Tensor, own: int, ids: Tensor,
         metrics=(asked.metric,),
         others=ids.to(device).expand(len(vectors), -1),
     )
-    found = without_ties(near, source, [place], vectors, None, None)[asked.metric].other_ranks
-    assert found is not None, "they were asked for"
-    return found.cpu()
+    found = without_ties(near, source, [place], vectors, None, None)[asked.metric]
+    assert found.other_ranks is not None, "they were asked for"
+    return found.other_ranks.cpu(), found.tied.cpu()

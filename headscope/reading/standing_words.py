@@ -49,12 +49,16 @@ class Placed:
 
 @dataclass(frozen=True)
 class Stood:
-    """The text's tokens under one head, of `candidates`; `usual`: other texts' outputs, all tokens together."""
+    """The text's tokens under one head, of `candidates`; `usual`: other texts' outputs, all tokens together.
+
+    `tied`: all tokens of the vocabulary are as near to its output.
+    """
 
     head: int
     tokens: tuple[Placed, ...]
     candidates: int
     usual: Usual | None
+    tied: bool = False
 
     @property
     def seen(self) -> list[Placed]:
@@ -66,10 +70,11 @@ class Stood:
 def of_head(layer: int, stood: Stood) -> str:
     """One head: which token it is nearest to, where even attention and other texts would put it, what it attends to."""
     named = f"Layer {layer}, head {stood.head}"
-    if any(token.seen for token in stood.tokens) and not any(token.rank for token in stood.tokens):
+    if stood.tied and any(token.seen for token in stood.tokens):
         return f"{named}: all tokens are as near to its output, so it is near to nothing in particular."
     if not stood.seen:
-        return f"{named}: this position may see no ordinary token of the text, so there is nothing to rank."
+        which = " that has a rank" if any(token.seen for token in stood.tokens) else ""
+        return f"{named}: this position may see no ordinary token of the text{which}, so there is nothing to rank."
     best = stood.seen[0]
     return " ".join(filter(None, (f"{named}: {_nearest(best, stood)}", _attended(best, stood), _mixed(stood))))
 

@@ -8,6 +8,7 @@ import zoo
 
 from headscope import Scope
 from headscope.question.kinds import KINDS
+from headscope.reading.standing_words import Placed, Stood, of_head
 
 SAYS = "Head 1 of layer {} tells no token from another: all are as near to the output, and none has a rank."
 
@@ -76,3 +77,35 @@ def test_an_output_that_w_o_drops_is_near_to_nothing_either():
     assert (reading.nearest(2, 1, "value").own_rank > 0).all()
     for space in ("output", "embedding"):
         assert (reading.nearest(2, 1, space).own_rank > 0).tolist() == [True, False, True, True]
+
+
+def test_it_is_of_no_kind_in_an_atlas_nor_in_its_chance(scope):
+    reading, bank = scope.read(zoo.TEXT), scope.bank(zoo.CORPUS, size=20)
+    found = reading.atlas_chance(reading.atlas(2), bank)
+    assert found.tied.nonzero().tolist() == [[0, 1], [1, 1]]
+    assert found.chance is not None
+    for rates in (found.rates(), found.chance.rates()):
+        # Three heads of four have a nearest token in the first layers, and all in the last.
+        assert rates.sum(1).tolist() == pytest.approx([0.75, 0.75, 1.0])
+    alive = scope.read(zoo.TEXT).atlas(2).kinds[:2, [0, 2, 3]]
+    for n, kind in enumerate(KINDS):
+        assert found.counts()[:2, n].tolist() == (alive == n).sum(1).tolist(), kind
+
+
+def test_other_texts_have_no_nearest_token_there_either(scope):
+    """Else the first ids would be hubs, listed and in the text by every output."""
+    bank, reading = scope.bank(zoo.CORPUS, size=20), scope.read(", a b")
+    near = reading.nearest(2, 1, candidates="words", k=4)
+    assert reading.tokens[1].id in near.ids[1]  # a token of the text is among the first ids
+    held = reading.background(near, bank)
+    assert held.chance.in_text[1] == 0
+    assert held.chance.listed[1].tolist() == [0.0] * 4
+    assert (held.hubs.largest[1], held.hubs.skewness[1]) == (0, 0)
+    assert (held.hubs.largest[[0, 2, 3]] > 0).all()
+
+
+def test_tokens_without_a_rank_alone_are_no_tie():
+    one = Placed(5, "x", 0, 0, 0.5, True, True, None)
+    assert "all tokens" not in of_head(1, Stood(0, (one,), 100, None))
+    assert "no ordinary token of the text that has a rank" in of_head(1, Stood(0, (one,), 100, None))
+    assert "all tokens are as near" in of_head(1, Stood(0, (one,), 100, None, tied=True))

@@ -170,7 +170,8 @@ def _bases(ask_atlas: AskAtlas, at: list[int]) -> list[VisitStepRecord]:
     assert best is not None, "a text has a token"
     hidden, old, new = best
     token = old.token
-    by_layer = [[sum(KINDS[kind] in _OF_TEXT for kind in kinds) for kinds in one.kinds.tolist()] for one in (old, new)]
+    of_text = [KINDS.index(kind) for kind in _OF_TEXT]
+    by_layer = [one.counts()[:, of_text].sum(1).int().tolist() for one in (old, new)]
     before, after = (sum(counts[1:]) for counts in by_layer)
     heads = old.ids[1:].numel()
     others = int((old.ids[1:] != new.ids[1:]).sum())
