@@ -39,7 +39,11 @@ def preserved(survey: Surveyed, arithmetic: Arithmetic, sentence: Finding) -> Fi
     if sentence.ruling == "not applicable":
         return sentence
     rates = [survey.kept("own_at_1", "input", 0, head) for head in range(survey.heads)]
-    others = [head for head in range(survey.heads) if head != HEAD]
+    # A head that tells no token from another has no rate, and nothing is above it.
+    others = [head for head, one in enumerate(rates) if head != HEAD and not np.isnan(one.value)]
+    if not others or np.isnan(rates[HEAD].value):
+        said = f"head {HEAD} or every other head of layer 0 tells no token from another."
+        return Finding("S3", arithmetic, None, "not applicable", said)
     apart = {head: rates[HEAD] - rates[head] for head in others}
     nearest = min(others, key=lambda head: apart[head].value)
     # That every difference is above 0 is wrongly said only where one that is not is found to be: each may be asked
@@ -172,11 +176,13 @@ class _Elsewhere:
 
 def _elsewhere_over(survey: Surveyed, rows: LayerRows, ends: str) -> _Elsewhere | None:
     """S6's rates against one chance; None where no token has any."""
-    known = ~np.isnan(rows.own_rank)
-    own, other = rows.own_rank == 1, rows.kind == "text"
-    held = rows.by_chance[ends]
+    alive, held = rows.alive, rows.by_chance[ends]
+    if not alive.any():
+        return None
+    rank, other = rows.own_rank[alive], rows.kind[alive] == "text"
+    known, own = ~np.isnan(rank), rank == 1
     # A nearest token that is in the text may be the own one: other = in_text − own, and own is taken off once more.
-    by_chance = (held.in_text - 2.0 * (held.own_rank == 1)).mean(0)  # (token, output), over heads
+    by_chance = (held.in_text - 2.0 * (held.own_rank == 1))[alive].mean(0)  # (token, output), over heads
     asked = ~np.isnan(by_chance)
     if not asked.any():
         return None

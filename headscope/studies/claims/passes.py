@@ -95,7 +95,10 @@ class MixingTask(_ShardTexts):
 
 
 def overlaps(readings: Sequence[Reading]) -> Measured:
-    """`jaccard` [token, head]: the 15 nearest of layer 0's outputs with and without the position embedding."""
+    """`jaccard` [token, head]: the 15 nearest of layer 0's outputs with and without the position embedding.
+
+    nan where all tokens are as near, so that none is.
+    """
     vocabulary = readings[0].vocabulary
     at = [(reading, position) for reading in readings for position in _places(reading)]
     z = torch.stack([reading.z[0, position] for reading, position in at])  # (token, head, d_head)
@@ -106,12 +109,12 @@ def overlaps(readings: Sequence[Reading]) -> Measured:
     spots = [reading.spots[position] for reading, position in at]
     vocabulary.expect("value", "input", 0, spots)
     with_position, without = (
-        search_placed(places_of(some, len(at)), encode, z, own, k=k).nearest["cosine"].ids  # (token, head, k)
-        for some in (spots, None)
+        search_placed(places_of(some, len(at)), encode, z, own, k=k).nearest["cosine"] for some in (spots, None)
     )
     # Two sets of k that have c in common have 2 k − c in all.
-    common = (with_position[..., :, None] == without[..., None, :]).any(-1).sum(-1)
-    return {"jaccard": (common / (2 * k - common)).float().numpy()}
+    common = (with_position.ids[..., :, None] == without.ids[..., None, :]).any(-1).sum(-1)  # (token, head)
+    jaccard = (common / (2 * k - common)).float()
+    return {"jaccard": jaccard.masked_fill(with_position.tied | without.tied, torch.nan).numpy()}
 
 
 def mixing(readings: Sequence[Reading]) -> Measured:

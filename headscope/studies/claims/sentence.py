@@ -91,7 +91,8 @@ class SentenceRead:
             return [self._no("S1", reason), self._no("S2", reason)]
         # Any form of the word: in another case, with a leading space, as the continuation of a word.
         surfaces = self.reading.vocabulary.names.surfaces
-        forms = surfaces[near.ids[:, 0]] == surfaces[tokens[places[0]].id]  # (head,)
+        # Where all tokens tie none is the nearest.
+        forms = (surfaces[near.ids[:, 0]] == surfaces[tokens[places[0]].id]) & (near.ranks[:, 0] > 0)  # (head,)
         heads, ranks = forms.nonzero()[:, 0].tolist(), near.own_rank[forms].tolist()
         figures = tuple(
             {"head": head, "nearest": near.names[int(id)].label, "own_rank": int(rank)}
@@ -118,6 +119,8 @@ class SentenceRead:
         if self.alone([0]):
             return self._no("S3", ALONE)
         rank = int(near.own_rank[HEAD])
+        if not rank:
+            return self._no("S3", f"head {HEAD} tells no token from another")
         others = [head for head in range(len(near.ids)) if int(near.own_rank[head]) == 1]
         told = f"own rank {rank:,} in head {HEAD}; rank 1 in {'head ' + _listed(others) if others else 'no head'}."
         return Finding("S3", self.arithmetic, None, "holds" if rank == 1 else "contradicted", told, rank)
@@ -130,10 +133,15 @@ class SentenceRead:
             [self.reading.nearest(self.token, layer, reference=reference, k=1).own_rank for layer in range(1, layers)]  # type: ignore[arg-type]
         )  # (layer − 1, head)
         kept = [f"L{layer + 1}H{head}" for layer, head in (ranks == 1).nonzero().tolist()]
-        told = f"own rank 1 in {len(kept)} of {ranks.numel()} heads" + (f": {_listed(kept)}." if kept else ".")
+        ranked = [some[some > 0] for some in ranks]  # a head that tells no token from another has none
+        count = sum(map(len, ranked))
+        if not count:
+            return replace(self._no("S4", "no head tells a token from another"), reference=reference)
+        told = f"own rank 1 in {len(kept)} of {count} heads" + (f": {_listed(kept)}." if kept else ".")
         figures = tuple(
             {"layer": layer, "least_own_rank": int(some.min()), "median_own_rank": float(some.double().quantile(0.5))}
-            for layer, some in enumerate(ranks, start=1)
+            for layer, some in enumerate(ranked, start=1)
+            if len(some)
         )
         ruled = "contradicted" if kept else "holds"
         return Finding("S4", self.arithmetic, reference, ruled, told, len(kept), figures=figures)  # type: ignore[arg-type]

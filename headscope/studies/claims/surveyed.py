@@ -51,6 +51,8 @@ class ByChance:
 class LayerRows:
     """One layer of one view: arrays [head, token], in the order of the tokens; a number that is not there is nan.
 
+    Where all tokens tie none is `nearest`, which is −1, and its kind is "".
+
     `by_chance`: by whose outputs tokens are held against, see `Surveyed.chances`.
     """
 
@@ -58,6 +60,11 @@ class LayerRows:
     nearest: NDArray[np.int64]
     kind: NDArray[np.str_]
     by_chance: Mapping[str, ByChance]
+
+    @property
+    def alive(self) -> NDArray[np.bool_]:
+        """Which heads tell any token from another: bool [head]."""
+        return np.asarray((self.nearest >= 0).any(1))
 
 
 @dataclass(frozen=True)
@@ -145,7 +152,7 @@ class Surveyed:
         columns = {ends: [f"{_BEGINS[ends]}_{name}" for name in ("own_rank", "in_text")] for ends in self.chances}
         held = [name for both in columns.values() for name in both]
         asked = [("layer", "==", layer), ("reference", "==", reference), *self._view]
-        parts: dict[str, list[NDArray[Any]]] = {name: [] for name in ("own_rank", "nearest", "kind", *held)}
+        parts: dict[str, list[NDArray[Any]]] = {name: [] for name in ("own_rank", "nearest", "kind", "distance", *held)}
         for shard in self.shards:
             table = self._table(shard / "rows.parquet", list(parts), asked)
             for name, of_shards in parts.items():
@@ -160,7 +167,9 @@ class Surveyed:
                 of_shards.append(values.reshape((self.heads, -1, ASKED) if name in held else (self.heads, -1)))
         whole = {name: np.concatenate(of_shards, axis=1) for name, of_shards in parts.items()}
         by_chance = {ends: ByChance(*(whole[name] for name in both)) for ends, both in columns.items()}
-        return LayerRows(whole["own_rank"], whole["nearest"], whole["kind"], by_chance)
+        tied = np.isnan(whole["distance"])
+        nearest, kind = np.where(tied, -1, whole["nearest"]), np.where(tied, "", whole["kind"])
+        return LayerRows(whole["own_rank"], nearest, kind, by_chance)
 
     @cached_property
     def streams(self) -> Streams | None:

@@ -53,6 +53,14 @@ def test_the_others_are_each_below_or_any_is_surely_above(found, sentence, said)
     assert ruling(found, sentence) == said
 
 
+def test_a_head_that_tells_nothing_apart_is_none_of_the_others():
+    found = rates({HEAD: 0.9}, 0.5)
+    found[0] = np.nan  # it has no own rank anywhere, and so no rate
+    assert ruling(found) == "holds"
+    found[HEAD] = np.nan
+    assert ruling(found) == "not applicable"
+
+
 def test_one_of_eleven_at_two_standard_errors_above_contradicts_nothing():
     found = rates({HEAD: 0.9, 3: 0.921}, 0.5)
     one, other = (Kept(found).kept("own_at_1", "input", 0, head) for head in (HEAD, 3))

@@ -6,13 +6,17 @@ import json
 
 import numpy as np
 import pytest
+import torch
 import zoo
 
 from headscope import Scope
 from headscope.studies.claims.corpus import elsewhere, noise
+from headscope.studies.claims.passes import overlaps
 from headscope.studies.claims.surveyed import Surveyed
 from headscope.studies.survey.tables import MATCHED
 from tests.studies.survey.corpora import sentences, statistics, surveyed, written
+
+DEAD = 1
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +67,42 @@ def test_a_survey_without_streams_has_none(tmp_path):
     path = written(tmp_path / "t.txt", sentences(4))
     plain = surveyed(Scope.from_model(*zoo.build("bert")), path, tmp_path / "s")
     assert Surveyed(plain, "model").streams is None
+
+
+@pytest.fixture(scope="module")
+def dead(tmp_path_factory):
+    """The same texts by a model with a head in layer 0 whose values are 0, and without: scopes and surveys."""
+    folder = tmp_path_factory.mktemp("dead")
+    path = written(folder / "t.txt", sentences(24, seed=3))
+    found = []
+    for head in (DEAD, None):
+        model, tokenizer = zoo.build("bert")
+        if head is not None:
+            with torch.no_grad():
+                model.encoder.layer[0].attention.self.value.weight[8 * head : 8 * head + 8] = 0
+        scope = Scope.from_model(model, tokenizer)
+        found.append((scope, Surveyed(surveyed(scope, path, folder / str(head)), "model")))
+    return found
+
+
+def test_a_head_that_tells_nothing_apart_is_in_no_claim(dead):
+    (_, survey), (_, alive) = dead
+    assert survey.rows(0, "input").alive.tolist() == [True, False, True, True]
+    assert (survey.rows(0, "input").kind[DEAD] == "").all()
+    others = [0, 2, 3]
+    told = statistics(alive.directory)
+    told = told[(told.layer == 0) & (told.by == "all") & (told.reference == "input") & told["head"].isin(others)]
+    over = told.groupby("statistic").difference.mean()
+    found = {row["rate"]: row["value"] for row in elsewhere(survey, "right").figures}
+    assert found["other − own, over chance"] == pytest.approx(over["in_text"] - 2 * over["own_at_1"])
+
+
+def test_nor_is_it_in_what_the_position_changes(dead):
+    (scope, survey), (plain, _) = dead
+    texts = survey.texts["content"].to_pylist()[:3]
+    found, same = (overlaps(of.read_many(texts))["jaccard"] for of in (scope, plain))
+    assert np.isnan(found[:, DEAD]).all()
+    assert np.array_equal(np.delete(found, DEAD, 1), np.delete(same, DEAD, 1))
 
 
 def test_streams_lie_stage_by_stage(directory):
