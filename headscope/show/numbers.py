@@ -88,12 +88,12 @@ def decimals(value: float) -> str:
 
 
 def rate(value: float | None, signed: bool = False) -> str:
-    """Three digits; a real minus sign.
+    """Three digits; a real minus sign. What is no number is none.
 
-    >>> rate(-0.0214), rate(0.5, signed=True), rate(-0.0003), rate(None)
-    ('−0.021', '+0.500', '0.000', '–')
+    >>> rate(-0.0214), rate(0.5, signed=True), rate(-0.0003), rate(None), rate(float("nan"), signed=True)
+    ('−0.021', '+0.500', '0.000', '–', '–')
     """
-    if value is None:
+    if value is None or value != value:
         return "–"
     shown = f"{abs(value):.3f}"
     sign = "" if float(shown) == 0 else "−" if value < 0 else "+" if signed else ""

@@ -109,3 +109,16 @@ def test_tokens_without_a_rank_alone_are_no_tie():
     assert "all tokens" not in of_head(1, Stood(0, (one,), 100, None))
     assert "no ordinary token of the text that has a rank" in of_head(1, Stood(0, (one,), 100, None))
     assert "all tokens are as near" in of_head(1, Stood(0, (one,), 100, None, tied=True))
+
+
+def test_a_model_whose_first_layer_writes_nothing_is_read():
+    """Its values are those of tokens alone, all of them 0; it was refused, for they differed by 0/0."""
+    model, tokenizer = zoo.build("bert")
+    with torch.no_grad():
+        for part in model.encoder.layer[0].attention.self.value.parameters():
+            part.zero_()
+    reading = Scope.from_model(model, tokenizer).read(zoo.TEXT)
+    near = reading.nearest(2, 0)
+    assert not near.own_rank.any()
+    assert any(note.startswith("Heads 0, 1, 2 and 3 of layer 0 tell no token from another") for note in near.notes)
+    assert (reading.nearest(2, 1).own_rank > 0).all()

@@ -22,6 +22,7 @@ from headscope.studies.claims.verdict import Arithmetic, Finding, agreed, figure
 from headscope.studies.survey.tables import MATCHED
 
 NO_CHANCE = "no other document has a token at such positions, so there is no chance to hold them against."
+NOTHING_APART = "no head of layer {} tells a token from another."
 _NOISE = {  # what is to be at chance where a layer is noise
     "in_text": "in-text rate",
     "auc_own": "AUC of the own rank (topic)",
@@ -75,7 +76,7 @@ def noise(survey: Surveyed, arithmetic: Arithmetic, reference: str) -> Finding:
     last = survey.layers - 1
     rows = [row for name in _NOISE if (row := survey.statistic(name, reference, last)) is not None]
     if len(rows) < len(_NOISE):
-        return Finding("S5", arithmetic, reference, "undetermined", NO_CHANCE)
+        return Finding("S5", arithmetic, reference, "undetermined", _nothing(survey, last, reference))
     ruled = ruling([_is_noise(row) for row in rows])
     strong = rows[-1]
     told = f"layer {last}: {'; '.join(map(_at_chance, rows))}."
@@ -97,6 +98,11 @@ def noise(survey: Surveyed, arithmetic: Arithmetic, reference: str) -> Finding:
         "S5", arithmetic, reference, ruled, told, strong["value"], strong["low"], strong["high"], strong["chance"],
         figures,
     )  # fmt: skip
+
+
+def _nothing(survey: Surveyed, layer: int, reference: str) -> str:
+    """Why a layer has no figures beside their chance."""
+    return NO_CHANCE if survey.rows(layer, reference).alive.any() else NOTHING_APART.format(layer)
 
 
 def _is_noise(row: Mapping[str, Any]) -> Condition:
@@ -132,7 +138,7 @@ def elsewhere(survey: Surveyed, arithmetic: Arithmetic) -> Finding:
     found = {ends: _elsewhere_over(survey, rows, ends) for ends in survey.chances}
     general = found[""]
     if general is None:
-        return Finding("S6", arithmetic, None, "undetermined", NO_CHANCE)
+        return Finding("S6", arithmetic, None, "undetermined", _nothing(survey, 0, "input"))
     rates, chance, over = general.rates, general.chance, general.over
     told = (
         f"another token of the text {rates['other'].value:.3f}, the own token {rates['own'].value:.3f}: "

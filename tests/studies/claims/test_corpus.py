@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -263,3 +265,22 @@ def test_tokens_of_a_genre_that_has_no_chance_are_not_held_against_it():
     ids, nearest = survey.tokens["id"], survey.rows(survey.layers - 1, "layer").nearest[0]
     known = (held.partners >= 0).any(1) & (nearest != ids)
     assert found["value"] == pytest.approx(np.mean(nearest[known] % 3 == ids[known] % 3))
+
+
+class OfDeadHeads(Written):
+    """The same where no head tells a token from another: none has a figure, whatever other documents have."""
+
+    def rows(self, layer: int, reference: str) -> LayerRows:
+        found = super().rows(layer, reference)
+        return replace(found, nearest=np.full_like(found.nearest, -1), kind=np.full_like(found.kind, ""))
+
+    def statistic(self, statistic: str, reference: str, layer: int) -> None:
+        return None
+
+
+def test_what_no_head_can_tell_is_not_put_down_to_other_documents():
+    survey = OfDeadHeads((0.5, 0.5, 0.5))
+    for found, layer in ((noise(survey, "right", "layer"), 2), (elsewhere(survey, "right"), 0)):
+        assert found.ruling == "undetermined"
+        assert found.found == f"no head of layer {layer} tells a token from another."
+    assert abstraction(survey, "right", "layer", SURFACES).ruling == "undetermined"
