@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from headscope.errors import InputError
+from headscope.inference.estimates import number
 from headscope.question.choices import Mask, Reference
 from headscope.reading.answer import Answer, choices
 from headscope.reading.nearest import Neighbors
@@ -24,8 +26,9 @@ _BOTH = "what both sides list, and how far the own token moved"
 class Comparison(Answer):
     """How the neighbours of one selected token differ between two answers: masks, models, references, metrics.
 
-    `overlap` [head]: the share of the k nearest tokens that both have. `moved` [head]: how many places the own token
-    is farther off in `other` than in `one`. `sides`: what the two are called beside each other.
+    `overlap` [head]: the share of the k nearest tokens that both have; nan where all tokens tie on a side, so that none
+    is near. `moved` [head]: how many places the own token is farther off in `other` than in `one`; 0 where it has no
+    rank on a side. `sides`: what the two are called beside each other.
     """
 
     one: Neighbors
@@ -35,7 +38,7 @@ class Comparison(Answer):
     sides: tuple[str, str]
 
     def rows(self) -> list[ChangeRecord]:
-        """One row for each head: overlap, own rank in both, moved."""
+        """One row for each head: overlap, own rank in both, moved; None where there is none."""
         by_head = zip(
             self.overlap.tolist(),
             self.one.own_rank.tolist(),
@@ -44,7 +47,13 @@ class Comparison(Answer):
             strict=True,
         )
         return [
-            {"head": head, "overlap": overlap, "own_rank": one, "other_own_rank": other, "moved": moved}
+            {
+                "head": head,
+                "overlap": number(overlap),
+                "own_rank": one,
+                "other_own_rank": other,
+                "moved": moved if one and other else None,
+            }
             for head, (overlap, one, other, moved) in enumerate(by_head)
         ]
 
@@ -92,6 +101,8 @@ class Comparison(Answer):
 
     def _shared(self, head: int) -> Cell:
         k = self.one.ids.shape[1]
+        if self.overlap[head].isnan():
+            return Cell("none near")
         return Cell(f"{round(k * float(self.overlap[head]))} of {k} shared")
 
     def _moved(self, head: int) -> Cell:
@@ -120,7 +131,11 @@ def compared(one: Neighbors, other: Neighbors) -> Comparison:
     if one.tokens[0].id != other.tokens[0].id or any(one.names[id].text != other.names[id].text for id in shared):
         raise InputError("a comparison needs the same token of one tokenizer on both sides.")
     both = (one.ids[:, :, None] == other.ids[:, None, :]).any(-1)  # (head, k)
-    return Comparison(one, other, both.float().mean(-1), other.own_rank - one.own_rank, _sides(one, other))
+    tied = (one.ranks[:, 0] == 0) | (other.ranks[:, 0] == 0)
+    overlap = both.float().mean(-1).masked_fill(tied, torch.nan)
+    unknown = (one.own_rank == 0) | (other.own_rank == 0)
+    moved = (other.own_rank - one.own_rank).masked_fill(unknown, 0)
+    return Comparison(one, other, overlap, moved, _sides(one, other))
 
 
 def _sides(one: Neighbors, other: Neighbors) -> tuple[str, str]:

@@ -165,6 +165,8 @@ class Portrait(Answer):
         cells = tuple(self._word(*word)._replace(number="", measure=measure) for word in words)
         few, k = len(words), self.near.ids.shape[1]
         said = f"{few or 'None'} of its {k} nearest tokens {'is a whole word' if few == 1 else 'are whole words'}."
+        if not self.near.ranks[head, 0]:
+            said = "All tokens are as near to its output, so it resembles none."
         tokens, rest = self._sources(head)
         return (
             Card("words", f"What head {head} resembles", cells, said if few < FEW else ""),
@@ -178,14 +180,15 @@ class Portrait(Answer):
         )
 
     def _words(self) -> list[list[tuple[TokenName, float]]]:
-        """Of each head the nearest whole words, each once, with their distances."""
+        """Of each head the nearest whole words, each once, with their distances; none where all tokens tie."""
         names = self.near.names
         spaced = any(name.label.startswith("␣") for name in names.values())
         found = []
-        for ids, distances in zip(self.near.ids.tolist(), self.near.distances.tolist(), strict=True):
+        by_head = (of_all.tolist() for of_all in (self.near.ids, self.near.distances, self.near.ranks))
+        for ids, distances, ranks in zip(*by_head, strict=True):
             words: dict[str, tuple[TokenName, float]] = {}
-            for id, apart in zip(ids, distances, strict=True):
-                if _is_word(names[id], spaced and id != self._opening):
+            for id, apart, rank in zip(ids, distances, ranks, strict=True):
+                if rank and _is_word(names[id], spaced and id != self._opening):
                     words.setdefault(names[id].label.strip("␣").casefold(), (names[id], apart))
             found.append([*words.values()][:WORDS])
         return found

@@ -247,10 +247,10 @@ class ChangeRecord(TypedDict):
     """What two answers share in one head, and how far its own token moved."""
 
     head: int
-    overlap: float
+    overlap: float | None
     own_rank: int
     other_own_rank: int
-    moved: int
+    moved: int | None
 
 
 class ComparisonRecord(TypedDict):

@@ -57,6 +57,19 @@ def test_a_portrait_does_not_begin_with_it(scope):
     listed = [row for row in found.near.kinds[1].tolist() if KINDS[row] in ("own", "text")]
     assert listed  # all tokens tie, and stand in the order of their ids
     assert found.shown != 1
+    assert not found.to_dict()["heads"][1]["resembles"]
+    assert all(head["resembles"] for head in found.to_dict()["heads"] if head["head"] != 1)
+    assert found.cards()[1][0].says == "All tokens are as near to its output, so it resembles none."
+
+
+def test_it_shares_no_neighbours_and_its_token_does_not_move(scope):
+    found = scope.read(zoo.TEXT).compare(scope.read(zoo.TEXT, "causal"), 2, 1)
+    dead = found.rows()[1]
+    assert (dead["overlap"], dead["own_rank"], dead["other_own_rank"], dead["moved"]) == (None, 0, 0, None)
+    assert all(row["overlap"] is not None and row["moved"] is not None for row in found.rows() if row["head"] != 1)
+    assert [cell.label for cell in found.sheets()[0].rows[-1].cells[2:4]] == ["none near", "no rank"]
+    # Of one side alone it has no rank either: its places are not those of 0.
+    assert scope.read(zoo.TEXT).compare(scope.read(zoo.TEXT), 2, 2, other_reference="input").rows()[1]["moved"] is None
 
 
 def test_so_it_is_beside_other_texts(scope):
