@@ -13,8 +13,8 @@ import zoo
 from headscope import Scope
 from headscope.app import create_app
 from headscope.reading.standing_words import ordinal
-from tests.app.browsers import Browser
-from tests.app.looks import choose, text
+from tests.app.browsers import Browser, Chromium
+from tests.app.looks import VERDICT_STANDS, choose, text
 from tests.app.serving import Server
 
 Ask = Callable[..., Any]
@@ -48,6 +48,21 @@ def test_the_line_follows_token_layer_and_head_and_is_the_answers(page: Browser,
     page.click("#verdict summary")
     cells = page.js("[...document.querySelectorAll('#verdict tbody tr')].map((row) => row.cells[1].textContent)")
     assert [int(cell.replace(",", "")) for cell in cells] == table
+
+
+@pytest.mark.slow
+def test_what_is_pressed_while_the_verdict_comes_is_chosen(page: Browser, server: Server, ask: Ask) -> None:
+    assert isinstance(page, Chromium)
+    asked = "performance.getEntriesByType('resource').filter((one) => one.name.endsWith('/standing')).length"
+    page.wait(f"{asked} === 2 && {VERDICT_STANDS}", 30)
+    page.js("window.strips = document.querySelector('#verdict .strips')")
+    page.click("#tokens [data-position='4']")
+    page.hover("#verdict .strips [data-choose='5']")
+    page.page.mouse.down()
+    page.wait(f"{asked} === 3", 30)
+    assert page.js("document.querySelector('#verdict .strips') === window.strips")  # until it is let go
+    page.page.mouse.up()
+    says(page, ask("standing", token=4, others=True)["heads"][5]["says"])
 
 
 @pytest.mark.slow

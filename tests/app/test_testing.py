@@ -16,10 +16,11 @@ from fastapi.testclient import TestClient
 
 from headscope import Scope
 from headscope.app import create_app
+from headscope.app.api.jobs import Job
 from headscope.app.api.limits import Limits
 from headscope.studies.tested.question import SENTENCES, place_of
 from headscope.studies.tested.there import there
-from tests.app.browsers import Browser
+from tests.app.browsers import Browser, Chromium
 from tests.app.looks import choose
 from tests.app.serving import Server
 
@@ -93,6 +94,8 @@ def test_it_is_stopped_goes_on_is_shown_and_kept(opened: Callable[..., TestClien
     assert all(head["carry"]["difference"] is not None for head in usual["heads"])
     assert 'data-sheet="usual"' in usual["html"]
     assert not list(tmp_path.rglob("shards"))  # of what was measured, the figures are kept
+    again = client.post("/api/v1/survey/test").json()  # by a page that was loaded before
+    assert (again["testing"]["state"], again["survey"]) == ("ready", shown["survey"])
 
     assert told(opened(tested=True))["survey"] == shown["survey"]  # at the next start
     assert told(opened())["survey"] is None
@@ -125,6 +128,36 @@ def test_a_test_of_other_weights_is_not_shown(scope_of: Any, opened: Callable[..
     assert place_of(demo) != place_of(scope_of("roberta"))
     assert there(scope_of("roberta")) is None
     assert told(opened(tested=True))["survey"] is None
+
+
+def test_the_time_that_is_left_is_told_from_the_pace_since_it_went_on() -> None:
+    job = Job()
+    job.tell(step="reading the texts")
+    job.tell(500, 1000)  # what was there before took no time
+    assert job.seconds_left() is None
+    time.sleep(0.05)
+    job.tell(501, 1000)
+    left = job.seconds_left()
+    assert left is not None
+    assert left > 499 * 0.05
+
+
+@pytest.mark.slow
+def test_a_press_of_its_button_acts_however_long_it_takes(browser: Browser, tiny: Scope) -> None:
+    assert isinstance(browser, Chromium)
+    button, says = "#test-it button", "document.querySelector('#test-it p').textContent"
+    with Server(create_app(tiny, tested=True)) as running:
+        browser.open(f"{running.address}/?view=survey")
+        browser.wait(f"document.querySelector('{button}')?.textContent === 'Test this model on 60 texts'")
+        browser.page.dblclick(button)  # begun, and not stopped
+        browser.wait(f"{says}.includes('%')", seconds=60)
+        before = browser.js(says)
+        browser.hover(button)
+        browser.page.mouse.down()
+        browser.wait(f"{says} !== {before!r}", seconds=60)  # what is told every second does not take it away
+        browser.page.mouse.up()
+        browser.wait(f"document.querySelector('{button}').textContent === 'Go on'")
+        assert browser.js("document.activeElement.textContent") == "Go on"
 
 
 @pytest.mark.long

@@ -134,15 +134,17 @@ class Job:
             self._fail(f"headscope failed ({type(error).__name__}); its log says where.")
 
     def tell(self, done: int = 0, total: int = 0, step: str | None = None) -> None:
-        """So much is done of so much; the first word of it begins the work."""
+        """So much is done of so much; what is told first may have been there before."""
         if self.state == "waiting":
-            self.state, self._began = "working", (time.monotonic(), done)
+            self.state = "working"
+        if not self.total:
+            self._began = time.monotonic(), done
         self.done, self.total, self.step = done, total, step
 
     def seconds_left(self) -> float | None:
-        """An estimate, once a first step has been taken."""
+        """An estimate, once a first step has been taken since this work began."""
         when, had = self._began
-        if self.state != "working" or self.done == had:
+        if self.state != "working" or self.done <= had:
             return None
         return round((self.total - self.done) * (time.monotonic() - when) / (self.done - had), 1)
 

@@ -64,9 +64,12 @@ class SelfTest:
         return self.about()
 
     def start(self) -> SurveyRecord:
-        """Begin it, or go on with it; does not wait for it. NotAllowed where a visitor may not."""
+        """Begin it, or go on with it; does not wait for it. What a survey answers already is not measured again.
+
+        NotAllowed where a visitor may not.
+        """
         self._refuse()
-        if self._job is None or not self._job.join(_ALL):
+        if self._surveys.about is None and (self._job is None or not self._job.join(_ALL)):
             self._job = Job(_ALL, self._limits.patience)
             self._job.start(self._make(self._job))
         return self.about()

@@ -68,6 +68,7 @@ export function paint(answers, state, server, tokens, held, again) {
   const own = tokens[state.token];
   const shown = held ?? answers[0];
   const ask = held || server.chances ? [] : [button("Beside chance: what other texts would give", () => { wanted = true; again(); })];
+  const notes = answers[0].notes.map((note) => h("p", { class: "says" }, h("strong", {}, "Note "), note));
   const [, ...below] = draw(shown);
   drawn.set(answers[0], draw(shown));
   const inTurn = answers.toSorted((one, other) => (one.reference < other.reference ? -1 : 1)); // whichever is shown
@@ -81,16 +82,7 @@ export function paint(answers, state, server, tokens, held, again) {
   return {
     title: title(own),
     noted: [], // above the grid they would move it when the basis is flipped
-    figures: {
-      atlas: [
-        h("p", { class: "says found" }, found(answers)),
-        bases,
-        ...answers[0].notes.map((note) => h("p", { class: "says" }, h("strong", {}, "Note "), note)),
-        ...meaning(TABLES.atlas),
-        ...below,
-        ...ask,
-      ],
-    },
+    figures: { atlas: [h("p", { class: "says found" }, found(answers)), bases, ...notes, ...meaning(TABLES.atlas), ...below, ...ask] },
   };
 }
 

@@ -8,7 +8,7 @@ import { byId, fill, h, parsed } from "./dom.js";
 import { answer as sent, server, WORDS } from "./first.js";
 import { whyOf } from "./heads.js";
 import { alongTokens, focus, onCell, throughCells } from "./keyboard.js";
-import { made, tell, testIt } from "./making.js";
+import { made, released, tell, testIt } from "./making.js";
 import { markChosen, markTokens } from "./marks.js";
 import { bindModels } from "./models.js";
 import { bindShortcuts } from "./shortcuts.js";
@@ -38,12 +38,6 @@ function hold(asked, answer) {
   if (!held.delete(question) && held.size > 7) held.delete(held.keys().next().value); // what was used last stays
   held.set(question, answer);
 }
-let released = Promise.resolve(); // once no pointer is pressed
-addEventListener("pointerdown", () => {
-  released = new Promise((done) => {
-    for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(done), { once: true, capture: true });
-  });
-}, { capture: true });
 
 /** Shows `state`: the controls at once, then what the server answers, or answered `before`; a later call overtakes an earlier one. */
 async function show(before = []) {
@@ -87,7 +81,7 @@ async function show(before = []) {
       const waits = VIEWS[state.view].keeps ? 0 : setTimeout(() => wait(true), STALE); // what is flipped in place is not moved
       unwait = () => clearTimeout(waits);
       const answer = await post(...later, signal);
-      await released; // what is pressed stays where it is until it is let go
+      await released;
       if (signal.aborted) return;
       hold(later, answer);
       paint(answers, answer);

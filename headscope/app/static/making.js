@@ -5,8 +5,16 @@ import { button, byId, h } from "./dom.js";
 /** Whether work has not come to its end. */
 const goes = (work) => ["waiting", "working"].includes(work?.state);
 
-/** How far work is, as a bar. */
-const bar = ({ title, total, done }) => h("progress", { "aria-label": title, ...(total && { max: total, value: done }) });
+/** How far work is, as a bar, and on one that is there. */
+const move = (far, { total, done }) => Object.assign(far, total && { max: total, value: done });
+const bar = (work) => move(h("progress", { "aria-label": work.title }), work);
+
+export let released = Promise.resolve(); // once no pointer is pressed: what is pressed stays where it is until it is let go
+addEventListener("pointerdown", () => {
+  released = new Promise((done) => {
+    for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(done), { once: true, capture: true });
+  });
+}, { capture: true });
 
 /** Says something above the view, with a button that does something about it; what is there stays in sight if it stands `beside`. */
 export function tell(says, can, act, beside = false) {
@@ -32,7 +40,7 @@ export async function made(answer, signal) {
   signal.addEventListener("abort", () => { place.hidden = true; waits.abort(); }, { once: true });
   byId("status").textContent = told.title; // said aloud once; the numbers are not
   while (!waits.signal.aborted && goes(told)) {
-    if (told.total) Object.assign(far, { max: told.total, value: told.done });
+    move(far, told);
     sentence.textContent = told.says;
     await new Promise((later) => setTimeout(later, 500));
     if (signal.aborted) return false;
@@ -57,15 +65,18 @@ export function testIt(server, again) {
   const going = goes(testing);
   if (going && !followed) follow(server, again);
   if (!place || survey || !testing) return;
-  const focused = place.contains(document.activeElement);
-  const act = async ({ target }) => {
-    target.disabled = true;
-    server.survey = await (going ? leave : post)("survey/test").catch((fault) => ({ ...server.survey, testing: { ...testing, says: said(fault) } }));
+  const act = async ({ detail }) => {
+    if (detail > 1) return; // the second of a double click would stop what the first began
+    const now = server.survey;
+    server.survey = await (goes(now.testing) ? leave : post)("survey/test").catch((fault) => ({ ...now, testing: { ...now.testing, says: said(fault) } }));
+    if (server.survey.survey) again(); // another page had it made
     testIt(server, again);
   };
-  const can = testing.can && button(testing.can, act, { class: going ? "quiet" : "primary" });
-  place.replaceChildren(...[going && bar(testing), can, h("p", { class: "says" }, testing.says)].filter(Boolean));
-  if (focused) place.querySelector("button")?.focus(); // it is still the same
+  if (!place.firstChild) place.append(bar(testing), button("", act), h("p", { class: "says" }));
+  const [far, press, says] = place.children; // they stay: what is replaced every second takes the focus, and what is pressed, with it
+  move(far, testing).hidden = !going;
+  Object.assign(press, { textContent: testing.can, className: going ? "quiet" : "primary", hidden: !testing.can });
+  says.textContent = testing.says;
 }
 
 async function follow(server, again) {

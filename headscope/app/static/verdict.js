@@ -2,6 +2,7 @@
 import { post, said, standing } from "./api.js";
 import { asking, question } from "./choices.js";
 import { byId, h, parsed } from "./dom.js";
+import { released } from "./making.js";
 
 const SOON = 50, LATER = 400; // milliseconds for which a view is looked at before its text is asked, and then other texts
 let shown = null; // the question whose answer is there, or waited for
@@ -18,10 +19,13 @@ export async function judge(state, server, usual) {
   if (key === shown || !(shown = key)) return;
   place.setAttribute("aria-busy", "true");
   try {
-    await new Promise((drawn) => setTimeout(drawn, SOON));
-    fill(place, await post("standing", ask, signal), usual, head);
-    await new Promise((later) => setTimeout(later, LATER));
-    fill(place, await post("standing", { ...ask, others: true }, signal), usual, head);
+    for (const [wait, one] of [[SOON, ask], [LATER, { ...ask, others: true }]]) {
+      await new Promise((later) => setTimeout(later, wait));
+      const answer = await post("standing", one, signal);
+      await released;
+      signal.throwIfAborted();
+      fill(place, answer, usual, head);
+    }
   } catch (fault) {
     if (shown === key) shown = null;
     if (said(fault) && !signal.aborted && place.hasAttribute("aria-busy")) place.firstChild.replaceChildren();

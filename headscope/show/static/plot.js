@@ -63,9 +63,7 @@ export function plot({ id, name, says, draw, choose = null, drawn = null, table 
 }
 
 function made(id) {
-  const canvas = h("div", { class: "canvas", role: "img" });
-  const caption = h("figcaption", {});
-  const says = h("p", { class: "says" });
+  const [canvas, caption, says] = [h("div", { class: "canvas", role: "img" }), h("figcaption", {}), h("p", { class: "says" })];
   const here = { id, canvas, caption, says, seen: false };
   here.buttons = ["SVG", "PNG"].map((kind) => button(kind, () => save(here, kind.toLowerCase())));
   const downloads = h("p", { class: "downloads" }, "Download ", here.buttons);
