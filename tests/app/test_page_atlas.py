@@ -223,3 +223,14 @@ def test_at_390_pixels_the_atlas_has_whole_words_and_needs_no_scrolling(page: Br
     assert set(page.js(wide)) == {0}
     cut = f"[...document.querySelectorAll('{GRID} tbody button')].filter((e) => e.scrollWidth > e.clientWidth)"
     assert page.js(f"{cut}.map((e) => e.textContent)") == []
+
+
+@pytest.mark.slow
+def test_of_many_heads_every_column_still_has_its_number(browser: Browser) -> None:
+    scope = Scope.from_model(*zoo.build("gpt2", shape={"n_head": 32, "n_embd": 64}))
+    cut = "[...document.querySelectorAll('#atlas thead th')].filter((e) => e.scrollWidth > e.clientWidth).length"
+    with Server(create_app(scope)) as server:
+        browser.open(f"{server.address}/?view=atlas")
+        browser.wait(ATLAS_STANDS)
+        assert browser.js("document.querySelectorAll('#atlas .atlas thead th').length") >= 32
+        assert browser.js(cut) == 0
