@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.app.browsers import Browser
@@ -92,3 +93,16 @@ def test_address_of_a_layer_that_is_not_there_is_said_and_the_page_goes_on(
     shows(page, ask(layer=2))
     assert page.js("document.querySelector('#problem').hidden")
     page.errors.clear()  # the browser logs the refused request
+
+
+def test_the_address_names_the_token_that_a_shorter_text_leaves(page: Browser, server: Server, ask: Ask) -> None:
+    page.click("#tokens [data-position='13']")
+    shows(page, ask(token=13))
+    page.click("#text")
+    page.js("document.querySelector('#text').select()")
+    page.press("one short text", "Enter")
+    shows(page, ask(text="one short text", token=4))
+    query = page.js("location.search")
+    assert "token=4&" in query
+    taken = httpx.get(f"{server.address}/api/v1/take/neighbors.csv{query}", timeout=60)
+    assert taken.status_code == 200, taken.text

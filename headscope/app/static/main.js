@@ -63,7 +63,6 @@ async function show(before = []) {
   try {
     if (JSON.stringify(given(state)) !== read) {
       const answer = await post("read", given(state), signal);
-      state.token = Math.min(state.token, answer.tokens.length - 1);
       paintTokens(answer);
     }
     if (state.word) named();
@@ -218,6 +217,8 @@ function paintTokens(answer) {
   if (server.weights_sha256 !== answer.model.weights_sha256) held.clear();
   server.weights_sha256 = answer.model.weights_sha256;
   [read, tokens] = [answered(answer), answer.tokens];
+  const last = tokens.length - 1; // of a shorter text; what is taken away is of the address
+  if (state.token > last) history.replaceState(null, "", address(Object.assign(state, { token: last })));
   if (document.activeElement !== field) field.value = state.text;
   byId("tokens").replaceChildren(...buttons(tokens));
   paintChoices();
