@@ -63,27 +63,39 @@ def is_remote(given: object) -> bool:
     path = spelled(given, "a path")
     if _ADDRESS.fullmatch(path) is not None:
         return True
-    other = (_OTHER if isinstance(given, str) else _OTHER_PATH).match(path)
+    other = _other(given)
     if other is None:
         return False
-    if other[1] in SCHEMES:
-        raise InputError(f"{cut(path)!r} names no bucket: it is as in {other[1]}://bucket/directory.")
+    scheme, address = other
+    if scheme in SCHEMES:
+        raise InputError(f"{cut(path)!r} names no bucket: it is as in {scheme}://bucket/directory.")
     known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
-    address = f"{other[1]}://{path[other.end() :].lstrip('/')}"  # a Path of one has lost a slash
     raise InputError(
-        f"{cut(address)!r} begins with {other[1]}://, which is not known; known are {known} and paths of this machine."
+        f"{cut(address)!r} begins with {scheme}://, which is not known; known are {known} and paths of this machine."
     )
 
 
+def _other(given: str | os.PathLike[str]) -> tuple[str, str] | None:
+    """Scheme and address of what begins as an address does; None for a path."""
+    path = spelled(given, "a path")
+    found = (_OTHER if isinstance(given, str) else _OTHER_PATH).match(path)
+    # A Path of an address has lost a slash.
+    return None if found is None else (found[1], f"{found[1]}://{path[found.end() :].lstrip('/')}")
+
+
 def refuse_remote(paths: Iterable[str | os.PathLike[str]], who: str) -> None:
-    """Raise InputError for an address on an object store: `who` (as in "claims read") uses files of this machine only.
+    """Raise InputError for an address, of any kind: `who` (as in "claims read") uses files of this machine only.
 
     >>> refuse_remote(["s3://bucket/texts"], "claims read")
     Traceback (most recent call last):
     headscope.errors.InputError: s3://bucket/texts is on an object store, and claims read files of this machine only.
     """
-    for path in filter(is_remote, paths):
-        raise InputError(f"{RemotePath.of(path)} is on an object store, and {who} files of this machine only.")
+    for path in paths:
+        other = _other(path) if isinstance(path, (str, os.PathLike)) else None
+        if other is not None and other[0] not in SCHEMES:  # those that are known elsewhere are of no use here
+            raise InputError(f"{cut(other[1])!r} begins with {other[0]}://, and {who} files of this machine only.")
+        if is_remote(path):
+            raise InputError(f"{RemotePath.of(path)} is on an object store, and {who} files of this machine only.")
 
 
 @dataclass(frozen=True)

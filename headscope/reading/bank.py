@@ -16,6 +16,7 @@ from torch import Tensor
 from headscope.cores.one_thread import alone
 from headscope.errors import InputError, ModelError, cut
 from headscope.keep.paths import path_of
+from headscope.keep.remote import refuse_remote
 from headscope.model.lengths import alike
 from headscope.model.tokens import Token
 from headscope.neighbors import warm_up
@@ -120,6 +121,7 @@ def source(texts: str | os.PathLike[str] | Iterable[str] | None) -> Source:
             SENTENCES, None, lambda: iter((files("headscope.reading") / "sentences.txt").read_text("utf-8").split("\n"))
         )
     if isinstance(texts, (str, os.PathLike)):
+        refuse_remote([texts], "a bank is made of")
         path = path_of(texts, "the file of a bank's texts")
         if not path.is_file():
             raise InputError(f"there is no file {str(texts)!r}: a bank is made of a text file, one text a line.")

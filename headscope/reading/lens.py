@@ -19,6 +19,7 @@ from headscope.errors import InputError
 from headscope.keep.cache import cache_directory
 from headscope.keep.files import file_to_write, write_file
 from headscope.keep.paths import path_of
+from headscope.keep.remote import refuse_remote
 from headscope.model.card import Card
 from headscope.question.choices import MASKS, TARGETS, Mask, Target
 from headscope.question.notes import fitted_by, fitted_scores
@@ -186,6 +187,7 @@ class LinearLens(Answer):
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> LinearLens:
         """Read a lens from its file; InputError where that is none."""
+        refuse_remote([path], "lenses are")
         if not path_of(path, "the lens").is_file():
             raise InputError(f"there is no file {str(path)!r}: make a lens with headscope lens TEXTS -o FILE.")
         try:

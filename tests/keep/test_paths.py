@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import zoo
 
-from headscope import InputError, Scope
+from headscope import InputError, ModelError, Scope
 from headscope.corpus.files import find_sources
 from headscope.keep.files import directory_to_write, file_to_write
 from headscope.keep.remote import is_remote
@@ -87,13 +87,35 @@ def test_an_empty_name_is_not_the_current_directory():
 
 @pytest.mark.parametrize("scheme", ["ftp", "https", "s3a", "file", "hdfs"])
 def test_an_address_of_another_kind_is_no_directory(scheme, scope_of):
-    near = scope_of("gpt2").read(zoo.TEXT).nearest(1, k=2)
+    scope = scope_of("gpt2")
+    near = scope.read(zoo.TEXT).nearest(1, k=2)
     address = f"{scheme}://host/x.html"
-    asks = [is_remote, directory_to_write, near.save, View((near,)).save, lambda path: find_sources([path])]
+    asks = {
+        "which is not known; known are s3://": [is_remote, lambda path: find_sources([path])],
+        "and .* files of this machine only": [
+            *(directory_to_write, near.save, View((near,)).save),  # where no scheme is of use, none is named
+            *(scope.bank, scope.use_lens, LinearLens.load, open_survey),
+        ],
+    }
     for given in (address, Path(address)):
-        for ask in asks:
-            with pytest.raises(InputError, match=rf"begins with {scheme}://, which is not known; known are s3://"):
-                ask(given)
+        for said, several in asks.items():
+            for ask in several:
+                with pytest.raises(InputError, match=rf"'{address}' begins with {scheme}://, {said}"):
+                    ask(given)
+
+
+def test_what_is_read_here_alone_is_not_looked_for_under_the_name_of_a_store(scope_of):
+    scope = scope_of("gpt2")
+    for ask in (scope.bank, scope.use_lens, LinearLens.load, open_survey):
+        with pytest.raises(InputError, match=r"s3://bucket/x is on an object store, and .* of this machine only"):
+            ask("s3://bucket/x")
+
+
+@pytest.mark.parametrize("name", ["https://huggingface.co/bert-base", "s3://bucket/x", "https://host/x.gguf"])
+def test_a_model_is_not_opened_by_an_address(name):
+    for asked in ({"name": name}, {"name": "demo", "adapter": name}):
+        with pytest.raises(ModelError, match="not opened by an address: name an id of the Hub"):
+            Scope.from_pretrained(**asked)
 
 
 def test_an_address_without_a_bucket_is_told():

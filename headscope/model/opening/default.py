@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import threading
 import unicodedata
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ TOKENIZER_FILES = {
     "spiece.model",
     "sentencepiece.bpe.model",
 }
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # of one letter it would be a drive
 HUB_SECONDS = 2.5  # the answer has to stand within 3 s; transformers by itself tries for about 28
 
 
@@ -87,7 +89,7 @@ def find(name: str, revision: str | None) -> ModelSource:
     if there is not None:
         return ModelSource(str(there), str(there), None, "asked for by name: a local directory")
     if name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name:
-        raise ModelError(f"there is no directory {cut(name)!r}.")
+        raise ModelError(f"there is no directory {cut(name)!r}.{_of_address(name)}")
     return hub_source(name, revision)
 
 
@@ -101,7 +103,7 @@ def _gguf(name: str, revision: str | None) -> ModelSource:
     except (OSError, ValueError) as error:
         raise ModelError(f"{cut(name)!r} cannot be looked up: {error}.") from None
     if not there:
-        raise ModelError(f"there is no file {cut(name)!r}.")
+        raise ModelError(f"there is no file {cut(name)!r}.{_of_address(name)}")
     return ModelSource(str(path), str(path.parent), None, "asked for by name: a GGUF file", gguf=path.name)
 
 
@@ -124,7 +126,8 @@ def find_adapted(name: str | None, revision: str | None, adapter: str | None) ->
         return (default_source() if name is None else find(name, revision)), None
     there = _directory(adapter)
     if there is None:
-        raise ModelError(f"there is no directory {cut(adapter)!r}; an adapter is one, with an {CONFIG} in it.")
+        wrong = f"there is no directory {cut(adapter)!r}; an adapter is one, with an {CONFIG} in it."
+        raise ModelError(wrong + _of_address(adapter))
     if not (there / CONFIG).is_file():
         whole = " It holds a whole model." if (there / "config.json").is_file() else ""
         raise ModelError(f"{there} holds no PEFT adapter: it has no {CONFIG}.{whole}")
@@ -155,6 +158,13 @@ def _directory(name: str) -> Path | None:
     if any(unicodedata.category(character) == "Cc" for character in name):
         raise ModelError(f"{cut(name)!r} is no name of a model: it has control characters, and is no directory.")
     return None
+
+
+def _of_address(name: str) -> str:
+    """What is said more of a name that is an address (https://…, s3://…): none is opened; nothing of any other."""
+    if _ADDRESS.match(name) is None:
+        return ""
+    return f" Models are not opened by an address: name an id of the Hub, as {DEFAULT} is, or a directory or file here."
 
 
 def _instead_of(path: Path) -> str:

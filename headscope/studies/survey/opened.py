@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from headscope.corpus import genres, same
 from headscope.errors import InputError, clause
 from headscope.keep.paths import path_of
+from headscope.keep.remote import refuse_remote
 from headscope.studies.survey.finished import NOTES, STATISTICS, refuse_unfinished
 from headscope.studies.survey.manifest import survey_manifest
 from headscope.studies.survey.store import Store
@@ -255,6 +256,7 @@ def open_survey(path: str | Path) -> OpenedSurvey:
     Raises InputError where there is none, where it is unfinished, where its tables or definitions are not those that
     this version reads, and where they are damaged; of the shards the bytes are looked at when they are read.
     """
+    refuse_remote([path], "this reads")
     directory = path_of(path, "a survey's directory")
     survey = OpenedSurvey(directory, survey_manifest(directory))
     refuse_unfinished(directory, survey.manifest)
