@@ -7,6 +7,7 @@ import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,6 +24,7 @@ from headscope.question.kinds import Kind
 from headscope.question.question import Question
 from headscope.reading import alive
 from headscope.reading.alive import Asking
+from headscope.reading.read_as import ReadAs, read_as
 from headscope.reading.records import ChoicesRecord, QuestionRecord, TokenRecord
 from headscope.show import html, markdown, terminal
 from headscope.show.living import Axis, Place
@@ -35,8 +37,10 @@ from headscope.show.svg import svg
 
 if TYPE_CHECKING:
     import pandas
+    from typing_extensions import Self
 
 SCHEMA = 1
+_OF_A_READING = ("asking", "reading")  # fields that lead to a model, which is no answer's own
 _ENTRY = 128  # bytes, about, of one in a dictionary whose key and value are kept elsewhere
 FIGURES = (".svg", ".pdf", ".png")
 ENDINGS = (".html", ".md", ".csv", ".json", *FIGURES)  # of an answer that has a figure
@@ -47,14 +51,24 @@ Record = dict[str, Any]
 class Answer(ABC):
     """A frozen answer. It says what it has as rows, as a dict and as sheets; every medium is made of these.
 
-    `asking`: what it is of, where a reading gave it; None after unpickling, for a reading holds its model.
+    `asking`: what it is of, where a reading gave it; None after unpickling, for a reading holds its model. `read_as`:
+    what that reading was, then.
     """
 
     asking: Asking | None = dataclasses.field(default=None, kw_only=True, compare=False)
+    read_as: ReadAs | None = dataclasses.field(default=None, kw_only=True, compare=False)
     laid_by: ClassVar[tuple[Axis, ...]] = ()  # what else a file can lay it out by
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"asking": None}
+        of = self.read_as if self.asking is None else read_as(self.asking.reading)
+        return self.__dict__ | {"asking": None, "read_as": of}
+
+    def __copy__(self) -> Self:
+        return dataclasses.replace(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        own = (field.name for field in dataclasses.fields(self) if field.name not in _OF_A_READING)
+        return dataclasses.replace(self, **{name: deepcopy(getattr(self, name), memo) for name in own})
 
     @abstractmethod
     def rows(self) -> Sequence[Mapping[str, Any]]:

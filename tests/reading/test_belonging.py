@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -47,21 +49,55 @@ def answer(reading: Reading, ask: str) -> Any:
         ({"mask": "full"}, "under another mask"),
         ({"edit": {(0, 1): "zero"}}, "with other edits"),
         ({"edit": {(0, 1): torch.zeros(8)}}, "with other edits"),
+        ({"edit": {(0, 1): torch.zeros_like}}, "with other edits"),
     ],
 )
-def test_another_readings_answer_is_refused(ask, other, said, scope_of):
+def test_another_readings_answer_is_refused_and_so_is_one_that_was_saved(ask, other, said, scope_of):
     scope = scope_of("bert")
     reading, there = scope.read(zoo.TEXT), scope.read(**{"text": zoo.TEXT} | other)
     assert there.tokens[TOKEN] == reading.tokens[TOKEN], "the same token is at the same place"
-    with pytest.raises(InputError, match=said):
-        ASKS[ask](reading, answer(there, ask))
+    found = answer(there, ask)
+    once = pickle.loads(pickle.dumps(found))
+    for one in (found, once, pickle.loads(pickle.dumps(once))):
+        with pytest.raises(InputError, match=said):
+            ASKS[ask](reading, one)
 
 
-def test_another_models_answer_is_refused(scope_of):
+def test_another_models_answer_is_refused_and_so_is_one_that_was_saved(scope_of):
     scope = scope_of("bert")
     near = scope.randomised(1).read(zoo.TEXT).nearest(TOKEN, LAYER, k=3)
-    with pytest.raises(InputError, match="other weights"):
-        scope.read(zoo.TEXT).why(near, 1, 3)
+    for one in (near, pickle.loads(pickle.dumps(near))):
+        with pytest.raises(InputError, match="other weights"):
+            scope.read(zoo.TEXT).why(one, 1, 3)
+
+
+@pytest.mark.parametrize(("one", "other"), [(torch.zeros(8), torch.ones(8)), (torch.zeros_like, torch.ones_like)])
+def test_edits_at_one_place_are_told_apart(one, other, scope_of):
+    reading, there = (scope_of("bert").read(zoo.TEXT, edit={(0, 1): edit}) for edit in (one, other))
+    with pytest.raises(InputError, match="with other edits"):
+        reading.why(there.nearest(TOKEN, LAYER, k=3), 1, 3)
+
+
+def test_what_is_saved_of_an_answer_has_no_text_that_the_answer_has_not(scope_of):
+    near = scope_of("bert").read(zoo.TEXT).nearest(TOKEN, LAYER, k=3)
+    kept = pickle.dumps(near)
+    assert len(kept) < len(pickle.dumps(replace(near, asking=None))) + 600, "and it stays small"
+    assert zoo.TEXT.encode() not in kept
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("ask", ASKS)
+def test_a_copy_is_of_the_same_reading(ask, copied, scope_of):
+    reading = scope_of("bert").read(zoo.TEXT)
+    found = answer(reading, ask)
+    repr(ASKS[ask](reading, found))  # what it has worked out by now is no field
+    again = copied(found)
+    assert again is not found
+    assert again.asking.reading is reading, "which holds the model, and is not copied"
+    assert (again.ids is found.ids) == (copied is copy.copy)
+    assert repr(ASKS[ask](reading, again)) == repr(ASKS[ask](reading, found))
+    if ask == "why":
+        assert repr(again.why(1, 3)) == repr(found.why(1, 3))
 
 
 @pytest.mark.parametrize("ask", ASKS)
