@@ -270,6 +270,19 @@ def beyond(at: int | None, length: int) -> tuple[str, ...]:
     )
 
 
+def unmoved(at: int | None) -> tuple[str, ...]:
+    """For a vocabulary that is asked to stand at a position where it is the same at every one.
+
+    >>> unmoved(3)
+    ('The vocabulary is the same at every position here, so that it is asked for at position 3 changes nothing.',)
+    """
+    if at is None:
+        return ()
+    return (
+        f"The vocabulary is the same at every position here, so that it is asked for at position {at} changes nothing.",
+    )
+
+
 def no_place(moves: bool, at: int | None) -> tuple[str, ...]:
     """For a map, where every vocabulary token has one point, of a vocabulary that depends on the position."""
     if not moves or at is not None:

@@ -61,7 +61,7 @@ def nearest(captured: Captured, asked: Question, token: Tokens, reading: Explain
         kinds=captured.kinds_of(near.ids, torch.tensor([token.id for token in tokens])[:, None, None]),
         places=captured.places_of(ids),
         names=named(ids, names) | {t.id: names[t.id] for t in tokens},
-        notes=(*search.notes(source, asked.use_position), *notes.nothing_near(layer, _where(near.tied.any(0)))),
+        notes=(*search.notes(source, asked), *notes.nothing_near(layer, _where(near.tied.any(0)))),
         suppressed=suppressed,
         reading=reading,
     )
@@ -98,7 +98,7 @@ def _atlas(
         tied=torch.stack([near.tied[0] for near in found]),
         places=captured.places_of(ids),
         names=named(ids, names) | {token.id: names[token.id]},
-        notes=(*search.notes(source, asked.use_position), *chain(*alike)),
+        notes=(*search.notes(source, asked), *chain(*alike)),
     )
 
 

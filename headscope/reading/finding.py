@@ -212,9 +212,9 @@ class Finder:
             return None
         return self.vocabulary.names.words.to(source.device)
 
-    def notes(self, source: Source, wanted: bool) -> tuple[str, ...]:
-        """What a reader of an answer must see; `wanted`: whether the position was asked for."""
-        asked, vocabulary, text = self.question, self.vocabulary, self.captured
+    def notes(self, source: Source, given: Question) -> tuple[str, ...]:
+        """What a reader of an answer must see; `given`: the question as it was asked, the position with it."""
+        asked, vocabulary, text, wanted = self.question, self.vocabulary, self.captured, given.use_position
         found = [*text.notes, *notes.space(asked.space, asked.vector)]
         lens = text.bench.held(LinearLens)
         if asked.space == "fitted" and lens is not None:
@@ -228,6 +228,7 @@ class Finder:
         elif wanted and asked.reference is not None and not vocabulary.has_positions:
             found += notes.no_positions(wanted)
         found += notes.beyond(asked.at, len(text.tokens))
+        found += notes.unmoved(given.at if asked.at is None else None)
         if asked.space == "unembedding" and vocabulary.unembedding.squashed:
             found.append(notes.squashed())
         lacking = range(0)

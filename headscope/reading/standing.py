@@ -278,7 +278,7 @@ def standing(captured: Captured, asked: Question, token: int | str, bank: Bank |
         others=others,
         places=captured.places_of(wanted),
         names=named(torch.tensor([*ids, own.id]), captured.bench.opened.names),
-        notes=(*search_in.notes(source, asked.use_position), *notes.nothing_near(layer, alike), *told),
+        notes=(*search_in.notes(source, asked), *notes.nothing_near(layer, alike), *told),
     )
 
 

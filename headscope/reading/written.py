@@ -228,7 +228,7 @@ def written(captured: Captured, asked: Question, head: int | None) -> Written:
         within=within,
         candidates=candidates,
         head=chosen,
-        notes=(*search.notes(source, asked.use_position), *notes.nothing_near(layer, alike), *masked),
+        notes=(*search.notes(source, asked), *notes.nothing_near(layer, alike), *masked),
     )
 
 

@@ -174,6 +174,27 @@ def test_a_note_says_where_bases_are_unrelated_and_where_the_position_switch_is_
     assert not llama.nearest(1, 0).question.use_position
 
 
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [
+        ("bert", {"position": False}),
+        ("bert", {"space": "embedding"}),
+        ("llama", {}),
+        ("bert", {"reference": "isolated"}),
+    ],
+)
+def test_a_place_of_the_vocabulary_that_changes_nothing_is_said(scope_of, name, choices):
+    reading = scope_of(name).read("time flies like an arrow")
+    there, plain = reading.nearest(1, at=3, **choices), reading.nearest(1, **choices)
+    assert torch.equal(there.distances, plain.distances)
+    said = [note for note in there.notes if note not in plain.notes]
+    assert said == [
+        "The vocabulary is the same at every position here, so that it is asked for at position 3 changes nothing."
+    ]
+    moved = scope_of("bert").read("time flies like an arrow").nearest(1, at=3)
+    assert not any("changes nothing" in note for note in moved.notes)
+
+
 def test_the_mask_decides_who_sees_whom(name, scope):
     reading = {mask: scope.read(zoo.TEXT, mask) for mask in ("model", "full", "causal")}
     future = {mask: float(one.pattern.triu(1).sum()) for mask, one in reading.items()}

@@ -90,7 +90,7 @@ class Plan:
 
 def plan(captured: Captured, asked: Question, head: int, way: Way, size: int) -> Plan:
     """The plan of a map of one head: `size` vocabulary tokens, of them the nearest of each output of the text."""
-    search, wanted = finder(captured, asked), asked.use_position
+    search, given = finder(captured, asked), asked
     asked, vocabulary, layer = search.question, search.vocabulary, search.question.layer
     if layer is None:
         raise InputError("a map is of one head: name its layer.")
@@ -116,7 +116,7 @@ def plan(captured: Captured, asked: Question, head: int, way: Way, size: int) ->
     rows = search.placed(layer, 0, 0).encoded.rows(ids.to(source.device))  # (token, table head, width)
     encodings = _compared(rows[:, head * rows.shape[1] // heads].float().cpu(), asked)
     moves = asked.reference != "isolated" and vocabulary.moves(asked.space)
-    said = (*search.notes(source, wanted), *notes.no_place(moves, asked.at))
+    said = (*search.notes(source, given), *notes.no_place(moves, asked.at))
     names = captured.bench.opened.names
     return Plan(captured, asked, head, way, ids, groups, torch.cat([encodings, text]), names, said)
 
