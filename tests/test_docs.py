@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import typer.main
 
+from headscope.app.api.table import TABLE, offered_rows
 from headscope.commands.cli import app, main
 from headscope.question import meanings
 from headscope.question.choices import REFERENCES
@@ -85,6 +86,13 @@ def test_every_option_of_a_command_is_in_its_section(command):
         for name in (*parameter.opts, *parameter.secondary_opts):
             if name.startswith("-"):
                 assert f"`{name}`" in section[1], f"docs/cli.md does not name {name} of headscope {command}"
+
+
+def test_every_address_of_the_api_is_in_its_table():
+    rows = re.findall(r"^\| (`.*?) \|", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE)
+    named = {one.partition("?")[0].replace("NAME", "{name}") for row in rows for one in re.findall(r"`([^`]+)`", row)}
+    told = {one for one in named if one.startswith(("GET", "POST", "DELETE"))}
+    assert told == {f"{row.method} /{row.path}" for row in (*TABLE, *offered_rows())}
 
 
 def fields(value: object, path: str = "") -> set[str]:
