@@ -22,7 +22,6 @@ _NAMES = {"carry": "Carry", "own": "Own within the text"}
 _HEAD = {"carry": "writes what it attends to", "own": "keeps its own token"}
 _LAYER = {"carry": "write what they attend to", "own": "keep their own token"}
 _SIDES = {"above": " above", "below": " below", "not above": ", no more than", "undetermined": ", not told apart from"}
-_TO = {"above": "", "below": "", "not above": " than", "undetermined": " from"}  # what else would follow
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
@@ -65,14 +64,14 @@ def _of_attention(shown: Mapping[str, OverBoth], of_layer: bool) -> str:
     held = {name: over.values for name, over in shown.items() if over.values is not None}
     if not held:
         return f" {AS_SHARP}" if shown else ""
-    they, their = ("they do", "their") if of_layer else ("it does", "its")
+    they, their = ("they do", "Their") if of_layer else ("it does", "Its")
+    beyond = [_NAMES[name] for name, part in held.items() if part.standing == "above"]
+    rest = [_NAMES[name] for name, part in held.items() if part.standing != "above"]
+    alone = f"does not bring {_and(beyond)}, and may bring {_and(rest)}"
+    alone = alone if beyond and rest else "does not bring that" if beyond else "may bring as much"
     twins = f"{_NUMBERS[len(variants(VALUES))]} untrained twins that attend as {they}"
-    alone = {True: f"{their} attention alone does not bring that", False: f"{their} attention alone may bring as much"}
-    told = [
-        f"{_NAMES[name]} {_over(part).removesuffix(_TO[part.standing])}: {alone[part.standing == 'above']}"
-        for name, part in held.items()
-    ]
-    return f" Against {twins}: {'; '.join(told)}."
+    figures = ", ".join(f"{_NAMES[name]} {_number(part)}" for name, part in held.items())
+    return f" {their} attention alone {alone}: over {twins} {figures}."
 
 
 def _over(part: Over) -> str:
@@ -81,8 +80,12 @@ def _over(part: Over) -> str:
     >>> _over(Over(0.12, 0.09, 0.15, 0.001, 0.001, 0.04)), _over(Over(-0.004, -0.02, 0.01, 0.6, 0.7, 0.03))
     ('+.12 [+.09, +.15] above', '.00 [−.02, +.01], no more than')
     """
+    return f"{_number(part)}{_SIDES[part.standing]}"
+
+
+def _number(part: Over) -> str:
     interval = "" if part.low is None or part.high is None else f" {between(part.low, part.high, two)}"
-    return f"{two(part.difference)}{interval}{_SIDES[part.standing]}"
+    return f"{two(part.difference)}{interval}"
 
 
 def _concluded(found: Mapping[str, OverBoth], of_layer: bool) -> str:

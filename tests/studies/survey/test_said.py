@@ -31,15 +31,22 @@ def test_both_contrasts_make_a_claim():
 
 
 def test_twins_that_attend_as_it_does_tell_whether_attention_alone_may_bring_it():
-    held = {"carry": OverBoth(SURE, SURE, values=SURE), "own": OverBoth(SURE, SURE, values=OPEN)}
-    words = sentence(held, TEXTS, of_layer=False)
-    assert words.endswith(
-        "untrained twins. Against five untrained twins that attend as it does: Carry +.12 [+.09, +.15] above: its "
-        "attention alone does not bring that; Own within the text +.01 [−.05, +.07], not told apart: its attention "
-        "alone may bring as much."
+    def told(carry, own, of_layer=False):
+        held = {"carry": OverBoth(SURE, SURE, values=carry), "own": OverBoth(SURE, SURE, values=own)}
+        words = sentence(held, TEXTS, of_layer)
+        assert AS_SHARP not in words
+        return words.rpartition("twins. ")[2]
+
+    twins = "over five untrained twins that attend as it does Carry +"
+    assert told(SURE, OPEN) == (
+        "Its attention alone does not bring Carry, and may bring Own within the text: "
+        f"{twins}.12 [+.09, +.15], Own within the text +.01 [−.05, +.07]."
     )
-    assert AS_SHARP not in words
-    assert "as they do: Carry +.12 [+.09, +.15] above: their attention" in sentence(held, TEXTS, of_layer=True)
+    assert told(SURE, SURE).startswith(f"Its attention alone does not bring that: {twins}")
+    assert told(OPEN, BELOW).startswith(f"Its attention alone may bring as much: {twins}")
+    assert told(SURE, SURE, True).startswith(
+        "Their attention alone does not bring that: over five untrained twins that"
+    )
     # What is not claimed needs no such word.
     open_one = sentence({"carry": OverBoth(SURE, OPEN, values=SURE)}, TEXTS, of_layer=False)
     assert "attention alone" not in open_one
