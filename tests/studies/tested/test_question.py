@@ -13,7 +13,8 @@ pytest.importorskip("pyarrow", reason="surveys are not installed (extra: survey)
 import pyarrow.parquet as pq
 
 from headscope import InputError, Scope
-from headscope.studies.survey.headline import headlines
+from headscope.inference.verdicts import RATE
+from headscope.studies.survey.headline import headlines, of_each
 from headscope.studies.tested.figures import open_figures
 from headscope.studies.tested.question import SENTENCES, TEXTS, begun
 from headscope.studies.tested.there import SENT_ALONG, folder_of, there
@@ -43,6 +44,28 @@ def test_the_answer_of_the_demo_weights_comes_along(
     assert survey.manifest["texts"]["sources"] == ["sixty.txt"], "a path of the machine that made it"
     assert all(one.with_twins for one in headlines(survey.contrasts))
     assert sum(path.stat().st_size for path in place.iterdir()) < 400_000
+
+
+def test_the_findings_have_its_figures_over_twins_that_attend_as_it_does(demo: Scope) -> None:
+    survey = open_figures(SENT_ALONG / folder_of(demo.card.weights_sha256))
+    found, (view,) = {one.statistic: one for one in headlines(survey.contrasts)}, survey.views
+    means = of_each(survey.contrasts, view)
+    words = (Path(__file__).parents[3] / "docs" / "findings.md").read_text("utf-8").replace("−", "-")
+    rows = words.partition("| layer | Own - twins that attend so |")[2].splitlines()[2 : 2 + survey.layers]
+    for layer, row in enumerate(rows):
+        said = [cell.strip() for cell in row.strip("|").split("|")]
+        expected = [str(layer)]
+        for statistic in ("own", "carry"):
+            values = means[statistic, layer, None].values
+            assert values is not None
+            assert values.q is not None
+            numbers = [float(f"{one:.3f}") for one in (values.difference, values.low or 0, values.high or 0)]
+            mean, low, high = (f"{one:+.3f}" if one else "0.000" for one in numbers)
+            shown = [head.values for head in found[statistic].those("stands out") if head.layer == layer]
+            above = sum(one is not None and one.standing == "above" for one in shown)
+            star = "*" if values.q <= RATE else ""
+            expected += [f"{mean} [{low}, {high}]{star}", f"{above} of {len(shown)}"]
+        assert said == expected
 
 
 def test_figures_that_are_not_what_was_written_are_refused(demo: Scope, tmp_path: Path) -> None:
