@@ -61,6 +61,7 @@ def test_a_model_is_opened_beside_the_page_and_then_shown(browser: Browser, many
     gate[0] = False
     named(browser, "gpt2")
     browser.wait("document.querySelector('#model-says').textContent.includes('12 of 92 MB')")
+    assert text(browser, "#model-says").startswith("gpt2: ")  # there is no model Gpt2
     # The page goes on meanwhile.
     browser.click("#models > .quiet")
     choose(browser, "layer", 4)

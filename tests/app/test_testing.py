@@ -158,6 +158,10 @@ def test_a_press_of_its_button_acts_however_long_it_takes(browser: Browser, tiny
         browser.page.mouse.up()
         browser.wait(f"document.querySelector('{button}').textContent === 'Go on'")
         assert browser.js("document.activeElement.textContent") == "Go on"
+        browser.click(button)
+        browser.wait(f"{says}.includes('%')", seconds=60)
+        running.stop()
+        browser.wait(f"{says} === 'The server does not answer.'")
 
 
 @pytest.mark.long

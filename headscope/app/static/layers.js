@@ -103,8 +103,7 @@ function sort(sheet) {
   const [by, down] = there < 0 ? [0, false] : [there, order.down];
   titles.forEach((title, n) => {
     title.querySelector(".order").textContent = n === by ? (down ? " ▼" : " ▲") : "";
-    if (n === by) title.parentElement.setAttribute("aria-sort", down ? "descending" : "ascending");
-    else title.parentElement.removeAttribute("aria-sort");
+    title.parentElement.ariaSort = n !== by ? null : down ? "descending" : "ascending";
   });
   const body = sheet.querySelector("tbody");
   const key = ({ value, label, layer, head }) => (value !== undefined ? Number(value) : label ?? (layer && Number(layer) * body.rows.length + Number(head)));

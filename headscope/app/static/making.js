@@ -57,6 +57,7 @@ export async function made(answer, signal) {
   });
 }
 
+const untold = (now) => (fault) => ({ ...now, testing: { ...now.testing, says: said(fault) } });
 let followed = false; // whether a test is asked after, whatever view is looked at
 
 /** Fills the place for the test of the server's own model in the view, if there is one; `again` shows the view anew once there is a survey. */
@@ -68,7 +69,7 @@ export function testIt(server, again) {
   const act = async ({ detail }) => {
     if (detail > 1) return; // the second of a double click would stop what the first began
     const now = server.survey;
-    server.survey = await (goes(now.testing) ? leave : post)("survey/test").catch((fault) => ({ ...now, testing: { ...now.testing, says: said(fault) } }));
+    server.survey = await (goes(now.testing) ? leave : post)("survey/test").catch(untold(now));
     if (server.survey.survey) again(); // another page had it made
     testIt(server, again);
   };
@@ -83,7 +84,7 @@ async function follow(server, again) {
   followed = true;
   while (goes(server.survey.testing)) {
     await new Promise((later) => setTimeout(later, 1000));
-    server.survey = await get("survey").catch((fault) => said(fault) && server.survey); // it is asked again
+    server.survey = await get("survey").catch(untold(server.survey)); // it is asked again
     testIt(server, again);
   }
   followed = false;

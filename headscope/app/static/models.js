@@ -67,9 +67,9 @@ async function list(server, go) {
   }
 }
 
-function say(sentence, working = false) {
+function say(sentence, name = " ", working = false) {
   byId("opening").hidden = !working;
-  byId("model-says").textContent = sentence && sentence[0].toUpperCase() + sentence.slice(1);
+  byId("model-says").textContent = sentence.startsWith(name) ? sentence : sentence[0].toUpperCase() + sentence.slice(1); // a name stays as it is
 }
 
 /** Opens a model beside the page, which goes on; shows it when it is there, or says why it is not. */
@@ -78,15 +78,15 @@ async function open(asked, go) {
     let told = await post("models", asked);
     const { name } = told; // what questions ask for it by
     while (told.state === "working") {
-      say(`${name}: ${told.step} …`, true);
+      say(`${name}: ${told.step} …`, name, true);
       await new Promise((later) => setTimeout(later, 300));
       told = await get("models/opening");
     }
-    if (told.state === "failed") return say(told.problem);
+    if (told.state === "failed") return say(told.problem, name);
     remember(name);
-    say(`${name} is open.`);
+    say(`${name} is open.`, name);
     go(name, told.card);
   } catch (fault) {
-    say(said(fault));
+    say(said(fault), asked.model ?? undefined);
   }
 }
