@@ -52,8 +52,8 @@ class Sets:
         fit = fit if among is None else fit & among
         drawn = [
             # A generator for each text: what it draws does not hang on the texts beside it.
-            pool.sets(n, np.flatnonzero(fit[n]), np.random.default_rng([seed, 2, of.text]), size)
-            for n, of in enumerate(texts)
+            pool.sets(n, np.flatnonzero(fit[n]), np.random.default_rng([seed, 2, of.text]), size, widest)
+            for n, (of, widest) in enumerate(zip(texts, pool.widest(among), strict=True))
         ]
         lengths = np.array([len(members) for members, _ in drawn])
         counts = np.zeros((len(texts), max(1, *(len(of_text) for _, of_text in drawn))), dtype=np.int64)
@@ -110,13 +110,24 @@ class _Pool:
             padded[row, : len(found)], there[row, : len(found)] = found, True
         return cls(vocabulary, indices[:texts], padded, there)
 
+    def widest(self, among: NDArray[np.bool_] | None) -> list[int]:
+        """How many members the largest of the distractors that each text may have has."""
+        sizes = self.there.sum(1)
+        if among is None:
+            return [self.there.shape[1]] * len(self.indices)
+        return [int(sizes[these].max(initial=0)) for these in among]
+
     def sets(
-        self, n: int, others: NDArray[np.int64], draw: np.random.Generator, wanted: int | None
+        self, n: int, others: NDArray[np.int64], draw: np.random.Generator, wanted: int | None, widest: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """One text's `members` and `counts`, see `Sets`; `others`: the distractors of other documents."""
+        """One text's `members` and `counts`, see `Sets`; `others`: the distractors of other documents.
+
+        `widest`: of how many members numbers are drawn.
+        """
         own = self.indices[n]
         chosen = draw.permutation(others)[:SETS]
-        theirs, known = self.padded[chosen], self.there[chosen]  # (set, member)
+        # Not as wide as the pool: of the texts' genres, a shard's pool has those that are in the shard.
+        theirs, known = self.padded[chosen, :widest], self.there[chosen, :widest]  # (set, member)
         is_own = np.zeros(len(self.vocabulary), dtype=bool)
         is_own[own] = True
         in_theirs = np.zeros((len(chosen), len(self.vocabulary)), dtype=bool)

@@ -65,6 +65,21 @@ def test_distractors_are_of_other_documents():
     assert not Sets.draw([one._replace(document=7) for one in texts], others, 0).counts.any()
 
 
+@pytest.mark.parametrize("size", [None, signal.SIZED])
+def test_a_text_has_the_same_sets_of_its_genre_whichever_genres_stand_beside_it(size):
+    """A shard's pool has the distractors of the genres that are in the shard: longer ones of another moved the draw."""
+    draw = np.random.default_rng(5)
+    texts, own = texts_of(draw, 6, 300, 40), [one._replace(document=-1) for one in texts_of(draw, 60, 300, 40)]
+    longer = [one._replace(document=-2) for one in texts_of(draw, 60, 300, 90)]
+    alone = Sets.draw(texts, own, 1, size, np.ones((6, 60), dtype=bool))
+    for pool, at in ((own + longer, 0), (longer + own, 60)):
+        among = np.zeros((6, 120), dtype=bool)
+        among[:, at : at + 60] = True
+        beside = Sets.draw(texts, pool, 1, size, among)
+        assert alone.counts.any()
+        assert [pairs(beside, n) for n in range(6)] == [pairs(alone, n) for n in range(6)]
+
+
 def test_a_text_has_the_same_sets_whichever_texts_stand_beside_it():
     draw = np.random.default_rng(3)
     texts, others = texts_of(draw, 9, 300, 20), [one._replace(document=-1) for one in texts_of(draw, 128, 300, 30)]
