@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from headscope.inference.estimates import Estimate
-from headscope.inference.left_out import mean_by
+from headscope.inference.left_out import FEWEST, mean_by
 from headscope.studies.capacity.fitting import Fit, Spreads
 from headscope.studies.capacity.spread import dimension_interval, participation_interval
 from headscope.studies.capacity.subspaces import dimension_at, participation_ratio
@@ -17,6 +17,7 @@ from headscope.studies.capacity.sweep import Condition, TextRow
 
 MEASURES = ("moved", "kl", "own_at_1", "own_auc", "linear_at_1", "linear_auc")
 ENOUGH = 0.1  # of what is lost when nothing is kept
+_ROUNDING = 1e-6  # of the mean's length: encodings that spread by less are one point, as float32 has it
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Size:
 
     `width`: how many there are. `participation_ratio`: (Σλ)²/Σλ² of the covariance's eigenvalues. `dimension_95`: how
     many principal axes it takes for 95 % of the variance. `positions`: how many encodings the covariance is of.
-    `…_low`, `…_high`: 95 % intervals by document (see docs/capacity.md); None where there is none.
+    `…_low`, `…_high`: 95 % intervals by document (see docs/capacity.md); None where there is none. Sizes are 0 where
+    encodings differ by no more than float32 rounds.
     """
 
     site: str
@@ -57,10 +59,16 @@ def sizes(fit: Fit, fitted: Spreads, other: Spreads) -> list[Size]:
 
     def size(site: str, layer: int, head: int | None, covariance: Tensor) -> Size:
         place = ("heads", layer, head) if head is not None else (site, layer, 0)
-        variances = fit.axes[place[:2]].variances
+        axes = fit.axes[place[:2]]
+        variances = axes.variances
         assert variances is not None, "principal axes have them"
         some = variances[place[2]]
         spreads = fitted.of(*place), other.of(*place)
+        if float(covariance.trace()) <= _ROUNDING**2 * float(axes.mean[place[2]].square().sum()):
+            # A head that writes the same everywhere: what its rounding fills is no size.
+            sure = all(len(one.counts) >= FEWEST for one in spreads)
+            none = (0.0, 0.0, 0, 0) if sure else (None, None, None, None)
+            return Size(site, layer, head, len(some), 0.0, 0, fit.count, *none)
         ends = (*(participation_interval(*spreads) or (None, None)), *(dimension_interval(*spreads) or (None, None)))
         ratio = participation_ratio(covariance)
         return Size(site, layer, head, len(some), ratio, dimension_at(some), fit.count, *ends)

@@ -8,15 +8,18 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+import zoo
 from numpy.typing import NDArray
 from scipy import stats
 
+from headscope import Scope
 from headscope.studies.capacity import fitting
 from headscope.studies.capacity.fitting import batches, fitted_groups, watched
 from headscope.studies.capacity.options import CapacityOptions
 from headscope.studies.capacity.run import Run
 from headscope.studies.capacity.spread import Spread, dimension_interval, participation_interval
 from headscope.studies.capacity.subspaces import Axes, dimension_at, participation_ratio
+from headscope.studies.capacity.words import of_heads
 from tests.conftest import SHARED
 from tests.studies.survey.corpora import sentences, written
 
@@ -247,3 +250,24 @@ def test_an_interval_of_few_documents_holds_the_figure_of_all_in_a_trained_model
         found = covered(draws, whole)
         tell(f"{site} of layer {layer}", whole, found)
         assert found[1].min() >= 0.9
+
+
+@pytest.mark.parametrize("biased", [True, False])
+def test_a_head_that_writes_the_same_everywhere_fills_no_dimensions(biased, tmp_path):
+    """What rounding fills is no size; and the layer's interval is that of its heads."""
+    model, tokenizer = zoo.build("bert")
+    values = model.encoder.layer[1].attention.self.value
+    with torch.no_grad():
+        values.weight[8:16] = 0
+        values.bias[8:16] *= biased
+    path = written(tmp_path / "t.txt", sentences(24, seed=3))
+    options = CapacityOptions(parts=("dimension",), sites=("z",), keep=(1,))
+    found = Run.prepare(Scope.from_model(model, tokenizer), [path], options).run()
+    heads = [size for size in found.sizes if size.site == "head"]
+    dead = [size for size in heads if (size.layer, size.head) == (1, 1)]
+    assert [(one.participation_ratio, one.dimension_95) for one in dead] == [(0.0, 0)]
+    assert [(one.participation_ratio_low, one.dimension_95_high) for one in dead] == [(0.0, 0)]
+    assert all(one.participation_ratio >= 1 for one in heads if one not in dead)
+    ratio, _, dimension, _ = of_heads([size for size in heads if size.layer == 1])
+    assert "[" in ratio
+    assert "[" in dimension
