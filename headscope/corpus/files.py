@@ -49,7 +49,8 @@ def find_sources(paths: Iterable[str | Path], format: Format | Literal["auto"] =
     """The files that `paths` name, here or on an object store: files, and of directories all of a known kind.
 
     A file's format is that of its suffix, else plain text. Raises InputError for a path that is not there or no file,
-    and for a directory with no file of a known kind; what of a directory cannot be read is a source with a fault.
+    for .json, and for a directory with no file of a known kind; what of a directory cannot be read is a source with a
+    fault.
     """
     if format not in ("auto", *FORMATS):
         raise InputError(f"there is no format {format!r}; open: auto, {', '.join(FORMATS)}.")
@@ -128,7 +129,14 @@ def _refuse_packed(path: Readable) -> None:
 
 
 def _format(path: Readable, asked: Format | Literal["auto"]) -> Format:
-    return _SUFFIXES.get(path.suffix.lower(), "text") if asked == "auto" else asked
+    if asked != "auto":
+        return asked
+    if path.suffix.lower() == ".json":  # its braces and names would be measured as words
+        raise InputError(
+            f"{path} is JSON by its name, and no plain text: where each line is an object, name it .jsonl, "
+            "or give the format jsonl."
+        )
+    return _SUFFIXES.get(path.suffix.lower(), "text")
 
 
 def _name(path: Path) -> str:

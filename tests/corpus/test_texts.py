@@ -136,3 +136,11 @@ def test_paths_that_hold_no_texts_are_named(tmp_path):
         find_sources([tmp_path / "empty"])
     with pytest.raises(InputError, match="there is no format 'xml'"):
         find_sources([tmp_path], "xml")  # type: ignore[arg-type]
+
+
+def test_a_file_of_json_is_not_read_as_plain_text(tmp_path):
+    file = tmp_path / "texts.json"
+    file.write_text('{"text": "a bird"}\n{"text": "a bush"}\n')
+    with pytest.raises(InputError, match=r"each line is an object, name it \.jsonl"):
+        find_sources([file])
+    assert [text.content for text in read(file, format="jsonl")[0]] == ["a bird", "a bush"]
