@@ -81,6 +81,7 @@ _STREAMS = zoo.HEADS_OF_8 | {  # four streams side by side, which every layer mi
     "layer_types": ["compressed_sparse_attention"] * 3,
     "mlp_layer_types": ["moe"] * 3,
 }
+_SQUEEZED = zoo.BERT | {"embedding_size": 32} | {f"{part}_groups": 1 for part in ("q", "k", "v", "post_attention")}
 _PART = r"a part of it has a table of token embeddings, and may be handed over: model\.text_model \({}\)\.$"
 _VALUES = r"2 of its 4 layers have no values of their own \(layer 2 mixes those of layer 0\)"
 _OPEN = "nothing went through a softmax between two products .* and how {} attends was not seen"
@@ -103,6 +104,7 @@ _IBERT = zoo.ROBERTA | {"pad_token_id": 1}
             _STREAMS,
             r"its layers read no stream \[text, position, d_model\], but one of 4 axes",
         ),
+        ("SqueezeBertModel", _SQUEEZED, "SqueezeBertModel cannot be read: its layers return a dict"),
         ("CLIPModel", _CLIP, "has no table of token embeddings, .*; " + _PART.format("CLIPTextModel")),
         ("SiglipModel", _CLIP, "cannot be run on token ids alone: .*; " + _PART.format("SiglipTextModel")),
         ("CLIPVisionModel", zoo.EYE, "has no table of token embeddings, so it has no vocabulary to compare with"),

@@ -57,7 +57,8 @@ PEFT adapters that change weights (LoRA and its kin, trained tokens, modules tra
 where it has another head than the one that they were trained with: a classifier's own weights stand on top of what is
 read. A tokenizer that was saved with an adapter is the one that texts are read with, and the base gets as many
 embeddings as the adapter was trained with (`tests/model/test_adapter_tokenizers.py`,
-`tests/model/test_adapter_directories.py`). Adapters that put vectors before the text, or beside it (Llama-Adapter), are refused.
+`tests/model/test_adapter_directories.py`). Adapters that put vectors before the text, or beside it (Llama-Adapter), are
+refused.
 
 ## Not read
 

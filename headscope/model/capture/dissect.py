@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from contextlib import nullcontext
 
 import torch
@@ -55,6 +56,7 @@ def _dissected(model: PreTrainedModel, probe: Tensor) -> Anatomy:
     if not trace.attentions:
         raise ModelError(_nothing_seen(model, trace, name))
     calls = [_block_call(path, layer, model, name) for layer, path in enumerate(trace.paths)]
+    _check_streams(calls, name)
     _check_finite(trace, calls, model, name)
     _check_only_blocks(trace, calls, model, name)
     _check_chain(calls, name)
@@ -178,14 +180,23 @@ def _numbers(trace: Trace, blocks: list[Call], model: nn.Module) -> tuple[int, .
     return ()
 
 
-def _check_chain(blocks: list[Call], name: str) -> None:
-    """Refuse layers that do not read what the one before returned."""
+def _check_streams(blocks: list[Call], name: str) -> None:
+    """Refuse layers that read or return something else than one stream of hidden states."""
     shapes = [tuple(one.shape) for call in blocks for one in call.inputs[:1] if one.is_floating_point()]
     if any(len(shape) != 3 for shape in shapes):
         raise ModelError(
             f"{name} is no chain of attention blocks: its layers read no stream [text, position, d_model], but one of "
             f"{len(shapes[0])} axes (several streams side by side, say)."
         )
+    given = next((call.output for call in blocks if isinstance(call.output, Mapping)), None)
+    if given is not None:
+        raise ModelError(
+            f"{name} cannot be read: its layers return a {type(given).__name__} where others return hidden states."
+        )
+
+
+def _check_chain(blocks: list[Call], name: str) -> None:
+    """Refuse layers that do not read what the one before returned."""
     for layer, (before, after) in enumerate(itertools.pairwise(blocks)):
         if not torch.equal(hidden_output(before.output), hidden_input(after.inputs)):
             raise ModelError(

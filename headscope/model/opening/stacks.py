@@ -39,8 +39,8 @@ def unwrapped(model: object) -> object:
         does = "lets heads attend to learned vectors beside" if kind in _BESIDE else "puts learned vectors before"
         if config.is_prompt_learning or kind in _BESIDE:
             raise InputError(
-                f"a PEFT adapter of the kind {kind} {does} the text, which headscope does not read; adapters that change "
-                "weights (LoRA and its kin) are read."
+                f"a PEFT adapter of the kind {kind} {does} the text, which headscope does not read; adapters that "
+                "change weights (LoRA and its kin) are read."
             )
     inside = list({id(one): one for one in _outermost(model)}.values())
     if len(inside) > 1:
