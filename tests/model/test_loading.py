@@ -44,6 +44,13 @@ def test_a_local_directory_opens_with_its_language_model_head_and_a_card(tmp_pat
     assert "local directory" in card.why
 
 
+@pytest.mark.parametrize("name", ["qwen2-vl", "chameleon", "llava", "granite-speech"])
+def test_what_sees_or_hears_too_opens_with_its_language_model_head(tmp_path, name):
+    scope = Scope.from_pretrained(str(zoo.save(name, tmp_path)))
+    assert type(scope.bench.opened.model).__name__ == zoo.ZOO[name][1][0]
+    assert "unembedding" not in scope.closed_spaces()
+
+
 def test_an_activation_that_there_is_not_is_told_with_its_field(directory):
     config = json.loads((directory / "config.json").read_text("utf-8"))
     (directory / "config.json").write_text(json.dumps(config | {"hidden_act": "foo"}), "utf-8")

@@ -342,6 +342,8 @@ _WITH_HEAD = (
     modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES,
     modeling_auto.MODEL_FOR_PRETRAINING_MAPPING_NAMES,
     modeling_auto.MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES,  # of an encoder-decoder, the encoder alone
+    modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
+    getattr(modeling_auto, "MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES", {}),  # which the oldest transformers has not
 )
 
 
