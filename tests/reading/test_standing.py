@@ -66,8 +66,9 @@ def test_what_the_position_may_not_see_is_told_and_is_no_part_of_the_words(scope
     assert not any(f"“{label}”" in words for label in hidden)
 
 
-def test_other_texts_ranks_are_the_quartiles_of_their_outputs(scope_of):
-    scope = scope_of("bert")
+@pytest.mark.parametrize("family", ["bert", "gpt2"])  # of gpt2 the position sees but some of the text's tokens
+def test_other_texts_ranks_are_the_quartiles_of_their_outputs(scope_of, family):
+    scope = scope_of(family)
     reading = scope.read(zoo.TEXT)
     bank = scope.bank(size=150)
     found = reading.standing(2, 1, bank=bank)
@@ -81,6 +82,8 @@ def test_other_texts_ranks_are_the_quartiles_of_their_outputs(scope_of):
     assert torch.allclose(found.others.high, high)
     together = every[:, :, found.seen].movedim(1, 0).flatten(1)
     assert torch.allclose(found.others.all_low, together.quantile(0.25, dim=1))
+    assert torch.allclose(found.others.all_high, together.quantile(0.75, dim=1))
+    assert bool(found.seen.all()) == (family == "bert")
 
 
 def _ranks(scope: Scope, reading, z: Tensor, ids: tuple[int, ...]) -> Tensor:

@@ -78,7 +78,7 @@ def test_rows_are_what_readings_answer(scope_of, name, spaces, tmp_path):
             assert inside == (int(other.ids[row.head, 0]) in types)
 
 
-@pytest.mark.slow(cases=2)
+@pytest.mark.slow(cases=3)  # a causal mask among them, and shared keys
 @pytest.mark.parametrize("name", ["bert", "llama", "gpt2"])
 @pytest.mark.parametrize("mask", ["model", "full"])
 def test_what_is_written_where_is_that_of_every_output_asked_for_every_token(scope_of, name, mask, tmp_path):

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headscope.corpus.bank import ASKED
 from headscope.errors import InputError
 from headscope.inference.left_out import folded
 from headscope.studies.survey import gathered, kept_sums
@@ -20,7 +21,8 @@ from headscope.studies.survey.kept_sums import opened_sums, write_sums
 from headscope.studies.survey.run import finish
 from headscope.studies.survey.store import Store
 from headscope.studies.survey.summing import Summing
-from headscope.studies.survey.sums import CLASSES, Items, Membership
+from headscope.studies.survey.sums import CLASSES, Items, Membership, of_rows
+from headscope.studies.survey.tables import ROWS, SIGNALS
 from headscope.studies.survey.totals import PieceSums, Tally, Totals
 from tests.studies.survey.corpora import sentences, surveyed, written
 from tests.studies.survey.damage import flip, make_to_fit, of_before
@@ -248,6 +250,26 @@ def test_a_mean_without_each_group_is_that_of_plain_loops_however_it_was_split(g
             assert found == pytest.approx(values[head, there].mean(), abs=2.0**-31)
         else:
             assert not np.isfinite(found)
+
+
+def test_chance_is_the_mean_of_those_outputs_that_there_are_and_own_needs_both_of_its_sides():
+    some = {"chance_own_rank": [[6] * ASKED, [3, 7] + [None] * (ASKED - 2)]}
+    some |= {"chance_in_text": [[False] * ASKED, [True, False] + [None] * (ASKED - 2)]}
+    told = {"own_auc_others": [0.25, 0.5], "even_own_auc": [0.5, 0.5], "even_own_auc_others": [0.5, None]}
+    rest = {name: [0.0, 0.0] for name in (*SIGNALS, "carry", "carry_ceiling", "even_carry", "distance")}
+    table = pa.table(
+        {"candidates": [11, 11], "own_rank": [1, 11], "in_text": [True, False]}
+        | {"kind": pa.array(["own", "elsewhere"]).dictionary_encode()}
+        | {name: pa.array(values, pa.list_(ROWS.field(name).type.value_type, ASKED)) for name, values in some.items()}
+        | {name: pa.array(values, pa.float32()) for name, values in (told | rest).items()}
+    )
+    items, pairs = of_rows(table, heads=1)
+    assert items.values["auc_chance"][0] == pytest.approx([0.5, (0.8 + 0.4) / 2])  # 1 − (rank − 1) / 10
+    assert items.values["in_text_chance"][0] == pytest.approx([0, 0.5])
+    assert items.counts["known_asked"] == pytest.approx([1, 1])
+    assert pairs[""].values["auc_chance"].sum() == pytest.approx(1.1)
+    assert items.values["own"].tolist() == [[0.75, 0]]  # 1 − .25; even attention tells nothing of the second
+    assert items.counts["told"].tolist() == [1, 0]
 
 
 def test_what_was_lent_is_gone_with_its_lender_and_counts_once():
