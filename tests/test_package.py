@@ -75,6 +75,7 @@ def test_wheel_and_source_hold_every_file_of_the_package(built: Path) -> None:
     assert {
         "headscope/app/static/index.html",
         "headscope/app/static/main.js",
+        "headscope/app/static/page.css",
         "headscope/show/static/style.css",
     } < inside
     assert told.startswith("Metadata-Version")

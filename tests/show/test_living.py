@@ -17,12 +17,13 @@ from headscope.errors import InputError
 from headscope.show import living
 from headscope.show.html import tables
 from headscope.show.living import Part, Place, Room, Told, document
-from headscope.show.modules import RENDERERS, joined
+from headscope.show.modules import RENDERERS, joined, style
 from headscope.show.sheet import Cell, Row, Sheet
 from tests.show import sheets
 from tests.show.held import answers, held
 
 MODULES = sorted(path.stem for path in RENDERERS.glob("*.js"))
+STATIC = Path(living.__file__).parents[1] / "app" / "static"
 TOKENS = tuple(Cell(f"t{n}", id=100 + n, position=n) for n in range(6))
 
 
@@ -50,6 +51,20 @@ def test_it_begins_with_the_tables_and_holds_every_token_and_layer() -> None:
     assert answers(html).keys() == {f"0.{token}.{layer}" for token in range(6) for layer in range(3)}
     assert "at (4, 2, None)" in answers(html)["0.4.2"]["html"]
     assert says(html) == "This file holds all 6 tokens in all 3 layers (0.1 MB of answers)."
+
+
+def test_no_rule_is_of_what_only_the_page_has() -> None:
+    """What names nothing but what the page's own HTML has, and no module of a file, stands in the page's own style."""
+    page = (STATIC / "index.html").read_text("utf-8")
+    of_page = {name for names in re.findall(r'\b(?:id|class)="([^"]+)"', page) for name in names.split()}
+    of_files = set(re.findall(r"[\w-]+", joined("living") + Path(living.__file__).read_text("utf-8")))
+    only = of_page - of_files
+    assert {"controls", "tabs", "verdict-line"} < only
+    rules = re.findall(r"([^{}]+)\{[^{}]*\}", style("style"))
+    of_the_page = [
+        rule for rule in rules if all(only & set(re.findall(r"[.#]([\w-]+)", one)) for one in rule.split(","))
+    ]
+    assert of_the_page == []
 
 
 def test_parts_follow_each_what_they_can() -> None:

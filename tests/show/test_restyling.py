@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from headscope.show.modules import RENDERERS
 
+STYLES = sorted([*RENDERERS.glob("*.css"), *(RENDERERS.parents[1] / "app" / "static").glob("*.css")])
 _RULE = re.compile(r"([^{}]+)\{[^{}]*\}")
 # After a sibling that only its element's name tells, which any element that comes or goes may be; then anything in it.
 _BESIDE = re.compile(r"(?:^|[\s>(,])[a-z]+ [+~] (?:\*|[a-z]+[^,]*[ >] ?[*:])")
@@ -21,9 +23,9 @@ def selectors(style: str) -> list[str]:
     return [" ".join(found[1].split()) for found in _RULE.finditer(plain)]
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in RENDERERS.glob("*.css")))
-def test_no_rule_has_all_that_follows_any_element_styled_anew(name: str) -> None:
-    found = selectors((RENDERERS / name).read_text("utf-8"))
+@pytest.mark.parametrize("path", STYLES, ids=lambda path: path.name)
+def test_no_rule_has_all_that_follows_any_element_styled_anew(path: Path) -> None:
+    found = selectors(path.read_text("utf-8"))
     assert found
     assert [one for one in found if _BESIDE.search(one) or _STATE.search(one)] == []
 
