@@ -152,6 +152,23 @@ def stories() -> Scope:
     return Scope.from_pretrained(str(directory))
 
 
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run the command in this process: exit code, standard output, standard error."""
+    from headscope.commands.cli import main
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        try:
+            main(list(map(str, arguments)))
+            code = 0
+        except SystemExit as leave:
+            code = int(leave.code or 0)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def store() -> Iterator[str]:
     """The address of an object store, with one bucket: texts."""

@@ -11,7 +11,6 @@ import pytest
 import zoo
 
 from headscope import __main__
-from headscope.commands.cli import main
 from headscope.vocabulary.isolated import Isolated
 
 
@@ -21,18 +20,8 @@ def directory(tmp_path_factory):
 
 
 @pytest.fixture
-def run(capsys):
+def run(command):
     """Run the command in this process: exit code, standard output, standard error."""
-
-    def command(*arguments):
-        try:
-            main(list(arguments))
-            code = 0
-        except SystemExit as leave:
-            code = leave.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
     return command
 
 

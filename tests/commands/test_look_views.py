@@ -12,7 +12,6 @@ import zoo
 
 from headscope import Scope
 from headscope.commands.asking import CHOICES
-from headscope.commands.cli import main
 
 ANSWERED = ["written", "journey", "mixing", "glance", "effects"]
 
@@ -28,19 +27,9 @@ def reading(directory):
 
 
 @pytest.fixture
-def look(directory, capsys):
+def look(command, directory):
     """Run `headscope look` in this process: exit code, standard output, standard error."""
-
-    def command(*arguments):
-        try:
-            main(["look", zoo.TEXT, "--model", directory, *arguments])
-            code = 0
-        except SystemExit as leave:
-            code = leave.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return command
+    return lambda *arguments: command("look", zoo.TEXT, "--model", directory, *arguments)
 
 
 def answers(reading, token):

@@ -8,7 +8,6 @@ import json
 import pytest
 import zoo
 
-from headscope.commands.cli import main
 from headscope.studies.capacity import run as capacity_run
 from headscope.studies.capacity import sweep
 from tests.studies.survey.corpora import sentences, written
@@ -25,19 +24,9 @@ def texts(tmp_path_factory):
 
 
 @pytest.fixture
-def run(capsys, model):
+def run(command, model):
     """Run the command in this process: exit code, standard output, standard error."""
-
-    def command(*arguments):
-        try:
-            main(["capacity", model, *map(str, arguments)])
-            code = 0
-        except SystemExit as leave:
-            code = leave.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return command
+    return lambda *arguments: command("capacity", model, *arguments)
 
 
 QUICK = ("--keep", 0, "--keep", 0.5, "--keep", 1, "--site", "z")

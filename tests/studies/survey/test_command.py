@@ -13,7 +13,6 @@ import pytest
 import zoo
 
 from headscope import Scope
-from headscope.commands.cli import main
 from headscope.studies.survey.report.three_lines import of_directory
 from headscope.studies.survey.run import Survey
 from tests.studies.survey.corpora import sentences, statistics, surveyed, table
@@ -27,19 +26,9 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture
-def run(capsys, model):
+def run(command, model):
     """Run the command in this process: exit code, standard output, standard error."""
-
-    def command(*arguments):
-        try:
-            main(["survey", *map(str, arguments), "--model", model])
-            code = 0
-        except SystemExit as leave:
-            code = leave.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return command
+    return lambda *arguments: command("survey", *arguments, "--model", model)
 
 
 @pytest.fixture(scope="module")
