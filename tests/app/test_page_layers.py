@@ -51,6 +51,10 @@ def test_every_number_is_the_apis(layers: Browser, ask: Ask) -> None:
     assert numbers(layers, "own_rank") == [cell["own_rank"] for cell in atlas]
     signs = {"own": "▸", "text": "•", "variant": "≈", "special": "◦", "elsewhere": ""}
     assert column(layers, "near") == [signs[cell["kind"]] + cell["label"] for cell in atlas]
+    row = "[...document.querySelectorAll('#glance tbody tr:first-child td')]"
+    where = layers.js(f"{row}.map((e) => e.dataset.where)")
+    assert where[1].startswith("L0H0, own 0.")  # what is pointed at is told as its column is called
+    assert where[7] == f"L0H0, {layers.js(f'{row}[7].dataset.says')}"  # a token: there is no number that is not finite
 
 
 @pytest.mark.long

@@ -322,6 +322,24 @@ def test_the_one_file_opens_from_disk_with_the_network_off(
 
 
 @pytest.mark.slow
+def test_the_one_file_of_the_layers_names_its_bars_as_their_columns(
+    browser: Browser, take: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "layers.html").write_bytes(take("view.html", "view=layers").content)
+    browser.open((tmp_path / "layers.html").as_uri())
+    browser.wait("document.querySelector('#parts').dataset.shown")
+    legend = browser.js(
+        "[...document.querySelectorAll('.legend')].find((e) => e.textContent.includes('entropy')).textContent"
+    )
+    assert re.findall(r"Bars: (?!entropy)([^,]+), from", legend) == ["own", "previous", "special", "‖W_O z‖"]
+    wide = browser.js(
+        "[...document.querySelectorAll('.glance tbody th')].filter((e) => e.scrollWidth > e.clientWidth).length"
+        " + 100 * (document.querySelector('.glance') === null)"
+    )
+    assert wide == 0  # no head's name runs into the numbers
+
+
+@pytest.mark.slow
 def test_the_sheet_offers_files_link_and_program(page: Browser, take: Any) -> None:
     choose(page, "layer", 2)
     choose(page, "view", "attention")

@@ -36,7 +36,9 @@ function about(cell, column, row) {
   for (const [name, given] of Object.entries({ ...column?.data, ...row.data })) own[name] ??= cell.dataset[name] = given;
   const { layer, head, says, measure, value } = own;
   const names = layer ? [`L${layer}H${head}`] : [...(column?.names ?? []), ...row.names];
-  const told = measure && `${measure} ${value === undefined ? "not finite" : Number(value).toPrecision(5)}`;
+  const over = column?.data.measure === measure && !("head" in column.data || "id" in column.data) ? column.names.at(-1) : measure; // in a reader's words
+  const none = measure && value === undefined && (cell.matches(".hs-number") || cell.querySelector(".hs-num")) && `${over}: no number`;
+  const told = value === undefined ? none : measure && `${over} ${Number(value).toPrecision(5)}`;
   if (told) cell.title = told; // in full, where the cell is brief
   cell.dataset.where = [...names, says, told].filter(Boolean).join(", ");
   cell.tabIndex = -1;
@@ -69,7 +71,7 @@ export function beside(first, sheets, far) {
 // How the page shows a table of that name; others are plain.
 const LOOKS = {
   neighbors: "whole", suppressed: "whole", positions: "whole", comparison: "versus whole", "hub-aware": "versus hubs whole", why: "sources",
-  attention: "heat", pattern: "heat pattern", written: "heat pattern", attended: "heat pattern", within: "within", journey: "stages", mixing_at: "stages",
+  attention: "heat", pattern: "heat pattern", written: "heat pattern", attended: "heat pattern", within: "within", journey: "stages", mixing_at: "stages", glance: "glance",
 };
 
 /** A table as the page shows it: its head that is chosen pressed, its numbers as bars or grounds. */
@@ -105,12 +107,9 @@ export function bars(some) {
   return [...new Set(cells.map((cell) => cell.dataset.measure))].map((measure, n) => {
     const measured = cells.filter((cell) => cell.dataset.measure === measure);
     const { bar, says } = scale(measured.map((cell) => Number(cell.dataset.value)), measure);
-    for (const cell of measured) {
-      const [from, to] = bar(Number(cell.dataset.value));
-      cell.style.setProperty("--from", `${from}%`);
-      cell.style.setProperty("--to", `${to}%`);
-    }
-    return `${n ? " " : ""}Bars: ${says}`;
+    for (const cell of measured) bar(Number(cell.dataset.value)).forEach((edge, n) => cell.style.setProperty(["--from", "--to"][n], `${edge}%`));
+    const title = measured[0].closest("table").tHead.querySelector(`[data-measure="${measure}"]:not([data-head], [data-id])`);
+    return `${n ? " " : ""}Bars: ${title ? says.replace(measure, title.textContent) : says}`;
   });
 }
 
