@@ -15,6 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from headscope.app.door import Door, is_loopback
+from headscope.app.ending import Ending
 from headscope.app.server import create_app
 from headscope.app.slow import protocol
 from headscope.errors import InputError, cut
@@ -93,7 +94,7 @@ def serve(
     print(f"headscope is at {address} (Ctrl+C ends it)", flush=True)
     if browser:
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-    uvicorn.Server(configured(app)).run([listener])
+    Ending(configured(app), app.state.ending).run([listener])
 
 
 def configured(app: FastAPI, seconds: float = 30) -> uvicorn.Config:

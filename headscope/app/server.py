@@ -78,6 +78,7 @@ def create_app(
     `open_model` opens another model that a request names; None: such requests are refused, and so are those for a
     survey's directory. `survey`: the directory of a finished survey of `scope`, whose figures stand beside readings.
     `tested`: without one, what the test on 60 texts gave for these weights, where it was made before or comes along.
+    `app.state.ending()`, on its event loop, ends what is made for nobody yet: before a server waits for its requests.
     Raises InputError where one of them is none.
     """
     door = Door(host, allow_hosts, allow_frames, root_path)
@@ -112,6 +113,7 @@ def create_app(
         docs_url=None,  # they load from another host
         redoc_url=None,
     )
+    app.state.ending = desk.line.end_aside
     handle_problems(app)
     app.include_router(routes.router(desk))
 

@@ -98,6 +98,27 @@ def test_a_body_that_is_no_json(reader: TestClient) -> None:
     assert body(reader, b"{") == (422, "the request is no JSON.")
 
 
+@pytest.mark.parametrize("route", ["nearest", "models", "survey", "map"])
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b'{"layer": 1}', "application/x-www-form-urlencoded"),  # as curl -d sends it
+        (b'{"layer": 1}', "text/plain"),
+        (b'{"layer": 1}', None),
+        (b"", "application/json"),
+        (b"[1, 2]", "application/json"),
+        (b"null", "application/json"),
+        (b'"text"', "application/json"),
+    ],
+)
+def test_a_body_that_is_no_object_or_not_called_json(
+    tiny: TestClient, route: str, content: bytes, kind: str | None
+) -> None:
+    answer = tiny.post(f"{API}/{route}", content=content, headers={} if kind is None else {"Content-Type": kind})
+    said = "the request is no JSON object: send one, with Content-Type: application/json."
+    assert (answer.status_code, answer.json()) == (422, {"error": said})
+
+
 @pytest.mark.parametrize("levels", [100, 900, 990, 1000, 1100, 5000, 100_000])
 @pytest.mark.parametrize(("begin", "end"), [(b"[", b"]"), (b'{"text":', b"}")])
 def test_a_body_that_is_nested_deeply(reader: TestClient, levels: int, begin: bytes, end: bytes) -> None:

@@ -36,6 +36,7 @@ class Line:
         self._inside: list[_Place] = []
         self._lock = threading.Lock()
         self._thread: ThreadPoolExecutor | None = None
+        self._jobs_aside: set[Job] = set()  # the event loop's alone
 
     @property
     def waiting(self) -> int:
@@ -68,13 +69,20 @@ class Line:
         a core to others.
         """
         job = Job()
+        self._jobs_aside.add(job)
         begun = asyncio.ensure_future(self._aside(job, work))
         try:
             await unless_left(begun, request)
             return begun.result()
         finally:
             job.end()
+            self._jobs_aside.discard(job)
             begun.cancel()
+
+    def end_aside(self) -> None:
+        """Send away those whose work is done aside; only on the event loop."""
+        for job in self._jobs_aside:
+            job.end()
 
     async def _aside(self, job: Job, work: Callable[[], T]) -> T:
         def alone() -> T:
@@ -82,7 +90,7 @@ class Line:
                 return job.run(work)
 
         while True:
-            if self._inside:
+            if self._inside and job.wanted:
                 await asyncio.sleep(_SOON)
                 continue
             try:

@@ -18,6 +18,7 @@ from headscope.app.api.models import Busy, NotAllowed, NotFound
 from headscope.app.visitors import TooMuch
 from headscope.errors import HeadscopeError, InputError, ModelError, cut
 
+_NO_OBJECT = ("missing", "model_type", "dict_type", "model_attributes_type")
 _SHOWN = reprlib.Repr()  # of what was given: a long or deeply nested value is cut while it is written
 _SHOWN.maxstring = _SHOWN.maxother = _SHOWN.maxlong = 80
 
@@ -97,6 +98,8 @@ def _sentence(error: Mapping[str, object]) -> str:
         return "the request is no JSON."
     if error.get("type") == "missing" and names:
         return f"{'.'.join(names)} is missing."
+    if not names and error.get("type") in _NO_OBJECT:  # as of curl -d, which sends what a form does
+        return "the request is no JSON object: send one, with Content-Type: application/json."
     if error.get("type") == "value_error" and not names:  # of fields that do not go together
         return str(error.get("msg")).removeprefix("Value error, ") + "."
     return f"{name} is {cut(_SHOWN.repr(error.get('input')))}: {error.get('msg')}."
