@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
 import xml.etree.ElementTree as ET
@@ -27,6 +28,11 @@ class AnswerContract:
         html = answer._repr_html_()
         assert html.count("<table") == len(captions) > 0
         assert all(" ".join(caption.split()) in words for caption in captions)
+
+    def test_it_can_be_looked_for_among_others(self, answer: Answer) -> None:
+        other = copy.deepcopy(answer)
+        assert [other, answer].index(answer) == 1
+        assert {other: "another", answer: "it"}[answer] == "it"
 
     def test_it_is_laid_out_whole(self, answer: Answer) -> None:
         for sheet in answer.sheets():

@@ -52,7 +52,8 @@ class Answer(ABC):
     """A frozen answer. It says what it has as rows, as a dict and as sheets; every medium is made of these.
 
     `asking`: what it is of, where a reading gave it; None after unpickling, for a reading holds its model. `read_as`:
-    what that reading was, then.
+    what that reading was, then. An answer is equal to itself alone (eq=False, in every class that inherits): tensors
+    have no one truth to be compared by.
     """
 
     asking: Asking | None = dataclasses.field(default=None, kw_only=True, compare=False)

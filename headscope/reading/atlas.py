@@ -43,7 +43,7 @@ class LayerChance:
         return _counts(self.kinds, self.tied) / self.kinds.shape[1]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Atlas(Answer):
     """For every layer and head, the one vocabulary token that the head's output at a token is nearest to.
 

@@ -18,7 +18,7 @@ from headscope.show.sheet import Cell, Row, Sheet, of_heads
 _MEASURES = {"weights": "weight", "norms": "length"}  # what the numbers are
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Attention(Answer):
     """For each head, how much of each position of the text it mixes into its output at a token.
 

@@ -55,7 +55,7 @@ class Chance:
         return notes.at_positions(self.first, self.last)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Background(Answer):
     """An answer, and what a bank of other texts' outputs says of it.
 

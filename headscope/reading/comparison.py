@@ -22,7 +22,7 @@ _OWN = "the own token’s rank among all candidates"
 _BOTH = "what both sides list, and how far the own token moved"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Comparison(Answer):
     """How the neighbours of one selected token differ between two answers: masks, models, references, metrics.
 

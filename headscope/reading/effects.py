@@ -30,7 +30,7 @@ _TITLES = {"moved": "moved", "kl": "KL", "own_logit": "own logit"}
 _BY: dict[Replacement, str] = {"zero": "zeros", "mean": "its mean over the text"}
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Effects(Answer):
     """What the model's output at a token loses when one head's z is replaced everywhere, [layer, head] each.
 

@@ -24,7 +24,7 @@ _COLUMNS = (
 )
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Glance(Answer):
     """Every head of a text in five numbers, each [layer, head], over the tokens that are no special ones.
 

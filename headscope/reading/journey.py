@@ -61,7 +61,7 @@ _PLOTS: dict[str, PlotRecord] = {
 }
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Journey(Answer):
     """Every token's residual stream against its own input embedding, stage by stage.
 

@@ -49,7 +49,7 @@ class Origin:
     versions: dict[str, str]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class LinearLens(Answer):
     """A ridge map for every head, from its z to the own token's input embedding, or to its sources' (see `fit_lens`).
 

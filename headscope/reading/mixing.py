@@ -30,7 +30,7 @@ _NAMES = {
 }
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Mixing(Answer):
     """How much of a layer's output comes from other positions (Kobayashi et al. 2021, arXiv 2109.07152).
 

@@ -51,7 +51,7 @@ class Ends:
     distances: Tensor
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Neighbors(Answer):
     """For each head, the vocabulary tokens that its output at a token is nearest to.
 

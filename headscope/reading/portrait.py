@@ -42,7 +42,7 @@ class _Found(NamedTuple):
     id: int
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Portrait(Answer):
     """For each head of a layer, the whole words that its output at a token resembles most, and where it looked most.
 

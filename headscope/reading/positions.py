@@ -17,7 +17,7 @@ from headscope.show.numbers import distance
 from headscope.show.sheet import Cell, Row, Sheet, of_heads
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class PositionNeighbors(Answer):
     """For each head, the positions of the text in the order of their distance from the head's output at a token.
 

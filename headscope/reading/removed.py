@@ -14,7 +14,7 @@ from headscope.show.numbers import percent
 from headscope.show.sheet import Cell, Row, Sheet
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Removed(Answer):
     """For each head of one layer, what the model's output at a token loses when that head's z is replaced everywhere.
 

@@ -64,7 +64,7 @@ class Others:
         return {"first": self.first, "last": self.last, "outputs": self.outputs, "bank": self.bank}
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Standing(Answer):
     """For each head of a layer, where its output at a token ranks the ordinary tokens of the text.
 

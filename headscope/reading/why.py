@@ -19,7 +19,7 @@ from headscope.show.numbers import distance
 from headscope.show.sheet import Cell, Row, Sheet
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Why(Answer):
     """How much of a token's score in one head each source position brought.
 

@@ -23,7 +23,7 @@ from headscope.show.sheet import Cell, Row, Sheet
 _DIMS = 2  # components that are written out of d_head
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Worked(Answer):
     """How one head comes from its query and keys to its distance from one vocabulary token; float64.
 

@@ -42,7 +42,7 @@ _LEAD = (
 _LEGEND = "AUC: .5 for a token that could stand anywhere among the vocabulary, 1 for the nearest of all."
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Written(Answer):
     """For each head of a layer, AUC_ij = 1 − (r − 1)/(V − 1), r the rank of token j under the output at position i.
 

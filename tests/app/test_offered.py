@@ -36,7 +36,7 @@ class LoudnessRecord(TypedDict):
     lengths: list[list[float]]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Loudness(Answer):
     """The length of z [layer, head] at a token."""
 

@@ -50,7 +50,7 @@ class MappedText:
     moved: Tensor
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Map(Answer):
     """One head's space in two dimensions: a sample of the vocabulary, and the values and outputs of texts.
 

@@ -39,7 +39,7 @@ class Reproductions:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Capacity(Answer):
     """What was found: `sizes` of the encodings, `outcomes` of every condition, and what a reader must know.
 

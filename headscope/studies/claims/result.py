@@ -26,7 +26,7 @@ COLUMNS = {  # arithmetic and reference, in the order in which verdicts stand si
 }
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Claims(Answer):
     """A finding for every claim, arithmetic and reference, of one model, mask and corpus.
 

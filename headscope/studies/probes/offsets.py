@@ -33,7 +33,7 @@ Place = Literal["z", "residual", "head"]
 PLACES: tuple[Place, ...] = get_args(Place)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Recovery(Answer):
     """How well the token at i is recovered, by cross-validated ridge, from what is at j = i − offset.
 
