@@ -180,11 +180,6 @@ def look(
         if output is not None:
             status.update(f"writing {output} …")
             views.write(shown, output)
-    if output is not None:
-        from headscope.keep.cells import visible
-
-        write_data(visible(f"Written: {output}") + "\n")  # not wrapped: a path is copied whole
-        return
     if as_json:
         print_json(shown.told)
         return
@@ -192,6 +187,11 @@ def look(
         from headscope.show.rows import csv_of
 
         write_data(csv_of(shown.rows))
+        return
+    if output is not None:
+        from headscope.keep.cells import visible
+
+        write_data(visible(f"Written: {output}") + "\n")  # not wrapped: a path is copied whole
         return
 
     width, gap = terminal_width(), ""

@@ -158,6 +158,14 @@ def test_a_mistake_is_one_sentence(look, arguments, sentence):
     assert len(err.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize("way", ["--json", "--csv"])
+def test_what_is_printed_for_programs_is_that_alone_beside_a_file(look, way, tmp_path):
+    _, alone, _ = look("--token", "2", way)
+    code, out, _ = look("--token", "2", way, "-o", str(tmp_path / "x.html"))
+    assert (code, out) == (0, alone)
+    assert (tmp_path / "x.html").read_text().startswith("<!doctype html>")
+
+
 @pytest.mark.parametrize("view", ["heads", *ANSWERED, "atlas", "attention"])
 def test_a_view_is_written_into_a_file_instead(look, reading, view, tmp_path):
     file = tmp_path / "x.html"
