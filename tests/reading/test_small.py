@@ -66,3 +66,11 @@ def test_what_the_mask_hides_is_a_dot(scope_of):
     numbers = [row.cells[0].number for row in sheet.rows]
     assert all(number == "·" for number in numbers[3:])
     assert "·" not in numbers[:3]
+
+
+def test_as_many_as_may_stand_do_and_one_more_takes_the_next_bound():
+    rest = [0.0001] * 10
+    for more, bound in ((0, 0.001), (1, 0.002)):
+        found = listed(torch.tensor([0.001] * more + [0.0025] * WHOLE + rest).double(), [True] * (WHOLE + 10 + more))
+        assert found.shown == tuple(range(more, WHOLE + more))
+        assert found.bound == bound
