@@ -132,6 +132,16 @@ def test_every_identity_holds_and_the_table_says_what_was_run(name):
     assert row(name, verdict_of(name)) in TABLE.read_text().splitlines(), WRITE
 
 
+@pytest.mark.parametrize(("most", "holds"), [(8, True), (6, None)])
+def test_texts_that_are_not_padded_to_one_length_are_not_held_to_it(most, holds):
+    """Longer texts are turned by other angles, the padding counted: they are read in batches of their own."""
+    rope = {"rope_type": "longrope", "rope_theta": 1e4, "short_factor": [1.0] * 4, "long_factor": [2.0] * 4}
+    shape = {"original_max_position_embeddings": most, "rope_parameters": rope}
+    verdict = verify(Scope.from_model(*zoo.build("phi3", shape=shape)))
+    assert {check.name: check.holds for check in verdict.checks}["padded batches equal single texts"] is holds
+    assert verdict.holds
+
+
 def projection_that_returns_more(scope, monkeypatch):
     output = scope.bench.opened.anatomy.blocks[1].output
     output.register_forward_hook(lambda module, args, returned: returned + 0.1)
