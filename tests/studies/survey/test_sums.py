@@ -284,6 +284,14 @@ def test_what_was_lent_is_gone_with_its_lender_and_counts_once():
     assert totals["n"].without[0, 0].tolist() == [12, 10.5, 6.75]
 
 
+def test_a_class_is_of_the_groups_that_have_tokens_of_it():
+    totals = Totals(3)
+    of = Membership.of(np.array([[0, 0, 0], [1, 2, 2]]), np.array([0, 1, 2]))
+    for one in of.summed(Items({"v": np.ones((1, 3))}, {"n": np.ones(3)}), "own"):
+        totals.add(one)
+    assert totals.ratio("v", "n").groups[:4].tolist() == [3, 1, 2, 0]
+
+
 def test_counts_that_are_each_heads_in_some_shards_alone_are_those_of_each_head():
     alike, apart = np.ones(2), np.array([[1.0, 1.0], [1.0, 0.0], [0.0, 0.0]])
     for shards in permutations((alike, apart, alike)):
