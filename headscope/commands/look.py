@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def look(
     context: typer.Context,
-    text: Annotated[str, typer.Argument(help="The text to read.")] = defaults.TEXT,
+    text: Annotated[str, typer.Argument(help="The text to read; - is standard input.")] = defaults.TEXT,
     model: Model = None,
     revision: Revision = None,
     adapter: Adapter = None,

@@ -25,7 +25,7 @@ def draw_map(
             "--output", "-o", help="The file: .svg, .png, .pdf, .html, .md, .json, .csv.", rich_help_panel=OUTPUT
         ),
     ],
-    text: Annotated[str, typer.Argument(help="The text to read.")] = defaults.TEXT,
+    text: Annotated[str, typer.Argument(help="The text to read; - is standard input.")] = defaults.TEXT,
     also: Annotated[
         list[str] | None,
         typer.Option("--with", help="Another text, placed into the same map; may be repeated.", rich_help_panel=TEXT),

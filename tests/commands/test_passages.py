@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 
 import pytest
 
@@ -63,3 +65,25 @@ def test_what_does_not_go_together_is_one_sentence(run, line, says):
     code, _, said = run(*line)
     assert code == 2
     assert says in said.decode()
+
+
+@pytest.mark.parametrize("piped", [b"Time flies.\n", b"\xef\xbb\xbfTime flies.\r\n", b"Time flies."])
+def test_a_dash_is_what_comes_on_standard_input(run, model, monkeypatch, piped):
+    told = run("look", "Time flies.", "--model", model, "--json")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(piped)))
+    assert run("look", "-", "--model", model, "--json") == told
+
+
+@pytest.mark.parametrize(
+    ("stdin", "said"),
+    [
+        (None, b"empty"),
+        (io.TextIOWrapper(io.BytesIO(b"\xff")), b"no UTF-8"),
+        (io.TextIOWrapper(io.BytesIO(b"\n")), b"empty"),
+    ],
+)
+def test_a_dash_without_a_text_is_told(run, model, monkeypatch, stdin, said):
+    monkeypatch.setattr(sys, "stdin", stdin)
+    code, out, err = run("look", "-", "--model", model)
+    assert (code, out) == (2, b"")
+    assert said in err

@@ -90,6 +90,9 @@ def test_a_pickle_is_refused_with_the_way_to_convert_it(directory):
 def test_a_directory_without_weights_is_refused(directory):
     (directory / "model.safetensors").unlink()
     refused(directory, "no weights")
+    for steps in (90, 500):
+        (directory / f"checkpoint-{steps}").mkdir()
+    refused(directory, "no weights: .*, but checkpoints of a training: name one, .*checkpoint-500")
 
 
 def test_a_file_cut_short_is_refused(directory):

@@ -25,6 +25,7 @@ _WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _VARIANT = re.compile(
     r"model\.((?!.*-\d+-of-\d+)[\w-]+)\.safetensors|model\.safetensors\.index\.([\w-]+)\.json", re.ASCII
 )
+_CHECKPOINT = re.compile(r"checkpoint-(\d+)", re.ASCII)  # as a Trainer names them, by its steps
 _LARGEST = 2**28  # bytes of a file that is read as a whole: tokenizers of a million tokens are below 2**26
 # What transformers itself reads as a whole, of any tokenizer.
 _READ_WHOLE = {
@@ -56,8 +57,16 @@ def weight_files(directory: Path) -> list[Path]:
         return [directory / name for name in _shards(index)] if there else [directory / f"model.{variant}.safetensors"]
     refuse_pickles(str(directory), names)
     gguf = min((name for name in names if name.lower().endswith(".gguf")), default=None)
-    instead = f", but a GGUF file: name that, {directory / gguf}" if gguf else ""
+    instead = f", but a GGUF file: name that, {directory / gguf}" if gguf else _of_training(directory)
     raise ModelError(f"{directory} has no weights: no {_WHOLE} and no {_INDEX}{instead}.")
+
+
+def _of_training(directory: Path) -> str:
+    """What a directory has in the place of weights that a training went on in, and what would work; else nothing."""
+    steps = [(int(match[1]), path) for path in directory.iterdir() if (match := _CHECKPOINT.fullmatch(path.name))]
+    if not steps:
+        return ""
+    return f", but {'a checkpoint' if len(steps) == 1 else 'checkpoints'} of a training: name one, {max(steps)[1]}"
 
 
 def variant_of(directory: Path) -> str | None:
