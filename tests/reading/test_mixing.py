@@ -33,6 +33,14 @@ def test_mixing_is_the_ratio_of_what_others_bring(name, scope, reading):
     assert float(found.layernorm[layer, i]) == pytest.approx(float(normed), abs=1e-5)
 
 
+def test_beside_a_sink_the_weights_are_shares_of_what_the_text_has(scope_of):
+    reading = scope_of("gpt-oss").read(zoo.TEXT)
+    alpha = reading.pattern.double()  # [layer, head, i, j]: what the sink takes is of no position
+    assert float(alpha.sum(-1).amin()) < 0.5
+    others = alpha.sum(-1) - alpha.diagonal(dim1=-2, dim2=-1)
+    assert torch.allclose(reading.mixing().weights.double(), others / alpha.sum(-1), atol=1e-6)
+
+
 def ratio(mixed, kept):
     return mixed.norm(dim=-1) / (mixed.norm(dim=-1) + kept.norm(dim=-1))
 
