@@ -264,7 +264,7 @@ def open_model(stack: Stack, tokenizer: PreTrainedTokenizerBase, differences: Di
         raise ModelError(
             f"{kind} has no table of token embeddings, so it has no vocabulary to compare with" + _parts_with_one(model)
         )
-    if stack.encoder is not None and _embeddings(stack.encoder) is None:
+    if stack.encoder is not None and not rows_of(_embeddings(stack.encoder) or nn.Identity()):
         raise ModelError(
             f"{kind} attends to an encoder ({type(stack.encoder).__name__}) that reads no tokens, so there is no text "
             "that it could be read beside."

@@ -133,6 +133,17 @@ def test_an_encoder_and_decoder_that_are_no_models_of_their_own_are_refused(stac
         Scope.from_model(model, tokenizer, stack=stack)
 
 
+def test_a_decoder_that_attends_to_what_sees_is_refused():
+    tokenizer = zoo.roberta_like()
+    read = transformers.BertConfig(vocab_size=len(tokenizer), **zoo.BERT, is_decoder=True, add_cross_attention=True)
+    model = transformers.VisionEncoderDecoderModel(
+        encoder=transformers.ViTModel(transformers.ViTConfig(**zoo.EYE)), decoder=transformers.BertLMHeadModel(read)
+    )
+    model.config.decoder_start_token_id = 0
+    with pytest.raises(ModelError, match=r"attends to an encoder \(ViTModel\) that reads no tokens"):
+        Scope.from_model(zoo.randomise(model), tokenizer, stack="decoder")
+
+
 def test_a_part_that_does_not_run_either_is_not_to_be_handed_over():
     model, tokenizer = zoo.build("llama")
 
