@@ -16,7 +16,7 @@ import torch
 import transformers
 import zoo
 
-from headscope import InputError, Scope
+from headscope import InputError, ModelError, Scope
 
 SENTENCE = "**Your model is left alone.** Mode, hooks and attention implementation are restored after every read."
 LONG = "the sea " * 40
@@ -191,8 +191,9 @@ def test_so_it_is_after_an_error(handed_over):
     scope = Scope.from_model(model, tokenizer, stack=stack)
     handle = scope.bench.opened.anatomy.blocks[1].module.register_forward_pre_hook(lambda *all: 1 / 0)
     before = state_of(model)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ModelError, match="failed while it read a text .ZeroDivisionError") as told:
         scope.read(zoo.TEXT)
+    assert isinstance(told.value.__cause__, ZeroDivisionError)
     check_same(state_of(model), before)
     handle.remove()
 
