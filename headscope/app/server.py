@@ -132,5 +132,5 @@ def create_app(
 
     app.mount(f"/{FILES}", _Files(FOLDERS, "public, max-age=31536000, immutable"), name="static")
     app.add_middleware(_Packed, api=door.root_path + routes.PREFIX)
-    app.add_middleware(Guard, door=door, body=limits.body, api=routes.PREFIX)
+    app.add_middleware(Guard, door=door, body=limits.body, api=routes.PREFIX, page=page.identity)
     return app

@@ -24,7 +24,9 @@ class Server:
     def address(self) -> str:
         return f"http://127.0.0.1:{self._port}"
 
-    def start(self) -> None:
+    def start(self, app: ASGIApp | None = None) -> None:
+        """Serve, from now on another application where one is given."""
+        self._app = self._app if app is None else app
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", self._port))

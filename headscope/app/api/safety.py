@@ -31,11 +31,11 @@ class Guard:
     A page of another site that has its own name point at 127.0.0.1 sends that name as Host: so the name must
     be one of the server's. A form or script of another site sends its Origin: so that must be the
     server's own. A picture or a link of another site sends no Origin, but the browser says whence it came:
-    under `api` that must be the server's own page, too.
+    under `api` that must be the server's own page, too; and where a page says which one it is, this `page`.
     """
 
-    def __init__(self, app: ASGIApp, door: Door, body: int, api: str) -> None:
-        self.app, self.body = app, body
+    def __init__(self, app: ASGIApp, door: Door, body: int, api: str, page: str) -> None:
+        self.app, self.body, self._page = app, body, page
         self._door, self._api, self._headers = door, door.root_path + api, headers_of(door)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,6 +78,8 @@ class Guard:
                 return problem(403, f"a page of {cut(origin)!r} may not use this server.")
         if api and not set(headers.getlist("sec-fetch-site")) <= set(_HOME):
             return problem(403, "a page of another site may not use this server: open the server's own page.")
+        if headers.get("headscope-page", self._page) != self._page:
+            return problem(412, "this server was started anew, with another model or version: reload the page.")
         if "transfer-encoding" in headers:
             return problem(411, "the request does not say how long it is: send it with a Content-Length.")
         length = headers.get("content-length", "0")

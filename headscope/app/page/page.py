@@ -36,7 +36,11 @@ _SEARCHED = 1e11  # and of searches for chance
 
 
 class Page:
-    """Makes index.html for an address."""
+    """Makes index.html for an address.
+
+    `identity`: of this version, and of the model as it was at the start. A page says it with what it asks, so that one
+    of another server that stood at this address before gets no answers of this one.
+    """
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -46,6 +50,9 @@ class Page:
         self._alone = {what: desk.limits.alone or (one := kept(what)).done() == one.tokens for what in WHAT}
         self._offers = [offer for offer in offers().values() if offer.name not in _SHOWN]
         self._html = (STATIC / "index.html").read_text("utf-8").replace('"static/', f'"{FILES}/')
+        card = desk.models.own.card
+        of = (FILES, card.name, card.revision, card.weights_sha256)
+        self.identity = hashlib.sha256(repr(of).encode()).hexdigest()[:16]
 
     def html(self, query: dict[str, str]) -> str:
         """The page; the answer to its address is in it where it is at hand."""
@@ -92,6 +99,7 @@ class Page:
     def _about(self, scope: Scope, name: str | None, choices: dict[str, Any]) -> bytes:
         card, limits = scope.card, self._desk.limits
         about = {
+            "page": self.identity,
             "model": name,
             "open": self._open(),
             "may_open": self._desk.models.may_open,

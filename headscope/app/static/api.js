@@ -1,4 +1,5 @@
 // The server's answers, or what kept them.
+import { server } from "./first.js";
 
 /** The server said no; the message is its sentence. */
 export class Refused extends Error {
@@ -10,7 +11,7 @@ export class Refused extends Error {
 /** The server did not answer at all. */
 export class Lost extends Error {}
 
-const named = () => ({ "Headscope-Visitor": Math.random().toString(36).slice(2) });
+const named = () => ({ "Headscope-Visitor": Math.random().toString(36).slice(2), "Headscope-Page": server.page });
 let visitor = named(); // a view, as the server knows it: one that is left waits no longer, and the next may for the same
 let view = new AbortController(); // gives up what it asked for
 let model = null; // that the page is of, where it is not the server's own
@@ -86,6 +87,6 @@ export function said(fault) {
 export async function returned(signal) {
   while (!signal.aborted) {
     await new Promise((later) => setTimeout(later, 1000));
-    if (await get("health", signal).then(() => true, () => false)) return;
+    if (await get("health", signal).then(() => true, (fault) => fault instanceof Refused)) return;
   }
 }
