@@ -139,7 +139,7 @@ class Atlas(Answer):
                 f"{choices(self.question)}",
                 of_heads(self.ids.shape[1], "distance"),
                 tuple(rows),
-                legend=(KEY,),
+                legend=(KEY, "Beside each layer: how many of its heads are nearest to a token of the text."),
                 notes=self.notes,
                 figure="labels",
             ),
