@@ -148,6 +148,8 @@ def _sides(one: Neighbors, other: Neighbors) -> tuple[str, str]:
             return "This text", "Other text"
         if here.mask != there.mask:
             return _MASKS[here.mask], _MASKS[there.mask]
+        if bool(here.edit) != bool(there.edit):
+            return ("Edited", "As it is") if here.edit else ("As it is", "Edited")
     first, second = one.question.reference, other.question.reference
     if first is None or second is None or first == second:
         return "One", "Other"

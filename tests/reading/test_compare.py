@@ -59,3 +59,10 @@ def test_it_prints_and_exports(scope_of):
     assert found._repr_html_().count("<table") == 1
     assert list(found.to_pandas()["moved"]) == found.moved.tolist()
     assert found.to_dict()["heads"][0]["overlap"] == float(found.overlap[0])
+
+
+def test_an_edited_reading_is_told_from_the_one_beside_it(scope_of):
+    scope = scope_of("gpt2")
+    plain_one, edited = scope.read(zoo.TEXT), scope.read(zoo.TEXT, edit={(0, 1): "zero"})
+    assert plain_one.compare(edited, 2, layer=1).sides == ("As it is", "Edited")
+    assert edited.compare(plain_one, 2, layer=1).sides == ("Edited", "As it is")
