@@ -343,7 +343,7 @@ def tested(walk: Walk, only: set[str]) -> None:
                 page.wait_for_function(QUIET)
                 page.screenshot(path=walk.folder / "tested-after.png", full_page=True)
                 says = page.text_content(".surveyed") or ""
-                claims = ["an untrained model gets a claim"] if re.search(r"above five untrained twins", says) else []
+                claims = [] if "nothing is claimed" in says else ["an untrained model gets a claim"]
                 walk.tell("after a test", claims, says)
                 page.goto(f"{address}?view=survey")
                 page.wait_for_selector("#survey .plot svg")

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from headscope.errors import InputError
 from headscope.inference.estimates import number
+from headscope.model.capture.edits import Edits
 from headscope.model.tokens import Token, TokenName
 from headscope.question.choices import Mask
 from headscope.question.kinds import KINDS, Kind
@@ -38,6 +39,9 @@ class Explains(Protocol):
 
     @property
     def mask(self) -> Mask: ...
+
+    @property
+    def edit(self) -> Edits: ...
 
     def why(self, near: Neighbors, head: int, id: int) -> Why:
         """The split of a token's score in one head over the positions that it mixed."""

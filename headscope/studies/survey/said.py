@@ -46,17 +46,18 @@ def sentences(
 def sentence(found: Mapping[str, OverBoth], texts: Mapping[str, Any], of_layer: bool) -> str:
     """What one head's contrasts say, or those of the mean of a layer's heads."""
     count = f"Over {texts['texts']:,} texts" + (", the mean of the layer’s heads" if of_layer else "")
-    figures = "; ".join(f"{_NAMES[name]} {_figure(over)}" for name, over in found.items())
+    figures = "; ".join(f"{_NAMES[name]} {_figure(over, n == 0)}" for n, (name, over) in enumerate(found.items()))
     sharp = _of_attention({name: over for name, over in found.items() if over.conclusion == "stands out"}, of_layer)
     return f"{_concluded(found, of_layer)} {count}: {figures}.{sharp}"
 
 
-def _figure(over: OverBoth) -> str:
+def _figure(over: OverBoth, first: bool) -> str:
+    """What it has over each; what it is held against is said in full the first time."""
     if over.twins is None:
         return f"{_over(over.even)} even attention"
     # Untrained heads are exchangeable: all of the layer's are what one head is held against.
     twins = f"the heads of this layer in {_NUMBERS[len(variants(TWINS))]} untrained twins"
-    return f"{_over(over.even)} even attention, and {_over(over.twins)} {twins}"
+    return f"{_over(over.even)} even attention, and {_over(over.twins)} {twins if first else 'those heads'}"
 
 
 def _of_attention(shown: Mapping[str, OverBoth], of_layer: bool) -> str:
@@ -69,9 +70,9 @@ def _of_attention(shown: Mapping[str, OverBoth], of_layer: bool) -> str:
     rest = [_NAMES[name] for name, part in held.items() if part.standing != "above"]
     alone = f"does not bring {_and(beyond)}, and may bring {_and(rest)}"
     alone = alone if beyond and rest else "does not bring that" if beyond else "may bring as much"
-    twins = f"{_NUMBERS[len(variants(VALUES))]} untrained twins that attend as {they}"
+    twins = f"{_NUMBERS[len(variants(VALUES))]} such twins that attend as {they}"
     figures = ", ".join(f"{_NAMES[name]} {_number(part)}" for name, part in held.items())
-    return f" {their} attention alone {alone}: over {twins} {figures}."
+    return f" {their} attention alone {alone}: over {twins}, {figures}."
 
 
 def _over(part: Over) -> str:

@@ -35,18 +35,17 @@ def test_twins_that_attend_as_it_does_tell_whether_attention_alone_may_bring_it(
         held = {"carry": OverBoth(SURE, SURE, values=carry), "own": OverBoth(SURE, SURE, values=own)}
         words = sentence(held, TEXTS, of_layer)
         assert AS_SHARP not in words
-        return words.rpartition("twins. ")[2]
+        assert words.count("above the heads of this layer in five untrained twins; ") == 1
+        return words.rpartition(" above those heads. ")[2]
 
-    twins = "over five untrained twins that attend as it does Carry +"
+    twins = "over five such twins that attend as it does, Carry +"
     assert told(SURE, OPEN) == (
         "Its attention alone does not bring Carry, and may bring Own within the text: "
         f"{twins}.12 [+.09, +.15], Own within the text +.01 [−.05, +.07]."
     )
     assert told(SURE, SURE).startswith(f"Its attention alone does not bring that: {twins}")
     assert told(OPEN, BELOW).startswith(f"Its attention alone may bring as much: {twins}")
-    assert told(SURE, SURE, True).startswith(
-        "Their attention alone does not bring that: over five untrained twins that"
-    )
+    assert told(SURE, SURE, True).startswith("Their attention alone does not bring that: over five such twins that")
     # What is not claimed needs no such word.
     open_one = sentence({"carry": OverBoth(SURE, OPEN, values=SURE)}, TEXTS, of_layer=False)
     assert "attention alone" not in open_one
