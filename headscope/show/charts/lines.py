@@ -11,6 +11,8 @@ from headscope.show.charts.chart import Cell, Chart, canvas, ticks
 from headscope.show.charts.palette import LINES, MARKERS, PAPER, STROKES
 from headscope.show.charts.svg import CHANCE_LINE, style, to_svg
 
+_HANDLE, _LETTER = 0.55, 0.065  # inches of a legend, about: before a label, and of each of its letters
+
 
 class Point(NamedTuple):
     """A value at a layer, with its interval and chance where there are any."""
@@ -51,7 +53,8 @@ def chart(
     """Panels in rows of `across`; a row's lines have one legend where all its panels show the same ones."""
     rows_of = [panels[start : start + across] for start in range(0, len(panels), across)]
     with style():
-        drawn = canvas(10.6 * across / 3, 2.6 * len(rows_of) + 0.2)
+        width = 10.6 * across / 3
+        drawn = canvas(width, 2.6 * len(rows_of) + 0.2)
         for part, row in zip(drawn.subfigures(len(rows_of), 1, squeeze=False)[:, 0], rows_of, strict=True):
             part.set_facecolor("none")
             axes = part.subplots(1, across, squeeze=False)[0]
@@ -61,13 +64,28 @@ def chart(
                 ax.set_visible(False)
             handles, labels = max((ax.get_legend_handles_labels() for ax in axes[: len(row)]), key=lambda h: len(h[0]))
             if handles:
-                part.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 6))
+                part.legend(handles, labels, loc="outside lower center", ncols=_columns(labels, width))
         svg = to_svg(drawn, name)
     rows: list[tuple[Cell, ...]] = [
         (panel.title, series.label, *point) for panel in panels for series in panel.series for point in series.points
     ]
     columns = ("panel", "line", "layer", "value", "low", "high", "chance")
     return Chart(name, title, caption, svg, columns, tuple(rows))
+
+
+def _columns(labels: Sequence[str], width: float) -> int:
+    """In how many columns, of six at most, a legend is no wider than its figure, in inches.
+
+    >>> labels = ["over even attention", "over untrained twins", "over twins that attend as it does"]
+    >>> _columns(labels, 10.6), _columns(labels, 3.5)
+    (3, 1)
+    """
+    for columns in range(min(len(labels), 6), 1, -1):
+        rows = -(-len(labels) // columns)
+        longest = [max(map(len, labels[n : n + rows])) for n in range(0, len(labels), rows)]
+        if _HANDLE * len(longest) + _LETTER * sum(longest) <= width:
+            return columns
+    return 1
 
 
 def _draw(ax: Axes, panel: Panel, layers: int, axis: str) -> None:
