@@ -182,9 +182,9 @@ def stack_of(name: str) -> str | None:
     return name.partition("/")[2] or None
 
 
-def save(name: str, directory: Path, seed: int = 0) -> Path:
+def save(name: str, directory: Path, seed: int = 0, shape: Mapping[str, int] = MappingProxyType({})) -> Path:
     """A tiny random model and its tokenizer as a local directory."""
-    model, tokenizer = build(name, seed)
+    model, tokenizer = build(name, seed, shape)
     model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
     return directory

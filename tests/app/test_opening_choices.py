@@ -176,16 +176,18 @@ def test_the_sheet_opens_a_model_with_an_adapter(sheet: Any, opener: Opener, pla
 
 
 @pytest.mark.slow
-def test_the_sheet_packs_weights(sheet: Any, opener: Opener, places: tuple[str, str]) -> None:
+def test_the_sheet_packs_weights(sheet: Any, opener: Opener, tmp_path: Path) -> None:
     page, filled = sheet
-    filled(places[0], "", "ArrowDown")
+    # Where AVX-512 does it, bitsandbytes multiplies no fewer rows than 32.
+    base = str(zoo.save("llama", tmp_path / "base", shape=packed.SHAPE))
+    filled(base, "", "ArrowDown")
     if PACKED:
         page.arrive("location.search.includes('4bit')")
-        page.wait(f"document.querySelector('#model button').textContent === '{places[0]} (4bit)'")
+        page.wait(f"document.querySelector('#model button').textContent === '{base} (4bit)'")
         page.wait("document.querySelector('#card')?.textContent.includes('bitsandbytes')")
     else:
         page.wait(f"{SAYS} === {'T' + NOT_PACKED.format('4bit')[1:]!r}")
-    assert opener.asked == [f"{places[0]} (4bit)"]
+    assert opener.asked == [f"{base} (4bit)"]
     assert page.errors == []
 
 
