@@ -90,7 +90,8 @@ def _of_text(text: str, pair: str | None, special: bool, names: TokenNames, trun
             f"the tokenizer has the token {unknown!r} with id {max(ids)}, but the model has only "
             f"{names.vocab_size} embeddings: they do not belong together."
         )
-    added = encoding["special_tokens_mask"]
+    # An end that the text brings itself ("</s>") is not added to it, but by ByT5 masked as if it were.
+    added = encoding["special_tokens_mask"][-len(ids) :]
     spans = _spans(encoding, pair is not None, len(text) + 1) if names.tokenizer.is_fast else [None] * len(ids)
     spans = [None if own or span is None else _trimmed(whole, span) for own, span in zip(added, spans, strict=True)]
     types = tuple(encoding.get("token_type_ids") or ())
