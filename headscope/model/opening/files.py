@@ -66,7 +66,8 @@ def _of_training(directory: Path) -> str:
     steps = [(int(match[1]), path) for path in directory.iterdir() if (match := _CHECKPOINT.fullmatch(path.name))]
     if not steps:
         return ""
-    return f", but {'a checkpoint' if len(steps) == 1 else 'checkpoints'} of a training: name one, {max(steps)[1]}"
+    what = "a checkpoint of a training: name that" if len(steps) == 1 else "checkpoints of a training: name one"
+    return f", but {what}, {max(steps)[1]}"
 
 
 def variant_of(directory: Path) -> str | None:
