@@ -81,8 +81,9 @@ def recurring_cosine_error(gamma: float, reach: Number) -> Number:
     return _ROOM * (gamma * (reach + 0.5) + (14 * reach + 6) * UNIT)
 
 
-# Where no row is held (shared.py), z·row is ⟨W z, E⟩, off by γ_d |W z||E|: the part per |W z| is the *blur*. Products
-# with the parts of R are off likewise, and |R|² by what they add up to, the *sway*.
+# Where no row is held (shared.py), z·row is ⟨W z, E⟩, off by γ |W z||E|: the part per |W z| is the *blur*. It is summed
+# in parts (torch_rows.py), so γ is of the numbers of one and of the parts, and not of d. Products with the parts of R
+# are off likewise, and |R|² by what they add up to, the *sway*.
 
 
 def blurred(blur: Number) -> Number:

@@ -65,17 +65,18 @@ def test_numbers_are_those_of_the_rows() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_the_answer_is_that_of_a_table(backend, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("count", [12, 150])  # what is multiplied together, and more
+def test_the_answer_is_that_of_a_table(backend, dtype: torch.dtype, count: int) -> None:
     draw = torch.Generator().manual_seed(2)
-    vectors = (torch.randn(2000, 96, generator=draw) + 0.5).to(dtype)
-    table, shared = both(vectors, torch.randn(2, 2, 96, 16, generator=draw), torch.randn(2, 2, 16, generator=draw))
+    vectors = (torch.randn(2000, 500, generator=draw) + 0.5).to(dtype)
+    table, shared = both(vectors, torch.randn(2, 2, 500, 16, generator=draw), torch.randn(2, 2, 16, generator=draw))
     places = [
         Place(1 + torch.rand(2000, generator=draw), torch.randn(4, 16, generator=draw)),
         Place(bias=torch.randn(4, 16, generator=draw)),
         Place.none,
     ]
-    queries, own = 10 * torch.randn(12, 8, 16, generator=draw), torch.randint(2000, (12,), generator=draw)
-    others, place_of = torch.randint(-1, 2000, (12, 20), generator=draw), torch.arange(12) % 3
+    queries, own = 10 * torch.randn(count, 8, 16, generator=draw), torch.randint(2000, (count,), generator=draw)
+    others, place_of = torch.randint(-1, 2000, (count, 240 // count), generator=draw), torch.arange(count) % 3
     one, other = (
         search(
             source, places, queries, own, place_of=place_of, k=5, metrics=METRICS, others=others, backend=backend,
@@ -131,13 +132,14 @@ def test_no_vocabulary_is_a_counter_example(data: st.DataObject, seed: int) -> N
     own, place_of = torch.tensor(draw.integers(tokens, size=count)), torch.tensor(draw.integers(2, size=count))
     others = torch.tensor(draw.integers(-1, tokens, size=(count, data.draw(st.sampled_from([1, 12])))))
     k = data.draw(st.integers(1, table.candidates))
-    found = [
-        search(source, places, z, own, place_of=place_of, k=k, metrics=METRICS, others=others, backend="torch")
-        for source in (table, shared)
+    held, *found = [
+        search(source, places, z, own, place_of=place_of, k=k, metrics=METRICS, others=others, backend=backend)
+        for source, backend in ((table, "torch"), *((shared, backend) for backend in BACKENDS))
     ]
     for metric in METRICS:
-        assert_same(found[0][metric], found[1][metric])
-        assert_agrees(found[1][metric], metric, table, places, z, own, place_of, others=others)
+        assert_agrees(held[metric], metric, table, places, z, own, place_of, others=others)
+        for one in found:
+            assert_same(held[metric], one[metric])
 
 
 def test_few_rows_are_made_for_an_answer(monkeypatch) -> None:

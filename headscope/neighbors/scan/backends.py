@@ -18,6 +18,7 @@ from headscope.neighbors.batch import Batch, batches, pair_distances
 from headscope.neighbors.coarse import WIDTH
 from headscope.neighbors.scan import torch_tiles
 from headscope.neighbors.settle import Exact, Findings
+from headscope.neighbors.shared import Numbers, Shared, Stock
 from headscope.neighbors.table import Place, Source, Table
 from headscope.question.choices import Metric
 from headscope.question.stopping import stop_point
@@ -42,9 +43,21 @@ class Engine:
     distances: Exact
 
 
+@dataclass(frozen=True)
+class Compiled:
+    """The engines that are compiled."""
+
+    held: Engine  # for rows that are held
+    shared: Engine  # for those that are made when asked for
+
+    def of(self, source: Source) -> Engine:
+        """A source's engine."""
+        return self.held if isinstance(source, Table) else self.shared
+
+
 _TORCH = Engine(torch_tiles.scan, pair_distances)
 _lock = threading.Lock()
-_compiled: Future[Engine] | None = None
+_compiled: Future[Compiled] | None = None
 _at_once = threading.Event()  # somebody wants it loaded now
 
 
@@ -69,8 +82,7 @@ def choose(backend: Backend, source: Source, scores: int) -> Engine:
     """The engine to use for so many scores (queries · heads · tokens) of a source.
 
     "auto" takes numba on a CPU once it is loaded, and starts to load it where the work is large; it never
-    waits for it. Rows that are not held are searched by torch's products, whatever is asked for. All give the same ids
-    and ranks. Raises ValueError for a backend that cannot run there.
+    waits for it. All give the same ids and ranks. Raises ValueError for a backend that cannot run there.
     """
     if backend not in ("auto", "torch", "numba"):
         raise ValueError(f"backend is {backend!r}; it is auto, torch or numba")
@@ -78,16 +90,15 @@ def choose(backend: Backend, source: Source, scores: int) -> Engine:
     if backend == "numba":
         if not able:
             raise ValueError("the numba backend needs tensors on a CPU, and numba: pip install headscope[fast]")
-        return _loading().result() if isinstance(source, Table) else _TORCH
-    able = able and isinstance(source, Table)
+        return _loading().result().of(source)
     if able and scores >= _WORTH_COMPILING:
         warm_up()
     if able and _compiled is not None and _compiled.done() and _compiled.exception() is None:
-        return _compiled.result()
+        return _compiled.result().of(source)
     return _TORCH
 
 
-def _loading(after: float = 0.0) -> Future[Engine]:
+def _loading(after: float = 0.0) -> Future[Compiled]:
     global _compiled
     if not after:
         _at_once.set()
@@ -99,7 +110,7 @@ def _loading(after: float = 0.0) -> Future[Engine]:
         return _compiled
 
 
-def _load_into(loading: Future[Engine], after: float) -> None:
+def _load_into(loading: Future[Compiled], after: float) -> None:
     try:
         begin = monotonic() + after
         while monotonic() < begin and not _at_once.wait(_STEP):
@@ -109,26 +120,28 @@ def _load_into(loading: Future[Engine], after: float) -> None:
         loading.set_exception(error)
 
 
-def _load() -> Engine:
+def _load() -> Compiled:
     try:
-        from headscope.neighbors.scan import numba_exact, sieve
+        from headscope.neighbors.scan import numba_exact, numba_shared, sieve
         from headscope.neighbors.scan.numba_jit import stops_between_passes
 
-        engine = Engine(sieve.scan, numba_exact.pair_distances)
+        compiled = Compiled(Engine(sieve.scan, numba_exact.pair_distances), Engine(numba_shared.scan, pair_distances))
         # Here everything is compiled, or read from numba's cache, and not in somebody's first search.
         with stops_between_passes():
             for rows, queries in ((torch.eye(4), 1), (torch.eye(WIDTH), sieve.QUERIES)):
-                _try(engine, Table.pack(rows[None], torch.zeros(1, rows.shape[1])), queries)
+                _try(compiled.held, Table.pack(rows[None], torch.zeros(1, rows.shape[1])), queries)
+            stock, eye, none = Stock(torch.eye(4), torch.ones(4)), torch.eye(4)[None], torch.zeros(1, 4)
+            _try(compiled.shared, Shared.of(stock, eye, none, Numbers.of(stock, eye, none)), 1)
     except Exception as error:
         log.warning("the compiled search cannot be loaded, so torch does the work: %s", error)
         log.debug("this is how it failed", exc_info=True)
         raise
-    return engine
+    return compiled
 
 
-def _try(engine: Engine, table: Table, count: int) -> None:
+def _try(engine: Engine, source: Source, count: int) -> None:
     """A search of so many queries, for nothing."""
     own = torch.zeros(count, 1, dtype=torch.int64)
-    for batch in batches(table, [Place.none], table.rows[:, :1].expand(count, -1, -1), own, own[:, 0], count):
+    for batch in batches(source, [Place.none], torch.ones(count, 1, source.shape[2]), own, own[:, 0], count):
         asked = engine.distances(batch, "cosine", *batch.target_pairs).view(count, 1)
-        engine.scan(batch, ["cosine"], 1, table.finite, {"cosine": asked})
+        engine.scan(batch, ["cosine"], 1, source.finite, {"cosine": asked})

@@ -9,35 +9,24 @@ import numpy as np
 from headscope.neighbors import bounds
 from headscope.neighbors.scan.numba_jit import LINE, jit, prefetch
 from headscope.neighbors.scan.numba_marks import TILES, drain, sum_up
-from headscope.neighbors.scan.numba_scores import TOKENS, count_all, count_each, doubt, keep, scored, trim
+from headscope.neighbors.scan.numba_scores import FEW, TOKENS, largest, lines, read, set_aside, trim
 from headscope.question.choices import METRICS
 
 LANES = 4  # queries multiplied at a time, and
 DEPTH = 4  # components added at a time: what the vector registers hold
-FEW = 12  # targets of a query that are counted one after another; more are counted by buckets:
-BUCKETS = 1024  # for MANY targets and twice as many for more: few scores lie in one with a mark, and those of all
-MANY = 64  # queries stay near the processor
+BUCKETS = 1024  # that more than FEW targets are counted by, twice as many for more than MANY: few scores lie in one
+MANY = 64  # with a mark, and those of all queries stay near the processor
 _AHEAD = 32  # rows that memory is asked for in advance
 
 _COSINE, _EUCLIDEAN = METRICS.index("cosine"), METRICS.index("euclidean")
 _LARGEST, _SMALLEST = np.float32(bounds.LARGEST), np.float32(bounds.SMALLEST)
 _CANCELLED, _UNIT, _EXACT_UNIT = np.float32(bounds.CANCELLED), bounds.UNIT, bounds.EXACT_UNIT
 _ONE, _ZERO, _INF = np.float32(1), np.float32(0), np.float32(np.inf)
-_FAST = ("contract", "reassoc", "nsz")
 
-compiled = jit(*_FAST)
-ordered = jit(*_FAST, "nnan")  # where no value is nan
+compiled = jit("contract", "reassoc", "nsz")
 _cosine_error, _dot_error = compiled(bounds.cosine_error), compiled(bounds.dot_error)
 _square_error = compiled(bounds.square_error)
 _recurring_cosine_error, _shared_dot_error = compiled(bounds.recurring_cosine_error), compiled(bounds.shared_dot_error)
-
-
-@compiled
-def _rows(count):  # type: ignore[no-untyped-def]
-    """Zeros [count, TOKENS] from the start of a cache line: vectors across two would cost a sixth of the scan."""
-    whole = np.zeros(count * TOKENS + LINE, np.float32)
-    first = -whole.ctypes.data % (4 * LINE) // 4
-    return whole[first : first + count * TOKENS].reshape(count, TOKENS)
 
 
 @compiled
@@ -139,79 +128,14 @@ def _weigh(metric, square, reach, cap, weight, offset, length, spread):  # type:
     return certain
 
 
-@ordered
-def _largest(values):  # type: ignore[no-untyped-def]
-    largest = values[0]
-    for t in range(len(values)):
-        largest = values[t] if values[t] > largest else largest
-    return largest
-
-
 @compiled
 def _errors(metric, length, spread, gamma, recurring):  # type: ignore[no-untyped-def]
     """The largest errors of a tile's scores, per |z| and whatever z is: every bound grows with what it is made of."""
-    norm, reach = _largest(length), _largest(spread)
+    norm, reach = largest(length), largest(spread)
     if metric == _COSINE:
         return _recurring_cosine_error(gamma, reach) if recurring else _cosine_error(gamma, 1.0, reach), 0.0
     of_square = _square_error(gamma, norm, reach) if metric == _EUCLIDEAN else 0.0
     return _shared_dot_error(gamma, reach) if recurring else _dot_error(gamma, norm, reach), of_square
-
-
-@compiled
-def _set_aside(m, place, start, offset, allowed, lanes, live, aside, asides):  # type: ignore[no-untyped-def]
-    """List the tokens of a tile that float32 cannot tell apart; returns how many are aside now.
-
-    offset and allowed [token], those of the tile; lanes: the first of the place, and the first of the next.
-    """
-    for t in range(len(allowed)):
-        if offset[t] == -_INF and allowed[t]:
-            if asides == len(aside):
-                live[m, lanes[0] : lanes[1]] = False
-            else:
-                aside[asides] = m, place, start + t
-                asides += 1
-    return asides
-
-
-@compiled
-def _read(  # type: ignore[no-untyped-def]
-    m, lane, start, product, weight, offset, slack, live, marks, targets, nearer, heaps, most, token, size,
-    zones, buckets, code, scores, doubtful, doubts,
-):  # fmt: skip
-    """Read what a tile's scores of one lane tell under one metric; returns how many are doubtful now.
-
-    product, weight and offset [token]; slack: what a score is off by, at most; the others as in `scan_head`.
-    """
-    wanted = targets[lane]
-    low = high = _INF
-    if 0 < wanted <= FEW:
-        width = slack + 2 * _UNIT * abs(marks[m, lane, 0])
-        low, high = np.float32(marks[m, lane, 0] - width), np.float32(marks[m, lane, 0] + width)
-    bar = heaps[m, lane, 0] - np.float32(slack)
-    kept, reaching, passing = scored(product, weight, offset, bar, low, high, scores)
-    if kept > 0:
-        size[m, lane] = keep(
-            scores, start, np.float32(slack), heaps[m, lane], most[m, lane], token[m, lane], size[m, lane]
-        )
-        live[m, lane] &= size[m, lane] >= 0
-    if wanted > FEW:
-        doubts, fit = count_all(
-            scores, start, slack, marks[m, lane, :wanted], zones[m, lane], buckets[m, lane], code, (m, lane),
-            nearer[m, lane], doubtful, doubts,
-        )  # fmt: skip
-        live[m, lane] &= fit
-        return doubts
-    nearer[m, lane, 0] += np.int64(passing)
-    if reaching > passing:
-        more = doubt(scores, start, low, high, (m, lane, 0), doubtful, doubts)
-        live[m, lane] &= more >= 0
-        doubts = max(doubts, more)
-    if wanted > 1:
-        doubts, fit = count_each(
-            scores, start, slack, marks[m, lane, 1:wanted], (m, lane, 1), nearer[m, lane, 1:], doubtful, doubts
-        )
-        live[m, lane] &= fit
-    return doubts
 
 
 @compiled
@@ -243,10 +167,10 @@ def scan_head(  # type: ignore[no-untyped-def]
     Returns how many doubtful and how many aside.
     """
     depth = z.shape[1]
-    raw, encoded, product, pieces = _rows(depth), _rows(depth), _rows(LANES), _rows(6)
+    raw, encoded, product, pieces = lines(depth), lines(depth), lines(LANES), lines(6)
     recurring = len(which) > 0
-    with_rows = _rows(len(z) if recurring else 0)
-    weight, offset = _rows(len(metrics)), _rows(len(metrics))
+    with_rows = lines(len(z) if recurring else 0)
+    weight, offset = lines(len(metrics)), lines(len(metrics))
     square, reach, scales, scores, norm, spread = pieces[0], pieces[1], pieces[2], pieces[3], pieces[4], pieces[5]
     errors = np.empty((len(metrics), 2))
     single = len(length) == LANES and not (recurring or length[1:].any())  # no time to lay the table out anew
@@ -274,7 +198,7 @@ def scan_head(  # type: ignore[no-untyped-def]
                 errors[m, 0], errors[m, 1] = _errors(metrics[m], norm, spread, gamma, recurring)
                 if certain < fit:
                     lanes = starts[place], starts[place + 1]
-                    asides = _set_aside(m, place, start, offset[m], allowed[stretch], lanes, live, aside, asides)
+                    asides = set_aside(m, place, start, offset[m], allowed[stretch], lanes, live, aside, asides)
             for lane in range(starts[place], starts[place + 1]):
                 if recurring:
                     _placed(with_rows[which[lane]], scales, along[0, lane], along[1, lane], product[lane % LANES])
@@ -286,7 +210,7 @@ def scan_head(  # type: ignore[no-untyped-def]
                     slack = length[lane] * errors[m, 0] + errors[m, 1]
                     if metrics[m] == _EUCLIDEAN:
                         slack += _EXACT_UNIT * length[lane] ** 2
-                    doubts = _read(
+                    doubts = read(
                         m, lane, start, product[lane % LANES], weight[m], offset[m], slack, live, marks,
                         targets, nearer, heaps, most, token, size, zones, buckets, code, scores, doubtful, doubts,
                     )  # fmt: skip

@@ -8,19 +8,39 @@ from numba.cpython.unsafe.numbers import trailing_zeros
 
 from headscope.neighbors import bounds
 from headscope.neighbors.scan.numba_heap import push
-from headscope.neighbors.scan.numba_jit import WIDE, jit, within
+from headscope.neighbors.scan.numba_jit import LINE, WIDE, jit, within
 from headscope.neighbors.scan.numba_marks import bucket_of, drain, fill, lay_out, reached
 
+FEW = 12  # targets of a query that are counted one after another; more are counted by buckets
 TOKENS = 512  # of a tile: scores of a few queries fit the L1 cache, the tile's encodings the L2
 _UNIT = bounds.UNIT
 _ONE, _ZERO, _INF = np.float32(1), np.float32(0), np.float32(np.inf)
 _NEXT = np.uint64(1)  # hits & (hits − 1) is without the lowest hit
 
-compiled = jit("contract", "reassoc", "nsz")
+_FAST = ("contract", "reassoc", "nsz")
+
+compiled = jit(*_FAST)
+ordered = jit(*_FAST, "nnan")  # where no value is nan
 
 
 @compiled
-def scored(product, weight, offset, bar, low, high, out):  # type: ignore[no-untyped-def]
+def lines(count):  # type: ignore[no-untyped-def]
+    """Zeros [count, TOKENS] from the start of a cache line: vectors across two would cost a sixth of the scan."""
+    whole = np.zeros(count * TOKENS + LINE, np.float32)
+    first = -whole.ctypes.data % (4 * LINE) // 4
+    return whole[first : first + count * TOKENS].reshape(count, TOKENS)
+
+
+@ordered
+def largest(values):  # type: ignore[no-untyped-def]
+    largest = values[0]
+    for t in range(len(values)):
+        largest = values[t] if values[t] > largest else largest
+    return largest
+
+
+@compiled
+def _scored(product, weight, offset, bar, low, high, out):  # type: ignore[no-untyped-def]
     """Scores of one query; how many reach the bar, reach low, and pass high."""
     kept, reaching, passing = _ZERO, _ZERO, _ZERO
     for t in range(TOKENS):
@@ -53,7 +73,7 @@ def trim(most, token, size, floor):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def keep(scores, start, error, heap, most, token, size):  # type: ignore[no-untyped-def]
+def _keep(scores, start, error, heap, most, token, size):  # type: ignore[no-untyped-def]
     """Put what may still be among the k nearest in the pool; returns the pool's new size, −1 where it does not fit."""
     for some in range(0, TOKENS, WIDE):
         hits = within(scores, some, heap[0] - error, _INF)
@@ -74,7 +94,7 @@ def keep(scores, start, error, heap, most, token, size):  # type: ignore[no-unty
 
 
 @compiled
-def doubt(scores, start, low, high, about, doubtful, doubts):  # type: ignore[no-untyped-def]
+def _doubt(scores, start, low, high, about, doubtful, doubts):  # type: ignore[no-untyped-def]
     """List the scores from low to high as doubtful; returns how many there are now, −1 where they do not fit."""
     m, lane, target = about
     for some in range(0, TOKENS, WIDE):
@@ -96,8 +116,8 @@ def _list(entry, m, lane, first, last, token):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def count_each(scores, start, slack, marks, about, nearer, doubtful, doubts):  # type: ignore[no-untyped-def]
-    """Count a tile's scores for one mark after another; returns as `doubt` does."""
+def _count_each(scores, start, slack, marks, about, nearer, doubtful, doubts):  # type: ignore[no-untyped-def]
+    """Count a tile's scores for one mark after another; returns as `_doubt` does."""
     fit = True
     for target in range(len(marks)):
         width = slack + 2 * _UNIT * abs(marks[target])
@@ -105,14 +125,14 @@ def count_each(scores, start, slack, marks, about, nearer, doubtful, doubts):  #
         reaching, passing = _count(scores, low, high)
         nearer[target] += np.int64(passing)
         if reaching > passing:
-            more = doubt(scores, start, low, high, (about[0], about[1], about[2] + target), doubtful, doubts)
+            more = _doubt(scores, start, low, high, (about[0], about[1], about[2] + target), doubtful, doubts)
             fit &= more >= 0
             doubts = max(doubts, more)
     return doubts, fit
 
 
 @compiled
-def count_all(  # type: ignore[no-untyped-def]
+def _count_all(  # type: ignore[no-untyped-def]
     scores, start, slack, marks, zone, buckets, code, about, nearer, doubtful, doubts
 ):
     """The same by buckets, where `nearer` is how many have each mark as the highest that they pass."""
@@ -135,3 +155,60 @@ def count_all(  # type: ignore[no-untyped-def]
                 _list(doubtful[doubts], about[0], about[1], first, last, start + t)
                 doubts += 1
     return doubts, fit
+
+
+@compiled
+def set_aside(m, place, start, offset, allowed, lanes, live, aside, asides):  # type: ignore[no-untyped-def]
+    """List the tokens of a tile that float32 cannot tell apart; returns how many are aside now.
+
+    offset and allowed [token], those of the tile; lanes: the first of the place, and the first of the next.
+    """
+    for t in range(len(allowed)):
+        if offset[t] == -_INF and allowed[t]:
+            if asides == len(aside):
+                live[m, lanes[0] : lanes[1]] = False
+            else:
+                aside[asides] = m, place, start + t
+                asides += 1
+    return asides
+
+
+@compiled
+def read(  # type: ignore[no-untyped-def]
+    m, lane, start, product, weight, offset, slack, live, marks, targets, nearer, heaps, most, token, size,
+    zones, buckets, code, scores, doubtful, doubts,
+):  # fmt: skip
+    """Read what a tile's scores of one lane tell under one metric; returns how many are doubtful now.
+
+    product, weight and offset [token]; slack: what a score is off by, at most; the others as in `scan_head`.
+    """
+    wanted = targets[lane]
+    low = high = _INF
+    if 0 < wanted <= FEW:
+        width = slack + 2 * _UNIT * abs(marks[m, lane, 0])
+        low, high = np.float32(marks[m, lane, 0] - width), np.float32(marks[m, lane, 0] + width)
+    bar = heaps[m, lane, 0] - np.float32(slack)
+    kept, reaching, passing = _scored(product, weight, offset, bar, low, high, scores)
+    if kept > 0:
+        size[m, lane] = _keep(
+            scores, start, np.float32(slack), heaps[m, lane], most[m, lane], token[m, lane], size[m, lane]
+        )
+        live[m, lane] &= size[m, lane] >= 0
+    if wanted > FEW:
+        doubts, fit = _count_all(
+            scores, start, slack, marks[m, lane, :wanted], zones[m, lane], buckets[m, lane], code, (m, lane),
+            nearer[m, lane], doubtful, doubts,
+        )  # fmt: skip
+        live[m, lane] &= fit
+        return doubts
+    nearer[m, lane, 0] += np.int64(passing)
+    if reaching > passing:
+        more = _doubt(scores, start, low, high, (m, lane, 0), doubtful, doubts)
+        live[m, lane] &= more >= 0
+        doubts = max(doubts, more)
+    if wanted > 1:
+        doubts, fit = _count_each(
+            scores, start, slack, marks[m, lane, 1:wanted], (m, lane, 1), nearer[m, lane, 1:], doubtful, doubts
+        )
+        live[m, lane] &= fit
+    return doubts

@@ -12,31 +12,30 @@ from headscope.cores.pool import spread, threads
 from headscope.neighbors import bounds
 from headscope.neighbors.batch import Batch
 from headscope.neighbors.scan.numba_kernel import DEPTH, LANES, scan_head
+from headscope.neighbors.scan.numba_notes import KernelNotes, Room
 from headscope.neighbors.scan.numba_scores import TOKENS
 from headscope.neighbors.settle import Findings
 from headscope.question.choices import METRICS, Metric
 
 Array = np.ndarray[Any, Any]
-_SPARE = 112  # places in a row's pool beside k: ties and near-ties at the k-th
-_DOUBTS = 16  # near-ties of a row of 64 numbers with a target that there is room for, on average: more in wider ones,
-_MOST_DOUBTS = 2**23  # and of all: 160 MB, which are memory only as far as they are needed
-_ROWS = 1024  # whose pools are gone through at a time: indices of all at once would take more than the pools do
-_ASIDE = 4096  # tokens of one stretch, metric and place that float64 may have to score for every row
+_SPARE = 112  # places in a row's pool beside k, and as many as k up to so many more
+_DOUBTS = 16  # near-ties of a row of 64 numbers with a target, more of wider ones: a sum of d is certain to d roundings
 
 
 def scan(
     batch: Batch, metrics: Sequence[Metric], k: int, allowed: Tensor, marks: dict[Metric, Tensor]
 ) -> dict[Metric, Findings]:
     """Findings of every metric; `marks` float64 [row, target] are the exact scores of the targets."""
-    work = _KernelBatch.of(batch, metrics, k, allowed, marks)
-    heads, tokens, _ = batch.table.rows.shape
+    work = _KernelBatch.of(batch, metrics, allowed, marks)
+    heads, tokens, width = batch.table.rows.shape
     # Two stretches a thread at least, or one thread would wait for the other's last.
     size = -(-tokens // (-(-2 * threads() // heads) * TOKENS)) * TOKENS
     starts = range(0, tokens, size)
-    notes = _KernelNotes.empty(work, len(starts))
+    room = Room(_SPARE + min(k, _SPARE), _DOUBTS * max(1, width // 64))
+    notes = KernelNotes.empty(work.row, work.starts, work.marks, len(starts), k, room)
     tasks = [(head, cut, start, min(start + size, tokens)) for head in range(heads) for cut, start in enumerate(starts)]
     spread(lambda task: work.scan(notes, *task), tasks)
-    return {metric: notes.findings(m, work) for m, metric in enumerate(metrics)}
+    return {metric: notes.findings(m) for m, metric in enumerate(metrics)}
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,6 @@ class _KernelBatch:
     """A batch laid out for the kernel."""
 
     batch: Batch
-    k: int
     metrics: Array  # [metric]
     allowed: Array  # [token]
     scale: Array  # [place, token]
@@ -65,7 +63,7 @@ class _KernelBatch:
 
     @classmethod
     def of(
-        cls, batch: Batch, metrics: Sequence[Metric], k: int, allowed: Tensor, marks: dict[Metric, Tensor]
+        cls, batch: Batch, metrics: Sequence[Metric], allowed: Tensor, marks: dict[Metric, Tensor]
     ) -> "_KernelBatch":
         heads, tokens, d_head = batch.table.rows.shape
         places = range(len(batch.spans))
@@ -81,7 +79,6 @@ class _KernelBatch:
         recurring = _Recurring.of(batch, z, row, shift, starts)
         return cls(
             batch,
-            k,
             np.array([METRICS.index(metric) for metric in metrics]),
             allowed.numpy(),
             (torch.ones(len(places), tokens) if batch.scale is None else batch.scale).numpy(),
@@ -101,7 +98,7 @@ class _KernelBatch:
             marks[metrics[0]].isfinite().sum(1)[row.clamp(min=0)].numpy(),
         )
 
-    def scan(self, notes: "_KernelNotes", head: int, cut: int, first: int, last: int) -> None:
+    def scan(self, notes: KernelNotes, head: int, cut: int, first: int, last: int) -> None:
         """Take notes on one head's tokens from first to last, in one cut."""
         table, at = self.batch.table, (cut, head)
         notes.live[at] = self.live[head]
@@ -143,81 +140,3 @@ class _Recurring:
             torch.tensor(number)[at // batch.queries.shape[1]] * batch.group + at % batch.group,
             torch.einsum("hld,plhd->hpl", z.double(), parts).float().contiguous(),
         )
-
-
-@dataclass(frozen=True)
-class _KernelNotes:
-    """What the kernel writes, see `scan_head`; the first axes are the cuts of the vocabulary, and the heads."""
-
-    nearer: Array  # [cut, head, metric, lane, target]
-    heaps: Array  # [cut, head, metric, lane, k], the least first
-    most: Array  # [cut, head, metric, lane, pool]
-    token: Array  # [cut, head, metric, lane, pool]
-    size: Array  # [cut, head, metric, lane]
-    live: Array  # [cut, head, metric, lane]
-    doubtful: Array  # [cut, head, pair, 5]: metric, lane, first target, last, token
-    aside: Array  # [cut, head, pair, 3]: metric, place, token
-    listed: Array  # [cut, head, 2], how many doubtful and how many aside
-
-    @classmethod
-    def empty(cls, work: _KernelBatch, cuts: int) -> "_KernelNotes":
-        heads, metrics, lanes, targets = work.marks.shape
-        shape, k = (cuts, heads, metrics, lanes), work.k
-        pooled = (*shape, k + _SPARE + min(k, _SPARE))
-        # What float32 leaves open grows with the width: a product of d numbers is certain to d roundings.
-        expected = _DOUBTS * max(1, work.batch.table.rows.shape[2] // 64) * metrics * lanes * targets
-        doubts = min(expected, _MOST_DOUBTS // (cuts * heads)) + TOKENS
-        return cls(
-            np.zeros((*shape, targets), np.int64),
-            np.full((*shape, k), -np.inf, np.float32),
-            np.empty(pooled, np.float32),
-            np.empty(pooled, np.int32),
-            np.zeros(shape, np.int64),
-            np.empty(shape, np.bool_),
-            np.empty((cuts, heads, doubts, 5), np.int32),
-            np.empty((cuts, heads, _ASIDE, 3), np.int64),
-            np.empty((cuts, heads, 2), np.int64),
-        )
-
-    def findings(self, m: int, work: _KernelBatch) -> Findings:
-        """What all cuts say about one metric."""
-        rows, targets = work.batch.rows, self.nearer.shape[-1]
-        # The last row is the padded lanes'.
-        nearer, floor, live = np.empty((rows + 1, targets), np.int64), np.empty(rows + 1), np.empty(rows + 1, np.bool_)
-        nearer[work.row] = self.nearer[:, :, m].sum(0)
-        floor[work.row] = self.heaps[:, :, m, :, 0].max(0)  # k tokens surely score as much
-        live[work.row] = self.live[:, :, m].all(0)
-        live[-1] = False
-
-        contenders = [np.empty((2, 0), np.int64)]
-        for cut, head in np.ndindex(self.listed.shape[:2]):
-            for start in range(0, work.row.shape[1], _ROWS):
-                lanes = slice(start, start + _ROWS)
-                at, row = (cut, head, m, lanes), work.row[head, lanes]
-                lane, place = (np.arange(self.size[at].max()) < self.size[at][:, None]).nonzero()
-                kept = self.most[at][lane, place] >= floor[row[lane]]
-                contenders.append(np.stack([row[lane[kept]], self.token[at][lane[kept], place[kept]]]))
-        doubtful = [np.empty((4, 0), np.int64)]
-        for at in np.ndindex(self.listed.shape[:2]):
-            row, (doubts, asides) = work.row[at[1]], self.listed[at]
-            listed = self.doubtful[at][:doubts]
-            _, lane, first, last, token = listed[listed[:, 0] == m].T.astype(np.int64)
-            doubtful.append(np.stack([row[lane], first, last, token]))
-            for metric, place, token in self.aside[at][:asides]:
-                every = row[work.starts[place] : work.starts[place + 1]]
-                if metric == m:
-                    contenders.append(np.stack([every, np.full_like(every, token)]))
-                    doubtful.append(np.stack(np.broadcast_arrays(every, 0, targets, token)))
-        return Findings(
-            torch.from_numpy(nearer[:-1]),
-            _of_live_rows(doubtful, live),
-            _of_live_rows(contenders, live),
-            torch.from_numpy(~live[:-1]),
-        )
-
-
-def _of_live_rows(pairs: list[Array], live: Array) -> tuple[Tensor, ...]:
-    joined = np.concatenate(pairs, 1)
-    kept = live[joined[0]]
-    joined = joined if kept.all() else joined[:, kept]
-    return tuple(torch.from_numpy(np.ascontiguousarray(part)) for part in joined)

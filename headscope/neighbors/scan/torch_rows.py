@@ -16,7 +16,8 @@ from headscope.neighbors.shared import Shared
 from headscope.neighbors.table import Source, Table
 from headscope.question.choices import Metric
 
-_FAR = 2.0**60  # a longer row, shift or bias could make a product overflow
+FAR = 2.0**60  # a longer row, shift or bias could make a product overflow
+_SUMMED = 192  # products with shared vectors that are added up at a time: a sum of fewer leaves less open
 
 
 def narrow(drawn: Tensor) -> tuple[Tensor, Tensor]:
@@ -25,28 +26,42 @@ def narrow(drawn: Tensor) -> tuple[Tensor, Tensor]:
     Where they are too long, they are 0, and their length infinite.
     """
     lengths = torch.linalg.vector_norm(drawn, dim=-1, keepdim=True)
-    far = ~(lengths <= _FAR)
+    far = ~(lengths <= FAR)
     return drawn.masked_fill(far, 0.0).float(), lengths.masked_fill(far, torch.inf).float() * (1 + bounds.UNIT)
 
 
-def multiply(source: Source, heads: slice, tokens: slice, vectors: Tensor, out: Tensor) -> None:
+def multiply(source: Source, heads: slice, tokens: slice, vectors: Tensor, out: Tensor, spare: Tensor) -> None:
     """Products of vectors float32 [head, vector, …] with the rows of some heads' tokens, into `out`.
 
     Where vectors are shared, they are drawn ones: see `narrow`.
 
     `out` float32 [head, vector, token] is contiguous, and may be longer: what stands there then means nothing. Nor do
-    products with rows that are too long, or not finite.
+    products with rows that are too long, or not finite. `spare` is as large, for what is not added up yet.
     """
     if isinstance(source, Shared):  # all heads multiply the same
         stretch, lengths = source.stock.vectors[tokens].float()[None], source.stock.lengths[None, tokens]
-        vectors, out = vectors.flatten(0, 1)[None], out.flatten(0, 1)[None]
+        vectors, out, spare = (x.flatten(0, 1)[None] for x in (vectors, out, spare))
+        summed = _SUMMED
     else:
         assert isinstance(source, Table)
         stretch, lengths = source.rows[heads, tokens], source.norms[heads, tokens]
-    far, past = ~(lengths <= _FAR), out.shape[2] - stretch.shape[1]
+        summed = stretch.shape[2]
+    far, past = ~(lengths <= FAR), out.shape[2] - stretch.shape[1]
     if past or far.any():
         stretch = pad(stretch.masked_fill(far[..., None], 0.0), (0, 0, 0, past))
-    torch.bmm(vectors, stretch.transpose(1, 2), out=out)
+    first, *others = zip(vectors.split(summed, 2), stretch.split(summed, 2), strict=True)
+    torch.bmm(first[0], first[1].mT, out=out)
+    for some, of_them in others:
+        out += torch.bmm(some, of_them.mT, out=spare)
+
+
+def roundings(width: int) -> int:
+    """What a product of so many numbers with shared vectors goes through: a sum of some, and that of the sums.
+
+    >>> roundings(64), roundings(768)
+    (65, 196)
+    """
+    return min(width, _SUMMED) + -(-width // _SUMMED)
 
 
 @dataclass(frozen=True)
@@ -73,10 +88,10 @@ class Additions:
         extents = [batch.extent(place) for place in range(len(batch.spans))]
         shift_norm = torch.stack([extent.shift for extent in extents], 1)[..., None]
         bias_norm = torch.stack([extent.bias for extent in extents], 1)[..., None]
-        bias = batch.bias.transpose(0, 1).masked_fill(bias_norm > _FAR, 0.0)
+        bias = batch.bias.transpose(0, 1).masked_fill(bias_norm > FAR, 0.0)
         if (bias == bias[:, :1]).all():  # then one product with the rows is enough
             bias = bias[:, :1]
-        shift = None if batch.shift is None else batch.shift.transpose(0, 1).masked_fill(shift_norm > _FAR, 0.0)
+        shift = None if batch.shift is None else batch.shift.transpose(0, 1).masked_fill(shift_norm > FAR, 0.0)
         one, other = torch.zeros_like(bias).double() if shift is None else shift.double(), bias.double()
         shift_square, mixed, bias_square = (x.sum(2, True).float() for x in (one * one, one * other, other * other))
         squares, cap = (shift_square, mixed, bias_square), torch.stack([extent.cap for extent in extents], 1)
@@ -99,6 +114,12 @@ class Additions:
             self.scale, self.borne, shift, self.bias[heads], (first, second, third), far, self.cap[heads],
             along_bias, self.vectors[heads], pulls,
         )  # fmt: skip
+
+    def of_places(self) -> Tensor:
+        """|shift|², shift·bias, |bias|², |shift|, |bias|, and how long both are drawn: float32 [head, place, 7]."""
+        pulls = self.pulls or (torch.zeros_like(self.far[0]), torch.zeros_like(self.far[1]))
+        parts = [part.expand_as(self.far[0]) for part in (*self.squares, *self.far, *pulls)]
+        return torch.cat(parts, 2)
 
     def at(self, place_of: Tensor) -> tuple[Tensor | None, Tensor]:
         """Shift and bias float32 [head, lane, d_head] at places int64 [lane]; one bias is everybody's."""
@@ -138,9 +159,9 @@ class Tile:
         blur = sway = None
         if isinstance(source, Shared):
             lengths = source.stock.lengths[tokens]
-            borne = borne & (lengths <= _FAR)  # others were not multiplied
+            borne = borne & (lengths <= FAR)  # others were not multiplied
             stretch = torch.ones_like(lengths[None]) if scale is None else scale.abs()
-            blur = lengths * bounds.gamma(source.stock.vectors.shape[1] + 2) * stretch
+            blur = lengths * bounds.gamma(roundings(source.stock.vectors.shape[1]) + 2) * stretch
             if adds.pulls is not None:
                 sway = pad(2 * blur * (stretch * adds.pulls[0] + adds.pulls[1]), past)
             blur = pad(blur, past)

@@ -173,8 +173,9 @@ class _Reader:
         width = source.shape[2]
         for group, vectors, of_metrics in zip(self.groups, self.vectors, notes, strict=True):
             heads, count, _ = vectors.shape
-            product = self.room[0, : heads * count * self.tokens].view(heads, count, self.tokens)
-            multiply(source, self.heads, tokens, vectors, product)
+            shape = heads, count, self.tokens
+            product, spare = self.room[:2, : heads * count * self.tokens].view(2, *shape)
+            multiply(source, self.heads, tokens, vectors, product, spare)
             if tile is None:
                 along, product = product.tensor_split([count - group.row.shape[1]], 1)
                 tile = Tile.of(self.additions, source, self.heads, tokens, along, allowed[tokens])
