@@ -1,6 +1,6 @@
 """What a scan through shared vectors leaves open, narrowed in float64 before any row is made.
 
-A float32 product of d numbers leaves more open than one of d_head, even where it is summed in parts. The same product in float64 leaves
+A float32 product of d numbers leaves more open than one of d_head, even summed in parts. The same in float64 leaves
 next to nothing of it, and costs one of the shared vectors, where a row costs a whole matrix. What is open then is what
 a row's own rounding decides, and is settled as with a table.
 """

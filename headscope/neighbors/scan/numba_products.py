@@ -106,14 +106,13 @@ def read_products(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     """Take notes of `count` tokens from `start`, for the first to the last of some lanes of every head.
 
-    In: product float32 [head, vector, tile's token], whose last vectors are of these lanes, and along, likewise, whose
-    first ones are of so many `vectors` (shifts, biases): of the shift of every place or of none, of one bias or one for
-    every place, or none where `along_bias` float32 [head, token], which is of no token where there is no bias, knows
-    more. norms [head, token], lengths and allowed [token], scale
-    [place, token] of the whole vocabulary; of_places float32 [head, place, 7], see `_size`, caps [head, place], starts
-    [place + 1], of lanes; metrics [metric], indices of METRICS; z_along float32 [head, 2, lane], products with the
-    shift and the bias of its place; length float64 and pull float32 [head, lane], of z and of what is drawn of it;
-    targets [head, lane], FEW at most.
+    In: product float32 [head, vector, tile's token], its last vectors of these lanes; along, likewise, whose first
+    ones are of so many `vectors` (shifts, biases): the shift of every place or none, one bias or every place's, or none
+    where along_bias float32 [head, token] knows more, which is of no token where there is no bias. norms [head, token],
+    lengths and allowed [token], scale [place, token] of the whole vocabulary; of_places float32 [head, place, 7], see
+    `_size`, caps [head, place], starts [place + 1], of lanes; metrics [metric], indices of METRICS; z_along float32
+    [head, 2, lane], products with the shift and the bias of its place; length float64 and pull float32 [head, lane], of
+    z and of what is drawn of it; targets [head, lane], FEW at most.
     The rest, with a head for its first axis, as in `scan_head`; listed [head, 2] counts what is doubtful and aside.
     """
     heads, places = of_places.shape[0], of_places.shape[1]
