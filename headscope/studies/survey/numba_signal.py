@@ -2,27 +2,61 @@
 
 from __future__ import annotations
 
+import logging
+from functools import cache
+from typing import Any
+
 import numpy as np
 import torch
+from numba import typeof
 from torch import Tensor
 
 from headscope.cores.pool import spread, threads
+from headscope.errors import clause
 from headscope.neighbors.scan.numba_jit import jit
+
+log = logging.getLogger(__name__)
+
+
+def can(*given: Tensor) -> bool:
+    """Whether what `signals` is given can be computed by it: what numba keeps on disk can be read, or made anew."""
+    return _loaded(tuple(map(typeof, _arguments(*given))))
 
 
 def signals(scores: Tensor, text: Tensor, members: Tensor, starts: Tensor, counts: Tensor) -> Tensor:
     """See `signal.Sets.signals`; float32 [row, head]."""
-    heads, rows, _ = scores.shape
-    out = np.empty((rows, heads), dtype=np.float32)
-    parts = (scores.numpy(), text.numpy(), members.numpy(), starts.numpy(), counts.numpy())
-    most = int(counts.max())  # sets of any text
+    *given, out, _, heads = _arguments(scores, text, members, starts, counts)
     size = -(-heads // threads())
 
     def work(start: int) -> None:
-        _signals(*parts, most, out, start, min(heads, start + size))
+        _signals(*given, out, start, min(heads, start + size))
 
     spread(work, range(0, heads, size))
     return torch.from_numpy(out)
+
+
+def _arguments(scores: Tensor, text: Tensor, members: Tensor, starts: Tensor, counts: Tensor) -> tuple[Any, ...]:
+    """What the loop takes for all heads."""
+    heads, rows, _ = scores.shape
+    parts = (scores.numpy(), text.numpy(), members.numpy(), starts.numpy(), counts.numpy())
+    most = int(counts.max())  # sets of any text
+    return *parts, most, np.empty((rows, heads), dtype=np.float32), 0, heads
+
+
+@cache
+def _loaded(kinds: tuple[Any, ...]) -> bool:
+    try:
+        _signals.compile(kinds)
+    except Exception as error:  # a damaged file of numba's may be anything but what it was; a disk may be full
+        log.warning(
+            "the compiled Token Signal cannot be loaded, so torch does the work, which is slower: %s. Remove what "
+            "numba keeps in %s.",
+            clause(error),
+            _signals.stats.cache_path,
+        )
+        log.debug("this is how it failed", exc_info=True)
+        return False
+    return True
 
 
 @jit()

@@ -73,9 +73,11 @@ class Sets:
         distractor the best score of either side is compared; a tie counts a half.
         """
         if scores.device.type == "cpu" and backend_in_use() == "numba":
-            from headscope.studies.survey.numba_signal import signals
+            from headscope.studies.survey import numba_signal
 
-            return signals(scores, text, self.members, self.starts, self.counts)
+            given = (scores, text, self.members, self.starts, self.counts)
+            if numba_signal.can(*given):
+                return numba_signal.signals(*given)
         return torch.stack([self._signal(scores[:, row], n) for row, n in enumerate(text.tolist())])
 
     def _signal(self, scores: Tensor, n: int) -> Tensor:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -137,3 +141,34 @@ def test_the_signal_of_noise_is_zero_also_where_texts_share_many_types(vocabular
     mean, error = found.nanmean(0), (found - found.nanmean(0)).square().nanmean(0).sqrt() / 300**0.5
     assert (mean.abs() < 3 * error).all()
     assert (mean.abs() < 0.1).all()
+
+
+_OF_A_PROCESS = """
+import torch
+from headscope.studies.survey.signal import Sets
+
+sets = Sets(torch.arange(4), torch.tensor([0, 1, 2, 3], dtype=torch.int32), torch.tensor([0]), torch.tensor([[2]]))
+print(sets.signals(torch.tensor([[[4.0, 1.0, 3.0, 2.0]]]), torch.tensor([0])).tolist())
+"""
+
+
+@pytest.mark.slow
+def test_what_numba_keeps_and_is_damaged_ends_no_survey(tmp_path):
+    pytest.importorskip("numba")
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
+
+    def run():
+        return subprocess.run(
+            [sys.executable, "-c", _OF_A_PROCESS], env=environment, capture_output=True, text=True, check=False
+        )
+
+    whole = run()
+    assert (whole.returncode, whole.stdout, whole.stderr) == (0, "[[0.0]]\n", "")
+    kept = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert kept
+    for path in kept:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    damaged = run()
+    assert (damaged.returncode, damaged.stdout) == (0, whole.stdout), damaged.stderr
+    assert "so torch does the work, which is slower" in damaged.stderr
+    assert f"Remove what numba keeps in {tmp_path}" in damaged.stderr
