@@ -24,7 +24,10 @@ from headscope.model.tokens import Token
 SHARD_POSITIONS = 4096  # about how many tokens a shard has: what a run that is killed may lose
 _EXAMPLES = 5
 _DIGEST = 16  # bytes of a text's hash
-_CHANGED = "the texts changed while they were being surveyed: run the survey again."
+_CHANGED = (
+    "the texts changed while they were being surveyed, and what was measured is of the texts as they were: give these "
+    "again, and the same command goes on; or survey the new ones in another directory."
+)
 Tokens = Callable[[CorpusText], Sequence[Token]]  # raises InputError for a text that cannot be read
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
@@ -24,6 +25,8 @@ _KINDS = {
     stat.S_IFSOCK: "a socket",
 }
 UNFINISHED = ".unfinished"  # what the names begin with of what is being written
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_GONE = (errno.ENOENT, errno.ESTALE)
 _LARGEST = 2**26  # bytes of a small file: a manifest of 400,000 shards is smaller
 
 
@@ -54,6 +57,8 @@ def directory_to_write(path: str | os.PathLike[str]) -> Path:
     path = path_of(path, "the directory to write")
     shown, place = repr(str(path)), utf_8(path)
     mode = _mode(place)
+    if mode is None and place.is_symlink():
+        raise InputError(f"{shown} leads to {str(place.readlink())!r}, which is not there: make that, or name another.")
     if mode is not None and not stat.S_ISDIR(mode):
         kind = _KINDS.get(stat.S_IFMT(mode), "a file")
         raise InputError(f"{shown} is no directory but {kind}: name a directory, or a new one.")
@@ -179,9 +184,16 @@ def told(directory: Path) -> Iterator[None]:
         yield
     except OSError as error:
         known = re.search(r"errno (\d+)", str(error), re.IGNORECASE)  # pyarrow hides it in its sentence
+        number = int(known[1]) if known else error.errno
         reason = os.strerror(int(known[1])) if known else error.strerror or str(error)
+        if number in _GONE and not os.path.lexists(directory):
+            raise InputError(
+                f"{directory} is not there any more ({reason}): it was removed, renamed or unmounted. Where it is "
+                "back, the same command goes on with what is in it; else it begins anew."
+            ) from error
+        remedy = "make room" if number in _FULL else "let it be written"
         raise InputError(
-            f"{directory} cannot be written ({reason}). What is finished is kept: make room, and run the same command "
+            f"{directory} cannot be written ({reason}). What is finished is kept: {remedy}, and run the same command "
             "again."
         ) from error
 

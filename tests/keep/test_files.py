@@ -199,3 +199,24 @@ def test_what_keeps_us_from_writing_is_told_in_one_sentence(place, error):
     said = r"cannot be written \(No space left on device\)\. What is finished is kept"
     with pytest.raises(InputError, match=said), told(place):
         raise error
+
+
+def test_a_directory_that_is_gone_is_not_said_to_keep_anything_or_to_be_full(place):
+    gone = place / "gone"
+    with pytest.raises(InputError, match=r"is not there any more \(No such file or directory\)") as told_of, told(gone):
+        (gone / "file").write_bytes(b"")
+    assert "room" not in str(told_of.value)
+    assert "is kept" not in str(told_of.value)
+
+
+def test_only_a_full_disk_is_asked_for_room(place):
+    with pytest.raises(InputError, match="is kept: let it be written, and run"), told(place):
+        raise OSError(30, "Read-only file system")
+    with pytest.raises(InputError, match="is kept: make room, and run"), told(place):
+        raise OSError(122, "Disk quota exceeded")
+
+
+def test_a_link_that_leads_nowhere_is_no_directory_to_write(place):
+    (place / "link").symlink_to("unmounted/disk")
+    with pytest.raises(InputError, match=r"link' leads to 'unmounted/disk', which is not there: make that, or name"):
+        directory_to_write(place / "link")

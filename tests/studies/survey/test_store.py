@@ -151,8 +151,16 @@ def test_a_directory_with_other_files_is_refused(scope, path, tmp_path):
 def test_texts_that_change_while_they_are_surveyed_are_noticed(scope, path, tmp_path):
     survey = Survey.prepare(scope, [path], tmp_path / "s", SurveyOptions())
     written(path, TEXTS[1:], every=4)
-    with pytest.raises(InputError, match="changed while they were being surveyed"):
+    with pytest.raises(InputError, match="changed while they were being surveyed") as told:
         survey.run()
+    # What the sentence offers works, and what it does not offer does not.
+    with pytest.raises(InputError, match="holds another survey: texts"):
+        Survey.prepare(scope, [path], tmp_path / "s", SurveyOptions())
+    assert "give these again" in str(told.value)
+    assert "in another directory" in str(told.value)
+    Survey.prepare(scope, [path], tmp_path / "another", SurveyOptions())
+    written(path, TEXTS, every=4)
+    Survey.prepare(scope, [path], tmp_path / "s", SurveyOptions())
 
 
 @pytest.mark.slow
