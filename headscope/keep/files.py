@@ -186,10 +186,10 @@ def told(directory: Path) -> Iterator[None]:
         known = re.search(r"errno (\d+)", str(error), re.IGNORECASE)  # pyarrow hides it in its sentence
         number = int(known[1]) if known else error.errno
         reason = os.strerror(int(known[1])) if known else error.strerror or str(error)
-        if number in _GONE and not os.path.lexists(directory):
+        if number in _GONE:
             raise InputError(
-                f"{directory} is not there any more ({reason}): it was removed, renamed or unmounted. Where it is "
-                "back, the same command goes on with what is in it; else it begins anew."
+                f"{directory}, or a part of it, is not there any more ({reason}): it was removed, renamed or "
+                "unmounted. The same command goes on with what is there then; where nothing is, it begins anew."
             ) from error
         remedy = "make room" if number in _FULL else "let it be written"
         raise InputError(

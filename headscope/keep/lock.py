@@ -50,11 +50,13 @@ def held(directory: Path, patience: float = 0.0) -> Iterator[None]:
 def making(directory: Path, part: str, patience: float = 0.0) -> Iterator[Path | None]:
     """Be the one that makes a part of what is in `directory`, until the block ends: a folder to begin it in, empty.
 
-    None: another one makes it. That is waited for so many seconds, or `FOREVER`.
+    None: another one makes it. That is waited for so many seconds, or `FOREVER`. Raises InputError where the directory
+    is not there, or cannot be written.
     """
     folder = directory / AT_WORK / part
     with told(directory):
-        folder.mkdir(parents=True, exist_ok=True)
+        for place in (folder.parent, folder):  # not `directory`: where that is gone, its work is not for another place
+            place.mkdir(exist_ok=True)
         lock = FileLock(folder / LOCK)
         mine = _taken(lock, patience)
     if not mine:

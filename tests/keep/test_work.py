@@ -7,7 +7,7 @@ import os
 import pytest
 
 from headscope.errors import InputError
-from headscope.keep.lock import LOCK, held
+from headscope.keep.lock import LOCK, held, making
 from headscope.keep.work import WorkDirectory
 
 
@@ -89,3 +89,13 @@ def test_what_was_begun_is_removed_at_any_depth_and_nothing_else(work):
     work.clean()
     left = {str(path.relative_to(work.directory)) for path in work.directory.rglob("*")}
     assert left == {"parts", "parts/whole", "asked"}
+
+
+def test_no_part_is_made_in_the_place_of_a_directory_that_is_gone(tmp_path):
+    # Of a disk that was unmounted the place is still there, on another disk.
+    with pytest.raises(InputError, match="is not there any more"), making(tmp_path / "gone", "model-00000"):
+        pass
+    assert not (tmp_path / "gone").exists()
+    with making(tmp_path, "model-00000") as folder:
+        assert folder is not None
+        assert folder.is_dir()
