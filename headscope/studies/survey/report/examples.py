@@ -114,7 +114,9 @@ def _context(tokens: list[tuple[int, str]], position: int) -> tuple[str, str, st
     start, stop = max(at - _AROUND, 0), at + _AROUND + 1
     before, after = "".join(pieces[start:at]), "".join(pieces[at + 1 : stop])
     token = pieces[at]
-    if token.startswith(" ") and len(token) > 1:
+    if not token.strip():  # a space alone is seen by its sign
+        token = labels[at]
+    elif token.startswith(" "):
         before, token = before + " ", token[1:]
     return ("…" if start else "") + before.lstrip(), token, after + ("…" if stop < len(labels) else "")
 

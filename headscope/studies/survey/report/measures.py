@@ -56,7 +56,7 @@ KINDS = {
     "own": "its own token",
     "text": "another token of the text",
     "variant": "a variant of one",
-    "special": "a special token",
+    "special": "no word (special, unused, a byte)",
     "elsewhere": "elsewhere",
 }
 PATTERN = {

@@ -7,6 +7,7 @@ import pytest
 
 from headscope.studies.survey.opened import open_survey
 from headscope.studies.survey.report.examples import TOKENS, _context, examples
+from headscope.studies.survey.report.measures import KINDS
 from tests.studies.survey.corpora import table
 
 
@@ -32,8 +33,14 @@ def test_what_is_quoted_is_what_was_measured(surveys):
         (["time", "fl", "##ies", "."], 2, ("time fl", "ies", " .")),
         (["time", "fl", "##ies", "."], 0, ("", "time", " flies .")),
         (["Time", "␣fl", "ies"], 1, ("Time ", "fl", "ies")),
+        (["there", "␣", "A"], 1, ("there", "␣", "A")),
         (["a", "b", "c", "d", "e", "f", "g", "h", "i"], 8, ("…b c d e f g h ", "i", "")),
     ],
 )
 def test_a_token_stands_in_its_text(labels, position, quoted):
     assert _context(list(enumerate(labels)), position) == quoted
+
+
+def test_a_byte_is_not_called_a_special_token():
+    assert "a byte" in KINDS["special"]
+    assert "unused" in KINDS["special"]
