@@ -8,9 +8,6 @@ sums that are copied back (sums_away.py). So runs anywhere share a survey, and n
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
-import weakref
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -23,6 +20,7 @@ from headscope.keep.files import remove, told
 from headscope.keep.paths import path_of
 from headscope.keep.published import Publication, PublishedDirectory
 from headscope.keep.remote import RemoteFile, RemotePath, is_remote
+from headscope.keep.scratch import Scratch
 from headscope.studies.survey.finished import tables_of
 from headscope.studies.survey.made import Made, record_fault, refuse_mixtures
 from headscope.studies.survey.manifest import MANIFEST, read_manifest, refuse_differences, survey_manifest
@@ -39,9 +37,8 @@ class SurveyAway:
 
     def __init__(self, there: PublishedDirectory) -> None:
         self.there = there
-        folder = tempfile.mkdtemp(prefix="headscope-survey-")
-        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        self.here = Path(folder) / there.root.name  # by which a report calls it
+        self._scratch = Scratch("headscope-survey-")
+        self.here = self._scratch.folder / there.root.name  # by which a report calls it
         self.here.mkdir()
         self._claimed: tuple[int, int | str | None] | None = None
 
