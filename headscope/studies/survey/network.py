@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from headscope.errors import InputError
 from headscope.model.capture.edits import Edits
 from headscope.question.choices import Mask
 from headscope.reading.reading import Reading
@@ -50,11 +52,26 @@ class Network:
 
 
 def room(shape: tuple[int, ...]) -> Tensor:
-    """Where a text's attention is kept until it was used: on disk, where it would take much memory."""
-    if 4 * math.prod(shape) < _SPOOLED:
+    """Where a text's attention is kept until it was used: on disk, where it would take much memory.
+
+    Raises InputError where the disk has no room for it.
+    """
+    size = 4 * math.prod(shape)
+    if size < _SPOOLED:
         return torch.empty(shape)
     with tempfile.TemporaryFile() as file:  # the mapping keeps what has no name any more
-        file.truncate(4 * math.prod(shape))
+        try:
+            if hasattr(os, "posix_fallocate"):
+                # All of it now: a disk that is full when the mapping is written to kills the process (SIGBUS).
+                os.posix_fallocate(file.fileno(), 0, size)
+            else:
+                file.truncate(size)
+        except OSError as error:
+            raise InputError(
+                f"{tempfile.gettempdir()} does not take the attention of one text, {size / 2**20:,.0f} MiB "
+                f"({error.strerror or error}): make room there, or set TMPDIR to a directory that has it. What is "
+                "finished is kept."
+            ) from None
         return torch.from_numpy(np.memmap(file, np.float32, "r+", shape=shape))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 from functools import cache
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 import torch
 
 from headscope.corpus.bank import ASKED, strata
+from headscope.errors import InputError
 from headscope.question.kinds import KINDS
 from headscope.reading.within import evenly
 from headscope.studies.survey import network
@@ -215,3 +218,16 @@ def test_attention_that_would_take_much_memory_is_kept_on_disk(scope_of, tmp_pat
     for shards in ("shards", "nulls/values-0/shards"):
         one, other = (pq.read_table(folder / shards / "00000" / "rows.parquet") for folder in (kept, spooled))
         assert one.equals(other)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system reserves no room on a disk")
+def test_a_full_disk_below_tmpdir_is_a_sentence_and_no_bus_error(monkeypatch):
+    monkeypatch.setattr(network, "_SPOOLED", 1)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, before[1]))  # as a disk that has room for no more
+    try:
+        with pytest.raises(InputError, match=r"does not take the attention of one text, 16 MiB \(File too large\)"):
+            network.room((8, 8, 256, 256))
+        network.room((8, 8, 64, 64)).fill_(1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
