@@ -53,7 +53,9 @@ def show(plan: SurveyPlan, card: Card, directory: str) -> str:
         *(f"left out: {count:,} × {reason}" for reason, count in plan.left_out.items()),
         f"{plan.shards:,} shard{'s' * (plan.shards != 1)} in {directory}"
         + (f", {plan.done:,} of them finished" if plan.done else ""),
-        f"{took}{plan.scores:.1e} distances{closed} and {_size(plan.bytes)} of disk ({_size(plan.free_bytes)} free)",
+        f"{took}{plan.scores:.1e} distances{closed} and {_size(plan.bytes)} of disk ({_size(plan.free_bytes)} free)"
+        if plan.done < plan.shards
+        else "nothing is left to measure",
     ]
     lines += plan.notes
     if plan.bytes > plan.free_bytes:
@@ -63,7 +65,7 @@ def show(plan: SurveyPlan, card: Card, directory: str) -> str:
 
 def _time(seconds: float) -> str:
     if seconds < 90:
-        return f"{max(1, round(seconds))} seconds"
+        return "a second" if seconds < 1.5 else f"{round(seconds)} seconds"
     return f"{round(seconds / 60)} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
 

@@ -6,6 +6,7 @@ import os
 import random
 import resource
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -207,5 +208,8 @@ def test_the_plan_says_what_will_be_done(scope, path, tmp_path):
     assert progress.done == progress.total == plan.work
     after = survey.plan(["labels"])
     assert (after.done, after.seconds, after.bytes, after.scores) == (plan.shards, 0, 0, 0)
+    assert "of disk" in show(plan, scope.card, "s")
+    assert show(after, scope.card, "s").endswith("\nnothing is left to measure")
+    assert "about a second (" in show(replace(plan, seconds=0.4), scope.card, "s")
     written_bytes = sum(file.stat().st_size for file in (tmp_path / "s").rglob("*/rows.parquet"))
     assert written_bytes < 20 * plan.bytes
