@@ -14,7 +14,7 @@ from headscope.keep.files import directory_to_write
 from headscope.show.charts import lines
 from headscope.show.charts.chart import Chart
 from headscope.show.document import Block, Cell, Code, DocumentTable, Items, Report, Section
-from headscope.show.files import FOLDERS, write_document
+from headscope.show.files import FOLDERS, foreign, write_document
 from headscope.show.numbers import between, rate
 from headscope.show.rows import csv_of, csv_table
 from headscope.studies.claims.catalogue import CLAIMS, Claim
@@ -36,8 +36,7 @@ _UNDER = {
 def refuse_foreign(output: str | Path) -> None:
     """Raise InputError for a directory that holds something else than an earlier page and its work, or is none."""
     out = directory_to_write(output)
-    there = {path.name for path in out.iterdir()} if out.is_dir() else set()
-    others = sorted(there - _HOLDS if there & {PAGE, PARTS} else there)
+    others = foreign(out, _HOLDS, {PAGE, PARTS})
     if others:
         raise InputError(
             f"{str(out)!r} holds something else ({', '.join(others[:3])}): name a new directory, or one of claims."

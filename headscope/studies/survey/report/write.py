@@ -15,7 +15,7 @@ from headscope.keep.cells import cell
 from headscope.keep.files import directory_to_write
 from headscope.show.charts.chart import Cell
 from headscope.show.document import Items, Report, Section
-from headscope.show.files import FOLDERS, write_document
+from headscope.show.files import FOLDERS, foreign, write_document
 from headscope.show.rows import csv_table
 from headscope.studies.survey.away import brought
 from headscope.studies.survey.opened import OpenedSurvey, open_surveys
@@ -90,9 +90,7 @@ def _told_apart(surveys: Mapping[str, OpenedSurvey]) -> dict[str, OpenedSurvey]:
 
 
 def _refuse_foreign(out: Path) -> None:
-    there = {path.name for path in out.iterdir()} if out.is_dir() else set()
-    # Without its page, folders of these names are somebody else's.
-    others = sorted(there - _HOLDS if "report.html" in there else there)
+    others = foreign(out, _HOLDS, {"report.html"})
     if others:
         raise InputError(
             f"{str(out)!r} holds something else ({', '.join(others[:3])}): name a new directory, or one of a report."
