@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
+from starlette.datastructures import Headers
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Receive, Send
+from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as HttpScope
 
 from headscope import __version__
@@ -28,6 +30,8 @@ from headscope.app.page.page import FILES, FOLDERS, Page
 from headscope.errors import InputError
 from headscope.scope import Scope
 from headscope.show.modules import plotly as plotly_folder
+
+_NO_GZIP = re.compile(r"(^|,)\s*gzip\s*;\s*q=0(\.0*)?\s*(,|$)", re.IGNORECASE)  # of Accept-Encoding: refused
 
 
 class _Files(StaticFiles):
@@ -45,15 +49,30 @@ class _Files(StaticFiles):
 
 
 class _Packed:
-    """Sends the page and its files as small as they get, and answers as fast: most readers are on the same machine."""
+    """Sends the page and its files as small as they get, and answers as fast: most readers are on the same machine.
+
+    Whoever takes no gzip gets none. HEAD is answered as GET is, without the body: a proxy asks so whether it is there.
+    """
 
     def __init__(self, app: ASGIApp, api: str) -> None:
         self._api = api
         self._answers, self._files = (GZipMiddleware(app, minimum_size=512, compresslevel=level) for level in (1, 7))
 
     async def __call__(self, scope: HttpScope, receive: Receive, send: Send) -> None:
-        answers = scope["type"] == "http" and scope["path"].startswith(f"{self._api}/")
-        await (self._answers if answers else self._files)(scope, receive, send)
+        if scope["type"] != "http":
+            return await self._files(scope, receive, send)
+
+        async def send_head(message: Message) -> None:
+            await send(message if message["type"] == "http.response.start" else {**message, "body": b""})
+
+        if _NO_GZIP.search(",".join(Headers(scope=scope).getlist("accept-encoding"))):
+            given = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
+            scope = {**scope, "headers": given}
+        answers = scope["path"].startswith(f"{self._api}/")
+        app = self._answers if answers else self._files
+        if scope["method"] != "HEAD":
+            return await app(scope, receive, send)
+        return await app({**scope, "method": "GET"}, receive, send_head)
 
 
 def create_app(

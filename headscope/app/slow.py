@@ -31,6 +31,9 @@ def protocol(seconds: float = 30) -> type[H11Protocol]:
             super().connection_lost(exc)
             self._forget()
 
+        def _unsupported_upgrade_warning(self) -> None:
+            """Another protocol that is offered is passed over, as HTTP allows; the log is not for that."""
+
         def _look(self) -> None:
             if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
                 self._forget()  # it is whole

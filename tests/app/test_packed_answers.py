@@ -33,3 +33,24 @@ def test_answers_are_packed_fast_and_files_well(demo: Scope, prefix: str) -> Non
             if path != "/api/v1/atlas/layers":
                 plain = client.request(method, prefix + path, headers={"Accept-Encoding": "identity"}, **asked)
                 assert gzip.decompress(packed) == plain.content
+
+
+@pytest.mark.parametrize("given", ["gzip;q=0", "br, GZIP; q=0.0", "gzip ; q=0, identity", "identity", ""])
+def test_whoever_takes_no_gzip_gets_none(reader: TestClient, given: str) -> None:
+    answer = reader.get("/", headers={"Accept-Encoding": given})
+    assert "Content-Encoding" not in answer.headers
+    assert "Accept-Encoding" in answer.headers["Vary"]
+
+
+@pytest.mark.parametrize("given", ["gzip", "gzip;q=0.5", "gzip;q=1, *;q=0", "deflate;q=0, gzip"])
+def test_whoever_takes_gzip_gets_it(reader: TestClient, given: str) -> None:
+    assert reader.get("/", headers={"Accept-Encoding": given}).headers["Content-Encoding"] == "gzip"
+
+
+@pytest.mark.parametrize("path", ["/", "/api/v1/health", "/api/v1/take", f"/{FILES}/main.js", "/zork", "/api/v1/read"])
+@pytest.mark.parametrize("given", ["gzip", "identity"])
+def test_a_head_is_what_get_answers_without_its_body(reader: TestClient, path: str, given: str) -> None:
+    asked, head = (reader.request(how, path, headers={"Accept-Encoding": given}) for how in ("GET", "HEAD"))
+    assert (head.status_code, head.content) == (asked.status_code, b"")
+    if asked.status_code == 200:
+        assert head.headers == asked.headers

@@ -70,7 +70,7 @@ def troubled(demo: Scope) -> Iterator[TestClient]:
 
 ANSWERS: list[tuple[str, str, int, dict[str, Any]]] = [
     ("GET", "/", 200, {}),
-    ("HEAD", "/", 405, {}),
+    ("HEAD", "/", 200, {}),
     ("OPTIONS", "/", 405, {}),
     ("GET", f"/{FILES}/main.js", 200, {}),
     ("HEAD", f"/{FILES}/main.js", 200, {}),
@@ -81,7 +81,9 @@ ANSWERS: list[tuple[str, str, int, dict[str, Any]]] = [
     ("GET", "/", 400, {"headers": {"Host": "evil.example"}}),
     ("GET", f"{API}/health", 200, {}),
     ("GET", f"{API}/openapi.json", 200, {}),
-    ("HEAD", f"{API}/health", 405, {}),
+    ("HEAD", f"{API}/health", 200, {}),
+    ("HEAD", f"{API}/read", 405, {}),
+    ("HEAD", "/zork", 404, {}),
     ("OPTIONS", f"{API}/read", 405, {}),
     ("GET", f"{API}/zork", 404, {}),
     ("GET", f"{API}/health", 403, {"headers": {"Sec-Fetch-Site": "cross-site"}}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
 from collections.abc import Iterator
@@ -72,3 +73,18 @@ def test_an_answer_that_takes_longer_is_given(demo: Scope) -> None:
         with line:
             line.sendall(BODY + b"{}")
             assert line.recv(100).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("protocol", [b"h2c", b"websocket"])
+def test_another_protocol_that_is_offered_is_passed_over_in_silence(port: int, protocol: bytes) -> None:
+    log, told = logging.getLogger("uvicorn.error"), list[str]()
+    handler = logging.Handler()
+    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+    log.addHandler(handler)
+    try:
+        with socket.create_connection(("127.0.0.1", port)) as line:
+            line.sendall(HEAD + b"Connection: Upgrade\r\nUpgrade: " + protocol + b"\r\n\r\n")
+            assert line.recv(10_000).startswith(b"HTTP/1.1 200")
+    finally:
+        log.removeHandler(handler)
+    assert told == []
