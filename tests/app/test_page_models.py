@@ -161,13 +161,54 @@ def test_where_no_model_may_be_opened_a_link_asks_nothing(browser: Browser, serv
     assert not browser.js("document.querySelector('#asked').open || document.querySelector('#model .other button')")
 
 
-@pytest.mark.long
-def test_two_models_stand_side_by_side(browser: Browser, many: Any) -> None:
-    server, _, _ = many
-    for name in ("twin", "gpt2"):
+def opens(server: Server, *names: str) -> None:
+    """Have a server open models, one after the other."""
+    for name in names:
         httpx.post(f"{server.address}/api/v1/models", json={"model": name}).raise_for_status()
         while httpx.get(f"{server.address}/api/v1/models/opening").json()["state"] == "working":
             time.sleep(0.05)
+
+
+LISTED = "[...document.querySelectorAll('#known-models li')].map((e) => e.textContent)"
+
+
+@pytest.mark.slow
+def test_every_model_is_listed_by_what_it_is_asked_for_by(browser: Browser, many: Any) -> None:
+    server, _, _ = many
+    browser.open(server.address)
+    shows(browser, asked(server))
+    opens(server, "gpt2", "twin")  # after the page was loaded
+    asked(server, model="gpt2")  # what was used last stands last
+    listed = httpx.get(f"{server.address}/api/v1/models").json()
+    own = "sentence-transformers/all-MiniLM-L6-v2"
+    assert listed["names"] == [own, "twin", "gpt2"]
+    assert [card["layers"] for card in listed["open"]] == [6, 6, 3]
+    browser.click("[popovertarget=models]")
+    browser.wait("document.querySelectorAll('#known-models li').length >= 3")
+    assert browser.js(LISTED)[:3] == [f"{own} · open", "twin · open", "gpt2 · open"]
+    browser.click("#known-models li:nth-child(2) button")
+    browser.arrive("location.search.includes('model=twin')")
+    shows(browser, asked(server, model="twin"))
+    browser.click("[popovertarget=models]")
+    browser.wait("document.querySelectorAll('#known-models li').length >= 3")
+    assert text(browser, "#known-models strong") == "twin"  # that is shown
+
+
+@pytest.mark.slow
+def test_the_demo_weights_are_one_model_under_both_of_their_names(browser: Browser, many: Any) -> None:
+    server, opened, _ = many
+    assert "demo" not in [one["name"] for one in httpx.get(f"{server.address}/api/v1/models").json()["available"]]
+    browser.open(f"{server.address}/?model=demo&layer=1")
+    shows(browser, asked(server, layer=1))
+    assert not browser.js("document.querySelector('#asked').open || document.querySelector('#model .other')")
+    assert asked(server, model="demo") == asked(server)
+    assert opened == []
+
+
+@pytest.mark.long
+def test_two_models_stand_side_by_side(browser: Browser, many: Any) -> None:
+    server, _, _ = many
+    opens(server, "twin", "gpt2")
     browser.open(f"{server.address}/?layer=2&reference=layer")
     shows(browser, asked(server, layer=2, reference="layer"))
     choose(browser, "compare", "model")

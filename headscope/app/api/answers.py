@@ -240,9 +240,10 @@ class AvailableRecord(TypedDict):
 
 
 class ModelsRecord(TypedDict):
-    """The open models, and those that could be opened without the network."""
+    """The open models, what each is asked for by, and what else could be opened without the network."""
 
     open: list[Card]
+    names: list[str]
     available: list[AvailableRecord]
     may_open: bool
 

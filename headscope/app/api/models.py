@@ -20,6 +20,7 @@ from headscope.keep.memory import Recent
 from headscope.model.card import Card
 from headscope.model.opening.adapters import BOTH
 from headscope.model.opening.available import available
+from headscope.model.opening.default import DEMO, DEMO_NAME, DEMO_SHA256
 from headscope.question import defaults
 from headscope.question.model_choice import ModelChoice
 from headscope.question.stopping import stop_point
@@ -71,7 +72,10 @@ class Models:
     """
 
     def __init__(self, own: Scope, open_model: Open | None, most: int) -> None:
-        self.own, self.name = own, own.card.asked_for  # asked for at every request: a card looks at the model
+        card = own.card
+        self.own, self.name = own, card.asked_for  # asked for at every request: a card looks at the model
+        demo = (self.name, card.revision, card.weights_sha256) == (DEMO_NAME, None, DEMO_SHA256)
+        self._names = {self.name, DEMO} if demo else {self.name}
         self._open, self._most = open_model, most
         self._others: Recent[Scope] = Recent(most, lambda scope: 1)
         self._lock = threading.Lock()
@@ -88,7 +92,7 @@ class Models:
 
     def key(self, name: str | None) -> str | None:
         """One name for each model: None is the server's own."""
-        return None if name == self.name else name
+        return None if name in self._names else name
 
     def known(self, name: str | None) -> Scope | None:
         """The model called `name` if it is open; nothing is opened for it."""
@@ -163,13 +167,14 @@ class Models:
         return scope
 
     def listed(self) -> ModelsRecord:
-        """What is open, and what could be opened without the network."""
-        scopes = [self.own, *(scope for _, scope in self._others.items())]
+        """What is open, and what else could be opened without the network."""
+        others = [(str(name), scope) for name, scope in self._others.items()]
+        there = self._names.union(name for name, _ in others)
+        entries = [entry for entry in available() if entry.name not in there] if self.may_open else []
         return {
-            "open": [scope.card for scope in scopes],
-            "available": [{"name": entry.name, "where": entry.where, "bytes": entry.nbytes} for entry in available()]
-            if self.may_open
-            else [],
+            "open": [self.own.card, *(scope.card for _, scope in others)],
+            "names": [self.name, *(name for name, _ in others)],
+            "available": [{"name": entry.name, "where": entry.where, "bytes": entry.nbytes} for entry in entries],
             "may_open": self.may_open,
         }
 

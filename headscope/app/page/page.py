@@ -57,15 +57,15 @@ class Page:
     def html(self, query: dict[str, str]) -> str:
         """The page; the answer to its address is in it where it is at hand."""
         # A link opens no model: where the one that it names is not open, the server's own answers.
-        name = self._desk.models.key(query.get("model"))
-        scope = self._desk.models.known(name)
-        if scope is None:
-            name, scope = None, self._desk.models.own
+        linked = self._desk.models.key(query.get("model") or None)
+        there = self._desk.models.known(linked)
+        name, scope = (None, self._desk.models.own) if there is None else (linked, there)
         ask = from_address({one: value for one, value in query.items() if one != "model"}, name)
         answer = self._desk.known(ask.model_copy(update={"html": True})) if ask else None
         choices = self._choices(scope)
         words = as_json(_words_of(self._offers, scope.card, choices["space"]))
-        first = b'{"server":%s,"answer":%s,"words":%s}' % (self._about(scope, name, choices), answer or b"null", words)
+        about = self._about(scope, name, choices) | {"linked": linked if there is None else None}
+        first = b'{"server":%s,"answer":%s,"words":%s}' % (as_json(about), answer or b"null", words)
         # "<" as an escape: the data cannot end the element that it stands in.
         data = first.decode("utf-8").replace("<", "\\u003c")
         parts = controls(
@@ -96,9 +96,9 @@ class Page:
             f"characters{alone}, and {limits.work:g} seconds of work a minute for each visitor."
         )
 
-    def _about(self, scope: Scope, name: str | None, choices: dict[str, Any]) -> bytes:
+    def _about(self, scope: Scope, name: str | None, choices: dict[str, Any]) -> dict[str, Any]:
         card, limits = scope.card, self._desk.limits
-        about = {
+        return {
             "page": self.identity,
             "model": name,
             "open": self._open(),
@@ -131,7 +131,6 @@ class Page:
             "offers": [{"name": offer.name, "choices": list(offer.choices)} for offer in self._offers],
             "defaults": _first(),
         }
-        return as_json(about)
 
 
 # A survey is of the server's own model, and so is the test.

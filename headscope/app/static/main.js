@@ -13,7 +13,7 @@ import { markChosen, markTokens } from "./marks.js";
 import { bindModels } from "./models.js";
 import { bindShortcuts } from "./shortcuts.js";
 import { paged } from "./pages.js";
-import { fromAddress, keep, modelOf, toAddress } from "./state.js";
+import { fromAddress, keep, toAddress } from "./state.js";
 import { bindTake } from "./take.js";
 import { buttons, press } from "./tokens.js";
 import { bindTour } from "./tour.js";
@@ -286,8 +286,7 @@ markTokens(document.querySelector("main"), byId("readout"));
 new ResizeObserver(([{ contentRect }]) => { if (width !== (width = contentRect.width)) requestAnimationFrame(() => paged([byId("view")])); }).observe(byId("view"));
 new ResizeObserver(() => document.documentElement.style.setProperty("--held", `${byId("bar").offsetHeight}px`)).observe(byId("bar"));
 bindControls(server, change);
-const linked = modelOf(location.search);
-bindModels(server, [server.name, server.model].includes(linked) ? null : linked, (name, { layers, heads }) => {
+bindModels(server, server.linked, (name, { layers, heads }) => {
   location.assign(toAddress({ ...state, layer: Math.min(state.layer, layers - 1), head: state.head < heads ? state.head : null, why: null }, start, name, true));
 });
 if (state.classroom) history.replaceState(null, "", address(state)); // as it is remembered

@@ -50,15 +50,14 @@ async function list(server, go) {
   byId("open-model").hidden = !server.may_open;
   const line = (name, says, card) => {
     const shown = () => (card ? go(name, card) : open({ model: name }, go));
-    return h("li", {}, name === server.name ? h("strong", {}, name) : button(name, shown), says);
+    return h("li", {}, name === (server.model ?? server.name) ? h("strong", {}, name) : button(name, shown), says);
   };
   try {
-    const [{ open: opened, available }, { memory }] = await Promise.all([get("models"), get("health")]);
+    const [{ open: opened, names, available }, { memory }] = await Promise.all([get("models"), get("health")]);
     byId("kept").textContent = memory.says;
-    const here = new Set(opened.map(({ name }) => name));
-    const rest = recent().filter((name) => !here.has(name) && !available.some((one) => one.name === name));
+    const rest = recent().filter((name) => !names.includes(name) && !available.some((one) => one.name === name));
     byId("known-models").replaceChildren(
-      ...opened.map((card, n) => line(n ? server.open[n] ?? card.name : card.name, " · open", card)),
+      ...opened.map((card, n) => line(names[n], " · open", card)),
       ...available.map(({ name, where, bytes }) => line(name, ` · ${where}, ${count(Math.round(bytes / 1e6))} MB`)),
       ...(server.may_open ? rest.map((name) => line(name, " · opened before")) : []),
     );

@@ -33,6 +33,3 @@ export function toAddress(state, start, model, named) {
   query.set("model", model);
   return `./?${query}`;
 }
-
-/** The model that an address was made with, or null. */
-export const modelOf = (search) => new URLSearchParams(search).get("model");
