@@ -180,12 +180,25 @@ def test_every_view_asks_about_the_chat(browser: Browser, chatting: Server, view
 @pytest.mark.slow
 def test_ids_of_an_address_are_read_until_a_text_is_written(browser: Browser, chatting: Server, llama: Scope) -> None:
     page = opened(browser, chatting, "ids=0,88,12,40")
-    assert labels(page) == [token.label for token in llama.tokens(ids=[0, 88, 12, 40])]
+    there = [token.label for token in llama.tokens(ids=[0, 88, 12, 40])]
+    assert labels(page) == there
+    field = "document.querySelector('#text')"
+    assert page.js(f"[{field}.value, {field}.placeholder]") == ["", "Token ids were read; a text takes their place"]
+    assert not page.js("'draft' in document.querySelector('#ask').dataset")
+    page.click("#ask .primary")  # nothing was written
+    assert (labels(page), of_address(page)["ids"]) == (there, "0,88,12,40")
     page.js("[document.querySelector('#text').value = 'a bird', document.querySelector('#ask').requestSubmit()]")
     expected = [token.label for token in llama.tokens("a bird")]
     page.wait(f"document.querySelectorAll('#tokens button').length === {len(expected)}")
     assert labels(page) == expected
     assert "ids" not in of_address(page)
+    assert page.js(f"{field}.placeholder") == ""
+    page.go(-1)
+    page.wait(f"{field}.value === '' && document.querySelectorAll('#tokens button').length === {len(there)}")
+    page.js("document.querySelector('[name=view][value=map]').click()")
+    page.js("[document.querySelector('#text').value = 'a bird', document.querySelector('#ask').requestSubmit()]")
+    page.wait(f"document.querySelectorAll('#tokens button').length === {len(expected)}")
+    assert "into" not in of_address(page), "a map of another text than the one that stood there"
     assert page.errors == []
 
 

@@ -204,11 +204,13 @@ function working() {
 }
 
 /** Marks a text that was typed and not read. */
-const drafted = () => byId("ask").toggleAttribute("data-draft", field.value !== state.text);
+const drafted = () => byId("ask").toggleAttribute("data-draft", field.value !== written());
+const written = () => (state.ids ? "" : state.text);
 
 function paintChoices() {
   showControls(state, server);
   showBasis(state, server);
+  field.placeholder = state.ids ? "Token ids were read; a text takes their place" : "";
   drafted();
   if (tokens?.[state.token]) press(byId("tokens"), tokens[state.token], byId("selected"));
 }
@@ -219,7 +221,7 @@ function paintTokens(answer) {
   [read, tokens] = [answered(answer), answer.tokens];
   const last = tokens.length - 1; // of a shorter text; what is taken away is of the address
   if (state.token > last) history.replaceState(null, "", address(Object.assign(state, { token: last })));
-  if (document.activeElement !== field) field.value = state.text;
+  if (document.activeElement !== field) field.value = written();
   byId("tokens").replaceChildren(...buttons(tokens));
   paintChoices();
 }
@@ -256,7 +258,7 @@ function paint(answers, more) {
   document.title = `${byId("title").textContent} · headscope`;
 }
 
-Object.assign(field, { value: state.text, maxLength: server.characters + 1 });
+Object.assign(field, { value: written(), maxLength: server.characters + 1 });
 field.addEventListener("input", drafted);
 field.addEventListener("focus", () => field.classList.add("open"));
 field.addEventListener("blur", () => released.then(() => setTimeout(() => field.classList.toggle("open", document.activeElement === field)))); // or it would pull away what is pressed
@@ -267,8 +269,9 @@ field.addEventListener("keydown", (event) => {
 });
 byId("ask").addEventListener("submit", (event) => {
   event.preventDefault();
-  // A map stays as it is, and a new text is placed into it.
-  change({ text: field.value, ids: null, into: VIEWS[state.view].places ? (state.into ?? state.text) : null });
+  if (state.ids && !field.value) return; // they stand until a text is written
+  // A map stays as it is, and a new text is placed into it; not into that of ids, which no address can name beside a text.
+  change({ text: field.value, ids: null, into: VIEWS[state.view].places && !state.ids ? (state.into ?? state.text) : null });
 });
 alongTokens(byId("tokens"), (token) => change({ token }));
 byId("view").addEventListener("click", ({ target }) => {
@@ -298,7 +301,7 @@ for (const [kind, on] of [["keydown", true], ["pointerdown", false]]) addEventLi
 addEventListener("popstate", () => {
   held.clear();
   state = fromAddress(location.search, start, server);
-  field.value = state.text;
+  field.value = written();
   show();
 });
 
