@@ -129,7 +129,8 @@ def _attended(best: Placed, stood: Stood) -> str:
         return f"Most of its weight ({rest}) is on no ordinary token."
     if most.weight <= best.weight:
         return ""
-    return f"It attends more to {most.name} ({weight(most.weight)}), which it ranks at {rank(most.rank)}."
+    little = "a little " if weight(most.weight) == weight(best.weight) else ""  # in two digits they are alike
+    return f"It attends {little}more to {most.name} ({weight(most.weight)}), which it ranks at {rank(most.rank)}."
 
 
 def _mixed(stood: Stood) -> str:

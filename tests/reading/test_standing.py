@@ -147,6 +147,11 @@ def test_the_words_follow_the_numbers():
     assert "even attention would put it there, too" in of_head(0, far)
     attends = Stood(0, (placed("a", 3, 9, 0.2), placed("b", 70, 60, 0.7)), 1000, None)
     assert "It attends more to “b” (.70), which it ranks at 70." in of_head(0, attends)
+    for first, second, written in ((0.127, 0.134, ".13"), (0.002, 0.004, "less than .01")):
+        rest = placed("its own", 900, 900, 0.9 - first - second, seen=False)
+        hardly = of_head(0, Stood(0, (placed("a", 3, 9, first), placed("b", 70, 60, second), rest), 1000, None))
+        assert f"has {written} of its weight" in hardly
+        assert f"It attends a little more to “b” ({written}), which it ranks at 70." in hardly
     assert "nothing to rank" in of_head(0, Stood(0, (placed("a", 1, 1, seen=False),), 1000, None))
     assert of_layer(0, [stood, attends]) == (
         "Layer 0: head 1 lifts a token of this text most: “banana”, 1st of 30,522, which has .61 of its weight; even "
