@@ -29,6 +29,33 @@ def test_a_narrow_page_has_its_heads_on_pages_and_scrolls_no_table(page: Browser
         assert 1 <= page.js(shown) < 12
 
 
+CUT = (  # JavaScript for the views whose names do not stand whole in the window, and can be pressed there
+    "[...document.querySelectorAll('.tabs .segments label')].filter((one) => {"
+    " const { left, right, top, bottom } = one.getBoundingClientRect();"
+    " const hit = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);"
+    " return left < 0 || right > innerWidth || !one.contains(hit)"
+    " || one.offsetParent.scrollWidth > one.offsetParent.clientWidth; }).map((one) => one.textContent)"
+)
+WORKING = "document.querySelector('#status').textContent = 'Comparing every output with the whole vocabulary …'"
+
+
+@pytest.mark.slow(cases=2)
+@pytest.mark.engines(long=("firefox", "webkit"))
+@pytest.mark.parametrize("width", [720, 320, 390, 700, 930, 1100])  # 720: 1440 at 200 %
+def test_no_view_is_cut_off_by_the_window_by_what_it_is_or_by_work(page: Browser, width: int) -> None:
+    page.resize(width, 844)
+    page.wait(f"{CUT}.length === 0")
+    tall = "document.querySelector('.tabs').offsetHeight"
+    before = page.js(tall)
+    page.js(WORKING)
+    assert page.js(CUT) == []
+    assert page.js(tall) == before, "what is below moves while something is worked out"
+    page.click(".tabs [name=explain] summary")
+    page.wait("document.querySelector('.tabs .says').checkVisibility()")
+    assert page.js(CUT) == []
+    assert page.js("document.documentElement.scrollWidth <= innerWidth")
+
+
 @pytest.mark.long
 @pytest.mark.engines(long=("firefox", "webkit"))
 def test_theme_switches_and_is_remembered(page: Browser) -> None:
