@@ -179,3 +179,32 @@ def test_the_page_has_it_without_being_loaded_again(browser: Browser, tiny: Scop
         browser.wait("document.querySelectorAll('#survey .plot svg').length === 3")
         assert browser.js("document.querySelectorAll('#survey .concluded li').length") == 3
         assert browser.errors == []
+
+
+@pytest.mark.slow
+def test_what_another_page_did_with_it_is_seen_by_who_comes_back(browser: Browser, tiny: Scope) -> None:
+    assert isinstance(browser, Chromium)
+    button = "document.querySelector('#test-it button')"
+    with Server(create_app(tiny, tested=True)) as running:
+        browser.open(f"{running.address}/?view=survey")
+        browser.wait(f"{button}?.textContent === 'Test this model on 60 texts'")
+        other = Chromium(browser.page.context.new_page())
+        other.open(f"{running.address}/?view=survey")
+        other.wait(f"{button}?.textContent === 'Test this model on 60 texts'")
+        browser.click("#test-it button")
+        browser.wait(f"{button}.textContent === 'Stop'")
+        browser.click("#test-it button")
+        browser.wait(f"{button}.textContent === 'Go on'")
+        for there, here in (("Go on", "Stop"), ("Stop", "Go on")):
+            other.js("dispatchEvent(new Event('focus'))")
+            other.wait(f"{button}.textContent === '{there}'")
+            other.click("#test-it button")
+            other.wait(f"{button}.textContent === '{here}'")
+            browser.js("dispatchEvent(new Event('focus'))")  # Chromium without a window never takes it away
+            browser.wait(f"{button}.textContent === '{here}'")
+        other.click("#test-it button")
+        other.wait("document.querySelectorAll('#survey .concluded li').length === 3", seconds=200)
+        browser.js("dispatchEvent(new Event('focus'))")
+        browser.wait("document.querySelectorAll('#survey .concluded li').length === 3")
+        assert browser.errors == other.errors == []
+        other.page.close()

@@ -59,20 +59,22 @@ export async function made(answer, signal) {
 
 const untold = (now) => (fault) => ({ ...now, testing: { ...now.testing, says: said(fault) } });
 let followed = false; // whether a test is asked after, whatever view is looked at
+let look = () => {}; // at a test that another page may have stopped, gone on with or brought to its end
+addEventListener("focus", () => followed || look());
 
 /** Fills the place for the test of the server's own model in the view, if there is one; `again` shows the view anew once there is a survey. */
 export function testIt(server, again) {
   const [place, { survey, testing }] = [byId("test-it"), server.survey];
   const going = goes(testing);
   if (going && !followed) follow(server, again);
+  if (survey) look = () => {};
   if (!place || survey || !testing) return;
-  const act = async ({ detail }) => {
-    if (detail > 1) return; // the second of a double click would stop what the first began
-    const now = server.survey;
-    server.survey = await (goes(now.testing) ? leave : post)("survey/test").catch(untold(now));
+  look = async (ask = get, what = "") => {
+    server.survey = await ask(`survey${what}`).catch(untold(server.survey));
     if (server.survey.survey) again(); // another page had it made
     testIt(server, again);
   };
+  const act = ({ detail }) => detail > 1 || look(goes(server.survey.testing) ? leave : post, "/test"); // the second of a double click would stop what the first began
   if (!place.firstChild) place.append(bar(testing), button("", act), h("p", { class: "says" }));
   const [far, press, says] = place.children; // they stay: what is replaced every second takes the focus, and what is pressed, with it
   move(far, testing).hidden = !going;
