@@ -45,9 +45,18 @@ def view(page: Browser, server: Server) -> Browser:
 
 
 @pytest.mark.slow
+def test_where_no_head_has_a_carry_none_is_said_to_have_the_largest(page: Browser, server: Server, ask: Ask) -> None:
+    page.open(f"{server.address}/?view=written&text=hello")
+    page.wait("document.querySelector('#written td')")
+    assert {head["mean"]["carry"] for head in ask("written", text="hello")["heads"]} == {None}
+    assert "Shown is head 0, the first: none has a Carry here; choose another above." in text(page, "#written")
+
+
+@pytest.mark.slow
 def test_both_matrices_are_the_apis_and_a_head_can_be_chosen(view: Browser, ask: Ask) -> None:
     answer = ask("written", layer=2)
-    assert f"Shown is head {answer['head']}, " in text(view, "#written")
+    largest = "whose mean Carry is the largest of this layer here"
+    assert f"Shown is head {answer['head']}, {largest}; choose another above." in text(view, "#written")
     for head in (answer["head"], 3):
         if head == 3:
             view.click("#written [data-choose='3']")

@@ -13,8 +13,8 @@ export function questions(state, server, tokens) {
 /** The answer as a title, notes and figures. */
 export function paint([answer], state, server, tokens) {
   if (!answer) return { title: [`Layer ${state.layer}: what its heads write where`], figures: { written: [h("p", { class: "says" }, tooLong(server, tokens))] } };
-  const sheets = laidOut(answer);
-  const unchosen = state.head === null ? `Shown is head ${answer.head}, whose mean Carry is the largest of this layer here; choose another above. ` : "";
+  const [sheets, why, none] = [laidOut(answer), "whose mean Carry is the largest of this layer here", "the first: none has a Carry here"];
+  const unchosen = state.head === null ? `Shown is head ${answer.head}, ${answer.heads[answer.head].mean.carry === null ? none : why}; choose another above. ` : "";
   return {
     title: [`Layer ${answer.layer}, head ${answer.head}: what it writes where`],
     figures: { written: [...pictures(sheets, tokens, unchosen), dressed(sheets("within")[0], state.head ?? answer.head), ...meaning(TABLES.within)] },
