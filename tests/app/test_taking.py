@@ -19,7 +19,7 @@ from fastapi.testclient import TestClient
 
 from headscope import Scope
 from headscope.app import create_app
-from tests.app.browsers import Browser
+from tests.app.browsers import Browser, Chromium
 from tests.app.looks import choose, text
 from tests.app.serving import Server
 
@@ -353,6 +353,39 @@ def test_the_sheet_offers_files_link_and_program(page: Browser, take: Any) -> No
     assert all(href.startswith("api/v1/take/") and href.endswith(f"?{query}") for href in wanted)
     page.click("#take > .quiet")
     page.wait("!document.querySelector('#take').matches(':popover-open')")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("allowed", [True, False])
+def test_link_and_program_are_copied_wherever_the_page_is(page: Browser, allowed: bool) -> None:
+    assert isinstance(page, Chromium)
+    if not allowed:  # as where a page is neither on https nor on the reader's own machine
+        page.js("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    page.click("[popovertarget=take]")
+    page.wait("document.querySelector('#script').textContent.includes('scope.read')")
+    for name, what in (("link", "value"), ("script", "textContent")):
+        page.click(f"#copy-{name}")
+        page.wait(f"document.querySelector('#copy-{name}').textContent === 'Copied'")
+        page.js("(document.querySelector('#text').focus(), document.querySelector('#text').select())")
+        page.page.keyboard.press("Control+V")
+        copied, wanted = (
+            page.js(f"document.querySelector('#{one}').{of}") for one, of in (("text", "value"), (name, what))
+        )
+        assert copied.strip() == wanted.strip() != ""
+
+
+@pytest.mark.slow
+def test_the_sheet_shows_no_link_and_no_program_of_the_view_before(page: Browser) -> None:
+    assert isinstance(page, Chromium)
+    page.click("[popovertarget=take]")
+    page.wait("document.querySelector('#script').textContent.includes('scope.read')")
+    page.click("#take > .quiet")
+    choose(page, "layer", 3)
+    page.wait("location.search.includes('layer=3')")
+    page.page.route("**/api/v1/take?*", lambda route: None)  # its answer takes its time
+    page.click("[popovertarget=take]")
+    page.wait("document.querySelector('#link').value === location.href")
+    assert text(page, "#script") == ""
 
 
 @pytest.mark.long

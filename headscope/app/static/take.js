@@ -12,6 +12,7 @@ export function bindTake() {
     open.abort();
     if (newState !== "open") return;
     const { signal } = (open = new AbortController());
+    [byId("link").value, byId("script").textContent] = [location.href, ""];
     byId("files").replaceChildren(h("li", {}, "…"));
     try {
       const { files, script } = await post(`take${location.search}`, {}, signal);
@@ -19,15 +20,13 @@ export function bindTake() {
       byId("files").append(files.length ? "" : h("li", {}, "There are no files of this view."));
       byId("script").textContent = script;
     } catch (fault) {
-      if (signal.aborted) return;
-      byId("files").replaceChildren(h("li", {}, said(fault)));
+      if (!signal.aborted) byId("files").replaceChildren(h("li", {}, said(fault)));
     }
-    byId("link").value = location.href;
   });
-  for (const [copy, text] of [["copy-link", () => byId("link").value], ["copy-script", () => byId("script").textContent]]) {
-    byId(copy).addEventListener("click", async ({ target }) => {
-      await navigator.clipboard.writeText(text());
-      target.textContent = "Copied";
+  for (const [copy, select] of [["copy-link", () => byId("link").select()], ["copy-script", () => getSelection().selectAllChildren(byId("script"))]]) {
+    byId(copy).addEventListener("click", ({ target }) => {
+      select(); // the clipboard's own interface is there on https and on this machine alone
+      target.textContent = document.execCommand("copy") ? "Copied" : "Selected";
       setTimeout(() => { target.textContent = "Copy"; }, 1500);
     });
   }
