@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from headscope import Scope
+from headscope.app import create_app
 from tests.app.browsers import Browser
-from tests.app.looks import chosen, shows
+from tests.app.looks import GRID, chosen, shows
+from tests.app.serving import Server
 
 Ask = Callable[..., Any]
 
@@ -74,3 +78,37 @@ def test_focus_is_visible(page: Browser) -> None:
     assert page.js("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     _tab_to(page, "e.name === 'layer'")
     assert page.js("getComputedStyle(document.activeElement.nextSibling).outlineStyle") == "solid"
+
+
+# Where something is pressed that the next view has not, and what has the focus then.
+GONE = {
+    "an atlas's head": ("view=atlas", f"{GRID} tbody [tabindex='0']", "#view"),
+    "a survey's head": ("view=survey", "#survey tbody [tabindex='0']", "#view"),
+    "a way to another view": ("", "#verdict [data-go*=written]", "#view"),
+    "all positions": (f"text={'a+bird+' * 30}", "#positions button.quiet", "#positions tbody td"),
+    "the effects": ("view=layers", "#glance [data-by=zero]", "#glance [data-by=zero]"),
+}
+
+
+@pytest.mark.slow(cases=2)
+@pytest.mark.parametrize(("query", "pressed", "then"), GONE.values(), ids=GONE)
+def test_the_focus_stays_in_the_view_where_what_was_pressed_is_gone(
+    browser: Browser, demo: Scope, few_sentences: Path, query: str, pressed: str, then: str
+) -> None:
+    with Server(create_app(demo, survey=few_sentences)) as server:
+        browser.open(f"{server.address}/?{query}")
+        browser.wait(f"document.querySelector({pressed!r})")
+        browser.wait("!document.querySelector('#verdict[aria-busy]')")
+        browser.js("document.querySelectorAll('#verdict details').forEach((one) => { one.open = true; })")
+        browser.wait("!document.querySelector('[data-busy]')")
+        title = browser.js("document.title")
+        browser.js(f"document.querySelector({pressed!r}).focus()")
+        assert browser.js(f"document.activeElement.matches({pressed!r})")
+        before = browser.js("document.querySelector('#view').innerText")
+        browser.press("Enter")
+        browser.wait(f"document.querySelector('#view').innerText !== {before!r}")
+        if then == "#view":
+            browser.wait(f"document.title !== {title!r}")
+        if "data-by" in pressed:
+            browser.wait("document.querySelector('.request .says').textContent.startsWith('Effects: ')", 60)
+        browser.wait(f"document.activeElement.matches({then!r})")

@@ -41,7 +41,7 @@ function request(state, server, effects, again) {
   const says = h("p", { class: "says", role: "status" }, effects?.pending ? working : told);
   const work = async ({ target }) => {
     by = target.dataset.by;
-    for (const one of target.parentElement.querySelectorAll("button")) one.disabled = true;
+    for (const one of target.parentElement.querySelectorAll("button")) one.ariaDisabled = "true"; // disabled, it would lose the focus
     says.textContent = working;
     const which = key(state, server);
     if (!asked.get(which)?.heads) {
@@ -52,7 +52,7 @@ function request(state, server, effects, again) {
     }
     again();
   };
-  const buttons = Object.entries(BY).map(([kind, name]) => button(`Effects by ${name}`, work, { class: "", "data-by": kind, disabled: effects?.pending }));
+  const buttons = Object.entries(BY).map(([kind, name]) => button(`Effects by ${name}`, (event) => event.target.ariaDisabled === "true" || work(event), { class: "", "data-by": kind, "aria-disabled": String(Boolean(effects?.pending)) }));
   return h("div", { class: "request" }, buttons, says);
 }
 

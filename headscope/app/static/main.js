@@ -231,7 +231,7 @@ const wayTo = (at, place) => (at === place ? [] : [...wayTo(at.parentElement, pl
 
 function paint(answers, more) {
   const places = [...document.querySelectorAll("#view .figure")];
-  const [at, within, signal] = [document.activeElement, document.activeElement.closest("#view .figure"), standing()];
+  const [signal, at, view, within] = [standing(), document.activeElement, ...["#view", "#view .figure"].map((place) => document.activeElement.closest(place))];
   const way = within && wayTo(at, within); // what comes later must not take the focus from whoever moves through the table
   // What is out of sight, and stays, is drawn after what is seen. Both are looked up before anything is changed.
   const far = places.filter((place) => place.firstChild && place !== within && place.getBoundingClientRect().top > innerHeight);
@@ -253,6 +253,7 @@ function paint(answers, more) {
   byId("steps").replaceChildren(...parsed(steps));
   judge(state, server, answers.find((one) => one.survey));
   testIt(server, show);
+  for (const one of view ? [...(within?.querySelectorAll("tbody [tabindex='0']") ?? []), view] : []) if (document.activeElement === document.body) one.focus({ preventScroll: true }); // what was pressed is gone
   performance.mark("tables");
   if (below.length) requestAnimationFrame(() => setTimeout(() => signal.aborted || put(below)));
   document.title = `${byId("title").textContent} · headscope`;
