@@ -89,6 +89,16 @@ def test_in_a_view(visit: Visit, server: Server, view: str) -> None:
     assert serious(visit(f"{server.address}/?{view}")) == {}
 
 
+@pytest.mark.slow(cases=1)
+@pytest.mark.parametrize("view", ["view=written&layer=2", "layer=2&hubs=true", "view=atlas", "view=attention&head=2"])
+def test_in_the_second_set_of_colours(visit: Visit, server: Server, view: str) -> None:
+    page = visit(f"{server.address}/?{view}")
+    for scheme in ("light", "dark"):
+        page.page.emulate_media(color_scheme=scheme)
+        page.js("(document.documentElement.dataset.palette = 'second')")
+        assert serious(page) == {}, scheme
+
+
 @pytest.mark.long
 def test_in_the_sheets(visit: Visit, server: Server) -> None:
     page = visit(server.address)
