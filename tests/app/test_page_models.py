@@ -205,6 +205,24 @@ def test_the_demo_weights_are_one_model_under_both_of_their_names(browser: Brows
     assert opened == []
 
 
+@pytest.mark.slow
+def test_a_comparison_with_a_model_that_is_not_open_is_said_to_be_none(browser: Browser, many: Any) -> None:
+    server, opened, _ = many
+    opens(server, "twin")
+    browser.open(f"{server.address}/?layer=2&compare=model&other_model=nowhere")
+    shows(browser, asked(server, layer=2))
+    assert text(browser, "#nothing") == "There is nothing to compare: nowhere is not open here."
+    browser.js("(document.querySelector('#other-model').value = 'twin')")
+    browser.js("document.querySelector('#other-model').dispatchEvent(new Event('change', { bubbles: true }))")
+    browser.wait("document.querySelectorAll('#neighbors .versus td.hs-shared').length === 360")
+    assert text(browser, "#nothing") == ""
+    choose(browser, "compare", "none")
+    shows(browser, asked(server, layer=2))
+    choose(browser, "compare", "model")
+    browser.wait("document.querySelector('#neighbors .versus')")
+    assert opened == ["twin"]
+
+
 @pytest.mark.long
 def test_two_models_stand_side_by_side(browser: Browser, many: Any) -> None:
     server, _, _ = many

@@ -29,13 +29,14 @@ export const otherReference = ({ reference }) => (reference === "layer" ? "input
 
 /** Why choices are closed, by name: they would show the same answer twice, or there is nothing to show. */
 export function closed(state, server) {
-  const { references, layer, already, model } = WORDS.closed;
+  const { references, layer, already, model, away } = WORDS.closed;
   const mask = state.mask !== "model" ? state.mask : server.causal ? "causal" : "full";
   const one = state.layer === 0 && state.reference !== "isolated" ? layer : null;
+  const gone = state.compare === "model" && !server.open.includes(state.other_model) ? away.replace("{model}", state.other_model ?? "the other model") : null;
   return {
     reference: spaceOf(state, server).references.length ? one : references,
     [mask]: already.replace("{mask}", mask),
-    model: server.open.length > 1 ? null : model,
+    model: server.open.length > 1 ? gone : model,
   };
 }
 
@@ -44,8 +45,7 @@ function other(state, server) {
   if (state.compare === "none" || closed(state, server)[state.compare]) return null;
   const { other_text: text, other_model: model } = state;
   if (state.compare === "text") return text ? { text } : null;
-  // A link opens no model.
-  if (state.compare === "model") return server.open.includes(model) ? { model } : null;
+  if (state.compare === "model") return { model };
   return state.compare === "reference" ? { reference: otherReference(state) } : { mask: state.compare };
 }
 
