@@ -120,3 +120,15 @@ def test_its_words_are_of_this_model_and_an_untrained_one_gets_no_claim(
                 assert f"{abs(difference):.2f}".lstrip("0") in told
             assert ("writes what it attends to" in told) == (trained and head == PREVIOUS)
             assert ("nothing is claimed" in told) == (not trained or head != PREVIOUS)
+
+
+@pytest.mark.slow
+def test_how_it_is_known_scrolls_in_its_own_place_where_a_page_is_narrow(page: Browser, server: Server) -> None:
+    page.resize(320, 844)  # WCAG's reflow
+    page.open(f"{server.address}/?layer=1&head=2")
+    page.wait(VERDICT_STANDS)
+    page.js("(document.querySelector('#verdict details').open = true)")
+    page.wait("document.querySelector('#verdict table').checkVisibility()")
+    assert page.js("document.documentElement.scrollWidth") == 320
+    ends = "['#verdict table', '#verdict .hs-scroll'].map((e) => document.querySelector(e).scrollWidth)"
+    assert len(set(page.js(ends))) == 1, "all of it can be scrolled to"
