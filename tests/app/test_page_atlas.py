@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+import torch
 import zoo
 
 from headscope import Scope
@@ -101,6 +103,18 @@ def test_where_the_basis_changes_nothing_it_says_so(browser: Browser) -> None:
         assert text(browser, "#atlas .found").endswith(
             "The basis changes nothing here: every head has the same nearest token either way."
         )
+
+
+@pytest.mark.slow
+def test_between_three_bases_every_head_counts_that_any_of_them_changes(browser: Browser, scope_of: Any) -> None:
+    scope = scope_of("bert")
+    scope.isolate()
+    near = [scope.read(zoo.TEXT).atlas(1, reference=one).ids[1:] for one in ("layer", "input", "isolated")]
+    changed = int((torch.stack(near) != near[0]).any(0).sum())
+    with Server(create_app(scope)) as server:
+        browser.open(f"{server.address}/?view=atlas&reference=isolated&text={quote(zoo.TEXT)}")
+        browser.wait("document.querySelector('#atlas .found')")
+        assert text(browser, "#atlas .found").endswith(f"Between the three, {changed} have another nearest token.")
 
 
 @pytest.mark.slow

@@ -93,8 +93,8 @@ function found(answers) {
   const by = answers.map(({ reference }, n) => `${near[n]} of ${above[n].length}${BY[reference] ? ` (encoded by ${BY[reference]})` : ""}`);
   const first = `Heads above layer 0 that are nearest to the own or another token of this text: ${by.join(", ")}.`;
   if (answers.length < 2) return first;
-  const changed = above[0].filter(({ id }, n) => id !== above[1][n].id).length;
-  return `${first} ${changed ? `Between the two, ${changed} have another nearest token.` : "The basis changes nothing here: every head has the same nearest token either way."}`;
+  const changed = above[0].filter(({ id }, n) => above.some((by) => by[n].id !== id)).length;
+  return `${first} ${changed ? `Between the ${above.length > 2 ? "three" : "two"}, ${changed} have another nearest token.` : `The basis changes nothing here: every head has the same nearest token ${above.length > 2 ? "with all three" : "either way"}.`}`;
 }
 
 /** Layers × heads, every cell a button that leads to its layer and head; and below it what the heads of each layer are near to. */
