@@ -25,6 +25,7 @@ from headscope.model.opening.fresh import reinitialised
 from headscope.model.opening.loading import load
 from headscope.model.opening.packing import Quantize
 from headscope.model.opening.stacks import choose, unwrapped
+from headscope.model.staying import Stays
 from headscope.model.surroundings import settled_class
 from headscope.model.tokens import Token
 from headscope.neighbors import warm_up
@@ -47,7 +48,7 @@ T = TypeVar("T")
 
 
 @settled_class
-class Scope:
+class Scope(Stays):
     """A model opened for reading: texts go in, readings come out.
 
     Made by `Scope.from_pretrained` or `Scope.from_model`. May be used from several threads; one forward pass runs
@@ -196,8 +197,7 @@ class Scope:
         """
         memory = _memory(cache_bytes)
         inside = unwrapped(model)
-        if tokenizer is None:
-            tokenizer = getattr(model, "tokenizer", None)
+        tokenizer = getattr(model, "tokenizer", None) if tokenizer is None else tokenizer
         if not isinstance(inside, PreTrainedModel):
             raise InputError(f"from_model takes a transformers model (a PreTrainedModel), not {type(model).__name__}.")
         if not isinstance(tokenizer, PreTrainedTokenizerBase):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import threading
 
 import pytest
@@ -140,3 +142,18 @@ def test_a_text_longer_than_the_model_is_refused_with_both_numbers_or_cut_when_a
 
 def test_read_many_of_no_texts_is_no_readings(scope_of):
     assert scope_of("bert").read_many([]) == []
+
+
+@pytest.mark.parametrize("away", [pickle.dumps, copy.deepcopy])
+@pytest.mark.parametrize("of", [lambda scope: scope, lambda scope: scope.read(zoo.TEXT), lambda scope: scope.isolated])
+def test_what_holds_a_model_says_what_can_be_sent_to_another_process(of, away, handed_over):
+    with pytest.raises(InputError, match=r"^a \w+ holds its model, .* open the model in every process"):
+        away(of(Scope.from_model(*handed_over)))
+
+
+def test_a_copy_of_a_reading_reads_on(handed_over):
+    reading = Scope.from_model(*handed_over).read(zoo.TEXT)
+    again = copy.copy(reading)
+    assert again is not reading
+    assert again.z is reading.z
+    assert torch.equal(again.nearest(2).ids, reading.nearest(2).ids)

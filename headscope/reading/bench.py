@@ -19,6 +19,7 @@ from headscope.model.card import Card
 from headscope.model.feed.projections import output_weights
 from headscope.model.opened import Opened, Text
 from headscope.model.passages import Tokenized, has_template, tokenized
+from headscope.model.staying import Stays
 from headscope.model.surroundings import settled_class
 from headscope.model.tokens import Token
 from headscope.question import notes
@@ -50,7 +51,7 @@ class Isolation:
 
 
 @settled_class
-class Bench:
+class Bench(Stays):
     """An opened model, its card, its vocabulary, and what was made of one set of its weights.
 
     A scope makes another once the weights change, and a reading keeps the one that it was made on: what hangs on a

@@ -18,6 +18,7 @@ from headscope.model.feed.positions import Spot
 from headscope.model.lengths import alike
 from headscope.model.opened import Opened, Text
 from headscope.model.passages import Tokenized
+from headscope.model.staying import Stays
 from headscope.model.surroundings import settled_class
 from headscope.model.tokens import Token, find
 from headscope.question import notes
@@ -33,7 +34,7 @@ _KEPT = 2**26  # bytes of a layer's pattern that is kept by itself: 16 heads of 
 
 
 @settled_class
-class Captured:
+class Captured(Stays):
     """A text as the heads of a model read it; it holds what the pass left, and asks nothing.
 
     `tokens`: the tokens of the text; `passage`: how it was given, where `text` is what their spans are slices of.

@@ -32,6 +32,7 @@ from headscope.keep.cache import cache_directory
 from headscope.keep.tensors import ShardedTensor, read_layer, write_tensor
 from headscope.model.feed.alone import Frame, frame_of, streams_alone, values_alone
 from headscope.model.opened import Opened
+from headscope.model.staying import Stays
 from headscope.neighbors import Table
 from headscope.question.choices import What
 from headscope.question.stopping import stop_point
@@ -43,7 +44,7 @@ _SAME = 1e-3  # of the largest |v|: float32 on another machine stays far below, 
 _ELSEWHERE = "Set HEADSCOPE_CACHE to a directory that has room and can be written to; what was read so far stays."
 
 
-class ReadAlone(ABC):
+class ReadAlone(Stays, ABC):
     """What the model makes of every vocabulary token alone, made shard by shard and found again by later processes.
 
     Raises ModelError, with the place and what would work, where the disk does not take it.
