@@ -6,12 +6,14 @@ import importlib
 import inspect
 import pkgutil
 import re
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import Tensor
 
 import headscope
 from headscope.reading.answer import Answer
@@ -91,3 +93,20 @@ def test_every_answer_is_in_it() -> None:
     of_headscope = {one for one in every_answer() if one.__module__.startswith("headscope.")}
     assert len(of_headscope) > 15
     assert of_headscope <= {found(name) for name in NAMED}
+
+
+def _tensors_compared(kind: type) -> Iterator[str]:
+    """The fields that `==` between two of a dataclass asks and that hold tensors, which have no one truth."""
+    names = vars(importlib.import_module(kind.__module__))
+    for field in fields(kind) if kind.__dataclass_params__.eq else ():  # type: ignore[arg-type, attr-defined]
+        for word in re.findall(r"\w+", str(field.type)) if field.compare else ():
+            part = names.get(word)
+            if part is Tensor:
+                yield field.name
+            elif inspect.isclass(part) and is_dataclass(part) and part is not kind:
+                yield from (f"{field.name}.{inner}" for inner in _tensors_compared(part))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMED if is_dataclass(found(name))])
+def test_two_of_it_can_be_compared(name: str) -> None:
+    assert list(_tensors_compared(found(name))) == []

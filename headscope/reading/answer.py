@@ -53,7 +53,7 @@ class Answer(ABC):
 
     `asking`: what it is of, where a reading gave it; None after unpickling, for a reading holds its model. `read_as`:
     what that reading was, then. An answer is equal to itself alone (eq=False, in every class that inherits): tensors
-    have no one truth to be compared by.
+    have no one truth to be compared by. Whether two say the same is `one.to_dict() == other.to_dict()`.
     """
 
     asking: Asking | None = dataclasses.field(default=None, kw_only=True, compare=False)

@@ -23,7 +23,7 @@ from headscope.show.numbers import percent
 from headscope.show.sheet import Cell, Row, Sheet, head_rows, of_heads
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LayerChance:
     """What the outputs of other texts at positions `first` to `last` are nearest to, seen from this text.
 

@@ -31,7 +31,7 @@ NEAREST = 10  # hubness counts how often a token is among so many nearest
 WINDOW = 100  # outputs that chance is taken from, at least
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Chance:
     """What other texts' outputs give for the same question, at positions `first` to `last`.
 

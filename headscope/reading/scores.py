@@ -17,7 +17,7 @@ FIGURES = ("top1", "top10", "r2")
 STARRED = "*: the 95 % interval of the difference from the control lies above 0."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Controlled:
     """A figure of one or many maps, float64 tensors of one shape: value, shuffled control, and their difference.
 
@@ -51,7 +51,7 @@ class Controlled:
         return Cell(number=star + shown, share=min(max(value, 0.0), 1.0) if isfinite(value) else None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scores:
     """How well maps do on held-out texts and token types: retrieval of the token, and R².
 

@@ -36,7 +36,7 @@ _LEGEND = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Others:
     """Where other texts' outputs at positions `first` to `last` put the same tokens: the middle half of their ranks.
 

@@ -72,6 +72,12 @@ class TestAnswers(AnswerContract):
     """Of every answer that a reading gives."""
 
 
+def test_two_are_told_alike_by_what_they_say(asked: str, scope_of) -> None:
+    one, other = (ANSWERS[asked](scope_of("bert").read(zoo.TEXT)) for _ in range(2))
+    assert one != other
+    assert one.to_dict() == other.to_dict() != {}
+
+
 @pytest.mark.slow
 def test_what_answers_say_needs_no_extra():
     extras = "matplotlib sklearn openTSNE pyarrow duckdb scipy numba pandas fastapi uvicorn plotly"

@@ -24,7 +24,7 @@ from headscope.model.telling import as_ours
 _TOLERANCE = 1e-4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Projection:
     """x ↦ x W + b for every head: weight float32 [head, d_model, d_head], bias float32 [head, d_head]."""
 
@@ -32,7 +32,7 @@ class Projection:
     bias: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HeadWeights:
     """What a layer's heads read and write, as the attention uses it, at position 0 for q and k.
 

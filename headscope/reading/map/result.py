@@ -35,7 +35,7 @@ _METHODS: dict[Method, str] = {"tsne": "t-SNE", "pca": "PCA"}
 LOW = 0.9  # a trustworthiness below is low: a fifth of the way from a faithful picture to a random one
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MappedText:
     """Where a text's values v and outputs z lie, float32 [position, 2] each.
 
