@@ -10,8 +10,12 @@ from headscope.corpus.census import SHARD_POSITIONS, Census, ShardPlan, take_cen
 from headscope.corpus.drawn import Draw
 from headscope.corpus.files import TextFile
 from headscope.corpus.texts import Corpus, CorpusText
+from headscope.errors import InputError
 from headscope.model.tokens import Token
+from headscope.question.choices import Format
 from headscope.scope import Scope
+
+_WITHOUT_COLUMNS: dict[Format, str] = {"text": "plain text", "conllu": "CoNLL-U"}
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,16 @@ class Shard:
 
 
 def corpus_of(sources: Sequence[TextFile], asked: CorpusOptions) -> Corpus:
-    """The texts of some files; where a sample of them is asked for, no more is read than it needs."""
+    """The texts of some files; where a sample of them is asked for, no more is read than it needs.
+
+    Raises InputError for a column that is named, where no file has columns.
+    """
+    if all(source.format in _WITHOUT_COLUMNS for source in sources):
+        for option, name in asked.columns.named:
+            raise InputError(
+                f"{sources[0].name} is read as {_WITHOUT_COLUMNS[sources[0].format]}, which has no columns: {option} "
+                f"{name} goes with --format jsonl, csv or parquet."
+            )
     return Corpus(sources, asked.columns, None if asked.sample is None else Draw(asked.sample, asked.seed))
 
 

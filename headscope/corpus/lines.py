@@ -50,11 +50,19 @@ def opened(path: Readable, buffering: int = -1) -> Iterator[BinaryIO]:
 
 
 def lines(path: Readable) -> Iterator[tuple[int, str | Fault]]:
-    """Lines of a file with their numbers from 1; a Fault where a line cannot be read. No more than a line is held."""
+    """Lines of a file with their numbers from 1; a Fault where a line cannot be read. No more than a line is held.
+
+    Raises Unread for a file that ends its lines as old Mac programs did: all of it would be one line.
+    """
     with opened(path) as file:
         number = 0
         while raw := file.readline(LINE + 1):
             number += 1
+            if number == 1 and b"\r" in raw.rstrip(b"\r\n") and not raw.endswith(b"\n"):
+                raise Unread(
+                    "ends its lines with \\r alone: have them end with \\n (tr '\\r' '\\n')",
+                    "lines that end with \\r alone",
+                )
             if len(raw) > LINE:
                 while raw and not raw.endswith(b"\n"):
                     raw = file.readline(LINE)

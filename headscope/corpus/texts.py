@@ -57,6 +57,13 @@ class Columns:
     genre: str = "genre"
     language: str | None = None
 
+    @property
+    def named(self) -> list[tuple[str, str]]:
+        """Those that are not called as usual, each with its option: who names one expects it to be there."""
+        options = {"column": "text", "document-column": "document", "genre-column": "genre", "language-column": None}
+        asked = zip(options.items(), (self.text, self.document, self.genre, self.language), strict=True)
+        return [(f"--{option}", name) for (option, usual), name in asked if name is not None and name != usual]
+
     def kind(self, genre: object, language: object) -> str | None:
         """The genre of a text: what is marked as that, with its language where that is told apart.
 
@@ -281,11 +288,8 @@ def _conllu(source: TextFile, columns: Columns) -> Iterator[_Record]:
 
 def _has_column(names: Sequence[str], columns: Columns, source: TextFile) -> None:
     """Raise InputError for a table without a column that must be there: the text's, and those that are named."""
-    usual = Columns()
-    wanted = [("--column", columns.text), ("--language-column", columns.language)]
-    wanted += [("--genre-column", columns.genre)] * (columns.genre != usual.genre)
-    for option, name in wanted:
-        if name is not None and name not in names:
+    for option, name in dict([("--column", columns.text), *columns.named]).items():
+        if name not in names:
             shown = cut(", ".join(one if one.isprintable() else repr(one) for one in names[:20]) or "none", 300)
             raise InputError(f"{source.name} has no column {name!r} (its columns: {shown}); name it with {option}.")
 

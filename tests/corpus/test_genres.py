@@ -79,7 +79,7 @@ def test_columns_are_named_and_a_language_is_part_of_the_genre(tmp_path):
         assert genres(path) == [None] * 4
 
 
-@pytest.mark.parametrize("named", [{"genre": "topic"}, {"language": "lang"}])
+@pytest.mark.parametrize("named", [{"genre": "topic"}, {"language": "lang"}, {"document": "doc"}])
 def test_a_table_without_a_column_that_is_named_is_refused(tmp_path, named):
     (tmp_path / "t.csv").write_text("text,genre\na dog,news\n")
     ((option, name),) = named.items()

@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from headscope.corpus.asked import CorpusOptions
+from headscope.corpus.counted import corpus_of
 from headscope.corpus.files import find_sources
 from headscope.corpus.texts import Columns, Corpus, CorpusText, Unreadable
 from headscope.errors import InputError
@@ -144,3 +146,24 @@ def test_a_file_of_json_is_not_read_as_plain_text(tmp_path):
     with pytest.raises(InputError, match=r"each line is an object, name it \.jsonl"):
         find_sources([file])
     assert [text.content for text in read(file, format="jsonl")[0]] == ["a bird", "a bush"]
+
+
+@pytest.mark.parametrize(("name", "said"), [("a.txt", "plain text"), ("a.conllu", "CoNLL-U")])
+@pytest.mark.parametrize("option", ["column", "document_column", "genre_column", "language_column"])
+def test_a_column_of_what_has_none_is_refused(tmp_path, name, said, option):
+    (tmp_path / name).write_text("one\n")
+    asked = CorpusOptions(**{option: "body"})
+    with pytest.raises(InputError, match=rf"read as {said}, .* --{option.replace('_', '-')} body goes with --format j"):
+        corpus_of(find_sources([tmp_path / name]), asked)
+    (tmp_path / "b.jsonl").write_text('{"body": "two"}\n')
+    assert corpus_of(find_sources([tmp_path]), asked).columns == asked.columns, "a directory may have both"
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a.conllu"])
+def test_a_file_whose_lines_end_with_carriage_returns_alone_is_refused(tmp_path, name):
+    (tmp_path / name).write_bytes(b"one\rtwo\rthree\r")
+    with pytest.raises(InputError, match=r"ends its lines with \\r alone: have them end with \\n"):
+        read(tmp_path / name)
+    assert read(tmp_path)[1] == [("lines that end with \\r alone", 0)]
+    (tmp_path / "a.txt").write_bytes(b"one\r\ntwo\rthree\n")
+    assert [text.content for text in read(tmp_path / "a.txt")[0]] == ["one", "two\rthree"]
