@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -165,3 +167,23 @@ def test_the_tables_of_both_references_are_what_look_prints(demo, capsys, monkey
 def tokens_of(table: str) -> list[list[str]]:
     """Each line's words without its distances, whose last digit another machine may round otherwise."""
     return [re.sub(r" \d\.\d+", " ", line).split() for line in table.splitlines()]
+
+
+def _imported(code: str) -> set[str]:
+    nodes = list(ast.walk(ast.parse(code)))
+    named = [one.name for node in nodes if isinstance(node, ast.Import) for one in node.names]
+    named += [str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)]
+    return {name.partition(".")[0] for name in named}
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "tutorials").glob("*.ipynb")), ids=lambda page: page.stem)
+def test_tutorials_need_no_more_than_readme_installs(page):
+    project = (ROOT / "pyproject.toml").read_text("utf-8")
+    (extras,) = re.findall(r'^all = \["headscope\[(.*)\]"\]$', project, re.MULTILINE)
+    brought = [re.findall(rf"^{extra} = (.*)$", project, re.MULTILINE)[0] for extra in extras.split(",")]
+    names = {re.split(r"\W", name)[0].lower() for line in brought for name in re.findall(r'"([^"]+)"', line)}
+    assert {"duckdb", "numba"} <= names
+    cells = json.loads(page.read_text("utf-8"))["cells"]
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    assert _imported(code) <= names | {"headscope", "torch"} | sys.stdlib_module_names
+    assert "to_pandas" not in code, "which needs pandas"
