@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -247,13 +247,20 @@ class Opened:
             )
 
 
+def _else(encoder: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> str:
+    """What a reader can do whose decoder is not read."""
+    with suppress(ModelError):
+        open_model(Stack(encoder), tokenizer)
+        return ": read the encoder (stack='encoder'), or with a newer transformers"
+    return ", and its encoder cannot be read, either"
+
+
 def open_model(stack: Stack, tokenizer: PreTrainedTokenizerBase, differences: Differences | None = None) -> Opened:
     """Dissect the stack and prove its capture; `differences` are those between the model and its checkpoint.
 
     Raises ModelError for a model that cannot be read, with what was not found.
     """
-    model = stack.model
-    kind = type(model).__name__
+    model, kind = stack.model, type(stack.model).__name__
     if never_loaded(model):
         raise ModelError(
             f"{kind} has weights that are placeholders on the device meta, and nothing brings them into memory: they "
@@ -272,8 +279,7 @@ def open_model(stack: Stack, tokenizer: PreTrainedTokenizerBase, differences: Di
     if stack.encoder is not None and not is_by_name(model):
         raise ModelError(
             f"{kind} computes its attention in the open in transformers {transformers.__version__}, where that of a "
-            "decoder is not told from what it attends to of its encoder: read the encoder (stack='encoder'), or with a "
-            "newer transformers."
+            f"decoder is not told from what it attends to of its encoder{_else(stack.encoder, tokenizer)}."
         )
     names = TokenNames(tokenizer, rows_of(embeddings))
     forget(model)
@@ -378,8 +384,7 @@ def _check_tokens_alone(opened: Opened) -> None:
 
 def _probe(model: PreTrainedModel, names: TokenNames, finite: Tensor) -> Tensor:
     """Seeded random token ids [text, position], no special tokens, with finite embeddings."""
-    texts, length = _PROBE
-    length = min(length, known_positions(model) or length)
+    texts, length = _PROBE[0], min(_PROBE[1], known_positions(model) or _PROBE[1])
     specials = torch.tensor(sorted(names.specials), dtype=torch.long, device=finite.device)
     ordinary = finite[~torch.isin(finite, specials)]
     if not len(ordinary):

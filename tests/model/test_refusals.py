@@ -121,6 +121,19 @@ def test_a_model_of_another_make_is_refused_with_what_it_is(kind, options, said)
     assert "\n" not in str(caught.value)
 
 
+def test_a_decoder_is_not_sent_to_an_encoder_that_is_refused_too():
+    tokenizer = zoo.roberta_like()
+    config = transformers.LEDConfig(
+        vocab_size=len(tokenizer), attention_window=8, max_encoder_position_embeddings=40,
+        max_decoder_position_embeddings=40, **{k: v for k, v in zoo.BART.items() if k != "max_position_embeddings"},
+    )  # fmt: skip
+    model = zoo.randomise(transformers.LEDForConditionalGeneration(config))
+    with pytest.raises(ModelError, match=r"what it attends to of its encoder, and its encoder cannot be read, either"):
+        Scope.from_model(model, tokenizer, stack="decoder")
+    with pytest.raises(ModelError, match="LEDEncoder has no attention heads that can be found"):
+        Scope.from_model(model, tokenizer, stack="encoder")
+
+
 @pytest.mark.parametrize("stack", [None, "encoder", "decoder"])
 def test_an_encoder_and_decoder_that_are_no_models_of_their_own_are_refused(stack):
     tokenizer = zoo.roberta_like()
