@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 import zoo
@@ -88,6 +90,20 @@ def test_the_start_of_a_decoder_is_looked_for_where_generate_does(kind, told):
     setattr(model.generation_config, told, 3)
     reading = Scope.from_model(model, tokenizer, stack="decoder").read(zoo.TEXT)
     assert reading.tokens[0].id == 3
+
+
+def test_the_start_of_a_decoder_is_read_from_a_directorys_generation_config(tmp_path, kind):
+    model, tokenizer = zoo.build(f"{kind}/decoder")
+    model.generation_config.decoder_start_token_id = 3
+    model.config.decoder_start_token_id = model.config.bos_token_id = None
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "generation_config.json").read_text())["decoder_start_token_id"] == 3
+    reading = Scope.from_pretrained(tmp_path, stack="decoder").read(zoo.TEXT)
+    assert reading.tokens[0].id == 3
+    (tmp_path / "generation_config.json").write_text("{")
+    with pytest.raises(ModelError, match=r"generation_config\.json cannot be read"):
+        Scope.from_pretrained(tmp_path, stack="decoder")
 
 
 def test_a_decoder_that_nothing_says_the_start_of_is_refused():

@@ -35,6 +35,7 @@ from headscope.model.opening.files import (
 from headscope.model.opening.gguf import contents, open_gguf
 from headscope.model.opening.packing import Packing, Quantize, method_of, packed, unpacked_from
 from headscope.model.opening.sizes import Within, check_counts, values_of
+from headscope.model.opening.stacks import read_starts
 from headscope.model.opening.tokenizer import has_tokenizer, open_tokenizer
 from headscope.model.opening.unused import Differences, is_learnt, listed
 from headscope.model.telling import first_line, reraise_ends
@@ -214,6 +215,7 @@ def _model(
         raise ModelError(f"the weights in {directory} cannot be loaded: {_unknown(error, config)}") from error
     _refuse_other_shapes(directory, report["mismatched_keys"])
     model.config.name_or_path = str(directory)
+    read_starts(model, directory)
     return Differences(model, tuple(sorted(report["missing_keys"])), unused)
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import nn
 from transformers import PreTrainedModel
 
 from headscope.errors import InputError, ModelError
+from headscope.model.opening.files import read_json
 from headscope.question.choices import STACKS
 
+_STARTS = ("decoder_start_token_id", "bos_token_id")
 _BESIDE = ("ADAPTION_PROMPT",)  # for PEFT a part of the attention, and no prompt
 
 
@@ -95,7 +98,17 @@ def choose(model: PreTrainedModel, stack: str | None) -> Stack:
 def _start(model: PreTrainedModel, decoder: PreTrainedModel) -> int | None:
     """The token that begins a decoder's text, where `generate` of transformers looks for it."""
     generation = getattr(model, "generation_config", None)
-    told = [(one, "decoder_start_token_id") for one in (model.config, generation)]
-    told += [(one, "bos_token_id") for one in (generation, decoder.config)]
+    start, begin = _STARTS
+    told = [(one, start) for one in (model.config, generation)]
+    told += [(one, begin) for one in (generation, decoder.config)]
     found = (getattr(one, name, None) for one, name in told)
     return next((int(id) for id in found if isinstance(id, int)), None)
+
+
+def read_starts(model: PreTrainedModel, directory: Path) -> None:
+    """Have an encoder-decoder's generation config name the tokens that the file of that name in its directory does."""
+    path, generation = directory / "generation_config.json", getattr(model, "generation_config", None)
+    if generation is not None and model.config.is_encoder_decoder and path.is_file():
+        told = read_json(path)
+        for name in _STARTS:
+            setattr(generation, name, told.get(name, getattr(generation, name, None)))
