@@ -137,3 +137,9 @@ def test_serve_runs_from_the_wheel_in_an_empty_folder(installed: list[str], empt
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(30)
+
+
+def test_a_session_that_has_only_imported_it_is_offered_scope():
+    program = "import headscope, sys; print('Scope' in dir(headscope), 'torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert run.stdout.split() == ["True", "False"], run.stderr
