@@ -96,3 +96,11 @@ def test_they_are_the_models_own_weights(name, scope):
 def test_a_layer_that_is_not_there_is_refused(scope_of):
     with pytest.raises(InputError, match="0 to 2"):
         scope_of("bert").weights(3)
+
+
+def test_a_layers_weights_show_their_shapes_and_what_is_to_be_known_of_them(scope_of):
+    assert repr(scope_of("bert").weights(0)).startswith("HeadWeights: q [4, 32, 8], k [4, 32, 8], v [4, 32, 8], w_o [")
+    weights = scope_of("qwen3").weights(0)
+    assert weights.q is None
+    assert repr(weights).splitlines() == [repr(weights).splitlines()[0], *weights.notes]
+    assert "q [" not in repr(weights).splitlines()[0]

@@ -32,7 +32,7 @@ class Projection:
     bias: Tensor
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class HeadWeights:
     """What a layer's heads read and write, as the attention uses it, at position 0 for q and k.
 
@@ -46,6 +46,11 @@ class HeadWeights:
     w_o: Tensor
     b_o: Tensor
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        shapes = [f"{part} {list(one.weight.shape)}" for part in get_args(Part) if (one := getattr(self, part))]
+        shapes += [f"w_o {list(self.w_o.shape)}", f"b_o {list(self.b_o.shape)}"]
+        return "\n".join([f"HeadWeights: {', '.join(shapes)}", *self.notes])
 
 
 def measure_projections(feed: Feed, layer: int) -> HeadWeights:
